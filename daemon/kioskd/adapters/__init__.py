@@ -1,0 +1,1 @@
+"""Touches: one outside thing a module, imported only when it is configured."""

@@ -1,0 +1,1 @@
+"""Decides: pure functions of frozen values. No await, clock, chance, log, file or thread."""

@@ -1,0 +1,1 @@
+"""Moves: asyncio and ports, no vendor library. The file names are the arrows."""

@@ -1,0 +1,1 @@
+"""Computes on bytes: pure, no devices, no time, no loop."""

@@ -1,0 +1,1 @@
+"""What an owner can set (`model`) and how it is read (`load`)."""
