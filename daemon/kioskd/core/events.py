@@ -17,6 +17,8 @@ class Timer(enum.Enum):
     """The reply has been heard; the room is still ringing."""
     LONGEST = enum.auto()
     """The conversation has lasted `longest_s`."""
+    GRACE = enum.auto()
+    """... and the reply that was let finish has not."""
     AGAIN = enum.auto()
     """An always-on kiosk has slept long enough."""
     RETRY = enum.auto()

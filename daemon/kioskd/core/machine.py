@@ -1,0 +1,193 @@
+"""Joins the two machines: what happened in, what to do out.
+
+    step(state, event, policy) -> state, effects
+
+Two kinds of effect. *Levels* are what should hold now: `levels(state, policy)` says it, and `step` emits the difference
+between before and after, so nothing can be forgotten or done twice. *Pulses* happen once, because a transition said so
+(`Flush`) or because the connection changed (`Dial`, `HangUp`, `Greet`).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from kioskd.core import link as links
+from kioskd.core import turn as turns
+from kioskd.core.effects import (
+    CancelTimer,
+    Dial,
+    Effect,
+    Flush,
+    Greet,
+    HangUp,
+    SetTimer,
+    SetUplink,
+    Show,
+    Shown,
+    Uplink,
+)
+from kioskd.core.events import Device, DeviceCame, DeviceGone, Event, Started, Timer, TimerFired, Up
+from kioskd.core.link import Link
+from kioskd.core.policy import Policy
+from kioskd.core.turn import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that the core knows."""
+
+    turn: Turn = field(default_factory=Turn)
+    link: Link = field(default_factory=Link)
+    started: bool = False
+    missing: frozenset[Device] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What should hold in a state."""
+
+    uplink: Uplink
+    shown: Shown
+    timers: Mapping[Timer, float]
+    """The clocks that should run, and their seconds."""
+
+
+def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effect, ...]]:
+    """Return the state after `event` and what to do, in order.
+
+    An event of an older connection (another epoch) is dropped here, at the door.
+    """
+    if getattr(event, "epoch", state.link.epoch) != state.link.epoch:
+        return state, ()
+    kind = event.timer if isinstance(event, TimerFired) else type(event)
+    turn = state.turn
+    pulses: tuple[Flush, ...] = ()
+    if kind in turns.TABLE:
+        turn, pulses = turns.TABLE[kind][turn.phase.value](turn, event, policy)
+    link = state.link
+    if kind in links.TABLE:
+        link = links.TABLE[kind][link.phase.value](link, event, policy)
+
+    # The joint rules: asleep is hung up, awake is reached for, refused is asleep, draining ends in a quiet moment.
+    if link.refused and turn.awake and not state.link.refused:
+        turn, more = turns.sleep(turn, event, policy)
+        pulses += more
+    if turn.awake and not state.turn.awake:
+        link = links.dial(link)
+    elif state.turn.awake and not turn.awake:
+        link = links.hang_up(link)
+    elif link.phase is links.Phase.DRAINING and turn.quiet:
+        link = links.dial(link)
+
+    greet = isinstance(event, Up) and turn.awake and policy.greeting and not turn.greeted
+    if greet:
+        # Nobody is greeted in mid-sentence, and nobody twice: a later fresh session finds `greeted` set.
+        greet = not turn.spoke
+        turn = replace(turn, greeted=True, phase=turns.Phase.THINKING if greet else turn.phase)
+
+    after = State(turn, link, state.started or isinstance(event, Started), _missing(state, event))
+    effects: list[Effect] = [*pulses, *_reach(state.link, link)]
+    if greet:
+        effects.append(Greet())
+    effects.extend(_difference(levels(state, policy), levels(after, policy)))
+    return after, tuple(effects)
+
+
+def levels(state: State, policy: Policy) -> Levels:
+    """Return what should hold in `state`."""
+    return Levels(_uplink(state, policy), _shown(state), dict(_timers(state, policy)))
+
+
+def _uplink(state: State, policy: Policy) -> Uplink:
+    if not state.turn.awake:
+        return Uplink.PREROLL
+    if policy.half_duplex and state.turn.phase in (turns.Phase.SPEAKING, turns.Phase.RINGING):
+        return Uplink.SHUT
+    return Uplink.SEND if state.link.open else Uplink.HOLD
+
+
+_SHOWN = {
+    turns.Phase.ASLEEP: Shown.ASLEEP,
+    turns.Phase.LISTENING: Shown.LISTENING,
+    turns.Phase.THINKING: Shown.THINKING,
+    turns.Phase.SPEAKING: Shown.SPEAKING,
+    turns.Phase.RINGING: Shown.SPEAKING,
+}
+
+
+def _shown(state: State) -> Shown:
+    if state.missing or (state.link.refused and not state.turn.awake):
+        return Shown.FAULT
+    if not state.started:
+        return Shown.STARTING
+    # What is still heard goes before what is no longer reached: a rollover is nobody's business.
+    audible = state.turn.phase in (turns.Phase.SPEAKING, turns.Phase.RINGING)
+    if state.turn.awake and not state.link.open and not audible:
+        if state.link.tries > 1:
+            return Shown.OFFLINE
+        if not state.link.met:
+            return Shown.WAKING
+    return _SHOWN[state.turn.phase]
+
+
+def _timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
+    yield from _turn_timers(state, policy)
+    yield from _link_timers(state.link, policy)
+
+
+def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
+    turn = state.turn
+    match turn.phase:
+        case turns.Phase.ASLEEP:
+            if policy.always_on and state.started:
+                yield Timer.AGAIN, policy.refused_s if state.link.refused else policy.again_s
+        case turns.Phase.LISTENING:
+            if not turn.voice:
+                yield Timer.IDLE, policy.idle_s
+        case turns.Phase.THINKING:
+            yield Timer.THINK, policy.think_s
+        case turns.Phase.SPEAKING:
+            if turn.overtime:
+                yield Timer.GRACE, policy.grace_s
+        case turns.Phase.RINGING:
+            yield Timer.TAIL, policy.tail_s
+    if turn.awake and not turn.overtime:
+        yield Timer.LONGEST, policy.longest_s
+
+
+def _link_timers(link: Link, policy: Policy) -> Iterator[tuple[Timer, float]]:
+    match link.phase:
+        case links.Phase.UP:
+            yield Timer.AGE, policy.age_s
+        case links.Phase.DRAINING:
+            yield Timer.ROLLOVER, link.rollover_s
+        case links.Phase.WAITING:
+            yield Timer.RETRY, link.retry_s
+    if link.open and link.tries:
+        yield Timer.STEADY, policy.steady_s
+
+
+def _missing(state: State, event: Event) -> frozenset[Device]:
+    if isinstance(event, DeviceGone):
+        return state.missing | {event.device}
+    if isinstance(event, DeviceCame):
+        return state.missing - {event.device}
+    return state.missing
+
+
+def _reach(before: Link, after: Link) -> Iterator[Effect]:
+    if after.epoch != before.epoch:
+        yield Dial(after.epoch, after.handle)
+    elif before.phase is not links.Phase.DOWN and after.phase is links.Phase.DOWN:
+        yield HangUp()
+
+
+def _difference(before: Levels, after: Levels) -> Iterator[Effect]:
+    for timer in before.timers.keys() - after.timers.keys():
+        yield CancelTimer(timer)
+    for timer, seconds in after.timers.items():
+        if before.timers.get(timer) != seconds:
+            yield SetTimer(timer, seconds)
+    if after.uplink is not before.uplink:
+        yield SetUplink(after.uplink)
+    if after.shown is not before.shown:
+        yield Show(after.shown)

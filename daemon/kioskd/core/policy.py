@@ -1,0 +1,34 @@
+"""What the owner's settings mean for the core."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of one daemon's life; all times in seconds."""
+
+    half_duplex: bool = True
+    """Shut the uplink while a reply can be heard: the microphone would hear it too."""
+    greeting: bool = False
+    """The model speaks first."""
+    always_on: bool = False
+    """Wake at start, and again after each conversation."""
+    idle_s: float = 20.0
+    longest_s: float = 600.0
+    think_s: float = 12.0
+    """How long a silent model is waited for; gemini-3.8-live may choose not to answer at all."""
+    tail_s: float = 0.3
+    """How long a room goes on ringing after the loudspeaker: the usual reverberation of a shop or hall."""
+    grace_s: float = 20.0
+    """How long a reply may go on after `longest_s`."""
+    again_s: float = 2.0
+    refused_s: float = 300.0
+    """How long an always-on kiosk waits after the service refused its settings."""
+    steady_s: float = 30.0
+    """A connection that lived so long was a good one: the next loss starts the backoff anew."""
+    age_s: float = 540.0
+    """A connection this old is renewed unasked: the service ends them at about ten minutes."""
+    drain_s: float = 60.0
+    """How long an aged connection waits for a quiet moment."""
+    margin_s: float = 10.0
+    """How long before the announced end a connection is left, quiet or not."""
