@@ -15,6 +15,7 @@ from kioskd.media import pcm
 
 __all__ = [
     "Button",
+    "Cancellable",
     "Clock",
     "Connection",
     "GenerationEnded",
@@ -35,6 +36,13 @@ __all__ = [
 ]
 
 
+class Cancellable(Protocol):
+    """Something that is going to happen."""
+
+    def cancel(self) -> None:
+        """Keep it from happening; does nothing when it has happened."""
+
+
 class Clock(Protocol):
     """Time as the daemon sees it; tests move it by hand."""
 
@@ -43,6 +51,9 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds`."""
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Cancellable:
+        """Call `callback` in the loop's thread after `seconds`, unless it is cancelled before."""
 
 
 class Microphone(Protocol):

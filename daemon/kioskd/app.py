@@ -1,0 +1,178 @@
+"""The composition root: settings -> policy, adapters, flow. It knows everybody and decides nothing."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from kioskd import ports
+from kioskd.core.effects import CancelTimer, Dial, Flush, Greet, HangUp, SetTimer, SetUplink, Show, Shown
+from kioskd.core.policy import Policy
+from kioskd.flow.button_to_mailbox import ButtonToMailbox
+from kioskd.flow.crew import Work, work_together
+from kioskd.flow.engine import Engine, Observer
+from kioskd.flow.health import Health
+from kioskd.flow.journal import STATUS, Journal
+from kioskd.flow.lamp import LampKeeper
+from kioskd.flow.live_link import LiveLink
+from kioskd.flow.live_to_speaker import LiveToSpeaker
+from kioskd.flow.mailbox import Mailbox
+from kioskd.flow.mic_to_live import MicToLive
+from kioskd.flow.timers import Timers
+from kioskd.settings.credentials import service_key
+from kioskd.settings.forms import gpio_line
+from kioskd.settings.model import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that touches the world."""
+
+    clock: ports.Clock
+    microphone: ports.Microphone
+    speaker: ports.Speaker
+    live: ports.Live
+    notifier: ports.Notifier
+    button: ports.Button | None = None
+    lamp: ports.Lamp | None = None
+
+
+def policy(settings: Settings) -> Policy:
+    """Return what the settings mean for the core."""
+    conversation = settings.conversation
+    return Policy(
+        half_duplex=settings.microphone.echo == "half_duplex",
+        greeting=settings.assistant.greeting is not None,
+        always_on="start" in conversation.wake,
+        idle_s=conversation.idle_s,
+        longest_s=conversation.longest_s,
+        think_s=conversation.think_s,
+    )
+
+
+def live(settings: Settings, key: SecretStr) -> ports.Live:
+    """Return the service that the settings name."""
+    # The SDK is imported by whoever dials, and by nobody else.
+    from kioskd.adapters.gemini import GeminiConfig, GeminiLive  # noqa: PLC0415
+
+    service, assistant = settings.service, settings.assistant
+    return GeminiLive(
+        GeminiConfig(
+            key=key,
+            model=service.model,
+            api_version=service.api_version,
+            endpoint=service.endpoint,
+            ca_file=service.ca_file,
+            instructions=assistant.instructions,
+            voice=assistant.voice,
+            language=assistant.language,
+        )
+    )
+
+
+def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
+    """Return what `kioskd run` uses: this machine's devices and the real service.
+
+    Raises:
+        ConfigError: there is no key, or a library that a setting needs is missing.
+    """
+    # Vendor libraries are imported by whoever is configured to need them, and by nobody else.
+    from kioskd.adapters.clock import SystemClock  # noqa: PLC0415
+    from kioskd.adapters.portaudio import PortAudioMicrophone, PortAudioSpeaker  # noqa: PLC0415
+    from kioskd.adapters.systemd import notifier  # noqa: PLC0415
+
+    button: ports.Button | None = None
+    lamp: ports.Lamp | None = None
+    if settings.controls.button is not None and "button" in settings.conversation.wake:
+        from kioskd.adapters.gpio import GpioButton  # noqa: PLC0415
+
+        button = GpioButton(*gpio_line(settings.controls.button.source))
+    if settings.controls.lamp is not None:
+        from kioskd.adapters.gpio import GpioLamp  # noqa: PLC0415
+
+        lamp = GpioLamp(*gpio_line(settings.controls.lamp.source))
+    return Parts(
+        clock=SystemClock(),
+        microphone=PortAudioMicrophone(settings.microphone.device),
+        speaker=PortAudioSpeaker(settings.speaker.device),
+        live=live(settings, service_key(settings.service, environ)),
+        notifier=notifier(environ),
+        button=button,
+        lamp=lamp,
+    )
+
+
+async def serve(settings: Settings, parts: Parts, *, observers: Sequence[Observer] = ()) -> None:
+    """Be the kiosk until cancelled, or until something ends it.
+
+    Raises:
+        DeviceLost: a device did not come, or stayed away.
+        ConfigError: what the settings name cannot be used.
+    """
+    clock, mailbox = parts.clock, Mailbox()
+    post = mailbox.post
+    timers = Timers(clock, post)
+    uplink = MicToLive(parts.microphone, post, clock, preroll_ms=settings.microphone.preroll_ms)
+    downlink = LiveToSpeaker(parts.speaker, post, clock, volume=settings.speaker.volume)
+    link = LiveLink(
+        parts.live,
+        uplink,
+        downlink,
+        post,
+        clock,
+        jitter=random.random,
+        greeting=settings.assistant.greeting or "",
+    )
+    lamp = LampKeeper(parts.lamp, clock, post) if parts.lamp is not None else None
+    health = Health(
+        clock,
+        post,
+        parts.notifier,
+        {
+            "microphone": lambda: uplink.captured,
+            "speaker": lambda: downlink.playout.pulled,
+            "uplink": lambda: uplink.sent if uplink.sending else None,
+            "service client": lambda: 0 if not link.warm else None,
+        },
+    )
+
+    def show(effect: Show) -> None:
+        parts.notifier.status(STATUS[effect.shown])
+        if lamp is not None:
+            lamp.show(effect)
+
+    engine = Engine(
+        policy(settings),
+        mailbox,
+        {
+            SetTimer: timers.set,
+            CancelTimer: timers.cancel,
+            SetUplink: uplink.set_uplink,
+            Flush: downlink.flush,
+            Dial: link.dial,
+            HangUp: link.hang_up,
+            Greet: link.greet,
+            Show: show,
+        },
+        clock,
+        current=timers.current,
+        observers=[health.observe, Journal().observe, *observers],
+    )
+    workers: dict[str, Work] = {
+        "engine": engine.run,
+        "microphone": uplink.capture,
+        "speaker": downlink.play,
+        "uplink": uplink.send,
+        "link": link.run,
+        "health": health.run,
+    }
+    if parts.button is not None:
+        workers["button"] = ButtonToMailbox(parts.button, post, clock).run
+    if lamp is not None:
+        workers["lamp"] = lamp.run
+    show(Show(Shown.STARTING))
+    try:
+        await work_together(workers)
+    finally:
+        timers.cancel_all()

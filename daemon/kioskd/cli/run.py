@@ -1,0 +1,77 @@
+"""`kioskd run`: the daemon, in the foreground, as systemd starts it."""
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Final
+
+from kioskd import app, logs
+from kioskd.core.effects import Effect
+from kioskd.core.events import Event, Started
+from kioskd.core.machine import State
+from kioskd.settings.load import default_path, load_to_run
+from kioskd.settings.model import Settings
+
+LEAVE_S: Final = 4.0
+"""From SIGTERM to the exit at the latest. systemd would kill us after 5 s; a device that will not close is not waited
+for: the kernel closes it with the process."""
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `run` takes."""
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the YAML (/etc/kioskd/kioskd.yaml)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code.
+
+    Raises:
+        KioskError: what ended the daemon.
+    """
+    logs.set_up(os.environ)
+    # Start-up makes many objects that live for ever; looking for garbage among them is a tenth of its time.
+    gc.disable()
+    settings = load_to_run(default_path(args.config, os.environ), os.environ)
+    parts = app.real_parts(settings, os.environ)
+    asyncio.run(_serve(settings, parts))
+    log.info("stopped")
+    return 0
+
+
+async def _serve(settings: Settings, parts: app.Parts) -> None:
+    loop = asyncio.get_running_loop()
+    serving = asyncio.current_task()
+    assert serving is not None
+
+    def leave(signal_name: str) -> None:
+        log.info("stopping: cause=%s", signal_name)
+        parts.notifier.stopping()
+        last = threading.Timer(LEAVE_S, _leave_at_once)
+        last.daemon = True
+        last.start()
+        serving.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave, number.name)
+    with contextlib.suppress(asyncio.CancelledError):  # ours: nobody else cancels this task
+        await app.serve(settings, parts, observers=[_settle])
+
+
+def _leave_at_once() -> None:
+    log.warning("a device or connection did not close in %.0f s: leaving without it", LEAVE_S)
+    os._exit(0)
+
+
+def _settle(_now: float, event: Event, _before: State, _after: State, _effects: tuple[Effect, ...]) -> None:
+    """Start-up is over: what is there now stays, and need not be looked at again."""
+    if isinstance(event, Started):
+        gc.freeze()
+        gc.enable()

@@ -1,0 +1,67 @@
+"""Everybody who works in the daemon: one TaskGroup, each worker by name; when one goes, all go."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from kioskd.errors import KioskError
+
+Work = Callable[[], Coroutine[Any, Any, object]]
+
+
+async def work_together(workers: Mapping[str, Work]) -> None:
+    """Run all workers until cancelled, or until one fails; then cancel the others and wait for them.
+
+    Also owns the loop's stray exceptions while it runs: what a callback raises ends the crew like a worker's bug,
+    instead of being logged and forgotten.
+
+    Raises:
+        KioskError: what ended the crew, when it was trouble that a person can mend.
+        BaseExceptionGroup: anything else. A worker that returns is a bug too (RuntimeError).
+    """
+    loop = asyncio.get_running_loop()
+    stray: asyncio.Future[None] = loop.create_future()
+
+    def report(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not stray.done():
+            stray.set_exception(context.get("exception") or RuntimeError(context["message"]))
+
+    async def strays() -> None:
+        await stray
+
+    previous = loop.get_exception_handler()
+    loop.set_exception_handler(report)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for name, work in {**workers, "strays": strays}.items():
+                group.create_task(_until_the_end(name, work), name=name)
+    except* KioskError as trouble:
+        raise _first(trouble) from None
+    finally:
+        loop.set_exception_handler(previous)
+
+
+async def first_of(*works: Coroutine[Any, Any, object]) -> None:
+    """Run all; when the first returns, cancel the others and wait for them.
+
+    Raises:
+        Exception: what the first to fail raised, as it is.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+async def _until_the_end(name: str, work: Work) -> None:
+    await work()
+    raise RuntimeError(f"worker {name!r} has returned: workers run until they are cancelled")
+
+
+def _first(group: BaseExceptionGroup[KioskError]) -> KioskError:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
