@@ -84,7 +84,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
 
     button: ports.Button | None = None
     lamp: ports.Lamp | None = None
-    if settings.controls.button is not None and "button" in settings.conversation.wake:
+    if settings.controls.button is not None:
         from kioskd.adapters.gpio import GpioButton  # noqa: PLC0415
 
         button = GpioButton(*gpio_line(settings.controls.button.source))

@@ -8,10 +8,10 @@ import logging
 import os
 import signal
 import threading
-from pathlib import Path
 from typing import Final
 
 from kioskd import app, logs
+from kioskd.cli import Exit, add_config
 from kioskd.core.effects import Effect
 from kioskd.core.events import Event, Started
 from kioskd.core.machine import State
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `run` takes."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="the YAML (/etc/kioskd/kioskd.yaml)")
+    add_config(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,14 +36,14 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         KioskError: what ended the daemon.
     """
-    logs.set_up(os.environ)
+    logs.set_up(logs.level(os.environ))
     # Start-up makes many objects that live for ever; looking for garbage among them is a tenth of its time.
     gc.disable()
     settings = load_to_run(default_path(args.config, os.environ), os.environ)
     parts = app.real_parts(settings, os.environ)
     asyncio.run(_serve(settings, parts))
     log.info("stopped")
-    return 0
+    return Exit.OK
 
 
 async def _serve(settings: Settings, parts: app.Parts) -> None:

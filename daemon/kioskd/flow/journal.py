@@ -84,7 +84,7 @@ class Journal:
                 now - self._woken,
                 _cause(event),
                 extra={
-                    "fields": {"KIOSKD_CONVERSATION": after.turn.conversation, "KIOSKD_CAUSE": _cause(event)}
+                    "fields": {"conversation": after.turn.conversation, "cause": _cause(event)}
                 },
             )
 
@@ -97,10 +97,10 @@ class Journal:
         waited = _between(voice_ended, turn.sounded)
         reply = _between(turn.sounded, now)
         fields = {
-            "KIOSKD_CONVERSATION": after.turn.conversation,
-            "KIOSKD_TURN": self._turns,
-            "KIOSKD_WAITED_MS": _ms(waited),
-            "KIOSKD_REPLY_MS": _ms(reply),
+            "conversation": after.turn.conversation,
+            "turn": self._turns,
+            "waited_ms": _ms(waited),
+            "reply_ms": _ms(reply),
         }
         log.info(
             "turn %d: spoke=%s first_byte=%s waited=%s reply=%s ended=%s",

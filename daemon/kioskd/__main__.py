@@ -1,0 +1,7 @@
+"""`python -m kioskd`: the same as the command `kioskd`."""
+
+import sys
+
+from kioskd.cli import main
+
+sys.exit(main())

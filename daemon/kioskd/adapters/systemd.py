@@ -1,0 +1,139 @@
+"""Tells the service manager how we are: ready, alive, stopping, and in a few words what we do.
+
+The only importer of `systemd.daemon`. Under no manager (no NOTIFY_SOCKET) a notifier that does nothing stands in.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from kioskd.errors import ConfigError
+from kioskd.ports import Notifier
+
+log = logging.getLogger(__name__)
+
+STATUS_CHARS: Final = 160
+"""What `systemctl status` shows of us; longer ones end in an ellipsis."""
+
+
+class NullNotifier:
+    """The notifier where nobody listens."""
+
+    @property
+    def watchdog_s(self) -> float | None:
+        """Always None: nobody waits for a sign of life."""
+        return None
+
+    def ready(self) -> None:
+        """Do nothing."""
+
+    def status(self, text: str) -> None:
+        """Do nothing."""
+
+    def alive(self) -> None:
+        """Do nothing."""
+
+    def stopping(self) -> None:
+        """Do nothing."""
+
+
+class SystemdNotifier:
+    """Speaks sd_notify(3), by way of `send`: what hands "READY=1" to the manager; False: it knows of none.
+
+    A manager that cannot be reached is logged once when lost and once when back; no call raises for it, since
+    a manager that is gone will not restart us either.
+    """
+
+    def __init__(self, send: Callable[[str], bool], watchdog_s: float | None) -> None:
+        self._send = send
+        self._watchdog_s = watchdog_s
+        self._reached = True
+
+    @property
+    def watchdog_s(self) -> float | None:
+        """The manager's deadline between two signs of life, in seconds; None where it sets none."""
+        return self._watchdog_s
+
+    def ready(self) -> None:
+        """Say that the daemon can serve. The watchdog's clock starts with it."""
+        self._tell("READY=1")
+
+    def status(self, text: str) -> None:
+        """Say in words what the daemon is doing: one line, cut to `STATUS_CHARS`."""
+        # A line break would begin another assignment; WATCHDOG=trigger is one.
+        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        if len(line) > STATUS_CHARS:
+            line = line[: STATUS_CHARS - 1] + "…"
+        self._tell(f"STATUS={line}")
+
+    def alive(self) -> None:
+        """Give one sign of life."""
+        self._tell("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """Say that the daemon is on its way out: it is no fault if it ends now."""
+        self._tell("STOPPING=1")
+
+    def _tell(self, message: str) -> None:
+        error = "NOTIFY_SOCKET is gone from the environment"
+        try:
+            reached = self._send(message)
+        except OSError as err:
+            reached, error = False, str(err)
+        if self._reached and not reached:
+            log.warning("service manager lost, going on without: error=%s", error)
+        elif reached and not self._reached:
+            log.info("service manager back")
+        self._reached = reached
+
+
+def notifier(environ: Mapping[str, str]) -> Notifier:
+    """Return what speaks to the service manager that started us, or does nothing where none did.
+
+    `environ` is the process's own (`os.environ`): the library reads NOTIFY_SOCKET there by itself, be it a path
+    or an abstract name.
+
+    Raises:
+        ConfigError: a manager waits for us and systemd-python is missing; WATCHDOG_USEC is no number.
+    """
+    if not environ.get("NOTIFY_SOCKET"):
+        return NullNotifier()
+    try:
+        # Here and not above: a desk without systemd has no such package and needs none.
+        from systemd.daemon import notify  # noqa: PLC0415
+    except ImportError as err:
+        raise ConfigError(
+            f"NOTIFY_SOCKET is set, but systemd-python cannot be imported ({err}), so the service manager would "
+            "never hear that kioskd is ready; install Debian's python3-systemd (the venv must see the system's "
+            "packages), or systemd-python by pip"
+        ) from err
+    return SystemdNotifier(notify, watchdog_s(environ, os.getpid()))
+
+
+def watchdog_s(environ: Mapping[str, str], pid: int) -> float | None:
+    """Return the watchdog's deadline in seconds; None where there is none, or it is another process's.
+
+    The rules are sd_watchdog_enabled(3)'s: WATCHDOG_USEC counts for the process in WATCHDOG_PID, or for any
+    where that is unset.
+
+    Raises:
+        ConfigError: one of the two is not a whole number above zero.
+    """
+    if "WATCHDOG_USEC" not in environ:
+        return None
+    usec = _positive(environ, "WATCHDOG_USEC")
+    if "WATCHDOG_PID" in environ and _positive(environ, "WATCHDOG_PID") != pid:
+        return None
+    return usec / 1_000_000
+
+
+def _positive(environ: Mapping[str, str], name: str) -> int:
+    text = environ[name]
+    # isdecimal alone would pass digits of other scripts, and int() alone signs and underscores.
+    if text.isascii() and text.isdecimal() and (number := int(text)) > 0:
+        return number
+    raise ConfigError(
+        f"{name} = {text!r}: must be a whole number above zero; the service manager sets it by WatchdogSec=, so "
+        "remove it from Environment= of the unit or from your shell"
+    )

@@ -1,0 +1,60 @@
+"""`kioskd check`: the configuration, read exactly as `run` would, with every fault in it."""
+
+import argparse
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+
+from kioskd.cli import Exit, add_config
+from kioskd.settings.credentials import KeyMissingError, service_key
+from kioskd.settings.load import Fault, SettingsError, default_path, load_to_run
+from kioskd.settings.model import ServiceSettings, Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add_config(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what is wrong, or a short summary of what is set."""
+    path = default_path(arguments.config, os.environ)
+    faults: tuple[Fault, ...] = ()
+    lines: list[str] = []
+    notes: list[str] = []
+    try:
+        settings = load_to_run(path, os.environ)
+    except SettingsError as err:
+        faults = err.faults
+        lines = [str(fault) for fault in faults]
+    else:
+        notes = _notes(settings.service, os.environ)
+        lines = [f"{path}: ok", *_summary(settings), *(f"  note: {note}" for note in notes)]
+    if arguments.json:
+        report = {"ok": not faults, "faults": [dataclasses.asdict(fault) for fault in faults], "notes": notes}
+        lines = [json.dumps(report, indent=2, ensure_ascii=False)]
+    print("\n".join(lines))
+    return Exit.CONFIGURATION if faults else Exit.OK
+
+
+def _notes(service: ServiceSettings, environ: Mapping[str, str]) -> list[str]:
+    try:
+        service_key(service, environ)
+    except KeyMissingError as err:
+        return [f"{err} (the daemon's own service may have one that cannot be seen from here)"]
+    return []
+
+
+def _summary(settings: Settings) -> list[str]:
+    conversation, controls = settings.conversation, settings.controls
+    source = {"button": f" ({controls.button.source})" if controls.button else ""}
+    wake = ", ".join(f"{way}{source.get(way, '')}" for way in conversation.wake)
+    return [
+        f"  wake        {wake}; sleeps after {conversation.idle_s:g} s of silence, {conversation.longest_s:g} s at most",
+        f"  model       {settings.service.model}, voice {settings.assistant.voice}, {settings.assistant.language}",
+        f"  microphone  {settings.microphone.device}, echo {settings.microphone.echo}",
+        f"  speaker     {settings.speaker.device}, volume {settings.speaker.volume}",
+        f"  lamp        {controls.lamp.source if controls.lamp else 'none'}",
+    ]

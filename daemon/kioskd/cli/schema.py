@@ -1,0 +1,23 @@
+"""`kioskd schema`: the JSON Schema of the YAML, for editors."""
+
+import argparse
+import json
+
+from kioskd.cli import Exit
+from kioskd.settings.model import Settings
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options: none."""
+    parser.epilog = (
+        "Save it beside the configuration; the first lines of kioskd.yaml say how an editor finds it."
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the schema."""
+    schema = {"$schema": DIALECT} | Settings.model_json_schema()
+    print(json.dumps(schema, indent=2, ensure_ascii=False))
+    return Exit.OK

@@ -1,0 +1,291 @@
+"""Log lines: fields for the journal, short lines for everybody else.
+
+One handler for the whole process. A line is handed to a thread, so a journal that is busy with its SD card, or a
+terminal that was stopped with Ctrl-S, never holds up the event loop. At most `QUEUE_LINES` wait; what comes on top
+is dropped, and counted in a line of its own once there is room again.
+
+Native journal entries carry, beside the usual fields, what a caller adds by `extra`:
+`fields={"epoch": 3}` becomes KIOSKD_EPOCH=3, `message_id="..."` (32 hex digits) becomes MESSAGE_ID.
+systemd-python's own JournalHandler is not used: it sends every argument of every line along.
+"""
+
+import contextlib
+import functools
+import logging
+import os
+import queue
+import re
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from kioskd.errors import ConfigError
+
+QUEUE_LINES: Final = 1000
+
+LINE_CHARS: Final = 4000
+"""A message beyond this is cut: some are the service's words, whose length is not ours to set."""
+
+FLUSH_S: Final = 1.0
+"""What leaving may wait for a stalled reader; `kioskd` has five seconds in all."""
+
+LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
+
+FOREIGN: Final = ("asyncio", "google", "google_genai", "httpcore", "httpx", "httpx2", "urllib3", "websockets")
+"""Known to set or honour levels of their own. Below a warning they print keys, handles and audio."""
+
+Write = Callable[["Entry"], None]
+"""Puts one entry where it belongs. May block. Raises OSError where it could not."""
+
+# Syslog's numbers, and the words of a line, by the level that a record has at least.
+_SEVERITIES: Final = (
+    (logging.CRITICAL, 2, "fatal"),
+    (logging.ERROR, 3, "error"),
+    (logging.WARNING, 4, "warn"),
+    (logging.INFO, 6, "info"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A log record with its text made: no argument of the call is kept or looked at again."""
+
+    record: logging.LogRecord
+    message: str
+    trace: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The message, and the stack trace in lines of its own."""
+        return f"{self.message}\n{self.trace}" if self.trace else self.message
+
+    @property
+    def severity(self) -> tuple[int, str]:
+        """Syslog's number, and the word of a line."""
+        found = ((number, word) for least, number, word in _SEVERITIES if self.record.levelno >= least)
+        return next(found, (7, "debug"))
+
+
+def level(environ: Mapping[str, str]) -> int:
+    """Return the level that KIOSKD_LOG asks for; `logging.INFO` where it is unset or empty.
+
+    Raises:
+        ConfigError: KIOSKD_LOG is none of debug, info, warning.
+    """
+    name = environ.get("KIOSKD_LOG") or "info"
+    if name not in LEVELS:
+        raise ConfigError(
+            f"KIOSKD_LOG = {name!r}: must be one of {', '.join(LEVELS)} (how much is logged); "
+            "mend it in the unit's Environment= or in your shell, or unset it for info"
+        )
+    return LEVELS[name]
+
+
+def set_up(level: int) -> None:
+    """Send every log line of this process where it belongs; ours from `level` up, other people's from WARNING up.
+
+    To be called before any audio code runs: it keeps a file descriptor of its own to what is now standard error,
+    so a later redirection of descriptor 2 loses nothing. A second call replaces the first one's handler.
+    """
+    root = logging.getLogger()
+    for old in [handler for handler in root.handlers if isinstance(handler, QueuedHandler)]:
+        root.removeHandler(old)
+        old.close()
+    handler = QueuedHandler(_writer(os.environ, _standard_error()))
+    handler.addFilter(_ours_or_serious)
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("kioskd").setLevel(level)
+    for name in FOREIGN:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class QueuedHandler(logging.Handler):
+    """Hands records to a thread that writes them; never blocks, never raises.
+
+    `flush` and `close` wait for what is queued, at most `FLUSH_S` each. `logging.shutdown` calls both at exit.
+    """
+
+    def __init__(self, write: Write) -> None:
+        super().__init__()
+        self._write = write
+        self._queue: queue.Queue[Entry | threading.Event | None] = queue.Queue(QUEUE_LINES)
+        # Each is written by one side only: the first under this handler's lock, the others by the thread.
+        self._dropped = 0
+        self._failed = 0
+        self._told = 0
+        self._thread = threading.Thread(target=self._run, name="kioskd-log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue `record`, or drop it and count."""
+        try:
+            self._queue.put_nowait(_entry(record))
+        except queue.Full:
+            self._dropped += 1
+
+    def flush(self) -> None:
+        """Wait until what is queued now has been written, at most `FLUSH_S`."""
+        written = threading.Event()
+        deadline = time.monotonic() + FLUSH_S
+        try:
+            self._queue.put(written, timeout=FLUSH_S)
+        except queue.Full:
+            return
+        written.wait(deadline - time.monotonic())
+
+    def close(self) -> None:
+        """Write what is queued and end the thread, within `FLUSH_S`; a stalled thread ends with the process."""
+        self.flush()
+        with contextlib.suppress(queue.Full):
+            self._queue.put_nowait(None)
+        super().close()
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, threading.Event):
+                item.set()
+            else:
+                self._put(item)
+
+    def _put(self, entry: Entry) -> None:
+        lost = self._dropped + self._failed
+        try:
+            if lost > self._told:
+                self._write(_lost(lost - self._told))
+                self._told = lost
+            self._write(entry)
+        except OSError:
+            # There is nowhere to say so; the count is said when writing works again.
+            self._failed += 1
+
+
+def journal_writer(send: Callable[..., object]) -> Write:
+    """Return what writes native journal entries by `send`, which is `systemd.journal.send` or takes the same."""
+
+    def write(entry: Entry) -> None:
+        send(**journal_fields(entry))
+
+    return write
+
+
+def journal_fields(entry: Entry) -> dict[str, str | int]:
+    """Return the journal's fields of an entry; CODE_LINE alone is a number."""
+    record = entry.record
+    fields: dict[str, str | int] = {_field_name(key): value for key, value in entry.fields.items()}
+    if message_id := getattr(record, "message_id", None):
+        fields["MESSAGE_ID"] = str(message_id)
+    if entry.trace:
+        fields["EXCEPTION_TEXT"] = entry.trace
+    return fields | {
+        "MESSAGE": entry.text,
+        "PRIORITY": str(entry.severity[0]),
+        "SYSLOG_IDENTIFIER": "kioskd",
+        "LOGGER": record.name,
+        "THREAD_NAME": record.threadName or "",
+        "CODE_FILE": _legible(record.pathname),
+        "CODE_LINE": record.lineno,
+        "CODE_FUNC": record.funcName or "",
+    }
+
+
+def line_writer(fd: int, *, prefixed: bool) -> Write:
+    """Return what writes lines to `fd`, in UTF-8 whatever the locale is."""
+
+    def write(entry: Entry) -> None:
+        rest = memoryview(line(entry, prefixed=prefixed).encode())
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+
+    return write
+
+
+def line(entry: Entry, *, prefixed: bool) -> str:
+    """Return the line of an entry, line break included.
+
+    `prefixed`: for the journal's stream, which takes one line for one entry and knows the time by itself; each
+    begins with <N>, its priority. Other people's lines have their logger's name before the message.
+    """
+    priority, word = entry.severity
+    text = entry.text if _is_ours(entry.record) else f"{entry.record.name}: {entry.text}"
+    if prefixed:
+        return "".join(f"<{priority}>{part}\n" for part in text.split("\n"))
+    clock = time.strftime("%H:%M:%S", time.localtime(entry.record.created))
+    return f"{clock} {word:<5} {text}\n"
+
+
+def is_journal(environ: Mapping[str, str], fd: int) -> bool:
+    """Return whether `fd` is the journal's own stream: JOURNAL_STREAM names its device and inode."""
+    stat = os.fstat(fd)
+    return environ.get("JOURNAL_STREAM") == f"{stat.st_dev}:{stat.st_ino}"
+
+
+@functools.cache
+def _standard_error() -> int:
+    # Once in the life of the process: later, descriptor 2 may be somewhere else. Python has no stderr where the
+    # process was started without; 2 is then free for any file.
+    return os.dup(2) if sys.__stderr__ else os.open(os.devnull, os.O_WRONLY)
+
+
+def _writer(environ: Mapping[str, str], fd: int) -> Write:
+    if not is_journal(environ, fd):
+        return line_writer(fd, prefixed=False)
+    try:
+        # Here and not above: a desk without systemd has no such package and needs none.
+        from systemd.journal import send  # noqa: PLC0415
+    except ImportError:
+        return line_writer(fd, prefixed=True)
+    return journal_writer(send)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name == "kioskd" or record.name.startswith("kioskd.")
+
+
+def _ours_or_serious(record: logging.LogRecord) -> bool:
+    # Levels alone do not hold: google-auth sets its loggers to DEBUG on a word in the environment.
+    return record.levelno >= logging.WARNING or _is_ours(record)
+
+
+def _entry(record: logging.LogRecord) -> Entry:
+    extra: Mapping[str, object] = getattr(record, "fields", {})
+    try:
+        message = _legible(record.getMessage())
+        fields = {str(key): _legible(str(value)) for key, value in extra.items()}
+    except Exception as err:  # noqa: BLE001 - whatever an argument's __str__ does, a log line ends nothing
+        message = _legible(f"log line broken: format={record.msg!r} error={type(err).__name__}")
+        fields = {}
+    return Entry(record, message, _trace(record), fields)
+
+
+def _trace(record: logging.LogRecord) -> str | None:
+    if not record.exc_info or record.exc_info[0] is None:
+        return None
+    lines = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n").split("\n")
+    return "\n".join(_legible(part) for part in lines)
+
+
+def _legible(text: str) -> str:
+    """Cut `text`, and escape what could end a line, drive a terminal, or not be encoded."""
+    if len(text) > LINE_CHARS:
+        text = text[: LINE_CHARS - 1] + "…"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _field_name(key: str) -> str:
+    # journald takes capitals, digits and _, 64 characters at most, and drops any other field.
+    return ("KIOSKD_" + re.sub("[^A-Z0-9_]", "_", key.upper()))[:64]
+
+
+def _lost(count: int) -> Entry:
+    record = logging.LogRecord(
+        __name__, logging.WARNING, __file__, 0, "log lines lost: count=%d", (count,), None
+    )
+    return Entry(record, record.getMessage())

@@ -1,0 +1,218 @@
+"""How a value of the YAML is written, and what this version takes of it: markers and types for the model's fields.
+
+They raise the whole fault text themselves (error type `said`); `load` adds where it happened.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    ValidationInfo,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+LONGEST_ECHO: Final = 40
+"""No fault repeats a longer text: it may be a secret in the wrong place, and it would hide the message."""
+
+
+def shown(value: object) -> str:
+    """Return `value` as a fault text may repeat it: short, on one line, as the YAML would have it."""
+    match value:
+        case None:
+            text = "nothing"
+        case bool():
+            text = str(value).lower()
+        case float():
+            text = f"{value:.15g}"
+        case str() if len(value) > LONGEST_ECHO:
+            text = f"a text of {len(value)} characters"
+        case str():
+            text = value if re.fullmatch(r"[A-Za-z][\w:./+-]*", value) else repr(value)
+        case dict() | BaseModel():
+            text = "a group of settings"
+        case list() | tuple():
+            text = "a list" if value else "[]"
+        case _:
+            text = str(value)
+    return text
+
+
+def said(text: str) -> PydanticCustomError:
+    """Return the error that carries a whole fault text."""
+    return PydanticCustomError("said", "{text}", {"text": text})
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Marks a number that must lie within [least, most], and says why."""
+
+    least: float
+    most: float
+    why: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(schema) | {"minimum": self.least, "maximum": self.most}
+
+    def _check(self, value: float) -> float:
+        if self.least <= value <= self.most:
+            return value
+        side = "below" if value < self.least else "above"
+        limit = self.least if value < self.least else self.most
+        raise said(
+            f"{shown(value)} is {side} {shown(limit)}, {self.why}; use {shown(self.least)} to {shown(self.most)}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Marks a setting of which this version takes only the values in `works`.
+
+    An entry that ends with a colon stands for every text that begins with it. `what` names what is not there yet.
+    """
+
+    what: str
+    works: tuple[Any, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        if self._prefixes():
+            return handler(schema) | {"pattern": f"^({'|'.join(map(re.escape, self._prefixes()))})"}
+        return handler(schema) | {"enum": list(self.works)}
+
+    def _prefixes(self) -> list[str]:
+        return [entry for entry in self.works if isinstance(entry, str) and entry.endswith(":")]
+
+    def _check(self, value: Any) -> Any:
+        if value in self.works or (isinstance(value, str) and value.startswith(tuple(self._prefixes()))):
+            return value
+        offers = [f"{entry}..." if entry in self._prefixes() else shown(entry) for entry in self.works]
+        remedy = "leave it out" if self.works == (None,) else f"use {' or '.join(offers)}"
+        raise said(f"{shown(value)} cannot be used: {self.what} not supported by this version; {remedy}")
+
+
+def _sentence(text: str) -> str:
+    if not text.strip():
+        raise said("is empty: a text is needed; write one, or take the line out")
+    return text
+
+
+def _endpoint(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname, url.port
+    except ValueError:
+        raise said(
+            "is no address: host or port cannot be read; write https://HOST or https://HOST:PORT"
+        ) from None
+    if url.scheme != "https":
+        raise said("must begin with https://: the service's library speaks TLS only; write https://HOST:PORT")
+    if not host or port == 0 or not text.isprintable() or " " in text:
+        raise said("names no host: an address is needed; write https://HOST or https://HOST:PORT")
+    if url.username is not None or url.query or url.fragment:
+        raise said(
+            "holds more than host, port and path: a name, password or query would be seen; take it out"
+        )
+    return text
+
+
+def gpio_line(source: str) -> tuple[str, int]:
+    """Return chip and line of `gpio:CHIP/LINE`.
+
+    Raises:
+        ValueError: `source` is anything else.
+    """
+    found = re.fullmatch(r"gpio:([A-Za-z0-9_.-]+)/(0|[1-9][0-9]{0,4})", source)
+    if found is None:
+        raise ValueError(source)
+    return found[1], int(found[2])
+
+
+def _gpio(text: str) -> str:
+    try:
+        gpio_line(text)
+    except ValueError:
+        raise said(
+            f"{shown(text)} names no GPIO line: its form is gpio:CHIP/LINE with a line number; "
+            "write gpio:gpiochip0/17, say"
+        ) from None
+    return text
+
+
+def _button(text: str) -> str:
+    if text.startswith("evdev:"):
+        if not re.fullmatch(r"evdev:[^/]+/[A-Z][A-Z0-9_]*", text):
+            raise said(
+                f"{shown(text)} names no key: its form is evdev:NAME/KEY; write evdev:Pedal/KEY_SPACE, say"
+            )
+        return text
+    return _gpio(text)
+
+
+def _camera(text: str) -> str:
+    if text in {"off", "picamera"} or (text.startswith("folder:") and text != "folder:"):
+        return text
+    raise said(f"{shown(text)} is no camera: none has that name; use off, picamera or folder:PATH")
+
+
+def _quiet_hours(text: str) -> str:
+    clock = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+    found = re.fullmatch(f"({clock})-({clock})", text)
+    if found is None or found[1] == found[2]:
+        raise said(f"{shown(text)} is no span of time: its form is HH:MM-HH:MM; write 22:00-07:00, say")
+    return text
+
+
+def _language(text: str) -> str:
+    if not re.fullmatch(r"[a-z]{2,3}-[A-Z]{2}", text):
+        raise said(
+            f"{shown(text)} is no language: it takes language and country; write en-US, de-DE or no-NO, say"
+        )
+    return text
+
+
+def _api_version(text: str) -> str:
+    if not re.fullmatch(r"v[0-9]+((alpha|beta)[0-9]*)?", text):
+        raise said(f"{shown(text)} is no version of the service; write v1beta, say")
+    return text
+
+
+def _path(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value.isprintable() or not value.strip():
+        raise said(
+            f"{shown(value)} is no path: the name of a file is needed; write it, in quotes if it looks odd"
+        )
+    return Path((info.context or {}).get("folder", "."), value)
+
+
+Text = Annotated[str, AfterValidator(_sentence)]
+Name = Annotated[Text, StringConstraints(max_length=200)]
+ApiVersion = Annotated[str, AfterValidator(_api_version)]
+ButtonSource = Annotated[str, AfterValidator(_button)]
+CameraSource = Annotated[str, AfterValidator(_camera)]
+GpioSource = Annotated[str, AfterValidator(_gpio)]
+Https = Annotated[str, AfterValidator(_endpoint)]
+Language = Annotated[str, AfterValidator(_language)]
+QuietHours = Annotated[str, AfterValidator(_quiet_hours)]
+PathOnDisk = Annotated[Path, BeforeValidator(_path, json_schema_input_type=str)]
+"""A path; a relative one starts at the YAML's own folder."""

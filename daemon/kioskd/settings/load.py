@@ -1,0 +1,240 @@
+"""YAML file -> `Settings`, or every fault of it at once, each with its line and column."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar, get_args
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from kioskd.errors import ConfigError
+from kioskd.settings.credentials import KeyMissingError, KeyUnusableError, service_key
+from kioskd.settings.document import Document, Fault
+from kioskd.settings.forms import shown
+from kioskd.settings.model import Section, Settings
+
+__all__ = [
+    "Fault",
+    "Loaded",
+    "SettingsError",
+    "default_path",
+    "load",
+    "load_to_run",
+    "read",
+    "read_as",
+    "startup_faults",
+]
+
+Model = TypeVar("Model", bound=Section)
+Shape = dict[tuple[str, ...], list[str]]
+"""The names of the settings of every section, by the section's path."""
+
+LARGEST_BYTES: Final = 1 << 20
+"""A configuration is a few kB; a bound keeps a wrong path (a recording, a device) from filling the memory."""
+
+_NEEDED: Final = {
+    "string": "a text is needed; put it in quotes",
+    "int": "a whole number is needed; write it without quotes, fraction or unit",
+    "float": "a number is needed; write it without quotes or unit",
+    "finite_number": "a number with an end is needed; write one",
+    "bool": "yes or no is needed; write true or false",
+    "tuple": "a list is needed; write [ONE, TWO], or one - ITEM a line",
+    "model": "a group of settings is needed; write NAME: VALUE lines below it",
+}
+
+
+class SettingsError(ConfigError):
+    """The YAML has faults; `str()` gives one line each, in the order of the file."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(sorted(faults, key=lambda fault: (fault.line, fault.column)))
+        super().__init__("\n".join(map(str, self.faults)))
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, and the document that knows where each stood."""
+
+    settings: Settings
+    document: Document
+
+
+def default_path(given: Path | None, environ: Mapping[str, str]) -> Path:
+    """Return the file to read: `given` (--config), else $KIOSKD_CONFIG, else /etc/kioskd/kioskd.yaml."""
+    return given or Path(environ.get("KIOSKD_CONFIG") or "/etc/kioskd/kioskd.yaml")
+
+
+def load(path: Path) -> Settings:
+    """Return the settings in `path`; relative paths in it start at its folder.
+
+    Raises:
+        SettingsError: the file has faults, all of which it names.
+    """
+    return read(path).settings
+
+
+def load_to_run(path: Path, environ: Mapping[str, str]) -> Settings:
+    """Return the settings in `path`, for a daemon that will use this machine's own button, files and key.
+
+    Raises:
+        SettingsError: the file has faults, or asks for what is not here (see `startup_faults`).
+    """
+    loaded = read(path)
+    faults = startup_faults(loaded, environ)
+    if faults:
+        raise SettingsError(faults)
+    return loaded.settings
+
+
+def read(path: Path) -> Loaded:
+    """As `load`, but keep the positions for `startup_faults`."""
+    return Loaded(*read_as(Settings, path))
+
+
+def read_as(model: type[Model], path: Path) -> tuple[Model, Document]:
+    """Return what is in `path` as a `model`, and the document that knows where each value stood.
+
+    Raises:
+        SettingsError: the file has faults, all of which it names.
+    """
+    document = Document(str(path), _text(path))
+    if document.data is None and not document.faults:
+        document.data = {}
+    if document.data is None:
+        raise SettingsError(document.faults)
+    shape = _shape(model)
+    try:
+        value = model.model_validate(_without_empty(document.data, shape), context={"folder": path.parent})
+    except ValidationError as err:
+        for error in err.errors(include_url=False):
+            document.fault(error["loc"], _words(error, shape), of_name=error["type"] == "extra_forbidden")
+        # Not chained: pydantic's own text would repeat what was in the file.
+        raise SettingsError(document.faults) from None
+    if document.faults:
+        raise SettingsError(document.faults)
+    return value, document
+
+
+def startup_faults(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Fault, ...]:
+    """Return what keeps well-formed settings from running here: a button, a file or a key that is not there.
+
+    Not the concern of a rehearsal, which brings its own. A key that cannot be found at all is no fault of the file.
+    """
+    settings, document = loaded.settings, loaded.document
+    if "button" in settings.conversation.wake and settings.controls.button is None:
+        document.fault(
+            ("conversation", "wake"),
+            "button cannot wake the kiosk: no button is set; add controls.button.source, or use [start]",
+        )
+    if settings.service.ca_file is not None:
+        try:
+            with settings.service.ca_file.open("rb"):
+                pass
+        except OSError as err:
+            document.fault(
+                ("service", "ca_file"),
+                f"cannot be read: {err.strerror}; correct the path or the file's permissions",
+            )
+    try:
+        service_key(settings.service, environ)
+    except KeyMissingError:
+        pass  # said by whoever needs the key now: it may come with the service's own credentials
+    except KeyUnusableError as err:
+        document.fault(("service", "key_file"), err.what if err.where == "service.key_file" else str(err))
+    return tuple(document.faults)
+
+
+def _text(path: Path) -> str:
+    def whole(what: str) -> SettingsError:
+        return SettingsError([Fault(str(path), 0, 0, "", what)])
+
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_BYTES + 1)
+    except FileNotFoundError:
+        raise whole(
+            "is not there: the daemon needs a configuration; create it, or name another with --config"
+        ) from None
+    except OSError as err:
+        raise whole(f"cannot be read: {err.strerror}; correct the path or the file's permissions") from None
+    if len(data) > LARGEST_BYTES:
+        raise whole("is larger than 1 MiB: no configuration is; correct the path")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as err:
+        before = data[: err.start].decode("utf-8")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        what = "is not UTF-8: text in another encoding cannot be read; save the file as UTF-8"
+        raise SettingsError([Fault(str(path), line, column, "", what)]) from None
+
+
+def _without_empty(data: Any, shape: Shape) -> Any:
+    """Leave out sections with nothing (left) in them: all their settings are at the default."""
+    if not isinstance(data, dict):
+        return data
+    return {name: value for name, value in data.items() if value is not None or (name,) not in shape}
+
+
+def _shape(model: type[Section], path: tuple[str, ...] = ()) -> Shape:
+    shape = {path: [field.alias or name for name, field in model.model_fields.items()]}
+    for name, field in model.model_fields.items():
+        for inner in _sections(field.annotation):
+            shape |= _shape(inner, (*path, field.alias or name))
+    return shape
+
+
+def _sections(annotation: Any) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _sections(part)
+
+
+def _nearest(word: str, choices: Sequence[str]) -> str | None:
+    by_lower = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(word.lower().replace("-", "_"), by_lower, n=1)
+    return by_lower[near[0]] if near else None
+
+
+def _unknown(path: Sequence[str | int], shape: Shape) -> str:
+    *section, name = (part for part in path if isinstance(part, str))
+    siblings = shape.get(tuple(section), [])
+    owners = [".".join(owner) or "no section" for owner, names in shape.items() if name in names]
+    if owners:
+        return f"is not a setting here: {name} belongs under {' or '.join(owners)}; move it"
+    near = _nearest(name, siblings)
+    if near:
+        return f"is not a setting; did you mean {near}?"
+    elsewhere = {known: ".".join(owner) for owner, names in shape.items() for known in names if owner}
+    near = _nearest(name, list(elsewhere))
+    if near:
+        return f"is not a setting here; did you mean {near}, under {elsewhere[near]}?"
+    return f"is not a setting: here stand {', '.join(siblings)}; take it out"
+
+
+def _words(error: ErrorDetails, shape: Shape) -> str:
+    """Say what pydantic found in plain words: what, why, what to do."""
+    value = error["input"]
+    match error["type"]:
+        case "said":
+            words = error["msg"]
+        case "extra_forbidden":
+            words = _unknown(error["loc"], shape)
+        case "missing":
+            words = "is missing: this part cannot do without it; add it"
+        case _ if value is None:
+            words = "is empty: a value is needed; write one, or take the line out"
+        case "literal_error":
+            choices = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+            near = _nearest(value, choices) if isinstance(value, str) else None
+            hint = f"did you mean {near}?" if near else f"use {', '.join(choices)}"
+            words = f"{shown(value)} is not one of the choices; {hint}"
+        case "string_too_long":
+            words = f"{shown(value)} is too long: at most {error['ctx']['max_length']} are taken; shorten it"
+        case kind:
+            needed = next((text for symptom, text in _NEEDED.items() if kind.startswith(symptom)), None)
+            words = f"{shown(value)} will not do: {needed or error['msg'].lower()}"
+    return words

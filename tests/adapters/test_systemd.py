@@ -1,0 +1,147 @@
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kioskd.adapters.systemd import STATUS_CHARS, NullNotifier, SystemdNotifier, notifier, watchdog_s
+from kioskd.errors import ConfigError
+from kioskd.ports import Notifier
+
+
+def listen(address: str | bytes) -> socket.socket:
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(address)
+    manager.settimeout(5)
+    return manager
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    path = str(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", path)
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    with listen(path) as sock:
+        yield sock
+
+
+def heard(manager: socket.socket) -> str:
+    return manager.recv(65536).decode()
+
+
+def test_manager_hears_every_word_of_a_life(manager: socket.socket) -> None:
+    us = notifier(os.environ)
+    us.ready()
+    us.status("asleep")
+    us.alive()
+    us.stopping()
+    assert [heard(manager) for _ in range(4)] == ["READY=1", "STATUS=asleep", "WATCHDOG=1", "STOPPING=1"]
+
+
+def test_abstract_socket_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"kioskd-test-{os.getpid()}"
+    monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
+    with listen(f"\0{name}".encode()) as manager:
+        notifier(os.environ).ready()
+        assert heard(manager) == "READY=1"
+
+
+def test_status_is_one_line_and_cannot_smuggle_another_message(manager: socket.socket) -> None:
+    notifier(os.environ).status("  offline:\n WATCHDOG=trigger\r\n\x1b[0m dialing\u2028in 4 s ")
+    assert heard(manager) == "STATUS=offline: WATCHDOG=trigger [0m dialing in 4 s"
+
+
+def test_long_status_is_cut(manager: socket.socket) -> None:
+    notifier(os.environ).status("x" * 100_000)
+    text = heard(manager).removeprefix("STATUS=")
+    assert (len(text), text[-1]) == (STATUS_CHARS, "…")
+
+
+def test_manager_that_went_away_is_told_of_once_and_harms_nobody(
+    manager: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="kioskd")
+    us = notifier(os.environ)
+    path = manager.getsockname()
+    manager.close()
+    us.alive()
+    us.alive()
+    Path(path).unlink()
+    with listen(path) as again:
+        us.alive()
+        us.alive()
+        assert heard(again) == "WATCHDOG=1"
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert caplog.messages[0].startswith("service manager lost")
+    assert caplog.messages[1] == "service manager back"
+
+
+def test_watchdog_deadline_comes_with_the_notifier(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    assert notifier(os.environ).watchdog_s == 30.0
+
+
+def test_without_a_manager_nothing_is_said_and_nothing_is_due() -> None:
+    us = notifier({"WATCHDOG_USEC": "30000000"})
+    assert isinstance(us, NullNotifier)
+    assert us.watchdog_s is None
+    us.ready()
+    us.status("asleep")
+    us.alive()
+    us.stopping()
+
+
+def test_manager_is_lost_when_the_environment_forgets_it(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    us = notifier(os.environ)
+    monkeypatch.delenv("NOTIFY_SOCKET")
+    us.alive()
+    assert "NOTIFY_SOCKET is gone" in caplog.text
+
+
+def test_both_are_notifiers() -> None:
+    said: list[str] = []
+
+    def send(message: str) -> bool:
+        said.append(message)
+        return True
+
+    both: tuple[Notifier, Notifier] = (NullNotifier(), SystemdNotifier(send, 2.0))
+    for one in both:
+        one.alive()
+    assert ([one.watchdog_s for one in both], said) == ([None, 2.0], ["WATCHDOG=1"])
+
+
+def test_missing_library_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "systemd.daemon", None)
+    with pytest.raises(ConfigError, match="install Debian's python3-systemd"):
+        notifier({"NOTIFY_SOCKET": "/run/systemd/notify"})
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({}, None),
+        ({"WATCHDOG_PID": "7"}, None),
+        ({"WATCHDOG_USEC": "1500000"}, 1.5),
+        ({"WATCHDOG_USEC": "1500000", "WATCHDOG_PID": "7"}, 1.5),
+        ({"WATCHDOG_USEC": "1500000", "WATCHDOG_PID": "8"}, None),
+    ],
+)
+def test_watchdog_is_ours_only(environ: dict[str, str], seconds: float | None) -> None:
+    assert watchdog_s(environ, pid=7) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "30s", "1_000", "+5", " 5", "٣"])
+@pytest.mark.parametrize("name", ["WATCHDOG_USEC", "WATCHDOG_PID"])
+def test_nonsense_from_the_manager_is_a_fault_and_not_a_missing_watchdog(name: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{name} = .*WatchdogSec="):
+        watchdog_s({"WATCHDOG_USEC": "1500000", name: text}, pid=7)

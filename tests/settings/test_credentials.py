@@ -1,0 +1,89 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from kioskd.errors import ConfigError
+from kioskd.settings.credentials import KeyMissingError, KeyUnusableError, service_key
+from kioskd.settings.model import ServiceSettings
+
+KEY = "a-key-of-the-service"
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    file = tmp_path / "key"
+    file.write_text(KEY + "\n", encoding="ascii")
+    file.chmod(0o600)
+    return file
+
+
+def test_the_key_comes_from_the_first_place_that_has_one(tmp_path: Path, key_file: Path) -> None:
+    (tmp_path / "gemini-api-key").write_text("of-systemd", encoding="ascii")
+    environ = {
+        "CREDENTIALS_DIRECTORY": str(tmp_path),
+        "GEMINI_API_KEY": "of-gemini",
+        "GOOGLE_API_KEY": "of-google",
+    }
+    with_file, without = ServiceSettings(key_file=key_file), ServiceSettings()
+    assert service_key(with_file, environ).get_secret_value() == KEY
+    assert service_key(without, environ).get_secret_value() == "of-systemd"
+    environ["CREDENTIALS_DIRECTORY"] = str(tmp_path / "empty")
+    assert service_key(without, environ).get_secret_value() == "of-gemini"
+    del environ["GEMINI_API_KEY"]
+    assert service_key(without, environ).get_secret_value() == "of-google"
+    del environ["GOOGLE_API_KEY"]
+    with pytest.raises(KeyMissingError, match=r"gemini-api-key.*GEMINI_API_KEY.*service\.key_file"):
+        service_key(without, environ)
+
+
+def test_a_key_file_that_is_named_is_the_only_place(tmp_path: Path) -> None:
+    settings = ServiceSettings(key_file=tmp_path / "nowhere")
+    with pytest.raises(KeyUnusableError, match=r"service\.key_file: the file is not there"):
+        service_key(settings, {"GEMINI_API_KEY": KEY})
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644])
+def test_a_key_file_open_to_others_is_refused_with_the_remedy(key_file: Path, mode: int) -> None:
+    key_file.chmod(mode)
+    with pytest.raises(KeyUnusableError, match=rf"mode {mode:o}\); run chmod 600"):
+        service_key(ServiceSettings(key_file=key_file), {})
+
+
+def test_a_key_file_that_is_no_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    for path in (pipe, tmp_path):
+        with pytest.raises(KeyUnusableError, match="no regular file"):
+            service_key(ServiceSettings(key_file=path), {})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b" \n\n", "is empty"),
+        (b"SECRET-one\nSECRET-two\n", "line breaks"),
+        (b"SECRET one", "blanks"),
+        (b"SECRET\tone", "blanks"),
+        (b"SECRET\x00", "odd characters"),
+        (b"\xef\xbb\xbfSECRET", "odd characters"),
+        ("SECRETé".encode(), "odd characters"),
+        (b"SECRET" * 1000, "longer than"),
+    ],
+)
+def test_what_can_be_no_key_is_refused_and_never_repeated(key_file: Path, content: bytes, words: str) -> None:
+    key_file.write_bytes(content)
+    with pytest.raises(ConfigError, match=words) as caught:
+        service_key(ServiceSettings(key_file=key_file), {})
+    assert "SECRET" not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_empty_variable_is_said_and_not_passed_over() -> None:
+    with pytest.raises(KeyUnusableError, match="GEMINI_API_KEY: is empty"):
+        service_key(ServiceSettings(), {"GEMINI_API_KEY": "", "GOOGLE_API_KEY": KEY})
+
+
+def test_the_key_does_not_show_itself() -> None:
+    assert KEY not in repr(service_key(ServiceSettings(), {"GEMINI_API_KEY": KEY}))

@@ -1,0 +1,287 @@
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from kioskd.settings.load import (
+    LARGEST_BYTES,
+    SettingsError,
+    default_path,
+    load,
+    load_to_run,
+    read,
+    startup_faults,
+)
+from kioskd.settings.model import ButtonSettings, ControlsSettings, Settings
+
+GOOGLE_KEY = "AIza" + "SyD3adB33fD3adB33fD3adB33fD3adB33f0"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "kioskd.yaml"
+
+
+def faults_of(file: Path, text: str) -> list[tuple[int, int, str, str]]:
+    file.write_text(textwrap.dedent(text), encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    return [(fault.line, fault.column, fault.key, fault.what) for fault in caught.value.faults]
+
+
+def settings_of(file: Path, text: str) -> Settings:
+    file.write_text(textwrap.dedent(text), encoding="utf-8")
+    return load(file)
+
+
+BAD = f"""\
+servce: {{model: x}}
+service:
+  provider: vertex
+  api_key: {GOOGLE_KEY}
+  model:
+  api_version: latest
+  endpoint: http://gateway.example
+  token_url: https://tokens.example
+  idle_s: 3
+  key_file: 7
+assistant:
+  voice: kore
+  language: no
+  greeting: ""
+  instructions: Call {GOOGLE_KEY} on the phone
+conversation:
+  wake: [buton, voice, button]
+  idle: 20
+  idle_s: "20"
+  idle_s: 20
+  longest_s: .inf
+  think_s: 500
+  turn_taking: local
+  uplink: [continuous]
+microphone: default
+speaker:
+  volume: 101
+  cues: on
+  devise: default
+camera:
+  source: picamera
+  every_s: 0.5
+  size: 768.5
+controls:
+  button: {{does: toggle}}
+  lamp: {{source: "gpio:gpiochip0/x"}}
+limits: {{quiet_hours: [22:00-07:00, 25:00-07:00], tokens_per_day: -1}}
+privacy: {{transcripts: true}}
+tools: {{}}
+? [a, b]
+: 3
+"""
+
+EXPECTED = [
+    (1, 1, "servce", "did you mean service?"),
+    (3, 13, "service.provider", "other providers are not supported by this version; use gemini"),
+    (4, 3, "service.api_key", "put it into the systemd credential gemini-api-key"),
+    (5, 3, "service.model", "is empty"),
+    (6, 16, "service.api_version", "latest is no version"),
+    (7, 13, "service.endpoint", "must begin with https://"),
+    (8, 14, "service.token_url", "ephemeral tokens are not supported by this version; leave it out"),
+    (9, 3, "service.idle_s", "idle_s belongs under conversation"),
+    (10, 13, "service.key_file", "7 is no path"),
+    (12, 10, "assistant.voice", "did you mean Kore?"),
+    (13, 13, "assistant.language", "en-US, de-DE or no-NO"),
+    (14, 13, "assistant.greeting", "is empty"),
+    (15, 17, "assistant.instructions", "looks like a service key"),
+    (17, 10, "conversation.wake", "did you mean button?"),
+    (17, 17, "conversation.wake", "this way to wake is not supported by this version; use button or start"),
+    (18, 3, "conversation.idle", "did you mean idle_s?"),
+    (19, 11, "conversation.idle_s", "'20' will not do: a number is needed; write it without quotes"),
+    (20, 3, "conversation.idle_s", "a second time, first at 19:3"),
+    (21, 14, "conversation.longest_s", "a number with an end"),
+    (22, 12, "conversation.think_s", "500 is above 120"),
+    (23, 16, "conversation.turn_taking", "use service"),
+    (24, 11, "conversation.uplink", "use continuous, voice"),
+    (25, 13, "microphone", "write NAME: VALUE lines below it"),
+    (27, 11, "speaker.volume", "101 is above 100, it is a percentage; use 0 to 100"),
+    (28, 9, "speaker.cues", "write true or false"),
+    (29, 3, "speaker.devise", "did you mean device?"),
+    (31, 11, "camera.source", "picamera cannot be used: cameras are not supported by this version; use off"),
+    (32, 12, "camera.every_s", "0.5 is below 1, the service looks at one picture a second at most"),
+    (33, 9, "camera.size", "768.5 will not do: a whole number is needed"),
+    (35, 3, "controls.button.source", "is missing"),
+    (36, 18, "controls.lamp.source", "names no GPIO line"),
+    (37, 37, "limits.quiet_hours", "is no span of time"),
+    (37, 67, "limits.tokens_per_day", "-1 is below 0"),
+    (38, 24, "privacy.transcripts", "true is not one of the choices; use off, on"),
+    (39, 1, "tools", "a list is needed"),
+    (40, 3, "(a group)", "is no name"),
+]
+
+
+def test_every_fault_is_named_at_once_with_its_place_in_the_order_of_the_file(file: Path) -> None:
+    found = faults_of(file, BAD)
+    assert [fault[:3] for fault in found] == [expected[:3] for expected in EXPECTED]
+    for fault, expected in zip(found, EXPECTED, strict=True):
+        assert expected[3] in fault[3]
+
+
+def test_a_fault_prints_as_place_key_and_text_on_one_line(file: Path) -> None:
+    file.write_text("speaker:\n  volume: 101\n", encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    assert str(caught.value) == (
+        f"{file}:2:11 speaker.volume: 101 is above 100, it is a percentage; use 0 to 100"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "words"),
+    [
+        ("speaker:\n\tvolume: 3\n", 2, 1, "a tab indents"),
+        ("a: b: c\n", 1, 5, "a colon where none can be"),
+        ("speaker:\n  volume: 3\n cues: false\n", 3, 2, "the indentation fits no line above"),
+        ('service:\n  model: "x\n', 2, 10, "closing quote is missing"),
+        ("conversation:\n  wake: [button\nspeaker: {}\n", 2, 9, "does not end"),
+        ("service: {}\nspeaker\ncamera: {}\n", 2, 1, "without its colon"),
+        ("service:\n  model: @x\n", 2, 10, "put the text in quotes"),
+        ("service: }\n", 1, 10, "put the text in quotes"),
+        ("service: {}\n---\nspeaker: {}\n", 2, 1, "a second document"),
+        ("service: &s {}\ncamera: *s\n", 1, 10, "anchors and aliases"),
+        ("a: " + "[" * 3000, 1, 12, "nested too deeply"),
+        ("service: {}\nspeaker: \x01\n", 2, 10, "a character that text never holds"),
+        ('service: {model: "\\UFFFFFFFF"}\n', 0, 0, "out of range"),
+        ("- service\n", 1, 1, "a group of settings is needed"),
+        ("service\n", 1, 1, "a group of settings is needed"),
+    ],
+)
+def test_what_is_no_configuration_at_all_is_one_fault_where_it_must_be_mended(
+    file: Path, text: str, line: int, column: int, words: str
+) -> None:
+    (fault,) = faults_of(file, text)
+    assert fault[:3] == (line, column, "")
+    assert words in fault[3]
+
+
+def test_a_tag_is_refused_and_never_obeyed(file: Path) -> None:
+    (fault,) = faults_of(file, "service:\n  model: !!python/object/apply:os.getcwd []\n")
+    assert fault[:3] == (2, 10, "service.model")
+    assert "tags are not taken" in fault[3]
+
+
+def test_bytes_that_are_not_utf_8_are_pointed_at(file: Path) -> None:
+    file.write_bytes("assistant:\n  greeting: Grüß Gott\n".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"kioskd\.yaml:2:15: is not UTF-8"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("nowhere.yaml", "is not there"), (".", "cannot be read"), ("x" * 300, "cannot be read")],
+)
+def test_a_file_that_cannot_be_had_is_a_fault_without_a_line(tmp_path: Path, name: str, words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path / name)
+    assert str(caught.value).startswith(f"{tmp_path / name}: {words}")
+
+
+def test_a_file_that_is_no_configuration_by_its_size_is_not_read_whole(file: Path) -> None:
+    file.write_bytes(b"#" * (LARGEST_BYTES + 1))
+    with pytest.raises(SettingsError, match="larger than 1 MiB"):
+        load(file)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "# nothing\n", "null", "---\n", "service:\nspeaker: {}\n"])
+def test_what_is_not_said_is_at_its_default(file: Path, text: str) -> None:
+    assert settings_of(file, text) == Settings()
+
+
+def test_words_are_those_of_yaml_1_2(file: Path) -> None:
+    settings = settings_of(
+        file,
+        """
+        assistant: {instructions: yes, greeting: on}
+        camera: {source: off}
+        privacy: {transcripts: off}
+        microphone: {device: 22:00}
+        speaker: {device: "70", volume: 0x1E, cues: False}
+        conversation: {idle_s: 3e1, longest_s: 60}
+        """,
+    )
+    assert (settings.assistant.instructions, settings.assistant.greeting) == ("yes", "on")
+    assert settings.camera.source == "off"
+    assert settings.microphone.device == "22:00"
+    assert (settings.speaker.device, settings.speaker.volume, settings.speaker.cues) == ("70", 30, False)
+    assert (settings.conversation.idle_s, settings.conversation.longest_s) == (30.0, 60.0)
+
+
+@pytest.mark.parametrize("volume", ["20.0", "'20'", "true", "1e1", "0o", "2_0", "[20]"])
+def test_nothing_is_turned_into_a_whole_number_that_is_none(file: Path, volume: str) -> None:
+    (fault,) = faults_of(file, f"speaker: {{volume: {volume}}}")
+    assert fault[:3] == (1, 19, "speaker.volume")
+    assert "a whole number is needed" in fault[3]
+
+
+def test_a_number_of_any_length_is_only_out_of_range(file: Path) -> None:
+    (fault,) = faults_of(file, f"conversation: {{idle_s: {'9' * 5000}}}")
+    assert fault[:3] == (1, 24, "conversation.idle_s")
+
+
+def test_relative_paths_start_at_the_folder_of_the_file(file: Path) -> None:
+    service = settings_of(file, "service: {key_file: keys/live, ca_file: /etc/ca.pem}").service
+    assert service.key_file == file.parent / "keys" / "live"
+    assert service.ca_file == Path("/etc/ca.pem")
+
+
+def test_a_conversation_longer_than_allowed_is_a_fault_even_where_the_bound_is_the_default(
+    file: Path,
+) -> None:
+    (fault,) = faults_of(file, "conversation:\n  idle_s: 700\n")
+    assert fault[:3] == (1, 1, "conversation.longest_s")
+    assert "600 is below idle_s (700)" in fault[3]
+    (fault,) = faults_of(file, "conversation:\n  idle_s: 20\n  longest_s: 10\n")
+    assert fault[:3] == (3, 14, "conversation.longest_s")
+
+
+def test_a_button_that_wakes_and_is_not_there_is_no_fault_of_the_file_but_of_the_start(file: Path) -> None:
+    file.write_text("speaker: {}\nconversation:\n  wake: [start, button]\n", encoding="utf-8")
+    loaded = read(file)
+    (fault,) = startup_faults(loaded, {})
+    assert (fault.line, fault.column, fault.key) == (3, 9, "conversation.wake")
+    assert "add controls.button.source" in fault.what
+    assert startup_faults(loaded, {}) == (fault,)
+    with pytest.raises(SettingsError, match=r"3:9 conversation\.wake: button cannot wake"):
+        load_to_run(file, {})
+
+
+def test_a_button_that_is_there_starts(file: Path) -> None:
+    file.write_text("controls: {button: {source: gpio:gpiochip0/17}}", encoding="utf-8")
+    button = ButtonSettings(source="gpio:gpiochip0/17")
+    assert load_to_run(file, {}) == Settings(controls=ControlsSettings(button=button))
+
+
+def test_files_that_a_start_needs_are_faults_where_they_are_named(file: Path) -> None:
+    file.write_text(
+        "conversation: {wake: [start]}\nservice:\n  ca_file: no/ca.pem\n  key_file: no/key\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(SettingsError) as caught:
+        load_to_run(file, {})
+    assert [(fault.line, fault.column, fault.key) for fault in caught.value.faults] == [
+        (3, 12, "service.ca_file"),
+        (4, 13, "service.key_file"),
+    ]
+    assert "No such file" in caught.value.faults[0].what
+    assert "the file is not there" in caught.value.faults[1].what
+
+
+def test_a_key_in_the_environment_that_cannot_be_one_is_a_fault_of_the_start(file: Path) -> None:
+    file.write_text("conversation: {wake: [start]}\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match="GEMINI_API_KEY: is empty") as caught:
+        load_to_run(file, {"GEMINI_API_KEY": " "})
+    assert caught.value.faults[0].key == "service.key_file"
+
+
+def test_the_file_is_the_one_given_else_the_environments_else_the_systems() -> None:
+    assert default_path(Path("a.yaml"), {"KIOSKD_CONFIG": "b.yaml"}) == Path("a.yaml")
+    assert default_path(None, {"KIOSKD_CONFIG": "b.yaml"}) == Path("b.yaml")
+    assert default_path(None, {}) == Path("/etc/kioskd/kioskd.yaml")

@@ -1,0 +1,146 @@
+"""The unit's promises, and that systemd itself accepts every line of it."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNIT = Path(__file__).parents[2] / "systemd" / "kioskd.service"
+
+SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
+needs_systemd_analyze = pytest.mark.skipif(
+    SYSTEMD_ANALYZE is None, reason="no systemd-analyze: install systemd (a running one is not needed)"
+)
+
+
+def settings() -> dict[str, dict[str, str]]:
+    """Return section -> key -> value. A key that stands twice is a mistake in a unit as small as this one."""
+    sections: dict[str, dict[str, str]] = {}
+    section: dict[str, str] = {}
+    for line in UNIT.read_text().splitlines():
+        if not line or line.startswith("#"):
+            continue
+        if line.startswith("["):
+            section = sections.setdefault(line.strip("[]"), {})
+            continue
+        key, equals, value = line.partition("=")
+        assert equals, line
+        assert key not in section, f"{key} stands twice"
+        section[key] = value
+    return sections
+
+
+def seconds(value: str) -> float:
+    assert re.fullmatch(r"\d+", value), f"{value}: a plain number is seconds to systemd"
+    return float(value)
+
+
+def test_active_means_that_the_daemon_said_so() -> None:
+    service = settings()["Service"]
+    assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
+    assert service["ExecStart"] == "/opt/kioskd/bin/kioskd run"
+
+
+def test_hung_daemon_is_found_by_the_watchdog_and_says_where_it_hung() -> None:
+    service = settings()["Service"]
+    assert 0 < seconds(service["WatchdogSec"]) <= 60
+    assert "PYTHONFAULTHANDLER=1" in service["Environment"].split()
+
+
+def test_every_fault_is_restarted_for_ever_but_a_wrong_configuration() -> None:
+    unit, service = settings()["Unit"], settings()["Service"]
+    assert service["Restart"] == "on-failure"
+    assert service["RestartPreventExitStatus"] == "78"
+    assert seconds(service["RestartSec"]) > 0
+    assert unit["StartLimitIntervalSec"] == "0"
+
+
+def test_stop_is_over_in_five_seconds() -> None:
+    service = settings()["Service"]
+    assert seconds(service["TimeoutStopSec"]) == 5
+    assert service["KillMode"] == "mixed"
+
+
+def test_start_waits_for_the_sound_card_and_not_for_the_network() -> None:
+    unit = settings()["Unit"]
+    assert unit["After"] == "sound.target"
+    assert "network" not in " ".join(value for section in settings().values() for value in section.values())
+
+
+def test_it_is_nobody_but_itself_and_may_open_its_devices() -> None:
+    service = settings()["Service"]
+    assert service["User"] == "kioskd"
+    assert {"audio", "gpio", "video", "input"} <= set(service["SupplementaryGroups"].split())
+    assert (
+        not {"PrivateDevices", "DevicePolicy", "DeviceAllow", "ProtectClock", "RestrictRealtime"}
+        & service.keys()
+    )
+
+
+def test_key_comes_as_a_credential_that_may_be_missing() -> None:
+    service = settings()["Service"]
+    # With a path, systemd would refuse to start the service where the file is missing.
+    assert service["LoadCredentialEncrypted"] == "gemini-api-key"
+    assert "KEY" not in service["Environment"]
+
+
+def test_nothing_it_heard_is_left_in_a_core_dump_or_a_shared_folder() -> None:
+    service = settings()["Service"]
+    assert service["LimitCORE"] == "0"
+    assert service["PrivateTmp"] == "yes"
+    assert service["StateDirectoryMode"] == "0700"
+
+
+def test_memory_and_tasks_are_bounded() -> None:
+    service = settings()["Service"]
+    assert re.fullmatch(r"\d+M", service["MemoryMax"])
+    assert 0 < int(service["TasksMax"]) <= 256
+
+
+def test_system_is_read_only_and_privileges_cannot_be_gained() -> None:
+    service = settings()["Service"]
+    assert service["ProtectSystem"] == "strict"
+    assert service["NoNewPrivileges"] == "yes"
+    assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == ""
+    assert service["SystemCallFilter"] == "@system-service"
+    families = set(service["RestrictAddressFamilies"].split())
+    assert families == {"AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"}
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The unit, as it is, but for a program that is there."""
+    unit = tmp_path / UNIT.name
+    text, count = re.subn("(?m)^ExecStart=.*$", "ExecStart=/bin/true", UNIT.read_text())
+    assert count == 1
+    unit.write_text(text)
+    return unit
+
+
+def systemd_analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    assert SYSTEMD_ANALYZE is not None
+    return subprocess.run(
+        [SYSTEMD_ANALYZE, *arguments], capture_output=True, text=True, check=False, timeout=30
+    )
+
+
+@needs_systemd_analyze
+def test_systemd_knows_every_setting(installed: Path) -> None:
+    verified = systemd_analyze("verify", "--man=no", installed)
+    # A setting that systemd does not know is a warning to it, and no failure.
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+
+
+@needs_systemd_analyze
+def test_systemd_would_notice_a_setting_that_it_does_not_know(installed: Path) -> None:
+    installed.write_text(installed.read_text().replace("WatchdogSec=", "WatchDogSec="))
+    assert "WatchDogSec" in systemd_analyze("verify", "--man=no", installed).stderr
+
+
+@needs_systemd_analyze
+def test_systemd_rates_the_sandbox_as_closed(installed: Path) -> None:
+    # 0 is closed, 10 is open; a plain service has 9.6. What is left is what sound, camera and network need.
+    rated = systemd_analyze("security", "--offline=yes", "--threshold=25", installed)
+    assert rated.returncode == 0, rated.stdout

@@ -1,0 +1,331 @@
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from kioskd import logs
+from kioskd.errors import ConfigError
+
+# Known to nobody else, so no handler of the test runner sees what is logged here.
+OURS = logging.Logger("kioskd.test_logs", logging.DEBUG)  # noqa: LOG001 - see above
+
+
+class Wall:
+    """Keeps what is written to it; can be shut, and can break."""
+
+    def __init__(self) -> None:
+        self.entries: list[logs.Entry] = []
+        self.open = threading.Event()
+        self.open.set()
+        self.reached = threading.Event()
+        self.broken = False
+
+    def write(self, entry: logs.Entry) -> None:
+        self.reached.set()
+        assert self.open.wait(10)
+        if self.broken:
+            raise OSError("no space left on device")
+        self.entries.append(entry)
+
+    @property
+    def messages(self) -> list[str]:
+        return [entry.message for entry in self.entries]
+
+
+@pytest.fixture
+def wall() -> Wall:
+    return Wall()
+
+
+@pytest.fixture
+def handler(wall: Wall) -> Iterator[logs.QueuedHandler]:
+    handler = logs.QueuedHandler(wall.write)
+    OURS.addHandler(handler)
+    yield handler
+    wall.open.set()
+    OURS.removeHandler(handler)
+    handler.close()
+
+
+Log = Callable[[Callable[[], None]], logs.Entry]
+
+
+@pytest.fixture
+def entry_of(wall: Wall, handler: logs.QueuedHandler) -> Log:
+    def entry(call: Callable[[], None]) -> logs.Entry:
+        call()
+        handler.flush()
+        return wall.entries[-1]
+
+    return entry
+
+
+def test_level_is_info_unless_asked_otherwise() -> None:
+    asked = [
+        logs.level(env)
+        for env in ({}, {"KIOSKD_LOG": ""}, {"KIOSKD_LOG": "debug"}, {"KIOSKD_LOG": "warning"})
+    ]
+    assert asked == [logging.INFO, logging.INFO, logging.DEBUG, logging.WARNING]
+
+
+def test_unknown_level_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"^KIOSKD_LOG = 'loud': must be one of debug, info, warning "):
+        logs.level({"KIOSKD_LOG": "loud"})
+
+
+@pytest.mark.parametrize(
+    ("level", "priority", "word"),
+    [
+        (logging.DEBUG, "7", "debug"),
+        (logging.INFO, "6", "info"),
+        (logging.WARNING, "4", "warn"),
+        (logging.ERROR, "3", "error"),
+        (logging.CRITICAL, "2", "fatal"),
+        (logging.INFO + 5, "6", "info"),
+        (1, "7", "debug"),
+    ],
+)
+def test_levels_have_the_priorities_of_syslog(level: int, priority: str, word: str) -> None:
+    record = logging.LogRecord("kioskd", level, __file__, 1, "", (), None)
+    entry = logs.Entry(record, "link up")
+    assert logs.journal_fields(entry)["PRIORITY"] == priority
+    assert logs.line(entry, prefixed=True) == f"<{priority}>link up\n"
+    assert logs.line(entry, prefixed=False)[8:] == f" {word:<5} link up\n"
+
+
+def test_journal_gets_fields_of_its_own_and_of_the_caller(entry_of: Log) -> None:
+    mark = uuid4().hex
+    extra = {"fields": {"epoch": 3, "waited-s": 1.5, 7: "seven", "x" * 100: ""}, "message_id": mark}
+    fields = logs.journal_fields(entry_of(lambda: OURS.info("link up: epoch=%d", 3, extra=extra)))
+    line = fields.pop("CODE_LINE")
+    assert isinstance(line, int)
+    assert "OURS.info(" in Path(__file__).read_text().splitlines()[line - 1]
+    assert fields == {
+        "MESSAGE": "link up: epoch=3",
+        "MESSAGE_ID": mark,
+        "PRIORITY": "6",
+        "SYSLOG_IDENTIFIER": "kioskd",
+        "LOGGER": "kioskd.test_logs",
+        "THREAD_NAME": "MainThread",
+        "CODE_FILE": __file__,
+        "CODE_FUNC": "<lambda>",
+        "KIOSKD_EPOCH": "3",
+        "KIOSKD_WAITED_S": "1.5",
+        "KIOSKD_7": "seven",
+        "KIOSKD_" + "X" * 57: "",
+    }
+
+
+def test_journal_writer_sends_all_fields_at_once() -> None:
+    sent: list[dict[str, str | int]] = []
+
+    def send(**fields: str | int) -> None:
+        sent.append(fields)
+
+    entry = logs.Entry(logging.LogRecord("kioskd", logging.INFO, __file__, 1, "", (), None), "asleep")
+    logs.journal_writer(send)(entry)
+    assert sent == [logs.journal_fields(entry)]
+
+
+def test_arguments_never_reach_the_journal_beside_the_message(entry_of: Log) -> None:
+    entry = entry_of(lambda: OURS.info("%.3s", "sesame-open"))
+    assert "sesame" not in str(logs.journal_fields(entry))
+
+
+def test_one_message_stays_one_line_that_no_terminal_obeys(entry_of: Log) -> None:
+    entry = entry_of(lambda: OURS.info("link lost: %s", "bye\n<0>all is lost\x1b[2J\u2028\udcff"))
+    assert logs.line(entry, prefixed=True) == "<6>link lost: bye\\n<0>all is lost\\x1b[2J\\u2028\\udcff\n"
+
+
+def test_long_message_is_cut(entry_of: Log) -> None:
+    entry = entry_of(lambda: OURS.info("%s", "x" * 100_000))
+    assert (len(entry.message), entry.message[-1]) == (logs.LINE_CHARS, "…")
+
+
+def test_stack_trace_follows_line_by_line(entry_of: Log) -> None:
+    def fail() -> None:
+        try:
+            os.environ["NO\nSUCH KEY"]
+        except KeyError:
+            OURS.exception("engine failed")
+
+    entry = entry_of(fail)
+    lines = logs.line(entry, prefixed=True).splitlines()
+    assert lines[:2] == ["<3>engine failed", "<3>Traceback (most recent call last):"]
+    assert lines[-1] == "<3>KeyError: 'NO\\nSUCH KEY'"
+    assert all(line.startswith("<3>") for line in lines)
+    assert str(logs.journal_fields(entry)["MESSAGE"]).startswith("engine failed\nTraceback")
+    assert str(logs.journal_fields(entry)["EXCEPTION_TEXT"]).startswith("Traceback")
+
+
+def test_lines_of_other_people_are_named() -> None:
+    record = logging.LogRecord("websockets.client", logging.WARNING, __file__, 1, "", (), None)
+    assert logs.line(logs.Entry(record, "odd frame"), prefixed=True) == "<4>websockets.client: odd frame\n"
+
+
+class Spiteful:
+    def __str__(self) -> str:
+        raise RuntimeError("I will not be logged")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: OURS.info("epoch=%d", "three"),
+        lambda: OURS.info("%s", Spiteful()),
+        lambda: OURS.info("fine", extra={"fields": {"x": Spiteful()}}),
+    ],
+)
+def test_line_that_cannot_be_made_is_reported_and_raises_nothing(
+    entry_of: Log, call: Callable[[], None]
+) -> None:
+    assert entry_of(call).message.startswith("log line broken: format=")
+
+
+def test_stalled_reader_holds_nobody_up_and_what_was_dropped_is_counted(
+    wall: Wall, handler: logs.QueuedHandler
+) -> None:
+    wall.open.clear()
+    OURS.info("first")
+    assert wall.reached.wait(10)
+    for number in range(logs.QUEUE_LINES + 7):
+        OURS.info("line %d", number)
+    wall.open.set()
+    handler.flush()
+    OURS.info("last")
+    handler.flush()
+    assert len(wall.messages) == 1 + 1 + logs.QUEUE_LINES + 1
+    assert wall.messages[:3] == ["first", "log lines lost: count=7", "line 0"]
+    assert wall.messages[-2:] == [f"line {logs.QUEUE_LINES - 1}", "last"]
+
+
+def test_flush_gives_up_on_a_stalled_reader(
+    wall: Wall, handler: logs.QueuedHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "FLUSH_S", 0.01)
+    wall.open.clear()
+    OURS.info("held")
+    handler.flush()
+    assert wall.messages == []
+
+
+def test_lines_that_could_not_be_written_are_counted(wall: Wall, handler: logs.QueuedHandler) -> None:
+    wall.broken = True
+    OURS.info("one")
+    OURS.info("two")
+    handler.flush()
+    wall.broken = False
+    OURS.info("three")
+    handler.flush()
+    assert wall.messages == ["log lines lost: count=2", "three"]
+
+
+def test_closing_writes_what_waits_and_ends_the_thread(wall: Wall) -> None:
+    before = set(threading.enumerate())
+    handler = logs.QueuedHandler(wall.write)
+    [thread] = set(threading.enumerate()) - before
+    handler.handle(logging.LogRecord("kioskd", logging.INFO, __file__, 1, "bye", (), None))
+    handler.close()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert wall.messages == ["bye"]
+
+
+def test_line_writer_writes_utf8() -> None:
+    reader, writer = os.pipe()
+    entry = logs.Entry(logging.LogRecord("kioskd", logging.INFO, __file__, 1, "", (), None), "café ☕")
+    logs.line_writer(writer, prefixed=True)(entry)
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as stream:
+        assert stream.read() == "<6>café ☕\n"
+
+
+def test_journal_is_known_by_its_stream(tmp_path: Path) -> None:
+    with (tmp_path / "stream").open("w") as stream:
+        stat = os.fstat(stream.fileno())
+        assert logs.is_journal({"JOURNAL_STREAM": f"{stat.st_dev}:{stat.st_ino}"}, stream.fileno())
+        assert not logs.is_journal({"JOURNAL_STREAM": f"{stat.st_dev}:{stat.st_ino + 1}"}, stream.fileno())
+        assert not logs.is_journal({}, stream.fileno())
+
+
+def said_by(program: str, stderr: Path, **environ: str) -> list[str]:
+    """Run `program` in a Python of its own, standard error into a file, and return the lines of that file."""
+    root = Path(logs.__file__).parents[1]
+    clean = {key: value for key, value in os.environ.items() if key != "JOURNAL_STREAM"}
+    with stderr.open("w") as file:
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=clean | {"PYTHONPATH": str(root)} | environ,
+            stderr=file,
+            check=True,
+            timeout=30,
+        )
+    return stderr.read_text().splitlines()
+
+
+SET_UP = "import logging, os, sys; from kioskd import logs; logs.set_up(logging.DEBUG)\n"
+
+
+def test_lines_survive_a_redirected_standard_error_and_the_end_of_the_process(tmp_path: Path) -> None:
+    program = SET_UP + (
+        "os.dup2(os.open(os.devnull, os.O_WRONLY), 2)\n"
+        "logging.getLogger('kioskd.app').info('asleep: budget=%d', 3)\n"
+        "logs.set_up(logging.DEBUG)\n"
+        "logging.getLogger('kioskd').debug('= listening')\n"
+    )
+    lines = said_by(program, tmp_path / "err")
+    assert [line[8:] for line in lines] == [" info  asleep: budget=3", " debug = listening"]
+    assert all(line[2] == line[5] == ":" for line in lines)
+
+
+def test_other_people_speak_from_warnings_up_whatever_they_set_themselves(tmp_path: Path) -> None:
+    program = SET_UP + (
+        f"for name in {logs.FOREIGN!r} + ('someone.else', 'kioskd_imposter'):\n"
+        "    log = logging.getLogger(name)\n"
+        "    assert not log.isEnabledFor(logging.INFO), name\n"
+        "    log.setLevel(logging.DEBUG)\n"
+        "    log.info('key and audio')\n"
+        "    log.warning('odd')\n"
+    )
+    lines = said_by(program, tmp_path / "err")
+    named = [line.split(maxsplit=2)[2] for line in lines]
+    assert named == [f"{name}: odd" for name in (*logs.FOREIGN, "someone.else", "kioskd_imposter")]
+
+
+def test_journal_stream_without_the_library_gets_priorities(tmp_path: Path) -> None:
+    program = (
+        "import logging, os, sys; from kioskd import logs\n"
+        "sys.modules['systemd.journal'] = None\n"
+        "stat = os.fstat(2); os.environ['JOURNAL_STREAM'] = f'{stat.st_dev}:{stat.st_ino}'\n"
+        "logs.set_up(logging.INFO)\n"
+        "logging.getLogger('kioskd').warning('microphone lost')\n"
+    )
+    assert said_by(program, tmp_path / "err") == ["<4>microphone lost"]
+
+
+def test_journal_stream_with_the_library_is_left_to_native_entries(tmp_path: Path) -> None:
+    pytest.importorskip("systemd.journal", reason="systemd-python is not installed")
+    program = (
+        "import logging, os; from systemd import journal; sent = []\n"
+        "journal.send = lambda **fields: sent.append(fields['MESSAGE'])\n"
+        "from kioskd import logs\n"
+        "stat = os.fstat(2); os.environ['JOURNAL_STREAM'] = f'{stat.st_dev}:{stat.st_ino}'\n"
+        "logs.set_up(logging.INFO)\n"
+        "logging.getLogger('kioskd').info('asleep'); logging.getLogger().handlers[0].flush()\n"
+        "assert sent == ['asleep'], sent\n"
+    )
+    assert said_by(program, tmp_path / "err") == []
+
+
+def test_daemon_without_standard_error_runs_silently(tmp_path: Path) -> None:
+    program = SET_UP + "logging.getLogger('kioskd').info('asleep')\n"
+    (tmp_path / "run.py").write_text(program)
+    closed = f"exec '{sys.executable}' '{tmp_path / 'run.py'}' 2>&-"
+    root = Path(logs.__file__).parents[1]
+    subprocess.run(["/bin/sh", "-c", closed], env={"PYTHONPATH": str(root)}, check=True, timeout=30)
