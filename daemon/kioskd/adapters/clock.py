@@ -1,0 +1,21 @@
+"""The time of the machine: the only home of sleeping."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+
+class SystemClock:
+    """Monotonic time, which no clock correction moves; a `ports.Clock`."""
+
+    def now(self) -> float:
+        """Return monotonic seconds from an arbitrary start."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`; 0 lets all others run once."""
+        await asyncio.sleep(seconds)
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call `callback` in the running loop after `seconds`, unless the handle is cancelled before."""
+        return asyncio.get_running_loop().call_later(seconds, callback)

@@ -1,0 +1,83 @@
+"""What a message of the Live service says, in the daemon's own terms."""
+
+from typing import TYPE_CHECKING, Final
+
+from pydantic import SecretStr
+
+from kioskd.ports import (
+    GenerationEnded,
+    GoingAway,
+    HandleIssued,
+    Interrupted,
+    Message,
+    ReplyAudio,
+    TurnEnded,
+    UsageReported,
+    pcm,
+)
+
+if TYPE_CHECKING:
+    from google.genai.types import LiveServerContent, LiveServerMessage
+
+GO_AWAY_S: Final = 60.0
+"""What a goAway without a time is taken for: the service's usual notice. Nothing in it says that it is shorter, and
+a connection that ends sooner is an ordinary loss."""
+
+
+def translate(message: "LiveServerMessage") -> tuple[Message, ...]:
+    """Return what `message` holds: an interruption first, since it voids what was said before; then in order.
+
+    A message is no union: content, notices and usage may share one.
+
+    Raises:
+        ValueError: it holds audio in another format than the daemon's.
+    """
+    found: list[Message] = []
+    if message.server_content is not None:
+        found += _content(message.server_content)
+    update = message.session_resumption_update
+    if update is not None and update.resumable and update.new_handle:
+        # Otherwise the session cannot be resumed right now, and the handle before stays the best there is.
+        found.append(HandleIssued(SecretStr(update.new_handle)))
+    if message.go_away is not None:
+        found.append(GoingAway(_seconds(message.go_away.time_left)))
+    usage = message.usage_metadata
+    if usage is not None:
+        # Thoughts are billed as output, and not counted among the response's tokens.
+        response_tokens = (usage.response_token_count or 0) + (usage.thoughts_token_count or 0)
+        found.append(UsageReported(usage.prompt_token_count or 0, response_tokens))
+    return tuple(found)
+
+
+def _content(content: "LiveServerContent") -> list[Message]:
+    found: list[Message] = []
+    if content.interrupted:
+        found.append(Interrupted())  # what audio shares the message with it was not heard either
+    elif content.model_turn is not None:
+        for part in content.model_turn.parts or ():
+            blob = part.inline_data
+            if blob is not None and blob.data:
+                _check_format(blob.mime_type)
+                found.append(ReplyAudio(blob.data))
+    if content.generation_complete:
+        found.append(GenerationEnded())
+    if content.turn_complete:
+        found.append(TurnEnded())
+    return found
+
+
+def _check_format(mime_type: str | None) -> None:
+    """Turn down what would be played as noise or at the wrong speed."""
+    kind, _, options = (mime_type or "audio/pcm").partition(";")
+    rate = options.strip() or f"rate={pcm.DOWNLINK_HZ}"
+    if kind.strip() != "audio/pcm" or rate != f"rate={pcm.DOWNLINK_HZ}":
+        raise ValueError(f"audio format {mime_type}")
+
+
+def _seconds(duration: str | None) -> float:
+    """The seconds of a JSON Duration such as `9.5s`."""
+    try:
+        seconds = float((duration or "").removesuffix("s"))
+    except ValueError:
+        return GO_AWAY_S
+    return min(max(seconds, 0.0), 3600.0) if seconds == seconds else GO_AWAY_S  # noqa: PLR0124 - NaN is not itself

@@ -1,0 +1,111 @@
+"""Sound devices by name: what the YAML says -> the one device that is meant. No sound library here."""
+
+import dataclasses
+import enum
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from kioskd.errors import DeviceLost
+
+PROC: Final = Path("/proc/asound")
+"""Where the kernel lists its sound cards."""
+
+DEFAULT: Final = "default"
+
+# PortAudio names a kernel device "CARD: PCM (hw:1,0)". The number depends on the order of plugging in.
+_NUMBERED: Final = re.compile(r"^(?P<name>.*?)\s*\(hw:(?P<card>\d+),(?P<pcm>\d+)\)$")
+_ALSA_ID: Final = re.compile(r"^(?:plug)?hw:(?:CARD=)?(?P<card>\w+)(?:,(?:DEV=)?(?P<pcm>\d+))?$")
+
+
+class Direction(enum.Enum):
+    """Which way the sound goes."""
+
+    IN = "microphone"
+    OUT = "speaker"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SoundDevice:
+    """One device as PortAudio lists it; a device may be both microphone and speaker."""
+
+    index: int
+    full_name: str
+    inputs: int
+    outputs: int
+    rate_hz: int
+    default_for: frozenset[Direction] = frozenset()
+
+    def channels(self, direction: Direction) -> int:
+        """Return how many channels it has that way; 0: none."""
+        return self.inputs if direction is Direction.IN else self.outputs
+
+
+def capable(devices: Sequence[SoundDevice], direction: Direction) -> list[SoundDevice]:
+    """Return the devices that can do `direction`."""
+    return [device for device in devices if device.channels(direction) > 0]
+
+
+def stable_name(device: SoundDevice, devices: Sequence[SoundDevice], proc: Path = PROC) -> str:
+    """Return the name to write into the YAML: one that stays the same when cards are numbered in another order.
+
+    The device's name without its number; its card's ALSA id where two devices share that name.
+    """
+    numbered = _NUMBERED.match(device.full_name)
+    if numbered is None:
+        return device.full_name
+    name = numbered["name"]
+    if sum(name.casefold() in other.full_name.casefold() for other in devices) == 1:
+        return name
+    return f"hw:CARD={_card_id(numbered['card'], proc)},DEV={numbered['pcm']}"
+
+
+def find(devices: Sequence[SoundDevice], wanted: str, direction: Direction, proc: Path = PROC) -> SoundDevice:
+    """Return the device that `wanted` means.
+
+    `default`, a full name, an ALSA id (`hw:CARD=Device,DEV=0`, `hw:1`) or a part of one device's name alone; capital
+    or small letters alike.
+
+    Raises:
+        DeviceLost: none or more than one is meant; says which there are.
+    """
+    able = capable(devices, direction)
+    for matching in (
+        [device for device in able if wanted == DEFAULT and direction in device.default_for],
+        [device for device in able if device.full_name == wanted],
+        [device for device in able if _is_alsa_id(device, wanted, proc)],
+        [device for device in able if wanted.casefold() in device.full_name.casefold()],
+    ):
+        if len(matching) == 1:
+            return matching[0]
+        if matching:
+            raise DeviceLost(
+                f"{direction.value} {wanted!r}: more than one device is meant: {_names(matching, proc)}; "
+                f"set {direction.value}.device to one of them"
+            )
+    raise DeviceLost(
+        f"{direction.value} {wanted!r}: no such device; there is {_names(able, proc) or 'none at all'}; "
+        f"plug it in, or set {direction.value}.device to one that is there"
+    )
+
+
+def _is_alsa_id(device: SoundDevice, wanted: str, proc: Path) -> bool:
+    asked = _ALSA_ID.match(wanted)
+    numbered = _NUMBERED.match(device.full_name)
+    if asked is None or numbered is None:
+        return False
+    cards = (numbered["card"], _card_id(numbered["card"], proc))
+    return asked["card"] in cards and asked["pcm"] in (None, numbered["pcm"])
+
+
+def _card_id(number: str, proc: Path) -> str:
+    """The kernel's name of a card, which stays with the card; its number where the kernel gives none."""
+    try:
+        return (proc / f"card{number}" / "id").read_text(encoding="utf-8").strip()
+    except OSError:
+        return number
+
+
+def _names(devices: Sequence[SoundDevice], proc: Path) -> str:
+    return ", ".join(repr(stable_name(device, devices, proc)) for device in devices)

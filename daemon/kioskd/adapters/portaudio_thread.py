@@ -1,0 +1,113 @@
+"""The thread that owns one opened sound device: opens, watches, closes, and tells the loop. No sound library here.
+
+A lost device is silent: its callbacks stop, and nothing else happens. So the thread counts callbacks, and calls the
+device lost when none came for a second. It is a daemon thread: an opening or closing that hangs in a driver cannot
+keep the process from ending.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Final, NoReturn
+
+from kioskd.errors import DeviceLost
+
+log = logging.getLogger(__name__)
+
+SILENCE_S: Final = 1.0
+"""Seconds without a callback after which a device is lost."""
+
+OPEN_S: Final = 10.0
+"""Seconds that opening may take: every device of the machine is tried first."""
+
+CLOSE_S: Final = 2.0
+"""Seconds that closing may take before the device is left to itself."""
+
+_TICK_S: Final = 0.25
+
+
+class DeviceThread:
+    """One use of a device, from opening to closing. Made in the loop's thread, for one `run`."""
+
+    def __init__(self, name: str) -> None:
+        """`name`: of the device, for messages."""
+        self.name = name
+        self.calls = 0
+        """Callbacks so far: the sign of life. Counted by whoever serves the device."""
+        self._loop = asyncio.get_running_loop()
+        self._quit = threading.Event()
+        self._error: BaseException | None = None
+        self._opened = asyncio.Event()
+        self._over = asyncio.Event()
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def quitting(self) -> bool:
+        """Whether the device is to be closed: what it still gives is not wanted."""
+        return self._quit.is_set()
+
+    def lose(self, error: BaseException) -> None:
+        """End the use with `error`, unless another came first; from any thread."""
+        if self._error is None:
+            self._error = error
+        self.tell(self._over.set)
+
+    def tell(self, what: Callable[[], object]) -> None:
+        """Have `what` called in the loop's thread; from any thread."""
+        # A loop that is closed has nobody left to be told.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(what)
+
+    async def run(self, opened: Callable[[], AbstractContextManager[object]]) -> NoReturn:
+        """Enter `opened()` in the thread, leave it when cancelled or lost, and return after that.
+
+        Raises:
+            DeviceLost: the device cannot be opened, or has been silent for a second.
+        """
+        threading.Thread(target=self._own, args=(opened,), name=self.name, daemon=True).start()
+        try:
+            try:
+                async with asyncio.timeout(OPEN_S):
+                    await self._opened.wait()
+            except TimeoutError:
+                raise DeviceLost(
+                    f"{self.name}: not open after {OPEN_S:.0f} s; the sound system hangs: restart kioskd"
+                ) from None
+            await self._over.wait()
+            assert self._error is not None
+            raise self._error
+        finally:
+            self._quit.set()
+            # Not asyncio.timeout: in a task that is being cancelled, Python 3.11's does not tell that it ran out.
+            closed, _ = await asyncio.wait([self._closed], timeout=CLOSE_S)
+            if not closed:
+                log.warning("%s does not close, left alone: waited=%.1fs", self.name, CLOSE_S)
+
+    def _own(self, opened: Callable[[], AbstractContextManager[object]]) -> None:
+        try:
+            with opened():
+                self.tell(self._opened.set)
+                self._watch()
+        except BaseException as error:  # noqa: BLE001 - no thread may die unseen: run() raises it
+            self.lose(error)
+        finally:
+            self.tell(self._opened.set)
+            self.tell(lambda: self._closed.set_result(None))
+
+    def _watch(self) -> None:
+        """Return when the device is to be closed. Counts ticks, not time: a sleep of the machine is no silence."""
+        seen, silent_s = self.calls, 0.0
+        while not self._quit.wait(_TICK_S):
+            silent_s = silent_s + _TICK_S if self.calls == seen else 0.0
+            seen = self.calls
+            if silent_s >= SILENCE_S:
+                # Told before the closing, which may hang.
+                self.lose(
+                    DeviceLost(
+                        f"{self.name}: silent for {SILENCE_S:.0f} s; plug it in, or restart its sound server"
+                    )
+                )
+                return

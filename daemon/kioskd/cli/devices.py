@@ -1,0 +1,85 @@
+"""`kioskd devices`: what this machine has, by the names that the YAML takes."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from kioskd.errors import DeviceLost
+
+_DEV: Final = Path("/dev")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments to `parser`."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of words")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the microphones, speakers and GPIO chips of this machine; return 0, even where there are none."""
+    found = {**_sound(), "gpio_chips": _gpio_chips()}
+    if args.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    for kind, setting in (("microphones", "microphone.device"), ("speakers", "speaker.device")):
+        print(f"{kind} ({setting}):")
+        for device in found[kind]:
+            default = "   (default)" if device["default"] else ""
+            print(f"  {device['name']}   {device['rate_hz']} Hz, channels: {device['channels']}{default}")
+        if not found[kind]:
+            print(
+                f"  none: {found['sound_fault'] or 'plug one in; `aplay -l` and `arecord -l` show what ALSA sees'}"
+            )
+    print('GPIO chips (controls.*.source: "gpio:CHIP/LINE"):')
+    for chip in found["gpio_chips"]:
+        lines = f"lines: {chip['lines']}" if chip["fault"] is None else f"cannot be opened: {chip['fault']}"
+        print(f"  {chip['name']}   {chip['label'] or 'no label'}, {lines}")
+    if not found["gpio_chips"]:
+        print("  none: this machine has no /dev/gpiochip*")
+    return 0
+
+
+def _sound() -> dict[str, Any]:
+    empty: dict[str, Any] = {"microphones": [], "speakers": []}
+    try:
+        # Here, and not above: other commands must work where PyAudio does not.
+        from kioskd.adapters import portaudio  # noqa: PLC0415 - see above
+        from kioskd.adapters.portaudio_devices import Direction, capable, stable_name  # noqa: PLC0415 - see above
+
+        devices = portaudio.list_devices()
+    except ImportError as error:
+        return empty | {"sound_fault": f"PyAudio cannot be loaded ({error}); install it as the README says"}
+    except DeviceLost as error:
+        return empty | {"sound_fault": str(error)}
+    return {
+        kind: [
+            {
+                "name": stable_name(device, devices),
+                "default": direction in device.default_for,
+                "rate_hz": device.rate_hz,
+                "channels": device.channels(direction),
+            }
+            for device in capable(devices, direction)
+        ]
+        for kind, direction in (("microphones", Direction.IN), ("speakers", Direction.OUT))
+    } | {"sound_fault": None}
+
+
+def _gpio_chips() -> list[dict[str, Any]]:
+    paths = sorted(_DEV.glob("gpiochip*"))
+    if not paths:
+        return []
+    import gpiod  # noqa: PLC0415 - only where there is a chip
+
+    chips: list[dict[str, Any]] = []
+    for path in paths:
+        try:
+            with gpiod.Chip(str(path)) as chip:
+                info = chip.get_info()
+        except OSError as error:
+            chips.append(
+                {"name": path.name, "label": None, "lines": None, "fault": error.strerror or str(error)}
+            )
+        else:
+            chips.append({"name": info.name, "label": info.label, "lines": info.num_lines, "fault": None})
+    return chips

@@ -1,0 +1,112 @@
+"""`kioskd rehearse`: the whole daemon against a stand-in of the service, and a report on how it went."""
+
+import argparse
+import asyncio
+import datetime
+import os
+import sys
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+from kioskd import logs
+from kioskd.cli import Exit, add_config
+from kioskd.rehearsal.recorder import FILES
+from kioskd.rehearsal.run import rehearse
+from kioskd.rehearsal.scenario import load_scenario
+from kioskd.rehearsal.summary import Summary
+from kioskd.settings.load import load
+from kioskd.settings.model import Settings
+
+MEASURED = (
+    ("wake to uplink", "wake_to_uplink_ms", "ms"),
+    ("end of speech to sound", "end_of_speech_to_sound_ms", "ms"),
+    ("barge-in to silence", "barge_in_to_silence_ms", "ms"),
+    ("press to silence", "press_to_silence_ms", "ms"),
+    ("first word lost", "first_word_lost_ms", "ms"),
+    ("uplink received", "uplink_sent_ms", "ms"),
+    ("uplink lost", "uplink_lost_ms", "ms"),
+    ("uplink received twice", "uplink_duplicated_ms", "ms"),
+    ("conversations", "conversations", ""),
+    ("turns", "turns", ""),
+    ("replies heard", "replies_heard", ""),
+    ("connections", "connections", ""),
+    ("order to stop to exit", "stop_ms", "ms"),
+)
+"""What the table shows: words, the summary's name for it, unit."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add_config(parser)
+    parser.add_argument(
+        "--scenario", type=Path, metavar="FILE", help="who says what; else a short conversation"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the report goes; else ./out/rehearsal-TIME"
+    )
+    parser.add_argument(
+        "--devices",
+        choices=("scripted", "real"),
+        default="scripted",
+        help="scripted: recordings and a scripted button; real: those of the configuration, and you are the visitor",
+    )
+    parser.add_argument("--json", action="store_true", help="print summary.json instead of words")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Rehearse, print how it goes and went, and return 0 if all was as expected.
+
+    Raises:
+        KioskError: the rehearsal could not be held.
+    """
+    logs.set_up(logs.level({"KIOSKD_LOG": "warning"} | os.environ))
+    settings = _settings(arguments.config)
+    folder = arguments.out or Path("out", f"rehearsal-{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}")
+    with resources.as_file(resources.files("kioskd.rehearsal") / "demo.yaml") as demo:
+        scenario = load_scenario(arguments.scenario or demo)
+    if not arguments.json:
+        print(f"{scenario.name}\n")
+    rehearsed = asyncio.run(
+        rehearse(
+            settings,
+            scenario,
+            folder,
+            real_devices=arguments.devices == "real",
+            tell=_ignore if arguments.json else _print_at_once,
+        )
+    )
+    summary = rehearsed.summary
+    print(summary.model_dump_json(indent=2) if arguments.json else "\n".join(_report(summary, folder)))
+    return Exit.OK if summary.met else Exit.NOT_MET
+
+
+def _settings(config: Path | None) -> Settings:
+    """Return the owner's settings; without --config and $KIOSKD_CONFIG the defaults, which a rehearsal can do with."""
+    named = config or (Path(os.environ["KIOSKD_CONFIG"]) if os.environ.get("KIOSKD_CONFIG") else None)
+    return Settings() if named is None else load(named)
+
+
+def _print_at_once(line: str) -> None:
+    print(line)
+    sys.stdout.flush()
+
+
+def _ignore(_line: str) -> None:
+    """Print nothing."""
+
+
+def _report(summary: Summary, folder: Path) -> Iterator[str]:
+    yield "\nmeasured"
+    for words, name, unit in MEASURED:
+        value = getattr(summary, name)
+        if value is not None:
+            every = getattr(summary, f"{name}_all", ())
+            several = f"   (median of {', '.join(f'{one:g}' for one in every)})" if len(every) > 1 else ""
+            yield f"  {words:24}{value:>8g} {unit}{several}".rstrip()
+    yield "\nexpected"
+    for expectation in summary.expectations:
+        yield f"  {'✓' if expectation.met else '✗'} {expectation.text}"
+    yield "\nwritten"
+    for name in FILES:
+        yield f"  {folder / name}"

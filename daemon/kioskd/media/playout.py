@@ -1,0 +1,235 @@
+"""The reply queue: pieces that come early, late and in lumps go out as one gapless stream.
+
+The law of this file: one producer (the loop's thread: `add`, `end`, `flush`) and one consumer (the device's thread:
+`pull`), no lock. `deque.append` and `deque.popleft` are atomic; only `pull` takes out; every other field has one
+writer, and is read by the other side as it stands.
+"""
+
+import collections
+import dataclasses
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from kioskd.media import pcm
+
+FADE_MS: Final = 5
+"""How long a flushed reply takes to fall silent: too short to be heard as speech, long enough not to click."""
+
+QUIETEST_DB: Final = -40.0
+"""The gain at volume 1. Ears hear ratios: equal steps of volume are equal steps of decibels."""
+
+_FADE_BYTES: Final = pcm.DOWNLINK_HZ * FADE_MS // 1000 * pcm.SAMPLE_BYTES
+_NO_REPLY: Final = -1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sounded:
+    """The first sample of `reply` was pulled."""
+
+    reply: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Played:
+    """The last sample of `reply` was pulled, or what was left of it is void."""
+
+    reply: int
+
+
+Mark = Sounded | Played
+
+
+def gain(volume: int) -> float:
+    """Return the factor for `volume` (0 to 100): 10 ** (dB / 20), dB rising evenly from -40 at 1 to 0 at 100; 0 at 0."""
+    if volume <= 0:
+        return 0.0
+    decibels = QUIETEST_DB * (100 - min(volume, 100)) / 99
+    return float(10 ** (decibels / 20))
+
+
+class Playout:
+    """The replies on their way to the speaker; a `ports.Source`.
+
+    Replies are numbered from 0, and come in rising order: audio of an older reply than the newest is late, and dropped.
+    """
+
+    def __init__(self, on_mark: Callable[[Mark], None], *, volume: int = 100, bound_s: float = 300.0) -> None:
+        """Start empty.
+
+        Args:
+            on_mark: told, in the pulling thread, of each reply once that it sounded and once that it is over.
+            volume: 0 to 100.
+            bound_s: seconds of audio kept at most; what comes on top is dropped (`dropped_bytes`).
+        """
+        self.volume = volume
+        """0 silent, 100 untouched; acts on the next pull, without a step."""
+        self.pulled = 0
+        """Bytes pulled ever, silence included: evidence that the device is alive."""
+        self.dropped_bytes = 0
+        """Bytes that came past the bound."""
+        self.starved_bytes = 0
+        """Bytes of silence in the middle of a reply whose audio came too late."""
+
+        self._on_mark = on_mark
+        self._bound_bytes = pcm.byte_count(bound_s, pcm.DOWNLINK_HZ)
+        # Grows by audio, which is bounded, and by one end mark a reply.
+        self._queue: collections.deque[tuple[int, bytes | None]] = collections.deque()
+
+        # Written by the producer.
+        self._newest = _NO_REPLY
+        self._over_to = _NO_REPLY
+        self._flushed_to = _NO_REPLY
+        self._bytes_in = 0
+        self._odd = b""
+
+        # Written by the consumer.
+        self._current = _NO_REPLY
+        self._over = True
+        self._sounded = False
+        self._chunk = b""
+        self._position = 0
+        self._bytes_out = 0
+        self._flush_seen = _NO_REPLY
+        self._last_gain = gain(volume)
+        self._silence = b""
+
+    @property
+    def queued_s(self) -> float:
+        """Seconds of audio that wait to be pulled."""
+        return pcm.duration_s(self._bytes_in - self._bytes_out, pcm.DOWNLINK_HZ)
+
+    # The producer's side.
+
+    def add(self, reply: int, pcm_bytes: bytes) -> None:
+        """Queue a piece of `reply`, of any length, even one that cuts a sample in two."""
+        if not self._admits(reply):
+            return
+        data = self._odd + pcm_bytes
+        self._odd = data[len(data) & ~1 :]
+        data = data[: len(data) & ~1]
+        room = self._bound_bytes - (self._bytes_in - self._bytes_out)
+        kept = data if len(data) <= room else data[: max(room, 0) & ~1]
+        self.dropped_bytes += len(data) - len(kept)
+        # A reply that finds no room at all is announced nevertheless: its end must be reported.
+        if kept or reply != self._newest:
+            self._bytes_in += len(kept)
+            self._queue.append((reply, kept))
+        self._newest = reply
+
+    def end(self, reply: int) -> None:
+        """Say that nothing more of `reply` comes."""
+        if self._admits(reply):
+            self._newest = self._over_to = reply
+            self._queue.append((reply, None))
+
+    def flush(self, reply: int) -> None:
+        """Void what was not yet heard of `reply` and all before it, and what of them still comes."""
+        self._flushed_to = max(self._flushed_to, reply)
+        self._over_to = max(self._over_to, reply)
+
+    def _admits(self, reply: int) -> bool:
+        if reply <= self._over_to or reply < self._newest:
+            return False
+        if reply != self._newest:
+            self._odd = b""
+        return True
+
+    # The consumer's side.
+
+    def pull(self, byte_count: int) -> bytes:
+        """Return exactly `byte_count` bytes: speech, or silence where there is none. Never blocks."""
+        self.pulled += byte_count
+        parts: list[bytes] = []
+        if self._flushed_to > self._flush_seen:
+            parts.append(self._flush(self._flushed_to, byte_count))
+        need = byte_count - sum(map(len, parts))
+        need -= self._take(parts, need)
+        if not parts and need:
+            self._last_gain = gain(self.volume)
+            return self._silent(need)
+        if need:
+            parts.append(self._silent(need))
+        return self._loud(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def _take(self, parts: list[bytes], need: int, newest: int | None = None) -> int:
+        """Move up to `need` bytes (of replies up to `newest`) into `parts`, minding the marks; return how many."""
+        left = need
+        while True:
+            if left and self._position < len(self._chunk):
+                piece = self._chunk[self._position : self._position + left]
+                self._position += len(piece)
+                self._bytes_out += len(piece)
+                left -= len(piece)
+                parts.append(piece)
+                if not self._sounded:
+                    self._sounded = True
+                    self._on_mark(Sounded(self._current))
+            elif self._position >= len(self._chunk) and self._queue:
+                reply, data = self._queue[0]
+                # An end mark is met as soon as the sample before it is gone; audio waits until it is wanted.
+                if (data is not None and not left) or (newest is not None and reply > newest):
+                    break
+                self._queue.popleft()
+                self._begin(reply)
+                if data is None:
+                    self._finish()
+                else:
+                    self._chunk, self._position = data, 0
+            else:
+                break
+        if left and not self._over and newest is None:
+            self.starved_bytes += left
+        return need - left
+
+    def _begin(self, reply: int) -> None:
+        if reply != self._current:
+            self._finish()
+            self._current, self._over, self._sounded = reply, False, False
+
+    def _finish(self) -> None:
+        if not self._over:
+            self._over = True
+            self._on_mark(Played(self._current))
+
+    def _flush(self, flushed_to: int, byte_count: int) -> bytes:
+        """Drop all up to `flushed_to`; return the last of what was sounding, faded to nothing."""
+        self._flush_seen = flushed_to
+        fading: list[bytes] = []
+        if not self._over and self._sounded and self._current <= flushed_to:
+            self._take(fading, min(_FADE_BYTES, byte_count), newest=self._current)
+        if self._current <= flushed_to:
+            self._bytes_out += len(self._chunk) - self._position
+            self._chunk, self._position = b"", 0
+            self._finish()
+        while self._queue and self._queue[0][0] <= flushed_to:
+            reply, data = self._queue.popleft()
+            self._bytes_out += len(data or b"")
+            self._begin(reply)
+        if self._current <= flushed_to:
+            self._finish()
+        samples = np.frombuffer(b"".join(fading), dtype=np.int16)
+        return _scaled(samples, np.linspace(1.0, 0.0, len(samples), dtype=np.float32))
+
+    def _silent(self, byte_count: int) -> bytes:
+        if len(self._silence) != byte_count:
+            self._silence = bytes(byte_count)
+        return self._silence
+
+    def _loud(self, data: bytes) -> bytes:
+        wanted = gain(self.volume)
+        before, self._last_gain = self._last_gain, wanted
+        if wanted == before == 1.0:
+            return data
+        samples = np.frombuffer(data, dtype=np.int16)
+        if wanted == before:
+            return _scaled(samples, np.float32(wanted))
+        # From the old gain to the new within one block: a step would click.
+        return _scaled(samples, np.linspace(before, wanted, len(samples), dtype=np.float32))
+
+
+def _scaled(samples: npt.NDArray[np.int16], factors: npt.NDArray[np.float32] | np.float32) -> bytes:
+    scaled: bytes = np.rint(samples * factors).astype(np.int16).tobytes()
+    return scaled

@@ -1,0 +1,155 @@
+"""Turns the record of a rehearsal into the numbers of its summary. Pure."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kioskd.rehearsal.alignment import GateChange, align
+from kioskd.rehearsal.ear import Heard
+from kioskd.rehearsal.notes import Note
+from kioskd.rehearsal.summary import Summary, median
+from kioskd.rehearsal.visitor import Track, Utterance
+
+SLACK_S: Final = 0.1
+"""How far a note may be from the sound it speaks of: it takes the way through the daemon's mailbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is known of a rehearsal when it is over."""
+
+    name: str
+    start: float
+    end: float
+    notes: Sequence[Note]
+    track: Track
+    heard: Heard
+    gates: Sequence[GateChange]
+    utterances: Sequence[tuple[str, Utterance]]
+    """What the visitor said: `say` or `interrupt`, and where it is in the track."""
+    received: Sequence[bytes | bytearray]
+    """For each session, the sound that the service received."""
+    preroll_frames: int
+    stopped_in_s: float
+    exit_code: int
+    trouble: str | None
+
+    def find(self, by: str, what: str) -> list[Note]:
+        """Return the notes of one kind, in order."""
+        return [note for note in self.notes if note.by == by and note.what == what]
+
+
+def measure(record: Record) -> Summary:
+    """Return all numbers; nothing is expected of them yet."""
+    uplink = align(record.track.frames, record.gates, record.received, record.preroll_frames)
+    greetings = len(record.find("daemon", "Greet"))
+    began = record.find("kiosk", "reply began")
+    connections, rollovers, redials = _connections(record.notes)
+    return Summary(
+        name=record.name,
+        duration_s=round(record.end - record.start, 3),
+        conversations=len(record.find("kiosk", "wakes")),
+        turns=sum(1 for note in began if not note.data["greeting"]),
+        greetings=greetings,
+        replies_heard=len(record.find("kiosk", "reply heard")),
+        replies_interrupted=len(record.find("kiosk", "reply silenced")),
+        connections=connections,
+        rollovers=rollovers,
+        redials=redials,
+        uplink_sent_ms=uplink.sent_ms,
+        uplink_lost_ms=uplink.lost_ms,
+        uplink_duplicated_ms=uplink.duplicated_ms,
+        uplink_reordered_ms=uplink.reordered_ms,
+        uplink_unasked_ms=uplink.unasked_ms,
+        uplink_foreign_ms=uplink.foreign_ms,
+        **_with_median("first_word_lost_ms", uplink.first_word_lost_ms),
+        **_with_median("wake_to_uplink_ms", _wake_to_uplink(record)),
+        **_with_median("end_of_speech_to_sound_ms", _speech_to_sound(record)),
+        **_with_median("barge_in_to_silence_ms", _to_silence(record, _onsets(record))),
+        **_with_median("press_to_silence_ms", _to_silence(record, _presses(record))),
+        stop_ms=round(record.stopped_in_s * 1000, 1),
+        latest_ms=round(max(record.track.late_s, record.heard.late_s) * 1000, 1),
+        exit_code=record.exit_code,
+        trouble=record.trouble,
+        expectations=(),
+    )
+
+
+def _with_median(name: str, values: Iterable[float]) -> dict[str, Any]:
+    rounded = tuple(round(value, 1) for value in values)
+    return {name: median(rounded), f"{name}_all": rounded}
+
+
+def _connections(notes: Sequence[Note]) -> tuple[int, int, int]:
+    """Return how many connections came up, how many of them were rollovers, and how many unplanned."""
+    connections = rollovers = redials = 0
+    first, announced = True, False
+    for note in notes:
+        match note.by, note.what:
+            case "kiosk", "wakes":
+                first, announced = True, False
+            case "daemon", "GoingAway":
+                announced = True
+            case "daemon", "Up":
+                connections += 1
+                if not first:
+                    rolled = announced and note.data["resumed"] is True
+                    rollovers += rolled
+                    redials += not rolled
+                first, announced = False, False
+    return connections, rollovers, redials
+
+
+def _wake_to_uplink(record: Record) -> Iterable[float]:
+    """Yield for each wake the milliseconds until the service received the first sound."""
+    wakes = record.find("kiosk", "wakes")
+    presses = record.find("visitor", "presses the button")
+    ends = [note.t for note in wakes[1:]] + [math.inf]
+    for wake, end in zip(wakes, ends, strict=False):
+        # A wake by the button counts from the press itself.
+        pressed = [note.t for note in presses if 0 <= wake.t - note.t < 1.0]
+        arrived = next((note.t for note in record.find("service", "audio") if wake.t <= note.t < end), None)
+        if arrived is not None:
+            yield (arrived - (pressed[-1] if pressed else wake.t)) * 1000
+
+
+def _speech_to_sound(record: Record) -> Iterable[float]:
+    """Yield for each utterance that was answered the milliseconds from its end to the answer's first sound."""
+    spoken = [utterance for _, utterance in record.utterances if _captured(record.track, utterance)]
+    ends = [record.track.time_of(utterance.end) for utterance in spoken]
+    nexts = [record.track.time_of(utterance.onset) for utterance in spoken[1:]] + [math.inf]
+    for end, following in zip(ends, nexts, strict=False):
+        for note in record.find("kiosk", "reply began"):
+            if end <= note.t < following:
+                sounded = record.heard.first_audible(max(end, note.t - SLACK_S), following)
+                if sounded is not None:
+                    yield (sounded - end) * 1000
+                break
+
+
+def _to_silence(record: Record, moments: Iterable[float]) -> Iterable[float]:
+    """Yield for each moment in mid-reply the milliseconds until that reply, silenced, was heard last."""
+    for moment in moments:
+        began = [note for note in record.find("kiosk", "reply began") if note.t <= moment]
+        reply = began[-1].data["reply"] if began else None
+        for note in record.find("kiosk", "reply silenced"):
+            if note.t > moment and note.data["reply"] == reply:
+                last = record.heard.last_audible_between(moment, note.t + SLACK_S)
+                yield 0.0 if last is None else (last - moment) * 1000
+
+
+def _onsets(record: Record) -> list[float]:
+    return [
+        record.track.time_of(utterance.onset)
+        for how, utterance in record.utterances
+        if how == "interrupt" and _captured(record.track, utterance)
+    ]
+
+
+def _presses(record: Record) -> list[float]:
+    return [note.t for note in record.find("visitor", "presses the button")]
+
+
+def _captured(track: Track, utterance: Utterance) -> bool:
+    return utterance.end < len(track.frames) * len(track.frames[0]) // 2 if track.frames else False

@@ -1,0 +1,209 @@
+"""Runs a rehearsal: the whole daemon between a scripted visitor and the Live service's stand-in."""
+
+import asyncio
+import importlib.util
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from kioskd import app
+from kioskd.errors import ConfigError, KioskError
+from kioskd.media import pcm
+from kioskd.ports import Clock
+from kioskd.rehearsal import recorder
+from kioskd.rehearsal.account import Account
+from kioskd.rehearsal.acting import Actor, OffScriptError
+from kioskd.rehearsal.measure import Record, measure
+from kioskd.rehearsal.scenario import Scenario
+from kioskd.rehearsal.service import StandIn
+from kioskd.rehearsal.speech import load_speeches
+from kioskd.rehearsal.stage import Stage, real_stage, scripted_stage
+from kioskd.rehearsal.summary import ExpectationResult, Summary
+from kioskd.settings.model import Settings
+
+STOPS_IN_MS: Final = 5000
+"""What the service manager waits for the daemon's end."""
+
+EXIT_BUG: Final = 70
+EXIT_CONFIGURATION: Final = 78
+EXIT_UNAVAILABLE: Final = 69
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A rehearsal that is over."""
+
+    summary: Summary
+    record: Record
+
+
+async def rehearse(
+    settings: Settings,
+    scenario: Scenario,
+    folder: Path,
+    *,
+    real_devices: bool = False,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> Rehearsed:
+    """Rehearse once, write the report into `folder`, and return what was measured and what it was measured from.
+
+    Cancelling ends the rehearsal; the report on what there was is written all the same.
+
+    Args:
+        settings: the owner's; the scenario's are merged over them.
+        scenario: who does and says what, and what is expected.
+        folder: where the report goes.
+        real_devices: take microphone, speaker and button from the settings, and have a person play the visitor.
+        tell: is given a line whenever something worth it happens.
+
+    Raises:
+        KioskError: settings, scenario, folder or this machine do not allow the rehearsal. What ends the daemon once
+            it runs is in the summary instead.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ConfigError(
+            "kioskd rehearse: matplotlib is not installed, which draws timeline.png; pip install 'kioskd[rehearsal]'"
+        )
+    settings = merged(settings, scenario.settings.model_dump(exclude_unset=True))
+    recorder.prepare(folder)
+    speeches = await asyncio.to_thread(load_speeches, scenario.recordings)
+    make_stage = real_stage if real_devices else scripted_stage
+    stage: Stage | None = None
+
+    def observe(kind: str, data: dict[str, object]) -> None:
+        if stage is not None:
+            stage.witness.service(kind, data)
+
+    async with StandIn(scenario.service, observe=observe) as service:
+        settings = merged(
+            settings,
+            {"service": {"endpoint": service.endpoint, "ca_file": service.ca_file, "key_file": None}},
+        )
+        stage = make_stage(settings, service.key)
+        actor = Actor(stage, speeches)
+        start = stage.clock.now()
+        stage.notebook.listen(Account(start, scenario.service.replies, tell).note)
+        ending = Ending()
+        try:
+            serving = app.serve(settings, stage.parts, observers=[stage.witness.observe])
+            await perform(scenario, serving, actor, stage.clock, ending)
+        finally:
+            # Nothing waits any more, so blocking does no harm.
+            record = Record(
+                name=scenario.name,
+                start=start,
+                end=ending.stopped,
+                notes=stage.notebook.notes,
+                track=stage.microphone.track,
+                heard=stage.speaker.heard,
+                gates=stage.witness.gates,
+                utterances=actor.utterances,
+                received=[session.audio for session in service.sessions],
+                preroll_frames=settings.microphone.preroll_ms // pcm.FRAME_MS,
+                stopped_in_s=ending.stopped - ending.stop_ordered,
+                exit_code=ending.exit_code,
+                trouble=ending.trouble,
+            )
+            summary = judged(scenario, measure(record))
+            recorder.write(folder, record, summary)
+    return Rehearsed(summary, record)
+
+
+@dataclass(slots=True)
+class Ending:
+    """How the script and the daemon ended; times are the clock's."""
+
+    exit_code: int = 0
+    trouble: str | None = None
+    stop_ordered: float = 0.0
+    stopped: float = 0.0
+
+
+async def perform(
+    scenario: Scenario, serve: Coroutine[Any, Any, None], actor: Actor, clock: Clock, ending: Ending
+) -> None:
+    """Run the daemon, play the script, stop the daemon as SIGTERM would."""
+    try:
+        async with asyncio.timeout(scenario.longest_s), asyncio.TaskGroup() as group:
+            serving = group.create_task(serve, name="kioskd")
+            try:
+                await actor.perform(scenario.visitor)
+            finally:
+                ending.stop_ordered = clock.now()
+            serving.cancel()
+    except TimeoutError:
+        ending.trouble = f"longest_s: {scenario.longest_s:g} s were over before the visitor's script was"
+    except BaseExceptionGroup as errors:
+        bugs = False
+        for error in _leaves(errors):
+            bugs = bugs or not isinstance(error, KioskError)
+            if not isinstance(error, OffScriptError):
+                ending.exit_code = _exit_code(error)
+            ending.trouble = str(error) or type(error).__name__
+        if bugs:
+            raise
+    except asyncio.CancelledError:
+        ending.trouble = "interrupted"
+        raise
+    finally:
+        ending.stopped = clock.now()
+
+
+def _leaves(errors: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in errors.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, ConfigError):
+        return EXIT_CONFIGURATION
+    return EXIT_UNAVAILABLE if isinstance(error, KioskError) else EXIT_BUG
+
+
+def judged(scenario: Scenario, summary: Summary) -> Summary:
+    """Return the summary with every expectation checked: those of all rehearsals, and the scenario's."""
+    always = (
+        ExpectationResult(
+            text=f"the visitor's script ran to its end{f': {summary.trouble}' if summary.trouble else ''}",
+            met=summary.trouble is None,
+        ),
+        ExpectationResult(text=f"exit_code is 0: {summary.exit_code}", met=summary.exit_code == 0),
+        ExpectationResult(
+            text=f"stop_ms at most {STOPS_IN_MS}: {summary.stop_ms:g}", met=summary.stop_ms <= STOPS_IN_MS
+        ),
+    )
+    expected = tuple(expectation.check(summary) for expectation in scenario.expect)
+    return summary.model_copy(update={"expectations": (*always, *expected)})
+
+
+def merged(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """Return the settings with `changes` made, section by section.
+
+    Raises:
+        ConfigError: the two do not go together.
+    """
+    try:
+        return Settings.model_validate(_merge(settings.model_dump(), changes))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"{key}: {first['msg']}: the scenario's settings do not go with the configuration's; mend one of them"
+        ) from None
+
+
+def _merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(values)
+    for name, change in changes.items():
+        old = result.get(name)
+        if isinstance(old, Mapping) and isinstance(change, Mapping):
+            result[name] = _merge(old, change)
+        else:
+            result[name] = change
+    return result

@@ -1,0 +1,203 @@
+"""A rehearsal's script: what the visitor does, what the service says, what is expected.
+
+Loaded like the settings: all faults at once, each with its line and column.
+"""
+
+import difflib
+import operator
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from kioskd.errors import ConfigError
+from kioskd.rehearsal.service.script import ServiceScript
+from kioskd.rehearsal.summary import MEASURES, ExpectationResult, Summary
+from kioskd.settings.forms import PathOnDisk, Range, Text, said, shown
+from kioskd.settings.load import read_as
+from kioskd.settings.model import Section, Settings
+
+SPOKEN_BEFORE_INTERRUPTION_S: Final = 0.7
+"""How long the kiosk must have been heard before an `interrupt`: long enough to be a reply and not its first click."""
+
+Condition = Literal[
+    "asleep",
+    "waking",
+    "listening",
+    "thinking",
+    "speaking",
+    "offline",
+    "fault",
+    "connected",
+    "link_lost",
+    "reply_began",
+    "reply_heard",
+    "greeting_heard",
+    "reply_silenced",
+]
+"""What a visitor can wait for: a state shown to people, or something that happens."""
+
+Seconds = Annotated[float, Range(0.01, 600, "a rehearsal takes minutes")]
+
+
+def _recording(path: Path) -> Path:
+    if not path.is_file():
+        raise said(
+            f"{shown(path.name)} is not there: a recording is needed; mend the path "
+            "(those in /usr/share/sounds/alsa come with Debian's alsa-utils)"
+        )
+    return path
+
+
+Recording = Annotated[PathOnDisk, AfterValidator(_recording)]
+
+
+class Wait(Section):
+    """Go on when a state is shown, or something has happened since the visitor last did something."""
+
+    model_config = ConfigDict(validate_by_name=True)
+
+    for_: Condition = Field(alias="for")
+    """A state that the kiosk shows, or something that happens."""
+    at_most_s: Seconds = 15.0
+    """Longer is a failure, and ends the rehearsal."""
+
+
+class Step(Section):
+    """One thing that the visitor does: exactly one of these."""
+
+    press: Literal[True] | None = None
+    """Press the button. Written as the one word `press`."""
+    wait: Wait | None = None
+    """Go on when something is so."""
+    pause_s: Seconds | None = None
+    """Do nothing for so long."""
+    say: Recording | None = None
+    """Say this WAV, to its end. A relative path starts at the scenario's folder."""
+    interrupt: Recording | None = None
+    """Wait until the kiosk has been heard speaking for 0.7 s, then say this WAV into it."""
+
+    @model_validator(mode="after")
+    def _one(self) -> "Step":
+        if len(self.model_fields_set) != 1:
+            raise said(
+                "is no single step: each does one thing; use press, wait, pause_s, say or interrupt, one a list item"
+            )
+        return self
+
+
+def _spelled_out(step: Any) -> Any:
+    """`press` alone is a step too."""
+    return {"press": True} if step == "press" else step
+
+
+def _measure(name: str) -> str:
+    if name not in MEASURES:
+        near = difflib.get_close_matches(name, MEASURES, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(MEASURES)}"
+        raise said(f"{shown(name)} is nothing that a rehearsal measures: {hint}")
+    return name
+
+
+_BOUNDS: Final[tuple[tuple[str, str, Callable[[float, float], bool]], ...]] = (
+    ("is_", "is", operator.eq),
+    ("at_least", "at least", operator.ge),
+    ("at_most", "at most", operator.le),
+)
+
+
+class Expectation(Section):
+    """Something that a measured number must satisfy. What did not occur satisfies nothing."""
+
+    model_config = ConfigDict(validate_by_name=True)
+
+    what: Annotated[str, AfterValidator(_measure)]
+    """The name of a number in `summary.json`."""
+    is_: float | None = Field(default=None, alias="is")
+    """Exactly this."""
+    at_least: float | None = None
+    """This or more."""
+    at_most: float | None = None
+    """This or less."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "Expectation":
+        if self.is_ is None and self.at_least is None and self.at_most is None:
+            raise said("expects nothing of it: a bound is missing; give is, at_least or at_most")
+        return self
+
+    def check(self, summary: Summary) -> ExpectationResult:
+        """Compare with what was measured."""
+        seen: float | None = getattr(summary, self.what)
+        wanted: list[str] = []
+        met = seen is not None
+        for name, words, holds in _BOUNDS:
+            bound: float | None = getattr(self, name)
+            if bound is not None:
+                wanted.append(f"{words} {bound:g}")
+                met = met and seen is not None and holds(seen, bound)
+        measured = "did not occur" if seen is None else f"{seen:g}"
+        return ExpectationResult(text=f"{self.what} {' and '.join(wanted)}: {measured}", met=met)
+
+
+class Scenario(Section):
+    """One rehearsal."""
+
+    name: Text
+    """What this rehearsal shows, in a few words."""
+    settings: Settings = Settings()
+    """What it needs changed in the settings: merged over the owner's, key by key."""
+    visitor: tuple[Annotated[Step, BeforeValidator(_spelled_out)], ...]
+    """What the visitor does, in order. The rehearsal ends after the last step."""
+    service: ServiceScript = ServiceScript()
+    """What the Live service's stand-in says, and what goes wrong with it."""
+    expect: tuple[Expectation, ...] = ()
+    """What the numbers must be for the rehearsal to have succeeded."""
+    longest_s: Annotated[float, Range(1, 900, "all of it is kept in memory")] = 110.0
+    """The rehearsal is ended then, as failed."""
+
+    @field_validator("visitor")
+    @classmethod
+    def _something_to_do(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        if not steps:
+            raise said("is an empty list: nothing would happen; begin with press")
+        return steps
+
+    @field_validator("service")
+    @classmethod
+    def _from_the_folder(cls, service: ServiceScript, info: ValidationInfo) -> ServiceScript:
+        """Let the replies' relative paths start at the scenario's folder, as all others do."""
+        folder = Path((info.context or {}).get("folder", "."))
+        replies = tuple(
+            reply if reply.wav is None else reply.model_copy(update={"wav": folder / reply.wav})
+            for reply in service.replies
+        )
+        return service.model_copy(update={"replies": replies})
+
+    @property
+    def recordings(self) -> tuple[Path, ...]:
+        """The WAVs that the visitor says, each once."""
+        said_ = (step.say or step.interrupt for step in self.visitor)
+        return tuple(dict.fromkeys(path for path in said_ if path is not None))
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Return the scenario in `path`; relative paths in it start at its folder.
+
+    Raises:
+        ConfigError: it is not there, or has faults, all of which are named.
+    """
+    if not path.exists():
+        raise ConfigError(
+            f"{path}: is not there: a rehearsal needs a scenario; mend --scenario, or leave it out"
+        )
+    return read_as(Scenario, path)[0]

@@ -1,0 +1,229 @@
+"""What the stand-in says and does, as an owner writes it in a scenario."""
+
+import http
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+
+Trigger = Literal["connect", "setup", "audio", "speech", "speech_end", "reply", "reply_end", "turn_end"]
+Act = Literal[
+    "refuse", "silent", "wrong_first", "close", "abort", "go_away", "freeze", "stop_reading", "junk"
+]
+
+_OWN_FIELDS: Final[dict[str, frozenset[str]]] = {
+    "refuse": frozenset({"status", "retry_after_s"}),
+    "silent": frozenset({"lasts_s"}),
+    "wrong_first": frozenset({"left_s"}),
+    "close": frozenset({"code", "reason"}),
+    "abort": frozenset(),
+    "go_away": frozenset({"left_s"}),
+    "freeze": frozenset({"lasts_s"}),
+    "stop_reading": frozenset({"lasts_s"}),
+    "junk": frozenset({"text"}),
+}
+_ALWAYS: Final = frozenset({"do", "on", "nth"})
+_AT_ONCE: Final = frozenset({"silent"})
+"""Deeds that have no later."""
+
+OPENING_DEEDS: Final = frozenset({"refuse", "silent", "wrong_first"})
+"""Deeds that only make sense while a connection opens."""
+_AT_OPENING: Final[dict[str, frozenset[str]]] = {
+    "refuse": frozenset({"connect"}),
+    "silent": frozenset({"connect", "setup"}),
+    "wrong_first": frozenset({"setup"}),
+}
+_REASON_BYTES: Final = 123  # RFC 6455: a control frame holds 125 bytes, two of them the code
+
+
+class Section(BaseModel):
+    """Part of a scenario: cannot be changed, and refuses keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class ToolCall(Section):
+    """A function that the model calls before it speaks."""
+
+    name: str
+    """The function's name, as the kiosk declares it."""
+
+    args: dict[str, Any] = {}
+    """Its arguments."""
+
+    wait_s: Seconds = 30.0
+    """How long the model waits for the answer before it goes on without."""
+
+
+class Reply(Section):
+    """What the model does in one turn: exactly one of `text`, `wav` and `silent`."""
+
+    text: str | None = Field(default=None, min_length=1)
+    """Spoken by espeak-ng."""
+
+    wav: Path | None = None
+    """Played from this file (16-bit PCM of any rate)."""
+
+    silent: bool = False
+    """The model keeps its peace: it only ends its turn, as gemini-3.8-live may."""
+
+    think_s: Seconds | None = None
+    """Seconds from the end of the visitor's turn to the first sound, instead of the script's own `think_s`."""
+
+    heard: str = "…"
+    """What the service writes down as the visitor's words, where the kiosk asks for transcripts."""
+
+    tool_call: ToolCall | None = None
+    """A function called first."""
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> Self:
+        if (self.text is not None) + (self.wav is not None) + self.silent != 1:
+            raise ValueError("give exactly one of text, wav and silent: true")
+        return self
+
+
+class Deed(Section):
+    """Something that a well-behaved service would not do."""
+
+    do: Act
+    """
+    - refuse: answer the WebSocket request with an HTTP `status`
+    - silent: never answer (the WebSocket request, or the setup)
+    - wrong_first: a goAway where setupComplete should be
+    - close: close with `code` and `reason`
+    - abort: reset the TCP connection
+    - go_away: announce the end, and close with 1011 when `left_s` is over
+    - freeze: neither read nor write any more; the connection stays open
+    - stop_reading: go on writing, but read no more
+    - junk: send `text` as it is
+    """
+
+    after_s: Seconds = 0.0
+    """Seconds from the occasion to the deed. Nothing happens if the connection ends before."""
+
+    status: int = 503
+    """refuse: the HTTP status, 400 to 599."""
+
+    retry_after_s: int | None = Field(default=None, ge=0)
+    """refuse: sent as Retry-After."""
+
+    code: int = 1011
+    """close: the WebSocket close code."""
+
+    reason: str = "Internal error encountered."
+    """close: what goes with it, 123 bytes at most."""
+
+    left_s: Seconds = 10.0
+    """go_away: how long the connection still lives."""
+
+    text: str | None = None
+    """junk: what is sent."""
+
+    lasts_s: Seconds | None = None
+    """silent, freeze, stop_reading: after so many seconds the TCP connection is reset. Default: never."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        delay = frozenset() if self.do in _AT_ONCE else frozenset({"after_s"})
+        strange = self.model_fields_set - _OWN_FIELDS[self.do] - _ALWAYS - delay
+        if strange:
+            raise ValueError(f"{self.do} takes no {', '.join(sorted(strange))}; leave it out")
+        known = {int(status) for status in http.HTTPStatus}
+        if self.do == "refuse" and not (400 <= self.status <= 599 and self.status in known):
+            raise ValueError(f"status {self.status} is no HTTP error; use 400 to 599, 503 for example")
+        if self.do == "close" and not (
+            self.code in {1000, 1001, 1002, 1003, *range(1007, 1015)} or 3000 <= self.code <= 4999
+        ):
+            raise ValueError(
+                f"code {self.code} cannot be sent; use 1000, 1001, 1007, 1008, 1011 or 3000 to 4999"
+            )
+        if len(self.reason.encode()) > _REASON_BYTES:
+            raise ValueError(f"reason is longer than {_REASON_BYTES} bytes; shorten it")
+        if self.do == "junk" and self.text is None:
+            raise ValueError("junk needs a text to send")
+        return self
+
+
+class Fault(Deed):
+    """A deed and its occasion. It happens once."""
+
+    on: Trigger
+    """
+    - connect: a WebSocket request
+    - setup: a connection's first message
+    - audio: the first audio of a connection
+    - speech, speech_end: the service notices that the visitor begins, has ended
+    - reply: the first sound of a reply has been sent
+    - reply_end: all of a reply has been sent
+    - turn_end: the model's turn is over
+    """
+
+    nth: int = Field(default=1, ge=1)
+    """At which occasion of this kind, counted over the whole rehearsal."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_is_a_word(cls, given: Any) -> Any:
+        # YAML 1.1 readers, PyYAML among them, take a bare `on` for true.
+        if isinstance(given, dict) and True in given and "on" not in given:
+            return {"on" if key is True else key: value for key, value in given.items()}
+        return given
+
+    @model_validator(mode="after")
+    def _in_time(self) -> Self:
+        allowed = _AT_OPENING.get(self.do)
+        if allowed is not None and self.on not in allowed:
+            raise ValueError(f"{self.do} can only happen on {' or '.join(sorted(allowed))}, not on {self.on}")
+        if self.on == "connect" and self.do not in {"refuse", "silent", "abort"}:
+            raise ValueError(
+                f"{self.do} needs an open connection; use on: setup, or do: refuse, silent or abort"
+            )
+        return self
+
+
+class ServiceScript(Section):
+    """The other side of the conversation."""
+
+    replies: tuple[Reply, ...] = Field(default=(Reply(text="I can hear you."),), min_length=1)
+    """What the model says, one reply a turn, in order; the last one repeats."""
+
+    think_s: Seconds = 0.3
+    """Seconds from the end of the visitor's turn to the first sound."""
+
+    pace: float = Field(default=8.0, ge=1, le=1000, allow_inf_nan=False)
+    """How much faster than it plays a reply is sent."""
+
+    silence_ms: int = Field(default=500, ge=20, le=10_000)
+    """How much silence ends the visitor's turn, where the kiosk does not set it (silenceDurationMs)."""
+
+    voice: str = Field(default="en", min_length=1)
+    """The espeak-ng voice."""
+
+    usage: bool = True
+    """Whether the service reports the tokens of each turn."""
+
+    faults: tuple[Fault, ...] = ()
+    """What goes wrong."""
+
+    key: SecretStr | None = None
+    """The key that is accepted; random if not given. `auth_tokens/...` makes it an ephemeral token."""
+
+    bad_key: Literal["http_401", "http_403", "close"] = "http_401"
+    """How a wrong or missing key is turned down: at the WebSocket request, or by closing at setup (1008 for
+    a missing one, 1007 for a wrong one)."""
+
+    unknown_handle: Literal[1007, 1008] = 1008
+    """The close code for a resumption handle that the service does not know. Both have been seen."""
+
+    handles_last_s: Seconds = 7200.0
+    """How long after its connection's end a session can be resumed."""
+
+    frames: Literal["binary", "text"] = "binary"
+    """Which WebSocket frames carry the service's JSON; clients have to take both."""
+
+    certificate: Literal["valid", "not_yet_valid", "other_name"] = "valid"
+    """What the service shows: a certificate that is good, one that the device's clock is too slow for, or one
+    of another host."""

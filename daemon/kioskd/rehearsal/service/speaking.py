@@ -1,0 +1,217 @@
+"""The model's turns on one connection: thinking, calling a function, speaking, being interrupted."""
+
+import asyncio
+import enum
+import secrets
+from typing import Final
+
+from kioskd.media import pcm
+from kioskd.rehearsal.service.faults import FaultBook
+from kioskd.rehearsal.service.line import Line, pause
+from kioskd.rehearsal.service.records import SessionRecord, Turn
+from kioskd.rehearsal.service.replies import AUDIO_TOKENS_PER_S, Replies, audio_part, messages, usage
+from kioskd.rehearsal.service.rules import Profile
+from kioskd.rehearsal.service.schema import Setup
+from kioskd.rehearsal.service.script import Reply, ServiceScript, ToolCall, Trigger
+from kioskd.rehearsal.service.sessions import Sessions
+from kioskd.rehearsal.service.talking import Voice
+from kioskd.rehearsal.service.wire import FunctionResponse
+
+# Shorter waits would wake the loop more often than a client can tell apart.
+_SHORTEST_WAIT_S: Final = 0.01
+
+
+class _Stage(enum.Enum):
+    IDLE = enum.auto()
+    THINKING = enum.auto()
+    CALLING = enum.auto()
+    SPEAKING = enum.auto()
+
+
+class Speaking:
+    """Gives the script's replies, one a turn, and takes them back when the visitor interrupts."""
+
+    def __init__(
+        self,
+        line: Line,
+        session: SessionRecord,
+        setup: Setup,
+        profile: Profile,
+        *,
+        script: ServiceScript,
+        replies: Replies,
+        voice: Voice,
+        sessions: Sessions,
+        faults: FaultBook,
+    ) -> None:
+        self._line = line
+        self._session = session
+        self._profile = profile
+        self._script = script
+        self._replies = replies
+        self._voice = voice
+        self._sessions = sessions
+        self._faults = faults
+        resumption = setup.session_resumption
+        self._issues_handles = resumption is not None
+        self._transparent = bool(resumption and resumption.transparent)
+        self._captions = setup.output_audio_transcription is not None
+        self._stage = _Stage.IDLE
+        self._task: asyncio.Task[None] | None = None
+        self._owed: Turn | None = None
+        self._turn: Turn | None = None
+        self._sound = b""
+        self._sent = 0
+        self._calls: dict[str, asyncio.Event] = {}
+        self._interruptions = self._ends = 0
+        self.consumed = 0
+        """How many of the client's messages have been dealt with, the setup not counted."""
+
+    async def meet(self, trigger: Trigger) -> None:
+        """Count an occasion for faults, and let those happen that are due."""
+        for fault in self._faults.due(trigger):
+            await self._line.commit(fault)
+
+    def answer(self, turn: Turn) -> None:
+        """Let the model answer `turn`: now, or after the reply that goes on (where it may not be interrupted)."""
+        if self._task is not None and not self._task.done():
+            self._owed = turn
+            return
+        self._task = self._line.spawn(self._reply_to, turn)
+
+    async def interrupt(self) -> None:
+        """The visitor has taken the turn: end the reply, if there is one.
+
+        One that has not begun is forgotten without a word, and stays the next one to be given.
+        """
+        stage, self._stage = self._stage, _Stage.IDLE
+        if stage is _Stage.IDLE or self._task is None or self._turn is None:
+            return
+        self._task.cancel()
+        self._task = self._owed = None
+        if stage is _Stage.THINKING:
+            return
+        self._interruptions += 1
+        content: dict[str, object] = {"interrupted": True}
+        rest = self._sound[self._sent : self._sent + pcm.byte_count(0.040, pcm.DOWNLINK_HZ)]
+        if rest and self._interruptions % 2 == 0:
+            # The real one does so at times: audio that is void as it arrives.
+            content["modelTurn"] = {"role": "model", "parts": [audio_part(rest)]}
+        self._line.tell("interrupted", sent_s=self._sent_s)
+        self._turn.reply = "interrupted"
+        await self._line.send({"serverContent": content})
+        if self._calls:
+            ids = list(self._calls)
+            self._calls.clear()
+            self._line.tell("tool_call_cancelled", ids=ids)
+            await self._line.send({"toolCallCancellation": {"ids": ids}})
+        await self._end_turn(self._turn)
+
+    def take_response(self, response: FunctionResponse) -> None:
+        """A function has answered; an answer that nobody waits for is only reported."""
+        waiting = self._calls.get(response.id or "")
+        self._line.tell("tool_response", id=response.id, known=waiting is not None)
+        if waiting is not None and not response.will_continue:
+            self._session.tool_responses.append(response.id or "")
+            waiting.set()
+
+    async def issue_handle(self) -> None:
+        """Send a new resumption handle, where the client wants them."""
+        if not self._issues_handles:
+            return
+        update: dict[str, object] = {"newHandle": self._sessions.issue(self._session), "resumable": True}
+        if self._transparent:
+            # 64-bit integers are strings in the service's JSON.
+            update["lastConsumedClientMessageIndex"] = str(self.consumed)
+        self._line.tell("handle_issued", session=self._session.id)
+        await self._line.send({"sessionResumptionUpdate": update})
+
+    @property
+    def _sent_s(self) -> float:
+        return pcm.duration_s(self._sent, pcm.DOWNLINK_HZ)
+
+    async def _reply_to(self, turn: Turn | None) -> None:
+        while turn is not None:
+            self._owed = None
+            await self._one_reply(turn)
+            turn = self._owed
+
+    async def _one_reply(self, turn: Turn) -> None:
+        self._turn, self._sound, self._sent = turn, b"", 0
+        self._stage = _Stage.THINKING
+        reply = self._replies.coming
+        await pause(self._script.think_s if reply.think_s is None else reply.think_s)
+        place = self._replies.take()
+        if reply.tool_call is not None:
+            await self._call(reply.tool_call)
+        if reply.silent:
+            turn.reply = "silent"
+        else:
+            await self._speak(reply, turn, place)
+        self._stage = _Stage.IDLE
+        await self._end_turn(turn)
+
+    async def _call(self, call: ToolCall) -> None:
+        self._stage = _Stage.CALLING
+        await self._forbid_resuming()
+        number = f"call-{secrets.token_hex(6)}"
+        answered = self._calls[number] = asyncio.Event()
+        self._line.tell("tool_call", id=number, name=call.name)
+        await self._line.send(
+            {"toolCall": {"functionCalls": [{"id": number, "name": call.name, "args": call.args}]}}
+        )
+        try:
+            async with asyncio.timeout(call.wait_s):
+                await answered.wait()
+        except TimeoutError:
+            self._line.tell("tool_call_unanswered", id=number)
+        self._calls.pop(number, None)
+
+    async def _speak(self, reply: Reply, turn: Turn, place: int) -> None:
+        already_calling = self._stage is _Stage.CALLING
+        self._stage = _Stage.SPEAKING
+        self._sound = self._voice.sound_of(reply)
+        turn.reply = "spoken"
+        if not already_calling:
+            await self._forbid_resuming()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for sent, content in messages(self._sound, reply.text if self._captions else None):
+            first, self._sent = self._sent == 0, sent
+            turn.reply_s = self._sent_s
+            if first:
+                self._line.tell("reply_began", session=self._session.id, place=place)
+            await self._line.send({"serverContent": content})
+            if first:
+                await self.meet("reply")
+            ahead = began + self._sent_s / self._script.pace - loop.time()
+            if ahead > _SHORTEST_WAIT_S:
+                await pause(ahead)
+        self._line.tell("reply_sent", sent_s=self._sent_s)
+        await self._line.send({"serverContent": {"generationComplete": True}})
+        await self.meet("reply_end")
+        # The service takes it that the reply is played as it comes, and ends the turn when it has been heard.
+        await pause(max(0.0, began + self._sent_s - loop.time()))
+
+    async def _forbid_resuming(self) -> None:
+        if self._issues_handles:
+            await self._line.send({"sessionResumptionUpdate": {"newHandle": "", "resumable": False}})
+
+    async def _end_turn(self, turn: Turn) -> None:
+        content: dict[str, object] = {"turnComplete": True}
+        if self._profile.says_idle:
+            content["interactionStatus"] = "IDLE"
+        message: dict[str, object] = {"serverContent": content}
+        cost: dict[str, object] | None = None
+        if self._script.usage:
+            cost = usage(self._session.tokens, turn.reply_s, self._session.backend)
+            self._ends += 1
+            if self._ends % 2:
+                message["usageMetadata"], cost = cost, None
+        self._session.tokens["AUDIO"] += round(turn.reply_s * AUDIO_TOKENS_PER_S)
+        self._line.tell("turn_complete", session=self._session.id, reply=turn.reply)
+        await self._line.send(message)
+        if cost is not None:
+            await self._line.send({"usageMetadata": cost})
+        await self.issue_handle()
+        await self.meet("turn_end")

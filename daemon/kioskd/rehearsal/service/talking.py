@@ -1,0 +1,94 @@
+"""The service's voice: every reply as 24 kHz PCM, rendered before it is wanted."""
+
+import asyncio
+import subprocess
+import tempfile
+import wave
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import soxr
+
+from kioskd.errors import ConfigError, KioskError
+from kioskd.media import pcm
+from kioskd.rehearsal.service.script import Reply
+
+_PROGRAM: Final = "espeak-ng"
+_RENDERING_S: Final = 60.0
+
+
+class Voice:
+    """Speaks texts with espeak-ng and plays files, each rendered once."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._sounds: dict[str | Path | None, bytes] = {None: b""}
+
+    async def prepare(self, replies: Iterable[Reply]) -> None:
+        """Render what `replies` will need, off the loop.
+
+        Raises:
+            ConfigError: a WAV file that cannot be used.
+            KioskError: espeak-ng is missing, or cannot speak with this voice.
+        """
+        for reply in replies:
+            if reply.text is not None and reply.text not in self._sounds:
+                self._sounds[reply.text] = await asyncio.to_thread(_speak, reply.text, self._name)
+            if reply.wav is not None and reply.wav not in self._sounds:
+                self._sounds[reply.wav] = await asyncio.to_thread(_load, reply.wav)
+
+    def sound_of(self, reply: Reply) -> bytes:
+        """Return a prepared reply's sound; empty for a silent one."""
+        return self._sounds[reply.text if reply.text is not None else reply.wav]
+
+
+def _speak(text: str, voice: str) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="kioskd-voice-") as directory:
+        # To a file: what espeak-ng pipes has no length in its header.
+        spoken = Path(directory, "spoken.wav")
+        command = [_PROGRAM, "-v", voice, "-w", str(spoken), "--stdin"]
+        try:
+            done = subprocess.run(  # noqa: S603  a fixed program; the voice is one argument, the text its input
+                command, input=text.encode(), capture_output=True, timeout=_RENDERING_S, check=False
+            )
+        except FileNotFoundError:
+            raise KioskError(
+                "service stand-in: espeak-ng is not installed, so it cannot speak its replies; "
+                "run `apt install espeak-ng`, or give the replies as wav files"
+            ) from None
+        except subprocess.TimeoutExpired:
+            raise KioskError(
+                f"service stand-in: espeak-ng did not speak a reply within {_RENDERING_S:.0f} s; shorten the reply"
+            ) from None
+        if done.returncode or not spoken.exists():
+            complaint = done.stderr.decode(errors="replace").strip().splitlines()
+            raise KioskError(
+                f"service stand-in: espeak-ng cannot speak with the voice {voice!r} "
+                f"({complaint[-1] if complaint else f'exit {done.returncode}'}); "
+                "see `espeak-ng --voices` for those it has"
+            )
+        return _load(spoken)
+
+
+def _load(path: Path) -> bytes:
+    try:
+        with wave.open(str(path), "rb") as file:
+            rate, channels, width = file.getframerate(), file.getnchannels(), file.getsampwidth()
+            raw = file.readframes(file.getnframes())
+    except (OSError, EOFError, wave.Error) as error:
+        raise ConfigError(
+            f"replies: wav = {path}: cannot be read ({error}); give a 16-bit PCM WAV file that exists"
+        ) from error
+    if width != pcm.SAMPLE_BYTES or not raw:
+        raise ConfigError(
+            f"replies: wav = {path}: holds {width * 8}-bit samples, {len(raw)} bytes of them; "
+            "give a 16-bit PCM WAV file with sound in it"
+        )
+    samples = np.frombuffer(raw, "<i2").reshape(-1, channels)
+    mono = samples.mean(axis=1).astype(np.int16) if channels > 1 else samples[:, 0]
+    if rate == pcm.DOWNLINK_HZ:
+        return mono.tobytes()
+    resampled: bytes = soxr.resample(np.ascontiguousarray(mono), rate, pcm.DOWNLINK_HZ).tobytes()
+    return resampled

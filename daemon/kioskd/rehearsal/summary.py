@@ -1,0 +1,95 @@
+"""What a rehearsal measured, in numbers, and what was expected of them."""
+
+import statistics
+from collections.abc import Sequence
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+
+class ExpectationResult(BaseModel):
+    """One expectation and whether it was met."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str
+    met: bool
+
+
+class Summary(BaseModel):
+    """The content of `summary.json`. A number is null where what it measures did not occur.
+
+    Where something occurred several times, the named key holds the median and `…_all` each value, in order.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: str
+    """The scenario's."""
+    duration_s: float
+    conversations: int
+    """Wakes."""
+    turns: int
+    """Replies that began to sound, greetings apart: each answers one utterance of the visitor."""
+    greetings: int
+    """Times the model was asked to greet."""
+    replies_heard: int
+    """Replies that sounded to their end."""
+    replies_interrupted: int
+    """Replies that sounded and were silenced before their end."""
+    connections: int
+    """Connections that were set up."""
+    rollovers: int
+    """Connections that went on with the session of one which the service had announced to end."""
+    redials: int
+    """Connections of a conversation beyond its first that were no rollovers."""
+    uplink_sent_ms: int
+    """Microphone sound that the service received."""
+    uplink_lost_ms: int
+    """Microphone sound that was meant to be sent, and is missing between a conversation's first and last frame."""
+    uplink_duplicated_ms: int
+    uplink_reordered_ms: int
+    uplink_unasked_ms: int
+    """Microphone sound that the service received although the gate was shut or the kiosk asleep."""
+    uplink_foreign_ms: int
+    """Sound that the service received and the microphone never captured."""
+    first_word_lost_ms: float | None
+    """Microphone sound from the pre-roll on that is missing before a conversation's first received frame."""
+    first_word_lost_ms_all: tuple[float, ...]
+    wake_to_uplink_ms: float | None
+    """From the wake to the first sound at the service."""
+    wake_to_uplink_ms_all: tuple[float, ...]
+    end_of_speech_to_sound_ms: float | None
+    """From the last audible sample of the visitor to the first one of the reply."""
+    end_of_speech_to_sound_ms_all: tuple[float, ...]
+    barge_in_to_silence_ms: float | None
+    """From the first audible sample of an interruption to the last one of the reply it silenced."""
+    barge_in_to_silence_ms_all: tuple[float, ...]
+    press_to_silence_ms: float | None
+    """From a press into a reply to that reply's last audible sample."""
+    press_to_silence_ms_all: tuple[float, ...]
+    stop_ms: float
+    """From the order to stop (as by SIGTERM) to the daemon's end."""
+    latest_ms: float
+    """How much later than real time a frame was captured or a period played, at worst: what else to trust here."""
+    exit_code: int
+    """What the daemon would have exited with."""
+    trouble: str | None
+    """Why the daemon or the rehearsal ended before its time."""
+    expectations: tuple[ExpectationResult, ...]
+
+    @property
+    def met(self) -> bool:
+        """Whether the daemon ended well and every expectation was met."""
+        return self.exit_code == 0 and all(expectation.met for expectation in self.expectations)
+
+
+MEASURES: Final = tuple(
+    name for name, field in Summary.model_fields.items() if field.annotation in (int, float, float | None)
+)
+"""The numbers of a summary, by name: what an expectation can be about."""
+
+
+def median(values: Sequence[float]) -> float | None:
+    """Return the median in tenths; None where there is nothing."""
+    return round(statistics.median(values), 1) if values else None

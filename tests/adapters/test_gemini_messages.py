@@ -1,0 +1,133 @@
+"""Messages of the service as the SDK parses them, in the daemon's terms."""
+
+import base64
+from typing import Any
+
+import pytest
+from google.genai.types import LiveServerMessage
+from pydantic import SecretStr
+
+from kioskd import ports
+from kioskd.adapters.gemini_messages import GO_AWAY_S, translate
+from kioskd.ports import (
+    GenerationEnded,
+    GoingAway,
+    HandleIssued,
+    Interrupted,
+    ReplyAudio,
+    TurnEnded,
+    UsageReported,
+)
+
+
+def told(**fields: Any) -> tuple[ports.Message, ...]:
+    return translate(LiveServerMessage.model_validate(fields))
+
+
+def audio(data: bytes, mime_type: str | None = "audio/pcm;rate=24000") -> dict[str, Any]:
+    return {"inlineData": {"mimeType": mime_type, "data": base64.b64encode(data).decode()}}
+
+
+def test_every_part_of_a_reply_is_told_in_order() -> None:
+    parts = [
+        audio(b"\x01\x00"),
+        {"text": "not spoken"},
+        audio(b"\x02\x00", "audio/pcm"),
+        audio(b"\x03\x00", None),
+    ]
+    assert told(serverContent={"modelTurn": {"parts": parts}}) == (
+        ReplyAudio(b"\x01\x00"),
+        ReplyAudio(b"\x02\x00"),
+        ReplyAudio(b"\x03\x00"),
+    )
+
+
+def test_audio_that_shares_a_message_with_an_interruption_is_dropped() -> None:
+    content = {"modelTurn": {"parts": [audio(b"\x01\x00")]}, "interrupted": True, "turnComplete": True}
+    assert told(serverContent=content) == (Interrupted(), TurnEnded())
+
+
+def test_all_fields_of_one_message_are_told_in_the_order_in_which_they_matter() -> None:
+    found = told(
+        usageMetadata={"promptTokenCount": 7, "responseTokenCount": 3, "thoughtsTokenCount": 2},
+        goAway={"timeLeft": "9.5s"},
+        sessionResumptionUpdate={"newHandle": "h", "resumable": True},
+        serverContent={
+            "turnComplete": True,
+            "generationComplete": True,
+            "modelTurn": {"parts": [audio(b"\x01\x00")]},
+        },
+    )
+    assert found == (
+        ReplyAudio(b"\x01\x00"),
+        GenerationEnded(),
+        TurnEnded(),
+        HandleIssued(SecretStr("h")),
+        GoingAway(9.5),
+        UsageReported(prompt_tokens=7, response_tokens=5),
+    )
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        {"resumable": False, "newHandle": ""},
+        {"resumable": False, "newHandle": "h"},
+        {"resumable": True, "newHandle": ""},
+        {"resumable": True},
+        {"newHandle": "h"},
+    ],
+)
+def test_only_a_handle_that_resumes_is_told(update: dict[str, Any]) -> None:
+    assert told(sessionResumptionUpdate=update) == ()
+
+
+@pytest.mark.parametrize(
+    ("notice", "left_s"),
+    [
+        ({"timeLeft": "50s"}, 50.0),
+        ({"timeLeft": "0s"}, 0.0),
+        ({"timeLeft": "0.250s"}, 0.25),
+        ({"timeLeft": "-3s"}, 0.0),
+        ({}, GO_AWAY_S),
+        ({"timeLeft": "soon"}, GO_AWAY_S),
+        ({"timeLeft": "nan"}, GO_AWAY_S),
+        ({"timeLeft": "infs"}, 3600.0),
+    ],
+)
+def test_a_notice_says_how_long_is_left(notice: dict[str, Any], left_s: float) -> None:
+    assert told(goAway=notice) == (GoingAway(left_s),)
+
+
+def test_usage_without_counts_is_nothing_used() -> None:
+    assert told(usageMetadata={}) == (UsageReported(prompt_tokens=0, response_tokens=0),)
+
+
+@pytest.mark.parametrize(
+    "mime_type", ["audio/pcm;rate=16000", "audio/ogg", "image/jpeg", "audio/pcm;rate=240000"]
+)
+def test_sound_in_another_format_is_turned_down(mime_type: str) -> None:
+    with pytest.raises(ValueError, match=mime_type):
+        told(serverContent={"modelTurn": {"parts": [audio(b"\x01\x00", mime_type)]}})
+
+
+@pytest.mark.parametrize("mime_type", ["audio/pcm; rate=24000", "audio/pcm ;rate=24000"])
+def test_blanks_in_the_format_do_not_matter(mime_type: str) -> None:
+    content = {"modelTurn": {"parts": [audio(b"\x01\x00", mime_type)]}}
+    assert told(serverContent=content) == (ReplyAudio(b"\x01\x00"),)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"setupComplete": {}},
+        {"serverContent": {}},
+        {"serverContent": {"modelTurn": {}}},
+        {"serverContent": {"modelTurn": {"parts": [{}, {"inlineData": {}}]}}},
+        {"serverContent": {"inputTranscription": {"text": "hello"}}},
+        {"voiceActivity": {"voiceActivityType": "ACTIVITY_START"}},
+    ],
+)
+def test_what_the_daemon_has_no_use_for_is_nothing(fields: dict[str, Any]) -> None:
+    assert told(**fields) == ()

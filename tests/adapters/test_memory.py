@@ -1,0 +1,116 @@
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from kioskd.adapters.memory import (
+    ManualClock,
+    MemoryButton,
+    MemoryLamp,
+    MemoryMicrophone,
+    MemoryNotifier,
+    MemorySpeaker,
+)
+from kioskd.errors import DeviceLost
+
+
+class Numbers:
+    """A source of bytes that count up."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def pull(self, byte_count: int) -> bytes:
+        self.given += 1
+        return bytes([self.given % 256]) * byte_count
+
+
+@asynccontextmanager
+async def running(work: Coroutine[Any, Any, object]) -> AsyncIterator[asyncio.Task[object]]:
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_a_microphone_is_lost_in_mid_capture_and_stays_so_until_it_is_plugged_in() -> None:
+    microphone = MemoryMicrophone()
+    frames: asyncio.Queue[bytes] = asyncio.Queue()
+    async with running(microphone.capture(frames.put_nowait)) as capturing:
+        microphone.say(b"\x01" * 640)
+        async with asyncio.timeout(1):
+            assert await frames.get() == b"\x01" * 640
+        microphone.unplug()
+        microphone.replug()
+        async with asyncio.timeout(1):
+            with pytest.raises(DeviceLost, match="microphone: unplugged"):
+                await capturing
+
+
+async def test_a_speaker_without_a_clock_plays_on_command_in_periods() -> None:
+    speaker, source = MemorySpeaker(), Numbers()
+    async with running(speaker.play(source)):
+        await speaker.advance(0.03)
+        assert source.given == 3
+        assert speaker.heard == b"\x01" * 480 + b"\x02" * 480 + b"\x03" * 480
+
+
+async def test_a_speaker_waits_with_its_command_for_something_to_play() -> None:
+    speaker, source = MemorySpeaker(), Numbers()
+    async with running(speaker.advance(0.01)) as advancing, running(speaker.play(source)):
+        async with asyncio.timeout(1):
+            await advancing
+        assert source.given == 1
+
+
+async def test_a_speaker_with_a_clock_plays_as_the_clock_goes() -> None:
+    clock = ManualClock()
+    speaker, source = MemorySpeaker(clock), Numbers()
+    async with running(speaker.play(source)) as playing:
+        await clock.advance(1.0)
+        assert source.given == 100
+        speaker.unplug()
+        await clock.advance(0.02)
+        with pytest.raises(DeviceLost, match="speaker: unplugged"):
+            await playing
+    assert source.given == 100
+
+
+async def test_a_button_counts_presses_before_and_while_it_is_watched() -> None:
+    button = MemoryButton()
+    presses: asyncio.Queue[str] = asyncio.Queue()
+    button.press()
+    async with running(button.watch(lambda: presses.put_nowait("pressed"))) as watching:
+        button.press()
+        async with asyncio.timeout(1):
+            assert [await presses.get(), await presses.get()] == ["pressed", "pressed"]
+        button.unplug()
+        async with asyncio.timeout(1):
+            with pytest.raises(DeviceLost, match="button: unplugged"):
+                await watching
+    assert presses.empty()
+
+
+async def test_a_lamp_is_lit_while_it_runs_and_remembers_what_it_showed() -> None:
+    lamp = MemoryLamp()
+    lamp.show("starting")
+    async with running(lamp.run()):
+        lamp.show("asleep")
+        await asyncio.sleep(0)
+        assert lamp.lit
+    assert not lamp.lit
+    assert lamp.shown == ["starting", "asleep"]
+
+
+def test_a_notifier_remembers_what_it_was_told() -> None:
+    notifier = MemoryNotifier(watchdog_s=30.0)
+    notifier.ready()
+    notifier.status("listening")
+    notifier.alive()
+    notifier.stopping()
+    assert notifier.told == ["ready", "status: listening", "alive", "stopping"]
+    assert notifier.watchdog_s == 30.0

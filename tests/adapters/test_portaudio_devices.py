@@ -1,0 +1,87 @@
+from pathlib import Path
+
+import pytest
+
+from kioskd.adapters.portaudio_devices import Direction, SoundDevice, find, stable_name
+from kioskd.errors import DeviceLost
+
+DEVICES = [
+    SoundDevice(0, "bcm2835 Headphones: - (hw:0,0)", 0, 8, 44_100),
+    SoundDevice(1, "USB PnP Sound Device: Audio (hw:1,0)", 1, 0, 48_000),
+    SoundDevice(2, "Twin: USB Audio (hw:2,0)", 2, 2, 48_000),
+    SoundDevice(3, "Twin: USB Audio (hw:3,0)", 2, 2, 48_000),
+    SoundDevice(4, "default", 32, 32, 44_100, frozenset(Direction)),
+]
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    for number, card in enumerate(["Headphones", "Device", "Twin", "Twin_1"]):
+        (tmp_path / f"card{number}").mkdir()
+        (tmp_path / f"card{number}" / "id").write_text(f"{card}\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("wanted", "direction", "index"),
+    [
+        ("default", Direction.IN, 4),
+        ("default", Direction.OUT, 4),
+        ("USB PnP Sound Device: Audio (hw:1,0)", Direction.IN, 1),
+        ("usb pnp", Direction.IN, 1),
+        ("HEADPHONES", Direction.OUT, 0),
+        ("hw:1,0", Direction.IN, 1),
+        ("hw:1", Direction.IN, 1),
+        ("plughw:CARD=Device,DEV=0", Direction.IN, 1),
+        ("hw:CARD=Twin,DEV=0", Direction.OUT, 2),
+        ("hw:CARD=Twin_1", Direction.OUT, 3),
+        ("hw:Twin_1,0", Direction.IN, 3),
+    ],
+)
+def test_a_name_finds_its_device(wanted: str, direction: Direction, index: int, proc: Path) -> None:
+    assert find(DEVICES, wanted, direction, proc).index == index
+
+
+def test_a_device_that_cannot_do_the_direction_is_not_meant(proc: Path) -> None:
+    with pytest.raises(
+        DeviceLost, match="speaker 'USB PnP': no such device; there is 'bcm2835 Headphones: -', "
+    ):
+        find(DEVICES, "USB PnP", Direction.OUT, proc)
+
+
+def test_a_name_that_two_devices_share_is_refused_with_names_that_tell_them_apart(proc: Path) -> None:
+    with pytest.raises(
+        DeviceLost, match=r"more than one .*'hw:CARD=Twin,DEV=0', 'hw:CARD=Twin_1,DEV=0'; set microphone"
+    ):
+        find(DEVICES, "twin", Direction.IN, proc)
+
+
+def test_nothing_at_all_is_said_plainly(proc: Path) -> None:
+    with pytest.raises(DeviceLost, match="microphone 'default': no such device; there is none at all"):
+        find([], "default", Direction.IN, proc)
+
+
+def test_every_stable_name_finds_its_device_again_after_the_cards_were_renumbered(proc: Path) -> None:
+    names = [stable_name(device, DEVICES, proc) for device in DEVICES]
+    assert names == [
+        "bcm2835 Headphones: -",
+        "USB PnP Sound Device: Audio",
+        "hw:CARD=Twin,DEV=0",
+        "hw:CARD=Twin_1,DEV=0",
+        "default",
+    ]
+    turned = [
+        SoundDevice(
+            device.index,
+            device.full_name.replace(f"hw:{card}", f"hw:{3 - card}"),
+            device.inputs,
+            device.outputs,
+            1,
+        )
+        for card, device in enumerate(DEVICES[:4])
+    ]
+    for number, card in enumerate(["Twin_1", "Twin", "Device", "Headphones"]):
+        (proc / f"card{number}" / "id").write_text(f"{card}\n")
+    for device, name in zip(turned, names[:4], strict=True):
+        direction = Direction.IN if device.inputs else Direction.OUT
+        assert find(turned, name, direction, proc).index == device.index

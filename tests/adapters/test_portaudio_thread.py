@@ -1,0 +1,108 @@
+"""The thread that owns a device, with devices that hang, fail and fall silent."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from kioskd.adapters import portaudio_thread
+from kioskd.adapters.portaudio_thread import DeviceThread
+from kioskd.errors import DeviceLost
+
+
+class Stuck:
+    """A device that hangs when it is opened, or closed, until it is let go."""
+
+    def __init__(self, *, opening: bool = False, closing: bool = False) -> None:
+        self.let_go = threading.Event()
+        self.open = threading.Event()
+        self.closed = threading.Event()
+        self._opening = opening
+        self._closing = closing
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        if self._opening:
+            self.let_go.wait(10)
+        self.open.set()
+        yield
+        if self._closing:
+            self.let_go.wait(10)
+        self.closed.set()
+
+
+async def test_a_silent_device_is_lost_after_a_second() -> None:
+    stuck = Stuck()
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(DeviceLost, match="microphone: silent for 1 s"):
+        await DeviceThread("microphone").run(stuck.opened)
+    assert 0.9 < asyncio.get_running_loop().time() - began < 2.0
+    assert stuck.closed.is_set()
+
+
+async def test_a_device_that_calls_back_is_not_lost() -> None:
+    stuck, thread = Stuck(), DeviceThread("microphone")
+    running = asyncio.create_task(thread.run(stuck.opened))
+    for _ in range(30):
+        thread.calls += 1
+        await asyncio.sleep(0.05)
+    assert not running.done()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert stuck.closed.is_set()
+
+
+async def test_an_opening_that_hangs_is_a_lost_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portaudio_thread, "OPEN_S", 0.05)
+    monkeypatch.setattr(portaudio_thread, "CLOSE_S", 0.05)
+    stuck = Stuck(opening=True)
+    with pytest.raises(DeviceLost, match="microphone: not open after"):
+        await DeviceThread("microphone").run(stuck.opened)
+    stuck.let_go.set()
+    assert await asyncio.to_thread(stuck.closed.wait, 5), "what opens at last must be closed again"
+
+
+async def test_a_closing_that_hangs_is_left_alone_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(portaudio_thread, "CLOSE_S", 0.05)
+    stuck = Stuck(closing=True)
+    running = asyncio.create_task(DeviceThread("speaker").run(stuck.opened))
+    assert await asyncio.to_thread(stuck.open.wait, 5)
+    running.cancel()
+    async with asyncio.timeout(1):
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert caplog.record_tuples == [
+        (portaudio_thread.__name__, logging.WARNING, "speaker does not close, left alone: waited=0.1s")
+    ]
+    stuck.let_go.set()
+    assert await asyncio.to_thread(stuck.closed.wait, 5)
+
+
+async def test_a_loss_is_reported_although_the_closing_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portaudio_thread, "CLOSE_S", 0.05)
+    stuck, thread = Stuck(closing=True), DeviceThread("speaker")
+    running = asyncio.create_task(thread.run(stuck.opened))
+    assert await asyncio.to_thread(stuck.open.wait, 5)
+    thread.lose(DeviceLost("first"))
+    thread.lose(DeviceLost("second"))
+    async with asyncio.timeout(1):
+        with pytest.raises(DeviceLost, match="first"):
+            await running
+    stuck.let_go.set()
+    assert await asyncio.to_thread(stuck.closed.wait, 5)
+
+
+async def test_a_bug_in_the_thread_is_raised_in_the_loop() -> None:
+    @contextlib.contextmanager
+    def broken() -> Iterator[None]:
+        raise ArithmeticError("planted")
+        yield
+
+    with pytest.raises(ArithmeticError, match="planted"):
+        await DeviceThread("speaker").run(broken)

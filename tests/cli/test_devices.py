@@ -1,0 +1,57 @@
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+from tests.support.sound_server import MICROPHONE, SPEAKER, SoundServer
+
+from kioskd.cli import devices
+
+
+def run(*argv: str) -> int:
+    parser = argparse.ArgumentParser()
+    devices.add_arguments(parser)
+    return devices.run(parser.parse_args(argv))
+
+
+def test_it_lists_what_there_is_with_the_defaults_marked(
+    sound_server: SoundServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run() == 0
+    said = capsys.readouterr().out
+    microphones, _, speakers = said.partition("speakers")
+    assert f"  {MICROPHONE}   44100 Hz, channels: 32\n" in microphones
+    assert "  default   44100 Hz, channels: 32   (default)\n" in microphones
+    assert f"  {SPEAKER}   " in speakers
+    assert MICROPHONE not in speakers
+
+
+def test_json_says_the_same_for_programs(
+    sound_server: SoundServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert {"name": SPEAKER, "default": False, "rate_hz": 44100, "channels": 32} in said["speakers"]
+    assert [device["name"] for device in said["microphones"] if device["default"]] == ["default"]
+    assert said["sound_fault"] is None
+
+
+def test_no_sound_at_all_is_said_plainly_and_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "missing.conf"))
+    monkeypatch.setattr(devices, "_DEV", tmp_path)
+    assert run() == 0
+    said = capsys.readouterr().out
+    assert said.count("none: ALSA_CONFIG_PATH=") == 2
+    assert "none: this machine has no /dev/gpiochip*" in said
+
+
+def test_a_chip_that_is_none_is_listed_with_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "missing.conf"))
+    monkeypatch.setattr(devices, "_DEV", tmp_path)
+    (tmp_path / "gpiochip7").touch()
+    assert run() == 0
+    assert "gpiochip7   no label, cannot be opened: " in capsys.readouterr().out

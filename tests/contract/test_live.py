@@ -1,0 +1,342 @@
+"""What every `ports.Live` keeps: in memory, and over TLS to a server on loopback."""
+
+import asyncio
+import base64
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import pytest
+from pydantic import SecretStr
+from tests.support.live_server import LiveServer, accept_setup, live_server, read_json
+from websockets.asyncio.server import ServerConnection
+
+from kioskd.adapters.gemini import GeminiConfig, GeminiLive
+from kioskd.adapters.scripted import ScriptedConnection, ScriptedLive
+from kioskd.errors import KioskError, LinkLost, LinkRefused, SessionLost
+from kioskd.ports import Connection, HandleIssued, Interrupted, Live, Message, ReplyAudio, TurnEnded
+
+HANDLE = SecretStr("handle")
+FRAME = bytes(range(256)) * 2 + bytes(128)
+
+
+class Peer(Protocol):
+    """The service's side of one connection."""
+
+    async def say(self, *messages: Message) -> None:
+        """Send one message."""
+
+    async def drop(self) -> None:
+        """Break the connection."""
+
+    async def heard(self, byte_count: int) -> bytes:
+        """Wait for so much audio, and return it."""
+
+    async def heard_texts(self, count: int) -> list[str]:
+        """Wait for so many texts, and return them."""
+
+    async def hung_up(self) -> None:
+        """Wait until the other side has left."""
+
+
+class Stage(Protocol):
+    """A service under the test's control, and the adapter that dials it."""
+
+    live: Live
+
+    async def accept(self) -> Peer:
+        """Wait for the next dial and let it in."""
+
+    async def refuse(self, means: type[KioskError]) -> None:
+        """Wait for the next dial and turn it down so that it means this."""
+
+    async def dialed(self) -> None:
+        """Wait for the next dial and leave it without an answer."""
+
+
+class ScriptedPeer:
+    def __init__(self, connection: ScriptedConnection) -> None:
+        self._connection = connection
+
+    async def say(self, *messages: Message) -> None:
+        self._connection.say(*messages)
+
+    async def drop(self) -> None:
+        self._connection.drop()
+
+    async def heard(self, byte_count: int) -> bytes:
+        return await self._connection.heard(byte_count)
+
+    async def heard_texts(self, count: int) -> list[str]:
+        await self._connection.until(lambda: len(self._connection.texts) >= count)
+        return list(self._connection.texts)
+
+    async def hung_up(self) -> None:
+        await self._connection.hung_up()
+
+
+class ScriptedStage:
+    def __init__(self) -> None:
+        self.script = ScriptedLive()
+        self.live: Live = self.script
+
+    async def accept(self) -> Peer:
+        return ScriptedPeer(await self.script.accept())
+
+    async def refuse(self, means: type[KioskError]) -> None:
+        await self.script.refuse(means("by the script"))
+
+    async def dialed(self) -> None:
+        await self.script.dialed()
+
+
+class WirePeer:
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    async def say(self, *messages: Message) -> None:
+        content: dict[str, object] = {}
+        fields: dict[str, object] = {"serverContent": content}
+        for message in messages:
+            match message:
+                case ReplyAudio(pcm):
+                    data = base64.b64encode(pcm).decode()
+                    content["modelTurn"] = {
+                        "parts": [{"inlineData": {"mimeType": "audio/pcm", "data": data}}]
+                    }
+                case TurnEnded():
+                    content["turnComplete"] = True
+                case Interrupted():
+                    content["interrupted"] = True
+                case HandleIssued(handle):
+                    update = {"newHandle": handle.get_secret_value(), "resumable": True}
+                    fields["sessionResumptionUpdate"] = update
+                case _:
+                    raise NotImplementedError(message)
+        await self._connection.send(json.dumps(fields))
+
+    async def drop(self) -> None:
+        self._connection.transport.abort()
+
+    async def heard(self, byte_count: int) -> bytes:
+        found = b""
+        while len(found) < byte_count:
+            audio = (await read_json(self._connection))["realtime_input"]["audio"]
+            found += base64.urlsafe_b64decode(audio["data"])
+        return found
+
+    async def heard_texts(self, count: int) -> list[str]:
+        return [(await read_json(self._connection))["realtime_input"]["text"] for _ in range(count)]
+
+    async def hung_up(self) -> None:
+        await self._connection.wait_closed()
+
+
+class WireStage:
+    """Its handlers hand their connection to the test, and wait until it is closed."""
+
+    closes = {LinkLost: 1011, LinkRefused: 1008, SessionLost: 1007}  # noqa: RUF012 - never changed
+
+    def __init__(self, server: LiveServer, dials: asyncio.Queue[ServerConnection]) -> None:
+        self.live: Live = GeminiLive(
+            GeminiConfig(
+                key=SecretStr("key"),
+                model="m",
+                voice="Kore",
+                endpoint=server.endpoint,
+                ca_file=server.ca_file,
+            )
+        )
+        self._dials = dials
+
+    async def accept(self) -> Peer:
+        connection = await self._dials.get()
+        await accept_setup(connection)
+        return WirePeer(connection)
+
+    async def refuse(self, means: type[KioskError]) -> None:
+        connection = await self._dials.get()
+        await connection.recv()
+        reason = "model x is not supported" if means is LinkRefused else "reason"
+        await connection.close(self.closes[means], reason)
+
+    async def dialed(self) -> None:
+        await self._dials.get()
+
+
+@pytest.fixture(params=["scripted", "gemini"])
+async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    if request.param == "scripted":
+        yield ScriptedStage()
+        return
+    dials: asyncio.Queue[ServerConnection] = asyncio.Queue()
+
+    async def hand_over(connection: ServerConnection) -> None:
+        dials.put_nowait(connection)
+        await connection.wait_closed()
+
+    async with live_server(hand_over) as server:
+        yield WireStage(server, dials)
+
+
+@contextlib.asynccontextmanager
+async def connected(stage: Stage, handle: SecretStr | None = None) -> AsyncIterator[tuple[Connection, Peer]]:
+    """Both ends of a connection, for 10 s at most."""
+    async with asyncio.timeout(10):
+        accepting = asyncio.create_task(stage.accept())
+        async with stage.live.connect(handle) as connection:
+            yield connection, await accepting
+
+
+async def dial(stage: Stage, handle: SecretStr | None = None) -> None:
+    async with stage.live.connect(handle):
+        pass
+
+
+async def test_warming_up_may_be_done_again(stage: Stage) -> None:
+    await stage.live.warm_up()
+    await stage.live.warm_up()
+    async with connected(stage):
+        pass
+
+
+@pytest.mark.parametrize("handle", [None, HANDLE])
+async def test_a_connection_knows_whether_it_resumes_a_session(
+    stage: Stage, handle: SecretStr | None
+) -> None:
+    async with connected(stage, handle) as (connection, _peer):
+        assert connection.resumed == (handle is not None)
+
+
+async def test_what_is_said_arrives_message_by_message(stage: Stage) -> None:
+    async with connected(stage) as (connection, peer):
+        await peer.say(ReplyAudio(FRAME))
+        await peer.say(ReplyAudio(FRAME), TurnEnded(), HandleIssued(HANDLE))
+        await peer.say(Interrupted(), TurnEnded())
+        assert list(await connection.receive()) == [ReplyAudio(FRAME)]
+        assert list(await connection.receive()) == [ReplyAudio(FRAME), TurnEnded(), HandleIssued(HANDLE)]
+        assert list(await connection.receive()) == [Interrupted(), TurnEnded()]
+
+
+async def test_what_is_sent_is_heard(stage: Stage) -> None:
+    async with connected(stage) as (connection, peer):
+        await connection.send_audio(FRAME)
+        await connection.send_audio(FRAME[::-1])
+        assert await peer.heard(2 * len(FRAME)) == FRAME + FRAME[::-1]
+        await connection.send_text("first")
+        await connection.send_text("second")
+        assert await peer.heard_texts(2) == ["first", "second"]
+        await connection.end_audio()
+
+
+async def test_what_was_said_before_a_loss_is_still_received(stage: Stage) -> None:
+    async with connected(stage) as (connection, peer):
+        await peer.say(TurnEnded())
+        assert list(await connection.receive()) == [TurnEnded()]
+        await peer.drop()
+        with pytest.raises(LinkLost):
+            await connection.receive()
+
+
+async def test_after_a_loss_everything_says_so(stage: Stage) -> None:
+    async with connected(stage) as (connection, peer):
+        waiting = asyncio.create_task(connection.receive())
+        await peer.drop()
+        with pytest.raises(LinkLost):
+            await waiting
+        for call in (
+            connection.receive(),
+            connection.send_audio(FRAME),
+            connection.end_audio(),
+            connection.send_text("text"),
+        ):
+            with pytest.raises(LinkLost):
+                await call
+
+
+async def test_a_receive_that_is_cancelled_leaves_the_message_to_the_next(stage: Stage) -> None:
+    async with connected(stage) as (connection, peer):
+        waiting = asyncio.create_task(connection.receive())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await peer.say(TurnEnded())
+        assert list(await connection.receive()) == [TurnEnded()]
+
+
+@pytest.mark.parametrize("means", [LinkLost, LinkRefused, SessionLost])
+async def test_a_refusal_means_what_the_service_meant(stage: Stage, means: type[KioskError]) -> None:
+    async with asyncio.timeout(10):
+        refusing = asyncio.create_task(stage.refuse(means))
+        with pytest.raises(means) as caught:
+            await dial(stage, HANDLE)
+        assert type(caught.value) is means
+        await refusing
+
+
+async def test_a_refusal_does_not_spoil_the_next_dial(stage: Stage) -> None:
+    async with asyncio.timeout(10):
+        refusing = asyncio.create_task(stage.refuse(LinkLost))
+        with pytest.raises(LinkLost):
+            await dial(stage)
+        await refusing
+    async with connected(stage) as (connection, peer):
+        await peer.say(TurnEnded())
+        assert list(await connection.receive()) == [TurnEnded()]
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError])
+async def test_leaving_hangs_up(stage: Stage, error: type[Exception] | None) -> None:
+    with pytest.raises(error) if error else contextlib.nullcontext():
+        async with connected(stage) as (_connection, peer):
+            if error:
+                raise error
+    async with asyncio.timeout(10):
+        await peer.hung_up()
+
+
+async def test_a_connection_that_was_left_is_lost(stage: Stage) -> None:
+    async with connected(stage) as (connection, _peer):
+        pass
+    with pytest.raises(LinkLost):
+        await connection.receive()
+    with pytest.raises(LinkLost):
+        await connection.send_audio(FRAME)
+
+
+async def test_cancelling_a_visit_hangs_up(stage: Stage) -> None:
+    async def visit() -> None:
+        async with stage.live.connect(None) as connection:
+            await connection.receive()
+
+    async with asyncio.timeout(10):
+        visiting = asyncio.create_task(visit())
+        peer = await stage.accept()
+        visiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await visiting
+        await peer.hung_up()
+
+
+async def test_a_dial_can_be_cancelled_and_another_follow(stage: Stage) -> None:
+    async with asyncio.timeout(10):
+        dialing = asyncio.create_task(dial(stage))
+        await stage.dialed()
+        dialing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await dialing
+    async with connected(stage) as (connection, peer):
+        await connection.send_audio(FRAME)
+        assert await peer.heard(len(FRAME)) == FRAME
+
+
+async def test_receiving_twice_at_once_is_a_bug(stage: Stage) -> None:
+    async with connected(stage) as (connection, peer):
+        first = asyncio.create_task(connection.receive())
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError):
+            await connection.receive()
+        await peer.say(TurnEnded())
+        assert list(await first) == [TurnEnded()]

@@ -1,0 +1,247 @@
+"""What holds in each state: the gate, what is shown, the timers."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from tests.support.core import (
+    ALWAYS_ON,
+    CONNECTED,
+    EPOCH,
+    EVERY_POLICY,
+    EVERY_STATE,
+    FULL_DUPLEX,
+    HALF_DUPLEX,
+    REACHED_FOR,
+    REPLY,
+    asleep,
+    dialing,
+    down,
+    draining,
+    listening,
+    of_type,
+    ringing,
+    run,
+    speaking,
+    thinking,
+    up,
+    waiting,
+)
+
+from kioskd.core.effects import (
+    Dial,
+    SetTimer,
+    SetUplink,
+    Show,
+    Shown,
+    Uplink,
+)
+from kioskd.core.events import (
+    Device,
+    DeviceCame,
+    DeviceGone,
+    Event,
+    Pressed,
+    Refused,
+    ReplyInterrupted,
+    ReplyPlayed,
+    Started,
+    Timer,
+    TimerFired,
+    VoiceBegan,
+)
+from kioskd.core.link import Link
+from kioskd.core.machine import State, levels
+from kioskd.core.policy import Policy
+
+Builder = Callable[..., State]
+LinkBuilder = Callable[..., Link]
+
+# Levels: the uplink
+
+
+@pytest.mark.parametrize("policy", EVERY_POLICY)
+def test_one_asleep_keeps_only_the_preroll(policy: Policy) -> None:
+    assert levels(asleep(), policy).uplink is Uplink.PREROLL
+
+
+@pytest.mark.parametrize("builder", [listening, thinking])
+@pytest.mark.parametrize("link", CONNECTED)
+def test_what_the_visitor_says_is_sent(builder: Builder, link: LinkBuilder) -> None:
+    assert levels(builder(link()), HALF_DUPLEX).uplink is Uplink.SEND
+
+
+@pytest.mark.parametrize("builder", [listening, thinking])
+@pytest.mark.parametrize("link", [dialing, waiting])
+def test_what_the_visitor_says_to_nobody_yet_is_held(builder: Builder, link: LinkBuilder) -> None:
+    assert levels(builder(link()), HALF_DUPLEX).uplink is Uplink.HOLD
+
+
+@pytest.mark.parametrize("builder", [speaking, ringing])
+@pytest.mark.parametrize("link", REACHED_FOR)
+def test_half_duplex_shuts_the_uplink_while_the_kiosk_can_be_heard(
+    builder: Builder, link: LinkBuilder
+) -> None:
+    assert levels(builder(link()), HALF_DUPLEX).uplink is Uplink.SHUT
+
+
+@pytest.mark.parametrize(("link", "uplink"), [(up, Uplink.SEND), (waiting, Uplink.HOLD)])
+def test_full_duplex_never_shuts_the_uplink(link: LinkBuilder, uplink: Uplink) -> None:
+    assert levels(speaking(link()), FULL_DUPLEX).uplink is uplink
+
+
+def test_half_duplex_opens_the_uplink_only_after_the_tail() -> None:
+    state, effects = run(speaking(), ReplyPlayed(REPLY))
+    assert effects == [SetTimer(Timer.TAIL, HALF_DUPLEX.tail_s)]
+    _, effects = run(state, TimerFired(Timer.TAIL))
+    assert of_type(SetUplink, effects) == [SetUplink(Uplink.SEND)]
+
+
+# Levels: what is shown
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"),
+    [
+        (State(), Shown.STARTING),
+        (asleep(), Shown.ASLEEP),
+        (listening(), Shown.LISTENING),
+        (listening(draining()), Shown.LISTENING),
+        (listening(voice=True), Shown.LISTENING),
+        (thinking(), Shown.THINKING),
+        (speaking(), Shown.SPEAKING),
+        (ringing(), Shown.SPEAKING),
+        (listening(dialing()), Shown.WAKING),
+        (thinking(dialing()), Shown.WAKING),
+        (listening(dialing(tries=1)), Shown.WAKING),
+        (listening(waiting(tries=1)), Shown.WAKING),
+        (listening(dialing(tries=2)), Shown.OFFLINE),
+        (thinking(waiting(tries=2)), Shown.OFFLINE),
+    ],
+)
+def test_each_state_has_its_face(state: State, shown: Shown) -> None:
+    assert levels(state, HALF_DUPLEX).shown is shown
+
+
+@pytest.mark.parametrize("link", [dialing(met=True), dialing(met=True, tries=1), waiting(met=True, tries=1)])
+def test_a_renewal_or_one_loss_is_nobodys_business(link: Link) -> None:
+    assert levels(listening(link), HALF_DUPLEX).shown is Shown.LISTENING
+    assert levels(thinking(link), HALF_DUPLEX).shown is Shown.THINKING
+
+
+def test_a_service_met_and_then_lost_for_good_shows_offline() -> None:
+    assert levels(listening(waiting(met=True, tries=2)), HALF_DUPLEX).shown is Shown.OFFLINE
+
+
+@pytest.mark.parametrize("builder", [speaking, ringing])
+def test_what_is_still_heard_goes_before_what_is_no_longer_reached(builder: Builder) -> None:
+    assert levels(builder(waiting(tries=9)), HALF_DUPLEX).shown is Shown.SPEAKING
+
+
+@pytest.mark.parametrize("state", EVERY_STATE)
+@pytest.mark.parametrize("device", Device)
+def test_a_missing_device_is_a_fault_whatever_else_goes_on(state: State, device: Device) -> None:
+    assert levels(replace(state, missing=frozenset({device})), HALF_DUPLEX).shown is Shown.FAULT
+
+
+def test_a_fault_lasts_until_the_last_missing_device_is_back() -> None:
+    state, _ = run(asleep(), *(DeviceGone(device) for device in Device))
+    state, effects = run(state, DeviceCame(Device.SPEAKER))
+    assert effects == []
+    assert run(state, DeviceCame(Device.MICROPHONE)) == (asleep(), [Show(Shown.ASLEEP)])
+
+
+def test_a_device_gone_twice_comes_back_once() -> None:
+    gone = DeviceGone(Device.MICROPHONE)
+    assert run(asleep(), gone, gone, DeviceCame(Device.MICROPHONE))[0] == asleep()
+
+
+def test_a_refusal_shows_before_the_start_does() -> None:
+    assert levels(State(link=down(refused=True)), HALF_DUPLEX).shown is Shown.FAULT
+
+
+def test_a_start_shows() -> None:
+    assert run(State(), Started()) == (State(started=True), [Show(Shown.ASLEEP)])
+
+
+# Levels: the timers
+
+
+T = Timer
+
+
+@pytest.mark.parametrize(
+    ("state", "timers"),
+    [
+        (State(), set()),
+        (asleep(), set()),
+        (listening(), {T.IDLE, T.LONGEST, T.AGE}),
+        (listening(voice=True), {T.LONGEST, T.AGE}),
+        (thinking(), {T.THINK, T.LONGEST, T.AGE}),
+        (speaking(), {T.LONGEST, T.AGE}),
+        (speaking(overtime=True), {T.GRACE, T.AGE}),
+        (ringing(), {T.TAIL, T.LONGEST, T.AGE}),
+        (listening(dialing()), {T.IDLE, T.LONGEST}),
+        (listening(dialing(tries=1)), {T.IDLE, T.LONGEST}),
+        (listening(up(tries=1)), {T.IDLE, T.LONGEST, T.AGE, T.STEADY}),
+        (thinking(draining()), {T.THINK, T.LONGEST, T.ROLLOVER}),
+        (thinking(draining(tries=1)), {T.THINK, T.LONGEST, T.ROLLOVER, T.STEADY}),
+        (listening(waiting()), {T.IDLE, T.LONGEST, T.RETRY}),
+    ],
+)
+def test_each_state_has_its_timers(state: State, timers: set[Timer]) -> None:
+    assert set(levels(state, HALF_DUPLEX).timers) == timers
+
+
+def test_each_timer_runs_as_long_as_the_policy_or_the_state_says() -> None:
+    policy = Policy(
+        always_on=True,
+        idle_s=1,
+        longest_s=2,
+        think_s=3,
+        tail_s=4,
+        grace_s=5,
+        again_s=6,
+        refused_s=7,
+        steady_s=8,
+        age_s=9,
+    )
+    states = (
+        asleep(), listening(up(tries=1)), thinking(draining(rollover_s=10.0)), speaking(waiting(retry_s=11.0), overtime=True),
+        ringing(),
+    )  # fmt: skip
+    seconds: dict[Timer, float] = {}
+    for state in states:
+        seconds |= levels(state, policy).timers
+    assert seconds == {
+        T.IDLE: 1, T.LONGEST: 2, T.THINK: 3, T.TAIL: 4, T.GRACE: 5, T.AGAIN: 6, T.STEADY: 8, T.AGE: 9,
+        T.ROLLOVER: 10, T.RETRY: 11,
+    }  # fmt: skip
+
+
+def test_an_always_on_kiosk_wakes_again_and_later_after_a_refusal() -> None:
+    assert levels(asleep(), ALWAYS_ON).timers == {T.AGAIN: ALWAYS_ON.again_s}
+    refused = replace(asleep(), link=down(refused=True))
+    assert levels(refused, ALWAYS_ON).timers == {T.AGAIN: ALWAYS_ON.refused_s}
+
+
+def test_an_always_on_kiosk_does_not_wake_before_it_is_started() -> None:
+    assert levels(State(), ALWAYS_ON).timers == {}
+
+
+def test_an_always_on_kiosk_refused_and_refused_again_keeps_trying() -> None:
+    state, _ = run(State(), Started(), policy=ALWAYS_ON)
+    for epoch in (1, 2, 3):
+        state, _ = run(state, Refused(epoch), policy=ALWAYS_ON)
+        assert levels(state, ALWAYS_ON).timers == {T.AGAIN: ALWAYS_ON.refused_s}
+        state, effects = run(state, TimerFired(T.AGAIN), policy=ALWAYS_ON)
+        assert of_type(Dial, effects) == [Dial(epoch + 1, None)]
+
+
+@pytest.mark.parametrize(
+    "escape",
+    [(Pressed(),), (ReplyInterrupted(EPOCH, REPLY),), (VoiceBegan(), ReplyInterrupted(EPOCH, REPLY))],
+)
+def test_time_that_is_up_stays_up_when_the_last_reply_is_broken_off(escape: tuple[Event, ...]) -> None:
+    state, _ = run(speaking(), TimerFired(T.LONGEST), *escape, policy=FULL_DUPLEX)
+    assert not state.turn.awake or {T.LONGEST, T.GRACE} & set(levels(state, FULL_DUPLEX).timers)

@@ -1,0 +1,128 @@
+"""Nothing hangs: wherever a walk ends, a world that only lets clocks run out brings the kiosk back to sleep."""
+
+import random
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tests.support.core import asleep, listening, speaking
+from tests.support.core_walks import POLICIES, Move, Walk, moves
+
+from kioskd.core import link as links
+from kioskd.core import turn as turns
+from kioskd.core.events import Event, Lost, ReplyPlayed, Timer, TimerFired
+from kioskd.core.machine import State, levels, step
+from kioskd.core.policy import Policy
+
+ROUNDS = 6
+"""The longest way home: the tail of a reply, a wait, the silence, and a step to spare for each."""
+
+
+@dataclass
+class Clocks:
+    """The clocks that run, told as the shell is told: by difference."""
+
+    state: State
+    policy: Policy
+
+    def __post_init__(self) -> None:
+        self.running = dict(levels(self.state, self.policy).timers)
+
+    def take(self, event: Event) -> None:
+        """Let `event` happen."""
+        before = levels(self.state, self.policy).timers
+        if isinstance(event, TimerFired):
+            self.running.pop(event.timer, None)
+        self.state, _ = step(self.state, event, self.policy)
+        after = levels(self.state, self.policy).timers
+        self.running = {
+            timer: seconds
+            for timer, seconds in after.items()
+            if timer in self.running or before.get(timer) != seconds
+        }
+
+
+def settle(state: State, policy: Policy, order: random.Random, rounds: int = ROUNDS) -> State:
+    """Return where `state` ends when nobody comes, speaks or answers: all that runs out in a round does, in any order.
+
+    What is reported in the end whatever happens is reported: that a reply was heard, that a dial came to nothing.
+    """
+    clocks = Clocks(state, policy)
+    for _ in range(rounds):
+        if not clocks.state.turn.awake:
+            break
+        due = sorted(clocks.running, key=lambda timer: timer.value)
+        order.shuffle(due)
+        for timer in due:
+            if timer in clocks.running:
+                clocks.take(TimerFired(timer))
+            if clocks.state.link.phase is links.Phase.DIALING:
+                clocks.take(Lost(clocks.state.link.epoch, order.random()))
+        if clocks.state.turn.phase is turns.Phase.SPEAKING:
+            clocks.take(ReplyPlayed(clocks.state.turn.reply))
+    return clocks.state
+
+
+class Abandoned(RuleBasedStateMachine):
+    """Whatever hypothesis thinks of; after each step the world is left to the clocks."""
+
+    @initialize(policy=st.sampled_from([policy for policy in POLICIES if not policy.always_on]))
+    def begin(self, policy: Policy) -> None:
+        self.walk = Walk(policy)
+
+    @rule(move=moves)
+    def happen(self, move: Move) -> None:
+        self.walk.take(move.event(self.walk))
+
+    @invariant()
+    def an_abandoned_kiosk_falls_asleep(self) -> None:
+        for seed in range(3):
+            end = settle(self.walk.state, self.walk.policy, random.Random(seed))
+            assert end.turn.phase is turns.Phase.ASLEEP, f"{self.walk.state} ends as {end}"
+            assert end.link.phase is links.Phase.DOWN
+
+    @invariant()
+    def a_model_that_stays_silent_leaves_nobody_thinking(self) -> None:
+        state, policy = self.walk.state, self.walk.policy
+        if state.turn.phase is turns.Phase.THINKING:
+            assert Timer.THINK in self.walk.shell.timers
+            assert step(state, TimerFired(Timer.THINK), policy)[0].turn.phase is turns.Phase.LISTENING
+
+    @invariant()
+    def a_lost_connection_is_tried_again(self) -> None:
+        state, policy = self.walk.state, self.walk.policy
+        if state.link.phase is links.Phase.WAITING:
+            assert Timer.RETRY in self.walk.shell.timers
+            assert step(state, TimerFired(Timer.RETRY), policy)[0].link.phase is links.Phase.DIALING
+
+
+test_nothing_hangs = pytest.mark.timeout(400)(Abandoned.TestCase)
+Abandoned.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    report_multiple_bugs=False,
+)
+
+
+@pytest.mark.parametrize("policy", [policy for policy in POLICIES if policy.always_on])
+def test_an_always_on_kiosk_that_sleeps_wakes_by_itself(policy: Policy) -> None:
+    assert step(asleep(), TimerFired(Timer.AGAIN), policy)[0].turn.awake
+    assert Timer.AGAIN in levels(asleep(), policy).timers
+
+
+def test_a_reply_whose_end_is_never_reported_does_not_keep_the_kiosk_awake() -> None:
+    clocks = Clocks(speaking(), Policy())
+    clocks.take(TimerFired(Timer.LONGEST))
+    assert clocks.state.turn.awake
+    clocks.take(TimerFired(Timer.GRACE))
+    assert not clocks.state.turn.awake
+
+
+def test_a_voice_whose_end_is_never_reported_does_not_keep_the_kiosk_awake() -> None:
+    end = settle(listening(voice=True), Policy(), random.Random(0))
+    assert end.turn.phase is turns.Phase.ASLEEP

@@ -1,0 +1,341 @@
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kioskd.media import pcm
+from kioskd.media.playout import FADE_MS, Mark, Played, Playout, Sounded, gain
+
+PERIOD = 480
+"""10 ms."""
+
+
+class Rig:
+    """A playout, and the marks it set."""
+
+    def __init__(self, volume: int = 100, bound_s: float = 300.0) -> None:
+        self.marks: list[Mark] = []
+        self.playout = Playout(self.marks.append, volume=volume, bound_s=bound_s)
+
+    def pull(self, byte_count: int = PERIOD) -> bytes:
+        data = self.playout.pull(byte_count)
+        assert len(data) == byte_count
+        return data
+
+
+def tone(byte_count: int, level: int = 12_000) -> bytes:
+    return np.full(byte_count // 2, level, dtype=np.int16).tobytes()
+
+
+def count_up(byte_count: int) -> bytes:
+    return np.arange(1, byte_count // 2 + 1, dtype=np.int16).tobytes()
+
+
+def test_silence_comes_where_nothing_is_queued() -> None:
+    rig = Rig()
+    assert rig.pull() == bytes(PERIOD)
+    assert rig.pull(6) == bytes(6)
+    assert rig.marks == []
+    assert rig.playout.starved_bytes == 0
+
+
+def test_silence_costs_no_new_bytes() -> None:
+    rig = Rig()
+    assert rig.pull() is rig.pull()
+
+
+def test_pieces_of_any_length_come_out_as_one_stream() -> None:
+    rig = Rig()
+    speech = count_up(3 * PERIOD)
+    for start in range(0, len(speech), 100):
+        rig.playout.add(0, speech[start : start + 100])
+    assert b"".join(rig.pull() for _ in range(3)) == speech
+
+
+def test_full_volume_leaves_a_whole_period_untouched() -> None:
+    rig = Rig()
+    speech = count_up(PERIOD)
+    rig.playout.add(0, speech)
+    assert rig.pull() == speech
+
+
+def test_a_piece_that_cuts_a_sample_shifts_nothing() -> None:
+    rig = Rig()
+    speech = count_up(PERIOD)
+    rig.playout.add(0, speech[:101])
+    rig.playout.add(0, b"")
+    rig.playout.add(0, speech[101:])
+    assert rig.pull() == speech
+
+
+def test_half_a_sample_of_one_reply_is_not_glued_to_the_next() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(10) + b"\x01")
+    rig.playout.add(1, count_up(20))
+    assert rig.pull()[:30] == tone(10) + count_up(20)
+
+
+def test_a_reply_sounds_with_its_first_sample_and_is_played_with_its_last() -> None:
+    rig = Rig()
+    rig.playout.add(7, tone(PERIOD + 2))
+    rig.playout.end(7)
+    assert rig.marks == []
+    rig.pull()
+    assert rig.marks == [Sounded(7)]
+    rig.pull()
+    assert rig.marks == [Sounded(7), Played(7)]
+    rig.pull()
+    assert rig.marks == [Sounded(7), Played(7)]
+
+
+def test_an_end_right_behind_the_last_sample_is_met_in_the_same_pull() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(PERIOD))
+    rig.playout.end(0)
+    rig.pull()
+    assert rig.marks == [Sounded(0), Played(0)]
+
+
+def test_a_reply_is_not_over_before_its_end_came() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(PERIOD))
+    rig.pull()
+    rig.pull()
+    assert rig.marks == [Sounded(0)]
+    rig.playout.end(0)
+    rig.pull()
+    assert rig.marks == [Sounded(0), Played(0)]
+
+
+def test_a_reply_without_audio_is_played_at_once() -> None:
+    rig = Rig()
+    rig.playout.end(3)
+    rig.pull()
+    assert rig.marks == [Played(3)]
+
+
+def test_two_replies_follow_each_other_without_a_gap() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(100, 1000))
+    rig.playout.end(0)
+    rig.playout.add(1, tone(380, 2000))
+    rig.playout.end(1)
+    assert rig.pull() == tone(100, 1000) + tone(380, 2000)
+    assert rig.marks == [Sounded(0), Played(0), Sounded(1), Played(1)]
+
+
+def test_a_reply_whose_end_never_came_is_over_when_the_next_begins() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(100))
+    rig.playout.add(1, tone(100))
+    rig.playout.end(0)
+    rig.pull()
+    assert rig.marks == [Sounded(0), Played(0), Sounded(1)]
+
+
+def test_late_audio_in_the_middle_of_a_reply_is_counted_as_starving() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(100))
+    assert rig.pull() == tone(100) + bytes(PERIOD - 100)
+    rig.pull()
+    assert rig.playout.starved_bytes == PERIOD - 100 + PERIOD
+    rig.playout.end(0)
+    rig.pull()
+    assert rig.playout.starved_bytes == 2 * PERIOD - 100
+
+
+def test_a_flush_fades_what_sounds_and_drops_the_rest() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(10 * PERIOD))
+    rig.playout.end(0)
+    rig.pull()
+    rig.playout.flush(0)
+    faded = np.frombuffer(rig.pull(), dtype=np.int16)
+    fade = pcm.DOWNLINK_HZ * FADE_MS // 1000
+    assert faded[0] == 12_000
+    assert (np.diff(faded[:fade]) < 0).all()
+    assert not faded[fade - 1 :].any()
+    assert rig.marks == [Sounded(0), Played(0)]
+    assert rig.pull() == bytes(PERIOD)
+    assert rig.playout.queued_s == 0.0
+
+
+def test_a_flush_goes_down_from_the_volume_that_is_set() -> None:
+    rig = Rig(volume=50)
+    rig.playout.add(0, tone(10 * PERIOD))
+    before = np.frombuffer(rig.pull(), dtype=np.int16)
+    rig.playout.flush(0)
+    faded = np.frombuffer(rig.pull(), dtype=np.int16)
+    assert faded[0] == before[-1] == round(12_000 * gain(50))
+
+
+def test_a_flush_of_what_has_not_sounded_is_silent_and_still_ends_it() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(PERIOD))
+    rig.playout.add(1, tone(PERIOD))
+    rig.playout.end(1)
+    rig.playout.flush(1)
+    assert rig.pull() == bytes(PERIOD)
+    assert rig.marks == [Played(0), Played(1)]
+
+
+def test_a_flush_leaves_what_comes_after_it_whole() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(PERIOD))
+    rig.playout.flush(0)
+    rig.playout.add(1, tone(PERIOD, 500))
+    assert rig.pull() == tone(PERIOD, 500)
+    assert rig.marks == [Played(0), Sounded(1)]
+
+
+def test_what_comes_late_for_a_flushed_reply_is_dropped() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(PERIOD))
+    rig.pull()
+    rig.playout.flush(0)
+    rig.playout.add(0, tone(PERIOD))
+    rig.playout.end(0)
+    rig.pull()
+    assert rig.pull() == bytes(PERIOD)
+    assert rig.marks == [Sounded(0), Played(0)]
+
+
+def test_a_flush_ends_a_reply_that_waits_for_more() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(PERIOD))
+    rig.pull()
+    rig.pull()
+    rig.playout.flush(0)
+    assert rig.pull() == bytes(PERIOD)
+    assert rig.marks == [Sounded(0), Played(0)]
+
+
+def test_a_flush_of_what_is_over_does_nothing() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(PERIOD))
+    rig.playout.end(0)
+    rig.pull()
+    rig.playout.flush(0)
+    rig.playout.flush(0)
+    rig.pull()
+    assert rig.marks == [Sounded(0), Played(0)]
+
+
+def test_what_comes_past_the_bound_is_dropped_and_counted() -> None:
+    rig = Rig(bound_s=0.01)
+    rig.playout.add(0, count_up(PERIOD + 100))
+    rig.playout.add(0, tone(PERIOD))
+    rig.playout.end(0)
+    assert rig.playout.dropped_bytes == 100 + PERIOD
+    assert rig.playout.queued_s == 0.01
+    assert rig.pull() == count_up(PERIOD)
+    assert rig.marks == [Sounded(0), Played(0)]
+
+
+def test_a_reply_that_found_no_room_at_all_is_ended_by_a_flush() -> None:
+    rig = Rig(bound_s=0.01)
+    rig.playout.add(0, tone(PERIOD))
+    rig.playout.add(1, tone(PERIOD))
+    rig.playout.flush(1)
+    rig.pull()
+    assert rig.marks == [Played(0), Played(1)]
+
+
+def test_volume_steps_are_even_in_decibels() -> None:
+    decibels = [20 * np.log10(gain(volume)) for volume in range(1, 101)]
+    assert decibels[0] == pytest.approx(-40.0)
+    assert decibels[-1] == 0.0
+    assert np.diff(decibels) == pytest.approx(40 / 99)
+    assert gain(0) == 0.0
+
+
+def test_volume_acts_on_the_next_pull_without_a_step() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(4 * PERIOD))
+    rig.pull()
+    rig.playout.volume = 0
+    turning = np.frombuffer(rig.pull(), dtype=np.int16)
+    assert turning[0] == 12_000
+    assert turning[-1] == 0
+    assert (np.diff(turning) < 0).all()
+    assert rig.pull() == bytes(PERIOD)
+
+
+def test_pulled_counts_every_byte_silence_included() -> None:
+    rig = Rig()
+    rig.pull()
+    rig.playout.add(0, tone(PERIOD))
+    rig.pull(960)
+    assert rig.playout.pulled == PERIOD + 960
+
+
+Step = tuple[str, int]
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.integers(1, 2000)),
+        st.tuples(st.sampled_from(["end", "flush", "next"]), st.just(0)),
+        st.tuples(st.just("pull"), st.integers(1, 600)),
+    ),
+    max_size=60,
+)
+
+
+@given(steps)
+def test_whatever_happens_each_reply_sounds_at_most_once_and_ends_exactly_once(script: list[Step]) -> None:
+    rig = Rig()
+    reply, queued, touched = 0, bytearray(), set()
+    flushed = False
+    out = bytearray()
+    for what, size in script:
+        match what:
+            case "add":
+                rig.playout.add(reply, tone(2 * size, 1 + reply))
+                touched.add(reply)
+                queued += tone(2 * size, 1 + reply)
+            case "end":
+                rig.playout.end(reply)
+                touched.add(reply)
+                reply += 1
+            case "next":
+                reply += 1
+            case "flush":
+                rig.playout.flush(reply)
+                flushed = True
+                reply += 1
+            case _:
+                out += rig.pull(2 * size)
+    rig.playout.flush(reply)
+    rig.pull()
+    played = [mark.reply for mark in rig.marks if isinstance(mark, Played)]
+    sounded = [mark.reply for mark in rig.marks if isinstance(mark, Sounded)]
+    assert played == sorted(touched)
+    assert sounded == sorted(set(sounded))
+    for number in sounded:
+        assert rig.marks.index(Sounded(number)) < rig.marks.index(Played(number))
+    assert rig.playout.queued_s == 0.0
+    if not flushed:
+        heard = np.frombuffer(bytes(out), dtype=np.int16)
+        assert bytes(queued).startswith(heard[heard != 0].tobytes())
+
+
+def test_producer_and_consumer_in_two_threads_lose_nothing() -> None:
+    rig = Rig()
+    speech = np.arange(1, 30_001, dtype=np.int16).tobytes()
+    out = bytearray()
+
+    def consume() -> None:
+        while Played(0) not in rig.marks:
+            out.extend(rig.pull(96))
+
+    consumer = threading.Thread(target=consume)
+    consumer.start()
+    for start in range(0, len(speech), 77):
+        rig.playout.add(0, speech[start : start + 77])
+    rig.playout.end(0)
+    consumer.join(10.0)
+    assert not consumer.is_alive()
+    heard = np.frombuffer(bytes(out), dtype=np.int16)
+    assert heard[heard != 0].tobytes() == speech
+    assert rig.marks == [Sounded(0), Played(0)]

@@ -1,0 +1,148 @@
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from kioskd.media import pcm
+from kioskd.media.resample import ResampledSource, Resampler, SampleFormat
+
+Samples = npt.NDArray[np.float64]
+
+
+def sine(rate_hz: int, pitch_hz: float, seconds: float, level: float = 0.5) -> Samples:
+    return level * np.sin(2 * np.pi * pitch_hz * np.arange(round(rate_hz * seconds)) / rate_hz)
+
+
+def as_int16(samples: Samples) -> bytes:
+    return (samples * 32767).astype("<i2").tobytes()
+
+
+def written(samples: Samples, sample_format: SampleFormat) -> bytes:
+    match sample_format:
+        case SampleFormat.INT16:
+            return as_int16(samples)
+        case SampleFormat.INT24:
+            wide = (samples * (2**31 - 1)).astype("<i4").tobytes()
+            return np.frombuffer(wide, dtype=np.uint8).reshape(-1, 4)[:, 1:].tobytes()
+        case SampleFormat.INT32:
+            return (samples * (2**31 - 1)).astype("<i4").tobytes()
+        case SampleFormat.FLOAT32:
+            return samples.astype("<f4").tobytes()
+
+
+def level_db(data: bytes) -> float:
+    samples = np.frombuffer(data, dtype="<i2").astype(float)
+    middle = samples[len(samples) // 4 : -len(samples) // 4]
+    return float(20 * np.log10(max(np.sqrt((middle**2).mean()) / 32767 * np.sqrt(2), 1e-9)))
+
+
+def in_pieces(resampler: Resampler, data: bytes, size: int) -> bytes:
+    out = b"".join(resampler.process(data[start : start + size]) for start in range(0, len(data), size))
+    return out + resampler.process(b"", last=True)
+
+
+def test_the_right_format_passes_untouched() -> None:
+    speech = as_int16(sine(16_000, 440, 0.1))
+    assert Resampler(16_000, 16_000).process(speech) == speech
+
+
+@pytest.mark.parametrize("sample_format", SampleFormat)
+def test_every_format_keeps_the_level(sample_format: SampleFormat) -> None:
+    data = written(sine(16_000, 440, 0.2), sample_format)
+    out = Resampler(16_000, 16_000, sample_format=sample_format).process(data)
+    assert np.frombuffer(out, "<i2") == pytest.approx(
+        np.frombuffer(as_int16(sine(16_000, 440, 0.2)), "<i2"), abs=2
+    )
+
+
+def test_channels_are_averaged() -> None:
+    left, right = sine(16_000, 440, 0.1), sine(16_000, 440, 0.1, level=0.1)
+    both = as_int16(np.stack([left, right], axis=1).reshape(-1))
+    out = np.frombuffer(Resampler(16_000, 16_000, channels=2).process(both), "<i2")
+    assert out == pytest.approx((left + right) / 2 * 32767, abs=2)
+
+
+def test_too_loud_is_cut_not_wrapped() -> None:
+    loud = np.array([1.5, -1.5], dtype="<f4").tobytes()
+    out = Resampler(16_000, 16_000, sample_format=SampleFormat.FLOAT32).process(loud)
+    assert np.frombuffer(out, "<i2").tolist() == [32767, -32768]
+
+
+@pytest.mark.parametrize("from_hz", [8_000, 22_050, 24_000, 44_100, 48_000, 96_000])
+def test_a_tone_keeps_its_level_and_its_length(from_hz: int) -> None:
+    out = in_pieces(Resampler(from_hz, 16_000), as_int16(sine(from_hz, 1000, 0.5)), 2 * from_hz // 100)
+    assert level_db(out) == pytest.approx(20 * np.log10(0.5), abs=0.05)
+    assert len(out) / 2 == pytest.approx(8000, abs=2)
+
+
+@pytest.mark.parametrize("from_hz", [44_100, 48_000])
+def test_what_16_khz_cannot_hold_is_gone(from_hz: int) -> None:
+    out = in_pieces(Resampler(from_hz, 16_000), as_int16(sine(from_hz, 11_000, 0.5)), 2 * from_hz // 100)
+    assert level_db(out) < -80
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 960, 5000])
+def test_the_cut_of_the_pieces_changes_nothing(size: int) -> None:
+    data = written(np.stack([sine(48_000, 700, 0.1)] * 2, axis=1).reshape(-1), SampleFormat.INT24)
+    whole = in_pieces(
+        Resampler(48_000, 16_000, channels=2, sample_format=SampleFormat.INT24), data, len(data)
+    )
+    pieces = in_pieces(Resampler(48_000, 16_000, channels=2, sample_format=SampleFormat.INT24), data, size)
+    assert np.frombuffer(pieces, "<i2") == pytest.approx(np.frombuffer(whole, "<i2"), abs=1)
+
+
+@pytest.mark.parametrize(
+    ("from_hz", "to_hz"), [(48_000, 16_000), (44_100, 16_000), (24_000, 48_000), (24_000, 44_100)]
+)
+def test_each_period_gives_its_share_after_the_delay_it_states(from_hz: int, to_hz: int) -> None:
+    resampler = Resampler(from_hz, to_hz)
+    period = bytes(2 * from_hz // 100)
+    lag = 0.0
+    for number in range(1, 200):
+        lag += (to_hz // 100) - len(resampler.process(period)) / 2
+        if number > 5:
+            assert lag / to_hz == pytest.approx(resampler.delay_s, abs=0.0002)
+    assert 0 < resampler.delay_s < 0.016
+
+
+class Counting:
+    """A source of samples 1, 2, 3, ... times ten."""
+
+    def __init__(self) -> None:
+        self.given = 0
+        self.sizes: set[int] = set()
+
+    def pull(self, byte_count: int) -> bytes:
+        self.sizes.add(byte_count)
+        samples = np.arange(self.given, self.given + byte_count // 2)
+        self.given += byte_count // 2
+        return (8000 * np.sin(2 * np.pi * 440 * samples / pcm.DOWNLINK_HZ)).astype("<i2").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("to_hz", "channels"), [(48_000, 1), (48_000, 2), (44_100, 2), (24_000, 2), (16_000, 6)]
+)
+def test_a_device_of_another_shape_gets_exactly_what_it_asks_for(to_hz: int, channels: int) -> None:
+    source = Counting()
+    wrapped = ResampledSource(source, to_hz, channels)
+    size = to_hz // 100 * 2 * channels
+    out = b"".join(wrapped.pull(size) for _ in range(100))
+    assert len(out) == 100 * size
+    assert source.sizes == {480}
+    frames = np.frombuffer(out, "<i2").reshape(-1, channels)
+    assert all((frames[:, 0] == frames[:, other]).all() for other in range(channels))
+    # The best fitting tone is the one that was played (the resampler may shift it by parts of a sample), and whole.
+    angle = 2 * np.pi * 440 * np.arange(len(frames)) / to_hz
+    tone = np.stack([np.sin(angle), np.cos(angle)], axis=1)[500:]
+    heard = frames[500:, 0].astype(float)
+    fit, *_ = np.linalg.lstsq(tone, heard)
+    assert np.hypot(*fit) == pytest.approx(8000, abs=8)
+    assert np.abs(heard - tone @ fit).max() < 3
+
+
+def test_a_source_is_read_ahead_by_the_stated_delay() -> None:
+    source = Counting()
+    wrapped = ResampledSource(source, 48_000, 1)
+    for _ in range(50):
+        wrapped.pull(960)
+    ahead_s = source.given / pcm.DOWNLINK_HZ - 0.5
+    assert wrapped.delay_s <= ahead_s <= wrapped.delay_s + 0.01

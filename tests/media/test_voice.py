@@ -1,0 +1,124 @@
+import os
+import wave
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from kioskd.media import pcm
+from kioskd.media.resample import Resampler
+from kioskd.media.voice import BEGIN_VOICED, END_WINDOW, Voice, VoiceDetector
+
+DEBIAN = Path("/usr/share/sounds/alsa")
+SPOKEN = [
+    "Front_Center",
+    "Front_Left",
+    "Front_Right",
+    "Rear_Center",
+    "Rear_Left",
+    "Rear_Right",
+    "Side_Left",
+    "Side_Right",
+]
+SPEECH = Path(os.environ.get("KIOSKD_SPEECH", Path(__file__).parents[2].parent / "shared" / "speech"))
+
+Samples = npt.NDArray[np.float64]
+
+
+def read(path: Path) -> Samples:
+    if not path.exists():
+        pytest.skip(f"no recording here: {path}")
+    with wave.open(str(path)) as wav:
+        resampler = Resampler(wav.getframerate(), pcm.UPLINK_HZ, channels=wav.getnchannels())
+        return np.frombuffer(resampler.process(wav.readframes(wav.getnframes()), last=True), "<i2").astype(
+            float
+        )
+
+
+def silence(seconds: float) -> Samples:
+    return np.zeros(round(seconds * pcm.UPLINK_HZ))
+
+
+def changes(detector: VoiceDetector, samples: Samples) -> list[tuple[int, Voice]]:
+    """Each change with the number of the frame that brought it."""
+    data = samples.clip(-32768, 32767).astype("<i2").tobytes()
+    found = []
+    for number in range(len(data) // pcm.FRAME_BYTES):
+        change = detector.feed(data[number * pcm.FRAME_BYTES : (number + 1) * pcm.FRAME_BYTES])
+        if change is not None:
+            found.append((number, change))
+    return found
+
+
+@pytest.mark.parametrize("level", [1.0, 0.05])
+@pytest.mark.parametrize("name", SPOKEN)
+def test_two_spoken_words_are_one_voice(name: str, level: float) -> None:
+    words = read(DEBIAN / f"{name}.wav") * level
+    found = changes(VoiceDetector(), np.concatenate([silence(0.5), words, silence(1.5)]))
+    assert [change for _, change in found] == [Voice.BEGAN, Voice.ENDED]
+    began, ended = (number for number, _ in found)
+    # Speech begins 25 frames in, after up to a third of a second of room; it ends before the recording does.
+    assert 25 + BEGIN_VOICED - 1 <= began <= 25 + 20
+    assert ended <= 25 + len(words) // 320 + END_WINDOW
+
+
+@pytest.mark.parametrize("name", ["reading_0870", "reading_0880", "reading_0930"])
+def test_a_read_sentence_is_one_voice(name: str) -> None:
+    speech = read(SPEECH / f"{name}.wav")
+    found = changes(VoiceDetector(), np.concatenate([silence(0.5), speech, silence(1.5)]))
+    assert [change for _, change in found] == [Voice.BEGAN, Voice.ENDED]
+
+
+def test_two_utterances_with_a_second_between_are_two_voices() -> None:
+    words = read(DEBIAN / "Front_Center.wav")
+    twice = np.concatenate([silence(0.5), words, silence(1.0), words, silence(1.0)])
+    assert [change for _, change in changes(VoiceDetector(), twice)] == [Voice.BEGAN, Voice.ENDED] * 2
+
+
+def clicks() -> Samples:
+    samples = silence(10)
+    samples[::8000], samples[1::8000] = 20_000, -20_000
+    return samples
+
+
+def knocks() -> Samples:
+    random = np.random.default_rng(1)
+    samples = silence(10)
+    for start in range(4000, len(samples) - 4000, 16_000):
+        samples[start : start + 4000] = random.normal(0, 12_000, 4000) * np.exp(-np.arange(4000) / 150)
+    return samples
+
+
+def noise(level: float) -> Samples:
+    return np.random.default_rng(2).normal(0, level, 10 * pcm.UPLINK_HZ)
+
+
+def hum() -> Samples:
+    seconds = np.arange(10 * pcm.UPLINK_HZ) / pcm.UPLINK_HZ
+    return np.asarray(sum(300 / n * np.sin(2 * np.pi * 100 * n * seconds) for n in range(1, 8)))
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        pytest.param(silence(10), id="silence"),
+        pytest.param(noise(30), id="the hiss of a microphone"),
+        pytest.param(noise(1000), id="a loud fan"),
+        pytest.param(hum(), id="mains hum"),
+        pytest.param(clicks(), id="clicks"),
+        pytest.param(knocks(), id="knocks on the table"),
+    ],
+)
+def test_what_is_no_speech_begins_no_voice(samples: Samples) -> None:
+    assert changes(VoiceDetector(), samples) == []
+
+
+def test_a_reset_forgets_a_voice_that_had_begun() -> None:
+    detector = VoiceDetector()
+    words = read(DEBIAN / "Front_Center.wav")
+    assert changes(detector, words[: pcm.UPLINK_HZ // 2]) != []
+    assert detector.speaking
+    detector.reset()
+    assert not detector.speaking
+    assert changes(detector, silence(2)) == []

@@ -1,0 +1,154 @@
+"""The numbers of a rehearsal, from notes and sound made by hand."""
+
+import numpy as np
+import pytest
+from tests.support.rehearsals import a_record
+
+from kioskd.adapters.memory import ManualClock
+from kioskd.media import pcm
+from kioskd.rehearsal.ear import PERIOD_BYTES, PERIOD_S, Heard
+from kioskd.rehearsal.measure import Record, measure
+from kioskd.rehearsal.notes import By, Note, Notebook
+from kioskd.rehearsal.visitor import FRAME_S, Track, Utterance
+
+START = 100.0
+
+
+def notes(*entries: tuple[float, By, str, dict[str, object]]) -> list[Note]:
+    return [Note(START + t, by, what, data) for t, by, what, data in entries]
+
+
+def heard(*sounding: tuple[float, float]) -> Heard:
+    """The kiosk's ten seconds, loud in the given stretches."""
+    result = Heard()
+    for number in range(1000):
+        t = number * PERIOD_S
+        loud = any(began - 1e-6 <= t < ended - 1e-6 for began, ended in sounding)
+        result.add(np.full(240, 5000 if loud else 0, "<i2").tobytes(), START + t)
+    return result
+
+
+def track() -> Track:
+    """The visitor's ten seconds; what they hold is of no matter."""
+    result = Track()
+    for number in range(500):
+        result.add(number.to_bytes(4, "big") * (pcm.FRAME_BYTES // 4), START + (number + 1) * FRAME_S)
+    return result
+
+
+def utterance(began_s: float, ended_s: float) -> Utterance:
+    return Utterance(*(round(t * pcm.UPLINK_HZ) for t in (began_s, began_s, ended_s)))
+
+
+def began(t: float, reply: int, *, greeting: bool = False) -> tuple[float, By, str, dict[str, object]]:
+    return t, "kiosk", "reply began", {"reply": reply, "greeting": greeting}
+
+
+def ended(t: float, what: str, reply: int) -> tuple[float, By, str, dict[str, object]]:
+    return t, "kiosk", f"reply {what}", {"reply": reply, "greeting": False}
+
+
+def two_turns() -> Record:
+    """A greeting, an answer that is interrupted, the answer to that."""
+    return a_record(
+        notes=notes(
+            (0.5, "visitor", "presses the button", {}),
+            (0.51, "kiosk", "wakes", {"conversation": 1}),
+            (0.6, "daemon", "Up", {"epoch": 1, "resumed": False}),
+            (0.61, "daemon", "Greet", {}),
+            (0.65, "service", "audio", {}),
+            began(1.005, 1, greeting=True),
+            ended(2.0, "heard", 1),
+            began(4.004, 2),
+            ended(5.62, "silenced", 2),
+            began(7.104, 3),
+            ended(8.0, "heard", 3),
+        ),
+        track=track(),
+        heard=heard((1, 2), (4, 5.61), (7.1, 8)),
+        utterances=[("say", utterance(2.5, 3.5)), ("interrupt", utterance(5.4, 6.4))],
+    )
+
+
+def test_turns_and_replies_are_counted() -> None:
+    summary = measure(two_turns())
+    assert (summary.conversations, summary.greetings, summary.turns) == (1, 1, 2)
+    assert (summary.replies_heard, summary.replies_interrupted) == (2, 1)
+
+
+def test_a_wake_counts_from_the_press() -> None:
+    assert measure(two_turns()).wake_to_uplink_ms == 150
+
+
+def test_the_visitor_waits_from_the_last_sample_said_to_the_first_one_heard() -> None:
+    summary = measure(two_turns())
+    assert summary.end_of_speech_to_sound_ms_all == pytest.approx((500, 700), abs=0.2)
+    assert summary.end_of_speech_to_sound_ms == pytest.approx(600, abs=0.2)
+
+
+def test_a_barge_in_lasts_until_the_last_sample_of_the_silenced_reply() -> None:
+    assert measure(two_turns()).barge_in_to_silence_ms_all == pytest.approx((210,), abs=0.2)
+    assert measure(two_turns()).press_to_silence_ms is None
+
+
+def test_a_press_into_a_reply_is_measured_likewise() -> None:
+    record = a_record(
+        notes=notes(began(1.0, 1), (2.0, "visitor", "presses the button", {}), ended(2.03, "silenced", 1)),
+        heard=heard((1, 2.02)),
+    )
+    assert measure(record).press_to_silence_ms == pytest.approx(20, abs=0.2)
+
+
+def test_an_utterance_without_an_answer_is_not_measured() -> None:
+    record = a_record(
+        notes=notes(began(6.0, 1)),
+        track=track(),
+        heard=heard((6, 7)),
+        utterances=[("say", utterance(1, 2)), ("say", utterance(4, 5))],
+    )
+    assert measure(record).end_of_speech_to_sound_ms_all == pytest.approx((1000,), abs=0.2)
+
+
+def test_rollovers_and_unplanned_redials_are_told_apart() -> None:
+    def up(t: float, *, resumed: bool) -> tuple[float, By, str, dict[str, object]]:
+        return t, "daemon", "Up", {"epoch": 1, "resumed": resumed}
+
+    summary = measure(
+        a_record(
+            notes=notes(
+                (0, "kiosk", "wakes", {"conversation": 1}),
+                up(1, resumed=False),
+                (2, "daemon", "GoingAway", {"left_s": 10.0}),
+                up(3, resumed=True),
+                up(4, resumed=True),  # lost without a word
+                (5, "daemon", "GoingAway", {"left_s": 10.0}),
+                up(6, resumed=False),  # announced, but the session could not be resumed
+                (7, "kiosk", "wakes", {"conversation": 2}),
+                up(8, resumed=False),
+            )
+        )
+    )
+    assert (summary.connections, summary.rollovers, summary.redials) == (5, 1, 2)
+
+
+def test_what_did_not_occur_is_null() -> None:
+    summary = measure(a_record())
+    assert summary.wake_to_uplink_ms is summary.first_word_lost_ms is summary.barge_in_to_silence_ms is None
+    assert summary.end_of_speech_to_sound_ms_all == ()
+    assert summary.duration_s == 10
+
+
+def test_sound_is_where_the_test_put_it() -> None:
+    sound = heard((1, 2))
+    assert len(sound.sound) == 1000 * PERIOD_BYTES
+    assert sound.first_audible(START, START + 10) == pytest.approx(START + 1)
+
+
+async def test_waiting_for_a_note_ends_with_the_note() -> None:
+    notebook = Notebook(ManualClock())
+    notebook.listen(lambda note: seen.append(note.what))
+    seen: list[str] = []
+    notebook.add("daemon", "Started")
+    await notebook.until(lambda: bool(notebook.notes))
+    assert seen == ["Started"]
+    assert notebook.notes[0].line(999.5) == '{"t": 0.5, "by": "daemon", "what": "Started"}'

@@ -1,0 +1,131 @@
+"""A scenario is read like the settings, and refused with the place of each fault."""
+
+from pathlib import Path
+
+import pytest
+from tests.support.rehearsals import a_summary
+
+from kioskd.errors import ConfigError
+from kioskd.rehearsal.run import judged, merged
+from kioskd.rehearsal.scenario import Expectation, Scenario, Step, load_scenario
+from kioskd.settings.load import SettingsError
+from kioskd.settings.model import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = [ROOT / "daemon/kioskd/rehearsal/demo.yaml", *sorted((ROOT / "config/rehearsals").glob("*.yaml"))]
+VOICE = "/usr/share/sounds/alsa/Front_Center.wav"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "scenario.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_every_scenario_that_comes_along_can_be_read(path: Path) -> None:
+    scenario = load_scenario(path)
+    assert scenario.expect
+    assert merged(Settings(), scenario.settings.model_dump(exclude_unset=True)) != Settings()
+
+
+def test_the_folder_holds_further_scenarios() -> None:
+    assert len(SHIPPED) >= 4
+
+
+FAULTS = [
+    ("visitor: [press]", 1, "name: is missing"),
+    ("name: x\nvisitor: []", 2, "nothing would happen"),
+    ("name: x\nvisitor: [jump]", 2, "jump will not do"),
+    ("name: x\nvisitor:\n  - press\n  - {pause_s: 0}", 4, "visitor.pause_s: 0 is below 0.01"),
+    ("name: x\nvisitor:\n  - {wait: {for: aslep}}", 3, "did you mean asleep?"),
+    ("name: x\nvisitor:\n  - {wait: {for: asleep, at_most: 3}}", 3, "at_most belongs under expect"),
+    (f"name: x\nvisitor:\n  - {{say: {VOICE}, pause_s: 1}}", 3, "each does one thing"),
+    ("name: x\nvisitor:\n  - {say: nowhere.wav}", 3, "is not there"),
+    ("name: x\nvisitor: [press]\nexpect:\n  - {what: replies_herd, is: 1}", 4, "did you mean replies_heard?"),
+    ("name: x\nvisitor: [press]\nexpect:\n  - {what: turns}", 4, "give is, at_least or at_most"),
+    ("name: x\nvisitor: [press]\nsettings:\n  microphone: {eco: hardware}", 4, "did you mean echo?"),
+    ("name: x\nvisitor: [press]\nsettings:\n  speaker: {volume: 101}", 4, "is above 100"),
+    ("name: x\nvisitor: [press]\nlongest_s: 10000", 3, "longest_s: 10000 is above 900"),
+    ("name: x\nvisitor: [press]\nexpects: []", 3, "did you mean expect?"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "words"), FAULTS, ids=[words for _, _, words in FAULTS])
+def test_a_fault_is_named_with_its_line(tmp_path: Path, text: str, line: int, words: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(SettingsError) as raised:
+        load_scenario(path)
+    assert len(raised.value.faults) == 1, str(raised.value)
+    assert raised.value.faults[0].line == line
+    assert words in str(raised.value)
+    assert str(raised.value).startswith(f"{path}:{line}:")
+
+
+def test_the_services_script_is_read_with_it(tmp_path: Path) -> None:
+    path = written(tmp_path, "name: x\nvisitor: [press]\nservice:\n  replies:\n    - {silent: true, text: a}")
+    with pytest.raises(SettingsError, match=r":5:5 service.replies: .*exactly one of text, wav and silent"):
+        load_scenario(path)
+
+
+def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
+    path = written(tmp_path, "name: x\nvisitor: [jump, {pause_s: -1}]\nlongest_s: ten\nsettings: {cake: {}}")
+    with pytest.raises(SettingsError) as raised:
+        load_scenario(path)
+    assert len(raised.value.faults) == 4
+
+
+def test_a_scenario_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="a rehearsal needs a scenario"):
+        load_scenario(tmp_path / "none.yaml")
+
+
+def test_relative_paths_start_at_the_scenario(tmp_path: Path) -> None:
+    (tmp_path / "hello.wav").write_bytes(b"RIFF")
+    path = written(
+        tmp_path,
+        "name: x\nvisitor: [{say: hello.wav}, {interrupt: hello.wav}]\nservice: {replies: [{wav: answer.wav}]}",
+    )
+    scenario = load_scenario(path)
+    assert scenario.recordings == (tmp_path / "hello.wav",)
+    assert scenario.service.replies[0].wav == tmp_path / "answer.wav"
+
+
+def test_the_scenarios_settings_change_only_what_they_name() -> None:
+    owner = Settings.model_validate({"speaker": {"volume": 33}, "conversation": {"idle_s": 9.0}})
+    changed = merged(owner, {"conversation": {"longest_s": 60.0}})
+    assert (changed.speaker.volume, changed.conversation.idle_s, changed.conversation.longest_s) == (
+        33,
+        9.0,
+        60.0,
+    )
+
+
+def test_settings_that_do_not_go_together_are_refused_in_one_line() -> None:
+    owner = Settings.model_validate({"conversation": {"idle_s": 90.0}})
+    with pytest.raises(ConfigError, match="do not go with the configuration's") as raised:
+        merged(owner, {"conversation": {"longest_s": 30.0}})
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("expectation", "seen", "met"),
+    [
+        (Expectation(what="turns", is_=2), 2, True),
+        (Expectation(what="turns", is_=2), 3, False),
+        (Expectation(what="turns", at_least=2), 2, True),
+        (Expectation(what="turns", at_least=2), 1, False),
+        (Expectation(what="turns", at_least=1, at_most=2), 3, False),
+        (Expectation(what="wake_to_uplink_ms", at_most=100), None, False),
+    ],
+)
+def test_an_expectation_can_fail(expectation: Expectation, seen: int | None, met: bool) -> None:
+    assert expectation.check(a_summary(**{expectation.what: seen})).met is met
+
+
+def test_a_rehearsal_whose_daemon_failed_is_not_met_whatever_was_expected() -> None:
+    scenario = Scenario(name="x", visitor=(Step(press=True),))
+    assert judged(scenario, a_summary()).met
+    assert not judged(scenario, a_summary(exit_code=69)).met
+    assert not judged(scenario, a_summary(trouble="it rained")).met
+    assert not judged(scenario, a_summary(stop_ms=6000.0)).met

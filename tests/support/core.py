@@ -1,0 +1,247 @@
+"""States that a test of the core begins with, and a model of the shell that its effects steer."""
+
+import dataclasses
+from collections.abc import Iterable
+from itertools import product
+from typing import Any, Final, TypeVar
+
+from pydantic import SecretStr
+
+from kioskd.core import link as links
+from kioskd.core import turn as turns
+from kioskd.core.effects import (
+    CancelTimer,
+    Dial,
+    Effect,
+    Flush,
+    Greet,
+    HangUp,
+    SetTimer,
+    SetUplink,
+    Show,
+    Shown,
+    Uplink,
+)
+from kioskd.core.events import (
+    Device,
+    DeviceCame,
+    DeviceGone,
+    Event,
+    GoingAway,
+    HandleIssued,
+    Heartbeat,
+    Lost,
+    Pressed,
+    Refused,
+    ReplyBegan,
+    ReplyInterrupted,
+    ReplyPlayed,
+    ReplySounded,
+    Started,
+    Timer,
+    TimerFired,
+    TurnEnded,
+    Up,
+    VoiceBegan,
+    VoiceEnded,
+)
+from kioskd.core.link import Link
+from kioskd.core.machine import State, levels, step
+from kioskd.core.policy import Policy
+from kioskd.core.turn import Turn
+
+FULL_DUPLEX: Final = Policy(half_duplex=False)
+HALF_DUPLEX: Final = Policy(half_duplex=True)
+GREETING: Final = Policy(greeting=True)
+ALWAYS_ON: Final = Policy(always_on=True)
+
+T = TypeVar("T")
+
+HANDLE: Final = SecretStr("sesame-4711")
+EPOCH: Final = 3
+REPLY: Final = 4
+
+
+def down(**changes: Any) -> Link:
+    """Return a link that nobody needs."""
+    return _link(links.Phase.DOWN, **changes)
+
+
+def dialing(**changes: Any) -> Link:
+    """Return a link being made."""
+    return _link(links.Phase.DIALING, **changes)
+
+
+def up(**changes: Any) -> Link:
+    """Return a link that serves."""
+    return _link(links.Phase.UP, met=True, **changes)
+
+
+def draining(**changes: Any) -> Link:
+    """Return a link that is to be renewed."""
+    changes.setdefault("rollover_s", 60.0)
+    return _link(links.Phase.DRAINING, met=True, **changes)
+
+
+def waiting(**changes: Any) -> Link:
+    """Return a lost link, the next dial put off."""
+    changes.setdefault("retry_s", 0.7)
+    changes.setdefault("tries", 2)
+    return _link(links.Phase.WAITING, **changes)
+
+
+def _link(phase: links.Phase, **changes: Any) -> Link:
+    return dataclasses.replace(Link(phase, EPOCH), **changes)
+
+
+def asleep(**changes: Any) -> State:
+    """Return a started daemon that waits for a visitor."""
+    return _state(turns.Phase.ASLEEP, down(), **changes)
+
+
+def listening(link: Link | None = None, **changes: Any) -> State:
+    """Return a conversation in which the visitor has the word; connected unless `link` says otherwise."""
+    return _state(turns.Phase.LISTENING, link or up(), **changes)
+
+
+def thinking(link: Link | None = None, **changes: Any) -> State:
+    """Return a conversation in which the model has not answered yet."""
+    return _state(turns.Phase.THINKING, link or up(), **changes)
+
+
+def speaking(link: Link | None = None, **changes: Any) -> State:
+    """Return a conversation in which a reply (number `REPLY`, or `reply=`) sounds."""
+    return _state(turns.Phase.SPEAKING, link or up(), **changes)
+
+
+def ringing(link: Link | None = None, **changes: Any) -> State:
+    """Return a conversation in which a reply has just been heard."""
+    return _state(turns.Phase.RINGING, link or up(), **changes)
+
+
+def _state(phase: turns.Phase, link: Link, **changes: Any) -> State:
+    turn = dataclasses.replace(Turn(phase, conversation=2, reply=REPLY), **changes)
+    return State(turn, link, started=True)
+
+
+AWAKE: Final = (listening, thinking, speaking, ringing)
+CONNECTED: Final = (up, draining)
+REACHED_FOR: Final = (dialing, up, draining, waiting)
+
+
+def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
+    """Return one event of each kind, and one of each timer; those of a connection come from number `epoch`."""
+    return (
+        Started(),
+        Pressed(),
+        VoiceBegan(),
+        VoiceEnded(),
+        ReplyBegan(epoch, REPLY + 1),
+        ReplyInterrupted(epoch, REPLY),
+        ReplySounded(REPLY),
+        ReplyPlayed(REPLY),
+        TurnEnded(epoch),
+        Up(epoch, resumed=False),
+        Lost(epoch, jitter=0.5),
+        Refused(epoch),
+        GoingAway(epoch, left_s=50.0),
+        HandleIssued(epoch, HANDLE),
+        DeviceGone(Device.SPEAKER),
+        DeviceCame(Device.SPEAKER),
+        Heartbeat(1),
+        *(TimerFired(timer) for timer in Timer),
+    )
+
+
+EVERY_POLICY: Final = (HALF_DUPLEX, FULL_DUPLEX, GREETING, ALWAYS_ON)
+
+# Draining in a quiet moment lasts no longer than the step that notices it.
+EVERY_STATE: Final = (
+    State(),
+    asleep(),
+    State(link=down(refused=True), started=True),
+    *(
+        builder(make())
+        for builder, make in product(AWAKE, REACHED_FOR)
+        if (builder, make) != (listening, draining)
+    ),
+    *(builder(make(tries=2)) for builder, make in product(AWAKE, (dialing, up, waiting))),
+    listening(draining(), voice=True),
+    speaking(overtime=True),
+)
+
+
+def run(state: State, *events: Event, policy: Policy = HALF_DUPLEX) -> tuple[State, list[Effect]]:
+    """Return the state after all `events`, and all that was to be done on the way."""
+    effects: list[Effect] = []
+    for event in events:
+        state, more = step(state, event, policy)
+        effects.extend(more)
+    return state, effects
+
+
+def turn_after(state: State, *events: Event, policy: Policy = HALF_DUPLEX) -> Turn:
+    """Return the conversation's state after all `events`."""
+    return run(state, *events, policy=policy)[0].turn
+
+
+def link_after(state: State, *events: Event, policy: Policy = HALF_DUPLEX) -> Link:
+    """Return the connection's state after all `events`."""
+    return run(state, *events, policy=policy)[0].link
+
+
+def of_type(kind: type[T], effects: Iterable[Effect]) -> list[T]:
+    """Return those of `effects` that are a `kind`."""
+    return [effect for effect in effects if isinstance(effect, kind)]
+
+
+@dataclasses.dataclass
+class Shell:
+    """What the shell would be doing, had it performed every effect so far; each effect is checked as it comes."""
+
+    policy: Policy
+    uplink: Uplink = Uplink.PREROLL
+    shown: Shown = Shown.STARTING
+    timers: dict[Timer, float] = dataclasses.field(default_factory=dict)
+    epoch: int = 0
+    connection: bool = False
+    """A connection is being made or kept."""
+
+    def perform(self, effects: Iterable[Effect], seen: int) -> None:
+        """Do as told. `seen` is the highest number of a reply that the core was told of."""
+        for effect in effects:
+            match effect:
+                case SetUplink(uplink):
+                    assert uplink is not self.uplink, f"told twice: {effect}"
+                    self.uplink = uplink
+                case Show(shown):
+                    assert shown is not self.shown, f"told twice: {effect}"
+                    self.shown = shown
+                case SetTimer(timer, after_s):
+                    assert after_s >= 0.0, f"in the past: {effect}"
+                    self.timers[timer] = after_s
+                case CancelTimer(timer):
+                    self.timers.pop(timer, None)
+                case Dial(epoch):
+                    assert epoch == self.epoch + 1, (
+                        f"skipped or repeated an epoch: {effect} after {self.epoch}"
+                    )
+                    self.epoch, self.connection = epoch, True
+                case HangUp():
+                    assert self.connection, "nothing to hang up"
+                    self.connection = False
+                case Greet():
+                    assert self.uplink is not Uplink.PREROLL, "greeted nobody"
+                case Flush(reply):
+                    assert reply <= seen, f"flushed the future: {effect}, newest seen {seen}"
+
+    def agrees_with(self, state: State) -> bool:
+        """Whether the shell does what should hold in `state`."""
+        wanted = levels(state, self.policy)
+        return (
+            self.uplink is wanted.uplink
+            and self.shown is wanted.shown
+            and self.timers == dict(wanted.timers)
+            and self.epoch == state.link.epoch
+            and self.connection == (state.link.phase is not links.Phase.DOWN)
+        )

@@ -1,0 +1,33 @@
+"""Builders for the parts of a rehearsal."""
+
+from typing import Any
+
+from kioskd.rehearsal.ear import Heard
+from kioskd.rehearsal.measure import Record, measure
+from kioskd.rehearsal.summary import Summary
+from kioskd.rehearsal.visitor import Track
+
+
+def a_record(**changes: Any) -> Record:
+    """Return the record of a rehearsal in which nothing happened for ten seconds, with `changes`."""
+    nothing: dict[str, Any] = {
+        "name": "a rehearsal",
+        "start": 100.0,
+        "end": 110.0,
+        "notes": [],
+        "track": Track(),
+        "heard": Heard(),
+        "gates": [],
+        "utterances": [],
+        "received": [],
+        "preroll_frames": 30,
+        "stopped_in_s": 0.1,
+        "exit_code": 0,
+        "trouble": None,
+    }
+    return Record(**{**nothing, **changes})
+
+
+def a_summary(**changes: Any) -> Summary:
+    """Return the summary of a rehearsal in which nothing happened, with `changes`."""
+    return measure(a_record()).model_copy(update=changes)

@@ -1,0 +1,204 @@
+"""A virtual sound card: what is injected reaches the microphone, what the speaker plays can be recorded.
+
+Two private PulseAudio daemons behind ALSA, one a device: PulseAudio moves a stream off an unloaded sink or source by
+itself, so only the end of a device's daemon is like pulling its plug.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal, Self
+
+Device = Literal["mic", "spk"]
+
+NEEDED: Final = ("pulseaudio", "pactl", "pacat", "parec")
+MICROPHONE: Final = "kioskmic"
+SPEAKER: Final = "kioskspk"
+SPEAKER_HZ: Final = 24_000
+
+_SINK: Final[dict[Device, str]] = {"mic": "micbus", "spk": "spk"}
+_PATIENCE_S: Final = 10.0
+
+
+def missing() -> str | None:
+    """Say what keeps the virtual sound card from being made; None if nothing does."""
+    absent = [name for name in NEEDED if shutil.which(name) is None]
+    return (
+        f"no {', '.join(absent)} here (apt install pulseaudio pulseaudio-utils libasound2-plugins)"
+        if absent
+        else None
+    )
+
+
+class Recording:
+    """What a monitor has delivered so far; `arrived` has the monotonic second and the byte count of each piece."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.pcm = bytearray()
+        self.arrived: list[tuple[float, int]] = []
+        self._process = process
+        self._more = threading.Condition()
+        self._reader = threading.Thread(target=self._read, name="recording", daemon=True)
+        self._reader.start()
+
+    def wait_bytes(self, count: int) -> None:
+        """Return when at least `count` bytes have been recorded."""
+        with self._more:
+            if not self._more.wait_for(lambda: len(self.pcm) >= count, _PATIENCE_S):
+                raise TimeoutError(f"recorded {len(self.pcm)} of {count} bytes in {_PATIENCE_S} s")
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait(_PATIENCE_S)
+        self._reader.join(_PATIENCE_S)
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        while piece := os.read(self._process.stdout.fileno(), 65536):
+            with self._more:
+                self.pcm += piece
+                self.arrived.append((time.monotonic(), len(piece)))
+                self._more.notify_all()
+
+
+class SoundServer:
+    """The card, from entering to leaving; needs a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._daemons: dict[Device, subprocess.Popen[bytes]] = {}
+        self._config = folder / "asound.conf"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a process must have in its environment before it first asks ALSA for anything."""
+        return {"ALSA_CONFIG_PATH": str(self._config)}
+
+    def __enter__(self) -> Self:
+        self._config.write_text(
+            f'pcm.{MICROPHONE} {{ type asym capture.pcm {{ type pulse server "{self._server("mic")}" '
+            f'device "micbus.monitor" }} }}\n'
+            f'pcm.{SPEAKER} {{ type asym playback.pcm {{ type pulse server "{self._server("spk")}" device "spk" }} }}\n'
+            f'pcm.default {{ type asym capture.pcm "{MICROPHONE}" playback.pcm "{SPEAKER}" }}\n'
+            f'ctl.default {{ type pulse server "{self._server("spk")}" }}\n'
+        )
+        self._start("mic")
+        self._start("spk")
+        self._await("mic")
+        self._await("spk")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for device in tuple(self._daemons):
+            self.unplug(device)
+
+    def unplug(self, device: Device) -> None:
+        """End the device's daemon, as abruptly as a plug is pulled."""
+        daemon = self._daemons.pop(device)
+        daemon.kill()
+        daemon.wait(_PATIENCE_S)
+        self._socket(device).unlink(missing_ok=True)
+
+    def replug(self, device: Device) -> None:
+        """Start the device's daemon, and return when sound flows through it."""
+        if device not in self._daemons:
+            self._start(device)
+            self._await(device)
+
+    def _start(self, device: Device) -> None:
+        sink = _SINK[device]
+        home = self._folder / f"run-{device}"
+        home.mkdir(mode=0o700, exist_ok=True)
+        script = self._folder / f"{device}.pa"
+        script.write_text(
+            f"load-module module-native-protocol-unix socket={self._socket(device)} auth-anonymous=1\n"
+            f"load-module module-null-sink sink_name={sink} rate=48000 channels=1\n"
+            # An idle null sink works in blocks of 2 s, and the first sound after silence would be late by as much;
+            # a loopback with 10 ms keeps it awake.
+            "load-module module-null-sink sink_name=drain rate=48000 channels=1\n"
+            f"load-module module-loopback source={sink}.monitor sink=drain latency_msec=10 "
+            "source_dont_move=true sink_dont_move=true\n"
+            f"set-default-sink {sink}\nset-default-source {sink}.monitor\n"
+        )
+        with (self._folder / f"{device}.log").open("ab") as out:
+            self._daemons[device] = subprocess.Popen(
+                ["pulseaudio", "-n", "-F", str(script), "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
+                 "--disallow-exit=no", "--realtime=no", "--high-priority=no", "--log-level=notice"],
+                env=os.environ | {"HOME": str(home), "XDG_RUNTIME_DIR": str(home)},
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+            )  # fmt: skip
+
+    def _await(self, device: Device) -> None:
+        self._await_socket(device)
+        # Half a second recorded: its clock runs, and the first block of 2 s is over.
+        with self._recorded(device, 48_000) as recording:
+            recording.wait_bytes(48_000)
+
+    @contextlib.contextmanager
+    def injector(self, latency_ms: int = 10) -> Iterator[subprocess.Popen[bytes]]:
+        """Yield a process whose stdin is what the microphone hears: 16 kHz mono PCM. Leaving plays it to the end.
+
+        A longer `latency_ms` keeps a busy machine from tearing the sound.
+        """
+        process = subprocess.Popen(
+            ["pacat", f"--server={self._server('mic')}", "--playback", "--device=micbus", "--raw", "--rate=16000",
+             "--channels=1", "--format=s16le", f"--latency-msec={latency_ms}"],
+            stdin=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            if process.stdin:
+                process.stdin.close()
+            process.wait(60.0)
+
+    def inject(self, pcm: bytes) -> None:
+        """Say `pcm` (16 kHz mono) into the microphone; return when all of it was said."""
+        with self.injector(latency_ms=500) as process:
+            assert process.stdin
+            process.stdin.write(pcm)
+
+    @contextlib.contextmanager
+    def record(self) -> Iterator[Recording]:
+        """Record what the speaker plays, 24 kHz mono; it runs when this yields."""
+        with self._recorded("spk", SPEAKER_HZ) as recording:
+            recording.wait_bytes(1)
+            yield recording
+
+    @contextlib.contextmanager
+    def _recorded(self, device: Device, rate_hz: int) -> Iterator[Recording]:
+        process = subprocess.Popen(
+            ["parec", f"--server={self._server(device)}", f"--device={_SINK[device]}.monitor", "--raw",
+             f"--rate={rate_hz}", "--channels=1", "--format=s16le", "--latency-msec=10"],
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        recording = Recording(process)
+        try:
+            yield recording
+        finally:
+            recording.stop()
+
+    def _socket(self, device: Device) -> Path:
+        return self._folder / f"{device}.sock"
+
+    def _server(self, device: Device) -> str:
+        return f"unix:{self._socket(device)}"
+
+    def _await_socket(self, device: Device) -> None:
+        until = time.monotonic() + _PATIENCE_S
+        asked = ["pactl", f"--server={self._server(device)}", "info"]
+        while subprocess.run(asked, capture_output=True, check=False).returncode:
+            if time.monotonic() > until or self._daemons[device].poll() is not None:
+                said = (self._folder / f"{device}.log").read_text(errors="replace")[-2000:]
+                raise TimeoutError(f"the virtual sound server ({device}) did not come up: {said}")
+            time.sleep(0.05)
