@@ -1,15 +1,37 @@
 """Everything that goes wrong on purpose, split by who can mend it.
 
 KioskError
-├── ConfigError     the owner must edit a file                        exit 78
-├── DeviceLost      a device went away or never came; it may come     exit 69 when it stays away
-├── LinkLost        the connection ended; dialing again may help      never ends the daemon
-│   └── SessionLost     ... but not with this handle: the service has forgotten the session
-└── LinkRefused     key, model or settings turned down: dialing again as we are cannot help
+├── ConfigError     the owner must edit a file                             exit 78
+├── DeviceLost      a device went away or never came; it may come          exit 69 when it stays away
+└── LinkLost        the connection ended or could not be made; its remedy  never ends the daemon, but for Remedy.STOP
+                    says what may help
 
 Messages say where, what, why and what to do, in one line, and hold no key, handle, speech or picture.
 Anything that is not a KioskError is a bug: it ends the process with exit 70, and systemd starts it again.
 """
+
+import enum
+
+
+class Remedy(enum.Enum):
+    """What to do about a lost connection; its value is what the journal calls it."""
+
+    RESUME = "resume"
+    """Dial again with the handle: at once the first time, then with growing delays."""
+    RESUME_LATER = "resume later"
+    """The service itself has failed: with the handle after a delay, and after some tries without it."""
+    FRESH = "fresh session"
+    """The service does not know the session any more, or will not resume it: never try this handle again."""
+    CREDENTIALS = "new credentials"
+    """Fetch new credentials, then dial at once; if those are refused too, it is the settings."""
+    QUOTA = "long wait"
+    """The service has had enough of us for now: wait long, and do not hammer."""
+    CLOCK = "wait for the clock"
+    """The service's certificate is not valid yet, or no more: a clock without a battery, before it is set."""
+    SETTINGS = "mend the settings"
+    """Key, model or settings turned down: dialing again as we are cannot help, but somebody may mend it meanwhile."""
+    STOP = "stop"
+    """The program itself does not fit together: end the process."""
 
 
 class KioskError(Exception):
@@ -25,19 +47,14 @@ class DeviceLost(KioskError):
 
 
 class LinkLost(KioskError):
-    """The connection ended, or could not be made; dialing again may help.
+    """The connection ended, or could not be made.
 
-    `retry_after_s`: how long the service asked us to wait, in seconds; None where it did not.
+    `remedy`: what may help. `retry_after_s`: how long the service asked us to wait, in seconds; None where it did not.
     """
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, remedy: Remedy = Remedy.RESUME, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
+        self.remedy = remedy
         self.retry_after_s = retry_after_s
-
-
-class SessionLost(LinkLost):
-    """The service does not know the session behind our handle, or will not resume it: start a fresh one."""
-
-
-class LinkRefused(KioskError):
-    """Key, model or settings turned down: dialing again without a change cannot help."""

@@ -6,7 +6,7 @@ Callbacks named `sink`, `on_…` are plain functions called in the event loop's 
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 from pydantic import SecretStr
@@ -28,6 +28,7 @@ __all__ = [
     "Microphone",
     "Notifier",
     "ReplyAudio",
+    "Said",
     "Source",
     "Speaker",
     "TurnEnded",
@@ -187,7 +188,15 @@ class UsageReported:
     response_tokens: int
 
 
-Message = ReplyAudio | GenerationEnded | TurnEnded | Interrupted | GoingAway | HandleIssued | UsageReported
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A piece of what was said, as the service has understood it (transcription). Shown by no repr and no log."""
+
+    by_visitor: bool
+    text: str = field(repr=False)
+
+
+Message = ReplyAudio | GenerationEnded | TurnEnded | Interrupted | GoingAway | HandleIssued | UsageReported | Said
 
 
 class Connection(Protocol):
@@ -196,6 +205,15 @@ class Connection(Protocol):
     @property
     def resumed(self) -> bool:
         """Whether it goes on with the session of the handle it was dialed with."""
+
+    @property
+    def delivered(self) -> int:
+        """How many of the frames given to `send_audio` the service has taken in, by the best evidence there is.
+
+        Counted from the connection's first frame; never falls. Rises while the connection is used, and is final when
+        its context has been left. Frames after it may be sent again over the next connection: what is counted is not
+        lost, and what is not counted is not heard twice.
+        """
 
     async def receive(self) -> Sequence[Message]:
         """Return what the next message of the service holds, in order; maybe nothing.
@@ -239,14 +257,16 @@ class Live(Protocol):
             ConfigError: what the settings name cannot be used (a missing CA file, say).
         """
 
-    def connect(self, handle: SecretStr | None) -> AbstractAsyncContextManager[Connection]:
+    def connect(
+        self, handle: SecretStr | None, recall: Sequence[Said] = ()
+    ) -> AbstractAsyncContextManager[Connection]:
         """Dial, set up, and yield a `Connection`; close it on the way out, within 2 s whatever the peer does.
 
-        With a `handle` the session behind it goes on. Entering ends within 20 s (10 s to open, 10 s to set up).
-        Cancelling leaves nothing open.
+        With a `handle` the session behind it goes on. Without one a new session begins, and is told first what was
+        said before (`recall`, oldest first), without answering it. Entering ends within 20 s (10 s to open, 10 s to
+        set up). Cancelling leaves nothing open.
 
         Raises:
-            SessionLost: refused because of the handle.
-            LinkRefused: the key, the model or the settings were turned down.
-            LinkLost: anything else that kept the connection from being made.
+            LinkLost: the connection could not be made; its `remedy` says what may help.
+            ConfigError: what the settings name cannot be used.
         """

@@ -65,10 +65,14 @@ class CancelTimer:
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Close what connection there is, then make a new one; report with its epoch. By: live_link."""
+    """Close what connection there is, then make a new one; report with its epoch. By: live_link.
+
+    With a `handle` the session goes on. `recall`: without one, the new session is told what was said in the old.
+    """
 
     epoch: int
     handle: SecretStr | None
+    recall: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +92,17 @@ class Flush:
     reply: int
 
 
-Effect = SetUplink | Show | SetTimer | CancelTimer | Dial | HangUp | Greet | Flush
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Keep what a new process would need to go on with this conversation. By: keepsake."""
+
+    conversation: int
+    handle: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Keep nothing of the conversation. By: keepsake, and live_link's memory of what was said."""
+
+
+Effect = SetUplink | Show | SetTimer | CancelTimer | Dial | HangUp | Greet | Flush | Keep | Forget

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from kioskd.errors import Remedy
+
 
 class Timer(enum.Enum):
     """The clocks that the core asks for. At most one of each runs."""
@@ -21,6 +23,8 @@ class Timer(enum.Enum):
     """... and the reply that was let finish has not."""
     AGAIN = enum.auto()
     """An always-on kiosk has slept long enough."""
+    PROBE = enum.auto()
+    """Settings that were refused may have been mended."""
     RETRY = enum.auto()
     """The delay before the next dial is over."""
     STEADY = enum.auto()
@@ -107,20 +111,34 @@ class Up:
 class Lost:
     """The connection ended, or could not be made. From: live_link.
 
-    `jitter` is a random number in [0, 1): chance is handed in. `session_lost`: the handle is void.
+    `jitter` is a random number in [0, 1): chance is handed in.
     """
 
     epoch: int
+    remedy: Remedy
     jitter: float
     retry_after_s: float | None = None
-    session_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """The service turned the settings down; dialing again as we are cannot help. From: live_link."""
+class NetworkChanged:
+    """This machine has another address or way out than before. From: network."""
 
-    epoch: int
+
+@dataclass(frozen=True, slots=True)
+class SettingsChanged:
+    """The next connection will be made with other settings. From: whoever reloads them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The daemon was killed in mid-conversation and is back. From: app, before anything else.
+
+    `handle` resumes the session; `conversation` is its number.
+    """
+
+    conversation: int
+    handle: SecretStr
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +195,8 @@ TurnEvent = (
     | ReplySounded
     | ReplyPlayed
     | TurnEnded
+    | Restored
 )
-LinkEvent = Up | Lost | Refused | GoingAway | HandleIssued
+LinkEvent = Up | Lost | GoingAway | HandleIssued | NetworkChanged | SettingsChanged
 DeviceEvent = DeviceGone | DeviceCame
 Event = TurnEvent | LinkEvent | DeviceEvent | TimerFired | Heartbeat

@@ -12,8 +12,29 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from kioskd.core.backoff import delay_s
-from kioskd.core.events import GoingAway, HandleIssued, Lost, Refused, Timer, TurnEnded, Up
+from kioskd.core.events import (
+    GoingAway,
+    HandleIssued,
+    Lost,
+    NetworkChanged,
+    Restored,
+    SettingsChanged,
+    Timer,
+    TurnEnded,
+    Up,
+)
 from kioskd.core.policy import Policy
+from kioskd.errors import Remedy
+
+
+class Trouble(enum.Enum):
+    """What a kiosk that is asleep remembers of its last try."""
+
+    NONE = enum.auto()
+    UNREACHED = enum.auto()
+    """The service was not reached at the end of the conversation."""
+    REFUSED = enum.auto()
+    """The service turned our settings down."""
 
 
 class Phase(enum.Enum):
@@ -43,16 +64,31 @@ class Link:
     """While waiting: the delay of the next dial."""
     rollover_s: float = 0.0
     """While draining: how long a quiet moment is waited for."""
+    hops: int = 0
+    """Rollovers in a row from connections that came to nothing: some are announced to end as they begin."""
+    renewed: bool = False
+    """New credentials were fetched, and have not been accepted yet."""
     met: bool = False
     """The service was reached in this conversation."""
-    refused: bool = False
-    """The service turned our settings down, and has not been reached since."""
+    trouble: Trouble = Trouble.NONE
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the next quiet moment is the one to roll over in. A service that announces the end of each
+        connection as it begins is left only when it must be."""
+        return self.phase is Phase.DRAINING and self.hops < HOPS
 
     @property
     def open(self) -> bool:
         """Whether something said now reaches the service."""
         return self.phase in (Phase.UP, Phase.DRAINING)
 
+
+SESSIONS_LOST: Final = 3
+"""So many refused handles in a row are worth a dial at once."""
+RESUMES: Final = 3
+"""So often a failing service is asked for the old session, then for a new one."""
+HOPS: Final = 3
 
 Cell = Callable[[Link, Any, Policy], Link]
 
@@ -67,29 +103,56 @@ def dial(link: Link, _event: object = None, _policy: object = None) -> Link:
     return replace(link, phase=Phase.DIALING, epoch=link.epoch + 1)
 
 
+def roll_over(link: Link, _event: object = None, _policy: object = None) -> Link:
+    """Move on to a new connection before the service ends this one."""
+    return dial(replace(link, hops=link.hops + 1))
+
+
 def hang_up(link: Link) -> Link:
     """The conversation is over, and with it the session."""
-    return Link(epoch=link.epoch, refused=link.refused)
+    unreached = link.phase in (Phase.DIALING, Phase.WAITING) and link.tries > 0
+    return Link(epoch=link.epoch, trouble=Trouble.UNREACHED if unreached else link.trouble)
 
 
 def come_up(link: Link, _event: Up, _policy: Policy) -> Link:
     """The service was reached."""
-    return replace(link, phase=Phase.UP, met=True, refused=False)
+    return replace(link, phase=Phase.UP, met=True, renewed=False, trouble=Trouble.NONE)
 
 
-def lose(link: Link, event: Lost, _policy: Policy) -> Link:
-    """Try again: at once the first time, then with growing delays. A refused handle is never tried again."""
-    if event.session_lost and link.handle is not None:
-        return dial(replace(link, handle=None))
+def lose(link: Link, event: Lost, policy: Policy) -> Link:
+    """Do what the loss calls for: dial at once, wait, go without the handle, or give up."""
     tries = link.tries + 1
     delay = delay_s(tries, event.jitter, event.retry_after_s)
+    match event.remedy:
+        case Remedy.RESUME:
+            pass
+        case Remedy.RESUME_LATER:
+            delay = delay_s(tries + 1, event.jitter, event.retry_after_s)
+            if tries > RESUMES:
+                link = replace(link, handle=None)
+        case Remedy.FRESH:
+            # What was refused was the handle, not we: a fresh session is worth a dial at once, but not for ever.
+            if link.handle is not None and tries <= SESSIONS_LOST:
+                delay = 0.0
+            link = replace(link, handle=None)
+        case Remedy.CREDENTIALS:
+            if link.renewed:
+                return be_refused(link)
+            link, delay = replace(link, renewed=True), 0.0
+        case Remedy.QUOTA:
+            # Spread over as long again: whoever shares the quota was turned away with us.
+            delay = max(policy.quota_s, event.retry_after_s or 0.0) * (1.0 + event.jitter)
+        case Remedy.CLOCK:
+            delay = policy.clock_s
+        case Remedy.SETTINGS | Remedy.STOP:
+            return be_refused(link)
     link = replace(link, tries=tries, retry_s=delay)
     return dial(link) if delay == 0.0 else replace(link, phase=Phase.WAITING)
 
 
-def be_refused(link: Link, _event: Refused, _policy: Policy) -> Link:
+def be_refused(link: Link) -> Link:
     """Dialing again as we are cannot help: the conversation ends, and the next wake is the next try."""
-    return replace(hang_up(link), refused=True)
+    return replace(hang_up(link), trouble=Trouble.REFUSED)
 
 
 def keep_handle(link: Link, event: HandleIssued, _policy: Policy) -> Link:
@@ -105,6 +168,22 @@ def drain(link: Link, event: GoingAway, policy: Policy) -> Link:
     return replace(link, phase=Phase.DRAINING, rollover_s=left_s)
 
 
+def drain_soon(link: Link, _event: object, policy: Policy) -> Link:
+    """What the connection was made with, or over, is no longer what it should be."""
+    left_s = min(policy.change_s, link.rollover_s) if link.phase is Phase.DRAINING else policy.change_s
+    return replace(link, phase=Phase.DRAINING, rollover_s=left_s)
+
+
+def probe_if_refused(link: Link, event: SettingsChanged, policy: Policy) -> Link:
+    """What was refused may have been mended."""
+    return dial(link, event, policy) if link.trouble is Trouble.REFUSED else link
+
+
+def resume_restored(link: Link, event: Restored, _policy: Policy) -> Link:
+    """The session outlived its process."""
+    return replace(link, handle=event.handle, met=True)
+
+
 def drain_of_age(link: Link, _event: object, policy: Policy) -> Link:
     """The service's limit is near, announced or not."""
     return replace(link, phase=Phase.DRAINING, rollover_s=policy.drain_s)
@@ -112,7 +191,7 @@ def drain_of_age(link: Link, _event: object, policy: Policy) -> Link:
 
 def prove_good(link: Link, _event: object, _policy: Policy) -> Link:
     """It lived long enough or completed a turn: the next loss is a new story."""
-    return replace(link, tries=0)
+    return replace(link, tries=0, hops=0)
 
 
 IGNORE: Final[Cell] = ignore
@@ -121,16 +200,19 @@ Kind = type | Timer
 
 # fmt: off
 TABLE: Final[Mapping[Kind, tuple[Cell, Cell, Cell, Cell, Cell]]] = {
-    #                DOWN     DIALING     UP            DRAINING     WAITING
-    Up:             (IGNORE,  come_up,    IGNORE,       IGNORE,      IGNORE),
-    Lost:           (IGNORE,  lose,       lose,         lose,        IGNORE),
-    Refused:        (IGNORE,  be_refused, be_refused,   be_refused,  IGNORE),
-    GoingAway:      (IGNORE,  IGNORE,     drain,        drain,       IGNORE),
-    HandleIssued:   (IGNORE,  IGNORE,     keep_handle,  keep_handle, IGNORE),
-    TurnEnded:      (IGNORE,  IGNORE,     prove_good,   prove_good,  IGNORE),
-    Timer.RETRY:    (IGNORE,  IGNORE,     IGNORE,       IGNORE,      dial),
-    Timer.STEADY:   (IGNORE,  IGNORE,     prove_good,   prove_good,  IGNORE),
-    Timer.AGE:      (IGNORE,  IGNORE,     drain_of_age, IGNORE,      IGNORE),
-    Timer.ROLLOVER: (IGNORE,  IGNORE,     IGNORE,       dial,        IGNORE),
+    #                 DOWN              DIALING   UP            DRAINING     WAITING
+    Restored:        (resume_restored,  IGNORE,   IGNORE,       IGNORE,      IGNORE),
+    Up:              (IGNORE,           come_up,  IGNORE,       IGNORE,      IGNORE),
+    Lost:            (IGNORE,           lose,     lose,         lose,        IGNORE),
+    GoingAway:       (IGNORE,           IGNORE,   drain,        drain,       IGNORE),
+    HandleIssued:    (IGNORE,           IGNORE,   keep_handle,  keep_handle, IGNORE),
+    TurnEnded:       (IGNORE,           IGNORE,   prove_good,   prove_good,  IGNORE),
+    NetworkChanged:  (IGNORE,           IGNORE,   drain_soon,   drain_soon,  dial),
+    SettingsChanged: (probe_if_refused, dial,     drain_soon,   drain_soon,  dial),
+    Timer.PROBE:     (dial,             IGNORE,   IGNORE,       IGNORE,      IGNORE),
+    Timer.RETRY:     (IGNORE,           IGNORE,   IGNORE,       IGNORE,      dial),
+    Timer.STEADY:    (IGNORE,           IGNORE,   prove_good,   prove_good,  IGNORE),
+    Timer.AGE:       (IGNORE,           IGNORE,   drain_of_age, IGNORE,      IGNORE),
+    Timer.ROLLOVER:  (IGNORE,           IGNORE,   IGNORE,       roll_over,   IGNORE),
 }
 # fmt: on

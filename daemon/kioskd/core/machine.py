@@ -17,15 +17,17 @@ from kioskd.core.effects import (
     Dial,
     Effect,
     Flush,
+    Forget,
     Greet,
     HangUp,
+    Keep,
     SetTimer,
     SetUplink,
     Show,
     Shown,
     Uplink,
 )
-from kioskd.core.events import Device, DeviceCame, DeviceGone, Event, Started, Timer, TimerFired, Up
+from kioskd.core.events import Device, DeviceCame, DeviceGone, Event, Lost, Started, Timer, TimerFired
 from kioskd.core.link import Link
 from kioskd.core.policy import Policy
 from kioskd.core.turn import Turn
@@ -49,6 +51,8 @@ class Levels:
     shown: Shown
     timers: Mapping[Timer, float]
     """The clocks that should run, and their seconds."""
+    keepsake: Keep | None
+    """What a new process would need to go on with the conversation."""
 
 
 def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effect, ...]]:
@@ -68,20 +72,21 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
         link = links.TABLE[kind][link.phase.value](link, event, policy)
 
     # The joint rules: asleep is hung up, awake is reached for, refused is asleep, draining ends in a quiet moment.
-    if link.refused and turn.awake and not state.link.refused:
+    if state.turn.awake and turn.awake and link.phase is links.Phase.DOWN:
         turn, more = turns.sleep(turn, event, policy)
         pulses += more
-    if turn.awake and not state.turn.awake:
+    if not turn.awake:
+        link = _while_asleep(state, event, link)
+    elif link.phase is links.Phase.DOWN:
         link = links.dial(link)
-    elif state.turn.awake and not turn.awake:
-        link = links.hang_up(link)
-    elif link.phase is links.Phase.DRAINING and turn.quiet:
-        link = links.dial(link)
+    elif link.leaving and turn.quiet:
+        link = links.roll_over(link)
 
-    greet = isinstance(event, Up) and turn.awake and policy.greeting and not turn.greeted
+    came_up = link.phase is links.Phase.UP and state.link.phase is links.Phase.DIALING
+    greet = came_up and policy.greeting and not turn.greeted
     if greet:
         # Nobody is greeted in mid-sentence, and nobody twice: a later fresh session finds `greeted` set.
-        greet = not turn.spoke
+        greet = turn.phase is turns.Phase.LISTENING and not turn.spoke
         turn = replace(turn, greeted=True, phase=turns.Phase.THINKING if greet else turn.phase)
 
     after = State(turn, link, state.started or isinstance(event, Started), _missing(state, event))
@@ -92,9 +97,20 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     return after, tuple(effects)
 
 
+def _while_asleep(state: State, event: Event, link: Link) -> Link:
+    """Return the link of a kiosk that sleeps: hung up, but for a probe, which is over when it has its answer."""
+    if state.turn.awake or link.open:
+        return links.hang_up(link)
+    if isinstance(event, Lost) and link.phase is not links.Phase.DOWN:
+        return links.hang_up(state.link)
+    return link
+
+
 def levels(state: State, policy: Policy) -> Levels:
     """Return what should hold in `state`."""
-    return Levels(_uplink(state, policy), _shown(state), dict(_timers(state, policy)))
+    turn, handle = state.turn, state.link.handle
+    keepsake = Keep(turn.conversation, handle) if turn.awake and handle is not None else None
+    return Levels(_uplink(state, policy), _shown(state), dict(_timers(state, policy)), keepsake)
 
 
 def _uplink(state: State, policy: Policy) -> Uplink:
@@ -115,7 +131,7 @@ _SHOWN = {
 
 
 def _shown(state: State) -> Shown:
-    if state.missing or (state.link.refused and not state.turn.awake):
+    if state.missing or (state.link.trouble is links.Trouble.REFUSED and not state.turn.awake):
         return Shown.FAULT
     if not state.started:
         return Shown.STARTING
@@ -139,7 +155,9 @@ def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
     match turn.phase:
         case turns.Phase.ASLEEP:
             if policy.always_on and state.started:
-                yield Timer.AGAIN, policy.refused_s if state.link.refused else policy.again_s
+                yield Timer.AGAIN, _again_s(state.link, policy)
+            elif state.link.trouble is links.Trouble.REFUSED and state.link.phase is links.Phase.DOWN:
+                yield Timer.PROBE, policy.refused_s
         case turns.Phase.LISTENING:
             if not turn.voice:
                 yield Timer.IDLE, policy.idle_s
@@ -154,6 +172,16 @@ def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
         yield Timer.LONGEST, policy.longest_s
 
 
+def _again_s(link: Link, policy: Policy) -> float:
+    match link.trouble:
+        case links.Trouble.REFUSED:
+            return policy.refused_s
+        case links.Trouble.UNREACHED:
+            return policy.unreached_s
+        case links.Trouble.NONE:
+            return policy.again_s
+
+
 def _link_timers(link: Link, policy: Policy) -> Iterator[tuple[Timer, float]]:
     match link.phase:
         case links.Phase.UP:
@@ -162,7 +190,7 @@ def _link_timers(link: Link, policy: Policy) -> Iterator[tuple[Timer, float]]:
             yield Timer.ROLLOVER, link.rollover_s
         case links.Phase.WAITING:
             yield Timer.RETRY, link.retry_s
-    if link.open and link.tries:
+    if link.open and (link.tries or link.hops):
         yield Timer.STEADY, policy.steady_s
 
 
@@ -176,18 +204,21 @@ def _missing(state: State, event: Event) -> frozenset[Device]:
 
 def _reach(before: Link, after: Link) -> Iterator[Effect]:
     if after.epoch != before.epoch:
-        yield Dial(after.epoch, after.handle)
+        yield Dial(after.epoch, after.handle, recall=after.met and after.handle is None)
     elif before.phase is not links.Phase.DOWN and after.phase is links.Phase.DOWN:
         yield HangUp()
 
 
 def _difference(before: Levels, after: Levels) -> Iterator[Effect]:
-    for timer in before.timers.keys() - after.timers.keys():
-        yield CancelTimer(timer)
+    for timer in before.timers:
+        if timer not in after.timers:
+            yield CancelTimer(timer)
     for timer, seconds in after.timers.items():
         if before.timers.get(timer) != seconds:
             yield SetTimer(timer, seconds)
     if after.uplink is not before.uplink:
         yield SetUplink(after.uplink)
+    if after.keepsake != before.keepsake:
+        yield after.keepsake or Forget()
     if after.shown is not before.shown:
         yield Show(after.shown)

@@ -22,8 +22,15 @@ class Policy:
     grace_s: float = 20.0
     """How long a reply may go on after `longest_s`."""
     again_s: float = 2.0
+    unreached_s: float = 30.0
+    """How long an always-on kiosk waits when the service could not be reached: as long as the longest backoff."""
     refused_s: float = 300.0
-    """How long an always-on kiosk waits after the service refused its settings."""
+    """How often it is tried whether settings that the service refused have been mended."""
+    quota_s: float = 30.0
+    clock_s: float = 10.0
+    """How often a clock that is not set yet is looked at, by dialing."""
+    change_s: float = 5.0
+    """How long a quiet moment is waited for when the network or the settings have changed: the way may be dead."""
     steady_s: float = 30.0
     """A connection that lived so long was a good one: the next loss starts the backoff anew."""
     age_s: float = 540.0

@@ -16,6 +16,7 @@ from kioskd.core.events import (
     ReplyInterrupted,
     ReplyPlayed,
     ReplySounded,
+    Restored,
     Started,
     Timer,
     TurnEnded,
@@ -87,15 +88,23 @@ def wake_if_always_on(turn: Turn, event: Started, policy: Policy) -> Result:
     return wake(turn, event, policy) if policy.always_on else (turn, ())
 
 
+def go_on(turn: Turn, event: Restored, _policy: Policy) -> Result:
+    """The conversation goes on where another process left it; its visitor was greeted then."""
+    return Turn(Phase.LISTENING, conversation=event.conversation, reply=turn.reply, greeted=True), ()
+
+
 def sleep(turn: Turn, _event: object, _policy: Policy) -> Result:
     """The conversation ends; what still sounds is silenced."""
     flush = (Flush(turn.reply),) if turn.phase is Phase.SPEAKING else ()
     return Turn(conversation=turn.conversation, reply=turn.reply), flush
 
 
-def silence(turn: Turn, _event: object, _policy: Policy) -> Result:
-    """The button stops the reply, and the visitor has the word."""
-    return replace(turn, phase=Phase.LISTENING), (Flush(turn.reply),)
+def silence(turn: Turn, event: object, policy: Policy) -> Result:
+    """The button stops the reply, and the visitor has the word as soon as the room is quiet."""
+    if turn.overtime:
+        return sleep(turn, event, policy)
+    phase = Phase.RINGING if policy.half_duplex else Phase.LISTENING
+    return replace(turn, phase=phase), (Flush(turn.reply),)
 
 
 def listen(turn: Turn, _event: object, _policy: Policy) -> Result:
@@ -104,9 +113,13 @@ def listen(turn: Turn, _event: object, _policy: Policy) -> Result:
 
 
 def hear_voice(turn: Turn, _event: VoiceBegan, _policy: Policy) -> Result:
-    """The visitor speaks; whatever was awaited, it is their word now. A reply goes on until the service says so."""
-    phase = turn.phase if turn.phase is Phase.SPEAKING else Phase.LISTENING
-    return replace(turn, phase=phase, voice=True, spoke=True), ()
+    """The visitor speaks; whatever was awaited, it is their word now."""
+    return replace(turn, phase=Phase.LISTENING, voice=True, spoke=True), ()
+
+
+def hear_voice_in_reply(turn: Turn, _event: VoiceBegan, policy: Policy) -> Result:
+    """The visitor speaks into the reply, which goes on until the service says so. In half duplex nobody can."""
+    return (turn if policy.half_duplex else replace(turn, voice=True, spoke=True)), ()
 
 
 def think(turn: Turn, _event: VoiceEnded, _policy: Policy) -> Result:
@@ -119,9 +132,10 @@ def end_voice(turn: Turn, _event: VoiceEnded, _policy: Policy) -> Result:
     return replace(turn, voice=False), ()
 
 
-def speak(turn: Turn, event: ReplyBegan, _policy: Policy) -> Result:
-    """A reply begins, or the next one follows on it."""
-    return replace(turn, phase=Phase.SPEAKING, reply=event.reply), ()
+def speak(turn: Turn, event: ReplyBegan, policy: Policy) -> Result:
+    """A reply begins, or the next one follows on it. In half duplex it drowns the visitor's voice."""
+    voice = turn.voice and not policy.half_duplex
+    return replace(turn, phase=Phase.SPEAKING, reply=event.reply, voice=voice), ()
 
 
 def silence_stray(turn: Turn, event: ReplyBegan, _policy: Policy) -> Result:
@@ -129,10 +143,16 @@ def silence_stray(turn: Turn, event: ReplyBegan, _policy: Policy) -> Result:
     return replace(turn, reply=event.reply), (Flush(event.reply),)
 
 
-def yield_word(turn: Turn, event: ReplyInterrupted, _policy: Policy) -> Result:
-    """The service heard the visitor speak into the reply. If they have already finished, it is the model's turn again."""
+def yield_word(turn: Turn, event: ReplyInterrupted, policy: Policy) -> Result:
+    """The service heard the visitor speak into the reply.
+
+    Our own detector may not have noticed yet, or the visitor may have finished already: either way something is going
+    on that should not be disturbed, so it counts as the model's turn until a voice is heard.
+    """
     if event.reply != turn.reply:
         return turn, (Flush(event.reply),)
+    if policy.half_duplex or turn.overtime:
+        return silence(turn, event, policy)
     return replace(turn, phase=Phase.LISTENING if turn.voice else Phase.THINKING), (Flush(event.reply),)
 
 
@@ -158,21 +178,22 @@ Kind = type | Timer
 
 # fmt: off
 TABLE: Final[Mapping[Kind, tuple[Cell, Cell, Cell, Cell, Cell]]] = {
-    #                  ASLEEP              LISTENING    THINKING     SPEAKING      RINGING
-    Started:          (wake_if_always_on,  IGNORE,      IGNORE,      IGNORE,       IGNORE),
-    Pressed:          (wake,               sleep,       sleep,       silence,      listen),
-    VoiceBegan:       (IGNORE,             hear_voice,  hear_voice,  hear_voice,   IGNORE),
-    VoiceEnded:       (IGNORE,             think,       IGNORE,      end_voice,    IGNORE),
-    ReplyBegan:       (silence_stray,      speak,       speak,       speak,        speak),
-    ReplyInterrupted: (IGNORE,             IGNORE,      IGNORE,      yield_word,   IGNORE),
-    ReplySounded:     (IGNORE,             IGNORE,      IGNORE,      IGNORE,       IGNORE),
-    ReplyPlayed:      (IGNORE,             IGNORE,      IGNORE,      finish_reply, IGNORE),
-    TurnEnded:        (IGNORE,             IGNORE,      listen,      IGNORE,       IGNORE),
-    Timer.IDLE:       (IGNORE,             sleep,       IGNORE,      IGNORE,       IGNORE),
-    Timer.THINK:      (IGNORE,             IGNORE,      listen,      IGNORE,       IGNORE),
-    Timer.TAIL:       (IGNORE,             IGNORE,      IGNORE,      IGNORE,       listen),
-    Timer.LONGEST:    (IGNORE,             sleep,       sleep,       let_finish,   sleep),
-    Timer.GRACE:      (IGNORE,             IGNORE,      IGNORE,      sleep,        IGNORE),
-    Timer.AGAIN:      (wake,               IGNORE,      IGNORE,      IGNORE,       IGNORE),
+    #                  ASLEEP             LISTENING    THINKING     SPEAKING             RINGING
+    Restored:         (go_on,             IGNORE,      IGNORE,      IGNORE,              IGNORE),
+    Started:          (wake_if_always_on, IGNORE,      IGNORE,      IGNORE,              IGNORE),
+    Pressed:          (wake,              sleep,       sleep,       silence,             listen),
+    VoiceBegan:       (IGNORE,            hear_voice,  hear_voice,  hear_voice_in_reply, IGNORE),
+    VoiceEnded:       (IGNORE,            think,       IGNORE,      end_voice,           IGNORE),
+    ReplyBegan:       (silence_stray,     speak,       speak,       speak,               speak),
+    ReplyInterrupted: (IGNORE,            IGNORE,      IGNORE,      yield_word,          IGNORE),
+    ReplySounded:     (IGNORE,            IGNORE,      IGNORE,      IGNORE,              IGNORE),
+    ReplyPlayed:      (IGNORE,            IGNORE,      IGNORE,      finish_reply,        IGNORE),
+    TurnEnded:        (IGNORE,            IGNORE,      listen,      IGNORE,              IGNORE),
+    Timer.IDLE:       (IGNORE,            sleep,       IGNORE,      IGNORE,              IGNORE),
+    Timer.THINK:      (IGNORE,            IGNORE,      listen,      IGNORE,              IGNORE),
+    Timer.TAIL:       (IGNORE,            IGNORE,      IGNORE,      IGNORE,              listen),
+    Timer.LONGEST:    (IGNORE,            sleep,       sleep,       let_finish,          sleep),
+    Timer.GRACE:      (IGNORE,            IGNORE,      IGNORE,      sleep,               IGNORE),
+    Timer.AGAIN:      (wake,              IGNORE,      IGNORE,      IGNORE,              IGNORE),
 }
 # fmt: on

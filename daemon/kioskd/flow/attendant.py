@@ -11,6 +11,9 @@ from kioskd.ports import Clock
 log = logging.getLogger(__name__)
 
 RETRY_S = 1.0
+HELD_S = 5.0
+"""A device that was held so long was there, also one that has had nothing to say: a button that nobody pressed."""
+
 GIVE_UP_S = 30.0
 """A device that stays away so long is not having its cable changed. The process ends, and systemd starts a new one:
 PortAudio and drivers that are stuck are cured by that and by nothing else."""
@@ -51,16 +54,18 @@ class Attendant:
         """
         self._away_since = self._clock.now()
         while True:
+            began = self._clock.now()
             try:
                 await once()
             except DeviceLost as error:
-                if self._away_since is None:
-                    self._away_since = self._clock.now()
+                now = self._clock.now()
+                if not self.away or now - began >= HELD_S:
+                    self._away_since = now
                 if not self._told:
                     self._told = True
                     log.warning("%s lost, retrying: %s", self._name, error)
                     if self._device is not None:
                         self._post(DeviceGone(self._device))
-                if self._clock.now() - self._away_since >= GIVE_UP_S:
+                if now - self._away_since >= GIVE_UP_S:
                     raise
             await self._clock.sleep(RETRY_S)

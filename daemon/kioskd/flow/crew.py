@@ -17,7 +17,7 @@ async def work_together(workers: Mapping[str, Work]) -> None:
 
     Raises:
         KioskError: what ended the crew, when it was trouble that a person can mend.
-        BaseExceptionGroup: anything else. A worker that returns is a bug too (RuntimeError).
+        Exception: a bug, in a group if there were several. A worker that returns is one too (RuntimeError).
     """
     loop = asyncio.get_running_loop()
     stray: asyncio.Future[None] = loop.create_future()
@@ -35,8 +35,8 @@ async def work_together(workers: Mapping[str, Work]) -> None:
         async with asyncio.TaskGroup() as group:
             for name, work in {**workers, "strays": strays}.items():
                 group.create_task(_until_the_end(name, work), name=name)
-    except* KioskError as trouble:
-        raise _first(trouble) from None
+    except BaseExceptionGroup as failures:
+        raise _chief(failures) from None
     finally:
         loop.set_exception_handler(previous)
 
@@ -54,7 +54,7 @@ async def first_of(*works: Coroutine[Any, Any, object]) -> None:
             for task in tasks:
                 task.cancel()
     except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+        raise _chief(failures) from None
 
 
 async def _until_the_end(name: str, work: Work) -> None:
@@ -62,6 +62,15 @@ async def _until_the_end(name: str, work: Work) -> None:
     raise RuntimeError(f"worker {name!r} has returned: workers run until they are cancelled")
 
 
-def _first(group: BaseExceptionGroup[KioskError]) -> KioskError:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+def _chief(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what to raise: a bug before all; then a cancellation, which a TaskGroup forgets over a failure; then trouble."""
+    bugs = failures.split(KioskError)[1]
+    if bugs is not None:
+        return bugs.exceptions[0] if len(bugs.exceptions) == 1 else bugs
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        return asyncio.CancelledError()
+    first: BaseException = failures
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first

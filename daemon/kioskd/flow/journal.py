@@ -83,9 +83,7 @@ class Journal:
                 self._turns,
                 now - self._woken,
                 _cause(event),
-                extra={
-                    "fields": {"conversation": after.turn.conversation, "cause": _cause(event)}
-                },
+                extra={"fields": {"conversation": after.turn.conversation, "cause": _cause(event)}},
             )
 
     def _end_turn(self, now: float, event: Event, after: State) -> None:

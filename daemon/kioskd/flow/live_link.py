@@ -6,15 +6,18 @@ again is the core's business.
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from kioskd.core import events
 from kioskd.core.effects import Dial, Greet, HangUp
 from kioskd.core.events import Event
-from kioskd.errors import LinkLost, LinkRefused, SessionLost
+from kioskd.errors import LinkLost, Remedy
 from kioskd.flow.crew import first_of
 from kioskd.flow.live_to_speaker import LiveToSpeaker
 from kioskd.flow.mic_to_live import MicToLive
+from kioskd.flow.recollection import Recollection
 from kioskd.ports import (
     Clock,
     Connection,
@@ -25,14 +28,31 @@ from kioskd.ports import (
     Live,
     Message,
     ReplyAudio,
+    Said,
     TurnEnded,
     UsageReported,
+    pcm,
 )
 
 log = logging.getLogger(__name__)
 
 VOID_S = 2.0
 """How long sound is dropped after an interruption when the service does not end the turn, as it should at once."""
+
+LEFT = "left"
+"""The cause of an end that we chose: asleep, or a rollover."""
+
+
+@dataclass(slots=True)
+class _Ended:
+    """A connection that is over, until it is known what came after it."""
+
+    epoch: int
+    at: float
+    age_s: float
+    cause: str
+    delivered: int
+    """Frames."""
 
 
 class LiveLink:
@@ -59,13 +79,16 @@ class LiveLink:
         self._order: Dial | None = None
         self._ordered = asyncio.Event()
         self._greet = asyncio.Event()
+        self._said = Recollection()
+        self._ended: _Ended | None = None
         self._reply = 0
         self._reply_open = False
         self._void_until = 0.0
+        self._interrupted = False
         self.warm = False
         """Whether a dial would begin at once."""
-        self.prompt_tokens = 0
-        self.response_tokens = 0
+        self.counts: Counter[str] = Counter()
+        """What happened to connections, and what the service will bill, ever."""
 
     def dial(self, order: Dial) -> None:
         """Close what there is, then connect; the newest order counts."""
@@ -73,19 +96,25 @@ class LiveLink:
         self._ordered.set()
 
     def hang_up(self, _effect: HangUp) -> None:
-        """Close what there is."""
+        """Close what there is, and forget what was said."""
         self._order = None
         self._ordered.set()
+        self._said.forget()
 
     def greet(self, _effect: Greet) -> None:
         """Have the model greet, over the connection that is up."""
         self._greet.set()
+
+    def use(self, live: Live) -> None:
+        """Dial `live` from the next order on: the settings have changed."""
+        self._live = live
 
     async def run(self) -> None:
         """Carry out orders until cancelled; then close the connection.
 
         Raises:
             ConfigError: what the settings say of the service cannot be used.
+            LinkLost: the program does not fit together (Remedy.STOP).
         """
         await self._live.warm_up()
         self.warm = True
@@ -96,43 +125,73 @@ class LiveLink:
             if self._order is not None:
                 # The old connection is closed before the new order is looked at: break, then make.
                 await first_of(self._hold(self._order), self._ordered.wait())
+            else:
+                self._account("asleep")
 
     async def _hold(self, order: Dial) -> None:
-        """Live through one connection, and report its end. Being cancelled is hanging up: nothing to report."""
+        """Live through one connection, and report its end. Being cancelled is being left: nothing to report."""
         dialed = self._clock.now()
-        log.debug("> dial: epoch=%d resume=%s", order.epoch, order.handle is not None)
-        event: Event
+        recall = self._said.tell() if order.recall else ()
+        log.debug("> dial: epoch=%d resume=%s recall=%d", order.epoch, order.handle is not None, len(recall))
+        connection: Connection | None = None
+        cause = LEFT
         try:
-            async with self._live.connect(order.handle) as connection:
-                log.info(
-                    "link up: epoch=%d resumed=%s took=%.2fs",
-                    order.epoch,
-                    connection.resumed,
-                    self._clock.now() - dialed,
-                )
+            async with self._live.connect(order.handle, recall) as connection:
+                self._come_up(order.epoch, connection, self._clock.now() - dialed)
                 await self._use(connection, order.epoch)
-        except LinkRefused as error:
-            # No traceback: it is for the owner.
-            log.error("link refused: epoch=%d cause=%s", order.epoch, error)  # noqa: TRY400
-            event = events.Refused(order.epoch)
         except LinkLost as error:
+            cause = error.remedy.value
+            if error.remedy is Remedy.STOP:
+                raise
             log.warning(
-                "link lost: epoch=%d age=%.1fs cause=%s", order.epoch, self._clock.now() - dialed, error
+                "link lost: epoch=%d age=%.1fs action=%s cause=%s",
+                order.epoch,
+                self._clock.now() - dialed,
+                error.remedy.value,
+                error,
+                extra={"fields": {"epoch": order.epoch, "cause": error.remedy.name}},
             )
-            event = events.Lost(
-                order.epoch, self._jitter(), error.retry_after_s, session_lost=isinstance(error, SessionLost)
-            )
-        self._post(event)
+            self._post(events.Lost(order.epoch, error.remedy, self._jitter(), error.retry_after_s))
+        finally:
+            self.counts[f"ended: {cause}" if connection else f"not made: {cause}"] += 1
+            if connection is not None:
+                self._uplink.settle(connection)
+                now = self._clock.now()
+                self._ended = _Ended(order.epoch, now, now - dialed, cause, connection.delivered)
         await asyncio.Event().wait()  # what comes next is an order
+
+    def _come_up(self, epoch: int, connection: Connection, took_s: float) -> None:
+        self.counts["up: resumed" if connection.resumed else "up: new session"] += 1
+        self._account("resumed" if connection.resumed else "new session")
+        log.info("link up: epoch=%d resumed=%s took=%.2fs", epoch, connection.resumed, took_s)
+
+    def _account(self, action: str) -> None:
+        """Write the one line about the connection before: what it cost the visitor is known only now."""
+        ended, self._ended = self._ended, None
+        if ended is None:
+            return
+        gap_ms = round((self._clock.now() - ended.at) * 1000)
+        log.info(
+            "connection ended: epoch=%d age=%.1fs cause=%s action=%s gap=%dms delivered=%.1fs held=%.2fs",
+            ended.epoch,
+            ended.age_s,
+            ended.cause,
+            action,
+            gap_ms,
+            ended.delivered * pcm.FRAME_MS / 1000,
+            self._uplink.held_s,
+            extra={"fields": {"epoch": ended.epoch, "cause": ended.cause, "gap_ms": gap_ms}},
+        )
 
     async def _use(self, connection: Connection, epoch: int) -> None:
         self._uplink.connect(connection)
         self._void_until = 0.0
+        self._interrupted = False
         self._post(events.Up(epoch, connection.resumed))
         try:
             await first_of(self._read(connection, epoch), self._write_greeting(connection))
         finally:
-            self._uplink.connect(None)
+            self._uplink.disconnect()
             self._end_reply()  # a reply cut off by the connection's end is over when its sound is
 
     async def _write_greeting(self, connection: Connection) -> None:
@@ -155,12 +214,17 @@ class LiveLink:
             case TurnEnded():
                 self._end_reply()
                 self._void_until = 0.0
-                self._post(events.TurnEnded(epoch))
+                if not self._interrupted:
+                    self._post(events.TurnEnded(epoch))
+                self._interrupted = (
+                    False  # the end of what was interrupted is no answer to what interrupted it
+                )
             case Interrupted():
                 # Only a reply that was still coming can have sound on its way that nobody shall hear.
                 if self._reply_open:
                     self._void_until = self._clock.now() + VOID_S
                 self._end_reply()
+                self._interrupted = True
                 self._post(events.ReplyInterrupted(epoch, self._reply))
             case GoingAway(left_s):
                 log.info("link going away: epoch=%d left=%.0fs", epoch, left_s)
@@ -168,9 +232,12 @@ class LiveLink:
             case HandleIssued(handle):
                 self._post(events.HandleIssued(epoch, handle))
             case UsageReported(prompt_tokens, response_tokens):
-                self.prompt_tokens += prompt_tokens
-                self.response_tokens += response_tokens
+                self.counts["tokens: prompt"] += prompt_tokens
+                self.counts["tokens: response"] += response_tokens
                 log.debug("< usage: prompt=%d response=%d tokens", prompt_tokens, response_tokens)
+
+            case Said():
+                self._said.add(message)
 
     def _play(self, sound: bytes, epoch: int) -> None:
         if self._void_until and self._clock.now() < self._void_until:

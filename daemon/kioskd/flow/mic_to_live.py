@@ -1,9 +1,13 @@
 """Microphone -> gate -> Live: one queue of frames that is the pre-roll, the hold and the send queue in turn.
 
     capture ─► voice ─► queue ─► sender ─► connection
+                          ▲                    │
+                          └─── undelivered ◄───┘
 
 The gate only changes what becomes of a frame at the queue's ends (see `Uplink`), so no sound is copied or moved when a
-conversation begins, and none is lost or sent twice when a connection comes, goes and comes again.
+conversation begins. A frame that was sent is kept until the service has taken it in (`Connection.delivered`); what a
+connection leaves undelivered goes back to the front of the queue, so none is lost or sent twice when a connection comes,
+goes and comes again.
 """
 
 import asyncio
@@ -38,15 +42,24 @@ class MicToLive:
         self._preroll_frames = preroll_ms // pcm.FRAME_MS
         self._queue: deque[bytes] = deque()
         self._gate = Uplink.PREROLL
+        self._undelivered: deque[bytes] = deque()
+        self._delivered = 0
         self._connection: Connection | None = None
         self._end_due = False
         self._sendable = asyncio.Event()
         self.captured = 0
         """Frames that came from the microphone, ever."""
         self.sent = 0
-        """Frames that a connection took, ever."""
+        """Frames that a connection took, ever; those of `resent` twice."""
+        self.resent = 0
+        """Frames that went back to the queue because their connection had not delivered them, ever."""
         self.dropped = 0
         """Frames that were wanted and fell out of a full queue, ever."""
+
+    @property
+    def held_s(self) -> float:
+        """Seconds of sound that wait to be sent."""
+        return len(self._queue) * pcm.FRAME_MS / 1000
 
     @property
     def sending(self) -> bool:
@@ -58,6 +71,7 @@ class MicToLive:
         before, self._gate = self._gate, effect.uplink
         if self._gate is Uplink.PREROLL:
             self._queue = deque()  # the conversation is over: nothing of it is kept, nor put back
+            self._undelivered = deque()
             self._voice.reset()
         elif self._gate is Uplink.SHUT:
             self._voice.reset()
@@ -67,11 +81,24 @@ class MicToLive:
                 self._detect(frame)
         self._wake_sender()
 
-    def connect(self, connection: Connection | None) -> None:
-        """Have a connection to send to, or none any more."""
+    def connect(self, connection: Connection) -> None:
+        """Have a connection to send to."""
         self._connection = connection
-        self._end_due = False
+        self._delivered = 0
+        self._end_due = self._gate is Uplink.SHUT and bool(self._queue)
         self._wake_sender()
+
+    def disconnect(self) -> None:
+        """Send nothing more. What the connection has delivered is known when it is closed (see `settle`)."""
+        self._connection = None
+        self._wake_sender()
+
+    def settle(self, connection: Connection) -> None:
+        """Take back what a connection that is closed now has not delivered: it is the next one's first."""
+        self._note_delivered(connection)
+        self.resent += len(self._undelivered)
+        self._queue.extendleft(reversed(self._undelivered))
+        self._undelivered.clear()
 
     async def capture(self) -> None:
         """Take frames from the microphone until cancelled.
@@ -86,7 +113,7 @@ class MicToLive:
         while True:
             await self._sendable.wait()
             connection = self._connection
-            if connection is None:
+            if connection is None or not self._may_send():
                 self._sendable.clear()
                 continue
             try:
@@ -94,7 +121,7 @@ class MicToLive:
             except LinkLost:
                 # The reader of this connection reports the loss; until then nothing more is sent into it.
                 if self._connection is connection:
-                    self._connection = None
+                    self.disconnect()
             self._wake_sender()
 
     async def _send_next(self, connection: Connection) -> None:
@@ -102,14 +129,22 @@ class MicToLive:
             self._end_due = False
             await connection.end_audio()
             return
-        queue = self._queue
-        frame = queue.popleft()
-        try:
-            await connection.send_audio(frame)
-        except LinkLost:
-            queue.appendleft(frame)  # the next connection's first
-            raise
+        undelivered = self._undelivered
+        frame = self._queue.popleft()
+        undelivered.append(frame)
+        if len(undelivered) > HOLD_MS // pcm.FRAME_MS:
+            undelivered.popleft()
+            self._delivered += 1
+        await connection.send_audio(frame)
         self.sent += 1
+        self._note_delivered(connection)
+
+    def _note_delivered(self, connection: Connection) -> None:
+        delivered = connection.delivered
+        while self._delivered < delivered:
+            self._delivered += 1
+            if self._undelivered:
+                self._undelivered.popleft()
 
     def _accept(self, frame: bytes) -> None:
         self._attendant.works()
@@ -139,12 +174,17 @@ class MicToLive:
         elif change is Voice.ENDED:
             self._post(VoiceEnded())
 
+    def _may_send(self) -> bool:
+        match self._gate:
+            case Uplink.SEND:
+                return bool(self._queue)
+            case Uplink.SHUT:
+                return bool(self._queue) or self._end_due
+            case _:
+                return False
+
     def _wake_sender(self) -> None:
-        open_now = self._connection is not None and (
-            (self._gate is Uplink.SEND and bool(self._queue))
-            or (self._gate is Uplink.SHUT and (bool(self._queue) or self._end_due))
-        )
-        if open_now:
+        if self._connection is not None and self._may_send():
             self._sendable.set()
         else:
             self._sendable.clear()
