@@ -1,13 +1,29 @@
 """The composition root: settings -> policy, adapters, flow. It knows everybody and decides nothing."""
 
+import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from pydantic import SecretStr
 
 from kioskd import ports
-from kioskd.core.effects import CancelTimer, Dial, Flush, Greet, HangUp, SetTimer, SetUplink, Show, Shown
+from kioskd.core.effects import (
+    CancelTimer,
+    Dial,
+    Flush,
+    Forget,
+    Greet,
+    HangUp,
+    Keep,
+    SetTimer,
+    SetUplink,
+    Show,
+    Shown,
+)
+from kioskd.core.events import NetworkChanged, Restored, SettingsChanged
 from kioskd.core.policy import Policy
 from kioskd.flow.button_to_mailbox import ButtonToMailbox
 from kioskd.flow.crew import Work, work_together
@@ -19,10 +35,13 @@ from kioskd.flow.live_link import LiveLink
 from kioskd.flow.live_to_speaker import LiveToSpeaker
 from kioskd.flow.mailbox import Mailbox
 from kioskd.flow.mic_to_live import MicToLive
+from kioskd.flow.reload import Reload
 from kioskd.flow.timers import Timers
 from kioskd.settings.credentials import service_key
 from kioskd.settings.forms import gpio_line
 from kioskd.settings.model import Settings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +55,17 @@ class Parts:
     notifier: ports.Notifier
     button: ports.Button | None = None
     lamp: ports.Lamp | None = None
+    network: ports.Network | None = None
+    keepsake: ports.Keepsake | None = None
+
+
+NEEDS_RESTART: Final[Mapping[str, Callable[[Settings], object]]] = {
+    "microphone.device": lambda settings: settings.microphone.device,
+    "microphone.preroll_ms": lambda settings: settings.microphone.preroll_ms,
+    "speaker.device": lambda settings: settings.speaker.device,
+    "controls": lambda settings: settings.controls,
+}
+"""Settings that are looked at once, when the devices are opened."""
 
 
 def policy(settings: Settings) -> Policy:
@@ -79,6 +109,8 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
     """
     # Vendor libraries are imported by whoever is configured to need them, and by nobody else.
     from kioskd.adapters.clock import SystemClock  # noqa: PLC0415
+    from kioskd.adapters.keepsake import RuntimeKeepsake, runtime_directory  # noqa: PLC0415
+    from kioskd.adapters.network import KernelNetwork  # noqa: PLC0415
     from kioskd.adapters.portaudio import PortAudioMicrophone, PortAudioSpeaker  # noqa: PLC0415
     from kioskd.adapters.systemd import notifier  # noqa: PLC0415
 
@@ -92,6 +124,9 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         from kioskd.adapters.gpio import GpioLamp  # noqa: PLC0415
 
         lamp = GpioLamp(*gpio_line(settings.controls.lamp.source))
+    directory = runtime_directory(environ)
+    service = settings.service
+    session_of = f"{service.provider} {service.endpoint} {service.project} {service.location} {service.model}"
     return Parts(
         clock=SystemClock(),
         microphone=PortAudioMicrophone(settings.microphone.device),
@@ -100,11 +135,21 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         notifier=notifier(environ),
         button=button,
         lamp=lamp,
+        network=KernelNetwork(),
+        keepsake=RuntimeKeepsake(directory, session_of=session_of) if directory is not None else None,
     )
 
 
-async def serve(settings: Settings, parts: Parts, *, observers: Sequence[Observer] = ()) -> None:
+async def serve(
+    settings: Settings,
+    parts: Parts,
+    *,
+    observers: Sequence[Observer] = (),
+    reload: Reload[tuple[Settings, ports.Live]] | None = None,
+) -> None:
     """Be the kiosk until cancelled, or until something ends it.
+
+    `reload` brings new settings, and the service that they name, while the kiosk runs.
 
     Raises:
         DeviceLost: a device did not come, or stayed away.
@@ -142,6 +187,14 @@ async def serve(settings: Settings, parts: Parts, *, observers: Sequence[Observe
         if lamp is not None:
             lamp.show(effect)
 
+    def keep(effect: Keep) -> None:
+        if parts.keepsake is not None:
+            parts.keepsake.keep(effect.conversation, effect.handle)
+
+    def forget(_effect: Forget) -> None:
+        if parts.keepsake is not None:
+            parts.keepsake.forget()
+
     engine = Engine(
         policy(settings),
         mailbox,
@@ -154,6 +207,8 @@ async def serve(settings: Settings, parts: Parts, *, observers: Sequence[Observe
             HangUp: link.hang_up,
             Greet: link.greet,
             Show: show,
+            Keep: keep,
+            Forget: forget,
         },
         clock,
         current=timers.current,
@@ -171,7 +226,23 @@ async def serve(settings: Settings, parts: Parts, *, observers: Sequence[Observe
         workers["button"] = ButtonToMailbox(parts.button, post, clock).run
     if lamp is not None:
         workers["lamp"] = lamp.run
+
+    def apply(new: tuple[Settings, ports.Live]) -> None:
+        changed, service = new
+        engine.adopt(policy(changed))
+        link.use(service, changed.assistant.greeting or "")
+        downlink.playout.volume = changed.speaker.volume
+        post(SettingsChanged())
+        later = [name for name, read in NEEDS_RESTART.items() if read(changed) != read(settings)]
+        log.info("settings reloaded%s", f"; after a restart only: {', '.join(later)}" if later else "")
+
+    if reload is not None:
+        workers["reload"] = partial(reload.run, apply)
+    if parts.network is not None:
+        workers["network"] = partial(parts.network.watch, lambda: post(NetworkChanged()))
     show(Show(Shown.STARTING))
+    if parts.keepsake is not None and (kept := parts.keepsake.recover()) is not None:
+        post(Restored(*kept))
     try:
         await work_together(workers)
     finally:

@@ -22,10 +22,12 @@ __all__ = [
     "GoingAway",
     "HandleIssued",
     "Interrupted",
+    "Keepsake",
     "Lamp",
     "Live",
     "Message",
     "Microphone",
+    "Network",
     "Notifier",
     "ReplyAudio",
     "Said",
@@ -144,6 +146,26 @@ class Notifier(Protocol):
         """Say that the daemon is on its way out."""
 
 
+class Keepsake(Protocol):
+    """What outlives a process that is killed in mid-conversation."""
+
+    def recover(self) -> tuple[int, SecretStr] | None:
+        """Return the number and handle of the conversation that another process left, and forget them."""
+
+    def keep(self, conversation: int, handle: SecretStr) -> None:
+        """Replace what is kept."""
+
+    def forget(self) -> None:
+        """Keep nothing."""
+
+
+class Network(Protocol):
+    """This machine's way to the world."""
+
+    async def watch(self, on_change: Callable[[], None]) -> NoReturn:
+        """Call `on_change` when there is a way out that is new or back, until cancelled."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyAudio:
     """A piece of the reply: 24 kHz PCM, of any length, earlier than it is wanted."""
@@ -196,7 +218,9 @@ class Said:
     text: str = field(repr=False)
 
 
-Message = ReplyAudio | GenerationEnded | TurnEnded | Interrupted | GoingAway | HandleIssued | UsageReported | Said
+Message = (
+    ReplyAudio | GenerationEnded | TurnEnded | Interrupted | GoingAway | HandleIssued | UsageReported | Said
+)
 
 
 class Connection(Protocol):

@@ -8,13 +8,16 @@ import logging
 import os
 import signal
 import threading
+from pathlib import Path
 from typing import Final
 
-from kioskd import app, logs
+from kioskd import app, logs, ports
 from kioskd.cli import Exit, add_config
 from kioskd.core.effects import Effect
 from kioskd.core.events import Event, Started
 from kioskd.core.machine import State
+from kioskd.flow.reload import Reload
+from kioskd.settings.credentials import service_key
 from kioskd.settings.load import default_path, load_to_run
 from kioskd.settings.model import Settings
 
@@ -39,14 +42,14 @@ def run(args: argparse.Namespace) -> int:
     logs.set_up(logs.level(os.environ))
     # Start-up makes many objects that live for ever; looking for garbage among them is a tenth of its time.
     gc.disable()
-    settings = load_to_run(default_path(args.config, os.environ), os.environ)
-    parts = app.real_parts(settings, os.environ)
-    asyncio.run(_serve(settings, parts))
+    path = default_path(args.config, os.environ)
+    settings = load_to_run(path, os.environ)
+    asyncio.run(_serve(settings, app.real_parts(settings, os.environ), path))
     log.info("stopped")
     return Exit.OK
 
 
-async def _serve(settings: Settings, parts: app.Parts) -> None:
+async def _serve(settings: Settings, parts: app.Parts, path: Path) -> None:
     loop = asyncio.get_running_loop()
     serving = asyncio.current_task()
     assert serving is not None
@@ -59,10 +62,16 @@ async def _serve(settings: Settings, parts: app.Parts) -> None:
         last.start()
         serving.cancel()
 
+    def read() -> tuple[Settings, ports.Live]:
+        new = load_to_run(path, os.environ)
+        return new, app.live(new, service_key(new.service, os.environ))
+
+    reload = Reload(read)
+    loop.add_signal_handler(signal.SIGHUP, reload.ask)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave, number.name)
     with contextlib.suppress(asyncio.CancelledError):  # ours: nobody else cancels this task
-        await app.serve(settings, parts, observers=[_settle])
+        await app.serve(settings, parts, observers=[_settle], reload=reload)
 
 
 def _leave_at_once() -> None:

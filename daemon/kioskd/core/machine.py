@@ -97,6 +97,11 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     return after, tuple(effects)
 
 
+def adopt(state: State, old: Policy, new: Policy) -> tuple[Effect, ...]:
+    """Return what to do when `new` replaces `old` in mid-life: what should hold may be something else now."""
+    return tuple(_difference(levels(state, old), levels(state, new)))
+
+
 def _while_asleep(state: State, event: Event, link: Link) -> Link:
     """Return the link of a kiosk that sleeps: hung up, but for a probe, which is over when it has its answer."""
     if state.turn.awake or link.open:

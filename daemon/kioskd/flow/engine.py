@@ -6,7 +6,7 @@ from typing import Any
 
 from kioskd.core.effects import Effect
 from kioskd.core.events import Event, Heartbeat
-from kioskd.core.machine import State, levels, step
+from kioskd.core.machine import State, adopt, levels, step
 from kioskd.core.policy import Policy
 from kioskd.flow.mailbox import Mailbox
 from kioskd.ports import Clock
@@ -41,6 +41,11 @@ class Engine:
         self._observers = observers
         self.state = State()
 
+    def adopt(self, policy: Policy) -> None:
+        """Go by another policy from now on."""
+        old, self._policy = self._policy, policy
+        self._perform(adopt(self.state, old, policy))
+
     async def run(self) -> None:
         """Take events until cancelled."""
         while True:
@@ -53,7 +58,10 @@ class Engine:
         self.state, effects = step(before, event, self._policy)
         if not isinstance(event, Heartbeat):
             log.debug("= %s: shown=%s", event, levels(self.state, self._policy).shown)
-        for effect in effects:
-            self._performers[type(effect)](effect)
+        self._perform(effects)
         for observe in self._observers:
             observe(self._clock.now(), event, before, self.state, effects)
+
+    def _perform(self, effects: tuple[Effect, ...]) -> None:
+        for effect in effects:
+            self._performers[type(effect)](effect)

@@ -105,9 +105,10 @@ class LiveLink:
         """Have the model greet, over the connection that is up."""
         self._greet.set()
 
-    def use(self, live: Live) -> None:
-        """Dial `live` from the next order on: the settings have changed."""
+    def use(self, live: Live, greeting: str) -> None:
+        """Dial `live`, and greet so, from the next order on: the settings have changed."""
         self._live = live
+        self._greeting = greeting
 
     async def run(self) -> None:
         """Carry out orders until cancelled; then close the connection.

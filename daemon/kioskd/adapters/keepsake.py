@@ -1,0 +1,87 @@
+"""What outlives the process: the conversation's number and its resumption handle, in the runtime directory.
+
+The runtime directory is a tmpfs that ends with the machine's run: nothing of it wears or stays on the SD card. The file
+is readable by its owner alone, and is gone as soon as the conversation is.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+log = logging.getLogger(__name__)
+
+FRESH_S: Final = 120.0
+"""A visitor does not wait longer for a kiosk that fell silent; the service itself would keep the session for two hours."""
+
+NAME: Final = "conversation"
+
+
+class RuntimeKeepsake:
+    """The file; a `ports.Keepsake`."""
+
+    def __init__(self, directory: Path, *, session_of: str) -> None:
+        """Use `directory`. `session_of` names what a handle belongs to (service and model): with another, it is void."""
+        self._path = directory / NAME
+        self._owner = sha256(session_of.encode()).hexdigest()
+        self._told = False
+
+    def recover(self) -> tuple[int, SecretStr] | None:
+        """Return the conversation's number and handle that another process left, and forget them; None where none is.
+
+        What is stale, of another service, damaged or not ours is dropped without a word: it is an ordinary start then.
+        """
+        found = None
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            if self._path.stat().st_uid == os.geteuid():
+                kept: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
+                age_s = _since_boot_s() - float(kept["at"])
+                if kept["owner"] == self._owner and 0 <= age_s <= FRESH_S:
+                    found = int(kept["conversation"]), SecretStr(str(kept["handle"]))
+        self.forget()
+        return found
+
+    def keep(self, conversation: int, handle: SecretStr) -> None:
+        """Replace what is kept: a few hundred bytes, to memory."""
+        kept = {
+            "conversation": conversation,
+            "handle": handle.get_secret_value(),
+            "owner": self._owner,
+            "at": _since_boot_s(),
+        }
+        try:
+            # mkstemp: 0600 from the first moment; replace: never half a file.
+            descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{NAME}.")
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(kept, file)
+            Path(name).replace(self._path)
+        except OSError as error:
+            if not self._told:
+                self._told = True
+                log.warning(
+                    "conversation cannot be kept for a restart, going on without: error=%s", error.strerror
+                )
+
+    def forget(self) -> None:
+        """Keep nothing."""
+        with contextlib.suppress(OSError):
+            self._path.unlink()
+
+
+def runtime_directory(environ: Mapping[str, str]) -> Path | None:
+    """Return the directory that the service manager made for us (RuntimeDirectory=), or None where it made none."""
+    first = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    return Path(first) if first else None
+
+
+def _since_boot_s() -> float:
+    """Return seconds that no clock correction moves, comparable between processes of one run of the machine."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
