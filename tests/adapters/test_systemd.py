@@ -2,12 +2,14 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from kioskd.adapters.systemd import STATUS_CHARS, NullNotifier, SystemdNotifier, notifier, watchdog_s
+from kioskd.adapters.systemd import STATUS_CHARS, WAITING, NullNotifier, SystemdNotifier, notifier, watchdog_s
 from kioskd.errors import ConfigError
 from kioskd.ports import Notifier
 
@@ -61,6 +63,31 @@ def test_long_status_is_cut(manager: socket.socket) -> None:
     assert (len(text), text[-1]) == (STATUS_CHARS, "…")
 
 
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    deadline = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_manager_that_does_not_read_holds_nobody_up() -> None:
+    reads = threading.Event()
+    said: list[str] = []
+
+    def send(message: str) -> bool:
+        reads.wait()
+        said.append(message)
+        return True
+
+    us = SystemdNotifier(send, None)
+    for number in range(100):
+        us.status(str(number))
+    reads.set()
+    until(lambda: said[-1:] == ["STATUS=99"])
+    assert len(said) <= WAITING + 1
+
+
 def test_manager_that_went_away_is_told_of_once_and_harms_nobody(
     manager: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -70,11 +97,13 @@ def test_manager_that_went_away_is_told_of_once_and_harms_nobody(
     manager.close()
     us.alive()
     us.alive()
+    until(lambda: bool(caplog.messages))
     Path(path).unlink()
     with listen(path) as again:
         us.alive()
         us.alive()
         assert heard(again) == "WATCHDOG=1"
+        until(lambda: len(caplog.messages) >= 2)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert caplog.messages[0].startswith("service manager lost")
     assert caplog.messages[1] == "service manager back"
@@ -104,7 +133,7 @@ def test_manager_is_lost_when_the_environment_forgets_it(
     us = notifier(os.environ)
     monkeypatch.delenv("NOTIFY_SOCKET")
     us.alive()
-    assert "NOTIFY_SOCKET is gone" in caplog.text
+    until(lambda: "NOTIFY_SOCKET is gone" in caplog.text)
 
 
 def test_both_are_notifiers() -> None:
@@ -117,7 +146,8 @@ def test_both_are_notifiers() -> None:
     both: tuple[Notifier, Notifier] = (NullNotifier(), SystemdNotifier(send, 2.0))
     for one in both:
         one.alive()
-    assert ([one.watchdog_s for one in both], said) == ([None, 2.0], ["WATCHDOG=1"])
+    until(lambda: said == ["WATCHDOG=1"])
+    assert [one.watchdog_s for one in both] == [None, 2.0]
 
 
 def test_missing_library_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:

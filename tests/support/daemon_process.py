@@ -30,6 +30,7 @@ class DaemonProcess:
         self._process = process
         self._journal = journal
         self._manager = manager
+        self._told_more = asyncio.Event()
         self.told: list[str] = []
         """What it has told the service manager, in order; see sd_notify(3)."""
 
@@ -38,35 +39,27 @@ class DaemonProcess:
         """All that it wrote, to both outputs."""
         return self._journal.read_text()
 
+    def take_notice(self) -> None:
+        """Read what it tells the service manager, which must be read at once as a real one does."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.told.append(self._manager.recv(4096).decode())
+                self._told_more.set()
+
     async def tells(self, wanted: Callable[[str], bool] | str) -> None:
         """Wait until it tells the service manager so; what it told before this call counts too."""
         holds = wanted if callable(wanted) else wanted.__eq__
-        seen = 0
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while True:
-                    while seen < len(self.told):
-                        seen += 1
-                        if holds(self.told[seen - 1]):
-                            return
-                    self.told.append((await loop.sock_recv(self._manager, 4096)).decode())
+                while not any(map(holds, self.told)):
+                    self._told_more.clear()
+                    await self._told_more.wait()
         except TimeoutError:
             raise AssertionError(f"not told; told: {self.told}; journal:\n{self.journal}") from None
 
     async def shows(self, words: str) -> None:
         """Wait until its status line begins with `words`."""
         await self.tells(lambda said: said.startswith(f"STATUS={words}"))
-
-    async def tells_within(self, seconds: float) -> list[str]:
-        """Return what it tells the service manager in the next `seconds`."""
-        before = len(self.told)
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while True:
-                    self.told.append((await loop.sock_recv(self._manager, 4096)).decode())
-        return self.told[before:]
 
     async def leave(self) -> tuple[int, float]:
         """Send SIGTERM; return the exit code and the seconds until the process was gone."""
@@ -83,14 +76,19 @@ class DaemonProcess:
 
 @asynccontextmanager
 async def daemon_process(
-    folder: Path, settings: Mapping[str, Any], environ: Mapping[str, str]
+    folder: Path, settings: Mapping[str, Any], environ: Mapping[str, str], *, heeded: bool = True
 ) -> AsyncIterator[DaemonProcess]:
-    """Run the daemon with `settings` as its YAML; it is killed after the block if it still runs."""
+    """Run the daemon with `settings` as its YAML; it is killed after the block if it still runs.
+
+    Without `heeded` the service manager is one that hangs: it reads nothing, and its inbox is full.
+    """
     config, journal, notify = folder / "kioskd.yaml", folder / "journal", folder / "notify"
     config.write_text(json.dumps(settings))  # JSON is YAML
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, journal.open("wb") as output:
         manager.bind(str(notify))
         manager.setblocking(False)
+        if not heeded:
+            fill(notify)
         process = await asyncio.create_subprocess_exec(
             *(COMMAND, "run", "--config", config),
             stdin=asyncio.subprocess.DEVNULL,
@@ -104,12 +102,25 @@ async def daemon_process(
                 **environ,
             },
         )
+        daemon = DaemonProcess(process, journal, manager)
+        loop = asyncio.get_running_loop()
+        if heeded:
+            loop.add_reader(manager, daemon.take_notice)
         try:
-            yield DaemonProcess(process, journal, manager)
+            yield daemon
         finally:
+            loop.remove_reader(manager)
             if process.returncode is None:
                 process.kill()
             await process.wait()
+
+
+def fill(inbox: Path) -> None:
+    """Send to a datagram socket until it takes no more."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, contextlib.suppress(BlockingIOError):
+        sender.setblocking(False)
+        while True:
+            sender.sendto(b"STATUS=of somebody else", str(inbox))
 
 
 def always_on(endpoint: str, ca_file: Path | None = None, **sections: Any) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 The only importer of `systemd.daemon`. Under no manager (no NOTIFY_SOCKET) a notifier that does nothing stands in.
 """
 
+import collections
 import logging
 import os
+import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -13,6 +15,7 @@ from kioskd.ports import Notifier
 
 log = logging.getLogger(__name__)
 
+WAITING: Final = 16
 STATUS_CHARS: Final = 160
 """What `systemctl status` shows of us; longer ones end in an ellipsis."""
 
@@ -41,14 +44,18 @@ class NullNotifier:
 class SystemdNotifier:
     """Speaks sd_notify(3), by way of `send`: what hands "READY=1" to the manager; False: it knows of none.
 
-    A manager that cannot be reached is logged once when lost and once when back; no call raises for it, since
-    a manager that is gone will not restart us either.
+    In a thread of its own, since `send` waits for a manager that does not read; at most `WAITING` messages wait, and the
+    oldest go first, as the newest are what is true. A manager that cannot be reached is logged once when lost and once
+    when back; no call raises for it, since a manager that is gone will not restart us either.
     """
 
     def __init__(self, send: Callable[[str], bool], watchdog_s: float | None) -> None:
         self._send = send
         self._watchdog_s = watchdog_s
         self._reached = True
+        self._waiting: collections.deque[str] = collections.deque(maxlen=WAITING)
+        self._news = threading.Event()
+        threading.Thread(target=self._deliver, name="sd_notify", daemon=True).start()
 
     @property
     def watchdog_s(self) -> float | None:
@@ -76,6 +83,17 @@ class SystemdNotifier:
         self._tell("STOPPING=1")
 
     def _tell(self, message: str) -> None:
+        self._waiting.append(message)
+        self._news.set()
+
+    def _deliver(self) -> None:
+        while True:
+            self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                self._deliver_one(self._waiting.popleft())
+
+    def _deliver_one(self, message: str) -> None:
         error = "NOTIFY_SOCKET is gone from the environment"
         try:
             reached = self._send(message)

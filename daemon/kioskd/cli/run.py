@@ -56,10 +56,10 @@ async def _serve(settings: Settings, parts: app.Parts, path: Path) -> None:
 
     def leave(signal_name: str) -> None:
         log.info("stopping: cause=%s", signal_name)
-        parts.notifier.stopping()
         last = threading.Timer(LEAVE_S, _leave_at_once)
         last.daemon = True
         last.start()
+        parts.notifier.stopping()
         serving.cancel()
 
     def read() -> tuple[Settings, ports.Live]:

@@ -11,8 +11,9 @@ from kioskd.ports import Clock
 log = logging.getLogger(__name__)
 
 RETRY_S = 1.0
-HELD_S = 5.0
-"""A device that was held so long was there, also one that has had nothing to say: a button that nobody pressed."""
+HELD_S = 15.0
+"""Held so long is a sign of life by itself: a button that nobody pressed has no other. More than an opening may take
+(10 s), or a device whose opening hangs would never be given up."""
 
 GIVE_UP_S = 30.0
 """A device that stays away so long is not having its cable changed. The process ends, and systemd starts a new one:
@@ -54,12 +55,12 @@ class Attendant:
         """
         self._away_since = self._clock.now()
         while True:
-            began = self._clock.now()
+            held = self._clock.call_later(HELD_S, self.works)
             try:
                 await once()
             except DeviceLost as error:
                 now = self._clock.now()
-                if not self.away or now - began >= HELD_S:
+                if self._away_since is None:
                     self._away_since = now
                 if not self._told:
                     self._told = True
@@ -68,4 +69,6 @@ class Attendant:
                         self._post(DeviceGone(self._device))
                 if now - self._away_since >= GIVE_UP_S:
                     raise
+            finally:
+                held.cancel()
             await self._clock.sleep(RETRY_S)

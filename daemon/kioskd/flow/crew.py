@@ -26,15 +26,15 @@ async def work_together(workers: Mapping[str, Work]) -> None:
         if not stray.done():
             stray.set_exception(context.get("exception") or RuntimeError(context["message"]))
 
-    async def strays() -> None:
-        await stray
-
     previous = loop.get_exception_handler()
     loop.set_exception_handler(report)
     try:
         async with asyncio.TaskGroup() as group:
-            for name, work in {**workers, "strays": strays}.items():
+            for name, work in workers.items():
                 group.create_task(_until_the_end(name, work), name=name)
+            # Waited for in the block: a group that fails while it is being left (Python 3.11, 3.12) forgets to take
+            # back the cancel() that it gave itself, and `_chief` would take that for somebody else's.
+            await stray
     except BaseExceptionGroup as failures:
         raise _chief(failures) from None
     finally:
@@ -53,6 +53,7 @@ async def first_of(*works: Coroutine[Any, Any, object]) -> None:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 task.cancel()
+            await asyncio.wait(tasks)  # in the block, as above
     except BaseExceptionGroup as failures:
         raise _chief(failures) from None
 

@@ -99,6 +99,7 @@ class MicToLive:
         self.resent += len(self._undelivered)
         self._queue.extendleft(reversed(self._undelivered))
         self._undelivered.clear()
+        self._bound()
 
     async def capture(self) -> None:
         """Take frames from the microphone until cancelled.
@@ -157,15 +158,18 @@ class MicToLive:
             if len(self._queue) > self._preroll_frames:
                 self._queue.popleft()
             return
-        if len(self._queue) > HOLD_MS // pcm.FRAME_MS:
+        self._bound()
+        self._detect(frame)
+        self._wake_sender()
+
+    def _bound(self) -> None:
+        while len(self._queue) > HOLD_MS // pcm.FRAME_MS:
             self._queue.popleft()
             self.dropped += 1
             if self.dropped % 50 == 1:  # once a second of loss
                 log.warning(
                     "uplink full, oldest audio dropped: lost=%.1fs", self.dropped * pcm.FRAME_MS / 1000
                 )
-        self._detect(frame)
-        self._wake_sender()
 
     def _detect(self, frame: bytes) -> None:
         change = self._voice.feed(frame)

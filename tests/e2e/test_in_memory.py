@@ -1,0 +1,583 @@
+"""Whole conversations through the composed daemon, on parts made of memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from pydantic import SecretStr
+from tests.support.kiosk import Kiosk, frame, kiosk, running, silence, soon, voice
+
+from kioskd.adapters.scripted import ScriptedConnection, ScriptedLive
+from kioskd.core.effects import Shown
+from kioskd.core.policy import Policy
+from kioskd.errors import DeviceLost, LinkLost, Remedy
+from kioskd.flow.attendant import GIVE_UP_S
+from kioskd.flow.journal import STATUS
+from kioskd.media import pcm
+from kioskd.ports import (
+    Connection,
+    GenerationEnded,
+    GoingAway,
+    HandleIssued,
+    Interrupted,
+    ReplyAudio,
+    Said,
+    TurnEnded,
+)
+from kioskd.settings.model import (
+    AssistantSettings,
+    ConversationSettings,
+    MicrophoneSettings,
+    Settings,
+    SpeakerSettings,
+)
+
+LOUD = SpeakerSettings(volume=100)  # untouched: bytes can be compared
+HALF_DUPLEX = Settings(speaker=LOUD)
+FULL_DUPLEX = Settings(speaker=LOUD, microphone=MicrophoneSettings(echo="hardware"))
+GREETING = Settings(speaker=LOUD, assistant=AssistantSettings(greeting="Say hello."))
+ALWAYS_ON = Settings(speaker=LOUD, conversation=ConversationSettings(wake=("start",)))
+
+POLICY = Policy()
+HANDLE = SecretStr("the-newest-handle")
+REPLY = voice(1.0, pcm.DOWNLINK_HZ)
+
+
+def numbered(*numbers: int) -> bytes:
+    return b"".join(frame(number) for number in numbers)
+
+
+def sent(connection: ScriptedConnection) -> bytes:
+    return b"".join(connection.audio)
+
+
+async def speak(
+    it: Kiosk, connection: ScriptedConnection, reply: bytes = REPLY, *, ended: bool = True
+) -> None:
+    """Have the model say `reply`, up to the moment when it begins to be heard."""
+    connection.say(ReplyAudio(reply))
+    if ended:
+        connection.say(GenerationEnded(), TurnEnded())
+    await it.shows(Shown.SPEAKING)
+
+
+async def test_the_first_word_survives_a_slow_dial() -> None:
+    async with kiosk() as it:
+        it.microphone.say(numbered(*range(10)))
+        await it.settle()
+        it.button.press()
+        await it.shows(Shown.WAKING)
+        it.microphone.say(numbered(*range(10, 50)))
+        await it.clock.advance(9.0)
+        connection = await soon(it.live.accept())
+        it.microphone.say(numbered(*range(50, 60)))
+
+        words = numbered(*range(60))
+        heard = await soon(connection.heard(len(silence(0.02) + words)))
+        assert heard == silence(0.02) + words  # the frame from the start was in the pre-roll
+        assert it.shown is Shown.LISTENING
+
+
+async def test_a_question_is_answered_aloud_and_the_visitor_has_the_word_again() -> None:
+    async with kiosk(HALF_DUPLEX) as it:
+        connection = await it.wake()
+        await it.ask()
+        await speak(it, connection)
+
+        assert (await it.hear(1.5)).startswith(REPLY)
+        await it.clock.advance(POLICY.tail_s)
+
+        await it.shows(Shown.LISTENING)
+        assert it.lamp.shown == [
+            "starting", "asleep", "waking", "listening", "thinking", "speaking", "listening",
+        ]  # fmt: skip
+
+
+async def test_the_service_manager_reads_what_people_are_shown() -> None:
+    async with kiosk() as it:
+        await it.wake()
+    assert it.notifier.told == [
+        f"status: {STATUS[Shown.STARTING]}",
+        "ready",
+        "alive",
+        f"status: {STATUS[Shown.ASLEEP]}",
+        f"status: {STATUS[Shown.WAKING]}",
+        f"status: {STATUS[Shown.LISTENING]}",
+    ]
+
+
+async def test_speaking_into_the_reply_silences_it_and_the_next_one_is_heard() -> None:
+    async with kiosk(FULL_DUPLEX) as it:
+        connection = await it.wake()
+        await it.ask()
+        await speak(it, connection, 5 * REPLY, ended=False)
+        assert (await it.hear(0.5)) == REPLY[: len(REPLY) // 2]
+
+        it.microphone.say(voice(0.5))
+        await it.until(lambda: it.state.turn.voice)
+        connection.say(Interrupted())
+        connection.say(ReplyAudio(REPLY))  # crossed the interruption on its way
+        await it.shows(Shown.LISTENING)
+        assert not any((await it.hear(1.0))[pcm.byte_count(0.005, pcm.DOWNLINK_HZ) :])
+
+        connection.say(TurnEnded())
+        it.microphone.say(silence(0.8))
+        await it.shows(Shown.THINKING)
+        await speak(it, connection)
+        assert REPLY in await it.hear(1.5)
+
+
+async def test_the_button_silences_the_reply_and_then_ends_the_conversation() -> None:
+    async with kiosk(HALF_DUPLEX) as it:
+        connection = await it.wake()
+        await it.ask()
+        await speak(it, connection, 5 * REPLY)
+        await it.hear(0.5)
+
+        it.button.press()
+        await it.settle()
+        assert not any((await it.hear(1.0))[pcm.byte_count(0.005, pcm.DOWNLINK_HZ) :])
+        await it.clock.advance(POLICY.tail_s)
+        await it.shows(Shown.LISTENING)
+        assert not connection.closed
+
+        it.button.press()
+        await it.shows(Shown.ASLEEP)
+        await soon(connection.hung_up())
+
+
+async def test_a_reply_that_crosses_the_end_of_the_conversation_is_not_heard() -> None:
+    async with kiosk(HALF_DUPLEX) as it:
+        connection = await it.wake()
+        it.button.press()
+        await it.until(lambda: not it.state.turn.awake)
+        connection.say(ReplyAudio(REPLY))
+        await soon(connection.hung_up())
+        await it.settle()
+
+        assert it.state.turn.reply == 1, "the reply came too late to cross anything"
+        assert it.shown is Shown.ASLEEP
+        assert not any(await it.hear(1.0))
+
+
+async def test_nobody_there_lets_the_kiosk_sleep_and_hang_up() -> None:
+    async with kiosk() as it:
+        connection = await it.wake()
+        await it.clock.advance(it.settings.conversation.idle_s - 0.1)
+        assert it.shown is Shown.LISTENING
+
+        await it.clock.advance(0.2)
+
+        await it.shows(Shown.ASLEEP)
+        await soon(connection.hung_up())
+        assert it.live.open == []
+
+
+async def test_a_visitor_who_speaks_is_not_idle() -> None:
+    async with kiosk() as it:
+        await it.wake()
+        await it.clock.advance(it.settings.conversation.idle_s - 1.0)
+        it.microphone.say(voice(1.0))
+        await it.until(lambda: it.state.turn.voice)
+
+        await it.clock.advance(it.settings.conversation.idle_s)
+
+        assert it.shown is Shown.LISTENING
+
+
+async def test_asleep_nothing_is_sent_and_the_next_visitor_hears_nothing_of_the_last() -> None:
+    async with kiosk(HALF_DUPLEX) as it:
+        first = await it.wake()
+        first.say(HandleIssued(HANDLE))
+        await it.until(lambda: it.state.link.handle is not None)
+        it.button.press()
+        await it.shows(Shown.ASLEEP)
+        it.microphone.say(numbered(1, 2, 3))
+        await it.settle()
+
+        it.button.press()
+        dial = await soon(it.live.dialed())
+
+        assert dial.handle is None, "the session is the last visitor's"
+        assert numbered(1) not in sent(first)
+
+
+async def test_a_lost_link_is_dialed_again_with_the_handle_and_goes_on() -> None:
+    async with kiosk() as it:
+        first = await it.wake()
+        first.say(HandleIssued(SecretStr("an older one")))
+        first.say(HandleIssued(HANDLE))
+        await it.until(lambda: it.state.link.handle is HANDLE)
+        it.microphone.say(numbered(1, 2))
+        await soon(first.heard(len(silence(0.02) + numbered(1, 2))))
+
+        first.drop()
+        dial = await soon(it.live.dialed())
+        it.microphone.say(numbered(3, 4))
+        await it.settle()
+        second = dial.accept()
+
+        assert dial.handle is HANDLE
+        assert await soon(second.heard(len(numbered(3, 4)))) == numbered(3, 4)
+        assert it.shown is Shown.LISTENING
+        assert it.state.turn.conversation == 1
+        assert Shown.OFFLINE not in it.lamp.shown, "a short gap is nobody's business"
+
+
+async def test_a_link_lost_in_mid_reply_lets_what_has_come_be_heard() -> None:
+    async with kiosk(HALF_DUPLEX) as it:
+        first = await it.wake()
+        await it.ask()
+        await speak(it, first, ended=False)
+        first.drop()
+        await soon(it.live.accept())
+
+        assert (await it.hear(1.5)).startswith(REPLY)
+        await it.clock.advance(POLICY.tail_s)
+        await it.shows(Shown.LISTENING)
+
+
+async def test_a_session_that_the_service_has_forgotten_is_begun_afresh_at_once() -> None:
+    async with kiosk() as it:
+        first = await it.wake()
+        first.say(HandleIssued(HANDLE))
+        await it.until(lambda: it.state.link.handle is not None)
+        first.drop()
+        await soon(it.live.refuse(LinkLost("session not found", remedy=Remedy.FRESH)))
+
+        dial = await soon(it.live.dialed())
+
+        assert dial.handle is None
+
+
+async def test_a_service_that_is_away_is_shown_tried_again_and_told_all_that_was_said() -> None:
+    async with kiosk() as it:
+        it.button.press()
+        await soon(it.live.refuse(LinkLost("no route")))
+        await soon(it.live.refuse(LinkLost("no route")))
+        await it.shows(Shown.OFFLINE)
+        it.microphone.say(numbered(*range(20)))
+        await it.clock.advance(1.0)  # the second delay is a random part of one second
+        connection = await soon(it.live.accept())
+
+        words = silence(0.02) + numbered(*range(20))
+        assert await soon(connection.heard(len(words))) == words
+        await it.shows(Shown.LISTENING)
+
+
+async def test_a_busy_service_is_left_alone_as_long_as_it_asks() -> None:
+    async with kiosk() as it:
+        it.button.press()
+        await soon(it.live.refuse(LinkLost("busy", retry_after_s=15.0)))
+        await it.clock.advance(14.9)
+        assert it.state.link.epoch == 1
+
+        await it.clock.advance(0.2)
+        await soon(it.live.accept())
+
+
+async def test_refused_settings_are_a_fault_and_the_next_press_tries_again() -> None:
+    async with kiosk() as it:
+        it.button.press()
+        await soon(it.live.refuse(LinkLost("the key is not valid", remedy=Remedy.SETTINGS)))
+        await it.shows(Shown.FAULT)
+        await it.clock.advance(POLICY.refused_s - 1.0)
+        assert it.state.link.epoch == 1, "dialing again as we are cannot help"
+
+        await it.wake()
+
+        await it.shows(Shown.LISTENING)
+
+
+async def test_settings_that_were_mended_meanwhile_are_found_out_asleep() -> None:
+    async with kiosk() as it:
+        it.button.press()
+        await soon(it.live.refuse(LinkLost("the key is not valid", remedy=Remedy.SETTINGS)))
+        await it.shows(Shown.FAULT)
+        await it.clock.advance(POLICY.refused_s)
+        probe = await soon(it.live.accept())
+
+        await it.shows(Shown.ASLEEP)
+        await soon(probe.hung_up())
+        assert list(probe.audio) == [], "nobody is listening in"
+
+
+async def test_a_model_that_chooses_not_to_answer_gives_the_word_back() -> None:
+    async with kiosk() as it:
+        connection = await it.wake()
+        await it.ask()
+        connection.say(TurnEnded())
+
+        await it.shows(Shown.LISTENING)
+
+
+async def test_a_model_that_says_nothing_at_all_gives_the_word_back_in_the_end() -> None:
+    async with kiosk() as it:
+        await it.wake()
+        await it.ask()
+        await it.clock.advance(it.settings.conversation.think_s - 0.1)
+        assert it.shown is Shown.THINKING
+
+        await it.clock.advance(0.2)
+
+        await it.shows(Shown.LISTENING)
+
+
+async def test_half_duplex_is_deaf_while_a_reply_can_be_heard_and_says_so_once() -> None:
+    async with kiosk(HALF_DUPLEX) as it:
+        connection = await it.wake()
+        await it.ask()
+        before = len(sent(connection))
+        await speak(it, connection)
+        it.microphone.say(numbered(1, 2))
+        await it.hear(1.5)
+        it.microphone.say(numbered(3, 4))  # the room still rings
+        await it.settle()
+        await it.clock.advance(POLICY.tail_s)
+        await it.shows(Shown.LISTENING)
+        it.microphone.say(numbered(5, 6))
+
+        assert (await soon(connection.heard(before + len(numbered(5, 6)))))[before:] == numbered(5, 6)
+        assert connection.audio_ends == 1
+
+
+async def test_full_duplex_hears_while_it_speaks() -> None:
+    async with kiosk(FULL_DUPLEX) as it:
+        connection = await it.wake()
+        await it.ask()
+        before = len(sent(connection))
+        await speak(it, connection)
+        it.microphone.say(numbered(1, 2))
+
+        assert (await soon(connection.heard(before + len(numbered(1, 2)))))[before:] == numbered(1, 2)
+        assert connection.audio_ends == 0
+
+
+async def test_an_always_on_kiosk_wakes_by_itself_and_again_after_each_conversation() -> None:
+    async with kiosk(ALWAYS_ON) as it:
+        await soon(it.live.accept())
+        await it.shows(Shown.LISTENING)
+        await it.clock.advance(it.settings.conversation.idle_s)
+        await it.shows(Shown.ASLEEP)
+        await it.clock.advance(POLICY.again_s)
+
+        await soon(it.live.accept())
+        await it.shows(Shown.LISTENING)
+        assert it.state.turn.conversation == 2
+
+
+async def test_an_always_on_kiosk_that_is_refused_does_not_hammer() -> None:
+    async with kiosk(ALWAYS_ON) as it:
+        await soon(it.live.refuse(LinkLost("the model is unknown", remedy=Remedy.SETTINGS)))
+        await it.shows(Shown.FAULT)
+        await it.clock.advance(POLICY.refused_s - 1.0)
+        assert it.state.link.epoch == 1
+
+        await it.clock.advance(1.0)
+
+        await soon(it.live.accept())
+        await it.shows(Shown.LISTENING)
+
+
+async def test_a_visitor_is_greeted_once() -> None:
+    async with kiosk(GREETING) as it:
+        connection = await it.wake()
+        await it.shows(Shown.THINKING)
+        await soon(connection.until(lambda: connection.texts))
+        await speak(it, connection)
+        await it.hear(1.5)
+        await it.clock.advance(POLICY.tail_s)
+        await it.shows(Shown.LISTENING)
+
+        assert list(connection.texts) == ["Say hello."]
+
+
+async def test_a_connection_that_is_to_end_is_renewed_in_a_quiet_moment_without_a_second_greeting() -> None:
+    async with kiosk(GREETING) as it:
+        first = await it.wake()
+        await speak(it, first)
+        first.say(HandleIssued(HANDLE), GoingAway(60.0))
+        await it.until(lambda: it.state.link.handle is HANDLE)
+        await it.settle()
+        assert not first.closed, "a reply is sounding: not now"
+
+        await it.hear(1.5)
+        await it.clock.advance(POLICY.tail_s)
+        dial = await soon(it.live.dialed())
+        assert first.closed, "the service takes no second connection for one session"
+        assert dial.handle is HANDLE
+        it.microphone.say(numbered(1, 2))
+        await it.settle()
+        second = dial.accept()
+
+        assert await soon(second.heard(len(numbered(1, 2)))) == numbered(1, 2)
+        assert list(second.texts) == []
+        assert it.shown is Shown.LISTENING
+
+
+async def test_a_visitor_who_talks_on_is_taken_over_before_the_connection_ends() -> None:
+    async with kiosk() as it:
+        first = await it.wake()
+        it.microphone.say(voice(1.0))
+        await it.until(lambda: it.state.turn.voice)
+        first.say(HandleIssued(HANDLE), GoingAway(30.0))
+        await it.until(lambda: it.state.link.handle is HANDLE)
+        await it.clock.advance(30.0 - POLICY.margin_s - 0.1)
+        assert not first.closed
+
+        await it.clock.advance(0.2)
+
+        assert (await soon(it.live.dialed())).handle is HANDLE
+        assert first.closed
+
+
+async def test_a_connection_is_renewed_unasked_when_it_has_grown_old() -> None:
+    settings = Settings(conversation=ConversationSettings(idle_s=600.0, longest_s=3600.0))
+    async with kiosk(settings) as it:
+        first = await it.wake()
+        first.say(HandleIssued(HANDLE))
+        await it.until(lambda: it.state.link.handle is HANDLE)
+        await it.clock.advance(POLICY.age_s)
+
+        assert (await soon(it.live.dialed())).handle is HANDLE
+        assert first.closed
+
+
+async def test_a_conversation_ends_when_it_has_lasted_long_enough_but_not_in_mid_word() -> None:
+    settings = Settings(speaker=LOUD, conversation=ConversationSettings(idle_s=60.0, longest_s=60.0))
+    async with kiosk(settings) as it:
+        connection = await it.wake()
+        await it.clock.advance(50.0)
+        await it.ask()
+        await speak(it, connection)
+        await it.clock.advance(10.0)
+        assert it.shown is Shown.SPEAKING
+
+        assert (await it.hear(1.5)).startswith(REPLY)
+        await it.shows(Shown.ASLEEP)
+        await soon(connection.hung_up())
+
+
+async def test_an_unplugged_microphone_is_a_fault_until_it_is_back() -> None:
+    async with kiosk(watchdog_s=30.0) as it:
+        connection = await it.wake()
+        it.microphone.unplug()
+        await it.shows(Shown.FAULT)
+        await it.clock.advance(5.0)
+        assert not connection.closed
+
+        it.microphone.replug()
+        await it.clock.advance(1.0)
+        it.microphone.say(numbered(1))
+        await it.shows(Shown.LISTENING)
+        assert numbered(1) in await soon(connection.heard(len(silence(0.02) + numbered(1))))
+
+
+async def test_an_unplugged_speaker_is_a_fault_and_the_reply_goes_on_when_it_is_back() -> None:
+    async with kiosk(HALF_DUPLEX) as it:
+        connection = await it.wake()
+        await it.ask()
+        await speak(it, connection)
+        heard = await it.hear(0.5)
+        it.speaker.unplug()
+        await it.shows(Shown.FAULT)
+        await it.clock.advance(5.0)
+        it.speaker.replug()
+        await it.clock.advance(1.0)
+
+        heard += await it.hear(1.0)
+        assert heard.startswith(REPLY)
+        await it.clock.advance(POLICY.tail_s)
+        await it.shows(Shown.LISTENING)
+
+
+class StuckConnection(ScriptedConnection):
+    """Takes no sound, and does not say so."""
+
+    async def send_audio(self, frame: bytes) -> None:
+        await self.until(lambda: self.closed)
+
+
+class StuckLive(ScriptedLive):
+    """Lets everybody in, and then takes no sound."""
+
+    @asynccontextmanager
+    async def connect(
+        self, handle: SecretStr | None, recall: Sequence[Said] = ()
+    ) -> AsyncIterator[Connection]:
+        yield StuckConnection(resumed=handle is not None)
+
+
+LOOK_S = 3.0
+
+
+@pytest.mark.parametrize("dead", ["microphone", "speaker", "uplink", "nothing"])
+async def test_the_watchdog_is_fed_only_while_every_part_works(dead: str) -> None:
+    it = Kiosk(ALWAYS_ON, watchdog_s=3 * LOOK_S)
+    if dead == "uplink":
+        it.live = StuckLive()
+    async with running(it.serve()):
+        await it.start()
+        if dead != "uplink":
+            await soon(it.live.accept())
+        await it.shows(Shown.LISTENING)
+        fed: list[int] = []
+        for _ in range(6):
+            if dead != "microphone":
+                it.microphone.say(silence(0.1))
+            if dead != "speaker":
+                await it.hear(0.1)
+            before = it.notifier.told.count("alive")
+            await it.clock.advance(LOOK_S)
+            fed.append(it.notifier.told.count("alive") - before)
+
+    # The first looks may still count what came before.
+    assert fed[2:] == 4 * [1 if dead == "nothing" else 0]
+
+
+async def test_the_watchdog_starves_asleep_too_and_is_fed_when_the_microphone_is_back() -> None:
+    async with kiosk(watchdog_s=3 * LOOK_S) as it:
+        it.microphone.unplug()
+        await it.shows(Shown.FAULT)
+        fed: list[int] = []
+        for _ in range(4):
+            await it.hear(0.1)
+            await it.clock.advance(LOOK_S)
+            fed.append(it.notifier.told.count("alive"))
+        assert fed[1] == fed[3], "asleep, the microphone alone tells that something is wrong"
+
+        it.microphone.replug()
+        await it.clock.advance(1.0)
+        for _ in range(2):
+            it.microphone.say(silence(0.1))
+            await it.hear(0.1)
+            await it.clock.advance(LOOK_S)
+        assert it.notifier.told.count("alive") > fed[3]
+
+
+async def test_a_microphone_that_stays_away_ends_the_daemon() -> None:
+    it = Kiosk(Settings(), watchdog_s=None)
+    it.microphone.unplug()
+
+    async with running(it.clock.advance(GIVE_UP_S + 1.0)):
+        with pytest.raises(DeviceLost, match="microphone: unplugged"):
+            await soon(it.serve())
+
+
+@pytest.mark.parametrize("moment", ["asleep", "dialing", "listening", "speaking", "waiting"])
+async def test_stopping_at_any_moment_closes_everything(moment: str) -> None:
+    async with asyncio.timeout(5.0):
+        async with kiosk() as it:
+            if moment in ("listening", "speaking"):
+                connection = await it.wake()
+                if moment == "speaking":
+                    await speak(it, connection)
+            elif moment != "asleep":
+                it.button.press()
+                await it.shows(Shown.WAKING)
+                if moment == "waiting":
+                    await soon(it.live.refuse(LinkLost("busy", retry_after_s=100.0)))
+                    await it.settle()
+        assert it.live.open == []
+        assert not it.lamp.lit

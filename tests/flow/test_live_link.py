@@ -1,0 +1,593 @@
+"""One connection at a time: made, read, reported and left, whatever comes over it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from pydantic import SecretStr
+from tests.support.kiosk import Inbox, frame, running, soon, voice
+
+from kioskd import ports
+from kioskd.adapters.memory import ManualClock, MemoryMicrophone, MemorySpeaker
+from kioskd.adapters.scripted import ScriptedConnection, ScriptedLive
+from kioskd.core import events
+from kioskd.core.effects import Dial, Flush, Greet, HangUp, SetUplink, Uplink
+from kioskd.core.events import Event
+from kioskd.errors import ConfigError, LinkLost, Remedy
+from kioskd.flow.live_link import VOID_S, LiveLink
+from kioskd.flow.live_to_speaker import LiveToSpeaker
+from kioskd.flow.mic_to_live import MicToLive
+from kioskd.media import pcm
+
+JITTER = 0.25
+GREETING = "Say hello."
+HANDLE = SecretStr("a-handle")
+SOUND = voice(0.1, pcm.DOWNLINK_HZ)
+
+
+class Linked:
+    """The link between a scripted service and a microphone and a speaker in memory."""
+
+    def __init__(self) -> None:
+        self.clock, self.inbox, self.live = ManualClock(), Inbox(), ScriptedLive()
+        self.microphone, self.speaker = MemoryMicrophone(), MemorySpeaker()
+        # What the devices say is not this file's business.
+        self.uplink = MicToLive(self.microphone, _ignore, self.clock, preroll_ms=0)
+        self.downlink = LiveToSpeaker(self.speaker, self._played, self.clock, volume=100)
+        self.played: list[Event] = []
+        self.link = LiveLink(
+            self.live,
+            self.uplink,
+            self.downlink,
+            self.inbox.post,
+            self.clock,
+            jitter=lambda: JITTER,
+            greeting=GREETING,
+        )
+
+    def _played(self, event: Event) -> None:
+        if isinstance(event, events.ReplyPlayed):
+            self.played.append(event)
+
+    async def up(self, epoch: int = 1) -> ScriptedConnection:
+        """Dial, be let in, and return the connection."""
+        self.link.dial(Dial(epoch, None))
+        connection = await soon(self.live.accept())
+        assert await self.inbox.take() == [events.Up(epoch, resumed=False)]
+        return connection
+
+    async def settle(self) -> None:
+        """Let everybody react."""
+        await self.clock.advance(0)
+
+    async def heard(self, seconds: float) -> bytes:
+        """Let the speaker play, and return what it did."""
+        before = len(self.speaker.heard)
+        await soon(self.speaker.advance(seconds))
+        await self.settle()
+        return bytes(self.speaker.heard[before:])
+
+
+def _ignore(_event: Event) -> None:
+    pass
+
+
+@asynccontextmanager
+async def linked() -> AsyncIterator[Linked]:
+    it = Linked()
+    async with running(it.link.run(), it.uplink.capture(), it.uplink.send(), it.downlink.play()):
+        yield it
+
+
+async def test_warming_up_comes_before_any_dial() -> None:
+    it = Linked()
+    assert not it.link.warm
+    async with running(it.link.run()):
+        await it.settle()
+        assert it.live.warmed_up
+        assert it.link.warm
+
+
+async def test_a_dial_ordered_before_the_warm_up_is_made_after_it() -> None:
+    it = Linked()
+    it.link.dial(Dial(1, None))
+    async with running(it.link.run()):
+        await soon(it.live.accept())
+        assert await it.inbox.take() == [events.Up(1, resumed=False)]
+
+
+async def test_settings_that_the_service_cannot_be_used_with_end_the_worker() -> None:
+    class Misconfigured(ScriptedLive):
+        async def warm_up(self) -> None:
+            raise ConfigError("service.ca_file: not there")
+
+    it = Linked()
+    link = LiveLink(
+        Misconfigured(), it.uplink, it.downlink, _ignore, it.clock, jitter=lambda: 0.0, greeting=""
+    )
+    with pytest.raises(ConfigError, match="ca_file"):
+        await soon(link.run())
+
+
+async def test_a_dial_passes_the_handle_on_and_says_whether_the_session_goes_on() -> None:
+    async with linked() as it:
+        it.link.dial(Dial(7, HANDLE))
+        dial = await soon(it.live.dialed())
+        dial.accept()
+
+        assert dial.handle is HANDLE
+        assert await it.inbox.take() == [events.Up(7, resumed=True)]
+
+
+async def test_up_comes_before_all_that_the_connection_says() -> None:
+    async with linked() as it:
+        it.link.dial(Dial(1, None))
+        connection = (await soon(it.live.dialed())).accept()
+        connection.say(ports.HandleIssued(HANDLE), ports.TurnEnded(), ports.GoingAway(9.0))
+
+        assert await it.inbox.take(4) == [
+            events.Up(1, resumed=False),
+            events.HandleIssued(1, HANDLE),
+            events.TurnEnded(1),
+            events.GoingAway(1, 9.0),
+        ]
+
+
+async def test_the_old_connection_is_closed_before_the_new_one_is_dialed() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+
+        it.link.dial(Dial(2, HANDLE))
+        await soon(it.live.dialed())
+
+        assert first.closed
+        assert it.live.open == []
+
+
+async def test_of_two_orders_the_newest_counts() -> None:
+    async with linked() as it:
+        it.link.dial(Dial(1, None))
+        it.link.hang_up(HangUp())
+        it.link.dial(Dial(2, HANDLE))
+        dial = await soon(it.live.dialed())
+
+        assert dial.handle is HANDLE
+        dial.accept()
+        assert await it.inbox.take() == [events.Up(2, resumed=True)]
+
+
+async def test_hanging_up_closes_and_reports_nothing() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        it.uplink.set_uplink(SetUplink(Uplink.SEND))
+        assert it.uplink.sending
+
+        it.link.hang_up(HangUp())
+        await soon(connection.hung_up())
+        await it.settle()
+
+        assert it.inbox.events == []
+        assert not it.uplink.sending
+
+
+async def test_hanging_up_while_dialing_calls_the_dial_off() -> None:
+    async with linked() as it:
+        it.link.dial(Dial(1, None))
+        await it.settle()
+        it.link.hang_up(HangUp())
+        await it.settle()
+        it.link.dial(Dial(2, HANDLE))
+        dial = await soon(it.live.dialed())
+
+        assert dial.handle is HANDLE, "the first dial is still waiting"
+        assert it.inbox.events == []
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_an_order_that_meets_the_end_of_the_connection_is_carried_out(turns: int) -> None:
+    """Whichever turn of the loop it falls into."""
+    async with linked() as it:
+        first = await it.up(1)
+
+        first.drop()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        it.link.dial(Dial(2, HANDLE))
+        dial = await soon(it.live.dialed())
+
+        assert dial.handle is HANDLE
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_leaving_as_the_connection_ends_leaves(turns: int) -> None:
+    it = Linked()
+    link = asyncio.create_task(it.link.run())
+    first = await it.up(1)
+
+    first.drop()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    link.cancel()
+
+    done, _ = await asyncio.wait([link], timeout=1)
+    assert done, "the link does not end when it is cancelled"
+    assert link.cancelled()
+
+
+async def test_leaving_closes_the_connection() -> None:
+    async with linked() as it:
+        connection = await it.up()
+    assert connection.closed
+
+
+@pytest.mark.parametrize("remedy", [remedy for remedy in Remedy if remedy is not Remedy.STOP])
+async def test_a_dial_that_fails_is_reported_once_with_its_remedy(remedy: Remedy) -> None:
+    async with linked() as it:
+        it.link.dial(Dial(1, None))
+        await soon(it.live.refuse(LinkLost("no", remedy=remedy, retry_after_s=30.0)))
+
+        assert await it.inbox.take() == [events.Lost(1, remedy, JITTER, 30.0)]
+        await it.settle()
+        assert it.inbox.events == []
+        assert it.link.counts[f"not made: {remedy.value}"] == 1
+
+
+async def test_a_program_that_does_not_fit_together_ends_the_worker() -> None:
+    it = Linked()
+
+    async def refuse() -> None:
+        await it.live.refuse(LinkLost("the SDK is another one", remedy=Remedy.STOP))
+
+    it.link.dial(Dial(1, None))
+    async with running(refuse()):
+        with pytest.raises(LinkLost, match="another one"):
+            await soon(it.link.run())
+
+
+async def test_a_connection_that_ends_is_reported_after_what_it_still_said() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.GoingAway(3.0))
+        connection.drop(LinkLost("gone", retry_after_s=2.0))
+
+        assert await it.inbox.take(2) == [
+            events.GoingAway(1, 3.0),
+            events.Lost(1, Remedy.RESUME, JITTER, 2.0),
+        ]
+
+
+async def test_after_a_loss_the_next_order_is_carried_out() -> None:
+    async with linked() as it:
+        (await it.up(1)).drop()
+        assert await it.inbox.take() == [events.Lost(1, Remedy.RESUME, JITTER)]
+
+        await it.up(2)
+
+
+async def test_the_microphone_is_sent_over_the_connection_that_is_up_and_no_other() -> None:
+    async with linked() as it:
+        it.uplink.set_uplink(SetUplink(Uplink.SEND))
+        first = await it.up(1)
+        it.microphone.say(frame(1))
+        await it.settle()
+        it.link.dial(Dial(2, None))
+        await soon(first.hung_up())
+        it.microphone.say(frame(2))
+        await it.settle()
+        second = await soon(it.live.accept())
+        await it.inbox.take()
+        await it.settle()
+
+        assert list(first.audio) == [frame(1)]
+        assert list(second.audio) == [frame(2)]
+
+
+async def test_a_reply_begins_with_its_first_sound_and_ends_with_its_end_mark() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        connection.say(ports.ReplyAudio(SOUND), ports.GenerationEnded())
+        connection.say(ports.TurnEnded())
+
+        assert await it.inbox.take(2) == [events.ReplyBegan(1, 1), events.TurnEnded(1)]
+        assert (await it.heard(0.3)).startswith(SOUND + SOUND)
+        assert it.played == [events.ReplyPlayed(1)]
+
+
+async def test_a_turn_that_ends_without_the_end_of_the_generation_ends_the_reply_too() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        connection.say(ports.TurnEnded())
+        await it.inbox.take(2)
+
+        await it.heard(0.3)
+        assert it.played == [events.ReplyPlayed(1)]
+
+
+async def test_a_connection_that_dies_in_mid_reply_ends_the_reply_after_what_has_come() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        connection.drop()
+        assert await it.inbox.take(2) == [events.ReplyBegan(1, 1), events.Lost(1, Remedy.RESUME, JITTER)]
+
+        assert (await it.heard(0.3)).startswith(SOUND)
+        assert it.played == [events.ReplyPlayed(1)]
+
+
+async def test_hanging_up_in_mid_reply_ends_the_reply() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        await it.inbox.take()
+        it.link.hang_up(HangUp())
+        await soon(connection.hung_up())
+
+        await it.heard(0.3)
+        assert it.played == [events.ReplyPlayed(1)]
+
+
+async def test_reply_numbers_never_repeat_across_connections() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        first.say(ports.ReplyAudio(SOUND), ports.GenerationEnded(), ports.TurnEnded())
+        first.say(ports.ReplyAudio(SOUND))
+        first.drop()
+        assert (await it.inbox.take(4))[2] == events.ReplyBegan(1, 2)
+
+        second = await it.up(2)
+        second.say(ports.ReplyAudio(SOUND))
+
+        assert await it.inbox.take() == [events.ReplyBegan(2, 3)]
+
+
+async def test_late_sound_of_an_interrupted_reply_is_dropped_until_the_turn_ends() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        connection.say(ports.Interrupted())
+        connection.say(ports.ReplyAudio(SOUND))
+        await it.inbox.take(2)
+        it.downlink.flush(Flush(1))
+        await it.settle()
+        assert not any(await it.heard(0.3))
+        assert it.inbox.events == [], "late sound is no new reply"
+
+        connection.say(ports.TurnEnded())
+        connection.say(ports.ReplyAudio(SOUND))
+
+        assert await it.inbox.take() == [events.ReplyBegan(1, 2)]
+        assert (await it.heard(0.3)).startswith(SOUND)
+
+
+async def test_the_end_of_an_interrupted_turn_is_no_answer_but_that_of_the_next_is() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        connection.say(ports.Interrupted(), ports.TurnEnded())
+        connection.say(ports.TurnEnded())
+
+        assert await it.inbox.take(3) == [
+            events.ReplyBegan(1, 1),
+            events.ReplyInterrupted(1, 1),
+            events.TurnEnded(1),
+        ]
+        await it.settle()
+        assert it.inbox.events == []
+
+
+async def test_sound_is_dropped_for_two_seconds_at_most_after_an_interruption() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        connection.say(ports.Interrupted())
+        assert await it.inbox.take(2) == [events.ReplyBegan(1, 1), events.ReplyInterrupted(1, 1)]
+        await it.clock.advance(VOID_S - 0.1)
+        connection.say(ports.ReplyAudio(SOUND))
+        await it.settle()
+        assert it.inbox.events == []
+
+        await it.clock.advance(0.2)
+        connection.say(ports.ReplyAudio(SOUND))
+
+        assert await it.inbox.take() == [events.ReplyBegan(1, 2)]
+
+
+async def test_an_interruption_of_a_reply_that_has_all_come_drops_nothing_of_the_next() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND), ports.GenerationEnded())
+        connection.say(ports.Interrupted())
+        connection.say(ports.ReplyAudio(SOUND))
+
+        assert await it.inbox.take(3) == [
+            events.ReplyBegan(1, 1),
+            events.ReplyInterrupted(1, 1),
+            events.ReplyBegan(1, 2),
+        ]
+
+
+async def test_a_new_connection_does_not_inherit_what_was_void() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        first.say(ports.ReplyAudio(SOUND))
+        first.say(ports.Interrupted())
+        await it.inbox.take(2)
+        second = await it.up(2)
+        second.say(ports.ReplyAudio(SOUND))
+
+        assert await it.inbox.take() == [events.ReplyBegan(2, 2)]
+
+
+async def test_an_interrupted_message_that_holds_sound_too_plays_none_of_it() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        connection.say(ports.Interrupted(), ports.ReplyAudio(SOUND))
+
+        assert await it.inbox.take(2) == [events.ReplyBegan(1, 1), events.ReplyInterrupted(1, 1)]
+        await it.settle()
+        assert it.inbox.events == []
+
+
+async def test_the_greeting_is_asked_for_once() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        it.link.greet(Greet())
+        await it.settle()
+
+        assert list(connection.texts) == [GREETING]
+
+
+async def test_a_greeting_meant_for_one_connection_is_not_said_over_the_next() -> None:
+    async with linked() as it:
+        (await it.up(1)).drop()
+        await it.inbox.take()
+        it.link.greet(Greet())
+        second = await it.up(2)
+        await it.settle()
+
+        assert list(second.texts) == []
+
+
+async def test_a_greeting_that_cannot_be_sent_is_a_loss() -> None:
+    class Deaf(ScriptedConnection):
+        async def send_text(self, text: str) -> None:
+            raise LinkLost("took nothing for 5 s")
+
+    class DeafLive(ScriptedLive):
+        @asynccontextmanager
+        async def connect(
+            self, handle: SecretStr | None, recall: Sequence[ports.Said] = ()
+        ) -> AsyncIterator[ports.Connection]:
+            yield Deaf(resumed=False)
+
+    it = Linked()
+    link = LiveLink(
+        DeafLive(), it.uplink, it.downlink, it.inbox.post, it.clock, jitter=lambda: JITTER, greeting="x"
+    )
+    async with running(link.run()):
+        link.dial(Dial(1, None))
+        await it.inbox.take()
+        link.greet(Greet())
+        assert await it.inbox.take() == [events.Lost(1, Remedy.RESUME, JITTER)]
+
+
+async def test_a_new_session_in_the_same_conversation_is_told_what_was_said() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        first.say(ports.Said(by_visitor=True, text="Where is "))
+        first.say(ports.Said(by_visitor=True, text="the exit?"), ports.Said(by_visitor=False, text="Left."))
+        first.drop()
+        await it.inbox.take()
+
+        it.link.dial(Dial(2, None, recall=True))
+        dial = await soon(it.live.dialed())
+
+        assert [(said.by_visitor, said.text) for said in dial.recall] == [
+            (True, "Where is the exit?"),
+            (False, "Left."),
+        ]
+
+
+async def test_a_session_that_goes_on_is_told_nothing() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        first.say(ports.Said(by_visitor=True, text="Hello."))
+        first.drop()
+        await it.inbox.take()
+
+        it.link.dial(Dial(2, HANDLE))
+
+        assert list((await soon(it.live.dialed())).recall) == []
+
+
+async def test_what_was_said_is_forgotten_with_the_conversation() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        first.say(ports.Said(by_visitor=True, text="Hello."))
+        await it.settle()
+        it.link.hang_up(HangUp())
+        await soon(first.hung_up())
+
+        it.link.dial(Dial(2, None, recall=True))
+
+        assert list((await soon(it.live.dialed())).recall) == []
+
+
+async def test_other_settings_hold_from_the_next_dial_on() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        other = ScriptedLive()
+        it.link.use(other, "Say goodbye.")
+        await it.settle()
+        assert not first.closed
+
+        it.link.dial(Dial(2, None))
+        second = await soon(other.accept())
+        await it.inbox.take()
+        it.link.greet(Greet())
+        await it.settle()
+
+        assert list(second.texts) == ["Say goodbye."]
+
+
+async def test_what_a_lost_connection_has_not_delivered_is_sent_over_the_next() -> None:
+    async with linked() as it:
+        it.uplink.set_uplink(SetUplink(Uplink.SEND))
+        first = await it.up(1)
+        first.delivered = 0
+        it.microphone.say(frame(1) + frame(2))
+        await it.settle()
+        first.delivered = 1
+        first.drop()
+        await it.inbox.take()
+        second = await it.up(2)
+        await it.settle()
+
+        assert list(first.audio) == [frame(1), frame(2)]
+        assert list(second.audio) == [frame(2)]
+
+
+async def test_the_end_of_a_connection_is_one_line_when_it_is_known_what_it_cost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    async with linked() as it:
+        (await it.up(1)).drop()
+        await it.inbox.take()
+        await it.clock.advance(2.5)
+        await it.up(2)
+
+    [line] = [message for message in caplog.messages if message.startswith("connection ended")]
+    assert line.startswith("connection ended: epoch=1 age=0.0s cause=resume action=new session gap=2500ms")
+
+
+async def test_what_is_billed_is_added_up() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.UsageReported(100, 20))
+        connection.say(ports.UsageReported(150, 30))
+        await it.settle()
+
+        assert it.link.counts["tokens: prompt"] == 250
+        assert it.link.counts["tokens: response"] == 50
+
+
+async def test_neither_handles_nor_greetings_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    async with linked() as it:
+        it.link.dial(Dial(1, HANDLE))
+        connection = await soon(it.live.accept())
+        it.link.greet(Greet())
+        connection.say(ports.HandleIssued(SecretStr("another-handle")))
+        connection.say(ports.ReplyAudio(SOUND), ports.GoingAway(5.0), ports.UsageReported(1, 2))
+        connection.say(ports.Said(by_visitor=True, text="a secret word"))
+        connection.drop()
+        await it.inbox.take(5)
+
+    assert "link up" in caplog.text
+    for secret in ("a-handle", "another-handle", "a secret word", GREETING, repr(SOUND[:8])):
+        assert secret not in caplog.text

@@ -1,0 +1,525 @@
+"""What is said reaches the service: every byte once, in order, and nothing that was not meant for it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import NoReturn
+
+import pytest
+from tests.support.kiosk import Inbox, frame, frames, running, silence, soon, voice
+
+from kioskd.adapters.memory import ManualClock, MemoryMicrophone
+from kioskd.core.effects import SetUplink, Uplink
+from kioskd.core.events import Device, DeviceCame, VoiceBegan, VoiceEnded
+from kioskd.errors import LinkLost
+from kioskd.flow.mic_to_live import HOLD_MS, MicToLive
+from kioskd.media import pcm
+from kioskd.ports import Message
+
+PREROLL_MS = 600
+PREROLL_FRAMES = PREROLL_MS // pcm.FRAME_MS
+HOLD_FRAMES = HOLD_MS // pcm.FRAME_MS
+
+
+class Wire:
+    """A connection that remembers what it was given, and confirms all of it or what the test says; a `ports.Connection`."""
+
+    def __init__(self, *, stuck: bool = False) -> None:
+        """`stuck`: it takes a frame and does not get rid of it until it is cut."""
+        self.order: list[bytes | str] = []
+        self.confirmed: int | None = None
+        """What `delivered` says; None: everything that was sent and did not get stuck."""
+        self._stuck = stuck
+        self._sent = 0
+        self._cut = asyncio.Event()
+
+    @property
+    def resumed(self) -> bool:
+        return False
+
+    @property
+    def delivered(self) -> int:
+        return self._sent if self.confirmed is None else self.confirmed
+
+    async def receive(self) -> list[Message]:
+        raise AssertionError("the uplink reads nothing")
+
+    async def send_audio(self, frame: bytes) -> None:
+        self._check()
+        self.order.append(frame)
+        if self._stuck:
+            await self._cut.wait()
+            self._check()
+        self._sent += 1
+
+    async def end_audio(self) -> None:
+        self._check()
+        self.order.append("end")
+
+    async def send_text(self, text: str) -> None:
+        raise AssertionError("the uplink sends sound only")
+
+    def cut(self) -> None:
+        """Break it."""
+        self._cut.set()
+
+    def _check(self) -> None:
+        if self._cut.is_set():
+            raise LinkLost("cut by the test")
+
+
+class Uplinked:
+    """The uplink between a microphone in memory and scripted connections."""
+
+    def __init__(self, *, preroll_ms: int = PREROLL_MS) -> None:
+        self.clock, self.inbox, self.microphone = ManualClock(), Inbox(), MemoryMicrophone()
+        self.uplink = MicToLive(self.microphone, self.inbox.post, self.clock, preroll_ms=preroll_ms)
+
+    async def say(self, *spoken: bytes) -> None:
+        """Have frames captured, and let what follows happen."""
+        self.microphone.say(b"".join(spoken))
+        await self.settle()
+
+    async def gate(self, *gates: Uplink) -> None:
+        """Set the gate, one after another."""
+        for gate in gates:
+            self.uplink.set_uplink(SetUplink(gate))
+            await self.settle()
+
+    async def connect(self, wire: Wire | None = None) -> Wire:
+        """Have a connection."""
+        wire = wire or Wire()
+        self.uplink.connect(wire)
+        await self.settle()
+        return wire
+
+    async def lose(self, wire: Wire) -> None:
+        """Lose the connection, as its owner does: cut, left, closed."""
+        wire.cut()
+        await self.settle()
+        self.uplink.disconnect()
+        self.uplink.settle(wire)
+
+    async def settle(self) -> None:
+        """Let everybody react."""
+        # The sender takes a turn of the loop for each frame, the clock gives forty: enough for what is held.
+        for _ in range(HOLD_FRAMES // 10):
+            await self.clock.advance(0)
+
+
+@asynccontextmanager
+async def uplinked(*, preroll_ms: int = PREROLL_MS) -> AsyncIterator[Uplinked]:
+    it = Uplinked(preroll_ms=preroll_ms)
+    async with running(it.uplink.capture(), it.uplink.send()):
+        await it.settle()
+        yield it
+
+
+def numbered(numbers: Iterable[int]) -> list[bytes]:
+    return [frame(number) for number in numbers]
+
+
+def sent(wire: Wire) -> list[bytes]:
+    return [frame for frame in wire.order if isinstance(frame, bytes)]
+
+
+async def test_the_preroll_goes_first_and_is_exactly_as_long_as_set() -> None:
+    async with uplinked() as it:
+        await it.say(*numbered(range(100)))
+        await it.gate(Uplink.HOLD)
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+        await it.say(frame(100))
+
+        assert sent(connection) == numbered(range(100 - PREROLL_FRAMES, 101))
+
+
+async def test_without_a_preroll_nothing_from_before_the_wake_is_sent() -> None:
+    async with uplinked(preroll_ms=0) as it:
+        await it.say(*numbered(range(10)))
+        await it.gate(Uplink.HOLD)
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+        await it.say(frame(10))
+
+        assert sent(connection) == [frame(10)]
+
+
+async def test_nothing_leaves_while_asleep() -> None:
+    async with uplinked() as it:
+        connection = await it.connect()
+        await it.say(*numbered(range(100)))
+
+        assert sent(connection) == []
+        assert "end" not in connection.order
+
+
+async def test_what_is_said_while_dialing_is_sent_first_in_order_and_once() -> None:
+    async with uplinked() as it:
+        await it.gate(Uplink.HOLD)
+        await it.say(*numbered(range(200)))
+        connection = await it.connect()
+        assert sent(connection) == [], "the core has not opened the gate yet"
+        await it.gate(Uplink.SEND)
+        await it.say(*numbered(range(200, 210)))
+
+        assert sent(connection) == numbered(range(210))
+        assert it.uplink.sent == 210
+        assert it.uplink.dropped == 0
+
+
+async def test_what_is_captured_is_counted_whatever_becomes_of_it() -> None:
+    async with uplinked() as it:
+        for gate in Uplink:
+            await it.gate(gate)
+            await it.say(frame(1), frame(2))
+
+        assert it.uplink.captured == 2 * len(Uplink)
+
+
+async def test_what_was_captured_before_the_gate_shut_survives_a_loss() -> None:
+    async with uplinked() as it:
+        connection = await it.connect(Wire(stuck=True))
+        await it.gate(Uplink.SEND)
+        await it.say(*numbered(range(3)))
+        assert sent(connection) == [frame(0)], "the first stands in the way"
+
+        await it.gate(Uplink.SHUT)
+        await it.say(*numbered(range(3, 6)))
+        await it.lose(connection)
+        second = await it.connect()
+
+        # The frame in flight comes again, then those behind it; what came through the shut gate never does.
+        assert second.order == [*numbered(range(3)), "end"]
+
+
+async def test_a_shut_gate_says_once_that_the_sound_ends_and_drops_what_comes() -> None:
+    async with uplinked() as it:
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+        await it.say(*numbered(range(3)))
+        await it.gate(Uplink.SHUT)
+        await it.say(*numbered(range(3, 6)))
+
+        assert sent(connection) == numbered(range(3))
+        assert connection.order[-1] == "end"
+        assert connection.order.count("end") == 1
+
+
+async def test_the_end_of_the_sound_is_said_after_the_last_frame_of_it() -> None:
+    async with uplinked() as it:
+        connection = Wire()
+        await it.gate(Uplink.HOLD)
+        await it.say(*numbered(range(50)))
+        await it.connect(connection)
+        # Both in one turn of the loop: the sender has not had the floor in between.
+        it.uplink.set_uplink(SetUplink(Uplink.SEND))
+        it.uplink.set_uplink(SetUplink(Uplink.SHUT))
+        await it.settle()
+
+        assert connection.order == [*numbered(range(50)), "end"]
+
+
+async def test_sound_that_a_new_connection_gets_through_a_shut_gate_has_an_end_too() -> None:
+    async with uplinked() as it:
+        await it.gate(Uplink.HOLD)
+        await it.say(*numbered(range(5)))
+        await it.gate(Uplink.SHUT)
+        connection = Wire()
+        await it.connect(connection)
+
+        assert connection.order == [*numbered(range(5)), "end"]
+
+
+async def test_a_new_connection_that_got_no_sound_is_told_of_no_end() -> None:
+    async with uplinked() as it:
+        await it.gate(Uplink.HOLD, Uplink.SHUT)
+        connection = await it.connect()
+
+        assert "end" not in connection.order
+
+
+async def test_a_gate_that_opens_again_sends_from_there_on() -> None:
+    async with uplinked() as it:
+        connection = await it.connect()
+        await it.gate(Uplink.SEND, Uplink.SHUT)
+        await it.say(*numbered(range(5)))
+        await it.gate(Uplink.SEND)
+        await it.say(*numbered(range(5, 8)))
+
+        assert sent(connection) == numbered(range(5, 8))
+
+
+async def test_sleep_forgets_what_was_not_sent() -> None:
+    async with uplinked() as it:
+        await it.gate(Uplink.HOLD)
+        await it.say(*numbered(range(10)))
+        await it.gate(Uplink.PREROLL, Uplink.HOLD)
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+        await it.say(frame(10))
+
+        assert sent(connection) == [frame(10)]
+
+
+async def test_the_frame_in_flight_at_a_loss_is_the_first_of_the_next_connection() -> None:
+    async with uplinked() as it:
+        first = await it.connect(Wire(stuck=True))
+        await it.gate(Uplink.SEND)
+        await it.say(*numbered(range(5)))
+        assert sent(first) == [frame(0)]
+
+        await it.lose(first)
+        assert not it.uplink.sending
+        await it.gate(Uplink.HOLD)
+        await it.say(frame(5))
+        second = await it.connect()
+        await it.gate(Uplink.SEND)
+
+        assert sent(second) == numbered(range(6))
+
+
+async def test_what_a_connection_has_not_delivered_goes_first_over_the_next_and_what_it_has_never_again() -> (
+    None
+):
+    async with uplinked() as it:
+        first = await it.connect()
+        first.confirmed = 0
+        await it.gate(Uplink.SEND)
+        await it.say(*numbered(range(10)))
+        assert sent(first) == numbered(range(10))
+        first.confirmed = 4
+
+        await it.lose(first)
+        await it.gate(Uplink.HOLD)
+        await it.say(*numbered(range(10, 12)))
+        assert it.uplink.held_s == pytest.approx(8 * pcm.FRAME_MS / 1000)
+        second = await it.connect()
+        await it.gate(Uplink.SEND)
+
+        assert sent(second) == numbered(range(4, 12))
+        assert it.uplink.resent == 6
+        assert it.uplink.sent == 10 + 8
+
+
+async def test_a_confirmation_that_comes_with_the_closing_counts() -> None:
+    async with uplinked() as it:
+        first = await it.connect()
+        first.confirmed = 0
+        await it.gate(Uplink.SEND)
+        await it.say(*numbered(range(10)))
+        it.uplink.disconnect()
+        first.confirmed = 10
+
+        it.uplink.settle(first)
+        second = await it.connect()
+
+        assert sent(second) == []
+        assert it.uplink.resent == 0
+
+
+async def test_confirmations_are_counted_anew_on_each_connection() -> None:
+    async with uplinked() as it:
+        await it.gate(Uplink.SEND)
+        first = await it.connect()
+        first.confirmed = 0
+        await it.say(*numbered(range(10)))
+        first.confirmed = 9
+        await it.lose(first)
+        second = Wire()
+        second.confirmed = 0
+        await it.connect(second)
+        await it.say(*numbered(range(10, 15)))
+        second.confirmed = 3
+        await it.lose(second)
+        third = await it.connect()
+
+        assert sent(second) == numbered(range(9, 15))
+        assert sent(third) == numbered(range(12, 15))
+
+
+async def test_what_was_not_delivered_of_an_old_conversation_never_reaches_a_new_one() -> None:
+    async with uplinked() as it:
+        first = await it.connect()
+        first.confirmed = 0
+        await it.gate(Uplink.SEND)
+        await it.say(*numbered(range(5)))
+
+        await it.gate(Uplink.PREROLL)
+        await it.lose(first)
+        await it.gate(Uplink.HOLD)
+        second = await it.connect()
+        await it.gate(Uplink.SEND)
+
+        assert sent(second) == []
+
+
+async def test_a_connection_that_fails_is_sent_no_more() -> None:
+    async with uplinked() as it:
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+        connection.cut()
+        await it.say(frame(0))
+        assert not it.uplink.sending
+
+        await it.say(frame(1))
+
+        assert sent(connection) == []
+
+
+async def test_a_frame_in_flight_of_an_old_conversation_never_reaches_a_new_one() -> None:
+    async with uplinked() as it:
+        first = await it.connect(Wire(stuck=True))
+        await it.gate(Uplink.SEND)
+        await it.say(*numbered(range(5)))
+
+        await it.gate(Uplink.PREROLL)
+        await it.lose(first)
+        await it.gate(Uplink.HOLD)
+        second = await it.connect()
+        await it.gate(Uplink.SEND)
+        await it.say(frame(5))
+
+        assert sent(second) == [frame(5)]
+
+
+async def test_a_full_queue_drops_the_oldest_and_counts_it(caplog: pytest.LogCaptureFixture) -> None:
+    async with uplinked() as it:
+        await it.gate(Uplink.HOLD)
+        await it.say(*numbered(range(HOLD_FRAMES + 60)))
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+
+        assert sent(connection) == numbered(range(60, HOLD_FRAMES + 60))
+        assert it.uplink.dropped == 60
+    assert len(caplog.messages) == 2, "once a second of loss"
+
+
+async def test_nothing_is_sent_after_a_connection_is_taken_away() -> None:
+    async with uplinked() as it:
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+        it.uplink.disconnect()
+        await it.say(frame(1))
+
+        assert sent(connection) == []
+        assert not it.uplink.sending
+
+
+class HandMicrophone:
+    """A microphone whose frames a test hands over itself, in one turn of the loop with what else it does."""
+
+    def __init__(self) -> None:
+        self.sink: Callable[[bytes], None] = lambda _frame: None
+
+    async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
+        self.sink = sink
+        await asyncio.Event().wait()
+        raise AssertionError("never set")
+
+
+async def test_falling_asleep_in_the_moment_a_frame_comes_sends_nothing_more() -> None:
+    clock, microphone, connection = ManualClock(), HandMicrophone(), Wire()
+    uplink = MicToLive(microphone, Inbox().post, clock, preroll_ms=PREROLL_MS)
+    async with running(uplink.capture(), uplink.send()):
+        await clock.advance(0)
+        uplink.connect(connection)
+        uplink.set_uplink(SetUplink(Uplink.SEND))
+        await clock.advance(0)
+
+        microphone.sink(frame(1))
+        uplink.set_uplink(SetUplink(Uplink.PREROLL))
+        microphone.sink(frame(2))  # captured asleep: nobody's business
+        await clock.advance(0)
+
+        assert sent(connection) == []
+        assert "end" not in connection.order
+
+
+async def test_a_voice_is_reported_as_it_begins_and_ends() -> None:
+    async with uplinked() as it:
+        await it.gate(Uplink.HOLD)
+        await it.say(silence(0.4))
+        it.inbox.events.clear()
+
+        await it.say(voice(1.0))
+        assert it.inbox.events == [VoiceBegan()]
+        await it.say(silence(1.0))
+        assert it.inbox.events == [VoiceBegan(), VoiceEnded()]
+
+
+async def test_a_visitor_who_spoke_while_pressing_has_begun_at_the_wake() -> None:
+    async with uplinked() as it:
+        await it.say(voice(0.6))
+        assert VoiceBegan() not in it.inbox.events, "asleep, nobody listens"
+
+        await it.gate(Uplink.HOLD)
+
+        assert it.inbox.events[-1] == VoiceBegan()
+
+
+async def test_a_voice_in_an_open_room_asleep_or_shut_is_no_event() -> None:
+    async with uplinked() as it:
+        await it.say(*frames(voice(2.0)))
+        await it.gate(Uplink.SHUT)
+        it.inbox.events.clear()
+        await it.say(voice(2.0), silence(1.0))
+
+        assert it.inbox.events == []
+
+
+async def test_a_voice_cut_off_by_the_shut_gate_begins_anew_when_it_opens() -> None:
+    async with uplinked() as it:
+        await it.gate(Uplink.HOLD)
+        await it.say(voice(1.0))
+        await it.gate(Uplink.SHUT, Uplink.HOLD)
+        it.inbox.events.clear()
+
+        await it.say(voice(1.0))
+
+        assert it.inbox.events == [VoiceBegan()]
+
+
+async def test_a_voice_cut_off_by_sleep_is_not_the_next_visitors() -> None:
+    async with uplinked() as it:
+        await it.gate(Uplink.HOLD)
+        await it.say(voice(1.0))
+        await it.gate(Uplink.PREROLL, Uplink.HOLD)
+        it.inbox.events.clear()
+
+        await it.say(voice(1.0))
+
+        assert it.inbox.events == [VoiceBegan()]
+
+
+async def test_the_first_frame_says_that_the_microphone_is_there() -> None:
+    async with uplinked() as it:
+        await it.say(frame(0), frame(1))
+        assert it.inbox.events == [DeviceCame(Device.MICROPHONE)]
+
+
+async def test_sending_means_that_frames_should_be_moving() -> None:
+    async with uplinked() as it:
+        assert not it.uplink.sending
+        await it.connect()
+        assert not it.uplink.sending
+        await it.gate(Uplink.SEND)
+        assert it.uplink.sending
+        await it.gate(Uplink.SHUT)
+        assert not it.uplink.sending
+
+
+async def test_cancelling_the_sender_in_mid_frame_leaves_at_once() -> None:
+    it = Uplinked()
+    async with running(it.uplink.capture()):
+        sender = asyncio.create_task(it.uplink.send())
+        connection = await it.connect(Wire(stuck=True))
+        await it.gate(Uplink.SEND)
+        await it.say(frame(0))
+        assert sent(connection) == [frame(0)]
+
+        sender.cancel()
+
+        done, _ = await soon(asyncio.wait([sender]))
+        assert sender in done
+        assert sender.cancelled()

@@ -1,0 +1,154 @@
+"""New settings are read when asked for, off the loop; bad ones change nothing."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+
+import pytest
+from tests.support.kiosk import running
+
+from kioskd.errors import ConfigError
+from kioskd.flow.reload import Reload
+
+PATIENCE_S = 5.0
+
+
+class Applied:
+    """What was handed over so far."""
+
+    def __init__(self) -> None:
+        self.all: list[str] = []
+        self._more = asyncio.Event()
+
+    def apply(self, new: str) -> None:
+        self.all.append(new)
+        self._more.set()
+
+    async def until(self, *expected: str) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while self.all != list(expected):
+                self._more.clear()
+                await self._more.wait()
+
+
+class File:
+    """Settings that can be edited, and whose reading can be held up."""
+
+    def __init__(self, content: str | ConfigError) -> None:
+        self.content = content
+        self.reads = 0
+        self.read_by: list[threading.Thread] = []
+        self.may_end = threading.Event()
+        self.may_end.set()
+        self.begun = threading.Event()
+
+    def read(self) -> str:
+        self.reads += 1
+        content = self.content
+        self.read_by.append(threading.current_thread())
+        self.begun.set()
+        assert self.may_end.wait(PATIENCE_S)
+        if isinstance(content, ConfigError):
+            raise content
+        return content
+
+
+async def begins(file: File) -> None:
+    assert await asyncio.to_thread(file.begun.wait, PATIENCE_S)
+    file.begun.clear()
+
+
+async def test_nothing_is_read_unasked_and_what_is_asked_for_is_applied() -> None:
+    file, applied = File("new"), Applied()
+    reload = Reload(file.read)
+    async with running(reload.run(applied.apply)):
+        await asyncio.sleep(0)
+        assert file.reads == 0
+
+        reload.ask()
+        await applied.until("new")
+        file.content = "newer"
+        reload.ask()
+        await applied.until("new", "newer")
+
+
+async def test_asking_before_it_runs_counts() -> None:
+    file, applied = File("new"), Applied()
+    reload = Reload(file.read)
+    reload.ask()
+    async with running(reload.run(applied.apply)):
+        await applied.until("new")
+
+
+async def test_the_file_is_read_in_a_thread_of_its_own() -> None:
+    file, applied = File("new"), Applied()
+    reload = Reload(file.read)
+    async with running(reload.run(applied.apply)):
+        reload.ask()
+        await applied.until("new")
+    assert threading.main_thread() not in file.read_by
+
+
+async def test_who_edits_while_it_is_read_and_asks_again_gets_the_last_edit() -> None:
+    file, applied = File("new"), Applied()
+    reload = Reload(file.read)
+    async with running(reload.run(applied.apply)):
+        file.may_end.clear()
+        reload.ask()
+        await begins(file)
+        file.content = "newest"
+        for _ in range(5):
+            reload.ask()
+        file.may_end.set()
+        await applied.until("new", "newest")
+    assert file.reads == 2, "five askings at once are one"
+
+
+async def test_bad_settings_are_one_warning_and_the_next_good_ones_are_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    file, applied = File(ConfigError("kioskd.yaml:3:5 speaker.volum: unknown key")), Applied()
+    reload = Reload(file.read)
+    async with running(reload.run(applied.apply)):
+        reload.ask()
+        await begins(file)
+        file.content = "mended"
+        reload.ask()
+        await applied.until("mended")
+
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "kioskd.yaml:3:5 speaker.volum: unknown key" in record.getMessage()
+    assert "the old ones stay" in record.getMessage()
+
+
+async def test_what_is_no_fault_of_the_owners_is_a_bug_and_is_raised() -> None:
+    def broken() -> str:
+        raise ZeroDivisionError
+
+    reload = Reload(broken)
+    reload.ask()
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(PATIENCE_S):
+            await reload.run(Applied().apply)
+
+
+@pytest.mark.parametrize("moment", ["waiting", "reading"])
+async def test_cancelling_ends_it_at_any_moment(moment: str) -> None:
+    file, applied = File("new"), Applied()
+    reload = Reload(file.read)
+    stop: Callable[[], None] = file.may_end.set
+    task = asyncio.create_task(reload.run(applied.apply))
+    await asyncio.sleep(0)
+    if moment == "reading":
+        file.may_end.clear()
+        reload.ask()
+        await begins(file)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(PATIENCE_S):
+            await task
+    stop()
+    assert applied.all == []

@@ -1,0 +1,55 @@
+"""The composition root: what the settings mean, and who is imported for them."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kioskd import app
+from kioskd.core.policy import Policy
+from kioskd.errors import ConfigError
+from kioskd.settings.model import AssistantSettings, ConversationSettings, MicrophoneSettings, Settings
+
+SOURCE = Path(app.__file__).parents[1]
+
+
+def test_the_defaults_of_the_settings_are_the_defaults_of_the_core() -> None:
+    assert app.policy(Settings()) == Policy()
+
+
+@pytest.mark.parametrize(
+    ("settings", "changed"),
+    [
+        (Settings(microphone=MicrophoneSettings(echo="hardware")), {"half_duplex": False}),
+        (Settings(assistant=AssistantSettings(greeting="Say hello.")), {"greeting": True}),
+        (Settings(conversation=ConversationSettings(wake=("start",))), {"always_on": True}),
+        (Settings(conversation=ConversationSettings(wake=("button", "start"))), {"always_on": True}),
+        (Settings(conversation=ConversationSettings(idle_s=7.0)), {"idle_s": 7.0}),
+        (Settings(conversation=ConversationSettings(longest_s=77.0)), {"longest_s": 77.0}),
+        (Settings(conversation=ConversationSettings(think_s=5.0)), {"think_s": 5.0}),
+    ],
+)
+def test_each_setting_changes_its_rule_and_no_other(settings: Settings, changed: dict[str, Any]) -> None:
+    policy, default = app.policy(settings), Policy()
+
+    assert {name: getattr(policy, name) for name in Policy.__slots__} == {
+        name: changed.get(name, getattr(default, name)) for name in Policy.__slots__
+    }
+
+
+def test_without_a_key_there_are_no_parts() -> None:
+    with pytest.raises(ConfigError, match="GEMINI_API_KEY"):
+        app.real_parts(Settings(), {})
+
+
+def test_no_vendor_library_is_imported_before_somebody_is_configured_to_need_it() -> None:
+    vendors = ("pyaudio", "google.genai", "gpiod", "systemd", "picamera2")
+    asked = f"import sys, kioskd.app; print([v for v in {vendors} if v in sys.modules])"
+
+    answer = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=SOURCE, timeout=30
+    )
+
+    assert answer.stdout == "[]\n"
