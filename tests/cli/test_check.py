@@ -172,7 +172,7 @@ def test_a_reader_that_leaves_early_is_no_bug() -> None:
     [
         ("ConfigError('a.yaml:1:1 x: y')", Exit.CONFIGURATION, "a.yaml:1:1 x: y\n"),
         ("DeviceLost('microphone gone')", Exit.UNAVAILABLE, "kioskd: microphone gone\n"),
-        ("LinkRefused('key turned down')", Exit.UNAVAILABLE, "kioskd: key turned down\n"),
+        ("LinkLost('key turned down')", Exit.UNAVAILABLE, "kioskd: key turned down\n"),
         ("LinkLost('no network')", Exit.UNAVAILABLE, "kioskd: no network\n"),
         ("KeyboardInterrupt()", Exit.INTERRUPTED, ""),
         ("ZeroDivisionError('sum')", Exit.BUG, "ZeroDivisionError: sum"),

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 Evidence = Callable[[], int | None]
 """A count that rises while a part works; None while it has nothing to do."""
 
-READY_CHECK_S = 0.02
+READY_CHECK_S = 0.005
 WITHOUT_WATCHDOG_S = 10.0
 """How often to look where no service manager asks: the journal still says what is wrong."""
 

@@ -1,0 +1,104 @@
+"""A client under measurement: kioskd or the floor, as a process."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final, Literal
+
+import psutil
+from tests.bench.service import ROOT
+
+Kind = Literal["kioskd", "floor"]
+KINDS: Final[tuple[Kind, ...]] = ("kioskd", "floor")
+
+EXIT_S: Final = 10.0
+_CPUCLOCK_SCHED: Final = 2
+
+
+class Client:
+    """One life of a client. Made is started; `spawned` is the stamp just before."""
+
+    def __init__(
+        self, kind: Kind, *, folder: Path, port: int, ca_file: Path, environ: dict[str, str]
+    ) -> None:
+        self.kind: Final = kind
+        self._log = folder / f"{kind}.log"
+        command = (
+            [
+                str(Path(sys.executable).with_name("kioskd")),
+                "run",
+                "--config",
+                str(_config(folder, port, ca_file)),
+            ]
+            if kind == "kioskd"
+            else [sys.executable, str(ROOT / "tests/bench/floor.py"), str(port), str(ca_file)]
+        )
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("KIOSKD_", "NOTIFY_"))
+        }
+        with self._log.open("wb") as log:
+            self.spawned: Final = time.monotonic()
+            self._process = subprocess.Popen(
+                command,
+                env={**kept, **environ, "GEMINI_API_KEY": "bench"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        # The other process's CPU clock, to the nanosecond: clock_getcpuclockid(3), which Python does not offer.
+        self._cpu_clock = (~self._process.pid << 3) | _CPUCLOCK_SCHED
+
+    def cpu_s(self) -> float:
+        """Return the seconds of CPU it has taken so far, all threads, user and system."""
+        return time.clock_gettime(self._cpu_clock)
+
+    def rss_mb(self) -> float:
+        """Return its resident memory in MB (10^6 bytes)."""
+        return float(psutil.Process(self._process.pid).memory_info().rss) / 1e6
+
+    def leave(self) -> float:
+        """Ask it to go (SIGTERM), and return the seconds until it was gone.
+
+        Raises:
+            RuntimeError: it had gone before, or did not go in 10 s; with the end of what it said.
+        """
+        if self._process.poll() is not None:
+            raise RuntimeError(f"{self.kind} ended by itself, code {self._process.returncode}: {self.said()}")
+        watched = os.pidfd_open(self._process.pid)
+        try:
+            poll = select.poll()
+            poll.register(watched, select.POLLIN)
+            asked = time.monotonic()
+            self._process.send_signal(signal.SIGTERM)
+            gone = poll.poll(EXIT_S * 1000)
+            took = time.monotonic() - asked
+        finally:
+            os.close(watched)
+        if not gone:
+            raise RuntimeError(f"{self.kind} did not leave in {EXIT_S:.0f} s: {self.said()}")
+        self._process.wait()
+        return took
+
+    def end(self) -> None:
+        """Make sure that nothing of it is left."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def said(self) -> str:
+        """Return the end of its log."""
+        return self._log.read_text(errors="replace")[-1500:]
+
+
+def _config(folder: Path, port: int, ca_file: Path) -> Path:
+    path = folder / "kioskd.yaml"
+    path.write_text(
+        f"service: {{endpoint: 'https://127.0.0.1:{port}', ca_file: {ca_file}}}\n"
+        "conversation: {wake: [start], idle_s: 3600, longest_s: 86400}\n"
+        "microphone: {echo: hardware}\n"
+    )
+    return path

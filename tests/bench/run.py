@@ -1,0 +1,270 @@
+"""`scripts/bench`: kioskd and the floor side by side on the same server and the same virtual sound card.
+
+A round gives each client one conversation and one sleep, in turns, so that a slow minute of the machine is slow for
+both. A session's figure is the mean of the middle half of its trials, and the table's the median of the sessions.
+
+Asleep is real, but reached without a button: the server turns the client's settings down, and a kiosk that wakes by
+itself then sleeps for five minutes. It does what every sleeping kiosk does: keeps the last 600 ms that the microphone
+hears, and feeds the speaker silence. (The floor, turned down, lets its two devices run.)
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.bench import figures
+from tests.bench.client import KINDS, Client, Kind
+from tests.bench.figures import Result
+from tests.bench.service import ROOT, Service
+from tests.bench.sound import CLICK_EVERY_MS, Sounds, sounds
+from tests.support.sound_server import SoundServer, missing
+
+README: Final = ROOT / "README.md"
+ROUNDS: Final = 3
+CLICK: Final = 0.1
+"""Of full scale: where a click begins; the server's own measure."""
+SILENCE: Final = 0.02
+"""Of full scale: what is less at the speaker is silence. kioskd's default volume makes the tone 0.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured."""
+
+    rounds: int = ROUNDS
+    clicks: int = 26
+    replies: int = 12
+    interrupts: int = 10
+    cpu_s: float = 8.0
+    settle_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run of the bench found."""
+
+    results: dict[str, Result]
+    jitter_ms: dict[str, float]
+    """Of each recorder: how late 95 of 100 blocks came at most. Single trials are no better than that."""
+    load: float
+    """Of the machine, before the bench began: what else runs makes starts and CPU look worse than they are."""
+
+
+class Bench:
+    """The place of measurement."""
+
+    def __init__(
+        self, plan: Plan, folder: Path, service: Service, sound: Sounds, environ: dict[str, str]
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._service = service
+        self._sound = sound
+        self._environ = environ
+
+    def run(self) -> dict[Kind, dict[str, list[float]]]:
+        """Measure, and return one number a figure and session."""
+        found: dict[Kind, dict[str, list[float]]] = {kind: {} for kind in KINDS}
+        for kind in KINDS:  # the first start of each reads files that the later ones find in memory
+            with self._client(kind, "admit"):
+                pass
+        for number in range(self._plan.rounds):
+            for kind in KINDS:
+                _say(f"round {number + 1} of {self._plan.rounds}: {kind}")
+                for key, value in (*self._converse(kind), *self._sleep(kind)):
+                    found[kind].setdefault(key, []).append(value)
+        return found
+
+    @contextmanager
+    def _client(self, kind: Kind, welcome: str) -> Iterator[tuple[Client, float]]:
+        """Yield a client that has met the server, and the stamp of the first audio (or of the refusal)."""
+        self._service.order(welcome)
+        mark = self._service.mark()
+        client = Client(
+            kind,
+            folder=self._folder,
+            port=self._service.port,
+            ca_file=self._service.ca_file,
+            environ=self._environ,
+        )
+        try:
+            try:
+                met = self._service.wait("audio" if welcome == "admit" else "refused", after=mark)
+            except TimeoutError as error:
+                raise RuntimeError(f"{kind} did not come to the server: {client.said()}") from error
+            yield client, met["at"]
+        finally:
+            client.end()
+
+    def _sleep(self, kind: Kind) -> Iterator[tuple[str, float]]:
+        with self._client(kind, "refuse") as (client, _):
+            time.sleep(self._plan.settle_s)
+            mark = self._service.mark()
+            yield "cpu_asleep_s", self._cpu_a_minute(client)
+            if self._service.since("refused", after=mark):
+                raise RuntimeError(f"{kind} dialed again in its sleep: what was measured is no sleep")
+            client.leave()
+
+    def _converse(self, kind: Kind) -> Iterator[tuple[str, float]]:
+        plan, service = self._plan, self._service
+        with self._client(kind, "admit") as (client, first_audio):
+            yield "start_ms", (first_audio - client.spawned) * 1000
+            time.sleep(plan.settle_s)
+            yield "mic_to_wire_ms", middle_ms("microphone to wire", self._clicks())
+            yield "wire_to_speaker_ms", middle_ms("wire to speaker", self._replies())
+            yield "interrupt_ms", middle_ms("interrupted to silence", self._interrupts())
+            mark = service.mark()
+            service.order("reply", ms=round((plan.cpu_s + 1) * 1000), paced=True)
+            time.sleep(0.5)
+            yield "cpu_reply_s", self._cpu_a_minute(client)
+            yield "rss_mb", client.rss_mb()
+            service.wait("reply", after=mark)
+            yield "exit_ms", client.leave() * 1000
+
+    def _cpu_a_minute(self, client: Client) -> float:
+        before, began = client.cpu_s(), time.monotonic()
+        time.sleep(self._plan.cpu_s)
+        return (client.cpu_s() - before) / (time.monotonic() - began) * 60
+
+    def _clicks(self) -> list[float | None]:
+        """From a click at the microphone's source to the arrival of the frame that holds its beginning."""
+        mark, began = self._service.mark(), time.monotonic()
+        self._sound.room.click(self._plan.clicks)
+        time.sleep(2 * CLICK_EVERY_MS / 1000)
+        loud = self._sound.microphone.loud(began, time.monotonic(), CLICK)
+        made = [
+            at for at, before in zip(loud, [0.0, *loud], strict=False) if at - before > CLICK_EVERY_MS / 2000
+        ]
+        heard = [report["at"] for report in self._service.since("sound", after=mark)]
+        return [
+            next((there - here for there in heard if 0 < there - here < CLICK_EVERY_MS / 1000), None)
+            for here in made
+        ]
+
+    def _replies(self) -> list[float | None]:
+        """From the sending of a reply's first sound to that sound at the speaker."""
+        sent = []
+        for number in range(self._plan.replies):
+            sent.append(self._service.ask("reply", ms=200, paced=True))
+            # The odd milliseconds meet every part of the device's 10 ms.
+            time.sleep(0.3 + number * 0.0037)
+        return [self._at_speaker(at, 0) for at in sent]
+
+    def _interrupts(self) -> list[float | None]:
+        """From the sending of `interrupted` to the last sound of the reply."""
+        sent = []
+        for number in range(self._plan.interrupts):
+            self._service.ask("reply", ms=3000, paced=False)
+            time.sleep(0.3 + number * 0.0037)
+            sent.append(self._service.ask("interrupt"))
+            time.sleep(0.3)
+        return [self._at_speaker(at, -1) for at in sent]
+
+    def _at_speaker(self, since: float, which: int) -> float | None:
+        """The seconds to the first (0) or last (-1) sound at the speaker within 0.3 s."""
+        loud = self._sound.speaker.loud(since, since + 0.3, SILENCE)
+        return loud[which] - since if loud.size else None
+
+
+def middle_ms(what: str, trials: Sequence[float | None]) -> float:
+    """Return the mean of the middle half: as steady as a mean, and as little moved by a late one as a median.
+
+    Raises:
+        RuntimeError: less than half of the trials gave anything.
+    """
+    found = sorted(trial * 1000 for trial in trials if trial is not None)
+    if 2 * len(found) < len(trials) or not found:
+        raise RuntimeError(
+            f"{what}: only {len(found)} of {len(trials)} trials were found; is the machine busy?"
+        )
+    if len(found) < len(trials):
+        _say(f"{what}: {len(trials) - len(found)} of {len(trials)} trials left out")
+    quarter = len(found) // 4
+    return statistics.fmean(found[quarter : len(found) - quarter])
+
+
+def measure(plan: Plan, card: SoundServer) -> Outcome:
+    """Run the bench on a virtual sound card, with a server of its own."""
+    load = os.getloadavg()[0]
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kioskd-bench-")))
+        service = stack.enter_context(Service(folder))
+        sound = stack.enter_context(sounds(card))
+        found = Bench(plan, folder, service, sound, card.environ).run()
+        jitter_ms = {"microphone": sound.microphone.jitter_ms(), "speaker": sound.speaker.jitter_ms()}
+    return Outcome(figures.results(found), jitter_ms, load)
+
+
+def into_readme(text: str, block: str) -> str:
+    """Return the README with the block between its two marks.
+
+    Raises:
+        ValueError: it has no such marks.
+    """
+    changed, count = re.subn(
+        r"(?s)(<!-- bench -->\n).*?(<!-- /bench -->)", lambda marks: f"{marks[1]}{block}\n{marks[2]}", text
+    )
+    if count != 1:
+        raise ValueError(
+            "README.md: wants one block between <!-- bench --> and <!-- /bench -->; put the marks back"
+        )
+    return changed
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print; return 0 whatever was found, since a slow machine is no failure."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="how often (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="one round, whatever --rounds says")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--readme", action="store_true", help="write the table into README.md")
+    arguments = parser.parse_args(argv)
+    if lacking := missing():
+        _say(f"cannot measure: {lacking}")
+        return 69
+    if arguments.rounds < 1:
+        parser.error("--rounds: at least 1")
+    with tempfile.TemporaryDirectory(prefix="kioskd-card-") as folder, SoundServer(Path(folder)) as card:
+        outcome = measure(Plan(rounds=1 if arguments.quick else arguments.rounds), card)
+    shown = figures.table(outcome.results)
+    if arguments.json:
+        found = {key: result.as_json() for key, result in outcome.results.items()}
+        text = json.dumps(
+            {
+                "machine": figures.machine(),
+                "load": outcome.load,
+                "jitter_ms": outcome.jitter_ms,
+                "figures": found,
+            },
+            indent=2,
+        )
+    else:
+        late = ", ".join(f"{name} {value:.1f} ms" for name, value in outcome.jitter_ms.items())
+        text = f"{shown}\n\n{_where(outcome)} Recorders' jitter (95 %): {late}."
+    sys.stdout.write(text + "\n")
+    if arguments.readme:
+        README.write_text(into_readme(README.read_text(), f"{shown}\n\n{_where(outcome)}"))
+    return 0
+
+
+def _where(outcome: Outcome) -> str:
+    sessions = max(result.sessions for result in outcome.results.values())
+    return f"{figures.machine()}; medians of {sessions} sessions of each; load {outcome.load:.1f} before it began."
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"bench: {line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
