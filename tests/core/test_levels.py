@@ -6,12 +6,14 @@ from dataclasses import replace
 import pytest
 from tests.support.core import (
     ALWAYS_ON,
+    AWAKE,
     CONNECTED,
     EPOCH,
     EVERY_POLICY,
     EVERY_STATE,
     FULL_DUPLEX,
     HALF_DUPLEX,
+    HANDLE,
     REACHED_FOR,
     REPLY,
     asleep,
@@ -19,7 +21,10 @@ from tests.support.core import (
     down,
     draining,
     listening,
+    lost,
     of_type,
+    probing,
+    refused,
     ringing,
     run,
     speaking,
@@ -30,6 +35,7 @@ from tests.support.core import (
 
 from kioskd.core.effects import (
     Dial,
+    Keep,
     SetTimer,
     SetUplink,
     Show,
@@ -42,17 +48,18 @@ from kioskd.core.events import (
     DeviceGone,
     Event,
     Pressed,
-    Refused,
     ReplyInterrupted,
     ReplyPlayed,
+    Restored,
     Started,
     Timer,
     TimerFired,
     VoiceBegan,
 )
-from kioskd.core.link import Link
+from kioskd.core.link import Link, Trouble
 from kioskd.core.machine import State, levels
 from kioskd.core.policy import Policy
+from kioskd.errors import Remedy
 
 Builder = Callable[..., State]
 LinkBuilder = Callable[..., Link]
@@ -83,6 +90,13 @@ def test_half_duplex_shuts_the_uplink_while_the_kiosk_can_be_heard(
     builder: Builder, link: LinkBuilder
 ) -> None:
     assert levels(builder(link()), HALF_DUPLEX).uplink is Uplink.SHUT
+
+
+def test_half_duplex_keeps_the_uplink_shut_until_a_silenced_room_is_quiet() -> None:
+    for silencing in (Pressed(), ReplyInterrupted(EPOCH, REPLY)):
+        state, effects = run(speaking(), silencing)
+        assert of_type(SetUplink, effects) == []
+        assert of_type(SetUplink, run(state, TimerFired(Timer.TAIL))[1]) == [SetUplink(Uplink.SEND)]
 
 
 @pytest.mark.parametrize(("link", "uplink"), [(up, Uplink.SEND), (waiting, Uplink.HOLD)])
@@ -116,6 +130,11 @@ def test_half_duplex_opens_the_uplink_only_after_the_tail() -> None:
         (listening(dialing(tries=1)), Shown.WAKING),
         (listening(waiting(tries=1)), Shown.WAKING),
         (listening(dialing(tries=2)), Shown.OFFLINE),
+        (refused(), Shown.FAULT),
+        (probing(), Shown.FAULT),
+        (State(asleep().turn, down(trouble=Trouble.UNREACHED), started=True), Shown.ASLEEP),
+        (State(asleep().turn, probing().link), Shown.FAULT),
+        (listening(dialing(trouble=Trouble.REFUSED)), Shown.WAKING),
         (thinking(waiting(tries=2)), Shown.OFFLINE),
     ],
 )
@@ -127,6 +146,16 @@ def test_each_state_has_its_face(state: State, shown: Shown) -> None:
 def test_a_renewal_or_one_loss_is_nobodys_business(link: Link) -> None:
     assert levels(listening(link), HALF_DUPLEX).shown is Shown.LISTENING
     assert levels(thinking(link), HALF_DUPLEX).shown is Shown.THINKING
+
+
+def test_a_conversation_that_goes_on_after_a_kill_shows_no_waking() -> None:
+    state, _ = run(State(), Restored(7, HANDLE), Started())
+    assert levels(state, HALF_DUPLEX).shown is Shown.LISTENING
+
+
+@pytest.mark.parametrize("remedy", [Remedy.QUOTA, Remedy.CLOCK])
+def test_a_long_wait_shows_offline_even_after_one_loss(remedy: Remedy) -> None:
+    assert levels(run(listening(), lost(remedy))[0], HALF_DUPLEX).shown is Shown.OFFLINE
 
 
 def test_a_service_met_and_then_lost_for_good_shows_offline() -> None:
@@ -157,11 +186,29 @@ def test_a_device_gone_twice_comes_back_once() -> None:
 
 
 def test_a_refusal_shows_before_the_start_does() -> None:
-    assert levels(State(link=down(refused=True)), HALF_DUPLEX).shown is Shown.FAULT
+    assert levels(State(link=down(trouble=Trouble.REFUSED)), HALF_DUPLEX).shown is Shown.FAULT
 
 
 def test_a_start_shows() -> None:
     assert run(State(), Started()) == (State(started=True), [Show(Shown.ASLEEP)])
+
+
+# Levels: the keepsake
+
+
+@pytest.mark.parametrize("builder", AWAKE)
+@pytest.mark.parametrize("link", REACHED_FOR)
+def test_what_would_resume_the_session_is_kept_whatever_the_link_does(
+    builder: Builder, link: LinkBuilder
+) -> None:
+    state = builder(link(handle=HANDLE), conversation=7)
+    assert levels(state, HALF_DUPLEX).keepsake == Keep(7, HANDLE)
+    assert levels(builder(link()), HALF_DUPLEX).keepsake is None
+
+
+@pytest.mark.parametrize("state", [State(), asleep(), refused(), probing()])
+def test_nothing_is_kept_by_one_asleep(state: State) -> None:
+    assert levels(state, HALF_DUPLEX).keepsake is None
 
 
 # Levels: the timers
@@ -184,9 +231,13 @@ T = Timer
         (listening(dialing()), {T.IDLE, T.LONGEST}),
         (listening(dialing(tries=1)), {T.IDLE, T.LONGEST}),
         (listening(up(tries=1)), {T.IDLE, T.LONGEST, T.AGE, T.STEADY}),
+        (listening(up(hops=1)), {T.IDLE, T.LONGEST, T.AGE, T.STEADY}),
+        (listening(dialing(tries=1, hops=1)), {T.IDLE, T.LONGEST}),
         (thinking(draining()), {T.THINK, T.LONGEST, T.ROLLOVER}),
         (thinking(draining(tries=1)), {T.THINK, T.LONGEST, T.ROLLOVER, T.STEADY}),
         (listening(waiting()), {T.IDLE, T.LONGEST, T.RETRY}),
+        (refused(), {T.PROBE}),
+        (probing(), set()),
     ],
 )
 def test_each_state_has_its_timers(state: State, timers: set[Timer]) -> None:
@@ -205,6 +256,7 @@ def test_each_timer_runs_as_long_as_the_policy_or_the_state_says() -> None:
         refused_s=7,
         steady_s=8,
         age_s=9,
+        unreached_s=12,
     )
     states = (
         asleep(), listening(up(tries=1)), thinking(draining(rollover_s=10.0)), speaking(waiting(retry_s=11.0), overtime=True),
@@ -219,10 +271,35 @@ def test_each_timer_runs_as_long_as_the_policy_or_the_state_says() -> None:
     }  # fmt: skip
 
 
-def test_an_always_on_kiosk_wakes_again_and_later_after_a_refusal() -> None:
-    assert levels(asleep(), ALWAYS_ON).timers == {T.AGAIN: ALWAYS_ON.again_s}
-    refused = replace(asleep(), link=down(refused=True))
-    assert levels(refused, ALWAYS_ON).timers == {T.AGAIN: ALWAYS_ON.refused_s}
+@pytest.mark.parametrize(
+    ("trouble", "after_s"), [(Trouble.NONE, 1.0), (Trouble.UNREACHED, 2.0), (Trouble.REFUSED, 3.0)]
+)
+def test_an_always_on_kiosk_wakes_again_and_later_after_trouble(trouble: Trouble, after_s: float) -> None:
+    policy = Policy(always_on=True, again_s=1.0, unreached_s=2.0, refused_s=3.0)
+    for link in (down(trouble=trouble), dialing(trouble=trouble)):
+        assert levels(replace(asleep(), link=link), policy).timers == {T.AGAIN: after_s}
+
+
+def test_an_always_on_kiosk_that_reached_nobody_does_not_wake_at_once() -> None:
+    events = (Started(), lost(epoch=1), lost(epoch=2), TimerFired(T.IDLE))
+    state, _ = run(State(), *events, policy=ALWAYS_ON)
+    assert levels(state, ALWAYS_ON).timers == {T.AGAIN: ALWAYS_ON.unreached_s}
+
+
+@pytest.mark.parametrize("trouble", [Trouble.NONE, Trouble.UNREACHED])
+def test_a_kiosk_that_was_not_refused_costs_nothing_asleep(trouble: Trouble) -> None:
+    assert levels(replace(asleep(), link=down(trouble=trouble)), HALF_DUPLEX).timers == {}
+
+
+def test_a_refused_kiosk_asleep_tries_now_and_then_one_try_at_a_time() -> None:
+    policy = Policy(refused_s=77.0)
+    assert levels(refused(), policy).timers == {T.PROBE: 77.0}
+    assert levels(probing(), policy).timers == {}
+
+
+def test_a_refused_kiosk_tries_before_it_is_started_too() -> None:
+    unstarted = replace(refused(), started=False)
+    assert levels(unstarted, ALWAYS_ON).timers == {T.PROBE: ALWAYS_ON.refused_s}
 
 
 def test_an_always_on_kiosk_does_not_wake_before_it_is_started() -> None:
@@ -232,7 +309,7 @@ def test_an_always_on_kiosk_does_not_wake_before_it_is_started() -> None:
 def test_an_always_on_kiosk_refused_and_refused_again_keeps_trying() -> None:
     state, _ = run(State(), Started(), policy=ALWAYS_ON)
     for epoch in (1, 2, 3):
-        state, _ = run(state, Refused(epoch), policy=ALWAYS_ON)
+        state, _ = run(state, lost(Remedy.SETTINGS, epoch), policy=ALWAYS_ON)
         assert levels(state, ALWAYS_ON).timers == {T.AGAIN: ALWAYS_ON.refused_s}
         state, effects = run(state, TimerFired(T.AGAIN), policy=ALWAYS_ON)
         assert of_type(Dial, effects) == [Dial(epoch + 1, None)]

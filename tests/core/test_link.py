@@ -8,34 +8,48 @@ from tests.support.core import (
     CONNECTED,
     EPOCH,
     HANDLE,
+    LATER_HANDLE,
     REACHED_FOR,
+    asleep,
     dialing,
     down,
     draining,
+    heard,
     link_after,
-    listening,
+    lost,
     of_type,
+    probing,
+    refused,
     run,
     up,
     waiting,
 )
 
 from kioskd.core import link as links
-from kioskd.core.effects import Dial, HangUp
-from kioskd.core.events import Event, GoingAway, HandleIssued, Lost, Refused, Timer, TimerFired, TurnEnded, Up
-from kioskd.core.link import Link, Phase
+from kioskd.core.effects import Dial
+from kioskd.core.events import (
+    Event,
+    GoingAway,
+    HandleIssued,
+    Lost,
+    NetworkChanged,
+    Restored,
+    SettingsChanged,
+    Timer,
+    TimerFired,
+    TurnEnded,
+    Up,
+)
+from kioskd.core.link import HOPS, Link, Phase, Trouble
 from kioskd.core.machine import State
 from kioskd.core.policy import Policy
+from kioskd.errors import Remedy
 
 LinkBuilder = Callable[..., Link]
 KINDS = (
-    Up, Lost, Refused, GoingAway, HandleIssued, TurnEnded, Timer.RETRY, Timer.STEADY, Timer.AGE, Timer.ROLLOVER,
+    Restored, Up, Lost, GoingAway, HandleIssued, TurnEnded, NetworkChanged, SettingsChanged,
+    Timer.PROBE, Timer.RETRY, Timer.STEADY, Timer.AGE, Timer.ROLLOVER,
 )  # fmt: skip
-
-
-def heard(link: Link) -> State:
-    """Return a conversation over `link` in whose middle the visitor is speaking."""
-    return listening(link, voice=True, spoke=True)
 
 
 @pytest.mark.parametrize(("kind", "phase"), [*product(KINDS, Phase)])
@@ -69,8 +83,13 @@ def test_a_dial_that_is_answered_is_up() -> None:
     assert link_after(heard(dialing()), Up(EPOCH, resumed=False)) == up()
 
 
-def test_reaching_the_service_takes_back_a_refusal() -> None:
-    assert not link_after(heard(dialing(refused=True)), Up(EPOCH, resumed=False)).refused
+@pytest.mark.parametrize("trouble", Trouble)
+def test_reaching_the_service_ends_the_trouble_with_it(trouble: Trouble) -> None:
+    assert link_after(heard(dialing(trouble=trouble)), Up(EPOCH, resumed=False)).trouble is Trouble.NONE
+
+
+def test_new_credentials_that_were_accepted_can_be_renewed_again() -> None:
+    assert not link_after(heard(dialing(renewed=True)), Up(EPOCH, resumed=False)).renewed
 
 
 def test_being_up_alone_does_not_forgive_the_tries_before() -> None:
@@ -80,77 +99,6 @@ def test_being_up_alone_does_not_forgive_the_tries_before() -> None:
 @pytest.mark.parametrize("builder", [up, draining, waiting])
 def test_an_answer_nobody_waits_for_means_nothing(builder: LinkBuilder) -> None:
     assert run(heard(builder()), Up(EPOCH, resumed=False)) == (heard(builder()), [])
-
-
-# Lost
-
-
-@pytest.mark.parametrize("builder", [dialing, up, draining])
-def test_the_first_loss_dials_at_once_with_the_handle(builder: LinkBuilder) -> None:
-    state, effects = run(heard(builder(handle=HANDLE)), Lost(EPOCH, jitter=0.9))
-    assert (state.link.phase, state.link.tries, state.link.handle) == (Phase.DIALING, 1, HANDLE)
-    assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
-
-
-@pytest.mark.parametrize("builder", [dialing, up, draining])
-def test_the_next_loss_waits_before_it_dials(builder: LinkBuilder) -> None:
-    state, effects = run(heard(builder(handle=HANDLE, tries=2)), Lost(EPOCH, jitter=0.5))
-    assert (state.link.phase, state.link.tries, state.link.retry_s) == (Phase.WAITING, 3, 1.0)
-    assert (state.link.epoch, state.link.handle) == (EPOCH, HANDLE)
-    assert of_type(Dial, effects) == []
-
-
-def test_what_the_service_asks_for_is_waited_even_the_first_time() -> None:
-    after = link_after(heard(up()), Lost(EPOCH, jitter=0.5, retry_after_s=7.0))
-    assert (after.phase, after.retry_s) == (Phase.WAITING, 7.0)
-
-
-@pytest.mark.parametrize("builder", [dialing, up, draining])
-def test_a_refused_handle_is_dropped_and_a_fresh_session_dialed_at_once(builder: LinkBuilder) -> None:
-    lost = Lost(EPOCH, jitter=0.9, session_lost=True)
-    state, effects = run(heard(builder(handle=HANDLE, tries=5)), lost)
-    assert (state.link.phase, state.link.handle) == (Phase.DIALING, None)
-    assert of_type(Dial, effects) == [Dial(EPOCH + 1, None)]
-
-
-def test_a_refused_handle_is_no_failed_try() -> None:
-    assert link_after(heard(dialing(handle=HANDLE, tries=1)), Lost(EPOCH, 0.9, session_lost=True)).tries == 1
-
-
-def test_a_refusal_of_the_fresh_session_goes_to_the_backoff() -> None:
-    session_lost = Lost(EPOCH, jitter=0.5, session_lost=True)
-    fresh = Lost(EPOCH + 1, jitter=0.5, session_lost=True)
-    after = link_after(heard(dialing(handle=HANDLE, tries=1)), session_lost, fresh)
-    assert (after.phase, after.tries, after.retry_s) == (Phase.WAITING, 2, 0.5)
-
-
-def test_losses_in_a_row_wait_longer_and_longer() -> None:
-    link, delays = dialing(), []
-    for _ in range(9):
-        link = link_after(heard(link), Lost(link.epoch, jitter=0.5))
-        delays.append(link.retry_s)
-        if link.phase is Phase.WAITING:
-            link = link_after(heard(link), TimerFired(Timer.RETRY))
-    assert delays == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0]
-
-
-def test_a_loss_told_twice_counts_once() -> None:
-    assert run(heard(waiting()), Lost(EPOCH, jitter=0.5)) == (heard(waiting()), [])
-
-
-# Refused
-
-
-@pytest.mark.parametrize("builder", [dialing, up, draining])
-def test_refused_settings_end_the_connection_and_are_remembered(builder: LinkBuilder) -> None:
-    state, effects = run(heard(builder(handle=HANDLE, tries=2)), Refused(EPOCH))
-    assert state.link == down(refused=True)
-    assert of_type(HangUp, effects) == [HangUp()]
-    assert of_type(Dial, effects) == []
-
-
-def test_a_refusal_after_the_loss_means_nothing() -> None:
-    assert run(heard(waiting()), Refused(EPOCH)) == (heard(waiting()), [])
 
 
 # GoingAway, HandleIssued
@@ -176,6 +124,11 @@ def test_an_end_announced_while_draining_can_only_hasten(left_s: float, rollover
     assert (after.phase, after.rollover_s) == (Phase.DRAINING, rollover_s)
 
 
+def test_an_end_announced_twice_is_the_later_news_when_that_is_sooner() -> None:
+    events = (GoingAway(EPOCH, left_s=300.0), GoingAway(EPOCH, left_s=50.0))
+    assert link_after(heard(up()), *events).rollover_s == 40.0
+
+
 @pytest.mark.parametrize("builder", [dialing, waiting])
 def test_a_farewell_of_no_connection_means_nothing(builder: LinkBuilder) -> None:
     assert run(heard(builder()), GoingAway(EPOCH, 50.0)) == (heard(builder()), [])
@@ -183,9 +136,9 @@ def test_a_farewell_of_no_connection_means_nothing(builder: LinkBuilder) -> None
 
 @pytest.mark.parametrize("builder", CONNECTED)
 def test_the_newest_handle_is_the_one_kept(builder: LinkBuilder) -> None:
-    state, effects = run(heard(builder()), HandleIssued(EPOCH, HANDLE))
-    assert state.link == builder(handle=HANDLE)
-    assert effects == []
+    state, effects = run(heard(builder(handle=HANDLE)), HandleIssued(EPOCH, LATER_HANDLE))
+    assert state.link == builder(handle=LATER_HANDLE)
+    assert of_type(Dial, effects) == []
 
 
 @pytest.mark.parametrize("builder", [dialing, waiting])
@@ -193,15 +146,118 @@ def test_a_handle_from_no_connection_means_nothing(builder: LinkBuilder) -> None
     assert run(heard(builder()), HandleIssued(EPOCH, HANDLE)) == (heard(builder()), [])
 
 
+# NetworkChanged, SettingsChanged
+
+
+CHANGES = (NetworkChanged(), SettingsChanged())
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_renews_the_connection_soon(change: Event) -> None:
+    state, effects = run(heard(up(handle=HANDLE)), change, policy=Policy(change_s=4.0))
+    assert state.link == draining(handle=HANDLE, rollover_s=4.0)
+    assert of_type(Dial, effects) == []
+    _, effects = run(state, TimerFired(Timer.ROLLOVER))
+    assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(("planned_s", "rollover_s"), [(60.0, 5.0), (2.0, 2.0)])
+def test_a_change_hastens_a_renewal_and_never_puts_it_off(
+    change: Event, planned_s: float, rollover_s: float
+) -> None:
+    after = link_after(heard(draining(rollover_s=planned_s)), change)
+    assert (after.phase, after.rollover_s) == (Phase.DRAINING, rollover_s)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_ends_the_wait_for_the_next_dial(change: Event) -> None:
+    state, effects = run(heard(waiting(handle=HANDLE, tries=9)), change)
+    assert (state.link.phase, state.link.tries) == (Phase.DIALING, 9)
+    assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
+
+
+def test_new_settings_are_dialed_with_though_the_old_are_being_tried() -> None:
+    state, effects = run(heard(dialing(handle=HANDLE)), SettingsChanged())
+    assert state.link == dialing(epoch=EPOCH + 1, handle=HANDLE)
+    assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
+
+
+def test_a_network_that_changes_under_a_dial_lets_it_come_to_its_own_end() -> None:
+    assert run(heard(dialing()), NetworkChanged()) == (heard(dialing()), [])
+
+
+@pytest.mark.parametrize("trouble", Trouble)
+def test_a_network_that_changes_while_asleep_is_no_news(trouble: Trouble) -> None:
+    state = State(asleep().turn, down(trouble=trouble), started=True)
+    assert run(state, NetworkChanged()) == (state, [])
+
+
+@pytest.mark.parametrize("trouble", [Trouble.NONE, Trouble.UNREACHED])
+def test_new_settings_are_not_tried_while_asleep_unless_the_old_were_refused(trouble: Trouble) -> None:
+    state = State(asleep().turn, down(trouble=trouble), started=True)
+    assert run(state, SettingsChanged()) == (state, [])
+
+
+# Restored
+
+
+def test_a_conversation_that_goes_on_resumes_its_session() -> None:
+    state, effects = run(State(), Restored(7, HANDLE))
+    assert state.link == Link(Phase.DIALING, epoch=1, handle=HANDLE, met=True)
+    assert of_type(Dial, effects) == [Dial(1, HANDLE)]
+
+
+@pytest.mark.parametrize("builder", REACHED_FOR)
+def test_no_handle_of_another_process_replaces_one_in_use(builder: LinkBuilder) -> None:
+    assert run(heard(builder(handle=HANDLE)), Restored(7, LATER_HANDLE))[0] == heard(builder(handle=HANDLE))
+
+
+# Probing for settings that somebody has mended
+
+
+@pytest.mark.parametrize("why", [TimerFired(Timer.PROBE), SettingsChanged()])
+def test_refused_settings_are_tried_again_while_asleep(why: Event) -> None:
+    state, effects = run(refused(), why)
+    assert state == probing(epoch=EPOCH + 1)
+    assert of_type(Dial, effects) == [Dial(EPOCH + 1, None)]
+
+
+def test_settings_that_change_while_they_are_tried_are_tried_anew() -> None:
+    state, effects = run(probing(), SettingsChanged())
+    assert state == probing(epoch=EPOCH + 1)
+    assert of_type(Dial, effects) == [Dial(EPOCH + 1, None)]
+
+
+def test_a_network_that_changes_does_not_disturb_a_probe() -> None:
+    assert run(probing(), NetworkChanged()) == (probing(), [])
+
+
 # What proves a connection good
 
 
-@pytest.mark.parametrize("builder", CONNECTED)
 @pytest.mark.parametrize("proof", [TurnEnded(EPOCH), TimerFired(Timer.STEADY)])
 def test_a_finished_turn_or_half_a_minute_makes_the_next_loss_the_first(
-    builder: LinkBuilder, proof: TurnEnded | TimerFired
+    proof: TurnEnded | TimerFired,
 ) -> None:
-    assert link_after(heard(builder(tries=4)), proof) == builder(tries=0)
+    assert link_after(heard(up(tries=4, failed=2)), proof) == up()
+
+
+def test_only_a_connection_that_has_lived_forgets_the_hops_before_it() -> None:
+    assert link_after(heard(up(hops=2)), TimerFired(Timer.STEADY)) == up()
+    assert link_after(heard(up(hops=2)), TurnEnded(EPOCH)) == up(hops=2)
+    assert link_after(heard(draining(hops=2)), TimerFired(Timer.STEADY)) == draining(hops=2)
+
+
+def test_a_connection_with_much_time_left_is_looked_after_later() -> None:
+    after = link_after(heard(up()), GoingAway(EPOCH, left_s=300.0))
+    assert (after.phase, after.leave_s) == (Phase.UP, 300.0 - 10.0 - 60.0)
+    assert link_after(heard(up()), GoingAway(EPOCH, left_s=3600.0)).leave_s == Policy().notice_s
+
+
+@pytest.mark.parametrize("proof", [TurnEnded(EPOCH), TimerFired(Timer.STEADY)])
+def test_a_connection_that_is_to_be_renewed_can_still_be_proved_good(proof: TurnEnded | TimerFired) -> None:
+    assert link_after(heard(draining(tries=4)), proof) == draining()
 
 
 @pytest.mark.parametrize("builder", [dialing, waiting])
@@ -231,8 +287,21 @@ def test_a_quiet_moment_that_never_comes_is_not_waited_for_for_ever() -> None:
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
 
 
-def test_a_renewal_is_no_failed_try() -> None:
-    assert link_after(heard(draining(tries=0)), TimerFired(Timer.ROLLOVER)).tries == 0
+def test_a_renewal_is_a_hop_and_no_failed_try() -> None:
+    after = link_after(heard(draining()), TimerFired(Timer.ROLLOVER))
+    assert (after.tries, after.hops) == (0, 1)
+
+
+@pytest.mark.parametrize("hops", [HOPS, HOPS + 5])
+def test_a_renewal_that_must_be_is_made_whatever_the_hops_before(hops: int) -> None:
+    after = link_after(heard(draining(hops=hops)), TimerFired(Timer.ROLLOVER))
+    assert (after.phase, after.hops) == (Phase.DIALING, hops + 1)
+
+
+@pytest.mark.parametrize("hops", range(HOPS + 2))
+def test_only_a_connection_to_be_renewed_is_left_in_a_quiet_moment_and_only_so_often(hops: int) -> None:
+    leaving = [link(hops=hops).leaving for link in (down, dialing, up, draining, waiting)]
+    assert leaving == [False, False, False, hops < HOPS, False]
 
 
 @pytest.mark.parametrize(
@@ -241,6 +310,7 @@ def test_a_renewal_is_no_failed_try() -> None:
         *product([dialing, up, draining], [Timer.RETRY]),
         *product([dialing, draining, waiting], [Timer.AGE]),
         *product([dialing, up, waiting], [Timer.ROLLOVER]),
+        *product([dialing, up, draining, waiting], [Timer.PROBE]),
     ],
 )
 def test_a_timer_that_came_too_late_means_nothing(builder: LinkBuilder, timer: Timer) -> None:
@@ -251,17 +321,17 @@ def test_a_timer_that_came_too_late_means_nothing(builder: LinkBuilder, timer: T
     "event",
     [
         Up(EPOCH, resumed=False),
-        Lost(EPOCH, jitter=0.5),
-        Refused(EPOCH),
+        *(lost(remedy) for remedy in Remedy),
         GoingAway(EPOCH, 50.0),
         HandleIssued(EPOCH, HANDLE),
         TurnEnded(EPOCH),
+        NetworkChanged(),
+        SettingsChanged(),
         *(TimerFired(timer) for timer in (Timer.RETRY, Timer.STEADY, Timer.AGE, Timer.ROLLOVER)),
     ],
 )
 def test_nothing_moves_a_link_that_nobody_needs(event: Event) -> None:
-    asleep = State(started=True, link=down())
-    assert run(asleep, event) == (asleep, [])
+    assert run(asleep(), event) == (asleep(), [])
 
 
 # What is forgotten with the conversation
@@ -269,5 +339,23 @@ def test_nothing_moves_a_link_that_nobody_needs(event: Event) -> None:
 
 @pytest.mark.parametrize("builder", REACHED_FOR)
 def test_hanging_up_forgets_all_but_the_epoch_and_a_refusal(builder: LinkBuilder) -> None:
-    before = builder(handle=HANDLE, tries=3, refused=True)
-    assert links.hang_up(before) == down(refused=True)
+    before = builder(handle=HANDLE, tries=0, hops=2, renewed=True, trouble=Trouble.REFUSED)
+    assert links.hang_up(before) == down(trouble=Trouble.REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("link", "trouble"),
+    [
+        (dialing(), Trouble.NONE),
+        (dialing(tries=1), Trouble.UNREACHED),
+        (dialing(tries=1, trouble=Trouble.REFUSED), Trouble.UNREACHED),
+        (dialing(trouble=Trouble.UNREACHED), Trouble.UNREACHED),
+        (waiting(tries=1), Trouble.UNREACHED),
+        (up(tries=1), Trouble.NONE),
+        (draining(tries=1), Trouble.NONE),
+    ],
+)
+def test_hanging_up_remembers_whether_the_service_was_out_of_reach_at_the_end(
+    link: Link, trouble: Trouble
+) -> None:
+    assert links.hang_up(link).trouble is trouble

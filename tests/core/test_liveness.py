@@ -7,14 +7,15 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from tests.support.core import asleep, listening, speaking
-from tests.support.core_walks import POLICIES, Move, Walk, moves
+from tests.support.core import asleep, dialing, listening, lost, refused, speaking
+from tests.support.core_walks import PASSING, POLICIES, Move, Walk, moves
 
 from kioskd.core import link as links
 from kioskd.core import turn as turns
-from kioskd.core.events import Event, Lost, ReplyPlayed, Timer, TimerFired
+from kioskd.core.events import Event, Lost, Pressed, ReplyPlayed, SettingsChanged, Timer, TimerFired, Up
 from kioskd.core.machine import State, levels, step
 from kioskd.core.policy import Policy
+from kioskd.errors import Remedy
 
 ROUNDS = 6
 """The longest way home: the tail of a reply, a wait, the silence, and a step to spare for each."""
@@ -59,10 +60,16 @@ def settle(state: State, policy: Policy, order: random.Random, rounds: int = ROU
             if timer in clocks.running:
                 clocks.take(TimerFired(timer))
             if clocks.state.link.phase is links.Phase.DIALING:
-                clocks.take(Lost(clocks.state.link.epoch, order.random()))
+                clocks.take(_nothing_comes_of_it(clocks.state, order))
         if clocks.state.turn.phase is turns.Phase.SPEAKING:
             clocks.take(ReplyPlayed(clocks.state.turn.reply))
+    if clocks.state.link.phase is links.Phase.DIALING:
+        clocks.take(_nothing_comes_of_it(clocks.state, order))
     return clocks.state
+
+
+def _nothing_comes_of_it(state: State, order: random.Random) -> Lost:
+    return Lost(state.link.epoch, order.choice(tuple(Remedy)), order.random())
 
 
 class Abandoned(RuleBasedStateMachine):
@@ -91,6 +98,20 @@ class Abandoned(RuleBasedStateMachine):
             assert step(state, TimerFired(Timer.THINK), policy)[0].turn.phase is turns.Phase.LISTENING
 
     @invariant()
+    def refused_settings_are_tried_again(self) -> None:
+        state, policy = self.walk.state, self.walk.policy
+        if not state.turn.awake and state.link == refused(epoch=state.link.epoch).link:
+            assert Timer.PROBE in self.walk.shell.timers
+            assert step(state, TimerFired(Timer.PROBE), policy)[0].link.phase is links.Phase.DIALING
+
+    @invariant()
+    def a_connection_to_be_left_is_left(self) -> None:
+        state, policy = self.walk.state, self.walk.policy
+        if state.link.phase is links.Phase.DRAINING:
+            assert Timer.ROLLOVER in self.walk.shell.timers
+            assert step(state, TimerFired(Timer.ROLLOVER), policy)[0].link.phase is links.Phase.DIALING
+
+    @invariant()
     def a_lost_connection_is_tried_again(self) -> None:
         state, policy = self.walk.state, self.walk.policy
         if state.link.phase is links.Phase.WAITING:
@@ -100,8 +121,8 @@ class Abandoned(RuleBasedStateMachine):
 
 test_nothing_hangs = pytest.mark.timeout(400)(Abandoned.TestCase)
 Abandoned.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
+    max_examples=50,
+    stateful_step_count=30,
     deadline=None,
     derandomize=True,
     database=None,
@@ -126,3 +147,43 @@ def test_a_reply_whose_end_is_never_reported_does_not_keep_the_kiosk_awake() -> 
 def test_a_voice_whose_end_is_never_reported_does_not_keep_the_kiosk_awake() -> None:
     end = settle(listening(voice=True), Policy(), random.Random(0))
     assert end.turn.phase is turns.Phase.ASLEEP
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_settings_refused_for_days_and_then_mended_are_found_good_with_nobody_near(policy: Policy) -> None:
+    clocks = Clocks(listening(dialing()), policy)
+    clocks.take(lost(Remedy.SETTINGS))
+    for _ in range(1_000):
+        (timer,) = clocks.running
+        assert clocks.running[timer] == policy.refused_s
+        clocks.take(TimerFired(timer))
+        assert clocks.state.link.phase is links.Phase.DIALING
+        clocks.take(lost(Remedy.SETTINGS, clocks.state.link.epoch))
+    clocks.take(TimerFired(next(iter(clocks.running))))
+    clocks.take(Up(clocks.state.link.epoch, resumed=False))
+    assert clocks.state.link.trouble is links.Trouble.NONE
+    assert clocks.state.turn.awake == policy.always_on
+
+
+@pytest.mark.parametrize("mended", [SettingsChanged(), Pressed()])
+def test_mended_settings_need_not_wait_for_the_next_probe(mended: Event) -> None:
+    clocks = Clocks(refused(), Policy())
+    clocks.take(mended)
+    clocks.take(Up(clocks.state.link.epoch, resumed=False))
+    assert clocks.state.link.trouble is links.Trouble.NONE
+
+
+@pytest.mark.parametrize("remedy", [remedy for remedy in PASSING if remedy is not Remedy.CREDENTIALS])
+def test_a_service_away_for_a_day_is_found_again_while_the_visitor_still_speaks(remedy: Remedy) -> None:
+    clocks = Clocks(listening(dialing(), voice=True), Policy(longest_s=100_000.0))
+    waited_s = 0.0
+    while waited_s < 86_400.0:
+        clocks.take(lost(Remedy.RESUME, clocks.state.link.epoch))
+        if clocks.state.link.phase is links.Phase.DIALING:
+            clocks.take(lost(remedy if waited_s else Remedy.RESUME, clocks.state.link.epoch))
+        waited_s += clocks.running.get(Timer.RETRY, 0.0) + 0.1
+        clocks.take(TimerFired(Timer.RETRY))
+        assert clocks.state.link.phase is links.Phase.DIALING
+    clocks.take(Up(clocks.state.link.epoch, resumed=False))
+    assert clocks.state.turn.awake
+    assert clocks.state.link.open

@@ -1,6 +1,7 @@
 """Two hours of one conversation, by a clock moved by hand, with a service that lets no connection live long."""
 
 import heapq
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -9,12 +10,13 @@ from pydantic import SecretStr
 from tests.support.core import Shell, of_type
 
 from kioskd.core import turn as turns
-from kioskd.core.effects import CancelTimer, Dial, Effect, Greet, SetTimer, Show, Shown
+from kioskd.core.effects import CancelTimer, Dial, Effect, Forget, Greet, HangUp, SetTimer, Shown
 from kioskd.core.events import (
     Event,
     GoingAway,
     HandleIssued,
     Lost,
+    NetworkChanged,
     Pressed,
     ReplyBegan,
     ReplyPlayed,
@@ -28,6 +30,7 @@ from kioskd.core.events import (
 )
 from kioskd.core.machine import State, step
 from kioskd.core.policy import Policy
+from kioskd.errors import Remedy
 
 MINUTE_S = 60.0
 HOUR_S = 60 * MINUTE_S
@@ -37,15 +40,26 @@ DIAL_S = 0.4
 DEAF_TO_AGE_S = 100 * HOUR_S
 
 
+@dataclass(frozen=True)
+class Service:
+    """What connections come to."""
+
+    limit_s: float
+    """How long one lives."""
+    notice_s: float | None = None
+    """How long before that the service says so; None: never."""
+    ends: Remedy = Remedy.RESUME
+    """How the end looks to whoever is still there."""
+    resumes: bool = True
+    """Whether it knows the session again after such an end."""
+
+
 @dataclass
 class World:
     """The shell, a service and a clock that stands still between two events."""
 
     policy: Policy
-    limit_s: float
-    """How long the service lets a connection live."""
-    notice_s: float | None
-    """How long before that it says so; None: never."""
+    service: Service
     now: float = 0.0
     state: State = field(default_factory=State)
     effects: list[Effect] = field(default_factory=list)
@@ -53,6 +67,8 @@ class World:
     """How old each connection was when it was replaced."""
     cut: int = 0
     """Connections that the service had to end."""
+    shown_ms: Counter[Shown] = field(default_factory=Counter)
+    """For how long each state was shown, in milliseconds."""
 
     def __post_init__(self) -> None:
         self.shell = Shell(self.policy)
@@ -61,6 +77,8 @@ class World:
         self.due: list[tuple[float, int, Event]] = []
         self.timers: dict[Timer, int] = {}
         self.up_at: float | None = None
+        self.session = 0
+        """The number of the session that the service knows."""
 
     def later(self, after_s: float, event: Event) -> int:
         """Let `event` happen in `after_s` seconds; return its number."""
@@ -72,12 +90,18 @@ class World:
         """Let all happen that is due in the next `seconds`."""
         until = self.now + seconds
         while self.due and self.due[0][0] <= until:
-            self.now, number, event = heapq.heappop(self.due)
+            at, number, event = heapq.heappop(self.due)
+            self.pass_time(at)
             if isinstance(event, TimerFired):
                 if self.timers.get(event.timer) != number:
                     continue
                 del self.timers[event.timer], self.shell.timers[event.timer]
             self.take(event)
+        self.pass_time(until)
+
+    def pass_time(self, until: float) -> None:
+        """Move the clock."""
+        self.shown_ms[self.shell.shown] += round((until - self.now) * 1000)
         self.now = until
 
     def take(self, event: Event) -> None:
@@ -87,9 +111,11 @@ class World:
         self.shell.perform(effects, seen=self.state.turn.reply)
         assert self.shell.agrees_with(self.state)
         self.effects.extend(effects)
-        if isinstance(event, Lost) and event.epoch == before.epoch:
+        if isinstance(event, Lost) and event.epoch == before.epoch and before.open:
             self.cut += 1
-        if isinstance(event, Up):
+            self.note_age()
+            self.session += not self.service.resumes
+        if isinstance(event, Up) and event.epoch == before.epoch:
             self.come_up(event.epoch)
         for effect in effects:
             match effect:
@@ -98,19 +124,32 @@ class World:
                 case CancelTimer(timer):
                     self.timers.pop(timer, None)
                 case Dial(epoch, handle):
-                    if self.up_at is not None:
-                        self.ages.append(self.now - self.up_at)
-                    self.later(DIAL_S, Up(epoch, resumed=handle is not None))
+                    self.note_age()
+                    self.be_dialed(epoch, handle)
                 case Greet():
                     self.answer()
+
+    def note_age(self) -> None:
+        """Note that the connection, if there is one, is over."""
+        if self.up_at is not None:
+            self.ages.append(self.now - self.up_at)
+        self.up_at = None
+
+    def be_dialed(self, epoch: int, handle: SecretStr | None) -> None:
+        """Take a visitor's session up again, or begin one, or not know it."""
+        if handle is not None and not handle.get_secret_value().startswith(f"session-{self.session:04}"):
+            self.later(DIAL_S, Lost(epoch, Remedy.FRESH, jitter=0.5))
+        else:
+            self.later(DIAL_S, Up(epoch, resumed=handle is not None))
 
     def come_up(self, epoch: int) -> None:
         """Begin a connection's life, and plan its end."""
         self.up_at = self.now
-        self.later(0.1, HandleIssued(epoch, SecretStr(f"handle-{epoch:06}")))
-        self.later(self.limit_s, Lost(epoch, jitter=0.5))
-        if self.notice_s is not None:
-            self.later(self.limit_s - self.notice_s, GoingAway(epoch, self.notice_s))
+        self.later(0.1, HandleIssued(epoch, SecretStr(f"session-{self.session:04}-handle-{epoch:06}")))
+        self.later(self.service.limit_s, Lost(epoch, self.service.ends, jitter=0.5))
+        if self.service.notice_s is not None:
+            notice_s = self.service.notice_s
+            self.later(self.service.limit_s - notice_s, GoingAway(epoch, notice_s))
 
     def answer(self) -> None:
         """Have the model say something of three seconds."""
@@ -132,15 +171,19 @@ class World:
         return self.effects[before:]
 
 
-def wake(limit_s: float, notice_s: float | None, age_s: float) -> World:
+def wake(service: Service, age_s: float = Policy().age_s) -> World:
     """Return a world in which a visitor has just been greeted."""
-    policy = Policy(greeting=True, longest_s=3 * HOUR_S, age_s=age_s)
-    world = World(policy, limit_s, notice_s)
+    world = World(Policy(greeting=True, longest_s=3 * HOUR_S, age_s=age_s), service)
     world.take(Started())
     world.take(Pressed())
     world.live(10.0)
     assert world.state.turn.phase is turns.Phase.LISTENING
     return world
+
+
+def handles_of(effects: list[Effect]) -> list[str | None]:
+    """Return what each dial would resume."""
+    return [dial.handle.get_secret_value() if dial.handle else None for dial in of_type(Dial, effects)]
 
 
 LIMITS = [(10, 50.0), (10, None), (15, 50.0), (15, None), (58, 300.0), (58, None)]
@@ -150,7 +193,7 @@ LIMITS = [(10, 50.0), (10, None), (15, 50.0), (15, None), (58, 300.0), (58, None
 def test_a_connection_is_renewed_before_any_known_limit_ends_it(
     limit_min: int, notice_s: float | None
 ) -> None:
-    world = wake(limit_min * MINUTE_S, notice_s, age_s=Policy().age_s)
+    world = wake(Service(limit_min * MINUTE_S, notice_s))
     world.talk(2 * HOUR_S)
     assert world.cut == 0
     assert len(world.ages) == 13
@@ -161,42 +204,126 @@ def test_a_connection_is_renewed_before_any_known_limit_ends_it(
     ("limit_min", "notice_s", "renewals"), [(10, 50.0, 13), (10, 60.0, 13), (15, 50.0, 8), (58, 300.0, 2)]
 )
 def test_an_announced_end_is_never_waited_for(limit_min: int, notice_s: float, renewals: int) -> None:
-    world = wake(limit_min * MINUTE_S, notice_s, age_s=DEAF_TO_AGE_S)
+    world = wake(Service(limit_min * MINUTE_S, notice_s), DEAF_TO_AGE_S)
     world.talk(2 * HOUR_S)
     assert world.cut == 0
     assert len(world.ages) == renewals
     assert max(world.ages) < limit_min * MINUTE_S - 10.0
 
 
-@pytest.mark.parametrize(("limit_min", "cuts"), [(10, 12), (15, 8), (58, 2)])
-def test_an_end_that_nobody_announced_is_survived(limit_min: int, cuts: int) -> None:
-    world = wake(limit_min * MINUTE_S, None, age_s=DEAF_TO_AGE_S)
-    world.talk(2 * HOUR_S)
-    assert world.cut == cuts
-    assert world.state.turn.awake
+CUTS = [(10, 12), (15, 8), (58, 2)]
+
+
+@pytest.mark.parametrize("ends", [Remedy.RESUME, Remedy.RESUME_LATER, Remedy.CREDENTIALS])
+@pytest.mark.parametrize(("limit_min", "cuts"), CUTS)
+def test_an_end_that_nobody_announced_costs_one_dial(limit_min: int, cuts: int, ends: Remedy) -> None:
+    world = wake(Service(limit_min * MINUTE_S, ends=ends), DEAF_TO_AGE_S)
+    dials = of_type(Dial, world.talk(2 * HOUR_S))
+    assert world.cut == len(dials) == cuts
+    assert {round(age / MINUTE_S, 6) for age in world.ages} == {limit_min}
+    assert all(dial.handle is not None and not dial.recall for dial in dials)
     assert world.state.link.open
 
 
+@pytest.mark.parametrize("ends", [Remedy.RESUME, Remedy.RESUME_LATER])
+@pytest.mark.parametrize(("limit_min", "cuts"), CUTS)
+def test_an_end_after_which_the_session_is_not_known_any_more_costs_two_dials(
+    limit_min: int, cuts: int, ends: Remedy
+) -> None:
+    world = wake(Service(limit_min * MINUTE_S, ends=ends, resumes=False), DEAF_TO_AGE_S)
+    effects = world.talk(2 * HOUR_S)
+    dials = of_type(Dial, effects)
+    assert world.cut == cuts
+    assert [dial.handle is None for dial in dials] == [dial.recall for dial in dials] == [False, True] * cuts
+    tried = [handle for handle in handles_of(effects) if handle is not None]
+    assert len(tried) == len(set(tried)), "a refused handle was tried again"
+    assert len(of_type(Forget, effects)) == cuts
+    assert world.state.link.open
+
+
+def test_a_session_that_is_given_up_is_begun_anew_and_told_what_was_said() -> None:
+    world = wake(Service(10 * MINUTE_S, ends=Remedy.FRESH, resumes=False), DEAF_TO_AGE_S)
+    dials = of_type(Dial, world.talk(2 * HOUR_S))
+    assert [(dial.handle, dial.recall) for dial in dials] == [(None, True)] * 12
+
+
+SERVICES = [
+    *(Service(limit_min * MINUTE_S, notice_s) for limit_min, notice_s in LIMITS),
+    *(
+        Service(limit_min * MINUTE_S, ends=ends, resumes=resumes)
+        for limit_min, _ in CUTS
+        for ends in (Remedy.RESUME, Remedy.RESUME_LATER, Remedy.FRESH)
+        for resumes in (True, False)
+    ),
+    Service(301.0, notice_s=300.0),
+    Service(301.0, notice_s=300.0, ends=Remedy.RESUME_LATER, resumes=False),
+]
+
+
 @pytest.mark.parametrize("age_s", [Policy().age_s, DEAF_TO_AGE_S])
-@pytest.mark.parametrize(("limit_min", "notice_s"), LIMITS)
-def test_the_visitor_notices_nothing_of_it(limit_min: int, notice_s: float | None, age_s: float) -> None:
-    world = wake(limit_min * MINUTE_S, notice_s, age_s)
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_visitor_notices_nothing_of_it(service: Service, age_s: float) -> None:
+    world = wake(service, age_s)
     effects = world.talk(2 * HOUR_S)
     assert of_type(Greet, world.effects) == [Greet()]
     assert of_type(Greet, effects) == []
-    assert {effect.shown for effect in of_type(Show, effects)} == {
+    assert of_type(HangUp, effects) == []
+    assert world.state.turn.conversation == 1
+    assert set(world.shown_ms) - {Shown.OFFLINE} == {
+        Shown.WAKING,
         Shown.LISTENING,
         Shown.THINKING,
         Shown.SPEAKING,
     }
-    assert world.state.turn.conversation == 1
+    # A session that is not known any more takes two dials to be replaced; while the second lasts, it is said.
+    flash_ms = 0 if service.resumes else 1000 * DIAL_S * world.cut
+    assert world.shown_ms[Shown.OFFLINE] <= flash_ms + 1
+
+
+@pytest.mark.parametrize("service", [service for service in SERVICES if service.notice_s])
+def test_each_renewal_resumes_with_the_newest_handle(service: Service) -> None:
+    effects = wake(service).talk(2 * HOUR_S)
     dials = of_type(Dial, effects)
-    handles = [dial.handle.get_secret_value() for dial in dials if dial.handle]
-    assert handles == [f"handle-{dial.epoch - 1:06}" for dial in dials]
+    assert dials
+    assert handles_of(effects) == [f"session-0000-handle-{dial.epoch - 1:06}" for dial in dials]
+
+
+EARLY = [Service(limit_s, notice_s=limit_s - 1.0) for limit_s in (301.0, HOUR_S)]
+"""The end of each connection is announced one second after its beginning."""
+
+
+@pytest.mark.parametrize("service", EARLY)
+def test_an_end_announced_at_the_beginning_is_left_no_more_often_than_it_must_be(service: Service) -> None:
+    world = wake(service)
+    world.talk(2 * HOUR_S)
+    assert world.cut == 0
+    assert len(world.ages) <= 2 * HOUR_S / 229.0 + 1
+
+
+@pytest.mark.parametrize("service", EARLY)
+def test_an_end_announced_at_the_beginning_is_left_in_time(service: Service) -> None:
+    world = wake(service)
+    world.talk(2 * HOUR_S)
+    assert world.cut == 0
+    assert max(world.ages) < min(service.limit_s - 9.9, 15 * MINUTE_S)
+    assert world.state.link.tries == 0
+
+
+def test_a_network_that_changes_every_minute_costs_one_dial_a_change() -> None:
+    world = wake(Service(10 * MINUTE_S, 50.0))
+    changes = 0
+    for _ in range(60):
+        world.take(NetworkChanged())
+        changes += 1
+        world.talk(MINUTE_S)
+    dials = of_type(Dial, world.effects)
+    assert len(dials) == 1 + changes
+    assert world.cut == 0
+    assert world.shown_ms[Shown.OFFLINE] == 0
 
 
 def test_the_second_hour_costs_what_the_first_did() -> None:
-    world = wake(10 * MINUTE_S, 50.0, age_s=Policy().age_s)
+    world = wake(Service(10 * MINUTE_S, 50.0))
     hours, sizes = [], []
     for _ in range(2):
         hours.append(len(world.talk(HOUR_S)))

@@ -1,11 +1,13 @@
 """What the two machines do to each other, what holds in each state, and in which order it is said."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields
 from itertools import product
+from typing import get_args
 
 import pytest
 from tests.support.core import (
+    ALWAYS_ON,
     AWAKE,
     EPOCH,
     EVERY_POLICY,
@@ -15,21 +17,21 @@ from tests.support.core import (
     HALF_DUPLEX,
     HANDLE,
     REACHED_FOR,
-    REPLY,
     asleep,
     dialing,
     down,
     draining,
     every_event,
     listening,
+    lost,
     of_type,
-    ringing,
+    probing,
+    refused,
     run,
     speaking,
-    thinking,
     up,
-    waiting,
 )
+from tests.support.core_walks import REFUSALS
 
 from kioskd.core import link as links
 from kioskd.core import turn as turns
@@ -37,8 +39,10 @@ from kioskd.core.effects import (
     CancelTimer,
     Dial,
     Flush,
+    Forget,
     Greet,
     HangUp,
+    Keep,
     SetTimer,
     SetUplink,
     Show,
@@ -47,25 +51,25 @@ from kioskd.core.effects import (
 )
 from kioskd.core.events import (
     Event,
-    GoingAway,
     HandleIssued,
-    Lost,
     Pressed,
-    Refused,
-    ReplyPlayed,
+    Restored,
     Timer,
     TimerFired,
-    TurnEnded,
     Up,
-    VoiceBegan,
-    VoiceEnded,
 )
-from kioskd.core.link import Link
-from kioskd.core.machine import State, levels, step
+from kioskd.core.link import Link, Trouble
+from kioskd.core.machine import State, adopt, levels, step
 from kioskd.core.policy import Policy
+from kioskd.errors import Remedy
 
 Builder = Callable[..., State]
 LinkBuilder = Callable[..., Link]
+
+
+def fields_of(kind: type) -> set[str]:
+    """Return what an event of that kind tells."""
+    return {field.name for field in fields(kind)}
 
 
 # The epoch door
@@ -75,14 +79,16 @@ LinkBuilder = Callable[..., Link]
 def test_what_another_connection_reports_is_dropped_at_the_door(epoch: int) -> None:
     reports = [event for event in every_event(epoch) if hasattr(event, "epoch")]
     states = [state for state in EVERY_STATE if state.link.epoch == EPOCH]
-    assert len(reports) == 8
+    assert {type(report) for report in reports} == {
+        kind for kind in get_args(Event) if "epoch" in fields_of(kind)
+    }
     for state, event, policy in product(states, reports, EVERY_POLICY):
         assert step(state, event, policy) == (state, ())
 
 
 def test_a_loss_reported_after_the_next_dial_does_not_end_the_new_connection() -> None:
-    state, effects = run(listening(), Lost(EPOCH, jitter=0.5), Lost(EPOCH, jitter=0.5))
-    assert of_type(Dial, effects) == [Dial(EPOCH + 1, None)]
+    state, effects = run(listening(up(handle=HANDLE)), lost(), lost())
+    assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
     assert (state.link.phase, state.link.tries) == (links.Phase.DIALING, 1)
 
 
@@ -97,7 +103,7 @@ def test_waking_dials_a_fresh_session() -> None:
 
 @pytest.mark.parametrize("builder", REACHED_FOR)
 def test_falling_asleep_hangs_up_and_forgets_the_session(builder: LinkBuilder) -> None:
-    state, effects = run(listening(builder(handle=HANDLE, tries=3)), Pressed())
+    state, effects = run(listening(builder(handle=HANDLE, tries=0, hops=2, renewed=True)), Pressed())
     assert state.link == down()
     assert of_type(HangUp, effects) == [HangUp()]
 
@@ -107,158 +113,108 @@ def test_a_new_visitor_does_not_inherit_the_last_ones_session() -> None:
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, None)]
 
 
+@pytest.mark.parametrize("remedy", REFUSALS)
 @pytest.mark.parametrize("builder", AWAKE)
 @pytest.mark.parametrize("link", [dialing(), up(), draining()])
-def test_refused_settings_end_the_conversation_and_show_a_fault(builder: Builder, link: Link) -> None:
-    state, effects = run(builder(link), Refused(EPOCH))
-    assert (state.turn.phase, state.link) == (turns.Phase.ASLEEP, down(refused=True))
+def test_refused_settings_end_the_conversation_and_show_a_fault(
+    remedy: Remedy, builder: Builder, link: Link
+) -> None:
+    state, effects = run(builder(link), lost(remedy))
+    assert (state.turn.phase, state.link) == (turns.Phase.ASLEEP, down(trouble=Trouble.REFUSED))
     assert of_type(HangUp, effects) == [HangUp()]
     assert levels(state, HALF_DUPLEX).shown is Shown.FAULT
 
 
 def test_refused_settings_silence_the_reply_that_sounds() -> None:
-    assert of_type(Flush, run(speaking(reply=4), Refused(EPOCH))[1]) == [Flush(4)]
+    assert of_type(Flush, run(speaking(reply=4), lost(Remedy.SETTINGS))[1]) == [Flush(4)]
 
 
 def test_settings_refused_again_end_the_next_conversation_too() -> None:
-    state, _ = run(listening(dialing()), Refused(EPOCH), Pressed(), Refused(EPOCH + 1))
+    state, _ = run(listening(dialing()), lost(Remedy.SETTINGS), Pressed(), lost(Remedy.SETTINGS, EPOCH + 1))
     assert (state.turn.phase, state.link.phase) == (turns.Phase.ASLEEP, links.Phase.DOWN)
     assert levels(state, HALF_DUPLEX).shown is Shown.FAULT
 
 
 def test_a_wake_after_a_refusal_is_the_next_try_and_no_fault_until_it_fails() -> None:
-    state, effects = run(replace(asleep(), link=down(refused=True)), Pressed())
+    state, effects = run(refused(), Pressed())
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, None)]
     assert levels(state, HALF_DUPLEX).shown is Shown.WAKING
 
 
 def test_a_fault_is_over_once_the_service_was_reached() -> None:
-    state, _ = run(
-        replace(asleep(), link=down(refused=True)), Pressed(), Up(EPOCH + 1, resumed=False), Pressed()
-    )
+    state, _ = run(refused(), Pressed(), Up(EPOCH + 1, resumed=False), Pressed())
     assert levels(state, HALF_DUPLEX).shown is Shown.ASLEEP
 
 
-# Moving to a new connection
+# Probes
 
 
-def test_an_announced_end_in_a_quiet_moment_renews_the_connection_at_once() -> None:
-    state, effects = run(listening(up(handle=HANDLE)), GoingAway(EPOCH, left_s=50.0))
-    assert state.link.phase is links.Phase.DIALING
-    assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
+@pytest.mark.parametrize("remedy", Remedy)
+def test_a_probe_that_comes_to_nothing_is_over_and_the_next_one_is_planned(remedy: Remedy) -> None:
+    state, effects = run(probing(), lost(remedy))
+    assert state == refused()
+    assert effects == [HangUp(), SetTimer(Timer.PROBE, HALF_DUPLEX.refused_s)]
 
 
-def test_an_aged_connection_is_renewed_in_a_quiet_moment() -> None:
-    _, effects = run(listening(up(handle=HANDLE)), TimerFired(Timer.AGE))
-    assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
+def test_a_probe_that_is_answered_hangs_up_and_the_fault_is_over() -> None:
+    state, effects = run(probing(), Up(EPOCH, resumed=False), policy=GREETING)
+    assert state == asleep()
+    assert effects == [HangUp(), Show(Shown.ASLEEP)]
 
 
-@pytest.mark.parametrize("state", [thinking(), speaking(), ringing(), listening(voice=True)])
-@pytest.mark.parametrize("news", [GoingAway(EPOCH, left_s=50.0), TimerFired(Timer.AGE)])
-def test_a_renewal_waits_while_anything_is_said_or_awaited(state: State, news: Event) -> None:
-    after, effects = run(state, news)
-    assert after.link.phase is links.Phase.DRAINING
-    assert of_type(Dial, effects) == []
-
-
-@pytest.mark.parametrize(
-    ("state", "event", "policy"),
-    [
-        (thinking(draining()), TurnEnded(EPOCH), HALF_DUPLEX),
-        (thinking(draining()), TimerFired(Timer.THINK), HALF_DUPLEX),
-        (speaking(draining()), ReplyPlayed(REPLY), FULL_DUPLEX),
-        (speaking(draining()), Pressed(), HALF_DUPLEX),
-        (ringing(draining()), TimerFired(Timer.TAIL), HALF_DUPLEX),
-    ],
-)
-def test_the_first_quiet_moment_is_taken(state: State, event: Event, policy: Policy) -> None:
-    after, effects = run(state, event, policy=policy)
-    assert after.link.phase is links.Phase.DIALING
-    assert of_type(Dial, effects) == [Dial(EPOCH + 1, None)]
-
-
-@pytest.mark.parametrize("builder", [thinking, speaking, ringing])
-def test_no_quiet_moment_means_a_forced_one(builder: Builder) -> None:
-    state, effects = run(builder(draining(handle=HANDLE)), TimerFired(Timer.ROLLOVER))
-    assert state.turn == builder().turn
-    assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
-
-
-@pytest.mark.parametrize("builder", AWAKE)
-def test_a_lost_connection_leaves_the_turn_as_it_is(builder: Builder) -> None:
-    assert run(builder(), Lost(EPOCH, jitter=0.5))[0].turn == builder().turn
-
-
-def test_a_conversation_that_ends_while_draining_is_not_dialed_again() -> None:
-    _, effects = run(speaking(draining(), overtime=True), ReplyPlayed(REPLY))
-    assert of_type(Dial, effects) == []
-    assert of_type(HangUp, effects) == [HangUp()]
-
-
-# The greeting
-
-
-def test_the_greeting_is_asked_for_when_the_service_is_reached() -> None:
-    state, effects = run(listening(dialing()), Up(EPOCH, resumed=False), policy=GREETING)
+def test_a_press_in_mid_probe_goes_on_with_the_dial() -> None:
+    state, effects = run(probing(), Pressed(), Up(EPOCH, resumed=False), policy=GREETING)
+    assert of_type(Dial, effects) + of_type(HangUp, effects) == []
     assert of_type(Greet, effects) == [Greet()]
-    assert (state.turn.phase, state.turn.greeted) == (turns.Phase.THINKING, True)
+    assert (state.turn.phase, state.link) == (turns.Phase.THINKING, up())
 
 
-def test_nobody_is_greeted_unless_the_owner_asked() -> None:
-    state, effects = run(listening(dialing()), Up(EPOCH, resumed=False))
-    assert of_type(Greet, effects) == []
-    assert state.turn.phase is turns.Phase.LISTENING
+def test_a_probe_is_dialed_for_nobody_to_see_or_hear() -> None:
+    _, effects = run(refused(), TimerFired(Timer.PROBE))
+    assert effects == [Dial(EPOCH + 1, None), CancelTimer(Timer.PROBE)]
 
 
-@pytest.mark.parametrize("words", [(VoiceBegan(),), (VoiceBegan(), VoiceEnded())])
-def test_a_visitor_who_has_spoken_is_not_greeted_any_more(words: tuple[Event, ...]) -> None:
-    before, _ = run(listening(dialing()), *words, policy=GREETING)
-    after, effects = run(before, Up(EPOCH, resumed=False), policy=GREETING)
-    assert of_type(Greet, effects) == []
-    assert after.turn.phase is before.turn.phase
+def test_a_visitor_who_gives_up_before_the_settings_are_accepted_leaves_the_fault_as_it_was() -> None:
+    state, _ = run(refused(), Pressed(), Pressed())
+    assert state.link == down(epoch=EPOCH + 1, trouble=Trouble.REFUSED)
+    assert levels(state, HALF_DUPLEX).shown is Shown.FAULT
 
 
-def test_a_visitor_too_quick_for_the_greeting_does_not_get_it_later() -> None:
-    spoken = (VoiceBegan(), Up(EPOCH, resumed=False), Lost(EPOCH, jitter=0.5), Up(EPOCH + 1, resumed=True))
-    assert of_type(Greet, run(listening(dialing()), *spoken, policy=GREETING)[1]) == []
+# Another policy in mid-life
 
 
-@pytest.mark.parametrize("resumed", [False, True])
-def test_nobody_is_greeted_twice_not_even_in_a_fresh_session(resumed: bool) -> None:
-    reached_twice = (Up(EPOCH, resumed=False), Lost(EPOCH, jitter=0.5), Up(EPOCH + 1, resumed))
-    assert of_type(Greet, run(listening(dialing()), *reached_twice, policy=GREETING)[1]) == [Greet()]
+def test_another_policy_changes_what_should_hold_and_nothing_else() -> None:
+    patient = Policy(idle_s=99.0, half_duplex=False)
+    assert adopt(listening(), HALF_DUPLEX, patient) == (SetTimer(Timer.IDLE, 99.0),)
+    assert adopt(speaking(), HALF_DUPLEX, patient) == (SetUplink(Uplink.SEND),)
+    assert adopt(asleep(), HALF_DUPLEX, ALWAYS_ON) == (SetTimer(Timer.AGAIN, ALWAYS_ON.again_s),)
+    assert adopt(asleep(), ALWAYS_ON, HALF_DUPLEX) == (CancelTimer(Timer.AGAIN),)
 
 
-def test_a_failed_dial_does_not_use_the_greeting_up() -> None:
-    second_try = (Lost(EPOCH, jitter=0.5), Up(EPOCH + 1, resumed=False))
-    assert of_type(Greet, run(listening(dialing()), *second_try, policy=GREETING)[1]) == [Greet()]
-
-
-def test_each_conversation_has_its_own_greeting() -> None:
-    state, _ = run(listening(dialing()), Up(EPOCH, resumed=False), Pressed(), policy=GREETING)
-    _, effects = run(state, Pressed(), Up(EPOCH + 1, resumed=False), policy=GREETING)
-    assert of_type(Greet, effects) == [Greet()]
-
-
-def test_a_reply_that_sounds_is_not_greeted_over() -> None:
-    state, effects = run(speaking(dialing()), Up(EPOCH, resumed=False), policy=GREETING)
-    assert of_type(Greet, effects) == []
-    assert state.turn.phase is turns.Phase.SPEAKING
-
-
-def test_an_answer_that_came_after_the_loss_greets_nobody() -> None:
-    assert of_type(Greet, run(listening(waiting()), Up(EPOCH, resumed=False), policy=GREETING)[1]) == []
+@pytest.mark.parametrize("policy", EVERY_POLICY)
+def test_the_same_policy_again_changes_nothing(policy: Policy) -> None:
+    for state in EVERY_STATE:
+        assert adopt(state, policy, policy) == ()
 
 
 # Order
 
 
 def test_what_was_said_is_silenced_before_the_next_thing_is_done() -> None:
-    state, effects = run(speaking(reply=4), Pressed())
+    state, effects = run(speaking(reply=4), Pressed(), policy=FULL_DUPLEX)
     assert state.turn.phase is turns.Phase.LISTENING
-    assert effects == [
-        Flush(4), SetTimer(Timer.IDLE, HALF_DUPLEX.idle_s), SetUplink(Uplink.SEND), Show(Shown.LISTENING),
-    ]  # fmt: skip
+    assert effects == [Flush(4), SetTimer(Timer.IDLE, FULL_DUPLEX.idle_s), Show(Shown.LISTENING)]
+
+
+def test_a_press_in_half_duplex_silences_first_and_opens_the_gate_when_the_room_is_quiet() -> None:
+    assert run(speaking(reply=4), Pressed(), TimerFired(Timer.TAIL))[1] == [
+        Flush(4),
+        SetTimer(Timer.TAIL, HALF_DUPLEX.tail_s),
+        CancelTimer(Timer.TAIL),
+        SetTimer(Timer.IDLE, HALF_DUPLEX.idle_s),
+        SetUplink(Uplink.SEND),
+        Show(Shown.LISTENING),
+    ]
 
 
 def test_waking_dials_before_it_opens_the_gate_and_shows_last() -> None:
@@ -289,6 +245,7 @@ ORDER: tuple[tuple[type, ...], ...] = (
     (CancelTimer,),
     (SetTimer,),
     (SetUplink,),
+    (Keep, Forget),
     (Show,),
 )
 
@@ -306,6 +263,8 @@ def test_effects_come_in_one_order_everywhere() -> None:
 
 
 def test_no_text_of_a_state_or_an_effect_holds_the_handle() -> None:
-    state, effects = run(listening(), HandleIssued(EPOCH, HANDLE), Lost(EPOCH, jitter=0.5))
+    state, effects = run(listening(), HandleIssued(EPOCH, HANDLE), lost())
     assert state.link.handle == HANDLE
-    assert HANDLE.get_secret_value() not in f"{state!r} {state} {effects!r} {HandleIssued(EPOCH, HANDLE)!r}"
+    assert of_type(Keep, effects)
+    told = (HandleIssued(EPOCH, HANDLE), Restored(7, HANDLE))
+    assert HANDLE.get_secret_value() not in f"{state!r} {state} {effects!r} {told!r}"

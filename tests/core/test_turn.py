@@ -9,7 +9,9 @@ from tests.support.core import (
     AWAKE,
     EPOCH,
     FULL_DUPLEX,
+    GREETING,
     HALF_DUPLEX,
+    HANDLE,
     REPLY,
     asleep,
     listening,
@@ -29,6 +31,7 @@ from kioskd.core.events import (
     ReplyInterrupted,
     ReplyPlayed,
     ReplySounded,
+    Restored,
     Started,
     Timer,
     TimerFired,
@@ -42,7 +45,7 @@ from kioskd.core.turn import Phase, Turn
 
 Builder = Callable[..., State]
 KINDS = (
-    Started, Pressed, VoiceBegan, VoiceEnded, ReplyBegan, ReplyInterrupted, ReplySounded, ReplyPlayed, TurnEnded,
+    Restored, Started, Pressed, VoiceBegan, VoiceEnded, ReplyBegan, ReplyInterrupted, ReplySounded, ReplyPlayed, TurnEnded,
     Timer.IDLE, Timer.THINK, Timer.TAIL, Timer.LONGEST, Timer.GRACE, Timer.AGAIN,
 )  # fmt: skip
 
@@ -61,7 +64,26 @@ def test_phases_number_the_columns_from_nought() -> None:
     assert [phase.value for phase in Phase] == list(range(len(Phase)))
 
 
-# Started
+# Restored, Started
+
+
+def test_a_daemon_killed_in_mid_conversation_goes_on_with_it() -> None:
+    assert turn_after(State(), Restored(7, HANDLE)) == Turn(Phase.LISTENING, conversation=7, greeted=True)
+
+
+def test_a_conversation_that_goes_on_is_the_same_one_and_the_next_is_another() -> None:
+    assert turn_after(State(), Restored(7, HANDLE), Started(), Pressed(), Pressed()).conversation == 8
+
+
+@pytest.mark.parametrize("policy", [HALF_DUPLEX, ALWAYS_ON, GREETING])
+def test_a_start_does_not_disturb_the_conversation_that_goes_on(policy: Policy) -> None:
+    restored = turn_after(State(), Restored(7, HANDLE), policy=policy)
+    assert turn_after(State(), Restored(7, HANDLE), Started(), policy=policy) == restored
+
+
+@pytest.mark.parametrize("builder", AWAKE)
+def test_nothing_is_restored_over_a_conversation(builder: Builder) -> None:
+    assert run(builder(), Restored(7, HANDLE)) == (builder(), [])
 
 
 def test_a_start_wakes_an_always_on_kiosk() -> None:
@@ -97,9 +119,19 @@ def test_a_press_in_a_silent_conversation_ends_it(builder: Builder) -> None:
     assert of_type(Flush, effects) == []
 
 
-def test_a_press_during_a_reply_silences_it_and_listens() -> None:
-    state, effects = run(speaking(reply=4), Pressed())
-    assert state.turn.phase is Phase.LISTENING
+@pytest.mark.parametrize(("policy", "phase"), [(HALF_DUPLEX, Phase.RINGING), (FULL_DUPLEX, Phase.LISTENING)])
+def test_a_press_during_a_reply_silences_it_and_listens_once_the_room_is_quiet(
+    policy: Policy, phase: Phase
+) -> None:
+    state, effects = run(speaking(reply=4), Pressed(), policy=policy)
+    assert state.turn.phase is phase
+    assert of_type(Flush, effects) == [Flush(4)]
+
+
+@pytest.mark.parametrize("policy", [HALF_DUPLEX, FULL_DUPLEX])
+def test_a_press_during_a_reply_in_overtime_ends_the_conversation(policy: Policy) -> None:
+    state, effects = run(speaking(reply=4, overtime=True), Pressed(), policy=policy)
+    assert state.turn.phase is Phase.ASLEEP
     assert of_type(Flush, effects) == [Flush(4)]
 
 
@@ -116,6 +148,10 @@ def test_a_press_while_the_room_rings_gives_the_visitor_the_word() -> None:
 def test_a_voice_takes_the_word(builder: Builder) -> None:
     after = turn_after(builder(), VoiceBegan())
     assert (after.phase, after.voice, after.spoke) == (Phase.LISTENING, True, True)
+
+
+def test_half_duplex_hears_no_voice_in_its_own_reply() -> None:
+    assert run(speaking(), VoiceBegan(), policy=HALF_DUPLEX) == (speaking(), [])
 
 
 def test_a_voice_into_a_reply_is_noted_and_the_reply_goes_on() -> None:
@@ -154,6 +190,11 @@ def test_a_reply_makes_the_kiosk_speak(builder: Builder) -> None:
     assert of_type(Flush, effects) == []
 
 
+@pytest.mark.parametrize("voice", [False, True])
+def test_in_full_duplex_a_reply_leaves_the_visitors_voice_what_it_is(voice: bool) -> None:
+    assert turn_after(listening(voice=voice), ReplyBegan(EPOCH, 5), policy=FULL_DUPLEX).voice is voice
+
+
 def test_a_reply_that_crossed_the_hanging_up_is_silenced() -> None:
     state, effects = run(asleep(), ReplyBegan(EPOCH, 5))
     assert (state.turn.phase, state.turn.reply) == (Phase.ASLEEP, 5)
@@ -174,11 +215,24 @@ def test_a_reply_interrupted_by_a_word_already_over_leaves_the_turn_with_the_mod
     assert of_type(Flush, effects) == [Flush(4)]
 
 
-def test_the_end_of_an_interrupted_turn_is_not_the_answer_to_the_interruption() -> None:
-    # The service sends `interrupted`, then the turnComplete of what it broke off, then the answer.
-    before = speaking(reply=4)
-    interruption = (VoiceBegan(), VoiceEnded(), ReplyInterrupted(EPOCH, 4))
-    assert turn_after(before, *interruption, TurnEnded(EPOCH), policy=FULL_DUPLEX).phase is Phase.THINKING
+def test_a_reply_interrupted_before_a_voice_was_heard_leaves_the_turn_with_the_model() -> None:
+    # The service hears more than our own detector: what it heard may still go on.
+    state, _ = run(speaking(reply=4), ReplyInterrupted(EPOCH, 4), policy=FULL_DUPLEX)
+    assert state.turn == thinking(reply=4).turn
+    assert turn_after(state, VoiceBegan(), policy=FULL_DUPLEX).phase is Phase.LISTENING
+
+
+def test_a_reply_interrupted_in_half_duplex_lets_the_room_ring_out() -> None:
+    state, effects = run(speaking(reply=4), ReplyInterrupted(EPOCH, 4), policy=HALF_DUPLEX)
+    assert state.turn.phase is Phase.RINGING
+    assert of_type(Flush, effects) == [Flush(4)]
+
+
+@pytest.mark.parametrize("policy", [HALF_DUPLEX, FULL_DUPLEX])
+def test_a_reply_interrupted_in_overtime_ends_the_conversation(policy: Policy) -> None:
+    state, effects = run(speaking(reply=4, overtime=True), ReplyInterrupted(EPOCH, 4), policy=policy)
+    assert state.turn.phase is Phase.ASLEEP
+    assert of_type(Flush, effects) == [Flush(4)]
 
 
 def test_the_interruption_of_an_older_reply_only_drops_what_is_left_of_it() -> None:
@@ -215,7 +269,8 @@ def test_half_duplex_lets_the_room_ring_out_and_forgets_the_voice_it_took_for_a_
 
 def test_half_duplex_does_not_wait_for_the_end_of_a_voice_that_a_reply_drowned() -> None:
     # The uplink was shut in mid-word: no VoiceEnded will come.
-    after = turn_after(listening(), VoiceBegan(), ReplyBegan(EPOCH, 5), Pressed(), policy=HALF_DUPLEX)
+    events = (VoiceBegan(), ReplyBegan(EPOCH, 5), Pressed(), TimerFired(Timer.TAIL))
+    after = turn_after(listening(), *events, policy=HALF_DUPLEX)
     assert (after.phase, after.voice) == (Phase.LISTENING, False)
 
 
@@ -244,64 +299,6 @@ def test_a_model_that_ends_its_turn_in_silence_gives_the_word_back() -> None:
 @pytest.mark.parametrize("builder", [asleep, listening, speaking, ringing])
 def test_the_end_of_the_models_turn_means_nothing_where_none_is_awaited(builder: Builder) -> None:
     assert turn_after(builder(), TurnEnded(EPOCH)) == builder().turn
-
-
-# Timers
-
-
-def test_a_visitor_who_left_ends_the_conversation() -> None:
-    assert turn_after(listening(), TimerFired(Timer.IDLE)).phase is Phase.ASLEEP
-
-
-def test_a_model_that_stays_silent_gives_the_word_back() -> None:
-    assert turn_after(thinking(), TimerFired(Timer.THINK)).phase is Phase.LISTENING
-
-
-def test_a_room_that_has_rung_out_gives_the_visitor_the_word() -> None:
-    assert turn_after(ringing(), TimerFired(Timer.TAIL)).phase is Phase.LISTENING
-
-
-@pytest.mark.parametrize("builder", [listening, thinking, ringing])
-def test_the_longest_conversation_ends(builder: Builder) -> None:
-    assert turn_after(builder(), TimerFired(Timer.LONGEST)).phase is Phase.ASLEEP
-
-
-def test_overtime_lets_the_reply_finish() -> None:
-    state, effects = run(speaking(reply=4), TimerFired(Timer.LONGEST))
-    assert (state.turn.phase, state.turn.overtime) == (Phase.SPEAKING, True)
-    assert of_type(Flush, effects) == []
-
-
-@pytest.mark.parametrize("policy", [HALF_DUPLEX, FULL_DUPLEX])
-def test_overtime_ends_with_the_reply(policy: Policy) -> None:
-    state, effects = run(speaking(reply=4), TimerFired(Timer.LONGEST), ReplyPlayed(4), policy=policy)
-    assert state.turn.phase is Phase.ASLEEP
-    assert of_type(Flush, effects) == []
-
-
-def test_a_reply_that_will_not_end_is_cut_short_at_last() -> None:
-    state, effects = run(speaking(reply=4, overtime=True), TimerFired(Timer.GRACE))
-    assert state.turn.phase is Phase.ASLEEP
-    assert of_type(Flush, effects) == [Flush(4)]
-
-
-def test_an_always_on_kiosk_that_has_slept_enough_wakes() -> None:
-    assert turn_after(asleep(), TimerFired(Timer.AGAIN), policy=ALWAYS_ON).phase is Phase.LISTENING
-
-
-@pytest.mark.parametrize(
-    ("builder", "timer"),
-    [
-        *product([asleep, thinking, speaking, ringing], [Timer.IDLE]),
-        *product([asleep, listening, speaking, ringing], [Timer.THINK]),
-        *product([asleep, listening, thinking, speaking], [Timer.TAIL]),
-        (asleep, Timer.LONGEST),
-        *product([asleep, listening, thinking, ringing], [Timer.GRACE]),
-        *product(AWAKE, [Timer.AGAIN]),
-    ],
-)
-def test_a_timer_that_came_too_late_means_nothing(builder: Builder, timer: Timer) -> None:
-    assert run(builder(), TimerFired(timer)) == (builder(), [])
 
 
 # What others ask of a turn

@@ -37,22 +37,42 @@ Anything.TestCase.settings = settings(
 )
 
 
+def wander(walk: Walk, chance: random.Random) -> None:
+    """Take one step, most often a likely one; now and then one of a service that answers only to go away."""
+    if chance.random() < 0.2 and (hasty := walk.hasty()):
+        walk.take(hasty)
+        return
+    move: Move = Likely(chance.randrange(128), chance.random())
+    if chance.random() < 0.2:
+        move = Wild(chance.randrange(128), chance.choice((0, 0, -1, 1)), chance.choice((0, 1, -1)))
+    walk.take(move.event(walk))
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_in_a_long_life_the_laws_hold_and_every_state_is_met(policy: Policy) -> None:
     chance = random.Random(20261120)
     walk = Walk(policy)
-    met: Counter[turns.Phase | links.Phase] = Counter()
+    met: Counter[object] = Counter()
     for _ in range(3_000):
-        move: Move = Likely(chance.randrange(64), chance.random())
-        if chance.random() < 0.2:
-            move = Wild(
-                chance.randrange(64),
-                chance.choice((0, 0, -1, 1)),
-                chance.choice((0, 1, -1)),
-                chance.random() < 0.5,
-            )
-        walk.take(move.event(walk))
-        met.update([walk.state.turn.phase, walk.state.link.phase])
-    everything = {*turns.Phase, *links.Phase}
+        wander(walk, chance)
+        link = walk.state.link
+        met.update([walk.state.turn.phase, link.phase, link.trouble, ("hops", min(link.hops, links.HOPS))])
+        met.update(["refused handle"] if walk.refused else [])
+        met.update(["probe"] if not walk.state.turn.awake and link.phase is links.Phase.DIALING else [])
+    everything: set[object] = {*turns.Phase, *links.Phase, *links.Trouble, "refused handle", "probe"}
+    everything |= {("hops", hops) for hops in range(links.HOPS + 1)}
     assert set(met) == (everything if policy.half_duplex else everything - {turns.Phase.RINGING})
     assert walk.state.turn.conversation > 20
+
+
+def test_settings_that_change_in_mid_life_change_what_holds_and_break_no_law() -> None:
+    chance = random.Random(20261121)
+    walk = Walk(POLICIES[0])
+    changes = 0
+    for _ in range(6_000):
+        if chance.random() < 0.05:
+            before = walk.policy
+            walk.adopt(chance.choice(POLICIES))
+            changes += walk.policy != before
+        wander(walk, chance)
+    assert changes > 100

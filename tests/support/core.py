@@ -14,8 +14,10 @@ from kioskd.core.effects import (
     Dial,
     Effect,
     Flush,
+    Forget,
     Greet,
     HangUp,
+    Keep,
     SetTimer,
     SetUplink,
     Show,
@@ -31,12 +33,14 @@ from kioskd.core.events import (
     HandleIssued,
     Heartbeat,
     Lost,
+    NetworkChanged,
     Pressed,
-    Refused,
     ReplyBegan,
     ReplyInterrupted,
     ReplyPlayed,
     ReplySounded,
+    Restored,
+    SettingsChanged,
     Started,
     Timer,
     TimerFired,
@@ -45,10 +49,11 @@ from kioskd.core.events import (
     VoiceBegan,
     VoiceEnded,
 )
-from kioskd.core.link import Link
+from kioskd.core.link import HOPS, Link, Trouble
 from kioskd.core.machine import State, levels, step
 from kioskd.core.policy import Policy
 from kioskd.core.turn import Turn
+from kioskd.errors import Remedy
 
 FULL_DUPLEX: Final = Policy(half_duplex=False)
 HALF_DUPLEX: Final = Policy(half_duplex=True)
@@ -58,8 +63,10 @@ ALWAYS_ON: Final = Policy(always_on=True)
 T = TypeVar("T")
 
 HANDLE: Final = SecretStr("sesame-4711")
+LATER_HANDLE: Final = SecretStr("sesame-4712")
 EPOCH: Final = 3
 REPLY: Final = 4
+CONVERSATION: Final = 2
 
 
 def down(**changes: Any) -> Link:
@@ -120,8 +127,28 @@ def ringing(link: Link | None = None, **changes: Any) -> State:
 
 
 def _state(phase: turns.Phase, link: Link, **changes: Any) -> State:
-    turn = dataclasses.replace(Turn(phase, conversation=2, reply=REPLY), **changes)
+    turn = dataclasses.replace(Turn(phase, conversation=CONVERSATION, reply=REPLY), **changes)
     return State(turn, link, started=True)
+
+
+def refused(**changes: Any) -> State:
+    """Return a sleeping daemon whose settings the service turned down, and which nobody has tried since."""
+    return State(asleep().turn, down(trouble=Trouble.REFUSED, **changes), started=True)
+
+
+def probing(**changes: Any) -> State:
+    """Return a sleeping daemon that is finding out whether its settings are good now."""
+    return State(asleep().turn, dialing(trouble=Trouble.REFUSED, **changes), started=True)
+
+
+def lost(remedy: Remedy = Remedy.RESUME, epoch: int = EPOCH, jitter: float = 0.5) -> Lost:
+    """Return the end of connection number `epoch`, or of the dial for it."""
+    return Lost(epoch, remedy, jitter)
+
+
+def heard(link: Link) -> State:
+    """Return a conversation over `link` in whose middle the visitor is speaking."""
+    return listening(link, voice=True, spoke=True)
 
 
 AWAKE: Final = (listening, thinking, speaking, ringing)
@@ -142,10 +169,13 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
         ReplyPlayed(REPLY),
         TurnEnded(epoch),
         Up(epoch, resumed=False),
-        Lost(epoch, jitter=0.5),
-        Refused(epoch),
+        *(lost(remedy, epoch) for remedy in Remedy),
+        Lost(epoch, Remedy.RESUME, jitter=0.5, retry_after_s=7.0),
         GoingAway(epoch, left_s=50.0),
         HandleIssued(epoch, HANDLE),
+        NetworkChanged(),
+        SettingsChanged(),
+        Restored(CONVERSATION + 5, LATER_HANDLE),
         DeviceGone(Device.SPEAKER),
         DeviceCame(Device.SPEAKER),
         Heartbeat(1),
@@ -155,17 +185,21 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
 
 EVERY_POLICY: Final = (HALF_DUPLEX, FULL_DUPLEX, GREETING, ALWAYS_ON)
 
-# Draining in a quiet moment lasts no longer than the step that notices it.
+# Draining in a quiet moment lasts no longer than the step that notices it, but for one who has hopped enough.
 EVERY_STATE: Final = (
     State(),
     asleep(),
-    State(link=down(refused=True), started=True),
+    refused(),
+    probing(),
+    State(asleep().turn, down(trouble=Trouble.UNREACHED), started=True),
     *(
         builder(make())
         for builder, make in product(AWAKE, REACHED_FOR)
         if (builder, make) != (listening, draining)
     ),
-    *(builder(make(tries=2)) for builder, make in product(AWAKE, (dialing, up, waiting))),
+    *(builder(make(tries=2, handle=HANDLE)) for builder, make in product(AWAKE, (dialing, up, waiting))),
+    *(builder(draining(hops=HOPS, handle=HANDLE)) for builder in AWAKE),
+    listening(dialing(renewed=True, trouble=Trouble.REFUSED)),
     listening(draining(), voice=True),
     speaking(overtime=True),
 )
@@ -206,6 +240,7 @@ class Shell:
     epoch: int = 0
     connection: bool = False
     """A connection is being made or kept."""
+    keepsake: Keep | None = None
 
     def perform(self, effects: Iterable[Effect], seen: int) -> None:
         """Do as told. `seen` is the highest number of a reply that the core was told of."""
@@ -222,16 +257,23 @@ class Shell:
                     self.timers[timer] = after_s
                 case CancelTimer(timer):
                     self.timers.pop(timer, None)
-                case Dial(epoch):
+                case Dial(epoch, handle, recall):
                     assert epoch == self.epoch + 1, (
                         f"skipped or repeated an epoch: {effect} after {self.epoch}"
                     )
+                    assert not (recall and handle), f"tells a session what it knows: {effect}"
                     self.epoch, self.connection = epoch, True
                 case HangUp():
                     assert self.connection, "nothing to hang up"
                     self.connection = False
                 case Greet():
                     assert self.uplink is not Uplink.PREROLL, "greeted nobody"
+                case Keep():
+                    assert effect != self.keepsake, f"told twice: {effect}"
+                    self.keepsake = effect
+                case Forget():
+                    assert self.keepsake is not None, "nothing to forget"
+                    self.keepsake = None
                 case Flush(reply):
                     assert reply <= seen, f"flushed the future: {effect}, newest seen {seen}"
 
@@ -242,6 +284,7 @@ class Shell:
             self.uplink is wanted.uplink
             and self.shown is wanted.shown
             and self.timers == dict(wanted.timers)
+            and self.keepsake == wanted.keepsake
             and self.epoch == state.link.epoch
             and self.connection == (state.link.phase is not links.Phase.DOWN)
         )

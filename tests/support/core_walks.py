@@ -1,15 +1,17 @@
 """Walks through the core: thousands of events, likely and unlikely, each step checked against what must always hold."""
 
 import dataclasses
-from itertools import product
+from collections.abc import Iterator
+from itertools import count, product
 from typing import Final
 
 from hypothesis import strategies as st
-from tests.support.core import HANDLE, Shell, every_event, of_type
+from pydantic import SecretStr
+from tests.support.core import Shell, every_event, of_type
 
 from kioskd.core import link as links
 from kioskd.core import turn as turns
-from kioskd.core.effects import Dial, Effect, Flush, Greet, Uplink
+from kioskd.core.effects import Dial, Effect, Flush, Greet, HangUp, Uplink
 from kioskd.core.events import (
     Device,
     DeviceCame,
@@ -19,12 +21,14 @@ from kioskd.core.events import (
     HandleIssued,
     Heartbeat,
     Lost,
+    NetworkChanged,
     Pressed,
-    Refused,
     ReplyBegan,
     ReplyInterrupted,
     ReplyPlayed,
     ReplySounded,
+    Restored,
+    SettingsChanged,
     Started,
     Timer,
     TimerFired,
@@ -33,13 +37,19 @@ from kioskd.core.events import (
     VoiceBegan,
     VoiceEnded,
 )
-from kioskd.core.machine import State, levels, step
+from kioskd.core.link import Trouble
+from kioskd.core.machine import State, adopt, levels, step
 from kioskd.core.policy import Policy
+from kioskd.errors import Remedy
 
 POLICIES: Final = tuple(
     Policy(half_duplex=half_duplex, greeting=greeting, always_on=always_on)
     for half_duplex, greeting, always_on in product((True, False), repeat=3)
 )
+
+REFUSALS: Final = (Remedy.SETTINGS, Remedy.STOP)
+PASSING: Final = tuple(remedy for remedy in Remedy if remedy not in REFUSALS)
+"""The remedies of an ending that the conversation survives."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +75,6 @@ class Wild:
     """Added to the epoch that counts."""
     reply: int
     """Added to the newest reply."""
-    session_lost: bool = False
 
     def event(self, walk: "Walk") -> Event:
         """Return the event for where `walk` stands."""
@@ -74,14 +83,18 @@ class Wild:
         match event:
             case ReplyBegan() | ReplyInterrupted() | ReplySounded() | ReplyPlayed():
                 return dataclasses.replace(event, reply=max(1, walk.state.turn.reply + self.reply))
-            case Lost():
-                return dataclasses.replace(event, session_lost=self.session_lost)
+            case Restored():
+                return walk.restored()
+            case HandleIssued():
+                return dataclasses.replace(event, handle=walk.new_handle())
+            case TimerFired(Timer.PROBE) if Timer.PROBE not in walk.shell.timers:
+                return Heartbeat(1)  # the engine's door lets no cancelled timer through
         return event
 
 
 Move = Likely | Wild
 
-_places: Final = st.integers(0, 63)
+_places: Final = st.integers(0, 127)
 moves: Final[st.SearchStrategy[Move]] = st.one_of(
     st.builds(Likely, place=_places, chance=st.sampled_from((0.0, 0.5, 0.999))),
     st.builds(Likely, place=_places, chance=st.just(0.5)),
@@ -90,9 +103,10 @@ moves: Final[st.SearchStrategy[Move]] = st.one_of(
         place=_places,
         epoch=st.sampled_from((0, 0, 0, -1, 1)),
         reply=st.sampled_from((0, 1, -1, 2)),
-        session_lost=st.booleans(),
     ),
 )
+
+SECRET: Final = "sesame"
 
 
 class Walk:
@@ -105,31 +119,38 @@ class Walk:
         self.seen = 0
         """The newest reply that the core was told of."""
         self.greeted: set[int] = set()
-        """The conversations in which the greeting was asked for."""
+        """The conversations in which the greeting was asked for, or that began in another process."""
+        self.reached = False
+        """In this conversation the service was reached."""
+        self.handle: SecretStr | None = None
+        """The newest of this conversation, unless it was refused."""
+        self.refused: set[SecretStr] = set()
+        """The handles that the service does not know any more."""
+        self._handles = count(1)
+
+    def new_handle(self) -> SecretStr:
+        """Return one that was never issued before."""
+        return SecretStr(f"{SECRET}-{next(self._handles)}")
+
+    def restored(self) -> Restored:
+        """Return the news of a conversation that another process began."""
+        return Restored(self.state.turn.conversation + 1, self.new_handle())
 
     def likely(self, chance: float) -> list[Event]:
-        """Return what may well happen next; never empty, and the same for the same state."""
+        """Return what may well happen next; never empty, and the same (but for handles) for the same state."""
         turn, link = self.state.turn, self.state.link
         events: list[Event] = [TimerFired(timer) for timer in Timer if timer in self.shell.timers]
         if not self.state.started:
             events.append(Started())
+            if turn.conversation == 0:
+                events.append(self.restored())
         if not turn.awake:
             events.append(Pressed())
         elif turn.voice:
             events.append(VoiceEnded())
         else:
             events.append(VoiceBegan())
-        if link.phase is links.Phase.DIALING:
-            up = Up(link.epoch, resumed=link.handle is not None)
-            void = link.handle is not None
-            events += [up, up, up, Lost(link.epoch, chance, session_lost=void), Refused(link.epoch)]
-        if link.open:
-            events += [
-                ReplyBegan(link.epoch, turn.reply + 1),
-                TurnEnded(link.epoch),
-                Lost(link.epoch, chance),
-            ]
-            events += [HandleIssued(link.epoch, HANDLE), GoingAway(link.epoch, left_s=100.0 * chance)]
+        events += self._likely_of_the_link(chance)
         if turn.phase is turns.Phase.SPEAKING:
             events += [ReplySounded(turn.reply), ReplyPlayed(turn.reply), Pressed()]
             if link.open:
@@ -137,7 +158,38 @@ class Walk:
         events += [
             DeviceCame(device) if device in self.state.missing else DeviceGone(device) for device in Device
         ]
-        return [*events, Heartbeat(1)]
+        return [*events, NetworkChanged(), SettingsChanged(), Heartbeat(1)]
+
+    def hasty(self) -> Event | None:
+        """Return what a service does next that announces the end of each connection as it begins; None: nothing."""
+        link = self.state.link
+        if link.phase is links.Phase.DIALING:
+            return Up(link.epoch, resumed=link.handle is not None)
+        return GoingAway(link.epoch, left_s=60.0) if link.phase is links.Phase.UP else None
+
+    def _likely_of_the_link(self, chance: float) -> Iterator[Event]:
+        link = self.state.link
+        if link.phase is links.Phase.DIALING:
+            yield from [Up(link.epoch, resumed=link.handle is not None)] * 5
+        if link.open:
+            yield ReplyBegan(link.epoch, self.state.turn.reply + 1)
+            yield TurnEnded(link.epoch)
+            yield HandleIssued(link.epoch, self.new_handle())
+            yield HandleIssued(link.epoch, self.new_handle())
+            yield GoingAway(link.epoch, left_s=100.0 * chance)
+            yield GoingAway(link.epoch, left_s=300.0)
+        if link.open or link.phase is links.Phase.DIALING:
+            for remedy in (Remedy.RESUME, *PASSING, Remedy.SETTINGS):
+                yield Lost(link.epoch, remedy, chance)
+            yield Lost(link.epoch, Remedy.RESUME, chance, retry_after_s=7.0)
+
+    def adopt(self, policy: Policy) -> None:
+        """Let the owner's settings mean another policy from here on."""
+        effects = adopt(self.state, self.policy, policy)
+        self.policy = self.shell.policy = policy
+        self.shell.perform(effects, self.seen)
+        assert self.shell.agrees_with(self.state), f"{self.shell} is not {levels(self.state, self.policy)}"
+        self._check_state()
 
     def take(self, event: Event) -> tuple[Effect, ...]:
         """Let `event` happen, check every law, and return the effects."""
@@ -158,9 +210,32 @@ class Walk:
         assert self.shell.agrees_with(self.state), f"{self.shell} is not {levels(self.state, self.policy)}"
         # Without an exception: no running timer, having fired, is wanted again by the state that it leads to.
         assert fired not in self.shell.timers, f"{fired} fires for ever"
+        if welcome:
+            self._remember(before, event)
         self._check_passage(before, effects)
+        self._check_session(before, event, effects)
         self._check_state()
         return effects
+
+    def _remember(self, before: State, event: Event) -> None:
+        """Note what the core has been told of the session, by rules of our own."""
+        phase = before.link.phase
+        over = before.turn.awake and not self.state.turn.awake
+        match event:
+            case Restored(conversation, handle) if not before.turn.awake:
+                self.greeted.add(conversation)
+                if phase is links.Phase.DOWN:
+                    self.reached, self.handle = True, handle
+            case Up() if phase is links.Phase.DIALING:
+                self.reached = before.turn.awake
+            case HandleIssued(handle=handle) if before.link.open:
+                self.handle = handle
+            case Lost(remedy=Remedy.FRESH) if before.link.open or phase is links.Phase.DIALING:
+                if self.handle is not None:
+                    self.refused.add(self.handle)
+                self.handle = None
+        if over:
+            self.reached, self.handle = False, None
 
     def _check_passage(self, before: State, effects: tuple[Effect, ...]) -> None:
         state = self.state
@@ -179,19 +254,47 @@ class Walk:
             assert not state.turn.spoke, "greeted in mid-sentence"
             assert state.turn.conversation not in self.greeted, "greeted twice"
             self.greeted.add(state.turn.conversation)
-        assert HANDLE.get_secret_value() not in f"{state}{state!r}{effects!r}", "a handle can be read"
+        assert SECRET not in f"{state}{state!r}{effects!r}", "a handle can be read"
+
+    def _check_session(self, before: State, event: Event, effects: tuple[Effect, ...]) -> None:
+        state = self.state
+        for dial in of_type(Dial, effects):
+            assert dial.handle not in self.refused, "a refused handle is tried again"
+            assert dial.handle in (None, self.handle), "resumes with an old handle, or another conversation's"
+            assert dial.recall == (self.reached and dial.handle is None), (
+                f"wrong about what to recall: {dial}"
+            )
+            assert state.turn.awake or before.link.trouble is Trouble.REFUSED, "dials for nobody"
+        if isinstance(event, Lost) and event.epoch == before.link.epoch and before.turn.awake:
+            refusal = event.remedy in REFUSALS or (event.remedy is Remedy.CREDENTIALS and before.link.renewed)
+            reached_for = before.link.open or before.link.phase is links.Phase.DIALING
+            assert state.turn.awake != (refusal and reached_for), (
+                f"{event.remedy} and awake is wrong: {state}"
+            )
+        if state.link.phase is links.Phase.DOWN and before.link.phase is not links.Phase.DOWN:
+            assert of_type(HangUp, effects), "let go of the connection without hanging up"
 
     def _check_state(self) -> None:
         turn, link = self.state.turn, self.state.link
         wanted = levels(self.state, self.policy)
-        assert turn.awake == (link.phase is not links.Phase.DOWN), f"{turn.phase} with the link {link.phase}"
-        assert turn.awake or link.handle is None, "asleep, and remembering"
-        assert not (link.phase is links.Phase.DRAINING and turn.quiet), "missed a quiet moment"
-        assert wanted.uplink is not Uplink.SEND or link.open, "sends to nobody"
-        if self.policy.half_duplex and turn.phase in (turns.Phase.SPEAKING, turns.Phase.RINGING):
-            assert wanted.uplink is Uplink.SHUT, "hears itself"
         if turn.awake:
+            assert link.phase is not links.Phase.DOWN, "awake, and nobody reached for"
             assert {Timer.LONGEST, Timer.GRACE} & wanted.timers.keys(), (
                 f"nothing ends this conversation: {turn}"
             )
+        else:
+            probe = link.phase is links.Phase.DIALING and link.trouble is Trouble.REFUSED
+            assert probe or link.phase is links.Phase.DOWN, f"asleep with the link {link.phase}"
+            trace = (link.handle, link.tries, link.hops, link.renewed, link.met)
+            assert trace == (None, 0, 0, False, False), f"asleep, and remembering: {link}"
+            assert wanted.keepsake is None, "asleep, and keeping"
+            if link.trouble is Trouble.REFUSED:
+                assert probe or {Timer.PROBE, Timer.AGAIN} & wanted.timers.keys(), "refused for ever"
+        if turn.awake and link.handle is not None:
+            assert wanted.keepsake is not None, "killed now, it could not go on"
+        assert not (link.leaving and turn.quiet), "missed a quiet moment"
+        assert link.phase is not links.Phase.WAITING or link.retry_s > 0.0, "waits for nothing"
+        assert wanted.uplink is not Uplink.SEND or link.open, "sends to nobody"
+        if self.policy.half_duplex and turn.phase in (turns.Phase.SPEAKING, turns.Phase.RINGING):
+            assert wanted.uplink is Uplink.SHUT, "hears itself"
         assert all(seconds >= 0.0 for seconds in wanted.timers.values()), "a timer in the past"

@@ -20,6 +20,7 @@ from kioskd.core.events import (
     Restored,
     SettingsChanged,
     Timer,
+    TimerFired,
     TurnEnded,
     Up,
 )
@@ -60,12 +61,16 @@ class Link:
     """What resumes the session; forgotten with the conversation."""
     tries: int = 0
     """Dials and connections in a row that came to nothing."""
+    failed: int = 0
+    """Of those, how often the service itself failed, or refused our session."""
     retry_s: float = 0.0
     """While waiting: the delay of the next dial."""
+    leave_s: float | None = None
+    """While up: the seconds after which to look for a quiet moment; None where the service has announced nothing."""
     rollover_s: float = 0.0
     """While draining: how long a quiet moment is waited for."""
     hops: int = 0
-    """Rollovers in a row from connections that came to nothing: some are announced to end as they begin."""
+    """Rollovers in a row from connections that did not get old."""
     renewed: bool = False
     """New credentials were fetched, and have not been accepted yet."""
     met: bool = False
@@ -74,8 +79,7 @@ class Link:
 
     @property
     def leaving(self) -> bool:
-        """Whether the next quiet moment is the one to roll over in. A service that announces the end of each
-        connection as it begins is left only when it must be."""
+        """Whether the next quiet moment is the one to roll over in; see `drain` for when it is not."""
         return self.phase is Phase.DRAINING and self.hops < HOPS
 
     @property
@@ -116,7 +120,7 @@ def hang_up(link: Link) -> Link:
 
 def come_up(link: Link, _event: Up, _policy: Policy) -> Link:
     """The service was reached."""
-    return replace(link, phase=Phase.UP, met=True, renewed=False, trouble=Trouble.NONE)
+    return replace(link, phase=Phase.UP, met=True, renewed=False, leave_s=None, trouble=Trouble.NONE)
 
 
 def lose(link: Link, event: Lost, policy: Policy) -> Link:
@@ -128,17 +132,18 @@ def lose(link: Link, event: Lost, policy: Policy) -> Link:
             pass
         case Remedy.RESUME_LATER:
             delay = delay_s(tries + 1, event.jitter, event.retry_after_s)
-            if tries > RESUMES:
+            link = replace(link, failed=link.failed + 1)
+            if link.failed > RESUMES:
                 link = replace(link, handle=None)
         case Remedy.FRESH:
             # What was refused was the handle, not we: a fresh session is worth a dial at once, but not for ever.
-            if link.handle is not None and tries <= SESSIONS_LOST:
+            if link.handle is not None and link.failed < SESSIONS_LOST:
                 delay = 0.0
-            link = replace(link, handle=None)
+            link = replace(link, handle=None, failed=link.failed + 1)
         case Remedy.CREDENTIALS:
             if link.renewed:
                 return be_refused(link)
-            link, delay = replace(link, renewed=True), 0.0
+            link = replace(link, renewed=True)
         case Remedy.QUOTA:
             # Spread over as long again: whoever shares the quota was turned away with us.
             delay = max(policy.quota_s, event.retry_after_s or 0.0) * (1.0 + event.jitter)
@@ -161,11 +166,19 @@ def keep_handle(link: Link, event: HandleIssued, _policy: Policy) -> Link:
 
 
 def drain(link: Link, event: GoingAway, policy: Policy) -> Link:
-    """The service has announced the end of this connection."""
+    """The service has announced the end of this connection.
+
+    With much time left nothing is done yet: some are announced to end in minutes as they begin, and who left them at
+    once would do nothing else. With little time left on one after the other, no quiet moment is looked for either, and
+    each is given a little longer.
+    """
     left_s = max(0.0, event.left_s - policy.margin_s)
     if link.phase is Phase.DRAINING:
-        left_s = min(left_s, link.rollover_s)
-    return replace(link, phase=Phase.DRAINING, rollover_s=left_s)
+        return replace(link, rollover_s=min(left_s, link.rollover_s))
+    if left_s > policy.drain_s:
+        return replace(link, leave_s=min(left_s - policy.drain_s, policy.notice_s))
+    least_s = delay_s(link.hops - HOPS + 2, 1.0) if link.hops >= HOPS else 0.0
+    return replace(link, phase=Phase.DRAINING, rollover_s=max(left_s, least_s))
 
 
 def drain_soon(link: Link, _event: object, policy: Policy) -> Link:
@@ -189,9 +202,10 @@ def drain_of_age(link: Link, _event: object, policy: Policy) -> Link:
     return replace(link, phase=Phase.DRAINING, rollover_s=policy.drain_s)
 
 
-def prove_good(link: Link, _event: object, _policy: Policy) -> Link:
+def prove_good(link: Link, event: object, _policy: Policy) -> Link:
     """It lived long enough or completed a turn: the next loss is a new story."""
-    return replace(link, tries=0, hops=0)
+    lived = link.phase is Phase.UP and isinstance(event, TimerFired)
+    return replace(link, tries=0, failed=0, hops=0 if lived else link.hops)
 
 
 IGNORE: Final[Cell] = ignore

@@ -126,6 +126,9 @@ def _uplink(state: State, policy: Policy) -> Uplink:
     return Uplink.SEND if state.link.open else Uplink.HOLD
 
 
+LONG_S = 5.0
+"""A visitor who waits so long is told why."""
+
 _SHOWN = {
     turns.Phase.ASLEEP: Shown.ASLEEP,
     turns.Phase.LISTENING: Shown.LISTENING,
@@ -143,11 +146,17 @@ def _shown(state: State) -> Shown:
     # What is still heard goes before what is no longer reached: a rollover is nobody's business.
     audible = state.turn.phase in (turns.Phase.SPEAKING, turns.Phase.RINGING)
     if state.turn.awake and not state.link.open and not audible:
-        if state.link.tries > 1:
+        if _offline(state.link):
             return Shown.OFFLINE
         if not state.link.met:
             return Shown.WAKING
     return _SHOWN[state.turn.phase]
+
+
+def _offline(link: Link) -> bool:
+    """Whether the visitor should know that the service is not there, as it will not be at once."""
+    waiting = link.phase is links.Phase.WAITING and link.retry_s >= LONG_S
+    return not link.open and (link.tries > 1 or waiting)
 
 
 def _timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
@@ -164,7 +173,8 @@ def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
             elif state.link.trouble is links.Trouble.REFUSED and state.link.phase is links.Phase.DOWN:
                 yield Timer.PROBE, policy.refused_s
         case turns.Phase.LISTENING:
-            if not turn.voice:
+            # In an outage nobody is idle: the visitor cannot be answered.
+            if not turn.voice and not (state.link.met and _offline(state.link)):
                 yield Timer.IDLE, policy.idle_s
         case turns.Phase.THINKING:
             yield Timer.THINK, policy.think_s
@@ -190,12 +200,13 @@ def _again_s(link: Link, policy: Policy) -> float:
 def _link_timers(link: Link, policy: Policy) -> Iterator[tuple[Timer, float]]:
     match link.phase:
         case links.Phase.UP:
-            yield Timer.AGE, policy.age_s
+            yield Timer.AGE, policy.age_s if link.leave_s is None else link.leave_s
         case links.Phase.DRAINING:
             yield Timer.ROLLOVER, link.rollover_s
         case links.Phase.WAITING:
             yield Timer.RETRY, link.retry_s
-    if link.open and (link.tries or link.hops):
+    young = link.hops and link.phase is links.Phase.UP
+    if link.open and (link.tries or young):
         yield Timer.STEADY, policy.steady_s
 
 

@@ -37,5 +37,7 @@ class Policy:
     """A connection this old is renewed unasked: the service ends them at about ten minutes."""
     drain_s: float = 60.0
     """How long an aged connection waits for a quiet moment."""
+    notice_s: float = 240.0
+    """How long a connection that was announced to end is kept at most: with the two above, well below 15 minutes."""
     margin_s: float = 10.0
     """How long before the announced end a connection is left, quiet or not."""

@@ -103,8 +103,9 @@ def silence(turn: Turn, event: object, policy: Policy) -> Result:
     """The button stops the reply, and the visitor has the word as soon as the room is quiet."""
     if turn.overtime:
         return sleep(turn, event, policy)
-    phase = Phase.RINGING if policy.half_duplex else Phase.LISTENING
-    return replace(turn, phase=phase), (Flush(turn.reply),)
+    if policy.half_duplex:
+        return replace(turn, phase=Phase.RINGING, voice=False), (Flush(turn.reply),)
+    return replace(turn, phase=Phase.LISTENING), (Flush(turn.reply),)
 
 
 def listen(turn: Turn, _event: object, _policy: Policy) -> Result:

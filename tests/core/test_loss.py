@@ -1,0 +1,289 @@
+"""What each way of losing the connection calls for, while the visitor speaks (so that no quiet moment renews it)."""
+
+from collections.abc import Callable
+
+import pytest
+from tests.support.core import (
+    CONNECTED,
+    EPOCH,
+    HANDLE,
+    dialing,
+    down,
+    draining,
+    heard,
+    link_after,
+    lost,
+    of_type,
+    run,
+    up,
+    waiting,
+)
+from tests.support.core_walks import PASSING, REFUSALS
+
+from kioskd.core.effects import Dial, HangUp
+from kioskd.core.events import (
+    Event,
+    HandleIssued,
+    Lost,
+    NetworkChanged,
+    SettingsChanged,
+    Timer,
+    TimerFired,
+    TurnEnded,
+    Up,
+)
+from kioskd.core.link import RESUMES, SESSIONS_LOST, Link, Phase, Trouble
+from kioskd.core.policy import Policy
+from kioskd.errors import Remedy
+
+LinkBuilder = Callable[..., Link]
+LOSABLE = (dialing, up, draining)
+
+
+def tried_again(link: Link, remedy: Remedy, rounds: int, *, reached: bool) -> tuple[Link, list[float]]:
+    """Return the link, and the delays, after so many rounds of a try that ends each time in the same way.
+
+    `reached`: the service takes each connection and issues a handle, before it ends it.
+    """
+    delays = []
+    for _ in range(rounds):
+        if reached:
+            events = (Up(link.epoch, resumed=False), HandleIssued(link.epoch, HANDLE))
+            link = link_after(heard(link), *events)
+        link = link_after(heard(link), lost(remedy, link.epoch))
+        delays.append(link.retry_s)
+        if link.phase is Phase.WAITING:
+            link = link_after(heard(link), TimerFired(Timer.RETRY))
+    return link, delays
+
+
+# To be resumed
+
+
+@pytest.mark.parametrize("builder", LOSABLE)
+def test_the_first_loss_dials_at_once_with_the_handle(builder: LinkBuilder) -> None:
+    state, effects = run(heard(builder(handle=HANDLE)), lost(jitter=0.9))
+    assert (state.link.phase, state.link.tries, state.link.handle) == (Phase.DIALING, 1, HANDLE)
+    assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
+
+
+@pytest.mark.parametrize("builder", LOSABLE)
+def test_the_next_loss_waits_before_it_dials(builder: LinkBuilder) -> None:
+    state, effects = run(heard(builder(handle=HANDLE, tries=2)), lost())
+    assert (state.link.phase, state.link.tries, state.link.retry_s) == (Phase.WAITING, 3, 1.0)
+    assert (state.link.epoch, state.link.handle) == (EPOCH, HANDLE)
+    assert of_type(Dial, effects) == []
+
+
+@pytest.mark.parametrize(
+    ("remedy", "retry_after_s", "retry_s"),
+    [
+        (Remedy.RESUME, 7.0, 7.0),
+        (Remedy.RESUME_LATER, 7.0, 7.0),
+        (Remedy.QUOTA, 7.0, 45.0),
+        (Remedy.QUOTA, 60.0, 90.0),
+    ],
+)
+def test_what_the_service_asks_for_is_waited_even_the_first_time(
+    remedy: Remedy, retry_after_s: float, retry_s: float
+) -> None:
+    after = link_after(heard(up()), Lost(EPOCH, remedy, 0.5, retry_after_s))
+    assert (after.phase, after.retry_s) == (Phase.WAITING, retry_s)
+
+
+@pytest.mark.parametrize("reached", [False, True])
+def test_losses_in_a_row_wait_longer_and_longer(reached: bool) -> None:
+    _, delays = tried_again(dialing(), Remedy.RESUME, 9, reached=reached)
+    assert delays == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0]
+
+
+def test_a_network_that_stays_away_does_not_cost_the_session() -> None:
+    link, _ = tried_again(up(handle=HANDLE), Remedy.RESUME, 50, reached=False)
+    assert link.handle == HANDLE
+
+
+def test_a_loss_told_twice_counts_once() -> None:
+    assert run(heard(waiting()), lost()) == (heard(waiting()), [])
+
+
+# The service has failed
+
+
+@pytest.mark.parametrize("builder", LOSABLE)
+def test_a_service_that_failed_is_given_a_moment_before_it_is_asked_for_the_session(
+    builder: LinkBuilder,
+) -> None:
+    after = link_after(heard(builder(handle=HANDLE)), lost(Remedy.RESUME_LATER))
+    assert (after.phase, after.tries, after.retry_s, after.handle) == (Phase.WAITING, 1, 0.5, HANDLE)
+
+
+def test_a_service_that_goes_on_failing_is_asked_less_and_less_often() -> None:
+    _, delays = tried_again(dialing(), Remedy.RESUME_LATER, 8, reached=False)
+    assert delays == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0]
+
+
+def test_a_service_that_goes_on_failing_is_asked_for_the_old_session_so_often_and_then_for_a_new_one() -> (
+    None
+):
+    link, handles = up(handle=HANDLE), []
+    for _ in range(RESUMES + 2):
+        state, effects = run(heard(link), lost(Remedy.RESUME_LATER, link.epoch), TimerFired(Timer.RETRY))
+        link = state.link
+        handles += [(dial.handle, dial.recall) for dial in of_type(Dial, effects)]
+    assert RESUMES == 3
+    assert handles == [*[(HANDLE, False)] * RESUMES, (None, True), (None, True)]
+
+
+def test_a_service_that_recovered_is_forgiven_its_failures() -> None:
+    link = link_after(heard(up(tries=RESUMES, handle=HANDLE)), TurnEnded(EPOCH), lost(Remedy.RESUME_LATER))
+    assert (link.tries, link.handle) == (1, HANDLE)
+
+
+# The session is gone
+
+
+@pytest.mark.parametrize("builder", LOSABLE)
+@pytest.mark.parametrize("tries", range(SESSIONS_LOST))
+def test_a_refused_handle_is_dropped_and_a_fresh_session_dialed_at_once(
+    builder: LinkBuilder, tries: int
+) -> None:
+    state, effects = run(heard(builder(handle=HANDLE, tries=tries)), lost(Remedy.FRESH, jitter=0.9))
+    assert (state.link.phase, state.link.tries, state.link.handle) == (Phase.DIALING, tries + 1, None)
+    assert [(dial.epoch, dial.handle) for dial in of_type(Dial, effects)] == [(EPOCH + 1, None)]
+
+
+def test_a_refusal_of_the_fresh_session_goes_to_the_backoff() -> None:
+    after = link_after(heard(dialing(handle=HANDLE)), lost(Remedy.FRESH), lost(Remedy.FRESH, EPOCH + 1))
+    assert (after.phase, after.tries, after.retry_s) == (Phase.WAITING, 2, 0.5)
+
+
+def test_a_service_that_gives_up_session_after_session_is_not_dialed_at_full_speed() -> None:
+    _, delays = tried_again(dialing(), Remedy.FRESH, 8, reached=True)
+    assert SESSIONS_LOST == 3
+    assert delays == [0.0, 0.0, 0.0, 2.0, 4.0, 8.0, 15.0, 15.0]
+
+
+@pytest.mark.parametrize("builder", CONNECTED)
+def test_a_session_given_up_before_it_had_a_handle_is_begun_anew_at_once_but_once(
+    builder: LinkBuilder,
+) -> None:
+    first = link_after(heard(builder()), lost(Remedy.FRESH))
+    assert (first.phase, first.tries) == (Phase.DIALING, 1)
+    assert link_after(heard(builder(tries=1)), lost(Remedy.FRESH)).phase is Phase.WAITING
+
+
+@pytest.mark.parametrize("builder", LOSABLE)
+def test_a_handle_once_refused_is_not_dialed_by_whatever_comes_next(builder: LinkBuilder) -> None:
+    for remedy in PASSING:
+        fresh = link_after(heard(builder(handle=HANDLE)), lost(Remedy.FRESH))
+        events = (lost(remedy, fresh.epoch), TimerFired(Timer.RETRY), NetworkChanged(), SettingsChanged())
+        _, effects = run(heard(fresh), *events)
+        assert {dial.handle for dial in of_type(Dial, effects)} == {None}
+
+
+# The network first, then the service
+
+
+OUTAGE = 8
+"""Dials that did not get through: ten seconds or so without a network."""
+
+
+def test_a_service_that_fails_once_after_an_outage_is_asked_for_the_old_session_again() -> None:
+    # It does so for as long as the connection from before the outage looks alive to it.
+    link, _ = tried_again(up(handle=HANDLE), Remedy.RESUME, OUTAGE, reached=False)
+    link, _ = tried_again(link, Remedy.RESUME_LATER, RESUMES, reached=False)
+    assert link.handle == HANDLE
+
+
+def test_a_handle_refused_after_an_outage_is_worth_a_dial_at_once_too() -> None:
+    link, _ = tried_again(up(handle=HANDLE), Remedy.RESUME, OUTAGE, reached=False)
+    state, effects = run(heard(link), lost(Remedy.FRESH, link.epoch, jitter=0.9))
+    assert state.link.phase is Phase.DIALING
+    assert of_type(Dial, effects) == [Dial(link.epoch + 1, None, recall=True)]
+
+
+# Credentials, quota, clock
+
+
+@pytest.mark.parametrize("builder", LOSABLE)
+def test_credentials_turned_down_are_renewed_at_once_and_the_session_goes_on(builder: LinkBuilder) -> None:
+    state, effects = run(heard(builder(handle=HANDLE)), lost(Remedy.CREDENTIALS, jitter=0.9))
+    assert (state.link.phase, state.link.tries, state.link.renewed) == (Phase.DIALING, 1, True)
+    assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
+
+
+@pytest.mark.parametrize("between", [(), (lost(epoch=EPOCH + 1), TimerFired(Timer.RETRY))])
+def test_new_credentials_turned_down_too_are_settings_to_be_mended(between: tuple[Event, ...]) -> None:
+    state, _ = run(heard(dialing()), lost(Remedy.CREDENTIALS), *between)
+    state, effects = run(state, lost(Remedy.CREDENTIALS, state.link.epoch))
+    assert state.link == down(epoch=state.link.epoch, trouble=Trouble.REFUSED)
+    assert not state.turn.awake
+    assert of_type(HangUp, effects) == [HangUp()]
+
+
+def test_credentials_that_were_good_for_an_hour_are_renewed_each_hour() -> None:
+    link = up(handle=HANDLE)
+    for _ in range(5):
+        hour = (lost(Remedy.CREDENTIALS, link.epoch), Up(link.epoch + 1, resumed=True))
+        link = link_after(heard(link), *hour, TimerFired(Timer.STEADY))
+        assert (link.phase, link.handle, link.tries) == (Phase.UP, HANDLE, 0)
+
+
+def test_credentials_accepted_and_then_turned_down_at_once_are_not_renewed_at_full_speed() -> None:
+    link = dialing()
+    delays: list[float] = []
+    for _ in range(20):
+        link = link_after(heard(link), Up(link.epoch, resumed=False), lost(Remedy.CREDENTIALS, link.epoch))
+        delays.append(link.retry_s)
+        if link.phase is Phase.DOWN:
+            break
+        if link.phase is Phase.WAITING:
+            link = link_after(heard(link), TimerFired(Timer.RETRY))
+    assert link.phase is Phase.DOWN or min(delays[5:]) > 0.0
+
+
+@pytest.mark.parametrize("builder", LOSABLE)
+@pytest.mark.parametrize(("jitter", "retry_s"), [(0.0, 40.0), (0.5, 60.0), (0.999, 79.96)])
+def test_a_service_that_has_had_enough_of_us_is_left_alone_for_long_and_by_all_of_us_differently(
+    builder: LinkBuilder, jitter: float, retry_s: float
+) -> None:
+    policy = Policy(quota_s=40.0)
+    after = link_after(heard(builder(handle=HANDLE)), lost(Remedy.QUOTA, jitter=jitter), policy=policy)
+    assert (after.phase, after.tries, after.handle) == (Phase.WAITING, 1, HANDLE)
+    assert after.retry_s == pytest.approx(retry_s)
+
+
+@pytest.mark.parametrize("tries", [0, 1, 40])
+def test_a_clock_that_is_not_set_yet_is_looked_at_now_and_then(tries: int) -> None:
+    policy = Policy(clock_s=11.0)
+    after = link_after(heard(dialing(handle=HANDLE, tries=tries)), lost(Remedy.CLOCK), policy=policy)
+    assert (after.phase, after.retry_s, after.handle) == (Phase.WAITING, 11.0, HANDLE)
+
+
+# Refused
+
+
+@pytest.mark.parametrize("builder", LOSABLE)
+@pytest.mark.parametrize("remedy", REFUSALS)
+def test_refused_settings_end_the_connection_and_are_remembered(builder: LinkBuilder, remedy: Remedy) -> None:
+    state, effects = run(heard(builder(handle=HANDLE, tries=2)), lost(remedy))
+    assert state.link == down(trouble=Trouble.REFUSED)
+    assert of_type(HangUp, effects) == [HangUp()]
+    assert of_type(Dial, effects) == []
+
+
+@pytest.mark.parametrize("remedy", Remedy)
+def test_news_of_a_connection_already_lost_means_nothing(remedy: Remedy) -> None:
+    assert run(heard(waiting()), lost(remedy)) == (heard(waiting()), [])
+
+
+# Whatever it is, again and again
+
+
+@pytest.mark.parametrize("remedy", [remedy for remedy in PASSING if remedy is not Remedy.CREDENTIALS])
+@pytest.mark.parametrize("reached", [False, True])
+def test_no_ending_that_comes_again_and_again_is_answered_at_full_speed(
+    remedy: Remedy, reached: bool
+) -> None:
+    _, delays = tried_again(dialing(), remedy, 20, reached=reached)
+    assert min(delays[10:]) >= 10.0

@@ -1,0 +1,87 @@
+"""The conversation's own clocks: what each means, and where it means nothing any more."""
+
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+from tests.support.core import (
+    ALWAYS_ON,
+    AWAKE,
+    FULL_DUPLEX,
+    HALF_DUPLEX,
+    asleep,
+    listening,
+    of_type,
+    ringing,
+    run,
+    speaking,
+    thinking,
+    turn_after,
+)
+
+from kioskd.core.effects import Flush
+from kioskd.core.events import (
+    ReplyPlayed,
+    Timer,
+    TimerFired,
+)
+from kioskd.core.machine import State
+from kioskd.core.policy import Policy
+from kioskd.core.turn import Phase
+
+Builder = Callable[..., State]
+
+
+def test_a_visitor_who_left_ends_the_conversation() -> None:
+    assert turn_after(listening(), TimerFired(Timer.IDLE)).phase is Phase.ASLEEP
+
+
+def test_a_model_that_stays_silent_gives_the_word_back() -> None:
+    assert turn_after(thinking(), TimerFired(Timer.THINK)).phase is Phase.LISTENING
+
+
+def test_a_room_that_has_rung_out_gives_the_visitor_the_word() -> None:
+    assert turn_after(ringing(), TimerFired(Timer.TAIL)).phase is Phase.LISTENING
+
+
+@pytest.mark.parametrize("builder", [listening, thinking, ringing])
+def test_the_longest_conversation_ends(builder: Builder) -> None:
+    assert turn_after(builder(), TimerFired(Timer.LONGEST)).phase is Phase.ASLEEP
+
+
+def test_overtime_lets_the_reply_finish() -> None:
+    state, effects = run(speaking(reply=4), TimerFired(Timer.LONGEST))
+    assert (state.turn.phase, state.turn.overtime) == (Phase.SPEAKING, True)
+    assert of_type(Flush, effects) == []
+
+
+@pytest.mark.parametrize("policy", [HALF_DUPLEX, FULL_DUPLEX])
+def test_overtime_ends_with_the_reply(policy: Policy) -> None:
+    state, effects = run(speaking(reply=4), TimerFired(Timer.LONGEST), ReplyPlayed(4), policy=policy)
+    assert state.turn.phase is Phase.ASLEEP
+    assert of_type(Flush, effects) == []
+
+
+def test_a_reply_that_will_not_end_is_cut_short_at_last() -> None:
+    state, effects = run(speaking(reply=4, overtime=True), TimerFired(Timer.GRACE))
+    assert state.turn.phase is Phase.ASLEEP
+    assert of_type(Flush, effects) == [Flush(4)]
+
+
+def test_an_always_on_kiosk_that_has_slept_enough_wakes() -> None:
+    assert turn_after(asleep(), TimerFired(Timer.AGAIN), policy=ALWAYS_ON).phase is Phase.LISTENING
+
+
+@pytest.mark.parametrize(
+    ("builder", "timer"),
+    [
+        *product([asleep, thinking, speaking, ringing], [Timer.IDLE]),
+        *product([asleep, listening, speaking, ringing], [Timer.THINK]),
+        *product([asleep, listening, thinking, speaking], [Timer.TAIL]),
+        (asleep, Timer.LONGEST),
+        *product([asleep, listening, thinking, ringing], [Timer.GRACE]),
+        *product(AWAKE, [Timer.AGAIN]),
+    ],
+)
+def test_a_timer_that_came_too_late_means_nothing(builder: Builder, timer: Timer) -> None:
+    assert run(builder(), TimerFired(timer)) == (builder(), [])
