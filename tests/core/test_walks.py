@@ -39,7 +39,7 @@ Anything.TestCase.settings = settings(
 
 def wander(walk: Walk, chance: random.Random) -> None:
     """Take one step, most often a likely one; now and then one of a service that answers only to go away."""
-    if chance.random() < 0.2 and (hasty := walk.hasty()):
+    if chance.random() < 0.35 and (hasty := walk.hasty()):
         walk.take(hasty)
         return
     move: Move = Likely(chance.randrange(128), chance.random())
@@ -53,7 +53,7 @@ def test_in_a_long_life_the_laws_hold_and_every_state_is_met(policy: Policy) -> 
     chance = random.Random(20261120)
     walk = Walk(policy)
     met: Counter[object] = Counter()
-    for _ in range(3_000):
+    for _ in range(6_000):
         wander(walk, chance)
         link = walk.state.link
         met.update([walk.state.turn.phase, link.phase, link.trouble, ("hops", min(link.hops, links.HOPS))])
