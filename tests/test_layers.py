@@ -17,14 +17,27 @@ PACKAGE: Final = "kioskd"
 
 ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "__main__": ("cli",),
-    "cli": ("app", "adapters", "core", "doctor", "logs", "media", "ports", "rehearsal", "settings", "tools"),
-    "app": ("adapters", "core", "flow", "logs", "media", "ports", "settings", "tools"),
+    "cli": (
+        "app",
+        "adapters",
+        "core",
+        "doctor",
+        "flow.reload",
+        "logs",
+        "media",
+        "ports",
+        "rehearsal",
+        "settings",
+        "tools",
+    ),
+    "app": ("adapters", "core", "flow", "logs", "media", "ports", "profiles", "settings", "tools"),
     "rehearsal": ("app", "adapters", "core.effects", "core.events", "logs", "media", "ports", "settings"),
     "doctor": ("app", "adapters", "logs", "media", "ports", "settings"),
     "flow": ("core", "media", "ports"),
     "tools": ("media.pcm", "ports"),
     "adapters": ("media", "ports"),
-    "settings": (),
+    "settings": ("profiles",),
+    "profiles": (),
     "core": (),
     "media": (),
     "ports": ("media.pcm",),
@@ -39,7 +52,8 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "evdev": ("adapters.evdev",),
     "google": ("adapters.gemini",),
     "gpiod": ("adapters.gpio", "cli.devices"),
-    "livekit": ("adapters.livekit",),
+    "httpx2": ("adapters.gemini",),
+    "livekit": ("media.echo",),
     "matplotlib": ("rehearsal.timeline",),
     "numpy": ("media", "rehearsal"),
     "picamera2": ("adapters.picamera",),
@@ -87,7 +101,7 @@ IMPURE: Final = frozenset(
 
 PURE: Final = frozenset({"core", "media"})
 
-HEAVY: Final = frozenset({"google", "gpiod", "matplotlib", "pyaudio"})
+HEAVY: Final = frozenset({"google", "gpiod", "httpx2", "livekit", "matplotlib", "pyaudio"})
 """What no command may load before it knows that it is needed: slow, or not there on every machine."""
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from kioskd import ports
+from kioskd import ports, profiles
 from kioskd.core.effects import (
     CancelTimer,
     Dial,
@@ -39,6 +39,7 @@ from kioskd.flow.reload import Reload
 from kioskd.flow.timers import Timers
 from kioskd.settings.credentials import service_key
 from kioskd.settings.forms import gpio_line
+from kioskd.settings.load import wanted
 from kioskd.settings.model import Settings
 
 log = logging.getLogger(__name__)
@@ -81,22 +82,51 @@ def policy(settings: Settings) -> Policy:
     )
 
 
-def live(settings: Settings, key: SecretStr) -> ports.Live:
-    """Return the service that the settings name."""
-    # The SDK is imported by whoever dials, and by nobody else.
-    from kioskd.adapters.gemini import GeminiConfig, GeminiLive  # noqa: PLC0415
+def live(settings: Settings, key: SecretStr | None) -> ports.Live:
+    """Return the service that the settings name.
 
-    service, assistant = settings.service, settings.assistant
+    A `key` is used in place of what the settings would fetch (tokens, an account's); with vertex it is one of its
+    express mode. None where the settings need none.
+    """
+    # The SDK is imported by whoever dials, and by nobody else.
+    from kioskd.adapters.gemini import GeminiConfig, GeminiLive, Options, Vertex  # noqa: PLC0415
+
+    service, assistant, conversation = settings.service, settings.assistant, settings.conversation
+    if not profiles.known(service.model):
+        log.warning(
+            "model not known to this version, taken for one like %s: model=%s", profiles.NEWEST, service.model
+        )
+    compression = conversation.compression_tokens
+    vertex = None
+    if service.provider == "vertex" and service.project is not None:
+        vertex = Vertex(service.project, service.location or "global", service.credentials_file)
     return GeminiLive(
         GeminiConfig(
             key=key,
             model=service.model,
-            api_version=service.api_version,
+            api_version=profiles.api_version(wanted(settings)),
             endpoint=service.endpoint,
             ca_file=service.ca_file,
+            proxy=service.proxy,
+            vertex=vertex,
+            token_url=service.token_url,
+            transparent=vertex is not None,
             instructions=assistant.instructions,
             voice=assistant.voice,
             language=assistant.language,
+            options=Options(
+                temperature=assistant.temperature,
+                thinking=assistant.thinking or profiles.profile(service.model).thinking_default,
+                vocabulary=assistant.vocabulary,
+                speech_start=conversation.speech_start,
+                speech_end=conversation.speech_end,
+                padding_ms=conversation.padding_ms,
+                silence_ms=conversation.silence_ms,
+                interruptions=conversation.interruptions,
+                search=conversation.search,
+                compression_trigger=compression.trigger if compression else None,
+                compression_target=compression.target if compression else None,
+            ),
         )
     )
 

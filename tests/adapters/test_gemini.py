@@ -19,7 +19,7 @@ from websockets.asyncio.server import ServerConnection
 
 from kioskd.adapters.gemini import WIRE_LOGGERS, GeminiConfig, GeminiLive
 from kioskd.adapters.gemini_socket import Deadlines
-from kioskd.errors import ConfigError, LinkLost, LinkRefused
+from kioskd.errors import ConfigError, LinkLost, Remedy
 from kioskd.ports import (
     Connection,
     GenerationEnded,
@@ -102,6 +102,8 @@ async def test_the_setup_says_what_is_wanted_and_nothing_else() -> None:
                 "role": "user",
             },
             "sessionResumption": {},
+            "inputAudioTranscription": {},
+            "outputAudioTranscription": {},
             "realtimeInputConfig": {"turn_coverage": "TURN_INCLUDES_ONLY_ACTIVITY"},
             "contextWindowCompression": {"sliding_window": {}},
         }
@@ -324,9 +326,11 @@ async def test_the_environment_does_not_redirect_a_dial(monkeypatch: pytest.Monk
         assert "another-key" not in str(server.headers)
 
 
-@pytest.mark.parametrize(("answer", "means"), [("502 Bad Gateway", LinkLost), ("403 Forbidden", LinkRefused)])
+@pytest.mark.parametrize(
+    ("answer", "remedy"), [("502 Bad Gateway", Remedy.RESUME), ("403 Forbidden", Remedy.SETTINGS)]
+)
 async def test_without_an_endpoint_google_is_dialed_by_the_proxy_that_the_device_has(
-    monkeypatch: pytest.MonkeyPatch, answer: str, means: type[Exception]
+    monkeypatch: pytest.MonkeyPatch, answer: str, remedy: Remedy
 ) -> None:
     asked: list[str] = []
 
@@ -343,9 +347,10 @@ async def test_without_an_endpoint_google_is_dialed_by_the_proxy_that_the_device
         for name in ("https_proxy", "wss_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
         live = GeminiLive(GeminiConfig(key=SecretStr(KEY), model="m", voice="Kore"))
-        with pytest.raises(means):
+        with pytest.raises(LinkLost) as caught:
             async with live.connect(None):
                 pass
+        assert caught.value.remedy is remedy
     assert asked[0].startswith("CONNECT generativelanguage.googleapis.com:443 ")
     assert KEY not in asked[0]
 
@@ -408,10 +413,10 @@ async def test_an_empty_key_is_not_looked_up_elsewhere(monkeypatch: pytest.Monke
 async def test_warming_up_twice_makes_one_client() -> None:
     live = GeminiLive(GeminiConfig(key=SecretStr(KEY), model="m", voice="Kore"))
     await live.warm_up()
-    client = live._client
+    client = live._clients
     await live.warm_up()
     assert client is not None
-    assert live._client is client
+    assert live._clients is client
 
 
 def test_importing_the_adapter_does_not_import_the_sdk() -> None:

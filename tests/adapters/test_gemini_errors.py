@@ -3,10 +3,12 @@
 import errno
 import socket
 import ssl
+from itertools import product
 from typing import Any
 
 import pydantic
 import pytest
+from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 from google.genai.errors import APIError
 from google.genai.types import LiveConnectConfig, LiveServerMessage
 from websockets.datastructures import Headers
@@ -23,8 +25,19 @@ from websockets.exceptions import (
 from websockets.frames import Close
 from websockets.http11 import Response
 
-from kioskd.adapters.gemini_errors import BUSY_S, classify, plain
-from kioskd.errors import LinkLost, LinkRefused, SessionLost
+from kioskd.adapters.gemini_errors import (
+    ENDINGS,
+    Ending,
+    NotSetUp,
+    Stage,
+    Stalled,
+    What,
+    classify,
+    plain,
+    read,
+    row_of,
+)
+from kioskd.errors import Remedy
 
 
 def closed(code: int, reason: str = "") -> APIError:
@@ -43,129 +56,201 @@ def distrusted(verify_code: int) -> ssl.SSLCertVerificationError:
     return error
 
 
+def of_google(kind: type[Exception], text: str) -> Exception:
+    return kind(text)
+
+
 def invalid(model: type[pydantic.BaseModel], value: dict[str, Any]) -> pydantic.ValidationError:
     with pytest.raises(pydantic.ValidationError) as caught:
         model.model_validate(value)
     return caught.value
 
 
-AT_SETUP = [
-    # Codes of a close, and what was said with them.
-    (closed(1000), LinkLost, LinkLost),
-    (closed(1001, "going away"), LinkLost, LinkLost),
-    (closed(1006, "abnormal closure"), LinkLost, LinkLost),
-    (closed(1012), LinkLost, LinkLost),
-    (closed(1013, "try again"), LinkLost, LinkLost),
-    (closed(4000, "own words"), LinkLost, LinkLost),
-    (closed(1011, "Internal error encountered."), LinkLost, LinkLost),
-    (closed(1011, "Deadline expired before operation could complete."), LinkLost, LinkLost),
-    (closed(1007, "Request contains an invalid argument."), LinkRefused, SessionLost),
-    (closed(1007, "User location is not supported for the API use."), LinkRefused, SessionLost),
-    (closed(1007, "token count exhausted"), LinkRefused, SessionLost),
-    (closed(1008, "BidiGenerateContent session not found"), LinkRefused, SessionLost),
-    (closed(1008, "models/gemini-9 is not found for API version v1beta"), LinkRefused, LinkRefused),
-    (closed(1008, "Method doesn't allow unregistered callers"), LinkRefused, LinkRefused),
-    (closed(1007, "API key not valid. Please pass a valid API key."), LinkRefused, LinkRefused),
-    (closed(1008, "The operation was aborted."), LinkLost, LinkLost),
-    (ConnectionClosedError(Close(1008, "policy"), None), LinkRefused, SessionLost),
-    (ConnectionClosedError(None, None), LinkLost, LinkLost),
+RESUME, LATER, FRESH = Remedy.RESUME, Remedy.RESUME_LATER, Remedy.FRESH
+RENEW, QUOTA, CLOCK, SETTINGS, STOP = (
+    Remedy.CREDENTIALS,
+    Remedy.QUOTA,
+    Remedy.CLOCK,
+    Remedy.SETTINGS,
+    Remedy.STOP,
+)
+
+AT_SETUP: list[tuple[Exception, Remedy, Remedy]] = [
+    # Codes of a close, and what was said with them: (error, without a handle, with one).
+    (closed(1000), RESUME, RESUME),
+    (closed(1001, "going away"), RESUME, RESUME),
+    (closed(1006, "abnormal closure"), RESUME, RESUME),
+    (closed(1012), RESUME, RESUME),
+    (closed(1013, "try again"), RESUME, RESUME),
+    (closed(4000, "own words"), RESUME, RESUME),
+    (closed(1011, "Internal error encountered."), LATER, LATER),
+    (closed(1011, "Deadline expired before operation could complete."), LATER, LATER),
+    (closed(1011, "The session is still open on another connection."), LATER, LATER),
+    (closed(1011, "RESOURCE_EXHAUSTED: quota"), QUOTA, QUOTA),
+    (closed(1011, "Maximum concurrent sessions exceeded"), QUOTA, QUOTA),
+    (closed(1008, "You exceeded your current quota"), QUOTA, QUOTA),
+    (closed(1007, "Request contains an invalid argument."), SETTINGS, FRESH),
+    (closed(1007, "User location is not supported for the API use."), SETTINGS, FRESH),
+    (closed(1007, "token count exhausted"), SETTINGS, FRESH),
+    (closed(1008, "BidiGenerateContent session not found"), SETTINGS, FRESH),
+    (closed(1008, "models/gemini-9 is not found for API version v1beta"), SETTINGS, SETTINGS),
+    (closed(1008, "Method doesn't allow unregistered callers"), SETTINGS, SETTINGS),
+    (closed(1007, "API key not valid. Please pass a valid API key."), SETTINGS, SETTINGS),
+    (closed(1008, "The operation was aborted."), RESUME, RESUME),
+    (ConnectionClosedError(Close(1008, "policy"), None), SETTINGS, FRESH),
+    (ConnectionClosedError(None, None), RESUME, RESUME),
     # HTTP at the upgrade.
-    (answered(400), LinkRefused, LinkRefused),
-    (answered(401), LinkRefused, LinkRefused),
-    (answered(403), LinkRefused, LinkRefused),
-    (answered(404), LinkRefused, LinkRefused),
-    (answered(200), LinkRefused, LinkRefused),
-    (answered(408), LinkLost, LinkLost),
-    (answered(425), LinkLost, LinkLost),
-    (answered(429), LinkLost, LinkLost),
-    (answered(500), LinkLost, LinkLost),
-    (answered(503), LinkLost, LinkLost),
+    (answered(400), SETTINGS, SETTINGS),
+    (answered(400, b'{"error": {"message": "API key not valid."}}'), SETTINGS, SETTINGS),
+    (answered(401), SETTINGS, SETTINGS),
+    (answered(403), SETTINGS, SETTINGS),
+    (answered(404), SETTINGS, SETTINGS),
+    (answered(200), SETTINGS, SETTINGS),
+    (answered(408), RESUME, RESUME),
+    (answered(425), RESUME, RESUME),
+    (answered(429), QUOTA, QUOTA),
+    (answered(500), RESUME, RESUME),
+    (answered(503), RESUME, RESUME),
     # Below that.
-    (TimeoutError("timed out during opening handshake"), LinkLost, LinkLost),
-    (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), LinkLost, LinkLost),
-    (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), LinkLost, LinkLost),
-    (OSError(errno.ENETUNREACH, "Network is unreachable"), LinkLost, LinkLost),
-    (ssl.SSLError(1, "wrong version number"), LinkLost, LinkLost),
-    (InvalidMessage("did not receive a valid HTTP response"), LinkLost, LinkLost),
-    (distrusted(9), LinkLost, LinkLost),
-    (distrusted(10), LinkLost, LinkLost),
-    (distrusted(18), LinkRefused, LinkRefused),
-    (distrusted(62), LinkRefused, LinkRefused),
+    (TimeoutError("timed out during opening handshake"), RESUME, RESUME),
+    (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), RESUME, RESUME),
+    (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), RESUME, RESUME),
+    (OSError(errno.ENETUNREACH, "Network is unreachable"), RESUME, RESUME),
+    (ssl.SSLError(1, "wrong version number"), RESUME, RESUME),
+    (InvalidMessage("did not receive a valid HTTP response"), RESUME, RESUME),
+    (distrusted(9), CLOCK, CLOCK),
+    (distrusted(10), CLOCK, CLOCK),
+    # A captive portal: it goes away by itself.
+    (distrusted(18), RESUME, RESUME),
+    (distrusted(62), RESUME, RESUME),
     # The proxy.
-    (InvalidProxyStatus(Response(503, "Unavailable", Headers())), LinkLost, LinkLost),
-    (InvalidProxyStatus(Response(407, "Authenticate", Headers())), LinkRefused, LinkRefused),
-    (InvalidProxy("ftp://x", "scheme"), LinkRefused, LinkRefused),
-    (ImportError("python-socks is required"), LinkRefused, LinkRefused),
+    (InvalidProxyStatus(Response(503, "Unavailable", Headers())), RESUME, RESUME),
+    (InvalidProxyStatus(Response(407, "Authenticate", Headers())), SETTINGS, SETTINGS),
+    (InvalidProxy("ftp://x", "scheme"), SETTINGS, SETTINGS),
+    (ImportError("connecting through a SOCKS proxy requires python-socks"), SETTINGS, SETTINGS),
+    # Credentials.
+    (of_google(TransportError, "Failed to establish a new connection"), RESUME, RESUME),
+    (of_google(RefreshError, "invalid_grant: Bad Request"), SETTINGS, SETTINGS),
+    (of_google(DefaultCredentialsError, "Your default credentials were not found."), SETTINGS, SETTINGS),
     # Our own settings, found wrong before the first byte.
-    (InvalidURI("wss://", "no host"), LinkRefused, LinkRefused),
-    (SecurityError("HTTP 302, a redirect"), LinkRefused, LinkRefused),
-    (ValueError("parameter is not supported in Gemini API"), LinkRefused, LinkRefused),
-    (invalid(LiveConnectConfig, {"speech_config": 5}), LinkRefused, LinkRefused),
-    # A first message that nobody understands.
-    (ValueError("Failed to parse response: b'junk'"), LinkLost, LinkLost),
-    (invalid(LiveServerMessage, {"setup_complete": 5}), LinkLost, LinkLost),
-    (AttributeError("'list' object has no attribute 'items'"), LinkLost, LinkLost),
-    (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"), LinkLost, LinkLost),
-    (RecursionError("too deep"), LinkLost, LinkLost),
+    (InvalidURI("wss://", "no host"), SETTINGS, SETTINGS),
+    (SecurityError("HTTP 302, a redirect"), SETTINGS, SETTINGS),
+    (ValueError("parameter is not supported in Gemini API"), SETTINGS, SETTINGS),
+    (invalid(LiveConnectConfig, {"speech_config": 5}), SETTINGS, SETTINGS),
+    # An SDK that is not the one we know.
+    (TypeError("connect() got an unexpected keyword argument 'config'"), STOP, STOP),
+    (AttributeError("module 'google.genai' has no attribute 'Client'"), STOP, STOP),
+    (ImportError("cannot import name 'types' from 'google.genai'"), STOP, STOP),
+    # A first message that is no answer to the setup.
+    (NotSetUp("no answer to the setup within 10 s"), LATER, LATER),
+    (invalid(LiveServerMessage, {"setup_complete": 5}), LATER, LATER),
 ]
 
 
 @pytest.mark.parametrize(("error", "fresh", "resuming"), AT_SETUP, ids=lambda value: str(value)[:40])
-def test_a_failed_dial_means(error: Exception, fresh: type[Exception], resuming: type[Exception]) -> None:
-    assert type(classify(error, during_setup=True, with_handle=False)) is fresh
-    assert type(classify(error, during_setup=True, with_handle=True)) is resuming
+def test_a_failed_dial_means(error: Exception, fresh: Remedy, resuming: Remedy) -> None:
+    assert classify(error, during_setup=True, with_handle=False).remedy is fresh
+    assert classify(error, during_setup=True, with_handle=True).remedy is resuming
 
 
 @pytest.mark.parametrize(
-    ("error", "means"),
+    "error",
     [
-        (closed(1000), LinkLost),
-        (closed(1001), LinkLost),
-        (closed(1006, "abnormal closure"), LinkLost),
-        (closed(1011, "Internal error encountered."), LinkLost),
-        (closed(1012), LinkLost),
-        (closed(1007, "Request contains an invalid argument."), SessionLost),
-        (closed(1008, "Operation is not implemented, or supported, or enabled."), SessionLost),
-        (closed(1008, "API key expired."), SessionLost),
-        (closed(1008, "The operation was aborted."), LinkLost),
-        (ConnectionClosedOK(Close(1000, ""), Close(1000, ""), rcvd_then_sent=True), LinkLost),
-        (ConnectionClosedError(Close(1007, "bad"), Close(1007, ""), rcvd_then_sent=True), SessionLost),
-        (ConnectionClosedError(None, None), LinkLost),
-        (TimeoutError("took nothing for 5 s"), LinkLost),
+        answered(401),
+        answered(403),
+        closed(1007, "API key not valid."),
+        closed(1008, "Method doesn't allow unregistered callers (callers without established identity)."),
+        closed(1008, "ephemeral token has expired"),
+        of_google(RefreshError, "invalid_grant"),
     ],
     ids=lambda value: str(value)[:40],
 )
-@pytest.mark.parametrize("with_handle", [False, True])
-def test_the_end_of_a_session_means(error: Exception, means: type[Exception], with_handle: bool) -> None:
-    assert type(classify(error, during_setup=False, with_handle=with_handle)) is means
+def test_credentials_that_can_be_had_anew_are_no_question_of_the_settings(error: Exception) -> None:
+    found = classify(error, during_setup=True, with_handle=True, renewable=True)
+    assert found.remedy is Remedy.CREDENTIALS
+
+
+IN_SESSION: list[tuple[Exception, Remedy, Remedy, Remedy]] = [
+    # (error, within seconds of the setup of a new session, of a resumed one, later)
+    (closed(1000), RESUME, RESUME, RESUME),
+    (closed(1001), RESUME, RESUME, RESUME),
+    (closed(1006, "abnormal closure"), RESUME, RESUME, RESUME),
+    (closed(1011, "Internal error encountered."), LATER, LATER, LATER),
+    (closed(1011, "Resource has been exhausted (e.g. check quota)."), QUOTA, QUOTA, QUOTA),
+    (closed(1012), RESUME, RESUME, RESUME),
+    (closed(1007, "Request contains an invalid argument."), SETTINGS, FRESH, FRESH),
+    (closed(1008, "Operation is not implemented, or supported, or enabled."), SETTINGS, FRESH, FRESH),
+    (closed(1008, "API key expired."), SETTINGS, SETTINGS, FRESH),
+    (closed(1008, "The operation was aborted."), RESUME, RESUME, RESUME),
+    (ConnectionClosedOK(Close(1000, ""), Close(1000, ""), rcvd_then_sent=True), RESUME, RESUME, RESUME),
+    (
+        ConnectionClosedError(Close(1007, "bad"), Close(1007, ""), rcvd_then_sent=True),
+        SETTINGS,
+        FRESH,
+        FRESH,
+    ),
+    (ConnectionClosedError(None, None), RESUME, RESUME, RESUME),
+    (TimeoutError("took nothing for 5 s"), RESUME, RESUME, RESUME),
+    (Stalled("stalled: sends nothing and takes nothing in for 15 s"), RESUME, RESUME, RESUME),
+]
+
+
+@pytest.mark.parametrize(("error", "young", "young_resumed", "later"), IN_SESSION, ids=lambda v: str(v)[:40])
+def test_the_end_of_a_session_means(
+    error: Exception, young: Remedy, young_resumed: Remedy, later: Remedy
+) -> None:
+    def means(*, with_handle: bool, age_s: float) -> Remedy:
+        return classify(error, during_setup=False, with_handle=with_handle, age_s=age_s).remedy
+
+    assert means(with_handle=False, age_s=1.0) is young
+    assert means(with_handle=True, age_s=1.0) is young_resumed
+    assert means(with_handle=False, age_s=60.0) is later
+    assert means(with_handle=True, age_s=60.0) is later
+
+
+def test_every_row_is_the_first_that_fits_something() -> None:
+    met: set[str] = set()
+    cases = [(case[0], {Stage.SETUP}) for case in AT_SETUP]
+    cases += [(case[0], {Stage.YOUNG, Stage.SESSION}) for case in IN_SESSION]
+    for error, stages in cases:
+        for renewable, with_handle, stage in product((False, True), (False, True), stages):
+            kind, number, reason = read(error, (), during_setup=stage is Stage.SETUP)
+            met.add(row_of(Ending(kind, number, reason, stage, with_handle, renewable)).name)
+    assert met == {row.name for row in ENDINGS}
+
+
+@pytest.mark.parametrize("what", What)
+@pytest.mark.parametrize("stage", Stage)
+def test_whatever_else_happens_has_a_row(what: What, stage: Stage) -> None:
+    for number, renewable, with_handle in product((None, 4999, 299), (False, True), (False, True)):
+        ending = Ending(what, number, "something new", stage, with_handle, renewable)
+        assert "{what}" in row_of(ending).words
+
+
+def test_the_names_of_the_rows_tell_them_apart() -> None:
+    assert len({row.name for row in ENDINGS}) == len(ENDINGS)
 
 
 @pytest.mark.parametrize(
     ("error", "retry_after_s"),
     [
-        (answered(429), BUSY_S),
+        (answered(429), None),
         (answered(429, Retry_After="7"), 7.0),
         (answered(429, Retry_After="99999"), 600.0),
-        (answered(429, Retry_After="-5"), BUSY_S),
-        (answered(429, Retry_After="soon"), BUSY_S),
+        (answered(429, Retry_After="-5"), None),
+        (answered(429, Retry_After="soon"), None),
         (
             answered(429, Retry_After="Fri, 20 Nov 2026 10:00:40 GMT", Date="Fri, 20 Nov 2026 10:00:00 GMT"),
             40.0,
         ),
         (answered(503, Retry_After="12"), 12.0),
         (answered(503), None),
-        (closed(1011, "RESOURCE_EXHAUSTED: quota"), BUSY_S),
-        (closed(1011, "Maximum concurrent sessions exceeded"), BUSY_S),
-        (closed(1008, "You exceeded your current quota"), BUSY_S),
         (closed(1011, "Internal error"), None),
-        (closed(1006), None),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_busy_service_is_left_alone_for(error: Exception, retry_after_s: float | None) -> None:
-    found = classify(error, during_setup=True, with_handle=True)
-    assert isinstance(found, LinkLost)
-    assert found.retry_after_s == retry_after_s
+def test_a_service_that_asks_to_be_left_alone_is(error: Exception, retry_after_s: float | None) -> None:
+    assert classify(error, during_setup=True, with_handle=True).retry_after_s == retry_after_s
 
 
 def test_a_close_that_our_own_end_began_says_so() -> None:
@@ -194,11 +279,6 @@ def test_a_body_that_is_no_error_of_the_service_is_passed_over(body: bytes) -> N
     assert "HTTP 500 A Phrase" in str(found)
 
 
-def test_a_message_that_was_not_understood_is_not_in_the_text() -> None:
-    found = classify(ValueError("Failed to parse response: b'private'"), during_setup=True, with_handle=False)
-    assert "private" not in str(found)
-
-
 def test_settings_that_the_sdk_turns_down_are_named_without_their_value() -> None:
     error = invalid(LiveConnectConfig, {"temperature": "private"})
     found = classify(error, during_setup=True, with_handle=False)
@@ -208,7 +288,9 @@ def test_settings_that_the_sdk_turns_down_are_named_without_their_value() -> Non
 
 def test_a_clock_that_is_off_is_named() -> None:
     assert "clock" in str(classify(distrusted(9), during_setup=True, with_handle=False))
-    assert "ca_file" in str(classify(distrusted(18), during_setup=True, with_handle=False))
+    portal = str(classify(distrusted(18), during_setup=True, with_handle=False))
+    assert "another network in between?" in portal
+    assert "ca_file" in portal
 
 
 def test_a_bug_stays_one() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 from tests.support.live_server import (
+    SETUP_COMPLETE,
     Handler,
     LiveServer,
     accept_setup,
@@ -28,8 +29,8 @@ from websockets.http11 import Request, Response
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
 from kioskd.adapters.gemini_connection import GeminiConnection
 from kioskd.adapters.gemini_socket import Deadlines
-from kioskd.errors import LinkLost, LinkRefused, SessionLost
-from kioskd.ports import Connection, UsageReported
+from kioskd.errors import LinkLost, Remedy
+from kioskd.ports import Connection, Said, UsageReported
 
 
 def live_at(endpoint: str, ca_file: Path | None = None, deadlines: Deadlines | None = None) -> GeminiLive:
@@ -51,11 +52,12 @@ async def dial(live: GeminiLive, handle: str | None = None) -> None:
 
 @contextlib.asynccontextmanager
 async def connected(
-    service: Handler, deadlines: Deadlines | None = None, **options: Any
+    service: Handler, deadlines: Deadlines | None = None, handle: str | None = None, **options: Any
 ) -> AsyncIterator[GeminiConnection]:
     """A connection to `service`, for 20 s at most; nothing of it is left on either side afterwards."""
     async with asyncio.timeout(20), live_server(service, **options) as server:
-        async with live_at(server.endpoint, server.ca_file, deadlines).connect(None) as connection:
+        live = live_at(server.endpoint, server.ca_file, deadlines)
+        async with live.connect(SecretStr(handle) if handle else None) as connection:
             assert isinstance(connection, GeminiConnection)
             yield connection
         await thaw(server)
@@ -96,32 +98,29 @@ async def deaf(peer: ServerConnection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "means"),
+    ("status", "remedy"),
     [
-        (400, LinkRefused),
-        (401, LinkRefused),
-        (403, LinkRefused),
-        (404, LinkRefused),
-        (429, LinkLost),
-        (500, LinkLost),
-        (503, LinkLost),
+        (400, Remedy.SETTINGS),
+        (401, Remedy.SETTINGS),
+        (403, Remedy.SETTINGS),
+        (404, Remedy.SETTINGS),
+        (429, Remedy.QUOTA),
+        (500, Remedy.RESUME),
+        (503, Remedy.RESUME),
     ],
 )
 @pytest.mark.parametrize("handle", [None, "a-handle"])
-async def test_an_upgrade_answered_by_http_means(
-    status: int, means: type[Exception], handle: str | None
-) -> None:
+async def test_an_upgrade_answered_by_http_means(status: int, remedy: Remedy, handle: str | None) -> None:
     def answer(_peer: ServerConnection, _request: Request) -> Response:
         body = json.dumps({"error": {"message": "its words"}}).encode()
         headers = Headers({"Content-Length": str(len(body)), "Retry-After": "17"})
         return Response(status, "Phrase", headers, body)
 
     async with live_server(deaf, upgrade=answer) as server:
-        with pytest.raises(means, match=f"HTTP {status} its words") as caught:
+        with pytest.raises(LinkLost, match=f"HTTP {status} its words") as caught:
             await dial(live_at(server.endpoint, server.ca_file), handle)
-        assert type(caught.value) is means
-        if isinstance(caught.value, LinkLost):
-            assert caught.value.retry_after_s == 17
+        assert caught.value.remedy is remedy
+        assert caught.value.retry_after_s == 17
         await no_other_task()
 
 
@@ -132,8 +131,9 @@ async def test_a_redirect_is_not_followed_with_the_key() -> None:
             return Response(302, "Found", Headers({"Location": elsewhere.endpoint, "Content-Length": "0"}))
 
         async with live_server(deaf, upgrade=redirect) as server:
-            with pytest.raises(LinkRefused, match="redirect"):
+            with pytest.raises(LinkLost, match="redirect") as caught:
                 await dial(live_at(server.endpoint, server.ca_file))
+            assert caught.value.remedy is Remedy.SETTINGS
         assert elsewhere.headers == []
 
 
@@ -143,15 +143,15 @@ async def test_a_redirect_is_not_followed_with_the_key() -> None:
 @pytest.mark.parametrize(
     ("code", "reason", "fresh", "resuming"),
     [
-        (1007, "invalid argument", LinkRefused, SessionLost),
-        (1008, "session not found", LinkRefused, SessionLost),
-        (1008, "models/m is not found", LinkRefused, LinkRefused),
-        (1011, "Internal error", LinkLost, LinkLost),
-        (1000, "", LinkLost, LinkLost),
+        (1007, "invalid argument", Remedy.SETTINGS, Remedy.FRESH),
+        (1008, "session not found", Remedy.SETTINGS, Remedy.FRESH),
+        (1008, "models/m is not found", Remedy.SETTINGS, Remedy.SETTINGS),
+        (1011, "Internal error", Remedy.RESUME_LATER, Remedy.RESUME_LATER),
+        (1000, "", Remedy.RESUME, Remedy.RESUME),
     ],
 )
 async def test_a_close_instead_of_the_setups_answer_means(
-    code: int, reason: str, fresh: type[Exception], resuming: type[Exception]
+    code: int, reason: str, fresh: Remedy, resuming: Remedy
 ) -> None:
     async def service(peer: ServerConnection) -> None:
         await peer.recv()
@@ -159,10 +159,10 @@ async def test_a_close_instead_of_the_setups_answer_means(
 
     async with live_server(service) as server:
         live = live_at(server.endpoint, server.ca_file)
-        for handle, means in ((None, fresh), ("a-handle", resuming)):
-            with pytest.raises(means, match=f"{code} {reason}".strip()) as caught:
+        for handle, remedy in ((None, fresh), ("a-handle", resuming)):
+            with pytest.raises(LinkLost, match=f"{code} {reason}".strip()) as caught:
                 await dial(live, handle)
-            assert type(caught.value) is means
+            assert caught.value.remedy is remedy
         await no_other_task()
 
 
@@ -213,7 +213,7 @@ async def test_anything_else_than_the_setups_answer_is_a_lost_link(first: str | 
     async with live_server(service) as server:
         with pytest.raises(LinkLost, match="answered the setup with something else") as caught:
             await dial(live_at(server.endpoint, server.ca_file), "a-handle")
-        assert type(caught.value) is LinkLost
+        assert caught.value.remedy is Remedy.RESUME_LATER
         await server.emptied.wait()
 
 
@@ -222,8 +222,9 @@ async def test_settings_that_the_sdk_turns_down_are_refused_without_dialing() ->
         config = GeminiConfig(
             key=SecretStr("a-key"), model="", voice="Kore", endpoint=server.endpoint, ca_file=server.ca_file
         )
-        with pytest.raises(LinkRefused, match="before dialing"):
+        with pytest.raises(LinkLost, match="before dialing") as caught:
             await dial(GeminiLive(config))
+        assert caught.value.remedy is Remedy.SETTINGS
         assert server.paths == []
 
 
@@ -268,6 +269,35 @@ async def test_a_name_that_nobody_knows_is_a_lost_link() -> None:
         await dial(live_at("https://service.invalid", deadlines=Deadlines(open_s=2)))
 
 
+async def test_an_address_that_leads_nowhere_does_not_use_up_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with live_server(deaf) as server:
+        with contextlib.ExitStack() as stack:
+            # A listener whose queue is full takes no more, and says nothing.
+            nowhere = stack.enter_context(socket.socket())
+            nowhere.bind(("127.0.0.2", server.port))
+            nowhere.listen(0)
+            for _ in range(2):
+                filler = stack.enter_context(socket.socket())
+                filler.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    filler.connect(nowhere.getsockname())
+
+            async def resolve(_host: str, port: int, **_hints: object) -> list[Any]:
+                kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+                return [(*kind, (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+
+            monkeypatch.setattr(loop, "getaddrinfo", resolve)
+            monkeypatch.setenv("no_proxy", "*")
+            began = loop.time()
+            # The second address answers with a certificate for itself, which is not what was asked for.
+            with pytest.raises(LinkLost, match=r"[Hh]ostname mismatch"):
+                await dial(live_at(f"https://service.invalid:{server.port}", server.ca_file))
+            assert loop.time() - began < 3
+
+
 async def test_a_port_without_tls_is_a_lost_link() -> None:
     async def plain(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -280,10 +310,11 @@ async def test_a_port_without_tls_is_a_lost_link() -> None:
             await dial(live_at(f"https://127.0.0.1:{port}"))
 
 
-async def test_a_certificate_of_another_authority_is_refused() -> None:
+async def test_a_certificate_of_another_authority_may_be_a_portal_that_goes_away() -> None:
     async with live_server(deaf, identity=certificate(ends_in_days=2)) as server:
-        with pytest.raises(LinkRefused, match=r"service\.ca_file"):
+        with pytest.raises(LinkLost, match="another network in between") as caught:
             await dial(live_at(server.endpoint, certificate().certificate_file))
+        assert caught.value.remedy is Remedy.RESUME
         await no_other_task()
 
 
@@ -293,40 +324,41 @@ async def test_a_certificate_out_of_its_time_is_a_question_of_the_clock(
 ) -> None:
     identity = certificate(starts_in_days=starts_in_days, ends_in_days=ends_in_days)
     async with live_server(deaf, identity=identity) as server:
-        with pytest.raises(LinkLost, match="timedatectl"):
+        with pytest.raises(LinkLost, match="timedatectl") as caught:
             await dial(live_at(server.endpoint, server.ca_file))
+        assert caught.value.remedy is Remedy.CLOCK
 
 
 # A session that ends.
 
 
 @pytest.mark.parametrize(
-    ("code", "reason", "means"),
+    ("code", "reason", "remedy"),
     [
-        (1000, "", LinkLost),
-        (1001, "", LinkLost),
-        (1007, "invalid argument", SessionLost),
-        (1008, "not implemented", SessionLost),
-        (1008, "The operation was aborted.", LinkLost),
-        (1011, "Internal error", LinkLost),
-        (1012, "", LinkLost),
-        (1013, "", LinkLost),
-        (4001, "own", LinkLost),
+        (1000, "", Remedy.RESUME),
+        (1001, "", Remedy.RESUME),
+        (1007, "invalid argument", Remedy.FRESH),
+        (1008, "not implemented", Remedy.FRESH),
+        (1008, "The operation was aborted.", Remedy.RESUME),
+        (1011, "Internal error", Remedy.RESUME_LATER),
+        (1012, "", Remedy.RESUME),
+        (1013, "", Remedy.RESUME),
+        (4001, "own", Remedy.RESUME),
     ],
 )
-async def test_a_session_closed_by_the_service_means(code: int, reason: str, means: type[Exception]) -> None:
+async def test_a_session_closed_by_the_service_means(code: int, reason: str, remedy: Remedy) -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         await say(peer, usageMetadata={"promptTokenCount": 1})
         await peer.close(code, reason)
 
-    async with connected(service) as connection:
+    async with connected(service, handle="a-handle") as connection:
         assert await connection.receive() == (UsageReported(1, 0),)
         for _ in range(3):  # again and again: a closed socket is no message to be skipped
-            with pytest.raises(means, match=f"{code} {reason}".strip()) as caught:
+            with pytest.raises(LinkLost, match=f"{code} {reason}".strip()) as caught:
                 await connection.receive()
-            assert type(caught.value) is means
-        with pytest.raises(means, match=f"{code} {reason}".strip()):
+            assert caught.value.remedy is remedy
+        with pytest.raises(LinkLost, match=f"{code} {reason}".strip()):
             await connection.send_audio(bytes(640))
         assert connection.odd_messages == 0
 
@@ -367,6 +399,34 @@ async def test_leaving_in_mid_turn_leaves_no_generator_behind() -> None:
         assert isinstance(turn, AsyncGeneratorType)
         assert turn.ag_frame is not None
     assert turn.ag_frame is None
+
+
+@pytest.mark.parametrize("refused", ["the setup", "what was told"])
+async def test_a_model_that_takes_no_recall_is_not_told_again(refused: str) -> None:
+    asked: list[bool] = []
+
+    async def service(peer: ServerConnection) -> None:
+        recall = "historyConfig" in (await read_json(peer))["setup"]
+        asked.append(recall)
+        if recall and refused == "the setup":
+            await peer.close(1007, "history_config is not supported")
+            return
+        await peer.send(SETUP_COMPLETE)
+        if recall:
+            await read_json(peer)
+            await peer.close(1007, "Request contains an invalid argument.")
+        await peer.wait_closed()
+
+    recall = [Said(by_visitor=True, text="Hello?")]
+    async with live_server(service) as server, asyncio.timeout(10):
+        live = live_at(server.endpoint, server.ca_file)
+        with pytest.raises(LinkLost, match="1007") as caught:
+            async with live.connect(None, recall) as connection:
+                await connection.receive()
+        assert caught.value.remedy is Remedy.FRESH
+        async with live.connect(None, recall) as connection:
+            assert connection.delivered == 0
+    assert asked == [True, False]
 
 
 # A session that goes on.
@@ -519,6 +579,41 @@ async def test_cancelling_a_visit_closes_its_socket(doing: str) -> None:
         with pytest.raises(asyncio.CancelledError):
             await visiting
         assert asyncio.get_running_loop().time() - left_at < 2
+        await thaw(server)
+        await no_other_task()
+
+
+async def test_a_cancelled_visit_to_a_frozen_peer_leaves_nothing_of_its_turn_behind() -> None:
+    inside = asyncio.Event()
+    visited: list[GeminiConnection] = []
+
+    async def service(peer: ServerConnection) -> None:
+        await accept_setup(peer)
+        await say(peer, usageMetadata={"promptTokenCount": 1})
+        peer.transport.pause_reading()
+        await peer.wait_closed()
+
+    async def visit(live: GeminiLive) -> None:
+        async with live.connect(None) as connection:
+            assert isinstance(connection, GeminiConnection)
+            visited.append(connection)
+            await connection.receive()
+            await connection.send_audio(bytes(640))
+            inside.set()
+            await asyncio.Event().wait()
+
+    async with live_server(service) as server, asyncio.timeout(10):
+        visiting = asyncio.create_task(visit(live_at(server.endpoint, server.ca_file)))
+        await inside.wait()
+        turn = visited[0]._turn
+        assert isinstance(turn, AsyncGeneratorType)
+        visiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await visiting
+        # The deadlines of the hanging up ran out in a task that was being cancelled.
+        assert turn.ag_frame is None
+        assert visited[0]._socket.connection_lost_waiter.done()
+        assert visited[0].delivered == 0
         await thaw(server)
         await no_other_task()
 

@@ -8,13 +8,14 @@ from google.genai.types import LiveServerMessage
 from pydantic import SecretStr
 
 from kioskd import ports
-from kioskd.adapters.gemini_messages import GO_AWAY_S, translate
+from kioskd.adapters.gemini_messages import GO_AWAY_S, translate, turns_of
 from kioskd.ports import (
     GenerationEnded,
     GoingAway,
     HandleIssued,
     Interrupted,
     ReplyAudio,
+    Said,
     TurnEnded,
     UsageReported,
 )
@@ -125,9 +126,51 @@ def test_blanks_in_the_format_do_not_matter(mime_type: str) -> None:
         {"serverContent": {}},
         {"serverContent": {"modelTurn": {}}},
         {"serverContent": {"modelTurn": {"parts": [{}, {"inlineData": {}}]}}},
-        {"serverContent": {"inputTranscription": {"text": "hello"}}},
+        {"serverContent": {"inputTranscription": {"text": ""}, "outputTranscription": {}}},
+        {"serverContent": {"interimInputTranscription": {"text": "hel"}}},
         {"voiceActivity": {"voiceActivityType": "ACTIVITY_START"}},
     ],
 )
 def test_what_the_daemon_has_no_use_for_is_nothing(fields: dict[str, Any]) -> None:
     assert told(**fields) == ()
+
+
+def test_what_both_sides_said_is_told_before_the_rest() -> None:
+    found = told(
+        serverContent={
+            "inputTranscription": {"text": "Where is the exit?"},
+            "outputTranscription": {"text": "Left."},
+            "modelTurn": {"parts": [audio(b"\x01\x00")]},
+            "turnComplete": True,
+        }
+    )
+    assert found == (
+        Said(by_visitor=True, text="Where is the exit?"),
+        Said(by_visitor=False, text="Left."),
+        ReplyAudio(b"\x01\x00"),
+        TurnEnded(),
+    )
+    assert "exit" not in repr(found)
+
+
+def said(*pieces: str) -> list[Said]:
+    """`v:` and `k:` tell who speaks."""
+    return [Said(by_visitor=piece.startswith("v:"), text=piece[2:]) for piece in pieces]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "turns"),
+    [
+        ((), []),
+        (("v:Hi", "k:Hello", "v:Bye"), [("user", "Hi"), ("model", "Hello"), ("user", "Bye")]),
+        (("v:Where ", "v:is it?"), [("user", "Where is it?")]),
+        (("k:Welcome", "v:Hi"), [("user", "…"), ("model", "Welcome"), ("user", "Hi")]),
+        (("v:Hi", "k:Hel", "k:lo"), [("user", "Hi"), ("model", "Hello"), ("user", "…")]),
+        (("k:Welcome",), [("user", "…"), ("model", "Welcome"), ("user", "…")]),
+        (("v:a", "k: ", "v:b"), [("user", "ab")]),
+    ],
+)
+def test_a_recall_alternates_from_the_visitor_to_the_visitor(
+    pieces: tuple[str, ...], turns: list[tuple[str, str]]
+) -> None:
+    assert turns_of(said(*pieces)) == turns

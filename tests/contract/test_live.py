@@ -4,8 +4,8 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, Protocol
 
 import pytest
 from pydantic import SecretStr
@@ -14,11 +14,16 @@ from websockets.asyncio.server import ServerConnection
 
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
 from kioskd.adapters.scripted import ScriptedConnection, ScriptedLive
-from kioskd.errors import KioskError, LinkLost, LinkRefused, SessionLost
-from kioskd.ports import Connection, HandleIssued, Interrupted, Live, Message, ReplyAudio, TurnEnded
+from kioskd.errors import LinkLost, Remedy
+from kioskd.ports import Connection, HandleIssued, Interrupted, Live, Message, ReplyAudio, Said, TurnEnded
 
 HANDLE = SecretStr("handle")
 FRAME = bytes(range(256)) * 2 + bytes(128)
+RECALL = (
+    Said(by_visitor=True, text="Where is the exit?"),
+    Said(by_visitor=False, text="Left."),
+    Said(by_visitor=True, text="Thanks."),
+)
 
 
 class Peer(Protocol):
@@ -36,6 +41,9 @@ class Peer(Protocol):
     async def heard_texts(self, count: int) -> list[str]:
         """Wait for so many texts, and return them."""
 
+    async def told(self) -> list[tuple[str, str]]:
+        """Wait for what the session is told of before, and return it by role."""
+
     async def hung_up(self) -> None:
         """Wait until the other side has left."""
 
@@ -48,8 +56,8 @@ class Stage(Protocol):
     async def accept(self) -> Peer:
         """Wait for the next dial and let it in."""
 
-    async def refuse(self, means: type[KioskError]) -> None:
-        """Wait for the next dial and turn it down so that it means this."""
+    async def refuse(self, remedy: Remedy) -> None:
+        """Wait for the next dial and turn it down so that this may help."""
 
     async def dialed(self) -> None:
         """Wait for the next dial and leave it without an answer."""
@@ -72,6 +80,9 @@ class ScriptedPeer:
         await self._connection.until(lambda: len(self._connection.texts) >= count)
         return list(self._connection.texts)
 
+    async def told(self) -> list[tuple[str, str]]:
+        return [("user" if said.by_visitor else "model", said.text) for said in self._connection.recall]
+
     async def hung_up(self) -> None:
         await self._connection.hung_up()
 
@@ -84,8 +95,8 @@ class ScriptedStage:
     async def accept(self) -> Peer:
         return ScriptedPeer(await self.script.accept())
 
-    async def refuse(self, means: type[KioskError]) -> None:
-        await self.script.refuse(means("by the script"))
+    async def refuse(self, remedy: Remedy) -> None:
+        await self.script.refuse(LinkLost("by the script", remedy=remedy))
 
     async def dialed(self) -> None:
         await self.script.dialed()
@@ -129,6 +140,11 @@ class WirePeer:
     async def heard_texts(self, count: int) -> list[str]:
         return [(await read_json(self._connection))["realtime_input"]["text"] for _ in range(count)]
 
+    async def told(self) -> list[tuple[str, str]]:
+        content = (await read_json(self._connection))["client_content"]
+        assert content["turnComplete"] is True
+        return [(turn["role"], turn["parts"][0]["text"]) for turn in content["turns"]]
+
     async def hung_up(self) -> None:
         await self._connection.wait_closed()
 
@@ -136,7 +152,13 @@ class WirePeer:
 class WireStage:
     """Its handlers hand their connection to the test, and wait until it is closed."""
 
-    closes = {LinkLost: 1011, LinkRefused: 1008, SessionLost: 1007}  # noqa: RUF012 - never changed
+    closes: Final = {
+        Remedy.RESUME: (1001, "going away"),
+        Remedy.RESUME_LATER: (1011, "Internal error"),
+        Remedy.FRESH: (1007, "invalid argument"),
+        Remedy.QUOTA: (1011, "quota exhausted"),
+        Remedy.SETTINGS: (1008, "model x is not supported"),
+    }
 
     def __init__(self, server: LiveServer, dials: asyncio.Queue[ServerConnection]) -> None:
         self.live: Live = GeminiLive(
@@ -155,11 +177,10 @@ class WireStage:
         await accept_setup(connection)
         return WirePeer(connection)
 
-    async def refuse(self, means: type[KioskError]) -> None:
+    async def refuse(self, remedy: Remedy) -> None:
         connection = await self._dials.get()
         await connection.recv()
-        reason = "model x is not supported" if means is LinkRefused else "reason"
-        await connection.close(self.closes[means], reason)
+        await connection.close(*self.closes[remedy])
 
     async def dialed(self) -> None:
         await self._dials.get()
@@ -181,11 +202,13 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
 
 
 @contextlib.asynccontextmanager
-async def connected(stage: Stage, handle: SecretStr | None = None) -> AsyncIterator[tuple[Connection, Peer]]:
+async def connected(
+    stage: Stage, handle: SecretStr | None = None, recall: Sequence[Said] = ()
+) -> AsyncIterator[tuple[Connection, Peer]]:
     """Both ends of a connection, for 10 s at most."""
     async with asyncio.timeout(10):
         accepting = asyncio.create_task(stage.accept())
-        async with stage.live.connect(handle) as connection:
+        async with stage.live.connect(handle, recall) as connection:
             yield connection, await accepting
 
 
@@ -230,6 +253,27 @@ async def test_what_is_sent_is_heard(stage: Stage) -> None:
         await connection.end_audio()
 
 
+async def test_what_was_sent_is_delivered_when_it_was_taken_in(stage: Stage) -> None:
+    async with connected(stage) as (connection, peer):
+        assert connection.delivered == 0
+        for _ in range(10):
+            await connection.send_audio(FRAME)
+            await peer.heard(len(FRAME))
+        await connection.end_audio()
+    assert connection.delivered == 10
+
+
+async def test_a_new_session_is_told_what_was_said(stage: Stage) -> None:
+    async with connected(stage, recall=RECALL) as (_connection, peer):
+        assert await peer.told() == [("user", "Where is the exit?"), ("model", "Left."), ("user", "Thanks.")]
+
+
+async def test_a_session_that_goes_on_is_told_nothing(stage: Stage) -> None:
+    async with connected(stage, HANDLE, recall=RECALL) as (connection, peer):
+        await connection.send_text("first")
+        assert await peer.heard_texts(1) == ["first"]
+
+
 async def test_what_was_said_before_a_loss_is_still_received(stage: Stage) -> None:
     async with connected(stage) as (connection, peer):
         await peer.say(TurnEnded())
@@ -266,19 +310,19 @@ async def test_a_receive_that_is_cancelled_leaves_the_message_to_the_next(stage:
         assert list(await connection.receive()) == [TurnEnded()]
 
 
-@pytest.mark.parametrize("means", [LinkLost, LinkRefused, SessionLost])
-async def test_a_refusal_means_what_the_service_meant(stage: Stage, means: type[KioskError]) -> None:
+@pytest.mark.parametrize("remedy", WireStage.closes)
+async def test_a_refusal_says_what_may_help(stage: Stage, remedy: Remedy) -> None:
     async with asyncio.timeout(10):
-        refusing = asyncio.create_task(stage.refuse(means))
-        with pytest.raises(means) as caught:
+        refusing = asyncio.create_task(stage.refuse(remedy))
+        with pytest.raises(LinkLost) as caught:
             await dial(stage, HANDLE)
-        assert type(caught.value) is means
+        assert caught.value.remedy is remedy
         await refusing
 
 
 async def test_a_refusal_does_not_spoil_the_next_dial(stage: Stage) -> None:
     async with asyncio.timeout(10):
-        refusing = asyncio.create_task(stage.refuse(LinkLost))
+        refusing = asyncio.create_task(stage.refuse(Remedy.RESUME))
         with pytest.raises(LinkLost):
             await dial(stage)
         await refusing

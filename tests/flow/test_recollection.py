@@ -1,5 +1,7 @@
 """What a new session is told: the last words of both sides, no more, and nothing of another conversation."""
 
+import itertools
+
 from kioskd.flow.recollection import MOST_CHARS, Recollection
 from kioskd.ports import Said
 
@@ -61,9 +63,7 @@ def test_the_bound_holds_and_the_newest_is_there_after_any_sequence() -> None:
             told = remembered.tell()
             assert 0 < sum(len(said.text) for said in told) <= MOST_CHARS
             assert told[-1].by_visitor is (number % 3 == 0)
-            assert all(
-                one.by_visitor is not other.by_visitor for one, other in zip(told, told[1:], strict=False)
-            )
+            assert all(one.by_visitor is not other.by_visitor for one, other in itertools.pairwise(told))
 
 
 def test_what_was_told_stays_as_it_was() -> None:

@@ -95,6 +95,8 @@ def test_dropped_and_repeated_frames_are_counted_exactly(data: st.DataObject) ->
         lost_ms=len(dropped) * pcm.FRAME_MS,
         duplicated_ms=len(repeated) * pcm.FRAME_MS,
         first_word_lost_ms=(0,),
+        lost_frames=tuple(sorted(dropped)),
+        duplicated_frames=tuple(sorted(repeated)),
     )
 
 

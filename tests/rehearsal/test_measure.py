@@ -120,15 +120,19 @@ def test_rollovers_and_unplanned_redials_are_told_apart() -> None:
                 up(1, resumed=False),
                 (2, "daemon", "GoingAway", {"left_s": 10.0}),
                 up(3, resumed=True),
+                (3.75, "daemon", "Lost", {"remedy": "resume"}),
                 up(4, resumed=True),  # lost without a word
-                (5, "daemon", "GoingAway", {"left_s": 10.0}),
+                (4.5, "daemon", "Dial", {"epoch": 4}),
+                up(5, resumed=True),  # left because it was old
+                (5.5, "daemon", "GoingAway", {"left_s": 10.0}),
                 up(6, resumed=False),  # announced, but the session could not be resumed
                 (7, "kiosk", "wakes", {"conversation": 2}),
                 up(8, resumed=False),
             )
         )
     )
-    assert (summary.connections, summary.rollovers, summary.redials) == (5, 1, 2)
+    assert (summary.connections, summary.rollovers, summary.redials) == (6, 2, 2)
+    assert summary.link_gap_ms_all == (250.0, 500.0)
 
 
 def test_what_did_not_occur_is_null() -> None:

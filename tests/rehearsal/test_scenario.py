@@ -44,6 +44,8 @@ FAULTS = [
     ("name: x\nvisitor:\n  - {say: nowhere.wav}", 3, "is not there"),
     ("name: x\nvisitor: [press]\nexpect:\n  - {what: replies_herd, is: 1}", 4, "did you mean replies_heard?"),
     ("name: x\nvisitor: [press]\nexpect:\n  - {what: turns}", 4, "give is, at_least or at_most"),
+    ("name: x\nvisitor: [press]\nexpect:\n  - {is: 1}", 4, "give one of what and journal"),
+    ("name: x\nvisitor: [press]\nexpect:\n  - {journal: up, what: turns, is: 1}", 4, "give one of what"),
     ("name: x\nvisitor: [press]\nsettings:\n  microphone: {eco: hardware}", 4, "did you mean echo?"),
     ("name: x\nvisitor: [press]\nsettings:\n  speaker: {volume: 101}", 4, "is above 100"),
     ("name: x\nvisitor: [press]\nlongest_s: 10000", 3, "longest_s: 10000 is above 900"),
@@ -120,7 +122,25 @@ def test_settings_that_do_not_go_together_are_refused_in_one_line() -> None:
     ],
 )
 def test_an_expectation_can_fail(expectation: Expectation, seen: int | None, met: bool) -> None:
+    assert expectation.what is not None
     assert expectation.check(a_summary(**{expectation.what: seen})).met is met
+
+
+@pytest.mark.parametrize(
+    ("expectation", "lines", "met"),
+    [
+        (Expectation(journal="link lost"), 0, False),
+        (Expectation(journal="link lost"), 2, True),
+        (Expectation(journal="link lost", is_=1), 2, False),
+        (Expectation(journal="link lost", is_=0), 0, True),
+        (Expectation(journal="link lost", at_most=1), 2, False),
+    ],
+)
+def test_lines_of_the_journal_can_be_expected(expectation: Expectation, lines: int, met: bool) -> None:
+    journal = ["ready", *["link lost: epoch=1"] * lines]
+    result = expectation.check(a_summary(), journal)
+    assert result.met is met
+    assert result.text.startswith('lines of the journal with "link lost"')
 
 
 def test_a_rehearsal_whose_daemon_failed_is_not_met_whatever_was_expected() -> None:

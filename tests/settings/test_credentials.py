@@ -4,7 +4,12 @@ from pathlib import Path
 import pytest
 
 from kioskd.errors import ConfigError
-from kioskd.settings.credentials import KeyMissingError, KeyUnusableError, service_key
+from kioskd.settings.credentials import (
+    KeyMissingError,
+    KeyUnusableError,
+    check_account,
+    service_key,
+)
 from kioskd.settings.model import ServiceSettings
 
 KEY = "a-key-of-the-service"
@@ -18,6 +23,12 @@ def key_file(tmp_path: Path) -> Path:
     return file
 
 
+def secret(settings: ServiceSettings, environ: dict[str, str]) -> str:
+    key = service_key(settings, environ)
+    assert key is not None
+    return key.get_secret_value()
+
+
 def test_the_key_comes_from_the_first_place_that_has_one(tmp_path: Path, key_file: Path) -> None:
     (tmp_path / "gemini-api-key").write_text("of-systemd", encoding="ascii")
     environ = {
@@ -26,12 +37,12 @@ def test_the_key_comes_from_the_first_place_that_has_one(tmp_path: Path, key_fil
         "GOOGLE_API_KEY": "of-google",
     }
     with_file, without = ServiceSettings(key_file=key_file), ServiceSettings()
-    assert service_key(with_file, environ).get_secret_value() == KEY
-    assert service_key(without, environ).get_secret_value() == "of-systemd"
+    assert secret(with_file, environ) == KEY
+    assert secret(without, environ) == "of-systemd"
     environ["CREDENTIALS_DIRECTORY"] = str(tmp_path / "empty")
-    assert service_key(without, environ).get_secret_value() == "of-gemini"
+    assert secret(without, environ) == "of-gemini"
     del environ["GEMINI_API_KEY"]
-    assert service_key(without, environ).get_secret_value() == "of-google"
+    assert secret(without, environ) == "of-google"
     del environ["GOOGLE_API_KEY"]
     with pytest.raises(KeyMissingError, match=r"gemini-api-key.*GEMINI_API_KEY.*service\.key_file"):
         service_key(without, environ)
@@ -87,3 +98,47 @@ def test_an_empty_variable_is_said_and_not_passed_over() -> None:
 
 def test_the_key_does_not_show_itself() -> None:
     assert KEY not in repr(service_key(ServiceSettings(), {"GEMINI_API_KEY": KEY}))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ServiceSettings(provider="vertex", project="p"),
+        ServiceSettings(token_url="https://tokens.example"),
+    ],
+    ids=["vertex", "tokens"],
+)
+def test_no_key_is_looked_for_where_none_is_needed(settings: ServiceSettings) -> None:
+    assert service_key(settings, {}) is None
+    assert service_key(settings, {"GEMINI_API_KEY": KEY}) is None
+
+
+def account(tmp_path: Path, content: str, mode: int = 0o600) -> ServiceSettings:
+    file = tmp_path / "account.json"
+    file.write_text(content, encoding="utf-8")
+    file.chmod(mode)
+    return ServiceSettings(provider="vertex", project="p", credentials_file=file)
+
+
+def test_an_account_is_looked_at_only_where_one_is_named(tmp_path: Path) -> None:
+    check_account(ServiceSettings(provider="vertex", project="p"))
+    check_account(account(tmp_path, '{"type": "service_account", "private_key": "SECRET"}'))
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "words"),
+    [
+        ("SECRET", 0o600, "holds no service account"),
+        ("[" * 100_000, 0o600, "holds no service account"),
+        ('{"private_key": "SECRET"}', 0o600, "holds no service account"),
+        ('{"type": "service_account", "private_key": "SECRET"}', 0o644, r"mode 644\); run chmod 600"),
+        ('{"type": "authorized_user", "refresh_token": "SECRET"}', 0o600, "holds no service account"),
+    ],
+)
+def test_an_account_that_cannot_be_used_is_refused_and_never_repeated(
+    tmp_path: Path, content: str, mode: int, words: str
+) -> None:
+    with pytest.raises(KeyUnusableError, match=words) as caught:
+        check_account(account(tmp_path, content, mode))
+    assert caught.value.where == "service.credentials_file"
+    assert "SECRET" not in str(caught.value)

@@ -9,6 +9,7 @@ from kioskd.settings.load import (
     default_path,
     load,
     load_to_run,
+    notes,
     read,
     startup_faults,
 )
@@ -37,12 +38,12 @@ def settings_of(file: Path, text: str) -> Settings:
 BAD = f"""\
 servce: {{model: x}}
 service:
-  provider: vertex
+  provider: openai
   api_key: {GOOGLE_KEY}
   model:
   api_version: latest
   endpoint: http://gateway.example
-  token_url: https://tokens.example
+  token_url: http://tokens.example
   idle_s: 3
   key_file: 7
 assistant:
@@ -80,12 +81,12 @@ tools: {{}}
 
 EXPECTED = [
     (1, 1, "servce", "did you mean service?"),
-    (3, 13, "service.provider", "other providers are not supported by this version; use gemini"),
+    (3, 13, "service.provider", "openai is not one of the choices; use gemini, vertex"),
     (4, 3, "service.api_key", "put it into the systemd credential gemini-api-key"),
     (5, 3, "service.model", "is empty"),
     (6, 16, "service.api_version", "latest is no version"),
     (7, 13, "service.endpoint", "must begin with https://"),
-    (8, 14, "service.token_url", "ephemeral tokens are not supported by this version; leave it out"),
+    (8, 14, "service.token_url", "must begin with https://"),
     (9, 3, "service.idle_s", "idle_s belongs under conversation"),
     (10, 13, "service.key_file", "7 is no path"),
     (12, 10, "assistant.voice", "did you mean Kore?"),
@@ -279,6 +280,103 @@ def test_a_key_in_the_environment_that_cannot_be_one_is_a_fault_of_the_start(fil
     with pytest.raises(SettingsError, match="GEMINI_API_KEY: is empty") as caught:
         load_to_run(file, {"GEMINI_API_KEY": " "})
     assert caught.value.faults[0].key == "service.key_file"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        (
+            "service:\n  model: gemini-2.0-flash-live-001\n",
+            (2, 10, "service.model"),
+            "it was shut down on 2025-12-09; use gemini-3.8-live",
+        ),
+        (
+            "service:\n  model: gemini-live-2.5-flash-native-audio\n",
+            (2, 10, "service.model"),
+            "gemini does not serve it; use gemini-3.8-live, or provider: vertex",
+        ),
+        (
+            "assistant:\n  thinking: low\n",
+            (2, 13, "assistant.thinking"),
+            "gemini-3.8-live takes no word on its thinking; leave it out",
+        ),
+        (
+            "service: {provider: vertex, project: p}\nassistant: {language: de-AT}\n",
+            (2, 23, "assistant.language"),
+            "vertex does not speak it; use de-DE",
+        ),
+        (
+            "service: {api_version: v1beta, token_url: https://tokens.example}\n",
+            (1, 24, "service.api_version"),
+            "ephemeral tokens are taken by v1alpha alone; leave it out",
+        ),
+        (
+            "service:\n  provider: vertex\n  project:\n",
+            (3, 3, "service.project"),
+            "is missing: vertex serves within a Google Cloud project",
+        ),
+        (
+            "service:\n  provider: vertex\n",
+            (1, 1, "service.project"),
+            "is missing: vertex serves within a Google Cloud project",
+        ),
+        (
+            "service:\n  key_file: key\n  token_url: https://tokens.example\n",
+            (2, 13, "service.key_file"),
+            "with token_url the device holds no key",
+        ),
+        (
+            "conversation:\n  compression_tokens: {trigger: 8000, target: 8000}\n",
+            (2, 47, "conversation.compression_tokens.target"),
+            "8000 is not below trigger (8000)",
+        ),
+    ],
+)
+def test_what_the_service_would_refuse_is_refused_where_it_stands(
+    file: Path, text: str, place: tuple[int, int, str], words: str
+) -> None:
+    (fault,) = faults_of(file, text)
+    assert fault[:3] == place
+    assert words in fault[3]
+
+
+def test_all_that_the_service_would_refuse_is_said_at_once(file: Path) -> None:
+    found = faults_of(
+        file,
+        """\
+        assistant: {language: en-GB, thinking: high}
+        service: {provider: vertex, project: p, api_version: v1beta}
+        """,
+    )
+    assert [fault[2] for fault in found] == [
+        "assistant.language",
+        "assistant.thinking",
+        "service.api_version",
+    ]
+
+
+def test_an_unknown_model_is_taken_with_a_note(file: Path) -> None:
+    settings = settings_of(file, "service: {model: gemini-9-live}")
+    (note,) = notes(settings, {"GEMINI_API_KEY": "a-key"})
+    assert note.startswith("service.model: gemini-9-live is not known to this version")
+    assert notes(Settings(), {"GEMINI_API_KEY": "a-key"}) == []
+
+
+def test_a_key_that_is_nowhere_is_a_note_and_one_that_is_not_needed_is_none(file: Path) -> None:
+    (note,) = notes(Settings(), {})
+    assert "GEMINI_API_KEY" in note
+    assert notes(settings_of(file, "service: {provider: vertex, project: p}"), {}) == []
+    assert notes(settings_of(file, "service: {token_url: https://tokens.example}"), {}) == []
+
+
+def test_an_account_that_cannot_be_used_is_a_fault_of_the_start(file: Path) -> None:
+    file.write_text(
+        "conversation: {wake: [start]}\n"
+        "service: {provider: vertex, project: p,\n  credentials_file: account.json}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(SettingsError, match=r"3:21 service\.credentials_file: the file is not there"):
+        load_to_run(file, {})
 
 
 def test_the_file_is_the_one_given_else_the_environments_else_the_systems() -> None:

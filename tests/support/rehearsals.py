@@ -1,11 +1,16 @@
 """Builders for the parts of a rehearsal."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 from kioskd.rehearsal.ear import Heard
 from kioskd.rehearsal.measure import Record, measure
+from kioskd.rehearsal.run import rehearse
+from kioskd.rehearsal.scenario import load_scenario
 from kioskd.rehearsal.summary import Summary
 from kioskd.rehearsal.visitor import Track
+from kioskd.settings.model import Settings
 
 
 def a_record(**changes: Any) -> Record:
@@ -31,3 +36,8 @@ def a_record(**changes: Any) -> Record:
 def a_summary(**changes: Any) -> Summary:
     """Return the summary of a rehearsal in which nothing happened, with `changes`."""
     return measure(a_record()).model_copy(update=changes)
+
+
+def rehearsed_in(folder: Path, scenario: Path) -> Summary:
+    """Rehearse `scenario` with the settings' defaults, leave the report in `folder`, and return the summary."""
+    return asyncio.run(rehearse(Settings(), load_scenario(scenario), folder)).summary

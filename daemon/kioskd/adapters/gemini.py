@@ -6,57 +6,41 @@ a dozen kinds of exception (`gemini_errors` sorts them), and it fails on message
 """
 
 import asyncio
-import functools
-import ipaddress
 import logging
-import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from kioskd.adapters import gemini_errors
+from kioskd.adapters import gemini_errors, gemini_options
+from kioskd.adapters.gemini_client import WIRE_LOGGERS, Clients, quiet_wire_loggers
 from kioskd.adapters.gemini_connection import AUDIO_UP, GeminiConnection
-from kioskd.adapters.gemini_socket import Deadlines, LiveSocket
-from kioskd.errors import ConfigError, LinkLost
-from kioskd.ports import Connection, pcm
+from kioskd.adapters.gemini_google import Vertex
+from kioskd.adapters.gemini_options import Options
+from kioskd.adapters.gemini_socket import Deadlines
+from kioskd.adapters.gemini_web import is_loopback
+from kioskd.errors import LinkLost, Remedy
+from kioskd.ports import Connection, Said, pcm
 
 if TYPE_CHECKING:
     from google import genai
     from google.genai import types
 
+__all__ = ["WIRE_LOGGERS", "GeminiConfig", "GeminiLive", "Options", "Vertex", "quiet_wire_loggers"]
+
 log = logging.getLogger(__name__)
-
-WIRE_LOGGERS: Final = (
-    "websockets",
-    "google_genai",
-    "google.auth",
-    "httpx2",
-    "httpcore2",
-    "httpx",
-    "httpcore",
-    "urllib3",
-)
-"""Loggers that write keys, handles and speech at DEBUG, and some of them addresses at INFO."""
-
-ENDPOINT: Final = "https://generativelanguage.googleapis.com/"
-
-
-def quiet_wire_loggers() -> None:
-    """Keep the libraries of the wire at WARNING, whatever the level of the root: below it they print what they send."""
-    for name in WIRE_LOGGERS:
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
 class GeminiConfig:
     """What the service is to be, and how to reach it."""
 
-    key: SecretStr
+    key: SecretStr | None
+    """What opens the service. None: `token_url` or `vertex` says where that comes from. With `vertex` a key is that
+    of its express mode."""
     model: str
     voice: str
     instructions: str = ""
@@ -68,15 +52,27 @@ class GeminiConfig:
     """Base URL of a gateway or stand-in; None for Google's. Always reached by TLS."""
     ca_file: Path | None = None
     """The only authorities to trust, in PEM; None for the system's and certifi's."""
+    proxy: str | None = None
+    """URL of an HTTP proxy; None for the environment's. No proxy is asked for what is on this machine."""
+    vertex: Vertex | None = None
+    """Where on Google Cloud; None for the Developer API."""
+    token_url: str | None = None
+    """The owner's server that mints an ephemeral token for each connection (`api_version` v1alpha)."""
+    transparent: bool = False
+    """Whether the service is to count the messages that it has taken in; Vertex can, the Developer API refuses."""
+    options: Options = gemini_options.UNSAID
+    """What else the model and the service's detectors are told."""
 
 
 class GeminiLive:
-    """Dials the Gemini Live API; meets `ports.Live`. One client serves all dials."""
+    """Dials the Gemini Live API; meets `ports.Live`. One client serves all dials that show the same credentials."""
 
     def __init__(self, config: GeminiConfig, *, deadlines: Deadlines | None = None) -> None:
         self._config = config
         self._deadlines = deadlines or Deadlines()
-        self._client: genai.Client | None = None
+        self._clients: Clients | None = None
+        self._known_prompt = False
+        self._recalls = True
 
     async def warm_up(self) -> None:
         """Import the SDK, read the certificates and build the models, in a thread: 0.5 s on a desk, more on a Pi.
@@ -84,88 +80,84 @@ class GeminiLive:
         `connect` does it if nobody has.
 
         Raises:
-            ConfigError: there is no key, or the CA file cannot be read.
+            ConfigError: there is nothing to dial with, or the CA file cannot be read.
         """
-        if self._client is None:
-            self._client = await asyncio.to_thread(self._build)
+        if self._clients is None:
+            self._clients = await asyncio.to_thread(self._prepare)
 
     @asynccontextmanager
-    async def connect(self, handle: SecretStr | None) -> AsyncIterator[Connection]:
+    async def connect(
+        self, handle: SecretStr | None, recall: Sequence[Said] = ()
+    ) -> AsyncIterator[Connection]:
         """Dial, set up, and yield the connection; see `ports.Live.connect`."""
         await self.warm_up()
         from google.genai.errors import APIError  # noqa: PLC0415 - loaded by now
 
-        assert self._client is not None
-        secrets = [self._config.key.get_secret_value(), handle.get_secret_value() if handle else ""]
-        live = self._client.aio.live
+        assert self._clients is not None
+        client, secret = await self._clients.client()
+        secrets = [secret, handle.get_secret_value() if handle else ""]
+        _race_addresses(client, self._config.endpoint)
+        told = recall if handle is None and self._recalls else ()
+        live = client.aio.live
         async with AsyncExitStack() as stack:
             try:
                 session = await stack.enter_async_context(
-                    live.connect(model=self._config.model, config=_setup(self._config, handle))
+                    live.connect(model=self._config.model, config=_setup(self._config, handle, told))
                 )
             except (*gemini_errors.TROUBLE, APIError) as error:
                 # Not chained: the SDK's texts hold whole messages.
-                raise gemini_errors.classify(
-                    error, during_setup=True, with_handle=handle is not None, secrets=secrets
-                ) from None
-            connection = GeminiConnection(session, resumed=handle is not None, secrets=secrets)
+                lost = gemini_errors.classify(
+                    error,
+                    during_setup=True,
+                    with_handle=handle is not None,
+                    renewable=self._clients.renewable,
+                    secrets=secrets,
+                )
+                if lost.remedy is Remedy.CREDENTIALS:
+                    self._clients.drop_credentials()
+                raise (self._without_recall(lost) if told else lost) from None
+            connection = GeminiConnection(
+                session,
+                resumed=handle is not None,
+                secrets=secrets,
+                renewable=self._clients.renewable,
+                transparent=self._config.transparent,
+                known_prompt=self._known_prompt,
+            )
             try:
-                if session.setup_complete is None:
-                    raise LinkLost("Live service answered the setup with something else; dialing again")
+                if told:
+                    await connection.tell(told)
                 yield connection
+            except LinkLost as lost:
+                if lost.remedy is Remedy.CREDENTIALS:
+                    self._clients.drop_credentials()
+                if told:
+                    raise self._without_recall(lost) from None
+                raise
             finally:
+                self._known_prompt = connection.receipts.prompt
                 await connection.close()
 
-    def _build(self) -> "genai.Client":
-        from google import genai  # noqa: PLC0415 - takes 350 ms
-        from google.genai import types  # noqa: PLC0415
+    def _without_recall(self, lost: LinkLost) -> LinkLost:
+        """Blame what was told of before, rather than the settings: not every model is known to take it."""
+        if lost.remedy is not Remedy.SETTINGS:
+            return lost
+        self._recalls = False
+        log.warning("new sessions are not told what was said before any more: cause=%s", lost)
+        return LinkLost(str(lost), remedy=Remedy.FRESH)
 
-        quiet_wire_loggers()
-        if not self._config.key.get_secret_value().strip():
-            # The SDK would look for one in the environment.
-            raise ConfigError(
-                "service key is empty: nothing to dial with; store the key of your Gemini project"
-            )
-        tls = _tls(self._config.ca_file)
-        endpoint = self._config.endpoint or ENDPOINT
-        socket_options: dict[str, Any] = {
-            "ssl": tls,
-            "verify": tls,  # the HTTP client's word for it; else the SDK builds two more contexts
-            "create_connection": functools.partial(LiveSocket, deadlines=self._deadlines),
-            "open_timeout": self._deadlines.open_s,
-            # Pongs of 8 to 30 s were seen on healthy links, so the usual 20 s would cut them. Dead links are found
-            # by TCP_USER_TIMEOUT and the send deadline; the ping is the net under an idle uplink.
-            "ping_interval": 20,
-            "ping_timeout": 40,
-            "close_timeout": 2,
-            # A reply may come in messages larger than the usual 1 MiB.
-            "max_size": 8 * 2**20,
-            # The ping is queued behind audio instead of blocking in a full buffer.
-            "write_limit": 256 * 2**10,
-            # Takes back what base64 adds (374 to 262 kbit/s, next to nothing for silence) for 5 us a frame.
-            "compression": "deflate",
-        }
-        if _is_loopback(endpoint):
-            socket_options["proxy"] = None  # a stand-in on this machine is behind no proxy
-        client = genai.Client(
-            # Everything that the SDK would else look up in the environment is said here: key, service and address.
-            api_key=self._config.key.get_secret_value(),
-            enterprise=False,
-            http_options=types.HttpOptions(
-                base_url=endpoint,
-                api_version=self._config.api_version,
-                client_args={"verify": tls},
-                async_client_args=socket_options,
-            ),
-        )
+    def _prepare(self) -> Clients:
+        clients = Clients(self._config, self._deadlines)
         _build_models(self._config)
-        return client
+        return clients
 
 
-def _setup(config: GeminiConfig, handle: SecretStr | None) -> "types.LiveConnectConfig":
+def _setup(
+    config: GeminiConfig, handle: SecretStr | None, recall: Sequence[Said] = ()
+) -> "types.LiveConnectConfig":
     """Return what to say at setup. A new object each time: the SDK writes into it.
 
-    Says nothing of thinking, affective dialog or proactive audio: gemini-3.8-live refuses them.
+    Says nothing of thinking unless told, nor of affective dialog and proactive audio: gemini-3.8-live refuses them.
     """
     from google.genai import types  # noqa: PLC0415
 
@@ -183,16 +175,31 @@ def _setup(config: GeminiConfig, handle: SecretStr | None) -> "types.LiveConnect
             language_code=config.language,
         ),
         system_instruction=instructions or None,
-        # Without it a session ends after 15 minutes of audio.
-        context_window_compression=types.ContextWindowCompressionConfig(sliding_window=types.SlidingWindow()),
+        temperature=config.options.temperature,
+        thinking_config=gemini_options.thinking(config.options),
+        tools=gemini_options.tools(config.options),
+        # Both sides' words, kept in memory only: what a new session is told when this one is lost.
+        input_audio_transcription=gemini_options.visitor_transcription(config.options),
+        output_audio_transcription=types.AudioTranscriptionConfig(),
+        history_config=types.HistoryConfig(initial_history_in_client_content=True) if recall else None,
+        context_window_compression=gemini_options.compression(config.options),
         session_resumption=types.SessionResumptionConfig(
-            handle=handle.get_secret_value() if handle is not None else None
+            handle=handle.get_secret_value() if handle is not None else None,
+            transparent=config.transparent or None,
         ),
-        realtime_input_config=types.RealtimeInputConfig(
-            # Said, as the default differs by model. No camera is sent, and silence would be billed again each turn.
-            turn_coverage=types.TurnCoverage.TURN_INCLUDES_ONLY_ACTIVITY
-        ),
+        realtime_input_config=gemini_options.realtime_input(config.options),
     )
+
+
+def _race_addresses(client: "genai.Client", endpoint: str | None) -> None:
+    """Have a dial try the next address after 0.25 s (RFC 8305): one that leads nowhere, IPv6 mostly, would use up the
+    time for all.
+
+    The SDK passes on to `websockets` only what that names itself; this goes through it to the event loop. Not on
+    this machine: asyncio's race leaves its winner open when it is cancelled at the moment of winning.
+    """
+    if endpoint is None or not is_loopback(endpoint):
+        client._api_client._websocket_ssl_ctx["happy_eyeballs_delay"] = 0.25
 
 
 def _build_models(config: GeminiConfig) -> None:
@@ -204,26 +211,3 @@ def _build_models(config: GeminiConfig) -> None:
     types.LiveSendRealtimeInputParameters.model_validate({"audio": frame})
     part = {"inlineData": {"mimeType": "audio/pcm", "data": "AAAA"}}
     types.LiveServerMessage.model_validate({"serverContent": {"modelTurn": {"parts": [part]}}}).model_dump()
-
-
-def _tls(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # ssl.SSLError, for a file without certificates, is one
-        raise ConfigError(
-            f"service.ca_file = {ca_file}: cannot be used ({error.strerror or error}); "
-            "name a readable PEM file with the authority's certificate"
-        ) from None
-    if ca_file is None:
-        import certifi  # noqa: PLC0415 - a device without ca-certificates still knows Google's authorities
-
-        context.load_verify_locations(certifi.where())
-    return context
-
-
-def _is_loopback(endpoint: str) -> bool:
-    host = urlsplit(endpoint).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,10 +1,16 @@
-"""What each failure of the Live service means to whoever dials it."""
+"""What each ending of a Live connection means to whoever dials: one table, read from the top, the first row that fits.
+
+`read` tells from an exception what happened, `ENDINGS` what follows from it, `classify` puts it in words.
+"""
 
 import email.utils
+import enum
 import json
 import re
+import socket
 import ssl
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -20,10 +26,10 @@ from websockets.exceptions import (
 )
 from websockets.http11 import Response
 
-from kioskd.errors import KioskError, LinkLost, LinkRefused, SessionLost
+from kioskd.errors import LinkLost, Remedy
 
-BUSY_S: Final = 30.0
-"""How long to leave a service alone that says it is busy without saying how long."""
+YOUNG_S: Final = 5.0
+"""A session that the service gives up so soon after its setup was never what the service wanted."""
 
 _LONGEST_S: Final = 600.0
 """A visitor is not kept waiting longer than this by any Retry-After."""
@@ -32,40 +38,250 @@ ODD: Final = (TypeError, ValueError, AttributeError, LookupError, RecursionError
 """What the SDK raises on a message that it does not understand (all seen; pydantic's error is a ValueError)."""
 
 TROUBLE: Final = (OSError, WebSocketException, ImportError, *ODD)
-"""What dialing may raise, besides the SDK's own APIError. TimeoutError is an OSError."""
+"""What dialing may raise, besides the errors of the SDK and of google-auth. TimeoutError is an OSError."""
 
-_ABORTED = re.compile(r"operation was aborted", re.IGNORECASE)
-_BUSY = re.compile(r"quota|exhausted|concurren|rate.?limit|too many|overloaded", re.IGNORECASE)
-_OURS = re.compile(
-    r"api.?key|unregistered|identity|permission|models?\b.*\bnot (found|supported)", re.IGNORECASE
+
+class NotSetUp(WebSocketException):
+    """The service answered the setup with something else, or not at all."""
+
+
+class Stalled(TimeoutError):
+    """The peer has answered nothing for longer than it ever did."""
+
+
+class What(enum.Enum):
+    """What kind of thing happened; the value is what people call it."""
+
+    CLOSE = "close"
+    HTTP = "HTTP"
+    PROXY = "proxy"
+    CERTIFICATE = "certificate"
+    NAME = "name not resolved"
+    NETWORK = "network"
+    STALLED = "stalled"
+    ADDRESS = "address"
+    ANSWER = "no setup"
+    CREDENTIALS = "credentials"
+    TOKENS = "token endpoint not reached"
+    ARGUMENTS = "settings not taken by the SDK"
+    PROGRAM = "SDK not as known"
+
+
+class Stage(enum.Enum):
+    """How far the connection had come."""
+
+    SETUP = "while it was being made"
+    YOUNG = "within seconds of its setup"
+    SESSION = "in mid-session"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """One end of a connection, as far as the table looks at it."""
+
+    what: What
+    number: int | None
+    """WebSocket close code, HTTP status, or OpenSSL's verify code."""
+    reason: str
+    """In the service's or the system's words; nothing secret."""
+    stage: Stage
+    with_handle: bool
+    """The connection was to resume a session."""
+    renewable: bool
+    """New credentials can be had without a person."""
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a reason speaks of."""
+
+    name: str
+    pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One kind of ending. A condition that is None or empty holds for all."""
+
+    name: str
+    what: What
+    remedy: Remedy
+    words: str
+    """What the journal says; {what} is the code and the reason."""
+    numbers: frozenset[int] = frozenset()
+    says: Subject | None = None
+    stages: frozenset[Stage] = frozenset()
+    with_handle: bool | None = None
+    renewable: bool | None = None
+
+    def fits(self, ending: Ending) -> bool:
+        """Whether `ending` is of this kind."""
+        return (
+            ending.what is self.what
+            and (not self.numbers or ending.number in self.numbers)
+            and (self.says is None or self.says.pattern.search(ending.reason) is not None)
+            and (not self.stages or ending.stage in self.stages)
+            and self.with_handle in (None, ending.with_handle)
+            and self.renewable in (None, ending.renewable)
+        )
+
+
+def _subject(name: str, pattern: str) -> Subject:
+    return Subject(name, re.compile(pattern, re.IGNORECASE))
+
+
+_BUSY: Final = _subject("quota or load", r"quota|exhausted|concurren|rate.?limit|too many|overloaded")
+_ABORTED: Final = _subject("an aborted operation", r"operation was aborted")
+_IDENTITY: Final = _subject(
+    "who we are",
+    r"api.?key|unregistered|established identity|permission|unauthenticated|credential"
+    r"|(auth|ephemeral|access)\w* tokens?\b.*(expired|invalid|used)",
 )
-_SECRET = re.compile(r"(?=[\w+/=-]*[A-Z])(?=[\w+/=-]*[a-z])(?=[\w+/=-]*\d)[\w+/=-]{20,}|auth_tokens/\S+")
-"""Long runs of capitals, small letters and digits: keys and handles look so, model names and English do not."""
+_MODEL: Final = _subject("the model", r"models?\b.*\bnot (found|supported)")
+_AWAY: Final = re.compile(
+    r"timed? ?out|unreachable|connection (refused|reset|aborted)|failed to establish|resolve|max retries",
+    re.IGNORECASE,
+)
+_REFUSALS: Final = frozenset({1007, 1008})
+_OPENING: Final = frozenset({Stage.SETUP, Stage.YOUNG})
+_PASSING: Final = frozenset({408, 425, *range(500, 600)})
+_UNTIMELY: Final = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+
+_BUSY_WORDS: Final = "Live service is busy: {what}; waiting"
+_AGAIN_WORDS: Final = "Live service closed the connection: {what}; dialing again"
+_RENEW_WORDS: Final = "Live service turned the credentials down: {what}; fetching new ones"
+_KEY_WORDS: Final = "Live service turned the key down: {what}; store a valid one (kioskd key)"
+_REFUSED_WORDS: Final = (
+    "Live service turned the settings down: {what}; check service.model, service.api_version, service.endpoint "
+    "and the assistant section"
+)
+_FRESH_WORDS: Final = "Live service does not resume the session: {what}; starting a fresh one"
+
+ENDINGS: Final[tuple[Row, ...]] = (
+    # The close of a WebSocket. The reason in words counts more than the code, which the service uses loosely.
+    Row("operation aborted", What.CLOSE, Remedy.RESUME, _AGAIN_WORDS, says=_ABORTED),
+    Row("context used up", What.CLOSE, Remedy.FRESH, _FRESH_WORDS, frozenset({1007}), _BUSY, with_handle=True),
+    Row("quota used up", What.CLOSE, Remedy.QUOTA, _BUSY_WORDS, frozenset({1008, 1011, 1013}), _BUSY),
+    Row("credentials refused, renewable", What.CLOSE, Remedy.CREDENTIALS, _RENEW_WORDS, _REFUSALS, _IDENTITY, renewable=True),
+    Row("key refused", What.CLOSE, Remedy.SETTINGS, _KEY_WORDS, _REFUSALS, _IDENTITY, _OPENING),
+    Row("model unknown", What.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, _MODEL, _OPENING),
+    Row("session not resumed", What.CLOSE, Remedy.FRESH, _FRESH_WORDS, _REFUSALS, stages=_OPENING, with_handle=True),
+    Row("settings refused", What.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, stages=_OPENING),
+    Row("session given up", What.CLOSE, Remedy.FRESH, "Live service gave the session up: {what}; starting a fresh one", _REFUSALS),
+    Row("service failed", What.CLOSE, Remedy.RESUME_LATER, "Live service has trouble: {what}; waiting", frozenset({1011})),
+    Row("closed", What.CLOSE, Remedy.RESUME, _AGAIN_WORDS),
+    # The answer to the WebSocket request.
+    Row("too many requests", What.HTTP, Remedy.QUOTA, _BUSY_WORDS, frozenset({429})),
+    Row("not admitted, renewable", What.HTTP, Remedy.CREDENTIALS, _RENEW_WORDS, frozenset({401, 403}), renewable=True),
+    Row("not admitted", What.HTTP, Remedy.SETTINGS, _KEY_WORDS, frozenset({401, 403})),
+    Row("key refused by HTTP", What.HTTP, Remedy.SETTINGS, _KEY_WORDS, frozenset({400}), _IDENTITY),
+    Row("service unavailable", What.HTTP, Remedy.RESUME, "Live service has trouble: {what}; waiting", _PASSING),
+    Row("request refused", What.HTTP, Remedy.SETTINGS, _REFUSED_WORDS),
+    # Credentials that have to be fetched first.
+    Row("credentials not renewed", What.CREDENTIALS, Remedy.CREDENTIALS, "credentials cannot be had: {what}; trying again", renewable=True),
+    Row("credentials useless", What.CREDENTIALS, Remedy.SETTINGS, "credentials cannot be had: {what}; check the service section and its files"),
+    Row("token endpoint not reached", What.TOKENS, Remedy.RESUME, "credentials cannot be had: {what}; check the network"),
+    # What stands between.
+    Row("certificate out of its time", What.CERTIFICATE, Remedy.CLOCK, "Live service not trusted: {what} by this device's clock; check its date (timedatectl)", _UNTIMELY),
+    Row("certificate of somebody else", What.CERTIFICATE, Remedy.RESUME, "Live service not trusted: {what}; another network in between? else check service.ca_file and the clock"),
+    Row("proxy without a way out", What.PROXY, Remedy.RESUME, "Live service not reached: proxy says {what}; check the proxy's own way out", _PASSING),
+    Row("proxy refused or unusable", What.PROXY, Remedy.SETTINGS, "proxy cannot be used: {what}; check service.proxy, https_proxy and no_proxy"),
+    Row("address unusable", What.ADDRESS, Remedy.SETTINGS, "Live service not reached: {what}; check service.endpoint"),
+    Row("name not resolved", What.NAME, Remedy.RESUME, "Live service not reached: {what}; check the network and its name server"),
+    Row("not reached", What.NETWORK, Remedy.RESUME, "Live service not reached: {what}; check the network", stages=frozenset({Stage.SETUP})),
+    Row("stalled", What.STALLED, Remedy.RESUME, "Live service lost: {what}; dialing again"),
+    Row("cut off", What.NETWORK, Remedy.RESUME, "Live service lost: {what}; check the network"),
+    Row("setup not completed", What.ANSWER, Remedy.RESUME_LATER, "Live service did not set the session up: {what}; dialing again"),
+    # What is wrong on this side.
+    Row("settings not taken", What.ARGUMENTS, Remedy.SETTINGS, "settings turned down before dialing: {what}; check the service and assistant sections"),
+    Row("SDK not as known", What.PROGRAM, Remedy.STOP, "google-genai does not fit this program: {what}; install the version that kioskd asks for"),
+)  # fmt: skip
+"""Every ending has its row: the last one for its kind takes whatever the rows before do not."""
+
+
+_KINDS: Final[tuple[tuple[type[Exception], What], ...]] = (
+    (InvalidProxy, What.PROXY),
+    (InvalidURI, What.ADDRESS),
+    (SecurityError, What.ADDRESS),
+    (NotSetUp, What.ANSWER),
+    (socket.gaierror, What.NAME),
+    (Stalled, What.STALLED),
+    (OSError, What.NETWORK),
+    (WebSocketException, What.NETWORK),
+    # Only while dialing: later they are a message that nobody understands, or a bug.
+    (ValueError, What.ARGUMENTS),
+    (ImportError, What.PROGRAM),
+    (AttributeError, What.PROGRAM),
+    (TypeError, What.PROGRAM),
+    (LookupError, What.PROGRAM),
+    (RecursionError, What.PROGRAM),
+)
+_OF_THE_WORLD: Final = 8
+"""How many of them can end a session, too."""
 
 
 def classify(
-    error: Exception, *, during_setup: bool, with_handle: bool, secrets: Sequence[str] = ()
-) -> KioskError:
-    """Return what `error` of the SDK or of the socket under it means.
+    error: Exception,
+    *,
+    during_setup: bool,
+    with_handle: bool,
+    age_s: float = 0.0,
+    renewable: bool = False,
+    secrets: Sequence[str] = (),
+) -> LinkLost:
+    """Return what `error` of the SDK, of google-auth or of the socket under them means.
 
-    `during_setup`: the session was not there yet. `with_handle`: the connection was to resume a session.
-    `secrets` are cut out of the text. The reason in words counts more than the code, which the service uses loosely.
-    An error that is no failure of the world (a bug) is raised as it is.
+    `during_setup`: the session was not there yet; else `age_s` is how long it had been. `secrets` are cut out of the
+    text. An error that is no failure of the world (a bug) is raised as it is.
     """
+    what, number, reason = read(error, secrets, during_setup=during_setup)
+    stage = Stage.SETUP if during_setup else Stage.YOUNG if age_s < YOUNG_S else Stage.SESSION
+    asked = _retry_after_s(error.response) if isinstance(error, InvalidStatus) else None
+    ending = Ending(what, number, reason, stage, with_handle, renewable, asked)
+    row = row_of(ending)
+    coded = what in (What.CLOSE, What.HTTP, What.PROXY) and number is not None
+    named = "HTTP " if what in (What.HTTP, What.PROXY) else ""
+    words = f"{named}{number} {reason}".rstrip() if coded else reason
+    return LinkLost(row.words.format(what=words), remedy=row.remedy, retry_after_s=asked)
+
+
+def row_of(ending: Ending) -> Row:
+    """Return the first row that fits."""
+    return next(row for row in ENDINGS if row.fits(ending))
+
+
+def read(error: Exception, secrets: Sequence[str], *, during_setup: bool) -> tuple[What, int | None, str]:
+    """Return what happened, its number if it has one, and the reason in words."""
     closed = _close_of(error, secrets)
     if closed is not None:
-        code, reason = closed
-        return _closed(code, reason, during_setup=during_setup, with_handle=with_handle)
-    if isinstance(
-        error, ssl.SSLCertVerificationError
-    ):  # before all others: it is an OSError and a ValueError too
-        return _certificate(error)
+        return What.CLOSE, *closed
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return What.CERTIFICATE, error.verify_code, error.verify_message
     if isinstance(error, InvalidStatus):
-        return _upgrade(error.response, secrets)
-    if during_setup and isinstance(error, ODD) and not isinstance(error, OSError | WebSocketException):
-        return _odd_setup(error)
-    if isinstance(error, OSError | WebSocketException | ImportError):
-        return _network(error, plain(str(error), secrets) or type(error).__name__, during_setup=during_setup)
+        return What.HTTP, error.response.status_code, plain(_body_text(error.response), secrets)
+    if isinstance(error, InvalidProxyStatus):
+        return What.PROXY, error.response.status_code, error.response.reason_phrase
+    text = plain(str(error), secrets) or type(error).__name__
+    what = _kind_of(error, text, during_setup=during_setup)
+    if isinstance(error, ValidationError):  # its text holds values
+        text = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False))
+    if what in (What.CREDENTIALS, What.ARGUMENTS, What.PROGRAM, What.ANSWER) and type(error) is not NotSetUp:
+        text = plain(f"{type(error).__name__} {text}", secrets)
+    return what, None, text
+
+
+def _kind_of(error: Exception, text: str, *, during_setup: bool) -> What:
+    if _is_of_google_auth(error):
+        away = type(error).__name__ in ("TransportError", "TimeoutError") or _AWAY.search(text)
+        return What.TOKENS if away else What.CREDENTIALS
+    if isinstance(error, ImportError) and "socks" in text:
+        return What.PROXY
+    if isinstance(error, ValidationError) and error.title.startswith("LiveServer"):
+        return What.ANSWER
+    for kind, what in _KINDS if during_setup else _KINDS[:_OF_THE_WORLD]:
+        if isinstance(error, kind):
+            return what
     raise error
 
 
@@ -77,6 +293,12 @@ def plain(text: str, secrets: Sequence[str] = ()) -> str:
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     text = _SECRET.sub("…", text)
     return text if len(text) <= 120 else text[:119] + "…"
+
+
+_SECRET: Final = re.compile(
+    r"(?=[\w+/=-]*[A-Z])(?=[\w+/=-]*[a-z])(?=[\w+/=-]*\d)[\w+/=-]{20,}|auth_tokens/\S+|ya29\.\S+"
+)
+"""Long runs of capitals, small letters and digits: keys and handles look so, model names and English do not."""
 
 
 def _close_of(error: Exception, secrets: Sequence[str]) -> tuple[int, str] | None:
@@ -92,46 +314,18 @@ def _close_of(error: Exception, secrets: Sequence[str]) -> tuple[int, str] | Non
     return None
 
 
-def _network(error: Exception, text: str, *, during_setup: bool) -> KioskError:
-    if isinstance(error, InvalidProxyStatus) and error.response.status_code >= 500:
-        return LinkLost(f"Live service not reached: {text}; check the proxy's own way out")
-    if isinstance(error, InvalidProxyStatus | InvalidProxy | ImportError):
-        return LinkRefused(
-            f"proxy of the environment cannot be used: {text}; check https_proxy and no_proxy of the service"
-        )
-    if isinstance(error, InvalidURI | SecurityError):
-        return LinkRefused(f"Live service not reached: {text}; check service.endpoint")
-    doing = "not reached" if during_setup else "lost"
-    return LinkLost(f"Live service {doing}: {text}; check the network")
+def _sent_by_us(error: BaseException | None) -> str:
+    """The reason of a close that our own end began (a ping unanswered, a message too big); else nothing.
+
+    The SDK reports it as 1006 and keeps the truth in the error's context only.
+    """
+    if isinstance(error, ConnectionClosed) and error.sent is not None and not error.rcvd_then_sent:
+        return plain(f"ended by this side, {error.sent.code} {error.sent.reason}".rstrip())
+    return ""
 
 
-def _certificate(error: ssl.SSLCertVerificationError) -> KioskError:
-    if error.verify_code in (9, 10):  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
-        # A Pi has no clock of its own: until the network has told it the time, every certificate is too new.
-        return LinkLost(
-            f"Live service not trusted: {error.verify_message} by this device's clock; check its date (timedatectl)"
-        )
-    return LinkRefused(
-        f"Live service not trusted: {error.verify_message}; check service.ca_file, the clock, "
-        "and what sits between this device and the service"
-    )
-
-
-def _upgrade(response: Response, secrets: Sequence[str]) -> KioskError:
-    status = response.status_code
-    what = f"HTTP {status} {plain(_body_text(response), secrets)}".rstrip()
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return LinkLost(
-            f"Live service is busy: {what}; waiting", retry_after_s=_retry_after_s(response) or BUSY_S
-        )
-    if status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY) or status >= 500:
-        return LinkLost(f"Live service has trouble: {what}; waiting", retry_after_s=_retry_after_s(response))
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return LinkRefused(f"Live service turned the key down: {what}; store a valid one")
-    return LinkRefused(
-        f"Live service turned the settings down: {what}; "
-        "check the key and service.model, service.api_version, service.endpoint"
-    )
+def _is_of_google_auth(error: Exception) -> bool:
+    return any(kind.__module__ == "google.auth.exceptions" for kind in type(error).__mro__)
 
 
 def _body_text(response: Response) -> str:
@@ -139,7 +333,7 @@ def _body_text(response: Response) -> str:
     try:
         return str(json.loads(response.body or b"")["error"]["message"])
     except (ValueError, TypeError, KeyError, RecursionError):
-        return response.reason_phrase
+        return response.reason_phrase or HTTPStatus(response.status_code).phrase
 
 
 def _retry_after_s(response: Response) -> float | None:
@@ -153,49 +347,3 @@ def _retry_after_s(response: Response) -> float | None:
         return min(max((until - now).total_seconds(), 0.0), _LONGEST_S)
     except (ValueError, TypeError):  # neither number nor date; one date with a zone and one without
         return None
-
-
-def _closed(code: int, reason: str, *, during_setup: bool, with_handle: bool) -> KioskError:
-    what = f"{code} {reason}".rstrip()
-    if code != 1007 and _BUSY.search(reason):  # with 1007 it is the context that is exhausted
-        return LinkLost(f"Live service is busy: {what}; waiting", retry_after_s=BUSY_S)
-    if code not in (1007, 1008) or _ABORTED.search(reason):
-        return LinkLost(f"Live service closed the connection: {what}; dialing again")
-    if not during_setup:
-        return SessionLost(f"Live service gave the session up: {what}; starting a fresh one")
-    if with_handle and not _OURS.search(reason):
-        return SessionLost(f"Live service does not resume the session: {what}; starting a fresh one")
-    return LinkRefused(
-        f"Live service turned the settings down: {what}; check the key, service.model and the assistant's settings"
-    )
-
-
-def _sent_by_us(error: BaseException | None) -> str:
-    """The reason of a close that our own end began (a ping unanswered, a message too big); else nothing.
-
-    The SDK reports it as 1006 and keeps the truth in the error's context only.
-    """
-    if isinstance(error, ConnectionClosed) and error.sent is not None and not error.rcvd_then_sent:
-        return plain(f"ended by this side, {error.sent.code} {error.sent.reason}".rstrip())
-    return ""
-
-
-def _odd_setup(error: Exception) -> KioskError:
-    """Tell a first message that nobody understands from settings that the SDK itself turned down."""
-    kind = type(error).__name__
-    if isinstance(error, ValidationError):
-        theirs = error.title.startswith("LiveServer")
-        where = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False))
-    else:
-        theirs = (
-            not isinstance(error, ValueError)
-            or isinstance(error, UnicodeDecodeError)
-            or str(error).startswith("Failed to parse response")
-        )
-        where = str(error)
-    if theirs:
-        # Not its text: it holds the message.
-        return LinkLost(f"Live service answered the setup with something else ({kind}); dialing again")
-    return LinkRefused(
-        f"settings turned down before dialing ({kind}): {plain(where)}; check the service and assistant sections"
-    )

@@ -1,5 +1,6 @@
 """What a message of the Live service says, in the daemon's own terms."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
@@ -11,6 +12,7 @@ from kioskd.ports import (
     Interrupted,
     Message,
     ReplyAudio,
+    Said,
     TurnEnded,
     UsageReported,
     pcm,
@@ -23,9 +25,12 @@ GO_AWAY_S: Final = 60.0
 """What a goAway without a time is taken for: the service's usual notice. Nothing in it says that it is shorter, and
 a connection that ends sooner is an ordinary loss."""
 
+_NOTHING: Final = "…"
+
 
 def translate(message: "LiveServerMessage") -> tuple[Message, ...]:
-    """Return what `message` holds: an interruption first, since it voids what was said before; then in order.
+    """Return what `message` holds: what was understood, then an interruption, since it voids what was said before;
+    then the rest in order.
 
     A message is no union: content, notices and usage may share one.
 
@@ -49,8 +54,35 @@ def translate(message: "LiveServerMessage") -> tuple[Message, ...]:
     return tuple(found)
 
 
+def turns_of(said: Sequence[Said]) -> list[tuple[str, str]]:
+    """Return what was said as (role, text), the visitor's first and last, each side's pieces on end as one turn.
+
+    Where the visitor was not the first or the last to speak, a turn that says nothing stands there.
+    """
+    turns: list[tuple[str, str]] = []
+    for piece in said:
+        role = "user" if piece.by_visitor else "model"
+        if not piece.text.strip():
+            continue
+        if turns and turns[-1][0] == role:
+            role, text = turns.pop()
+            turns.append((role, text + piece.text))
+        else:
+            turns.append((role, piece.text))
+    if turns and turns[0][0] == "model":
+        turns.insert(0, ("user", _NOTHING))
+    if turns and turns[-1][0] == "model":
+        turns.append(("user", _NOTHING))
+    return turns
+
+
 def _content(content: "LiveServerContent") -> list[Message]:
     found: list[Message] = []
+    heard, spoken = content.input_transcription, content.output_transcription
+    if heard is not None and heard.text:
+        found.append(Said(by_visitor=True, text=heard.text))
+    if spoken is not None and spoken.text:
+        found.append(Said(by_visitor=False, text=spoken.text))
     if content.interrupted:
         found.append(Interrupted())  # what audio shares the message with it was not heard either
     elif content.model_turn is not None:

@@ -1,23 +1,38 @@
-"""The Live service's WebSocket, with a deadline on every wait.
+"""The Live service's WebSocket, with a deadline on every wait and a receipt for what was taken in.
 
 The SDK dials with `websockets` and waits without limits: for the answer to its setup, for room in a full write
 buffer, for a peer that has frozen while we close. Here each of those waits ends. The class is handed to the SDK as
 `create_connection`, the way that `websockets` offers for this.
+
+What ends in a task that is being cancelled already (`close`) waits by `asyncio.wait` and `call_later`: there
+`asyncio.timeout` raises CancelledError instead of TimeoutError on Python 3.11.
 """
 
+import array
 import asyncio
+import fcntl
+import json
 import logging
 import socket
+import struct
+import termios
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, cast
 
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import InvalidStatus, SecurityError
+from websockets.exceptions import ConnectionClosed, InvalidStatus, SecurityError
+from websockets.frames import DATA_OPCODES, Frame
+from websockets.protocol import State
+
+from kioskd.adapters.gemini_errors import NotSetUp, Stalled
+from kioskd.adapters.gemini_receipts import Receipts
 
 log = logging.getLogger(__name__)
 
-_ABORT_S = 1.0
+_ABORT_S: Final = 1.0
 """How long an aborted socket may take to be gone; it takes a turn or two of the loop."""
+_BYTES_ACKED: Final = 120  # tcpi_bytes_acked in Linux's struct tcp_info
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +45,18 @@ class Deadlines:
     """From the setup message to the service's answer."""
     send_s: float = 5.0
     """From a message to room for it in the write buffer."""
+    receipt_s: float = 0.5
+    """For the last receipt when we hang up."""
     hang_up_s: float = 0.5
-    """For a proper close; then the socket is aborted."""
+    """For a proper close after that; then the socket is aborted."""
     unacknowledged_s: float = 15.0
     """How long the kernel waits for the peer to acknowledge data (TCP_USER_TIMEOUT).
 
     The probe for a dead link while audio flows: the WebSocket's own ping may stand in the full buffer behind it.
     """
+    stalled_s: float = 15.0
+    """How long a peer whose kernel still acknowledges may say nothing at all while a receipt is missing that had
+    always come quickly."""
 
 
 class LiveSocket(ClientConnection):
@@ -46,6 +66,15 @@ class LiveSocket(ClientConnection):
         super().__init__(*args, **kwargs)
         self._deadlines = deadlines
         self._set_up = False
+        self._leaving = False
+        self._given_up: Callable[[], Exception] | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self.receipts = Receipts(self._acknowledged)
+        """The book of what was taken in; whoever sends keeps it (see `ask_receipt`)."""
+
+    def keep(self, *, transparent: bool, known_prompt: bool) -> None:
+        """Begin the book of receipts, with what is known of the service."""
+        self.receipts = Receipts(self._acknowledged, transparent=transparent, known_prompt=known_prompt)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Have the kernel give up on a peer that acknowledges nothing."""
@@ -53,6 +82,22 @@ class LiveSocket(ClientConnection):
         transport.get_extra_info("socket").setsockopt(
             socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(self._deadlines.unacknowledged_s * 1000)
         )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for no receipt any more."""
+        super().connection_lost(exc)
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Note that the peer is alive."""
+        self.receipts.heard(self.loop.time())
+        super().data_received(data)
+
+    def process_event(self, event: Any) -> None:
+        """Pass over what is said while we leave: messages that nobody reads would hold up the receipts behind them."""
+        if not (self._leaving and isinstance(event, Frame) and event.opcode in DATA_OPCODES):
+            super().process_event(event)
 
     async def handshake(self, *args: Any, **kwargs: Any) -> None:
         """Do the HTTP upgrade, and follow no redirect: it would take the key in our headers to another host."""
@@ -64,15 +109,27 @@ class LiveSocket(ClientConnection):
             raise
 
     async def recv(self, decode: bool | None = None) -> Any:
-        """Return the next message; the first, the answer to the setup, is waited for `setup_s` at most."""
-        if self._set_up:
-            return await super().recv(decode)
+        """Return the next message; the first, the answer to the setup, is waited for `setup_s` at most.
+
+        Raises:
+            NotSetUp: the first is something else, or did not come.
+            Stalled, TimeoutError: this side has given the peer up.
+            ConnectionClosed: the connection is over.
+        """
         try:
+            if self._set_up:
+                return await super().recv(decode)
             async with asyncio.timeout(self._deadlines.setup_s):
                 message = await super().recv(decode)
         except TimeoutError:
-            self.transport.abort()
-            raise TimeoutError(f"no answer to the setup within {self._deadlines.setup_s:g} s") from None
+            raise self._give_up(
+                NotSetUp, f"no answer to the setup within {self._deadlines.setup_s:g} s"
+            ) from None
+        except ConnectionClosed:
+            self._tell_why()
+            raise
+        if not _says_set_up(message):
+            raise self._give_up(NotSetUp, "it answered the setup with something else")
         self._set_up = True
         return message
 
@@ -82,8 +139,47 @@ class LiveSocket(ClientConnection):
             async with asyncio.timeout(self._deadlines.send_s):
                 await super().send(message, text=text)
         except TimeoutError:
-            self.transport.abort()
-            raise TimeoutError(f"took nothing for {self._deadlines.send_s:g} s") from None
+            raise self._give_up(TimeoutError, f"took nothing for {self._deadlines.send_s:g} s") from None
+        except ConnectionClosed:
+            self._tell_why()
+            raise
+
+    async def ask_receipt(self) -> None:
+        """Have the peer say when it has taken in what was sent so far; does nothing while too many are on their way.
+
+        Raises:
+            ConnectionClosed, TimeoutError: as `send`.
+        """
+        if not self.receipts.wanted:
+            return
+        try:
+            async with asyncio.timeout(self._deadlines.send_s):
+                pong = await self.ping()
+        except TimeoutError:
+            raise self._give_up(TimeoutError, f"took nothing for {self._deadlines.send_s:g} s") from None
+        except ConnectionClosed:
+            self._tell_why()
+            raise
+        self._expect(pong)
+
+    async def last_receipt(self) -> None:
+        """Wait until all that was sent has been taken in, `receipt_s` at most; what is said meanwhile is not read.
+
+        Does nothing where a receipt would not come in time: over a lost or full connection, from a slow service.
+        """
+        if self.state is not State.OPEN or self.paused or self.receipts.slow or self.receipts.complete:
+            return
+        self._leaving = True
+        self.transport.resume_reading()
+        deadline = self.loop.call_later(self._deadlines.receipt_s, self.transport.abort)
+        try:
+            pong = cast("asyncio.Future[float]", await self.ping())
+        except ConnectionClosed:
+            return
+        finally:
+            deadline.cancel()
+        self._expect(pong)
+        await asyncio.wait([pong], timeout=self._deadlines.receipt_s)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close properly if the peer is quick, and abort the connection in any case.
@@ -91,15 +187,78 @@ class LiveSocket(ClientConnection):
         The service refuses to resume a session whose connection is still open, so a proper close is worth a wait,
         and a socket left behind costs more than a broken one.
         """
+        self._leaving = True
+        if self.state is State.OPEN:
+            self.transport.resume_reading()
+        before = self.protocol.close_sent
+        deadline = self.loop.call_later(self._deadlines.hang_up_s, self._abort)
         try:
-            async with asyncio.timeout(self._deadlines.hang_up_s):
-                await super().close(code, reason)
-        except TimeoutError:
-            log.debug("! no proper close within %g s, aborting", self._deadlines.hang_up_s)
+            await super().close(code, reason)
         finally:
+            deadline.cancel()
             self.transport.abort()
-        try:
-            async with asyncio.timeout(_ABORT_S):
-                await self.wait_closed()
-        except TimeoutError:
+        answer = self.protocol.close_rcvd
+        if before is None and answer and answer.code == code and not self.protocol.close_rcvd_then_sent:
+            self.receipts.closed()
+        await asyncio.wait([self.connection_lost_waiter], timeout=_ABORT_S)
+        if not self.connection_lost_waiter.done():
             log.warning("live socket still open after its abort: waited=%gs", _ABORT_S)
+
+    def _abort(self) -> None:
+        log.debug("! no proper close within %g s, aborting", self._deadlines.hang_up_s)
+        self.transport.abort()
+
+    def _expect(self, pong: Any) -> None:
+        self.receipts.asked(self.loop.time())
+        pong.add_done_callback(self._note_receipt)
+        if self._watch is None:
+            self._watch = self.loop.call_later(self._deadlines.stalled_s, self._look)
+
+    def _note_receipt(self, pong: asyncio.Future[float]) -> None:
+        if not pong.cancelled() and pong.exception() is None:
+            self.receipts.received(pong.result())
+
+    def _look(self) -> None:
+        """Give up a peer that has stalled, or look again when it may have."""
+        self._watch = None
+        silent_s, limit_s = self.receipts.silent_s(self.loop.time()), self._deadlines.stalled_s
+        if silent_s >= limit_s and self.receipts.prompt:
+            self._give_up(Stalled, f"stalled: sends nothing and takes nothing in for {silent_s:.0f} s")
+        elif silent_s > 0:
+            self._watch = self.loop.call_later(max(limit_s - silent_s, 1.0), self._look)
+
+    def _give_up(self, kind: type[Exception], why: str) -> Exception:
+        """Abort the connection, and remember why: the library knows of an abnormal closure only."""
+        if self._given_up is None:
+            self._given_up = lambda: kind(why)
+        self.transport.abort()
+        return self._given_up()
+
+    def _tell_why(self) -> None:
+        if self._given_up is not None:
+            raise self._given_up() from None
+
+    def _acknowledged(self) -> tuple[int, int] | None:
+        sock = self.transport.get_extra_info("socket")
+        if sock is None or sock.fileno() < 0:
+            return None
+        held = array.array("i", [0])
+        try:
+            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED + 8)
+            fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, held)
+        except OSError:
+            return None
+        if len(info) < _BYTES_ACKED + 8:
+            return None
+        return struct.unpack_from("Q", info, _BYTES_ACKED)[0], held[
+            0
+        ] + self.transport.get_write_buffer_size()
+
+
+def _says_set_up(message: str | bytes) -> bool:
+    """Whether this is what the service must say first. The SDK takes everything, and loses it."""
+    try:
+        said = json.loads(message)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and isinstance(said.get("setupComplete", said.get("setup_complete")), dict)

@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from kioskd.errors import KioskError, LinkLost
-from kioskd.ports import Connection, Message
+from kioskd.ports import Connection, Message, Said
 
 _KEPT: Final = 10_000
 """What is remembered of each kind: 200 s of frames. Older ones are forgotten."""
@@ -37,8 +37,10 @@ class _Changing:
 class ScriptedConnection(_Changing):
     """One connection: the script's side, and as `ports.Connection` the daemon's."""
 
-    def __init__(self, *, resumed: bool) -> None:
+    def __init__(self, *, resumed: bool, recall: Sequence[Said] = ()) -> None:
         super().__init__()
+        self.recall = tuple(recall)
+        """What the new session was told of before."""
         self.audio: deque[bytes] = deque(maxlen=_KEPT)
         """The frames that were sent."""
         self.texts: deque[str] = deque(maxlen=_KEPT)
@@ -47,6 +49,8 @@ class ScriptedConnection(_Changing):
         """How often the microphone's pause was said."""
         self.closed = False
         """Whether the daemon has hung up."""
+        self._taken_in: int | None = None
+        self._sent = 0
         self._resumed = resumed
         self._inbox: deque[tuple[Message, ...]] = deque(maxlen=_KEPT)
         self._lost: LinkLost | None = None
@@ -76,6 +80,16 @@ class ScriptedConnection(_Changing):
         """Whether it goes on with the session of the handle it was dialed with."""
         return self._resumed
 
+    @property
+    def delivered(self) -> int:
+        """How many frames were taken in; see `ports.Connection.delivered`."""
+        return self._sent if self._taken_in is None else self._taken_in
+
+    @delivered.setter
+    def delivered(self, frames: int) -> None:
+        """Let the service have taken in so many frames, and no more until it is set again. Before: all that came."""
+        self._taken_in = frames
+
     async def receive(self) -> Sequence[Message]:
         """Return what the next message holds; see `ports.Connection.receive`."""
         if self._reading:
@@ -93,6 +107,7 @@ class ScriptedConnection(_Changing):
         """Take one frame; see `ports.Connection.send_audio`."""
         self._check()
         self.audio.append(frame)
+        self._sent += 1
         self._change()
 
     async def end_audio(self) -> None:
@@ -122,14 +137,17 @@ class ScriptedConnection(_Changing):
 class ScriptedDial:
     """A dial that waits for its answer."""
 
-    def __init__(self, handle: SecretStr | None) -> None:
+    def __init__(self, handle: SecretStr | None, recall: Sequence[Said] = ()) -> None:
         self.handle = handle
         """What the daemon wants to resume; None for a fresh session."""
+        self.recall = tuple(recall)
+        """What a fresh session is to be told of before."""
         self._answer: asyncio.Future[ScriptedConnection] = asyncio.get_running_loop().create_future()
 
     def accept(self) -> ScriptedConnection:
         """Let the daemon in, and return the connection that it gets."""
-        connection = ScriptedConnection(resumed=self.handle is not None)
+        resumed = self.handle is not None
+        connection = ScriptedConnection(resumed=resumed, recall=() if resumed else self.recall)
         if self._answer.cancelled():
             connection.hang_up()
         else:
@@ -137,7 +155,7 @@ class ScriptedDial:
         return connection
 
     def refuse(self, error: KioskError) -> None:
-        """Have the dial end in `error`: SessionLost, LinkRefused or LinkLost."""
+        """Have the dial end in `error`: a LinkLost with its remedy, mostly."""
         if not self._answer.cancelled():
             self._answer.set_exception(error)
 
@@ -180,9 +198,11 @@ class ScriptedLive(_Changing):
         self.warmed_up = True
 
     @asynccontextmanager
-    async def connect(self, handle: SecretStr | None) -> AsyncIterator[Connection]:
+    async def connect(
+        self, handle: SecretStr | None, recall: Sequence[Said] = ()
+    ) -> AsyncIterator[Connection]:
         """Dial, wait for the script's answer, and yield the connection; see `ports.Live.connect`."""
-        dial = ScriptedDial(handle)
+        dial = ScriptedDial(handle, recall)
         self._dials.append(dial)
         self._change()
         try:

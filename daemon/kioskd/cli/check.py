@@ -4,12 +4,10 @@ import argparse
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
 
 from kioskd.cli import Exit, add_config
-from kioskd.settings.credentials import KeyMissingError, service_key
-from kioskd.settings.load import Fault, SettingsError, default_path, load_to_run
-from kioskd.settings.model import ServiceSettings, Settings
+from kioskd.settings.load import Fault, SettingsError, default_path, load_to_run, notes
+from kioskd.settings.model import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,28 +21,24 @@ def run(arguments: argparse.Namespace) -> int:
     path = default_path(arguments.config, os.environ)
     faults: tuple[Fault, ...] = ()
     lines: list[str] = []
-    notes: list[str] = []
+    remarks: list[str] = []
     try:
         settings = load_to_run(path, os.environ)
     except SettingsError as err:
         faults = err.faults
         lines = [str(fault) for fault in faults]
     else:
-        notes = _notes(settings.service, os.environ)
-        lines = [f"{path}: ok", *_summary(settings), *(f"  note: {note}" for note in notes)]
+        remarks = notes(settings, os.environ)
+        lines = [f"{path}: ok", *_summary(settings), *(f"  note: {note}" for note in remarks)]
     if arguments.json:
-        report = {"ok": not faults, "faults": [dataclasses.asdict(fault) for fault in faults], "notes": notes}
+        report = {
+            "ok": not faults,
+            "faults": [dataclasses.asdict(fault) for fault in faults],
+            "notes": remarks,
+        }
         lines = [json.dumps(report, indent=2, ensure_ascii=False)]
     print("\n".join(lines))
     return Exit.CONFIGURATION if faults else Exit.OK
-
-
-def _notes(service: ServiceSettings, environ: Mapping[str, str]) -> list[str]:
-    try:
-        service_key(service, environ)
-    except KeyMissingError as err:
-        return [f"{err} (the daemon's own service may have one that cannot be seen from here)"]
-    return []
 
 
 def _summary(settings: Settings) -> list[str]:

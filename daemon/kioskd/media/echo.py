@@ -9,7 +9,9 @@ drift: an echo 10 dB below the voice that caused it loses 38 dB, and 2 dB more w
 
 What nobody should expect of it:
 
-- It needs about 3 s of its own voice to learn a room, and again when a device was reopened or moved. `learning` says so.
+- It needs some 3 s of its own voice to learn a room, and lets enough of the echo through meanwhile for a service to be
+  interrupted by it (in a third of the rooms tried). So it is half duplex until then: while its own voice can be heard in
+  a room that it does not know yet, the microphone hears nothing.
 - A cleaned frame is never the frame it came from, even where nothing was played: what is below 100 Hz is taken away,
   and all comes 4 ms later (10 ms with noise suppression). Digital silence stays digital silence.
 - An echo that comes before its sound was given to `played` cannot be found.
@@ -25,6 +27,9 @@ LEARNING_S: Final = 3.0
 """How much of its own voice the canceller hears until its estimate of the room is one. Measured: 15 dB after 2 s, 25 after
 3 s, 38 after 4 s."""
 
+RINGING_S: Final = 0.3
+"""How long a room goes on after the echo's first arrival, while it is being learnt."""
+
 BACKLOG_S: Final = 0.5
 """How much of what was played may wait for the microphone; more comes only where the microphone has paused, and what it
 will hear then is an echo of the newest."""
@@ -39,7 +44,9 @@ _BLOCK_MS: Final = 10
 _FAR_BLOCK: Final = pcm.DOWNLINK_HZ * _BLOCK_MS // 1000 * pcm.SAMPLE_BYTES
 _NEAR_BLOCK: Final = pcm.UPLINK_HZ * _BLOCK_MS // 1000 * pcm.SAMPLE_BYTES
 _BACKLOG_BYTES: Final = pcm.byte_count(BACKLOG_S, pcm.DOWNLINK_HZ)
+_LEARNING_BLOCKS: Final = round(LEARNING_S * 1000 / _BLOCK_MS)
 _PIECES: Final = 1000
+_SILENCE: Final = bytes(pcm.FRAME_BYTES)
 
 
 class EchoCanceller:
@@ -79,7 +86,9 @@ class EchoCanceller:
         # Pieces as the device pulls them; `append` and `popleft` are atomic.
         self._waiting: collections.deque[bytes] = collections.deque(maxlen=_PIECES)
         self._far = bytearray()
-        self._unlearnt = round(LEARNING_S * 1000 / _BLOCK_MS)
+        self._unlearnt = _LEARNING_BLOCKS
+        # Frames for which the own voice is still in the room.
+        self._audible_for = 0
         self.skipped_bytes = 0
         """Bytes of what was played that the canceller never saw, because the microphone paused."""
         self.delay_s = delay_s
@@ -99,8 +108,12 @@ class EchoCanceller:
 
     @property
     def learning(self) -> bool:
-        """Whether too little was played yet for the room to be known: echo is only damped."""
+        """Whether too little was played yet for the room to be known: half duplex until then."""
         return self._unlearnt > 0
+
+    def relearn(self) -> None:
+        """Take the room for unknown: a device was opened anew, and the echo may come from elsewhere or at another time."""
+        self._unlearnt = _LEARNING_BLOCKS
 
     def played(self, pcm_24k: bytes) -> None:
         """Take what the loudspeaker has just been given, silence included, of any length. For the device's thread.
@@ -112,16 +125,23 @@ class EchoCanceller:
     def clean(self, frame_16k: bytes) -> bytes:
         """Return the microphone's frame (20 ms) without the echo of what was played. For one thread.
 
+        Silence, while the own voice can be heard in a room that is not known yet.
+
         Raises:
             ValueError: it is not one frame long.
         """
         if len(frame_16k) != pcm.FRAME_BYTES:
             raise ValueError(f"a microphone frame is {pcm.FRAME_BYTES} bytes long, not {len(frame_16k)}")
         self._hear_own_voice()
-        return b"".join(
+        cleaned = b"".join(
             self._cleaned(frame_16k[start : start + _NEAR_BLOCK])
             for start in range(0, pcm.FRAME_BYTES, _NEAR_BLOCK)
         )
+        if self._audible_for:
+            self._audible_for -= 1
+            if self.learning:
+                return _SILENCE
+        return cleaned
 
     def _hear_own_voice(self) -> None:
         """Give the canceller all whole blocks that were played since the last time: the echo comes after its cause."""
@@ -133,11 +153,13 @@ class EchoCanceller:
             surplus += -surplus % pcm.SAMPLE_BYTES
             del far[:surplus]
             self.skipped_bytes += surplus
+            self.relearn()
         whole = len(far) - len(far) % _FAR_BLOCK
         for start in range(0, whole, _FAR_BLOCK):
             block = far[start : start + _FAR_BLOCK]
             if self._unlearnt and _peak(block) >= AUDIBLE:
                 self._unlearnt -= 1
+                self._audible_for = round((self._delay_s + RINGING_S) * 1000 / pcm.FRAME_MS)
             self._canceller.process_reverse_stream(
                 self._frame(block, pcm.DOWNLINK_HZ, 1, _FAR_BLOCK // pcm.SAMPLE_BYTES)
             )

@@ -53,9 +53,7 @@ class Account:
             case "daemon", "Up":
                 words = f"connected (epoch {data['epoch']}{', session resumed' if data['resumed'] else ''})"
             case "daemon", "Lost":
-                words = "has lost the connection"
-            case "daemon", "Refused":
-                words = "was refused by the service"
+                words = f"is without a connection: {str(data['remedy']).replace('_', ' ')}"
             case "daemon", "DeviceGone":
                 words = f"has lost the {data['device']}"
             case "service", "fault":

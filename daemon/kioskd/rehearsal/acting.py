@@ -134,6 +134,8 @@ def _matches(note: Note, condition: str) -> bool:
             return note.what == "reply heard" and note.data["greeting"] is True
         case "connected":
             return note.by == "daemon" and note.what == "Up"
+        case "resumed":
+            return note.by == "daemon" and note.what == "Up" and note.data["resumed"] is True
         case "link_lost":
             return note.by == "daemon" and note.what == "Lost"
         case state if state in STATES:

@@ -52,6 +52,10 @@ class Alignment:
     """Received, but never captured."""
     first_word_lost_ms: tuple[int, ...] = ()
     """For each conversation of which anything was received: what was meant to be sent before its first frame."""
+    lost_frames: tuple[int, ...] = ()
+    """The indices of the lost frames."""
+    duplicated_frames: tuple[int, ...] = ()
+    """The indices of the frames received again, once for each time."""
 
 
 def conversations(gates: Sequence[GateChange], frame_count: int, preroll_frames: int) -> list[list[int]]:
@@ -94,23 +98,25 @@ def align(
         seen[index] = seen.get(index, 0) + 1
     wanted = conversations(gates, len(captured), preroll_frames)
     asked = {index for conversation in wanted for index in conversation}
-    lost = 0
+    lost: list[int] = []
     first_word_lost: list[int] = []
     for conversation in wanted:
         got = [index for index in conversation if index in seen]
         if not got:
             continue
-        lost += sum(1 for index in conversation if got[0] < index < got[-1] and index not in seen)
+        lost += [index for index in conversation if got[0] < index < got[-1] and index not in seen]
         first_word_lost.append(sum(1 for index in conversation if index < got[0]) * pcm.FRAME_MS)
     arrivals = list(dict.fromkeys(indices))
     return Alignment(
         sent_ms=len(seen) * pcm.FRAME_MS,
-        lost_ms=lost * pcm.FRAME_MS,
+        lost_ms=len(lost) * pcm.FRAME_MS,
         duplicated_ms=(len(indices) - len(seen)) * pcm.FRAME_MS,
         reordered_ms=(len(arrivals) - _longest_rise(arrivals)) * pcm.FRAME_MS,
         unasked_ms=sum(1 for index in seen if index not in asked) * pcm.FRAME_MS,
         foreign_ms=foreign * pcm.FRAME_MS,
         first_word_lost_ms=tuple(first_word_lost),
+        lost_frames=tuple(lost),
+        duplicated_frames=tuple(sorted(index for index, times in seen.items() for _ in range(times - 1))),
     )
 
 

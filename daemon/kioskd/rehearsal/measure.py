@@ -57,6 +57,8 @@ def measure(record: Record) -> Summary:
         connections=connections,
         rollovers=rollovers,
         redials=redials,
+        sessions=len(record.received),
+        **_with_median("link_gap_ms", _gaps(record.notes)),
         uplink_sent_ms=uplink.sent_ms,
         uplink_lost_ms=uplink.lost_ms,
         uplink_duplicated_ms=uplink.duplicated_ms,
@@ -84,21 +86,37 @@ def _with_median(name: str, values: Iterable[float]) -> dict[str, Any]:
 def _connections(notes: Sequence[Note]) -> tuple[int, int, int]:
     """Return how many connections came up, how many of them were rollovers, and how many unplanned."""
     connections = rollovers = redials = 0
-    first, announced = True, False
+    first, lost = True, False
     for note in notes:
         match note.by, note.what:
             case "kiosk", "wakes":
-                first, announced = True, False
-            case "daemon", "GoingAway":
-                announced = True
+                first = True
+            case "daemon", "Lost":
+                lost = True
             case "daemon", "Up":
                 connections += 1
                 if not first:
-                    rolled = announced and note.data["resumed"] is True
+                    rolled = not lost and note.data["resumed"] is True
                     rollovers += rolled
                     redials += not rolled
-                first, announced = False, False
+                first = lost = False
     return connections, rollovers, redials
+
+
+def _gaps(notes: Sequence[Note]) -> Iterable[float]:
+    """Yield for each connection but a conversation's first the milliseconds for which there was none before it."""
+    ended: float | None = None
+    up = False
+    for note in notes:
+        match note.by, note.what:
+            case ("kiosk", "wakes") | ("daemon", "HangUp"):
+                ended, up = None, False
+            case "daemon", "Lost" | "Dial" if up:
+                ended, up = note.t, False
+            case "daemon", "Up":
+                if ended is not None:
+                    yield (note.t - ended) * 1000
+                ended, up = None, True
 
 
 def _wake_to_uplink(record: Record) -> Iterable[float]:

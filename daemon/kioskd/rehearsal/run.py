@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib.util
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from kioskd.ports import Clock
 from kioskd.rehearsal import recorder
 from kioskd.rehearsal.account import Account
 from kioskd.rehearsal.acting import Actor, OffScriptError
+from kioskd.rehearsal.journal import kept_journal
 from kioskd.rehearsal.measure import Record, measure
 from kioskd.rehearsal.scenario import Scenario
 from kioskd.rehearsal.service import StandIn
@@ -87,9 +88,11 @@ async def rehearse(
         start = stage.clock.now()
         stage.notebook.listen(Account(start, scenario.service.replies, tell).note)
         ending = Ending()
+        journal: list[str] = []
         try:
             serving = app.serve(settings, stage.parts, observers=[stage.witness.observe])
-            await perform(scenario, serving, actor, stage.clock, ending)
+            with kept_journal(journal):
+                await perform(scenario, serving, actor, stage.clock, ending)
         finally:
             # Nothing waits any more, so blocking does no harm.
             record = Record(
@@ -107,7 +110,7 @@ async def rehearse(
                 exit_code=ending.exit_code,
                 trouble=ending.trouble,
             )
-            summary = judged(scenario, measure(record))
+            summary = judged(scenario, measure(record), journal)
             recorder.write(folder, record, summary)
     return Rehearsed(summary, record)
 
@@ -166,8 +169,11 @@ def _exit_code(error: BaseException) -> int:
     return EXIT_UNAVAILABLE if isinstance(error, KioskError) else EXIT_BUG
 
 
-def judged(scenario: Scenario, summary: Summary) -> Summary:
-    """Return the summary with every expectation checked: those of all rehearsals, and the scenario's."""
+def judged(scenario: Scenario, summary: Summary, journal: Sequence[str] = ()) -> Summary:
+    """Return the summary with every expectation checked: those of all rehearsals, and the scenario's.
+
+    `journal`: the daemon's log lines.
+    """
     always = (
         ExpectationResult(
             text=f"the visitor's script ran to its end{f': {summary.trouble}' if summary.trouble else ''}",
@@ -178,7 +184,7 @@ def judged(scenario: Scenario, summary: Summary) -> Summary:
             text=f"stop_ms at most {STOPS_IN_MS}: {summary.stop_ms:g}", met=summary.stop_ms <= STOPS_IN_MS
         ),
     )
-    expected = tuple(expectation.check(summary) for expectation in scenario.expect)
+    expected = tuple(expectation.check(summary, journal) for expectation in scenario.expect)
     return summary.model_copy(update={"expectations": (*always, *expected)})
 
 

@@ -5,7 +5,7 @@ Loaded like the settings: all faults at once, each with its line and column.
 
 import difflib
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -38,6 +38,7 @@ Condition = Literal[
     "offline",
     "fault",
     "connected",
+    "resumed",
     "link_lost",
     "reply_began",
     "reply_heard",
@@ -116,12 +117,17 @@ _BOUNDS: Final[tuple[tuple[str, str, Callable[[float, float], bool]], ...]] = (
 
 
 class Expectation(Section):
-    """Something that a measured number must satisfy. What did not occur satisfies nothing."""
+    """Something that a measured number, or the number of lines in the journal, must satisfy.
+
+    What did not occur satisfies nothing.
+    """
 
     model_config = ConfigDict(validate_by_name=True)
 
-    what: Annotated[str, AfterValidator(_measure)]
+    what: Annotated[str, AfterValidator(_measure)] | None = None
     """The name of a number in `summary.json`."""
+    journal: Text | None = None
+    """In place of `what`: words that a line of the daemon's journal contains. Without a bound, one line at least."""
     is_: float | None = Field(default=None, alias="is")
     """Exactly this."""
     at_least: float | None = None
@@ -131,22 +137,32 @@ class Expectation(Section):
 
     @model_validator(mode="after")
     def _bounded(self) -> "Expectation":
-        if self.is_ is None and self.at_least is None and self.at_most is None:
+        if (self.what is None) == (self.journal is None):
+            raise said("is about nothing, or about two things: give one of what and journal")
+        if self.what is not None and self.is_ is None and self.at_least is None and self.at_most is None:
             raise said("expects nothing of it: a bound is missing; give is, at_least or at_most")
         return self
 
-    def check(self, summary: Summary) -> ExpectationResult:
-        """Compare with what was measured."""
-        seen: float | None = getattr(summary, self.what)
+    def check(self, summary: Summary, journal: Sequence[str] = ()) -> ExpectationResult:
+        """Compare with what was measured, and with the daemon's log lines."""
         wanted: list[str] = []
+        if self.journal is not None:
+            words = self.journal
+            name = f'lines of the journal with "{words}"'
+            seen: float | None = sum(1 for line in journal if words in line)
+            if self.is_ is None and self.at_least is None and self.at_most is None:
+                return ExpectationResult(text=f"{name} at least 1: {seen:g}", met=bool(seen))
+        else:
+            assert self.what is not None
+            name, seen = self.what, getattr(summary, self.what)
         met = seen is not None
-        for name, words, holds in _BOUNDS:
-            bound: float | None = getattr(self, name)
+        for key, words, holds in _BOUNDS:
+            bound: float | None = getattr(self, key)
             if bound is not None:
                 wanted.append(f"{words} {bound:g}")
                 met = met and seen is not None and holds(seen, bound)
         measured = "did not occur" if seen is None else f"{seen:g}"
-        return ExpectationResult(text=f"{self.what} {' and '.join(wanted)}: {measured}", met=met)
+        return ExpectationResult(text=f"{name} {' and '.join(wanted)}: {measured}", met=met)
 
 
 class Scenario(Section):

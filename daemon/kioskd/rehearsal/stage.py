@@ -65,7 +65,9 @@ def real_stage(settings: Settings, key: SecretStr) -> Stage:
     microphone = KeepingMicrophone(real.microphone, clock)
     speaker = KeepingSpeaker(real.speaker, clock, lambda: _ring(loop, notebook))
     button = MemoryButton() if real.button is None else None
-    parts = replace(real, microphone=microphone, speaker=speaker, button=button or real.button)
+    # The stand-in in any case, also where the settings name tokens or an account of a real service.
+    service = app.live(settings, key)
+    parts = replace(real, microphone=microphone, speaker=speaker, live=service, button=button or real.button)
     witness = Witness(notebook, lambda: len(microphone.track.frames))
     return Stage(parts, clock, notebook, witness, microphone, speaker, button)
 

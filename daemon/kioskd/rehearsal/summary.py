@@ -40,9 +40,14 @@ class Summary(BaseModel):
     connections: int
     """Connections that were set up."""
     rollovers: int
-    """Connections that went on with the session of one which the service had announced to end."""
+    """Connections that went on with the session of one which was left in good time: announced to end, or old."""
     redials: int
     """Connections of a conversation beyond its first that were no rollovers."""
+    sessions: int
+    """Sessions that the service began."""
+    link_gap_ms: float | None
+    """From a connection's end, or its being left, until the next one of the conversation was up."""
+    link_gap_ms_all: tuple[float, ...]
     uplink_sent_ms: int
     """Microphone sound that the service received."""
     uplink_lost_ms: int

@@ -1,5 +1,6 @@
-"""The service key: where it may stand, and what is wrong with one that cannot be used. Never what it is."""
+"""What opens the service: where it may stand, and what is wrong with it if it cannot be used. Never what it is."""
 
+import json
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ CREDENTIAL: Final = "gemini-api-key"
 VARIABLES: Final = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 
 _LONGEST: Final = 4096
+_LONGEST_CREDENTIALS: Final = 1 << 16
 
 
 class KeyUnusableError(ConfigError):
@@ -31,15 +33,17 @@ class KeyMissingError(KeyUnusableError):
     """No place holds a key."""
 
 
-def service_key(settings: ServiceSettings, environ: Mapping[str, str]) -> SecretStr:
-    """Return the service's key from the first place that has one.
+def service_key(settings: ServiceSettings, environ: Mapping[str, str]) -> SecretStr | None:
+    """Return the service's key from the first place that has one; None where no key is needed.
 
-    The places: `key_file` (no other, when it is set), the systemd credential, GEMINI_API_KEY, GOOGLE_API_KEY.
+    Vertex is opened by an account, and with `token_url` each connection gets a token of its own. The places of a key: `key_file` (no other, when it is set), the systemd credential, GEMINI_API_KEY, GOOGLE_API_KEY.
 
     Raises:
         KeyMissingError: no place has one.
         KeyUnusableError: the first place that has one holds no key, or is open to others.
     """
+    if settings.provider == "vertex" or settings.token_url is not None:
+        return None
     if settings.key_file is not None:
         return _from_file("service.key_file", settings.key_file, private=True)
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
@@ -57,24 +61,55 @@ def service_key(settings: ServiceSettings, environ: Mapping[str, str]) -> Secret
     )
 
 
+def check_account(settings: ServiceSettings) -> None:
+    """Look whether the account's file, where one is named, is one that Google's library will take.
+
+    Raises:
+        KeyUnusableError: it is not there, holds no service account, or is open to others.
+    """
+    path, where = settings.credentials_file, "service.credentials_file"
+    if path is None:
+        return
+    data, mode = _read(where, path, _LONGEST_CREDENTIALS)
+    try:
+        account = json.loads(data)
+    except (ValueError, RecursionError):
+        account = None
+    if not isinstance(account, dict) or account.get("type") != "service_account":
+        raise KeyUnusableError(
+            where,
+            "holds no service account: JSON with that type is needed; name its own file, or leave the setting out "
+            "for application default credentials of another type",
+        )
+    _check_private(where, mode)
+
+
 def _from_file(where: str, path: Path, *, private: bool) -> SecretStr:
+    data, mode = _read(where, path, _LONGEST)
+    if private:
+        _check_private(where, mode)
+    return _checked(where, data.decode("ascii", errors="replace"))
+
+
+def _read(where: str, path: Path, longest: int) -> tuple[bytes, int]:
+    """Return the first `longest` + 1 bytes of a regular file, and its mode."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise KeyUnusableError(where, "is no regular file: a key is read from one; correct the path")
-        if private and status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise KeyUnusableError(
-                where, f"is open to others (mode {stat.S_IMODE(status.st_mode):o}); run chmod 600 on it"
-            )
         with path.open("rb") as file:
-            data = file.read(_LONGEST + 1)
+            return file.read(longest + 1), status.st_mode
     except FileNotFoundError:
         raise KeyUnusableError(where, "the file is not there; create it, or correct the path") from None
     except OSError as err:
         raise KeyUnusableError(
             where, f"the file cannot be read: {err.strerror}; it must belong to the daemon's own user"
         ) from None
-    return _checked(where, data.decode("ascii", errors="replace"))
+
+
+def _check_private(where: str, mode: int) -> None:
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise KeyUnusableError(where, f"is open to others (mode {stat.S_IMODE(mode):o}); run chmod 600 on it")
 
 
 def _checked(where: str, text: str) -> SecretStr:

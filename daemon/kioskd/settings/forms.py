@@ -6,7 +6,7 @@ They raise the whole fault text themselves (error type `said`); `load` adds wher
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -23,6 +23,15 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 LONGEST_ECHO: Final = 40
 """No fault repeats a longer text: it may be a secret in the wrong place, and it would hide the message."""
+
+
+# fmt: off
+Voice = Literal[
+    "Zephyr", "Puck", "Charon", "Kore", "Fenrir", "Leda", "Orus", "Aoede", "Callirrhoe", "Autonoe", "Enceladus",
+    "Iapetus", "Umbriel", "Algieba", "Despina", "Erinome", "Algenib", "Rasalgethi", "Laomedeia", "Achernar", "Alnilam",
+    "Schedar", "Gacrux", "Pulcherrima", "Achird", "Zubenelgenubi", "Vindemiatrix", "Sadachbia", "Sadaltager", "Sulafat",
+]
+# fmt: on
 
 
 def shown(value: object) -> str:
@@ -134,6 +143,20 @@ def _endpoint(text: str) -> str:
     return text
 
 
+def _proxy(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname, url.port
+    except ValueError:
+        host, port, url = None, None, urlsplit("")
+    if url.scheme != "http" or not host or not port or not text.isprintable() or " " in text:
+        # Not repeated: what stands there may hold a password.
+        raise said("is no HTTP proxy: its form is http://HOST:PORT; write http://proxy.example:3128, say")
+    if url.username is not None or url.path.strip("/") or url.query or url.fragment:
+        raise said("holds more than host and port: a name or password would be seen by others; take it out")
+    return text
+
+
 def gpio_line(source: str) -> tuple[str, int]:
     """Return chip and line of `gpio:CHIP/LINE`.
 
@@ -195,6 +218,18 @@ def _api_version(text: str) -> str:
     return text
 
 
+def _project(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9.-]+(:[a-z0-9-]+)?", text):
+        raise said(f"{shown(text)} is no project of Google Cloud's; write my-project, say")
+    return text
+
+
+def _location(text: str) -> str:
+    if not re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", text):  # it becomes part of the service's host name
+        raise said(f"{shown(text)} is no location of Google Cloud's; write global, eu or europe-west4, say")
+    return text
+
+
 def _path(value: object, info: ValidationInfo) -> object:
     if isinstance(value, Path):
         return value
@@ -210,9 +245,12 @@ Name = Annotated[Text, StringConstraints(max_length=200)]
 ApiVersion = Annotated[str, AfterValidator(_api_version)]
 ButtonSource = Annotated[str, AfterValidator(_button)]
 CameraSource = Annotated[str, AfterValidator(_camera)]
+HttpProxy = Annotated[str, AfterValidator(_proxy)]
 GpioSource = Annotated[str, AfterValidator(_gpio)]
 Https = Annotated[str, AfterValidator(_endpoint)]
 Language = Annotated[str, AfterValidator(_language)]
+Location = Annotated[str, StringConstraints(max_length=60), AfterValidator(_location)]
+Project = Annotated[str, StringConstraints(max_length=100), AfterValidator(_project)]
 QuietHours = Annotated[str, AfterValidator(_quiet_hours)]
 PathOnDisk = Annotated[Path, BeforeValidator(_path, json_schema_input_type=str)]
 """A path; a relative one starts at the YAML's own folder."""

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from kioskd.errors import ConfigError
-from kioskd.settings.credentials import KeyMissingError, KeyUnusableError, service_key
+from kioskd.profiles import NEWEST, Wanted, known, refusals
+from kioskd.settings.credentials import KeyMissingError, KeyUnusableError, check_account, service_key
 from kioskd.settings.document import Document, Fault
 from kioskd.settings.forms import shown
 from kioskd.settings.model import Section, Settings
@@ -23,9 +24,12 @@ __all__ = [
     "default_path",
     "load",
     "load_to_run",
+    "notes",
     "read",
     "read_as",
     "startup_faults",
+    "unknown_model",
+    "wanted",
 ]
 
 Model = TypeVar("Model", bound=Section)
@@ -91,7 +95,42 @@ def load_to_run(path: Path, environ: Mapping[str, str]) -> Settings:
 
 def read(path: Path) -> Loaded:
     """As `load`, but keep the positions for `startup_faults`."""
-    return Loaded(*read_as(Settings, path))
+    loaded = Loaded(*read_as(Settings, path))
+    for name, what in refusals(wanted(loaded.settings)):
+        loaded.document.fault(tuple(name.split(".")), what)
+    if loaded.document.faults:
+        raise SettingsError(loaded.document.faults)
+    return loaded
+
+
+def wanted(settings: Settings) -> Wanted:
+    """Return what the settings ask of the service, as far as models and providers differ in it."""
+    service, assistant = settings.service, settings.assistant
+    return Wanted(
+        model=service.model,
+        provider=service.provider,
+        api_version=service.api_version,
+        by_token=service.token_url is not None,
+        language=assistant.language,
+        thinking=assistant.thinking,
+    )
+
+
+def notes(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    """Return what an owner should know of settings that can be run: each what, why and what to do."""
+    found = []
+    if not known(settings.service.model):
+        found.append(unknown_model(settings.service.model))
+    try:
+        service_key(settings.service, environ)
+    except KeyMissingError as err:
+        found.append(f"{err} (the daemon's own service may have one that cannot be seen from here)")
+    return found
+
+
+def unknown_model(model: str) -> str:
+    """Return what to say of a model that has no profile."""
+    return f"service.model: {shown(model)} is not known to this version, and is taken for one like {NEWEST}; check the name"
 
 
 def read_as(model: type[Model], path: Path) -> tuple[Model, Document]:
@@ -140,10 +179,15 @@ def startup_faults(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Fault, .
             )
     try:
         service_key(settings.service, environ)
+        check_account(settings.service)
     except KeyMissingError:
         pass  # said by whoever needs the key now: it may come with the service's own credentials
     except KeyUnusableError as err:
-        document.fault(("service", "key_file"), err.what if err.where == "service.key_file" else str(err))
+        section, _, name = err.where.partition(".")
+        if section == "service" and name:
+            document.fault((section, name), err.what)
+        else:
+            document.fault(("service", "key_file"), str(err))
     return tuple(document.faults)
 
 

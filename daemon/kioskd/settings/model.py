@@ -3,34 +3,34 @@
 The shape holds what later versions will do, so that nobody's file has to change; `Later` refuses it until then.
 """
 
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
+from kioskd.profiles import NEWEST, Level, Provider
 from kioskd.settings.forms import (
     ApiVersion,
     ButtonSource,
     CameraSource,
     GpioSource,
+    HttpProxy,
     Https,
     Language,
     Later,
+    Location,
     Name,
     PathOnDisk,
+    Project,
     QuietHours,
     Range,
     Text,
+    Voice,
     said,
     shown,
 )
 
-# fmt: off
-Voice = Literal[
-    "Zephyr", "Puck", "Charon", "Kore", "Fenrir", "Leda", "Orus", "Aoede", "Callirrhoe", "Autonoe", "Enceladus",
-    "Iapetus", "Umbriel", "Algieba", "Despina", "Erinome", "Algenib", "Rasalgethi", "Laomedeia", "Achernar", "Alnilam",
-    "Schedar", "Gacrux", "Pulcherrima", "Achird", "Zubenelgenubi", "Vindemiatrix", "Sadachbia", "Sadaltager", "Sulafat",
-]
-# fmt: on
+Value = TypeVar("Value")
 
 
 class Section(BaseModel):
@@ -46,32 +46,62 @@ class Section(BaseModel):
     )
 
 
+def _of(value: Value, provider: Provider, info: ValidationInfo) -> Value:
+    """Refuse what only the other provider would use."""
+    given = info.data.get("provider", provider)
+    if value is not None and given != provider:
+        raise said(f"goes unused: it is for provider {provider}, and this is {given}; take it out")
+    return value
+
+
 class ServiceSettings(Section):
     """Which Live service, and how to reach it. The key itself never stands in this file."""
 
-    provider: Annotated[Literal["gemini", "vertex"], Later("other providers are", ("gemini",))] = "gemini"
-    """Who runs the service: gemini (the Gemini Developer API), later vertex."""
-    model: Name = "gemini-3.8-live"
+    provider: Provider = "gemini"
+    """Who runs the service: gemini (the Gemini Developer API) or vertex (Google Cloud)."""
+    model: Name = NEWEST
     """The Live model. The default is the one that is generally available and has no shutdown date."""
-    api_version: ApiVersion = "v1beta"
-    """Version of the service's interface. Pinned, because the SDK's own default (v1) is not known to serve Live."""
+    api_version: ApiVersion | None = None
+    """Version of the service's interface. Without it: the one that is known to serve provider and model."""
+    project: Annotated[Project | None, Field(validate_default=True)] = None
+    """Google Cloud project (vertex, which cannot do without)."""
+    location: Location | None = None
+    """Google Cloud location (vertex). Without it: global, which is wherever there is room."""
+    credentials_file: PathOnDisk | None = None
+    """Service account's credentials in JSON (vertex), readable by the daemon's own user only. Without it: Google's
+    application default credentials."""
+    token_url: Https | None = None
+    """https address of the owner's server that mints ephemeral tokens, so that the device holds no key (gemini)."""
     key_file: PathOnDisk | None = None
-    """File that holds the key, readable by its owner only. Without it: the systemd credential gemini-api-key, then
-    the environment's GEMINI_API_KEY, then GOOGLE_API_KEY."""
+    """File that holds the key (gemini), readable by its owner only. Without it: the systemd credential gemini-api-key,
+    then the environment's GEMINI_API_KEY, then GOOGLE_API_KEY."""
     endpoint: Https | None = None
     """https address of a gateway to use in the service's place. Without it: the service itself."""
     ca_file: PathOnDisk | None = None
     """Certificates (PEM) to trust in place of the public ones, for a gateway with its own."""
-    token_url: Annotated[Https | None, Later("ephemeral tokens are", (None,))] = None
-    """Where the owner's server mints ephemeral tokens, so that the device holds no key."""
-    project: Annotated[Name | None, Later("vertex is", (None,))] = None
-    """Google Cloud project (vertex)."""
-    location: Annotated[Name | None, Later("vertex is", (None,))] = None
-    """Google Cloud location (vertex)."""
-    credentials_file: Annotated[PathOnDisk | None, Later("vertex is", (None,))] = None
-    """Service account's credentials (vertex)."""
-    proxy: Annotated[Name | None, Later("a proxy of its own is", (None,))] = None
-    """Address of an HTTP proxy."""
+    proxy: HttpProxy | None = None
+    """Address of an HTTP proxy (CONNECT) for all of this. Without it: the environment's https_proxy, if any."""
+    media_resolution: Annotated[Literal["low", "medium", "high"] | None, Later("cameras are", (None,))] = None
+    """How closely the model looks at pictures."""
+
+    @field_validator("project")
+    @classmethod
+    def _vertex_has_a_project(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("provider") == "vertex":
+            raise said("is missing: vertex serves within a Google Cloud project; add project: NAME")
+        return _of(value, "vertex", info)
+
+    @field_validator("location", "credentials_file")
+    @classmethod
+    def _of_vertex(cls, value: str | Path | None, info: ValidationInfo) -> str | Path | None:
+        return _of(value, "vertex", info)
+
+    @field_validator("token_url", "key_file")
+    @classmethod
+    def _of_gemini(cls, value: str | Path | None, info: ValidationInfo) -> str | Path | None:
+        if value is not None and info.field_name == "key_file" and info.data.get("token_url") is not None:
+            raise said("goes unused: with token_url the device holds no key; take out one of the two")
+        return _of(value, "gemini", info)
 
 
 class AssistantSettings(Section):
@@ -85,10 +115,36 @@ class AssistantSettings(Section):
     """One of the service's prebuilt voices; upper and lower case count. Kore is clear in a noisy room."""
     language: Language = "en-US"
     """Language and country the kiosk speaks."""
+    temperature: Annotated[float, Range(0, 2, "it is all that the service takes")] | None = None
+    """How freely the model picks its words: 0 always the likeliest, 2 wildly. Without it the service decides."""
+    thinking: Level | None = None
+    """How long the model thinks before it answers, where it has levels of thinking. Without it the service decides,
+    or low where it insists on a word."""
+    vocabulary: Annotated[
+        tuple[Annotated[Name, StringConstraints(max_length=100)], ...], Field(max_length=200)
+    ] = ()
+    """Names and terms that visitors say and a stranger would mishear; they help the service to write down speech."""
     greeting: Annotated[Text, StringConstraints(max_length=2_000)] | None = None
     """What to ask of the model after a wake, before the visitor speaks. Without it the kiosk listens in silence."""
     pictures: Annotated[tuple[PathOnDisk, ...], Later("pictures are", ((),))] = ()
     """Pictures shown to the model when a conversation starts."""
+
+
+class CompressionSettings(Section):
+    """When the service shortens its memory of a long conversation, in tokens; 25 are a second of speech."""
+
+    trigger: Annotated[int, Range(1_000, 131_072, "the models remember 131072 tokens")]
+    """Tokens of memory at which it is shortened."""
+    target: Annotated[int, Range(0, 131_072, "the models remember 131072 tokens")] | None = None
+    """Tokens of memory that are left then. Without it the service leaves half of `trigger`."""
+
+    @field_validator("target")
+    @classmethod
+    def _below_the_trigger(cls, value: int | None, info: ValidationInfo) -> int | None:
+        trigger = info.data.get("trigger")
+        if value is not None and trigger is not None and value >= trigger:
+            raise said(f"{value} is not below trigger ({trigger}): nothing would be shortened; use less")
+        return value
 
 
 class ConversationSettings(Section):
@@ -120,6 +176,21 @@ class ConversationSettings(Section):
         "continuous"
     )
     """What is sent while the kiosk listens: everything, so that the service's own detector works at its best."""
+
+    speech_start: Literal["low", "high"] | None = None
+    """How readily the service hears that speech begins: low for a noisy room. Without it the service decides."""
+    speech_end: Literal["low", "high"] | None = None
+    """How readily the service hears that speech has ended: low lets the visitor pause. Without it the service decides."""
+    padding_ms: Annotated[int, Range(0, 5000, "the visitor waits for it")] | None = None
+    """Milliseconds of speech before the service takes it for speech. Without it the service decides."""
+    silence_ms: Annotated[int, Range(50, 10_000, "the visitor waits for it")] | None = None
+    """Milliseconds of silence before the service takes speech for ended. Without it the service decides."""
+    interruptions: Literal["allowed", "ignored"] | None = None
+    """Whether the visitor's voice ends a reply. Without it the service decides: allowed."""
+    search: bool = False
+    """Whether the model may look things up with Google Search; the service bills each search."""
+    compression_tokens: CompressionSettings | None = None
+    """When the service shortens its memory of the conversation. Without it the service decides: late, at 80 percent."""
 
     @field_validator("wake")
     @classmethod

@@ -140,7 +140,11 @@ async def test_every_occasion_sets_off_its_fault(on: Any, speech: bytes, tone: T
             kind for kind in (began, ended, "reply_began", "reply_sent") if standin._notices._told.get(kind)
         }
         order = ["speech", "speech_end", "reply", "reply_end"].index(on)
-        assert seen == set([began, ended, "reply_began", "reply_sent"][: order + 1])
+        # What had been taken in with the words that set it off is heard, the end of the speech maybe; but not answered.
+        assert seen - {ended} == {began, "reply_began", "reply_sent"} & {
+            began,
+            *[began, ended, "reply_began", "reply_sent"][: order + 1],
+        }
 
 
 async def test_a_frozen_connection_neither_reads_nor_writes(tone: Tone) -> None:

@@ -1,6 +1,7 @@
 """One connection's conversation: what the client sends, and what the service makes of it."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -10,7 +11,7 @@ from kioskd.rehearsal.service.line import Line
 from kioskd.rehearsal.service.records import Picture, SessionRecord, Turn
 from kioskd.rehearsal.service.replies import AUDIO_TOKENS_PER_S, Replies
 from kioskd.rehearsal.service.rules import Profile, check_content, check_tool
-from kioskd.rehearsal.service.schema import Blob, Detection, Generation, History, Realtime, Setup
+from kioskd.rehearsal.service.schema import Blob, Content, Detection, Generation, History, Realtime, Setup
 from kioskd.rehearsal.service.speaking import Speaking
 from kioskd.rehearsal.service.wire import (
     INVALID,
@@ -91,6 +92,7 @@ class Dialogue:
             RefusalError: the service would end the connection for it.
             ConnectionClosed: the connection is over.
         """
+        self._speaking.consumed += 1
         if message.realtime_input is not None:
             await self._hear(message.realtime_input)
         elif message.client_content is not None:
@@ -101,7 +103,6 @@ class Dialogue:
             self._update_context(message.context_update)
         else:
             raise RefusalError(INVALID, "setup must be the first message, and only the first")
-        self._speaking.consumed += 1
 
     async def _hear(self, given: RealtimeInput) -> None:
         if (given.activity_start or given.activity_end) and not self._by_hand:
@@ -183,17 +184,25 @@ class Dialogue:
             raise RefusalError(
                 INVALID, "client_content is only supported as initial history (history_config) by this model"
             )
+        if self._takes_history:
+            self._recall(turns)
+            self._takes_history = not content.turn_complete
+            return
         for turn in turns:
             self._note_text(turn.words)
             for part in turn.parts or ():
                 if part.inline_data is not None:
                     self._look(part.inline_data, "client_content.turns.parts.inline_data")
-        if self._takes_history:
-            self._takes_history = not content.turn_complete
-            return
         if content.turn_complete:
             await self._speaking.interrupt()
             self._finish_turn("content")
+
+    def _recall(self, turns: Sequence[Content]) -> None:
+        """Take what was said before this session into the context, and answer nothing."""
+        for turn in turns:
+            self._session.recall.append((turn.role or "user", turn.words))
+            self._add_tokens("TEXT", len(turn.words))
+        self._line.tell("recall", turns=len(turns))
 
     def _take_responses(self, given: ToolResponse) -> None:
         responses = given.function_responses or ()

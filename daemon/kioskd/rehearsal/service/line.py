@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import DATA_OPCODES, Frame
 from websockets.protocol import State
 
 from kioskd.adapters.clock import SystemClock
@@ -17,18 +18,60 @@ from kioskd.rehearsal.service.script import Deed
 from kioskd.rehearsal.service.wire import INTERNAL, short_reason
 
 _ESTABLISHED: Final = 1  # Linux, tcp_states.h
-
+_LISTENING_S: Final = 1.0
+"""How long an ending waits for ears that are held up themselves."""
 
 pause: Final = SystemClock().sleep
 """Returns after so many seconds."""
 
 
+class Taker(ServerConnection):
+    """A WebSocket that counts the messages it has taken in: those before a ping are, when its pong goes out."""
+
+    taken = 0
+    deaf = False
+    """Drop what comes: it is neither heard nor acknowledged."""
+    _kept: bytes | None = None
+
+    def take_no_more(self) -> None:
+        """Leave what comes from now on at the door."""
+        self._kept = self._kept or b""
+        self.transport.pause_reading()
+
+    def let_in(self) -> None:
+        """Open the door again, to see the client's own close."""
+        kept, self._kept = self._kept, None
+        if kept:
+            super().data_received(kept)
+        self.transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Take in, unless the door is shut: the library itself may have had the reading go on."""
+        if self._kept is None:
+            super().data_received(data)
+        else:
+            self._kept += data
+            self.transport.pause_reading()
+
+    def process_event(self, event: Any) -> None:
+        """Count, or drop."""
+        if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
+            if self.deaf:
+                return
+            self.taken += event.fin
+        super().process_event(event)
+
+
 class Line:
-    """A client's connection. Everything that runs for it ends with it."""
+    """A client's connection. Everything that runs for it ends with it.
+
+    What its WebSocket has taken in has been acknowledged by its pongs. So it is heard, whatever happens: an ending that
+    the script wants waits for the ears, and then takes place at once.
+    """
 
     def __init__(
         self,
-        connection: ServerConnection,
+        connection: Taker,
         tasks: asyncio.TaskGroup,
         notices: Notices,
         number: int,
@@ -41,7 +84,10 @@ class Line:
         self._notices = notices
         self._binary = binary
         self._running: set[asyncio.Task[None]] = set()
-        self._deaf = False
+        self._reader: asyncio.Task[Any] | None = None
+        self._heard = 0
+        self._resting = False
+        self._rested = asyncio.Event()
         self._dumb = False
 
     @property
@@ -70,24 +116,39 @@ class Line:
         """End what was spawned."""
         for task in tuple(self._running):
             task.cancel()
+        self._heard, self._resting = self._connection.taken, True
+        self._rested.set()
 
     async def receive(self) -> str | bytes:
-        """Return the client's next message.
+        """Return the client's next message; what was taken in before the end comes first. One caller: the ears.
 
         Raises:
             ConnectionClosed: there is none to come.
         """
+        self._reader = asyncio.current_task()
+        self._resting = True
+        if self._heard_all:
+            self._rested.set()
         message = await self._connection.recv()
-        if self._deaf:
-            await self._connection.wait_closed()
-            raise self._connection.protocol.close_exc
+        self._resting = False
+        self._heard += 1
         return message
+
+    async def all_heard(self) -> None:
+        """Wait until the ears have dealt with everything that was taken in; a second at most."""
+        try:
+            async with asyncio.timeout(_LISTENING_S):
+                while not self._heard_all:
+                    self._rested.clear()
+                    await self._rested.wait()
+        except TimeoutError:
+            self.tell("held_up", messages=self._connection.taken - self._heard)
 
     async def send(self, message: dict[str, object]) -> None:
         """Send one of the service's messages; waits while the client does not read.
 
         Raises:
-            ConnectionClosed: the connection is over.
+            ConnectionClosed: the connection is over; not for the ears, who learn it when nothing is left to hear.
         """
         await self.send_text(json.dumps(message, separators=(",", ":")))
 
@@ -95,7 +156,11 @@ class Line:
         """Send `text` as it is; otherwise like `send`."""
         if self._dumb:
             await self._connection.wait_closed()
-        await self._connection.send(text.encode() if self._binary else text)
+        try:
+            await self._connection.send(text.encode() if self._binary else text)
+        except ConnectionClosed:
+            if asyncio.current_task() is not self._reader:
+                raise
 
     async def close(self, code: int, reason: str) -> None:
         """Close as the service does, with a code and a reason; a frozen connection stays as it is."""
@@ -117,28 +182,43 @@ class Line:
     async def _commit(self, deed: Deed) -> None:
         self.tell("fault", do=deed.do)
         match deed.do:
-            case "close":
-                await self.close(deed.code, deed.reason)
-            case "abort":
-                reset(self._connection)
-                # What follows must find it closed.
-                await self._connection.wait_closed()
+            case "close" | "abort" | "freeze" | "stop_reading":
+                # Nothing more is taken in; what was is heard first.
+                self._connection.take_no_more()
+                ending = self.spawn(self._end, deed)
+                if asyncio.current_task() is not self._reader:
+                    # What follows must find it ended. Not awaited itself: who waits may be interrupted.
+                    await asyncio.wait([ending])
             case "go_away":
                 await self.go_away(deed.left_s)
                 self.spawn(self._deadline, deed.left_s)
-            case "freeze" | "stop_reading":
-                self._deaf = True
-                self._dumb = deed.do == "freeze"
-                # The client must feel it: bytes that nobody takes pile up on its side.
-                self._connection.transport.pause_reading()
-                if deed.lasts_s is not None:
-                    self.reset_in(deed.lasts_s)
             case "junk":
                 await self.send_text(deed.text or "")
             case "refuse" | "silent" | "wrong_first":
                 raise ValueError(
                     f"{deed.do} belongs to the opening of a connection; add it as a Fault instead"
                 )
+
+    async def _end(self, deed: Deed) -> None:
+        self._connection.take_no_more()
+        await self.all_heard()
+        self._connection.deaf = True
+        if deed.do == "close":
+            # After the close is written: a client that has read it heeds no pong behind it.
+            asyncio.get_running_loop().call_soon(self._connection.let_in)
+            await self.close(deed.code, deed.reason)
+        elif deed.do == "abort":
+            reset(self._connection)
+            await self._connection.wait_closed()
+        else:
+            # The client must feel it: bytes that nobody takes pile up on its side.
+            self._dumb = deed.do == "freeze"
+            if deed.lasts_s is not None:
+                self.reset_in(deed.lasts_s)
+
+    @property
+    def _heard_all(self) -> bool:
+        return self._resting and self._heard == self._connection.taken
 
     async def go_away(self, left_s: float) -> None:
         """Announce the end of the connection."""
@@ -147,7 +227,9 @@ class Line:
 
     async def _deadline(self, seconds: float) -> None:
         await pause(seconds)
-        await self.close(INTERNAL, "Deadline expired before operation could complete.")
+        await self._end(
+            Deed(do="close", code=INTERNAL, reason="Deadline expired before operation could complete.")
+        )
 
     def reset_in(self, seconds: float) -> None:
         """Reset the TCP connection in `seconds`, if it is still there."""

@@ -10,12 +10,12 @@ from websockets.http11 import Request, Response
 
 from kioskd.rehearsal.service.door import Admission, Door, admit, find_door, public_path
 from kioskd.rehearsal.service.faults import FaultBook
-from kioskd.rehearsal.service.line import pause, reset
+from kioskd.rehearsal.service.line import Taker, pause, reset
 from kioskd.rehearsal.service.records import Notices
 from kioskd.rehearsal.service.script import ServiceScript
 
 
-class Visitor(ServerConnection):
+class Visitor(Taker):
     """A client's connection from its TLS handshake on, so that it can be ended at any stage."""
 
     door: Door | None = None

@@ -69,11 +69,14 @@ class SessionRecord:
     """One a connection."""
 
     audio: bytearray = field(default_factory=bytearray, repr=False)
-    """Every byte of audio received, in order."""
+    """Every byte of audio received, in order; without what a transparent resumption has taken back."""
 
     pictures: list[Picture] = field(default_factory=list)
     texts: list[str] = field(default_factory=list, repr=False)
     """Typed input, from realtime text and client content."""
+
+    recall: list[tuple[str, str]] = field(default_factory=list, repr=False)
+    """Who said what before the session began, as its client told: (role, text)."""
 
     turns: list[Turn] = field(default_factory=list)
     tool_responses: list[str] = field(default_factory=list)

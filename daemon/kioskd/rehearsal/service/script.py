@@ -28,6 +28,8 @@ _ALWAYS: Final = frozenset({"do", "on", "nth"})
 _AT_ONCE: Final = frozenset({"silent"})
 """Deeds that have no later."""
 
+ENDING_DEEDS: Final = frozenset({"close", "abort", "freeze"})
+"""Deeds after which nothing more is said."""
 OPENING_DEEDS: Final = frozenset({"refuse", "silent", "wrong_first"})
 """Deeds that only make sense while a connection opens."""
 _AT_OPENING: Final[dict[str, frozenset[str]]] = {

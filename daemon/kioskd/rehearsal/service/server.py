@@ -27,7 +27,8 @@ from kioskd.rehearsal.service.opening import Porter, Visitor
 from kioskd.rehearsal.service.records import ConnectionRecord, Notices, SessionRecord, ignore
 from kioskd.rehearsal.service.replies import Replies
 from kioskd.rehearsal.service.rules import check_setup
-from kioskd.rehearsal.service.script import OPENING_DEEDS, Deed, Fault, ServiceScript
+from kioskd.rehearsal.service.schema import Resumption
+from kioskd.rehearsal.service.script import ENDING_DEEDS, OPENING_DEEDS, Deed, Fault, ServiceScript
 from kioskd.rehearsal.service.sessions import Sessions
 from kioskd.rehearsal.service.speaking import Speaking
 from kioskd.rehearsal.service.talking import Voice
@@ -54,7 +55,7 @@ class StandIn:
 
     It takes what Google's service takes, from any client, and turns down what that turns down. `observe(kind, data)` is
     called in the event loop's thread as things happen: connected, refused, setup, setup_complete, turned_down, handle_issued, audio (the
-    first of a connection), audio_stream_end, picture, text, speech_began, speech_ended, tool_call, tool_response,
+    first of a connection), audio_stream_end, picture, text, recall, held_up, speech_began, speech_ended, tool_call, tool_response,
     tool_call_cancelled, tool_call_unanswered, context_update, reply_began, reply_sent, interrupted, turn_complete,
     go_away, fault, closed. `data` holds lengths and ids, and `t`, the `time.monotonic()` of it.
 
@@ -219,9 +220,11 @@ class StandIn:
         model, profile = check_setup(setup, connection.door)
         line.tell("setup", model=model)
         await self._play_setup_faults(line)
-        handle = setup.session_resumption.handle if setup.session_resumption else None
-        if handle is not None and handle.get_secret_value():
-            session = self._sessions.resume(handle.get_secret_value(), model, line)
+        resumption = setup.session_resumption or Resumption()
+        handle = resumption.handle.get_secret_value() if resumption.handle else ""
+        if handle:
+            await self._sessions.left(handle)
+            session = self._sessions.resume(handle, model, line, transparent=bool(resumption.transparent))
             record.resumed = True
         else:
             session = self._sessions.begin(model, connection.door.backend, line)
@@ -259,17 +262,19 @@ class StandIn:
 
     async def _play_setup_faults(self, line: Line) -> None:
         for fault in self._faults.due("setup"):
-            if fault.do not in OPENING_DEEDS:
+            if fault.do in OPENING_DEEDS:
+                await pause(fault.after_s)
+                line.tell("fault", do=fault.do)
+                if fault.do == "wrong_first":
+                    await line.go_away(fault.left_s)
+                elif fault.lasts_s is not None:
+                    line.reset_in(fault.lasts_s)
+            else:
                 await line.commit(fault)
-                continue
-            await pause(fault.after_s)
-            line.tell("fault", do=fault.do)
-            if fault.do == "wrong_first":
-                await line.go_away(fault.left_s)
-            elif fault.lasts_s is not None:
-                line.reset_in(fault.lasts_s)
+                if fault.after_s or fault.do not in ENDING_DEEDS:
+                    continue
             while True:
-                await line.receive()
+                await line.receive()  # to nobody: there is no session
 
 
 def _certificate(directory: Path, kind: str) -> Certificate:

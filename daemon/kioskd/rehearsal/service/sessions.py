@@ -17,6 +17,9 @@ class _Memory:
     tokens: Counter[str]
     """The context at the moment the handle was issued: what came after is forgotten with the connection."""
 
+    audio_bytes: int = 0
+    """How much audio there was at that moment."""
+
     handle: str | None = None
     line: Line | None = None
     left_at: float | None = None
@@ -45,8 +48,16 @@ class Sessions:
         self._memories[record.id] = _Memory(record, Counter(), line=line)
         return record
 
-    def resume(self, handle: str, model: str, line: Line) -> SessionRecord:
+    async def left(self, handle: str) -> None:
+        """Wait until what came over the session's last connection, if that is closed, has been heard."""
+        memory = self._by_handle.get(handle)
+        if memory is not None and memory.line is not None and not memory.line.is_open:
+            await memory.line.all_heard()
+
+    def resume(self, handle: str, model: str, line: Line, *, transparent: bool = False) -> SessionRecord:
         """Return the session behind `handle`, on `line` from now on.
+
+        `transparent`: the client sends again what came after the handle was issued, so that is forgotten.
 
         Raises:
             RefusalError: unknown, void or expired (1008 or 1007, by the script), still connected elsewhere (1011), or
@@ -61,6 +72,8 @@ class Sessions:
             raise RefusalError(INVALID, "The model cannot be changed when a session is resumed.")
         memory.line, memory.left_at = line, None
         memory.record.tokens = Counter(memory.tokens)
+        if transparent:
+            del memory.record.audio[memory.audio_bytes :]
         return memory.record
 
     def issue(self, record: SessionRecord) -> str:
@@ -70,6 +83,7 @@ class Sessions:
             del self._by_handle[memory.handle]
         memory.handle = secrets.token_urlsafe(32)
         memory.tokens = Counter(record.tokens)
+        memory.audio_bytes = len(record.audio)
         self._by_handle[memory.handle] = memory
         return memory.handle
 

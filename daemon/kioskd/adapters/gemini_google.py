@@ -1,0 +1,155 @@
+"""What opens Vertex: an account of Google's, whose tokens last an hour."""
+
+import asyncio
+import datetime
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import SecretStr
+
+from kioskd.adapters.gemini_credentials import FETCH_S, Pass
+from kioskd.adapters.gemini_errors import plain
+from kioskd.adapters.gemini_web import Web, causes, not_reached
+from kioskd.errors import LinkLost, Remedy
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials as GoogleCredentials
+
+CLOUD_SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
+
+_FRESH_S: Final = 300.0
+"""A Google token with less left is renewed first. The SDK would itself renew one with less than 3 min 45 s, in the
+loop's own thread."""
+
+_SKEW = re.compile(r"iat and exp|short-lived|issued in the future|used too early", re.IGNORECASE)
+"""How Google's refusal of a signed request speaks of its times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vertex:
+    """Where on Google Cloud."""
+
+    project: str
+    location: str = "global"
+    credentials_file: Path | None = None
+    """A service account's; None for the application default credentials of the machine."""
+
+
+class GoogleAccount:
+    """A service account, or whoever the machine's application default credentials speak for.
+
+    Google's tokens last an hour; each dial looks whether there is enough left of it. Google's library waits for the
+    network in the thread that asks, so it is asked in another one.
+    """
+
+    renewable = True
+
+    def __init__(self, vertex: Vertex, web: Web, *, fetch_s: float = FETCH_S) -> None:
+        self._vertex = vertex
+        self._web = web
+        self._fetch_s = fetch_s
+        self._account: GoogleCredentials | None = None
+        self._renewing: asyncio.Future[Pass | LinkLost] | None = None
+
+    def drop(self) -> None:
+        """Read the account anew at the next fetch: its file may have been replaced."""
+        self._account = None
+
+    async def fetch(self) -> Pass:
+        """Return an OAuth token with minutes left of it, renewed first if need be.
+
+        Raises:
+            LinkLost: the account cannot be read, or Google gave no token for it.
+        """
+        if self._account is not None and (ready := _ready(self._account)) is not None:
+            return ready
+        if self._renewing is None:
+            self._renewing = asyncio.get_running_loop().run_in_executor(None, self._renew)
+        # Not cancelled with us: a thread cannot be, and the next fetch takes what it brings.
+        renewing = self._renewing
+        await asyncio.wait([renewing], timeout=self._fetch_s)
+        if not renewing.done():
+            raise LinkLost(
+                f"Google's token service gave no answer within {self._fetch_s:g} s; check the network"
+            )
+        renewed, self._renewing = renewing.result(), None
+        if isinstance(renewed, LinkLost):
+            self.drop()
+            raise renewed
+        return renewed
+
+    def _renew(self) -> Pass | LinkLost:
+        """Fetch a token, in a thread."""
+        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - takes 100 ms
+
+        request = self._web.google_request()
+        try:
+            account = self._account or self._load(request)
+            account.refresh(request)  # type: ignore[no-untyped-call]  # google-auth has no types here
+            self._account = account
+            ready = _ready(account, least_s=0.0)
+        except GoogleAuthError as error:
+            return _google_lost(error)
+        except (OSError, ValueError) as error:  # the file went away; holds a key that is none
+            return _unusable(type(error).__name__)
+        return ready or _unusable("a token without an end, or of the past")
+
+    def _load(self, request: Any) -> "GoogleCredentials":
+        import google.auth  # noqa: PLC0415
+        from google.oauth2 import service_account  # noqa: PLC0415
+
+        scopes = [CLOUD_SCOPE]
+        found: GoogleCredentials
+        if self._vertex.credentials_file is not None:
+            found = service_account.Credentials.from_service_account_file(  # type: ignore[no-untyped-call]
+                str(self._vertex.credentials_file), scopes=scopes
+            )
+        else:
+            found, _ = google.auth.default(scopes=scopes, request=request)
+        return found
+
+
+def _ready(account: "GoogleCredentials", *, least_s: float = _FRESH_S) -> Pass | None:
+    """The account's token, if it lasts `least_s` longer."""
+    token, expiry = account.token, account.expiry
+    if not token:
+        return None
+    if expiry is not None:
+        # google-auth's times are UTC and do not say so.
+        left = expiry.replace(tzinfo=datetime.UTC) - datetime.datetime.now(datetime.UTC)
+        if left.total_seconds() <= least_s:
+            return None
+    return Pass(SecretStr(token), account.quota_project_id)
+
+
+def _google_lost(error: Exception) -> LinkLost:
+    """Say what Google's library ran into. Its texts name accounts and causes, and no secret."""
+    from google.auth import exceptions  # noqa: PLC0415 - loaded by now
+
+    text = plain(str(error.args[0]) if error.args else type(error).__name__)
+    if isinstance(error, exceptions.DefaultCredentialsError):
+        return _unusable(text)
+    if _SKEW.search(text):
+        return LinkLost(
+            f"Google refused the account by this device's clock: {text}; check its date (timedatectl)",
+            remedy=Remedy.CLOCK,
+        )
+    if any(isinstance(cause, exceptions.TransportError) for cause in causes(error)):
+        return not_reached("Google's token service", "service.ca_file and service.proxy", error)
+    if getattr(error, "retryable", False):
+        return LinkLost(f"Google's token service has trouble: {text}; asking again")
+    if "invalid_grant" in text:
+        return LinkLost(
+            f"Google refused the account: {text}; was its key revoked? store new credentials",
+            remedy=Remedy.SETTINGS,
+        )
+    return LinkLost(f"Google gave no token: {text}; reading the credentials anew", remedy=Remedy.CREDENTIALS)
+
+
+def _unusable(why: str) -> LinkLost:
+    return LinkLost(
+        f"Google account cannot be used: {why}; check service.credentials_file, or the machine's default credentials",
+        remedy=Remedy.SETTINGS,
+    )

@@ -1,0 +1,171 @@
+"""A new way out is noticed once; what is none is not. In a network of the test's own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.support.kiosk import running
+from tests.support.namespace import Namespace, missing, namespace
+
+from kioskd.adapters.network import KernelNetwork, ways_out
+
+SETTLE_S: Final = 0.1
+"""Shorter than the real one: the property is the same."""
+PATIENCE_S: Final = 5.0
+WIFI: Final = "10.9.8.65"
+
+
+@pytest.fixture
+def network() -> Iterator[Namespace]:
+    """Be in a network that has two cards, and no way out."""
+    if lacking := missing():
+        pytest.skip(lacking)
+    with namespace() as made:
+        for card in ("wifi", "cable"):
+            made.run("ip", "link", "add", card, "type", "veth", "peer", "name", f"{card}-far")
+            made.run("ip", "link", "set", f"{card}-far", "up")
+            made.run("ip", "link", "set", card, "up")
+        yield made
+
+
+class Watched:
+    """What was noticed so far."""
+
+    def __init__(self) -> None:
+        self.changes = 0
+        self._changed = asyncio.Event()
+
+    def on_change(self) -> None:
+        self.changes += 1
+        self._changed.set()
+
+    async def noticed(self) -> None:
+        """Wait for the next change."""
+        async with asyncio.timeout(PATIENCE_S):
+            await self._changed.wait()
+        self._changed.clear()
+
+    async def nothing(self) -> None:
+        """Wait as long as a change takes to be noticed; there must be none."""
+        before = self.changes
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(4 * SETTLE_S):
+                await self._changed.wait()
+        assert self.changes == before
+
+
+@asynccontextmanager
+async def watching() -> AsyncIterator[Watched]:
+    watched = Watched()
+    async with running(KernelNetwork(settle_s=SETTLE_S).watch(watched.on_change)):
+        await asyncio.sleep(0)  # it listens from its first step on
+        yield watched
+
+
+def join(network: Namespace, card: str = "wifi", address: str = WIFI, metric: int = 600) -> None:
+    """Have a card get an address and a way out, as by DHCP."""
+    gateway = f"{address.rpartition('.')[0]}.1"
+    network.run("ip", "address", "add", f"{address}/24", "dev", card)
+    network.run("ip", "route", "add", "default", "via", gateway, "dev", card, "metric", str(metric))
+
+
+def leave(network: Namespace, card: str = "wifi") -> None:
+    """Have a card lose its address, and with it its way out."""
+    network.run("ip", "address", "flush", "dev", card)
+
+
+async def test_an_address_with_a_way_out_is_a_change_and_one_only(network: Namespace) -> None:
+    async with watching() as watched:
+        join(network)
+        await watched.noticed()
+        assert WIFI in ways_out()
+        await watched.nothing()
+
+
+async def test_a_loss_is_none_and_the_same_address_after_it_is_one(network: Namespace) -> None:
+    join(network)
+    async with watching() as watched:
+        leave(network)
+        await watched.nothing()
+        assert WIFI not in ways_out()
+
+        join(network)
+        await watched.noticed()
+
+
+async def test_another_address_of_the_same_card_is_a_change(network: Namespace) -> None:
+    join(network)
+    async with watching() as watched:
+        leave(network)
+        join(network, address="198.51.100.7")
+        await watched.noticed()
+        await watched.nothing()
+
+
+async def test_a_better_way_beside_the_old_one_is_a_change_and_so_is_its_loss(network: Namespace) -> None:
+    join(network)
+    async with watching() as watched:
+        join(network, "cable", "198.51.100.7", metric=100)
+        await watched.noticed()
+        leave(network, "cable")
+        await watched.noticed()
+        assert WIFI in ways_out()
+
+
+async def test_what_is_no_way_out_is_nobodys_business(network: Namespace) -> None:
+    join(network)
+    async with watching() as watched:
+        network.run("ip", "address", "add", "10.1.2.3/24", "dev", "cable")
+        network.run("ip", "route", "add", "203.0.113.0/24", "via", "10.1.2.1", "dev", "cable")
+        for state in ("down", "up", "down", "up"):
+            network.run("ip", "link", "set", "cable", state)
+        network.run("ip", "route", "add", "default", "via", "10.1.2.1", "dev", "cable", "metric", "900")
+        network.run("ip", "address", "add", "10.9.8.66/24", "dev", "wifi")
+        await watched.nothing()
+
+
+async def test_a_short_flap_that_ends_as_it_began_is_no_change(network: Namespace) -> None:
+    join(network)
+    async with watching() as watched:
+        leave(network)
+        join(network)
+        await watched.nothing()
+
+
+async def test_a_burst_is_one_change(network: Namespace) -> None:
+    async with watching() as watched:
+        for last in range(10, 40):
+            network.run("ip", "address", "add", f"10.9.8.{last}/24", "dev", "wifi")
+        join(network)
+        await watched.noticed()
+        await watched.nothing()
+        assert watched.changes == 1
+
+
+async def test_more_news_than_the_socket_holds_are_news_all_the_same(
+    network: Namespace, tmp_path: Path
+) -> None:
+    """The loop is kept from reading meanwhile, so the kernel has to drop some, and says so (ENOBUFS)."""
+    batch = tmp_path / "batch"
+    lines = [f"route add 172.{one}.{two}.0/24 dev wifi" for one in range(20) for two in range(256)]
+    batch.write_text("\n".join(["address add 10.9.8.65/24 dev wifi", *lines]))
+    async with watching() as watched:
+        network.run("ip", "-batch", str(batch))
+        network.run("ip", "route", "add", "default", "via", "10.9.8.1", "dev", "wifi")
+        await watched.noticed()
+        assert watched.changes == 1
+
+
+async def test_cancelling_closes_the_socket(network: Namespace) -> None:
+    def open_files() -> int:
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+    before = open_files()
+    async with watching() as watched:
+        assert open_files() == before + 1
+        join(network)
+        await watched.noticed()
+    assert open_files() == before

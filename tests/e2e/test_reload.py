@@ -1,0 +1,182 @@
+"""SIGHUP: good settings are taken over without the visitor noticing, bad ones are named and change nothing."""
+
+import asyncio
+import json
+import signal
+import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from tests.support.daemon_process import (
+    PATIENCE_S,
+    DaemonProcess,
+    always_on,
+    daemon_process,
+    surroundings,
+)
+from tests.support.likeness import carried, murmur
+from tests.support.sound_server import SoundServer
+
+from kioskd.core.effects import Shown
+from kioskd.flow.journal import STATUS
+from kioskd.media import pcm
+from kioskd.rehearsal.service import Reply, ServiceScript, StandIn
+from kioskd.rehearsal.service.records import SessionRecord
+
+GREETING: Final = "Greet the visitor."
+REPLY_S: Final = 2.0
+
+
+class Kiosk:
+    """A daemon in conversation, and its owner."""
+
+    def __init__(self, config: Path, daemon: DaemonProcess, service: StandIn) -> None:
+        self.config = config
+        self.daemon = daemon
+        self.service = service
+        self._settings: dict[str, Any] = json.loads(config.read_text())
+
+    def edit(self, **sections: dict[str, Any]) -> None:
+        """Change some settings in the file."""
+        for name, changes in sections.items():
+            self._settings[name] = self._settings.get(name, {}) | changes
+        self.config.write_text(json.dumps(self._settings))
+
+    def reload(self) -> None:
+        """Do what `systemctl reload kioskd` does."""
+        self.daemon._process.send_signal(signal.SIGHUP)
+
+    async def says(self, words: str) -> str:
+        """Wait until the journal has these words; return their line."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    lines = [line for line in self.daemon.journal.splitlines(keepends=True) if words in line]
+                    if lines and lines[-1].endswith("\n"):
+                        break
+                    await asyncio.sleep(0.02)  # a file tells nobody that it has grown
+        except TimeoutError:
+            raise AssertionError(f"no {words!r} in the journal:\n{self.daemon.journal}") from None
+        [line] = lines
+        return line.rstrip()
+
+    async def connected(self, nth: int) -> SessionRecord:
+        """Wait for so many connections, all of one session; return it."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self.service.wait_for("setup_complete", nth)
+        except TimeoutError:
+            raise AssertionError(f"not connected; journal:\n{self.daemon.journal}") from None
+        assert [connection.resumed for connection in self.service.connections] == [False] + [True] * (nth - 1)
+        [session] = self.service.sessions
+        return session
+
+
+@asynccontextmanager
+async def kiosk(folder: Path, sound: SoundServer) -> AsyncIterator[Kiosk]:
+    """Run a kiosk that begins to greet its visitor, at length."""
+    wav = folder / "reply.wav"
+    write_wav(wav, murmur(REPLY_S, pcm.DOWNLINK_HZ))
+    async with StandIn(ServiceScript(replies=(Reply(wav=wav),))) as service:
+        settings = always_on(service.endpoint, service.ca_file, assistant={"greeting": GREETING})
+        async with daemon_process(folder, settings, surroundings(sound, service)) as daemon:
+            await daemon.shows(STATUS[Shown.SPEAKING])
+            daemon.told.clear()
+            yield Kiosk(folder / "kioskd.yaml", daemon, service)
+
+
+def write_wav(path: Path, sound: bytes) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(pcm.SAMPLE_BYTES)
+        file.setframerate(pcm.DOWNLINK_HZ)
+        file.writeframes(sound)
+
+
+def voice_of(session: SessionRecord, nth: int) -> object:
+    generation = session.setups[nth - 1].generation_config
+    assert generation
+    assert generation.speech_config
+    return generation.speech_config.model_dump()
+
+
+async def test_new_settings_are_taken_over_in_the_same_session_and_in_a_quiet_moment(
+    tmp_path: Path, sound_server: SoundServer
+) -> None:
+    with sound_server.record() as recording:
+        async with kiosk(tmp_path, sound_server) as it:
+            it.edit(
+                assistant={"instructions": "Speak in verse.", "voice": "Puck", "greeting": "Say hello anew."}
+            )
+            it.reload()  # while the kiosk speaks
+            await it.says("settings reloaded")
+            session = await it.connected(2)
+            assert f"STATUS={STATUS[Shown.LISTENING]}" in it.daemon.told, (
+                "it waited until the reply was heard"
+            )
+
+            assert "Speak in verse." in session.setups[1].model_dump_json()
+            assert "Speak in verse." not in session.setups[0].model_dump_json()
+            assert "Kore" in str(voice_of(session, 1))
+            assert "Puck" in str(voice_of(session, 2))
+            await it.service.wait_for("audio", 2)
+            assert session.texts == [GREETING], "the visitor was greeted already"
+            assert "warn" not in it.daemon.journal
+        heard = bytes(recording.pcm)
+    assert carried(murmur(REPLY_S, pcm.DOWNLINK_HZ), heard, pcm.DOWNLINK_HZ) > 0.95
+
+
+async def test_bad_settings_are_named_by_their_place_and_the_old_ones_stay(
+    tmp_path: Path, sound_server: SoundServer
+) -> None:
+    async with kiosk(tmp_path, sound_server) as it:
+        it.config.write_text("assistant:\n  voice: Puck\nspeaker:\n  volum: 50\n")
+        it.reload()
+        line = await it.says("settings not reloaded")
+        assert f"{it.config}:4:3" in line
+        assert "the old ones stay" in line
+        assert "volum" in line
+
+        it.edit(assistant={"voice": "Puck"})  # mended
+        it.reload()
+        session = await it.connected(2)
+        assert "Puck" in str(voice_of(session, 2))
+        assert it.daemon.journal.count("settings not reloaded") == 1
+        assert it.daemon.journal.count(str(it.config)) == 1
+        assert "Traceback" not in it.daemon.journal
+
+
+async def test_a_file_that_is_gone_changes_nothing(tmp_path: Path, sound_server: SoundServer) -> None:
+    async with kiosk(tmp_path, sound_server) as it:
+        it.config.unlink()
+        it.reload()
+        assert str(it.config) in await it.says("settings not reloaded")
+        await it.daemon.shows(STATUS[Shown.LISTENING])
+        assert len(it.service.connections) == 1
+
+
+async def test_what_needs_a_restart_is_named(tmp_path: Path, sound_server: SoundServer) -> None:
+    async with kiosk(tmp_path, sound_server) as it:
+        it.edit(microphone={"preroll_ms": 900}, speaker={"volume": 40, "device": "kioskspk"})
+        it.reload()
+        line = await it.says("settings reloaded")
+        assert line.endswith("settings reloaded; after a restart only: microphone.preroll_ms, speaker.device")
+
+
+async def test_another_model_is_a_new_session_in_which_nobody_is_greeted_again(
+    tmp_path: Path, sound_server: SoundServer
+) -> None:
+    """A session cannot change its model."""
+    other = "gemini-2.5-flash-native-audio-preview-12-2025"
+    async with kiosk(tmp_path, sound_server) as it:
+        it.edit(service={"model": other})
+        it.reload()
+        async with asyncio.timeout(PATIENCE_S):
+            await it.service.wait_for("setup_complete", 2)
+            await it.service.wait_for("audio", 2)
+        old, new = it.service.sessions
+        assert (old.model, new.model) == ("gemini-3.8-live", other)
+        assert (old.texts, new.texts) == ([GREETING], [])
+        assert it.daemon.journal.count("link lost") <= 1

@@ -1,0 +1,42 @@
+"""Every rehearsal that comes along goes as it says: the whole daemon, the real client library, TLS on loopback."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.support.rehearsals import rehearsed_in
+
+from kioskd.rehearsal.scenario import load_scenario
+from kioskd.rehearsal.summary import Summary
+
+SCENARIOS: Final = sorted((Path(__file__).parents[2] / "config" / "rehearsals").glob("*.yaml"))
+AT_ONCE: Final = 7
+"""They mostly wait."""
+LONGEST_S: Final = 150
+
+Rehearsals = dict[Path, Future[Summary]]
+
+
+@pytest.fixture(scope="module")
+def rehearsals(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rehearsals]:
+    """Begin all rehearsals that are asked for, the longest first."""
+    names = {item.name for item in request.session.items if item.path == request.path}
+    wanted = [path for path in SCENARIOS if any(f"[{path.stem}]" in name for name in names)]
+    wanted.sort(key=lambda path: -load_scenario(path).longest_s)
+    folder = tmp_path_factory.mktemp("rehearsals")
+    with ProcessPoolExecutor(AT_ONCE, mp_context=get_context("spawn")) as pool:
+        yield {path: pool.submit(rehearsed_in, folder / path.stem, path) for path in wanted}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.timeout(LONGEST_S + 20)
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_the_rehearsal_meets_its_expectations(path: Path, rehearsals: Rehearsals) -> None:
+    summary = rehearsals[path].result(LONGEST_S)
+    assert summary.expectations
+    assert [expectation.text for expectation in summary.expectations if not expectation.met] == []

@@ -1,0 +1,313 @@
+"""The echo canceller, in rooms made of a few lines: a linear echo, and nothing else that a real room has."""
+
+import builtins
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import pytest
+from tests.room.sounds import (
+    DEBIAN,
+    Samples,
+    from_pcm,
+    kiosk_sentences,
+    level_db,
+    levelled,
+    likeness,
+    noise,
+    people,
+    recording,
+    to_pcm,
+)
+
+from kioskd.errors import ConfigError
+from kioskd.media import pcm
+from kioskd.media.echo import BACKLOG_S, LEARNING_S, EchoCanceller
+from kioskd.media.resample import Resampler
+
+FAR_FRAME: Final = pcm.DOWNLINK_HZ * pcm.FRAME_MS // 1000 * pcm.SAMPLE_BYTES
+GOAL_DB: Final = 20.0
+LEARNT_S: Final = 2.0
+BUDGET_US: Final = 1000
+"""A Pi 4 is ten times slower at most, and has 10 ms for 10 ms."""
+
+
+def canceller(
+    *, delay_s: float = 0.06, noise_suppression: bool = False, gain_control: bool = False
+) -> EchoCanceller:
+    return EchoCanceller(noise_suppression=noise_suppression, gain_control=gain_control, delay_s=delay_s)
+
+
+def debian_voice() -> Samples:
+    found = sorted(DEBIAN.glob("[FRS]*.wav"))
+    if not found:
+        pytest.skip(f"no recordings here: {DEBIAN} (Debian's alsa-utils)")
+    return np.concatenate([recording(path, pcm.DOWNLINK_HZ) for path in found])
+
+
+def espeak_voice() -> Samples:
+    if shutil.which("espeak-ng") is None:
+        pytest.skip("no espeak-ng here")
+    return np.concatenate(kiosk_sentences())
+
+
+VOICES: Final[Mapping[str, Callable[[], Samples]]] = {"recordings": debian_voice, "espeak-ng": espeak_voice}
+
+
+def far_voice(seconds: float = 12.0, voice: str = "recordings") -> Samples:
+    """The kiosk's voice at 24 kHz, going on without a pause."""
+    said = levelled(VOICES[voice](), -20)
+    return np.resize(said, round(seconds * pcm.DOWNLINK_HZ))
+
+
+def echo_of(far: Samples, *, delay_s: float, coupling_db: float = -10.0, ringing_s: float = 0.2) -> Samples:
+    """The echo at 16 kHz: a first arrival and a decaying tail."""
+    resampler = Resampler(pcm.DOWNLINK_HZ, pcm.UPLINK_HZ)
+    heard = from_pcm(resampler.process(to_pcm(far), last=True))
+    chance = np.random.default_rng(5)
+    count = round(ringing_s * pcm.UPLINK_HZ)
+    response = chance.standard_normal(count) * np.exp(-6.9 * np.arange(count) / count)
+    response[0] = 3.0
+    response *= 10 ** (coupling_db / 20) / np.sqrt(np.sum(np.square(response)))
+    size = len(heard) + count
+    echo = np.fft.irfft(np.fft.rfft(heard, size) * np.fft.rfft(response, size), size)
+    late = round(delay_s * pcm.UPLINK_HZ)
+    return np.concatenate([np.zeros(late), echo])[: len(heard)]
+
+
+def through(
+    echo_canceller: EchoCanceller, microphone: Samples, far: Samples, *, pull_frames: Sequence[int] = (1,)
+) -> Samples:
+    """What comes out when the speaker pulls `far` while the microphone captures; `pull_frames` at a time, in turn."""
+    captured, played = to_pcm(microphone), to_pcm(far)
+    out: list[bytes] = []
+    pulled, turn = 0, 0
+    for number in range(len(captured) // pcm.FRAME_BYTES):
+        while pulled <= number:
+            count = pull_frames[turn % len(pull_frames)]
+            echo_canceller.played(played[pulled * FAR_FRAME : (pulled + count) * FAR_FRAME])
+            pulled += count
+            turn += 1
+        out.append(echo_canceller.clean(captured[number * pcm.FRAME_BYTES : (number + 1) * pcm.FRAME_BYTES]))
+    return from_pcm(b"".join(out))
+
+
+def erle_db(microphone: Samples, cleaned: Samples, *, after_s: float = LEARNT_S) -> float:
+    """Echo return loss enhancement: the median over half seconds, of those that hold an echo."""
+    half = pcm.UPLINK_HZ // 2
+    losses = []
+    for start in range(round(after_s * pcm.UPLINK_HZ), len(cleaned) - half, half):
+        before = level_db(microphone[start : start + half])
+        if before > -50:
+            losses.append(before - level_db(cleaned[start : start + half]))
+    assert losses
+    return float(np.median(losses))
+
+
+@pytest.mark.parametrize("coupling_db", [0.0, -10.0])
+@pytest.mark.parametrize("voice", sorted(VOICES))
+def test_a_linear_echo_is_taken_out(voice: str, coupling_db: float) -> None:
+    far = far_voice(voice=voice)
+    microphone = echo_of(far, delay_s=0.06, coupling_db=coupling_db)
+    assert erle_db(microphone, through(canceller(), microphone, far)) >= GOAL_DB
+
+
+@pytest.mark.parametrize("believed_s", [0.02, 0.2])
+@pytest.mark.parametrize("delay_s", [0.02, 0.06, 0.2])
+def test_a_wrong_delay_is_found_out(delay_s: float, believed_s: float) -> None:
+    far = far_voice()
+    microphone = echo_of(far, delay_s=delay_s)
+    assert erle_db(microphone, through(canceller(delay_s=believed_s), microphone, far)) >= GOAL_DB
+
+
+@pytest.mark.parametrize("pull_frames", [(3,), (1, 4, 2, 5)])
+def test_a_speaker_that_pulls_in_bursts_is_borne(pull_frames: Sequence[int]) -> None:
+    far = far_voice()
+    microphone = echo_of(far, delay_s=0.1)
+    assert erle_db(microphone, through(canceller(), microphone, far, pull_frames=pull_frames)) >= GOAL_DB
+
+
+@pytest.mark.parametrize("drift", [50e-6, -50e-6])
+def test_two_clocks_that_drift_apart_are_borne(drift: float) -> None:
+    far = far_voice(60)
+    microphone = echo_of(far, delay_s=0.06)
+    times = np.arange(len(microphone)) * (1 + drift)
+    microphone = np.interp(times, np.arange(len(microphone)), microphone)
+    assert erle_db(microphone, through(canceller(), microphone, far), after_s=30) >= GOAL_DB
+
+
+def test_pieces_of_any_length_are_the_same_voice() -> None:
+    far = far_voice()
+    microphone = to_pcm(echo_of(far, delay_s=0.1))
+    played = to_pcm(far)
+    subject = canceller()
+    out = []
+    given = 0
+    for number in range(len(microphone) // pcm.FRAME_BYTES):
+        while given < (number + 1) * FAR_FRAME:
+            subject.played(played[given : given + 346])
+            given += 346
+        out.append(subject.clean(microphone[number * pcm.FRAME_BYTES : (number + 1) * pcm.FRAME_BYTES]))
+    assert erle_db(from_pcm(microphone), from_pcm(b"".join(out))) >= GOAL_DB
+
+
+@pytest.mark.parametrize("noise_suppression", [False, True])
+def test_a_voice_in_a_silent_room_comes_through(noise_suppression: bool) -> None:
+    near = np.concatenate([levelled(one.samples, -26) for one in people()])
+    cleaned = through(canceller(noise_suppression=noise_suppression), near, np.zeros(len(near) * 3 // 2))
+    assert likeness(near[: len(cleaned)], cleaned) > 0.95
+    assert level_db(cleaned) > level_db(near) - 3
+
+
+@pytest.mark.parametrize(("coupling_db", "at_least"), [(0.0, 0.7), (-10.0, 0.8), (-20.0, 0.85)])
+def test_a_voice_into_the_reply_survives(coupling_db: float, at_least: float) -> None:
+    far = far_voice(16)
+    echo = echo_of(far, delay_s=0.06, coupling_db=coupling_db)
+    near = np.zeros(len(echo))
+    said = np.concatenate([levelled(one.samples, -26) for one in people()])[: pcm.UPLINK_HZ * 6]
+    began = pcm.UPLINK_HZ * 8
+    near[began : began + len(said)] = said
+    cleaned = through(canceller(), echo + near, far)
+    there = slice(began, began + len(said))
+    assert likeness(near[there], cleaned[there]) > at_least
+    assert level_db(cleaned[there]) > level_db(near[there]) - 6
+
+
+def test_gain_control_brings_a_quiet_voice_up() -> None:
+    near = np.concatenate([levelled(one.samples, -45) for one in people()])
+    cleaned = through(canceller(gain_control=True), near, np.zeros(len(near) * 3 // 2))
+    half = len(cleaned) // 2
+    assert level_db(cleaned[half:]) > level_db(near[half : len(cleaned)]) + 6
+
+
+def test_noise_suppression_takes_a_fan_down() -> None:
+    fan = 10 ** (-40 / 20) * noise("fan", 8, np.random.default_rng(1))
+    silent = np.zeros(len(fan) * 3 // 2)
+    plain = through(canceller(), fan, silent)
+    cleaned = through(canceller(noise_suppression=True), fan, silent)
+    half = len(cleaned) // 2
+    assert level_db(cleaned[half:]) < level_db(plain[half:]) - 6
+
+
+def test_silence_stays_silence() -> None:
+    subject = canceller(noise_suppression=True, gain_control=True)
+    for _ in range(200):
+        subject.played(bytes(FAR_FRAME))
+        assert subject.clean(bytes(pcm.FRAME_BYTES)) == bytes(pcm.FRAME_BYTES)
+
+
+def test_a_room_without_a_reply_teaches_nothing() -> None:
+    subject = canceller()
+    through(subject, np.zeros(pcm.UPLINK_HZ * 5), np.zeros(pcm.DOWNLINK_HZ * 5))
+    assert subject.learning
+
+
+def test_a_room_is_known_after_a_few_seconds_of_voice() -> None:
+    subject = canceller()
+    far = far_voice(LEARNING_S * 2)
+    microphone = echo_of(far, delay_s=0.06)
+    early = round(LEARNING_S / 2 * pcm.UPLINK_HZ)
+    through(subject, microphone[:early], far[: early * 3 // 2])
+    assert subject.learning
+    through(subject, microphone[early:], far[early * 3 // 2 :])
+    assert not subject.learning
+
+
+def test_nothing_of_its_own_voice_passes_before_the_room_is_known() -> None:
+    subject, far = canceller(), far_voice(LEARNING_S)
+    microphone = echo_of(far, delay_s=0.06, coupling_db=0)
+    assert not through(subject, microphone, far).any()
+
+
+def test_a_visitor_is_heard_before_the_room_is_known_when_the_kiosk_is_silent() -> None:
+    subject = canceller()
+    near = levelled(people()[0].samples, -26)
+    cleaned = through(subject, near, np.zeros(len(near) * 3 // 2))
+    assert subject.learning
+    assert likeness(near, cleaned) > 0.95
+
+
+def test_a_room_with_reopened_devices_is_unknown() -> None:
+    subject, far = canceller(), far_voice(LEARNING_S * 2)
+    through(subject, echo_of(far, delay_s=0.06), far)
+    subject.relearn()
+    assert subject.learning
+
+
+def test_what_was_played_while_the_microphone_paused_is_skipped() -> None:
+    subject = canceller()
+    far = far_voice(40)
+    microphone = echo_of(far, delay_s=0.06)
+    paused_s = 10.0
+    near, played = round(paused_s * pcm.UPLINK_HZ), round(paused_s * pcm.DOWNLINK_HZ)
+    through(subject, microphone[:near], far[:played])
+    for start in range(played, 2 * played, FAR_FRAME // 2):
+        subject.played(to_pcm(far[start : start + FAR_FRAME // 2]))
+    cleaned = through(subject, microphone[2 * near :], far[2 * played :])
+    assert subject.skipped_bytes == pcm.byte_count(paused_s - BACKLOG_S, pcm.DOWNLINK_HZ) + FAR_FRAME
+    assert erle_db(microphone[2 * near :], cleaned, after_s=4) >= GOAL_DB
+
+
+@pytest.mark.parametrize("size", [0, pcm.FRAME_BYTES // 2, pcm.FRAME_BYTES - 1, pcm.FRAME_BYTES * 2])
+def test_another_size_of_frame_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match=f"640 bytes long, not {size}"):
+        canceller().clean(bytes(size))
+
+
+@pytest.mark.parametrize(("given", "kept"), [(-1.0, 0.0), (0.12, 0.12), (3.0, 0.5)])
+def test_the_delay_is_kept_within_what_the_library_takes(given: float, kept: float) -> None:
+    subject = canceller()
+    subject.delay_s = given
+    assert subject.delay_s == kept
+
+
+def test_the_device_thread_and_the_loop_do_not_disturb_each_other() -> None:
+    far, subject = far_voice(6), canceller()
+    played = to_pcm(far)
+    longest = 0.0
+    turn = threading.Semaphore(0)
+
+    def device() -> None:
+        nonlocal longest
+        for start in range(0, len(played), FAR_FRAME // 2):
+            before = time.perf_counter()
+            subject.played(played[start : start + FAR_FRAME // 2])
+            longest = max(longest, time.perf_counter() - before)
+            turn.release()
+
+    thread = threading.Thread(target=device)
+    thread.start()
+    microphone = to_pcm(echo_of(far, delay_s=0.06))
+    for start in range(0, len(microphone) - pcm.FRAME_BYTES, pcm.FRAME_BYTES):
+        assert turn.acquire(timeout=10)
+        assert len(subject.clean(microphone[start : start + pcm.FRAME_BYTES])) == pcm.FRAME_BYTES
+    thread.join(10)
+    assert not thread.is_alive()
+    assert longest < pcm.PERIOD_MS / 1000
+
+
+def test_it_is_cheap_enough_for_a_small_computer() -> None:
+    far = far_voice(10)
+    microphone = echo_of(far, delay_s=0.06)
+    subject = canceller(noise_suppression=True, gain_control=True)
+    before = time.process_time()
+    through(subject, microphone, far)
+    per_block_us = (time.process_time() - before) / (len(microphone) / pcm.UPLINK_HZ * 100) * 1e6
+    print(f"echo cancelling: {per_block_us:.0f} us of CPU for 10 ms of sound")  # noqa: T201  # shown by pytest -rA
+    assert per_block_us < BUDGET_US
+
+
+def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def absent(name: str, *args: object, **kwargs: object) -> object:
+        if name.startswith("livekit"):
+            raise ImportError("No module named 'livekit'")
+        return real(name, *args, **kwargs)  # type: ignore[arg-type]  # handed on as they came
+
+    monkeypatch.setattr(builtins, "__import__", absent)
+    with pytest.raises(ConfigError, match=r"pip install 'kioskd\[echo\]'"):
+        canceller()

@@ -1,0 +1,156 @@
+"""What the rooms' findings come to, against the goals, for people and for programs."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from tests.room.acoustics import Acoustics
+from tests.room.conversation import Found
+from tests.room.wake import FOUND_WITHIN_S, Woken
+
+HEADLINE_DB: Final = -10.0
+"""The coupling that the goals are for. Others are told below it."""
+WAKE_SNR_DB: Final = 10.0
+
+GOALS: Final[Mapping[str, str]] = {
+    "half_duplex.false_interruptions_per_hour": "= 0",
+    "cancel.false_interruptions_per_hour": "<= 1",
+    "cancel.erle_db": ">= 25",
+    "cancel.barge_in_noticed": ">= 0.95",
+    "cancel.barge_in_ms": "<= 300",
+    "wake.found_within_200ms": ">= 0.95",
+    "wake.false_per_hour": "< 1",
+}
+
+Figures = dict[str, Any]
+
+
+def mode(found: Sequence[Found]) -> Figures:
+    """Return the figures of one echo mode: those at the headline's coupling, and what there is by room."""
+    headline = [one for one in found if _counts(one.trial.acoustics)]
+    couplings = sorted({one.trial.acoustics.coupling_db for one in found}, reverse=True)
+    return {
+        **_figures(headline),
+        "barge_in_by": "button" if found[0].trial.mode == "half_duplex" else "voice",
+        "by_coupling": {
+            f"{coupling:g}": _figures([one for one in found if one.trial.acoustics.coupling_db == coupling])
+            for coupling in couplings
+        },
+        "by_delay_ms": {
+            f"{delay * 1000:g}": _rounded(
+                _median(ms for one in _delayed(headline, delay) for ms in one.barge_in_ms)
+            )
+            for delay in sorted({one.trial.acoustics.delay_s for one in headline})
+        },
+    }
+
+
+def _counts(acoustics: Acoustics) -> bool:
+    return acoustics.coupling_db == HEADLINE_DB or acoustics.coupling_db < -30
+
+
+def _delayed(found: Iterable[Found], delay_s: float) -> list[Found]:
+    return [one for one in found if one.trial.acoustics.delay_s == delay_s]
+
+
+def _figures(found: Sequence[Found]) -> Figures:
+    hours = sum(one.reply_s for one in found) / 3600
+    alone = sum(one.reply_s for one in found if not one.trial.interrupting) / 3600
+    tried = sum(one.tried for one in found)
+    took = [ms for one in found for ms in one.barge_in_ms]
+    return {
+        "false_interruptions_per_hour": _share(sum(one.false_interruptions for one in found), hours, 2),
+        "false_turns_per_hour": _share(sum(one.false_turns for one in found), alone, 2),
+        "reply_hours": round(hours, 3),
+        "erle_db": _rounded(_median(db for one in found for db in one.erle_db)),
+        "barge_ins": tried,
+        "barge_in_noticed": _share(len(took), tried, 3),
+        "barge_in_ms": _rounded(_median(took)),
+        "barge_in_p95_ms": _rounded(float(np.percentile(took, 95)) if took else None),
+        "double_talk_likeness": _rounded(_median(value for one in found for value in one.likeness), 3),
+        "double_talk_level_db": _rounded(_median(db for one in found for db in one.kept_db)),
+    }
+
+
+def wake(found: Sequence[Woken]) -> Figures:
+    """Return the figures of waking by voice: those at the headline's noise, and each noise at each level."""
+    headline = [one for one in found if one.trial.snr_db == WAKE_SNR_DB]
+    return {
+        "found_within_200ms": _within(headline),
+        "first_word_whole": _whole(headline),
+        "found_ms": _rounded(_median(took * 1000 for one in headline for took in one.took_s)),
+        "false_per_hour": _false(found),
+        "noise_hours": round(sum(one.waited_s for one in found) / 3600, 3),
+        "by_noise": {
+            f"{kind} {snr:g} dB": {
+                "found_within_200ms": _within(group),
+                "first_word_whole": _whole(group),
+                "false_per_hour": _false(group),
+            }
+            for kind, snr in dict.fromkeys((one.trial.noise, one.trial.snr_db) for one in found)
+            for group in [[one for one in found if (one.trial.noise, one.trial.snr_db) == (kind, snr)]]
+        },
+    }
+
+
+def _within(found: Sequence[Woken]) -> float | None:
+    soon = sum(took <= FOUND_WITHIN_S for one in found for took in one.took_s)
+    return _share(soon, sum(one.spoken for one in found), 3)
+
+
+def _whole(found: Sequence[Woken]) -> float | None:
+    return _share(sum(one.whole for one in found), sum(one.spoken for one in found), 3)
+
+
+def _false(found: Sequence[Woken]) -> float | None:
+    return _share(sum(one.false for one in found), sum(one.waited_s for one in found) / 3600, 2)
+
+
+def _share(count: float, of: float, digits: int) -> float | None:
+    return round(count / of, digits) if of else None
+
+
+def _median(values: Iterable[float]) -> float | None:
+    listed = list(values)
+    return statistics.median(listed) if listed else None
+
+
+def _rounded(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def met(goal: str, value: float) -> bool:
+    """Tell whether a figure reaches its goal."""
+    sign, bound = goal.split()
+    limit = float(bound)
+    return {"=": value == limit, "<=": value <= limit, "<": value < limit, ">=": value >= limit}[sign]
+
+
+def lines(report: Mapping[str, Any]) -> list[str]:
+    """Return the report for people."""
+    out = [f"{'':46}{'figure':>10}   goal"]
+    for name, figures in report["modes"].items():
+        out += _lines(name, figures)
+    out += _lines("wake", report["wake"])
+    return out
+
+
+def _lines(name: str, figures: Figures | str) -> list[str]:
+    if isinstance(figures, str):
+        return [f"{name}: not measured: {figures}"]
+    out = []
+    for key, value in figures.items():
+        if isinstance(value, dict):
+            out += [f"{name} {key.removeprefix('by_')} {case}: {_short(one)}" for case, one in value.items()]
+            continue
+        goal = GOALS.get(f"{name}.{key}", "")
+        verdict = "" if not goal or value is None else "  met" if met(goal, value) else "  MISSED"
+        out.append(f"{f'{name} {key}':46}{'-' if value is None else value:>10}   {goal}{verdict}")
+    return out
+
+
+def _short(figures: Figures | float | None) -> str:
+    if not isinstance(figures, dict):
+        return f"barge_in_ms={'-' if figures is None else figures}"
+    return " ".join(f"{key}={value}" for key, value in figures.items() if value is not None)

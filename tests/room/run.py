@@ -1,0 +1,137 @@
+"""`scripts/bench-room`: the daemon in simulated rooms, in virtual time, two rooms at once on two processors.
+
+Each echo mode converses in rooms of several couplings, delays, drifts and noises, once with nobody there (every
+interruption is a false one) and once with a visitor who speaks into each reply. Then a sleeping kiosk is woken by voice.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.room import figures
+from tests.room.acoustics import Acoustics
+from tests.room.conversation import Found, OutOfReachError, Trial, converse, settings
+from tests.room.sounds import NOISES, labelled, people
+from tests.room.wake import WakeTrial, Woken, sleep
+
+MODES: Final = ("half_duplex", "cancel", "hardware")
+DRIFT: Final = 50e-6
+ROOMS: Final = (
+    (0.02, 0.2, "pink", -75.0),
+    (0.06, 0.4, "pink", -75.0),
+    (0.06, 0.6, "pink", -55.0),
+    (0.12, 0.4, "fan", -75.0),
+    (0.12, 0.6, "fan", -50.0),
+    (0.2, 0.4, "pink", -75.0),
+    (0.2, 0.6, "babble", -55.0),
+    (0.02, 0.4, "babble", -60.0),
+)
+"""Delay, ringing, noise and its level, of each room."""
+CARD_DB: Final = -50.0
+"""What a card that cancels echo leaves of it."""
+SNRS_DB: Final = (20.0, 10.0, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is tried, in seconds of each room and of each noise."""
+
+    rooms: int = len(ROOMS)
+    alone_s: float = 300.0
+    """At the coupling that the goals are for; a third of it at others."""
+    interrupted_s: float = 90.0
+    utterances: int = 12
+    noise_s: float = 480.0
+
+
+QUICK: Final = Plan(rooms=4, alone_s=60.0, interrupted_s=40.0, utterances=3, noise_s=60.0)
+
+
+def trials(mode: str, plan: Plan) -> list[Trial]:
+    """Return what is tried of an echo mode, the longest first."""
+    made = []
+    for coupling in (CARD_DB,) if mode == "hardware" else (figures.HEADLINE_DB, 0.0, -20.0):
+        # Without hearing itself the kiosk needs no hour to show it.
+        much = mode == "cancel" and coupling == figures.HEADLINE_DB
+        step = 1 if much else 2
+        for number in range(0, plan.rooms, step):
+            delay_s, ringing_s, noise, noise_db = ROOMS[number]
+            drift = DRIFT if number // step % 2 else -DRIFT
+            room = Acoustics(coupling, delay_s, drift, ringing_s, noise, noise_db, seed=number + 1)
+            made.append(Trial(mode, room, plan.alone_s / (1 if much else 3), interrupting=False))
+            made.append(Trial(mode, room, plan.interrupted_s / (1 if much else 2), interrupting=True))
+    return sorted(made, key=lambda trial: -trial.seconds)
+
+
+def wake_trials(plan: Plan) -> list[WakeTrial]:
+    """Return what is tried of waking by voice."""
+    return [
+        WakeTrial(noise, snr_db, utterances, seconds, seed)
+        for seed, (noise, snr_db) in enumerate((noise, snr_db) for noise in NOISES for snr_db in SNRS_DB)
+        for utterances, seconds in ((plan.utterances, 0.0), (0, plan.noise_s / len(SNRS_DB)))
+    ]
+
+
+def measure(plan: Plan, modes: Sequence[str], workers: int) -> dict[str, Any]:
+    """Run all trials side by side, and return the report. What the settings do not have is told instead."""
+    report: dict[str, Any] = {"modes": {}}
+    with ProcessPoolExecutor(workers) as pool:
+        running: dict[str, list[Future[Found]]] = {}
+        for mode in modes:
+            try:
+                settings("microphone", echo=mode)
+            except OutOfReachError as error:
+                report["modes"][mode] = str(error)
+            else:
+                running[mode] = [pool.submit(converse, trial) for trial in trials(mode, plan)]
+        waking: list[Future[Woken]] = []
+        try:
+            settings("conversation", wake=("voice",))
+        except OutOfReachError as error:
+            report["wake"] = str(error)
+        else:
+            waking = [pool.submit(sleep, trial) for trial in wake_trials(plan)]
+        for mode, futures in running.items():
+            report["modes"][mode] = figures.mode([future.result() for future in futures])
+            _say(f"{mode} is done")
+        if waking:
+            report["wake"] = figures.wake([future.result() for future in waking])
+    return report
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, and return the exit code: 0, whatever the figures are."""
+    parser = argparse.ArgumentParser(prog="scripts/bench-room", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the time, for a first look")
+    parser.add_argument("--mode", action="append", choices=MODES, help="only this echo mode; may be repeated")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="rooms at once")
+    options = parser.parse_args(arguments)
+    if not people():
+        parser.error("no recordings of people: install Debian's alsa-utils (scripts/setup does)")
+    if not labelled():
+        _say(
+            "no labelled recordings here: visitors speak Debian's, and their onsets are taken from the sound"
+        )
+    began = time.monotonic()
+    report = measure(QUICK if options.quick else Plan(), options.mode or MODES, options.workers)
+    report["took_s"] = round(time.monotonic() - began, 1)
+    if options.json:
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    else:
+        sys.stdout.write("\n".join([*figures.lines(report), f"took {report['took_s']:g} s"]) + "\n")
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"bench-room: {text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

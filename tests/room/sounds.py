@@ -1,0 +1,191 @@
+"""What is heard in a room: the kiosk's voice, people, noises. Samples are floats, full scale is 1."""
+
+import io
+import json
+import os
+import subprocess
+import wave
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from kioskd.media import pcm
+
+Samples = npt.NDArray[np.float64]
+
+DEBIAN: Final = Path("/usr/share/sounds/alsa")
+"""Recordings of a person, from Debian's alsa-utils."""
+
+SPEECH: Final = Path(os.environ.get("KIOSKD_SPEECH", Path(__file__).parents[2].parent / "shared" / "speech"))
+"""Recordings of a person reading, with the time of each word; may be absent."""
+
+SENTENCES: Final = (
+    "The painting in front of you was finished in sixteen forty two, after three years of work.",
+    "Please take the stairs on your left, and you will find the café behind the second door.",
+    "Good question! Nobody knows for certain, but most historians think that it was a gift.",
+    "We are open from nine to half past five, and on Thursdays until eight in the evening.",
+    "Look closely at the corner of the map: you can still see where it was folded.",
+)
+"""What the kiosk says in rooms."""
+
+LEAD_S: Final = 0.06
+"""How much of a recording is heard, rising, before its first word: words begin softly, and labels are not exact."""
+
+NOISES: Final = ("pink", "fan", "babble")
+
+_FULL: Final = 32768.0
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """Somebody says something: 16 kHz."""
+
+    name: str
+    samples: Samples
+    onset_s: float
+    """When the first word begins."""
+
+
+def to_pcm(samples: Samples) -> bytes:
+    """Return samples as the daemon has them; what is louder than full scale is clipped."""
+    return np.clip(np.rint(samples * _FULL), -32768, 32767).astype("<i2").tobytes()
+
+
+def from_pcm(data: bytes) -> Samples:
+    """Return the samples of 16-bit PCM."""
+    return np.frombuffer(data, "<i2") / _FULL
+
+
+def level_db(samples: Samples) -> float:
+    """Return the mean level, in dB of full scale."""
+    return 10 * float(np.log10(np.mean(np.square(samples)) + 1e-12))
+
+
+def levelled(samples: Samples, dbfs: float) -> Samples:
+    """Return `samples` with this level where there is sound; pauses do not count."""
+    frames = samples[: len(samples) // 160 * 160].reshape(-1, 160)
+    power = np.mean(np.square(frames), axis=1)
+    loud = power[power > power.max() * 1e-3]
+    return np.asarray(samples * 10 ** (dbfs / 20) / np.sqrt(np.mean(loud)))
+
+
+def likeness(one: Samples, other: Samples) -> float:
+    """Return how alike two sounds at 16 kHz are to an ear: 1 the same, 0 nothing in common.
+
+    The correlation of their spectrograms between 300 and 3400 Hz, where `other` may come up to 20 ms later. Phases do not
+    count: a high-pass filter turns them, and nobody hears it.
+    """
+    return max(_correlation(_spectrogram(one), _spectrogram(other[lag:])) for lag in range(0, 321, 32))
+
+
+def _spectrogram(samples: Samples) -> Samples:
+    size, step = 512, 160
+    count = (len(samples) - size) // step
+    windows = np.lib.stride_tricks.sliding_window_view(samples, size)[: count * step : step]
+    spectrum = np.abs(np.fft.rfft(windows * np.hanning(size)))
+    return np.asarray(spectrum[:, 300 * size // pcm.UPLINK_HZ : 3400 * size // pcm.UPLINK_HZ])
+
+
+def _correlation(one: Samples, other: Samples) -> float:
+    count = min(len(one), len(other))
+    return float(np.corrcoef(one[:count].ravel(), other[:count].ravel())[0, 1])
+
+
+def recording(source: Path | bytes, rate_hz: int) -> Samples:
+    """Return a WAV's first channel at this rate."""
+    with wave.open(str(source) if isinstance(source, Path) else io.BytesIO(source)) as wav:
+        samples = np.frombuffer(wav.readframes(wav.getnframes()), "<i2")[:: wav.getnchannels()] / _FULL
+        return np.asarray(soxr.resample(samples, wav.getframerate(), rate_hz))
+
+
+@cache
+def kiosk_sentences() -> tuple[Samples, ...]:
+    """Return the kiosk's sentences as espeak-ng says them, 24 kHz."""
+    return tuple(
+        recording(
+            # The header of a stream cannot say its length; wave wants it whole.
+            _whole(subprocess.run(["espeak-ng", "--stdout", text], check=True, capture_output=True).stdout),
+            pcm.DOWNLINK_HZ,
+        )
+        for text in SENTENCES
+    )
+
+
+def _whole(wav: bytes) -> bytes:
+    data = wav.index(b"data")
+    return wav[: data + 4] + (len(wav) - data - 8).to_bytes(4, "little") + wav[data + 8 :]
+
+
+@cache
+def people() -> tuple[Utterance, ...]:
+    """Return what visitors say: the labelled recordings where they are, else Debian's."""
+    return labelled() or tuple(_unlabelled(path) for path in sorted(DEBIAN.glob("[FRS]*.wav")))
+
+
+@cache
+def labelled() -> tuple[Utterance, ...]:
+    """Return the recordings whose words have times; none where they are absent."""
+    found = []
+    for path in sorted(SPEECH.glob("*.wav")):
+        words = json.loads(path.with_suffix(".words.json").read_text())["w"]
+        onset_s = next(word["b"] for word in words if not word["t"].startswith(("<", "[")))
+        found.append(_begun(path.stem, recording(path, pcm.UPLINK_HZ), onset_s))
+    return tuple(found)
+
+
+def _unlabelled(path: Path) -> Utterance:
+    samples = recording(path, pcm.UPLINK_HZ)
+    loud = np.flatnonzero(np.abs(samples) > 0.02 * np.abs(samples).max())
+    return _begun(path.stem, samples, float(loud[0]) / pcm.UPLINK_HZ)
+
+
+def _begun(name: str, samples: Samples, onset_s: float) -> Utterance:
+    """Leave out what is before the first word: the noise of a recording that sets in is taken for a voice."""
+    lead = min(round(LEAD_S * pcm.UPLINK_HZ), round(onset_s * pcm.UPLINK_HZ))
+    begun = samples[round(onset_s * pcm.UPLINK_HZ) - lead :].copy()
+    begun[:lead] *= np.linspace(0, 1, lead) ** 2
+    return Utterance(name, begun, lead / pcm.UPLINK_HZ)
+
+
+def noise(kind: str, seconds: float, chance: np.random.Generator) -> Samples:
+    """Return a noise of level 0 dB of full scale, 16 kHz: take it down with `levelled`'s factor or your own."""
+    count = round(seconds * pcm.UPLINK_HZ)
+    match kind:
+        case "pink":
+            made = _pink(count, chance)
+        case "fan":
+            times = np.arange(count) / pcm.UPLINK_HZ
+            hum = sum(np.sin(2 * np.pi * 98 * k * times + k) / k for k in range(1, 9))
+            made = _pink(count, chance) + 0.7 * np.asarray(hum)
+        case "babble":
+            made = _babble(count, chance)
+        case _:
+            raise ValueError(f"no such noise: {kind}")
+    return np.asarray(made / np.sqrt(np.mean(np.square(made))))
+
+
+def _pink(count: int, chance: np.random.Generator) -> Samples:
+    spectrum = np.fft.rfft(chance.standard_normal(count))
+    spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), count * 50 / pcm.UPLINK_HZ))
+    made = np.fft.irfft(spectrum, count)
+    return np.asarray(made / np.sqrt(np.mean(np.square(made))))
+
+
+def _babble(count: int, chance: np.random.Generator) -> Samples:
+    """A dozen people at once, each backwards now and then: a crowd, and no word of it."""
+    voices = [levelled(one.samples, -20) for one in people()]
+    made = np.zeros(count)
+    for _ in range(12):
+        at = -int(chance.integers(0, pcm.UPLINK_HZ * 3))
+        while at < count:
+            voice = voices[chance.integers(len(voices))][:: chance.choice([1, -1])]
+            start, end = max(at, 0), min(at + len(voice), count)
+            if end > start:
+                made[start:end] += voice[start - at : end - at]
+            at += len(voice) + int(chance.integers(0, pcm.UPLINK_HZ))
+    return made

@@ -1,0 +1,134 @@
+"""A sleeping kiosk that wakes when somebody speaks: how soon, whether a word is lost, and how often for nothing."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from tests.room.acoustics import Acoustics
+from tests.room.conversation import VISITOR_DB, Stage, settings
+from tests.room.devices import FRAME_S
+from tests.room.sounds import Utterance, levelled, people
+
+from kioskd.core.effects import Shown
+from kioskd.core.machine import levels
+from kioskd.core.policy import Policy
+
+GETS_USED_S: Final = 5.0
+"""How long the kiosk hears the noise before anybody speaks: a detector may learn its room."""
+FOUND_WITHIN_S: Final = 0.2
+GIVEN_UP_S: Final = 1.5
+LABELS_S: Final = 0.05
+"""How exact the times of the words are."""
+KEPT_FRAMES: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class WakeTrial:
+    """What is tried: so many utterances in a noise; or none, for so long."""
+
+    noise: str
+    snr_db: float
+    utterances: int
+    seconds: float
+    seed: int
+
+
+@dataclass(slots=True)
+class Woken:
+    """What was found."""
+
+    trial: WakeTrial
+    spoken: int = 0
+    took_s: list[float] = field(default_factory=list)
+    """From the onset of each utterance that woke the kiosk."""
+    whole: int = 0
+    """Of how many the service received the first word from its onset."""
+    waited_s: float = 0.0
+    """Time in which nobody spoke."""
+    false: int = 0
+
+
+class Sleeper:
+    """One kiosk, asleep."""
+
+    def __init__(self, trial: WakeTrial) -> None:
+        self._trial = trial
+        self._found = Woken(trial)
+        self._chance = np.random.default_rng(trial.seed)
+        noise_db = VISITOR_DB - trial.snr_db
+        self._stage = Stage(
+            settings("conversation", wake=("voice",)),
+            Acoustics(coupling_db=-20, noise=trial.noise, noise_db=noise_db, seed=trial.seed),
+        )
+        self._captured: deque[bytes] = deque(maxlen=KEPT_FRAMES)
+
+    async def run(self) -> Woken:
+        """Return what was found."""
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(self._stage.serve())
+            await self._stage.start()
+            await self._wait(GETS_USED_S, counts=False)
+            if not self._trial.utterances:
+                await self._wait(self._trial.seconds, counts=True)
+            for _ in range(self._trial.utterances):
+                await self._wait(self._chance.uniform(2.0, 4.0), counts=True)
+                await self._speak()
+            serving.cancel()
+        return self._found
+
+    async def _step(self) -> None:
+        await self._stage.step()
+        self._captured.append(self._stage.room.captured)
+
+    async def _wait(self, seconds: float, *, counts: bool) -> None:
+        """Say nothing for so long; whatever wakes the kiosk is false."""
+        until = self._stage.clock.now() + seconds
+        while self._stage.clock.now() < until:
+            await self._step()
+            self._found.waited_s += FRAME_S * counts
+            if self._stage.state.turn.awake:
+                self._found.false += counts
+                await self._sleep()
+
+    async def _speak(self) -> None:
+        stage, found = self._stage, self._found
+        spoken = people()
+        utterance: Utterance = spoken[self._chance.integers(len(spoken))]
+        stage.room.say(levelled(utterance.samples, VISITOR_DB))
+        said_at = stage.clock.now()
+        onset = said_at + utterance.onset_s
+        found.spoken += 1
+        first: bytes | None = None
+        woke = False
+        while stage.room.visitor_speaks:
+            await self._step()
+            if not woke and stage.state.turn.awake:
+                woke = True
+                took_s = stage.clock.now() - onset
+                if took_s < -LABELS_S:
+                    found.false += 1
+                elif took_s <= GIVEN_UP_S:
+                    found.took_s.append(took_s)
+            if first is None and stage.model.frames:
+                first = stage.model.frames[0]
+        if first is not None and first in self._captured:
+            age_s = (len(self._captured) - self._captured.index(first)) * FRAME_S
+            found.whole += stage.clock.now() - age_s <= onset
+        if woke:
+            await self._sleep()
+
+    async def _sleep(self) -> None:
+        """Press until it sleeps."""
+        stage = self._stage
+        while stage.state.turn.awake:
+            stage.button.press()
+            await self._step()
+        while levels(stage.state, Policy()).shown is not Shown.ASLEEP:
+            await self._step()
+
+
+def sleep(trial: WakeTrial) -> Woken:
+    """Run one trial, in a loop of its own."""
+    return asyncio.run(Sleeper(trial).run())

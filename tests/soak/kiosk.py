@@ -1,0 +1,252 @@
+"""One kiosk of the soak: the whole daemon, the real client library over TLS, and a service that keeps hanging up."""
+
+import asyncio
+import contextlib
+import itertools
+import random
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tests.soak.endings import ENDINGS, OWN, Ending
+from tests.soak.ledger import Ledger
+from tests.soak.parts import CountingLive, TalkingMicrophone
+
+from kioskd import app
+from kioskd.adapters.clock import SystemClock
+from kioskd.adapters.gemini import GeminiConfig, GeminiLive
+from kioskd.adapters.gemini_socket import Deadlines
+from kioskd.adapters.memory import MemoryButton, MemoryNotifier, MemorySpeaker
+from kioskd.media import pcm
+from kioskd.rehearsal.alignment import Gate, GateChange
+from kioskd.rehearsal.service import StandIn
+from kioskd.rehearsal.service.script import Deed, Reply, ServiceScript
+from kioskd.settings.model import Settings
+
+GREETING: Final = "Greet the visitor in one sentence."
+DEADLINES: Final = Deadlines(unacknowledged_s=1.5, stalled_s=1.5, send_s=1.5)
+"""A frozen peer is found in seconds: half a minute each would be most of the soak."""
+PATIENCE_S: Final = 60.0
+"""How long a kiosk may be without a connection before the soak is called stuck."""
+QUIET_S: Final = 0.8
+"""Longer than the pre-roll."""
+AGAIN: Final = 0.2
+"""How often a connection is ended before it has done anything good: the next dial is put off then."""
+GOOD_S: Final = 3.0
+"""How long it is waited for that a connection does something good (a turn)."""
+ROLLOVERS_A_CONVERSATION: Final = 12
+CHECK_S: Final = 10.0
+"""How often a patient kiosk's sound is accounted for."""
+ROLLOVERS_A_CHECK: Final = 4
+
+
+@dataclass(slots=True)
+class Fared:
+    """What one kiosk went through."""
+
+    gaps_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """By ending: from the end of a connection until the next one was up."""
+    resent: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Frames, by ending."""
+    conversations: int = 0
+    wrong_greetings: int = 0
+    """Conversations in which the service was asked to greet never, or more than once."""
+
+    @property
+    def rollovers(self) -> int:
+        """Connections that were followed by another one in the same conversation."""
+        return sum(len(gaps) for gaps in self.gaps_ms.values())
+
+
+class SoakedKiosk:
+    """A kiosk, its visitor, and its own stand-in of the service."""
+
+    def __init__(self, number: int, seed: int, speech: bytes, *, patient: bool = False) -> None:
+        """`patient`: its connections live as long as the real service's, and its conversation never ends."""
+        self.fared = Fared()
+        self._number = number
+        self._patient = patient
+        self._chance = random.Random(seed * 1000 + number)
+        self._clock = SystemClock()
+        self._button = MemoryButton()
+        self._speaker = MemorySpeaker(self._clock)
+        self._microphone = TalkingMicrophone(speech, self._clock, seed=seed * 1000 + number)
+        self._settings = Settings.model_validate(
+            {
+                "assistant": {"greeting": GREETING},
+                # Both ways of not hearing oneself: the gate is shut during replies, or always open.
+                "microphone": {"echo": "half_duplex" if number % 2 else "hardware"},
+                "conversation": {"wake": ("button",), "longest_s": 86_400.0, "idle_s": 60.0},
+            }
+        )
+        self.ledger = Ledger(self._microphone, self._settings.microphone.preroll_ms // pcm.FRAME_MS)
+        self._ending = OWN
+        self._ended_at: float | None = None
+        self._state: Any = None
+        self._greets = 0
+        self._resumed = False
+        self._old: set[str] = set()
+        self._changed = asyncio.Event()
+        self._taken = asyncio.Event()
+
+    async def soak(self, done: Callable[[], bool]) -> None:
+        """Live through conversations until `done()`, asked between two endings.
+
+        Raises:
+            TimeoutError: the kiosk did not come back.
+        """
+        script = ServiceScript(replies=(Reply(text="Yes."),), think_s=0.1, silence_ms=200, pace=20.0)
+        async with StandIn(script) as service, asyncio.TaskGroup() as group:
+            live = GeminiLive(
+                GeminiConfig(
+                    key=service.key,
+                    model=self._settings.service.model,
+                    voice=self._settings.assistant.voice,
+                    endpoint=service.endpoint,
+                    ca_file=service.ca_file,
+                ),
+                deadlines=DEADLINES,
+            )
+            parts = app.Parts(
+                clock=self._clock,
+                microphone=self._microphone,
+                speaker=self._speaker,
+                live=CountingLive(live, self._note_undelivered),
+                notifier=MemoryNotifier(),
+                button=self._button,
+            )
+            serving = group.create_task(app.serve(self._settings, parts, observers=[self._observe]))
+            await self._until(lambda: self._state.started, "to be ready")
+            while not done():
+                await self._converse(service, done)
+            serving.cancel()
+
+    async def _converse(self, service: StandIn, done: Callable[[], bool]) -> None:
+        # Nobody is greeted in mid-sentence.
+        self._greets = 0
+        self._microphone.talking = False
+        await self._clock.sleep(QUIET_S)
+        self._button.press()
+        await self._until(lambda: self._greets, "to greet")
+        self._microphone.talking = True
+        for number in itertools.count(1):
+            await (self._live_long(service, done) if self._patient else self._live_briefly(service))
+            if number % ROLLOVERS_A_CHECK == 0 or self._patient:
+                self._check(service)
+            if done() or (number == ROLLOVERS_A_CONVERSATION and not self._patient):
+                break
+        await self._sleep()
+        self._check(service)
+        new = [session for session in service.sessions if session.id not in self._old]
+        asked = sum(text == GREETING for session in new for text in session.texts)
+        self.fared.conversations += 1
+        self.fared.wrong_greetings += (self._greets, asked) != (1, 1)
+        self._forget(service)
+
+    async def _live_briefly(self, service: StandIn) -> None:
+        """Have one connection ended after a second or two, and wait for the next."""
+        await self._clock.sleep(self._chance.uniform(0.2, 1.2))
+        if self._chance.random() >= AGAIN:
+            with contextlib.suppress(TimeoutError):
+                await self._until(lambda: not self._state.link.tries, "to complete a turn", GOOD_S)
+        if not self._state.link.open:  # blown already, by what was left of the blow before
+            await self._until(lambda: self._state.link.open, "to come back")
+            return
+        ending = self._pick()
+        self._ending = ending.name
+        self.ledger.ends(ending.name)
+        epoch = self._state.link.epoch
+        ending.do(service)
+        await self._until(
+            lambda: self._state.link.open and self._state.link.epoch > epoch,
+            f"to come back after {ending.name}",
+        )
+
+    async def _live_long(self, service: StandIn, done: Callable[[], bool]) -> None:
+        """Have one connection announced to end as the real service does, or left to its age."""
+        epoch = self._state.link.epoch
+        since = self._clock.now()
+        announced = self._number % 2 == 0
+        while self._state.link.epoch == epoch:
+            await self._clock.sleep(CHECK_S)
+            if done():
+                return
+            self._check(service)
+            if announced and self._clock.now() - since > 500.0:
+                announced = False
+                self.ledger.ends("goAway")
+                self._ending = "goAway"
+                service.commit(Deed(do="go_away", left_s=60.0))
+            if self._clock.now() - since > 700.0:
+                raise TimeoutError(f"kiosk {self._number}: a connection was not left before its time")
+        await self._until(lambda: self._state.link.open, "to come back")
+
+    def _pick(self) -> Ending:
+        # A new session that is given up within seconds is taken for wrong settings, and rightly ends the conversation.
+        endings = [ending for ending in ENDINGS if ending.resumable or self._resumed]
+        return self._chance.choices(endings, [ending.weight for ending in endings])[0]
+
+    async def _sleep(self) -> None:
+        """Press until the conversation is over: in mid-reply a press only silences."""
+        while self._state.turn.awake:
+            self._taken.clear()
+            self._button.press()
+            async with asyncio.timeout(PATIENCE_S):
+                await self._taken.wait()
+
+    def _check(self, service: StandIn) -> None:
+        self._speaker.heard.clear()
+        self.ledger.check(service.sessions)
+        service.connections.clear()
+        service._notices._told.clear()
+
+    def _forget(self, service: StandIn) -> None:
+        """Have the stand-in, which remembers everything for as long as it lives, forget all but the last conversation.
+
+        Of that one a frozen connection may still be there.
+        """
+        sessions = service._sessions
+        for name in self._old & sessions._memories.keys():
+            memory = sessions._memories.pop(name)
+            sessions._by_handle.pop(memory.handle or "", None)
+        self._old = set(sessions._memories)
+
+    async def _until(self, holds: Callable[[], object], what: str, at_most_s: float = PATIENCE_S) -> None:
+        try:
+            async with asyncio.timeout(at_most_s):
+                while self._state is None or not holds():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise TimeoutError(
+                f"kiosk {self._number} was waited for {what}, in vain: {self._state.link}, {self._state.turn}"
+            ) from None
+
+    def _observe(self, now: float, event: Any, before: Any, after: Any, effects: tuple[Any, ...]) -> None:
+        for effect in effects:
+            match type(effect).__name__:
+                case "SetUplink":
+                    change = GateChange(self._microphone.captured, Gate[effect.uplink.name])
+                    self.ledger.gates.append(change)
+                case "Greet":
+                    self._greets += 1
+        if before.link.open and not after.link.open and after.turn.awake:
+            self._ended_at = now
+        elif not after.turn.awake:
+            self._ended_at = None
+        if after.link.open and not before.link.open:
+            if self._ended_at is not None:
+                self.fared.gaps_ms[self._ending].append((now - self._ended_at) * 1000)
+            self._ending, self._ended_at = OWN, None
+            self.ledger.came_up()
+        match type(event).__name__:
+            case "Pressed":
+                self._taken.set()
+            case "Up":
+                self._resumed = event.resumed
+        self._state = after
+        self._changed.set()
+
+    def _note_undelivered(self, frames: int) -> None:
+        self.fared.resent[self._ending] += frames

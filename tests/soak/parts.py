@@ -1,0 +1,114 @@
+"""What a soaked kiosk hears with and dials with."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, NoReturn
+
+import numpy as np
+from pydantic import SecretStr
+
+from kioskd.media import pcm
+from kioskd.ports import Clock, Connection, Live, Message, Said
+
+NOISE_LSB: Final = 3
+"""In steps of the converter: inaudible, and enough to make every frame unlike every other one."""
+
+
+class TalkingMicrophone:
+    """Hears a visitor who says the same thing over and over in real time; a `ports.Microphone`.
+
+    No two frames are alike, and those of `frames` may be taken out from the front by whoever has seen to them.
+    """
+
+    def __init__(self, speech: bytes, clock: Clock, *, seed: int) -> None:
+        """`speech`: 16 kHz PCM, with the pauses in it."""
+        samples = np.frombuffer(speech, "<i2")
+        whole = len(samples) - len(samples) % (pcm.FRAME_BYTES // pcm.SAMPLE_BYTES)
+        self._speech = samples[:whole].reshape(-1, pcm.FRAME_BYTES // pcm.SAMPLE_BYTES).astype(np.int32)
+        self._clock = clock
+        self._chance = np.random.default_rng(seed)
+        self.frames: list[bytes] = []
+        """What was captured and not yet taken out."""
+        self.captured = 0
+        """Frames, ever."""
+        self.talking = False
+        """Whether the visitor talks; else there is only the room."""
+
+    async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
+        """Hand each frame to `sink` until cancelled; see `ports.Microphone`."""
+        due = self._clock.now()
+        while True:
+            due += pcm.FRAME_MS / 1000
+            if (wait := due - self._clock.now()) > 0:
+                await self._clock.sleep(wait)
+            noise = self._chance.integers(
+                -NOISE_LSB, NOISE_LSB, self._speech.shape[1], np.int16, endpoint=True
+            )
+            spoken = noise.astype(np.int32)
+            if self.talking:
+                spoken += self._speech[self.captured % len(self._speech)]
+            frame = np.clip(spoken, -32768, 32767).astype("<i2").tobytes()
+            self.frames.append(frame)
+            self.captured += 1
+            sink(frame)
+
+
+class CountedConnection:
+    """Another connection, and how many frames were given to it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.given = 0
+
+    @property
+    def resumed(self) -> bool:
+        """See `ports.Connection`."""
+        return self._connection.resumed
+
+    @property
+    def delivered(self) -> int:
+        """See `ports.Connection`."""
+        return self._connection.delivered
+
+    async def receive(self) -> Sequence[Message]:
+        """See `ports.Connection`."""
+        return await self._connection.receive()
+
+    async def send_audio(self, frame: bytes) -> None:
+        """See `ports.Connection`."""
+        self.given += 1
+        await self._connection.send_audio(frame)
+
+    async def end_audio(self) -> None:
+        """See `ports.Connection`."""
+        await self._connection.end_audio()
+
+    async def send_text(self, text: str) -> None:
+        """See `ports.Connection`."""
+        await self._connection.send_text(text)
+
+
+class CountingLive:
+    """Another Live service, and how many frames its connections took without delivering them; a `ports.Live`."""
+
+    def __init__(self, live: Live, on_undelivered: Callable[[int], None]) -> None:
+        self._live = live
+        self._on_undelivered = on_undelivered
+
+    async def warm_up(self) -> None:
+        """See `ports.Live`."""
+        await self._live.warm_up()
+
+    @asynccontextmanager
+    async def connect(
+        self, handle: SecretStr | None, recall: Sequence[Said] = ()
+    ) -> AsyncIterator[Connection]:
+        """See `ports.Live`."""
+        counted: CountedConnection | None = None
+        try:
+            async with self._live.connect(handle, recall) as connection:
+                counted = CountedConnection(connection)
+                yield counted
+        finally:
+            if counted is not None:
+                self._on_undelivered(counted.given - counted.delivered)
