@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 import struct
 from collections import deque
 from collections.abc import AsyncIterator
@@ -306,6 +307,23 @@ async def test_a_peer_that_has_stalled_is_given_up_and_keeps_nothing() -> None:
         with pytest.raises(LinkLost, match="stalled"):
             await listening
         assert 10 <= connection.delivered < 15
+
+
+async def test_a_peer_that_takes_nothing_sees_the_end_of_the_connection_all_the_same() -> None:
+    peers: list[ServerConnection] = []
+
+    async def service(peer: ServerConnection) -> None:
+        peers.append(peer)
+        await silent_after_ten(peer)
+
+    async with connected(service, Deadlines(send_s=0.3), receive_buffer=4096) as connection:
+        with pytest.raises(LinkLost, match="took nothing"):
+            await talk(connection, 0.0)
+        # What it never took stands in the buffers on both sides, and its reading is still off.
+        sock = peers[0].transport.get_extra_info("socket")
+        async with asyncio.timeout(2):
+            while sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1:  # noqa: ASYNC110 - established; the kernel tells nobody of a change
+                await asyncio.sleep(0.01)
 
 
 async def test_a_peer_whose_receipts_never_were_quick_is_not_called_stalled() -> None:

@@ -87,6 +87,6 @@ def test_the_owners_configuration_is_used_and_nothing_of_its_key_is_kept(tmp_pat
     assert done.returncode == 0, done.stdout + done.stderr
     events = [json.loads(line) for line in next(tmp_path.glob("out/*/events.jsonl")).read_text().splitlines()]
     dial = next(event for event in events if event["what"] == "Dial")
-    assert dial.keys() == {"t", "by", "what", "epoch", "with_handle"}
+    assert dial.keys() == {"t", "by", "what", "epoch", "with_handle", "recall"}
     issued = next(event for event in events if event["what"] == "HandleIssued" and event["by"] == "daemon")
     assert issued.keys() == {"t", "by", "what", "epoch", "with_handle"}

@@ -67,6 +67,7 @@ class SoakedKiosk:
         self.fared = Fared()
         self._number = number
         self._patient = patient
+        self._announces = (number + seed) % 2 == 0
         self._chance = random.Random(seed * 1000 + number)
         self._clock = SystemClock()
         self._button = MemoryButton()
@@ -150,7 +151,9 @@ class SoakedKiosk:
         if self._chance.random() >= AGAIN:
             with contextlib.suppress(TimeoutError):
                 await self._until(lambda: not self._state.link.tries, "to complete a turn", GOOD_S)
-        if not self._state.link.open:  # blown already, by what was left of the blow before
+        if not (
+            self._state.link.open and service._lines
+        ):  # blown already, by what was left of the blow before
             await self._until(lambda: self._state.link.open, "to come back")
             return
         ending = self._pick()
@@ -167,14 +170,14 @@ class SoakedKiosk:
         """Have one connection announced to end as the real service does, or left to its age."""
         epoch = self._state.link.epoch
         since = self._clock.now()
-        announced = self._number % 2 == 0
+        announces = self._announces
         while self._state.link.epoch == epoch:
             await self._clock.sleep(CHECK_S)
             if done():
                 return
             self._check(service)
-            if announced and self._clock.now() - since > 500.0:
-                announced = False
+            if announces and self._clock.now() - since > 500.0:
+                announces = False
                 self.ledger.ends("goAway")
                 self._ending = "goAway"
                 service.commit(Deed(do="go_away", left_s=60.0))

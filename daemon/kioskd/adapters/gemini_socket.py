@@ -171,7 +171,7 @@ class LiveSocket(ClientConnection):
             return
         self._leaving = True
         self.transport.resume_reading()
-        deadline = self.loop.call_later(self._deadlines.receipt_s, self.transport.abort)
+        deadline = self.loop.call_later(self._deadlines.receipt_s, self._reset)
         try:
             pong = cast("asyncio.Future[float]", await self.ping())
         except ConnectionClosed:
@@ -191,12 +191,12 @@ class LiveSocket(ClientConnection):
         if self.state is State.OPEN:
             self.transport.resume_reading()
         before = self.protocol.close_sent
-        deadline = self.loop.call_later(self._deadlines.hang_up_s, self._abort)
+        deadline = self.loop.call_later(self._deadlines.hang_up_s, self._reset)
         try:
             await super().close(code, reason)
         finally:
             deadline.cancel()
-            self.transport.abort()
+            self._reset()
         answer = self.protocol.close_rcvd
         if before is None and answer and answer.code == code and not self.protocol.close_rcvd_then_sent:
             self.receipts.closed()
@@ -204,8 +204,18 @@ class LiveSocket(ClientConnection):
         if not self.connection_lost_waiter.done():
             log.warning("live socket still open after its abort: waited=%gs", _ABORT_S)
 
-    def _abort(self) -> None:
-        log.debug("! no proper close within %g s, aborting", self._deadlines.hang_up_s)
+    def _reset(self) -> None:
+        """End the connection at once, if it is still there.
+
+        By a TCP reset: what has not been sent would else stand before our FIN, and a peer that takes nothing would never
+        see the end. The service refuses to resume a session while it believes the old connection open.
+        """
+        if self.connection_lost_waiter.done():
+            return
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and sock.fileno() >= 0:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        log.debug("! no proper close, aborting")
         self.transport.abort()
 
     def _expect(self, pong: Any) -> None:
@@ -231,7 +241,7 @@ class LiveSocket(ClientConnection):
         """Abort the connection, and remember why: the library knows of an abnormal closure only."""
         if self._given_up is None:
             self._given_up = lambda: kind(why)
-        self.transport.abort()
+        self._reset()
         return self._given_up()
 
     def _tell_why(self) -> None:

@@ -40,7 +40,7 @@ class RuntimeKeepsake:
         What is stale, of another service, damaged or not ours is dropped without a word: it is an ordinary start then.
         """
         found = None
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             if self._path.stat().st_uid == os.geteuid():
                 kept: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
                 age_s = _since_boot_s() - float(kept["at"])

@@ -19,11 +19,16 @@ import numpy.typing as npt
 
 from kioskd.media import pcm
 
-WINDOW: Final = 6
-"""Frames (120 ms) that are looked at for an onset."""
+WINDOW: Final = 5
+"""Frames (100 ms) that are looked at for an onset."""
 
 LOUD: Final = 4
 """Frames among them that must stand out of the noise: a knock has two or three."""
+
+LOUD_RISING: Final = 3
+"""... while the newest is about the loudest (by `RISING_DB`): no knock grows for so long."""
+
+RISING_DB: Final = 3.0
 
 PITCH: Final = 0.4
 """The autocorrelation, of 1, above which a frame begins to have a pitch. White, pink and fan noise reach 0.5 at most."""
@@ -32,7 +37,11 @@ PITCHED: Final = 0.15
 """How far above `PITCH` those frames must be, all together: one clear vowel, or two that only begin. A word may start
 without a pitch ("stop"), but none is without."""
 
-ABOVE_SPREADS: Final = 2.7
+TONE: Final = 0.97
+"""The share of a frame's power in one place of the spectrum from which it is a beep, or something that was struck and rings:
+a voice has overtones."""
+
+ABOVE_SPREADS: Final = 2.8
 """How far a frame must be above the noise, in spreads of the noise."""
 
 ABOVE_DB: Final = 2.5
@@ -153,9 +162,11 @@ class OnsetDetector:
         return onset
 
     def _speech(self) -> bool:
-        least = max(level for _, _, level in self._recent) - DECAY_DB
-        pitches = [pitch for loud, pitch, level in self._recent if loud and level > least]
-        return len(pitches) >= LOUD and sum(max(0.0, pitch - PITCH) for pitch in pitches) >= PITCHED
+        newest = self._recent[-1][2]
+        loudest = max(level for _, _, level in self._recent)
+        pitches = [pitch for loud, pitch, level in self._recent if loud and level > loudest - DECAY_DB]
+        enough = LOUD_RISING if newest > loudest - RISING_DB else LOUD
+        return len(pitches) >= enough and sum(max(0.0, pitch - PITCH) for pitch in pitches) >= PITCHED
 
     def _walk_back(self) -> int:
         first = 0
@@ -178,4 +189,7 @@ class OnsetDetector:
         correlation = np.fft.irfft(power[: _SPLIT + 1])
         pitch = float((correlation[_LAGS] * _UNTAPER).max()) / (float(correlation[0]) + 1.0)
         low, high = float(power[:_SPLIT].sum()), float(power[_SPLIT:].sum())
+        peak = int(power[:_SPLIT].argmax())
+        if float(power[max(0, peak - 2) : peak + 3].sum()) > TONE * low:
+            pitch = 0.0
         return 10 * math.log10(low + _DARK), 10 * math.log10(high + _DARK), pitch

@@ -213,8 +213,20 @@ class Line:
         else:
             # The client must feel it: bytes that nobody takes pile up on its side.
             self._dumb = deed.do == "freeze"
+            self._probe()
             if deed.lasts_s is not None:
                 self.reset_in(deed.lasts_s)
+
+    def _probe(self) -> None:
+        """Have the kernel ask each second whether the client is still there.
+
+        It drops a reset that comes from behind a full window, so a client that gave up would seem to hold on.
+        """
+        sock = self._connection.transport.get_extra_info("socket")
+        if sock.fileno() >= 0:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
 
     @property
     def _heard_all(self) -> bool:
