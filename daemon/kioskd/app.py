@@ -27,8 +27,8 @@ from kioskd.core.events import NetworkChanged, Restored, SettingsChanged
 from kioskd.core.policy import Policy
 from kioskd.flow.button_to_mailbox import ButtonToMailbox
 from kioskd.flow.crew import Work, work_together
-from kioskd.flow.engine import Engine, Observer
-from kioskd.flow.health import Health
+from kioskd.flow.engine import Engine, Observer, Performers
+from kioskd.flow.health import Evidence, Health
 from kioskd.flow.journal import STATUS, Journal
 from kioskd.flow.lamp import LampKeeper
 from kioskd.flow.live_link import LiveLink
@@ -184,96 +184,118 @@ async def serve(
     Raises:
         DeviceLost: a device did not come, or stayed away.
         ConfigError: what the settings name cannot be used.
+        LinkLost: the program does not fit together (Remedy.STOP).
     """
-    clock, mailbox = parts.clock, Mailbox()
-    post = mailbox.post
-    timers = Timers(clock, post)
-    uplink = MicToLive(parts.microphone, post, clock, preroll_ms=settings.microphone.preroll_ms)
-    downlink = LiveToSpeaker(parts.speaker, post, clock, volume=settings.speaker.volume)
-    link = LiveLink(
-        parts.live,
-        uplink,
-        downlink,
-        post,
-        clock,
-        jitter=random.random,
-        greeting=settings.assistant.greeting or "",
-    )
-    lamp = LampKeeper(parts.lamp, clock, post) if parts.lamp is not None else None
-    health = Health(
-        clock,
-        post,
-        parts.notifier,
-        {
+    await _Kiosk(settings, parts, observers).run(reload)
+
+
+class _Kiosk:
+    """All workers, and who performs what for the core. Made within the running loop."""
+
+    def __init__(self, settings: Settings, parts: Parts, observers: Sequence[Observer]) -> None:
+        self._settings = settings
+        self._parts = parts
+        clock, self._mailbox = parts.clock, Mailbox()
+        post = self._post = self._mailbox.post
+        self._timers = Timers(clock, post)
+        self._uplink = MicToLive(parts.microphone, post, clock, preroll_ms=settings.microphone.preroll_ms)
+        self._downlink = LiveToSpeaker(parts.speaker, post, clock, volume=settings.speaker.volume)
+        self._link = LiveLink(
+            parts.live,
+            self._uplink,
+            self._downlink,
+            post,
+            clock,
+            jitter=random.random,
+            greeting=settings.assistant.greeting or "",
+        )
+        self._lamp = LampKeeper(parts.lamp, clock, post) if parts.lamp is not None else None
+        self._health = Health(clock, post, parts.notifier, self._evidence())
+        self._engine = Engine(
+            policy(settings),
+            self._mailbox,
+            self._performers(),
+            clock,
+            current=self._timers.current,
+            observers=[self._health.observe, Journal().observe, *observers],
+        )
+
+    async def run(self, reload: Reload[tuple[Settings, ports.Live]] | None) -> None:
+        """Start everybody, and be there until it ends."""
+        workers = self._workers()
+        if reload is not None:
+            workers["reload"] = partial(reload.run, self._apply)
+        self._show(Show(Shown.STARTING))
+        if self._parts.keepsake is not None and (kept := self._parts.keepsake.recover()) is not None:
+            self._post(Restored(*kept))
+        try:
+            await work_together(workers)
+        finally:
+            self._timers.cancel_all()
+
+    def _evidence(self) -> Mapping[str, Evidence]:
+        """Who must show signs of life, and how; see `Health`."""
+        uplink, downlink, link = self._uplink, self._downlink, self._link
+        return {
             "microphone": lambda: uplink.captured,
             "speaker": lambda: downlink.playout.pulled,
             "uplink": lambda: uplink.sent if uplink.sending else None,
-            "service client": lambda: 0 if not link.warm else None,
-        },
-    )
+            "service client": lambda: None if link.warm else 0,
+        }
 
-    def show(effect: Show) -> None:
-        parts.notifier.status(STATUS[effect.shown])
-        if lamp is not None:
-            lamp.show(effect)
+    def _performers(self) -> Performers:
+        """Who carries out which effect."""
+        return {
+            SetTimer: self._timers.set,
+            CancelTimer: self._timers.cancel,
+            SetUplink: self._uplink.set_uplink,
+            Flush: self._downlink.flush,
+            Dial: self._link.dial,
+            HangUp: self._link.hang_up,
+            Greet: self._link.greet,
+            Show: self._show,
+            Keep: self._keep,
+            Forget: self._forget,
+        }
 
-    def keep(effect: Keep) -> None:
-        if parts.keepsake is not None:
-            parts.keepsake.keep(effect.conversation, effect.handle)
+    def _workers(self) -> dict[str, Work]:
+        """Who works from the start to the end."""
+        parts, post = self._parts, self._post
+        workers: dict[str, Work] = {
+            "engine": self._engine.run,
+            "microphone": self._uplink.capture,
+            "speaker": self._downlink.play,
+            "uplink": self._uplink.send,
+            "link": self._link.run,
+            "health": self._health.run,
+        }
+        if parts.button is not None:
+            workers["button"] = ButtonToMailbox(parts.button, post, parts.clock).run
+        if self._lamp is not None:
+            workers["lamp"] = self._lamp.run
+        if parts.network is not None:
+            workers["network"] = partial(parts.network.watch, lambda: post(NetworkChanged()))
+        return workers
 
-    def forget(_effect: Forget) -> None:
-        if parts.keepsake is not None:
-            parts.keepsake.forget()
+    def _show(self, effect: Show) -> None:
+        self._parts.notifier.status(STATUS[effect.shown])
+        if self._lamp is not None:
+            self._lamp.show(effect)
 
-    engine = Engine(
-        policy(settings),
-        mailbox,
-        {
-            SetTimer: timers.set,
-            CancelTimer: timers.cancel,
-            SetUplink: uplink.set_uplink,
-            Flush: downlink.flush,
-            Dial: link.dial,
-            HangUp: link.hang_up,
-            Greet: link.greet,
-            Show: show,
-            Keep: keep,
-            Forget: forget,
-        },
-        clock,
-        current=timers.current,
-        observers=[health.observe, Journal().observe, *observers],
-    )
-    workers: dict[str, Work] = {
-        "engine": engine.run,
-        "microphone": uplink.capture,
-        "speaker": downlink.play,
-        "uplink": uplink.send,
-        "link": link.run,
-        "health": health.run,
-    }
-    if parts.button is not None:
-        workers["button"] = ButtonToMailbox(parts.button, post, clock).run
-    if lamp is not None:
-        workers["lamp"] = lamp.run
+    def _keep(self, effect: Keep) -> None:
+        if self._parts.keepsake is not None:
+            self._parts.keepsake.keep(effect.conversation, effect.handle)
 
-    def apply(new: tuple[Settings, ports.Live]) -> None:
-        changed, service = new
-        engine.adopt(policy(changed))
-        link.use(service, changed.assistant.greeting or "")
-        downlink.playout.volume = changed.speaker.volume
-        post(SettingsChanged())
-        later = [name for name, read in NEEDS_RESTART.items() if read(changed) != read(settings)]
+    def _forget(self, _effect: Forget) -> None:
+        if self._parts.keepsake is not None:
+            self._parts.keepsake.forget()
+
+    def _apply(self, new: tuple[Settings, ports.Live]) -> None:
+        """Go by new settings: at once, over the next connection, or (said) after a restart."""
+        settings, service = new
+        self._engine.adopt(policy(settings))
+        self._link.use(service, settings.assistant.greeting or "")
+        self._downlink.playout.volume = settings.speaker.volume
+        self._post(SettingsChanged())
+        later = [name for name, read in NEEDS_RESTART.items() if read(settings) != read(self._settings)]
         log.info("settings reloaded%s", f"; after a restart only: {', '.join(later)}" if later else "")
-
-    if reload is not None:
-        workers["reload"] = partial(reload.run, apply)
-    if parts.network is not None:
-        workers["network"] = partial(parts.network.watch, lambda: post(NetworkChanged()))
-    show(Show(Shown.STARTING))
-    if parts.keepsake is not None and (kept := parts.keepsake.recover()) is not None:
-        post(Restored(*kept))
-    try:
-        await work_together(workers)
-    finally:
-        timers.cancel_all()
