@@ -82,6 +82,12 @@ def policy(settings: Settings) -> Policy:
     )
 
 
+def session_of(settings: Settings) -> str:
+    """Return what a session belongs to: with another model or service, its handle is void."""
+    service = settings.service
+    return f"{service.provider} {service.endpoint} {service.project} {service.location} {service.model}"
+
+
 def live(settings: Settings, key: SecretStr | None) -> ports.Live:
     """Return the service that the settings name.
 
@@ -155,8 +161,6 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
 
         lamp = GpioLamp(*gpio_line(settings.controls.lamp.source))
     directory = runtime_directory(environ)
-    service = settings.service
-    session_of = f"{service.provider} {service.endpoint} {service.project} {service.location} {service.model}"
     return Parts(
         clock=SystemClock(),
         microphone=PortAudioMicrophone(settings.microphone.device),
@@ -166,7 +170,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         button=button,
         lamp=lamp,
         network=KernelNetwork(),
-        keepsake=RuntimeKeepsake(directory, session_of=session_of) if directory is not None else None,
+        keepsake=RuntimeKeepsake(directory, session_of=session_of(settings)) if directory is not None else None,
     )
 
 
@@ -194,6 +198,7 @@ class _Kiosk:
 
     def __init__(self, settings: Settings, parts: Parts, observers: Sequence[Observer]) -> None:
         self._settings = settings
+        self._session_of = session_of(settings)
         self._parts = parts
         clock, self._mailbox = parts.clock, Mailbox()
         post = self._post = self._mailbox.post
@@ -296,6 +301,7 @@ class _Kiosk:
         self._engine.adopt(policy(settings))
         self._link.use(service, settings.assistant.greeting or "")
         self._downlink.playout.volume = settings.speaker.volume
-        self._post(SettingsChanged())
+        self._post(SettingsChanged(session_void=session_of(settings) != self._session_of))
+        self._session_of = session_of(settings)
         later = [name for name, read in NEEDS_RESTART.items() if read(settings) != read(self._settings)]
         log.info("settings reloaded%s", f"; after a restart only: {', '.join(later)}" if later else "")

@@ -162,6 +162,11 @@ def test_a_change_in_a_quiet_moment_renews_the_connection_at_once(change: Event)
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
 
 
+def test_a_session_that_the_new_settings_void_is_recalled_in_a_new_one() -> None:
+    _, effects = run(listening(up(handle=HANDLE)), SettingsChanged(session_void=True))
+    assert of_type(Dial, effects) == [Dial(EPOCH + 1, None, recall=True)]
+
+
 @pytest.mark.parametrize("state", [thinking(), speaking(), ringing(), listening(voice=True)])
 @pytest.mark.parametrize("change", [NetworkChanged(), SettingsChanged()])
 def test_a_change_while_anything_is_said_or_awaited_waits_for_its_end(state: State, change: Event) -> None:

@@ -162,9 +162,9 @@ def test_a_voice_in_a_silent_room_comes_through(noise_suppression: bool) -> None
     assert level_db(cleaned) > level_db(near) - 3
 
 
-@pytest.mark.parametrize(("coupling_db", "at_least"), [(0.0, 0.7), (-10.0, 0.8), (-20.0, 0.85)])
+@pytest.mark.parametrize(("coupling_db", "at_least"), [(0.0, 0.6), (-10.0, 0.8), (-20.0, 0.9)])
 def test_a_voice_into_the_reply_survives(coupling_db: float, at_least: float) -> None:
-    far = far_voice(16)
+    far = far_voice(16, "espeak-ng")
     echo = echo_of(far, delay_s=0.06, coupling_db=coupling_db)
     near = np.zeros(len(echo))
     said = np.concatenate([levelled(one.samples, -26) for one in people()])[: pcm.UPLINK_HZ * 6]
@@ -174,6 +174,36 @@ def test_a_voice_into_the_reply_survives(coupling_db: float, at_least: float) ->
     there = slice(began, began + len(said))
     assert likeness(near[there], cleaned[there]) > at_least
     assert level_db(cleaned[there]) > level_db(near[there]) - 6
+
+
+def frames_with_a_visitor(subject: EchoCanceller, microphone: Samples, far: Samples) -> list[int]:
+    """The numbers of the frames in which somebody else was noticed."""
+    captured, played = to_pcm(microphone), to_pcm(far)
+    found = []
+    for number in range(len(captured) // pcm.FRAME_BYTES):
+        subject.played(played[number * FAR_FRAME : (number + 1) * FAR_FRAME])
+        subject.clean(captured[number * pcm.FRAME_BYTES : (number + 1) * pcm.FRAME_BYTES])
+        if subject.visitor:
+            found.append(number)
+    return found
+
+
+@pytest.mark.parametrize("coupling_db", [0.0, -10.0, -20.0])
+def test_the_own_voice_is_no_visitor(coupling_db: float) -> None:
+    far = far_voice(20)
+    microphone = echo_of(far, delay_s=0.06, coupling_db=coupling_db)
+    assert frames_with_a_visitor(canceller(noise_suppression=True), microphone, far) == []
+
+
+def test_a_visitor_is_noticed_soon() -> None:
+    far = far_voice(16)
+    microphone = echo_of(far, delay_s=0.06)
+    said = levelled(people()[0].samples, -26)
+    began = pcm.UPLINK_HZ * 8
+    microphone[began : began + len(said)] += said
+    onset = round((began / pcm.UPLINK_HZ + people()[0].onset_s) * 1000 / pcm.FRAME_MS)
+    first = frames_with_a_visitor(canceller(noise_suppression=True), microphone, far)[0]
+    assert 0 <= (first - onset) * pcm.FRAME_MS <= 160
 
 
 def test_gain_control_brings_a_quiet_voice_up() -> None:
@@ -219,7 +249,7 @@ def test_a_room_is_known_after_a_few_seconds_of_voice() -> None:
 def test_nothing_of_its_own_voice_passes_before_the_room_is_known() -> None:
     subject, far = canceller(), far_voice(LEARNING_S)
     microphone = echo_of(far, delay_s=0.06, coupling_db=0)
-    assert not through(subject, microphone, far).any()
+    assert level_db(through(subject, microphone, far)) < -85
 
 
 def test_a_visitor_is_heard_before_the_room_is_known_when_the_kiosk_is_silent() -> None:

@@ -24,6 +24,7 @@ SPEECH_DB: Final = -26.0
 
 FRAME_S: Final = pcm.FRAME_MS / 1000
 _LEAD_S: Final = 3.0
+_PIECE_S: Final = 60.0
 _EARLY_S: Final = 0.02
 """An onset told earlier than this before the label is a false one."""
 
@@ -137,14 +138,13 @@ def listen(utterance: Utterance, kind: str, snr_db: float, chance: np.random.Gen
 
 
 def false_wakes(kind: str, seconds: float, chance: np.random.Generator) -> int:
-    """Return how often the detector hears somebody in noise alone; two levels, a detector that stays."""
-    detector = OnsetDetector()
+    """Return how often the detector hears somebody in noise alone, at two levels."""
     told = 0
-    piece_s = 60.0
-    for number in range(round(seconds / piece_s)):
-        level_db = (-36.0, -50.0)[number // 5 % 2]
-        for frame in frames(room_noise(kind, piece_s, chance) * 10 ** (level_db / 20)):
-            told += detector.feed(frame)
+    for level_db in (-36.0, -50.0):
+        detector = OnsetDetector()
+        for _ in range(round(seconds / 2 / _PIECE_S)):
+            piece = room_noise(kind, _PIECE_S, chance) * 10 ** (level_db / 20)
+            told += sum(detector.feed(frame) for frame in frames(piece))
     return told
 
 

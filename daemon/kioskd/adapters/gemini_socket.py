@@ -54,7 +54,7 @@ class Deadlines:
 
     The probe for a dead link while audio flows: the WebSocket's own ping may stand in the full buffer behind it.
     """
-    stalled_s: float = 15.0
+    stalled_s: float = 12.0
     """How long a peer whose kernel still acknowledges may say nothing at all while a receipt is missing that had
     always come quickly."""
 
@@ -69,6 +69,7 @@ class LiveSocket(ClientConnection):
         self._leaving = False
         self._given_up: Callable[[], Exception] | None = None
         self._watch: asyncio.TimerHandle | None = None
+        self._slot = asyncio.Event()
         self.receipts = Receipts(self._acknowledged)
         """The book of what was taken in; whoever sends keeps it (see `ask_receipt`)."""
 
@@ -151,7 +152,12 @@ class LiveSocket(ClientConnection):
             ConnectionClosed, TimeoutError: as `send`.
         """
         if not self.receipts.wanted:
-            return
+            self._slot.clear()
+            try:
+                async with asyncio.timeout(0.5):
+                    await self._slot.wait()
+            except TimeoutError:
+                return
         try:
             async with asyncio.timeout(self._deadlines.send_s):
                 pong = await self.ping()
@@ -225,6 +231,7 @@ class LiveSocket(ClientConnection):
             self._watch = self.loop.call_later(self._deadlines.stalled_s, self._look)
 
     def _note_receipt(self, pong: asyncio.Future[float]) -> None:
+        self._slot.set()
         if not pong.cancelled() and pong.exception() is None:
             self.receipts.received(pong.result())
 

@@ -8,7 +8,6 @@ import contextlib
 import json
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Mapping
 from hashlib import sha256
@@ -31,6 +30,7 @@ class RuntimeKeepsake:
     def __init__(self, directory: Path, *, session_of: str) -> None:
         """Use `directory`. `session_of` names what a handle belongs to (service and model): with another, it is void."""
         self._path = directory / NAME
+        self._draft = directory / f".{NAME}"
         self._owner = sha256(session_of.encode()).hexdigest()
         self._told = False
 
@@ -40,12 +40,15 @@ class RuntimeKeepsake:
         What is stale, of another service, damaged or not ours is dropped without a word: it is an ordinary start then.
         """
         found = None
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        # The last two: numbers and brackets without end.
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             if self._path.stat().st_uid == os.geteuid():
                 kept: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
                 age_s = _since_boot_s() - float(kept["at"])
-                if kept["owner"] == self._owner and 0 <= age_s <= FRESH_S:
-                    found = int(kept["conversation"]), SecretStr(str(kept["handle"]))
+                conversation, handle = int(kept["conversation"]), kept["handle"]
+                makes_sense = conversation > 0 and isinstance(handle, str) and handle != ""
+                if makes_sense and kept["owner"] == self._owner and 0 <= age_s <= FRESH_S:
+                    found = conversation, SecretStr(handle)
         self.forget()
         return found
 
@@ -58,12 +61,13 @@ class RuntimeKeepsake:
             "at": _since_boot_s(),
         }
         try:
-            # mkstemp: 0600 from the first moment; replace: never half a file.
-            descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{NAME}.")
+            # 0600 from the first moment, and never half a file. The draft has one name, so that a kill leaves one at most.
+            descriptor = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 json.dump(kept, file)
-            Path(name).replace(self._path)
+            self._draft.replace(self._path)
         except OSError as error:
+            self.forget()  # what is still kept is void: the new handle voided it
             if not self._told:
                 self._told = True
                 log.warning(
@@ -72,8 +76,9 @@ class RuntimeKeepsake:
 
     def forget(self) -> None:
         """Keep nothing."""
-        with contextlib.suppress(OSError):
-            self._path.unlink()
+        for path in (self._path, self._draft):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def runtime_directory(environ: Mapping[str, str]) -> Path | None:

@@ -127,7 +127,12 @@ class NetworkChanged:
 
 @dataclass(frozen=True, slots=True)
 class SettingsChanged:
-    """The next connection will be made with other settings. From: whoever reloads them."""
+    """The next connection will be made with other settings. From: app, on a reload.
+
+    `session_void`: the handle is of no use with them (another model or service).
+    """
+
+    session_void: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,13 @@ def drain_soon(link: Link, _event: object, policy: Policy) -> Link:
     return replace(link, phase=Phase.DRAINING, rollover_s=left_s)
 
 
+def change_settings(link: Link, event: SettingsChanged, policy: Policy) -> Link:
+    """Make the connection anew with other settings: at once where there is none, else in a quiet moment."""
+    if event.session_void:
+        link = replace(link, handle=None)
+    return drain_soon(link, event, policy) if link.open else dial(link)
+
+
 def probe_if_refused(link: Link, event: SettingsChanged, policy: Policy) -> Link:
     """What was refused may have been mended."""
     return dial(link, event, policy) if link.trouble is Trouble.REFUSED else link
@@ -222,7 +229,7 @@ TABLE: Final[Mapping[Kind, tuple[Cell, Cell, Cell, Cell, Cell]]] = {
     HandleIssued:    (IGNORE,           IGNORE,   keep_handle,  keep_handle, IGNORE),
     TurnEnded:       (IGNORE,           IGNORE,   prove_good,   prove_good,  IGNORE),
     NetworkChanged:  (IGNORE,           IGNORE,   drain_soon,   drain_soon,  dial),
-    SettingsChanged: (probe_if_refused, dial,     drain_soon,   drain_soon,  dial),
+    SettingsChanged: (probe_if_refused, change_settings, change_settings, change_settings, change_settings),
     Timer.PROBE:     (dial,             IGNORE,   IGNORE,       IGNORE,      IGNORE),
     Timer.RETRY:     (IGNORE,           IGNORE,   IGNORE,       IGNORE,      dial),
     Timer.STEADY:    (IGNORE,           IGNORE,   prove_good,   prove_good,  IGNORE),
