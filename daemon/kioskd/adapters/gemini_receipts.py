@@ -2,7 +2,7 @@
 
 The Developer API says nothing of what it has consumed, but its WebSocket does: a pong says that the peer has taken in,
 in order, all that was sent before its ping. So each frame is followed by a ping, and its pong is the frame's receipt.
-At most `MOST` are on their way: over a quick link every frame has its own, over a very slow one every few frames share.
+At most `MOST` are on their way, so that all of a held burst have their own; a slow service is asked for a few only.
 
 Pongs of 8 to 30 s on healthy links have been reported, so a receipt that is missing proves nothing by itself:
 
@@ -20,8 +20,10 @@ from typing import Final
 
 PROMPT_S: Final = 2.0
 """A receipt that takes longer is no measure of the link."""
-MOST: Final = 64
-"""Receipts on their way at once."""
+MOST: Final = 2000
+"""Receipts on their way at once: more than the frames that can have been held for a connection (30 s)."""
+MOST_OF_SLOW: Final = 4
+"""... from a service whose receipts say little."""
 
 _MARKS: Final = 1500
 """Frames whose place in the stream is kept: 30 s of them."""
@@ -78,7 +80,7 @@ class Receipts:
     @property
     def wanted(self) -> bool:
         """Whether one more may be asked for."""
-        return len(self._asked) < MOST
+        return len(self._asked) < (MOST_OF_SLOW if self.slow else MOST)
 
     def silent_s(self, now: float) -> float:
         """How long a receipt has been missing while nothing else came either; 0.0 if none is missing."""

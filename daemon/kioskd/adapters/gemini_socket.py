@@ -69,7 +69,6 @@ class LiveSocket(ClientConnection):
         self._leaving = False
         self._given_up: Callable[[], Exception] | None = None
         self._watch: asyncio.TimerHandle | None = None
-        self._slot = asyncio.Event()
         self.receipts = Receipts(self._acknowledged)
         """The book of what was taken in; whoever sends keeps it (see `ask_receipt`)."""
 
@@ -152,12 +151,7 @@ class LiveSocket(ClientConnection):
             ConnectionClosed, TimeoutError: as `send`.
         """
         if not self.receipts.wanted:
-            self._slot.clear()
-            try:
-                async with asyncio.timeout(0.5):
-                    await self._slot.wait()
-            except TimeoutError:
-                return
+            return
         try:
             async with asyncio.timeout(self._deadlines.send_s):
                 pong = await self.ping()
@@ -231,7 +225,6 @@ class LiveSocket(ClientConnection):
             self._watch = self.loop.call_later(self._deadlines.stalled_s, self._look)
 
     def _note_receipt(self, pong: asyncio.Future[float]) -> None:
-        self._slot.set()
         if not pong.cancelled() and pong.exception() is None:
             self.receipts.received(pong.result())
 

@@ -33,7 +33,7 @@ RISING_DB: Final = 3.0
 PITCH: Final = 0.4
 """The autocorrelation, of 1, above which a frame begins to have a pitch. White, pink and fan noise reach 0.5 at most."""
 
-PITCHED: Final = 0.1
+PITCHED: Final = 0.07
 """How far above `PITCH` those frames must be, all together: one clear vowel, or two that only begin. A word may start
 without a pitch ("stop"), but none is without."""
 
@@ -50,7 +50,7 @@ a voice has overtones."""
 TONE_COSTS: Final = 0.3
 """What such a frame takes from the others' sum: the start of a beep is no beep yet."""
 
-ABOVE_SPREADS: Final = 2.8
+ABOVE_SPREADS: Final = 3.3
 """How far a frame must be above the noise, in spreads of the noise."""
 
 ABOVE_DB: Final = 2.5

@@ -1,0 +1,105 @@
+"""The room itself: what the bench's figures stand on."""
+
+import numpy as np
+import pytest
+from tests.room.acoustics import CLIPPING, Acoustics, Air, Convolution, responses
+from tests.room.conversation import Trial, converse
+from tests.room.devices import FRAME_S, FRAME_SAMPLES, Room
+from tests.room.figures import GOALS, met, mode
+from tests.room.run import MODES, QUICK, trials
+from tests.room.sounds import NOISES, level_db, levelled, likeness, noise, people
+
+from kioskd.media import pcm
+
+if not people():
+    pytest.skip("no recordings here (Debian's alsa-utils)", allow_module_level=True)
+
+
+def tone(seconds: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    times = np.arange(round(seconds * pcm.DOWNLINK_HZ)) / pcm.DOWNLINK_HZ
+    return 0.1 * np.sin(2 * np.pi * 1000 * times)
+
+
+def test_a_convolution_in_blocks_is_the_convolution() -> None:
+    chance = np.random.default_rng(3)
+    samples, response = chance.standard_normal(3200), chance.standard_normal(1000)
+    stream = Convolution(response, 320)
+    blocks = [stream.process(samples[start : start + 320]) for start in range(0, 3200, 320)]
+    assert np.allclose(np.concatenate(blocks), np.convolve(samples, response)[:3200])
+
+
+@pytest.mark.parametrize("drift", [0.0, 50e-6, -50e-6])
+@pytest.mark.parametrize("delay_s", [0.02, 0.2])
+def test_the_echo_comes_as_late_as_the_acoustics_say(delay_s: float, drift: float) -> None:
+    air = Air(Acoustics(delay_s=delay_s, drift=drift), np.ones(1), FRAME_SAMPLES)
+    pulled = np.zeros(pcm.DOWNLINK_HZ)
+    pulled[: pcm.DOWNLINK_HZ // 2] = tone(0.5)
+    size = FRAME_SAMPLES * 3 // 2
+    heard = np.concatenate([air.carry(pulled[start : start + size]) for start in range(0, len(pulled), size)])
+    first = np.flatnonzero(np.abs(heard) > 0.05)[0]
+    assert first / pcm.UPLINK_HZ == pytest.approx(delay_s, abs=0.001)
+
+
+def test_a_loudspeaker_gives_no_more_than_it_can() -> None:
+    air = Air(Acoustics(delay_s=0.02), np.ones(1), FRAME_SAMPLES)
+    loud = 10 * tone(0.2)
+    size = FRAME_SAMPLES * 3 // 2
+    heard = np.concatenate([air.carry(loud[start : start + size]) for start in range(0, len(loud), size)])
+    assert 0.5 < np.abs(heard).max() < CLIPPING
+
+
+@pytest.mark.parametrize("coupling_db", [0.0, -10.0, -20.0])
+def test_the_coupling_is_the_energy_of_the_response(coupling_db: float) -> None:
+    loudspeaker, visitor = responses(Acoustics(coupling_db=coupling_db))
+    assert 10 * np.log10(np.sum(np.square(loudspeaker))) == pytest.approx(coupling_db)
+    assert np.sum(np.square(visitor)) == pytest.approx(1.0)
+
+
+def test_a_visitor_is_heard_as_loud_as_said() -> None:
+    room = Room(Acoustics(noise_db=-90))
+    said = levelled(people()[0].samples, -26)
+    room.say(said)
+    heard = []
+    while room.visitor_speaks:
+        room.step()
+        heard.append(room.visitor)
+    assert level_db(np.concatenate(heard)) == pytest.approx(level_db(said), abs=4)
+
+
+@pytest.mark.parametrize("kind", NOISES)
+def test_a_noise_has_the_level_it_is_given(kind: str) -> None:
+    assert level_db(noise(kind, 2, np.random.default_rng(1))) == pytest.approx(0, abs=0.1)
+
+
+def test_a_sound_is_like_itself_and_unlike_another() -> None:
+    one, other = (spoken.samples[: pcm.UPLINK_HZ] for spoken in people()[:2])
+    assert likeness(one, one) == pytest.approx(1)
+    assert likeness(one, other) < 0.5
+
+
+async def test_the_devices_do_nothing_when_nobody_uses_them() -> None:
+    room = Room(Acoustics(noise_db=-90))
+    for _ in range(round(1 / FRAME_S)):
+        room.step()
+    assert not room.echo.any()
+
+
+def test_half_duplex_never_hears_itself_and_yields_to_the_button() -> None:
+    found = [
+        converse(Trial("half_duplex", Acoustics(coupling_db=0.0), 12.0, interrupting))
+        for interrupting in (False, True)
+    ]
+    figures = mode(found)["by_coupling"]["0"]
+    assert figures["false_interruptions_per_hour"] == figures["false_turns_per_hour"] == 0
+    assert figures["barge_in_noticed"] == 1
+    assert figures["barge_in_ms"] == pytest.approx(60, abs=1)
+
+
+def test_every_mode_is_tried_with_and_without_a_visitor() -> None:
+    for name in MODES:
+        assert {trial.interrupting for trial in trials(name, QUICK)} == {False, True}
+
+
+@pytest.mark.parametrize(("value", "reached"), [(0.94, False), (0.95, True), (1.0, True)])
+def test_a_goal_is_reached_or_missed(value: float, reached: bool) -> None:
+    assert met(GOALS["cancel.barge_in_noticed"], value) is reached
