@@ -61,7 +61,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "pydantic": ("adapters", "app", "core", "ports", "rehearsal", "settings"),
     "pydantic_core": ("settings",),
     "soxr": ("media.resample", "rehearsal.service"),
-    "systemd": ("adapters.systemd", "logs"),
+    "systemd": ("logs",),
     "webrtcvad": ("media.voice", "rehearsal.service"),
     "websockets": ("adapters.gemini", "rehearsal.service"),
     "yaml": ("settings.document",),

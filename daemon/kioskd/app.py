@@ -3,9 +3,9 @@
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
@@ -42,6 +42,9 @@ from kioskd.settings.forms import gpio_line
 from kioskd.settings.load import wanted
 from kioskd.settings.model import Settings
 
+if TYPE_CHECKING:
+    from kioskd.media.echo import EchoCanceller
+
 log = logging.getLogger(__name__)
 
 
@@ -62,6 +65,11 @@ class Parts:
 
 NEEDS_RESTART: Final[Mapping[str, Callable[[Settings], object]]] = {
     "microphone.device": lambda settings: settings.microphone.device,
+    "microphone.echo": lambda settings: (
+        settings.microphone.echo,
+        settings.microphone.noise_suppression,
+        settings.microphone.gain_control,
+    ),
     "microphone.preroll_ms": lambda settings: settings.microphone.preroll_ms,
     "speaker.device": lambda settings: settings.speaker.device,
     "controls": lambda settings: settings.controls,
@@ -79,6 +87,25 @@ def policy(settings: Settings) -> Policy:
         idle_s=conversation.idle_s,
         longest_s=conversation.longest_s,
         think_s=conversation.think_s,
+        age_s=settings.service.renew_s,
+    )
+
+
+def echo_canceller(settings: Settings) -> "EchoCanceller | None":
+    """Return what takes the kiosk's own voice out of its microphone, where the settings ask for it.
+
+    Raises:
+        ConfigError: the extra kioskd[echo] is not installed.
+    """
+    microphone = settings.microphone
+    if microphone.echo != "cancel":
+        return None
+    from kioskd.media.echo import EchoCanceller  # noqa: PLC0415 - brings numpy and WebRTC
+
+    return EchoCanceller(
+        noise_suppression=microphone.noise_suppression is not False,
+        gain_control=microphone.gain_control is True,
+        delay_s=0.0,  # as the speaker says once it plays
     )
 
 
@@ -170,7 +197,9 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         button=button,
         lamp=lamp,
         network=KernelNetwork(),
-        keepsake=RuntimeKeepsake(directory, session_of=session_of(settings)) if directory is not None else None,
+        keepsake=RuntimeKeepsake(directory, session_of=session_of(settings))
+        if directory is not None
+        else None,
     )
 
 
@@ -203,8 +232,11 @@ class _Kiosk:
         clock, self._mailbox = parts.clock, Mailbox()
         post = self._post = self._mailbox.post
         self._timers = Timers(clock, post)
-        self._uplink = MicToLive(parts.microphone, post, clock, preroll_ms=settings.microphone.preroll_ms)
-        self._downlink = LiveToSpeaker(parts.speaker, post, clock, volume=settings.speaker.volume)
+        echo = echo_canceller(settings)
+        self._uplink = MicToLive(
+            parts.microphone, post, clock, preroll_ms=settings.microphone.preroll_ms, echo=echo
+        )
+        self._downlink = LiveToSpeaker(parts.speaker, post, clock, volume=settings.speaker.volume, echo=echo)
         self._link = LiveLink(
             parts.live,
             self._uplink,
@@ -298,7 +330,7 @@ class _Kiosk:
     def _apply(self, new: tuple[Settings, ports.Live]) -> None:
         """Go by new settings: at once, over the next connection, or (said) after a restart."""
         settings, service = new
-        self._engine.adopt(policy(settings))
+        self._engine.adopt(replace(policy(settings), half_duplex=policy(self._settings).half_duplex))
         self._link.use(service, settings.assistant.greeting or "")
         self._downlink.playout.volume = settings.speaker.volume
         self._post(SettingsChanged(session_void=session_of(settings) != self._session_of))

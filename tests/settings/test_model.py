@@ -24,7 +24,6 @@ def refusal(section: str, **values: Any) -> str:
         ("conversation", {"wake": ("button", "remote")}),
         ("conversation", {"turn_taking": "local"}),
         ("conversation", {"uplink": "voice"}),
-        ("microphone", {"echo": "cancel"}),
         ("speaker", {"cues": True}),
         ("camera", {"source": "picamera"}),
         ("camera", {"source": "folder:/srv/pictures"}),
@@ -222,3 +221,9 @@ def test_only_default_values_are_marked_as_working_where_a_whole_setting_is_for_
             for marker in field.metadata:
                 if isinstance(marker, Later) and not field.is_required():
                     assert field.default in marker.works, f"{section.__name__}.{name}"
+
+
+@pytest.mark.parametrize("part", ["noise_suppression", "gain_control"])
+def test_parts_of_the_canceller_need_the_canceller(part: str) -> None:
+    assert "set echo to cancel" in refusal("microphone", **{"echo": "half_duplex", part: True})
+    Settings.model_validate({"microphone": {"echo": "cancel", part: True}})

@@ -69,6 +69,7 @@ class Clients:
         self._credentials = _credentials(config, self._web)
         self._client: genai.Client | None = None
         self._pass: Pass | None = None
+        _expect_news()
         if isinstance(self._credentials, ServiceKey):
             self._replace(self._credentials.key)
         else:
@@ -171,6 +172,11 @@ def _expect_experiments() -> None:
     from google.genai.errors import ExperimentalWarning  # noqa: PLC0415 - takes 350 ms
 
     warnings.filterwarnings("ignore", "The SDK's ephemeral token support", ExperimentalWarning)
+
+
+def _expect_news() -> None:
+    """Keep the SDK from writing to stderr, in its own words, each value of the service's that is newer than itself."""
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"google\.genai\._common")
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:

@@ -96,7 +96,7 @@ class GeminiConnection:
             except self._api_error as error:
                 if isinstance(error.details, str):  # the reason of a close; else a message that has a `code`
                     raise self._lost(error) from None
-                return self._skip(f"code {error.code}")
+                return self._skip("code")
             except (ConnectionClosed, OSError) as error:
                 raise self._lost(error) from None
             except gemini_errors.ODD as error:

@@ -1,12 +1,14 @@
 """Tells the service manager how we are: ready, alive, stopping, and in a few words what we do.
 
-The only importer of `systemd.daemon`. Under no manager (no NOTIFY_SOCKET) a notifier that does nothing stands in.
+By sd_notify(3)'s protocol, datagrams to NOTIFY_SOCKET. systemd-python's own `notify` waits for a manager that does not
+read, and keeps Python from running anything else meanwhile: a hung manager would silence the kiosk. Under no manager (no
+NOTIFY_SOCKET) a notifier that does nothing stands in.
 """
 
 import collections
 import logging
 import os
-import threading
+import socket
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -42,20 +44,18 @@ class NullNotifier:
 
 
 class SystemdNotifier:
-    """Speaks sd_notify(3), by way of `send`: what hands "READY=1" to the manager; False: it knows of none.
+    """Speaks sd_notify(3), by way of `send`: what hands "READY=1" to the manager, or raises OSError.
 
-    In a thread of its own, since `send` waits for a manager that does not read; at most `WAITING` messages wait, and the
-    oldest go first, as the newest are what is true. A manager that cannot be reached is logged once when lost and once
-    when back; no call raises for it, since a manager that is gone will not restart us either.
+    What a manager does not take at once (BlockingIOError) is tried again with the next message; at most `WAITING` wait,
+    and the oldest go first, as the newest are what is true. A manager that cannot be reached is logged once when lost
+    and once when back; no call raises for it, since a manager that is gone will not restart us either.
     """
 
-    def __init__(self, send: Callable[[str], bool], watchdog_s: float | None) -> None:
+    def __init__(self, send: Callable[[str], object], watchdog_s: float | None) -> None:
         self._send = send
         self._watchdog_s = watchdog_s
         self._reached = True
         self._waiting: collections.deque[str] = collections.deque(maxlen=WAITING)
-        self._news = threading.Event()
-        threading.Thread(target=self._deliver, name="sd_notify", daemon=True).start()
 
     @property
     def watchdog_s(self) -> float | None:
@@ -84,49 +84,49 @@ class SystemdNotifier:
 
     def _tell(self, message: str) -> None:
         self._waiting.append(message)
-        self._news.set()
-
-    def _deliver(self) -> None:
-        while True:
-            self._news.wait()
-            self._news.clear()
-            while self._waiting:
-                self._deliver_one(self._waiting.popleft())
-
-    def _deliver_one(self, message: str) -> None:
-        error = "NOTIFY_SOCKET is gone from the environment"
         try:
-            reached = self._send(message)
-        except OSError as err:
-            reached, error = False, str(err)
-        if self._reached and not reached:
-            log.warning("service manager lost, going on without: error=%s", error)
-        elif reached and not self._reached:
+            while self._waiting:
+                self._send(self._waiting[0])
+                self._waiting.popleft()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._waiting.clear()
+            if self._reached:
+                self._reached = False
+                log.warning("service manager lost, going on without: error=%s", error)
+            return
+        if not self._reached:
+            self._reached = True
             log.info("service manager back")
-        self._reached = reached
 
 
 def notifier(environ: Mapping[str, str]) -> Notifier:
     """Return what speaks to the service manager that started us, or does nothing where none did.
 
-    `environ` is the process's own (`os.environ`): the library reads NOTIFY_SOCKET there by itself, be it a path
-    or an abstract name.
-
     Raises:
-        ConfigError: a manager waits for us and systemd-python is missing; WATCHDOG_USEC is no number.
+        ConfigError: NOTIFY_SOCKET is no Unix socket; WATCHDOG_USEC is no number.
     """
-    if not environ.get("NOTIFY_SOCKET"):
+    address = environ.get("NOTIFY_SOCKET")
+    if not address:
         return NullNotifier()
-    try:
-        # Here and not above: a desk without systemd has no such package and needs none.
-        from systemd.daemon import notify  # noqa: PLC0415
-    except ImportError as err:
+    if address[0] not in "/@":
         raise ConfigError(
-            f"NOTIFY_SOCKET is set, but systemd-python cannot be imported ({err}), so the service manager would "
-            "never hear that kioskd is ready; install Debian's python3-systemd (the venv must see the system's "
-            "packages), or systemd-python by pip"
-        ) from err
-    return SystemdNotifier(notify, watchdog_s(environ, os.getpid()))
+            f"NOTIFY_SOCKET = {address!r}: must be a path or an abstract name; the service manager sets it, so remove "
+            "it from Environment= of the unit or from your shell"
+        )
+    return SystemdNotifier(_sender(address), watchdog_s(environ, os.getpid()))
+
+
+def _sender(address: str) -> Callable[[str], object]:
+    to = "\0" + address[1:] if address[0] == "@" else address
+
+    def send(message: str) -> None:
+        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        with socket.socket(socket.AF_UNIX, kind) as ours:
+            ours.sendto(message.encode(), to)
+
+    return send
 
 
 def watchdog_s(environ: Mapping[str, str], pid: int) -> float | None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from kioskd.core.effects import Flush
 from kioskd.core.events import Device, Event, ReplyPlayed, ReplySounded
@@ -10,17 +11,29 @@ from kioskd.flow.attendant import Attendant
 from kioskd.media.playout import Mark, Played, Playout
 from kioskd.ports import Clock, Speaker
 
+if TYPE_CHECKING:
+    from kioskd.media.echo import EchoCanceller
+
 log = logging.getLogger(__name__)
 
 
 class LiveToSpeaker:
     """The downlink. Sound goes from the connection's reader into the playout, and the device's thread fetches it there."""
 
-    def __init__(self, speaker: Speaker, post: Callable[[Event], None], clock: Clock, *, volume: int) -> None:
+    def __init__(
+        self,
+        speaker: Speaker,
+        post: Callable[[Event], None],
+        clock: Clock,
+        *,
+        volume: int,
+        echo: "EchoCanceller | None" = None,
+    ) -> None:
         self._speaker = speaker
         self._post = post
         self._clock = clock
         self._attendant = Attendant("speaker", clock, post, device=Device.SPEAKER)
+        self._echo = echo
         self._loop = asyncio.get_running_loop()
         self.playout = Playout(self._mark_from_device, volume=volume)
 
@@ -47,8 +60,17 @@ class LiveToSpeaker:
     def pull(self, byte_count: int) -> bytes:
         """Give the device what it plays next (called from its thread)."""
         if self.playout.pulled == 0 or self._attendant.away:
-            self._tell(self._attendant.works)
-        return self.playout.pull(byte_count)
+            self._tell(self._works)
+        sound = self.playout.pull(byte_count)
+        if self._echo is not None:
+            self._echo.played(sound)  # what is really played: after volume, fades and starvation
+        return sound
+
+    def _works(self) -> None:
+        if self._echo is not None:
+            self._echo.delay_s = self._speaker.latency_s
+            self._echo.relearn()
+        self._attendant.works()
 
     def _mark_from_device(self, mark: Mark) -> None:
         self._tell(lambda: self._mark(mark))

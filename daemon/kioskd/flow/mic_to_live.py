@@ -1,8 +1,8 @@
 """Microphone -> gate -> Live: one queue of frames that is the pre-roll, the hold and the send queue in turn.
 
-    capture ─► voice ─► queue ─► sender ─► connection
-                          ▲                    │
-                          └─── undelivered ◄───┘
+    capture ─► (echo) ─► voice ─► queue ─► sender ─► connection
+                                    ▲                    │
+                                    └─── undelivered ◄───┘
 
 The gate only changes what becomes of a frame at the queue's ends (see `Uplink`), so no sound is copied or moved when a
 conversation begins. A frame that was sent is kept until the service has taken it in (`Connection.delivered`); what a
@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from kioskd.core.effects import SetUplink, Uplink
 from kioskd.core.events import Device, Event, VoiceBegan, VoiceEnded
@@ -22,6 +23,9 @@ from kioskd.flow.attendant import Attendant
 from kioskd.media import pcm
 from kioskd.media.voice import Voice, VoiceDetector
 from kioskd.ports import Clock, Connection, Microphone
+
+if TYPE_CHECKING:
+    from kioskd.media.echo import EchoCanceller
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +37,19 @@ class MicToLive:
     """The uplink."""
 
     def __init__(
-        self, microphone: Microphone, post: Callable[[Event], None], clock: Clock, *, preroll_ms: int
+        self,
+        microphone: Microphone,
+        post: Callable[[Event], None],
+        clock: Clock,
+        *,
+        preroll_ms: int,
+        echo: "EchoCanceller | None" = None,
     ) -> None:
         self._microphone = microphone
         self._post = post
         self._attendant = Attendant("microphone", clock, post, device=Device.MICROPHONE)
         self._voice = VoiceDetector()
+        self._echo = echo
         self._preroll_frames = preroll_ms // pcm.FRAME_MS
         self._queue: deque[bytes] = deque()
         self._gate = Uplink.PREROLL
@@ -150,6 +161,8 @@ class MicToLive:
     def _accept(self, frame: bytes) -> None:
         self._attendant.works()
         self.captured += 1
+        if self._echo is not None:
+            frame = self._echo.clean(frame)  # also asleep: it has to go on knowing the room
         gate = self._gate
         if gate is Uplink.SHUT:
             return

@@ -56,6 +56,8 @@ class Account:
                 words = f"is without a connection: {str(data['remedy']).replace('_', ' ')}"
             case "daemon", "DeviceGone":
                 words = f"has lost the {data['device']}"
+            case "service", "token_minted":
+                words = "mints a token"
             case "service", "fault":
                 words = f"fault, as scripted: {data['do']}"
             case "service", "go_away":

@@ -79,11 +79,8 @@ async def rehearse(
             stage.witness.service(kind, data)
 
     async with StandIn(scenario.service, observe=observe) as service:
-        settings = merged(
-            settings,
-            {"service": {"endpoint": service.endpoint, "ca_file": service.ca_file, "key_file": None}},
-        )
-        stage = make_stage(settings, service.key)
+        settings = merged(settings, {"service": _at(service)})
+        stage = make_stage(settings, service.key if service.token_url is None else None)
         actor = Actor(stage, speeches)
         start = stage.clock.now()
         stage.notebook.listen(Account(start, scenario.service.replies, tell).note)
@@ -113,6 +110,18 @@ async def rehearse(
             summary = judged(scenario, measure(record), journal)
             recorder.write(folder, record, summary)
     return Rehearsed(summary, record)
+
+
+def _at(service: StandIn) -> dict[str, object]:
+    """Return what lets the settings' `service` find the stand-in."""
+    found: dict[str, object] = {
+        "endpoint": service.endpoint,
+        "ca_file": service.ca_file,
+        "key_file": None,
+    }
+    if service.token_url is not None:
+        found |= {"token_url": service.token_url, "api_version": None}  # the one that takes tokens
+    return found
 
 
 @dataclass(slots=True)

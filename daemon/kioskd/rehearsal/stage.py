@@ -31,8 +31,8 @@ class Stage:
     """What the script presses; None where a person does."""
 
 
-def scripted_stage(settings: Settings, key: SecretStr) -> Stage:
-    """Return a stage whose visitor is all script."""
+def scripted_stage(settings: Settings, key: SecretStr | None) -> Stage:
+    """Return a stage whose visitor is all script. Without a key, tokens are fetched where the settings say."""
     clock = SystemClock()
     notebook = Notebook(clock)
     microphone = VisitorMicrophone(clock)
@@ -50,22 +50,23 @@ def scripted_stage(settings: Settings, key: SecretStr) -> Stage:
     return Stage(parts, clock, notebook, witness, microphone, speaker, button)
 
 
-def real_stage(settings: Settings, key: SecretStr) -> Stage:
+def real_stage(settings: Settings, key: SecretStr | None) -> Stage:
     """Return a stage with this machine's devices, as the settings name them. For use within a running loop.
 
-    Without a button in the settings the script presses one itself.
+    Without a button in the settings the script presses one itself; without a key, tokens are fetched where they say.
 
     Raises:
         ConfigError: a library that a setting needs is missing.
     """
     loop = asyncio.get_running_loop()
-    real = app.real_parts(settings, {"GEMINI_API_KEY": key.get_secret_value()})
+    environ = {} if key is None else {"GEMINI_API_KEY": key.get_secret_value()}
+    real = app.real_parts(settings, environ)
     clock = real.clock
     notebook = Notebook(clock)
     microphone = KeepingMicrophone(real.microphone, clock)
     speaker = KeepingSpeaker(real.speaker, clock, lambda: _ring(loop, notebook))
     button = MemoryButton() if real.button is None else None
-    # The stand-in in any case, also where the settings name tokens or an account of a real service.
+    # The stand-in in any case, also where the owner's settings name tokens or an account of a real service.
     service = app.live(settings, key)
     parts = replace(real, microphone=microphone, speaker=speaker, live=service, button=button or real.button)
     witness = Witness(notebook, lambda: len(microphone.track.frames))

@@ -81,6 +81,11 @@ class ServiceSettings(Section):
     """Certificates (PEM) to trust in place of the public ones, for a gateway with its own."""
     proxy: HttpProxy | None = None
     """Address of an HTTP proxy (CONNECT) for all of this. Without it: the environment's https_proxy, if any."""
+    renew_s: Annotated[
+        float, Range(5, 780, "the service ends connections at about ten minutes, some at 15")
+    ] = 540.0
+    """Seconds after which a connection is renewed unasked, in the next quiet moment or a minute later. The default
+    is a minute before the service ends them; few seconds are for rehearsals."""
     media_resolution: Annotated[Literal["low", "medium", "high"] | None, Later("cameras are", (None,))] = None
     """How closely the model looks at pictures."""
 
@@ -218,13 +223,24 @@ class MicrophoneSettings(Section):
 
     device: Name = "default"
     """Name of the capture device, as `kioskd devices` prints it."""
-    echo: Annotated[
-        Literal["half_duplex", "cancel", "hardware"], Later("echo cancelling is", ("half_duplex", "hardware"))
-    ] = "half_duplex"
-    """How the kiosk avoids hearing itself: half_duplex (deaf while it speaks: works with every device) or hardware
-    (the device cancels echo, as speakerphones do; the visitor may interrupt)."""
+    echo: Literal["half_duplex", "cancel", "hardware"] = "half_duplex"
+    """What keeps the kiosk from hearing itself: half_duplex (does not listen while it speaks; the button interrupts),
+    cancel (WebRTC's echo canceller, from the extra kioskd[echo]; the visitor may interrupt by voice) or hardware (the
+    device cancels echo, as speakerphones do; the visitor may interrupt by voice)."""
+    noise_suppression: bool | None = None
+    """Only with `echo: cancel`, on unless set: take the room's noise out of what is sent. It also keeps what is left of
+    an echo quiet."""
+    gain_control: bool | None = None
+    """Only with `echo: cancel`, off unless set: raise quiet voices, and noise with them."""
     preroll_ms: Annotated[int, Range(0, 5000, "more would be an older visitor's words")] = 600
     """Milliseconds kept from before the wake, so that the first word is not lost. People begin to speak as they press."""
+
+    @field_validator("noise_suppression", "gain_control")
+    @classmethod
+    def _only_with_a_canceller(cls, value: bool | None, info: ValidationInfo) -> bool | None:
+        if value is not None and info.data.get("echo") not in (None, "cancel"):
+            raise said("is a part of the echo canceller: set echo to cancel, or take this out")
+        return value
 
 
 class SpeakerSettings(Section):

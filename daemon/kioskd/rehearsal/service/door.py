@@ -1,7 +1,8 @@
-"""Who gets in: the paths under which the Live service answers, and the key that opens them."""
+"""Who gets in: the paths under which the Live service answers, and the key or the tokens that open them."""
 
 import hmac
 import re
+import secrets
 from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -34,6 +35,32 @@ class Door:
     """For ephemeral tokens only."""
 
 
+class TokenBook:
+    """The tokens that open the service, each for one connection.
+
+    A real one is documented to resume its session as often as it is asked; it was seen refused when it tried.
+    """
+
+    def __init__(self) -> None:
+        self._good: set[str] = set()
+
+    def mint(self) -> str:
+        """Return a new token."""
+        token = _TOKEN_PREFIX + secrets.token_hex(24)
+        self._good.add(token)
+        return token
+
+    def take(self, token: str) -> bool:
+        """Say whether `token` opens the service; it does not open it again."""
+        good = token in self._good
+        self._good.discard(token)
+        return good
+
+    def expire_all(self) -> None:
+        """Let none that was minted so far open anything."""
+        self._good.clear()
+
+
 def find_door(target: str) -> Door | None:
     """Return the door behind a request target; None where there is none (HTTP 404)."""
     path = _path(target)
@@ -50,11 +77,11 @@ def find_door(target: str) -> Door | None:
     return None
 
 
-def admit(door: Door, target: str, headers: Headers, key: SecretStr) -> Admission:
+def admit(door: Door, target: str, headers: Headers, key: SecretStr, tokens: TokenBook) -> Admission:
     """Say whether a client may come in.
 
     The Developer API takes the key as `x-goog-api-key` or `?key=`, its constrained method `Authorization: Token` or
-    `?access_token=`; Vertex takes `Authorization: Bearer`, or `x-goog-api-key` (express mode).
+    `?access_token=` with one of `tokens`, or with the key if that is one; Vertex takes `Authorization: Bearer`, or `x-goog-api-key` (express mode).
     """
     secret = key.get_secret_value()
     query = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
@@ -70,6 +97,8 @@ def admit(door: Door, target: str, headers: Headers, key: SecretStr) -> Admissio
         shown = by_key if not secret.startswith(_TOKEN_PREFIX) else None
     if not shown:
         return "no_key"
+    if door.constrained and tokens.take(shown):
+        return "admitted"
     return "admitted" if hmac.compare_digest(shown.encode(), secret.encode()) else "wrong_key"
 
 

@@ -208,7 +208,7 @@ class Line:
             asyncio.get_running_loop().call_soon(self._connection.let_in)
             await self.close(deed.code, deed.reason)
         elif deed.do == "abort":
-            reset(self._connection)
+            reset(self._connection.transport)
             await self._connection.wait_closed()
         else:
             # The client must feel it: bytes that nobody takes pile up on its side.
@@ -249,17 +249,17 @@ class Line:
 
     async def _reset_later(self, seconds: float) -> None:
         await pause(seconds)
-        reset(self._connection)
+        reset(self._connection.transport)
 
 
-def reset(connection: ServerConnection) -> None:
+def reset(transport: asyncio.WriteTransport) -> None:
     """End the TCP connection with a reset, without a word."""
-    sock = connection.transport.get_extra_info("socket")
+    sock = transport.get_extra_info("socket")
     if sock.fileno() < 0:
         return
     # Lingering for no time at all is how a socket is told to reset instead of finishing.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.transport.abort()
+    transport.abort()
 
 
 async def _until_closed(work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:

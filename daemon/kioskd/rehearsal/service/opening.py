@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from kioskd.rehearsal.service.door import Admission, Door, admit, find_door, public_path
+from kioskd.rehearsal.service.door import Admission, Door, TokenBook, admit, find_door, public_path
 from kioskd.rehearsal.service.faults import FaultBook
 from kioskd.rehearsal.service.line import Taker, pause, reset
 from kioskd.rehearsal.service.records import Notices
@@ -36,9 +36,17 @@ class Visitor(Taker):
 class Porter:
     """Answers WebSocket requests."""
 
-    def __init__(self, script: ServiceScript, key: SecretStr, faults: FaultBook, notices: Notices) -> None:
+    def __init__(
+        self,
+        script: ServiceScript,
+        key: SecretStr,
+        tokens: TokenBook,
+        faults: FaultBook,
+        notices: Notices,
+    ) -> None:
         self._script = script
         self._key = key
+        self._tokens = tokens
         self._faults = faults
         self._notices = notices
 
@@ -51,7 +59,7 @@ class Porter:
         door = connection.door = find_door(request.path)
         if door is None:
             return self._refuse(connection, 404, f"{public_path(request.path)} was not found on this server.")
-        connection.admission = admit(door, request.path, request.headers, self._key)
+        connection.admission = admit(door, request.path, request.headers, self._key, self._tokens)
         if connection.admission != "admitted" and self._script.bad_key != "close":
             status = 401 if self._script.bad_key == "http_401" else 403
             return self._refuse(
@@ -70,9 +78,11 @@ class Porter:
                     async with asyncio.timeout(fault.lasts_s):
                         await connection.wait_closed()
                 except TimeoutError:
-                    reset(connection)
+                    reset(connection.transport)
+            elif fault.do == "expire":
+                self._tokens.expire_all()
             else:
-                reset(connection)
+                reset(connection.transport)
         return None
 
     def _refuse(

@@ -8,14 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
-Trigger = Literal["connect", "setup", "audio", "speech", "speech_end", "reply", "reply_end", "turn_end"]
+Trigger = Literal[
+    "token", "connect", "setup", "audio", "speech", "speech_end", "reply", "reply_end", "turn_end"
+]
 Act = Literal[
-    "refuse", "silent", "wrong_first", "close", "abort", "go_away", "freeze", "stop_reading", "junk"
+    "refuse", "silent", "expire", "wrong_first", "close", "abort", "go_away", "freeze", "stop_reading", "junk"
 ]
 
 _OWN_FIELDS: Final[dict[str, frozenset[str]]] = {
     "refuse": frozenset({"status", "retry_after_s"}),
     "silent": frozenset({"lasts_s"}),
+    "expire": frozenset(),
     "wrong_first": frozenset({"left_s"}),
     "close": frozenset({"code", "reason"}),
     "abort": frozenset(),
@@ -30,11 +33,12 @@ _AT_ONCE: Final = frozenset({"silent"})
 
 ENDING_DEEDS: Final = frozenset({"close", "abort", "freeze"})
 """Deeds after which nothing more is said."""
-OPENING_DEEDS: Final = frozenset({"refuse", "silent", "wrong_first"})
+OPENING_DEEDS: Final = frozenset({"refuse", "silent", "expire", "wrong_first"})
 """Deeds that only make sense while a connection opens."""
 _AT_OPENING: Final[dict[str, frozenset[str]]] = {
-    "refuse": frozenset({"connect"}),
-    "silent": frozenset({"connect", "setup"}),
+    "refuse": frozenset({"token", "connect"}),
+    "silent": frozenset({"token", "connect", "setup"}),
+    "expire": frozenset({"connect"}),
     "wrong_first": frozenset({"setup"}),
 }
 _REASON_BYTES: Final = 123  # RFC 6455: a control frame holds 125 bytes, two of them the code
@@ -92,8 +96,9 @@ class Deed(Section):
 
     do: Act
     """
-    - refuse: answer the WebSocket request with an HTTP `status`
-    - silent: never answer (the WebSocket request, or the setup)
+    - refuse: answer the request with an HTTP `status`
+    - silent: never answer (the request, or the setup)
+    - expire: take no token any more that was minted so far, that of this request included
     - wrong_first: a goAway where setupComplete should be
     - close: close with `code` and `reason`
     - abort: reset the TCP connection
@@ -154,6 +159,7 @@ class Fault(Deed):
 
     on: Trigger
     """
+    - token: a request for a token
     - connect: a WebSocket request
     - setup: a connection's first message
     - audio: the first audio of a connection
@@ -179,7 +185,7 @@ class Fault(Deed):
         allowed = _AT_OPENING.get(self.do)
         if allowed is not None and self.on not in allowed:
             raise ValueError(f"{self.do} can only happen on {' or '.join(sorted(allowed))}, not on {self.on}")
-        if self.on == "connect" and self.do not in {"refuse", "silent", "abort"}:
+        if self.on in {"token", "connect"} and self.do not in {"refuse", "silent", "abort", "expire"}:
             raise ValueError(
                 f"{self.do} needs an open connection; use on: setup, or do: refuse, silent or abort"
             )
@@ -213,8 +219,12 @@ class ServiceScript(Section):
     key: SecretStr | None = None
     """The key that is accepted; random if not given. `auth_tokens/...` makes it an ephemeral token."""
 
+    tokens: bool = False
+    """Whether there is a token server too. The kiosk is then given no key: it has a token minted for each
+    connection, which opens that one alone."""
+
     bad_key: Literal["http_401", "http_403", "close"] = "http_401"
-    """How a wrong or missing key is turned down: at the WebSocket request, or by closing at setup (1008 for
+    """How a wrong or missing key or token is turned down: at the WebSocket request, or by closing at setup (1008 for
     a missing one, 1007 for a wrong one)."""
 
     unknown_handle: Literal[1007, 1008] = 1008
@@ -229,3 +239,12 @@ class ServiceScript(Section):
     certificate: Literal["valid", "not_yet_valid", "other_name"] = "valid"
     """What the service shows: a certificate that is good, one that the device's clock is too slow for, or one
     of another host."""
+
+    @model_validator(mode="after")
+    def _tokens_where_faults_need_them(self) -> Self:
+        for fault in self.faults:
+            if not self.tokens and (fault.on == "token" or fault.do == "expire"):
+                raise ValueError(
+                    f"a fault with on: {fault.on}, do: {fault.do} needs tokens: there are none; add tokens: true"
+                )
+        return self

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from kioskd.rehearsal.certificate import Certificate, make_certificate
 from kioskd.rehearsal.service.dialogue import Dialogue
-from kioskd.rehearsal.service.door import public_path
+from kioskd.rehearsal.service.door import TokenBook, public_path
 from kioskd.rehearsal.service.faults import FaultBook
 from kioskd.rehearsal.service.line import Line, pause
 from kioskd.rehearsal.service.opening import Porter, Visitor
@@ -32,6 +32,7 @@ from kioskd.rehearsal.service.script import ENDING_DEEDS, OPENING_DEEDS, Deed, F
 from kioskd.rehearsal.service.sessions import Sessions
 from kioskd.rehearsal.service.speaking import Speaking
 from kioskd.rehearsal.service.talking import Voice
+from kioskd.rehearsal.service.token_server import TokenServer
 from kioskd.rehearsal.service.wire import INVALID, POLICY, RefusalError, read
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class StandIn:
     """The Live service on this machine, while its `async with` block lasts.
 
     It takes what Google's service takes, from any client, and turns down what that turns down. `observe(kind, data)` is
-    called in the event loop's thread as things happen: connected, refused, setup, setup_complete, turned_down, handle_issued, audio (the
+    called in the event loop's thread as things happen: token_minted, token_refused, connected, refused, setup, setup_complete, turned_down, handle_issued, audio (the
     first of a connection), audio_stream_end, picture, text, recall, held_up, speech_began, speech_ended, tool_call, tool_response,
     tool_call_cancelled, tool_call_unanswered, context_update, reply_began, reply_sent, interrupted, turn_complete,
     go_away, fault, closed. `data` holds lengths and ids, and `t`, the `time.monotonic()` of it.
@@ -72,6 +73,9 @@ class StandIn:
     ca_file: Path
     """What a client must trust, as PEM; removed on the way out."""
 
+    token_url: str | None = None
+    """Where tokens are minted, once entered; None without `tokens` in the script."""
+
     def __init__(
         self, script: ServiceScript, *, observe: Callable[[str, dict[str, object]], None] = ignore
     ) -> None:
@@ -82,7 +86,8 @@ class StandIn:
         self._script = script
         self._notices = Notices(observe)
         self._faults = FaultBook(script.faults)
-        self._porter = Porter(script, self.key, self._faults, self._notices)
+        self._tokens = TokenBook()
+        self._porter = Porter(script, self.key, self._tokens, self._faults, self._notices)
         self._sessions = Sessions(last_s=script.handles_last_s, unknown_code=script.unknown_handle)
         self._replies = Replies(script.replies)
         self._voice = Voice(script.voice)
@@ -124,6 +129,11 @@ class StandIn:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kioskd-service-")))
             certificate = _certificate(directory, self._script.certificate)
             self.ca_file = certificate.ca_file
+            if self._script.tokens:
+                minting = TokenServer(self._tokens, self._faults, self._notices)
+                self.token_url = await stack.enter_async_context(
+                    minting.serving(certificate.server_context())
+                )
             # Named as TCP, or asyncio does not switch Nagle's algorithm off: 40 ms a message.
             sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
@@ -161,15 +171,24 @@ class StandIn:
         return visitor
 
     async def _shut(self, server: Server) -> None:
+        """Close: first in all politeness, then at once.
+
+        Without a deadline of asyncio's: in a task that has been cancelled before, that of Python 3.11 ends as one more
+        cancellation.
+        """
         server.close()
-        try:
-            async with asyncio.timeout(_CLOSING_S):
-                await server.wait_closed()
-        except TimeoutError:
-            # Those who do not read, and those who were never answered.
-            for visitor in self._visitors:
-                visitor.abort()
-            await server.wait_closed()
+        async with asyncio.TaskGroup() as tasks:
+            closed = tasks.create_task(server.wait_closed())
+            try:
+                while not (await asyncio.wait([closed], timeout=_CLOSING_S))[0]:
+                    self._drop_all()
+            finally:
+                self._drop_all()
+
+    def _drop_all(self) -> None:
+        """Drop those who do not read, and those who were never answered."""
+        for visitor in tuple(self._visitors):
+            visitor.abort()
 
     async def _serve(self, connection: ServerConnection) -> None:
         assert isinstance(connection, Visitor)

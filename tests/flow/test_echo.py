@@ -1,0 +1,57 @@
+"""Where the echo canceller stands in the way of the audio."""
+
+import asyncio
+
+from tests.support.kiosk import Inbox, running
+
+from kioskd.adapters.memory import ManualClock, MemoryMicrophone, MemorySpeaker
+from kioskd.adapters.scripted import ScriptedConnection
+from kioskd.core.effects import SetUplink, Uplink
+from kioskd.flow.live_to_speaker import LiveToSpeaker
+from kioskd.flow.mic_to_live import MicToLive
+from kioskd.media import pcm
+from kioskd.media.echo import EchoCanceller
+
+
+class Marking(EchoCanceller):
+    """A canceller that shows what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(noise_suppression=False, gain_control=False, delay_s=0.0)
+        self.heard: list[bytes] = []
+        self.told = bytearray()
+
+    def clean(self, frame_16k: bytes) -> bytes:
+        self.heard.append(frame_16k)
+        return bytes(reversed(frame_16k))
+
+    def played(self, pcm_24k: bytes) -> None:
+        self.told += pcm_24k
+
+
+async def test_what_goes_up_is_what_the_canceller_leaves() -> None:
+    clock, microphone, echo = ManualClock(), MemoryMicrophone(), Marking()
+    uplink = MicToLive(microphone, Inbox().post, clock, preroll_ms=0, echo=echo)
+    connection = ScriptedConnection(resumed=False)
+    said = bytes(range(256)) * 2 + bytes(pcm.FRAME_BYTES - 512)
+    async with running(uplink.capture(), uplink.send()):
+        await clock.advance(0)
+        uplink.connect(connection)
+        uplink.set_uplink(SetUplink(Uplink.SEND))
+        microphone.say(said)
+        async with asyncio.timeout(5):
+            assert await connection.heard(pcm.FRAME_BYTES) == bytes(reversed(said))
+    assert echo.heard == [said]
+
+
+async def test_the_canceller_is_told_what_is_really_played_and_how_late() -> None:
+    clock = ManualClock()
+    speaker, echo = MemorySpeaker(clock, latency_s=0.05), Marking()
+    downlink = LiveToSpeaker(speaker, Inbox().post, clock, volume=50, echo=echo)
+    async with running(downlink.play()):
+        await clock.advance(0)
+        downlink.add(1, bytes(range(200)) * 10)
+        await clock.advance(0.1)
+        assert bytes(echo.told) == bytes(speaker.heard)
+        assert any(echo.told)
+        assert echo.delay_s == 0.05
