@@ -10,7 +10,13 @@ import pytest
 from kioskd import app
 from kioskd.core.policy import Policy
 from kioskd.errors import ConfigError
-from kioskd.settings.model import AssistantSettings, ConversationSettings, MicrophoneSettings, Settings
+from kioskd.settings.model import (
+    AssistantSettings,
+    ConversationSettings,
+    MicrophoneSettings,
+    ServiceSettings,
+    Settings,
+)
 
 SOURCE = Path(app.__file__).parents[1]
 
@@ -29,6 +35,7 @@ def test_the_defaults_of_the_settings_are_the_defaults_of_the_core() -> None:
         (Settings(conversation=ConversationSettings(idle_s=7.0)), {"idle_s": 7.0}),
         (Settings(conversation=ConversationSettings(longest_s=77.0)), {"longest_s": 77.0}),
         (Settings(conversation=ConversationSettings(think_s=5.0)), {"think_s": 5.0}),
+        (Settings(service=ServiceSettings(renew_s=60.0)), {"age_s": 60.0}),
     ],
 )
 def test_each_setting_changes_its_rule_and_no_other(settings: Settings, changed: dict[str, Any]) -> None:

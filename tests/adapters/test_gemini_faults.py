@@ -30,7 +30,7 @@ from kioskd.adapters.gemini import GeminiConfig, GeminiLive
 from kioskd.adapters.gemini_connection import GeminiConnection
 from kioskd.adapters.gemini_socket import Deadlines
 from kioskd.errors import LinkLost, Remedy
-from kioskd.ports import Connection, Said, UsageReported
+from kioskd.ports import Connection, Said, TurnEnded, UsageReported
 
 
 def live_at(endpoint: str, ca_file: Path | None = None, deadlines: Deadlines | None = None) -> GeminiLive:
@@ -472,6 +472,31 @@ async def test_messages_that_nobody_understands_are_skipped(caplog: pytest.LogCa
     lines = [record.getMessage() for record in caplog.records if "not understood" in record.getMessage()]
     assert len(lines) == len(set(lines))  # once a kind
     assert 5 <= len(lines) <= 12
+
+
+async def test_errors_of_all_numbers_are_one_kind(caplog: pytest.LogCaptureFixture) -> None:
+    async def service(peer: ServerConnection) -> None:
+        await accept_setup(peer)
+        for number in range(400, 430):
+            await peer.send(f'{{"code": {number}, "message": "m"}}')
+        await peer.wait_closed()
+
+    async with connected(service) as connection:
+        for _ in range(30):
+            assert await connection.receive() == ()
+    lines = [record.getMessage() for record in caplog.records if "not understood" in record.getMessage()]
+    assert lines == ["message of the Live service not understood, skipped: kind=code"]
+
+
+async def test_a_value_newer_than_the_sdk_is_no_warning_of_the_sdk_s() -> None:
+    async def service(peer: ServerConnection) -> None:
+        await accept_setup(peer)
+        await say(peer, serverContent={"turnComplete": True, "turnCompleteReason": "NEW_REASON"})
+        await peer.wait_closed()
+
+    async with connected(service) as connection:
+        assert await connection.receive() == (TurnEnded(),)  # a warning would be raised here
+        assert connection.odd_messages == 0
 
 
 async def test_nothing_but_junk_is_a_lost_link() -> None:

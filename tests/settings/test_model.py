@@ -66,6 +66,8 @@ def test_what_a_default_says_is_taken_when_it_is_written_out() -> None:
         ("service", {"provider": "vertex", "project": "123456789012", "location": "eu"}),
         ("service", {"provider": "vertex", "project": "example.com:old", "location": "europe-west4"}),
         ("service", {"token_url": "https://tokens.example/kiosk", "proxy": "http://proxy.example:3128"}),
+        ("service", {"renew_s": 5}),
+        ("service", {"renew_s": 780}),
         (
             "assistant",
             {"temperature": 0, "thinking": "minimal", "vocabulary": ("Huygens", "anchor escapement")},
@@ -126,6 +128,12 @@ def test_what_works_is_taken(section: str, values: dict[str, Any]) -> None:
         ("service", {"proxy": "http://proxy"}, "write http://proxy.example:3128"),
         ("service", {"proxy": "http://[::1:3128"}, "write http://proxy.example:3128"),
         ("service", {"proxy": "http://me:pass@proxy:3128"}, "more than host and port"),
+        (
+            "service",
+            {"renew_s": 4.9},
+            "4.9 is below 5, the service ends connections at ten to fifteen minutes",
+        ),
+        ("service", {"renew_s": 781}, "781 is above 780"),
         ("assistant", {"temperature": 2.1}, "2.1 is above 2"),
         ("assistant", {"thinking": "max"}, "'minimal', 'low', 'medium' or 'high'"),
         ("assistant", {"vocabulary": ("",)}, "is empty"),

@@ -128,6 +128,10 @@ class LiveLink:
                 await first_of(self._hold(self._order), self._ordered.wait())
             else:
                 self._account("asleep")
+                log.info(
+                    "link since start: %s",
+                    ", ".join(f"{what}={n}" for what, n in sorted(self.counts.items())),
+                )
 
     async def _hold(self, order: Dial) -> None:
         """Live through one connection, and report its end. Being cancelled is being left: nothing to report."""

@@ -81,9 +81,7 @@ class ServiceSettings(Section):
     """Certificates (PEM) to trust in place of the public ones, for a gateway with its own."""
     proxy: HttpProxy | None = None
     """Address of an HTTP proxy (CONNECT) for all of this. Without it: the environment's https_proxy, if any."""
-    renew_s: Annotated[
-        float, Range(5, 780, "the service ends connections at about ten minutes, some at 15")
-    ] = 540.0
+    renew_s: Annotated[float, Range(5, 780, "the service ends connections at ten to fifteen minutes")] = 540.0
     """Seconds after which a connection is renewed unasked, in the next quiet moment or a minute later. The default
     is a minute before the service ends them; few seconds are for rehearsals."""
     media_resolution: Annotated[Literal["low", "medium", "high"] | None, Later("cameras are", (None,))] = None

@@ -55,8 +55,11 @@ def test_a_reply_is_exactly_one_of_text_wav_and_silence(fields: dict[str, Any]) 
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [
-        ({"on": "setup", "do": "refuse"}, "can only happen on connect"),
-        ({"on": "reply", "do": "silent"}, "can only happen on connect or setup"),
+        ({"on": "setup", "do": "refuse"}, "can only happen on connect or token"),
+        ({"on": "reply", "do": "silent"}, "can only happen on connect or setup or token"),
+        ({"on": "token", "do": "expire"}, "can only happen on connect"),
+        ({"on": "token", "do": "close"}, "needs an open connection"),
+        ({"on": "connect", "do": "expire", "status": 401}, "takes no status"),
         ({"on": "connect", "do": "close"}, "needs an open connection"),
         ({"on": "reply", "do": "close", "status": 503}, "takes no status"),
         ({"on": "setup", "do": "silent", "after_s": 1}, "takes no after_s"),
@@ -71,6 +74,15 @@ def test_a_reply_is_exactly_one_of_text_wav_and_silence(fields: dict[str, Any]) 
 def test_a_fault_that_could_not_happen_is_refused(fields: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         Fault.model_validate(fields)
+
+
+@pytest.mark.parametrize(
+    "fault", [{"on": "token", "do": "refuse", "status": 401}, {"on": "connect", "do": "expire"}]
+)
+def test_a_fault_of_tokens_needs_tokens(fault: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="add tokens: true"):
+        ServiceScript.model_validate({"faults": [fault]})
+    assert ServiceScript.model_validate({"tokens": True, "faults": [fault]}).faults
 
 
 def test_every_setting_is_explained_to_its_owner() -> None:

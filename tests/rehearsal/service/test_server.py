@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from tests.rehearsal.service.raw_client import dial, handle_of
+from tests.rehearsal.service.raw_client import RawClient, dial, handle_of
 from websockets.exceptions import InvalidMessage
 
 from kioskd.errors import KioskError
@@ -62,6 +62,40 @@ async def test_leaving_does_not_wait_for_those_who_do_not_answer(tone: Tone) -> 
         await unanswered
         client.socket.transport.abort()
         await frozen.__aexit__(None, None, None)
+    assert asyncio.all_tasks() == before
+
+
+async def test_whoever_was_cancelled_before_leaves_as_quietly(tone: Tone) -> None:
+    script = ServiceScript(replies=(tone(1),), think_s=0, faults=(Fault(on="reply", do="freeze"),))
+    before = asyncio.all_tasks()
+    clients: list[RawClient] = []
+    frozen = asyncio.Event()
+    left = 0.0
+
+    async def visit() -> StandIn:
+        nonlocal left
+        async with StandIn(script) as standin:
+            context = dial(standin)
+            clients.append(await context.__aenter__())
+            await clients[0].setup()
+            clients[0].socket.transport.pause_reading()
+            await clients[0].send(realtimeInput={"text": "Hello?"})
+            await standin.wait_for("fault")
+            frozen.set()
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.get_running_loop().create_future()
+            left = time.monotonic()
+        assert time.monotonic() - left < 4
+        clients[0].socket.transport.abort()
+        await context.__aexit__(None, None, None)
+        return standin
+
+    async with asyncio.timeout(20):
+        visiting = asyncio.create_task(visit())
+        await frozen.wait()
+        visiting.cancel()
+        standin = await visiting
+    assert standin.connections[0].closed_at is not None
     assert asyncio.all_tasks() == before
 
 
