@@ -66,7 +66,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "websockets": ("adapters.gemini", "rehearsal.service"),
     "yaml": ("settings.document",),
 }
-"""Who may import a library that is neither Python's nor ours: a module, its parts (`gemini_socket`), or a folder."""
+"""Who may import a library that is neither Python's nor ours: a module, its parts (`portaudio_thread`), or a folder."""
 
 IMPURE: Final = frozenset(
     {

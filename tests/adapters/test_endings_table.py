@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kioskd.adapters.gemini_errors import ENDINGS
+from kioskd.adapters.gemini.errors import ENDINGS
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "endings"
 EMPTY = "# Title\n\n<!-- endings -->\n<!-- /endings -->\n\nMore.\n"

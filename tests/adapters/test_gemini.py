@@ -18,7 +18,7 @@ from tests.support.live_server import Handler, LiveServer, accept_setup, live_se
 from websockets.asyncio.server import ServerConnection
 
 from kioskd.adapters.gemini import WIRE_LOGGERS, GeminiConfig, GeminiLive
-from kioskd.adapters.gemini_socket import Deadlines
+from kioskd.adapters.gemini.live_socket import Deadlines
 from kioskd.errors import ConfigError, LinkLost, Remedy
 from kioskd.ports import (
     Connection,

@@ -25,7 +25,7 @@ from websockets.exceptions import (
 from websockets.frames import Close
 from websockets.http11 import Response
 
-from kioskd.adapters.gemini_errors import (
+from kioskd.adapters.gemini.errors import (
     ENDINGS,
     Ending,
     NotSetUp,

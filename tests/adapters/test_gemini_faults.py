@@ -27,8 +27,8 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
-from kioskd.adapters.gemini_connection import GeminiConnection
-from kioskd.adapters.gemini_socket import Deadlines
+from kioskd.adapters.gemini.connection import GeminiConnection
+from kioskd.adapters.gemini.live_socket import Deadlines
 from kioskd.errors import LinkLost, Remedy
 from kioskd.ports import Connection, Said, TurnEnded, UsageReported
 

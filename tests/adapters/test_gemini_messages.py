@@ -8,7 +8,7 @@ from google.genai.types import LiveServerMessage
 from pydantic import SecretStr
 
 from kioskd import ports
-from kioskd.adapters.gemini_messages import GO_AWAY_S, translate, turns_of
+from kioskd.adapters.gemini.messages import GO_AWAY_S, translate, turns_of
 from kioskd.ports import (
     GenerationEnded,
     GoingAway,

@@ -24,10 +24,10 @@ from websockets.http11 import Request, Response
 
 from kioskd import app
 from kioskd.adapters.gemini import WIRE_LOGGERS, GeminiConfig, GeminiLive, Vertex
-from kioskd.adapters.gemini_client import vertex_endpoint
-from kioskd.adapters.gemini_credentials import TokenServer
-from kioskd.adapters.gemini_google import GoogleAccount
-from kioskd.adapters.gemini_web import LARGEST_BYTES, Web
+from kioskd.adapters.gemini.account import GoogleAccount
+from kioskd.adapters.gemini.client import vertex_endpoint
+from kioskd.adapters.gemini.credentials import TokenServer
+from kioskd.adapters.gemini.web import LARGEST_BYTES, Web
 from kioskd.errors import ConfigError, LinkLost, Remedy
 from kioskd.rehearsal.certificate import Certificate, make_certificate
 from kioskd.settings.model import Settings

@@ -17,9 +17,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
-from kioskd.adapters.gemini_connection import GeminiConnection
-from kioskd.adapters.gemini_receipts import MOST, PROMPT_S, Receipts
-from kioskd.adapters.gemini_socket import Deadlines
+from kioskd.adapters.gemini.connection import GeminiConnection
+from kioskd.adapters.gemini.live_socket import Deadlines
+from kioskd.adapters.gemini.receipts import MOST, PROMPT_S, Receipts
 from kioskd.errors import LinkLost, Remedy
 from kioskd.ports import HandleIssued
 from kioskd.rehearsal.service import Deed, Reply, ServiceScript, StandIn

@@ -6,19 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import pytest
-from tests.support.likeness import carried, place_s
-from tests.support.sound_server import SPEAKER_HZ, Recording, SoundServer
+from tests.support.sound_server import SoundServer
 
-from kioskd.media import pcm
 from kioskd.rehearsal import run
-from kioskd.rehearsal.ear import AUDIBLE
-from kioskd.rehearsal.measure import Record
-from kioskd.rehearsal.scenario import Scenario, load_scenario
-from kioskd.rehearsal.service.talking import Voice
-from kioskd.rehearsal.speech import Speech, load_speeches
-from kioskd.settings.model import Settings
+from kioskd.rehearsal.speech import Speech
 
 DEMO: Final = Path(run.__file__).parent / "demo.yaml"
 BY_THE_SCRIPTS_OWN_EAR: Final = frozenset({"end_of_speech_to_sound_ms", "barge_in_to_silence_ms"})
@@ -50,5 +41,3 @@ class Person:
             if "interrupt" in asked:
                 self.interrupted_at = time.monotonic()
             await asyncio.to_thread(self._sound.inject, self._speeches[name].sound)
-
-

@@ -28,7 +28,7 @@ from tests.support.sound_server import SoundServer
 from kioskd import app
 from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
-from kioskd.adapters.gemini_socket import Deadlines
+from kioskd.adapters.gemini.live_socket import Deadlines
 from kioskd.adapters.memory import MemoryButton, MemoryMicrophone, MemoryNotifier, MemorySpeaker
 from kioskd.adapters.network import SETTLE_S, KernelNetwork
 from kioskd.core.effects import Effect, Shown

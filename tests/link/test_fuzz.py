@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from kioskd import app
 from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
-from kioskd.adapters.gemini_connection import GeminiConnection
+from kioskd.adapters.gemini.connection import GeminiConnection
 from kioskd.adapters.memory import MemoryButton, MemoryMicrophone, MemoryNotifier, MemorySpeaker
 from kioskd.core.events import HandleIssued as HandleKept
 from kioskd.core.events import ReplyPlayed, Started, Up

@@ -16,7 +16,7 @@ from tests.soak.parts import CountingLive, TalkingMicrophone
 from kioskd import app
 from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
-from kioskd.adapters.gemini_socket import Deadlines
+from kioskd.adapters.gemini.live_socket import Deadlines
 from kioskd.adapters.memory import MemoryButton, MemoryNotifier, MemorySpeaker
 from kioskd.media import pcm
 from kioskd.rehearsal.alignment import Gate, GateChange

@@ -15,8 +15,8 @@ from tests.rehearsal.service.raw_client import DEVELOPER, dial
 from websockets.exceptions import InvalidStatus
 
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
-from kioskd.adapters.gemini_credentials import TOKEN_PREFIX, TokenServer
-from kioskd.adapters.gemini_web import Web
+from kioskd.adapters.gemini.credentials import TOKEN_PREFIX, TokenServer
+from kioskd.adapters.gemini.web import Web
 from kioskd.errors import LinkLost, Remedy
 from kioskd.rehearsal.service import Fault, Reply, ServiceScript, StandIn
 

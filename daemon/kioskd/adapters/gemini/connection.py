@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from websockets.exceptions import ConnectionClosed
 
-from kioskd.adapters import gemini_errors, gemini_messages
-from kioskd.adapters.gemini_receipts import Receipts
-from kioskd.adapters.gemini_socket import LiveSocket
+from kioskd.adapters.gemini import errors, messages
+from kioskd.adapters.gemini.live_socket import LiveSocket
+from kioskd.adapters.gemini.receipts import Receipts
 from kioskd.errors import LinkLost
 from kioskd.ports import Message, Said, pcm
 
@@ -42,7 +42,8 @@ class GeminiConnection:
         `renewable`: new credentials can be had without a person. `transparent`: the service was asked to count the
         messages that it has consumed. `known_prompt`: receipts came quickly over the connection before.
         """
-        from google.genai import errors, types  # noqa: PLC0415 - loaded by now
+        from google.genai import types  # noqa: PLC0415 - loaded by now
+        from google.genai.errors import APIError  # noqa: PLC0415
 
         self._session = session
         socket = session._ws
@@ -54,7 +55,7 @@ class GeminiConnection:
         self._renewable = renewable
         self._set_up_at = self._socket.loop.time()
         self._types = types
-        self._api_error = errors.APIError
+        self._api_error = APIError
         self._turn: AsyncIterator[types.LiveServerMessage] | None = None
         self._odd_messages = 0
         self._odd_in_a_row = 0
@@ -67,7 +68,7 @@ class GeminiConnection:
 
     @property
     def delivered(self) -> int:
-        """How many frames the service has taken in; see `ports.Connection.delivered` and `gemini_receipts`."""
+        """How many frames the service has taken in; see `ports.Connection.delivered` and `receipts`."""
         return self.receipts.delivered
 
     @property
@@ -89,7 +90,7 @@ class GeminiConnection:
             try:
                 message = await anext(turn)
                 self._turn = turn
-                found = gemini_messages.translate(message)
+                found = messages.translate(message)
                 self._note_consumed(message)
             except StopAsyncIteration:
                 continue  # the SDK's stream ends with each turn of the model, the session goes on
@@ -99,7 +100,7 @@ class GeminiConnection:
                 return self._skip("code")
             except (ConnectionClosed, OSError) as error:
                 raise self._lost(error) from None
-            except gemini_errors.ODD as error:
+            except errors.ODD as error:
                 return self._skip(type(error).__name__)
             self._odd_in_a_row = 0
             return found
@@ -135,7 +136,7 @@ class GeminiConnection:
         """
         turns = [
             self._types.Content(role=role, parts=[self._types.Part(text=text)])
-            for role, text in gemini_messages.turns_of(recall)
+            for role, text in messages.turns_of(recall)
         ]
         await self._send(
             # A list of contents is one of the kinds that it takes; mypy wants the list of all kinds.
@@ -165,7 +166,7 @@ class GeminiConnection:
             self.receipts.consumed(update.last_consumed_client_message_index)
 
     def _lost(self, error: Exception) -> LinkLost:
-        return gemini_errors.classify(
+        return errors.classify(
             error,
             during_setup=False,
             with_handle=self._resumed,

@@ -8,10 +8,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from kioskd.adapters.gemini_credentials import Credentials, Pass, ServiceKey, TokenServer
-from kioskd.adapters.gemini_google import GoogleAccount
-from kioskd.adapters.gemini_socket import Deadlines, LiveSocket
-from kioskd.adapters.gemini_web import Web, is_loopback
+from kioskd.adapters.gemini.account import GoogleAccount
+from kioskd.adapters.gemini.credentials import Credentials, Pass, ServiceKey, TokenServer
+from kioskd.adapters.gemini.live_socket import Deadlines, LiveSocket
+from kioskd.adapters.gemini.web import Web, is_loopback
 from kioskd.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """The Gemini Live service through Google's SDK, whose types stop here and in the modules named after it.
 
-The SDK leaves three things to its callers: it waits without limits (`gemini_socket` ends that), it reports trouble by
-a dozen kinds of exception (`gemini_errors` sorts them), and it fails on messages newer than itself
-(`gemini_connection` goes on).
+The SDK leaves three things to its callers: it waits without limits (`live_socket` ends that), it reports trouble by
+a dozen kinds of exception (`errors` sorts them), and it fails on messages newer than itself
+(`connection` goes on).
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from kioskd.adapters import gemini_errors, gemini_options
-from kioskd.adapters.gemini_client import WIRE_LOGGERS, Clients, quiet_wire_loggers
-from kioskd.adapters.gemini_connection import AUDIO_UP, GeminiConnection
-from kioskd.adapters.gemini_google import Vertex
-from kioskd.adapters.gemini_options import Options
-from kioskd.adapters.gemini_socket import Deadlines
-from kioskd.adapters.gemini_web import is_loopback
+from kioskd.adapters.gemini import errors, options
+from kioskd.adapters.gemini.account import Vertex
+from kioskd.adapters.gemini.client import WIRE_LOGGERS, Clients, quiet_wire_loggers
+from kioskd.adapters.gemini.connection import AUDIO_UP, GeminiConnection
+from kioskd.adapters.gemini.live_socket import Deadlines
+from kioskd.adapters.gemini.options import Options
+from kioskd.adapters.gemini.web import is_loopback
 from kioskd.errors import LinkLost, Remedy
 from kioskd.ports import Connection, Said, pcm
 
@@ -60,7 +60,7 @@ class GeminiConfig:
     """The owner's server that mints an ephemeral token for each connection (`api_version` v1alpha)."""
     transparent: bool = False
     """Whether the service is to count the messages that it has taken in; Vertex can, the Developer API refuses."""
-    options: Options = gemini_options.UNSAID
+    options: Options = options.UNSAID
     """What else the model and the service's detectors are told."""
 
 
@@ -104,9 +104,9 @@ class GeminiLive:
                 session = await stack.enter_async_context(
                     live.connect(model=self._config.model, config=_setup(self._config, handle, told))
                 )
-            except (*gemini_errors.TROUBLE, APIError) as error:
+            except (*errors.TROUBLE, APIError) as error:
                 # Not chained: the SDK's texts hold whole messages.
-                lost = gemini_errors.classify(
+                lost = errors.classify(
                     error,
                     during_setup=True,
                     with_handle=handle is not None,
@@ -176,18 +176,18 @@ def _setup(
         ),
         system_instruction=instructions or None,
         temperature=config.options.temperature,
-        thinking_config=gemini_options.thinking(config.options),
-        tools=gemini_options.tools(config.options),
+        thinking_config=options.thinking(config.options),
+        tools=options.tools(config.options),
         # Both sides' words, kept in memory only: what a new session is told when this one is lost.
-        input_audio_transcription=gemini_options.visitor_transcription(config.options),
+        input_audio_transcription=options.visitor_transcription(config.options),
         output_audio_transcription=types.AudioTranscriptionConfig(),
         history_config=types.HistoryConfig(initial_history_in_client_content=True) if recall else None,
-        context_window_compression=gemini_options.compression(config.options),
+        context_window_compression=options.compression(config.options),
         session_resumption=types.SessionResumptionConfig(
             handle=handle.get_secret_value() if handle is not None else None,
             transparent=config.transparent or None,
         ),
-        realtime_input_config=gemini_options.realtime_input(config.options),
+        realtime_input_config=options.realtime_input(config.options),
     )
 
 

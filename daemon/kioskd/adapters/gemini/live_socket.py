@@ -25,8 +25,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, SecurityError
 from websockets.frames import DATA_OPCODES, Frame
 from websockets.protocol import State
 
-from kioskd.adapters.gemini_errors import NotSetUp, Stalled
-from kioskd.adapters.gemini_receipts import Receipts
+from kioskd.adapters.gemini.errors import NotSetUp, Stalled
+from kioskd.adapters.gemini.receipts import Receipts
 
 log = logging.getLogger(__name__)
 
