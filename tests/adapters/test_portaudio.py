@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pyaudio
 import pytest
-from tests.support.likeness import carried, murmur
+from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
 from tests.support.sound_server import MICROPHONE, SPEAKER, Device, SoundServer
 
 from kioskd.adapters import portaudio, portaudio_devices
@@ -167,7 +167,7 @@ async def test_a_speaker_of_another_rate_and_stereo_plays_the_same_sound(
         await played.until(150)
         assert speaker.latency_s > 0.02
         await stop(playing)
-    assert carried(spoken, bytes(recording.pcm), pcm.DOWNLINK_HZ) >= 0.9
+    assert carried(spoken, bytes(recording.pcm), pcm.DOWNLINK_HZ) >= THROUGH_THE_AIR
 
 
 async def test_a_microphone_of_another_rate_and_stereo_hears_the_same_sound(
@@ -181,7 +181,7 @@ async def test_a_microphone_of_another_rate_and_stereo_hears_the_same_sound(
     await asyncio.to_thread(server.inject, said)
     await heard.until(heard.count + 15)
     await stop(listening)
-    assert carried(said, bytes(heard.heard), pcm.UPLINK_HZ) >= 0.9
+    assert carried(said, bytes(heard.heard), pcm.UPLINK_HZ) >= THROUGH_THE_AIR
 
 
 async def test_a_device_that_takes_no_format_says_so(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from tests.support.likeness import carried, murmur
+from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
 from tests.support.sound_server import SoundServer
 
 from kioskd.adapters.clock import SystemClock
@@ -181,7 +181,7 @@ async def test_what_is_said_comes_in_frames_of_20_ms_in_order(bench: Bench) -> N
         seen = len(ear.frames)
         await ear.until(lambda: len(ear.frames) >= seen + 15)
         # Nine tenths: the sound server itself skips now and then on a busy machine.
-        assert carried(said, b"".join(ear.frames), pcm.UPLINK_HZ) >= 0.9
+        assert carried(said, b"".join(ear.frames), pcm.UPLINK_HZ) >= THROUGH_THE_AIR
     assert {len(frame) for frame in ear.frames} == {pcm.FRAME_BYTES}
     await ear.close()
 

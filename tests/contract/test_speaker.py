@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 import pytest
-from tests.support.likeness import carried, murmur
+from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
 from tests.support.sound_server import SoundServer
 
 from kioskd.adapters.clock import SystemClock
@@ -248,4 +248,4 @@ async def test_the_air_carries_the_sound_without_a_gap(sound_server: SoundServer
         await sound.until(len(spoken) + pcm.byte_count(0.5, pcm.DOWNLINK_HZ), playing)
         await stop(playing)
     # Nine tenths: the sound server itself skips now and then on a busy machine.
-    assert carried(spoken, bytes(recording.pcm), pcm.DOWNLINK_HZ) >= 0.9
+    assert carried(spoken, bytes(recording.pcm), pcm.DOWNLINK_HZ) >= THROUGH_THE_AIR

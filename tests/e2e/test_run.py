@@ -19,7 +19,7 @@ from tests.support.daemon_process import (
     surroundings,
 )
 from tests.support.kiosk import silence
-from tests.support.likeness import carried, murmur, place_s
+from tests.support.likeness import THROUGH_THE_AIR, carried, murmur, place_s
 from tests.support.sound_server import SoundServer
 
 from kioskd.core.effects import Shown
@@ -117,7 +117,7 @@ async def test_a_visitor_is_heard_and_answered_and_the_daemon_leaves_cleanly(
             await asyncio.to_thread(recording.wait_bytes, so_far + pcm.byte_count(2.5, pcm.DOWNLINK_HZ))
             heard = bytes(recording.pcm)
 
-        assert carried(reply, heard, pcm.DOWNLINK_HZ) > 0.95
+        assert carried(reply, heard, pcm.DOWNLINK_HZ) >= THROUGH_THE_AIR
         [session] = service.sessions
         assert understood(words, bytes(session.audio)) > 0.7
         [turn] = session.turns
@@ -299,7 +299,7 @@ async def test_a_conversation_goes_on_over_a_broken_connection(
             await asyncio.to_thread(recording.wait_bytes, so_far + pcm.byte_count(1.5, pcm.DOWNLINK_HZ))
             heard = bytes(recording.pcm)
 
-        assert carried(murmur(1.0, pcm.DOWNLINK_HZ), heard, pcm.DOWNLINK_HZ) > 0.95
+        assert carried(murmur(1.0, pcm.DOWNLINK_HZ), heard, pcm.DOWNLINK_HZ) >= THROUGH_THE_AIR
         assert [connection.resumed for connection in service.connections] == [False, True]
         [session] = service.sessions
         assert [turn.reply for turn in session.turns] == ["spoken", "spoken"]

@@ -18,6 +18,11 @@ def murmur(seconds: float, rate_hz: int) -> bytes:
     return data
 
 
+THROUGH_THE_AIR = 0.7
+"""What a sound must be carried to, that a sound server and a busy machine stood in the way of. One underrun scores 0.85
+to 0.93, a stream with a cut in every tenth of a second 0.2, and another sound nothing at all."""
+
+
 def carried(sound: bytes, recording: bytes, rate_hz: int) -> float:
     """Return the share of `sound` that `recording` carries: 1.0 without any gap, 0.0 not at all.
 
