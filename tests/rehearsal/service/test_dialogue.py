@@ -457,6 +457,17 @@ async def test_instructions_and_tools_can_change(tone: Tone) -> None:
         assert standin.sessions[0].updates == 2
 
 
+async def test_vertex_takes_new_instructions_as_a_turn_of_the_systems() -> None:
+    async with standing_in() as standin, dial(standin, VERTEX) as client:
+        await client.setup(model="publishers/google/models/gemini-3.8-live")
+        turn = {"role": "system", "parts": [{"text": "Be brief."}]}
+        await client.send(clientContent={"turns": [turn], "turnComplete": False})
+        await client.send(realtimeInput={"text": "Hello?"})
+        await client.until("turnComplete")
+        session = standin.sessions[0]
+        assert (session.updates, session.texts) == (1, ["Hello?"])
+
+
 @pytest.mark.parametrize(
     "message",
     [

@@ -179,7 +179,7 @@ class Dialogue:
     async def _take_content(self, content: ClientContent) -> None:
         turns = content.turns or ()
         for turn in turns:
-            check_content(turn)
+            check_content(turn, self._session.backend)
         if self._profile.client_content == "seed_only" and not self._takes_history:
             raise RefusalError(
                 INVALID, "client_content is only supported as initial history (history_config) by this model"
@@ -189,6 +189,9 @@ class Dialogue:
             self._takes_history = not content.turn_complete
             return
         for turn in turns:
+            if turn.role == "system":
+                self._note_update(instructions=True)
+                continue
             self._note_text(turn.words)
             for part in turn.parts or ():
                 if part.inline_data is not None:
@@ -216,8 +219,11 @@ class Dialogue:
     def _update_context(self, update: ContextUpdate) -> None:
         for tool in (update.tools.tools or ()) if update.tools else ():
             check_tool(tool, self._profile)
+        self._note_update(instructions=update.system_instruction is not None)
+
+    def _note_update(self, *, instructions: bool) -> None:
         self._session.updates += 1
-        self._line.tell("context_update", instructions=update.system_instruction is not None)
+        self._line.tell("context_update", instructions=instructions)
 
     async def _began(self) -> None:
         self._active = True

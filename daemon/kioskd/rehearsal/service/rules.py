@@ -113,13 +113,14 @@ def check_tool(tool: Tool, profile: Profile) -> None:
             pending += [schema.items, *(schema.properties or {}).values(), *(schema.any_of or ())]
 
 
-def check_content(content: Content) -> None:
+def check_content(content: Content, backend: Backend) -> None:
     """Check one turn of a client's content.
 
     Raises:
         RefusalError: a role or a part that may not be there.
     """
-    _ensure(content.role in {None, "user", "model"}, "Please use a valid role: user, model.")
+    roles = {None, "user", "model", *(("system",) if backend == "vertex" else ())}
+    _ensure(content.role in roles, "Please use a valid role: user, model.")
     for part in content.parts or ():
         _ensure(
             part.function_call is None and part.function_response is None,
