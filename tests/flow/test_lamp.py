@@ -42,3 +42,13 @@ async def test_a_lamp_unplugged_after_an_hour_comes_back_by_itself(caplog: pytes
             await clock.advance(RETRY_S)
             assert lamp.lit
     assert len(caplog.messages) == 2, "each loss is said once"
+
+
+async def test_a_lamp_that_never_comes_is_waited_for_and_ends_nothing() -> None:
+    clock, lamp = ManualClock(), MemoryLamp()
+    lamp.unplug()
+    async with running(LampKeeper(lamp, clock, Inbox().post).run()):
+        await clock.advance(3600.0)
+        lamp.replug()
+        await clock.advance(RETRY_S)
+        assert lamp.lit

@@ -24,12 +24,19 @@ class Attendant:
     """Keeps one device in use."""
 
     def __init__(
-        self, name: str, clock: Clock, post: Callable[[Event], None], *, device: Device | None = None
+        self,
+        name: str,
+        clock: Clock,
+        post: Callable[[Event], None],
+        *,
+        device: Device | None = None,
+        needed: bool = True,
     ) -> None:
         self._name = name
         self._clock = clock
         self._post = post
         self._device = device
+        self._needed = needed
         self._away_since: float | None = None
         self._told = False
 
@@ -51,7 +58,7 @@ class Attendant:
         """Run `once` (which uses the device and calls `works`) again and again until cancelled.
 
         Raises:
-            DeviceLost: the device has given no sign of life for 30 s.
+            DeviceLost: the device has given no sign of life for 30 s, and there is no kiosk without it (`needed`).
         """
         self._away_since = self._clock.now()
         while True:
@@ -67,7 +74,7 @@ class Attendant:
                     log.warning("%s lost, retrying: %s", self._name, error)
                     if self._device is not None:
                         self._post(DeviceGone(self._device))
-                if now - self._away_since >= GIVE_UP_S:
+                if self._needed and now - self._away_since >= GIVE_UP_S:
                     raise
             finally:
                 held.cancel()

@@ -13,16 +13,12 @@ class LampKeeper:
 
     def __init__(self, lamp: Lamp, clock: Clock, post: Callable[[Event], None]) -> None:
         self._lamp = lamp
-        self._attendant = Attendant("lamp", clock, post)
+        self._attendant = Attendant("lamp", clock, post, needed=False)
 
     def show(self, effect: Show) -> None:
         """Show a state."""
         self._lamp.show(effect.shown.value)
 
     async def run(self) -> None:
-        """Drive the lamp until cancelled.
-
-        Raises:
-            DeviceLost: the lamp has been away for 30 s.
-        """
+        """Drive the lamp until cancelled."""
         await self._attendant.use(self._lamp.run)
