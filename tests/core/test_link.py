@@ -33,6 +33,7 @@ from kioskd.core.events import (
     HandleIssued,
     Lost,
     NetworkChanged,
+    ReplyBegan,
     Restored,
     SettingsChanged,
     Timer,
@@ -47,8 +48,8 @@ from kioskd.errors import Remedy
 
 LinkBuilder = Callable[..., Link]
 KINDS = (
-    Restored, Up, Lost, GoingAway, HandleIssued, TurnEnded, NetworkChanged, SettingsChanged,
-    Timer.PROBE, Timer.RETRY, Timer.STEADY, Timer.AGE, Timer.ROLLOVER,
+    Restored, Up, Lost, GoingAway, HandleIssued, ReplyBegan, TurnEnded, NetworkChanged, SettingsChanged,
+    Timer.PROBE, Timer.RETRY, Timer.STEADY, Timer.AGE, Timer.SETTLE, Timer.ROLLOVER,
 )  # fmt: skip
 
 

@@ -45,6 +45,7 @@ from kioskd.core.events import (
     HandleIssued,
     NetworkChanged,
     Pressed,
+    ReplyBegan,
     ReplyPlayed,
     Restored,
     SettingsChanged,
@@ -159,6 +160,25 @@ def test_a_service_that_says_goodbye_as_it_says_hello_is_not_dialed_at_full_spee
 @pytest.mark.parametrize("change", [NetworkChanged(), SettingsChanged()])
 def test_a_change_in_a_quiet_moment_renews_the_connection_at_once(change: Event) -> None:
     _, effects = run(listening(up(handle=HANDLE)), change)
+    assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
+
+
+def test_nobody_leaves_between_a_reply_and_the_handle_that_follows_it() -> None:
+    state, effects = run(
+        listening(draining(handle=HANDLE)),
+        ReplyBegan(EPOCH, REPLY + 1),
+        ReplyPlayed(REPLY + 1),
+        policy=FULL_DUPLEX,
+    )
+    assert of_type(Dial, effects) == []
+    _, effects = run(state, HandleIssued(EPOCH, LATER_HANDLE), policy=FULL_DUPLEX)
+    assert of_type(Dial, effects) == [Dial(EPOCH + 1, LATER_HANDLE)]
+
+
+def test_a_handle_that_does_not_come_is_waited_for_only_so_long() -> None:
+    state = listening(draining(handle=HANDLE, owed=True))
+    assert levels(state, FULL_DUPLEX).timers[Timer.SETTLE] == FULL_DUPLEX.settle_s
+    _, effects = run(state, TimerFired(Timer.SETTLE), policy=FULL_DUPLEX)
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
 
 

@@ -201,6 +201,8 @@ EVERY_STATE: Final = (
     *(builder(draining(hops=HOPS, handle=HANDLE)) for builder in AWAKE),
     listening(dialing(renewed=True, trouble=Trouble.REFUSED)),
     listening(draining(), voice=True),
+    listening(draining(owed=True, handle=HANDLE)),
+    speaking(draining(owed=True, handle=HANDLE)),
     speaking(overtime=True),
 )
 

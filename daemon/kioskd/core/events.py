@@ -31,6 +31,8 @@ class Timer(enum.Enum):
     """The connection has lived long enough to be called a good one."""
     AGE = enum.auto()
     """The connection is older than connections are known to get."""
+    SETTLE = enum.auto()
+    """A quiet moment has lasted, and the handle that the service owes us has not come."""
     ROLLOVER = enum.auto()
     """No quiet moment came; the connection is about to be closed by the service."""
 

@@ -17,6 +17,7 @@ from kioskd.core.events import (
     HandleIssued,
     Lost,
     NetworkChanged,
+    ReplyBegan,
     Restored,
     SettingsChanged,
     Timer,
@@ -59,6 +60,8 @@ class Link:
     """The number of the newest dial; events of older ones are void."""
     handle: SecretStr | None = None
     """What resumes the session; forgotten with the conversation."""
+    owed: bool = False
+    """The service is about to issue another handle: it does after each reply, and the one before is void then."""
     tries: int = 0
     """Dials and connections in a row that came to nothing."""
     failed: int = 0
@@ -80,7 +83,7 @@ class Link:
     @property
     def leaving(self) -> bool:
         """Whether the next quiet moment is the one to roll over in; see `drain` for when it is not."""
-        return self.phase is Phase.DRAINING and self.hops < HOPS
+        return self.phase is Phase.DRAINING and self.hops < HOPS and not self.owed
 
     @property
     def open(self) -> bool:
@@ -104,7 +107,7 @@ def ignore(link: Link, _event: object, _policy: Policy) -> Link:
 
 def dial(link: Link, _event: object = None, _policy: object = None) -> Link:
     """Break, then make: the service refuses to resume a session whose connection is still open."""
-    return replace(link, phase=Phase.DIALING, epoch=link.epoch + 1)
+    return replace(link, phase=Phase.DIALING, epoch=link.epoch + 1, owed=False)
 
 
 def roll_over(link: Link, _event: object = None, _policy: object = None) -> Link:
@@ -162,7 +165,12 @@ def be_refused(link: Link) -> Link:
 
 def keep_handle(link: Link, event: HandleIssued, _policy: Policy) -> Link:
     """The newest handle is the only one that counts."""
-    return replace(link, handle=event.handle)
+    return replace(link, handle=event.handle, owed=False)
+
+
+def await_handle(link: Link, _event: ReplyBegan, _policy: Policy) -> Link:
+    """A reply is heard to its end at about the moment that a new handle comes: who left just then would be refused."""
+    return replace(link, owed=True)
 
 
 def drain(link: Link, event: GoingAway, policy: Policy) -> Link:
@@ -199,6 +207,11 @@ def probe_if_refused(link: Link, event: SettingsChanged, policy: Policy) -> Link
     return dial(link, event, policy) if link.trouble is Trouble.REFUSED else link
 
 
+def wait_no_more(link: Link, _event: object, _policy: Policy) -> Link:
+    """The handle that was owed does not come."""
+    return replace(link, owed=False)
+
+
 def resume_restored(link: Link, event: Restored, _policy: Policy) -> Link:
     """The session outlived its process."""
     return replace(link, handle=event.handle, met=True)
@@ -227,6 +240,7 @@ TABLE: Final[Mapping[Kind, tuple[Cell, Cell, Cell, Cell, Cell]]] = {
     Lost:            (IGNORE,           lose,     lose,         lose,        IGNORE),
     GoingAway:       (IGNORE,           IGNORE,   drain,        drain,       IGNORE),
     HandleIssued:    (IGNORE,           IGNORE,   keep_handle,  keep_handle, IGNORE),
+    ReplyBegan:      (IGNORE,           IGNORE,   await_handle, await_handle, IGNORE),
     TurnEnded:       (IGNORE,           IGNORE,   prove_good,   prove_good,  IGNORE),
     NetworkChanged:  (IGNORE,           IGNORE,   drain_soon,   drain_soon,  dial),
     SettingsChanged: (probe_if_refused, change_settings, change_settings, change_settings, change_settings),
@@ -234,6 +248,7 @@ TABLE: Final[Mapping[Kind, tuple[Cell, Cell, Cell, Cell, Cell]]] = {
     Timer.RETRY:     (IGNORE,           IGNORE,   IGNORE,       IGNORE,      dial),
     Timer.STEADY:    (IGNORE,           IGNORE,   prove_good,   prove_good,  IGNORE),
     Timer.AGE:       (IGNORE,           IGNORE,   drain_of_age, IGNORE,      IGNORE),
+    Timer.SETTLE:    (IGNORE,           IGNORE,   IGNORE,       wait_no_more, IGNORE),
     Timer.ROLLOVER:  (IGNORE,           IGNORE,   IGNORE,       roll_over,   IGNORE),
 }
 # fmt: on

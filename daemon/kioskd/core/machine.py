@@ -162,6 +162,8 @@ def _offline(link: Link) -> bool:
 def _timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
     yield from _turn_timers(state, policy)
     yield from _link_timers(state.link, policy)
+    if state.link.phase is links.Phase.DRAINING and state.link.owed and state.turn.quiet:
+        yield Timer.SETTLE, policy.settle_s
 
 
 def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:

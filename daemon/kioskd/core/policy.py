@@ -39,5 +39,7 @@ class Policy:
     """How long an aged connection waits for a quiet moment."""
     notice_s: float = 240.0
     """How long a connection that was announced to end is kept at most: with the two above, well below 15 minutes."""
+    settle_s: float = 1.0
+    """How long a quiet moment waits for the handle that follows a reply; not every service issues one each time."""
     margin_s: float = 10.0
     """How long before the announced end a connection is left, quiet or not."""
