@@ -13,7 +13,8 @@ from kioskd.rehearsal.service import rules
 from kioskd.rehearsal.service.door import Door
 from kioskd.rehearsal.service.schema import Setup
 from kioskd.rehearsal.service.wire import RefusalError
-from kioskd.settings.model import CameraSettings, ServiceSettings
+from kioskd.settings.controls import CameraSettings
+from kioskd.settings.service import ServiceSettings
 
 EXTENDED = "gemini-3.8-live-extended-thinking"
 ON_VERTEX = "gemini-live-2.5-flash-native-audio"

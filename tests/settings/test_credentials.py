@@ -10,7 +10,7 @@ from kioskd.settings.credentials import (
     check_account,
     service_key,
 )
-from kioskd.settings.model import ServiceSettings
+from kioskd.settings.service import ServiceSettings
 
 KEY = "a-key-of-the-service"
 

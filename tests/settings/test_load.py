@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from kioskd.settings.controls import ButtonSettings, ControlsSettings
 from kioskd.settings.load import (
     LARGEST_BYTES,
     SettingsError,
@@ -13,7 +14,7 @@ from kioskd.settings.load import (
     read,
     startup_faults,
 )
-from kioskd.settings.model import ButtonSettings, ControlsSettings, Settings
+from kioskd.settings.model import Settings
 
 GOOGLE_KEY = "AIza" + "SyD3adB33fD3adB33fD3adB33fD3adB33f0"
 
@@ -66,7 +67,7 @@ speaker:
   cues: on
   devise: default
 camera:
-  source: picamera
+  source: webcam
   every_s: 0.5
   size: 768.5
 controls:
@@ -94,26 +95,24 @@ EXPECTED = [
     (14, 13, "assistant.greeting", "is empty"),
     (15, 17, "assistant.instructions", "looks like a service key"),
     (17, 10, "conversation.wake", "did you mean button?"),
-    (17, 17, "conversation.wake", "this way to wake is not supported by this version; use button or start"),
     (18, 3, "conversation.idle", "did you mean idle_s?"),
     (19, 11, "conversation.idle_s", "'20' will not do: a number is needed; write it without quotes"),
     (20, 3, "conversation.idle_s", "a second time, first at 19:3"),
     (21, 14, "conversation.longest_s", "a number with an end"),
     (22, 12, "conversation.think_s", "500 is above 120"),
-    (23, 16, "conversation.turn_taking", "use service"),
     (24, 11, "conversation.uplink", "use continuous, voice"),
     (25, 13, "microphone", "write NAME: VALUE lines below it"),
     (27, 11, "speaker.volume", "101 is above 100, it is a percentage; use 0 to 100"),
-    (28, 9, "speaker.cues", "write true or false"),
+    (28, 9, "speaker.cues", "on names no chimes: it takes true, false or a list of wake, end, mute, error"),
     (29, 3, "speaker.devise", "did you mean device?"),
-    (31, 11, "camera.source", "picamera cannot be used: cameras are not supported by this version; use off"),
+    (31, 11, "camera.source", "webcam is no camera: none has that name; use off, picamera, v4l2:NAME"),
     (32, 12, "camera.every_s", "0.5 is below 1, the service looks at one picture a second at most"),
     (33, 9, "camera.size", "768.5 will not do: a whole number is needed"),
     (35, 3, "controls.button.source", "is missing"),
-    (36, 18, "controls.lamp.source", "names no GPIO line"),
+    (36, 18, "controls.lamp.source", "names no lamp"),
     (37, 37, "limits.quiet_hours", "is no span of time"),
     (37, 67, "limits.tokens_per_day", "-1 is below 0"),
-    (38, 24, "privacy.transcripts", "true is not one of the choices; use off, on"),
+    (38, 24, "privacy.transcripts", "true is not enough: what is kept needs a place, a time and a bound"),
     (39, 1, "tools", "a list is needed"),
     (40, 3, "(a group)", "is no name"),
 ]
@@ -148,7 +147,7 @@ def test_a_fault_prints_as_place_key_and_text_on_one_line(file: Path) -> None:
         ("service: }\n", 1, 10, "put the text in quotes"),
         ("service: {}\n---\nspeaker: {}\n", 2, 1, "a second document"),
         ("service: &s {}\ncamera: *s\n", 1, 10, "anchors and aliases"),
-        ("a: " + "[" * 3000, 1, 12, "nested too deeply"),
+        ("a: " + "[" * 3000, 1, 20, "nested too deeply"),
         ("service: {}\nspeaker: \x01\n", 2, 10, "a character that text never holds"),
         ('service: {model: "\\UFFFFFFFF"}\n', 0, 0, "out of range"),
         ("- service\n", 1, 1, "a group of settings is needed"),
@@ -211,8 +210,125 @@ def test_words_are_those_of_yaml_1_2(file: Path) -> None:
     assert (settings.assistant.instructions, settings.assistant.greeting) == ("yes", "on")
     assert settings.camera.source == "off"
     assert settings.microphone.device == "22:00"
-    assert (settings.speaker.device, settings.speaker.volume, settings.speaker.cues) == ("70", 30, False)
+    assert (settings.speaker.device, settings.speaker.volume, settings.speaker.cues) == ("70", 30, ())
     assert (settings.conversation.idle_s, settings.conversation.longest_s) == (30.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "cues"),
+    [
+        ("true", ("wake", "end", "mute", "error")),
+        ("false", ()),
+        ("[]", ()),
+        ("[error, wake]", ("error", "wake")),
+    ],
+)
+def test_chimes_are_all_none_or_some(file: Path, text: str, cues: tuple[str, ...]) -> None:
+    assert settings_of(file, f"speaker: {{cues: {text}}}").speaker.cues == cues
+
+
+def test_a_lamp_is_dim_at_night(file: Path) -> None:
+    night = 'night: {from: "22:00", to: "07:30", brightness: 0}'
+    lamp = settings_of(file, f"controls: {{lamp: {{source: led:ACT, {night}}}}}").controls.lamp
+    assert lamp is not None
+    assert lamp.night is not None
+    assert (lamp.night.from_, lamp.night.to, lamp.night.brightness) == ("22:00", "07:30", 0)
+
+
+def test_what_is_heard_seen_and_pressed_can_be_set(file: Path) -> None:
+    settings = settings_of(
+        file,
+        """
+        service: {media_resolution: low}
+        assistant: {pictures: [map.jpg]}
+        conversation:
+          {wake: [voice, wakeword, remote], wakeword: hey_jarvis, turn_taking: local, pace: slow, follow_up_s: 0}
+        microphone: {channel: 2, echo: cancel}
+        speaker: {volume_floor: 0, volume_ceiling: 50, prompts: false, prompts_folder: words}
+        camera:
+          {source: "v4l2:HD Webcam", when: speech, every_s: 1, size: 512, quality: 90, rotate: 270, mirror: true,
+           min_change: 0, refresh_s: 60, lamp: "gpio:pi/24"}
+        controls:
+          button: {source: gpio:pi/17, does: hush, double: look, mute_s: 0, restart_s: 0, pull: none, active: high,
+                   debounce_ms: 5}
+          buttons: [{source: "evdev:Foot Pedal/KEY_SPACE", does: mute}]
+          lamp: {source: "rgb:pi/5,6,13", active: low, brightness: 40}
+          lamps: [{command: [/bin/show, --state]}, {source: pwm:pwmchip0/1}]
+        """,
+    )
+    assert settings.assistant.pictures == (file.parent / "map.jpg",)
+    assert settings.speaker.prompts_folder == file.parent / "words"
+    assert [button.source for button in settings.controls.all_buttons] == [
+        "gpio:pi/17",
+        "evdev:Foot Pedal/KEY_SPACE",
+    ]
+    assert [lamp.command or lamp.source for lamp in settings.controls.all_lamps] == [
+        "rgb:pi/5,6,13",
+        ("/bin/show", "--state"),
+        "pwm:pwmchip0/1",
+    ]
+    assert (settings.camera.rotate, settings.camera.mirror, settings.camera.lamp) == (270, True, "gpio:pi/24")
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        (
+            "conversation:\n  turn_taking: local\n  uplink: continuous\n",
+            (3, 11, "conversation.uplink"),
+            "with turn_taking local only speech is sent; take this out",
+        ),
+        (
+            "controls:\n  button:\n    source: evdev:Pedal/KEY_A\n    pull: up\n",
+            (4, 11, "controls.button.pull"),
+            "it is for gpio lines, and this is an input device; take it out",
+        ),
+        (
+            "controls:\n  buttons:\n    - source: evdev:Pedal/KEY_A\n      debounce_ms: 5\n",
+            (4, 20, "controls.buttons.debounce_ms"),
+            "goes unused",
+        ),
+        (
+            "speaker:\n  volume_floor: 60\n  volume_ceiling: 50\n",
+            (3, 19, "speaker.volume_ceiling"),
+            "50 is below volume_floor (60)",
+        ),
+        (
+            "controls:\n  lamp:\n    active: low\n",
+            (2, 3, "controls.lamp.command"),
+            "names no lamp: it needs a source or a command",
+        ),
+        (
+            "controls:\n  lamp:\n    source: led:ACT\n    command: [show]\n",
+            (4, 14, "controls.lamp.command"),
+            "stands beside a source",
+        ),
+        (
+            "controls:\n  lamp:\n    source: led:ACT\n    night: {from: 25:00, to: 07:00}\n",
+            (4, 19, "controls.lamp.night.from"),
+            "is no time of day",
+        ),
+        (
+            "controls:\n  lamp:\n    source: led:ACT\n    night: {to: 07:00}\n",
+            (4, 5, "controls.lamp.night.from"),
+            "is missing",
+        ),
+        (
+            "controls:\n  lamp:\n    source: led:ACT\n    night: {from_: 22:00}\n",
+            (4, 13, "controls.lamp.night.from_"),
+            "did you mean from?",
+        ),
+        ("speaker: {cues: [wake, beep]}\n", (1, 24, "speaker.cues"), "beep is not one of the choices"),
+        ("camera: {rotate: 45}\n", (1, 18, "camera.rotate"), "45 is not one of the choices"),
+        ("conversation: {wakeword: Hey Jarvis}\n", (1, 26, "conversation.wakeword"), "write hey_jarvis"),
+    ],
+)
+def test_what_cannot_be_together_or_does_not_exist_is_refused_where_it_stands(
+    file: Path, text: str, place: tuple[int, int, str], words: str
+) -> None:
+    found = faults_of(file, text)
+    assert place in [fault[:3] for fault in found]
+    assert any(words in fault[3] for fault in found)
 
 
 @pytest.mark.parametrize("volume", ["20.0", "'20'", "true", "1e1", "0o", "2_0", "[20]"])
@@ -252,6 +368,47 @@ def test_a_button_that_wakes_and_is_not_there_is_no_fault_of_the_file_but_of_the
     assert startup_faults(loaded, {}) == (fault,)
     with pytest.raises(SettingsError, match=r"3:9 conversation\.wake: button cannot wake"):
         load_to_run(file, {})
+
+
+@pytest.mark.parametrize("does", ["toggle", "hold", "wake", "look"])
+def test_any_button_that_wakes_will_do(file: Path, does: str) -> None:
+    file.write_text(
+        f"controls: {{buttons: [{{source: evdev:Pedal/KEY_B, does: mute}}, {{source: gpio:c/1, does: {does}}}]}}",
+        encoding="utf-8",
+    )
+    assert load_to_run(file, {}).controls.all_buttons[1].does == does
+
+
+def test_buttons_of_which_none_wakes_are_a_fault_of_the_start(file: Path) -> None:
+    text = "conversation:\n  wake: [button]\ncontrols:\n  button: {source: gpio:c/1, does: hush%s}\n"
+    file.write_text(text % "", encoding="utf-8")
+    with pytest.raises(
+        SettingsError, match=r"2:9 conversation\.wake: button cannot wake the kiosk: none of them"
+    ):
+        load_to_run(file, {})
+    file.write_text(text % ", double: wake", encoding="utf-8")
+    assert load_to_run(file, {}).controls.all_buttons[0].double == "wake"
+
+
+@pytest.mark.parametrize(
+    ("setting", "place", "words"),
+    [
+        ("turn_taking: local", (2, 16, "conversation.turn_taking"), "says whose turn it is; take this out"),
+        ("uplink: continuous", (2, 11, "conversation.uplink"), "opens the uplink; take this out"),
+    ],
+)
+def test_a_talk_button_leaves_nobody_else_to_say_whose_turn_it_is(
+    file: Path, setting: str, place: tuple[int, int, str], words: str
+) -> None:
+    text = "conversation:\n  %s\ncontrols:\n  button: {source: gpio:c/1, does: %s}\n"
+    file.write_text(text % (setting, "hold"), encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load_to_run(file, {})
+    (fault,) = caught.value.faults
+    assert (fault.line, fault.column, fault.key) == place
+    assert words in fault.what
+    file.write_text(text % (setting, "toggle"), encoding="utf-8")
+    assert isinstance(load_to_run(file, {}), Settings)
 
 
 def test_a_button_that_is_there_starts(file: Path) -> None:

@@ -1,10 +1,12 @@
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from kioskd.settings.forms import Later, gpio_line, shown
-from kioskd.settings.model import Section, Settings
+from kioskd.settings.forms import input_key, place, shown
+from kioskd.settings.model import Settings
+from kioskd.settings.section import Section
 
 
 def refusal(section: str, **values: Any) -> str:
@@ -12,44 +14,6 @@ def refusal(section: str, **values: Any) -> str:
         Settings.model_validate({section: values})
     (error,) = caught.value.errors()
     return error["msg"]
-
-
-@pytest.mark.parametrize(
-    ("section", "values"),
-    [
-        ("service", {"media_resolution": "low"}),
-        ("assistant", {"pictures": ("map.jpg",)}),
-        ("conversation", {"wake": ("voice",)}),
-        ("conversation", {"wake": ("wakeword",)}),
-        ("conversation", {"wake": ("button", "remote")}),
-        ("conversation", {"turn_taking": "local"}),
-        ("conversation", {"uplink": "voice"}),
-        ("speaker", {"cues": True}),
-        ("camera", {"source": "picamera"}),
-        ("camera", {"source": "folder:/srv/pictures"}),
-        ("camera", {"when": "speech"}),
-        ("camera", {"every_s": 2}),
-        ("camera", {"size": 512}),
-        ("controls", {"button": {"source": "evdev:Pedal/KEY_SPACE"}}),
-        ("controls", {"button": {"source": "gpio:gpiochip0/17", "does": "hold"}}),
-        ("limits", {"minutes_per_day": 30}),
-        ("limits", {"tokens_per_day": 1000}),
-        ("limits", {"quiet_hours": ("22:00-07:00",)}),
-        ("privacy", {"transcripts": "on"}),
-        ("privacy", {"recordings": "on"}),
-    ],
-)
-def test_what_this_version_cannot_do_is_refused_with_what_it_can(
-    section: str, values: dict[str, Any]
-) -> None:
-    message = refusal(section, **values)
-    assert "not supported by this version; " in message
-    assert message.split("; ")[-1].startswith(("use ", "leave it out"))
-
-
-def test_tools_are_refused() -> None:
-    with pytest.raises(ValidationError, match="tools are not supported by this version; use \\[\\]"):
-        Settings.model_validate({"tools": ({"kind": "http"},)})
 
 
 def test_what_a_default_says_is_taken_when_it_is_written_out() -> None:
@@ -80,6 +44,33 @@ def test_what_a_default_says_is_taken_when_it_is_written_out() -> None:
         ("conversation", {"wake": ("start", "button"), "idle_s": 3, "longest_s": 3, "think_s": 2}),
         ("microphone", {"device": "hw:1,0", "echo": "hardware", "preroll_ms": 0}),
         ("speaker", {"volume": 0}),
+        ("speaker", {"volume_floor": 0, "volume_ceiling": 0}),
+        ("speaker", {"volume_floor": 100, "cues": ("end",), "prompts": False}),
+        ("microphone", {"channel": 1}),
+        ("microphone", {"channel": 64}),
+        ("service", {"media_resolution": "high"}),
+        ("conversation", {"wake": ("button", "voice", "wakeword", "start", "remote")}),
+        ("conversation", {"wake": ("wakeword",), "wakeword": "hey_jarvis"}),
+        ("conversation", {"turn_taking": "local", "uplink": "voice", "pace": "slow"}),
+        ("conversation", {"turn_taking": "service", "uplink": "continuous"}),
+        ("conversation", {"follow_up_s": 0}),
+        ("conversation", {"follow_up_s": 3600}),
+        ("camera", {"source": "picamera"}),
+        ("camera", {"source": "picamera:1", "when": "conversation"}),
+        ("camera", {"source": "v4l2:HD Webcam C270", "when": "speech"}),
+        ("camera", {"source": "folder:/srv/pictures", "when": "request"}),
+        ("camera", {"every_s": 1, "size": 64, "quality": 20, "min_change": 0, "refresh_s": 1}),
+        ("camera", {"every_s": 3600, "size": 4096, "quality": 95, "min_change": 1, "refresh_s": 3600}),
+        ("camera", {"rotate": 180, "mirror": True, "lamp": "led:camera"}),
+        ("controls", {"button": {"source": "evdev:Foot Pedal/KEY_SPACE", "does": "hold"}}),
+        ("controls", {"button": {"source": "gpio:c/1", "double": "look", "mute_s": 0, "restart_s": 50}}),
+        (
+            "controls",
+            {"button": {"source": "gpio:c/1", "pull": "down", "active": "high", "debounce_ms": 500}},
+        ),
+        ("controls", {"lamp": {"source": "rgb:pi/5,6,13", "active": "low", "brightness": 1}}),
+        ("controls", {"lamp": {"source": "pwm:pwmchip0/0"}}),
+        ("controls", {"lamps": ({"source": "led:ACT"}, {"command": ("show",)})}),
         ("controls", {"button": {"source": "gpio:pinctrl-rp1/0"}, "lamp": {"source": "gpio:gpiochip4/25"}}),
     ],
 )
@@ -152,10 +143,50 @@ def test_what_works_is_taken(section: str, values: dict[str, Any]) -> None:
         ("conversation", {"idle_s": 2.9}, "2.9 is below 3"),
         ("conversation", {"longest_s": 86_401}, "86401 is above 86400"),
         ("microphone", {"preroll_ms": 5001}, "use 0 to 5000"),
-        ("camera", {"source": "usb"}, "use off, picamera or folder:PATH"),
-        ("controls", {"lamp": {"source": "gpio:gpiochip0/-1"}}, "names no GPIO line"),
-        ("controls", {"lamp": {"source": "gpio:/dev/gpiochip0/1"}}, "names no GPIO line"),
-        ("controls", {"lamp": {"source": "evdev:Pedal/KEY_A"}}, "names no GPIO line"),
+        ("camera", {"source": "usb"}, "use off, picamera, v4l2:NAME or folder:PATH"),
+        ("camera", {"source": "v4l2:"}, "is no camera"),
+        ("camera", {"source": "picamera:one"}, "is no camera"),
+        ("camera", {"every_s": 0.9}, "0.9 is below 1"),
+        ("camera", {"size": 63}, "63 is below 64"),
+        ("camera", {"quality": 96}, "96 is above 95"),
+        ("camera", {"rotate": 45}, "0, 90, 180 or 270"),
+        ("camera", {"min_change": 1.1}, "1.1 is above 1"),
+        ("camera", {"refresh_s": 0}, "0 is below 1"),
+        ("camera", {"when": "always"}, "'conversation', 'speech' or 'request'"),
+        ("camera", {"lamp": "evdev:Pedal/KEY_A"}, "names no lamp"),
+        ("microphone", {"channel": 0}, "0 is below 1, it is a channel of the device"),
+        ("microphone", {"channel": 65}, "65 is above 64"),
+        ("speaker", {"volume_floor": 101}, "101 is above 100"),
+        ("speaker", {"volume_ceiling": 19}, "19 is below volume_floor (20)"),
+        ("speaker", {"cues": "wake"}, "it takes true, false or a list"),
+        ("speaker", {"cues": ("beep",)}, "'wake', 'end', 'mute' or 'error'"),
+        ("conversation", {"follow_up_s": -1}, "-1 is below 0"),
+        ("conversation", {"wakeword": "Hey Jarvis"}, "write hey_jarvis"),
+        ("conversation", {"turn_taking": "local", "uplink": "continuous"}, "only speech is sent"),
+        ("controls", {"button": {"source": "gpio:c/1", "double": "hold"}}, "'mute', 'look' or 'hush'"),
+        ("controls", {"button": {"source": "gpio:c/1", "mute_s": 51}}, "51 is above 50"),
+        ("controls", {"button": {"source": "gpio:c/1", "restart_s": -1}}, "-1 is below 0"),
+        (
+            "controls",
+            {"button": {"source": "gpio:c/1", "mute_s": 3, "restart_s": 3}},
+            "3 is not above mute_s (3)",
+        ),
+        ("controls", {"button": {"source": "gpio:c/1", "debounce_ms": 501}}, "501 is above 500"),
+        ("controls", {"button": {"source": "evdev:Pedal/KEY_A", "active": "high"}}, "it is for gpio lines"),
+        ("controls", {"lamp": {"source": "gpio:gpiochip0/-1"}}, "names no lamp"),
+        ("controls", {"lamp": {"source": "gpio:/dev/gpiochip0/1"}}, "names no lamp"),
+        ("controls", {"lamp": {"source": "evdev:Pedal/KEY_A"}}, "names no lamp"),
+        ("controls", {"lamp": {"source": "rgb:pi/5,6"}}, "names no lamp"),
+        ("controls", {"lamp": {"source": "led:/sys"}}, "names no lamp"),
+        ("controls", {"lamp": {}}, "it needs a source or a command"),
+        ("controls", {"lamp": {"command": ()}}, "it needs a source or a command"),
+        ("controls", {"lamp": {"source": "led:a", "command": ("show",)}}, "take out one of the two"),
+        ("controls", {"lamp": {"source": "led:a", "brightness": 0}}, "0 is below 1"),
+        (
+            "controls",
+            {"lamp": {"source": "led:a", "night": {"from": "7:00", "to": "08:00"}}},
+            'write "22:00", say',
+        ),
         ("controls", {"button": {"source": "gpio:gpiochip0/\u0661"}}, "names no GPIO line"),
         ("controls", {"button": {"source": "evdev:/KEY_A"}}, "names no key"),
         (
@@ -181,7 +212,13 @@ def test_every_setting_says_what_it_is_for() -> None:
             f"{model.__name__}.{name}" for name, field in model.model_fields.items() if not field.description
         ]
 
-    assert [name for section in Section.__subclasses__() for name in undescribed(section)] == []
+    def below(section: type[Section]) -> Iterator[type[Section]]:
+        for each in section.__subclasses__():
+            if each.__module__.startswith("kioskd."):
+                yield each
+            yield from below(each)
+
+    assert [name for section in below(Section) for name in undescribed(section)] == []
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -189,10 +226,13 @@ def test_settings_cannot_be_changed() -> None:
         Settings().speaker.volume = 3  # type: ignore[misc]  # that it cannot be is the point
 
 
-def test_a_gpio_line_is_chip_and_number() -> None:
-    assert gpio_line("gpio:gpiochip0/17") == ("gpiochip0", 17)
+def test_a_place_is_kind_name_and_numbers() -> None:
+    assert place("gpio:gpiochip0/17") == ("gpio", "gpiochip0", (17,))
+    assert place("rgb:pi/5,6,13") == ("rgb", "pi", (5, 6, 13))
+    assert place("pwm:pwmchip0/1") == ("pwm", "pwmchip0", (1,))
+    assert place("led:input3::capslock") == ("led", "input3::capslock", ())
     with pytest.raises(ValueError, match="gpio:gpiochip0/017"):
-        gpio_line("gpio:gpiochip0/017")
+        place("gpio:gpiochip0/017")
 
 
 @pytest.mark.parametrize(
@@ -215,20 +255,21 @@ def test_a_value_is_shown_short_and_on_one_line(value: object, text: str) -> Non
     assert shown(value) == text
 
 
-def test_the_schema_offers_an_editor_only_what_this_version_takes() -> None:
-    definitions = Settings.model_json_schema()["$defs"]
-    assert definitions["CameraSettings"]["properties"]["source"]["enum"] == ["off"]
-    assert definitions["ButtonSettings"]["properties"]["source"]["pattern"] == "^(gpio:)"
-    assert definitions["ConversationSettings"]["properties"]["wake"]["items"]["enum"] == ["button", "start"]
-    assert definitions["SpeakerSettings"]["properties"]["volume"]["maximum"] == 100
+@pytest.mark.parametrize(
+    ("source", "device", "key"),
+    [
+        ("evdev:Pedal/KEY_SPACE", "Pedal", "KEY_SPACE"),
+        ("evdev:A/B Switch/BTN_0", "A/B Switch", "BTN_0"),
+    ],
+)
+def test_a_key_is_the_last_part_of_an_input_device(source: str, device: str, key: str) -> None:
+    assert input_key(source) == (device, key)
 
 
-def test_only_default_values_are_marked_as_working_where_a_whole_setting_is_for_later() -> None:
-    for section in Section.__subclasses__():
-        for name, field in section.model_fields.items():
-            for marker in field.metadata:
-                if isinstance(marker, Later) and not field.is_required():
-                    assert field.default in marker.works, f"{section.__name__}.{name}"
+@pytest.mark.parametrize("source", ["evdev:Pedal", "evdev:Pedal/space", "gpio:pi/1", "evdev:/KEY_A"])
+def test_what_names_no_key_is_none(source: str) -> None:
+    with pytest.raises(ValueError, match=source):
+        input_key(source)
 
 
 @pytest.mark.parametrize("part", ["noise_suppression", "gain_control"])

@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from kioskd.errors import ConfigError
-from kioskd.settings.model import ServiceSettings
+from kioskd.settings.service import ServiceSettings
 
 CREDENTIAL: Final = "gemini-api-key"
 """Name of the systemd credential."""
@@ -45,12 +45,12 @@ def service_key(settings: ServiceSettings, environ: Mapping[str, str]) -> Secret
     if settings.provider == "vertex" or settings.token_url is not None:
         return None
     if settings.key_file is not None:
-        return _from_file("service.key_file", settings.key_file, private=True)
+        return from_file("service.key_file", settings.key_file, private=True)
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
         credential = Path(directory, CREDENTIAL)
         if credential.exists():
             # The service manager guards it: its mode is the manager's affair.
-            return _from_file(f"systemd credential {CREDENTIAL}", credential, private=False)
+            return from_file(f"systemd credential {CREDENTIAL}", credential, private=False)
     for name in VARIABLES:
         if name in environ:
             return _checked(name, environ[name])
@@ -84,7 +84,7 @@ def check_account(settings: ServiceSettings) -> None:
     _check_private(where, mode)
 
 
-def _from_file(where: str, path: Path, *, private: bool) -> SecretStr:
+def from_file(where: str, path: Path, *, private: bool) -> SecretStr:
     data, mode = _read(where, path, _LONGEST)
     if private:
         _check_private(where, mode)

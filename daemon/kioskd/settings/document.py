@@ -15,8 +15,9 @@ from kioskd.settings.forms import LONGEST_ECHO
 Path = tuple[str | int, ...]
 """Where a value sits: names of settings, and indexes of list items."""
 
-DEEPEST: Final = 8
-"""Levels of nesting; the settings have three. A bound keeps a broken file from exhausting the stack."""
+DEEPEST: Final = 16
+"""Levels of nesting; the settings have three, and a tool's schema some more. A bound keeps a broken file from exhausting
+the stack."""
 
 KEY_HOME: Final = (
     "a key does not belong in this file, which others may read; put it into the systemd credential gemini-api-key, "
@@ -192,7 +193,7 @@ class Document:
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
             here = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-            key, why_not = _key(key_node)
+            key, why_not = _key(key_node, free=_named_by_owner(path))
             inner = (*path, key)
             if why_not:
                 self.faults.append(Fault(self.file, *here, ".".join(map(str, inner)), why_not))
@@ -206,7 +207,12 @@ class Document:
         return data
 
 
-def _key(node: yaml.Node) -> tuple[str, str]:
+def _named_by_owner(path: Path) -> bool:
+    """Whether the names at `path` are the owner's own: what a tool takes may well be called a key or a token."""
+    return len(path) > 2 and path[0] == "tools" and path[2] in ("parameters", "headers")
+
+
+def _key(node: yaml.Node, *, free: bool) -> tuple[str, str]:
     """Return a setting's name as it may be repeated, and why it cannot be one (empty where it can)."""
     if not isinstance(node, yaml.ScalarNode):
         return "(a group)", "is no name: a setting's name is a word; write NAME: VALUE"
@@ -215,7 +221,7 @@ def _key(node: yaml.Node) -> tuple[str, str]:
         return "(a key)", f"looks like a service key: {KEY_HOME}"
     if len(name) > LONGEST_ECHO or not name.isprintable() or not name:
         return f"({len(name)} characters)", "is no name of a setting; mend the line, or take it out"
-    if re.sub("[-_ ]", "", name.lower()) in _SECRET_NAMES:
+    if not free and re.sub("[-_ ]", "", name.lower()) in _SECRET_NAMES:
         return name, KEY_HOME
     return name, ""
 

@@ -1,4 +1,4 @@
-"""How a value of the YAML is written, and what this version takes of it: markers and types for the model's fields.
+"""How a value of the YAML is written: markers and types for the model's fields.
 
 They raise the whole fault text themselves (error type `said`); `load` adds where it happened.
 """
@@ -87,37 +87,6 @@ class Range:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
-    """Marks a setting of which this version takes only the values in `works`.
-
-    An entry that ends with a colon stands for every text that begins with it. `what` names what is not there yet.
-    """
-
-    what: str
-    works: tuple[Any, ...]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        if self._prefixes():
-            return handler(schema) | {"pattern": f"^({'|'.join(map(re.escape, self._prefixes()))})"}
-        return handler(schema) | {"enum": list(self.works)}
-
-    def _prefixes(self) -> list[str]:
-        return [entry for entry in self.works if isinstance(entry, str) and entry.endswith(":")]
-
-    def _check(self, value: Any) -> Any:
-        if value in self.works or (isinstance(value, str) and value.startswith(tuple(self._prefixes()))):
-            return value
-        offers = [f"{entry}..." if entry in self._prefixes() else shown(entry) for entry in self.works]
-        remedy = "leave it out" if self.works == (None,) else f"use {' or '.join(offers)}"
-        raise said(f"{shown(value)} cannot be used: {self.what} not supported by this version; {remedy}")
-
-
 def _sentence(text: str) -> str:
     if not text.strip():
         raise said("is empty: a text is needed; write one, or take the line out")
@@ -157,43 +126,87 @@ def _proxy(text: str) -> str:
     return text
 
 
-def gpio_line(source: str) -> tuple[str, int]:
-    """Return chip and line of `gpio:CHIP/LINE`.
+_CHIP = r"[A-Za-z0-9_.:-]+"
+_NUMBER = r"(?:0|[1-9][0-9]{0,4})"
+_PLACES = {
+    "gpio": rf"({_CHIP})/({_NUMBER})",
+    "rgb": rf"({_CHIP})/({_NUMBER}),({_NUMBER}),({_NUMBER})",
+    "pwm": rf"({_CHIP})/({_NUMBER})",
+    "led": r"([A-Za-z0-9_.:+@-]+)",
+}
+
+
+def place(source: str) -> tuple[str, str, tuple[int, ...]]:
+    """Return kind, name and numbers of `gpio:CHIP/LINE`, `rgb:CHIP/R,G,B`, `pwm:CHIP/CHANNEL` or `led:NAME`.
 
     Raises:
         ValueError: `source` is anything else.
     """
-    found = re.fullmatch(r"gpio:([A-Za-z0-9_.-]+)/(0|[1-9][0-9]{0,4})", source)
+    kind, _, rest = source.partition(":")
+    found = re.fullmatch(_PLACES[kind], rest) if kind in _PLACES else None
     if found is None:
         raise ValueError(source)
-    return found[1], int(found[2])
+    return kind, found[1], tuple(map(int, found.groups()[1:]))
+
+
+def input_key(source: str) -> tuple[str, str]:
+    """Return device and key of `evdev:NAME/KEY`.
+
+    Raises:
+        ValueError: `source` is anything else.
+    """
+    found = re.fullmatch(r"evdev:(.+)/([A-Z][A-Z0-9_]*)", source)
+    if found is None:
+        raise ValueError(source)
+    return found[1], found[2]
 
 
 def _gpio(text: str) -> str:
     try:
-        gpio_line(text)
+        kind, _, _ = place(text)
     except ValueError:
+        kind = ""
+    if kind != "gpio":
         raise said(
             f"{shown(text)} names no GPIO line: its form is gpio:CHIP/LINE with a line number; "
             "write gpio:gpiochip0/17, say"
+        )
+    return text
+
+
+def _lamp(text: str) -> str:
+    try:
+        place(text)
+    except ValueError:
+        raise said(
+            f"{shown(text)} names no lamp: it takes gpio:CHIP/LINE, rgb:CHIP/R,G,B, pwm:CHIP/CHANNEL or led:NAME; "
+            "write gpio:gpiochip0/25, say"
         ) from None
     return text
 
 
 def _button(text: str) -> str:
     if text.startswith("evdev:"):
-        if not re.fullmatch(r"evdev:[^/]+/[A-Z][A-Z0-9_]*", text):
+        try:
+            input_key(text)
+        except ValueError:
             raise said(
                 f"{shown(text)} names no key: its form is evdev:NAME/KEY; write evdev:Pedal/KEY_SPACE, say"
-            )
+            ) from None
         return text
     return _gpio(text)
 
 
 def _camera(text: str) -> str:
-    if text in {"off", "picamera"} or (text.startswith("folder:") and text != "folder:"):
+    if re.fullmatch(r"off|picamera(:[0-9])?|v4l2:.+|folder:.+", text):
         return text
-    raise said(f"{shown(text)} is no camera: none has that name; use off, picamera or folder:PATH")
+    raise said(f"{shown(text)} is no camera: none has that name; use off, picamera, v4l2:NAME or folder:PATH")
+
+
+def _clock_time(text: str) -> str:
+    if not re.fullmatch(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", text):
+        raise said(f'{shown(text)} is no time of day: its form is HH:MM, in quotes; write "22:00", say')
+    return text
 
 
 def _quiet_hours(text: str) -> str:
@@ -208,6 +221,14 @@ def _language(text: str) -> str:
     if not re.fullmatch(r"[a-z]{2,3}-[A-Z]{2}", text):
         raise said(
             f"{shown(text)} is no language: it takes language and country; write en-US, de-DE or no-NO, say"
+        )
+    return text
+
+
+def _wake_word(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_]{1,40}", text):
+        raise said(
+            f"{shown(text)} is no wake word: its form is small letters, digits and _; write hey_jarvis, say"
         )
     return text
 
@@ -246,11 +267,13 @@ ApiVersion = Annotated[str, AfterValidator(_api_version)]
 ButtonSource = Annotated[str, AfterValidator(_button)]
 CameraSource = Annotated[str, AfterValidator(_camera)]
 HttpProxy = Annotated[str, AfterValidator(_proxy)]
-GpioSource = Annotated[str, AfterValidator(_gpio)]
+ClockTime = Annotated[str, AfterValidator(_clock_time)]
+LampSource = Annotated[str, AfterValidator(_lamp)]
 Https = Annotated[str, AfterValidator(_endpoint)]
 Language = Annotated[str, AfterValidator(_language)]
 Location = Annotated[str, StringConstraints(max_length=60), AfterValidator(_location)]
 Project = Annotated[str, StringConstraints(max_length=100), AfterValidator(_project)]
 QuietHours = Annotated[str, AfterValidator(_quiet_hours)]
+WakeWord = Annotated[str, AfterValidator(_wake_word)]
 PathOnDisk = Annotated[Path, BeforeValidator(_path, json_schema_input_type=str)]
 """A path; a relative one starts at the YAML's own folder."""

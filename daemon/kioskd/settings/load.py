@@ -15,7 +15,9 @@ from kioskd.profiles import NEWEST, Wanted, known, refusals
 from kioskd.settings.credentials import KeyMissingError, KeyUnusableError, check_account, service_key
 from kioskd.settings.document import Document, Fault
 from kioskd.settings.forms import shown
-from kioskd.settings.model import Section, Settings
+from kioskd.settings.model import Settings
+from kioskd.settings.section import Section
+from kioskd.settings.tools_startup import tool_faults
 
 __all__ = [
     "Fault",
@@ -48,6 +50,10 @@ _NEEDED: Final = {
     "tuple": "a list is needed; write [ONE, TWO], or one - ITEM a line",
     "model": "a group of settings is needed; write NAME: VALUE lines below it",
 }
+
+
+_WAKING: Final = frozenset({"toggle", "hold", "wake", "look"})
+"""What a button must do to wake the kiosk."""
 
 
 class SettingsError(ConfigError):
@@ -163,11 +169,10 @@ def startup_faults(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Fault, .
     Not the concern of a rehearsal, which brings its own. A key that cannot be found at all is no fault of the file.
     """
     settings, document = loaded.settings, loaded.document
-    if "button" in settings.conversation.wake and settings.controls.button is None:
-        document.fault(
-            ("conversation", "wake"),
-            "button cannot wake the kiosk: no button is set; add controls.button.source, or use [start]",
-        )
+    for place, what in _button_faults(settings):
+        document.fault(place, what)
+    for loc, what in tool_faults(settings.tools, environ):
+        document.fault(loc, what)
     if settings.service.ca_file is not None:
         try:
             with settings.service.ca_file.open("rb"):
@@ -189,6 +194,44 @@ def startup_faults(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Fault, .
         else:
             document.fault(("service", "key_file"), str(err))
     return tuple(document.faults)
+
+
+def _button_faults(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield what the buttons cannot do that other settings expect of them."""
+    conversation, buttons = settings.conversation, settings.controls.all_buttons
+    wake = ("conversation", "wake")
+    if "button" in conversation.wake and not buttons:
+        yield (
+            wake,
+            "button cannot wake the kiosk: no button is set; add controls.button.source, or use [start]",
+        )
+    elif "button" in conversation.wake and not any({b.does, b.double} & _WAKING for b in buttons):
+        yield wake, "button cannot wake the kiosk: none of them does that; set does to toggle, hold or wake"
+    held = any(button.does == "hold" for button in buttons)
+    if held or conversation.turn_taking == "local":
+        for name in ("speech_start", "speech_end", "padding_ms"):
+            if getattr(conversation, name) is not None:
+                yield (
+                    ("conversation", name),
+                    "goes unused: it is for the service's own detector, which does not take the turns here; take it out",
+                )
+    if held:
+        for name, unset in (("pace", "normal"), ("silence_ms", None)):
+            if getattr(conversation, name) != unset:
+                yield (
+                    ("conversation", name),
+                    "goes unused: a button that is held to talk ends the turn; take it out",
+                )
+        if conversation.turn_taking == "local":
+            yield (
+                ("conversation", "turn_taking"),
+                "local goes unused: a button that is held to talk says whose turn it is; take this out",
+            )
+        if conversation.uplink == "continuous":
+            yield (
+                ("conversation", "uplink"),
+                "cannot be continuous: a button that is held to talk opens the uplink; take this out",
+            )
 
 
 def _text(path: Path) -> str:

@@ -1,0 +1,100 @@
+"""Bounds on the bill and on what is kept, as they are written in the YAML."""
+
+from pathlib import Path
+
+import pytest
+
+from kioskd.settings.limits import LimitsSettings, PrivacySettings, RecordSettings
+from kioskd.settings.load import SettingsError, load
+from kioskd.settings.model import Settings
+
+
+def loaded(folder: Path, text: str) -> Settings:
+    path = folder / "kioskd.yaml"
+    path.write_text(text)
+    return load(path)
+
+
+def faults(folder: Path, text: str) -> list[tuple[int, int, str, str]]:
+    with pytest.raises(SettingsError) as refused:
+        loaded(folder, text)
+    return [(fault.line, fault.column, fault.key, fault.what) for fault in refused.value.faults]
+
+
+def test_nothing_is_bounded_or_kept_unless_the_owner_says_so() -> None:
+    settings = Settings()
+    limits = settings.limits
+    assert (limits.minutes_per_day, limits.tokens_per_day, limits.tokens_per_conversation) == (0, 0, 0)
+    assert limits.quiet_hours == ()
+    assert settings.privacy == PrivacySettings(transcripts=None, recordings=None)
+
+
+def test_limits_are_read(tmp_path: Path) -> None:
+    text = """
+limits:
+  minutes_per_day: 120
+  tokens_per_day: 2000000
+  tokens_per_conversation: 200000
+  quiet_hours: [22:00-07:00, 13:00-14:00]
+  warn_s: 30
+  warn_percent: 80
+  notice: Say goodbye.
+"""
+    assert loaded(tmp_path, text).limits == LimitsSettings(
+        minutes_per_day=120,
+        tokens_per_day=2_000_000,
+        tokens_per_conversation=200_000,
+        quiet_hours=("22:00-07:00", "13:00-14:00"),
+        warn_s=30,
+        warn_percent=80,
+        notice="Say goodbye.",
+    )
+
+
+def test_what_is_kept_has_a_place_a_time_and_a_bound(tmp_path: Path) -> None:
+    text = """
+privacy:
+  transcripts: {folder: words, keep_days: 7, most_mb: 10}
+  recordings: off
+"""
+    privacy = loaded(tmp_path, text).privacy
+    assert privacy.transcripts == RecordSettings(folder=tmp_path / "words", keep_days=7, most_mb=10)
+    assert privacy.recordings is None
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("{folder: words, keep_days: 7}", [("most_mb", "is missing")]),
+        ("{}", [("folder", "is missing"), ("keep_days", "is missing"), ("most_mb", "is missing")]),
+        ("{folder: words, keep_days: 0, most_mb: 1}", [("keep_days", "0 is below 1")]),
+        ("{folder: words, keep_days: 1, most_gb: 1, most_mb: 1}", [("most_gb", "is not a setting; did you mean most_mb?")]),
+        ("on", [("", "on is not enough: what is kept needs a place, a time and a bound")]),
+        ("true", [("", "true is not enough")]),
+    ],
+)  # fmt: skip
+def test_a_record_without_a_bound_is_refused(
+    tmp_path: Path, given: str, expected: list[tuple[str, str]]
+) -> None:
+    found = faults(tmp_path, f"privacy:\n  recordings: {given}\n")
+    assert len(found) == len(expected)
+    for (line, _, key, what), (name, begins) in zip(found, expected, strict=True):
+        assert (line, key) == (2, "privacy.recordings" + (f".{name}" if name else ""))
+        assert what.startswith(begins), what
+
+
+@pytest.mark.parametrize(
+    ("given", "begins"),
+    [
+        ("minutes_per_day: 1441", "1441 is above 1440"),
+        ("tokens_per_day: -1", "-1 is below 0"),
+        ("tokens_per_conversation: many", "many will not do: a whole number is needed"),
+        ("warn_s: 601", "601 is above 600"),
+        ("warn_percent: 0", "0 is below 1"),
+        ("notice: ''", "is empty"),
+    ],
+)
+def test_a_limit_out_of_bounds_is_refused(tmp_path: Path, given: str, begins: str) -> None:
+    [(line, _, key, what)] = faults(tmp_path, f"limits:\n  {given}\n")
+    assert (line, key) == (2, f"limits.{given.partition(':')[0]}")
+    assert what.startswith(begins), what
