@@ -2,7 +2,9 @@
 
 KioskError
 ├── ConfigError     the owner must edit a file                             exit 78
-├── DeviceLost      a device went away or never came; it may come          exit 69 when it stays away
+├── DeviceLost      a device went away or never came; it is waited for     never ends the daemon
+│   └── DeviceStuck a device that only a new process can be freed of       exit 69
+├── RestartAsked    somebody held the button for it                        exit 69
 └── LinkLost        the connection ended or could not be made; its remedy  never ends the daemon, but for Remedy.STOP
                     says what may help
 
@@ -34,6 +36,34 @@ class Remedy(enum.Enum):
     """The program itself does not fit together: end the process."""
 
 
+class Code(enum.StrEnum):
+    """What a stranger can tell the staff: the same in the spoken prompt, the lamp's flashes and the journal.
+
+    The letter is the kind (W: way to the service, K: key and settings, D: device, B: business hours).
+    """
+
+    WAY = "W1"
+    """The service is not reached: no network, or nothing answers."""
+    SERVICE = "W2"
+    """The service is reached and fails."""
+    QUOTA = "W3"
+    """The service has had enough of this owner for now."""
+    CLOCK = "W4"
+    """The clock is not set yet, so no certificate holds."""
+    SETTINGS = "K1"
+    """The service turns key, model or settings down."""
+    MICROPHONE = "D1"
+    """The microphone is missing."""
+    DEAF = "D2"
+    """The microphone is there and gives nothing but silence: switched off, or broken."""
+    SPEAKER = "D3"
+    """The speaker is missing; only the lamp can tell."""
+    BUDGET = "B1"
+    """The day's budget is spent."""
+    HOURS = "B2"
+    """Quiet hours."""
+
+
 class KioskError(Exception):
     """Anything this daemon raises on purpose."""
 
@@ -43,7 +73,23 @@ class ConfigError(KioskError):
 
 
 class DeviceLost(KioskError):
-    """A device went away, or is not there yet; it may come back."""
+    """A device went away, or is not there yet; it may come back.
+
+    `listed`: it is there by name, and cannot be used. `device`: its name as the owner wrote it.
+    """
+
+    def __init__(self, message: str, *, listed: bool = False, device: str = "") -> None:
+        super().__init__(message)
+        self.listed = listed
+        self.device = device
+
+
+class DeviceStuck(DeviceLost):
+    """A device or its driver does not let go: only a new process is free of it."""
+
+
+class RestartAsked(KioskError):
+    """A person wants a new process; systemd starts it."""
 
 
 class LinkLost(KioskError):

@@ -4,17 +4,20 @@ An adapter touches one outside thing and meets one of these; `tests/contract/` r
 Callbacks named `sink`, `on_…` are plain functions called in the event loop's thread; they return at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import NoReturn, Protocol
+from typing import Literal, NoReturn, Protocol
 
 from pydantic import SecretStr
 
+from kioskd.errors import Code
 from kioskd.media import pcm
 
 __all__ = [
+    "DARK",
     "Button",
+    "Camera",
     "Cancellable",
     "Clock",
     "Connection",
@@ -24,15 +27,26 @@ __all__ = [
     "Interrupted",
     "Keepsake",
     "Lamp",
+    "Light",
     "Live",
+    "Memory",
     "Message",
     "Microphone",
     "Network",
     "Notifier",
+    "Preferences",
+    "Prompts",
     "ReplyAudio",
     "Said",
+    "Scheduling",
+    "Sight",
     "Source",
     "Speaker",
+    "Tool",
+    "ToolAnswer",
+    "ToolCall",
+    "ToolCallsCancelled",
+    "ToolsCalled",
     "TurnEnded",
     "UsageReported",
     "pcm",
@@ -102,28 +116,78 @@ class Speaker(Protocol):
 
 
 class Button(Protocol):
-    """Something a visitor presses. Debounced by the adapter."""
+    """Something a visitor presses. Debounced by the adapter; what a press means is not its business."""
 
-    async def watch(self, on_press: Callable[[], None]) -> NoReturn:
-        """Call `on_press` at each press until cancelled.
+    async def watch(self, on_edge: Callable[[bool], None]) -> NoReturn:
+        """Call `on_edge` first with how the button is (True: down), then at each press and release, until cancelled.
 
         Raises:
             DeviceLost: the line or device is not there, or went away.
         """
 
 
-class Lamp(Protocol):
-    """Whatever shows the state."""
+@dataclass(frozen=True, slots=True)
+class Light:
+    """How a lamp looks at one moment."""
 
-    def show(self, state: str) -> None:
-        """Show `state`, one of the states shown to people; returns at once."""
+    state: str
+    """What it tells, for lamps that have their own idea of a picture: a state shown to people."""
+    red: float
+    green: float
+    blue: float
+    """Each from 0 (dark) to 1 (as bright as the lamp can); brightness and rhythm are in it already."""
+
+    @property
+    def level(self) -> float:
+        """The brightness of a lamp without colours, 0 to 1."""
+        return max(self.red, self.green, self.blue)
+
+
+DARK = Light("starting", 0.0, 0.0, 0.0)
+
+
+class Lamp(Protocol):
+    """Whatever shows the state: a line, several, a kernel LED, a command."""
+
+    def shine(self, light: Light) -> None:
+        """Look like `light` from now on; returns at once. Remembered while the lamp is not driven."""
 
     async def run(self) -> NoReturn:
-        """Drive the light until cancelled, then put it out.
+        """Drive the lamp until cancelled, then put it out.
 
         Raises:
             DeviceLost: the line is not there, or went away.
         """
+
+
+class Sight(Protocol):
+    """A camera that is running."""
+
+    async def shoot(self) -> bytes:
+        """Return a fresh picture: a JPEG of at most the configured size, upright, without metadata.
+
+        Encoding happens off the loop. Safe to cancel.
+
+        Raises:
+            DeviceLost: the camera went away, or has delivered nothing for 5 s.
+        """
+
+
+class Camera(Protocol):
+    """Something that sees. It runs only while somebody is in the context of `look`."""
+
+    def look(self) -> AbstractAsyncContextManager[Sight]:
+        """Start the camera and yield what it sees; stop it on the way out, so that its own light goes out.
+
+        Entering ends within 10 s. May be entered again after it was left, as often as wanted: nothing is allocated
+        anew then. One at a time.
+
+        Raises:
+            DeviceLost: the camera is not there, or does not start.
+        """
+
+    async def aclose(self) -> None:
+        """Let go of what is kept open between looks; ends within 5 s. Nobody looks afterwards."""
 
 
 class Notifier(Protocol):
@@ -142,6 +206,9 @@ class Notifier(Protocol):
     def alive(self) -> None:
         """Give one sign of life."""
 
+    def reloading(self) -> None:
+        """Say that new settings are being read; `ready` says that they hold, or that the old ones do."""
+
     def stopping(self) -> None:
         """Say that the daemon is on its way out."""
 
@@ -157,6 +224,35 @@ class Keepsake(Protocol):
 
     def forget(self) -> None:
         """Keep nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What people have set by hand, and what is to hold after a restart, too."""
+
+    volume: int | None = None
+    """Percent; None as long as nobody has touched it."""
+    muted: bool = False
+
+
+class Memory(Protocol):
+    """Where preferences outlive the process and the machine's run."""
+
+    def load(self) -> Preferences:
+        """Return what was saved last; the defaults where there is nothing, or nothing readable."""
+
+    def save(self, preferences: Preferences) -> None:
+        """Replace what is kept. Blocks; trouble with the disk is said once, and is not raised."""
+
+
+class Prompts(Protocol):
+    """What the kiosk has to say for itself when the service cannot: by code."""
+
+    async def prepare(self) -> None:
+        """Make ready what is to be said; takes seconds the first time. Trouble with it is said, and not raised."""
+
+    def get(self, code: Code) -> bytes | None:
+        """Return a prompt's sound, 24 kHz PCM; None where there is none (yet)."""
 
 
 class Network(Protocol):
@@ -218,8 +314,79 @@ class Said:
     text: str = field(repr=False)
 
 
+Scheduling = Literal["silent", "when_idle", "interrupt"]
+"""When the model takes up the answer of a tool that did not hold it up: never aloud, when it is silent, at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model wants something done. `id` belongs to this connection."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, object] = field(repr=False)
+    """JSON as the model wrote it, unchecked."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolsCalled:
+    """Calls that came in one message, in order."""
+
+    calls: Sequence[ToolCall]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallsCancelled:
+    """Nobody waits for these any more (toolCallCancellation): they are to be stopped, and not answered."""
+
+    ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """What came of a call. Each call is answered once, over the connection that it came by."""
+
+    id: str
+    name: str
+    result: Mapping[str, object] = field(repr=False)
+    """JSON: `status`, `retryable`, `message`, and the data."""
+    scheduling: Scheduling | None = None
+    """None for a tool that held the model up (blocking)."""
+    picture: bytes | None = field(default=None, repr=False)
+    """A JPEG that the model shall see in the very turn that this answers."""
+
+
+class Tool(Protocol):
+    """Something that the model may have done."""
+
+    @property
+    def name(self) -> str:
+        """What the model calls it: letters, digits and _, at most 64."""
+
+    @property
+    def description(self) -> str:
+        """What the model is told of it."""
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """JSON Schema of an object: what arguments it takes."""
+
+    @property
+    def blocking(self) -> bool:
+        """Whether the model waits for the answer before it says anything more."""
+
+
 Message = (
-    ReplyAudio | GenerationEnded | TurnEnded | Interrupted | GoingAway | HandleIssued | UsageReported | Said
+    ReplyAudio
+    | GenerationEnded
+    | TurnEnded
+    | Interrupted
+    | GoingAway
+    | HandleIssued
+    | UsageReported
+    | Said
+    | ToolsCalled
+    | ToolCallsCancelled
 )
 
 
@@ -256,8 +423,45 @@ class Connection(Protocol):
             LinkLost: the connection is over, or did not take the frame within 5 s.
         """
 
+    async def begin_audio(self) -> None:
+        """Say that the visitor begins to speak (activityStart), where turns are taken by ourselves; else do nothing.
+
+        Raises:
+            LinkLost: as `send_audio`.
+        """
+
     async def end_audio(self) -> None:
-        """Say that the microphone pauses (audioStreamEnd), so that nobody waits for the end of a sentence.
+        """Say that the microphone pauses, so that nobody waits for the end of a sentence.
+
+        That is audioStreamEnd where the service hears itself whose turn it is, and activityEnd where we say it.
+
+        Raises:
+            LinkLost: as `send_audio`.
+        """
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that were sent and have not left this machine yet; more than a frame or two is congestion."""
+
+    async def send_picture(self, jpeg: bytes) -> None:
+        """Send one picture: the service sees it with the visitor's turn (see its turn coverage).
+
+        Raises:
+            LinkLost: as `send_audio`.
+        """
+
+    async def show_pictures(self, jpegs: Sequence[bytes]) -> None:
+        """Put pictures into the model's memory, to be seen in every later turn, without having it answer.
+
+        Raises:
+            LinkLost: as `send_audio`.
+        """
+
+    async def answer(self, answers: Sequence[ToolAnswer]) -> None:
+        """Answer calls that came by this connection.
+
+        An answer's picture is put before the model so that the turn in question sees it, whatever the model's own
+        rule for pictures sent in mid-turn.
 
         Raises:
             LinkLost: as `send_audio`.

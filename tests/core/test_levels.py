@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.support.core import (
     ALWAYS_ON,
     AWAKE,
+    BARGING_IN,
     CONNECTED,
     EPOCH,
     EVERY_POLICY,
@@ -14,6 +16,7 @@ from tests.support.core import (
     FULL_DUPLEX,
     HALF_DUPLEX,
     HANDLE,
+    HELD,
     REACHED_FOR,
     REPLY,
     asleep,
@@ -36,6 +39,7 @@ from tests.support.core import (
 from kioskd.core.effects import (
     Dial,
     Keep,
+    SetEyes,
     SetTimer,
     SetUplink,
     Show,
@@ -55,10 +59,11 @@ from kioskd.core.events import (
     Timer,
     TimerFired,
     VoiceBegan,
+    VoiceEnded,
 )
 from kioskd.core.link import Link, Trouble
 from kioskd.core.machine import State, levels
-from kioskd.core.policy import Policy
+from kioskd.core.policy import Eyes, Policy
 from kioskd.errors import Remedy
 
 Builder = Callable[..., State]
@@ -109,6 +114,45 @@ def test_half_duplex_opens_the_uplink_only_after_the_tail() -> None:
     assert effects == [SetTimer(Timer.TAIL, HALF_DUPLEX.tail_s)]
     _, effects = run(state, TimerFired(Timer.TAIL))
     assert of_type(SetUplink, effects) == [SetUplink(Uplink.SEND)]
+
+
+@pytest.mark.parametrize("policy", [BARGING_IN, HELD])
+@pytest.mark.parametrize("link", REACHED_FOR)
+def test_where_only_speech_is_sent_the_uplink_pauses_between(policy: Policy, link: LinkBuilder) -> None:
+    assert levels(listening(link()), policy).uplink is Uplink.PAUSED
+    uplink = levels(listening(link(), voice=True), policy).uplink
+    assert uplink is (Uplink.SEND if link in CONNECTED else Uplink.HOLD)
+
+
+@pytest.mark.parametrize("policy", EVERY_POLICY)
+def test_a_pause_is_never_shown_to_one_asleep(policy: Policy) -> None:
+    assert levels(replace(asleep(), muted=True), policy).uplink is Uplink.PREROLL
+
+
+# Levels: the camera
+
+
+@pytest.mark.parametrize("builder", AWAKE)
+@pytest.mark.parametrize("voice", [False, True])
+@pytest.mark.parametrize(
+    ("eyes", "when"), [(Eyes.NEVER, "never"), (Eyes.CONVERSATION, "always"), (Eyes.SPEECH, "speech")]
+)
+def test_the_camera_runs_exactly_when_the_owner_says(
+    builder: Builder, voice: bool, eyes: Eyes, when: str
+) -> None:
+    wanted = {"never": False, "always": True, "speech": voice}[when]
+    assert levels(builder(voice=voice), Policy(half_duplex=False, eyes=eyes)).eyes is wanted
+
+
+@pytest.mark.parametrize("eyes", Eyes)
+def test_the_camera_never_runs_asleep(eyes: Eyes) -> None:
+    assert levels(asleep(), Policy(eyes=eyes)).eyes is False
+
+
+def test_the_camera_is_told_when_it_should_run_and_no_more_often() -> None:
+    policy = Policy(eyes=Eyes.CONVERSATION)
+    _, effects = run(asleep(), Pressed(), VoiceBegan(), VoiceEnded(), Pressed(), policy=policy)
+    assert of_type(SetEyes, effects) == [SetEyes(open=True), SetEyes(open=False)]
 
 
 # Levels: what is shown
@@ -170,7 +214,13 @@ def test_what_is_still_heard_goes_before_what_is_no_longer_reached(builder: Buil
 @pytest.mark.parametrize("state", EVERY_STATE)
 @pytest.mark.parametrize("device", Device)
 def test_a_missing_device_is_a_fault_whatever_else_goes_on(state: State, device: Device) -> None:
-    assert levels(replace(state, missing=frozenset({device})), HALF_DUPLEX).shown is Shown.FAULT
+    state = replace(state, muted=False, missing={device: "the one"})
+    assert levels(state, HALF_DUPLEX).shown is Shown.FAULT
+
+
+@pytest.mark.parametrize("trouble", [{"missing": {Device.MICROPHONE: "the one"}}, {"deaf": True}])
+def test_a_muted_kiosk_needs_no_microphone(trouble: dict[str, Any]) -> None:
+    assert levels(replace(asleep(), muted=True, **trouble), HALF_DUPLEX).shown is Shown.MUTED
 
 
 def test_a_fault_lasts_until_the_last_missing_device_is_back() -> None:

@@ -93,7 +93,7 @@ class Abandoned(RuleBasedStateMachine):
     @invariant()
     def a_model_that_stays_silent_leaves_nobody_thinking(self) -> None:
         state, policy = self.walk.state, self.walk.policy
-        if state.turn.phase is turns.Phase.THINKING:
+        if state.turn.phase is turns.Phase.THINKING and not state.turn.calls:
             assert Timer.THINK in self.walk.shell.timers
             assert step(state, TimerFired(Timer.THINK), policy)[0].turn.phase is turns.Phase.LISTENING
 

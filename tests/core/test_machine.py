@@ -37,12 +37,21 @@ from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
     CancelTimer,
+    Chime,
+    Confirm,
+    Cue,
     Dial,
+    Duck,
     Flush,
     Forget,
     Greet,
     HangUp,
+    HushPrompt,
     Keep,
+    Look,
+    Prompt,
+    SetEyes,
+    SetMute,
     SetTimer,
     SetUplink,
     Show,
@@ -220,6 +229,7 @@ def test_a_press_in_half_duplex_silences_first_and_opens_the_gate_when_the_room_
 def test_waking_dials_before_it_opens_the_gate_and_shows_last() -> None:
     assert run(asleep(), Pressed())[1] == [
         Dial(EPOCH + 1, None),
+        Chime(Cue.WAKE),
         SetTimer(Timer.IDLE, HALF_DUPLEX.idle_s),
         SetTimer(Timer.LONGEST, HALF_DUPLEX.longest_s),
         SetUplink(Uplink.HOLD),
@@ -239,12 +249,19 @@ def test_the_greeting_goes_out_before_the_visitors_own_words() -> None:
 
 
 ORDER: tuple[tuple[type, ...], ...] = (
-    (Flush,),
+    (Flush, Confirm),
     (Dial, HangUp),
     (Greet,),
+    (Look,),
+    (HushPrompt,),
+    (Chime,),
+    (Prompt,),
     (CancelTimer,),
     (SetTimer,),
+    (SetMute,),
     (SetUplink,),
+    (SetEyes,),
+    (Duck,),
     (Keep, Forget),
     (Show,),
 )

@@ -60,12 +60,13 @@ def test_the_drawing_shows_the_arrows_that_matter(readme: Path) -> None:
     assert lines.count("stateDiagram-v2") == 2
     assert "  [*] --> asleep" in lines
     assert "  [*] --> down" in lines
-    assert "  listening --> thinking: voice ended, up" in lines
+    assert "  listening --> thinking: talk ended, asked, voice ended, up" in lines
     assert "  ringing --> speaking: reply began" in lines
     assert "  down --> dialing: conversation begins, settings changed, probe timer" in lines
     assert "  draining --> dialing: quiet moment, lost, rollover timer" in lines
     assert "  waiting --> dialing: network changed, settings changed, retry timer" in lines
-    assert "  asleep --> listening: started, pressed, restored, again timer" in lines
+    wakes = "started, pressed, woken, talk began, look asked, asked, restored, again timer"
+    assert f"  asleep --> listening: {wakes}" in lines
     assert "  dialing --> down: conversation ends, probe over, lost" in lines
     arrows = [line.split(":")[0].split() for line in lines if " --> " in line]
     assert {phase for arrow in arrows for phase in (arrow[0], arrow[2])} == {

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import product
+from typing import get_args
 
 import pytest
 from tests.support.core import (
@@ -36,6 +37,7 @@ from kioskd.core.events import (
     Timer,
     TimerFired,
     TurnEnded,
+    TurnEvent,
     VoiceBegan,
     VoiceEnded,
 )
@@ -45,9 +47,9 @@ from kioskd.core.turn import Phase, Turn
 
 Builder = Callable[..., State]
 KINDS = (
-    Restored, Started, Pressed, VoiceBegan, VoiceEnded, ReplyBegan, ReplyInterrupted, ReplySounded, ReplyPlayed, TurnEnded,
-    Timer.IDLE, Timer.THINK, Timer.TAIL, Timer.LONGEST, Timer.GRACE, Timer.AGAIN,
-)  # fmt: skip
+    *get_args(TurnEvent),
+    *(Timer.IDLE, Timer.THINK, Timer.TAIL, Timer.GATE, Timer.LONGEST, Timer.GRACE, Timer.AGAIN),
+)
 
 
 @pytest.mark.parametrize(("kind", "phase"), [*product(KINDS, Phase)])
@@ -109,7 +111,7 @@ def test_each_wake_counts_as_a_new_conversation() -> None:
 
 def test_a_wake_forgets_everything_of_the_last_conversation_but_the_numbers() -> None:
     before = asleep(conversation=7, voice=True, spoke=True, greeted=True, overtime=True)
-    assert turn_after(before, Pressed()) == Turn(Phase.LISTENING, conversation=8, reply=REPLY)
+    assert turn_after(before, Pressed()) == Turn(Phase.LISTENING, conversation=8, reply=REPLY, called=True)
 
 
 @pytest.mark.parametrize("builder", [listening, thinking])

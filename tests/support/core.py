@@ -11,13 +11,21 @@ from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
     CancelTimer,
+    Chime,
+    Confirm,
     Dial,
+    Duck,
     Effect,
     Flush,
     Forget,
     Greet,
     HangUp,
+    HushPrompt,
     Keep,
+    Look,
+    Prompt,
+    SetEyes,
+    SetMute,
     SetTimer,
     SetUplink,
     Show,
@@ -25,40 +33,59 @@ from kioskd.core.effects import (
     Uplink,
 )
 from kioskd.core.events import (
+    Armed,
+    Asked,
+    CallsChanged,
+    Cause,
+    Closing,
+    ConfirmWanted,
+    Deaf,
     Device,
     DeviceCame,
     DeviceGone,
+    EndWanted,
     Event,
     GoingAway,
     HandleIssued,
     Heartbeat,
+    Hushed,
+    LookAsked,
     Lost,
+    MuteAsked,
     NetworkChanged,
     Pressed,
+    PromptOver,
     ReplyBegan,
     ReplyInterrupted,
     ReplyPlayed,
     ReplySounded,
     Restored,
     SettingsChanged,
+    SleepAsked,
     Started,
+    TalkBegan,
+    TalkEnded,
     Timer,
     TimerFired,
     TurnEnded,
     Up,
     VoiceBegan,
     VoiceEnded,
+    VoiceSuspected,
+    Woken,
 )
 from kioskd.core.link import HOPS, Link, Trouble
 from kioskd.core.machine import State, levels, step
-from kioskd.core.policy import Policy
+from kioskd.core.policy import Eyes, Policy, Talk
 from kioskd.core.turn import Turn
-from kioskd.errors import Remedy
+from kioskd.errors import Code, Remedy
 
 FULL_DUPLEX: Final = Policy(half_duplex=False)
 HALF_DUPLEX: Final = Policy(half_duplex=True)
 GREETING: Final = Policy(greeting=True)
 ALWAYS_ON: Final = Policy(always_on=True)
+BARGING_IN: Final = Policy(half_duplex=False, barge_in=True, talk=Talk.VOICE, eyes=Eyes.SPEECH)
+HELD: Final = Policy(talk=Talk.HELD, eyes=Eyes.CONVERSATION, follow_up_s=0.0)
 
 T = TypeVar("T")
 
@@ -176,6 +203,31 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
         NetworkChanged(),
         SettingsChanged(),
         Restored(CONVERSATION + 5, LATER_HANDLE),
+        *(Woken(cause) for cause in Cause),
+        SleepAsked(),
+        Hushed(),
+        TalkBegan(),
+        TalkEnded(),
+        LookAsked(),
+        Asked(),
+        VoiceSuspected(suspected=True),
+        VoiceSuspected(suspected=False),
+        CallsChanged(epoch, pending=2, blocking=1),
+        CallsChanged(epoch, pending=1),
+        CallsChanged(epoch, pending=0),
+        EndWanted(epoch),
+        MuteAsked(),
+        MuteAsked(muted=False),
+        Armed("mute"),
+        Armed("restart"),
+        Armed(),
+        ConfirmWanted(wanted=True),
+        ConfirmWanted(wanted=False),
+        PromptOver(),
+        Closing(Code.BUDGET),
+        Closing(None),
+        Deaf(deaf=True),
+        Deaf(deaf=False),
         DeviceGone(Device.SPEAKER),
         DeviceCame(Device.SPEAKER),
         Heartbeat(1),
@@ -183,7 +235,7 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
     )
 
 
-EVERY_POLICY: Final = (HALF_DUPLEX, FULL_DUPLEX, GREETING, ALWAYS_ON)
+EVERY_POLICY: Final = (HALF_DUPLEX, FULL_DUPLEX, GREETING, ALWAYS_ON, BARGING_IN, HELD)
 
 # Draining in a quiet moment lasts no longer than the step that notices it, but for one who has hopped enough.
 EVERY_STATE: Final = (
@@ -204,6 +256,19 @@ EVERY_STATE: Final = (
     listening(draining(owed=True, handle=HANDLE)),
     speaking(draining(owed=True, handle=HANDLE)),
     speaking(overtime=True),
+    speaking(farewell=True),
+    speaking(suspected=True),
+    listening(farewell=True),
+    listening(calls=1, gated=True),
+    thinking(calls=2),
+    dataclasses.replace(listening(dialing(), asked=True, spoke=True), told=frozenset({Code.WAY})),
+    dataclasses.replace(asleep(), muted=True),
+    dataclasses.replace(asleep(), closed=Code.BUDGET),
+    dataclasses.replace(asleep(), deaf=True),
+    dataclasses.replace(listening(), confirming=True),
+    dataclasses.replace(
+        listening(waiting(tries=9, code=Code.WAY), called=True), prompt=Code.WAY, told=frozenset({Code.WAY})
+    ),
 )
 
 
@@ -237,23 +302,44 @@ class Shell:
 
     policy: Policy
     uplink: Uplink = Uplink.PREROLL
-    shown: Shown = Shown.STARTING
+    show: Show = dataclasses.field(default_factory=lambda: Show(Shown.STARTING))
+    muted: bool = False
+    eyes: bool = False
+    duck: bool = False
+    prompt: Code | None = None
     timers: dict[Timer, float] = dataclasses.field(default_factory=dict)
     epoch: int = 0
     connection: bool = False
     """A connection is being made or kept."""
     keepsake: Keep | None = None
 
-    def perform(self, effects: Iterable[Effect], seen: int) -> None:
+    def perform(self, effects: Iterable[Effect], seen: int) -> None:  # noqa: PLR0912 - a case an effect
         """Do as told. `seen` is the highest number of a reply that the core was told of."""
         for effect in effects:
             match effect:
                 case SetUplink(uplink):
                     assert uplink is not self.uplink, f"told twice: {effect}"
                     self.uplink = uplink
-                case Show(shown):
-                    assert shown is not self.shown, f"told twice: {effect}"
-                    self.shown = shown
+                case Show():
+                    assert effect != self.show, f"told twice: {effect}"
+                    self.show = effect
+                case SetMute(muted):
+                    assert muted is not self.muted, f"told twice: {effect}"
+                    self.muted = muted
+                case SetEyes(eyes):
+                    assert eyes is not self.eyes, f"told twice: {effect}"
+                    self.eyes = eyes
+                case Duck(down):
+                    assert down is not self.duck, f"told twice: {effect}"
+                    self.duck = down
+                case Prompt(code):
+                    assert self.prompt is None, f"talks over itself: {effect}"
+                    self.prompt = code
+                case HushPrompt():
+                    assert self.prompt is not None, "nothing to hush"
+                    self.prompt = None
+                case Chime() | Look() | Confirm():
+                    pass
                 case SetTimer(timer, after_s):
                     assert after_s >= 0.0, f"in the past: {effect}"
                     self.timers[timer] = after_s
@@ -279,12 +365,21 @@ class Shell:
                 case Flush(reply):
                     assert reply <= seen, f"flushed the future: {effect}, newest seen {seen}"
 
+    @property
+    def shown(self) -> Shown:
+        """The state that people see."""
+        return self.show.shown
+
     def agrees_with(self, state: State) -> bool:
         """Whether the shell does what should hold in `state`."""
         wanted = levels(state, self.policy)
         return (
             self.uplink is wanted.uplink
-            and self.shown is wanted.shown
+            and self.show == wanted.show
+            and self.muted is wanted.muted
+            and self.eyes is wanted.eyes
+            and self.duck is wanted.duck
+            and self.prompt == state.prompt
             and self.timers == dict(wanted.timers)
             and self.keepsake == wanted.keepsake
             and self.epoch == state.link.epoch

@@ -13,6 +13,12 @@ from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import Dial, Effect, Flush, Greet, HangUp, Uplink
 from kioskd.core.events import (
+    Asked,
+    CallsChanged,
+    Cause,
+    Closing,
+    ConfirmWanted,
+    Deaf,
     Device,
     DeviceCame,
     DeviceGone,
@@ -20,9 +26,12 @@ from kioskd.core.events import (
     GoingAway,
     HandleIssued,
     Heartbeat,
+    LookAsked,
     Lost,
+    MuteAsked,
     NetworkChanged,
     Pressed,
+    PromptOver,
     ReplyBegan,
     ReplyInterrupted,
     ReplyPlayed,
@@ -30,21 +39,31 @@ from kioskd.core.events import (
     Restored,
     SettingsChanged,
     Started,
+    TalkBegan,
+    TalkEnded,
     Timer,
     TimerFired,
     TurnEnded,
     Up,
     VoiceBegan,
     VoiceEnded,
+    VoiceSuspected,
+    Woken,
 )
 from kioskd.core.link import Trouble
 from kioskd.core.machine import State, adopt, levels, step
-from kioskd.core.policy import Policy
+from kioskd.core.policy import Eyes, Policy, Talk
 from kioskd.errors import Remedy
 
-POLICIES: Final = tuple(
-    Policy(half_duplex=half_duplex, greeting=greeting, always_on=always_on)
-    for half_duplex, greeting, always_on in product((True, False), repeat=3)
+POLICIES: Final = (
+    *(
+        Policy(half_duplex=half_duplex, greeting=greeting, always_on=always_on)
+        for half_duplex, greeting, always_on in product((True, False), repeat=3)
+    ),
+    *(
+        Policy(half_duplex=half_duplex, barge_in=not half_duplex, talk=talk, eyes=eyes, follow_up_s=0.0)
+        for half_duplex, talk, eyes in product((True, False), Talk, (Eyes.CONVERSATION, Eyes.SPEECH))
+    ),
 )
 
 REFUSALS: Final = (Remedy.SETTINGS, Remedy.STOP)
@@ -85,6 +104,8 @@ class Wild:
                 return dataclasses.replace(event, reply=max(1, walk.state.turn.reply + self.reply))
             case Restored():
                 return walk.restored()
+            case PromptOver() if walk.state.prompt is None:
+                return Heartbeat(1)  # nobody says that what was not begun is over
             case HandleIssued():
                 return dataclasses.replace(event, handle=walk.new_handle())
             case TimerFired(Timer.PROBE) if Timer.PROBE not in walk.shell.timers:
@@ -145,11 +166,12 @@ class Walk:
             if turn.conversation == 0:
                 events.append(self.restored())
         if not turn.awake:
-            events.append(Pressed())
+            events += [Pressed(), Woken(Cause.VOICE), Asked(), LookAsked(), TalkBegan()]
         elif turn.voice:
-            events.append(VoiceEnded())
+            events += [VoiceEnded(), TalkEnded()]
         else:
-            events.append(VoiceBegan())
+            events += [VoiceBegan(), TalkBegan(), Asked()]
+        events += self._likely_of_the_kiosk()
         events += self._likely_of_the_link(chance)
         if turn.phase is turns.Phase.SPEAKING:
             events += [ReplySounded(turn.reply), ReplyPlayed(turn.reply), Pressed()]
@@ -159,6 +181,23 @@ class Walk:
             DeviceCame(device) if device in self.state.missing else DeviceGone(device) for device in Device
         ]
         return [*events, NetworkChanged(), SettingsChanged(), Heartbeat(1)]
+
+    def _likely_of_the_kiosk(self) -> Iterator[Event]:
+        state = self.state
+        yield ConfirmWanted(wanted=not state.confirming)
+        yield Deaf(deaf=not state.deaf)
+        if state.prompt is not None:
+            yield PromptOver()
+        if state.muted:
+            yield MuteAsked(muted=False)
+        if state.closed:
+            yield Closing(None)
+        if state.turn.phase is turns.Phase.SPEAKING:
+            yield VoiceSuspected(suspected=not state.turn.suspected)
+        if state.turn.awake:
+            yield CallsChanged(state.link.epoch, pending=state.turn.calls + 1, blocking=state.turn.calls % 2)
+        if state.turn.calls:
+            yield CallsChanged(state.link.epoch, pending=state.turn.calls - 1)
 
     def hasty(self) -> Event | None:
         """Return what a service does next that announces the end of each connection as it begins; None: nothing."""
@@ -182,6 +221,8 @@ class Walk:
             for remedy in (Remedy.RESUME, *PASSING, Remedy.SETTINGS):
                 yield Lost(link.epoch, remedy, chance)
             yield Lost(link.epoch, Remedy.RESUME, chance, retry_after_s=7.0)
+            if link.handle is not None:
+                yield Lost(link.epoch, Remedy.FRESH, chance)
 
     def adopt(self, policy: Policy) -> None:
         """Let the owner's settings mean another policy from here on."""
@@ -200,6 +241,8 @@ class Walk:
         fired = event.timer if isinstance(event, TimerFired) and event.timer in self.shell.timers else None
         if fired:
             del self.shell.timers[fired]
+        if isinstance(event, PromptOver):
+            self.shell.prompt = None
 
         self.state, effects = step(before, event, self.policy)
         assert (self.state, effects) == step(before, event, self.policy), "not the same answer twice"
@@ -222,7 +265,7 @@ class Walk:
         phase = before.link.phase
         over = before.turn.awake and not self.state.turn.awake
         match event:
-            case Restored(conversation, handle) if not before.turn.awake:
+            case Restored(conversation, handle) if not before.turn.awake and self.state.turn.awake:
                 self.greeted.add(conversation)
                 if phase is links.Phase.DOWN:
                     self.reached, self.handle = True, handle
@@ -247,7 +290,8 @@ class Walk:
         woke = state.turn.awake and not before.turn.awake
         assert state.turn.conversation == before.turn.conversation + woke, "miscounted the conversations"
         if before.turn.awake and not state.turn.awake and before.turn.phase is turns.Phase.SPEAKING:
-            sounded_out = not of_type(Flush, effects) and before.turn.overtime
+            ending = before.turn.overtime or before.turn.farewell
+            sounded_out = not of_type(Flush, effects) and ending
             assert sounded_out or of_type(Flush, effects), "asleep, and still talking"
         if of_type(Greet, effects):
             assert state.link.open, "greeted through no connection"
@@ -297,4 +341,11 @@ class Walk:
         assert wanted.uplink is not Uplink.SEND or link.open, "sends to nobody"
         if self.policy.half_duplex and turn.phase in (turns.Phase.SPEAKING, turns.Phase.RINGING):
             assert wanted.uplink is Uplink.SHUT, "hears itself"
+        if self.policy.half_duplex and self.state.prompt:
+            assert wanted.uplink is Uplink.SHUT, "hears its own prompt"
+        assert not (turn.awake and self.state.muted), "awake, and muted"
+        assert not (wanted.eyes and not turn.awake), "watches nobody"
+        assert not (wanted.duck and turn.phase is not turns.Phase.SPEAKING), "ducks nothing"
+        if self.policy.talk is Talk.HELD and not turn.voice:
+            assert wanted.uplink not in (Uplink.SEND, Uplink.HOLD), "listens to who does not hold the button"
         assert all(seconds >= 0.0 for seconds in wanted.timers.values()), "a timer in the past"

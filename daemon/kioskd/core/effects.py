@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from kioskd.core.events import Timer
+from kioskd.errors import Code
 
 
 class Uplink(enum.Enum):
@@ -13,6 +14,8 @@ class Uplink(enum.Enum):
 
     PREROLL = enum.auto()
     """Asleep: keep the last `preroll_ms`, forget the rest."""
+    PAUSED = enum.auto()
+    """Awake, but it is not the visitor who sounds: say so, keep the last `preroll_ms`, forget the rest."""
     HOLD = enum.auto()
     """Awake, but nobody to send to: keep everything (within the bound), in order."""
     SEND = enum.auto()
@@ -30,8 +33,34 @@ class Shown(enum.StrEnum):
     LISTENING = "listening"
     THINKING = "thinking"
     SPEAKING = "speaking"
+    MUTED = "muted"
     OFFLINE = "offline"
+    CLOSED = "closed"
     FAULT = "fault"
+
+
+class Cue(enum.StrEnum):
+    """The kiosk's own short sounds."""
+
+    WAKE = "wake"
+    END = "end"
+    MUTE = "mute"
+    UNMUTE = "unmute"
+    ERROR = "error"
+
+
+class Overlay(enum.StrEnum):
+    """What the lamp says on top of a state."""
+
+    NONE = ""
+    ASKING = "asking"
+    """A tool waits for a press of the button."""
+    ARMED_MUTE = "armed_mute"
+    """Letting the button go mutes, or ends that."""
+    ARMED_RESTART = "armed_restart"
+    """Letting the button go restarts the service."""
+    RECORDING = "recording"
+    """The kiosk listens, and the owner has it keep what is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +72,36 @@ class SetUplink:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Show a state. By: the lamp and the service manager's status line."""
+    """Show a state. By: the lamp and the service manager's status line.
+
+    `code`: what is wrong, if anything is; `what`: the name of the device that is missing.
+    """
 
     shown: Shown
+    code: Code | None = None
+    overlay: Overlay = Overlay.NONE
+    what: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetMute:
+    """Close the microphone, so that nothing can be heard, or open it; remember it over restarts. By: mic_to_live."""
+
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetEyes:
+    """Run the camera and send what it sees, or stop it. By: camera_to_live."""
+
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Duck:
+    """Take the reply's loudness down, or back up. By: live_to_speaker."""
+
+    down: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +149,35 @@ class Flush:
 
 
 @dataclass(frozen=True, slots=True)
+class Chime:
+    """Sound a cue. By: live_to_speaker."""
+
+    cue: Cue
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Tell the visitor in words what is wrong, with its code; report `PromptOver`. By: live_to_speaker."""
+
+    code: Code
+
+
+@dataclass(frozen=True, slots=True)
+class HushPrompt:
+    """Stop telling. By: live_to_speaker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Show the model what the camera sees now. By: camera_to_live."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """The visitor allows what a tool has asked for. By: tool_runner."""
+
+
+@dataclass(frozen=True, slots=True)
 class Keep:
     """Keep what a new process would need to go on with this conversation. By: keepsake."""
 
@@ -105,4 +190,23 @@ class Forget:
     """Keep nothing of the conversation. By: keepsake, and live_link's memory of what was said."""
 
 
-Effect = SetUplink | Show | SetTimer | CancelTimer | Dial | HangUp | Greet | Flush | Keep | Forget
+Effect = (
+    SetUplink
+    | Show
+    | SetMute
+    | SetEyes
+    | Duck
+    | SetTimer
+    | CancelTimer
+    | Dial
+    | HangUp
+    | Greet
+    | Flush
+    | Chime
+    | Prompt
+    | HushPrompt
+    | Look
+    | Confirm
+    | Keep
+    | Forget
+)

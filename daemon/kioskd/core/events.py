@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from kioskd.errors import Remedy
+from kioskd.errors import Code, Remedy
 
 
 class Timer(enum.Enum):
@@ -20,7 +20,9 @@ class Timer(enum.Enum):
     LONGEST = enum.auto()
     """The conversation has lasted `longest_s`."""
     GRACE = enum.auto()
-    """... and the reply that was let finish has not."""
+    """... and the reply that was let finish has not; or the farewell does not come."""
+    GATE = enum.auto()
+    """A tool that holds the model up has kept the microphone shut long enough."""
     AGAIN = enum.auto()
     """An always-on kiosk has slept long enough."""
     PROBE = enum.auto()
@@ -37,6 +39,15 @@ class Timer(enum.Enum):
     """No quiet moment came; the connection is about to be closed by the service."""
 
 
+class Cause(enum.Enum):
+    """What wakes a kiosk, beside a plain press."""
+
+    BUTTON = "button"
+    VOICE = "voice"
+    WAKEWORD = "wakeword"
+    REMOTE = "remote"
+
+
 class Device(enum.Enum):
     """The parts without which the kiosk is not one."""
 
@@ -51,7 +62,58 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """The button was pressed. From: button_to_mailbox."""
+    """The button was pressed: wake, silence or end, whichever fits. From: button_to_mailbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """Somebody calls the kiosk. From: button_to_mailbox, mic_to_live, control."""
+
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class SleepAsked:
+    """The conversation shall end now. From: button_to_mailbox, control."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hushed:
+    """The kiosk shall be silent, and listen. From: button_to_mailbox, control."""
+
+
+@dataclass(frozen=True, slots=True)
+class MuteAsked:
+    """The microphone shall be closed, or opened again; None: the other way round. From: button_to_mailbox, control."""
+
+    muted: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TalkBegan:
+    """The visitor holds the talk button. From: button_to_mailbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class TalkEnded:
+    """The visitor has let it go. From: button_to_mailbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """A button is held for so long that letting it go does this: `mute`, `restart`, or nothing. From: button_to_mailbox."""
+
+    what: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LookAsked:
+    """The model shall see what the camera sees now. From: button_to_mailbox, control."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question was typed; live_link holds it. From: control."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +124,13 @@ class VoiceBegan:
 @dataclass(frozen=True, slots=True)
 class VoiceEnded:
     """The visitor has stopped speaking. From: mic_to_live."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSuspected:
+    """Somebody may be speaking into the reply, or no longer. From: mic_to_live, where echo is handled."""
+
+    suspected: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +168,41 @@ class TurnEnded:
     """The service has ended the model's turn, be it a silent one. From: live_link."""
 
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallsChanged:
+    """So many of the model's calls are being worked on; `blocking`: of those that hold it up. From: tool_runner."""
+
+    epoch: int
+    pending: int
+    blocking: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EndWanted:
+    """The model takes leave: the conversation ends when that was heard. From: tool_runner."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmWanted:
+    """A tool waits for a press of the button, or no longer. From: tool_runner."""
+
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PromptOver:
+    """What the kiosk had to say for itself was heard, or could not be said. From: live_to_speaker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The kiosk is closed, and why; None: it is open again. From: limits."""
+
+    code: Code | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +270,11 @@ class HandleIssued:
 
 @dataclass(frozen=True, slots=True)
 class DeviceGone:
-    """A device went away. From: the worker that uses it."""
+    """A device went away, or is not there. From: the worker that uses it."""
 
     device: Device
+    name: str = ""
+    """As the owner wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +282,13 @@ class DeviceCame:
     """A device is there and works. From: the worker that uses it."""
 
     device: Device
+
+
+@dataclass(frozen=True, slots=True)
+class Deaf:
+    """The microphone gives nothing but silence, as one that is switched off does, or no longer. From: mic_to_live."""
+
+    deaf: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,15 +308,25 @@ class Heartbeat:
 TurnEvent = (
     Started
     | Pressed
+    | Woken
+    | SleepAsked
+    | Hushed
+    | TalkBegan
+    | TalkEnded
+    | LookAsked
+    | Asked
     | VoiceBegan
     | VoiceEnded
+    | VoiceSuspected
     | ReplyBegan
     | ReplyInterrupted
     | ReplySounded
     | ReplyPlayed
     | TurnEnded
+    | CallsChanged
+    | EndWanted
     | Restored
 )
 LinkEvent = Up | Lost | GoingAway | HandleIssued | NetworkChanged | SettingsChanged
-DeviceEvent = DeviceGone | DeviceCame
-Event = TurnEvent | LinkEvent | DeviceEvent | TimerFired | Heartbeat
+KioskEvent = MuteAsked | Armed | ConfirmWanted | PromptOver | Closing | DeviceGone | DeviceCame | Deaf
+Event = TurnEvent | LinkEvent | KioskEvent | TimerFired | Heartbeat

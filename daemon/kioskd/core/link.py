@@ -26,7 +26,7 @@ from kioskd.core.events import (
     Up,
 )
 from kioskd.core.policy import Policy
-from kioskd.errors import Remedy
+from kioskd.errors import Code, Remedy
 
 
 class Trouble(enum.Enum):
@@ -79,6 +79,8 @@ class Link:
     met: bool = False
     """The service was reached in this conversation."""
     trouble: Trouble = Trouble.NONE
+    code: Code | None = None
+    """What to tell a person of the last loss, while the service is not reached."""
 
     @property
     def leaving(self) -> bool:
@@ -96,6 +98,17 @@ SESSIONS_LOST: Final = 3
 RESUMES: Final = 3
 """So often a failing service is asked for the old session, then for a new one."""
 HOPS: Final = 3
+
+CODES: Final[Mapping[Remedy, Code]] = {
+    Remedy.RESUME: Code.WAY,
+    Remedy.RESUME_LATER: Code.SERVICE,
+    Remedy.FRESH: Code.SERVICE,
+    Remedy.CREDENTIALS: Code.SETTINGS,
+    Remedy.QUOTA: Code.QUOTA,
+    Remedy.CLOCK: Code.CLOCK,
+    Remedy.SETTINGS: Code.SETTINGS,
+    Remedy.STOP: Code.SETTINGS,
+}
 
 Cell = Callable[[Link, Any, Policy], Link]
 
@@ -123,11 +136,14 @@ def hang_up(link: Link) -> Link:
 
 def come_up(link: Link, _event: Up, _policy: Policy) -> Link:
     """The service was reached."""
-    return replace(link, phase=Phase.UP, met=True, renewed=False, leave_s=None, trouble=Trouble.NONE)
+    return replace(
+        link, phase=Phase.UP, met=True, renewed=False, leave_s=None, trouble=Trouble.NONE, code=None
+    )
 
 
 def lose(link: Link, event: Lost, policy: Policy) -> Link:
     """Do what the loss calls for: dial at once, wait, go without the handle, or give up."""
+    link = replace(link, code=CODES[event.remedy])
     tries = link.tries + 1
     delay = delay_s(tries, event.jitter, event.retry_after_s)
     match event.remedy:

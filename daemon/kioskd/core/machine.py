@@ -4,55 +4,70 @@
 
 Two kinds of effect. *Levels* are what should hold now: `levels(state, policy)` says it, and `step` emits the difference
 between before and after, so nothing can be forgotten or done twice. *Pulses* happen once, because a transition said so
-(`Flush`) or because the connection changed (`Dial`, `HangUp`, `Greet`).
+(`Flush`), because the connection changed (`Dial`, `HangUp`, `Greet`), or because a person is to be told (`Chime`, `Prompt`).
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Final
 
 from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
-    CancelTimer,
+    Chime,
+    Confirm,
+    Cue,
     Dial,
     Effect,
     Flush,
-    Forget,
     Greet,
     HangUp,
-    Keep,
-    SetTimer,
-    SetUplink,
-    Show,
+    HushPrompt,
+    Look,
+    Prompt,
     Shown,
-    Uplink,
 )
-from kioskd.core.events import Device, DeviceCame, DeviceGone, Event, Lost, Started, Timer, TimerFired
+from kioskd.core.events import (
+    Armed,
+    Cause,
+    Closing,
+    ConfirmWanted,
+    Deaf,
+    DeviceCame,
+    DeviceGone,
+    Event,
+    Hushed,
+    LookAsked,
+    Lost,
+    MuteAsked,
+    Pressed,
+    PromptOver,
+    ReplyBegan,
+    Restored,
+    SleepAsked,
+    Started,
+    TalkBegan,
+    Timer,
+    TimerFired,
+    Up,
+    Woken,
+)
+from kioskd.core.levels import Levels, State, broken, difference, levels
 from kioskd.core.link import Link
 from kioskd.core.policy import Policy
 from kioskd.core.turn import Turn
+from kioskd.errors import Code
 
+__all__ = ["Levels", "State", "adopt", "levels", "step"]
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """All that the core knows."""
+HUSHING: Final = (*turns.BY_PERSON, Hushed, SleepAsked, MuteAsked, ReplyBegan, Up)
+"""What a prompt that is being told gives way to: somebody's wish, or that it is not true any more."""
 
-    turn: Turn = field(default_factory=Turn)
-    link: Link = field(default_factory=Link)
-    started: bool = False
-    missing: frozenset[Device] = frozenset()
+OUTAGES: Final = frozenset(links.CODES.values())
+"""What keeps the service away."""
 
-
-@dataclass(frozen=True, slots=True)
-class Levels:
-    """What should hold in a state."""
-
-    uplink: Uplink
-    shown: Shown
-    timers: Mapping[Timer, float]
-    """The clocks that should run, and their seconds."""
-    keepsake: Keep | None
-    """What a new process would need to go on with the conversation."""
+CHIMING: Final = (Pressed, Woken, TalkBegan)
+"""Ways to wake that are answered with a chime: the visitor is there, and may not see the lamp."""
 
 
 def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effect, ...]]:
@@ -62,17 +77,14 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     """
     if getattr(event, "epoch", state.link.epoch) != state.link.epoch:
         return state, ()
-    kind = event.timer if isinstance(event, TimerFired) else type(event)
-    turn = state.turn
-    pulses: tuple[Flush, ...] = ()
-    if kind in turns.TABLE:
-        turn, pulses = turns.TABLE[kind][turn.phase.value](turn, event, policy)
-    link = state.link
-    if kind in links.TABLE:
-        link = links.TABLE[kind][link.phase.value](link, event, policy)
+    if isinstance(event, Pressed) and state.confirming:
+        return _tell_people(state, replace(state, confirming=False), (Confirm(),), policy)
+    noted = _note(state, event)
+    refusal = _refusal(noted, event)
+    turn, link, pulses = (state.turn, state.link, ()) if refusal else _machines(state, event, policy)
 
-    # The joint rules: asleep is hung up, awake is reached for, refused is asleep, draining ends in a quiet moment.
-    if state.turn.awake and turn.awake and link.phase is links.Phase.DOWN:
+    # The joint rules: asleep is hung up, awake is reached for, refused or muted is asleep, draining ends in a quiet moment.
+    if state.turn.awake and turn.awake and (link.phase is links.Phase.DOWN or noted.muted or noted.closed):
         turn, more = turns.sleep(turn, event, policy)
         pulses += more
     if not turn.awake:
@@ -88,18 +100,130 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
         # Nobody is greeted in mid-sentence, and nobody twice: a later fresh session finds `greeted` set.
         greet = turn.phase is turns.Phase.LISTENING and not turn.spoke
         turn = replace(turn, greeted=True, phase=turns.Phase.THINKING if greet else turn.phase)
+    if came_up and turn.asked:
+        turn = replace(turn, asked=False, phase=turn.phase if turn.voice else turns.Phase.THINKING)
 
-    after = State(turn, link, state.started or isinstance(event, Started), _missing(state, event))
     effects: list[Effect] = [*pulses, *_reach(state.link, link)]
     if greet:
         effects.append(Greet())
-    effects.extend(_difference(levels(state, policy), levels(after, policy)))
-    return after, tuple(effects)
+    if isinstance(event, LookAsked) and turn.awake:
+        effects.append(Look())
+    after = replace(noted, turn=turn, link=link)
+    return _tell_people(state, after, effects, policy, event=event, refusal=refusal)
 
 
 def adopt(state: State, old: Policy, new: Policy) -> tuple[Effect, ...]:
     """Return what to do when `new` replaces `old` in mid-life: what should hold may be something else now."""
-    return tuple(_difference(levels(state, old), levels(state, new)))
+    return tuple(difference(levels(state, old), levels(state, new)))
+
+
+def _machines(state: State, event: Event, policy: Policy) -> tuple[Turn, Link, tuple[Flush, ...]]:
+    """Let both tables have the event."""
+    kind = event.timer if isinstance(event, TimerFired) else type(event)
+    turn, link = state.turn, state.link
+    pulses: tuple[Flush, ...] = ()
+    if kind in turns.TABLE:
+        turn, pulses = turns.TABLE[kind][turn.phase.value](turn, event, policy)
+    if kind in links.TABLE:
+        link = links.TABLE[kind][link.phase.value](link, event, policy)
+    return turn, link, pulses
+
+
+def _note(state: State, event: Event) -> State:
+    """Return the state with what is known of the kiosk itself."""
+    changed: dict[str, Any] = {}
+    match event:
+        case Started():
+            changed = {"started": True}
+        case DeviceGone(device, name):
+            changed = {"missing": {**state.missing, device: name}}
+        case DeviceCame(came):
+            changed = {
+                "missing": {device: name for device, name in state.missing.items() if device is not came}
+            }
+        case Deaf(deaf):
+            changed = {"deaf": deaf}
+        case MuteAsked(muted):
+            changed = {"muted": not state.muted if muted is None else muted, "armed": ""}
+        case Closing(code):
+            changed = {"closed": code}
+        case Armed(what):
+            changed = {"armed": what}
+        case ConfirmWanted(wanted):
+            changed = {"confirming": wanted}
+        case PromptOver():
+            changed = {"prompt": None}
+    return replace(state, **changed) if changed else state
+
+
+def _refusal(state: State, event: Event) -> Code | Cue | None:
+    """Return what a visitor is told who cannot wake this kiosk now; None where the event may pass."""
+    by_itself = isinstance(event, Started | Restored) or event == TimerFired(Timer.AGAIN)
+    if state.turn.awake or not (by_itself or isinstance(event, turns.BY_PERSON)):
+        return None
+    if state.muted:
+        return Cue.MUTE
+    return broken(state) or state.closed
+
+
+def _tell_people(
+    before: State,
+    after: State,
+    effects: Iterable[Effect],
+    policy: Policy,
+    *,
+    event: Event | None = None,
+    refusal: Code | Cue | None = None,
+) -> tuple[State, tuple[Effect, ...]]:
+    """Add what is heard and seen: prompts, chimes, and the levels' difference."""
+    tell = _prompt(before, after, event, refusal, policy)
+    told = list(effects)
+    if before.prompt and (tell or (isinstance(event, HUSHING) and not refusal)):
+        after = replace(after, prompt=None)
+        told.append(HushPrompt())
+    if (cue := _cue(before, after, event, refusal)) is not None:
+        told.append(Chime(cue))
+    if after.turn.conversation != before.turn.conversation:
+        after = replace(after, told=frozenset())
+    if tell is not None:
+        after = replace(after, prompt=tell, told=after.told | {tell})
+        told.append(Prompt(tell))
+    told.extend(difference(levels(before, policy), levels(after, policy)))
+    return after, tuple(told)
+
+
+def _prompt(
+    before: State, after: State, event: Event | None, refusal: Code | Cue | None, policy: Policy
+) -> Code | None:
+    """Return what the visitor has to be told in words now, once in a conversation."""
+    if isinstance(refusal, Code):
+        # Who talks near a closed kiosk need not be talking to it.
+        again = event == Woken(Cause.VOICE) and refusal in before.told
+        code: Code | None = refusal if isinstance(event, turns.BY_PERSON) and not again else None
+    else:
+        show = levels(after, policy).show
+        # Why the service is away may be another thing at each try; that it is away is told once.
+        told = after.told & OUTAGES if show.shown is Shown.OFFLINE else after.told & {show.code}
+        wrong = show.shown in (Shown.OFFLINE, Shown.FAULT, Shown.CLOSED) and not told
+        code = show.code if wrong and _somebody(before, after) else None
+    return None if code is Code.SPEAKER else code
+
+
+def _somebody(before: State, after: State) -> bool:
+    """Return whether there is a person in the conversation that goes on, or has just ended."""
+    return any(turn.awake and (turn.called or turn.spoke) for turn in (before.turn, after.turn))
+
+
+def _cue(before: State, after: State, event: Event | None, refusal: Code | Cue | None) -> Cue | None:
+    if after.muted is not before.muted:
+        return Cue.MUTE if after.muted else Cue.UNMUTE
+    if isinstance(refusal, Cue):
+        return refusal if isinstance(event, turns.BY_PERSON) else None
+    if after.turn.awake and not before.turn.awake:
+        return Cue.WAKE if isinstance(event, CHIMING) else None
+    if before.turn.awake and not after.turn.awake and _somebody(before, after):
+        return Cue.ERROR if after.link.trouble is links.Trouble.REFUSED else Cue.END
+    return None
 
 
 def _while_asleep(state: State, event: Event, link: Link) -> Link:
@@ -111,132 +235,8 @@ def _while_asleep(state: State, event: Event, link: Link) -> Link:
     return link
 
 
-def levels(state: State, policy: Policy) -> Levels:
-    """Return what should hold in `state`."""
-    turn, handle = state.turn, state.link.handle
-    keepsake = Keep(turn.conversation, handle) if turn.awake and handle is not None else None
-    return Levels(_uplink(state, policy), _shown(state), dict(_timers(state, policy)), keepsake)
-
-
-def _uplink(state: State, policy: Policy) -> Uplink:
-    if not state.turn.awake:
-        return Uplink.PREROLL
-    if policy.half_duplex and state.turn.phase in (turns.Phase.SPEAKING, turns.Phase.RINGING):
-        return Uplink.SHUT
-    return Uplink.SEND if state.link.open else Uplink.HOLD
-
-
-LONG_S = 5.0
-"""A visitor who waits so long is told why."""
-
-_SHOWN = {
-    turns.Phase.ASLEEP: Shown.ASLEEP,
-    turns.Phase.LISTENING: Shown.LISTENING,
-    turns.Phase.THINKING: Shown.THINKING,
-    turns.Phase.SPEAKING: Shown.SPEAKING,
-    turns.Phase.RINGING: Shown.SPEAKING,
-}
-
-
-def _shown(state: State) -> Shown:
-    if state.missing or (state.link.trouble is links.Trouble.REFUSED and not state.turn.awake):
-        return Shown.FAULT
-    if not state.started:
-        return Shown.STARTING
-    # What is still heard goes before what is no longer reached: a rollover is nobody's business.
-    audible = state.turn.phase in (turns.Phase.SPEAKING, turns.Phase.RINGING)
-    if state.turn.awake and not state.link.open and not audible:
-        if _offline(state.link):
-            return Shown.OFFLINE
-        if not state.link.met:
-            return Shown.WAKING
-    return _SHOWN[state.turn.phase]
-
-
-def _offline(link: Link) -> bool:
-    """Whether the visitor should know that the service is not there, as it will not be at once."""
-    waiting = link.phase is links.Phase.WAITING and link.retry_s >= LONG_S
-    return not link.open and (link.tries > 1 or waiting)
-
-
-def _timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
-    yield from _turn_timers(state, policy)
-    yield from _link_timers(state.link, policy)
-    if state.link.phase is links.Phase.DRAINING and state.link.owed and state.turn.quiet:
-        yield Timer.SETTLE, policy.settle_s
-
-
-def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
-    turn = state.turn
-    match turn.phase:
-        case turns.Phase.ASLEEP:
-            if policy.always_on and state.started:
-                yield Timer.AGAIN, _again_s(state.link, policy)
-            elif state.link.trouble is links.Trouble.REFUSED and state.link.phase is links.Phase.DOWN:
-                yield Timer.PROBE, policy.refused_s
-        case turns.Phase.LISTENING:
-            # In an outage nobody is idle: the visitor cannot be answered.
-            if not turn.voice and not (state.link.met and _offline(state.link)):
-                yield Timer.IDLE, policy.idle_s
-        case turns.Phase.THINKING:
-            yield Timer.THINK, policy.think_s
-        case turns.Phase.SPEAKING:
-            if turn.overtime:
-                yield Timer.GRACE, policy.grace_s
-        case turns.Phase.RINGING:
-            yield Timer.TAIL, policy.tail_s
-    if turn.awake and not turn.overtime:
-        yield Timer.LONGEST, policy.longest_s
-
-
-def _again_s(link: Link, policy: Policy) -> float:
-    match link.trouble:
-        case links.Trouble.REFUSED:
-            return policy.refused_s
-        case links.Trouble.UNREACHED:
-            return policy.unreached_s
-        case links.Trouble.NONE:
-            return policy.again_s
-
-
-def _link_timers(link: Link, policy: Policy) -> Iterator[tuple[Timer, float]]:
-    match link.phase:
-        case links.Phase.UP:
-            yield Timer.AGE, policy.age_s if link.leave_s is None else link.leave_s
-        case links.Phase.DRAINING:
-            yield Timer.ROLLOVER, link.rollover_s
-        case links.Phase.WAITING:
-            yield Timer.RETRY, link.retry_s
-    young = link.hops and link.phase is links.Phase.UP
-    if link.open and (link.tries or young):
-        yield Timer.STEADY, policy.steady_s
-
-
-def _missing(state: State, event: Event) -> frozenset[Device]:
-    if isinstance(event, DeviceGone):
-        return state.missing | {event.device}
-    if isinstance(event, DeviceCame):
-        return state.missing - {event.device}
-    return state.missing
-
-
 def _reach(before: Link, after: Link) -> Iterator[Effect]:
     if after.epoch != before.epoch:
         yield Dial(after.epoch, after.handle, recall=after.met and after.handle is None)
     elif before.phase is not links.Phase.DOWN and after.phase is links.Phase.DOWN:
         yield HangUp()
-
-
-def _difference(before: Levels, after: Levels) -> Iterator[Effect]:
-    for timer in before.timers:
-        if timer not in after.timers:
-            yield CancelTimer(timer)
-    for timer, seconds in after.timers.items():
-        if before.timers.get(timer) != seconds:
-            yield SetTimer(timer, seconds)
-    if after.uplink is not before.uplink:
-        yield SetUplink(after.uplink)
-    if after.keepsake != before.keepsake:
-        yield after.keepsake or Forget()
-    if after.shown is not before.shown:
-        yield Show(after.shown)

@@ -1,6 +1,26 @@
 """What the owner's settings mean for the core."""
 
+import enum
 from dataclasses import dataclass
+
+
+class Talk(enum.Enum):
+    """What opens the uplink while the kiosk listens."""
+
+    ALWAYS = enum.auto()
+    VOICE = enum.auto()
+    """Only the visitor's voice."""
+    HELD = enum.auto()
+    """Only the talk button, which is also who has the word: voices mean nothing."""
+
+
+class Eyes(enum.Enum):
+    """When the camera runs and its pictures are sent."""
+
+    NEVER = enum.auto()
+    """There is none, or only on request."""
+    CONVERSATION = enum.auto()
+    SPEECH = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +33,13 @@ class Policy:
     """The model speaks first."""
     always_on: bool = False
     """Wake at start, and again after each conversation."""
+    talk: Talk = Talk.ALWAYS
+    eyes: Eyes = Eyes.NEVER
+    barge_in: bool = False
+    """The visitor's voice ends a reply by our own hearing: the microphone hears them and not the kiosk."""
     idle_s: float = 20.0
+    follow_up_s: float = 20.0
+    """How long the visitor may come back to a reply; `idle_s` is for who has had none yet."""
     longest_s: float = 600.0
     think_s: float = 12.0
     """How long a silent model is waited for; gemini-3.8-live may choose not to answer at all."""
@@ -21,6 +47,10 @@ class Policy:
     """How long a room goes on ringing after the loudspeaker: the usual reverberation of a shop or hall."""
     grace_s: float = 20.0
     """How long a reply may go on after `longest_s`."""
+    farewell_s: float = 5.0
+    """How long a model that wants to end the conversation is waited for to say so."""
+    gate_s: float = 10.0
+    """How long a tool that holds the model up may keep what the visitor says waiting: it would void the call."""
     again_s: float = 2.0
     unreached_s: float = 30.0
     """How long an always-on kiosk waits when the service could not be reached: as long as the longest backoff."""

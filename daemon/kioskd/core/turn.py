@@ -11,19 +11,29 @@ from typing import Any, Final
 
 from kioskd.core.effects import Flush
 from kioskd.core.events import (
+    Asked,
+    CallsChanged,
+    EndWanted,
+    Hushed,
+    LookAsked,
     Pressed,
     ReplyBegan,
     ReplyInterrupted,
     ReplyPlayed,
     ReplySounded,
     Restored,
+    SleepAsked,
     Started,
+    TalkBegan,
+    TalkEnded,
     Timer,
     TurnEnded,
     VoiceBegan,
     VoiceEnded,
+    VoiceSuspected,
+    Woken,
 )
-from kioskd.core.policy import Policy
+from kioskd.core.policy import Policy, Talk
 
 
 class Phase(enum.Enum):
@@ -48,14 +58,30 @@ class Turn:
     """Its number; rises at each wake."""
     reply: int = 0
     """The newest reply that began; older ones are history."""
+    called: bool = False
+    """A person has woken the kiosk, not its own clock."""
     voice: bool = False
     """The visitor is speaking."""
+    suspected: bool = False
+    """The visitor may be speaking into the reply."""
     spoke: bool = False
-    """The visitor has spoken in this conversation."""
+    """The visitor has said or typed something in this conversation."""
+    asked: bool = False
+    """What was typed waits for the connection."""
+    answered: bool = False
+    """The model has answered the visitor in this conversation; a greeting is no answer."""
+    calls: int = 0
+    """Calls of the model that are being worked on."""
+    blocking: int = 0
+    """... of those, that hold the model up."""
+    gated: bool = False
+    """New input is kept waiting for one of them, which it would void."""
     greeted: bool = False
     """The greeting was asked for, or is no longer wanted."""
     overtime: bool = False
     """The conversation has lasted long enough: it ends with the reply that is sounding."""
+    farewell: bool = False
+    """The model takes leave: it ends with the reply that is sounding or to come, unless the visitor speaks."""
 
     @property
     def awake(self) -> bool:
@@ -65,7 +91,12 @@ class Turn:
     @property
     def quiet(self) -> bool:
         """Whether nobody would notice a second's absence: nothing said, nothing awaited, nothing sounding."""
-        return self.phase is Phase.LISTENING and not self.voice
+        return self.phase is Phase.LISTENING and not self.voice and not self.calls
+
+    @property
+    def sounding(self) -> bool:
+        """Whether a reply can be heard, or the room still rings of it."""
+        return self.phase in (Phase.SPEAKING, Phase.RINGING)
 
 
 Result = tuple[Turn, tuple[Flush, ...]]
@@ -78,9 +109,31 @@ def ignore(turn: Turn, _event: object, _policy: Policy) -> Result:
     return turn, ()
 
 
-def wake(turn: Turn, _event: object, _policy: Policy) -> Result:
+BY_PERSON: Final = (Pressed, Woken, TalkBegan, Asked, LookAsked)
+"""The events by which a person wakes the kiosk."""
+
+
+def wake(turn: Turn, event: object, _policy: Policy) -> Result:
     """A conversation begins; everything of the one before is forgotten."""
-    return Turn(Phase.LISTENING, conversation=turn.conversation + 1, reply=turn.reply), ()
+    return (
+        Turn(
+            Phase.LISTENING,
+            conversation=turn.conversation + 1,
+            reply=turn.reply,
+            called=isinstance(event, BY_PERSON),
+        ),
+        (),
+    )
+
+
+def wake_to_talk(turn: Turn, event: TalkBegan, policy: Policy) -> Result:
+    """Hold to talk needs no other waking."""
+    return talk(wake(turn, event, policy)[0], event, policy)
+
+
+def wake_to_answer(turn: Turn, event: Asked, policy: Policy) -> Result:
+    """What was typed is said to the model as soon as it can be reached."""
+    return replace(wake(turn, event, policy)[0], spoke=True, asked=True), ()
 
 
 def wake_if_always_on(turn: Turn, event: Started, policy: Policy) -> Result:
@@ -104,8 +157,8 @@ def silence(turn: Turn, event: object, policy: Policy) -> Result:
     if turn.overtime:
         return sleep(turn, event, policy)
     if policy.half_duplex:
-        return replace(turn, phase=Phase.RINGING, voice=False), (Flush(turn.reply),)
-    return replace(turn, phase=Phase.LISTENING), (Flush(turn.reply),)
+        return replace(turn, phase=Phase.RINGING, voice=False, suspected=False), (Flush(turn.reply),)
+    return replace(turn, phase=Phase.LISTENING, suspected=False), (Flush(turn.reply),)
 
 
 def listen(turn: Turn, _event: object, _policy: Policy) -> Result:
@@ -113,22 +166,80 @@ def listen(turn: Turn, _event: object, _policy: Policy) -> Result:
     return replace(turn, phase=Phase.LISTENING), ()
 
 
-def hear_voice(turn: Turn, _event: VoiceBegan, _policy: Policy) -> Result:
-    """The visitor speaks; whatever was awaited, it is their word now."""
-    return replace(turn, phase=Phase.LISTENING, voice=True, spoke=True), ()
+def talk(turn: Turn, _event: object, _policy: Policy) -> Result:
+    """The visitor has the word, and uses it; whatever was awaited."""
+    return replace(turn, phase=Phase.LISTENING, voice=True, spoke=True, suspected=False, farewell=False), ()
 
 
-def hear_voice_in_reply(turn: Turn, _event: VoiceBegan, policy: Policy) -> Result:
-    """The visitor speaks into the reply, which goes on until the service says so. In half duplex nobody can."""
-    return (turn if policy.half_duplex else replace(turn, voice=True, spoke=True)), ()
+def talk_over(turn: Turn, event: object, policy: Policy) -> Result:
+    """The visitor's word ends the reply, and every way to say so is as good as the other."""
+    if turn.overtime:
+        return sleep(turn, event, policy)
+    flush = (Flush(turn.reply),) if turn.phase is Phase.SPEAKING else ()
+    return talk(turn, event, policy)[0], flush
 
 
-def think(turn: Turn, _event: VoiceEnded, _policy: Policy) -> Result:
+def release(turn: Turn, _event: TalkEnded, _policy: Policy) -> Result:
+    """The visitor has let the talk button go: it is the model's turn."""
+    return (replace(turn, phase=Phase.THINKING, voice=False) if turn.voice else turn), ()
+
+
+def hear_voice(turn: Turn, event: VoiceBegan, policy: Policy) -> Result:
+    """The visitor speaks; whatever was awaited, it is their word now. Who holds a button to talk does it with that."""
+    return (turn, ()) if policy.talk is Talk.HELD else talk(turn, event, policy)
+
+
+def hear_voice_in_reply(turn: Turn, event: VoiceBegan, policy: Policy) -> Result:
+    """The visitor speaks into the reply: it ends where we hear that ourselves, and goes on until the service says so
+    where we do not. In half duplex nobody can.
+    """
+    if policy.half_duplex or policy.talk is Talk.HELD:
+        return turn, ()
+    if policy.barge_in:
+        return talk_over(turn, event, policy)
+    return replace(turn, voice=True, spoke=True, farewell=False), ()
+
+
+def suspect(turn: Turn, event: VoiceSuspected, policy: Policy) -> Result:
+    """The reply is quiet while it is found out whether the visitor speaks into it."""
+    heard = policy.barge_in and not policy.half_duplex and policy.talk is not Talk.HELD
+    return replace(turn, suspected=event.suspected and heard), ()
+
+
+def think_of_typed(turn: Turn, _event: Asked, _policy: Policy) -> Result:
+    """The visitor has typed a question; it is the model's turn."""
+    return replace(turn, phase=Phase.THINKING, voice=False, spoke=True, farewell=False), ()
+
+
+def note_typed(turn: Turn, _event: Asked, _policy: Policy) -> Result:
+    """The visitor has typed into the reply; the service decides what becomes of it, as with a voice."""
+    return replace(turn, spoke=True, farewell=False), ()
+
+
+def count_calls(turn: Turn, event: CallsChanged, _policy: Policy) -> Result:
+    """The model has something done, or gets its answer."""
+    gated = event.blocking > turn.blocking or (turn.gated and event.blocking > 0)
+    return replace(turn, calls=event.pending, blocking=event.blocking, gated=gated), ()
+
+
+def open_gate(turn: Turn, _event: object, _policy: Policy) -> Result:
+    """The visitor has waited long enough for a tool."""
+    return replace(turn, gated=False), ()
+
+
+def take_leave(turn: Turn, _event: EndWanted, _policy: Policy) -> Result:
+    """The model wants to end the conversation; what it has to say is heard."""
+    return replace(turn, farewell=True), ()
+
+
+def think(turn: Turn, _event: VoiceEnded, policy: Policy) -> Result:
     """The visitor has finished; it is the model's turn."""
+    if policy.talk is Talk.HELD:
+        return turn, ()
     return replace(turn, phase=Phase.THINKING, voice=False), ()
 
 
-def end_voice(turn: Turn, _event: VoiceEnded, _policy: Policy) -> Result:
+def end_voice(turn: Turn, _event: VoiceEnded | TalkEnded, _policy: Policy) -> Result:
     """The visitor has finished saying something into the reply, and the reply goes on."""
     return replace(turn, voice=False), ()
 
@@ -136,7 +247,18 @@ def end_voice(turn: Turn, _event: VoiceEnded, _policy: Policy) -> Result:
 def speak(turn: Turn, event: ReplyBegan, policy: Policy) -> Result:
     """A reply begins, or the next one follows on it. In half duplex it drowns the visitor's voice."""
     voice = turn.voice and not policy.half_duplex
-    return replace(turn, phase=Phase.SPEAKING, reply=event.reply, voice=voice), ()
+    return (
+        replace(
+            turn,
+            phase=Phase.SPEAKING,
+            reply=event.reply,
+            voice=voice,
+            suspected=False,
+            asked=False,
+            answered=turn.answered or turn.spoke,
+        ),
+        (),
+    )
 
 
 def silence_stray(turn: Turn, event: ReplyBegan, _policy: Policy) -> Result:
@@ -154,18 +276,19 @@ def yield_word(turn: Turn, event: ReplyInterrupted, policy: Policy) -> Result:
         return turn, (Flush(event.reply),)
     if policy.half_duplex or turn.overtime:
         return silence(turn, event, policy)
-    return replace(turn, phase=Phase.LISTENING if turn.voice else Phase.THINKING), (Flush(event.reply),)
+    phase = Phase.LISTENING if turn.voice else Phase.THINKING
+    return replace(turn, phase=phase, suspected=False, farewell=False), (Flush(event.reply),)
 
 
 def finish_reply(turn: Turn, event: ReplyPlayed, policy: Policy) -> Result:
     """The newest reply was heard to its end."""
     if event.reply != turn.reply:
         return turn, ()
-    if turn.overtime:
+    if turn.overtime or turn.farewell:
         return sleep(replace(turn, phase=Phase.LISTENING), event, policy)
     if policy.half_duplex:
         return replace(turn, phase=Phase.RINGING, voice=False), ()
-    return replace(turn, phase=Phase.LISTENING), ()
+    return replace(turn, phase=Phase.LISTENING, suspected=False), ()
 
 
 def let_finish(turn: Turn, _event: object, _policy: Policy) -> Result:
@@ -179,22 +302,33 @@ Kind = type | Timer
 
 # fmt: off
 TABLE: Final[Mapping[Kind, tuple[Cell, Cell, Cell, Cell, Cell]]] = {
-    #                  ASLEEP             LISTENING    THINKING     SPEAKING             RINGING
-    Restored:         (go_on,             IGNORE,      IGNORE,      IGNORE,              IGNORE),
-    Started:          (wake_if_always_on, IGNORE,      IGNORE,      IGNORE,              IGNORE),
-    Pressed:          (wake,              sleep,       sleep,       silence,             listen),
-    VoiceBegan:       (IGNORE,            hear_voice,  hear_voice,  hear_voice_in_reply, IGNORE),
-    VoiceEnded:       (IGNORE,            think,       IGNORE,      end_voice,           IGNORE),
-    ReplyBegan:       (silence_stray,     speak,       speak,       speak,               speak),
-    ReplyInterrupted: (IGNORE,            IGNORE,      IGNORE,      yield_word,          IGNORE),
-    ReplySounded:     (IGNORE,            IGNORE,      IGNORE,      IGNORE,              IGNORE),
-    ReplyPlayed:      (IGNORE,            IGNORE,      IGNORE,      finish_reply,        IGNORE),
-    TurnEnded:        (IGNORE,            IGNORE,      listen,      IGNORE,              IGNORE),
-    Timer.IDLE:       (IGNORE,            sleep,       IGNORE,      IGNORE,              IGNORE),
-    Timer.THINK:      (IGNORE,            IGNORE,      listen,      IGNORE,              IGNORE),
-    Timer.TAIL:       (IGNORE,            IGNORE,      IGNORE,      IGNORE,              listen),
-    Timer.LONGEST:    (IGNORE,            sleep,       sleep,       let_finish,          sleep),
-    Timer.GRACE:      (IGNORE,            IGNORE,      IGNORE,      sleep,               IGNORE),
-    Timer.AGAIN:      (wake,              IGNORE,      IGNORE,      IGNORE,              IGNORE),
+    #                  ASLEEP             LISTENING       THINKING        SPEAKING             RINGING
+    Restored:         (go_on,             IGNORE,         IGNORE,         IGNORE,              IGNORE),
+    Started:          (wake_if_always_on, IGNORE,         IGNORE,         IGNORE,              IGNORE),
+    Pressed:          (wake,              sleep,          sleep,          silence,             listen),
+    Woken:            (wake,              IGNORE,         IGNORE,         IGNORE,              IGNORE),
+    SleepAsked:       (IGNORE,            sleep,          sleep,          sleep,               sleep),
+    Hushed:           (IGNORE,            IGNORE,         IGNORE,         silence,             IGNORE),
+    TalkBegan:        (wake_to_talk,      talk,           talk,           talk_over,           talk_over),
+    TalkEnded:        (IGNORE,            release,        IGNORE,         end_voice,           IGNORE),
+    LookAsked:        (wake,              IGNORE,         IGNORE,         IGNORE,              IGNORE),
+    Asked:            (wake_to_answer,    think_of_typed, think_of_typed, note_typed,          note_typed),
+    VoiceBegan:       (IGNORE,            hear_voice,     hear_voice,     hear_voice_in_reply, IGNORE),
+    VoiceEnded:       (IGNORE,            think,          IGNORE,         end_voice,           IGNORE),
+    VoiceSuspected:   (IGNORE,            IGNORE,         IGNORE,         suspect,             IGNORE),
+    ReplyBegan:       (silence_stray,     speak,          speak,          speak,               speak),
+    ReplyInterrupted: (IGNORE,            IGNORE,         IGNORE,         yield_word,          IGNORE),
+    ReplySounded:     (IGNORE,            IGNORE,         IGNORE,         IGNORE,              IGNORE),
+    ReplyPlayed:      (IGNORE,            IGNORE,         IGNORE,         finish_reply,        IGNORE),
+    TurnEnded:        (IGNORE,            IGNORE,         listen,         IGNORE,              IGNORE),
+    CallsChanged:     (IGNORE,            count_calls,    count_calls,    count_calls,         count_calls),
+    EndWanted:        (IGNORE,            take_leave,     take_leave,     take_leave,          take_leave),
+    Timer.IDLE:       (IGNORE,            sleep,          IGNORE,         IGNORE,              IGNORE),
+    Timer.THINK:      (IGNORE,            IGNORE,         listen,         IGNORE,              IGNORE),
+    Timer.TAIL:       (IGNORE,            IGNORE,         IGNORE,         IGNORE,              listen),
+    Timer.GATE:       (IGNORE,            open_gate,      open_gate,      open_gate,           open_gate),
+    Timer.LONGEST:    (IGNORE,            sleep,          sleep,          let_finish,          sleep),
+    Timer.GRACE:      (IGNORE,            sleep,          sleep,          sleep,               IGNORE),
+    Timer.AGAIN:      (wake,              IGNORE,         IGNORE,         IGNORE,              IGNORE),
 }
 # fmt: on

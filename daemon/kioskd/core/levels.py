@@ -1,0 +1,258 @@
+"""What should hold in a state: `levels(state, policy)`. The machine emits the difference between before and after."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from kioskd.core import link as links
+from kioskd.core import turn as turns
+from kioskd.core.effects import (
+    CancelTimer,
+    Duck,
+    Effect,
+    Forget,
+    Keep,
+    Overlay,
+    SetEyes,
+    SetMute,
+    SetTimer,
+    SetUplink,
+    Show,
+    Shown,
+    Uplink,
+)
+from kioskd.core.events import Device, Timer
+from kioskd.core.link import Link
+from kioskd.core.policy import Eyes, Policy, Talk
+from kioskd.core.turn import Turn
+from kioskd.errors import Code
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that the core knows."""
+
+    turn: Turn = field(default_factory=Turn)
+    link: Link = field(default_factory=Link)
+    started: bool = False
+    missing: Mapping[Device, str] = field(default_factory=dict, hash=False)
+    """The devices that are away, and their names."""
+    deaf: bool = False
+    """The microphone is there and gives nothing but silence."""
+    muted: bool = False
+    """The owner wants the microphone closed."""
+    closed: Code | None = None
+    """Why no conversation may begin."""
+    armed: str = ""
+    """What letting the button go would do."""
+    confirming: bool = False
+    """A tool waits for a press of the button."""
+    prompt: Code | None = None
+    """What the kiosk is telling the visitor."""
+    told: frozenset[Code] = frozenset()
+    """What it has told in this conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What should hold in a state."""
+
+    uplink: Uplink
+    shown: Shown
+    show: Show
+    """`shown`, and what goes with it."""
+    timers: Mapping[Timer, float]
+    """The clocks that should run, and their seconds."""
+    keepsake: Keep | None
+    """What a new process would need to go on with the conversation."""
+    muted: bool
+    eyes: bool
+    """Whether the camera should run."""
+    duck: bool
+
+
+def levels(state: State, policy: Policy) -> Levels:
+    """Return what should hold in `state`."""
+    turn, handle = state.turn, state.link.handle
+    keepsake = Keep(turn.conversation, handle) if turn.awake and handle is not None else None
+    show = _show(state)
+    return Levels(
+        uplink=_uplink(state, policy),
+        shown=show.shown,
+        show=show,
+        timers=dict(_timers(state, policy)),
+        keepsake=keepsake,
+        muted=state.muted,
+        eyes=_eyes(turn, policy),
+        duck=turn.suspected,
+    )
+
+
+def difference(before: Levels, after: Levels) -> Iterator[Effect]:
+    """Yield what makes `after` hold where `before` did."""
+    for timer in before.timers:
+        if timer not in after.timers:
+            yield CancelTimer(timer)
+    for timer, seconds in after.timers.items():
+        if before.timers.get(timer) != seconds:
+            yield SetTimer(timer, seconds)
+    if after.muted is not before.muted:
+        yield SetMute(after.muted)
+    if after.uplink is not before.uplink:
+        yield SetUplink(after.uplink)
+    if after.eyes is not before.eyes:
+        yield SetEyes(after.eyes)
+    if after.duck is not before.duck:
+        yield Duck(after.duck)
+    if after.keepsake != before.keepsake:
+        yield after.keepsake or Forget()
+    if after.show != before.show:
+        yield after.show
+
+
+def _uplink(state: State, policy: Policy) -> Uplink:
+    turn = state.turn
+    if policy.half_duplex and (turn.sounding or state.prompt):
+        return Uplink.SHUT
+    if not turn.awake:
+        return Uplink.PREROLL
+    if policy.talk is not Talk.ALWAYS and not turn.voice:
+        return Uplink.PAUSED
+    return Uplink.SEND if state.link.open and not turn.gated else Uplink.HOLD
+
+
+def _eyes(turn: Turn, policy: Policy) -> bool:
+    match policy.eyes:
+        case Eyes.NEVER:
+            return False
+        case Eyes.CONVERSATION:
+            return turn.awake
+        case Eyes.SPEECH:
+            return turn.awake and turn.voice
+
+
+LONG_S = 5.0
+"""A visitor who waits so long is told why."""
+
+_SHOWN = {
+    turns.Phase.ASLEEP: Shown.ASLEEP,
+    turns.Phase.LISTENING: Shown.LISTENING,
+    turns.Phase.THINKING: Shown.THINKING,
+    turns.Phase.SPEAKING: Shown.SPEAKING,
+    turns.Phase.RINGING: Shown.SPEAKING,
+}
+
+_DEVICES = {Code.MICROPHONE: Device.MICROPHONE, Code.SPEAKER: Device.SPEAKER}
+_ARMED = {"mute": Overlay.ARMED_MUTE, "restart": Overlay.ARMED_RESTART}
+
+
+def _show(state: State) -> Show:
+    shown, code = _shown(state)
+    overlay = Overlay.ASKING if state.confirming else _ARMED.get(state.armed, Overlay.NONE)
+    return Show(shown, code, overlay, state.missing.get(_DEVICES[code], "") if code in _DEVICES else "")
+
+
+def broken(state: State) -> Code | None:
+    """Return what keeps any conversation from making sense; a microphone that is meant to be closed does not."""
+    if Device.MICROPHONE in state.missing and not state.muted:
+        return Code.MICROPHONE
+    if Device.SPEAKER in state.missing:
+        return Code.SPEAKER
+    return Code.DEAF if state.deaf and not state.muted else None
+
+
+def _shown(state: State) -> tuple[Shown, Code | None]:
+    if (out := _out_of_order(state)) is not None:
+        return out
+    turn, link = state.turn, state.link
+    # What is still heard goes before what is no longer reached: a rollover is nobody's business.
+    if turn.awake and not link.open and not turn.sounding:
+        if offline(link):
+            return Shown.OFFLINE, link.code
+        if not link.met:
+            return Shown.WAKING, None
+    return _SHOWN[turn.phase], None
+
+
+def _out_of_order(state: State) -> tuple[Shown, Code | None] | None:
+    """Return what is shown of a kiosk that nobody can talk to."""
+    shown: tuple[Shown, Code | None] | None = None
+    if code := broken(state):
+        shown = Shown.FAULT, code
+    elif state.link.trouble is links.Trouble.REFUSED and not state.turn.awake:
+        shown = Shown.FAULT, Code.SETTINGS
+    elif not state.started:
+        shown = Shown.STARTING, None
+    elif state.muted:
+        shown = Shown.MUTED, None
+    elif state.closed and not state.turn.awake:
+        shown = Shown.CLOSED, state.closed
+    return shown
+
+
+def offline(link: Link) -> bool:
+    """Return whether the visitor should know that the service is not there, as it will not be at once."""
+    waiting = link.phase is links.Phase.WAITING and link.retry_s >= LONG_S
+    return not link.open and (link.tries > 1 or waiting)
+
+
+def _timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
+    yield from _turn_timers(state, policy)
+    yield from _link_timers(state.link, policy)
+    if state.link.phase is links.Phase.DRAINING and state.link.owed and state.turn.quiet:
+        yield Timer.SETTLE, policy.settle_s
+
+
+def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
+    turn = state.turn
+    match turn.phase:
+        case turns.Phase.ASLEEP:
+            yield from _timers_asleep(state, policy)
+        case turns.Phase.LISTENING:
+            # In an outage nobody is idle: the visitor cannot be answered. Nor while the model waits for a tool.
+            if turn.quiet and not (state.link.met and offline(state.link)):
+                yield Timer.IDLE, policy.follow_up_s if turn.answered else policy.idle_s
+        case turns.Phase.THINKING:
+            if not turn.calls:
+                yield Timer.THINK, policy.think_s
+        case turns.Phase.SPEAKING:
+            if turn.overtime:
+                yield Timer.GRACE, policy.grace_s
+        case turns.Phase.RINGING:
+            yield Timer.TAIL, policy.tail_s
+    if turn.farewell and turn.phase in (turns.Phase.LISTENING, turns.Phase.THINKING):
+        yield Timer.GRACE, policy.farewell_s
+    if turn.gated:
+        yield Timer.GATE, policy.gate_s
+    if turn.awake and not turn.overtime:
+        yield Timer.LONGEST, policy.longest_s
+
+
+def _timers_asleep(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
+    shut = state.muted or state.closed or broken(state)
+    if policy.always_on and state.started and not shut:
+        yield Timer.AGAIN, _again_s(state.link, policy)
+    elif state.link.trouble is links.Trouble.REFUSED and state.link.phase is links.Phase.DOWN:
+        yield Timer.PROBE, policy.refused_s
+
+
+def _again_s(link: Link, policy: Policy) -> float:
+    match link.trouble:
+        case links.Trouble.REFUSED:
+            return policy.refused_s
+        case links.Trouble.UNREACHED:
+            return policy.unreached_s
+        case links.Trouble.NONE:
+            return policy.again_s
+
+
+def _link_timers(link: Link, policy: Policy) -> Iterator[tuple[Timer, float]]:
+    match link.phase:
+        case links.Phase.UP:
+            yield Timer.AGE, policy.age_s if link.leave_s is None else link.leave_s
+        case links.Phase.DRAINING:
+            yield Timer.ROLLOVER, link.rollover_s
+        case links.Phase.WAITING:
+            yield Timer.RETRY, link.retry_s
+    young = link.hops and link.phase is links.Phase.UP
+    if link.open and (link.tries or young):
+        yield Timer.STEADY, policy.steady_s

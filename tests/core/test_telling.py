@@ -1,0 +1,407 @@
+"""What a person hears and sees of the kiosk itself: prompts, chimes, the lamp's codes and what lies on top of them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.support.core import (
+    ALWAYS_ON,
+    AWAKE,
+    EPOCH,
+    FULL_DUPLEX,
+    HALF_DUPLEX,
+    HANDLE,
+    REPLY,
+    asleep,
+    dialing,
+    down,
+    listening,
+    lost,
+    of_type,
+    refused,
+    run,
+    speaking,
+    thinking,
+    waiting,
+)
+
+from kioskd.core.effects import (
+    Chime,
+    Confirm,
+    Cue,
+    Dial,
+    Effect,
+    HushPrompt,
+    Overlay,
+    Prompt,
+    SetUplink,
+    Show,
+    Shown,
+    Uplink,
+)
+from kioskd.core.events import (
+    Armed,
+    Asked,
+    Cause,
+    Closing,
+    ConfirmWanted,
+    Deaf,
+    Device,
+    DeviceCame,
+    DeviceGone,
+    Event,
+    Hushed,
+    LookAsked,
+    MuteAsked,
+    Pressed,
+    PromptOver,
+    ReplyBegan,
+    ReplyPlayed,
+    Restored,
+    SleepAsked,
+    Started,
+    TalkBegan,
+    Timer,
+    TimerFired,
+    Up,
+    VoiceBegan,
+    Woken,
+)
+from kioskd.core.link import CODES, Link, Trouble
+from kioskd.core.machine import State, levels
+from kioskd.errors import Code, Remedy
+
+Builder = Callable[..., State]
+RETRY = TimerFired(Timer.RETRY)
+
+
+def outage(*remedies: Remedy, **changes: object) -> tuple[State, list[Effect]]:
+    """Return a conversation whose dials end so, one after the other, and what was done on the way."""
+    state: State = listening(dialing(), **{"called": True, **changes})
+    effects: list[Effect] = []
+    for remedy in remedies:
+        state, more = run(state, lost(remedy, state.link.epoch))
+        effects += more
+        state, more = run(state, RETRY)
+        effects += more
+    return state, effects
+
+
+# Prompts: an outage
+
+
+def test_a_visitor_is_told_of_an_outage_once_in_a_conversation() -> None:
+    _, effects = outage(*[Remedy.RESUME] * 6)
+    assert of_type(Prompt, effects) == [Prompt(Code.WAY)]
+
+
+def test_an_outage_that_changes_its_reason_is_still_one_outage() -> None:
+    _, effects = outage(*[Remedy.RESUME, Remedy.RESUME_LATER] * 4)
+    assert len(of_type(Prompt, effects)) == 1
+
+
+def test_the_next_conversation_is_told_again() -> None:
+    state, _ = outage(*[Remedy.RESUME] * 3)
+    state, _ = run(state, PromptOver(), SleepAsked(), Pressed())
+    effects: list[Effect] = []
+    for _ in range(3):
+        state, more = run(state, lost(epoch=state.link.epoch), RETRY)
+        effects += more
+    assert of_type(Prompt, effects) == [Prompt(Code.WAY)]
+
+
+def test_one_loss_is_nobodys_business() -> None:
+    assert of_type(Prompt, outage(Remedy.RESUME)[1]) == []
+
+
+@pytest.mark.parametrize("remedy", [Remedy.QUOTA, Remedy.CLOCK])
+def test_a_long_wait_is_told_at_once(remedy: Remedy) -> None:
+    assert of_type(Prompt, outage(remedy)[1]) == [Prompt(CODES[remedy])]
+
+
+def test_nobody_is_told_where_nobody_has_called_or_spoken() -> None:
+    state, effects = outage(*[Remedy.RESUME] * 3, called=False)
+    assert of_type(Prompt, effects) == []
+    assert of_type(Prompt, run(state, VoiceBegan())[1]) == [Prompt(Code.WAY)]
+
+
+def test_an_always_on_kiosk_in_an_empty_room_is_silent_about_it() -> None:
+    state, effects = run(State(), Started(), policy=ALWAYS_ON)
+    for _ in range(5):
+        state, more = run(state, lost(epoch=state.link.epoch), RETRY, policy=ALWAYS_ON)
+        effects += more
+    _, more = run(state, lost(Remedy.SETTINGS, state.link.epoch), policy=ALWAYS_ON)
+    assert of_type(Prompt, effects + more) + of_type(Chime, effects + more) == []
+
+
+def test_a_reply_that_still_sounds_is_heard_before_the_outage_is_told() -> None:
+    state, effects = run(
+        speaking(waiting(code=Code.WAY), called=True),
+        lost(epoch=EPOCH),
+        ReplyPlayed(REPLY),
+        policy=FULL_DUPLEX,
+    )
+    assert levels(state, FULL_DUPLEX).shown is Shown.OFFLINE
+    assert len(of_type(Prompt, effects)) == 1
+
+
+# Prompts: the end of a conversation, and calls that come to nothing
+
+
+@pytest.mark.parametrize("remedy", [Remedy.SETTINGS, Remedy.STOP])
+def test_a_refused_conversation_ends_with_its_code(remedy: Remedy) -> None:
+    _, effects = run(listening(dialing(), called=True), lost(remedy))
+    assert of_type(Prompt, effects) == [Prompt(Code.SETTINGS)]
+    assert of_type(Chime, effects) == [Chime(Cue.ERROR)]
+    assert effects[-1] == Show(Shown.FAULT, Code.SETTINGS)
+
+
+def test_each_try_that_is_refused_is_told() -> None:
+    state, effects = run(refused(), PromptOver(), Pressed(), lost(Remedy.SETTINGS, EPOCH + 1))
+    state, more = run(state, PromptOver(), Pressed(), lost(Remedy.SETTINGS, EPOCH + 2))
+    assert of_type(Prompt, effects + more) == [Prompt(Code.SETTINGS)] * 2
+
+
+@pytest.mark.parametrize("call", [Pressed(), Woken(Cause.REMOTE), TalkBegan(), Asked(), LookAsked()])
+@pytest.mark.parametrize(
+    ("trouble", "code"),
+    [
+        (DeviceGone(Device.MICROPHONE, "Jabra"), Code.MICROPHONE),
+        (Deaf(deaf=True), Code.DEAF),
+        (Closing(Code.HOURS), Code.HOURS),
+    ],
+)
+def test_who_calls_a_kiosk_that_cannot_serve_is_told_why(call: Event, trouble: Event, code: Code) -> None:
+    broken, _ = run(asleep(), trouble)
+    state, effects = run(broken, call)
+    assert not state.turn.awake
+    assert of_type(Prompt, effects) == [Prompt(code)]
+    assert of_type(Dial, effects) + of_type(Chime, effects) == []
+
+
+def test_a_kiosk_without_its_speaker_tells_nobody_anything() -> None:
+    broken, _ = run(asleep(), DeviceGone(Device.SPEAKER, "Jabra"))
+    assert run(broken, Pressed()) == (broken, [])
+
+
+@pytest.mark.parametrize("event", [Started(), TimerFired(Timer.AGAIN)])
+def test_a_broken_kiosk_does_not_wake_by_itself(event: Event) -> None:
+    broken, _ = run(asleep(), DeviceGone(Device.MICROPHONE), policy=ALWAYS_ON)
+    assert run(broken, event, policy=ALWAYS_ON) == (broken, [])
+    assert levels(broken, ALWAYS_ON).timers == {}
+
+
+def test_a_microphone_lost_in_mid_conversation_is_told_and_the_conversation_goes_on() -> None:
+    state, effects = run(listening(called=True), DeviceGone(Device.MICROPHONE, "Jabra"))
+    assert state.turn.awake
+    assert of_type(Prompt, effects) == [Prompt(Code.MICROPHONE)]
+    state, effects = run(state, PromptOver(), DeviceCame(Device.MICROPHONE))
+    assert effects[-1] == Show(Shown.LISTENING)
+
+
+# Prompts: one at a time, and never in the way
+
+
+def telling(state: State, code: Code = Code.WAY) -> State:
+    """Return `state` while the visitor is told of `code`."""
+    return replace(state, prompt=code, told=frozenset({code}))
+
+
+def test_a_prompt_gives_way_to_the_next_one() -> None:
+    state, effects = run(telling(listening(waiting(), called=True)), DeviceGone(Device.MICROPHONE))
+    told = [effect for effect in effects if isinstance(effect, HushPrompt | Prompt)]
+    assert told == [HushPrompt(), Prompt(Code.MICROPHONE)]
+    assert state.prompt is Code.MICROPHONE
+
+
+HUSHES: tuple[Event, ...] = (
+    Pressed(),
+    Hushed(),
+    SleepAsked(),
+    TalkBegan(),
+    MuteAsked(),
+    Asked(),
+    Woken(Cause.REMOTE),
+    ReplyBegan(EPOCH, REPLY + 1),
+)
+
+
+def test_a_prompt_stops_when_it_is_not_true_any_more() -> None:
+    state, effects = run(telling(listening(dialing(tries=9))), Up(EPOCH, resumed=True))
+    assert of_type(HushPrompt, effects) == [HushPrompt()]
+    assert state.prompt is None
+
+
+@pytest.mark.parametrize("event", HUSHES)
+@pytest.mark.parametrize("builder", [asleep, listening])
+def test_a_prompt_gives_way_to_whoever_has_something_to_say(event: Event, builder: Builder) -> None:
+    state, effects = run(telling(builder()), event)
+    assert of_type(HushPrompt, effects) == [HushPrompt()]
+    assert state.prompt is None
+
+
+@pytest.mark.parametrize("event", [VoiceBegan(), Started(), Armed("mute")])
+def test_a_prompt_does_not_give_way_to_anything_else(event: Event) -> None:
+    assert run(telling(listening(waiting(tries=9))), event)[0].prompt is Code.WAY
+
+
+def test_a_prompt_that_was_heard_is_not_hushed_afterwards() -> None:
+    _, effects = run(telling(listening(waiting(tries=9), called=True)), PromptOver(), Pressed())
+    assert of_type(HushPrompt, effects) == []
+
+
+@pytest.mark.parametrize("builder", [asleep, *AWAKE])
+def test_half_duplex_hears_nothing_while_it_tells(builder: Builder) -> None:
+    assert levels(telling(builder()), HALF_DUPLEX).uplink is Uplink.SHUT
+    uplink = levels(builder(), FULL_DUPLEX).uplink
+    assert levels(telling(builder()), FULL_DUPLEX).uplink is uplink
+
+
+def test_half_duplex_hears_again_when_it_has_told() -> None:
+    _, effects = run(telling(listening()), PromptOver())
+    assert effects == [SetUplink(Uplink.SEND)]
+
+
+# Chimes
+
+
+@pytest.mark.parametrize("call", [Pressed(), *(Woken(cause) for cause in Cause), TalkBegan()])
+def test_who_calls_is_answered_by_a_chime(call: Event) -> None:
+    assert of_type(Chime, run(asleep(), call)[1]) == [Chime(Cue.WAKE)]
+
+
+@pytest.mark.parametrize("event", [Started(), TimerFired(Timer.AGAIN), Asked(), LookAsked()])
+def test_no_chime_answers_a_kiosk_or_a_program(event: Event) -> None:
+    state, effects = run(asleep(), event, policy=ALWAYS_ON)
+    assert state.turn.awake
+    assert of_type(Chime, effects) == []
+
+
+def test_a_restored_conversation_chimes_for_nobody() -> None:
+    assert of_type(Chime, run(State(), Restored(7, HANDLE), Started())[1]) == []
+
+
+@pytest.mark.parametrize(
+    "ending", [Pressed(), SleepAsked(), TimerFired(Timer.LONGEST), TimerFired(Timer.IDLE)]
+)
+def test_the_end_of_a_conversation_chimes(ending: Event) -> None:
+    assert of_type(Chime, run(listening(called=True), ending)[1]) == [Chime(Cue.END)]
+
+
+@pytest.mark.parametrize(("spoke", "chimes"), [(False, []), (True, [Chime(Cue.END)])])
+def test_an_always_on_kiosk_chimes_only_for_who_was_there(spoke: bool, chimes: list[Chime]) -> None:
+    assert of_type(Chime, run(listening(spoke=spoke), TimerFired(Timer.IDLE), policy=ALWAYS_ON)[1]) == chimes
+
+
+def test_a_conversation_that_muting_ends_says_mute_and_nothing_else() -> None:
+    assert of_type(Chime, run(listening(called=True), MuteAsked())[1]) == [Chime(Cue.MUTE)]
+
+
+# The lamp: codes, names, overlays, and what goes before what
+
+
+@pytest.mark.parametrize(
+    ("events", "show"),
+    [
+        ((DeviceGone(Device.MICROPHONE, "Jabra"),), Show(Shown.FAULT, Code.MICROPHONE, what="Jabra")),
+        ((DeviceGone(Device.SPEAKER, "Dock"),), Show(Shown.FAULT, Code.SPEAKER, what="Dock")),
+        ((Deaf(deaf=True),), Show(Shown.FAULT, Code.DEAF)),
+        ((MuteAsked(),), Show(Shown.MUTED)),
+        ((Closing(Code.BUDGET),), Show(Shown.CLOSED, Code.BUDGET)),
+    ],
+)
+def test_what_is_wrong_is_shown_with_its_code_and_its_name(events: tuple[Event, ...], show: Show) -> None:
+    assert levels(run(asleep(), *events)[0], HALF_DUPLEX).show == show
+
+
+@pytest.mark.parametrize("remedy", [Remedy.RESUME, Remedy.RESUME_LATER, Remedy.QUOTA, Remedy.CLOCK])
+def test_an_outage_is_shown_with_its_code(remedy: Remedy) -> None:
+    state, _ = run(listening(waiting()), RETRY, lost(remedy, EPOCH + 1))
+    assert levels(state, HALF_DUPLEX).show == Show(Shown.OFFLINE, CODES[remedy])
+
+
+def test_every_way_to_lose_the_service_has_a_code() -> None:
+    assert set(CODES) == set(Remedy)
+
+
+def test_the_code_goes_when_the_service_is_reached() -> None:
+    state, _ = run(listening(waiting(code=Code.WAY)), RETRY, Up(EPOCH + 1, resumed=True))
+    assert (state.link.code, levels(state, HALF_DUPLEX).show) == (None, Show(Shown.LISTENING))
+
+
+def test_of_several_faults_the_one_that_must_be_mended_first_is_shown() -> None:
+    """Each line undoes the fault that went before all the others."""
+    state = replace(
+        State(link=down(trouble=Trouble.REFUSED), closed=Code.HOURS, deaf=True),
+        missing={Device.SPEAKER: "s", Device.MICROPHONE: "m"},
+    )
+    seen = [levels(state, HALF_DUPLEX).show]
+    mends: tuple[dict[str, Any], ...] = (
+        {"missing": {Device.SPEAKER: "s"}},
+        {"missing": {}},
+        {"deaf": False},
+        {"link": Link()},
+        {"started": True, "muted": True},
+        {"muted": False},
+        {"closed": None},
+    )
+    for mended in mends:
+        state = replace(state, **mended)
+        seen.append(levels(state, HALF_DUPLEX).show)
+    assert seen == [
+        Show(Shown.FAULT, Code.MICROPHONE, what="m"),
+        Show(Shown.FAULT, Code.SPEAKER, what="s"),
+        Show(Shown.FAULT, Code.DEAF),
+        Show(Shown.FAULT, Code.SETTINGS),
+        Show(Shown.STARTING),
+        Show(Shown.MUTED),
+        Show(Shown.CLOSED, Code.HOURS),
+        Show(Shown.ASLEEP),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("what", "overlay"), [("mute", Overlay.ARMED_MUTE), ("restart", Overlay.ARMED_RESTART)]
+)
+@pytest.mark.parametrize("builder", [asleep, *AWAKE])
+def test_what_a_long_hold_arms_lies_on_top_of_any_state(
+    builder: Builder, what: str, overlay: Overlay
+) -> None:
+    shown = levels(builder(), HALF_DUPLEX).show
+    state, effects = run(builder(), Armed(what))
+    assert effects == [replace(shown, overlay=overlay)]
+    assert run(state, Armed()) == (builder(), [shown])
+
+
+def test_muting_disarms() -> None:
+    state, _ = run(asleep(), Armed("mute"), MuteAsked())
+    assert levels(state, HALF_DUPLEX).show == Show(Shown.MUTED)
+
+
+# A tool that waits for a press
+
+
+@pytest.mark.parametrize("builder", [asleep, *AWAKE])
+def test_a_press_allows_what_a_tool_asks_for_and_does_nothing_else(builder: Builder) -> None:
+    shown = levels(builder(), HALF_DUPLEX).show
+    asking, effects = run(builder(), ConfirmWanted(wanted=True))
+    assert effects == [replace(shown, overlay=Overlay.ASKING)]
+    assert run(asking, Pressed()) == (builder(), [Confirm(), shown])
+
+
+def test_one_press_allows_one_thing() -> None:
+    state, effects = run(thinking(), ConfirmWanted(wanted=True), Pressed(), Pressed())
+    assert of_type(Confirm, effects) == [Confirm()]
+    assert not state.turn.awake
+
+
+def test_a_tool_that_asks_no_more_leaves_the_press_its_meaning() -> None:
+    state, effects = run(listening(), ConfirmWanted(wanted=True), ConfirmWanted(wanted=False), Pressed())
+    assert of_type(Confirm, effects) == []
+    assert not state.turn.awake
+
+
+def test_asking_is_shown_before_what_a_hold_arms() -> None:
+    state, _ = run(listening(), Armed("mute"), ConfirmWanted(wanted=True))
+    assert levels(state, HALF_DUPLEX).show.overlay is Overlay.ASKING

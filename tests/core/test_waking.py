@@ -1,0 +1,373 @@
+"""Who may wake the kiosk and how, who may end its conversation, and what a closed or muted kiosk does instead."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from tests.support.core import (
+    ALWAYS_ON,
+    AWAKE,
+    EPOCH,
+    FULL_DUPLEX,
+    HALF_DUPLEX,
+    HANDLE,
+    HELD,
+    REPLY,
+    asleep,
+    dialing,
+    listening,
+    of_type,
+    ringing,
+    run,
+    speaking,
+    thinking,
+    turn_after,
+    up,
+)
+
+from kioskd.core import link as links
+from kioskd.core.effects import (
+    Chime,
+    Cue,
+    Dial,
+    Flush,
+    Forget,
+    Greet,
+    HangUp,
+    Look,
+    Prompt,
+    SetMute,
+    SetUplink,
+    Show,
+    Shown,
+    Uplink,
+)
+from kioskd.core.events import (
+    Asked,
+    Cause,
+    Closing,
+    Event,
+    Hushed,
+    LookAsked,
+    MuteAsked,
+    Pressed,
+    ReplyBegan,
+    Restored,
+    SleepAsked,
+    Started,
+    TalkBegan,
+    TalkEnded,
+    Timer,
+    TimerFired,
+    Up,
+    VoiceBegan,
+    VoiceEnded,
+    Woken,
+)
+from kioskd.core.machine import State, levels
+from kioskd.core.policy import Policy
+from kioskd.core.turn import BY_PERSON, Phase
+from kioskd.errors import Code
+
+Builder = Callable[..., State]
+CALLS: tuple[Event, ...] = (Pressed(), *(Woken(cause) for cause in Cause), TalkBegan(), Asked(), LookAsked())
+BY_ITSELF: tuple[Event, ...] = (Started(), Restored(7, HANDLE), TimerFired(Timer.AGAIN))
+
+
+def muted(state: State) -> State:
+    """Return `state` with its microphone closed."""
+    return replace(state, muted=True)
+
+
+def closed(state: State, code: Code = Code.HOURS) -> State:
+    """Return `state` outside business hours."""
+    return replace(state, closed=code)
+
+
+def test_every_way_for_a_person_to_wake_the_kiosk_is_tried_here() -> None:
+    assert {type(call) for call in CALLS} == set(BY_PERSON)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_person_wakes_the_kiosk_and_is_remembered_as_one(call: Event) -> None:
+    state, effects = run(asleep(), call)
+    assert (state.turn.phase, state.turn.called) == (Phase.LISTENING, True)
+    assert of_type(Dial, effects) == [Dial(EPOCH + 1, None)]
+
+
+@pytest.mark.parametrize("event", BY_ITSELF)
+def test_a_kiosk_that_wakes_by_itself_has_been_called_by_nobody(event: Event) -> None:
+    after = turn_after(asleep(), event, policy=ALWAYS_ON)
+    assert (after.awake, after.called) == (True, False)
+
+
+@pytest.mark.parametrize("cause", Cause)
+@pytest.mark.parametrize("builder", AWAKE)
+def test_a_call_to_one_who_is_awake_means_nothing(builder: Builder, cause: Cause) -> None:
+    assert run(builder(), Woken(cause)) == (builder(), [])
+
+
+# Ending and hushing
+
+
+@pytest.mark.parametrize("builder", AWAKE)
+def test_an_end_that_is_asked_for_comes_whatever_goes_on(builder: Builder) -> None:
+    state, effects = run(builder(), SleepAsked())
+    assert state.turn.phase is Phase.ASLEEP
+    assert of_type(HangUp, effects) == [HangUp()]
+    assert of_type(Flush, effects) == ([Flush(REPLY)] if builder is speaking else [])
+
+
+def test_an_end_is_not_asked_of_one_asleep() -> None:
+    assert run(asleep(), SleepAsked()) == (asleep(), [])
+
+
+@pytest.mark.parametrize(("policy", "phase"), [(HALF_DUPLEX, Phase.RINGING), (FULL_DUPLEX, Phase.LISTENING)])
+def test_hush_silences_a_reply_and_the_conversation_goes_on(policy: Policy, phase: Phase) -> None:
+    state, effects = run(speaking(reply=4), Hushed(), policy=policy)
+    assert state.turn.phase is phase
+    assert of_type(Flush, effects) == [Flush(4)]
+
+
+@pytest.mark.parametrize("builder", [asleep, listening, thinking, ringing])
+def test_hush_never_wakes_or_ends_anything(builder: Builder) -> None:
+    assert run(builder(), Hushed()) == (builder(), [])
+
+
+# Hold to talk
+
+
+def test_holding_to_talk_needs_no_other_waking() -> None:
+    state, effects = run(asleep(), TalkBegan(), policy=HELD)
+    assert (state.turn.phase, state.turn.voice, state.turn.spoke) == (Phase.LISTENING, True, True)
+    assert of_type(SetUplink, effects) == [SetUplink(Uplink.HOLD)]
+    assert of_type(Chime, effects) == [Chime(Cue.WAKE)]
+
+
+def test_letting_go_gives_the_model_the_word_and_pauses_the_uplink() -> None:
+    state, effects = run(listening(), TalkBegan(), TalkEnded(), policy=HELD)
+    assert (state.turn.phase, state.turn.voice) == (Phase.THINKING, False)
+    assert of_type(SetUplink, effects) == [SetUplink(Uplink.SEND), SetUplink(Uplink.PAUSED)]
+
+
+def test_letting_go_before_the_service_is_reached_loses_nothing_of_the_turn() -> None:
+    state, _ = run(asleep(), TalkBegan(), TalkEnded(), Up(EPOCH + 1, resumed=False), policy=HELD)
+    assert state.turn.phase is Phase.THINKING
+    assert levels(state, HELD).uplink is Uplink.PAUSED
+
+
+def test_who_lets_go_without_a_word_gets_the_word_back() -> None:
+    state, _ = run(asleep(), TalkBegan(), TalkEnded(), TimerFired(Timer.THINK), policy=HELD)
+    assert state.turn.phase is Phase.LISTENING
+
+
+@pytest.mark.parametrize("policy", [HELD, replace(HELD, half_duplex=False)])
+def test_holding_in_a_reply_silences_it_and_listens_at_once(policy: Policy) -> None:
+    state, effects = run(speaking(reply=4), TalkBegan(), policy=policy)
+    assert (state.turn.phase, state.turn.voice) == (Phase.LISTENING, True)
+    assert of_type(Flush, effects) == [Flush(4)]
+    assert levels(state, policy).uplink is Uplink.SEND
+
+
+def test_holding_while_the_room_rings_or_the_model_thinks_listens_and_flushes_nothing() -> None:
+    for builder in (ringing, thinking):
+        state, effects = run(builder(), TalkBegan(), policy=HELD)
+        assert (state.turn.phase, state.turn.voice) == (Phase.LISTENING, True)
+        assert of_type(Flush, effects) == []
+
+
+@pytest.mark.parametrize("policy", [HELD, replace(HELD, half_duplex=False)])
+def test_holding_in_the_last_reply_ends_a_conversation_whose_time_is_up(policy: Policy) -> None:
+    assert turn_after(speaking(overtime=True), TalkBegan(), policy=policy).phase is Phase.ASLEEP
+
+
+@pytest.mark.parametrize("builder", [listening, thinking, speaking, ringing])
+def test_voices_mean_nothing_where_the_button_says_who_has_the_word(builder: Builder) -> None:
+    assert run(builder(), VoiceBegan(), VoiceEnded(), policy=HELD) == (builder(), [])
+
+
+def test_a_pause_while_the_button_is_held_is_not_the_end_of_the_turn() -> None:
+    after = turn_after(listening(), TalkBegan(), VoiceBegan(), VoiceEnded(), policy=HELD)
+    assert (after.phase, after.voice) == (Phase.LISTENING, True)
+
+
+def test_a_button_let_go_after_a_reply_has_begun_leaves_the_uplink_paused_behind_it() -> None:
+    policy = replace(HELD, half_duplex=False)
+    state, _ = run(listening(), TalkBegan(), ReplyBegan(EPOCH, 5), TalkEnded(), policy=policy)
+    assert (state.turn.phase, state.turn.voice) == (Phase.SPEAKING, False)
+    assert levels(state, policy).uplink is Uplink.PAUSED
+
+
+@pytest.mark.parametrize("builder", [asleep, listening, thinking, ringing])
+def test_letting_go_of_what_was_never_held_means_nothing(builder: Builder) -> None:
+    assert run(builder(), TalkEnded(), policy=HELD) == (builder(), [])
+
+
+# Typed questions, and looking
+
+
+def test_a_typed_question_wakes_and_is_the_models_turn_once_it_can_be_told() -> None:
+    state, _ = run(asleep(), Asked())
+    assert (state.turn.phase, state.turn.asked, state.turn.spoke) == (Phase.LISTENING, True, True)
+    state, _ = run(state, Up(EPOCH + 1, resumed=False))
+    assert (state.turn.phase, state.turn.asked) == (Phase.THINKING, False)
+
+
+def test_nobody_is_greeted_who_has_asked_already() -> None:
+    _, effects = run(asleep(), Asked(), Up(EPOCH + 1, resumed=False), policy=Policy(greeting=True))
+    assert of_type(Greet, effects) == []
+
+
+def test_a_visitor_who_speaks_after_typing_keeps_the_word_when_the_service_is_reached() -> None:
+    state, _ = run(asleep(), Asked(), VoiceBegan(), Up(EPOCH + 1, resumed=False))
+    assert (state.turn.phase, state.turn.voice, state.turn.asked) == (Phase.LISTENING, True, False)
+
+
+@pytest.mark.parametrize("builder", [listening, thinking])
+def test_a_typed_question_is_the_models_turn(builder: Builder) -> None:
+    after = turn_after(builder(), Asked())
+    assert (after.phase, after.spoke) == (Phase.THINKING, True)
+
+
+@pytest.mark.parametrize("builder", [speaking, ringing])
+def test_a_question_typed_into_a_reply_leaves_the_reply_to_the_service(builder: Builder) -> None:
+    after = turn_after(builder(), Asked())
+    assert (after.phase, after.spoke) == (builder().turn.phase, True)
+
+
+def test_a_look_is_taken_in_any_conversation_and_wakes_one_who_sleeps() -> None:
+    for builder in AWAKE:
+        assert run(builder(), LookAsked()) == (builder(), [Look()])
+    state, effects = run(asleep(), LookAsked())
+    assert state.turn.awake
+    assert of_type(Look, effects) == [Look()]
+
+
+# Muted
+
+
+@pytest.mark.parametrize("builder", AWAKE)
+def test_muting_ends_the_conversation_and_closes_the_microphone(builder: Builder) -> None:
+    state, effects = run(builder(up(handle=HANDLE)), MuteAsked())
+    assert (state.turn.phase, state.muted) == (Phase.ASLEEP, True)
+    assert of_type(HangUp, effects) == [HangUp()]
+    assert of_type(SetMute, effects) == [SetMute(muted=True)]
+    assert of_type(Forget, effects) == [Forget()]
+    assert effects[-1] == Show(Shown.MUTED)
+
+
+def test_muting_and_unmuting_say_so() -> None:
+    assert run(asleep(), MuteAsked(muted=True)) == (
+        muted(asleep()),
+        [Chime(Cue.MUTE), SetMute(muted=True), Show(Shown.MUTED)],
+    )
+    assert run(muted(asleep()), MuteAsked(muted=False)) == (
+        asleep(),
+        [Chime(Cue.UNMUTE), SetMute(muted=False), Show(Shown.ASLEEP)],
+    )
+
+
+def test_a_toggle_mutes_and_unmutes_and_saying_it_twice_changes_nothing() -> None:
+    state, effects = run(asleep(), MuteAsked(), MuteAsked())
+    assert state == asleep()
+    assert of_type(SetMute, effects) == [SetMute(muted=True), SetMute(muted=False)]
+    assert run(asleep(), MuteAsked(muted=False)) == (asleep(), [])
+    assert run(muted(asleep()), MuteAsked(muted=True)) == (muted(asleep()), [])
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_muted_kiosk_answers_a_call_with_a_chime_and_sleeps_on(call: Event) -> None:
+    assert run(muted(asleep()), call) == (muted(asleep()), [Chime(Cue.MUTE)])
+
+
+@pytest.mark.parametrize("event", BY_ITSELF)
+@pytest.mark.parametrize("policy", [HALF_DUPLEX, ALWAYS_ON])
+def test_a_muted_kiosk_does_not_wake_by_itself_and_is_silent_about_it(event: Event, policy: Policy) -> None:
+    state, effects = run(muted(asleep()), event, policy=policy)
+    assert (state, effects) == (muted(asleep()), [])
+    assert Timer.AGAIN not in levels(state, policy).timers
+
+
+def test_a_kiosk_killed_while_it_was_muted_comes_back_muted_and_restores_nothing() -> None:
+    state, effects = run(State(), MuteAsked(muted=True), Restored(7, HANDLE), Started())
+    assert (state.turn.awake, state.link.handle) == (False, None)
+    assert of_type(Dial, effects) == []
+    assert levels(state, HALF_DUPLEX).shown is Shown.MUTED
+
+
+def test_an_always_on_kiosk_wakes_again_once_it_is_unmuted() -> None:
+    state, _ = run(muted(asleep()), MuteAsked(), policy=ALWAYS_ON)
+    assert Timer.AGAIN in levels(state, ALWAYS_ON).timers
+
+
+# Closed
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_closed_kiosk_tells_who_calls_why_it_sleeps_on(call: Event) -> None:
+    state, effects = run(closed(asleep(), Code.BUDGET), call, policy=FULL_DUPLEX)
+    assert not state.turn.awake
+    assert effects == [Prompt(Code.BUDGET)]
+
+
+def test_a_closed_kiosk_tells_voices_only_once_as_they_need_not_mean_it() -> None:
+    voice = Woken(Cause.VOICE)
+    state, effects = run(closed(asleep()), voice, policy=FULL_DUPLEX)
+    assert of_type(Prompt, effects) == [Prompt(Code.HOURS)]
+    assert run(state, voice, policy=FULL_DUPLEX) == (state, [])
+    assert of_type(Prompt, run(state, Pressed())[1]) == [Prompt(Code.HOURS)]
+
+
+@pytest.mark.parametrize("event", BY_ITSELF)
+def test_a_closed_kiosk_does_not_wake_by_itself_and_is_silent_about_it(event: Event) -> None:
+    assert run(closed(asleep()), event, policy=ALWAYS_ON) == (closed(asleep()), [])
+    assert Timer.AGAIN not in levels(closed(asleep()), ALWAYS_ON).timers
+
+
+@pytest.mark.parametrize("builder", AWAKE)
+def test_closing_ends_the_conversation_and_tells_the_visitor_why(builder: Builder) -> None:
+    state, effects = run(builder(called=True), Closing(Code.BUDGET))
+    assert not state.turn.awake
+    assert of_type(HangUp, effects) == [HangUp()]
+    assert of_type(Flush, effects) == ([Flush(REPLY)] if builder is speaking else [])
+    assert of_type(Prompt, effects) == [Prompt(Code.BUDGET)]
+    assert effects[-1] == Show(Shown.CLOSED, Code.BUDGET)
+
+
+def test_opening_again_is_shown_and_the_next_call_wakes() -> None:
+    state, effects = run(closed(asleep()), Closing(None))
+    assert (state, effects) == (asleep(), [Show(Shown.ASLEEP)])
+    assert run(state, Pressed())[0].turn.awake
+
+
+def test_an_always_on_kiosk_wakes_again_once_it_is_open() -> None:
+    state, _ = run(closed(asleep()), Closing(None), policy=ALWAYS_ON)
+    assert Timer.AGAIN in levels(state, ALWAYS_ON).timers
+
+
+# The window after a reply
+
+
+def test_who_got_an_answer_may_come_back_to_it_as_long_as_the_policy_says() -> None:
+    policy = Policy(half_duplex=False, idle_s=20.0, follow_up_s=7.0)
+    assert levels(listening(), policy).timers[Timer.IDLE] == 20.0
+    assert levels(listening(answered=True), policy).timers[Timer.IDLE] == 7.0
+
+
+def test_with_no_such_window_the_conversation_ends_with_the_reply() -> None:
+    asked = (VoiceBegan(), VoiceEnded(), ReplyBegan(EPOCH, 5))
+    state, _ = run(listening(), *asked, policy=HELD)
+    assert not state.turn.answered  # voices mean nothing there
+    state, _ = run(listening(), TalkBegan(), TalkEnded(), ReplyBegan(EPOCH, 5), policy=HELD)
+    assert state.turn.answered
+    assert (
+        levels(replace(state, turn=replace(state.turn, phase=Phase.LISTENING)), HELD).timers[Timer.IDLE]
+        == 0.0
+    )
+
+
+def test_a_greeting_is_no_answer_and_leaves_the_visitor_the_time_to_begin() -> None:
+    policy = Policy(greeting=True, follow_up_s=0.0)
+    state, _ = run(listening(dialing()), Up(EPOCH, resumed=False), ReplyBegan(EPOCH, 5), policy=policy)
+    assert (state.turn.phase, state.turn.answered) == (Phase.SPEAKING, False)
+    assert state.link.phase is links.Phase.UP
