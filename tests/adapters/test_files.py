@@ -135,8 +135,9 @@ async def test_a_paced_file_keeps_to_absolute_moments_and_goes_on_in_silence(tmp
 async def test_what_is_no_wav_file_is_a_lost_microphone(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "in.wav"
     path.write_bytes(content)
-    with pytest.raises(DeviceLost, match="no WAV file that can be read"):
+    with pytest.raises(DeviceLost, match="no WAV file that can be read") as lost:
         await WavMicrophone(path, ManualClock()).capture(lambda _: None)
+    assert lost.value.device == str(path)
 
 
 async def test_eight_bits_are_refused(tmp_path: Path) -> None:

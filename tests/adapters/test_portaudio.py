@@ -1,6 +1,7 @@
 """PortAudio on the virtual sound server: what only it can do wrong."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,10 +12,10 @@ import pytest
 from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
 from tests.support.sound_server import MICROPHONE, SPEAKER, Device, SoundServer
 
-from kioskd.adapters import portaudio, portaudio_devices
+from kioskd.adapters import portaudio, portaudio_devices, portaudio_library, portaudio_probe
 from kioskd.adapters.portaudio import PortAudioMicrophone, PortAudioSpeaker, list_devices
 from kioskd.adapters.portaudio_devices import Direction
-from kioskd.errors import DeviceLost
+from kioskd.errors import DeviceLost, DeviceStuck
 from kioskd.media import pcm
 
 
@@ -66,8 +67,7 @@ async def stop(*tasks: asyncio.Task[NoReturn]) -> None:
 @pytest.fixture
 async def server(sound_server: SoundServer) -> AsyncIterator[SoundServer]:
     yield sound_server
-    await asyncio.to_thread(sound_server.replug, "mic")
-    await asyncio.to_thread(sound_server.replug, "spk")
+    await asyncio.to_thread(sound_server.mend)
 
 
 @pytest.mark.parametrize("device", ["mic", "spk"])
@@ -79,8 +79,9 @@ async def test_a_device_pulled_in_mid_stream_is_lost_within_two_seconds_and_come
     await traffic.until(5)
     server.unplug(device)
     async with asyncio.timeout(2.5):
-        with pytest.raises(DeviceLost, match="silent for 1 s"):
+        with pytest.raises(DeviceLost, match="silent for 1 s") as lost:
             await using
+    assert lost.value.device == (MICROPHONE if device == "mic" else SPEAKER)
     await asyncio.to_thread(server.replug, device)
     again = Traffic()
     using = use(device, again)
@@ -105,8 +106,71 @@ async def test_one_device_pulled_leaves_the_other_alone(server: SoundServer) -> 
     await stop(playing, listening)
 
 
-async def test_a_card_that_came_later_is_found_although_another_is_in_use(
-    server: SoundServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("device", ["mic", "spk"])
+async def test_a_device_frozen_for_two_seconds_is_lost_and_closes_when_it_thaws(
+    server: SoundServer, device: Device
+) -> None:
+    traffic = Traffic()
+    using = use(device, traffic)
+    await traffic.until(5)
+    server.freeze(device)
+    await asyncio.sleep(2.0)
+    seen = traffic.count
+    server.thaw(device)
+    async with asyncio.timeout(2.0):
+        with pytest.raises(DeviceLost, match="silent for 1 s") as lost:
+            await using
+    assert not isinstance(lost.value, DeviceStuck)
+    assert traffic.count == seen, "a lost device gives nothing and gets nothing any more"
+    again = Traffic()
+    using = use(device, again)
+    await again.until(5)
+    await stop(using)
+
+
+async def test_a_device_that_stays_frozen_ends_in_a_new_process(server: SoundServer) -> None:
+    traffic = Traffic()
+    using = use("mic", traffic)
+    await traffic.until(5)
+    server.freeze("mic")
+    async with asyncio.timeout(6.0):
+        with pytest.raises(DeviceStuck, match=r"microphone 'kioskmic': lost, and does not close within 3 s"):
+            await using
+    server.thaw("mic")
+    again = Traffic()
+    using = use("mic", again)
+    await again.until(5)
+    await stop(using)
+
+
+async def test_what_a_server_held_back_while_it_stood_still_is_dropped_and_said_once(
+    server: SoundServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    said = murmur(3.0, pcm.UPLINK_HZ)
+    heard = Traffic()
+    listening = use("mic", heard)
+    await heard.until(5)
+    with server.injector(latency_ms=500) as air:
+        assert air.stdin
+        air.stdin.write(said)
+        air.stdin.flush()
+        await heard.until(heard.count + 40)
+        server.freeze("mic")
+        await asyncio.sleep(0.8)  # less than a loss
+        before, thawed_at = heard.count, asyncio.get_running_loop().time()
+        server.thaw("mic")
+        await heard.until(before + 25)
+    assert asyncio.get_running_loop().time() - thawed_at > 0.4, "half a second of new sound takes that long"
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "microphone 'kioskmic' stood still, old sound dropped"
+    ]
+    await stop(listening)
+
+
+@pytest.mark.parametrize("hint", ["the kernel", "ALSA"])
+async def test_a_device_that_came_later_is_found_although_another_is_in_use(
+    server: SoundServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hint: str
 ) -> None:
     monkeypatch.setattr(portaudio_devices, "PROC", tmp_path)
     (tmp_path / "cards").write_text("0 [speaker]\n")
@@ -114,14 +178,15 @@ async def test_a_card_that_came_later_is_found_although_another_is_in_use(
     played = Traffic()
     playing = use("spk", played)
     await played.until(5)
-    await asyncio.to_thread(server.replug, "mic")
-
-    # PortAudio's list is from before, and nothing says that it is out of date.
-    with pytest.raises(DeviceLost, match="no such device"):
+    with pytest.raises(DeviceLost, match="no such device") as lost:
         await use("mic", Traffic())
+    assert (lost.value.device, lost.value.listed) == (MICROPHONE, False)
     await played.until(played.count + 10)
 
-    (tmp_path / "cards").write_text("0 [speaker]\n1 [microphone]\n")
+    await asyncio.to_thread(server.replug, "mic")
+    if hint == "the kernel":
+        (tmp_path / "cards").write_text("0 [speaker]\n1 [microphone]\n")
+        monkeypatch.setattr(portaudio_probe, "_ALSA", "no library at all")
     with pytest.raises(DeviceLost, match="no such device"):
         await use("mic", Traffic())
     with pytest.raises(DeviceLost, match="listed afresh"):
@@ -133,10 +198,31 @@ async def test_a_card_that_came_later_is_found_although_another_is_in_use(
     await stop(playing, listening)
 
 
-class ChoosyAudio(pyaudio.PyAudio):
-    """The real library, with devices that take 48 kHz stereo only, as many USB ones do."""
+async def test_the_others_are_not_given_up_again_and_again_for_a_device_that_no_list_has(
+    server: SoundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # ALSA opens it, and PortAudio will not list it: as a device that is no microphone.
+    monkeypatch.setattr(portaudio_library, "can_be_opened", lambda *_: True)
+    played = Traffic()
+    playing = use("spk", played)
+    await played.until(5)
+    with pytest.raises(DeviceLost, match="no such device"):
+        await PortAudioMicrophone("nowhere").capture(lambda _: None)
+    with pytest.raises(DeviceLost, match="listed afresh"):
+        await playing
+    played = Traffic()
+    playing = use("spk", played)
+    await played.until(5)
+    with pytest.raises(DeviceLost, match="no such device"):
+        await PortAudioMicrophone("nowhere").capture(lambda _: None)
+    await played.until(played.count + 10)
+    await stop(playing)
 
-    taken = (48_000, 2)
+
+class ChoosyAudio(pyaudio.PyAudio):
+    """The real library, with devices that take one format only, as many USB ones do: 48 kHz, stereo, 16 bits."""
+
+    taken: tuple[int, int, int] | None = (48_000, 2, pyaudio.paInt16)
 
     def is_format_supported(  # noqa: PLR0917 - as the library has it
         self,
@@ -148,16 +234,25 @@ class ChoosyAudio(pyaudio.PyAudio):
         output_channels: int | None = None,
         output_format: int | None = None,
     ) -> bool:
-        if (rate, input_channels or output_channels) != self.taken:
+        if (rate, input_channels or output_channels, input_format or output_format) != self.taken:
             raise ValueError("Invalid sample rate", -9997)
         return super().is_format_supported(
             rate, input_device, input_channels, input_format, output_device, output_channels, output_format
         )
 
 
-async def test_a_speaker_of_another_rate_and_stereo_plays_the_same_sound(
-    server: SoundServer, monkeypatch: pytest.MonkeyPatch
+TAKEN = [
+    pytest.param((48_000, 2, pyaudio.paInt16), id="48 kHz stereo"),
+    pytest.param((96_000, 4, pyaudio.paInt32), id="96 kHz, 4 channels of 32 bits"),
+    pytest.param((44_100, 1, pyaudio.paFloat32), id="44.1 kHz float"),
+]
+
+
+@pytest.mark.parametrize("taken", TAKEN)
+async def test_a_speaker_of_another_format_plays_the_same_sound(
+    server: SoundServer, monkeypatch: pytest.MonkeyPatch, taken: tuple[int, int, int]
 ) -> None:
+    monkeypatch.setattr(ChoosyAudio, "taken", taken)
     monkeypatch.setattr(pyaudio, "PyAudio", ChoosyAudio)
     spoken = murmur(1.0, pcm.DOWNLINK_HZ)
     played = Traffic(spoken)
@@ -170,9 +265,11 @@ async def test_a_speaker_of_another_rate_and_stereo_plays_the_same_sound(
     assert carried(spoken, bytes(recording.pcm), pcm.DOWNLINK_HZ) >= THROUGH_THE_AIR
 
 
-async def test_a_microphone_of_another_rate_and_stereo_hears_the_same_sound(
-    server: SoundServer, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("taken", TAKEN)
+async def test_a_microphone_of_another_format_hears_the_same_sound(
+    server: SoundServer, monkeypatch: pytest.MonkeyPatch, taken: tuple[int, int, int]
 ) -> None:
+    monkeypatch.setattr(ChoosyAudio, "taken", taken)
     monkeypatch.setattr(pyaudio, "PyAudio", ChoosyAudio)
     said = murmur(1.0, pcm.UPLINK_HZ)
     heard = Traffic()
@@ -191,8 +288,20 @@ async def test_a_device_that_takes_no_format_says_so(
     monkeypatch.setattr(pyaudio, "PyAudio", ChoosyAudio)
     with pytest.raises(
         DeviceLost, match=r"microphone 'kioskmic': 'kioskmic' cannot be opened: .*Invalid sample rate"
-    ):
+    ) as lost:
         await use("mic", Traffic())
+    assert (lost.value.device, lost.value.listed) == (MICROPHONE, True)
+
+
+async def test_the_first_syllable_after_five_seconds_of_silence_is_whole(server: SoundServer) -> None:
+    silence_s = 5.0
+    syllable = murmur(0.05, pcm.DOWNLINK_HZ)
+    played = Traffic(bytes(pcm.byte_count(silence_s, pcm.DOWNLINK_HZ)) + syllable)
+    with server.record() as recording:
+        playing = use("spk", played)
+        await played.until(round((silence_s + 1.0) * 1000) // pcm.PERIOD_MS)
+        await stop(playing)
+    assert carried(syllable, bytes(recording.pcm), pcm.DOWNLINK_HZ) == 1.0
 
 
 async def test_a_loop_that_stalls_keeps_five_seconds_at_most(

@@ -10,7 +10,7 @@ import pytest
 
 from kioskd.adapters import portaudio_thread
 from kioskd.adapters.portaudio_thread import DeviceThread
-from kioskd.errors import DeviceLost
+from kioskd.errors import DeviceLost, DeviceStuck
 
 
 class Stuck:
@@ -56,14 +56,27 @@ async def test_a_device_that_calls_back_is_not_lost() -> None:
     assert stuck.closed.is_set()
 
 
-async def test_an_opening_that_hangs_is_a_lost_device(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_opening_that_is_late_is_a_lost_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portaudio_thread, "OPEN_S", 0.05)
+    stuck = Stuck(opening=True)
+    asyncio.get_running_loop().call_later(0.1, stuck.let_go.set)
+    with pytest.raises(DeviceLost, match="microphone: not open after") as lost:
+        await DeviceThread("microphone", "usb").run(stuck.opened)
+    assert not isinstance(lost.value, DeviceStuck)
+    assert (lost.value.listed, lost.value.device) == (True, "usb")
+    assert stuck.closed.is_set(), "what opens at last must be closed again"
+
+
+async def test_an_opening_that_hangs_for_good_needs_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portaudio_thread, "OPEN_S", 0.05)
     monkeypatch.setattr(portaudio_thread, "CLOSE_S", 0.05)
     stuck = Stuck(opening=True)
-    with pytest.raises(DeviceLost, match="microphone: not open after"):
-        await DeviceThread("microphone").run(stuck.opened)
+    with pytest.raises(DeviceStuck, match="microphone: lost, and does not close") as lost:
+        await DeviceThread("microphone", "usb").run(stuck.opened)
+    assert lost.value.device == "usb"
+    assert "not open after" in str(lost.value.__cause__)
     stuck.let_go.set()
-    assert await asyncio.to_thread(stuck.closed.wait, 5), "what opens at last must be closed again"
+    assert await asyncio.to_thread(stuck.closed.wait, 5)
 
 
 async def test_a_closing_that_hangs_is_left_alone_with_a_warning(
@@ -84,16 +97,19 @@ async def test_a_closing_that_hangs_is_left_alone_with_a_warning(
     assert await asyncio.to_thread(stuck.closed.wait, 5)
 
 
-async def test_a_loss_is_reported_although_the_closing_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_lost_device_that_does_not_close_needs_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portaudio_thread, "CLOSE_S", 0.05)
     stuck, thread = Stuck(closing=True), DeviceThread("speaker")
     running = asyncio.create_task(thread.run(stuck.opened))
     assert await asyncio.to_thread(stuck.open.wait, 5)
+    assert not thread.quitting
     thread.lose(DeviceLost("first"))
+    assert thread.quitting
     thread.lose(DeviceLost("second"))
     async with asyncio.timeout(1):
-        with pytest.raises(DeviceLost, match="first"):
+        with pytest.raises(DeviceStuck, match="speaker: lost, and does not close") as lost:
             await running
+    assert str(lost.value.__cause__) == "first"
     stuck.let_go.set()
     assert await asyncio.to_thread(stuck.closed.wait, 5)
 

@@ -68,6 +68,39 @@ async def test_ready_waits_for_the_first_sign_of_life_of_each_part() -> None:
         assert it.inbox.events.count(Started()) == 1
 
 
+async def test_ready_does_not_wait_for_a_part_that_is_known_to_be_away() -> None:
+    it = Patient()
+    async with running(it.health.run()):
+        await it.clock.advance(2.0)
+        assert "ready" not in it.notifier.told
+
+        it.counts["microphone"] = None  # tried, and not there
+        await it.clock.advance(0.05)
+
+        assert it.notifier.told[0] == "ready"
+        assert [await it.look() for _ in range(5)] == [1, 1, 1, 1, 1], "a restart would not bring it"
+
+
+async def test_a_part_that_is_back_and_gives_nothing_starves_the_watchdog(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    it = Patient()
+    async with running(it.health.run()):
+        it.counts["microphone"] = None
+        await it.clock.advance(0.05)
+        it.counts["microphone"] = 1
+        await it.look()
+
+        assert [await it.look() for _ in range(5)] == [0, 0, 0, 0, 0]
+
+        it.counts["microphone"] = None
+        assert await it.look() == 1
+    assert caplog.messages == [
+        "microphone shows no sign of life: the watchdog is not fed until it does",
+        "microphone is not expected to work now: after=15s",
+    ]
+
+
 async def test_ready_waits_for_the_engine_too() -> None:
     it = Patient()
     it.engine_runs = False

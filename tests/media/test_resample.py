@@ -61,6 +61,16 @@ def test_channels_are_averaged() -> None:
     assert out == pytest.approx((left + right) / 2 * 32767, abs=2)
 
 
+@pytest.mark.parametrize("channel", [1, 2, 3])
+@pytest.mark.parametrize("from_hz", [16_000, 48_000])
+def test_one_channel_of_many_is_kept_alone(channel: int, from_hz: int) -> None:
+    levels = [0.5, 0.2, 0.05]
+    together = np.stack([sine(from_hz, 440, 0.5, level) for level in levels], axis=1).reshape(-1)
+    resampler = Resampler(from_hz, 16_000, channels=3, channel=channel)
+    out = in_pieces(resampler, as_int16(together), 6 * from_hz // 100)
+    assert level_db(out) == pytest.approx(20 * np.log10(levels[channel - 1]), abs=0.05)
+
+
 def test_too_loud_is_cut_not_wrapped() -> None:
     loud = np.array([1.5, -1.5], dtype="<f4").tobytes()
     out = Resampler(16_000, 16_000, sample_format=SampleFormat.FLOAT32).process(loud)
@@ -137,6 +147,17 @@ def test_a_device_of_another_shape_gets_exactly_what_it_asks_for(to_hz: int, cha
     fit, *_ = np.linalg.lstsq(tone, heard)
     assert np.hypot(*fit) == pytest.approx(8000, abs=8)
     assert np.abs(heard - tone @ fit).max() < 3
+
+
+@pytest.mark.parametrize("sample_format", SampleFormat)
+def test_a_device_of_another_format_gets_the_same_samples(sample_format: SampleFormat) -> None:
+    source = Counting()
+    wrapped = ResampledSource(source, pcm.DOWNLINK_HZ, 2, sample_format)
+    size = 240 * 2 * sample_format.width
+    out = b"".join(wrapped.pull(size) for _ in range(10))
+    assert len(out) == 10 * size
+    back = Resampler(pcm.DOWNLINK_HZ, pcm.DOWNLINK_HZ, channels=2, channel=2, sample_format=sample_format)
+    assert back.process(out) == Counting().pull(2400 * 2)
 
 
 def test_a_source_is_read_ahead_by_the_stated_delay() -> None:

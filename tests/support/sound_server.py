@@ -4,13 +4,17 @@ Two private PulseAudio daemons behind ALSA, one a device: PulseAudio moves a str
 itself, so only the end of a device's daemon is like pulling its plug.
 """
 
+import array
+import asyncio
 import contextlib
 import os
+import random
 import shutil
+import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
@@ -24,6 +28,9 @@ SPEAKER_HZ: Final = 24_000
 
 _SINK: Final[dict[Device, str]] = {"mic": "micbus", "spk": "spk"}
 _PATIENCE_S: Final = 10.0
+
+HISS_S: Final = 60
+"""How long a quiet room lasts: longer than any test."""
 
 
 def missing() -> str | None:
@@ -115,6 +122,21 @@ class SoundServer:
             self._start(device)
             self._await(device)
 
+    def freeze(self, device: Device) -> None:
+        """Stop the device's daemon in its tracks, as a driver that hangs stops: no sound, no error."""
+        self._daemons[device].send_signal(signal.SIGSTOP)
+
+    def thaw(self, device: Device) -> None:
+        """Let a frozen daemon go on; does nothing to one that runs, or is not there."""
+        if device in self._daemons:
+            self._daemons[device].send_signal(signal.SIGCONT)
+
+    def mend(self) -> None:
+        """Have both devices there and running, whatever a test did to them."""
+        for device in _SINK:
+            self.thaw(device)
+            self.replug(device)
+
     def _start(self, device: Device) -> None:
         sink = _SINK[device]
         home = self._folder / f"run-{device}"
@@ -161,6 +183,20 @@ class SoundServer:
             if process.stdin:
                 process.stdin.close()
             process.wait(60.0)
+
+    @contextlib.asynccontextmanager
+    async def quiet_room(self) -> AsyncIterator[None]:
+        """Have the microphone hear what any does in a quiet room; one that hears nothing at all counts as dead."""
+        chance = random.Random(1)
+        hiss = array.array("h", [chance.randint(-2, 2) for _ in range(HISS_S * 16_000)]).tobytes()
+        with self.injector() as microphone:
+            assert microphone.stdin
+            feeding = asyncio.create_task(asyncio.to_thread(microphone.stdin.write, hiss))
+            try:
+                yield
+            finally:
+                microphone.kill()
+                await asyncio.wait([feeding])
 
     def inject(self, pcm: bytes) -> None:
         """Say `pcm` (16 kHz mono) into the microphone; return when all of it was said."""

@@ -85,7 +85,8 @@ class WavSpeaker:
                     _write_header(file)
         except OSError as error:
             raise DeviceLost(
-                f"speaker {self._path}: cannot be written: {error}; make room or choose another"
+                f"speaker {self._path}: cannot be written: {error}; make room or choose another",
+                device=str(self._path),
             ) from error
 
     async def _fill(self, file: io.BufferedRandom, source: Source) -> NoReturn:
@@ -94,7 +95,10 @@ class WavSpeaker:
             due += _PERIOD_S
             await self._clock.sleep(max(0.0, due - self._clock.now()) if self._paced else 0.0)
             file.write(source.pull(_PERIOD_BYTES))
-        raise DeviceLost(f"speaker {self._path}: the file is as long as a WAV file can be; choose another")
+        raise DeviceLost(
+            f"speaker {self._path}: the file is as long as a WAV file can be; choose another",
+            device=str(self._path),
+        )
 
 
 async def _for_ever(clock: Clock) -> NoReturn:
@@ -107,12 +111,15 @@ def _opened(path: Path) -> wave.Wave_read:
         wav = wave.open(str(path), "rb")  # noqa: SIM115 - the caller closes it
     except (OSError, EOFError, wave.Error) as error:
         raise DeviceLost(
-            f"microphone {path}: no WAV file that can be read: {error}; name a PCM WAV file that is there"
+            f"microphone {path}: no WAV file that can be read: {error}; name a PCM WAV file that is there",
+            device=str(path),
         ) from error
     if wav.getsampwidth() not in _FORMATS:
         bits = wav.getsampwidth() * 8
         wav.close()
-        raise DeviceLost(f"microphone {path}: has {bits} bits a sample; make it 16, 24 or 32")
+        raise DeviceLost(
+            f"microphone {path}: has {bits} bits a sample; make it 16, 24 or 32", device=str(path)
+        )
     return wav
 
 

@@ -1,31 +1,27 @@
 """Microphone and speaker by PyAudio over PortAudio over ALSA.
 
-What PortAudio is like, and what follows (seen with PortAudio 19.6, PyAudio 0.2.13 and 0.2.14):
-- A lost device only stops calling back; blocking calls to it hang, and closing it under one crashes. So: callbacks
-  only, and one thread for each stream, which opens, watches and closes it (`portaudio_thread`).
-- The list of devices is made when the first user initialises, and stays until the last one terminates. Each stream
-  initialises and terminates for itself; when a device is not to be had and the kernel's cards have changed since, the
-  other streams are given up (DeviceLost), and whoever opens next gets a fresh list.
-- Initialising, opening, closing and terminating are not thread-safe: one lock around all of them.
+A lost device only stops calling back; blocking calls to it hang, and closing it under one crashes. So: callbacks only,
+and one thread for each stream, which opens, watches and closes it (`portaudio_thread`). Devices are found by name
+(`portaudio_devices`) in a list that is made anew when need be (`portaudio_library`), and opened in the first format
+that they take (`portaudio_formats`).
 """
 
 import collections
-import contextlib
 import ctypes
+import functools
 import logging
-import os
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import pyaudio
 
-from kioskd.adapters import portaudio_devices as naming
-from kioskd.adapters.portaudio_devices import Direction, SoundDevice
+from kioskd.adapters.portaudio_devices import DEFAULT, Direction, SoundDevice
+from kioskd.adapters.portaudio_formats import Samples, SoundFormat, candidates
+from kioskd.adapters.portaudio_library import library, listed
+from kioskd.adapters.portaudio_murmur import Sleepless
+from kioskd.adapters.portaudio_thaw import Thaw
 from kioskd.adapters.portaudio_thread import DeviceThread
-from kioskd.adapters.stderr import captured
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
 from kioskd.ports import Source
@@ -35,34 +31,54 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LOCK_S: Final = 5.0
 _BACKLOG_FRAMES: Final = 5000 // pcm.FRAME_MS
-_MOST_CHANNELS: Final = 32
+
+_CHOOSING_S: Final = 3.0
+"""No more formats are tried after that: a card that is busy takes PortAudio a second each time."""
+
+_PORTAUDIO: Final[Mapping[Samples, int]] = {
+    "int16": pyaudio.paInt16,
+    "int32": pyaudio.paInt32,
+    "float32": pyaudio.paFloat32,
+    "int24": pyaudio.paInt24,
+}
 
 
 class PortAudioMicrophone:
-    """A capture device by its name; a `ports.Microphone`."""
+    """A capture device by its name; a `ports.Microphone`.
 
-    def __init__(self, device: str = naming.DEFAULT) -> None:
-        """Name the device (see `portaudio_devices.find`); nothing is opened yet."""
+    Any rate, format and number of channels that the device offers. What comes in a burst after a standstill is old, and
+    dropped (`portaudio_thaw`).
+    """
+
+    def __init__(self, device: str = DEFAULT, channel: int | None = None) -> None:
+        """Name the device (see `portaudio_devices.find`); nothing is opened yet.
+
+        `channel`: the one to listen to, counted from 1; None: the average of all.
+        """
         self.overflows = 0
         """Callbacks before which the device had dropped sound."""
         self.dropped_frames = 0
         """Frames dropped because the loop did not take them for 5 s (the oldest go first)."""
         self._device = device
+        self._channel = channel
 
     async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
         """Open the device and hand each frame to `sink` until cancelled; see `ports.Microphone`.
 
         An error that `sink` raises ends the capture, and is raised here.
         """
-        await _Capture(self, self._device, sink).run()
+        await _Capture(self, self._device, self._channel, sink).run()
 
 
 class PortAudioSpeaker:
-    """A playback device by its name; a `ports.Speaker`."""
+    """A playback device by its name; a `ports.Speaker`. All its channels play the same.
 
-    def __init__(self, device: str = naming.DEFAULT) -> None:
+    The stream never pauses, and is fed noise at the last bit between replies (see `portaudio_murmur`): an amplifier or USB
+    speaker that falls asleep would eat the first syllable.
+    """
+
+    def __init__(self, device: str = DEFAULT) -> None:
         """Name the device (see `portaudio_devices.find`); nothing is opened yet."""
         self.latency_s = 0.0
         """Seconds from a `pull` to the air: the device's own buffer and, where the rate differs, the resampler's."""
@@ -84,8 +100,8 @@ def list_devices() -> list[SoundDevice]:
     Raises:
         DeviceLost: the sound system cannot be used at all.
     """
-    with _library.alone() as audio:
-        return _listed(audio)
+    with library.alone() as audio:
+        return listed(audio)
 
 
 class _Stream:
@@ -94,15 +110,16 @@ class _Stream:
     direction: Direction
     rate_hz: int
 
-    def __init__(self, device: str) -> None:
-        self.thread = DeviceThread(f"{self.direction.value} {device!r}")
+    def __init__(self, device: str, channel: int | None = None) -> None:
+        self.thread = DeviceThread(f"{self.direction.value} {device!r}", device)
         self._device = device
+        self._channel = channel
 
     async def run(self) -> NoReturn:
-        await self.thread.run(lambda: _library.stream(self, self._device))
+        await self.thread.run(lambda: library.stream(self, self._device))
 
-    def prepare(self, rate_hz: int, channels: int) -> None:
-        """Get ready for a device of this rate and these channels; before the first callback."""
+    def prepare(self, form: SoundFormat) -> None:
+        """Get ready for a device of this format; before the first callback, and again if it is refused after all."""
         raise NotImplementedError
 
     def serve(self, data: bytes, frames: int, flags: int) -> bytes | None:
@@ -116,47 +133,48 @@ class _Stream:
             DeviceLost: it takes none, or cannot be opened now.
         """
         began = time.monotonic()
-        capturing = self.direction is Direction.IN
-        try:
-            rate_hz, channels = self._choose(audio, device)
-            self.prepare(rate_hz, channels)
-            stream = audio.open(
-                rate=rate_hz,
-                channels=channels,
-                format=pyaudio.paInt16,
-                input=capturing,
-                output=not capturing,
-                input_device_index=device.index if capturing else None,
-                output_device_index=None if capturing else device.index,
-                # The nearest to a wish for latency that PyAudio passes on.
-                frames_per_buffer=rate_hz * pcm.PERIOD_MS // 1000,
-                stream_callback=self._callback,
-            )
-        except (OSError, ValueError) as error:
-            raise DeviceLost(
-                f"{self.thread.name}: {device.full_name!r} cannot be opened: {error}; see that nothing else uses it"
-            ) from error
-        log.info(
-            "%s open: name=%r rate=%d channels=%d took=%.2fs",
-            *(self.thread.name, device.full_name, rate_hz, channels, time.monotonic() - began),
-        )
-        return stream
+        refused: OSError | ValueError = ValueError("it has no channels")
+        for form in candidates(device, self.direction, self.rate_hz, self._channel):
+            try:
+                stream = self._try(audio, device, form)
+            except (OSError, ValueError) as error:
+                refused = error
+            else:
+                took_s = time.monotonic() - began
+                log.info(
+                    "%s open: name=%r format=%s took=%.2fs", self.thread.name, device.full_name, form, took_s
+                )
+                return stream
+            if time.monotonic() - began > _CHOOSING_S:
+                break
+        raise DeviceLost(
+            f"{self.thread.name}: {device.full_name!r} cannot be opened: {refused}; see that nothing else uses it",
+            listed=True,
+            device=self._device,
+        ) from refused
 
-    def _choose(self, audio: pyaudio.PyAudio, device: SoundDevice) -> tuple[int, int]:
-        """The daemon's own rate if there is a way, then the device's; few channels before many."""
-        refused = ValueError("it has no channels")
-        which = "input" if self.direction is Direction.IN else "output"
-        most = min(device.channels(self.direction), _MOST_CHANNELS)
-        for rate_hz in dict.fromkeys((self.rate_hz, device.rate_hz, 48_000, 44_100)):
-            for channels in sorted({1, min(2, most), most}):
-                wish = {f"{which}_device": device.index, f"{which}_channels": channels}
-                try:
-                    audio.is_format_supported(rate_hz, **wish, **{f"{which}_format": pyaudio.paInt16})
-                except ValueError as error:
-                    refused = error
-                else:
-                    return rate_hz, channels
-        raise refused
+    def _try(self, audio: pyaudio.PyAudio, device: SoundDevice, form: SoundFormat) -> pyaudio.Stream:
+        capturing = self.direction is Direction.IN
+        which, samples = ("input" if capturing else "output"), _PORTAUDIO[form.samples]
+        wish = {
+            f"{which}_device": device.index,
+            f"{which}_channels": form.channels,
+            f"{which}_format": samples,
+        }
+        audio.is_format_supported(form.rate_hz, **wish)
+        self.prepare(form)
+        return audio.open(
+            rate=form.rate_hz,
+            channels=form.channels,
+            format=samples,
+            input=capturing,
+            output=not capturing,
+            input_device_index=device.index if capturing else None,
+            output_device_index=None if capturing else device.index,
+            # The nearest to a wish for latency that PyAudio passes on.
+            frames_per_buffer=form.rate_hz * pcm.PERIOD_MS // 1000,
+            stream_callback=self._callback,
+        )
 
     def _callback(
         self, data: bytes | None, frames: int, _times: Mapping[str, float], flags: int
@@ -184,25 +202,39 @@ class _Capture(_Stream):
     direction = Direction.IN
     rate_hz = pcm.UPLINK_HZ
 
-    def __init__(self, owner: PortAudioMicrophone, device: str, sink: Callable[[bytes], None]) -> None:
-        super().__init__(device)
+    def __init__(
+        self, owner: PortAudioMicrophone, device: str, channel: int | None, sink: Callable[[bytes], None]
+    ) -> None:
+        super().__init__(device, channel)
         self._owner = owner
         self._sink = sink
         self._convert: Resampler | None = None
         self._pending = bytearray()
         self._frames: collections.deque[bytes] = collections.deque(maxlen=_BACKLOG_FRAMES)
         self._told = False
+        self._thaw = Thaw()
+        self._device_hz = pcm.UPLINK_HZ
 
-    def prepare(self, rate_hz: int, channels: int) -> None:
-        if (rate_hz, channels) != (pcm.UPLINK_HZ, 1):
+    def prepare(self, form: SoundFormat) -> None:
+        self._device_hz = form.rate_hz
+        self._convert = None
+        if form != SoundFormat(pcm.UPLINK_HZ, 1, "int16"):
             # Imported by who needs it: it brings numpy, 70 ms and 12 MB.
-            from kioskd.media.resample import Resampler  # noqa: PLC0415
+            from kioskd.media.resample import Resampler, SampleFormat  # noqa: PLC0415
 
-            self._convert = Resampler(rate_hz, pcm.UPLINK_HZ, channels=channels)
+            self._convert = Resampler(
+                form.rate_hz,
+                pcm.UPLINK_HZ,
+                channels=form.channels,
+                channel=self._channel,
+                sample_format=SampleFormat(form.samples),
+            )
 
     def serve(self, data: bytes, frames: int, flags: int) -> None:
         if flags:
             self._owner.overflows += 1
+        if self.thread.quitting or self._is_old(frames):
+            return
         self._pending += self._convert.process(data) if self._convert else data
         while len(self._pending) >= pcm.FRAME_BYTES:
             if len(self._frames) == _BACKLOG_FRAMES:
@@ -212,6 +244,15 @@ class _Capture(_Stream):
             if not self._told:
                 self._told = True
                 self.thread.tell(self._deliver)
+
+    def _is_old(self, frames: int) -> bool:
+        dropping = self._thaw.dropping
+        old = self._thaw.is_old(time.monotonic(), frames / self._device_hz)
+        if dropping and not self._thaw.dropping:
+            stood_s, dropped_s = self._thaw.gap_s, self._thaw.dropped_s
+            say = "%s stood still, old sound dropped: stood=%.1fs dropped=%.1fs"
+            self.thread.tell(functools.partial(log.warning, say, self.thread.name, stood_s, dropped_s))
+        return old
 
     def _deliver(self) -> None:
         # Lowered before the frames are taken: one that comes meanwhile calls again.
@@ -232,16 +273,21 @@ class _Playback(_Stream):
         super().__init__(device)
         self._owner = owner
         self._source = source
+        self._pull = source.pull
         self._delay_s = 0.0
         self._frame_bytes = pcm.SAMPLE_BYTES
+        self._sleepless: Sleepless | None = None
 
-    def prepare(self, rate_hz: int, channels: int) -> None:
-        if (rate_hz, channels) != (pcm.DOWNLINK_HZ, 1):
-            from kioskd.media.resample import ResampledSource  # noqa: PLC0415 - as above
+    def prepare(self, form: SoundFormat) -> None:
+        self._delay_s = 0.0
+        self._pull = self._source.pull
+        self._sleepless = Sleepless(form)
+        self._frame_bytes = pyaudio.get_sample_size(_PORTAUDIO[form.samples]) * form.channels
+        if form != SoundFormat(pcm.DOWNLINK_HZ, 1, "int16"):
+            from kioskd.media.resample import ResampledSource, SampleFormat  # noqa: PLC0415 - as above
 
-            resampled = ResampledSource(self._source, rate_hz, channels)
-            self._source, self._delay_s = resampled, resampled.delay_s
-            self._frame_bytes = pcm.SAMPLE_BYTES * channels
+            resampled = ResampledSource(self._source, form.rate_hz, form.channels, SampleFormat(form.samples))
+            self._pull, self._delay_s = resampled.pull, resampled.delay_s
 
     def open(self, audio: pyaudio.PyAudio, device: SoundDevice) -> pyaudio.Stream:
         stream = super().open(audio, device)
@@ -251,109 +297,8 @@ class _Playback(_Stream):
     def serve(self, data: bytes, frames: int, flags: int) -> bytes:
         if flags:
             self._owner.underflows += 1
-        return self._source.pull(frames * self._frame_bytes)
-
-
-class _Library:
-    """PortAudio's one state in this process: who uses it, and which cards there were when its list was made."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users: list[_Stream] = []
-        self._cards = ""
-
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[pyaudio.PyAudio]:
-        """Yield the library for a short use."""
-        with self._locked():
-            audio = self._initialise()
-            try:
-                yield audio
-            finally:
-                audio.terminate()
-
-    @contextlib.contextmanager
-    def stream(self, user: _Stream, device: str) -> Iterator[pyaudio.Stream]:
-        """Yield `device` opened by `user`; close it on the way out."""
-        with self._locked():
-            audio = self._initialise()
-            try:
-                stream = self._open(audio, user, device)
-            except BaseException:
-                audio.terminate()
-                raise
-            self._users.append(user)
-        try:
-            yield stream
-        finally:
-            with self._locked():
-                self._users.remove(user)
-                try:
-                    stream.close()
-                finally:
-                    audio.terminate()
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        if not self._lock.acquire(timeout=_LOCK_S):
-            raise DeviceLost(f"the sound system has been busy for {_LOCK_S:.0f} s: it hangs; restart kioskd")
-        try:
-            with captured("sound"):
-                yield
-        finally:
-            self._lock.release()
-
-    def _initialise(self) -> pyaudio.PyAudio:
-        config = os.environ.get("ALSA_CONFIG_PATH")
-        if config and not all(Path(path).is_file() for path in config.split(":")):
-            # PortAudio ends the whole process on this, by an assertion.
-            raise DeviceLost(f"ALSA_CONFIG_PATH={config}: no such file; unset it, or put the file there")
-        if not self._users:
-            self._cards = _kernel_cards()
-        try:
-            return pyaudio.PyAudio()
-        except OSError as error:
-            raise DeviceLost(f"the sound system cannot be used: {error}; see what `aplay -l` says") from error
-
-    def _open(self, audio: pyaudio.PyAudio, user: _Stream, device: str) -> pyaudio.Stream:
-        try:
-            return user.open(audio, naming.find(_listed(audio), device, user.direction))
-        except DeviceLost:
-            if _kernel_cards() != self._cards:
-                for other in self._users:
-                    other.thread.lose(
-                        DeviceLost(
-                            f"{other.thread.name}: given up, so that the sound devices are listed afresh"
-                        )
-                    )
-            raise
-
-
-def _listed(audio: pyaudio.PyAudio) -> list[SoundDevice]:
-    defaults: dict[Direction, object] = {}
-    # OSError: there is no device of that kind at all.
-    with contextlib.suppress(OSError):
-        defaults[Direction.IN] = audio.get_default_input_device_info()["index"]
-    with contextlib.suppress(OSError):
-        defaults[Direction.OUT] = audio.get_default_output_device_info()["index"]
-    return [
-        SoundDevice(
-            index=index,
-            full_name=str(info["name"]),
-            inputs=int(info["maxInputChannels"]),
-            outputs=int(info["maxOutputChannels"]),
-            rate_hz=int(info["defaultSampleRate"]),
-            default_for=frozenset(which for which, default in defaults.items() if default == index),
-        )
-        for index, info in ((n, audio.get_device_info_by_index(n)) for n in range(audio.get_device_count()))
-    ]
-
-
-def _kernel_cards() -> str:
-    try:
-        return (naming.PROC / "cards").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-
-
-_library = _Library()
+        size = frames * self._frame_bytes
+        if self.thread.quitting or self._sleepless is None:
+            # A lost device still asks while it is being closed: what it got would never be heard.
+            return bytes(size)
+        return self._sleepless.fill(self._pull(size))

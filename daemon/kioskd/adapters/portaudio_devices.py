@@ -37,6 +37,11 @@ class SoundDevice:
     rate_hz: int
     default_for: frozenset[Direction] = frozenset()
 
+    @property
+    def is_card(self) -> bool:
+        """Whether it is the card itself, which takes only what it can do: nothing of ALSA's converts in between."""
+        return _NUMBERED.match(self.full_name) is not None
+
     def channels(self, direction: Direction) -> int:
         """Return how many channels it has that way; 0: none."""
         return self.inputs if direction is Direction.IN else self.outputs
@@ -82,11 +87,13 @@ def find(devices: Sequence[SoundDevice], wanted: str, direction: Direction, proc
         if matching:
             raise DeviceLost(
                 f"{direction.value} {wanted!r}: more than one device is meant: {_names(matching, proc)}; "
-                f"set {direction.value}.device to one of them"
+                f"set {direction.value}.device to one of them",
+                device=wanted,
             )
     raise DeviceLost(
         f"{direction.value} {wanted!r}: no such device; there is {_names(able, proc) or 'none at all'}; "
-        f"plug it in, or set {direction.value}.device to one that is there"
+        f"plug it in, or set {direction.value}.device to one that is there",
+        device=wanted,
     )
 
 

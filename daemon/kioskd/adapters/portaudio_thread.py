@@ -1,8 +1,9 @@
 """The thread that owns one opened sound device: opens, watches, closes, and tells the loop. No sound library here.
 
 A lost device is silent: its callbacks stop, and nothing else happens. So the thread counts callbacks, and calls the
-device lost when none came for a second. It is a daemon thread: an opening or closing that hangs in a driver cannot
-keep the process from ending.
+device lost when none came for a second, whatever the library says of it (PortAudio goes on calling a pulled card active). A
+device that does not let go in time is cured by a new process and by nothing else (DeviceStuck). It is a daemon thread:
+an opening or closing that hangs in a driver cannot keep the process from ending.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final, NoReturn
 
-from kioskd.errors import DeviceLost
+from kioskd.errors import DeviceLost, DeviceStuck
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,8 @@ SILENCE_S: Final = 1.0
 OPEN_S: Final = 10.0
 """Seconds that opening may take: every device of the machine is tried first."""
 
-CLOSE_S: Final = 2.0
-"""Seconds that closing may take before the device is left to itself."""
+CLOSE_S: Final = 3.0
+"""Seconds that closing may take; then only a new process is free of the device."""
 
 _TICK_S: Final = 0.25
 
@@ -32,9 +33,10 @@ _TICK_S: Final = 0.25
 class DeviceThread:
     """One use of a device, from opening to closing. Made in the loop's thread, for one `run`."""
 
-    def __init__(self, name: str) -> None:
-        """`name`: of the device, for messages."""
+    def __init__(self, name: str, device: str = "") -> None:
+        """`name`: for messages; `device`: as the owner wrote it."""
         self.name = name
+        self.device = device
         self.calls = 0
         """Callbacks so far: the sign of life. Counted by whoever serves the device."""
         self._loop = asyncio.get_running_loop()
@@ -46,8 +48,8 @@ class DeviceThread:
 
     @property
     def quitting(self) -> bool:
-        """Whether the device is to be closed: what it still gives is not wanted."""
-        return self._quit.is_set()
+        """Whether the device is lost or to be closed: what it still gives is not wanted, and it gets no more."""
+        return self._error is not None or self._quit.is_set()
 
     def lose(self, error: BaseException) -> None:
         """End the use with `error`, unless another came first; from any thread."""
@@ -66,25 +68,44 @@ class DeviceThread:
 
         Raises:
             DeviceLost: the device cannot be opened, or has been silent for a second.
+            DeviceStuck: the same, and it does not close either.
         """
         threading.Thread(target=self._own, args=(opened,), name=self.name, daemon=True).start()
         try:
-            try:
-                async with asyncio.timeout(OPEN_S):
-                    await self._opened.wait()
-            except TimeoutError:
-                raise DeviceLost(
-                    f"{self.name}: not open after {OPEN_S:.0f} s; the sound system hangs: restart kioskd"
-                ) from None
-            await self._over.wait()
-            assert self._error is not None
-            raise self._error
-        finally:
-            self._quit.set()
-            # Not asyncio.timeout: in a task that is being cancelled, Python 3.11's does not tell that it ran out.
-            closed, _ = await asyncio.wait([self._closed], timeout=CLOSE_S)
-            if not closed:
+            await self._lost()
+        except DeviceLost as error:
+            if await self._closes():
+                raise
+            raise DeviceStuck(
+                f"{self.name}: lost, and does not close within {CLOSE_S:.0f} s: "
+                "its driver or sound server hangs, only a new process is free of it",
+                listed=True,
+                device=self.device,
+            ) from error
+        except BaseException:
+            if not await self._closes():
                 log.warning("%s does not close, left alone: waited=%.1fs", self.name, CLOSE_S)
+            raise
+
+    async def _lost(self) -> NoReturn:
+        try:
+            async with asyncio.timeout(OPEN_S):
+                await self._opened.wait()
+        except TimeoutError:
+            raise DeviceLost(
+                f"{self.name}: not open after {OPEN_S:.0f} s; the sound system hangs: restart kioskd",
+                listed=True,
+                device=self.device,
+            ) from None
+        await self._over.wait()
+        assert self._error is not None
+        raise self._error
+
+    async def _closes(self) -> bool:
+        self._quit.set()
+        # Not asyncio.timeout: in a task that is being cancelled, Python 3.11's does not tell that it ran out.
+        closed, _ = await asyncio.wait([self._closed], timeout=CLOSE_S)
+        return bool(closed)
 
     def _own(self, opened: Callable[[], AbstractContextManager[object]]) -> None:
         try:
@@ -107,7 +128,9 @@ class DeviceThread:
                 # Told before the closing, which may hang.
                 self.lose(
                     DeviceLost(
-                        f"{self.name}: silent for {SILENCE_S:.0f} s; plug it in, or restart its sound server"
+                        f"{self.name}: silent for {SILENCE_S:.0f} s; plug it in, or restart its sound server",
+                        listed=True,
+                        device=self.device,
                     )
                 )
                 return

@@ -1,27 +1,34 @@
-"""Devices come and go: try again, say so once, and give up in the end."""
+"""Devices come and go: say so once, try again for ever, and end the process only where nothing else can help."""
 
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
+from kioskd import messages
 from kioskd.core.events import Device, DeviceCame, DeviceGone, Event
-from kioskd.errors import DeviceLost
+from kioskd.errors import DeviceLost, DeviceStuck
 from kioskd.ports import Clock
 
 log = logging.getLogger(__name__)
 
-RETRY_S = 1.0
-HELD_S = 15.0
-"""Held so long is a sign of life by itself: a button that nobody pressed has no other. More than an opening may take
-(10 s), or a device whose opening hangs would never be given up."""
+RETRY_S: Final = 2.0
+"""The most between two tries: who plugs a device in again is heard within 3 s, opening included."""
 
-GIVE_UP_S = 30.0
-"""A device that stays away so long is not having its cable changed. The process ends, and systemd starts a new one:
-PortAudio and drivers that are stuck are cured by that and by nothing else."""
+FIRST_RETRY_S: Final = 1.0
+
+STEADY_S: Final = 2.0
+"""A device that has worked so long is tried again at once; one that is lost as soon as it comes is not."""
+
+HELD_S: Final = 15.0
+"""Held so long is a sign of life by itself: a button that nobody pressed has no other. More than an opening and a
+closing that hang may take (13 s), or a device that hangs would count as there."""
+
+GIVE_UP_S: Final = 300.0
+"""A device that is listed and cannot be made to work for so long is held by something in this very process."""
 
 
 class Attendant:
-    """Keeps one device in use."""
+    """Keeps one device in use. A device that is not there is waited for, however long."""
 
     def __init__(
         self,
@@ -32,50 +39,88 @@ class Attendant:
         device: Device | None = None,
         needed: bool = True,
     ) -> None:
+        """`device`: what the core calls it, if the core knows it. `needed`: a new process is worth trying for it."""
         self._name = name
         self._clock = clock
         self._post = post
         self._device = device
         self._needed = needed
-        self._away_since: float | None = None
-        self._told = False
+        self._away = False
+        self._missing = False
+        self._came_at = 0.0
+        self._failing_since: float | None = None
 
     @property
     def away(self) -> bool:
         """Whether the device has given no sign of life since it was last opened or lost."""
-        return self._away_since is not None
+        return self._away
+
+    @property
+    def missing(self) -> bool:
+        """Whether the device is known to be away, and was said to be: nobody can expect it to work.
+
+        Not the same as `away`: a device that is being opened for the first time is away, and not missing.
+        """
+        return self._missing
 
     def works(self) -> None:
         """Note a sign of life. Called for every frame, so it does next to nothing."""
-        if self._away_since is not None:
-            self._away_since = None
-            log.info("%s back" if self._told else "%s ready", self._name)
-            self._told = False
-            if self._device is not None:
-                self._post(DeviceCame(self._device))
+        if not self._away:
+            return
+        self._away = False
+        self._came_at = self._clock.now()
+        self._failing_since = None
+        log.info("%s back" if self._missing else "%s ready", self._name)
+        self._missing = False
+        if self._device is not None:
+            self._post(DeviceCame(self._device))
 
     async def use(self, once: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Run `once` (which uses the device and calls `works`) again and again until cancelled.
 
         Raises:
-            DeviceLost: the device has given no sign of life for 30 s, and there is no kiosk without it (`needed`).
+            DeviceStuck: only a new process can help: the device or its driver does not let go, or it is `needed` and
+                listed, and has given no sign of life for 5 minutes.
         """
-        self._away_since = self._clock.now()
+        self._away = True
+        self._failing_since = None
+        delay_s = FIRST_RETRY_S
         while True:
             held = self._clock.call_later(HELD_S, self.works)
             try:
                 await once()
+            except DeviceStuck:
+                raise
             except DeviceLost as error:
                 now = self._clock.now()
-                if self._away_since is None:
-                    self._away_since = now
-                if not self._told:
-                    self._told = True
-                    log.warning("%s lost, retrying: %s", self._name, error)
-                    if self._device is not None:
-                        self._post(DeviceGone(self._device))
-                if self._needed and now - self._away_since >= GIVE_UP_S:
-                    raise
+                if not self._away and now - self._came_at >= STEADY_S:
+                    delay_s = 0.0
+                self._lose(error)
+                self._escalate(error, now)
             finally:
                 held.cancel()
-            await self._clock.sleep(RETRY_S)
+            await self._clock.sleep(delay_s)
+            delay_s = min(2 * delay_s or FIRST_RETRY_S, RETRY_S)
+
+    def _lose(self, error: DeviceLost) -> None:
+        self._away = True
+        if self._missing:
+            log.debug("%s still away: %s", self._name, error)
+            return
+        self._missing = True
+        log.warning("%s lost, retrying: %s", self._name, error, extra={"message_id": messages.PART_LOST})
+        if self._device is not None:
+            self._post(DeviceGone(self._device, error.device))
+
+    def _escalate(self, error: DeviceLost, now: float) -> None:
+        if not error.listed:
+            self._failing_since = None
+            return
+        if self._failing_since is None:
+            self._failing_since = now
+        if self._needed and now - self._failing_since >= GIVE_UP_S:
+            raise DeviceStuck(
+                f"{self._name} is there and has not worked for {GIVE_UP_S:.0f} s, trying it in a new process: {error}",
+                listed=True,
+                device=error.device,
+            ) from error

@@ -7,6 +7,7 @@ is "active" and deaf is what this module is here to make impossible.
 import logging
 from collections.abc import Callable, Mapping
 
+from kioskd import messages
 from kioskd.core.effects import Effect
 from kioskd.core.events import Event, Heartbeat, Started
 from kioskd.core.machine import State
@@ -15,7 +16,8 @@ from kioskd.ports import Clock, Notifier
 log = logging.getLogger(__name__)
 
 Evidence = Callable[[], int | None]
-"""A count that rises while a part works; None while it has nothing to do."""
+"""A count that rises while a part works; None while nobody can expect it to: it has nothing to do, or is known to be
+away (`Attendant.missing`), which people are shown and which a restart would not mend."""
 
 READY_CHECK_S = 0.005
 WITHOUT_WATCHDOG_S = 10.0
@@ -49,13 +51,16 @@ class Health:
             self._answered = event.beat
 
     async def run(self) -> None:
-        """Say that the daemon is ready when each part has worked once; then look after it until cancelled."""
+        """Say that the daemon is ready when each part has worked once, or is known to be away; then look after it.
+
+        A kiosk that waits for its microphone serves: it shows what is wrong. Runs until cancelled.
+        """
         while not all(read() != 0 for read in self._evidence.values()):
             self._next_beat()
             await self._clock.sleep(READY_CHECK_S)
         self._post(Started())
         self._notifier.ready()
-        log.info("ready")
+        log.info("ready", extra={"message_id": messages.READY})
         # Three looks in a deadline: one late look is not a death.
         interval_s = (self._notifier.watchdog_s or 3 * WITHOUT_WATCHDOG_S) / 3
         while True:
@@ -75,9 +80,14 @@ class Health:
             self._seen[part] = count
             if count is None or count != before:
                 if (since := self._ailing.pop(part, None)) is not None:
-                    log.warning("%s works again: after=%.0fs", part, now - since)
+                    news = "works again" if count is not None else "is not expected to work now"
+                    log.warning("%s %s: after=%.0fs", part, news, now - since)
             elif part not in self._ailing:
                 self._ailing[part] = now
-                log.error("%s shows no sign of life: the watchdog is not fed until it does", part)
+                log.error(
+                    "%s shows no sign of life: the watchdog is not fed until it does",
+                    part,
+                    extra={"message_id": messages.NO_SIGN_OF_LIFE},
+                )
         if not self._ailing:
             self._notifier.alive()

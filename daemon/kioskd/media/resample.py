@@ -35,14 +35,22 @@ class SampleFormat(enum.Enum):
 class Resampler:
     """Turns a stream of any rate, channels and format into 16-bit mono at another rate.
 
-    Channels are averaged. What is 16-bit mono at the wanted rate already passes untouched, byte for byte.
+    Channels are averaged, or all but one dropped. What is 16-bit mono at the wanted rate already passes untouched,
+    byte for byte.
     """
 
     def __init__(
-        self, from_hz: int, to_hz: int, *, channels: int = 1, sample_format: SampleFormat = SampleFormat.INT16
+        self,
+        from_hz: int,
+        to_hz: int,
+        *,
+        channels: int = 1,
+        channel: int | None = None,
+        sample_format: SampleFormat = SampleFormat.INT16,
     ) -> None:
-        """Prepare a conversion; costs about 1 ms."""
+        """Prepare a conversion; costs about 1 ms. `channel`: the one to keep, counted from 1; None: the average."""
         self._channels = channels
+        self._channel = channel
         self._format = sample_format
         self._odd = b""
         self._stream = (
@@ -68,7 +76,14 @@ class Resampler:
             return data
         samples = _as_float(data, self._format)
         if self._channels > 1:
-            samples = samples.reshape(-1, self._channels).mean(axis=1, dtype=np.float32)
+            frames = samples.reshape(-1, self._channels)
+            one = self._channel
+            # soxr walks through memory by itself: it is given a line of its own.
+            samples = (
+                np.ascontiguousarray(frames[:, one - 1])
+                if one is not None
+                else frames.mean(axis=1, dtype=np.float32)
+            )
         if self._stream is not None:
             samples = self._stream.resample_chunk(samples, last=last)
         return _as_int16(samples)
@@ -91,15 +106,18 @@ class Source(Protocol):
 
 
 class ResampledSource:
-    """A source as a device of another rate or with more channels wants it: 16-bit, each channel alike.
+    """A source as a device of another rate, format or with more channels wants it: each channel alike.
 
     The source is asked for whole periods of 10 ms, and ahead by `delay_s`.
     """
 
-    def __init__(self, source: Source, to_hz: int, channels: int) -> None:
+    def __init__(
+        self, source: Source, to_hz: int, channels: int, sample_format: SampleFormat = SampleFormat.INT16
+    ) -> None:
         """Wrap `source`, which gives 24 kHz mono."""
         self._source = source
         self._channels = channels
+        self._format = sample_format
         self._resampler = Resampler(pcm.DOWNLINK_HZ, to_hz)
         self._ready = bytearray()
         self.delay_s = self._resampler.delay_s
@@ -107,14 +125,15 @@ class ResampledSource:
 
     def pull(self, byte_count: int) -> bytes:
         """Return exactly `byte_count` bytes (frames of `channels` samples); called in the device's thread."""
-        wanted = byte_count // self._channels
+        wanted = byte_count // (self._format.width * self._channels) * pcm.SAMPLE_BYTES
         while len(self._ready) < wanted:
             self._ready += self._resampler.process(self._source.pull(_PERIOD_BYTES))
         mono = bytes(self._ready[:wanted])
         del self._ready[:wanted]
-        if self._channels == 1:
+        if self._channels == 1 and self._format is SampleFormat.INT16:
             return mono
-        return np.repeat(np.frombuffer(mono, dtype=np.int16), self._channels).tobytes()
+        samples = _written(np.frombuffer(mono, dtype="<i2"), self._format)
+        return np.repeat(samples, self._channels, axis=0).tobytes()
 
 
 def _as_float(data: bytes, sample_format: SampleFormat) -> npt.NDArray[np.float32]:
@@ -131,6 +150,20 @@ def _as_float(data: bytes, sample_format: SampleFormat) -> npt.NDArray[np.float3
             return _scaled(np.frombuffer(data, dtype="<i4"), 31)
         case SampleFormat.INT16:
             return _scaled(np.frombuffer(data, dtype="<i2"), 15)
+
+
+def _written(samples: npt.NDArray[np.int16], sample_format: SampleFormat) -> npt.NDArray[np.generic]:
+    """The samples in another format: one row each."""
+    match sample_format:
+        case SampleFormat.FLOAT32:
+            return _scaled(samples, 15).astype("<f4")
+        case SampleFormat.INT24:
+            wide = (samples.astype("<i4") << 16).view(np.uint8).reshape(-1, 4)
+            return wide[:, 1:]
+        case SampleFormat.INT32:
+            return samples.astype("<i4") << 16
+        case SampleFormat.INT16:
+            return samples
 
 
 def _scaled(samples: npt.NDArray[np.signedinteger], bits: int) -> npt.NDArray[np.float32]:

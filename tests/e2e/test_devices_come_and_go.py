@@ -1,0 +1,210 @@
+"""Somebody trips over the cable: the kiosk takes the device up again by itself, and the conversation goes on."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import pytest
+from tests.support.kiosk import running
+from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
+from tests.support.sound_server import MICROPHONE, SPEAKER, SoundServer
+from tests.support.sound_server import Device as Plug
+
+from kioskd import app
+from kioskd.adapters.clock import SystemClock
+from kioskd.adapters.memory import MemoryNotifier
+from kioskd.adapters.portaudio import PortAudioMicrophone, PortAudioSpeaker
+from kioskd.adapters.scripted import ScriptedConnection, ScriptedLive
+from kioskd.core.effects import Effect
+from kioskd.core.events import Device, DeviceCame, DeviceGone, Event, ReplyPlayed, ReplySounded, Started
+from kioskd.core.machine import State
+from kioskd.media import pcm
+from kioskd.ports import GenerationEnded, ReplyAudio, TurnEnded
+from kioskd.settings.model import Settings
+
+BACK_WITHIN_S: Final = 3.0
+"""From the device's return to the kiosk's using it."""
+NOTICED_WITHIN_S: Final = 3.0
+"""A second of silence, the watch's own pace, and the closing of what froze."""
+A_LOSS_TAKES_S: Final = 1.5
+FROZEN_S: Final = 1.8
+SETTINGS: Final = {
+    "conversation": {"wake": ("start",), "idle_s": 300},
+    "microphone": {"device": MICROPHONE},
+    "speaker": {"device": SPEAKER},
+}
+DEVICES: Final[dict[Plug, Device]] = {"mic": Device.MICROPHONE, "spk": Device.SPEAKER}
+NAMES: Final[dict[Plug, str]] = {"mic": MICROPHONE, "spk": SPEAKER}
+
+
+class Kiosk:
+    """The real daemon with real devices, a service by script, and what went through its core."""
+
+    def __init__(self, sound: SoundServer) -> None:
+        self.sound = sound
+        self.live = ScriptedLive()
+        self.notifier = MemoryNotifier()
+        self.events: list[tuple[float, Event]] = []
+        self._news = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Be a kiosk until cancelled."""
+        parts = app.Parts(
+            clock=SystemClock(),
+            microphone=PortAudioMicrophone(MICROPHONE),
+            speaker=PortAudioSpeaker(SPEAKER),
+            live=self.live,
+            notifier=self.notifier,
+        )
+        await app.serve(Settings.model_validate(SETTINGS), parts, observers=[self._observe])
+
+    def seen(self, wanted: Event | type[Event], since: int = 0) -> list[float]:
+        """Return when an event went by, by its value or its kind, from the `since`th of all on."""
+        return [
+            moment
+            for moment, event in self.events[since:]
+            if event == wanted or (isinstance(wanted, type) and isinstance(event, wanted))
+        ]
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Wait until `holds()`; it is asked at each event."""
+        while not holds():
+            self._news.clear()
+            await self._news.wait()
+
+    async def there(self, plug: Plug, since: int) -> float:
+        """Wait until the device is there after it was gone, and return since when."""
+        gone, came = DeviceGone(DEVICES[plug], NAMES[plug]), DeviceCame(DEVICES[plug])
+        await self.until(
+            lambda: max(self.seen(came, since), default=0.0) > max(self.seen(gone, since), default=0.0)
+        )
+        return max(self.seen(came, since))
+
+    def _observe(
+        self, _now: float, event: Event, _before: State, _after: State, _effects: tuple[Effect, ...]
+    ) -> None:
+        self.events.append((time.monotonic(), event))
+        self._news.set()
+
+
+@asynccontextmanager
+async def conversation(sound: SoundServer) -> AsyncIterator[tuple[Kiosk, ScriptedConnection]]:
+    """Run a kiosk that is in a conversation, and is being listened to."""
+    kiosk = Kiosk(sound)
+    async with running(kiosk.serve()):
+        async with asyncio.timeout(10):
+            connection = await kiosk.live.accept()
+            await connection.heard(10 * pcm.FRAME_BYTES)
+        yield kiosk, connection
+
+
+async def pull_and_plug(kiosk: Kiosk, plug: Plug) -> float:
+    """Pull the plug, wait until the kiosk has noticed, and plug it in; return when the device was back."""
+    begun, pulled_at = len(kiosk.events), time.monotonic()
+    kiosk.sound.unplug(plug)
+    gone = DeviceGone(DEVICES[plug], NAMES[plug])
+    async with asyncio.timeout(2 * NOTICED_WITHIN_S):
+        await kiosk.until(lambda: kiosk.seen(gone, begun))
+    assert kiosk.seen(gone, begun)[0] - pulled_at < NOTICED_WITHIN_S
+    await asyncio.to_thread(kiosk.sound.replug, plug)
+    return time.monotonic()
+
+
+async def freeze_and_thaw(kiosk: Kiosk, plug: Plug) -> float:
+    """Let the device stand still for longer than a kiosk takes for a hiccup; return when it went on."""
+    kiosk.sound.freeze(plug)
+    await SystemClock().sleep(FROZEN_S)
+    kiosk.sound.thaw(plug)
+    return time.monotonic()
+
+
+Mishap = Callable[[Kiosk, Plug], Coroutine[Any, Any, float]]
+
+
+async def survive(kiosk: Kiosk, plug: Plug, mishap: Mishap) -> None:
+    """Let the device have its mishap, and the kiosk recover from it in time, without help."""
+    begun = len(kiosk.events)
+    back_at = await mishap(kiosk, plug)
+    async with asyncio.timeout(2 * BACK_WITHIN_S):
+        while (came_at := await kiosk.there(plug, begun)) < back_at:
+            # Opened while its server was starting, it may stall with it, and is lost once more.
+            await SystemClock().sleep(came_at + A_LOSS_TAKES_S - time.monotonic())
+            if came_at == await kiosk.there(plug, begun):
+                break
+    assert came_at - back_at < BACK_WITHIN_S
+    others = [event for _, event in kiosk.events[begun:] if isinstance(event, DeviceGone | DeviceCame)]
+    assert {event.device for event in others} == {DEVICES[plug]}, "the other one has nothing to do with it"
+
+
+async def talk(kiosk: Kiosk, connection: ScriptedConnection) -> None:
+    """Have the conversation go on: the visitor is heard, and the reply is."""
+    question, answer = murmur(0.6, pcm.UPLINK_HZ), murmur(0.6, pcm.DOWNLINK_HZ)
+    async with asyncio.timeout(15):
+        await connection.until(lambda: connection.audio)
+        connection.audio.clear()
+        await asyncio.to_thread(kiosk.sound.inject, question)
+        await connection.heard(len(question) + 15 * pcm.FRAME_BYTES)
+        assert carried(question, b"".join(connection.audio), pcm.UPLINK_HZ) >= THROUGH_THE_AIR
+
+        played = len(kiosk.seen(ReplyPlayed))
+        with kiosk.sound.record() as recording:
+            connection.say(ReplyAudio(answer), GenerationEnded())
+            connection.say(TurnEnded())
+            await kiosk.until(lambda: len(kiosk.seen(ReplyPlayed)) > played)
+            await asyncio.to_thread(recording.wait_bytes, len(recording.pcm) + 4800)
+        assert carried(answer, bytes(recording.pcm), pcm.DOWNLINK_HZ) >= THROUGH_THE_AIR
+        connection.audio.clear()
+
+
+@pytest.mark.parametrize("mishap", [pull_and_plug, freeze_and_thaw])
+@pytest.mark.parametrize("plug", ["mic", "spk"])
+async def test_a_device_that_comes_back_is_used_again_and_the_conversation_goes_on(
+    sound_server: SoundServer, plug: Plug, mishap: Mishap
+) -> None:
+    try:
+        async with conversation(sound_server) as (kiosk, connection):
+            await survive(kiosk, plug, mishap)  # in mid-listening
+            await talk(kiosk, connection)
+
+            story = murmur(2.5, pcm.DOWNLINK_HZ)
+            told, sounded = len(kiosk.seen(ReplyPlayed)), len(kiosk.seen(ReplySounded))
+            connection.say(ReplyAudio(story), GenerationEnded())
+            connection.say(TurnEnded())
+            async with asyncio.timeout(5):
+                await kiosk.until(lambda: len(kiosk.seen(ReplySounded)) > sounded)
+            await survive(kiosk, plug, mishap)  # in mid-speaking
+            async with asyncio.timeout(10):
+                await kiosk.until(lambda: len(kiosk.seen(ReplyPlayed)) > told)
+            await talk(kiosk, connection)
+
+            assert kiosk.live.open == [connection], "it is the same session all the while"
+            assert kiosk.notifier.told.count("ready") == 1
+    finally:
+        await asyncio.to_thread(sound_server.mend)
+
+
+async def test_a_kiosk_that_starts_without_its_microphone_serves_and_waits_for_it(
+    sound_server: SoundServer,
+) -> None:
+    sound_server.unplug("mic")
+    try:
+        kiosk = Kiosk(sound_server)
+        async with running(kiosk.serve()):
+            async with asyncio.timeout(10):
+                await kiosk.until(lambda: kiosk.seen(Started))
+            assert "ready" in kiosk.notifier.told
+            assert kiosk.seen(DeviceGone(Device.MICROPHONE, MICROPHONE))
+            assert not kiosk.seen(DeviceCame(Device.MICROPHONE))
+
+            await asyncio.to_thread(sound_server.replug, "mic")
+            back_at = time.monotonic()
+            async with asyncio.timeout(2 * BACK_WITHIN_S):
+                await kiosk.until(lambda: kiosk.seen(DeviceCame(Device.MICROPHONE)))
+                connection = await kiosk.live.accept()
+                await connection.until(lambda: connection.audio)
+            assert kiosk.seen(DeviceCame(Device.MICROPHONE))[0] - back_at < BACK_WITHIN_S
+            await talk(kiosk, connection)
+    finally:
+        await asyncio.to_thread(sound_server.mend)
