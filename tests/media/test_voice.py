@@ -8,7 +8,7 @@ import pytest
 
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
-from kioskd.media.voice import BEGIN_VOICED, END_WINDOW, Voice, VoiceDetector
+from kioskd.media.voice import BEGIN_VOICED, PAUSE_MS, Voice, VoiceDetector
 
 DEBIAN = Path("/usr/share/sounds/alsa")
 SPOKEN = [
@@ -60,7 +60,7 @@ def test_two_spoken_words_are_one_voice(name: str, level: float) -> None:
     began, ended = (number for number, _ in found)
     # Speech begins 25 frames in, after up to a third of a second of room; it ends before the recording does.
     assert 25 + BEGIN_VOICED - 1 <= began <= 25 + 20
-    assert ended <= 25 + len(words) // 320 + END_WINDOW
+    assert ended <= 25 + len(words) // 320 + PAUSE_MS // pcm.FRAME_MS
 
 
 @pytest.mark.parametrize("name", ["reading_0870", "reading_0880", "reading_0930"])
@@ -74,6 +74,48 @@ def test_two_utterances_with_a_second_between_are_two_voices() -> None:
     words = read(DEBIAN / "Front_Center.wav")
     twice = np.concatenate([silence(0.5), words, silence(1.0), words, silence(1.0)])
     assert [change for _, change in changes(VoiceDetector(), twice)] == [Voice.BEGAN, Voice.ENDED] * 2
+
+
+SLOW_MS = 1500
+
+
+@pytest.mark.parametrize("pause_s", [0.8, 1.0, 1.2])
+def test_a_slow_speaker_is_not_cut_off(pause_s: float) -> None:
+    words = read(DEBIAN / "Front_Center.wav")
+    slowly = np.concatenate([silence(0.5), words, silence(pause_s - 0.3), words, silence(2.5)])
+    found = changes(VoiceDetector(pause_ms=SLOW_MS), slowly)
+    assert [change for _, change in found] == [Voice.BEGAN, Voice.ENDED]
+    found = changes(VoiceDetector(), slowly)
+    assert [change for _, change in found][:2] == [Voice.BEGAN, Voice.ENDED]
+
+
+def test_one_short_word_in_a_long_pause_keeps_a_slow_speaker_speaking() -> None:
+    words = read(DEBIAN / "Front_Center.wav")
+    left = read(DEBIAN / "Front_Left.wav")
+    loud = np.flatnonzero(np.abs(left) > 0.2 * np.abs(left).max())[0]
+    word = left[loud : loud + pcm.UPLINK_HZ // 4]
+    slowly = np.concatenate([silence(0.5), words, silence(0.9), word, silence(0.9), words, silence(2.5)])
+    found = changes(VoiceDetector(pause_ms=SLOW_MS), slowly)
+    assert [change for _, change in found] == [Voice.BEGAN, Voice.ENDED]
+
+
+@pytest.mark.parametrize("pause_ms", [400, 600, 1500, 3000])
+def test_an_end_is_told_when_the_pause_has_lasted(pause_ms: int) -> None:
+    words = read(DEBIAN / "Front_Center.wav")
+    detector = VoiceDetector(pause_ms=pause_ms)
+    changes(detector, np.concatenate([silence(0.5), words[:-6000]]))
+    assert detector.speaking
+    ended = [number for number, change in changes(detector, silence(4)) if change is Voice.ENDED]
+    # The library holds on to a voice for some frames; a frame or two of one still count as silence.
+    assert ended[0] * pcm.FRAME_MS == pytest.approx(pause_ms, abs=140)
+
+
+def test_a_click_in_the_pause_keeps_nobody_speaking() -> None:
+    words = read(DEBIAN / "Front_Center.wav")
+    pause = silence(2.5)
+    pause[8000:8002] = 20_000, -20_000
+    found = changes(VoiceDetector(pause_ms=SLOW_MS), np.concatenate([silence(0.5), words, pause]))
+    assert [change for _, change in found] == [Voice.BEGAN, Voice.ENDED]
 
 
 def clicks() -> Samples:
@@ -112,6 +154,16 @@ def hum() -> Samples:
 )
 def test_what_is_no_speech_begins_no_voice(samples: Samples) -> None:
     assert changes(VoiceDetector(), samples) == []
+
+
+def test_a_voice_that_another_has_noticed_ends_like_any_other() -> None:
+    detector = VoiceDetector()
+    detector.begin()
+    assert detector.speaking
+    (number, change), *more = changes(detector, silence(2))
+    assert change is Voice.ENDED
+    assert (number + 1) * pcm.FRAME_MS == PAUSE_MS
+    assert more == []
 
 
 def test_a_reset_forgets_a_voice_that_had_begun() -> None:

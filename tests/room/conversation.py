@@ -24,7 +24,7 @@ from tests.room.sounds import (
 
 from kioskd import app
 from kioskd.adapters.memory import ManualClock, MemoryButton, MemoryNotifier
-from kioskd.core.effects import Effect, Flush
+from kioskd.core.effects import Duck, Effect, Flush
 from kioskd.core.events import Event
 from kioskd.core.machine import State
 from kioskd.core.turn import Phase
@@ -67,6 +67,8 @@ class Found:
     false_interruptions: int = 0
     false_turns: int = 0
     """How often the service heard somebody where nobody was, into a reply or not."""
+    false_ducks: int = 0
+    """How often a reply became softer for nothing."""
     erle_db: list[float] = field(default_factory=list)
     """Of each second of echo."""
     tried: int = 0
@@ -109,6 +111,7 @@ class Stage:
         self.button = MemoryButton()
         self.state = State()
         self.flushed_at: list[float] = []
+        self.ducks = 0
         self._settings = chosen
 
     async def serve(self) -> None:
@@ -119,7 +122,7 @@ class Stage:
             speaker=self.room.speaker,
             live=self.model.live,
             notifier=MemoryNotifier(),
-            button=self.button,
+            hands=[app.Hand(self.button)],
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(self.model.serve())
@@ -146,6 +149,7 @@ class Stage:
         self.state = after
         if any(isinstance(effect, Flush) for effect in effects):
             self.flushed_at.append(now)
+        self.ducks += sum(isinstance(effect, Duck) and effect.down for effect in effects)
 
 
 class Conversation:
@@ -168,6 +172,7 @@ class Conversation:
             serving.cancel()
         if not self._trial.interrupting:
             self._found.false_turns = self._stage.model.turns
+            self._found.false_ducks = self._stage.ducks
         return self._found
 
     async def _converse(self) -> None:

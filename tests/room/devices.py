@@ -30,12 +30,16 @@ class RoomSpeaker:
 
     async def play(self, source: Source) -> NoReturn:
         """Lend `source` to the room until cancelled; see `ports.Speaker`."""
-        self._source = source
+        self.lend(source)
         try:
             while True:
                 await asyncio.Event().wait()
         finally:
             self._source = None
+
+    def lend(self, source: Source) -> None:
+        """Have the room pull from `source` from now on."""
+        self._source = source
 
     def pull(self) -> bytes:
         """Return the next 10 ms."""
@@ -51,12 +55,16 @@ class RoomMicrophone:
 
     async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
         """Lend `sink` to the room until cancelled; see `ports.Microphone`."""
-        self._sink = sink
+        self.lend(sink)
         try:
             while True:
                 await asyncio.Event().wait()
         finally:
             self._sink = None
+
+    def lend(self, sink: Callable[[bytes], None]) -> None:
+        """Have the room hand each frame to `sink` from now on."""
+        self._sink = sink
 
     def give(self, frame: bytes) -> None:
         """Hand over a frame."""

@@ -30,11 +30,13 @@ def mode(found: Sequence[Found]) -> Figures:
     """Return the figures of one echo mode: those at the headline's coupling, and what there is by room."""
     headline = [one for one in found if _counts(one.trial.acoustics)]
     couplings = sorted({one.trial.acoustics.coupling_db for one in found}, reverse=True)
+    by = "button" if found[0].trial.mode == "half_duplex" else "voice"
     return {
-        **_figures(headline),
-        "barge_in_by": "button" if found[0].trial.mode == "half_duplex" else "voice",
+        **_figures(headline, by),
         "by_coupling": {
-            f"{coupling:g}": _figures([one for one in found if one.trial.acoustics.coupling_db == coupling])
+            f"{coupling:g}": _figures(
+                [one for one in found if one.trial.acoustics.coupling_db == coupling], by
+            )
             for coupling in couplings
         },
         "by_delay_ms": {
@@ -54,22 +56,43 @@ def _delayed(found: Iterable[Found], delay_s: float) -> list[Found]:
     return [one for one in found if one.trial.acoustics.delay_s == delay_s]
 
 
-def _figures(found: Sequence[Found]) -> Figures:
-    hours = sum(one.reply_s for one in found) / 3600
-    alone = sum(one.reply_s for one in found if not one.trial.interrupting) / 3600
+def _figures(found: Sequence[Found], by: str) -> Figures:
+    return {**_replies(found), **_barge_ins(found, by)}
+
+
+def _barge_ins(found: Sequence[Found], by: str) -> Figures:
+    """In half duplex nobody can interrupt by voice, and visitors press the button."""
     tried = sum(one.tried for one in found)
     took = [ms for one in found for ms in one.barge_in_ms]
+    share, ms = _share(len(took), tried, 3), _rounded(_median(took))
+    p95 = _rounded(float(np.percentile(took, 95)) if took else None)
+    if by == "button":
+        return {
+            "barge_in_noticed": None,
+            "barge_in_ms": None,
+            "buttons_pressed": tried,
+            "button_noticed": share,
+            "button_ms": ms,
+        }
+    return {
+        "barge_ins": tried,
+        "barge_in_noticed": share,
+        "barge_in_ms": ms,
+        "barge_in_p95_ms": p95,
+        "double_talk_likeness": _rounded(_median(value for one in found for value in one.likeness), 3),
+        "double_talk_level_db": _rounded(_median(db for one in found for db in one.kept_db)),
+    }
+
+
+def _replies(found: Sequence[Found]) -> Figures:
+    hours = sum(one.reply_s for one in found) / 3600
+    alone = sum(one.reply_s for one in found if not one.trial.interrupting) / 3600
     return {
         "false_interruptions_per_hour": _share(sum(one.false_interruptions for one in found), hours, 2),
         "false_turns_per_hour": _share(sum(one.false_turns for one in found), alone, 2),
+        "false_ducks_per_hour": _share(sum(one.false_ducks for one in found), alone, 2),
         "reply_hours": round(hours, 3),
         "erle_db": _rounded(_median(db for one in found for db in one.erle_db)),
-        "barge_ins": tried,
-        "barge_in_noticed": _share(len(took), tried, 3),
-        "barge_in_ms": _rounded(_median(took)),
-        "barge_in_p95_ms": _rounded(float(np.percentile(took, 95)) if took else None),
-        "double_talk_likeness": _rounded(_median(value for one in found for value in one.likeness), 3),
-        "double_talk_level_db": _rounded(_median(db for one in found for db in one.kept_db)),
     }
 
 

@@ -37,6 +37,11 @@ LEAD_S: Final = 0.06
 """How much of a recording is heard, rising, before its first word: words begin softly, and labels are not exact."""
 
 NOISES: Final = ("pink", "fan", "babble")
+"""What a conversation goes on in."""
+
+EVENTS: Final = ("white", "clicks", "switched")
+"""What else there is to be woken by: hiss; knocks, ticks and clinks, one a second over a soft hiss; a machine that starts
+and stops every ten seconds, 10 to 25 dB louder than the room."""
 
 _FULL: Final = 32768.0
 
@@ -164,6 +169,12 @@ def noise(kind: str, seconds: float, chance: np.random.Generator) -> Samples:
             made = _pink(count, chance) + 0.7 * np.asarray(hum)
         case "babble":
             made = _babble(count, chance)
+        case "white":
+            made = chance.standard_normal(count)
+        case "clicks":
+            made = _clicks(count, chance)
+        case "switched":
+            made = _switched(count, chance)
         case _:
             raise ValueError(f"no such noise: {kind}")
     return np.asarray(made / np.sqrt(np.mean(np.square(made))))
@@ -189,3 +200,35 @@ def _babble(count: int, chance: np.random.Generator) -> Samples:
                 made[start:end] += voice[start - at : end - at]
             at += len(voice) + int(chance.integers(0, pcm.UPLINK_HZ))
     return made
+
+
+def knock(chance: np.random.Generator) -> Samples:
+    """Return a tick, a knock on wood, or something that is struck and rings; its peak is 1, and it lasts 200 ms."""
+    times = np.arange(pcm.UPLINK_HZ // 5)
+    match chance.integers(3):
+        case 0:
+            made = np.where(times == 0, 1.0, np.where(times == 1, -0.5, 0.0))
+        case 1:
+            made = chance.standard_normal(len(times)) * np.exp(-times / chance.uniform(30, 300))
+        case _:
+            ringing = np.sin(2 * np.pi * chance.uniform(200, 2000) * times / pcm.UPLINK_HZ)
+            made = ringing * np.exp(-times / chance.uniform(100, 500))
+    return np.asarray(made / np.abs(made).max())
+
+
+def _clicks(count: int, chance: np.random.Generator) -> Samples:
+    made = 0.003 * chance.standard_normal(count)
+    at = 0
+    while (at := at + int(chance.uniform(0.1, 2.0) * pcm.UPLINK_HZ)) + pcm.UPLINK_HZ < count:
+        struck = chance.uniform(0.1, 1.0) * knock(chance)
+        made[at : at + len(struck)] += struck
+    return np.asarray(made)
+
+
+def _switched(count: int, chance: np.random.Generator) -> Samples:
+    made = 0.01 * chance.standard_normal(count)
+    on = 10 * pcm.UPLINK_HZ
+    for at in range(on, count - on + 1, 2 * on):
+        kind = ("white", "pink", "fan")[chance.integers(3)]
+        made[at : at + on] += chance.uniform(0.03, 0.2) * noise(kind, 10, chance)
+    return np.asarray(made)

@@ -5,9 +5,10 @@ import pytest
 from tests.room.acoustics import CLIPPING, Acoustics, Air, Convolution, responses
 from tests.room.conversation import Trial, converse
 from tests.room.devices import FRAME_S, FRAME_SAMPLES, Room
-from tests.room.figures import GOALS, met, mode
-from tests.room.run import MODES, QUICK, trials
-from tests.room.sounds import NOISES, level_db, levelled, likeness, noise, people
+from tests.room.figures import GOALS, met, mode, wake
+from tests.room.run import MODES, QUICK, noise_trials, trials, wake_trials
+from tests.room.sounds import EVENTS, NOISES, level_db, levelled, likeness, noise, people
+from tests.room.wake import WakeTrial, overhear, sleep
 
 from kioskd.media import pcm
 
@@ -66,7 +67,7 @@ def test_a_visitor_is_heard_as_loud_as_said() -> None:
     assert level_db(np.concatenate(heard)) == pytest.approx(level_db(said), abs=4)
 
 
-@pytest.mark.parametrize("kind", NOISES)
+@pytest.mark.parametrize("kind", [*NOISES, *EVENTS])
 def test_a_noise_has_the_level_it_is_given(kind: str) -> None:
     assert level_db(noise(kind, 2, np.random.default_rng(1))) == pytest.approx(0, abs=0.1)
 
@@ -91,8 +92,48 @@ def test_half_duplex_never_hears_itself_and_yields_to_the_button() -> None:
     ]
     figures = mode(found)["by_coupling"]["0"]
     assert figures["false_interruptions_per_hour"] == figures["false_turns_per_hour"] == 0
+    assert figures["barge_in_noticed"] is figures["barge_in_ms"] is None
+    assert figures["button_noticed"] == 1
+    assert figures["button_ms"] == pytest.approx(60, abs=1)
+
+
+def test_a_visitor_who_interrupts_a_kiosk_that_cancels_its_echo_is_heard() -> None:
+    found = [
+        converse(Trial("cancel", Acoustics(delay_s=0.02, drift=50e-6), 30.0, interrupting))
+        for interrupting in (False, True)
+    ]
+    figures = mode(found)
+    assert figures["false_interruptions_per_hour"] == 0
+    assert figures["erle_db"] >= 25
+    assert figures["barge_ins"] >= 2
     assert figures["barge_in_noticed"] == 1
-    assert figures["barge_in_ms"] == pytest.approx(60, abs=1)
+    assert figures["barge_in_ms"] <= 300
+
+
+def test_a_sleeping_kiosk_is_woken_by_the_first_word_and_loses_none_of_it() -> None:
+    found = wake([sleep(WakeTrial("pink", 10, 4, 0, seed=3))])
+    assert found["found_within_200ms"] == 1
+    assert found["first_word_whole"] == 1
+    assert found["false_per_hour"] == 0
+
+
+def test_who_was_missed_in_a_crowd_is_not_taken_for_the_room() -> None:
+    found = [sleep(WakeTrial("babble", 10, 10, 0, seed)) for seed in (8, 11)]
+    assert sum(len(one.took_s) for one in found) >= 18
+
+
+def test_the_ear_alone_tells_what_the_whole_kiosk_does() -> None:
+    alone = overhear(WakeTrial("pink", 10, 4, 60, seed=3))
+    assert (alone.spoken, alone.whole, alone.false) == (4, 4, 0)
+    assert max(alone.took_s) <= 0.2
+    assert alone.waited_s >= 60
+
+
+def test_waking_is_tried_in_each_noise_at_each_level() -> None:
+    kinds = {trial.noise for trial in wake_trials(QUICK)}
+    assert kinds == set(NOISES)
+    assert {trial.noise for trial in noise_trials(QUICK)} == kinds | set(EVENTS)
+    assert {trial.snr_db for trial in wake_trials(QUICK)} == {20, 10, 5}
 
 
 def test_every_mode_is_tried_with_and_without_a_visitor() -> None:

@@ -25,6 +25,7 @@ import collections
 from typing import Any, Final, Protocol
 
 import numpy as np
+import webrtcvad
 
 from kioskd.errors import ConfigError
 from kioskd.media import pcm
@@ -39,10 +40,23 @@ RINGING_S: Final = 0.3
 GATE_DB: Final = -12.0
 """What comes out against what went in, over `GATE_FRAMES`, from which it is more than an echo."""
 
-SURE_DB: Final = -7.0
-"""... from which it is somebody else, and the reply may be interrupted for it."""
+VISITOR_DB: Final = -15.0
+"""... of one frame, from which a voice in it is somebody else's."""
+
+VISITOR_MODE: Final = 3
+"""webrtcvad's strictest: of what is left of an echo it takes three frames an hour for a voice, and the second strictest
+hundreds."""
+
+STRUCK: Final = 0.5
+"""A frame of less than this part of the power of one of the two before it is dying away, as a knock does."""
 
 GATE_FRAMES: Final = 3
+
+CLOCK_FRAMES: Final = 500
+"""Over so many frames (10 s) the two clocks are compared: bursts of either side are shorter."""
+
+MEND_FRAMES: Final = 20
+"""One sample in so many frames is left out or doubled: 104 ppm, which the library follows as it does a moving visitor."""
 
 HOLD_FRAMES: Final = 6
 """How long the gate stays open: syllables have gaps."""
@@ -64,7 +78,7 @@ _BACKLOG_BYTES: Final = pcm.byte_count(BACKLOG_S, pcm.DOWNLINK_HZ)
 _LEARNING_BLOCKS: Final = round(LEARNING_S * 1000 / _BLOCK_MS)
 _PIECES: Final = 1000
 _OPEN_AT: Final = 10 ** (GATE_DB / 10)
-_SURE_AT: Final = 10 ** (SURE_DB / 10)
+_VISITOR_AT: Final = 10 ** (VISITOR_DB / 10)
 _FLOOR_RISES: Final = 1.01
 _ABOVE_FLOOR: Final = 4.0
 """The canceller takes nothing away from mere noise: only what is louder than that opens the gate."""
@@ -116,7 +130,8 @@ class EchoCanceller:
         self._unlearnt = _LEARNING_BLOCKS
         # Frames for which the own voice is still in the room.
         self._audible_for = 0
-        self._visitor_frames = 0
+        self._visitor = False
+        self._clocks = _Clocks()
         self.skipped_bytes = 0
         """Bytes of what was played that the canceller never saw, because the microphone paused."""
         self.delay_s = delay_s
@@ -140,18 +155,17 @@ class EchoCanceller:
         return self._unlearnt > 0
 
     @property
-    def visitor_frames(self) -> int:
-        """How many frames in a row, up to the newest, held somebody else's sound together with the own voice.
+    def visitor(self) -> bool:
+        """Whether the newest frame held somebody else's voice together with the own one.
 
-        The soonest sign of an interruption there is, but a knock is one too: ask a voice detector as well. Measured with
-        echo and visitor about equally loud, over 16 minutes of replies: the first such frame comes 190 ms after a word's
-        onset (median), and 19 times an hour for nothing; the fourth after 260 ms, and never for nothing.
+        The soonest sign of an interruption that there is, and no proof: see `bargein`.
         """
-        return self._visitor_frames
+        return self._visitor
 
     def relearn(self) -> None:
         """Take the room for unknown: a device was opened anew, and the echo may come from elsewhere or at another time."""
         self._unlearnt = _LEARNING_BLOCKS
+        self._clocks = _Clocks()
 
     def played(self, pcm_24k: bytes) -> None:
         """Take what the loudspeaker has just been given, silence included, of any length. For the device's thread.
@@ -175,21 +189,23 @@ class EchoCanceller:
         own_voice = self._audible_for > 0
         self._audible_for -= own_voice
         gated = self._gate.feed(frame_16k, cleaned, own_voice=own_voice, shut=self.learning)
-        sure = own_voice and self._gate.sure and not self.learning
-        self._visitor_frames = self._visitor_frames + 1 if sure else 0
+        self._visitor = own_voice and self._gate.visitor and not self.learning
         return gated if self._leveller is None else self._through(self._leveller, gated)
 
     def _hear_own_voice(self) -> None:
         """Give the canceller all whole blocks that were played since the last time: the echo comes after its cause."""
         far = self._far
+        before = len(far)
         for _ in range(len(self._waiting)):
             far += self._waiting.popleft()
+        self._clocks.count(len(far) - before)
         surplus = len(far) - _BACKLOG_BYTES
         if surplus > 0:
             surplus += -surplus % pcm.SAMPLE_BYTES
             del far[:surplus]
             self.skipped_bytes += surplus
             self.relearn()
+        self._follow_clocks(far)
         whole = len(far) - len(far) % _FAR_BLOCK
         for start in range(0, whole, _FAR_BLOCK):
             block = far[start : start + _FAR_BLOCK]
@@ -201,6 +217,16 @@ class EchoCanceller:
             )
         del far[:whole]
 
+    def _follow_clocks(self, far: bytearray) -> None:
+        """Leave out a sample of what was played, or double one, if it is time to."""
+        if len(far) < _FAR_BLOCK:
+            return
+        match self._clocks.due():
+            case 1:
+                del far[: pcm.SAMPLE_BYTES]
+            case -1:
+                far[:0] = far[: pcm.SAMPLE_BYTES]
+
     def _through(self, module: _Module, frame_16k: bytes) -> bytes:
         out = []
         for start in range(0, pcm.FRAME_BYTES, _NEAR_BLOCK):
@@ -211,6 +237,51 @@ class EchoCanceller:
         return b"".join(out)
 
 
+class _Clocks:
+    """Keeps the two devices' clocks together, a sample at a time.
+
+    The library takes what was played for as old as the number of blocks that came since. With a playback clock that is
+    50 ppm fast that is a block too many every 200 s, until the echo seems to come before its cause: seen after 400 s with
+    devices of 20 ms together, and it took the library as long again to find out. So what one side is ahead of the other,
+    apart from bursts, is taken away again, slowly.
+    """
+
+    def __init__(self) -> None:
+        self._ahead = 0
+        """Bytes that were played, less what the microphone's frames stand for."""
+        self._window: list[int] = []
+        self._first: float | None = None
+        self._owed = 0
+        """Samples to be left out; less than none: to be doubled."""
+        self._mended_before = 0
+
+    def count(self, played_bytes: int) -> None:
+        """Count what was played with one frame of the microphone."""
+        self._mended_before += 1
+        self._ahead += played_bytes - pcm.FRAME_MS // _BLOCK_MS * _FAR_BLOCK
+        self._window.append(self._ahead)
+        if len(self._window) < CLOCK_FRAMES:
+            return
+        middle = float(np.median(self._window))
+        self._window.clear()
+        if self._first is None:
+            self._first = middle
+        slipped = round((middle - self._first) / pcm.SAMPLE_BYTES)
+        # Less than half a block is how the bursts of both sides fall together, and no clock.
+        if abs(slipped) >= _FAR_BLOCK // pcm.SAMPLE_BYTES // 2:
+            self._first = middle
+            self._owed += slipped
+
+    def due(self) -> int:
+        """Return 1 where a sample is to be left out now, -1 where one is to be doubled, else 0."""
+        if self._owed == 0 or self._mended_before < MEND_FRAMES:
+            return 0
+        self._mended_before = 0
+        sign = 1 if self._owed > 0 else -1
+        self._owed -= sign
+        return sign
+
+
 class _Gate:
     """Tells a visitor from what is left of an echo, by how much of a frame the canceller has taken away."""
 
@@ -218,8 +289,9 @@ class _Gate:
         self._before: collections.deque[float] = collections.deque(maxlen=GATE_FRAMES)
         self._after: collections.deque[float] = collections.deque(maxlen=GATE_FRAMES)
         self._open_for = 0
-        self.sure = False
-        """Whether so much of the newest frames was left that it is somebody else."""
+        self.visitor = False
+        """Whether so much of the newest frame was left, and sounds so, that somebody else speaks in it."""
+        self._vad = webrtcvad.Vad(VISITOR_MODE)
         # The room's noise: the quietest frame, rising by 2 dB a second until there is a quieter one.
         self._floor: float | None = None
 
@@ -235,9 +307,11 @@ class _Gate:
         self._floor = power if self._floor is None else min(power, max(self._floor, 1.0) * _FLOOR_RISES)
         self._before.append(_power(captured))
         self._after.append(power)
+        voice = self._vad.is_speech(cleaned, pcm.UPLINK_HZ)
         before, after = sum(self._before), sum(self._after)
         loud = power > _ABOVE_FLOOR * self._floor
-        self.sure = loud and after > _SURE_AT * before
+        alive = power >= STRUCK * max(self._after)
+        self.visitor = voice and loud and alive and power > _VISITOR_AT * self._before[-1]
         if loud and after > _OPEN_AT * before:
             self._open_for = HOLD_FRAMES
         else:

@@ -19,11 +19,15 @@ BEGIN_VOICED: Final = 8
 """Voiced frames among them that make a voice: more than the six or seven of a knock on the table (webrtcvad holds on
 for four); two may be missing in a soft word. One less gained 11 ms on recorded speech, and fell for knocks."""
 
-END_WINDOW: Final = 30
-"""Frames (600 ms) looked at for an end: pauses between words reach 400 ms in read speech."""
+PAUSE_MS: Final = 600
+"""What is looked at for an end: pauses between words reach 400 ms in read speech. Slow speakers, and whoever looks for a
+word, want 1500."""
 
-END_VOICED: Final = 4
-"""Voiced frames among them that still count as silence (13 %): a click, or one breath, keeps nobody speaking."""
+END_SHARE: Final = 0.14
+"""Share of voiced frames in it that still count as silence: a click, or one breath, keeps nobody speaking."""
+
+END_VOICED: Final = 7
+"""... and how many at most: one short word in a long pause is speech, and begins at `BEGIN_VOICED`."""
 
 
 class Voice(enum.Enum):
@@ -36,10 +40,17 @@ class Voice(enum.Enum):
 class VoiceDetector:
     """Decides by the share of voiced frames in a window, so that no single frame begins or ends a voice."""
 
-    def __init__(self, aggressiveness: int = AGGRESSIVENESS) -> None:
-        """Start in silence. `aggressiveness`: 0 (takes much for speech) to 3 (takes little)."""
+    def __init__(self, aggressiveness: int = AGGRESSIVENESS, pause_ms: int = PAUSE_MS) -> None:
+        """Start in silence.
+
+        Args:
+            aggressiveness: 0 (takes much for speech) to 3 (takes little).
+            pause_ms: how long somebody must be silent to have ended; 200 at least, which is the window of a beginning.
+        """
         self._aggressiveness = aggressiveness
-        self._recent: collections.deque[bool] = collections.deque(maxlen=END_WINDOW)
+        self._pause_frames = max(pause_ms // pcm.FRAME_MS, BEGIN_WINDOW)
+        self._pause_voiced = min(int(END_SHARE * self._pause_frames), END_VOICED)
+        self._recent: collections.deque[bool] = collections.deque(maxlen=self._pause_frames)
         self.reset()
 
     @property
@@ -54,17 +65,22 @@ class VoiceDetector:
         self._recent.clear()
         self._speaking = False
 
+    def begin(self) -> None:
+        """Take a voice for begun that somebody else has noticed: its end will be told, `pause_ms` from now at the soonest."""
+        self._recent.clear()
+        self._speaking = True
+
     def feed(self, frame: bytes) -> Voice | None:
         """Take the next frame (`pcm.FRAME_BYTES`, 16 kHz); return what changed with it. Costs about 2 us.
 
-        A beginning is told at least `BEGIN_VOICED` frames after it happened, an end about `END_WINDOW` frames after.
+        A beginning is told at least `BEGIN_VOICED` frames after it happened, an end about `pause_ms` after.
         """
         self._recent.append(self._vad.is_speech(frame, pcm.UPLINK_HZ))
         if not self._speaking:
             if sum(list(self._recent)[-BEGIN_WINDOW:]) >= BEGIN_VOICED:
                 self._speaking = True
                 return Voice.BEGAN
-        elif len(self._recent) == END_WINDOW and sum(self._recent) <= END_VOICED:
+        elif len(self._recent) == self._pause_frames and sum(self._recent) <= self._pause_voiced:
             self._speaking = False
             return Voice.ENDED
         return None
