@@ -6,7 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kioskd.media import pcm
-from kioskd.media.playout import FADE_MS, Mark, Played, Playout, Sounded, gain
+from kioskd.media.playout import (
+    DUCK_DB,
+    DUCK_MS,
+    FADE_MS,
+    UNDUCK_MS,
+    CueOver,
+    Mark,
+    Played,
+    Playout,
+    PromptOver,
+    Sounded,
+    clamp,
+    gain,
+)
 
 PERIOD = 480
 """10 ms."""
@@ -271,11 +284,261 @@ def test_pulled_counts_every_byte_silence_included() -> None:
     assert rig.playout.pulled == PERIOD + 960
 
 
+def test_a_volume_outside_what_the_owner_allows_becomes_the_nearest_that_is() -> None:
+    assert [clamp(volume, 20, 80) for volume in (0, 20, 50, 80, 100)] == [20, 20, 50, 80, 80]
+
+
+# Cues.
+
+
+def test_a_cue_is_heard_where_nothing_else_is() -> None:
+    rig = Rig()
+    assert rig.playout.play_cue(count_up(PERIOD + 100)) == 0
+    assert rig.pull() + rig.pull() == count_up(PERIOD + 100) + bytes(PERIOD - 100)
+    assert rig.marks == [CueOver(0)]
+    rig.pull()
+    assert rig.marks == [CueOver(0)]
+    assert rig.playout.starved_bytes == 0
+
+
+def test_a_cue_is_heard_over_a_reply_that_goes_on_undisturbed() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(3 * PERIOD, 1000))
+    rig.playout.end(0)
+    rig.pull()
+    rig.playout.play_cue(tone(PERIOD // 2, 200))
+    assert rig.pull() == tone(PERIOD // 2, 1200) + tone(PERIOD // 2, 1000)
+    assert rig.pull() == tone(PERIOD, 1000)
+    assert rig.marks == [Sounded(0), CueOver(0), Played(0)]
+
+
+def test_a_cue_goes_on_where_a_reply_ends() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(100, 1000))
+    rig.playout.end(0)
+    rig.playout.play_cue(tone(PERIOD, 200))
+    assert rig.pull() == tone(100, 1200) + tone(PERIOD - 100, 200)
+
+
+@pytest.mark.parametrize(("reply", "cue", "sum_"), [(30_000, 9000, 32_767), (-30_000, -9000, -32_768)])
+def test_a_cue_over_a_loud_reply_is_clipped_and_does_not_wrap(reply: int, cue: int, sum_: int) -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(PERIOD, reply))
+    rig.playout.play_cue(tone(PERIOD, cue))
+    assert rig.pull() == tone(PERIOD, sum_)
+
+
+def test_a_cue_obeys_the_volume() -> None:
+    rig = Rig(volume=50)
+    rig.playout.play_cue(tone(PERIOD))
+    assert np.frombuffer(rig.pull(), np.int16) == pytest.approx(12_000 * gain(50), abs=1)
+
+
+def test_the_newest_cue_wins_and_the_other_fades() -> None:
+    rig = Rig()
+    rig.playout.play_cue(tone(10 * PERIOD))
+    rig.pull()
+    assert rig.playout.play_cue(bytes(PERIOD)) == 1
+    faded = np.frombuffer(rig.pull(), np.int16)
+    fade = pcm.DOWNLINK_HZ * FADE_MS // 1000
+    assert faded[0] == 12_000
+    assert (np.diff(faded[:fade]) < 0).all()
+    assert not faded[fade - 1 :].any()
+    assert rig.marks == [CueOver(0), CueOver(1)]
+
+
+def test_a_cue_that_another_replaced_before_it_was_heard_is_over_too() -> None:
+    rig = Rig()
+    for _ in range(3):
+        rig.playout.play_cue(tone(PERIOD, 500))
+    assert rig.pull() == tone(PERIOD, 500)
+    assert rig.marks == [CueOver(0), CueOver(1), CueOver(2)]
+
+
+def test_an_empty_cue_is_over_at_once() -> None:
+    rig = Rig()
+    rig.playout.play_cue(b"")
+    assert rig.pull() == bytes(PERIOD)
+    assert rig.marks == [CueOver(0)]
+
+
+def test_a_flush_leaves_a_cue_whole() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(PERIOD))
+    rig.playout.play_cue(tone(PERIOD, 500))
+    rig.playout.flush(0)
+    assert rig.pull() == tone(PERIOD, 500)
+    assert rig.marks == [Played(0), CueOver(0)]
+
+
+# Prompts.
+
+
+def test_a_prompt_is_heard_and_its_end_told() -> None:
+    rig = Rig()
+    assert rig.playout.say(count_up(PERIOD + 100)) == 0
+    assert rig.pull() == count_up(PERIOD + 100)[:PERIOD]
+    assert rig.marks == []
+    assert rig.pull() == count_up(PERIOD + 100)[PERIOD:] + bytes(PERIOD - 100)
+    assert rig.marks == [PromptOver(0)]
+
+
+def test_a_prompt_waits_for_the_reply_that_sounds() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(2 * PERIOD, 1000))
+    rig.playout.end(0)
+    rig.playout.say(tone(PERIOD, 500))
+    assert [rig.pull(), rig.pull(), rig.pull()] == [tone(PERIOD, 1000), tone(PERIOD, 1000), tone(PERIOD, 500)]
+    assert rig.marks == [Sounded(0), Played(0), PromptOver(0)]
+
+
+def test_a_prompt_does_not_wait_for_a_reply_that_gets_no_audio() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(PERIOD, 1000))
+    rig.pull()
+    rig.playout.say(tone(PERIOD, 500))
+    assert rig.pull() == tone(PERIOD, 500)
+
+
+def test_a_reply_waits_for_the_prompt_that_sounds() -> None:
+    rig = Rig()
+    rig.playout.say(tone(2 * PERIOD, 500))
+    rig.pull()
+    rig.playout.add(0, tone(PERIOD, 1000))
+    rig.playout.end(0)
+    assert rig.pull() == tone(PERIOD, 500)
+    assert rig.marks == [PromptOver(0)]
+    assert rig.pull() == tone(PERIOD, 1000)
+    assert rig.marks == [PromptOver(0), Sounded(0), Played(0)]
+
+
+def test_a_hushed_prompt_fades_and_the_reply_goes_on() -> None:
+    rig = Rig()
+    rig.playout.say(tone(10 * PERIOD))
+    rig.pull()
+    rig.playout.add(0, tone(PERIOD, 1000))
+    rig.playout.hush()
+    faded = np.frombuffer(rig.pull(), np.int16)
+    fade = pcm.DOWNLINK_HZ * FADE_MS // 1000
+    assert faded[0] == 12_000
+    assert (np.diff(faded[:fade]) < 0).all()
+    assert not faded[fade - 1 :].any()
+    assert rig.marks == [PromptOver(0)]
+    assert rig.pull() == tone(PERIOD, 1000)
+
+
+def test_a_prompt_that_is_hushed_while_it_waits_is_over_without_a_sound() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(3 * PERIOD, 1000))
+    rig.playout.say(tone(PERIOD, 500))
+    rig.pull()
+    rig.playout.hush()
+    assert rig.pull() == tone(PERIOD, 1000)
+    assert rig.marks == [Sounded(0), PromptOver(0)]
+    assert rig.pull() == tone(PERIOD, 1000)
+
+
+def test_a_hush_where_nothing_is_said_does_nothing() -> None:
+    rig = Rig()
+    rig.playout.hush()
+    assert rig.pull() == bytes(PERIOD)
+    assert rig.marks == []
+
+
+def test_a_prompt_replaces_the_one_before_it() -> None:
+    rig = Rig()
+    rig.playout.say(tone(10 * PERIOD))
+    rig.pull()
+    assert rig.playout.say(tone(PERIOD, 500)) == 1
+    assert rig.pull()[200:] == tone(PERIOD - 200, 500)
+    assert rig.marks == [PromptOver(0), PromptOver(1)]
+
+
+def test_a_flush_during_a_prompt_lets_nothing_of_the_reply_be_heard() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(PERIOD))
+    rig.pull()
+    rig.playout.say(tone(3 * PERIOD, 500))
+    rig.pull()
+    rig.playout.add(0, tone(PERIOD))
+    rig.playout.flush(0)
+    assert rig.pull() == tone(PERIOD, 500)
+    assert rig.marks == [Sounded(0), Played(0)]
+
+
+def test_a_cue_is_heard_over_a_prompt() -> None:
+    rig = Rig()
+    rig.playout.say(tone(PERIOD, 500))
+    rig.playout.play_cue(tone(PERIOD, 200))
+    assert rig.pull() == tone(PERIOD, 700)
+
+
+# Ducking.
+
+
+def levels(rig: Rig, periods: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.frombuffer(b"".join(rig.pull() for _ in range(periods)), np.int16) / 12_000
+
+
+def test_a_ducked_reply_is_12_db_down_within_10_ms_without_a_step() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(50 * PERIOD))
+    rig.pull()
+    rig.playout.duck(True)
+    way = levels(rig, 5)
+    down = pcm.DOWNLINK_HZ * DUCK_MS // 1000
+    assert way[0] == pytest.approx(1.0, abs=0.01)
+    assert way[down:] == pytest.approx(10 ** (DUCK_DB / 20), abs=1e-4)
+    assert np.abs(np.diff(way)).max() < 0.005
+
+
+def test_a_reply_comes_back_within_100_ms_without_a_step() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(50 * PERIOD))
+    rig.playout.duck(True)
+    levels(rig, 5)
+    rig.playout.duck(False)
+    way = levels(rig, 15)
+    up = pcm.DOWNLINK_HZ * UNDUCK_MS // 1000
+    assert way[up // 2] == pytest.approx((1 + 10 ** (DUCK_DB / 20)) / 2, abs=0.01)
+    assert (way[up:] == 1.0).all()
+    assert np.abs(np.diff(way)).max() < 0.001
+
+
+def test_ducking_turned_back_half_way_makes_no_step() -> None:
+    rig = Rig()
+    rig.playout.add(0, tone(50 * PERIOD))
+    rig.playout.duck(True)
+    way = [np.frombuffer(rig.pull(200), np.int16) / 12_000]
+    rig.playout.duck(False)
+    way.append(levels(rig, 12))
+    assert np.abs(np.diff(np.concatenate(way))).max() < 0.005
+    assert way[1][-1] == 1.0
+
+
+def test_a_reply_that_begins_while_ducked_begins_so() -> None:
+    rig = Rig()
+    rig.playout.duck(True)
+    rig.pull()
+    rig.playout.add(0, tone(PERIOD))
+    assert levels(rig, 1) == pytest.approx(10 ** (DUCK_DB / 20), abs=1e-4)
+
+
+def test_cues_and_prompts_are_not_ducked() -> None:
+    rig = Rig()
+    rig.playout.duck(True)
+    rig.pull()
+    rig.playout.play_cue(tone(PERIOD, 200))
+    rig.playout.say(tone(PERIOD, 500))
+    assert rig.pull() == tone(PERIOD, 700)
+
+
 Step = tuple[str, int]
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("add"), st.integers(1, 2000)),
-        st.tuples(st.sampled_from(["end", "flush", "next"]), st.just(0)),
+        st.tuples(st.sampled_from(["end", "flush", "next", "hush", "duck", "unduck"]), st.just(0)),
+        st.tuples(st.sampled_from(["say", "cue"]), st.integers(0, 1000)),
         st.tuples(st.just("pull"), st.integers(1, 600)),
     ),
     max_size=60,
@@ -283,12 +546,14 @@ steps = st.lists(
 
 
 @given(steps)
-def test_whatever_happens_each_reply_sounds_at_most_once_and_ends_exactly_once(script: list[Step]) -> None:
+def test_whatever_happens_each_sound_is_over_exactly_once(script: list[Step]) -> None:
     rig = Rig()
     reply, queued, touched = 0, bytearray(), set()
-    flushed = False
+    prompts = cues = 0
+    plain = True
     out = bytearray()
     for what, size in script:
+        plain = plain and what in ("add", "end", "next", "pull")
         match what:
             case "add":
                 rig.playout.add(reply, tone(2 * size, 1 + reply))
@@ -302,20 +567,32 @@ def test_whatever_happens_each_reply_sounds_at_most_once_and_ends_exactly_once(s
                 reply += 1
             case "flush":
                 rig.playout.flush(reply)
-                flushed = True
                 reply += 1
+            case "say":
+                assert rig.playout.say(tone(2 * size, 200)) == prompts
+                prompts += 1
+            case "cue":
+                assert rig.playout.play_cue(tone(2 * size, 300)) == cues
+                cues += 1
+            case "hush":
+                rig.playout.hush()
+            case "duck" | "unduck":
+                rig.playout.duck(what == "duck")
             case _:
                 out += rig.pull(2 * size)
     rig.playout.flush(reply)
-    rig.pull()
+    rig.playout.hush()
+    rig.pull(2200)
     played = [mark.reply for mark in rig.marks if isinstance(mark, Played)]
     sounded = [mark.reply for mark in rig.marks if isinstance(mark, Sounded)]
     assert played == sorted(touched)
     assert sounded == sorted(set(sounded))
     for number in sounded:
         assert rig.marks.index(Sounded(number)) < rig.marks.index(Played(number))
+    assert [mark.prompt for mark in rig.marks if isinstance(mark, PromptOver)] == list(range(prompts))
+    assert [mark.cue for mark in rig.marks if isinstance(mark, CueOver)] == list(range(cues))
     assert rig.playout.queued_s == 0.0
-    if not flushed:
+    if plain:
         heard = np.frombuffer(bytes(out), dtype=np.int16)
         assert bytes(queued).startswith(heard[heard != 0].tobytes())
 
@@ -339,3 +616,29 @@ def test_producer_and_consumer_in_two_threads_lose_nothing() -> None:
     heard = np.frombuffer(bytes(out), dtype=np.int16)
     assert heard[heard != 0].tobytes() == speech
     assert rig.marks == [Sounded(0), Played(0)]
+
+
+def test_cues_and_prompts_from_another_thread_are_each_over_once_and_in_order() -> None:
+    count = 2000
+    marks: list[Mark] = []
+    missing: set[Mark] = {CueOver(count - 1), PromptOver(count - 1)}
+
+    def on_mark(mark: Mark) -> None:
+        marks.append(mark)
+        missing.discard(mark)
+
+    playout = Playout(on_mark)
+
+    def consume() -> None:
+        while missing:
+            playout.pull(96)
+
+    consumer = threading.Thread(target=consume, daemon=True)
+    consumer.start()
+    for _ in range(count):
+        playout.play_cue(tone(100, 300))
+        playout.say(tone(100, 200))
+    consumer.join(10.0)
+    assert not consumer.is_alive()
+    assert [mark.cue for mark in marks if isinstance(mark, CueOver)] == list(range(count))
+    assert [mark.prompt for mark in marks if isinstance(mark, PromptOver)] == list(range(count))

@@ -1,25 +1,39 @@
-"""The reply queue: pieces that come early, late and in lumps go out as one gapless stream.
+"""What the speaker plays: replies, which come early, late and in lumps, as one gapless stream; prompts and cues.
 
-The law of this file: one producer (the loop's thread: `add`, `end`, `flush`) and one consumer (the device's thread:
-`pull`), no lock. `deque.append` and `deque.popleft` are atomic; only `pull` takes out; every other field has one
-writer, and is read by the other side as it stands.
+    replies ─► duck ─► or a prompt, in turns ─► + cue ─► volume ─► device
+
+The law of this file: one producer (the loop's thread: `add`, `end`, `flush`, `say`, `hush`, `play_cue`, `duck`) and one
+consumer (the device's thread: `pull`), no lock. `deque.append` and `deque.popleft` are atomic; only `pull` takes out;
+every other field has one writer, and is read by the other side as it stands.
 """
 
-import array
 import collections
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Final
 
 from kioskd.media import pcm
+from kioskd.media.mix import FADE_BYTES, Clip, mixed, scaled
+from kioskd.media.mix import FADE_MS as _FADE_MS
 
-FADE_MS: Final = 3
-"""How long a flushed reply takes to fall silent: too short to be heard as speech, long enough not to click."""
+FADE_MS: Final = _FADE_MS
+"""How long a flushed reply takes to fall silent."""
 
 QUIETEST_DB: Final = -40.0
 """The gain at volume 1. Ears hear ratios: equal steps of volume are equal steps of decibels."""
 
-_FADE_BYTES: Final = pcm.DOWNLINK_HZ * FADE_MS // 1000 * pcm.SAMPLE_BYTES
+DUCK_DB: Final = -12.0
+"""How far a reply steps back while somebody may be speaking: a quarter of the amplitude, still to be followed."""
+
+DUCK_MS: Final = 10
+UNDUCK_MS: Final = 100
+"""Down before the visitor's first syllable is over; back slowly, since there is no hurry and a jump is heard."""
+
+_DUCKED: Final = 10 ** (DUCK_DB / 20)
+_DOWN: Final = (1.0 - _DUCKED) / (pcm.DOWNLINK_HZ * DUCK_MS // 1000)
+_UP: Final = (1.0 - _DUCKED) / (pcm.DOWNLINK_HZ * UNDUCK_MS // 1000)
+"""Of gain, a sample."""
 _NO_REPLY: Final = -1
 
 
@@ -37,7 +51,26 @@ class Played:
     reply: int
 
 
-Mark = Sounded | Played
+@dataclasses.dataclass(frozen=True, slots=True)
+class CueOver:
+    """The last sample of cue number `cue` was pulled, or a newer cue has taken its place."""
+
+    cue: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PromptOver:
+    """The last sample of prompt number `prompt` was pulled, or it was hushed, or a newer one has taken its place."""
+
+    prompt: int
+
+
+Mark = Sounded | Played | CueOver | PromptOver
+
+
+def clamp(volume: int, floor: int, ceiling: int) -> int:
+    """Return the volume nearest to `volume` that the owner allows."""
+    return min(max(volume, floor), ceiling)
 
 
 def gain(volume: int) -> float:
@@ -49,16 +82,19 @@ def gain(volume: int) -> float:
 
 
 class Playout:
-    """The replies on their way to the speaker; a `ports.Source`.
+    """All that is on its way to the speaker; a `ports.Source`.
 
     Replies are numbered from 0, and come in rising order: audio of an older reply than the newest is late, and dropped.
+    A prompt and a reply are never heard at once: the prompt waits for a reply that sounds until it is over, or its audio
+    comes too late; a reply waits for a prompt that sounds. A cue is heard over whatever there is.
     """
 
     def __init__(self, on_mark: Callable[[Mark], None], *, volume: int = 100, bound_s: float = 300.0) -> None:
         """Start empty.
 
         Args:
-            on_mark: told, in the pulling thread, of each reply once that it sounded and once that it is over.
+            on_mark: told, in the pulling thread, of each reply once that it sounded and once that it is over, and of each
+                cue and prompt once that it is over.
             volume: 0 to 100.
             bound_s: seconds of audio kept at most; what comes on top is dropped (`dropped_bytes`).
         """
@@ -82,6 +118,11 @@ class Playout:
         self._flushed_to = _NO_REPLY
         self._bytes_in = 0
         self._odd = b""
+        self._ducks = False
+
+        # Each with a side for the producer and one for the consumer.
+        self._cues = Clip(lambda cue: on_mark(CueOver(cue)))
+        self._prompts = Clip(lambda prompt: on_mark(PromptOver(prompt)))
 
         # Written by the consumer.
         self._current = _NO_REPLY
@@ -92,6 +133,8 @@ class Playout:
         self._bytes_out = 0
         self._flush_seen = _NO_REPLY
         self._last_gain = gain(volume)
+        self._duck_gain = 1.0
+        self._prompting = False
         self._silence = b""
 
     @property
@@ -128,6 +171,25 @@ class Playout:
         self._flushed_to = max(self._flushed_to, reply)
         self._over_to = max(self._over_to, reply)
 
+    def say(self, prompt: bytes) -> int:
+        """Have a prompt heard (whole, 24 kHz PCM), instead of the one before it; return its number, from 0 on."""
+        return self._prompts.start(prompt)
+
+    def hush(self) -> None:
+        """Void what was not yet heard of the prompt."""
+        self._prompts.stop()
+
+    def play_cue(self, cue: bytes) -> int:
+        """Mix a cue (whole, 24 kHz PCM) over what is heard, instead of the one before it; return its number, from 0 on.
+
+        Heard with the next period that the device pulls.
+        """
+        return self._cues.start(cue)
+
+    def duck(self, on: bool) -> None:
+        """Have replies 12 dB softer, from 10 ms after the next pull on; or, within 100 ms, as they were."""
+        self._ducks = on
+
     def _admits(self, reply: int) -> bool:
         if reply <= self._over_to or reply < self._newest:
             return False
@@ -138,19 +200,45 @@ class Playout:
     # The consumer's side.
 
     def pull(self, byte_count: int) -> bytes:
-        """Return exactly `byte_count` bytes: speech, or silence where there is none. Never blocks."""
+        """Return exactly `byte_count` bytes: sound, or silence where there is none. Never blocks."""
         self.pulled += byte_count
         parts: list[bytes] = []
         if self._flushed_to > self._flush_seen:
             parts.append(self._flush(self._flushed_to, byte_count))
+        if not self._prompting:
+            self._take(parts, byte_count - sum(map(len, parts)))
+        if self._ducks or self._duck_gain != 1.0:
+            parts = [self._duck(b"".join(parts))]
+        if self._prompts.busy:
+            self._prompt(parts, byte_count - sum(map(len, parts)))
+        if self._cues.busy:
+            parts = [mixed(b"".join(parts), self._cues.take(byte_count))]
         need = byte_count - sum(map(len, parts))
-        need -= self._take(parts, need)
-        if not parts and need:
+        if need == byte_count:
             self._last_gain = gain(self.volume)
             return self._silent(need)
         if need:
             parts.append(self._silent(need))
         return self._loud(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def _prompt(self, parts: list[bytes], need: int) -> None:
+        # A prompt begins where no reply sounds; its end is to be reported even before it began.
+        if self._prompting or not any(parts) or self._prompts.stopped:
+            parts.append(self._prompts.take(need))
+            self._prompting = self._prompts.busy
+
+    def _duck(self, data: bytes) -> bytes:
+        """Return the replies' sound with the gain on its way to where it should be; without sound it is there at once."""
+        before, target = self._duck_gain, _DUCKED if self._ducks else 1.0
+        if not data:
+            self._duck_gain = target
+            return data
+        step = _DOWN if target < before else _UP
+        count = min(round(abs(target - before) / step), len(data) // pcm.SAMPLE_BYTES)
+        way = math.copysign(step * count, target - before)
+        after = self._duck_gain = target if abs(before + way - target) < step else before + way
+        moving = count * pcm.SAMPLE_BYTES
+        return scaled(data[:moving], before, after) + scaled(data[moving:], after, after)
 
     def _take(self, parts: list[bytes], need: int, newest: int | None = None) -> int:
         """Move up to `need` bytes (of replies up to `newest`) into `parts`, minding the marks; return how many."""
@@ -196,8 +284,8 @@ class Playout:
         """Drop all up to `flushed_to`; return the last of what was sounding, faded to nothing."""
         self._flush_seen = flushed_to
         fading: list[bytes] = []
-        if not self._over and self._sounded and self._current <= flushed_to:
-            self._take(fading, min(_FADE_BYTES, byte_count), newest=self._current)
+        if not self._over and self._sounded and self._current <= flushed_to and not self._prompting:
+            self._take(fading, min(FADE_BYTES, byte_count), newest=self._current)
         if self._current <= flushed_to:
             self._bytes_out += len(self._chunk) - self._position
             self._chunk, self._position = b"", 0
@@ -208,7 +296,7 @@ class Playout:
             self._begin(reply)
         if self._current <= flushed_to:
             self._finish()
-        return _scaled(b"".join(fading), 1.0, 0.0)
+        return scaled(b"".join(fading), 1.0, 0.0)
 
     def _silent(self, byte_count: int) -> bytes:
         if len(self._silence) != byte_count:
@@ -221,18 +309,4 @@ class Playout:
         if wanted == before == 1.0:
             return data
         # From the old gain to the new within one block: a step would click.
-        return _scaled(data, before, wanted)
-
-
-def _scaled(data: bytes, first: float, last: float) -> bytes:
-    """Return `data` with a gain that goes evenly from `first`, on the first sample, to `last`, on the last.
-
-    By hand: a block is 240 samples, and numpy would cost every start 70 ms and 12 MB for it.
-    """
-    samples = array.array("h", data)
-    if first == last:
-        return array.array("h", [round(sample * first) for sample in samples]).tobytes()
-    step = (last - first) / max(len(samples) - 1, 1)
-    return array.array(
-        "h", [round(sample * (first + step * place)) for place, sample in enumerate(samples)]
-    ).tobytes()
+        return scaled(data, before, wanted)

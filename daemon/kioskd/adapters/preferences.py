@@ -1,0 +1,102 @@
+"""What a visitor has set and a restart should not undo: one small file in the state directory."""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from kioskd.ports import Preferences
+
+log = logging.getLogger(__name__)
+
+NAME: Final = "preferences.json"
+
+
+class StateFile:
+    """The file; a `ports.Memory`. Each call may wait for the disk: not for the loop's thread; and one call at a time.
+
+    Written only when something has changed, to spare an SD card; the old content stays until the new is on the disk.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Use `directory`; it is made when it is needed."""
+        self._path = directory / NAME
+        self._draft = directory / f".{NAME}"
+        self._kept: Preferences | None = None
+        self._told = False
+
+    def load(self) -> Preferences:
+        """Return what was saved; what the settings say where nothing was, or it cannot be used (one warning then)."""
+        try:
+            self._kept = _parsed(json.loads(self._path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            self._kept = None
+        except (OSError, ValueError, RecursionError) as error:
+            self._kept = None
+            reason = error.strerror if isinstance(error, OSError) else "damaged"
+            log.warning(
+                "volume and mute not restored, going by the settings: file=%s error=%s; "
+                "the next change writes it anew, or remove it",
+                self._path,
+                reason,
+            )
+        return self._kept or Preferences()
+
+    def save(self, preferences: Preferences) -> None:
+        """Keep `preferences`. Where that cannot be, the daemon goes on with one warning, until it can again."""
+        if preferences == self._kept:
+            return
+        try:
+            self._write(json.dumps(asdict(preferences)))
+        except OSError as error:
+            if not self._told:
+                self._told = True
+                log.warning(
+                    "volume and mute not kept for a restart: file=%s error=%s; make the state directory writable, "
+                    "or make room",
+                    self._path,
+                    error.strerror,
+                )
+            return
+        if self._told:
+            self._told = False
+            log.info("volume and mute kept again: file=%s", self._path)
+        self._kept = preferences
+
+    def _write(self, text: str) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        self._draft.replace(self._path)
+        # The new name outlives a power cut only when its folder is on the disk too.
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def state_directory(environ: Mapping[str, str]) -> Path | None:
+    """Return the directory that the service manager made for our state (StateDirectory=), or None where it made none."""
+    first = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    return Path(first) if first else None
+
+
+def _parsed(found: Any) -> Preferences:
+    """Read what `save` writes.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    match found:
+        case {"volume": None, "muted": bool(muted)}:
+            return Preferences(None, muted)
+        case {"volume": int(volume), "muted": bool(muted)} if type(volume) is int and 0 <= volume <= 100:
+            return Preferences(volume, muted)
+    raise ValueError("neither volume nor mute")

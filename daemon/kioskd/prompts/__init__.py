@@ -1,0 +1,9 @@
+"""What the kiosk says by itself, to a stranger, when the service that speaks for it cannot be had.
+
+texts (a YAML a language) ─► espeak-ng ─► cache ─┐
+the owner's WAVs ────────────────────────────────┴─► a sound for each `errors.Code`
+"""
+
+from kioskd.prompts.library import Prompts, cache_directory, render_all
+
+__all__ = ["Prompts", "cache_directory", "render_all"]

@@ -1,0 +1,116 @@
+import errno
+import logging
+import os
+import resource
+import stat
+from pathlib import Path
+
+import pytest
+
+from kioskd.adapters.preferences import NAME, StateFile, state_directory
+from kioskd.ports import Preferences
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_what_was_never_set_is_the_settings_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert StateFile(tmp_path / "none").load() == Preferences(volume=None, muted=False)
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize("kept", [Preferences(0, True), Preferences(100, False), Preferences(None, True)])
+def test_what_was_set_is_there_after_a_restart(tmp_path: Path, kept: Preferences) -> None:
+    StateFile(tmp_path / "state").save(kept)
+    assert StateFile(tmp_path / "state").load() == kept
+
+
+def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    StateFile(tmp_path / "state").save(Preferences(30))
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "state" / NAME).stat().st_mode) == 0o600
+    assert [path.name for path in (tmp_path / "state").iterdir()] == [NAME]
+
+
+def test_what_has_not_changed_is_not_written_again(tmp_path: Path) -> None:
+    state = StateFile(tmp_path)
+    state.save(Preferences(30))
+    (tmp_path / NAME).unlink()
+    state.save(Preferences(30))
+    assert not (tmp_path / NAME).exists()
+    state.save(Preferences(31))
+    assert StateFile(tmp_path).load() == Preferences(31)
+
+
+def test_what_was_loaded_and_has_not_changed_is_not_written_again(tmp_path: Path) -> None:
+    StateFile(tmp_path).save(Preferences(30))
+    state = StateFile(tmp_path)
+    (tmp_path / NAME).chmod(0o400)
+    before = (tmp_path / NAME).stat().st_ino
+    state.save(state.load())
+    assert (tmp_path / NAME).stat().st_ino == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"\0" * 40, b'{"volume": 30', b"[]", b"30", b'{"volume": 30}', b'{"muted": 1, "volume": 30}'),
+        *(b'{"volume": 101, "muted": false}', b'{"volume": true, "muted": false}', b'"\xff"', b"[" * 100_000),
+    ],
+)
+def test_a_broken_file_costs_one_warning_and_the_next_change_mends_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    (tmp_path / NAME).write_bytes(content)
+    state = StateFile(tmp_path)
+    assert state.load() == Preferences()
+    assert len(warnings(caplog)) == 1
+    assert str(tmp_path / NAME) in warnings(caplog)[0]
+    state.save(Preferences())
+    assert StateFile(tmp_path).load() == Preferences()
+
+
+def test_a_directory_that_cannot_be_written_costs_one_warning_until_it_can(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    (tmp_path / "state").write_text("a file where the directory should be")
+    state = StateFile(tmp_path / "state")
+    state.save(Preferences(30))
+    state.save(Preferences(40))
+    assert len(warnings(caplog)) == 1
+    assert os.strerror(errno.EEXIST) in warnings(caplog)[0]
+    (tmp_path / "state").unlink()
+    state.save(Preferences(40))
+    assert StateFile(tmp_path / "state").load() == Preferences(40)
+    assert "kept again" in caplog.records[-1].getMessage()
+
+
+def test_a_disk_that_takes_nothing_more_costs_one_warning_and_the_old_stays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = StateFile(tmp_path)
+    state.save(Preferences(30))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        state.save(Preferences(40))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert len(warnings(caplog)) == 1
+    assert os.strerror(errno.EFBIG) in warnings(caplog)[0]
+    assert StateFile(tmp_path).load() == Preferences(30)
+
+
+def test_a_link_in_the_drafts_place_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("untouched")
+    (tmp_path / f".{NAME}").symlink_to(victim)
+    StateFile(tmp_path).save(Preferences(30))
+    assert victim.read_text() == "untouched"
+
+
+def test_the_state_directory_is_the_service_managers() -> None:
+    assert state_directory({"STATE_DIRECTORY": "/var/lib/kioskd:/var/lib/other"}) == Path("/var/lib/kioskd")
+    assert state_directory({}) is None

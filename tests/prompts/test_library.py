@@ -1,0 +1,259 @@
+import asyncio
+import io
+import logging
+import shutil
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import pytest
+
+from kioskd.adapters.espeak import RenderingFailed
+from kioskd.errors import Code
+from kioskd.media import pcm
+from kioskd.prompts import Prompts, cache_directory, render_all, texts
+
+
+def tone(level: int, seconds: float = 0.1) -> bytes:
+    return level.to_bytes(2, "little") * round(seconds * pcm.DOWNLINK_HZ)
+
+
+def wav(sound: bytes) -> bytes:
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(pcm.DOWNLINK_HZ)
+        file.writeframes(sound)
+    return out.getvalue()
+
+
+class Reader:
+    """Reads each sentence aloud as a tone of as many units as it has letters, until it must not any more."""
+
+    def __init__(self, version: str | None = "1", *, good_for: int = 1000) -> None:
+        self._version = version
+        self._good_for = good_for
+        self.asked: list[tuple[str, str]] = []
+
+    async def version(self) -> str:
+        if self._version is None:
+            raise RenderingFailed("reader: is not installed; install it")
+        return self._version
+
+    async def render(self, text: str, language: str) -> bytes:
+        if len(self.asked) == self._good_for:
+            raise RenderingFailed("reader: was not done within 10 s; see why")
+        self.asked.append((text, language))
+        return wav(tone(len(text)))
+
+
+async def prepared(
+    reader: Reader, *, language: str = "en", owner: Path | None = None, cache: Path | None = None
+) -> Prompts:
+    prompts = Prompts(language, owner, cache, reader)
+    async with asyncio.timeout(10):
+        await prompts.prepare()
+    return prompts
+
+
+def known(prompts: Prompts) -> set[Code]:
+    return {code for code in Code if prompts.get(code) is not None}
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_nothing_is_known_before_it_is_prepared() -> None:
+    assert known(Prompts("en", None, None, Reader())) == set()
+
+
+async def test_each_code_has_its_sentence(caplog: pytest.LogCaptureFixture) -> None:
+    prompts = await prepared(Reader(), language="de-AT")
+    sentences = texts.read("de", None).sentences
+    assert {code: prompts.get(code) for code in Code} == {
+        code: tone(len(sentence)) for code, sentence in sentences.items()
+    }
+    assert warnings(caplog) == []
+
+
+async def test_the_reader_is_told_the_region(caplog: pytest.LogCaptureFixture) -> None:
+    reader = Reader()
+    await prepared(reader, language="en-GB")
+    assert {language for _, language in reader.asked} == {"en-GB"}
+    other = Reader()
+    await prepared(other, language="sv-SE")
+    assert {language for _, language in other.asked} == {"en"}
+    assert len(warnings(caplog)) == 1
+
+
+async def test_prompts_are_rendered_once(tmp_path: Path) -> None:
+    first = await prepared(Reader(), cache=tmp_path)
+    reader = Reader()
+    second = await prepared(reader, cache=tmp_path)
+    assert reader.asked == []
+    assert [second.get(code) for code in Code] == [first.get(code) for code in Code]
+
+
+async def test_another_version_renders_again_and_leaves_nothing_of_the_old(tmp_path: Path) -> None:
+    await prepared(Reader("1"), cache=tmp_path)
+    reader = Reader("2")
+    await prepared(reader, cache=tmp_path)
+    assert len(reader.asked) == len(Code)
+    assert len(list((tmp_path / "prompts").iterdir())) == len(Code)
+
+
+async def test_a_broken_rendering_is_made_again_alone(tmp_path: Path) -> None:
+    first = await prepared(Reader(), cache=tmp_path)
+    broken = min((tmp_path / "prompts").iterdir())
+    broken.write_bytes(broken.read_bytes()[:-100])
+    reader = Reader()
+    second = await prepared(reader, cache=tmp_path)
+    assert len(reader.asked) == 1
+    assert [second.get(code) for code in Code] == [first.get(code) for code in Code]
+    assert len((await prepared(third := Reader(), cache=tmp_path)).get(Code.WAY) or b"") > 0
+    assert third.asked == []
+
+
+async def test_without_a_reader_what_was_rendered_before_is_still_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = await prepared(Reader(), cache=tmp_path)
+    second = await prepared(Reader(version=None), cache=tmp_path)
+    assert [second.get(code) for code in Code] == [first.get(code) for code in Code]
+    assert warnings(caplog) == []
+
+
+async def test_a_missing_reader_costs_its_remedy_and_the_prompts(caplog: pytest.LogCaptureFixture) -> None:
+    prompts = await prepared(Reader(version=None))
+    assert known(prompts) == set()
+    assert len(warnings(caplog)) == 1
+    assert f"codes={','.join(Code)}: reader: is not installed; install it" in warnings(caplog)[0]
+
+
+async def test_a_reader_that_fails_half_way_is_asked_no_more_and_what_it_gave_is_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader = Reader(good_for=3)
+    assert len(known(await prepared(reader, cache=tmp_path))) == 3
+    assert len(reader.asked) == 3
+    assert "was not done within 10 s" in warnings(caplog)[0]
+    again = Reader()
+    assert known(await prepared(again, cache=tmp_path)) == set(Code)
+    assert len(again.asked) == len(Code) - 3
+
+
+async def test_a_new_version_that_fails_leaves_the_old_renderings(tmp_path: Path) -> None:
+    await prepared(Reader("1"), cache=tmp_path)
+    assert known(await prepared(Reader("2", good_for=3), cache=tmp_path)) == set(Code)
+    assert known(await prepared(Reader(version=None), cache=tmp_path)) == set(Code)
+
+
+async def test_a_cache_that_cannot_be_written_costs_one_warning_and_no_prompt(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "prompts").write_text("a file where the folder should be")
+    assert known(await prepared(Reader(), cache=tmp_path)) == set(Code)
+    assert len(warnings(caplog)) == 1
+    assert "prompts not kept" in warnings(caplog)[0]
+
+
+async def test_the_owners_recordings_go_before_all_texts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "de").mkdir()
+    (tmp_path / "de" / "W1.wav").write_bytes(wav(tone(7000)))
+    (tmp_path / "de" / "W2.wav").write_bytes(wav(tone(7001)))
+    (tmp_path / "de-AT").mkdir()
+    (tmp_path / "de-AT" / "W2.wav").write_bytes(wav(tone(7002)))
+    (tmp_path / "de.yaml").write_text("W1: Nie gehört.\nW3: Hallo.\n", encoding="utf-8")
+    reader = Reader()
+    prompts = await prepared(reader, language="de-AT", owner=tmp_path)
+    assert prompts.get(Code.WAY) == tone(7000)
+    assert prompts.get(Code.SERVICE) == tone(7002)
+    assert prompts.get(Code.QUOTA) == tone(len("Hallo."))
+    assert len(reader.asked) == len(Code) - 2
+    assert warnings(caplog) == []
+
+
+async def test_an_owner_who_recorded_all_needs_no_reader(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "sv").mkdir()
+    for code in Code:
+        (tmp_path / "sv" / f"{code}.wav").write_bytes(wav(tone(100)))
+    assert known(await prepared(Reader(version=None), language="sv-SE", owner=tmp_path)) == set(Code)
+    assert warnings(caplog) == []
+
+
+async def test_a_bad_recording_is_named_and_the_text_spoken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en" / "W1.wav").write_bytes(b"ID3 an mp3")
+    prompts = await prepared(Reader(), owner=tmp_path)
+    assert prompts.get(Code.WAY) == tone(len(texts.read("en", None).sentences[Code.WAY]))
+    assert len(warnings(caplog)) == 1
+    assert f"file={tmp_path / 'en' / 'W1.wav'} cannot be read" in warnings(caplog)[0]
+    assert "save it as 16-bit PCM WAV" in warnings(caplog)[0]
+
+
+async def test_an_owners_folder_that_is_not_there_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert known(await prepared(Reader(), owner=tmp_path / "none")) == set(Code)
+    assert len(warnings(caplog)) == 1
+    assert f"speaker.prompts={tmp_path / 'none'}" in warnings(caplog)[0]
+
+
+async def test_codes_without_a_sentence_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "sv.yaml").write_text("W1: Inget internet, kod W 1.\n", encoding="utf-8")
+    assert known(await prepared(Reader(), language="sv", owner=tmp_path)) == {Code.WAY}
+    assert f"codes={','.join(code for code in Code if code is not Code.WAY)}" in warnings(caplog)[0]
+
+
+async def test_no_journal_line_holds_a_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    await prepared(Reader(good_for=2), cache=tmp_path)
+    for sentence in texts.read("en", None).sentences.values():
+        assert sentence not in caplog.text
+
+
+def test_the_cache_is_where_the_service_manager_says() -> None:
+    both = {"CACHE_DIRECTORY": "/var/cache/kioskd:/var/cache/b", "STATE_DIRECTORY": "/var/lib/kioskd"}
+    assert cache_directory(both) == Path("/var/cache/kioskd")
+    assert cache_directory({"STATE_DIRECTORY": "/var/lib/kioskd"}) == Path("/var/lib/kioskd")
+    assert cache_directory({}) is None
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="no espeak-ng here")
+@pytest.mark.parametrize("language", sorted(path.stem for path in texts.shipped().glob("*.yaml")))
+async def test_espeak_reads_every_shipped_sentence_aloud(language: str, tmp_path: Path) -> None:
+    prompts = Prompts(language, None, tmp_path)
+    await prompts.prepare()
+    for code in Code:
+        sound = prompts.get(code)
+        assert sound is not None
+        assert 1.5 < pcm.duration_s(len(sound), pcm.DOWNLINK_HZ) < 15.0
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="no espeak-ng here")
+async def test_an_installer_renders_them_for_the_daemon(tmp_path: Path) -> None:
+    assert await render_all("fr", None, tmp_path)
+    reader = Reader(version=None)
+    assert known(await prepared(reader, language="fr", cache=tmp_path)) == set(Code)
+
+
+def test_the_installers_command_says_what_is_lacking(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "kioskd.prompts", "fr", "--cache", str(tmp_path)],
+        env={"PATH": str(tmp_path), "PYTHONPATH": str(Path(texts.__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "espeak-ng: is not installed; run `apt install espeak-ng`" in done.stderr

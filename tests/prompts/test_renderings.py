@@ -1,0 +1,76 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from kioskd.prompts.renderings import Renderings, name
+
+FILE = name("hello", "en", "1.51")
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    Renderings(tmp_path / "deep" / "prompts").save(FILE, b"sound")
+    assert Renderings(tmp_path / "deep" / "prompts").load(FILE) == b"sound"
+
+
+def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    Renderings(tmp_path / "prompts").save(FILE, b"sound")
+    assert stat.S_IMODE((tmp_path / "prompts").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "prompts" / FILE).stat().st_mode) == 0o600
+
+
+def test_a_name_tells_text_language_and_version_apart() -> None:
+    assert (
+        len({FILE, name("hello.", "en", "1.51"), name("hello", "de", "1.51"), name("hello", "en", "1.52")})
+        == 4
+    )
+    assert name("hello", "EN", "1.51") == FILE
+
+
+def damage(content: bytes) -> list[bytes]:
+    flipped = bytearray(content)
+    flipped[-1] ^= 1
+    return [
+        b"",
+        content[:10],
+        content[:-1],
+        content + b"x",
+        bytes(len(content)),
+        bytes(flipped),
+        content[:32],
+    ]
+
+
+@pytest.mark.parametrize("kind", range(7))
+def test_a_broken_file_is_none(tmp_path: Path, kind: int) -> None:
+    kept = Renderings(tmp_path)
+    kept.save(FILE, b"sound")
+    (tmp_path / FILE).write_bytes(damage((tmp_path / FILE).read_bytes())[kind])
+    assert kept.load(FILE) is None
+    assert kept.load_any("hello", "en") is None
+
+
+def test_another_versions_rendering_is_found_by_text_and_language(tmp_path: Path) -> None:
+    kept = Renderings(tmp_path)
+    kept.save(FILE, b"sound")
+    assert kept.load(name("hello", "en", "1.52")) is None
+    assert kept.load_any("hello", "en") == b"sound"
+    assert kept.load_any("hello", "de") is None
+    assert Renderings(tmp_path / "none").load_any("hello", "en") is None
+
+
+def test_what_is_out_of_date_is_removed_with_drafts_and_nothing_else(tmp_path: Path) -> None:
+    kept = Renderings(tmp_path)
+    newer = name("hello", "en", "1.52")
+    kept.save(FILE, b"sound")
+    kept.save(newer, b"sound")
+    (tmp_path / f".{FILE}").write_bytes(b"half")
+    (tmp_path / "preferences.json").write_text("{}")
+    kept.keep_only({newer})
+    assert {path.name for path in tmp_path.iterdir()} == {newer, "preferences.json"}
+
+
+def test_what_cannot_be_kept_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="exists"):
+        Renderings(tmp_path / "file").save(FILE, b"sound")

@@ -1,0 +1,110 @@
+import logging
+from pathlib import Path
+
+import pytest
+
+from kioskd.errors import Code
+from kioskd.prompts import texts
+
+SHIPPED = sorted(path.stem for path in texts.shipped().glob("*.yaml"))
+
+SPOKEN_LETTERS = {"pl": {"W": "wu", "K": "ka", "D": "de", "B": "be"}}
+"""Where a letter by itself is read as a word: the letter's name instead."""
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_common_languages_are_shipped() -> None:
+    assert set(SHIPPED) == {"en", "de", "fr", "es", "it", "nl", "pt", "pt-BR", "pl"}
+
+
+@pytest.mark.parametrize("language", SHIPPED)
+def test_every_shipped_language_has_a_sentence_for_every_code(
+    language: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    read = texts.read(language, None)
+    assert read.language == language
+    assert set(read.sentences) == set(Code)
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize("language", SHIPPED)
+def test_every_shipped_sentence_ends_with_its_code_letter_by_letter(language: str) -> None:
+    for code, sentence in texts.read(language, None).sentences.items():
+        letter, digit = code
+        spoken = SPOKEN_LETTERS.get(language, {}).get(letter, letter)
+        assert sentence.endswith(f" {spoken} {digit}."), sentence
+
+
+@pytest.mark.parametrize("language", SHIPPED)
+def test_no_two_codes_are_told_with_the_same_words(language: str) -> None:
+    sentences = texts.read(language, None).sentences
+    assert len({sentence[:-4] for sentence in sentences.values()}) == len(Code)
+
+
+def test_a_region_has_its_own_texts_before_those_of_the_language() -> None:
+    assert "acessar" in texts.read("pt-BR", None).sentences[Code.WAY]
+    assert "aceder" in texts.read("pt-PT", None).sentences[Code.WAY]
+
+
+def test_a_language_without_texts_is_english_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    read = texts.read("sv-SE", None)
+    assert read == texts.read("en", None)
+    assert len(warnings(caplog)) == 1
+    assert "language=sv-SE" in warnings(caplog)[0]
+
+
+@pytest.mark.parametrize("language", ["", "../en", "en/..", "-v", "x" * 300])
+def test_what_is_no_language_names_no_file(language: str) -> None:
+    assert texts.tags(language) == ()
+    assert texts.read(language, None).language == "en"
+
+
+def test_the_owners_sentences_go_before_those_that_are_shipped(tmp_path: Path) -> None:
+    (tmp_path / "de.yaml").write_text("W1: >\n  Kein Netz,\n  Code W 1.\n", encoding="utf-8")
+    (tmp_path / "de-AT.yaml").write_text("W2: Servus, Code W 2.\n", encoding="utf-8")
+    read = texts.read("de-AT", tmp_path)
+    assert read.language == "de-AT"
+    assert read.sentences[Code.WAY] == "Kein Netz, Code W 1."
+    assert read.sentences[Code.SERVICE] == "Servus, Code W 2."
+    assert read.sentences[Code.QUOTA] == texts.read("de", None).sentences[Code.QUOTA]
+
+
+def test_an_owner_may_bring_a_language_of_their_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "sv.yaml").write_text("W1: Inget internet, kod W 1.\n", encoding="utf-8")
+    read = texts.read("sv", tmp_path)
+    assert (read.language, dict(read.sentences)) == ("sv", {Code.WAY: "Inget internet, kod W 1."})
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ("W1: fine\nX9: what\n", ":2:1 X9: is no code; the codes are W1, "),
+        ("W1: fine\nW2: 12\n", ":2:5 W2: must be a sentence"),
+        ("W1: fine\nW2: ''\n", ":2:5 W2: must be a sentence"),
+        (f"W1: fine\nW2: {'x' * 501}\n", ":2:5 W2: must be a sentence"),
+        ("W1: fine\nW2: [a]\n", ":2:5 W2: must be a sentence"),
+    ],
+)
+def test_a_bad_line_of_the_owner_is_named_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str, place: str
+) -> None:
+    (tmp_path / "en.yaml").write_text(content, encoding="utf-8")
+    read = texts.read("en", tmp_path)
+    assert read.sentences[Code.WAY] == "fine"
+    assert read.sentences[Code.SERVICE] == texts.read("en", None).sentences[Code.SERVICE]
+    assert len(warnings(caplog)) == 1
+    assert f"{tmp_path / 'en.yaml'}{place}" in warnings(caplog)[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"- W1\n", b"W1: 'x\n", b"\xff\xfe\x00", b"W1\n"])
+def test_a_bad_file_of_the_owner_is_named_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    (tmp_path / "en.yaml").write_bytes(content)
+    assert texts.read("en", tmp_path) == texts.read("en", None)
+    assert len(warnings(caplog)) == 1
+    assert str(tmp_path / "en.yaml") in warnings(caplog)[0]

@@ -1,0 +1,81 @@
+import io
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.room.sounds import likeness
+
+from kioskd.media import pcm
+from kioskd.prompts.wav import LONGEST_S, UnfitWav, read
+
+
+def wav(rate_hz: int = 24_000, channels: int = 1, width: int = 2, seconds: float = 0.5) -> bytes:
+    """A sweep."""
+    times = np.arange(round(seconds * rate_hz)) / rate_hz
+    samples = np.sin(2 * np.pi * (300 + 1000 * times) * times) * 0.4 * 2 ** (8 * width - 1)
+    every = np.repeat(np.rint(samples).astype("<i4"), channels)
+    data = every.view(np.uint8).reshape(-1, 4)[:, :width].tobytes()
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(width)
+        file.setframerate(rate_hz)
+        file.writeframes(data)
+    return out.getvalue()
+
+
+def test_what_the_speaker_plays_passes_untouched() -> None:
+    assert read(wav()) == wav()[44:]
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100, 48_000, 96_000])
+@pytest.mark.parametrize(("channels", "width"), [(1, 2), (2, 2), (2, 3), (6, 4)])
+def test_any_rate_channels_and_depth_become_the_speakers(rate_hz: int, channels: int, width: int) -> None:
+    sound = read(wav(rate_hz, channels, width))
+    assert pcm.duration_s(len(sound), pcm.DOWNLINK_HZ) == pytest.approx(0.5, abs=0.02)
+    one, other = (np.frombuffer(data, "<i2") / 32768 for data in (read(wav()), sound))
+    assert likeness(one, other) > 0.97
+
+
+def test_a_header_that_promises_more_than_follows_is_not_minded() -> None:
+    piped = bytearray(wav())
+    piped[40:44] = (0x7FFFF000).to_bytes(4, "little")
+    assert read(bytes(piped)) == wav()[44:]
+
+
+def test_a_file_is_read_too(tmp_path: Path) -> None:
+    (tmp_path / "W1.wav").write_bytes(wav())
+    assert read(tmp_path / "W1.wav") == wav()[44:]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "cannot be read"),
+        (b"\0" * 100, "cannot be read"),
+        (wav()[:30], "cannot be read"),
+        (b"ID3\x04 an mp3", "cannot be read"),
+        (wav()[:44], "is empty"),
+        (wav(seconds=0), "is empty"),
+        (wav(rate_hz=8000, seconds=LONGEST_S + 1), "is longer than 30 s; cut it"),
+    ],
+)
+def test_what_cannot_be_used_is_told(content: bytes, why: str) -> None:
+    with pytest.raises(UnfitWav, match=why):
+        read(content)
+
+
+def test_eight_bits_are_too_few() -> None:
+    with pytest.raises(UnfitWav, match="has 8 bits a sample at 24000 Hz; save it as 16-bit PCM WAV"):
+        read(wav(width=1))
+
+
+def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UnfitWav, match="cannot be read"):
+        read(tmp_path)
+
+
+def test_a_file_that_is_not_there_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "none.wav")
