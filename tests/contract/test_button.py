@@ -1,73 +1,149 @@
 """What every button does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
-from tests.support.gpio_sim import NO_SIM, MemoryLine, sim_chip, sim_is_possible
+from tests.support.gpio_sim import NO_SIM, TELLS_LOSS, MemoryLines, sim_chip, sim_is_possible
+from tests.support.pedals import NO_UINPUT, KernelPedal, MemoryPedal, uinput_is_possible
 
-from kioskd.adapters.gpio import GpioButton
+from kioskd.adapters.evdev import EvdevButton, InputDevices
+from kioskd.adapters.gpio_button import GpioButton
 from kioskd.adapters.memory import MemoryButton
+from kioskd.errors import DeviceLost
 from kioskd.ports import Button
 
 
 @dataclass(frozen=True)
 class Rig:
-    """A button, and the finger on it."""
+    """A button, and the hand on it."""
 
     button: Button
-    press: Callable[[], Awaitable[None]]
+    press: Callable[[], object]
+    let_go: Callable[[], object]
+    unplug: Callable[[], object]
 
 
-@pytest.fixture(params=["memory", "gpio in memory", pytest.param("gpio-sim", marks=pytest.mark.hardware)])
+@pytest.fixture(
+    params=[
+        "memory",
+        "gpio in memory",
+        "gpio in memory, not debounced by the kernel",
+        "evdev in memory",
+        pytest.param("gpio-sim", marks=pytest.mark.hardware),
+        pytest.param("gpio-sim, active high", marks=pytest.mark.hardware),
+        pytest.param("uinput", marks=pytest.mark.hardware),
+    ]
+)
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
-    if request.param == "memory":
-        button = MemoryButton()
-
-        async def press() -> None:
-            button.press()
-
-        yield Rig(button, press)
-    elif request.param == "gpio in memory":
-        line = MemoryLine()
-
-        async def press() -> None:
-            line.press()
-
-        yield Rig(GpioButton("memory", 3, open_line=line.open), press)
-        line.close()
-    elif not sim_is_possible():
-        pytest.skip(NO_SIM)
-    else:
-        with sim_chip() as chip:
-            yield Rig(GpioButton(chip.label, 3), lambda: chip.press(3))
+    match request.param.split()[0], request.param:
+        case "memory", _:
+            button = MemoryButton()
+            yield Rig(button, button.hold, button.release, button.unplug)
+        case "gpio", name:
+            lines = MemoryLines()
+            lines.debounces = "not" not in name
+            yield Rig(
+                GpioButton("memory", 3, open_lines=lines.open, debounce_ms=5),
+                lines.press,
+                lines.let_go,
+                lines.unplug,
+            )
+            lines.close()
+        case "evdev", _:
+            pedal = MemoryPedal("Foot Pedal")
+            yield Rig(
+                EvdevButton("Foot Pedal", "KEY_ENTER", InputDevices(pedal.here, pedal.open)),
+                pedal.press,
+                pedal.let_go,
+                pedal.unplug,
+            )
+            pedal.close()
+        case "uinput", _:
+            if not uinput_is_possible():
+                pytest.skip(NO_UINPUT)
+            made = KernelPedal(f"kioskd test pedal {os.getpid()}")
+            yield Rig(EvdevButton(made.name, "KEY_ENTER"), made.press, made.let_go, made.unplug)
+            made.close()
+        case _, name:
+            if not sim_is_possible():
+                pytest.skip(NO_SIM)
+            with sim_chip() as chip:
+                high = "high" in name
+                # What a simulated switch does and what its resistor does are the same file: the last to say so wins.
+                sim = GpioButton(chip.label, 3, pull="none", active="high" if high else "low")
+                chip.pull(3, up=not high)
+                yield Rig(
+                    sim,
+                    partial(chip.pull, 3, up=high),
+                    partial(chip.pull, 3, up=not high),
+                    chip.unplug,
+                )
 
 
 @asynccontextmanager
-async def watching(button: Button) -> AsyncIterator[asyncio.Queue[str]]:
-    """Yield where presses are reported; `button` is being watched meanwhile."""
-    reports: asyncio.Queue[str] = asyncio.Queue()
+async def watching(button: Button) -> AsyncIterator[asyncio.Queue[bool]]:
+    """Yield where edges are reported; `button` is being watched meanwhile."""
+    reports: asyncio.Queue[bool] = asyncio.Queue()
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        watch = tasks.create_task(button.watch(lambda: reports.put_nowait("press")))
-        # One turn of the loop is what a watch needs to take hold: no button waits for anything before.
-        await asyncio.sleep(0)
+        watch = tasks.create_task(button.watch(reports.put_nowait))
         yield reports
         watch.cancel()
     assert watch.cancelled()
 
 
-async def test_each_press_is_reported_once(rig: Rig) -> None:
+async def test_it_says_first_how_it_is(rig: Rig) -> None:
     async with watching(rig.button) as reports:
+        assert await reports.get() is False
+        assert reports.empty()
+
+
+async def test_each_press_and_each_release_is_reported_once(rig: Rig) -> None:
+    async with watching(rig.button) as reports:
+        assert await reports.get() is False
         for _ in range(3):
-            await rig.press()
-            await reports.get()
+            rig.press()
+            assert await reports.get() is True
+            rig.let_go()
+            assert await reports.get() is False
         assert reports.empty()
 
 
 async def test_watch_can_follow_a_watch(rig: Rig) -> None:
-    for _ in range(2):
+    for _ in range(3):
         async with watching(rig.button) as reports:
-            await rig.press()
-            await reports.get()
+            assert await reports.get() is False
+            rig.press()
+            assert await reports.get() is True
+            rig.let_go()
+            assert await reports.get() is False
+
+
+async def test_a_button_that_is_down_when_it_is_opened_is_reported_as_pressed(rig: Rig) -> None:
+    async with watching(rig.button) as reports:
+        assert await reports.get() is False
+        rig.press()
+        assert await reports.get() is True
+    async with watching(rig.button) as reports:
+        assert await reports.get() is True
+        rig.let_go()
+        assert await reports.get() is False
+
+
+async def test_a_button_that_is_unplugged_is_a_lost_device(rig: Rig, request: pytest.FixtureRequest) -> None:
+    if "gpio-sim" in request.node.name and not TELLS_LOSS:
+        pytest.skip("this kernel is older than 6.6, and says nothing when a chip goes away")
+    reports: asyncio.Queue[bool] = asyncio.Queue()
+
+    async def unplug_when_it_is_watched() -> None:
+        assert await reports.get() is False
+        rig.unplug()
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        tasks.create_task(unplug_when_it_is_watched())
+        with pytest.raises(DeviceLost):
+            await rig.button.watch(reports.put_nowait)

@@ -1,51 +1,202 @@
 """A press is an event, whatever becomes of the button in between."""
 
 import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 from tests.support.kiosk import Inbox, running
 
 from kioskd.adapters.memory import ManualClock, MemoryButton
-from kioskd.core.events import Pressed
+from kioskd.core.events import (
+    Armed,
+    Cause,
+    Event,
+    Hushed,
+    LookAsked,
+    MuteAsked,
+    Pressed,
+    SleepAsked,
+    TalkBegan,
+    TalkEnded,
+    Woken,
+)
+from kioskd.core.gesture import Does, Rules
 from kioskd.flow.attendant import RETRY_S
 from kioskd.flow.button_to_mailbox import ButtonToMailbox
 
 
-async def test_each_press_is_an_event() -> None:
+class Hand:
+    """A button that is watched, the hand on it, and what came of that."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.clock = ManualClock()
+        self.button = MemoryButton()
+        self.inbox = Inbox()
+        self.restarts = 0
+        self.worker = ButtonToMailbox(
+            self.button, rules, self.inbox.post, self.clock, name="doorbell", restart=self._restart
+        )
+
+    def _restart(self) -> None:
+        self.restarts += 1
+
+    async def wait(self, seconds: float) -> list[Event]:
+        """Let time pass, and return what was posted since the last time."""
+        await self.clock.advance(seconds)
+        events, self.inbox.events = self.inbox.events, []
+        return events
+
+    async def after(self, deed: Callable[[], None]) -> list[Event]:
+        """Return what was posted for this at once."""
+        deed()
+        return await self.wait(0)
+
+
+@asynccontextmanager
+async def hand(rules: Rules | None = None) -> AsyncIterator[Hand]:
+    made = Hand(rules or Rules())
+    async with running(made.worker.run()):
+        await made.wait(0)
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("does", "event"),
+    [
+        ("toggle", Pressed()),
+        ("wake", Woken(Cause.BUTTON)),
+        ("end", SleepAsked()),
+        ("mute", MuteAsked(None)),
+        ("look", LookAsked()),
+        ("hush", Hushed()),
+    ],
+)
+async def test_a_press_is_the_event_that_the_button_is_for(does: Does, event: Event) -> None:
+    async with hand(Rules(does)) as it:
+        assert await it.after(it.button.press) == [event]
+        assert await it.wait(1.0) == []
+        assert await it.after(it.button.press) == [event]
+
+
+async def test_a_double_press_is_two_events() -> None:
+    async with hand(Rules("toggle", double="look")) as it:
+        assert await it.after(it.button.press) == [Pressed()]
+        await it.wait(0.3)
+        assert await it.after(it.button.press) == [LookAsked()]
+
+
+async def test_holding_to_talk_begins_and_ends_a_talk() -> None:
+    async with hand(Rules("hold")) as it:
+        assert await it.after(it.button.hold) == [TalkBegan()]
+        assert await it.wait(20.0) == []
+        assert await it.after(it.button.release) == [TalkEnded()]
+
+
+async def test_what_a_long_hold_arms_is_told_while_it_is_held_and_done_on_release() -> None:
+    async with hand() as it:
+        assert await it.after(it.button.hold) == [Pressed()]
+        assert await it.wait(2.0) == [Armed("mute")]
+        assert await it.after(it.button.release) == [Armed(""), MuteAsked(None)]
+        assert await it.wait(600.0) == []
+
+
+async def test_a_longer_hold_restarts_on_release(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    async with hand() as it:
+        it.button.hold()
+        assert await it.wait(10.0) == [Pressed(), Armed("mute"), Armed("restart")]
+        assert it.restarts == 0
+        assert await it.after(it.button.release) == [Armed("")]
+        assert it.restarts == 1
+    assert caplog.messages == ["restart asked for by button: name=doorbell"]
+
+
+async def test_a_stuck_button_is_said_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    async with hand(Rules("hold")) as it:
+        caplog.set_level(logging.INFO)
+        caplog.clear()
+        it.button.hold()
+        assert await it.wait(3600.0) == [TalkBegan(), TalkEnded()]
+        assert await it.after(it.button.release) == []
+        stuck, rests = caplog.messages
+        assert stuck.startswith(
+            "button stuck, passed over until it is let go: name=doorbell held_s=60; free it"
+        )
+        assert rests == "button rests, and is listened to again: name=doorbell"
+        assert await it.after(it.button.hold) == [TalkBegan()]
+
+
+async def test_a_bouncing_button_is_said_once_and_wakes_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    async with hand() as it:
+        events: list[Event] = []
+        for _ in range(1000):
+            events += await it.after(it.button.press) + await it.wait(0.02)
+        assert events == [Pressed()] * 10
+        assert await it.wait(2.0) == []
+        assert await it.after(it.button.press) == [Pressed()]
+    (said,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert said.getMessage().startswith("button bouncing, passed over until it rests: name=doorbell edges=20")
+    assert "raise its debounce_ms" in said.getMessage()
+
+
+async def test_a_button_that_is_down_at_start_wakes_nobody() -> None:
     clock, inbox, button = ManualClock(), Inbox(), MemoryButton()
-    async with running(ButtonToMailbox(button, inbox.post, clock).run()):
+    button.hold()
+    async with running(button.watch(lambda _pressed: None)):
+        await clock.advance(0)
+    worker = ButtonToMailbox(button, Rules(), inbox.post, clock, name="doorbell", restart=lambda: None)
+    async with running(worker.run()):
+        await clock.advance(30.0)
+        button.release()
+        await clock.advance(0)
+        assert inbox.events == []
         button.press()
-        button.press()
-        assert await inbox.take(2) == [Pressed(), Pressed()]
+        assert await inbox.take() == [Pressed()]
 
 
-async def test_a_button_that_comes_back_works_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_button_that_is_lost_in_mid_hold_ends_the_talk() -> None:
+    async with hand(Rules("hold")) as it:
+        assert await it.after(it.button.hold) == [TalkBegan()]
+        assert await it.after(it.button.unplug) == [TalkEnded()]
+        assert await it.wait(3600.0) == []
+
+
+async def test_a_button_that_is_lost_while_armed_does_nothing() -> None:
+    async with hand() as it:
+        it.button.hold()
+        await it.wait(11.0)
+        assert await it.after(it.button.unplug) == [Armed("")]
+        assert it.restarts == 0
+
+
+async def test_a_button_that_comes_back_works_again_and_is_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO)
-    clock, inbox, button = ManualClock(), Inbox(), MemoryButton()
-    async with running(ButtonToMailbox(button, inbox.post, clock).run()):
-        button.press()
-        await inbox.take()
-        button.unplug()
-        await clock.advance(5.0)
-        button.replug()
-        await clock.advance(RETRY_S)
-
-        button.press()
-
-        assert await inbox.take() == [Pressed()]
-    assert sum("button lost" in message for message in caplog.messages) == 1
-    assert sum("button back" in message for message in caplog.messages) == 1
+    async with hand() as it:
+        it.button.unplug()
+        await it.wait(3600.0)
+        it.button.replug()
+        await it.wait(RETRY_S)
+        assert await it.after(it.button.press) == [Pressed()]
+    assert sum("doorbell lost" in message for message in caplog.messages) == 1
+    assert sum("doorbell back" in message for message in caplog.messages) == 1
 
 
-async def test_a_button_never_pressed_and_lost_after_an_hour_is_waited_for() -> None:
-    clock, inbox, button = ManualClock(), Inbox(), MemoryButton()
-    async with running(ButtonToMailbox(button, inbox.post, clock).run()):
-        await clock.advance(3600.0)
-        button.unplug()
-        await clock.advance(RETRY_S / 2)
-        button.replug()
-        await clock.advance(RETRY_S)
+async def test_a_button_that_comes_back_held_down_wakes_nobody() -> None:
+    async with hand() as it:
+        it.button.hold()
+        await it.wait(1.0)
+        it.button.unplug()
+        await it.wait(5.0)
+        it.button.replug()
+        assert await it.wait(RETRY_S + 5.0) == []
+        assert await it.after(it.button.release) == []
+        assert await it.after(it.button.press) == [Pressed()]
 
-        button.press()
 
-        assert await inbox.take() == [Pressed()]
+async def test_a_talk_ends_when_the_kiosk_stops() -> None:
+    async with hand(Rules("hold")) as it:
+        await it.after(it.button.hold)
+    assert it.inbox.events == [TalkEnded()]

@@ -2,18 +2,20 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from gpiod import LineSettings
-    from gpiod.line import Value
+from gpiod import EdgeEvent, LineSettings
+from gpiod.line import Value
 
 CONFIGFS = Path("/sys/kernel/config/gpio-sim")
 LABEL = f"kioskd-test-{os.getpid()}"
 LINES = 8
+
+TELLS_LOSS = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2]) >= (6, 6)
+"""Whether this kernel wakes who waits for an edge of a chip that is taken away; before 6.6 none did."""
 
 NO_SIM = f"no {CONFIGFS}: needs `modprobe gpio-sim`, configfs mounted on /sys/kernel/config, and root"
 
@@ -28,19 +30,22 @@ class SimChip:
 
     label = LABEL
 
-    def __init__(self, wires: Path, name: str) -> None:
+    def __init__(self, wires: Path, name: str, live: Path) -> None:
         self.name = name
         self._wires = wires
+        self._live = live
 
     def pull(self, line: int, *, up: bool) -> None:
         """Put a wire on `line` high or low, as a switch would."""
         (self._wires / f"sim_gpio{line}" / "pull").write_text("pull-up" if up else "pull-down")
 
-    async def press(self, line: int) -> None:
-        """Press and let go of a switch to ground, as slowly as a quick finger: longer than any debouncing."""
-        for up in (False, True):
-            self.pull(line, up=up)
-            await asyncio.sleep(0.05)
+    def pulled(self, line: int) -> str:
+        """Return which resistor is on: pull-up or pull-down."""
+        return (self._wires / f"sim_gpio{line}" / "pull").read_text().strip()
+
+    def unplug(self) -> None:
+        """Take the chip away, be it in use or not."""
+        self._live.write_text("0")
 
     def lit(self, line: int) -> bool:
         """Whether `line` is driven high."""
@@ -60,25 +65,35 @@ def sim_chip() -> Iterator[SimChip]:
         try:
             name = (bank / "chip_name").read_text().strip()
             platform = (device / "dev_name").read_text().strip()
-            yield SimChip(Path("/sys/devices/platform") / platform / name, name)
+            yield SimChip(Path("/sys/devices/platform") / platform / name, name, device / "live")
         finally:
-            (device / "live").write_text("0")
+            # The kernel refuses to take a chip away twice.
+            if (device / "live").read_text().strip() == "1":
+                (device / "live").write_text("0")
     finally:
         bank.rmdir()
         device.rmdir()
 
 
-class MemoryLine:
-    """A line in memory, behind a real file descriptor: edges go in by `press`, levels come out of `levels`.
+class MemoryLines:
+    """Lines in memory, behind a real file descriptor: edges go in by `press`, levels come out of `levels`.
 
-    `open` takes the place of `kioskd.adapters.gpio.open_line`.
+    `open` takes the place of `kioskd.adapters.gpio_chips.open_lines`.
     """
 
     def __init__(self) -> None:
         self.settings: LineSettings | None = None
-        self.levels: asyncio.Queue[bool] = asyncio.Queue()
-        self.lit = False
+        self.asked: list[LineSettings] = []
+        """Every settings that were asked for, also those that were refused."""
+        self.levels: asyncio.Queue[dict[int, bool]] = asyncio.Queue()
+        """What each line was at, after each change."""
+        self.lit: dict[int, bool] = {}
         self.taken = False
+        self.debounces = True
+        """Whether the kernel can debounce these lines."""
+        self.refusal: Exception | None = None
+        """What the kernel says to whoever asks for these lines, if it does not give them."""
+        self.down = False
         self._gone = False
         self._reader, self._writer = os.pipe()
 
@@ -86,30 +101,54 @@ class MemoryLine:
     def fd(self) -> int:
         return self._reader
 
-    def open(self, chip: str, line: int, settings: "LineSettings") -> "MemoryLine":
-        assert not self.taken, f"gpio:{chip}/{line} is in use"
+    def open(self, chip: str, lines: Sequence[int], settings: LineSettings) -> "MemoryLines":
+        assert not self.taken, f"gpio:{chip}/{lines} is in use"
+        self.asked.append(settings)
+        if self.refusal is not None:
+            raise self.refusal
+        if settings.debounce_period and not self.debounces:
+            raise OSError(errno.ENXIO, "No such device or address")
         self.settings = settings
+        self.lit = {line: bool(settings.output_value) for line in lines}
         self.taken = True
         return self
 
     def press(self) -> None:
-        os.write(self._writer, b".")
+        """Close the switch."""
+        self.down = True
+        os.write(self._writer, b"+")
+
+    def release(self) -> None:
+        """Give the lines back. (`let_go` opens the switch.)"""
+        self.taken = False
+
+    def let_go(self) -> None:
+        """Open the switch."""
+        self.down = False
+        os.write(self._writer, b"-")
+
+    def lose_edges(self) -> None:
+        """Forget the edges that wait, as a kernel whose buffer runs over does with the oldest."""
+        os.read(self._reader, 4096)
 
     def unplug(self) -> None:
         self._gone = True
-        self.press()
+        os.write(self._writer, b".")
 
-    def read_edge_events(self) -> Sequence[object]:
+    def read_edge_events(self) -> Sequence[EdgeEvent]:
         self._raise_if_gone()
-        return os.read(self._reader, 16)
+        types = {ord("+"): EdgeEvent.Type.RISING_EDGE, ord("-"): EdgeEvent.Type.FALLING_EDGE}
+        return [EdgeEvent(types[edge].value, 0, 0, 0, 0) for edge in os.read(self._reader, 16)]
 
-    def set_value(self, line: int, value: "Value", /) -> None:
+    def get_value(self, line: int, /) -> Value:
         self._raise_if_gone()
-        self.lit = bool(value)
-        self.levels.put_nowait(self.lit)
+        return Value.ACTIVE if self.down else Value.INACTIVE
 
-    def release(self) -> None:
-        self.taken = False
+    def set_value(self, line: int, value: Value, /) -> None:
+        self._raise_if_gone()
+        assert line in self.lit, f"line {line} was not asked for"
+        self.lit[line] = bool(value)
+        self.levels.put_nowait(dict(self.lit))
 
     def close(self) -> None:
         os.close(self._reader)
@@ -117,4 +156,4 @@ class MemoryLine:
 
     def _raise_if_gone(self) -> None:
         if self._gone:
-            raise OSError(19, "No such device")
+            raise OSError(errno.ENODEV, "No such device")

@@ -1,28 +1,114 @@
-"""Presses -> `Pressed`."""
+"""Edges -> gestures -> events."""
 
+import logging
 from collections.abc import Callable
+from typing import Final
 
-from kioskd.core.events import Event, Pressed
+from kioskd.core import events, gesture
+from kioskd.core.events import Event
 from kioskd.flow.attendant import Attendant
-from kioskd.ports import Button, Clock
+from kioskd.ports import Button, Cancellable, Clock
+
+log = logging.getLogger(__name__)
+
+ACTS: Final[dict[gesture.Does, Event]] = {
+    "toggle": events.Pressed(),
+    "wake": events.Woken(events.Cause.BUTTON),
+    "end": events.SleepAsked(),
+    "mute": events.MuteAsked(),
+    "look": events.LookAsked(),
+    "hush": events.Hushed(),
+}
+"""What a press is for, as the core knows it."""
 
 
 class ButtonToMailbox:
-    """Watches the button. Debouncing is the adapter's business, meaning is the core's."""
+    """Watches one button. Debouncing is the adapter's business, meaning is `core.gesture`'s, consequences the core's."""
 
-    def __init__(self, button: Button, post: Callable[[Event], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        button: Button,
+        rules: gesture.Rules,
+        post: Callable[[Event], None],
+        clock: Clock,
+        *,
+        name: str,
+        restart: Callable[[], None],
+    ) -> None:
+        """`name`: the button's own, for the journal. `restart` is called when somebody has held it for that."""
         self._button = button
+        self._rules = rules
         self._post = post
-        self._attendant = Attendant("button", clock, post)
+        self._clock = clock
+        self._name = name
+        self._restart = restart
+        self._gesture = gesture.Gesture()
+        self._due: Cancellable | None = None
+        # A button may be on a line that something else holds: a new process would not change that.
+        self._attendant = Attendant(name, clock, post, needed=False)
 
     async def run(self) -> None:
-        """Post a `Pressed` for each press until cancelled.
+        """Post what each press means until cancelled. A button that is lost is waited for; it ends a talk."""
+        await self._attendant.use(self._watch)
 
-        Raises:
-            DeviceLost: the button has been away for 30 s.
-        """
-        await self._attendant.use(lambda: self._button.watch(self._press))
+    async def _watch(self) -> None:
+        try:
+            await self._button.watch(self._edge)
+        finally:
+            self._stop_timer()
+            self._gesture, outcomes = gesture.abandon(self._gesture)
+            self._tell(outcomes)
 
-    def _press(self) -> None:
+    def _edge(self, pressed: bool) -> None:
         self._attendant.works()
-        self._post(Pressed())
+        self._step(pressed)
+
+    def _tick(self) -> None:
+        self._due = None
+        self._step(None)
+
+    def _step(self, edge: bool | None) -> None:
+        now = self._clock.now()
+        self._gesture, outcomes, due_s = gesture.step(self._gesture, edge, now, self._rules)
+        self._stop_timer()
+        if due_s is not None:
+            self._due = self._clock.call_later(due_s - now, self._tick)
+        self._tell(outcomes)
+
+    def _stop_timer(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+    def _tell(self, outcomes: gesture.Outcomes) -> None:
+        for outcome in outcomes:
+            match outcome:
+                case gesture.Act(does):
+                    self._post(ACTS[does])
+                case gesture.TalkBegan():
+                    self._post(events.TalkBegan())
+                case gesture.TalkEnded():
+                    self._post(events.TalkEnded())
+                case gesture.Armed(what):
+                    self._post(events.Armed(what or ""))
+                case gesture.Commit("mute"):
+                    self._post(ACTS["mute"])
+                case gesture.Commit("restart"):
+                    log.warning("restart asked for by button: name=%s", self._name)
+                    self._restart()
+                case gesture.Stuck():
+                    log.warning(
+                        "button stuck, passed over until it is let go: name=%s held_s=%.0f; free it, or mend its wiring",
+                        self._name,
+                        self._rules.stuck_s,
+                    )
+                case gesture.Bouncing():
+                    log.warning(
+                        "button bouncing, passed over until it rests: name=%s edges=%d within_s=%.0f; "
+                        "raise its debounce_ms, or mend its wiring",
+                        self._name,
+                        gesture.BOUNCES,
+                        gesture.BOUNCES_WITHIN_S,
+                    )
+                case gesture.Rested():
+                    log.info("button rests, and is listened to again: name=%s", self._name)

@@ -1,24 +1,106 @@
-"""States -> lamp."""
+"""States -> lamps."""
 
-from collections.abc import Callable
+import asyncio
+import datetime
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
 
-from kioskd.core.effects import Show
+from kioskd.core.effects import Show, Shown
 from kioskd.core.events import Event
 from kioskd.flow.attendant import Attendant
-from kioskd.ports import Clock, Lamp
+from kioskd.media import rhythm
+from kioskd.media.rhythm import Night
+from kioskd.ports import Clock, Lamp, Light
+
+GRAIN_S: Final = 0.001
+"""A step that ends so soon has ended: timers are as early as that, and nobody sees it."""
+
+RECHECK_S: Final = 600.0
+"""The time of the day is asked for so often where it matters: it may be set, or jump with the season."""
+
+LEAST_S: Final = 0.001
+"""Between two steps: what is left of one by a rounding would be too short for any clock to get past."""
 
 
 class LampKeeper:
-    """Keeps the lamp lit. A kiosk whose lamp is lost goes on: it is said, and the lamp comes back by itself."""
+    """Has all lamps play the rhythm of what is shown, as bright as the time of the day wants it.
 
-    def __init__(self, lamp: Lamp, clock: Clock, post: Callable[[Event], None]) -> None:
-        self._lamp = lamp
-        self._attendant = Attendant("lamp", clock, post, needed=False)
+    A kiosk whose lamp is lost goes on: it is said, and the lamp comes back by itself. Between two steps of a rhythm
+    nothing runs; a steady light wakes nobody.
+    """
+
+    def __init__(
+        self,
+        lamps: Sequence[Lamp],
+        clock: Clock,
+        post: Callable[[Event], None],
+        *,
+        local_time: Callable[[], datetime.time],
+        brightness: float = 100.0,
+        night: Night | None = None,
+        name: str = "lamp",
+    ) -> None:
+        """`name`: what the journal calls them. `brightness` is in percent, as eyes have it.
+
+        `local_time` tells the time of the day, and is asked only where there is a `night`.
+        """
+        self._lamps = lamps
+        self._clock = clock
+        self._local_time = local_time
+        self._brightness = brightness
+        self._night = night
+        self._attendants = [
+            Attendant(name if len(lamps) == 1 else f"{name} {number}", clock, post, needed=False)
+            for number in range(1, len(lamps) + 1)
+        ]
+        self._shown = Show(Shown.STARTING)
+        self._pattern = rhythm.pattern(self._shown.shown)
+        self._began = clock.now()
+        self._due = asyncio.Event()
 
     def show(self, effect: Show) -> None:
-        """Show a state."""
-        self._lamp.show(effect.shown.value)
+        """Show a state with its code and what lies over it, at once; a rhythm that is played already goes on."""
+        self._shown = effect
+        before, self._pattern = (
+            self._pattern,
+            rhythm.pattern(effect.shown, effect.code, effect.overlay),
+        )
+        if before.steps != self._pattern.steps:
+            self._began = self._clock.now()
+        self._shine()
+        self._due.set()
 
     async def run(self) -> None:
-        """Drive the lamp until cancelled."""
-        await self._attendant.use(self._lamp.run)
+        """Drive the lamps until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for lamp, attendant in zip(self._lamps, self._attendants, strict=True):
+                group.create_task(attendant.use(lamp.run))
+            group.create_task(self._play())
+
+    async def _play(self) -> None:
+        while True:
+            self._due.clear()
+            after_s = self._shine()
+            alarm = self._clock.call_later(after_s, self._due.set) if after_s < math.inf else None
+            try:
+                await self._due.wait()
+            finally:
+                if alarm is not None:
+                    alarm.cancel()
+
+    def _shine(self) -> float:
+        """Have the lamps look as they should now; return for how many seconds."""
+        elapsed_s = self._clock.now() - self._began
+        level, until_s = rhythm.at(self._pattern, elapsed_s + GRAIN_S)
+        percent, holds_s = self._brightness, math.inf
+        if self._night is not None:
+            now = self._local_time()
+            day_s = now.hour * 3600 + now.minute * 60 + now.second + now.microsecond / 1e6
+            percent, holds_s = rhythm.brightness_at(day_s, self._brightness, self._night)
+            holds_s = min(holds_s, RECHECK_S)
+        red, green, blue = (part * level * rhythm.dimmed(percent) for part in self._pattern.colour)
+        light = Light(self._shown.shown.value, red, green, blue)
+        for lamp in self._lamps:
+            lamp.shine(light)
+        return min(max(until_s - elapsed_s, LEAST_S), holds_s)

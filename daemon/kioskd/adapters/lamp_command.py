@@ -1,0 +1,108 @@
+"""A lamp of the owner's own making: a command that is told each state."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from kioskd.errors import DeviceLost
+from kioskd.ports import DARK, Light
+
+log = logging.getLogger(__name__)
+
+OFF: Final = "off"
+"""What the command is told when the daemon leaves: no state, but the end of all."""
+
+DEADLINE_S: Final = 5.0
+LEAVING_S: Final = 1.0
+"""The same when the daemon leaves, which has 5 s for everything."""
+
+KILLED_S: Final = 1.0
+
+
+class CommandLamp:
+    """Runs `argv` with one more argument, the state, at each change of state, and with `off` at the end.
+
+    One at a time: what has changed meanwhile is told when it is done, the newest only. It sees PATH and LANG, nothing
+    else of our environment, and is killed with its children after 5 s.
+    """
+
+    def __init__(self, argv: Sequence[str], *, deadline_s: float = DEADLINE_S) -> None:
+        """`argv`: the program, found in PATH, and its arguments; no shell."""
+        self._argv = tuple(argv)
+        self._deadline_s = deadline_s
+        self._state = DARK.state
+        self._changed = asyncio.Event()
+        self._failing = False
+
+    def shine(self, light: Light) -> None:
+        """Tell the command of `light.state`, if that is new; brightness and rhythm are its own business."""
+        if light.state != self._state:
+            self._state = light.state
+            self._changed.set()
+
+    async def run(self) -> NoReturn:
+        """Tell the command each state until cancelled, then `off`; see `ports.Lamp`.
+
+        Raises:
+            DeviceLost: there is no such program, or it cannot be started. One that fails is said once.
+        """
+        told = None
+        try:
+            while True:
+                self._changed.clear()
+                if self._state != told:
+                    told = self._state
+                    await self._tell(told, self._deadline_s)
+                else:
+                    await self._changed.wait()
+        finally:
+            if told is not None:
+                with contextlib.suppress(DeviceLost):
+                    await self._tell(OFF, min(LEAVING_S, self._deadline_s))
+
+    async def _tell(self, word: str, deadline_s: float) -> None:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._argv,
+                word,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
+                start_new_session=True,
+            )
+        except OSError as err:
+            name = f"command:{self._argv[0]}"
+            raise DeviceLost(f"{name}: cannot be started ({err.strerror}); mend it", device=name) from err
+        try:
+            async with asyncio.timeout(deadline_s):
+                status = await process.wait()
+            self._note("" if status == 0 else f"it ended with status {status}")
+        except TimeoutError:
+            self._note(f"it took longer than {deadline_s:g} s, and was killed")
+        finally:
+            await _end(process)
+
+    def _note(self, fault: str) -> None:
+        """Say it when the command begins to fail, and when it works again."""
+        if fault and not self._failing:
+            log.warning("lamp command fails: command=%s: %s; mend the command", self._argv[0], fault)
+        elif self._failing and not fault:
+            log.info("lamp command works again: command=%s", self._argv[0])
+        self._failing = bool(fault)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill the process and all its children, if it runs; it is the leader of a group of its own."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    # One that the kernel holds on to is left to it.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(KILLED_S):
+            await process.wait()

@@ -1,0 +1,229 @@
+"""What a finger means: a button's edges and the time between them -> what is to be done.
+
+A press acts at once: nobody waits to see whether a second one follows. A second press soon after the first does what
+the double press is for instead. A long hold *arms* something, and letting go commits it, so that who sees on the lamp
+what is armed can hold on until something else is. A press that means nothing (the button was down when it was first
+looked at, is stuck, or bounces) does nothing until the button was let go and has come to rest.
+"""
+
+import enum
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+Does = Literal["toggle", "hold", "wake", "end", "mute", "look", "hush"]
+"""What a press is for; `hold` talks for as long as the button is held."""
+
+Long = Literal["mute", "restart"]
+"""What a long hold can be for."""
+
+BOUNCES: Final = 20
+BOUNCES_WITHIN_S: Final = 2.0
+"""More edges than that are nobody who wants something: it would be five presses a second, and no end of them."""
+
+REST_S: Final = 2.0
+"""A button that has bounced and then been quiet for so long is trusted again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What one button is for; times in seconds."""
+
+    does: Does = "toggle"
+    double: Does | None = None
+    """What a second press does instead; None: the same as the first."""
+    double_s: float = 0.4
+    """How soon after the first press the second one must come."""
+    mute_s: float = 2.0
+    """Held so long, letting go mutes or ends that; 0: never."""
+    restart_s: float = 10.0
+    """Held so long, letting go restarts the service; 0: never."""
+    stuck_s: float = 60.0
+    """Held so long, it is not held by anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A press, to be answered at once; `does` is never `hold`."""
+
+    does: Does
+
+
+@dataclass(frozen=True, slots=True)
+class TalkBegan:
+    """The visitor holds the button to talk."""
+
+
+@dataclass(frozen=True, slots=True)
+class TalkEnded:
+    """The talking is over: the button was let go, is stuck, bounces or is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """Letting go now would do this; None: nothing any more."""
+
+    what: Long | None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The button was let go while this was armed."""
+
+    what: Long
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """The button has been down for longer than anybody holds one; said once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bouncing:
+    """The button changes faster than any finger, and is passed over until it rests; said once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rested:
+    """A button that was stuck or bouncing can be used again."""
+
+
+Outcome = Act | TalkBegan | TalkEnded | Armed | Commit | Stuck | Bouncing | Rested
+Outcomes = tuple[Outcome, ...]
+
+
+class Phase(enum.Enum):
+    """What the button is doing."""
+
+    UNKNOWN = enum.auto()
+    """Nothing was heard of it yet: the first edge tells how it is, and is no press."""
+    UP = enum.auto()
+    DOWN = enum.auto()
+    """Pressed, and the press was acted upon."""
+    TALKING = enum.auto()
+    DEAD = enum.auto()
+    """Down, and that means nothing."""
+    STUCK = enum.auto()
+    """Down for so long that it was reported."""
+    BOUNCING = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Gesture:
+    """What is known of one button."""
+
+    phase: Phase = Phase.UNKNOWN
+    since_s: float = 0.0
+    """When the phase began; of BOUNCING, when the last edge came."""
+    down: bool = False
+    armed: Long | None = None
+    mutes: bool = False
+    """The press has muted, or ended that: holding on must not take it back."""
+    first_s: float | None = None
+    """When the press was that a second one may follow."""
+    edges: tuple[float, ...] = ()
+    """When the last edges came, at most `BOUNCES` of them."""
+    now_s: float = 0.0
+    """The latest moment that this button has heard of."""
+
+
+def step(
+    state: Gesture, edge: bool | None, now_s: float, rules: Rules
+) -> tuple[Gesture, Outcomes, float | None]:
+    """Return the next state, what follows, and when to call again with `edge=None` if no edge comes before.
+
+    `edge`: True for a press, False for a release, None when time has passed; one that repeats the one before is
+    passed over. `now_s`: any clock; where it runs backwards, it is taken to stand still. A call that comes late
+    makes up for what should have happened meanwhile.
+    """
+    state, outcomes = _pass(replace(state, now_s=max(now_s, state.now_s)), rules)
+    if state.phase is Phase.UNKNOWN:
+        if edge is not None:
+            state = _become(state, Phase.DEAD if edge else Phase.UP, down=edge)
+    elif edge is not None and edge is not state.down:
+        recent = (at for at in state.edges if at > state.now_s - BOUNCES_WITHIN_S)
+        state = replace(state, down=edge, edges=(*recent, state.now_s)[-BOUNCES - 1 :])
+        state, more = _change(state, rules)
+        outcomes += more
+    return state, outcomes, _deadline(state, rules)
+
+
+def abandon(state: Gesture) -> tuple[Gesture, Outcomes]:
+    """Return the state and what follows when the button is lost: a talk ends, and nothing is committed."""
+    return Gesture(now_s=state.now_s), _let_go(state)
+
+
+def _pass(state: Gesture, rules: Rules) -> tuple[Gesture, Outcomes]:
+    """Let time have passed."""
+    now_s, since_s = state.now_s, state.since_s
+    match state.phase:
+        case Phase.DOWN | Phase.TALKING | Phase.DEAD if now_s >= since_s + rules.stuck_s:
+            return _become(state, Phase.STUCK), (*_let_go(state), Stuck())
+        case Phase.DOWN:
+            due = [(after_s, what) for after_s, what in _longs(state, rules) if now_s >= since_s + after_s]
+            armed = max(due)[1] if due else None
+            return replace(state, armed=armed), (Armed(armed),) if armed is not state.armed else ()
+        case Phase.BOUNCING if now_s >= since_s + REST_S:
+            return _become(state, Phase.DEAD if state.down else Phase.UP), (Rested(),)
+        case _:
+            return state, ()
+
+
+def _change(state: Gesture, rules: Rules) -> tuple[Gesture, Outcomes]:
+    """Let the button have gone down or up; `state` has it already."""
+    if state.phase is Phase.BOUNCING:
+        return _become(state, Phase.BOUNCING), ()
+    if len(state.edges) > BOUNCES:
+        return _become(state, Phase.BOUNCING), (*_let_go(state), Bouncing())
+    if state.down:
+        return _press(state, rules)
+    up = _become(state, Phase.UP)
+    if state.phase is Phase.STUCK:
+        return up, (Rested(),)
+    return up, (*_let_go(state), *((Commit(state.armed),) if state.armed else ()))
+
+
+def _press(state: Gesture, rules: Rules) -> tuple[Gesture, Outcomes]:
+    second = state.first_s is not None and state.now_s <= state.first_s + rules.double_s
+    does = rules.double if second and rules.double is not None else rules.does
+    first_s = None if second else state.now_s
+    if does == "hold":
+        return replace(_become(state, Phase.TALKING), first_s=first_s), (TalkBegan(),)
+    return replace(_become(state, Phase.DOWN), first_s=first_s, mutes=does == "mute"), (Act(does),)
+
+
+def _let_go(state: Gesture) -> Outcomes:
+    """Return what ends with a press, however it ends."""
+    talk = (TalkEnded(),) if state.phase is Phase.TALKING else ()
+    return (*talk, *((Armed(None),) if state.armed else ()))
+
+
+def _become(state: Gesture, phase: Phase, *, down: bool | None = None) -> Gesture:
+    return replace(
+        state,
+        phase=phase,
+        since_s=state.now_s,
+        down=state.down if down is None else down,
+        armed=None,
+        mutes=False,
+    )
+
+
+def _longs(state: Gesture, rules: Rules) -> list[tuple[float, Long]]:
+    longs: list[tuple[float, Long]] = [(rules.restart_s, "restart")]
+    if not state.mutes:
+        longs.append((rules.mute_s, "mute"))
+    return [(after_s, what) for after_s, what in longs if after_s > 0]
+
+
+def _deadline(state: Gesture, rules: Rules) -> float | None:
+    """Return when time alone changes something. The very sums that `_pass` compares with, or it might never be due."""
+    match state.phase:
+        case Phase.DOWN:
+            afters = [rules.stuck_s, *(after_s for after_s, _ in _longs(state, rules))]
+        case Phase.TALKING | Phase.DEAD:
+            afters = [rules.stuck_s]
+        case Phase.BOUNCING:
+            afters = [REST_S]
+        case _:
+            afters = []
+    return min((at for after_s in afters if (at := state.since_s + after_s) > state.now_s), default=None)

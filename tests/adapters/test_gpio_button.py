@@ -1,0 +1,166 @@
+"""A switch on a line: how it is asked for, and what bounces."""
+
+import asyncio
+import errno
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from gpiod import LineSettings
+from gpiod.line import Bias, Direction, Edge
+from tests.support.gpio_sim import NO_SIM, MemoryLines, sim_chip, sim_is_possible
+from tests.support.kiosk import running, soon
+
+from kioskd.adapters.gpio_button import Active, GpioButton, Pull
+from kioskd.errors import DeviceLost
+
+
+@pytest.fixture
+def lines() -> Iterator[MemoryLines]:
+    lines = MemoryLines()
+    yield lines
+    lines.close()
+
+
+@pytest.mark.parametrize(
+    ("pull", "bias"), [("up", Bias.PULL_UP), ("down", Bias.PULL_DOWN), ("none", Bias.DISABLED)]
+)
+@pytest.mark.parametrize(("active", "active_low"), [("low", True), ("high", False)])
+async def test_the_line_is_asked_for_as_the_switch_is_wired(
+    lines: MemoryLines, pull: Pull, bias: Bias, active: Active, active_low: bool
+) -> None:
+    reports: asyncio.Queue[bool] = asyncio.Queue()
+    button = GpioButton("pi", 17, pull=pull, active=active, debounce_ms=30, open_lines=lines.open)
+    async with running(button.watch(reports.put_nowait)):
+        await soon(reports.get())
+        assert lines.settings == LineSettings(
+            direction=Direction.INPUT,
+            edge_detection=Edge.BOTH,
+            bias=bias,
+            active_low=active_low,
+            debounce_period=timedelta(milliseconds=30),
+        )
+        assert lines.taken
+    assert not lines.taken
+
+
+async def test_edges_that_came_together_are_all_reported_in_order(lines: MemoryLines) -> None:
+    reports: asyncio.Queue[bool] = asyncio.Queue()
+    async with running(GpioButton("pi", 17, open_lines=lines.open).watch(reports.put_nowait)):
+        assert await soon(reports.get()) is False
+        for _ in range(40):
+            lines.press()
+            lines.let_go()
+        assert [await soon(reports.get()) for _ in range(80)] == [True, False] * 40
+
+
+async def test_an_edge_from_while_the_line_was_opened_is_not_reported_twice(lines: MemoryLines) -> None:
+    reports: asyncio.Queue[bool] = asyncio.Queue()
+    lines.press()
+    async with running(GpioButton("pi", 17, open_lines=lines.open).watch(reports.put_nowait)):
+        assert await soon(reports.get()) is True
+        lines.let_go()
+        assert await soon(reports.get()) is False
+        assert reports.empty()
+
+
+async def test_the_line_is_never_read_when_nothing_waits(lines: MemoryLines) -> None:
+    reports: asyncio.Queue[bool] = asyncio.Queue()
+    async with running(GpioButton("pi", 17, open_lines=lines.open).watch(reports.put_nowait)):
+        await soon(reports.get())
+        for _ in range(3):
+            lines.press()
+            await soon(reports.get())
+            # The loop has seen the press twice by now. A read for the second time that blocked would end here.
+            for _ in range(5):
+                await asyncio.sleep(0)
+            lines.let_go()
+            await soon(reports.get())
+
+
+async def test_a_bug_in_the_callback_is_not_swallowed(lines: MemoryLines) -> None:
+    def on_edge(_pressed: bool) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await GpioButton("pi", 17, open_lines=lines.open).watch(on_edge)
+    assert not lines.taken
+
+
+# Where the kernel does not debounce
+
+
+async def test_a_kernel_that_does_not_debounce_is_asked_for_plain_edges(
+    lines: MemoryLines, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    lines.debounces = False
+    reports: asyncio.Queue[bool] = asyncio.Queue()
+    async with running(GpioButton("pi", 17, open_lines=lines.open).watch(reports.put_nowait)):
+        await soon(reports.get())
+    assert [asked.debounce_period for asked in lines.asked] == [timedelta(milliseconds=20), timedelta()]
+    (said,) = caplog.messages
+    assert said.startswith("button not debounced by the kernel, but by kioskd: line=gpio:pi/17 error=")
+
+
+async def test_the_first_edge_counts_at_once_and_the_bounces_after_it_do_not(lines: MemoryLines) -> None:
+    lines.debounces = False
+    reports: asyncio.Queue[bool] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    button = GpioButton("pi", 17, debounce_ms=50, open_lines=lines.open)
+    async with running(button.watch(reports.put_nowait)):
+        assert await soon(reports.get()) is False
+        pressed_at = loop.time()
+        for _ in range(5):
+            lines.press()
+            lines.let_go()
+        lines.press()
+        assert await soon(reports.get()) is True
+        lines.let_go()
+        assert await soon(reports.get()) is False
+        # The release came at once, and was believed when the bouncing was over. The loop's timers may be early by
+        # its clock's grain.
+        assert loop.time() - pressed_at >= 0.049
+        assert reports.empty()
+
+
+async def test_a_line_whose_edges_were_lost_is_looked_at_when_the_bouncing_is_over(
+    lines: MemoryLines,
+) -> None:
+    lines.debounces = False
+    reports: asyncio.Queue[bool] = asyncio.Queue()
+    button = GpioButton("pi", 17, debounce_ms=50, open_lines=lines.open)
+    async with running(button.watch(reports.put_nowait)):
+        assert await soon(reports.get()) is False
+        lines.press()
+        assert await soon(reports.get()) is True
+        lines.let_go()
+        lines.lose_edges()
+        assert await soon(reports.get()) is False
+
+
+async def test_a_line_that_is_taken_is_asked_for_once_and_says_why(lines: MemoryLines) -> None:
+    lines.refusal = OSError(errno.EBUSY, "Device or resource busy")
+    with pytest.raises(DeviceLost, match=r"^gpio:pi/17: in use by something else"):
+        await GpioButton("pi", 17, open_lines=lines.open).watch(lambda _pressed: None)
+    assert len(lines.asked) == 1
+
+
+async def test_a_line_that_is_not_there_says_why(lines: MemoryLines) -> None:
+    lines.refusal = ValueError("line offset of out range")
+    with pytest.raises(DeviceLost, match=r"^gpio:pi/99: line offset of out range; `kioskd devices`"):
+        await GpioButton("pi", 99, open_lines=lines.open).watch(lambda _pressed: None)
+
+
+@pytest.mark.hardware
+@pytest.mark.parametrize(("pull", "on"), [("up", "pull-up"), ("down", "pull-down")])
+async def test_the_kernel_switches_the_resistor_on(pull: Pull, on: str) -> None:
+    if not sim_is_possible():
+        pytest.skip(NO_SIM)
+    reports: asyncio.Queue[bool] = asyncio.Queue()
+    with sim_chip() as chip:
+        chip.pull(3, up=pull == "down")
+        async with running(GpioButton(chip.label, 3, pull=pull).watch(reports.put_nowait)):
+            await soon(reports.get())
+            assert chip.pulled(3) == on

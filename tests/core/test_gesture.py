@@ -1,0 +1,401 @@
+"""What a finger means."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kioskd.core.gesture import (
+    BOUNCES,
+    REST_S,
+    Act,
+    Armed,
+    Bouncing,
+    Commit,
+    Does,
+    Gesture,
+    Outcome,
+    Phase,
+    Rested,
+    Rules,
+    Stuck,
+    TalkBegan,
+    TalkEnded,
+    abandon,
+    step,
+)
+
+ACTS: list[Does] = ["toggle", "wake", "end", "mute", "look", "hush"]
+
+
+class Finger:
+    """A button that was up when it was found, and somebody at it; deadlines are met as the shell meets them."""
+
+    def __init__(self, rules: Rules | None = None, *, down: bool = False) -> None:
+        self.rules = rules or Rules()
+        self.now_s = 1000.0
+        self.state = Gesture()
+        self.due_s: float | None = None
+        self.calls = 0
+        assert self._step(down) == []
+
+    def press(self) -> list[Outcome]:
+        return self._step(True)
+
+    def release(self) -> list[Outcome]:
+        return self._step(False)
+
+    def click(self) -> list[Outcome]:
+        return self.press() + self.release()
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        """Let time pass."""
+        until_s, outcomes = self.now_s + seconds, []
+        while self.due_s is not None and self.due_s <= until_s:
+            self.now_s = self.due_s
+            outcomes += self._step(None)
+        self.now_s = until_s
+        return outcomes
+
+    def lose(self) -> list[Outcome]:
+        self.state, outcomes = abandon(self.state)
+        self.due_s = None
+        return list(outcomes)
+
+    def _step(self, edge: bool | None) -> list[Outcome]:
+        self.state, outcomes, self.due_s = step(self.state, edge, self.now_s, self.rules)
+        self.calls += 1
+        return list(outcomes)
+
+
+# Presses
+
+
+@pytest.mark.parametrize("does", ACTS)
+def test_a_press_acts_at_once_and_its_release_does_nothing(does: Does) -> None:
+    finger = Finger(Rules(does))
+    assert finger.press() == [Act(does)]
+    assert finger.wait(0.1) == []
+    assert finger.release() == []
+    assert finger.due_s is None
+
+
+def test_a_second_press_soon_after_does_what_the_double_press_is_for() -> None:
+    finger = Finger(Rules("toggle", double="look"))
+    assert finger.click() == [Act("toggle")]
+    finger.wait(0.39)
+    assert finger.click() == [Act("look")]
+
+
+def test_a_third_press_is_a_first_one_again() -> None:
+    finger = Finger(Rules("toggle", double="look"))
+    assert [finger.click() for _ in range(4)] == [[Act("toggle")], [Act("look")]] * 2
+
+
+def test_a_late_second_press_is_a_first_one_again() -> None:
+    finger = Finger(Rules("toggle", double="look"))
+    finger.click()
+    finger.wait(0.41)
+    assert finger.click() == [Act("toggle")]
+
+
+def test_two_presses_are_two_presses_where_a_double_press_is_for_nothing() -> None:
+    finger = Finger(Rules("toggle"))
+    assert finger.click() + finger.click() == [Act("toggle"), Act("toggle")]
+
+
+def test_a_double_press_can_be_held_to_talk() -> None:
+    finger = Finger(Rules("wake", double="hold"))
+    finger.click()
+    assert finger.press() == [TalkBegan()]
+    assert finger.wait(20.0) == []
+    assert finger.release() == [TalkEnded()]
+
+
+# Talking
+
+
+def test_holding_is_talking_and_arms_nothing() -> None:
+    finger = Finger(Rules("hold"))
+    assert finger.press() == [TalkBegan()]
+    assert finger.wait(30.0) == []
+    assert finger.release() == [TalkEnded()]
+
+
+def test_a_talk_button_that_is_stuck_ends_the_talk() -> None:
+    finger = Finger(Rules("hold"))
+    finger.press()
+    assert finger.wait(60.0) == [TalkEnded(), Stuck()]
+    assert finger.wait(600.0) == []
+    assert finger.release() == [Rested()]
+    assert finger.press() == [TalkBegan()]
+
+
+def test_a_talk_button_that_is_lost_ends_the_talk() -> None:
+    finger = Finger(Rules("hold"))
+    finger.press()
+    assert finger.lose() == [TalkEnded()]
+    assert finger.lose() == []
+
+
+# Long holds
+
+
+def test_what_a_long_hold_arms_is_done_on_release_only() -> None:
+    finger = Finger(Rules("toggle"))
+    finger.press()
+    assert finger.wait(1.9) == []
+    assert finger.wait(0.1) == [Armed("mute")]
+    assert finger.wait(7.9) == []
+    assert finger.release() == [Armed(None), Commit("mute")]
+
+
+def test_holding_on_arms_the_next_thing_instead() -> None:
+    finger = Finger(Rules("toggle"))
+    finger.press()
+    assert finger.wait(10.0) == [Armed("mute"), Armed("restart")]
+    assert finger.release() == [Armed(None), Commit("restart")]
+
+
+@pytest.mark.parametrize(
+    ("rules", "armed"),
+    [
+        (Rules(mute_s=0.0), [Armed("restart")]),
+        (Rules(restart_s=0.0), [Armed("mute")]),
+        (Rules(mute_s=0.0, restart_s=0.0), []),
+        (Rules(mute_s=5.0, restart_s=3.0), [Armed("restart"), Armed("mute")]),
+    ],
+)
+def test_each_long_hold_can_be_off_and_has_its_own_time(rules: Rules, armed: list[Outcome]) -> None:
+    finger = Finger(rules)
+    finger.press()
+    assert finger.wait(30.0) == armed
+
+
+def test_a_press_that_mutes_does_not_take_it_back_when_it_is_held() -> None:
+    finger = Finger(Rules("mute"))
+    assert finger.press() == [Act("mute")]
+    assert finger.wait(5.0) == []
+    assert finger.wait(5.0) == [Armed("restart")]
+
+
+def test_a_button_that_is_lost_while_held_commits_nothing() -> None:
+    finger = Finger()
+    finger.press()
+    finger.wait(11.0)
+    assert finger.lose() == [Armed(None)]
+
+
+def test_a_release_that_is_heard_late_still_commits_what_was_armed_by_then() -> None:
+    finger = Finger()
+    finger.press()
+    finger.now_s += 3.0
+    assert finger.release() == [Armed("mute"), Armed(None), Commit("mute")]
+
+
+# Buttons that are not pressed by anybody
+
+
+def test_a_button_that_is_down_when_it_is_found_means_nothing_until_it_was_let_go() -> None:
+    finger = Finger(down=True)
+    assert finger.wait(30.0) == []
+    assert finger.release() == []
+    assert finger.press() == [Act("toggle")]
+
+
+def test_a_button_that_stays_down_from_the_start_is_reported_as_stuck_once() -> None:
+    finger = Finger(down=True)
+    assert finger.wait(3600.0) == [Stuck()]
+    assert finger.release() == [Rested()]
+
+
+def test_a_stuck_button_commits_nothing() -> None:
+    finger = Finger()
+    finger.press()
+    assert finger.wait(3600.0) == [Armed("mute"), Armed("restart"), Armed(None), Stuck()]
+    assert finger.release() == [Rested()]
+
+
+def test_a_button_that_comes_back_held_down_is_not_pressed() -> None:
+    finger = Finger()
+    finger.press()
+    finger.lose()
+    assert finger.press() == []
+    assert finger.release() == []
+    assert finger.press() == [Act("toggle")]
+
+
+def test_a_quick_finger_does_not_bounce() -> None:
+    finger = Finger()
+    outcomes: list[Outcome] = []
+    for _ in range(70):
+        outcomes += finger.press() + finger.wait(0.1) + finger.release() + finger.wait(0.11)
+    assert outcomes == [Act("toggle")] * 70
+
+
+def test_a_bouncing_button_is_passed_over_until_it_rests() -> None:
+    finger = Finger()
+    outcomes: list[Outcome] = []
+    for _ in range(1000):
+        outcomes += finger.press() + finger.wait(0.01) + finger.release() + finger.wait(0.01)
+    assert outcomes == [Act("toggle")] * (BOUNCES // 2) + [Bouncing()]
+    assert finger.wait(1.9) == []
+    assert finger.wait(0.1) == [Rested()]
+    assert finger.press() == [Act("toggle")]
+
+
+def test_a_bounce_that_rests_down_wakes_nothing_until_it_was_let_go() -> None:
+    finger = Finger()
+    for _ in range(15):
+        finger.release()
+        finger.press()
+    assert finger.wait(REST_S) == [Rested()]
+    assert finger.wait(60.0) == [Stuck()]
+    assert finger.release() == [Rested()]
+
+
+def test_a_bounce_ends_a_talk() -> None:
+    finger = Finger(Rules("hold"))
+    outcomes: list[Outcome] = []
+    for _ in range(30):
+        outcomes += finger.click()
+    assert outcomes == [TalkBegan(), TalkEnded()] * 10 + [Bouncing()]
+
+
+def test_a_repeated_edge_is_passed_over() -> None:
+    finger = Finger()
+    assert finger.press() + finger.press() == [Act("toggle")]
+    assert finger.release() + finger.release() == []
+
+
+def test_a_clock_that_runs_backwards_stands_still() -> None:
+    finger = Finger()
+    finger.press()
+    finger.now_s -= 100.0
+    assert finger.release() == []
+    assert finger.state.now_s == 1000.0
+
+
+# Any finger at all
+
+DOES = st.sampled_from([*ACTS, "hold"])
+RULES = st.builds(
+    Rules,
+    does=DOES,
+    double=st.none() | DOES,
+    mute_s=st.sampled_from([0.0, 0.7, 2.0]),
+    restart_s=st.sampled_from([0.0, 1.1, 10.0]),
+)
+DEEDS = st.lists(
+    st.tuples(
+        st.sampled_from(["press", "release", "lose", "nothing"]),
+        st.sampled_from([0.0, 0.001, 0.09, 0.3, 1.0, 2.0, 9.0, 61.0]),
+    ),
+    max_size=120,
+)
+
+
+def lived(rules: Rules, deeds: list[tuple[str, float]]) -> list[tuple[str, list[Outcome]]]:
+    """Return what followed from each deed, and from the time after it, by the deed's name."""
+    finger, story = Finger(rules), []
+    for deed, seconds in deeds:
+        if deed != "nothing":
+            story.append((deed, getattr(finger, deed)()))
+        story.append(("time", finger.wait(seconds)))
+        assert finger.due_s is None or finger.due_s > finger.now_s
+    story.append(("lose", finger.lose()))
+    return story
+
+
+@given(RULES, DEEDS)
+def test_every_talk_that_began_ends_exactly_once(rules: Rules, deeds: list[tuple[str, float]]) -> None:
+    talks = [
+        outcome
+        for _, outcomes in lived(rules, deeds)
+        for outcome in outcomes
+        if isinstance(outcome, TalkBegan | TalkEnded)
+    ]
+    assert talks == [TalkBegan(), TalkEnded()] * (len(talks) // 2)
+
+
+@given(RULES, DEEDS)
+def test_only_a_release_commits_and_only_what_was_armed(rules: Rules, deeds: list[tuple[str, float]]) -> None:
+    armed = None
+    for deed, outcomes in lived(rules, deeds):
+        for outcome, following in pairwise([*outcomes, None]):
+            if isinstance(outcome, Armed):
+                if isinstance(following, Commit):
+                    assert outcome.what is None
+                    assert following.what == armed
+                assert outcome.what != armed
+                armed = outcome.what
+            if isinstance(outcome, Commit):
+                assert deed == "release"
+    assert armed is None
+
+
+@given(RULES, DEEDS)
+def test_only_a_press_acts(rules: Rules, deeds: list[tuple[str, float]]) -> None:
+    for deed, outcomes in lived(rules, deeds):
+        acts = [outcome for outcome in outcomes if isinstance(outcome, Act | TalkBegan)]
+        assert len(acts) <= (deed == "press")
+        assert Act("hold") not in acts
+
+
+@given(RULES, DEEDS)
+def test_trouble_is_said_once_and_so_is_its_end(rules: Rules, deeds: list[tuple[str, float]]) -> None:
+    trouble = False
+    for deed, outcomes in lived(rules, deeds):
+        for outcome in outcomes:
+            if isinstance(outcome, Stuck | Bouncing):
+                trouble = True
+            elif isinstance(outcome, Rested):
+                assert trouble
+                trouble = False
+            elif trouble:
+                assert outcome == Armed(None)
+        trouble = trouble and deed != "lose"
+
+
+@given(RULES, DEEDS)
+def test_nobody_is_called_more_often_than_there_is_something_to_do(
+    rules: Rules, deeds: list[tuple[str, float]]
+) -> None:
+    finger = Finger(rules)
+    for deed, seconds in deeds:
+        if deed != "nothing":
+            getattr(finger, deed)()
+        before = finger.calls
+        finger.wait(seconds)
+        assert finger.calls - before <= 4
+        assert len(finger.state.edges) <= BOUNCES + 1
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([True, False, None]), st.floats(allow_nan=False, allow_infinity=False)),
+        max_size=50,
+    ),
+    RULES,
+)
+def test_any_edges_at_any_times_are_taken(calls: list[tuple[bool | None, float]], rules: Rules) -> None:
+    state, latest = Gesture(), 0.0
+    for edge, now_s in calls:
+        state, _, due_s = step(state, edge, now_s, rules)
+        latest = max(latest, now_s)
+        assert state.now_s == latest
+        assert due_s is None or due_s > latest
+        assert state.phase is Phase.UNKNOWN or edge is None or state.down == edge
+
+
+@given(st.lists(st.floats(0.0, 0.09), min_size=50, max_size=200))
+def test_a_button_that_never_rests_acts_no_more_than_its_bounces_allow(pauses: list[float]) -> None:
+    finger = Finger()
+    acts = 0
+    for number, pause in enumerate(pauses):
+        outcomes = finger.press() if number % 2 == 0 else finger.release()
+        acts += outcomes.count(Act("toggle"))
+        finger.wait(pause)
+    assert acts <= BOUNCES // 2
+    assert finger.state.phase is Phase.BOUNCING
