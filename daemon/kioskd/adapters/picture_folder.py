@@ -1,0 +1,115 @@
+"""A folder of pictures in the place of a camera: for rehearsals, and for other programs that drop pictures there."""
+
+import bisect
+import contextlib
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Final
+
+from kioskd.adapters.camera_thread import CameraThread, Shutter
+from kioskd.errors import DeviceLost
+from kioskd.media import picture
+from kioskd.media.picture import BadPicture, Turn
+from kioskd.ports import Sight
+
+log = logging.getLogger(__name__)
+
+MOST_FILES: Final = 10_000
+"""Files of a folder that are looked at; those that the file system lists after them are not."""
+
+_MOST_TRIES: Final = 20
+"""Files that are passed over for one picture: each may take a tenth of a second to be found out."""
+
+_Version = tuple[int, int]
+"""When a file was written, in nanoseconds, and its bytes."""
+
+
+class FolderCamera:
+    """Sees the pictures of a folder in the order of their names, round and round; a `ports.Camera`.
+
+    JPEG, PNG and WebP, whatever they are called; folders and names that begin with a dot are passed over. The folder is
+    listed for each picture, so what comes and goes is noticed. A file that is no picture, or too large, is passed over
+    and said once, and again when it was written anew. A program that writes pictures there while the kiosk looks should
+    write beside it, and rename: what is half written is no picture.
+    """
+
+    def __init__(
+        self, path: Path, *, size: int = 768, quality: int = 75, rotate: Turn = 0, mirror: bool = False
+    ) -> None:
+        self._path = path
+        self._size = size
+        self._quality = quality
+        self._rotate = rotate
+        self._mirror = mirror
+        self._name = f"camera folder:{path}"
+        self._thread = CameraThread(self._name)
+        self._last = ""
+        self._refused: dict[str, _Version] = {}
+
+    async def aclose(self) -> None:
+        """Nothing is kept open between looks; see `ports.Camera`."""
+
+    def look(self) -> AbstractAsyncContextManager[Sight]:
+        """Look at the folder, going on after the picture that was seen last; see `ports.Camera`."""
+        return self._thread.look(self._opened)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Shutter]:
+        self._files()
+        yield self._next
+
+    def _next(self) -> bytes:
+        """Return the next picture. Takes no file for one that was none when it was last written."""
+        files = self._files()
+        self._refused = {name: version for name, version in self._refused.items() if name in files}
+        names = sorted(files)
+        first = bisect.bisect_right(names, self._last)
+        fresh = [name for name in names[first:] + names[:first] if self._refused.get(name) != files[name]]
+        for name in fresh[:_MOST_TRIES]:
+            try:
+                seen = self._read(name)
+            except FileNotFoundError:
+                continue  # gone since it was listed
+            except (BadPicture, OSError) as error:
+                self._refused[name] = files[name]
+                log.warning("picture passed over: folder=%s file=%r error=%s", self._path, name, error)
+                continue
+            self._last = name
+            return seen
+        raise DeviceLost(
+            f"{self._name}: no picture among its {len(files)} files; put a JPEG, PNG or WebP there",
+            listed=True,
+            device=self._name,
+        )
+
+    def _files(self) -> dict[str, _Version]:
+        files: dict[str, _Version] = {}
+        try:
+            with os.scandir(self._path) as entries:
+                for entry in entries:
+                    if len(files) == MOST_FILES:
+                        break
+                    # A link may lead nowhere, and a file vanish between its listing and its stat.
+                    with contextlib.suppress(OSError):
+                        status = entry.stat()
+                        if stat.S_ISREG(status.st_mode) and not entry.name.startswith("."):
+                            files[entry.name] = (status.st_mtime_ns, status.st_size)
+        except OSError as error:
+            raise DeviceLost(
+                f"{self._name}: {error.strerror}; make the folder, or let the user that kioskd runs as read it",
+                device=self._name,
+            ) from error
+        return files
+
+    def _read(self, name: str) -> bytes:
+        # Not blocking: what was a file at its listing may be a pipe by now.
+        fd = os.open(self._path / name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            data = file.read(picture.MOST_BYTES + 1)
+        return picture.fit(
+            data, size=self._size, quality=self._quality, rotate=self._rotate, mirror=self._mirror
+        )

@@ -1,0 +1,127 @@
+"""A USB webcam, by the kernel's Video4Linux; named by its maker's name, which stays when its number changes."""
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+from kioskd.adapters.camera_thread import CameraThread, Shutter
+from kioskd.adapters.v4l2_device import Kernel, Stream, SystemKernel, VideoDevice, devices, streaming
+from kioskd.errors import DeviceLost
+from kioskd.media import picture
+from kioskd.media.picture import BadPicture, Turn
+from kioskd.ports import Sight
+
+SETTLE_FRAMES: Final = 10
+"""Frames until a webcam has found its exposure."""
+
+WAIT_S: Final = 2.0
+"""Seconds for one frame: of 5 a second in the dark, several may come damaged over a bad cable."""
+
+_DAMAGED_AT_MOST: Final = 2
+
+
+def cameras(kernel: Kernel | None = None) -> list[VideoDevice]:
+    """Return the webcams of this machine that kioskd can use and may open."""
+    return list(devices(kernel or SystemKernel()))
+
+
+class V4l2Camera:
+    """A webcam that gives JPEGs, as nearly all do; a `ports.Camera`.
+
+    A JPEG that is small enough goes as the camera made it, but for its metadata; others are decoded and made anew.
+    Each `look` opens the camera, and each end gives it back: its buffers are ordinary memory, not contiguous.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        size: int = 768,
+        quality: int = 75,
+        rotate: Turn = 0,
+        mirror: bool = False,
+        kernel: Kernel | None = None,
+    ) -> None:
+        """`name`: a path (/dev/video0), or part of what `cameras` calls it, capitals or not."""
+        self._wanted = name
+        self._name = f"camera v4l2:{name}"
+        self._size = size
+        self._quality = quality
+        self._rotate: Turn = rotate
+        self._mirror = mirror
+        self._kernel = kernel or SystemKernel()
+        self._thread = CameraThread(self._name)
+
+    async def aclose(self) -> None:
+        """Nothing is kept open between looks; see `ports.Camera`."""
+
+    def look(self) -> AbstractAsyncContextManager[Sight]:
+        """Find the camera and start it; see `ports.Camera`."""
+        return self._thread.look(self._running)
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[Shutter]:
+        with contextlib.ExitStack() as undo:
+            with self._trouble():
+                stream = undo.enter_context(streaming(self._kernel, self._path(), size=self._size))
+                for _ in range(SETTLE_FRAMES):
+                    stream.next(WAIT_S)
+            yield lambda: self._shoot(stream)
+
+    def _shoot(self, stream: Stream) -> bytes:
+        with self._trouble():
+            stream.drain()
+            for _ in range(_DAMAGED_AT_MOST):
+                with contextlib.suppress(BadPicture):
+                    return self._fitted(stream.next(WAIT_S))
+            raise OSError(errno.EIO, "gives damaged pictures; try another cable or USB socket")
+
+    def _fitted(self, frame: bytes) -> bytes:
+        if not self._rotate and not self._mirror:
+            jpeg = picture.bare(frame, size=self._size)
+            if jpeg is not None:
+                return jpeg
+        return picture.fit(
+            frame, size=self._size, quality=self._quality, rotate=self._rotate, mirror=self._mirror
+        )
+
+    def _path(self) -> str:
+        if self._wanted.startswith("/"):
+            return self._wanted
+        here = cameras(self._kernel)
+        for camera in here:
+            if self._wanted.casefold() in camera.name.casefold():
+                return camera.path
+        names = ", ".join(f"{camera.name!r}" for camera in here)
+        if not names:
+            names = "none that the user kioskd runs as may open; is it in the group video?"
+        raise OSError(errno.ENODEV, f"no such camera (here: {names})")
+
+    @contextlib.contextmanager
+    def _trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError as error:
+            raise self._lost(f"{error}; plug it in again", listed=True) from error
+        except OSError as error:
+            raise self._lost(*_reason(error)) from error
+
+    def _lost(self, why: str, listed: bool) -> DeviceLost:
+        return DeviceLost(f"{self._name}: {why}", listed=listed, device=self._name)
+
+
+def _reason(error: OSError) -> tuple[str, bool]:
+    """Return what is wrong and what to do, and whether the camera is there."""
+    match error.errno:
+        case errno.EBUSY:
+            return "in use by something else; stop that (`fuser -v /dev/video*` names it)", True
+        case errno.EACCES | errno.EPERM:
+            return "no permission; add the user that kioskd runs as to the group video", True
+        case errno.ENOSPC:
+            return "no room on its USB bus; plug it into another socket, away from other cameras", True
+        case errno.ENODEV | errno.ENOENT | errno.ENXIO:
+            return f"{error.strerror}; plug it in, or name another: `kioskd devices` lists them", False
+        case _:
+            return f"{error.strerror or error}; plug it in again, or try another", True

@@ -1,0 +1,208 @@
+"""Pictures as the service takes them: small upright JPEGs that tell nothing but what is to be seen.
+
+The only importer of Pillow. Everything here is work for a processor (1 to 50 ms on a Raspberry Pi): not for the loop's
+thread. Pillow works without the interpreter's lock, so a thread is enough.
+"""
+
+import io
+import struct
+import warnings
+from collections.abc import Iterator
+from typing import Final, Literal
+
+from PIL import Image
+
+Turn = Literal[0, 90, 180, 270]
+"""Degrees clockwise by which a picture is turned to be upright."""
+
+MOST_BYTES: Final = 20_000_000
+MOST_PIXELS: Final = 50_000_000
+"""What telephones take. A JPEG is decoded at a fraction of its size; a PNG or WebP, decoded whole, may have half as many:
+100 MB in memory. More is a bomb, or the scan of a wall."""
+
+SKETCH_SIDE: Final = 32
+
+_FORMATS: Final = ("JPEG", "PNG", "WEBP")
+
+_HOSTILE: Final = (
+    *(OSError, SyntaxError, ValueError, struct.error, EOFError),
+    *(LookupError, ArithmeticError, TypeError, AttributeError, MemoryError, RuntimeError),
+)
+"""What Pillow's readers raise at files made to break them: in truth anything."""
+
+_ORIENTATION: Final = 0x0112
+_UPRIGHT: Final[dict[int, tuple[Turn, bool]]] = {
+    2: (0, True),
+    3: (180, False),
+    4: (180, True),
+    5: (90, True),
+    6: (90, False),
+    7: (270, True),
+    8: (270, False),
+}
+"""EXIF orientation: the turn, and whether to mirror after it (EXIF 2.32, tag Orientation). 1 is upright."""
+
+_TURNS: Final = {
+    90: Image.Transpose.ROTATE_270,  # Pillow counts the other way round
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_90,
+}
+
+_SOI: Final = b"\xff\xd8"
+_EOI: Final = b"\xff\xd9"
+_JFIF: Final = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+_APPLICATION: Final = range(0xE0, 0xF0)
+_ADOBE: Final = 0xEE
+"""Says how the colours are meant; the other application segments say where, when and by whom."""
+_COMMENT: Final = 0xFE
+_HUFFMAN: Final = 0xC4
+_SCAN: Final = 0xDA
+_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2})
+"""Baseline, extended and progressive: what everybody reads."""
+
+# What is wrong with a picture is said by BadPicture, in one line. Pillow would also write to stderr: about bombs, which
+# are refused here sooner, and about broken metadata, which nobody reads.
+Image.MAX_IMAGE_PIXELS = None
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+
+class BadPicture(ValueError):
+    """Not a picture, or not one to be opened. The message is one line and names no file."""
+
+
+def fit(
+    data: bytes,
+    *,
+    size: int,
+    quality: int,
+    rotate: Turn = 0,
+    mirror: bool = False,
+    most_pixels: int = MOST_PIXELS,
+    most_bytes: int = MOST_BYTES,
+) -> bytes:
+    """Return a JPEG, PNG or WebP as a JPEG whose longer side is at most `size` pixels.
+
+    Upright as its EXIF says, then turned clockwise by `rotate`, then mirrored left to right. No metadata is left, what is
+    transparent becomes white, and of an animation the first picture stays. Never enlarged. `quality`: 1 to 95.
+
+    Raises:
+        BadPicture: it is none of these, is damaged, or has more bytes or pixels than the bounds.
+    """
+    image = _opened(data, most_pixels, most_bytes)
+    try:
+        turn, mirrored = _UPRIGHT.get(_orientation(image), (0, False))
+        if image.mode in ("1", "P", "PA"):  # scaling needs colours, not their numbers
+            image = image.convert("RGBA")
+        image.thumbnail((size, size))  # a large JPEG is decoded at an eighth to a half of its size already
+        image = _upright(_coloured(image), turn, mirror=mirrored)
+        return _encoded(_upright(image, rotate, mirror=mirror), quality)
+    except _HOSTILE as error:
+        raise _damaged(error) from error
+
+
+def bare(jpeg: bytes, *, size: int) -> bytes | None:
+    """Return a camera's JPEG without its metadata and padding, its pixels untouched; None if it cannot go as it is.
+
+    It cannot if it is larger than `size`, is cut off, lacks the tables that a stream of pictures may leave out, or is
+    no JPEG that everybody reads. `fit` mends what can be mended.
+    """
+    end = jpeg.rfind(_EOI)
+    if not jpeg.startswith(_SOI) or end < 0:
+        return None
+    kept, huffman, sized = [_SOI, _JFIF], False, False
+    for marker, start, stop in _segments(jpeg):
+        if marker in _FRAMES and stop - start >= 9:
+            height, width = struct.unpack_from(">HH", jpeg, start + 5)
+            sized = 0 < max(width, height) <= size and min(width, height) > 0
+        huffman = huffman or marker == _HUFFMAN
+        if marker == _SCAN:
+            return b"".join([*kept, jpeg[start:end], _EOI]) if sized and huffman and stop <= end else None
+        if marker == _ADOBE or (marker not in _APPLICATION and marker != _COMMENT):
+            kept.append(jpeg[start:stop])
+    return None
+
+
+def sketch(jpeg: bytes) -> bytes:
+    """Return what is left of a JPEG when one squints: a square of `SKETCH_SIDE` grey pixels a side, a byte each.
+
+    Each is the mean of a few hundred pixels, so the noise of a sensor is gone.
+
+    Raises:
+        BadPicture: it cannot be decoded.
+    """
+    image = _opened(jpeg, MOST_PIXELS, MOST_BYTES)
+    try:
+        image.draft("L", (4 * SKETCH_SIDE, 4 * SKETCH_SIDE))
+        return image.convert("L").resize((SKETCH_SIDE, SKETCH_SIDE), Image.Resampling.BOX).tobytes()
+    except _HOSTILE as error:
+        raise _damaged(error) from error
+
+
+def difference(one: bytes, other: bytes) -> float:
+    """Return how unlike two sketches are: the mean difference of their pixels, 0 (the same) to 1 (black and white)."""
+    return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / (255 * len(one))
+
+
+def _opened(data: bytes, most_pixels: int, most_bytes: int) -> Image.Image:
+    if not data:
+        raise BadPicture("empty file")
+    if len(data) > most_bytes:
+        raise BadPicture(f"more than {most_bytes / 1e6:.0f} MB")
+    try:
+        image: Image.Image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    except _HOSTILE as error:
+        raise BadPicture("no JPEG, PNG or WebP picture") from error
+    most = most_pixels if image.format == "JPEG" else most_pixels // 2
+    if image.width * image.height > most:
+        raise BadPicture(
+            f"{image.width} x {image.height} pixels, which is more than {most / 1e6:.0f} million"
+        )
+    return image
+
+
+def _damaged(error: BaseException) -> BadPicture:
+    why = " ".join(str(error).split())[:100] or type(error).__name__
+    return BadPicture(f"cut off or damaged picture ({why})")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except _HOSTILE:
+        return 1  # the picture may be whole though its metadata are not
+
+
+def _coloured(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits of grey: convert() would take the lower eight
+        return image.convert("F").point(lambda value: value * (1 / 257)).convert("L")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(ground, image).convert("RGB")
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _upright(image: Image.Image, turn: Turn, *, mirror: bool) -> Image.Image:
+    if turn:
+        image = image.transpose(_TURNS[turn])
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirror else image
+
+
+def _encoded(image: Image.Image, quality: int) -> bytes:
+    image.info.clear()  # comments and the like would be written again
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield each segment up to the first scan: its marker, its start and its end in `jpeg`."""
+    start = len(_SOI)
+    while start + 4 <= len(jpeg) and jpeg[start] == 0xFF:
+        marker = jpeg[start + 1]
+        if marker == 0xFF:  # padding between segments
+            start += 1
+            continue
+        stop = start + 2 + int.from_bytes(jpeg[start + 2 : start + 4], "big")
+        yield marker, start, stop
+        start = stop

@@ -1,0 +1,260 @@
+"""What every camera owes: one suite over memory, a folder, a simulated webcam, and the real ones where there are any."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from tests.support import picamera_box
+from tests.support.pictures import UPRIGHT, corners, jpeg, opened
+from tests.support.v4l2_sim import SimulatedWebcam
+
+from kioskd.adapters.memory import MemoryCamera
+from kioskd.adapters.picamera import PiCamera
+from kioskd.adapters.picture_folder import FolderCamera
+from kioskd.adapters.v4l2 import V4l2Camera, cameras
+from kioskd.errors import DeviceLost
+from kioskd.ports import Camera, Sight
+
+SIZE = 200
+
+# picamera2 names its threads the old way.
+pytestmark = pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning")
+
+
+class Bench(Protocol):
+    """A camera before which the picture of four colours stands, and hands to test it with."""
+
+    @property
+    def camera(self) -> Camera: ...
+
+    @property
+    def staged(self) -> bool:
+        """Whether it sees the picture; a real one sees the room."""
+
+    @property
+    def running(self) -> bool | None:
+        """Whether it runs; None: nobody can tell."""
+
+    def unplug(self) -> None: ...
+
+    def replug(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class MemoryBench:
+    staged = True
+
+    def __init__(self) -> None:
+        self.camera = MemoryCamera(jpeg(200, 150))
+
+    @property
+    def running(self) -> bool | None:
+        return self.camera.running
+
+    def unplug(self) -> None:
+        self.camera.unplug()
+
+    def replug(self) -> None:
+        self.camera.replug()
+
+    async def close(self) -> None:
+        pass
+
+
+class FolderBench:
+    staged = True
+    running = None
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "pictures"
+        self._folder.mkdir()
+        (self._folder / "1.jpg").write_bytes(jpeg(640, 480))
+        self.camera = FolderCamera(self._folder, size=SIZE)
+
+    def unplug(self) -> None:
+        self._folder.rename(self._folder.with_suffix(".gone"))
+
+    def replug(self) -> None:
+        self._folder.with_suffix(".gone").rename(self._folder)
+
+    async def close(self) -> None:
+        pass
+
+
+class WebcamBench:
+    staged = True
+
+    def __init__(self) -> None:
+        self._webcam = SimulatedWebcam(lambda _: jpeg(640, 480), sizes=[(640, 480)])
+        self.camera = V4l2Camera("c920", size=SIZE, kernel=self._webcam)
+
+    @property
+    def running(self) -> bool | None:
+        return self._webcam.streaming
+
+    def unplug(self) -> None:
+        self._webcam.fault = errno.ENODEV
+
+    def replug(self) -> None:
+        self._webcam.fault = None
+
+    async def close(self) -> None:
+        assert not self._webcam.open_fds
+        assert self._webcam.mapped == 0
+
+
+class RealBench:
+    """One that nobody can unplug from here."""
+
+    staged = False
+
+    def __init__(self, camera: Camera) -> None:
+        self.camera = camera
+
+    @property
+    def running(self) -> bool | None:
+        return None
+
+    def unplug(self) -> None:
+        pytest.skip("nobody is here to unplug it")
+
+    def replug(self) -> None:
+        raise AssertionError("it was not unplugged")
+
+    async def close(self) -> None:
+        pass
+
+
+class PiBench(RealBench):
+    def __init__(self, *, staged: bool) -> None:
+        self._camera = PiCamera(size=SIZE)
+        super().__init__(self._camera)
+        self.staged = staged
+
+    @property
+    def running(self) -> bool:
+        opened = self._camera._opened
+        return opened is not None and bool(opened._camera.started)
+
+    async def close(self) -> None:
+        await self._camera.aclose()
+        assert not self.running
+
+
+@pytest.fixture(scope="session")
+def virtual_pi(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A Pi's camera before the picture, where picamera2 is to be had and no camera is."""
+    if not picamera_box.has_camera():
+        folder = tmp_path_factory.mktemp("scene")
+        (folder / "0.jpg").write_bytes(jpeg(1280, 960))
+        picamera_box.install(folder)
+
+
+@pytest.fixture(
+    params=[
+        *("memory", "folder", "simulated webcam"),
+        pytest.param("webcam", marks=pytest.mark.hardware),
+        pytest.param("picamera", marks=pytest.mark.hardware),
+    ]
+)
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    bench: Bench
+    match request.param:
+        case "memory":
+            bench = MemoryBench()
+        case "folder":
+            bench = FolderBench(tmp_path)
+        case "simulated webcam":
+            bench = WebcamBench()
+        case "webcam":
+            here = cameras()
+            if not here:
+                pytest.skip("no webcam here: plug one in")
+            bench = RealBench(V4l2Camera(here[0].path, size=SIZE))
+        case _:
+            if lacking := picamera_box.missing():
+                pytest.skip(lacking)
+            request.getfixturevalue("virtual_pi")
+            bench = PiBench(staged=not picamera_box.has_camera())
+    yield bench
+    await bench.close()
+
+
+@asynccontextmanager
+async def looking(bench: Bench) -> AsyncIterator[Sight]:
+    async with asyncio.timeout(20), bench.camera.look() as sight:
+        yield sight
+
+
+async def test_a_picture_is_a_small_upright_jpeg_without_metadata(bench: Bench) -> None:
+    async with looking(bench) as sight:
+        shot = await sight.shoot()
+    image = opened(shot)
+    assert max(image.size) <= SIZE
+    assert min(image.size) > SIZE // 4
+    assert not image.getexif()
+    assert not set(image.info) - {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+    if bench.staged:
+        assert corners(shot) == UPRIGHT
+
+
+async def test_a_camera_runs_only_while_somebody_looks(bench: Bench) -> None:
+    if bench.running is None:
+        pytest.skip("nobody can tell whether it runs")
+    assert not bench.running
+    async with looking(bench):
+        assert bench.running
+    assert not bench.running
+
+
+async def test_a_camera_can_be_looked_through_again_and_again(bench: Bench) -> None:
+    for _ in range(3):
+        async with looking(bench) as sight:
+            for _ in range(2):
+                assert opened(await sight.shoot()).size
+
+
+async def test_a_picture_that_nobody_waits_for_any_more_harms_nothing(bench: Bench) -> None:
+    async with looking(bench) as sight:
+        async with asyncio.TaskGroup() as tasks:
+            shot = tasks.create_task(sight.shoot())
+            await asyncio.sleep(0)
+            shot.cancel()
+        assert opened(await sight.shoot()).size
+
+
+async def test_whoever_leaves_in_the_middle_of_a_picture_may_come_back(bench: Bench) -> None:
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        looked = asyncio.Event()
+
+        async def look() -> None:
+            async with bench.camera.look() as sight:
+                looked.set()
+                while True:
+                    await sight.shoot()
+                    await asyncio.sleep(0)
+
+        task = tasks.create_task(look())
+        await looked.wait()
+        task.cancel()
+    async with looking(bench) as sight:
+        assert opened(await sight.shoot()).size
+
+
+async def test_a_camera_that_is_unplugged_is_lost_and_one_that_is_back_sees(bench: Bench) -> None:
+    async with looking(bench) as sight:
+        assert await sight.shoot()
+        bench.unplug()
+        with pytest.raises(DeviceLost):
+            await sight.shoot()
+    with pytest.raises(DeviceLost):
+        async with looking(bench) as sight:
+            pytest.fail("it was started")
+    bench.replug()
+    async with looking(bench) as sight:
+        assert opened(await sight.shoot()).size

@@ -1,0 +1,79 @@
+"""Pictures of which each corner can be told, and what can be seen in one."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+CORNERS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
+UPRIGHT = ("red", "green", "blue", "white")
+"""Top left, top right, bottom left, bottom right."""
+
+DESPITE_ORIENTATION = {
+    1: UPRIGHT,
+    2: ("green", "red", "white", "blue"),
+    3: ("white", "blue", "green", "red"),
+    4: ("blue", "white", "red", "green"),
+    5: ("red", "blue", "green", "white"),
+    6: ("green", "white", "red", "blue"),
+    7: ("white", "green", "blue", "red"),
+    8: ("blue", "red", "white", "green"),
+}
+"""How each EXIF orientation stores an upright picture."""
+
+
+def quarters(width: int = 320, height: int = 240, corners: Sequence[str] = UPRIGHT) -> Image.Image:
+    """Return a picture of four colours."""
+    image = Image.new("RGB", (width, height))
+    for number, colour in enumerate(corners):
+        left, top = number % 2 * width // 2, number // 2 * height // 2
+        image.paste(CORNERS[colour], (left, top, left + width // 2, top + height // 2))
+    return image
+
+
+def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
+    """Return the file."""
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def jpeg(width: int = 320, height: int = 240, corners: Sequence[str] = UPRIGHT) -> bytes:
+    """Return a JPEG of four colours, as a camera would give it."""
+    return encoded(quarters(width, height, corners), quality=90)
+
+
+def grey(level: int) -> bytes:
+    """Return a JPEG of one grey."""
+    return encoded(Image.new("RGB", (64, 48), (level, level, level)))
+
+
+def noise(width: int, height: int, seed: int = 0) -> Image.Image:
+    """Return a picture that does not compress."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def opened(data: bytes) -> Image.Image:
+    """Return a JPEG as seen, decoded to its end."""
+    image: Image.Image = Image.open(io.BytesIO(data), formats=("JPEG",))
+    image.load()
+    return image
+
+
+def corners(data: bytes) -> tuple[str, ...]:
+    """Return the colours of a JPEG's corners, row by row."""
+    image = opened(data).convert("RGB")
+    right, bottom = image.width * 7 // 8, image.height * 7 // 8
+    spots = [(image.width // 8, image.height // 8), (right, image.height // 8)]
+    spots += [(image.width // 8, bottom), (right, bottom)]
+    return tuple(_colour(image.getpixel(spot)) for spot in spots)
+
+
+def _colour(pixel: Any) -> str:
+    distances = {
+        name: sum(abs(a - b) for a, b in zip(pixel, rgb, strict=True)) for name, rgb in CORNERS.items()
+    }
+    return min(distances, key=lambda name: distances[name])

@@ -1,0 +1,149 @@
+"""A webcam and its kernel driver in memory, at the height of system calls; it keeps the kernel's own rules.
+
+Frames are exposed one after the other as fast as they are taken, into the buffer that was queued first; with no buffer
+queued they are lost, as with the real one. Each carries its number, in a comment or in its pixels.
+"""
+
+import ctypes
+import errno
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from kioskd.adapters import v4l2_device as v4l2
+
+LENGTH = 200_000
+
+
+class SimulatedWebcam:
+    """One camera at /dev/video2, its metadata node at /dev/video3, and an encoder at /dev/video0; a `v4l2.Kernel`."""
+
+    def __init__(
+        self, sees: Callable[[int], bytes], sizes: Sequence[tuple[int, int]] = ((320, 240),)
+    ) -> None:
+        """`sees`: the frame of a number, in the size that is set."""
+        self.sees = sees
+        self.sizes = sizes
+        self.card = b"HD Pro Webcam C920"
+        self.pixel_format: int = v4l2.MJPG
+        self.format: tuple[int, int] | None = None
+        self.streaming = False
+        self.open_fds: dict[int, str] = {}
+        self.mapped = 0
+        self.fault: int | None = None
+        """What every call but closing fails with, if any."""
+        self.silent = False
+        """Whether it has stopped giving frames without saying anything."""
+        self.padding = b""
+        self.damaged: set[int] = set()
+        """Numbers of frames that arrive damaged, and are said to."""
+        self.exposed = 0
+        self._buffers: list[bytearray] = []
+        self._queued: deque[int] = deque()
+        self._filled: deque[v4l2.Buffer] = deque()
+        self._asked_for_nothing = threading.Event()
+
+    def nodes(self) -> Sequence[str]:
+        return () if self.fault == errno.ENODEV else ("/dev/video0", "/dev/video2", "/dev/video3")
+
+    def open(self, path: str) -> int:
+        if path not in self.nodes():
+            raise OSError(errno.ENOENT, "No such file or directory")
+        if self.fault == errno.EACCES:
+            raise OSError(self.fault, "Permission denied")
+        fd = max(self.open_fds, default=100) + 1
+        self.open_fds[fd] = path
+        return fd
+
+    def close(self, fd: int) -> None:
+        del self.open_fds[fd]
+        self.streaming = False
+
+    def map(self, fd: int, length: int, offset: int) -> "_Mapped":
+        self._check(fd)
+        assert (length, offset % 4096) == (LENGTH, 0)
+        self.mapped += 1
+        return _Mapped(self, self._buffers[offset // 4096])
+
+    def wait(self, fd: int, seconds: float) -> bool:
+        if self.fault is not None:
+            return True  # POLLERR
+        self._expose()
+        if not self._filled:
+            self._asked_for_nothing.wait(min(seconds, 0.01))
+        return bool(self._filled)
+
+    def ioctl(self, fd: int, request: int, argument: v4l2.Argument) -> None:
+        self._check(fd)
+        match request, argument:
+            case v4l2.QUERYCAP, v4l2.Capability():
+                self._query(self.open_fds[fd], argument)
+            case v4l2.ENUM_FMT, v4l2.FormatDescription():
+                formats = (int.from_bytes(b"YUYV", "little"), self.pixel_format)
+                if self.open_fds[fd] != "/dev/video2" or argument.index >= len(formats):
+                    raise OSError(errno.EINVAL, "Invalid argument")
+                argument.pixelformat = formats[argument.index]
+            case v4l2.ENUM_FRAMESIZES, v4l2.FrameSize():
+                if argument.index >= len(self.sizes):
+                    raise OSError(errno.EINVAL, "Invalid argument")
+                argument.type = v4l2.DISCRETE
+                argument.steps[0], argument.steps[1] = self.sizes[argument.index]
+            case v4l2.S_FMT, v4l2.Format():
+                self.format = (argument.width, argument.height)
+            case v4l2.REQBUFS, v4l2.BufferRequest():
+                self._buffers = [bytearray(LENGTH) for _ in range(argument.count)]
+                self._queued.clear()
+                self._filled.clear()
+            case v4l2.QUERYBUF, v4l2.Buffer():
+                argument.length, argument.offset = LENGTH, argument.index * 4096
+            case v4l2.QBUF, v4l2.Buffer():
+                assert argument.index not in self._queued
+                self._queued.append(argument.index)
+            case v4l2.DQBUF, v4l2.Buffer():
+                self._dequeue(argument)
+            case ((v4l2.STREAMON | v4l2.STREAMOFF), ctypes.c_int()):
+                self.streaming = request == v4l2.STREAMON
+            case _:
+                raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
+
+    def _check(self, fd: int) -> None:
+        assert fd in self.open_fds, "a closed descriptor was used"
+        if self.fault is not None:
+            raise OSError(self.fault, "it failed")
+
+    def _query(self, path: str, capability: v4l2.Capability) -> None:
+        capability.card = self.card
+        capability.capabilities = v4l2.HAS_DEVICE_CAPS | v4l2.CAN_CAPTURE | v4l2.CAN_STREAM
+        capability.device_caps = v4l2.CAN_STREAM | (v4l2.CAN_CAPTURE if path == "/dev/video2" else 0)
+
+    def _expose(self) -> None:
+        """Let pass what a camera would have seen since the last call: more than there are buffers for."""
+        for _ in range(2 * len(self._buffers)):
+            if not self.streaming or self.silent:
+                return
+            self.exposed += 1
+            if not self._queued:
+                continue  # nobody left room: lost
+            index = self._queued.popleft()
+            frame = self.sees(self.exposed) + self.padding
+            self._buffers[index][: len(frame)] = frame
+            flags = v4l2.DAMAGED if self.exposed in self.damaged else 0
+            self._filled.append(v4l2.Buffer(index=index, bytesused=len(frame), flags=flags))
+
+    def _dequeue(self, buffer: v4l2.Buffer) -> None:
+        if not self._filled:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        filled = self._filled.popleft()
+        buffer.index, buffer.bytesused, buffer.flags = filled.index, filled.bytesused, filled.flags
+
+
+class _Mapped:
+    def __init__(self, webcam: SimulatedWebcam, memory: bytearray) -> None:
+        self._webcam = webcam
+        self._memory = memory
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        return bytes(self._memory[part])
+
+    def close(self) -> None:
+        self._webcam.mapped -= 1
