@@ -38,6 +38,8 @@ class Profile:
     """When turns in text are taken: at any time, or only before the first realtime input."""
     turn_coverage: Literal["only_activity", "all_input", "activity_and_video"] = "activity_and_video"
     """What of the input the model takes into a turn unless told."""
+    pictures_in_answers: bool = True
+    """Whether a tool's answer may hold a picture, to be seen in the very turn that it answers."""
     pictures_per_s: float = 1.0
     """More than this the model does not look at."""
     picture_px: int = 768
@@ -74,6 +76,7 @@ PROFILES: Final[dict[str, Profile]] = {
         affective_dialog=True,
         proactive_audio="optional",
         functions="blocking",
+        pictures_in_answers=False,
         turn_coverage="only_activity",
     ),
     "gemini-live-2.5-flash-native-audio": Profile(
@@ -82,6 +85,7 @@ PROFILES: Final[dict[str, Profile]] = {
         affective_dialog=True,
         proactive_audio="optional",
         functions="blocking",
+        pictures_in_answers=False,
         turn_coverage="all_input",
     ),
 }

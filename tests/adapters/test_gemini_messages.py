@@ -16,6 +16,9 @@ from kioskd.ports import (
     Interrupted,
     ReplyAudio,
     Said,
+    ToolCall,
+    ToolCallsCancelled,
+    ToolsCalled,
     TurnEnded,
     UsageReported,
 )
@@ -129,6 +132,9 @@ def test_blanks_in_the_format_do_not_matter(mime_type: str) -> None:
         {"serverContent": {"inputTranscription": {"text": ""}, "outputTranscription": {}}},
         {"serverContent": {"interimInputTranscription": {"text": "hel"}}},
         {"voiceActivity": {"voiceActivityType": "ACTIVITY_START"}},
+        {"toolCall": {}},
+        {"toolCall": {"functionCalls": []}},
+        {"toolCallCancellation": {}},
     ],
 )
 def test_what_the_daemon_has_no_use_for_is_nothing(fields: dict[str, Any]) -> None:
@@ -151,6 +157,34 @@ def test_what_both_sides_said_is_told_before_the_rest() -> None:
         TurnEnded(),
     )
     assert "exit" not in repr(found)
+
+
+def test_calls_that_came_together_are_told_together_after_what_was_said() -> None:
+    found = told(
+        toolCall={
+            "functionCalls": [
+                {"id": "1", "name": "open_door", "args": {"which": ["left", 2]}},
+                {"id": "2", "name": "look"},
+            ]
+        },
+        serverContent={"modelTurn": {"parts": [audio(b"\x01\x00")]}},
+    )
+    assert found == (
+        ReplyAudio(b"\x01\x00"),
+        ToolsCalled((ToolCall("1", "open_door", {"which": ["left", 2]}), ToolCall("2", "look", {}))),
+    )
+    assert "left" not in repr(found)
+
+
+def test_a_cancellation_is_told_after_the_interruption() -> None:
+    found = told(toolCallCancellation={"ids": ["1", "2"]}, serverContent={"interrupted": True})
+    assert found == (Interrupted(), ToolCallsCancelled(("1", "2")))
+
+
+@pytest.mark.parametrize("call", [{"name": "look"}, {"id": "1"}, {"id": "", "name": "look"}])
+def test_a_call_that_nobody_could_answer_is_turned_down(call: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="without id or name"):
+        told(toolCall={"functionCalls": [call]})
 
 
 def said(*pieces: str) -> list[Said]:

@@ -14,6 +14,7 @@ from kioskd.adapters.memory import (
     MemorySpeaker,
 )
 from kioskd.errors import DeviceLost
+from kioskd.ports import Light
 
 
 class Numbers:
@@ -80,30 +81,32 @@ async def test_a_speaker_with_a_clock_plays_as_the_clock_goes() -> None:
     assert source.given == 100
 
 
-async def test_a_button_counts_presses_before_and_while_it_is_watched() -> None:
+async def test_a_button_keeps_what_was_done_to_it_before_it_is_watched() -> None:
     button = MemoryButton()
-    presses: asyncio.Queue[str] = asyncio.Queue()
+    edges: asyncio.Queue[bool] = asyncio.Queue()
     button.press()
-    async with running(button.watch(lambda: presses.put_nowait("pressed"))) as watching:
-        button.press()
+    async with running(button.watch(edges.put_nowait)) as watching:
+        button.hold()
         async with asyncio.timeout(1):
-            assert [await presses.get(), await presses.get()] == ["pressed", "pressed"]
+            assert [await edges.get() for _ in range(4)] == [False, True, False, True]
         button.unplug()
         async with asyncio.timeout(1):
             with pytest.raises(DeviceLost, match="button: unplugged"):
                 await watching
-    assert presses.empty()
+    assert edges.empty()
 
 
 async def test_a_lamp_is_lit_while_it_runs_and_remembers_what_it_showed() -> None:
     lamp = MemoryLamp()
-    lamp.show("starting")
+    lamp.shine(Light("starting", 1.0, 1.0, 1.0))
     async with running(lamp.run()):
-        lamp.show("asleep")
+        for level in (0.0, 1.0, 0.5):
+            lamp.shine(Light("waking", 0.0, level, level))
         await asyncio.sleep(0)
         assert lamp.lit
     assert not lamp.lit
-    assert lamp.shown == ["starting", "asleep"]
+    assert lamp.shown == ["starting", "waking"]
+    assert lamp.light == Light("waking", 0.0, 0.5, 0.5)
 
 
 def test_a_notifier_remembers_what_it_was_told() -> None:

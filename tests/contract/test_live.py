@@ -15,10 +15,29 @@ from websockets.asyncio.server import ServerConnection
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
 from kioskd.adapters.scripted import ScriptedConnection, ScriptedLive
 from kioskd.errors import LinkLost, Remedy
-from kioskd.ports import Connection, HandleIssued, Interrupted, Live, Message, ReplyAudio, Said, TurnEnded
+from kioskd.ports import (
+    Connection,
+    HandleIssued,
+    Interrupted,
+    Live,
+    Message,
+    ReplyAudio,
+    Said,
+    ToolAnswer,
+    ToolCall,
+    ToolCallsCancelled,
+    ToolsCalled,
+    TurnEnded,
+)
 
 HANDLE = SecretStr("handle")
 FRAME = bytes(range(256)) * 2 + bytes(128)
+JPEG = b"\xff\xd8\xff\xe0a picture"
+CALLS = ToolsCalled((ToolCall("1", "open_door", {"which": "left"}), ToolCall("2", "look", {})))
+ANSWERS = (
+    ToolAnswer("1", "open_door", {"status": "ok", "message": "open"}, scheduling="interrupt"),
+    ToolAnswer("2", "look", {"status": "ok", "message": "here it is"}, picture=JPEG),
+)
 RECALL = (
     Said(by_visitor=True, text="Where is the exit?"),
     Said(by_visitor=False, text="Left."),
@@ -40,6 +59,15 @@ class Peer(Protocol):
 
     async def heard_texts(self, count: int) -> list[str]:
         """Wait for so many texts, and return them."""
+
+    async def seen(self, count: int) -> list[bytes]:
+        """Wait for so many pictures, and return them."""
+
+    async def shown(self, count: int) -> list[bytes]:
+        """Wait until so many pictures were shown at once, and return them."""
+
+    async def answered(self, count: int) -> list[tuple[str, str, str, bytes | None]]:
+        """Wait for so many answers, and return the id, name, message and picture of each."""
 
     async def told(self) -> list[tuple[str, str]]:
         """Wait for what the session is told of before, and return it by role."""
@@ -79,6 +107,21 @@ class ScriptedPeer:
     async def heard_texts(self, count: int) -> list[str]:
         await self._connection.until(lambda: len(self._connection.texts) >= count)
         return list(self._connection.texts)
+
+    async def seen(self, count: int) -> list[bytes]:
+        await self._connection.until(lambda: len(self._connection.pictures) >= count)
+        return list(self._connection.pictures)
+
+    async def shown(self, count: int) -> list[bytes]:
+        await self._connection.until(lambda: len(self._connection.shown) >= count)
+        return list(self._connection.shown)
+
+    async def answered(self, count: int) -> list[tuple[str, str, str, bytes | None]]:
+        await self._connection.until(lambda: len(self._connection.answers) >= count)
+        return [
+            (answer.id, answer.name, str(answer.result["message"]), answer.picture)
+            for answer in self._connection.answers
+        ]
 
     async def told(self) -> list[tuple[str, str]]:
         return [("user" if said.by_visitor else "model", said.text) for said in self._connection.recall]
@@ -123,6 +166,14 @@ class WirePeer:
                 case HandleIssued(handle):
                     update = {"newHandle": handle.get_secret_value(), "resumable": True}
                     fields["sessionResumptionUpdate"] = update
+                case ToolsCalled(calls):
+                    fields["toolCall"] = {
+                        "functionCalls": [
+                            {"id": call.id, "name": call.name, "args": call.arguments} for call in calls
+                        ]
+                    }
+                case ToolCallsCancelled(ids):
+                    fields["toolCallCancellation"] = {"ids": ids}
                 case _:
                     raise NotImplementedError(message)
         await self._connection.send(json.dumps(fields))
@@ -139,6 +190,34 @@ class WirePeer:
 
     async def heard_texts(self, count: int) -> list[str]:
         return [(await read_json(self._connection))["realtime_input"]["text"] for _ in range(count)]
+
+    async def seen(self, count: int) -> list[bytes]:
+        return [
+            base64.urlsafe_b64decode((await read_json(self._connection))["realtime_input"]["video"]["data"])
+            for _ in range(count)
+        ]
+
+    async def shown(self, count: int) -> list[bytes]:
+        content = (await read_json(self._connection))["client_content"]
+        assert content["turnComplete"] is False
+        (turn,) = content["turns"]
+        assert len(turn["parts"]) == count
+        return [base64.urlsafe_b64decode(part["inlineData"]["data"]) for part in turn["parts"]]
+
+    async def answered(self, count: int) -> list[tuple[str, str, str, bytes | None]]:
+        responses = (await read_json(self._connection))["tool_response"]["functionResponses"]
+        assert len(responses) == count
+        return [
+            (
+                response["id"],
+                response["name"],
+                response["response"]["message"],
+                base64.urlsafe_b64decode(response["parts"][0]["inline_data"]["data"])
+                if "parts" in response
+                else None,
+            )
+            for response in responses
+        ]
 
     async def told(self) -> list[tuple[str, str]]:
         content = (await read_json(self._connection))["client_content"]
@@ -253,6 +332,60 @@ async def test_what_is_sent_is_heard(stage: Stage) -> None:
         await connection.end_audio()
 
 
+async def test_calls_and_cancellations_arrive(stage: Stage) -> None:
+    async with connected(stage) as (connection, peer):
+        await peer.say(CALLS)
+        await peer.say(Interrupted(), ToolCallsCancelled(("1", "2")))
+        assert list(await connection.receive()) == [CALLS]
+        assert list(await connection.receive()) == [Interrupted(), ToolCallsCancelled(("1", "2"))]
+
+
+async def test_calls_are_answered_together_and_in_order(stage: Stage) -> None:
+    async with connected(stage) as (connection, peer):
+        await connection.answer(())
+        await connection.answer(ANSWERS)
+        assert await peer.answered(2) == [
+            ("1", "open_door", "open", None),
+            ("2", "look", "here it is", JPEG),
+        ]
+
+
+async def test_pictures_are_seen(stage: Stage) -> None:
+    async with connected(stage) as (connection, peer):
+        await connection.send_picture(JPEG)
+        await connection.send_picture(JPEG[:-1])
+        assert await peer.seen(2) == [JPEG, JPEG[:-1]]
+
+
+async def test_pictures_are_shown_in_one_message(stage: Stage) -> None:
+    async with connected(stage) as (connection, peer):
+        await connection.show_pictures(())
+        await connection.show_pictures((JPEG, JPEG[:-1]))
+        assert await peer.shown(2) == [JPEG, JPEG[:-1]]
+
+
+async def test_a_link_that_takes_everything_has_no_backlog(stage: Stage) -> None:
+    async with connected(stage) as (connection, peer):
+        await connection.send_audio(FRAME)
+        await peer.heard(len(FRAME))
+        assert connection.backlog == 0
+    assert connection.backlog == 0
+
+
+async def test_frames_are_counted_whatever_is_sent_between_them(stage: Stage) -> None:
+    async with connected(stage) as (connection, peer):
+        for number in range(1, 6):
+            await connection.begin_audio()
+            await connection.send_audio(FRAME)
+            await peer.heard(len(FRAME))
+            await connection.send_picture(JPEG)
+            await peer.seen(1)
+            await connection.answer(ANSWERS[:1])
+            await peer.answered(1)
+            assert connection.delivered <= number
+    assert connection.delivered == 5
+
+
 async def test_what_was_sent_is_delivered_when_it_was_taken_in(stage: Stage) -> None:
     async with connected(stage) as (connection, peer):
         assert connection.delivered == 0
@@ -294,6 +427,9 @@ async def test_after_a_loss_everything_says_so(stage: Stage) -> None:
             connection.send_audio(FRAME),
             connection.end_audio(),
             connection.send_text("text"),
+            connection.send_picture(JPEG),
+            connection.show_pictures((JPEG,)),
+            connection.answer(ANSWERS),
         ):
             with pytest.raises(LinkLost):
                 await call

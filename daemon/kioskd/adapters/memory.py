@@ -2,19 +2,21 @@
 
 import asyncio
 import collections
+import contextlib
 import heapq
 import itertools
 import types
-from collections.abc import Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import Final, NoReturn
 
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
-from kioskd.ports import Clock, Source
+from kioskd.ports import DARK, Clock, Light, Source
 
 _PERIOD_BYTES: Final = pcm.DOWNLINK_HZ * pcm.PERIOD_MS // 1000 * pcm.SAMPLE_BYTES
 _PERIOD_S: Final = pcm.PERIOD_MS / 1000
 _BACKLOG_FRAMES: Final = 60_000 // pcm.FRAME_MS
+_BACKLOG_EDGES: Final = 1000
 
 _ROUNDS: Final = 20
 """Rounds of the loop that whoever was woken gets before time moves on: a chain of as many wake-ups."""
@@ -134,22 +136,34 @@ class MemoryButton(_Plug):
     """Pressed by a test; a `ports.Button`."""
 
     def __init__(self) -> None:
-        """Start plugged in."""
+        """Start plugged in, and up."""
         super().__init__("button")
-        self._presses = 0
+        self._edges: collections.deque[bool] = collections.deque(maxlen=_BACKLOG_EDGES)
+        self._down = False
 
     def press(self) -> None:
-        """Press. A press that nobody watches for is kept for the next who does."""
-        self._presses += 1
+        """Press and let go. Edges that nobody watches for are kept for the next who does."""
+        self.hold()
+        self.release()
+
+    def hold(self) -> None:
+        """Press, and do not let go."""
+        self._edges.append(True)
         self._changed.set()
 
-    async def watch(self, on_press: Callable[[], None]) -> NoReturn:
-        """Call `on_press` at each press until cancelled; see `ports.Button`."""
+    def release(self) -> None:
+        """Let go."""
+        self._edges.append(False)
+        self._changed.set()
+
+    async def watch(self, on_edge: Callable[[bool], None]) -> NoReturn:
+        """Report how the button is, then its edges until cancelled; see `ports.Button`."""
         self._begin()
+        on_edge(self._down)
         while True:
-            while self._presses:
-                self._presses -= 1
-                on_press()
+            while self._edges:
+                self._down = self._edges.popleft()
+                on_edge(self._down)
             await self._change()
 
 
@@ -160,17 +174,21 @@ class MemoryLamp(_Plug):
         """Start plugged in and dark."""
         super().__init__("lamp")
         self.shown: list[str] = []
-        """The states shown so far, in order."""
+        """The states shown so far, in order, each when it began."""
+        self.light = DARK
+        """What it looks like, if it is being driven."""
         self.lit = False
         """Whether it is being driven."""
 
-    def show(self, state: str) -> None:
-        """Show `state`; see `ports.Lamp`."""
-        self.shown.append(state)
+    def shine(self, light: Light) -> None:
+        """Look like `light`; see `ports.Lamp`."""
+        if not self.shown or light.state != self.shown[-1]:
+            self.shown.append(light.state)
+        self.light = light
         self._changed.set()
 
     async def run(self) -> NoReturn:
-        """Be lit until cancelled; see `ports.Lamp`."""
+        """Be driven until cancelled; see `ports.Lamp`."""
         self._begin()
         self.lit = True
         try:
@@ -180,6 +198,40 @@ class MemoryLamp(_Plug):
             self.lit = False
 
 
+class MemoryCamera(_Plug):
+    """Sees what a test shows it; a `ports.Camera` and its own `ports.Sight`."""
+
+    def __init__(self, sees: bytes) -> None:
+        """Start plugged in and switched off. `sees`: a JPEG as `ports.Sight` gives them."""
+        super().__init__("camera")
+        self.sees = sees
+        """What the next picture will be."""
+        self.running = False
+        """Whether somebody looks."""
+        self.starts = 0
+        self.shots = 0
+
+    @contextlib.asynccontextmanager
+    async def look(self) -> AsyncIterator["MemoryCamera"]:
+        """Run until left; see `ports.Camera`."""
+        self._begin()
+        self.running = True
+        self.starts += 1
+        try:
+            yield self
+        finally:
+            self.running = False
+
+    async def aclose(self) -> None:
+        """Nothing is kept open between looks; see `ports.Camera`."""
+
+    async def shoot(self) -> bytes:
+        """Return what is seen; see `ports.Sight`."""
+        self._check()
+        self.shots += 1
+        return self.sees
+
+
 class MemoryNotifier:
     """Remembers what it was told; a `ports.Notifier`."""
 
@@ -187,7 +239,7 @@ class MemoryNotifier:
         """`watchdog_s`: the deadline between two signs of life, if any."""
         self.watchdog_s = watchdog_s
         self.told: list[str] = []
-        """What was said, in order: `ready`, `alive`, `stopping`, or `status: TEXT`."""
+        """What was said, in order: `ready`, `alive`, `reloading`, `stopping`, or `status: TEXT`."""
 
     def ready(self) -> None:
         """Note that the daemon can serve."""
@@ -200,6 +252,10 @@ class MemoryNotifier:
     def alive(self) -> None:
         """Note a sign of life."""
         self.told.append("alive")
+
+    def reloading(self) -> None:
+        """Note that new settings are being read."""
+        self.told.append("reloading")
 
     def stopping(self) -> None:
         """Note that the daemon is on its way out."""

@@ -12,10 +12,12 @@ from typing import Final
 from pydantic import SecretStr
 
 from kioskd.errors import KioskError, LinkLost
-from kioskd.ports import Connection, Message, Said
+from kioskd.ports import Connection, Message, Said, ToolAnswer
 
 _KEPT: Final = 10_000
 """What is remembered of each kind: 200 s of frames. Older ones are forgotten."""
+_KEPT_PICTURES: Final = 100
+"""... of pictures."""
 
 
 class _Changing:
@@ -45,8 +47,18 @@ class ScriptedConnection(_Changing):
         """The frames that were sent."""
         self.texts: deque[str] = deque(maxlen=_KEPT)
         """The texts that were sent."""
+        self.audio_begins = 0
+        """How often the beginning of the visitor's turn was said."""
         self.audio_ends = 0
         """How often the microphone's pause was said."""
+        self.pictures: deque[bytes] = deque(maxlen=_KEPT_PICTURES)
+        """The pictures that were sent."""
+        self.shown: deque[bytes] = deque(maxlen=_KEPT_PICTURES)
+        """The pictures that were put into the model's memory."""
+        self.answers: deque[ToolAnswer] = deque(maxlen=_KEPT_PICTURES)
+        """The answers to calls, with their pictures."""
+        self.sent: deque[str] = deque(maxlen=_KEPT)
+        """The kinds of all that was sent, in order: `audio`, `begin`, `end`, `picture`, `show`, `answer`, `text`."""
         self.closed = False
         """Whether the daemon has hung up."""
         self._taken_in: int | None = None
@@ -55,6 +67,17 @@ class ScriptedConnection(_Changing):
         self._inbox: deque[tuple[Message, ...]] = deque(maxlen=_KEPT)
         self._lost: LinkLost | None = None
         self._reading = False
+        self._backlog = 0
+        self._stalled = False
+
+    def stall(self) -> None:
+        """Take nothing for a while: whoever sends waits, without a deadline, until `go_on`, a loss or the end."""
+        self._stalled = True
+
+    def go_on(self) -> None:
+        """Take everything again, what waits first."""
+        self._stalled = False
+        self._change()
 
     def say(self, *messages: Message) -> None:
         """Send one message of the service that holds all of `messages`."""
@@ -90,6 +113,16 @@ class ScriptedConnection(_Changing):
         """Let the service have taken in so many frames, and no more until it is set again. Before: all that came."""
         self._taken_in = frames
 
+    @property
+    def backlog(self) -> int:
+        """Bytes that have not left this machine, as the script has it; see `ports.Connection.backlog`."""
+        return self._backlog
+
+    @backlog.setter
+    def backlog(self, byte_count: int) -> None:
+        """Let so many bytes wait, until it is set again."""
+        self._backlog = byte_count
+
     async def receive(self) -> Sequence[Message]:
         """Return what the next message holds; see `ports.Connection.receive`."""
         if self._reading:
@@ -105,20 +138,48 @@ class ScriptedConnection(_Changing):
 
     async def send_audio(self, frame: bytes) -> None:
         """Take one frame; see `ports.Connection.send_audio`."""
-        self._check()
+        await self._take("audio")
         self.audio.append(frame)
         self._sent += 1
         self._change()
 
+    async def begin_audio(self) -> None:
+        """Take note of the visitor's beginning; see `ports.Connection.begin_audio`."""
+        await self._take("begin")
+        self.audio_begins += 1
+        self._change()
+
     async def end_audio(self) -> None:
         """Take note of the microphone's pause; see `ports.Connection.end_audio`."""
-        self._check()
+        await self._take("end")
         self.audio_ends += 1
+        self._change()
+
+    async def send_picture(self, jpeg: bytes) -> None:
+        """Take one picture; see `ports.Connection.send_picture`."""
+        await self._take("picture")
+        self.pictures.append(jpeg)
+        self._change()
+
+    async def show_pictures(self, jpegs: Sequence[bytes]) -> None:
+        """Take pictures for good; see `ports.Connection.show_pictures`."""
+        if not jpegs:
+            return
+        await self._take("show")
+        self.shown += jpegs
+        self._change()
+
+    async def answer(self, answers: Sequence[ToolAnswer]) -> None:
+        """Take what came of calls; see `ports.Connection.answer`."""
+        if not answers:
+            return
+        await self._take("answer")
+        self.answers += answers
         self._change()
 
     async def send_text(self, text: str) -> None:
         """Take one text; see `ports.Connection.send_text`."""
-        self._check()
+        await self._take("text")
         self.texts.append(text)
         self._change()
 
@@ -126,6 +187,11 @@ class ScriptedConnection(_Changing):
         """Close it from the daemon's side."""
         self.closed = True
         self._change()
+
+    async def _take(self, kind: str) -> None:
+        await self.until(lambda: not self._stalled or self._lost or self.closed)
+        self._check()
+        self.sent.append(kind)
 
     def _check(self) -> None:
         if self._lost is not None:

@@ -391,7 +391,7 @@ CALL = ToolCall(name="opening_hours", args={"day": "today"})
 
 
 async def test_a_function_is_called_before_the_reply(tone: Tone) -> None:
-    reply = tone(0.1).model_copy(update={"tool_call": CALL})
+    reply = tone(0.1).model_copy(update={"tool_calls": (CALL,)})
     async with standing_in(reply) as standin, dial(standin) as client:
         await client.setup()
         await client.send(realtimeInput={"text": "Hello?"})
@@ -412,7 +412,7 @@ async def test_a_function_is_called_before_the_reply(tone: Tone) -> None:
 
 
 async def test_a_function_that_never_answers_does_not_hold_up_the_reply(tone: Tone) -> None:
-    reply = tone(0.1).model_copy(update={"tool_call": CALL.model_copy(update={"wait_s": 0.05})})
+    reply = tone(0.1).model_copy(update={"tool_calls": (CALL.model_copy(update={"wait_s": 0.05}),)})
     async with standing_in(reply) as standin, dial(standin) as client:
         await client.setup()
         await client.send(realtimeInput={"text": "Hello?"})
@@ -421,7 +421,7 @@ async def test_a_function_that_never_answers_does_not_hold_up_the_reply(tone: To
 
 
 async def test_an_interruption_cancels_the_call(speech: bytes, tone: Tone) -> None:
-    reply = tone(0.1).model_copy(update={"tool_call": CALL})
+    reply = tone(0.1).model_copy(update={"tool_calls": (CALL,)})
     async with standing_in(reply, tone(0.2)) as standin, dial(standin) as client:
         await client.setup()
         await client.send(realtimeInput={"text": "Hello?"})

@@ -13,13 +13,19 @@ replies:
   - {text: "Hello, I am the guide."}
   - {wav: answer.wav}
   - {silent: true}
-  - {text: "I looked it up.", think_s: 0.4, heard: "when?", tool_call: {name: opening_hours, args: {day: today}}}
+  - {text: "I looked it up.", think_s: 0.4, heard: "when?", tool_calls: [{name: opening_hours, args: {day: today}}]}
+  - text: "A vase."
+    tool_calls: [{name: look}, {name: open_door, args: {}, wait_s: 5, outlives: true}]
+    meanwhile: {text: "Let me see."}
 think_s: 0.3
 pace: 8
 silence_ms: 500
 voice: en
 usage: true
+sweeps: 2
 faults:
+  - {on: tool_call, do: abort}
+  - {on: picture, nth: 2, do: read_slowly, bytes_per_s: 20000, lasts_s: 5}
   - {on: connect, nth: 1, do: refuse, status: 503, retry_after_s: 1}
   - {on: connect, do: silent}
   - {on: setup, do: close, code: 1008, reason: "no"}
@@ -36,7 +42,7 @@ faults:
 
 def test_a_whole_script_is_read_from_yaml() -> None:
     script = ServiceScript.model_validate(yaml.safe_load(EXAMPLE))
-    assert len(script.replies) == 4
+    assert len(script.replies) == 5
     assert [fault.do for fault in script.faults][-3:] == ["freeze", "stop_reading", "junk"]
 
 
@@ -45,9 +51,21 @@ def test_an_empty_script_has_something_to_say() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"text": "a", "silent": True}, {"text": "a", "wav": "b.wav"}, {"text": ""}]
+    "fields",
+    [
+        {},
+        {"text": "a", "silent": True},
+        {"text": "a", "wav": "b.wav"},
+        {"text": ""},
+        {"text": "a", "meanwhile": {"text": "b"}},
+        {
+            "text": "a",
+            "tool_calls": [{"name": "f"}],
+            "meanwhile": {"text": "b", "tool_calls": [{"name": "g"}]},
+        },
+    ],
 )
-def test_a_reply_is_exactly_one_of_text_wav_and_silence(fields: dict[str, Any]) -> None:
+def test_a_reply_that_cannot_be_given_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Reply.model_validate(fields)
 
@@ -67,6 +85,7 @@ def test_a_reply_is_exactly_one_of_text_wav_and_silence(fields: dict[str, Any]) 
         ({"on": "reply", "do": "close", "reason": "x" * 124}, "longer than 123 bytes"),
         ({"on": "connect", "do": "refuse", "status": 200}, "no HTTP error"),
         ({"on": "reply", "do": "junk"}, "needs a text"),
+        ({"on": "reply", "do": "stop_reading", "bytes_per_s": 9000}, "takes no bytes_per_s"),
         ({"on": "reply", "do": "explode"}, "Input should be"),
         ({"on": "reply", "do": "abort", "nth": 0}, "greater than or equal to 1"),
     ],

@@ -169,7 +169,9 @@ async def test_turns_that_the_client_frames(speech: bytes, tone: Tone) -> None:
 
 
 async def test_a_function_call(tone: Tone) -> None:
-    reply = tone(0.1).model_copy(update={"tool_call": ToolCall(name="opening_hours", args={"day": "Monday"})})
+    reply = tone(0.1).model_copy(
+        update={"tool_calls": (ToolCall(name="opening_hours", args={"day": "Monday"}),)}
+    )
     async with (
         standing_in(reply) as standin,
         developer(standin).aio.live.connect(model=MODEL, config=config()) as session,

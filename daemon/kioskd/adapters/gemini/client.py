@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kioskd.adapters.gemini.account import GoogleAccount
 from kioskd.adapters.gemini.credentials import Credentials, Pass, ServiceKey, TokenServer
+from kioskd.adapters.gemini.deflate import SmallOnlyFactory
 from kioskd.adapters.gemini.live_socket import Deadlines, LiveSocket
 from kioskd.adapters.gemini.web import Web, is_loopback
 from kioskd.errors import ConfigError
@@ -142,8 +143,9 @@ class Clients:
             "max_size": 8 * 2**20,
             # The ping is queued behind audio instead of blocking in a full buffer.
             "write_limit": 256 * 2**10,
-            # Takes back what base64 adds (374 to 262 kbit/s, next to nothing for silence) for 5 us a frame.
-            "compression": "deflate",
+            # Takes back what base64 adds (374 to 262 kbit/s, next to nothing for silence) for 5 us a frame of audio.
+            "compression": None,
+            "extensions": [SmallOnlyFactory()],
         }
         if is_loopback(endpoint):
             options["proxy"] = None  # a stand-in on this machine is behind no proxy

@@ -1,16 +1,19 @@
 """One connection to the Gemini Live service, over the SDK's session."""
 
+import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
 
 from websockets.exceptions import ConnectionClosed
 
-from kioskd.adapters.gemini import errors, messages
+from kioskd.adapters.gemini import errors, functions, messages
+from kioskd.adapters.gemini.functions import JPEG
 from kioskd.adapters.gemini.live_socket import LiveSocket
 from kioskd.adapters.gemini.receipts import Receipts
-from kioskd.errors import LinkLost
-from kioskd.ports import Message, Said, pcm
+from kioskd.errors import LinkLost, Remedy
+from kioskd.ports import Message, Said, ToolAnswer, pcm
 
 if TYPE_CHECKING:
     from google.genai import types
@@ -22,6 +25,28 @@ AUDIO_UP: Final = f"audio/pcm;rate={pcm.UPLINK_HZ}"
 
 _ODD_IN_A_ROW: Final = 50
 """So many messages on end that nobody understands are another protocol, or a bug that would spin."""
+_REFUSAL_S: Final = 3.0
+"""A session given up so soon after a picture in an answer was given up for it."""
+_HERE_IT_IS: Final = "Here is the picture that you asked for. Go on with it."
+
+Sight = Literal["in_answer", "as_turn", "as_frame"]
+"""How a tool's picture gets before the model in the turn that asked for it: see `GeminiConnection.answer`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What the setup of a connection has settled."""
+
+    resumed: bool = False
+    transparent: bool = False
+    """The service was asked to count the messages that it has consumed."""
+    own_turns: bool = False
+    """The visitor's turns begin and end when we say so."""
+    content: Literal["any_time", "seed_only"] = "any_time"
+    """When the model takes what is written rather than said."""
+    sight: Sight = "in_answer"
+    holding_up: frozenset[str] = frozenset()
+    """The tools that the model waits for."""
 
 
 class GeminiConnection:
@@ -30,17 +55,16 @@ class GeminiConnection:
     def __init__(
         self,
         session: "AsyncSession",
+        agreed: Agreed,
         *,
-        resumed: bool,
         secrets: Sequence[str],
         renewable: bool = False,
-        transparent: bool = False,
         known_prompt: bool = False,
     ) -> None:
         """Go on from a session that is set up.
 
-        `renewable`: new credentials can be had without a person. `transparent`: the service was asked to count the
-        messages that it has consumed. `known_prompt`: receipts came quickly over the connection before.
+        `renewable`: new credentials can be had without a person. `known_prompt`: receipts came quickly over the
+        connection before.
         """
         from google.genai import types  # noqa: PLC0415 - loaded by now
         from google.genai.errors import APIError  # noqa: PLC0415
@@ -48,14 +72,18 @@ class GeminiConnection:
         self._session = session
         socket = session._ws
         assert isinstance(socket, LiveSocket)
-        socket.keep(transparent=transparent, known_prompt=known_prompt)
+        socket.keep(transparent=agreed.transparent, known_prompt=known_prompt)
         self._socket = socket
-        self._resumed = resumed
+        self._agreed = agreed
         self._secrets = secrets
         self._renewable = renewable
         self._set_up_at = self._socket.loop.time()
         self._types = types
         self._api_error = APIError
+        self._sending = asyncio.Lock()
+        self._visitor_speaks = False
+        self._answered_with_picture_at: float | None = None
+        self._refuses_pictures = False
         self._turn: AsyncIterator[types.LiveServerMessage] | None = None
         self._odd_messages = 0
         self._odd_in_a_row = 0
@@ -64,7 +92,7 @@ class GeminiConnection:
     @property
     def resumed(self) -> bool:
         """Whether it goes on with the session of the handle it was dialed with."""
-        return self._resumed
+        return self._agreed.resumed
 
     @property
     def delivered(self) -> int:
@@ -81,6 +109,16 @@ class GeminiConnection:
         """How many messages were skipped because the SDK or the daemon does not understand them."""
         return self._odd_messages
 
+    @property
+    def refuses_pictures(self) -> bool:
+        """Whether the service gave the session up as soon as an answer held a picture."""
+        return self._refuses_pictures
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait in this process and in its kernel; see `ports.Connection.backlog`."""
+        return self._socket.backlog
+
     async def receive(self) -> Sequence[Message]:
         """Return what the next message holds, nothing if it is not understood; see `ports.Connection.receive`."""
         while True:
@@ -91,7 +129,7 @@ class GeminiConnection:
                 message = await anext(turn)
                 self._turn = turn
                 found = messages.translate(message)
-                self._note_consumed(message)
+                self._note(message)
             except StopAsyncIteration:
                 continue  # the SDK's stream ends with each turn of the model, the session goes on
             except self._api_error as error:
@@ -107,23 +145,90 @@ class GeminiConnection:
 
     async def send_audio(self, frame: bytes) -> None:
         """Send one frame, and ask for its receipt; see `ports.Connection.send_audio`."""
-        try:
-            await self._session.send_realtime_input(audio=self._types.Blob(data=frame, mime_type=AUDIO_UP))
-            self.receipts.sent_audio()
-            await self._socket.ask_receipt()
-        except (ConnectionClosed, OSError) as error:
-            raise self._lost(error) from None
+        blob = self._types.Blob(data=frame, mime_type=AUDIO_UP)
+        await self._send(lambda: self._session.send_realtime_input(audio=blob), then=self.receipts.sent_audio)
+
+    async def begin_audio(self) -> None:
+        """Say that the visitor's turn begins, once; see `ports.Connection.begin_audio`."""
+        if self._agreed.own_turns and not self._visitor_speaks:
+            self._visitor_speaks = True
+            start = self._types.ActivityStart()
+            await self._send(lambda: self._session.send_realtime_input(activity_start=start))
 
     async def end_audio(self) -> None:
-        """Say that the microphone pauses; see `ports.Connection.end_audio`."""
-        await self._send(self._session.send_realtime_input(audio_stream_end=True))
+        """Say that the microphone pauses, or that the turn that was begun is over; see `ports.Connection.end_audio`."""
+        if not self._agreed.own_turns:
+            await self._send(lambda: self._session.send_realtime_input(audio_stream_end=True))
+        elif self._visitor_speaks:
+            self._visitor_speaks = False
+            end = self._types.ActivityEnd()
+            await self._send(lambda: self._session.send_realtime_input(activity_end=end))
 
     async def send_text(self, text: str) -> None:
         """Say `text` as the visitor's turn; see `ports.Connection.send_text`.
 
         As realtime input: a turn by `client_content` that races audio was seen to end sessions with 1007.
         """
-        await self._send(self._session.send_realtime_input(text=text))
+        await self._send(lambda: self._session.send_realtime_input(text=text))
+
+    async def send_picture(self, jpeg: bytes) -> None:
+        """Send one picture as a frame of video; see `ports.Connection.send_picture`.
+
+        One that is sent in the middle of a turn of the model's is seen in the next.
+        """
+        blob = self._types.Blob(data=jpeg, mime_type=JPEG)
+        await self._send(lambda: self._session.send_realtime_input(video=blob))
+        log.debug("> picture: bytes=%d", len(jpeg))
+
+    async def show_pictures(self, jpegs: Sequence[bytes]) -> None:
+        """Put pictures into the model's memory; see `ports.Connection.show_pictures`.
+
+        As written content that asks for no answer. A model that takes content only before a session begins is sent
+        frames of video, which its turn coverage must let in.
+        """
+        if self._agreed.content == "seed_only":
+            for jpeg in jpegs:
+                await self.send_picture(jpeg)
+        elif jpegs:
+            await self._write(jpegs, turn_complete=False)
+
+    async def answer(self, answers: Sequence[ToolAnswer]) -> None:
+        """Answer calls; see `ports.Connection.answer`.
+
+        What gets a picture into the very turn that asked for it, by `Sight`:
+
+        - `in_answer`: as a part of the function's response, so that what the response sets off has it by construction.
+          Google documents it for the models from Gemini 3 on (multimodal function responses); 2.5 refuses it.
+        - `as_turn`: the call is answered silently, and the picture follows as a written turn, which is answered aloud.
+          Seen to work with 2.5, as neither of these does: a frame of video, which waits for the next turn; written
+          content that asks for no answer, which the model does not have when the response reaches it (and which, on
+          3.8, as any new input, cancels a call that holds the model up).
+        - `as_frame`: for a model that refuses both, a frame of video, for the next turn at least.
+        """
+        if not answers:
+            return
+        sight = self._agreed.sight
+        pictures = [answer.picture for answer in answers if answer.picture is not None]
+        if sight == "as_frame":
+            for picture in pictures:
+                await self.send_picture(picture)
+        a_turn_follows = sight == "as_turn" and bool(pictures)
+        responses = [
+            functions.response(
+                answer,
+                free=answer.name not in self._agreed.holding_up,
+                silent=a_turn_follows,
+                with_picture=sight == "in_answer",
+            )
+            for answer in answers
+        ]
+        if pictures and sight == "in_answer":
+            self._answered_with_picture_at = self._socket.loop.time()
+        await self._send(lambda: self._session.send_tool_response(function_responses=responses))
+        log.debug("> tool answers: calls=%d picture_bytes=%d", len(answers), sum(map(len, pictures)))
+        if a_turn_follows:
+            aloud = any(answer.scheduling != "silent" for answer in answers)
+            await self._write(pictures, _HERE_IT_IS, turn_complete=aloud)
 
     async def tell(self, recall: Sequence[Said]) -> None:
         """Tell a new session what was said before, as its initial history: it does not answer.
@@ -140,7 +245,7 @@ class GeminiConnection:
         ]
         await self._send(
             # A list of contents is one of the kinds that it takes; mypy wants the list of all kinds.
-            self._session.send_client_content(turns=[*turns], turn_complete=True)
+            lambda: self._session.send_client_content(turns=[*turns], turn_complete=True)
         )
 
     async def close(self) -> None:
@@ -152,28 +257,57 @@ class GeminiConnection:
             if isinstance(self._turn, AsyncGenerator):
                 await self._turn.aclose()  # else it is closed by a task of nobody's when it is collected
 
-    async def _send(self, sending: Awaitable[None]) -> None:
+    async def _write(self, jpegs: Sequence[bytes], text: str = "", *, turn_complete: bool) -> None:
+        """Add to the conversation what is neither said nor filmed."""
+        parts = [self._types.Part.from_bytes(data=jpeg, mime_type=JPEG) for jpeg in jpegs]
+        if text:
+            parts.append(self._types.Part(text=text))
+        content = self._types.Content(role="user", parts=parts)
+        await self._send(
+            lambda: self._session.send_client_content(turns=content, turn_complete=turn_complete)
+        )
+
+    async def _send(
+        self, sending: Callable[[], Awaitable[None]], *, then: Callable[[], None] | None = None
+    ) -> None:
+        """Send one message, enter it into the book, and ask for a receipt: one after another, as the book counts."""
+        note = then or self.receipts.sent_other
         try:
-            await sending
-            self.receipts.sent_other()
-            await self._socket.ask_receipt()
+            async with self._sending:
+                try:
+                    await sending()
+                except asyncio.CancelledError:
+                    note()  # it was written before there was anything to wait for
+                    raise
+                note()
+                await self._socket.ask_receipt()
         except (ConnectionClosed, OSError) as error:
             raise self._lost(error) from None
 
-    def _note_consumed(self, message: "types.LiveServerMessage") -> None:
+    def _note(self, message: "types.LiveServerMessage") -> None:
         update = message.session_resumption_update
         if update is not None and update.resumable and update.new_handle:
             self.receipts.consumed(update.last_consumed_client_message_index)
+        found = message.server_content and message.server_content.grounding_metadata
+        if found and found.web_search_queries:
+            log.info("web search used by the model: queries=%d", len(found.web_search_queries))
 
     def _lost(self, error: Exception) -> LinkLost:
-        return errors.classify(
+        lost = errors.classify(
             error,
             during_setup=False,
-            with_handle=self._resumed,
+            with_handle=self._agreed.resumed,
             age_s=self._socket.loop.time() - self._set_up_at,
             renewable=self._renewable,
             secrets=self._secrets,
         )
+        shown_at = self._answered_with_picture_at
+        if shown_at is None or self._socket.loop.time() - shown_at > _REFUSAL_S:
+            return lost
+        if lost.remedy not in {Remedy.FRESH, Remedy.SETTINGS}:
+            return lost
+        self._refuses_pictures = True
+        return LinkLost(str(lost), remedy=Remedy.FRESH)
 
     def _skip(self, kind: str) -> tuple[Message, ...]:
         """Count a message that was not understood; the session goes on."""

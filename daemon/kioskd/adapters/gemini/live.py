@@ -7,7 +7,7 @@ a dozen kinds of exception (`errors` sorts them), and it fails on messages newer
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,13 @@ from pydantic import SecretStr
 from kioskd.adapters.gemini import errors, options
 from kioskd.adapters.gemini.account import Vertex
 from kioskd.adapters.gemini.client import WIRE_LOGGERS, Clients, quiet_wire_loggers
-from kioskd.adapters.gemini.connection import AUDIO_UP, GeminiConnection
+from kioskd.adapters.gemini.connection import AUDIO_UP, Agreed, GeminiConnection, Sight
+from kioskd.adapters.gemini.functions import JPEG, holds_up
 from kioskd.adapters.gemini.live_socket import Deadlines
 from kioskd.adapters.gemini.options import Options
 from kioskd.adapters.gemini.web import is_loopback
 from kioskd.errors import LinkLost, Remedy
-from kioskd.ports import Connection, Said, pcm
+from kioskd.ports import Connection, Said, Tool, pcm
 
 if TYPE_CHECKING:
     from google import genai
@@ -62,6 +63,8 @@ class GeminiConfig:
     """Whether the service is to count the messages that it has taken in; Vertex can, the Developer API refuses."""
     options: Options = options.UNSAID
     """What else the model and the service's detectors are told."""
+    tools: Callable[[], Sequence[Tool]] = tuple
+    """What the model may have done; asked for at each connection, in the event loop's thread."""
 
 
 class GeminiLive:
@@ -73,6 +76,7 @@ class GeminiLive:
         self._clients: Clients | None = None
         self._known_prompt = False
         self._recalls = True
+        self._pictures_in_answers = config.options.pictures_in_answers
 
     async def warm_up(self) -> None:
         """Import the SDK, read the certificates and build the models, in a thread: 0.5 s on a desk, more on a Pi.
@@ -98,11 +102,12 @@ class GeminiLive:
         secrets = [secret, handle.get_secret_value() if handle else ""]
         _race_addresses(client, self._config.endpoint)
         told = recall if handle is None and self._recalls else ()
+        tools = tuple(self._config.tools())
         live = client.aio.live
         async with AsyncExitStack() as stack:
             try:
                 session = await stack.enter_async_context(
-                    live.connect(model=self._config.model, config=_setup(self._config, handle, told))
+                    live.connect(model=self._config.model, config=_setup(self._config, handle, told, tools))
                 )
             except (*errors.TROUBLE, APIError) as error:
                 # Not chained: the SDK's texts hold whole messages.
@@ -118,10 +123,9 @@ class GeminiLive:
                 raise (self._without_recall(lost) if told else lost) from None
             connection = GeminiConnection(
                 session,
-                resumed=handle is not None,
+                self._agree(tools, resumed=handle is not None),
                 secrets=secrets,
                 renewable=self._clients.renewable,
-                transparent=self._config.transparent,
                 known_prompt=self._known_prompt,
             )
             try:
@@ -136,7 +140,24 @@ class GeminiLive:
                 raise
             finally:
                 self._known_prompt = connection.receipts.prompt
+                if connection.refuses_pictures:
+                    self._pictures_in_answers = False
+                    log.warning(
+                        "pictures that a tool took are sent beside its answers from now on: refused in them"
+                    )
                 await connection.close()
+
+    def _agree(self, tools: Sequence[Tool], *, resumed: bool) -> Agreed:
+        options = self._config.options
+        beside: Sight = "as_turn" if options.client_content == "any_time" else "as_frame"
+        return Agreed(
+            resumed=resumed,
+            transparent=self._config.transparent,
+            own_turns=options.own_turns,
+            content=options.client_content,
+            sight="in_answer" if self._pictures_in_answers else beside,
+            holding_up=frozenset(tool.name for tool in tools if holds_up(tool, options.functions)),
+        )
 
     def _without_recall(self, lost: LinkLost) -> LinkLost:
         """Blame what was told of before, rather than the settings: not every model is known to take it."""
@@ -153,7 +174,10 @@ class GeminiLive:
 
 
 def _setup(
-    config: GeminiConfig, handle: SecretStr | None, recall: Sequence[Said] = ()
+    config: GeminiConfig,
+    handle: SecretStr | None,
+    recall: Sequence[Said] = (),
+    tools: Sequence[Tool] = (),
 ) -> "types.LiveConnectConfig":
     """Return what to say at setup. A new object each time: the SDK writes into it.
 
@@ -176,8 +200,9 @@ def _setup(
         ),
         system_instruction=instructions or None,
         temperature=config.options.temperature,
+        media_resolution=options.media_resolution(config.options),
         thinking_config=options.thinking(config.options),
-        tools=options.tools(config.options),
+        tools=options.tools(config.options, tools),
         # Both sides' words, kept in memory only: what a new session is told when this one is lost.
         input_audio_transcription=options.visitor_transcription(config.options),
         output_audio_transcription=types.AudioTranscriptionConfig(),
@@ -209,5 +234,6 @@ def _build_models(config: GeminiConfig) -> None:
     types.LiveConnectParameters(model=config.model, config=_setup(config, None)).model_dump(exclude_none=True)
     frame = types.Blob(data=bytes(pcm.FRAME_BYTES), mime_type=AUDIO_UP)
     types.LiveSendRealtimeInputParameters.model_validate({"audio": frame})
+    types.FunctionResponsePart.from_bytes(data=b"", mime_type=JPEG)
     part = {"inlineData": {"mimeType": "audio/pcm", "data": "AAAA"}}
     types.LiveServerMessage.model_validate({"serverContent": {"modelTurn": {"parts": [part]}}}).model_dump()

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _ABORT_S: Final = 1.0
 """How long an aborted socket may take to be gone; it takes a turn or two of the loop."""
+_UNSENT: Final = 0x894B  # SIOCOUTQNSD, linux/sockios.h
 _BYTES_ACKED: Final = 120  # tcpi_bytes_acked in Linux's struct tcp_info
 
 
@@ -71,6 +72,17 @@ class LiveSocket(ClientConnection):
         self._watch: asyncio.TimerHandle | None = None
         self.receipts = Receipts(self._acknowledged)
         """The book of what was taken in; whoever sends keeps it (see `ask_receipt`)."""
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that were sent and have not left this machine: in our write buffer, and unsent in the kernel's.
+
+        What is on its way and not acknowledged yet does not count, so that a long way is no congestion.
+        """
+        sock = self.transport.get_extra_info("socket")
+        if sock is None or sock.fileno() < 0:
+            return 0
+        return self.transport.get_write_buffer_size() + (_queued(sock, _UNSENT) or 0)
 
     def keep(self, *, transparent: bool, known_prompt: bool) -> None:
         """Begin the book of receipts, with what is known of the service."""
@@ -252,17 +264,25 @@ class LiveSocket(ClientConnection):
         sock = self.transport.get_extra_info("socket")
         if sock is None or sock.fileno() < 0:
             return None
-        held = array.array("i", [0])
+        held = _queued(sock, termios.TIOCOUTQ)
         try:
             info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED + 8)
-            fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, held)
         except OSError:
             return None
-        if len(info) < _BYTES_ACKED + 8:
+        if held is None or len(info) < _BYTES_ACKED + 8:
             return None
-        return struct.unpack_from("Q", info, _BYTES_ACKED)[0], held[
-            0
-        ] + self.transport.get_write_buffer_size()
+        acknowledged: int = struct.unpack_from("Q", info, _BYTES_ACKED)[0]
+        return acknowledged, held + self.transport.get_write_buffer_size()
+
+
+def _queued(sock: socket.socket, what: int) -> int | None:
+    """How many bytes the kernel holds of what was sent; None if it does not say."""
+    held = array.array("i", [0])
+    try:
+        fcntl.ioctl(sock.fileno(), what, held)
+    except OSError:
+        return None
+    return held[0]
 
 
 def _says_set_up(message: str | bytes) -> bool:

@@ -13,13 +13,16 @@ from kioskd.ports import (
     Message,
     ReplyAudio,
     Said,
+    ToolCall,
+    ToolCallsCancelled,
+    ToolsCalled,
     TurnEnded,
     UsageReported,
     pcm,
 )
 
 if TYPE_CHECKING:
-    from google.genai.types import LiveServerContent, LiveServerMessage
+    from google.genai.types import LiveServerContent, LiveServerMessage, LiveServerToolCall
 
 GO_AWAY_S: Final = 60.0
 """What a goAway without a time is taken for: the service's usual notice. Nothing in it says that it is shorter, and
@@ -35,11 +38,16 @@ def translate(message: "LiveServerMessage") -> tuple[Message, ...]:
     A message is no union: content, notices and usage may share one.
 
     Raises:
-        ValueError: it holds audio in another format than the daemon's.
+        ValueError: it holds audio in another format than the daemon's, or a call that cannot be answered.
     """
     found: list[Message] = []
     if message.server_content is not None:
         found += _content(message.server_content)
+    if message.tool_call is not None:
+        found += _calls(message.tool_call)
+    cancelled = message.tool_call_cancellation
+    if cancelled is not None and cancelled.ids:
+        found.append(ToolCallsCancelled(tuple(cancelled.ids)))
     update = message.session_resumption_update
     if update is not None and update.resumable and update.new_handle:
         # Otherwise the session cannot be resumed right now, and the handle before stays the best there is.
@@ -96,6 +104,15 @@ def _content(content: "LiveServerContent") -> list[Message]:
     if content.turn_complete:
         found.append(TurnEnded())
     return found
+
+
+def _calls(called: "LiveServerToolCall") -> list[Message]:
+    calls: list[ToolCall] = []
+    for call in called.function_calls or ():
+        if not call.id or not call.name:
+            raise ValueError("function call without id or name")
+        calls.append(ToolCall(call.id, call.name, call.args or {}))
+    return [ToolsCalled(tuple(calls))] if calls else []
 
 
 def _check_format(mime_type: str | None) -> None:

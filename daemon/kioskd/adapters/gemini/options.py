@@ -1,7 +1,11 @@
 """What an owner may tell the model and the service's own detectors, as the setup says it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
+
+from kioskd.adapters.gemini.functions import Functions, declarations
+from kioskd.ports import Tool
 
 if TYPE_CHECKING:
     from google.genai import types
@@ -31,6 +35,19 @@ class Options:
     """Tokens of context at which it is shortened."""
     compression_target: int | None = None
     """Tokens of context that are left then."""
+    own_turns: bool = False
+    """Whether we say when the visitor's turn begins and ends: the service then listens for no speech, and the four
+    settings of its detector are not said."""
+    turn_coverage: Literal["activity", "all_input", "activity_and_pictures"] | None = "activity"
+    """What of the input belongs to the visitor's turn. Said by default, as what it is unsaid differs by model."""
+    media_resolution: Literal["low", "medium", "high"] | None = None
+    """How closely pictures are looked at: 64 tokens each, or 256, or 256 and more."""
+    functions: Functions = "non_blocking"
+    """Whether the model waits for tools: a fact about it, like the next two."""
+    client_content: Literal["any_time", "seed_only"] = "any_time"
+    """When the model takes what is written rather than said."""
+    pictures_in_answers: bool = True
+    """Whether the model takes pictures as parts of a tool's answer: those before Gemini 3 do not."""
 
 
 UNSAID: Final = Options()
@@ -52,11 +69,21 @@ def visitor_transcription(options: Options) -> "types.AudioTranscriptionConfig":
     return types.AudioTranscriptionConfig(custom_vocabulary=list(options.vocabulary) or None)
 
 
-def tools(options: Options) -> "list[types.Tool] | None":
-    """Return what the model may use."""
+def media_resolution(options: Options) -> "types.MediaResolution | None":
+    """Return how closely the model is to look."""
     from google.genai import types  # noqa: PLC0415
 
-    return [types.Tool(google_search=types.GoogleSearch())] if options.search else None
+    if options.media_resolution is None:
+        return None
+    return types.MediaResolution(f"MEDIA_RESOLUTION_{options.media_resolution.upper()}")
+
+
+def tools(options: Options, own: Sequence[Tool]) -> "list[types.Tool] | None":
+    """Return what the model may use: the service's search, and our `own`."""
+    from google.genai import types  # noqa: PLC0415
+
+    search = types.Tool(google_search=types.GoogleSearch()) if options.search else None
+    return [tool for tool in (search, declarations(own, options.functions)) if tool is not None] or None
 
 
 def compression(options: Options) -> "types.ContextWindowCompressionConfig":
@@ -70,10 +97,34 @@ def compression(options: Options) -> "types.ContextWindowCompressionConfig":
 
 
 def realtime_input(options: Options) -> "types.RealtimeInputConfig":
-    """Return how the service is to tell speech from the rest."""
+    """Return how the service is to tell speech from the rest, and what of all belongs to a turn."""
     from google.genai import types  # noqa: PLC0415
 
-    detection = types.AutomaticActivityDetection(
+    handling = {
+        None: None,
+        "allowed": types.ActivityHandling.START_OF_ACTIVITY_INTERRUPTS,
+        "ignored": types.ActivityHandling.NO_INTERRUPTION,
+    }
+    coverage = {
+        None: None,
+        "activity": types.TurnCoverage.TURN_INCLUDES_ONLY_ACTIVITY,
+        "all_input": types.TurnCoverage.TURN_INCLUDES_ALL_INPUT,
+        "activity_and_pictures": types.TurnCoverage.TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO,
+    }
+    detection = _detection(options)
+    return types.RealtimeInputConfig(
+        automatic_activity_detection=detection if detection.model_dump(exclude_none=True) else None,
+        activity_handling=handling[options.interruptions],
+        turn_coverage=coverage[options.turn_coverage],
+    )
+
+
+def _detection(options: Options) -> "types.AutomaticActivityDetection":
+    from google.genai import types  # noqa: PLC0415
+
+    if options.own_turns:
+        return types.AutomaticActivityDetection(disabled=True)
+    return types.AutomaticActivityDetection(
         start_of_speech_sensitivity=(
             types.StartSensitivity(f"START_SENSITIVITY_{options.speech_start.upper()}")
             if options.speech_start
@@ -86,15 +137,4 @@ def realtime_input(options: Options) -> "types.RealtimeInputConfig":
         ),
         prefix_padding_ms=options.padding_ms,
         silence_duration_ms=options.silence_ms,
-    )
-    handling = {
-        None: None,
-        "allowed": types.ActivityHandling.START_OF_ACTIVITY_INTERRUPTS,
-        "ignored": types.ActivityHandling.NO_INTERRUPTION,
-    }
-    return types.RealtimeInputConfig(
-        automatic_activity_detection=detection if detection.model_dump(exclude_none=True) else None,
-        activity_handling=handling[options.interruptions],
-        # Said, as the default differs by model. No camera is sent, and silence would be billed again each turn.
-        turn_coverage=types.TurnCoverage.TURN_INCLUDES_ONLY_ACTIVITY,
     )

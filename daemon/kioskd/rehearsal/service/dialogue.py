@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from kioskd.media import pcm
 from kioskd.rehearsal.service.hearing import Heard, Hearing, Input
 from kioskd.rehearsal.service.line import Line
+from kioskd.rehearsal.service.looking import picture_of
 from kioskd.rehearsal.service.records import Picture, SessionRecord, Turn
 from kioskd.rehearsal.service.replies import AUDIO_TOKENS_PER_S, Replies
 from kioskd.rehearsal.service.rules import Profile, check_content, check_tool
@@ -25,7 +26,7 @@ from kioskd.rehearsal.service.wire import (
     mime_of,
 )
 
-_PICTURE_START: Final = {"image/jpeg": b"\xff\xd8", "image/png": b"\x89PNG\r\n\x1a\n", "image/webp": b"RIFF"}
+_IN_ANSWERS: Final = "tool_response.function_responses.parts"
 _RATES_HZ: Final = range(8_000, 48_001)
 _LOW_PICTURE_TOKENS: Final = 64
 _PICTURE_TOKENS: Final = 256
@@ -34,12 +35,14 @@ _LETTERS_PER_TOKEN: Final = 4
 
 @dataclass(slots=True)
 class _Intake:
-    """Bytes of audio and number of pictures since the visitor's last turn."""
+    """Bytes of audio, and pictures, since the visitor's last turn."""
 
     audio: int = 0
     active_audio: int = 0
-    pictures: int = 0
-    active_pictures: int = 0
+    pictures: list[Picture] = field(default_factory=list)
+    active_pictures: list[Picture] = field(default_factory=list)
+    written: list[Picture] = field(default_factory=list)
+    """In content that asked for no answer. The next turn has it, but not what a function's answer sets off before."""
 
 
 class Dialogue:
@@ -98,7 +101,7 @@ class Dialogue:
         elif message.client_content is not None:
             await self._take_content(message.client_content)
         elif message.tool_response is not None:
-            self._take_responses(message.tool_response)
+            await self._take_responses(message.tool_response)
         elif message.context_update is not None:
             self._update_context(message.context_update)
         else:
@@ -119,11 +122,11 @@ class Dialogue:
         if given.audio is not None:
             await self._hear_audio(given.audio, "realtime_input.audio")
         if given.video is not None:
-            self._look(given.video, "realtime_input.video")
+            await self._look(given.video, "realtime_input.video")
         for number, blob in enumerate(given.media_chunks or ()):
             where = f"realtime_input.media_chunks[{number}]"
             if mime_of(blob, where)[0].startswith("image/"):
-                self._look(blob, where)
+                await self._look(blob, where)
             else:
                 await self._hear_audio(blob, where)
         if given.text is not None:
@@ -151,24 +154,24 @@ class Dialogue:
         heard = self._input.take(sound, int(rate))
         noticed = [] if self._by_hand else self._hearing.feed(heard)
         self._intake.audio += len(heard)
+        self._speaking.calls.overhear(len(sound))
         if self._active or noticed:
             self._intake.active_audio += len(heard)
         for notice in noticed:
             await (self._began() if notice is Heard.BEGAN else self._ended())
 
-    def _look(self, blob: Blob, where: str) -> None:
-        kind, _ = mime_of(blob, where)
-        if kind not in _PICTURE_START:
-            raise RefusalError(
-                INVALID, f"Unsupported mime_type at '{where}': use image/jpeg, image/png or image/webp"
-            )
-        data = blob_bytes(blob, where)
-        if not data.startswith(_PICTURE_START[kind]):
-            raise RefusalError(INVALID, f"Unable to process input image at '{where}': it is not {kind}")
-        self._session.pictures.append(Picture(time.monotonic(), kind, data))
-        self._intake.pictures += 1
-        self._intake.active_pictures += self._active
-        self._line.tell("picture", bytes=len(data))
+    async def _look(self, blob: Blob, where: str) -> None:
+        """Take a frame of video. One that comes while the model answers belongs to the next turn."""
+        picture = self._keep(picture_of(blob, where, "realtime"))
+        self._intake.pictures.append(picture)
+        if self._active:
+            self._intake.active_pictures.append(picture)
+        await self._speaking.meet("picture")
+
+    def _keep(self, picture: Picture) -> Picture:
+        self._session.pictures.append(picture)
+        self._line.tell("picture", bytes=len(picture.data), way=picture.way, size=picture.size)
+        return picture
 
     async def _take_text(self, text: str) -> None:
         self._note_text(text)
@@ -195,10 +198,13 @@ class Dialogue:
             self._note_text(turn.words)
             for part in turn.parts or ():
                 if part.inline_data is not None:
-                    self._look(part.inline_data, "client_content.turns.parts.inline_data")
+                    where = "client_content.turns.parts.inline_data"
+                    self._intake.written.append(self._keep(picture_of(part.inline_data, where, "content")))
         if content.turn_complete:
             await self._speaking.interrupt()
             self._finish_turn("content")
+        else:
+            await self._speaking.new_input()
 
     def _recall(self, turns: Sequence[Content]) -> None:
         """Take what was said before this session into the context, and answer nothing."""
@@ -207,18 +213,28 @@ class Dialogue:
             self._add_tokens("TEXT", len(turn.words))
         self._line.tell("recall", turns=len(turns))
 
-    def _take_responses(self, given: ToolResponse) -> None:
+    async def _take_responses(self, given: ToolResponse) -> None:
         responses = given.function_responses or ()
         if not responses:
             raise RefusalError(INVALID, "tool_response.function_responses is required")
         for response in responses:
             if response.id is None and self._session.backend == "developer":
                 raise RefusalError(INVALID, "tool_response.function_responses.id is required")
-            self._speaking.take_response(response)
+            if response.parts and not self._profile.answer_parts:
+                raise RefusalError(INVALID, "Multimodal function responses are not supported by this model")
+            shown = [
+                self._keep(picture_of(part.inline_data, f"{_IN_ANSWERS}.inline_data", "answer"))
+                for part in response.parts or ()
+                if part.inline_data is not None
+            ]
+            self._speaking.calls.take(response, shown)
+        await self._speaking.meet("tool_response")
 
     def _update_context(self, update: ContextUpdate) -> None:
         for tool in (update.tools.tools or ()) if update.tools else ():
             check_tool(tool, self._profile)
+        if update.tools is not None:
+            self._speaking.calls.declare(update.tools.tools or ())
         self._note_update(instructions=update.system_instruction is not None)
 
     def _note_update(self, *, instructions: bool) -> None:
@@ -227,6 +243,7 @@ class Dialogue:
 
     async def _began(self) -> None:
         self._active = True
+        self._speaking.visitor_speaks(True)
         self._line.tell("speech_began", session=self._session.id)
         if self._interruptible:
             await self._speaking.interrupt()
@@ -240,6 +257,7 @@ class Dialogue:
             await self._line.send({"serverContent": {"inputTranscription": {"text": heard}}})
         await self._speaking.meet("speech_end")
         self._finish_turn("speech")
+        self._speaking.visitor_speaks(False)
 
     def _note_text(self, text: str) -> None:
         if text:
@@ -253,11 +271,12 @@ class Dialogue:
         only_active = self._coverage == "TURN_INCLUDES_ONLY_ACTIVITY"
         everything = self._coverage == "TURN_INCLUDES_ALL_INPUT"
         audio = intake.audio if everything else intake.active_audio
-        pictures = intake.active_pictures if only_active else intake.pictures
+        filmed = intake.active_pictures if only_active else intake.pictures
         self._session.tokens["AUDIO"] += round(pcm.duration_s(audio, pcm.UPLINK_HZ) * AUDIO_TOKENS_PER_S)
-        self._session.tokens["IMAGE"] += pictures * self._picture_tokens
-        turn = Turn(kind, time.monotonic(), audio, pictures)
+        turn = Turn(kind, time.monotonic(), audio)
         self._session.turns.append(turn)
+        self._session.show([*filmed, *intake.written], turn)
+        self._session.tokens["IMAGE"] += turn.pictures * self._picture_tokens
         self._speaking.answer(turn)
 
     def _add_tokens(self, modality: str, letters: int) -> None:

@@ -21,6 +21,9 @@ _ESTABLISHED: Final = 1  # Linux, tcp_states.h
 _LISTENING_S: Final = 1.0
 """How long an ending waits for ears that are held up themselves."""
 
+_SLICE_S: Final = 0.02
+_AHEAD_BYTES: Final = 4096
+
 pause: Final = SystemClock().sleep
 """Returns after so many seconds."""
 
@@ -32,26 +35,70 @@ class Taker(ServerConnection):
     deaf = False
     """Drop what comes: it is neither heard nor acknowledged."""
     _kept: bytes | None = None
+    _slice: int | None = None
+    _late = b""
+    _next: asyncio.TimerHandle | None = None
+
+    def read_slowly(self, bytes_per_s: int) -> None:
+        """Take so much each second of what comes; the rest piles up on the other side."""
+        self._slice = max(1, round(bytes_per_s * _SLICE_S))
+        # TLS would else read half a megabyte ahead.
+        self.transport.set_read_buffer_limits(_AHEAD_BYTES)  # type: ignore[attr-defined]  # asyncio's, for TLS only
+
+    def read_freely(self) -> None:
+        """Take all as it comes again."""
+        self._slice = None
+        if self._next is not None:
+            self._next.cancel()
+            self._take_slice()
 
     def take_no_more(self) -> None:
         """Leave what comes from now on at the door."""
-        self._kept = self._kept or b""
+        if self._kept is None:
+            self._kept, self._late = self._late, b""
+        if self._next is not None:
+            self._next.cancel()
         self.transport.pause_reading()
 
     def let_in(self) -> None:
         """Open the door again, to see the client's own close."""
-        kept, self._kept = self._kept, None
+        kept, self._kept, self._slice = self._kept, None, None
         if kept:
             super().data_received(kept)
         self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Take in, unless the door is shut: the library itself may have had the reading go on."""
-        if self._kept is None:
-            super().data_received(data)
-        else:
+        if self._kept is not None:
             self._kept += data
             self.transport.pause_reading()
+        elif self._slice is not None or self._late:
+            self._late += data
+            self.transport.pause_reading()
+            if self._next is None:
+                self._take_slice()
+        else:
+            super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take nothing more."""
+        if self._next is not None:
+            self._next.cancel()
+        super().connection_lost(exc)
+
+    def _take_slice(self) -> None:
+        """Take as much as belongs to this moment, and look again at the next."""
+        self._next = None
+        end = len(self._late) if self._slice is None else self._slice
+        now, self._late = self._late[:end], self._late[end:]
+        if now:
+            super().data_received(now)
+        if self._kept is not None:
+            return
+        if not self._late:
+            self.transport.resume_reading()
+        if self._slice is not None and (self._late or now):
+            self._next = self.loop.call_later(_SLICE_S, self._take_slice)
 
     def process_event(self, event: Any) -> None:
         """Count, or drop."""
@@ -189,6 +236,10 @@ class Line:
                 if asyncio.current_task() is not self._reader:
                     # What follows must find it ended. Not awaited itself: who waits may be interrupted.
                     await asyncio.wait([ending])
+            case "read_slowly":
+                self._connection.read_slowly(deed.bytes_per_s)
+                if deed.lasts_s is not None:
+                    self.spawn(self._read_freely_in, deed.lasts_s)
             case "go_away":
                 await self.go_away(deed.left_s)
                 self.spawn(self._deadline, deed.left_s)
@@ -198,6 +249,10 @@ class Line:
                 raise ValueError(
                     f"{deed.do} belongs to the opening of a connection; add it as a Fault instead"
                 )
+
+    async def _read_freely_in(self, seconds: float) -> None:
+        await pause(seconds)
+        self._connection.read_freely()
 
     async def _end(self, deed: Deed) -> None:
         self._connection.take_no_more()

@@ -3,12 +3,15 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Final, Literal
 
 from kioskd.rehearsal.service.door import Backend
 from kioskd.rehearsal.service.schema import Setup
+
+_CROSSING_S: Final = 1.0
+"""So long after its cancellation an answer may have been on its way."""
 
 
 @dataclass(slots=True)
@@ -32,30 +35,77 @@ class ConnectionRecord:
     """The client's; None where it left without a word."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Picture:
     """One picture as it came."""
 
     at: float
     mime: str
     data: bytes = field(repr=False)
+    way: Literal["realtime", "content", "answer"] = "realtime"
+    """As a frame of video, as a part of what was written, or with what a function has answered."""
+    size: tuple[int, int] | None = None
+    """Width and height in pixels; None where the header does not say."""
+    turn: int | None = None
+    """The place, in the session's `turns`, of the turn that the model first had it in; None: it has not seen it."""
 
 
 @dataclass(slots=True)
 class Turn:
     """What the visitor said or asked, and how the model took it."""
 
-    kind: Literal["speech", "text", "content"]
+    kind: Literal["speech", "text", "content", "answer"]
+    """`answer`: no visitor's, but what came of functions that the model had not waited for."""
     ended_at: float
     audio_bytes: int
     """Audio that belongs to the turn, by the session's turn coverage."""
 
-    pictures: int
-    """Pictures that belong to it, likewise."""
+    seen: list[Picture] = field(default_factory=list)
+    """Pictures that the model had new before it when it answered: by the turn coverage, written, or from functions."""
 
     reply: Literal["none", "spoken", "silent", "interrupted"] = "none"
     reply_s: float = 0.0
     """Seconds of sound sent."""
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures belong to it."""
+        return len(self.seen)
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """One function call, and how it was dealt with."""
+
+    id: str
+    name: str
+    connection: int
+    made_at: float
+    blocking: bool
+    """Whether the model waited for the answer before anything else."""
+    state: Literal["open", "answered", "cancelled", "given_up", "lost"] = "open"
+    """`given_up`: the model has waited long enough. `lost`: its connection ended first."""
+    cancelled_at: float | None = None
+    answered_at: list[float] = field(default_factory=list)
+    results: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
+    """What came as answers."""
+    audio_bytes: int = 0
+    """Audio that came while the call held the model up."""
+
+    def complaint(self) -> str | None:
+        """Return what was wrong with how the client dealt with it; None: each call is answered once, or was cancelled.
+
+        An answer may cross its cancellation on the way.
+        """
+        if len(self.answered_at) > 1:
+            return f"{self.name} was answered {len(self.answered_at)} times"
+        if not self.answered_at and self.state in {"open", "given_up"}:
+            return f"{self.name} was never answered"
+        if self.cancelled_at is not None and any(
+            at - self.cancelled_at > _CROSSING_S for at in self.answered_at
+        ):
+            return f"{self.name} was answered though it was cancelled"
+        return None
 
 
 @dataclass(slots=True)
@@ -82,11 +132,31 @@ class SessionRecord:
     tool_responses: list[str] = field(default_factory=list)
     """The ids of the answered calls."""
 
+    calls: list[CallRecord] = field(default_factory=list)
+    """Every call of a function, in order."""
+
+    strays: list[str] = field(default_factory=list)
+    """Ids that were answered on a connection that had not called them."""
+
     updates: int = 0
     """How many context updates came."""
 
     tokens: Counter[str] = field(default_factory=Counter)
     """The context by modality: what each turn bills again."""
+
+    @property
+    def complaints(self) -> list[str]:
+        """What was wrong with how calls were answered; empty when all was well."""
+        found = [complaint for call in self.calls if (complaint := call.complaint()) is not None]
+        return found + ["an answer came for a call that was not made"] * len(self.strays)
+
+    def show(self, pictures: Iterable[Picture], turn: Turn) -> None:
+        """The model has these new before it in `turn`, which is one of `turns`."""
+        place = next(place for place, each in enumerate(self.turns) if each is turn)
+        for picture in pictures:
+            turn.seen.append(picture)
+            if picture.turn is None:
+                picture.turn = place
 
 
 def ignore(_kind: str, _data: dict[str, object]) -> None:

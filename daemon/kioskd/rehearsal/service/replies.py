@@ -28,11 +28,15 @@ class Replies:
         """The reply of the next turn."""
         return self._replies[min(self._next, len(self._replies) - 1)]
 
+    @property
+    def place(self) -> int:
+        """The place in the script, from 0, of the reply that was taken last."""
+        return min(max(self._next - 1, 0), len(self._replies) - 1)
+
     def take(self) -> int:
-        """Return the coming reply's place in the script, from 0. It has begun, and will not be said again."""
-        place = min(self._next, len(self._replies) - 1)
+        """Return the coming reply's place in the script. It has begun, and will not be said again."""
         self._next += 1
-        return place
+        return self.place
 
 
 def audio_part(sound: bytes) -> dict[str, object]:

@@ -41,6 +41,10 @@ class Profile:
     blocking_tools: Literal["only", "default", "optional", "forbidden"]
     client_content: Literal["any_time", "seed_only"]
     coverage: Coverage
+    answer_parts: bool = True
+    """Whether a function may answer with pictures: from Gemini 3 on."""
+    sweeps: bool = False
+    """Whether it calls a function again that gave it nothing to go by."""
     says_idle: bool = False
     """Whether the end of a turn is no longer the end of the interaction, which is then said in so many words."""
 
@@ -52,19 +56,34 @@ _ONLY_ACTIVITY: Final = "TURN_INCLUDES_ONLY_ACTIVITY"
 
 PROFILES: Final[dict[str, Profile]] = {
     "gemini-3.8-live": Profile(
-        _DEVELOPER | _VERTEX, "forbidden", False, "always", "optional", "any_time", _ALL_VIDEO
+        _DEVELOPER | _VERTEX, "forbidden", False, "always", "optional", "any_time", _ALL_VIDEO, sweeps=True
     ),
     "gemini-3.8-live-extended-thinking": Profile(
-        _DEVELOPER, "required", False, "always", "forbidden", "any_time", _ALL_VIDEO, says_idle=True
+        _DEVELOPER,
+        "required",
+        False,
+        "always",
+        "forbidden",
+        "any_time",
+        _ALL_VIDEO,
+        sweeps=True,
+        says_idle=True,
     ),
     "gemini-3.1-flash-live-preview": Profile(
         _DEVELOPER, "optional", False, "absent", "only", "seed_only", _ONLY_ACTIVITY
     ),
     "gemini-2.5-flash-native-audio-preview-12-2025": Profile(
-        _DEVELOPER, "optional", True, "optional", "default", "any_time", _ONLY_ACTIVITY
+        _DEVELOPER, "optional", True, "optional", "default", "any_time", _ONLY_ACTIVITY, answer_parts=False
     ),
     "gemini-live-2.5-flash-native-audio": Profile(
-        _VERTEX, "optional", True, "optional", "default", "any_time", "TURN_INCLUDES_ALL_INPUT"
+        _VERTEX,
+        "optional",
+        True,
+        "optional",
+        "default",
+        "any_time",
+        "TURN_INCLUDES_ALL_INPUT",
+        answer_parts=False,
     ),
 }
 """The models that the stand-in plays."""

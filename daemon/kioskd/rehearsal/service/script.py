@@ -9,10 +9,31 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
 Trigger = Literal[
-    "token", "connect", "setup", "audio", "speech", "speech_end", "reply", "reply_end", "turn_end"
+    "token",
+    "connect",
+    "setup",
+    "audio",
+    "picture",
+    "speech",
+    "speech_end",
+    "tool_call",
+    "tool_response",
+    "reply",
+    "reply_end",
+    "turn_end",
 ]
 Act = Literal[
-    "refuse", "silent", "expire", "wrong_first", "close", "abort", "go_away", "freeze", "stop_reading", "junk"
+    "refuse",
+    "silent",
+    "expire",
+    "wrong_first",
+    "close",
+    "abort",
+    "go_away",
+    "freeze",
+    "stop_reading",
+    "read_slowly",
+    "junk",
 ]
 
 _OWN_FIELDS: Final[dict[str, frozenset[str]]] = {
@@ -25,6 +46,7 @@ _OWN_FIELDS: Final[dict[str, frozenset[str]]] = {
     "go_away": frozenset({"left_s"}),
     "freeze": frozenset({"lasts_s"}),
     "stop_reading": frozenset({"lasts_s"}),
+    "read_slowly": frozenset({"bytes_per_s", "lasts_s"}),
     "junk": frozenset({"text"}),
 }
 _ALWAYS: Final = frozenset({"do", "on", "nth"})
@@ -62,6 +84,10 @@ class ToolCall(Section):
     wait_s: Seconds = 30.0
     """How long the model waits for the answer before it goes on without."""
 
+    outlives: bool = False
+    """Whether it goes on when the visitor interrupts the turn that it was called in. Where the kiosk has declared the
+    function as one that holds the model up, it never does."""
+
 
 class Reply(Section):
     """What the model does in one turn: exactly one of `text`, `wav` and `silent`."""
@@ -81,13 +107,20 @@ class Reply(Section):
     heard: str = "…"
     """What the service writes down as the visitor's words, where the kiosk asks for transcripts."""
 
-    tool_call: ToolCall | None = None
-    """A function called first."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Functions called first, all at once. The model says this reply when all of them have answered; but nothing if
+    functions that do not hold it up have answered with SILENT scheduling."""
+
+    meanwhile: "Reply | None" = None
+    """Said while functions are at work that do not hold the model up: a turn of its own. This reply then follows when
+    they have answered, by their scheduling: when nobody speaks (WHEN_IDLE), or at once (INTERRUPT)."""
 
     @model_validator(mode="after")
     def _one_of_three(self) -> Self:
         if (self.text is not None) + (self.wav is not None) + self.silent != 1:
             raise ValueError("give exactly one of text, wav and silent: true")
+        if self.meanwhile is not None and (not self.tool_calls or self.meanwhile.tool_calls):
+            raise ValueError("meanwhile goes with tool_calls, and has none itself; move it")
         return self
 
 
@@ -105,6 +138,7 @@ class Deed(Section):
     - go_away: announce the end, and close with 1011 when `left_s` is over
     - freeze: neither read nor write any more; the connection stays open
     - stop_reading: go on writing, but read no more
+    - read_slowly: take `bytes_per_s` of what comes, for `lasts_s`: a network that is too narrow
     - junk: send `text` as it is
     """
 
@@ -130,7 +164,11 @@ class Deed(Section):
     """junk: what is sent."""
 
     lasts_s: Seconds | None = None
-    """silent, freeze, stop_reading: after so many seconds the TCP connection is reset. Default: never."""
+    """silent, freeze, stop_reading: after so many seconds the TCP connection is reset. Default: never. read_slowly:
+    after so many seconds all is read as it comes again. Default: never."""
+
+    bytes_per_s: int = Field(default=8_000, ge=100, le=100_000_000)
+    """read_slowly: how much is taken each second. Audio alone is about 47,000."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -163,7 +201,10 @@ class Fault(Deed):
     - connect: a WebSocket request
     - setup: a connection's first message
     - audio: the first audio of a connection
+    - picture: a picture has come
     - speech, speech_end: the service notices that the visitor begins, has ended
+    - tool_call: the model has called functions
+    - tool_response: a function has answered
     - reply: the first sound of a reply has been sent
     - reply_end: all of a reply has been sent
     - turn_end: the model's turn is over
@@ -206,6 +247,10 @@ class ServiceScript(Section):
 
     silence_ms: int = Field(default=500, ge=20, le=10_000)
     """How much silence ends the visitor's turn, where the kiosk does not set it (silenceDurationMs)."""
+
+    sweeps: int = Field(default=2, ge=0, le=5)
+    """How often gemini-3.8-live calls a function again that answers with nothing to go by: neither a word on how it
+    went nor data."""
 
     voice: str = Field(default="en", min_length=1)
     """The espeak-ng voice."""

@@ -57,7 +57,7 @@ class StandIn:
     It takes what Google's service takes, from any client, and turns down what that turns down. `observe(kind, data)` is
     called in the event loop's thread as things happen: token_minted, token_refused, connected, refused, setup, setup_complete, turned_down, handle_issued, audio (the
     first of a connection), audio_stream_end, picture, text, recall, held_up, speech_began, speech_ended, tool_call, tool_response,
-    tool_call_cancelled, tool_call_unanswered, context_update, reply_began, reply_sent, interrupted, turn_complete,
+    tool_call_cancelled, tool_call_unanswered, tool_call_repeated, context_update, reply_began, reply_sent, interrupted, turn_complete,
     go_away, fault, closed. `data` holds lengths and ids, and `t`, the `time.monotonic()` of it.
 
     Memory grows with what is said to it: the records keep every byte of audio and every picture.
@@ -277,6 +277,7 @@ class StandIn:
             while True:
                 await dialogue.heed(read(await line.receive()))
         finally:
+            speaking.calls.leave()
             self._sessions.leave(session, line)
 
     async def _play_setup_faults(self, line: Line) -> None:

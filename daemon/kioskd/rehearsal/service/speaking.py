@@ -2,20 +2,22 @@
 
 import asyncio
 import enum
-import secrets
+import time
+from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from kioskd.media import pcm
+from kioskd.rehearsal.service.calling import Call, Calls
 from kioskd.rehearsal.service.faults import FaultBook
 from kioskd.rehearsal.service.line import Line, pause
 from kioskd.rehearsal.service.records import SessionRecord, Turn
 from kioskd.rehearsal.service.replies import AUDIO_TOKENS_PER_S, Replies, audio_part, messages, usage
 from kioskd.rehearsal.service.rules import Profile
 from kioskd.rehearsal.service.schema import Setup
-from kioskd.rehearsal.service.script import Reply, ServiceScript, ToolCall, Trigger
+from kioskd.rehearsal.service.script import Reply, ServiceScript, Trigger
 from kioskd.rehearsal.service.sessions import Sessions
 from kioskd.rehearsal.service.talking import Voice
-from kioskd.rehearsal.service.wire import FunctionResponse
 
 # Shorter waits would wake the loop more often than a client can tell apart.
 _SHORTEST_WAIT_S: Final = 0.01
@@ -58,12 +60,17 @@ class Speaking:
         self._captions = setup.output_audio_transcription is not None
         self._stage = _Stage.IDLE
         self._task: asyncio.Task[None] | None = None
-        self._owed: Turn | None = None
+        self._owed: deque[tuple[Turn, Reply | None]] = deque()
         self._turn: Turn | None = None
+        self._reply: Reply | None = None
+        self._waited_for: Sequence[Call] = ()
         self._sound = b""
         self._sent = 0
-        self._calls: dict[str, asyncio.Event] = {}
+        self._silence = asyncio.Event()
+        self._silence.set()
         self._interruptions = self._ends = 0
+        self.calls = Calls(line, session, profile, setup.tools or (), sweeps=script.sweeps)
+        """The functions that the model has called."""
         self.consumed = 0
         """How many of the client's messages have been dealt with, the setup not counted."""
 
@@ -72,12 +79,26 @@ class Speaking:
         for fault in self._faults.due(trigger):
             await self._line.commit(fault)
 
-    def answer(self, turn: Turn) -> None:
-        """Let the model answer `turn`: now, or after the reply that goes on (where it may not be interrupted)."""
-        if self._task is not None and not self._task.done():
-            self._owed = turn
-            return
-        self._task = self._line.spawn(self._reply_to, turn)
+    def visitor_speaks(self, speaks: bool) -> None:
+        """What came of functions is not spoken of while the visitor speaks."""
+        if speaks:
+            self._silence.clear()
+        else:
+            self._silence.set()
+
+    def answer(self, turn: Turn, reply: Reply | None = None) -> None:
+        """Let the model answer `turn`, with the script's next reply or this one: now, or after what it is saying."""
+        self._owed.append((turn, reply))
+        if self._task is None or self._task.done():
+            self._task = self._line.spawn(self._answer_all)
+
+    async def new_input(self) -> None:
+        """The client has written something that asks for no answer: it cancels calls that hold the model up, from 3.8 on.
+
+        Frames of video do not, as far as is known.
+        """
+        if self._profile.blocking_tools == "optional" and self.calls.holding_up:
+            await self.interrupt()
 
     async def interrupt(self) -> None:
         """The visitor has taken the turn: end the reply, if there is one.
@@ -88,8 +109,12 @@ class Speaking:
         if stage is _Stage.IDLE or self._task is None or self._turn is None:
             return
         self._task.cancel()
-        self._task = self._owed = None
+        self._task, turn = None, self._turn
+        # What functions have brought is spoken of later; a visitor's turn that waited is over.
+        self._owed = deque(owed for owed in self._owed if owed[0].kind == "answer")
         if stage is _Stage.THINKING:
+            if turn.kind == "answer":
+                self._owed.appendleft((turn, self._reply))
             return
         self._interruptions += 1
         content: dict[str, object] = {"interrupted": True}
@@ -98,22 +123,16 @@ class Speaking:
             # The real one does so at times: audio that is void as it arrives.
             content["modelTurn"] = {"role": "model", "parts": [audio_part(rest)]}
         self._line.tell("interrupted", sent_s=self._sent_s)
-        self._turn.reply = "interrupted"
+        turn.reply = "interrupted"
         await self._line.send({"serverContent": content})
-        if self._calls:
-            ids = list(self._calls)
-            self._calls.clear()
+        ids = self.calls.cancel(turn)
+        if ids:
             self._line.tell("tool_call_cancelled", ids=ids)
             await self._line.send({"toolCallCancellation": {"ids": ids}})
-        await self._end_turn(self._turn)
-
-    def take_response(self, response: FunctionResponse) -> None:
-        """A function has answered; an answer that nobody waits for is only reported."""
-        waiting = self._calls.get(response.id or "")
-        self._line.tell("tool_response", id=response.id, known=waiting is not None)
-        if waiting is not None and not response.will_continue:
-            self._session.tool_responses.append(response.id or "")
-            waiting.set()
+        waited_for, self._waited_for = self._waited_for, ()
+        if any(call.record.state == "open" for call in waited_for) and self._reply is not None:
+            self._line.spawn(self._follow_up, self._reply, waited_for)
+        await self._end_turn(turn)
 
     async def issue_handle(self) -> None:
         """Send a new resumption handle, where the client wants them."""
@@ -130,42 +149,53 @@ class Speaking:
     def _sent_s(self) -> float:
         return pcm.duration_s(self._sent, pcm.DOWNLINK_HZ)
 
-    async def _reply_to(self, turn: Turn | None) -> None:
-        while turn is not None:
-            self._owed = None
-            await self._one_reply(turn)
-            turn = self._owed
+    async def _answer_all(self) -> None:
+        while self._owed:
+            await self._one_reply(*self._owed.popleft())
 
-    async def _one_reply(self, turn: Turn) -> None:
-        self._turn, self._sound, self._sent = turn, b"", 0
+    async def _one_reply(self, turn: Turn, given: Reply | None) -> None:
+        self._turn, self._reply, self._sound, self._sent = turn, given, b"", 0
         self._stage = _Stage.THINKING
-        reply = self._replies.coming
+        reply = given or self._replies.coming
         await pause(self._script.think_s if reply.think_s is None else reply.think_s)
-        place = self._replies.take()
-        if reply.tool_call is not None:
-            await self._call(reply.tool_call)
-        if reply.silent:
+        place = self._replies.place if given else self._replies.take()
+        self._reply = reply
+        silent = reply.silent
+        if reply.tool_calls and given is None:
+            self._stage = _Stage.CALLING
+            await self._forbid_resuming()
+            calls = await self.calls.make(reply.tool_calls, turn)
+            await self.meet("tool_call")
+            if reply.meanwhile is not None and not self.calls.holding_up:
+                self._line.spawn(self._follow_up, reply, calls)
+                reply = reply.meanwhile
+                silent = reply.silent
+            else:
+                self._waited_for = calls
+                when, shown = await self.calls.outcome(calls)
+                self._waited_for = ()
+                self._session.show(shown, turn)
+                silent = silent or when in {None, "silent"}
+        if silent:
             turn.reply = "silent"
         else:
             await self._speak(reply, turn, place)
         self._stage = _Stage.IDLE
         await self._end_turn(turn)
 
-    async def _call(self, call: ToolCall) -> None:
-        self._stage = _Stage.CALLING
-        await self._forbid_resuming()
-        number = f"call-{secrets.token_hex(6)}"
-        answered = self._calls[number] = asyncio.Event()
-        self._line.tell("tool_call", id=number, name=call.name)
-        await self._line.send(
-            {"toolCall": {"functionCalls": [{"id": number, "name": call.name, "args": call.args}]}}
-        )
-        try:
-            async with asyncio.timeout(call.wait_s):
-                await answered.wait()
-        except TimeoutError:
-            self._line.tell("tool_call_unanswered", id=number)
-        self._calls.pop(number, None)
+    async def _follow_up(self, reply: Reply, calls: Sequence[Call]) -> None:
+        """Speak of what has come of functions that the model did not wait for."""
+        when, shown = await self.calls.outcome(calls)
+        if when in {None, "silent"}:
+            await self._issue_handle_if_free()
+            return
+        await self._silence.wait()
+        if when == "interrupt" and self._stage is _Stage.SPEAKING:
+            await self.interrupt()
+        turn = Turn("answer", time.monotonic(), 0)
+        self._session.turns.append(turn)
+        self._session.show(shown, turn)
+        self.answer(turn, reply)
 
     async def _speak(self, reply: Reply, turn: Turn, place: int) -> None:
         already_calling = self._stage is _Stage.CALLING
@@ -180,7 +210,9 @@ class Speaking:
             first, self._sent = self._sent == 0, sent
             turn.reply_s = self._sent_s
             if first:
-                self._line.tell("reply_began", session=self._session.id, place=place)
+                self._line.tell(
+                    "reply_began", session=self._session.id, place=place, meanwhile=reply is not self._reply
+                )
             await self._line.send({"serverContent": content})
             if first:
                 await self.meet("reply")
@@ -197,10 +229,15 @@ class Speaking:
         if self._issues_handles:
             await self._line.send({"sessionResumptionUpdate": {"newHandle": "", "resumable": False}})
 
+    async def _issue_handle_if_free(self) -> None:
+        """With a call open a session cannot be resumed."""
+        if not self.calls.any_open:
+            await self.issue_handle()
+
     async def _end_turn(self, turn: Turn) -> None:
         content: dict[str, object] = {"turnComplete": True}
         if self._profile.says_idle:
-            content["interactionStatus"] = "IDLE"
+            content["interactionStatus"] = "IN_PROGRESS" if self.calls.any_open else "IDLE"
         message: dict[str, object] = {"serverContent": content}
         cost: dict[str, object] | None = None
         if self._script.usage:
@@ -213,5 +250,5 @@ class Speaking:
         await self._line.send(message)
         if cost is not None:
             await self._line.send({"usageMetadata": cost})
-        await self.issue_handle()
+        await self._issue_handle_if_free()
         await self.meet("turn_end")

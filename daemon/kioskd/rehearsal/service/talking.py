@@ -33,7 +33,7 @@ class Voice:
             ConfigError: a WAV file that cannot be used.
             KioskError: espeak-ng is missing, or cannot speak with this voice.
         """
-        for reply in replies:
+        for reply in (each for given in replies for each in (given, given.meanwhile) if each):
             if reply.text is not None and reply.text not in self._sounds:
                 self._sounds[reply.text] = await asyncio.to_thread(_speak, reply.text, self._name)
             if reply.wav is not None and reply.wav not in self._sounds:

@@ -49,6 +49,14 @@ class ClientContent(WireModel):
     turn_complete: StrictBool | None = None
 
 
+class FunctionPart(WireModel):
+    """What a function shows beside what it says."""
+
+    inline_data: Blob | None = None
+    file_data: Anything | None = None
+    media_processing: Anything | None = None
+
+
 class FunctionResponse(WireModel):
     """The answer to one call."""
 
@@ -57,7 +65,7 @@ class FunctionResponse(WireModel):
     response: Anything | None = None
     will_continue: StrictBool | None = None
     scheduling: Literal["SCHEDULING_UNSPECIFIED", "SILENT", "WHEN_IDLE", "INTERRUPT"] | None = None
-    parts: tuple[Anything, ...] | None = None
+    parts: tuple[FunctionPart, ...] | None = None
 
 
 class ToolResponse(WireModel):

@@ -1,0 +1,159 @@
+"""The kiosk's tools as the service's functions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from google.genai import types
+
+from kioskd.adapters.gemini.functions import Functions, declarations, holds_up, response
+from kioskd.ports import Scheduling, ToolAnswer
+
+
+@dataclass
+class Named:
+    name: str = "open_door"
+    description: str = "Opens a door."
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    blocking: bool = False
+
+
+def declared(parameters: Mapping[str, object] | None = None) -> types.FunctionDeclaration:
+    tool = declarations([Named(parameters=parameters or {})], "non_blocking")
+    assert tool is not None
+    assert tool.function_declarations is not None
+    return tool.function_declarations[0]
+
+
+def schema_of(given: Any, definitions: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """What the service is told of one parameter."""
+    parameters = {"type": "object", "properties": {"it": given}, "$defs": definitions or {}}
+    found = declared(parameters).parameters
+    assert found is not None
+    told: dict[str, Any] = found.model_dump(exclude_none=True, mode="json")
+    assert told["type"] == "OBJECT"
+    it: dict[str, Any] = told["properties"]["it"]
+    return it
+
+
+def test_no_tools_are_no_functions() -> None:
+    assert declarations([], "non_blocking") is None
+
+
+def test_a_tool_is_declared_with_all_that_the_model_must_know() -> None:
+    found = declared(
+        {
+            "type": "object",
+            "required": ["which"],
+            "additionalProperties": False,
+            "properties": {
+                "which": {"type": "string", "enum": ["left", "right"], "description": "Which door."},
+                "minutes": {"type": "integer", "minimum": 1, "maximum": 5},
+            },
+        }
+    )
+    assert found.model_dump(exclude_none=True, mode="json") == {
+        "name": "open_door",
+        "description": "Opens a door.",
+        "behavior": "NON_BLOCKING",
+        "parameters": {
+            "type": "OBJECT",
+            "required": ["which"],
+            "properties": {
+                "which": {"type": "STRING", "enum": ["left", "right"], "description": "Which door."},
+                "minutes": {"type": "INTEGER", "minimum": 1.0, "maximum": 5.0},
+            },
+        },
+    }
+
+
+@pytest.mark.parametrize("parameters", [{}, {"type": "object"}, {"type": "object", "properties": {}}])
+def test_a_tool_without_parameters_says_nothing_of_them(parameters: Mapping[str, object]) -> None:
+    assert declared(parameters).parameters is None
+
+
+@pytest.mark.parametrize(
+    ("functions", "blocking", "behavior", "holds"),
+    [
+        ("blocking_only", True, None, True),
+        ("blocking_only", False, None, True),
+        ("blocking", True, "BLOCKING", True),
+        ("blocking", False, "NON_BLOCKING", False),
+        ("non_blocking", True, "BLOCKING", True),
+        ("non_blocking", False, "NON_BLOCKING", False),
+        ("non_blocking_only", True, "NON_BLOCKING", False),
+        ("non_blocking_only", False, "NON_BLOCKING", False),
+    ],
+)
+def test_a_model_that_knows_one_behaviour_overrides_the_tools_wish(
+    functions: Functions, blocking: bool, behavior: str | None, holds: bool
+) -> None:
+    tool = Named(blocking=blocking)
+    found = declarations([tool], functions)
+    assert found is not None
+    assert found.function_declarations is not None
+    assert found.function_declarations[0].behavior == behavior
+    assert holds_up(tool, functions) == holds
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"type": "string", "pattern": "^a$", "default": "b", "examples": ["c"]}, {"type": "STRING", "pattern": "^a$"}),
+        ({"type": ["string", "null"]}, {"type": "STRING", "nullable": True}),
+        ({"type": ["string", "integer"]}, {"any_of": [{"type": "STRING"}, {"type": "INTEGER"}]}),
+        ({"oneOf": [{"type": "string"}, {"type": "number"}]}, {"any_of": [{"type": "STRING"}, {"type": "NUMBER"}]}),
+        ({"anyOf": [{"type": "string"}, {"const": "a"}]}, {"any_of": [{"type": "STRING"}, {"type": "STRING", "enum": ["a"]}]}),
+        ({"enum": [1, 2]}, {"type": "NUMBER"}),
+        ({"const": "a"}, {"type": "STRING", "enum": ["a"]}),
+        ({"allOf": [{"type": "integer"}, {"minimum": 1}]}, {"type": "INTEGER", "minimum": 1.0}),
+        ({"items": {"type": "string"}}, {"type": "ARRAY", "items": {"type": "STRING"}}),
+        ({"type": "array"}, {"type": "ARRAY", "items": {"type": "STRING"}}),
+        ({"type": "object", "properties": {}}, {"type": "OBJECT"}),
+        (True, {"type": "STRING"}),
+        ({}, {"type": "STRING"}),
+        ({"$ref": "#/$defs/nowhere"}, {"type": "STRING"}),
+    ],
+)  # fmt: skip
+def test_of_a_schema_is_told_what_the_service_has_words_for(given: Any, told: dict[str, Any]) -> None:
+    assert schema_of(given) == told
+
+
+def test_a_reference_is_followed_and_its_own_words_win() -> None:
+    found = schema_of(
+        {"$ref": "#/$defs/door", "description": "This one."},
+        {"door": {"type": "string", "description": "A."}},
+    )
+    assert found == {"type": "STRING", "description": "This one."}
+
+
+def test_a_schema_within_itself_ends_somewhere() -> None:
+    inner = {"$ref": "#/$defs/tree"}
+    found = schema_of(inner, {"tree": {"type": "object", "properties": {"left": inner, "right": inner}}})
+    assert found == {
+        "type": "OBJECT",
+        "properties": {"left": {"type": "STRING"}, "right": {"type": "STRING"}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("scheduling", "free", "silent", "told"),
+    [
+        ("when_idle", True, False, "WHEN_IDLE"),
+        ("interrupt", True, False, "INTERRUPT"),
+        ("silent", True, False, "SILENT"),
+        (None, True, False, None),
+        ("interrupt", True, True, "SILENT"),
+        (None, True, True, "SILENT"),
+        ("interrupt", False, False, None),
+        ("interrupt", False, True, None),
+    ],
+)
+def test_only_a_model_that_did_not_wait_is_told_when(
+    scheduling: Scheduling | None, free: bool, silent: bool, told: str | None
+) -> None:
+    answer = ToolAnswer("1", "open_door", {"status": "ok"}, scheduling)
+    found = response(answer, free=free, silent=silent, with_picture=True)
+    assert found.scheduling == told
+    assert (found.id, found.name, found.response, found.parts) == ("1", "open_door", {"status": "ok"}, None)
