@@ -1,0 +1,208 @@
+"""How the values of `tools` are written, and what is refused of them; as `forms` is for all other settings."""
+
+import ipaddress
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_core import InitErrorDetails
+
+from kioskd.settings.forms import said, shown
+
+LARGEST_SCHEMA: Final = 8192
+FIELD: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""A parameter in an owner's template."""
+CREDENTIAL: Final = re.compile(r"credential:([A-Za-z0-9_./-]+)")
+"""A secret in a value: the name of a systemd credential, or with a slash in it the path of a file."""
+
+_SECRET_HEADERS: Final = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"}
+)
+_SECRET_VARIABLES: Final = frozenset({"GEMINI_API_KEY", "GOOGLE_API_KEY"})
+
+
+def _thawed(value: Any) -> Any:
+    """Return `value` with lists for tuples, as JSON Schema knows them."""
+    if isinstance(value, dict):
+        return {name: _thawed(inner) for name, inner in value.items()}
+    return [_thawed(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def at(path: Sequence[str | int], what: str) -> ValidationError:
+    """Return the error that points at what stands at `path` within a value."""
+    return ValidationError.from_exception_data(
+        "tools", [InitErrorDetails(type=said(what), loc=tuple(path), input=None)]
+    )
+
+
+def _schema(value: Any) -> Any:
+    """Return a JSON Schema that can be used, or say what is wrong with it and where."""
+    # Here: only a kiosk with tools needs it.
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # noqa: PLC0415 - no types; see above
+    from jsonschema.exceptions import best_match  # type: ignore[import-untyped] # noqa: PLC0415 - as above
+
+    if not isinstance(value, dict):
+        raise said(
+            f"{shown(value)} is no JSON Schema: a group is needed; write type: object and properties: below it"
+        )
+    schema = _thawed(value)
+    meta = Draft202012Validator(
+        Draft202012Validator.META_SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER
+    )
+    error = best_match(meta.iter_errors(schema))
+    if error is not None:
+        raise at(error.absolute_path, f"is no JSON Schema: {_brief(error)}; mend it")
+    if schema.get("type") != "object":
+        raise at(
+            ["type"] if "type" in schema else [], "must say type: object: arguments have names; write that"
+        )
+    for path, word in _references(schema):
+        raise at(path, f"{word} is not taken: the model needs to see it all in one place; write it out")
+    if len(json.dumps(schema)) > LARGEST_SCHEMA:
+        raise said(f"is larger than {LARGEST_SCHEMA} characters: the model reads it each time; shorten it")
+    return {"properties": {}, "additionalProperties": False} | schema
+
+
+def _brief(error: Any) -> str:
+    words = " ".join(str(error.message).split())
+    return f"{error.validator} does not fit" if len(words) > 100 else words
+
+
+def _references(schema: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(schema, dict):
+        for word in ("$ref", "$dynamicRef", "$id", "$schema"):
+            if isinstance(schema.get(word), str):
+                yield (*path, word), word
+    items = (
+        schema.items() if isinstance(schema, dict) else enumerate(schema) if isinstance(schema, list) else ()
+    )
+    for key, inner in items:
+        yield from _references(inner, (*path, key))
+
+
+def _reference(text: str, info: ValidationInfo) -> str:
+    """Make paths of credentials start at the YAML's folder; refuse what no header or password holds."""
+    if not text.isascii() or not text.isprintable():
+        raise said("holds line breaks or odd characters: none belongs there; take them out")
+
+    def placed(match: re.Match[str]) -> str:
+        name = match[1]
+        folder = (info.context or {}).get("folder", ".")
+        return f"credential:{Path(folder, name)}" if "/" in name else match[0]
+
+    return CREDENTIAL.sub(placed, text)
+
+
+def _only_credential(text: str) -> str:
+    if not CREDENTIAL.fullmatch(text):
+        # Not repeated: it may be the secret itself.
+        raise said("is no reference: a secret does not stand in this file; write credential:NAME")
+    return text
+
+
+def _url(text: str, schemes: tuple[str, ...]) -> SplitResult:
+    form = f"{schemes[0]}://HOST or {schemes[0]}://HOST:PORT"
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname, url.port
+    except ValueError:
+        raise said(f"is no address: host or port cannot be read; write {form}") from None
+    if url.scheme not in schemes or not host or port == 0:
+        raise said(
+            f"is no address: it begins with {' or '.join(f'{each}://' for each in schemes)}; write {form}"
+        )
+    if not text.isascii() or not text.isprintable() or re.search(r'[\s\\<>"^`|]', text):
+        raise said("holds blanks or odd characters: no address does; write %20 for a blank, say")
+    if "@" in url.netloc or url.fragment:
+        raise said("holds a name, password or fragment: it would be seen; take it out")
+    if FIELD.search(url.netloc) or "{" in url.netloc:
+        raise said("has a parameter in its host: the model would choose whom to ask; name the host")
+    return url
+
+
+def _host(text: str) -> str:
+    try:
+        entry = urlsplit(f"//{text}")
+        plain = entry.hostname and entry.port != 0 and re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", text)
+        if plain and text.startswith("["):
+            ipaddress.ip_address(entry.hostname or "")
+    except ValueError:
+        plain = None
+    if not plain:
+        raise said(f"{shown(text)} is no host: write HOST or HOST:PORT")
+    return text.lower()
+
+
+def _web(text: str) -> str:
+    _url(text, ("https", "http"))
+    return text
+
+
+def _broker(text: str) -> str:
+    url = _url(text, ("mqtt", "mqtts"))
+    if url.path.strip("/") or url.query:
+        raise said("holds more than host and port: a topic has a setting of its own; take it out")
+    return text
+
+
+def _tool_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", text):
+        raise said(
+            f"{shown(text)} is no name of a tool: letters, digits and _, at most 64, no digit first; "
+            "write find_item, say"
+        )
+    return text
+
+
+def _variable(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+        raise said(f"{shown(text)} is no name of a variable of the environment; write TZ, say")
+    if text in _SECRET_VARIABLES:
+        raise said(f"{text} is the service's key: no program needs it; take it out")
+    return text
+
+
+def _header_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", text):
+        raise said(f"{shown(text)} is no name of a header; write X-Shop, say")
+    if text.lower() in {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}:
+        raise said(f"{text} is set by the request itself; take it out")
+    return text
+
+
+def _headers(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        if name.lower() in _SECRET_HEADERS and not CREDENTIAL.search(text):
+            raise at(
+                [name], "holds a secret: it does not stand in this file; write credential:NAME in its place"
+            )
+        if FIELD.search(text):
+            raise at([name], "has a parameter: the model has no say in headers; write what is sent")
+    return value
+
+
+Credential = Annotated[str, AfterValidator(_only_credential), AfterValidator(_reference)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderValue = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_reference)]
+WebAddress = Annotated[str, AfterValidator(_web)]
+BrokerAddress = Annotated[str, AfterValidator(_broker)]
+Host = Annotated[str, AfterValidator(_host)]
+ToolName = Annotated[str, AfterValidator(_tool_name)]
+Variable = Annotated[str, AfterValidator(_variable)]
+Schema = Annotated[dict[str, Any], BeforeValidator(_schema)]
+Headers = Annotated[dict[HeaderName, HeaderValue], Field(max_length=20), AfterValidator(_headers)]
+Answer = Literal["json", "text", "none"]
+Words = Annotated[
+    tuple[Annotated[str, StringConstraints(min_length=1, max_length=4096)], ...], Field(max_length=100)
+]

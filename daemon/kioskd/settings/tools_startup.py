@@ -1,0 +1,126 @@
+"""What the tools' settings need of this machine: secrets, programs, packages. Looked at when the daemon starts."""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from kioskd.settings import credentials
+from kioskd.settings.tools import ToolSettings
+from kioskd.settings.tools_forms import CREDENTIAL
+from kioskd.settings.tools_kinds import (
+    CommandSettings,
+    HttpSettings,
+    McpSettings,
+    MqttSettings,
+    PythonSettings,
+)
+
+Loc = tuple[str | int, ...]
+"""Where a value sits, as in `document.Path`."""
+
+SEARCH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where a program without a path is looked for, whatever the daemon's own PATH."""
+STORES: Final = ("/etc/credstore", "/etc/credstore.encrypted", "/run/credstore", "/run/credstore.encrypted")
+"""Where systemd takes credentials from for its units (systemd.exec, ImportCredential=)."""
+GROUP: Final = "kioskd.tools"
+
+_EXTRAS: Final = {"mqtt": "aiomqtt", "mcp": "mcp"}
+"""Kind, and the package that its extra brings."""
+
+
+def tool_faults(tools: Sequence[ToolSettings], environ: Mapping[str, str]) -> list[tuple[Loc, str]]:
+    """Return what keeps well-formed tools from working here: where in the settings, and what is wrong.
+
+    A secret, a program, a file, an extra or an installed package that is not there. Not the concern of a rehearsal.
+    """
+    return [
+        (("tools", index, *loc), what)
+        for index, tool in enumerate(tools)
+        for loc, what in _faults(tool, environ)
+    ]
+
+
+def secret(reference: str, environ: Mapping[str, str]) -> SecretStr:
+    """Return the secret that `credential:NAME` (or with a path, credential:PATH) stands for.
+
+    Raises:
+        KeyUnusableError: it is not there, or cannot be used; its text holds nothing of it.
+    """
+    name = reference.removeprefix("credential:")
+    if "/" in name:
+        return credentials.from_file(reference, Path(name), private=True)
+    if directory := environ.get("CREDENTIALS_DIRECTORY"):
+        return credentials.from_file(reference, Path(directory, name), private=False)
+    raise credentials.KeyMissingError(
+        reference,
+        "there is none: systemd hands over no credentials here; start it by its unit, or write credential:/PATH",
+    )
+
+
+def headers(values: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, SecretStr]:
+    """Return headers with their secrets in place.
+
+    Raises:
+        KeyUnusableError: as `secret`.
+    """
+    return {
+        name: SecretStr(CREDENTIAL.sub(lambda one: secret(one[0], environ).get_secret_value(), value))
+        for name, value in values.items()
+    }
+
+
+def secrets_in(values: Mapping[str, str], environ: Mapping[str, str]) -> list[SecretStr]:
+    """Return the secrets alone, to keep them out of what tools answer; raises as `secret`."""
+    return [secret(one[0], environ) for value in values.values() for one in CREDENTIAL.finditer(value)]
+
+
+def program(argv: Sequence[str]) -> str | None:
+    """Return the path of the program that `argv` begins with; None where there is none that can be run."""
+    return shutil.which(argv[0], path=SEARCH)
+
+
+def _faults(tool: ToolSettings, environ: Mapping[str, str]) -> Iterator[tuple[Loc, str]]:
+    package = _EXTRAS.get(tool.kind)
+    if package is not None and importlib.util.find_spec(package) is None:
+        yield ("kind",), f"{tool.kind} needs the package {package}: run pip install 'kioskd[{tool.kind}]'"
+    if isinstance(tool, HttpSettings | McpSettings):
+        for name, value in tool.headers.items():
+            yield from _secret_faults(("headers", name), value, environ)
+    if isinstance(tool, MqttSettings) and tool.password_from is not None:
+        yield from _secret_faults(("password_from",), tool.password_from, environ)
+    ca_file = tool.ca_file if isinstance(tool, HttpSettings | MqttSettings) else None
+    if ca_file is not None and not os.access(ca_file, os.R_OK):
+        yield ("ca_file",), "cannot be read; correct the path or the file's permissions"
+    if isinstance(tool, CommandSettings | McpSettings) and tool.argv is not None:
+        if program(tool.argv) is None:
+            yield ("argv",), "its program is not there or cannot be run; install it, or correct the path"
+        if not tool.working_directory.is_dir():
+            yield ("working_directory",), "is no folder here; create it, or correct the path"
+    if isinstance(tool, PythonSettings) and not entry_points(group=GROUP, name=tool.entry):
+        known = ", ".join(sorted({point.name for point in entry_points(group=GROUP)})) or "none"
+        yield ("entry",), f"no installed package has it in the group {GROUP}; installed are: {known}"
+
+
+def _secret_faults(loc: Loc, value: str, environ: Mapping[str, str]) -> Iterator[tuple[Loc, str]]:
+    for found in CREDENTIAL.finditer(value):
+        reference = found[0]
+        name = found[1]
+        if "/" not in name and not environ.get("CREDENTIALS_DIRECTORY"):
+            # Asked by hand: what the unit will be handed can only be looked for where systemd takes it from.
+            what = (
+                f"{reference} is missing: systemd has none of that name in {STORES[0]} or {STORES[1]}; "
+                "put it there, or write credential:/PATH of a file of its own"
+            )
+            if not any(Path(store, name).exists() for store in STORES):
+                yield loc, what
+            continue
+        try:
+            secret(reference, environ)
+        except credentials.KeyUnusableError as err:
+            yield loc, f"{reference} {err.what}"

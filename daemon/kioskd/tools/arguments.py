@@ -1,0 +1,62 @@
+"""Whether a call's arguments are what the tool's JSON Schema asks for, looked at before anything runs."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+LARGEST: Final = 16_384
+"""Characters and values of all arguments together; what is spoken to a kiosk is far less."""
+DEEPEST: Final = 8
+LONGEST_FAULT: Final = 200
+
+
+class Arguments:
+    """The check of one tool's arguments, made ready once."""
+
+    def __init__(self, schema: Mapping[str, object]) -> None:
+        """Make the check of `schema`, which has been found valid and refers to nothing outside itself."""
+        # Here: a kiosk without tools does not load it.
+        from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # noqa: PLC0415 - no types; see above
+        from jsonschema.exceptions import best_match  # type: ignore[import-untyped] # noqa: PLC0415 - as above
+        from referencing import Registry  # noqa: PLC0415 - as above
+        from referencing.exceptions import Unresolvable  # noqa: PLC0415 - as above
+
+        # An empty registry of our own: the library's would fetch what a schema refers to.
+        self._unresolvable = Unresolvable
+        self._validator = Draft202012Validator(schema, registry=Registry())
+        self._best = best_match
+
+    def fault(self, arguments: Mapping[str, object]) -> str | None:
+        """Return what is wrong with `arguments`, in words for the model; None when nothing is."""
+        excess = _excess(arguments)
+        if excess is not None:
+            return excess
+        try:
+            error = self._best(self._validator.iter_errors(arguments))
+        except (RecursionError, self._unresolvable):  # a server's; the owner's own were tried
+            return "its own description of them goes in circles or nowhere"
+        return None if error is None else f"{error.json_path}: {error.message}"[:LONGEST_FAULT]
+
+
+def _excess(arguments: Mapping[str, object]) -> str | None:
+    """Return why nobody should even look closer: stops at the bound, however much there is."""
+    total = 0
+    level: list[Iterable[object]] = [arguments.values(), arguments.keys()]
+    for _ in range(DEEPEST):
+        inside: list[Iterable[object]] = []
+        for value in (value for group in level for value in group):
+            total += 1
+            match value:
+                case str():
+                    total += len(value)
+                    if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+                        return "a text is no Unicode"
+                case Mapping():
+                    inside += [value.values(), value.keys()]
+                case list() | tuple():
+                    inside.append(value)
+            if total > LARGEST:
+                return f"the arguments are larger than {LARGEST} characters"
+        if not inside:
+            return None
+        level = inside
+    return f"the arguments are nested deeper than {DEEPEST} levels"

@@ -1,0 +1,85 @@
+"""A tool that runs a program: a list of words, never a shell."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+from kioskd import ports
+from kioskd.tools.contract import Answer, Declaration, Result, encode, failed, read_answer, refused, stay
+from kioskd.tools.process import run_to_end
+from kioskd.tools.template import UnfitError, fields, fill, remaining
+
+PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+TRY_LATER: Final = 75
+"""The exit code by which a program says that it may do better later (EX_TEMPFAIL of sysexits.h)."""
+
+
+class CommandTool:
+    """Runs one program per call. A `Kind`.
+
+    A word of `argv` takes {parameter}; a value stays within that word, whatever is in it. What no word takes goes to
+    stdin as a JSON object. `environment` is all that the program has beside PATH and LANG.
+    """
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        *,
+        clock: ports.Clock,
+        argv: Sequence[str],
+        answer: Answer,
+        environment: Mapping[str, str],
+        folder: Path,
+        output_bytes: int = 65_536,
+    ) -> None:
+        self.declarations = (declaration,)
+        self._clock, self._argv, self._answer = clock, tuple(argv), answer
+        self._used = {name for word in argv for name in fields(word)}
+        self._environment = {"PATH": PATH, "LANG": "C.UTF-8"} | dict(environment)
+        self._folder, self._output_bytes = folder, output_bytes
+
+    async def settled(self) -> None:
+        """Return at once: what it offers is in the settings."""
+
+    async def run(self) -> NoReturn:
+        """Do nothing: a program lives as long as its call."""
+        await stay()
+
+    async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
+        """Run the program to its end."""
+        del name
+        try:
+            argv = self._words(arguments)
+        except UnfitError as err:
+            return refused(str(err))
+        try:
+            ended = await run_to_end(
+                argv,
+                clock=self._clock,
+                stdin=encode(remaining(arguments, self._used)).encode(),
+                environment=self._environment,
+                folder=self._folder,
+                output_bytes=self._output_bytes,
+            )
+        except OSError as err:
+            return failed(f"its program cannot be started: {err.strerror}")
+        if ended.code is None:
+            return failed(f"its program said more than {self._output_bytes} bytes and was stopped")
+        if ended.code != 0:
+            return failed(f"its program ended with code {ended.code}", retryable=ended.code == TRY_LATER)
+        return read_answer(ended.output, self._answer)
+
+    def _words(self, arguments: Mapping[str, object]) -> list[str]:
+        words: list[str] = []
+        for template in self._argv:
+            word = fill(template, arguments, _plain)
+            if word.startswith("-") and not template.startswith("-") and "--" not in words:
+                raise UnfitError("a value begins with a dash, which the program would take for an option")
+            words.append(word)
+        return words
+
+
+def _plain(name: str, value: str) -> str:
+    if "\0" in value:
+        raise UnfitError(f"{name} holds a character that no program takes")
+    return value

@@ -1,0 +1,245 @@
+"""What all kinds of tools have in common: what they declare, what guards them, and what a call comes to.
+
+A result is data for the model and nothing else: nobody reads settings or instructions out of it.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, NoReturn, Protocol, TypeVar
+
+from pydantic import SecretStr
+
+from kioskd import ports
+
+T = TypeVar("T")
+
+Status = Literal["ok", "no_results", "error", "timeout", "refused", "busy"]
+Answer = Literal["json", "text", "none"]
+"""What a tool's own answer is: JSON, words, or nothing that matters (it does something, and that is all)."""
+
+CUT: Final = " [cut here: the rest is too long]"
+HIDDEN: Final = "(hidden)"
+LONGEST_MESSAGE: Final = 300
+DEEPEST_DATA: Final = 40
+NOTHING: Final = "nothing was found; the same call again will find nothing again"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a call."""
+
+    status: Status
+    message: str
+    """One plain sentence for the model."""
+    data: object = field(default=None, repr=False)
+    """JSON; None where there is none to give."""
+    retryable: bool = False
+    """Whether the same call may do better a little later, and does no harm."""
+    picture: bytes | None = field(default=None, repr=False)
+    """A JPEG that the model shall see."""
+
+    def as_json(self, limit_bytes: int) -> dict[str, object]:
+        """Return what the model is told, at most `limit_bytes` (512 or more) of JSON in UTF-8.
+
+        Data that is too long becomes the beginning of its text, with a marker at the end and `cut: true`.
+
+        Raises:
+            ValueError, TypeError, RecursionError: the data is no JSON.
+        """
+        message = self.message[:LONGEST_MESSAGE]
+        head: dict[str, object] = {"status": self.status, "retryable": self.retryable, "message": message}
+        while size(head) > limit_bytes:  # characters of several bytes
+            message = message[: len(message) // 2]
+            head["message"] = message
+        if self.data is None:
+            return head
+        whole = head | {"data": self.data}
+        if size(whole) <= limit_bytes:
+            return whole
+        text = self.data if isinstance(self.data, str) else encode(self.data)
+        room = limit_bytes - size(head | {"data": CUT, "cut": True})
+        return head | {"data": _beginning(text, room) + CUT, "cut": True}
+
+
+def encode(data: object, *, in_order: bool = False) -> str:
+    """Return `data` as compact JSON; `in_order` of names, so that equal data give equal text.
+
+    Raises:
+        ValueError, TypeError, RecursionError: it is no JSON.
+    """
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=in_order)
+
+
+def size(data: object) -> int:
+    """Return the bytes of `data` as JSON in UTF-8; raises as `encode`."""
+    return len(encode(data).encode())
+
+
+def _beginning(text: str, room: int) -> str:
+    text = text[: max(room, 0)]
+    while text and (taken := size(text) - 2) > room:
+        text = text[: min(len(text) - 1, len(text) * room // taken)]
+    return text
+
+
+def found(data: object, message: str = "done") -> Result:
+    """Return `data` as a result that says so plainly when there is nothing in it."""
+    return Result("no_results", NOTHING) if _empty(data) else Result("ok", message, data)
+
+
+def _empty(data: object) -> bool:
+    """Whether nothing but empty texts and empty groups is in it; a number or truth value is something."""
+    waiting = [data]
+    while waiting:
+        match waiting.pop():
+            case None | "":
+                pass
+            case str(text) if not text.strip():
+                pass
+            case Mapping() as group:
+                waiting.extend(group.values())
+            case list() | tuple() as items:
+                waiting.extend(items)
+            case _:
+                return False
+    return True
+
+
+def read_answer(raw: bytes, how: Answer) -> Result:
+    """Return what a tool has answered in bytes, read as the owner says it is."""
+    if how == "none":
+        return Result("ok", "done")
+    text = raw.decode("utf-8", errors="replace")
+    if how == "text":
+        return found(text.strip())
+    if not text.strip():
+        return found(None)
+    try:
+        data = json.loads(text)
+        if too_deep(data):
+            return failed("its answer is nested too deeply")
+        encode(data)  # NaN and half characters are no JSON
+    except (ValueError, RecursionError):
+        return failed("its answer is no JSON")
+    return found(data)
+
+
+def failed(message: str, *, retryable: bool = False, data: object = None) -> Result:
+    """Return the result of a call that came to nothing."""
+    return Result("error", message, data, retryable=retryable)
+
+
+def refused(message: str) -> Result:
+    """Return the result of a call that was not carried out at all."""
+    return Result("refused", message)
+
+
+def too_deep(data: object) -> bool:
+    """Whether `data` is nested deeper than any answer is."""
+    level = [data]
+    for _ in range(DEEPEST_DATA):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, Mapping | list | tuple)
+            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def hide(data: object, secrets: Sequence[SecretStr]) -> object:
+    """Return `data` with every secret in its texts replaced. `data` is not nested too deeply."""
+    if isinstance(data, str):
+        for secret in secrets:
+            data = data.replace(secret.get_secret_value(), HIDDEN)
+        return data
+    if isinstance(data, Mapping):
+        return {str(hide(name, secrets)): hide(value, secrets) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [hide(value, secrets) for value in data]
+    return data
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What the model is told of a tool; a `ports.Tool`."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, object]
+    blocking: bool = False
+    repeatable: bool = False
+    """Whether calling it twice does no more than calling it once: it only looks something up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What keeps a tool from doing harm, and the conversation from suffering. 0 is no limit."""
+
+    deadline_s: float = 10.0
+    per_turn: int = 5
+    per_conversation: int = 50
+    per_day: int = 0
+    at_once: int = 2
+    same_calls: int = 3
+    """How many calls with the same arguments one turn may make: more is a model that goes in circles."""
+    confirm: Literal["button", "never"] = "never"
+    blocking: bool = False
+    scheduling: ports.Scheduling = "when_idle"
+    dry_run: bool = False
+    result_bytes: int = 8192
+
+
+class Kind(Protocol):
+    """One configured tool, or a server that has several."""
+
+    @property
+    def declarations(self) -> Sequence[Declaration]:
+        """What it offers now: the same objects until something has changed."""
+
+    async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
+        """Carry out one call; `arguments` have passed the schema. Several may run at once.
+
+        Cancelling it ends whatever it has begun, and returns soon.
+        """
+
+    async def settled(self) -> None:
+        """Return when it has found out once what it offers, or that it cannot; `run` must be running."""
+
+    async def run(self) -> NoReturn:
+        """Keep what it needs between calls (a connection) until cancelled. Trouble of the world stays inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A tool and what guards it."""
+
+    kind: Kind
+    guard: Guard
+    secrets: Sequence[SecretStr] = ()
+    """What must never be in a result."""
+
+
+async def stay() -> NoReturn:
+    """Wait until cancelled."""
+    while True:
+        await asyncio.Event().wait()
+
+
+async def within(clock: ports.Clock, seconds: float, work: Awaitable[T]) -> T:
+    """Return what `work` returns; cancel it after `seconds` of `clock`.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as scope:
+        alarm = clock.call_later(seconds, lambda: scope.reschedule(loop.time()))
+        try:
+            return await work
+        finally:
+            alarm.cancel()

@@ -1,0 +1,207 @@
+"""A tool that asks a web server: one address with the parameters in it, and nothing but that server."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Mapping, Sequence
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, NoReturn
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from pydantic import SecretStr
+
+from kioskd.tools.contract import Answer, Declaration, Result, failed, read_answer, refused, stay
+from kioskd.tools.template import UnfitError, as_text, fields, fill, remaining
+
+if TYPE_CHECKING:
+    import httpx2
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Send = Literal["query", "json", "form"]
+
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_NETWORK_S: Final = 30.0
+"""Bound on each wait for the network; the tool's own deadline is the one that is felt."""
+
+
+class _Stopped(Exception):
+    """The call ends here, with this result."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.status)
+        self.result = result
+
+
+class HttpTool:
+    """Asks one address. A `Kind`.
+
+    `url` takes {parameter} in its path and query only. What it does not take goes along as `send` says. Redirects are
+    followed for GET, to `allowed_hosts` (HOST or HOST:PORT; the address's own is always one); `headers` go to the first
+    host alone.
+    """
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        *,
+        method: Method,
+        url: str,
+        send: Send,
+        answer: Answer,
+        headers: Mapping[str, SecretStr],
+        allowed_hosts: Sequence[str] = (),
+        redirects: int = 0,
+        answer_bytes: int = 262_144,
+        ca_file: Path | None = None,
+    ) -> None:
+        self.declarations = (declaration,)
+        self._method, self._send, self._answer = method, send, answer
+        self._path, self._mark, self._query = url.partition("?")
+        self._used = fields(url)
+        self._headers, self._redirects, self._answer_bytes = headers, redirects, answer_bytes
+        self._ca_file = ca_file
+        own = urlsplit(url)
+        self._allowed = {(own.hostname or "", own.port or _port(own.scheme))}
+        for host in allowed_hosts:
+            entry = urlsplit(f"//{host}")
+            ends = (443, 80) if entry.port is None else (entry.port,)
+            self._allowed |= {(entry.hostname or "", port) for port in ends}
+        self._client: httpx2.AsyncClient | None = None
+        self._making = asyncio.Lock()
+
+    async def settled(self) -> None:
+        """Return at once: what it offers is in the settings."""
+
+    async def run(self) -> NoReturn:
+        """Keep connections to the server until cancelled."""
+        try:
+            await stay()
+        finally:
+            if self._client is not None:
+                await self._client.aclose()
+
+    async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
+        """Send the request, and read the answer."""
+        del name
+        import httpx2  # noqa: PLC0415 - slow, and only where there is such a tool
+
+        try:
+            # The certificates take a while to read, so a thread does it.
+            async with self._making:
+                if self._client is None:
+                    self._client = await asyncio.to_thread(self._make_client)
+                client = self._client
+            return await self._ask(client, self._request(client, arguments))
+        except UnfitError as err:
+            return refused(str(err))
+        except _Stopped as stopped:
+            return stopped.result
+        except httpx2.InvalidURL:
+            return refused("the arguments make an address that is too long or is none")
+        except httpx2.HTTPError as err:
+            # By type: its text may hold the address, and that the arguments.
+            return failed(
+                f"the server cannot be reached ({type(err).__name__})", retryable=self._method == "GET"
+            )
+
+    def _make_client(self) -> "httpx2.AsyncClient":
+        import httpx2  # noqa: PLC0415 - as above
+
+        context = ssl.create_default_context(cafile=None if self._ca_file is None else str(self._ca_file))
+        # No cookie is kept: the next visitor is another one.
+        jar = CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
+        return httpx2.AsyncClient(
+            verify=context, cookies=jar, timeout=_NETWORK_S, headers={"User-Agent": "kioskd"}
+        )
+
+    def _request(self, client: "httpx2.AsyncClient", arguments: Mapping[str, object]) -> "httpx2.Request":
+        path = fill(self._path, arguments, _in_path)
+        if any(unquote(segment) in {".", ".."} for segment in re.split(r"[/\\]", urlsplit(path).path)):
+            raise UnfitError("the arguments make a path that leads elsewhere")
+        query = fill(self._query, arguments, lambda _name, value: quote(value, safe=""))
+        rest = remaining(arguments, self._used)
+        # No compression: a small answer could then become an endless one.
+        headers = {"Accept-Encoding": "identity"} | {
+            header: value.get_secret_value() for header, value in self._headers.items()
+        }
+        if self._send == "query" and rest:
+            query = "&".join(filter(None, (query, urlencode(_pairs(rest)))))
+        url = f"{path}?{query}" if query else f"{path}{self._mark}"
+        match self._send:
+            case "json":
+                return client.build_request(self._method, url, headers=headers, json=rest)
+            case "form":
+                form = urlencode(_pairs(rest)).encode()
+                headers |= {"Content-Type": "application/x-www-form-urlencoded"}
+                return client.build_request(self._method, url, headers=headers, content=form)
+            case "query":
+                return client.build_request(self._method, url, headers=headers)
+
+    async def _ask(self, client: "httpx2.AsyncClient", request: "httpx2.Request") -> Result:
+        for _ in range(self._redirects + 1):
+            response = await client.send(request, stream=True, follow_redirects=False)
+            try:
+                if response.status_code not in REDIRECTS or "location" not in response.headers:
+                    return await self._read(response)
+                request = self._redirected(client, response)
+            finally:
+                await response.aclose()
+        return failed("the server sends us from one address to the next")
+
+    def _redirected(self, client: "httpx2.AsyncClient", response: "httpx2.Response") -> "httpx2.Request":
+        here, there = response.url, response.url.join(response.headers["location"])
+        if self._method != "GET" and response.status_code != 303:
+            raise _Stopped(failed("the server points elsewhere, and what was sent is not sent a second time"))
+        if (
+            there.scheme not in {"http", "https"}
+            or (here.scheme, there.scheme) == ("https", "http")
+            or there.userinfo
+            or (there.host.lower(), there.port or _port(there.scheme)) not in self._allowed
+        ):
+            raise _Stopped(failed("the server points to another host, which the owner has not allowed"))
+        same = (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port)
+        headers = {"Accept-Encoding": "identity"}
+        if same:
+            headers |= {name: response.request.headers[name] for name in self._headers}
+        return client.build_request("GET", there, headers=headers)
+
+    async def _read(self, response: "httpx2.Response") -> Result:
+        code = response.status_code
+        if code in {404, 410}:
+            return Result("no_results", f"the server has nothing of that kind ({code})")
+        if not response.is_success:
+            again = code in {408, 425, 429, 500, 502, 503, 504} and self._method == "GET"
+            return failed(f"the server refuses ({code})", retryable=again)
+        if response.headers.get("content-encoding", "identity") != "identity":
+            return failed("the server compresses its answer though it was asked not to")
+        if self._answer == "none" or (code == 204 and self._method != "GET"):
+            return Result("ok", "done")
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > self._answer_bytes:
+                return failed(f"the answer is larger than {self._answer_bytes} bytes")
+        return read_answer(bytes(body), self._answer)
+
+
+def _port(scheme: str) -> int:
+    return 443 if scheme == "https" else 80
+
+
+def _in_path(name: str, value: str) -> str:
+    if not value:
+        raise UnfitError(f"{name} is empty")
+    for text in (value, unquote(value)):
+        if any(part in {".", ".."} for part in re.split(r"[/\\]", text)):
+            raise UnfitError(f"{name} is a path that leads elsewhere")
+    return quote(value, safe="")
+
+
+def _pairs(arguments: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return names and values as a query has them; a list is its name several times."""
+    return [
+        (name, as_text(one))
+        for name, value in arguments.items()
+        for one in (value if isinstance(value, list | tuple) else [value])
+    ]

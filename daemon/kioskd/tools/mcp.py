@@ -1,0 +1,297 @@
+"""Tools of a Model Context Protocol server: those of them that the owner allows, for as long as the server is there."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from pydantic import SecretStr
+
+from kioskd import ports
+from kioskd.tools.contract import Declaration, Result, failed, found, size, within
+
+if TYPE_CHECKING:
+    import httpx2
+    import mcp
+    import mcp_types
+    from mcp.client import Transport
+
+log = logging.getLogger(__name__)
+
+CONNECT_S: Final = 20.0
+LIST_S: Final = 10.0
+ASK_AGAIN_S: Final = 60.0
+"""Seconds between two listings, which also show whether the server is still there."""
+FIRST_S: Final = 1.0
+MOST_S: Final = 60.0
+"""Seconds before the first and between later tries to reach a server."""
+LARGEST_ANSWER: Final = 1 << 20
+"""Bytes of one answer over HTTP."""
+LARGEST_SCHEMA: Final = 16_384
+LONGEST_DESCRIPTION: Final = 1000
+LONGEST_ERROR: Final = 500
+MOST_PAGES: Final = 20
+_NETWORK_S: Final = 30.0
+_UNSEEN: Final = ("$dynamicRef", "$id", "$schema", "pattern", "patternProperties")
+"""What is not taken over from a server's schema: what points elsewhere, or may take for ever to check. The server
+checks it itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A server that is started here and spoken to over its stdin and stdout."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    """All that it has beside HOME, LOGNAME, PATH, SHELL, TERM and USER, which the protocol's library passes on."""
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A server that is reached over streamable HTTP. Redirects stay with its own host."""
+
+    url: str
+    headers: Mapping[str, SecretStr]
+
+
+class McpServer:
+    """What one server offers. A `Kind`.
+
+    Of its tools those in `allow` (the server's names) are offered, as `prefix` + name. They are listed when the
+    connection is made, and every minute. A call that the connection does not survive is never made again.
+    """
+
+    def __init__(
+        self,
+        server: Program | Address,
+        *,
+        clock: ports.Clock,
+        label: str,
+        allow: Sequence[str],
+        prefix: str = "",
+        blocking: bool = False,
+    ) -> None:
+        """Speak to `server`, which the journal calls `label`."""
+        self.declarations: tuple[Declaration, ...] = ()
+        self._server, self._clock, self._label = server, clock, label
+        self._allow, self._prefix, self._blocking = tuple(allow), prefix, blocking
+        self._theirs: dict[str, str] = {}
+        self._client: mcp.Client | None = None
+        self._tried, self._broken = asyncio.Event(), asyncio.Event()
+        self._missed: set[str] = set()
+
+    async def settled(self) -> None:
+        """Return when the server was listed, or could not be reached."""
+        await self._tried.wait()
+
+    async def run(self) -> NoReturn:
+        """Keep the server connected (and running, if it is a program) until cancelled."""
+        import anyio  # noqa: PLC0415 - comes with the extra, needed only where there is such a tool
+        import httpx2  # noqa: PLC0415 - as above
+        import mcp  # noqa: PLC0415 - as above
+
+        # Silent: its lines show what servers say.
+        for name in ("mcp", "client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        wait_s, told = FIRST_S, False
+        while True:
+            trouble = "it went away"
+            try:
+                await self._serve()
+            except* (
+                # The library says with RuntimeError and ValueError that a server breaks the protocol.
+                *(OSError, RuntimeError, ValueError, mcp.MCPError, httpx2.HTTPError),
+                *(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream),
+            ) as group:
+                trouble = _first(group)
+            finally:
+                up, self._client = self._client is not None, None
+            self._tried.set()
+            if up:
+                wait_s, told = FIRST_S, False
+            if not told:
+                log.warning("mcp server lost, retrying: name=%s error=%s", self._label, trouble)
+            told = True
+            await self._clock.sleep(wait_s)
+            wait_s = min(wait_s * 2, MOST_S)
+
+    async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
+        """Have the server carry out one call."""
+        import anyio  # noqa: PLC0415 - as above
+        import httpx2  # noqa: PLC0415 - as above
+        import mcp  # noqa: PLC0415 - as above
+
+        client = self._client
+        if client is None:
+            return failed("its server is not connected", retryable=True)
+        try:
+            return _read(await client.call_tool(self._theirs[name], dict(arguments)))
+        except mcp.MCPError as err:
+            from mcp_types import CONNECTION_CLOSED  # noqa: PLC0415 - as above
+
+            if err.code == CONNECTION_CLOSED:
+                return self._went_away()
+            return failed(f"its server refuses ({err.code})", data=err.message[:LONGEST_ERROR])
+        except (OSError, httpx2.HTTPError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return self._went_away()
+        except (RuntimeError, ValueError):
+            return failed("its server has answered what it had not promised")
+
+    def _went_away(self) -> Result:
+        self._broken.set()
+        return failed("its server went away; nobody knows whether it was done")
+
+    async def _serve(self) -> None:
+        """Connect, list, and come back when the server does not answer any more."""
+        import mcp  # noqa: PLC0415 - as above
+
+        self._broken.clear()
+        async with contextlib.AsyncExitStack() as stack:
+            transport = await stack.enter_async_context(self._transport())
+            client = mcp.Client(transport, cache=None)
+            await within(self._clock, CONNECT_S, stack.enter_async_context(client))
+            await within(self._clock, LIST_S, self._list(client))
+            self._client = client
+            self._tried.set()
+            log.info("mcp server connected: name=%s tools=%d", self._label, len(self.declarations))
+            while not self._broken.is_set():
+                try:
+                    await within(self._clock, ASK_AGAIN_S, self._broken.wait())
+                except TimeoutError:
+                    await within(self._clock, LIST_S, self._list(client))
+
+    @contextlib.asynccontextmanager
+    async def _transport(self) -> "AsyncIterator[Transport]":
+        if isinstance(self._server, Program):
+            import mcp  # noqa: PLC0415 - as above
+
+            program, *arguments = self._server.argv
+            parameters = mcp.StdioServerParameters(
+                command=program,
+                args=arguments,
+                env=dict(self._server.environment),
+                cwd=self._server.folder,
+                encoding_error_handler="replace",
+            )
+            with Path(os.devnull).open("w", encoding="utf-8") as nowhere:  # noqa: ASYNC230 - nothing to wait for
+                yield mcp.stdio_client(parameters, errlog=nowhere)
+        else:
+            import httpx2  # noqa: PLC0415 - as above
+            from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415 - as above
+
+            # No compression: a small answer could then become an endless one.
+            headers = {"Accept-Encoding": "identity"} | {
+                name: value.get_secret_value() for name, value in self._server.headers.items()
+            }
+            client = await asyncio.to_thread(
+                httpx2.AsyncClient,
+                headers=headers,
+                timeout=_NETWORK_S,
+                event_hooks={"response": [_bound]},
+            )
+            async with client:
+                yield streamable_http_client(self._server.url, http_client=client)
+
+    async def _list(self, client: "mcp.Client") -> None:
+        offered: dict[str, mcp_types.Tool] = {}
+        cursor = None
+        for _ in range(MOST_PAGES):
+            page = await client.list_tools(cursor=cursor)
+            offered |= {tool.name: tool for tool in page.tools}
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        declared: dict[str, Declaration] = {}
+        for name in self._allow:
+            declaration = self._declaration(offered.get(name))
+            if declaration is not None and declaration.name not in declared:
+                declared[declaration.name] = declaration
+                self._theirs[declaration.name] = name
+                self._missed.discard(name)
+            elif name not in self._missed:
+                self._missed.add(name)
+                log.warning(
+                    "mcp server has no such tool, or none to be used: name=%s tool=%s", self._label, name
+                )
+        if tuple(declared.values()) != self.declarations:  # else the same objects stay
+            self.declarations = tuple(declared.values())
+
+    def _declaration(self, tool: "mcp_types.Tool | None") -> Declaration | None:
+        if tool is None or size(tool.input_schema) > LARGEST_SCHEMA:
+            return None
+        schema = _own_part(tool.input_schema)
+        if not _valid(schema):
+            return None
+        return Declaration(
+            re.sub(r"[^A-Za-z0-9_]", "_", f"{self._prefix}{tool.name}")[:64],
+            (tool.description or tool.title or tool.name)[:LONGEST_DESCRIPTION],
+            schema,
+            self._blocking,
+            bool(tool.annotations and tool.annotations.read_only_hint),
+        )
+
+
+async def _bound(response: "httpx2.Response") -> None:
+    """Have reading of `response` end with an error at `LARGEST_ANSWER`; streams of events are bounded by the library."""
+    import httpx2  # noqa: PLC0415 - as above
+
+    stream = response.stream
+    if response.headers.get("content-type", "").startswith("text/event-stream"):
+        return
+    assert isinstance(stream, httpx2.AsyncByteStream)
+    whole: httpx2.AsyncByteStream = stream
+
+    class Bounded(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            left = LARGEST_ANSWER
+            async for chunk in whole:
+                left -= len(chunk)
+                if left < 0:
+                    raise httpx2.ReadError("the answer is too large")
+                yield chunk
+
+        async def aclose(self) -> None:
+            await whole.aclose()
+
+    response.stream = Bounded()
+
+
+def _own_part(schema: Any, *, names: bool = False) -> Any:
+    """Return `schema` without what is `_UNSEEN`; with `names` its keys are parameters, not words of the language."""
+    if isinstance(schema, dict):
+        return {
+            key: _own_part(value, names=not names and key in {"properties", "$defs", "definitions"})
+            for key, value in schema.items()
+            if names or (key not in _UNSEEN and not (key == "$ref" and not str(value).startswith("#")))
+        }
+    return [_own_part(value) for value in schema] if isinstance(schema, list) else schema
+
+
+def _valid(schema: Any) -> bool:
+    from jsonschema import Draft202012Validator, SchemaError  # type: ignore[import-untyped] # noqa: PLC0415 - no types; as above
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except (SchemaError, RecursionError):
+        return False
+    return bool(schema.get("type") == "object")
+
+
+def _read(result: "mcp_types.CallToolResult") -> Result:
+    texts = [getattr(block, "text", f"({block.type} left out)") for block in result.content]
+    data = "\n".join(texts) if result.structured_content is None else result.structured_content
+    return failed("its server says that it failed", data=data) if result.is_error else found(data)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> str:
+    """Return the type of what went wrong first: its text may hold what a server said."""
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return type(first).__name__

@@ -1,0 +1,151 @@
+"""A child process that cannot outlive its call, fill the memory, or wait for anybody."""
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kioskd import ports
+from kioskd.tools.contract import within
+
+log = logging.getLogger(__name__)
+
+GRACE_S: Final = 0.5
+"""Seconds from SIGTERM to SIGKILL."""
+_KILLED_S: Final = 2.0
+"""Seconds in which the kernel ends a killed process, but for one that hangs in a driver."""
+_LAST_WORDS_S: Final = 0.5
+"""Seconds for what is in the pipe; a child that left the group may hold the pipe open for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended."""
+
+    code: int | None
+    """Its exit code, negative for a signal; None when it said more than it may and was killed."""
+    output: bytes
+
+
+class _Output(asyncio.Protocol):
+    """Takes in what a process says, up to a bound."""
+
+    def __init__(self, most: int, enough: asyncio.Event) -> None:
+        self.said = bytearray()
+        self.flooded = False
+        self.closed = asyncio.Event()
+        self._most, self._enough = most, enough
+
+    def data_received(self, data: bytes) -> None:
+        """Keep `data`, or have enough."""
+        self.said += data[: self._most - len(self.said) + 1]
+        if len(self.said) > self._most:
+            self.flooded = True
+            self._enough.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note that nobody says anything more."""
+        del exc
+        self.closed.set()
+
+
+async def run_to_end(
+    argv: Sequence[str],
+    *,
+    clock: ports.Clock,
+    stdin: bytes,
+    environment: Mapping[str, str],
+    folder: Path,
+    output_bytes: int,
+) -> Ended:
+    """Run `argv` (no shell) until it ends; then end whatever it has left behind in its process group.
+
+    stdin is a file in memory, so a child that never reads it holds nobody up; stderr goes nowhere. Cancelling sends
+    SIGTERM to the whole group and SIGKILL after `GRACE_S`. A child that makes a session of its own leaves the group:
+    only the service manager ends that one, with the daemon.
+
+    Raises:
+        OSError: the program cannot be started.
+    """
+    process = _start(argv, stdin, environment, folder)
+    assert process.stdout is not None
+    loop = asyncio.get_running_loop()
+    ended, enough = asyncio.Event(), asyncio.Event()
+    output = _Output(output_bytes, enough)
+    pidfd, transport = os.pidfd_open(process.pid), None
+
+    def on_exit() -> None:
+        loop.remove_reader(pidfd)  # it stays readable
+        ended.set()
+        enough.set()
+
+    # Not asyncio's own subprocess: that reaps a child at once, and from then on its group's number may be another's.
+    loop.add_reader(pidfd, on_exit)
+    try:
+        transport, _ = await loop.connect_read_pipe(lambda: output, process.stdout)
+        await enough.wait()
+    finally:
+        try:
+            await _end_group(process.pid, ended, clock)
+            if transport is not None and not output.flooded:
+                await _wait(output.closed, _LAST_WORDS_S, clock)
+        finally:
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
+            if transport is None:
+                process.stdout.close()
+            else:
+                transport.close()
+            if process.poll() is None:
+                log.warning("command cannot be killed, it hangs in the kernel: pid=%d", process.pid)
+    return Ended(None if output.flooded else process.returncode, bytes(output.said[:output_bytes]))
+
+
+def _start(
+    argv: Sequence[str], stdin: bytes, environment: Mapping[str, str], folder: Path
+) -> subprocess.Popen[bytes]:
+    memory = os.memfd_create("kioskd-stdin")
+    try:
+        os.write(memory, stdin)
+        os.lseek(memory, 0, os.SEEK_SET)
+        return subprocess.Popen(  # noqa: S603 - the owner's own program, as a list; values are checked by the caller
+            argv,
+            stdin=memory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(environment),
+            cwd=folder,
+            start_new_session=True,
+        )
+    finally:
+        os.close(memory)
+
+
+async def _end_group(group: int, ended: asyncio.Event, clock: ports.Clock) -> None:
+    """End all of a process group, whose leader has not been reaped, so that the number is still its own."""
+    try:
+        if not ended.is_set():
+            _signal(group, signal.SIGTERM)
+            await _wait(ended, GRACE_S, clock)
+    finally:
+        _signal(group, signal.SIGKILL)
+        await _wait(ended, _KILLED_S, clock)
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(group, number)
+    except PermissionError:  # a program that has become another user, as by sudo
+        log.warning("command cannot be stopped, it runs as another user: signal=%s", number.name)
+
+
+async def _wait(event: asyncio.Event, seconds: float, clock: ports.Clock) -> None:
+    try:
+        await within(clock, seconds, event.wait())
+    except TimeoutError:
+        return

@@ -1,0 +1,115 @@
+"""A tool that an installed package brings, under the entry point group `kioskd.tools`."""
+
+import asyncio
+import contextlib
+import inspect
+import threading
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import Any, Final, NoReturn
+
+from kioskd.errors import ConfigError
+from kioskd.tools.contract import Declaration, Result, found, stay
+
+GROUP: Final = "kioskd.tools"
+MOST_THREADS: Final = 4
+"""Calls of a plain function that are under way or hang: a thread cannot be stopped."""
+
+Function = Callable[[Mapping[str, object]], Any]
+
+
+def load(entry: str) -> Function:
+    """Return what the entry point `entry` names: a function of the arguments, plain or async.
+
+    It returns JSON, None for nothing, or a `Result`. A plain one runs in a thread of its own.
+
+    Raises:
+        ConfigError: no installed package has it, or it cannot be loaded.
+    """
+    points = entry_points(group=GROUP, name=entry)
+    if not points:
+        raise ConfigError(f"tools: no installed package has the entry point {entry} in the group {GROUP}")
+    try:
+        function = next(iter(points)).load()
+    except Exception as err:
+        # Whatever its module raises while it is imported: the owner reads the type, and asks its author.
+        raise ConfigError(
+            f"tools: the entry point {entry} cannot be loaded: {type(err).__name__}; mend or replace its package"
+        ) from err
+    if not callable(function):
+        raise ConfigError(f"tools: the entry point {entry} names no function; mend or replace its package")
+    return function  # type: ignore[no-any-return]  # what a package has cannot be known here
+
+
+class PythonTool:
+    """Calls a function. A `Kind`.
+
+    An async function is cancelled with its call. A plain one is waited for no longer, and its thread runs on: after
+    `MOST_THREADS` of those the tool is busy until one returns.
+    """
+
+    def __init__(self, declaration: Declaration, function: Function) -> None:
+        self.declarations = (declaration,)
+        self._function = function
+        self._is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+            getattr(function, "__call__", None)  # noqa: B004 - whether that method is async, not whether it is there
+        )
+        self._threads = 0
+
+    async def settled(self) -> None:
+        """Return at once: what it offers is in the settings."""
+
+    async def run(self) -> NoReturn:
+        """Do nothing: functions need nothing of ours between calls."""
+        await stay()
+
+    async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
+        """Call the function; what it raises is raised."""
+        del name
+        if self._is_async:
+            answer = await self._awaited(arguments)
+        elif self._threads >= MOST_THREADS:
+            return Result("busy", "its earlier calls have not come back yet", retryable=True)
+        else:
+            answer = await self._in_a_thread(arguments)
+        return answer if isinstance(answer, Result) else found(answer)
+
+    async def _awaited(self, arguments: Mapping[str, object]) -> Any:
+        try:
+            return await self._function(arguments)
+        except SystemExit as err:  # a script's way to give up; the daemon does not
+            raise _carried(err) from None
+
+    async def _in_a_thread(self, arguments: Mapping[str, object]) -> Any:
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[Any] = loop.create_future()
+
+        def settle(answer: Any, error: Exception | None) -> None:
+            self._threads -= 1
+            if outcome.cancelled():
+                return
+            if error is None:
+                outcome.set_result(answer)
+            else:
+                outcome.set_exception(error)
+
+        def work() -> None:
+            answer, error = None, None
+            try:
+                answer = self._function(arguments)
+            except BaseException as err:  # noqa: BLE001 - carried to the caller, who knows what to do with it
+                error = _carried(err)
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(settle, answer, error)
+
+        self._threads += 1
+        # A daemon thread: one that hangs must not hold up the end of the process.
+        threading.Thread(target=work, name="tool", daemon=True).start()
+        return await outcome
+
+
+def _carried(err: BaseException) -> Exception:
+    """Return what may be raised in the loop in the place of `err`: what would end the process or a future is renamed."""
+    if isinstance(err, Exception) and not isinstance(err, StopIteration):
+        return err
+    return RuntimeError(type(err).__name__)

@@ -1,0 +1,39 @@
+"""Owner's templates: text with {parameter} in it, filled in one pass, so that a value is never read as a template."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from kioskd.tools.contract import encode
+
+FIELD: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class UnfitError(Exception):
+    """A value cannot be put where the owner wants it; `str()` says why, in words for the model and without the value."""
+
+
+def fields(template: str) -> set[str]:
+    """Return the parameters that `template` names."""
+    return set(FIELD.findall(template))
+
+
+def fill(template: str, arguments: Mapping[str, object], write: Callable[[str, str], str]) -> str:
+    """Return `template` with each parameter as `write(name, value)` gives it. A missing one is the empty text.
+
+    Raises:
+        UnfitError: as `write` does.
+    """
+    return FIELD.sub(lambda match: write(match[1], as_text(arguments.get(match[1]))), template)
+
+
+def as_text(value: object) -> str:
+    """Return a JSON value as text: texts as they are, nothing as nothing, all else as JSON writes it."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else encode(value)
+
+
+def remaining(arguments: Mapping[str, object], used: set[str]) -> dict[str, object]:
+    """Return the arguments that no template has taken."""
+    return {name: value for name, value in arguments.items() if name not in used}

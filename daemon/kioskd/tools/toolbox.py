@@ -1,0 +1,194 @@
+"""The way to every tool: looks at a call before anything runs, bounds it, and always comes back with an answer."""
+
+import asyncio
+import datetime
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, NoReturn
+
+from kioskd import ports
+from kioskd.errors import KioskError
+from kioskd.tools.arguments import Arguments
+from kioskd.tools.contract import (
+    Declaration,
+    Guard,
+    Guarded,
+    Result,
+    encode,
+    failed,
+    hide,
+    refused,
+    stay,
+    too_deep,
+    within,
+)
+from kioskd.tools.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+CONFIRM_S: Final = 10.0
+"""Seconds that a person has to press the button."""
+
+
+def _local_day() -> datetime.date:
+    return datetime.datetime.now().astimezone().date()
+
+
+class Toolbox:
+    """Every tool of this kiosk, behind its guard.
+
+    `confirm` asks a person for a press (the tool's name is handed in) and says whether it came.
+    """
+
+    def __init__(
+        self,
+        tools: Sequence[Guarded],
+        *,
+        clock: ports.Clock,
+        confirm: Callable[[str], Awaitable[bool]],
+        today: Callable[[], datetime.date] = _local_day,
+    ) -> None:
+        # What the owner has named comes before what servers name, wherever it stands.
+        self._tools = sorted(tools, key=lambda tool: not tool.kind.declarations)
+        self._clock = clock
+        self._confirm = confirm
+        self._ledger = Ledger(today)
+        self._running: Counter[str] = Counter()
+        self._checks: dict[str, tuple[Declaration, Arguments]] = {}
+        self._clashes: set[str] = set()
+        for declaration in self.declarations():
+            self._check(declaration)
+
+    def declarations(self) -> tuple[Declaration, ...]:
+        """Return what the model may call now. Servers that were not reached yet have nothing in it."""
+        return tuple(declaration for declaration, _ in self._offers().values())
+
+    def declaration(self, name: str) -> Declaration | None:
+        """Return what the model is told of the tool called `name`; None where there is no such tool."""
+        offer = self._offers().get(name)
+        return None if offer is None else offer[0]
+
+    def guard(self, name: str) -> Guard | None:
+        """Return what guards the tool called `name`; None where there is no such tool."""
+        offer = self._offers().get(name)
+        return None if offer is None else offer[1].guard
+
+    async def call(
+        self, name: str, arguments: Mapping[str, object], *, turn: int, conversation: int
+    ) -> Result:
+        """Carry out one call and return what came of it; its JSON can be had within the guard's `result_bytes`.
+
+        Trouble of any kind is a result. Cancelling ends what the call has begun, and then there is no result.
+        """
+        offer = self._offers().get(name)
+        if offer is None:
+            log.warning("tool refused: name is not known, length=%d", len(name))
+            return refused("there is no such tool")
+        declaration, tool = offer
+        began = self._clock.now()
+        result = self._bounded(await self._guarded(declaration, tool, arguments, turn, conversation), tool)
+        took = self._clock.now() - began
+        log.info("tool called: name=%s status=%s took=%.1fs", name, result.status, took)
+        return result
+
+    async def settled(self) -> None:
+        """Return when every tool has found out once what it offers; `run` must be running."""
+        for tool in self._tools:
+            await tool.kind.settled()
+
+    async def run(self) -> NoReturn:
+        """Keep the tools' connections until cancelled; the caller's crew owns it."""
+        async with asyncio.TaskGroup() as group:
+            for number, tool in enumerate(self._tools):
+                group.create_task(tool.kind.run(), name=f"tool {number}")
+        await stay()
+
+    def _offers(self) -> dict[str, tuple[Declaration, Guarded]]:
+        """Return who offers what. The first to claim a name has it: settings refuse a clash, a server's names come later."""
+        offers: dict[str, tuple[Declaration, Guarded]] = {}
+        for tool in self._tools:
+            for declaration in tool.kind.declarations:
+                if declaration.name not in offers:
+                    offers[declaration.name] = (declaration, tool)
+                elif declaration.name not in self._clashes:
+                    self._clashes.add(declaration.name)
+                    log.warning(
+                        "tool left out, its name is taken: name=%s; give its server a prefix",
+                        declaration.name,
+                    )
+        return offers
+
+    def _check(self, declaration: Declaration) -> Arguments:
+        known = self._checks.get(declaration.name)
+        if known is None or known[0] is not declaration:
+            known = (declaration, Arguments(declaration.parameters))
+            self._checks[declaration.name] = known
+        return known[1]
+
+    async def _guarded(
+        self,
+        declaration: Declaration,
+        tool: Guarded,
+        arguments: Mapping[str, object],
+        turn: int,
+        conversation: int,
+    ) -> Result:
+        name, guard = declaration.name, tool.guard
+        if fault := self._check(declaration).fault(arguments):
+            return refused(f"the arguments do not fit; {fault}")
+        if self._running[name] >= guard.at_once:
+            return Result("busy", "it is still at work on an earlier call; wait for that", retryable=True)
+        sameness = f"{name}({encode(dict(arguments), in_order=True)}"
+        if fault := self._ledger.enter(name, guard, sameness, turn=turn, conversation=conversation):
+            log.warning("tool held back, it was called too often: name=%s", name)
+            return refused(fault)
+        self._running[name] += 1
+        try:
+            if guard.confirm == "button" and not await self._confirmed(name):
+                return refused("nobody pressed the button to allow it; do not call it again unless asked to")
+            if guard.dry_run:
+                return Result("ok", "dry run: it was checked and allowed, and not carried out")
+            return await self._carried_out(declaration, tool, arguments)
+        finally:
+            self._running[name] -= 1
+
+    async def _confirmed(self, name: str) -> bool:
+        try:
+            return await within(self._clock, CONFIRM_S, self._confirm(name))
+        except TimeoutError:
+            return False
+
+    async def _carried_out(
+        self, declaration: Declaration, tool: Guarded, arguments: Mapping[str, object]
+    ) -> Result:
+        deadline_s = tool.guard.deadline_s
+        try:
+            return await within(self._clock, deadline_s, tool.kind.call(declaration.name, arguments))
+        except TimeoutError:
+            unsure = "" if declaration.repeatable else "; nobody knows whether it was done"
+            return Result(
+                "timeout",
+                f"it took longer than {deadline_s:g} s and was stopped{unsure}",
+                retryable=declaration.repeatable,
+            )
+        except KioskError as err:
+            log.warning("tool failed: name=%s error=%s", declaration.name, err)
+            return failed("it is out of order just now", retryable=declaration.repeatable)
+        except Exception as err:  # noqa: BLE001 - an owner's package may raise anything, and the voice must go on
+            # By type: the text of an exception may hold an argument, an answer or a secret.
+            log.error("tool has a bug: name=%s type=%s", declaration.name, type(err).__name__)  # noqa: TRY400 - see above
+            return failed("it is broken; tell the visitor that it cannot be done")
+
+    @staticmethod
+    def _bounded(result: Result, tool: Guarded) -> Result:
+        """Return `result` without secrets, if it is one that can be told."""
+        try:
+            if too_deep(result.data):
+                return failed("its answer is nested too deeply")
+            clean = hide(result.data, tool.secrets)
+            encode(clean).encode()
+        except (TypeError, ValueError, RecursionError):
+            return failed("its answer is no JSON")
+        message = str(hide(result.message, tool.secrets))
+        return Result(result.status, message, clean, retryable=result.retryable, picture=result.picture)

@@ -1,0 +1,355 @@
+"""The setting `tools`: what is taken of it, and what is refused, where and in which words."""
+
+import os
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from kioskd.settings.credentials import KeyUnusableError
+from kioskd.settings.load import SettingsError, read_as
+from kioskd.settings.section import Section
+from kioskd.settings.tools import Tools
+from kioskd.settings.tools_kinds import (
+    BuiltinSettings,
+    CommandSettings,
+    HttpSettings,
+    McpSettings,
+    MqttSettings,
+    PythonSettings,
+)
+from kioskd.settings.tools_startup import headers, program, secret, secrets_in, tool_faults
+from kioskd.tools.builtin import DECLARATIONS
+from kioskd.tools.contract import Guard
+
+TOKEN = "tok-" + "12345"
+
+
+class Kiosk(Section):
+    """As much of the settings as there is to look at here."""
+
+    tools: Tools = ()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "kioskd.yaml"
+
+
+def tools_of(file: Path, text: str) -> Tools:
+    file.write_text(textwrap.dedent(text), encoding="utf-8")
+    return read_as(Kiosk, file)[0].tools
+
+
+def faults_of(file: Path, text: str) -> list[str]:
+    """Return each fault as LINE:COLUMN key: what."""
+    with pytest.raises(SettingsError) as caught:
+        tools_of(file, text)
+    return [f"{fault.line}:{fault.column} {fault.key}: {fault.what}" for fault in caught.value.faults]
+
+
+def startup(file: Path, text: str, environ: dict[str, str] | None = None) -> list[tuple[object, str]]:
+    return [(loc, what) for loc, what in tool_faults(tools_of(file, text), environ or {})]
+
+
+GOOD = """\
+    tools:
+      - kind: builtin
+        look: false
+        place: Hall 3
+      - kind: http
+        name: shop_stock
+        description: How many of an item there are.
+        parameters:
+          type: object
+          properties:
+            item: {type: string, maxLength: 40, description: What to look for}
+            sizes: {type: array, items: {type: integer}}
+          required: [item]
+        url: https://stock.example/items/{item}?all=1
+        headers: {Authorization: Bearer credential:shop, X-Near: credential:./near}
+        allowed_hosts: [cdn.example, "[::1]:8443"]
+        redirects: 1
+        deadline_s: 4
+        scheduling: interrupt
+      - kind: command
+        name: open_door
+        description: Opens the door.
+        argv: [./door, "--door={door}"]
+        parameters: {type: object, properties: {door: {type: string}}, required: [door]}
+        answer: none
+        confirm: button
+        environment: [TZ]
+        working_directory: .
+      - kind: mqtt
+        name: light
+        description: Switches a light.
+        parameters: {type: object, properties: {room: {type: integer}, on: {type: boolean}}, required: [room, on]}
+        broker: mqtts://broker.example
+        topic: gallery/{room}/light
+        username: kiosk
+        password_from: credential:mqtt
+        blocking: true
+      - kind: mcp
+        name: museum
+        argv: [python3, server.py]
+        allow: [opening_hours]
+        prefix: museum_
+      - kind: mcp
+        name: shop
+        url: http://127.0.0.1:8000/mcp
+        allow: [buy]
+        dry_run: true
+      - kind: python
+        name: twice
+        description: Doubles.
+        entry: twice
+"""
+
+
+def test_every_kind_is_read(file: Path) -> None:
+    builtin, http, command, mqtt, museum, shop, python = tools_of(file, GOOD)
+    assert isinstance(builtin, BuiltinSettings)
+    assert builtin.names == ("end_conversation", "set_volume", "time_and_place", "remember_note")
+    assert isinstance(http, HttpSettings)
+    assert http.parameters["properties"]["sizes"] == {"type": "array", "items": {"type": "integer"}}
+    assert http.parameters["additionalProperties"] is False
+    assert http.headers["X-Near"] == f"credential:{file.parent}/near"
+    assert isinstance(command, CommandSettings)
+    assert command.argv == (f"{file.parent}/door", "--door={door}")
+    assert command.working_directory == file.parent
+    assert isinstance(mqtt, MqttSettings)
+    assert (mqtt.qos, mqtt.blocking) == (1, True)
+    assert isinstance(museum, McpSettings)
+    assert isinstance(shop, McpSettings)
+    assert (museum.argv, shop.url) == (("python3", "server.py"), "http://127.0.0.1:8000/mcp")
+    assert isinstance(python, PythonSettings)
+    assert python.parameters == {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+def test_the_built_ins_are_those_that_there_are() -> None:
+    assert BuiltinSettings(kind="builtin").names == tuple(DECLARATIONS)
+
+
+def test_the_defaults_of_the_guards_are_the_guards_own() -> None:
+    settings, guard = BuiltinSettings(kind="builtin"), Guard()
+    same = ("deadline_s", "per_turn", "per_conversation", "per_day", "at_once", "same_calls", "confirm")
+    for name in (*same, "blocking", "dry_run", "result_bytes"):
+        assert getattr(settings, name) == getattr(guard, name)
+
+
+HTTP = "  - {kind: http, name: ask, description: asks, url: "
+COMMAND = "  - {kind: command, name: run, description: runs, argv: "
+MQTT = "  - {kind: mqtt, name: say, description: says, broker: "
+P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string}, l: {type: array}}, required: [p, l]}"
+
+
+@pytest.mark.parametrize(
+    ("entry", "place", "words"),
+    [
+        ("  - {}", "2:3 tools", "has no kind"),
+        ("  - 7", "2:5 tools", "7 is no tool"),
+        ("  - {kind: htpp}", "2:12 tools.kind", "htpp is no kind of tool; did you mean http?"),
+        ("  - {kind: shell}", "2:12 tools.kind", "use builtin, http, command, mqtt, mcp, python"),
+        ("  - {kind: [x]}", "2:12 tools.kind", "is no kind"),
+        ("  - {kind: builtin, loook: false}", "2:28 tools.loook", "did you mean look?"),
+        ("  - {kind: builtin, url: x}", "2:26 tools.url", "it belongs to kind http or mcp"),
+        ("  - {kind: builtin, flavour: x}", "2:30 tools.flavour", "here stand deadline_s"),
+        ("  - {kind: builtin, deadline_s: 0}", "2:33 tools.deadline_s", "0 is below 0.1"),
+        ("  - {kind: builtin, confirm: bell}", "2:30 tools.confirm", "use never, button"),
+        ("  - {kind: builtin, blocking: true, scheduling: silent}", "2:49 tools.scheduling", "goes unused"),
+        ("  - {kind: builtin}\n  - {kind: builtin}", "3:12 tools.kind", "a second time"),
+        ("  - {kind: http}", "2:3 tools.name", "is missing"),
+        (HTTP + "ftp://x}", "2:53 tools.url", "is no address"),
+        (HTTP + "'http://h:x/'}", "2:53 tools.url", "port cannot be read"),
+        (HTTP + "'http://u:p@h/'}", "2:53 tools.url", "name, password"),
+        (HTTP + "'http://{p}.example/', " + P + "}", "2:53 tools.url", "in its host"),
+        (HTTP + "'http://h/{q}', " + P + "}", "2:53 tools.url", "names q, which is no parameter"),
+        (HTTP + "'http://h/{o}', " + P + "}", "2:53 tools.url", "names o, which a call may leave out"),
+        (HTTP + "'http://h/{l}', " + P + "}", "2:53 tools.url", "names l, which is no single value"),
+        (HTTP + "'http://h/a b'}", "2:53 tools.url", "blanks"),
+        (HTTP + "http://h/, send: json}", "2:70 tools.send", "has no body"),
+        (
+            HTTP + "http://h/, headers: {Authorization: abc}}",
+            "2:89 tools.headers.Authorization",
+            "credential:NAME",
+        ),
+        (HTTP + "http://h/, headers: {X-A: 'a{p}'}}", "2:79 tools.headers.X-A", "has a parameter"),
+        (HTTP + 'http://h/, headers: {X-A: "a\\r\\nb: c"}}', "2:79 tools.headers.X-A", "line breaks"),
+        (HTTP + "http://h/, headers: {Host: x}}", "2:80 tools.headers.Host", "set by the request"),
+        (HTTP + "http://h/, headers: {'a b': x}}", "2:81 tools.headers.a b", "no name of a header"),
+        (HTTP + "http://h/, allowed_hosts: ['http://x/']}", "2:80 tools.allowed_hosts", "is no host"),
+        (HTTP + "http://h/, allowed_hosts: ['a@b']}", "2:80 tools.allowed_hosts", "is no host"),
+        (HTTP + "http://h/, redirects: 9}", "2:75 tools.redirects", "above 5"),
+        (COMMAND + "[]}", "2:57 tools.argv", "is an empty list"),
+        (COMMAND + "rm -rf}", "2:57 tools.argv", "a list is needed"),
+        (COMMAND + "['{p}'], " + P + "}", "2:58 tools.argv", "choose the program"),
+        (COMMAND + "[/bin/x, '{q}'], " + P + "}", "2:66 tools.argv", "no parameter"),
+        (COMMAND + "[/bin/x], environment: [GEMINI_API_KEY]}", "2:81 tools.environment", "the service's key"),
+        (COMMAND + "[/bin/x], environment: ['A=b']}", "2:81 tools.environment", "no name of a variable"),
+        (MQTT + "http://h, topic: t}", "2:56 tools.broker", "is no address"),
+        (MQTT + "mqtt://h/x, topic: t}", "2:56 tools.broker", "more than host and port"),
+        (MQTT + "mqtt://h, topic: 'a/+'}", "2:73 tools.topic", "is no topic to publish to"),
+        (MQTT + "mqtt://h, topic: $SYS/a}", "2:73 tools.topic", "is no topic to publish to"),
+        (MQTT + "mqtt://h, topic: t, payload: '{q}'}", "2:85 tools.payload", "no parameter"),
+        (
+            MQTT + "mqtt://h, topic: t, password_from: credential:x}",
+            "2:91 tools.password_from",
+            "add username",
+        ),
+        (MQTT + "mqtt://h, topic: t, username: u, ca_file: x}", "2:98 tools.ca_file", "no TLS"),
+        ("  - {kind: mcp, name: m, allow: [a]}", "2:3 tools.url", "write one of the two"),
+        (
+            "  - {kind: mcp, name: m, allow: [a], argv: [x], url: 'http://h/'}",
+            "2:54 tools.url",
+            "beside argv",
+        ),
+        ("  - {kind: mcp, name: m, allow: [], argv: [x]}", "2:33 tools.allow", "is an empty list"),
+        (
+            "  - {kind: mcp, name: m, allow: [a], argv: [x], headers: {A: b}}",
+            "2:49 tools.headers",
+            "goes unused",
+        ),
+        ("  - {kind: python, name: 7up, description: d, entry: e}", "2:26 tools.name", "no name of a tool"),
+        (
+            "  - {kind: python, name: look, description: d, entry: e}\n  - {kind: builtin}",
+            "3:12 tools.kind",
+            "look is taken by another tool (python)",
+        ),
+        (
+            "\n".join(["  - {kind: python, name: a, description: d, entry: e}"] * 2),
+            "3:26 tools.name",
+            "a is taken",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_with_its_place(file: Path, entry: str, place: str, words: str) -> None:
+    [fault, *_] = faults_of(file, f"tools:\n{entry}\n")
+    assert fault.startswith(f"{place}: "), fault
+    assert words in fault
+
+
+@pytest.mark.parametrize(
+    ("schema", "place", "words"),
+    [
+        ("x", "5:17", "is no JSON Schema: a group is needed"),
+        ("{type: objekt}", "5:24", "is no JSON Schema"),
+        ("{type: array}", "5:24", "type: object"),
+        ("{properties: {}}", "5:5", "must say type: object"),
+        ("{type: object, properties: {a: {type: strnig}}}", "5:55", "is no JSON Schema"),
+        ("{type: object, properties: {a: {minimum: x}}}", "5:58", "is no JSON Schema"),
+        ("{type: object, properties: {a: {pattern: '('}}}", "5:58", "is no JSON Schema"),
+        ("{type: object, properties: [a]}", "5:44", "is no JSON Schema"),
+        ("{type: object, required: a}", "5:42", "is no JSON Schema"),
+        ("{type: object, properties: {a: {$ref: 'http://x/'}}}", "5:55", "$ref is not taken"),
+    ],
+)
+def test_a_schema_that_is_none_is_refused_with_its_place(
+    file: Path, schema: str, place: str, words: str
+) -> None:
+    text = f"""\
+    tools:
+      - kind: python
+        name: a
+        description: d
+        parameters: {schema}
+        entry: e
+    """
+    [fault] = faults_of(file, text)
+    assert fault.startswith(f"{place} tools.parameters"), fault
+    assert words in fault
+
+
+def test_a_schema_that_is_too_large_is_refused(file: Path) -> None:
+    many = ", ".join(f"a{number}: {{type: string, description: {'x' * 100}}}" for number in range(80))
+    schema = f"{{type: object, properties: {{{many}}}}}"
+    [fault] = faults_of(
+        file, f"tools: [{{kind: python, name: a, description: d, entry: e, parameters: {schema}}}]"
+    )
+    assert "is larger than 8192" in fault
+
+
+def test_a_secret_in_the_wrong_place_is_not_repeated(file: Path) -> None:
+    text = MQTT + f"mqtt://h, topic: t, username: u, password_from: {TOKEN}}}"
+    [fault] = faults_of(file, f"tools:\n{text}\n")
+    assert "does not stand in this file" in fault
+    assert TOKEN not in fault
+
+
+def test_all_faults_are_told_at_once(file: Path) -> None:
+    text = "tools:\n  - {kind: builtin, at_once: 0, per_turn: x}\n  - {kind: nothing}\n"
+    assert [fault.split(":")[0] for fault in faults_of(file, text)] == ["2", "2", "3"]
+
+
+# What is not on this machine
+
+
+def test_a_credential_that_is_missing_is_told(file: Path) -> None:
+    text = GOOD.replace("./near", str(file.parent / "nothing"))
+    found = dict(startup(file, text))
+    assert "credential:shop is missing" in found["tools", 1, "headers", "Authorization"]
+    assert "the file is not there" in found["tools", 1, "headers", "X-Near"]
+    assert "credential:mqtt is missing" in found["tools", 3, "password_from"]
+
+
+def test_what_systemd_hands_over_is_used(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "shop").write_text(f"{TOKEN}\n", encoding="ascii")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
+    near = tmp_path / "near"
+    near.write_text("near-by", encoding="ascii")
+    near.chmod(0o600)
+    http = tools_of(file, GOOD)[1]
+    assert isinstance(http, HttpSettings)
+    sent = {name: value.get_secret_value() for name, value in headers(http.headers, environ).items()}
+    assert sent == {"Authorization": f"Bearer {TOKEN}", "X-Near": "near-by"}
+    assert [one.get_secret_value() for one in secrets_in(http.headers, environ)] == [TOKEN, "near-by"]
+    assert ("tools", 1, "headers", "Authorization") not in dict(startup(file, GOOD, environ))
+    assert ("tools", 3, "password_from") in dict(startup(file, GOOD, environ))
+
+
+@pytest.mark.parametrize(("content", "mode"), [(TOKEN, 0o644), ("", 0o600), ("two words", 0o600)])
+def test_a_secret_that_cannot_be_used_is_told_and_not_shown(tmp_path: Path, content: str, mode: int) -> None:
+    path = tmp_path / "secret"
+    path.write_text(content, encoding="ascii")
+    path.chmod(mode)
+    with pytest.raises(KeyUnusableError) as caught:
+        secret(f"credential:{path}", {})
+    assert not content or content not in str(caught.value)
+
+
+def test_a_program_or_folder_that_is_not_there_is_told(file: Path) -> None:
+    found = dict(startup(file, GOOD.replace("working_directory: .", "working_directory: ./nowhere")))
+    assert "program is not there" in found["tools", 2, "argv"]
+    assert "no folder" in found["tools", 2, "working_directory"]
+    assert ("tools", 4, "argv") not in found
+
+
+def test_a_package_that_is_not_installed_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    monkeypatch.setitem(sys.modules, "aiomqtt", None)
+    found = dict(startup(file, GOOD))
+    assert "kioskd[mcp]" in found["tools", 4, "kind"]
+    assert "kioskd[mqtt]" in found["tools", 3, "kind"]
+
+
+def test_an_entry_point_that_nobody_has_is_told(file: Path) -> None:
+    assert "kioskd.tools" in dict(startup(file, GOOD))["tools", 6, "entry"]
+
+
+def test_programs_are_not_looked_for_in_the_daemons_own_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "door").write_text("#!/bin/sh\n", encoding="ascii")
+    (tmp_path / "door").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert program(["door"]) is None
+    assert program([str(tmp_path / "door")]) == str(tmp_path / "door")
+    assert program(["cat"]) in {"/bin/cat", "/usr/bin/cat"}
+
+
+def test_the_json_schema_knows_each_kind() -> None:
+    text = str(Kiosk.model_json_schema())
+    for kind in ("builtin", "http", "command", "mqtt", "mcp", "python"):
+        assert f"'const': '{kind}'" in text

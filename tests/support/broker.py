@@ -1,0 +1,75 @@
+"""A real mosquitto on a port of its own."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+MOSQUITTO: Final = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+
+
+def missing() -> str | None:
+    """Return why there can be no broker here; None where there can."""
+    return None if MOSQUITTO else "mosquitto is not installed"
+
+
+@dataclass(slots=True)
+class Broker:
+    """A broker that can be stopped and started again."""
+
+    port: int
+    config: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address as the settings take it."""
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it, and return when it takes connections."""
+        assert MOSQUITTO is not None
+        self.process = subprocess.Popen(
+            [MOSQUITTO, "-c", str(self.config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+        raise TimeoutError("mosquitto takes no connections")
+
+    def stop(self) -> None:
+        """Stop it."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@contextmanager
+def broker(folder: Path, *, password: str | None = None) -> Iterator[Broker]:
+    """Run a broker whose files are in `folder`; with a `password` it takes only the user `kiosk`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    lines = [f"listener {port} 127.0.0.1", "persistence false", "user root"]
+    if password is None:
+        lines.append("allow_anonymous true")
+    else:
+        users = folder / "users"
+        subprocess.run(["mosquitto_passwd", "-b", "-c", str(users), "kiosk", password], check=True)
+        lines += ["allow_anonymous false", f"password_file {users}"]
+    config = folder / "mosquitto.conf"
+    config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    running = Broker(port, config)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()

@@ -1,0 +1,60 @@
+"""An MCP server made with `mcp`'s own server side, as a program: over stdio, or with a port over streamable HTTP."""
+
+import os
+import sys
+from pathlib import Path
+
+import anyio
+from mcp.server import MCPServer
+from mcp_types import ToolAnnotations
+
+server = MCPServer("museum")
+
+
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
+def opening_hours(day: str) -> str:
+    """When the museum is open on a day of the week."""
+    return "" if day == "monday" else f"{day}: 10 to 18"
+
+
+@server.tool(name="find-work")
+def find_work(title: str) -> dict[str, str]:
+    """Where a work hangs."""
+    return {"title": title, "room": "4"}
+
+
+@server.tool()
+def secrets_of_the_house() -> str:
+    """Not for visitors."""
+    return "the safe is behind the Vermeer"
+
+
+@server.tool()
+def broken() -> str:
+    """Fails."""
+    raise RuntimeError("no such room")
+
+
+@server.tool()
+async def slow() -> str:
+    """Takes for ever; says in a file that it has begun and that it was cancelled."""
+    notes = Path(os.environ["NOTES"])
+    (notes / "begun").touch()
+    try:
+        await anyio.sleep_forever()
+    finally:
+        (notes / "cancelled").touch()
+    return ""
+
+
+@server.tool()
+def die() -> str:
+    """End the server in the middle of a call."""
+    os._exit(3)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[1]))
+    else:
+        server.run("stdio")

@@ -1,0 +1,32 @@
+"""Waiting for what another process or thread does: it cannot set an event of ours."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+
+async def until(holds: Callable[[], bool], *, at_most_s: float = 10.0) -> None:
+    """Return when `holds()`; raise TimeoutError if it does not come to that."""
+    async with asyncio.timeout(at_most_s):
+        while not holds():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.01)
+
+
+async def number_in(path: Path) -> int:
+    """Return the number that somebody writes to `path`, when it is there."""
+    await until(lambda: path.exists() and path.read_text(encoding="ascii").strip().isdigit())
+    return int(path.read_text(encoding="ascii"))  # noqa: ASYNC240 - a few bytes in a test
+
+
+async def gone(pid: int) -> None:
+    """Return when the process `pid` is dead."""
+
+    def dead() -> bool:
+        try:
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    await until(dead)

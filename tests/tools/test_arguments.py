@@ -1,0 +1,62 @@
+"""What is refused before anything runs."""
+
+import time
+
+import pytest
+
+from kioskd.tools.arguments import Arguments
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "item": {"type": "string", "maxLength": 20},
+        "size": {"type": "integer", "minimum": 30, "maximum": 50},
+        "any": {},
+    },
+    "required": ["item"],
+    "additionalProperties": False,
+}
+
+
+def test_what_fits_has_no_fault() -> None:
+    assert Arguments(SCHEMA).fault({"item": "shoes", "size": 42}) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, "'item' is a required property"),
+        ({"item": 7}, "$.item: 7 is not of type 'string'"),
+        ({"item": "shoes", "size": 51}, "$.size"),
+        ({"item": "shoes", "colour": "red"}, "'colour' was unexpected"),
+        ({"item": "\ud800"}, "no Unicode"),
+    ],
+)
+def test_what_does_not_fit_is_told_where(arguments: dict[str, object], words: str) -> None:
+    assert words in str(Arguments(SCHEMA).fault(arguments))
+
+
+def test_ten_megabytes_are_refused_at_once_and_not_repeated() -> None:
+    began = time.perf_counter()
+    fault = str(Arguments(SCHEMA).fault({"item": "x" * 10_000_000}))
+    assert "larger than" in fault
+    assert len(fault) < 300
+    assert time.perf_counter() - began < 0.5
+
+
+def test_a_flood_of_small_values_is_refused() -> None:
+    assert "larger than" in str(Arguments(SCHEMA).fault({"item": "a", "any": [0] * 1_000_000}))
+
+
+def test_deep_nesting_is_refused() -> None:
+    deep: object = "bottom"
+    for _ in range(100_000):
+        deep = [deep]
+    assert "deeper" in str(Arguments(SCHEMA).fault({"item": "a", "any": deep}))
+
+
+@pytest.mark.parametrize(
+    "schema", [{"$ref": "#"}, {"$ref": "#/$defs/none"}, {"$ref": "http://127.0.0.1:9/x"}]
+)
+def test_a_schema_that_leads_nowhere_refuses_the_call_and_fetches_nothing(schema: dict[str, object]) -> None:
+    assert "goes in circles or nowhere" in str(Arguments(schema).fault({}))

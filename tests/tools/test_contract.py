@@ -1,0 +1,76 @@
+"""What a result tells the model."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from kioskd.tools.contract import CUT, NOTHING, Result, failed, found, hide, read_answer, too_deep
+
+
+def test_a_result_always_carries_status_retryable_and_message() -> None:
+    assert Result("ok", "done").as_json(512) == {"status": "ok", "retryable": False, "message": "done"}
+    assert failed("no", retryable=True, data=[1]).as_json(512) == {
+        "status": "error",
+        "retryable": True,
+        "message": "no",
+        "data": [1],
+    }
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  \n", [], {}, {"items": []}, {"a": {"b": ""}, "c": None}])
+def test_an_empty_answer_says_no_results(nothing: object) -> None:
+    assert found(nothing) == Result("no_results", NOTHING)
+
+
+@pytest.mark.parametrize("something", [0, False, "x", {"count": 0}, [[1]]])
+def test_an_answer_with_anything_in_it_is_ok(something: object) -> None:
+    assert found(something) == Result("ok", "done", something)
+
+
+def test_data_that_is_too_long_is_cut_with_a_marker() -> None:
+    told = Result("ok", "done", {"text": "a" * 10_000}).as_json(1000)
+    assert told["cut"] is True
+    assert str(told["data"]).startswith('{"text":"aaa')
+    assert str(told["data"]).endswith(CUT)
+    assert 900 < len(json.dumps(told, separators=(",", ":"))) <= 1000
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=3000), st.integers(512, 2000))
+def test_no_result_is_larger_than_its_bound(text: str, bound: int) -> None:
+    told = Result("ok", text, [text]).as_json(bound)
+    assert len(json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()) <= bound
+
+
+@pytest.mark.parametrize(
+    "raw", [b"{", b"nothing", b"NaN", b"[" * 100_000, b'{"a":' * 500 + b"1" + b"}" * 500]
+)
+def test_what_is_no_json_or_too_deep_is_an_error(raw: bytes) -> None:
+    assert read_answer(raw, "json").status == "error"
+
+
+def test_an_answer_that_does_not_matter_is_not_looked_at() -> None:
+    assert read_answer(b"\xff{", "none") == Result("ok", "done")
+
+
+def test_bytes_that_are_no_text_are_shown_as_such() -> None:
+    assert read_answer(b"caf\xe9", "text").data == "caf\N{REPLACEMENT CHARACTER}"
+
+
+def test_depth_is_told_without_recursion() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert too_deep(deep)
+    assert not too_deep([[{"a": [1]}]])
+
+
+def test_secrets_are_taken_out_wherever_they_stand() -> None:
+    data = {"a-s3cret": ["it is s3cret", 7], "b": {"c": "s3cret"}}
+    assert hide(data, [SecretStr("s3cret")]) == {"a-(hidden)": ["it is (hidden)", 7], "b": {"c": "(hidden)"}}
+
+
+def test_neither_data_nor_picture_is_in_a_repr() -> None:
+    assert "speech" not in repr(Result("ok", "done", "speech", picture=b"speech"))

@@ -1,0 +1,111 @@
+"""A tool that an installed package brings."""
+
+import asyncio
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from tests.support.until import until
+
+from kioskd.errors import ConfigError
+from kioskd.tools.contract import Declaration, Result
+from kioskd.tools.python import MOST_THREADS, PythonTool, load
+
+DECLARED = Declaration("twice", "", {"type": "object"})
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package with entry points, as pip would leave it."""
+    (tmp_path / "shop_tools.py").write_text(
+        "def twice(arguments): return arguments['n'] * 2\nnot_callable = 7\n", encoding="utf-8"
+    )
+    (tmp_path / "shop_broken.py").write_text("raise ZeroDivisionError\n", encoding="utf-8")
+    info = tmp_path / "shop_tools-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: shop-tools\nVersion: 1.0\n", encoding="utf-8"
+    )
+    (info / "entry_points.txt").write_text(
+        "[kioskd.tools]\ntwice = shop_tools:twice\nseven = shop_tools:not_callable\nbroken = shop_broken:x\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("shop_tools", "shop_broken"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
+@pytest.mark.usefixtures("package")
+async def test_an_entry_point_is_called_with_the_arguments() -> None:
+    assert await PythonTool(DECLARED, load("twice")).call("twice", {"n": 21}) == Result("ok", "done", 42)
+
+
+@pytest.mark.usefixtures("package")
+@pytest.mark.parametrize(
+    ("entry", "words"), [("none", "no installed"), ("seven", "no function"), ("broken", "Zero")]
+)
+def test_an_entry_point_that_cannot_be_used_is_the_owners_to_mend(entry: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load(entry)
+
+
+async def test_an_async_function_is_cancelled_with_its_call() -> None:
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def forever(_arguments: Mapping[str, object]) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        call = group.create_task(PythonTool(DECLARED, forever).call("twice", {}))
+        await begun.wait()
+        call.cancel()
+    assert cancelled.is_set()
+
+
+async def test_an_object_with_an_async_call_is_awaited() -> None:
+    class Twice:
+        async def __call__(self, arguments: Mapping[str, object]) -> object:
+            return arguments
+
+    assert (await PythonTool(DECLARED, Twice()).call("twice", {"a": 1})).data == {"a": 1}
+
+
+async def test_a_plain_function_does_not_hold_the_loop_up_and_hung_ones_are_counted() -> None:
+    gate = threading.Event()
+    tool = PythonTool(DECLARED, lambda _arguments: gate.wait(20))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        calls = [group.create_task(tool.call("twice", {})) for _ in range(MOST_THREADS)]
+        await until(lambda: tool._threads == MOST_THREADS)
+        calls[0].cancel()
+        assert (await tool.call("twice", {})).status == "busy"
+        gate.set()
+    assert [call.result().data for call in calls[1:]] == [True] * (MOST_THREADS - 1)
+    await until(lambda: tool._threads == 0)
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), StopIteration(), SystemExit(3), KeyboardInterrupt()])
+async def test_whatever_a_plain_function_raises_stays_an_ordinary_exception(error: BaseException) -> None:
+    def fail(_arguments: Mapping[str, object]) -> None:
+        raise error
+
+    with pytest.raises((ValueError, RuntimeError)):
+        await PythonTool(DECLARED, fail).call("twice", {})
+
+
+async def test_an_async_function_cannot_end_the_process() -> None:
+    async def leave(_arguments: Mapping[str, object]) -> None:
+        sys.exit(3)
+
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        await PythonTool(DECLARED, leave).call("twice", {})
+
+
+async def test_a_function_may_return_a_whole_result() -> None:
+    result = Result("busy", "later", retryable=True)
+    assert await PythonTool(DECLARED, lambda _arguments: result).call("twice", {}) is result

@@ -1,0 +1,270 @@
+"""The guards: what a call has to pass, and what comes of one that fails."""
+
+import asyncio
+import datetime
+import logging
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import pytest
+from pydantic import SecretStr
+
+from kioskd.adapters.memory import ManualClock
+from kioskd.errors import DeviceLost
+from kioskd.tools.contract import Declaration, Guard, Guarded, Result, found, stay
+from kioskd.tools.toolbox import CONFIRM_S, Toolbox
+
+SCHEMA = {"type": "object", "properties": {"item": {}}, "additionalProperties": False}
+
+
+class Shelf:
+    """A tool that answers what it is told to; a `Kind`."""
+
+    def __init__(self, answer: Any = "here", *, repeatable: bool = False, name: str = "shelf") -> None:
+        self.declarations: tuple[Declaration, ...] = (
+            Declaration(name, "what is there", SCHEMA, repeatable=repeatable),
+        )
+        self.answer = answer
+        self.calls: list[Mapping[str, object]] = []
+        self.stopped = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.begun = asyncio.Event()
+
+    async def settled(self) -> None:
+        """Be ready."""
+
+    async def run(self) -> NoReturn:
+        """Stay."""
+        await stay()
+
+    async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
+        """Answer when the gate is open."""
+        self.calls.append(arguments)
+        self.begun.set()
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.stopped += 1
+            raise
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer if isinstance(self.answer, Result) else found(self.answer)
+
+
+class Bench:
+    """One tool in its toolbox, with a clock, a day and a person at the button."""
+
+    def __init__(self, shelf: Shelf, guard: Guard | None = None, secrets: tuple[str, ...] = ()) -> None:
+        self.shelf = shelf
+        self.clock = ManualClock()
+        self.day = datetime.date(2026, 1, 1)
+        self.asked: list[str] = []
+        self.press = asyncio.Event()
+        tools = [Guarded(shelf, guard or Guard(), [SecretStr(each) for each in secrets])]
+        self.toolbox = Toolbox(tools, clock=self.clock, confirm=self.confirm, today=lambda: self.day)
+
+    async def confirm(self, name: str) -> bool:
+        self.asked.append(name)
+        await self.press.wait()
+        return True
+
+    async def call(self, item: object = "shoes", *, turn: int = 1, conversation: int = 1) -> Result:
+        return await self.toolbox.call("shelf", {"item": item}, turn=turn, conversation=conversation)
+
+    async def statuses(self, *items: object, turn: int = 1, conversation: int = 1) -> list[str]:
+        return [(await self.call(item, turn=turn, conversation=conversation)).status for item in items]
+
+
+async def test_a_call_comes_back_with_its_data() -> None:
+    assert await Bench(Shelf("a shoe")).call() == Result("ok", "done", "a shoe")
+
+
+async def test_a_tool_that_nobody_has_is_refused() -> None:
+    result = await Bench(Shelf()).toolbox.call("open_safe", {}, turn=1, conversation=1)
+    assert result.status == "refused"
+
+
+async def test_arguments_that_do_not_fit_reach_no_tool() -> None:
+    bench = Bench(Shelf())
+    result = await bench.toolbox.call("shelf", {"colour": "red"}, turn=1, conversation=1)
+    assert result.status == "refused"
+    assert bench.shelf.calls == []
+
+
+async def test_a_turn_has_only_so_many_calls() -> None:
+    bench = Bench(Shelf(), Guard(per_turn=2))
+    assert await bench.statuses("a", "b", "c") == ["ok", "ok", "refused"]
+    assert await bench.statuses("a", turn=2) == ["ok"]
+
+
+async def test_a_conversation_has_only_so_many_calls() -> None:
+    bench = Bench(Shelf(), Guard(per_conversation=2))
+    assert [*await bench.statuses("a", turn=1), *await bench.statuses("a", turn=2)] == ["ok", "ok"]
+    assert await bench.statuses("a", turn=3) == ["refused"]
+    assert await bench.statuses("a", turn=1, conversation=2) == ["ok"]
+
+
+async def test_a_day_has_only_so_many_calls() -> None:
+    bench = Bench(Shelf(), Guard(per_day=1))
+    assert await bench.statuses("a") == ["ok"]
+    assert await bench.statuses("a", conversation=2) == ["refused"]
+    bench.day += datetime.timedelta(days=1)
+    assert await bench.statuses("a", conversation=2) == ["ok"]
+
+
+async def test_a_model_that_goes_in_circles_is_stopped_and_told_so() -> None:
+    bench = Bench(Shelf(), Guard(same_calls=3, per_turn=0))
+    assert await bench.statuses("a", "a", "b", "a") == ["ok"] * 4
+    fourth = await bench.call("a")
+    assert fourth.status == "refused"
+    assert "same call" in fourth.message
+    assert len(bench.shelf.calls) == 4
+    assert await bench.statuses("a", turn=2) == ["ok"]
+
+
+async def test_the_order_of_arguments_makes_no_other_call() -> None:
+    shelf = Shelf()
+    shelf.declarations = (Declaration("shelf", "", {"type": "object"}),)
+    bench = Bench(shelf, Guard(same_calls=1))
+    first = await bench.toolbox.call("shelf", {"a": 1, "b": {"c": 1, "d": 2}}, turn=1, conversation=1)
+    second = await bench.toolbox.call("shelf", {"b": {"d": 2, "c": 1}, "a": 1}, turn=1, conversation=1)
+    assert (first.status, second.status) == ("ok", "refused")
+
+
+async def test_one_too_many_at_once_is_told_that_it_is_busy() -> None:
+    bench = Bench(Shelf(), Guard(at_once=1))
+    bench.shelf.gate.clear()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        first = group.create_task(bench.call("a"))
+        await bench.shelf.begun.wait()
+        second = await bench.call("b")
+        bench.shelf.gate.set()
+    assert (second.status, second.retryable) == ("busy", True)
+    assert first.result().status == "ok"
+    assert await bench.statuses("b") == ["ok"]
+
+
+@pytest.mark.parametrize("repeatable", [False, True])
+async def test_a_call_that_takes_too_long_is_stopped_and_answered(repeatable: bool) -> None:
+    bench = Bench(Shelf(repeatable=repeatable), Guard(deadline_s=3))
+    bench.shelf.gate.clear()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        call = group.create_task(bench.call())
+        await bench.shelf.begun.wait()
+        await bench.clock.advance(2.9)
+        assert not call.done()
+        await bench.clock.advance(0.2)
+    result = call.result()
+    assert (result.status, result.retryable, bench.shelf.stopped) == ("timeout", repeatable, 1)
+    assert ("nobody knows" in result.message) is not repeatable
+
+
+async def test_a_cancelled_call_is_stopped_and_has_no_result() -> None:
+    bench = Bench(Shelf(), Guard(at_once=1))
+    bench.shelf.gate.clear()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        call = group.create_task(bench.call())
+        await bench.shelf.begun.wait()
+        call.cancel()
+    assert call.cancelled()
+    assert bench.shelf.stopped == 1
+    bench.shelf.gate.set()
+    assert await bench.statuses("next") == ["ok"]
+
+
+async def test_a_press_lets_a_call_happen() -> None:
+    bench = Bench(Shelf(), Guard(confirm="button"))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        call = group.create_task(bench.call())
+        await bench.clock.advance(CONFIRM_S - 1)
+        assert bench.shelf.calls == []
+        bench.press.set()
+    assert call.result().status == "ok"
+    assert bench.asked == ["shelf"]
+
+
+async def test_without_a_press_nothing_happens() -> None:
+    bench = Bench(Shelf(), Guard(confirm="button"))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        call = group.create_task(bench.call())
+        await bench.clock.advance(CONFIRM_S + 0.1)
+    assert (call.result().status, bench.shelf.calls) == ("refused", [])
+
+
+async def test_a_dry_run_looks_at_everything_and_does_nothing() -> None:
+    bench = Bench(Shelf(), Guard(dry_run=True, per_turn=2))
+    assert await bench.statuses("a", "b", "c") == ["ok", "ok", "refused"]
+    assert bench.shelf.calls == []
+
+
+async def test_a_bug_in_a_tool_is_an_answer_and_is_told_to_the_journal_by_type_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "kioskd")
+    result = await Bench(Shelf(ZeroDivisionError("the visitor said s3cret"))).call("s3cret")
+    assert result.status == "error"
+    assert "type=ZeroDivisionError" in caplog.text
+    assert "s3cret" not in caplog.text + result.message
+
+
+async def test_trouble_of_a_device_is_an_answer(caplog: pytest.LogCaptureFixture) -> None:
+    assert (await Bench(Shelf(DeviceLost("camera: not there; plug it in"))).call()).status == "error"
+    assert "camera: not there" in caplog.text
+
+
+@pytest.mark.parametrize("answer", [object(), {1: object()}, float("nan"), "\ud800", {"a": {1, 2}}])
+async def test_an_answer_that_is_no_json_is_an_error(answer: object) -> None:
+    assert (await Bench(Shelf(answer)).call()).status == "error"
+
+
+async def test_an_answer_that_is_too_deep_is_an_error() -> None:
+    deep: object = "bottom"
+    for _ in range(50_000):
+        deep = [deep]
+    assert (await Bench(Shelf(Result("ok", "done", deep))).call()).status == "error"
+
+
+async def test_a_secret_never_comes_back() -> None:
+    answer = Result("error", "denied for s3cret", {"echo": ["Bearer s3cret"]})
+    result = await Bench(Shelf(answer), secrets=("s3cret",)).call()
+    assert result.message == "denied for (hidden)"
+    assert result.data == {"echo": ["Bearer (hidden)"]}
+
+
+async def test_neither_arguments_nor_answers_are_in_the_journal(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "kioskd")
+    await Bench(Shelf("an answer")).call("an argument")
+    assert "tool called: name=shelf status=ok" in caplog.text
+    assert "an argument" not in caplog.text
+    assert "an answer" not in caplog.text
+
+
+async def test_the_first_to_have_a_name_keeps_it(caplog: pytest.LogCaptureFixture) -> None:
+    late, named = Shelf("server"), Shelf("owner")
+    theirs, late.declarations = late.declarations, ()
+    bench = Bench(named)
+    toolbox = Toolbox(
+        [Guarded(late, Guard()), Guarded(named, Guard())], clock=bench.clock, confirm=bench.confirm
+    )
+    late.declarations = theirs
+    assert len(toolbox.declarations()) == 1
+    assert (await toolbox.call("shelf", {}, turn=1, conversation=1)).data == "owner"
+    assert caplog.text.count("its name is taken") == 1
+
+
+async def test_what_a_server_offers_later_is_called_by_its_new_schema() -> None:
+    shelf = Shelf()
+    bench = Bench(shelf)
+    assert await bench.statuses("a") == ["ok"]
+    shelf.declarations = (Declaration("shelf", "", {"type": "object", "maxProperties": 0}),)
+    assert await bench.statuses("a") == ["refused"]
+
+
+async def test_a_toolbox_runs_until_it_is_cancelled() -> None:
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        bench = Bench(Shelf())
+        run = group.create_task(bench.toolbox.run())
+        await bench.toolbox.settled()
+        assert not run.done()
+        run.cancel()
