@@ -1,0 +1,114 @@
+"""Talking to the running daemon over its control socket; see adapters/control_wire for what is said."""
+
+import argparse
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from kioskd.adapters.control_wire import ANSWER_BYTES, VARIABLE, client_sockets
+from kioskd.cli import Exit
+from kioskd.errors import KioskError
+
+PATIENCE_S: Final = 15.0
+"""How long an answer is waited for; a large picture on a small machine takes a second."""
+
+
+class NotRunning(KioskError):
+    """There is no daemon to talk to, or it does not answer."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what every command has that talks to the daemon."""
+    parser.add_argument(
+        "--socket",
+        type=Path,
+        metavar="PATH",
+        help=f"the daemon's control socket; else ${VARIABLE}, else /run/kioskd/control, else your own daemon's",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of words")
+
+
+def ask(
+    arguments: argparse.Namespace, request: Mapping[str, object], attachment: bytes = b""
+) -> dict[str, Any]:
+    """Send one request, and return the answer.
+
+    Raises:
+        NotRunning: nobody answers.
+    """
+    with contextlib.closing(talk(arguments, request, attachment)) as answers:
+        return next(answers)
+
+
+def talk(
+    arguments: argparse.Namespace, request: Mapping[str, object], attachment: bytes = b""
+) -> Generator[dict[str, Any], None, None]:
+    """Send one request, and yield one answer after the other, for as long as the daemon gives them.
+
+    Raises:
+        NotRunning: nobody answers.
+    """
+    with _connected(arguments) as daemon, daemon.makefile("rb") as incoming:
+        size = {"bytes": len(attachment)} if attachment else {}
+        try:
+            # A daemon that refuses answers before it has read everything.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                daemon.sendall(json.dumps({**request, **size}).encode() + b"\n" + attachment)
+            answered = False
+            while line := incoming.readline(ANSWER_BYTES):
+                answered = True
+                yield json.loads(line)
+        except TimeoutError:
+            raise NotRunning(
+                f"the daemon does not answer within {PATIENCE_S:.0f} s; see its journal (journalctl -u kioskd)"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise NotRunning(f"the daemon broke off in mid-answer ({error}); see its journal") from error
+        if not answered:
+            raise NotRunning("the daemon hung up without an answer; see its journal (journalctl -u kioskd)")
+    raise NotRunning("the daemon has stopped")
+
+
+def report(arguments: argparse.Namespace, answer: Mapping[str, Any], words: str) -> int:
+    """Print an answer, in `words` or as JSON, and return the exit code; a refusal goes to standard error."""
+    if arguments.json:
+        print(json.dumps(answer, indent=2, ensure_ascii=False))
+    elif answer["ok"]:
+        print(words)
+    else:
+        print(f"kioskd: not done: {legible(str(answer['why']))}", file=sys.stderr)
+    return Exit.OK if answer["ok"] else Exit.NOT_MET
+
+
+def legible(text: str) -> str:
+    """Return `text` without what could drive a terminal: some of it are a service's words."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def _connected(arguments: argparse.Namespace) -> socket.socket:
+    named: Path | None = arguments.socket
+    places = [named] if named is not None else client_sockets(os.environ)
+    for place in places:
+        daemon = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        daemon.settimeout(PATIENCE_S)
+        try:
+            daemon.connect(str(place))
+        except PermissionError:
+            daemon.close()
+            raise NotRunning(
+                f"{place}: you may not talk to this daemon; use sudo, or join its group "
+                "(sudo usermod -aG kioskd YOU, then log in anew)"
+            ) from None
+        except OSError:
+            daemon.close()
+        else:
+            return daemon
+    raise NotRunning(
+        f"no daemon answers at {' or '.join(map(str, places))}; start it (sudo systemctl start kioskd), "
+        "or name its socket by --socket"
+    )

@@ -1,0 +1,87 @@
+"""`kioskd wake`, `sleep`, `mute`, `unmute`, `hush`, `volume`, `ask`, `show`, `look`, `log`: one request each."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from kioskd import logs
+from kioskd.adapters.control_wire import PICTURE_BYTES
+from kioskd.cli import client
+from kioskd.errors import KioskError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command that this parser is for."""
+    match parser.get_default("command"):
+        case "volume":
+            parser.add_argument(
+                "percent",
+                type=_percent,
+                metavar="N",
+                help="0 to 100; kept within the owner's floor and ceiling",
+            )
+        case "ask":
+            parser.add_argument("text", nargs="+", metavar="TEXT", help="the question")
+        case "show":
+            parser.add_argument("picture", type=Path, metavar="PICTURE", help="JPEG, PNG or WebP")
+        case "log":
+            parser.add_argument("level", choices=list(logs.LEVELS), help="what is logged from there up")
+    client.add_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask the daemon; return 1 if it refuses.
+
+    Raises:
+        KioskError: no daemon runs, or the picture cannot be read.
+    """
+    request: dict[str, object] = {"do": arguments.command}
+    attachment = b""
+    match arguments.command:
+        case "volume":
+            request["percent"] = arguments.percent
+        case "ask":
+            request["text"] = " ".join(arguments.text)
+        case "show":
+            attachment = _content(arguments.picture)
+        case "log":
+            request["level"] = arguments.level
+    answer = client.ask(arguments, request, attachment)
+    return client.report(arguments, answer, _words(arguments, answer))
+
+
+def _words(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:
+    match arguments.command, answer:
+        case "volume", {"volume": volume}:
+            bound = "" if volume == arguments.percent else ", as far as the owner lets anybody"
+            return f"volume {volume} %{bound}"
+        case "show", {"jpeg_bytes": size, "words": words}:
+            return f"shown, as {size / 1000:.0f} kB: {words}"
+        case "log", _:
+            return f"logging from {arguments.level} up, until the next start"
+        case _, {"words": words}:
+            return str(words)
+    return ""
+
+
+def _percent(text: str) -> int:
+    try:
+        percent = int(text)
+    except ValueError:
+        percent = -1
+    if not 0 <= percent <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no percentage; use 0 to 100")
+    return percent
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(PICTURE_BYTES + 1)
+    except OSError as error:
+        raise KioskError(f"{path}: {error.strerror}; name a picture that you can read") from error
+    if not content:
+        raise KioskError(f"{path}: empty; name a picture")
+    if len(content) > PICTURE_BYTES:
+        raise KioskError(f"{path}: more than {PICTURE_BYTES // 1_000_000} MB; scale it down")
+    return content

@@ -1,0 +1,108 @@
+"""`kioskd status`: how the running daemon is, in words, as JSON, or for Prometheus."""
+
+import argparse
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from kioskd.cli import Exit, client
+
+_MINUTE: Final = 60
+_HOUR: Final = 3600
+_DAY: Final = 86_400
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    client.add_arguments(parser)
+    parser.add_argument("--prometheus", action="store_true", help="print Prometheus' text format")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask the daemon how it is.
+
+    Raises:
+        KioskError: no daemon runs.
+    """
+    if arguments.prometheus:
+        answer = client.ask(arguments, {"do": "metrics"})
+        if answer["ok"]:
+            print(answer["text"], end="")
+            return Exit.OK
+        return client.report(arguments, answer, "")
+    answer = client.ask(arguments, {"do": "status"})
+    return client.report(arguments, answer, "\n".join(lines(answer)) if answer["ok"] else "")
+
+
+def lines(status: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a person wants to know, most important first."""
+    counts = status["counts"]
+    yield client.legible(status["words"])
+    yield _row("conversation", _conversation(status))
+    yield _row("since start", _history(counts))
+    yield _row("link", link_words(status["link"]))
+    muted = " (kioskd unmute opens it)" if status["muted"] else ""
+    yield _row("microphone", f"{status['microphone']}{muted}")
+    yield _row("speaker", f"{status['speaker']}, volume {status['volume']} %")
+    yield _row("camera", status["camera"])
+    for name, family in (
+        ("tokens", "kioskd_tokens"),
+        ("pictures", "kioskd_pictures"),
+        ("tools", "kioskd_tool_calls"),
+        ("budget", "kioskd_budget"),
+        ("devices lost", "kioskd_device_losses"),
+        ("links ended", "kioskd_connections_ended"),
+        ("links failed", "kioskd_connections_failed"),
+    ):
+        if counts[family]:
+            yield _row(name, listed(counts[family]))
+    yield _row(
+        "running", f"{span(status['uptime_s'])}, version {status['version']}, log {status['log_level']}"
+    )
+
+
+def span(seconds: float) -> str:
+    """Return a length of time as people say it."""
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE:.0f} min"
+    if seconds < _DAY:
+        return f"{seconds // _HOUR:.0f} h {seconds % _HOUR // _MINUTE:.0f} min"
+    return f"{seconds // _DAY:.0f} d {seconds % _DAY // _HOUR:.0f} h"
+
+
+def link_words(link: Mapping[str, Any]) -> str:
+    """Return how the way to the service is."""
+    words = f"{link['phase']}, epoch {link['epoch']}"
+    if link["age_s"] is not None:
+        words += f", for {span(link['age_s'])}"
+    if link["tries"]:
+        words += f", tries {link['tries']}"
+    return f"{words}, sound waiting {link['held_s']:.1f} s" if link["held_s"] else words
+
+
+def listed(counts: Mapping[str, float]) -> str:
+    """Return counts by name in one line, largest first."""
+    return ", ".join(f"{name} {count:g}" for name, count in sorted(counts.items(), key=lambda one: -one[1]))
+
+
+def _conversation(status: Mapping[str, Any]) -> str:
+    if status["conversation"] is None:
+        return "none"
+    return f"number {status['conversation']}, turns so far {status['turn']}"
+
+
+def _history(counts: Mapping[str, Any]) -> str:
+    begun, turns, waits = (
+        counts["kioskd_conversations"],
+        counts["kioskd_turns"],
+        counts["kioskd_reply_wait_seconds"],
+    )
+    if not begun:
+        return "no conversation"
+    words = f"conversations {sum(begun.values()):g} ({listed(begun)}), turns {sum(turns.values()):g}"
+    return f"{words}, waited {waits['sum'] / waits['count']:.2f} s on average" if waits["count"] else words
+
+
+def _row(name: str, words: str) -> str:
+    return f"  {name:<13} {words}"

@@ -1,0 +1,134 @@
+"""`kioskd watch`: the running daemon, live."""
+
+import argparse
+import itertools
+import json
+import math
+import sys
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final
+
+from kioskd.cli import Exit, client
+from kioskd.cli.status import link_words, listed, span
+from kioskd.errors import KioskError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+FLOOR_DB: Final = -60.0
+"""The left end of a meter: the noise of a quiet room is about there."""
+
+LOUD_DB: Final = -6.0
+CLIPPED_DB: Final = -0.5
+
+EVENTS: Final = 50
+
+COLOURS: Final = {
+    "listening": "green",
+    "thinking": "yellow",
+    "speaking": "cyan",
+    "waking": "yellow",
+    "muted": "magenta",
+    "offline": "red",
+    "fault": "red",
+    "closed": "red",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    client.add_arguments(parser)
+    parser.epilog = "Ctrl-C ends it. With --json, or where the output is no terminal: a JSON object a line."
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show until interrupted.
+
+    Raises:
+        KioskError: no daemon runs, or it has stopped.
+    """
+    with closing(client.talk(arguments, {"do": "watch"})) as answers:
+        first = next(answers)
+        if not first["ok"]:
+            return client.report(arguments, first, "")
+        seen = itertools.chain([first], answers)
+        try:
+            if arguments.json or not sys.stdout.isatty():
+                for status in seen:
+                    print(json.dumps(status, ensure_ascii=False), flush=True)
+            else:
+                _show(seen)
+        except KeyboardInterrupt:
+            return Exit.OK
+    return Exit.OK
+
+
+def _show(answers: Iterator[Mapping[str, Any]]) -> None:
+    try:
+        from rich.live import Live  # noqa: PLC0415 - an extra, and slow
+    except ImportError:
+        raise KioskError(
+            "watch needs the library rich: install kioskd[watch], or use kioskd watch --json"
+        ) from None
+    events: deque[Mapping[str, str]] = deque(maxlen=EVENTS)
+    with Live(screen=True, auto_refresh=False) as live:
+        for status in answers:
+            events.extend(status["events"])
+            live.update(screen(status, list(events), live.console.size.height), refresh=True)
+
+
+def screen(status: Mapping[str, Any], events: Sequence[Mapping[str, str]], height: int) -> "RenderableType":
+    """Return what is shown on a terminal of so many lines."""
+    from rich.console import Group  # noqa: PLC0415 - as above
+    from rich.rule import Rule  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    counts = status["counts"]
+    state = status["state"]
+    code = f"  code {status['code']}" if status["code"] else ""
+    style = f"bold {COLOURS.get(state, 'white')}"
+    head = Text(client.legible(status["words"]), style, no_wrap=True, overflow="ellipsis")
+    if status["conversation"] is None:
+        talk = "none"
+    else:
+        talk = f"number {status['conversation']}, turns {status['turn']}"
+    rows: dict[str, RenderableType] = {
+        "state": Text(f"{state}{code}", style),
+        "conversation": f"{talk}; since start: {sum(counts['kioskd_conversations'].values()):g}",
+        "microphone": meter(status["levels"]["microphone"], status["microphone"]),
+        "speaker": meter(status["levels"]["speaker"], f"{status['speaker']}, volume {status['volume']} %"),
+        "link": link_words(status["link"]),
+        "camera": " ".join(filter(None, (status["camera"], listed(counts["kioskd_pictures"])))),
+        "tokens": listed(counts["kioskd_tokens"]) or "none",
+        "running": f"{span(status['uptime_s'])}, version {status['version']}, log {status['log_level']}",
+    }
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=13, style="dim")
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    for name, words in rows.items():
+        table.add_row(name, words)
+    room = max(0, height - len(rows) - 2)
+    shown = events[-room:] if room else []
+    return Group(head, table, Rule("last events", style="dim"), *map(_event, shown))
+
+
+def meter(level: float, words: str, width: int = 24) -> "RenderableType":
+    """Return a level as a bar over decibels below full scale, and what else there is to say of the device."""
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    decibels = 20 * math.log10(level) if level > 0 else -math.inf
+    filled = round(width * min(1.0, max(0.0, 1 - decibels / FLOOR_DB)))
+    colour = "red" if decibels >= CLIPPED_DB else "yellow" if decibels >= LOUD_DB else "green"
+    reading = f"{decibels:4.0f} dB" if decibels > FLOOR_DB else "  quiet"
+    return Text.assemble(("█" * filled, colour), ("·" * (width - filled), "dim"), f" {reading}  {words}")
+
+
+def _event(event: Mapping[str, str]) -> "RenderableType":
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    colour = {"warning": "yellow", "error": "red", "critical": "red"}.get(event["level"], "")
+    words = f"{event['at']} {client.legible(event['text'])}"
+    return Text(words, colour, no_wrap=True, overflow="ellipsis")

@@ -1,0 +1,294 @@
+"""Requests from outside -> what the kiosk does and says of itself. Who may ask, and how, is the socket's business."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final, Protocol
+
+from kioskd import __version__
+from kioskd.core.effects import Effect
+from kioskd.core.events import (
+    Asked,
+    Cause,
+    Device,
+    Event,
+    Hushed,
+    LookAsked,
+    MuteAsked,
+    SleepAsked,
+    Woken,
+)
+from kioskd.core.levels import broken
+from kioskd.core.machine import State
+from kioskd.flow.journal import WRONG
+from kioskd.flow.meters import Meters
+from kioskd.flow.metrics import Family, Tally
+from kioskd.ports import Clock
+
+log = logging.getLogger(__name__)
+
+STEP_S: Final = 2.0
+"""How long the core may take to go through one event; it takes a millisecond."""
+
+TICK_S: Final = 0.1
+WATCHERS: Final = 4
+"""Half of the socket's clients: who only asks for the status still gets in."""
+
+QUESTION_CHARS: Final = 4000
+
+LOG_LEVELS: Final = ("debug", "info", "warning")
+
+Answer = Callable[[Mapping[str, object]], Awaitable[None]]
+
+
+class Desk(Protocol):
+    """The kiosk, as far as somebody at a distance may touch it."""
+
+    @property
+    def words(self) -> str:
+        """What the service manager is told of the state."""
+
+    @property
+    def camera(self) -> str:
+        """`none`, `off` or `on`."""
+
+    @property
+    def held_s(self) -> float:
+        """Seconds of sound that wait to be sent."""
+
+    @property
+    def volume(self) -> int:
+        """Percent."""
+
+    @property
+    def log_level(self) -> str:
+        """One of `LOG_LEVELS`."""
+
+    def post(self, event: Event) -> None:
+        """Tell the core."""
+
+    def tell(self, what: str | bytes) -> bool:
+        """Say a text to the model, or show it a JPEG; False: too many wait already."""
+
+    def set_volume(self, percent: int) -> int:
+        """Set the volume as far as the owner lets it; return what it has come to."""
+
+    def set_log_level(self, name: str) -> None:
+        """Log from there up, until the next start."""
+
+    def families(self) -> list[Family]:
+        """Return all there is to say in numbers."""
+
+    def render(self, families: Iterable[Family]) -> str:
+        """Return Prometheus' text of them; called in a thread."""
+
+    def recent(self, number: int) -> tuple[list[dict[str, str]], int]:
+        """Return the journal's lines after line `number`, and the newest one's number."""
+
+
+class Refused(Exception):
+    """It cannot be done now; the message says why, and what to do."""
+
+
+class Control:
+    """The one who is asked."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        tally: Tally,
+        meters: Meters,
+        clock: Clock,
+        *,
+        picture_size: int,
+        picture_quality: int,
+    ) -> None:
+        """`picture_size`, `picture_quality`: what becomes of pictures from outside; see `picture.fit`."""
+        self._desk = desk
+        self._tally = tally
+        self._meters = meters
+        self._clock = clock
+        self._picture_size = picture_size
+        self._picture_quality = picture_quality
+        self._watchers = 0
+        self._waiting: dict[int, tuple[Event, asyncio.Future[State]]] = {}
+
+    def observe(
+        self, _now: float, event: Event, _before: State, after: State, _effects: tuple[Effect, ...]
+    ) -> None:
+        """See what came of an event of ours; see `engine.Observer`. To be told after the `Tally`."""
+        if (waiting := self._waiting.pop(id(event), None)) is not None and not waiting[1].done():
+            waiting[1].set_result(after)
+
+    async def handle(self, request: Mapping[str, object], attachment: bytes, answer: Answer) -> None:
+        """Do what is asked, and answer."""
+        try:
+            match request:
+                case {"do": "status"}:
+                    told = self.status()
+                case {"do": "metrics"}:
+                    told = {"text": await asyncio.to_thread(self._desk.render, self._desk.families())}
+                case {"do": "watch"}:
+                    await self._watch(answer)
+                    return
+                case _:
+                    told = await self._act(request, attachment)
+        except Refused as refusal:
+            await answer({"ok": False, "why": str(refusal)})
+        else:
+            await answer({"ok": True, **told})
+
+    def status(self) -> dict[str, object]:
+        """Return what there is to know: words for people, numbers for programs. No speech, no picture, no secret."""
+        tally, desk = self._tally, self._desk
+        state, now = tally.state, self._clock.now()
+        awake = state.turn.awake
+        up_s = None if tally.up_since is None else round(now - tally.up_since, 1)
+        return {
+            "state": str(tally.show.shown),
+            "code": tally.show.code and str(tally.show.code),
+            "words": desk.words,
+            "conversation": state.turn.conversation if awake else None,
+            "turn": tally.turn if awake else None,
+            "link": {
+                "phase": state.link.phase.name.lower(),
+                "epoch": state.link.epoch,
+                "age_s": up_s,
+                "held_s": round(desk.held_s, 2),
+                "tries": state.link.tries,
+            },
+            "microphone": _microphone(state),
+            "speaker": _missing(state, Device.SPEAKER) or "working",
+            "camera": desk.camera,
+            "volume": desk.volume,
+            "muted": state.muted,
+            "uptime_s": round(now - tally.started_at, 1),
+            "version": __version__,
+            "log_level": desk.log_level,
+            "counts": {family.name: _flat(family) for family in desk.families()},
+        }
+
+    async def _act(self, request: Mapping[str, object], attachment: bytes) -> dict[str, object]:
+        told: dict[str, object] = {}
+        match request:
+            case {"do": "wake"}:
+                _must_be_awake(await self._step(Woken(Cause.REMOTE)))
+            case {"do": "sleep"}:
+                await self._step(SleepAsked())
+            case {"do": "hush"}:
+                await self._step(Hushed())
+            case {"do": "mute" | "unmute" as do}:
+                await self._step(MuteAsked(muted=do == "mute"))
+            case {"do": "volume", "percent": int(percent)} if type(percent) is int:
+                told = {"volume": self._desk.set_volume(percent)}
+            case {"do": "ask", "text": str(text)}:
+                await self._ask(text.strip())
+            case {"do": "show"}:
+                told = {"jpeg_bytes": await self._show(attachment)}
+            case {"do": "look"}:
+                if self._desk.camera == "none":
+                    raise Refused("there is no camera; set camera.source in the configuration")
+                _must_be_awake(await self._step(LookAsked()))
+            case {"do": "log", "level": str(level)} if level in LOG_LEVELS:
+                self._desk.set_log_level(level)
+            case _:
+                raise Refused("not a request that this kioskd knows; is the command of another version?")
+        log.info("asked at the control socket: do=%s", request["do"])
+        return {"state": str(self._tally.show.shown), "words": self._desk.words, **told}
+
+    async def _ask(self, text: str) -> None:
+        if not 0 < len(text) <= QUESTION_CHARS:
+            raise Refused(f"a question has 1 to {QUESTION_CHARS} characters")
+        # First the core: what is told to a kiosk that does not wake would be said to its next visitor.
+        _must_be_awake(await self._step(Asked()))
+        self._tell(text)
+
+    async def _show(self, attachment: bytes) -> int:
+        if not attachment:
+            raise Refused("there is no picture in the request")
+        from kioskd.media import picture  # noqa: PLC0415 - brings Pillow
+
+        try:
+            jpeg = await asyncio.to_thread(
+                picture.fit, attachment, size=self._picture_size, quality=self._picture_quality
+            )
+        except picture.BadPicture as error:
+            raise Refused(f"not shown: {error}") from error
+        _must_be_awake(await self._step(Woken(Cause.REMOTE)))
+        self._tell(jpeg)
+        return len(jpeg)
+
+    def _tell(self, what: str | bytes) -> None:
+        if not self._desk.tell(what):
+            raise Refused(
+                "too many questions and pictures wait for the service; try again when it has answered"
+            )
+
+    async def _step(self, event: Event) -> State:
+        """Tell the core, and return the state that follows."""
+        after: asyncio.Future[State] = asyncio.get_running_loop().create_future()
+        late = self._clock.call_later(STEP_S, lambda: _give_up(after))
+        self._waiting[id(event)] = event, after
+        try:
+            self._desk.post(event)
+            return await after
+        finally:
+            late.cancel()
+            self._waiting.pop(id(event), None)
+
+    async def _watch(self, answer: Answer) -> None:
+        """Say how it stands ten times a second, until the client leaves."""
+        if self._watchers >= WATCHERS:
+            raise Refused(f"{WATCHERS} others watch already")
+        self._watchers += 1
+        self._meters.watch(on=True)
+        seen = 0
+        try:
+            while True:
+                lines, seen = self._desk.recent(seen)
+                await answer({"ok": True, **self.status(), "levels": self._meters.levels, "events": lines})
+                await self._clock.sleep(TICK_S)
+        finally:
+            self._watchers -= 1
+            if not self._watchers:
+                self._meters.watch(on=False)
+
+
+def _must_be_awake(state: State) -> None:
+    """Say why the kiosk did not wake, if it did not.
+
+    Raises:
+        Refused: why.
+    """
+    if state.turn.awake:
+        return
+    if state.muted:
+        raise Refused("it is muted; kioskd unmute ends that")
+    if code := broken(state) or state.closed:
+        raise Refused(f"it cannot: {WRONG[code]} (code {code})")
+    raise Refused("it fell asleep at once; see the journal")
+
+
+def _give_up(after: "asyncio.Future[State]") -> None:
+    if not after.done():
+        after.set_exception(Refused(f"the daemon did not react within {STEP_S:.0f} s; see its journal"))
+
+
+def _microphone(state: State) -> str:
+    if missing := _missing(state, Device.MICROPHONE):
+        return missing
+    if state.muted:
+        return "closed"
+    return "silent" if state.deaf else "working"
+
+
+def _missing(state: State, device: Device) -> str | None:
+    return "missing" if device in state.missing else None
+
+
+def _flat(family: Family) -> object:
+    if family.kind == "histogram":
+        return {"count": family.values["+Inf"], "sum": round(family.total, 3)}
+    if not family.label:
+        return round(family.values[""], 3)
+    return {label: round(value, 3) for label, value in family.values.items()}

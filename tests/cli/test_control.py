@@ -1,0 +1,171 @@
+"""The commands' own half: where a daemon is looked for, and what is said when it is not there or behaves oddly."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.control import daemon, open_place
+
+from kioskd.adapters.control_wire import PICTURE_BYTES
+from kioskd.cli import COMMANDS, Exit, client, main, status
+
+ALL = (
+    "wake",
+    "sleep",
+    "mute",
+    "unmute",
+    "hush",
+    "volume 5",
+    "ask hello",
+    "look",
+    "log info",
+    "status",
+    "watch",
+)
+
+NOBODY_WAKES = """
+import os, sys
+from kioskd.cli import client, control, main  # while it may read them
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+sys.exit(main(["wake", "--socket", sys.argv[1]]))
+"""
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with open_place() as path:
+        yield path
+
+
+def answer(**told: object) -> bytes:
+    return json.dumps({"ok": True, "words": "Asleep"} | told).encode() + b"\n"
+
+
+@pytest.mark.parametrize("command", ALL)
+def test_every_command_asks_for_one_thing(
+    command: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = b'{"ok": false, "why": "not now"}\n'
+    with daemon(place, refusal) as asked:
+        assert main([*command.split(), "--socket", str(place)]) == Exit.NOT_MET
+    assert json.loads(asked[0])["do"] == command.split(maxsplit=1)[0]
+    assert capsys.readouterr().err == "kioskd: not done: not now\n"
+
+
+def test_every_command_of_the_daemon_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    out = capsys.readouterr().out
+    for command in (*ALL, "show"):
+        assert f"    {command.split()[0]} " in out
+    with pytest.raises(SystemExit):
+        main(["volume", "--help"])
+    assert "0 to 100" in capsys.readouterr().out
+    assert len(COMMANDS) == len(set(COMMANDS))
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"", "hung up without an answer"),
+        (b"not JSON\n", "broke off in mid-answer"),
+        (b'{"ok": tr', "broke off in mid-answer"),
+    ],
+)
+def test_a_daemon_that_makes_no_sense_is_named(
+    said: bytes, words: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with daemon(place, said):
+        assert main(["wake", "--socket", str(place)]) == Exit.UNAVAILABLE
+    assert words in capsys.readouterr().err
+
+
+def test_a_daemon_that_hangs_is_not_waited_for_for_ever(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "PATIENCE_S", 0.05)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(place))
+        listening.listen()
+        assert main(["status", "--socket", str(place)]) == Exit.UNAVAILABLE
+    assert "does not answer within" in capsys.readouterr().err
+
+
+def test_what_a_daemon_says_drives_no_terminal(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with daemon(place, b'{"ok": false, "why": "red \\u001b[31m"}\n'):
+        main(["wake", "--socket", str(place)])
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_the_environment_names_the_socket_and_the_option_goes_before_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KIOSKD_SOCKET", str(place))
+    with daemon(place, answer()):
+        assert main(["wake"]) == Exit.OK
+    assert main(["wake", "--socket", str(place.with_name("none"))]) == Exit.UNAVAILABLE
+
+
+def test_a_persons_own_daemon_is_found_where_the_service_has_none(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kioskd.adapters.control_wire.SERVICE", place.with_name("none"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place.parent))
+    place.with_name("kioskd").mkdir()
+    with daemon(place.with_name("kioskd") / "control", answer()):
+        assert main(["wake"]) == Exit.OK
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_who_may_not_is_told_how_to(place: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(place))
+        listening.listen()
+        place.chmod(0o660)
+        done = subprocess.run(
+            [
+                *(sys.executable, "-c"),
+                NOBODY_WAKES,
+                str(place),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert done.returncode == Exit.UNAVAILABLE
+    assert "use sudo, or join its group" in done.stderr
+
+
+def test_a_picture_that_is_too_large_never_leaves(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    large = place.with_name("large.jpg")
+    with large.open("wb") as file:
+        file.truncate(PICTURE_BYTES + 1)
+    assert main(["show", str(large), "--socket", str(place)]) == Exit.UNAVAILABLE
+    assert "more than 20 MB; scale it down" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("percent", ["-1", "101", "loud", "5.5"])
+def test_what_is_no_percentage_is_refused(percent: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ending:
+        main(["volume", "--", percent])
+    assert ending.value.code == 2
+    assert "0 to 100" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(4.6, "5 s"), (59, "59 s"), (61, "1 min"), (3 * 3600 + 720, "3 h 12 min"), (200_000, "2 d 7 h")],
+)
+def test_time_is_said_as_people_say_it(seconds: float, words: str) -> None:
+    assert status.span(seconds) == words
+
+
+def test_counts_are_listed_largest_first() -> None:
+    assert status.listed({"a": 1, "b": 3.5}) == "b 3.5, a 1"
+    assert client.legible("plain\x1b\n") == "plain��"

@@ -1,0 +1,121 @@
+"""`kioskd watch`: what is on the screen, and what programs get."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from tests.support.control import daemon, open_place
+
+from kioskd.cli import Exit, main, watch
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with open_place() as path:
+        yield path
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    """Return what a daemon tells who watches."""
+    counts = {
+        "kioskd_conversations": {"button": 3, "voice": 1},
+        "kioskd_pictures": {"sent": 12},
+        "kioskd_tokens": {"prompt": 1200, "response": 340},
+    }
+    return {
+        "ok": True,
+        "state": "listening",
+        "code": None,
+        "words": "In conversation: listening",
+        "conversation": 4,
+        "turn": 2,
+        "link": {"phase": "up", "epoch": 7, "age_s": 65.0, "held_s": 0.4, "tries": 0},
+        "microphone": "working",
+        "speaker": "working",
+        "camera": "on",
+        "volume": 70,
+        "muted": False,
+        "uptime_s": 7300.0,
+        "version": "1.2.3",
+        "log_level": "info",
+        "counts": counts,
+        "levels": {"microphone": 0.1, "speaker": 0.0},
+        "events": [],
+    } | changes
+
+
+def drawn(told: Mapping[str, Any], events: Sequence[Mapping[str, str]] = ()) -> list[str]:
+    """Return the lines of a terminal of 80 by 24."""
+    console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True, color_system=None)
+    console.print(watch.screen(told, events, console.size.height))
+    text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def event(text: str, level: str = "info") -> dict[str, str]:
+    return {"at": "12:34:56", "level": level, "text": text}
+
+
+def test_all_there_is_to_see_is_on_a_small_screen() -> None:
+    lines = drawn(status(), [event("link up: epoch=7")])
+    shown = "\n".join(lines)
+    for words in (
+        "In conversation: listening",
+        "number 4, turns 2; since start: 4",
+        "-20 dB  working",
+        "quiet  working, volume 70 %",
+        "up, epoch 7, for 1 min, sound waiting 0.4 s",
+        "on sent 12",
+        "prompt 1200, response 340",
+        "2 h 1 min, version 1.2.3",
+        "12:34:56 link up: epoch=7",
+    ):
+        assert words in shown
+    assert len(lines) < 24
+
+
+def test_a_fault_is_shown_with_its_code() -> None:
+    told = status(state="fault", code="D1", words="Out of order: the microphone is missing (code D1)")
+    lines = drawn(told)
+    assert lines[0].startswith("Out of order")
+    assert lines[1].split() == ["state", "fault", "code", "D1"]
+
+
+def test_the_newest_events_are_shown_and_long_ones_are_cut() -> None:
+    events = [event(f"number {number} " + "long " * 50) for number in range(50)]
+    lines = drawn(status(conversation=None), events)
+    assert len(lines) == 24
+    assert max(map(len, lines)) <= 80
+    assert lines[-1].startswith("12:34:56 number 49 ")
+    assert lines[-1].endswith("…")
+
+
+def test_what_the_journal_says_drives_no_terminal() -> None:
+    assert "\x1b[31m" not in "\n".join(drawn(status(), [event("bad \x1b[31m")]))
+
+
+@pytest.mark.parametrize(
+    ("level", "bar", "reading"),
+    [(0.0, 0, "quiet"), (0.001, 0, "quiet"), (0.0316, 12, "-30 dB"), (1.0, 24, "0 dB")],
+)
+def test_a_meter_is_a_bar_of_decibels(level: float, bar: int, reading: str) -> None:
+    console = Console(file=io.StringIO(), width=80, force_terminal=False)
+    with console.capture() as captured:
+        console.print(watch.meter(level, "working"))
+    assert captured.get().count("█") == bar
+    assert reading in captured.get()
+
+
+def test_programs_get_a_line_of_json_each_time_and_69_when_the_daemon_stops(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = b"".join(json.dumps(status(turn=turn)).encode() + b"\n" for turn in (1, 2, 3))
+    with daemon(place, told):
+        assert main(["watch", "--json", "--socket", str(place)]) == Exit.UNAVAILABLE
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["turn"] for line in out.splitlines()] == [1, 2, 3]
+    assert err == "kioskd: the daemon has stopped\n"
