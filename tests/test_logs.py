@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from kioskd import logs
+from kioskd import logs, messages
 from kioskd.errors import ConfigError
 
 # Known to nobody else, so no handler of the test runner sees what is logged here.
@@ -195,7 +195,7 @@ def test_stalled_reader_holds_nobody_up_and_what_was_dropped_is_counted(
     OURS.info("first")
     assert wall.reached.wait(10)
     for number in range(logs.QUEUE_LINES + 7):
-        OURS.info("line %d", number)
+        OURS.info("line %d", number, extra={"visitor": True})  # none is held back
     wall.open.set()
     handler.flush()
     OURS.info("last")
@@ -224,6 +224,110 @@ def test_lines_that_could_not_be_written_are_counted(wall: Wall, handler: logs.Q
     OURS.info("three")
     handler.flush()
     assert wall.messages == ["log lines lost: count=2", "three"]
+
+
+# What repeats itself
+
+
+class Hours:
+    """A clock for the repeats, moved by hand."""
+
+    def __init__(self) -> None:
+        self.at_s = 0.0
+
+    def now(self) -> float:
+        return self.at_s
+
+
+@pytest.fixture
+def hours() -> Hours:
+    return Hours()
+
+
+@pytest.fixture
+def patient(wall: Wall, hours: Hours) -> Iterator[logs.QueuedHandler]:
+    handler = logs.QueuedHandler(wall.write, hours.now)
+    OURS.addHandler(handler)
+    yield handler
+    OURS.removeHandler(handler)
+    handler.close()
+
+
+def outage(tries: int) -> None:
+    for epoch in range(1, tries + 1):
+        OURS.warning("link lost: epoch=%d", epoch, extra={"fields": {"epoch": epoch}})
+
+
+def test_what_is_said_on_and_on_is_counted_and_told_once_an_hour(
+    wall: Wall, hours: Hours, patient: logs.QueuedHandler
+) -> None:
+    outage(10)
+    hours.at_s = 3600.0
+    OURS.info("asleep")
+    patient.flush()
+    assert wall.messages == [
+        *(f"link lost: epoch={epoch}" for epoch in (1, 2, 3)),
+        "7 more of this kind of line, the last was: link lost: epoch=10",
+        "asleep",
+    ]
+    fields = logs.journal_fields(wall.entries[3])
+    assert (fields["MESSAGE_ID"], fields["PRIORITY"]) == (messages.MORE_LIKE_IT, "4")
+    assert fields["KIOSKD_EPOCH"] == "10"
+
+
+def test_a_visitors_line_is_always_written_and_ends_the_counting(
+    wall: Wall, patient: logs.QueuedHandler
+) -> None:
+    outage(5)
+    for number in range(1, 6):
+        OURS.info("turn %d", number, extra={"visitor": True})
+    outage(1)
+    patient.flush()
+    assert wall.messages == [
+        *(f"link lost: epoch={epoch}" for epoch in (1, 2, 3)),
+        "2 more of this kind of line, the last was: link lost: epoch=5",
+        *(f"turn {number}" for number in range(1, 6)),
+        "link lost: epoch=1",
+    ]
+
+
+def test_lines_of_different_devices_are_of_different_kinds(wall: Wall, patient: logs.QueuedHandler) -> None:
+    for _ in range(5):
+        OURS.warning("%s lost: %s", "lamp", "gone")
+    OURS.warning("%s lost: %s", "microphone", "gone")
+    patient.flush()
+    assert wall.messages[-1] == "microphone lost: gone"
+    assert len(wall.messages) == 4
+
+
+def test_bugs_and_details_are_never_held_back(wall: Wall, patient: logs.QueuedHandler) -> None:
+    for _ in range(5):
+        OURS.debug("= asleep")
+        try:
+            int("x")
+        except ValueError:
+            OURS.exception("bug")
+    patient.flush()
+    assert wall.messages == ["= asleep", "bug"] * 5
+
+
+def test_at_the_level_debug_nothing_is_held_back(
+    wall: Wall, patient: logs.QueuedHandler, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "kioskd")
+    outage(10)
+    patient.flush()
+    assert len(wall.messages) == 10
+
+
+def test_every_line_carries_what_surrounds_it_and_its_own_fields_go_first(entry_of: Log) -> None:
+    logs.surround({"state": "speaking", "epoch": 3})
+    try:
+        surrounded = entry_of(lambda: OURS.info("odd", extra={"fields": {"epoch": 4}}))
+    finally:
+        logs.surround({})
+    assert surrounded.fields == {"state": "speaking", "epoch": "4"}
+    assert entry_of(lambda: OURS.info("even")).fields == {}
 
 
 def test_closing_writes_what_waits_and_ends_the_thread(wall: Wall) -> None:

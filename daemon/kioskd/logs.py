@@ -5,8 +5,13 @@ terminal that was stopped with Ctrl-S, never holds up the event loop. At most `Q
 is dropped, and counted in a line of its own once there is room again.
 
 Native journal entries carry, beside the usual fields, what a caller adds by `extra`:
-`fields={"epoch": 3}` becomes KIOSKD_EPOCH=3, `message_id="..."` (32 hex digits) becomes MESSAGE_ID.
-systemd-python's own JournalHandler is not used: it sends every argument of every line along.
+`fields={"epoch": 3}` becomes KIOSKD_EPOCH=3, `message_id="..."` (32 hex digits, see `messages`) becomes MESSAGE_ID.
+Every line also has what `surround` was told: the state, conversation, turn and epoch in which it was said.
+
+The journal is bounded: a kind of line that is said more than a few times an hour is counted from then on, with one line
+an hour (see `repeats`), so that a kiosk that nobody uses, with or without its network, writes `LINES_AN_HOUR` at most. A
+line with `extra={"visitor": True}` says that somebody is there: it is always written, and all kinds begin anew. At the
+level debug nothing is held back. systemd-python's own JournalHandler is not used: it sends every argument of every line along.
 """
 
 import contextlib
@@ -23,7 +28,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from kioskd import messages
 from kioskd.errors import ConfigError
+from kioskd.repeats import Repeats
+
+LINES_AN_HOUR: Final = 30
+"""What a kiosk writes at most, at the level info, while nobody talks to it. Measured in tests/e2e/test_journal_rate.py."""
 
 QUEUE_LINES: Final = 1000
 
@@ -105,15 +115,26 @@ def set_up(level: int) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def surround(fields: Mapping[str, object]) -> None:
+    """Have every line from now on carry `fields`, in place of what was said before; a line's own go first."""
+    _surroundings["fields"] = dict(fields)
+
+
+_surroundings: Final[dict[str, Mapping[str, object]]] = {"fields": {}}
+"""Replaced as a whole: other threads log too."""
+
+
 class QueuedHandler(logging.Handler):
-    """Hands records to a thread that writes them; never blocks, never raises.
+    """Hands records to a thread that writes them; never blocks, never raises. Holds back what repeats itself.
 
     `flush` and `close` wait for what is queued, at most `FLUSH_S` each. `logging.shutdown` calls both at exit.
     """
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, now: Callable[[], float] = time.monotonic) -> None:
+        """`now` counts seconds from anywhere."""
         super().__init__()
         self._write = write
+        self._repeats: Repeats[Entry] = Repeats(now)
         self._queue: queue.Queue[Entry | threading.Event | None] = queue.Queue(QUEUE_LINES)
         # Each is written by one side only: the first under this handler's lock, the others by the thread.
         self._dropped = 0
@@ -123,11 +144,16 @@ class QueuedHandler(logging.Handler):
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue `record`, or drop it and count."""
-        try:
-            self._queue.put_nowait(_entry(record))
-        except queue.Full:
-            self._dropped += 1
+        """Queue `record`; or count it as one of many, or as one too many."""
+        entry = _entry(record)
+        for held in self._repeats.due():
+            self._queue_up(_more(*held))
+        if getattr(record, "visitor", False):
+            for held in self._repeats.renew():
+                self._queue_up(_more(*held))
+        elif _may_be_held(record) and not self._repeats.passes(_kind(record), entry):
+            return
+        self._queue_up(entry)
 
     def flush(self) -> None:
         """Wait until what is queued now has been written, at most `FLUSH_S`."""
@@ -145,6 +171,12 @@ class QueuedHandler(logging.Handler):
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
         super().close()
+
+    def _queue_up(self, entry: Entry) -> None:
+        try:
+            self._queue.put_nowait(entry)
+        except queue.Full:
+            self._dropped += 1
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -253,7 +285,7 @@ def _ours_or_serious(record: logging.LogRecord) -> bool:
 
 
 def _entry(record: logging.LogRecord) -> Entry:
-    extra: Mapping[str, object] = getattr(record, "fields", {})
+    extra: Mapping[str, object] = {**_surroundings["fields"], **getattr(record, "fields", {})}
     try:
         message = _legible(record.getMessage())
         fields = {str(key): _legible(str(value)) for key, value in extra.items()}
@@ -284,8 +316,31 @@ def _field_name(key: str) -> str:
     return ("KIOSKD_" + re.sub("[^A-Z0-9_]", "_", key.upper()))[:64]
 
 
+def _may_be_held(record: logging.LogRecord) -> bool:
+    if record.levelno < logging.INFO or record.levelno >= logging.CRITICAL or record.exc_info:
+        return False
+    return not logging.getLogger("kioskd").isEnabledFor(logging.DEBUG)
+
+
+_NAMED: Final = re.compile(r"%s|[^%]*\b(code|name|device)=%s")
+
+
+def _kind(record: logging.LogRecord) -> tuple[object, ...]:
+    """Return what makes a line one of its kind: where it is said, and of what (a device, a code, a tool)."""
+    first = record.args[0] if isinstance(record.args, tuple) and record.args else None
+    return record.name, record.msg, first if isinstance(first, str) and _NAMED.match(str(record.msg)) else ""
+
+
+def _more(count: int, last: Entry) -> Entry:
+    message = f"{count} more of this kind of line, the last was: {last.message}"
+    return Entry(_record(last.record.levelno, messages.MORE_LIKE_IT), message, None, last.fields)
+
+
 def _lost(count: int) -> Entry:
-    record = logging.LogRecord(
-        __name__, logging.WARNING, __file__, 0, "log lines lost: count=%d", (count,), None
-    )
-    return Entry(record, record.getMessage())
+    return Entry(_record(logging.WARNING, messages.LINES_LOST), f"log lines lost: count={count}")
+
+
+def _record(level: int, message_id: str) -> logging.LogRecord:
+    record = logging.LogRecord(__name__, level, __file__, 0, "", (), None)
+    record.message_id = message_id
+    return record

@@ -1,17 +1,23 @@
 """One line for each turn and each end, with the times an owner would ask for, and nothing of what was said."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
-from kioskd.core.effects import Shown
+from kioskd import messages
+from kioskd.core.effects import Show, Shown
 from kioskd.core.events import (
+    Cause,
+    Closing,
     Device,
     DeviceCame,
+    DeviceGone,
     Event,
     HandleIssued,
+    Lost,
     Pressed,
     ReplyBegan,
     ReplyInterrupted,
@@ -23,10 +29,12 @@ from kioskd.core.events import (
     Up,
     VoiceBegan,
     VoiceEnded,
+    Woken,
 )
 from kioskd.core.machine import State, step
 from kioskd.core.policy import Policy
-from kioskd.flow.journal import STATUS, Journal
+from kioskd.errors import Code, Remedy
+from kioskd.flow.journal import STATUS, WRONG, Journal, status
 
 POLICY = Policy(half_duplex=False)
 
@@ -36,7 +44,8 @@ class Told:
 
     def __init__(self) -> None:
         self.state = State()
-        self.journal = Journal()
+        self.surroundings: list[Mapping[str, object]] = []
+        self.journal = Journal(self.surroundings.append)
 
     def tell(self, *story: tuple[float, Event]) -> None:
         for now, event in story:
@@ -76,14 +85,26 @@ def test_a_turn_is_one_line_with_its_times(caplog: pytest.LogCaptureFixture) -> 
         "uplink open: waited=0.40s",
         "turn 1: spoke=2.50s first_byte=0.75s waited=1.00s reply=3.00s ended=heard",
     ]
-    assert fields(caplog) == [{"conversation": 1, "turn": 1, "waited_ms": 1000, "reply_ms": 3000}]
+    assert fields(caplog) == [
+        {"conversation": 1, "cause": "pressed"},
+        {"waited_ms": 400},
+        {
+            "conversation": 1,
+            "turn": 1,
+            "cause": "heard",
+            "spoke_ms": 2500,
+            "first_byte_ms": 750,
+            "waited_ms": 1000,
+            "reply_ms": 3000,
+        },
+    ]
 
 
 def test_the_end_of_a_conversation_is_one_line_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
     Told().tell(*AWAKE, *TURN, (37.5, TimerFired(Timer.IDLE)))
 
     assert info(caplog)[-1] == "conversation ended: number=1 turns=1 lasted=27.5s cause=idle"
-    assert fields(caplog)[-1] == {"conversation": 1, "cause": "idle"}
+    assert fields(caplog)[-1] == {"conversation": 1, "turns": 1, "lasted_ms": 27500, "cause": "idle"}
 
 
 def test_a_silenced_reply_says_so(caplog: pytest.LogCaptureFixture) -> None:
@@ -108,7 +129,7 @@ def test_a_reply_that_nobody_asked_for_has_waited_for_nothing(caplog: pytest.Log
     Told().tell(*AWAKE, (11.0, ReplyBegan(1, 1)), (11.2, ReplySounded(1)), (13.2, ReplyPlayed(1)))
 
     assert info(caplog)[-1] == "turn 1: spoke=- first_byte=- waited=- reply=2.00s ended=heard"
-    assert fields(caplog) == [{"conversation": 1, "turn": 1, "reply_ms": 2000}]
+    assert fields(caplog)[-1] == {"conversation": 1, "turn": 1, "cause": "heard", "reply_ms": 2000}
 
 
 def test_times_of_one_turn_do_not_leak_into_the_next(caplog: pytest.LogCaptureFixture) -> None:
@@ -152,6 +173,124 @@ def test_a_part_that_comes_is_no_line_of_this_journal(caplog: pytest.LogCaptureF
     assert info(caplog) == []
 
 
+# What holds for everybody's lines
+
+
+def test_all_lines_are_told_their_state_conversation_turn_and_epoch() -> None:
+    told = Told()
+    told.tell(*AWAKE, *TURN, (37.5, TimerFired(Timer.IDLE)))
+
+    assert told.surroundings == [
+        {"state": "asleep"},
+        {"state": "waking", "conversation": 1, "turn": 1, "epoch": 1},
+        {"state": "listening", "conversation": 1, "turn": 1, "epoch": 1},
+        {"state": "thinking", "conversation": 1, "turn": 1, "epoch": 1},
+        {"state": "speaking", "conversation": 1, "turn": 1, "epoch": 1},
+        {"state": "listening", "conversation": 1, "turn": 1, "epoch": 1},
+        {"state": "listening", "conversation": 1, "turn": 2, "epoch": 1},
+        {"state": "asleep"},
+    ]
+
+
+def test_only_lines_of_somebody_who_is_there_say_so(caplog: pytest.LogCaptureFixture) -> None:
+    told = Told()
+    told.tell(*AWAKE, (11.0, ReplyBegan(1, 1)), (11.2, ReplySounded(1)), (13.2, ReplyPlayed(1)), *TURN)
+    told.tell((20.0, Pressed()), (30.0, Woken(Cause.VOICE)), (40.0, Pressed()))
+
+    there = {
+        record.getMessage().partition(":")[0]: getattr(record, "visitor", False)
+        for record in caplog.records
+        if record.levelno >= logging.INFO and ("began" in record.msg or "turn" in record.msg)
+    }
+    assert there == {
+        "conversation began": False,  # the last of two: a voice that may be any noise
+        "turn 1": False,
+        "turn 2": True,
+        "conversation ended": False,
+    }
+    assert vars(next(record for record in caplog.records if "began" in record.msg))["visitor"] is True
+
+
+# Trouble
+
+
+def lost(epoch: int, remedy: Remedy = Remedy.RESUME) -> Lost:
+    return Lost(epoch, remedy, jitter=1.0)
+
+
+OUTAGE = (
+    (0.0, Started()),
+    (10.0, Pressed()),
+    (10.1, lost(1)),
+    (10.2, lost(2)),
+    (10.7, TimerFired(Timer.RETRY)),
+    (10.8, lost(3)),
+)
+
+
+def troubles(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    numbers = {number: f"{code}" for code, number in messages.BY_CODE.items()} | {messages.MENDED: "mended"}
+    return [
+        (numbers[vars(record)["message_id"]], record.getMessage())
+        for record in caplog.records
+        if vars(record).get("message_id") in numbers
+    ]
+
+
+def test_trouble_is_one_line_with_its_number_until_it_is_mended(caplog: pytest.LogCaptureFixture) -> None:
+    told = Told()
+    told.tell(*OUTAGE, (12.0, TimerFired(Timer.RETRY)), (12.1, lost(4)), (15.0, TimerFired(Timer.RETRY)))
+    assert troubles(caplog) == [("W1", "out of order: code=W1 no way to the service; look at the network")]
+
+    told.tell((15.5, Up(5, resumed=False)))
+    assert troubles(caplog)[1:] == [("mended", "in order again: code=W1 after=5s")]
+
+
+def test_an_outage_is_told_once_however_many_conversations_it_outlives(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = Told()
+    told.tell(*OUTAGE, (30.0, Pressed()), (40.0, Pressed()))
+    epoch = told.state.link.epoch
+    told.tell((40.1, lost(epoch)), (40.2, lost(epoch + 1)), (41.0, TimerFired(Timer.RETRY)))
+
+    assert [code for code, _ in troubles(caplog)] == ["W1"]
+
+
+def test_another_trouble_is_another_line(caplog: pytest.LogCaptureFixture) -> None:
+    told = Told()
+    told.tell(*OUTAGE, (12.0, TimerFired(Timer.RETRY)), (12.1, lost(4, Remedy.RESUME_LATER)))
+    told.tell((13.0, DeviceGone(Device.MICROPHONE, "USB")), (14.0, DeviceCame(Device.MICROPHONE)))
+
+    assert [code for code, _ in troubles(caplog)] == ["W1", "W2", "D1", "mended"]
+
+
+def test_a_fault_of_the_settings_has_its_number(caplog: pytest.LogCaptureFixture) -> None:
+    Told().tell((0.0, Started()), (10.0, Pressed()), (10.1, lost(1, Remedy.SETTINGS)))
+
+    assert [code for code, _ in troubles(caplog)] == ["K1"]
+
+
+def test_why_the_kiosk_is_closed_is_left_to_who_closes_it(caplog: pytest.LogCaptureFixture) -> None:
+    Told().tell((0.0, Started()), (1.0, Closing(Code.HOURS)), (2.0, Closing(None)))
+
+    assert info(caplog) == []
+
+
+# The status line
+
+
 def test_every_state_has_its_words() -> None:
     assert STATUS.keys() == set(Shown)
     assert len(set(STATUS.values())) == len(Shown)
+
+
+def test_every_code_has_its_words() -> None:
+    assert WRONG.keys() == set(Code)
+
+
+def test_the_status_says_what_is_wrong_and_what_is_kept() -> None:
+    gone = Show(Shown.FAULT, Code.MICROPHONE, what="USB PnP")
+    assert status(gone) == f"Out of order: {WRONG[Code.MICROPHONE]}: USB PnP (code D1)"
+    assert status(Show(Shown.ASLEEP)) == STATUS[Shown.ASLEEP]
+    assert status(Show(Shown.ASLEEP), kept="transcripts") == f"{STATUS[Shown.ASLEEP]}; kept: transcripts"

@@ -1,6 +1,7 @@
 """The time of the machine: the only home of sleeping."""
 
 import asyncio
+import datetime
 import time
 from collections.abc import Callable
 
@@ -19,3 +20,13 @@ class SystemClock:
     def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         """Call `callback` in the running loop after `seconds`, unless the handle is cancelled before."""
         return asyncio.get_running_loop().call_later(seconds, callback)
+
+
+def local_time() -> datetime.time:
+    """Return the time of day where the kiosk stands."""
+    return datetime.datetime.now().astimezone().time()
+
+
+def wall() -> datetime.datetime:
+    """Return date and time where the kiosk stands."""
+    return datetime.datetime.now().astimezone()

@@ -1,0 +1,71 @@
+"""What the day has cost, over restarts: one small file in the state directory."""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from kioskd import messages
+
+log = logging.getLogger(__name__)
+
+NAME: Final = "budget.json"
+
+LARGEST_CHARS: Final = 10_000
+"""Ours has about a hundred: what is larger is not ours, or damaged."""
+
+
+class LedgerFile:
+    """The file; a `flow.limits.Ledger`. Each call may wait for the disk: not for the loop's thread; and one call at a time.
+
+    Readable by its owner alone. The old content stays until the new is on the disk.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Use `directory`; it is made when it is needed."""
+        self._path = directory / NAME
+        self._draft = directory / f".{NAME}"
+        self._told = False
+
+    def load(self) -> Mapping[str, object] | None:
+        """Return what was saved; None where nothing was; nothing at all ({}) where it cannot be read, said here."""
+        try:
+            with self._path.open(encoding="utf-8") as file:
+                found = json.loads(file.read(LARGEST_CHARS))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "damaged"
+            log.warning("count of the day cannot be read: file=%s error=%s", self._path, reason)
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def save(self, entry: Mapping[str, object]) -> None:
+        """Keep `entry` in place of what was kept. Where that cannot be, one warning, until it can again."""
+        try:
+            self._write(json.dumps(entry))
+        except OSError as error:
+            if not self._told:
+                self._told = True
+                log.warning(
+                    "count of the day not kept for a restart: file=%s error=%s; make the state directory writable, "
+                    "or make room",
+                    self._path,
+                    error.strerror,
+                    extra={"message_id": messages.COUNT_NOT_KEPT},
+                )
+            return
+        if self._told:
+            self._told = False
+            log.info("count of the day kept again: file=%s", self._path)
+
+    def _write(self, text: str) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        self._draft.replace(self._path)

@@ -1,0 +1,224 @@
+"""`kioskd privacy`: what leaves this device, to whom and when; and what is kept, where and how long."""
+
+import argparse
+import dataclasses
+import json
+import os
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from kioskd.app import meaning
+from kioskd.cli import add_config
+from kioskd.core.policy import Talk
+from kioskd.settings.limits import RecordSettings
+from kioskd.settings.load import default_path, load
+from kioskd.settings.model import Settings
+from kioskd.settings.tools_kinds import (
+    CommandSettings,
+    HttpSettings,
+    McpSettings,
+    MqttSettings,
+    PythonSettings,
+)
+
+WIDTH: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Something that leaves the device."""
+
+    what: str
+    to: str
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that is kept on the device."""
+
+    what: str
+    where: str
+    how_long: str
+
+
+NEVER: Final = (
+    "While the kiosk sleeps, nothing that it hears leaves it; the last moments are in memory, each overwritten by the next.",
+    "While it is muted, the microphone is closed.",
+    "The journal holds times, lengths, causes and names of tools: no words, sound, pictures, keys or handles, at any level.",
+    "After a crash there is no core dump, which would hold what was last said (LimitCORE=0 in the unit).",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add_config(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of words")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what the configuration means for the people in front of the kiosk; return 0.
+
+    Raises:
+        SettingsError: the file has faults.
+    """
+    settings = load(default_path(arguments.config, os.environ))
+    leaving, kept = tuple(leaves(settings)), tuple(keeps(settings))
+    if arguments.json:
+        report = {
+            "leaves": [dataclasses.asdict(one) for one in leaving],
+            "kept": [dataclasses.asdict(one) for one in kept],
+            "never": NEVER,
+            "service_keeps": service_keeps(settings),
+        }
+        print(json.dumps(report, indent=2, ensure_ascii=False))
+        return 0
+    print("\n".join(_words(settings, leaving, kept)))
+    return 0
+
+
+def leaves(settings: Settings) -> Iterator[Leaving]:
+    """Yield what leaves the device."""
+    service = _service(settings)
+    yield Leaving("what the microphone hears", service, _sound_when(settings))
+    camera = settings.camera
+    if camera.source != "off":
+        on_request = "when the visitor, a button, a command or the model asks for one"
+        when = {
+            "conversation": f"every {camera.every_s:g} s during a conversation, if there is something new to see",
+            "speech": f"every {camera.every_s:g} s while the visitor speaks, if there is something new to see",
+            "request": on_request,
+        }[camera.when]
+        yield Leaving(f"pictures of at most {camera.size} pixels a side", service, when)
+    given = ["the assistant's instructions"]
+    given += ["the greeting"] if settings.assistant.greeting else []
+    given += [f"{len(settings.assistant.pictures)} pictures of yours"] if settings.assistant.pictures else []
+    yield Leaving(", ".join(given), service, "when a conversation begins")
+    yield Leaving("questions typed by `kioskd ask`, pictures of `kioskd show`", service, "when you do so")
+    yield Leaving(
+        "what was said before, in words (at most 4000 letters)",
+        service,
+        "when a session is lost in mid-conversation, so that a new one can go on",
+    )
+    if settings.conversation.search:
+        yield Leaving("searches in the model's words", "Google Search", "when the model looks something up")
+    if settings.service.token_url is not None:
+        yield Leaving(
+            "a request for a token, with nothing of the conversation",
+            urlsplit(settings.service.token_url).hostname or "the token server",
+            "before a connection is made",
+        )
+    yield from _tools(settings)
+
+
+def _tools(settings: Settings) -> Iterator[Leaving]:
+    asked = "when the model calls it, with what it has made of the visitor's words"
+    for tool in settings.tools:
+        match tool:
+            case HttpSettings(name=name, url=url):
+                to = urlsplit(url).hostname or "a web server"
+            case MqttSettings(name=name, broker=broker):
+                to = f"broker {urlsplit(broker).hostname}"
+            case McpSettings(name=name, url=url):
+                to = (urlsplit(url).hostname or "a server") if url else "a program on this device"
+            case CommandSettings(name=name) | PythonSettings(name=name):
+                to = "a program on this device, which may send it on"
+            case _:  # the kiosk's own, which send nothing
+                continue
+        yield Leaving(f"calls of the tool {name}", to, asked)
+
+
+def keeps(settings: Settings) -> Iterator[Kept]:
+    """Yield what is kept on the device."""
+    yield Kept("the last words of both sides", "memory", "until the conversation ends")
+    yield Kept(
+        "a conversation's number and the handle that resumes it",
+        "/run/kioskd, in memory, readable by the daemon alone",
+        "until the conversation ends",
+    )
+    yield Kept("volume and mute", "/var/lib/kioskd", "until they are changed")
+    if meaning.budget(settings).daily:
+        yield Kept("minutes and tokens of the day", "/var/lib/kioskd", "until the next day")
+    for what, record in (
+        ("transcripts: what was said, in words", settings.privacy.transcripts),
+        ("recordings: what was sent and what came back, as sound", settings.privacy.recordings),
+    ):
+        if record is not None:
+            yield Kept(what, f"{record.folder}, readable by the daemon alone", _how_long(record))
+
+
+def service_keeps(settings: Settings) -> str:
+    """Return who says what becomes of it at the other end."""
+    service = settings.service
+    if service.endpoint is not None:
+        terms = f"is up to whoever runs {urlsplit(service.endpoint).hostname}"
+    elif service.provider == "vertex":
+        terms = "is in your contract with Google Cloud, for the location that you have chosen"
+    else:
+        terms = "is in its terms: https://ai.google.dev/gemini-api/terms"
+    return f"What the service keeps, and for how long, {terms}. It remembers a session for hours, to let it be resumed."
+
+
+def _how_long(record: RecordSettings) -> str:
+    return f"{record.keep_days} days, {record.most_mb} MB at most; the oldest go first"
+
+
+def _service(settings: Settings) -> str:
+    service = settings.service
+    if service.endpoint is not None:
+        return f"your gateway {urlsplit(service.endpoint).hostname}, and whoever is behind it"
+    if service.provider == "vertex":
+        return f"Google Cloud (Vertex AI), location {service.location or 'global'}"
+    return "Google (Gemini API)"
+
+
+def _sound_when(settings: Settings) -> str:
+    when = {
+        Talk.ALWAYS: "during a conversation, all of it",
+        Talk.VOICE: "during a conversation, only while somebody speaks",
+        Talk.HELD: "only while the talk button is held",
+    }[meaning.talk(settings)]
+    if settings.microphone.echo == "half_duplex":
+        when += ", but not while the kiosk itself speaks"
+    if settings.microphone.preroll_ms:
+        when += (
+            f"; and the {settings.microphone.preroll_ms / 1000:g} s before it, so that no first word is lost"
+        )
+    return f"{when}. {_woken_by(settings)}"
+
+
+def _woken_by(settings: Settings) -> str:
+    ways = {
+        "button": "a button",
+        "voice": "any voice (told from noise on this device)",
+        "wakeword": "a wake word (recognised on this device)",
+        "start": "itself, over and over, as long as it runs",
+        "remote": "`kioskd wake`",
+    }
+    woken = " or ".join(ways[way] for way in settings.conversation.wake)
+    return f"A conversation is begun by {woken}, and lasts {settings.conversation.longest_s:g} s at most"
+
+
+def _words(settings: Settings, leaving: Sequence[Leaving], kept: Sequence[Kept]) -> Iterator[str]:
+    yield "What leaves this device:"
+    for one in leaving:
+        yield from _item(f"{one.what}, to {one.to}: {one.when}.")
+    yield ""
+    yield "What is kept on it:"
+    for each in kept:
+        yield from _item(f"{each.what}: in {each.where}; {each.how_long}.")
+    if settings.privacy.transcripts is None and settings.privacy.recordings is None:
+        yield from _item("Of what is said or seen, nothing: transcripts and recordings are off.")
+    yield ""
+    yield "What is not:"
+    for line in NEVER:
+        yield from _item(line)
+    yield ""
+    yield from textwrap.wrap(service_keeps(settings), WIDTH)
+
+
+def _item(text: str) -> Sequence[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)

@@ -1,0 +1,303 @@
+"""Time, tokens and the clock on the wall -> a notice to the visitor, the end of a conversation, a closed kiosk.
+
+What follows from the figures is `core.budget`'s business. Here they are counted: seconds while a conversation is
+connected, tokens as the service reports them; and kept, so that a restart is no new day.
+"""
+
+import asyncio
+import datetime
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+from kioskd import messages
+from kioskd.core.budget import DAY_S, Budget, Moment, Spent, Talk, Verdict, judge, roll
+from kioskd.core.effects import Effect
+from kioskd.core.events import Asked, Closing, Event, SleepAsked
+from kioskd.core.machine import State
+from kioskd.core.turn import Phase
+from kioskd.errors import Code
+from kioskd.ports import Clock, UsageReported
+
+log = logging.getLogger(__name__)
+
+LOOK_S: Final = 10.0
+"""The most between two looks at the clock on the wall, which may jump at any time."""
+
+KEEP_S: Final = 60.0
+"""The least between two writes; a daemon that is killed forgets as much at most. One that is stopped writes the rest."""
+
+GRACE_S: Final = 20.0
+"""How long an end that has come waits for the reply that is awaited or being heard: nobody is cut short in mid-word."""
+
+
+class Ledger(Protocol):
+    """Where the day's figures outlive the process. May block: it is called in a thread."""
+
+    def load(self) -> Mapping[str, object] | None:
+        """Return what was saved last; None where nothing was; what makes no sense where it cannot be read."""
+
+    def save(self, entry: Mapping[str, object]) -> None:
+        """Replace what is kept. Trouble with the disk is said once, and is not raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """How the day stands, for whoever shows it. A limit of 0 is none."""
+
+    seconds: float
+    """Of connected conversation, today."""
+    tokens: int
+    """In and out, today."""
+    seconds_limit: float
+    tokens_limit: int
+    talk_tokens: int
+    """Of the conversation at hand, or of the last one."""
+    talk_tokens_limit: int
+    closed: Code | None
+    """Why nobody may talk to the kiosk now: BUDGET or HOURS."""
+    unknown: bool
+    """The day's figures were lost; the day counts as spent where it has a limit."""
+
+
+class Limits:
+    """Counts, warns and closes. For the loop's thread; told by the engine (`observe`) and the connection (`used`)."""
+
+    def __init__(
+        self,
+        budget: Budget,
+        clock: Clock,
+        post: Callable[[Event], None],
+        wall: Callable[[], datetime.datetime],
+        *,
+        tell: Callable[[str], bool],
+        notice: str,
+        ledger: Ledger | None = None,
+    ) -> None:
+        """`wall` gives the local time. `tell` says `notice` to the model as soon as it can. Reads the ledger: blocks."""
+        self._budget = budget
+        self._notice = notice
+        self._clock = clock
+        self._post = post
+        self._wall = wall
+        self._tell = tell
+        self._ledger = ledger
+        self._looked = clock.now()
+        self._spent = _parsed(ledger.load() if ledger is not None else None, self._moment().day)
+        self._talk_tokens = 0
+        self._state = State()
+        self._connected: float | None = None
+        """Since when a connected conversation is counted and not yet added up."""
+        self._began = 0.0
+        self._noticed = False
+        self._ended = False
+        self._end_came: float | None = None
+        self._closed: Code | None = None
+        self._changed = asyncio.Event()
+        self._unkept = asyncio.Event()
+
+    @property
+    def account(self) -> Account:
+        """How the day stands now."""
+        spent = self._spent
+        running_s = 0.0 if self._connected is None else self._clock.now() - self._connected
+        budget = self._budget
+        return Account(
+            seconds=spent.seconds + running_s,
+            tokens=spent.tokens,
+            seconds_limit=budget.seconds_per_day,
+            tokens_limit=budget.tokens_per_day,
+            talk_tokens=self._talk_tokens,
+            talk_tokens_limit=budget.tokens_per_conversation,
+            closed=self._closed,
+            unknown=spent.unknown,
+        )
+
+    def adopt(self, budget: Budget, notice: str) -> None:
+        """Go by another budget from now on; what is spent stays spent."""
+        self._budget, self._notice = budget, notice
+        self._changed.set()
+
+    def used(self, usage: UsageReported) -> None:
+        """Count what the service will bill for one exchange."""
+        tokens = usage.prompt_tokens + usage.response_tokens
+        self._talk_tokens += tokens
+        self._spend(tokens=tokens)
+        self._changed.set()
+
+    def observe(
+        self, now: float, _event: Event, before: State, after: State, _effects: tuple[Effect, ...]
+    ) -> None:
+        """Be told of one step; see `engine.Observer`."""
+        self._state = after
+        if after.turn.conversation != before.turn.conversation and after.turn.awake:
+            self._began, self._talk_tokens = now, 0
+            self._noticed = self._ended = False
+        self._count(now)
+        counts = after.turn.awake and after.link.open
+        self._connected = now if counts else None
+        if _stand(before) != _stand(after):
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Look after the limits until cancelled; then keep what is not kept yet."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch())
+            group.create_task(self._keep())
+
+    async def _watch(self) -> None:
+        while True:
+            self._changed.clear()
+            alarm = self._clock.call_later(self._look(), self._changed.set)
+            try:
+                await self._changed.wait()
+            finally:
+                alarm.cancel()
+
+    async def _keep(self) -> None:
+        if self._ledger is None:
+            return
+        kept, saving = self._spent, None
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                await self._unkept.wait()
+                self._unkept.clear()
+                kept = self._spent
+                saving = loop.run_in_executor(None, self._ledger.save, _entry(kept))
+                await asyncio.shield(saving)
+                await self._clock.sleep(KEEP_S)
+        finally:
+            if saving is not None:
+                await saving  # or the older figures might be the last to be written
+            self._count(self._clock.now())
+            if self._budget.daily and self._spent != kept:
+                await asyncio.to_thread(self._ledger.save, _entry(self._spent))
+
+    def _look(self) -> float:
+        """Do what the figures call for; return the seconds until the next look is due."""
+        now, moment = self._clock.now(), self._moment()
+        self._count(now)
+        self._set(roll(self._spent, moment, now - self._looked))
+        self._looked = now
+        awake = self._state.turn.awake
+        talk = Talk(now - self._began, self._talk_tokens) if awake else Talk()
+        verdict = judge(self._budget, self._spent, talk, moment)
+        if awake and self._waits(verdict, now):
+            return 1.0
+        if verdict.closed is not self._closed:
+            self._close(verdict.closed)
+        if awake and verdict.over and not self._ended:
+            self._ended = True
+            log.info(
+                "conversation has had its tokens, ending it: tokens=%d",
+                self._talk_tokens,
+                extra={"message_id": messages.TALK_SPENT},
+            )
+            self._post(SleepAsked())
+        elif awake and verdict.near and not verdict.closed:
+            self._give_notice()
+        return min(LOOK_S, max(verdict.next_s, 0.1))
+
+    def _waits(self, verdict: Verdict, now: float) -> bool:
+        """Return whether the end has come, and lets the reply that is awaited or being heard finish."""
+        if not (verdict.closed or verdict.over):
+            self._end_came = None
+            return False
+        if self._end_came is None:
+            self._end_came = now
+        turn = self._state.turn
+        answering = turn.sounding or turn.phase is Phase.THINKING
+        return answering and now - self._end_came < GRACE_S
+
+    def _give_notice(self) -> None:
+        turn = self._state.turn
+        if self._noticed or not (turn.quiet and self._state.link.open):
+            return
+        self._noticed = self._tell(self._notice)
+        if self._noticed:
+            log.info(
+                "visitor is told that the end is near", extra={"fields": {"conversation": turn.conversation}}
+            )
+            self._post(Asked())
+
+    def _close(self, code: Code | None) -> None:
+        before, self._closed = self._closed, code
+        self._end_came = None
+        self._post(Closing(code))
+        minutes, tokens = self._spent.seconds / 60, self._spent.tokens
+        if code is None:
+            extra = {"fields": {"code": before}, "message_id": messages.OPEN_AGAIN}
+            log.info("open again: minutes=%.1f tokens=%d", minutes, tokens, extra=extra)
+        else:
+            extra = {"fields": {"code": code}, "message_id": messages.BY_CODE[code]}
+            log.info("closed: code=%s minutes=%.1f tokens=%d", code, minutes, tokens, extra=extra)
+
+    def _count(self, now: float) -> None:
+        """Add up the seconds of a connected conversation until now."""
+        if self._connected is not None:
+            seconds, self._connected = now - self._connected, now
+            self._spend(seconds=seconds)
+
+    def _spend(self, *, seconds: float = 0.0, tokens: int = 0) -> None:
+        spent = self._spent
+        self._set(replace(spent, seconds=spent.seconds + seconds, tokens=spent.tokens + tokens))
+
+    def _set(self, spent: Spent) -> None:
+        if spent == self._spent:
+            return
+        # Time that is merely behind is worth a write an hour, and a limit that nobody set is worth none.
+        counts = replace(spent, behind_s=spent.behind_s // 3600) != replace(
+            self._spent, behind_s=self._spent.behind_s // 3600
+        )
+        self._spent = spent
+        if counts and self._budget.daily:
+            self._unkept.set()
+
+    def _moment(self) -> Moment:
+        now = self._wall()
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+        return Moment(now.toordinal(), (now.replace(tzinfo=None) - midnight).total_seconds())
+
+
+def _stand(state: State) -> tuple[object, ...]:
+    """Return what of a state decides about notices and ends."""
+    turn = state.turn
+    return turn.phase, turn.quiet, state.link.open
+
+
+def _entry(spent: Spent) -> dict[str, object]:
+    return {
+        "day": datetime.date.fromordinal(spent.day).isoformat(),
+        "seconds": round(spent.seconds, 1),
+        "tokens": spent.tokens,
+        "behind_s": round(spent.behind_s),
+        "unknown": spent.unknown,
+    }
+
+
+def _parsed(entry: Mapping[str, Any] | None, today: int) -> Spent:
+    """Read what `_entry` makes. What makes no sense is a day whose figures are lost."""
+    if entry is None:
+        return Spent(today)
+    try:
+        spent = Spent(
+            datetime.date.fromisoformat(entry["day"]).toordinal(),
+            float(entry["seconds"]),
+            int(entry["tokens"]),
+            float(entry["behind_s"]),
+            entry["unknown"] is True,
+        )
+        sane = 0 <= spent.seconds < math.inf and spent.tokens >= 0 and 0 <= spent.behind_s <= DAY_S
+    except (KeyError, TypeError, ValueError, OverflowError):
+        sane, spent = False, Spent(today)
+    if sane:
+        return spent
+    log.error(
+        "count of the day is lost, taking the day for spent where it has a limit: it opens at midnight; to open it now, "
+        "remove budget.json from the state directory and restart",
+        extra={"message_id": messages.COUNT_LOST},
+    )
+    return Spent(today, unknown=True)

@@ -1,0 +1,47 @@
+"""MESSAGE_IDs: the events that an operator acts on, by numbers that never change.
+
+`journalctl MESSAGE_ID=...` finds them; `journalctl -x` explains each from systemd/kioskd.catalog, which holds the same
+numbers. A log line carries one by `extra={"message_id": messages.NAME}`.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from kioskd.errors import Code
+
+READY: Final = "906868de8395410881cad7538ff0849a"
+CONVERSATION_BEGAN: Final = "bb3dfa394e064b89855a3d74fddeb964"
+TURN: Final = "f3e1c39679214191a7fa79233beb3a15"
+CONVERSATION_ENDED: Final = "1a618f3b241046c0a114f99510a2d3a5"
+
+BY_CODE: Final[Mapping[Code, str]] = {
+    Code.WAY: "9653f577a8e54fb39e294e96252b7156",
+    Code.SERVICE: "9c5e214ad15c4bf88ee855bb5fcdbe38",
+    Code.QUOTA: "00350db62e754a97bf316cd4e6c0c280",
+    Code.CLOCK: "88872e47504b4bc9bd997257f526a110",
+    Code.SETTINGS: "3b6b2c45b5d140d8a40d3ae86d59cd1e",
+    Code.MICROPHONE: "b02fc06532da451f881873a7fdb3282d",
+    Code.DEAF: "2d237d1ee67e4fcbb1d21a40702d3d42",
+    Code.SPEAKER: "ac757443a28d44c1a7a7d8b40c2d6648",
+    Code.BUDGET: "7b4f81d5af1d4837bb28879bcf4cdf54",
+    Code.HOURS: "c2eae305ddbe4d04b12b5594f1bac6fc",
+}
+"""What is wrong, by the code that visitors are told."""
+MENDED: Final = "919725a2ba364d9b81d08ad1b7810ec7"
+OPEN_AGAIN: Final = "618bc58803f049939638359cf171ed13"
+
+TALK_SPENT: Final = "bf366924cb0a46be99b52b63d6be37be"
+COUNT_LOST: Final = "855cd31a68e84a21a8dfb193d51cd601"
+COUNT_NOT_KEPT: Final = "b6437eb408b24a7bbff17f131800d934"
+
+RECORDS_KEPT: Final = "2e2340bcf4ab4cf1827d7ab0fc261481"
+RECORDS_FAILED: Final = "ef7294c680574786b5ea11b9b44881d1"
+
+PART_LOST: Final = "94450d43cec2457bb709f6ebceaf545b"
+NO_SIGN_OF_LIFE: Final = "bed80f02a6c148399b223b2985ae837c"
+RELOADED: Final = "96e333a769b941a78fb14933636dfe2c"
+RELOAD_REFUSED: Final = "98f10d21480b460fa65f50796c9395a8"
+BUG: Final = "49895ba775a04923b28dfe1bae98933e"
+
+MORE_LIKE_IT: Final = "ec75ab423133446bb3b48e23fe5364d4"
+LINES_LOST: Final = "720653b0a2c44fbb873c81777749a7a3"

@@ -1,0 +1,120 @@
+"""`kioskd privacy`: said in words, and true to the configuration."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kioskd.cli import main
+
+BUTTON = "controls: {button: {source: 'gpio:gpiochip0/17'}}\n"
+
+
+def said(folder: Path, text: str, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    path = folder / "kioskd.yaml"
+    path.write_text(text)
+    assert main(["privacy", "--config", str(path), *words]) == 0
+    return capsys.readouterr().out
+
+
+def report(folder: Path, text: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(said(folder, text, capsys, "--json"))
+    return found
+
+
+def test_by_default_only_sound_of_conversations_leaves_and_nothing_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = " ".join(said(tmp_path, BUTTON, capsys).split())
+    assert "what the microphone hears, to Google (Gemini API): during a conversation, all of it" in words
+    assert "Of what is said or seen, nothing: transcripts and recordings are off." in words
+    assert "picture" not in words.replace("pictures of `kioskd show`", "").replace(
+        "sound, pictures, keys", ""
+    )
+
+
+def test_no_line_is_too_long_for_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "privacy: {recordings: {folder: kept, keep_days: 7, most_mb: 10}}\ncamera: {source: picamera}\n"
+    assert max(map(len, said(tmp_path, text, capsys).splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("text", "when"),
+    [
+        ("conversation: {uplink: voice}", "only while somebody speaks"),
+        ("conversation: {turn_taking: local}", "only while somebody speaks"),
+        (
+            "controls: {button: {source: 'gpio:gpiochip0/17', does: hold}}",
+            "only while the talk button is held",
+        ),
+        ("microphone: {preroll_ms: 2500}", "the 2.5 s before it"),
+        ("conversation: {wake: [wakeword]}", "a wake word (recognised on this device)"),
+        ("conversation: {wake: [start]}", "itself, over and over"),
+    ],
+)
+def test_it_says_when_sound_leaves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, when: str
+) -> None:
+    [sound] = [one for one in report(tmp_path, text, capsys)["leaves"] if "microphone" in one["what"]]
+    assert when in sound["when"]
+
+
+@pytest.mark.parametrize(
+    ("service", "to", "terms"),
+    [
+        ("{}", "Google (Gemini API)", "https://ai.google.dev/gemini-api/terms"),
+        ("{provider: vertex, project: p, location: europe-west4}", "location europe-west4", "Google Cloud"),
+        ("{endpoint: 'https://gate.example:8443'}", "your gateway gate.example", "gate.example"),
+    ],
+)
+def test_it_says_to_whom(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], service: str, to: str, terms: str
+) -> None:
+    found = report(tmp_path, f"service: {service}\n", capsys)
+    assert to in found["leaves"][0]["to"]
+    assert terms in found["service_keeps"]
+
+
+def test_it_names_everybody_whom_a_tool_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = """
+tools:
+  - {kind: builtin}
+  - {kind: http, name: stock, description: d, url: "https://shop.example/stock"}
+  - {kind: mqtt, name: light, description: d, broker: "mqtts://broker.example", topic: hall/light}
+  - {kind: command, name: door, description: d, argv: [/usr/bin/door]}
+  - {kind: mcp, name: far, url: "https://mcp.example/x", allow: [a]}
+  - {kind: mcp, name: near, argv: [/usr/bin/near], allow: [b]}
+"""
+    tools = [one for one in report(tmp_path, text, capsys)["leaves"] if "tool" in one["what"]]
+    assert {one["what"].split()[-1]: one["to"] for one in tools} == {
+        "stock": "shop.example",
+        "light": "broker broker.example",
+        "door": "a program on this device, which may send it on",
+        "far": "mcp.example",
+        "near": "a program on this device",
+    }
+
+
+def test_it_says_what_is_kept_where_and_how_long(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = """
+limits: {minutes_per_day: 60}
+privacy:
+  transcripts: {folder: /var/lib/kioskd/words, keep_days: 7, most_mb: 10}
+  recordings: {folder: /var/lib/kioskd/sound, keep_days: 2, most_mb: 500}
+"""
+    kept = {one["what"].partition(":")[0]: one for one in report(tmp_path, text, capsys)["kept"]}
+    assert kept["transcripts"]["where"].startswith("/var/lib/kioskd/words,")
+    assert kept["recordings"]["how_long"] == "2 days, 500 MB at most; the oldest go first"
+    assert "minutes and tokens of the day" in kept
+    words = said(tmp_path, text, capsys)
+    assert "are off" not in words
+
+
+def test_a_faulty_configuration_is_refused_like_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "kioskd.yaml"
+    path.write_text("privacy: {recordings: on}\n")
+    assert main(["privacy", "--config", str(path)]) == 78
+    assert f"{path}:1:23 privacy.recordings: on is not enough" in capsys.readouterr().err

@@ -1,0 +1,196 @@
+"""What may still be spent: days that begin and clocks that jump, limits near and reached, quiet hours."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kioskd.core.budget import DAY_S, Budget, Moment, Spent, Talk, Verdict, judge, roll
+from kioskd.errors import Code
+
+NOON = Moment(7, 12 * 3600.0)
+HOUR = Budget(seconds_per_day=3600, warn_s=60)
+NIGHT = Budget(quiet=((22 * 60, 7 * 60),), warn_s=60)
+
+
+def at(clock: str, day: int = 7) -> Moment:
+    hours, minutes, seconds = map(int, clock.split(":"))
+    return Moment(day, hours * 3600.0 + minutes * 60.0 + seconds)
+
+
+def verdict(
+    budget: Budget, *, seconds: float = 0.0, tokens: int = 0, talk: Talk | None = None, now: Moment = NOON
+) -> Verdict:
+    return judge(budget, Spent(now.day, seconds, tokens), talk or Talk(), now)
+
+
+# Days
+
+
+def test_a_new_day_begins_with_nothing_spent() -> None:
+    assert roll(Spent(7, 3600.0, 500), Moment(8, 0.0), 1.0) == Spent(8)
+
+
+def test_a_day_goes_on_with_what_it_has_spent() -> None:
+    assert roll(Spent(7, 3600.0, 500), Moment(7, DAY_S - 1), 1.0) == Spent(7, 3600.0, 500)
+
+
+def test_a_clock_set_back_gives_nobody_a_second_budget() -> None:
+    spent = roll(Spent(7, 3600.0, 500), Moment(6, 0.0), 10.0)
+    assert (spent.day, spent.seconds, spent.tokens) == (7, 3600.0, 500)
+    # ... and the network's time comes: it is still the day that was spent.
+    assert roll(spent, NOON, 10.0) == Spent(7, 3600.0, 500)
+
+
+def test_a_day_in_a_far_future_is_over_when_a_day_was_lived_through() -> None:
+    spent = Spent(90_000, 3600.0, 500)
+    for _ in range(23):
+        spent = roll(spent, NOON, 3600.0)
+        assert spent.seconds == 3600.0
+    assert roll(spent, NOON, 3600.0) == Spent(7)
+
+
+def test_lost_figures_are_lost_until_the_next_day() -> None:
+    lost = Spent(7, unknown=True)
+    assert judge(HOUR, roll(lost, NOON, 1.0), Talk(), NOON).closed is Code.BUDGET
+    assert judge(HOUR, roll(lost, Moment(8, 0.0), 1.0), Talk(), Moment(8, 0.0)).closed is None
+
+
+def test_lost_figures_close_no_kiosk_without_a_limit_by_the_day() -> None:
+    assert judge(NIGHT, Spent(7, unknown=True), Talk(), NOON).closed is None
+
+
+# Limits
+
+
+def test_without_limits_nothing_ever_ends() -> None:
+    assert verdict(Budget(), seconds=1e9, tokens=10**9, talk=Talk(1e9, 10**9)) == Verdict(
+        None, over=False, near=False, next_s=math.inf
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "closed", "near", "next_s"),
+    [
+        (0.0, None, False, 3540.0),
+        (3539.0, None, False, 1.0),
+        (3540.0, None, True, 60.0),
+        (3599.5, None, True, 0.5),
+        (3600.0, Code.BUDGET, True, math.inf),
+    ],
+)
+def test_minutes_of_the_day_run_out_with_a_notice(
+    seconds: float, closed: Code | None, near: bool, next_s: float
+) -> None:
+    assert verdict(HOUR, seconds=seconds) == Verdict(closed, over=False, near=near, next_s=next_s)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "closed", "near"),
+    [(949, None, False), (950, None, True), (999, None, True), (1000, Code.BUDGET, True)],
+)
+def test_tokens_of_the_day_run_out_with_a_notice(tokens: int, closed: Code | None, near: bool) -> None:
+    found = verdict(Budget(tokens_per_day=1000), tokens=tokens)
+    assert (found.closed, found.near) == (closed, near)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "over", "near"), [(949, False, False), (950, False, True), (1000, True, True)]
+)
+def test_tokens_of_a_conversation_end_it_and_close_nothing(tokens: int, over: bool, near: bool) -> None:
+    found = verdict(Budget(tokens_per_conversation=1000), talk=Talk(5.0, tokens))
+    assert (found.closed, found.over, found.near) == (None, over, near)
+
+
+def test_a_conversation_that_has_lasted_long_is_told_of_its_end_and_ended_by_the_core() -> None:
+    budget = Budget(seconds_per_conversation=600)
+    assert not verdict(budget, talk=Talk(539.0)).near
+    assert verdict(budget, talk=Talk(540.0)).near
+    assert not verdict(budget, talk=Talk(600.0)).over
+
+
+def test_a_short_conversation_is_not_told_at_its_beginning() -> None:
+    budget = Budget(seconds_per_conversation=60)
+    assert not verdict(budget, talk=Talk(44.0)).near
+    assert verdict(budget, talk=Talk(45.0)).near
+
+
+def test_notices_can_be_switched_off() -> None:
+    silent = replace(HOUR, tokens_per_day=1000, quiet=NIGHT.quiet, warn_s=0, warn_percent=100)
+    assert not verdict(silent, seconds=3599.0, tokens=999, now=at("21:59:59")).near
+
+
+# Hours
+
+
+@pytest.mark.parametrize(
+    ("clock", "closed"),
+    [
+        ("21:59:59", None),
+        ("22:00:00", Code.HOURS),
+        ("23:59:59", Code.HOURS),
+        ("00:00:00", Code.HOURS),
+        ("06:59:59", Code.HOURS),
+        ("07:00:00", None),
+        ("12:00:00", None),
+    ],
+)
+def test_quiet_hours_go_over_midnight(clock: str, closed: Code | None) -> None:
+    assert verdict(NIGHT, now=at(clock)).closed is closed
+
+
+@pytest.mark.parametrize(
+    ("clock", "closed"),
+    [("12:59:59", None), ("13:00:00", Code.HOURS), ("13:59:59", Code.HOURS), ("14:00:00", None)],
+)
+def test_quiet_hours_may_lie_within_the_day(clock: str, closed: Code | None) -> None:
+    assert verdict(Budget(quiet=((13 * 60, 14 * 60),)), now=at(clock)).closed is closed
+
+
+def test_spans_that_follow_each_other_are_one() -> None:
+    budget = Budget(quiet=((22 * 60, 0), (0, 7 * 60)))
+    assert verdict(budget, now=at("00:00:00")).closed is Code.HOURS
+
+
+def test_the_visitor_is_told_before_quiet_hours_begin() -> None:
+    assert not verdict(NIGHT, now=at("21:58:59")).near
+    assert verdict(NIGHT, now=at("21:59:00")).near
+
+
+def test_an_hour_that_the_clock_skips_is_quiet_no_longer_and_no_shorter_than_the_clock_shows() -> None:
+    budget = Budget(quiet=((2 * 60 + 30, 3 * 60 + 30),))
+    # 01:59:59, then 03:00:00
+    assert [verdict(budget, now=at(clock)).closed for clock in ("01:59:59", "03:00:00", "03:30:00")] == [
+        None,
+        Code.HOURS,
+        None,
+    ]
+
+
+def test_quiet_hours_are_told_before_a_spent_budget() -> None:
+    spent = replace(HOUR, quiet=NIGHT.quiet)
+    assert verdict(spent, seconds=3600.0, now=at("23:00:00")).closed is Code.HOURS
+
+
+budgets = st.builds(
+    Budget,
+    seconds_per_day=st.sampled_from([0.0, 600.0, 7200.0]),
+    seconds_per_conversation=st.sampled_from([0.0, 60.0, 600.0]),
+    quiet=st.lists(
+        st.tuples(st.integers(0, 1439), st.integers(0, 1439)).filter(lambda span: span[0] != span[1]),
+        max_size=3,
+    ).map(tuple),
+    warn_s=st.sampled_from([0.0, 1.0, 60.0]),
+)
+
+
+@given(budgets, st.floats(0, 7200), st.floats(0, 600), st.floats(0, DAY_S - 1), st.floats(0, 1))
+def test_nothing_changes_before_it_is_said_to(
+    budget: Budget, seconds: float, talked: float, second: float, share: float
+) -> None:
+    first = judge(budget, Spent(7, seconds), Talk(talked), Moment(7, second))
+    later_s = min(first.next_s, DAY_S - 1 - second) * share * 0.999
+    later = judge(budget, Spent(7, seconds + later_s), Talk(talked + later_s), Moment(7, second + later_s))
+    assert (later.closed, later.over, later.near) == (first.closed, first.over, first.near)

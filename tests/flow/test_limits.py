@@ -1,0 +1,440 @@
+"""Counting what a conversation costs, telling the visitor, ending it, closing the kiosk; over restarts."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Final
+
+import pytest
+from tests.support.kiosk import Inbox, running, soon
+
+from kioskd import messages
+from kioskd.adapters.memory import ManualClock
+from kioskd.core.budget import Budget
+from kioskd.core.events import Asked, Closing, Event, Pressed, SleepAsked
+from kioskd.core.link import Link
+from kioskd.core.link import Phase as LinkPhase
+from kioskd.core.machine import State
+from kioskd.core.turn import Phase, Turn
+from kioskd.errors import Code
+from kioskd.flow.limits import GRACE_S, KEEP_S, Limits
+from kioskd.ports import UsageReported
+
+HERE: Final = timezone(timedelta(hours=1))
+NOON: Final = datetime(2026, 11, 20, 12, tzinfo=HERE)
+NOTICE: Final = "Say goodbye."
+
+ASLEEP: Final = State(started=True)
+DIALING: Final = State(turn=Turn(Phase.LISTENING, conversation=1), link=Link(LinkPhase.DIALING, epoch=1))
+LISTENING: Final = State(turn=Turn(Phase.LISTENING, conversation=1), link=Link(LinkPhase.UP, epoch=1))
+SPEAKING: Final = State(turn=Turn(Phase.SPEAKING, conversation=1), link=Link(LinkPhase.UP, epoch=1))
+
+
+class MemoryLedger:
+    """A `Ledger` in memory."""
+
+    def __init__(self, entry: Mapping[str, object] | None = None) -> None:
+        self.entry = entry
+        self.saves = 0
+
+    def load(self) -> Mapping[str, object] | None:
+        return self.entry
+
+    def save(self, entry: Mapping[str, object]) -> None:
+        self.entry = dict(entry)
+        self.saves += 1
+
+
+class Counted:
+    """Limits, and the world round them."""
+
+    def __init__(self, budget: Budget, ledger: MemoryLedger | None, at: datetime) -> None:
+        self.clock = ManualClock()
+        self.inbox = Inbox()
+        self.told: list[str] = []
+        self.room = True
+        self.at = at
+        self._start = self.clock.now()
+        self.state = ASLEEP
+        self.limits = Limits(
+            budget, self.clock, self.inbox.post, self.wall, tell=self._tell, notice=NOTICE, ledger=ledger
+        )
+
+    def wall(self) -> datetime:
+        return self.at + timedelta(seconds=self.clock.now() - self._start)
+
+    def _tell(self, text: str) -> bool:
+        if self.room:
+            self.told.append(text)
+        return self.room
+
+    async def becomes(self, state: State) -> None:
+        before, self.state = self.state, state
+        self.limits.observe(self.clock.now(), Pressed(), before, state, ())
+        await self.clock.advance(0)
+
+    async def use(self, tokens: int) -> None:
+        self.limits.used(UsageReported(tokens - 1, 1))
+        await self.clock.advance(0)
+
+    async def saved(self, ledger: MemoryLedger, saves: int) -> None:
+        """Wait for the thread that saves."""
+        async with asyncio.timeout(5):
+            while ledger.saves < saves:
+                await self.clock.advance(0)
+
+
+@asynccontextmanager
+async def counted(
+    budget: Budget, ledger: MemoryLedger | None = None, *, at: datetime = NOON
+) -> AsyncIterator[Counted]:
+    it = Counted(budget, ledger, at)
+    async with running(it.limits.run()):
+        await it.clock.advance(0)
+        yield it
+
+
+def events(it: Counted) -> list[Event]:
+    found, it.inbox.events = list(it.inbox.events), []
+    return found
+
+
+# Counting
+
+
+async def test_only_connected_conversation_counts() -> None:
+    async with counted(Budget(seconds_per_day=3600)) as it:
+        await it.clock.advance(100)
+        await it.becomes(DIALING)
+        await it.clock.advance(100)
+        await it.becomes(LISTENING)
+        await it.clock.advance(7)
+        assert it.limits.account.seconds == 7
+        await it.becomes(SPEAKING)
+        await it.clock.advance(5)
+        await it.becomes(ASLEEP)
+        await it.clock.advance(100)
+        assert it.limits.account.seconds == 12
+
+
+async def test_tokens_of_both_directions_count_for_the_day_and_for_the_conversation() -> None:
+    async with counted(Budget()) as it:
+        await it.becomes(LISTENING)
+        it.limits.used(UsageReported(1000, 50))
+        it.limits.used(UsageReported(1200, 30))
+        assert (it.limits.account.tokens, it.limits.account.talk_tokens) == (2280, 2280)
+
+        await it.becomes(ASLEEP)
+        await it.becomes(replace(LISTENING, turn=replace(LISTENING.turn, conversation=2)))
+        await it.use(10)
+        assert (it.limits.account.tokens, it.limits.account.talk_tokens) == (2290, 10)
+
+
+async def test_a_lost_link_is_not_counted_and_the_conversation_goes_on() -> None:
+    async with counted(Budget()) as it:
+        await it.becomes(LISTENING)
+        await it.use(500)
+        await it.clock.advance(10)
+        await it.becomes(DIALING)
+        await it.clock.advance(1000)
+        await it.becomes(LISTENING)
+        await it.clock.advance(10)
+        assert (it.limits.account.seconds, it.limits.account.talk_tokens) == (20, 500)
+
+
+# The day
+
+
+async def test_a_spent_day_closes_the_kiosk_until_midnight(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with counted(Budget(seconds_per_day=600, warn_s=0)) as it:
+        await it.becomes(LISTENING)
+        await it.clock.advance(599)
+        assert events(it) == []
+        await it.clock.advance(1)
+        assert events(it) == [Closing(Code.BUDGET)]
+        assert it.limits.account.closed is Code.BUDGET
+
+        await it.becomes(ASLEEP)
+        await it.clock.advance(12 * 3600 - 700)
+        assert events(it) == []
+        await it.clock.advance(110)
+        assert events(it) == [Closing(None)]
+        assert it.limits.account.seconds == 0
+    ids = [getattr(record, "message_id", None) for record in caplog.records]
+    assert ids == [messages.BY_CODE[Code.BUDGET], messages.OPEN_AGAIN]
+
+
+async def test_spent_tokens_close_the_kiosk_at_once() -> None:
+    async with counted(Budget(tokens_per_day=1000, warn_percent=100)) as it:
+        await it.becomes(LISTENING)
+        await it.use(999)
+        assert events(it) == []
+        await it.use(1)
+        assert events(it) == [Closing(Code.BUDGET)]
+
+
+@pytest.mark.parametrize("phase", [Phase.THINKING, Phase.SPEAKING, Phase.RINGING])
+async def test_an_end_waits_for_the_reply_that_is_awaited_or_being_heard(phase: Phase) -> None:
+    async with counted(Budget(seconds_per_day=60, warn_s=0)) as it:
+        await it.becomes(LISTENING)
+        await it.clock.advance(55)
+        await it.becomes(replace(LISTENING, turn=replace(LISTENING.turn, phase=phase)))
+        await it.clock.advance(10)
+        assert events(it) == []
+        await it.becomes(LISTENING)
+        assert events(it) == [Closing(Code.BUDGET)]
+
+
+async def test_an_end_does_not_wait_for_a_reply_without_end() -> None:
+    async with counted(Budget(seconds_per_day=60, warn_s=0)) as it:
+        await it.becomes(SPEAKING)
+        await it.clock.advance(60 + GRACE_S - 1)
+        assert events(it) == []
+        await it.clock.advance(2)
+        assert events(it) == [Closing(Code.BUDGET)]
+
+
+async def test_a_conversation_over_midnight_is_billed_to_both_days() -> None:
+    async with counted(Budget(seconds_per_day=600), at=NOON.replace(hour=23, minute=55)) as it:
+        await it.becomes(LISTENING)
+        await it.clock.advance(540)
+        assert events(it) == []
+        assert it.limits.account.seconds == pytest.approx(240, abs=11)
+
+
+# Hours
+
+
+async def test_quiet_hours_close_and_open_by_the_clock_on_the_wall() -> None:
+    async with counted(Budget(quiet=((13 * 60, 14 * 60),))) as it:
+        await it.clock.advance(3599)
+        assert events(it) == []
+        await it.clock.advance(1)
+        assert events(it) == [Closing(Code.HOURS)]
+        await it.clock.advance(3600)
+        assert events(it) == [Closing(None)]
+
+
+async def test_a_kiosk_started_in_quiet_hours_is_closed_at_once() -> None:
+    async with counted(Budget(quiet=((11 * 60, 14 * 60),))) as it:
+        assert events(it) == [Closing(Code.HOURS)]
+
+
+async def test_a_clock_that_jumps_is_noticed_soon() -> None:
+    async with counted(Budget(quiet=((22 * 60, 7 * 60),)), at=datetime(1970, 1, 1, 1, tzinfo=HERE)) as it:
+        assert events(it) == [Closing(Code.HOURS)]
+        it.at = NOON
+        await it.clock.advance(10)
+        assert events(it) == [Closing(None)]
+
+
+# Notices
+
+
+async def test_the_model_is_asked_to_say_goodbye_before_the_end_and_only_once() -> None:
+    async with counted(Budget(seconds_per_day=600, warn_s=60)) as it:
+        await it.becomes(LISTENING)
+        await it.clock.advance(539)
+        assert (it.told, events(it)) == ([], [])
+        await it.clock.advance(1)
+        assert (it.told, events(it)) == ([NOTICE], [Asked()])
+        await it.becomes(SPEAKING)
+        await it.becomes(LISTENING)
+        await it.clock.advance(30)
+        assert (it.told, events(it)) == ([NOTICE], [])
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [SPEAKING, DIALING, replace(LISTENING, turn=replace(LISTENING.turn, voice=True))],
+    ids=["speaking", "offline", "visitor speaks"],
+)
+async def test_a_notice_waits_for_a_quiet_moment(busy: State) -> None:
+    async with counted(Budget(tokens_per_conversation=1000, warn_percent=90)) as it:
+        await it.becomes(busy)
+        await it.use(900)
+        assert it.told == []
+        await it.becomes(LISTENING)
+        assert it.told == [NOTICE]
+
+
+async def test_a_notice_that_finds_no_room_is_given_later() -> None:
+    async with counted(Budget(tokens_per_conversation=1000, warn_percent=90)) as it:
+        it.room = False
+        await it.becomes(LISTENING)
+        await it.use(900)
+        assert (it.told, events(it)) == ([], [])
+        it.room = True
+        await it.clock.advance(10)
+        assert (it.told, events(it)) == ([NOTICE], [Asked()])
+
+
+async def test_a_conversation_that_has_lasted_nearly_as_long_as_it_may_is_told() -> None:
+    async with counted(Budget(seconds_per_conversation=600)) as it:
+        await it.becomes(DIALING)
+        await it.clock.advance(100)
+        await it.becomes(LISTENING)
+        await it.clock.advance(439)
+        assert it.told == []
+        await it.clock.advance(1)
+        assert it.told == [NOTICE]
+        await it.clock.advance(100)
+        assert events(it) == [Asked()]  # the end itself is the core's
+
+
+async def test_tokens_of_a_conversation_end_it_and_the_next_one_may_begin() -> None:
+    async with counted(Budget(tokens_per_conversation=1000)) as it:
+        await it.becomes(LISTENING)
+        await it.use(1000)
+        assert events(it) == [SleepAsked()]
+        await it.becomes(ASLEEP)
+        await it.becomes(replace(LISTENING, turn=replace(LISTENING.turn, conversation=2)))
+        await it.use(10)
+        assert events(it) == []
+
+
+async def test_a_sleeping_kiosk_tells_nobody() -> None:
+    async with counted(Budget(quiet=((13 * 60, 14 * 60),))) as it:
+        await it.clock.advance(3590)
+        assert it.told == []
+
+
+async def test_another_budget_holds_at_once() -> None:
+    async with counted(Budget()) as it:
+        await it.becomes(LISTENING)
+        await it.use(500)
+        it.limits.adopt(Budget(tokens_per_day=400), "Bye.")
+        await it.clock.advance(0)
+        assert events(it) == [Closing(Code.BUDGET)]
+        it.limits.adopt(Budget(tokens_per_day=4000), "Bye.")
+        await it.clock.advance(0)
+        assert events(it) == [Closing(None)]
+
+
+# Over restarts
+
+
+async def test_what_is_spent_outlives_a_restart() -> None:
+    ledger = MemoryLedger()
+    async with counted(Budget(seconds_per_day=600), ledger) as it:
+        await it.becomes(LISTENING)
+        await it.use(700)
+        await it.clock.advance(90)
+    assert ledger.entry == {
+        "day": "2026-11-20",
+        "seconds": 90.0,
+        "tokens": 700,
+        "behind_s": 0,
+        "unknown": False,
+    }
+
+    async with counted(Budget(seconds_per_day=600), ledger) as it:
+        assert (it.limits.account.seconds, it.limits.account.tokens) == (90.0, 700)
+        await it.becomes(LISTENING)
+        await it.clock.advance(510)
+        assert Closing(Code.BUDGET) in events(it)
+
+
+async def test_it_is_written_once_a_minute_at_most() -> None:
+    ledger = MemoryLedger()
+    async with counted(Budget(tokens_per_day=10**9), ledger) as it:
+        await it.becomes(LISTENING)
+        for minute in range(1, 6):
+            for _ in range(6):
+                await it.use(100)
+                await it.saved(ledger, minute)
+                await it.clock.advance(KEEP_S / 6)
+            assert ledger.saves in (minute, minute + 1)
+
+
+async def test_asleep_nothing_is_written() -> None:
+    ledger = MemoryLedger()
+    async with counted(Budget(seconds_per_day=600), ledger) as it:
+        await it.becomes(LISTENING)
+        await it.clock.advance(10)
+        await it.saved(ledger, 1)
+        await it.clock.advance(5)
+        await it.becomes(ASLEEP)
+        await it.clock.advance(2 * KEEP_S)
+        await it.saved(ledger, 2)
+        await it.clock.advance(6 * 3600)
+        assert ledger.saves == 2
+
+
+async def test_without_a_limit_by_the_day_nothing_is_written() -> None:
+    ledger = MemoryLedger()
+    async with counted(Budget(tokens_per_conversation=10**6), ledger) as it:
+        await it.becomes(LISTENING)
+        await it.use(100)
+        await it.clock.advance(600)
+    assert ledger.saves == 0
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"day": "yesterday", "seconds": 0, "tokens": 0, "behind_s": 0, "unknown": False},
+        {"day": "2026-11-20", "seconds": float("nan"), "tokens": 0, "behind_s": 0, "unknown": False},
+        {"day": "2026-11-20", "seconds": -5, "tokens": 0, "behind_s": 0, "unknown": False},
+        {"day": "2026-11-20", "seconds": 0, "tokens": [], "behind_s": 0, "unknown": False},
+        {"day": 20, "seconds": 0, "tokens": 0, "behind_s": 0, "unknown": False},
+        {"day": "2026-11-20", "seconds": 0, "tokens": float("inf"), "behind_s": 0, "unknown": False},
+    ],
+)
+async def test_figures_that_are_lost_close_the_day_and_say_so(
+    entry: Mapping[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with counted(Budget(seconds_per_day=600), MemoryLedger(entry)) as it:
+        assert events(it) == [Closing(Code.BUDGET)]
+        assert it.limits.account.unknown
+        await it.clock.advance(12 * 3600 + 10)
+        assert events(it) == [Closing(None)]
+    [lost] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert vars(lost)["message_id"] == messages.COUNT_LOST
+    assert "restart" in lost.getMessage()
+
+
+async def test_yesterdays_figures_are_no_matter_today() -> None:
+    entry = {"day": "2026-11-19", "seconds": 600.0, "tokens": 5, "behind_s": 0, "unknown": True}
+    async with counted(Budget(seconds_per_day=600), MemoryLedger(entry)) as it:
+        assert events(it) == []
+        assert it.limits.account.seconds == 0
+
+
+async def test_a_notice_reaches_the_mailbox_of_a_kiosk_that_waits_for_it() -> None:
+    async with counted(Budget(seconds_per_day=60, warn_s=60)) as it:
+        await it.becomes(LISTENING)
+        await it.clock.advance(45)
+        assert await soon(it.inbox.take()) == [Asked()]
+
+
+class SlowLedger(MemoryLedger):
+    """A ledger on a disk that takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = threading.Event()
+        self.going = threading.Event()
+
+    def save(self, entry: Mapping[str, object]) -> None:
+        self.reached.set()
+        assert self.going.wait(10)
+        super().save(entry)
+
+
+async def test_the_last_figures_are_the_last_to_be_written_however_slow_the_disk() -> None:
+    ledger = SlowLedger()
+    async with counted(Budget(tokens_per_day=10**6), ledger) as it:
+        await it.becomes(LISTENING)
+        await it.use(100)
+        await asyncio.to_thread(ledger.reached.wait, 10)
+        await it.use(50)
+        asyncio.get_running_loop().call_later(0.05, ledger.going.set)
+    assert ledger.entry is not None
+    assert (ledger.entry["tokens"], ledger.saves) == (150, 2)

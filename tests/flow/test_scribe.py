@@ -1,0 +1,170 @@
+"""What is written down of a conversation, and that nothing is in between."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Final
+
+from tests.support.kiosk import frame, running, soon
+
+from kioskd.adapters.memory import ManualClock
+from kioskd.adapters.scripted import ScriptedConnection, ScriptedLive
+from kioskd.core.events import Pressed
+from kioskd.core.machine import State
+from kioskd.core.turn import Phase, Turn
+from kioskd.flow.scribe import MOST_CHARS, Scribe
+from kioskd.media import pcm
+from kioskd.ports import Connection, Message, ReplyAudio, Said, TurnEnded
+
+NOON: Final = datetime(2026, 11, 20, 12, tzinfo=timezone(timedelta(hours=1)))
+NAME: Final = "20261120T120000-0001"
+ASLEEP: Final = State()
+AWAKE: Final = State(turn=Turn(Phase.LISTENING, conversation=1))
+SECOND: Final = bytes(pcm.byte_count(1.0, pcm.DOWNLINK_HZ))
+
+
+class MemoryShelf:
+    """A `Shelf` in memory."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self.sounds: list[tuple[str, int, float, int]] = []
+        self.finished = 0
+
+    def write(self, name: str, text: str) -> None:
+        self.texts[name] = self.texts.get(name, "") + text
+
+    def sound(self, name: str, rate_hz: int, at_s: float, sound: bytes) -> None:
+        self.sounds.append((name, rate_hz, round(at_s, 3), len(sound)))
+
+    def finish(self) -> None:
+        self.finished += 1
+
+    def close(self) -> None:
+        self.finish()
+
+
+class Desk:
+    """A scribe, and what it writes on."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.shelf = MemoryShelf()
+        start = self.clock.now()
+        self.scribe = Scribe(
+            self.clock,
+            lambda: NOON + timedelta(seconds=self.clock.now() - start),
+            words=self.shelf,
+            sounds=self.shelf,
+        )
+
+    def wake(self) -> None:
+        self.scribe.observe(self.clock.now(), Pressed(), ASLEEP, AWAKE, ())
+
+    def sleep(self) -> None:
+        self.scribe.observe(self.clock.now(), Pressed(), AWAKE, ASLEEP, ())
+
+    @property
+    def words(self) -> list[str]:
+        return self.shelf.texts.get(NAME, "").splitlines()
+
+
+async def test_pieces_of_one_speaker_are_one_line_with_its_time() -> None:
+    it = Desk()
+    it.wake()
+    it.scribe.received([Said(by_visitor=True, text="Where is"), Said(by_visitor=True, text=" the\nlion?")])
+    await it.clock.advance(3)
+    it.scribe.received([Said(by_visitor=False, text="In the second hall.")])
+    it.scribe.received([TurnEnded()])
+    it.scribe.wrote("And the bear?")
+    assert it.words == [
+        "12:00:03 visitor: Where is the lion?",
+        "12:00:03 kiosk: In the second hall.",
+        "12:00:03 typed: And the bear?",
+    ]
+
+
+def test_the_last_words_are_written_when_the_conversation_ends() -> None:
+    it = Desk()
+    it.wake()
+    it.scribe.received([Said(by_visitor=False, text="Goodbye")])
+    it.sleep()
+    assert it.words == ["12:00:00 kiosk: Goodbye"]
+    assert it.shelf.finished == 2  # words and sounds
+
+
+def test_asleep_nothing_is_written() -> None:
+    it = Desk()
+    everything: list[Message] = [Said(by_visitor=True, text="secret"), ReplyAudio(SECOND), TurnEnded()]
+    it.scribe.received(everything)
+    it.scribe.sent(frame(1))
+    it.wake()
+    it.sleep()
+    it.scribe.received(everything)
+    it.scribe.sent(frame(1))
+    it.wake()
+    it.sleep()
+    assert (it.shelf.texts, it.shelf.sounds) == ({}, [])
+
+
+def test_a_speaker_without_end_is_written_in_parts() -> None:
+    it = Desk()
+    it.wake()
+    for _ in range(100):
+        it.scribe.received([Said(by_visitor=False, text="word " * 40)])
+    it.sleep()
+    assert len(it.words) > 1
+    assert all(len(line) < 2 * MOST_CHARS for line in it.words)
+
+
+async def test_sound_is_handed_over_by_the_second_with_its_place() -> None:
+    it = Desk()
+    it.wake()
+    await it.clock.advance(0.5)
+    for _ in range(75):
+        it.scribe.sent(frame(1))
+        await it.clock.advance(0.02)
+    it.scribe.received([ReplyAudio(SECOND), ReplyAudio(SECOND[:100])])
+    it.sleep()
+    assert it.shelf.sounds == [
+        (f"{NAME}-visitor", 16_000, 0.5, 32_000),
+        (f"{NAME}-kiosk", 24_000, 2.0, 48_000),
+        (f"{NAME}-visitor", 16_000, 1.5, 16_000),
+        (f"{NAME}-kiosk", 24_000, 2.0, 100),
+    ]
+
+
+async def test_a_connection_that_is_overheard_is_like_any_other() -> None:
+    it = Desk()
+    live = ScriptedLive()
+    it.wake()
+    heard: list[Sequence[Message]] = []
+
+    async def daemon() -> None:
+        await overheard.warm_up()
+        async with overheard.connect(None, [Said(by_visitor=True, text="before")]) as connection:
+            await use(connection)
+            heard.append(await connection.receive())
+
+    async def use(connection: Connection) -> None:
+        await connection.begin_audio()
+        await connection.send_audio(frame(1))
+        await connection.end_audio()
+        await connection.send_picture(b"jpeg")
+        await connection.show_pictures([b"jpeg"])
+        await connection.answer([])
+        await connection.send_text("Hello?")
+        assert (connection.resumed, connection.delivered, connection.backlog) == (False, 1, 0)
+
+    overheard = it.scribe.listen(live)
+    async with running(daemon()):
+        connection: ScriptedConnection = await soon(live.accept())
+        connection.say(Said(by_visitor=False, text="Hi."), TurnEnded())
+        await soon(connection.hung_up())
+
+    assert live.warmed_up
+    assert heard == [(Said(by_visitor=False, text="Hi."), TurnEnded())]
+    assert list(connection.sent) == ["begin", "audio", "end", "picture", "show", "text"]
+    assert connection.recall == (Said(by_visitor=True, text="before"),)
+    assert it.words == ["12:00:00 typed: Hello?", "12:00:00 kiosk: Hi."]
+    it.sleep()
+    assert it.shelf.sounds == [(f"{NAME}-visitor", 16_000, 0.0, pcm.FRAME_BYTES)]
