@@ -1,0 +1,116 @@
+"""`kioskd doctor`: proves that each part works on this device, one line and one remedy each."""
+
+import argparse
+import asyncio
+import contextlib
+import io
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from kioskd import logs
+from kioskd.cli import Exit, add_config, devices
+from kioskd.doctor import bundle
+from kioskd.doctor.examination import examine
+from kioskd.doctor.finding import Finding, Verdict
+from kioskd.doctor.machine import Machine
+from kioskd.doctor.patient import Patient, Person
+from kioskd.settings.load import default_path
+
+ANSWER_S: Final = 30.0
+
+MACHINE: Final = Machine()
+"""What is examined."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add_config(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
+    parser.add_argument(
+        "--yes", action="store_true", help="ask nobody: skip what needs somebody to press or look"
+    )
+    parser.add_argument(
+        "--wear", action="store_true", help="take a minute to see what kioskd writes to the card"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="also write a bundle for a support ticket (.tar.gz)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Examine this machine; return 0 if nothing is wrong, else 1.
+
+    Raises:
+        KioskError: the report cannot be written.
+    """
+    # What goes wrong is said in findings; the journal's words for it would come in between.
+    logs.set_up(logs.level(os.environ) if os.environ.get("KIOSKD_LOG") else logging.ERROR)
+    path = default_path(arguments.config, os.environ)
+    person = None if arguments.yes or not sys.stdin.isatty() else Terminal()
+    patient = Patient.of(path, os.environ, machine=MACHINE, person=person, wear=arguments.wear)
+    findings = asyncio.run(examine(patient, _ignore if arguments.json else _show))
+    if arguments.json:
+        print(json.dumps(bundle.report_of(findings), indent=2, ensure_ascii=False))
+    if arguments.report:
+        names = bundle.write(arguments.report, patient, findings, _devices)
+        print(f"{arguments.report}: {', '.join(names)}; no key and no speech is in it", file=sys.stderr)
+    wrong = sum(finding.verdict is Verdict.FAULT for finding in findings)
+    if not arguments.json:
+        print(f"\n{wrong} fault{'s' * (wrong != 1)} in {len(findings)} findings")
+    return Exit.NOT_MET if wrong else Exit.OK
+
+
+class Terminal(Person):
+    """Whoever sits at this terminal. Questions go to stderr: stdout is for what was found."""
+
+    def tell(self, text: str) -> None:
+        """Show a line."""
+        print(f"       {text}", file=sys.stderr, flush=True)
+
+    async def asks(self, question: str) -> bool | None:
+        """Wait for y or n, half a minute at most; None for anything else."""
+        print(f"       {question} [y/n] ", end="", file=sys.stderr, flush=True)
+        loop, line = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(sys.stdin.fileno(), line.set)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await line.wait()
+        except TimeoutError:
+            print(file=sys.stderr)
+            return None
+        finally:
+            loop.remove_reader(sys.stdin.fileno())
+        # The terminal hands over whole lines, so this one is there.
+        return {"y": True, "n": False}.get(sys.stdin.readline().strip().lower()[:1])
+
+
+_MARKS: Final = {
+    Verdict.OK: "ok     ",
+    Verdict.NOTE: "note   ",
+    Verdict.FAULT: "FAULT  ",
+    Verdict.SKIPPED: "skipped",
+}
+
+
+def _show(finding: Finding) -> None:
+    print(f"{_MARKS[finding.verdict]} {finding.check:<12} {finding.said}")
+    if finding.remedy:
+        print(f"{'':<20} -> {finding.remedy}")
+    sys.stdout.flush()
+
+
+def _ignore(_finding: Finding) -> None:
+    """Print nothing."""
+
+
+def _devices() -> Mapping[str, object]:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        devices.run(argparse.Namespace(json=True))
+    found: Mapping[str, object] = json.loads(said.getvalue())
+    return found

@@ -1,0 +1,146 @@
+"""`kioskd key`: asks for the service key without echo, tries it, and stores it as a systemd credential.
+
+It goes from the terminal into memory, to the service, and through a pipe into `systemd-creds`: never into arguments,
+environment, output or logs.
+"""
+
+import argparse
+import asyncio
+import getpass
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from kioskd import logs
+from kioskd.adapters.clock import SystemClock
+from kioskd.cli import Exit, add_config
+from kioskd.doctor.credential import ENCRYPTED, PLAIN, PLAIN_DROP_IN, PLAIN_LOADED
+from kioskd.doctor.machine import Machine
+from kioskd.doctor.session import try_service
+from kioskd.errors import ConfigError, KioskError, LinkLost, Remedy
+from kioskd.settings.credentials import CREDENTIAL, KeyUnusableError, service_key
+from kioskd.settings.load import default_path, load
+from kioskd.settings.model import Settings
+from kioskd.settings.service import ServiceSettings
+
+MACHINE: Final = Machine()
+"""Where the key is stored."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add_config(parser)
+    parser.add_argument("--no-try", action="store_true", help="store it without asking the service")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask, try, store; return 77 where the service refuses the key, and store nothing then.
+
+    Raises:
+        KioskError: the service was not reached, or the key cannot be stored; nothing was.
+    """
+    logs.set_up(logs.level(os.environ) if os.environ.get("KIOSKD_LOG") else logging.ERROR)
+    settings = _settings(arguments.config)
+    _check_stores(MACHINE)
+    try:
+        key = service_key(ServiceSettings(), {"GEMINI_API_KEY": _asked()})
+    except KeyUnusableError as error:
+        print(f"kioskd: the key {error.what}", file=sys.stderr)
+        return Exit.REFUSED
+    assert key is not None
+    if not arguments.no_try:
+        try:
+            setup_s, _ = asyncio.run(try_service(settings, key, SystemClock()))
+        except LinkLost as lost:
+            return _untaken(lost)
+        print(f"tried: {settings.service.model} took it, and was set up in {setup_s:.1f} s")
+    path = _store(MACHINE, key.get_secret_value().encode())
+    print(f"stored: {path}; now: sudo systemctl daemon-reload; sudo systemctl restart kioskd")
+    return Exit.OK
+
+
+def _settings(config: Path | None) -> Settings:
+    """Return the owner's settings, which say where to try the key; the defaults where there are none yet.
+
+    Raises:
+        ConfigError: they have faults, or take their key from elsewhere.
+    """
+    path = default_path(config, os.environ)
+    if config is None and not path.exists():
+        return Settings()
+    settings = load(path)
+    service = settings.service
+    for name, value in (
+        ("provider: vertex", service.provider == "vertex"),
+        ("token_url", service.token_url is not None),
+        ("key_file", service.key_file is not None),
+    ):
+        if value:
+            raise ConfigError(
+                f"{path}: with service.{name} no stored key is looked at; take it out, or do without"
+            )
+    return settings
+
+
+def _asked() -> str:
+    # Whoever pipes it in has a place for it already; getpass would complain about the missing terminal.
+    return getpass.getpass("Service key: ") if sys.stdin.isatty() else sys.stdin.readline()
+
+
+def _untaken(lost: LinkLost) -> int:
+    print(f"kioskd: {lost}", file=sys.stderr)
+    if lost.remedy in (Remedy.SETTINGS, Remedy.CREDENTIALS):
+        print("nothing was stored", file=sys.stderr)
+        return Exit.REFUSED
+    print("nothing was stored: the key could not be tried; --no-try stores it all the same", file=sys.stderr)
+    return Exit.UNAVAILABLE
+
+
+def _check_stores(machine: Machine) -> None:
+    if not os.access(machine.at("/etc"), os.W_OK):
+        raise KioskError("the key is stored in /etc, which only root may write; sudo kioskd key")
+
+
+def _store(machine: Machine, key: bytes) -> Path:
+    """Return where the key is kept now: encrypted, or plain where this machine cannot encrypt."""
+    encrypted, plain, drop_in = machine.at(ENCRYPTED), machine.at(PLAIN), machine.at(PLAIN_DROP_IN)
+    ran = machine.run(*("systemd-creds", "encrypt", f"--name={CREDENTIAL}", "-", "-"), given=key)
+    if ran is not None and ran.code == 0 and ran.out:
+        _write(encrypted, ran.out.encode())
+        _forget(plain, drop_in)
+        return encrypted
+    why = (ran.err.splitlines() or ["no reason given"])[-1] if ran else "there is no systemd-creds here"
+    print(f"not encrypted, for root's eyes only: {why}", file=sys.stderr)
+    _write(plain, key)
+    _write(drop_in, PLAIN_LOADED.encode(), folder_mode=0o755, mode=0o644)
+    _forget(encrypted)
+    return plain
+
+
+def _forget(*paths: Path) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise KioskError(f"{path}: an older key cannot be removed: {error.strerror}; remove it") from None
+
+
+def _write(path: Path, data: bytes, *, folder_mode: int = 0o700, mode: int = 0o600) -> None:
+    """Put a file in place as a whole."""
+    try:
+        path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                os.fchmod(handle, mode)
+                file.write(data)
+                file.flush()
+                os.fsync(handle)
+            Path(draft).replace(path)
+        finally:
+            Path(draft).unlink(missing_ok=True)
+    except OSError as error:
+        raise KioskError(f"{path}: cannot be written: {error.strerror}; mend that, and try again") from None

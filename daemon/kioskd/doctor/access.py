@@ -1,0 +1,147 @@
+"""That the daemon's user may open the devices that the settings name."""
+
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kioskd.doctor.finding import Finding, fault, ok, skipped
+from kioskd.doctor.machine import Machine
+from kioskd.doctor.patient import Patient
+from kioskd.settings.model import Settings
+
+USER: Final = "kioskd"
+
+_NODES: Final = {
+    "audio": ("/dev/snd/pcm*", "/dev/snd/control*"),
+    "video": ("/dev/video*", "/dev/media*", "/dev/dma_heap/*"),
+    "gpio": ("/dev/gpiochip*",),
+    "input": ("/dev/input/event*",),
+}
+"""What each group is for: the names that Debian and Raspberry Pi OS give to both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user of this machine."""
+
+    name: str
+    uid: int
+    groups: frozenset[int]
+
+
+def groups(patient: Patient) -> Sequence[Finding]:
+    """Prove that the user is in each group that its devices belong to."""
+    user = _account(patient)
+    if user is None:
+        return [skipped("the service's user is not here yet: scripts/install.sh makes it")]
+    if user.uid == 0:
+        return [skipped("the service runs as root, who may open anything")]
+    known = _groups(patient.machine)
+    missing = [
+        name for name in _wanted(patient.settings) if name in known and known[name][0] not in user.groups
+    ]
+    return [
+        fault(
+            "group-missing",
+            f"{user.name} is not in the group {name}",
+            f"sudo usermod -aG {name} {user.name}; sudo systemctl restart kioskd",
+        )
+        for name in missing
+    ] or [ok(f"{user.name} is in {', '.join(name for name in _wanted(patient.settings) if name in known)}")]
+
+
+def permissions(patient: Patient) -> Sequence[Finding]:
+    """Prove that it may read and write each device of the kinds in use."""
+    user = _account(patient)
+    if user is None:
+        return [skipped("the service's user is not here yet: scripts/install.sh makes it")]
+    machine = patient.machine
+    nodes = [
+        path
+        for name in _wanted(patient.settings)
+        for pattern in _NODES[name]
+        for path in _glob(machine, pattern)
+    ]
+    leds = [path for path in _leds(patient) if path.exists()]
+    shut = [path for path in nodes if not _may(path, user, stat.S_IROTH)]
+    shut += [
+        path for path in (*nodes, *leds) if "input" not in path.parts and not _may(path, user, stat.S_IWOTH)
+    ]
+    if not shut:
+        return (
+            [ok(f"{user.name} may open all {len(nodes) + len(leds)} of them")]
+            if nodes
+            else [skipped("no devices")]
+        )
+    return [_shut(path, machine, user) for path in dict.fromkeys(shut)]
+
+
+def _shut(path: Path, machine: Machine, user: Account) -> Finding:
+    status = path.stat()
+    name = f"/{path.relative_to(machine.root)}"
+    by_id = {gid: group for group, (gid, _) in _groups(machine).items()}
+    owners = f"user {status.st_uid}, group {by_id.get(status.st_gid, status.st_gid)}, mode {stat.S_IMODE(status.st_mode):o}"
+    remedy = (
+        "install systemd/kioskd.rules (scripts/install.sh does), then: sudo udevadm trigger"
+        if name.startswith("/sys")
+        else f"add {user.name} to that group, or give the device to one by a rule in /etc/udev/rules.d; see the README"
+    )
+    return fault("device-permission", f"{name} cannot be opened by {user.name} ({owners})", remedy)
+
+
+def _wanted(settings: Settings) -> Iterator[str]:
+    yield "audio"
+    if settings.camera.source.startswith(("picamera", "v4l2")):
+        yield "video"
+    controls = settings.controls
+    sources = [button.source for button in controls.all_buttons]
+    sources += [lamp.source or "" for lamp in controls.all_lamps]
+    if any(source.startswith(("gpio:", "rgb:")) for source in sources):
+        yield "gpio"
+    if any(source.startswith("evdev:") for source in sources):
+        yield "input"
+
+
+def _leds(patient: Patient) -> Iterator[Path]:
+    for lamp in patient.settings.controls.all_lamps:
+        if (lamp.source or "").startswith("led:"):
+            yield patient.machine.at(f"/sys/class/leds/{(lamp.source or '').partition(':')[2]}/brightness")
+
+
+def _account(patient: Patient) -> Account | None:
+    machine = patient.machine
+    name = machine.properties("User").get("User") or USER
+    for line in (machine.text("/etc/passwd") or "").splitlines():
+        user, _, uid, gid, *_ = [*line.split(":"), "", "", "", ""]
+        if user == name:
+            others = (number for number, members in _groups(machine).values() if name in members)
+            return Account(name, int(uid), frozenset({int(gid), *others}))
+    return None
+
+
+def _groups(machine: Machine) -> dict[str, tuple[int, frozenset[str]]]:
+    found = {}
+    for line in (machine.text("/etc/group") or "").splitlines():
+        name, _, gid, members = [*line.split(":"), "", "", ""][:4]
+        if gid.isdigit():
+            found[name] = (int(gid), frozenset(filter(None, members.split(","))))
+    return found
+
+
+def _glob(machine: Machine, pattern: str) -> list[Path]:
+    folder, _, names = pattern.rpartition("/")
+    return sorted(machine.at(folder).glob(names))
+
+
+def _may(path: Path, user: Account, bit: int) -> bool:
+    """Whether `user` has the right that `bit` is for others; see path_resolution(7)."""
+    status = path.stat()
+    if user.uid == 0:
+        return True
+    if status.st_uid == user.uid:
+        return bool(status.st_mode & bit << 6)
+    if status.st_gid in user.groups:
+        return bool(status.st_mode & bit << 3)
+    return bool(status.st_mode & bit)

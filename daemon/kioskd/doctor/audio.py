@@ -1,0 +1,180 @@
+"""That the microphone hears, the speaker plays, and what the one hears of the other."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from kioskd.doctor.finding import Finding, fault, note, of_error, ok
+from kioskd.doctor.patient import Patient
+from kioskd.doctor.sound import Heard, Player, listen, play, together
+from kioskd.errors import DeviceLost
+from kioskd.media import pcm
+from kioskd.media.cues import Cue, sound
+from kioskd.media.mix import scaled
+from kioskd.media.playout import gain
+from kioskd.settings.sound import MicrophoneSettings
+
+if TYPE_CHECKING:
+    from kioskd.doctor.sweep import Echo
+
+LISTEN_S: Final = 3.0
+_LEAD_S: Final = 0.5
+_TAIL_S: Final = 1.5
+_PATIENCE_S: Final = 30.0
+_PACE: Final = 0.1
+
+CANCELLED_DB: Final = -35.0
+"""An echo as faint as that interrupts nobody: the device has taken it out, or the speaker is far away."""
+
+
+async def microphone(patient: Patient) -> Sequence[Finding]:
+    """Prove that it opens, lives, and gives sound that can be understood, at the right pace."""
+    from kioskd.doctor.hearing import fault_of, hear  # noqa: PLC0415 - brings numpy
+
+    device = patient.settings.microphone.device
+    try:
+        heard = await listen(patient.only("microphone").microphone, patient.clock, LISTEN_S)
+    except DeviceLost as lost:
+        return [of_error("microphone-missing", lost, "see `kioskd devices`")]
+    hearing = hear(heard.sound, heard.pace)
+    if found := fault_of(hearing):
+        name, said, remedy = found
+        return [fault(name, f"{device!r} {said}", remedy, **hearing.figures)]
+    said = f"{device!r} hears the room: {hearing.level_db:.0f} dB, peaks of {hearing.peak_db:.0f}"
+    return [ok(said, **hearing.figures)]
+
+
+async def speaker(patient: Patient) -> Sequence[Finding]:
+    """Prove that it opens, and takes sound as fast as it is to be played. A chime is heard."""
+    device, volume = patient.settings.speaker.device, patient.settings.speaker.volume
+    piece = scaled(sound(Cue.WAKE), gain(volume), gain(volume)).ljust(
+        pcm.byte_count(1.0, pcm.DOWNLINK_HZ), b"\0"
+    )
+    try:
+        player = await play(patient.only("speaker").speaker, patient.clock, piece)
+    except DeviceLost as lost:
+        return [of_error("speaker-missing", lost, "see `kioskd devices`")]
+    if volume == 0:
+        return [
+            fault("speaker-muted", f"{device!r} plays, at volume 0", "set speaker.volume; kioskd volume 70")
+        ]
+    pace = pcm.duration_s(len(piece), pcm.DOWNLINK_HZ) / player.took_s if player.took_s else 0.0
+    if pace > 1 + 2 * _PACE or pace < 1 - _PACE:
+        return [
+            fault(
+                "speaker-rate",
+                f"{device!r} takes sound at {pace:.2f} times the rate that it promises",
+                "name the card itself by speaker.device (kioskd devices)",
+                pace=round(pace, 3),
+            )
+        ]
+    return [ok(f"{device!r} plays at volume {volume}", pace=round(pace, 3))]
+
+
+async def echo(patient: Patient) -> Sequence[Finding]:
+    """Prove that the speaker is to be heard, and measure what the microphone hears of it: by sweeps of two seconds."""
+    found = await _sweep(patient) or await _sweep(patient)  # a busy machine or a slammed door may spoil one
+    if found is None:
+        return [await _unheard(patient)]
+    figures = {
+        "delay_ms": round(found.delay_s * 1000),
+        "jitter_ms": round(found.jitter_s * 1000),
+        "return_db": round(found.return_db, 1),
+        "clear_db": round(found.clear_db, 1),
+    }
+    said = f"heard after {figures['delay_ms']} ms, at {found.return_db:+.0f} dB"
+    if found.clipped:
+        return [
+            fault(
+                "echo-clipped",
+                f"{said}: the kiosk's own voice overdrives the microphone",
+                "lower speaker.volume or the microphone's gain (alsamixer), or move the two apart",
+                **figures,
+            )
+        ]
+    best, why = fitting(found.delay_s, found.return_db)
+    return [_judged(patient.settings.microphone, best, said, why, figures)]
+
+
+async def _sweep(patient: Patient) -> "Echo | None":
+    """Play it, listen meanwhile, and return the echo of it.
+
+    Raises:
+        DeviceLost: one of the two devices does not go on while the other is in use.
+    """
+    from kioskd.doctor.sweep import find_echo, sweep  # noqa: PLC0415 - brings numpy
+
+    loud, clock = gain(patient.settings.speaker.volume), patient.clock
+    parts = patient.only("microphone", "speaker")
+    heard, done, over = Heard(clock), asyncio.Event(), asyncio.Event()
+    player = Player(bytes(pcm.byte_count(_LEAD_S, pcm.DOWNLINK_HZ)) + sweep(gain=loud), clock, over)
+
+    async def follow() -> None:
+        # From the moment at which the last of it is fetched, whatever came before.
+        await over.wait()
+        await clock.sleep(_TAIL_S)
+        done.set()
+
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await together(parts.microphone.capture(heard), parts.speaker.play(player), follow(), until=done)
+    except TimeoutError:
+        raise DeviceLost("speaker: did not take the sweep; unplug it and plug it in again") from None
+    if not heard.frames:
+        raise DeviceLost("microphone: gives nothing while the speaker plays; give each a card of its own")
+    began_s = player.began_s + _LEAD_S - heard.began_s
+    return await asyncio.to_thread(find_echo, heard.sound, began_s, loud)
+
+
+def fitting(delay_s: float, return_db: float) -> tuple[str, str]:
+    """Return the `microphone.echo` that fits what was measured, and why."""
+    from kioskd.media.echo import LONGEST_DELAY_S  # noqa: PLC0415 - brings numpy
+
+    if return_db <= CANCELLED_DB:
+        return "hardware", "next to nothing of the kiosk's voice comes back: visitors may interrupt it"
+    if delay_s > LONGEST_DELAY_S:
+        return "half_duplex", f"a canceller finds no echo later than {LONGEST_DELAY_S * 1000:.0f} ms"
+    if return_db > _LOUDEST_DB:
+        return "half_duplex", "the kiosk is louder at its microphone than any visitor"
+    return "cancel", "the canceller can take that out: visitors may interrupt it"
+
+
+_LOUDEST_DB: Final = 3.0
+"""Above it the visitor cannot be told from what a canceller leaves."""
+
+
+def _judged(
+    microphone: MicrophoneSettings, best: str, said: str, why: str, figures: dict[str, float]
+) -> Finding:
+    chosen = microphone.echo
+    all_figures: dict[str, float | str] = {**figures, "recommended": best}
+    remedy = f"set microphone.echo: {best}"
+    if chosen == "hardware" and best != "hardware":
+        words = f"{said}: the device does not cancel it, and the kiosk would interrupt itself"
+        return fault("echo-not-cancelled", words, remedy, **all_figures)
+    if chosen == "cancel" and best == "half_duplex":
+        return fault("echo-not-cancellable", f"{said}: {why}", remedy, **all_figures)
+    if chosen == best or (chosen == "cancel" and best == "hardware"):
+        return ok(f"{said}; microphone.echo: {chosen} fits", **all_figures)
+    # half_duplex is right wherever the kiosk stands; the better one is the owner's choice.
+    return note(f"{said}; half_duplex does; {best} would, too: {why}", remedy, **all_figures)
+
+
+async def _unheard(patient: Patient) -> Finding:
+    said = "the microphone heard nothing of the sweep that the speaker played"
+    sure = await patient.person.asks("Did you hear a rising tone?") if patient.person else None
+    hardware = patient.settings.microphone.echo == "hardware"
+    if sure is False or (sure is None and not hardware):
+        return fault(
+            "speaker-not-heard",
+            said if sure is None else f"{said}, and neither did you",
+            "see the speaker's plug, switch and amplifier, its level (alsamixer) and speaker.volume; if it was to be "
+            "heard, the device cancels echo itself: set microphone.echo: hardware",
+        )
+    if hardware:
+        return ok(f"{said}: the device cancels it", recommended="hardware")
+    return note(
+        f"{said}, and you did: the device cancels it, or the microphone is far away",
+        "set microphone.echo: hardware, so that visitors may interrupt the kiosk",
+        recommended="hardware",
+    )

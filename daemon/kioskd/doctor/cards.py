@@ -1,0 +1,101 @@
+"""That no other program holds the sound cards."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kioskd.doctor.finding import Finding, fault, note, ok, skipped
+from kioskd.doctor.machine import Machine
+from kioskd.doctor.patient import Patient
+
+SERVERS: Final = frozenset({"pipewire", "pipewire-pulse", "wireplumber", "pulseaudio", "jackd", "jackdbus"})
+
+_OWNER: Final = re.compile(r"^owner_pid\s*:\s*(\d+)", re.MULTILINE)
+_ID_OF_NAME: Final = re.compile(r"hw:")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One direction of a card that a program has open."""
+
+    card: str
+    """The kernel's own name for it."""
+    number: str
+    captures: bool
+    program: str
+    pid: int
+
+
+def cards(patient: Patient) -> Sequence[Finding]:
+    """Prove that they are free for the daemon, or held by a sound server that shares them."""
+    machine = patient.machine
+    if not machine.at("/proc/asound").is_dir():
+        return [skipped("this kernel knows no sound card")]
+    ours = machine.daemon()
+    held = [one for one in _held(machine) if one.pid != ours]
+    names = {True: patient.settings.microphone.device, False: patient.settings.speaker.device}
+    # What goes by a sound server's own name is shared by it.
+    taken = [one for one in held if one.program not in SERVERS or _is_card(names[one.captures], one, machine)]
+    if taken:
+        return [_taken(one) for one in taken]
+    if held:
+        programs = ", ".join(sorted({one.program for one in held}))
+        return [
+            note(
+                f"shared by {programs}: a service's user reaches it only if it runs for the whole system",
+                "if a device is missing below, name the card itself by microphone.device and speaker.device",
+            )
+        ]
+    return [ok("held by nobody else")]
+
+
+def _taken(one: Held) -> Finding:
+    which = "microphone" if one.captures else "speaker"
+    if one.program in SERVERS:
+        remedy = (
+            f"take {one.program} off this machine (a kiosk needs none: systemctl --user --global disable --now "
+            f"{one.program}), or set {which}.device: default"
+        )
+    else:
+        remedy = f"end it (sudo kill {one.pid}), and see what starts it"
+    return fault(
+        "card-held", f"{one.program} (process {one.pid}) holds the {which} of card {one.card}", remedy
+    )
+
+
+def _held(machine: Machine) -> Iterator[Held]:
+    for path in sorted(machine.at("/proc/asound").glob("card[0-9]*/pcm*/sub*/status")):
+        found = _OWNER.search(machine.text(f"/{path.relative_to(machine.root)}") or "")
+        if found is None:
+            continue
+        stream, card = path.parents[1], path.parents[2]
+        pid = _process(machine, int(found[1]))
+        yield Held(
+            card=machine.text(f"/{card.relative_to(machine.root)}/id") or card.name,
+            number=card.name.removeprefix("card"),
+            captures=stream.name.endswith("c"),
+            program=machine.text(f"/proc/{pid}/comm") or "a program",
+            pid=pid,
+        )
+
+
+def _process(machine: Machine, thread: int) -> int:
+    """The process that a thread belongs to: the kernel tells which thread has opened a stream."""
+    for line in (machine.text(f"/proc/{thread}/status") or "").splitlines():
+        if line.startswith("Tgid:"):
+            return int(line.split()[1])
+    return thread
+
+
+def _is_card(wanted: str, held: Held, machine: Machine) -> bool:
+    """Whether the settings' name means the very card, rather than a sound server's idea of it."""
+    if _ID_OF_NAME.search(wanted):
+        return wanted.partition("CARD=")[2].partition(",")[0] == held.card or f"hw:{held.number}" in wanted
+    listed = machine.text("/proc/asound/cards") or ""
+    words = re.search(rf"^ *{held.number} \[[^\]]*\]: (.*)$", listed, re.MULTILINE)
+    return (
+        wanted != "default"
+        and words is not None
+        and wanted.partition(":")[0].casefold() in words[1].casefold()
+    )

@@ -1,0 +1,31 @@
+"""That the clock is set, and kept: without it no certificate holds, and no quiet hour is where it should be."""
+
+from collections.abc import Sequence
+
+from kioskd.doctor.finding import Finding, fault, note, ok, skipped
+from kioskd.doctor.patient import Patient
+
+
+def clock(patient: Patient) -> Sequence[Finding]:
+    """Prove that it is synchronised by the network."""
+    ran = patient.machine.run("timedatectl", "show", "--property=NTP,NTPSynchronized,Timezone")
+    if ran is None or ran.code:
+        return [
+            skipped(
+                "timedatectl cannot be asked here; the service's certificate will show whether the date is right"
+            )
+        ]
+    known = dict(line.split("=", 1) for line in ran.out.splitlines() if "=" in line)
+    if known.get("NTPSynchronized") == "yes":
+        return [ok(f"synchronised; {known.get('Timezone', 'no time zone')}")]
+    if known.get("NTP") == "yes":
+        return [
+            fault(
+                "clock-not-synchronised",
+                "not synchronised yet, though it is to be: no time server has answered",
+                "see that the network lets UDP port 123 out; timedatectl timesync-status",
+            )
+        ]
+    if patient.machine.at("/run/chrony").is_dir() or patient.machine.at("/run/ntpd.pid").exists():
+        return [note("kept by a program that timedatectl does not know", "chronyc tracking; ntpq -p")]
+    return [fault("clock-not-synchronised", "not synchronised, nor to be", "sudo timedatectl set-ntp true")]

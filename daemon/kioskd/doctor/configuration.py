@@ -1,0 +1,78 @@
+"""That the settings can be read, and the libraries that they need are installed."""
+
+import importlib.util
+from collections.abc import Sequence
+from typing import Final
+
+from kioskd.doctor.finding import Finding, fault, note, ok
+from kioskd.doctor.patient import Patient
+from kioskd.settings.load import notes
+from kioskd.settings.model import Settings
+
+
+def settings(patient: Patient) -> Sequence[Finding]:
+    """Prove that the daemon would start with this file."""
+    if patient.faults:
+        return [
+            fault("settings", where, remedy or "see config/kioskd.yaml, the reference")
+            for where, remedy in (_parted(str(one)) for one in patient.faults)
+        ]
+    remarks = [
+        # A key that cannot be seen from here is the affair of the check for it.
+        _note(remark)
+        for remark in notes(patient.settings, patient.environ)
+        if not remark.startswith("service key")
+    ]
+    return remarks or [ok(f"{patient.path}: no faults")]
+
+
+def libraries(patient: Patient) -> Sequence[Finding]:
+    """Prove that what the settings need of Python's libraries can be found."""
+    missing = [(module, how) for module, how in _needed(patient.settings) if not _is_here(module)]
+    return [fault("library-missing", f"{module}: cannot be imported", how) for module, how in missing] or [
+        ok("all that the settings need are here")
+    ]
+
+
+_PYAUDIO: Final = "sudo apt install python3-pyaudio, in an environment that sees the system's packages; or run scripts/install.sh"
+
+
+def _needed(settings: Settings) -> Sequence[tuple[str, str]]:
+    sources = [button.source for button in settings.controls.all_buttons]
+    lamps = [lamp.source or "" for lamp in settings.controls.all_lamps]
+    wanted = (
+        ("pyaudio", _PYAUDIO, True),
+        ("google.genai", "run scripts/install.sh again", True),
+        ("soxr", "run scripts/install.sh again", True),
+        ("livekit.rtc", "pip install 'kioskd[echo]'", settings.microphone.echo == "cancel"),
+        (
+            "picamera2",
+            "sudo apt install python3-picamera2, in an environment that sees the system's packages",
+            settings.camera.source.startswith("picamera"),
+        ),
+        (
+            "gpiod",
+            "pip install 'gpiod>=2.2'",
+            any(source.startswith(("gpio:", "rgb:")) for source in (*sources, *lamps)),
+        ),
+        ("evdev", "pip install evdev", any(source.startswith("evdev:") for source in sources)),
+        ("pymicro_wakeword", "pip install 'kioskd[wakeword]'", "wakeword" in settings.conversation.wake),
+    )
+    return [(module, how) for module, how, needed in wanted if needed]
+
+
+def _is_here(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:  # of the package that it is part of
+        return False
+
+
+def _parted(line: str) -> tuple[str, str]:
+    said, _, remedy = line.rpartition("; ")
+    return (said, remedy) if said else (line, "")
+
+
+def _note(remark: str) -> Finding:
+    said, remedy = _parted(remark)
+    return note(said, remedy or None)

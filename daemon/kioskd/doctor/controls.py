@@ -1,0 +1,114 @@
+"""That buttons and lamps can be opened, and, where somebody is there to press and look, that they do what they should."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from kioskd import app, ports
+from kioskd.doctor.finding import Finding, fault, of_error, ok, skipped
+from kioskd.doctor.patient import Patient
+from kioskd.doctor.sound import together
+from kioskd.errors import DeviceLost
+
+PRESS_S: Final = 20.0
+_REST_S: Final = 0.5
+"""For a line to say how it is, and to fail."""
+_BLINKS: Final = 3
+_BLINK_S: Final = 0.4
+
+
+async def buttons(patient: Patient) -> Sequence[Finding]:
+    """Prove that each is at rest, and can be pressed."""
+    if not patient.settings.controls.all_buttons:
+        return [skipped("none is set (controls.button)")]
+    return [await _button(patient, hand) for hand in patient.only("controls").hands]
+
+
+async def lamps(patient: Patient) -> Sequence[Finding]:
+    """Prove that each can be lit, and is seen to blink."""
+    settings = patient.settings.controls.all_lamps
+    if not settings:
+        return [skipped("none is set (controls.lamp)")]
+    names = [f"lamp {one.source or ' '.join(one.command or ())}" for one in settings]
+    return [
+        await _lamp(patient, name, lit.lamp)
+        for name, lit in zip(names, patient.only("controls").lamps, strict=True)
+    ]
+
+
+async def _button(patient: Patient, hand: app.Hand) -> Finding:
+    edges: asyncio.Queue[bool] = asyncio.Queue()
+    found: list[Finding] = []
+    over = asyncio.Event()
+
+    async def follow() -> None:
+        if await _next(edges, _REST_S):
+            found.append(
+                fault(
+                    "button-stuck",
+                    f"{hand.name}: reads as pressed while nobody presses it",
+                    "let go of it; else see its wiring, `pull` and `active` under controls.button",
+                )
+            )
+        elif patient.person is None:
+            found.append(ok(f"{hand.name}: opens, and is at rest; nobody was asked to press it"))
+        else:
+            patient.person.tell(f"Press and let go of the {hand.name} within {PRESS_S:.0f} s.")
+            found.append(_pressed(hand.name, await _next(edges, PRESS_S, wanted=True)))
+        over.set()
+
+    try:
+        await together(hand.button.watch(edges.put_nowait), follow(), until=over)
+    except DeviceLost as lost:
+        return of_error("button-missing", lost, "see `kioskd devices`")
+    return found[0]
+
+
+def _pressed(name: str, pressed: bool) -> Finding:
+    if pressed:
+        return ok(f"{name}: opens, and was pressed")
+    return fault(
+        "button-not-pressed",
+        f"{name}: no press came",
+        "see its wiring (line and ground), its line's number, `pull` and `active` under controls.button",
+    )
+
+
+async def _next(edges: "asyncio.Queue[bool]", seconds: float, *, wanted: bool | None = None) -> bool:
+    """Return the next edge, or the next that is as `wanted`; False where none comes in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                edge = await edges.get()
+                if wanted in (None, edge):
+                    return edge
+    except TimeoutError:
+        return False
+
+
+async def _lamp(patient: Patient, name: str, lamp: ports.Lamp) -> Finding:
+    over = asyncio.Event()
+
+    async def blink() -> None:
+        for _ in range(_BLINKS):
+            for level in (1.0, 0.0):
+                lamp.shine(ports.Light("listening", level, level, level) if level else ports.DARK)
+                await patient.clock.sleep(_BLINK_S)
+        over.set()
+
+    if patient.person is not None:
+        patient.person.tell(f"Look at the {name}: it blinks {_BLINKS} times now.")
+    try:
+        await together(lamp.run(), blink(), until=over)
+    except DeviceLost as lost:
+        return of_error("lamp-missing", lost, "see `kioskd devices`")
+    seen = await patient.person.asks(f"Did the {name} blink?") if patient.person is not None else None
+    if seen is False:
+        return fault(
+            "lamp-dark",
+            f"{name}: can be driven, and was not seen to blink",
+            "see its wiring and resistor, its line's number, and `active` under controls.lamp",
+        )
+    return ok(
+        f"{name}: can be driven" + (", and was seen to blink" if seen else "; nobody was asked to look")
+    )

@@ -1,0 +1,122 @@
+"""That there is something to open the service with, where the daemon will look for it."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from kioskd.doctor.finding import Finding, fault, ok, skipped
+from kioskd.doctor.machine import UNIT, Machine
+from kioskd.doctor.patient import Patient
+from kioskd.settings.credentials import CREDENTIAL, KeyMissingError, KeyUnusableError, service_key
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+ENCRYPTED: Final = f"/etc/credstore.encrypted/{CREDENTIAL}"
+PLAIN: Final = f"/etc/credstore/{CREDENTIAL}"
+"""Where systemd takes the unit's credential from, and `kioskd key` puts it."""
+
+PLAIN_DROP_IN: Final = "/etc/systemd/system/kioskd.service.d/60-plain-key.conf"
+PLAIN_LOADED: Final = f"""\
+# Written by `kioskd key`: this machine cannot encrypt, and the unit itself takes its key encrypted only.
+[Service]
+LoadCredential={CREDENTIAL}
+"""
+"""What has systemd take the plain one: without it the unit would not even start (seen with systemd 257)."""
+
+
+def credential(patient: Patient) -> Sequence[Finding]:
+    """Prove that the daemon will find its key, or needs none."""
+    service = patient.settings.service
+    if service.provider == "vertex":
+        return [skipped("no key is needed: vertex is opened by an account, as the session will show")]
+    if service.token_url is not None:
+        return [skipped("no key is needed: each connection fetches a token, as the session will show")]
+    try:
+        key, where = found(patient)
+    except KeyMissingError:
+        return [
+            fault(
+                "key-missing",
+                f"no key: looked into {ENCRYPTED}, {PLAIN}, the environment and service.key_file",
+                "sudo kioskd key",
+            )
+        ]
+    except KeyUnusableError as error:
+        return [
+            fault("key-unusable", f"{error.where}: {error.what}", "sudo kioskd key, or mend what it names")
+        ]
+    assert key is not None
+    if where == PLAIN and not _loads_plain(patient.machine):
+        return [
+            fault(
+                "key-not-loaded",
+                f"{PLAIN} is there, and the unit takes its key encrypted only: it does not start with this one",
+                "sudo kioskd key; sudo systemctl daemon-reload; sudo systemctl restart kioskd",
+            )
+        ]
+    return [ok(f"a key of {len(key.get_secret_value())} characters, from {where}")]
+
+
+def found(patient: Patient) -> "tuple[SecretStr | None, str]":
+    """Return the service's key and where it is; None where the settings need none.
+
+    First as the daemon looks for it in this process's surroundings, then where its unit takes it from: that can be
+    seen by root only.
+
+    Raises:
+        KeyMissingError: there is none.
+        KeyUnusableError: there is one that cannot be used, or not be read from here.
+    """
+    service, environ = patient.settings.service, patient.environ
+    try:
+        return service_key(service, environ), _place(patient)
+    except KeyMissingError:
+        stored = _stored(patient.machine)
+        if stored is None:
+            raise
+    where, text = stored
+    try:
+        return service_key(service, {"GEMINI_API_KEY": text}), where
+    except KeyUnusableError as error:
+        raise KeyUnusableError(where, error.what) from None
+
+
+def _place(patient: Patient) -> str:
+    if patient.settings.service.key_file is not None:
+        return f"service.key_file ({patient.settings.service.key_file})"
+    return "this process's own credentials or environment"
+
+
+def _stored(machine: Machine) -> tuple[str, str] | None:
+    """Return where the unit's credential is kept, and what it holds."""
+    encrypted, plain = machine.at(ENCRYPTED), machine.at(PLAIN)
+    try:
+        if encrypted.exists():
+            ran = machine.run("systemd-creds", "decrypt", f"--name={CREDENTIAL}", str(encrypted), "-")
+            if ran is None or ran.code:
+                raise KeyUnusableError(
+                    ENCRYPTED,
+                    "cannot be decrypted by us here: only root on the very machine that encrypted it can; "
+                    "run doctor with sudo, or store the key anew: sudo kioskd key",
+                )
+            return ENCRYPTED, ran.out
+        if plain.exists():
+            return PLAIN, plain.read_text(encoding="ascii", errors="replace")
+    except PermissionError:
+        raise KeyUnusableError("/etc/credstore*", "may be read by root only; run doctor with sudo") from None
+    return None
+
+
+def _loads_plain(machine: Machine) -> bool:
+    # `systemctl show` calls credentials unprintable.
+    ran = machine.run("systemctl", "cat", UNIT) if machine.has_systemd else None
+    return ran is None or ran.code != 0 or f"LoadCredential={CREDENTIAL}" in ran.out
+
+
+def secrets(patient: Patient) -> Mapping[str, str]:
+    """Return what is not to be shown to anybody, by a name that may be."""
+    try:
+        key, _ = found(patient)
+    except KeyUnusableError:
+        return {}
+    return {"service key": key.get_secret_value()} if key is not None else {}

@@ -1,0 +1,125 @@
+"""The way to the service: its name, and who answers to it."""
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from kioskd.adapters.gemini.client import ENDPOINT, vertex_endpoint
+from kioskd.adapters.gemini.web import Web
+from kioskd.doctor.finding import Finding, fault, ok, skipped
+from kioskd.doctor.patient import Patient
+from kioskd.errors import ConfigError
+from kioskd.settings.model import Settings
+
+_NAME_S: Final = 10.0
+_REACH_S: Final = 15.0
+
+_UNTIMELY: Final = (9, 10)
+"""OpenSSL's verify codes for a certificate that is not valid yet, or no more."""
+
+
+def endpoint(settings: Settings) -> str:
+    """Return the service's own address."""
+    service = settings.service
+    if service.endpoint is not None:
+        return service.endpoint
+    return vertex_endpoint(service.location or "global") if service.provider == "vertex" else ENDPOINT
+
+
+async def name(patient: Patient) -> Sequence[Finding]:
+    """Prove that the name server knows the service, or the proxy before it."""
+    proxy = _proxy(patient.settings)
+    host, port = _host(proxy or endpoint(patient.settings))
+    if _is_address(host):
+        return [skipped(f"{host} needs no name server")]
+    loop, began = asyncio.get_running_loop(), patient.clock.now()
+    try:
+        async with asyncio.timeout(_NAME_S):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError) as error:
+        why = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        return [
+            fault(
+                "name-not-resolved",
+                f"{host} cannot be resolved: {why}",
+                "see that the network is up (ip route) and names a server (resolvectl status, /etc/resolv.conf)",
+            )
+        ]
+    took_ms = round((patient.clock.now() - began) * 1000)
+    return [ok(f"{host} has {len(found)} addresses, found in {took_ms} ms", took_ms=took_ms)]
+
+
+async def tls(patient: Patient) -> Sequence[Finding]:
+    """Prove that the service can be reached, and is who it says by this device's clock and authorities."""
+    if proxy := _proxy(patient.settings):
+        return [skipped(f"the way is by the proxy {_host(proxy)[0]}: the session will show")]
+    host, port = _host(endpoint(patient.settings))
+    try:
+        context = await asyncio.to_thread(ssl.create_default_context, cafile=patient.settings.service.ca_file)
+    except OSError as error:
+        raise ConfigError(
+            f"service.ca_file = {patient.settings.service.ca_file}: cannot be used ({error.strerror or error}); "
+            "name a readable PEM file with the authority's certificate"
+        ) from None
+    began = patient.clock.now()
+    try:
+        async with asyncio.timeout(_REACH_S):
+            _, writer = await asyncio.open_connection(host, port, ssl=context)
+            version = writer.get_extra_info("ssl_object").version()
+            writer.transport.abort()
+    except ssl.SSLCertVerificationError as error:
+        return [_distrusted(host, error)]
+    except ssl.SSLError as error:
+        return [
+            fault(
+                "tls-broken",
+                f"{host}: no TLS: {error.reason or error}",
+                "see that no sign-in page or filter of this network answers in the service's place",
+            )
+        ]
+    except (OSError, TimeoutError) as error:
+        why = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        return [
+            fault(
+                "not-reached",
+                f"{host}, port {port}: {why}",
+                "see that the network lets TCP port 443 out (firewall, cable, Wi-Fi), and service.endpoint",
+            )
+        ]
+    took_ms = round((patient.clock.now() - began) * 1000)
+    return [ok(f"{host}: {version}, its certificate holds, in {took_ms} ms", took_ms=took_ms)]
+
+
+def _distrusted(host: str, error: ssl.SSLCertVerificationError) -> Finding:
+    if error.verify_code in _UNTIMELY:
+        return fault(
+            "certificate-out-of-time",
+            f"{host}: {error.verify_message} by this device's clock",
+            "see that the clock is right: timedatectl; sudo timedatectl set-ntp true",
+        )
+    return fault(
+        "certificate-unknown",
+        f"{host}: {error.verify_message}",
+        "see that no sign-in page or filter is in between; name a gateway's own authority by service.ca_file",
+    )
+
+
+def _proxy(settings: Settings) -> str | None:
+    return Web(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), settings.service.proxy).route(endpoint(settings))
+
+
+def _host(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or 443
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

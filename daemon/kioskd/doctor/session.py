@@ -1,0 +1,84 @@
+"""That the service takes the key, the model and the settings: by a real session of two seconds of silence."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from kioskd import app, ports
+from kioskd.doctor import credential
+from kioskd.doctor.finding import Finding, note, of_error, ok
+from kioskd.doctor.patient import Patient
+from kioskd.doctor.sound import together
+from kioskd.errors import LinkLost, Remedy
+from kioskd.media import pcm
+from kioskd.settings.model import Settings
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+SILENCE_S: Final = 2.0
+_PATIENCE_S: Final = 30.0
+"""Dialing, setup, the silence and hanging up have deadlines of their own; all together take less."""
+
+_NAMES: Final[Mapping[Remedy, str]] = {
+    Remedy.SETTINGS: "refused",
+    Remedy.CREDENTIALS: "refused",
+    Remedy.QUOTA: "quota",
+    Remedy.CLOCK: "certificate-out-of-time",
+    Remedy.STOP: "sdk-unknown",
+}
+
+
+async def session(patient: Patient) -> Sequence[Finding]:
+    """Prove it with the key that the daemon will use."""
+    key, _ = await asyncio.to_thread(credential.found, patient)
+    try:
+        setup_s, delivered = await try_service(patient.settings, key, patient.clock)
+    except LinkLost as lost:
+        return [of_error(_NAMES.get(lost.remedy, "session-lost"), lost, "try again in a minute")]
+    model = patient.settings.service.model
+    said = f"{model}: set up in {setup_s:.1f} s, and took {delivered} of {_FRAMES} frames of silence"
+    if not delivered:
+        return [note(said, "try again: a service that is slow to take sound answers late", setup_s=setup_s)]
+    return [ok(said, setup_s=round(setup_s, 2))]
+
+
+_FRAMES: Final = round(SILENCE_S * 1000 / pcm.FRAME_MS)
+
+
+async def try_service(settings: Settings, key: "SecretStr | None", clock: ports.Clock) -> tuple[float, int]:
+    """Hold a session of two seconds of silence. Return the seconds until it was set up, and the frames taken.
+
+    Raises:
+        LinkLost: the service was not reached, or turned something down; the message says what.
+        ConfigError: the settings name what cannot be used.
+    """
+    # No tools: what they call is not under examination, and an MCP server would be started for it.
+    live = app.live(settings, key)
+    await live.warm_up()
+    began = clock.now()
+    try:
+        async with asyncio.timeout(_PATIENCE_S), live.connect(None) as connection:
+            setup_s = clock.now() - began
+            await _be_silent(connection, clock)
+    except TimeoutError:
+        raise LinkLost(f"no end after {_PATIENCE_S:.0f} s: the service hangs; try again") from None
+    return setup_s, connection.delivered
+
+
+async def _be_silent(connection: ports.Connection, clock: ports.Clock) -> None:
+    done = asyncio.Event()
+
+    async def send() -> None:
+        await connection.begin_audio()
+        for _ in range(_FRAMES):
+            await connection.send_audio(bytes(pcm.FRAME_BYTES))
+            await clock.sleep(pcm.FRAME_MS / 1000)
+        await connection.end_audio()
+        done.set()
+
+    async def read() -> None:
+        while True:
+            await connection.receive()
+
+    await together(send(), read(), until=done)

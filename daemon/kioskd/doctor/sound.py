@@ -1,0 +1,151 @@
+"""Listening and playing for a while, with notes of what came when."""
+
+import asyncio
+import math
+import statistics
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from kioskd import ports
+from kioskd.errors import DeviceLost
+from kioskd.media import pcm
+
+_OPENING_S: Final = 15.0
+"""A device has its own deadline for opening (10 s); this is for one that has opened and gives nothing."""
+
+_FRAME_S: Final = pcm.FRAME_MS / 1000
+
+
+async def together(*works: Coroutine[Any, Any, object], until: asyncio.Event | None = None) -> None:
+    """Do all of `works` at once until all have ended, or `until` is set; the first that fails ends the others.
+
+    Raises:
+        Exception: what that one raised, as it is.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+            if until is not None:
+                group.create_task(_end(tasks, until))
+    except BaseExceptionGroup as several:
+        raise _first(several) from None
+
+
+async def _end(tasks: "list[asyncio.Task[object]]", until: asyncio.Event) -> None:
+    await until.wait()
+    for task in tasks:
+        task.cancel()
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+class Heard:
+    """What a microphone gave, and when each frame of it came; a sink of `ports.Microphone.capture`."""
+
+    def __init__(self, clock: ports.Clock, seconds: float = math.inf) -> None:
+        """Start with nothing. `enough` is set when so much has come. For use within a loop."""
+        self.frames: list[bytes] = []
+        self.enough = asyncio.Event()
+        self._clock = clock
+        self._seconds = seconds
+        self._times_s: list[float] = []
+
+    def __call__(self, frame: bytes) -> None:
+        """Take a frame."""
+        self.frames.append(frame)
+        self._times_s.append(self._clock.now())
+        if len(self.frames) * _FRAME_S >= self._seconds:
+            self.enough.set()
+
+    @property
+    def sound(self) -> bytes:
+        """All of it."""
+        return b"".join(self.frames)
+
+    @property
+    def began_s(self) -> float:
+        """When its first sample would have come, had all come as regularly as it was captured."""
+        return statistics.median(at - (number + 1) * _FRAME_S for number, at in enumerate(self._times_s))
+
+    @property
+    def pace(self) -> float:
+        """How fast the sound came, against how fast it should: 1.0."""
+        took_s = self._times_s[-1] - self._times_s[0]
+        return (len(self.frames) - 1) * _FRAME_S / took_s if took_s > 0 else 0.0
+
+
+class Player:
+    """Plays one piece, and silence after it; a `ports.Source`. Notes when each part of it was fetched."""
+
+    def __init__(self, piece: bytes, clock: ports.Clock, over: asyncio.Event) -> None:
+        """`piece`: 24 kHz. `over` is set in the loop's thread when all of it was fetched. For use within a loop."""
+        self._piece = piece
+        self._clock = clock
+        self._over = over
+        self._loop = asyncio.get_running_loop()
+        self._at = 0
+        self._offsets: list[float] = []
+        self._first_s = 0.0
+        self._last_s = 0.0
+
+    def pull(self, byte_count: int) -> bytes:
+        """Return the next part; see `ports.Source`."""
+        now, at = self._clock.now(), self._at
+        if at < len(self._piece):
+            self._offsets.append(now - pcm.duration_s(at, pcm.DOWNLINK_HZ))
+            self._last_s = now
+        self._first_s = self._first_s or now
+        self._at += byte_count
+        if at < len(self._piece) <= self._at and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._over.set)
+        return self._piece[at : at + byte_count].ljust(byte_count, b"\0")
+
+    @property
+    def began_s(self) -> float:
+        """When its first sample was fetched, had it been fetched as regularly as it is played."""
+        return statistics.median(self._offsets)
+
+    @property
+    def took_s(self) -> float:
+        """Seconds from the first fetch to that of the end of the piece."""
+        return self._last_s - self._first_s
+
+
+async def listen(microphone: ports.Microphone, clock: ports.Clock, seconds: float) -> Heard:
+    """Return what the microphone hears for so long.
+
+    Raises:
+        DeviceLost: it is not there, went away, or gave less.
+    """
+    heard = Heard(clock, seconds)
+    try:
+        async with asyncio.timeout(_OPENING_S + seconds):
+            await together(microphone.capture(heard), until=heard.enough)
+    except TimeoutError:
+        raise DeviceLost(
+            f"microphone: gave {len(heard.frames) * _FRAME_S:.1f} s of sound in {_OPENING_S + seconds:.0f} s; "
+            "unplug it and plug it in again"
+        ) from None
+    return heard
+
+
+async def play(speaker: ports.Speaker, clock: ports.Clock, piece: bytes) -> Player:
+    """Play `piece` (24 kHz) to its end, and return who fetched it.
+
+    Raises:
+        DeviceLost: the speaker is not there, went away, or did not take it all.
+    """
+    over = asyncio.Event()
+    player = Player(piece, clock, over)
+    seconds = pcm.duration_s(len(piece), pcm.DOWNLINK_HZ)
+    try:
+        async with asyncio.timeout(_OPENING_S + 2 * seconds):
+            await together(speaker.play(player), until=over)
+    except TimeoutError:
+        raise DeviceLost(
+            f"speaker: did not take {seconds:.1f} s of sound in {_OPENING_S + 2 * seconds:.0f} s; "
+            "unplug it and plug it in again"
+        ) from None
+    return player

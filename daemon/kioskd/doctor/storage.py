@@ -1,0 +1,112 @@
+"""That there is room for what is kept, and that next to nothing is written: cards wear out."""
+
+import os
+from collections.abc import Sequence
+from typing import Final
+
+from kioskd.doctor.finding import Finding, fault, note, ok, skipped
+from kioskd.doctor.machine import Machine
+from kioskd.doctor.patient import Patient
+
+STATE: Final = "/var/lib/kioskd"
+CACHE: Final = "/var/cache/kioskd"
+PLACES: Final = ("/", STATE, CACHE, "/var/log")
+"""Where something is written: releases, what outlives a restart, prompts, the journal."""
+
+LEAST_MB: Final = 200
+FEW_MB: Final = 500
+
+WEAR_S: Final = 60.0
+LARGEST_BYTES: Final = 64 * 1024
+"""A minute's writing of the daemon: one small file, with the blocks that its file system writes for it."""
+
+
+def space(patient: Patient) -> Sequence[Finding]:
+    """Prove that each place has room, and that what outlives a restart can be written."""
+    found = []
+    free_mb: dict[int, tuple[str, float]] = {}
+    for place in PLACES:
+        path = patient.machine.at(place)
+        try:
+            device, disk = path.stat().st_dev, patient.machine.statvfs(path)
+        except OSError:
+            continue  # not there yet: it is made where its parent is, which is looked at as well
+        free_mb.setdefault(device, (place, disk.f_bavail * disk.f_frsize / 1e6))
+        if place == STATE and disk.f_flag & os.ST_RDONLY:
+            found.append(
+                fault(
+                    "disk-read-only",
+                    f"{place}: cannot be written to: volume, mute and budgets are forgotten at each restart",
+                    "give it a small partition of its own that can be; or a tmpfs, if forgetting is meant",
+                )
+            )
+    found += [_judged_room(place, free) for place, free in free_mb.values() if free < FEW_MB]
+    least = round(min((free for _, free in free_mb.values()), default=0.0))
+    return found or [ok(f"{least} MB are free where least is", free_mb=least)]
+
+
+def _judged_room(place: str, free_mb: float) -> Finding:
+    said = f"{place}: {free_mb:.0f} MB are free"
+    if free_mb >= LEAST_MB:
+        return note(said, "sudo apt clean", free_mb=round(free_mb))
+    remedy = f"see what fills it: sudo du -xh --max-depth=2 {place} | sort -h | tail; sudo apt clean"
+    return fault("disk-full", said, remedy, free_mb=round(free_mb))
+
+
+async def wear(patient: Patient) -> Sequence[Finding]:
+    """Prove that a daemon that runs writes next to nothing: over its life, or over the next minute if there is time."""
+    machine = patient.machine
+    pid = machine.daemon()
+    if pid is None:
+        return [skipped("kioskd does not run: nothing is written")]
+    written = _written(machine, pid)
+    if written is None:
+        return [skipped("what kioskd writes can be seen by root only", "run doctor with sudo")]
+    if not patient.wear:
+        minutes = _minutes(machine, pid)
+        if minutes is None or minutes < 1:
+            return [skipped("kioskd has just started; look again in a minute")]
+        # Prompts are made once, at the very first start; which it was need not be known to leave them out.
+        lasting = max(0, written - _made_once(machine))
+        return [_judged_wear(lasting / minutes, "a minute since it started")]
+    await patient.clock.sleep(WEAR_S)
+    later = _written(machine, pid)
+    if later is None:
+        return [skipped("kioskd has ended meanwhile; look again when it runs")]
+    return [_judged_wear((later - written) * 60 / WEAR_S, "in a minute")]
+
+
+def _judged_wear(bytes_a_minute: float, when: str) -> Finding:
+    figures = {"bytes_a_minute": round(bytes_a_minute)}
+    said = f"kioskd has written {bytes_a_minute / 1000:.1f} kB {when}"
+    if bytes_a_minute > LARGEST_BYTES:
+        remedy = (
+            "take privacy.recordings or a debug level (KIOSKD_LOG) back, if one is on; else please report it"
+        )
+        return fault("writes-much", said, remedy, **figures)
+    return ok(said, **figures)
+
+
+def _made_once(machine: Machine) -> int:
+    """Bytes that are kept, so as not to be made again."""
+    return sum(path.stat().st_size for path in machine.at(CACHE).rglob("*") if path.is_file())
+
+
+def _written(machine: Machine, pid: int) -> int | None:
+    """Bytes that the process has had written to a disk so far (proc(5), /proc/PID/io)."""
+    lines = (machine.text(f"/proc/{pid}/io") or "").splitlines()
+    counts = {name: int(count) for name, _, count in (line.partition(": ") for line in lines) if count}
+    return (
+        max(0, counts["write_bytes"] - counts.get("cancelled_write_bytes", 0))
+        if "write_bytes" in counts
+        else None
+    )
+
+
+def _minutes(machine: Machine, pid: int) -> float | None:
+    """How long the process has run (proc(5), /proc/PID/stat, field 22)."""
+    stat, uptime = machine.text(f"/proc/{pid}/stat"), machine.text("/proc/uptime")
+    if not stat or not uptime:
+        return None
+    started_s = int(stat.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    return (float(uptime.split()[0]) - started_s) / 60

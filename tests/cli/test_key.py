@@ -1,0 +1,218 @@
+"""`kioskd key`: the key goes to the service and into the store, and nowhere else."""
+
+import asyncio
+import io
+import json
+import logging
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from kioskd import cli
+from kioskd.cli import key
+from kioskd.doctor.credential import ENCRYPTED, PLAIN, PLAIN_DROP_IN
+from kioskd.doctor.machine import Machine
+from kioskd.rehearsal.service import Reply, ServiceScript, StandIn
+
+DUMP: Final = """#!/bin/sh
+{ echo "$@"; env; } > "$(dirname "$0")/seen"
+cat > "$(dirname "$0")/given"
+echo encrypted
+"""
+TYPED: Final = "AIzaNotAKeyOfAnybody0123456789"
+
+
+@pytest.fixture(autouse=True)
+def loggers() -> Iterator[None]:
+    """Leave logging as it was."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    root.handlers[:], root.level = before, level
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[StandIn]:
+    async with StandIn(ServiceScript(replies=(Reply(silent=True),))) as service:
+        yield service
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine of files, with a systemd-creds that tells what it was given."""
+    program(tmp_path, DUMP)
+    (tmp_path / "etc").mkdir()
+    monkeypatch.setattr(key, "MACHINE", Machine(tmp_path, f"{tmp_path / 'bin'}:/usr/bin:/bin"))
+    return tmp_path
+
+
+def program(root: Path, script: str) -> None:
+    """Put a systemd-creds into the machine."""
+    path = root / "bin" / "systemd-creds"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(script)
+    path.chmod(0o755)
+
+
+async def run(monkeypatch: pytest.MonkeyPatch, typed: str, *options: str) -> int:
+    """Type the command, and pipe the key in."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed + "\n"))
+    return await asyncio.to_thread(cli.main, ["key", *options])
+
+
+def settings(root: Path, service: StandIn, **more: Any) -> str:
+    """Write the owner's settings, and return their path."""
+    path = root / "kioskd.yaml"
+    where = {"endpoint": service.endpoint, "ca_file": str(service.ca_file)}
+    path.write_text(json.dumps({"service": where | more}))
+    return str(path)
+
+
+def at(root: Path, path: str) -> Path:
+    return root / path.lstrip("/")
+
+
+async def test_a_key_that_the_service_takes_is_stored_encrypted(
+    machine: Path, service: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = service.key.get_secret_value()
+    assert await run(monkeypatch, good, "--config", settings(machine, service)) == 0
+    stored = at(machine, ENCRYPTED)
+    assert stored.read_text() == "encrypted\n"
+    assert stat.S_IMODE(stored.stat().st_mode) == 0o600
+    assert stat.S_IMODE(stored.parent.stat().st_mode) == 0o700
+    assert (machine / "bin/given").read_text() == good
+    assert good not in (machine / "bin/seen").read_text()
+    said = capsys.readouterr()
+    assert good not in said.out + said.err
+    assert "tried: gemini-3.8-live took it" in said.out
+    assert [one.close_received for one in service.connections] == [1000]
+
+
+async def test_a_key_that_is_refused_is_not_stored(
+    machine: Path, service: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run(monkeypatch, TYPED, "--config", settings(machine, service)) == 77
+    assert not at(machine, ENCRYPTED).exists()
+    said = capsys.readouterr()
+    assert TYPED not in said.out + said.err
+    assert said.err.splitlines()[-1] == "nothing was stored"
+
+
+@pytest.mark.parametrize("typed", ["", "two words", "k\u00e4y"])
+async def test_what_cannot_be_a_key_is_refused_unasked(
+    typed: str, machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run(monkeypatch, typed, "--no-try") == cli.Exit.REFUSED
+    assert not (machine / "bin/given").exists()
+    assert not typed or typed not in capsys.readouterr().err
+
+
+async def test_a_service_that_is_not_reached_is_no_refusal(
+    machine: Path, service: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = settings(machine, service, endpoint="https://127.0.0.1:1")
+    assert await run(monkeypatch, TYPED, "--config", config) == cli.Exit.UNAVAILABLE
+    assert not at(machine, ENCRYPTED).exists()
+    assert "--no-try" in capsys.readouterr().err
+
+
+async def test_untried_it_is_stored_without_a_word_to_the_service(
+    machine: Path, service: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await run(monkeypatch, TYPED, "--no-try", "--config", settings(machine, service)) == 0
+    assert service.connections == []
+    assert (machine / "bin/given").read_text() == TYPED
+
+
+async def test_where_nothing_can_be_encrypted_it_is_stored_plain_for_root_alone(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at(machine, ENCRYPTED).parent.mkdir()
+    at(machine, ENCRYPTED).write_text("of an older key")
+    program(machine, "#!/bin/sh\necho No key to encrypt with. >&2\nexit 1\n")
+    assert await run(monkeypatch, TYPED, "--no-try") == 0
+    stored = at(machine, PLAIN)
+    assert stored.read_text() == TYPED
+    assert stat.S_IMODE(stored.stat().st_mode) == 0o600
+    assert "LoadCredential=gemini-api-key" in at(machine, PLAIN_DROP_IN).read_text().splitlines()
+    assert not at(machine, ENCRYPTED).exists()
+    assert "No key to encrypt with." in capsys.readouterr().err
+
+
+async def test_an_encrypted_key_takes_the_place_of_a_plain_one(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (PLAIN, PLAIN_DROP_IN):
+        at(machine, path).parent.mkdir(parents=True)
+        at(machine, path).write_text("of an older key")
+    assert await run(monkeypatch, TYPED, "--no-try") == 0
+    assert not at(machine, PLAIN).exists()
+    assert not at(machine, PLAIN_DROP_IN).exists()
+    assert at(machine, ENCRYPTED).exists()
+
+
+async def test_a_store_that_cannot_be_written_is_one_line_without_the_key(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at(machine, ENCRYPTED).parent.write_text("a file where a folder should be")
+    assert await run(monkeypatch, TYPED, "--no-try") == cli.Exit.UNAVAILABLE
+    said = capsys.readouterr().err
+    assert "cannot be written" in said
+    assert TYPED not in said
+
+
+@pytest.mark.parametrize(
+    "service_settings",
+    [
+        {"key_file": "/etc/kioskd/key"},
+        {"token_url": "https://t.example"},
+        {"provider": "vertex", "project": "p1234567"},
+    ],
+)
+async def test_settings_that_look_at_no_stored_key_are_told_before_it_is_asked_for(
+    service_settings: dict[str, str], machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = machine / "kioskd.yaml"
+    config.write_text(json.dumps({"service": service_settings}))
+    assert await run(monkeypatch, TYPED, "--config", str(config)) == cli.Exit.CONFIGURATION
+    assert not (machine / "bin/given").exists()
+
+
+@pytest.mark.skipif(shutil.which("script") is None, reason="needs script (Debian's bsdutils) for a terminal")
+def test_at_a_terminal_it_is_not_echoed(tmp_path: Path) -> None:
+    program(tmp_path, DUMP)
+    (tmp_path / "etc").mkdir()
+    starter = tmp_path / "starter.py"
+    starter.write_text(
+        "import sys; from pathlib import Path; from kioskd import cli; from kioskd.cli import key\n"
+        "from kioskd.doctor.machine import Machine\n"
+        f"key.MACHINE = Machine(Path({str(tmp_path)!r}), {f'{tmp_path}/bin:/usr/bin:/bin'!r})\n"
+        "sys.exit(cli.main(['key', '--no-try']))\n"
+    )
+    with subprocess.Popen(
+        ["script", "--quiet", "--return", "--command", f"{sys.executable} {starter}", "/dev/null"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if name != "KIOSKD_CONFIG"},
+    ) as terminal:
+        assert terminal.stdin
+        assert terminal.stdout
+        shown = piece = os.read(terminal.stdout.fileno(), 1024)
+        while piece and b"Service key: " not in shown:
+            piece = os.read(terminal.stdout.fileno(), 1024)
+            shown += piece
+        terminal.stdin.write(f"{TYPED}\n".encode())
+        terminal.stdin.flush()
+        shown += terminal.stdout.read()
+        assert terminal.wait(20) == 0
+    assert (tmp_path / "bin/given").read_text() == TYPED
+    assert TYPED.encode() not in shown
+    assert b"stored: " in shown

@@ -1,0 +1,112 @@
+"""The bundle for a support ticket: what is in it, and what is not."""
+
+import json
+import os
+import stat
+import tarfile
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+from tests.doctor.planting import Kiosk
+
+from kioskd.doctor import bundle
+from kioskd.doctor.finding import ok
+from kioskd.errors import KioskError
+from kioskd.rehearsal.service import Reply, ServiceScript, StandIn
+
+PARTS = ["doctor.json", "versions.json", "settings.json", "devices.json", "journal.txt", "service.txt"]
+
+
+@pytest.fixture
+async def kiosk(tmp_path: Path) -> AsyncIterator[Kiosk]:
+    async with StandIn(ServiceScript(replies=(Reply(silent=True),))) as service:
+        yield Kiosk(tmp_path, service)
+
+
+def devices() -> Mapping[str, object]:
+    return {"microphones": ["mic"]}
+
+
+def read(path: Path) -> dict[str, str]:
+    with tarfile.open(path) as archive:
+        files = {member.name: archive.extractfile(member) for member in archive.getmembers()}
+        return {name.partition("/")[2]: file.read().decode() for name, file in files.items() if file}
+
+
+async def test_it_holds_what_a_helper_asks_for(kiosk: Kiosk, tmp_path: Path) -> None:
+    kiosk.program("journalctl", 'echo "$@"; echo ready')
+    path = tmp_path / "report.tar.gz"
+    names = bundle.write(path, kiosk.patient(), [ok("well")], devices)
+    files = read(path)
+    assert names == list(files) == PARTS
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert json.loads(files["doctor.json"])["findings"][0]["said"] == "well"
+    assert json.loads(files["versions.json"])["packages"]["google-genai"]
+    assert json.loads(files["settings.json"])["controls"]["button"]["source"] == "gpio:gpiochip0/17"
+    assert json.loads(files["devices.json"]) == devices()
+    assert "--lines=500" in files["journal.txt"]
+    assert "ready" in files["journal.txt"]
+    assert "LoadState=loaded" in files["service.txt"]
+
+
+async def test_no_secret_gets_into_it_wherever_it_stands(kiosk: Kiosk, tmp_path: Path) -> None:
+    key = kiosk.environ["GEMINI_API_KEY"]
+    secrets = {
+        "google": "AIzaSyD4iE7yQm3xK9aBcDeFgHiJkLmNoPqRsTu",
+        "password": "correct-horse",
+        "bearer": "ya29.a0AfH6SMB",
+        "words": "Mrs. Dalloway said she would buy the flowers herself",
+    }
+    kiosk.settings["assistant"] = {"instructions": secrets["words"], "greeting": key}
+    kiosk.settings["tools"] = [
+        {
+            "kind": "command",
+            "name": "unlock",
+            "description": secrets["words"],
+            "argv": ["/usr/bin/true", secrets["password"]],
+        }
+    ]
+    kiosk.program(
+        "journalctl",
+        f"echo 'refused: {key}'; echo {secrets['google']} Bearer {secrets['bearer']};"
+        f"echo by http://me:{secrets['password']}@proxy.example:3128",
+    )
+    path = tmp_path / "report.tar.gz"
+    patient = kiosk.patient()
+    assert patient.faults == ()
+    bundle.write(path, patient, [ok(f"took {key}")], devices)
+    everything = "\n".join(read(path).values())
+    for secret in (key, *secrets.values()):
+        assert secret not in everything
+    assert "refused: …" in everything
+
+
+async def test_settings_with_faults_are_counted_and_not_copied(kiosk: Kiosk, tmp_path: Path) -> None:
+    kiosk.broken = "service: {key: AIzaSyD4iE7yQm3xK9aBcDeFgHiJkLmNoPqRsTu}"
+    path = tmp_path / "report.tar.gz"
+    bundle.write(path, kiosk.patient(), [], devices)
+    assert json.loads(read(path)["settings.json"]) == {"faults": 1}
+
+
+async def test_programs_that_are_not_there_leave_a_word(kiosk: Kiosk, tmp_path: Path) -> None:
+    patient = kiosk.patient()
+    for name in ("journalctl", "systemctl"):
+        kiosk.program(name, "exit 127")
+    path = tmp_path / "report.tar.gz"
+    bundle.write(path, patient, [], devices)
+    assert read(path)["journal.txt"] == "journalctl cannot be run here"
+
+
+async def test_a_place_that_cannot_be_written_to_is_named(kiosk: Kiosk, tmp_path: Path) -> None:
+    with pytest.raises(KioskError, match="cannot be written: No such file"):
+        bundle.write(tmp_path / "nowhere" / "report.tar.gz", kiosk.patient(), [], devices)
+
+
+async def test_a_bundle_that_is_there_is_replaced_as_a_whole(kiosk: Kiosk, tmp_path: Path) -> None:
+    path = tmp_path / "report.tar.gz"
+    path.write_text("old")
+    path.chmod(0o644)
+    bundle.write(path, kiosk.patient(), [], devices)
+    assert list(read(path)) == PARTS
+    assert [name for name in os.listdir(tmp_path) if name.endswith(".new")] == []  # noqa: PTH208 - hidden ones, too

@@ -1,0 +1,207 @@
+"""What the checks say beside faults: what is fitting, what is skipped, and why."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.doctor.planting import Kiosk, faults
+
+from kioskd.core.effects import Show, Shown
+from kioskd.doctor.audio import fitting
+from kioskd.doctor.credential import PLAIN
+from kioskd.doctor.finding import Finding, Verdict
+from kioskd.errors import Code
+from kioskd.flow.journal import status
+from kioskd.rehearsal.service import Reply, ServiceScript, StandIn
+
+
+@pytest.fixture
+async def kiosk(tmp_path: Path) -> AsyncIterator[Kiosk]:
+    async with StandIn(ServiceScript(replies=(Reply(silent=True),))) as service:
+        yield Kiosk(tmp_path, service)
+
+
+def of(findings: list[Finding], check: str) -> Finding:
+    [found] = [one for one in findings if one.check == check]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("delay_s", "return_db", "mode"),
+    [
+        (0.08, -10.0, "cancel"),
+        (0.30, 0.0, "cancel"),
+        (0.08, 6.0, "half_duplex"),
+        (0.70, -10.0, "half_duplex"),
+        (0.08, -40.0, "hardware"),
+        (0.70, -40.0, "hardware"),
+    ],
+)
+def test_the_echo_mode_follows_from_what_was_measured(delay_s: float, return_db: float, mode: str) -> None:
+    assert fitting(delay_s, return_db)[0] == mode
+
+
+async def test_a_better_echo_mode_is_recommended_and_half_duplex_is_no_fault(kiosk: Kiosk) -> None:
+    findings = await kiosk.examined()
+    echo = of(findings, "echo")
+    assert echo.verdict is Verdict.NOTE
+    assert echo.remedy == "set microphone.echo: cancel"
+    assert echo.figures["recommended"] == "cancel"
+    assert float(echo.figures["return_db"]) == pytest.approx(-10, abs=2)
+    # The microphone's delay, and the part of a frame for which it waits.
+    assert float(echo.figures["delay_ms"]) == pytest.approx(80, abs=40)
+
+
+async def test_a_mode_that_fits_is_confirmed(kiosk: Kiosk) -> None:
+    kiosk.settings["microphone"]["echo"] = "cancel"
+    assert of(await kiosk.examined(), "echo").verdict is Verdict.OK
+
+
+async def test_a_card_that_cancels_echo_is_believed(kiosk: Kiosk) -> None:
+    kiosk.settings["microphone"]["echo"] = "hardware"
+    kiosk.microphone.return_db = -200
+    assert of(await kiosk.examined(), "echo").verdict is Verdict.OK
+
+
+async def test_what_somebody_hears_and_the_microphone_does_not_is_cancelled(kiosk: Kiosk) -> None:
+    kiosk.microphone.return_db = -200
+    echo = of(await kiosk.examined(), "echo")
+    assert (echo.verdict, echo.remedy is not None and "hardware" in echo.remedy) == (Verdict.NOTE, True)
+
+
+async def test_without_anybody_there_buttons_and_lamps_are_opened_only(kiosk: Kiosk) -> None:
+    kiosk.asking = False
+    findings = await kiosk.examined()
+    assert faults(findings) == []
+    assert "nobody was asked" in of(findings, "button").said
+    assert "nobody was asked" in of(findings, "lamp").said
+    assert kiosk.lamp.shown.count("listening") == 3
+
+
+async def test_somebody_is_asked_to_press_and_to_look(kiosk: Kiosk) -> None:
+    await kiosk.examined()
+    assert [text.split()[0] for text in kiosk.bystander.told] == ["Press", "Look", "Did"]
+
+
+async def test_devices_of_a_daemon_that_runs_are_left_alone(kiosk: Kiosk) -> None:
+    kiosk.process(77, "/opt/kioskd/current/bin/python", "/opt/kioskd/current/bin/kioskd", "run")
+    kiosk.hold(0, "pcm0c", 77)
+    findings = await kiosk.examined()
+    assert faults(findings) == []
+    left = {one.check for one in findings if "process 77" in one.said}
+    assert left == {"microphone", "speaker", "echo", "camera", "button", "lamp"}
+    assert of(findings, "session").verdict is Verdict.OK
+    assert kiosk.camera.starts == 0
+    assert not kiosk.speaker.heard
+
+
+@pytest.mark.parametrize(
+    ("shown", "fault"),
+    [
+        (Show(Shown.FAULT, Code.MICROPHONE, what="USB"), ("microphone", "microphone-missing")),
+        (Show(Shown.FAULT, Code.DEAF), ("microphone", "microphone-silent")),
+        (Show(Shown.FAULT, Code.SPEAKER), ("speaker", "speaker-missing")),
+    ],
+)
+async def test_a_daemon_that_runs_is_believed_about_the_device_that_it_misses(
+    kiosk: Kiosk, shown: Show, fault: tuple[str, str]
+) -> None:
+    kiosk.process(77, "/opt/kioskd/current/bin/python", "/opt/kioskd/current/bin/kioskd", "run")
+    kiosk.unit |= {"ActiveState": "active", "StatusText": status(shown)}
+    assert faults(await kiosk.examined()) == [fault]
+
+
+async def test_what_a_fault_explains_is_not_looked_at(kiosk: Kiosk) -> None:
+    kiosk.settings["service"]["endpoint"] = "https://127.0.0.1:1"
+    findings = await kiosk.examined()
+    assert of(findings, "session").said == "comes after: tls"
+    kiosk.broken = "- no settings"
+    assert of(await kiosk.examined(), "session").said == "comes after: libraries, key, tls"
+
+
+async def test_a_sound_server_that_shares_its_cards_is_no_fault(kiosk: Kiosk) -> None:
+    kiosk.settings["speaker"]["device"] = "default"
+    kiosk.process(800, "/usr/bin/pipewire", comm="pipewire")
+    kiosk.hold(1, "pcm0p", 800)
+    found = of(await kiosk.examined(), "cards")
+    assert (found.verdict, "pipewire" in found.said) == (Verdict.NOTE, True)
+
+
+async def test_a_card_is_known_by_its_own_name_too(kiosk: Kiosk) -> None:
+    kiosk.settings["speaker"]["device"] = "Spk: Audio"
+    kiosk.process(801, "/usr/bin/pulseaudio", comm="pulseaudio")
+    kiosk.process(800, "thread")
+    kiosk.file("/proc/800/status", "Name:\talsa\nTgid:\t801\n")
+    kiosk.hold(1, "pcm0p", 800)
+    found = of(await kiosk.examined(), "cards")
+    assert (found.fault, "pulseaudio (process 801)" in found.said) == ("card-held", True)
+
+
+def running(kiosk: Kiosk, *, written: int, seconds: float) -> None:
+    """Have a daemon run for so long, and have it written so many bytes."""
+    kiosk.process(77, "python", "/opt/kioskd/current/bin/kioskd", "run")
+    kiosk.file("/proc/77/io", f"rchar: 9\nwrite_bytes: {written}\ncancelled_write_bytes: 0\n")
+    started = round((100_000 - seconds) * 100)
+    kiosk.file("/proc/77/stat", f"77 (kioskd) S {' '.join(['0'] * 18)} {started} 0 0\n")
+
+
+@pytest.mark.parametrize(
+    ("written", "verdict"), [(0, Verdict.OK), (600_000, Verdict.OK), (60_000_000, Verdict.FAULT)]
+)
+async def test_a_daemon_that_writes_much_is_told_by_its_whole_life(
+    kiosk: Kiosk, written: int, verdict: Verdict
+) -> None:
+    running(kiosk, written=written, seconds=600)
+    found = of(await kiosk.examined(), "wear")
+    assert found.verdict is verdict
+    assert found.figures["bytes_a_minute"] == written / 10
+
+
+async def test_prompts_that_are_made_at_the_first_start_are_no_wear(kiosk: Kiosk) -> None:
+    running(kiosk, written=3_000_000, seconds=90)
+    assert of(await kiosk.examined(), "wear").fault == "writes-much"
+    kiosk.file("/var/cache/kioskd/prompts/a.prompt", "p" * 2_990_000)
+    assert of(await kiosk.examined(), "wear").verdict is Verdict.OK
+
+
+async def test_a_daemon_that_has_just_started_is_not_judged(kiosk: Kiosk) -> None:
+    running(kiosk, written=60_000_000, seconds=20)
+    assert of(await kiosk.examined(), "wear").verdict is Verdict.SKIPPED
+
+
+async def test_a_minute_of_writing_is_measured_where_it_is_asked_for(kiosk: Kiosk) -> None:
+    running(kiosk, written=10_000_000, seconds=600)
+    kiosk.wear = True
+    clock = kiosk.clock
+    began = clock.now()
+
+    def write() -> None:
+        running(kiosk, written=10_200_000, seconds=600)
+
+    clock.call_later(30.0, write)
+    found = of(await kiosk.examined(), "wear")
+    assert clock.now() - began >= 60
+    assert (found.fault, found.figures["bytes_a_minute"]) == ("writes-much", 200_000)
+
+
+async def test_a_machine_without_systemd_and_without_a_pi_is_no_fault(kiosk: Kiosk) -> None:
+    (kiosk.root / "run/systemd/system/here").unlink()
+    (kiosk.root / "run/systemd/system").rmdir()
+    (kiosk.root / "sys/devices/platform/soc/soc:firmware/get_throttled").unlink()
+    (kiosk.root / "sys/class/thermal/thermal_zone0/temp").unlink()
+    kiosk.program("timedatectl", "exit 1")
+    findings = await kiosk.examined()
+    assert faults(findings) == []
+    for check in ("service", "sandbox", "power", "temperature", "clock"):
+        assert of(findings, check).verdict is Verdict.SKIPPED
+
+
+async def test_warm_is_worth_a_note(kiosk: Kiosk) -> None:
+    kiosk.file("/sys/class/thermal/thermal_zone0/temp", "72000\n")
+    assert of(await kiosk.examined(), "temperature").verdict is Verdict.NOTE
+
+
+async def test_a_plain_key_that_the_unit_takes_is_no_fault(kiosk: Kiosk) -> None:
+    kiosk.file(PLAIN, kiosk.environ.pop("GEMINI_API_KEY"))
+    kiosk.unit["LoadCredential"] = "gemini-api-key"
+    assert of(await kiosk.examined(), "key").verdict is Verdict.OK

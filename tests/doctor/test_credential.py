@@ -1,0 +1,92 @@
+"""Where the key is looked for, with systemd's own program to encrypt it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kioskd.doctor import credential
+from kioskd.doctor.finding import Verdict
+from kioskd.doctor.machine import Machine
+from kioskd.doctor.patient import Patient
+from kioskd.settings.credentials import CREDENTIAL
+from kioskd.settings.model import Settings
+
+KEY = "AIzaNotAKeyOfAnybody0123456789"
+
+needs_systemd_creds = pytest.mark.skipif(
+    shutil.which("systemd-creds") is None or os.geteuid() != 0,
+    reason="needs systemd-creds (Debian's systemd) and root",
+)
+
+
+def patient(root: Path, environ: dict[str, str] | None = None, **service: object) -> Patient:
+    settings = Settings.model_validate({"service": service})
+    return Patient(settings, environ or {}, Machine(root))
+
+
+def put(root: Path, path: str, data: bytes) -> None:
+    where = root / path.lstrip("/")
+    where.parent.mkdir(parents=True)
+    where.write_bytes(data)
+
+
+def encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> bytes:
+    """Encrypt as `kioskd key` does, with a host key of the test's own."""
+    monkeypatch.setenv("SYSTEMD_CREDENTIAL_SECRET", str(tmp_path / "secret"))
+    command = ["systemd-creds", "encrypt", "--with-key=host", f"--name={CREDENTIAL}", "-", "-"]
+    return subprocess.run(command, input=key.encode(), capture_output=True, check=True).stdout
+
+
+def test_a_key_of_the_environment_is_found_and_not_shown(tmp_path: Path) -> None:
+    [found] = credential.credential(patient(tmp_path, {"GEMINI_API_KEY": KEY}))
+    assert found.verdict is Verdict.OK
+    assert KEY not in repr(found)
+
+
+@needs_systemd_creds
+def test_a_key_that_is_stored_encrypted_is_found_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, credential.ENCRYPTED, encrypted(tmp_path, monkeypatch, KEY))
+    [found] = credential.credential(patient(tmp_path))
+    assert (found.verdict, credential.ENCRYPTED in found.said) == (Verdict.OK, True)
+    assert KEY not in repr(found)
+    key, _ = credential.found(patient(tmp_path))
+    assert key is not None
+    assert key.get_secret_value() == KEY
+
+
+@needs_systemd_creds
+def test_a_key_that_another_machine_encrypted_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, credential.ENCRYPTED, encrypted(tmp_path, monkeypatch, KEY))
+    (tmp_path / "secret").unlink()
+    encrypted(tmp_path, monkeypatch, "another machine's first")
+    [found] = credential.credential(patient(tmp_path))
+    assert found.fault == "key-unusable"
+    assert "kioskd key" in (found.remedy or "") + found.said
+
+
+def test_a_key_that_is_stored_plain_is_found(tmp_path: Path) -> None:
+    put(tmp_path, credential.PLAIN, KEY.encode())
+    [found] = credential.credential(patient(tmp_path))
+    assert (found.verdict, credential.PLAIN in found.said) == (Verdict.OK, True)
+
+
+def test_a_stored_key_that_holds_odd_characters_is_told_without_it(tmp_path: Path) -> None:
+    put(tmp_path, credential.PLAIN, b"two words")
+    [found] = credential.credential(patient(tmp_path))
+    assert found.fault == "key-unusable"
+    assert "two words" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "service", [{"provider": "vertex", "project": "museum"}, {"token_url": "https://tokens.example"}]
+)
+def test_where_no_key_is_needed_none_is_missed(tmp_path: Path, service: dict[str, object]) -> None:
+    [found] = credential.credential(patient(tmp_path, None, **service))
+    assert found.verdict is Verdict.SKIPPED

@@ -1,0 +1,369 @@
+"""One fault planted in a kiosk that is well: doctor names it, and no other."""
+
+import importlib.util
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.doctor.planting import Kiosk, faults
+from tests.support.pictures import encoded
+
+from kioskd.doctor.credential import PLAIN
+from kioskd.doctor.finding import Verdict
+from kioskd.rehearsal.service import Fault, Reply, ServiceScript, StandIn
+
+Plant = Callable[[Kiosk], None]
+
+SILENT = ServiceScript(replies=(Reply(silent=True),))
+
+
+@pytest.fixture
+async def kiosk(tmp_path: Path) -> AsyncIterator[Kiosk]:
+    async with StandIn(SILENT) as service:
+        yield Kiosk(tmp_path, service)
+
+
+PLANTED: list[tuple[str, str, Plant]] = []
+
+
+def plants(check: str, fault: str) -> Callable[[Plant], Plant]:
+    """Mark a function that plants `fault`, which `check` is to find."""
+
+    def mark(plant: Plant) -> Plant:
+        PLANTED.append((check, fault, plant))
+        return plant
+
+    return mark
+
+
+# The file, and what it needs
+
+
+@plants("settings", "settings")
+def a_misspelt_setting(kiosk: Kiosk) -> None:
+    kiosk.settings["conversation"] = {"idle": 3}
+
+
+@plants("settings", "settings")
+def a_file_that_is_no_yaml(kiosk: Kiosk) -> None:
+    kiosk.broken = "service: [\n"
+
+
+@plants("settings", "settings")
+def a_button_that_wakes_and_is_not_there(kiosk: Kiosk) -> None:
+    del kiosk.settings["controls"]["button"]
+
+
+@plants("settings", "settings")
+def a_key_file_open_to_all(kiosk: Kiosk) -> None:
+    kiosk.file("/etc/kioskd/key", "secret").chmod(0o644)
+    kiosk.settings["service"]["key_file"] = str(kiosk.root / "etc/kioskd/key")
+
+
+@plants("libraries", "library-missing")
+def a_library_that_is_not_installed(kiosk: Kiosk) -> None:
+    if importlib.util.find_spec("picamera2"):
+        pytest.skip("picamera2 is here")
+    kiosk.settings["camera"]["source"] = "picamera"
+
+
+# The service of the machine
+
+
+@plants("service", "unit-missing")
+def no_unit(kiosk: Kiosk) -> None:
+    kiosk.unit = {"LoadState": "not-found"}
+
+
+@plants("service", "unit-failed")
+def a_unit_that_has_failed(kiosk: Kiosk) -> None:
+    kiosk.unit |= {"ActiveState": "failed", "Result": "exit-code"}
+
+
+@plants("service", "unit-not-enabled")
+def a_unit_that_does_not_start_with_the_machine(kiosk: Kiosk) -> None:
+    kiosk.unit["UnitFileState"] = "disabled"
+
+
+@plants("service", "unit-unwatched")
+def a_unit_without_a_watchdog(kiosk: Kiosk) -> None:
+    kiosk.unit["WatchdogUSec"] = "0"
+
+
+@plants("sandbox", "not-sandboxed")
+def a_unit_that_may_write_anywhere(kiosk: Kiosk) -> None:
+    kiosk.unit["ProtectSystem"] = "no"
+
+
+@plants("sandbox", "not-sandboxed")
+def a_unit_that_may_dump_its_memory(kiosk: Kiosk) -> None:
+    kiosk.unit["LimitCORE"] = "infinity"
+
+
+@plants("sandbox", "runs-as-root")
+def a_unit_of_root(kiosk: Kiosk) -> None:
+    kiosk.unit["User"] = ""
+
+
+# The machine
+
+
+@plants("power", "under-voltage")
+def a_supply_that_is_too_weak(kiosk: Kiosk) -> None:
+    kiosk.file("/sys/devices/platform/soc/soc:firmware/get_throttled", "50005\n")
+
+
+@plants("power", "was-under-voltage")
+def a_supply_that_was_too_weak_for_a_moment(kiosk: Kiosk) -> None:
+    kiosk.file("/sys/devices/platform/soc/soc:firmware/get_throttled", "50000\n")
+
+
+@plants("power", "under-voltage")
+def a_weak_supply_that_only_vcgencmd_tells_of(kiosk: Kiosk) -> None:
+    (kiosk.root / "sys/devices/platform/soc/soc:firmware/get_throttled").unlink()
+    kiosk.program("vcgencmd", "echo throttled=0x1")
+
+
+@plants("power", "under-voltage")
+def a_weak_supply_that_only_the_kernel_tells_of(kiosk: Kiosk) -> None:
+    (kiosk.root / "sys/devices/platform/soc/soc:firmware/get_throttled").unlink()
+    kiosk.file("/sys/class/hwmon/hwmon1/name", "rpi_volt\n")
+    kiosk.file("/sys/class/hwmon/hwmon1/in0_lcrit_alarm", "1\n")
+
+
+@plants("temperature", "too-hot")
+def a_case_in_the_sun(kiosk: Kiosk) -> None:
+    kiosk.file("/sys/class/thermal/thermal_zone0/temp", "83100\n")
+
+
+@plants("space", "disk-full")
+def a_full_disk(kiosk: Kiosk) -> None:
+    kiosk.free_mb = 12
+
+
+@plants("space", "disk-read-only")
+def a_disk_that_is_read_only(kiosk: Kiosk) -> None:
+    kiosk.read_only = True
+
+
+@plants("clock", "clock-not-synchronised")
+def a_clock_that_nobody_sets(kiosk: Kiosk) -> None:
+    kiosk.program("timedatectl", "printf 'NTP=no\\nNTPSynchronized=no\\n'")
+
+
+@plants("clock", "clock-not-synchronised")
+def a_clock_whose_server_does_not_answer(kiosk: Kiosk) -> None:
+    kiosk.program("timedatectl", "printf 'NTP=yes\\nNTPSynchronized=no\\n'")
+
+
+@plants("groups", "group-missing")
+def a_user_outside_a_group(kiosk: Kiosk) -> None:
+    kiosk.file(
+        "/etc/group", f"audio:x:{_gid(kiosk)}:kioskd\ngpio:x:64001:\nvideo:x:64002:kioskd\ninput:x:64003:\n"
+    )
+
+
+@plants("permissions", "device-permission")
+def a_device_that_only_root_may_open(kiosk: Kiosk) -> None:
+    (kiosk.root / "dev/gpiochip0").chmod(0o600)
+
+
+@plants("cards", "card-held")
+def another_program_that_holds_the_microphone(kiosk: Kiosk) -> None:
+    kiosk.process(4321, "arecord", "-d", "0")
+    kiosk.hold(0, "pcm0c", 4321)
+
+
+@plants("cards", "card-held")
+def a_sound_server_that_holds_the_very_card(kiosk: Kiosk) -> None:
+    kiosk.process(800, "/usr/bin/pipewire", comm="pipewire")
+    kiosk.hold(1, "pcm0p", 800)
+
+
+# The way to the service
+
+
+@plants("key", "key-missing")
+def no_key(kiosk: Kiosk) -> None:
+    kiosk.environ.clear()
+
+
+@plants("key", "key-unusable")
+def a_stored_key_that_is_damaged(kiosk: Kiosk) -> None:
+    kiosk.environ.clear()
+    kiosk.file(PLAIN, "two words")
+
+
+@plants("key", "key-not-loaded")
+def a_plain_key_that_the_unit_does_not_take(kiosk: Kiosk) -> None:
+    kiosk.file(PLAIN, kiosk.environ.pop("GEMINI_API_KEY"))
+
+
+@plants("name", "name-not-resolved")
+def a_name_that_nobody_knows(kiosk: Kiosk) -> None:
+    kiosk.settings["service"]["endpoint"] = "https://kiosk.invalid"
+
+
+@plants("tls", "certificate-unknown")
+def a_certificate_of_nobody_we_know(kiosk: Kiosk) -> None:
+    del kiosk.settings["service"]["ca_file"]
+
+
+@plants("tls", "not-reached")
+def a_port_that_nobody_serves(kiosk: Kiosk) -> None:
+    kiosk.settings["service"]["endpoint"] = "https://127.0.0.1:1"
+
+
+@plants("session", "refused")
+def a_key_that_is_refused(kiosk: Kiosk) -> None:
+    kiosk.environ["GEMINI_API_KEY"] = "not-the-key"
+
+
+@plants("session", "refused")
+def a_model_that_is_not_known(kiosk: Kiosk) -> None:
+    kiosk.settings["service"]["model"] = "gemini-9.9-telepathy"
+
+
+@plants("session", "quota")
+def a_service_that_has_had_enough(kiosk: Kiosk) -> None:
+    kiosk.service.add(Fault(on="connect", do="refuse", status=429))
+
+
+@plants("session", "session-lost")
+def a_service_that_hangs_up_in_mid_session(kiosk: Kiosk) -> None:
+    kiosk.service.add(Fault(on="audio", do="abort"))
+
+
+# Sound
+
+
+@plants("microphone", "microphone-missing")
+def no_microphone(kiosk: Kiosk) -> None:
+    kiosk.microphone.gone = True
+
+
+@plants("microphone", "microphone-silent")
+def a_microphone_that_is_switched_off(kiosk: Kiosk) -> None:
+    kiosk.microphone.zeros = True
+
+
+@plants("microphone", "microphone-clipped")
+def a_microphone_that_is_overdriven(kiosk: Kiosk) -> None:
+    kiosk.microphone.noise = 16_000
+
+
+@plants("microphone", "microphone-faint")
+def a_microphone_that_is_turned_down(kiosk: Kiosk) -> None:
+    kiosk.microphone.noise = 0.6
+
+
+@plants("microphone", "microphone-rate")
+def a_microphone_at_the_wrong_rate(kiosk: Kiosk) -> None:
+    kiosk.microphone.pace = 44_100 / 48_000
+
+
+@plants("speaker", "speaker-missing")
+def no_speaker(kiosk: Kiosk) -> None:
+    kiosk.speaker.unplug()
+    kiosk.speaker._begin = kiosk.speaker._check  # type: ignore[method-assign]  # stays unplugged
+
+
+@plants("speaker", "speaker-muted")
+def a_volume_of_nought(kiosk: Kiosk) -> None:
+    kiosk.settings["speaker"]["volume"] = 0
+
+
+@plants("echo", "speaker-not-heard")
+def a_speaker_without_an_amplifier(kiosk: Kiosk) -> None:
+    kiosk.microphone.return_db = -200
+    kiosk.bystander.hears = False
+
+
+@plants("echo", "speaker-not-heard")
+def a_speaker_without_an_amplifier_and_nobody_there(kiosk: Kiosk) -> None:
+    kiosk.microphone.return_db = -200
+    kiosk.asking = False
+
+
+@plants("echo", "echo-not-cancelled")
+def a_card_that_is_said_to_cancel_echo_and_does_not(kiosk: Kiosk) -> None:
+    kiosk.settings["microphone"]["echo"] = "hardware"
+
+
+@plants("echo", "echo-not-cancellable")
+def a_speaker_behind_bluetooth(kiosk: Kiosk) -> None:
+    kiosk.settings["microphone"]["echo"] = "cancel"
+    kiosk.microphone.delay_s = 0.7
+
+
+@plants("echo", "echo-clipped")
+def a_speaker_beside_the_microphone(kiosk: Kiosk) -> None:
+    kiosk.microphone.gain = 60
+
+
+# Camera, button, lamp
+
+
+@plants("camera", "camera-missing")
+def no_camera(kiosk: Kiosk) -> None:
+    kiosk.camera.unplug()
+    kiosk.camera._begin = kiosk.camera._check  # type: ignore[method-assign]  # stays unplugged
+
+
+@plants("camera", "camera-black")
+def a_camera_with_its_cap_on(kiosk: Kiosk) -> None:
+    kiosk.camera.sees = encoded(Image.new("RGB", (320, 240), (3, 2, 4)))
+
+
+@plants("button", "button-missing")
+def no_button(kiosk: Kiosk) -> None:
+    kiosk.button.unplug()
+    kiosk.button._begin = kiosk.button._check  # type: ignore[method-assign]  # stays unplugged
+
+
+@plants("button", "button-stuck")
+def a_button_that_is_wired_the_other_way(kiosk: Kiosk) -> None:
+    kiosk.button._down = True
+
+
+@plants("button", "button-not-pressed")
+def a_button_on_another_line(kiosk: Kiosk) -> None:
+    kiosk.bystander.presses = False
+
+
+@plants("lamp", "lamp-missing")
+def no_lamp(kiosk: Kiosk) -> None:
+    kiosk.lamp.unplug()
+    kiosk.lamp._begin = kiosk.lamp._check  # type: ignore[method-assign]  # stays unplugged
+
+
+@plants("lamp", "lamp-dark")
+def a_lamp_on_another_line(kiosk: Kiosk) -> None:
+    kiosk.bystander.sees = False
+
+
+def _gid(kiosk: Kiosk) -> int:
+    return (kiosk.root / "dev/gpiochip0").stat().st_gid
+
+
+async def test_a_kiosk_that_is_well_has_no_fault(kiosk: Kiosk) -> None:
+    findings = await kiosk.examined()
+    assert faults(findings) == []
+    looked_at = {one.check for one in findings if one.verdict is not Verdict.SKIPPED}
+    assert {"settings", "session", "microphone", "echo", "camera", "button", "lamp", "sandbox"} <= looked_at
+
+
+@pytest.mark.parametrize(
+    ("check", "fault", "plant"), PLANTED, ids=[plant.__name__ for _, _, plant in PLANTED]
+)
+async def test_a_planted_fault_is_named_and_no_other(
+    kiosk: Kiosk, check: str, fault: str, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kioskd.doctor.controls.PRESS_S", 0.3)
+    plant(kiosk)
+    found = await kiosk.examined()
+    assert faults(found) == [(check, fault)]
+    [one] = [one for one in found if one.verdict is Verdict.FAULT]
+    assert one.remedy
+    assert "\n" not in one.said + one.remedy
