@@ -8,15 +8,13 @@ from typing import Any
 import pytest
 
 from kioskd import app
-from kioskd.core.policy import Policy
+from kioskd.core.policy import Eyes, Policy, Talk
 from kioskd.errors import ConfigError
-from kioskd.settings.model import (
-    AssistantSettings,
-    ConversationSettings,
-    MicrophoneSettings,
-    ServiceSettings,
-    Settings,
-)
+from kioskd.settings.controls import ButtonSettings, CameraSettings, ControlsSettings
+from kioskd.settings.conversation import AssistantSettings, ConversationSettings
+from kioskd.settings.model import Settings
+from kioskd.settings.service import ServiceSettings
+from kioskd.settings.sound import MicrophoneSettings
 
 SOURCE = Path(app.__file__).parents[1]
 
@@ -28,11 +26,43 @@ def test_the_defaults_of_the_settings_are_the_defaults_of_the_core() -> None:
 @pytest.mark.parametrize(
     ("settings", "changed"),
     [
-        (Settings(microphone=MicrophoneSettings(echo="hardware")), {"half_duplex": False}),
+        (
+            Settings(microphone=MicrophoneSettings(echo="hardware")),
+            {"half_duplex": False, "barge_in": True},
+        ),
+        (
+            Settings(
+                microphone=MicrophoneSettings(echo="cancel"),
+                conversation=ConversationSettings(interruptions="ignored"),
+            ),
+            {"half_duplex": False},
+        ),
+        (Settings(conversation=ConversationSettings(uplink="voice")), {"talk": Talk.VOICE}),
+        (Settings(conversation=ConversationSettings(turn_taking="local")), {"talk": Talk.VOICE}),
+        (
+            Settings(
+                controls=ControlsSettings(
+                    button=ButtonSettings(source="gpio:c/1"),
+                    buttons=(ButtonSettings(source="gpio:c/2", does="hold"),),
+                )
+            ),
+            {"talk": Talk.HELD},
+        ),
+        (Settings(camera=CameraSettings(source="picamera")), {}),
+        (
+            Settings(camera=CameraSettings(source="picamera", when="conversation")),
+            {"eyes": Eyes.CONVERSATION},
+        ),
+        (Settings(camera=CameraSettings(source="v4l2:X", when="speech")), {"eyes": Eyes.SPEECH}),
+        (Settings(camera=CameraSettings(when="speech")), {}),
+        (Settings(conversation=ConversationSettings(follow_up_s=0.0)), {"follow_up_s": 0.0}),
         (Settings(assistant=AssistantSettings(greeting="Say hello.")), {"greeting": True}),
         (Settings(conversation=ConversationSettings(wake=("start",))), {"always_on": True}),
         (Settings(conversation=ConversationSettings(wake=("button", "start"))), {"always_on": True}),
-        (Settings(conversation=ConversationSettings(idle_s=7.0)), {"idle_s": 7.0}),
+        (
+            Settings(conversation=ConversationSettings(idle_s=7.0)),
+            {"idle_s": 7.0, "follow_up_s": 7.0},
+        ),
         (Settings(conversation=ConversationSettings(longest_s=77.0)), {"longest_s": 77.0}),
         (Settings(conversation=ConversationSettings(think_s=5.0)), {"think_s": 5.0}),
         (Settings(service=ServiceSettings(renew_s=60.0)), {"age_s": 60.0}),

@@ -2,6 +2,7 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,14 @@ def test_abstract_socket_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     with listen(f"\0{name}".encode()) as manager:
         notifier(os.environ).ready()
         assert heard(manager) == "READY=1"
+
+
+def test_a_reload_is_announced_with_the_time_that_the_manager_compares(manager: socket.socket) -> None:
+    before = time.monotonic_ns() // 1000
+    notifier(os.environ).reloading()
+    first, _, second = heard(manager).partition("\n")
+    assert first == "RELOADING=1"
+    assert before <= int(second.removeprefix("MONOTONIC_USEC=")) <= time.monotonic_ns() // 1000
 
 
 def test_status_is_one_line_and_cannot_smuggle_another_message(manager: socket.socket) -> None:
@@ -116,6 +125,7 @@ def test_without_a_manager_nothing_is_said_and_nothing_is_due() -> None:
     us.ready()
     us.status("asleep")
     us.alive()
+    us.reloading()
     us.stopping()
 
 

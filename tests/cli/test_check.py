@@ -49,6 +49,22 @@ def test_a_good_file_is_ok_with_a_summary_and_a_note_that_no_key_is_in_sight(
         assert words in out
 
 
+@pytest.mark.parametrize(
+    ("lamp", "shown"),
+    [
+        ("", "lamp        none"),
+        ("controls: {lamp: {source: 'led:ACT'}}\n", "lamp        led:ACT"),
+        ("controls: {lamp: {command: [/bin/true]}}\n", "lamp        by the command /bin/true"),
+    ],
+)
+def test_the_summary_names_the_lamp_however_it_is_driven(
+    file: Path, capsys: pytest.CaptureFixture[str], lamp: str, shown: str
+) -> None:
+    file.write_text(GOOD + lamp)
+    assert main(["check", "--config", str(file)]) == Exit.OK
+    assert shown in capsys.readouterr().out
+
+
 def test_a_key_in_sight_needs_no_note(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

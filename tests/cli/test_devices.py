@@ -55,3 +55,17 @@ def test_a_chip_that_is_none_is_listed_with_what_is_wrong(
     (tmp_path / "gpiochip7").touch()
     assert run() == 0
     assert "gpiochip7   no label, cannot be opened: " in capsys.readouterr().out
+
+
+def test_leds_and_pwm_chips_are_listed_by_the_names_that_a_lamp_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "missing.conf"))
+    monkeypatch.setattr(devices, "_SYS", tmp_path)
+    (tmp_path / "class/leds/ACT").mkdir(parents=True)
+    (tmp_path / "class/pwm/pwmchip0").mkdir(parents=True)
+    assert run("--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["leds"], said["pwm_chips"]) == (["ACT"], ["pwmchip0"])
+    assert run() == 0
+    assert 'leds (controls.lamp.source: "led:NAME"):\n  ACT\n' in capsys.readouterr().out

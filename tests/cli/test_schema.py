@@ -68,4 +68,10 @@ def test_an_editor_is_told_choices_ranges_and_what_must_be_there(schema: dict[st
     assert len(sections["AssistantSettings"]["properties"]["voice"]["enum"]) == 30
     assert sections["ConversationSettings"]["properties"]["idle_s"]["minimum"] == 3
     assert sections["ButtonSettings"]["required"] == ["source"]
-    assert sections["SpeakerSettings"]["properties"]["volume"]["default"] == 70
+    speaker = sections["SpeakerSettings"]["properties"]
+    assert (speaker["volume"]["default"], speaker["volume"]["maximum"]) == (70, 100)
+    assert {"type": "boolean"} in speaker["cues"]["anyOf"]
+    assert sections["NightSettings"]["required"] == ["from", "to"]
+    button = sections["ButtonSettings"]["properties"]
+    assert button["does"]["enum"] == ["toggle", "wake", "end", "mute", "look", "hush", "hold"]
+    assert sections["CameraSettings"]["properties"]["rotate"]["enum"] == [0, 90, 180, 270]

@@ -7,6 +7,7 @@ from tests.support.kiosk import Inbox, running
 from kioskd.adapters.memory import ManualClock, MemoryMicrophone, MemorySpeaker
 from kioskd.adapters.scripted import ScriptedConnection
 from kioskd.core.effects import SetUplink, Uplink
+from kioskd.flow.ears import Ears
 from kioskd.flow.live_to_speaker import LiveToSpeaker
 from kioskd.flow.mic_to_live import MicToLive
 from kioskd.media import pcm
@@ -31,7 +32,8 @@ class Marking(EchoCanceller):
 
 async def test_what_goes_up_is_what_the_canceller_leaves() -> None:
     clock, microphone, echo = ManualClock(), MemoryMicrophone(), Marking()
-    uplink = MicToLive(microphone, Inbox().post, clock, preroll_ms=0, echo=echo)
+    post = Inbox().post
+    uplink = MicToLive(microphone, post, clock, preroll_ms=0, ears=Ears(post), cleaner=echo)
     connection = ScriptedConnection(resumed=False)
     said = bytes(range(256)) * 2 + bytes(pcm.FRAME_BYTES - 512)
     async with running(uplink.capture(), uplink.send()):

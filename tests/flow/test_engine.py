@@ -6,7 +6,7 @@ from typing import Any
 from tests.support.kiosk import running
 
 from kioskd.adapters.memory import ManualClock
-from kioskd.core.effects import Dial, Effect, SetTimer, SetUplink, Show, Shown, Uplink
+from kioskd.core.effects import Chime, Dial, Effect, SetTimer, SetUplink, Show, Shown, Uplink
 from kioskd.core.events import Event, Heartbeat, Pressed, Started, Timer, TimerFired
 from kioskd.core.machine import State, step
 from kioskd.core.policy import Policy
@@ -25,7 +25,7 @@ class Shell:
         self.performed: list[Effect] = []
         self.observed: list[tuple[float, Event, State, State, tuple[Effect, ...]]] = []
         performers: dict[type, Callable[[Any], None]] = dict.fromkeys(
-            (Dial, SetTimer, SetUplink, Show), self.performed.append
+            (Dial, Chime, SetTimer, SetUplink, Show), self.performed.append
         )
         self.engine = Engine(
             POLICY, self.mailbox, performers, self.clock, current=current, observers=[self._observe]

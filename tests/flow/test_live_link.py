@@ -1,7 +1,7 @@
 """One connection at a time: made, read, reported and left, whatever comes over it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -15,7 +15,8 @@ from kioskd.core import events
 from kioskd.core.effects import Dial, Flush, Greet, HangUp, SetUplink, Uplink
 from kioskd.core.events import Event
 from kioskd.errors import ConfigError, LinkLost, Remedy
-from kioskd.flow.live_link import VOID_S, LiveLink
+from kioskd.flow.ears import Ears
+from kioskd.flow.live_link import OUTBOX, VOID_S, CallTaker, LiveLink
 from kioskd.flow.live_to_speaker import LiveToSpeaker
 from kioskd.flow.mic_to_live import MicToLive
 from kioskd.media import pcm
@@ -29,11 +30,17 @@ SOUND = voice(0.1, pcm.DOWNLINK_HZ)
 class Linked:
     """The link between a scripted service and a microphone and a speaker in memory."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        pictures: Sequence[bytes] = (),
+        calls: CallTaker | None = None,
+        on_usage: Callable[[ports.UsageReported], None] = lambda _usage: None,
+    ) -> None:
         self.clock, self.inbox, self.live = ManualClock(), Inbox(), ScriptedLive()
         self.microphone, self.speaker = MemoryMicrophone(), MemorySpeaker()
         # What the devices say is not this file's business.
-        self.uplink = MicToLive(self.microphone, _ignore, self.clock, preroll_ms=0)
+        self.uplink = MicToLive(self.microphone, _ignore, self.clock, preroll_ms=0, ears=Ears(_ignore))
         self.downlink = LiveToSpeaker(self.speaker, self._played, self.clock, volume=100)
         self.played: list[Event] = []
         self.link = LiveLink(
@@ -44,6 +51,9 @@ class Linked:
             self.clock,
             jitter=lambda: JITTER,
             greeting=GREETING,
+            pictures=pictures,
+            calls=calls,
+            on_usage=on_usage,
         )
 
     def _played(self, event: Event) -> None:
@@ -74,8 +84,13 @@ def _ignore(_event: Event) -> None:
 
 
 @asynccontextmanager
-async def linked() -> AsyncIterator[Linked]:
-    it = Linked()
+async def linked(
+    *,
+    pictures: Sequence[bytes] = (),
+    calls: CallTaker | None = None,
+    on_usage: Callable[[ports.UsageReported], None] = lambda _usage: None,
+) -> AsyncIterator[Linked]:
+    it = Linked(pictures=pictures, calls=calls, on_usage=on_usage)
     async with running(it.link.run(), it.uplink.capture(), it.uplink.send(), it.downlink.play()):
         yield it
 
@@ -521,7 +536,7 @@ async def test_other_settings_hold_from_the_next_dial_on() -> None:
     async with linked() as it:
         first = await it.up(1)
         other = ScriptedLive()
-        it.link.use(other, "Say goodbye.")
+        it.link.use(other, "Say goodbye.", ())
         await it.settle()
         assert not first.closed
 
@@ -591,3 +606,185 @@ async def test_neither_handles_nor_greetings_are_logged(caplog: pytest.LogCaptur
     assert "link up" in caplog.text
     for secret in ("a-handle", "another-handle", "a secret word", GREETING, repr(SOUND[:8])):
         assert secret not in caplog.text
+
+
+# What is written and shown
+
+
+async def test_texts_and_pictures_go_out_in_the_order_they_came() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        for what in ("one", b"two", "three"):
+            assert it.link.tell(what)
+        await it.settle()
+
+        assert list(connection.sent) == ["text", "show", "text"]
+        assert (list(connection.texts), list(connection.shown)) == (["one", "three"], [b"two"])
+
+
+async def test_what_is_told_before_there_is_a_connection_waits_for_it() -> None:
+    async with linked() as it:
+        assert it.link.tell("What time is it?")
+        connection = await it.up()
+        await it.settle()
+
+        assert list(connection.texts) == ["What time is it?"]
+
+
+async def test_only_so_much_waits_and_more_is_refused() -> None:
+    async with linked() as it:
+        assert [it.link.tell(str(number)) for number in range(OUTBOX + 1)] == [*[True] * OUTBOX, False]
+        connection = await it.up()
+        await it.settle()
+
+        assert list(connection.texts) == [str(number) for number in range(OUTBOX)]
+        assert it.link.tell("again"), "there is room once it was sent"
+
+
+async def test_what_a_lost_connection_did_not_take_is_told_over_the_next() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        first.stall()
+        it.link.tell("one")
+        it.link.tell(b"two")
+        await it.settle()
+        first.drop()
+        await it.inbox.take()
+        second = await it.up(2)
+        await it.settle()
+
+        assert list(first.texts) == []
+        assert (list(second.texts), list(second.shown)) == (["one"], [b"two"])
+
+
+async def test_what_waits_is_forgotten_with_the_conversation() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        first.stall()
+        it.link.tell("a visitor's own question")
+        await it.settle()
+        it.link.hang_up(HangUp())
+        await soon(first.hung_up())
+        second = await it.up(2)
+        await it.settle()
+
+        assert list(second.texts) == []
+
+
+async def test_each_new_session_is_shown_the_pictures_and_no_other_connection() -> None:
+    async with linked(pictures=[b"map", b"plan"]) as it:
+        first = await it.up(1)
+        await it.settle()
+        it.link.dial(Dial(2, HANDLE))
+        resumed = await soon(it.live.accept())
+        await it.settle()
+        it.link.dial(Dial(3, None, recall=True))
+        anew = await soon(it.live.accept())
+        await it.settle()
+
+        assert list(first.shown) == list(anew.shown) == [b"map", b"plan"]
+        assert list(resumed.shown) == []
+
+
+async def test_a_session_sees_its_pictures_before_it_is_told_anything() -> None:
+    async with linked(pictures=[b"map"]) as it:
+        it.link.tell("What is on the map?")
+        connection = await it.up()
+        it.link.greet(Greet())
+        await it.settle()
+
+        assert list(connection.sent) == ["show", "text", "text"]
+        assert connection.texts[0] == GREETING
+
+
+async def test_other_pictures_are_shown_from_the_next_session_on() -> None:
+    async with linked(pictures=[b"map"]) as it:
+        await it.up(1)
+        it.link.use(it.live, GREETING, [b"other"])
+        second = await it.up(2)
+        await it.settle()
+
+        assert list(second.shown) == [b"other"]
+
+
+# Calls, companions, and the bill
+
+
+class Taker:
+    """Takes note of what it is given, and when; a `CallTaker`."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def connect(self, _connection: ports.Connection, epoch: int) -> None:
+        self.told.append(f"up {epoch}")
+
+    def disconnect(self) -> None:
+        self.told.append("down")
+
+    def take(self, message: ports.ToolsCalled | ports.ToolCallsCancelled) -> None:
+        self.told.append(message)
+
+
+async def test_the_models_calls_are_handed_over_with_the_connection_they_came_by() -> None:
+    called = ports.ToolsCalled([ports.ToolCall("1", "look", {})])
+    cancelled = ports.ToolCallsCancelled(["1"])
+    taker = Taker()
+    async with linked(calls=taker) as it:
+        connection = await it.up(7)
+        connection.say(called, cancelled)
+        await it.settle()
+        connection.drop()
+        assert await it.inbox.take() == [events.Lost(7, Remedy.RESUME, JITTER)]
+
+    assert taker.told == ["up 7", called, cancelled, "down"]
+
+
+async def test_whoever_else_sends_has_the_connection_before_the_core_knows_of_it() -> None:
+    it = Linked()
+    seen: list[list[Event]] = []
+
+    class Companion:
+        def connect(self, _connection: ports.Connection) -> None:
+            seen.append(list(it.inbox.events))
+
+        def disconnect(self) -> None:
+            seen.append(list(it.inbox.events))
+
+    link = LiveLink(
+        it.live,
+        it.uplink,
+        it.downlink,
+        it.inbox.post,
+        it.clock,
+        jitter=lambda: JITTER,
+        greeting="",
+        companions=[Companion()],
+    )
+    async with running(link.run()):
+        link.dial(Dial(1, None))
+        (await soon(it.live.accept())).drop()
+        await it.settle()
+
+    up, lost = events.Up(1, resumed=False), events.Lost(1, Remedy.RESUME, JITTER)
+    assert seen == [[], [up]]
+    assert it.inbox.events == [up, lost]
+
+
+async def test_calls_that_nobody_takes_do_no_harm() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ToolsCalled([ports.ToolCall("1", "look", {})]), ports.TurnEnded())
+
+        assert await it.inbox.take() == [events.TurnEnded(1)]
+
+
+async def test_what_the_service_bills_is_told_as_it_comes() -> None:
+    bills: list[ports.UsageReported] = []
+    async with linked(on_usage=bills.append) as it:
+        connection = await it.up()
+        connection.say(ports.UsageReported(100, 20))
+        connection.say(ports.UsageReported(150, 30))
+        await it.settle()
+
+    assert bills == [ports.UsageReported(100, 20), ports.UsageReported(150, 30)]

@@ -2,14 +2,16 @@
 
 import asyncio
 import threading
+from collections.abc import Collection, Mapping
 
 from tests.support.kiosk import Inbox, running, soon, voice
 
 from kioskd.adapters.memory import ManualClock, MemorySpeaker
-from kioskd.core.effects import Flush
-from kioskd.core.events import Device, DeviceCame, ReplyPlayed, ReplySounded
-from kioskd.flow.live_to_speaker import LiveToSpeaker
-from kioskd.media import pcm
+from kioskd.core.effects import Chime, Cue, Duck, Flush, HushPrompt, Prompt
+from kioskd.core.events import Device, DeviceCame, PromptOver, ReplyPlayed, ReplySounded
+from kioskd.errors import Code
+from kioskd.flow.live_to_speaker import CAPTURE_LATENCY_S, RINGING_S, LiveToSpeaker
+from kioskd.media import cues, pcm
 
 LATENCY_S = 0.2
 
@@ -17,10 +19,26 @@ LATENCY_S = 0.2
 class Downlinked:
     """The downlink before a speaker in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, chimes: Collection[Cue] = (), prompts: Mapping[Code, bytes] | None = None) -> None:
         self.clock, self.inbox = ManualClock(), Inbox()
         self.speaker = MemorySpeaker(latency_s=LATENCY_S)
-        self.downlink = LiveToSpeaker(self.speaker, self.inbox.post, self.clock, volume=100)
+        self.cues: list[tuple[cues.Cue, float]] = []
+        self.downlink = LiveToSpeaker(
+            self.speaker,
+            self.inbox.post,
+            self.clock,
+            volume=100,
+            chimes=chimes,
+            prompts=(prompts or {}).get,
+            on_cue=lambda cue, latency_s: self.cues.append((cue, latency_s)),
+        )
+
+    async def hear(self, seconds: float) -> bytes:
+        """Let the speaker play so long, let it be heard, and return it."""
+        before = len(self.speaker.heard)
+        await soon(self.speaker.advance(seconds))
+        await self.clock.advance(LATENCY_S)
+        return bytes(self.speaker.heard[before:])
 
 
 async def test_the_first_sound_of_the_device_says_that_it_is_there() -> None:
@@ -139,3 +157,162 @@ def test_a_device_that_outlives_the_loop_by_a_period_does_no_harm() -> None:
     loop.close()
 
     assert downlink.pull(480) == bytes(480)
+
+
+# Chimes
+
+
+async def test_a_chime_sounds_and_whoever_listens_is_told_before() -> None:
+    it = Downlinked(chimes=[Cue.WAKE])
+    async with running(it.downlink.play()):
+        await it.hear(0.01)
+        it.downlink.chime(Chime(Cue.WAKE))
+        assert it.cues == [(cues.Cue.WAKE, LATENCY_S + CAPTURE_LATENCY_S)]
+        sound = cues.sound(cues.Cue.WAKE)
+
+        assert sound in await it.hear(0.5)
+
+
+async def test_a_chime_that_is_not_wanted_is_neither_heard_nor_told() -> None:
+    it = Downlinked(chimes=[Cue.WAKE])
+    async with running(it.downlink.play()):
+        it.downlink.chime(Chime(Cue.END))
+        assert not any(await it.hear(0.5))
+        assert it.cues == []
+
+
+async def test_a_chime_does_not_disturb_a_reply_or_its_end() -> None:
+    it = Downlinked(chimes=list(Cue))
+    async with running(it.downlink.play()):
+        it.downlink.add(1, voice(0.1, pcm.DOWNLINK_HZ))
+        it.downlink.end(1)
+        it.downlink.chime(Chime(Cue.END))
+        await it.hear(0.5)
+        assert it.inbox.events[-2:] == [ReplySounded(1), ReplyPlayed(1)]
+
+
+# Prompts
+
+
+WORDS = voice(0.2, pcm.DOWNLINK_HZ)
+
+
+async def test_a_prompt_is_heard_and_over_when_the_last_of_it_is() -> None:
+    it = Downlinked(prompts={Code.WAY: WORDS})
+    async with running(it.downlink.play()):
+        await it.hear(0.01)
+        it.downlink.prompt(Prompt(Code.WAY))
+        assert it.downlink.own_voice
+        await soon(it.speaker.advance(0.25))
+        assert WORDS in bytes(it.speaker.heard)
+        await it.clock.advance(LATENCY_S + RINGING_S * 0.75)
+        assert PromptOver() not in it.inbox.events, "pulled, but still in the device, then in the room"
+        assert it.downlink.own_voice
+
+        await it.clock.advance(RINGING_S * 0.5)
+        assert it.inbox.events[-1] == PromptOver()
+        assert not it.downlink.own_voice
+
+
+async def test_a_prompt_without_words_is_over_at_once() -> None:
+    it = Downlinked()
+    async with running(it.downlink.play()):
+        await it.hear(0.01)
+        it.downlink.prompt(Prompt(Code.WAY))
+        assert it.inbox.events[-1] == PromptOver()
+        assert not it.downlink.own_voice
+
+
+async def test_a_prompt_for_a_speaker_that_is_away_is_over_at_once() -> None:
+    it = Downlinked(prompts={Code.WAY: WORDS})
+    async with running(it.downlink.play()):
+        await it.hear(0.01)
+        it.speaker.unplug()
+        await it.clock.advance(0)
+        it.downlink.prompt(Prompt(Code.WAY))
+        assert it.inbox.events[-1] == PromptOver()
+
+
+async def test_a_hushed_prompt_falls_silent() -> None:
+    it = Downlinked(prompts={Code.WAY: voice(5.0, pcm.DOWNLINK_HZ)})
+    async with running(it.downlink.play()):
+        it.downlink.prompt(Prompt(Code.WAY))
+        await it.hear(0.1)
+        it.downlink.hush_prompt(HushPrompt())
+        heard = await it.hear(0.1)
+        assert not any(heard[pcm.byte_count(0.02, pcm.DOWNLINK_HZ) :])
+        await it.clock.advance(RINGING_S)
+        assert it.inbox.events[-1] == PromptOver()
+
+
+async def test_a_prompt_that_another_replaced_does_not_end_the_other() -> None:
+    it = Downlinked(prompts={Code.WAY: voice(5.0, pcm.DOWNLINK_HZ), Code.MICROPHONE: WORDS})
+    async with running(it.downlink.play()):
+        it.downlink.prompt(Prompt(Code.WAY))
+        await it.hear(0.1)
+        it.inbox.events.clear()
+        it.downlink.hush_prompt(HushPrompt())
+        await soon(it.speaker.advance(0.02))  # its end is on its way
+        it.downlink.prompt(Prompt(Code.MICROPHONE))
+        await it.clock.advance(LATENCY_S + RINGING_S)
+        assert it.inbox.events == []
+        assert it.downlink.own_voice
+
+        await it.hear(0.3)
+        await it.clock.advance(RINGING_S)
+        assert it.inbox.events == [PromptOver()]
+
+
+# Loudness, and what is the kiosk's own voice
+
+
+def loudest(sound: bytes) -> int:
+    """Return the largest sample."""
+    return max(
+        abs(int.from_bytes(sound[at : at + 2], "little", signed=True)) for at in range(0, len(sound), 2)
+    )
+
+
+async def test_a_reply_steps_back_while_somebody_may_be_speaking() -> None:
+    it = Downlinked()
+    async with running(it.downlink.play()):
+        it.downlink.add(1, voice(2.0, pcm.DOWNLINK_HZ))
+        loud = loudest(await it.hear(0.2))
+        it.downlink.duck(Duck(down=True))
+        await it.hear(0.05)
+        ducked = loudest(await it.hear(0.2))
+        it.downlink.duck(Duck(down=False))
+        await it.hear(0.2)
+
+        assert ducked < loud / 3
+        assert loudest(await it.hear(0.2)) == loud
+
+
+async def test_the_kiosk_has_a_voice_from_the_first_sound_of_a_reply_until_it_was_heard() -> None:
+    it = Downlinked()
+    async with running(it.downlink.play()):
+        await it.hear(0.01)
+        it.downlink.add(1, WORDS)
+        it.downlink.end(1)
+        assert not it.downlink.own_voice
+        await soon(it.speaker.advance(0.01))
+        assert it.downlink.own_voice
+        await soon(it.speaker.advance(0.3))
+        assert it.downlink.own_voice, "pulled, but still in the device"
+        await it.clock.advance(LATENCY_S)
+        assert not it.downlink.own_voice
+
+
+async def test_the_end_of_one_reply_does_not_take_the_voice_of_the_next() -> None:
+    it = Downlinked()
+    async with running(it.downlink.play()):
+        for reply in (1, 2):
+            it.downlink.add(reply, WORDS)
+            it.downlink.end(reply)
+        await soon(it.speaker.advance(0.3))
+        await it.clock.advance(LATENCY_S)
+
+        assert it.inbox.events[-1] == ReplyPlayed(1)
+        assert it.downlink.own_voice
+        await it.hear(0.2)
+        assert not it.downlink.own_voice

@@ -1,7 +1,7 @@
 """What is said reaches the service: every byte once, in order, and nothing that was not meant for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
@@ -9,12 +9,13 @@ import pytest
 from tests.support.kiosk import Inbox, frame, frames, running, silence, soon, voice
 
 from kioskd.adapters.memory import ManualClock, MemoryMicrophone
-from kioskd.core.effects import SetUplink, Uplink
-from kioskd.core.events import Device, DeviceCame, VoiceBegan, VoiceEnded
+from kioskd.core.effects import SetMute, SetUplink, Uplink
+from kioskd.core.events import Device, DeviceCame, DeviceGone, VoiceBegan, VoiceEnded
 from kioskd.errors import LinkLost
+from kioskd.flow.ears import Ears
 from kioskd.flow.mic_to_live import HOLD_MS, MicToLive
 from kioskd.media import pcm
-from kioskd.ports import Message
+from kioskd.ports import Message, ToolAnswer
 
 PREROLL_MS = 600
 PREROLL_FRAMES = PREROLL_MS // pcm.FRAME_MS
@@ -27,6 +28,9 @@ class Wire:
     def __init__(self, *, stuck: bool = False) -> None:
         """`stuck`: it takes a frame and does not get rid of it until it is cut."""
         self.order: list[bytes | str] = []
+        """The frames, and `end` where the sound pauses."""
+        self.told: list[str] = []
+        """`begin`, `sound` (however much of it) and `end`, in order."""
         self.confirmed: int | None = None
         """What `delivered` says; None: everything that was sent and did not get stuck."""
         self._stuck = stuck
@@ -47,14 +51,34 @@ class Wire:
     async def send_audio(self, frame: bytes) -> None:
         self._check()
         self.order.append(frame)
+        if self.told[-1] != "sound":
+            self.told.append("sound")
         if self._stuck:
             await self._cut.wait()
             self._check()
         self._sent += 1
 
+    async def begin_audio(self) -> None:
+        self._check()
+        self.told.append("begin")
+
     async def end_audio(self) -> None:
         self._check()
         self.order.append("end")
+        self.told.append("end")
+
+    @property
+    def backlog(self) -> int:
+        raise AssertionError("the uplink does not look at the backlog")
+
+    async def send_picture(self, jpeg: bytes) -> None:
+        raise AssertionError("the uplink sends sound only")
+
+    async def show_pictures(self, jpegs: Sequence[bytes]) -> None:
+        raise AssertionError("the uplink sends sound only")
+
+    async def answer(self, answers: Sequence[ToolAnswer]) -> None:
+        raise AssertionError("the uplink sends sound only")
 
     async def send_text(self, text: str) -> None:
         raise AssertionError("the uplink sends sound only")
@@ -68,12 +92,36 @@ class Wire:
             raise LinkLost("cut by the test")
 
 
+class SeenMicrophone(MemoryMicrophone):
+    """One that shows from outside whether it is open, as a device does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = False
+        self.opened = 0
+
+    async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
+        self.open = True
+        self.opened += 1
+        try:
+            await super().capture(sink)
+        finally:
+            self.open = False
+
+
 class Uplinked:
     """The uplink between a microphone in memory and scripted connections."""
 
-    def __init__(self, *, preroll_ms: int = PREROLL_MS) -> None:
-        self.clock, self.inbox, self.microphone = ManualClock(), Inbox(), MemoryMicrophone()
-        self.uplink = MicToLive(self.microphone, self.inbox.post, self.clock, preroll_ms=preroll_ms)
+    def __init__(self, *, preroll_ms: int = PREROLL_MS, after_ms: int = 0) -> None:
+        self.clock, self.inbox, self.microphone = ManualClock(), Inbox(), SeenMicrophone()
+        self.uplink = MicToLive(
+            self.microphone,
+            self.inbox.post,
+            self.clock,
+            preroll_ms=preroll_ms,
+            ears=Ears(self.inbox.post),
+            after_ms=after_ms,
+        )
 
     async def say(self, *spoken: bytes) -> None:
         """Have frames captured, and let what follows happen."""
@@ -108,8 +156,8 @@ class Uplinked:
 
 
 @asynccontextmanager
-async def uplinked(*, preroll_ms: int = PREROLL_MS) -> AsyncIterator[Uplinked]:
-    it = Uplinked(preroll_ms=preroll_ms)
+async def uplinked(*, preroll_ms: int = PREROLL_MS, after_ms: int = 0) -> AsyncIterator[Uplinked]:
+    it = Uplinked(preroll_ms=preroll_ms, after_ms=after_ms)
     async with running(it.uplink.capture(), it.uplink.send()):
         await it.settle()
         yield it
@@ -420,7 +468,8 @@ class HandMicrophone:
 
 async def test_falling_asleep_in_the_moment_a_frame_comes_sends_nothing_more() -> None:
     clock, microphone, connection = ManualClock(), HandMicrophone(), Wire()
-    uplink = MicToLive(microphone, Inbox().post, clock, preroll_ms=PREROLL_MS)
+    post = Inbox().post
+    uplink = MicToLive(microphone, post, clock, preroll_ms=PREROLL_MS, ears=Ears(post))
     async with running(uplink.capture(), uplink.send()):
         await clock.advance(0)
         uplink.connect(connection)
@@ -507,6 +556,254 @@ async def test_sending_means_that_frames_should_be_moving() -> None:
         assert it.uplink.sending
         await it.gate(Uplink.SHUT)
         assert not it.uplink.sending
+
+
+# Only speech, or only what a button lets through: the gate pauses
+
+
+async def test_while_the_gate_pauses_nothing_is_sent_and_the_last_moments_are_kept() -> None:
+    async with uplinked() as it:
+        connection = await it.connect()
+        await it.gate(Uplink.PAUSED)
+        await it.say(*numbered(range(100)))
+        assert connection.told == []
+
+        await it.gate(Uplink.SEND)
+
+        assert sent(connection) == numbered(range(100 - PREROLL_FRAMES, 100))
+
+
+async def test_a_pause_is_said_in_its_place_and_the_sound_that_follows_is_another_turn() -> None:
+    async with uplinked(preroll_ms=0) as it:
+        await it.gate(Uplink.HOLD)
+        await it.say(*numbered(range(3)))
+        await it.gate(Uplink.PAUSED, Uplink.HOLD)
+        await it.say(*numbered(range(3, 6)))
+        connection = await it.connect()
+        await it.gate(Uplink.SEND, Uplink.PAUSED)
+
+        assert connection.order == [*numbered(range(3)), "end", *numbered(range(3, 6)), "end"]
+        assert connection.told == ["begin", "sound", "end"] * 2
+
+
+async def test_what_waits_when_the_gate_pauses_is_still_sent() -> None:
+    async with uplinked(preroll_ms=0) as it:
+        await it.gate(Uplink.HOLD)
+        await it.say(*numbered(range(3)))
+        await it.gate(Uplink.PAUSED)
+        connection = await it.connect()
+
+        assert connection.order == [*numbered(range(3)), "end"]
+
+
+async def test_a_second_pause_without_a_sound_between_is_not_said() -> None:
+    async with uplinked(preroll_ms=0) as it:
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+        await it.say(frame(1))
+        await it.gate(Uplink.PAUSED, Uplink.SHUT, Uplink.PAUSED, Uplink.SEND, Uplink.PAUSED)
+
+        assert connection.told == ["begin", "sound", "end"]
+
+
+async def test_a_turn_cut_by_a_loss_begins_anew_over_the_next_connection_and_ends_once() -> None:
+    async with uplinked(preroll_ms=0) as it:
+        first = await it.connect()
+        await it.gate(Uplink.SEND)
+        await it.say(*numbered(range(3)))
+        await it.lose(first)
+        assert first.told == ["begin", "sound"]
+
+        second = await it.connect()
+        await it.say(*numbered(range(3, 5)))
+        await it.gate(Uplink.PAUSED)
+
+        assert second.order == [*numbered(range(3, 5)), "end"]
+        assert second.told == ["begin", "sound", "end"]
+
+
+async def test_the_end_of_a_turn_that_the_connection_before_has_had_whole_is_not_said_to_the_next() -> None:
+    async with uplinked(preroll_ms=0) as it:
+        first = await it.connect()
+        await it.gate(Uplink.SEND)
+        await it.say(*numbered(range(3)))
+        await it.lose(first)
+        await it.gate(Uplink.PAUSED)
+        second = await it.connect()
+        assert second.told == []
+
+        await it.gate(Uplink.SEND)
+        await it.say(frame(3))
+
+        assert second.told == ["begin", "sound"]
+
+
+async def test_a_pause_that_did_not_arrive_is_said_again_after_the_sound_that_did_not() -> None:
+    async with uplinked(preroll_ms=0) as it:
+        first = await it.connect()
+        first.confirmed = 0
+        await it.gate(Uplink.SEND)
+        await it.say(*numbered(range(4)))
+        await it.gate(Uplink.PAUSED, Uplink.SEND)
+        await it.say(*numbered(range(4, 6)))
+        first.confirmed = 2
+
+        await it.lose(first)
+        second = await it.connect()
+
+        assert second.order == [*numbered(range(2, 4)), "end", *numbered(range(4, 6))]
+        assert it.uplink.resent == 4
+
+
+async def test_a_pause_before_a_sound_that_arrived_has_arrived() -> None:
+    async with uplinked(preroll_ms=0) as it:
+        first = await it.connect()
+        first.confirmed = 0
+        await it.gate(Uplink.SEND)
+        await it.say(frame(0))
+        await it.gate(Uplink.PAUSED, Uplink.SEND)
+        await it.say(*numbered(range(1, 3)))
+        first.confirmed = 2
+
+        await it.lose(first)
+        second = await it.connect()
+
+        assert second.order == [frame(2)]
+
+
+async def test_a_button_let_go_on_the_last_word_does_not_cut_it() -> None:
+    async with uplinked(after_ms=100) as it:
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+        await it.say(frame(0))
+        await it.gate(Uplink.PAUSED)
+        assert "end" not in connection.order
+        await it.say(*numbered(range(1, 10)))
+
+        assert connection.order == [*numbered(range(6)), "end"]
+
+        await it.gate(Uplink.SEND)
+        assert sent(connection)[6:] == numbered(range(6, 10)), "and what came after is the next margin"
+
+
+async def test_a_button_held_again_before_the_last_word_is_out_goes_on_in_the_same_turn() -> None:
+    async with uplinked(after_ms=100) as it:
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+        await it.say(frame(0))
+        await it.gate(Uplink.PAUSED)
+        await it.say(frame(1))
+        await it.gate(Uplink.SEND)
+        await it.say(*numbered(range(2, 20)))
+
+        assert connection.order == numbered(range(20))
+
+
+async def test_a_conversation_that_begins_with_a_pause_has_no_last_word() -> None:
+    async with uplinked(after_ms=100) as it:
+        connection = await it.connect()
+        await it.gate(Uplink.PAUSED)
+        await it.say(*numbered(range(20)))
+
+        assert connection.told == []
+
+
+async def test_a_reply_that_shuts_the_gate_behind_a_button_ends_the_turn_at_once() -> None:
+    async with uplinked(after_ms=100) as it:
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+        await it.say(frame(0))
+        await it.gate(Uplink.PAUSED, Uplink.SHUT)
+        await it.say(*numbered(range(1, 10)))
+
+        assert connection.order == [frame(0), "end"]
+
+
+async def test_who_spoke_to_wake_the_kiosk_has_begun_although_only_speech_is_sent() -> None:
+    async with uplinked() as it:
+        await it.say(voice(0.6))
+        await it.gate(Uplink.PAUSED)
+        assert it.inbox.events[-1] == VoiceBegan()
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+
+        assert b"".join(sent(connection)) == voice(0.6)
+
+
+async def test_a_voice_is_heard_while_the_gate_pauses() -> None:
+    async with uplinked() as it:
+        await it.gate(Uplink.PAUSED)
+        it.inbox.events.clear()
+        await it.say(voice(1.0))
+
+        assert it.inbox.events[-1] == VoiceBegan()
+
+
+# Muted
+
+
+async def test_mute_closes_the_device_and_unmute_opens_it_again() -> None:
+    async with uplinked() as it:
+        await it.say(frame(0))
+        assert it.microphone.open
+        it.uplink.set_mute(SetMute(muted=True))
+        await it.settle()
+        assert not it.microphone.open
+
+        it.uplink.set_mute(SetMute(muted=False))
+        await it.settle()
+        assert it.microphone.open
+        await it.say(frame(1))
+        assert it.uplink.captured == 2
+
+
+async def test_nothing_of_before_the_mute_is_kept_and_nothing_of_it_is_captured() -> None:
+    async with uplinked() as it:
+        await it.say(*numbered(range(10)))
+        it.uplink.set_mute(SetMute(muted=True))
+        await it.settle()
+        assert it.uplink.captured == 10
+        it.uplink.set_mute(SetMute(muted=False))
+        await it.settle()
+        await it.say(frame(10))
+        await it.gate(Uplink.HOLD)
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+
+        assert sent(connection) == [frame(10)]
+
+
+async def test_a_muted_microphone_is_expected_to_give_nothing() -> None:
+    async with uplinked() as it:
+        await it.connect()
+        await it.gate(Uplink.SEND)
+        assert (it.uplink.absent, it.uplink.sending) == (False, True)
+        it.uplink.set_mute(SetMute(muted=True))
+        assert (it.uplink.absent, it.uplink.sending) == (True, False)
+        it.uplink.set_mute(SetMute(muted=False))
+        assert not it.uplink.absent
+
+
+async def test_a_microphone_muted_before_it_was_opened_is_never_opened() -> None:
+    it = Uplinked()
+    it.uplink.set_mute(SetMute(muted=True))
+    async with running(it.uplink.capture(), it.uplink.send()):
+        await it.settle()
+        assert it.microphone.opened == 0
+
+
+async def test_a_microphone_that_is_pulled_out_while_muted_is_missed_when_it_is_wanted() -> None:
+    async with uplinked() as it:
+        await it.say(frame(0))
+        it.uplink.set_mute(SetMute(muted=True))
+        await it.settle()
+        it.microphone.unplug()
+        await it.clock.advance(10.0)
+        assert DeviceGone not in {type(event) for event in it.inbox.events}
+
+        it.uplink.set_mute(SetMute(muted=False))
+        await it.settle()
+        assert DeviceGone in {type(event) for event in it.inbox.events}
 
 
 async def test_cancelling_the_sender_in_mid_frame_leaves_at_once() -> None:

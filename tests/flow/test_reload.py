@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import pytest
 from tests.support.kiosk import running
+from tests.support.until import until
 
+from kioskd.adapters.memory import MemoryNotifier
 from kioskd.errors import ConfigError
 from kioskd.flow.reload import Reload
 
@@ -62,7 +64,7 @@ async def begins(file: File) -> None:
 async def test_nothing_is_read_unasked_and_what_is_asked_for_is_applied() -> None:
     file, applied = File("new"), Applied()
     reload = Reload(file.read)
-    async with running(reload.run(applied.apply)):
+    async with running(reload.run(applied.apply, MemoryNotifier())):
         await asyncio.sleep(0)
         assert file.reads == 0
 
@@ -77,14 +79,14 @@ async def test_asking_before_it_runs_counts() -> None:
     file, applied = File("new"), Applied()
     reload = Reload(file.read)
     reload.ask()
-    async with running(reload.run(applied.apply)):
+    async with running(reload.run(applied.apply, MemoryNotifier())):
         await applied.until("new")
 
 
 async def test_the_file_is_read_in_a_thread_of_its_own() -> None:
     file, applied = File("new"), Applied()
     reload = Reload(file.read)
-    async with running(reload.run(applied.apply)):
+    async with running(reload.run(applied.apply, MemoryNotifier())):
         reload.ask()
         await applied.until("new")
     assert threading.main_thread() not in file.read_by
@@ -93,7 +95,7 @@ async def test_the_file_is_read_in_a_thread_of_its_own() -> None:
 async def test_who_edits_while_it_is_read_and_asks_again_gets_the_last_edit() -> None:
     file, applied = File("new"), Applied()
     reload = Reload(file.read)
-    async with running(reload.run(applied.apply)):
+    async with running(reload.run(applied.apply, MemoryNotifier())):
         file.may_end.clear()
         reload.ask()
         await begins(file)
@@ -111,7 +113,7 @@ async def test_bad_settings_are_one_warning_and_the_next_good_ones_are_taken(
     caplog.set_level(logging.INFO)
     file, applied = File(ConfigError("kioskd.yaml:3:5 speaker.volum: unknown key")), Applied()
     reload = Reload(file.read)
-    async with running(reload.run(applied.apply)):
+    async with running(reload.run(applied.apply, MemoryNotifier())):
         reload.ask()
         await begins(file)
         file.content = "mended"
@@ -132,7 +134,7 @@ async def test_what_is_no_fault_of_the_owners_is_a_bug_and_is_raised() -> None:
     reload.ask()
     with pytest.raises(ZeroDivisionError):
         async with asyncio.timeout(PATIENCE_S):
-            await reload.run(Applied().apply)
+            await reload.run(Applied().apply, MemoryNotifier())
 
 
 @pytest.mark.parametrize("moment", ["waiting", "reading"])
@@ -140,7 +142,7 @@ async def test_cancelling_ends_it_at_any_moment(moment: str) -> None:
     file, applied = File("new"), Applied()
     reload = Reload(file.read)
     stop: Callable[[], None] = file.may_end.set
-    task = asyncio.create_task(reload.run(applied.apply))
+    task = asyncio.create_task(reload.run(applied.apply, MemoryNotifier()))
     await asyncio.sleep(0)
     if moment == "reading":
         file.may_end.clear()
@@ -152,3 +154,17 @@ async def test_cancelling_ends_it_at_any_moment(moment: str) -> None:
             await task
     stop()
     assert applied.all == []
+
+
+@pytest.mark.parametrize("content", ["new", ConfigError("kioskd.yaml:3:5 speaker.volum: unknown key")])
+async def test_the_service_manager_is_told_when_it_begins_and_ends_whatever_came_of_it(
+    content: str | ConfigError,
+) -> None:
+    file, notifier = File(content), MemoryNotifier()
+    reload = Reload(file.read)
+    async with running(reload.run(lambda _new: notifier.told.append("applied"), notifier)):
+        reload.ask()
+        await until(lambda: "ready" in notifier.told)
+    assert notifier.told == (
+        ["reloading", "applied", "ready"] if content == "new" else ["reloading", "ready"]
+    )

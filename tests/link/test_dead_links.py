@@ -40,7 +40,8 @@ from kioskd.media import pcm
 from kioskd.rehearsal.certificate import Certificate, make_certificate
 from kioskd.rehearsal.service import Deed, Reply, ServiceScript, StandIn
 from kioskd.rehearsal.service.records import SessionRecord
-from kioskd.settings.model import ConversationSettings, Settings
+from kioskd.settings.conversation import ConversationSettings
+from kioskd.settings.model import Settings
 
 NOTICED_S: Final = 22.0
 """20 s are promised; the rest is for a busy machine."""
@@ -85,7 +86,7 @@ class Kiosk:
             MemorySpeaker(clock),
             self._live,
             MemoryNotifier(),
-            self.button,
+            hands=[app.Hand(self.button)],
             network=KernelNetwork(),
         )
         await app.serve(self._settings, parts, observers=[self._observe])

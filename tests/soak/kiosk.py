@@ -115,7 +115,7 @@ class SoakedKiosk:
                 speaker=self._speaker,
                 live=CountingLive(live, self._note_undelivered),
                 notifier=MemoryNotifier(),
-                button=self._button,
+                hands=[app.Hand(self._button)],
             )
             serving = group.create_task(app.serve(self._settings, parts, observers=[self._observe]))
             await self._until(lambda: self._state.started, "to be ready")

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from kioskd import app
+from kioskd import app, ports
 from kioskd.adapters.memory import (
     ManualClock,
     MemoryButton,
@@ -22,9 +22,13 @@ from kioskd.core.events import Event
 from kioskd.core.machine import State
 from kioskd.media import pcm
 from kioskd.settings.model import Settings
+from kioskd.settings.sound import SpeakerSettings
 
 PATIENCE_S: Final = 5.0
 """How long a test waits for what should happen at once."""
+
+QUIET: Final = Settings(speaker=SpeakerSettings(cues=()))
+"""Without chimes: what is heard, and what is sent, can be compared byte by byte."""
 
 T = TypeVar("T")
 
@@ -106,6 +110,8 @@ class Kiosk:
         self.lamp = MemoryLamp()
         self.notifier = MemoryNotifier(watchdog_s)
         self.live = ScriptedLive()
+        self.disk: ports.Memory | None = None
+        """Where what people set by hand is kept, if anywhere."""
         self.state = State()
         self.effects: list[Effect] = []
         """All that was to be done so far."""
@@ -113,8 +119,16 @@ class Kiosk:
 
     async def serve(self) -> None:
         """Be a kiosk until cancelled."""
+        button = self.settings.controls.button
         parts = app.Parts(
-            self.clock, self.microphone, self.speaker, self.live, self.notifier, self.button, self.lamp
+            self.clock,
+            self.microphone,
+            self.speaker,
+            self.live,
+            self.notifier,
+            hands=[app.hand(self.button, button) if button else app.Hand(self.button)],
+            lamps=[app.Lit(self.lamp)],
+            memory=self.disk,
         )
         await app.serve(self.settings, parts, observers=[self._observe])
 
@@ -177,7 +191,7 @@ async def kiosk(
     settings: Settings | None = None, *, watchdog_s: float | None = None, started: bool = True
 ) -> AsyncIterator[Kiosk]:
     """Run a kiosk in memory; by default it serves already, asleep or as its settings say."""
-    made = Kiosk(settings or Settings(), watchdog_s=watchdog_s)
+    made = Kiosk(settings or QUIET, watchdog_s=watchdog_s)
     async with running(made.serve()):
         if started:
             await made.start()

@@ -4,8 +4,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from kioskd.adapters.memory import ManualClock
+from kioskd.rehearsal.arrivals import Arrivals
 from kioskd.rehearsal.ear import Heard
-from kioskd.rehearsal.measure import Record, measure
+from kioskd.rehearsal.measure import measure
+from kioskd.rehearsal.record import Record
 from kioskd.rehearsal.run import rehearse
 from kioskd.rehearsal.scenario import load_scenario
 from kioskd.rehearsal.summary import Summary
@@ -25,6 +28,10 @@ def a_record(**changes: Any) -> Record:
         "gates": [],
         "utterances": [],
         "received": [],
+        "arrivals": Arrivals(ManualClock(), lambda: 0),
+        "shots": [],
+        "slow": (),
+        "after_frames": 0,
         "preroll_frames": 30,
         "stopped_in_s": 0.1,
         "exit_code": 0,

@@ -9,6 +9,7 @@ import collections
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -37,6 +38,9 @@ class NullNotifier:
         """Do nothing."""
 
     def alive(self) -> None:
+        """Do nothing."""
+
+    def reloading(self) -> None:
         """Do nothing."""
 
     def stopping(self) -> None:
@@ -77,6 +81,10 @@ class SystemdNotifier:
     def alive(self) -> None:
         """Give one sign of life."""
         self._tell("WATCHDOG=1")
+
+    def reloading(self) -> None:
+        """Say that new settings are being read; `ready` says that it is done (Type=notify-reload, sd_notify(3))."""
+        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
         """Say that the daemon is on its way out: it is no fault if it ends now."""

@@ -1,7 +1,8 @@
 """The command `kioskd`: argv in, exit code out. One module a command, imported only when it is the one asked for.
 
 A command's module has `add_arguments(parser)` and `run(arguments) -> int`. It raises KioskError for what a person can
-mend, and prints nothing of it itself.
+mend, and prints nothing of it itself. A module of several commands finds the one that is meant in the default `command` of
+its parser, and in its arguments.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
-from kioskd import __version__
+from kioskd import __version__, messages
 from kioskd.errors import ConfigError, KioskError
 
 __all__ = ["COMMANDS", "Exit", "add_config", "main"]
@@ -30,6 +31,7 @@ class Exit(IntEnum):
     NOT_MET = 1
     UNAVAILABLE = 69
     BUG = 70
+    REFUSED = 77
     CONFIGURATION = 78
     INTERRUPTED = 130
     """128 + SIGINT, as shells have it."""
@@ -42,9 +44,30 @@ COMMANDS: Final = {
     "check": "read the configuration as run would, and name every fault in it",
     "schema": "print the JSON Schema of the configuration, for editors",
     "rehearse": "the whole daemon against a stand-in of the service, on this machine",
-    "devices": "list microphones, speakers and GPIO chips by the names that the configuration takes",
+    "tools": "list what the model may have done, or call one of it as the model would",
+    "privacy": "what leaves this device, to whom and when, and what is kept",
+    "devices": "list microphones, speakers, cameras, buttons and lamps by the names that the configuration takes",
+    "doctor": "prove that each part works on this device, with a remedy for each that does not",
+    "key": "ask for the service key, try it, and store it as an encrypted credential",
+    "status": "how the running daemon is, in words",
+    "watch": "the running daemon, live: state, levels, link, last events",
+    "wake": "begin a conversation, as the button does",
+    "sleep": "end the conversation",
+    "mute": "close the microphone",
+    "unmute": "open the microphone again",
+    "hush": "silence the reply, and listen",
+    "volume": "set how loudly the kiosk speaks",
+    "ask": "type a question to the model; it answers aloud",
+    "show": "show the model a picture from a file",
+    "look": "show the model what the camera sees now",
+    "log": "set how much the running daemon logs, until its next start",
 }
-"""Each command, in a module of its name, and its line in the help."""
+"""Each command, and its line in the help."""
+
+_SHARED: Final = dict.fromkeys(
+    ("wake", "sleep", "mute", "unmute", "hush", "volume", "ask", "show", "look", "log"), "control"
+)
+"""Commands that have a module together; every other has one of its own name."""
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.PIPE_CLOSED
     except Exception:
         # The edge of the process: systemd tells a bug from all else by the exit code, so it needs one of its own.
-        log.exception("bug, ending: please report the lines below")
+        log.exception("bug, ending: please report the lines below", extra={"message_id": messages.BUG})
         return Exit.BUG
     return code
 
@@ -100,8 +123,9 @@ def _run(arguments: Sequence[str]) -> int:
         if name == chosen:
             # What an import makes lives for ever: looking for garbage among it is a tenth of its time.
             gc.disable()
-            module = importlib.import_module(f"{__name__}.{name}")
+            module = importlib.import_module(f"{__name__}.{_SHARED.get(name, name)}")
             gc.enable()
+            command.set_defaults(command=name)
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     parsed = parser.parse_args(arguments)

@@ -6,6 +6,7 @@ import json
 import os
 
 from kioskd.cli import Exit, add_config
+from kioskd.settings.controls import LampSettings
 from kioskd.settings.load import Fault, SettingsError, default_path, load_to_run, notes
 from kioskd.settings.model import Settings
 
@@ -50,5 +51,11 @@ def _summary(settings: Settings) -> list[str]:
         f"  model       {settings.service.model}, voice {settings.assistant.voice}, {settings.assistant.language}",
         f"  microphone  {settings.microphone.device}, echo {settings.microphone.echo}",
         f"  speaker     {settings.speaker.device}, volume {settings.speaker.volume}",
-        f"  lamp        {controls.lamp.source if controls.lamp else 'none'}",
+        f"  lamp        {_lamp(controls.lamp)}",
     ]
+
+
+def _lamp(lamp: LampSettings | None) -> str:
+    if lamp is None:
+        return "none"
+    return lamp.source or f"by the command {lamp.command[0] if lamp.command else ''}"

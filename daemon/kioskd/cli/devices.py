@@ -8,6 +8,16 @@ from typing import Any, Final
 from kioskd.errors import DeviceLost
 
 _DEV: Final = Path("/dev")
+_SYS: Final = Path("/sys")
+
+
+_NAMED: Final = {
+    "cameras": "camera.source",
+    "input_devices": 'controls.button.source: "evdev:NAME/KEY"',
+    "leds": 'controls.lamp.source: "led:NAME"',
+    "pwm_chips": 'controls.lamp.source: "pwm:CHIP/CHANNEL"',
+}
+"""What is nothing but a name, and the setting that takes it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,8 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the microphones, speakers and GPIO chips of this machine; return 0, even where there are none."""
-    found = {**_sound(), "gpio_chips": _gpio_chips()}
+    """Print what this machine has; return 0, even where there is nothing."""
+    found = {
+        **_sound(),
+        "cameras": _cameras(),
+        "gpio_chips": _gpio_chips(),
+        "input_devices": _inputs(),
+        "leds": _names(_SYS / "class/leds"),
+        "pwm_chips": _names(_SYS / "class/pwm"),
+    }
     if args.json:
         print(json.dumps(found, indent=2))
         return 0
@@ -36,6 +53,12 @@ def run(args: argparse.Namespace) -> int:
         print(f"  {chip['name']}   {chip['label'] or 'no label'}, {lines}")
     if not found["gpio_chips"]:
         print("  none: this machine has no /dev/gpiochip*")
+    for kind, setting in _NAMED.items():
+        print(f"{kind.replace('_', ' ')} ({setting}):")
+        for name in found[kind]:
+            print(f"  {name}")
+        if not found[kind]:
+            print("  none")
     return 0
 
 
@@ -63,6 +86,24 @@ def _sound() -> dict[str, Any]:
         ]
         for kind, direction in (("microphones", Direction.IN), ("speakers", Direction.OUT))
     } | {"sound_fault": None}
+
+
+def _cameras() -> list[str]:
+    """Return `camera.source` for each camera. A Pi's are asked for only where they can be: it takes a second."""
+    from kioskd.adapters.picamera import cameras as pi_cameras  # noqa: PLC0415 - only this command needs it
+    from kioskd.adapters.v4l2 import cameras  # noqa: PLC0415 - as above
+
+    return [*pi_cameras(), *(f"v4l2:{camera.name}" for camera in cameras())]
+
+
+def _inputs() -> list[str]:
+    from kioskd.adapters.evdev import inputs  # noqa: PLC0415 - only this command needs it
+
+    return sorted({device.name for device in inputs()})
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
 def _gpio_chips() -> list[dict[str, Any]]:

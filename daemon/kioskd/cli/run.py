@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from kioskd import app, logs, ports
+from kioskd import app, logs
 from kioskd.cli import Exit, add_config
 from kioskd.core.effects import Effect
 from kioskd.core.events import Event, Started
@@ -62,9 +62,12 @@ async def _serve(settings: Settings, parts: app.Parts, path: Path) -> None:
         parts.notifier.stopping()
         serving.cancel()
 
-    def read() -> tuple[Settings, ports.Live]:
+    def read() -> app.Renewal:
         new = load_to_run(path, os.environ)
-        return new, app.live(new, service_key(new.service, os.environ))
+        offered = parts.tools.offered if parts.tools is not None else tuple
+        return app.Renewal(
+            new, app.live(new, service_key(new.service, os.environ), offered), app.pictures(new)
+        )
 
     reload = Reload(read)
     loop.add_signal_handler(signal.SIGHUP, reload.ask)

@@ -6,9 +6,10 @@ again is the core's business.
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final, Protocol
 
 from kioskd.core import events
 from kioskd.core.effects import Dial, Greet, HangUp
@@ -29,6 +30,8 @@ from kioskd.ports import (
     Message,
     ReplyAudio,
     Said,
+    ToolCallsCancelled,
+    ToolsCalled,
     TurnEnded,
     UsageReported,
     pcm,
@@ -39,8 +42,34 @@ log = logging.getLogger(__name__)
 VOID_S = 2.0
 """How long sound is dropped after an interruption when the service does not end the turn, as it should at once."""
 
+OUTBOX: Final = 8
+"""Texts and pictures that wait for a connection; more are refused."""
+
 LEFT = "left"
 """The cause of an end that we chose: asleep, or a rollover."""
+
+
+class Companion(Protocol):
+    """Whoever else sends over a connection while it is up."""
+
+    def connect(self, connection: Connection) -> None:
+        """Have a connection."""
+
+    def disconnect(self) -> None:
+        """Have none."""
+
+
+class CallTaker(Protocol):
+    """Who carries out what the model calls for."""
+
+    def connect(self, connection: Connection, epoch: int) -> None:
+        """Have a connection: what it calls for is answered over it, and over no other."""
+
+    def disconnect(self) -> None:
+        """Have none."""
+
+    def take(self, message: ToolsCalled | ToolCallsCancelled) -> None:
+        """Begin, or stop, what the message names; returns at once."""
 
 
 @dataclass(slots=True)
@@ -68,7 +97,12 @@ class LiveLink:
         *,
         jitter: Callable[[], float],
         greeting: str,
+        pictures: Sequence[bytes] = (),
+        calls: CallTaker | None = None,
+        companions: Sequence[Companion] = (),
+        on_usage: Callable[[UsageReported], None] = lambda _usage: None,
     ) -> None:
+        """`pictures` (JPEG) are shown at the beginning of each new session. `calls` takes the model's tool calls."""
         self._live = live
         self._uplink = uplink
         self._downlink = downlink
@@ -78,7 +112,13 @@ class LiveLink:
         self._greeting = greeting
         self._order: Dial | None = None
         self._ordered = asyncio.Event()
-        self._greet = asyncio.Event()
+        self._pictures = tuple(pictures)
+        self._calls = calls
+        self._companions = companions
+        self._on_usage = on_usage
+        self._greet = False
+        self._outbox: deque[str | bytes] = deque()
+        self._outgoing = asyncio.Event()
         self._said = Recollection()
         self._ended: _Ended | None = None
         self._reply = 0
@@ -96,19 +136,30 @@ class LiveLink:
         self._ordered.set()
 
     def hang_up(self, _effect: HangUp) -> None:
-        """Close what there is, and forget what was said."""
+        """Close what there is, and forget what was said, and what was to be said."""
         self._order = None
+        self._outbox.clear()
         self._ordered.set()
         self._said.forget()
 
     def greet(self, _effect: Greet) -> None:
         """Have the model greet, over the connection that is up."""
-        self._greet.set()
+        self._greet = True
+        self._outgoing.set()
 
-    def use(self, live: Live, greeting: str) -> None:
-        """Dial `live`, and greet so, from the next order on: the settings have changed."""
+    def tell(self, what: str | bytes) -> bool:
+        """Say a text to the model, or show it a picture (JPEG), as soon as there is a connection; False: too many wait."""
+        if len(self._outbox) >= OUTBOX:
+            return False
+        self._outbox.append(what)
+        self._outgoing.set()
+        return True
+
+    def use(self, live: Live, greeting: str, pictures: Sequence[bytes]) -> None:
+        """Dial `live`, and begin so, from the next order on: the settings have changed."""
         self._live = live
         self._greeting = greeting
+        self._pictures = tuple(pictures)
 
     async def run(self) -> None:
         """Carry out orders until cancelled; then close the connection.
@@ -122,7 +173,7 @@ class LiveLink:
         while True:
             await self._ordered.wait()
             self._ordered.clear()
-            self._greet.clear()
+            self._greet = False  # it was meant for the connection that is left
             if self._order is not None:
                 # The old connection is closed before the new order is looked at: break, then make.
                 await first_of(self._hold(self._order), self._ordered.wait())
@@ -192,18 +243,38 @@ class LiveLink:
         self._uplink.connect(connection)
         self._void_until = 0.0
         self._interrupted = False
+        for companion in self._companions:
+            companion.connect(connection)
+        if self._calls is not None:
+            self._calls.connect(connection, epoch)
         self._post(events.Up(epoch, connection.resumed))
         try:
-            await first_of(self._read(connection, epoch), self._write_greeting(connection))
+            await first_of(self._read(connection, epoch), self._write(connection))
         finally:
+            for companion in (*self._companions, *((self._calls,) if self._calls else ())):
+                companion.disconnect()
             self._uplink.disconnect()
             self._end_reply()  # a reply cut off by the connection's end is over when its sound is
 
-    async def _write_greeting(self, connection: Connection) -> None:
+    async def _write(self, connection: Connection) -> None:
+        """Send what is written and shown: little, and never in the way of the sound."""
+        if self._pictures and not connection.resumed:
+            await connection.show_pictures(self._pictures)
         while True:
-            await self._greet.wait()
-            self._greet.clear()
-            await connection.send_text(self._greeting)
+            if self._greet:
+                self._greet = False
+                await connection.send_text(self._greeting)
+            while self._outbox:
+                match what := self._outbox[0]:
+                    case str():
+                        await connection.send_text(what)
+                    case bytes():
+                        await connection.show_pictures([what])
+                # Only now: what a lost connection did not take is the next one's. Or it is forgotten meanwhile.
+                if self._outbox and self._outbox[0] is what:
+                    self._outbox.popleft()
+            self._outgoing.clear()
+            await self._outgoing.wait()
 
     async def _read(self, connection: Connection, epoch: int) -> None:
         while True:
@@ -240,9 +311,12 @@ class LiveLink:
                 self.counts["tokens: prompt"] += prompt_tokens
                 self.counts["tokens: response"] += response_tokens
                 log.debug("< usage: prompt=%d response=%d tokens", prompt_tokens, response_tokens)
-
+                self._on_usage(message)
             case Said():
                 self._said.add(message)
+            case ToolsCalled() | ToolCallsCancelled():
+                if self._calls is not None:
+                    self._calls.take(message)
 
     def _play(self, sound: bytes, epoch: int) -> None:
         if self._void_until and self._clock.now() < self._void_until:

@@ -1,20 +1,29 @@
-"""Replies -> playout -> speaker, and back: when they are heard."""
+"""Replies, prompts and cues -> playout -> speaker, and back: when they are heard."""
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Final
 
-from kioskd.core.effects import Flush
-from kioskd.core.events import Device, Event, ReplyPlayed, ReplySounded
+from kioskd.core.effects import Chime, Cue, Duck, Flush, HushPrompt, Prompt
+from kioskd.core.events import Device, Event, PromptOver, ReplyPlayed, ReplySounded
+from kioskd.errors import Code
 from kioskd.flow.attendant import Attendant
-from kioskd.media.playout import Mark, Played, Playout
+from kioskd.media import cues, playout
+from kioskd.media.playout import Mark, Played, Playout, Sounded
 from kioskd.ports import Clock, Speaker
 
 if TYPE_CHECKING:
     from kioskd.media.echo import EchoCanceller
 
 log = logging.getLogger(__name__)
+
+
+RINGING_S: Final = 0.3
+"""How long the room goes on after a prompt; after a reply the core waits for that."""
+
+CAPTURE_LATENCY_S: Final = 0.1
+"""What a microphone takes at most from the air to us; it does not say."""
 
 
 class LiveToSpeaker:
@@ -28,12 +37,25 @@ class LiveToSpeaker:
         *,
         volume: int,
         echo: "EchoCanceller | None" = None,
+        chimes: Collection[Cue] = (),
+        prompts: Callable[[Code], bytes | None] = lambda _code: None,
+        on_cue: Callable[[cues.Cue, float], None] | None = None,
     ) -> None:
+        """`chimes`: the cues that are wanted. `prompts` gives a prompt's sound, where there is one.
+
+        `on_cue` is told of each cue that is about to sound, and of the latency of speaker and microphone together.
+        """
         self._speaker = speaker
         self._post = post
         self._clock = clock
         self._attendant = Attendant("speaker", clock, post, device=Device.SPEAKER)
         self._echo = echo
+        self._chimes = {cue: cues.sound(cues.Cue(cue)) for cue in chimes}
+        self._prompts = prompts
+        self._on_cue = on_cue
+        self._prompt = 0
+        self._heard_until: Event | None = None
+        """What will end the reply or prompt that began last; None where neither sounds."""
         self._loop = asyncio.get_running_loop()
         self.playout = Playout(self._mark_from_device, volume=volume)
 
@@ -48,6 +70,41 @@ class LiveToSpeaker:
     def flush(self, effect: Flush) -> None:
         """Silence a reply and all before it."""
         self.playout.flush(effect.reply)
+
+    @property
+    def own_voice(self) -> bool:
+        """Whether a reply or prompt can be heard, as far as we know."""
+        return self._heard_until is not None
+
+    @property
+    def missing(self) -> bool:
+        """Whether the speaker is known to be away."""
+        return self._attendant.missing
+
+    def duck(self, effect: Duck) -> None:
+        """Take the reply down, or back up."""
+        self.playout.duck(effect.down)
+
+    def chime(self, effect: Chime) -> None:
+        """Sound a cue, if it is wanted."""
+        if (sound := self._chimes.get(effect.cue)) is not None:
+            if self._on_cue is not None:
+                self._on_cue(cues.Cue(effect.cue), self._speaker.latency_s + CAPTURE_LATENCY_S)
+            self.playout.play_cue(sound)
+
+    def prompt(self, effect: Prompt) -> None:
+        """Say what is wrong, if there are words for it."""
+        log.warning("told the visitor: code=%s", effect.code)
+        sound = None if self._attendant.away else self._prompts(effect.code)
+        if sound is None:
+            self._post(PromptOver())
+        else:
+            self._heard_until = PromptOver()
+            self._prompt = self.playout.say(sound)
+
+    def hush_prompt(self, _effect: HushPrompt) -> None:
+        """Say no more of it."""
+        self.playout.hush()
 
     async def play(self) -> None:
         """Keep the speaker fed until cancelled.
@@ -81,8 +138,24 @@ class LiveToSpeaker:
             self._loop.call_soon_threadsafe(callback)
 
     def _mark(self, mark: Mark) -> None:
-        if isinstance(mark, Played):
-            # Pulled is not yet heard: the device has its own queue.
-            self._clock.call_later(self._speaker.latency_s, lambda: self._post(ReplyPlayed(mark.reply)))
-        else:
-            self._post(ReplySounded(mark.reply))
+        # Pulled is not yet heard: the device has its own queue.
+        match mark:
+            case Sounded(reply):
+                self._heard_until = ReplyPlayed(reply)
+                self._post(ReplySounded(reply))
+            case Played(reply):
+                self._later(lambda: self._over(ReplyPlayed(reply)))
+            case playout.PromptOver(prompt):
+                self._later(lambda: self._prompt_over(prompt), and_s=RINGING_S)
+
+    def _later(self, callback: Callable[[], None], *, and_s: float = 0.0) -> None:
+        self._clock.call_later(self._speaker.latency_s + and_s, callback)
+
+    def _prompt_over(self, prompt: int) -> None:
+        if prompt == self._prompt:  # what has taken its place is not over
+            self._over(PromptOver())
+
+    def _over(self, event: Event) -> None:
+        if event == self._heard_until:
+            self._heard_until = None
+        self._post(event)

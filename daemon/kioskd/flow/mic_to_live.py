@@ -1,36 +1,44 @@
-"""Microphone -> gate -> Live: one queue of frames that is the pre-roll, the hold and the send queue in turn.
+"""Microphone -> gate -> Live: what is kept from before, what waits, and what is sent but has not arrived.
 
-    capture ─► (echo) ─► voice ─► queue ─► sender ─► connection
-                                    ▲                    │
-                                    └─── undelivered ◄───┘
+    capture ─► (echo, cues) ─► ears ─► margin ─► queue ─► sender ─► connection
+                                                   ▲                    │
+                                                   └─── undelivered ◄───┘
 
-The gate only changes what becomes of a frame at the queue's ends (see `Uplink`), so no sound is copied or moved when a
-conversation begins. A frame that was sent is kept until the service has taken it in (`Connection.delivered`); what a
-connection leaves undelivered goes back to the front of the queue, so none is lost or sent twice when a connection comes,
-goes and comes again.
+The gate says what becomes of a frame (see `Uplink`). The margin is the pre-roll: the last moments of sound that nobody
+has asked for yet. The queue holds frames, and `PAUSE` where the visitor's sound pauses. A frame that was sent is kept until
+the service has taken it in (`Connection.delivered`); what a connection leaves undelivered goes back to the front of the
+queue, so none is lost or sent twice when a connection comes, goes and comes again.
 """
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Final, Protocol
 
-from kioskd.core.effects import SetUplink, Uplink
-from kioskd.core.events import Device, Event, VoiceBegan, VoiceEnded
+from kioskd.core.effects import SetMute, SetUplink, Uplink
+from kioskd.core.events import Device, Event
 from kioskd.errors import LinkLost
 from kioskd.flow.attendant import Attendant
+from kioskd.flow.crew import first_of
+from kioskd.flow.ears import Ears
 from kioskd.media import pcm
-from kioskd.media.voice import Voice, VoiceDetector
 from kioskd.ports import Clock, Connection, Microphone
-
-if TYPE_CHECKING:
-    from kioskd.media.echo import EchoCanceller
 
 log = logging.getLogger(__name__)
 
-HOLD_MS = 30_000
+HOLD_MS: Final = 30_000
 """The most that is kept for a connection to come; what is older than that would be answered too late anyway."""
+
+PAUSE: Final = b""
+"""In the queue: the visitor's sound pauses here, and the service is told so."""
+
+
+class Cleaner(Protocol):
+    """What takes the kiosk's own sounds out of its microphone."""
+
+    def clean(self, frame: bytes, /) -> bytes:
+        """Return the frame without them."""
 
 
 class MicToLive:
@@ -43,21 +51,32 @@ class MicToLive:
         clock: Clock,
         *,
         preroll_ms: int,
-        echo: "EchoCanceller | None" = None,
+        ears: Ears,
+        cleaner: Cleaner | None = None,
+        after_ms: int = 0,
     ) -> None:
+        """`cleaner`: is given every frame, also asleep: it has to go on knowing the room.
+
+        `after_ms`: sound that still belongs to the visitor when the gate pauses, as of a talk button let go too early.
+        """
         self._microphone = microphone
-        self._post = post
         self._attendant = Attendant("microphone", clock, post, device=Device.MICROPHONE)
-        self._voice = VoiceDetector()
-        self._echo = echo
-        self._preroll_frames = preroll_ms // pcm.FRAME_MS
+        self._ears = ears
+        self._cleaner = cleaner
+        self._margin: deque[bytes] = deque(maxlen=preroll_ms // pcm.FRAME_MS)
+        self._after_frames = after_ms // pcm.FRAME_MS
+        self._after = 0
         self._queue: deque[bytes] = deque()
         self._gate = Uplink.PREROLL
         self._undelivered: deque[bytes] = deque()
         self._delivered = 0
         self._connection: Connection | None = None
-        self._end_due = False
+        self._sounding = False
+        """The connection has had sound since it was last told of a pause."""
         self._sendable = asyncio.Event()
+        self._muting = asyncio.Event()
+        self._unmuted = asyncio.Event()
+        self._unmuted.set()
         self.captured = 0
         """Frames that came from the microphone, ever."""
         self.sent = 0
@@ -73,30 +92,61 @@ class MicToLive:
         return len(self._queue) * pcm.FRAME_MS / 1000
 
     @property
+    def idle(self) -> bool:
+        """Whether no sound waits to be sent."""
+        return not self._queue
+
+    @property
     def sending(self) -> bool:
         """Whether frames should be moving to the service now."""
-        return self._gate is Uplink.SEND and self._connection is not None
+        return self._gate is Uplink.SEND and self._connection is not None and not self.absent
+
+    @property
+    def absent(self) -> bool:
+        """Whether nobody can expect the microphone to work: it is muted, or known to be away."""
+        return self._muting.is_set() or self._attendant.missing
 
     def set_uplink(self, effect: SetUplink) -> None:
         """Open or shut the gate."""
         before, self._gate = self._gate, effect.uplink
-        if self._gate is Uplink.PREROLL:
-            self._queue = deque()  # the conversation is over: nothing of it is kept, nor put back
-            self._undelivered = deque()
-            self._voice.reset()
-        elif self._gate is Uplink.SHUT:
-            self._voice.reset()
-            self._end_due = True  # after what was captured before now
-        elif before is Uplink.PREROLL:
-            for frame in self._queue:  # a visitor who spoke while pressing has begun already
-                self._detect(frame)
+        match self._gate:
+            case Uplink.PREROLL:  # the conversation is over: nothing of it is kept, nor put back
+                for kept in (self._queue, self._undelivered, self._margin):
+                    kept.clear()
+                self._after = 0
+                self._ears.rest()
+            case Uplink.SHUT:
+                self._margin.clear()
+                self._after = 0
+                self._pause()
+                self._ears.rest()
+            case Uplink.PAUSED:
+                self._hear_margin(before)
+                self._after = self._after_frames if before in (Uplink.SEND, Uplink.HOLD) else 0
+                if not self._after:
+                    self._pause()
+            case Uplink.HOLD | Uplink.SEND:
+                self._after = 0
+                self._hear_margin(before)
+                self._queue.extend(self._margin)
+                self._margin.clear()
         self._wake_sender()
+
+    def set_mute(self, effect: SetMute) -> None:
+        """Have the device closed, or opened again."""
+        if effect.muted:
+            self._unmuted.clear()
+            self._muting.set()
+            self._margin.clear()
+        else:
+            self._muting.clear()
+            self._unmuted.set()
 
     def connect(self, connection: Connection) -> None:
         """Have a connection to send to."""
         self._connection = connection
         self._delivered = 0
-        self._end_due = self._gate is Uplink.SHUT and bool(self._queue)
+        self._sounding = False
         self._wake_sender()
 
     def disconnect(self) -> None:
@@ -107,18 +157,23 @@ class MicToLive:
     def settle(self, connection: Connection) -> None:
         """Take back what a connection that is closed now has not delivered: it is the next one's first."""
         self._note_delivered(connection)
-        self.resent += len(self._undelivered)
+        self.resent += sum(map(bool, self._undelivered))
         self._queue.extendleft(reversed(self._undelivered))
         self._undelivered.clear()
         self._bound()
 
     async def capture(self) -> None:
-        """Take frames from the microphone until cancelled.
+        """Take frames from the microphone until cancelled, but for while it is muted: the device is closed then.
 
         Raises:
-            DeviceLost: the microphone has been away for 30 s.
+            DeviceStuck: only a new process can use the microphone.
         """
-        await self._attendant.use(lambda: self._microphone.capture(self._accept))
+        while True:
+            await self._unmuted.wait()
+            await first_of(
+                self._attendant.use(lambda: self._microphone.capture(self._accept)), self._muting.wait()
+            )
+            log.info("microphone closed: cause=muted")
 
     async def send(self) -> None:
         """Send what may be sent until cancelled: the only sender of audio, one frame at a time, in order."""
@@ -137,43 +192,66 @@ class MicToLive:
             self._wake_sender()
 
     async def _send_next(self, connection: Connection) -> None:
-        if not self._queue:
-            self._end_due = False
-            await connection.end_audio()
-            return
-        undelivered = self._undelivered
         frame = self._queue.popleft()
-        undelivered.append(frame)
-        if len(undelivered) > HOLD_MS // pcm.FRAME_MS:
-            undelivered.popleft()
-            self._delivered += 1
+        if frame is PAUSE:
+            # One that follows nothing (the connection before has had the sound) would end nothing.
+            if self._sounding:
+                self._undelivered.append(PAUSE)
+                self._sounding = False
+                await connection.end_audio()
+            return
+        self._undelivered.append(frame)
+        if len(self._undelivered) > HOLD_MS // pcm.FRAME_MS:
+            self._delivered += bool(self._undelivered.popleft())
+        if not self._sounding:
+            self._sounding = True
+            await connection.begin_audio()
         await connection.send_audio(frame)
         self.sent += 1
         self._note_delivered(connection)
 
     def _note_delivered(self, connection: Connection) -> None:
-        delivered = connection.delivered
+        delivered, undelivered = connection.delivered, self._undelivered
         while self._delivered < delivered:
             self._delivered += 1
-            if self._undelivered:
-                self._undelivered.popleft()
+            while undelivered and not undelivered.popleft():
+                pass  # what came before a frame that arrived has arrived
 
     def _accept(self, frame: bytes) -> None:
         self._attendant.works()
         self.captured += 1
-        if self._echo is not None:
-            frame = self._echo.clean(frame)  # also asleep: it has to go on knowing the room
-        gate = self._gate
-        if gate is Uplink.SHUT:
-            return
-        self._queue.append(frame)
-        if gate is Uplink.PREROLL:
-            if len(self._queue) > self._preroll_frames:
-                self._queue.popleft()
-            return
-        self._bound()
-        self._detect(frame)
+        self._ears.feel(frame)
+        if self._cleaner is not None:
+            frame = self._cleaner.clean(frame)
+        match self._gate:
+            case Uplink.SHUT:
+                return
+            case Uplink.PREROLL:
+                self._margin.append(frame)
+                self._ears.listen_asleep(frame)
+                return
+            case Uplink.PAUSED if not self._after:
+                self._margin.append(frame)
+            case Uplink.PAUSED:
+                self._after -= 1
+                self._queue.append(frame)
+                if not self._after:
+                    self._pause()
+            case Uplink.HOLD | Uplink.SEND:
+                self._queue.append(frame)
+                self._bound()
+        self._ears.listen(frame)
         self._wake_sender()
+
+    def _hear_margin(self, before: Uplink) -> None:
+        if before is Uplink.PREROLL:  # a visitor who spoke while pressing, or to wake us, has begun already
+            for frame in self._margin:
+                self._ears.listen(frame)
+
+    def _pause(self) -> None:
+        """Have the service told that nothing follows what is in the queue."""
+        if (self._queue and self._queue[-1]) or (not self._queue and self._sounding):
+            self._queue.append(PAUSE)
 
     def _bound(self) -> None:
         while len(self._queue) > HOLD_MS // pcm.FRAME_MS:
@@ -184,21 +262,8 @@ class MicToLive:
                     "uplink full, oldest audio dropped: lost=%.1fs", self.dropped * pcm.FRAME_MS / 1000
                 )
 
-    def _detect(self, frame: bytes) -> None:
-        change = self._voice.feed(frame)
-        if change is Voice.BEGAN:
-            self._post(VoiceBegan())
-        elif change is Voice.ENDED:
-            self._post(VoiceEnded())
-
     def _may_send(self) -> bool:
-        match self._gate:
-            case Uplink.SEND:
-                return bool(self._queue)
-            case Uplink.SHUT:
-                return bool(self._queue) or self._end_due
-            case _:
-                return False
+        return bool(self._queue) and self._gate in (Uplink.SEND, Uplink.PAUSED, Uplink.SHUT)
 
     def _wake_sender(self) -> None:
         if self._connection is not None and self._may_send():

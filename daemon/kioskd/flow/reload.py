@@ -5,7 +5,9 @@ import logging
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from kioskd import messages
 from kioskd.errors import ConfigError
+from kioskd.ports import Notifier
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +26,20 @@ class Reload(Generic[T]):
         """Have the settings read again; returns at once."""
         self._asked.set()
 
-    async def run(self, apply: Callable[[T], None]) -> None:
-        """Read and `apply` each time it is asked for, until cancelled."""
+    async def run(self, apply: Callable[[T], None], notifier: Notifier) -> None:
+        """Read and `apply` each time it is asked for, until cancelled; `notifier` is told when it begins and ends."""
         while True:
             await self._asked.wait()
             self._asked.clear()
+            notifier.reloading()
             try:
                 new = await asyncio.to_thread(self._read)
             except ConfigError as error:
-                log.warning("settings not reloaded, the old ones stay: %s", error)
+                log.warning(
+                    "settings not reloaded, the old ones stay: %s",
+                    error,
+                    extra={"message_id": messages.RELOAD_REFUSED},
+                )
             else:
                 apply(new)
+            notifier.ready()

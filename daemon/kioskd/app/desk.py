@@ -1,0 +1,163 @@
+"""Settings and workers -> who answers at the control socket, and what Prometheus gets."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from kioskd import __version__, logs
+from kioskd.app.parts import Parts
+from kioskd.core.events import Event
+from kioskd.flow.control import Control
+from kioskd.flow.crew import Work
+from kioskd.flow.engine import Observer
+from kioskd.flow.limits import Account
+from kioskd.flow.live_link import LiveLink
+from kioskd.flow.live_to_speaker import LiveToSpeaker
+from kioskd.flow.meters import Meters
+from kioskd.flow.metrics import Family, Readings, Tally, families
+from kioskd.flow.mic_to_live import MicToLive
+from kioskd.settings.model import Settings
+
+if TYPE_CHECKING:
+    from kioskd.flow.camera_to_live import CameraToLive
+
+_OURS = logging.getLogger("kioskd")
+
+
+class FrontDesk:
+    """The kiosk's own `control.Desk`, and its workers."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        parts: Parts,
+        meters: Meters,
+        post: Callable[[Event], None],
+        *,
+        uplink: MicToLive,
+        downlink: LiveToSpeaker,
+        link: LiveLink,
+        camera: "CameraToLive | None",
+        tool_calls: Mapping[str, int],
+        account: Callable[[], Account],
+        set_volume: Callable[[int], int],
+    ) -> None:
+        """`tool_calls` counts by status. `account` tells how the day stands.
+
+        `set_volume` sets it as far as the owner lets it, keeps it, and returns what it has come to.
+        """
+        from kioskd.adapters.recent import RecentLines  # noqa: PLC0415 - as all adapters here
+
+        self._parts = parts
+        self._uplink = uplink
+        self._downlink = downlink
+        self._link = link
+        self._camera = camera
+        self._tool_calls = tool_calls
+        self._account = account
+        self._recent = RecentLines()
+        self._tally = Tally(parts.clock.now())
+        self._control = Control(
+            self,
+            self._tally,
+            meters,
+            parts.clock,
+            picture_size=settings.camera.size,
+            picture_quality=settings.camera.quality,
+        )
+        self.words = ""
+        """What the service manager was told last."""
+        self.post = post
+        self.tell = link.tell
+        self.set_volume = set_volume
+        self.recent = self._recent.since
+
+    @property
+    def observers(self) -> Sequence[Observer]:
+        """Who is to be told of each step, in this order."""
+        return self._tally.observe, self._control.observe
+
+    def claim(self) -> None:
+        """Make sure that no other daemon answers here.
+
+        Raises:
+            KioskError: one does.
+        """
+        if self._parts.control is not None:
+            self._parts.control.claim()
+
+    def workers(self) -> dict[str, Work]:
+        """Return who answers, by name."""
+        workers: dict[str, Work] = {}
+        if self._parts.control is not None:
+            workers["control"] = self._answer
+        if (door := self._parts.metrics) is not None:
+            workers["metrics"] = lambda: door.serve(self.families)
+        return workers
+
+    async def _answer(self) -> None:
+        assert self._parts.control is not None
+        _OURS.addHandler(self._recent)
+        try:
+            await self._parts.control.serve(self._control.handle)
+        finally:
+            _OURS.removeHandler(self._recent)
+
+    @property
+    def camera(self) -> str:
+        """See `control.Desk`."""
+        if self._camera is None:
+            return "none"
+        return "on" if self._camera.running else "off"
+
+    @property
+    def held_s(self) -> float:
+        """See `control.Desk`."""
+        return self._uplink.held_s
+
+    @property
+    def volume(self) -> int:
+        """See `control.Desk`."""
+        return self._downlink.playout.volume
+
+    @property
+    def log_level(self) -> str:
+        """See `control.Desk`."""
+        return logging.getLevelName(_OURS.getEffectiveLevel()).lower()
+
+    def set_log_level(self, name: str) -> None:
+        """See `control.Desk`."""
+        _OURS.setLevel(logs.LEVELS[name])
+
+    def families(self) -> list[Family]:
+        """See `control.Desk`."""
+        playout = self._downlink.playout
+        readings = Readings(
+            link=self._link.counts,
+            sent=self._uplink.sent,
+            resent=self._uplink.resent,
+            dropped=self._uplink.dropped,
+            gap_bytes=playout.starved_bytes,
+            overflow_bytes=playout.dropped_bytes,
+            volume=playout.volume,
+            pictures=self._camera.counts if self._camera is not None else {},
+            tool_calls=self._tool_calls,
+            budget=_budget(self._account()),
+        )
+        return families(self._tally, readings, self._parts.clock.now(), __version__)
+
+    def render(self, families: Iterable[Family]) -> str:
+        """See `control.Desk`."""
+        from kioskd.adapters.prometheus import text  # noqa: PLC0415 - brings the library
+
+        return text(families)
+
+
+def _budget(account: Account) -> dict[str, float]:
+    """Return what is bounded by the day's limits, and the limits."""
+    told: dict[str, float] = {}
+    if account.seconds_limit:
+        told |= {"minutes used": account.seconds / 60, "minutes a day": account.seconds_limit / 60}
+    if account.tokens_limit:
+        told |= {"tokens used": account.tokens, "tokens a day": account.tokens_limit}
+    return told

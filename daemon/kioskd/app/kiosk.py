@@ -1,0 +1,330 @@
+"""The daemon put together: all workers, and who performs what for the core."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
+
+from kioskd import messages, ports
+from kioskd.app.books import Books
+from kioskd.app.desk import FrontDesk
+from kioskd.app.meaning import NEEDS_RESTART, policy, session_of
+from kioskd.app.parts import Parts
+from kioskd.app.sound import sound
+from kioskd.app.tool_desk import ToolDesk, Tools
+from kioskd.core.effects import (
+    CancelTimer,
+    Chime,
+    Confirm,
+    Dial,
+    Duck,
+    Flush,
+    Forget,
+    Greet,
+    HangUp,
+    HushPrompt,
+    Keep,
+    Look,
+    Prompt,
+    SetEyes,
+    SetMute,
+    SetTimer,
+    SetUplink,
+    Show,
+    Shown,
+)
+from kioskd.core.events import MuteAsked, NetworkChanged, Restored, SettingsChanged
+from kioskd.errors import RestartAsked
+from kioskd.flow.attendant import Attendant
+from kioskd.flow.button_to_mailbox import ButtonToMailbox
+from kioskd.flow.crew import Work, work_together
+from kioskd.flow.engine import Engine, Observer, Performers
+from kioskd.flow.health import Evidence, Health
+from kioskd.flow.journal import status
+from kioskd.flow.lamp import LampKeeper
+from kioskd.flow.live_link import LiveLink
+from kioskd.flow.mailbox import Mailbox
+from kioskd.flow.memory import MemoryKeeper
+from kioskd.flow.meters import Meters
+from kioskd.flow.reload import Reload
+from kioskd.flow.timers import Timers
+from kioskd.media.playout import clamp
+from kioskd.settings.model import Settings
+
+if TYPE_CHECKING:
+    from kioskd.flow.camera_to_live import CameraToLive
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a daemon that runs goes by from now on."""
+
+    settings: Settings
+    live: ports.Live
+    pictures: Sequence[bytes] = field(default=(), repr=False)
+
+
+async def serve(
+    settings: Settings,
+    parts: Parts,
+    *,
+    observers: Sequence[Observer] = (),
+    reload: Reload[Renewal] | None = None,
+) -> None:
+    """Be the kiosk until cancelled, or until something ends it.
+
+    `reload` brings new settings, and the service that they name, while the kiosk runs.
+
+    Raises:
+        DeviceStuck: only a new process can use a device.
+        RestartAsked: somebody has asked for a new process.
+        ConfigError: what the settings name cannot be used.
+        LinkLost: the program does not fit together (Remedy.STOP).
+    """
+    await Kiosk(settings, parts, observers).run(reload)
+
+
+class Kiosk:
+    """All workers, and who performs what for the core. Made within the running loop."""
+
+    def __init__(self, settings: Settings, parts: Parts, observers: Sequence[Observer]) -> None:
+        self._settings = settings
+        self._session_of = session_of(settings)
+        self._parts = parts
+        clock, self._mailbox = parts.clock, Mailbox()
+        post = self._post = self._mailbox.post
+        self._timers = Timers(clock, post)
+        self._memory = MemoryKeeper(parts.memory, volume=settings.speaker.volume)
+        self._restart = asyncio.Event()
+        self._meters = Meters()
+        self._uplink, self._downlink = sound(settings, parts, self._meters, post, volume=self._memory.volume)
+        self._camera = self._build_camera(settings) if parts.camera is not None else None
+        self._tools = parts.tools or Tools(Settings(), {}, clock)
+        self._tool_desk = ToolDesk(
+            self._tools,
+            post,
+            tell=lambda what: self._link.tell(what),  # noqa: PLW0108 - the link is made later
+            set_volume=self._set_volume,
+            camera=self._camera,
+        )
+        self._books = Books(settings, parts, post, lambda text: self._link.tell(text))  # noqa: PLW0108 - made later
+        self._link = LiveLink(
+            self._books.overheard(parts.live),
+            self._uplink,
+            self._downlink,
+            post,
+            clock,
+            jitter=random.random,
+            greeting=settings.assistant.greeting or "",
+            pictures=parts.pictures,
+            calls=self._tool_desk.runner,
+            companions=[self._camera] if self._camera is not None else [],
+            on_usage=self._books.limits.used,
+        )
+        self._lamps = [
+            LampKeeper(
+                [lit.lamp],
+                clock,
+                post,
+                local_time=parts.local_time,
+                brightness=lit.brightness,
+                night=lit.night,
+                name=lit.name,
+            )
+            for lit in parts.lamps
+        ]
+        self._desk = FrontDesk(
+            settings,
+            parts,
+            self._meters,
+            post,
+            uplink=self._uplink,
+            downlink=self._downlink,
+            link=self._link,
+            camera=self._camera,
+            tool_calls=self._tool_desk.counts,
+            account=lambda: self._books.limits.account,
+            set_volume=self._set_volume,
+        )
+        self._health = Health(clock, post, parts.notifier, self._evidence())
+        self._engine = Engine(
+            policy(settings),
+            self._mailbox,
+            self._performers(),
+            clock,
+            current=self._timers.current,
+            observers=[
+                self._health.observe,
+                *self._books.observers,
+                *self._desk.observers,
+                *self._tool_desk.observers,
+                *observers,
+            ],
+        )
+
+    def _build_camera(self, settings: Settings) -> "CameraToLive":
+        from kioskd.flow.camera_to_live import CameraToLive  # noqa: PLC0415 - brings Pillow
+
+        parts, camera = self._parts, settings.camera
+        assert parts.camera is not None
+        return CameraToLive(
+            parts.camera,
+            parts.clock,
+            uplink_idle=lambda: self._uplink.idle,
+            every_s=camera.every_s,
+            min_change=camera.min_change,
+            refresh_s=camera.refresh_s,
+            lamp=parts.camera_lamp,
+            show=lambda jpeg: self._link.tell(jpeg),  # noqa: PLW0108 - the link is made later
+        )
+
+    async def run(self, reload: Reload[Renewal] | None) -> None:
+        """Start everybody, and be there until it ends."""
+        self._desk.claim()
+        workers = self._workers() | self._books.workers() | self._desk.workers()
+        if reload is not None:
+            workers["reload"] = partial(reload.run, self._apply, self._parts.notifier)
+        self._show(Show(Shown.STARTING))
+        if self._memory.muted:
+            self._post(MuteAsked(muted=True))
+        if self._parts.keepsake is not None and (kept := self._parts.keepsake.recover()) is not None:
+            self._post(Restored(*kept))
+        try:
+            await work_together(workers)
+        finally:
+            self._timers.cancel_all()
+
+    def _evidence(self) -> Mapping[str, Evidence]:
+        """Who must show signs of life, and how; see `Health`."""
+        uplink, downlink, link = self._uplink, self._downlink, self._link
+        return {
+            "microphone": lambda: None if uplink.absent else uplink.captured,
+            "speaker": lambda: None if downlink.missing else downlink.playout.pulled,
+            "uplink": lambda: uplink.sent if uplink.sending else None,
+            "service client": lambda: None if link.warm else 0,
+        }
+
+    def _performers(self) -> Performers:
+        """Who carries out which effect."""
+        return {
+            SetTimer: self._timers.set,
+            CancelTimer: self._timers.cancel,
+            SetUplink: self._uplink.set_uplink,
+            SetMute: self._mute,
+            SetEyes: self._camera.set_eyes if self._camera is not None else _nothing,
+            Look: self._camera.show_now if self._camera is not None else _nothing,
+            Flush: self._downlink.flush,
+            Duck: self._downlink.duck,
+            Chime: self._downlink.chime,
+            Prompt: self._downlink.prompt,
+            HushPrompt: self._downlink.hush_prompt,
+            Dial: self._link.dial,
+            HangUp: self._link.hang_up,
+            Greet: self._link.greet,
+            Confirm: self._tool_desk.allow,
+            Show: self._show,
+            Keep: self._keep,
+            Forget: self._forget,
+        }
+
+    def _workers(self) -> dict[str, Work]:
+        """Who works from the start to the end."""
+        parts, post = self._parts, self._post
+        workers: dict[str, Work] = {
+            "engine": self._engine.run,
+            "microphone": self._uplink.capture,
+            "speaker": self._downlink.play,
+            "uplink": self._uplink.send,
+            **self._tool_desk.workers,
+            "link": self._link.run,
+            "health": self._health.run,
+            "memory": self._memory.run,
+            "restart": self._restart_when_asked,
+        }
+        for hand in parts.hands:
+            workers[hand.name] = ButtonToMailbox(
+                hand.button, hand.rules, post, parts.clock, name=hand.name, restart=self._restart.set
+            ).run
+        for number, keeper in enumerate(self._lamps, 1):
+            workers[f"lamp {number}"] = keeper.run
+        if self._camera is not None:
+            workers["camera"] = self._camera.run
+        if parts.camera_lamp is not None:
+            lamp = Attendant("camera lamp", parts.clock, post, needed=False)
+            workers["camera lamp"] = partial(lamp.use, parts.camera_lamp.run)
+        if parts.network is not None:
+            workers["network"] = partial(parts.network.watch, lambda: post(NetworkChanged()))
+        if parts.prompts is not None:
+            workers["prompts"] = partial(_once, parts.prompts.prepare)
+        return workers
+
+    async def _restart_when_asked(self) -> NoReturn:
+        await self._restart.wait()
+        raise RestartAsked("somebody held the button for a new start; the service manager starts it")
+
+    def _mute(self, effect: SetMute) -> None:
+        self._uplink.set_mute(effect)
+        self._memory.muted = effect.muted
+
+    def _set_volume(self, percent: int) -> int:
+        """Speak as loudly as asked, as far as the owner lets anybody; return what it has come to."""
+        speaker = self._settings.speaker
+        self._memory.volume = clamp(percent, speaker.volume_floor, speaker.volume_ceiling)
+        self._downlink.playout.volume = self._memory.volume
+        return self._memory.volume
+
+    def _show(self, effect: Show) -> None:
+        self._desk.words = status(effect, kept=self._books.kept)
+        self._parts.notifier.status(self._desk.words)
+        for lamp in self._lamps:
+            lamp.show(self._books.lamp(effect))
+
+    def _keep(self, effect: Keep) -> None:
+        if self._parts.keepsake is not None:
+            self._parts.keepsake.keep(effect.conversation, effect.handle)
+
+    def _forget(self, _effect: Forget) -> None:
+        if self._parts.keepsake is not None:
+            self._parts.keepsake.forget()
+
+    def _apply(self, new: Renewal) -> None:
+        """Go by new settings: at once, over the next connection, or (said) after a restart."""
+        settings = new.settings
+        started = policy(self._settings)
+        self._engine.adopt(
+            replace(
+                policy(settings),
+                half_duplex=started.half_duplex,
+                barge_in=started.barge_in,
+                talk=started.talk,
+                eyes=started.eyes,
+            )
+        )
+        self._books.adopt(settings)
+        self._link.use(self._books.overheard(new.live), settings.assistant.greeting or "", new.pictures)
+        self._memory.owners_volume = settings.speaker.volume
+        self._downlink.playout.volume = self._memory.volume
+        self._post(SettingsChanged(session_void=session_of(settings) != self._session_of))
+        self._session_of = session_of(settings)
+        self._tools.model = settings.service.model
+        later = [name for name, read in NEEDS_RESTART.items() if read(settings) != read(self._settings)]
+        log.info(
+            "settings reloaded%s",
+            f"; after a restart only: {', '.join(later)}" if later else "",
+            extra={"message_id": messages.RELOADED},
+        )
+
+
+async def _once(prepare: Callable[[], Awaitable[None]]) -> None:
+    """Be a worker that has done its work."""
+    await prepare()
+    await asyncio.Event().wait()
+
+
+def _nothing(_effect: object) -> None:
+    """There is nobody to do it."""

@@ -1,0 +1,288 @@
+"""Settings -> everything that touches the world: `kioskd run`'s own, and what others put in its place."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+from kioskd import ports
+from kioskd.app.meaning import session_of
+from kioskd.app.service import live
+from kioskd.app.tool_desk import Tools
+from kioskd.core import gesture
+from kioskd.errors import ConfigError
+from kioskd.flow.limits import Ledger
+from kioskd.flow.scribe import Shelf
+from kioskd.media.rhythm import Night
+from kioskd.settings.controls import ButtonSettings, CameraSettings, LampSettings, NightSettings
+from kioskd.settings.credentials import service_key
+from kioskd.settings.forms import input_key, place
+from kioskd.settings.limits import RecordSettings
+from kioskd.settings.model import Settings
+
+if TYPE_CHECKING:
+    from kioskd.adapters.control_socket import ControlSocket
+    from kioskd.adapters.evdev import InputDevices
+    from kioskd.adapters.prometheus import MetricsDoor
+    from kioskd.media.echo import EchoCanceller
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """A button, and what it is for."""
+
+    button: ports.Button
+    rules: gesture.Rules = field(default_factory=lambda: gesture.Rules(does="toggle"))
+    name: str = "button"
+
+
+@dataclass(frozen=True, slots=True)
+class Lit:
+    """A lamp, and how bright it is, in percent."""
+
+    lamp: ports.Lamp
+    name: str = "lamp"
+    brightness: float = 100.0
+    night: Night | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that touches the world."""
+
+    clock: ports.Clock
+    microphone: ports.Microphone
+    speaker: ports.Speaker
+    live: ports.Live
+    notifier: ports.Notifier
+    hands: Sequence[Hand] = ()
+    lamps: Sequence[Lit] = ()
+    camera: ports.Camera | None = None
+    camera_lamp: ports.Lamp | None = None
+    network: ports.Network | None = None
+    keepsake: ports.Keepsake | None = None
+    memory: ports.Memory | None = None
+    tools: Tools | None = None
+    prompts: ports.Prompts | None = None
+    control: "ControlSocket | None" = None
+    metrics: "MetricsDoor | None" = None
+    pictures: Sequence[bytes] = field(default=(), repr=False)
+    """What the model is shown at the beginning of each session: JPEG."""
+    local_time: Callable[[], time] = field(default=lambda: time(12))
+    wall: Callable[[], datetime] = field(default=lambda: datetime(2026, 1, 1, 12))  # noqa: DTZ001 - local, as walls are
+    """Local date and time."""
+    ledger: Ledger | None = None
+    words: Shelf | None = None
+    """Where transcripts go, if the owner wants them kept; `sounds`: recordings."""
+    sounds: Shelf | None = None
+
+
+def hand(button: ports.Button, settings: ButtonSettings) -> Hand:
+    """Return `button`, for what the settings say."""
+    rules = gesture.Rules(
+        does=settings.does, double=settings.double, mute_s=settings.mute_s, restart_s=settings.restart_s
+    )
+    return Hand(button, rules, f"button {settings.source}")
+
+
+def echo_canceller(settings: Settings) -> "EchoCanceller | None":
+    """Return what takes the kiosk's own voice out of its microphone, where the settings ask for it.
+
+    Raises:
+        ConfigError: the extra kioskd[echo] is not installed.
+    """
+    microphone = settings.microphone
+    if microphone.echo != "cancel":
+        return None
+    from kioskd.media.echo import EchoCanceller  # noqa: PLC0415 - brings numpy and WebRTC
+
+    return EchoCanceller(
+        noise_suppression=microphone.noise_suppression is not False,
+        gain_control=microphone.gain_control is True,
+        delay_s=0.0,  # as the speaker says once it plays
+    )
+
+
+def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
+    """Return what `kioskd run` uses: this machine's devices and the real service.
+
+    Raises:
+        ConfigError: there is no key, or a library that a setting needs is missing.
+    """
+    # Vendor libraries are imported by whoever is configured to need them, and by nobody else.
+    from kioskd.adapters.clock import SystemClock, local_time, wall  # noqa: PLC0415
+    from kioskd.adapters.control_socket import ControlSocket  # noqa: PLC0415
+    from kioskd.adapters.control_wire import daemon_socket  # noqa: PLC0415
+    from kioskd.adapters.keepsake import RuntimeKeepsake, runtime_directory  # noqa: PLC0415
+    from kioskd.adapters.network import KernelNetwork  # noqa: PLC0415
+    from kioskd.adapters.portaudio import PortAudioMicrophone, PortAudioSpeaker  # noqa: PLC0415
+    from kioskd.adapters.preferences import StateFile  # noqa: PLC0415
+    from kioskd.adapters.systemd import notifier  # noqa: PLC0415
+
+    controls, camera = settings.controls, settings.camera
+    runtime = runtime_directory(environ)
+    state = _directory(environ, "STATE_DIRECTORY")
+    clock, control = SystemClock(), daemon_socket(environ)
+    tools = Tools(settings, environ, clock)
+    return Parts(
+        clock=clock,
+        microphone=PortAudioMicrophone(settings.microphone.device, channel=settings.microphone.channel),
+        speaker=PortAudioSpeaker(settings.speaker.device),
+        live=live(settings, service_key(settings.service, environ), tools.offered),
+        notifier=notifier(environ),
+        hands=_hands(controls.all_buttons),
+        lamps=[
+            Lit(_lamp(lamp), f"lamp {lamp.source or 'command'}", lamp.brightness, _night(lamp.night))
+            for lamp in controls.all_lamps
+        ],
+        camera=_camera(camera),
+        camera_lamp=_lamp(LampSettings(source=camera.lamp)) if camera.lamp is not None else None,
+        network=KernelNetwork(),
+        keepsake=RuntimeKeepsake(runtime, session_of=session_of(settings)) if runtime is not None else None,
+        memory=StateFile(state) if state is not None else None,
+        tools=tools,
+        prompts=prompts(settings, _directory(environ, "CACHE_DIRECTORY")),
+        pictures=pictures(settings),
+        local_time=local_time,
+        wall=wall,
+        ledger=_ledger(state),
+        words=_shelf(settings.privacy.transcripts, "transcripts"),
+        sounds=_shelf(settings.privacy.recordings, "recordings"),
+        control=ControlSocket(control, clock) if control is not None else None,
+    )
+
+
+def pictures(settings: Settings) -> tuple[bytes, ...]:
+    """Return `assistant.pictures`, as the service takes them. Blocks.
+
+    Raises:
+        ConfigError: one cannot be read, or is no picture.
+    """
+    if not settings.assistant.pictures:
+        return ()
+    from kioskd.media.picture import BadPicture, fit  # noqa: PLC0415 - brings Pillow
+
+    fitted = []
+    for path in settings.assistant.pictures:
+        try:
+            fitted.append(fit(path.read_bytes(), size=settings.camera.size, quality=settings.camera.quality))
+        except OSError as error:
+            raise ConfigError(
+                f"assistant.pictures: {path} cannot be read: {error.strerror}; correct the path or its permissions"
+            ) from None
+        except BadPicture as error:
+            raise ConfigError(f"assistant.pictures: {path} {error}; replace it, or take it out") from None
+    return tuple(fitted)
+
+
+def _directory(environ: Mapping[str, str], name: str) -> Path | None:
+    """Return the unit's own directory of that kind; there is none without a unit."""
+    return Path(environ[name].partition(":")[0]) if environ.get(name) else None
+
+
+def _ledger(state: Path | None) -> Ledger | None:
+    if state is None:
+        return None
+    from kioskd.adapters.ledger import LedgerFile  # noqa: PLC0415
+
+    return LedgerFile(state)
+
+
+def _shelf(record: RecordSettings | None, what: str) -> Shelf | None:
+    if record is None:
+        return None
+    from kioskd.adapters.recordings import RecordFolder  # noqa: PLC0415
+
+    return RecordFolder(record.folder, what=what, keep_days=record.keep_days, most_mb=record.most_mb)
+
+
+def _hands(buttons: Sequence[ButtonSettings]) -> list[Hand]:
+    hands: list[Hand] = []
+    # One for all: a device with two keys can be grabbed only once.
+    devices = _input_devices() if any(button.source.startswith("evdev:") for button in buttons) else None
+    for button in buttons:
+        if button.source.startswith("evdev:"):
+            from kioskd.adapters.evdev import EvdevButton  # noqa: PLC0415
+
+            hands.append(hand(EvdevButton(*input_key(button.source), devices), button))
+        else:
+            from kioskd.adapters.gpio_button import GpioButton  # noqa: PLC0415
+
+            _, chip, (line,) = place(button.source)
+            pull = button.pull or ("down" if button.active == "high" else "up")
+            line_button = GpioButton(
+                chip, line, pull=pull, active=button.active, debounce_ms=button.debounce_ms
+            )
+            hands.append(hand(line_button, button))
+    return hands
+
+
+def _input_devices() -> "InputDevices":
+    from kioskd.adapters.evdev import InputDevices  # noqa: PLC0415
+
+    return InputDevices()
+
+
+def _night(night: NightSettings | None) -> Night | None:
+    if night is None:
+        return None
+    return Night(_day_s(night.from_), _day_s(night.to), night.brightness)
+
+
+def _day_s(clock: str) -> float:
+    hours, minutes = clock.split(":")
+    return int(hours) * 3600.0 + int(minutes) * 60.0
+
+
+def _lamp(lamp: LampSettings) -> ports.Lamp:
+    if lamp.source is None:
+        from kioskd.adapters.lamp_command import CommandLamp  # noqa: PLC0415
+
+        return CommandLamp(lamp.command or ())
+    kind, name, numbers = place(lamp.source)
+    if kind in ("pwm", "led"):
+        from kioskd.adapters.sysfs_light import LedLamp, PwmLamp  # noqa: PLC0415
+
+        return PwmLamp(name, numbers[0]) if kind == "pwm" else LedLamp(name)
+    from kioskd.adapters.gpio_lamp import GpioLamp, RgbLamp  # noqa: PLC0415
+
+    if kind == "rgb":
+        return RgbLamp(name, (numbers[0], numbers[1], numbers[2]), active=lamp.active)
+    return GpioLamp(name, numbers[0], active=lamp.active)
+
+
+class _Look(TypedDict):
+    size: int
+    quality: int
+    rotate: Literal[0, 90, 180, 270]
+    mirror: bool
+
+
+def _camera(camera: CameraSettings) -> ports.Camera | None:
+    kind, _, name = camera.source.partition(":")
+    look = _Look(size=camera.size, quality=camera.quality, rotate=camera.rotate, mirror=camera.mirror)
+    match kind:
+        case "picamera":
+            from kioskd.adapters.picamera import PiCamera  # noqa: PLC0415
+
+            return PiCamera(**look, camera_number=int(name or 0))
+        case "v4l2":
+            from kioskd.adapters.v4l2 import V4l2Camera  # noqa: PLC0415
+
+            return V4l2Camera(name, **look)
+        case "folder":
+            from kioskd.adapters.picture_folder import FolderCamera  # noqa: PLC0415
+
+            return FolderCamera(Path(name), **look)
+        case _:
+            return None
+
+
+def prompts(settings: Settings, cache: Path | None) -> ports.Prompts | None:
+    """Return what the kiosk says for itself, kept in `cache` once it is rendered; None where the owner wants none."""
+    if not settings.speaker.prompts:
+        return None
+    from kioskd.prompts import Prompts  # noqa: PLC0415
+
+    return Prompts(settings.assistant.language, settings.speaker.prompts_folder, cache)

@@ -1,0 +1,80 @@
+"""Settings -> the service that they name."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from pydantic import SecretStr
+
+from kioskd import ports, profiles
+from kioskd.app.meaning import SLOW_MS, own_turns
+from kioskd.settings.load import wanted
+from kioskd.settings.model import Settings
+
+log = logging.getLogger(__name__)
+
+
+def live(
+    settings: Settings, key: SecretStr | None, tools: Callable[[], Sequence[ports.Tool]] = lambda: ()
+) -> ports.Live:
+    """Return the service that the settings name; `tools` says at each dial what the model may call.
+
+    A `key` is used in place of what the settings would fetch (tokens, an account's); with vertex it is one of its
+    express mode. None where the settings need none.
+    """
+    # The SDK is imported by whoever dials, and by nobody else.
+    from kioskd.adapters.gemini import GeminiConfig, GeminiLive, Options, Vertex  # noqa: PLC0415
+
+    service, assistant, conversation = settings.service, settings.assistant, settings.conversation
+    if not profiles.known(service.model):
+        log.warning(
+            "model not known to this version, taken for one like %s: model=%s", profiles.NEWEST, service.model
+        )
+    compression = conversation.compression_tokens
+    slow = conversation.pace == "slow"
+    profile = profiles.profile(service.model)
+    # Who takes written content as a seed only is shown pictures as video, each of which belongs to the turn then.
+    all_pictures = _sends_pictures(settings) or (assistant.pictures and profile.client_content == "seed_only")
+    vertex = None
+    if service.provider == "vertex" and service.project is not None:
+        vertex = Vertex(service.project, service.location or "global", service.credentials_file)
+    return GeminiLive(
+        GeminiConfig(
+            key=key,
+            model=service.model,
+            api_version=profiles.api_version(wanted(settings)),
+            endpoint=service.endpoint,
+            ca_file=service.ca_file,
+            proxy=service.proxy,
+            vertex=vertex,
+            token_url=service.token_url,
+            transparent=vertex is not None,
+            instructions=assistant.instructions,
+            voice=assistant.voice,
+            language=assistant.language,
+            tools=tools,
+            options=Options(
+                own_turns=own_turns(settings),
+                turn_coverage="activity_and_pictures" if all_pictures else "activity",
+                media_resolution=service.media_resolution,
+                temperature=assistant.temperature,
+                thinking=assistant.thinking or profile.thinking_default,
+                vocabulary=assistant.vocabulary,
+                speech_start=conversation.speech_start,
+                speech_end=conversation.speech_end or ("low" if slow else None),
+                padding_ms=conversation.padding_ms,
+                silence_ms=conversation.silence_ms or (SLOW_MS if slow else None),
+                interruptions=conversation.interruptions,
+                search=conversation.search,
+                compression_trigger=compression.trigger if compression else None,
+                compression_target=compression.target if compression else None,
+                functions=profile.functions,
+                client_content=profile.client_content,
+                pictures_in_answers=profile.pictures_in_answers,
+            ),
+        )
+    )
+
+
+def _sends_pictures(settings: Settings) -> bool:
+    """Return whether pictures come by themselves, and each belongs to the visitor's turn in which it came."""
+    return settings.camera.source != "off" and settings.camera.when != "request"

@@ -1,0 +1,108 @@
+"""Settings -> the way of the sound: what the kiosk listens for, hears and says."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from kioskd.app.meaning import pause_ms, policy, talk
+from kioskd.app.parts import Parts, echo_canceller
+from kioskd.core.effects import Cue
+from kioskd.core.events import Cause, Event
+from kioskd.core.policy import Talk
+from kioskd.errors import Code
+from kioskd.flow.ears import Ears, Waker
+from kioskd.flow.live_to_speaker import LiveToSpeaker
+from kioskd.flow.meters import Meters
+from kioskd.flow.mic_to_live import MicToLive
+from kioskd.media.bargein import BargeIn
+from kioskd.media.voice import VoiceDetector
+from kioskd.settings.model import Settings
+
+if TYPE_CHECKING:
+    from kioskd.media.cues import Cue as Sound
+    from kioskd.media.echo import EchoCanceller
+    from kioskd.media.notch import CueFilter
+
+HELD_AFTER_MS: Final = 240
+"""Sound that is still sent when a talk button is let go: people let go on their last word."""
+
+
+def sound(
+    settings: Settings, parts: Parts, meters: Meters, post: Callable[[Event], None], *, volume: int
+) -> tuple[MicToLive, LiveToSpeaker]:
+    """Return the uplink and the downlink.
+
+    Raises:
+        ConfigError: an extra that the settings need is not installed.
+    """
+    echo = echo_canceller(settings)
+    wanted = {Cue(name) for name in settings.speaker.cues}
+    # A canceller knows the cues, too: they are played like everything else.
+    cues = _cue_filter() if settings.microphone.echo == "half_duplex" and wanted else None
+    downlink = LiveToSpeaker(
+        meters.speaker(parts.speaker),
+        post,
+        parts.clock,
+        volume=volume,
+        echo=echo,
+        chimes=wanted | ({Cue.UNMUTE} if Cue.MUTE in wanted else set()),
+        prompts=partial(_prompt, parts),
+        on_cue=partial(_expect, cues) if cues is not None else None,
+    )
+    uplink = MicToLive(
+        meters.microphone(parts.microphone),
+        post,
+        parts.clock,
+        preroll_ms=settings.microphone.preroll_ms,
+        ears=ears(settings, post, echo, own_voice=lambda: downlink.own_voice),
+        cleaner=echo or cues,
+        after_ms=HELD_AFTER_MS if talk(settings) is Talk.HELD else 0,
+    )
+    return uplink, downlink
+
+
+def ears(
+    settings: Settings,
+    post: Callable[[Event], None],
+    echo: "EchoCanceller | None",
+    *,
+    own_voice: Callable[[], bool],
+) -> Ears:
+    """Return what listens for the core.
+
+    Raises:
+        ConfigError: a wake word needs an extra that is not installed, or is not one of its words.
+    """
+    conversation = settings.conversation
+    wakers: dict[Cause, Waker] = {}
+    if "voice" in conversation.wake:
+        from kioskd.media.onset import Onset  # noqa: PLC0415 - brings numpy
+
+        wakers[Cause.VOICE] = Onset()
+    if "wakeword" in conversation.wake:
+        from kioskd.adapters.wakeword import WakeWord  # noqa: PLC0415
+
+        wakers[Cause.WAKEWORD] = WakeWord(conversation.wakeword)
+    return Ears(
+        post,
+        voice=VoiceDetector(pause_ms=pause_ms(conversation)),
+        wakers=wakers,
+        interrupter=BargeIn(echo) if policy(settings).barge_in else None,
+        own_voice=own_voice,
+    )
+
+
+def _prompt(parts: Parts, code: Code) -> bytes | None:
+    return parts.prompts.get(code) if parts.prompts is not None else None
+
+
+def _cue_filter() -> "CueFilter":
+    from kioskd.media.notch import CueFilter  # noqa: PLC0415 - brings numpy
+
+    return CueFilter()
+
+
+def _expect(cues: "CueFilter", cue: "Sound", latency_s: float) -> None:
+    from kioskd.media.notch import frames_to_expect  # noqa: PLC0415 - loaded by now
+
+    cues.expect(cue, frames_to_expect(cue, latency_s))

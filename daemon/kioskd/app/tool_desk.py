@@ -1,0 +1,148 @@
+"""The tools of a kiosk: what the service is told of them, who carries calls out, and the kiosk that they act on."""
+
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from kioskd import ports, profiles
+from kioskd.app.tools import assemble
+from kioskd.core.events import Event
+from kioskd.errors import DeviceLost
+from kioskd.flow.confirmation import Confirmation
+from kioskd.flow.crew import Work
+from kioskd.flow.engine import Observer
+from kioskd.flow.tool_calls import Outcome, Terms
+from kioskd.flow.tool_runner import ToolRunner
+from kioskd.settings.model import Settings
+from kioskd.tools.builtin import Host
+from kioskd.tools.contract import Guard
+from kioskd.tools.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from kioskd.flow.camera_to_live import CameraToLive
+
+LOOK_S: Final = 9.0
+"""How long the camera may take to be looked through: a little less than a tool's usual deadline, to say why."""
+
+
+class Tools:
+    """What the model may have done. The service is told of it before there is a kiosk to do it on."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str],
+        clock: ports.Clock,
+        *,
+        rehearsed: bool = False,
+    ) -> None:
+        """`rehearsed`: a tool whose secret is not here is left out."""
+        self.clock = clock
+        self.model = settings.service.model
+        """By which it is known whether the model waits for a tool."""
+        self._tools, self._environ, self._rehearsed = settings.tools, environ, rehearsed
+        self._box: Toolbox | None = None
+
+    def offered(self) -> Sequence[ports.Tool]:
+        """Return what the model may call now; see `app.live`."""
+        return () if self._box is None else self._box.declarations()
+
+    def open(self, host: Host, confirmation: Confirmation, *, camera: bool) -> "Shop":
+        """Make the tools, to act on `host`.
+
+        Raises:
+            ConfigError: a secret or an entry point is not there.
+        """
+        made = assemble(
+            self._tools,
+            self._environ,
+            host=host,
+            clock=self.clock,
+            camera=camera,
+            rehearsed=self._rehearsed,
+        )
+        self._box = Toolbox(made, clock=self.clock, confirm=confirmation.ask)
+        return Shop(self, self._box)
+
+
+class Shop:
+    """The tools as the model's calls need them; a `tool_runner.Toolbox`."""
+
+    def __init__(self, tools: Tools, box: Toolbox) -> None:
+        self._tools, self._box = tools, box
+        self.run = box.run
+        """Keeps the tools' connections."""
+
+    def terms(self, name: str) -> Terms:
+        """Return how a tool is dealt with; one that is not known as this model does it by itself."""
+        from kioskd.adapters.gemini.functions import holds_up  # noqa: PLC0415 - loaded by who dials
+
+        functions = profiles.profile(self._tools.model).functions
+        guard, declaration = self._box.guard(name), self._box.declaration(name)
+        if guard is None or declaration is None:
+            return Terms(blocking=functions in {"blocking", "blocking_only"})
+        return Terms(holds_up(declaration, functions), guard.scheduling, declaration.repeatable)
+
+    async def call(self, call: ports.ToolCall, *, turn: int, conversation: int) -> Outcome:
+        """Carry out one call; see `tool_runner.Toolbox`."""
+        result = await self._box.call(call.name, call.arguments, turn=turn, conversation=conversation)
+        guard = self._box.guard(call.name) or Guard()
+        return Outcome(result.as_json(guard.result_bytes), result.picture)
+
+
+class ToolDesk:
+    """The tools of a kiosk that runs, who runs them, and the kiosk as far as they may touch it; a `Host`."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        post: Callable[[Event], None],
+        *,
+        tell: Callable[[str | bytes], bool],
+        set_volume: Callable[[int], int],
+        camera: "CameraToLive | None",
+    ) -> None:
+        """`tell` says a text to the model, or shows it a picture.
+
+        Raises:
+            ConfigError: a secret or an entry point is not there.
+        """
+        self._set_volume, self._camera = set_volume, camera
+        self._confirmation = Confirmation(post)
+        self._shop = tools.open(self, self._confirmation, camera=camera is not None)
+        self.allow = self._confirmation.allow
+        """Performs `Confirm`."""
+        self.runner = ToolRunner(self._shop, post, tools.clock, tell=tell)
+
+    @property
+    def observers(self) -> Sequence[Observer]:
+        """Who is told of each step of the core."""
+        return self._confirmation.observe, self.runner.observe
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What came of calls, ever, by status."""
+        return self.runner.counts
+
+    @property
+    def workers(self) -> Mapping[str, Work]:
+        """Who works from the start to the end; before the link."""
+        return {"tool calls": self.runner.run, "tools": self._shop.run}
+
+    @property
+    def notes(self) -> MutableMapping[str, str]:
+        """What was noted in this conversation."""
+        return self.runner.notes
+
+    def end_conversation(self) -> None:
+        """Fall asleep when the reply that is being spoken has been heard."""
+        self.runner.end_conversation()
+
+    def set_volume(self, percent: int) -> int:
+        """Speak as loudly as asked, as far as the owner lets it."""
+        return self._set_volume(percent)
+
+    async def look(self) -> bytes:
+        """Return a fresh JPEG; see `Host`."""
+        if self._camera is None:
+            raise DeviceLost("camera: there is none; set camera.source")
+        return await self._camera.fresh(LOOK_S)

@@ -1,0 +1,158 @@
+"""Settings -> what the model may have done."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from kioskd import ports
+from kioskd.errors import ConfigError
+from kioskd.settings.tools import ToolSettings
+from kioskd.settings.tools_kinds import (
+    BuiltinSettings,
+    CommandSettings,
+    GuardSettings,
+    HttpSettings,
+    McpSettings,
+    MqttSettings,
+    NamedSettings,
+    PythonSettings,
+)
+from kioskd.settings.tools_startup import headers, program, secret, secrets_in
+from kioskd.tools.builtin import BuiltinTools, Host
+from kioskd.tools.command import CommandTool
+from kioskd.tools.contract import Declaration, Guard, Guarded
+from kioskd.tools.mcp import Address, McpServer, Program
+from kioskd.tools.mqtt import MqttTool
+from kioskd.tools.python import PythonTool, load
+
+log = logging.getLogger(__name__)
+
+REPEATABLE: Final = frozenset({"GET"})
+"""HTTP methods that do nothing: a call may be made twice."""
+
+
+def assemble(
+    tools: Sequence[ToolSettings],
+    environ: Mapping[str, str],
+    *,
+    host: Host,
+    clock: ports.Clock,
+    camera: bool = True,
+    rehearsed: bool = False,
+) -> list[Guarded]:
+    """Return the tools that the owner has set, in order. Without a `camera` nothing is offered that looks.
+
+    `rehearsed`: one whose secret or entry point is not here is left out.
+
+    Raises:
+        ConfigError: a secret or an entry point is not there.
+    """
+    made: list[Guarded] = []
+    for tool in tools:
+        try:
+            made.append(_assembled(tool, environ, host, clock, camera=camera))
+        except ConfigError as error:
+            if not rehearsed:
+                raise
+            log.warning("tool left out of the rehearsal: kind=%s cause=%s", tool.kind, error)
+    return made
+
+
+def _assembled(
+    tool: ToolSettings, environ: Mapping[str, str], host: Host, clock: ports.Clock, *, camera: bool
+) -> Guarded:
+    guard = _guard(tool)
+    match tool:
+        case BuiltinSettings():
+            names = [name for name in tool.names if camera or name != "look"]
+            return Guarded(BuiltinTools(names, host, place=tool.place, blocking=tool.blocking), guard)
+        case HttpSettings():
+            from kioskd.tools.http import HttpTool  # noqa: PLC0415 - brings http.cookiejar
+
+            http = HttpTool(
+                _declared(tool, repeatable=tool.method in REPEATABLE),
+                method=tool.method,
+                url=tool.url,
+                send=tool.send or ("query" if tool.method in {"GET", "DELETE"} else "json"),
+                answer=tool.answer,
+                headers=headers(tool.headers, environ),
+                allowed_hosts=tool.allowed_hosts,
+                redirects=tool.redirects,
+                answer_bytes=tool.answer_bytes,
+                ca_file=tool.ca_file,
+            )
+            return Guarded(http, guard, secrets_in(tool.headers, environ))
+        case CommandSettings():
+            command = CommandTool(
+                _declared(tool),
+                clock=clock,
+                argv=_found(tool.argv),
+                answer=tool.answer,
+                environment={name: environ[name] for name in tool.environment if name in environ},
+                folder=tool.working_directory,
+                output_bytes=tool.output_bytes,
+            )
+            return Guarded(command, guard)
+        case MqttSettings():
+            password = None if tool.password_from is None else secret(tool.password_from, environ)
+            mqtt = MqttTool(
+                _declared(tool),
+                clock=clock,
+                broker=tool.broker,
+                topic=tool.topic,
+                payload=tool.payload,
+                qos=tool.qos,
+                retain=tool.retain,
+                reply=tool.reply,
+                answer=tool.answer,
+                expiry_s=tool.deadline_s,
+                username=tool.username,
+                password=password,
+                ca_file=tool.ca_file,
+            )
+            return Guarded(mqtt, guard, [] if password is None else [password])
+        case McpSettings():
+            return Guarded(_server(tool, environ, clock), guard, secrets_in(tool.headers, environ))
+        case PythonSettings():
+            return Guarded(PythonTool(_declared(tool), load(tool.entry)), guard)
+
+
+def _server(tool: McpSettings, environ: Mapping[str, str], clock: ports.Clock) -> McpServer:
+    if tool.argv is not None:
+        passed = {name: environ[name] for name in tool.environment if name in environ}
+        server: Program | Address = Program(_found(tool.argv), passed, tool.working_directory)
+    else:
+        server = Address(tool.url or "", headers(tool.headers, environ))
+    return McpServer(
+        server,
+        clock=clock,
+        label=tool.name,
+        allow=tool.allow,
+        prefix=tool.prefix or "",
+        blocking=tool.blocking,
+    )
+
+
+def _found(argv: Sequence[str]) -> list[str]:
+    """Return `argv` with the program's path; one that is gone fails when it is called."""
+    return [program(argv) or argv[0], *argv[1:]]
+
+
+def _declared(tool: NamedSettings, *, repeatable: bool = False) -> Declaration:
+    return Declaration(tool.name, tool.description, tool.parameters, tool.blocking, repeatable)
+
+
+def _guard(tool: GuardSettings) -> Guard:
+    return Guard(
+        deadline_s=tool.deadline_s,
+        per_turn=tool.per_turn,
+        per_conversation=tool.per_conversation,
+        per_day=tool.per_day,
+        at_once=tool.at_once,
+        same_calls=tool.same_calls,
+        confirm=tool.confirm,
+        blocking=tool.blocking,
+        scheduling=tool.scheduling or "when_idle",
+        dry_run=tool.dry_run,
+        result_bytes=tool.result_bytes,
+    )

@@ -1,0 +1,100 @@
+"""Frames -> what the visitor does: calls, speaks, pauses, interrupts; and whether the microphone hears at all."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from kioskd.core.events import Cause, Deaf, Event, VoiceBegan, VoiceEnded, VoiceSuspected, Woken
+from kioskd.media.bargein import Barge
+from kioskd.media.flatline import Flat, Flatline
+from kioskd.media.voice import Voice, VoiceDetector
+
+log = logging.getLogger(__name__)
+
+
+class Waker(Protocol):
+    """What tells a call from everything else that a sleeping kiosk hears."""
+
+    def feed(self, frame: bytes, /) -> bool:
+        """Take a frame (20 ms, 16 kHz); return True once when somebody calls."""
+
+    def reset(self) -> None:
+        """Forget what was heard."""
+
+
+class Interrupter(Protocol):
+    """What tells the visitor from the kiosk's own voice, while that sounds."""
+
+    def feed(self, frame: bytes, own_voice: bool) -> Barge | None:
+        """Take a frame that the canceller has cleaned, and whether a reply sounds; return what has changed with it."""
+
+    def reset(self) -> None:
+        """Forget what was heard."""
+
+
+class Ears:
+    """Listens for the core."""
+
+    def __init__(
+        self,
+        post: Callable[[Event], None],
+        *,
+        voice: VoiceDetector | None = None,
+        wakers: Mapping[Cause, Waker] | None = None,
+        interrupter: Interrupter | None = None,
+        own_voice: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`wakers` listen while the kiosk sleeps. While `own_voice()`, `interrupter` listens in place of `voice`."""
+        self._post = post
+        self._voice = voice or VoiceDetector()
+        self._wakers = dict(wakers or {})
+        self._interrupter = interrupter
+        self._own_voice = own_voice
+        self._flatline = Flatline()
+
+    def feel(self, frame: bytes) -> None:
+        """Take a frame as it came from the device: is there anybody out there?"""
+        match self._flatline.feed(frame):
+            case Flat.BEGAN:
+                log.warning("microphone gives nothing but silence: switch it on, or replace it")
+                self._post(Deaf(deaf=True))
+            case Flat.ENDED:
+                log.info("microphone hears again")
+                self._post(Deaf(deaf=False))
+
+    def listen_asleep(self, frame: bytes) -> None:
+        """Listen for somebody who calls."""
+        for cause, waker in self._wakers.items():
+            if waker.feed(frame):
+                self._post(Woken(cause))
+
+    def listen(self, frame: bytes) -> None:
+        """Listen to a conversation."""
+        if self._interrupter is not None:
+            own_voice = self._own_voice()
+            self._tell(self._interrupter.feed(frame, own_voice))
+            if own_voice and not self._voice.speaking:
+                return  # what is left of an echo is a voice, too
+        match self._voice.feed(frame):
+            case Voice.BEGAN:
+                self._post(VoiceBegan())
+            case Voice.ENDED:
+                self._post(VoiceEnded())
+
+    def rest(self) -> None:
+        """Forget what was heard: what comes next has nothing to do with it."""
+        self._voice.reset()
+        for waker in self._wakers.values():
+            waker.reset()
+        if self._interrupter is not None:
+            self._interrupter.reset()
+
+    def _tell(self, barge: Barge | None) -> None:
+        match barge:
+            case Barge.SUSPECTED:
+                self._post(VoiceSuspected(suspected=True))
+            case Barge.CLEARED:
+                self._post(VoiceSuspected(suspected=False))
+            case Barge.SURE:
+                self._voice.begin()  # its end is to be heard, too
+                self._post(VoiceBegan())

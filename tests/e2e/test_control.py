@@ -1,0 +1,366 @@
+"""The commands against a running kiosk: the real socket, the real command line, a kiosk on parts made of memory."""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+from tests.support import pictures
+from tests.support.control import calling, open_place
+from tests.support.daemon_process import COMMAND, always_on, daemon_process, surroundings
+from tests.support.kiosk import Kiosk, running, soon, voice
+from tests.support.sound_server import SoundServer
+from tests.support.until import until
+
+from kioskd import app
+from kioskd.adapters.clock import SystemClock
+from kioskd.adapters.control_socket import ControlSocket
+from kioskd.adapters.memory import MemoryCamera
+from kioskd.adapters.prometheus import MetricsDoor
+from kioskd.cli import Exit, main
+from kioskd.core.effects import Shown
+from kioskd.errors import KioskError
+from kioskd.flow.control import TICK_S
+from kioskd.media import pcm
+from kioskd.ports import ReplyAudio, ToolCall, ToolsCalled, UsageReported
+from kioskd.rehearsal.service import ServiceScript, StandIn
+from kioskd.settings.controls import CameraSettings
+from kioskd.settings.limits import LimitsSettings
+from kioskd.settings.model import Settings
+from kioskd.settings.sound import SpeakerSettings
+from kioskd.settings.tools_kinds import BuiltinSettings
+
+SETTINGS = Settings(
+    speaker=SpeakerSettings(cues=(), volume_floor=30, volume_ceiling=90),
+    camera=CameraSettings(source="folder:/pictures", when="request"),
+    limits=LimitsSettings(minutes_per_day=60),
+    tools=(BuiltinSettings(kind="builtin"),),
+)
+
+
+DOS = ("status", "metrics", "wake", "sleep", "mute", "unmute", "hush", "volume", "ask", "look", "log", "info")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Controlled(Kiosk):
+    """A kiosk with a control socket."""
+
+    def __init__(self, place: Path, capsys: pytest.CaptureFixture[str] | None) -> None:
+        super().__init__(SETTINGS, watchdog_s=None)
+        self.place = place
+        self.camera = MemoryCamera(pictures.jpeg())
+        self.door = MetricsDoor(0, SystemClock())
+        self._capsys = capsys
+
+    async def serve(self) -> None:
+        parts = app.Parts(
+            self.clock,
+            self.microphone,
+            self.speaker,
+            self.live,
+            self.notifier,
+            hands=[app.Hand(self.button)],
+            lamps=[app.Lit(self.lamp)],
+            camera=self.camera,
+            control=ControlSocket(self.place, SystemClock()),
+            metrics=self.door,
+            tools=app.Tools(self.settings, {}, self.clock),
+        )
+        await app.serve(self.settings, parts, observers=[self._observe])
+
+    async def command(self, *argv: str) -> Done:
+        """Run a command, as a person would."""
+        assert self._capsys is not None
+        code = await soon(asyncio.to_thread(main, [*argv, "--socket", str(self.place)]))
+        return Done(code, *self._capsys.readouterr())
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with open_place() as path:
+        yield path
+
+
+@asynccontextmanager
+async def controlled(place: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Controlled]:
+    made = Controlled(place, capsys)
+    async with running(made.serve()):
+        await made.start()
+        yield made
+
+
+async def test_status_says_what_systemd_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with controlled(place, capsys) as it:
+        done = await it.command("status")
+        assert done.code == Exit.OK
+        assert f"status: {done.out.splitlines()[0]}" == it.notifier.told[-1]
+        assert "microphone    working" in done.out
+        assert "volume 70 %" in done.out
+        told = json.loads((await it.command("status", "--json")).out)
+        assert (told["state"], told["words"]) == ("asleep", done.out.splitlines()[0])
+
+
+async def test_a_conversation_is_begun_and_ended_from_afar(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with controlled(place, capsys) as it:
+        assert await it.command("wake") == Done(0, "Waking: calling the service\n", "")
+        await soon(it.live.accept())
+        await it.shows(Shown.LISTENING)
+        assert "conversation  number 1, turns so far 0" in (await it.command("status")).out
+        assert await it.command("sleep") == Done(0, "Asleep, ready for the next visitor\n", "")
+        assert it.shown is Shown.ASLEEP
+        assert "conversations 1 (remote 1)" in (await it.command("status")).out
+
+
+async def test_a_reply_is_silenced_from_afar(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with controlled(place, capsys) as it:
+        connection = await it.wake()
+        connection.say(ReplyAudio(voice(2.0, pcm.DOWNLINK_HZ)))
+        await it.shows(Shown.SPEAKING)
+        assert any(await it.hear(0.2))
+        assert (await it.command("hush")).code == Exit.OK
+        assert not any((await it.hear(0.5))[pcm.byte_count(0.02, pcm.DOWNLINK_HZ) :])
+
+
+async def test_a_muted_kiosk_refuses_to_wake_and_says_why(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with controlled(place, capsys) as it:
+        assert (await it.command("mute")).code == Exit.OK
+        assert it.shown is Shown.MUTED
+        assert await it.command("wake") == Done(
+            1, "", "kioskd: not done: it is muted; kioskd unmute ends that\n"
+        )
+        refused = await it.command("ask", "hello", "--json")
+        assert (refused.code, json.loads(refused.out)["ok"]) == (1, False)
+        assert (await it.command("unmute")).code == Exit.OK
+        assert (await it.command("wake")).code == Exit.OK
+
+
+async def test_the_volume_is_set_within_what_the_owner_allows(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with controlled(place, capsys) as it:
+        assert (await it.command("volume", "55")).out == "volume 55 %\n"
+        assert (await it.command("volume", "100")).out == "volume 90 %, as far as the owner lets anybody\n"
+        assert "volume 90 %" in (await it.command("status")).out
+        with pytest.raises(SystemExit):
+            await it.command("volume", "101")
+        assert "no percentage" in capsys.readouterr().err
+
+
+async def test_a_typed_question_wakes_the_kiosk_and_is_answered_aloud(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with controlled(place, capsys) as it:
+        assert (await it.command("ask", "Where", "is", "the", "exit?")).code == Exit.OK
+        connection = await soon(it.live.accept())
+        await until(lambda: list(connection.texts) == ["Where is the exit?"])
+        await it.shows(Shown.THINKING)
+        connection.say(ReplyAudio(voice(0.5, pcm.DOWNLINK_HZ)))
+        await it.shows(Shown.SPEAKING)
+
+
+async def test_a_picture_from_a_file_is_shown_to_the_model(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = place.with_name("picture.webp")
+    file.write_bytes(pictures.encoded(pictures.quarters(2000, 1000), "WEBP"))
+    async with controlled(place, capsys) as it:
+        done = await it.command("show", str(file))
+        assert re.match(r"shown, as \d+ kB: Waking", done.out)
+        connection = await soon(it.live.accept())
+        await until(lambda: len(connection.shown) == 1)
+        assert pictures.opened(connection.shown[0]).size == (768, 384)
+
+
+async def test_the_model_is_shown_what_the_camera_sees(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with controlled(place, capsys) as it:
+        assert (await it.command("look")).code == Exit.OK
+        connection = await soon(it.live.accept())
+        await until(lambda: list(connection.shown) == [it.camera.sees])
+
+
+async def test_what_is_no_picture_is_refused_before_or_by_the_daemon(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note, empty = place.with_name("note.txt"), place.with_name("empty.jpg")
+    note.write_text("no picture")
+    empty.touch()
+    async with controlled(place, capsys) as it:
+        refused = await it.command("show", str(note))
+        assert (refused.code, refused.err) == (
+            1,
+            "kioskd: not done: not shown: no JPEG, PNG or WebP picture\n",
+        )
+        assert "empty" in (await it.command("show", str(empty))).err
+        assert "No such file" in (await it.command("show", str(place.with_name("none.jpg")))).err
+        assert it.shown is Shown.ASLEEP
+
+
+async def test_the_log_level_is_switched_while_it_runs(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = logging.getLogger("kioskd")
+    before = ours.level
+    try:
+        async with controlled(place, capsys) as it:
+            assert (await it.command("log", "debug")).code == Exit.OK
+            assert ours.level == logging.DEBUG
+            assert "log debug" in (await it.command("status")).out
+            assert (await it.command("log", "warning")).code == Exit.OK
+            assert ours.level == logging.WARNING
+    finally:
+        ours.setLevel(before)
+
+
+def samples(said: str) -> dict[tuple[str, ...], float]:
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(said)
+        for sample in family.samples
+    }
+
+
+async def test_the_numbers_are_prometheus_text_on_the_socket_and_by_http(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with controlled(place, capsys) as it:
+        connection = await it.wake()
+        connection.say(UsageReported(100, 20))
+        connection.say(ToolsCalled([ToolCall("a", "time_and_place", {}), ToolCall("b", "fly", {})]))
+        await until(lambda: len(connection.answers) == 2)
+        await it.clock.advance(30.0)
+        done = await it.command("status", "--prometheus")
+        told = samples(done.out)
+        assert told["kioskd_tokens_total", "prompt"] == 100
+        assert told["kioskd_conversations_total", "button"] == 1
+        assert told["kioskd_connections_total", "new session"] == 1
+        assert told["kioskd_tool_calls_total", "ok"] == 1
+        assert sum(told.get(("kioskd_tool_calls_total", why), 0) for why in ("refused", "failed")) == 1
+        assert told["kioskd_budget", "minutes a day"] == 60
+        assert told["kioskd_budget", "minutes used"] > 0
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            answer = await client.get(f"http://127.0.0.1:{it.door.port}/metrics")
+        assert samples(answer.text).keys() == told.keys()
+
+
+async def test_who_watches_sees_states_levels_and_the_journals_lines_and_not_what_is_said(
+    place: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="kioskd")
+    async with controlled(place, capsys) as it, calling(place) as watcher:
+        first: Any = await watcher.asks({"do": "watch"})
+        assert first["state"] == "asleep"
+        await it.wake()
+        it.microphone.say(voice(0.2))
+        await it.settle()
+        assert (await it.command("ask", "a secret question")).code == Exit.OK
+        await it.clock.advance(TICK_S)
+        told: Any = await watcher.answer()
+        assert told["state"] == "thinking"
+        assert told["levels"]["microphone"] > 0.3
+        assert any("conversation began" in line["text"] for line in told["events"])
+        assert "secret" not in json.dumps([first, told]) + caplog.text
+
+
+@hypothesis_settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(("do", "percent", "text", "level", "bytes", "x")),
+            st.sampled_from(DOS) | st.integers() | st.text(max_size=5) | st.none() | st.lists(st.integers()),
+        ),
+        max_size=10,
+    )
+)
+def test_no_request_disturbs_the_kiosk(requests: list[dict[str, object]]) -> None:
+    async def story() -> None:
+        with open_place() as place:
+            made = Controlled(place, None)
+            async with running(made.serve()):
+                await made.start()
+                for request in requests:
+                    if "watch" in request.values() or request.get("bytes"):
+                        continue  # these wait for more
+                    async with calling(place) as caller:
+                        assert (await caller.asks(request))["ok"] in (True, False)
+                async with calling(place) as caller:
+                    assert (await caller.asks({"do": "status"}))["ok"]
+
+    before = logging.getLogger("kioskd").level
+    try:
+        asyncio.run(story())
+    finally:
+        logging.getLogger("kioskd").setLevel(before)
+
+
+async def test_a_command_without_a_daemon_says_so_and_ends_with_69(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for argv in (["status"], ["watch"], ["wake"], ["volume", "5"], ["ask", "x"], ["status", "--json"]):
+        assert main([*argv, "--socket", str(place)]) == Exit.UNAVAILABLE
+        out, err = capsys.readouterr()
+        assert not out
+        assert err.startswith(f"kioskd: no daemon answers at {place}; start it")
+
+
+async def test_a_second_daemon_ends_at_once_and_the_first_goes_on(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with controlled(place, capsys) as it:
+        with pytest.raises(KioskError, match="another kioskd"):
+            await soon(Controlled(place, capsys).serve())
+        assert (await it.command("status")).code == Exit.OK
+
+
+async def test_the_real_daemon_answers_and_takes_its_socket_along(
+    tmp_path: Path, place: Path, sound_server: SoundServer
+) -> None:
+    async with StandIn(ServiceScript()) as service:
+        environ = surroundings(sound_server, service) | {"KIOSKD_SOCKET": str(place)}
+        settings = always_on(service.endpoint, service.ca_file)
+        async with daemon_process(tmp_path, settings, environ) as daemon:
+            await daemon.tells("READY=1")
+            await daemon.shows("In conversation")
+            process = await asyncio.create_subprocess_exec(
+                COMMAND, "status", "--json", "--socket", place, stdout=asyncio.subprocess.PIPE
+            )
+            out, _ = await process.communicate()
+            told = json.loads(out)
+            assert (process.returncode, told["link"]["phase"]) == (0, "up")
+            assert f"STATUS={told['words']}" in daemon.told
+
+            other = tmp_path / "other"
+            other.mkdir()
+            async with daemon_process(other, settings, environ) as second:
+                assert await second.ended() == Exit.UNAVAILABLE
+                assert "another kioskd runs already" in second.journal
+            await until(place.is_socket)
+            code, _ = await daemon.leave()
+            assert code == 0
+            await until(lambda: not place.exists())

@@ -1,0 +1,131 @@
+"""How much a kiosk writes to its journal when nobody is there: through days without a network, and an idle week."""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Final
+
+import pytest
+from tests.support.kiosk import Kiosk, frame, kiosk, running, soon
+
+from kioskd import logs
+from kioskd.adapters.memory import ManualClock
+from kioskd.adapters.scripted import ScriptedLive
+from kioskd.errors import LinkLost
+from kioskd.ports import GenerationEnded, ReplyAudio, TurnEnded
+from kioskd.settings.conversation import AssistantSettings, ConversationSettings
+from kioskd.settings.model import Settings
+
+HOUR_S: Final = 3600.0
+DAY: Final = 24
+"""Hours. One is enough for an outage: from the second hour on, all are alike."""
+
+ALWAYS_ON: Final = Settings(conversation=ConversationSettings(wake=("start",)))
+BUTTON: Final = Settings()
+
+
+class Paper:
+    """What is written, and when."""
+
+    def __init__(self) -> None:
+        self.clock: ManualClock | None = None
+        self.lines: list[str] = []
+
+    def write(self, entry: logs.Entry) -> None:
+        self.lines.append(logs.line(entry, prefixed=True))
+
+    def now(self) -> float:
+        return self.clock.now() if self.clock is not None else 0.0
+
+
+@pytest.fixture
+def paper() -> Iterator[Paper]:
+    paper = Paper()
+    handler = logs.QueuedHandler(paper.write, paper.now)
+    ours = logging.getLogger("kioskd")
+    level, passes_on = ours.level, ours.propagate
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    ours.propagate = False  # the test runner would keep all of it
+    yield paper
+    ours.removeHandler(handler)
+    ours.setLevel(level)
+    ours.propagate = passes_on
+    handler.close()
+
+
+def written(paper: Paper) -> int:
+    """Return how many lines there are when all that was said is written."""
+    for handler in logging.getLogger("kioskd").handlers:
+        handler.flush()
+    return len(paper.lines)
+
+
+@asynccontextmanager
+async def lonely(settings: Settings, paper: Paper) -> AsyncIterator[Kiosk]:
+    """Run a kiosk whose parts are looked at once an hour: time flies."""
+    async with kiosk(settings, watchdog_s=3 * HOUR_S) as it:
+        paper.clock = it.clock
+        yield it
+
+
+async def hours(it: Kiosk, paper: Paper, count: int) -> list[int]:
+    """Let so many hours pass, and return how many lines were written in each."""
+    sums = [written(paper)]
+    for number in range(count):
+        it.microphone.say(frame(number % 7 + 1))
+        await soon(it.speaker.advance(0.01))
+        await it.clock.advance(HOUR_S)
+        sums.append(written(paper))
+    return [after - before for before, after in pairwise(sums)]
+
+
+async def no_network(live: ScriptedLive) -> None:
+    while True:
+        await live.refuse(LinkLost("Live service lost: no network; dialing again"))
+
+
+@pytest.mark.parametrize("settings", [ALWAYS_ON, BUTTON], ids=["always on", "button"])
+async def test_days_without_a_network(settings: Settings, paper: Paper) -> None:
+    async with lonely(settings, paper) as it, running(no_network(it.live)):
+        it.button.press()  # somebody has tried it once
+        by_hour = await hours(it, paper, DAY)
+
+    assert max(by_hour) <= logs.LINES_AN_HOUR
+    assert sum(by_hour[1:]) <= 10 * (DAY - 1), "after the first hour a line an hour and kind, at most"
+    assert any("out of order: code=W1" in line for line in paper.lines)
+    assert (settings is BUTTON) or any("more of this kind of line" in line for line in paper.lines)
+
+
+async def greets_for_ever(live: ScriptedLive) -> None:
+    while True:
+        connection = await live.accept()
+        await connection.until(lambda connection=connection: connection.texts)  # type: ignore[misc]  # bound at once
+        connection.say(ReplyAudio(bytes(480)), GenerationEnded(), TurnEnded())
+
+
+async def lets_everybody_in(live: ScriptedLive) -> None:
+    while True:
+        await live.accept()
+
+
+async def test_an_idle_week_asleep_writes_nothing(paper: Paper) -> None:
+    async with lonely(BUTTON, paper) as it:
+        first, *others = await hours(it, paper, 7 * DAY)
+    assert first <= 1, "the lamp is ready"
+    assert set(others) == {0}
+
+
+async def test_an_idle_day_of_an_exhibit_that_is_always_on(paper: Paper) -> None:
+    async with lonely(ALWAYS_ON, paper) as it, running(lets_everybody_in(it.live)):
+        by_hour = await hours(it, paper, DAY)
+    assert max(by_hour) <= logs.LINES_AN_HOUR
+    assert sum(by_hour[1:]) <= 10 * (DAY - 1)
+
+
+async def test_idle_hours_of_an_exhibit_that_greets_nobody_on_and_on(paper: Paper) -> None:
+    greeting = ALWAYS_ON.model_copy(update={"assistant": AssistantSettings(greeting="Greet.")})
+    async with lonely(greeting, paper) as it, running(greets_for_ever(it.live)):
+        by_hour = await hours(it, paper, 4)
+    assert max(by_hour) <= logs.LINES_AN_HOUR

@@ -1,0 +1,201 @@
+"""Budgets and quiet hours through the composed daemon: counted, told, ended, closed, opened, and kept over a restart."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Final
+
+from tests.support.kiosk import PATIENCE_S, Kiosk, running, soon
+from tests.support.until import until
+
+from kioskd import app
+from kioskd.adapters.ledger import NAME, LedgerFile
+from kioskd.adapters.scripted import ScriptedConnection
+from kioskd.core.effects import Cue, Prompt, Shown
+from kioskd.errors import Code
+from kioskd.flow.journal import STATUS, WRONG
+from kioskd.flow.reload import Reload
+from kioskd.ports import GenerationEnded, ReplyAudio, TurnEnded, UsageReported
+from kioskd.settings.conversation import ConversationSettings
+from kioskd.settings.limits import NOTICE, LimitsSettings
+from kioskd.settings.model import Settings
+
+NOON: Final = datetime(2026, 11, 20, 12, tzinfo=timezone(timedelta(hours=1)))
+
+
+class Metered(Kiosk):
+    """A kiosk with a clock on its wall, and a state directory."""
+
+    def __init__(self, limits: LimitsSettings, state: Path | None) -> None:
+        super().__init__(
+            Settings(limits=limits, conversation=ConversationSettings(idle_s=3000.0, longest_s=3600.0)),
+            watchdog_s=None,
+        )
+        self.at = NOON
+        self.new = self.settings
+        self.reload = Reload(self._read)
+        self._start = self.clock.now()
+        self._state_directory = state
+
+    def wall(self) -> datetime:
+        return self.at + timedelta(seconds=self.clock.now() - self._start)
+
+    async def serve(self) -> None:
+        parts = app.Parts(
+            self.clock,
+            self.microphone,
+            self.speaker,
+            self.live,
+            self.notifier,
+            hands=[app.Hand(self.button)],
+            lamps=[app.Lit(self.lamp)],
+            wall=self.wall,
+            ledger=LedgerFile(self._state_directory) if self._state_directory is not None else None,
+        )
+        await app.serve(self.settings, parts, observers=[self._observe], reload=self.reload)
+
+    def _read(self) -> app.Renewal:
+        return app.Renewal(self.new, self.live)
+
+    @property
+    def told(self) -> str:
+        """What the service manager was told last."""
+        return [words for words in self.notifier.told if words.startswith("status: ")][-1].removeprefix(
+            "status: "
+        )
+
+
+@asynccontextmanager
+async def metered(limits: LimitsSettings, state: Path | None = None) -> AsyncIterator[Metered]:
+    it = Metered(limits, state)
+    async with running(it.serve()):
+        await it.start()
+        yield it
+
+
+async def answer(it: Metered, connection: ScriptedConnection, tokens: int = 0) -> None:
+    """Have the model answer shortly, and the room be quiet again."""
+    connection.say(ReplyAudio(bytes(4800)))
+    connection.say(GenerationEnded(), TurnEnded(), UsageReported(tokens, 0))
+    await it.shows(Shown.SPEAKING)
+    await it.hear(0.5)
+    await it.clock.advance(1.0)
+    await it.until(lambda: not it.state.turn.sounding)
+
+
+async def test_the_visitor_is_told_before_the_day_is_spent_and_nobody_wakes_the_kiosk_after_it() -> None:
+    async with metered(LimitsSettings(minutes_per_day=8)) as it:
+        connection = await it.wake()
+        await it.clock.advance(419)
+        assert list(connection.texts) == []
+        await it.clock.advance(2)
+        assert list(connection.texts) == [NOTICE]
+        await it.shows(Shown.THINKING)
+        await answer(it, connection)
+
+        await it.clock.advance(70)
+        await it.shows(Shown.CLOSED)
+        await soon(connection.hung_up())
+        assert Prompt(Code.BUDGET) in it.effects, "somebody was there, and is told why"
+        assert it.told == f"{STATUS[Shown.CLOSED]}: {WRONG[Code.BUDGET]} (code B1)"
+
+        it.effects.clear()
+        it.button.press()
+        await it.until(lambda: Prompt(Code.BUDGET) in it.effects)
+        assert it.shown is Shown.CLOSED
+        assert it.live.open == []
+
+
+async def test_a_new_day_opens_the_kiosk_by_itself() -> None:
+    async with metered(LimitsSettings(tokens_per_day=1000)) as it:
+        connection = await it.wake()
+        connection.say(UsageReported(900, 100))
+        await it.shows(Shown.CLOSED)
+
+        it.at = NOON + timedelta(hours=12)
+        await it.clock.advance(10)
+        await it.shows(Shown.ASLEEP)
+        await it.wake()
+
+
+async def test_quiet_hours_let_nobody_in_and_end_by_themselves() -> None:
+    async with metered(LimitsSettings(quiet_hours=("12:00-13:00",))) as it:
+        await it.shows(Shown.CLOSED)
+        it.button.press()
+        await it.until(lambda: Prompt(Code.HOURS) in it.effects)
+
+        await it.clock.advance(3600)
+        await it.shows(Shown.ASLEEP)
+        await it.wake()
+
+
+async def test_a_conversation_that_has_had_its_tokens_ends_with_a_chime_and_another_may_begin() -> None:
+    async with metered(LimitsSettings(tokens_per_conversation=1000)) as it:
+        connection = await it.wake()
+        await it.ask()
+        await answer(it, connection, tokens=960)
+        assert list(connection.texts) == [NOTICE]
+
+        connection.say(ReplyAudio(bytes(4800)), UsageReported(960, 10))
+        await it.shows(Shown.SPEAKING)
+        await it.clock.advance(1.0)
+        assert not connection.closed, "not in mid-word"
+        connection.say(GenerationEnded(), TurnEnded())
+        await it.settle()
+        await it.hear(0.5)
+        await it.clock.advance(1.0)
+        await it.shows(Shown.ASLEEP)
+        await soon(connection.hung_up())
+        assert not any(isinstance(effect, Prompt) for effect in it.effects)
+        assert any(getattr(effect, "cue", None) is Cue.END for effect in it.effects)
+
+        await it.wake()
+
+
+async def test_what_was_spent_outlives_the_process(tmp_path: Path) -> None:
+    limits = LimitsSettings(minutes_per_day=10)
+    async with metered(limits, tmp_path) as it:
+        await it.wake()
+        await it.clock.advance(300)
+    assert json.loads((tmp_path / NAME).read_text())["seconds"] >= 300
+
+    async with metered(limits, tmp_path) as it:
+        await it.wake()
+        await it.clock.advance(299)
+        assert it.shown is not Shown.CLOSED
+        await it.clock.advance(10)
+        await it.shows(Shown.CLOSED)
+
+    async with metered(limits, tmp_path) as it:
+        await it.shows(Shown.CLOSED)
+
+
+async def test_a_damaged_count_closes_the_day_and_the_next_one_is_open(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text('{"day": "2026-11-')
+    async with metered(LimitsSettings(minutes_per_day=10), tmp_path) as it:
+        await it.shows(Shown.CLOSED)
+        it.at = NOON + timedelta(hours=12)
+        await it.clock.advance(10)
+        await it.shows(Shown.ASLEEP)
+        await until(lambda: "2026-11-21" in (tmp_path / NAME).read_text(), at_most_s=PATIENCE_S)
+
+
+async def test_a_raised_limit_opens_the_kiosk_at_once() -> None:
+    async with metered(LimitsSettings(tokens_per_day=1000)) as it:
+        connection = await it.wake()
+        connection.say(UsageReported(1000, 0))
+        await it.shows(Shown.CLOSED)
+
+        it.new = it.settings.model_copy(update={"limits": LimitsSettings(tokens_per_day=10_000)})
+        it.reload.ask()
+        await it.shows(Shown.ASLEEP)
+
+
+async def test_minutes_without_a_connection_cost_nothing() -> None:
+    async with metered(LimitsSettings(minutes_per_day=5)) as it:
+        it.button.press()
+        await it.until(lambda: it.state.turn.awake)
+        await it.clock.advance(1000)
+        assert it.shown is not Shown.CLOSED

@@ -1,0 +1,421 @@
+"""What the model may have done, through the composed daemon: real programs, and a kiosk on parts made of memory."""
+
+import asyncio
+import textwrap
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import psutil
+import pytest
+from pydantic import SecretStr
+from tests.support import broker as brokers
+from tests.support import pictures
+from tests.support.http_peers import Answer, http_server
+from tests.support.kiosk import Kiosk, running, soon, voice
+from tests.support.until import until
+
+from kioskd import app
+from kioskd.adapters.memory import MemoryCamera
+from kioskd.adapters.scripted import ScriptedConnection
+from kioskd.core.effects import Overlay, Show, Shown
+from kioskd.core.policy import Policy
+from kioskd.errors import ConfigError
+from kioskd.media import pcm
+from kioskd.ports import (
+    GenerationEnded,
+    GoingAway,
+    HandleIssued,
+    Preferences,
+    ReplyAudio,
+    ToolAnswer,
+    ToolCall,
+    ToolCallsCancelled,
+    ToolsCalled,
+    TurnEnded,
+)
+from kioskd.rehearsal.run import rehearse
+from kioskd.rehearsal.scenario import Expectation, load_scenario
+from kioskd.settings.load import load
+from kioskd.settings.model import Settings
+
+REHEARSALS = Path(__file__).parents[2] / "config" / "rehearsals"
+REPLY = voice(1.0, pcm.DOWNLINK_HZ)
+PICTURE = pictures.jpeg()
+
+YAML = """\
+    speaker: {volume: 70, volume_floor: 30, volume_ceiling: 90, cues: false}
+    microphone: {echo: hardware}
+    tools:
+      - kind: builtin
+        place: Hall 3
+      - kind: command
+        name: echo
+        description: Says it again.
+        parameters: {type: object, properties: {text: {type: string}}, required: [text]}
+        argv: [/bin/echo, "{text}"]
+      - kind: command
+        name: sleepy
+        description: Sleeps.
+        argv: [/bin/sleep, "60"]
+        deadline_s: 5
+      - kind: command
+        name: open_door
+        description: Opens the door.
+        argv: [/usr/bin/touch, opened]
+        working_directory: .
+        answer: none
+        confirm: button
+      - kind: command
+        name: wait
+        description: Has the model wait.
+        argv: [/bin/sleep, "60"]
+        deadline_s: 60
+        blocking: true
+    """
+
+
+class Shelf:
+    """Where preferences are kept; a `ports.Memory`."""
+
+    def __init__(self) -> None:
+        self.saved = Preferences()
+
+    def load(self) -> Preferences:
+        return self.saved
+
+    def save(self, preferences: Preferences) -> None:
+        self.saved = preferences
+
+
+class Tooled(Kiosk):
+    """A kiosk with tools."""
+
+    def __init__(self, settings: Settings, *, camera: bool) -> None:
+        super().__init__(settings, watchdog_s=None)
+        self.camera = MemoryCamera(PICTURE) if camera else None
+        self.memory = Shelf()
+        self.tools = app.Tools(settings, {}, self.clock)
+        self._calls = 0
+
+    async def serve(self) -> None:
+        parts = app.Parts(
+            self.clock,
+            self.microphone,
+            self.speaker,
+            self.live,
+            self.notifier,
+            hands=[app.Hand(self.button)],
+            lamps=[app.Lit(self.lamp)],
+            camera=self.camera,
+            memory=self.memory,
+            tools=self.tools,
+        )
+        await app.serve(self.settings, parts, observers=[self._observe])
+
+    @property
+    def offered(self) -> list[str]:
+        """What the service is told of at a dial."""
+        return [tool.name for tool in self.tools.offered()]
+
+    @property
+    def asks(self) -> bool:
+        """Whether the lamp asks for a press."""
+        shows = [effect for effect in self.effects if isinstance(effect, Show)]
+        return shows[-1].overlay is Overlay.ASKING
+
+    async def call(self, connection: ScriptedConnection, name: str, **arguments: object) -> str:
+        """Have the model call a tool, and return the call's id."""
+        self._calls += 1
+        call_id = f"call-{self._calls}"
+        connection.say(ToolsCalled([ToolCall(call_id, name, arguments)]))
+        await self.settle()
+        return call_id
+
+    async def result(self, connection: ScriptedConnection, name: str, **arguments: object) -> dict[str, Any]:
+        """Have the model call a tool, and return what it was told."""
+        answer = await self.answer(connection, await self.call(connection, name, **arguments))
+        return dict(answer.result)
+
+    async def answer(self, connection: ScriptedConnection, call_id: str) -> ToolAnswer:
+        """Wait for the answer to a call."""
+        await soon(connection.until(lambda: any(answer.id == call_id for answer in connection.answers)))
+        (answer,) = [answer for answer in connection.answers if answer.id == call_id]
+        return answer
+
+    async def speak(self, connection: ScriptedConnection) -> None:
+        """Have the model say something, and hear it to its end."""
+        connection.say(ReplyAudio(REPLY), GenerationEnded(), TurnEnded())
+        await self.shows(Shown.SPEAKING)
+        await self.hear(1.5)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    path = tmp_path / "kioskd.yaml"
+    path.write_text(textwrap.dedent(YAML), encoding="utf-8")
+    return load(path)
+
+
+@asynccontextmanager
+async def tooled(settings: Settings, *, camera: bool = True) -> AsyncIterator[Tooled]:
+    made = Tooled(settings, camera=camera)
+    async with running(made.serve()):
+        await made.start()
+        yield made
+
+
+def children() -> Sequence[psutil.Process]:
+    """Return the programs that run for this process."""
+    return [child for child in psutil.Process().children() if child.name() == "sleep"]
+
+
+async def test_the_service_is_told_of_every_tool(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        assert it.offered == [
+            *("end_conversation", "set_volume", "look", "time_and_place", "remember_note"),
+            *("echo", "sleepy", "open_door", "wait"),
+        ]
+
+
+async def test_without_a_camera_nothing_is_offered_that_looks(settings: Settings) -> None:
+    async with tooled(settings, camera=False) as it:
+        assert "look" not in it.offered
+        connection = await it.wake()
+        assert (await it.result(connection, "look"))["status"] == "refused"
+
+
+async def test_a_kiosk_without_tools_answers_a_model_that_calls_nevertheless() -> None:
+    async with tooled(Settings()) as it:
+        assert it.offered == []
+        connection = await it.wake()
+        assert (await it.result(connection, "open_door"))["status"] == "refused"
+
+
+async def test_a_program_is_run_and_its_answer_told(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        told = await it.result(connection, "echo", text="it's; $(here)")
+        assert told == {"status": "ok", "retryable": False, "message": "done", "data": "it's; $(here)"}
+        assert (await it.result(connection, "echo"))["status"] == "refused"
+
+
+async def test_a_tool_that_takes_too_long_is_ended_and_the_model_told(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        call_id = await it.call(connection, "sleepy")
+        await until(lambda: len(children()) == 1)
+        await it.clock.advance(5.1)
+        assert (await it.answer(connection, call_id)).result["status"] == "timeout"
+        assert not children()
+
+
+async def test_a_cancelled_call_ends_its_program_and_is_not_answered(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        call_id = await it.call(connection, "sleepy")
+        await until(lambda: len(children()) == 1)
+        connection.say(ToolCallsCancelled([call_id]))
+        await until(lambda: not children())
+        assert (await it.result(connection, "time_and_place"))["data"]["place"] == "Hall 3"
+        assert [answer.name for answer in connection.answers] == ["time_and_place"]
+
+
+async def test_the_end_of_the_conversation_ends_its_programs(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        await it.call(connection, "sleepy")
+        await until(lambda: len(children()) == 1)
+        it.button.press()
+        await it.shows(Shown.ASLEEP)
+        await until(lambda: not children())
+
+
+async def test_the_volume_is_set_as_far_as_the_owner_lets_it_and_kept(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        assert (await it.result(connection, "set_volume", percent=100))["data"] == {"percent": 90}
+        assert (await it.result(connection, "set_volume", percent=0))["data"] == {"percent": 30}
+        await until(lambda: it.memory.saved.volume == 30)
+        await it.speak(connection)
+        loudest = max(abs(sample) for sample in memoryview(it.speaker.heard).cast("h"))
+        assert 0 < loudest < 0.3 * max(abs(sample) for sample in memoryview(REPLY).cast("h"))
+
+
+async def test_the_model_ends_the_conversation_when_its_goodbye_was_heard(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        assert (await it.result(connection, "end_conversation"))["status"] == "ok"
+        assert it.shown is Shown.LISTENING
+        connection.say(ReplyAudio(REPLY), GenerationEnded(), TurnEnded())
+        await it.shows(Shown.SPEAKING)
+        await it.hear(1.5)
+        await it.shows(Shown.ASLEEP)
+        await soon(connection.hung_up())
+
+
+async def test_a_note_is_kept_for_the_conversation_and_no_longer(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        await it.result(connection, "remember_note", title="name", text="Ada")
+        assert (await it.result(connection, "remember_note"))["data"] == {"name": "Ada"}
+        it.button.press()
+        await it.shows(Shown.ASLEEP)
+        again = await it.wake()
+        assert (await it.result(again, "remember_note"))["status"] == "no_results"
+
+
+async def test_what_the_camera_sees_goes_with_the_answer(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        answer = await it.answer(connection, await it.call(connection, "look"))
+        assert answer.picture == PICTURE
+        assert answer.result["status"] == "ok"
+
+
+async def test_a_camera_that_is_away_is_an_answer(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        assert it.camera is not None
+        it.camera.unplug()
+        connection = await it.wake()
+        assert (await it.result(connection, "look"))["status"] == "error"
+
+
+async def test_the_door_opens_when_somebody_presses_for_it(settings: Settings, tmp_path: Path) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        call_id = await it.call(connection, "open_door")
+        await it.until(lambda: it.asks)
+        assert not (tmp_path / "opened").exists()
+        it.button.press()
+        assert (await it.answer(connection, call_id)).result["status"] == "ok"
+        assert (tmp_path / "opened").exists()
+        assert not it.asks
+        assert it.shown is Shown.LISTENING, "the press ended nothing"
+
+
+async def test_the_door_stays_shut_when_nobody_does(settings: Settings, tmp_path: Path) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        call_id = await it.call(connection, "open_door")
+        await it.until(lambda: it.asks)
+        await it.clock.advance(10.1)
+        assert (await it.answer(connection, call_id)).result["status"] == "refused"
+        await it.until(lambda: not it.asks)
+        it.button.press()
+        await it.shows(Shown.ASLEEP)
+        assert not (tmp_path / "opened").exists()
+
+
+async def test_nothing_is_sent_while_a_tool_holds_the_model_up_and_nothing_is_lost(
+    settings: Settings,
+) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        await it.settle()
+        before = len(connection.audio)
+        call_id = await it.call(connection, "wait")
+        it.microphone.say(voice(0.5))
+        await it.settle()
+        assert len(connection.audio) == before, "new input would void the call"
+        await it.clock.advance(Policy().gate_s + 0.1)
+        await soon(connection.until(lambda: len(connection.audio) >= before + 25))
+        assert not any(answer.id == call_id for answer in connection.answers)
+
+
+async def test_a_new_connection_is_not_held_up_by_the_calls_of_the_old(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        first = await it.wake()
+        first.say(HandleIssued(SecretStr("a handle")))
+        await it.until(lambda: it.state.link.handle is not None)
+        await it.call(first, "wait")
+        await it.until(lambda: it.state.turn.gated)
+        first.drop()
+        second = await soon(it.live.accept())
+        it.microphone.say(voice(0.5))
+        await soon(second.heard(pcm.FRAME_BYTES * 25))
+        assert not it.state.turn.gated
+
+
+async def test_what_outlives_a_rollover_is_told_over_the_new_connection(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        first = await it.wake()
+        first.say(HandleIssued(SecretStr("a handle")))
+        await it.until(lambda: it.state.link.handle is not None)
+        await it.call(first, "sleepy")
+        first.say(GoingAway(Policy().margin_s + 2.0))
+        await it.settle()
+        assert it.live.open == [first], "no moment is a quiet one while a tool is at work"
+        await it.clock.advance(2.1)
+        second = await soon(it.live.accept())
+        await it.settle()
+        await it.clock.advance(3.0)
+        await soon(second.until(lambda: second.texts))
+        assert 'sleepy: {"status": "timeout"' in second.texts[0]
+        assert not [*first.answers, *second.answers]
+
+
+async def test_a_model_that_goes_in_circles_is_stopped_until_the_visitor_speaks(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        statuses = [(await it.result(connection, "echo", text="a"))["status"] for _ in range(4)]
+        assert statuses == ["ok", "ok", "ok", "refused"]
+        it.microphone.say(voice(0.5))
+        await it.until(lambda: it.state.turn.voice)
+        assert (await it.result(connection, "echo", text="a"))["status"] == "ok"
+
+
+async def test_a_secret_that_is_not_there_keeps_the_kiosk_from_starting(tmp_path: Path) -> None:
+    path = tmp_path / "kioskd.yaml"
+    path.write_text(
+        "tools: [{kind: http, name: stock, description: d, url: 'https://shop.test/',"
+        " headers: {Authorization: 'credential:shop'}}]\n",
+        encoding="utf-8",
+    )
+    made = Tooled(load(path), camera=False)
+    async with asyncio.timeout(5):
+        with pytest.raises(ConfigError, match="credential:shop"):
+            await made.serve()
+
+
+# The installer's example, with servers
+
+
+@pytest.mark.skipif(brokers.missing() is not None, reason=brokers.missing() or "")
+@pytest.mark.timeout(90)
+async def test_a_tool_of_each_kind_does_what_it_is_for(tmp_path: Path) -> None:
+    scenario = load_scenario(REHEARSALS / "tools-of-each-kind.yaml")
+    with brokers.broker(tmp_path) as broker:
+        async with (
+            http_server(lambda _asked: Answer(body=b'{"pairs": 3}'), None) as shop,
+            aiomqtt.Client("127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5) as gallery,
+        ):
+            await gallery.subscribe("gallery/#", qos=1)
+            elsewhere = {
+                "shop_stock": {"url": f"http://127.0.0.1:{shop.port}/stock/{{item}}"},
+                "set_light": {"broker": broker.url},
+            }
+            tools = tuple(
+                tool.model_copy(update=elsewhere.get(getattr(tool, "name", ""), {}))
+                for tool in scenario.settings.tools
+            )
+            wanted = [
+                Expectation(journal=f"tool called: name={name} status=ok", is_=1)
+                for name in ("shop_stock", "open_door", "set_light", "museum_opening_hours", "time_and_place")
+            ]
+            changes = {
+                "settings": scenario.settings.model_copy(update={"tools": tools}),
+                "expect": (*scenario.expect, *wanted),
+            }
+            rehearsed = await rehearse(Settings(), scenario.model_copy(update=changes), tmp_path / "report")
+            message = await soon(_first(gallery))
+    summary = rehearsed.summary
+    assert [one.text for one in summary.expectations if not one.met] == []
+    assert [asked.line for asked in shop.asked] == ["GET /stock/red%20shoes HTTP/1.1"]
+    assert (str(message.topic), message.payload) == ("gallery/4/light", b'{"on":true}')
+
+
+async def _first(gallery: aiomqtt.Client) -> aiomqtt.Message:
+    return await anext(aiter(gallery.messages))

@@ -1,0 +1,178 @@
+"""What the kiosk hears becomes what the core is told: who calls, who speaks, who interrupts, and a dead microphone."""
+
+from collections.abc import Iterable, Mapping
+
+from tests.support.kiosk import Inbox, frame, frames, silence, voice
+
+from kioskd.core.events import Cause, Deaf, Event, VoiceBegan, VoiceEnded, VoiceSuspected, Woken
+from kioskd.flow.ears import Ears, Waker
+from kioskd.media import pcm
+from kioskd.media.bargein import Barge
+from kioskd.media.flatline import BEGIN_FRAMES, END_FRAMES
+
+NOISE = [frame(number + 1) for number in range(10)]
+
+
+class On:
+    """Hears what it waits for in one frame, and nothing else; a `Waker`."""
+
+    def __init__(self, called: bytes) -> None:
+        self.called = called
+        self.heard: list[bytes] = []
+        self.resets = 0
+
+    def feed(self, heard: bytes) -> bool:
+        self.heard.append(heard)
+        return heard == self.called
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+class Told:
+    """Says of each frame what a test wrote down for it; an `Interrupter`."""
+
+    def __init__(self, said: Mapping[bytes, Barge]) -> None:
+        self.said = said
+        self.heard: list[tuple[bytes, bool]] = []
+        self.resets = 0
+
+    def feed(self, frame: bytes, own_voice: bool) -> Barge | None:
+        self.heard.append((frame, own_voice))
+        return self.said.get(frame) if own_voice else None
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+class Listening:
+    """Ears, and what they said."""
+
+    def __init__(
+        self, *, wakers: Mapping[Cause, Waker] | None = None, interrupter: Told | None = None
+    ) -> None:
+        self.inbox = Inbox()
+        self.sounds = False
+        self.ears = Ears(
+            self.inbox.post, wakers=wakers, interrupter=interrupter, own_voice=lambda: self.sounds
+        )
+
+    def hear(self, heard: Iterable[bytes]) -> list[Event]:
+        """Listen to a conversation, and return what was said of it."""
+        self.inbox.events.clear()
+        for each in heard:
+            self.ears.listen(each)
+        return list(self.inbox.events)
+
+    def sleep(self, heard: Iterable[bytes]) -> list[Event]:
+        """Listen asleep, and return what was said of it."""
+        self.inbox.events.clear()
+        for each in heard:
+            self.ears.listen_asleep(each)
+        return list(self.inbox.events)
+
+
+# Wakers
+
+
+def test_a_call_wakes_and_says_what_it_was() -> None:
+    it = Listening(wakers={Cause.VOICE: On(NOISE[2]), Cause.WAKEWORD: On(NOISE[5])})
+    assert it.sleep(NOISE) == [Woken(Cause.VOICE), Woken(Cause.WAKEWORD)]
+
+
+def test_nobody_calls_a_kiosk_that_is_awake() -> None:
+    waker = On(NOISE[2])
+    it = Listening(wakers={Cause.VOICE: waker})
+    assert it.hear(NOISE) == []
+    assert waker.heard == []
+
+
+def test_a_kiosk_that_nothing_wakes_by_sound_hears_nothing_asleep() -> None:
+    assert Listening().sleep(frames(voice(2.0))) == []
+
+
+# A conversation
+
+
+def test_a_voice_begins_and_ends() -> None:
+    it = Listening()
+    assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
+    assert it.hear(frames(silence(1.0))) == [VoiceEnded()]
+
+
+def test_rest_forgets_a_voice_and_has_everybody_forget() -> None:
+    waker, interrupter = On(b""), Told({})
+    it = Listening(wakers={Cause.VOICE: waker}, interrupter=interrupter)
+    it.hear(frames(voice(1.0)))
+    it.ears.rest()
+
+    assert (waker.resets, interrupter.resets) == (1, 1)
+    assert it.hear(frames(silence(1.0))) == [], "what had begun is over, and nobody's business"
+    assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
+
+
+# Interruptions
+
+
+def test_while_the_kiosk_sounds_the_interrupter_listens_and_nobody_else() -> None:
+    interrupter = Told({})
+    it = Listening(interrupter=interrupter)
+    it.sounds = True
+    assert it.hear(frames(voice(1.0))) == []
+    assert interrupter.heard == [(each, True) for each in frames(voice(1.0))]
+
+    it.sounds = False
+    interrupter.heard.clear()
+    assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
+    assert interrupter.heard == [(each, False) for each in frames(voice(1.0))], "it goes on knowing the room"
+
+
+def test_a_voice_that_had_begun_before_the_reply_is_heard_to_its_end() -> None:
+    it = Listening(interrupter=Told({}))
+    assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
+    it.sounds = True
+    assert it.hear(frames(silence(1.0))) == [VoiceEnded()]
+
+
+def test_a_suspicion_comes_and_goes() -> None:
+    it = Listening(interrupter=Told({NOISE[1]: Barge.SUSPECTED, NOISE[4]: Barge.CLEARED}))
+    it.sounds = True
+    assert it.hear(NOISE) == [VoiceSuspected(suspected=True), VoiceSuspected(suspected=False)]
+
+
+def test_an_interruption_is_a_voice_and_its_end_is_heard_after_the_reply_has_stopped() -> None:
+    it = Listening(interrupter=Told({NOISE[1]: Barge.SUSPECTED, NOISE[2]: Barge.SURE}))
+    it.sounds = True
+    assert it.hear(NOISE) == [VoiceSuspected(suspected=True), VoiceBegan()]
+
+    it.sounds = False
+    assert it.hear(frames(voice(1.0))) == [], "it goes on"
+    assert it.hear(frames(silence(1.0))) == [VoiceEnded()]
+
+
+def test_without_an_interrupter_a_voice_is_a_voice_whoever_sounds() -> None:
+    it = Listening()
+    it.sounds = True
+    assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
+
+
+# A dead microphone
+
+
+def test_a_microphone_that_gives_nothing_is_said_once_and_so_is_its_coming_back() -> None:
+    it = Listening()
+    for _ in range(2 * BEGIN_FRAMES):
+        it.ears.feel(bytes(pcm.FRAME_BYTES))
+    assert it.inbox.events == [Deaf(deaf=True)]
+
+    for number in range(2 * END_FRAMES):
+        it.ears.feel(b"".join((number + at).to_bytes(2, "little") for at in range(pcm.FRAME_BYTES // 2)))
+    assert it.inbox.events == [Deaf(deaf=True), Deaf(deaf=False)]
+
+
+def test_a_quiet_room_is_no_dead_microphone() -> None:
+    it = Listening()
+    hiss = b"\0\0\1\0" * (pcm.FRAME_BYTES // 4)
+    for _ in range(2 * BEGIN_FRAMES):
+        it.ears.feel(hiss)
+    assert it.inbox.events == []

@@ -1,0 +1,101 @@
+"""What people set by hand outlives the process: saved when it changes, one save at a time, newest wins."""
+
+import asyncio
+import threading
+
+from tests.support.kiosk import running, soon
+
+from kioskd.flow.memory import MemoryKeeper
+from kioskd.ports import Preferences
+
+
+class Disk:
+    """Keeps preferences, as slowly as a test wants; a `ports.Memory`."""
+
+    def __init__(self, kept: Preferences | None = None) -> None:
+        self.saved: list[Preferences] = []
+        self.threads: set[int] = set()
+        self.free = threading.Event()
+        self.free.set()
+        self._kept = kept or Preferences()
+        self._loop = asyncio.get_running_loop()
+        self._began, self._ended = asyncio.Event(), asyncio.Event()
+
+    def load(self) -> Preferences:
+        return self._kept
+
+    def save(self, preferences: Preferences) -> None:
+        self.threads.add(threading.get_ident())
+        self._loop.call_soon_threadsafe(self._began.set)
+        assert self.free.wait(5.0)
+        self.saved.append(preferences)
+        self._loop.call_soon_threadsafe(self._ended.set)
+
+    async def begun(self) -> None:
+        """Wait until a save begins."""
+        await soon(self._began.wait())
+        self._began.clear()
+
+    async def done(self) -> None:
+        """Wait until a save has ended."""
+        await soon(self._ended.wait())
+        self._ended.clear()
+
+
+async def test_nobody_has_touched_anything_the_volume_is_the_owners() -> None:
+    keeper = MemoryKeeper(Disk(), volume=70)
+    assert (keeper.volume, keeper.muted) == (70, False)
+
+
+async def test_what_was_set_by_hand_goes_before_the_owners_settings() -> None:
+    keeper = MemoryKeeper(Disk(Preferences(volume=0, muted=True)), volume=70)
+    assert (keeper.volume, keeper.muted) == (0, True)
+
+
+async def test_without_a_memory_it_holds_as_long_as_the_process() -> None:
+    keeper = MemoryKeeper(None, volume=70)
+    async with running(keeper.run()):
+        keeper.volume = 30
+        keeper.muted = True
+        await asyncio.sleep(0)
+        assert (keeper.volume, keeper.muted) == (30, True)
+
+
+async def test_a_change_is_saved_off_the_loop_and_leaves_the_rest_as_it_was() -> None:
+    disk = Disk(Preferences(volume=40))
+    keeper = MemoryKeeper(disk, volume=70)
+    async with running(keeper.run()):
+        keeper.muted = True
+        await disk.done()
+
+    assert disk.saved == [Preferences(volume=40, muted=True)]
+    assert threading.get_ident() not in disk.threads
+
+
+async def test_while_one_save_takes_long_only_the_newest_of_many_waits() -> None:
+    disk = Disk()
+    keeper = MemoryKeeper(disk, volume=70)
+    disk.free.clear()
+    async with running(keeper.run()):
+        keeper.volume = 10
+        await disk.begun()
+        for volume in (20, 30, 40):
+            keeper.volume = volume
+        disk.free.set()
+        await disk.done()
+        await disk.done()
+
+    assert disk.saved == [Preferences(volume=10), Preferences(volume=40)]
+
+
+async def test_what_is_as_it_was_is_not_saved_again() -> None:
+    disk = Disk(Preferences(volume=40))
+    keeper = MemoryKeeper(disk, volume=70)
+    async with running(keeper.run()):
+        keeper.volume = 40
+        keeper.muted = False
+        await asyncio.sleep(0)
+        keeper.volume = 50
+        await disk.done()
+
+    assert disk.saved == [Preferences(volume=50)]

@@ -1,0 +1,54 @@
+"""Which optional parts settings need."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from kioskd.settings.extras import extras, main
+from kioskd.settings.model import Settings
+
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+EVERYTHING = """\
+conversation: {wake: [button, wakeword]}
+microphone: {echo: cancel}
+controls: {button: {source: "evdev:Pedal/KEY_SPACE"}}
+tools:
+  - {kind: mcp, name: shop, argv: [/bin/true], allow: [stock]}
+  - kind: mqtt
+    name: light
+    description: Switches the light.
+    parameters: {type: object, properties: {}}
+    broker: mqtt://127.0.0.1
+    topic: light
+    payload: "on"
+"""
+
+
+def test_a_plain_kiosk_needs_nothing_but_its_window() -> None:
+    assert extras(Settings()) == ["watch"]
+
+
+def test_whatever_a_setting_needs_is_named_as_the_package_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "kioskd.yaml"
+    path.write_text(EVERYTHING)
+    assert main(path) == "echo,input,mcp,mqtt,wakeword,watch"
+    offered = tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"]
+    assert set(main(path).split(",")) <= offered.keys()
+
+
+@pytest.mark.parametrize("text", ["microphone: {echo: telepathy}", ":::", ""])
+def test_a_file_with_faults_needs_nothing_more(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "kioskd.yaml"
+    path.write_text(text)
+    assert main(path) == "watch"
+
+
+def test_the_installer_can_ask(tmp_path: Path) -> None:
+    path = tmp_path / "kioskd.yaml"
+    path.write_text("microphone: {echo: cancel}")
+    command = [sys.executable, "-m", "kioskd.settings.extras", str(path)]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "echo,watch\n"

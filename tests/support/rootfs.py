@@ -1,0 +1,268 @@
+"""A Debian system in a folder, as a device has it before kioskd comes, and the wheels that kioskd needs there.
+
+Made once from this machine's own Debian mirror and package index, and kept in `${KIOSKD_BOX_CACHE:-/var/cache/kioskd-box}`
+under a name that changes with what they are made from. Never changed afterwards: `Box` boots a copy on top.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+Suite = Literal["bookworm", "trixie"]
+Kind = Literal["plain", "camera"]
+
+NEEDED: Final = ("mmdebstrap", "systemd-nspawn", "unshare", "nsenter", "setpriv", "chroot")
+CHECKOUT: Final = Path(__file__).parents[2]
+
+_BASE: Final = (
+    "systemd", "systemd-sysv", "dbus", "libpam-systemd", "procps", "ca-certificates", "sudo", "iproute2",
+    "python3", "python3-venv", "python3-pyaudio", "libasound2-plugins", "espeak-ng", "alsa-utils",
+)  # fmt: skip
+_LEFT_TO_THE_INSTALLER: Final = ("python3-systemd", "python3-evdev")
+"""Not installed, but at hand in apt's cache: so installing them can be seen, also without a network."""
+
+_CAMERA: Final = ("python3-libcamera", "python3-numpy", "python3-pil", "python3-piexif", "python3-prctl")
+_PICAMERA2: Final = ("picamera2==0.3.38", "simplejpeg", "videodev2")
+"""From the package index: what `import picamera2` needs and is a wheel there. Left out is what only its video files and
+its neural cameras need (av and OpenEXR are 130 MB)."""
+_DNG: Final = "pidng==4.0.9"
+"""Has no wheel. Its Python part is taken as it is: compiled is only its compression of raw files, which is optional, and a
+compiler would take longer than all the rest."""
+_SCREEN: Final = """\
+class _Format:
+    def __getattr__(self, name):
+        return self
+
+
+PixelFormat = _Format()
+"""
+"""The names of pykms, Raspberry Pi's own package for screens, that picamera2 asks for when it is imported."""
+_VIRTUAL_CAMERA: Final = """\
+"Kiosk":
+  supported_formats:
+  - {width: 640, height: 480, frame_rates: [30, 60]}
+  - {width: 1280, height: 720, frame_rates: [15, 30]}
+  test_pattern: "bars"
+  location: "CameraLocationFront"
+  model: "Kiosk"
+"""
+_EDITION: Final = 1
+"""To be raised when systems are made otherwise, of the same parts."""
+
+_FROM_DEBIAN: Final = ("evdev", "pyaudio", "systemd-python")
+"""Have no wheel; on a device they are Debian packages."""
+
+_KEPT: Final = 3
+"""Wheel folders kept; each change of pyproject.toml makes another."""
+
+_LONGEST_S: Final = 600.0
+
+
+class RootfsError(Exception):
+    """A system could not be made. The message says what was tried, and how it failed."""
+
+
+def missing() -> str | None:
+    """Say what keeps a system from being made and booted here; None if nothing does."""
+    absent = [name for name in NEEDED if shutil.which(name) is None]
+    if absent:
+        return f"no {', '.join(absent)} here (apt install mmdebstrap systemd-container)"
+    if os.geteuid() != 0:
+        return "only root can boot a system in a container"
+    if _mirror() is None:
+        return "no Debian mirror is named in /etc/apt/sources.list or sources.list.d"
+    return None
+
+
+def rootfs(kind: Kind = "plain", suite: Suite = "trixie") -> Path:
+    """Return the folder of such a system, made now if it is not there yet (a minute; half of one more for a camera).
+
+    `camera` is `plain` with libcamera and its virtual camera, and picamera2 in the system's own Python, as Raspberry Pi OS
+    has it.
+
+    Raises:
+        RootfsError: it cannot be made, most often because the mirror cannot be reached.
+    """
+    recipe: list[object] = [_EDITION, suite, _mirror(), _BASE, _LEFT_TO_THE_INSTALLER]
+    if kind == "plain":
+        return _made(f"rootfs-{suite}-plain", recipe, lambda folder: _make_rootfs(folder, suite))
+    plain = rootfs("plain", suite)
+    recipe += [_CAMERA, _PICAMERA2, _DNG, _SCREEN, _VIRTUAL_CAMERA]
+    return _made(f"rootfs-{suite}-camera", recipe, lambda folder: _add_camera(folder, plain))
+
+
+def wheels(suite: Suite = "trixie") -> Path:
+    """Return a folder with all that pip needs to install this checkout with any of its extras, but for `dev`.
+
+    Raises:
+        RootfsError: it cannot be made, most often because the package index cannot be reached.
+    """
+    wanted = _requirements()
+    made = _made(f"wheels-{suite}", wanted, lambda folder: _download(folder, rootfs("plain", suite), wanted))
+    folders = sorted(cache().glob(f"wheels-{suite}-*"), key=lambda folder: folder.stat().st_mtime)
+    for old in folders[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return made
+
+
+def carried() -> list[Path]:
+    """Return what of this machine a system needs, at the same path, to reach package index and mirror as we do."""
+    settings = _run(["python3", "-m", "pip", "config", "list"])
+    named = [Path(path) for path in re.findall(r"(?<![:/\w])(?:file://)?(/[\w./-]+)", settings)]
+    folders = {Path(*path.parts[:3]) for path in named if path.is_dir()}
+    files = {path for path in named if path.is_file()}
+    files |= {path for path in (Path("/etc/pip.conf"), Path("/etc/resolv.conf")) if path.is_file()}
+    return sorted(folders | files)
+
+
+def carried_environ() -> dict[str, str]:
+    """Return the part of the environment that says how package index and mirror are reached."""
+    names = re.compile(r"(?i)(PIP_.*|.*_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE)$")
+    return {name: value for name, value in os.environ.items() if names.match(name)}
+
+
+def cache() -> Path:
+    """Return the folder that is kept; it can be removed at any time when no test runs."""
+    return Path(os.environ.get("KIOSKD_BOX_CACHE", "/var/cache/kioskd-box"))
+
+
+def _mirror() -> str | None:
+    """Return the first archive of Debian itself in apt's sources."""
+    sources = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
+    text = "\n".join(path.read_text() for path in sources if path.is_file())
+    found = re.search(
+        r"^(?:URIs:\s*|deb\s+(?:\[[^]]*\]\s+)?)(https?://\S*/debian)/?(?:\s|$)", text, re.MULTILINE
+    )
+    return found[1] if found else None
+
+
+def _requirements() -> list[str]:
+    project: dict[str, Any] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"]
+    texts = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
+    for name, needs in extras.items():
+        texts += [] if name == "dev" else needs
+    # A camera is Debian's too, where it is there at all.
+    others = (*_FROM_DEBIAN, "picamera2", "kioskd")
+    return sorted({text for text in texts if re.split(r"[^\w-]", text, maxsplit=1)[0].lower() not in others})
+
+
+def _made(name: str, recipe: Sequence[object], make: Callable[[Path], None]) -> Path:
+    """Return the folder of this name and recipe, having `make(folder)` fill it if it is not there."""
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
+    folder = cache() / f"{name}-{digest}"
+    with _locked(name):
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=cache()) as place:
+                new = Path(place) / "new"
+                new.mkdir()
+                make(new)
+                new.rename(folder)
+    return folder
+
+
+@contextlib.contextmanager
+def _locked(name: str) -> Iterator[None]:
+    """Be the only one, on this machine, who makes this."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with (cache() / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make_rootfs(folder: Path, suite: Suite) -> None:
+    mirror = _mirror()
+    _run(
+        ["mmdebstrap", "--variant=minbase", "--mode=root", "--skip=cleanup/apt/lists", f"--include={','.join(_BASE)}",
+         "--aptopt=Acquire::Languages \"none\"", "--aptopt=APT::Install-Recommends \"false\"",
+         *(f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("man", "locale", "doc")),
+         suite, str(folder), f"deb {mirror} {suite} main"]
+    )  # fmt: skip
+    (folder / "etc/hostname").write_text("kiosk\n")
+    with _borrowed(folder):
+        _run(
+            ["chroot", folder, "apt-get", "install", "-q=2", "-y", "--download-only", *_LEFT_TO_THE_INSTALLER]
+        )
+
+
+def _add_camera(folder: Path, plain: Path) -> None:
+    _run(["cp", "-a", f"{plain}/.", folder])
+    [pip] = folder.glob("usr/share/python-wheels/pip-*.whl")  # of python3-venv: a wheel can be run as it is
+    run_pip: list[str | Path] = ["chroot", folder, "python3", f"/{pip.relative_to(folder)}/pip", "-q"]
+    with _borrowed(folder):
+        _run(["chroot", folder, "apt-get", "install", "-q=2", "-y", "--no-install-recommends", *_CAMERA])
+        _run(
+            [*run_pip, "install", "--break-system-packages", "--only-binary=:all:", "--no-deps", *_PICAMERA2]
+        )
+        _run([*run_pip, "download", "--no-binary=:all:", "--no-deps", "-d", "/opt/dng", _DNG])
+    [archive] = (folder / "opt/dng").iterdir()
+    _run(["tar", "-xf", archive, "-C", archive.parent])
+    [dng] = archive.parent.glob("*/src/pidng")
+    [packages] = folder.glob("usr/local/lib/python3.*/dist-packages")
+    dng.rename(packages / "pidng")
+    shutil.rmtree(archive.parent)
+    (packages / "pykms.py").write_text(_SCREEN)
+    virtual = folder / "usr/share/libcamera/pipeline/virtual"
+    virtual.mkdir(parents=True, exist_ok=True)
+    (virtual / "virtual.yaml").write_text(_VIRTUAL_CAMERA)
+
+
+def _download(folder: Path, system: Path, wanted: Sequence[str]) -> None:
+    """Fill `folder` with wheels for the Python of `system`, of which only a copy is changed."""
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=cache()) as place:
+        upper, work, merged = (Path(place) / name for name in ("upper", "work", "merged"))
+        for part in (upper, work, merged):
+            part.mkdir()
+        layers = f"lowerdir={system},upperdir={upper},workdir={work}"
+        _run(["mount", "-t", "overlay", "overlay", "-o", layers, merged])
+        try:
+            with _borrowed(merged):
+                _run(["chroot", merged, "python3", "-m", "venv", "/opt/pip"])
+                _run(
+                    ["chroot", merged, "/opt/pip/bin/pip", "download", "-q", "--only-binary=:all:", "-d", "/opt/wheels-made",
+                     *wanted]
+                )  # fmt: skip
+            for wheel in (merged / "opt/wheels-made").iterdir():
+                shutil.copy(wheel, folder)
+        finally:
+            _run(["umount", "-R", merged])
+
+
+@contextlib.contextmanager
+def _borrowed(system: Path) -> Iterator[None]:
+    """Let a program in `system` reach what this machine reaches."""
+    with contextlib.ExitStack() as stack:
+        for path in [*carried(), Path("/proc")]:
+            there = system / path.relative_to("/")
+            if path.is_dir():
+                there.mkdir(parents=True, exist_ok=True)
+            elif not there.exists():
+                there.parent.mkdir(parents=True, exist_ok=True)
+                there.touch()
+            _run(["mount", "--bind", path, there])
+            stack.callback(_run, ["umount", there])
+        yield
+
+
+def _run(command: Sequence[str | Path]) -> str:
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=_LONGEST_S,
+            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise RootfsError(f"{command[0]} had not ended after {_LONGEST_S:.0f} s") from None
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()[-2000:]
+        raise RootfsError(f"{' '.join(map(str, command))[:200]}: exit {done.returncode}: {said}")
+    return done.stdout
