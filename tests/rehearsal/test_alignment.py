@@ -1,9 +1,12 @@
 """What the service received against what the microphone captured: counted exactly."""
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kioskd.media import pcm
+from kioskd.media.cues import Cue, frequencies
+from kioskd.media.notch import CueNotch
 from kioskd.rehearsal.alignment import Alignment, Gate, GateChange, align, conversations
 
 PREROLL = 3
@@ -35,6 +38,39 @@ def test_a_preroll_is_no_longer_than_the_sleep_before_it() -> None:
         GateChange(7, Gate.SEND),
     ]
     assert conversations(gates, 9, PREROLL) == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
+
+
+def test_a_pause_is_left_out_but_for_what_comes_right_before_and_after_speech() -> None:
+    gates = [
+        GateChange(10, Gate.PAUSED),
+        GateChange(12, Gate.SEND),
+        GateChange(20, Gate.PAUSED),
+        GateChange(40, Gate.SEND),
+        GateChange(45, Gate.PAUSED),
+        GateChange(46, Gate.SEND),
+        GateChange(50, Gate.SHUT),
+        GateChange(60, Gate.PAUSED),
+        GateChange(61, Gate.SEND),
+        GateChange(62, Gate.PREROLL),
+    ]
+    wanted = [*range(9, 20), 20, 21, 37, 38, 39, *range(40, 45), 45, *range(46, 50), 60, 61]
+    assert conversations(gates, 70, PREROLL, after_frames=2) == [wanted]
+
+
+def test_what_was_kept_when_the_gate_comes_to_where_it_was_is_forgotten() -> None:
+    gates = [GateChange(9, Gate.PREROLL), GateChange(10, Gate.SEND)]
+    assert conversations(gates, 12, PREROLL) == [[9, 10, 11]]
+
+
+def test_a_frame_that_a_chime_was_taken_out_of_is_known_again() -> None:
+    chance = np.random.default_rng(1)
+    captured = [chance.integers(-3, 3, 320, np.int16, endpoint=True).tobytes() for _ in range(50)]
+    notch = CueNotch(frequencies(Cue.WAKE))
+    received = b"".join(notch.clean(one) if 10 <= number < 30 else one for number, one in enumerate(captured))
+    assert notch.clean(captured[10]) != captured[10]
+    found = align(captured, [GateChange(0, Gate.SEND)], [received], 0)
+    assert (found.sent_ms, found.foreign_ms, found.lost_ms, found.reordered_ms) == (1000, 0, 0, 0)
+    assert found.arrivals == tuple(range(50))
 
 
 def test_a_kiosk_that_never_woke_has_no_conversation() -> None:

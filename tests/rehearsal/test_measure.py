@@ -7,8 +7,9 @@ from tests.support.rehearsals import a_record
 from kioskd.adapters.memory import ManualClock
 from kioskd.media import pcm
 from kioskd.rehearsal.ear import PERIOD_BYTES, PERIOD_S, Heard
-from kioskd.rehearsal.measure import Record, measure
+from kioskd.rehearsal.measure import measure
 from kioskd.rehearsal.notes import By, Note, Notebook
+from kioskd.rehearsal.record import Record
 from kioskd.rehearsal.visitor import FRAME_S, Track, Utterance
 
 START = 100.0

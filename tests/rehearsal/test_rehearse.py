@@ -26,7 +26,7 @@ settings:
   assistant: {greeting: Say hello.}
   conversation: {wake: [button], idle_s: 3}
   microphone: {echo: hardware, preroll_ms: 300}
-  speaker: {volume: 100}
+  speaker: {volume: 100, cues: false}
 visitor:
   - pause_s: 0.5
   - press
@@ -119,6 +119,24 @@ async def test_a_wait_in_vain_fails_the_rehearsal_and_says_at_which_step(tmp_pat
     assert (tmp_path / "out" / "timeline.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ("press: 3", "step 1 of visitor: there is no button 3; use one of 1, or add it to controls.buttons"),
+        (
+            "command: look",
+            "step 1 of visitor: look: the kiosk refuses: there is no camera; set camera.source",
+        ),
+    ],
+)
+async def test_a_deed_that_cannot_be_done_fails_the_rehearsal(tmp_path: Path, step: str, words: str) -> None:
+    scenario = scenario_of(tmp_path, f"name: x\nvisitor: [{{{step}}}]")
+    summary = (await rehearse(Settings(), scenario, tmp_path / "out")).summary
+    assert summary.exit_code == 0
+    assert summary.trouble is not None
+    assert words in summary.trouble
+
+
 async def test_a_rehearsal_ends_when_its_time_is_over(tmp_path: Path) -> None:
     scenario = scenario_of(tmp_path, "name: x\nvisitor: [{pause_s: 60}]\nlongest_s: 1")
     summary = (await rehearse(Settings(), scenario, tmp_path / "out")).summary
@@ -152,7 +170,7 @@ async def test_what_ends_the_daemon_is_in_the_summary(
         raise error
 
     scenario = scenario_of(tmp_path, "name: x\nvisitor: [{pause_s: 60}]")
-    stage = scripted_stage(Settings(), SecretStr("none"))
+    stage = scripted_stage(Settings(), SecretStr("none"), tmp_path)
     ending = Ending()
     await perform(scenario, daemon(), Actor(stage, {}), SystemClock(), ending)
     assert (ending.exit_code, ending.trouble) == (exit_code, str(error))
@@ -163,7 +181,7 @@ async def test_a_bug_of_the_daemon_is_not_hidden(tmp_path: Path) -> None:
         raise ZeroDivisionError("a bug")
 
     scenario = scenario_of(tmp_path, "name: x\nvisitor: [{pause_s: 60}]")
-    stage = scripted_stage(Settings(), SecretStr("none"))
+    stage = scripted_stage(Settings(), SecretStr("none"), tmp_path)
     ending = Ending()
     with pytest.raises(ExceptionGroup):
         await perform(scenario, daemon(), Actor(stage, {}), SystemClock(), ending)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.support.rehearsals import a_summary
 
-from kioskd.errors import ConfigError
+from kioskd.errors import Code, ConfigError
 from kioskd.rehearsal.run import judged, merged
 from kioskd.rehearsal.scenario import Expectation, Scenario, Step, load_scenario
 from kioskd.settings.load import SettingsError
@@ -44,10 +44,19 @@ FAULTS = [
     ("name: x\nvisitor:\n  - {say: nowhere.wav}", 3, "is not there"),
     ("name: x\nvisitor: [press]\nexpect:\n  - {what: replies_herd, is: 1}", 4, "did you mean replies_heard?"),
     ("name: x\nvisitor: [press]\nexpect:\n  - {what: turns}", 4, "give is, at_least or at_most"),
-    ("name: x\nvisitor: [press]\nexpect:\n  - {is: 1}", 4, "give one of what and journal"),
+    ("name: x\nvisitor: [press]\nexpect:\n  - {is: 1}", 4, "give one of what, journal, prompt and cue"),
     ("name: x\nvisitor: [press]\nexpect:\n  - {journal: up, what: turns, is: 1}", 4, "give one of what"),
     ("name: x\nvisitor: [press]\nsettings:\n  microphone: {eco: hardware}", 4, "did you mean echo?"),
     ("name: x\nvisitor: [press]\nsettings:\n  speaker: {volume: 101}", 4, "is above 100"),
+    ("name: x\nvisitor:\n  - {press: 0}", 3, "0 names no button"),
+    ("name: x\nvisitor:\n  - {hold: [2]}", 3, "names no button"),
+    ("name: x\nvisitor:\n  - {command: mutter}", 3, "did you mean mute?"),
+    ("name: x\nvisitor:\n  - {show: nowhere.jpg}", 3, "a JPEG, PNG or WebP is needed"),
+    ("name: x\nvisitor:\n  - {ask: ''}", 3, "is empty"),
+    ("name: x\nvisitor: [press]\npictures: nowhere", 3, "nowhere is no folder"),
+    ("name: x\nvisitor: [press]\nexpect:\n  - {prompt: W9}", 4, "W9 is no code of a prompt: use one of W1"),
+    ("name: x\nvisitor: [press]\nexpect:\n  - {cue: wakee}", 4, "did you mean wake?"),
+    ("name: x\nvisitor: [press]\nexpect:\n  - {cue: wake, prompt: W1}", 4, "give one of what"),
     ("name: x\nvisitor: [press]\nlongest_s: 10000", 3, "longest_s: 10000 is above 900"),
     ("name: x\nvisitor: [press]\nexpects: []", 3, "did you mean expect?"),
 ]
@@ -91,6 +100,34 @@ def test_relative_paths_start_at_the_scenario(tmp_path: Path) -> None:
     scenario = load_scenario(path)
     assert scenario.recordings == (tmp_path / "hello.wav",)
     assert scenario.service.replies[0].wav == tmp_path / "answer.wav"
+
+
+def test_buttons_are_named_by_number_or_source_and_the_first_by_nothing(tmp_path: Path) -> None:
+    path = written(
+        tmp_path, "name: x\nvisitor: [press, hold, release, {press: 2}, {hold: 'evdev:Pedal/KEY_SPACE'}]"
+    )
+    first, hold, release, second, pedal = load_scenario(path).visitor
+    assert (first.press, hold.hold, release.release, second.press, pedal.hold) == (
+        1,
+        1,
+        1,
+        2,
+        "evdev:Pedal/KEY_SPACE",
+    )
+
+
+def test_an_owners_settings_are_merged_as_they_were_written() -> None:
+    owner = Settings.model_validate(
+        {
+            "controls": {
+                "button": {"source": "evdev:Pedal/KEY_SPACE", "does": "hold"},
+                "lamp": {"source": "led:ACT", "night": {"from": "22:00", "to": "06:00"}},
+            },
+            "tools": ({"kind": "builtin"},),
+        }
+    )
+    changed = merged(owner, {"conversation": {"idle_s": 9.0}})
+    assert (changed.controls, changed.tools) == (owner.controls, owner.tools)
 
 
 def test_the_scenarios_settings_change_only_what_they_name() -> None:
@@ -141,6 +178,22 @@ def test_lines_of_the_journal_can_be_expected(expectation: Expectation, lines: i
     result = expectation.check(a_summary(), journal)
     assert result.met is met
     assert result.text.startswith('lines of the journal with "link lost"')
+
+
+@pytest.mark.parametrize(
+    ("expectation", "met"),
+    [
+        (Expectation(prompt=Code.WAY), True),
+        (Expectation(prompt=Code.WAY, is_=1), False),
+        (Expectation(prompt=Code.QUOTA), False),
+        (Expectation(prompt=Code.QUOTA, is_=0), True),
+        (Expectation(cue="wake", is_=1), True),
+        (Expectation(cue="error"), False),
+    ],
+)
+def test_what_the_kiosk_said_for_itself_can_be_expected(expectation: Expectation, met: bool) -> None:
+    result = expectation.check(a_summary(prompts=("W1", "W1"), cues=("wake", "end")))
+    assert result.met is met
 
 
 def test_a_rehearsal_whose_daemon_failed_is_not_met_whatever_was_expected() -> None:

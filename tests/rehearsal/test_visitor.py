@@ -134,6 +134,34 @@ async def test_a_second_capture_goes_on_with_the_same_track() -> None:
     assert microphone.track.taken_at[5] - microphone.track.taken_at[4] == pytest.approx(1.02)
 
 
+async def test_what_is_said_to_a_closed_device_is_gone() -> None:
+    clock = ManualClock()
+    microphone = VisitorMicrophone(clock)
+    async with Capturing(microphone.capture):
+        await clock.advance(0.1)
+        assert not microphone.closed
+    assert microphone.closed
+    microphone.say(np.full(pcm.UPLINK_HZ, 9000, "<i2").tobytes())  # for a second
+    await clock.advance(0.75)
+    async with Capturing(microphone.capture) as capturing:
+        await clock.advance(1)
+    samples = np.abs(np.frombuffer(b"".join(capturing.frames), "<i2").astype(int))
+    assert np.flatnonzero(samples > 8000)[[0, -1]].tolist() == [0, pcm.UPLINK_HZ // 4 - 1]
+
+
+async def test_a_device_that_closes_in_mid_word_loses_what_is_said_meanwhile() -> None:
+    clock = ManualClock()
+    microphone = VisitorMicrophone(clock)
+    async with Capturing(microphone.capture):
+        microphone.say(np.full(pcm.UPLINK_HZ, 9000, "<i2").tobytes())
+        await clock.advance(0.2)
+    await clock.advance(0.5)
+    async with Capturing(microphone.capture) as capturing:
+        await clock.advance(1)
+    samples = np.abs(np.frombuffer(b"".join(capturing.frames), "<i2").astype(int))
+    assert np.count_nonzero(samples > 8000) == round(0.3 * pcm.UPLINK_HZ)
+
+
 async def test_a_real_microphones_track_is_kept_as_it_came() -> None:
     clock, real = ManualClock(), MemoryMicrophone()
     microphone = KeepingMicrophone(real, clock)

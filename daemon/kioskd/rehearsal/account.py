@@ -7,6 +7,8 @@ from kioskd.rehearsal.service.script import Reply
 
 LONGEST_WORDS = 70
 
+IMPERATIVES = {"presses": "press", "holds": "hold", "lets": "let", "says": "say", "interrupts": "interrupt"}
+
 
 class Account:
     """Turns notes into lines, and tells those that people care about."""
@@ -16,7 +18,7 @@ class Account:
         self._start = start
         self._replies = replies
         self._tell = tell
-        self._turn = -1
+        self._spoken = replies[0]
 
     def note(self, note: Note) -> None:
         """Tell of a note, if it is worth a line."""
@@ -26,45 +28,75 @@ class Account:
             self._tell(f"{note.t - self._start:6.1f} s  {note.by:8}  {words}")
 
     def _follow_script(self, note: Note) -> None:
-        """Know which of the scripted replies is under way: a silent one takes its turn as well."""
-        silent = note.what == "turn_complete" and note.data.get("reply") == "silent"
-        if note.by == "service" and (note.what == "reply_began" or silent):
-            self._turn += 1
+        """Know which of the scripted replies is under way."""
+        if note.by == "service" and note.what == "reply_began":
+            reply = self._replies[int(str(note.data["place"]))]
+            meanwhile = reply.meanwhile if note.data["meanwhile"] else None
+            self._spoken = meanwhile or reply
 
     def _words(self, note: Note) -> str:
+        match note.by:
+            case "visitor":
+                return _deed(note)
+            case "service":
+                return _by_service(note)
         data, words = note.data, ""
-        please = "please: " if data.get("please") else ""
         match note.by, note.what:
-            case "visitor", "presses the button":
-                words = "please: press the button" if please else note.what
-            case "visitor", "says" | "interrupts with":
-                verb = (
-                    note.what.replace("says", "say").replace("interrupts", "interrupt")
-                    if please
-                    else note.what
-                )
-                words = f"{please}{verb} “{data['words']}” ({data['seconds']:.1f} s)"
             case "kiosk", "shows" if data["state"] != "speaking":
                 words = str(data["state"])
             case "kiosk", "reply began":
                 words = f"speaking: {self._reply()}"
             case "kiosk", "reply silenced":
                 words = "falls silent"
+            case "daemon", "Prompt":
+                words = f"tells the visitor what is wrong: {data['code']}"
             case "daemon", "Up":
                 words = f"connected (epoch {data['epoch']}{', session resumed' if data['resumed'] else ''})"
             case "daemon", "Lost":
                 words = f"is without a connection: {str(data['remedy']).replace('_', ' ')}"
             case "daemon", "DeviceGone":
                 words = f"has lost the {data['device']}"
-            case "service", "token_minted":
-                words = "mints a token"
-            case "service", "fault":
-                words = f"fault, as scripted: {data['do']}"
-            case "service", "go_away":
-                words = f"will close the connection in {data['left_s']:g} s"
         return words
 
     def _reply(self) -> str:
-        reply = self._replies[max(0, min(self._turn, len(self._replies) - 1))]
+        reply = self._spoken
         words = reply.text or (reply.wav.name if reply.wav else "")
         return f"“{words if len(words) <= LONGEST_WORDS else words[: LONGEST_WORDS - 1] + '…'}”"
+
+
+def _deed(note: Note) -> str:
+    """Say what the visitor does, or is to do."""
+    data, words = note.data, note.what
+    match note.what:
+        case "presses the button" | "holds the button" | "lets the button go":
+            words = words if data["button"] == 1 else words.replace("the button", f"button {data['button']}")
+        case "says" | "interrupts with":
+            words = f"{words} “{data['words']}” ({data['seconds']:.1f} s)"
+        case "commands":
+            words = f"commands: kioskd {data['command']}"
+        case _:
+            return ""
+    if data.get("please"):
+        for does, do in IMPERATIVES.items():
+            words = words.replace(does, do)
+        words = f"please: {words}"
+    return words
+
+
+def _by_service(note: Note) -> str:
+    """Say what the service's stand-in does."""
+    data, words = note.data, ""
+    match note.what:
+        case "tool_call":
+            words = f"calls {data['name']}"
+        case "tool_call_cancelled":
+            words = "takes a call back"
+        case "token_minted":
+            words = "mints a token"
+        case "picture":
+            words = f"gets a picture ({int(str(data['bytes'])) / 1000:.0f} kB)"
+        case "fault":
+            words = f"fault, as scripted: {data['do']}"
+        case "go_away":
+            words = f"will close the connection in {data['left_s']:g} s"
+    return words

@@ -6,10 +6,11 @@ By itself where the microphone is the script's own; with real devices it asks th
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from kioskd.errors import KioskError
 from kioskd.rehearsal.notes import Note
+from kioskd.rehearsal.remote import NotDone, order
 from kioskd.rehearsal.scenario import SPOKEN_BEFORE_INTERRUPTION_S, Step, Wait
 from kioskd.rehearsal.speech import Speech
 from kioskd.rehearsal.stage import Stage
@@ -24,7 +25,18 @@ SPEAKING_AT_MOST_S: Final = 20.0
 PEOPLE_TAKE_S: Final = 45.0
 """How much longer everything may take with a person who first has to read what to do."""
 
-STATES: Final = frozenset({"asleep", "waking", "listening", "thinking", "speaking", "offline", "fault"})
+STATES: Final = frozenset(
+    {
+        *("asleep", "waking", "listening", "thinking", "speaking"),
+        *("muted", "offline", "closed", "fault"),
+    }
+)
+
+SPOKEN_OF: Final = {
+    "press": "presses the button",
+    "hold": "holds the button",
+    "release": "lets the button go",
+}
 
 
 class OffScriptError(KioskError):
@@ -43,7 +55,8 @@ class Actor:
         self._witness = stage.witness
         self._heard = stage.speaker.heard
         self._microphone = stage.microphone if isinstance(stage.microphone, VisitorMicrophone) else None
-        self._press = None if stage.button is None else stage.button.press
+        self._buttons = stage.buttons
+        self._control = stage.control
         self._speeches = speeches
         self._patience_s = PEOPLE_TAKE_S if self._microphone is None else 0.0
         self._seen = 0
@@ -70,17 +83,54 @@ class Actor:
         elif step.pause_s is not None:
             self._notebook.add("visitor", "pauses", seconds=step.pause_s)
             await self._clock.sleep(step.pause_s)
-        elif step.say is not None:
-            self._seen = len(self._notebook.notes)
-            await self._say("say", self._speeches[step.say])
-        elif step.interrupt is not None:
-            self._seen = len(self._notebook.notes)
-            await self._interrupt(self._speeches[step.interrupt])
         else:
             self._seen = len(self._notebook.notes)
-            self._notebook.add("visitor", "presses the button", please=self._press is None)
-            if self._press is not None:
-                self._press()
+            await self._act(step)
+
+    async def _act(self, step: Step) -> None:
+        """Do something that the kiosk may react to."""
+        if step.say is not None:
+            await self._say("say", self._speeches[step.say])
+        elif step.interrupt is not None:
+            await self._interrupt(self._speeches[step.interrupt])
+        elif step.press is not None:
+            self._touch("press", step.press)
+        elif step.hold is not None:
+            self._touch("hold", step.hold)
+        elif step.release is not None:
+            self._touch("release", step.release)
+        else:
+            await self._order(step)
+
+    def _touch(self, how: Literal["press", "hold", "release"], which: int | str) -> None:
+        """Press a button, hold it or let it go; or ask the person who is there to."""
+        please = self._buttons is None
+        self._notebook.add("visitor", SPOKEN_OF[how], button=which, please=please)
+        if self._buttons is None:
+            return
+        button = self._buttons.get(which)
+        if button is None:
+            raise OffScriptError(
+                f"there is no button {which}; use one of {', '.join(map(str, self._buttons))}, or add it to controls.buttons"
+            )
+        match how:
+            case "press":
+                button.press()
+            case "hold":
+                button.hold()
+            case "release":
+                button.release()
+
+    async def _order(self, step: Step) -> None:
+        """Do what somebody does at a distance."""
+        what: str = step.command or ("ask" if step.ask is not None else "show")
+        request = {"do": what} if step.ask is None else {"do": what, "text": step.ask}
+        attachment = b"" if step.show is None else await asyncio.to_thread(step.show.read_bytes)
+        self._notebook.add("visitor", "commands", command=what, bytes=len(attachment))
+        try:
+            await order(self._control, request, attachment)
+        except NotDone as error:
+            raise OffScriptError(f"{what}: {error}") from None
 
     async def _interrupt(self, speech: Speech) -> None:
         def deep_in_speech() -> bool:
@@ -98,7 +148,9 @@ class Actor:
         )
         if self._microphone is None:
             return
-        self.utterances.append((how, self._microphone.say(speech.sound)))
+        closed, utterance = self._microphone.closed, self._microphone.say(speech.sound)
+        if not closed:
+            self.utterances.append((how, utterance))
         await self._clock.sleep(seconds)
 
     async def _wait(self, wait: Wait) -> None:
@@ -128,16 +180,20 @@ class Actor:
             ) from None
 
 
+_HAPPENINGS: Final[Mapping[str, tuple[str, str, Mapping[str, object]]]] = {
+    "greeting_heard": ("kiosk", "reply heard", {"greeting": True}),
+    "connected": ("daemon", "Up", {}),
+    "resumed": ("daemon", "Up", {"resumed": True}),
+    "link_lost": ("daemon", "Lost", {}),
+    "prompt_over": ("daemon", "PromptOver", {}),
+    "picture_arrived": ("service", "picture", {}),
+    "asking": ("daemon", "ConfirmWanted", {"wanted": True}),
+}
+"""What a visitor can wait for, and is no state and nothing that the kiosk is seen to do: the note that tells of it."""
+
+
 def _matches(note: Note, condition: str) -> bool:
-    match condition:
-        case "greeting_heard":
-            return note.what == "reply heard" and note.data["greeting"] is True
-        case "connected":
-            return note.by == "daemon" and note.what == "Up"
-        case "resumed":
-            return note.by == "daemon" and note.what == "Up" and note.data["resumed"] is True
-        case "link_lost":
-            return note.by == "daemon" and note.what == "Lost"
-        case state if state in STATES:
-            return note.what == "shows" and note.data["state"] == state
-    return note.by == "kiosk" and note.what == condition.replace("_", " ")
+    if condition in STATES:
+        return note.what == "shows" and note.data["state"] == condition
+    by, what, data = _HAPPENINGS.get(condition, ("kiosk", condition.replace("_", " "), {}))
+    return note.by == by and note.what == what and data.items() <= note.data.items()

@@ -1,16 +1,24 @@
 """Compares what the microphone captured with what the service received, frame by frame.
 
 Every frame of a rehearsal's microphone differs from every other one (see `visitor`), so a received frame names the
-moment it was captured at. Counting is therefore exact: no correlation, no tolerance.
+moment it was captured at. Counting is therefore exact: no tolerance. Only a frame that the daemon has taken a chime out
+of is known by its likeness.
 """
 
 import bisect
 import enum
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
 
 from kioskd.media import pcm
+
+MOST_TAKEN: Final = 0.4
+"""The share of a frame's power that may have been taken out with a chime, which takes a twentieth of a frame of noise.
+Two frames of noise differ by all of it."""
 
 
 class Gate(enum.Enum):
@@ -18,6 +26,8 @@ class Gate(enum.Enum):
 
     PREROLL = enum.auto()
     """Asleep: the last ones are kept for the wake."""
+    PAUSED = enum.auto()
+    """Awake, and nobody speaks, or holds the talk button: the last ones are kept for when somebody does."""
     HOLD = enum.auto()
     """Kept until there is a connection."""
     SEND = enum.auto()
@@ -56,26 +66,38 @@ class Alignment:
     """The indices of the lost frames."""
     duplicated_frames: tuple[int, ...] = ()
     """The indices of the frames received again, once for each time."""
+    arrivals: tuple[int | None, ...] = field(default=(), compare=False, repr=False)
+    """The index of each received frame, in the order of its arrival; None for a foreign one."""
 
 
-def conversations(gates: Sequence[GateChange], frame_count: int, preroll_frames: int) -> list[list[int]]:
+def conversations(
+    gates: Sequence[GateChange], frame_count: int, preroll_frames: int, after_frames: int = 0
+) -> list[list[int]]:
     """Return the indices of the frames that were meant to be sent, for each conversation.
 
     A conversation lasts from the gate's leaving PREROLL to its return. The last `preroll_frames` captured before
-    belong to it (fewer where the gate had not been at PREROLL for that long).
+    belong to it (fewer where the gate had not been at PREROLL for that long), and so do those before the end of a pause,
+    and the `after_frames` with which a pause begins.
     """
     found: list[list[int]] = []
-    asleep_from: int | None = 0
+    before, asleep, margin_from = Gate.PREROLL, True, 0
     for change, following in itertools.pairwise([*gates, GateChange(frame_count, Gate.PREROLL)]):
-        if change.gate is Gate.PREROLL:
-            if asleep_from is None:
-                asleep_from = change.at_frame
-            continue
-        if asleep_from is not None:
-            found.append(list(range(max(asleep_from, change.at_frame - preroll_frames), change.at_frame)))
-            asleep_from = None
-        if change.gate is not Gate.SHUT:
-            found[-1].extend(range(change.at_frame, following.at_frame))
+        at, end = change.at_frame, following.at_frame
+        if asleep and change.gate is not Gate.PREROLL:
+            found.append([])
+        asleep = change.gate is Gate.PREROLL
+        match change.gate:
+            case Gate.PREROLL:
+                margin_from = at
+            case Gate.SHUT:
+                margin_from = end
+            case Gate.PAUSED if before in (Gate.HOLD, Gate.SEND):
+                margin_from = min(at + after_frames, end)
+                found[-1].extend(range(at, margin_from))
+            case Gate.HOLD | Gate.SEND:
+                found[-1].extend(range(max(margin_from, at - preroll_frames), end))
+                margin_from = end
+        before = change.gate
     return found
 
 
@@ -84,6 +106,7 @@ def align(
     gates: Sequence[GateChange],
     received: Iterable[bytes | bytearray],
     preroll_frames: int,
+    after_frames: int = 0,
 ) -> Alignment:
     """Return what became of each captured frame.
 
@@ -92,11 +115,12 @@ def align(
 
     Frames that are not unique (a real microphone's digital silence) are taken to be in order.
     """
-    indices, foreign = _identify(captured, received)
+    arrivals = _identify(captured, received)
+    indices = [index for index in arrivals if index is not None]
     seen: dict[int, int] = {}
     for index in indices:
         seen[index] = seen.get(index, 0) + 1
-    wanted = conversations(gates, len(captured), preroll_frames)
+    wanted = conversations(gates, len(captured), preroll_frames, after_frames)
     asked = {index for conversation in wanted for index in conversation}
     lost: list[int] = []
     first_word_lost: list[int] = []
@@ -106,34 +130,36 @@ def align(
             continue
         lost += [index for index in conversation if got[0] < index < got[-1] and index not in seen]
         first_word_lost.append(sum(1 for index in conversation if index < got[0]) * pcm.FRAME_MS)
-    arrivals = list(dict.fromkeys(indices))
+    firsts = list(dict.fromkeys(indices))
     return Alignment(
         sent_ms=len(seen) * pcm.FRAME_MS,
         lost_ms=len(lost) * pcm.FRAME_MS,
         duplicated_ms=(len(indices) - len(seen)) * pcm.FRAME_MS,
-        reordered_ms=(len(arrivals) - _longest_rise(arrivals)) * pcm.FRAME_MS,
+        reordered_ms=(len(firsts) - _longest_rise(firsts)) * pcm.FRAME_MS,
         unasked_ms=sum(1 for index in seen if index not in asked) * pcm.FRAME_MS,
-        foreign_ms=foreign * pcm.FRAME_MS,
+        foreign_ms=(len(arrivals) - len(indices)) * pcm.FRAME_MS,
         first_word_lost_ms=tuple(first_word_lost),
         lost_frames=tuple(lost),
         duplicated_frames=tuple(sorted(index for index, times in seen.items() for _ in range(times - 1))),
+        arrivals=tuple(arrivals),
     )
 
 
-def _identify(captured: Sequence[bytes], received: Iterable[bytes | bytearray]) -> tuple[list[int], int]:
-    """Return the index of each received frame that was captured, and how many were not."""
+def _identify(captured: Sequence[bytes], received: Iterable[bytes | bytearray]) -> list[int | None]:
+    """Return the index of each received frame; None for one that was not captured."""
     places: dict[bytes, list[int]] = {}
     for index, frame in enumerate(captured):
         places.setdefault(frame, []).append(index)
-    indices: list[int] = []
+    indices: list[int | None] = []
     used: set[int] = set()
-    foreign = 0
     last = -1
+    likeness = _Likeness(captured)
     for session in received:
         for at in range(0, len(session), pcm.FRAME_BYTES):
-            candidates = places.get(bytes(session[at : at + pcm.FRAME_BYTES]))
-            if candidates is None:
-                foreign += 1
+            frame = bytes(session[at : at + pcm.FRAME_BYTES])
+            candidates = places.get(frame) or likeness.find(frame)
+            if not candidates:
+                indices.append(None)
                 continue
             # The next one not yet received; the first one, where the frame comes again or belatedly.
             later = bisect.bisect_right(candidates, last)
@@ -144,7 +170,26 @@ def _identify(captured: Sequence[bytes], received: Iterable[bytes | bytearray]) 
                 last = index
             used.add(index)
             indices.append(index)
-    return indices, foreign
+    return indices
+
+
+class _Likeness:
+    """Finds what a frame was before something was taken out of it."""
+
+    def __init__(self, captured: Sequence[bytes]) -> None:
+        whole = [frame.ljust(pcm.FRAME_BYTES, b"\0")[: pcm.FRAME_BYTES] for frame in captured]
+        samples = np.frombuffer(b"".join(whole), "<i2").astype(np.float32)
+        self._frames = samples.reshape(len(whole), pcm.FRAME_BYTES // pcm.SAMPLE_BYTES)
+        self._powers = (self._frames**2).sum(axis=1) + 1
+
+    def find(self, frame: bytes) -> list[int]:
+        """Return the index of the frame that it was, if any."""
+        if not len(self._frames) or len(frame) != pcm.FRAME_BYTES:
+            return []
+        samples = np.frombuffer(frame, "<i2").astype(np.float32)
+        taken = (self._powers + samples @ samples - 2 * (self._frames @ samples)) / self._powers
+        best = int(taken.argmin())
+        return [best] if taken[best] <= MOST_TAKEN else []
 
 
 def _longest_rise(values: Sequence[int]) -> int:

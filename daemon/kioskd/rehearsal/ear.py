@@ -3,12 +3,14 @@
 As with the microphone there are two: one that pulls like a sound card and plays nowhere, one that wraps a real device.
 """
 
+import bisect
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 
 from kioskd import ports
 from kioskd.media import pcm
@@ -64,6 +66,28 @@ class Heard:
         """Return when the last audible sample between two moments sounded."""
         times = self._audible_times(after, before)
         return times[-1] if times else None
+
+    def samples(self, after: float, seconds: float) -> npt.NDArray[np.int16]:
+        """Return what sounded from the first pull at or after a moment on, for so long or to the end."""
+        first = bisect.bisect_left(self.periods, (after, 0))
+        if first == len(self.periods):
+            return np.zeros(0, np.int16)
+        place = self.periods[first][1]
+        return np.frombuffer(
+            bytes(self.sound[place : place + pcm.byte_count(seconds, pcm.DOWNLINK_HZ)]), "<i2"
+        )
+
+    def audible_s(self, after: float, before: float) -> float:
+        """Return for how many seconds between two moments the kiosk was audible, to a pull's length."""
+        return sum(
+            ended - began for began, ended in self.audible_spans() if began >= after and ended <= before
+        )
+
+    def audible_spans(self) -> Iterator[tuple[float, float]]:
+        """Yield from when to when each audible pull sounded."""
+        for at, sound in self.pieces():
+            if is_audible(sound):
+                yield at, at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ)
 
     def _audible_times(self, after: float, before: float) -> tuple[float, float] | None:
         """Return when the first and the last audible sample in `[after, before)` sounded."""

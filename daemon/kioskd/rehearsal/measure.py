@@ -2,47 +2,34 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from kioskd.rehearsal.alignment import GateChange, align
-from kioskd.rehearsal.ear import Heard
+from kioskd.rehearsal import hearing
+from kioskd.rehearsal.alignment import align
+from kioskd.rehearsal.calls import at_once, reply_gaps_s
 from kioskd.rehearsal.notes import Note
+from kioskd.rehearsal.record import Record, spans
+from kioskd.rehearsal.sights import within
 from kioskd.rehearsal.summary import Summary, median
-from kioskd.rehearsal.visitor import Track, Utterance
-
-SLACK_S: Final = 0.1
-"""How far a note may be from the sound it speaks of: it takes the way through the daemon's mailbox."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """All that is known of a rehearsal when it is over."""
-
-    name: str
-    start: float
-    end: float
-    notes: Sequence[Note]
-    track: Track
-    heard: Heard
-    gates: Sequence[GateChange]
-    utterances: Sequence[tuple[str, Utterance]]
-    """What the visitor said: `say` or `interrupt`, and where it is in the track."""
-    received: Sequence[bytes | bytearray]
-    """For each session, the sound that the service received."""
-    preroll_frames: int
-    stopped_in_s: float
-    exit_code: int
-    trouble: str | None
-
-    def find(self, by: str, what: str) -> list[Note]:
-        """Return the notes of one kind, in order."""
-        return [note for note in self.notes if note.by == by and note.what == what]
+from kioskd.rehearsal.uplink import (
+    SLACK_S,
+    captured,
+    latest_s,
+    muted_ms,
+    own_voice_ms,
+    speech_lost,
+    spoken,
+    unheld_ms,
+)
 
 
 def measure(record: Record) -> Summary:
     """Return all numbers; nothing is expected of them yet."""
-    uplink = align(record.track.frames, record.gates, record.received, record.preroll_frames)
+    uplink = align(
+        record.track.frames, record.gates, record.received, record.preroll_frames, record.after_frames
+    )
+    by_themselves = [shot for shot in record.shots if shot.by_itself]
+    chimes = hearing.chimes(record.notes, record.heard)
     greetings = len(record.find("daemon", "Greet"))
     began = record.find("kiosk", "reply began")
     connections, rollovers, redials = _connections(record.notes)
@@ -65,6 +52,29 @@ def measure(record: Record) -> Summary:
         uplink_reordered_ms=uplink.reordered_ms,
         uplink_unasked_ms=uplink.unasked_ms,
         uplink_foreign_ms=uplink.foreign_ms,
+        uplink_gap_ms=_ms(record.arrivals.longest_gap_s(spans(record, "SetUplink", "uplink", "send"))),
+        uplink_late_ms=_ms(latest_s(record, uplink)),
+        uplink_unheld_ms=unheld_ms(record, uplink),
+        own_voice_sent_ms=own_voice_ms(record, uplink, chimes),
+        muted_captured_ms=muted_ms(record),
+        speech_began=len(record.find("service", "speech_began")),
+        speech_ended=len(record.find("service", "speech_ended")),
+        **_with_median("speech_lost_ms", speech_lost(record, uplink)),
+        stream_ends=len(record.find("service", "audio_stream_end")),
+        pictures=len(record.shots),
+        pictures_in_silence=sum(not within(shot.at, spoken(record)) for shot in by_themselves),
+        pictures_congested=sum(within(shot.at, record.slow) for shot in by_themselves),
+        pictures_seen=sum(shot.seen for shot in record.shots),
+        pictures_same_turn=sum(shot.same_turn for shot in record.shots),
+        picture_px=max((shot.px for shot in record.shots if shot.px), default=None),
+        tool_calls=record.called.made,
+        tools_at_once=at_once(record.notes),
+        tools_answered=record.called.answered,
+        tools_cancelled=record.called.cancelled,
+        tool_faults=record.called.faults,
+        reply_gap_ms=_ms(max(reply_gaps_s(record.notes), default=None)),
+        prompts=tuple(code for _, _, code in hearing.prompts(record.notes, record.heard, record.end)),
+        cues=tuple(str(note.data["cue"]) for note in chimes),
         **_with_median("first_word_lost_ms", uplink.first_word_lost_ms),
         **_with_median("wake_to_uplink_ms", _wake_to_uplink(record)),
         **_with_median("end_of_speech_to_sound_ms", _speech_to_sound(record)),
@@ -81,6 +91,10 @@ def measure(record: Record) -> Summary:
 def _with_median(name: str, values: Iterable[float]) -> dict[str, Any]:
     rounded = tuple(round(value, 1) for value in values)
     return {name: median(rounded), f"{name}_all": rounded}
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
 
 
 def _connections(notes: Sequence[Note]) -> tuple[int, int, int]:
@@ -122,7 +136,7 @@ def _gaps(notes: Sequence[Note]) -> Iterable[float]:
 def _wake_to_uplink(record: Record) -> Iterable[float]:
     """Yield for each wake the milliseconds until the service received the first sound."""
     wakes = record.find("kiosk", "wakes")
-    presses = record.find("visitor", "presses the button")
+    presses = _by_hand(record)
     ends = [note.t for note in wakes[1:]] + [math.inf]
     for wake, end in zip(wakes, ends, strict=False):
         # A wake by the button counts from the press itself.
@@ -134,7 +148,7 @@ def _wake_to_uplink(record: Record) -> Iterable[float]:
 
 def _speech_to_sound(record: Record) -> Iterable[float]:
     """Yield for each utterance that was answered the milliseconds from its end to the answer's first sound."""
-    spoken = [utterance for _, utterance in record.utterances if _captured(record.track, utterance)]
+    spoken = [utterance for _, utterance in record.utterances if captured(record.track, utterance)]
     ends = [record.track.time_of(utterance.end) for utterance in spoken]
     nexts = [record.track.time_of(utterance.onset) for utterance in spoken[1:]] + [math.inf]
     for end, following in zip(ends, nexts, strict=False):
@@ -161,13 +175,18 @@ def _onsets(record: Record) -> list[float]:
     return [
         record.track.time_of(utterance.onset)
         for how, utterance in record.utterances
-        if how == "interrupt" and _captured(record.track, utterance)
+        if how == "interrupt" and captured(record.track, utterance)
     ]
 
 
 def _presses(record: Record) -> list[float]:
-    return [note.t for note in record.find("visitor", "presses the button")]
+    return [note.t for note in _by_hand(record)]
 
 
-def _captured(track: Track, utterance: Utterance) -> bool:
-    return utterance.end < len(track.frames) * len(track.frames[0]) // 2 if track.frames else False
+def _by_hand(record: Record) -> list[Note]:
+    """Return what was done to buttons, in order."""
+    return [
+        note
+        for note in record.notes
+        if note.by == "visitor" and note.what in {"presses the button", "holds the button"}
+    ]

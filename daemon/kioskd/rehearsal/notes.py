@@ -36,10 +36,15 @@ class Notebook:
         self._clock = clock
         self._changed = asyncio.Event()
         self._listeners: list[Callable[[Note], None]] = []
+        self._watchers: list[Callable[[], None]] = []
 
     def listen(self, listener: Callable[[Note], None]) -> None:
         """Call `listener` with each new note."""
         self._listeners.append(listener)
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call `watcher` whenever something may have changed: with each note, and some hundred times a second."""
+        self._watchers.append(watcher)
 
     def add(self, by: By, what: str, t: float | None = None, /, **data: object) -> None:
         """Note something; `t` defaults to now."""
@@ -51,6 +56,8 @@ class Notebook:
 
     def ring(self) -> None:
         """Have those who wait look again: something changed that is no note."""
+        for watcher in self._watchers:
+            watcher()
         self._changed.set()
 
     async def until(self, holds: Callable[[], bool]) -> None:

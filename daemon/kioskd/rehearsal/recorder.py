@@ -14,7 +14,7 @@ import numpy.typing as npt
 from kioskd.errors import ConfigError
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
-from kioskd.rehearsal.measure import Record
+from kioskd.rehearsal.record import Record
 from kioskd.rehearsal.summary import Summary
 from kioskd.rehearsal.visitor import FRAME_S
 

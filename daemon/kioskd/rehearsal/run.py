@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +11,21 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from kioskd import app
+from kioskd.app.sound import HELD_AFTER_MS
 from kioskd.errors import ConfigError, KioskError
 from kioskd.media import pcm
 from kioskd.ports import Clock
 from kioskd.rehearsal import recorder
 from kioskd.rehearsal.account import Account
 from kioskd.rehearsal.acting import Actor, OffScriptError
+from kioskd.rehearsal.arrivals import Arrivals
+from kioskd.rehearsal.calls import called
 from kioskd.rehearsal.journal import kept_journal
-from kioskd.rehearsal.measure import Record, measure
+from kioskd.rehearsal.measure import measure
+from kioskd.rehearsal.record import Record
 from kioskd.rehearsal.scenario import Scenario
 from kioskd.rehearsal.service import StandIn
+from kioskd.rehearsal.sights import shots, slow_spans
 from kioskd.rehearsal.speech import load_speeches
 from kioskd.rehearsal.stage import Stage, real_stage, scripted_stage
 from kioskd.rehearsal.summary import ExpectationResult, Summary
@@ -68,48 +74,81 @@ async def rehearse(
         raise ConfigError(
             "kioskd rehearse: matplotlib is not installed, which draws timeline.png; pip install 'kioskd[rehearsal]'"
         )
-    settings = merged(settings, scenario.settings.model_dump(exclude_unset=True))
+    settings = merged(settings, given(scenario.settings))
     recorder.prepare(folder)
     speeches = await asyncio.to_thread(load_speeches, scenario.recordings)
-    make_stage = real_stage if real_devices else scripted_stage
     stage: Stage | None = None
 
     def observe(kind: str, data: dict[str, object]) -> None:
         if stage is not None:
             stage.witness.service(kind, data)
 
-    async with StandIn(scenario.service, observe=observe) as service:
-        settings = merged(settings, {"service": _at(service)})
-        stage = make_stage(settings, service.key if service.token_url is None else None)
-        actor = Actor(stage, speeches)
+    with tempfile.TemporaryDirectory(prefix="kioskd-") as private:
+        async with StandIn(scenario.service, observe=observe) as service:
+            settings = merged(settings, {"service": _at(service)})
+            key = service.key if service.token_url is None else None
+            if real_devices:
+                stage = real_stage(settings, key, Path(private))
+            else:
+                stage = scripted_stage(settings, key, Path(private), scenario.pictures)
+            if stage.parts.prompts is not None:
+                await stage.parts.prompts.prepare()  # as at installation: the first visitor finds them ready
+            show = _Show(settings, scenario, stage, service, Actor(stage, speeches))
+            return await show.play(folder, tell)
+
+
+@dataclass(frozen=True, slots=True)
+class _Show:
+    """All that takes part in one rehearsal."""
+
+    settings: Settings
+    scenario: Scenario
+    stage: Stage
+    service: StandIn
+    actor: Actor
+
+    async def play(self, folder: Path, tell: Callable[[str], None]) -> Rehearsed:
+        """Let the daemon run and the script be played, and write the report, also if it comes to a bad end."""
+        stage, scenario, ending = self.stage, self.scenario, Ending()
         start = stage.clock.now()
+        arrivals = Arrivals(stage.clock, lambda: sum(len(session.audio) for session in self.service.sessions))
         stage.notebook.listen(Account(start, scenario.service.replies, tell).note)
-        ending = Ending()
+        stage.notebook.watch(arrivals.look)
         journal: list[str] = []
         try:
-            serving = app.serve(settings, stage.parts, observers=[stage.witness.observe])
+            serving = app.serve(self.settings, stage.parts, observers=[stage.witness.observe])
             with kept_journal(journal):
-                await perform(scenario, serving, actor, stage.clock, ending)
+                await perform(scenario, serving, self.actor, stage.clock, ending)
         finally:
             # Nothing waits any more, so blocking does no harm.
-            record = Record(
-                name=scenario.name,
-                start=start,
-                end=ending.stopped,
-                notes=stage.notebook.notes,
-                track=stage.microphone.track,
-                heard=stage.speaker.heard,
-                gates=stage.witness.gates,
-                utterances=actor.utterances,
-                received=[session.audio for session in service.sessions],
-                preroll_frames=settings.microphone.preroll_ms // pcm.FRAME_MS,
-                stopped_in_s=ending.stopped - ending.stop_ordered,
-                exit_code=ending.exit_code,
-                trouble=ending.trouble,
-            )
+            record = self._record(start, ending, arrivals)
             summary = judged(scenario, measure(record), journal)
             recorder.write(folder, record, summary)
-    return Rehearsed(summary, record)
+        return Rehearsed(summary, record)
+
+    def _record(self, start: float, ending: "Ending", arrivals: Arrivals) -> Record:
+        stage, settings, sessions = self.stage, self.settings, self.service.sessions
+        holds = any(button.does == "hold" for button in settings.controls.all_buttons)
+        return Record(
+            name=self.scenario.name,
+            start=start,
+            end=ending.stopped,
+            notes=stage.notebook.notes,
+            track=stage.microphone.track,
+            heard=stage.speaker.heard,
+            gates=stage.witness.gates,
+            utterances=self.actor.utterances,
+            received=[session.audio for session in sessions],
+            arrivals=arrivals,
+            shots=shots(sessions),
+            called=called(sessions),
+            slow=tuple(slow_spans(stage.notebook.notes, self.scenario.service.faults, ending.stopped)),
+            preroll_frames=settings.microphone.preroll_ms // pcm.FRAME_MS,
+            after_frames=HELD_AFTER_MS // pcm.FRAME_MS if holds else 0,
+            stopped_in_s=ending.stopped - ending.stop_ordered,
+            exit_code=ending.exit_code,
+            trouble=ending.trouble,
+        )
 
 
 def _at(service: StandIn) -> dict[str, object]:
@@ -204,13 +243,18 @@ def merged(settings: Settings, changes: Mapping[str, Any]) -> Settings:
         ConfigError: the two do not go together.
     """
     try:
-        return Settings.model_validate(_merge(settings.model_dump(), changes))
+        return Settings.model_validate(_merge(given(settings), changes))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
             f"{key}: {first['msg']}: the scenario's settings do not go with the configuration's; mend one of them"
         ) from None
+
+
+def given(settings: Settings) -> dict[str, Any]:
+    """Return what somebody has set, by the names of the YAML: what has a default may be refused beside another setting."""
+    return settings.model_dump(exclude_unset=True, by_alias=True)
 
 
 def _merge(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,17 +14,19 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from kioskd.errors import ConfigError
+from kioskd.errors import Code, ConfigError
 from kioskd.rehearsal.service.script import ServiceScript
 from kioskd.rehearsal.summary import MEASURES, ExpectationResult, Summary
 from kioskd.settings.forms import PathOnDisk, Range, Text, said, shown
 from kioskd.settings.load import read_as
-from kioskd.settings.model import Section, Settings
+from kioskd.settings.model import Settings
+from kioskd.settings.section import Section
 
 SPOKEN_BEFORE_INTERRUPTION_S: Final = 0.7
 """How long the kiosk must have been heard before an `interrupt`: long enough to be a reply and not its first click."""
@@ -35,7 +37,9 @@ Condition = Literal[
     "listening",
     "thinking",
     "speaking",
+    "muted",
     "offline",
+    "closed",
     "fault",
     "connected",
     "resumed",
@@ -44,6 +48,9 @@ Condition = Literal[
     "reply_heard",
     "greeting_heard",
     "reply_silenced",
+    "prompt_over",
+    "picture_arrived",
+    "asking",
 ]
 """What a visitor can wait for: a state shown to people, or something that happens."""
 
@@ -59,6 +66,34 @@ def _recording(path: Path) -> Path:
     return path
 
 
+def _picture(path: Path) -> Path:
+    if not path.is_file():
+        raise said(f"{shown(path.name)} is not there: a JPEG, PNG or WebP is needed; mend the path")
+    return path
+
+
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise said(f"{shown(path.name)} is no folder: it has to hold pictures; mend the path, or make it")
+    return path
+
+
+def _which(value: Any) -> int | str:
+    """Return the button's number, from 1, or its source."""
+    if value is True:
+        return 1
+    if (isinstance(value, int) and 1 <= value <= MOST_BUTTONS) or (isinstance(value, str) and value):
+        return value
+    raise said(
+        f"{shown(value)} names no button: one is named by its number, from 1, or by its source; "
+        "write 2, or gpio:gpiochip0/17, say"
+    )
+
+
+MOST_BUTTONS: Final = 17
+"""`controls.button`, and those of `controls.buttons`."""
+
+Which = Annotated[int | str, PlainValidator(_which)]
 Recording = Annotated[PathOnDisk, AfterValidator(_recording)]
 
 
@@ -74,10 +109,15 @@ class Wait(Section):
 
 
 class Step(Section):
-    """One thing that the visitor does: exactly one of these."""
+    """One thing that the visitor does, or somebody at a distance: exactly one of these."""
 
-    press: Literal[True] | None = None
-    """Press the button. Written as the one word `press`."""
+    press: Which | None = None
+    """Press a button: the one with this number (2 is the first of `controls.buttons`) or source. The word `press` alone
+    is the first."""
+    hold: Which | None = None
+    """Press a button, and do not let it go. The word `hold` alone is the first."""
+    release: Which | None = None
+    """Let a button go. The word `release` alone is the first."""
     wait: Wait | None = None
     """Go on when something is so."""
     pause_s: Seconds | None = None
@@ -86,19 +126,26 @@ class Step(Section):
     """Say this WAV, to its end. A relative path starts at the scenario's folder."""
     interrupt: Recording | None = None
     """Wait until the kiosk has been heard speaking for 0.7 s, then say this WAV into it."""
+    command: Literal["wake", "sleep", "mute", "unmute", "hush", "look"] | None = None
+    """What somebody at a distance does by the command of that name, `kioskd mute` for example."""
+    ask: Text | None = None
+    """A question that is typed, as by `kioskd ask`."""
+    show: Annotated[PathOnDisk, AfterValidator(_picture)] | None = None
+    """A picture that the model is shown, as by `kioskd show`. A relative path starts at the scenario's folder."""
 
     @model_validator(mode="after")
     def _one(self) -> "Step":
         if len(self.model_fields_set) != 1:
             raise said(
-                "is no single step: each does one thing; use press, wait, pause_s, say or interrupt, one a list item"
+                "is no single step: each does one thing; "
+                f"use one of {', '.join(type(self).model_fields)}, one a list item"
             )
         return self
 
 
 def _spelled_out(step: Any) -> Any:
-    """`press` alone is a step too."""
-    return {"press": True} if step == "press" else step
+    """`press` alone is a step too, and so are the others that have a first button."""
+    return {step: True} if step in ("press", "hold", "release") else step
 
 
 def _measure(name: str) -> str:
@@ -109,6 +156,12 @@ def _measure(name: str) -> str:
     return name
 
 
+def _code(value: Any) -> Code:
+    if value not in set(Code):
+        raise said(f"{shown(value)} is no code of a prompt: use one of {', '.join(Code)}")
+    return Code(value)
+
+
 _BOUNDS: Final[tuple[tuple[str, str, Callable[[float, float], bool]], ...]] = (
     ("is_", "is", operator.eq),
     ("at_least", "at least", operator.ge),
@@ -117,7 +170,7 @@ _BOUNDS: Final[tuple[tuple[str, str, Callable[[float, float], bool]], ...]] = (
 
 
 class Expectation(Section):
-    """Something that a measured number, or the number of lines in the journal, must satisfy.
+    """Something that a measured number must satisfy, or the number of what was heard or written.
 
     What did not occur satisfies nothing.
     """
@@ -128,6 +181,10 @@ class Expectation(Section):
     """The name of a number in `summary.json`."""
     journal: Text | None = None
     """In place of `what`: words that a line of the daemon's journal contains. Without a bound, one line at least."""
+    prompt: Annotated[Code, PlainValidator(_code)] | None = None
+    """In place of `what`: the code of what the kiosk said for itself, and was heard. Without a bound, once at least."""
+    cue: Literal["wake", "end", "mute", "unmute", "error"] | None = None
+    """In place of `what`: a chime that was heard. Without a bound, once at least."""
     is_: float | None = Field(default=None, alias="is")
     """Exactly this."""
     at_least: float | None = None
@@ -137,24 +194,23 @@ class Expectation(Section):
 
     @model_validator(mode="after")
     def _bounded(self) -> "Expectation":
-        if (self.what is None) == (self.journal is None):
-            raise said("is about nothing, or about two things: give one of what and journal")
-        if self.what is not None and self.is_ is None and self.at_least is None and self.at_most is None:
+        about = [self.what, self.journal, self.prompt, self.cue]
+        if len(about) - about.count(None) != 1:
+            raise said("is about nothing, or about two things: give one of what, journal, prompt and cue")
+        if self.what is not None and not self._has_bound:
             raise said("expects nothing of it: a bound is missing; give is, at_least or at_most")
         return self
 
+    @property
+    def _has_bound(self) -> bool:
+        return any(getattr(self, key) is not None for key, _, _ in _BOUNDS)
+
     def check(self, summary: Summary, journal: Sequence[str] = ()) -> ExpectationResult:
         """Compare with what was measured, and with the daemon's log lines."""
+        name, seen = self._seen(summary, journal)
+        if not self._has_bound:
+            return ExpectationResult(text=f"{name} at least 1: {seen:g}", met=bool(seen))
         wanted: list[str] = []
-        if self.journal is not None:
-            words = self.journal
-            name = f'lines of the journal with "{words}"'
-            seen: float | None = sum(1 for line in journal if words in line)
-            if self.is_ is None and self.at_least is None and self.at_most is None:
-                return ExpectationResult(text=f"{name} at least 1: {seen:g}", met=bool(seen))
-        else:
-            assert self.what is not None
-            name, seen = self.what, getattr(summary, self.what)
         met = seen is not None
         for key, words, holds in _BOUNDS:
             bound: float | None = getattr(self, key)
@@ -163,6 +219,18 @@ class Expectation(Section):
                 met = met and seen is not None and holds(seen, bound)
         measured = "did not occur" if seen is None else f"{seen:g}"
         return ExpectationResult(text=f"{name} {' and '.join(wanted)}: {measured}", met=met)
+
+    def _seen(self, summary: Summary, journal: Sequence[str]) -> tuple[str, float | None]:
+        """Return what this is about, in words, and its number."""
+        if self.journal is not None:
+            lines = sum(1 for line in journal if self.journal in line)
+            return f'lines of the journal with "{self.journal}"', lines
+        if self.prompt is not None:
+            return f"prompt {self.prompt} heard", summary.prompts.count(self.prompt)
+        if self.cue is not None:
+            return f"cue {self.cue} heard", summary.cues.count(self.cue)
+        assert self.what is not None
+        return self.what, getattr(summary, self.what)
 
 
 class Scenario(Section):
@@ -174,6 +242,10 @@ class Scenario(Section):
     """What it needs changed in the settings: merged over the owner's, key by key."""
     visitor: tuple[Annotated[Step, BeforeValidator(_spelled_out)], ...]
     """What the visitor does, in order. The rehearsal ends after the last step."""
+    pictures: Annotated[PathOnDisk, AfterValidator(_folder)] | None = None
+    """A folder whose pictures are seen, one after the other, in place of what the settings' camera would see; with
+    scripted devices. A relative path starts at the scenario's folder. Without it a colourful card, and the settings' own
+    folder where their camera is one."""
     service: ServiceScript = ServiceScript()
     """What the Live service's stand-in says, and what goes wrong with it."""
     expect: tuple[Expectation, ...] = ()

@@ -1,13 +1,21 @@
 """What a rehearsal puts round the daemon: devices that keep what they heard and played, and who watches."""
 
 import asyncio
+import os
+import struct
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
 
+import numpy as np
 from pydantic import SecretStr
 
-from kioskd import app
+from kioskd import app, ports
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.memory import MemoryButton
+from kioskd.adapters.control_socket import ControlSocket
+from kioskd.adapters.memory import MemoryButton, MemoryCamera
 from kioskd.adapters.systemd import notifier
 from kioskd.ports import Clock
 from kioskd.rehearsal.ear import KeepingSpeaker, KioskEar
@@ -15,6 +23,8 @@ from kioskd.rehearsal.notes import Notebook
 from kioskd.rehearsal.visitor import KeepingMicrophone, VisitorMicrophone
 from kioskd.rehearsal.witness import Witness
 from kioskd.settings.model import Settings
+
+CARD_PX: Final = (1200, 1600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +37,48 @@ class Stage:
     witness: Witness
     microphone: VisitorMicrophone | KeepingMicrophone
     speaker: KioskEar | KeepingSpeaker
-    button: MemoryButton | None
-    """What the script presses; None where a person does."""
+    buttons: Mapping[int | str, MemoryButton] | None
+    """What the script presses, by number and by source; None where a person does."""
+    control: Path
+    """The daemon's control socket."""
 
 
-def scripted_stage(settings: Settings, key: SecretStr | None) -> Stage:
-    """Return a stage whose visitor is all script. Without a key, tokens are fetched where the settings say."""
+def scripted_stage(
+    settings: Settings, key: SecretStr | None, folder: Path, pictures: Path | None = None
+) -> Stage:
+    """Return a stage whose visitor is all script. Blocks: reads and draws pictures.
+
+    Without a key, tokens are fetched where the settings say. `folder` is for the control socket; `pictures` are seen in
+    place of what the settings' camera would see.
+
+    Raises:
+        ConfigError: a picture in the settings cannot be used.
+    """
     clock = SystemClock()
+    tools = app.Tools(settings, os.environ, clock, rehearsed=True)
     notebook = Notebook(clock)
     microphone = VisitorMicrophone(clock)
     speaker = KioskEar(clock, notebook.ring)
-    button = MemoryButton()
+    buttons, hands = _buttons(settings)
+    control = folder / "control"
     parts = app.Parts(
         clock=clock,
         microphone=microphone,
         speaker=speaker,
-        live=app.live(settings, key),
+        live=app.live(settings, key, tools.offered),
+        tools=tools,
         notifier=notifier({}),
-        button=button,
+        hands=hands,
+        camera=_camera(settings, pictures),
+        prompts=app.prompts(settings, _cache()),
+        pictures=app.pictures(settings),
+        control=ControlSocket(control, clock),
     )
     witness = Witness(notebook, lambda: len(microphone.track.frames))
-    return Stage(parts, clock, notebook, witness, microphone, speaker, button)
+    return Stage(parts, clock, notebook, witness, microphone, speaker, buttons, control)
 
 
-def real_stage(settings: Settings, key: SecretStr | None) -> Stage:
+def real_stage(settings: Settings, key: SecretStr | None, folder: Path) -> Stage:
     """Return a stage with this machine's devices, as the settings name them. For use within a running loop.
 
     Without a button in the settings the script presses one itself; without a key, tokens are fetched where they say.
@@ -65,15 +93,85 @@ def real_stage(settings: Settings, key: SecretStr | None) -> Stage:
     notebook = Notebook(clock)
     microphone = KeepingMicrophone(real.microphone, clock)
     speaker = KeepingSpeaker(real.speaker, clock, lambda: _ring(loop, notebook))
-    button = MemoryButton() if real.button is None else None
+    buttons, hands = (None, real.hands) if real.hands else _buttons(settings)
+    control = folder / "control"
     # The stand-in in any case, also where the owner's settings name tokens or an account of a real service.
-    service = app.live(settings, key)
-    parts = replace(real, microphone=microphone, speaker=speaker, live=service, button=button or real.button)
+    tools = app.Tools(settings, os.environ, clock, rehearsed=True)
+    service = app.live(settings, key, tools.offered)
+    parts = replace(
+        real,
+        microphone=microphone,
+        speaker=speaker,
+        live=service,
+        tools=tools,
+        hands=hands,
+        control=ControlSocket(control, clock),
+    )
     witness = Witness(notebook, lambda: len(microphone.track.frames))
-    return Stage(parts, clock, notebook, witness, microphone, speaker, button)
+    return Stage(parts, clock, notebook, witness, microphone, speaker, buttons, control)
 
 
 def _ring(loop: asyncio.AbstractEventLoop, notebook: Notebook) -> None:
     # The device's thread may outlive the loop by a period.
     if not loop.is_closed():
         loop.call_soon_threadsafe(notebook.ring)
+
+
+def _buttons(settings: Settings) -> tuple[dict[int | str, MemoryButton], list[app.Hand]]:
+    """Return the settings' buttons, each in memory; a plain one where there are none."""
+    buttons: dict[int | str, MemoryButton] = {}
+    hands: list[app.Hand] = []
+    for number, wanted in enumerate(settings.controls.all_buttons, 1):
+        buttons[number] = buttons[wanted.source] = MemoryButton()
+        hands.append(app.hand(buttons[number], wanted))
+    if not hands:
+        buttons[1] = MemoryButton()
+        hands.append(app.Hand(buttons[1]))
+    return buttons, hands
+
+
+def _camera(settings: Settings, pictures: Path | None) -> ports.Camera | None:
+    """Return eyes for the daemon, where the settings want some."""
+    camera = settings.camera
+    kind, _, own = camera.source.partition(":")
+    if kind == "off":
+        return None
+    if pictures is None and kind != "folder":
+        return MemoryCamera(colour_card(camera.size, camera.quality))
+    from kioskd.adapters.picture_folder import FolderCamera  # noqa: PLC0415 - brings Pillow
+
+    if pictures is not None:
+        # They are what is seen, so they are upright however the camera is mounted.
+        return FolderCamera(pictures, size=camera.size, quality=camera.quality)
+    return FolderCamera(
+        Path(own), size=camera.size, quality=camera.quality, rotate=camera.rotate, mirror=camera.mirror
+    )
+
+
+def colour_card(size: int, quality: int) -> bytes:
+    """Return a JPEG that shows a grid in many colours, 4:3."""
+    from kioskd.media import picture  # noqa: PLC0415 - brings Pillow
+
+    height, width = CARD_PX
+    rows, columns = np.mgrid[0:height, 0:width]
+    grid = np.where((rows % 64 < 3) | (columns % 64 < 3), 255, 0)
+    red, blue = columns * 255 // width, rows * 255 // height
+    pixels = np.dstack([np.maximum(red, grid), np.maximum(255 - red, grid), np.maximum(blue, grid)])
+    lines = np.concatenate(
+        [np.zeros((height, 1), np.uint8), pixels.astype(np.uint8).reshape(height, -1)], axis=1
+    )
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b""))
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    )
+    return picture.fit(png, size=size, quality=quality)
+
+
+def _cache() -> Path | None:
+    """Return where a person's programs keep what they can make anew: prompts take seconds to render."""
+    if named := os.environ.get("XDG_CACHE_HOME"):
+        return Path(named, "kioskd")
+    home = os.environ.get("HOME")
+    return Path(home, ".cache", "kioskd") if home else None

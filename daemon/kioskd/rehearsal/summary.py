@@ -58,6 +58,53 @@ class Summary(BaseModel):
     """Microphone sound that the service received although the gate was shut or the kiosk asleep."""
     uplink_foreign_ms: int
     """Sound that the service received and the microphone never captured."""
+    uplink_gap_ms: float | None
+    """The longest pause between two arrivals of sound at the service while it was to be sent, and there was a
+    connection."""
+    uplink_late_ms: float | None
+    """From a frame's capture, while there was a connection and nothing to wait for, to its arrival, at worst."""
+    uplink_unheld_ms: int | None
+    """Sound that the service received and that was captured when no button was held, nor about to be (by the
+    pre-roll), nor just let go; null where no script holds one."""
+    own_voice_sent_ms: int
+    """Sound that the service received and that was captured while the kiosk could be heard, chimes apart."""
+    muted_captured_ms: int | None
+    """Sound that the microphone captured while the kiosk was muted; null where it never was."""
+    speech_began: int
+    """Times the service was told, or noticed, that the visitor begins to speak."""
+    speech_ended: int
+    speech_lost_ms: float | None
+    """What the service has not received of what the visitor said, from its first to its last audible sample. Median."""
+    speech_lost_ms_all: tuple[float, ...]
+    stream_ends: int
+    """Times the service was told that the microphone pauses (audioStreamEnd)."""
+    pictures: int
+    """Pictures that the service received, in whatever way."""
+    pictures_in_silence: int
+    """Pictures that came by themselves when the visitor had been silent for 2 s, or had not spoken yet."""
+    pictures_congested: int
+    """Pictures that came by themselves while the service, as scripted, read slowly, and then what had piled up."""
+    pictures_seen: int
+    """Pictures that the model had before it when it answered."""
+    pictures_same_turn: int
+    """Those of them that came when the visitor had finished already: taken for the very answer they were seen in."""
+    picture_px: int | None
+    """The longer side of the largest."""
+    tool_calls: int
+    """Functions that the model called."""
+    tools_at_once: int
+    """How many of them were at work at the same time, at most."""
+    tools_answered: int
+    tools_cancelled: int
+    """Calls that the service took back, as the visitor spoke into the turn."""
+    tool_faults: int
+    """Answers that were missing, or too many, or for nothing that was called over that connection."""
+    reply_gap_ms: float | None
+    """How much longer a reply took to be heard than its sound lasts, at worst: gaps in it."""
+    prompts: tuple[str, ...]
+    """The codes of what the kiosk said for itself, and was heard, in order."""
+    cues: tuple[str, ...]
+    """The chimes that were heard, in order."""
     first_word_lost_ms: float | None
     """Microphone sound from the pre-roll on that is missing before a conversation's first received frame."""
     first_word_lost_ms_all: tuple[float, ...]
@@ -90,7 +137,9 @@ class Summary(BaseModel):
 
 
 MEASURES: Final = tuple(
-    name for name, field in Summary.model_fields.items() if field.annotation in (int, float, float | None)
+    name
+    for name, field in Summary.model_fields.items()
+    if field.annotation in (int, int | None, float, float | None)
 )
 """The numbers of a summary, by name: what an expectation can be about."""
 

@@ -1,11 +1,6 @@
-"""Draws a rehearsal as one picture: who spoke when, what the kiosk showed, which connections carried it.
+"""Draws a rehearsal as one picture: who spoke when, what the kiosk showed, which connections carried it."""
 
-Colours are Okabe and Ito's, which colour-blind people tell apart; each band also says in words what it means.
-"""
-
-import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +12,26 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from kioskd.media import pcm
-from kioskd.rehearsal.alignment import Gate
-from kioskd.rehearsal.measure import Record
-from kioskd.rehearsal.notes import Note
+from kioskd.rehearsal.bands import (
+    BLUE,
+    GREEN,
+    INK,
+    LEGEND,
+    PALE,
+    RED,
+    SKY,
+    Mark,
+    Span,
+    connections,
+    deed,
+    gates,
+    holds,
+    own_sounds,
+    replies,
+    states,
+    trouble,
+)
+from kioskd.rehearsal.record import Record
 from kioskd.rehearsal.summary import Summary
 
 WIDTH_PX: Final = 1600
@@ -30,54 +42,11 @@ COLUMNS: Final = 1500
 LETTER: Final = 0.0056
 """The width of a letter of the labels, as part of the time axis."""
 LINE_PX: Final = 21
+MOST_SIZES: Final = 12
+"""With more pictures than that their sizes are not written."""
 
-BLUE, ORANGE, GREEN, RED, SKY, YELLOW, PURPLE = (
-    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#F0E442", "#CC79A7",
-)  # fmt: skip
-INK: Final = "#222222"
-PALE: Final = "#BBBBBB"
-
-STATE_COLOURS: Final = {
-    "starting": "#EEEEEE",
-    "asleep": "#DDDDDD",
-    "waking": YELLOW,
-    "listening": SKY,
-    "thinking": PURPLE,
-    "speaking": ORANGE,
-    "offline": RED,
-    "fault": RED,
-}
-GATE_COLOURS: Final = {Gate.PREROLL: "#DDDDDD", Gate.HOLD: YELLOW, Gate.SEND: SKY, Gate.SHUT: "#777777"}
-LEGEND: Final = {
-    "asleep, pre-roll": "#DDDDDD",
-    "waking, dialing, hold": YELLOW,
-    "listening, send": SKY,
-    "thinking": PURPLE,
-    "speaking": ORANGE,
-    "offline, fault": RED,
-    "uplink shut": "#777777",
-    "connected": GREEN,
-}
-GATE_WORDS: Final = {Gate.PREROLL: "pre-roll", Gate.HOLD: "hold", Gate.SEND: "send", Gate.SHUT: "shut"}
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of a band, in seconds from the start."""
-
-    began: float
-    ended: float
-    words: str
-    colour: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A moment, in seconds from the start."""
-
-    t: float
-    words: str
-    colour: str = INK
+ROWS: Final = {"visitor": 3.0, "kiosk": 3.0, "shows": 0.8, "uplink": 0.6, "pictures": 0.9, "connections": 1.6}
+"""What is drawn below one another, and how high. `pictures` only where there are some."""
 
 
 def draw(
@@ -91,39 +60,46 @@ def draw(
     length = record.end - record.start
     figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI, layout=None)
     FigureCanvasAgg(figure)
+    rows = {name: height for name, height in ROWS.items() if name != "pictures" or record.shots}
     grid = figure.add_gridspec(
-        5,
+        len(rows),
         1,
-        height_ratios=(3.2, 3.2, 0.8, 0.6, 1.6),
+        height_ratios=tuple(rows.values()),
         hspace=0.12,
         left=0.075,
         right=0.985,
         top=0.89,
         bottom=0.085,
     )
-    voices, speaker, states, gates, links = axes = [figure.add_subplot(grid[row]) for row in range(5)]
-    for axis in axes:
+    axes = {name: figure.add_subplot(grid[row]) for row, name in enumerate(rows)}
+    for name, axis in axes.items():
+        last = name == "connections"
         axis.set_xlim(0, length)
         axis.set_yticks([])
-        axis.tick_params(labelbottom=axis is links, bottom=axis is links)
+        axis.tick_params(labelbottom=last, bottom=last)
         for side in ("top", "right", "left", "bottom"):
-            axis.spines[side].set_visible(axis is links and side == "bottom")
-    links.set_xlabel("seconds", loc="left")
-    for axis, name in zip(axes, ("visitor", "kiosk", "shows", "uplink", "connections"), strict=True):
+            axis.spines[side].set_visible(last and side == "bottom")
         axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=12)
+    voices, speaker, links = axes["visitor"], axes["kiosk"], axes["connections"]
+    links.set_xlabel("seconds", loc="left")
 
-    deeds = [_deed(note, record.start) for note in record.notes if note.by == "visitor"]
+    deeds = [mark for note in record.notes if (mark := deed(note, record.start))]
     _envelope(voices, visitor, length, BLUE)
-    _labels(voices, [deed for deed in deeds if deed is not None], length)
+    _labels(voices, deeds, length)
     _envelope(speaker, kiosk, length, RED)
-    _labels(speaker, list(_replies(record)), length)
-    for deed in filter(None, deeds):
-        for axis in axes:
-            axis.axvline(deed.t, color=PALE, linewidth=0.8, zorder=0)
-    _band(states, _states(record), length)
-    _band(gates, _gates(record), length)
-    _band(links, _connections(record), length, top=0.48)
-    _labels(links, list(_trouble(record)), length, from_y=0.5)
+    said = sorted([*replies(record), *own_sounds(record)], key=lambda mark: mark.t)
+    _labels(speaker, said, length)
+    for hold in holds(record):
+        voices.axvspan(hold.began, hold.ended, ymax=0.03, color=GREEN)
+    for mark in deeds:
+        for axis in axes.values():
+            axis.axvline(mark.t, color=PALE, linewidth=0.8, zorder=0)
+    _band(axes["shows"], states(record), length)
+    _band(axes["uplink"], gates(record), length)
+    if "pictures" in axes:
+        _pictures(axes["pictures"], record, length)
+    _band(links, connections(record), length, top=0.48)
+    _labels(links, list(trouble(record)), length, from_y=0.5)
     _headline(figure, summary)
     _legend(figure)
     figure.savefig(path, dpi=DPI, metadata={"Software": None})
@@ -142,6 +118,7 @@ def _headline(figure: Figure, summary: Summary) -> None:
         (float(summary.uplink_duplicated_ms), "twice {:.0f} ms"),
         (float(summary.replies_heard), "replies heard {:.0f}"),
         (float(summary.connections), "connections {:.0f}"),
+        (float(summary.pictures) or None, "pictures {:.0f}"),
     ]
     told = "  ·  ".join(words.format(value) for value, words in numbers if value is not None)
     unmet = [expectation.text for expectation in summary.expectations if not expectation.met]
@@ -169,20 +146,22 @@ def _envelope(axis: Axes, samples: npt.NDArray[np.int16], length: float, colour:
 
 
 def _labels(axis: Axes, marks: Sequence[Mark], length: float, from_y: float = 0.7) -> None:
-    """Write each mark's words at its time, on the first line that has room."""
+    """Write each mark's words at its time, on the first line that has room; where none has, a stroke must do."""
     height = axis.get_window_extent().height
     lines = max(1, int((1 - from_y) * height / LINE_PX))
     free_from = [0.0] * lines
     for mark in marks:
         wide = len(mark.words) * length * LETTER + length * 0.008
         left = min(mark.t, length - wide)
-        line = next((line for line, free in enumerate(free_from) if free <= left), lines - 1)
-        free_from[line] = left + wide
-        y = from_y + line * LINE_PX / height
+        line = next((line for line, free in enumerate(free_from) if free <= left), None)
+        y = from_y + (0 if line is None else line) * LINE_PX / height
         where = axis.get_xaxis_transform()
         axis.plot(
             [mark.t, mark.t], [0, y + LINE_PX / height], transform=where, color=mark.colour, linewidth=0.9
         )
+        if line is None:
+            continue
+        free_from[line] = left + wide
         axis.text(
             left + length * 0.002,
             y,
@@ -211,80 +190,22 @@ def _band(axis: Axes, spans: Iterator[Span], length: float, top: float = 1.0) ->
             )  # fmt: skip
 
 
-def _deed(note: Note, start: float) -> Mark | None:
-    match note.what:
-        case "presses the button":
-            return Mark(note.t - start, "press", GREEN)
-        case "says":
-            return Mark(note.t - start, f"“{note.data['words']}”", BLUE)
-        case "interrupts with":
-            return Mark(note.t - start, f"interrupts: “{note.data['words']}”", RED)
-    return None
-
-
-def _replies(record: Record) -> Iterator[Mark]:
-    number = 0
-    for note in record.notes:
-        if note.by != "kiosk":
-            continue
-        t = note.t - record.start
-        if note.what == "reply began":
-            number += 1
-            yield Mark(t, f"{number}: greeting" if note.data["greeting"] else f"{number}", RED)
-        elif note.what == "reply silenced":
-            yield Mark(t, "silenced", INK)
-
-
-def _states(record: Record) -> Iterator[Span]:
-    shown = [(record.start, "starting")]
-    shown += [(note.t, str(note.data["state"])) for note in record.find("kiosk", "shows")]
-    for (began, state), (ended, _) in itertools.pairwise([*shown, (record.end, "")]):
-        yield Span(began - record.start, ended - record.start, state, STATE_COLOURS[state])
-
-
-def _gates(record: Record) -> Iterator[Span]:
-    if not record.track.frames:
-        return
-    changes = [(record.track.taken_at[0], Gate.PREROLL)]
-    changes += [
-        (record.track.taken_at[min(change.at_frame, len(record.track.taken_at) - 1)], change.gate)
-        for change in record.gates
+def _pictures(axis: Axes, record: Record, length: float) -> None:
+    """Put a stroke where a picture arrived: high and dark if the model had it before it, in the same turn with a word."""
+    axis.set_ylim(0, 1)
+    for began, ended in record.slow:
+        axis.axvspan(began - record.start, ended - record.start, color=PALE, alpha=0.5, zorder=0)
+    for shot in record.shots:
+        t, colour = shot.at - record.start, INK if shot.seen else SKY
+        axis.plot([t, t], [0.06, 0.5], color=colour, linewidth=3, solid_capstyle="butt")
+    marks = [Mark(began - record.start, "reads slowly", RED) for began, _ in record.slow]
+    marks += [
+        Mark(shot.at - record.start, "seen in this very turn" if shot.same_turn else "shown", INK)
+        for shot in record.shots
+        if not shot.by_itself
     ]
-    for (began, gate), (ended, _) in itertools.pairwise([*changes, (record.end, Gate.PREROLL)]):
-        yield Span(began - record.start, ended - record.start, GATE_WORDS[gate], GATE_COLOURS[gate])
-
-
-def _connections(record: Record) -> Iterator[Span]:
-    """Yield the dialing and the life of each connection, by epoch."""
-    dialed: tuple[float, object] | None = None
-    up: tuple[float, str] | None = None
-    for note in [*record.notes, Note(record.end, "daemon", "HangUp")]:
-        if note.by != "daemon" or note.what not in {"Dial", "Up", "Lost", "Refused", "HangUp"}:
-            continue
-        t = note.t - record.start
-        if up is not None:
-            yield Span(up[0], t, up[1], GREEN)
-            up = None
-        elif dialed is not None:
-            yield Span(dialed[0], t, "dial", YELLOW)
-            dialed = None
-        if note.what == "Dial":
-            dialed = (t, note.data["epoch"])
-        elif note.what == "Up":
-            resumed = ", resumed" if note.data["resumed"] else ""
-            up, dialed = (t, f"connection {note.data['epoch']}{resumed}"), None
-
-
-def _trouble(record: Record) -> Iterator[Mark]:
-    """Yield what the service did wrong, and what the daemon noticed of it."""
-    for note in record.notes:
-        t = note.t - record.start
-        match note.by, note.what:
-            case "service", "fault":
-                yield Mark(t, f"fault: {note.data.get('do', '')}", RED)
-            case "daemon", "Lost":
-                yield Mark(t, "link lost", RED)
-            case "daemon", "Refused":
-                yield Mark(t, "refused", RED)
-            case "daemon", "GoingAway":
-                yield Mark(t, f"going away in {note.data['left_s']:.0f} s", RED)
+    sizes = [f"{shot.byte_count / 1000:.0f}" for shot in record.shots]
+    if sizes:
+        words = f"kB each: {', '.join(dict.fromkeys(sizes))}" if len(sizes) < MOST_SIZES else ""
+        marks.append(Mark(0.0, f"black: seen by the model   {words}".rstrip(), INK))
+    _labels(axis, sorted(marks, key=lambda mark: mark.t), length, from_y=0.55)

@@ -69,30 +69,45 @@ class VisitorMicrophone:
         self._chance = np.random.default_rng(seed)
         self._said = np.zeros(0, np.int16)
         self._said_from = 0
+        self._said_at = 0.0
+        self._closed_at: float | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the device was closed again: what is said is gone."""
+        return self._closed_at is not None
 
     def say(self, speech: bytes) -> Utterance:
-        """Mix `speech` (16 kHz PCM) into the track, from the next frame on.
+        """Mix `speech` (16 kHz PCM) into the track, from the next frame on; to a device that is closed: nowhere.
 
         One at a time: what an earlier `say` has left to say is cut off.
         """
         samples = np.frombuffer(speech, "<i2")
         onset, end = audible_span(samples)
         began = len(self.track.frames) * FRAME_SAMPLES
-        self._said, self._said_from = samples, began
+        self._said, self._said_from, self._said_at = samples, began, self._clock.now()
         return Utterance(began, began + onset, began + end)
 
     async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
         """Hand each frame to `sink` until cancelled; see `ports.Microphone`."""
         start, handed = self._clock.now(), 0
-        while True:
-            due = start + (handed + 1) * FRAME_S
-            if (wait := due - self._clock.now()) > 0:
-                await self._clock.sleep(wait)
-            self.track.late_s = max(self.track.late_s, self._clock.now() - due)
-            frame = self._next_frame()
-            self.track.add(frame, due)
-            handed += 1
-            sink(frame)
+        if self._closed_at is not None:
+            # The visitor went on speaking meanwhile.
+            missed_s = start - max(self._closed_at, self._said_at)
+            self._said_from -= round(missed_s * pcm.UPLINK_HZ)
+            self._closed_at = None
+        try:
+            while True:
+                due = start + (handed + 1) * FRAME_S
+                if (wait := due - self._clock.now()) > 0:
+                    await self._clock.sleep(wait)
+                self.track.late_s = max(self.track.late_s, self._clock.now() - due)
+                frame = self._next_frame()
+                self.track.add(frame, due)
+                handed += 1
+                sink(frame)
+        finally:
+            self._closed_at = self._clock.now()
 
     def _next_frame(self) -> bytes:
         noise = self._chance.integers(-NOISE_LSB, NOISE_LSB, FRAME_SAMPLES, np.int16, endpoint=True)

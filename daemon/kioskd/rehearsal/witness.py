@@ -47,7 +47,11 @@ class Witness:
             name = type(effect).__name__
             if name not in UNNOTED_EFFECTS:
                 self._notebook.add("daemon", name, t, **_plain(effect))
-            if name == "SetUplink":
+            if name == "SetMute" and effect.muted:
+                # What was kept is forgotten: as if the gate had just come to where it is.
+                gate = self.gates[-1].gate if self.gates else Gate.PREROLL
+                self.gates.append(GateChange(self._frames_captured(), gate))
+            elif name == "SetUplink":
                 self.gates.append(GateChange(self._frames_captured(), Gate[effect.uplink.name]))
             elif name == "Flush":
                 self._flushed_to = max(self._flushed_to, effect.reply)
@@ -55,7 +59,8 @@ class Witness:
                 self._greeting_next = True
             elif name == "Show":
                 self.shown = effect.shown.value
-                self._notebook.add("kiosk", "shows", t, state=self.shown)
+                code = {} if effect.code is None else {"code": str(effect.code)}
+                self._notebook.add("kiosk", "shows", t, state=self.shown, **code)
         if kind == "ReplySounded":
             self._reply_sounded(t, event.reply)
         elif kind == "ReplyPlayed":
@@ -86,5 +91,7 @@ def _plain(value: Any) -> dict[str, object]:
         if field.name == "handle":
             plain["with_handle"] = content is not None
         elif not isinstance(content, SecretStr):
-            plain[field.name] = content.name.lower() if isinstance(content, enum.Enum) else content
+            if isinstance(content, enum.Enum):
+                content = str(content) if isinstance(content, enum.StrEnum) else content.name.lower()
+            plain[field.name] = content
     return plain

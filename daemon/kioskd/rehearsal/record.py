@@ -1,0 +1,55 @@
+"""All that is known of a rehearsal when it is over."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kioskd.rehearsal.alignment import GateChange
+from kioskd.rehearsal.arrivals import Arrivals
+from kioskd.rehearsal.calls import NONE, Called
+from kioskd.rehearsal.ear import Heard
+from kioskd.rehearsal.notes import Note
+from kioskd.rehearsal.sights import Shot
+from kioskd.rehearsal.visitor import Track, Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is known of a rehearsal when it is over."""
+
+    name: str
+    start: float
+    end: float
+    notes: Sequence[Note]
+    track: Track
+    heard: Heard
+    gates: Sequence[GateChange]
+    utterances: Sequence[tuple[str, Utterance]]
+    """What the visitor said: `say` or `interrupt`, and where it is in the track."""
+    received: Sequence[bytes | bytearray]
+    """For each session, the sound that the service received."""
+    arrivals: Arrivals
+    shots: Sequence[Shot]
+    slow: Sequence[tuple[float, float]]
+    """When the service read slowly, as the script had it."""
+    preroll_frames: int
+    after_frames: int
+    """What is still sent when a talk button is let go."""
+    stopped_in_s: float
+    exit_code: int
+    trouble: str | None
+    called: Called = NONE
+
+    def find(self, by: str, what: str) -> list[Note]:
+        """Return the notes of one kind, in order."""
+        return [note for note in self.notes if note.by == by and note.what == what]
+
+
+def spans(record: Record, effect: str, field: str, value: object) -> Iterator[tuple[float, float]]:
+    """Yield from when to when what an effect sets was so."""
+    began: float | None = None
+    for note in [*record.find("daemon", effect), Note(record.end, "daemon", effect, {field: None})]:
+        if note.data[field] == value:
+            began = note.t if began is None else began
+        elif began is not None:
+            yield began, note.t
+            began = None

@@ -1,0 +1,37 @@
+"""Somebody at a distance, over the daemon's own control socket."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import pytest
+from tests.support.until import until
+
+from kioskd.adapters.clock import SystemClock
+from kioskd.adapters.control_socket import ControlSocket
+from kioskd.rehearsal.remote import NotDone, order
+
+Answer = Callable[[Mapping[str, object]], Awaitable[None]]
+
+
+async def test_a_request_reaches_the_daemon_with_what_belongs_to_it(tmp_path: Path) -> None:
+    asked: list[tuple[object, bytes]] = []
+
+    async def handle(request: Mapping[str, object], attachment: bytes, answer: Answer) -> None:
+        asked.append((request["do"], attachment))
+        await answer({"ok": request["do"] != "wake", "why": "it is muted"})
+
+    socket = tmp_path / "control"
+    serving = asyncio.get_running_loop().create_task(ControlSocket(socket, SystemClock()).serve(handle))
+    await until(socket.exists)
+    async with asyncio.timeout(10):
+        assert (await order(socket, {"do": "show"}, b"a picture"))["ok"]
+        with pytest.raises(NotDone, match="the kiosk refuses: it is muted"):
+            await order(socket, {"do": "wake"})
+    serving.cancel()
+    assert asked == [("show", b"a picture"), ("wake", b"")]
+
+
+async def test_nobody_there_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(NotDone, match="does not answer at its control socket: FileNotFoundError"):
+        await order(tmp_path / "control", {"do": "wake"})
