@@ -1,33 +1,40 @@
 """What more than one folder of tests needs."""
 
+import functools
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from tests.support import sound_server as virtual
 
-HERE: Final = Path(__file__).parent
+ROOT: Final = Path(__file__).parents[1]
 
-TOGETHER: Final = {
-    "bench": "sound",
-    "box": "box",
-    "link": "link",
-    "room": "sound",
-    "soak": "soak",
-}
+TOGETHER: Final = {"bench": "sound", "box": "box", "link": "link", "room": "sound", "soak": "link"}
 """Folders whose tests would disturb each other: run one after the other, in one process."""
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Say which tests belong together where several processes share the work; tests of sound devices do, wherever."""
-    for item in items:
-        fixtures: Sequence[str] = getattr(item, "fixturenames", ())
-        folder = item.path.relative_to(HERE).parts[0]
-        group = "sound" if "sound_server" in fixtures else TOGETHER.get(folder, str(item.path))
-        item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Say which tests belong together where several processes share the work."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - asked only where it is there
+
+    # Its own groups (loadgroup) are not seen with pytest 9.2: pytest-dev/pytest-xdist#1386.
+    class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid.partition("::")[0])
+
+    return Together(config, log)
+
+
+@functools.cache
+def _group(path: str) -> str:
+    """Return the name of the group: the file's own, its folder's, or that of all who use the sound devices."""
+    if "sound_server" in (ROOT / path).read_text(encoding="utf-8"):
+        return "sound"
+    return TOGETHER.get(Path(path).parts[1], path)
 
 
 @pytest.fixture(autouse=True)
