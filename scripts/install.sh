@@ -1,0 +1,346 @@
+#!/usr/bin/env bash
+# Installs kioskd from this checkout as a service of this machine, or upgrades the one that is there.
+# Debian 12 or 13, Raspberry Pi OS too. Safe to run again.
+#
+#   sudo scripts/install.sh [--extras LIST]      install or upgrade; LIST: optional parts beyond those that the
+#                                                configuration needs, as in pyproject.toml (echo,rehearsal)
+#   sudo scripts/install.sh --rollback           back to the release before
+#   sudo scripts/install.sh --uninstall          remove the program; the configuration and the key stay
+#   sudo scripts/install.sh --purge              remove everything that has to do with it
+#
+# Each release is a folder of its own, /opt/kioskd/VERSION-N, and /opt/kioskd/current is a link to the one in use. An
+# upgrade is made and tried beside it. If it does not serve within a minute, the one before is put back: exit 1.
+set -euo pipefail
+
+readonly home=/opt/kioskd
+readonly settings=/etc/kioskd/kioskd.yaml
+readonly units=/usr/local/lib/systemd/system
+readonly well_within_s=60
+# What is installed outside the release folder: file in the release, where it goes. A release may lack some.
+readonly parts=(
+  "kioskd.service           $units/kioskd.service"
+  "kioskd-settled.service   $units/kioskd-settled.service"
+  "kioskd-settled.timer     $units/kioskd-settled.timer"
+  "systemd-254.conf         $units/kioskd.service.d/50-systemd-254.conf"
+  "realtime.conf            $units/kioskd.service.d/50-realtime.conf"
+  "kioskd.sysusers          /usr/local/lib/sysusers.d/kioskd.conf"
+  "kioskd.tmpfiles          /usr/local/lib/tmpfiles.d/kioskd.conf"
+  "kioskd.rules             /usr/local/lib/udev/rules.d/70-kioskd.rules"
+  "kioskd.catalog           /usr/local/lib/systemd/catalog/kioskd.catalog"
+  "completion.bash          /usr/local/share/bash-completion/completions/kioskd"
+  "kioskd.yaml              $settings.reference"
+)
+
+say() { echo "install: $*"; }
+fail() { echo "install: $*" >&2; exit 1; }
+usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
+
+main() {
+  local deed=install extras=''
+  while [ "$#" -gt 0 ]; do
+    case $1 in
+      --extras) [ "$#" -ge 2 ] || fail "--extras needs a list, as in --extras echo,rehearsal"; extras=$2; shift ;;
+      --extras=*) extras=${1#*=} ;;
+      --rollback) deed=rollback ;;
+      --uninstall) deed=uninstall ;;
+      --purge) deed=purge ;;
+      -h | --help) usage; exit 0 ;;
+      *) fail "$1: not known; --help says what is" ;;
+    esac
+    shift
+  done
+  [ "$(id -u)" -eq 0 ] || fail "this needs root: sudo $0"
+  [ -d /run/systemd/system ] || fail "systemd does not run here: this installs a service of it; see the README for running without"
+  exec 9>/run/lock/kioskd-install
+  flock --nonblock 9 || fail "another run of this script is not over yet: wait for it"
+  "$deed" "$extras"
+}
+
+# --- deeds ---------------------------------------------------------------------------------------------------------
+
+install() {
+  local source new before older was_active='' ready_to_start=yes
+  source=$(cd "$(dirname "$0")/.." && pwd)
+  [ -f "$source/pyproject.toml" ] || fail "$source: no pyproject.toml: run this from a checkout of kioskd"
+  [ ! -e /etc/systemd/system/kioskd.service ] ||
+    fail "/etc/systemd/system/kioskd.service would hide the unit that comes with kioskd: move what you changed in it to /etc/systemd/system/kioskd.service.d/own.conf, and remove it"
+  ! systemctl --quiet is-active kioskd || was_active=yes
+  before=$(current)
+  older=$(readlink -e "$home/previous" || true)
+
+  debian_packages python3 python3-venv python3-pyaudio python3-systemd python3-evdev alsa-utils espeak-ng
+  /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail "this system's Python is older than 3.11: Debian 12 or newer is needed"
+  new=$(new_release "$source")
+  # From here on, whatever ends us ends the new release too, until it serves.
+  # shellcheck disable=SC2064  # now, not then
+  trap "rm -rf '$new'" EXIT
+  build "$source" "$new" "$1"
+  account_and_folders "$new"
+  self_test "$new"
+  if ! sandboxed "$new" check --config "$settings"; then
+    [ -z "$was_active" ] || fail "kioskd $(basename "$new") refuses $settings (above), and was not put in; the one before goes on"
+    ready_to_start=''
+  fi
+  [ -z "$ready_to_start" ] || render_prompts "$new"
+
+  activate "$new"
+  trap - EXIT
+  systemctl --quiet enable kioskd
+  if [ -z "$ready_to_start" ]; then
+    say "$(basename "$new") is installed, and not started: mend $settings as said above, then: sudo systemctl start kioskd"
+  elif start_and_look; then
+    say "$(basename "$new") serves"
+  elif [ -n "$before" ]; then
+    journal
+    say "$(basename "$new") does not serve (its last words are above): going back to $(basename "$before")"
+    activate "$before"
+    rm -rf "$new" "$home/previous"
+    [ -z "$older" ] || point "$older" "$home/previous"
+    start_and_look || fail "the release before does not serve either: journalctl -u kioskd says why"
+    fail "went back to $(basename "$before"), which serves"
+  elif [ "$(shown ExecMainStatus)" = 78 ]; then
+    journal
+    # It was to be expected, and is no failure that anybody should look for.
+    systemctl reset-failed kioskd
+    say "$(basename "$new") is installed, and needs something of you (above); after that: sudo systemctl start kioskd"
+  else
+    journal
+    fail "kioskd does not serve (its last words are above); it is tried again and again. Mend it, or: $0 --uninstall"
+  fi
+  forget_old_releases "$before"
+}
+
+rollback() {
+  local now before
+  now=$(current)
+  before=$(readlink -e "$home/previous" || true)
+  [ -n "$before" ] || fail "there is no release before $(basename "${now:-none}") on this machine"
+  activate "$before"
+  start_and_look || { journal; fail "$(basename "$before") does not serve (its last words are above); $0 --rollback returns to $(basename "$now")"; }
+  say "$(basename "$before") serves; --rollback returns to $(basename "$now")"
+}
+
+uninstall() {
+  systemctl --quiet disable --now kioskd-settled.timer kioskd 2>/dev/null || true
+  local part
+  for part in "${parts[@]}"; do
+    read -r _ part <<<"$part"
+    rm -f "$part"
+  done
+  rmdir --ignore-fail-on-non-empty "$units/kioskd.service.d" 2>/dev/null || true
+  rm -rf /run/lock/kioskd-install /usr/local/bin/kioskd "$home" /run/kioskd /var/cache/kioskd
+  no_empty_folders
+  reread
+  say "removed; what is yours stays: /etc/kioskd, /var/lib/kioskd, the key in /etc/credstore* (--purge removes them)"
+}
+
+purge() {
+  uninstall >/dev/null
+  rm -rf /etc/kioskd /var/lib/kioskd /etc/systemd/system/kioskd.service.d
+  # Encrypted or, where this machine cannot encrypt, plain: as `kioskd key` has stored it.
+  rm -f /etc/credstore.encrypted/gemini-api-key /etc/credstore/gemini-api-key
+  systemctl daemon-reload
+  if getent passwd kioskd >/dev/null; then userdel kioskd; fi
+  if getent group kioskd >/dev/null; then groupdel kioskd; fi
+  say "removed, with configuration, key and user; Debian packages stay, as others may need them by now"
+}
+
+# --- steps ---------------------------------------------------------------------------------------------------------
+
+# Installs those of the named packages that are not there.
+debian_packages() {
+  local package missing=()
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")
+  done
+  if [ "${#missing[@]}" -eq 0 ]; then
+    say "Debian packages: all there"
+    return
+  fi
+  say "Debian packages: ${missing[*]}"
+  apt-get update -q=2 || say "the lists of packages could not be renewed: going on with those that are here"
+  DEBIAN_FRONTEND=noninteractive apt-get install -q=2 -y --no-install-recommends "${missing[@]}" >/dev/null ||
+    fail "apt could not install ${missing[*]} (above): mend that, and run this again"
+}
+
+# Makes the next release's folder, and prints it.
+new_release() {
+  local version number
+  version=$(sed -nE 's/^__version__ *= *"([^"]+)".*/\1/p' "$1/daemon/kioskd/__init__.py")
+  [ -n "$version" ] || fail "$1/daemon/kioskd/__init__.py: names no version"
+  # Counted, not dated: a device may not know the time yet.
+  number=$(find "$home" -mindepth 1 -maxdepth 1 -type d -name '*-*' 2>/dev/null | sed -E 's/.*-//' | sort -n | tail -1)
+  mkdir -p "$home/$version-$((${number:-0} + 1))"
+  echo "$home/$version-$((${number:-0} + 1))"
+}
+
+# build SOURCE RELEASE EXTRAS: fills the folder.
+build() {
+  local source=$1 new=$2 extras=$3 needed
+  say "building $(basename "$new") (a minute or two)"
+  /usr/bin/python3 -m venv --system-site-packages "$new"
+  # What every installation has; the settings' own needs are known when the package is there to read them.
+  extras=$(list "watch $extras")
+  pip "$new" "$source[$extras]"
+  needed=$(list "$extras $(needed_extras "$new" "$settings")")
+  if [ "$needed" != "$extras" ]; then pip "$new" "$source[$needed]"; fi
+  say "optional parts: $needed"
+  if grep -qE '^[^#]*source: *"?picamera' "$settings" 2>/dev/null; then camera "$new"; fi
+  mkdir "$new/system"
+  cp "$source"/systemd/* "$source/scripts/completion.bash" "$source/config/kioskd.yaml" "$new/system/"
+  if [ "$(systemd_version)" -lt 254 ]; then rm "$new/system/systemd-254.conf"; fi
+  # A kernel may keep real time for itself; a unit that asks for it would not start.
+  systemd-run --quiet --wait --property=CPUSchedulingPolicy=rr --property=CPUSchedulingPriority=1 /bin/true 2>/dev/null ||
+    rm "$new/system/realtime.conf"
+}
+
+pip() {
+  "$1/bin/python" -m pip install --quiet --disable-pip-version-check --prefer-binary "$2" ||
+    fail "pip could not install $2 (above): mend that, and run this again"
+}
+
+# list NAMES: prints each once, with commas between them.
+list() { tr ' ,' '\n\n' <<<"$1" | sed '/^$/d' | sort -u | paste -sd,; }
+
+# needed_extras RELEASE SETTINGS: prints the optional parts that the settings need.
+needed_extras() { "$1/bin/python" -m kioskd.settings.extras "$2"; }
+
+# camera RELEASE: Debian's picamera2 where it has one (Raspberry Pi OS), else the one of the package index.
+camera() {
+  if "$1/bin/python" -c 'import picamera2' 2>/dev/null; then return; fi
+  if apt-cache show python3-picamera2 >/dev/null 2>&1; then
+    debian_packages python3-picamera2
+  else
+    debian_packages python3-libcamera libcamera-ipa gcc python3-dev libcap-dev
+    pip "$1" picamera2
+  fi
+}
+
+# account_and_folders RELEASE: the user, and what it finds.
+account_and_folders() {
+  local line group wanted
+  wanted=$(while read -r line; do
+    group=$(awk '$1 == "m" { print $3 }' <<<"$line")
+    [ -z "$group" ] || getent group "$group" >/dev/null || continue
+    echo "$line"
+  done <"$1/system/kioskd.sysusers")
+  echo "$wanted" >"$1/system/kioskd.sysusers"
+  systemd-sysusers "$1/system/kioskd.sysusers"
+  systemd-tmpfiles --create "$1/system/kioskd.tmpfiles"
+  say "user kioskd: $(id -nG kioskd | tr ' ' ',')"
+  if [ ! -e "$settings" ]; then
+    command install -m 644 "$1/system/kioskd.yaml" "$settings"
+    say "$settings: new, with every setting at its default"
+  fi
+}
+
+# self_test RELEASE: everything that can be loaded, and the devices that can be listed.
+self_test() {
+  local command
+  "$1/bin/kioskd" --version >/dev/null || fail "the new release does not run (above)"
+  for command in $("$1/bin/kioskd" --help | sed -nE 's/^    ([a-z]+)( .*)?$/\1/p'); do
+    "$1/bin/kioskd" "$command" --help >/dev/null || fail "kioskd $command: does not load (above)"
+  done
+  sandboxed "$1" devices >/dev/null || fail "kioskd devices: does not work (above)"
+  say "self-test passed"
+}
+
+# sandboxed RELEASE ARGUMENTS…: kioskd as the service would run it, with its user, key and limits.
+sandboxed() {
+  local release=$1 properties=()
+  shift
+  mapfile -t properties < <(awk -F= '
+    /^\[/ { service = $0 == "[Service]" }
+    service && /^[A-Z]/ && $1 !~ /^(Type|NotifyAccess|Exec.*|WatchdogSec|Restart.*|Timeout.*|KillMode|.*Directory.*)$/ { print "--property=" $0 }
+  ' "$release/system/kioskd.service")
+  systemd-run --quiet --wait --pipe --collect --property=RuntimeMaxSec=60 "${properties[@]}" -- "$release/bin/kioskd" "$@"
+}
+
+# render_prompts RELEASE: what the kiosk says for itself, made once; what is lacking is made when the daemon starts.
+render_prompts() {
+  local language
+  language=$("$1/bin/python" -c 'import pathlib, sys; from kioskd.settings.load import load
+print(load(pathlib.Path(sys.argv[1])).assistant.language)' "$settings")
+  install --directory --owner=kioskd --group=kioskd --mode=0700 /var/cache/kioskd
+  runuser -u kioskd -- "$1/bin/python" -m kioskd.prompts "$language" --cache /var/cache/kioskd ||
+    say "some spoken prompts are lacking (above); the kiosk goes on without those"
+}
+
+# activate RELEASE: its files to their places, and the link to it; the one in use becomes `previous`.
+activate() {
+  local release=$1 before part from to
+  before=$(current)
+  for part in "${parts[@]}"; do
+    read -r from to <<<"$part"
+    if [ -e "$release/system/$from" ]; then
+      command install -D -m 644 "$release/system/$from" "$to"
+    else
+      rm -f "$to"
+    fi
+  done
+  if [ -n "$before" ] && [ "$before" != "$release" ]; then point "$before" "$home/previous"; fi
+  point "$release" "$home/current"
+  point "$home/current/bin/kioskd" /usr/local/bin/kioskd
+  reread
+}
+
+# point TARGET LINK: at once, so that there is never none.
+point() {
+  mkdir -p "$(dirname "$2")"
+  ln -s "$1" "$2.new"
+  mv -T "$2.new" "$2"
+}
+
+# Lets everybody know that files of ours have changed.
+reread() {
+  systemctl daemon-reload
+  journalctl --update-catalog 2>/dev/null || say "the journal's catalog could not be renewed: journalctl -x explains less"
+  if [ -S /run/udev/control ]; then udevadm control --reload && udevadm trigger --subsystem-match=leds; fi
+}
+
+# Restarts the service, and looks whether it serves: it says that it is ready, and a while later it still lives, by the
+# evidence that feeds its watchdog. Fails if it does not, within a minute of all in all.
+start_and_look() {
+  local until=$((SECONDS + well_within_s)) pid first
+  systemctl reset-failed kioskd 2>/dev/null || true
+  timeout "$well_within_s" systemctl restart kioskd || return 1
+  pid=$(shown MainPID)
+  first=$(shown WatchdogTimestampMonotonic)
+  while [ "$SECONDS" -lt "$until" ]; do
+    [ "$(shown ActiveState) $(shown MainPID)" = "active $pid" ] || return 1
+    # Fed again, some seconds after the first time.
+    [ "$(shown WatchdogTimestampMonotonic)" -lt $((first + 3000000)) ] || return 0
+    sleep 0.5
+  done
+  return 1
+}
+
+shown() { systemctl show --value --property="$1" kioskd; }
+journal() { journalctl --unit=kioskd --no-pager --lines=15 --output=short >&2; }
+current() { readlink -e "$home/current" || true; }
+systemd_version() { systemctl --version | sed -nE '1s/^systemd ([0-9]+).*/\1/p'; }
+
+# forget_old_releases BEFORE: all but the one in use and the one before.
+forget_old_releases() {
+  local release
+  for release in "$home"/*-*/; do
+    release=${release%/}
+    if [ "$release" != "$(current)" ] && [ "$release" != "$1" ]; then rm -rf "$release"; fi
+  done
+}
+
+# Removes the folders that we may have made, where nothing else is in them.
+no_empty_folders() {
+  local part
+  for part in "${parts[@]}"; do
+    read -r _ part <<<"$part"
+    part=$(dirname "$part")
+    while [[ $part == /usr/local/*/* || $part == "$units"* ]]; do
+      rmdir "$part" 2>/dev/null || break
+      part=$(dirname "$part")
+    done
+  done
+}
+
+main "$@"
