@@ -316,7 +316,7 @@ class Kiosk:
         log.info(
             "settings reloaded%s",
             f"; after a restart only: {', '.join(later)}" if later else "",
-            extra={"message_id": messages.RELOADED},
+            extra={"message_id": messages.RELOADED, "visitor": True},
         )
 
 

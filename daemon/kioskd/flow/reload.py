@@ -38,7 +38,7 @@ class Reload(Generic[T]):
                 log.warning(
                     "settings not reloaded, the old ones stay: %s",
                     error,
-                    extra={"message_id": messages.RELOAD_REFUSED},
+                    extra={"message_id": messages.RELOAD_REFUSED, "visitor": True},
                 )
             else:
                 apply(new)

@@ -1,0 +1,287 @@
+"""Where a kiosk is installed: a machine in a network of its own, a room with a person in it, and the service."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import threading
+import time
+import wave
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+from tests.support import namespace, rootfs
+from tests.support import sound_server as virtual
+from tests.support.box import PATIENCE_S, Box, shared_folder
+from tests.support.namespace import Namespace
+from tests.support.rootfs import CHECKOUT, Suite
+from tests.support.sound_server import SoundServer
+
+from kioskd.errors import Code
+from kioskd.media import pcm
+from kioskd.media.resample import Resampler
+from kioskd.rehearsal.service import Deed, Reply, ServiceScript, StandIn
+
+SOURCE: Final = "/opt/source"
+WHEELS: Final = "/opt/wheels"
+SOUND: Final = "/opt/sound"
+INSTALL: Final = f"{SOURCE}/scripts/install.sh"
+INSTALL_S: Final = 180.0
+CREDENTIAL: Final = "/etc/credstore.encrypted/gemini-api-key"
+HARMLESS: Final = frozenset({"clock-not-synchronised"})
+"""What the doctor finds on any such machine: nobody keeps the time of a container but the machine it is on."""
+SETTINGS: Final = "/etc/kioskd/kioskd.yaml"
+SAID: Final = "Hello, and welcome."
+GREETING: Final = "Greet the visitor."
+NOISE_LSB: Final = 40
+SPEECH: Final = Path("/usr/share/sounds/alsa/Front_Center.wav")
+
+FILES: Final = (
+    r"find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /var/log -o -path /tmp -o -path /opt/newer "
+    r"-o -path /opt/broken \) -prune -o -name __pycache__ -prune -o -print | sort"
+)
+"""A script that prints all files of the machine, but for those that come and go by themselves, and ours."""
+
+YAML: Final = """\
+# What the owner wrote stays as it is.
+service: {{endpoint: "{endpoint}", ca_file: {ca_file}{service}}}
+assistant: {{greeting: {greeting}}}
+conversation: {{wake: [start], idle_s: 3600, longest_s: 3600}}
+speaker: {{volume: {volume}}}
+camera: {{source: "v4l2:Front"}}
+controls: {{lamp: {{command: [/bin/sh, -c, "echo $0 > {lamp}"]}}}}
+"""
+LAMP: Final = "/run/kioskd/lamp"
+HERE: Final = "[Service]\nEnvironment=ALSA_CONFIG_PATH=/etc/asound.conf\nWatchdogSec=4\nRestartSec=300ms\n"
+"""The kernel here has no sound card, which ALSA's own configuration would look for; and tests wait for the watchdog."""
+
+
+def left_out() -> str | None:
+    """Say why a test that takes most of a minute is left out; None if it is wanted."""
+    return (
+        None if os.environ.get("KIOSKD_SLOW") == "1" else "takes most of a minute; KIOSKD_SLOW=1 has it run"
+    )
+
+
+def missing() -> str | None:
+    """Say what keeps a kiosk from being installed here; None if nothing does."""
+    return rootfs.missing() or virtual.missing() or namespace.missing()
+
+
+class Service:
+    """The stand-in, in a thread of its own: a test may wait for the machine and for it in turn."""
+
+    def __init__(self, script: ServiceScript) -> None:
+        self._seen: Counter[str] = Counter()
+        self._more = threading.Condition()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="service")
+        self.stand_in = StandIn(script, observe=self._observe)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self.stand_in.__aenter__(), self._loop).result(PATIENCE_S)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        leaving = self.stand_in.__aexit__(None, None, None)
+        asyncio.run_coroutine_threadsafe(leaving, self._loop).result(PATIENCE_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(PATIENCE_S)
+        self._loop.close()
+
+    def seen(self, kind: str) -> int:
+        """Return how often `kind` was observed so far; see `StandIn` for the kinds."""
+        with self._more:
+            return self._seen[kind]
+
+    @contextlib.contextmanager
+    def sees(self, kind: str, times: int = 1, within_s: float = PATIENCE_S) -> Iterator[None]:
+        """At the end of the block, wait until `kind` was observed so often since its beginning."""
+        before = self.seen(kind)
+        yield
+        with self._more:
+            if not self._more.wait_for(lambda: self._seen[kind] >= before + times, within_s):
+                now = self._seen[kind] - before
+                raise AssertionError(f"the service saw {kind} {now} of {times} times in {within_s} s")
+
+    def hang_up(self) -> None:
+        """Have the service miss the kiosk too, as it would by itself a little later, and end its connection."""
+        self._loop.call_soon_threadsafe(self.stand_in.commit, Deed(do="abort"))
+
+    def _observe(self, kind: str, _data: dict[str, object]) -> None:
+        with self._more:
+            self._seen[kind] += 1
+            self._more.notify_all()
+
+
+class Person:
+    """Somebody in a room that is never quite silent."""
+
+    def __init__(self, sound: SoundServer) -> None:
+        self._sound = sound
+        self._gone = threading.Event()
+        with wave.open(str(SPEECH)) as file:
+            resampler = Resampler(file.getframerate(), pcm.UPLINK_HZ)
+            self._words = resampler.process(file.readframes(file.getnframes()), last=True)
+        self._breath = threading.Thread(target=self._breathe, name="room")
+
+    def __enter__(self) -> Self:
+        self._breath.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._gone.set()
+        self._breath.join(PATIENCE_S)
+
+    def speak(self) -> None:
+        """Say something; return when it was said."""
+        self._sound.inject(self._words)
+
+    def _breathe(self) -> None:
+        noise = np.random.default_rng(7).integers(-NOISE_LSB, NOISE_LSB, pcm.UPLINK_HZ, np.int16).tobytes()
+        while not self._gone.is_set():
+            # Ends with the microphone, when that is pulled; and begins anew with the next one.
+            with contextlib.suppress(BrokenPipeError), self._sound.injector(latency_ms=500) as air:
+                assert air.stdin
+                with contextlib.suppress(BrokenPipeError):
+                    while not self._gone.is_set():
+                        air.stdin.write(noise)
+                air.kill()
+            self._gone.wait(0.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """All of it."""
+
+    box: Box
+    network: Namespace
+    sound: SoundServer
+    person: Person
+    service: Service
+
+    def settings(
+        self, volume: int = 100, *, endpoint: str | None = None, ca_file: str = "ca.pem", service: str = ""
+    ) -> str:
+        """Return a YAML for the service that is here, or at `endpoint`; `service` is more of that section."""
+        return YAML.format(
+            endpoint=endpoint or self.service.stand_in.endpoint, ca_file=ca_file, service=f", {service}" * bool(service),
+            greeting=GREETING, volume=volume, lamp=LAMP,
+        )  # fmt: skip
+
+    def reload(self, settings: str) -> None:
+        """Give the daemon other settings; return when it goes by them. Not in the older Debian: it does not wait."""
+        self.box.write(SETTINGS, settings)
+        self.box.exec("systemctl", "reload", "kioskd")
+
+    @contextlib.contextmanager
+    def misspelt(self) -> Iterator[None]:
+        """Have a settings file with a mistake in it, in line 5."""
+        self.box.write(SETTINGS, self.settings().replace("volume", "volum"))
+        try:
+            yield
+        finally:
+            self.box.write(SETTINGS, self.settings())
+
+    def install(self, *options: str, source: str = SOURCE, succeeds: bool = True) -> str:
+        """Run the installer of `source`, and return all that it printed."""
+        done = self.box.exec(
+            "bash", "-c", '"$@" 2>&1', "install", f"{source}/scripts/install.sh", *options, within_s=INSTALL_S, check=False
+        )  # fmt: skip
+        assert (done.returncode == 0) is succeeds, f"exit {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    def serves(self, within_s: float = PATIENCE_S) -> None:
+        """Wait until the kiosk is in a conversation, and has nothing to complain of."""
+        self.shows("In conversation: listening", within_s)
+
+    def answers(self) -> None:
+        """Say something, and wait until it was answered aloud."""
+        self.serves()
+        place = self.box.journal.now
+        with self.service.sees("reply_sent"):
+            self.person.speak()
+        self.box.journal.wait(
+            lambda entry: re.match(r"turn \d+: spoke=\d", str(entry["MESSAGE"])) is not None, since=place
+        )
+
+    def is_wrong(self, code: Code, *faults: str) -> None:
+        """Wait until the daemon says so, and see that the doctor says so too, and nothing else."""
+        self.shows(f"(code {code})")
+        said, found = self.says(), self.doctor()
+        assert said["code"] == code, said
+        assert found == HARMLESS | set(faults), found
+
+    def says(self) -> dict[str, Any]:
+        """Return what the daemon says of itself, by `kioskd status`."""
+        said: dict[str, Any] = json.loads(self.box.exec("kioskd", "status", "--json").stdout)
+        return said
+
+    def doctor(self) -> set[str]:
+        """Return the names of the faults that the doctor finds."""
+        done = self.box.exec("kioskd", "doctor", "--yes", "--json", check=False)
+        found = {one["fault"] for one in json.loads(done.stdout)["findings"]} - {None}
+        assert done.returncode == bool(found), done.stdout
+        return found
+
+    @property
+    def lamp(self) -> str:
+        """What the lamp was told last."""
+        return self.box.read(LAMP).strip()
+
+    def shows(self, words: str, within_s: float = PATIENCE_S) -> None:
+        """Wait until the daemon says these words of itself; systemd tells nobody when they change."""
+        until = time.monotonic() + within_s
+        while words not in (status := self.box.show("StatusText")):
+            assert time.monotonic() < until, (
+                f"shows: {status}; journal:\n{self.box.journal.text('kioskd.service')[-3000:]}"
+            )
+            time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def site(suite: Suite = "trixie") -> Iterator[Site]:
+    """Yield a machine that is ready for the installer: sound, settings and key are there."""
+    system, wheels = rootfs.rootfs("plain", suite), rootfs.wheels(suite)
+    script = ServiceScript(replies=(Reply(text=SAID),))
+    with (
+        namespace.namespace() as network,
+        shared_folder("kioskd-sound-") as folder,
+        SoundServer(folder) as sound,
+        Person(sound) as person,
+        Service(script) as service,
+        Box(
+            system,
+            binds={folder: SOUND},
+            read_only={wheels: WHEELS, CHECKOUT: SOURCE},
+            environ={"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS},
+        ) as box,
+    ):
+        it = Site(box, network, sound, person, service)
+        box.write("/etc/asound.conf", (folder / "asound.conf").read_text().replace(str(folder), SOUND))
+        box.write(SETTINGS, it.settings())
+        box.write("/etc/kioskd/ca.pem", service.stand_in.ca_file.read_text())
+        box.write("/etc/systemd/system/kioskd.service.d/here.conf", HERE)
+        box.sh(
+            f"mkdir -p /etc/credstore.encrypted; systemd-creds encrypt --name=gemini-api-key - {CREDENTIAL}",
+            given=service.stand_in.key.get_secret_value(),
+        )
+        yield it
+
+
+def version_of(source: Path = CHECKOUT) -> str:
+    """Return the version that a checkout names."""
+    found = re.search(r'__version__ = "(.+)"', (source / "daemon/kioskd/__init__.py").read_text())
+    assert found
+    return found[1]

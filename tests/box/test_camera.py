@@ -1,0 +1,251 @@
+"""A kiosk with everything: its camera is picamera2 on libcamera, its sound ALSA, its manager systemd, its unit the installed one.
+
+Only the sensor is another: libcamera's virtual camera, before which known pictures pass; see `tests.support.picamera_box`.
+The tests share one machine and run in their order.
+"""
+
+import io
+import itertools
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from PIL import Image
+from tests.box.site import CREDENTIAL, SETTINGS, SOUND, SOURCE, WHEELS, Person, Service, Site, missing
+from tests.support import namespace, picamera_box, rootfs
+from tests.support.box import PATIENCE_S, Box, Entry, shared_folder
+from tests.support.pictures import UPRIGHT, corners, encoded, opened, quarters
+from tests.support.rootfs import CHECKOUT
+from tests.support.sound_server import SoundServer
+
+from kioskd import messages
+from kioskd.rehearsal.service import Picture, Reply, ServiceScript, SessionRecord, ToolCall
+
+pytestmark = pytest.mark.timeout(600)
+
+SCENE: Final = Path("/opt/pictures")
+GREYS: Final = (0, 128, 255)
+"""What is in the middle of each picture: half a second of the first, half a second of the next."""
+NEAR: Final = 16
+FRAMES_EACH: Final = round(picamera_box.FRAMES_PER_S / 2)
+
+EVERY_S: Final = 1.0
+SIZE: Final = 512
+IN_SIZE: Final = (512, 288)
+"""The virtual camera is one of 1280 x 720."""
+A_SECOND_OR_SO: Final = 1.5
+JITTER_S: Final = 0.5
+SEVERAL: Final = 6
+
+YAML: Final = """\
+service: {{endpoint: "{endpoint}", ca_file: ca.pem}}
+conversation: {{wake: [start], idle_s: 3600, longest_s: 3600}}
+speaker: {{cues: false}}
+camera: {{source: picamera, when: conversation, every_s: {every_s}, size: {size}, min_change: 0}}
+tools: [{{kind: builtin}}]
+"""
+HERE: Final = f"""\
+[Service]
+# The kernel here has no sound card, which ALSA's own configuration would look for, and no memory for cameras.
+Environment=ALSA_CONFIG_PATH=/etc/asound.conf
+# The installer looks whether it is fed a second time.
+WatchdogSec=10
+ExecStart=
+ExecStart=/opt/kioskd/current/bin/python -P {SOURCE}/tests/support/picamera_box.py {SCENE} run
+"""
+LOOKING: Final = ServiceScript(
+    replies=(
+        Reply(text="I see four colours, and a square.", tool_calls=(ToolCall(name="look"),)),
+        Reply(text="Goodbye."),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def kiosk() -> Iterator[Site]:
+    """A machine where kioskd serves, in mid-conversation."""
+    if lacking := missing():
+        pytest.skip(lacking)
+    system, wheels = rootfs.rootfs("camera"), rootfs.wheels()
+    with (
+        namespace.namespace() as network,
+        shared_folder("kioskd-sound-") as folder,
+        shared_folder("kioskd-pictures-") as scene,
+        SoundServer(folder) as sound,
+        Person(sound) as person,
+        Service(LOOKING) as service,
+        Box(
+            system,
+            binds={folder: SOUND},
+            read_only={wheels: WHEELS, CHECKOUT: SOURCE, scene: str(SCENE)},
+            environ={"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS},
+        ) as box,
+    ):
+        show(scene)
+        stand_in = service.stand_in
+        site = Site(box, network, sound, person, service)
+        box.write(picamera_box.CONFIGURATION, picamera_box.configuration(SCENE))
+        box.write("/etc/asound.conf", (folder / "asound.conf").read_text().replace(str(folder), SOUND))
+        box.write(SETTINGS, YAML.format(endpoint=stand_in.endpoint, every_s=EVERY_S, size=SIZE))
+        box.write("/etc/kioskd/ca.pem", stand_in.ca_file.read_text())
+        box.write("/etc/systemd/system/kioskd.service.d/here.conf", HERE)
+        box.sh(
+            f"mkdir -p /etc/credstore.encrypted; systemd-creds encrypt --name=gemini-api-key - {CREDENTIAL}",
+            given=stand_in.key.get_secret_value(),
+        )
+        with service.sees("setup_complete"):
+            site.install()
+        yield site
+
+
+def show(scene: Path) -> None:
+    """Put the pictures before the camera; it shows them by their names."""
+    for place, grey in enumerate(GREYS):
+        image = quarters(1280, 720)
+        image.paste((grey, grey, grey), (480, 270, 800, 450))
+        for frame in range(FRAMES_EACH):
+            (scene / f"{place * FRAMES_EACH + frame:03}.jpg").write_bytes(encoded(image, quality=95))
+
+
+def filmed(session: SessionRecord) -> list[Picture]:
+    """Return the pictures that came by themselves."""
+    return [picture for picture in session.pictures if picture.way == "realtime"]
+
+
+def grey_of(picture: Picture) -> int:
+    """Return which of `GREYS` is in the middle."""
+    with Image.open(io.BytesIO(picture.data)) as image:
+        middle = image.convert("L").getpixel((image.width // 2, image.height // 2))
+    assert isinstance(middle, int)
+    [grey] = [grey for grey in GREYS if abs(grey - middle) < NEAR]
+    return grey
+
+
+def began(kiosk: Site, number: int) -> float:
+    """Return when this conversation began."""
+    return at(kiosk.box.journal.wait(f"conversation began: number={number}"))
+
+
+def at(entry: Entry) -> float:
+    """Return when a line was written, in `time.monotonic()`: the journal's clock is the same."""
+    return int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6
+
+
+def status(kiosk: Site) -> dict[str, object]:
+    """Return what the daemon says of itself."""
+    told: dict[str, object] = json.loads(kiosk.box.exec("kioskd", "status", "--json").stdout)
+    return told
+
+
+def entries(kiosk: Site, *matches: str) -> list[Entry]:
+    """Return the daemon's lines that journalctl finds by these fields."""
+    found = kiosk.box.exec("journalctl", "--unit=kioskd", "--output=json", *matches).stdout
+    return [json.loads(line) for line in found.splitlines()]
+
+
+def test_camera_is_listed_by_the_name_that_the_settings_take(kiosk: Site) -> None:
+    listed = json.loads(kiosk.box.exec("kioskd", "devices", "--json").stdout)
+    assert "picamera" in listed["cameras"]
+
+
+def test_daemon_runs_in_the_sandbox_of_its_unit(kiosk: Site) -> None:
+    assert kiosk.box.show("ActiveState") == "active"
+    assert kiosk.box.show("User") == "kioskd"
+    process = kiosk.box.read(f"/proc/{kiosk.box.show('MainPID')}/status")
+    assert "NoNewPrivs:\t1\n" in process
+    assert "Seccomp:\t2\n" in process
+    assert "CapEff:\t0000000000000000\n" in process
+
+
+def test_model_sees_from_the_beginning(kiosk: Site) -> None:
+    with kiosk.service.sees("picture", max(0, SEVERAL - kiosk.service.seen("picture"))):
+        pass
+    first = filmed(kiosk.service.stand_in.sessions[0])[0]
+    assert first.at - began(kiosk, 1) < EVERY_S + A_SECOND_OR_SO
+
+
+def test_pictures_are_what_the_camera_sees_upright_and_in_size(kiosk: Site) -> None:
+    found = filmed(kiosk.service.stand_in.sessions[0])
+    assert {picture.mime for picture in found} == {"image/jpeg"}
+    assert {picture.size for picture in found} == {IN_SIZE}
+    assert {corners(picture.data) for picture in found} == {UPRIGHT}
+    assert len({grey_of(picture) for picture in found}) > 1, "it sees what changes before it"
+    assert not any(opened(picture.data).getexif() for picture in found)
+
+
+def test_they_come_in_time_and_one_a_second_at_most(kiosk: Site) -> None:
+    came = [picture.at for picture in filmed(kiosk.service.stand_in.sessions[0])]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(came)]
+    assert max(gaps) < EVERY_S + A_SECOND_OR_SO
+    assert min(gaps) > EVERY_S - JITTER_S
+    assert sum(gaps) > len(gaps) * EVERY_S - JITTER_S
+
+
+def test_model_that_looks_sees_it_in_the_same_turn(kiosk: Site) -> None:
+    with kiosk.service.sees("reply_sent"):
+        kiosk.person.speak()
+    session = kiosk.service.stand_in.sessions[0]
+    [call] = session.calls
+    assert (call.name, call.state) == ("look", "answered")
+    assert session.complaints == []
+    [looked_at] = [picture for picture in session.pictures if picture.way != "realtime"]
+    assert looked_at.turn == 0
+    assert looked_at in session.turns[0].seen
+    assert session.turns[0].kind == "speech"
+    assert (looked_at.size, corners(looked_at.data)) == (IN_SIZE, UPRIGHT)
+    assert grey_of(looked_at) in GREYS
+    kiosk.box.journal.wait("turn 1:")
+
+
+def test_camera_rests_when_the_conversation_is_over(kiosk: Site) -> None:
+    assert status(kiosk)["camera"] == "on"
+    kiosk.box.exec("kioskd", "log", "debug")
+    place = kiosk.box.journal.now
+    kiosk.box.exec("kioskd", "sleep")
+    off = kiosk.box.journal.wait("camera off: ", since=place)
+    over = at(kiosk.box.journal.wait("conversation ended: number=1", since=place))
+    kiosk.box.exec("kioskd", "log", "info")
+    assert at(off) - over < A_SECOND_OR_SO
+    assert status(kiosk)["camera"] == "off"
+    pictures = filmed(kiosk.service.stand_in.sessions[0])
+    said = re.search(r" sent=(\d+)", str(off["MESSAGE"]))
+    assert said
+    assert abs(int(said[1]) - len(pictures)) <= 1, "one may have been on its way"
+    assert pictures[-1].at < over + JITTER_S
+
+
+def test_camera_that_rested_is_back_with_the_next_conversation(kiosk: Site) -> None:
+    with kiosk.service.sees("picture", 2):
+        kiosk.box.exec("kioskd", "wake")
+    seen = filmed(kiosk.service.stand_in.sessions[1])
+    assert seen[0].at - began(kiosk, 2) < EVERY_S + A_SECOND_OR_SO
+    assert {corners(picture.data) for picture in seen} == {UPRIGHT}
+
+
+def test_journal_finds_what_happened_by_its_fields(kiosk: Site) -> None:
+    first, second = entries(kiosk, f"MESSAGE_ID={messages.CONVERSATION_BEGAN}")
+    assert (first["KIOSKD_CONVERSATION"], second["KIOSKD_CONVERSATION"]) == ("1", "2")
+    assert first["_SYSTEMD_UNIT"] == "kioskd.service"
+    [turn] = entries(kiosk, f"MESSAGE_ID={messages.TURN}", "KIOSKD_CONVERSATION=1")
+    assert turn["KIOSKD_TURN"] == "1"
+    assert int(str(turn["KIOSKD_WAITED_MS"])) > 0
+    [ended] = entries(kiosk, f"MESSAGE_ID={messages.CONVERSATION_ENDED}")
+    assert int(str(ended["KIOSKD_TURNS"])) == 1
+
+
+def test_nothing_was_lost_nor_wrong_on_the_way(kiosk: Site) -> None:
+    assert entries(kiosk, f"MESSAGE_ID={messages.PART_LOST}") == []
+    assert entries(kiosk, "PRIORITY=3") == []
+    assert kiosk.box.show("NRestarts") == "0"
+
+
+def test_daemon_with_an_open_camera_leaves_in_time(kiosk: Site) -> None:
+    begun = time.monotonic()
+    kiosk.box.exec("systemctl", "stop", "kioskd", within_s=PATIENCE_S)
+    assert time.monotonic() - begun < 5.0
+    assert kiosk.box.show("Result") == "success"
+    assert kiosk.box.show("ExecMainStatus") == "0"

@@ -1,0 +1,108 @@
+"""A kiosk is installed, and goes on through all that happens to it, as its operator sees it."""
+
+import re
+
+import pytest
+from tests.box.site import GREETING, SETTINGS, SOURCE, Site, version_of
+
+from kioskd.rehearsal.ear import AUDIBLE
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def test_installer_ends_when_the_kiosk_serves(it: Site) -> None:
+    it.box.journal.wait("ready")
+    assert it.box.show("ActiveState") == "active"
+    assert it.box.exec("systemctl", "is-enabled", "kioskd").stdout.strip() == "enabled"
+    assert it.box.exec("kioskd", "--version").stdout.strip() == f"kioskd {version_of()}"
+    assert {"kioskd", "audio", "video"} <= set(it.box.exec("id", "-nG", "kioskd").stdout.split())
+
+
+def test_what_the_owner_wrote_is_left_alone_and_a_reference_put_beside_it(it: Site) -> None:
+    assert it.box.read(SETTINGS) == it.settings()
+    assert it.box.read(f"{SETTINGS}.reference") == it.box.read(f"{SOURCE}/config/kioskd.yaml")
+
+
+def test_systemd_has_nothing_to_say_against_the_unit(it: Site) -> None:
+    verified = it.box.exec("systemd-analyze", "verify", "--man=no", "kioskd.service", "kioskd-settled.timer")
+    assert verified.stdout + verified.stderr == ""
+
+
+def test_unit_is_hardly_exposed(it: Site) -> None:
+    rated = it.box.exec("systemd-analyze", "security", "--no-pager", "--threshold=15", "kioskd", check=False)
+    assert rated.returncode == 0, rated.stdout
+
+
+def test_sound_has_the_processor_first_where_that_is_allowed(it: Site) -> None:
+    assert it.box.show("CPUSchedulingPolicy") == "2"  # SCHED_RR
+    policy = it.box.exec("chrt", "--pid", it.box.show("MainPID")).stdout
+    assert "SCHED_RR" in policy
+
+
+def test_bash_completes_what_the_installed_version_knows(it: Site) -> None:
+    words = it.box.sh(
+        "source /usr/local/share/bash-completion/completions/kioskd; COMP_WORDS=(kioskd c) COMP_CWORD=1; _kioskd;"
+        'echo "${COMPREPLY[@]}"; COMP_WORDS=(kioskd check --c) COMP_CWORD=2; _kioskd; echo "${COMPREPLY[@]}"'
+    ).splitlines()
+    assert "check" in words[0].split()
+    assert words[1] == "--config"
+
+
+def test_a_visitor_is_heard_and_answered(it: Site) -> None:
+    with it.sound.record() as speaker, it.service.sees("reply_sent"):
+        it.person.speak()
+    speaker.wait_bytes(1)
+    it.box.journal.wait(lambda entry: re.match(r"turn \d", str(entry["MESSAGE"])) is not None)
+    assert loudest(bytes(speaker.pcm)) > AUDIBLE
+    assert it.service.stand_in.sessions[0].texts == [GREETING]
+
+
+def test_kiosk_that_is_killed_goes_on_with_its_conversation(it: Site) -> None:
+    sessions = len(it.service.stand_in.sessions)
+    with it.service.sees("setup_complete"), it.service.sees("handle_issued"):
+        it.box.exec("systemctl", "kill", "--signal=KILL", "kioskd")
+    assert it.service.stand_in.connections[-1].resumed
+    assert len(it.service.stand_in.sessions) == sessions
+
+
+def test_good_settings_are_taken_over_without_a_restart(it: Site) -> None:
+    pid, place = it.box.show("MainPID"), it.box.journal.now
+    it.box.write(SETTINGS, it.settings(volume=80))
+    it.box.exec("systemctl", "reload", "kioskd")
+    it.box.journal.wait("settings reloaded", since=place)
+    assert it.box.show("MainPID") == pid
+
+
+def test_bad_settings_are_turned_down_with_their_place_and_the_old_ones_hold(it: Site) -> None:
+    pid, place = it.box.show("MainPID"), it.box.journal.now
+    with it.misspelt():
+        it.box.exec("systemctl", "reload", "kioskd")
+        complaint = it.box.journal.wait("settings not reloaded", since=place)
+    assert f"{SETTINGS}:5:" in str(complaint["MESSAGE"])
+    assert it.box.show("MainPID") == pid
+    assert it.box.show("ActiveState") == "active"
+
+
+def test_a_blocked_kiosk_is_restarted_by_the_watchdog(it: Site) -> None:
+    place = it.box.journal.now
+    with it.service.sees("setup_complete"):
+        it.box.exec("systemctl", "kill", "--kill-whom=main", "--signal=STOP", "kioskd")
+        it.box.journal.wait("Watchdog timeout", since=place)
+    it.box.journal.wait("ready", since=place)
+
+
+def test_a_microphone_that_stops_without_a_word_is_no_deaf_kiosk(it: Site) -> None:
+    pid, place = it.box.show("MainPID"), it.box.journal.now
+    it.sound.freeze("mic")
+    try:
+        it.box.journal.wait(lambda _: it.box.show("MainPID") not in (pid, "0"), since=place)
+    finally:
+        it.sound.thaw("mic")
+    with it.service.sees("reply_sent"):
+        it.box.journal.wait("ready", since=place)
+        it.person.speak()
+
+
+def loudest(sound: bytes) -> int:
+    """Return the largest sample."""
+    return max(map(abs, memoryview(sound[: len(sound) & ~1]).cast("h")), default=0)

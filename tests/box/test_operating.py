@@ -1,0 +1,325 @@
+"""A kiosk at work, as its operator has it: asked, watched, examined, troubled and mended, without a restart of it."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import pytest
+from tests.box.site import CREDENTIAL, GREETING, HARMLESS, SAID, SETTINGS, SOURCE, Service, Site
+from tests.support.pictures import jpeg
+from tests.support.rootfs import CHECKOUT
+
+from kioskd import messages
+from kioskd.errors import Code
+from kioskd.rehearsal.service import ServiceScript
+
+pytestmark = pytest.mark.timeout(900)
+
+KEY_FILE: Final = "/etc/kioskd/key"
+STATE: Final = "/var/lib/kioskd"
+CACHE: Final = "/var/cache/kioskd"
+WRITTEN: Final = "/run/kioskd /var/lib/kioskd /var/cache/kioskd /var/log /run/log /tmp /var/tmp /etc/kioskd"
+
+
+@pytest.fixture
+def one_life(it: Site) -> Iterator[None]:
+    """See that the same daemon serves before and after."""
+    pid = it.box.show("MainPID")
+    yield
+    it.serves()
+    assert it.box.show("MainPID") == pid
+
+
+# Asked
+
+
+def test_status_says_in_words_how_it_is(it: Site) -> None:
+    it.serves()
+    said = it.says()
+    assert (said["state"], said["code"], said["microphone"]) == ("listening", None, "working")
+    assert it.box.exec("kioskd", "status").stdout.startswith(it.box.show("StatusText"))
+    assert it.lamp == "listening"
+
+
+def test_watch_gives_a_line_of_json_ten_times_a_second(it: Site) -> None:
+    it.serves()
+    lines = it.box.sh("kioskd watch --json | head -n 3 || [ $? -eq 141 ]").splitlines()
+    seen = [json.loads(line) for line in lines]
+    assert [one["state"] for one in seen] == ["listening"] * 3
+    assert 0 < seen[-1]["levels"]["microphone"] < 0.1, "the room's hiss"
+
+
+def test_members_of_the_group_may_ask_and_others_may_not(it: Site) -> None:
+    asked = ("runuser", "-u", "ann", "--", "kioskd", "status")
+    it.box.exec("useradd", "--system", "ann")
+    try:
+        refused = it.box.exec(*asked, check=False)
+        assert (refused.returncode, refused.stdout) == (69, "")
+        assert "sudo usermod -aG kioskd" in refused.stderr
+        it.box.exec("usermod", "-aG", "kioskd", "ann")
+        assert it.box.exec(*asked).stdout.startswith("In conversation")
+    finally:
+        it.box.exec("userdel", "ann")
+
+
+@pytest.mark.usefixtures("one_life")
+def test_remote_hands_do_what_the_button_does(it: Site) -> None:
+    def do(*words: str) -> None:
+        it.box.exec("kioskd", *words)
+
+    do("volume", "40")
+    assert it.says()["volume"] == 40
+    do("volume", "100")
+    with it.service.sees("reply_sent"):
+        do("ask", "When do you open?")
+    assert "When do you open?" in it.service.stand_in.sessions[-1].texts
+    do("hush")
+    do("mute")
+    assert it.box.show("StatusText").startswith("Muted")
+    do("unmute")
+    do("sleep")
+    it.shows("Asleep")
+    with it.service.sees("reply_sent"):
+        do("wake")
+    it.shows("In conversation")
+
+
+# The journal
+
+
+def test_journal_explains_each_event_and_its_remedy(it: Site) -> None:
+    it.answers()
+    explained = it.box.sh(f"journalctl --no-pager -x -u kioskd MESSAGE_ID={messages.TURN} | tail -n 20")
+    assert "was answered" in explained
+    assert "KIOSKD_FIRST_BYTE_MS  from their last word" in explained
+    assert "@KIOSKD_TURN@" not in explained
+
+
+def test_journal_has_fields_to_count_and_search_by(it: Site) -> None:
+    lines = it.box.exec("journalctl", "--output=json", f"MESSAGE_ID={messages.TURN}").stdout.splitlines()
+    turn = json.loads(lines[-1])
+    assert {
+        "KIOSKD_STATE",
+        "KIOSKD_CONVERSATION",
+        "KIOSKD_TURN",
+        "KIOSKD_EPOCH",
+        "KIOSKD_CAUSE",
+    } <= turn.keys()
+    assert int(turn["KIOSKD_WAITED_MS"]) >= int(turn["KIOSKD_FIRST_BYTE_MS"]) > 0
+    [ready] = it.box.exec(
+        "journalctl", "--output=cat", "-n", "1", "-u", "kioskd", f"MESSAGE_ID={messages.READY}"
+    ).stdout.splitlines()
+    assert ready == "ready"
+
+
+# The doctor, and what is wrong
+
+
+def test_doctor_finds_nothing_on_a_kiosk_that_serves(it: Site) -> None:
+    assert it.doctor() == HARMLESS
+
+
+@pytest.mark.usefixtures("one_life")
+def test_a_pulled_microphone_is_named_and_the_kiosk_goes_on_when_it_is_back(it: Site) -> None:
+    it.sound.unplug("mic")
+    try:
+        it.is_wrong(Code.MICROPHONE, "microphone-missing")
+        assert it.lamp == "fault"
+    finally:
+        it.sound.replug("mic")
+    it.serves()
+    it.answers()
+
+
+@pytest.mark.usefixtures("one_life")
+def test_a_lost_network_is_named_and_the_kiosk_goes_on_when_it_is_back(it: Site) -> None:
+    it.network.lose_the_way()
+    try:
+        with ThreadPoolExecutor() as meanwhile:  # both wait for an answer that does not come
+            found = meanwhile.submit(it.doctor)
+            it.shows(f"(code {Code.WAY})")
+        assert found.result() == HARMLESS | {"not-reached"}
+        assert (it.says()["code"], it.lamp) == (Code.WAY, "offline")
+        with it.service.sees("setup_complete"):
+            it.service.hang_up()
+            it.network.find_the_way()
+    finally:
+        it.network.find_the_way()
+    assert it.service.stand_in.connections[-1].resumed
+
+
+@pytest.mark.usefixtures("one_life")
+def test_a_wrong_key_is_named_and_the_kiosk_goes_on_when_it_is_mended(it: Site) -> None:
+    right = it.service.stand_in.key.get_secret_value()
+    it.box.write(KEY_FILE, "no-key-of-this-service", mode="600")
+    it.box.exec("chown", "kioskd", KEY_FILE)
+    try:
+        it.reload(it.settings(service=f"key_file: {KEY_FILE}"))
+        it.is_wrong(Code.SETTINGS, "refused")
+        it.box.write(KEY_FILE, right, mode="600")
+        with it.service.sees("setup_complete"):
+            it.box.exec("systemctl", "reload", "kioskd")
+        it.serves()
+    finally:
+        it.reload(it.settings())
+        it.box.exec("rm", KEY_FILE)
+
+
+@pytest.mark.usefixtures("one_life")
+def test_a_clock_that_is_not_set_is_named_and_the_kiosk_goes_on_when_it_is(it: Site) -> None:
+    with Service(ServiceScript(certificate="not_yet_valid", key=it.service.stand_in.key)) as early:
+        it.box.write("/etc/kioskd/early.pem", early.stand_in.ca_file.read_text())
+        try:
+            it.reload(it.settings(endpoint=early.stand_in.endpoint, ca_file="early.pem"))
+            it.is_wrong(Code.CLOCK, "certificate-out-of-time")
+        finally:
+            it.reload(it.settings())
+            it.box.exec("rm", "/etc/kioskd/early.pem")
+    it.serves()
+
+
+def test_a_full_disk_is_named_and_the_kiosk_serves_and_keeps_again_what_is_set(it: Site) -> None:
+    it.box.sh(f"systemctl stop kioskd; mount -t tmpfs -o size=64k,mode=700,uid=$(id -u kioskd) state {STATE}")
+    try:
+        it.box.sh(f"head -c 64k /dev/zero > {STATE}/filler || true")
+        with it.service.sees("setup_complete"):
+            it.box.exec("systemctl", "start", "kioskd")
+        pid, place = it.box.show("MainPID"), it.box.journal.now
+        it.box.exec("kioskd", "volume", "30")
+        it.box.journal.wait("volume and mute not kept", since=place)
+        assert it.doctor() == HARMLESS | {"disk-full"}
+        it.answers()
+        it.box.sh(f"rm {STATE}/filler; mount -o remount,size=1g {STATE}")
+        it.box.exec("kioskd", "volume", "35")
+        it.box.journal.wait("volume and mute kept again", since=place)
+        assert it.doctor() == HARMLESS
+        assert it.box.show("MainPID") == pid
+    finally:
+        it.box.sh(f"systemctl stop kioskd; umount {STATE}; systemctl start kioskd")
+
+
+def test_a_kiosk_with_nothing_to_write_to_serves_and_the_doctor_says_what_is_lost(it: Site) -> None:
+    # All else is read-only to it anyway, by ProtectSystem=strict.
+    it.box.sh(
+        "systemctl stop kioskd;"
+        f"mount -t tmpfs -o ro,mode=700,uid=$(id -u kioskd),gid=$(id -g kioskd) state {STATE};"
+        f"mount -t tmpfs -o ro,mode=700,uid=$(id -u kioskd),gid=$(id -g kioskd) cache {CACHE}"
+    )
+    try:
+        with it.service.sees("setup_complete"):
+            it.box.exec("systemctl", "start", "kioskd")
+        assert it.doctor() == HARMLESS | {"disk-read-only"}
+        it.answers()
+    finally:
+        it.box.sh(f"systemctl stop kioskd; umount {STATE} {CACHE}; systemctl start kioskd")
+    it.serves()
+
+
+def test_a_kiosk_that_finds_nothing_says_so_and_comes_on_as_each_thing_does(it: Site) -> None:
+    it.box.exec("systemctl", "stop", "kioskd")
+    it.sound.unplug("mic")
+    it.network.lose_the_way()
+    try:
+        it.box.exec("systemctl", "start", "kioskd")
+        pid = it.box.show("MainPID")
+        it.shows("the microphone is missing")
+        it.sound.replug("mic")
+        with it.service.sees("setup_complete"):
+            it.network.find_the_way()
+    finally:
+        it.network.find_the_way()
+        it.sound.replug("mic")
+    it.answers()
+    assert it.box.show("MainPID") == pid
+    assert it.says()["camera"] == "off", "the one in the settings has never been there"
+
+
+# The key, and what is written
+
+
+def test_key_is_asked_for_tried_and_stored_encrypted(it: Site) -> None:
+    place, right = CREDENTIAL, it.service.stand_in.key.get_secret_value()
+    before = it.box.read(place)
+    refused = it.box.typed("kioskd", "key", prompt="Service key: ", answer="no-key-of-this-service")
+    assert refused.returncode == 77
+    assert "nothing was stored" in refused.stdout
+    assert it.box.read(place) == before
+    stored = it.box.typed("kioskd", "key", prompt="Service key: ", answer=right)
+    assert stored.returncode == 0, stored.stdout
+    assert right not in stored.stdout, "it is not echoed"
+    assert it.box.read(place) != before
+    assert right not in it.box.read(place)
+    told = re.search(r"now: (.+)", stored.stdout)
+    assert told
+    with it.service.sees("setup_complete"):
+        it.box.sh(told[1].strip().replace("sudo ", ""))
+
+
+def test_nothing_that_is_written_holds_key_handle_or_words(it: Site) -> None:
+    it.box.exec("kioskd", "log", "debug")
+    question = "Does the lighthouse keeper own a parrot?"
+    try:
+        with it.service.sees("reply_sent"):
+            it.box.exec("kioskd", "ask", question)
+        it.answers()
+        handle = json.loads(it.box.read("/run/kioskd/conversation"))["handle"]
+    finally:
+        it.box.exec("kioskd", "log", "info")
+    key = it.service.stand_in.key.get_secret_value()
+    it.box.exec("journalctl", "--sync")
+    # What the kiosk's service said and was told goes by no file; the handle by one, in memory.
+    for secret, where in (
+        (key, set()),
+        (question, set()),
+        (GREETING, {SETTINGS}),
+        (SAID, set()),
+        (handle, {"/run/kioskd/conversation"}),
+    ):
+        found = it.box.sh(
+            f"grep -rlaF -e '{secret}' {WRITTEN} || true; journalctl --no-pager -o export | grep -caF -e '{secret}' || true"
+        )
+        *files, lines = found.splitlines()
+        assert (set(files), lines) == (where, "0")
+    core = it.box.sh("grep 'Max core file size' /proc/$(systemctl show --value -p MainPID kioskd)/limits")
+    assert core.split()[4:6] == ["0", "0"]
+
+
+# The README
+
+
+def test_every_command_of_the_readmes_chapter_does_what_it_says(it: Site) -> None:
+    chapter = (CHECKOUT / "README.md").read_text().partition("\n## Operating\n")[2].partition("\n## ")[0]
+    lines = [
+        line for block in re.findall(r"```sh\n(.*?)```", chapter, re.DOTALL) for line in block.splitlines()
+    ]
+    typed = [line for line in lines if "install.sh" not in line]  # see test_upgraded.py
+    assert len(typed) > 15
+    it.box.exec("bash", "-c", "base64 -d > /etc/kioskd/map.jpg", given=base64.b64encode(jpeg()).decode())
+    ended = {}
+    for line in typed:
+        done = it.box.exec(
+            "timeout",
+            "30",
+            "bash",
+            "-c",
+            f"cd {SOURCE}; exec 2>&1 </dev/null; {_bounded(line)}",
+            check=False,
+            within_s=40,
+        )
+        assert "Traceback" not in done.stdout, line
+        ended[line] = done.returncode, done.stdout
+    odd = {line: end for line, end in ended.items() if end[0] != (1 if "doctor" in line else 0)}
+    assert odd == {}
+    assert it.box.exec("stat", "-c", "%a", "/tmp/kioskd-report.tar.gz").stdout == "600\n"
+    it.box.sh(
+        "rm /etc/kioskd/map.jpg /tmp/kioskd-report.tar.gz /etc/systemd/system/kioskd.service.d/reboot.conf; systemctl daemon-reload"
+    )
+    it.serves()
+
+
+def _bounded(line: str) -> str:
+    """Return a command that goes on for ever with an end."""
+    return "kioskd watch | head -n 1 || [ $? -eq 141 ]" if line.startswith("kioskd watch") else line
