@@ -12,7 +12,7 @@ from tests.support import sound_server as virtual
 
 ROOT: Final = Path(__file__).parents[1]
 
-TOGETHER: Final = {"bench": "sound", "box": "box", "link": "link", "room": "sound", "soak": "link"}
+TOGETHER: Final = {"bench": "sound", "box": "box", "room": "sound"}
 """Folders whose tests would disturb each other: run one after the other, in one process."""
 
 

@@ -227,10 +227,11 @@ HUSHES: tuple[Event, ...] = (
 )
 
 
-def test_a_prompt_stops_when_it_is_not_true_any_more() -> None:
+def test_a_prompt_that_is_not_true_any_more_is_shown_as_what_it_is() -> None:
     state, effects = run(telling(listening(dialing(tries=9))), Up(EPOCH, resumed=True))
-    assert of_type(HushPrompt, effects) == [HushPrompt()]
-    assert state.prompt is None
+    assert of_type(HushPrompt, effects) == []
+    assert levels(state, HALF_DUPLEX).shown is Shown.SPEAKING
+    assert levels(run(state, PromptOver())[0], HALF_DUPLEX).shown is Shown.LISTENING
 
 
 @pytest.mark.parametrize("event", HUSHES)
@@ -241,7 +242,7 @@ def test_a_prompt_gives_way_to_whoever_has_something_to_say(event: Event, builde
     assert state.prompt is None
 
 
-@pytest.mark.parametrize("event", [VoiceBegan(), Started(), Armed("mute")])
+@pytest.mark.parametrize("event", [VoiceBegan(), Started(), Up(EPOCH, resumed=True), Armed("mute")])
 def test_a_prompt_does_not_give_way_to_anything_else(event: Event) -> None:
     assert run(telling(listening(waiting(tries=9))), event)[0].prompt is Code.WAY
 
@@ -260,7 +261,7 @@ def test_half_duplex_hears_nothing_while_it_tells(builder: Builder) -> None:
 
 def test_half_duplex_hears_again_when_it_has_told() -> None:
     _, effects = run(telling(listening()), PromptOver())
-    assert effects == [SetUplink(Uplink.SEND)]
+    assert effects == [SetUplink(Uplink.SEND), Show(Shown.LISTENING)]
 
 
 # Chimes

@@ -100,7 +100,7 @@ class Place:
 @asynccontextmanager
 async def place(folder: Path, sound: SoundServer, **script: Any) -> AsyncIterator[Place]:
     replies = (Reply(text="Hello, and welcome."),)
-    async with StandIn(ServiceScript(replies=replies, **script)) as service:
+    async with StandIn(ServiceScript(replies=replies, **script)) as service, sound.quiet_room():
         yield Place(folder, sound, service)
 
 
@@ -194,7 +194,6 @@ async def test_nothing_is_kept_when_the_conversation_has_ended(
 ) -> None:
     async with (
         place(tmp_path, sound_server) as it,
-        sound_server.quiet_room(),
         it.life(idle_s=3.0) as daemon,
     ):
         await daemon.shows(STATUS[Shown.SPEAKING])

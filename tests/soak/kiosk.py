@@ -78,6 +78,8 @@ class SoakedKiosk:
                 "assistant": {"greeting": GREETING},
                 # Both ways of not hearing oneself: the gate is shut during replies, or always open.
                 "microphone": {"echo": "half_duplex" if number % 2 else "hardware"},
+                # A frame that a chime was taken out of is not the frame that was captured.
+                "speaker": {"cues": False},
                 "conversation": {"wake": ("button",), "longest_s": 86_400.0, "idle_s": 60.0},
             }
         )

@@ -106,7 +106,7 @@ class MemoryPedal:
             client.close()
 
 
-class MemoryKeys(EventIO):
+class MemoryKeys(EventIO):  # type: ignore[misc]  # evdev 1 has no types
     """What one who has opened a `MemoryPedal` holds; read by evdev's own reader."""
 
     def __init__(self, pedal: MemoryPedal) -> None:
@@ -116,7 +116,8 @@ class MemoryKeys(EventIO):
 
     def read(self) -> Iterator[InputEvent]:
         self._raise_if_gone()
-        return super().read()
+        events: Iterator[InputEvent] = super().read()
+        return events
 
     def active_keys(self) -> list[int]:
         self._raise_if_gone()

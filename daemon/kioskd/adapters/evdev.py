@@ -79,7 +79,8 @@ def open_device(path: str) -> Keys:
     """Open the input device at `path`. Takes some 50 ms for a USB device. OSError where it cannot be."""
     from evdev import InputDevice  # noqa: PLC0415 - only machines with such a button need it
 
-    return InputDevice(path)
+    device: Keys = InputDevice(path)
+    return device
 
 
 class InputDevices:
@@ -304,7 +305,9 @@ def _code(button: str, key: str) -> int:
             f"{button}: the Python package evdev cannot be imported ({err}); install it "
             "(apt install python3-evdev), or take this source out of the configuration"
         ) from err
-    keys = {name: code for name, code in ecodes.ecodes.items() if name.startswith(("KEY_", "BTN_"))}
+    keys: dict[str, int] = {
+        name: code for name, code in ecodes.ecodes.items() if name.startswith(("KEY_", "BTN_"))
+    }
     if key not in keys:
         near = difflib.get_close_matches(key, keys, n=1)
         hint = f"did you mean {near[0]}?" if near else "`evtest` shows what a device's keys are called"

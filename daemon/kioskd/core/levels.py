@@ -170,6 +170,8 @@ def _shown(state: State) -> tuple[Shown, Code | None]:
             return Shown.OFFLINE, link.code
         if not link.met:
             return Shown.WAKING, None
+    if turn.awake and state.prompt is not None:
+        return Shown.SPEAKING, None  # of what is mended by now
     return _SHOWN[turn.phase], None
 
 

@@ -49,7 +49,6 @@ from kioskd.core.events import (
     TalkBegan,
     Timer,
     TimerFired,
-    Up,
     Woken,
 )
 from kioskd.core.levels import Levels, State, broken, difference, levels
@@ -60,8 +59,8 @@ from kioskd.errors import Code
 
 __all__ = ["Levels", "State", "adopt", "levels", "step"]
 
-HUSHING: Final = (*turns.BY_PERSON, Hushed, SleepAsked, MuteAsked, ReplyBegan, Up)
-"""What a prompt that is being told gives way to: somebody's wish, or that it is not true any more."""
+HUSHING: Final = (*turns.BY_PERSON, Hushed, SleepAsked, MuteAsked, ReplyBegan)
+"""What a prompt that is being told gives way to."""
 
 OUTAGES: Final = frozenset(links.CODES.values())
 """What keeps the service away."""
