@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
+from kioskd.adapters import small_file
+
 log = logging.getLogger(__name__)
 
 FRESH_S: Final = 120.0
@@ -30,7 +32,6 @@ class RuntimeKeepsake:
     def __init__(self, directory: Path, *, session_of: str) -> None:
         """Use `directory`. `session_of` names what a handle belongs to (service and model): with another, it is void."""
         self._path = directory / NAME
-        self._draft = directory / f".{NAME}"
         self._owner = sha256(session_of.encode()).hexdigest()
         self._told = False
 
@@ -61,11 +62,7 @@ class RuntimeKeepsake:
             "at": _since_boot_s(),
         }
         try:
-            # 0600 from the first moment, and never half a file. The draft has one name, so that a kill leaves one at most.
-            descriptor = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(kept, file)
-            self._draft.replace(self._path)
+            small_file.replace(self._path, json.dumps(kept), durable=False)
         except OSError as error:
             self.forget()  # what is still kept is void: the new handle voided it
             if not self._told:
@@ -76,7 +73,7 @@ class RuntimeKeepsake:
 
     def forget(self) -> None:
         """Keep nothing."""
-        for path in (self._path, self._draft):
+        for path in (self._path, small_file.draft_of(self._path)):
             with contextlib.suppress(OSError):
                 path.unlink()
 

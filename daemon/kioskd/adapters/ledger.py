@@ -2,12 +2,12 @@
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from kioskd import messages
+from kioskd.adapters import small_file
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,6 @@ class LedgerFile:
     def __init__(self, directory: Path) -> None:
         """Use `directory`; it is made when it is needed."""
         self._path = directory / NAME
-        self._draft = directory / f".{NAME}"
         self._told = False
 
     def load(self) -> Mapping[str, object] | None:
@@ -45,7 +44,7 @@ class LedgerFile:
     def save(self, entry: Mapping[str, object]) -> None:
         """Keep `entry` in place of what was kept. Where that cannot be, one warning, until it can again."""
         try:
-            self._write(json.dumps(entry))
+            small_file.replace(self._path, json.dumps(entry), durable=True)
         except OSError as error:
             if not self._told:
                 self._told = True
@@ -60,12 +59,3 @@ class LedgerFile:
         if self._told:
             self._told = False
             log.info("count of the day kept again: file=%s", self._path)
-
-    def _write(self, text: str) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        self._draft.replace(self._path)

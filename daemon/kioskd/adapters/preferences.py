@@ -2,12 +2,12 @@
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from kioskd.adapters import small_file
 from kioskd.ports import Preferences
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,6 @@ class StateFile:
     def __init__(self, directory: Path) -> None:
         """Use `directory`; it is made when it is needed."""
         self._path = directory / NAME
-        self._draft = directory / f".{NAME}"
         self._kept: Preferences | None = None
         self._told = False
 
@@ -50,7 +49,7 @@ class StateFile:
         if preferences == self._kept:
             return
         try:
-            self._write(json.dumps(asdict(preferences)))
+            small_file.replace(self._path, json.dumps(asdict(preferences)), durable=True)
         except OSError as error:
             if not self._told:
                 self._told = True
@@ -65,21 +64,6 @@ class StateFile:
             self._told = False
             log.info("volume and mute kept again: file=%s", self._path)
         self._kept = preferences
-
-    def _write(self, text: str) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        self._draft.replace(self._path)
-        # The new name outlives a power cut only when its folder is on the disk too.
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def state_directory(environ: Mapping[str, str]) -> Path | None:
