@@ -262,7 +262,7 @@ render_prompts() {
   local language
   language=$("$1/bin/python" -c 'import pathlib, sys; from kioskd.settings.load import load
 print(load(pathlib.Path(sys.argv[1])).assistant.language)' "$settings")
-  install --directory --owner=kioskd --group=kioskd --mode=0700 /var/cache/kioskd
+  command install --directory --owner=kioskd --group=kioskd --mode=0700 /var/cache/kioskd
   runuser -u kioskd -- "$1/bin/python" -m kioskd.prompts "$language" --cache /var/cache/kioskd ||
     say "some spoken prompts are lacking (above); the kiosk goes on without those"
 }
