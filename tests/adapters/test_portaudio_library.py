@@ -9,7 +9,6 @@ pytest.importorskip("pyaudio", reason="no PyAudio here")
 
 from kioskd.adapters.portaudio_library import library  # after the skip
 
-
 ALSA: Final = ctypes.CDLL("libasound.so.2")
 
 

@@ -180,9 +180,11 @@ class SoundServer:
         try:
             yield process
         finally:
-            if process.stdin:
-                process.stdin.close()
-            process.wait(60.0)
+            try:
+                if process.stdin:
+                    process.stdin.close()  # what waits in it has nowhere to go when the microphone was pulled
+            finally:
+                process.wait(60.0)
 
     @contextlib.asynccontextmanager
     async def quiet_room(self) -> AsyncIterator[None]:
