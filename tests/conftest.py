@@ -3,7 +3,7 @@
 import functools
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,29 +12,39 @@ from tests.support import sound_server as virtual
 
 ROOT: Final = Path(__file__).parents[1]
 
-TOGETHER: Final = {"bench": "sound", "box": "box", "room": "sound"}
+TOGETHER: Final = frozenset({"bench", "box", "room"})
 """Folders whose tests would disturb each other: run one after the other, in one process."""
+
+MEASURED: Final = frozenset({"bench", "room"})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Mark what needs the machine for itself: sound in true time, and what measures."""
+    for item in items:
+        path = item.path.relative_to(ROOT)
+        if path.parts[1] in MEASURED or "sound_server" in _text(item.path):
+            item.add_marker(pytest.mark.sound)
+
+
+@functools.cache
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    """Say which tests belong together where several processes share the work."""
+    """Say which tests belong together where several processes share the work: those of a file, or of such a folder."""
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - asked only where it is there
 
     # Its own groups (loadgroup) are not seen with pytest 9.2: pytest-dev/pytest-xdist#1386.
     class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
-            return _group(nodeid.partition("::")[0])
+            path = nodeid.partition("::")[0]
+            folder = Path(path).parts[1]
+            return folder if folder in TOGETHER else path
 
     return Together(config, log)
-
-
-@functools.cache
-def _group(path: str) -> str:
-    """Return the name of the group: the file's own, its folder's, or that of all who use the sound devices."""
-    if "sound_server" in (ROOT / path).read_text(encoding="utf-8"):
-        return "sound"
-    return TOGETHER.get(Path(path).parts[1], path)
 
 
 @pytest.fixture(autouse=True)
