@@ -15,15 +15,15 @@ ROOT: Final = Path(__file__).parents[1]
 TOGETHER: Final = frozenset({"bench", "box", "room"})
 """Folders whose tests would disturb each other: run one after the other, in one process."""
 
-MEASURED: Final = frozenset({"bench", "room"})
+MEASURED: Final = ("tests/bench/", "tests/room/", "tests/link/test_soak.py")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Mark what needs the machine for itself: sound in true time, and what measures."""
+    """Mark what needs the machine for itself: sound in true time, and what measures, losses included."""
     for item in items:
-        path = item.path.relative_to(ROOT)
-        if path.parts[1] in MEASURED or "sound_server" in _text(item.path):
+        path = item.path.relative_to(ROOT).as_posix()
+        if path.startswith(MEASURED) or "sound_server" in _text(item.path):
             item.add_marker(pytest.mark.sound)
 
 
