@@ -117,12 +117,13 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
     from kioskd.adapters.keepsake import RuntimeKeepsake, runtime_directory  # noqa: PLC0415
     from kioskd.adapters.network import KernelNetwork  # noqa: PLC0415
     from kioskd.adapters.portaudio import PortAudioMicrophone, PortAudioSpeaker  # noqa: PLC0415
-    from kioskd.adapters.preferences import StateFile  # noqa: PLC0415
+    from kioskd.adapters.preferences import StateFile, state_directory  # noqa: PLC0415
     from kioskd.adapters.systemd import notifier  # noqa: PLC0415
+    from kioskd.prompts import cache_directory  # noqa: PLC0415
 
     controls, camera = settings.controls, settings.camera
     runtime = runtime_directory(environ)
-    state = _directory(environ, "STATE_DIRECTORY")
+    state = state_directory(environ)
     clock, control = SystemClock(), daemon_socket(environ)
     tools = Tools(settings, environ, clock)
     return Parts(
@@ -142,7 +143,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         keepsake=RuntimeKeepsake(runtime, session_of=session_of(settings)) if runtime is not None else None,
         memory=StateFile(state) if state is not None else None,
         tools=tools,
-        prompts=prompts(settings, _directory(environ, "CACHE_DIRECTORY")),
+        prompts=prompts(settings, cache_directory(environ)),
         pictures=pictures(settings),
         local_time=local_time,
         wall=wall,
@@ -174,11 +175,6 @@ def pictures(settings: Settings) -> tuple[bytes, ...]:
         except BadPicture as error:
             raise ConfigError(f"assistant.pictures: {path} {error}; replace it, or take it out") from None
     return tuple(fitted)
-
-
-def _directory(environ: Mapping[str, str], name: str) -> Path | None:
-    """Return the unit's own directory of that kind; there is none without a unit."""
-    return Path(environ[name].partition(":")[0]) if environ.get(name) else None
 
 
 def _ledger(state: Path | None) -> Ledger | None:
