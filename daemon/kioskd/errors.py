@@ -25,7 +25,7 @@ class Remedy(enum.Enum):
     FRESH = "fresh session"
     """The service does not know the session any more, or will not resume it: never try this handle again."""
     CREDENTIALS = "new credentials"
-    """Fetch new credentials, then dial at once; if those are refused too, it is the settings."""
+    """Dial with credentials that are fetched anew, as soon as after RESUME; if they are refused, too, it is the settings."""
     QUOTA = "long wait"
     """The service has had enough of us for now: wait long, and do not hammer."""
     CLOCK = "wait for the clock"
@@ -39,7 +39,7 @@ class Remedy(enum.Enum):
 class Code(enum.StrEnum):
     """What a stranger can tell the staff: the same in the spoken prompt, the lamp's flashes and the journal.
 
-    The letter is the kind (W: way to the service, K: key and settings, D: device, B: business hours).
+    The letter is the kind (W: way to the service, K: key and settings, D: device, B: business hours, S: storage).
     """
 
     WAY = "W1"
@@ -62,6 +62,8 @@ class Code(enum.StrEnum):
     """The day's budget is spent."""
     HOURS = "B2"
     """Quiet hours."""
+    STORAGE = "S1"
+    """What is to outlive a restart cannot be written. The kiosk serves: no other code gives way to this one."""
 
 
 class KioskError(Exception):
@@ -95,12 +97,19 @@ class RestartAsked(KioskError):
 class LinkLost(KioskError):
     """The connection ended, or could not be made.
 
-    `remedy`: what may help. `retry_after_s`: how long the service asked us to wait, in seconds; None where it did not.
+    `remedy`: what may help. `reached`: the service, or whoever opens it for us, answered: the way there is good.
+    `retry_after_s`: how long the service asked us to wait, in seconds; None where it did not.
     """
 
     def __init__(
-        self, message: str, *, remedy: Remedy = Remedy.RESUME, retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        remedy: Remedy = Remedy.RESUME,
+        reached: bool = False,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.remedy = remedy
+        self.reached = reached
         self.retry_after_s = retry_after_s

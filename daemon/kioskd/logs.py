@@ -45,9 +45,6 @@ FLUSH_S: Final = 1.0
 
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 
-FOREIGN: Final = ("asyncio", "google", "google_genai", "httpcore", "httpx", "httpx2", "urllib3", "websockets")
-"""Known to set or honour levels of their own. Below a warning they print keys, handles and audio."""
-
 Write = Callable[["Entry"], None]
 """Puts one entry where it belongs. May block. Raises OSError where it could not."""
 
@@ -111,8 +108,6 @@ def set_up(level: int) -> None:
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger("kioskd").setLevel(level)
-    for name in FOREIGN:
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def surround(fields: Mapping[str, object]) -> None:

@@ -25,6 +25,7 @@ BY_CODE: Final[Mapping[Code, str]] = {
     Code.SPEAKER: "ac757443a28d44c1a7a7d8b40c2d6648",
     Code.BUDGET: "7b4f81d5af1d4837bb28879bcf4cdf54",
     Code.HOURS: "c2eae305ddbe4d04b12b5594f1bac6fc",
+    Code.STORAGE: "ef72230f2af349a9a920d7ec1ca8824a",
 }
 """What is wrong, by the code that visitors are told."""
 MENDED: Final = "919725a2ba364d9b81d08ad1b7810ec7"
@@ -32,7 +33,6 @@ OPEN_AGAIN: Final = "618bc58803f049939638359cf171ed13"
 
 TALK_SPENT: Final = "bf366924cb0a46be99b52b63d6be37be"
 COUNT_LOST: Final = "855cd31a68e84a21a8dfb193d51cd601"
-COUNT_NOT_KEPT: Final = "b6437eb408b24a7bbff17f131800d934"
 
 RECORDS_KEPT: Final = "2e2340bcf4ab4cf1827d7ab0fc261481"
 RECORDS_FAILED: Final = "ef7294c680574786b5ea11b9b44881d1"

@@ -136,6 +136,8 @@ class Light:
     green: float
     blue: float
     """Each from 0 (dark) to 1 (as bright as the lamp can); brightness and rhythm are in it already."""
+    code: str = ""
+    """What is wrong, for the same lamps: a code, or nothing. The rhythm tells it already, where it is to be told."""
 
     @property
     def level(self) -> float:
@@ -242,7 +244,11 @@ class Memory(Protocol):
         """Return what was saved last; the defaults where there is nothing, or nothing readable."""
 
     def save(self, preferences: Preferences) -> None:
-        """Replace what is kept. Blocks; trouble with the disk is said once, and is not raised."""
+        """Replace what is kept. Blocks.
+
+        Raises:
+            OSError: it cannot be written; what was kept before stays.
+        """
 
 
 class Prompts(Protocol):

@@ -37,19 +37,33 @@ def place() -> Iterator[Path]:
         yield path
 
 
-async def echo(request: Mapping[str, object], attachment: bytes, answer: Answer) -> None:
+async def echo(request: Mapping[str, object], attachment: bytes, answer: Answer, *, privileged: bool) -> None:
     """Answer with what came."""
+    assert privileged, "whoever runs the tests runs the daemon"
     await answer({"ok": True, "heard": request.get("do"), "bytes": len(attachment)})
 
 
-async def flood(_request: Mapping[str, object], _attachment: bytes, answer: Answer) -> None:
+async def tell(
+    _request: Mapping[str, object], _attachment: bytes, answer: Answer, *, privileged: bool
+) -> None:
+    """Answer with who asks."""
+    await answer({"ok": True, "privileged": privileged})
+
+
+async def flood(
+    _request: Mapping[str, object], _attachment: bytes, answer: Answer, *, privileged: bool
+) -> None:
     """Answer for ever."""
+    assert privileged
     while True:
         await answer({"ok": True, "much": "x" * 50_000})
 
 
-async def hang(_request: Mapping[str, object], _attachment: bytes, _answer: Answer) -> None:
+async def hang(
+    _request: Mapping[str, object], _attachment: bytes, _answer: Answer, *, privileged: bool
+) -> None:
     """Never answer."""
+    assert privileged
     await asyncio.Event().wait()
 
 
@@ -148,8 +162,12 @@ async def test_a_client_that_does_not_read_is_left_and_others_are_served_meanwhi
     monkeypatch.setattr(reception, "WRITE_S", 0.05)
     caplog.set_level(logging.DEBUG, logger="kioskd")
 
-    async def handle(request: Mapping[str, object], attachment: bytes, answer: Answer) -> None:
-        await (flood if request["do"] == "watch" else echo)(request, attachment, answer)
+    async def handle(
+        request: Mapping[str, object], attachment: bytes, answer: Answer, *, privileged: bool
+    ) -> None:
+        await (flood if request["do"] == "watch" else echo)(
+            request, attachment, answer, privileged=privileged
+        )
 
     async with serving(place, handle):
         with socket.socket(socket.AF_UNIX) as deaf:
@@ -289,9 +307,10 @@ def client(place: Path, **credentials: Any) -> Any:
 async def test_members_of_the_group_are_let_in_and_strangers_are_not(place: Path) -> None:
     os.chown(place.parent, -1, GROUP)
     nobody = {"user": NOBODY, "group": NOBODY}
-    async with serving(place):
+    async with serving(place, tell):
         member = await asyncio.to_thread(client, place, **nobody, extra_groups=[GROUP])
-        assert member["ok"]
+        assert member == {"ok": True, "privileged": False}
+        assert await asyncio.to_thread(client, place) == {"ok": True, "privileged": True}
         stranger = await asyncio.to_thread(client, place, **nobody, extra_groups=[])
         assert "PermissionError" in stranger
         await asyncio.to_thread(place.chmod, 0o666)  # as if somebody had opened it by mistake

@@ -351,6 +351,7 @@ async def test_without_an_endpoint_google_is_dialed_by_the_proxy_that_the_device
             async with live.connect(None):
                 pass
         assert caught.value.remedy is remedy
+        assert not caught.value.reached
     assert asked[0].startswith("CONNECT generativelanguage.googleapis.com:443 ")
     assert KEY not in asked[0]
 

@@ -208,6 +208,39 @@ def test_the_end_of_a_session_means(
     assert means(with_handle=True, age_s=60.0) is later
 
 
+@pytest.mark.parametrize(
+    ("error", "reached"),
+    [
+        (answered(500), True),
+        (answered(502), True),
+        (answered(503), True),
+        (answered(504), True),
+        (answered(408), True),
+        (closed(1000), True),
+        (closed(1001, "going away"), True),
+        (closed(1012), True),
+        (closed(1008, "The operation was aborted."), True),
+        (invalid(LiveServerMessage, {"setup_complete": 5}), True),
+        (NotSetUp("no answer to the setup within 10 s"), True),
+        # Nobody answered, or somebody on the way.
+        (closed(1006, "abnormal closure"), False),
+        (ConnectionClosedError(None, None), False),
+        (ConnectionClosedError(None, Close(1011, "keepalive ping timeout")), False),
+        (InvalidProxyStatus(Response(502, "Bad Gateway", Headers())), False),
+        (InvalidProxyStatus(Response(504, "Gateway Timeout", Headers())), False),
+        (distrusted(18), False),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), False),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), False),
+        (TimeoutError("timed out during opening handshake"), False),
+        (Stalled("stalled: sends nothing and takes nothing in for 15 s"), False),
+        (of_google(TransportError, "Failed to establish a new connection"), False),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_the_service_is_reached_once_it_answers_whatever_it_says(error: Exception, reached: bool) -> None:
+    assert classify(error, during_setup=True, with_handle=False).reached is reached
+
+
 def test_every_row_is_the_first_that_fits_something() -> None:
     met: set[str] = set()
     cases = [(case[0], {Stage.SETUP}) for case in AT_SETUP]

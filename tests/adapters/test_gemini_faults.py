@@ -120,6 +120,7 @@ async def test_an_upgrade_answered_by_http_means(status: int, remedy: Remedy, ha
         with pytest.raises(LinkLost, match=f"HTTP {status} its words") as caught:
             await dial(live_at(server.endpoint, server.ca_file), handle)
         assert caught.value.remedy is remedy
+        assert caught.value.reached
         assert caught.value.retry_after_s == 17
         await no_other_task()
 

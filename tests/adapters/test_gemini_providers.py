@@ -178,6 +178,7 @@ async def test_each_refusal_of_the_token_server_has_its_remedy(status: int, reme
     headers = {"Location": "https://127.0.0.1:9/elsewhere"}
     lost = await token_lost(lambda _: Answer(status, b'{"token": "auth_tokens/secret"}', headers))
     assert lost.remedy is remedy
+    assert lost.reached is (remedy is Remedy.RESUME)
     assert f"token server answered HTTP {status}" in str(lost)
     assert "secret" not in str(lost)
 
@@ -215,7 +216,7 @@ async def test_a_token_server_that_is_not_there_is_tried_again() -> None:
         pass
     with pytest.raises(LinkLost, match="token server not reached") as caught:
         await TokenServer(url, "m", web()).fetch()
-    assert caught.value.remedy is Remedy.RESUME
+    assert (caught.value.remedy, caught.value.reached) == (Remedy.RESUME, False)
 
 
 async def test_a_token_server_that_says_nothing_is_not_waited_for_for_long() -> None:
@@ -443,7 +444,7 @@ async def test_a_dial_given_up_leaves_the_account_usable(tmp_path: Path) -> None
 async def test_a_token_service_in_trouble_is_asked_again(tmp_path: Path) -> None:
     # Google's library itself asks three times, within 3 s.
     lost = await account_lost(refusing(503, "temporarily_unavailable"), tmp_path)
-    assert lost.remedy is Remedy.RESUME
+    assert (lost.remedy, lost.reached) == (Remedy.RESUME, True)
     assert "Google's token service has trouble" in str(lost)
 
 
@@ -610,7 +611,7 @@ async def test_a_proxy_that_refuses_is_told_from_one_without_a_way_out(status: i
     async with asyncio.timeout(20), connect_proxy({}, status=status) as proxy:
         with pytest.raises(LinkLost, match="token server not reached") as caught:
             await TokenServer("https://tokens.test", "m", web(f"http://127.0.0.1:{proxy.port}")).fetch()
-    assert caught.value.remedy is remedy
+    assert (caught.value.remedy, caught.value.reached) == (remedy, False)
 
 
 def test_the_clouds_own_address_is_behind_no_proxy() -> None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive, Options, Vertex
+from kioskd.errors import LinkLost, Remedy
 from kioskd.ports import (
     Connection,
     Interrupted,
@@ -91,6 +93,28 @@ def answer(
     call: ToolCall, scheduling: Scheduling | None = "when_idle", picture: bytes | None = None
 ) -> ToolAnswer:
     return ToolAnswer(call.id, call.name, FINE, scheduling, picture)
+
+
+async def test_a_key_that_is_replaced_opens_the_next_connection() -> None:
+    keys = [SecretStr("an-old-key-of-nobody")]
+    async with StandIn(ServiceScript(replies=(SPEECH,))) as standin, asyncio.timeout(20):
+        config = GeminiConfig(
+            key=lambda: keys[-1],
+            model="gemini-3.8-live",
+            voice="Kore",
+            endpoint=standin.endpoint,
+            ca_file=standin.ca_file,
+        )
+        live = GeminiLive(config)
+        with pytest.raises(LinkLost) as refused:
+            async with live.connect(None):
+                pass
+        assert refused.value.remedy is Remedy.SETTINGS
+        keys.append(standin.key)
+        async with live.connect(None) as connection:
+            await connection.send_text("Hello?")
+            assert await until(connection, TurnEnded)
+        assert keys[-1].get_secret_value() not in repr((config, live, vars(live)))
 
 
 @pytest.mark.parametrize("meanwhile", [False, True])

@@ -93,6 +93,20 @@ async def test_of_states_that_change_while_it_runs_the_newest_is_told(
     assert await words.next() == "off"
 
 
+async def test_it_is_told_the_code_of_what_is_wrong(
+    words: Words, command: Callable[..., CommandLamp]
+) -> None:
+    lamp = command('echo "$2 ${KIOSKD_CODE-none}" > "$1"')
+    async with running(lamp.run()):
+        assert await words.next() == "starting none"
+        for code, told in (("", "none"), ("S1", "S1"), ("", "none")):
+            lamp.shine(Light("asleep", 0.0, 0.0, 0.0, code))
+            assert await words.next() == f"asleep {told}"
+        lamp.shine(Light("fault", 1.0, 0.0, 0.0, "D1"))
+        assert await words.next() == "fault D1"
+    assert await words.next() == "off none"
+
+
 async def test_it_sees_nothing_of_our_environment(
     words: Words, command: Callable[..., CommandLamp], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,12 +1,12 @@
 """The day's figures on a disk: small, private, whole or not at all."""
 
-import logging
+import errno
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from kioskd import messages
 from kioskd.adapters.ledger import NAME, LedgerFile
 
 ENTRY = {"day": "2026-11-20", "seconds": 90.5, "tokens": 700}
@@ -43,28 +43,16 @@ def test_a_file_that_cannot_be_read_makes_no_sense_either(tmp_path: Path) -> Non
     assert LedgerFile(tmp_path).load() == {}
 
 
-def test_a_disk_that_takes_nothing_costs_one_warning_until_it_does(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
+def test_a_disk_that_takes_nothing_is_said_to_who_saves(tmp_path: Path) -> None:
     blocked = tmp_path / "state"
     blocked.write_text("a file where the directory should be")
-    ledger = LedgerFile(blocked)
-    ledger.save(ENTRY)
-    ledger.save(ENTRY)
-    [warning] = caplog.records
-    assert vars(warning)["message_id"] == messages.COUNT_NOT_KEPT
-
-    blocked.unlink()
-    ledger.save(ENTRY)
-    ledger.save(ENTRY)
-    assert [record.getMessage().partition(":")[0] for record in caplog.records[1:]] == [
-        "count of the day kept again"
-    ]
-    assert LedgerFile(blocked).load() == ENTRY
+    with pytest.raises(FileExistsError) as trouble:
+        LedgerFile(blocked).save(ENTRY)
+    assert trouble.value.filename == str(blocked / NAME)
 
 
 def test_a_link_in_the_way_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / f".{NAME}").symlink_to(tmp_path / "elsewhere")
-    LedgerFile(tmp_path).save(ENTRY)
+    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+        LedgerFile(tmp_path).save(ENTRY)
     assert not (tmp_path / "elsewhere").exists()

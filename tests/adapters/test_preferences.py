@@ -71,43 +71,42 @@ def test_a_broken_file_costs_one_warning_and_the_next_change_mends_it(
     assert StateFile(tmp_path).load() == Preferences()
 
 
-def test_a_directory_that_cannot_be_written_costs_one_warning_until_it_can(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
+def test_a_directory_that_cannot_be_written_is_said_to_who_saves_and_tried_again(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where the directory should be")
     state = StateFile(tmp_path / "state")
-    state.save(Preferences(30))
-    state.save(Preferences(40))
-    assert len(warnings(caplog)) == 1
-    assert os.strerror(errno.EEXIST) in warnings(caplog)[0]
+    for _ in range(2):
+        with pytest.raises(FileExistsError) as trouble:
+            state.save(Preferences(30))
+        assert trouble.value.filename == str(tmp_path / "state" / NAME)
     (tmp_path / "state").unlink()
-    state.save(Preferences(40))
-    assert StateFile(tmp_path / "state").load() == Preferences(40)
-    assert "kept again" in caplog.records[-1].getMessage()
+    state.save(Preferences(30))
+    assert StateFile(tmp_path / "state").load() == Preferences(30)
 
 
-def test_a_disk_that_takes_nothing_more_costs_one_warning_and_the_old_stays(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_on_a_disk_that_takes_nothing_more_the_old_stays_and_is_written_anew_afterwards(
+    tmp_path: Path,
 ) -> None:
     state = StateFile(tmp_path)
     state.save(Preferences(30))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
-        state.save(Preferences(40))
+        with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+            state.save(Preferences(40))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert len(warnings(caplog)) == 1
-    assert os.strerror(errno.EFBIG) in warnings(caplog)[0]
     assert StateFile(tmp_path).load() == Preferences(30)
+    before = (tmp_path / NAME).stat().st_ino
+    state.save(Preferences(30))
+    assert (tmp_path / NAME).stat().st_ino != before, "what a write that failed has left is not sure"
 
 
 def test_a_link_in_the_drafts_place_is_not_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("untouched")
     (tmp_path / f".{NAME}").symlink_to(victim)
-    StateFile(tmp_path).save(Preferences(30))
+    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+        StateFile(tmp_path).save(Preferences(30))
     assert victim.read_text() == "untouched"
 
 

@@ -1,6 +1,7 @@
 """What each way of losing the connection calls for, while the visitor speaks (so that no quiet moment renews it)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from tests.support.core import (
@@ -55,6 +56,15 @@ def tried_again(link: Link, remedy: Remedy, rounds: int, *, reached: bool) -> tu
         if link.phase is Phase.WAITING:
             link = link_after(heard(link), TimerFired(Timer.RETRY))
     return link, delays
+
+
+@pytest.mark.parametrize("remedy", Remedy)
+def test_whether_the_service_answered_changes_what_is_told_and_not_when_it_is_dialed(remedy: Remedy) -> None:
+    link = dialing(handle=HANDLE, tries=2)
+    reached, unreached = (
+        link_after(heard(link), lost(remedy, reached=answered)) for answered in (True, False)
+    )
+    assert replace(reached, code=None) == replace(unreached, code=None)
 
 
 # To be resumed

@@ -35,6 +35,7 @@ from kioskd.core.effects import (
     HushPrompt,
     Overlay,
     Prompt,
+    SetTimer,
     SetUplink,
     Show,
     Shown,
@@ -64,11 +65,12 @@ from kioskd.core.events import (
     TalkBegan,
     Timer,
     TimerFired,
+    Unkept,
     Up,
     VoiceBegan,
     Woken,
 )
-from kioskd.core.link import CODES, Link, Trouble
+from kioskd.core.link import CODES, Link, Trouble, code_of
 from kioskd.core.machine import State, levels
 from kioskd.errors import Code, Remedy
 
@@ -76,12 +78,15 @@ Builder = Callable[..., State]
 RETRY = TimerFired(Timer.RETRY)
 
 
-def outage(*remedies: Remedy, **changes: object) -> tuple[State, list[Effect]]:
-    """Return a conversation whose dials end so, one after the other, and what was done on the way."""
+def outage(*remedies: Remedy, reached: bool = False, **changes: object) -> tuple[State, list[Effect]]:
+    """Return a conversation whose dials end so, one after the other, and what was done on the way.
+
+    `reached`: the service answered each of them.
+    """
     state: State = listening(dialing(), **{"called": True, **changes})
     effects: list[Effect] = []
     for remedy in remedies:
-        state, more = run(state, lost(remedy, state.link.epoch))
+        state, more = run(state, lost(remedy, state.link.epoch, reached=reached))
         effects += more
         state, more = run(state, RETRY)
         effects += more
@@ -94,6 +99,21 @@ def outage(*remedies: Remedy, **changes: object) -> tuple[State, list[Effect]]:
 def test_a_visitor_is_told_of_an_outage_once_in_a_conversation() -> None:
     _, effects = outage(*[Remedy.RESUME] * 6)
     assert of_type(Prompt, effects) == [Prompt(Code.WAY)]
+
+
+def test_a_service_that_answers_each_dial_with_a_failure_is_not_called_out_of_reach() -> None:
+    state, effects = outage(*[Remedy.RESUME] * 6, reached=True)
+    assert of_type(Prompt, effects) == [Prompt(Code.SERVICE)]
+    assert levels(run(state, lost(epoch=state.link.epoch))[0], HALF_DUPLEX).show.code is Code.WAY
+
+
+@pytest.mark.parametrize("remedy", Remedy)
+def test_what_was_reached_is_called_by_no_other_code_than_what_was_not_but_for_the_way(
+    remedy: Remedy,
+) -> None:
+    answered = code_of(remedy, reached=True)
+    assert answered is (Code.SERVICE if CODES[remedy] is Code.WAY else CODES[remedy])
+    assert code_of(remedy, reached=False) is CODES[remedy]
 
 
 def test_an_outage_that_changes_its_reason_is_still_one_outage() -> None:
@@ -264,6 +284,84 @@ def test_half_duplex_hears_again_when_it_has_told() -> None:
     assert effects == [SetUplink(Uplink.SEND), Show(Shown.LISTENING)]
 
 
+# Prompts: what cannot be kept, which is no visitor's trouble
+
+FULL = Unkept("No space left on device")
+
+
+@pytest.mark.parametrize(
+    "ending", [Pressed(), SleepAsked(), TimerFired(Timer.LONGEST), TimerFired(Timer.IDLE)]
+)
+def test_a_visitor_is_told_of_the_disk_when_the_conversation_is_over_after_its_chime(ending: Event) -> None:
+    state, effects = run(listening(called=True), FULL, ending)
+    told = [effect for effect in effects if isinstance(effect, Chime | Prompt)]
+    assert told == [Chime(Cue.END), Prompt(Code.STORAGE)]
+    assert (state.prompt, state.turn.awake) == (Code.STORAGE, False)
+
+
+@pytest.mark.parametrize("builder", [asleep, *AWAKE])
+def test_a_visitor_who_is_served_is_not_told_of_the_disk(builder: Builder) -> None:
+    assert of_type(Prompt, run(builder(called=True), FULL)[1]) == []
+
+
+@pytest.mark.parametrize("call", [Pressed(), *(Woken(cause) for cause in Cause), TalkBegan(), Asked()])
+def test_who_comes_to_be_served_is_not_told_of_the_disk(call: Event) -> None:
+    state, effects = run(asleep(), FULL, call, Up(EPOCH + 1, resumed=False))
+    assert (state.turn.awake, of_type(Prompt, effects)) == (True, [])
+
+
+def test_each_conversation_is_told_of_the_disk_once() -> None:
+    state, effects = run(listening(called=True), FULL, Pressed(), PromptOver(), FULL, Unkept(), FULL)
+    state, more = run(state, Pressed(), Up(EPOCH + 1, resumed=False), Pressed())
+    assert of_type(Prompt, effects) == [Prompt(Code.STORAGE)]
+    assert of_type(Prompt, more) == [Prompt(Code.STORAGE)]
+
+
+def test_an_empty_room_is_not_told_of_the_disk() -> None:
+    state, effects = run(State(), Started(), FULL, policy=ALWAYS_ON)
+    for _ in range(3):
+        state, more = run(state, TimerFired(Timer.LONGEST), TimerFired(Timer.AGAIN), policy=ALWAYS_ON)
+        effects += more
+    assert of_type(Prompt, effects) == []
+    _, effects = run(state, VoiceBegan(), TimerFired(Timer.LONGEST), policy=ALWAYS_ON)
+    assert of_type(Prompt, effects) == [Prompt(Code.STORAGE)]
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (Closing(Code.HOURS), [Prompt(Code.HOURS)]),
+        (lost(Remedy.SETTINGS), [Prompt(Code.SETTINGS)]),
+        (MuteAsked(), []),
+    ],
+)
+def test_an_end_that_has_a_reason_of_its_own_tells_that(event: Event, told: list[Prompt]) -> None:
+    _, effects = run(listening(called=True), FULL, event)
+    assert of_type(Prompt, effects) == told
+
+
+def test_in_an_outage_it_is_not_the_disk_that_a_visitor_is_told_of() -> None:
+    """Not even in one that has lost its code, between a connection that came up and one that did not."""
+    state, effects = run(listening(dialing(tries=3), called=True), FULL)
+    assert (state.link.code, levels(state, HALF_DUPLEX).show) == (None, Show(Shown.OFFLINE))
+    assert of_type(Prompt, effects) == []
+
+
+def test_an_always_on_kiosk_sleeps_until_it_has_told() -> None:
+    state, _ = run(listening(called=True), FULL, Pressed(), policy=ALWAYS_ON)
+    assert levels(state, ALWAYS_ON).timers == {}
+    state, effects = run(state, PromptOver(), policy=ALWAYS_ON)
+    assert SetTimer(Timer.AGAIN, ALWAYS_ON.again_s) in effects
+
+
+@pytest.mark.parametrize("press", [Pressed(), Woken(Cause.VOICE), Asked()])
+def test_the_next_visitor_does_not_wait_for_what_the_last_one_is_told(press: Event) -> None:
+    over, _ = run(listening(called=True), FULL, Pressed())
+    state, effects = run(over, press)
+    assert state.turn.awake
+    assert of_type(HushPrompt, effects) == [HushPrompt()]
+
+
 # Chimes
 
 
@@ -309,6 +407,13 @@ def test_a_conversation_that_muting_ends_says_mute_and_nothing_else() -> None:
         ((DeviceGone(Device.SPEAKER, "Dock"),), Show(Shown.FAULT, Code.SPEAKER, what="Dock")),
         ((Deaf(deaf=True),), Show(Shown.FAULT, Code.DEAF)),
         ((MuteAsked(),), Show(Shown.MUTED)),
+        ((FULL,), Show(Shown.ASLEEP, Code.STORAGE, what="No space left on device")),
+        (
+            (FULL, Unkept("Read-only file system")),
+            Show(Shown.ASLEEP, Code.STORAGE, what="Read-only file system"),
+        ),
+        ((FULL, Unkept()), Show(Shown.ASLEEP)),
+        ((FULL, Deaf(deaf=True)), Show(Shown.FAULT, Code.DEAF)),
         ((Closing(Code.BUDGET),), Show(Shown.CLOSED, Code.BUDGET)),
     ],
 )
@@ -334,7 +439,7 @@ def test_the_code_goes_when_the_service_is_reached() -> None:
 def test_of_several_faults_the_one_that_must_be_mended_first_is_shown() -> None:
     """Each line undoes the fault that went before all the others."""
     state = replace(
-        State(link=down(trouble=Trouble.REFUSED), closed=Code.HOURS, deaf=True),
+        State(link=down(trouble=Trouble.REFUSED), closed=Code.HOURS, deaf=True, unkept="full"),
         missing={Device.SPEAKER: "s", Device.MICROPHONE: "m"},
     )
     seen = [levels(state, HALF_DUPLEX).show]
@@ -346,6 +451,7 @@ def test_of_several_faults_the_one_that_must_be_mended_first_is_shown() -> None:
         {"started": True, "muted": True},
         {"muted": False},
         {"closed": None},
+        {"unkept": ""},
     )
     for mended in mends:
         state = replace(state, **mended)
@@ -355,9 +461,10 @@ def test_of_several_faults_the_one_that_must_be_mended_first_is_shown() -> None:
         Show(Shown.FAULT, Code.SPEAKER, what="s"),
         Show(Shown.FAULT, Code.DEAF),
         Show(Shown.FAULT, Code.SETTINGS),
-        Show(Shown.STARTING),
-        Show(Shown.MUTED),
+        Show(Shown.STARTING, Code.STORAGE, what="full"),
+        Show(Shown.MUTED, Code.STORAGE, what="full"),
         Show(Shown.CLOSED, Code.HOURS),
+        Show(Shown.ASLEEP, Code.STORAGE, what="full"),
         Show(Shown.ASLEEP),
     ]
 

@@ -1,5 +1,6 @@
 """How much a kiosk writes to its journal when nobody is there: through days without a network, and an idle week."""
 
+import errno
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -7,12 +8,13 @@ from itertools import pairwise
 from typing import Final
 
 import pytest
-from tests.support.kiosk import Kiosk, frame, kiosk, running, soon
+from tests.support.kiosk import Inbox, Kiosk, frame, kiosk, running, soon
 
 from kioskd import logs
 from kioskd.adapters.memory import ManualClock
 from kioskd.adapters.scripted import ScriptedLive
 from kioskd.errors import LinkLost
+from kioskd.flow.keeping import LOOK_S, Keeping
 from kioskd.ports import GenerationEnded, ReplyAudio, TurnEnded
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
 from kioskd.settings.model import Settings
@@ -129,3 +131,24 @@ async def test_idle_hours_of_an_exhibit_that_greets_nobody_on_and_on(paper: Pape
     async with lonely(greeting, paper) as it, running(greets_for_ever(it.live)):
         by_hour = await hours(it, paper, 4)
     assert max(by_hour) <= logs.LINES_AN_HOUR
+
+
+async def test_a_disk_that_is_full_every_other_minute(paper: Paper) -> None:
+    paper.clock, inbox, looks = ManualClock(), Inbox(), 0
+
+    def look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks % 2:
+            raise OSError(errno.ENOSPC, "No space left on device", "/var/lib/kioskd")
+
+    by_hour = []
+    async with running(Keeping(paper.clock, inbox.post, {"state directory": look}).run()):
+        for _ in range(3):
+            before = written(paper)
+            for _ in range(round(HOUR_S / LOOK_S)):
+                await inbox.take()  # each look finds the opposite of the one before
+                await paper.clock.advance(LOOK_S)
+            by_hour.append(written(paper) - before)
+    assert looks > 3 * HOUR_S / LOOK_S - 1
+    assert max(by_hour) <= logs.LINES_AN_HOUR / 2, "there may be other trouble"

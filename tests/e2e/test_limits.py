@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
@@ -42,19 +43,12 @@ class Metered(Kiosk):
     def wall(self) -> datetime:
         return self.at + timedelta(seconds=self.clock.now() - self._start)
 
+    def parts(self) -> app.Parts:
+        ledger = LedgerFile(self._state_directory) if self._state_directory is not None else None
+        return replace(super().parts(), wall=self.wall, ledger=ledger)
+
     async def serve(self) -> None:
-        parts = app.Parts(
-            self.clock,
-            self.microphone,
-            self.speaker,
-            self.live,
-            self.notifier,
-            hands=[app.Hand(self.button)],
-            lamps=[app.Lit(self.lamp)],
-            wall=self.wall,
-            ledger=LedgerFile(self._state_directory) if self._state_directory is not None else None,
-        )
-        await app.serve(self.settings, parts, observers=[self._observe], reload=self.reload)
+        await app.serve(self.settings, self.parts(), observers=[self._observe], reload=self.reload)
 
     def _read(self) -> app.Renewal:
         return app.Renewal(self.new, self.live)

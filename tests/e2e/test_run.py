@@ -18,7 +18,7 @@ from tests.support.daemon_process import (
     surroundings,
 )
 from tests.support.kiosk import silence
-from tests.support.likeness import THROUGH_THE_AIR, carried, murmur, place_s
+from tests.support.likeness import THROUGH_THE_AIR, carried, murmur, understood
 from tests.support.sound_server import SoundServer
 
 from kioskd.core.effects import Shown
@@ -49,31 +49,6 @@ def write_wav(path: Path, sound: bytes) -> Path:
         file.setframerate(pcm.DOWNLINK_HZ)
         file.writeframes(sound)
     return path
-
-
-def understood(words: bytes, recording: bytes) -> float:
-    """Return the share of `words` that `recording` holds, looked at in windows of 50 ms.
-
-    Silence does not count, and a window may be up to 100 ms from its place: a virtual sound card on a busy machine
-    puts some milliseconds in. Sibilants change on the way (it resamples), so a seventh may be missing; either word
-    of the question alone is less than two thirds.
-    """
-    wanted, had = (np.frombuffer(data, "<i2").astype(float) for data in (words, recording))
-    window, near = pcm.UPLINK_HZ // 20, pcm.UPLINK_HZ // 10
-    begin = round(place_s(words, recording, pcm.UPLINK_HZ) * pcm.UPLINK_HZ)
-    starts = [
-        at
-        for at in range(0, len(wanted) - window + 1, window)
-        if np.abs(wanted[at : at + window]).max() > 1000
-    ]
-    found = 0
-    for at in starts:
-        here = had[max(0, begin + at - near) : begin + at + window + near]
-        energies = np.convolve(here**2, np.ones(window), "valid")
-        fits = np.correlate(here, wanted[at : at + window], "valid")
-        lengths = np.sqrt(energies + 1.0) * np.linalg.norm(wanted[at : at + window])
-        found += bool(np.max(fits / lengths) > 0.9)
-    return found / len(starts)
 
 
 @asynccontextmanager
@@ -118,7 +93,7 @@ async def test_a_visitor_is_heard_and_answered_and_the_daemon_leaves_cleanly(
 
         assert carried(reply, heard, pcm.DOWNLINK_HZ) >= THROUGH_THE_AIR
         [session] = service.sessions
-        assert understood(words, bytes(session.audio)) > 0.7
+        assert understood(words, bytes(session.audio), pcm.UPLINK_HZ) > 0.9
         [turn] = session.turns
         assert turn.kind == "speech"
 

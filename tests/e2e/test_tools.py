@@ -1,9 +1,11 @@
 """What the model may have done, through the composed daemon: real programs, and a kiosk on parts made of memory."""
 
 import asyncio
+import json
 import textwrap
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from tests.support.kiosk import Kiosk, running, soon, voice
 from tests.support.until import until
 
 from kioskd import app
+from kioskd.adapters.ledger import NAME, LedgerFile
 from kioskd.adapters.memory import MemoryCamera
 from kioskd.adapters.scripted import ScriptedConnection
 from kioskd.core.effects import Overlay, Show, Shown
@@ -93,27 +96,18 @@ class Shelf:
 class Tooled(Kiosk):
     """A kiosk with tools."""
 
-    def __init__(self, settings: Settings, *, camera: bool) -> None:
+    def __init__(self, settings: Settings, *, camera: bool, state: Path | None = None) -> None:
         super().__init__(settings, watchdog_s=None)
+        self.ledger = LedgerFile(state) if state is not None else None
         self.camera = MemoryCamera(PICTURE) if camera else None
         self.memory = Shelf()
         self.tools = app.Tools(settings, {}, self.clock)
         self._calls = 0
 
-    async def serve(self) -> None:
-        parts = app.Parts(
-            self.clock,
-            self.microphone,
-            self.speaker,
-            self.live,
-            self.notifier,
-            hands=[app.Hand(self.button)],
-            lamps=[app.Lit(self.lamp)],
-            camera=self.camera,
-            memory=self.memory,
-            tools=self.tools,
+    def parts(self) -> app.Parts:
+        return replace(
+            super().parts(), camera=self.camera, memory=self.memory, tools=self.tools, ledger=self.ledger
         )
-        await app.serve(self.settings, parts, observers=[self._observe])
 
     @property
     def offered(self) -> list[str]:
@@ -160,8 +154,10 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @asynccontextmanager
-async def tooled(settings: Settings, *, camera: bool = True) -> AsyncIterator[Tooled]:
-    made = Tooled(settings, camera=camera)
+async def tooled(
+    settings: Settings, *, camera: bool = True, state: Path | None = None
+) -> AsyncIterator[Tooled]:
+    made = Tooled(settings, camera=camera, state=state)
     async with running(made.serve()):
         await made.start()
         yield made
@@ -200,6 +196,20 @@ async def test_a_program_is_run_and_its_answer_told(settings: Settings) -> None:
         told = await it.result(connection, "echo", text="it's; $(here)")
         assert told == {"status": "ok", "retryable": False, "message": "done", "data": "it's; $(here)"}
         assert (await it.result(connection, "echo"))["status"] == "refused"
+
+
+async def test_calls_that_a_day_allows_are_not_allowed_again_by_a_restart(tmp_path: Path) -> None:
+    (tmp_path / "kioskd.yaml").write_text(
+        textwrap.dedent(YAML).replace("name: echo\n", "name: echo\n    per_day: 2\n"), encoding="utf-8"
+    )
+    settings = load(tmp_path / "kioskd.yaml")
+    async with tooled(settings, state=tmp_path / "state") as it:
+        connection = await it.wake()
+        for text in ("one", "two"):
+            assert (await it.result(connection, "echo", text=text))["status"] == "ok"
+    async with tooled(settings, state=tmp_path / "state") as it:
+        assert (await it.result(await it.wake(), "echo", text="three"))["status"] == "refused"
+    assert json.loads((tmp_path / "state" / NAME).read_text())["calls"] == {"echo": 2}
 
 
 async def test_a_tool_that_takes_too_long_is_ended_and_the_model_told(settings: Settings) -> None:

@@ -1,11 +1,13 @@
 """What is asked at the control socket: what the core is told, what is answered, and why something is refused."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from tests.support import pictures
 from tests.support.kiosk import running, soon
 from tests.support.until import until
@@ -22,6 +24,7 @@ from kioskd.core.events import (
     LookAsked,
     MuteAsked,
     Pressed,
+    SettingsChanged,
     SleepAsked,
     Started,
     Up,
@@ -29,7 +32,7 @@ from kioskd.core.events import (
 )
 from kioskd.core.machine import State, step
 from kioskd.core.policy import Policy
-from kioskd.errors import Code
+from kioskd.errors import Code, ConfigError
 from kioskd.flow.control import QUESTION_CHARS, STEP_S, TICK_S, WATCHERS, Control
 from kioskd.flow.journal import status
 from kioskd.flow.meters import Meters
@@ -56,6 +59,8 @@ class Kiosk:
         self.room = 8
         self.hangs = False
         self.lines: list[dict[str, str]] = []
+        self.keys: list[SecretStr] = []
+        self.other_way = ""
         self.post(Started())
 
     @property
@@ -86,6 +91,11 @@ class Kiosk:
     def set_log_level(self, name: str) -> None:
         self.log_level = name
 
+    def take_key(self, key: SecretStr) -> None:
+        if self.other_way:
+            raise ConfigError(f"service key: with {self.other_way} no stored key is looked at; take that out")
+        self.keys.append(key)
+
     def families(self) -> list[Family]:
         return families(self.tally, READINGS, self.clock.now(), "1.2.3")
 
@@ -95,13 +105,15 @@ class Kiosk:
     def recent(self, number: int) -> tuple[list[dict[str, str]], int]:
         return self.lines[number:], len(self.lines)
 
-    async def asks(self, do: str, attachment: bytes = b"", **arguments: object) -> Any:
+    async def asks(
+        self, do: str, attachment: bytes = b"", *, privileged: bool = False, **arguments: object
+    ) -> Any:
         answers: list[Mapping[str, object]] = []
 
         async def answer(message: Mapping[str, object]) -> None:
             answers.append(message)
 
-        await soon(self.control.handle({"do": do, **arguments}, attachment, answer))
+        await soon(self.control.handle({"do": do, **arguments}, attachment, answer, privileged=privileged))
         (only,) = answers
         return only
 
@@ -254,6 +266,8 @@ async def test_the_log_level_is_set(kiosk: Kiosk) -> None:
         {"do": "log", "level": "silly"},
         {"do": "log", "level": ["info"]},
         {"do": ["status"]},
+        {"do": "key"},
+        {"do": "key", "key": ["a-key"]},
     ],
 )
 async def test_what_makes_no_sense_is_refused(kiosk: Kiosk, request_: dict[str, object]) -> None:
@@ -262,8 +276,37 @@ async def test_what_makes_no_sense_is_refused(kiosk: Kiosk, request_: dict[str, 
     async def answer(message: Mapping[str, object]) -> None:
         answers.append(message)
 
-    await soon(kiosk.control.handle(request_, b"", answer))
+    await soon(kiosk.control.handle(request_, b"", answer, privileged=True))
     assert [one["ok"] for one in answers] == [False]
+    assert not kiosk.posted
+
+
+async def test_a_key_is_taken_and_what_was_refused_is_tried_with_it(
+    kiosk: Kiosk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    told = await kiosk.asks("key", privileged=True, key="a-new-key")
+    assert told["ok"]
+    assert [key.get_secret_value() for key in kiosk.keys] == ["a-new-key"]
+    assert kiosk.posted == [SettingsChanged()]
+    assert "do=key" in caplog.text
+    assert "a-new-key" not in f"{caplog.text} {told} {kiosk.keys} {await kiosk.asks('status')}"
+
+
+async def test_a_key_is_not_taken_from_members_of_the_group(kiosk: Kiosk) -> None:
+    refused = await kiosk.asks("key", key="a-new-key")
+    assert refused == {
+        "ok": False,
+        "why": "a key is taken from root and the daemon's own user only; sudo kioskd key",
+    }
+    assert (kiosk.keys, kiosk.posted) == ([], [])
+
+
+async def test_a_key_that_the_settings_have_no_use_for_is_refused_in_words(kiosk: Kiosk) -> None:
+    kiosk.other_way = "service.key_file"
+    refused = await kiosk.asks("key", privileged=True, key="a-new-key")
+    assert (refused["ok"], "with service.key_file" in refused["why"]) == (False, True)
+    assert "a-new-key" not in refused["why"]
     assert not kiosk.posted
 
 
@@ -274,7 +317,7 @@ async def test_a_daemon_whose_core_hangs_is_said_to(kiosk: Kiosk) -> None:
     async def answer(message: Mapping[str, object]) -> None:
         answers.append(message)
 
-    async with running(kiosk.control.handle({"do": "wake"}, b"", answer)):
+    async with running(kiosk.control.handle({"do": "wake"}, b"", answer, privileged=False)):
         await kiosk.clock.advance(STEP_S)
         assert "did not react" in str(answers[0]["why"])
 
@@ -295,7 +338,7 @@ class Watcher:
 @asynccontextmanager
 async def watching(kiosk: Kiosk) -> AsyncIterator[Watcher]:
     watcher = Watcher()
-    async with running(kiosk.control.handle({"do": "watch"}, b"", watcher.answer)):
+    async with running(kiosk.control.handle({"do": "watch"}, b"", watcher.answer, privileged=False)):
         await kiosk.clock.advance(0)
         yield watcher
 
@@ -326,7 +369,8 @@ async def test_levels_are_measured_while_somebody_watches_and_no_longer(kiosk: K
 
 async def test_so_many_may_watch_and_anybody_may_still_ask(kiosk: Kiosk) -> None:
     watchers = [Watcher() for _ in range(WATCHERS)]
-    async with running(*(kiosk.control.handle({"do": "watch"}, b"", one.answer) for one in watchers)):
+    watch = [kiosk.control.handle({"do": "watch"}, b"", one.answer, privileged=False) for one in watchers]
+    async with running(*watch):
         await kiosk.clock.advance(0)
         assert "others watch" in (await kiosk.asks("watch"))["why"]
         assert (await kiosk.asks("status"))["ok"]

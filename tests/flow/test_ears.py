@@ -1,11 +1,15 @@
 """What the kiosk hears becomes what the core is told: who calls, who speaks, who interrupts, and a dead microphone."""
 
+import threading
 from collections.abc import Iterable, Mapping
 
-from tests.support.kiosk import Inbox, frame, frames, silence, voice
+import pytest
+from tests.support.kiosk import Inbox, frame, frames, running, silence, soon, voice
+from tests.support.until import until
 
 from kioskd.core.events import Cause, Deaf, Event, VoiceBegan, VoiceEnded, VoiceSuspected, Woken
-from kioskd.flow.ears import Ears, Waker
+from kioskd.errors import ConfigError
+from kioskd.flow.ears import Ears, Loading, Waker
 from kioskd.media import pcm
 from kioskd.media.bargein import Barge
 from kioskd.media.flatline import BEGIN_FRAMES, END_FRAMES
@@ -154,6 +158,65 @@ def test_without_an_interrupter_a_voice_is_a_voice_whoever_sounds() -> None:
     it = Listening()
     it.sounds = True
     assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
+
+
+# A waker that takes its time
+
+
+async def test_a_waker_that_is_still_loaded_hears_nothing_and_holds_up_nobody() -> None:
+    begin, threads = threading.Event(), list[threading.Thread]()
+
+    def load() -> Waker:
+        threads.append(threading.current_thread())
+        assert begin.wait(10)
+        return On(NOISE[1])
+
+    waker = Loading("word", load)
+    it = Listening(wakers={Cause.WAKEWORD: waker})
+    async with running(waker.run()):
+        await until(lambda: bool(threads))
+        assert not waker.ready
+        assert it.sleep(NOISE) == []
+        it.ears.rest()
+        begin.set()
+        await until(lambda: waker.ready)
+        assert it.sleep(NOISE) == [Woken(Cause.WAKEWORD)]
+    assert threads != [threading.main_thread()]
+
+
+async def test_a_waker_that_is_there_forgets_when_the_kiosk_rests() -> None:
+    word = On(NOISE[1])
+    waker = Loading("word", lambda: word)
+    it = Listening(wakers={Cause.WAKEWORD: waker})
+    async with running(waker.run()):
+        await until(lambda: waker.ready)
+        it.ears.rest()
+    assert word.resets == 1
+
+
+async def test_a_waker_that_cannot_be_had_ends_the_kiosk_with_its_reason() -> None:
+    def load() -> Waker:
+        raise ConfigError("no such wake word")
+
+    with pytest.raises(ConfigError, match="no such wake word"):
+        await soon(Loading("word", load).run())
+
+
+async def test_a_load_that_takes_long_is_said_once_and_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    go_on = threading.Event()
+
+    def load() -> Waker:
+        assert go_on.wait(10)
+        return On(NOISE[1])
+
+    waker = Loading("word", load, slow_s=0.01)
+    async with running(waker.run()):
+        await until(lambda: bool(caplog.records))
+        go_on.set()
+        await until(lambda: waker.ready)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "word still loading: waited=0.01s; see whether the disk fails"
+    ]
 
 
 # A dead microphone

@@ -26,6 +26,7 @@ from kioskd.core.events import (
     Started,
     Timer,
     TimerFired,
+    Unkept,
     Up,
     VoiceBegan,
     VoiceEnded,
@@ -277,6 +278,13 @@ def test_why_the_kiosk_is_closed_is_left_to_who_closes_it(caplog: pytest.LogCapt
     assert info(caplog) == []
 
 
+def test_what_cannot_be_kept_is_left_to_who_keeps_it(caplog: pytest.LogCaptureFixture) -> None:
+    told = Told()
+    told.tell((0.0, Started()), (1.0, Unkept("No space left on device")), (2.0, Pressed()), (3.0, Unkept()))
+
+    assert troubles(caplog) == []
+
+
 # The status line
 
 
@@ -293,4 +301,9 @@ def test_the_status_says_what_is_wrong_and_what_is_kept() -> None:
     gone = Show(Shown.FAULT, Code.MICROPHONE, what="USB PnP")
     assert status(gone) == f"Out of order: {WRONG[Code.MICROPHONE]}: USB PnP (code D1)"
     assert status(Show(Shown.ASLEEP)) == STATUS[Shown.ASLEEP]
+    full = Show(Shown.ASLEEP, Code.STORAGE, what="No space left on device")
+    assert status(full) == (
+        "Asleep, ready for the next visitor; but what is to outlive a restart cannot be written; "
+        "look at the disk: No space left on device (code S1)"
+    )
     assert status(Show(Shown.ASLEEP), kept="transcripts") == f"{STATUS[Shown.ASLEEP]}; kept: transcripts"

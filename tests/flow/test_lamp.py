@@ -62,7 +62,8 @@ async def test_each_state_is_shown_at_once_by_its_name_and_its_colour() -> None:
     for shown in Shown:
         shows.show(Show(shown))
         level, _ = rhythm.at(rhythm.STATES[shown], 0.0)
-        assert lamp.light == Light(shown.value, *(part * level for part in rhythm.STATES[shown].colour))
+        red, green, blue = (part * level for part in rhythm.STATES[shown].colour)
+        assert lamp.light == Light(shown.value, red, green, blue)
     assert lamp.shown == [shown.value for shown in Shown]
 
 
@@ -88,6 +89,22 @@ async def test_a_code_is_told_by_its_flashes() -> None:
     told = [(round(t_s, 6), level) for t_s, (_, level) in zip(starts, steps, strict=False)]
     # The first is shown by who asks for it, and once more by who plays.
     assert lamp.seen == [told[0], *told]
+
+
+async def test_asleep_is_dark_unless_there_is_a_code_to_tell() -> None:
+    clock = ManualClock()
+    lamp = WatchedLamp(clock)
+    shows = keeper(lamp, clock=clock)
+    async with running(shows.run()):
+        shows.show(Show(Shown.ASLEEP, Code.STORAGE, what="No space left on device"))
+        await clock.advance(0)
+        lamp.seen.clear()
+        await clock.advance(sum(seconds for seconds, _ in rhythm.pattern("asleep", "S1").steps) - 0.01)
+        assert [level for _, level in lamp.seen] == [0.0, 1.0] * 5 + [0.0]
+        shows.show(Show(Shown.LISTENING, Code.STORAGE))
+        assert lamp.light == Light("listening", 0.0, 1.0, 0.0, "S1")
+        shows.show(Show(Shown.ASLEEP))
+        assert lamp.light == Light("asleep", 0.0, 0.0, 0.0)
 
 
 async def test_what_lies_over_a_state_is_shown_and_goes_again() -> None:

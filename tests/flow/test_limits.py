@@ -1,6 +1,7 @@
 """Counting what a conversation costs, telling the visitor, ending it, closing the kiosk; over restarts."""
 
 import asyncio
+import errno
 import logging
 import threading
 from collections.abc import AsyncIterator, Mapping
@@ -15,12 +16,13 @@ from tests.support.kiosk import Inbox, running, soon
 from kioskd import messages
 from kioskd.adapters.memory import ManualClock
 from kioskd.core.budget import Budget
-from kioskd.core.events import Asked, Closing, Event, Pressed, SleepAsked
+from kioskd.core.events import Asked, Closing, Event, Pressed, SleepAsked, Unkept
 from kioskd.core.link import Link
 from kioskd.core.link import Phase as LinkPhase
 from kioskd.core.machine import State
 from kioskd.core.turn import Phase, Turn
 from kioskd.errors import Code
+from kioskd.flow.keeping import LOOK_S, Keeping
 from kioskd.flow.limits import GRACE_S, KEEP_S, Limits
 from kioskd.ports import UsageReported
 
@@ -60,8 +62,16 @@ class Counted:
         self.at = at
         self._start = self.clock.now()
         self.state = ASLEEP
+        self.keeping = Keeping(self.clock, self.inbox.post)
         self.limits = Limits(
-            budget, self.clock, self.inbox.post, self.wall, tell=self._tell, notice=NOTICE, ledger=ledger
+            budget,
+            self.clock,
+            self.inbox.post,
+            self.wall,
+            tell=self._tell,
+            notice=NOTICE,
+            keeping=self.keeping,
+            ledger=ledger,
         )
 
     def wall(self) -> datetime:
@@ -331,6 +341,7 @@ async def test_what_is_spent_outlives_a_restart() -> None:
         "tokens": 700,
         "behind_s": 0,
         "unknown": False,
+        "calls": {},
     }
 
     async with counted(Budget(seconds_per_day=600), ledger) as it:
@@ -385,6 +396,16 @@ async def test_without_a_limit_by_the_day_nothing_is_written() -> None:
         {"day": "2026-11-20", "seconds": 0, "tokens": [], "behind_s": 0, "unknown": False},
         {"day": 20, "seconds": 0, "tokens": 0, "behind_s": 0, "unknown": False},
         {"day": "2026-11-20", "seconds": 0, "tokens": float("inf"), "behind_s": 0, "unknown": False},
+        {"day": "2026-11-20", "seconds": 0, "tokens": 0, "behind_s": 0, "unknown": False, "calls": [1]},
+        {"day": "2026-11-20", "seconds": 0, "tokens": 0, "behind_s": 0, "unknown": False, "calls": {"a": -1}},
+        {
+            "day": "2026-11-20",
+            "seconds": 0,
+            "tokens": 0,
+            "behind_s": 0,
+            "unknown": False,
+            "calls": {"a": "b"},
+        },
     ],
 )
 async def test_figures_that_are_lost_close_the_day_and_say_so(
@@ -405,6 +426,77 @@ async def test_yesterdays_figures_are_no_matter_today() -> None:
     async with counted(Budget(seconds_per_day=600), MemoryLedger(entry)) as it:
         assert events(it) == []
         assert it.limits.account.seconds == 0
+
+
+async def test_calls_of_tools_outlive_a_restart_in_the_same_entry_with_no_other_limit_set() -> None:
+    ledger = MemoryLedger()
+    async with counted(Budget(), ledger) as it:
+        assert it.limits.calls_today("door") == 0
+        for _ in range(2):
+            it.limits.count_call("door")
+        it.limits.count_call("bell")
+        await it.saved(ledger, 1)
+        assert (ledger.entry or {})["calls"] == {"door": 2, "bell": 1}
+
+    async with counted(Budget(), ledger) as it:
+        assert (it.limits.calls_today("door"), it.limits.calls_today("bell")) == (2, 1)
+        assert (ledger.saves, events(it)) == (1, [])
+
+
+async def test_calls_are_written_with_what_is_spent_and_no_more_often() -> None:
+    ledger = MemoryLedger()
+    async with counted(Budget(tokens_per_day=10**9), ledger) as it:
+        await it.becomes(LISTENING)
+        await it.use(100)
+        await it.saved(ledger, 1)
+        it.limits.count_call("door")
+        await it.use(100)
+        await it.clock.advance(KEEP_S - 1)
+        assert ledger.saves == 1
+        await it.clock.advance(1)
+        await it.saved(ledger, 2)
+        assert {name: (ledger.entry or {})[name] for name in ("tokens", "calls")} == {
+            "tokens": 200,
+            "calls": {"door": 1},
+        }
+
+
+async def test_calls_not_written_yet_are_written_when_the_daemon_leaves() -> None:
+    ledger = MemoryLedger()
+    async with counted(Budget(), ledger) as it:
+        it.limits.count_call("door")
+        await it.saved(ledger, 1)
+        it.limits.count_call("door")
+    assert (ledger.entry or {})["calls"] == {"door": 2}
+
+
+async def test_a_new_day_begins_with_no_calls_at_its_first_second() -> None:
+    async with counted(Budget(), at=NOON.replace(hour=23, minute=59, second=55)) as it:
+        it.limits.count_call("door")
+        await it.clock.advance(4)
+        assert it.limits.calls_today("door") == 1
+        it.at += timedelta(seconds=1)
+        assert it.limits.calls_today("door") == 0
+
+
+async def test_a_clock_that_is_set_back_gives_no_second_lot_of_calls() -> None:
+    async with counted(Budget()) as it:
+        it.limits.count_call("door")
+        it.at -= timedelta(days=3)
+        assert it.limits.calls_today("door") == 1
+
+
+async def test_of_a_day_whose_figures_are_lost_no_calls_are_known() -> None:
+    async with counted(Budget(), MemoryLedger({})) as it:
+        assert it.limits.calls_today("door") is None
+        await it.clock.advance(12 * 3600)
+        assert it.limits.calls_today("door") == 0
+
+
+async def test_an_entry_of_a_kiosk_that_did_not_count_calls_is_none_that_is_lost() -> None:
+    entry = {"day": "2026-11-20", "seconds": 90.0, "tokens": 5, "behind_s": 0, "unknown": False}
+    async with counted(Budget(), MemoryLedger(entry)) as it:
+        assert (it.limits.calls_today("door"), it.limits.account.seconds) == (0, 90.0)
 
 
 async def test_a_notice_reaches_the_mailbox_of_a_kiosk_that_waits_for_it() -> None:
@@ -438,3 +530,42 @@ async def test_the_last_figures_are_the_last_to_be_written_however_slow_the_disk
         asyncio.get_running_loop().call_later(0.05, ledger.going.set)
     assert ledger.entry is not None
     assert (ledger.entry["tokens"], ledger.saves) == (150, 2)
+
+
+class BrokenLedger(MemoryLedger):
+    """A ledger on a disk that takes nothing, until it does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = True
+        self.tries = 0
+
+    def save(self, entry: Mapping[str, object]) -> None:
+        self.tries += 1
+        if self.broken:
+            raise OSError(errno.EIO, "Input/output error", "budget.json")
+        super().save(entry)
+
+
+async def test_figures_that_could_not_be_written_are_when_they_can_though_nothing_is_spent_any_more() -> None:
+    ledger = BrokenLedger()
+    async with counted(Budget(tokens_per_day=10**6), ledger) as it, running(it.keeping.run()):
+        await it.becomes(LISTENING)
+        await it.use(100)
+        assert await it.inbox.take() == [Unkept("Input/output error")]
+        await it.becomes(ASLEEP)
+        ledger.broken = False
+        await it.clock.advance(2 * LOOK_S)
+        assert await it.inbox.take() == [Unkept()]
+        assert (ledger.entry or {})["tokens"] == 100
+
+
+async def test_a_disk_that_takes_nothing_is_tried_once_a_minute_at_most() -> None:
+    ledger = BrokenLedger()
+    async with counted(Budget(tokens_per_day=10**9), ledger) as it, running(it.keeping.run()):
+        await it.becomes(LISTENING)
+        for minute in range(1, 6):
+            for _ in range(6):
+                await it.use(100)
+                await it.clock.advance(KEEP_S / 6)
+            assert ledger.tries <= minute + 1

@@ -248,6 +248,14 @@ async def test_a_dial_that_fails_is_reported_once_with_its_remedy(remedy: Remedy
         assert it.link.counts[f"not made: {remedy.value}"] == 1
 
 
+async def test_a_service_that_answers_with_a_failure_is_reported_as_reached() -> None:
+    async with linked() as it:
+        it.link.dial(Dial(1, None))
+        await soon(it.live.refuse(LinkLost("HTTP 503", reached=True)))
+
+        assert await it.inbox.take() == [events.Lost(1, Remedy.RESUME, JITTER, reached=True)]
+
+
 async def test_a_program_that_does_not_fit_together_ends_the_worker() -> None:
     it = Linked()
 

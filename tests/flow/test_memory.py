@@ -1,10 +1,14 @@
 """What people set by hand outlives the process: saved when it changes, one save at a time, newest wins."""
 
 import asyncio
+import errno
 import threading
 
-from tests.support.kiosk import running, soon
+from tests.support.kiosk import Inbox, running, soon
 
+from kioskd.adapters.memory import ManualClock
+from kioskd.core.events import Unkept
+from kioskd.flow.keeping import Keeping
 from kioskd.flow.memory import MemoryKeeper
 from kioskd.ports import Preferences
 
@@ -42,18 +46,22 @@ class Disk:
         self._ended.clear()
 
 
+def keeper_of(disk: Disk | None) -> MemoryKeeper:
+    return MemoryKeeper(disk, Keeping(ManualClock(), Inbox().post), volume=70)
+
+
 async def test_nobody_has_touched_anything_the_volume_is_the_owners() -> None:
-    keeper = MemoryKeeper(Disk(), volume=70)
+    keeper = keeper_of(Disk())
     assert (keeper.volume, keeper.muted) == (70, False)
 
 
 async def test_what_was_set_by_hand_goes_before_the_owners_settings() -> None:
-    keeper = MemoryKeeper(Disk(Preferences(volume=0, muted=True)), volume=70)
+    keeper = keeper_of(Disk(Preferences(volume=0, muted=True)))
     assert (keeper.volume, keeper.muted) == (0, True)
 
 
 async def test_without_a_memory_it_holds_as_long_as_the_process() -> None:
-    keeper = MemoryKeeper(None, volume=70)
+    keeper = keeper_of(None)
     async with running(keeper.run()):
         keeper.volume = 30
         keeper.muted = True
@@ -63,7 +71,7 @@ async def test_without_a_memory_it_holds_as_long_as_the_process() -> None:
 
 async def test_a_change_is_saved_off_the_loop_and_leaves_the_rest_as_it_was() -> None:
     disk = Disk(Preferences(volume=40))
-    keeper = MemoryKeeper(disk, volume=70)
+    keeper = keeper_of(disk)
     async with running(keeper.run()):
         keeper.muted = True
         await disk.done()
@@ -74,7 +82,7 @@ async def test_a_change_is_saved_off_the_loop_and_leaves_the_rest_as_it_was() ->
 
 async def test_while_one_save_takes_long_only_the_newest_of_many_waits() -> None:
     disk = Disk()
-    keeper = MemoryKeeper(disk, volume=70)
+    keeper = keeper_of(disk)
     disk.free.clear()
     async with running(keeper.run()):
         keeper.volume = 10
@@ -90,7 +98,7 @@ async def test_while_one_save_takes_long_only_the_newest_of_many_waits() -> None
 
 async def test_what_is_as_it_was_is_not_saved_again() -> None:
     disk = Disk(Preferences(volume=40))
-    keeper = MemoryKeeper(disk, volume=70)
+    keeper = keeper_of(disk)
     async with running(keeper.run()):
         keeper.volume = 40
         keeper.muted = False
@@ -99,3 +107,31 @@ async def test_what_is_as_it_was_is_not_saved_again() -> None:
         await disk.done()
 
     assert disk.saved == [Preferences(volume=50)]
+
+
+async def test_what_was_set_at_the_very_last_is_saved_too() -> None:
+    disk = Disk()
+    keeper = keeper_of(disk)
+    async with running(keeper.run()):
+        disk.free.clear()
+        keeper.volume = 10
+        await disk.begun()
+        keeper.volume = 20
+        asyncio.get_running_loop().call_soon(disk.free.set)
+    assert disk.saved == [Preferences(volume=10), Preferences(volume=20)]
+
+
+async def test_a_disk_that_takes_nothing_keeps_nobody_from_setting_anything() -> None:
+    class Broken(Disk):
+        def save(self, preferences: Preferences) -> None:
+            super().save(preferences)
+            raise OSError(errno.EIO, "Input/output error", "preferences.json")
+
+    disk, inbox = Broken(), Inbox()
+    keeper = MemoryKeeper(disk, Keeping(ManualClock(), inbox.post), volume=70)
+    async with running(keeper.run()):
+        keeper.volume = 10
+        assert await inbox.take() == [Unkept("Input/output error")]
+        keeper.volume = 20
+        assert keeper.volume == 20
+    assert disk.saved == [Preferences(volume=10)], "what has failed is not tried again at once"

@@ -517,23 +517,14 @@ async def test_a_voice_in_an_open_room_asleep_or_shut_is_no_event() -> None:
         assert it.inbox.events == []
 
 
-async def test_a_voice_cut_off_by_the_shut_gate_begins_anew_when_it_opens() -> None:
+@pytest.mark.parametrize("cut_off", [Uplink.SHUT, Uplink.PREROLL])
+async def test_a_voice_cut_off_by_the_shut_gate_or_by_sleep_begins_anew_when_it_opens(
+    cut_off: Uplink,
+) -> None:
     async with uplinked() as it:
         await it.gate(Uplink.HOLD)
         await it.say(voice(1.0))
-        await it.gate(Uplink.SHUT, Uplink.HOLD)
-        it.inbox.events.clear()
-
-        await it.say(voice(1.0))
-
-        assert it.inbox.events == [VoiceBegan()]
-
-
-async def test_a_voice_cut_off_by_sleep_is_not_the_next_visitors() -> None:
-    async with uplinked() as it:
-        await it.gate(Uplink.HOLD)
-        await it.say(voice(1.0))
-        await it.gate(Uplink.PREROLL, Uplink.HOLD)
+        await it.gate(cut_off, Uplink.HOLD)
         it.inbox.events.clear()
 
         await it.say(voice(1.0))

@@ -111,6 +111,11 @@ def test_a_code_can_be_read_back_from_its_flashes(state: str, code: Code) -> Non
     assert told.colour == STATES[state].colour
 
 
+def test_asleep_is_dark_unless_there_is_a_code_to_tell() -> None:
+    assert read(pattern("asleep", "S1")) == "S1"
+    assert pattern("asleep") == STATES["asleep"]
+
+
 @pytest.mark.parametrize("code", Code)
 def test_after_a_code_it_is_dark_for_so_long_that_nobody_reads_on(code: Code) -> None:
     pauses = [seconds for seconds, level in pattern("fault", code).steps if not level]

@@ -205,7 +205,7 @@ async def test_an_owners_folder_that_is_not_there_is_named(
 ) -> None:
     assert known(await prepared(Reader(), owner=tmp_path / "none")) == set(Code)
     assert len(warnings(caplog)) == 1
-    assert f"speaker.prompts={tmp_path / 'none'}" in warnings(caplog)[0]
+    assert f"speaker.prompts_folder={tmp_path / 'none'}" in warnings(caplog)[0]
 
 
 async def test_codes_without_a_sentence_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,7 @@ from kioskd.prompts import texts
 
 SHIPPED = sorted(path.stem for path in texts.shipped().glob("*.yaml"))
 
-SPOKEN_LETTERS = {"pl": {"W": "wu", "K": "ka", "D": "de", "B": "be"}}
+SPOKEN_LETTERS = {"pl": {"W": "wu", "K": "ka", "D": "de", "B": "be", "S": "es"}}
 """Where a letter by itself is read as a word: the letter's name instead."""
 
 

@@ -111,14 +111,20 @@ def recording(source: Path | bytes, rate_hz: int) -> Samples:
 @cache
 def kiosk_sentences() -> tuple[Samples, ...]:
     """Return the kiosk's sentences as espeak-ng says them, 24 kHz."""
-    return tuple(
-        recording(
-            # The header of a stream cannot say its length; wave wants it whole.
-            _whole(subprocess.run(["espeak-ng", "--stdout", text], check=True, capture_output=True).stdout),
-            pcm.DOWNLINK_HZ,
-        )
-        for text in SENTENCES
-    )
+    return tuple(spoken(text, pcm.DOWNLINK_HZ) for text in SENTENCES)
+
+
+def spoken(text: str, rate_hz: int, *options: str) -> Samples:
+    """Return `text` as espeak-ng says it."""
+    command = ["espeak-ng", *options, "--stdout", text]
+    said = subprocess.run(command, check=True, capture_output=True, timeout=20).stdout
+    # The header of a stream cannot say its length; wave wants it whole.
+    return recording(_whole(said), rate_hz)
+
+
+def called(text: str) -> Samples:
+    """Return `text` as espeak-ng says wake words well enough, 16 kHz."""
+    return levelled(spoken(text, pcm.UPLINK_HZ, "-v", "en-gb", "-s", "150"), -23)
 
 
 def _whole(wav: bytes) -> bytes:

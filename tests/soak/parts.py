@@ -7,6 +7,7 @@ from typing import Final, NoReturn
 import numpy as np
 from pydantic import SecretStr
 
+from kioskd.flow.relay import Relay
 from kioskd.media import pcm
 from kioskd.ports import Clock, Connection, Live, Said
 
@@ -53,40 +54,17 @@ class TalkingMicrophone:
             sink(frame)
 
 
-class CountedConnection:
+class CountedConnection(Relay):
     """Another connection, and how many frames were given to it."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self.given = 0
-        # What is not counted passes as it is.
-        self.receive = connection.receive
-        self.begin_audio = connection.begin_audio
-        self.end_audio = connection.end_audio
-        self.send_text = connection.send_text
-        self.send_picture = connection.send_picture
-        self.show_pictures = connection.show_pictures
-        self.answer = connection.answer
-
-    @property
-    def resumed(self) -> bool:
-        """See `ports.Connection`."""
-        return self._connection.resumed
-
-    @property
-    def delivered(self) -> int:
-        """See `ports.Connection`."""
-        return self._connection.delivered
-
-    @property
-    def backlog(self) -> int:
-        """See `ports.Connection`."""
-        return self._connection.backlog
 
     async def send_audio(self, frame: bytes) -> None:
         """See `ports.Connection`."""
         self.given += 1
-        await self._connection.send_audio(frame)
+        await super().send_audio(frame)
 
 
 class CountingLive:

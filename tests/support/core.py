@@ -68,6 +68,7 @@ from kioskd.core.events import (
     Timer,
     TimerFired,
     TurnEnded,
+    Unkept,
     Up,
     VoiceBegan,
     VoiceEnded,
@@ -168,9 +169,11 @@ def probing(**changes: Any) -> State:
     return State(asleep().turn, dialing(trouble=Trouble.REFUSED, **changes), started=True)
 
 
-def lost(remedy: Remedy = Remedy.RESUME, epoch: int = EPOCH, jitter: float = 0.5) -> Lost:
+def lost(
+    remedy: Remedy = Remedy.RESUME, epoch: int = EPOCH, jitter: float = 0.5, *, reached: bool = False
+) -> Lost:
     """Return the end of connection number `epoch`, or of the dial for it."""
-    return Lost(epoch, remedy, jitter)
+    return Lost(epoch, remedy, jitter, reached=reached)
 
 
 def heard(link: Link) -> State:
@@ -196,7 +199,7 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
         ReplyPlayed(REPLY),
         TurnEnded(epoch),
         Up(epoch, resumed=False),
-        *(lost(remedy, epoch) for remedy in Remedy),
+        *(lost(remedy, epoch, reached=reached) for remedy in Remedy for reached in (False, True)),
         Lost(epoch, Remedy.RESUME, jitter=0.5, retry_after_s=7.0),
         GoingAway(epoch, left_s=50.0),
         HandleIssued(epoch, HANDLE),
@@ -228,6 +231,8 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
         Closing(None),
         Deaf(deaf=True),
         Deaf(deaf=False),
+        Unkept("No space left on device"),
+        Unkept(),
         DeviceGone(Device.SPEAKER),
         DeviceCame(Device.SPEAKER),
         Heartbeat(1),
@@ -265,6 +270,8 @@ EVERY_STATE: Final = (
     dataclasses.replace(asleep(), muted=True),
     dataclasses.replace(asleep(), closed=Code.BUDGET),
     dataclasses.replace(asleep(), deaf=True),
+    dataclasses.replace(asleep(), unkept="Read-only file system"),
+    dataclasses.replace(listening(called=True), unkept="Read-only file system"),
     dataclasses.replace(listening(), confirming=True),
     dataclasses.replace(
         listening(waiting(tries=9, code=Code.WAY), called=True), prompt=Code.WAY, told=frozenset({Code.WAY})

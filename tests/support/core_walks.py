@@ -11,7 +11,7 @@ from tests.support.core import Shell, every_event, of_type
 
 from kioskd.core import link as links
 from kioskd.core import turn as turns
-from kioskd.core.effects import Dial, Effect, Flush, Greet, HangUp, Uplink
+from kioskd.core.effects import Dial, Effect, Flush, Greet, HangUp, Prompt, Shown, Uplink
 from kioskd.core.events import (
     Asked,
     CallsChanged,
@@ -44,6 +44,7 @@ from kioskd.core.events import (
     Timer,
     TimerFired,
     TurnEnded,
+    Unkept,
     Up,
     VoiceBegan,
     VoiceEnded,
@@ -53,7 +54,7 @@ from kioskd.core.events import (
 from kioskd.core.link import Trouble
 from kioskd.core.machine import State, adopt, levels, step
 from kioskd.core.policy import Eyes, Policy, Talk
-from kioskd.errors import Remedy
+from kioskd.errors import Code, Remedy
 
 POLICIES: Final = (
     *(
@@ -186,6 +187,7 @@ class Walk:
         state = self.state
         yield ConfirmWanted(wanted=not state.confirming)
         yield Deaf(deaf=not state.deaf)
+        yield Unkept("" if state.unkept else "No space left on device")
         if state.prompt is not None:
             yield PromptOver()
         if state.muted:
@@ -293,6 +295,10 @@ class Walk:
             ending = before.turn.overtime or before.turn.farewell
             sounded_out = not of_type(Flush, effects) and ending
             assert sounded_out or of_type(Flush, effects), "asleep, and still talking"
+        if Prompt(Code.STORAGE) in effects:
+            over = before.turn.awake and not state.turn.awake
+            assert over, "a visitor who is served is told of the disk, or nobody is"
+            assert before.turn.called or before.turn.spoke, "an empty room is told of the disk"
         if of_type(Greet, effects):
             assert state.link.open, "greeted through no connection"
             assert not state.turn.spoke, "greeted in mid-sentence"
@@ -344,6 +350,9 @@ class Walk:
         if self.policy.half_duplex and self.state.prompt:
             assert wanted.uplink is Uplink.SHUT, "hears its own prompt"
         assert not (turn.awake and self.state.muted), "awake, and muted"
+        in_order = wanted.shown not in (Shown.FAULT, Shown.CLOSED, Shown.OFFLINE)
+        disk = wanted.show.code is Code.STORAGE
+        assert disk == bool(in_order and self.state.unkept), f"wrong about the disk: {wanted.show}"
         assert not (wanted.eyes and not turn.awake), "watches nobody"
         assert not (wanted.duck and turn.phase is not turns.Phase.SPEAKING), "ducks nothing"
         if self.policy.talk is Talk.HELD and not turn.voice:

@@ -1,7 +1,7 @@
 """A whole kiosk on parts made of memory: nothing happens in it unless the test makes it happen, time included."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -112,15 +112,17 @@ class Kiosk:
         self.live = ScriptedLive()
         self.disk: ports.Memory | None = None
         """Where what people set by hand is kept, if anywhere."""
+        self.places: Mapping[str, Callable[[], None]] = {}
+        """How that place is looked at."""
         self.state = State()
         self.effects: list[Effect] = []
         """All that was to be done so far."""
         self._changed = asyncio.Event()
 
-    async def serve(self) -> None:
-        """Be a kiosk until cancelled."""
+    def parts(self) -> app.Parts:
+        """Return what it is made of."""
         button = self.settings.controls.button
-        parts = app.Parts(
+        return app.Parts(
             self.clock,
             self.microphone,
             self.speaker,
@@ -129,8 +131,12 @@ class Kiosk:
             hands=[app.hand(self.button, button) if button else app.Hand(self.button)],
             lamps=[app.Lit(self.lamp)],
             memory=self.disk,
+            places=self.places,
         )
-        await app.serve(self.settings, parts, observers=[self._observe])
+
+    async def serve(self) -> None:
+        """Be a kiosk until cancelled."""
+        await app.serve(self.settings, self.parts(), observers=[self._observe])
 
     async def start(self) -> None:
         """Bring each part to its first sign of life, and wait until the kiosk serves."""

@@ -1,7 +1,6 @@
 """The guards: what a call has to pass, and what comes of one that fails."""
 
 import asyncio
-import datetime
 import logging
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -12,6 +11,7 @@ from pydantic import SecretStr
 from kioskd.adapters.memory import ManualClock
 from kioskd.errors import DeviceLost
 from kioskd.tools.contract import Declaration, Guard, Guarded, Result, found, stay
+from kioskd.tools.ledger import Day, OneDay
 from kioskd.tools.toolbox import CONFIRM_S, Toolbox
 
 SCHEMA = {"type": "object", "properties": {"item": {}}, "additionalProperties": False}
@@ -55,14 +55,21 @@ class Shelf:
 class Bench:
     """One tool in its toolbox, with a clock, a day and a person at the button."""
 
-    def __init__(self, shelf: Shelf, guard: Guard | None = None, secrets: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        guard: Guard | None = None,
+        secrets: tuple[str, ...] = (),
+        *,
+        day: Day | None = None,
+    ) -> None:
         self.shelf = shelf
         self.clock = ManualClock()
-        self.day = datetime.date(2026, 1, 1)
+        self.day = day or OneDay()
         self.asked: list[str] = []
         self.press = asyncio.Event()
         tools = [Guarded(shelf, guard or Guard(), [SecretStr(each) for each in secrets])]
-        self.toolbox = Toolbox(tools, clock=self.clock, confirm=self.confirm, today=lambda: self.day)
+        self.toolbox = Toolbox(tools, clock=self.clock, confirm=self.confirm, day=self.day)
 
     async def confirm(self, name: str) -> bool:
         self.asked.append(name)
@@ -109,8 +116,32 @@ async def test_a_day_has_only_so_many_calls() -> None:
     bench = Bench(Shelf(), Guard(per_day=1))
     assert await bench.statuses("a") == ["ok"]
     assert await bench.statuses("a", conversation=2) == ["refused"]
-    bench.day += datetime.timedelta(days=1)
-    assert await bench.statuses("a", conversation=2) == ["ok"]
+    assert bench.day.calls_today("shelf") == 1
+    assert await Bench(Shelf(), Guard(per_day=2), day=bench.day).statuses("a", "b") == ["ok", "refused"]
+
+
+async def test_a_tool_without_a_limit_by_the_day_is_not_counted_by_it() -> None:
+    bench = Bench(Shelf(), Guard())
+    assert await bench.statuses("a") == ["ok"]
+    assert bench.day.calls_today("shelf") == 0
+
+
+class LostDay:
+    """A day of which nobody knows any more; a `Day`."""
+
+    def calls_today(self, tool: str) -> None:
+        del tool
+
+    def count_call(self, tool: str) -> None:
+        raise AssertionError(tool)
+
+
+async def test_a_tool_whose_count_is_lost_is_held_back_if_its_owner_limits_it_by_the_day() -> None:
+    limited, free = Bench(Shelf(), Guard(per_day=100), day=LostDay()), Bench(Shelf(), Guard(), day=LostDay())
+    held_back = await limited.call()
+    assert (held_back.status, limited.shelf.calls) == ("refused", [])
+    assert "nobody knows" in held_back.message
+    assert (await free.call()).status == "ok"
 
 
 async def test_a_model_that_goes_in_circles_is_stopped_and_told_so() -> None:

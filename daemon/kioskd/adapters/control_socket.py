@@ -1,10 +1,11 @@
 """The socket by which `kioskd status` and its like reach the running daemon; see control_wire for what is said over it.
 
 Who may: root, the daemon's own user, and members of the group that owns the socket's directory. The kernel sees to that by
-the socket's mode, and we look again at who it let through.
+the socket's mode, and we look again at who it let through. Whether members may do a thing that is asked, its handler says.
 """
 
 import contextlib
+import enum
 import fcntl
 import json
 import logging
@@ -15,7 +16,7 @@ import struct
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
 from kioskd.adapters.control_wire import LINE_BYTES, PICTURE_BYTES
 from kioskd.adapters.reception import Reception, Way
@@ -40,8 +41,27 @@ _GROUPS_BYTES: Final = 1024
 Answer = Callable[[Mapping[str, object]], Awaitable[None]]
 """Sends one line."""
 
-Handle = Callable[[Mapping[str, object], bytes, Answer], Awaitable[None]]
-"""Carries out a request, with the bytes that came with it, and answers at least once."""
+
+class Handle(Protocol):
+    """Who carries out requests."""
+
+    async def __call__(
+        self, request: Mapping[str, object], attachment: bytes, answer: Answer, /, *, privileged: bool
+    ) -> None:
+        """Carry out a request, with the bytes that came with it, and answer at least once.
+
+        `privileged`: who asks is root or the daemon's own user; else a member of the group.
+        """
+
+
+class _Peer(enum.Enum):
+    """Who is at the other end."""
+
+    OWNER = enum.auto()
+    """Root, or the daemon's own user: whoever can read its memory and settings anyway."""
+    MEMBER = enum.auto()
+    """Of the group."""
+    STRANGER = enum.auto()
 
 
 class ControlSocket:
@@ -126,9 +146,11 @@ class ControlSocket:
         async def answer(message: Mapping[str, object]) -> None:
             await way.write(_line(message))
 
-        if not self._admits(way):
+        peer = self._peer(way)
+        if peer is _Peer.STRANGER:
             await answer({"ok": False, "why": "not for this user"})
             return
+        carry_out = partial(handle, privileged=peer is _Peer.OWNER)
         while True:
             try:
                 line = await way.read_until(b"\n", within_s=REQUEST_S)
@@ -143,12 +165,12 @@ class ControlSocket:
                 await answer({"ok": False, "why": f"more than {PICTURE_BYTES // 1_000_000} MB"})
                 return
             if not size:
-                await handle(request, b"", answer)
+                await carry_out(request, b"", answer)
             elif self._taking_bytes:
                 await answer({"ok": False, "why": "another picture is being sent; try again"})
                 return
             else:
-                await self._take(way, size, partial(handle, request), answer)
+                await self._take(way, size, partial(carry_out, request), answer)
 
     async def _take(
         self, way: Way, size: int, handle: Callable[[bytes, Answer], Awaitable[None]], answer: Answer
@@ -160,7 +182,7 @@ class ControlSocket:
         finally:
             self._taking_bytes = False
 
-    def _admits(self, way: Way) -> bool:
+    def _peer(self, way: Way) -> _Peer:
         try:
             pid, uid, gid = _PEER.unpack(way.option(socket.SO_PEERCRED, _PEER.size))
             packed = way.option(_SO_PEERGROUPS, _GROUPS_BYTES)
@@ -168,10 +190,12 @@ class ControlSocket:
             ours = self._path.stat().st_gid
         except OSError as error:
             log.warning("control: client turned away, the kernel does not say who it is: %s", error)
-            return False
-        admitted = uid in (0, os.geteuid()) or ours in groups
-        log.debug("control: client pid=%d uid=%d admitted=%s", pid, uid, admitted)
-        return admitted
+            return _Peer.STRANGER
+        peer = _Peer.MEMBER if ours in groups else _Peer.STRANGER
+        if uid in (0, os.geteuid()):
+            peer = _Peer.OWNER
+        log.debug("control: client pid=%d uid=%d taken_for=%s", pid, uid, peer.name.lower())
+        return peer
 
 
 def _line(message: Mapping[str, object]) -> bytes:

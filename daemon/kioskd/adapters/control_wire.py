@@ -3,6 +3,9 @@
 A request is one line of JSON, an object: `{"do": "volume", "percent": 40}`. Bytes may follow it where it says how many:
 `{"do": "show", "bytes": 123456}`. The answer is one line of JSON, too, with `ok`; where that is false, `why` says why in
 words. `watch` is answered with line after line. A connection may carry several requests, one after another.
+
+`{"do": "key", "key": "..."}` hands the service's key over: taken from root and the daemon's own user only, and repeated
+nowhere.
 """
 
 from collections.abc import Mapping

@@ -27,21 +27,21 @@ class CommandLamp:
     """Runs `argv` with one more argument, the state, at each change of state, and with `off` at the end.
 
     One at a time: what has changed meanwhile is told when it is done, the newest only. It sees PATH and LANG, nothing
-    else of our environment, and is killed with its children after 5 s.
+    else of our environment, and KIOSKD_CODE while something is wrong; it is killed with its children after 5 s.
     """
 
     def __init__(self, argv: Sequence[str], *, deadline_s: float = DEADLINE_S) -> None:
         """`argv`: the program, found in PATH, and its arguments; no shell."""
         self._argv = tuple(argv)
         self._deadline_s = deadline_s
-        self._state = DARK.state
+        self._wanted = DARK.state, DARK.code
         self._changed = asyncio.Event()
         self._failing = False
 
     def shine(self, light: Light) -> None:
-        """Tell the command of `light.state`, if that is new; brightness and rhythm are its own business."""
-        if light.state != self._state:
-            self._state = light.state
+        """Tell the command of `light`'s state and code, if they are new; brightness and rhythm are its own business."""
+        if (light.state, light.code) != self._wanted:
+            self._wanted = light.state, light.code
             self._changed.set()
 
     async def run(self) -> NoReturn:
@@ -54,17 +54,18 @@ class CommandLamp:
         try:
             while True:
                 self._changed.clear()
-                if self._state != told:
-                    told = self._state
-                    await self._tell(told, self._deadline_s)
+                if self._wanted != told:
+                    told = self._wanted
+                    await self._tell(*told, self._deadline_s)
                 else:
                     await self._changed.wait()
         finally:
             if told is not None:
                 with contextlib.suppress(DeviceLost):
-                    await self._tell(OFF, min(LEAVING_S, self._deadline_s))
+                    await self._tell(OFF, "", min(LEAVING_S, self._deadline_s))
 
-    async def _tell(self, word: str, deadline_s: float) -> None:
+    async def _tell(self, word: str, code: str, deadline_s: float) -> None:
+        known = {"KIOSKD_CODE": code} if code else {}
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._argv,
@@ -72,7 +73,7 @@ class CommandLamp:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},
+                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"} | known,
                 start_new_session=True,
             )
         except OSError as err:

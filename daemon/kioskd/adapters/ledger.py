@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from kioskd import messages
 from kioskd.adapters import small_file
 
 log = logging.getLogger(__name__)
 
 NAME: Final = "budget.json"
 
-LARGEST_CHARS: Final = 10_000
-"""Ours has about a hundred: what is larger is not ours, or damaged."""
+LARGEST_CHARS: Final = 100_000
+"""Ours has about a hundred, and a line for each tool: what is larger is not ours, or damaged."""
 
 
 class LedgerFile:
@@ -26,7 +25,6 @@ class LedgerFile:
     def __init__(self, directory: Path) -> None:
         """Use `directory`; it is made when it is needed."""
         self._path = directory / NAME
-        self._told = False
 
     def load(self) -> Mapping[str, object] | None:
         """Return what was saved; None where nothing was; nothing at all ({}) where it cannot be read, said here."""
@@ -42,20 +40,5 @@ class LedgerFile:
         return found if isinstance(found, dict) else {}
 
     def save(self, entry: Mapping[str, object]) -> None:
-        """Keep `entry` in place of what was kept. Where that cannot be, one warning, until it can again."""
-        try:
-            small_file.replace(self._path, json.dumps(entry), durable=True)
-        except OSError as error:
-            if not self._told:
-                self._told = True
-                log.warning(
-                    "count of the day not kept for a restart: file=%s error=%s; make the state directory writable, "
-                    "or make room",
-                    self._path,
-                    error.strerror,
-                    extra={"message_id": messages.COUNT_NOT_KEPT},
-                )
-            return
-        if self._told:
-            self._told = False
-            log.info("count of the day kept again: file=%s", self._path)
+        """Keep `entry` in place of what was kept; see `flow.limits.Ledger`."""
+        small_file.replace(self._path, json.dumps(entry), durable=True)

@@ -6,6 +6,9 @@ What PortAudio is like, and what follows (seen with PortAudio 19.6, PyAudio 0.2.
   streams are given up (DeviceLost), and whoever opens next gets a fresh list.
 - Initialising, opening, closing and terminating are not thread-safe: one lock around all of them.
 - It has ALSA write a line to descriptor 2 for each underrun: thousands an hour on a busy machine, were they not kept back.
+- When a device is pulled, PortAudio's own thread prints three lines to descriptor 2 ("Expression '...' failed"), and they are
+  left there: the function by which it could be told to be silent is hidden in the library (PaUtil_SetDebugPrintFunction),
+  nobody knows beforehand when to divert the descriptor, and diverted for good it would hide what a crash has to say.
 """
 
 import contextlib

@@ -25,7 +25,6 @@ class StateFile:
         """Use `directory`; it is made when it is needed."""
         self._path = directory / NAME
         self._kept: Preferences | None = None
-        self._told = False
 
     def load(self) -> Preferences:
         """Return what was saved; what the settings say where nothing was, or it cannot be used (one warning then)."""
@@ -45,24 +44,11 @@ class StateFile:
         return self._kept or Preferences()
 
     def save(self, preferences: Preferences) -> None:
-        """Keep `preferences`. Where that cannot be, the daemon goes on with one warning, until it can again."""
+        """Keep `preferences`; see `ports.Memory`."""
         if preferences == self._kept:
             return
-        try:
-            small_file.replace(self._path, json.dumps(asdict(preferences)), durable=True)
-        except OSError as error:
-            if not self._told:
-                self._told = True
-                log.warning(
-                    "volume and mute not kept for a restart: file=%s error=%s; make the state directory writable, "
-                    "or make room",
-                    self._path,
-                    error.strerror,
-                )
-            return
-        if self._told:
-            self._told = False
-            log.info("volume and mute kept again: file=%s", self._path)
+        self._kept = None  # what a write that fails leaves is not sure
+        small_file.replace(self._path, json.dumps(asdict(preferences)), durable=True)
         self._kept = preferences
 
 

@@ -1,5 +1,6 @@
 """Small files that are never half there: written beside, then put in place. Readable by their owner alone."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -16,8 +17,15 @@ def replace(path: Path, text: str, *, durable: bool) -> None:
     is in a folder that the service manager makes, and takes away.
 
     Raises:
-        OSError: it cannot be written; the old content stays.
+        OSError: it cannot be written; names `path`. The old content stays, unless the disk fails at the very last.
     """
+    try:
+        _replace(path, text, durable=durable)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _replace(path: Path, text: str, *, durable: bool) -> None:
     if durable:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = draft_of(path)
@@ -35,3 +43,31 @@ def replace(path: Path, text: str, *, durable: bool) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def look(folder: Path) -> None:
+    """Find out, without writing, whether files can be written in `folder`, or it can be made. Blocks.
+
+    What a disk that fails does to a write is not seen here.
+
+    Raises:
+        OSError: they cannot; names `folder`.
+    """
+    place = folder
+    while not place.exists():
+        place = place.parent
+    if number := _hindrance(place):
+        raise OSError(number, os.strerror(number), str(folder))
+
+
+def _hindrance(place: Path) -> int:
+    """Return the errno that a new file in `place` would meet; 0 for none that can be foreseen."""
+    disk = os.statvfs(place)
+    if not place.is_dir():
+        return errno.ENOTDIR
+    if disk.f_flag & os.ST_RDONLY:
+        return errno.EROFS
+    # A file system that counts neither blocks nor inodes has as many as it likes.
+    if (disk.f_blocks and not disk.f_bavail) or (disk.f_files and not disk.f_favail):
+        return errno.ENOSPC
+    return 0 if os.access(place, os.W_OK | os.X_OK) else errno.EACCES

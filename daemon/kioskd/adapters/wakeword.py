@@ -3,19 +3,15 @@
 A model is a few dozen kB, and runs on each 30 ms of sound. Nothing is learnt, kept or sent.
 """
 
-import asyncio
 from typing import Final
 
 from kioskd.errors import ConfigError
-
-LOAD_WITHIN_S: Final = 10.0
-"""A model loads in 10 ms on a desktop; a Pi reads library and model from its card."""
 
 _AGAIN_AFTER: Final = 50
 """Steps of 10 ms below the model's threshold until the word can have been said anew: it stays above for some tenths of a
 second, and gives a figure with each third step only."""
 
-_SETTING: Final = "conversation.wake_word"
+_SETTING: Final = "conversation.wakeword"
 
 
 def words() -> tuple[str, ...]:
@@ -36,7 +32,7 @@ class WakeWord:
     """One word, listened for without end."""
 
     def __init__(self, word: str) -> None:
-        """Load the word's model. Reads files: see `load`.
+        """Load the word's model, in 30 ms on a desktop. Reads files: not for the event loop.
 
         `word`: one of `words`; spaces and capitals do not count ("Okay Nabu" is okay_nabu).
 
@@ -82,24 +78,8 @@ class WakeWord:
         return told
 
 
-async def load(word: str) -> WakeWord:
-    """Return the ear for `word`, loaded off the loop.
-
-    Raises:
-        ConfigError: as `WakeWord`; or it takes longer than `LOAD_WITHIN_S`.
-    """
-    try:
-        async with asyncio.timeout(LOAD_WITHIN_S):
-            return await asyncio.to_thread(WakeWord, word)
-    except TimeoutError as error:
-        raise ConfigError(
-            f"{_SETTING} = {word}: the model did not load within {LOAD_WITHIN_S:.0f} s; "
-            "see whether the disk fails, and install kioskd[wakeword] again"
-        ) from error
-
-
 def _absent(error: Exception) -> ConfigError:
     return ConfigError(
         f"conversation.wake = wakeword: the library pymicro-wakeword cannot be used ({error}); "
-        "pip install 'kioskd[wakeword]', or take wakeword out of conversation.wake"
+        "run scripts/install.sh again, which installs what the settings need, or take wakeword out of conversation.wake"
     )

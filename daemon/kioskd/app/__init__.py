@@ -2,7 +2,7 @@
 
 from kioskd.app.kiosk import Renewal, serve
 from kioskd.app.meaning import NEEDS_RESTART, policy, session_of
-from kioskd.app.parts import Hand, Lit, Parts, echo_canceller, hand, pictures, prompts, real_parts
+from kioskd.app.parts import Hand, Lit, Parts, echo_canceller, hand, misfits, pictures, prompts, real_parts
 from kioskd.app.service import live
 from kioskd.app.tool_desk import Tools
 
@@ -16,6 +16,7 @@ __all__ = [
     "echo_canceller",
     "hand",
     "live",
+    "misfits",
     "pictures",
     "policy",
     "prompts",

@@ -12,6 +12,7 @@ from kioskd.core.events import Event
 from kioskd.flow.crew import Work
 from kioskd.flow.engine import Observer
 from kioskd.flow.journal import Journal
+from kioskd.flow.keeping import Keeping
 from kioskd.flow.limits import Limits
 from kioskd.flow.scribe import Scribe
 from kioskd.settings.model import Settings
@@ -23,7 +24,12 @@ class Books:
     """The kiosk's bookkeeping."""
 
     def __init__(
-        self, settings: Settings, parts: Parts, post: Callable[[Event], None], tell: Callable[[str], bool]
+        self,
+        settings: Settings,
+        parts: Parts,
+        post: Callable[[Event], None],
+        tell: Callable[[str], bool],
+        keeping: Keeping,
     ) -> None:
         """`tell` says a text to the model as soon as it can. Reads the day's figures: blocks."""
         self.limits = Limits(
@@ -33,6 +39,7 @@ class Books:
             parts.wall,
             tell=tell,
             notice=settings.limits.notice,
+            keeping=keeping,
             ledger=parts.ledger,
         )
         self._shelves = {"transcripts": parts.words, "recordings": parts.sounds}

@@ -4,9 +4,12 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
 from kioskd import __version__, logs
 from kioskd.app.parts import Parts
 from kioskd.core.events import Event
+from kioskd.errors import ConfigError
 from kioskd.flow.control import Control
 from kioskd.flow.crew import Work
 from kioskd.flow.engine import Observer
@@ -49,6 +52,7 @@ class FrontDesk:
         from kioskd.adapters.recent import RecentLines  # noqa: PLC0415 - as all adapters here
 
         self._parts = parts
+        self._service = settings.service
         self._uplink = uplink
         self._downlink = downlink
         self._link = link
@@ -85,6 +89,10 @@ class FrontDesk:
         """
         if self._parts.control is not None:
             self._parts.control.claim()
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by new settings."""
+        self._service = settings.service
 
     def workers(self) -> dict[str, Work]:
         """Return who answers, by name."""
@@ -128,6 +136,12 @@ class FrontDesk:
     def set_log_level(self, name: str) -> None:
         """See `control.Desk`."""
         _OURS.setLevel(logs.LEVELS[name])
+
+    def take_key(self, key: SecretStr) -> None:
+        """See `control.Desk`."""
+        if self._parts.keys is None:
+            raise ConfigError("service key: this kiosk's is not a stored one, and stays as it is")
+        self._parts.keys.take(self._service, key)
 
     def families(self) -> list[Family]:
         """See `control.Desk`."""

@@ -13,7 +13,7 @@ from kioskd.app.books import Books
 from kioskd.app.desk import FrontDesk
 from kioskd.app.meaning import NEEDS_RESTART, policy, session_of
 from kioskd.app.parts import Parts
-from kioskd.app.sound import sound
+from kioskd.app.sound import sound, wake_word
 from kioskd.app.tool_desk import ToolDesk, Tools
 from kioskd.core.effects import (
     CancelTimer,
@@ -44,6 +44,7 @@ from kioskd.flow.crew import Work, work_together
 from kioskd.flow.engine import Engine, Observer, Performers
 from kioskd.flow.health import Evidence, Health
 from kioskd.flow.journal import status
+from kioskd.flow.keeping import Keeping
 from kioskd.flow.lamp import LampKeeper
 from kioskd.flow.live_link import LiveLink
 from kioskd.flow.mailbox import Mailbox
@@ -99,20 +100,31 @@ class Kiosk:
         clock, self._mailbox = parts.clock, Mailbox()
         post = self._post = self._mailbox.post
         self._timers = Timers(clock, post)
-        self._memory = MemoryKeeper(parts.memory, volume=settings.speaker.volume)
+        self._keeping = Keeping(clock, post, parts.places)
+        self._memory = MemoryKeeper(parts.memory, self._keeping, volume=settings.speaker.volume)
         self._restart = asyncio.Event()
         self._meters = Meters()
-        self._uplink, self._downlink = sound(settings, parts, self._meters, post, volume=self._memory.volume)
+        self._wake_word = wake_word(settings)
+        self._uplink, self._downlink = sound(
+            settings, parts, self._meters, post, volume=self._memory.volume, wake_word=self._wake_word
+        )
         self._camera = self._build_camera(settings) if parts.camera is not None else None
+        self._books = Books(
+            settings,
+            parts,
+            post,
+            lambda text: self._link.tell(text),  # noqa: PLW0108 - the link is made later
+            self._keeping,
+        )
         self._tools = parts.tools or Tools(Settings(), {}, clock)
         self._tool_desk = ToolDesk(
             self._tools,
             post,
+            self._books.limits,
             tell=lambda what: self._link.tell(what),  # noqa: PLW0108 - the link is made later
             set_volume=self._set_volume,
             camera=self._camera,
         )
-        self._books = Books(settings, parts, post, lambda text: self._link.tell(text))  # noqa: PLW0108 - made later
         self._link = LiveLink(
             self._books.overheard(parts.live),
             self._uplink,
@@ -201,12 +213,13 @@ class Kiosk:
 
     def _evidence(self) -> Mapping[str, Evidence]:
         """Who must show signs of life, and how; see `Health`."""
-        uplink, downlink, link = self._uplink, self._downlink, self._link
+        uplink, downlink, link, word = self._uplink, self._downlink, self._link, self._wake_word
         return {
             "microphone": lambda: None if uplink.absent else uplink.captured,
             "speaker": lambda: None if downlink.missing else downlink.playout.pulled,
             "uplink": lambda: uplink.sent if uplink.sending else None,
             "service client": lambda: None if link.warm else 0,
+            "wake word": lambda: None if word is None or word.ready else 0,
         }
 
     def _performers(self) -> Performers:
@@ -243,6 +256,7 @@ class Kiosk:
             **self._tool_desk.workers,
             "link": self._link.run,
             "health": self._health.run,
+            "keeping": self._keeping.run,
             "memory": self._memory.run,
             "restart": self._restart_when_asked,
         }
@@ -252,6 +266,8 @@ class Kiosk:
             ).run
         for number, keeper in enumerate(self._lamps, 1):
             workers[f"lamp {number}"] = keeper.run
+        if self._wake_word is not None:
+            workers["wake word"] = self._wake_word.run
         if self._camera is not None:
             workers["camera"] = self._camera.run
         if parts.camera_lamp is not None:
@@ -306,6 +322,7 @@ class Kiosk:
             )
         )
         self._books.adopt(settings)
+        self._desk.adopt(settings)
         self._link.use(self._books.overheard(new.live), settings.assistant.greeting or "", new.pictures)
         self._memory.owners_volume = settings.speaker.volume
         self._downlink.playout.volume = self._memory.volume

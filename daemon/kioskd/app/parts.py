@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
 
@@ -16,7 +17,7 @@ from kioskd.flow.limits import Ledger
 from kioskd.flow.scribe import Shelf
 from kioskd.media.rhythm import Night
 from kioskd.settings.controls import ButtonSettings, CameraSettings, LampSettings, NightSettings
-from kioskd.settings.credentials import service_key
+from kioskd.settings.credentials import ServiceKeys
 from kioskd.settings.forms import input_key, place
 from kioskd.settings.limits import RecordSettings
 from kioskd.settings.model import Settings
@@ -56,6 +57,8 @@ class Parts:
     speaker: ports.Speaker
     live: ports.Live
     notifier: ports.Notifier
+    keys: ServiceKeys | None = None
+    """What `live` is opened with; None where it takes no other key than it was made with."""
     hands: Sequence[Hand] = ()
     lamps: Sequence[Lit] = ()
     camera: ports.Camera | None = None
@@ -76,6 +79,8 @@ class Parts:
     words: Shelf | None = None
     """Where transcripts go, if the owner wants them kept; `sounds`: recordings."""
     sounds: Shelf | None = None
+    places: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    """Where something is to outlive a restart, by name: a look at each; see `flow.keeping.Keeping`."""
 
 
 def hand(button: ports.Button, settings: ButtonSettings) -> Hand:
@@ -125,13 +130,14 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
     runtime = runtime_directory(environ)
     state = state_directory(environ)
     clock, control = SystemClock(), daemon_socket(environ)
-    tools = Tools(settings, environ, clock)
+    tools, keys = Tools(settings, environ, clock), ServiceKeys(environ)
     return Parts(
         clock=clock,
         microphone=PortAudioMicrophone(settings.microphone.device, channel=settings.microphone.channel),
         speaker=PortAudioSpeaker(settings.speaker.device),
-        live=live(settings, service_key(settings.service, environ), tools.offered),
+        live=live(settings, keys.opener(settings.service), tools.offered),
         notifier=notifier(environ),
+        keys=keys,
         hands=_hands(controls.all_buttons),
         lamps=[
             Lit(_lamp(lamp), f"lamp {lamp.source or 'command'}", lamp.brightness, _night(lamp.night))
@@ -150,8 +156,39 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         ledger=_ledger(state),
         words=_shelf(settings.privacy.transcripts, "transcripts"),
         sounds=_shelf(settings.privacy.recordings, "recordings"),
+        places=_places(settings, state),
         control=ControlSocket(control, clock) if control is not None else None,
     )
+
+
+def misfits(settings: Settings) -> list[str]:
+    """Return what `run` would refuse these settings for on this machine: a library, a picture, a key's name. Blocks.
+
+    Opens no device, and asks for no service key.
+    """
+    controls = settings.controls
+    attempts: list[Callable[[], object]] = [
+        *(partial(_hands, [button]) for button in controls.all_buttons),
+        *(partial(_lamp, lamp) for lamp in controls.all_lamps),
+        partial(_camera, settings.camera),
+        partial(pictures, settings),
+        partial(echo_canceller, settings),
+        partial(_wake_word, settings),
+    ]
+    found: dict[str, None] = {}
+    for attempt in attempts:
+        try:
+            attempt()
+        except ConfigError as error:
+            found[str(error)] = None
+    return list(found)
+
+
+def _wake_word(settings: Settings) -> None:
+    if "wakeword" in settings.conversation.wake:
+        from kioskd.adapters.wakeword import WakeWord  # noqa: PLC0415
+
+        WakeWord(settings.conversation.wakeword)
 
 
 def pictures(settings: Settings) -> tuple[bytes, ...]:
@@ -173,7 +210,7 @@ def pictures(settings: Settings) -> tuple[bytes, ...]:
                 f"assistant.pictures: {path} cannot be read: {error.strerror}; correct the path or its permissions"
             ) from None
         except BadPicture as error:
-            raise ConfigError(f"assistant.pictures: {path} {error}; replace it, or take it out") from None
+            raise ConfigError(f"assistant.pictures: {path}: {error}; replace it, or take it out") from None
     return tuple(fitted)
 
 
@@ -183,6 +220,15 @@ def _ledger(state: Path | None) -> Ledger | None:
     from kioskd.adapters.ledger import LedgerFile  # noqa: PLC0415
 
     return LedgerFile(state)
+
+
+def _places(settings: Settings, state: Path | None) -> dict[str, Callable[[], None]]:
+    from kioskd.adapters import small_file  # noqa: PLC0415
+
+    folders = {} if state is None else {"state directory": state}
+    records = {"transcripts": settings.privacy.transcripts, "recordings": settings.privacy.recordings}
+    folders |= {name: record.folder for name, record in records.items() if record is not None}
+    return {name: partial(small_file.look, folder) for name, folder in folders.items()}
 
 
 def _shelf(record: RecordSettings | None, what: str) -> Shelf | None:

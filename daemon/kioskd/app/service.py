@@ -14,12 +14,14 @@ log = logging.getLogger(__name__)
 
 
 def live(
-    settings: Settings, key: SecretStr | None, tools: Callable[[], Sequence[ports.Tool]] = lambda: ()
+    settings: Settings,
+    key: SecretStr | Callable[[], SecretStr] | None,
+    tools: Callable[[], Sequence[ports.Tool]] = lambda: (),
 ) -> ports.Live:
     """Return the service that the settings name; `tools` says at each dial what the model may call.
 
-    A `key` is used in place of what the settings would fetch (tokens, an account's); with vertex it is one of its
-    express mode. None where the settings need none.
+    A `key`, or who tells it at each dial, is used in place of what the settings would fetch (tokens, an account's); with
+    vertex it is one of its express mode. None where the settings need none.
     """
     # The SDK is imported by whoever dials, and by nobody else.
     from kioskd.adapters.gemini import GeminiConfig, GeminiLive, Options, Vertex  # noqa: PLC0415

@@ -10,7 +10,7 @@ from kioskd.core.effects import Cue
 from kioskd.core.events import Cause, Event
 from kioskd.core.policy import Talk
 from kioskd.errors import Code
-from kioskd.flow.ears import Ears, Waker
+from kioskd.flow.ears import Ears, Loading, Waker
 from kioskd.flow.live_to_speaker import LiveToSpeaker
 from kioskd.flow.meters import Meters
 from kioskd.flow.mic_to_live import MicToLive
@@ -28,9 +28,15 @@ HELD_AFTER_MS: Final = 240
 
 
 def sound(
-    settings: Settings, parts: Parts, meters: Meters, post: Callable[[Event], None], *, volume: int
+    settings: Settings,
+    parts: Parts,
+    meters: Meters,
+    post: Callable[[Event], None],
+    *,
+    volume: int,
+    wake_word: Loading | None,
 ) -> tuple[MicToLive, LiveToSpeaker]:
-    """Return the uplink and the downlink.
+    """Return the uplink and the downlink. `wake_word`: see there.
 
     Raises:
         ConfigError: an extra that the settings need is not installed.
@@ -54,35 +60,44 @@ def sound(
         post,
         parts.clock,
         preroll_ms=settings.microphone.preroll_ms,
-        ears=ears(settings, post, echo, own_voice=lambda: downlink.own_voice),
+        ears=ears(settings, post, echo, wake_word, own_voice=lambda: downlink.own_voice),
         cleaner=echo or cues,
         after_ms=HELD_AFTER_MS if talk(settings) is Talk.HELD else 0,
     )
     return uplink, downlink
 
 
+def wake_word(settings: Settings) -> Loading | None:
+    """Return what listens for the wake word, once its `run` has loaded it; None where no word wakes the kiosk."""
+    conversation = settings.conversation
+    if "wakeword" not in conversation.wake:
+        return None
+
+    def load() -> Waker:
+        from kioskd.adapters.wakeword import WakeWord  # noqa: PLC0415
+
+        return WakeWord(conversation.wakeword)
+
+    return Loading("wake word", load)
+
+
 def ears(
     settings: Settings,
     post: Callable[[Event], None],
     echo: "EchoCanceller | None",
+    wake_word: Loading | None,
     *,
     own_voice: Callable[[], bool],
 ) -> Ears:
-    """Return what listens for the core.
-
-    Raises:
-        ConfigError: a wake word needs an extra that is not installed, or is not one of its words.
-    """
+    """Return what listens for the core."""
     conversation = settings.conversation
     wakers: dict[Cause, Waker] = {}
     if "voice" in conversation.wake:
         from kioskd.media.onset import Onset  # noqa: PLC0415 - brings numpy
 
         wakers[Cause.VOICE] = Onset()
-    if "wakeword" in conversation.wake:
-        from kioskd.adapters.wakeword import WakeWord  # noqa: PLC0415
-
-        wakers[Cause.WAKEWORD] = WakeWord(conversation.wakeword)
+    if wake_word is not None:
+        wakers[Cause.WAKEWORD] = wake_word
     return Ears(
         post,
         voice=VoiceDetector(pause_ms=pause_ms(conversation)),

@@ -15,6 +15,7 @@ from kioskd.flow.tool_runner import ToolRunner
 from kioskd.settings.model import Settings
 from kioskd.tools.builtin import Host
 from kioskd.tools.contract import Guard
+from kioskd.tools.ledger import Day
 from kioskd.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class Tools:
         """Return what the model may call now; see `app.live`."""
         return () if self._box is None else self._box.declarations()
 
-    def open(self, host: Host, confirmation: Confirmation, *, camera: bool) -> "Shop":
-        """Make the tools, to act on `host`.
+    def open(self, host: Host, confirmation: Confirmation, day: Day, *, camera: bool) -> "Shop":
+        """Make the tools, to act on `host`; their calls are counted in `day`.
 
         Raises:
             ConfigError: a secret or an entry point is not there.
@@ -60,7 +61,7 @@ class Tools:
             camera=camera,
             rehearsed=self._rehearsed,
         )
-        self._box = Toolbox(made, clock=self.clock, confirm=confirmation.ask)
+        self._box = Toolbox(made, clock=self.clock, confirm=confirmation.ask, day=day)
         return Shop(self, self._box)
 
 
@@ -96,19 +97,20 @@ class ToolDesk:
         self,
         tools: Tools,
         post: Callable[[Event], None],
+        day: Day,
         *,
         tell: Callable[[str | bytes], bool],
         set_volume: Callable[[int], int],
         camera: "CameraToLive | None",
     ) -> None:
-        """`tell` says a text to the model, or shows it a picture.
+        """`day` counts calls. `tell` says a text to the model, or shows it a picture.
 
         Raises:
             ConfigError: a secret or an entry point is not there.
         """
         self._set_volume, self._camera = set_volume, camera
         self._confirmation = Confirmation(post)
-        self._shop = tools.open(self, self._confirmation, camera=camera is not None)
+        self._shop = tools.open(self, self._confirmation, day, camera=camera is not None)
         self.allow = self._confirmation.allow
         """Performs `Confirm`."""
         self.runner = ToolRunner(self._shop, post, tools.clock, tell=tell)

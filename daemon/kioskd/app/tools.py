@@ -21,7 +21,8 @@ from kioskd.settings.tools_startup import headers, program, secret, secrets_in
 from kioskd.tools.builtin import BuiltinTools, Host
 from kioskd.tools.command import CommandTool
 from kioskd.tools.contract import Declaration, Guard, Guarded
-from kioskd.tools.mcp import Address, McpServer, Program
+from kioskd.tools.mcp import Address, McpServer
+from kioskd.tools.mcp_program import Program
 from kioskd.tools.mqtt import MqttTool
 from kioskd.tools.python import PythonTool, load
 

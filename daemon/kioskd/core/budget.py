@@ -7,7 +7,8 @@ clock that is wrong, and a kiosk that once believed in a far future is not close
 """
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from kioskd.errors import Code
@@ -63,6 +64,8 @@ class Spent:
     """How long the date has been earlier than `day`."""
     unknown: bool = False
     """The figures are lost: the day counts as spent, since the bill cannot be undone."""
+    calls: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """Of those tools that may be called only so often a day, by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class SetUplink:
 class Show:
     """Show a state. By: the lamp and the service manager's status line.
 
-    `code`: what is wrong, if anything is; `what`: the name of the device that is missing.
+    `code`: what is wrong, if anything is; `what`: the name of the device that is missing, or why nothing can be kept.
     """
 
     shown: Shown

@@ -217,13 +217,14 @@ class Up:
 class Lost:
     """The connection ended, or could not be made. From: live_link.
 
-    `jitter` is a random number in [0, 1): chance is handed in.
+    `jitter` is a random number in [0, 1): chance is handed in. `reached`: the service answered, whatever it said.
     """
 
     epoch: int
     remedy: Remedy
     jitter: float
     retry_after_s: float | None = None
+    reached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +293,13 @@ class Deaf:
 
 
 @dataclass(frozen=True, slots=True)
+class Unkept:
+    """What is to outlive a restart cannot be written, and why; without a reason: it can again. From: keeping."""
+
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A clock ran out. From: timers."""
 
@@ -328,5 +336,7 @@ TurnEvent = (
     | Restored
 )
 LinkEvent = Up | Lost | GoingAway | HandleIssued | NetworkChanged | SettingsChanged
-KioskEvent = MuteAsked | Armed | ConfirmWanted | PromptOver | Closing | DeviceGone | DeviceCame | Deaf
+KioskEvent = (
+    MuteAsked | Armed | ConfirmWanted | PromptOver | Closing | DeviceGone | DeviceCame | Deaf | Unkept
+)
 Event = TurnEvent | LinkEvent | KioskEvent | TimerFired | Heartbeat

@@ -42,6 +42,8 @@ class State:
     """The owner wants the microphone closed."""
     closed: Code | None = None
     """Why no conversation may begin."""
+    unkept: str = ""
+    """Why what is to outlive a restart cannot be written; the kiosk serves all the same."""
     armed: str = ""
     """What letting the button go would do."""
     confirming: bool = False
@@ -141,6 +143,9 @@ _SHOWN = {
     turns.Phase.RINGING: Shown.SPEAKING,
 }
 
+TROUBLED = frozenset({Shown.OFFLINE, Shown.FAULT, Shown.CLOSED})
+"""The states in which a visitor is not served, and is told why."""
+
 _DEVICES = {Code.MICROPHONE: Device.MICROPHONE, Code.SPEAKER: Device.SPEAKER}
 _ARMED = {"mute": Overlay.ARMED_MUTE, "restart": Overlay.ARMED_RESTART}
 
@@ -148,7 +153,10 @@ _ARMED = {"mute": Overlay.ARMED_MUTE, "restart": Overlay.ARMED_RESTART}
 def _show(state: State) -> Show:
     shown, code = _shown(state)
     overlay = Overlay.ASKING if state.confirming else _ARMED.get(state.armed, Overlay.NONE)
-    return Show(shown, code, overlay, state.missing.get(_DEVICES[code], "") if code in _DEVICES else "")
+    what = state.missing.get(_DEVICES[code], "") if code in _DEVICES else ""
+    if state.unkept and shown not in TROUBLED:
+        code, what = Code.STORAGE, state.unkept
+    return Show(shown, code, overlay, what)
 
 
 def broken(state: State) -> Code | None:
@@ -230,8 +238,9 @@ def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
 
 
 def _timers_asleep(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
-    shut = state.muted or state.closed or broken(state)
-    if policy.always_on and state.started and not shut:
+    # Nobody talks into what a visitor who leaves is told.
+    held = state.muted or state.closed or broken(state) or state.prompt
+    if policy.always_on and state.started and not held:
         yield Timer.AGAIN, _again_s(state.link, policy)
     elif state.link.trouble is links.Trouble.REFUSED and state.link.phase is links.Phase.DOWN:
         yield Timer.PROBE, policy.refused_s

@@ -34,7 +34,7 @@ class Trouble(enum.Enum):
 
     NONE = enum.auto()
     UNREACHED = enum.auto()
-    """The service was not reached at the end of the conversation."""
+    """There was no way to the service, or it failed, at the end of the conversation."""
     REFUSED = enum.auto()
     """The service turned our settings down."""
 
@@ -109,6 +109,14 @@ CODES: Final[Mapping[Remedy, Code]] = {
     Remedy.SETTINGS: Code.SETTINGS,
     Remedy.STOP: Code.SETTINGS,
 }
+"""What a loss is called by what helps, where nothing is known of the way."""
+
+
+def code_of(remedy: Remedy, *, reached: bool) -> Code:
+    """Return what to tell a person of a loss: where the service answered, the way to it is not what is wrong."""
+    code = CODES[remedy]
+    return Code.SERVICE if reached and code is Code.WAY else code
+
 
 Cell = Callable[[Link, Any, Policy], Link]
 
@@ -143,7 +151,7 @@ def come_up(link: Link, _event: Up, _policy: Policy) -> Link:
 
 def lose(link: Link, event: Lost, policy: Policy) -> Link:
     """Do what the loss calls for: dial at once, wait, go without the handle, or give up."""
-    link = replace(link, code=CODES[event.remedy])
+    link = replace(link, code=code_of(event.remedy, reached=event.reached))
     tries = link.tries + 1
     delay = delay_s(tries, event.jitter, event.retry_after_s)
     match event.remedy:

@@ -25,6 +25,7 @@ from kioskd.core.effects import (
     HushPrompt,
     Look,
     Prompt,
+    Show,
     Shown,
 )
 from kioskd.core.events import (
@@ -49,9 +50,10 @@ from kioskd.core.events import (
     TalkBegan,
     Timer,
     TimerFired,
+    Unkept,
     Woken,
 )
-from kioskd.core.levels import Levels, State, broken, difference, levels
+from kioskd.core.levels import TROUBLED, Levels, State, broken, difference, levels
 from kioskd.core.link import Link
 from kioskd.core.policy import Policy
 from kioskd.core.turn import Turn
@@ -146,6 +148,8 @@ def _note(state: State, event: Event) -> State:
             changed = {"muted": not state.muted if muted is None else muted, "armed": ""}
         case Closing(code):
             changed = {"closed": code}
+        case Unkept(why):
+            changed = {"unkept": why}
         case Armed(what):
             changed = {"armed": what}
         case ConfirmWanted(wanted):
@@ -203,9 +207,14 @@ def _prompt(
         show = levels(after, policy).show
         # Why the service is away may be another thing at each try; that it is away is told once.
         told = after.told & OUTAGES if show.shown is Shown.OFFLINE else after.told & {show.code}
-        wrong = show.shown in (Shown.OFFLINE, Shown.FAULT, Shown.CLOSED) and not told
-        code = show.code if wrong and _somebody(before, after) else None
+        wrong = show.shown in TROUBLED or _parting(before, show)
+        code = show.code if wrong and not told and _somebody(before, after) else None
     return None if code is Code.SPEAKER else code
+
+
+def _parting(before: State, show: Show) -> bool:
+    """Return whether it is the moment for what is no visitor's business, and is theirs to pass on: they have been served."""
+    return before.turn.awake and show.shown is Shown.ASLEEP
 
 
 def _somebody(before: State, after: State) -> bool:

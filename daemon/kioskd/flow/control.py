@@ -5,6 +5,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, Protocol
 
+from pydantic import SecretStr
+
 from kioskd import __version__
 from kioskd.core.effects import Effect
 from kioskd.core.events import (
@@ -15,11 +17,13 @@ from kioskd.core.events import (
     Hushed,
     LookAsked,
     MuteAsked,
+    SettingsChanged,
     SleepAsked,
     Woken,
 )
 from kioskd.core.levels import broken
 from kioskd.core.machine import State
+from kioskd.errors import ConfigError
 from kioskd.flow.journal import WRONG
 from kioskd.flow.meters import Meters
 from kioskd.flow.metrics import Family, Tally
@@ -76,6 +80,13 @@ class Desk(Protocol):
     def set_log_level(self, name: str) -> None:
         """Log from there up, until the next start."""
 
+    def take_key(self, key: SecretStr) -> None:
+        """Have the service opened with this key from the next dial on, in place of the stored one.
+
+        Raises:
+            ConfigError: it cannot be one, or the service is not opened by a stored key.
+        """
+
     def families(self) -> list[Family]:
         """Return all there is to say in numbers."""
 
@@ -120,8 +131,10 @@ class Control:
         if (waiting := self._waiting.pop(id(event), None)) is not None and not waiting[1].done():
             waiting[1].set_result(after)
 
-    async def handle(self, request: Mapping[str, object], attachment: bytes, answer: Answer) -> None:
-        """Do what is asked, and answer."""
+    async def handle(
+        self, request: Mapping[str, object], attachment: bytes, answer: Answer, *, privileged: bool
+    ) -> None:
+        """Do what is asked, and answer. `privileged`: by root or the daemon's own user, not by a member of the group."""
         try:
             match request:
                 case {"do": "status"}:
@@ -132,7 +145,7 @@ class Control:
                     await self._watch(answer)
                     return
                 case _:
-                    told = await self._act(request, attachment)
+                    told = await self._act(request, attachment, privileged=privileged)
         except Refused as refusal:
             await answer({"ok": False, "why": str(refusal)})
         else:
@@ -168,7 +181,9 @@ class Control:
             "counts": {family.name: _flat(family) for family in desk.families()},
         }
 
-    async def _act(self, request: Mapping[str, object], attachment: bytes) -> dict[str, object]:
+    async def _act(
+        self, request: Mapping[str, object], attachment: bytes, *, privileged: bool
+    ) -> dict[str, object]:
         told: dict[str, object] = {}
         match request:
             case {"do": "wake"}:
@@ -191,6 +206,8 @@ class Control:
                 _must_be_awake(await self._step(LookAsked()))
             case {"do": "log", "level": str(level)} if level in LOG_LEVELS:
                 self._desk.set_log_level(level)
+            case {"do": "key", "key": str(key)}:
+                await self._take_key(SecretStr(key), privileged=privileged)
             case _:
                 raise Refused("not a request that this kioskd knows; is the command of another version?")
         log.info("asked at the control socket: do=%s", request["do"])
@@ -217,6 +234,16 @@ class Control:
         _must_be_awake(await self._step(Woken(Cause.REMOTE)))
         self._tell(jpeg)
         return len(jpeg)
+
+    async def _take_key(self, key: SecretStr, *, privileged: bool) -> None:
+        if not privileged:
+            raise Refused("a key is taken from root and the daemon's own user only; sudo kioskd key")
+        try:
+            self._desk.take_key(key)
+        except ConfigError as error:
+            raise Refused(str(error)) from None
+        # What was refused is tried at once; a conversation moves to a connection with the new key in a quiet moment.
+        await self._step(SettingsChanged())
 
     def _tell(self, what: str | bytes) -> None:
         if not self._desk.tell(what):

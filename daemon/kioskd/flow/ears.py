@@ -1,8 +1,9 @@
 """Frames -> what the visitor does: calls, speaks, pauses, interrupts; and whether the microphone hears at all."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from kioskd.core.events import Cause, Deaf, Event, VoiceBegan, VoiceEnded, VoiceSuspected, Woken
 from kioskd.media.bargein import Barge
@@ -10,6 +11,9 @@ from kioskd.media.flatline import Flat, Flatline
 from kioskd.media.voice import Voice, VoiceDetector
 
 log = logging.getLogger(__name__)
+
+SLOW_S: Final = 10.0
+"""What a desktop loads in 30 ms, a Pi reads from its card; after so long the journal says that it is waited for."""
 
 
 class Waker(Protocol):
@@ -20,6 +24,47 @@ class Waker(Protocol):
 
     def reset(self) -> None:
         """Forget what was heard."""
+
+
+class Loading:
+    """A waker that has to be read from the disk first, library and model: it hears nothing until it is there."""
+
+    def __init__(self, name: str, load: Callable[[], Waker], *, slow_s: float = SLOW_S) -> None:
+        """`load` blocks. What it raises ends `run`."""
+        self._name = name
+        self._load = load
+        self._slow_s = slow_s
+        self._waker: Waker | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it hears."""
+        return self._waker is not None
+
+    async def run(self) -> None:
+        """Load it in a thread, and be there until cancelled.
+
+        A load that hangs is said, and waited for: a new process would read the same disk.
+
+        Raises:
+            ConfigError: there is no such thing.
+        """
+        loading = asyncio.get_running_loop().run_in_executor(None, self._load)
+        await asyncio.wait([loading], timeout=self._slow_s)
+        if not loading.done():
+            log.warning("%s still loading: waited=%gs; see whether the disk fails", self._name, self._slow_s)
+        self._waker = await loading
+        log.info("%s ready", self._name)
+        await asyncio.Event().wait()
+
+    def feed(self, frame: bytes, /) -> bool:
+        """See `Waker`."""
+        return self._waker is not None and self._waker.feed(frame)
+
+    def reset(self) -> None:
+        """See `Waker`."""
+        if self._waker is not None:
+            self._waker.reset()
 
 
 class Interrupter(Protocol):

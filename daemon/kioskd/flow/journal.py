@@ -37,7 +37,7 @@ STATUS: Final = {
     Shown.THINKING: "In conversation: waiting for the answer",
     Shown.SPEAKING: "In conversation: speaking",
     Shown.MUTED: "Muted: the microphone is closed; press for it again, or kioskd unmute",
-    Shown.OFFLINE: "In conversation, but the service cannot be reached: trying again",
+    Shown.OFFLINE: "In conversation, but without the service: trying again",
     Shown.CLOSED: "Closed",
     Shown.FAULT: "Out of order",
 }
@@ -54,6 +54,7 @@ WRONG: Final = {
     Code.SPEAKER: "the speaker is missing; plug it in, or see kioskd devices",
     Code.BUDGET: "today's budget is spent; it opens tomorrow",
     Code.HOURS: "quiet hours",
+    Code.STORAGE: "what is to outlive a restart cannot be written; look at the disk",
 }
 """What is wrong, in words."""
 
@@ -63,7 +64,8 @@ def status(show: Show, *, kept: str = "") -> str:
     words = STATUS[show.shown]
     if show.code is not None:
         what = f": {show.what}" if show.what else ""
-        words = f"{words}: {WRONG[show.code]}{what} (code {show.code})"
+        but = "; but" if show.code is Code.STORAGE else ":"
+        words = f"{words}{but} {WRONG[show.code]}{what} (code {show.code})"
     return f"{words}; kept: {kept}" if kept else words
 
 
@@ -164,8 +166,9 @@ class Journal:
             extra = {"fields": {"code": code, "after_ms": _ms(after_s)}, "message_id": messages.MENDED}
             log.info("in order again: code=%s after=%.0fs", code, after_s, extra=extra)
         for show in shows:
-            # Why it is closed is said by who closes it (`Limits`), with the figures.
-            if show.code is None or show.code in self._wrong or show.shown is Shown.CLOSED:
+            # Why it is closed is said by who closes it (`Limits`), and what cannot be kept by who keeps (`Keeping`).
+            elsewhere = show.shown is Shown.CLOSED or show.code is Code.STORAGE
+            if show.code is None or show.code in self._wrong or elsewhere:
                 continue
             self._wrong[show.code] = now
             extra = {"fields": {"code": show.code}, "message_id": messages.BY_CODE[show.code]}

@@ -1,7 +1,7 @@
 """Time, tokens and the clock on the wall -> a notice to the visitor, the end of a conversation, a closed kiosk.
 
 What follows from the figures is `core.budget`'s business. Here they are counted: seconds while a conversation is
-connected, tokens as the service reports them; and kept, so that a restart is no new day.
+connected, tokens as the service reports them, calls of tools; and kept, so that a restart is no new day.
 """
 
 import asyncio
@@ -19,12 +19,15 @@ from kioskd.core.events import Asked, Closing, Event, SleepAsked
 from kioskd.core.machine import State
 from kioskd.core.turn import Phase
 from kioskd.errors import Code
+from kioskd.flow.keeping import Keeping
 from kioskd.ports import Clock, UsageReported
 
 log = logging.getLogger(__name__)
 
 LOOK_S: Final = 10.0
 """The most between two looks at the clock on the wall, which may jump at any time."""
+
+WHAT: Final = "the day's count"
 
 KEEP_S: Final = 60.0
 """The least between two writes; a daemon that is killed forgets as much at most. One that is stopped writes the rest."""
@@ -40,7 +43,11 @@ class Ledger(Protocol):
         """Return what was saved last; None where nothing was; what makes no sense where it cannot be read."""
 
     def save(self, entry: Mapping[str, object]) -> None:
-        """Replace what is kept. Trouble with the disk is said once, and is not raised."""
+        """Replace what is kept.
+
+        Raises:
+            OSError: it cannot be written; what was kept before stays.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +81,24 @@ class Limits:
         *,
         tell: Callable[[str], bool],
         notice: str,
+        keeping: Keeping,
         ledger: Ledger | None = None,
     ) -> None:
-        """`wall` gives the local time. `tell` says `notice` to the model as soon as it can. Reads the ledger: blocks."""
+        """`wall` gives the local time. `tell` says `notice` to the model as soon as it can. Reads the ledger: blocks.
+
+        `keeping` writes the ledger.
+        """
         self._budget = budget
         self._notice = notice
         self._clock = clock
         self._post = post
         self._wall = wall
         self._tell = tell
+        self._keeping = keeping
         self._ledger = ledger
         self._looked = clock.now()
         self._spent = _parsed(ledger.load() if ledger is not None else None, self._moment().day)
+        self._kept = self._spent
         self._talk_tokens = 0
         self._state = State()
         self._connected: float | None = None
@@ -127,6 +140,16 @@ class Limits:
         self._spend(tokens=tokens)
         self._changed.set()
 
+    def calls_today(self, tool: str) -> int | None:
+        """Return how often `tool` was called today, as far as it was counted; None if the day's figures are lost."""
+        self._roll(self._clock.now(), self._moment())
+        return None if self._spent.unknown else self._spent.calls.get(tool, 0)
+
+    def count_call(self, tool: str) -> None:
+        """Count a call of `tool`, which the owner limits by the day."""
+        calls = self._spent.calls
+        self._set(replace(self._spent, calls={**calls, tool: calls.get(tool, 0) + 1}))
+
     def observe(
         self, now: float, _event: Event, before: State, after: State, _effects: tuple[Effect, ...]
     ) -> None:
@@ -159,29 +182,29 @@ class Limits:
     async def _keep(self) -> None:
         if self._ledger is None:
             return
-        kept, saving = self._spent, None
-        loop = asyncio.get_running_loop()
         try:
             while True:
                 await self._unkept.wait()
                 self._unkept.clear()
-                kept = self._spent
-                saving = loop.run_in_executor(None, self._ledger.save, _entry(kept))
-                await asyncio.shield(saving)
+                await self._keeping.save(WHAT, self._write)
                 await self._clock.sleep(KEEP_S)
         finally:
-            if saving is not None:
-                await saving  # or the older figures might be the last to be written
             self._count(self._clock.now())
-            if self._budget.daily and self._spent != kept:
-                await asyncio.to_thread(self._ledger.save, _entry(self._spent))
+            if (self._budget.daily and self._spent != self._kept) or self._spent.calls != self._kept.calls:
+                await self._keeping.save(WHAT, self._write)
+
+    def _write(self) -> None:
+        """Write how the day stands now. In a thread."""
+        assert self._ledger is not None
+        spent = self._spent
+        self._ledger.save(_entry(spent))
+        self._kept = spent
 
     def _look(self) -> float:
         """Do what the figures call for; return the seconds until the next look is due."""
         now, moment = self._clock.now(), self._moment()
         self._count(now)
-        self._set(roll(self._spent, moment, now - self._looked))
-        self._looked = now
+        self._roll(now, moment)
         awake = self._state.turn.awake
         talk = Talk(now - self._began, self._talk_tokens) if awake else Talk()
         verdict = judge(self._budget, self._spent, talk, moment)
@@ -200,6 +223,11 @@ class Limits:
         elif awake and verdict.near and not verdict.closed:
             self._give_notice()
         return min(LOOK_S, max(verdict.next_s, 0.1))
+
+    def _roll(self, now: float, moment: Moment) -> None:
+        """Begin a new day if it is one."""
+        self._set(roll(self._spent, moment, now - self._looked))
+        self._looked = now
 
     def _waits(self, verdict: Verdict, now: float) -> bool:
         """Return whether the end has come, and lets the reply that is awaited or being heard finish."""
@@ -252,8 +280,9 @@ class Limits:
         counts = replace(spent, behind_s=spent.behind_s // 3600) != replace(
             self._spent, behind_s=self._spent.behind_s // 3600
         )
+        called = spent.calls != self._spent.calls
         self._spent = spent
-        if counts and self._budget.daily:
+        if (counts and self._budget.daily) or called:
             self._unkept.set()
 
     def _moment(self) -> Moment:
@@ -275,6 +304,7 @@ def _entry(spent: Spent) -> dict[str, object]:
         "tokens": spent.tokens,
         "behind_s": round(spent.behind_s),
         "unknown": spent.unknown,
+        "calls": dict(spent.calls),
     }
 
 
@@ -289,9 +319,11 @@ def _parsed(entry: Mapping[str, Any] | None, today: int) -> Spent:
             int(entry["tokens"]),
             float(entry["behind_s"]),
             entry["unknown"] is True,
+            {str(tool): int(calls) for tool, calls in entry.get("calls", {}).items()},
         )
-        sane = 0 <= spent.seconds < math.inf and spent.tokens >= 0 and 0 <= spent.behind_s <= DAY_S
-    except (KeyError, TypeError, ValueError, OverflowError):
+        counts = [spent.seconds, spent.tokens, *spent.calls.values()]
+        sane = all(0 <= count < math.inf for count in counts) and 0 <= spent.behind_s <= DAY_S
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         sane, spent = False, Spent(today)
     if sane:
         return spent

@@ -207,7 +207,9 @@ class LiveLink:
                 error,
                 extra={"fields": {"epoch": order.epoch, "cause": error.remedy.name}},
             )
-            self._post(events.Lost(order.epoch, error.remedy, self._jitter(), error.retry_after_s))
+            self._post(
+                events.Lost(order.epoch, error.remedy, self._jitter(), error.retry_after_s, error.reached)
+            )
         finally:
             self.counts[f"ended: {cause}" if connection else f"not made: {cause}"] += 1
             if connection is not None:

@@ -110,7 +110,7 @@ class LiveToSpeaker:
         """Keep the speaker fed until cancelled.
 
         Raises:
-            DeviceLost: the speaker has been away for 30 s.
+            DeviceStuck: only a new process can help; see `Attendant.use`.
         """
         await self._attendant.use(lambda: self._speaker.play(self))
 

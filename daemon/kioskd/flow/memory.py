@@ -1,17 +1,21 @@
-"""What people set by hand -> memory: at most one save at a time, and only of what is different."""
+"""What people set by hand -> memory: only what is different, and the newest of it."""
 
 import asyncio
-from typing import NoReturn
+from typing import Final, NoReturn
 
+from kioskd.flow.keeping import Keeping
 from kioskd.ports import Memory, Preferences
+
+WHAT: Final = "volume and mute"
 
 
 class MemoryKeeper:
     """Volume and mute, over restarts. Without a `Memory` they end with the process."""
 
-    def __init__(self, memory: Memory | None, *, volume: int) -> None:
-        """`volume`: the owner's."""
+    def __init__(self, memory: Memory | None, keeping: Keeping, *, volume: int) -> None:
+        """`volume`: the owner's. Reads the memory: blocks."""
         self._memory = memory
+        self._keeping = keeping
         self._saved = memory.load() if memory is not None else Preferences()
         self._wanted = self._saved
         self._changed = asyncio.Event()
@@ -37,15 +41,26 @@ class MemoryKeeper:
         self._want(Preferences(volume, self._wanted.muted))
 
     async def run(self) -> NoReturn:
-        """Save what has changed, newest wins, until cancelled."""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            wanted = self._wanted
-            if self._memory is not None and wanted != self._saved:
-                await asyncio.to_thread(self._memory.save, wanted)
-                self._saved = wanted
+        """Save what has changed, newest wins, until cancelled; then what is not saved yet."""
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                await self._save()
+        finally:
+            await self._save()
 
     def _want(self, wanted: Preferences) -> None:
         self._wanted = wanted
         self._changed.set()
+
+    async def _save(self) -> None:
+        if self._memory is not None and self._wanted != self._saved:
+            await self._keeping.save(WHAT, self._write)
+
+    def _write(self) -> None:
+        """Write what is wanted now. In a thread."""
+        assert self._memory is not None
+        wanted = self._wanted
+        self._memory.save(wanted)
+        self._saved = wanted

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from kioskd.core.effects import Effect
 from kioskd.core.events import Event
 from kioskd.core.machine import State
+from kioskd.flow.relay import Relay
 from kioskd.media import pcm
 from kioskd.ports import Clock, Connection, Live, Message, ReplyAudio, Said, TurnEnded
 
@@ -171,40 +172,22 @@ class _Overheard:
             yield _Tapped(connection, self._scribe)
 
 
-class _Tapped:
-    """A connection that is overheard; a `ports.Connection`."""
+class _Tapped(Relay):
+    """A connection that is overheard."""
 
     def __init__(self, connection: Connection, scribe: Scribe) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._scribe = scribe
-        # What is not written down passes as it is.
-        self.begin_audio = connection.begin_audio
-        self.end_audio = connection.end_audio
-        self.send_picture = connection.send_picture
-        self.show_pictures = connection.show_pictures
-        self.answer = connection.answer
-
-    @property
-    def resumed(self) -> bool:
-        return self._connection.resumed
-
-    @property
-    def delivered(self) -> int:
-        return self._connection.delivered
-
-    @property
-    def backlog(self) -> int:
-        return self._connection.backlog
 
     async def receive(self) -> Sequence[Message]:
-        messages = await self._connection.receive()
+        messages = await super().receive()
         self._scribe.received(messages)
         return messages
 
     async def send_audio(self, frame: bytes) -> None:
-        await self._connection.send_audio(frame)
+        await super().send_audio(frame)
         self._scribe.sent(frame)
 
     async def send_text(self, text: str) -> None:
-        await self._connection.send_text(text)
+        await super().send_text(text)
         self._scribe.wrote(text)

@@ -72,10 +72,10 @@ OVERLAYS: Final[Mapping[str, Pattern]] = {
 }
 """What goes before any state: a question to the visitor, what letting the button go will do, that what is said is kept."""
 
-TELLING: Final = frozenset({"offline", "closed", "fault"})
-"""The states that tell a code in place of their own rhythm, where there is one to tell."""
+TELLING: Final = frozenset({"asleep", "offline", "closed", "fault"})
+"""The states that tell a code in place of their own rhythm, where there is one to tell: nobody is in their midst."""
 
-LONG_FLASHES: Final[Mapping[str, int]] = {"W": 1, "K": 2, "D": 3, "B": 4}
+LONG_FLASHES: Final[Mapping[str, int]] = {"W": 1, "K": 2, "D": 3, "B": 4, "S": 5}
 """A code's letter; its digit is as many short ones."""
 
 _LONG_S: Final = 0.7

@@ -16,7 +16,7 @@ def main() -> int:
     )
     parser.add_argument("language", help="assistant.language of the configuration, such as de-AT")
     parser.add_argument("--cache", type=Path, required=True, help="the daemon's cache directory")
-    parser.add_argument("--owner", type=Path, help="speaker.prompts of the configuration")
+    parser.add_argument("--owner", type=Path, help="speaker.prompts_folder of the configuration")
     args = parser.parse_args()
     logging.basicConfig(format="%(message)s")
     return 0 if asyncio.run(render_all(args.language, args.owner, args.cache)) else 1

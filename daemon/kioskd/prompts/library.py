@@ -88,7 +88,7 @@ class Prompts:
         except (RenderingFailed, wav.UnfitWav) as error:
             lacking = {code: text for code, text in sentences.items() if code not in found}
             found |= await asyncio.to_thread(self._load_older, language, lacking)
-            self._why = f"{error}; or give speaker.prompts a folder of WAVs"
+            self._why = f"{error}; or give speaker.prompts_folder a folder of WAVs"
             await asyncio.to_thread(self._save, files, fresh)
         else:
             await asyncio.to_thread(self._save, files, fresh)
@@ -105,7 +105,7 @@ class Prompts:
             next(self._owner.iterdir(), None)
         except OSError as error:
             log.warning(
-                "prompts of the owner left out: speaker.prompts=%s cannot be read: %s; mend the path or its permissions",
+                "prompts of the owner left out: speaker.prompts_folder=%s cannot be read: %s; mend the path or its permissions",
                 self._owner,
                 error.strerror,
             )

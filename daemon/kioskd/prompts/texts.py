@@ -50,7 +50,7 @@ def read(language: str, owner: Path | None) -> Texts:
     if not sentences:
         log.warning(
             "prompts have no texts in this language, speaking %s: language=%s; put LANGUAGE.yaml into the folder "
-            "that speaker.prompts names",
+            "that speaker.prompts_folder names",
             DEFAULT,
             language,
         )

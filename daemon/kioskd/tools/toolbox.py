@@ -1,7 +1,6 @@
 """The way to every tool: looks at a call before anything runs, bounds it, and always comes back with an answer."""
 
 import asyncio
-import datetime
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,7 +22,7 @@ from kioskd.tools.contract import (
     too_deep,
     within,
 )
-from kioskd.tools.ledger import Ledger
+from kioskd.tools.ledger import Day, Ledger, OneDay
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +30,11 @@ CONFIRM_S: Final = 10.0
 """Seconds that a person has to press the button."""
 
 
-def _local_day() -> datetime.date:
-    return datetime.datetime.now().astimezone().date()
-
-
 class Toolbox:
     """Every tool of this kiosk, behind its guard.
 
-    `confirm` asks a person for a press (the tool's name is handed in) and says whether it came.
+    `confirm` asks a person for a press (the tool's name is handed in) and says whether it came. `day` counts the calls of
+    those tools that may be called only so often a day; without it they are counted for as long as the process lives.
     """
 
     def __init__(
@@ -47,13 +43,13 @@ class Toolbox:
         *,
         clock: ports.Clock,
         confirm: Callable[[str], Awaitable[bool]],
-        today: Callable[[], datetime.date] = _local_day,
+        day: Day | None = None,
     ) -> None:
         # What the owner has named comes before what servers name, wherever it stands.
         self._tools = sorted(tools, key=lambda tool: not tool.kind.declarations)
         self._clock = clock
         self._confirm = confirm
-        self._ledger = Ledger(today)
+        self._ledger = Ledger(day or OneDay())
         self._running: Counter[str] = Counter()
         self._checks: dict[str, tuple[Declaration, Arguments]] = {}
         self._clashes: set[str] = set()

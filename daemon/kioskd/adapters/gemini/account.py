@@ -139,7 +139,7 @@ def _google_lost(error: Exception) -> LinkLost:
     if any(isinstance(cause, exceptions.TransportError) for cause in causes(error)):
         return not_reached("Google's token service", "service.ca_file and service.proxy", error)
     if getattr(error, "retryable", False):
-        return LinkLost(f"Google's token service has trouble: {text}; asking again")
+        return LinkLost(f"Google's token service has trouble: {text}; asking again", reached=True)
     if "invalid_grant" in text:
         return LinkLost(
             f"Google refused the account: {text}; was its key revoked? store new credentials",

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 WIRE_LOGGERS: Final = (
     "websockets",
+    "google",
     "google_genai",
-    "google.auth",
     "httpx2",
     "httpcore2",
     "httpx",
@@ -156,12 +156,13 @@ class Clients:
 
 def _credentials(config: "GeminiConfig", web: Web) -> Credentials:
     if config.key is not None:
-        if not config.key.get_secret_value().strip():
+        stored = ServiceKey(config.key)
+        if not stored.key.secret.get_secret_value().strip():
             # The SDK would look for one in the environment.
             raise ConfigError(
                 "service key is empty: nothing to dial with; store the key of your Gemini project"
             )
-        return ServiceKey(config.key)
+        return stored
     if config.token_url is not None:
         return TokenServer(config.token_url, config.model, web)
     if config.vertex is not None:

@@ -319,6 +319,7 @@ class GeminiConnection:
         if self._odd_in_a_row >= _ODD_IN_A_ROW:
             raise LinkLost(
                 f"Live service sent {self._odd_in_a_row} messages on end that are not understood (last: {kind}); "
-                "is kioskd out of date?"
+                "is kioskd out of date?",
+                reached=True,
             )
         return ()

@@ -6,7 +6,7 @@ way, an account of Google's, has its own module.
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
@@ -58,19 +58,25 @@ class Credentials(Protocol):
 
 
 class ServiceKey:
-    """A key that the owner has stored."""
+    """A key that the owner has stored, and may replace meanwhile."""
 
     renewable = False
 
-    def __init__(self, key: SecretStr) -> None:
-        self.key = Pass(key)
+    def __init__(self, key: SecretStr | Callable[[], SecretStr]) -> None:
+        """`key`: it, or what tells which it is now."""
+        self._key = key
+
+    @property
+    def key(self) -> Pass:
+        """The key."""
+        return Pass(self._key if isinstance(self._key, SecretStr) else self._key())
 
     async def fetch(self) -> Pass:
         """Return the key."""
         return self.key
 
     def drop(self) -> None:
-        """Do nothing: there is no other."""
+        """Do nothing: the owner alone has another."""
 
 
 class TokenServer:
@@ -150,7 +156,7 @@ def _token_refused(response: "httpx2.Response") -> LinkLost:
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return LinkLost(f"{what}; waiting", remedy=Remedy.QUOTA, retry_after_s=wait_s)
     if status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:
-        return LinkLost(f"{what}; asking again", remedy=Remedy.RESUME, retry_after_s=wait_s)
+        return LinkLost(f"{what}; asking again", reached=True, retry_after_s=wait_s)
     if status == HTTPStatus.UNAUTHORIZED:
         return LinkLost(f"{what}; check whether the server knows this device", remedy=Remedy.CREDENTIALS)
     return LinkLost(f"{what}; check service.token_url", remedy=Remedy.SETTINGS)

@@ -126,6 +126,17 @@ class Row:
             and self.renewable in (None, ending.renewable)
         )
 
+    @property
+    def reached(self) -> bool:
+        """Whether the service itself answered: by an HTTP status or a close of its own, whatever that says.
+
+        A proxy's status is none of them, not even 502: it is about the way, and the service may never have been asked.
+        What answers in the name of the service (a gateway, as `service.endpoint` names it) is the service.
+        """
+        return self.what in (What.HTTP, What.ANSWER) or (
+            self.what is What.CLOSE and _UNANSWERED not in self.numbers
+        )
+
 
 def _subject(name: str, pattern: str) -> Subject:
     return Subject(name, re.compile(pattern, re.IGNORECASE))
@@ -146,6 +157,8 @@ _AWAY: Final = re.compile(
 _REFUSALS: Final = frozenset({1007, 1008})
 _OPENING: Final = frozenset({Stage.SETUP, Stage.YOUNG})
 _PASSING: Final = frozenset({408, 425, *range(500, 600)})
+_UNANSWERED: Final = 1006
+"""What a connection that broke without a close is said to have been closed with."""
 _UNTIMELY: Final = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 
 _BUSY_WORDS: Final = "Live service is busy: {what}; waiting"
@@ -170,6 +183,7 @@ ENDINGS: Final[tuple[Row, ...]] = (
     Row("settings refused", What.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, stages=_OPENING),
     Row("session given up", What.CLOSE, Remedy.FRESH, "Live service gave the session up: {what}; starting a fresh one", _REFUSALS),
     Row("service failed", What.CLOSE, Remedy.RESUME_LATER, "Live service has trouble: {what}; waiting", frozenset({1011})),
+    Row("broken off", What.CLOSE, Remedy.RESUME, "Live service lost: {what}; dialing again", frozenset({_UNANSWERED})),
     Row("closed", What.CLOSE, Remedy.RESUME, _AGAIN_WORDS),
     # The answer to the WebSocket request.
     Row("too many requests", What.HTTP, Remedy.QUOTA, _BUSY_WORDS, frozenset({429})),
@@ -243,7 +257,7 @@ def classify(
     coded = what in (What.CLOSE, What.HTTP, What.PROXY) and number is not None
     named = "HTTP " if what in (What.HTTP, What.PROXY) else ""
     words = f"{named}{number} {reason}".rstrip() if coded else reason
-    return LinkLost(row.words.format(what=words), remedy=row.remedy, retry_after_s=asked)
+    return LinkLost(row.words.format(what=words), remedy=row.remedy, reached=row.reached, retry_after_s=asked)
 
 
 def row_of(ending: Ending) -> Row:

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from kioskd.adapters.gemini import errors, options
 from kioskd.adapters.gemini.account import Vertex
-from kioskd.adapters.gemini.client import WIRE_LOGGERS, Clients, quiet_wire_loggers
+from kioskd.adapters.gemini.client import Clients
 from kioskd.adapters.gemini.connection import AUDIO_UP, Agreed, GeminiConnection, Sight
 from kioskd.adapters.gemini.functions import JPEG, holds_up
 from kioskd.adapters.gemini.live_socket import Deadlines
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from google import genai
     from google.genai import types
 
-__all__ = ["WIRE_LOGGERS", "GeminiConfig", "GeminiLive", "Options", "Vertex", "quiet_wire_loggers"]
+__all__ = ["GeminiConfig", "GeminiLive", "Options", "Vertex"]
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +39,9 @@ log = logging.getLogger(__name__)
 class GeminiConfig:
     """What the service is to be, and how to reach it."""
 
-    key: SecretStr | None
-    """What opens the service. None: `token_url` or `vertex` says where that comes from. With `vertex` a key is that
-    of its express mode."""
+    key: SecretStr | Callable[[], SecretStr] | None
+    """What opens the service; a function is asked at each dial. None: `token_url` or `vertex` says where that comes from.
+    With `vertex` a key is that of its express mode."""
     model: str
     voice: str
     instructions: str = ""

@@ -1,0 +1,84 @@
+"""A kiosk whose disk takes nothing: it serves, says what is wrong, and keeps all of it when that is mended."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from tests.support.kiosk import QUIET, Kiosk, running
+
+from kioskd.adapters import small_file
+from kioskd.adapters.preferences import StateFile
+from kioskd.core.effects import Prompt, Shown
+from kioskd.errors import Code
+from kioskd.flow.keeping import LOOK_S
+from kioskd.media import rhythm
+from kioskd.ports import Preferences
+
+IN_WORDS = "but what is to outlive a restart cannot be written; look at the disk: Not a directory (code S1)"
+
+
+@asynccontextmanager
+async def without_a_disk(state: Path) -> AsyncIterator[Kiosk]:
+    """Run a kiosk that finds a file where its state directory should be."""
+    await asyncio.to_thread(state.touch)
+    it = Kiosk(QUIET, watchdog_s=None)
+    it.disk = StateFile(state)
+    it.places = {"state directory": partial(small_file.look, state)}
+    async with running(it.serve()):
+        await it.start()
+        await it.until(lambda: it.state.unkept)
+        yield it
+
+
+def status(it: Kiosk) -> str:
+    return [said for said in it.notifier.told if said.startswith("status: ")][-1].removeprefix("status: ")
+
+
+async def flashes(it: Kiosk) -> bool:
+    """Return whether the lamp of a kiosk that sleeps is lit at all within one round of the code."""
+    levels = []
+    for _ in range(100):
+        await it.clock.advance(0.1)
+        levels.append(it.lamp.light.level)
+    assert it.shown is Shown.ASLEEP
+    return any(levels)
+
+
+async def test_it_says_so_asleep_and_serves_and_tells_a_visitor_at_the_end(tmp_path: Path) -> None:
+    async with without_a_disk(tmp_path / "state") as it:
+        assert status(it) == f"Asleep, ready for the next visitor; {IN_WORDS}"
+        assert await flashes(it)
+
+        await it.wake()
+        await it.shows(Shown.LISTENING)
+        assert it.lamp.light.level == rhythm.STATES["listening"].steps[0][1], "the visitor's own rhythm"
+        assert Prompt(Code.STORAGE) not in it.effects
+        it.button.press()
+        await it.until(lambda: Prompt(Code.STORAGE) in it.effects)
+        assert it.shown is Shown.ASLEEP
+
+
+async def test_it_is_over_within_a_minute_and_what_was_set_meanwhile_is_kept(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    async with without_a_disk(state) as it:
+        it.button.hold()
+        await it.clock.advance(2.5)
+        it.button.release()
+        await it.shows(Shown.MUTED)
+        state.unlink()
+        await it.clock.advance(LOOK_S)
+        await it.until(lambda: not it.state.unkept)
+        assert status(it).startswith("Muted")
+        assert "S1" not in status(it)
+        assert StateFile(state).load() == Preferences(muted=True)
+
+
+async def test_a_kiosk_that_has_nowhere_to_keep_anything_says_nothing(tmp_path: Path) -> None:
+    it = Kiosk(QUIET, watchdog_s=None)
+    async with running(it.serve()):
+        await it.start()
+        await it.clock.advance(10 * LOOK_S)
+        assert not it.state.unkept
+        assert not await flashes(it)

@@ -1,0 +1,29 @@
+"""The scripts that write parts of README.md, run as `scripts/check` does."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+
+
+def generate(script: str, *arguments: str, seed: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run `scripts/SCRIPT` in a process whose sets have an order of their own."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / script), *arguments],
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": str(seed)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def generated(script: str, block: str, folder: Path) -> list[str]:
+    """Return the lines that the script writes into an empty block of a README in `folder`."""
+    readme = folder / "README.md"
+    readme.write_text(f"<!-- {block} -->\n<!-- /{block} -->\n", encoding="utf-8")
+    assert generate(script, "--readme", str(readme)).returncode == 0
+    return readme.read_text(encoding="utf-8").splitlines()[1:-1]
