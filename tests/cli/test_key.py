@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from tests.support.control import daemon, open_place
 
 from kioskd import cli
 from kioskd.cli import key
@@ -26,6 +27,8 @@ DUMP: Final = """#!/bin/sh
 cat > "$(dirname "$0")/given"
 echo encrypted
 """
+NOT_KNOWN: Final = "not a request that this kioskd knows; is the command of another version?"
+NOW: Final = "now: sudo systemctl restart kioskd"
 TYPED: Final = "AIzaNotAKeyOfAnybody0123456789"
 
 
@@ -50,12 +53,19 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program(tmp_path, DUMP)
     (tmp_path / "etc").mkdir()
     monkeypatch.setattr(key, "MACHINE", Machine(tmp_path, f"{tmp_path / 'bin'}:/usr/bin:/bin"))
+    monkeypatch.setenv("KIOSKD_SOCKET", str(tmp_path / "nobody"))
     return tmp_path
 
 
-def program(root: Path, script: str) -> None:
-    """Put a systemd-creds into the machine."""
-    path = root / "bin" / "systemd-creds"
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with open_place() as path:
+        yield path
+
+
+def program(root: Path, script: str, name: str = "systemd-creds") -> None:
+    """Put a program into the machine."""
+    path = root / "bin" / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(script)
     path.chmod(0o755)
@@ -186,6 +196,84 @@ async def test_settings_that_look_at_no_stored_key_are_told_before_it_is_asked_f
     assert not (machine / "bin/given").exists()
 
 
+# Handed to the daemon that runs
+
+
+async def test_a_daemon_that_runs_is_handed_the_key_over_the_socket_alone(
+    machine: Path, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with daemon(place, b'{"ok": true, "state": "asleep", "words": "Asleep"}\n') as asked:
+        assert await run(monkeypatch, TYPED, "--no-try", "--socket", str(place)) == 0
+    assert [json.loads(line) for line in asked] == [{"do": "key", "key": TYPED}]
+    said = capsys.readouterr()
+    assert said.out.splitlines() == [
+        f"stored: {at(machine, ENCRYPTED)}",
+        "in use: the running kioskd has it",
+    ]
+    assert TYPED not in said.out + said.err
+
+
+@pytest.mark.usefixtures("machine")
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (json.dumps({"ok": False, "why": NOT_KNOWN}).encode() + b"\n", NOT_KNOWN),
+        (b'{"ok": false, "why": "with service.key_file\\u001b[2J"}\n', "with service.key_file\ufffd[2J"),
+        (b"", "no running kioskd took it"),
+    ],
+    ids=["older", "refused", "hung up"],
+)
+async def test_a_daemon_that_does_not_take_it_is_to_be_restarted(
+    answer: bytes,
+    why: str,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with daemon(place, answer):
+        assert await run(monkeypatch, TYPED, "--no-try", "--socket", str(place)) == 0
+    stored, use = capsys.readouterr().out.splitlines()
+    assert stored.startswith("stored: ")
+    assert use.startswith("not in use yet: ")
+    assert use.endswith(f"{why}; {NOW}")
+
+
+@pytest.mark.usefixtures("machine")
+async def test_without_a_daemon_the_next_start_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run(monkeypatch, TYPED, "--no-try") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (f"not in use yet: no running kioskd took it; {NOW}")
+
+
+async def test_a_key_that_is_refused_is_handed_to_nobody(
+    machine: Path, service: StandIn, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with daemon(place) as asked:
+        config = settings(machine, service)
+        assert await run(monkeypatch, TYPED, "--config", config, "--socket", str(place)) == 77
+    assert asked == []
+
+
+@pytest.mark.parametrize("ends", [0, 1])
+async def test_systemd_is_told_when_the_way_in_which_the_key_is_stored_has_changed(
+    ends: int, machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at(machine, "/run/systemd/system").mkdir(parents=True)
+    program(machine, f'#!/bin/sh\necho "$@" >> "$(dirname "$0")/told"; exit {ends}\n', "systemctl")
+    told = machine / "bin/told"
+    assert await run(monkeypatch, TYPED, "--no-try") == 0
+    assert not told.exists(), "an encrypted key is where the unit says"
+    program(machine, "#!/bin/sh\nexit 1\n")
+    assert await run(monkeypatch, TYPED, "--no-try") == 0
+    assert told.read_text() == "daemon-reload\n"
+    program(machine, DUMP)
+    assert await run(monkeypatch, TYPED, "--no-try") == 0
+    assert told.read_text() == "daemon-reload\n" * 2
+    said = "systemd has not read how the key is stored; sudo systemctl daemon-reload"
+    assert capsys.readouterr().err.splitlines().count(said) == 2 * ends
+
+
 @pytest.mark.skipif(shutil.which("script") is None, reason="needs script (Debian's bsdutils) for a terminal")
 def test_at_a_terminal_it_is_not_echoed(tmp_path: Path) -> None:
     program(tmp_path, DUMP)
@@ -201,7 +289,8 @@ def test_at_a_terminal_it_is_not_echoed(tmp_path: Path) -> None:
         ["script", "--quiet", "--return", "--command", f"{sys.executable} {starter}", "/dev/null"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if name != "KIOSKD_CONFIG"},
+        env={name: value for name, value in os.environ.items() if name != "KIOSKD_CONFIG"}
+        | {"KIOSKD_SOCKET": str(tmp_path / "nobody")},
     ) as terminal:
         assert terminal.stdin
         assert terminal.stdout

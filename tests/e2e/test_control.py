@@ -1,12 +1,13 @@
 """The commands against a running kiosk: the real socket, the real command line, a kiosk on parts made of memory."""
 
 import asyncio
+import io
 import json
 import logging
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from tests.support import pictures
 from tests.support.control import calling, open_place
-from tests.support.daemon_process import COMMAND, always_on, daemon_process, surroundings
+from tests.support.daemon_process import COMMAND, PATIENCE_S, always_on, daemon_process, surroundings
 from tests.support.kiosk import Kiosk, running, soon, voice
 from tests.support.sound_server import SoundServer
 from tests.support.until import until
@@ -29,13 +30,16 @@ from kioskd.adapters.control_socket import ControlSocket
 from kioskd.adapters.memory import MemoryCamera
 from kioskd.adapters.prometheus import MetricsDoor
 from kioskd.cli import Exit, main
+from kioskd.cli import key as key_command
 from kioskd.core.effects import Shown
-from kioskd.errors import KioskError
+from kioskd.doctor.machine import Machine
+from kioskd.errors import Code, KioskError
 from kioskd.flow.control import TICK_S
 from kioskd.media import pcm
 from kioskd.ports import ReplyAudio, ToolCall, ToolsCalled, UsageReported
 from kioskd.rehearsal.service import ServiceScript, StandIn
 from kioskd.settings.controls import CameraSettings
+from kioskd.settings.credentials import ServiceKeys
 from kioskd.settings.limits import LimitsSettings
 from kioskd.settings.model import Settings
 from kioskd.settings.sound import SpeakerSettings
@@ -49,7 +53,10 @@ SETTINGS = Settings(
 )
 
 
-DOS = ("status", "metrics", "wake", "sleep", "mute", "unmute", "hush", "volume", "ask", "look", "log", "info")
+DOS = (
+    *("status", "metrics", "wake", "sleep", "mute", "unmute", "hush", "volume", "ask", "look", "log", "info"),
+    "key",
+)
 
 
 @dataclass(frozen=True)
@@ -68,24 +75,19 @@ class Controlled(Kiosk):
         super().__init__(SETTINGS, watchdog_s=None)
         self.place = place
         self.camera = MemoryCamera(pictures.jpeg())
+        self.keys = ServiceKeys({"GEMINI_API_KEY": "an-old-key"})
         self.door = MetricsDoor(0, SystemClock())
         self._capsys = capsys
 
-    async def serve(self) -> None:
-        parts = app.Parts(
-            self.clock,
-            self.microphone,
-            self.speaker,
-            self.live,
-            self.notifier,
-            hands=[app.Hand(self.button)],
-            lamps=[app.Lit(self.lamp)],
+    def parts(self) -> app.Parts:
+        return replace(
+            super().parts(),
+            keys=self.keys,
             camera=self.camera,
             control=ControlSocket(self.place, SystemClock()),
             metrics=self.door,
             tools=app.Tools(self.settings, {}, self.clock),
         )
-        await app.serve(self.settings, parts, observers=[self._observe])
 
     async def command(self, *argv: str) -> Done:
         """Run a command, as a person would."""
@@ -98,6 +100,15 @@ class Controlled(Kiosk):
 def place() -> Iterator[Path]:
     with open_place() as path:
         yield path
+
+
+@pytest.fixture
+def loggers() -> Iterator[None]:
+    """Leave logging as it was, whatever a command makes of it that is no client of the daemon's alone."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    root.handlers[:], root.level = before, level
 
 
 @asynccontextmanager
@@ -216,7 +227,9 @@ async def test_what_is_no_picture_is_refused_before_or_by_the_daemon(
             "kioskd: not done: not shown: no JPEG, PNG or WebP picture\n",
         )
         assert "empty" in (await it.command("show", str(empty))).err
-        assert "No such file" in (await it.command("show", str(place.with_name("none.jpg")))).err
+        absent = await it.command("show", str(place.with_name("none.jpg")))
+        assert absent.code == Exit.NOT_MET
+        assert "No such file" in absent.err
         assert it.shown is Shown.ASLEEP
 
 
@@ -234,6 +247,33 @@ async def test_the_log_level_is_switched_while_it_runs(
             assert ours.level == logging.WARNING
     finally:
         ours.setLevel(before)
+
+
+async def test_a_key_that_is_handed_over_is_shown_to_nobody(
+    place: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    new, before = "a-new-key-of-the-service", logging.getLogger("kioskd").level
+    caplog.set_level(logging.DEBUG)
+    try:
+        async with controlled(place, capsys) as it, calling(place) as watcher:
+            assert (await it.command("log", "debug")).code == Exit.OK
+            await it.wake()
+            seen = [await watcher.asks({"do": "watch"})]
+            async with calling(place) as owner:
+                for key, taken in ((new, True), (f"{new} of two words", False), ([new], False)):
+                    answer = await owner.asks({"do": "key", "key": key})
+                    assert answer["ok"] is taken
+                    seen.append(answer)
+            opener = it.keys.opener(it.settings.service)
+            assert opener is not None
+            assert opener().get_secret_value() == new
+            await it.clock.advance(TICK_S)
+            seen.append(await watcher.answer())
+            assert any("do=key" in line["text"] for line in seen[-1]["events"])
+            seen += [await it.command("status", *how) for how in ((), ("--json",), ("--prometheus",))]
+        assert new not in f"{seen} {it.notifier.told} {it.effects} {caplog.text}"
+    finally:
+        logging.getLogger("kioskd").setLevel(before)
 
 
 def samples(said: str) -> dict[tuple[str, ...], float]:
@@ -292,7 +332,7 @@ async def test_who_watches_sees_states_levels_and_the_journals_lines_and_not_wha
 @given(
     st.lists(
         st.dictionaries(
-            st.sampled_from(("do", "percent", "text", "level", "bytes", "x")),
+            st.sampled_from(("do", "percent", "text", "level", "key", "bytes", "x")),
             st.sampled_from(DOS) | st.integers() | st.text(max_size=5) | st.none() | st.lists(st.integers()),
         ),
         max_size=10,
@@ -364,3 +404,44 @@ async def test_the_real_daemon_answers_and_takes_its_socket_along(
             code, _ = await daemon.leave()
             assert code == 0
             await until(lambda: not place.exists())
+
+
+@pytest.mark.usefixtures("loggers")
+async def test_a_key_works_the_moment_it_is_stored_and_after_a_reload(
+    tmp_path: Path,
+    place: Path,
+    sound_server: SoundServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "gemini-api-key").write_text("a-key-that-was-withdrawn")
+    monkeypatch.setattr(key_command, "MACHINE", Machine(tmp_path, "/nowhere"))
+    async with StandIn(ServiceScript()) as service, sound_server.quiet_room():
+        right = service.key.get_secret_value()
+        environ = {
+            **sound_server.environ,
+            "CREDENTIALS_DIRECTORY": str(tmp_path),
+            "KIOSKD_SOCKET": str(place),
+            "KIOSKD_LOG": "debug",
+        }
+        settings = always_on(service.endpoint, service.ca_file)
+        async with daemon_process(tmp_path, settings, environ) as daemon:
+            await daemon.tells(lambda told: f"(code {Code.SETTINGS})" in told)
+            monkeypatch.setattr("sys.stdin", io.StringIO(f"{right}\n"))
+            config = str(tmp_path / "kioskd.yaml")
+            stored = await asyncio.to_thread(main, ["key", "--config", config, "--socket", str(place)])
+            said = capsys.readouterr()
+            assert stored == Exit.OK, said.err
+            assert said.out.splitlines()[-1] == "in use: the running kioskd has it"
+            await daemon.shows("In conversation")
+
+            settings["assistant"] = {"voice": "Puck"}
+            await asyncio.to_thread((tmp_path / "kioskd.yaml").write_text, json.dumps(settings))
+            daemon.reload()
+            await until(
+                lambda: "Puck" in service.sessions[-1].setups[-1].model_dump_json(), at_most_s=PATIENCE_S
+            )
+            assert daemon.journal.count("link lost") == 1, "with the key that was withdrawn"
+            assert right not in daemon.journal + "".join(daemon.told) + said.out + said.err
+            assert (await daemon.leave())[0] == 0

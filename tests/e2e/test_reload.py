@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -46,7 +45,7 @@ class Kiosk:
 
     def reload(self) -> None:
         """Do what `systemctl reload kioskd` does."""
-        self.daemon._process.send_signal(signal.SIGHUP)
+        self.daemon.reload()
 
     async def says(self, words: str) -> str:
         """Wait until the journal has these words; return their line."""

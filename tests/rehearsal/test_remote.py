@@ -17,7 +17,10 @@ Answer = Callable[[Mapping[str, object]], Awaitable[None]]
 async def test_a_request_reaches_the_daemon_with_what_belongs_to_it(tmp_path: Path) -> None:
     asked: list[tuple[object, bytes]] = []
 
-    async def handle(request: Mapping[str, object], attachment: bytes, answer: Answer) -> None:
+    async def handle(
+        request: Mapping[str, object], attachment: bytes, answer: Answer, *, privileged: bool
+    ) -> None:
+        assert privileged
         asked.append((request["do"], attachment))
         await answer({"ok": request["do"] != "wake", "why": "it is muted"})
 

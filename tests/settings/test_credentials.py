@@ -2,11 +2,13 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from kioskd.errors import ConfigError
 from kioskd.settings.credentials import (
     KeyMissingError,
     KeyUnusableError,
+    ServiceKeys,
     check_account,
     service_key,
 )
@@ -111,6 +113,55 @@ def test_the_key_does_not_show_itself() -> None:
 def test_no_key_is_looked_for_where_none_is_needed(settings: ServiceSettings) -> None:
     assert service_key(settings, {}) is None
     assert service_key(settings, {"GEMINI_API_KEY": KEY}) is None
+
+
+def test_a_key_that_is_handed_over_counts_from_then_on_whatever_is_stored(tmp_path: Path) -> None:
+    (tmp_path / "gemini-api-key").write_text("of-systemd", encoding="ascii")
+    keys = ServiceKeys({"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    opener = keys.opener(ServiceSettings())
+    assert opener is not None
+    assert opener().get_secret_value() == "of-systemd"
+    keys.take(ServiceSettings(), SecretStr(f"{KEY}\n"))
+    reloaded = keys.opener(ServiceSettings(endpoint="https://gateway.example"))
+    assert reloaded is not None
+    assert opener().get_secret_value() == reloaded().get_secret_value() == KEY
+    assert KEY not in repr((keys, opener, opener(), vars(keys)))
+
+
+def test_a_key_that_is_handed_over_is_not_for_settings_that_name_a_file(key_file: Path) -> None:
+    keys = ServiceKeys({"GEMINI_API_KEY": "of-gemini"})
+    keys.take(ServiceSettings(), SecretStr("handed-over"))
+    opener = keys.opener(ServiceSettings(key_file=key_file))
+    assert opener is not None
+    assert opener().get_secret_value() == KEY
+    assert keys.opener(ServiceSettings(token_url="https://tokens.example")) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "handed", "words"),
+    [
+        (
+            ServiceSettings(provider="vertex", project="p"),
+            "SECRET",
+            "with service.provider: vertex no stored",
+        ),
+        (ServiceSettings(token_url="https://tokens.example"), "SECRET", "with service.token_url no stored"),
+        (ServiceSettings(key_file=Path("/etc/kioskd/key")), "SECRET", "with service.key_file no stored"),
+        (ServiceSettings(), " \n", "is empty"),
+        (ServiceSettings(), "SECRET two words", "holds blanks"),
+        (ServiceSettings(), "SECRET" * 1000, "longer than 4096"),
+    ],
+)
+def test_a_key_that_is_not_taken_leaves_the_old_one_and_is_not_repeated(
+    settings: ServiceSettings, handed: str, words: str
+) -> None:
+    keys = ServiceKeys({"GEMINI_API_KEY": KEY})
+    with pytest.raises(KeyUnusableError, match=words) as caught:
+        keys.take(settings, SecretStr(handed))
+    assert "SECRET" not in str(caught.value)
+    opener = keys.opener(ServiceSettings())
+    assert opener is not None
+    assert opener().get_secret_value() == KEY
 
 
 def account(tmp_path: Path, content: str, mode: int = 0o600) -> ServiceSettings:

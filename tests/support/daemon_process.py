@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -60,6 +61,10 @@ class DaemonProcess:
     async def shows(self, words: str) -> None:
         """Wait until its status line begins with `words`."""
         await self.tells(lambda said: said.startswith(f"STATUS={words}"))
+
+    def reload(self) -> None:
+        """Do what `systemctl reload kioskd` does."""
+        self._process.send_signal(signal.SIGHUP)
 
     async def leave(self) -> tuple[int, float]:
         """Send SIGTERM; return the exit code and the seconds until the process was gone."""

@@ -23,14 +23,19 @@ class NotRunning(KioskError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what every command has that talks to the daemon."""
+    """Declare what a command has that is all talk with the daemon."""
+    add_socket(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of words")
+
+
+def add_socket(parser: argparse.ArgumentParser) -> None:
+    """Declare what `ask` and `talk` look at."""
     parser.add_argument(
         "--socket",
         type=Path,
         metavar="PATH",
         help=f"the daemon's control socket; else ${VARIABLE}, else /run/kioskd/control, else your own daemon's",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of words")
 
 
 def ask(

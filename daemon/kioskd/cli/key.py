@@ -1,7 +1,8 @@
-"""`kioskd key`: asks for the service key without echo, tries it, and stores it as a systemd credential.
+"""`kioskd key`: asks for the service key without echo, tries it, stores it as a systemd credential, and hands it to the
+daemon that runs.
 
-It goes from the terminal into memory, to the service, and through a pipe into `systemd-creds`: never into arguments,
-environment, output or logs.
+It goes from the terminal into memory, to the service, through a pipe into `systemd-creds`, and over the control socket:
+never into arguments, environment, output or logs.
 """
 
 import argparse
@@ -16,12 +17,12 @@ from typing import Final
 
 from kioskd import logs
 from kioskd.adapters.clock import SystemClock
-from kioskd.cli import Exit, add_config
+from kioskd.cli import Exit, add_config, client
 from kioskd.doctor.credential import ENCRYPTED, PLAIN, PLAIN_DROP_IN, PLAIN_LOADED
 from kioskd.doctor.machine import Machine
 from kioskd.doctor.session import try_service
 from kioskd.errors import ConfigError, KioskError, LinkLost, Remedy
-from kioskd.settings.credentials import CREDENTIAL, KeyUnusableError, service_key
+from kioskd.settings.credentials import CREDENTIAL, KeyUnusableError, other_way, service_key
 from kioskd.settings.load import default_path, load
 from kioskd.settings.model import Settings
 from kioskd.settings.service import ServiceSettings
@@ -33,11 +34,12 @@ MACHINE: Final = Machine()
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add_config(parser)
+    client.add_socket(parser)
     parser.add_argument("--no-try", action="store_true", help="store it without asking the service")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask, try, store; return 77 where the service refuses the key, and store nothing then.
+    """Ask, try, store, hand over; return 77 where the service refuses the key, and store nothing then.
 
     Raises:
         KioskError: the service was not reached, or the key cannot be stored; nothing was.
@@ -57,8 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
         except LinkLost as lost:
             return _untaken(lost)
         print(f"tried: {settings.service.model} took it, and was set up in {setup_s:.1f} s")
-    path = _store(MACHINE, key.get_secret_value().encode())
-    print(f"stored: {path}; now: sudo systemctl daemon-reload; sudo systemctl restart kioskd")
+    print(f"stored: {_store(MACHINE, key.get_secret_value().encode())}")
+    print(_handed_over(arguments, key.get_secret_value()))
     return Exit.OK
 
 
@@ -72,16 +74,10 @@ def _settings(config: Path | None) -> Settings:
     if config is None and not path.exists():
         return Settings()
     settings = load(path)
-    service = settings.service
-    for name, value in (
-        ("provider: vertex", service.provider == "vertex"),
-        ("token_url", service.token_url is not None),
-        ("key_file", service.key_file is not None),
-    ):
-        if value:
-            raise ConfigError(
-                f"{path}: with service.{name} no stored key is looked at; take it out, or do without"
-            )
+    if (other := other_way(settings.service)) is not None:
+        raise ConfigError(
+            f"{path}: with service.{other} no stored key is looked at; take that out, or do without"
+        )
     return settings
 
 
@@ -99,6 +95,19 @@ def _untaken(lost: LinkLost) -> int:
     return Exit.UNAVAILABLE
 
 
+def _handed_over(arguments: argparse.Namespace, key: str) -> str:
+    """Have the daemon that runs use the key now: systemd gives it the stored one at its next start only."""
+    try:
+        answer = client.ask(arguments, {"do": "key", "key": key})
+    except client.NotRunning:
+        why = "no running kioskd took it"
+    else:
+        if answer["ok"]:
+            return "in use: the running kioskd has it"
+        why = f"the running kioskd did not take it: {client.legible(str(answer['why']))}"
+    return f"not in use yet: {why}; now: sudo systemctl restart kioskd"
+
+
 def _check_stores(machine: Machine) -> None:
     if not os.access(machine.at("/etc"), os.W_OK):
         raise KioskError("the key is stored in /etc, which only root may write; sudo kioskd key")
@@ -110,14 +119,27 @@ def _store(machine: Machine, key: bytes) -> Path:
     ran = machine.run(*("systemd-creds", "encrypt", f"--name={CREDENTIAL}", "-", "-"), given=key)
     if ran is not None and ran.code == 0 and ran.out:
         _write(encrypted, ran.out.encode())
-        _forget(plain, drop_in)
+        _forget(plain)
+        if drop_in.exists():
+            _forget(drop_in)
+            _reread(machine)
         return encrypted
     why = (ran.err.splitlines() or ["no reason given"])[-1] if ran else "there is no systemd-creds here"
     print(f"not encrypted, for root's eyes only: {why}", file=sys.stderr)
     _write(plain, key)
     _write(drop_in, PLAIN_LOADED.encode(), folder_mode=0o755, mode=0o644)
+    _reread(machine)
     _forget(encrypted)
     return plain
+
+
+def _reread(machine: Machine) -> None:
+    """Let systemd know of the drop-in, for the next start."""
+    if not machine.has_systemd:
+        return
+    ran = machine.run("systemctl", "daemon-reload")
+    if ran is None or ran.code:
+        print("systemd has not read how the key is stored; sudo systemctl daemon-reload", file=sys.stderr)
 
 
 def _forget(*paths: Path) -> None:

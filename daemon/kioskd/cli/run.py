@@ -17,7 +17,6 @@ from kioskd.core.effects import Effect
 from kioskd.core.events import Event, Started
 from kioskd.core.machine import State
 from kioskd.flow.reload import Reload
-from kioskd.settings.credentials import service_key
 from kioskd.settings.load import default_path, load_to_run
 from kioskd.settings.model import Settings
 
@@ -65,9 +64,8 @@ async def _serve(settings: Settings, parts: app.Parts, path: Path) -> None:
     def read() -> app.Renewal:
         new = load_to_run(path, os.environ)
         offered = parts.tools.offered if parts.tools is not None else tuple
-        return app.Renewal(
-            new, app.live(new, service_key(new.service, os.environ), offered), app.pictures(new)
-        )
+        assert parts.keys is not None
+        return app.Renewal(new, app.live(new, parts.keys.opener(new.service), offered), app.pictures(new))
 
     reload = Reload(read)
     loop.add_signal_handler(signal.SIGHUP, reload.ask)

@@ -103,6 +103,7 @@ def real_stage(settings: Settings, key: SecretStr | None, folder: Path) -> Stage
         microphone=microphone,
         speaker=speaker,
         live=service,
+        keys=None,
         tools=tools,
         hands=hands,
         control=ControlSocket(control, clock),

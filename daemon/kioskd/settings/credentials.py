@@ -2,7 +2,7 @@
 
 import json
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +59,54 @@ def service_key(settings: ServiceSettings, environ: Mapping[str, str]) -> Secret
         f"there is none: looked for the systemd credential {CREDENTIAL} and for {' and '.join(VARIABLES)}; "
         "set one of them, or service.key_file",
     )
+
+
+def other_way(settings: ServiceSettings) -> str | None:
+    """Return the setting that has the service opened by something else than a stored key; None where none does."""
+    if settings.provider == "vertex":
+        return "provider: vertex"
+    if settings.token_url is not None:
+        return "token_url"
+    return "key_file" if settings.key_file is not None else None
+
+
+class ServiceKeys:
+    """The service's key, for a process that may be handed another one while it runs.
+
+    systemd decrypts a credential when it starts the process, and never again: a key that is stored later has to come by
+    another way. It is kept in memory only, and counts until the process ends.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """`environ`: where keys are looked for; see `service_key`."""
+        self._environ = environ
+        self._handed: SecretStr | None = None
+
+    def opener(self, settings: ServiceSettings) -> Callable[[], SecretStr] | None:
+        """Return what tells the key to use whenever it is asked; None where no key is needed.
+
+        Raises:
+            KeyUnusableError: as `service_key`.
+        """
+        found = service_key(settings, self._environ)
+        if found is None:
+            return None
+        if other_way(settings) is not None:
+            return lambda: found
+        return lambda: found if self._handed is None else self._handed
+
+    def take(self, settings: ServiceSettings, key: SecretStr) -> None:
+        """Use `key` in place of the stored one from now on.
+
+        Raises:
+            KeyUnusableError: it cannot be a key, or `settings` look at no stored one.
+        """
+        if (other := other_way(settings)) is not None:
+            raise KeyUnusableError(
+                "service key",
+                f"with service.{other} no stored key is looked at; take that out, or do without",
+            )
+        self._handed = _checked("service key", key.get_secret_value())
 
 
 def check_account(settings: ServiceSettings) -> None:
