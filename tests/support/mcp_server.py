@@ -10,6 +10,9 @@ from mcp_types import ToolAnnotations
 
 server = MCPServer("museum")
 
+STDOUT = os.dup(1)
+"""The library keeps the protocol's pipe to itself: descriptor 1 leads elsewhere as soon as it speaks."""
+
 
 @server.tool(annotations=ToolAnnotations(read_only_hint=True))
 def opening_hours(day: str) -> str:
@@ -45,6 +48,13 @@ async def slow() -> str:
     finally:
         (notes / "cancelled").touch()
     return ""
+
+
+@server.tool()
+def babble() -> str:
+    """Begin a line and never end it."""
+    while True:
+        os.write(STDOUT, b"x" * 65_536)
 
 
 @server.tool()

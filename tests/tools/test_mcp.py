@@ -19,10 +19,11 @@ from tests.support.until import number_in, until
 
 from kioskd.adapters.clock import SystemClock
 from kioskd.tools.contract import Result
-from kioskd.tools.mcp import Address, McpServer, Program, _own_part
+from kioskd.tools.mcp import Address, McpServer, _own_part
+from kioskd.tools.mcp_program import LARGEST_LINE, Program
 
 SCRIPT = Path(mcp_server.__file__)
-ALLOWED = ("opening_hours", "find-work", "slow", "die", "broken")
+ALLOWED = ("opening_hours", "find-work", "slow", "die", "broken", "babble")
 
 
 def started(notes: Path, *, argv: list[str] | None = None, **options: Any) -> McpServer:
@@ -73,7 +74,7 @@ def reached(url: str, **options: Any) -> McpServer:
 async def test_a_server_is_started_listed_and_called(tmp_path: Path) -> None:
     async with running(started(tmp_path, prefix="museum_")) as server:
         assert [declared.name for declared in server.declarations] == [
-            f"museum_{name}" for name in ("opening_hours", "find_work", "slow", "die", "broken")
+            f"museum_{name}" for name in ("opening_hours", "find_work", "slow", "die", "broken", "babble")
         ]
         hours = server.declarations[0]
         assert hours.repeatable
@@ -175,6 +176,63 @@ async def test_an_answer_without_an_end_is_given_up(caplog: pytest.LogCaptureFix
         assert server.declarations == ()
     assert sent < 40_000_000  # some connections of a megabyte each, and what the kernel holds
     assert "mcp server lost" in caplog.text
+
+
+async def test_a_server_that_never_ends_its_line_is_given_up_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    babble = (
+        "import os,sys\n"
+        "for said in range(1, 10_000):\n"
+        "    os.write(1, b'x' * 65_536)\n"
+        "    open(sys.argv[1], 'w').write(str(said * 65_536))\n"
+    )
+    async with running(
+        started(tmp_path, argv=[sys.executable, "-c", babble, str(tmp_path / "said")])
+    ) as server:
+        assert server.declarations == ()
+    assert await number_in(tmp_path / "said") < 4 * LARGEST_LINE
+    assert "error=it says more than 1048576 bytes in a line" in caplog.text
+
+
+async def test_a_server_that_babbles_in_a_call_is_started_again(tmp_path: Path) -> None:
+    async with running(started(tmp_path)) as server:
+        result = await server.call("babble", {})
+        assert (result.status, result.retryable) == ("error", False)
+        await until(lambda: server._client is None)
+        await until(lambda: server._client is not None)
+        assert (await server.call("opening_hours", {"day": "friday"})).status == "ok"
+
+
+async def test_a_long_message_is_none_without_an_end(tmp_path: Path) -> None:
+    async with running(started(tmp_path)) as server:
+        title = "x" * (LARGEST_LINE // 4)
+        result = await server.call("find_work", {"title": title})
+        assert result.data == {"title": title, "room": "4"}
+
+
+async def test_a_server_that_dies_while_nobody_calls_is_started_again_at_once(tmp_path: Path) -> None:
+    async with running(started(tmp_path)) as server:
+        [program] = [child for child in psutil.Process().children() if child.cmdline()[-1:] == [str(SCRIPT)]]
+        program.kill()
+        await until(lambda: server._client is None)
+        await until(lambda: server._client is not None)
+        assert (await server.call("opening_hours", {"day": "friday"})).status == "ok"
+
+
+async def test_a_server_that_leaves_when_its_stdin_is_closed_is_not_killed(tmp_path: Path) -> None:
+    code = (
+        "import signal,sys\n"
+        "open(sys.argv[1], 'w').write('1')\n"
+        "while sys.stdin.readline(): pass\n"
+        "open(sys.argv[1], 'w').write('2')\n"
+    )
+    server = started(tmp_path, argv=[sys.executable, "-c", code, str(tmp_path / "left")])
+    async with asyncio.TaskGroup() as group:
+        worker = group.create_task(server.run())
+        assert await number_in(tmp_path / "left") == 1
+        worker.cancel()
+    assert await number_in(tmp_path / "left") == 2
 
 
 async def test_a_server_has_only_the_environment_it_is_given(

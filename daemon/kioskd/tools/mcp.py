@@ -3,17 +3,16 @@
 import asyncio
 import contextlib
 import logging
-import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pydantic import SecretStr
 
 from kioskd import ports
 from kioskd.tools.contract import Declaration, Result, failed, found, size, within
+from kioskd.tools.mcp_program import Program, spoken_to
 
 if TYPE_CHECKING:
     import httpx2
@@ -40,16 +39,6 @@ _NETWORK_S: Final = 30.0
 _UNSEEN: Final = ("$dynamicRef", "$id", "$schema", "pattern", "patternProperties")
 """What is not taken over from a server's schema: what points elsewhere, or may take for ever to check. The server
 checks it itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A server that is started here and spoken to over its stdin and stdout."""
-
-    argv: Sequence[str]
-    environment: Mapping[str, str]
-    """All that it has beside HOME, LOGNAME, PATH, SHELL, TERM and USER, which the protocol's library passes on."""
-    folder: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +73,8 @@ class McpServer:
         self._theirs: dict[str, str] = {}
         self._client: mcp.Client | None = None
         self._tried, self._broken = asyncio.Event(), asyncio.Event()
+        self._why = ""
+        """Of the connection that is broken; empty where nobody has said."""
         self._missed: set[str] = set()
 
     async def settled(self) -> None:
@@ -101,7 +92,7 @@ class McpServer:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         wait_s, told = FIRST_S, False
         while True:
-            trouble = "it went away"
+            trouble = ""
             try:
                 await self._serve()
             except* (
@@ -116,7 +107,8 @@ class McpServer:
             if up:
                 wait_s, told = FIRST_S, False
             if not told:
-                log.warning("mcp server lost, retrying: name=%s error=%s", self._label, trouble)
+                why = self._why or trouble
+                log.warning("mcp server lost, retrying: name=%s error=%s", self._label, why)
             told = True
             await self._clock.sleep(wait_s)
             wait_s = min(wait_s * 2, MOST_S)
@@ -143,8 +135,12 @@ class McpServer:
         except (RuntimeError, ValueError):
             return failed("its server has answered what it had not promised")
 
-    def _went_away(self) -> Result:
+    def _lose(self, why: str) -> None:
+        self._why = self._why or why
         self._broken.set()
+
+    def _went_away(self) -> Result:
+        self._lose("it went away")
         return failed("its server went away; nobody knows whether it was done")
 
     async def _serve(self) -> None:
@@ -152,6 +148,7 @@ class McpServer:
         import mcp  # noqa: PLC0415 - as above
 
         self._broken.clear()
+        self._why = ""
         async with contextlib.AsyncExitStack() as stack:
             transport = await stack.enter_async_context(self._transport())
             client = mcp.Client(transport, cache=None)
@@ -169,18 +166,7 @@ class McpServer:
     @contextlib.asynccontextmanager
     async def _transport(self) -> "AsyncIterator[Transport]":
         if isinstance(self._server, Program):
-            import mcp  # noqa: PLC0415 - as above
-
-            program, *arguments = self._server.argv
-            parameters = mcp.StdioServerParameters(
-                command=program,
-                args=arguments,
-                env=dict(self._server.environment),
-                cwd=self._server.folder,
-                encoding_error_handler="replace",
-            )
-            with Path(os.devnull).open("w", encoding="utf-8") as nowhere:  # noqa: ASYNC230 - nothing to wait for
-                yield mcp.stdio_client(parameters, errlog=nowhere)
+            yield spoken_to(self._server, self._clock, self._lose)
         else:
             import httpx2  # noqa: PLC0415 - as above
             from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415 - as above

@@ -1,11 +1,12 @@
 """A child process that cannot outlive its call, fill the memory, or wait for anybody."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -74,36 +75,60 @@ async def run_to_end(
     """
     process = _start(argv, stdin, environment, folder)
     assert process.stdout is not None
-    loop = asyncio.get_running_loop()
-    ended, enough = asyncio.Event(), asyncio.Event()
+    enough, transport = asyncio.Event(), None
     output = _Output(output_bytes, enough)
-    pidfd, transport = os.pidfd_open(process.pid), None
+    try:
+        async with ended_with_us(process, clock, on_exit=enough.set):
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.connect_read_pipe(lambda: output, process.stdout)
+            await enough.wait()
+        if not output.flooded:
+            await _wait(output.closed, _LAST_WORDS_S, clock)
+    finally:
+        if transport is None:
+            process.stdout.close()
+        else:
+            transport.close()
+    return Ended(None if output.flooded else process.returncode, bytes(output.said[:output_bytes]))
 
-    def on_exit() -> None:
+
+@contextlib.asynccontextmanager
+async def ended_with_us(
+    process: subprocess.Popen[bytes],
+    clock: ports.Clock,
+    *,
+    leave_s: float = 0.0,
+    on_exit: Callable[[], None] = lambda: None,
+) -> AsyncIterator[None]:
+    """End `process`, the leader of a group of its own, and what else is in that group, on the way out.
+
+    By SIGTERM after `leave_s`, and SIGKILL `GRACE_S` later. `on_exit` is called when it has ended by itself.
+    """
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    # Not asyncio's own subprocess: that reaps a child at once, and from then on its group's number may be another's.
+    pidfd = os.pidfd_open(process.pid)
+
+    def note() -> None:
         loop.remove_reader(pidfd)  # it stays readable
         ended.set()
-        enough.set()
+        on_exit()
 
-    # Not asyncio's own subprocess: that reaps a child at once, and from then on its group's number may be another's.
-    loop.add_reader(pidfd, on_exit)
+    loop.add_reader(pidfd, note)
     try:
-        transport, _ = await loop.connect_read_pipe(lambda: output, process.stdout)
-        await enough.wait()
+        yield
     finally:
         try:
-            await _end_group(process.pid, ended, clock)
-            if transport is not None and not output.flooded:
-                await _wait(output.closed, _LAST_WORDS_S, clock)
+            if leave_s:
+                await _wait(ended, leave_s, clock)
         finally:
-            loop.remove_reader(pidfd)
-            os.close(pidfd)
-            if transport is None:
-                process.stdout.close()
-            else:
-                transport.close()
-            if process.poll() is None:
-                log.warning("command cannot be killed, it hangs in the kernel: pid=%d", process.pid)
-    return Ended(None if output.flooded else process.returncode, bytes(output.said[:output_bytes]))
+            try:
+                await _end_group(process.pid, ended, clock)
+            finally:
+                loop.remove_reader(pidfd)
+                os.close(pidfd)
+                if process.poll() is None:
+                    log.warning("program cannot be killed, it hangs in the kernel: pid=%d", process.pid)
 
 
 def _start(
@@ -141,7 +166,7 @@ def _signal(group: int, number: signal.Signals) -> None:
     try:
         os.killpg(group, number)
     except PermissionError:  # a program that has become another user, as by sudo
-        log.warning("command cannot be stopped, it runs as another user: signal=%s", number.name)
+        log.warning("program cannot be stopped, it runs as another user: signal=%s", number.name)
 
 
 async def _wait(event: asyncio.Event, seconds: float, clock: ports.Clock) -> None:
