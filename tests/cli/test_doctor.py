@@ -66,6 +66,24 @@ async def test_a_fault_ends_with_one_and_its_remedy_stands_under_it(
     assert lines[-1].startswith("1 fault in ")
 
 
+async def test_what_the_unit_has_in_its_environment_is_there(
+    kiosk: Kiosk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = os.environ["GEMINI_API_KEY"]
+    monkeypatch.delenv("GEMINI_API_KEY")
+    kiosk.unit["Environment"] = f'PYTHONFAULTHANDLER=1 "GEMINI_API_KEY={key}"'
+    kiosk.patient()
+    monkeypatch.setenv("PYTHONFAULTHANDLER", "1")
+    assert await run(kiosk) == 0
+    assert f"ok      key          a key of {len(key)} characters" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("environment", ["", "odd 'words", "word"])
+async def test_an_environment_that_cannot_be_read_is_none(kiosk: Kiosk, environment: str) -> None:
+    kiosk.unit["Environment"] = environment
+    assert kiosk.patient().machine.unit_environ() == {}
+
+
 async def test_json_has_the_same_for_programs(kiosk: Kiosk, capsys: pytest.CaptureFixture[str]) -> None:
     kiosk.unit["ProtectSystem"] = "no"
     kiosk.patient()

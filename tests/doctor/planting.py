@@ -41,7 +41,7 @@ UNIT = {
     "UnitFileState": "enabled",
     "ActiveState": "inactive",
     "Result": "success",
-    "WatchdogUSec": "30s",
+    "WatchdogSec": "30s",
     "NeedDaemonReload": "no",
     "User": "kioskd",
     "ProtectSystem": "strict",
@@ -74,6 +74,21 @@ class VirtualClock(ManualClock):
             await asyncio.sleep(0)
 
 
+class SlowClock(ManualClock):
+    """That of a device whose crystal is another than it says: its second is longer than one of `true`."""
+
+    def __init__(self, true: VirtualClock, pace: float) -> None:
+        super().__init__()
+        self._true = true
+        self._pace = pace
+
+    def now(self) -> float:
+        return self._true.now() * self._pace
+
+    async def sleep(self, seconds: float) -> None:
+        await self._true.sleep(seconds / self._pace)
+
+
 class RoomMicrophone:
     """Hears its room, and of a speaker what comes back; a `ports.Microphone`."""
 
@@ -83,6 +98,8 @@ class RoomMicrophone:
         self.gain = 1.0
         self.zeros = False
         self.pace = 1.0
+        self.held_up = 0
+        """How many times to come a busy machine gives its sound late."""
         self.return_db = -10.0
         self.delay_s = 0.08
         self.gone = False
@@ -93,9 +110,13 @@ class RoomMicrophone:
     async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
         if self.gone:
             raise DeviceLost("microphone 'mic': no such device; plug it in")
+        pace = self.pace
+        if self.held_up:
+            self.held_up -= 1
+            pace = 0.9
         due = self._clock.now()
         while True:
-            due += pcm.FRAME_MS / 1000 / self.pace
+            due += pcm.FRAME_MS / 1000 / pace
             await self._clock.sleep(max(0.0, due - self._clock.now()))
             sink(self._frame())
 
@@ -152,6 +173,8 @@ class Kiosk:
     asking: bool = True
     wear: bool = False
     clock: VirtualClock = field(default_factory=VirtualClock)
+    mode: int = 0o644
+    """The YAML's."""
     broken: str | None = None
     """What stands in the YAML in place of the settings."""
 
@@ -166,8 +189,9 @@ class Kiosk:
         self.speaker = MemorySpeaker(self.clock)
         self.microphone = RoomMicrophone(self.clock, self.speaker)
         self.bystander = Bystander(self.button)
+        ca_file = self.file("/etc/kioskd/ca.pem", self.service.ca_file.read_text())
         self.settings = {
-            "service": {"endpoint": self.service.endpoint, "ca_file": str(self.service.ca_file)},
+            "service": {"endpoint": self.service.endpoint, "ca_file": str(ca_file)},
             "microphone": {"device": "hw:CARD=mic,DEV=0"},
             "speaker": {"device": "hw:CARD=spk,DEV=0"},
             "camera": {"source": "v4l2:Webcam"},
@@ -222,6 +246,7 @@ class Kiosk:
         unit = "\n".join(f"{name}={value}" for name, value in self.unit.items())
         self.program("systemctl", f"cat <<'EOF'\n{unit}\nEOF")
         path = self.file("/etc/kioskd/kioskd.yaml", self.broken or json.dumps(self.settings))
+        path.chmod(self.mode)
         machine = Machine(self.root, f"{self.root / 'bin'}:/usr/bin:/bin", self._statvfs)
         found = Patient.of(
             path,

@@ -1,14 +1,17 @@
 """What the checks say beside faults: what is fitting, what is skipped, and why."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.doctor.planting import Kiosk, faults
 
+from kioskd import __version__
 from kioskd.core.effects import Show, Shown
 from kioskd.doctor.audio import fitting
 from kioskd.doctor.credential import PLAIN
+from kioskd.doctor.files import files
 from kioskd.doctor.finding import Finding, Verdict
 from kioskd.errors import Code
 from kioskd.flow.journal import status
@@ -75,12 +78,13 @@ async def test_without_anybody_there_buttons_and_lamps_are_opened_only(kiosk: Ki
     assert faults(findings) == []
     assert "nobody was asked" in of(findings, "button").said
     assert "nobody was asked" in of(findings, "lamp").said
-    assert kiosk.lamp.shown.count("listening") == 3
+    assert kiosk.lamp.shown.count("listening") == 1
 
 
 async def test_somebody_is_asked_to_press_and_to_look(kiosk: Kiosk) -> None:
     await kiosk.examined()
     assert [text.split()[0] for text in kiosk.bystander.told] == ["Press", "Look", "Did"]
+    assert kiosk.lamp.shown.count("listening") == 3
 
 
 async def test_devices_of_a_daemon_that_runs_are_left_alone(kiosk: Kiosk) -> None:
@@ -101,9 +105,10 @@ async def test_devices_of_a_daemon_that_runs_are_left_alone(kiosk: Kiosk) -> Non
         (Show(Shown.FAULT, Code.MICROPHONE, what="USB"), ("microphone", "microphone-missing")),
         (Show(Shown.FAULT, Code.DEAF), ("microphone", "microphone-silent")),
         (Show(Shown.FAULT, Code.SPEAKER), ("speaker", "speaker-missing")),
+        (Show(Shown.ASLEEP, Code.STORAGE, what="Input/output error"), ("space", "not-kept")),
     ],
 )
-async def test_a_daemon_that_runs_is_believed_about_the_device_that_it_misses(
+async def test_a_daemon_that_runs_is_believed_about_what_it_misses(
     kiosk: Kiosk, shown: Show, fault: tuple[str, str]
 ) -> None:
     kiosk.process(77, "/opt/kioskd/current/bin/python", "/opt/kioskd/current/bin/kioskd", "run")
@@ -194,6 +199,56 @@ async def test_a_machine_without_systemd_and_without_a_pi_is_no_fault(kiosk: Kio
     assert faults(findings) == []
     for check in ("service", "sandbox", "power", "temperature", "clock"):
         assert of(findings, check).verdict is Verdict.SKIPPED
+
+
+async def test_files_of_settings_that_are_not_the_services_own_are_not_judged(kiosk: Kiosk) -> None:
+    kiosk.settings["assistant"] = {"pictures": [str(kiosk.file("/home/pi/map.jpg"))]}
+    patient = kiosk.patient()
+    own = replace(patient, path=kiosk.file("/home/pi/kiosk.yaml"))
+    assert [one.fault for one in files(patient)] == ["file-hidden"]
+    assert [one.verdict for one in files(own)] == [Verdict.SKIPPED]
+
+
+@pytest.mark.parametrize("place", ["/var/lib/kioskd/recordings", "/srv/kiosk/recordings"])
+async def test_recordings_may_go_where_the_unit_may_write(kiosk: Kiosk, place: str) -> None:
+    kiosk.unit["ReadWritePaths"] = "-/sys/devices /srv/kiosk"
+    folder = str(kiosk.root / place.lstrip("/"))
+    kiosk.settings["privacy"] = {"recordings": {"folder": folder, "keep_days": 1, "most_mb": 10}}
+    assert faults(await kiosk.examined()) == []
+
+
+async def test_a_device_of_root_alone_is_not_answered_by_making_kioskd_a_member_of_roots_group(
+    kiosk: Kiosk,
+) -> None:
+    (kiosk.root / "dev/gpiochip0").chmod(0o600)
+    assert 'KERNEL=="gpiochip0"' in str(of(await kiosk.examined(), "permissions").remedy)
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [("4", Verdict.OK), ("0", Verdict.FAULT), ("infinity", Verdict.FAULT), ("", Verdict.FAULT)],
+)
+async def test_the_watchdog_is_that_of_the_next_start(kiosk: Kiosk, said: str, verdict: Verdict) -> None:
+    kiosk.unit |= {"WatchdogUSec": "infinity", "WatchdogSec": said}
+    assert of(await kiosk.examined(), "service").verdict is verdict
+
+
+async def test_a_daemon_of_the_same_version_is_well(kiosk: Kiosk) -> None:
+    kiosk.unit |= {"ActiveState": "active", "StatusText": "Asleep"}
+    kiosk.program("kioskd", f"""echo '{{"version": "{__version__}"}}'""")
+    found = of(await kiosk.examined(), "service")
+    assert (found.verdict, found.said.endswith("active: Asleep")) == (Verdict.OK, True)
+
+
+async def test_what_a_stopped_daemon_said_last_is_not_repeated(kiosk: Kiosk) -> None:
+    kiosk.unit["StatusText"] = "Asleep"
+    assert "Asleep" not in of(await kiosk.examined(), "service").said
+
+
+async def test_a_machine_that_is_busy_for_once_makes_no_wrong_rate(kiosk: Kiosk) -> None:
+    kiosk.microphone.held_up = 1
+    assert faults(await kiosk.examined()) == []
+    assert kiosk.microphone.held_up == 0
 
 
 async def test_warm_is_worth_a_note(kiosk: Kiosk) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.doctor.planting import Kiosk, faults
+from tests.doctor.planting import Kiosk, SlowClock, faults
 from tests.support.pictures import encoded
 
 from kioskd.doctor.credential import PLAIN
@@ -76,6 +76,27 @@ def no_unit(kiosk: Kiosk) -> None:
     kiosk.unit = {"LoadState": "not-found"}
 
 
+@plants("service", "unit-masked")
+def a_unit_that_nobody_may_start(kiosk: Kiosk) -> None:
+    kiosk.unit = {"LoadState": "masked"}
+
+
+@plants("service", "unit-unusable")
+def a_unit_with_a_mistake(kiosk: Kiosk) -> None:
+    kiosk.unit = {"LoadState": "bad-setting"}
+
+
+@plants("service", "unit-changed")
+def a_unit_that_was_changed_and_not_read_again(kiosk: Kiosk) -> None:
+    kiosk.unit["NeedDaemonReload"] = "yes"
+
+
+@plants("service", "other-version")
+def an_upgrade_without_a_restart(kiosk: Kiosk) -> None:
+    kiosk.unit["ActiveState"] = "active"
+    kiosk.program("kioskd", """echo '{"version": "0.0.1"}'""")
+
+
 @plants("service", "unit-failed")
 def a_unit_that_has_failed(kiosk: Kiosk) -> None:
     kiosk.unit |= {"ActiveState": "failed", "Result": "exit-code"}
@@ -88,7 +109,7 @@ def a_unit_that_does_not_start_with_the_machine(kiosk: Kiosk) -> None:
 
 @plants("service", "unit-unwatched")
 def a_unit_without_a_watchdog(kiosk: Kiosk) -> None:
-    kiosk.unit["WatchdogUSec"] = "0"
+    kiosk.unit["WatchdogSec"] = "0"
 
 
 @plants("sandbox", "not-sandboxed")
@@ -181,6 +202,41 @@ def a_sound_server_that_holds_the_very_card(kiosk: Kiosk) -> None:
     kiosk.hold(1, "pcm0p", 800)
 
 
+@plants("files", "file-unreadable")
+def settings_that_only_root_may_read(kiosk: Kiosk) -> None:
+    kiosk.mode = 0o600
+
+
+@plants("files", "file-unreadable")
+def a_picture_in_a_folder_that_only_root_may_enter(kiosk: Kiosk) -> None:
+    picture = kiosk.file("/srv/kiosk/map.jpg")
+    picture.parent.chmod(0o700)
+    kiosk.settings["assistant"] = {"pictures": [str(picture)]}
+
+
+@plants("files", "file-unreadable")
+def a_key_file_of_roots(kiosk: Kiosk) -> None:
+    key = kiosk.file("/etc/kioskd/key", kiosk.service.key.get_secret_value())
+    key.chmod(0o600)
+    kiosk.settings["service"]["key_file"] = str(key)
+
+
+@plants("files", "file-hidden")
+def a_picture_in_somebodys_home(kiosk: Kiosk) -> None:
+    kiosk.settings["assistant"] = {"pictures": [str(kiosk.file("/home/pi/map.jpg"))]}
+
+
+@plants("files", "file-hidden")
+def pictures_in_a_folder_that_the_service_has_one_of_its_own_for(kiosk: Kiosk) -> None:
+    kiosk.settings["camera"]["source"] = f"folder:{kiosk.file('/tmp/pictures/one.jpg').parent}"
+
+
+@plants("files", "folder-not-writable")
+def recordings_that_the_sandbox_does_not_allow(kiosk: Kiosk) -> None:
+    place = {"folder": str(kiosk.root / "srv/kiosk"), "keep_days": 1, "most_mb": 10}
+    kiosk.settings["privacy"] = {"recordings": place}
+
+
 # The way to the service
 
 
@@ -267,6 +323,11 @@ def a_microphone_at_the_wrong_rate(kiosk: Kiosk) -> None:
 def no_speaker(kiosk: Kiosk) -> None:
     kiosk.speaker.unplug()
     kiosk.speaker._begin = kiosk.speaker._check  # type: ignore[method-assign]  # stays unplugged
+
+
+@plants("speaker", "speaker-rate")
+def a_speaker_at_the_wrong_rate(kiosk: Kiosk) -> None:
+    kiosk.speaker._clock = SlowClock(kiosk.clock, 0.85)
 
 
 @plants("speaker", "speaker-muted")

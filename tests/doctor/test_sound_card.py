@@ -1,7 +1,6 @@
 """Microphone, speaker and echo by PyAudio on the virtual sound card, in true time."""
 
 import contextlib
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,25 +38,6 @@ def hiss(sound: SoundServer, level: float) -> Iterator[None]:
                 feeding.result()
 
 
-@contextlib.contextmanager
-def air(sound: SoundServer, volume: float) -> Iterator[None]:
-    """Have the microphone hear what the speaker plays, times `volume`."""
-    with subprocess.Popen(
-        ["parec", f"--server={sound._server('spk')}", "--device=spk.monitor", "--raw", "--rate=16000", "--channels=1",
-         "--format=s16le", "--latency-msec=10"],
-        stdout=subprocess.PIPE,
-    ) as ear, subprocess.Popen(
-        ["pacat", f"--server={sound._server('mic')}", "--playback", "--device=micbus", "--raw", "--rate=16000",
-         "--channels=1", "--format=s16le", "--latency-msec=40", f"--volume={round(65536 * volume ** (1 / 3))}"],
-        stdin=ear.stdout,
-    ) as mouth:  # fmt: skip
-        try:
-            yield
-        finally:
-            ear.kill()
-            mouth.kill()
-
-
 async def examined(**sections: dict[str, object]) -> list[Finding]:
     """Return what is found; again where a machine that is busy with other tests has torn the virtual card's sound."""
     findings = await examined_once(**sections)
@@ -89,7 +69,7 @@ async def test_names_that_no_card_has_are_told_with_those_that_there_are(sound_s
 
 
 async def test_a_speaker_that_the_microphone_hears_is_measured(sound_server: SoundServer) -> None:
-    with hiss(sound_server, 30.0), air(sound_server, 0.25):
+    with hiss(sound_server, 30.0), sound_server.air(0.25):
         findings = await examined()
         for _ in range(2):
             findings = await examined() if faults(findings) else findings  # as above

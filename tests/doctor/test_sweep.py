@@ -8,7 +8,7 @@ import pytest
 from tests.room.acoustics import Acoustics, Air, responses
 from tests.room.sounds import NOISES, Samples, from_pcm, levelled, noise, to_pcm
 
-from kioskd.doctor.sweep import EARLY_S, LONGEST_S, SECONDS, Echo, find_echo, sweep
+from kioskd.doctor.sweep import EARLY_S, LONGEST_S, SECONDS, Echo, find_echo, is_spoilt, sweep
 from kioskd.media import pcm
 from kioskd.media.playout import gain
 
@@ -84,8 +84,19 @@ def test_a_door_that_slams_in_a_silent_room_is_no_echo(seed: int) -> None:
     assert find_echo(to_pcm(slam), LEAD_S) is None
 
 
-def test_silence_is_no_echo() -> None:
-    assert find_echo(bytes(pcm.byte_count(4.0, pcm.UPLINK_HZ)), LEAD_S) is None
+def test_silence_is_no_echo_and_worth_no_other_try() -> None:
+    silence = bytes(pcm.byte_count(4.0, pcm.UPLINK_HZ))
+    assert find_echo(silence, LEAD_S) is None
+    assert not is_spoilt(silence, LEAD_S)
+
+
+@pytest.mark.parametrize("lost", [0.0, 1.8])
+def test_one_sweep_alone_is_no_echo_and_worth_another_try(lost: float) -> None:
+    sound = bytearray(heard(ROOM, played()))
+    begin = pcm.byte_count(LEAD_S + lost, pcm.UPLINK_HZ)
+    sound[begin : begin + pcm.byte_count(1.7, pcm.UPLINK_HZ)] = bytes(pcm.byte_count(1.7, pcm.UPLINK_HZ))
+    assert find_echo(bytes(sound), LEAD_S) is None
+    assert is_spoilt(bytes(sound), LEAD_S)
 
 
 def test_an_echo_that_overdrives_the_microphone_is_told() -> None:

@@ -207,6 +207,39 @@ class SoundServer:
             process.stdin.write(pcm)
 
     @contextlib.contextmanager
+    def air(self, volume: float) -> Iterator[None]:
+        """Have the microphone hear what the speaker plays, times `volume`."""
+        form = ("--raw", "--rate=16000", "--channels=1", "--format=s16le")
+        with subprocess.Popen(
+            ["parec", f"--server={self._server('spk')}", "--device=spk.monitor", *form, "--latency-msec=10"],
+            stdout=subprocess.PIPE,
+        ) as ear, subprocess.Popen(
+            # What it takes is cubic, of 65536.
+            ["pacat", f"--server={self._server('mic')}", "--playback", "--device=micbus", *form, "--latency-msec=40",
+             f"--volume={round(65536 * volume ** (1 / 3))}"],
+            stdin=ear.stdout,
+        ) as mouth:  # fmt: skip
+            try:
+                yield
+            finally:
+                ear.kill()
+                mouth.kill()
+
+    def mute(self, device: Device, muted: bool) -> None:
+        """Mute a device in its mixer, or unmute it."""
+        self._mix(device, "mute", str(int(muted)))
+
+    def amplify(self, device: Device, decibels: float) -> None:
+        """Set a device's gain in its mixer."""
+        self._mix(device, "volume", f"{decibels}dB")
+
+    def _mix(self, device: Device, what: str, value: str) -> None:
+        kind, name = ("source", "micbus.monitor") if device == "mic" else ("sink", "spk")
+        subprocess.run(
+            ["pactl", f"--server={self._server(device)}", f"set-{kind}-{what}", name, value], check=True
+        )
+
+    @contextlib.contextmanager
     def record(self) -> Iterator[Recording]:
         """Record what the speaker plays, 24 kHz mono; it runs when this yields."""
         with self._recorded("spk", SPEAKER_HZ) as recording:

@@ -48,6 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         KioskError: the report cannot be written.
     """
+    # As the daemon has it: a proxy, a key, a path of ALSA's may come from a drop-in. Libraries look there for themselves.
+    for name, value in MACHINE.unit_environ().items():
+        os.environ.setdefault(name, value)
     # What goes wrong is said in findings; the journal's words for it would come in between.
     logs.set_up(logs.level(os.environ) if os.environ.get("KIOSKD_LOG") else logging.ERROR)
     path = default_path(arguments.config, os.environ)

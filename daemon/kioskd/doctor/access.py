@@ -33,7 +33,7 @@ class Account:
 
 def groups(patient: Patient) -> Sequence[Finding]:
     """Prove that the user is in each group that its devices belong to."""
-    user = _account(patient)
+    user = account(patient)
     if user is None:
         return [skipped("the service's user is not here yet: scripts/install.sh makes it")]
     if user.uid == 0:
@@ -54,7 +54,7 @@ def groups(patient: Patient) -> Sequence[Finding]:
 
 def permissions(patient: Patient) -> Sequence[Finding]:
     """Prove that it may read and write each device of the kinds in use."""
-    user = _account(patient)
+    user = account(patient)
     if user is None:
         return [skipped("the service's user is not here yet: scripts/install.sh makes it")]
     machine = patient.machine
@@ -65,9 +65,9 @@ def permissions(patient: Patient) -> Sequence[Finding]:
         for path in _glob(machine, pattern)
     ]
     leds = [path for path in _leds(patient) if path.exists()]
-    shut = [path for path in nodes if not _may(path, user, stat.S_IROTH)]
+    shut = [path for path in nodes if not may(path, user, stat.S_IROTH)]
     shut += [
-        path for path in (*nodes, *leds) if "input" not in path.parts and not _may(path, user, stat.S_IWOTH)
+        path for path in (*nodes, *leds) if "input" not in path.parts and not may(path, user, stat.S_IWOTH)
     ]
     if not shut:
         return (
@@ -79,16 +79,28 @@ def permissions(patient: Patient) -> Sequence[Finding]:
 
 
 def _shut(path: Path, machine: Machine, user: Account) -> Finding:
-    status = path.stat()
     name = f"/{path.relative_to(machine.root)}"
-    by_id = {gid: group for group, (gid, _) in _groups(machine).items()}
-    owners = f"user {status.st_uid}, group {by_id.get(status.st_gid, status.st_gid)}, mode {stat.S_IMODE(status.st_mode):o}"
-    remedy = (
-        "install systemd/kioskd.rules (scripts/install.sh does), then: sudo udevadm trigger"
-        if name.startswith("/sys")
-        else f"add {user.name} to that group, or give the device to one by a rule in /etc/udev/rules.d; see the README"
+    gid = path.stat().st_gid
+    if name.startswith("/sys"):
+        remedy = "install systemd/kioskd.rules (scripts/install.sh does), then: sudo udevadm trigger"
+    elif gid not in user.groups and gid != 0:
+        group = next((group for group, (number, _) in _groups(machine).items() if number == gid), str(gid))
+        remedy = f"sudo usermod -aG {group} {user.name}; sudo systemctl restart kioskd"
+    else:
+        # Nobody should be of root's group, and a group that is ours already lacks the right itself.
+        rule = f'KERNEL=="{path.name}", GROUP="{user.name}", MODE="0660"'
+        remedy = f"write into /etc/udev/rules.d/90-kioskd.rules: {rule}; then: sudo udevadm trigger"
+    return fault(
+        "device-permission", f"{name} cannot be opened by {user.name} ({owners(path, machine)})", remedy
     )
-    return fault("device-permission", f"{name} cannot be opened by {user.name} ({owners})", remedy)
+
+
+def owners(path: Path, machine: Machine) -> str:
+    """Return in words who may do what with it."""
+    status = path.stat()
+    names = {gid: group for group, (gid, _) in _groups(machine).items()}
+    group = names.get(status.st_gid, status.st_gid)
+    return f"user {status.st_uid}, group {group}, mode {stat.S_IMODE(status.st_mode):o}"
 
 
 def _wanted(settings: Settings) -> Iterator[str]:
@@ -110,7 +122,8 @@ def _leds(patient: Patient) -> Iterator[Path]:
             yield patient.machine.at(f"/sys/class/leds/{(lamp.source or '').partition(':')[2]}/brightness")
 
 
-def _account(patient: Patient) -> Account | None:
+def account(patient: Patient) -> Account | None:
+    """Return the user that the service runs as; None where it is not here yet."""
     machine = patient.machine
     name = machine.properties("User").get("User") or USER
     for line in (machine.text("/etc/passwd") or "").splitlines():
@@ -135,8 +148,8 @@ def _glob(machine: Machine, pattern: str) -> list[Path]:
     return sorted(machine.at(folder).glob(names))
 
 
-def _may(path: Path, user: Account, bit: int) -> bool:
-    """Whether `user` has the right that `bit` is for others; see path_resolution(7)."""
+def may(path: Path, user: Account, bit: int) -> bool:
+    """Whether `user` has the right to `path` that `bit` is for others (stat.S_IROTH, say); see path_resolution(7)."""
     status = path.stat()
     if user.uid == 0:
         return True

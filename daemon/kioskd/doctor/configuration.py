@@ -37,14 +37,21 @@ def libraries(patient: Patient) -> Sequence[Finding]:
 _PYAUDIO: Final = "sudo apt install python3-pyaudio, in an environment that sees the system's packages; or run scripts/install.sh"
 
 
+_AGAIN: Final = "sudo scripts/install.sh, again"
+
+
+def _extra(name: str) -> str:
+    return f"{_AGAIN}: it installs what the settings need; in an environment of your own: pip install 'kioskd[{name}]'"
+
+
 def _needed(settings: Settings) -> Sequence[tuple[str, str]]:
     sources = [button.source for button in settings.controls.all_buttons]
     lamps = [lamp.source or "" for lamp in settings.controls.all_lamps]
     wanted = (
         ("pyaudio", _PYAUDIO, True),
-        ("google.genai", "run scripts/install.sh again", True),
-        ("soxr", "run scripts/install.sh again", True),
-        ("livekit.rtc", "pip install 'kioskd[echo]'", settings.microphone.echo == "cancel"),
+        ("google.genai", _AGAIN, True),
+        ("soxr", _AGAIN, True),
+        ("livekit.rtc", _extra("echo"), settings.microphone.echo == "cancel"),
         (
             "picamera2",
             "sudo apt install python3-picamera2, in an environment that sees the system's packages",
@@ -52,11 +59,11 @@ def _needed(settings: Settings) -> Sequence[tuple[str, str]]:
         ),
         (
             "gpiod",
-            "pip install 'gpiod>=2.2'",
+            _AGAIN,
             any(source.startswith(("gpio:", "rgb:")) for source in (*sources, *lamps)),
         ),
-        ("evdev", "pip install evdev", any(source.startswith("evdev:") for source in sources)),
-        ("pymicro_wakeword", "pip install 'kioskd[wakeword]'", "wakeword" in settings.conversation.wake),
+        ("evdev", _extra("input"), any(source.startswith("evdev:") for source in sources)),
+        ("pymicro_wakeword", _extra("wakeword"), "wakeword" in settings.conversation.wake),
     )
     return [(module, how) for module, how, needed in wanted if needed]
 

@@ -15,6 +15,7 @@ _REST_S: Final = 0.5
 """For a line to say how it is, and to fail."""
 _BLINKS: Final = 3
 _BLINK_S: Final = 0.4
+"""Where nobody looks, one will do: it shows that the lamp can be driven."""
 
 
 async def buttons(patient: Patient) -> Sequence[Finding]:
@@ -90,7 +91,7 @@ async def _lamp(patient: Patient, name: str, lamp: ports.Lamp) -> Finding:
     over = asyncio.Event()
 
     async def blink() -> None:
-        for _ in range(_BLINKS):
+        for _ in range(_BLINKS if patient.person is not None else 1):
             for level in (1.0, 0.0):
                 lamp.shine(ports.Light("listening", level, level, level) if level else ports.DARK)
                 await patient.clock.sleep(_BLINK_S)

@@ -15,6 +15,8 @@ _CLIPPED_SHARE: Final = 0.001
 _PACE: Final = 0.04
 """A device that captures at 44.1 kHz and says 48 is off by 0.08; a busy machine's few frames are less."""
 
+RATE: Final = "microphone-rate"
+
 _SILENCE_DB: Final = -120.0
 
 
@@ -65,7 +67,7 @@ def fault_of(hearing: Hearing) -> tuple[str, str, str] | None:
         )
     if abs(hearing.pace - 1) > _PACE:
         return (
-            "microphone-rate",
+            RATE,
             f"gives sound at {hearing.pace:.2f} times the rate that it promises: voices would be out of tune",
             "name the card itself by microphone.device (kioskd devices), or take it from behind a hub",
         )

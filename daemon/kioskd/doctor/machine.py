@@ -1,6 +1,7 @@
 """This machine as files and programs tell of it. All paths start at a root, so that a machine can be made of files."""
 
 import os
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,10 @@ class Machine:
     def at(self, path: str) -> Path:
         """Return where `path` (from /) is."""
         return self.root / path.lstrip("/")
+
+    def shown(self, path: Path) -> Path:
+        """Return `path` (where `at` has it) as the machine itself names it, links followed."""
+        return Path("/", path.resolve().relative_to(self.root.resolve()))
 
     def text(self, path: str) -> str | None:
         """Return what a small file holds; None where there is none, or none for us."""
@@ -82,6 +87,14 @@ class Machine:
         if ran is None or ran.code:
             return {}
         return dict(line.split("=", 1) for line in ran.out.splitlines() if "=" in line)
+
+    def unit_environ(self) -> Mapping[str, str]:
+        """Return what the kiosk's unit puts into its environment by Environment=, a proxy or a key say."""
+        try:
+            words = shlex.split(self.properties("Environment").get("Environment", ""))
+        except ValueError:  # quoted as no shell does
+            return {}
+        return dict(word.split("=", 1) for word in words if "=" in word)
 
     def processes(self) -> Iterator[int]:
         """Yield the ids of all processes."""

@@ -1,6 +1,7 @@
 """That the service takes the key, the model and the settings: by a real session of two seconds of silence."""
 
 import asyncio
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -35,12 +36,26 @@ async def session(patient: Patient) -> Sequence[Finding]:
     try:
         setup_s, delivered = await try_service(patient.settings, key, patient.clock)
     except LinkLost as lost:
-        return [of_error(_NAMES.get(lost.remedy, "session-lost"), lost, "try again in a minute")]
+        found = of_error(_NAMES.get(lost.remedy, "session-lost"), lost, _AGAIN)
+        return [dataclasses.replace(found, remedy=_remedy(lost, found.remedy))]
     model = patient.settings.service.model
     said = f"{model}: set up in {setup_s:.1f} s, and took {delivered} of {_FRAMES} frames of silence"
     if not delivered:
         return [note(said, "try again: a service that is slow to take sound answers late", setup_s=setup_s)]
     return [ok(said, setup_s=round(setup_s, 2))]
+
+
+_AGAIN: Final = (
+    "try again in a minute; if it stays so, ask whoever looks after the network, or the service's status page"
+)
+_LESS: Final = "see in Google AI Studio how much this key's project may use, and what else uses it; try again in a minute"
+
+
+def _remedy(lost: LinkLost, said: str | None) -> str | None:
+    """Return what a person can do: some messages end in what the daemon does by itself."""
+    if lost.remedy is Remedy.QUOTA:
+        return _LESS
+    return said if lost.remedy in _NAMES else _AGAIN
 
 
 _FRAMES: Final = round(SILENCE_S * 1000 / pcm.FRAME_MS)

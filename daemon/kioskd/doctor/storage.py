@@ -4,7 +4,8 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-from kioskd.doctor.finding import Finding, fault, note, ok, skipped
+from kioskd.doctor import unit
+from kioskd.doctor.finding import Finding, Verdict, fault, note, ok, skipped
 from kioskd.doctor.machine import Machine
 from kioskd.doctor.patient import Patient
 
@@ -41,6 +42,8 @@ def space(patient: Patient) -> Sequence[Finding]:
                 )
             )
     found += [_judged_room(place, free) for place, free in free_mb.values() if free < FEW_MB]
+    if all(one.verdict is not Verdict.FAULT for one in found) and (trouble := unit.told(patient, "space")):
+        found.append(trouble)  # what only a write can find out
     least = round(min((free for _, free in free_mb.values()), default=0.0))
     return found or [ok(f"{least} MB are free where least is", free_mb=least)]
 

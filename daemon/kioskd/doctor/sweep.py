@@ -94,6 +94,16 @@ def find_echo(heard: bytes, played_at_s: float, gain: float = 1.0) -> Echo | Non
     )
 
 
+def is_spoilt(heard: bytes, played_at_s: float, gain: float = 1.0) -> bool:
+    """Whether one of both sweeps was heard, at least: where `find_echo` finds nothing all the same, something came in
+    between, and another try is worth its time. Takes what `find_echo` does.
+    """
+    sound = np.frombuffer(heard, "<i2").astype(np.float64) / 32768
+    return any(
+        _find_once(sound, played_at_s + later_s, PEAK * gain) is not None for later_s in (0.0, _APART_S)
+    )
+
+
 def _find_once(sound: Samples, played_at_s: float, peak: float) -> Echo | None:
     rate = pcm.UPLINK_HZ
     begin = round((played_at_s - EARLY_S) * rate)

@@ -1,10 +1,12 @@
 """That the service is installed, enabled, well, and shut off from all that is not its own."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from kioskd.doctor.finding import Finding, fault, note, ok, skipped
-from kioskd.doctor.machine import UNIT
+from kioskd import __version__
+from kioskd.doctor.finding import Finding, fault, ok, skipped
+from kioskd.doctor.machine import UNIT, Machine
 from kioskd.doctor.patient import Patient
 from kioskd.errors import Code
 
@@ -19,14 +21,18 @@ SANDBOX: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What the unit that comes with kioskd has: each keeps what is heard, seen and secret where it belongs."""
 
-DEVICES: Final[Mapping[Code, tuple[str, str]]] = {
-    Code.MICROPHONE: ("microphone", "microphone-missing"),
-    Code.DEAF: ("microphone", "microphone-silent"),
-    Code.SPEAKER: ("speaker", "speaker-missing"),
+_LISTED: Final = "kioskd devices lists what is here"
+
+SAID: Final[Mapping[Code, tuple[str, str, str]]] = {
+    Code.MICROPHONE: ("microphone", "microphone-missing", _LISTED),
+    Code.DEAF: ("microphone", "microphone-silent", _LISTED),
+    Code.SPEAKER: ("speaker", "speaker-missing", _LISTED),
+    Code.STORAGE: ("space", "not-kept", "make room or have it writable: journalctl -u kioskd names the file"),
 }
-"""What a daemon that runs says of its devices: which check it answers, and with which fault."""
+"""What a daemon that runs says is wrong: which check it answers, with which fault and remedy."""
 
 _INSTALL: Final = "sudo scripts/install.sh"
+_RESTORE: Final = f"take out the drop-in that changes it (systemctl cat kioskd shows all); else: {_INSTALL}"
 
 
 def installed(patient: Patient) -> Sequence[Finding]:
@@ -35,11 +41,10 @@ def installed(patient: Patient) -> Sequence[Finding]:
     if not machine.has_systemd:
         return [skipped("systemd does not run here")]
     known = machine.properties(
-        "LoadState", "UnitFileState", "ActiveState", "Result", "NRestarts", "StatusText", "NeedDaemonReload",
-        "WatchdogUSec", "FragmentPath",
+        "LoadState", "UnitFileState", "ActiveState", "Result", "StatusText", "NeedDaemonReload",
     )  # fmt: skip
-    if known.get("LoadState") != "loaded":
-        return [fault("unit-missing", f"{UNIT} is not installed", _INSTALL)]
+    if (trouble := _unloaded(known.get("LoadState", "not-found"))) is not None:
+        return [trouble]
     found = []
     if known.get("ActiveState") == "failed":
         why = known.get("Result", "unknown")
@@ -56,17 +61,71 @@ def installed(patient: Patient) -> Sequence[Finding]:
                 "unit-not-enabled", f"{UNIT} does not start with the machine", "sudo systemctl enable kioskd"
             )
         )
-    if known.get("WatchdogUSec") in ("0", "infinity", None):
+    if not _is_watched(machine):
         found.append(
             fault(
-                "unit-unwatched", f"{UNIT} has no watchdog: a kiosk that hangs would hang for ever", _INSTALL
+                "unit-unwatched", f"{UNIT} has no watchdog: a kiosk that hangs would hang for ever", _RESTORE
             )
         )
     if known.get("NeedDaemonReload") == "yes":
-        found.append(note(f"{UNIT} was changed on disk", "sudo systemctl daemon-reload"))
+        found.append(
+            fault(
+                "unit-changed",
+                f"{UNIT} was changed on disk, and what was changed does not hold yet",
+                "sudo systemctl daemon-reload; sudo systemctl restart kioskd",
+            )
+        )
     state = known.get("ActiveState", "unknown")
-    words = f": {known['StatusText']}" if known.get("StatusText") else ""
+    if state == "active" and (trouble := _of_another_version(machine)) is not None:
+        found.append(trouble)
+    # Of one that is not active it is what it said last.
+    words = f": {known['StatusText']}" if state == "active" and known.get("StatusText") else ""
     return found or [ok(f"{UNIT} is installed and enabled, and {state}{words}")]
+
+
+def _unloaded(state: str) -> Finding | None:
+    """Return what keeps systemd from knowing the unit, by its LoadState."""
+    match state:
+        case "loaded":
+            return None
+        case "masked":
+            return fault(
+                "unit-masked",
+                f"{UNIT} is masked: nothing may start it, not even the machine",
+                "sudo systemctl unmask kioskd; sudo systemctl enable --now kioskd",
+            )
+        case "not-found":
+            return fault("unit-missing", f"{UNIT} is not installed", _INSTALL)
+        case _:
+            return fault(
+                "unit-unusable",
+                f"systemd cannot use {UNIT}, or a drop-in of it: {state}",
+                "systemctl status kioskd says why, systemctl cat kioskd where; sudo systemctl edit kioskd mends it",
+            )
+
+
+def _is_watched(machine: Machine) -> bool:
+    """Whether it is when it is started next: what `show` says is of the last start, or nothing before the first."""
+    ran = machine.run("systemctl", "cat", UNIT)
+    lines = ran.out.splitlines() if ran is not None and ran.code == 0 else []
+    said = [line.partition("=")[2].strip() for line in lines if line.startswith("WatchdogSec=")]
+    return bool(said) and said[-1] not in ("", "0", "infinity")
+
+
+def _of_another_version(machine: Machine) -> Finding | None:
+    """Return a fault where the daemon that runs is not of this program's version; None too where it does not say."""
+    ran = machine.run("kioskd", "status", "--json")
+    try:
+        theirs = json.loads(ran.out).get("version") if ran is not None and ran.code == 0 else None
+    except ValueError:
+        return None
+    if theirs in (None, __version__):
+        return None
+    return fault(
+        "other-version",
+        f"kioskd {theirs} runs, and {__version__} is installed: it was not restarted when that came",
+        "sudo systemctl restart kioskd",
+    )
 
 
 def sandbox(patient: Patient) -> Sequence[Finding]:
@@ -79,7 +138,7 @@ def sandbox(patient: Patient) -> Sequence[Finding]:
         return [skipped(f"systemd says nothing of {UNIT}")]
     found = []
     if known.get("User", "") in ("", "root", "0") and known.get("DynamicUser") != "yes":
-        found.append(fault("runs-as-root", f"{UNIT} runs as root", _INSTALL))
+        found.append(fault("runs-as-root", f"{UNIT} runs as root", _RESTORE))
     open_ = [
         f"{name}={known[name] or '(empty)'}"
         for name, allowed in SANDBOX.items()
@@ -90,16 +149,16 @@ def sandbox(patient: Patient) -> Sequence[Finding]:
             fault(
                 "not-sandboxed",
                 f"{UNIT} is less shut off than the one that comes with kioskd: {', '.join(open_)}",
-                f"{_INSTALL}; see `systemctl cat kioskd` for a drop-in that opens it",
+                _RESTORE,
             )
         )
     return found or [ok(f"{UNIT} runs as {known.get('User')}, shut off from all but its devices")]
 
 
 def told(patient: Patient, check: str) -> Finding | None:
-    """Return what the daemon that runs says is wrong with a device: it holds it, so nobody else can try."""
+    """Return what the daemon that runs says is wrong with what `check` looks at: what it holds nobody else can try."""
     words = patient.machine.properties("StatusText").get("StatusText", "")
-    for code, (device, name) in DEVICES.items():
-        if device == check and f"(code {code})" in words:
-            return fault(name, f"kioskd says: {words}", "kioskd devices lists what is here")
+    for code, (answered, name, remedy) in SAID.items():
+        if answered == check and f"(code {code})" in words:
+            return fault(name, f"kioskd says: {words}", remedy)
     return None

@@ -1,0 +1,119 @@
+"""That the daemon may read the files that the settings name: whoever runs doctor may see more than it does."""
+
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel
+
+from kioskd.doctor.access import Account, account, may, owners
+from kioskd.doctor.finding import Finding, fault, ok, skipped
+from kioskd.doctor.machine import Machine
+from kioskd.doctor.patient import Patient
+from kioskd.doctor.storage import STATE
+
+SETTINGS: Final = "/etc/kioskd/kioskd.yaml"
+"""What the unit reads."""
+
+_PRIVATE: Final = ("service.key_file", "service.credentials_file")
+_FOLDER: Final = "folder:"
+
+_HIDES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "ProtectHome": (("yes", "tmpfs"), ("/home", "/root", "/run/user")),
+    "PrivateTmp": (("yes", "disconnected"), ("/tmp", "/var/tmp")),  # noqa: S108 - nothing is written there
+}
+"""A property of the unit: with which values it hides, and what (systemd.exec(5))."""
+
+
+def files(patient: Patient) -> Sequence[Finding]:
+    """Prove that neither their owner and mode nor the unit's sandbox keeps them from it."""
+    machine, user = patient.machine, account(patient)
+    if patient.path != machine.at(SETTINGS):
+        return [skipped(f"these settings are not the service's own, {SETTINGS}")]
+    if user is None:
+        return [skipped("the service's user is not here yet: scripts/install.sh makes it")]
+    unit = machine.properties(*_HIDES, "ReadWritePaths")
+    try:
+        there = [(name, path) for name, path in _named(patient) if path.exists()]
+        found = [_judged(name, path, user, machine, unit) for name, path in there]
+    except PermissionError:
+        return [skipped("not all of them can be seen from here", "run doctor with sudo")]
+    found += [_kept(name, path, machine, unit) for name, path in _records(patient)]
+    return [one for one in found if one is not None] or [ok(f"{user.name} may read all {len(there)} of them")]
+
+
+def _judged(
+    name: str, path: Path, user: Account, machine: Machine, unit: Mapping[str, str]
+) -> Finding | None:
+    real = machine.shown(path)
+    for setting, (values, places) in _HIDES.items():
+        if unit.get(setting) in values and any(real.is_relative_to(place) for place in places):
+            return fault(
+                "file-hidden",
+                f"{name} = {real}: the service cannot see it: its sandbox hides what lies there ({setting}=)",
+                "move it to /etc/kioskd, and name it there",
+            )
+    shut = _shut(path, user, machine)
+    if shut is None:
+        return None
+    shown = machine.shown(shut)
+    if name in _PRIVATE:
+        remedy = f"sudo chown {user.name} {shown}"
+    else:
+        remedy = f"sudo chmod o+rx {shown}" if shut.is_dir() else f"sudo chmod o+r {shown}"
+    said = f"{name} = {real}: cannot be read by {user.name}"
+    where = f"{shown}: " if shut != path.resolve() else ""
+    return fault("file-unreadable", f"{said} ({where}{owners(shut, machine)})", remedy)
+
+
+def _shut(path: Path, user: Account, machine: Machine) -> Path | None:
+    """Return the first folder on the way to `path` that `user` may not pass, or itself; None where the way is free."""
+    real, root = path.resolve(), machine.root.resolve()
+    for folder in reversed(real.parents):
+        if folder.is_relative_to(root) and folder != root and not may(folder, user, stat.S_IXOTH):
+            return folder
+    return None if may(real, user, stat.S_IROTH) else real
+
+
+def _kept(name: str, path: Path, machine: Machine, unit: Mapping[str, str]) -> Finding | None:
+    real = machine.shown(path)
+    # A minus stands for: if it is there; a plus for the unit's own root.
+    places = (STATE, *(place.lstrip("-+") for place in unit.get("ReadWritePaths", "").split()))
+    if not unit or any(real.is_relative_to(place) for place in places):
+        return None
+    return fault(
+        "folder-not-writable",
+        f"{name} = {real}: the service's sandbox lets it write to {STATE} alone",
+        f"name a folder there; or sudo systemctl edit kioskd: [Service] ReadWritePaths={real}",
+    )
+
+
+def _named(patient: Patient) -> Iterator[tuple[str, Path]]:
+    """Yield what is to be read, by the names that the settings have for it."""
+    yield "the settings", patient.path
+    written = {path for _, path in _records(patient)}
+    for name, path in _paths(patient.settings, ""):
+        if path not in written:
+            yield name, path
+    source = patient.settings.camera.source
+    if source.startswith(_FOLDER):
+        yield "camera.source", Path(source.removeprefix(_FOLDER))
+
+
+def _records(patient: Patient) -> Iterator[tuple[str, Path]]:
+    privacy = patient.settings.privacy
+    for name, record in (("transcripts", privacy.transcripts), ("recordings", privacy.recordings)):
+        if record is not None:
+            yield f"privacy.{name}.folder", record.folder
+
+
+def _paths(value: object, name: str) -> Iterator[tuple[str, Path]]:
+    if isinstance(value, Path):
+        yield name, value
+    elif isinstance(value, BaseModel):
+        for field in type(value).model_fields:
+            yield from _paths(getattr(value, field), f"{name}.{field}".lstrip("."))
+    elif isinstance(value, tuple):
+        for number, one in enumerate(value):
+            yield from _paths(one, f"{name}[{number}]")
