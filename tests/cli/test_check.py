@@ -50,17 +50,27 @@ def test_a_good_file_is_ok_with_a_summary_and_a_note_that_no_key_is_in_sight(
 
 
 @pytest.mark.parametrize(
-    ("lamp", "shown"),
+    ("part", "shown"),
     [
-        ("", "lamp        none"),
-        ("controls: {lamp: {source: 'led:ACT'}}\n", "lamp        led:ACT"),
-        ("controls: {lamp: {command: [/bin/true]}}\n", "lamp        by the command /bin/true"),
+        ("", "lamps       none"),
+        ("", "camera      off"),
+        ("controls: {lamp: {source: 'led:ACT'}}\n", "lamps       led:ACT"),
+        (
+            "controls: {lamps: [{source: 'led:A'}, {command: [/bin/true]}]}\n",
+            "led:A, by the command /bin/true",
+        ),
+        ("controls: {button: {source: 'gpio:pi/17', does: hold}}\n", "buttons     gpio:pi/17 hold"),
+        (
+            "camera: {source: 'folder:/', when: speech}\n",
+            "folder:/, a picture every 2 s while the visitor speaks",
+        ),
+        ("tools: [{kind: builtin}]\n", "tools       builtin"),
     ],
 )
-def test_the_summary_names_the_lamp_however_it_is_driven(
-    file: Path, capsys: pytest.CaptureFixture[str], lamp: str, shown: str
+def test_the_summary_names_each_part_however_it_is_driven(
+    file: Path, capsys: pytest.CaptureFixture[str], part: str, shown: str
 ) -> None:
-    file.write_text(GOOD + lamp)
+    file.write_text(GOOD + part)
     assert main(["check", "--config", str(file)]) == Exit.OK
     assert shown in capsys.readouterr().out
 
@@ -114,6 +124,39 @@ def test_what_only_a_start_needs_is_checked_too(file: Path, capsys: pytest.Captu
     assert f"{file}:1:1 conversation.wake: button cannot wake" in out
     assert f"{file}:1:21 service.key_file: holds blanks" in out
     assert "hunter" not in out
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("assistant: {pictures: [kioskd.yaml]}\n", "no JPEG, PNG or WebP picture; replace it"),
+        (
+            "controls: {buttons: [{source: 'evdev:Pedal/KEY_SPCE'}]}\n",
+            "evdev:Pedal/KEY_SPCE: there is no key KEY_SPCE; did you mean KEY_SPACE?",
+        ),
+        (
+            "camera: {source: picamera}\n",
+            "camera picamera: the Python package libcamera is not there; apt install python3-picamera2",
+        ),
+    ],
+)
+def test_what_run_would_end_on_here_is_a_fault_too(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, text: str, says: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "libcamera", None)
+    file.write_text(GOOD + text, encoding="utf-8")
+    assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
+    out = capsys.readouterr().out
+    assert out.startswith(f"{file}: ")
+    assert says in out
+    assert ": ok" not in out
+
+
+def test_a_word_that_no_library_knows_is_a_fault(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pymicro_wakeword", reason="the extra kioskd[wakeword] is not installed")
+    file.write_text("conversation: {wake: [wakeword], wakeword: hey_nobody}\n", encoding="utf-8")
+    assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
+    assert "conversation.wakeword = hey_nobody: no such wake word; use one of" in capsys.readouterr().out
 
 
 def test_the_environment_names_the_file_where_no_option_does(file: Path) -> None:
@@ -181,6 +224,25 @@ def test_a_reader_that_leaves_early_is_no_bug() -> None:
     finally:
         os.close(write_end)
     assert (done.returncode, done.stderr) == (Exit.PIPE_CLOSED, "")
+
+
+@pytest.mark.parametrize("argument", ["schema", "--help"])
+def test_a_full_disk_is_no_bug(argument: str) -> None:
+    command = [sys.executable, "-m", "kioskd", argument]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False
+        )
+    assert (done.returncode, done.stderr) == (
+        Exit.UNAVAILABLE,
+        "kioskd: cannot write: No space left on device; make room, and try again\n",
+    )
+
+
+def test_that_nobody_listens_is_no_bug() -> None:
+    closed = ["/bin/sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "kioskd", "schema"]
+    done = subprocess.run(closed, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (Exit.OK, "")
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,13 @@ def test_the_exit_code_is_0_only_when_the_status_is_ok(
     assert json.loads(capsys.readouterr().out)["status"] == status
 
 
+def test_who_names_no_tool_is_told_what_lists_them(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert kioskd("tools", "call", "ecko", "--config", file) == Exit.NOT_MET
+    assert "`kioskd tools list` names those that there are" in capsys.readouterr().out
+    assert kioskd("tools", "call", "sleepy", "--config", file) == Exit.NOT_MET
+    assert "tools list" not in capsys.readouterr().out
+
+
 def test_yes_stands_for_a_press(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert kioskd("tools", "call", "open_door", "--config", file) == Exit.NOT_MET
     assert "--yes" in capsys.readouterr().out

@@ -51,6 +51,15 @@ def test_people_see_what_happens_what_was_measured_and_where_the_files_are(tmp_p
     assert "✗" not in done.stdout
 
 
+def test_what_the_scenario_changes_in_the_owners_settings_is_said(tmp_path: Path) -> None:
+    (tmp_path / "kioskd.yaml").write_text("conversation: {wake: [voice], idle_s: 30}\n")
+    done = kioskd(
+        *("--scenario", scenario(tmp_path, 1), "--config", "kioskd.yaml", "--out", "report"), folder=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\nfor this scenario alone, in place of your own: conversation.wake\n" in done.stdout
+
+
 def test_programs_get_the_summary_and_an_unmet_expectation_is_exit_1(tmp_path: Path) -> None:
     done = kioskd("--scenario", scenario(tmp_path, 2), "--json", folder=tmp_path)
     assert (done.returncode, done.stderr) == (1, "")

@@ -28,7 +28,7 @@ def test_what_is_shipped_can_be_run(file: Path) -> None:
 
 def test_the_reference_is_the_defaults_and_a_button_which_has_none() -> None:
     settings = load(REFERENCE)
-    button = ButtonSettings(source="gpio:gpiochip0/17")
+    button = ButtonSettings(source="gpio:pi/17")
     assert settings == Settings(controls=ControlsSettings(button=button))
 
 

@@ -195,6 +195,71 @@ def test_what_is_not_said_is_at_its_default(file: Path, text: str) -> None:
     assert settings_of(file, text) == Settings()
 
 
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        ("mic: {}", "mic", "did you mean microphone?"),
+        ("speaker: {vol: 5}", "speaker.vol", "did you mean volume?"),
+        (
+            "conversation: {volume_celing: 5}",
+            "conversation.volume_celing",
+            "did you mean volume_ceiling, under speaker?",
+        ),
+        (
+            "controls: {button: {source: led, pin: 17}}",
+            "controls.button.pin",
+            "here stand source, does, double",
+        ),
+    ],
+)
+def test_a_name_nobody_knows_is_compared_with_those_that_may_well_be_meant(
+    file: Path, text: str, key: str, words: str
+) -> None:
+    (found,) = (fault for fault in faults_of(file, text) if fault[2] == key)
+    assert words in found[3]
+
+
+def test_what_is_wrong_with_one_of_a_list_is_said_where_that_one_begins(file: Path) -> None:
+    text = """\
+        tools:
+          - kind: http
+            name: stock
+            url: https://shop.example
+          - name: door
+        """
+    assert [fault[:3] for fault in faults_of(file, text)] == [
+        (2, 5, "tools.description"),
+        (5, 5, "tools"),
+    ]
+
+
+def test_relative_paths_start_at_the_files_folder(file: Path) -> None:
+    settings = settings_of(
+        file,
+        """
+        camera: {source: "folder:views"}
+        controls: {lamp: {command: [./show, ./state]}, lamps: [{command: [show]}, {command: [/bin/show]}]}
+        """,
+    )
+    assert settings.camera.source == f"folder:{file.parent / 'views'}"
+    assert [lamp.command for lamp in settings.controls.all_lamps] == [
+        (str(file.parent / "show"), "./state"),
+        ("show",),
+        ("/bin/show",),
+    ]
+
+
+def test_a_folder_that_is_not_there_keeps_nobody_from_starting_and_is_worth_a_note(file: Path) -> None:
+    settings = settings_of(file, "camera: {source: 'folder:views'}\nspeaker: {prompts_folder: words}\n")
+    key = {"GEMINI_API_KEY": "a-key-of-the-service"}
+    said = notes(settings, key)
+    assert [note.split(" ")[0] for note in said] == ["speaker.prompts_folder:", "camera.source:"]
+    for folder in ("views", "words"):
+        (file.parent / folder).mkdir()
+        assert any(str(file.parent / folder) in note for note in said)
+    assert notes(settings, key) == []
+
+
 def test_words_are_those_of_yaml_1_2(file: Path) -> None:
     settings = settings_of(
         file,
@@ -419,7 +484,8 @@ def test_a_button_that_is_there_starts(file: Path) -> None:
 
 def test_files_that_a_start_needs_are_faults_where_they_are_named(file: Path) -> None:
     file.write_text(
-        "conversation: {wake: [start]}\nservice:\n  ca_file: no/ca.pem\n  key_file: no/key\n",
+        "conversation: {wake: [start]}\nservice:\n  ca_file: no/ca.pem\n  key_file: no/key\n"
+        "assistant: {pictures: [kioskd.yaml, map.jpg]}\n",
         encoding="utf-8",
     )
     with pytest.raises(SettingsError) as caught:
@@ -427,6 +493,7 @@ def test_files_that_a_start_needs_are_faults_where_they_are_named(file: Path) ->
     assert [(fault.line, fault.column, fault.key) for fault in caught.value.faults] == [
         (3, 12, "service.ca_file"),
         (4, 13, "service.key_file"),
+        (5, 37, "assistant.pictures"),
     ]
     assert "No such file" in caught.value.faults[0].what
     assert "the file is not there" in caught.value.faults[1].what

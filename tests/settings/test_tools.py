@@ -148,7 +148,7 @@ P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string
 @pytest.mark.parametrize(
     ("entry", "place", "words"),
     [
-        ("  - {}", "2:3 tools", "has no kind"),
+        ("  - {}", "2:5 tools", "has no kind"),
         ("  - 7", "2:5 tools", "7 is no tool"),
         ("  - {kind: htpp}", "2:12 tools.kind", "htpp is no kind of tool; did you mean http?"),
         ("  - {kind: shell}", "2:12 tools.kind", "use builtin, http, command, mqtt, mcp, python"),
@@ -160,7 +160,7 @@ P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string
         ("  - {kind: builtin, confirm: bell}", "2:30 tools.confirm", "use never, button"),
         ("  - {kind: builtin, blocking: true, scheduling: silent}", "2:49 tools.scheduling", "goes unused"),
         ("  - {kind: builtin}\n  - {kind: builtin}", "3:12 tools.kind", "a second time"),
-        ("  - {kind: http}", "2:3 tools.name", "is missing"),
+        ("  - {kind: http}", "2:5 tools.name", "is missing"),
         (HTTP + "ftp://x}", "2:53 tools.url", "is no address"),
         (HTTP + "'http://h:x/'}", "2:53 tools.url", "port cannot be read"),
         (HTTP + "'http://u:p@h/'}", "2:53 tools.url", "name, password"),
@@ -199,7 +199,7 @@ P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string
             "add username",
         ),
         (MQTT + "mqtt://h, topic: t, username: u, ca_file: x}", "2:98 tools.ca_file", "no TLS"),
-        ("  - {kind: mcp, name: m, allow: [a]}", "2:3 tools.url", "write one of the two"),
+        ("  - {kind: mcp, name: m, allow: [a]}", "2:5 tools.url", "write one of the two"),
         (
             "  - {kind: mcp, name: m, allow: [a], argv: [x], url: 'http://h/'}",
             "2:54 tools.url",

@@ -6,6 +6,7 @@ its parser, and in its arguments.
 """
 
 import argparse
+import errno
 import gc
 import importlib
 import logging
@@ -64,6 +65,9 @@ COMMANDS: Final = {
 }
 """Each command, and its line in the help."""
 
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What an operating system says of a disk that takes no more."""
+
 _SHARED: Final = dict.fromkeys(
     ("wake", "sleep", "mute", "unmute", "hush", "volume", "ask", "show", "look", "log"), "control"
 )
@@ -88,9 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _run(arguments)
-        # Output that waits in the buffer would fail at exit, where nobody can catch it.
-        sys.stdout.flush()
+        code = _said(arguments)
     except ConfigError as err:
         print(err, file=sys.stderr)
         return Exit.CONFIGURATION
@@ -100,8 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # The interpreter flushes once more on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return Exit.PIPE_CLOSED
     except Exception:
         # The edge of the process: systemd tells a bug from all else by the exit code, so it needs one of its own.
@@ -110,11 +111,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+def _say_no_more() -> None:
+    """Leave standard output to nobody: the interpreter flushes what is left in it once more on its way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _said(arguments: Sequence[str]) -> int:
+    """As `_run`, and all that it printed has found its reader."""
+    try:
+        code = _run(arguments)
+        # Output that waits in the buffer would fail at exit, where nobody can catch it.
+        print(end="", flush=True)
+    except OSError as err:
+        # The daemon prints nothing: there it is something that was not foreseen.
+        if err.errno not in _FULL or arguments[:1] == ["run"]:
+            raise
+        _say_no_more()
+        raise KioskError(f"cannot write: {err.strerror}; make room, and try again") from err
+    return code
+
+
 def _run(arguments: Sequence[str]) -> int:
     # No option of the program itself takes a value, so the first word is the command.
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     parser = argparse.ArgumentParser(
-        prog="kioskd", description="A kiosk or smart speaker that talks through the Gemini Live API."
+        prog="kioskd",
+        description="A kiosk or smart speaker that talks through the Gemini Live API.",
+        epilog="kioskd COMMAND --help says what a command takes.",
     )
     parser.add_argument("--version", action="version", version=f"kioskd {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

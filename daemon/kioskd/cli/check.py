@@ -6,9 +6,10 @@ import json
 import os
 
 from kioskd.cli import Exit, add_config
-from kioskd.settings.controls import LampSettings
+from kioskd.settings.controls import CameraSettings, LampSettings
 from kioskd.settings.load import Fault, SettingsError, default_path, load_to_run, notes
 from kioskd.settings.model import Settings
+from kioskd.settings.tools_kinds import BuiltinSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +30,12 @@ def run(arguments: argparse.Namespace) -> int:
         faults = err.faults
         lines = [str(fault) for fault in faults]
     else:
+        from kioskd.app import misfits  # noqa: PLC0415 - slow, and of no use to a file with faults
+
+        faults = tuple(Fault(str(path), 0, 0, "", what) for what in misfits(settings))
         remarks = notes(settings, os.environ)
-        lines = [f"{path}: ok", *_summary(settings), *(f"  note: {note}" for note in remarks)]
+        lines = [f"{path}: ok", *_summary(settings)] if not faults else [str(fault) for fault in faults]
+        lines += [f"  note: {note}" for note in remarks]
     if arguments.json:
         report = {
             "ok": not faults,
@@ -44,18 +49,31 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _summary(settings: Settings) -> list[str]:
     conversation, controls = settings.conversation, settings.controls
-    source = {"button": f" ({controls.button.source})" if controls.button else ""}
-    wake = ", ".join(f"{way}{source.get(way, '')}" for way in conversation.wake)
+    buttons = ", ".join(f"{button.source} {button.does}" for button in controls.all_buttons)
+    tools = ", ".join(
+        tool.kind if isinstance(tool, BuiltinSettings) else tool.name for tool in settings.tools
+    )
+    sleeps = f"sleeps after {conversation.idle_s:g} s of silence, {conversation.longest_s:g} s at most"
     return [
-        f"  wake        {wake}; sleeps after {conversation.idle_s:g} s of silence, {conversation.longest_s:g} s at most",
+        f"  wake        {', '.join(conversation.wake)}; {sleeps}",
         f"  model       {settings.service.model}, voice {settings.assistant.voice}, {settings.assistant.language}",
         f"  microphone  {settings.microphone.device}, echo {settings.microphone.echo}",
         f"  speaker     {settings.speaker.device}, volume {settings.speaker.volume}",
-        f"  lamp        {_lamp(controls.lamp)}",
+        f"  camera      {_camera(settings.camera)}",
+        f"  buttons     {buttons or 'none'}",
+        f"  lamps       {', '.join(map(_lamp, controls.all_lamps)) or 'none'}",
+        f"  tools       {tools or 'none'}",
     ]
 
 
-def _lamp(lamp: LampSettings | None) -> str:
-    if lamp is None:
-        return "none"
+def _camera(camera: CameraSettings) -> str:
+    when = {
+        "conversation": f"a picture every {camera.every_s:g} s in a conversation",
+        "speech": f"a picture every {camera.every_s:g} s while the visitor speaks",
+        "request": "a picture on request",
+    }
+    return "off" if camera.source == "off" else f"{camera.source}, {when[camera.when]}"
+
+
+def _lamp(lamp: LampSettings) -> str:
     return lamp.source or f"by the command {lamp.command[0] if lamp.command else ''}"

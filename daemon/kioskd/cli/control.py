@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Ask the daemon; return 1 if it refuses.
 
     Raises:
-        KioskError: no daemon runs, or the picture cannot be read.
+        KioskError: no daemon runs.
     """
     request: dict[str, object] = {"do": arguments.command}
     attachment = b""
@@ -43,7 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
         case "ask":
             request["text"] = " ".join(arguments.text)
         case "show":
-            attachment = _content(arguments.picture)
+            try:
+                attachment = _content(arguments.picture)
+            except KioskError as error:
+                return client.report(arguments, {"ok": False, "why": str(error)}, "")
         case "log":
             request["level"] = arguments.level
     answer = client.ask(arguments, request, attachment)

@@ -5,14 +5,15 @@ import asyncio
 import datetime
 import os
 import sys
-from collections.abc import Iterator
-from importlib import resources
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from kioskd import logs
-from kioskd.cli import Exit, add_config
+from kioskd.cli import Exit
+from kioskd.rehearsal.demo import demo
 from kioskd.rehearsal.recorder import FILES
-from kioskd.rehearsal.run import rehearse
+from kioskd.rehearsal.run import given, rehearse
 from kioskd.rehearsal.scenario import load_scenario
 from kioskd.rehearsal.summary import Summary
 from kioskd.settings.load import load
@@ -41,7 +42,12 @@ MEASURED = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    add_config(parser)
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the configuration; else $KIOSKD_CONFIG, else every setting at its default",
+    )
     parser.add_argument(
         "--scenario", type=Path, metavar="FILE", help="who says what; else a short conversation"
     )
@@ -66,10 +72,11 @@ def run(arguments: argparse.Namespace) -> int:
     logs.set_up(logs.level({"KIOSKD_LOG": "warning"} | os.environ))
     settings = _settings(arguments.config)
     folder = arguments.out or Path("out", f"rehearsal-{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}")
-    with resources.as_file(resources.files("kioskd.rehearsal") / "demo.yaml") as demo:
-        scenario = load_scenario(arguments.scenario or demo)
+    scenario = load_scenario(arguments.scenario) if arguments.scenario else demo(settings)
     if not arguments.json:
         print(f"{scenario.name}\n")
+        if changed := sorted(_changed(given(settings), given(scenario.settings))):
+            _print_at_once(f"for this scenario alone, in place of your own: {', '.join(changed)}\n")
     rehearsed = asyncio.run(
         rehearse(
             settings,
@@ -88,6 +95,17 @@ def _settings(config: Path | None) -> Settings:
     """Return the owner's settings; without --config and $KIOSKD_CONFIG the defaults, which a rehearsal can do with."""
     named = config or (Path(os.environ["KIOSKD_CONFIG"]) if os.environ.get("KIOSKD_CONFIG") else None)
     return Settings() if named is None else load(named)
+
+
+def _changed(own: Mapping[str, Any], scenario: Mapping[str, Any], section: str = "") -> Iterator[str]:
+    """Yield the names of the owner's settings that the scenario has other values for."""
+    for name, value in scenario.items():
+        if name not in own or own[name] == value:
+            continue
+        if isinstance(value, Mapping):
+            yield from _changed(own[name], value, f"{section}{name}.")
+        else:
+            yield f"{section}{name}"
 
 
 def _print_at_once(line: str) -> None:

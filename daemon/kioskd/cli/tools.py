@@ -126,7 +126,8 @@ async def _call(tools: Sequence[ToolSettings], arguments: argparse.Namespace) ->
         began = clock.now()
         result = await toolbox.call(name, arguments.arguments, turn=1, conversation=1)
         took_s = clock.now() - began
-        guard = toolbox.guard(name) or Guard()
+        known = toolbox.guard(name)
+        guard = known or Guard()
     told = result.as_json(guard.result_bytes)
     if arguments.json:
         print(json.dumps({"name": name, "took_s": round(took_s, 3)} | told, indent=2, ensure_ascii=False))
@@ -136,6 +137,8 @@ async def _call(tools: Sequence[ToolSettings], arguments: argparse.Namespace) ->
             print(f"  {json.dumps(told['data'], ensure_ascii=False)}")
         if result.status == "refused" and guard.confirm == "button" and not arguments.yes:
             print("  it needs a press of the button: --yes stands for one")
+        if known is None:
+            print("  `kioskd tools list` names those that there are")
     return Exit.OK if result.status == "ok" else Exit.NOT_MET
 
 

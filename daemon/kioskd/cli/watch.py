@@ -70,7 +70,7 @@ def _show(answers: Iterator[Mapping[str, Any]]) -> None:
         from rich.live import Live  # noqa: PLC0415 - an extra, and slow
     except ImportError:
         raise KioskError(
-            "watch needs the library rich: install kioskd[watch], or use kioskd watch --json"
+            "watch needs the library rich: run scripts/install.sh again, or use kioskd watch --json"
         ) from None
     events: deque[Mapping[str, str]] = deque(maxlen=EVENTS)
     with Live(screen=True, auto_refresh=False) as live:

@@ -112,7 +112,7 @@ class EchoCanceller:
         except ImportError as error:
             raise ConfigError(
                 f"microphone.echo = cancel: the library livekit cannot be loaded ({error}); "
-                "pip install 'kioskd[echo]', or set microphone.echo = half_duplex"
+                "run scripts/install.sh again, which installs what the settings need, or set microphone.echo = half_duplex"
             ) from error
         self._frame = AudioFrame
         self._canceller = AudioProcessingModule(

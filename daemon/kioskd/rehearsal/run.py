@@ -72,7 +72,8 @@ async def rehearse(
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigError(
-            "kioskd rehearse: matplotlib is not installed, which draws timeline.png; pip install 'kioskd[rehearsal]'"
+            "kioskd rehearse: matplotlib is not installed, which draws timeline.png; "
+            "run sudo scripts/install.sh --extras rehearsal, or scripts/setup in a checkout"
         )
     settings = merged(settings, given(scenario.settings))
     recorder.prepare(folder)

@@ -86,7 +86,7 @@ def _which(value: Any) -> int | str:
         return value
     raise said(
         f"{shown(value)} names no button: one is named by its number, from 1, or by its source; "
-        "write 2, or gpio:gpiochip0/17, say"
+        "write 2, or gpio:pi/17, say"
     )
 
 

@@ -4,7 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from kioskd.settings.forms import ButtonSource, CameraSource, ClockTime, LampSource, Name, Range, said, shown
+from kioskd.settings.forms import (
+    ButtonSource,
+    CameraSource,
+    ClockTime,
+    LampSource,
+    Name,
+    Range,
+    program,
+    said,
+    shown,
+)
 from kioskd.settings.section import Section
 
 Act = Literal["toggle", "wake", "end", "mute", "look", "hush"]
@@ -14,8 +24,8 @@ class ButtonSettings(Section):
     """What a visitor presses."""
 
     source: ButtonSource
-    """gpio:CHIP/LINE, as in gpio:gpiochip0/17 (CHIP may also be the chip's label, or pi: the header of whatever Pi this
-    is), or evdev:NAME/KEY, as in evdev:Pedal/KEY_SPACE (USB buttons, pedals, presenters)."""
+    """gpio:CHIP/LINE, as in gpio:pi/17 (pi is the header of whatever Pi this is; a chip's name or label does, too), or
+    evdev:NAME/KEY, as in evdev:Pedal/KEY_SPACE (USB buttons, pedals, presenters)."""
     does: Literal[Act, "hold"] = "toggle"
     """What a press does: toggle (wakes a sleeping kiosk, silences a reply, ends a conversation), hold (talk while it is
     held), wake, end, mute, look (show the model what the camera sees), hush (silence a reply)."""
@@ -87,10 +97,10 @@ class LampSettings(Section):
     @classmethod
     def _one_of_both(cls, value: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
         if "source" in info.data and not value and info.data["source"] is None:
-            raise said("names no lamp: it needs a source or a command; add source: gpio:gpiochip0/25, say")
+            raise said("names no lamp: it needs a source or a command; add source: gpio:pi/25, say")
         if value is not None and info.data.get("source") is not None:
             raise said("stands beside a source: a lamp is either; take out one of the two")
-        return value
+        return (program(value[0], info), *value[1:]) if value else value
 
 
 class ControlsSettings(Section):

@@ -173,9 +173,11 @@ class Document:
     def _value(self, node: yaml.Node, path: Path) -> Any:
         kind = node.tag.removeprefix(_TAG)
         if isinstance(node, yaml.MappingNode) and kind == "map":
+            if path and isinstance(path[-1], int):  # any other group is best pointed at by its name
+                self._values[path] = _place(node)
             return self._mapping(node, path)
-        if node.start_mark.index < node.end_mark.index:  # what is not there is best pointed at by its name
-            self._values[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        if node.start_mark.index < node.end_mark.index:  # as is what is not there
+            self._values[path] = _place(node)
         if isinstance(node, yaml.SequenceNode) and kind == "seq":
             return tuple(self._value(item, (*path, index)) for index, item in enumerate(node.value))
         if isinstance(node, yaml.ScalarNode):
@@ -192,7 +194,7 @@ class Document:
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            here = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            here = _place(key_node)
             key, why_not = _key(key_node, free=_named_by_owner(path))
             inner = (*path, key)
             if why_not:
@@ -205,6 +207,11 @@ class Document:
                 self._names[inner] = here
                 data[key] = self._value(value_node, inner)
         return data
+
+
+def _place(node: yaml.Node) -> tuple[int, int]:
+    """Return the line and column where `node` begins."""
+    return node.start_mark.line + 1, node.start_mark.column + 1
 
 
 def _named_by_owner(path: Path) -> bool:

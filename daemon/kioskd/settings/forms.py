@@ -169,7 +169,7 @@ def _gpio(text: str) -> str:
     if kind != "gpio":
         raise said(
             f"{shown(text)} names no GPIO line: its form is gpio:CHIP/LINE with a line number; "
-            "write gpio:gpiochip0/17, say"
+            "write gpio:pi/17, say"
         )
     return text
 
@@ -180,7 +180,7 @@ def _lamp(text: str) -> str:
     except ValueError:
         raise said(
             f"{shown(text)} names no lamp: it takes gpio:CHIP/LINE, rgb:CHIP/R,G,B, pwm:CHIP/CHANNEL or led:NAME; "
-            "write gpio:gpiochip0/25, say"
+            "write gpio:pi/25, say"
         ) from None
     return text
 
@@ -197,8 +197,10 @@ def _button(text: str) -> str:
     return _gpio(text)
 
 
-def _camera(text: str) -> str:
-    if re.fullmatch(r"off|picamera(:[0-9])?|v4l2:.+|folder:.+", text):
+def _camera(text: str, info: ValidationInfo) -> str:
+    if text.startswith("folder:"):
+        return f"folder:{_path(text.removeprefix('folder:'), info)}"
+    if re.fullmatch(r"off|picamera(:[0-9])?|v4l2:.+", text):
         return text
     raise said(f"{shown(text)} is no camera: none has that name; use off, picamera, v4l2:NAME or folder:PATH")
 
@@ -259,6 +261,13 @@ def _path(value: object, info: ValidationInfo) -> object:
             f"{shown(value)} is no path: the name of a file is needed; write it, in quotes if it looks odd"
         )
     return Path((info.context or {}).get("folder", "."), value)
+
+
+def program(word: str, info: ValidationInfo) -> str:
+    """Return a program as it is started: a name to be found in PATH, or a path, which starts at the YAML's own folder."""
+    if "/" not in word:
+        return word
+    return str((info.context or {}).get("folder", Path()).absolute() / word)
 
 
 Text = Annotated[str, AfterValidator(_sentence)]

@@ -1,14 +1,11 @@
 """YAML file -> `Settings`, or every fault of it at once, each with its line and column."""
 
-import difflib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_args
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from kioskd.errors import ConfigError
 from kioskd.profiles import NEWEST, Wanted, known, refusals
@@ -18,6 +15,7 @@ from kioskd.settings.forms import shown
 from kioskd.settings.model import Settings
 from kioskd.settings.section import Section
 from kioskd.settings.tools_startup import tool_faults
+from kioskd.settings.wording import shape_of, without_empty, words
 
 __all__ = [
     "Fault",
@@ -35,22 +33,9 @@ __all__ = [
 ]
 
 Model = TypeVar("Model", bound=Section)
-Shape = dict[tuple[str, ...], list[str]]
-"""The names of the settings of every section, by the section's path."""
 
 LARGEST_BYTES: Final = 1 << 20
 """A configuration is a few kB; a bound keeps a wrong path (a recording, a device) from filling the memory."""
-
-_NEEDED: Final = {
-    "string": "a text is needed; put it in quotes",
-    "int": "a whole number is needed; write it without quotes, fraction or unit",
-    "float": "a number is needed; write it without quotes or unit",
-    "finite_number": "a number with an end is needed; write one",
-    "bool": "yes or no is needed; write true or false",
-    "tuple": "a list is needed; write [ONE, TWO], or one - ITEM a line",
-    "model": "a group of settings is needed; write NAME: VALUE lines below it",
-}
-
 
 _WAKING: Final = frozenset({"toggle", "hold", "wake", "look"})
 """What a button must do to wake the kiosk."""
@@ -127,6 +112,15 @@ def notes(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     found = []
     if not known(settings.service.model):
         found.append(unknown_model(settings.service.model))
+    prompts = settings.speaker.prompts_folder
+    if prompts is not None and not prompts.is_dir():
+        found.append(
+            f"speaker.prompts_folder: {prompts} is no folder here, and the prompts that come with kioskd are spoken; "
+            "correct the path"
+        )
+    kind, _, folder = settings.camera.source.partition(":")
+    if kind == "folder" and not Path(folder).is_dir():
+        found.append(f"camera.source: {folder} is no folder here, and is waited for; correct the path")
     try:
         service_key(settings.service, environ)
     except KeyMissingError as err:
@@ -150,12 +144,14 @@ def read_as(model: type[Model], path: Path) -> tuple[Model, Document]:
         document.data = {}
     if document.data is None:
         raise SettingsError(document.faults)
-    shape = _shape(model)
+    shape = shape_of(model)
     try:
-        value = model.model_validate(_without_empty(document.data, shape), context={"folder": path.parent})
+        value = model.model_validate(without_empty(document.data, shape), context={"folder": path.parent})
     except ValidationError as err:
         for error in err.errors(include_url=False):
-            document.fault(error["loc"], _words(error, shape), of_name=error["type"] == "extra_forbidden")
+            if error["type"] == "too_short" and error["input"]:
+                continue  # what is in the list has faults, which are said; no list here needs a second item
+            document.fault(error["loc"], words(error, shape), of_name=error["type"] == "extra_forbidden")
         # Not chained: pydantic's own text would repeat what was in the file.
         raise SettingsError(document.faults) from None
     if document.faults:
@@ -173,15 +169,12 @@ def startup_faults(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Fault, .
         document.fault(place, what)
     for loc, what in tool_faults(settings.tools, environ):
         document.fault(loc, what)
-    if settings.service.ca_file is not None:
+    for loc, file in _files(settings):
         try:
-            with settings.service.ca_file.open("rb"):
+            with file.open("rb"):
                 pass
         except OSError as err:
-            document.fault(
-                ("service", "ca_file"),
-                f"cannot be read: {err.strerror}; correct the path or the file's permissions",
-            )
+            document.fault(loc, f"cannot be read: {err.strerror}; correct the path or the file's permissions")
     try:
         service_key(settings.service, environ)
         check_account(settings.service)
@@ -194,6 +187,14 @@ def startup_faults(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Fault, .
         else:
             document.fault(("service", "key_file"), str(err))
     return tuple(document.faults)
+
+
+def _files(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Path]]:
+    """Yield the files that are read when the daemon starts, each with where it is named."""
+    if settings.service.ca_file is not None:
+        yield ("service", "ca_file"), settings.service.ca_file
+    for index, picture in enumerate(settings.assistant.pictures):
+        yield ("assistant", "pictures", index), picture
 
 
 def _button_faults(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -256,72 +257,3 @@ def _text(path: Path) -> str:
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         what = "is not UTF-8: text in another encoding cannot be read; save the file as UTF-8"
         raise SettingsError([Fault(str(path), line, column, "", what)]) from None
-
-
-def _without_empty(data: Any, shape: Shape) -> Any:
-    """Leave out sections with nothing (left) in them: all their settings are at the default."""
-    if not isinstance(data, dict):
-        return data
-    return {name: value for name, value in data.items() if value is not None or (name,) not in shape}
-
-
-def _shape(model: type[Section], path: tuple[str, ...] = ()) -> Shape:
-    shape = {path: [field.alias or name for name, field in model.model_fields.items()]}
-    for name, field in model.model_fields.items():
-        for inner in _sections(field.annotation):
-            shape |= _shape(inner, (*path, field.alias or name))
-    return shape
-
-
-def _sections(annotation: Any) -> Iterator[type[Section]]:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _sections(part)
-
-
-def _nearest(word: str, choices: Sequence[str]) -> str | None:
-    by_lower = {choice.lower(): choice for choice in choices}
-    near = difflib.get_close_matches(word.lower().replace("-", "_"), by_lower, n=1)
-    return by_lower[near[0]] if near else None
-
-
-def _unknown(path: Sequence[str | int], shape: Shape) -> str:
-    *section, name = (part for part in path if isinstance(part, str))
-    siblings = shape.get(tuple(section), [])
-    owners = [".".join(owner) or "no section" for owner, names in shape.items() if name in names]
-    if owners:
-        return f"is not a setting here: {name} belongs under {' or '.join(owners)}; move it"
-    near = _nearest(name, siblings)
-    if near:
-        return f"is not a setting; did you mean {near}?"
-    elsewhere = {known: ".".join(owner) for owner, names in shape.items() for known in names if owner}
-    near = _nearest(name, list(elsewhere))
-    if near:
-        return f"is not a setting here; did you mean {near}, under {elsewhere[near]}?"
-    return f"is not a setting: here stand {', '.join(siblings)}; take it out"
-
-
-def _words(error: ErrorDetails, shape: Shape) -> str:
-    """Say what pydantic found in plain words: what, why, what to do."""
-    value = error["input"]
-    match error["type"]:
-        case "said":
-            words = error["msg"]
-        case "extra_forbidden":
-            words = _unknown(error["loc"], shape)
-        case "missing":
-            words = "is missing: this part cannot do without it; add it"
-        case _ if value is None:
-            words = "is empty: a value is needed; write one, or take the line out"
-        case "literal_error":
-            choices = re.findall(r"'([^']*)'", error["ctx"]["expected"])
-            near = _nearest(value, choices) if isinstance(value, str) else None
-            hint = f"did you mean {near}?" if near else f"use {', '.join(choices)}"
-            words = f"{shown(value)} is not one of the choices; {hint}"
-        case "string_too_long":
-            words = f"{shown(value)} is too long: at most {error['ctx']['max_length']} are taken; shorten it"
-        case kind:
-            needed = next((text for symptom, text in _NEEDED.items() if kind.startswith(symptom)), None)
-            words = f"{shown(value)} will not do: {needed or error['msg'].lower()}"
-    return words

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from kioskd.settings.forms import Name, PathOnDisk, Range, Text, said, shown
+from kioskd.settings.forms import Name, PathOnDisk, Range, Text, program, said, shown
 from kioskd.settings.section import Section
 from kioskd.settings.tools_forms import (
     FIELD,
@@ -64,15 +64,13 @@ def _program(argv: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         raise said(
             "is an empty list: the program and its arguments are needed; write [/usr/bin/door, open], say"
         )
-    program, *words = argv
-    if FIELD.search(program):
+    first, *words = argv
+    if FIELD.search(first):
         raise at([0], "has a parameter: the model would choose the program; name it")
     for number, word in enumerate(argv):
         if not word.isprintable():
             raise at([number], "holds line breaks or odd characters; write them otherwise")
-    if "/" in program:
-        program = str((info.context or {}).get("folder", Path()).absolute() / program)
-    return (program, *words)
+    return (program(first, info), *words)
 
 
 class GuardSettings(Section):
@@ -85,7 +83,7 @@ class GuardSettings(Section):
     per_conversation: Annotated[int, Range(0, 10_000, "it is a count")] = 50
     """Calls in one conversation; 0 is no limit."""
     per_day: Annotated[int, Range(0, 1_000_000, "it is a count")] = 0
-    """Calls a day, by the local date, counted anew after a restart; 0 is no limit."""
+    """Calls a day, by the local date and over restarts; 0 is no limit."""
     at_once: Annotated[int, Range(1, 16, "each may be a program or a connection")] = 2
     """Calls of this tool at the same time."""
     same_calls: Annotated[int, Range(0, 100, "it is a count")] = 3

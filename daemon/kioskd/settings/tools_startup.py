@@ -88,7 +88,8 @@ def program(argv: Sequence[str]) -> str | None:
 def _faults(tool: ToolSettings, environ: Mapping[str, str]) -> Iterator[tuple[Loc, str]]:
     package = _EXTRAS.get(tool.kind)
     if package is not None and importlib.util.find_spec(package) is None:
-        yield ("kind",), f"{tool.kind} needs the package {package}: run pip install 'kioskd[{tool.kind}]'"
+        what = f"{tool.kind} needs the package {package} (kioskd[{tool.kind}]), which is not here"
+        yield ("kind",), f"{what}; run scripts/install.sh again, which installs what the settings need"
     if isinstance(tool, HttpSettings | McpSettings):
         for name, value in tool.headers.items():
             yield from _secret_faults(("headers", name), value, environ)
