@@ -23,6 +23,7 @@ from kioskd.core.events import (
     ReplyInterrupted,
     ReplyPlayed,
     ReplySounded,
+    SleepAsked,
     Started,
     Timer,
     TimerFired,
@@ -152,6 +153,12 @@ def test_conversations_are_counted_and_their_turns_anew(caplog: pytest.LogCaptur
         "uplink open: waited=1.00s",
         "conversation ended: number=2 turns=0 lasted=10.0s cause=pressed",
     ]
+
+
+def test_a_cause_of_several_words_can_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    Told().tell(*AWAKE, (20.0, SleepAsked()))
+
+    assert fields(caplog)[-1]["cause"] == "sleep_asked"
 
 
 def test_a_redial_in_mid_conversation_is_not_told_as_a_wait(caplog: pytest.LogCaptureFixture) -> None:

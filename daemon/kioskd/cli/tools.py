@@ -74,7 +74,9 @@ async def _list(tools: Sequence[ToolSettings], *, as_json: bool) -> int:
     rows: list[dict[str, object]] = []
     missed: list[str] = []
     guarded = assemble(tools, os.environ, host=_Alone(), clock=clock)
-    async with _at_work(Toolbox(guarded, clock=clock, confirm=_nobody), clock):
+    # Only servers are asked what they offer: all else is in the settings.
+    asked = [tool for settings, tool in zip(tools, guarded, strict=True) if isinstance(settings, McpSettings)]
+    async with _at_work(Toolbox(asked, clock=clock, confirm=_nobody), clock):
         for settings, tool in zip(tools, guarded, strict=True):
             if isinstance(settings, McpSettings) and not tool.kind.declarations:
                 missed.append(settings.name)

@@ -1,6 +1,7 @@
 """Steps of the core -> the lines that an owner would ask for: who came, how long they waited, what was wrong."""
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -243,7 +244,7 @@ def _cause(event: Event) -> str:
             return cause.value
         case Closing(code) if code is not None:
             return f"closed {code}"
-    return type(event).__name__.lower()
+    return re.sub("(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
 
 
 def _between(start: float | None, end: float | None) -> float | None:

@@ -57,7 +57,7 @@ def service_key(settings: ServiceSettings, environ: Mapping[str, str]) -> Secret
     raise KeyMissingError(
         "service key",
         f"there is none: looked for the systemd credential {CREDENTIAL} and for {' and '.join(VARIABLES)}; "
-        "set one of them, or service.key_file",
+        "`sudo kioskd key` stores one; or set service.key_file",
     )
 
 
