@@ -90,7 +90,7 @@ install() {
   if [ -z "$ready_to_start" ]; then
     say "$(basename "$new") is installed, and not started: mend $settings as said above, then: sudo systemctl start kioskd"
   elif start_and_look; then
-    say "$(basename "$new") serves"
+    serves "$new"
   elif [ -n "$before" ]; then
     journal
     say "$(basename "$new") does not serve (its last words are above): going back to $(basename "$before")"
@@ -100,10 +100,13 @@ install() {
     start_and_look || fail "the release before does not serve either: journalctl -u kioskd says why"
     fail "went back to $(basename "$before"), which serves"
   elif [ "$(shown ExecMainStatus)" = 78 ]; then
-    journal
     # It was to be expected, and is no failure that anybody should look for.
     systemctl reset-failed kioskd
-    say "$(basename "$new") is installed, and needs something of you (above); after that: sudo systemctl start kioskd"
+    say "$(basename "$new") is installed, and not started, since something is still to come from you:"
+    journalctl --no-pager --output=cat --unit=kioskd "_PID=$(shown ExecMainPID)"
+    say "the settings: sudo nano $settings; kioskd check"
+    say "the key: sudo kioskd key"
+    say "and then: sudo systemctl restart kioskd"
   else
     journal
     fail "kioskd does not serve (its last words are above); it is tried again and again. Mend it, or: $0 --uninstall"
@@ -118,7 +121,8 @@ rollback() {
   [ -n "$before" ] || fail "there is no release before $(basename "${now:-none}") on this machine"
   activate "$before"
   start_and_look || { journal; fail "$(basename "$before") does not serve (its last words are above); $0 --rollback returns to $(basename "$now")"; }
-  say "$(basename "$before") serves; --rollback returns to $(basename "$now")"
+  serves "$before"
+  say "--rollback returns to $(basename "$now")"
 }
 
 uninstall() {
@@ -208,13 +212,17 @@ needed_extras() { "$1/bin/python" -m kioskd.settings.extras "$2"; }
 
 # camera RELEASE: Debian's picamera2 where it has one (Raspberry Pi OS), else the one of the package index.
 camera() {
-  if "$1/bin/python" -c 'import picamera2' 2>/dev/null; then return; fi
+  local why
+  if "$1/bin/python" -I -c 'import picamera2' 2>/dev/null; then return; fi
   if apt-cache show python3-picamera2 >/dev/null 2>&1; then
     debian_packages python3-picamera2
   else
     debian_packages python3-libcamera libcamera-ipa gcc python3-dev libcap-dev
     pip "$1" picamera2
   fi
+  why=$("$1/bin/python" -I -c 'import picamera2' 2>&1 | tail -1) || true
+  [ -z "$why" ] ||
+    say "picamera2 is installed and cannot be used ($why): until that is mended there is no camera. Or set camera.source: off, or v4l2:NAME for a USB camera"
 }
 
 # account_and_folders RELEASE: the user, and what it finds.
@@ -237,11 +245,18 @@ account_and_folders() {
 
 # self_test RELEASE: everything that can be loaded, and the devices that can be listed.
 self_test() {
-  local command
   "$1/bin/kioskd" --version >/dev/null || fail "the new release does not run (above)"
-  for command in $("$1/bin/kioskd" --help | sed -nE 's/^    ([a-z]+)( .*)?$/\1/p'); do
-    "$1/bin/kioskd" "$command" --help >/dev/null || fail "kioskd $command: does not load (above)"
-  done
+  # In one process: a Raspberry Pi takes a second to start one.
+  "$1/bin/python" -I -c 'import contextlib, io, sys
+from kioskd.cli import COMMANDS, main
+for command in COMMANDS:
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            code = main([command, "--help"])
+    except SystemExit as end:
+        code = end.code
+    if code:
+        sys.exit(f"kioskd {command}: does not load")' || fail "the new release cannot be used (above)"
   sandboxed "$1" devices >/dev/null || fail "kioskd devices: does not work (above)"
   say "self-test passed"
 }
@@ -304,7 +319,7 @@ reread() {
 start_and_look() {
   local until=$((SECONDS + well_within_s)) pid first
   systemctl reset-failed kioskd 2>/dev/null || true
-  timeout "$well_within_s" systemctl restart kioskd || return 1
+  timeout "$well_within_s" systemctl --quiet restart kioskd || return 1
   pid=$(shown MainPID)
   first=$(shown WatchdogTimestampMonotonic)
   while [ "$SECONDS" -lt "$until" ]; do
@@ -314,6 +329,14 @@ start_and_look() {
     sleep 0.5
   done
   return 1
+}
+
+# serves RELEASE: says so, and what it says of itself if that is not well: a wrong key, say, or no network.
+serves() {
+  local status
+  status=$(shown StatusText)
+  say "$(basename "$1") serves"
+  [[ $status != "Out of order"* ]] || say "but has this to say: $status"
 }
 
 shown() { systemctl show --value --property="$1" kioskd; }

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.box.site import FILES, Site, missing, site
+from tests.box.site import FILES, INSTALL_S, WISHES, Site, Typed, bare, missing, readme
 
 
 @pytest.fixture(scope="package")
@@ -11,7 +11,7 @@ def fresh() -> Iterator[Site]:
     """A machine without kioskd."""
     if lacking := missing():
         pytest.skip(lacking)
-    with site() as it:
+    with bare() as it:
         yield it
 
 
@@ -22,9 +22,23 @@ def files_before(fresh: Site) -> set[str]:
 
 
 @pytest.fixture(scope="package")
-def it(fresh: Site, files_before: set[str]) -> Site:
-    """A machine where kioskd serves, in mid-conversation."""
+def typed(fresh: Site, files_before: set[str]) -> Typed:
+    """What the owner saw, who typed line by line what the README says of installing. The kiosk serves now."""
     assert files_before
+    fresh.box.write(WISHES, fresh.settings())
+    answers = {"key": ("Service key: ", fresh.key), "doctor": (" [y/n] ", "y")}
+    seen = {}
     with fresh.service.sees("reply_sent"):
-        fresh.install()
+        for line in readme("Installing on a Pi"):
+            words = line.partition("#")[0].split()
+            asked = next((asked for command, asked in answers.items() if command in words), ("", ""))
+            seen[line] = fresh.types(line, *asked, within_s=INSTALL_S)
+    fresh.serves()  # it has been heard, too
+    return seen
+
+
+@pytest.fixture(scope="package")
+def it(fresh: Site, typed: Typed) -> Site:
+    """A machine where kioskd serves, in mid-conversation."""
+    assert typed
     return fresh

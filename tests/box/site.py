@@ -5,11 +5,12 @@ import contextlib
 import json
 import os
 import re
+import subprocess
 import threading
 import time
 import wave
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +19,10 @@ from typing import Any, Final, Self
 import numpy as np
 from tests.support import namespace, rootfs
 from tests.support import sound_server as virtual
-from tests.support.box import PATIENCE_S, Box, shared_folder
+from tests.support.box import Box, shared_folder
+from tests.support.journal import PATIENCE_S
 from tests.support.namespace import Namespace
-from tests.support.rootfs import CHECKOUT, Suite
+from tests.support.rootfs import CHECKOUT, Kind, Suite
 from tests.support.sound_server import SoundServer
 
 from kioskd.errors import Code
@@ -37,16 +39,31 @@ CREDENTIAL: Final = "/etc/credstore.encrypted/gemini-api-key"
 HARMLESS: Final = frozenset({"clock-not-synchronised"})
 """What the doctor finds on any such machine: nobody keeps the time of a container but the machine it is on."""
 SETTINGS: Final = "/etc/kioskd/kioskd.yaml"
+OWNER: Final = "pi"
+WISHES: Final = "/run/wishes.yaml"
+"""What the owner makes of a file that is opened with `nano`."""
 SAID: Final = "Hello, and welcome."
 GREETING: Final = "Greet the visitor."
 NOISE_LSB: Final = 40
 SPEECH: Final = Path("/usr/share/sounds/alsa/Front_Center.wav")
 
 FILES: Final = (
-    r"find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /var/log -o -path /tmp -o -path /opt/newer "
-    r"-o -path /opt/broken \) -prune -o -name __pycache__ -prune -o -print | sort"
+    r"find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /var/log -o -path /tmp -o -path /home -o -path /root "
+    r"-o -path /opt/newer -o -path /opt/broken -o -path '/var/tmp/systemd-private-*-systemd-*' -o -name __pycache__ \) "
+    r"-prune -o -print | sort"
 )
-"""A script that prints all files of the machine, but for those that come and go by themselves, and ours."""
+"""A script that prints all files of the machine, but for people's own, those that come and go by themselves, and ours."""
+
+MACHINE: Final = f"""\
+echo 127.0.1.1 kiosk >> /etc/hosts
+useradd --create-home --shell /bin/bash --groups sudo {OWNER}
+printf '%s\\n' '{OWNER} ALL=(ALL) NOPASSWD: ALL' 'Defaults env_keep += ALSA_CONFIG_PATH' > /etc/sudoers.d/here
+echo 'export ALSA_CONFIG_PATH=/etc/asound.conf' > /etc/profile.d/here.sh
+printf '[global]\\nno-index = true\\nfind-links = {WHEELS}\\n' > /etc/pip.conf
+echo 'Acquire::Retries "0";' > /etc/apt/apt.conf.d/here
+printf '#!/bin/sh\\ncat {WISHES} > "$1"\\n' > /usr/local/bin/nano; chmod 755 /usr/local/bin/nano
+"""
+"""The device of somebody who has a new Raspberry Pi OS: the rest of it, and where things are in the room that it is in."""
 
 YAML: Final = """\
 # What the owner wrote stays as it is.
@@ -62,11 +79,14 @@ HERE: Final = "[Service]\nEnvironment=ALSA_CONFIG_PATH=/etc/asound.conf\nWatchdo
 """The kernel here has no sound card, which ALSA's own configuration would look for; and tests wait for the watchdog."""
 
 
+Typed = Mapping[str, subprocess.CompletedProcess[str]]
+"""Lines that were typed, and what was seen."""
+
+
 def left_out() -> str | None:
     """Say why a test that takes most of a minute is left out; None if it is wanted."""
-    return (
-        None if os.environ.get("KIOSKD_SLOW") == "1" else "takes most of a minute; KIOSKD_SLOW=1 has it run"
-    )
+    slow = os.environ.get("KIOSKD_SLOW") == "1"
+    return None if slow else "takes most of a minute; KIOSKD_SLOW=1 has it run"
 
 
 def missing() -> str | None:
@@ -171,6 +191,34 @@ class Site:
     person: Person
     service: Service
 
+    def has_been_prepared(self, settings: str | None = None) -> None:
+        """Have its owner's settings and key here before kioskd is."""
+        self.box.write(SETTINGS, settings or self.settings())
+        self.box.sh(
+            f"mkdir -p /etc/credstore.encrypted; systemd-creds encrypt --name=gemini-api-key - {CREDENTIAL}",
+            given=self.key,
+        )
+
+    @property
+    def key(self) -> str:
+        """The service's key."""
+        return self.service.stand_in.key.get_secret_value()
+
+    def types(
+        self,
+        line: str,
+        prompt: str = "",
+        answer: str = "",
+        *,
+        source: str = SOURCE,
+        within_s: float = PATIENCE_S,
+    ) -> subprocess.CompletedProcess[str]:
+        """Type a line at the owner's terminal, in a checkout, and `answer` whenever `prompt` is asked; see `Box.typed`."""
+        return self.box.typed(
+            "runuser", "--login", OWNER, "--command", f"cd {source} && {line}",
+            prompt=prompt, answer=answer, within_s=within_s,
+        )  # fmt: skip
+
     def settings(
         self, volume: int = 100, *, endpoint: str | None = None, ca_file: str = "ca.pem", service: str = ""
     ) -> str:
@@ -244,40 +292,55 @@ class Site:
         """Wait until the daemon says these words of itself; systemd tells nobody when they change."""
         until = time.monotonic() + within_s
         while words not in (status := self.box.show("StatusText")):
-            assert time.monotonic() < until, (
-                f"shows: {status}; journal:\n{self.box.journal.text('kioskd.service')[-3000:]}"
-            )
+            said = self.box.journal.text("kioskd.service")
+            assert time.monotonic() < until, f"shows: {status}; journal:\n{said[-3000:]}"
             time.sleep(0.1)
 
 
 @contextlib.contextmanager
-def site(suite: Suite = "trixie") -> Iterator[Site]:
-    """Yield a machine that is ready for the installer: sound, settings and key are there."""
-    system, wheels = rootfs.rootfs("plain", suite), rootfs.wheels(suite)
-    script = ServiceScript(replies=(Reply(text=SAID),))
+def bare(
+    kind: Kind = "plain",
+    suite: Suite = "trixie",
+    *,
+    script: ServiceScript | None = None,
+    read_only: Mapping[Path, str] | None = None,
+) -> Iterator[Site]:
+    """Yield a machine that has never heard of kioskd, and its owner has: sound and the service's certificate are there.
+
+    `script` is what the service does, `read_only` what else of this machine is seen there (see `Box`).
+    """
+    system, wheels = rootfs.rootfs(kind, suite), rootfs.wheels(suite)
     with (
         namespace.namespace() as network,
         shared_folder("kioskd-sound-") as folder,
         SoundServer(folder) as sound,
         Person(sound) as person,
-        Service(script) as service,
+        Service(script or ServiceScript(replies=(Reply(text=SAID),))) as service,
         Box(
             system,
             binds={folder: SOUND},
-            read_only={wheels: WHEELS, CHECKOUT: SOURCE},
-            environ={"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS},
+            read_only={wheels: WHEELS, CHECKOUT: SOURCE, **(read_only or {})},
         ) as box,
     ):
-        it = Site(box, network, sound, person, service)
+        box.sh(MACHINE)
         box.write("/etc/asound.conf", (folder / "asound.conf").read_text().replace(str(folder), SOUND))
-        box.write(SETTINGS, it.settings())
         box.write("/etc/kioskd/ca.pem", service.stand_in.ca_file.read_text())
         box.write("/etc/systemd/system/kioskd.service.d/here.conf", HERE)
-        box.sh(
-            f"mkdir -p /etc/credstore.encrypted; systemd-creds encrypt --name=gemini-api-key - {CREDENTIAL}",
-            given=service.stand_in.key.get_secret_value(),
-        )
+        yield Site(box, network, sound, person, service)
+
+
+@contextlib.contextmanager
+def site(suite: Suite = "trixie") -> Iterator[Site]:
+    """Yield a machine that is ready for the installer: sound, settings and key are there."""
+    with bare(suite=suite) as it:
+        it.has_been_prepared()
         yield it
+
+
+def readme(chapter: str) -> list[str]:
+    """Return the lines that a chapter of the README has people type."""
+    text = (CHECKOUT / "README.md").read_text().partition(f"\n## {chapter}\n")[2].partition("\n## ")[0]
+    return [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
 
 
 def version_of(source: Path = CHECKOUT) -> str:

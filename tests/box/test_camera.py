@@ -15,12 +15,11 @@ from typing import Final
 
 import pytest
 from PIL import Image
-from tests.box.site import CREDENTIAL, SETTINGS, SOUND, SOURCE, WHEELS, Person, Service, Site, missing
-from tests.support import namespace, picamera_box, rootfs
-from tests.support.box import PATIENCE_S, Box, Entry, shared_folder
+from tests.box.site import SETTINGS, SOURCE, Site, bare, missing
+from tests.support import picamera_box
+from tests.support.box import shared_folder
+from tests.support.journal import PATIENCE_S, Entry
 from tests.support.pictures import UPRIGHT, corners, encoded, opened, quarters
-from tests.support.rootfs import CHECKOUT
-from tests.support.sound_server import SoundServer
 
 from kioskd import messages
 from kioskd.rehearsal.service import Picture, Reply, ServiceScript, SessionRecord, ToolCall
@@ -70,36 +69,22 @@ def kiosk() -> Iterator[Site]:
     """A machine where kioskd serves, in mid-conversation."""
     if lacking := missing():
         pytest.skip(lacking)
-    system, wheels = rootfs.rootfs("camera"), rootfs.wheels()
     with (
-        namespace.namespace() as network,
-        shared_folder("kioskd-sound-") as folder,
         shared_folder("kioskd-pictures-") as scene,
-        SoundServer(folder) as sound,
-        Person(sound) as person,
-        Service(LOOKING) as service,
-        Box(
-            system,
-            binds={folder: SOUND},
-            read_only={wheels: WHEELS, CHECKOUT: SOURCE, scene: str(SCENE)},
-            environ={"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS},
-        ) as box,
+        bare("camera", script=LOOKING, read_only={scene: str(SCENE)}) as site,
     ):
         show(scene)
-        stand_in = service.stand_in
-        site = Site(box, network, sound, person, service)
-        box.write(picamera_box.CONFIGURATION, picamera_box.configuration(SCENE))
-        box.write("/etc/asound.conf", (folder / "asound.conf").read_text().replace(str(folder), SOUND))
-        box.write(SETTINGS, YAML.format(endpoint=stand_in.endpoint, every_s=EVERY_S, size=SIZE))
-        box.write("/etc/kioskd/ca.pem", stand_in.ca_file.read_text())
-        box.write("/etc/systemd/system/kioskd.service.d/here.conf", HERE)
-        box.sh(
-            f"mkdir -p /etc/credstore.encrypted; systemd-creds encrypt --name=gemini-api-key - {CREDENTIAL}",
-            given=stand_in.key.get_secret_value(),
-        )
-        with service.sees("setup_complete"):
+        site.box.write(picamera_box.CONFIGURATION, picamera_box.configuration(SCENE))
+        site.box.write("/etc/systemd/system/kioskd.service.d/here.conf", HERE)
+        site.has_been_prepared(settings(site))
+        with site.service.sees("setup_complete"):
             site.install()
         yield site
+
+
+def settings(kiosk: Site) -> str:
+    """Return the owner's YAML."""
+    return YAML.format(endpoint=kiosk.service.stand_in.endpoint, every_s=EVERY_S, size=SIZE)
 
 
 def show(scene: Path) -> None:
@@ -145,6 +130,11 @@ def entries(kiosk: Site, *matches: str) -> list[Entry]:
     """Return the daemon's lines that journalctl finds by these fields."""
     found = kiosk.box.exec("journalctl", "--unit=kioskd", "--output=json", *matches).stdout
     return [json.loads(line) for line in found.splitlines()]
+
+
+def test_what_the_owner_wrote_before_is_left_alone_and_a_reference_put_beside_it(kiosk: Site) -> None:
+    assert kiosk.box.read(SETTINGS) == settings(kiosk)
+    assert kiosk.box.read(f"{SETTINGS}.reference") == kiosk.box.read(f"{SOURCE}/config/kioskd.yaml")
 
 
 def test_camera_is_listed_by_the_name_that_the_settings_take(kiosk: Site) -> None:

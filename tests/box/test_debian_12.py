@@ -1,7 +1,7 @@
 """The older Debian, with an older Python and an older systemd, gets a kiosk that serves too."""
 
 import pytest
-from tests.box.site import SETTINGS, left_out, missing, site
+from tests.box.site import bare, left_out, missing
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -9,8 +9,8 @@ pytestmark = pytest.mark.timeout(900)
 def test_kiosk_with_an_optional_part_is_installed_serves_and_is_removed() -> None:
     if lacking := left_out() or missing():
         pytest.skip(lacking)
-    with site("bookworm") as it:
-        it.box.write(SETTINGS, it.settings() + "microphone: {echo: cancel}\n")
+    with bare(suite="bookworm") as it:
+        it.has_been_prepared(it.settings() + "microphone: {echo: cancel}\n")
         with it.service.sees("reply_sent"):
             assert "optional parts: echo" in it.install()
         assert it.box.show("Type") == "notify"

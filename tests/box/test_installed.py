@@ -3,24 +3,39 @@
 import re
 
 import pytest
-from tests.box.site import GREETING, SETTINGS, SOURCE, Site, version_of
+from tests.box.site import GREETING, SETTINGS, Site, Typed, version_of
 
 from kioskd.rehearsal.ear import AUDIBLE
 
 pytestmark = pytest.mark.timeout(900)
 
 
-def test_installer_ends_when_the_kiosk_serves(it: Site) -> None:
+def test_every_command_of_the_readmes_chapter_does_what_it_says(it: Site, typed: Typed) -> None:
+    ended = {line.partition("#")[0].strip(): done.returncode for line, done in typed.items()}
+    assert ended == dict.fromkeys(ended, 0) | {"sudo kioskd doctor": 1}
+    install, devices, edit, check, key, doctor, *_, status = (done.stdout for done in typed.values())
+    # A new kiosk lacks what only its owner has, and says so, without alarm.
+    assert "service key: there is none" in install
+    assert "the key: sudo kioskd key" in install
+    assert "Failed to start" not in install
+    assert "Job for kioskd" not in install
+    assert "default" in devices
+    assert edit == ""
+    assert f"{SETTINGS}: ok" in check
+    assert "stored: /etc/credstore.encrypted/gemini-api-key" in key
+    # What is wrong on purpose: nobody keeps the time of a container, and the camera is not plugged in.
+    assert re.findall(r"^FAULT +(\w+)", doctor, re.MULTILINE) == ["clock", "camera"]
+    assert "Did you hear a rising tone? [y/n] y" in doctor
+    assert "was seen to blink" in doctor
+    assert 'Status: "In conversation' in status
+
+
+def test_kiosk_is_installed_and_comes_with_the_machine(it: Site) -> None:
     it.box.journal.wait("ready")
     assert it.box.show("ActiveState") == "active"
     assert it.box.exec("systemctl", "is-enabled", "kioskd").stdout.strip() == "enabled"
     assert it.box.exec("kioskd", "--version").stdout.strip() == f"kioskd {version_of()}"
     assert {"kioskd", "audio", "video"} <= set(it.box.exec("id", "-nG", "kioskd").stdout.split())
-
-
-def test_what_the_owner_wrote_is_left_alone_and_a_reference_put_beside_it(it: Site) -> None:
-    assert it.box.read(SETTINGS) == it.settings()
-    assert it.box.read(f"{SETTINGS}.reference") == it.box.read(f"{SOURCE}/config/kioskd.yaml")
 
 
 def test_systemd_has_nothing_to_say_against_the_unit(it: Site) -> None:
@@ -54,7 +69,7 @@ def test_a_visitor_is_heard_and_answered(it: Site) -> None:
     speaker.wait_bytes(1)
     it.box.journal.wait(lambda entry: re.match(r"turn \d", str(entry["MESSAGE"])) is not None)
     assert loudest(bytes(speaker.pcm)) > AUDIBLE
-    assert it.service.stand_in.sessions[0].texts == [GREETING]
+    assert [GREETING] in [session.texts for session in it.service.stand_in.sessions]
 
 
 def test_kiosk_that_is_killed_goes_on_with_its_conversation(it: Site) -> None:

@@ -3,12 +3,16 @@
 import base64
 import json
 import re
+import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final
 
 import pytest
 from tests.box.site import CREDENTIAL, GREETING, HARMLESS, SAID, SETTINGS, SOURCE, Service, Site
+from tests.support.journal import PATIENCE_S
 from tests.support.pictures import jpeg
 from tests.support.rootfs import CHECKOUT
 
@@ -21,6 +25,7 @@ pytestmark = pytest.mark.timeout(900)
 KEY_FILE: Final = "/etc/kioskd/key"
 STATE: Final = "/var/lib/kioskd"
 CACHE: Final = "/var/cache/kioskd"
+MOUNT: Final = "mount -t tmpfs -o {options},mode=700,uid=$(id -u kioskd),gid=$(id -g kioskd) state {where}"
 WRITTEN: Final = "/run/kioskd /var/lib/kioskd /var/cache/kioskd /var/log /run/log /tmp /var/tmp /etc/kioskd"
 
 
@@ -181,41 +186,95 @@ def test_a_clock_that_is_not_set_is_named_and_the_kiosk_goes_on_when_it_is(it: S
     it.serves()
 
 
-def test_a_full_disk_is_named_and_the_kiosk_serves_and_keeps_again_what_is_set(it: Site) -> None:
-    it.box.sh(f"systemctl stop kioskd; mount -t tmpfs -o size=64k,mode=700,uid=$(id -u kioskd) state {STATE}")
-    try:
-        it.box.sh(f"head -c 64k /dev/zero > {STATE}/filler || true")
-        with it.service.sees("setup_complete"):
-            it.box.exec("systemctl", "start", "kioskd")
-        pid, place = it.box.show("MainPID"), it.box.journal.now
-        it.box.exec("kioskd", "volume", "30")
-        it.box.journal.wait("volume and mute not kept", since=place)
-        assert it.doctor() == HARMLESS | {"disk-full"}
-        it.answers()
-        it.box.sh(f"rm {STATE}/filler; mount -o remount,size=1g {STATE}")
-        it.box.exec("kioskd", "volume", "35")
-        it.box.journal.wait("volume and mute kept again", since=place)
-        assert it.doctor() == HARMLESS
-        assert it.box.show("MainPID") == pid
-    finally:
-        it.box.sh(f"systemctl stop kioskd; umount {STATE}; systemctl start kioskd")
-
-
-def test_a_kiosk_with_nothing_to_write_to_serves_and_the_doctor_says_what_is_lost(it: Site) -> None:
-    # All else is read-only to it anyway, by ProtectSystem=strict.
-    it.box.sh(
-        "systemctl stop kioskd;"
-        f"mount -t tmpfs -o ro,mode=700,uid=$(id -u kioskd),gid=$(id -g kioskd) state {STATE};"
-        f"mount -t tmpfs -o ro,mode=700,uid=$(id -u kioskd),gid=$(id -g kioskd) cache {CACHE}"
-    )
+@contextmanager
+def without_a_disk(it: Site, options: str, *commands: str) -> Iterator[None]:
+    """Have the kiosk start with a state directory that is a tmpfs of such `options`, after `commands`; and its lamp tell codes."""
+    it.box.write(SETTINGS, it.settings().replace("echo $0", "echo $0 $KIOSKD_CODE"))
+    it.box.sh("; ".join(("systemctl stop kioskd", MOUNT.format(options=options, where=STATE), *commands)))
     try:
         with it.service.sees("setup_complete"):
             it.box.exec("systemctl", "start", "kioskd")
-        assert it.doctor() == HARMLESS | {"disk-read-only"}
-        it.answers()
+        yield
     finally:
-        it.box.sh(f"systemctl stop kioskd; umount {STATE} {CACHE}; systemctl start kioskd")
+        it.box.write(SETTINGS, it.settings())
+        it.box.sh(
+            "systemctl stop kioskd;"
+            f"for place in {STATE} {CACHE}; do while mountpoint -q $place; do umount $place; done; done;"
+            "systemctl start kioskd"
+        )
     it.serves()
+
+
+def keeps(it: Site, volume: int, place: int) -> None:
+    """Set the volume, and see that it is on the disk, and that trouble which began after `place` is over."""
+    it.box.exec("kioskd", "volume", str(volume))
+    it.box.journal.wait("kept again: code=S1", since=place)
+    assert json.loads(it.box.read(f"{STATE}/preferences.json"))["volume"] == volume
+
+
+def lights(it: Site, told: str) -> None:
+    """Wait until the lamp was told this; a command of its own takes its time."""
+    until = time.monotonic() + PATIENCE_S
+    while it.lamp != told:
+        assert time.monotonic() < until, it.lamp
+        time.sleep(0.05)
+
+
+def is_in_order(it: Site) -> None:
+    """See that nobody complains of anything."""
+    it.serves()
+    assert it.says()["code"] is None
+    assert it.doctor() == HARMLESS
+    lights(it, "listening")
+
+
+def test_a_full_disk_is_named_and_the_kiosk_serves_and_keeps_what_is_set_when_there_is_room(it: Site) -> None:
+    with without_a_disk(it, "size=64k", f"head -c 64k /dev/zero > {STATE}/filler || true"):
+        pid, place = it.box.show("MainPID"), it.box.journal.now
+        it.is_wrong(Code.STORAGE, "disk-full")
+        it.box.exec("kioskd", "volume", "30")
+        it.box.exec("kioskd", "volume", "100")
+        it.answers()
+        lights(it, "listening S1")
+        it.shows("No space left on device (code S1)")
+        it.box.exec("kioskd", "sleep")
+        it.box.journal.wait("told the visitor: code=S1", since=place)
+        lights(it, "asleep S1")
+
+        it.box.sh(f"rm {STATE}/filler; mount -o remount,size=1g {STATE}")
+        keeps(it, 95, place)
+        is_in_order(it)
+        assert it.box.show("MainPID") == pid
+
+
+def test_a_kiosk_with_nothing_to_write_to_is_named_and_serves_and_keeps_what_is_set_when_it_has(
+    it: Site,
+) -> None:
+    # All else is read-only to it anyway, by ProtectSystem=strict.
+    with without_a_disk(it, "ro", MOUNT.format(options="ro", where=CACHE)):
+        pid, place = it.box.show("MainPID"), it.box.journal.now
+        it.is_wrong(Code.STORAGE, "disk-read-only")
+        it.box.exec("kioskd", "volume", "90")
+        it.answers()
+        it.shows("Read-only file system (code S1)")
+        lights(it, "listening S1")
+
+        # A partition of its own, as the doctor says.
+        it.box.sh(
+            f"{MOUNT.format(options='size=1g', where=STATE)}; {MOUNT.format(options='size=1g', where=CACHE)}"
+        )
+        keeps(it, 95, place)
+        is_in_order(it)
+
+        # What a file system does by itself when its card fails.
+        it.box.sh(f"mount -o remount,ro {STATE}")
+        place = it.box.journal.now
+        it.box.exec("kioskd", "volume", "90")
+        it.is_wrong(Code.STORAGE, "disk-read-only")
+        it.box.sh(f"mount -o remount,rw {STATE}")
+        keeps(it, 100, place)
+        is_in_order(it)
+        assert it.box.show("MainPID") == pid
 
 
 def test_a_kiosk_that_finds_nothing_says_so_and_comes_on_as_each_thing_does(it: Site) -> None:
@@ -240,22 +299,36 @@ def test_a_kiosk_that_finds_nothing_says_so_and_comes_on_as_each_thing_does(it: 
 # The key, and what is written
 
 
-def test_key_is_asked_for_tried_and_stored_encrypted(it: Site) -> None:
-    place, right = CREDENTIAL, it.service.stand_in.key.get_secret_value()
-    before = it.box.read(place)
-    refused = it.box.typed("kioskd", "key", prompt="Service key: ", answer="no-key-of-this-service")
-    assert refused.returncode == 77
-    assert "nothing was stored" in refused.stdout
-    assert it.box.read(place) == before
-    stored = it.box.typed("kioskd", "key", prompt="Service key: ", answer=right)
+def test_key_is_asked_for_tried_stored_encrypted_and_used_at_once_and_after_a_restart(it: Site) -> None:
+    right, wrong = it.service.stand_in.key.get_secret_value(), "no-key-of-this-service"
+
+    def typed(key: str) -> subprocess.CompletedProcess[str]:
+        return it.box.typed("kioskd", "key", prompt="Service key: ", answer=key)
+
+    it.box.sh(f"systemd-creds encrypt --name=gemini-api-key - {CREDENTIAL}", given=wrong)
+    try:
+        it.box.exec("systemctl", "restart", "kioskd")
+        it.is_wrong(Code.SETTINGS, "refused")
+        pid, before = it.box.show("MainPID"), it.box.read(CREDENTIAL)
+        refused = typed(wrong)
+        assert refused.returncode == 77
+        assert "nothing was stored" in refused.stdout
+        assert it.box.read(CREDENTIAL) == before
+    finally:
+        stored = typed(right)
     assert stored.returncode == 0, stored.stdout
-    assert right not in stored.stdout, "it is not echoed"
-    assert it.box.read(place) != before
-    assert right not in it.box.read(place)
-    told = re.search(r"now: (.+)", stored.stdout)
-    assert told
+    assert "in use: the running kioskd has it" in stored.stdout
+    it.answers()
     with it.service.sees("setup_complete"):
-        it.box.sh(told[1].strip().replace("sudo ", ""))
+        it.box.exec("systemctl", "reload", "kioskd")
+    it.answers()
+    assert it.box.show("MainPID") == pid
+    assert right not in stored.stdout, "it is not echoed"
+    assert it.box.read(CREDENTIAL) != before
+    assert right not in it.box.read(CREDENTIAL)
+    with it.service.sees("setup_complete"):
+        it.box.exec("systemctl", "restart", "kioskd")
+    it.answers()
 
 
 def test_nothing_that_is_written_holds_key_handle_or_words(it: Site) -> None:

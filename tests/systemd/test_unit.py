@@ -9,7 +9,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 UNIT = FOLDER / "kioskd.service"
-SEVERAL = {"Environment", "DeviceAllow", "SystemCallFilter"}
+SEVERAL = {"Environment", "DeviceAllow", "SystemCallFilter", "ExecCondition", "ExecStart"}
 """Keys that may stand more than once: each line adds to the ones before."""
 
 SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
@@ -98,8 +98,10 @@ def test_newer_systemd_reloads_by_notice_and_tries_ever_less_often() -> None:
 def test_a_kiosk_that_has_been_well_for_a_minute_is_told_to_systemd() -> None:
     assert settings()["Unit"]["Wants"] == "kioskd-settled.timer"
     timer = settings(FOLDER / "kioskd-settled.timer")
-    assert timer["Timer"]["OnActiveSec"] == "60"
-    assert timer["Unit"]["BindsTo"] == "kioskd.service"
+    assert timer["Timer"]["OnActiveSec"] == timer["Timer"]["OnUnitInactiveSec"] == "60"
+    assert timer["Unit"]["PartOf"] == "kioskd.service"
+    asking = {"BindsTo", "Requires", "Wants", "Upholds"}
+    assert not asking & timer["Unit"].keys(), "they would have kioskd started again without a pause"
     assert "reset-failed kioskd" in settings(FOLDER / "kioskd-settled.service")["Service"]["ExecStart"]
 
 
