@@ -13,17 +13,24 @@ from tests.support import sound_server as virtual
 ROOT: Final = Path(__file__).parents[1]
 
 TOGETHER: Final = frozenset({"bench", "box", "room"})
-"""Folders whose tests would disturb each other: run one after the other, in one process."""
+"""Folders whose tests share what takes long to make: run one after the other, in one process."""
+
+APART: Final = frozenset(
+    {f"tests/box/test_{name}.py" for name in ("camera", "debian_12", "doctor", "rebooted")}
+)
+"""... but for these: each has a machine of its own."""
 
 MEASURED: Final = ("tests/bench/", "tests/room/", "tests/link/test_soak.py")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Mark what needs the machine for itself: sound in true time, and what measures, losses included."""
+    """Mark what needs true time, and what needs the machine for itself: whatever measures, losses included."""
     for item in items:
         path = item.path.relative_to(ROOT).as_posix()
-        if path.startswith(MEASURED) or "sound_server" in _text(item.path):
+        if path.startswith(MEASURED):
+            item.add_marker(pytest.mark.measured)
+        elif "sound_server" in _text(item.path):
             item.add_marker(pytest.mark.sound)
 
 
@@ -42,7 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
             folder = Path(path).parts[1]
-            return folder if folder in TOGETHER else path
+            return folder if folder in TOGETHER and path not in APART else path
 
     return Together(config, log)
 
