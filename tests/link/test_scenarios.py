@@ -17,7 +17,16 @@ AT_ONCE: Final = 7
 """They mostly wait."""
 LONGEST_S: Final = 150
 
+PACED: Final = ("uplink_gap_ms", "reply_gap_ms")
+"""What is expected of these numbers is expected of a machine that does nothing else."""
+
 Rehearsals = dict[Path, Future[Summary]]
+
+
+def marks(path: Path) -> list[pytest.MarkDecorator]:
+    """Return what is to be known of a rehearsal's test."""
+    paced = any(number in path.read_text() for number in PACED)
+    return [pytest.mark.measured] if paced else []
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +44,7 @@ def rehearsals(
 
 
 @pytest.mark.timeout(LONGEST_S + 20)
-@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem, marks=marks(path)) for path in SCENARIOS])
 def test_the_rehearsal_meets_its_expectations(path: Path, rehearsals: Rehearsals) -> None:
     summary = rehearsals[path].result(LONGEST_S)
     assert summary.expectations
