@@ -4,6 +4,7 @@ import argparse
 import json
 
 from kioskd.cli import Exit
+from kioskd.settings.described import Described
 from kioskd.settings.model import Settings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -18,6 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the schema."""
-    schema = {"$schema": DIALECT} | Settings.model_json_schema()
+    schema = {"$schema": DIALECT} | Settings.model_json_schema(schema_generator=Described)
     print(json.dumps(schema, indent=2, ensure_ascii=False))
     return Exit.OK

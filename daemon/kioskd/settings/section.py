@@ -4,7 +4,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """A part of the YAML: nothing unknown, nothing converted, nothing changed afterwards."""
+    """A part of the YAML: nothing unknown, nothing converted, nothing changed afterwards.
+
+    What stands under a setting is for people, and for `described`.
+    """
 
     model_config = ConfigDict(
         frozen=True,
@@ -12,5 +15,4 @@ class Section(BaseModel):
         strict=True,
         allow_inf_nan=False,
         hide_input_in_errors=True,
-        use_attribute_docstrings=True,
     )
