@@ -44,7 +44,8 @@ class Client:
             self.spawned: Final = time.monotonic()
             self._process = subprocess.Popen(
                 command,
-                env={**kept, **environ, "GEMINI_API_KEY": "bench"},
+                # As systemd gives it one: what is made once, for all starts, is in it.
+                env={**kept, **environ, "GEMINI_API_KEY": "bench", "CACHE_DIRECTORY": str(folder / "cache")},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
