@@ -64,7 +64,7 @@ _FROM_DEBIAN: Final = ("evdev", "pyaudio", "systemd-python")
 """Have no wheel; on a device they are Debian packages."""
 
 _KEPT: Final = 3
-"""Wheel folders kept; each change of pyproject.toml makes another."""
+"""Folders of a name that are kept, those used last; each change of what they are made from makes another."""
 
 _LONGEST_S: Final = 600.0
 
@@ -109,11 +109,7 @@ def wheels(suite: Suite = "trixie") -> Path:
         RootfsError: it cannot be made, most often because the package index cannot be reached.
     """
     wanted = _requirements()
-    made = _made(f"wheels-{suite}", wanted, lambda folder: _download(folder, rootfs("plain", suite), wanted))
-    folders = sorted(cache().glob(f"wheels-{suite}-*"), key=lambda folder: folder.stat().st_mtime)
-    for old in folders[:-_KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
-    return made
+    return _made(f"wheels-{suite}", wanted, lambda folder: _download(folder, rootfs("plain", suite), wanted))
 
 
 def carried() -> list[Path]:
@@ -169,6 +165,10 @@ def _made(name: str, recipe: Sequence[object], make: Callable[[Path], None]) -> 
                 new.mkdir()
                 make(new)
                 new.rename(folder)
+        os.utime(folder)
+        folders = sorted(cache().glob(f"{name}-*"), key=lambda each: each.stat().st_mtime)
+        for old in folders[:-_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
     return folder
 
 
