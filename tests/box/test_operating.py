@@ -2,7 +2,6 @@
 
 import base64
 import json
-import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,10 +10,9 @@ from contextlib import contextmanager
 from typing import Final
 
 import pytest
-from tests.box.site import CREDENTIAL, GREETING, HARMLESS, SAID, SETTINGS, SOURCE, Service, Site
+from tests.box.site import CREDENTIAL, GREETING, HARMLESS, SAID, SETTINGS, SOURCE, Service, Site, readme
 from tests.support.journal import PATIENCE_S
 from tests.support.pictures import jpeg
-from tests.support.rootfs import CHECKOUT
 
 from kioskd import messages
 from kioskd.errors import Code
@@ -364,11 +362,7 @@ def test_nothing_that_is_written_holds_key_handle_or_words(it: Site) -> None:
 
 
 def test_every_command_of_the_readmes_chapter_does_what_it_says(it: Site) -> None:
-    chapter = (CHECKOUT / "README.md").read_text().partition("\n## Operating\n")[2].partition("\n## ")[0]
-    lines = [
-        line for block in re.findall(r"```sh\n(.*?)```", chapter, re.DOTALL) for line in block.splitlines()
-    ]
-    typed = [line for line in lines if "install.sh" not in line]  # see test_upgraded.py
+    typed = [line for line in readme("Operating") if "install.sh" not in line]  # see test_upgraded.py
     assert len(typed) > 15
     it.box.exec("bash", "-c", "base64 -d > /etc/kioskd/map.jpg", given=base64.b64encode(jpeg()).decode())
     ended = {}

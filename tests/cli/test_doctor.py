@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-import logging
 import os
 import tarfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,6 @@ from kioskd import cli
 from kioskd.cli import doctor
 from kioskd.doctor.finding import Verdict
 from kioskd.rehearsal.service import Reply, ServiceScript, StandIn
-
-
-@pytest.fixture(autouse=True)
-def loggers() -> Iterator[None]:
-    """Leave logging as it was."""
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    yield
-    root.handlers[:], root.level = before, level
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-import logging
 import os
 import shutil
 import stat
@@ -30,15 +29,6 @@ echo encrypted
 NOT_KNOWN: Final = "not a request that this kioskd knows; is the command of another version?"
 NOW: Final = "now: sudo systemctl restart kioskd"
 TYPED: Final = "AIzaNotAKeyOfAnybody0123456789"
-
-
-@pytest.fixture(autouse=True)
-def loggers() -> Iterator[None]:
-    """Leave logging as it was."""
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    yield
-    root.handlers[:], root.level = before, level
 
 
 @pytest.fixture

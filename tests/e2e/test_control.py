@@ -102,15 +102,6 @@ def place() -> Iterator[Path]:
         yield path
 
 
-@pytest.fixture
-def loggers() -> Iterator[None]:
-    """Leave logging as it was, whatever a command makes of it that is no client of the daemon's alone."""
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    yield
-    root.handlers[:], root.level = before, level
-
-
 @asynccontextmanager
 async def controlled(place: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Controlled]:
     made = Controlled(place, capsys)
@@ -406,7 +397,6 @@ async def test_the_real_daemon_answers_and_takes_its_socket_along(
             await until(lambda: not place.exists())
 
 
-@pytest.mark.usefixtures("loggers")
 async def test_a_key_works_the_moment_it_is_stored_and_after_a_reload(
     tmp_path: Path,
     place: Path,

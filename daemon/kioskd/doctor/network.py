@@ -41,11 +41,10 @@ async def name(patient: Patient) -> Sequence[Finding]:
         async with asyncio.timeout(_NAME_S):
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, TimeoutError) as error:
-        why = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
         return [
             fault(
                 "name-not-resolved",
-                f"{host} cannot be resolved: {why}",
+                f"{host} cannot be resolved: {_why(error)}",
                 "see that the network is up (ip route) and names a server (resolvectl status, /etc/resolv.conf)",
             )
         ]
@@ -82,16 +81,20 @@ async def tls(patient: Patient) -> Sequence[Finding]:
             )
         ]
     except (OSError, TimeoutError) as error:
-        why = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
         return [
             fault(
                 "not-reached",
-                f"{host}, port {port}: {why}",
+                f"{host}, port {port}: {_why(error)}",
                 "see that the network lets TCP port 443 out (firewall, cable, Wi-Fi), and service.endpoint",
             )
         ]
     took_ms = round((patient.clock.now() - began) * 1000)
     return [ok(f"{host}: {version}, its certificate holds, in {took_ms} ms", took_ms=took_ms)]
+
+
+def _why(error: OSError) -> str:
+    """Say in words what became of an attempt."""
+    return "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
 
 
 def _distrusted(host: str, error: ssl.SSLCertVerificationError) -> Finding:
