@@ -139,7 +139,7 @@ def test_a_kiosk_that_starts_in_1970_says_so_and_goes_on_when_the_clock_is_set(i
     it.box.write(FAKE_TIME, "@1970-01-01 00:00:20\n")
     it.box.write(
         f"{PASSING}/kioskd.service.d/clock.conf",
-        f"[Service]\nEnvironment=LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={FAKE_TIME} FAKETIME_NO_CACHE=1"
+        f"[Service]\nEnvironment=LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={FAKE_TIME} FAKETIME_CACHE_DURATION=1"
         " FAKETIME_DONT_FAKE_MONOTONIC=1\n",
     )
     try:

@@ -194,8 +194,11 @@ class Box:
         return subprocess.CompletedProcess(process.args, process.returncode, seen.decode(errors="replace"))
 
     def write(self, path: str | Path, text: str, mode: str = "644") -> None:
-        """Write a file in the box, and the folders it is in."""
-        self.sh(f"mkdir -p '{Path(path).parent}'; cat > '{path}'; chmod {mode} '{path}'", given=text)
+        """Write a file in the box, and the folders it is in; who reads it sees what was there before, or all of it."""
+        self.sh(
+            f"mkdir -p '{Path(path).parent}'; cat > '{path}.new'; chmod {mode} '{path}.new'; mv '{path}.new' '{path}'",
+            given=text,
+        )
 
     def read(self, path: str | Path) -> str:
         """Return what is in a file in the box."""
