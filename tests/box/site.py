@@ -289,9 +289,11 @@ class Site:
         return self.box.read(LAMP).strip()
 
     def shows(self, words: str, within_s: float = PATIENCE_S) -> None:
-        """Wait until the daemon says these words of itself; systemd tells nobody when they change."""
+        """Wait until the daemon says these words of itself, and is up; systemd tells nobody when they change."""
         until = time.monotonic() + within_s
-        while words not in (status := self.box.show("StatusText")):
+        while (
+            words not in (status := self.box.show("StatusText")) or self.box.show("ActiveState") != "active"
+        ):
             said = self.box.journal.text("kioskd.service")
             assert time.monotonic() < until, f"shows: {status}; journal:\n{said[-3000:]}"
             time.sleep(0.1)

@@ -78,6 +78,7 @@ def test_kiosk_that_is_killed_goes_on_with_its_conversation(it: Site) -> None:
         it.box.exec("systemctl", "kill", "--signal=KILL", "kioskd")
     assert it.service.stand_in.connections[-1].resumed
     assert len(it.service.stand_in.sessions) == sessions
+    it.serves()
 
 
 def test_good_settings_are_taken_over_without_a_restart(it: Site) -> None:

@@ -194,9 +194,13 @@ class Box:
         return subprocess.CompletedProcess(process.args, process.returncode, seen.decode(errors="replace"))
 
     def write(self, path: str | Path, text: str, mode: str = "644") -> None:
-        """Write a file in the box, and the folders it is in; who reads it sees what was there before, or all of it."""
+        """Write a file in the box, and the folders it is in; who reads it sees what was there before, or all of it.
+
+        One that is there already keeps its owner.
+        """
         self.sh(
-            f"mkdir -p '{Path(path).parent}'; cat > '{path}.new'; chmod {mode} '{path}.new'; mv '{path}.new' '{path}'",
+            f"mkdir -p '{Path(path).parent}'; cat > '{path}.new'; chmod {mode} '{path}.new';"
+            f"[ ! -e '{path}' ] || chown --reference='{path}' '{path}.new'; mv '{path}.new' '{path}'",
             given=text,
         )
 
