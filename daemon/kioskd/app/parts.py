@@ -158,6 +158,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         sounds=_shelf(settings.privacy.recordings, "recordings"),
         places=_places(settings, state),
         control=ControlSocket(control, clock) if control is not None else None,
+        metrics=_metrics(settings.metrics.port, clock),
     )
 
 
@@ -220,6 +221,14 @@ def _ledger(state: Path | None) -> Ledger | None:
     from kioskd.adapters.ledger import LedgerFile  # noqa: PLC0415
 
     return LedgerFile(state)
+
+
+def _metrics(port: int, clock: ports.Clock) -> "MetricsDoor | None":
+    if not port:
+        return None
+    from kioskd.adapters.prometheus import MetricsDoor  # noqa: PLC0415
+
+    return MetricsDoor(port, clock)
 
 
 def _places(settings: Settings, state: Path | None) -> dict[str, Callable[[], None]]:
