@@ -4,6 +4,7 @@ import asyncio
 import errno
 import threading
 
+import pytest
 from tests.support.kiosk import Inbox, running, soon
 
 from kioskd.adapters.memory import ManualClock
@@ -53,6 +54,14 @@ def keeper_of(disk: Disk | None) -> MemoryKeeper:
 async def test_nobody_has_touched_anything_the_volume_is_the_owners() -> None:
     keeper = keeper_of(Disk())
     assert (keeper.volume, keeper.muted) == (70, False)
+
+
+@pytest.mark.parametrize(("kept", "heard"), [(100, 60), (0, 30), (50, 50)])
+async def test_what_was_kept_stays_within_what_the_owner_allows_now(kept: int, heard: int) -> None:
+    keeping = Keeping(ManualClock(), Inbox().post)
+    disk = Disk(Preferences(volume=kept))
+    keeper = MemoryKeeper(disk, keeping, volume=70, volume_floor=30, volume_ceiling=60)
+    assert keeper.volume == heard
 
 
 async def test_what_was_set_by_hand_goes_before_the_owners_settings() -> None:

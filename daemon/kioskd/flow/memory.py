@@ -4,6 +4,7 @@ import asyncio
 from typing import Final, NoReturn
 
 from kioskd.flow.keeping import Keeping
+from kioskd.media.playout import clamp
 from kioskd.ports import Memory, Preferences
 
 WHAT: Final = "volume and mute"
@@ -12,13 +13,23 @@ WHAT: Final = "volume and mute"
 class MemoryKeeper:
     """Volume and mute, over restarts. Without a `Memory` they end with the process."""
 
-    def __init__(self, memory: Memory | None, keeping: Keeping, *, volume: int) -> None:
-        """`volume`: the owner's. Reads the memory: blocks."""
+    def __init__(
+        self,
+        memory: Memory | None,
+        keeping: Keeping,
+        *,
+        volume: int,
+        volume_floor: int = 0,
+        volume_ceiling: int = 100,
+    ) -> None:
+        """`volume`: the owner's. The bounds hold for what people set, be it kept from before. Reads the memory: blocks."""
         self._memory = memory
         self._keeping = keeping
         self._saved = memory.load() if memory is not None else Preferences()
         self._wanted = self._saved
         self._changed = asyncio.Event()
+        self._floor = volume_floor
+        self._ceiling = volume_ceiling
         self.owners_volume = volume
         """Percent; holds for as long as nobody has set another by hand."""
 
@@ -33,12 +44,13 @@ class MemoryKeeper:
 
     @property
     def volume(self) -> int:
-        """Percent."""
-        return self.owners_volume if self._wanted.volume is None else self._wanted.volume
+        """Percent, within the bounds."""
+        kept = self._wanted.volume
+        return self.owners_volume if kept is None else clamp(kept, self._floor, self._ceiling)
 
     @volume.setter
     def volume(self, volume: int) -> None:
-        self._want(Preferences(volume, self._wanted.muted))
+        self._want(Preferences(clamp(volume, self._floor, self._ceiling), self._wanted.muted))
 
     async def run(self) -> NoReturn:
         """Save what has changed, newest wins, until cancelled; then what is not saved yet."""
