@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from kioskd.core.policy import Eyes, Policy, Talk
 from kioskd.errors import ConfigError
 from kioskd.settings.controls import ButtonSettings, CameraSettings, ControlsSettings
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
+from kioskd.settings.limits import LimitsSettings
 from kioskd.settings.model import Settings
 from kioskd.settings.service import ServiceSettings
-from kioskd.settings.sound import MicrophoneSettings
+from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
 
 SOURCE = Path(app.__file__).parents[1]
 
@@ -74,6 +76,44 @@ def test_each_setting_changes_its_rule_and_no_other(settings: Settings, changed:
     assert {name: getattr(policy, name) for name in Policy.__slots__} == {
         name: changed.get(name, getattr(default, name)) for name in Policy.__slots__
     }
+
+
+LOCAL = ConversationSettings(turn_taking="local", silence_ms=900, idle_s=30.0)
+HOLD = ControlsSettings(button=ButtonSettings(source="gpio:c/1", does="hold"))
+
+
+def test_what_only_a_restart_can_change_stays_as_it_was_in_all_places() -> None:
+    started = Settings()
+    new = Settings(
+        conversation=LOCAL, controls=HOLD, assistant=AssistantSettings(voice="Puck", language="de-DE"),
+        microphone=MicrophoneSettings(echo="hardware"), speaker=SpeakerSettings(volume=30, volume_floor=10),
+    )  # fmt: skip
+    going, later = app.renewed(new, started)
+    assert later == ("assistant", "conversation", "microphone", "speaker", "controls")
+    assert app.policy(going) == replace(app.policy(started), idle_s=30.0, follow_up_s=30.0)
+    assert (going.assistant.voice, going.assistant.language) == ("Puck", "en-US")
+    assert (going.speaker.volume, going.speaker.volume_floor) == (30, started.speaker.volume_floor)
+    assert app.own_turns(new)
+    assert not app.own_turns(going)
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        Settings(speaker=SpeakerSettings(volume=30)),
+        Settings(assistant=AssistantSettings(voice="Puck", instructions="Speak in verse.")),
+        Settings(conversation=ConversationSettings(idle_s=30.0, follow_up_s=5.0, search=True)),
+        Settings(limits=LimitsSettings(minutes_per_day=8)),
+    ],
+)
+def test_what_can_be_changed_at_once_is_and_nothing_is_named(new: Settings) -> None:
+    assert app.renewed(new, Settings()) == (new, ())
+
+
+def test_all_sections_say_what_of_them_is_looked_at_once() -> None:
+    assert set(Settings.model_fields) - set(app.AT_START) == {"service", "limits"}
+    for section, names in app.AT_START.items():
+        assert names is None or names < set(type(getattr(Settings(), section)).model_fields)
 
 
 def test_without_a_key_there_are_no_parts() -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import socket
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import httpx2
 from tests.support.daemon_process import (
     PATIENCE_S,
     DaemonProcess,
@@ -163,6 +165,35 @@ async def test_what_needs_a_restart_is_named(tmp_path: Path, sound_server: Sound
         it.reload()
         line = await it.says("settings reloaded")
         assert line.endswith("settings reloaded; after a restart only: microphone, speaker")
+
+
+async def test_what_needs_a_restart_keeps_no_visitor_from_being_answered_before_it(
+    tmp_path: Path, sound_server: SoundServer
+) -> None:
+    async with kiosk(tmp_path, sound_server) as it:
+        it.edit(conversation={"turn_taking": "local"}, assistant={"voice": "Puck"})
+        it.reload()
+        assert (await it.says("settings reloaded")).endswith("; after a restart only: conversation")
+        session = await it.connected(2)
+        assert "Puck" in str(voice_of(session, 2))
+        first, second = (setup.realtime_input_config for setup in session.setups)
+        assert first == second, "who ends a turn is as it was"
+
+
+async def test_figures_are_fetched_at_the_port_that_the_owner_names(
+    tmp_path: Path, sound_server: SoundServer
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+    async with StandIn(ServiceScript()) as service:
+        settings = always_on(service.endpoint, service.ca_file, metrics={"port": port})
+        surrounding = surroundings(sound_server, service)
+        async with sound_server.quiet_room(), daemon_process(tmp_path, settings, surrounding) as daemon:
+            await daemon.shows(STATUS[Shown.LISTENING])
+            async with httpx2.AsyncClient(trust_env=False) as client:
+                answer = await client.get(f"http://127.0.0.1:{port}/metrics")
+    assert answer.status_code == 200
+    assert "kioskd_" in answer.text
 
 
 async def test_another_model_is_a_new_session_in_which_nobody_is_greeted_again(

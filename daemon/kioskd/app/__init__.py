@@ -1,13 +1,13 @@
 """The composition root: settings -> policy, adapters, flow. It knows everybody and decides nothing."""
 
 from kioskd.app.kiosk import Renewal, serve
-from kioskd.app.meaning import NEEDS_RESTART, policy, session_of
+from kioskd.app.meaning import AT_START, own_turns, policy, renewed, session_of
 from kioskd.app.parts import Hand, Lit, Parts, echo_canceller, hand, misfits, pictures, prompts, real_parts
 from kioskd.app.service import live
 from kioskd.app.tool_desk import Tools
 
 __all__ = [
-    "NEEDS_RESTART",
+    "AT_START",
     "Hand",
     "Lit",
     "Parts",
@@ -17,10 +17,12 @@ __all__ = [
     "hand",
     "live",
     "misfits",
+    "own_turns",
     "pictures",
     "policy",
     "prompts",
     "real_parts",
+    "renewed",
     "serve",
     "session_of",
 ]

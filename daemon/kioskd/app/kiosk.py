@@ -4,14 +4,14 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from kioskd import messages, ports
 from kioskd.app.books import Books
 from kioskd.app.desk import FrontDesk
-from kioskd.app.meaning import NEEDS_RESTART, policy, session_of
+from kioskd.app.meaning import policy, session_of
 from kioskd.app.parts import Parts
 from kioskd.app.sound import sound, wake_word
 from kioskd.app.tool_desk import ToolDesk, Tools
@@ -52,7 +52,6 @@ from kioskd.flow.memory import MemoryKeeper
 from kioskd.flow.meters import Meters
 from kioskd.flow.reload import Reload
 from kioskd.flow.timers import Timers
-from kioskd.media.playout import clamp
 from kioskd.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -63,10 +62,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """What a daemon that runs goes by from now on."""
+    """What a daemon that runs goes by from now on; see `meaning.renewed`."""
 
     settings: Settings
     live: ports.Live
+    later: Sequence[str] = ()
+    """The sections of which something new holds only after a restart."""
     pictures: Sequence[bytes] = field(default=(), repr=False)
 
 
@@ -94,14 +95,19 @@ class Kiosk:
     """All workers, and who performs what for the core. Made within the running loop."""
 
     def __init__(self, settings: Settings, parts: Parts, observers: Sequence[Observer]) -> None:
-        self._settings = settings
         self._session_of = session_of(settings)
         self._parts = parts
         clock, self._mailbox = parts.clock, Mailbox()
         post = self._post = self._mailbox.post
         self._timers = Timers(clock, post)
         self._keeping = Keeping(clock, post, parts.places)
-        self._memory = MemoryKeeper(parts.memory, self._keeping, volume=settings.speaker.volume)
+        self._memory = MemoryKeeper(
+            parts.memory,
+            self._keeping,
+            volume=settings.speaker.volume,
+            volume_floor=settings.speaker.volume_floor,
+            volume_ceiling=settings.speaker.volume_ceiling,
+        )
         self._restart = asyncio.Event()
         self._meters = Meters()
         self._wake_word = wake_word(settings)
@@ -289,8 +295,7 @@ class Kiosk:
 
     def _set_volume(self, percent: int) -> int:
         """Speak as loudly as asked, as far as the owner lets anybody; return what it has come to."""
-        speaker = self._settings.speaker
-        self._memory.volume = clamp(percent, speaker.volume_floor, speaker.volume_ceiling)
+        self._memory.volume = percent
         self._downlink.playout.volume = self._memory.volume
         return self._memory.volume
 
@@ -309,18 +314,9 @@ class Kiosk:
             self._parts.keepsake.forget()
 
     def _apply(self, new: Renewal) -> None:
-        """Go by new settings: at once, over the next connection, or (said) after a restart."""
+        """Go by new settings: at once, or over the next connection."""
         settings = new.settings
-        started = policy(self._settings)
-        self._engine.adopt(
-            replace(
-                policy(settings),
-                half_duplex=started.half_duplex,
-                barge_in=started.barge_in,
-                talk=started.talk,
-                eyes=started.eyes,
-            )
-        )
+        self._engine.adopt(policy(settings))
         self._books.adopt(settings)
         self._desk.adopt(settings)
         self._link.use(self._books.overheard(new.live), settings.assistant.greeting or "", new.pictures)
@@ -329,10 +325,9 @@ class Kiosk:
         self._post(SettingsChanged(session_void=session_of(settings) != self._session_of))
         self._session_of = session_of(settings)
         self._tools.model = settings.service.model
-        later = [name for name, read in NEEDS_RESTART.items() if read(settings) != read(self._settings)]
         log.info(
             "settings reloaded%s",
-            f"; after a restart only: {', '.join(later)}" if later else "",
+            f"; after a restart only: {', '.join(new.later)}" if new.later else "",
             extra={"message_id": messages.RELOADED, "visitor": True},
         )
 

@@ -1,6 +1,6 @@
 """What the owner's settings mean: for the core, for a session, and for a daemon that runs already."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kioskd.core.budget import Budget
@@ -8,20 +8,38 @@ from kioskd.core.policy import Eyes, Policy, Talk
 from kioskd.settings.conversation import ConversationSettings
 from kioskd.settings.limits import span
 from kioskd.settings.model import Settings
+from kioskd.settings.sound import SpeakerSettings
 
-_AT_START: Final = ("wake", "wakeword", "turn_taking", "pace", "uplink")
-
-NEEDS_RESTART: Final[Mapping[str, Callable[[Settings], object]]] = {
-    "microphone": lambda settings: settings.microphone,
-    "speaker": lambda settings: settings.speaker.model_copy(update={"volume": 0}),
-    "camera": lambda settings: settings.camera,
-    "controls": lambda settings: settings.controls,
-    "conversation": lambda settings: [getattr(settings.conversation, name) for name in _AT_START],
-    "tools": lambda settings: settings.tools,
-    "metrics": lambda settings: settings.metrics,
-    "privacy": lambda settings: settings.privacy,
+AT_START: Final[Mapping[str, frozenset[str] | None]] = {
+    "assistant": frozenset({"language"}),
+    "conversation": frozenset(
+        {"wake", "wakeword", "turn_taking", "pace", "silence_ms", "interruptions", "uplink"}
+    ),
+    "microphone": None,
+    "speaker": frozenset(SpeakerSettings.model_fields) - {"volume"},
+    "camera": None,
+    "controls": None,
+    "tools": None,
+    "metrics": None,
+    "privacy": None,
 }
-"""Settings that are looked at once, when the devices are opened."""
+"""What is looked at once, when devices are opened and workers made: by section, the settings of it, or None for all."""
+
+
+def renewed(new: Settings, started: Settings) -> tuple[Settings, Sequence[str]]:
+    """Return what a daemon goes by from now on, and the sections of which `new` holds only after a restart.
+
+    `started` is what it was started with: whatever is looked at once stays so in all places, the session's set-up too.
+    """
+    kept: dict[str, object] = {}
+    for section, names in AT_START.items():
+        then, now = getattr(started, section), getattr(new, section)
+        as_it_was = (
+            then if names is None else now.model_copy(update={name: getattr(then, name) for name in names})
+        )
+        if as_it_was != now:
+            kept[section] = as_it_was
+    return new.model_copy(update=kept), tuple(kept)
 
 
 def policy(settings: Settings) -> Policy:

@@ -62,10 +62,11 @@ async def _serve(settings: Settings, parts: app.Parts, path: Path) -> None:
         serving.cancel()
 
     def read() -> app.Renewal:
-        new = load_to_run(path, os.environ)
+        new, later = app.renewed(load_to_run(path, os.environ), settings)
         offered = parts.tools.offered if parts.tools is not None else tuple
         assert parts.keys is not None
-        return app.Renewal(new, app.live(new, parts.keys.opener(new.service), offered), app.pictures(new))
+        live = app.live(new, parts.keys.opener(new.service), offered)
+        return app.Renewal(new, live, later, app.pictures(new))
 
     reload = Reload(read)
     loop.add_signal_handler(signal.SIGHUP, reload.ask)
