@@ -103,6 +103,16 @@ def test_a_notice_says_how_long_is_left(notice: dict[str, Any], left_s: float) -
     assert told(goAway=notice) == (GoingAway(left_s),)
 
 
+def test_what_is_billed_is_counted_whichever_name_it_has() -> None:
+    usage = {
+        "promptTokenCount": 7,
+        "toolUsePromptTokenCount": 10,
+        "responseTokenCount": 3,
+        "thoughtsTokenCount": 2,
+    }
+    assert told(usageMetadata=usage) == (UsageReported(prompt_tokens=17, response_tokens=5),)
+
+
 def test_usage_without_counts_is_nothing_used() -> None:
     assert told(usageMetadata={}) == (UsageReported(prompt_tokens=0, response_tokens=0),)
 

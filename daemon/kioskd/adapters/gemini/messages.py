@@ -56,9 +56,10 @@ def translate(message: "LiveServerMessage") -> tuple[Message, ...]:
         found.append(GoingAway(_seconds(message.go_away.time_left)))
     usage = message.usage_metadata
     if usage is not None:
-        # Thoughts are billed as output, and not counted among the response's tokens.
+        # Billed, and counted apart: thoughts as output, what tools have answered as input.
         response_tokens = (usage.response_token_count or 0) + (usage.thoughts_token_count or 0)
-        found.append(UsageReported(usage.prompt_token_count or 0, response_tokens))
+        prompt_tokens = (usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0)
+        found.append(UsageReported(prompt_tokens, response_tokens))
     return tuple(found)
 
 
