@@ -77,13 +77,15 @@ class ConfigError(KioskError):
 class DeviceLost(KioskError):
     """A device went away, or is not there yet; it may come back.
 
-    `listed`: it is there by name, and cannot be used. `device`: its name as the owner wrote it.
+    `listed`: it is there by name, and cannot be used. `device`: its name as the owner wrote it. `again`: nothing is known
+    to be wrong with it, and another try at once may well have it.
     """
 
-    def __init__(self, message: str, *, listed: bool = False, device: str = "") -> None:
+    def __init__(self, message: str, *, listed: bool = False, device: str = "", again: bool = False) -> None:
         super().__init__(message)
         self.listed = listed
         self.device = device
+        self.again = again
 
 
 class DeviceStuck(DeviceLost):

@@ -27,12 +27,13 @@ def proc(tmp_path: Path) -> Path:
     [
         ("default", Direction.IN, 4),
         ("default", Direction.OUT, 4),
-        ("USB PnP Sound Device: Audio (hw:1,0)", Direction.IN, 1),
+        ("USB PnP Sound Device: Audio", Direction.IN, 1),
         ("usb pnp", Direction.IN, 1),
         ("HEADPHONES", Direction.OUT, 0),
-        ("hw:1,0", Direction.IN, 1),
-        ("hw:1", Direction.IN, 1),
+        ("bcm2835", Direction.OUT, 0),
         ("plughw:CARD=Device,DEV=0", Direction.IN, 1),
+        ("hw:CARD=device", Direction.IN, 1),
+        ("HW:card=DEVICE,dev=0", Direction.IN, 1),
         ("hw:CARD=Twin,DEV=0", Direction.OUT, 2),
         ("hw:CARD=Twin_1", Direction.OUT, 3),
         ("hw:Twin_1,0", Direction.IN, 3),
@@ -40,6 +41,31 @@ def proc(tmp_path: Path) -> Path:
 )
 def test_a_name_finds_its_device(wanted: str, direction: Direction, index: int, proc: Path) -> None:
     assert find(DEVICES, wanted, direction, proc).index == index
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "1",
+        "hw:1",
+        "hw:1,0",
+        "plughw:1",
+        "hw:CARD=1,DEV=0",
+        "USB PnP Sound Device: Audio (hw:1,0)",
+        "Audio (hw:1,0)",
+    ],
+)
+def test_a_device_is_not_to_be_had_by_its_number_which_changes(wanted: str, proc: Path) -> None:
+    with pytest.raises(
+        DeviceLost, match=r"numbered anew .*; set microphone.device to .*'USB PnP Sound Device: Audio'"
+    ):
+        find(DEVICES, wanted, Direction.IN, proc)
+
+
+@pytest.mark.parametrize("wanted", ["hw:", "(", ",0"])
+def test_a_number_is_no_part_of_a_name(wanted: str, proc: Path) -> None:
+    with pytest.raises(DeviceLost, match="no such device"):
+        find(DEVICES, wanted, Direction.IN, proc)
 
 
 def test_a_device_that_cannot_do_the_direction_is_not_meant(proc: Path) -> None:

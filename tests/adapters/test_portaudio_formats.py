@@ -48,6 +48,8 @@ class FileStream:
         self._path = path
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._capture if capturing else self._play)
+
+    def start_stream(self) -> None:
         self._thread.start()
 
     def _capture(self) -> None:
@@ -104,7 +106,8 @@ class FileAudio:
             raise ValueError("Invalid sample rate", -9997)
         return True
 
-    def open(self, *, stream_callback: Callback, output: bool, **_: object) -> FileStream:
+    def open(self, *, stream_callback: Callback, output: bool, start: bool, **_: object) -> FileStream:
+        assert not start, "the first callback would come before anything is known of the stream"
         return FileStream(self.takes, self.path, stream_callback, capturing=not output)
 
 
@@ -252,6 +255,28 @@ async def test_a_speaker_of_any_format_plays_on_all_its_channels(taken: SoundFor
     assert len(channels) == taken.channels
     assert all((channel == channels[0]).all() for channel in channels)
     assert level(channels[0], taken.rate_hz) == pytest.approx(0.5, abs=0.002)
+
+
+async def test_the_latency_is_known_at_the_first_pull(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(SoundFormat(48_000, 2, "int16"), tmp_path, monkeypatch)
+    speaker, known, pulled = PortAudioSpeaker("choosy"), list[float](), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    class Asking:
+        def pull(self, byte_count: int) -> bytes:
+            known.append(speaker.latency_s)
+            loop.call_soon_threadsafe(pulled.set)
+            return bytes(byte_count)
+
+    playing = asyncio.create_task(speaker.play(Asking()))
+    async with asyncio.timeout(5):
+        await pulled.wait()
+    playing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await playing
+    assert known[0] == speaker.latency_s >= 0.02
 
 
 def sound_device(name: str, channels: int) -> SoundDevice:

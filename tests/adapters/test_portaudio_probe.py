@@ -44,8 +44,12 @@ async def test_a_device_can_be_opened_while_it_is_there_and_only_its_own_way(
         ("default", ["default"]),
         ("usb pnp", ["usb pnp", "hw:1"]),
         ("USB PnP Sound Device: Audio", ["USB PnP Sound Device: Audio", "hw:1"]),
-        ("USB PnP Sound Device: Audio (hw:1,0)", ["hw:1,0"]),
-        ("hw:CARD=Device,DEV=0", ["hw:CARD=Device,DEV=0"]),
+        ("hw:CARD=Device,DEV=0", ["hw:1,0"]),
+        ("hw:CARD=device,DEV=3", ["hw:1,3"]),
+        ("plughw:headphones", ["hw:0,0"]),
+        ("hw:CARD=Gone", []),
+        ("USB PnP Sound Device: Audio (hw:1,0)", []),
+        ("hw:1,0", []),
     ],
 )
 def test_a_name_of_ours_is_one_of_alsas(wanted: str, names: list[str], tmp_path: Path) -> None:

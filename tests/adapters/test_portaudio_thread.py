@@ -5,6 +5,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 
@@ -19,6 +20,7 @@ class Stuck:
     def __init__(self, *, opening: bool = False, closing: bool = False) -> None:
         self.let_go = threading.Event()
         self.open = threading.Event()
+        self.closing = threading.Event()
         self.closed = threading.Event()
         self._opening = opening
         self._closing = closing
@@ -29,6 +31,7 @@ class Stuck:
             self.let_go.wait(10)
         self.open.set()
         yield
+        self.closing.set()
         if self._closing:
             self.let_go.wait(10)
         self.closed.set()
@@ -71,7 +74,7 @@ async def test_an_opening_that_hangs_for_good_needs_a_new_process(monkeypatch: p
     monkeypatch.setattr(portaudio_thread, "OPEN_S", 0.05)
     monkeypatch.setattr(portaudio_thread, "CLOSE_S", 0.05)
     stuck = Stuck(opening=True)
-    with pytest.raises(DeviceStuck, match="microphone: lost, and does not close") as lost:
+    with pytest.raises(DeviceStuck, match="microphone: does not close") as lost:
         await DeviceThread("microphone", "usb").run(stuck.opened)
     assert lost.value.device == "usb"
     assert "not open after" in str(lost.value.__cause__)
@@ -79,7 +82,7 @@ async def test_an_opening_that_hangs_for_good_needs_a_new_process(monkeypatch: p
     assert await asyncio.to_thread(stuck.closed.wait, 5)
 
 
-async def test_a_closing_that_hangs_is_left_alone_with_a_warning(
+async def test_a_closing_that_hangs_needs_a_new_process_whoever_asked_for_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(portaudio_thread, "CLOSE_S", 0.05)
@@ -88,11 +91,58 @@ async def test_a_closing_that_hangs_is_left_alone_with_a_warning(
     assert await asyncio.to_thread(stuck.open.wait, 5)
     running.cancel()
     async with asyncio.timeout(1):
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(DeviceStuck, match="speaker: does not close"):
             await running
     assert caplog.record_tuples == [
-        (portaudio_thread.__name__, logging.WARNING, "speaker does not close, left alone: waited=0.1s")
+        (portaudio_thread.__name__, logging.WARNING, "speaker does not close: waited=0.1s")
     ]
+    stuck.let_go.set()
+    assert await asyncio.to_thread(stuck.closed.wait, 5)
+
+
+async def closing_after_a_loss(stuck: Stuck) -> asyncio.Task[NoReturn]:
+    """Return a use of `stuck` that was lost, and cancelled while it was being closed."""
+    thread = DeviceThread("speaker")
+    running = asyncio.create_task(thread.run(stuck.opened))
+    assert await asyncio.to_thread(stuck.open.wait, 5)
+    thread.lose(DeviceLost("pulled"))
+    assert await asyncio.to_thread(stuck.closing.wait, 5)
+    running.cancel()
+    return running
+
+
+async def test_a_lost_device_is_closed_before_a_cancellation_ends_its_use() -> None:
+    stuck = Stuck(closing=True)
+    running = await closing_after_a_loss(stuck)
+    asyncio.get_running_loop().call_later(0.1, stuck.let_go.set)
+    async with asyncio.timeout(2):
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert stuck.closed.is_set()
+
+
+async def test_a_lost_device_that_does_not_close_is_stuck_although_its_use_was_cancelled_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(portaudio_thread, "CLOSE_S", 0.3)
+    stuck = Stuck(closing=True)
+    running = await closing_after_a_loss(stuck)
+    async with asyncio.timeout(2):
+        with pytest.raises(DeviceStuck, match="speaker: does not close"):
+            await running
+    stuck.let_go.set()
+    assert await asyncio.to_thread(stuck.closed.wait, 5)
+
+
+async def test_a_bug_is_raised_although_the_device_does_not_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portaudio_thread, "CLOSE_S", 0.05)
+    stuck, thread = Stuck(closing=True), DeviceThread("speaker")
+    running = asyncio.create_task(thread.run(stuck.opened))
+    assert await asyncio.to_thread(stuck.open.wait, 5)
+    thread.lose(ArithmeticError("planted"))
+    async with asyncio.timeout(1):
+        with pytest.raises(ArithmeticError, match="planted"):
+            await running
     stuck.let_go.set()
     assert await asyncio.to_thread(stuck.closed.wait, 5)
 
@@ -107,7 +157,7 @@ async def test_a_lost_device_that_does_not_close_needs_a_new_process(monkeypatch
     assert thread.quitting
     thread.lose(DeviceLost("second"))
     async with asyncio.timeout(1):
-        with pytest.raises(DeviceStuck, match="speaker: lost, and does not close") as lost:
+        with pytest.raises(DeviceStuck, match="speaker: does not close") as lost:
             await running
     assert str(lost.value.__cause__) == "first"
     stuck.let_go.set()

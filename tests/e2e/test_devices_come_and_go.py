@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -12,14 +13,18 @@ from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
 from tests.support.sound_server import MICROPHONE, SPEAKER, SoundServer
 from tests.support.sound_server import Device as Plug
 
-from kioskd import app
+from kioskd import app, ports
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.memory import MemoryNotifier
+from kioskd.adapters.memory import MemoryButton, MemoryNotifier
 from kioskd.adapters.portaudio import PortAudioMicrophone, PortAudioSpeaker
+from kioskd.adapters.preferences import StateFile
 from kioskd.adapters.scripted import ScriptedConnection, ScriptedLive
+from kioskd.cli.run import LEAVE_S
 from kioskd.core.effects import Effect
 from kioskd.core.events import Device, DeviceCame, DeviceGone, Event, ReplyPlayed, ReplySounded, Started
+from kioskd.core.gesture import Rules
 from kioskd.core.machine import State
+from kioskd.errors import DeviceStuck
 from kioskd.media import pcm
 from kioskd.ports import GenerationEnded, ReplyAudio, TurnEnded
 from kioskd.settings.model import Settings
@@ -46,6 +51,8 @@ class Kiosk:
         self.sound = sound
         self.live = ScriptedLive()
         self.notifier = MemoryNotifier()
+        self.mute_button = MemoryButton()
+        self.memory: ports.Memory | None = None
         self.events: list[tuple[float, Event]] = []
         self._news = asyncio.Event()
 
@@ -57,6 +64,8 @@ class Kiosk:
             speaker=PortAudioSpeaker(SPEAKER),
             live=self.live,
             notifier=self.notifier,
+            hands=[app.Hand(self.mute_button, Rules("mute"))],
+            memory=self.memory,
         )
         await app.serve(Settings.model_validate(SETTINGS), parts, observers=[self._observe])
 
@@ -182,6 +191,37 @@ async def test_a_device_that_comes_back_is_used_again_and_the_conversation_goes_
             assert kiosk.live.open == [connection], "it is the same session all the while"
             assert kiosk.notifier.told.count("ready") == 1
     finally:
+        await asyncio.to_thread(sound_server.mend)
+
+
+async def test_a_microphone_that_hangs_when_it_is_muted_ends_the_process_and_stays_muted(
+    sound_server: SoundServer, tmp_path: Path
+) -> None:
+    kiosk = Kiosk(sound_server)
+    kiosk.memory = StateFile(tmp_path)
+    serving = asyncio.create_task(kiosk.serve())
+    try:
+        async with asyncio.timeout(20):
+            connection = await kiosk.live.accept()
+            await connection.heard(10 * pcm.FRAME_BYTES)
+            sound_server.freeze("mic")
+            kiosk.mute_button.press()
+            with pytest.raises(DeviceStuck, match=r"microphone 'kioskmic': does not close within 3 s"):
+                await serving
+        assert StateFile(tmp_path).load().muted, "so the next process does not open it"
+    finally:
+        sound_server.thaw("mic")
+        await asyncio.to_thread(sound_server.mend)
+
+
+async def test_a_microphone_that_hangs_does_not_spoil_the_leaving(sound_server: SoundServer) -> None:
+    try:
+        async with conversation(sound_server):
+            sound_server.freeze("mic")
+            left_at = time.monotonic()
+        assert time.monotonic() - left_at < LEAVE_S, "and nothing but the end of the work was raised"
+    finally:
+        sound_server.thaw("mic")
         await asyncio.to_thread(sound_server.mend)
 
 

@@ -9,7 +9,7 @@ from tests.support.kiosk import Inbox, running, soon
 from kioskd.adapters.memory import ManualClock, MemoryMicrophone
 from kioskd.core.events import Device, DeviceCame, DeviceGone
 from kioskd.errors import DeviceLost, DeviceStuck
-from kioskd.flow.attendant import FIRST_RETRY_S, GIVE_UP_S, HELD_S, RETRY_S, STEADY_S, Attendant
+from kioskd.flow.attendant import AGAIN_S, FIRST_RETRY_S, GIVE_UP_S, HELD_S, RETRY_S, STEADY_S, Attendant
 
 GONE, CAME = DeviceGone(Device.MICROPHONE), DeviceCame(Device.MICROPHONE)
 DAY_S = 86_400.0
@@ -158,6 +158,66 @@ async def test_a_device_that_is_lost_as_soon_as_it_comes_is_not_tried_all_the_ti
     async with running(it.use()):
         await it.clock.advance(60.0)
     assert len(it.at) < 60.0 / RETRY_S
+
+
+GIVEN_UP = DeviceLost("microphone: given up for a moment", device="usb", again=True)
+
+
+async def test_another_try_that_is_asked_for_comes_soon_and_changes_nothing_for_the_next() -> None:
+    it = Tried()
+    async with running(it.use()):
+        await it.clock.advance(4.5)
+        it.error = GIVEN_UP
+        await it.clock.advance(0.5)
+        it.error = DeviceLost("microphone: not there")
+        await it.clock.advance(4.5)
+    assert it.at == [0.0, 1.0, 3.0, 5.0, 5.0 + AGAIN_S, 5.0 + AGAIN_S + RETRY_S, 5.0 + AGAIN_S + 2 * RETRY_S]
+
+
+@pytest.mark.parametrize("worked_s", [STEADY_S / 10, STEADY_S, 60.0])
+async def test_a_device_that_is_given_up_for_a_moment_was_never_lost(
+    worked_s: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    it = Tried(error=GIVEN_UP)
+    it.works_for_s = worked_s
+    async with running(it.use()):
+        await it.clock.advance(worked_s)
+        assert not it.attendant.missing
+        it.works_for_s = 60.0
+        await it.clock.advance(AGAIN_S)
+        assert len(it.at) == 2
+        assert not it.attendant.away
+    assert it.inbox.events == [CAME]
+    assert messages(caplog) == [
+        "microphone ready",
+        "microphone reopening: microphone: given up for a moment",
+    ]
+
+
+async def test_a_device_that_is_asked_to_try_again_and_again_does_not_do_so_all_the_time() -> None:
+    it = Tried(error=GIVEN_UP)
+    it.works_for_s = 60.0
+    async with running(it.use()):
+        await it.clock.advance(59.0)
+        it.works_for_s = None
+        await it.clock.advance(1.0 + 3.5 * AGAIN_S)
+        assert it.at == pytest.approx([0.0, 60.0, 60.0 + AGAIN_S, 60.0 + 2 * AGAIN_S, 60.0 + 3 * AGAIN_S])
+
+
+async def test_a_device_that_was_given_up_and_does_not_open_again_is_lost() -> None:
+    it = Tried(error=GIVEN_UP)
+    it.works_for_s = 60.0
+    async with running(it.use()):
+        await it.clock.advance(59.0)
+        it.works_for_s = None
+        await it.clock.advance(1.0)
+        it.error = DeviceLost("microphone: not there", device="usb")
+        await it.clock.advance(AGAIN_S)
+        assert it.attendant.missing
+        it.works_for_s = 60.0
+        await it.clock.advance(RETRY_S)
+    assert it.inbox.events == [CAME, DeviceGone(Device.MICROPHONE, "usb"), CAME]
 
 
 async def test_the_loss_has_the_devices_own_name() -> None:

@@ -122,6 +122,9 @@ class _Stream:
         """Get ready for a device of this format; before the first callback, and again if it is refused after all."""
         raise NotImplementedError
 
+    def ready(self, stream: pyaudio.Stream) -> None:
+        """Learn what is to be known of `stream`, which is open and not started: before the first callback, too."""
+
     def serve(self, data: bytes, frames: int, flags: int) -> bytes | None:
         """Take what the device gives, return what it wants; in its own thread."""
         raise NotImplementedError
@@ -163,7 +166,7 @@ class _Stream:
         }
         audio.is_format_supported(form.rate_hz, **wish)
         self.prepare(form)
-        return audio.open(
+        stream = audio.open(
             rate=form.rate_hz,
             channels=form.channels,
             format=samples,
@@ -174,7 +177,15 @@ class _Stream:
             # The nearest to a wish for latency that PyAudio passes on.
             frames_per_buffer=form.rate_hz * pcm.PERIOD_MS // 1000,
             stream_callback=self._callback,
+            start=False,
         )
+        try:
+            self.ready(stream)
+            stream.start_stream()
+        except BaseException:
+            stream.close()
+            raise
+        return stream
 
     def _callback(
         self, data: bytes | None, frames: int, _times: Mapping[str, float], flags: int
@@ -289,10 +300,8 @@ class _Playback(_Stream):
             resampled = ResampledSource(self._source, form.rate_hz, form.channels, SampleFormat(form.samples))
             self._pull, self._delay_s = resampled.pull, resampled.delay_s
 
-    def open(self, audio: pyaudio.PyAudio, device: SoundDevice) -> pyaudio.Stream:
-        stream = super().open(audio, device)
+    def ready(self, stream: pyaudio.Stream) -> None:
         self._owner.latency_s = stream.get_output_latency() + self._delay_s
-        return stream
 
     def serve(self, data: bytes, frames: int, flags: int) -> bytes:
         if flags:

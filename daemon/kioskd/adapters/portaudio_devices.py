@@ -16,7 +16,11 @@ DEFAULT: Final = "default"
 
 # PortAudio names a kernel device "CARD: PCM (hw:1,0)". The number depends on the order of plugging in.
 _NUMBERED: Final = re.compile(r"^(?P<name>.*?)\s*\(hw:(?P<card>\d+),(?P<pcm>\d+)\)$")
-_ALSA_ID: Final = re.compile(r"^(?:plug)?hw:(?:CARD=)?(?P<card>\w+)(?:,(?:DEV=)?(?P<pcm>\d+))?$")
+_ALSA_ID: Final = re.compile(
+    r"^(?:plug)?hw:(?:CARD=)?(?P<card>[\w-]+)(?:,(?:DEV=)?(?P<pcm>\d+))?$", re.IGNORECASE
+)
+# No card's id begins with a digit: the kernel sees to that.
+_BY_NUMBER: Final = re.compile(r"^\d+$|hw:(?:CARD=)?\d", re.IGNORECASE)
 
 
 class Direction(enum.Enum):
@@ -47,6 +51,17 @@ class SoundDevice:
         return self.inputs if direction is Direction.IN else self.outputs
 
 
+def is_numbered(wanted: str) -> bool:
+    """Return whether `wanted` means a card by its number, which is another card's after a reboot."""
+    return _BY_NUMBER.search(wanted) is not None
+
+
+def alsa_id(wanted: str) -> tuple[str, str | None] | None:
+    """Return the card's id in lower case and the number of its device, if given, where `wanted` is an ALSA id."""
+    asked = _ALSA_ID.match(wanted)
+    return (asked["card"].casefold(), asked["pcm"]) if asked is not None else None
+
+
 def capable(devices: Sequence[SoundDevice], direction: Direction) -> list[SoundDevice]:
     """Return the devices that can do `direction`."""
     return [device for device in devices if device.channels(direction) > 0]
@@ -61,7 +76,7 @@ def stable_name(device: SoundDevice, devices: Sequence[SoundDevice], proc: Path 
     if numbered is None:
         return device.full_name
     name = numbered["name"]
-    if sum(name.casefold() in other.full_name.casefold() for other in devices) == 1:
+    if sum(name.casefold() in _name(other) for other in devices) == 1:
         return name
     return f"hw:CARD={_card_id(numbered['card'], proc)},DEV={numbered['pcm']}"
 
@@ -69,18 +84,24 @@ def stable_name(device: SoundDevice, devices: Sequence[SoundDevice], proc: Path 
 def find(devices: Sequence[SoundDevice], wanted: str, direction: Direction, proc: Path = PROC) -> SoundDevice:
     """Return the device that `wanted` means.
 
-    `default`, a full name, an ALSA id (`hw:CARD=Device,DEV=0`, `hw:1`) or a part of one device's name alone; capital
-    or small letters alike.
+    `default`, a full name, an ALSA id (`hw:CARD=Device,DEV=0`, `hw:Device`) or a part of one device's name alone; capital
+    or small letters alike. A card's number is no part of its name.
 
     Raises:
-        DeviceLost: none or more than one is meant; says which there are.
+        DeviceLost: none or more than one is meant, or it is asked for by its number; says which there are.
     """
     able = capable(devices, direction)
+    if is_numbered(wanted):
+        raise DeviceLost(
+            f"{direction.value} {wanted!r}: cards are numbered anew at each start, and this may be another one then; "
+            f"set {direction.value}.device to a name that stays: {_names(able, proc) or 'none is there now'}",
+            device=wanted,
+        )
     for matching in (
         [device for device in able if wanted == DEFAULT and direction in device.default_for],
-        [device for device in able if device.full_name == wanted],
+        [device for device in able if _name(device) == wanted.casefold()],
         [device for device in able if _is_alsa_id(device, wanted, proc)],
-        [device for device in able if wanted.casefold() in device.full_name.casefold()],
+        [device for device in able if wanted.casefold() in _name(device)],
     ):
         if len(matching) == 1:
             return matching[0]
@@ -98,12 +119,18 @@ def find(devices: Sequence[SoundDevice], wanted: str, direction: Direction, proc
 
 
 def _is_alsa_id(device: SoundDevice, wanted: str, proc: Path) -> bool:
-    asked = _ALSA_ID.match(wanted)
+    asked = alsa_id(wanted)
     numbered = _NUMBERED.match(device.full_name)
     if asked is None or numbered is None:
         return False
-    cards = (numbered["card"], _card_id(numbered["card"], proc))
-    return asked["card"] in cards and asked["pcm"] in (None, numbered["pcm"])
+    card, pcm = asked
+    return card == _card_id(numbered["card"], proc).casefold() and pcm in (None, numbered["pcm"])
+
+
+def _name(device: SoundDevice) -> str:
+    """What it is called, but for the number, to be compared."""
+    numbered = _NUMBERED.match(device.full_name)
+    return (device.full_name if numbered is None else numbered["name"]).casefold()
 
 
 def _card_id(number: str, proc: Path) -> str:

@@ -3,7 +3,7 @@
 What PortAudio is like, and what follows (seen with PortAudio 19.6, PyAudio 0.2.13 and 0.2.14):
 - The list of devices is made when the first user initialises, and stays until the last one terminates. Each stream
   initialises and terminates for itself. When a device is not to be had although the list seems out of date, the other
-  streams are given up (DeviceLost), and whoever opens next gets a fresh list.
+  streams are given up (DeviceLost, to be opened again at once), and whoever opens next gets a fresh list.
 - Initialising, opening, closing and terminating are not thread-safe: one lock around all of them.
 - It has ALSA write a line to descriptor 2 for each underrun: thousands an hour on a busy machine, were they not kept back.
 - When a device is pulled, PortAudio's own thread prints three lines to descriptor 2 ("Expression '...' failed"), and they are
@@ -95,6 +95,7 @@ class Library:
                 audio.terminate()
                 raise
             self._users.append(user)
+            self._relisted.pop((device, user.direction), None)
         try:
             yield stream
         finally:
@@ -134,13 +135,18 @@ class Library:
             return user.open(audio, naming.find(listed(audio), device, user.direction))
         except DeviceLost as error:
             if self._users and self._out_of_date(device, user.direction, listed=error.listed):
+                error.again = True
                 for other in self._users:
                     other.thread.lose(
                         DeviceLost(
                             f"{other.thread.name}: given up, so that the sound devices are listed afresh",
                             device=other.thread.device,
+                            again=True,
                         )
                     )
+            elif any(user.thread.quitting for user in self._users):
+                # The list stays as it is until they are gone, given up for our sake perhaps.
+                error.again = True
             raise
 
     def _out_of_date(self, device: str, direction: Direction, *, listed: bool) -> bool:

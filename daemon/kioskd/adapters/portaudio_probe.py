@@ -9,14 +9,13 @@ import re
 from pathlib import Path
 from typing import Final
 
-from kioskd.adapters.portaudio_devices import PROC, Direction
+from kioskd.adapters.portaudio_devices import PROC, Direction, alsa_id, is_numbered
 
 _ALSA: Final = "libasound.so.2"
 _NONBLOCK: Final = 1
 _STREAM: Final = {Direction.OUT: 0, Direction.IN: 1}
 
-_HW: Final = re.compile(r"\((hw:\d+,\d+)\)$")
-_CARD: Final = re.compile(r"^ *(?P<number>\d+) \[[^\]]*\]: (?P<words>.*)$", re.MULTILINE)
+_CARD: Final = re.compile(r"^ *(?P<number>\d+) \[(?P<id>[^\]]*)\]: (?P<words>.*)$", re.MULTILINE)
 
 
 def can_be_opened(wanted: str, direction: Direction, proc: Path | None = None) -> bool:
@@ -33,12 +32,20 @@ def can_be_opened(wanted: str, direction: Direction, proc: Path | None = None) -
 
 
 def _alsa_names(wanted: str, proc: Path) -> list[str]:
-    if (numbered := _HW.search(wanted)) is not None:
-        return [numbered[1]]
+    if is_numbered(wanted):
+        # Not to be found in any list.
+        return []
     try:
         cards = (proc / "cards").read_text(encoding="utf-8")
     except OSError:
         cards = ""
+    if (asked := alsa_id(wanted)) is not None:
+        # ALSA itself tells capital from small letters.
+        card_id, pcm = asked
+        numbers = [
+            card["number"] for card in _CARD.finditer(cards) if card["id"].strip().casefold() == card_id
+        ]
+        return [f"hw:{number},{pcm or 0}" for number in numbers]
     found = [f"hw:{card['number']}" for card in _CARD.finditer(cards) if _is_part(wanted, card["words"])]
     return [wanted, *found]
 

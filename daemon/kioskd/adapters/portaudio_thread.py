@@ -68,23 +68,14 @@ class DeviceThread:
 
         Raises:
             DeviceLost: the device cannot be opened, or has been silent for a second.
-            DeviceStuck: the same, and it does not close either.
+            DeviceStuck: it does not close, whatever it was to be closed for. Who cancels because the process ends anyway
+                need not mind.
         """
         threading.Thread(target=self._own, args=(opened,), name=self.name, daemon=True).start()
         try:
             await self._lost()
-        except DeviceLost as error:
-            if await self._closes():
-                raise
-            raise DeviceStuck(
-                f"{self.name}: lost, and does not close within {CLOSE_S:.0f} s: "
-                "its driver or sound server hangs, only a new process is free of it",
-                listed=True,
-                device=self.device,
-            ) from error
-        except BaseException:
-            if not await self._closes():
-                log.warning("%s does not close, left alone: waited=%.1fs", self.name, CLOSE_S)
+        except BaseException as error:
+            await self._close(error)
             raise
 
     async def _lost(self) -> NoReturn:
@@ -101,11 +92,35 @@ class DeviceThread:
         assert self._error is not None
         raise self._error
 
-    async def _closes(self) -> bool:
+    async def _close(self, cause: BaseException) -> None:
+        """Close the device because of `cause`, and return when it is closed; a cancellation meanwhile is raised only then.
+
+        Raises:
+            DeviceStuck: it does not close. A bug is not hidden by that: it ends the process by itself.
+        """
         self._quit.set()
-        # Not asyncio.timeout: in a task that is being cancelled, Python 3.11's does not tell that it ran out.
-        closed, _ = await asyncio.wait([self._closed], timeout=CLOSE_S)
-        return bool(closed)
+        cancelled: asyncio.CancelledError | None = None
+        until = self._loop.time() + CLOSE_S
+        while not self._closed.done() and (left_s := until - self._loop.time()) > 0:
+            try:
+                # Not asyncio.timeout: in a task that is being cancelled, Python 3.11's does not tell that it ran out.
+                await asyncio.wait([self._closed], timeout=left_s)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        closed = self._closed.done()
+        if not closed:
+            log.warning("%s does not close: waited=%.1fs", self.name, CLOSE_S)
+        if not isinstance(cause, DeviceLost | asyncio.CancelledError):
+            return
+        if not closed:
+            raise DeviceStuck(
+                f"{self.name}: does not close within {CLOSE_S:.0f} s: "
+                "its driver or sound server hangs, only a new process is free of it",
+                listed=True,
+                device=self.device,
+            ) from cause
+        if cancelled is not None:
+            raise cancelled
 
     def _own(self, opened: Callable[[], AbstractContextManager[object]]) -> None:
         try:

@@ -16,6 +16,9 @@ RETRY_S: Final = 2.0
 
 FIRST_RETRY_S: Final = 1.0
 
+AGAIN_S: Final = 0.2
+"""Before another try that is asked for at once (`DeviceLost.again`): long enough for others to let go."""
+
 STEADY_S: Final = 2.0
 """A device that has worked so long is tried again at once; one that is lost as soon as it comes is not."""
 
@@ -46,6 +49,8 @@ class Attendant:
         self._device = device
         self._needed = needed
         self._away = False
+        self._there = False
+        """Came, as far as anybody was told."""
         self._missing = False
         self._came_at = 0.0
         self._failing_since: float | None = None
@@ -70,6 +75,9 @@ class Attendant:
         self._away = False
         self._came_at = self._clock.now()
         self._failing_since = None
+        if self._there:  # its loss was told to nobody
+            return
+        self._there = True
         log.info("%s back" if self._missing else "%s ready", self._name)
         self._missing = False
         if self._device is not None:
@@ -83,10 +91,11 @@ class Attendant:
                 listed, and has given no sign of life for 5 minutes.
         """
         self._away = True
+        self._there = False
         self._failing_since = None
         delay_s = FIRST_RETRY_S
         while True:
-            held = self._clock.call_later(HELD_S, self.works)
+            held, again = self._clock.call_later(HELD_S, self.works), False
             try:
                 await once()
             except DeviceStuck:
@@ -95,15 +104,24 @@ class Attendant:
                 now = self._clock.now()
                 if not self._away and now - self._came_at >= STEADY_S:
                     delay_s = 0.0
+                again = error.again
                 self._lose(error)
                 self._escalate(error, now)
             finally:
                 held.cancel()
+            if again:
+                await self._clock.sleep(min(delay_s, AGAIN_S))
+                delay_s = delay_s or FIRST_RETRY_S
+                continue
             await self._clock.sleep(delay_s)
             delay_s = min(2 * delay_s or FIRST_RETRY_S, RETRY_S)
 
     def _lose(self, error: DeviceLost) -> None:
         self._away = True
+        if error.again and self._there:
+            log.info("%s reopening: %s", self._name, error)
+            return
+        self._there = False
         if self._missing:
             log.debug("%s still away: %s", self._name, error)
             return
