@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.room import sounds
 
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
-from kioskd.media.voice import BEGIN_VOICED, PAUSE_MS, Voice, VoiceDetector
+from kioskd.media.voice import BEGIN_VOICED, LONGEST, PAUSE_MS, Voice, VoiceDetector
 
 DEBIAN = Path("/usr/share/sounds/alsa")
 SPOKEN = [
@@ -146,7 +147,7 @@ def hum() -> Samples:
     [
         pytest.param(silence(10), id="silence"),
         pytest.param(noise(30), id="the hiss of a microphone"),
-        pytest.param(noise(1000), id="a loud fan"),
+        pytest.param(noise(1000), id="loud hiss"),
         pytest.param(hum(), id="mains hum"),
         pytest.param(clicks(), id="clicks"),
         pytest.param(knocks(), id="knocks on the table"),
@@ -174,3 +175,99 @@ def test_a_reset_forgets_a_voice_that_had_begun() -> None:
     detector.reset()
     assert not detector.speaking
     assert changes(detector, silence(2)) == []
+
+
+FRAMES_A_SECOND = 1000 // pcm.FRAME_MS
+
+
+def steady(kind: str, dbfs: float, seconds: float) -> Samples:
+    return 32768 * 10 ** (dbfs / 20) * sounds.noise(kind, seconds, np.random.default_rng(5))
+
+
+def people(dbfs: float) -> list[Samples]:
+    """What people say, from its first word to its last."""
+    if not sounds.people():
+        pytest.skip(f"no recordings here: {DEBIAN} (Debian's alsa-utils)")
+    found = []
+    for one in sounds.people():
+        said = sounds.levelled(one.samples, dbfs)
+        loud = np.flatnonzero(np.abs(said) > 0.1 * np.abs(said).max())
+        found.append(32768 * said[: loud[-1] + 1])
+    return found
+
+
+LOUD = [("fan", -30), ("fan", -20), ("pink", -30), ("pink", -20), ("white", -20)]
+
+
+@pytest.mark.parametrize(("kind", "dbfs"), LOUD)
+def test_loud_steady_noise_is_silence_after_some_seconds(kind: str, dbfs: float) -> None:
+    detector = VoiceDetector()
+    late = [number for number, _ in changes(detector, steady(kind, dbfs, 60)) if number > 2 * FRAMES_A_SECOND]
+    assert not detector.speaking
+    assert late == []
+
+
+@pytest.mark.parametrize(("kind", "dbfs"), LOUD)
+def test_noise_that_sets_in_is_silence_after_some_seconds(kind: str, dbfs: float) -> None:
+    detector = VoiceDetector()
+    changes(detector, silence(10))
+    changes(detector, steady(kind, dbfs, 6))
+    assert not detector.speaking
+    assert changes(detector, steady(kind, dbfs, 20)) == []
+
+
+@pytest.mark.parametrize(("kind", "dbfs"), LOUD)
+def test_what_is_known_of_the_noise_outlasts_a_reset(kind: str, dbfs: float) -> None:
+    detector = VoiceDetector()
+    changes(detector, steady(kind, dbfs, 6))
+    detector.reset()
+    assert changes(detector, steady(kind, dbfs, 6)) == []
+
+
+@pytest.mark.parametrize("snr_db", [20, 10, 5])
+@pytest.mark.parametrize("kind", ["fan", "pink", "white"])
+def test_who_speaks_in_loud_noise_begins_and_ends(kind: str, snr_db: float) -> None:
+    for said in people(-20):
+        detector = VoiceDetector()
+        sound = steady(kind, -20 - snr_db, 8 + len(said) / pcm.UPLINK_HZ)
+        begins_at, ends_at = 6 * pcm.UPLINK_HZ, 6 * pcm.UPLINK_HZ + len(said)
+        sound[begins_at:ends_at] += said
+        found = [one for one in changes(detector, sound) if one[0] > 5 * FRAMES_A_SECOND]
+        (began, _), (ended, _) = found[0], found[-1]
+        assert 0 < (began + 1) * pcm.FRAME_MS - 6000 <= 500
+        changed_at = [number for number, _ in found]
+        lasted = [end - begin for begin, end in zip(changed_at[::2], changed_at[1::2], strict=True)]
+        assert min(lasted) >= PAUSE_MS // pcm.FRAME_MS, "an end must not follow at once"
+        # The last word may be too soft for the noise, and the voice have ended before it.
+        assert -400 <= (ended + 1) * pcm.FRAME_MS - 1000 * ends_at / pcm.UPLINK_HZ - PAUSE_MS <= 200
+        assert not detector.speaking
+
+
+@pytest.mark.parametrize("kind", ["fan", "pink", "white"])
+def test_who_speaks_in_loud_noise_with_the_first_frame_is_heard(kind: str) -> None:
+    for said in people(-20):
+        detector = VoiceDetector()
+        sound = steady(kind, -30, 2 + len(said) / pcm.UPLINK_HZ)
+        sound[: len(said)] += said
+        found = changes(detector, sound)
+        assert found[0][0] < 25
+        assert [change for _, change in found] in ([Voice.BEGAN, Voice.ENDED], [Voice.BEGAN, Voice.ENDED] * 2)
+        assert found[-1][0] * pcm.FRAME_MS <= 1000 * len(said) / pcm.UPLINK_HZ + PAUSE_MS + 200
+
+
+@pytest.mark.parametrize(("kind", "dbfs"), [("white", -70), ("fan", -40), ("pink", -30)])
+def test_a_minute_without_a_pause_is_one_voice(kind: str, dbfs: float) -> None:
+    if not sounds.labelled():
+        pytest.skip(f"no labelled recordings here: {SPEECH}")
+    sentences = np.concatenate(people(-20))
+    minute = np.resize(sentences, 58 * pcm.UPLINK_HZ)
+    found = changes(VoiceDetector(), minute + steady(kind, dbfs, 58))
+    assert [change for _, change in found] == [Voice.BEGAN]
+
+
+def test_a_voice_that_never_pauses_ends_after_a_minute_and_may_begin_again() -> None:
+    people(-20)
+    (began, _), (ended, end), (again, begin), *_ = changes(VoiceDetector(), steady("babble", -20, 65))
+    assert ended == began + LONGEST
+    assert again == ended + 1
+    assert (end, begin) == (Voice.ENDED, Voice.BEGAN)
