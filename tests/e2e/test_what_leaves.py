@@ -55,6 +55,8 @@ async def test_with_a_talk_button_exactly_what_is_said_while_it_is_held_is_heard
         await it.shows(Shown.SPEAKING)
         it.button.hold()
         await it.until(lambda: it.state.turn.voice)
+        await it.hear(0.1)
+        await it.clock.advance(1.0)  # the room is quiet again
         it.microphone.say(numbered(50, 51))
         await it.settle()
         assert sent(connection)[-len(numbered(50, 51)) :] == numbered(50, 51), "it interrupts, too"

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable, Mapping
 
 import pytest
-from tests.support.kiosk import Inbox, frame, frames, running, silence, soon, voice
+from tests.support.kiosk import Inbox, On, frame, frames, running, silence, soon, voice
 from tests.support.until import until
 
 from kioskd.core.events import Cause, Deaf, Event, VoiceBegan, VoiceEnded, VoiceSuspected, Woken
@@ -15,22 +15,6 @@ from kioskd.media.bargein import Barge
 from kioskd.media.flatline import BEGIN_FRAMES, END_FRAMES
 
 NOISE = [frame(number + 1) for number in range(10)]
-
-
-class On:
-    """Hears what it waits for in one frame, and nothing else; a `Waker`."""
-
-    def __init__(self, called: bytes) -> None:
-        self.called = called
-        self.heard: list[bytes] = []
-        self.resets = 0
-
-    def feed(self, heard: bytes) -> bool:
-        self.heard.append(heard)
-        return heard == self.called
-
-    def reset(self) -> None:
-        self.resets += 1
 
 
 class Told:
@@ -57,8 +41,13 @@ class Listening:
     ) -> None:
         self.inbox = Inbox()
         self.sounds = False
+        self.rings = False
         self.ears = Ears(
-            self.inbox.post, wakers=wakers, interrupter=interrupter, own_voice=lambda: self.sounds
+            self.inbox.post,
+            wakers=wakers,
+            interrupter=interrupter,
+            own_voice=lambda: self.sounds,
+            own_sound=lambda: self.rings,
         )
 
     def hear(self, heard: Iterable[bytes]) -> list[Event]:
@@ -93,6 +82,42 @@ def test_nobody_calls_a_kiosk_that_is_awake() -> None:
 
 def test_a_kiosk_that_nothing_wakes_by_sound_hears_nothing_asleep() -> None:
     assert Listening().sleep(frames(voice(2.0))) == []
+
+
+def test_a_word_is_told_from_what_the_visitor_wants_to_say() -> None:
+    it = Listening(wakers={Cause.VOICE: On(NOISE[2]), Cause.WAKEWORD: On(NOISE[5])})
+    assert [it.ears.listen_asleep(each) for each in NOISE].index(True) == 5
+
+
+def test_nothing_wakes_the_kiosk_while_it_can_be_heard_itself_and_everything_as_soon_as_it_is_over() -> None:
+    waker = On(NOISE[2])
+    it = Listening(wakers={Cause.VOICE: waker})
+    it.sleep(NOISE[:2])
+    it.rings = True
+    assert it.sleep(NOISE) == []
+    assert (waker.heard, waker.resets) == (NOISE[:2], 0)
+
+    it.rings = False
+    assert it.sleep(NOISE) == [Woken(Cause.VOICE)]
+    assert (waker.resets, waker.pauses) == (1, 0), "what it heard before has nothing to do with it"
+
+
+def test_who_talks_on_does_not_call_be_it_that_a_chime_came_between() -> None:
+    waker = On(NOISE[2])
+    it = Listening(wakers={Cause.VOICE: waker})
+    it.hear(frames(voice(1.0)))
+    it.ears.fall_asleep(unheard=False)
+    it.rings = True
+    it.sleep(NOISE)
+    it.rings = False
+    it.sleep(NOISE)
+    assert waker.pauses == 1
+
+    it.rings = True
+    it.sleep(NOISE)
+    it.rings = False
+    it.sleep(NOISE)
+    assert waker.pauses == 1, "that conversation is long over"
 
 
 # A conversation

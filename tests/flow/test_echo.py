@@ -6,7 +6,7 @@ from tests.support.kiosk import Inbox, running
 
 from kioskd.adapters.memory import ManualClock, MemoryMicrophone, MemorySpeaker
 from kioskd.adapters.scripted import ScriptedConnection
-from kioskd.core.effects import SetUplink, Uplink
+from kioskd.core.effects import Chime, Cue, SetUplink, Uplink
 from kioskd.flow.ears import Ears
 from kioskd.flow.live_to_speaker import LiveToSpeaker
 from kioskd.flow.mic_to_live import MicToLive
@@ -33,7 +33,7 @@ class Marking(EchoCanceller):
 async def test_what_goes_up_is_what_the_canceller_leaves() -> None:
     clock, microphone, echo = ManualClock(), MemoryMicrophone(), Marking()
     post = Inbox().post
-    uplink = MicToLive(microphone, post, clock, preroll_ms=0, ears=Ears(post), cleaner=echo)
+    uplink = MicToLive(microphone, post, clock, preroll_ms=0, ears=Ears(post), cleaners=[echo])
     connection = ScriptedConnection(resumed=False)
     said = bytes(range(256)) * 2 + bytes(pcm.FRAME_BYTES - 512)
     async with running(uplink.capture(), uplink.send()):
@@ -57,3 +57,21 @@ async def test_the_canceller_is_told_what_is_really_played_and_how_late() -> Non
         assert bytes(echo.told) == bytes(speaker.heard)
         assert any(echo.told)
         assert echo.delay_s == 0.05
+
+
+async def test_the_canceller_learns_nothing_from_a_chime_by_itself() -> None:
+    clock = ManualClock()
+    speaker, echo = MemorySpeaker(clock), Marking()
+    downlink = LiveToSpeaker(speaker, Inbox().post, clock, volume=100, echo=echo, chimes=[Cue.WAKE])
+    async with running(downlink.play()):
+        await clock.advance(0)
+        downlink.chime(Chime(Cue.WAKE))
+        await clock.advance(0.5)
+        assert any(speaker.heard)
+        assert bytes(echo.told) == bytes(len(speaker.heard)), "but time has passed"
+
+        told = len(echo.told)
+        downlink.add(1, bytes(range(200)) * 10)
+        downlink.chime(Chime(Cue.WAKE))
+        await clock.advance(0.03)
+        assert bytes(echo.told[told:]) == bytes(speaker.heard[told:]), "together they are one echo"

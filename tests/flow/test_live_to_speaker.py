@@ -10,7 +10,7 @@ from kioskd.adapters.memory import ManualClock, MemorySpeaker
 from kioskd.core.effects import Chime, Cue, Duck, Flush, HushPrompt, Prompt
 from kioskd.core.events import Device, DeviceCame, PromptOver, ReplyPlayed, ReplySounded
 from kioskd.errors import Code
-from kioskd.flow.live_to_speaker import CAPTURE_LATENCY_S, RINGING_S, LiveToSpeaker
+from kioskd.flow.live_to_speaker import CAPTURE_LATENCY_S, LINGERS_S, RINGING_S, LiveToSpeaker
 from kioskd.media import cues, pcm
 
 LATENCY_S = 0.2
@@ -300,6 +300,44 @@ async def test_the_kiosk_has_a_voice_from_the_first_sound_of_a_reply_until_it_wa
         await soon(it.speaker.advance(0.3))
         assert it.downlink.own_voice, "pulled, but still in the device"
         await it.clock.advance(LATENCY_S)
+        assert not it.downlink.own_voice
+
+
+async def test_a_reply_lingers_in_the_room_and_is_nobody_elses_voice_until_it_has_died_away() -> None:
+    it = Downlinked()
+    async with running(it.downlink.play()):
+        await it.hear(0.01)
+        assert not it.downlink.lingers
+        it.downlink.add(1, WORDS)
+        it.downlink.end(1)
+        await it.hear(0.3)
+        assert not it.downlink.own_voice
+        assert (it.downlink.voice_lingers, it.downlink.lingers) == (True, True)
+        await it.clock.advance(CAPTURE_LATENCY_S + LINGERS_S + 0.01)
+        assert (it.downlink.voice_lingers, it.downlink.lingers) == (False, False)
+
+
+async def test_a_chime_lingers_too_and_is_no_voice() -> None:
+    it = Downlinked(chimes=[Cue.END])
+    async with running(it.downlink.play()):
+        await it.hear(0.01)
+        it.downlink.chime(Chime(Cue.END))
+        assert (it.downlink.voice_lingers, it.downlink.lingers) == (False, True)
+        await it.clock.advance(LATENCY_S + cues.duration_s(cues.Cue.END) + LINGERS_S)
+        assert it.downlink.lingers, "and the microphone is late, too"
+        await it.clock.advance(CAPTURE_LATENCY_S + 0.02)
+        assert not it.downlink.lingers
+
+
+async def test_a_speaker_that_is_away_has_no_voice() -> None:
+    it = Downlinked()
+    async with running(it.downlink.play()):
+        await it.hear(0.01)
+        it.downlink.add(1, voice(5.0, pcm.DOWNLINK_HZ))
+        await it.hear(0.1)
+        assert it.downlink.own_voice
+        it.speaker.unplug()
+        await it.clock.advance(0)
         assert not it.downlink.own_voice
 
 

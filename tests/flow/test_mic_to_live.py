@@ -1,19 +1,20 @@
 """What is said reaches the service: every byte once, in order, and nothing that was not meant for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
 import pytest
-from tests.support.kiosk import Inbox, frame, frames, running, silence, soon, voice
+from tests.support.kiosk import Inbox, On, frame, frames, running, silence, soon, voice
 
 from kioskd.adapters.memory import ManualClock, MemoryMicrophone
 from kioskd.core.effects import SetMute, SetUplink, Uplink
-from kioskd.core.events import Device, DeviceCame, DeviceGone, VoiceBegan, VoiceEnded
-from kioskd.errors import LinkLost
-from kioskd.flow.ears import Ears
-from kioskd.flow.mic_to_live import HOLD_MS, MicToLive
+from kioskd.core.events import Cause, Device, DeviceCame, DeviceGone, VoiceBegan, VoiceEnded, Woken
+from kioskd.errors import DeviceStuck, LinkLost
+from kioskd.flow.crew import first_of
+from kioskd.flow.ears import Ears, Waker
+from kioskd.flow.mic_to_live import AFTER_WORD_MS, HOLD_MS, MicToLive
 from kioskd.media import pcm
 from kioskd.ports import Message, ToolAnswer
 
@@ -71,6 +72,14 @@ class Wire:
     def backlog(self) -> int:
         raise AssertionError("the uplink does not look at the backlog")
 
+    @property
+    def written(self) -> int:
+        raise AssertionError("the uplink counts its frames")
+
+    @property
+    def arrived(self) -> int:
+        raise AssertionError("the uplink counts its frames")
+
     async def send_picture(self, jpeg: bytes) -> None:
         raise AssertionError("the uplink sends sound only")
 
@@ -112,14 +121,25 @@ class SeenMicrophone(MemoryMicrophone):
 class Uplinked:
     """The uplink between a microphone in memory and scripted connections."""
 
-    def __init__(self, *, preroll_ms: int = PREROLL_MS, after_ms: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        preroll_ms: int = PREROLL_MS,
+        lead_ms: int | None = None,
+        after_ms: int = 0,
+        wakers: Mapping[Cause, Waker] | None = None,
+    ) -> None:
         self.clock, self.inbox, self.microphone = ManualClock(), Inbox(), SeenMicrophone()
+        self.sounds = False
+        """Whether the kiosk hears its own voice."""
         self.uplink = MicToLive(
             self.microphone,
             self.inbox.post,
             self.clock,
             preroll_ms=preroll_ms,
-            ears=Ears(self.inbox.post),
+            ears=Ears(self.inbox.post, wakers=wakers),
+            own_voice=lambda: self.sounds,
+            lead_ms=lead_ms,
             after_ms=after_ms,
         )
 
@@ -156,8 +176,14 @@ class Uplinked:
 
 
 @asynccontextmanager
-async def uplinked(*, preroll_ms: int = PREROLL_MS, after_ms: int = 0) -> AsyncIterator[Uplinked]:
-    it = Uplinked(preroll_ms=preroll_ms, after_ms=after_ms)
+async def uplinked(
+    *,
+    preroll_ms: int = PREROLL_MS,
+    lead_ms: int | None = None,
+    after_ms: int = 0,
+    wakers: Mapping[Cause, Waker] | None = None,
+) -> AsyncIterator[Uplinked]:
+    it = Uplinked(preroll_ms=preroll_ms, lead_ms=lead_ms, after_ms=after_ms, wakers=wakers)
     async with running(it.uplink.capture(), it.uplink.send()):
         await it.settle()
         yield it
@@ -191,6 +217,85 @@ async def test_without_a_preroll_nothing_from_before_the_wake_is_sent() -> None:
         await it.say(frame(10))
 
         assert sent(connection) == [frame(10)]
+
+
+async def test_the_own_voice_is_no_preroll() -> None:
+    async with uplinked() as it:
+        await it.say(*numbered(range(5)))
+        it.sounds = True
+        await it.say(*numbered(range(5, 15)))
+        it.sounds = False
+        await it.say(*numbered(range(15, 20)))
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+
+        assert sent(connection) == numbered([*range(5), *range(15, 20)])
+
+
+async def test_a_word_that_calls_is_no_preroll_and_what_follows_it_is() -> None:
+    after = AFTER_WORD_MS // pcm.FRAME_MS
+    async with uplinked(wakers={Cause.WAKEWORD: On(frame(50))}) as it:
+        await it.say(*numbered(range(52)))
+        assert it.inbox.events[-1:] == [Woken(Cause.WAKEWORD)]
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+
+        assert sent(connection) == numbered(range(51 - after, 52))
+
+
+async def test_a_voice_that_calls_is_what_the_visitor_says() -> None:
+    async with uplinked(wakers={Cause.VOICE: On(frame(50))}) as it:
+        await it.say(*numbered(range(51)))
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+
+        assert sent(connection) == numbered(range(51 - PREROLL_FRAMES, 51))
+
+
+@pytest.mark.parametrize("preroll_ms", [0, 200])
+async def test_what_was_said_before_a_voice_was_noticed_is_sent_however_short_the_preroll(
+    preroll_ms: int,
+) -> None:
+    preroll = preroll_ms // pcm.FRAME_MS
+    async with uplinked(preroll_ms=preroll_ms, lead_ms=PREROLL_MS) as it:
+        await it.say(*numbered(range(50)))
+        connection = await it.connect()
+        await it.gate(Uplink.PAUSED)
+        await it.say(*numbered(range(50, 55)))
+        await it.gate(Uplink.SEND)
+        first = numbered(range(50 - preroll, 55))
+        assert sent(connection) == first, "before the wake: no more than the pre-roll"
+
+        await it.gate(Uplink.PAUSED)
+        await it.say(*numbered(range(100, 200)))
+        await it.gate(Uplink.SEND)
+        assert sent(connection) == first + numbered(range(200 - PREROLL_FRAMES, 200))
+
+
+@pytest.mark.parametrize(
+    ("way", "said", "pauses"),
+    [
+        ([Uplink.SEND], voice(1.0), 1),
+        ([Uplink.SEND], silence(1.0), 0),
+        ([Uplink.SEND, Uplink.SHUT], silence(1.0), 1),
+        ([Uplink.SHUT], silence(1.0), 0),
+    ],
+    ids=["talking on", "silent", "nobody listened", "told asleep"],
+)
+async def test_who_talks_on_when_the_conversation_ends_does_not_call(
+    way: Sequence[Uplink], said: bytes, pauses: int
+) -> None:
+    waker = On(b"")
+    async with uplinked(wakers={Cause.VOICE: waker}) as it:
+        await it.gate(Uplink.SHUT, Uplink.PREROLL)
+        await it.say(frame(1))
+        assert waker.pauses == 0
+        await it.gate(*way)
+        await it.say(*frames(said))
+        await it.gate(Uplink.PREROLL)
+        await it.say(*numbered(range(9)))
+
+        assert waker.pauses == pauses
 
 
 async def test_nothing_leaves_while_asleep() -> None:
@@ -527,6 +632,8 @@ async def test_a_voice_cut_off_by_the_shut_gate_or_by_sleep_begins_anew_when_it_
         await it.gate(cut_off, Uplink.HOLD)
         it.inbox.events.clear()
 
+        # Less than a pause, and enough to tell a sung vowel from the hum of the room.
+        await it.say(silence(0.3))
         await it.say(voice(1.0))
 
         assert it.inbox.events == [VoiceBegan()]
@@ -746,6 +853,40 @@ async def test_mute_closes_the_device_and_unmute_opens_it_again() -> None:
         assert it.microphone.open
         await it.say(frame(1))
         assert it.uplink.captured == 2
+
+
+class Hanging(MemoryMicrophone):
+    """One that does not close."""
+
+    async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
+        try:
+            await super().capture(sink)
+        except asyncio.CancelledError as error:
+            raise DeviceStuck("microphone: does not close") from error
+
+
+async def test_a_muted_microphone_is_said_to_be_closed_when_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with uplinked() as it:
+        await it.say(frame(0))
+        it.uplink.set_mute(SetMute(muted=True))
+        await it.settle()
+        assert "microphone closed: cause=muted" in caplog.messages
+
+    caplog.clear()
+    clock, microphone = ManualClock(), Hanging()
+    uplink = MicToLive(microphone, Inbox().post, clock, preroll_ms=0, ears=Ears(Inbox().post))
+
+    async def mute() -> None:
+        microphone.say(frame(0))
+        await clock.advance(0)
+        assert uplink.captured == 1
+        uplink.set_mute(SetMute(muted=True))
+        await asyncio.Event().wait()
+
+    with pytest.raises(DeviceStuck):
+        await soon(first_of(uplink.capture(), mute()))
+    assert "microphone closed: cause=muted" not in caplog.messages
 
 
 async def test_nothing_of_before_the_mute_is_kept_and_nothing_of_it_is_captured() -> None:

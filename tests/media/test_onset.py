@@ -174,6 +174,29 @@ def test_after_a_reset_the_same_speech_is_an_onset_again() -> None:
     assert len(onsets(ear, words)) == 1
 
 
+def test_who_talks_on_is_no_onset_until_they_have_paused() -> None:
+    words = levelled(debian()[0].samples, -26)
+    talk = np.concatenate([words] * 8)
+    ear = Onset()
+    assert onsets(ear, hiss(60)) == []
+    ear.reset()
+    ear.await_pause()
+    assert onsets(ear, talk + hiss(len(talk) / pcm.UPLINK_HZ)) == []
+    assert len(onsets(ear, hiss(QUIET * FRAME_S + 0.3), words)) == 1
+
+
+@pytest.mark.parametrize("kind", STEADY)
+def test_a_pause_is_found_in_a_room_that_has_become_loud_meanwhile(kind: str) -> None:
+    ear = Onset()
+    assert onsets(ear, hiss(60)) == []
+    ear.reset()
+    ear.await_pause()
+    room = 10 ** (-36 / 20) * noise(kind, 20, np.random.default_rng(9))
+    assert onsets(ear, room) == []
+    words = levelled(debian()[0].samples, -20)
+    assert len(onsets(ear, words + room[-len(words) :])) == 1
+
+
 def test_a_reset_keeps_what_is_known_of_the_noise() -> None:
     ear = Onset()
     fan = 10 ** (-36 / 20) * noise("fan", 5, np.random.default_rng(6))

@@ -76,6 +76,29 @@ async def running(*works: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
                 raise end
 
 
+class On:
+    """Hears what it waits for in one frame, and nothing else; a `Waker`."""
+
+    def __init__(self, called: bytes) -> None:
+        self.called = called
+        self.heard: list[bytes] = []
+        self.resets = 0
+        self.pauses = 0
+
+    def feed(self, heard: bytes) -> bool:
+        """See `flow.ears.Waker`."""
+        self.heard.append(heard)
+        return heard == self.called
+
+    def reset(self) -> None:
+        """See `flow.ears.Waker`."""
+        self.resets += 1
+
+    def await_pause(self) -> None:
+        """See `flow.ears.Waker`."""
+        self.pauses += 1
+
+
 class Inbox:
     """Where a worker posts in a test that has no core."""
 

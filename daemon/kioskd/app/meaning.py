@@ -87,6 +87,16 @@ def talk(settings: Settings) -> Talk:
     return Talk.VOICE if only_speech else Talk.ALWAYS
 
 
+LEAD_MS: Final = 600
+"""From the beginning of a voice until it is noticed: some 200 ms, and twice as long for a soft word."""
+
+
+def lead_ms(settings: Settings) -> int:
+    """Return how much sound from before the uplink opens is sent, in milliseconds; before a wake it is the pre-roll alone."""
+    preroll_ms = settings.microphone.preroll_ms
+    return max(preroll_ms, LEAD_MS) if talk(settings) is Talk.VOICE else preroll_ms
+
+
 def own_turns(settings: Settings) -> bool:
     """Return whether we say when the visitor's turn begins and ends, and not the service."""
     return talk(settings) is Talk.HELD or settings.conversation.turn_taking == "local"

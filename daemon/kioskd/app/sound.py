@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kioskd.app.meaning import pause_ms, policy, talk
+from kioskd.app.meaning import lead_ms, pause_ms, talk
 from kioskd.app.parts import Parts, echo_canceller
 from kioskd.core.effects import Cue
 from kioskd.core.events import Cause, Event
@@ -43,8 +43,8 @@ def sound(
     """
     echo = echo_canceller(settings)
     wanted = {Cue(name) for name in settings.speaker.cues}
-    # A canceller knows the cues, too: they are played like everything else.
-    cues = _cue_filter() if settings.microphone.echo == "half_duplex" and wanted else None
+    cues = _cue_filter() if wanted else None
+    half_duplex = settings.microphone.echo == "half_duplex"
     downlink = LiveToSpeaker(
         meters.speaker(parts.speaker),
         post,
@@ -60,8 +60,10 @@ def sound(
         post,
         parts.clock,
         preroll_ms=settings.microphone.preroll_ms,
-        ears=ears(settings, post, echo, wake_word, own_voice=lambda: downlink.own_voice),
-        cleaner=echo or cues,
+        ears=ears(settings, post, echo, wake_word, downlink),
+        cleaners=[cleaner for cleaner in (echo, cues) if cleaner is not None],
+        own_voice=lambda: half_duplex and downlink.voice_lingers,
+        lead_ms=lead_ms(settings),
         after_ms=HELD_AFTER_MS if talk(settings) is Talk.HELD else 0,
     )
     return uplink, downlink
@@ -86,8 +88,7 @@ def ears(
     post: Callable[[Event], None],
     echo: "EchoCanceller | None",
     wake_word: Loading | None,
-    *,
-    own_voice: Callable[[], bool],
+    downlink: LiveToSpeaker,
 ) -> Ears:
     """Return what listens for the core."""
     conversation = settings.conversation
@@ -102,8 +103,10 @@ def ears(
         post,
         voice=VoiceDetector(pause_ms=pause_ms(conversation)),
         wakers=wakers,
-        interrupter=BargeIn(echo) if policy(settings).barge_in else None,
-        own_voice=own_voice,
+        # Also where the visitor's voice ends no reply: what is left of an echo is not theirs.
+        interrupter=None if settings.microphone.echo == "half_duplex" else BargeIn(echo),
+        own_voice=lambda: downlink.own_voice,
+        own_sound=lambda: downlink.lingers,
     )
 
 

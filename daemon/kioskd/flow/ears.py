@@ -25,6 +25,9 @@ class Waker(Protocol):
     def reset(self) -> None:
         """Forget what was heard."""
 
+    def await_pause(self) -> None:
+        """Know that somebody may be talking already: whoever just goes on does not call."""
+
 
 class Loading:
     """A waker that has to be read from the disk first, library and model: it hears nothing until it is there."""
@@ -66,6 +69,11 @@ class Loading:
         if self._waker is not None:
             self._waker.reset()
 
+    def await_pause(self) -> None:
+        """See `Waker`."""
+        if self._waker is not None:
+            self._waker.await_pause()
+
 
 class Interrupter(Protocol):
     """What tells the visitor from the kiosk's own voice, while that sounds."""
@@ -88,13 +96,22 @@ class Ears:
         wakers: Mapping[Cause, Waker] | None = None,
         interrupter: Interrupter | None = None,
         own_voice: Callable[[], bool] = lambda: False,
+        own_sound: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`wakers` listen while the kiosk sleeps. While `own_voice()`, `interrupter` listens in place of `voice`."""
+        """`wakers` listen while the kiosk sleeps. While `own_voice()`, `interrupter` listens in place of `voice`.
+
+        While `own_sound()`, which is as long as anything of ours can be heard, nothing wakes the kiosk.
+        """
         self._post = post
         self._voice = voice or VoiceDetector()
         self._wakers = dict(wakers or {})
         self._interrupter = interrupter
         self._own_voice = own_voice
+        self._own_sound = own_sound
+        self._covered = False
+        """What the wakers heard last was before a sound of ours."""
+        self._talking = False
+        """Somebody may be talking on since the conversation has ended."""
         self._flatline = Flatline()
 
     def feel(self, frame: bytes) -> None:
@@ -107,11 +124,18 @@ class Ears:
                 log.info("microphone hears again")
                 self._post(Deaf(deaf=False))
 
-    def listen_asleep(self, frame: bytes) -> None:
-        """Listen for somebody who calls."""
-        for cause, waker in self._wakers.items():
-            if waker.feed(frame):
-                self._post(Woken(cause))
+    def listen_asleep(self, frame: bytes) -> bool:
+        """Listen for somebody who calls; return whether it was by a word, which is nothing that they want to say."""
+        if self._own_sound():
+            self._covered = True
+            return False
+        if self._covered:
+            self._covered = False
+            self._begin_anew()
+        called = [cause for cause, waker in self._wakers.items() if waker.feed(frame)]
+        for cause in called:
+            self._post(Woken(cause))
+        return Cause.WAKEWORD in called
 
     def listen(self, frame: bytes) -> None:
         """Listen to a conversation."""
@@ -133,6 +157,22 @@ class Ears:
             waker.reset()
         if self._interrupter is not None:
             self._interrupter.reset()
+
+    def fall_asleep(self, *, unheard: bool) -> None:
+        """Forget a conversation; whoever talks on after it does not call.
+
+        `unheard`: nobody listened at its end, so somebody may be talking.
+        """
+        self._talking = unheard or self._voice.speaking
+        self.rest()
+        self._covered = True
+
+    def _begin_anew(self) -> None:
+        for waker in self._wakers.values():
+            waker.reset()
+            if self._talking:
+                waker.await_pause()
+        self._talking = False
 
     def _tell(self, barge: Barge | None) -> None:
         match barge:

@@ -9,7 +9,7 @@ from kioskd.core.effects import Chime, Cue, Duck, Flush, HushPrompt, Prompt
 from kioskd.core.events import Device, Event, PromptOver, ReplyPlayed, ReplySounded
 from kioskd.errors import Code
 from kioskd.flow.attendant import Attendant
-from kioskd.media import cues, playout
+from kioskd.media import cues, pcm, playout
 from kioskd.media.playout import Mark, Played, Playout, Sounded
 from kioskd.ports import Clock, Speaker
 
@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 RINGING_S: Final = 0.3
 """How long the room goes on after a prompt; after a reply the core waits for that."""
+
+LINGERS_S: Final = 0.5
+"""How long after its end a sound of ours may be taken for somebody's voice: an ordinary room has fallen by 40 dB by then."""
 
 CAPTURE_LATENCY_S: Final = 0.1
 """What a microphone takes at most from the air to us; it does not say."""
@@ -56,6 +59,8 @@ class LiveToSpeaker:
         self._prompt = 0
         self._heard_until: Event | None = None
         """What will end the reply or prompt that began last; None where neither sounds."""
+        self._voice_until = self._chime_until = clock.now()
+        """When the newest that has sounded has died away."""
         self._loop = asyncio.get_running_loop()
         self.playout = Playout(self._mark_from_device, volume=volume)
 
@@ -74,7 +79,17 @@ class LiveToSpeaker:
     @property
     def own_voice(self) -> bool:
         """Whether a reply or prompt can be heard, as far as we know."""
-        return self._heard_until is not None
+        return self._heard_until is not None and not self._attendant.away
+
+    @property
+    def voice_lingers(self) -> bool:
+        """Whether a microphone may hear a reply or prompt: it sounds, or the room still rings with it."""
+        return self.own_voice or self._clock.now() < self._voice_until
+
+    @property
+    def lingers(self) -> bool:
+        """Whether a microphone may hear anything of ours, be it a chime."""
+        return self.voice_lingers or self._clock.now() < self._chime_until
 
     @property
     def missing(self) -> bool:
@@ -88,8 +103,11 @@ class LiveToSpeaker:
     def chime(self, effect: Chime) -> None:
         """Sound a cue, if it is wanted."""
         if (sound := self._chimes.get(effect.cue)) is not None:
+            latency_s = self._speaker.latency_s + CAPTURE_LATENCY_S
             if self._on_cue is not None:
-                self._on_cue(cues.Cue(effect.cue), self._speaker.latency_s + CAPTURE_LATENCY_S)
+                self._on_cue(cues.Cue(effect.cue), latency_s)
+            sounds_s = pcm.PERIOD_MS / 1000 + latency_s + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ)
+            self._chime_until = max(self._chime_until, self._clock.now() + sounds_s + LINGERS_S)
             self.playout.play_cue(sound)
 
     def prompt(self, effect: Prompt) -> None:
@@ -120,7 +138,9 @@ class LiveToSpeaker:
             self._tell(self._works)
         sound = self.playout.pull(byte_count)
         if self._echo is not None:
-            self._echo.played(sound)  # what is really played: after volume, fades and starvation
+            # What is really played: after volume, fades and starvation. A chime by itself teaches a canceller nothing, and
+            # shall not shut its gate: it is taken out by its pitches.
+            self._echo.played(sound if self.playout.voiced else bytes(byte_count))
         return sound
 
     def _works(self) -> None:
@@ -158,4 +178,5 @@ class LiveToSpeaker:
     def _over(self, event: Event) -> None:
         if event == self._heard_until:
             self._heard_until = None
+            self._voice_until = self._clock.now() + CAPTURE_LATENCY_S + LINGERS_S
         self._post(event)

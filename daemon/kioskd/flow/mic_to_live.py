@@ -13,7 +13,7 @@ queue, so none is lost or sent twice when a connection comes, goes and comes aga
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from kioskd.core.effects import SetMute, SetUplink, Uplink
@@ -34,6 +34,10 @@ PAUSE: Final = b""
 """In the queue: the visitor's sound pauses here, and the service is told so."""
 
 
+AFTER_WORD_MS: Final = 160
+"""How late a wake word is told after its end (80 to 300 ms): what came before is no part of what the visitor wants to say."""
+
+
 class Cleaner(Protocol):
     """What takes the kiosk's own sounds out of its microphone."""
 
@@ -52,22 +56,35 @@ class MicToLive:
         *,
         preroll_ms: int,
         ears: Ears,
-        cleaner: Cleaner | None = None,
+        cleaners: Sequence[Cleaner] = (),
+        own_voice: Callable[[], bool] = lambda: False,
+        lead_ms: int | None = None,
         after_ms: int = 0,
     ) -> None:
-        """`cleaner`: is given every frame, also asleep: it has to go on knowing the room.
+        """`preroll_ms`: what is sent of the time before a wake, at most.
+
+        `cleaners`: are given every frame, one after the other, also asleep: they have to go on knowing the room.
+
+        `own_voice`: whether the kiosk hears its own voice, which is no pre-roll.
+
+        `lead_ms`: what is sent of the time before the gate opens within a conversation, if not as much.
 
         `after_ms`: sound that still belongs to the visitor when the gate pauses, as of a talk button let go too early.
         """
         self._microphone = microphone
         self._attendant = Attendant("microphone", clock, post, device=Device.MICROPHONE)
         self._ears = ears
-        self._cleaner = cleaner
-        self._margin: deque[bytes] = deque(maxlen=preroll_ms // pcm.FRAME_MS)
+        self._cleaners = tuple(cleaners)
+        self._own_voice = own_voice
+        self._margin: deque[bytes] = deque()
+        self._preroll_frames = preroll_ms // pcm.FRAME_MS
+        self._lead_frames = (preroll_ms if lead_ms is None else lead_ms) // pcm.FRAME_MS
         self._after_frames = after_ms // pcm.FRAME_MS
         self._after = 0
         self._queue: deque[bytes] = deque()
         self._gate = Uplink.PREROLL
+        self._conversing = False
+        """The gate has been open, or about to be, since the kiosk last slept."""
         self._undelivered: deque[bytes] = deque()
         self._delivered = 0
         self._connection: Connection | None = None
@@ -114,18 +131,21 @@ class MicToLive:
                 for kept in (self._queue, self._undelivered, self._margin):
                     kept.clear()
                 self._after = 0
-                self._ears.rest()
+                self._ears.fall_asleep(unheard=self._conversing and before is Uplink.SHUT)
+                self._conversing = False
             case Uplink.SHUT:
                 self._margin.clear()
                 self._after = 0
                 self._pause()
                 self._ears.rest()
             case Uplink.PAUSED:
+                self._conversing = True
                 self._hear_margin(before)
                 self._after = self._after_frames if before in (Uplink.SEND, Uplink.HOLD) else 0
                 if not self._after:
                     self._pause()
             case Uplink.HOLD | Uplink.SEND:
+                self._conversing = True
                 self._after = 0
                 self._hear_margin(before)
                 self._queue.extend(self._margin)
@@ -221,17 +241,19 @@ class MicToLive:
         self._attendant.works()
         self.captured += 1
         self._ears.feel(frame)
-        if self._cleaner is not None:
-            frame = self._cleaner.clean(frame)
+        for cleaner in self._cleaners:
+            frame = cleaner.clean(frame)
         match self._gate:
             case Uplink.SHUT:
                 return
             case Uplink.PREROLL:
-                self._margin.append(frame)
-                self._ears.listen_asleep(frame)
+                if not self._own_voice():
+                    self._keep(frame, self._preroll_frames)
+                if self._ears.listen_asleep(frame):
+                    self._forget_but(AFTER_WORD_MS // pcm.FRAME_MS)
                 return
             case Uplink.PAUSED if not self._after:
-                self._margin.append(frame)
+                self._keep(frame, self._lead_frames)
             case Uplink.PAUSED:
                 self._after -= 1
                 self._queue.append(frame)
@@ -242,6 +264,14 @@ class MicToLive:
                 self._bound()
         self._ears.listen(frame)
         self._wake_sender()
+
+    def _keep(self, frame: bytes, most: int) -> None:
+        self._margin.append(frame)
+        self._forget_but(most)
+
+    def _forget_but(self, newest: int) -> None:
+        while len(self._margin) > newest:
+            self._margin.popleft()
 
     def _hear_margin(self, before: Uplink) -> None:
         if before is Uplink.PREROLL:  # a visitor who spoke while pressing, or to wake us, has begun already

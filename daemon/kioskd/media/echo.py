@@ -138,9 +138,10 @@ class EchoCanceller:
 
     @property
     def delay_s(self) -> float:
-        """Seconds from `played` to the microphone frame that holds it: the latency of both devices together.
+        """Seconds from `played` to the microphone frame that holds it, as far as they are known: the speaker's latency.
 
-        A first guess that saves the canceller a second of searching; one that is wrong by 200 ms does no lasting harm.
+        The microphone does not say its own. A first guess that saves the canceller a second of searching; one that is wrong
+        by 200 ms does no lasting harm.
         """
         return self._delay_s
 

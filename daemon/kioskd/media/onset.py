@@ -152,6 +152,10 @@ class Onset:
         self._samples[:] = 0.0
         self._quiet = QUIET
 
+    def await_pause(self) -> None:
+        """Take somebody for speaking: nothing is an onset until nobody has spoken for `QUIET` frames."""
+        self._quiet = 0
+
     def feed(self, frame: bytes) -> bool:
         """Take the next frame (`pcm.FRAME_BYTES`, 16 kHz); return True once for each onset. Costs about 30 us.
 

@@ -136,6 +136,8 @@ class Playout:
         self._duck_gain = 1.0
         self._prompting = False
         self._silence = b""
+        self.voiced = False
+        """Whether what was pulled last holds some of a reply or prompt."""
 
     @property
     def queued_s(self) -> float:
@@ -211,6 +213,7 @@ class Playout:
             parts = [self._duck(b"".join(parts))]
         if self._prompts.busy:
             self._prompt(parts, byte_count - sum(map(len, parts)))
+        self.voiced = any(parts)
         if self._cues.busy:
             parts = [mixed(b"".join(parts), self._cues.take(byte_count))]
         need = byte_count - sum(map(len, parts))

@@ -1,0 +1,145 @@
+"""A kiosk that hears itself: nothing of its own wakes it, is sent, or is taken for somebody's turn."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from tests.room.acoustics import Acoustics
+from tests.room.conversation import KIOSK_DB, VISITOR_DB, Stage
+from tests.room.devices import FRAME_S
+from tests.room.sounds import Samples, kiosk_sentences, levelled, people, to_pcm
+from tests.support.kiosk import running
+
+from kioskd import app
+from kioskd.adapters.memory import MemoryNotifier
+from kioskd.core import gesture
+from kioskd.core.turn import Phase
+from kioskd.media import pcm
+from kioskd.settings.model import Settings
+
+if shutil.which("espeak-ng") is None or not people():
+    pytest.skip("no espeak-ng or no recordings of people here", allow_module_level=True)
+
+COUPLING_DB: Final = {"half_duplex": 0.0, "cancel": -10.0, "hardware": -20.0}
+"""How loud the microphone hears the loudspeaker; of a card that cancels echo, what it leaves at its worst."""
+
+
+class Awake(Stage):
+    """A kiosk in a room whose button ends the conversation that a voice has begun."""
+
+    def __init__(self, echo: str, *, cues: bool = False, **conversation: Any) -> None:
+        chosen = Settings.model_validate(
+            {
+                "microphone": {"echo": echo},
+                "speaker": {"volume": 100, "cues": cues},
+                "conversation": {"wake": ("voice",), "idle_s": 60} | conversation,
+            }
+        )
+        super().__init__(chosen, Acoustics(COUPLING_DB[echo], 0.12, 50e-6, 0.6, "pink", -65.0, seed=7))
+
+    async def serve(self) -> None:
+        """Be a kiosk, and its service, until cancelled."""
+        parts = app.Parts(
+            clock=self.clock,
+            microphone=self.room.microphone,
+            speaker=self.room.speaker,
+            live=self.model.live,
+            notifier=MemoryNotifier(),
+            hands=[app.Hand(self.button, gesture.Rules(does="end"))],
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.model.serve())
+            group.create_task(app.serve(self._settings, parts, observers=[self._observe]))
+
+    async def live(self, seconds: float) -> None:
+        """Let time pass."""
+        for _ in range(round(seconds / FRAME_S)):
+            await self.step()
+
+    async def called(self) -> None:
+        """Have somebody speak, and be answered by a long reply."""
+        await self.live(3.0)
+        self.room.say(a_word())
+        await self.live(2.5)
+        assert self.state.turn.awake
+        assert self.model.connected
+
+    async def reply(self) -> None:
+        """Have the model talk for some ten seconds; return when it is heard."""
+        sentences = [levelled(sentence, KIOSK_DB) for sentence in kiosk_sentences()[:2]]
+        self.model.say(self.clock.now(), to_pcm(np.concatenate(sentences)))
+        while self.state.turn.phase is not Phase.SPEAKING:
+            await self.step()
+
+
+def a_word() -> Samples:
+    """Return a second of somebody's speech."""
+    spoken = people()[0]
+    return levelled(spoken.samples[round(spoken.onset_s * pcm.UPLINK_HZ) :][: pcm.UPLINK_HZ], VISITOR_DB)
+
+
+@asynccontextmanager
+async def awake(echo: str, **chosen: Any) -> AsyncIterator[Awake]:
+    """Have a conversation."""
+    stage = Awake(echo, **chosen)
+    async with running(stage.serve()):
+        await stage.start()
+        await stage.called()
+        yield stage
+
+
+@pytest.mark.parametrize("echo", COUPLING_DB)
+async def test_a_reply_that_is_cut_short_does_not_wake_the_kiosk_and_the_next_visitor_does(echo: str) -> None:
+    async with awake(echo) as stage:
+        await stage.reply()
+        await stage.live(2.7)
+        stage.button.press()
+        await stage.live(3.0)
+        assert not stage.state.turn.awake
+
+        stage.room.say(a_word())
+        await stage.live(1.0)
+        assert stage.state.turn.awake
+
+
+@pytest.mark.parametrize("echo", COUPLING_DB)
+async def test_the_chime_that_ends_a_conversation_does_not_begin_the_next(echo: str) -> None:
+    async with awake(echo, cues=True) as stage:
+        conversation = stage.state.turn.conversation
+        await stage.live(1.0)
+        stage.button.press()
+        await stage.live(5.0)
+        assert (stage.state.turn.awake, stage.state.turn.conversation) == (False, conversation)
+
+
+async def test_who_is_cut_short_by_the_end_of_a_conversation_calls_again_after_a_pause() -> None:
+    async with awake("half_duplex", idle_s=5, longest_s=5) as stage:
+        conversation = stage.state.turn.conversation
+        for _ in range(12):
+            stage.room.say(a_word())
+            await stage.live(1.0)
+        assert (stage.state.turn.awake, stage.state.turn.conversation) == (False, conversation)
+
+        await stage.live(3.0)
+        stage.room.say(a_word())
+        await stage.live(1.0)
+        assert stage.state.turn.awake
+
+
+@pytest.mark.parametrize("interruptions", ["allowed", "ignored"])
+@pytest.mark.parametrize("only_speech", [{"turn_taking": "local"}, {"uplink": "voice"}])
+async def test_what_a_card_leaves_of_a_reply_is_nobodys_turn(
+    interruptions: str, only_speech: dict[str, str]
+) -> None:
+    async with awake("hardware", interruptions=interruptions, **only_speech) as stage:
+        await stage.live(2.0)
+        await stage.reply()
+        sent = 0
+        while stage.state.turn.phase is Phase.SPEAKING:
+            await stage.step()
+            sent += len(stage.model.frames)
+        assert sent == 0
