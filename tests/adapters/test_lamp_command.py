@@ -107,6 +107,18 @@ async def test_it_is_told_the_code_of_what_is_wrong(
     assert await words.next() == "off none"
 
 
+async def test_it_is_told_what_lies_over_the_state(words: Words, command: Callable[..., CommandLamp]) -> None:
+    lamp = command('echo "$2 ${KIOSKD_OVERLAY-none}" > "$1"')
+    async with running(lamp.run()):
+        assert await words.next() == "starting none"
+        for overlay, told in (("", "none"), ("recording", "recording"), ("asking", "asking"), ("", "none")):
+            for level in (1.0, 0.0):
+                lamp.shine(Light("listening", level, level, level, overlay=overlay))
+            assert await words.next() == f"listening {told}"
+    assert await words.next() == "off none"
+    assert words.heard.empty()
+
+
 async def test_it_sees_nothing_of_our_environment(
     words: Words, command: Callable[..., CommandLamp], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 
 from kioskd.core.gesture import (
     BOUNCES,
+    BOUNCES_WITHIN_S,
+    FLUTTERS,
+    FLUTTERS_WITHIN_S,
     REST_S,
     Act,
     Armed,
@@ -26,6 +29,8 @@ from kioskd.core.gesture import (
     step,
 )
 
+BOUNCING = Bouncing(BOUNCES, BOUNCES_WITHIN_S)
+FLUTTERING = Bouncing(FLUTTERS, FLUTTERS_WITHIN_S)
 ACTS: list[Does] = ["toggle", "wake", "end", "mute", "look", "hush"]
 
 
@@ -81,23 +86,59 @@ def test_a_press_acts_at_once_and_its_release_does_nothing(does: Does) -> None:
     assert finger.due_s is None
 
 
-def test_a_second_press_soon_after_does_what_the_double_press_is_for() -> None:
+@pytest.mark.parametrize("does", ACTS)
+def test_a_second_press_soon_after_does_what_the_double_press_is_for_and_nothing_else(does: Does) -> None:
+    finger = Finger(Rules(does, double="look"))
+    assert finger.click() == []
+    assert finger.wait(0.39) == []
+    assert finger.press() == [Act("look")]
+    assert finger.wait(1.0) + finger.release() + finger.wait(1.0) == []
+
+
+@pytest.mark.parametrize("does", ACTS)
+def test_a_press_that_no_second_one_follows_in_time_acts_then(does: Does) -> None:
+    finger = Finger(Rules(does, double="look"))
+    assert finger.click() + finger.wait(0.39) == []
+    assert finger.wait(0.01) == [Act(does)]
+    assert finger.wait(600.0) == []
+
+
+def test_a_press_that_is_held_need_not_be_let_go_to_act() -> None:
     finger = Finger(Rules("toggle", double="look"))
-    assert finger.click() == [Act("toggle")]
-    finger.wait(0.39)
-    assert finger.click() == [Act("look")]
+    assert finger.press() == []
+    assert finger.wait(2.0) == [Act("toggle"), Armed("mute")]
+    assert finger.release() == [Armed(None), Commit("mute")]
+
+
+def test_a_long_hold_that_is_over_before_the_press_acts_is_all_that_was_meant() -> None:
+    finger = Finger(Rules("toggle", double="look", mute_s=0.2))
+    assert finger.press() + finger.wait(0.3) == [Armed("mute")]
+    assert finger.release() + finger.wait(1.0) == [Armed(None), Commit("mute")]
 
 
 def test_a_third_press_is_a_first_one_again() -> None:
     finger = Finger(Rules("toggle", double="look"))
-    assert [finger.click() for _ in range(4)] == [[Act("toggle")], [Act("look")]] * 2
+    assert [finger.click() for _ in range(4)] == [[], [Act("look")]] * 2
 
 
 def test_a_late_second_press_is_a_first_one_again() -> None:
     finger = Finger(Rules("toggle", double="look"))
     finger.click()
-    finger.wait(0.41)
-    assert finger.click() == [Act("toggle")]
+    assert finger.wait(0.41) == [Act("toggle")]
+    assert finger.click() == []
+    assert finger.wait(0.4) == [Act("toggle")]
+
+
+def test_a_press_that_waits_for_a_second_one_is_lost_with_its_button() -> None:
+    finger = Finger(Rules("toggle", double="look"))
+    finger.click()
+    assert finger.lose() + finger.wait(1.0) == []
+
+
+def test_who_talks_by_holding_waits_for_no_second_press() -> None:
+    finger = Finger(Rules("hold", double="look"))
+    assert finger.click() == [TalkBegan(), TalkEnded()]
+    assert finger.click() == [Act("look")]
 
 
 def test_two_presses_are_two_presses_where_a_double_press_is_for_nothing() -> None:
@@ -107,7 +148,7 @@ def test_two_presses_are_two_presses_where_a_double_press_is_for_nothing() -> No
 
 def test_a_double_press_can_be_held_to_talk() -> None:
     finger = Finger(Rules("wake", double="hold"))
-    finger.click()
+    assert finger.click() == []
     assert finger.press() == [TalkBegan()]
     assert finger.wait(20.0) == []
     assert finger.release() == [TalkEnded()]
@@ -229,9 +270,52 @@ def test_a_button_that_comes_back_held_down_is_not_pressed() -> None:
 def test_a_quick_finger_does_not_bounce() -> None:
     finger = Finger()
     outcomes: list[Outcome] = []
-    for _ in range(70):
+    for _ in range(FLUTTERS // 2):
         outcomes += finger.press() + finger.wait(0.1) + finger.release() + finger.wait(0.11)
-    assert outcomes == [Act("toggle")] * 70
+    assert outcomes == [Act("toggle")] * (FLUTTERS // 2)
+
+
+def test_who_presses_every_other_second_all_day_does_not_bounce() -> None:
+    finger = Finger()
+    outcomes: list[Outcome] = []
+    for _ in range(1000):
+        outcomes += finger.press() + finger.wait(0.3) + finger.release() + finger.wait(1.7)
+    assert outcomes == [Act("toggle")] * 1000
+
+
+@pytest.mark.parametrize("pause_s", [0.12, 0.25, 0.5, 0.9])
+def test_a_contact_that_flutters_for_hours_is_said_once_and_passed_over(pause_s: float) -> None:
+    finger = Finger()
+    outcomes: list[Outcome] = []
+    for _ in range(5000):
+        outcomes += finger.press() + finger.wait(pause_s) + finger.release() + finger.wait(pause_s)
+    assert outcomes == [Act("toggle")] * (FLUTTERS // 2) + [FLUTTERING]
+
+
+def test_a_contact_that_chatters_again_and_again_is_said_once_and_comes_back_by_itself() -> None:
+    finger = Finger()
+    outcomes: list[Outcome] = []
+    for _ in range(720):
+        for _ in range(30):
+            outcomes += finger.press() + finger.wait(0.02) + finger.release() + finger.wait(0.02)
+        outcomes += finger.wait(3.8)
+    assert outcomes == [Act("toggle")] * (BOUNCES // 2) + [BOUNCING]
+    assert finger.wait(50.0) == []
+    assert finger.wait(10.0) == [Rested()]
+    assert finger.press() == [Act("toggle")]
+
+
+def test_a_button_passed_over_for_fluttering_comes_back_though_people_go_on_trying_it() -> None:
+    finger = Finger()
+    for _ in range(FLUTTERS):
+        finger.press()
+        finger.wait(0.3)
+        finger.release()
+        finger.wait(0.3)
+    outcomes: list[Outcome] = []
+    for _ in range(12):
+        outcomes += finger.click() + finger.wait(10.0)
+    assert outcomes == [Rested()] + [Act("toggle")] * 6
 
 
 def test_a_bouncing_button_is_passed_over_until_it_rests() -> None:
@@ -239,10 +323,30 @@ def test_a_bouncing_button_is_passed_over_until_it_rests() -> None:
     outcomes: list[Outcome] = []
     for _ in range(1000):
         outcomes += finger.press() + finger.wait(0.01) + finger.release() + finger.wait(0.01)
-    assert outcomes == [Act("toggle")] * (BOUNCES // 2) + [Bouncing()]
+    assert outcomes == [Act("toggle")] * (BOUNCES // 2) + [BOUNCING]
+    assert finger.wait(FLUTTERS_WITHIN_S - 1.0) == []
+    assert finger.wait(1.0) == [Rested()]
+    assert finger.press() == [Act("toggle")]
+
+
+def test_a_short_bounce_is_forgiven_as_soon_as_the_button_rests() -> None:
+    finger = Finger()
+    outcomes: list[Outcome] = []
+    for _ in range(BOUNCES // 2 + 2):
+        outcomes += finger.click()
+    assert outcomes == [Act("toggle")] * (BOUNCES // 2) + [BOUNCING]
     assert finger.wait(1.9) == []
     assert finger.wait(0.1) == [Rested()]
     assert finger.press() == [Act("toggle")]
+
+
+def test_a_press_that_waits_for_a_second_one_is_none_if_the_button_bounces() -> None:
+    finger = Finger(Rules("toggle", double="look", double_s=1.0))
+    outcomes: list[Outcome] = []
+    for _ in range(BOUNCES // 2 + 2):
+        outcomes += finger.click() + finger.wait(0.1)
+    assert outcomes == [Act("look")] * (BOUNCES // 4) + [BOUNCING]
+    assert finger.wait(3.0) == [Rested()]
 
 
 def test_a_bounce_that_rests_down_wakes_nothing_until_it_was_let_go() -> None:
@@ -260,7 +364,7 @@ def test_a_bounce_ends_a_talk() -> None:
     outcomes: list[Outcome] = []
     for _ in range(30):
         outcomes += finger.click()
-    assert outcomes == [TalkBegan(), TalkEnded()] * 10 + [Bouncing()]
+    assert outcomes == [TalkBegan(), TalkEnded()] * 10 + [BOUNCING]
 
 
 def test_a_repeated_edge_is_passed_over() -> None:
@@ -336,10 +440,19 @@ def test_only_a_release_commits_and_only_what_was_armed(rules: Rules, deeds: lis
 
 
 @given(RULES, DEEDS)
-def test_only_a_press_acts(rules: Rules, deeds: list[tuple[str, float]]) -> None:
+def test_only_a_press_acts_and_once_at_once_or_when_none_can_follow(
+    rules: Rules, deeds: list[tuple[str, float]]
+) -> None:
+    waiting = 0
     for deed, outcomes in lived(rules, deeds):
         acts = [outcome for outcome in outcomes if isinstance(outcome, Act | TalkBegan)]
-        assert len(acts) <= (deed == "press")
+        waiting += deed == "press"
+        if rules.double is None or rules.does == "hold":
+            assert len(acts) <= (deed == "press")
+        else:
+            assert len(acts) <= waiting
+        if acts or deed == "lose":
+            waiting = 0
         assert Act("hold") not in acts
 
 
@@ -369,7 +482,7 @@ def test_nobody_is_called_more_often_than_there_is_something_to_do(
         before = finger.calls
         finger.wait(seconds)
         assert finger.calls - before <= 4
-        assert len(finger.state.edges) <= BOUNCES + 1
+        assert len(finger.state.edges) <= FLUTTERS + 1
 
 
 @given(

@@ -12,6 +12,7 @@ from tests.support.core import (
     FULL_DUPLEX,
     HALF_DUPLEX,
     HANDLE,
+    HELD,
     REPLY,
     asleep,
     dialing,
@@ -63,6 +64,7 @@ from kioskd.core.events import (
     SleepAsked,
     Started,
     TalkBegan,
+    TalkEnded,
     Timer,
     TimerFired,
     Unkept,
@@ -491,11 +493,31 @@ def test_muting_disarms() -> None:
 
 
 @pytest.mark.parametrize("builder", [asleep, *AWAKE])
-def test_a_press_allows_what_a_tool_asks_for_and_does_nothing_else(builder: Builder) -> None:
-    shown = levels(builder(), HALF_DUPLEX).show
-    asking, effects = run(builder(), ConfirmWanted(wanted=True))
+@pytest.mark.parametrize(
+    "press",
+    [(Pressed(),), (Woken(Cause.BUTTON),), (TalkBegan(), TalkEnded())],
+    ids=["toggle", "wake", "hold"],
+)
+def test_a_press_allows_what_a_tool_asks_for_and_does_nothing_else(
+    builder: Builder, press: tuple[Event, ...]
+) -> None:
+    policy = HELD if TalkBegan() in press else HALF_DUPLEX
+    shown = levels(builder(), policy).show
+    asking, effects = run(builder(), ConfirmWanted(wanted=True), policy=policy)
     assert effects == [replace(shown, overlay=Overlay.ASKING)]
-    assert run(asking, Pressed()) == (builder(), [Confirm(), shown])
+    assert run(asking, *press, policy=policy) == (builder(), [Confirm(), shown])
+
+
+@pytest.mark.parametrize(
+    "event", [Woken(Cause.VOICE), Woken(Cause.REMOTE), LookAsked(), Hushed(), SleepAsked()]
+)
+@pytest.mark.parametrize("builder", [asleep, *AWAKE])
+def test_whatever_is_no_press_to_say_yes_allows_nothing_and_does_what_it_does(
+    builder: Builder, event: Event
+) -> None:
+    state, effects = run(builder(), ConfirmWanted(wanted=True), event)
+    assert of_type(Confirm, effects) == []
+    assert (state.turn, state.confirming) == (run(builder(), event)[0].turn, True)
 
 
 def test_one_press_allows_one_thing() -> None:

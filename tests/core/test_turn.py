@@ -1,6 +1,7 @@
 """The conversation, over a link that serves; cell by cell, a row of the table at a time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from typing import get_args
 
@@ -13,6 +14,7 @@ from tests.support.core import (
     GREETING,
     HALF_DUPLEX,
     HANDLE,
+    HELD,
     REPLY,
     asleep,
     listening,
@@ -25,7 +27,7 @@ from tests.support.core import (
 )
 
 from kioskd.core import turn as turns
-from kioskd.core.effects import Flush
+from kioskd.core.effects import Flush, Uplink
 from kioskd.core.events import (
     Pressed,
     ReplyBegan,
@@ -34,6 +36,8 @@ from kioskd.core.events import (
     ReplySounded,
     Restored,
     Started,
+    TalkBegan,
+    TalkEnded,
     Timer,
     TimerFired,
     TurnEnded,
@@ -41,7 +45,7 @@ from kioskd.core.events import (
     VoiceBegan,
     VoiceEnded,
 )
-from kioskd.core.machine import State
+from kioskd.core.machine import State, levels
 from kioskd.core.policy import Policy
 from kioskd.core.turn import Phase, Turn
 
@@ -267,6 +271,17 @@ def test_a_visitor_still_speaking_after_a_reply_is_still_speaking() -> None:
 def test_half_duplex_lets_the_room_ring_out_and_forgets_the_voice_it_took_for_a_visitors() -> None:
     after = turn_after(speaking(voice=True), ReplyPlayed(REPLY), policy=HALF_DUPLEX)
     assert (after.phase, after.voice) == (Phase.RINGING, False)
+
+
+def test_a_reply_that_comes_while_the_visitor_holds_the_button_again_is_not_heard() -> None:
+    for policy in (HELD, replace(HELD, half_duplex=False)):
+        again, _ = run(thinking(), TalkBegan(), policy=policy)
+        state, effects = run(again, ReplyBegan(EPOCH, 5), policy=policy)
+        assert effects == [Flush(5)]
+        assert (state.turn.phase, state.turn.voice, state.turn.reply) == (Phase.LISTENING, True, 5)
+        assert levels(state, policy).uplink is Uplink.SEND
+        answer = turn_after(state, TalkEnded(), ReplyBegan(EPOCH, 6), policy=policy)
+        assert (answer.phase, answer.reply) == (Phase.SPEAKING, 6)
 
 
 def test_half_duplex_does_not_wait_for_the_end_of_a_voice_that_a_reply_drowned() -> None:

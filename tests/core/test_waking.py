@@ -52,6 +52,8 @@ from kioskd.core.events import (
     MuteAsked,
     Pressed,
     ReplyBegan,
+    ReplyInterrupted,
+    ReplyPlayed,
     Restored,
     SleepAsked,
     Started,
@@ -59,6 +61,7 @@ from kioskd.core.events import (
     TalkEnded,
     Timer,
     TimerFired,
+    TurnEnded,
     Up,
     VoiceBegan,
     VoiceEnded,
@@ -161,19 +164,48 @@ def test_who_lets_go_without_a_word_gets_the_word_back() -> None:
     assert state.turn.phase is Phase.LISTENING
 
 
-@pytest.mark.parametrize("policy", [HELD, replace(HELD, half_duplex=False)])
-def test_holding_in_a_reply_silences_it_and_listens_at_once(policy: Policy) -> None:
+def test_holding_in_a_reply_silences_it_and_listens_at_once_where_the_kiosk_does_not_hear_itself() -> None:
+    policy = replace(HELD, half_duplex=False)
     state, effects = run(speaking(reply=4), TalkBegan(), policy=policy)
     assert (state.turn.phase, state.turn.voice) == (Phase.LISTENING, True)
     assert of_type(Flush, effects) == [Flush(4)]
     assert levels(state, policy).uplink is Uplink.SEND
 
 
-def test_holding_while_the_room_rings_or_the_model_thinks_listens_and_flushes_nothing() -> None:
-    for builder in (ringing, thinking):
-        state, effects = run(builder(), TalkBegan(), policy=HELD)
-        assert (state.turn.phase, state.turn.voice) == (Phase.LISTENING, True)
-        assert of_type(Flush, effects) == []
+def test_holding_in_a_reply_silences_it_and_listens_once_the_room_is_quiet() -> None:
+    state, effects = run(speaking(reply=4), TalkBegan(), policy=HELD)
+    assert (state.turn.phase, state.turn.voice) == (Phase.RINGING, True)
+    assert of_type(Flush, effects) == [Flush(4)]
+    assert levels(state, HELD).uplink is Uplink.SHUT
+    state, effects = run(state, TimerFired(Timer.TAIL), policy=HELD)
+    assert (state.turn.phase, state.turn.voice) == (Phase.LISTENING, True)
+    assert of_type(SetUplink, effects) == [SetUplink(Uplink.SEND)]
+
+
+def test_holding_while_the_room_rings_makes_it_ring_no_longer() -> None:
+    state, effects = run(ringing(), TalkBegan(), policy=HELD)
+    assert (state.turn.phase, state.turn.voice) == (Phase.RINGING, True)
+    assert effects == []
+    assert run(state, TimerFired(Timer.TAIL), policy=HELD)[0].turn.phase is Phase.LISTENING
+
+
+def test_a_reply_that_comes_while_the_button_is_held_and_the_room_rings_is_not_heard() -> None:
+    held, _ = run(speaking(reply=4), TalkBegan(), policy=HELD)
+    state, effects = run(held, ReplyBegan(EPOCH, 5), policy=HELD)
+    assert effects == [Flush(5)]
+    assert (state.turn.phase, state.turn.voice) == (Phase.RINGING, True)
+
+
+def test_a_button_let_go_while_the_room_rings_has_only_silenced_the_reply() -> None:
+    state, _ = run(speaking(), TalkBegan(), TalkEnded(), TimerFired(Timer.TAIL), policy=HELD)
+    assert (state.turn.phase, state.turn.voice) == (Phase.LISTENING, False)
+    assert levels(state, HELD).timers[Timer.IDLE] == HELD.idle_s
+
+
+def test_holding_while_the_model_thinks_listens_and_flushes_nothing() -> None:
+    state, effects = run(thinking(), TalkBegan(), policy=HELD)
+    assert (state.turn.phase, state.turn.voice) == (Phase.LISTENING, True)
+    assert of_type(Flush, effects) == []
 
 
 @pytest.mark.parametrize("policy", [HELD, replace(HELD, half_duplex=False)])
@@ -191,11 +223,11 @@ def test_a_pause_while_the_button_is_held_is_not_the_end_of_the_turn() -> None:
     assert (after.phase, after.voice) == (Phase.LISTENING, True)
 
 
-def test_a_button_let_go_after_a_reply_has_begun_leaves_the_uplink_paused_behind_it() -> None:
+def test_a_button_let_go_leaves_the_uplink_paused_all_through_the_reply() -> None:
     policy = replace(HELD, half_duplex=False)
-    state, _ = run(listening(), TalkBegan(), ReplyBegan(EPOCH, 5), TalkEnded(), policy=policy)
+    state, effects = run(listening(), TalkBegan(), TalkEnded(), ReplyBegan(EPOCH, 5), policy=policy)
     assert (state.turn.phase, state.turn.voice) == (Phase.SPEAKING, False)
-    assert levels(state, policy).uplink is Uplink.PAUSED
+    assert of_type(SetUplink, effects) == [SetUplink(Uplink.SEND), SetUplink(Uplink.PAUSED)]
 
 
 @pytest.mark.parametrize("builder", [asleep, listening, thinking, ringing])
@@ -364,6 +396,25 @@ def test_with_no_such_window_the_conversation_ends_with_the_reply() -> None:
         levels(replace(state, turn=replace(state.turn, phase=Phase.LISTENING)), HELD).timers[Timer.IDLE]
         == 0.0
     )
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [Pressed(), Hushed(), TalkBegan(), ReplyInterrupted(EPOCH, REPLY)],
+    ids=lambda cut: type(cut).__name__,
+)
+@pytest.mark.parametrize("half_duplex", [True, False])
+def test_who_cuts_a_reply_short_has_all_the_time_to_say_why(cut: Event, half_duplex: bool) -> None:
+    policy = Policy(half_duplex=half_duplex, idle_s=20.0, follow_up_s=0.0)
+    events = (cut, TalkEnded(), TimerFired(Timer.TAIL), TurnEnded(EPOCH))
+    state, _ = run(speaking(spoke=True, answered=True), *events, policy=policy)
+    assert state.turn.phase is Phase.LISTENING
+    assert levels(state, policy).timers[Timer.IDLE] == 20.0
+    state, _ = run(
+        state, VoiceBegan(), VoiceEnded(), ReplyBegan(EPOCH, REPLY + 1), ReplyPlayed(REPLY + 1), policy=policy
+    )
+    state, _ = run(state, TimerFired(Timer.TAIL), policy=policy)
+    assert levels(state, policy).timers[Timer.IDLE] == 0.0
 
 
 def test_a_greeting_is_no_answer_and_leaves_the_visitor_the_time_to_begin() -> None:

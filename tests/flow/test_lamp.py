@@ -112,7 +112,7 @@ async def test_what_lies_over_a_state_is_shown_and_goes_again() -> None:
     shows = keeper(lamp, clock=ManualClock())
     shows.show(Show(Shown.LISTENING))
     shows.show(Show(Shown.LISTENING, overlay=Overlay.ARMED_MUTE))
-    assert lamp.light == Light("listening", 1.0, 0.0, 0.0)
+    assert lamp.light == Light("listening", 1.0, 0.0, 0.0, overlay="armed_mute")
     shows.show(Show(Shown.LISTENING))
     assert lamp.light == Light("listening", 0.0, 1.0, 0.0)
 

@@ -295,6 +295,11 @@ class Walk:
             ending = before.turn.overtime or before.turn.farewell
             sounded_out = not of_type(Flush, effects) and ending
             assert sounded_out or of_type(Flush, effects), "asleep, and still talking"
+        if self.policy.talk is Talk.HELD and before.turn.voice and state.turn.voice:
+            begins = (
+                state.turn.phase is turns.Phase.SPEAKING and before.turn.phase is not turns.Phase.SPEAKING
+            )
+            assert not begins, "talks over who holds the button"
         if Prompt(Code.STORAGE) in effects:
             over = before.turn.awake and not state.turn.awake
             assert over, "a visitor who is served is told of the disk, or nobody is"

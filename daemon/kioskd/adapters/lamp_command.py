@@ -6,7 +6,8 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from dataclasses import dataclass
+from typing import Final, NoReturn, Self
 
 from kioskd.errors import DeviceLost
 from kioskd.ports import DARK, Light
@@ -23,25 +24,40 @@ LEAVING_S: Final = 1.0
 KILLED_S: Final = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the command is told."""
+
+    word: str
+    code: str = ""
+    overlay: str = ""
+
+    @classmethod
+    def of(cls, light: Light) -> Self:
+        """Return what `light` tells."""
+        return cls(light.state, light.code, light.overlay)
+
+
 class CommandLamp:
-    """Runs `argv` with one more argument, the state, at each change of state, and with `off` at the end.
+    """Runs `argv` with one more argument, the state, at each change of what is shown, and with `off` at the end.
 
     One at a time: what has changed meanwhile is told when it is done, the newest only. It sees PATH and LANG, nothing
-    else of our environment, and KIOSKD_CODE while something is wrong; it is killed with its children after 5 s.
+    else of our environment, KIOSKD_CODE while something is wrong, and KIOSKD_OVERLAY while something lies over the state
+    (asking, armed_mute, armed_restart, recording); it is killed with its children after 5 s.
     """
 
     def __init__(self, argv: Sequence[str], *, deadline_s: float = DEADLINE_S) -> None:
         """`argv`: the program, found in PATH, and its arguments; no shell."""
         self._argv = tuple(argv)
         self._deadline_s = deadline_s
-        self._wanted = DARK.state, DARK.code
+        self._wanted = _Told.of(DARK)
         self._changed = asyncio.Event()
         self._failing = False
 
     def shine(self, light: Light) -> None:
-        """Tell the command of `light`'s state and code, if they are new; brightness and rhythm are its own business."""
-        if (light.state, light.code) != self._wanted:
-            self._wanted = light.state, light.code
+        """Tell the command what `light` tells, if that is new; brightness and rhythm are its own business."""
+        if (wanted := _Told.of(light)) != self._wanted:
+            self._wanted = wanted
             self._changed.set()
 
     async def run(self) -> NoReturn:
@@ -56,24 +72,25 @@ class CommandLamp:
                 self._changed.clear()
                 if self._wanted != told:
                     told = self._wanted
-                    await self._tell(*told, self._deadline_s)
+                    await self._tell(told, self._deadline_s)
                 else:
                     await self._changed.wait()
         finally:
             if told is not None:
                 with contextlib.suppress(DeviceLost):
-                    await self._tell(OFF, "", min(LEAVING_S, self._deadline_s))
+                    await self._tell(_Told(OFF), min(LEAVING_S, self._deadline_s))
 
-    async def _tell(self, word: str, code: str, deadline_s: float) -> None:
-        known = {"KIOSKD_CODE": code} if code else {}
+    async def _tell(self, told: _Told, deadline_s: float) -> None:
+        known = {"KIOSKD_CODE": told.code, "KIOSKD_OVERLAY": told.overlay}
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._argv,
-                word,
+                told.word,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"} | known,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+                | {name: value for name, value in known.items() if value},
                 start_new_session=True,
             )
         except OSError as err:

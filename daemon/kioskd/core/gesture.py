@@ -1,12 +1,14 @@
 """What a finger means: a button's edges and the time between them -> what is to be done.
 
-A press acts at once: nobody waits to see whether a second one follows. A second press soon after the first does what
-the double press is for instead. A long hold *arms* something, and letting go commits it, so that who sees on the lamp
-what is armed can hold on until something else is. A press that means nothing (the button was down when it was first
-looked at, is stuck, or bounces) does nothing until the button was let go and has come to rest.
+A press acts at once, but for that of a button with a use for two: it waits until no second one can follow, as both
+together do what the double press is for instead. Talking waits for nothing. A long hold *arms* something, and letting
+go commits it, so that who sees on the lamp what is armed can hold on until something else is. A press that means
+nothing (the button was down when it was first looked at, is stuck, or bounces) does nothing until the button was let go
+and has come to rest.
 """
 
 import enum
+import math
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -20,8 +22,14 @@ BOUNCES: Final = 20
 BOUNCES_WITHIN_S: Final = 2.0
 """More edges than that are nobody who wants something: it would be five presses a second, and no end of them."""
 
+FLUTTERS: Final = 60
+FLUTTERS_WITHIN_S: Final = 60.0
+"""Nor are more than that: a press every two seconds, for a minute."""
+
 REST_S: Final = 2.0
-"""A button that has bounced and then been quiet for so long is trusted again."""
+"""A button that has bounced and then been quiet for so long is trusted again, ..."""
+CALM: Final = FLUTTERS // 2
+"""... if it had no more edges than that `FLUTTERS_WITHIN_S`: one that bounces again and again never is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +38,7 @@ class Rules:
 
     does: Does = "toggle"
     double: Does | None = None
-    """What a second press does instead; None: the same as the first."""
+    """What two presses in a row do in place of that; None: what each does alone."""
     double_s: float = 0.4
     """How soon after the first press the second one must come."""
     mute_s: float = 2.0
@@ -43,7 +51,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """A press, to be answered at once; `does` is never `hold`."""
+    """A press, or two of them, to be answered at once; `does` is never `hold`."""
 
     does: Does
 
@@ -79,7 +87,10 @@ class Stuck:
 
 @dataclass(frozen=True, slots=True)
 class Bouncing:
-    """The button changes faster than any finger, and is passed over until it rests; said once."""
+    """The button changes faster, or longer, than any finger, and is passed over until it rests; said once."""
+
+    edges: int
+    within_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +109,7 @@ class Phase(enum.Enum):
     """Nothing was heard of it yet: the first edge tells how it is, and is no press."""
     UP = enum.auto()
     DOWN = enum.auto()
-    """Pressed, and the press was acted upon."""
+    """Pressed, and the press was acted upon or will be."""
     TALKING = enum.auto()
     DEAD = enum.auto()
     """Down, and that means nothing."""
@@ -120,8 +131,10 @@ class Gesture:
     """The press has muted, or ended that: holding on must not take it back."""
     first_s: float | None = None
     """When the press was that a second one may follow."""
+    held_back: Does | None = None
+    """What that press is for, if it has not been acted upon yet."""
     edges: tuple[float, ...] = ()
-    """When the last edges came, at most `BOUNCES` of them."""
+    """When the last edges came, at most one more than `FLUTTERS` of them."""
     now_s: float = 0.0
     """The latest moment that this button has heard of."""
 
@@ -135,13 +148,14 @@ def step(
     passed over. `now_s`: any clock; where it runs backwards, it is taken to stand still. A call that comes late
     makes up for what should have happened meanwhile.
     """
-    state, outcomes = _pass(replace(state, now_s=max(now_s, state.now_s)), rules)
+    state, acts = _act(replace(state, now_s=max(now_s, state.now_s)), rules)
+    state, outcomes = _pass(state, rules)
+    outcomes = acts + outcomes
     if state.phase is Phase.UNKNOWN:
         if edge is not None:
             state = _become(state, Phase.DEAD if edge else Phase.UP, down=edge)
     elif edge is not None and edge is not state.down:
-        recent = (at for at in state.edges if at > state.now_s - BOUNCES_WITHIN_S)
-        state = replace(state, down=edge, edges=(*recent, state.now_s)[-BOUNCES - 1 :])
+        state = replace(state, down=edge, edges=(*state.edges, state.now_s)[-FLUTTERS - 1 :])
         state, more = _change(state, rules)
         outcomes += more
     return state, outcomes, _deadline(state, rules)
@@ -150,6 +164,13 @@ def step(
 def abandon(state: Gesture) -> tuple[Gesture, Outcomes]:
     """Return the state and what follows when the button is lost: a talk ends, and nothing is committed."""
     return Gesture(now_s=state.now_s), _let_go(state)
+
+
+def _act(state: Gesture, rules: Rules) -> tuple[Gesture, Outcomes]:
+    """Act on a press that waited for a second one, if none can come any more."""
+    if state.held_back is None or state.first_s is None or state.now_s < state.first_s + rules.double_s:
+        return state, ()
+    return replace(state, first_s=None, held_back=None), (Act(state.held_back),)
 
 
 def _pass(state: Gesture, rules: Rules) -> tuple[Gesture, Outcomes]:
@@ -162,7 +183,7 @@ def _pass(state: Gesture, rules: Rules) -> tuple[Gesture, Outcomes]:
             due = [(after_s, what) for after_s, what in _longs(state, rules) if now_s >= since_s + after_s]
             armed = max(due)[1] if due else None
             return replace(state, armed=armed), (Armed(armed),) if armed is not state.armed else ()
-        case Phase.BOUNCING if now_s >= since_s + REST_S:
+        case Phase.BOUNCING if now_s >= _rested_s(state):
             return _become(state, Phase.DEAD if state.down else Phase.UP), (Rested(),)
         case _:
             return state, ()
@@ -172,23 +193,41 @@ def _change(state: Gesture, rules: Rules) -> tuple[Gesture, Outcomes]:
     """Let the button have gone down or up; `state` has it already."""
     if state.phase is Phase.BOUNCING:
         return _become(state, Phase.BOUNCING), ()
-    if len(state.edges) > BOUNCES:
-        return _become(state, Phase.BOUNCING), (*_let_go(state), Bouncing())
+    for bound in ((BOUNCES, BOUNCES_WITHIN_S), (FLUTTERS, FLUTTERS_WITHIN_S)):
+        if _fewer_s(state, *bound) > state.now_s:
+            bouncing = replace(_become(state, Phase.BOUNCING), first_s=None, held_back=None)
+            return bouncing, (*_let_go(state), Bouncing(*bound))
     if state.down:
         return _press(state, rules)
     up = _become(state, Phase.UP)
     if state.phase is Phase.STUCK:
         return up, (Rested(),)
-    return up, (*_let_go(state), *((Commit(state.armed),) if state.armed else ()))
+    if state.armed:
+        return replace(up, held_back=None), (*_let_go(state), Commit(state.armed))
+    return up, _let_go(state)
+
+
+def _fewer_s(state: Gesture, edges: int, within_s: float) -> float:
+    """Return from when on the button has had no more than so many edges in the time before."""
+    return state.edges[-edges - 1] + within_s if len(state.edges) > edges else -math.inf
+
+
+def _rested_s(state: Gesture) -> float:
+    """Return when a button that bounces is trusted again, if no edge comes before."""
+    return max(state.since_s + REST_S, _fewer_s(state, CALM, FLUTTERS_WITHIN_S))
 
 
 def _press(state: Gesture, rules: Rules) -> tuple[Gesture, Outcomes]:
-    second = state.first_s is not None and state.now_s <= state.first_s + rules.double_s
+    second = state.first_s is not None and state.now_s < state.first_s + rules.double_s
     does = rules.double if second and rules.double is not None else rules.does
     first_s = None if second else state.now_s
     if does == "hold":
-        return replace(_become(state, Phase.TALKING), first_s=first_s), (TalkBegan(),)
-    return replace(_become(state, Phase.DOWN), first_s=first_s, mutes=does == "mute"), (Act(does),)
+        return replace(_become(state, Phase.TALKING), first_s=first_s, held_back=None), (TalkBegan(),)
+    waits = rules.double is not None and not second
+    state = replace(
+        _become(state, Phase.DOWN), first_s=first_s, held_back=does if waits else None, mutes=does == "mute"
+    )
+    return state, () if waits else (Act(does),)
 
 
 def _let_go(state: Gesture) -> Outcomes:
@@ -220,10 +259,13 @@ def _deadline(state: Gesture, rules: Rules) -> float | None:
     match state.phase:
         case Phase.DOWN:
             afters = [rules.stuck_s, *(after_s for after_s, _ in _longs(state, rules))]
+            dues = [state.since_s + after_s for after_s in afters]
         case Phase.TALKING | Phase.DEAD:
-            afters = [rules.stuck_s]
+            dues = [state.since_s + rules.stuck_s]
         case Phase.BOUNCING:
-            afters = [REST_S]
+            dues = [_rested_s(state)]
         case _:
-            afters = []
-    return min((at for after_s in afters if (at := state.since_s + after_s) > state.now_s), default=None)
+            dues = []
+    if state.held_back is not None and state.first_s is not None:
+        dues.append(state.first_s + rules.double_s)
+    return min((at for at in dues if at > state.now_s), default=None)

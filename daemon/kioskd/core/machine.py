@@ -67,6 +67,9 @@ HUSHING: Final = (*turns.BY_PERSON, Hushed, SleepAsked, MuteAsked, ReplyBegan)
 OUTAGES: Final = frozenset(links.CODES.values())
 """What keeps the service away."""
 
+ALLOWING: Final = (Pressed(), TalkBegan(), Woken(Cause.BUTTON))
+"""What answers a tool that waits for the button: pressing it, whatever the press would do otherwise."""
+
 CHIMING: Final = (Pressed, Woken, TalkBegan)
 """Ways to wake that are answered with a chime: the visitor is there, and may not see the lamp."""
 
@@ -78,7 +81,7 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     """
     if getattr(event, "epoch", state.link.epoch) != state.link.epoch:
         return state, ()
-    if isinstance(event, Pressed) and state.confirming:
+    if state.confirming and event in ALLOWING:
         return _tell_people(state, replace(state, confirming=False), (Confirm(),), policy)
     noted = _note(state, event)
     refusal = _refusal(noted, event)

@@ -46,7 +46,9 @@ class Phase(enum.Enum):
     SPEAKING = 3
     """A reply has begun and has not been heard to its end."""
     RINGING = 4
-    """Half duplex only: the reply is over, the room still rings, the uplink stays shut."""
+    """Half duplex only: the reply is over, the room still rings, the uplink stays shut; `voice`: the visitor has
+    begun to talk with the button, and is heard from the phase's end on.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Turn:
     asked: bool = False
     """What was typed waits for the connection."""
     answered: bool = False
-    """The model has answered the visitor in this conversation; a greeting is no answer."""
+    """The model has answered the visitor, and was not cut short; a greeting is no answer."""
     calls: int = 0
     """Calls of the model that are being worked on."""
     blocking: int = 0
@@ -156,9 +158,10 @@ def silence(turn: Turn, event: object, policy: Policy) -> Result:
     """The button stops the reply, and the visitor has the word as soon as the room is quiet."""
     if turn.overtime:
         return sleep(turn, event, policy)
+    cut = replace(turn, suspected=False, answered=False)
     if policy.half_duplex:
-        return replace(turn, phase=Phase.RINGING, voice=False, suspected=False), (Flush(turn.reply),)
-    return replace(turn, phase=Phase.LISTENING, suspected=False), (Flush(turn.reply),)
+        return replace(cut, phase=Phase.RINGING, voice=False), (Flush(turn.reply),)
+    return replace(cut, phase=Phase.LISTENING), (Flush(turn.reply),)
 
 
 def listen(turn: Turn, _event: object, _policy: Policy) -> Result:
@@ -172,11 +175,14 @@ def talk(turn: Turn, _event: object, _policy: Policy) -> Result:
 
 
 def talk_over(turn: Turn, event: object, policy: Policy) -> Result:
-    """The visitor's word ends the reply, and every way to say so is as good as the other."""
+    """The visitor's word ends the reply, and every way to say so is as good as the other; in half duplex it is heard
+    as soon as the room is quiet.
+    """
     if turn.overtime:
         return sleep(turn, event, policy)
     flush = (Flush(turn.reply),) if turn.phase is Phase.SPEAKING else ()
-    return talk(turn, event, policy)[0], flush
+    phase = Phase.RINGING if policy.half_duplex else Phase.LISTENING
+    return replace(talk(turn, event, policy)[0], phase=phase, answered=False), flush
 
 
 def release(turn: Turn, _event: TalkEnded, _policy: Policy) -> Result:
@@ -240,12 +246,16 @@ def think(turn: Turn, _event: VoiceEnded, policy: Policy) -> Result:
 
 
 def end_voice(turn: Turn, _event: VoiceEnded | TalkEnded, _policy: Policy) -> Result:
-    """The visitor has finished saying something into the reply, and the reply goes on."""
+    """The visitor has finished saying something into the reply, or its ringing, which goes on."""
     return replace(turn, voice=False), ()
 
 
 def speak(turn: Turn, event: ReplyBegan, policy: Policy) -> Result:
-    """A reply begins, or the next one follows on it. In half duplex it drowns the visitor's voice."""
+    """A reply begins, or the next one follows on it. In half duplex it drowns the visitor's voice; who holds a button
+    to talk keeps the word.
+    """
+    if turn.voice and policy.talk is Talk.HELD:
+        return silence_stray(turn, event, policy)
     voice = turn.voice and not policy.half_duplex
     return (
         replace(
@@ -262,7 +272,7 @@ def speak(turn: Turn, event: ReplyBegan, policy: Policy) -> Result:
 
 
 def silence_stray(turn: Turn, event: ReplyBegan, _policy: Policy) -> Result:
-    """A reply crossed our hanging up: nobody shall hear it."""
+    """A reply crossed our hanging up, or the visitor's next word: nobody shall hear it."""
     return replace(turn, reply=event.reply), (Flush(event.reply),)
 
 
@@ -277,7 +287,8 @@ def yield_word(turn: Turn, event: ReplyInterrupted, policy: Policy) -> Result:
     if policy.half_duplex or turn.overtime:
         return silence(turn, event, policy)
     phase = Phase.LISTENING if turn.voice else Phase.THINKING
-    return replace(turn, phase=phase, suspected=False, farewell=False), (Flush(event.reply),)
+    after = replace(turn, phase=phase, suspected=False, farewell=False, answered=False)
+    return after, (Flush(event.reply),)
 
 
 def finish_reply(turn: Turn, event: ReplyPlayed, policy: Policy) -> Result:
@@ -310,7 +321,7 @@ TABLE: Final[Mapping[Kind, tuple[Cell, Cell, Cell, Cell, Cell]]] = {
     SleepAsked:       (IGNORE,            sleep,          sleep,          sleep,               sleep),
     Hushed:           (IGNORE,            IGNORE,         IGNORE,         silence,             IGNORE),
     TalkBegan:        (wake_to_talk,      talk,           talk,           talk_over,           talk_over),
-    TalkEnded:        (IGNORE,            release,        IGNORE,         end_voice,           IGNORE),
+    TalkEnded:        (IGNORE,            release,        IGNORE,         end_voice,           end_voice),
     LookAsked:        (wake,              IGNORE,         IGNORE,         IGNORE,              IGNORE),
     Asked:            (wake_to_answer,    think_of_typed, think_of_typed, note_typed,          note_typed),
     VoiceBegan:       (IGNORE,            hear_voice,     hear_voice,     hear_voice_in_reply, IGNORE),

@@ -102,13 +102,13 @@ class ButtonToMailbox:
                         self._name,
                         self._rules.stuck_s,
                     )
-                case gesture.Bouncing():
+                case gesture.Bouncing(edges, within_s):
                     log.warning(
                         "button bouncing, passed over until it rests: name=%s edges=%d within_s=%.0f; "
                         "raise its debounce_ms, or mend its wiring",
                         self._name,
-                        gesture.BOUNCES,
-                        gesture.BOUNCES_WITHIN_S,
+                        edges,
+                        within_s,
                     )
                 case gesture.Rested():
                     log.info("button rests, and is listened to again: name=%s", self._name)

@@ -100,7 +100,8 @@ class LampKeeper:
             percent, holds_s = rhythm.brightness_at(day_s, self._brightness, self._night)
             holds_s = min(holds_s, RECHECK_S)
         red, green, blue = (part * level * rhythm.dimmed(percent) for part in self._pattern.colour)
-        light = Light(self._shown.shown.value, red, green, blue, self._shown.code or "")
+        show = self._shown
+        light = Light(show.shown.value, red, green, blue, show.code or "", show.overlay.value)
         for lamp in self._lamps:
             lamp.shine(light)
         return min(max(until_s - elapsed_s, LEAST_S), holds_s)

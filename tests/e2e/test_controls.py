@@ -1,0 +1,144 @@
+"""What a visitor does with the button, and sees by the lamp, through the composed daemon on parts made of memory."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.support.kiosk import Kiosk, frame, kiosk, running, silence, soon, voice
+
+from kioskd import app
+from kioskd.adapters.recordings import RecordFolder
+from kioskd.adapters.scripted import ScriptedConnection
+from kioskd.core.effects import Overlay, Shown
+from kioskd.core.policy import Policy
+from kioskd.media import pcm
+from kioskd.ports import GenerationEnded, ReplyAudio, TurnEnded
+from kioskd.settings.controls import ButtonSettings, ControlsSettings
+from kioskd.settings.conversation import ConversationSettings
+from kioskd.settings.limits import PrivacySettings, RecordSettings
+from kioskd.settings.model import Settings
+from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
+
+LOUD = SpeakerSettings(volume=100, cues=())  # untouched: bytes can be compared
+HELD = Settings(
+    speaker=LOUD, controls=ControlsSettings(button=ButtonSettings(source="gpio:pi/17", does="hold"))
+)
+FULL_DUPLEX = MicrophoneSettings(echo="hardware")
+TAIL_S = Policy().tail_s
+LATE = voice(1.0, pcm.DOWNLINK_HZ)
+ANSWER = voice(0.7, pcm.DOWNLINK_HZ)
+WORDS = b"".join(frame(number) for number in range(50))
+
+
+def answer(connection: ScriptedConnection, reply: bytes) -> None:
+    """Have the model say `reply`."""
+    connection.say(ReplyAudio(reply), GenerationEnded(), TurnEnded())
+
+
+async def hold_and_ask(it: Kiosk) -> ScriptedConnection:
+    """Hold the button, say something, let go; return the connection that has it."""
+    it.button.hold()
+    connection = await soon(it.live.accept())
+    await it.until(lambda: it.state.link.open)
+    it.microphone.say(voice(0.5))
+    await it.settle()
+    it.button.release()
+    it.microphone.say(silence(0.5))
+    await it.shows(Shown.THINKING)
+    return connection
+
+
+@pytest.mark.parametrize("settings", [HELD, HELD.model_copy(update={"microphone": FULL_DUPLEX})])
+async def test_who_holds_the_button_again_does_not_hear_the_answer_to_what_they_said_before(
+    settings: Settings,
+) -> None:
+    async with kiosk(settings) as it:
+        connection = await hold_and_ask(it)
+        it.button.hold()
+        await it.shows(Shown.LISTENING)
+        answer(connection, LATE)
+        await it.settle()
+        assert not any(await it.hear(1.2))
+
+        connection.audio.clear()
+        it.microphone.say(WORDS)
+        await it.settle()
+        assert b"".join(connection.audio) == WORDS
+
+        it.button.release()
+        it.microphone.say(silence(0.5))
+        await it.shows(Shown.THINKING)
+        answer(connection, ANSWER)
+        await it.shows(Shown.SPEAKING)
+        assert ANSWER in await it.hear(1.5)
+
+
+async def test_who_talks_into_a_reply_by_holding_is_heard_from_when_the_room_is_quiet() -> None:
+    async with kiosk(HELD) as it:
+        connection = await hold_and_ask(it)
+        answer(connection, LATE)
+        await it.shows(Shown.SPEAKING)
+        await it.hear(0.2)
+        connection.audio.clear()
+        it.button.hold()
+        await it.settle()
+        await it.hear(0.1)  # it fades
+        it.microphone.say(voice(0.2))  # the kiosk's own voice, as the device has it on its way
+        await it.clock.advance(TAIL_S)
+        it.microphone.say(WORDS)
+        await it.settle()
+        assert b"".join(connection.audio) == WORDS
+        assert not any(await it.hear(1.2))
+
+
+async def test_a_press_that_interrupts_where_nobody_may_come_back_leaves_the_visitor_time_to_speak() -> None:
+    settings = Settings(speaker=LOUD, conversation=ConversationSettings(follow_up_s=0.0))
+    async with kiosk(settings) as it:
+        connection = await it.wake()
+        await it.ask()
+        answer(connection, LATE)
+        await it.shows(Shown.SPEAKING)
+        it.button.press()
+        await it.clock.advance(TAIL_S + 5.0)
+        assert it.shown is Shown.LISTENING
+        await it.ask()
+
+
+async def test_a_double_press_in_a_conversation_leaves_it_as_it_is() -> None:
+    button = ButtonSettings(source="gpio:pi/17", double="look")
+    async with kiosk(Settings(speaker=LOUD, controls=ControlsSettings(button=button))) as it:
+        it.button.press()
+        await it.clock.advance(0.4)
+        await soon(it.live.accept())
+        await it.until(lambda: it.state.link.open)
+        conversation = it.state.turn.conversation
+        it.button.press()
+        await it.clock.advance(0.2)
+        it.button.press()
+        await it.clock.advance(5.0)
+        assert (it.shown, it.state.turn.conversation) == (Shown.LISTENING, conversation)
+        it.button.press()
+        await it.clock.advance(0.4)
+        assert it.shown is Shown.ASLEEP
+
+
+class Keeping(Kiosk):
+    """A kiosk whose owner has conversations written down."""
+
+    def __init__(self, folder: Path) -> None:
+        kept = RecordSettings(folder=folder, keep_days=1, most_mb=1)
+        super().__init__(Settings(privacy=PrivacySettings(transcripts=kept)), watchdog_s=None)
+        self._words = RecordFolder(folder, what="transcripts", keep_days=1, most_mb=1)
+
+    def parts(self) -> app.Parts:
+        return replace(super().parts(), words=self._words)
+
+
+async def test_a_lamp_tells_a_visitor_that_what_is_said_is_kept(tmp_path: Path) -> None:
+    it = Keeping(tmp_path / "words")
+    async with running(it.serve()):
+        await it.start()
+        assert it.lamp.light.overlay == Overlay.NONE
+        await it.wake()
+        await it.shows(Shown.LISTENING)
+        assert it.lamp.light.overlay == Overlay.RECORDING
