@@ -138,6 +138,8 @@ class Light:
     """Each from 0 (dark) to 1 (as bright as the lamp can); brightness and rhythm are in it already."""
     code: str = ""
     """What is wrong, for the same lamps: a code, or nothing. The rhythm tells it already, where it is to be told."""
+    overlay: str = ""
+    """What lies over the state, for the same lamps, or nothing; the rhythm is its own already."""
 
     @property
     def level(self) -> float:
@@ -187,6 +189,9 @@ class Camera(Protocol):
         Raises:
             DeviceLost: the camera is not there, or does not start.
         """
+
+    async def released(self) -> None:
+        """Return when the camera is off: at once where nobody looks, and late, or never, where its stop hangs."""
 
     async def aclose(self) -> None:
         """Let go of what is kept open between looks; ends within 5 s. Nobody looks afterwards."""
@@ -448,6 +453,14 @@ class Connection(Protocol):
     @property
     def backlog(self) -> int:
         """Bytes that were sent and have not left this machine yet; more than a frame or two is congestion."""
+
+    @property
+    def written(self) -> int:
+        """Bytes that were sent over the connection, ever."""
+
+    @property
+    def arrived(self) -> int:
+        """How many of `written` the other end has acknowledged. The rest waits here, in a modem, or is on its way."""
 
     async def send_picture(self, jpeg: bytes) -> None:
         """Send one picture: the service sees it with the visitor's turn (see its turn coverage).

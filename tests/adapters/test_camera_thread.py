@@ -106,6 +106,21 @@ async def test_a_picture_that_hangs_is_a_lost_camera(caplog: pytest.LogCaptureFi
     await happened(driver.stopped)
 
 
+async def test_a_stop_that_hangs_is_told_when_it_is_over() -> None:
+    driver, thread = Driver(), CameraThread("camera x")
+    async with asyncio.timeout(5):
+        await thread.released()
+        with impatient():
+            async with thread.look(driver.opened):
+                driver.free.clear()
+        told = asyncio.create_task(thread.released())
+        await asyncio.sleep(0)
+        assert not told.done()
+        driver.free.set()
+        await told
+    assert driver.stops == 1
+
+
 @pytest.mark.parametrize("fault", [DeviceLost("gone"), ZeroDivisionError("a bug")])
 async def test_what_a_call_raises_reaches_whoever_waits_for_it(fault: Exception) -> None:
     driver, thread = Driver(), CameraThread("camera x")

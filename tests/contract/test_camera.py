@@ -212,6 +212,15 @@ async def test_a_camera_runs_only_while_somebody_looks(bench: Bench) -> None:
     assert not bench.running
 
 
+async def test_a_camera_that_nobody_looks_through_is_released(bench: Bench) -> None:
+    async with asyncio.timeout(10):
+        await bench.camera.released()
+        async with looking(bench):
+            pass
+        await bench.camera.released()
+        assert not bench.running
+
+
 async def test_a_camera_can_be_looked_through_again_and_again(bench: Bench) -> None:
     for _ in range(3):
         async with looking(bench) as sight:

@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support import pictures
 from tests.support.control import calling, open_place
 from tests.support.daemon_process import COMMAND, PATIENCE_S, always_on, daemon_process, surroundings
+from tests.support.gated_camera import GatedCamera
 from tests.support.kiosk import Kiosk, running, soon, voice
 from tests.support.sound_server import SoundServer
 from tests.support.until import until
@@ -27,13 +28,13 @@ from tests.support.until import until
 from kioskd import app
 from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.control_socket import ControlSocket
-from kioskd.adapters.memory import MemoryCamera
 from kioskd.adapters.prometheus import MetricsDoor
 from kioskd.cli import Exit, main
 from kioskd.cli import key as key_command
 from kioskd.core.effects import Shown
 from kioskd.doctor.machine import Machine
 from kioskd.errors import Code, KioskError
+from kioskd.flow import way
 from kioskd.flow.control import TICK_S
 from kioskd.media import pcm
 from kioskd.ports import ReplyAudio, ToolCall, ToolsCalled, UsageReported
@@ -74,7 +75,7 @@ class Controlled(Kiosk):
     def __init__(self, place: Path, capsys: pytest.CaptureFixture[str] | None) -> None:
         super().__init__(SETTINGS, watchdog_s=None)
         self.place = place
-        self.camera = MemoryCamera(pictures.jpeg())
+        self.camera = GatedCamera()
         self.keys = ServiceKeys({"GEMINI_API_KEY": "an-old-key"})
         self.door = MetricsDoor(0, SystemClock())
         self._capsys = capsys
@@ -192,7 +193,9 @@ async def test_a_picture_from_a_file_is_shown_to_the_model(
         done = await it.command("show", str(file))
         assert re.match(r"shown, as \d+ kB: Waking", done.out)
         connection = await soon(it.live.accept())
-        await until(lambda: len(connection.shown) == 1)
+        await it.until(lambda: it.state.link.open)
+        await it.clock.advance(way.PATIENCE_S)
+        assert len(connection.shown) == 1
         assert pictures.opened(connection.shown[0]).size == (768, 384)
 
 
@@ -202,7 +205,51 @@ async def test_the_model_is_shown_what_the_camera_sees(
     async with controlled(place, capsys) as it:
         assert (await it.command("look")).code == Exit.OK
         connection = await soon(it.live.accept())
-        await until(lambda: list(connection.shown) == [it.camera.sees])
+        await it.until(lambda: it.state.link.open)
+        await it.clock.advance(way.PATIENCE_S)
+        assert list(connection.shown) == [it.camera.sees]
+
+
+async def test_thirty_looks_in_a_moment_show_one_picture(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with controlled(place, capsys) as it:
+        connection = await it.wake()
+        for _ in range(30):
+            assert (await it.command("look")).code == Exit.OK
+        await it.clock.advance(way.PATIENCE_S)
+        assert (len(connection.shown), it.camera.shots) == (1, 1)
+
+
+async def test_a_look_with_a_camera_that_is_away_fails_and_says_so(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with controlled(place, capsys) as it:
+        it.camera.unplug()
+        done = await it.command("look")
+        assert (done.code, done.out) == (Exit.NOT_MET, "")
+        assert done.err == "kioskd: not done: not shown: camera: unplugged; plug it in\n"
+
+
+@pytest.mark.parametrize("ending", ["sleep", "mute"])
+async def test_a_look_that_the_end_overtakes_is_not_taken_and_not_shown_to_the_next_visitor(
+    place: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    async with controlled(place, capsys) as it:
+        await it.wake()
+        it.camera.may_start.clear()
+        asking = asyncio.create_task(it.command("look"))
+        await soon(it.camera.starting.wait())
+        assert (await it.command(ending)).code == Exit.OK
+        async with asyncio.timeout(PATIENCE_S):
+            await asking
+        it.camera.may_start.set()
+        await it.clock.advance(1.0)
+        assert (it.camera.shots, it.camera.running) == (0, False)
+        await it.command("unmute")
+        connection = await it.wake()
+        await it.clock.advance(1.0)
+        assert not connection.shown
 
 
 async def test_what_is_no_picture_is_refused_before_or_by_the_daemon(

@@ -10,20 +10,21 @@ from typing import NoReturn
 
 import psutil
 import pytest
+from tests.support.gated_camera import GatedCamera
 from tests.support.kiosk import running, soon
 from tests.support.pictures import encoded, grey, jpeg, noise
 
 from kioskd.adapters.memory import ManualClock, MemoryCamera
-from kioskd.core.effects import SetEyes
+from kioskd.core.effects import HangUp, Look, SetEyes
 from kioskd.errors import DeviceLost, LinkLost
 from kioskd.flow.camera_to_live import (
-    BACKLOG_BYTES,
     FIRST_RETRY_S,
     MOST_RETRY_S,
     REUSE_S,
     SHARE,
     CameraToLive,
 )
+from kioskd.flow.way import BACKLOG_BYTES, Way
 from kioskd.media import picture
 from kioskd.ports import Light, Message, ToolAnswer
 
@@ -41,14 +42,22 @@ class Wire:
         self.backlog = 0
         self.weight = 0
         """What a picture adds to the backlog."""
+        self.written = 0
+        self.held_back: int | None = None
+        """Where a modem holds back what was written; None: nothing is."""
         self.broken = False
         self._sent = asyncio.Event()
+
+    @property
+    def arrived(self) -> int:
+        return self.written if self.held_back is None else self.held_back
 
     async def send_picture(self, jpeg: bytes) -> None:
         if self.broken:
             raise LinkLost("cut by the test")
         self.pictures.append(jpeg)
         self.backlog += self.weight
+        self.written += len(jpeg)
         self._sent.set()
 
     async def has(self, count: int) -> None:
@@ -100,21 +109,38 @@ class WatchedLamp:
 class Eyes:
     """The eyes of a kiosk in memory. What they see is new each time, unless the test holds it still."""
 
-    def __init__(self, *, min_change: float = 0.0, refresh_s: float = 60.0, every_s: float = EVERY_S) -> None:
+    def __init__(
+        self,
+        *,
+        min_change: float = 0.0,
+        refresh_s: float = 60.0,
+        every_s: float = EVERY_S,
+        camera: MemoryCamera | None = None,
+    ) -> None:
         self.clock = ManualClock()
-        self.camera = MemoryCamera(jpeg())
+        self.camera = camera or MemoryCamera(jpeg())
         self.lamp = WatchedLamp(self.camera)
         self.wire = Wire()
         self.audio_waits = False
+        self.shown: list[bytes] = []
+        """What was put before the model on request."""
+        self.room = 8
         self.flow = CameraToLive(
             self.camera,
             self.clock,
-            uplink_idle=lambda: not self.audio_waits,
+            way=Way(self.clock, uplink_idle=lambda: not self.audio_waits),
             every_s=every_s,
             min_change=min_change,
             refresh_s=refresh_s,
             lamp=self.lamp,
+            show=self._show,
         )
+
+    def _show(self, jpeg: bytes) -> bool:
+        if len(self.shown) >= self.room:
+            return False
+        self.shown.append(jpeg)
+        return True
 
     async def open(self) -> None:
         """Open the eyes, over a connection."""
@@ -292,11 +318,11 @@ async def test_a_picture_waits_until_what_was_sent_has_left() -> None:
 
 async def test_on_a_slow_line_pictures_become_rare() -> None:
     async with eyes() as kiosk:
-        kiosk.wire.weight = 80_000
+        kiosk.wire.held_back = 0
         await kiosk.open()
         assert len(kiosk.wire.pictures) == 1
         await kiosk.clock.advance(1.5)
-        kiosk.wire.backlog = 0  # 1.5 s for one picture
+        kiosk.wire.held_back = None  # 1.5 s for one picture, that only the other end knows of
         await kiosk.clock.advance(1.5 * SHARE - 2)
         assert len(kiosk.wire.pictures) == 1
         await kiosk.clock.advance(2)
@@ -330,7 +356,7 @@ async def test_what_one_visitor_was_seen_doing_is_not_sent_over_the_next_one_s_c
 
 async def test_a_connection_that_is_lost_under_a_picture_holds_nobody_up() -> None:
     async with eyes() as kiosk:
-        kiosk.wire.weight = 80_000
+        kiosk.wire.held_back = 0
         await kiosk.open()
         await kiosk.clock.advance(1.0)
         kiosk.flow.disconnect()
@@ -448,7 +474,7 @@ async def test_who_asks_a_camera_that_is_away_is_told_so_at_once_and_each_time_i
 async def test_who_asks_a_camera_that_does_not_answer_waits_no_longer_than_he_said() -> None:
     clock = ManualClock()
     camera = SlowCamera()
-    flow = CameraToLive(camera, clock, uplink_idle=lambda: True)
+    flow = CameraToLive(camera, clock, way=Way(clock, uplink_idle=lambda: True))
     async with running(flow.run()):
         asking = asyncio.create_task(flow.fresh(3.0))
         await soon(camera.asked.wait())
@@ -457,6 +483,109 @@ async def test_who_asks_a_camera_that_does_not_answer_waits_no_longer_than_he_sa
         await clock.advance(0.1)
         with pytest.raises(DeviceLost, match=r"no picture within 3\.0 s"):
             await asking
+
+
+@asynccontextmanager
+async def gated() -> AsyncIterator[tuple[Eyes, GatedCamera]]:
+    made = Eyes(camera=GatedCamera())
+    async with running(made.flow.run()):
+        assert isinstance(made.camera, GatedCamera)
+        yield made, made.camera
+
+
+async def test_a_look_of_one_conversation_is_not_taken_in_the_next() -> None:
+    async with gated() as (kiosk, camera):
+        camera.may_start.clear()
+        kiosk.flow.looks.ask(Look())
+        await soon(camera.starting.wait())
+        kiosk.flow.forget(HangUp())
+        assert "ended" in await soon(kiosk.flow.looks.fate())
+        camera.may_start.set()
+        await kiosk.clock.advance(60)
+        assert (camera.starts, camera.shots, camera.running) == (1, 0, False)
+        assert kiosk.shown == []
+        assert not kiosk.lamp.lit
+
+
+async def test_a_look_that_is_over_before_anybody_could_begin_with_it_starts_no_camera() -> None:
+    async with gated() as (kiosk, camera):
+        await kiosk.clock.advance(0)
+        kiosk.flow.looks.ask(Look())
+        kiosk.flow.forget(HangUp())
+        await kiosk.clock.advance(60)
+        assert camera.starts == 0
+
+
+async def test_what_is_being_shot_as_the_conversation_ends_is_seen_by_nobody() -> None:
+    async with gated() as (kiosk, camera):
+        camera.may_shoot.clear()
+        kiosk.flow.looks.ask(Look())
+        await soon(camera.shooting.wait())
+        kiosk.flow.forget(HangUp())
+        kiosk.flow.looks.ask(Look())  # the next visitor's
+        first, camera.sees = camera.sees, b"the next visitor"
+        camera.may_shoot.set()
+        assert await soon(kiosk.flow.looks.fate()) == ""
+        assert first not in kiosk.shown
+        assert kiosk.shown == [b"the next visitor"]
+
+
+async def test_a_picture_of_the_last_seconds_is_not_shown_to_the_next_visitor() -> None:
+    async with eyes() as kiosk:
+        kiosk.camera.sees = b"the first visitor"
+        await soon(kiosk.flow.fresh(5.0))
+        kiosk.flow.forget(HangUp())
+        kiosk.camera.sees = b"the second visitor"
+        assert await soon(kiosk.flow.fresh(5.0)) == b"the second visitor"
+
+
+async def test_a_tool_that_looks_as_the_conversation_ends_gets_nothing() -> None:
+    async with gated() as (kiosk, camera):
+        camera.may_start.clear()
+        asking = asyncio.create_task(kiosk.flow.fresh(5.0))
+        await soon(camera.starting.wait())
+        kiosk.flow.forget(HangUp())
+        with pytest.raises(DeviceLost, match="conversation has ended"):
+            await asking
+
+
+async def test_a_look_is_shown_and_the_same_picture_only_once() -> None:
+    async with eyes() as kiosk:
+        for _ in range(30):
+            kiosk.flow.looks.ask(Look())
+            assert await soon(kiosk.flow.looks.fate()) == ""
+        assert (len(kiosk.shown), kiosk.camera.shots) == (1, 1)
+        await kiosk.clock.advance(REUSE_S + 1)
+        kiosk.flow.looks.ask(Look())
+        assert await soon(kiosk.flow.looks.fate()) == ""
+        assert (len(kiosk.shown), kiosk.camera.shots) == (2, 2)
+
+
+async def test_a_look_that_is_not_shown_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    async with eyes() as kiosk:
+        kiosk.room = 0
+        kiosk.flow.looks.ask(Look())
+        assert "too many" in await soon(kiosk.flow.looks.fate())
+        await kiosk.clock.advance(REUSE_S + 1)
+        kiosk.camera.unplug()
+        kiosk.flow.looks.ask(Look())
+        assert "unplugged" in await soon(kiosk.flow.looks.fate())
+    assert [message for message in caplog.messages if "too many" in message]
+
+
+async def test_the_lamp_stays_lit_while_the_camera_does_not_stop() -> None:
+    async with gated() as (kiosk, camera):
+        camera.may_stop.clear()
+        await kiosk.open()
+        await kiosk.shut()
+        await kiosk.clock.advance(60)
+        assert camera.running
+        assert kiosk.lamp.lit
+        assert kiosk.flow.running
+        camera.may_stop.set()
+        await kiosk.clock.advance(0)
+        assert not kiosk.lamp.lit
+        assert not kiosk.flow.running
 
 
 class SlowCamera(MemoryCamera):

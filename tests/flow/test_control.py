@@ -61,6 +61,7 @@ class Kiosk:
         self.lines: list[dict[str, str]] = []
         self.keys: list[SecretStr] = []
         self.other_way = ""
+        self.unseen = ""
         self.post(Started())
 
     @property
@@ -83,6 +84,9 @@ class Kiosk:
             return False
         self.told.append(what)
         return True
+
+    async def looked(self) -> str:
+        return self.unseen
 
     def set_volume(self, percent: int) -> int:
         self.volume = min(max(percent, 20), 90)
@@ -214,6 +218,13 @@ async def test_a_look_is_asked_for_where_there_is_a_camera(kiosk: Kiosk) -> None
     kiosk.camera = "off"
     assert (await kiosk.asks("look"))["ok"]
     assert kiosk.posted == [LookAsked()]
+
+
+async def test_a_look_without_a_picture_is_refused_with_its_reason(kiosk: Kiosk) -> None:
+    kiosk.camera, kiosk.unseen = "off", "camera: unplugged; plug it in"
+    refusal = await kiosk.asks("look")
+    assert not refusal["ok"]
+    assert refusal["why"] == "not shown: camera: unplugged; plug it in"
 
 
 @pytest.mark.parametrize("do", ["wake", "ask", "show", "look"])

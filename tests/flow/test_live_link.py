@@ -19,6 +19,7 @@ from kioskd.flow.ears import Ears
 from kioskd.flow.live_link import OUTBOX, VOID_S, CallTaker, LiveLink
 from kioskd.flow.live_to_speaker import LiveToSpeaker
 from kioskd.flow.mic_to_live import MicToLive
+from kioskd.flow.way import SHOWING_S, Way
 from kioskd.media import pcm
 
 JITTER = 0.25
@@ -43,12 +44,15 @@ class Linked:
         self.uplink = MicToLive(self.microphone, _ignore, self.clock, preroll_ms=0, ears=Ears(_ignore))
         self.downlink = LiveToSpeaker(self.speaker, self._played, self.clock, volume=100)
         self.played: list[Event] = []
+        self.sound_waits = False
+        self.way = Way(self.clock, uplink_idle=lambda: not self.sound_waits)
         self.link = LiveLink(
             self.live,
             self.uplink,
             self.downlink,
             self.inbox.post,
             self.clock,
+            way=self.way,
             jitter=lambda: JITTER,
             greeting=GREETING,
             pictures=pictures,
@@ -119,7 +123,14 @@ async def test_settings_that_the_service_cannot_be_used_with_end_the_worker() ->
 
     it = Linked()
     link = LiveLink(
-        Misconfigured(), it.uplink, it.downlink, _ignore, it.clock, jitter=lambda: 0.0, greeting=""
+        Misconfigured(),
+        it.uplink,
+        it.downlink,
+        _ignore,
+        it.clock,
+        way=it.way,
+        jitter=lambda: 0.0,
+        greeting="",
     )
     with pytest.raises(ConfigError, match="ca_file"):
         await soon(link.run())
@@ -489,7 +500,14 @@ async def test_a_greeting_that_cannot_be_sent_is_a_loss() -> None:
 
     it = Linked()
     link = LiveLink(
-        DeafLive(), it.uplink, it.downlink, it.inbox.post, it.clock, jitter=lambda: JITTER, greeting="x"
+        DeafLive(),
+        it.uplink,
+        it.downlink,
+        it.inbox.post,
+        it.clock,
+        way=it.way,
+        jitter=lambda: JITTER,
+        greeting="x",
     )
     async with running(link.run()):
         link.dial(Dial(1, None))
@@ -632,8 +650,9 @@ async def test_texts_and_pictures_go_out_in_the_order_they_came() -> None:
 
 async def test_what_is_told_before_there_is_a_connection_waits_for_it() -> None:
     async with linked() as it:
+        it.link.dial(Dial(1, None))
         assert it.link.tell("What time is it?")
-        connection = await it.up()
+        connection = await soon(it.live.accept())
         await it.settle()
 
         assert list(connection.texts) == ["What time is it?"]
@@ -641,8 +660,9 @@ async def test_what_is_told_before_there_is_a_connection_waits_for_it() -> None:
 
 async def test_only_so_much_waits_and_more_is_refused() -> None:
     async with linked() as it:
+        it.link.dial(Dial(1, None))
         assert [it.link.tell(str(number)) for number in range(OUTBOX + 1)] == [*[True] * OUTBOX, False]
-        connection = await it.up()
+        connection = await soon(it.live.accept())
         await it.settle()
 
         assert list(connection.texts) == [str(number) for number in range(OUTBOX)]
@@ -679,6 +699,53 @@ async def test_what_waits_is_forgotten_with_the_conversation() -> None:
         assert list(second.texts) == []
 
 
+async def test_asleep_nothing_is_taken_that_the_next_visitor_would_be_told() -> None:
+    async with linked() as it:
+        assert not it.link.tell("before anybody came")
+        await it.up(1)
+        it.link.hang_up(HangUp())
+        assert not it.link.tell(b"the first visitor")
+        second = await it.up(2)
+        await it.settle()
+
+        assert list(second.sent) == []
+
+
+async def test_pictures_go_one_at_a_time_and_each_only_when_no_sound_waits() -> None:
+    async with linked(pictures=[b"map", b"plan"]) as it:
+        it.sound_waits = True
+        connection = await it.up()
+        it.link.tell(b"shown by hand")
+        await it.clock.advance(1.0)
+        assert list(connection.shown) == []
+        connection.arrived = 0
+        it.sound_waits = False
+        await it.clock.advance(1.0)
+        assert list(connection.shown) == [b"map"], "the next waits until this one has arrived"
+        connection.arrived = connection.written
+        await it.clock.advance(0.1)
+        assert list(connection.shown) == [b"map", b"plan"]
+        connection.backlog = 100_000
+        connection.arrived = connection.written
+        await it.clock.advance(1.0)
+        assert list(connection.shown) == [b"map", b"plan"]
+        connection.backlog = 0
+        await it.clock.advance(0.1)
+        assert list(connection.shown) == [b"map", b"plan", b"shown by hand"]
+
+
+async def test_pictures_that_find_no_room_are_left_out_and_hold_no_word_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with linked(pictures=[b"map", b"plan"]) as it:
+        it.sound_waits = True
+        connection = await it.up()
+        it.link.tell("hello")
+        await it.clock.advance(SHOWING_S + 1)
+        assert list(connection.sent) == ["text"]
+        assert "pictures left out, the way to the service is too slow: count=2" in caplog.text
+
+
 async def test_each_new_session_is_shown_the_pictures_and_no_other_connection() -> None:
     async with linked(pictures=[b"map", b"plan"]) as it:
         first = await it.up(1)
@@ -696,8 +763,10 @@ async def test_each_new_session_is_shown_the_pictures_and_no_other_connection() 
 
 async def test_a_session_sees_its_pictures_before_it_is_told_anything() -> None:
     async with linked(pictures=[b"map"]) as it:
+        it.link.dial(Dial(1, None))
         it.link.tell("What is on the map?")
-        connection = await it.up()
+        connection = await soon(it.live.accept())
+        await it.inbox.take()
         it.link.greet(Greet())
         await it.settle()
 
@@ -765,6 +834,7 @@ async def test_whoever_else_sends_has_the_connection_before_the_core_knows_of_it
         it.downlink,
         it.inbox.post,
         it.clock,
+        way=it.way,
         jitter=lambda: JITTER,
         greeting="",
         companions=[Companion()],

@@ -38,6 +38,7 @@ async def test_all_that_comes_is_handed_on_and_so_is_the_end() -> None:
 @pytest.mark.parametrize("resumed", [False, True])
 def test_what_the_connection_tells_of_itself_is_told(resumed: bool) -> None:
     behind = ScriptedConnection(resumed=resumed)
-    behind.delivered, behind.backlog = 7, 99
+    behind.delivered, behind.backlog, behind.arrived = 7, 99, 3
     relay = Relay(behind)
     assert (relay.resumed, relay.delivered, relay.backlog) == (resumed, 7, 99)
+    assert (relay.written, relay.arrived) == (0, 3)

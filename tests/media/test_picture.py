@@ -156,6 +156,33 @@ def test_a_jpeg_may_have_twice_the_pixels_of_what_is_decoded_whole() -> None:
         picture.fit(encoded(image, "PNG"), size=50, quality=75, most_pixels=6000)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded(Image.new("RGB", (100, 60)), progressive=True),
+        encoded(Image.new("CMYK", (100, 60))),
+        encoded(Image.new("RGB", (100, 60)), "WEBP"),
+    ],
+)
+def test_what_takes_most_memory_may_have_a_quarter_of_the_pixels(data: bytes) -> None:
+    assert picture.fit(data, size=50, quality=75, most_pixels=24_000)
+    with pytest.raises(BadPicture, match="100 x 60 pixels"):
+        picture.fit(data, size=50, quality=75, most_pixels=23_999)
+
+
+def test_a_jpeg_whose_colours_come_one_after_the_other_takes_as_much_memory_as_a_progressive_one() -> None:
+    data = encoded(Image.new("RGB", (100, 60)))
+    scan = data.index(b"\xff\xda")
+    apart = data[: scan + 2] + b"\x00\x08\x01\x01\x00\x00\x3f\x00" + data[scan + 14 :]
+    with pytest.raises(BadPicture, match="100 x 60 pixels"):
+        picture.fit(apart, size=50, quality=75, most_pixels=23_999)
+
+
+def test_a_large_picture_of_sixteen_bits_of_grey_is_scaled_with_its_brightness() -> None:
+    image = Image.fromarray(np.full((900, 900), 0x8000, dtype=np.uint16))
+    assert opened(fit(encoded(image, "PNG"))).getpixel((5, 5)) == pytest.approx(128, abs=2)
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_whatever_is_broken_in_a_picture_it_is_refused_or_mended() -> None:
     chance = random.Random(20)

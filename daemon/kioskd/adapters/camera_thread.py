@@ -61,6 +61,11 @@ class CameraThread:
         finally:
             await use.end()
 
+    async def released(self) -> None:
+        """Return when the camera has been stopped; at once if it does not run."""
+        if self._use is not None:
+            await self._use.stopped()
+
 
 class _Use:
     """One use of a camera, from its start to its stop; a `ports.Sight`. Made in the loop's thread."""
@@ -95,6 +100,10 @@ class _Use:
                 return await shot
         except TimeoutError:
             raise self._lost(f"no picture for {SHOOT_S:.0f} s") from None
+
+    async def stopped(self) -> None:
+        """Wait until the thread has stopped the camera, however long that takes."""
+        await asyncio.wait([self._stopped])
 
     async def end(self) -> None:
         """Have the camera stopped, and wait for it a while."""

@@ -222,6 +222,9 @@ class MemoryCamera(_Plug):
         finally:
             self.running = False
 
+    async def released(self) -> None:
+        """Return at once: it stops as soon as it is left; see `ports.Camera`."""
+
     async def aclose(self) -> None:
         """Nothing is kept open between looks; see `ports.Camera`."""
 

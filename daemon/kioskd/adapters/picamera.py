@@ -78,6 +78,10 @@ class PiCamera:
         """Start the camera, opening it before the first time; see `ports.Camera`."""
         return self._thread.look(self._running)
 
+    async def released(self) -> None:
+        """Return when the camera is off; see `ports.Camera`."""
+        await self._thread.released()
+
     async def aclose(self) -> None:
         """Give the camera back, within 2 s. It may be looked through again: then it is opened anew."""
         opened, self._opened = self._opened, None

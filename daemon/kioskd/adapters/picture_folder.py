@@ -2,6 +2,7 @@
 
 import bisect
 import contextlib
+import errno
 import logging
 import os
 import stat
@@ -28,6 +29,22 @@ _Version = tuple[int, int]
 """When a file was written, in nanoseconds, and its bytes."""
 
 
+def content(path: Path) -> bytes:
+    """Return what a picture's file holds, or a little more of it than a picture may have. Blocks.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+
+    def opened(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NONBLOCK)  # a pipe would be waited for
+
+    with open(path, "rb", opener=opened) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "no regular file", str(path))
+        return file.read(picture.MOST_BYTES + 1)
+
+
 class FolderCamera:
     """Sees the pictures of a folder in the order of their names, round and round; a `ports.Camera`.
 
@@ -49,6 +66,10 @@ class FolderCamera:
         self._thread = CameraThread(self._name)
         self._last = ""
         self._refused: dict[str, _Version] = {}
+
+    async def released(self) -> None:
+        """Return when the camera is off; see `ports.Camera`."""
+        await self._thread.released()
 
     async def aclose(self) -> None:
         """Nothing is kept open between looks; see `ports.Camera`."""
@@ -106,10 +127,10 @@ class FolderCamera:
         return files
 
     def _read(self, name: str) -> bytes:
-        # Not blocking: what was a file at its listing may be a pipe by now.
-        fd = os.open(self._path / name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb") as file:
-            data = file.read(picture.MOST_BYTES + 1)
         return picture.fit(
-            data, size=self._size, quality=self._quality, rotate=self._rotate, mirror=self._mirror
+            content(self._path / name),
+            size=self._size,
+            quality=self._quality,
+            rotate=self._rotate,
+            mirror=self._mirror,
         )

@@ -68,6 +68,8 @@ class ScriptedConnection(_Changing):
         self._lost: LinkLost | None = None
         self._reading = False
         self._backlog = 0
+        self._written = 0
+        self._arrived: int | None = None
         self._stalled = False
 
     def stall(self) -> None:
@@ -123,6 +125,21 @@ class ScriptedConnection(_Changing):
         """Let so many bytes wait, until it is set again."""
         self._backlog = byte_count
 
+    @property
+    def written(self) -> int:
+        """Bytes of the pictures that were sent; see `ports.Connection.written`."""
+        return self._written
+
+    @property
+    def arrived(self) -> int:
+        """How many of them have arrived, as the script has it; see `ports.Connection.arrived`."""
+        return self._written if self._arrived is None else self._arrived
+
+    @arrived.setter
+    def arrived(self, byte_count: int) -> None:
+        """Let so many bytes have arrived, and no more until it is set again. Before: all."""
+        self._arrived = byte_count
+
     async def receive(self) -> Sequence[Message]:
         """Return what the next message holds; see `ports.Connection.receive`."""
         if self._reading:
@@ -159,6 +176,7 @@ class ScriptedConnection(_Changing):
         """Take one picture; see `ports.Connection.send_picture`."""
         await self._take("picture")
         self.pictures.append(jpeg)
+        self._written += len(jpeg)
         self._change()
 
     async def show_pictures(self, jpegs: Sequence[bytes]) -> None:
@@ -167,6 +185,7 @@ class ScriptedConnection(_Changing):
             return
         await self._take("show")
         self.shown += jpegs
+        self._written += sum(map(len, jpegs))
         self._change()
 
     async def answer(self, answers: Sequence[ToolAnswer]) -> None:

@@ -54,6 +54,10 @@ class V4l2Camera:
         self._kernel = kernel or SystemKernel()
         self._thread = CameraThread(self._name)
 
+    async def released(self) -> None:
+        """Return when the camera is off; see `ports.Camera`."""
+        await self._thread.released()
+
     async def aclose(self) -> None:
         """Nothing is kept open between looks; see `ports.Camera`."""
 

@@ -118,6 +118,10 @@ class FrontDesk:
             return "none"
         return "on" if self._camera.running else "off"
 
+    async def looked(self) -> str:
+        """See `control.Desk`."""
+        return "" if self._camera is None else await self._camera.looks.fate()
+
     @property
     def held_s(self) -> float:
         """See `control.Desk`."""

@@ -52,6 +52,7 @@ from kioskd.flow.memory import MemoryKeeper
 from kioskd.flow.meters import Meters
 from kioskd.flow.reload import Reload
 from kioskd.flow.timers import Timers
+from kioskd.flow.way import Way
 from kioskd.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class Kiosk:
         self._uplink, self._downlink = sound(
             settings, parts, self._meters, post, volume=self._memory.volume, wake_word=self._wake_word
         )
+        self._way = Way(clock, uplink_idle=lambda: self._uplink.idle)
         self._camera = self._build_camera(settings) if parts.camera is not None else None
         self._books = Books(
             settings,
@@ -137,6 +139,7 @@ class Kiosk:
             self._downlink,
             post,
             clock,
+            way=self._way,
             jitter=random.random,
             greeting=settings.assistant.greeting or "",
             pictures=parts.pictures,
@@ -193,7 +196,7 @@ class Kiosk:
         return CameraToLive(
             parts.camera,
             parts.clock,
-            uplink_idle=lambda: self._uplink.idle,
+            way=self._way,
             every_s=camera.every_s,
             min_change=camera.min_change,
             refresh_s=camera.refresh_s,
@@ -236,14 +239,14 @@ class Kiosk:
             SetUplink: self._uplink.set_uplink,
             SetMute: self._mute,
             SetEyes: self._camera.set_eyes if self._camera is not None else _nothing,
-            Look: self._camera.show_now if self._camera is not None else _nothing,
+            Look: self._camera.looks.ask if self._camera is not None else _nothing,
             Flush: self._downlink.flush,
             Duck: self._downlink.duck,
             Chime: self._downlink.chime,
             Prompt: self._downlink.prompt,
             HushPrompt: self._downlink.hush_prompt,
             Dial: self._link.dial,
-            HangUp: self._link.hang_up,
+            HangUp: self._hang_up,
             Greet: self._link.greet,
             Confirm: self._tool_desk.allow,
             Show: self._show,
@@ -288,6 +291,11 @@ class Kiosk:
     async def _restart_when_asked(self) -> NoReturn:
         await self._restart.wait()
         raise RestartAsked("somebody held the button for a new start; the service manager starts it")
+
+    def _hang_up(self, effect: HangUp) -> None:
+        self._link.hang_up(effect)
+        if self._camera is not None:
+            self._camera.forget(effect)
 
     def _mute(self, effect: SetMute) -> None:
         self._uplink.set_mute(effect)

@@ -200,12 +200,13 @@ def pictures(settings: Settings) -> tuple[bytes, ...]:
     """
     if not settings.assistant.pictures:
         return ()
-    from kioskd.media.picture import BadPicture, fit  # noqa: PLC0415 - brings Pillow
+    from kioskd.adapters.picture_folder import content  # noqa: PLC0415 - brings Pillow
+    from kioskd.media.picture import BadPicture, fit  # noqa: PLC0415 - the same
 
     fitted = []
     for path in settings.assistant.pictures:
         try:
-            fitted.append(fit(path.read_bytes(), size=settings.camera.size, quality=settings.camera.quality))
+            fitted.append(fit(content(path), size=settings.camera.size, quality=settings.camera.quality))
         except OSError as error:
             raise ConfigError(
                 f"assistant.pictures: {path} cannot be read: {error.strerror}; correct the path or its permissions"

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Final
 
 from kioskd import ports, profiles
 from kioskd.app.tools import assemble
-from kioskd.core.events import Event
+from kioskd.core.effects import Effect
+from kioskd.core.events import Asked, Event
+from kioskd.core.machine import State
 from kioskd.errors import DeviceLost
 from kioskd.flow.confirmation import Confirmation
 from kioskd.flow.crew import Work
@@ -109,7 +111,10 @@ class ToolDesk:
             ConfigError: a secret or an entry point is not there.
         """
         self._set_volume, self._camera = set_volume, camera
-        self._confirmation = Confirmation(post)
+        self._turn = 0
+        self._looked = False
+        """Whether the model was given a picture in this turn of the visitor's."""
+        self._confirmation = Confirmation(post, tools.clock)
         self._shop = tools.open(self, self._confirmation, day, camera=camera is not None)
         self.allow = self._confirmation.allow
         """Performs `Confirm`."""
@@ -118,7 +123,7 @@ class ToolDesk:
     @property
     def observers(self) -> Sequence[Observer]:
         """Who is told of each step of the core."""
-        return self._confirmation.observe, self.runner.observe
+        return self._confirmation.observe, self.runner.observe, self._observe
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -143,8 +148,22 @@ class ToolDesk:
         """Speak as loudly as asked, as far as the owner lets it."""
         return self._set_volume(percent)
 
-    async def look(self) -> bytes:
-        """Return a fresh JPEG; see `Host`."""
+    async def look(self) -> bytes | None:
+        """Return a fresh JPEG, once in a turn of the visitor's; see `Host`."""
         if self._camera is None:
             raise DeviceLost("camera: there is none; set camera.source")
-        return await self._camera.fresh(LOOK_S)
+        if self._looked:
+            return None
+        turn, jpeg = self._turn, await self._camera.fresh(LOOK_S)
+        if self._looked and turn == self._turn:
+            return None  # another call of this turn was quicker
+        self._looked = turn == self._turn
+        return jpeg
+
+    def _observe(
+        self, _now: float, event: Event, before: State, after: State, _effects: tuple[Effect, ...]
+    ) -> None:
+        began = after.turn.voice and not before.turn.voice
+        if began or isinstance(event, Asked) or after.turn.conversation != before.turn.conversation:
+            self._turn += 1
+            self._looked = False

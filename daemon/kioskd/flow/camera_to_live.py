@@ -11,13 +11,14 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from kioskd import messages
-from kioskd.core.effects import Look, SetEyes
+from kioskd.core.effects import HangUp, SetEyes
 from kioskd.errors import DeviceLost, LinkLost
 from kioskd.flow.crew import first_of
+from kioskd.flow.looks import Looks, Shot
+from kioskd.flow.way import PATIENCE_S, Way
 from kioskd.media import picture
 from kioskd.media.picture import BadPicture
 from kioskd.ports import DARK, Camera, Cancellable, Clock, Connection, Lamp, Light, Sight
@@ -29,15 +30,6 @@ LEAST_S: Final = 1.0
 
 REUSE_S: Final = 5.0
 """How old a picture may be that is shown on request."""
-
-REQUEST_S: Final = 10.0
-"""How long a picture that a person asked for is waited for: a camera's start, and once more."""
-
-BACKLOG_BYTES: Final = 2048
-"""A frame of sound on the wire is half of it: more than a frame or two that has not left is congestion."""
-
-PATIENCE_S: Final = 0.05
-"""How often it is asked whether the way is free: two frames of sound."""
 
 SHARE: Final = 10
 """A picture may keep the line busy for one part in so many of the time. Its next frames of sound wait behind it, so on
@@ -52,12 +44,6 @@ MOST_RETRY_S: Final = 60.0
 _LIT: Final = Light("camera", 1.0, 1.0, 1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shot:
-    at: float
-    jpeg: bytes = field(repr=False)
-
-
 class CameraToLive:
     """The eyes."""
 
@@ -66,41 +52,44 @@ class CameraToLive:
         camera: Camera,
         clock: Clock,
         *,
-        uplink_idle: Callable[[], bool],
+        way: Way,
         every_s: float = LEAST_S,
         min_change: float = 0.02,
         refresh_s: float = 60.0,
         lamp: Lamp | None = None,
-        show: Callable[[bytes], object] = lambda _jpeg: None,
+        show: Callable[[bytes], bool] = lambda _jpeg: False,
     ) -> None:
-        """`uplink_idle`: whether no sound waits to be sent. `show` puts a picture before the model on request.
+        """`show` puts a picture before the model on request; False: too many wait for that.
 
         `min_change`: how unlike the last picture sent one must be to be sent (see `picture.difference`; 0: however
-        like), unless that was `refresh_s` ago. `lamp`: the camera's own, lit exactly while it runs; whoever owns it
-        drives it.
+        like), unless that was `refresh_s` ago. `lamp`: the camera's own, lit exactly while it runs, and be it against
+        our will; whoever owns it drives it.
         """
         self._camera = camera
         self._clock = clock
-        self._uplink_idle = uplink_idle
+        self._way = way
         self._every_s = max(LEAST_S, every_s)
         self._min_change = min_change
         self._refresh_s = refresh_s
         self._lamp = lamp
-        self._show = show
-        self._show_asked = asyncio.Event()
+        self.looks = Looks(self._fresh, show)
+        """What a person has asked for to be shown."""
+        self._conversation = 0
         self._open = False
         self._connection: Connection | None = None
         self._changed = asyncio.Event()
         self._due = clock.now()
-        self._newest: _Shot | None = None
+        self._newest: Shot | None = None
         self._forgetting: Cancellable | None = None
-        self._asked: set[asyncio.Future[bytes]] = set()
-        self._slot: _Shot | None = None
+        self._asked: set[asyncio.Future[Shot]] = set()
+        self._slot: Shot | None = None
         self._filled = asyncio.Event()
         self._sent_at = 0.0
         self._sent_sketch = b""
         self._missing = False
         self._retry_s = 0.0
+        self._looking = False
+        self._left = asyncio.Event()
         self.running = False
         """Whether the camera runs."""
         self.counts: Counter[str] = Counter()
@@ -113,9 +102,15 @@ class CameraToLive:
             self._empty_slot("late")
         self._changed.set()
 
-    def show_now(self, _effect: Look) -> None:
-        """Show the model what is seen now."""
-        self._show_asked.set()
+    def forget(self, _effect: HangUp) -> None:
+        """The conversation is over: take no picture that was asked for in it, and show the next none of this one's."""
+        self._conversation += 1
+        self._forget()
+        self.looks.forget()
+        for asked in self._asked:
+            _fail(asked, DeviceLost("camera: the conversation has ended"))
+        self._asked.clear()
+        self._changed.set()
 
     def connect(self, connection: Connection) -> None:
         """Have a connection to send to."""
@@ -132,9 +127,10 @@ class CameraToLive:
     async def run(self) -> None:
         """Work until cancelled; the camera is off then."""
         try:
-            await first_of(self._watch(), self._send(), self._show_when_asked())
+            await first_of(self._watch(), self._send(), self.looks.run(), self._put_lamp_out())
         finally:
             await self._camera.aclose()
+            self._go_dark()
 
     async def fresh(self, within_s: float) -> bytes:
         """Return a picture that is at most 5 s old, starting the camera if need be.
@@ -142,9 +138,12 @@ class CameraToLive:
         Raises:
             DeviceLost: there is none within so many seconds.
         """
+        return (await self._fresh(within_s)).jpeg
+
+    async def _fresh(self, within_s: float) -> Shot:
         if self._newest is not None and self._clock.now() - self._newest.at <= REUSE_S:
-            return self._newest.jpeg
-        asked: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+            return self._newest
+        asked: asyncio.Future[Shot] = asyncio.get_running_loop().create_future()
         late = self._clock.call_later(within_s, lambda: _fail(asked, _no_picture(within_s)))
         self._asked.add(asked)
         self._changed.set()
@@ -153,15 +152,6 @@ class CameraToLive:
         finally:
             self._asked.discard(asked)
             late.cancel()
-
-    async def _show_when_asked(self) -> None:
-        while True:
-            await self._show_asked.wait()
-            self._show_asked.clear()
-            try:
-                self._show(await self.fresh(REQUEST_S))
-            except DeviceLost as error:
-                log.warning("picture asked for, and there is none: %s", error)
 
     async def _watch(self) -> None:
         """Run the camera while it is wanted."""
@@ -180,6 +170,7 @@ class CameraToLive:
                 retry_at = self._clock.now() + self._retry_s
 
     async def _look(self) -> None:
+        self._looking = True
         self._shine(_LIT)
         try:
             async with self._camera.look() as sight:
@@ -190,16 +181,31 @@ class CameraToLive:
                     else:
                         await self._change(self._due - self._clock.now())
         finally:
-            self.running = False
-            self._shine(DARK)
+            self._looking = False
+            self._left.set()
             log.debug(
                 "camera off: %s", " ".join(f"{what}={count}" for what, count in sorted(self.counts.items()))
             )
 
+    async def _put_lamp_out(self) -> None:
+        """Wait for the camera to be off, which a driver may make a long story."""
+        while True:
+            await self._left.wait()
+            self._left.clear()
+            await self._camera.released()
+            if not self._looking:
+                self._go_dark()
+
+    def _go_dark(self) -> None:
+        self.running = False
+        self._shine(DARK)
+
     async def _shoot(self, sight: Sight) -> None:
-        asked = frozenset(self._asked)
+        asked, conversation = frozenset(self._asked), self._conversation
         jpeg = await sight.shoot()
-        shot = _Shot(self._clock.now(), jpeg)
+        if conversation != self._conversation:
+            return  # nobody shall see it
+        shot = Shot(self._clock.now(), jpeg)
         self.counts["shot"] += 1
         self._due = shot.at + self._every_s
         self._retry_s = 0.0
@@ -209,7 +215,7 @@ class CameraToLive:
         self._keep(shot)
         for one in asked:
             if not one.done():
-                one.set_result(jpeg)
+                one.set_result(shot)
             self._asked.discard(one)
         if self._sending and not asked:  # who asked shows it; twice would be billed twice
             self._empty_slot("late")
@@ -229,29 +235,39 @@ class CameraToLive:
             if sketch is None or self._is_alike(sketch):
                 self.counts["damaged" if sketch is None else "alike"] += 1
                 continue
-            if not await self._way_is_free(connection):
-                self.counts["congested" if self._sending else "late"] += 1
-                continue
             try:
-                await self._deliver(connection, shot, sketch)
+                if not await self._deliver(connection, shot, sketch):
+                    self.counts["congested" if self._sending else "late"] += 1
             except LinkLost:
                 # The reader of this connection reports the loss; until then nothing more is sent into it.
                 if self._connection is connection:
                     self.disconnect()
 
-    async def _deliver(self, connection: Connection, shot: _Shot, sketch: bytes) -> None:
-        begun = self._clock.now()
-        log.debug("> picture: bytes=%d age=%.2fs", len(shot.jpeg), begun - shot.at)
-        await connection.send_picture(shot.jpeg)
+    async def _deliver(self, connection: Connection, shot: Shot, sketch: bytes) -> bool:
+        """Send a picture when the way is free; False if that connection is over by then, or there is a newer one."""
+        begun = 0.0
+
+        async def sending() -> None:
+            nonlocal begun
+            begun = self._clock.now()
+            log.debug("> picture: bytes=%d age=%.2fs", len(shot.jpeg), begun - shot.at)
+            await connection.send_picture(shot.jpeg)
+
+        def wanted() -> bool:
+            return self._open and self._connection is connection and self._slot is None
+
+        if not await self._way.send(connection, sending, wanted=wanted):
+            return False
         self.counts["sent"] += 1
         while self._connection is connection and self._clock.now() - begun < DRAIN_S:
             self._sent_at, self._sent_sketch = begun, sketch
             self._due = max(self._due, begun + (self._clock.now() - begun) * SHARE)
-            if connection.backlog <= BACKLOG_BYTES:
-                return
+            if not self._way.busy(connection):
+                break
             await self._clock.sleep(PATIENCE_S)
+        return True
 
-    async def _sketch(self, shot: _Shot) -> bytes | None:
+    async def _sketch(self, shot: Shot) -> bytes | None:
         if not self._min_change:
             return b""
         try:
@@ -264,14 +280,6 @@ class CameraToLive:
         if not self._sent_sketch or not sketch or self._clock.now() - self._sent_at >= self._refresh_s:
             return False
         return picture.difference(sketch, self._sent_sketch) < self._min_change
-
-    async def _way_is_free(self, connection: Connection) -> bool:
-        """Wait until nothing else is being sent; False if that connection is over, or there is something newer."""
-        while self._open and self._connection is connection and self._slot is None:
-            if self._uplink_idle() and connection.backlog <= BACKLOG_BYTES:
-                return True
-            await self._clock.sleep(PATIENCE_S)
-        return False
 
     @property
     def _sending(self) -> bool:
@@ -296,7 +304,7 @@ class CameraToLive:
             self._slot = None
             self.counts[why] += 1
 
-    def _keep(self, shot: _Shot) -> None:
+    def _keep(self, shot: Shot) -> None:
         """Keep the newest picture for whoever asks, and no longer than it may be shown."""
         if self._forgetting is not None:
             self._forgetting.cancel()
@@ -323,7 +331,7 @@ class CameraToLive:
             self._lamp.shine(light)
 
 
-def _fail(asked: "asyncio.Future[bytes]", error: DeviceLost) -> None:
+def _fail(asked: "asyncio.Future[Shot]", error: DeviceLost) -> None:
     if not asked.done():
         asked.set_exception(error)
 

@@ -72,7 +72,10 @@ class Desk(Protocol):
         """Tell the core."""
 
     def tell(self, what: str | bytes) -> bool:
-        """Say a text to the model, or show it a JPEG; False: too many wait already."""
+        """Say a text to the model, or show it a JPEG; False: too many wait already, or it is asleep."""
+
+    async def looked(self) -> str:
+        """Wait for what becomes of a look that was asked for; return why nothing is shown, or nothing. Ends in 10 s."""
 
     def set_volume(self, percent: int) -> int:
         """Set the volume as far as the owner lets it; return what it has come to."""
@@ -122,6 +125,8 @@ class Control:
         self._picture_size = picture_size
         self._picture_quality = picture_quality
         self._watchers = 0
+        self._decoding = asyncio.Lock()
+        """One picture at a time: two large ones would not fit into a small machine's memory."""
         self._waiting: dict[int, tuple[Event, asyncio.Future[State]]] = {}
 
     def observe(
@@ -201,9 +206,7 @@ class Control:
             case {"do": "show"}:
                 told = {"jpeg_bytes": await self._show(attachment)}
             case {"do": "look"}:
-                if self._desk.camera == "none":
-                    raise Refused("there is no camera; set camera.source in the configuration")
-                _must_be_awake(await self._step(LookAsked()))
+                await self._look()
             case {"do": "log", "level": str(level)} if level in LOG_LEVELS:
                 self._desk.set_log_level(level)
             case {"do": "key", "key": str(key)}:
@@ -220,15 +223,23 @@ class Control:
         _must_be_awake(await self._step(Asked()))
         self._tell(text)
 
+    async def _look(self) -> None:
+        if self._desk.camera == "none":
+            raise Refused("there is no camera; set camera.source in the configuration")
+        _must_be_awake(await self._step(LookAsked()))
+        if why := await self._desk.looked():
+            raise Refused(f"not shown: {why}")
+
     async def _show(self, attachment: bytes) -> int:
         if not attachment:
             raise Refused("there is no picture in the request")
         from kioskd.media import picture  # noqa: PLC0415 - brings Pillow
 
         try:
-            jpeg = await asyncio.to_thread(
-                picture.fit, attachment, size=self._picture_size, quality=self._picture_quality
-            )
+            async with self._decoding:
+                jpeg = await asyncio.to_thread(
+                    picture.fit, attachment, size=self._picture_size, quality=self._picture_quality
+                )
         except picture.BadPicture as error:
             raise Refused(f"not shown: {error}") from error
         _must_be_awake(await self._step(Woken(Cause.REMOTE)))
@@ -247,6 +258,7 @@ class Control:
 
     def _tell(self, what: str | bytes) -> None:
         if not self._desk.tell(what):
+            _must_be_awake(self._tally.state)
             raise Refused(
                 "too many questions and pictures wait for the service; try again when it has answered"
             )

@@ -19,6 +19,7 @@ from kioskd.flow.crew import first_of
 from kioskd.flow.live_to_speaker import LiveToSpeaker
 from kioskd.flow.mic_to_live import MicToLive
 from kioskd.flow.recollection import Recollection
+from kioskd.flow.way import Way
 from kioskd.ports import (
     Clock,
     Connection,
@@ -95,6 +96,7 @@ class LiveLink:
         post: Callable[[Event], None],
         clock: Clock,
         *,
+        way: Way,
         jitter: Callable[[], float],
         greeting: str,
         pictures: Sequence[bytes] = (),
@@ -108,6 +110,7 @@ class LiveLink:
         self._downlink = downlink
         self._post = post
         self._clock = clock
+        self._way = way
         self._jitter = jitter
         self._greeting = greeting
         self._order: Dial | None = None
@@ -148,8 +151,11 @@ class LiveLink:
         self._outgoing.set()
 
     def tell(self, what: str | bytes) -> bool:
-        """Say a text to the model, or show it a picture (JPEG), as soon as there is a connection; False: too many wait."""
-        if len(self._outbox) >= OUTBOX:
+        """Say a text to the model, or show it a picture (JPEG), as soon as there is a connection.
+
+        False: too many wait, or there is no conversation, and it would be said in the next one.
+        """
+        if self._order is None or len(self._outbox) >= OUTBOX:
             return False
         self._outbox.append(what)
         self._outgoing.set()
@@ -261,7 +267,7 @@ class LiveLink:
     async def _write(self, connection: Connection) -> None:
         """Send what is written and shown: little, and never in the way of the sound."""
         if self._pictures and not connection.resumed:
-            await connection.show_pictures(self._pictures)
+            await self._way.show(connection, self._pictures)
         while True:
             if self._greet:
                 self._greet = False
@@ -271,7 +277,7 @@ class LiveLink:
                     case str():
                         await connection.send_text(what)
                     case bytes():
-                        await connection.show_pictures([what])
+                        await self._way.show(connection, [what])
                 # Only now: what a lost connection did not take is the next one's. Or it is forgotten meanwhile.
                 if self._outbox and self._outbox[0] is what:
                     self._outbox.popleft()

@@ -26,6 +26,16 @@ class Relay:
         """See `ports.Connection`."""
         return self._connection.backlog
 
+    @property
+    def written(self) -> int:
+        """See `ports.Connection`."""
+        return self._connection.written
+
+    @property
+    def arrived(self) -> int:
+        """See `ports.Connection`."""
+        return self._connection.arrived
+
     async def receive(self) -> Sequence[Message]:
         """See `ports.Connection`."""
         return await self._connection.receive()

@@ -17,8 +17,9 @@ Turn = Literal[0, 90, 180, 270]
 
 MOST_BYTES: Final = 20_000_000
 MOST_PIXELS: Final = 50_000_000
-"""What telephones take. A JPEG is decoded at a fraction of its size; a PNG or WebP, decoded whole, may have half as many:
-100 MB in memory. More is a bomb, or the scan of a wall."""
+"""What telephones take, as a JPEG that can be decoded at a fraction of its size. One that comes in several runs (a
+progressive one) or in CMYK, and a WebP, may have a quarter as many, a PNG half: 200 MB in memory at worst. More is a bomb,
+or the scan of a wall."""
 
 SKETCH_SIDE: Final = 32
 
@@ -57,7 +58,10 @@ _ADOBE: Final = 0xEE
 _COMMENT: Final = 0xFE
 _HUFFMAN: Final = 0xC4
 _SCAN: Final = 0xDA
-_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2})
+_CMYK: Final = 4
+"""The colours of a JPEG for a printing press."""
+_PROGRESSIVE: Final = 0xC2
+_FRAMES: Final = frozenset({0xC0, 0xC1, _PROGRESSIVE})
 """Baseline, extended and progressive: what everybody reads."""
 
 # What is wrong with a picture is said by BadPicture, in one line. Pillow would also write to stderr: about bombs, which
@@ -93,6 +97,10 @@ def fit(
         turn, mirrored = _UPRIGHT.get(_orientation(image), (0, False))
         if image.mode in ("1", "P", "PA"):  # scaling needs colours, not their numbers
             image = image.convert("RGBA")
+        elif image.mode.startswith("I"):
+            # Sixteen bits of grey cannot be scaled, and convert() alone would take the lower eight.
+            image.info.pop("transparency", None)  # a number of those sixteen
+            image = image.point(lambda value: value * (1 / 257)).convert("L")
         image.thumbnail((size, size))  # a large JPEG is decoded at an eighth to a half of its size already
         image = _upright(_coloured(image), turn, mirror=mirrored)
         return _encoded(_upright(image, rotate, mirror=mirror), quality)
@@ -152,12 +160,29 @@ def _opened(data: bytes, most_pixels: int, most_bytes: int) -> Image.Image:
         image: Image.Image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except _HOSTILE as error:
         raise BadPicture("no JPEG, PNG or WebP picture") from error
-    most = most_pixels if image.format == "JPEG" else most_pixels // 2
+    match image.format:
+        case "JPEG" | "MPO" if _in_one_run(data):
+            most = most_pixels
+        case "PNG":
+            most = most_pixels // 2
+        case _:
+            most = most_pixels // 4
     if image.width * image.height > most:
         raise BadPicture(
             f"{image.width} x {image.height} pixels, which is more than {most / 1e6:.0f} million"
         )
     return image
+
+
+def _in_one_run(jpeg: bytes) -> bool:
+    """Return whether a JPEG is decoded as it is read: its first scan is its only one, and it is not in CMYK."""
+    components = 0
+    for marker, start, _ in _segments(jpeg):
+        if marker in _FRAMES - {_PROGRESSIVE}:
+            components = int.from_bytes(jpeg[start + 9 : start + 10], "big")
+        if marker == _SCAN:
+            return 0 < components < _CMYK and jpeg[start + 4 : start + 5] == bytes([components])
+    return False
 
 
 def _damaged(error: BaseException) -> BadPicture:
@@ -173,8 +198,6 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _coloured(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits of grey: convert() would take the lower eight
-        return image.convert("F").point(lambda value: value * (1 / 257)).convert("L")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, "white")

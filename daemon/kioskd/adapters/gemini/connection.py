@@ -119,6 +119,17 @@ class GeminiConnection:
         """Bytes that wait in this process and in its kernel; see `ports.Connection.backlog`."""
         return self._socket.backlog
 
+    @property
+    def written(self) -> int:
+        """Bytes on the wire, ever; see `ports.Connection.written`."""
+        return sum(self._socket.acknowledged() or (0,))
+
+    @property
+    def arrived(self) -> int:
+        """How many of them the other end's kernel has acknowledged; see `ports.Connection.arrived`."""
+        acknowledged, _ = self._socket.acknowledged() or (0, 0)
+        return acknowledged
+
     async def receive(self) -> Sequence[Message]:
         """Return what the next message holds, nothing if it is not understood; see `ports.Connection.receive`."""
         while True:

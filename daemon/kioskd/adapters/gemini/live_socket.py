@@ -70,7 +70,7 @@ class LiveSocket(ClientConnection):
         self._leaving = False
         self._given_up: Callable[[], Exception] | None = None
         self._watch: asyncio.TimerHandle | None = None
-        self.receipts = Receipts(self._acknowledged)
+        self.receipts = Receipts(self.acknowledged)
         """The book of what was taken in; whoever sends keeps it (see `ask_receipt`)."""
 
     @property
@@ -86,7 +86,7 @@ class LiveSocket(ClientConnection):
 
     def keep(self, *, transparent: bool, known_prompt: bool) -> None:
         """Begin the book of receipts, with what is known of the service."""
-        self.receipts = Receipts(self._acknowledged, transparent=transparent, known_prompt=known_prompt)
+        self.receipts = Receipts(self.acknowledged, transparent=transparent, known_prompt=known_prompt)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Have the kernel give up on a peer that acknowledges nothing."""
@@ -260,7 +260,8 @@ class LiveSocket(ClientConnection):
         if self._given_up is not None:
             raise self._given_up() from None
 
-    def _acknowledged(self) -> tuple[int, int] | None:
+    def acknowledged(self) -> tuple[int, int] | None:
+        """Return what the peer's kernel has acknowledged, and what more was sent, in bytes; None if nobody can say."""
         sock = self.transport.get_extra_info("socket")
         if sock is None or sock.fileno() < 0:
             return None
