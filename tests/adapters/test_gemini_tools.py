@@ -371,6 +371,35 @@ async def test_what_is_not_taken_is_backlog() -> None:
         assert connection.backlog == 0
 
 
+async def test_what_has_left_and_has_not_arrived_is_known() -> None:
+    handler: Handler = _reads_nothing
+    async with (
+        asyncio.timeout(10),
+        live_server(handler, receive_buffer=16_384) as server,
+        live_at(server).connect(None) as connection,
+    ):
+        before = connection.written
+        await connection.send_picture(os.urandom(300_000))
+        assert connection.written - before > 300_000
+        assert connection.arrived - before < 300_000, "it takes no more than its buffer holds"
+
+
+async def test_what_the_other_end_has_taken_has_arrived() -> None:
+    async def service(peer: ServerConnection) -> None:
+        await accept_setup(peer)
+        await peer.wait_closed()
+
+    async with (
+        asyncio.timeout(10),
+        live_server(service) as server,
+        live_at(server).connect(None) as connection,
+    ):
+        await connection.send_picture(os.urandom(60_000))
+        sent = connection.written
+        while connection.arrived < sent:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+
+
 async def test_what_is_written_is_counted_and_in_that_order_whoever_is_cancelled() -> None:
     got: list[str] = []
     counted: list[str] = []

@@ -119,7 +119,10 @@ def test_time_and_place_are_told_without_a_kiosk(file: Path, capsys: pytest.Capt
     assert '"place": "Hall 3"' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", ["nonsense", "[1]", '"a"', "[" * 100_000])
+@pytest.mark.parametrize(
+    "arguments",
+    ["nonsense", "[1]", '"a"', "[" * 100_000, '{"x": NaN}', '{"x": 1e999}', '{"x": ' + "9" * 5000 + "}"],
+)
 def test_arguments_that_are_no_object_are_wrong_usage(
     file: Path, capsys: pytest.CaptureFixture[str], arguments: str
 ) -> None:
@@ -166,6 +169,80 @@ def test_tools_of_a_server_are_listed_and_called(file: Path, capsys: pytest.Capt
     assert "museum_opening_hours   mcp" in capsys.readouterr().out
     assert kioskd("tools", "call", "museum_opening_hours", '{"day": "friday"}', "--config", file) == Exit.OK
     assert "friday: 10 to 18" in capsys.readouterr().out
+
+
+SHOP = """\
+tools:
+  - {kind: http, name: shop, description: d, url: "http://127.0.0.1:9/x",
+     headers: {Authorization: "Bearer credential:shop", X-Other: "credential:other"}}
+  - {kind: mcp, name: museum, url: "http://127.0.0.1:9/mcp", allow: [opening_hours],
+     headers: {Authorization: "Bearer credential:shop"}}
+  - {kind: command, name: fine, description: d, argv: [/bin/true], answer: none}
+"""
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where systemd takes secrets from; in place of /etc/credstore and the like."""
+    stores = (tmp_path / "credstore", tmp_path / "credstore.encrypted")
+    for each in stores:
+        each.mkdir()
+    (stores[1] / "shop").write_text("only systemd can read it", encoding="utf-8")
+    (stores[0] / "other").write_text("another", encoding="utf-8")
+    monkeypatch.setattr("kioskd.settings.tools_startup.STORES", tuple(map(str, stores)))
+    monkeypatch.setattr("kioskd.cli.tools.STORES", tuple(map(str, stores)))
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+
+
+@pytest.mark.usefixtures("store")
+def test_no_secret_is_needed_to_list_tools(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(SHOP, encoding="utf-8")
+    assert kioskd("tools", "list", "--config", file) == Exit.NOT_MET
+    out = capsys.readouterr().out
+    assert "shop   http\n" in out
+    assert "fine   command\n" in out
+    assert (
+        "museum   mcp, not asked: only systemd hands over credential:shop; write before this command" in out
+    )
+
+
+@pytest.mark.usefixtures("store")
+def test_who_calls_a_tool_with_a_secret_is_told_how_systemd_hands_it_over(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(SHOP, encoding="utf-8")
+    assert kioskd("tools", "call", "shop", "--config", file) == Exit.CONFIGURATION
+    assert capsys.readouterr().err == (
+        "tools: shop cannot be called: only systemd hands over credential:other, credential:shop; write before this "
+        "command: sudo systemd-run --quiet --pipe --wait --collect --uid=kioskd "
+        "-p LoadCredential=other -p LoadCredentialEncrypted=shop\n"
+    )
+    assert kioskd("tools", "call", "fine", "--config", file) == Exit.OK
+
+
+def test_look_is_there_only_with_a_camera(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text("tools: [{kind: builtin}]\n", encoding="utf-8")
+    assert kioskd("tools", "list", "--config", file) == Exit.OK
+    assert "look   builtin" not in capsys.readouterr().out
+    file.write_text(
+        f"camera: {{source: 'folder:{tmp_path}'}}\ntools: [{{kind: builtin}}]\n", encoding="utf-8"
+    )
+    assert kioskd("tools", "list", "--config", file) == Exit.OK
+    assert "look   builtin" in capsys.readouterr().out
+
+
+def test_a_server_that_hangs_is_1_and_no_traceback(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kioskd.cli.tools.SETTLE_S", 0.2)
+    entry = {"kind": "mcp", "name": "museum", "argv": ["/bin/sleep", "60"], "allow": ["opening_hours"]}
+    file.write_text(json.dumps({"tools": [entry]}), encoding="utf-8")
+    assert kioskd("tools", "list", "--config", file) == Exit.NOT_MET
+    assert "museum   mcp, not reached" in capsys.readouterr().out
+    assert kioskd("tools", "call", "opening_hours", "--config", file) == Exit.NOT_MET
+    assert "opening_hours: refused" in capsys.readouterr().out
 
 
 def test_a_server_that_is_not_reached_is_1(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

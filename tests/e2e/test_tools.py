@@ -285,6 +285,23 @@ async def test_what_the_camera_sees_goes_with_the_answer(settings: Settings) -> 
         assert answer.result["status"] == "ok"
 
 
+async def test_in_one_turn_the_model_gets_one_picture_however_often_it_looks(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        assert it.camera is not None
+        connection = await it.wake()
+        for turn in (1, 2):
+            await it.ask()
+            connection.say(ToolsCalled([ToolCall(f"{turn}-{n}", "look", {}) for n in range(2)]))
+            answers = [await it.answer(connection, f"{turn}-{n}") for n in range(2)]
+            await it.clock.advance(8.0)
+            answers.append(await it.answer(connection, await it.call(connection, "look")))
+            pictures_seen = [answer.picture for answer in answers]
+            assert (pictures_seen[:2].count(PICTURE), pictures_seen.count(None)) == (1, 2)
+            assert [answer.result["status"] for answer in answers] == ["ok"] * 3
+            assert it.camera.shots == turn
+            await it.speak(connection)
+
+
 async def test_a_camera_that_is_away_is_an_answer(settings: Settings) -> None:
     async with tooled(settings) as it:
         assert it.camera is not None

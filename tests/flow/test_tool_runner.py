@@ -35,7 +35,7 @@ from kioskd.core.machine import State, step
 from kioskd.core.policy import Policy
 from kioskd.core.turn import Phase
 from kioskd.errors import LinkLost
-from kioskd.flow.confirmation import Confirmation
+from kioskd.flow.confirmation import ASK_S, Confirmation
 from kioskd.flow.tool_calls import Outcome, Terms
 from kioskd.flow.tool_runner import AT_ONCE, LINGER_S, MOST, ToolRunner
 from kioskd.ports import ToolAnswer, ToolCall, ToolCallsCancelled, ToolsCalled
@@ -92,7 +92,7 @@ class Bench:
         self.state = State()
         self.effects: list[Effect] = []
         self._mailbox: deque[Event] = deque()
-        self.confirmation = Confirmation(self.post)
+        self.confirmation = Confirmation(self.post, self.clock)
         self.runner = ToolRunner(self.tools, self.post, self.clock, tell=self.tell)
         self.connection = ScriptedConnection(resumed=False)
 
@@ -828,6 +828,31 @@ async def test_each_question_needs_a_press_of_its_own() -> None:
         await it.settle()
         assert asks(it)
         assert not second.done()
+        it.happen(Pressed())
+        assert await answer_of(second)
+
+
+async def test_a_question_without_a_press_is_over_after_its_time() -> None:
+    async with bench() as it:
+        asking = asyncio.create_task(it.confirmation.ask("door"))
+        await it.clock.advance(ASK_S - 0.1)
+        it.happen()
+        assert asks(it)
+        await it.clock.advance(0.2)
+        assert not await answer_of(asking)
+        it.happen()
+        assert not asks(it)
+
+
+async def test_a_question_that_waited_for_another_has_its_own_time() -> None:
+    async with bench() as it:
+        first = asyncio.create_task(it.confirmation.ask("front door"))
+        second = asyncio.create_task(it.confirmation.ask("safe"))
+        await it.clock.advance(ASK_S - 1)
+        it.happen(Pressed())
+        assert await answer_of(first)
+        await it.settle()
+        await it.clock.advance(ASK_S - 1)
         it.happen(Pressed())
         assert await answer_of(second)
 

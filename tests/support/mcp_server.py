@@ -50,6 +50,32 @@ async def slow() -> str:
     return ""
 
 
+@server.tool(name="3d_map")
+def map_of_the_house() -> str:
+    """Has a name that no function of the service has."""
+    return "a map"
+
+
+@server.tool(name="3d-map")
+def other_map_of_the_house() -> str:
+    """Has a name that becomes the same."""
+    return "another"
+
+
+def endless() -> str:
+    """Is described without an end; see below."""
+    return ""
+
+
+server.add_tool(endless)
+_each_names_two = {f"t{n}": {"anyOf": [{"$ref": f"#/$defs/t{n + 1}"}] * 2} for n in range(24)}
+next(tool for tool in server._tool_manager.list_tools() if tool.name == "endless").parameters = {
+    "type": "object",
+    "properties": {"q": {"$ref": "#/$defs/t0"}},
+    "$defs": _each_names_two | {"t24": {"const": "x"}},
+}
+
+
 @server.tool()
 def babble() -> str:
     """Begin a line and never end it."""

@@ -30,6 +30,9 @@ def test_what_fits_has_no_fault() -> None:
         ({"item": "shoes", "size": 51}, "$.size"),
         ({"item": "shoes", "colour": "red"}, "'colour' was unexpected"),
         ({"item": "\ud800"}, "no Unicode"),
+        ({"item": "shoes", "any": [float("inf")]}, "a number has no end"),
+        ({"item": "shoes", "any": {"n": float("nan")}}, "a number has no end"),
+        ({"item": "shoes", "any": 10**400}, "a number is too large"),
     ],
 )
 def test_what_does_not_fit_is_told_where(arguments: dict[str, object], words: str) -> None:
@@ -60,3 +63,21 @@ def test_deep_nesting_is_refused() -> None:
 )
 def test_a_schema_that_leads_nowhere_refuses_the_call_and_fetches_nothing(schema: dict[str, object]) -> None:
     assert "goes in circles or nowhere" in str(Arguments(schema).fault({}))
+
+
+@pytest.mark.parametrize("step", [0.5, 1e-300, 3, 10**400])
+@pytest.mark.parametrize("number", [2**1023 - 1, -(2**1023) + 1, 1e308, -0.0])
+def test_no_number_is_too_much_for_a_step(number: float, step: float) -> None:
+    check = Arguments({"type": "object", "properties": {"n": {"type": "number", "multipleOf": step}}})
+    fault = check.fault({"n": number})
+    assert fault is None or fault.startswith("$.n: ") or fault == "a number is not one to reckon with"
+
+
+def test_what_is_the_same_twice_is_found_at_once_in_a_long_list() -> None:
+    check = Arguments({"type": "object", "properties": {"l": {"type": "array", "uniqueItems": True}}})
+    items: list[object] = [{"k": number} for number in range(3500)]
+    began = time.perf_counter()
+    assert check.fault({"l": items}) is None
+    assert "twice" in str(check.fault({"l": [*items, {"k": 7}]}))
+    assert check.fault({"l": [1, True, "1", None, [], {}]}) is None
+    assert time.perf_counter() - began < 1

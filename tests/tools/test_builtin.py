@@ -20,6 +20,7 @@ class Kiosk:
         self.notes: dict[str, str] = {}
         self.ended = 0
         self.camera_is_there = True
+        self.has_looked = False
 
     def end_conversation(self) -> None:
         self.ended += 1
@@ -27,7 +28,9 @@ class Kiosk:
     def set_volume(self, percent: int) -> int:
         return min(percent, 80)
 
-    async def look(self) -> bytes:
+    async def look(self) -> bytes | None:
+        if self.has_looked:
+            return None
         if not self.camera_is_there:
             raise DeviceLost("camera: not there; plug it in")
         return b"\xff\xd8jpeg"
@@ -65,6 +68,13 @@ async def test_a_volume_that_is_none_is_refused(kiosk: Kiosk, percent: object) -
 async def test_a_look_brings_a_picture_and_no_text_of_it(kiosk: Kiosk) -> None:
     result = await call(kiosk, "look")
     assert (result.status, result.picture, result.data) == ("ok", b"\xff\xd8jpeg", None)
+
+
+async def test_a_second_look_in_a_turn_brings_no_second_picture(kiosk: Kiosk) -> None:
+    kiosk.has_looked = True
+    result = await call(kiosk, "look")
+    assert (result.status, result.picture) == ("ok", None)
+    assert "already" in result.message
 
 
 async def test_a_camera_that_is_gone_is_an_answer_worth_another_try(kiosk: Kiosk) -> None:

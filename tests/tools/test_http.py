@@ -174,6 +174,11 @@ async def test_a_server_that_is_not_there_is_an_error_worth_another_try(shop: Sh
     assert "secret-path" not in result.message
 
 
+def test_nothing_but_the_tools_own_deadline_ends_a_call(shop: Shop) -> None:
+    client = shop.tool("http://127.0.0.1:9/")._make_client()
+    assert set(client.timeout.as_dict().values()) == {None}
+
+
 async def test_cancelling_a_call_hangs_up(shop: Shop) -> None:
     hung_up, asked = asyncio.Event(), asyncio.Event()
 

@@ -18,18 +18,48 @@ from tests.support import mcp_server
 from tests.support.until import number_in, until
 
 from kioskd.adapters.clock import SystemClock
+from kioskd.adapters.memory import ManualClock
+from kioskd.settings.forms import Range
+from kioskd.settings.tools_kinds import GuardSettings
 from kioskd.tools.contract import Result
-from kioskd.tools.mcp import Address, McpServer, _own_part
+from kioskd.tools.mcp import ANSWER_S, ASK_AGAIN_S, Address, McpServer
 from kioskd.tools.mcp_program import LARGEST_LINE, Program
 
 SCRIPT = Path(mcp_server.__file__)
+ONE_THING = """
+import json, pathlib, sys, time
+listed = 0
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" not in asked:
+        continue
+    told = {"jsonrpc": "2.0", "id": asked["id"]}
+    match asked["method"]:
+        case "initialize":
+            version = asked["params"]["protocolVersion"]
+            server = {"name": "s", "version": "1"}
+            told["result"] = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": server}
+        case "tools/list":
+            listed += 1
+            pathlib.Path(f"listed-{listed}").touch()
+            told["result"] = {"tools": [{"name": "wait", "description": "d", "inputSchema": {"type": "object"}}]}
+        case "tools/call":
+            pathlib.Path("begun").touch()
+            while not pathlib.Path("end").exists():
+                time.sleep(0.02)
+            told["result"] = {"content": [{"type": "text", "text": f"listed {listed} times"}]}
+        case _:
+            told["error"] = {"code": -32601, "message": "no"}
+    print(json.dumps(told), flush=True)
+"""
+"""A server that does one thing at a time."""
 ALLOWED = ("opening_hours", "find-work", "slow", "die", "broken", "babble")
 
 
 def started(notes: Path, *, argv: list[str] | None = None, **options: Any) -> McpServer:
     program = Program(argv or [sys.executable, str(SCRIPT)], {"NOTES": str(notes)}, notes)
-    chosen: dict[str, Any] = {"allow": ALLOWED} | options
-    return McpServer(program, clock=SystemClock(), label="museum", **chosen)
+    chosen: dict[str, Any] = {"clock": SystemClock(), "label": "museum", "allow": ALLOWED} | options
+    return McpServer(program, **chosen)
 
 
 @asynccontextmanager
@@ -89,6 +119,11 @@ async def test_a_server_over_http_is_listed_and_called(address: str) -> None:
         result = await server.call("opening_hours", {"day": "friday"})
         assert (result.status, result.data) == ("ok", {"result": "friday: 10 to 18"})
         assert (await server.call("opening_hours", {"day": "monday"})).status == "no_results"
+
+
+def test_no_answer_over_http_is_given_up_before_the_tools_own_deadline() -> None:
+    [bound] = [mark for mark in GuardSettings.model_fields["deadline_s"].metadata if isinstance(mark, Range)]
+    assert bound.most < ANSWER_S
 
 
 async def test_what_is_not_allowed_is_not_offered(tmp_path: Path) -> None:
@@ -258,22 +293,41 @@ async def test_a_server_ends_with_us(tmp_path: Path) -> None:
     assert not psutil.pid_exists(pid)
 
 
-def test_of_a_servers_schema_nothing_is_taken_that_leads_elsewhere_or_may_take_for_ever() -> None:
-    schema = {
-        "type": "object",
-        "$id": "http://example/x",
-        "properties": {
-            "pattern": {"type": "string", "pattern": "(a+)+$"},
-            "far": {"$ref": "http://example/y"},
-            "near": {"$ref": "#/$defs/z"},
-        },
-        "$defs": {"z": {"type": "string"}},
-    }
-    assert _own_part(schema) == {
-        "type": "object",
-        "properties": {"pattern": {"type": "string"}, "far": {}, "near": {"$ref": "#/$defs/z"}},
-        "$defs": {"z": {"type": "string"}},
-    }
+async def test_a_name_that_the_service_would_refuse_is_mended_and_two_of_one_name_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(
+        started(tmp_path, allow=["3d_map", "3d-map", "opening_hours", "opening_hours"])
+    ) as server:
+        assert [declared.name for declared in server.declarations] == ["_3d_map", "opening_hours"]
+        assert (await server.call("_3d_map", {})).data == {"result": "a map"}
+    [told] = [line for line in caplog.messages if "left out" in line]
+    assert "tool=3d-map cause=another is called _3d_map, too" in told
+
+
+async def test_a_schema_without_an_end_is_told_and_the_other_tools_stay(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(started(tmp_path, allow=["endless", "opening_hours"])) as server:
+        assert [declared.name for declared in server.declarations] == ["opening_hours"]
+    assert "tool=endless cause=its schema is none, or too large" in caplog.text
+
+
+async def test_a_server_is_not_listed_while_it_is_at_work(
+    tmp_path: Path,
+) -> None:
+    clock = ManualClock()
+    one_thing = started(tmp_path, argv=[sys.executable, "-c", ONE_THING], clock=clock, allow=["wait"])
+    async with running(one_thing) as server:
+        async with asyncio.TaskGroup() as group:
+            call = group.create_task(server.call("wait", {}))
+            await until((tmp_path / "begun").exists)
+            for _ in range(5):
+                await clock.advance(ASK_AGAIN_S + 0.1)
+            (tmp_path / "end").touch()
+        assert call.result() == Result("ok", "done", "listed 1 times")
+        await clock.advance(ASK_AGAIN_S + 0.1)
+        await until((tmp_path / "listed-2").exists)
 
 
 async def test_a_result_is_data_whatever_it_says(tmp_path: Path) -> None:

@@ -143,7 +143,8 @@ async def test_a_broker_that_is_not_there_is_an_error_worth_another_try(
     async with running(tool("mqtt://127.0.0.1:9")) as mqtt:
         result = await mqtt.call("light", {"room": "1"})
     assert (result.status, result.retryable) == ("error", True)
-    assert caplog.text.count("broker not reached") == 1
+    assert caplog.text.count("broker lost or not reached") == 1
+    assert "Connection refused; see that it runs, and correct broker" in caplog.text
 
 
 async def test_a_broker_that_comes_back_is_used_again(broker: brokers.Broker) -> None:
@@ -185,6 +186,9 @@ async def test_a_user_needs_the_right_password(tmp_path: Path, caplog: pytest.Lo
         wrong = tool(broker.url, username="kiosk", password=SecretStr("wr0ng"))
         async with running(wrong) as mqtt:
             assert (await mqtt.call("light", {"room": "1"})).status == "error"
+    [lost] = [line for line in caplog.messages if "not reached" in line]
+    assert lost.startswith("broker lost or not reached, retrying: host=127.0.0.1 error=[code:13")
+    assert "correct username and password_from" in lost
     assert "open-s3same" not in caplog.text
     assert "wr0ng" not in caplog.text
     assert "gallery" not in caplog.text

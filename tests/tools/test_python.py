@@ -7,13 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from tests.support import packages
 from tests.support.until import until
 
+from kioskd.adapters.memory import ManualClock
 from kioskd.errors import ConfigError
-from kioskd.tools.contract import Declaration, Result
+from kioskd.tools.contract import Declaration, Guard, Guarded, Result
 from kioskd.tools.python import MOST_THREADS, PythonTool, load
+from kioskd.tools.toolbox import Toolbox
 
 DECLARED = Declaration("twice", "", {"type": "object"})
+
+
+async def no(_name: str) -> bool:
+    return False
 
 
 @pytest.fixture
@@ -49,6 +56,17 @@ async def test_an_entry_point_is_called_with_the_arguments() -> None:
 def test_an_entry_point_that_cannot_be_used_is_the_owners_to_mend(entry: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         load(entry)
+
+
+async def test_the_shipped_package_has_its_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages.install(packages.TOOLS, tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tram_times", raising=False)
+    tool = PythonTool(DECLARED, load("next_trams"))
+    trams = (await tool.call("next_trams", {"line": "6"})).data
+    assert isinstance(trams, list)
+    assert [tram[-2:] in {"11", "41"} for tram in trams] == [True] * 3
+    assert (await tool.call("next_trams", {"line": "7"})).status == "no_results"
 
 
 async def test_an_async_function_is_cancelled_with_its_call() -> None:
@@ -98,12 +116,26 @@ async def test_whatever_a_plain_function_raises_stays_an_ordinary_exception(erro
         await PythonTool(DECLARED, fail).call("twice", {})
 
 
-async def test_an_async_function_cannot_end_the_process() -> None:
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), KeyboardInterrupt(), BaseExceptionGroup("several", [SystemExit(3)])]
+)
+async def test_an_async_function_cannot_end_the_process(error: BaseException) -> None:
     async def leave(_arguments: Mapping[str, object]) -> None:
-        sys.exit(3)
+        raise error
 
-    with pytest.raises(RuntimeError, match="SystemExit"):
+    with pytest.raises(RuntimeError, match=type(error).__name__):
         await PythonTool(DECLARED, leave).call("twice", {})
+
+
+async def test_an_async_function_whose_own_helper_was_cancelled_is_answered() -> None:
+    async def leaks(_arguments: Mapping[str, object]) -> None:
+        helper = asyncio.get_running_loop().create_future()
+        helper.cancel()
+        await helper
+
+    tools = [Guarded(PythonTool(DECLARED, leaks), Guard())]
+    box = Toolbox(tools, clock=ManualClock(), confirm=no)
+    assert (await box.call("twice", {}, turn=1, conversation=1)).status == "error"
 
 
 async def test_a_function_may_return_a_whole_result() -> None:

@@ -12,7 +12,7 @@ from kioskd.adapters.memory import ManualClock
 from kioskd.errors import DeviceLost
 from kioskd.tools.contract import Declaration, Guard, Guarded, Result, found, stay
 from kioskd.tools.ledger import Day, OneDay
-from kioskd.tools.toolbox import CONFIRM_S, Toolbox
+from kioskd.tools.toolbox import Toolbox
 
 SCHEMA = {"type": "object", "properties": {"item": {}}, "additionalProperties": False}
 
@@ -67,14 +67,14 @@ class Bench:
         self.clock = ManualClock()
         self.day = day or OneDay()
         self.asked: list[str] = []
-        self.press = asyncio.Event()
+        self.answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        """Of whoever stands at the button."""
         tools = [Guarded(shelf, guard or Guard(), [SecretStr(each) for each in secrets])]
         self.toolbox = Toolbox(tools, clock=self.clock, confirm=self.confirm, day=self.day)
 
     async def confirm(self, name: str) -> bool:
         self.asked.append(name)
-        await self.press.wait()
-        return True
+        return await self.answer
 
     async def call(self, item: object = "shoes", *, turn: int = 1, conversation: int = 1) -> Result:
         return await self.toolbox.call("shelf", {"item": item}, turn=turn, conversation=conversation)
@@ -208,19 +208,17 @@ async def test_a_press_lets_a_call_happen() -> None:
     bench = Bench(Shelf(), Guard(confirm="button"))
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         call = group.create_task(bench.call())
-        await bench.clock.advance(CONFIRM_S - 1)
+        await bench.clock.advance(0)
         assert bench.shelf.calls == []
-        bench.press.set()
+        bench.answer.set_result(True)
     assert call.result().status == "ok"
     assert bench.asked == ["shelf"]
 
 
 async def test_without_a_press_nothing_happens() -> None:
     bench = Bench(Shelf(), Guard(confirm="button"))
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
-        call = group.create_task(bench.call())
-        await bench.clock.advance(CONFIRM_S + 0.1)
-    assert (call.result().status, bench.shelf.calls) == ("refused", [])
+    bench.answer.set_result(False)
+    assert ((await bench.call()).status, bench.shelf.calls) == ("refused", [])
 
 
 async def test_a_dry_run_looks_at_everything_and_does_nothing() -> None:
@@ -237,6 +235,22 @@ async def test_a_bug_in_a_tool_is_an_answer_and_is_told_to_the_journal_by_type_a
     assert result.status == "error"
     assert "type=ZeroDivisionError" in caplog.text
     assert "s3cret" not in caplog.text + result.message
+
+
+async def test_a_tool_that_lets_out_a_cancellation_of_its_own_is_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shelf = Shelf(asyncio.CancelledError())
+    assert (await Bench(shelf).call()).status == "error"
+    assert "type=CancelledError" in caplog.text
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan"), 10**400])
+async def test_a_number_that_cannot_be_reckoned_with_is_refused(number: float) -> None:
+    shelf = Shelf()
+    shelf.declarations = (Declaration("shelf", "", {"type": "object"}),)
+    assert (await Bench(shelf).call(number)).status == "refused"
+    assert shelf.calls == []
 
 
 async def test_trouble_of_a_device_is_an_answer(caplog: pytest.LogCaptureFixture) -> None:

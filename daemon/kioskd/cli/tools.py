@@ -5,23 +5,33 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
 from kioskd import logs, ports
 from kioskd.adapters.clock import SystemClock
 from kioskd.app.tools import assemble
 from kioskd.cli import Exit, add_config
-from kioskd.errors import KioskError
+from kioskd.errors import ConfigError, KioskError
+from kioskd.settings.credentials import KeyMissingError
 from kioskd.settings.load import SettingsError, default_path, read
+from kioskd.settings.model import Settings
 from kioskd.settings.tools import ToolSettings
-from kioskd.settings.tools_kinds import BuiltinSettings, McpSettings, NamedSettings
-from kioskd.settings.tools_startup import tool_faults
-from kioskd.tools.contract import Declaration, Guard, within
+from kioskd.settings.tools_forms import CREDENTIAL
+from kioskd.settings.tools_kinds import (
+    BuiltinSettings,
+    HttpSettings,
+    McpSettings,
+    MqttSettings,
+    NamedSettings,
+)
+from kioskd.settings.tools_startup import STORES, may_be_there, tool_faults
+from kioskd.tools.contract import Declaration, Guard, Guarded, encode, within
 from kioskd.tools.toolbox import Toolbox
 
-SETTLE_S: Final = 30.0
-"""Seconds for servers to be reached and listed; each has a shorter deadline of its own."""
+SETTLE_S: Final = 40.0
+"""Seconds for servers to be reached and listed; each step has a shorter deadline of its own."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,63 +57,104 @@ def run(arguments: argparse.Namespace) -> int:
     """
     logs.set_up(logs.level({"KIOSKD_LOG": "warning"} | os.environ))
     loaded = read(default_path(arguments.config, os.environ))
-    tools: Sequence[ToolSettings] = loaded.settings.tools
-    for loc, what in tool_faults(tools, os.environ):
+    for loc, what in tool_faults(loaded.settings.tools, os.environ):
         loaded.document.fault(loc, what)
     if loaded.document.faults:
         raise SettingsError(loaded.document.faults)
     if arguments.action == "list":
-        return asyncio.run(_list(tools, as_json=arguments.json))
-    return asyncio.run(_call(tools, arguments))
+        return asyncio.run(_list(loaded.settings, as_json=arguments.json))
+    return asyncio.run(_call(loaded.settings, arguments))
 
 
 def _arguments(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
+        encode(value)  # an endless number, NaN and half characters are no JSON
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(
-            'the arguments are no JSON object; write \'{"item": "red shoes"}\', say'
+            'the arguments are no JSON object, or hold what is no JSON; write \'{"item": "red shoes"}\', say'
         )
     return value
 
 
-async def _list(tools: Sequence[ToolSettings], *, as_json: bool) -> int:
-    clock = SystemClock()
+async def _list(settings: Settings, *, as_json: bool) -> int:
+    clock, tools = SystemClock(), settings.tools
     rows: list[dict[str, object]] = []
     missed: list[str] = []
-    guarded = assemble(tools, os.environ, host=_Alone(), clock=clock)
+    made: list[Guarded | None] = []
+    for tool in tools:
+        try:
+            made += _assembled([tool], settings, clock)
+        except KeyMissingError:
+            made.append(None)  # a secret that only systemd hands over; it takes none to be listed
     # Only servers are asked what they offer: all else is in the settings.
-    asked = [tool for settings, tool in zip(tools, guarded, strict=True) if isinstance(settings, McpSettings)]
+    asked = [one for tool, one in zip(tools, made, strict=True) if one and isinstance(tool, McpSettings)]
     async with _at_work(Toolbox(asked, clock=clock, confirm=_nobody), clock):
-        for settings, tool in zip(tools, guarded, strict=True):
-            if isinstance(settings, McpSettings) and not tool.kind.declarations:
-                missed.append(settings.name)
-            rows += [_row(settings, declared, tool.guard) for declared in tool.kind.declarations]
+        for tool, one in zip(tools, made, strict=True):
+            if one is not None:
+                rows += [_row(tool, declared) for declared in one.kind.declarations]
+            elif isinstance(tool, NamedSettings):
+                rows.append(_row(tool, tool))
+            if isinstance(tool, McpSettings) and not (one and one.kind.declarations):
+                why = "not reached or nothing of it to be used: see above, and its own journal"
+                missed.append(f"{tool.name}   mcp, {why if one else f'not asked: {_handed_over([tool])}'}")
     if as_json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         for row in rows:
             print(f"{row['name']}   {row['kind']}{_remarks(row)}\n    {row['description']}")
-        for name in missed:
-            print(f"{name}   mcp, not reached or nothing of it to be used: see above, and its own journal")
+        for line in missed:
+            print(line)
         if not tools:
             print("no tools: add one to `tools` in the configuration")
     return Exit.NOT_MET if missed else Exit.OK
 
 
-def _row(settings: ToolSettings, declared: Declaration, guard: Guard) -> dict[str, object]:
+def _row(tool: ToolSettings, declared: Declaration | NamedSettings) -> dict[str, object]:
     return {
         "name": declared.name,
-        "kind": settings.kind,
+        "kind": tool.kind,
         "description": declared.description,
         "parameters": declared.parameters,
-        "deadline_s": guard.deadline_s,
-        "confirm": guard.confirm,
-        "blocking": guard.blocking,
-        "dry_run": guard.dry_run,
+        "deadline_s": tool.deadline_s,
+        "confirm": tool.confirm,
+        "blocking": tool.blocking,
+        "dry_run": tool.dry_run,
     }
+
+
+def _assembled(tools: Sequence[ToolSettings], settings: Settings, clock: ports.Clock) -> list[Guarded]:
+    camera = settings.camera.source != "off"
+    return assemble(tools, os.environ, host=_Alone(), clock=clock, camera=camera)
+
+
+def _handed_over(tools: Sequence[ToolSettings]) -> str:
+    """Return how to have systemd hand over the secrets of `tools`, which lie where only it reads them."""
+    names = sorted({name for tool in tools for name in _secrets(tool) if "/" not in name})
+    return (
+        f"only systemd hands over {', '.join(f'credential:{name}' for name in names)}; write before this command: "
+        f"sudo systemd-run --quiet --pipe --wait --collect --uid=kioskd {' '.join(map(_load, names))}"
+    )
+
+
+def _load(name: str) -> str:
+    """Return the property that hands over one secret: encrypted, unless it is seen to lie in the open."""
+    places = [place for store in STORES if may_be_there(place := Path(store, name))]
+    encrypted = [place for place in places if place.parent.suffix == ".encrypted"]
+    return f"-p LoadCredentialEncrypted={name}" if encrypted else f"-p LoadCredential={name}"
+
+
+def _secrets(tool: ToolSettings) -> list[str]:
+    match tool:
+        case HttpSettings(headers=headers) | McpSettings(headers=headers):
+            values = list(headers.values())
+        case MqttSettings(password_from=str(password)):
+            values = [password]
+        case _:
+            values = []
+    return [name for value in values for name in CREDENTIAL.findall(value)]
 
 
 def _remarks(row: Mapping[str, object]) -> str:
@@ -115,15 +166,21 @@ def _remarks(row: Mapping[str, object]) -> str:
     return "".join(f", {remark}" for remark, holds in remarks.items() if holds)
 
 
-async def _call(tools: Sequence[ToolSettings], arguments: argparse.Namespace) -> int:
-    name = arguments.name
+async def _call(settings: Settings, arguments: argparse.Namespace) -> int:
+    name, tools = arguments.name, settings.tools
     # Only who can have it: nobody waits for a server that has nothing to do with it.
     owners = [tool for tool in tools if name in _names(tool)] or [
         tool for tool in tools if isinstance(tool, McpSettings)
     ]
     clock = SystemClock()
     confirm = _somebody if arguments.yes else _nobody
-    toolbox = Toolbox(assemble(owners, os.environ, host=_Alone(), clock=clock), clock=clock, confirm=confirm)
+    try:
+        made = _assembled(owners, settings, clock)
+    except KeyMissingError as error:
+        if os.environ.get("CREDENTIALS_DIRECTORY"):
+            raise
+        raise ConfigError(f"tools: {name} cannot be called: {_handed_over(owners)}") from error
+    toolbox = Toolbox(made, clock=clock, confirm=confirm)
     async with _at_work(toolbox, clock):
         began = clock.now()
         result = await toolbox.call(name, arguments.arguments, turn=1, conversation=1)
@@ -159,7 +216,8 @@ async def _at_work(toolbox: Toolbox, clock: ports.Clock) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as group:
         worker = group.create_task(toolbox.run())
         try:
-            await within(clock, SETTLE_S, toolbox.settled())
+            with suppress(TimeoutError):  # what hangs has nothing to offer, and what is asked of it fails
+                await within(clock, SETTLE_S, toolbox.settled())
             yield
         finally:
             worker.cancel()

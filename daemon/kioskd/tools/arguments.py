@@ -1,11 +1,16 @@
 """Whether a call's arguments are what the tool's JSON Schema asks for, looked at before anything runs."""
 
-from collections.abc import Iterable, Mapping
-from typing import Final
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from kioskd.tools.contract import encode
 
 LARGEST: Final = 16_384
 """Characters and values of all arguments together; what is spoken to a kiosk is far less."""
 DEEPEST: Final = 8
+MOST_BITS: Final = 1023
+"""Of a whole number: what is longer is no float, and cannot be reckoned with."""
 LONGEST_FAULT: Final = 200
 
 
@@ -15,14 +20,15 @@ class Arguments:
     def __init__(self, schema: Mapping[str, object]) -> None:
         """Make the check of `schema`, which has been found valid and refers to nothing outside itself."""
         # Here: a kiosk without tools does not load it.
-        from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # noqa: PLC0415 - no types; see above
+        from jsonschema import Draft202012Validator, validators  # type: ignore[import-untyped] # noqa: PLC0415 - no types; see above
         from jsonschema.exceptions import best_match  # type: ignore[import-untyped] # noqa: PLC0415 - as above
         from referencing import Registry  # noqa: PLC0415 - as above
         from referencing.exceptions import Unresolvable  # noqa: PLC0415 - as above
 
         # An empty registry of our own: the library's would fetch what a schema refers to.
         self._unresolvable = Unresolvable
-        self._validator = Draft202012Validator(schema, registry=Registry())
+        checks = validators.extend(Draft202012Validator, {"uniqueItems": _unique})
+        self._validator = checks(schema, registry=Registry())
         self._best = best_match
 
     def fault(self, arguments: Mapping[str, object]) -> str | None:
@@ -34,6 +40,8 @@ class Arguments:
             error = self._best(self._validator.iter_errors(arguments))
         except (RecursionError, self._unresolvable):  # a server's; the owner's own were tried
             return "its own description of them goes in circles or nowhere"
+        except (ArithmeticError, ValueError):
+            return "a number is not one to reckon with"
         return None if error is None else f"{error.json_path}: {error.message}"[:LONGEST_FAULT]
 
 
@@ -50,6 +58,10 @@ def _excess(arguments: Mapping[str, object]) -> str | None:
                     total += len(value)
                     if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
                         return "a text is no Unicode"
+                case float() if not math.isfinite(value):
+                    return "a number has no end or is none"
+                case int() if value.bit_length() > MOST_BITS:
+                    return "a number is too large"
                 case Mapping():
                     inside += [value.values(), value.keys()]
                 case list() | tuple():
@@ -60,3 +72,11 @@ def _excess(arguments: Mapping[str, object]) -> str | None:
             return None
         level = inside
     return f"the arguments are nested deeper than {DEEPEST} levels"
+
+
+def _unique(_checks: Any, wanted: bool, value: object, _schema: object) -> Iterator[Exception]:
+    """Check `uniqueItems` in a time that grows with the items; the library compares each with each."""
+    from jsonschema import ValidationError  # noqa: PLC0415 - as above
+
+    if wanted and isinstance(value, list) and len({encode(one, in_order=True) for one in value}) < len(value):
+        yield ValidationError("something is in it twice")

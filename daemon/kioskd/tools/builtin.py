@@ -26,8 +26,8 @@ class Host(Protocol):
     def set_volume(self, percent: int) -> int:
         """Speak as loudly as asked, as far as the owner lets it; return the percentage that it has come to."""
 
-    async def look(self) -> bytes:
-        """Return a fresh JPEG.
+    async def look(self) -> bytes | None:
+        """Return a fresh JPEG; None: the model was given one in this turn already.
 
         Raises:
             DeviceLost: the camera does not deliver.
@@ -131,7 +131,9 @@ class BuiltinTools:
             case "set_volume", {"percent": int() | float() as percent}:
                 return Result("ok", "done", {"percent": self._host.set_volume(int(percent))})
             case "look", _:
-                return Result("ok", "you see the picture now", picture=await self._host.look())
+                seen = await self._host.look()
+                told = "you see the picture now" if seen else "you have it already: one picture a turn"
+                return Result("ok", told, picture=seen)
             case "time_and_place", _:
                 return Result("ok", "done", self._time_and_place())
             case "remember_note", noted:

@@ -21,8 +21,6 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Send = Literal["query", "json", "form"]
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_NETWORK_S: Final = 30.0
-"""Bound on each wait for the network; the tool's own deadline is the one that is felt."""
 
 
 class _Stopped(Exception):
@@ -111,9 +109,8 @@ class HttpTool:
         context = ssl.create_default_context(cafile=None if self._ca_file is None else str(self._ca_file))
         # No cookie is kept: the next visitor is another one.
         jar = CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
-        return httpx2.AsyncClient(
-            verify=context, cookies=jar, timeout=_NETWORK_S, headers={"User-Agent": "kioskd"}
-        )
+        # No timeout of its own: the tool's deadline ends a call, wherever it waits.
+        return httpx2.AsyncClient(verify=context, cookies=jar, timeout=None, headers={"User-Agent": "kioskd"})
 
     def _request(self, client: "httpx2.AsyncClient", arguments: Mapping[str, object]) -> "httpx2.Request":
         path = fill(self._path, arguments, _in_path)

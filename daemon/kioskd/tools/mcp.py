@@ -6,13 +6,14 @@ import logging
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from pydantic import SecretStr
 
 from kioskd import ports
-from kioskd.tools.contract import Declaration, Result, failed, found, size, within
+from kioskd.tools.contract import Declaration, Result, failed, found, within
 from kioskd.tools.mcp_program import Program, spoken_to
+from kioskd.tools.mcp_schema import usable
 
 if TYPE_CHECKING:
     import httpx2
@@ -31,14 +32,12 @@ MOST_S: Final = 60.0
 """Seconds before the first and between later tries to reach a server."""
 LARGEST_ANSWER: Final = 1 << 20
 """Bytes of one answer over HTTP."""
-LARGEST_SCHEMA: Final = 16_384
 LONGEST_DESCRIPTION: Final = 1000
 LONGEST_ERROR: Final = 500
 MOST_PAGES: Final = 20
 _NETWORK_S: Final = 30.0
-_UNSEEN: Final = ("$dynamicRef", "$id", "$schema", "pattern", "patternProperties")
-"""What is not taken over from a server's schema: what points elsewhere, or may take for ever to check. The server
-checks it itself."""
+ANSWER_S: Final = 150.0
+"""Seconds for a server's answer over HTTP: longer than any tool's deadline, which is what ends a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,8 @@ class McpServer:
     """What one server offers. A `Kind`.
 
     Of its tools those in `allow` (the server's names) are offered, as `prefix` + name. They are listed when the
-    connection is made, and every minute. A call that the connection does not survive is never made again.
+    connection is made, and every minute in which none is called: one that does one thing at a time would not answer. A
+    call that the connection does not survive is never made again.
     """
 
     def __init__(
@@ -69,13 +69,18 @@ class McpServer:
         """Speak to `server`, which the journal calls `label`."""
         self.declarations: tuple[Declaration, ...] = ()
         self._server, self._clock, self._label = server, clock, label
-        self._allow, self._prefix, self._blocking = tuple(allow), prefix, blocking
+        self._allow, self._prefix, self._blocking = tuple(dict.fromkeys(allow)), prefix, blocking
         self._theirs: dict[str, str] = {}
+        self._schemas: dict[str, tuple[object, dict[str, object] | None]] = {}
+        """What was taken over of which schema, by the server's names: to look closely takes a while."""
         self._client: mcp.Client | None = None
         self._tried, self._broken = asyncio.Event(), asyncio.Event()
         self._why = ""
         """Of the connection that is broken; empty where nobody has said."""
-        self._missed: set[str] = set()
+        self._missed: dict[str, str] = {}
+        """Tools that are not offered, and why; each is told once."""
+        self._at_work = 0
+        """Calls."""
 
     async def settled(self) -> None:
         """Return when the server was listed, or could not be reached."""
@@ -122,6 +127,7 @@ class McpServer:
         client = self._client
         if client is None:
             return failed("its server is not connected", retryable=True)
+        self._at_work += 1
         try:
             return _read(await client.call_tool(self._theirs[name], dict(arguments)))
         except mcp.MCPError as err:
@@ -134,6 +140,8 @@ class McpServer:
             return self._went_away()
         except (RuntimeError, ValueError):
             return failed("its server has answered what it had not promised")
+        finally:
+            self._at_work -= 1
 
     def _lose(self, why: str) -> None:
         self._why = self._why or why
@@ -161,7 +169,8 @@ class McpServer:
                 try:
                     await within(self._clock, ASK_AGAIN_S, self._broken.wait())
                 except TimeoutError:
-                    await within(self._clock, LIST_S, self._list(client))
+                    if not self._at_work:
+                        await within(self._clock, LIST_S, self._list(client))
 
     @contextlib.asynccontextmanager
     async def _transport(self) -> "AsyncIterator[Transport]":
@@ -178,7 +187,7 @@ class McpServer:
             client = await asyncio.to_thread(
                 httpx2.AsyncClient,
                 headers=headers,
-                timeout=_NETWORK_S,
+                timeout=httpx2.Timeout(_NETWORK_S, read=ANSWER_S),
                 event_hooks={"response": [_bound]},
             )
             async with client:
@@ -195,27 +204,36 @@ class McpServer:
                 break
         declared: dict[str, Declaration] = {}
         for name in self._allow:
-            declaration = self._declaration(offered.get(name))
-            if declaration is not None and declaration.name not in declared:
+            if (tool := offered.get(name)) is None:
+                self._miss(name, "the server has none of that name; correct allow")
+            elif (schema := self._usable(tool)) is None:
+                self._miss(name, "its schema is none, or too large; its author can mend that")
+            elif (declaration := self._declaration(tool, schema)).name in declared:
+                self._miss(name, f"another is called {declaration.name}, too; take out one of the two")
+            else:
                 declared[declaration.name] = declaration
                 self._theirs[declaration.name] = name
-                self._missed.discard(name)
-            elif name not in self._missed:
-                self._missed.add(name)
-                log.warning(
-                    "mcp server has no such tool, or none to be used: name=%s tool=%s", self._label, name
-                )
+                self._missed.pop(name, None)
         if tuple(declared.values()) != self.declarations:  # else the same objects stay
             self.declarations = tuple(declared.values())
 
-    def _declaration(self, tool: "mcp_types.Tool | None") -> Declaration | None:
-        if tool is None or size(tool.input_schema) > LARGEST_SCHEMA:
-            return None
-        schema = _own_part(tool.input_schema)
-        if not _valid(schema):
-            return None
+    def _usable(self, tool: "mcp_types.Tool") -> dict[str, object] | None:
+        known = self._schemas.get(tool.name)
+        if known is None or known[0] != tool.input_schema:
+            known = self._schemas[tool.name] = (tool.input_schema, usable(tool.input_schema))
+        return known[1]
+
+    def _miss(self, name: str, why: str) -> None:
+        if self._missed.get(name) != why:
+            self._missed[name] = why
+            log.warning("mcp tool left out: server=%s tool=%s cause=%s", self._label, name, why)
+
+    def _declaration(self, tool: "mcp_types.Tool", schema: Mapping[str, object]) -> Declaration:
+        name = re.sub(r"[^A-Za-z0-9_]", "_", f"{self._prefix}{tool.name}")
+        if not re.match(r"[A-Za-z_]", name):
+            name = f"_{name}"  # the service takes no digit first
         return Declaration(
-            re.sub(r"[^A-Za-z0-9_]", "_", f"{self._prefix}{tool.name}")[:64],
+            name[:64],
             (tool.description or tool.title or tool.name)[:LONGEST_DESCRIPTION],
             schema,
             self._blocking,
@@ -246,27 +264,6 @@ async def _bound(response: "httpx2.Response") -> None:
             await whole.aclose()
 
     response.stream = Bounded()
-
-
-def _own_part(schema: Any, *, names: bool = False) -> Any:
-    """Return `schema` without what is `_UNSEEN`; with `names` its keys are parameters, not words of the language."""
-    if isinstance(schema, dict):
-        return {
-            key: _own_part(value, names=not names and key in {"properties", "$defs", "definitions"})
-            for key, value in schema.items()
-            if names or (key not in _UNSEEN and not (key == "$ref" and not str(value).startswith("#")))
-        }
-    return [_own_part(value) for value in schema] if isinstance(schema, list) else schema
-
-
-def _valid(schema: Any) -> bool:
-    from jsonschema import Draft202012Validator, SchemaError  # type: ignore[import-untyped] # noqa: PLC0415 - no types; as above
-
-    try:
-        Draft202012Validator.check_schema(schema)
-    except (SchemaError, RecursionError):
-        return False
-    return bool(schema.get("type") == "object")
 
 
 def _read(result: "mcp_types.CallToolResult") -> Result:

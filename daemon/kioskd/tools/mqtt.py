@@ -91,9 +91,10 @@ class MqttTool:
             except (aiomqtt.MqttError, OSError, ValueError) as err:
                 if not told:
                     log.warning(
-                        "broker not reached, retrying: host=%s error=%s",
+                        "broker lost or not reached, retrying: host=%s error=%s; %s",
                         self._broker.hostname,
-                        type(err).__name__,
+                        err,
+                        _remedy(err),
                     )
                 told = True
             finally:
@@ -200,6 +201,14 @@ def _with(packet: int, **values: object) -> Any:
     for name, value in values.items():
         setattr(properties, name, value)
     return properties
+
+
+def _remedy(err: Exception) -> str:
+    import aiomqtt  # noqa: PLC0415 - as above
+
+    if isinstance(err, aiomqtt.MqttCodeError):  # what the broker has answered
+        return "correct username and password_from, or what the broker lets this user do"
+    return "see that it runs, and correct broker or ca_file"
 
 
 def _in_topic(name: str, value: str) -> str:

@@ -77,7 +77,9 @@ class PythonTool:
     async def _awaited(self, arguments: Mapping[str, object]) -> Any:
         try:
             return await self._function(arguments)
-        except SystemExit as err:  # a script's way to give up; the daemon does not
+        except asyncio.CancelledError:
+            raise  # the toolbox knows whose it is
+        except BaseException as err:  # noqa: BLE001 - SystemExit, say, a script's way to give up; the daemon does not
             raise _carried(err) from None
 
     async def _in_a_thread(self, arguments: Mapping[str, object]) -> Any:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from kioskd import ports
 from kioskd.errors import KioskError
@@ -26,14 +26,11 @@ from kioskd.tools.ledger import Day, Ledger, OneDay
 
 log = logging.getLogger(__name__)
 
-CONFIRM_S: Final = 10.0
-"""Seconds that a person has to press the button."""
-
 
 class Toolbox:
     """Every tool of this kiosk, behind its guard.
 
-    `confirm` asks a person for a press (the tool's name is handed in) and says whether it came. `day` counts the calls of
+    `confirm` asks a person for a press (the tool's name is handed in) and says in its own time whether it came. `day` counts the calls of
     those tools that may be called only so often a day; without it they are counted for as long as the process lives.
     """
 
@@ -141,19 +138,13 @@ class Toolbox:
             return refused(fault)
         self._running[name] += 1
         try:
-            if guard.confirm == "button" and not await self._confirmed(name):
+            if guard.confirm == "button" and not await self._confirm(name):
                 return refused("nobody pressed the button to allow it; do not call it again unless asked to")
             if guard.dry_run:
                 return Result("ok", "dry run: it was checked and allowed, and not carried out")
             return await self._carried_out(declaration, tool, arguments)
         finally:
             self._running[name] -= 1
-
-    async def _confirmed(self, name: str) -> bool:
-        try:
-            return await within(self._clock, CONFIRM_S, self._confirm(name))
-        except TimeoutError:
-            return False
 
     async def _carried_out(
         self, declaration: Declaration, tool: Guarded, arguments: Mapping[str, object]
@@ -171,10 +162,14 @@ class Toolbox:
         except KioskError as err:
             log.warning("tool failed: name=%s error=%s", declaration.name, err)
             return failed("it is out of order just now", retryable=declaration.repeatable)
+        except asyncio.CancelledError as err:
+            # Of this call, or of something within the tool that it has let out: then somebody still waits for an answer.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return _broken(declaration, err)
         except Exception as err:  # noqa: BLE001 - an owner's package may raise anything, and the voice must go on
-            # By type: the text of an exception may hold an argument, an answer or a secret.
-            log.error("tool has a bug: name=%s type=%s", declaration.name, type(err).__name__)  # noqa: TRY400 - see above
-            return failed("it is broken; tell the visitor that it cannot be done")
+            return _broken(declaration, err)
 
     @staticmethod
     def _bounded(result: Result, tool: Guarded) -> Result:
@@ -188,3 +183,9 @@ class Toolbox:
             return failed("its answer is no JSON")
         message = str(hide(result.message, tool.secrets))
         return Result(result.status, message, clean, retryable=result.retryable, picture=result.picture)
+
+
+def _broken(declaration: Declaration, err: BaseException) -> Result:
+    # By type: the text of an exception may hold an argument, an answer or a secret.
+    log.error("tool has a bug: name=%s type=%s", declaration.name, type(err).__name__)
+    return failed("it is broken; tell the visitor that it cannot be done")

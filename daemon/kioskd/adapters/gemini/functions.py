@@ -70,34 +70,19 @@ def _declaration(tool: Tool, functions: Functions) -> "types.FunctionDeclaration
     if tool.parameters.get("properties"):  # an object without any is refused: it is left unsaid
         # The form of all the service's guides. With JSON Schema itself gemini-3.8-live-extended-thinking was seen to
         # speak of its functions instead of calling them.
-        parameters = types.Schema.model_validate(_schema(tool.parameters, _definitions(tool.parameters)))
+        parameters = types.Schema.model_validate(_schema(tool.parameters))
     return types.FunctionDeclaration(
         name=tool.name, description=tool.description, parameters=parameters, behavior=behavior
     )
 
 
-def _definitions(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {
-        f"#/{place}/{name}": schema
-        for place in ("$defs", "definitions")
-        for name, schema in parameters.get(place, {}).items()
-    }
-
-
-def _schema(
-    given: Any, definitions: Mapping[str, Any], within: frozenset[str] = frozenset()
-) -> dict[str, Any]:
+def _schema(given: Any) -> dict[str, Any]:
     """Return what of a JSON Schema the service's own form can say. The rest would be a hint: who runs a tool checks.
 
-    Everything is given a type, which the service insists on. `within`: the references that led here; none is followed
-    round in a circle.
+    Everything is given a type, which the service insists on. `given` has no references: owners write none, and those of
+    servers are written out.
     """
-    given = given if isinstance(given, Mapping) else {}  # `true` is a schema, too
-    reference = given.get("$ref")
-    if reference is not None and reference not in within:
-        given, within = {**definitions.get(reference, {}), **given}, within | {reference}
-    for part in given.get("allOf", ()):
-        given = {**part, **given}
+    given = _whole(given)
     found: dict[str, Any] = {key: value for key, value in given.items() if key in _AS_THEY_ARE}
     choices = [given["const"]] if "const" in given else given.get("enum", ())
     if choices and all(isinstance(choice, str) for choice in choices):  # it knows no others
@@ -110,15 +95,21 @@ def _schema(
         found["nullable"] = True
     if alternatives or len(kinds) > 1:
         alternatives = alternatives or [{"type": kind} for kind in kinds]
-        found["anyOf"] = [_schema(inner, definitions, within) for inner in alternatives]
+        found["anyOf"] = [_schema(inner) for inner in alternatives]
         return found
     found["type"] = kinds[0].upper() if kinds else "STRING"
     if found["type"] == "OBJECT" and given.get("properties"):
-        found["properties"] = {
-            name: _schema(inner, definitions, within) for name, inner in given["properties"].items()
-        }
+        found["properties"] = {name: _schema(inner) for name, inner in given["properties"].items()}
     if found["type"] == "ARRAY":
-        found["items"] = _schema(given.get("items"), definitions, within)
+        found["items"] = _schema(given.get("items"))
+    return found
+
+
+def _whole(given: Any) -> Mapping[str, Any]:
+    """Return `given` with all that `allOf` adds to it; its own words win."""
+    found: Mapping[str, Any] = given if isinstance(given, Mapping) else {}  # `true` is a schema, too
+    for part in found.get("allOf", ()):
+        found = {**_whole(part), **found}
     return found
 
 

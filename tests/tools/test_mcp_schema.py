@@ -1,0 +1,132 @@
+"""What the kiosk takes over of a server's schema."""
+
+import time
+from typing import Any
+
+import pytest
+
+from kioskd.tools.arguments import Arguments
+from kioskd.tools.mcp_schema import LARGEST, MOST_PARTS, usable
+
+
+def of(it: Any, **definitions: Any) -> Any:
+    """What is taken over of one parameter."""
+    found = usable({"type": "object", "properties": {"it": it}, "$defs": definitions})
+    assert found is not None
+    assert found.keys() == {"type", "properties"}
+    return found["properties"]["it"]
+
+
+def test_nothing_is_taken_that_leads_elsewhere_or_may_take_for_ever() -> None:
+    schema = {
+        "type": "object",
+        "$id": "http://example/x",
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "properties": {
+            "pattern": {"type": "string", "pattern": "(a+)+$"},
+            "far": {"$ref": "http://example/y"},
+            "near": {"$ref": "#/$defs/z"},
+            "$ref": {"unevaluatedProperties": False, "patternProperties": {"(a+)+$": {}}},
+        },
+        "$defs": {"z": {"type": "string"}},
+    }
+    assert usable(schema) == {
+        "type": "object",
+        "properties": {
+            "pattern": {"type": "string"},
+            "far": {},
+            "near": {"type": "string"},
+            "$ref": {},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ({"$ref": "#/$defs/door"}, {"type": "string"}),
+        ({"$ref": "#/definitions/none"}, {}),
+        ({"$ref": "#door"}, {}),
+        ({"$ref": "#/$defs/a~1b"}, {"type": "integer"}),
+        ({"$ref": "#/$defs/anything"}, True),
+        ({"$ref": "#/$defs/door", "description": "D"}, {"description": "D", "allOf": [{"type": "string"}]}),
+        (
+            {"$ref": "#/$defs/door", "allOf": [{"minLength": 1}]},
+            {"allOf": [{"type": "string"}, {"minLength": 1}]},
+        ),
+        ({"items": {"$ref": "#/$defs/door"}}, {"items": {"type": "string"}}),
+        ({"const": {"$ref": "#/$defs/door"}}, {"const": {"$ref": "#/$defs/door"}}),
+        ({"enum": [{"pattern": 1}]}, {"enum": [{"pattern": 1}]}),
+    ],
+)
+def test_a_reference_is_written_out(given: Any, taken: Any) -> None:
+    assert of(given, door={"type": "string"}, anything=True, **{"a/b": {"type": "integer"}}) == taken
+
+
+def test_a_reference_may_name_a_part_that_is_no_definition() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"one": {"type": "string"}, "two": {"$ref": "#/properties/one"}},
+    }
+    assert (usable(schema) or {})["properties"]["two"] == {"type": "string"}
+
+
+def test_a_schema_within_itself_ends_somewhere() -> None:
+    inner = {"$ref": "#/$defs/tree"}
+    assert of(inner, tree={"type": "object", "properties": {"left": inner, "right": inner}}) == {
+        "type": "object",
+        "properties": {"left": {}, "right": {}},
+    }
+
+
+def test_references_that_each_name_another_twice_are_refused_at_once() -> None:
+    began = time.perf_counter()
+    for word in ("anyOf", "allOf", "oneOf"):
+        twice = {f"t{n}": {word: [{"$ref": f"#/$defs/t{n + 1}"}] * 2} for n in range(24)}
+        assert usable({"type": "object", "properties": {"q": {"$ref": "#/$defs/t0"}}, "$defs": twice}) is None
+    assert time.perf_counter() - began < 1
+
+
+def test_what_branches_within_itself_is_checked_in_a_moment() -> None:
+    branch = {"properties": {"a": {"$ref": "#/$defs/t"}}}
+    schema = usable(
+        {
+            "type": "object",
+            "properties": {"q": {"$ref": "#/$defs/t"}},
+            "$defs": {"t": {"anyOf": [branch] * 50}},
+        }
+    )
+    deep: dict[str, object] = {"a": 1}
+    for _ in range(5):
+        deep = {"a": deep}
+    began = time.perf_counter()
+    assert Arguments(schema or {}).fault({"q": deep}) is None
+    assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {},
+        {"type": "string"},
+        {"type": "object", "properties": {"it": {"type": "no such type"}}},
+        {"$ref": "#/$defs/x", "$defs": {"x": True}},
+        {"type": "object", "description": "x" * LARGEST},
+        {"type": "object", "properties": {"it": {"maximum": float("inf")}}},
+        {"type": "object", "properties": {"it": {"anyOf": [{}] * MOST_PARTS}}},
+        {
+            "type": "object",
+            "properties": {f"p{n}": {"$ref": "#/$defs/x"} for n in range(100)},
+            "$defs": {"x": {"description": "x" * 1000}},
+        },
+    ],
+)
+def test_what_is_no_schema_of_an_object_or_too_large_is_not_used(schema: dict[str, Any]) -> None:
+    assert usable(schema) is None
+
+
+def test_a_schema_deeper_than_any_argument_is_not_used() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(500):
+        deep = {"not": deep}
+    assert usable({"type": "object", "properties": {"it": deep}}) is None
