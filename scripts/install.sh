@@ -6,21 +6,25 @@
 #                                                configuration needs, as in pyproject.toml (echo,rehearsal)
 #   sudo scripts/install.sh --rollback           back to the release before
 #   sudo scripts/install.sh --uninstall          remove the program; the configuration and the key stay
-#   sudo scripts/install.sh --purge              remove everything that has to do with it
+#   sudo scripts/install.sh --purge              remove everything that has to do with it, and name what was recorded
+#                                                in folders of yours
 #
 # Each release is a folder of its own, /opt/kioskd/VERSION-N, and /opt/kioskd/current is a link to the one in use. An
-# upgrade is made and tried beside it. If it does not serve within a minute, the one before is put back: exit 1.
+# upgrade is made and tried beside it. If it does not serve within a minute, the one before is put back: exit 1. From the
+# switch to that verdict nothing interrupts it, not even a lost SSH; /run/kioskd-install.log has what it said.
 set -euo pipefail
 
 readonly home=/opt/kioskd
 readonly settings=/etc/kioskd/kioskd.yaml
 readonly units=/usr/local/lib/systemd/system
+readonly log=/run/kioskd-install.log
 readonly well_within_s=60
 # What is installed outside the release folder: file in the release, where it goes. A release may lack some.
 readonly parts=(
   "kioskd.service           $units/kioskd.service"
   "kioskd-settled.service   $units/kioskd-settled.service"
   "kioskd-settled.timer     $units/kioskd-settled.timer"
+  "systemd-252.conf         $units/kioskd.service.d/50-systemd-252.conf"
   "systemd-254.conf         $units/kioskd.service.d/50-systemd-254.conf"
   "realtime.conf            $units/kioskd.service.d/50-realtime.conf"
   "kioskd.sysusers          /usr/local/lib/sysusers.d/kioskd.conf"
@@ -72,7 +76,7 @@ install() {
   /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "this system's Python is older than 3.11: Debian 12 or newer is needed"
   new=$(new_release "$source")
-  # From here on, whatever ends us ends the new release too, until it serves.
+  # From here on, whatever ends us ends the new release too, until it is put in.
   # shellcheck disable=SC2064  # now, not then
   trap "rm -rf '$new'" EXIT
   build "$source" "$new" "$1"
@@ -84,34 +88,7 @@ install() {
   fi
   [ -z "$ready_to_start" ] || render_prompts "$new"
 
-  activate "$new"
-  trap - EXIT
-  systemctl --quiet enable kioskd
-  if [ -z "$ready_to_start" ]; then
-    say "$(basename "$new") is installed, and not started: mend $settings as said above, then: sudo systemctl start kioskd"
-  elif start_and_look; then
-    serves "$new"
-  elif [ -n "$before" ]; then
-    journal
-    say "$(basename "$new") does not serve (its last words are above): going back to $(basename "$before")"
-    activate "$before"
-    rm -rf "$new" "$home/previous"
-    [ -z "$older" ] || point "$older" "$home/previous"
-    start_and_look || fail "the release before does not serve either: journalctl -u kioskd says why"
-    fail "went back to $(basename "$before"), which serves"
-  elif [ "$(shown ExecMainStatus)" = 78 ]; then
-    # It was to be expected, and is no failure that anybody should look for.
-    systemctl reset-failed kioskd
-    say "$(basename "$new") is installed, and not started, since something is still to come from you:"
-    journalctl --no-pager --output=cat --unit=kioskd "_PID=$(shown ExecMainPID)"
-    say "the settings: sudo nano $settings; kioskd check"
-    say "the key: sudo kioskd key"
-    say "and then: sudo systemctl restart kioskd"
-  else
-    journal
-    fail "kioskd does not serve (its last words are above); it is tried again and again. Mend it, or: $0 --uninstall"
-  fi
-  forget_old_releases "$before"
+  apart put_in "$new" "$before" "$older" "$ready_to_start"
 }
 
 rollback() {
@@ -119,10 +96,7 @@ rollback() {
   now=$(current)
   before=$(readlink -e "$home/previous" || true)
   [ -n "$before" ] || fail "there is no release before $(basename "${now:-none}") on this machine"
-  activate "$before"
-  start_and_look || { journal; fail "$(basename "$before") does not serve (its last words are above); $0 --rollback returns to $(basename "$now")"; }
-  serves "$before"
-  say "--rollback returns to $(basename "$now")"
+  apart swap "$before" "$now"
 }
 
 uninstall() {
@@ -133,21 +107,93 @@ uninstall() {
     rm -f "$part"
   done
   rmdir --ignore-fail-on-non-empty "$units/kioskd.service.d" 2>/dev/null || true
-  rm -rf /run/lock/kioskd-install /usr/local/bin/kioskd "$home" /run/kioskd /var/cache/kioskd
+  rm -rf /run/lock/kioskd-install "$log" /usr/local/bin/kioskd "$home" /run/kioskd /var/cache/kioskd
   no_empty_folders
   reread
   say "removed; what is yours stays: /etc/kioskd, /var/lib/kioskd, the key in /etc/credstore* (--purge removes them)"
 }
 
 purge() {
+  local folder
   uninstall >/dev/null
   rm -rf /etc/kioskd /var/lib/kioskd /etc/systemd/system/kioskd.service.d
   # Encrypted or, where this machine cannot encrypt, plain: as `kioskd key` has stored it.
   rm -f /etc/credstore.encrypted/gemini-api-key /etc/credstore/gemini-api-key
   systemctl daemon-reload
+  while read -r folder; do
+    # The next user of this machine may get the number of ours.
+    chown -R --from=kioskd root:root "$folder" || true
+    say "$folder: has transcripts or recordings; they stay, and are yours: remove them when nobody needs them"
+  done < <(written_elsewhere)
   if getent passwd kioskd >/dev/null; then userdel kioskd; fi
   if getent group kioskd >/dev/null; then groupdel kioskd; fi
   say "removed, with configuration, key and user; Debian packages stay, as others may need them by now"
+}
+
+# --- the switch ----------------------------------------------------------------------------------------------------
+
+# apart COMMAND…: where no lost or stopped terminal can end it or hold it up: its words go to a file, and from there to
+# whoever is still there to read them.
+apart() {
+  local it
+  trap '' HUP INT TERM
+  trap - EXIT
+  command install -m 600 /dev/null "$log"
+  "$@" >>"$log" 2>&1 </dev/null &
+  it=$!
+  tail --follow --lines=+1 --sleep-interval=0.2 --pid="$it" "$log" || true
+  wait "$it"
+}
+
+# put_in NEW BEFORE OLDER READY: the new release, or again what was before if it does not serve.
+put_in() {
+  local new=$1 before=$2 older=$3 ready_to_start=$4
+  # shellcheck disable=SC2064  # now, not then
+  trap "put_back '$new' '$before' '$older'" EXIT
+  activate "$new"
+  systemctl --quiet enable kioskd
+  if [ -z "$ready_to_start" ]; then
+    say "$(basename "$new") is installed, and not started: mend $settings as said above, then: sudo systemctl start kioskd"
+  elif start_and_look; then
+    serves "$new"
+  elif [ -n "$before" ]; then
+    journal
+    fail "$(basename "$new") does not serve (its last words are above)"
+  elif [ "$(shown ExecMainStatus)" = 78 ]; then
+    # It was to be expected, and is no failure that anybody should look for.
+    systemctl reset-failed kioskd
+    say "$(basename "$new") is installed, and not started, since something is still to come from you:"
+    journalctl --no-pager --output=cat --unit=kioskd "_PID=$(shown ExecMainPID)"
+    say "the settings: sudo nano $settings; kioskd check"
+    say "the key: sudo kioskd key"
+    say "and then: sudo systemctl restart kioskd"
+  else
+    trap - EXIT
+    journal
+    fail "kioskd does not serve (its last words are above); it is tried again and again. Mend it, or: $0 --uninstall"
+  fi
+  trap - EXIT
+  forget_old_releases "$before"
+}
+
+# put_back NEW BEFORE OLDER: as it was; all of it that can be done is.
+put_back() {
+  set +e
+  [ -n "$2" ] || fail "$(basename "$1") could not be put in (above): mend that, and run this again"
+  say "going back to $(basename "$2")"
+  activate "$2"
+  [ "$(current)" != "$2" ] || rm -rf "$1" "$home/previous"
+  [ -z "$3" ] || point "$3" "$home/previous"
+  start_and_look || fail "the release before does not serve either: journalctl -u kioskd says why"
+  fail "went back to $(basename "$2"), which serves"
+}
+
+# swap BEFORE NOW: the release before, in place of the one in use.
+swap() {
+  activate "$1"
+  start_and_look || { journal; fail "$(basename "$1") does not serve (its last words are above); $0 --rollback returns to $(basename "$2")"; }
+  serves "$1"
+  say "--rollback returns to $(basename "$2")"
 }
 
 # --- steps ---------------------------------------------------------------------------------------------------------
@@ -181,19 +227,20 @@ new_release() {
 
 # build SOURCE RELEASE EXTRAS: fills the folder.
 build() {
-  local source=$1 new=$2 extras=$3 needed
+  local source=$1 new=$2 extras=$3 needed wanted
   say "building $(basename "$new") (a minute or two)"
   /usr/bin/python3 -m venv --system-site-packages "$new"
   # What every installation has; the settings' own needs are known when the package is there to read them.
   extras=$(list "watch $extras")
   pip "$new" "$source[$extras]"
-  needed=$(list "$extras $(needed_extras "$new" "$settings")")
+  wanted=$("$new/bin/python" -m kioskd.settings.extras "$settings")
+  needed=$(list "$extras $(sed -n 1p <<<"$wanted")")
   if [ "$needed" != "$extras" ]; then pip "$new" "$source[$needed]"; fi
   say "optional parts: $needed"
-  if grep -qE '^[^#]*source: *"?picamera' "$settings" 2>/dev/null; then camera "$new"; fi
+  if [[ $wanted == *picamera2* ]]; then camera "$new"; fi
   mkdir "$new/system"
   cp "$source"/systemd/* "$source/scripts/completion.bash" "$source/config/kioskd.yaml" "$new/system/"
-  if [ "$(systemd_version)" -lt 254 ]; then rm "$new/system/systemd-254.conf"; fi
+  if [ "$(systemd_version)" -lt 254 ]; then rm "$new/system/systemd-254.conf"; else rm "$new/system/systemd-252.conf"; fi
   # A kernel may keep real time for itself; a unit that asks for it would not start.
   systemd-run --quiet --wait --property=CPUSchedulingPolicy=rr --property=CPUSchedulingPriority=1 /bin/true 2>/dev/null ||
     rm "$new/system/realtime.conf"
@@ -206,9 +253,6 @@ pip() {
 
 # list NAMES: prints each once, with commas between them.
 list() { tr ' ,' '\n\n' <<<"$1" | sed '/^$/d' | sort -u | paste -sd,; }
-
-# needed_extras RELEASE SETTINGS: prints the optional parts that the settings need.
-needed_extras() { "$1/bin/python" -m kioskd.settings.extras "$2"; }
 
 # camera RELEASE: Debian's picamera2 where it has one (Raspberry Pi OS), else the one of the package index.
 camera() {
@@ -261,14 +305,26 @@ for command in COMMANDS:
   say "self-test passed"
 }
 
-# sandboxed RELEASE ARGUMENTS…: kioskd as the service would run it, with its user, key and limits.
+# sandboxed RELEASE ARGUMENTS…: kioskd as the service would run it, with its user, keys and limits: the unit's, and what
+# the owner has made of them by `systemctl edit`. An empty value resets what was before, here as there.
 sandboxed() {
-  local release=$1 properties=()
+  local release=$1 files=() properties=()
   shift
-  mapfile -t properties < <(awk -F= '
-    /^\[/ { service = $0 == "[Service]" }
-    service && /^[A-Z]/ && $1 !~ /^(Type|NotifyAccess|Exec.*|WatchdogSec|Restart.*|Timeout.*|KillMode|.*Directory.*)$/ { print "--property=" $0 }
-  ' "$release/system/kioskd.service")
+  mapfile -t files < <(find -L {/run,/etc}/systemd/system/kioskd.service.d -name '*.conf' 2>/dev/null | sort -t/ -k6)
+  mapfile -t properties < <(awk '
+    FNR == 1 { service = 0; line = "" }
+    { gsub(/^[ \t]+|[ \t]+$/, "") }
+    /^[#;]/ { next }
+    { line = line $0 }
+    sub(/\\$/, " ", line) { next }
+    line ~ /^\[/ { service = line == "[Service]" }
+    service && match(line, /^[A-Z][A-Za-z]*[ \t]*=/) {
+      key = substr(line, 1, RLENGTH - 1); sub(/[ \t]+$/, "", key)
+      value = substr(line, RLENGTH + 1); sub(/^[ \t]+/, "", value)
+      if (key !~ /^(Type|NotifyAccess|Exec.*|WatchdogSec|Restart.*|Timeout.*|RuntimeMaxSec|KillMode|.*Directory.*)$/) print "--property=" key "=" value
+    }
+    { line = "" }
+  ' "$release/system/kioskd.service" "${files[@]}")
   systemd-run --quiet --wait --pipe --collect --property=RuntimeMaxSec=60 "${properties[@]}" -- "$release/bin/kioskd" "$@"
 }
 
@@ -303,7 +359,7 @@ activate() {
 # point TARGET LINK: at once, so that there is never none.
 point() {
   mkdir -p "$(dirname "$2")"
-  ln -s "$1" "$2.new"
+  ln -sfn "$1" "$2.new"
   mv -T "$2.new" "$2"
 }
 
@@ -311,7 +367,10 @@ point() {
 reread() {
   systemctl daemon-reload
   journalctl --update-catalog 2>/dev/null || say "the journal's catalog could not be renewed: journalctl -x explains less"
-  if [ -S /run/udev/control ]; then udevadm control --reload && udevadm trigger --subsystem-match=leds; fi
+  if [ -S /run/udev/control ]; then
+    { udevadm control --reload && udevadm trigger --subsystem-match=leds; } ||
+      say "udev did not take the rules for lamps (above): LEDs of the kernel's can be used after a reboot"
+  fi
 }
 
 # Restarts the service, and looks whether it serves: it says that it is ready, and a while later it still lives, by the
@@ -319,7 +378,9 @@ reread() {
 start_and_look() {
   local until=$((SECONDS + well_within_s)) pid first
   systemctl reset-failed kioskd 2>/dev/null || true
-  timeout "$well_within_s" systemctl --quiet restart kioskd || return 1
+  # In a process group of its own, where no signal to ours ends it (it does not ignore them as we do); and by SIGKILL,
+  # since systemctl does.
+  timeout --signal=KILL "$well_within_s" systemctl --quiet restart kioskd || return 1
   pid=$(shown MainPID)
   first=$(shown WatchdogTimestampMonotonic)
   while [ "$SECONDS" -lt "$until" ]; do
@@ -351,6 +412,13 @@ forget_old_releases() {
     release=${release%/}
     if [ "$release" != "$(current)" ] && [ "$release" != "$1" ]; then rm -rf "$release"; fi
   done
+}
+
+# Prints the folders where the daemon has written outside its own: those that `privacy:` named, now or once.
+written_elsewhere() {
+  getent passwd kioskd >/dev/null || return 0
+  find / -ignore_readdir_race \( -path /proc -o -path /sys -o -path /dev -o -path /run \) -prune -o \
+    -user kioskd -prune \( -type d -print -o -printf '%h\n' \) | sort -u
 }
 
 # Removes the folders that we may have made, where nothing else is in them.

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from kioskd.rehearsal.service import ServiceScript
 
 pytestmark = pytest.mark.timeout(900)
 
+PORT: Final = 19464
 KEY_FILE: Final = "/etc/kioskd/key"
 STATE: Final = "/var/lib/kioskd"
 CACHE: Final = "/var/cache/kioskd"
@@ -292,6 +294,21 @@ def test_a_kiosk_that_finds_nothing_says_so_and_comes_on_as_each_thing_does(it: 
     it.answers()
     assert it.box.show("MainPID") == pid
     assert it.says()["camera"] == "off", "the one in the settings has never been there"
+
+
+def test_figures_are_at_the_port_of_the_settings(it: Site) -> None:
+    get = f"python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:{PORT}/metrics\").read().decode())'"
+    it.box.write(SETTINGS, it.settings() + f"metrics: {{port: {PORT}}}\n")
+    try:
+        with it.service.sees("setup_complete"):
+            it.box.exec("systemctl", "restart", "kioskd")
+        it.serves()
+        assert re.search(r"^kioskd_\S+ \d", it.box.sh(get), re.MULTILINE)
+    finally:
+        it.box.write(SETTINGS, it.settings())
+        with it.service.sees("setup_complete"):
+            it.box.exec("systemctl", "restart", "kioskd")
+    it.serves()
 
 
 # The key, and what is written

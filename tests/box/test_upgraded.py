@@ -15,6 +15,49 @@ tools:
   - {{kind: mqtt, name: lights_out, description: Puts out the lights., broker: "mqtt://127.0.0.1:1883", topic: lights}}
 """
 """What needs parts of the package that are not installed yet."""
+SECRET: Final = """\
+  - {{kind: http, name: stock, description: d, url: "http://127.0.0.1/", headers: {{X-Key: "credential:{name}"}}}}
+"""
+"""What needs a secret, which only the owner's own change of the unit hands over."""
+OWN: Final = "/etc/systemd/system/kioskd.service.d/own.conf"
+HANDED_OVER: Final = """\
+[Service]
+LoadCredentialEncrypted=
+LoadCredentialEncrypted=gemini-api-key
+# The shop's.
+LoadCredentialEncrypted = shop
+"""
+NEVER_WELL: Final = """\
+import os, threading
+from kioskd.adapters.systemd import notifier
+def add_arguments(parser): parser.add_argument('--config')
+def run(arguments):
+    manager = notifier(os.environ)
+    manager.ready()
+    manager.alive()
+    threading.Event().wait(1)
+    return 70
+"""
+LOSES_ITS_LINE: Final = """\
+import os, pty, select, signal, subprocess
+pid, line = pty.fork()
+if pid == 0:
+    os.execv("{source}/scripts/install.sh", ["install.sh"])
+while os.readlink("/opt/kioskd/current") != "{release}":
+    if select.select([line], [], [], 0.05)[0]:
+        os.read(line, 4096)
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    os.killpg(pid, number)
+os.close(line)
+subprocess.run(["flock", "/run/lock/kioskd-install", "true"], check=True)
+"""
+"""Installs at a terminal that is gone as soon as the new release is in; ends when the installer has."""
+FAILS_ONCE: Final = """\
+#!/bin/sh
+[ "$1" != daemon-reload ] || [ ! -e /run/fail ] || { rm /run/fail; echo "this time not" >&2; exit 1; }
+exec /usr/bin/systemctl "$@"
+"""
+ELSEWHERE: Final = "/srv/kiosk"
 EMPTY_PACKAGE: Final = """\
 mkdir -p /run/package/DEBIAN
 cat > /run/package/DEBIAN/control
@@ -55,13 +98,17 @@ def test_an_upgrade_is_put_in_with_what_the_settings_need_by_now_and_the_release
     it: Site,
 ) -> None:
     newer(it, CHECKOUT, NEWER)
-    it.box.write(SETTINGS, it.settings() + MORE)
+    it.box.sh("systemd-creds encrypt --name=shop - /etc/credstore.encrypted/shop", given="sesame")
+    it.box.write(OWN, HANDED_OVER)
+    wanted = it.settings() + MORE + SECRET.format(name="shop")
+    it.box.write(SETTINGS, wanted)
     with it.service.sees("setup_complete"):
         printed = typed(it)
     assert "optional parts: mcp,mqtt,watch" in printed
     assert f"{NEWER}-2 serves" in printed
     assert it.box.exec("kioskd", "--version").stdout.strip() == f"kioskd {NEWER}"
-    assert it.box.read(SETTINGS) == it.settings() + MORE
+    assert it.box.read(SETTINGS) == wanted
+    it.box.write(SETTINGS, it.settings() + MORE)  # by hand there are no secrets of the unit's
     listed = it.box.exec("kioskd", "tools", "list").stdout
     assert "find_work" in listed
     assert "lights_out" in listed
@@ -70,22 +117,32 @@ def test_an_upgrade_is_put_in_with_what_the_settings_need_by_now_and_the_release
 
 def test_a_release_that_does_not_serve_is_taken_out_again(it: Site) -> None:
     folder = newer(it, "/opt/broken", "0.3.0")
-    it.box.write(
-        f"{folder}/daemon/kioskd/cli/run.py",
-        "import os, threading\n"
-        "from kioskd.adapters.systemd import notifier\n"
-        "def add_arguments(parser): parser.add_argument('--config')\n"
-        "def run(arguments):\n"
-        "    manager = notifier(os.environ)\n"
-        "    manager.ready()\n"
-        "    manager.alive()\n"
-        "    threading.Event().wait(1)\n"
-        "    return 70\n",
-    )
+    it.box.write(f"{folder}/daemon/kioskd/cli/run.py", NEVER_WELL)
     printed = it.install(source=folder, succeeds=False)
     assert f"went back to {NEWER}-2" in printed
     assert it.box.exec("kioskd", "--version").stdout.strip() == f"kioskd {NEWER}"
     assert it.box.show("ActiveState") == "active"
+
+
+def test_a_release_that_does_not_serve_is_taken_out_even_when_whoever_put_it_in_is_gone(it: Site) -> None:
+    lost = LOSES_ITS_LINE.format(source="/opt/broken", release="/opt/kioskd/0.3.0-3")
+    it.box.exec("python3", "-c", lost, within_s=INSTALL_S)
+    assert f"went back to {NEWER}-2" in it.box.read("/run/kioskd-install.log")
+    assert it.box.sh("ls /opt/kioskd").split() == [f"{version_of()}-1", f"{NEWER}-2", "current", "previous"]
+    assert it.box.exec("kioskd", "--version").stdout.strip() == f"kioskd {NEWER}"
+    it.serves()
+
+
+@pytest.mark.skipif(left_out() is not None, reason=left_out() or "")
+def test_a_step_that_fails_in_mid_switch_is_undone(it: Site) -> None:
+    it.box.write("/usr/local/sbin/systemctl", FAILS_ONCE, mode="755")
+    it.box.sh("touch /run/fail")
+    printed = it.install(succeeds=False)
+    it.box.sh("rm /usr/local/sbin/systemctl")
+    assert "this time not" in printed
+    assert f"went back to {NEWER}-2" in printed
+    assert it.box.sh("ls /opt/kioskd").split() == [f"{version_of()}-1", f"{NEWER}-2", "current", "previous"]
+    it.serves()
 
 
 @pytest.mark.skipif(left_out() is not None, reason=left_out() or "")
@@ -94,11 +151,15 @@ def test_settings_that_a_release_refuses_keep_it_out_and_a_camera_that_cannot_be
 ) -> None:
     it.box.sh(EMPTY_PACKAGE, given=PICAMERA2)
     pid = it.box.show("MainPID")
-    with it.misspelt():
-        it.box.sh(f"sed -i 's/v4l2:Front/picamera/' {SETTINGS}")
-        printed = it.install(succeeds=False)
+    it.box.write(
+        SETTINGS,
+        it.settings().replace('"v4l2:Front"', "'picamera'") + "tools:\n" + SECRET.format(name="museum"),
+    )
+    printed = it.install(succeeds=False)
+    it.box.write(SETTINGS, it.settings())
     assert "picamera2 is installed and cannot be used (ModuleNotFoundError" in printed
-    assert f"{SETTINGS}:5:" in printed
+    assert f"{SETTINGS}:9:" in printed
+    assert "add [Service] LoadCredentialEncrypted=museum" in printed
     assert it.box.show("MainPID") == pid
 
 
@@ -121,8 +182,16 @@ def test_uninstalling_leaves_what_is_the_owners(it: Site, files_before: set[str]
     assert it.box.exec("systemctl", "cat", "kioskd", check=False).returncode != 0
 
 
-def test_purging_leaves_nothing(it: Site, files_before: set[str]) -> None:
-    typed(it, "--purge")
+def test_purging_leaves_nothing_but_the_records_in_a_folder_of_the_owners_which_it_names(
+    it: Site, files_before: set[str]
+) -> None:
+    it.box.sh(
+        f"install -d -m 700 -o kioskd {ELSEWHERE}; install -m 600 -o kioskd /dev/null {ELSEWHERE}/words.txt"
+    )
+    it.box.sh("rm -f /etc/credstore.encrypted/shop")
+    assert f"{ELSEWHERE}: has transcripts or recordings" in typed(it, "--purge")
+    assert it.box.sh(f"stat -c %U {ELSEWHERE} {ELSEWHERE}/words.txt").split() == ["root", "root"]
+    it.box.sh(f"rm -r {ELSEWHERE}")
     assert left_behind(it, files_before) == []
     assert "kioskd" not in it.box.read("/etc/passwd") + it.box.read("/etc/group")
 

@@ -49,6 +49,7 @@ def test_no_line_is_too_long_for_a_terminal(tmp_path: Path, capsys: pytest.Captu
             "only while the talk button is held",
         ),
         ("microphone: {preroll_ms: 2500}", "the 2.5 s before it"),
+        ("{microphone: {preroll_ms: 0}, conversation: {uplink: voice}}", "the 0.6 s before it"),
         ("conversation: {wake: [wakeword]}", "a wake word (recognised on this device)"),
         ("conversation: {wake: [start]}", "itself, over and over"),
     ],
@@ -109,6 +110,21 @@ privacy:
     assert "minutes and tokens of the day" in kept
     words = said(tmp_path, text, capsys)
     assert "are off" not in words
+
+
+@pytest.mark.parametrize(
+    ("guard", "kept"),
+    [
+        ("per_day: 5", {"minutes and tokens of the day", "today's calls by the names of tools"}),
+        ("per_turn: 2", set()),
+    ],
+)
+def test_it_says_that_calls_are_counted_where_a_tool_has_a_limit_for_the_day(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], guard: str, kept: set[str]
+) -> None:
+    text = f"tools: [{{kind: command, name: door, description: d, argv: [/usr/bin/door], {guard}}}]\n"
+    found = {one["what"] for one in report(tmp_path, text, capsys)["kept"] if "day" in one["how_long"]}
+    assert found == kept
 
 
 def test_a_faulty_configuration_is_refused_like_everywhere(

@@ -40,6 +40,15 @@ def test_whatever_a_setting_needs_is_named_as_the_package_has_it(tmp_path: Path)
     assert set(main(path).split(",")) <= offered.keys()
 
 
+@pytest.mark.parametrize(
+    "source", ["{source: 'picamera'}", '{"source": "picamera:1"}', "\n  source: picamera"]
+)
+def test_a_camera_that_needs_more_than_the_package_index_is_named_apart(tmp_path: Path, source: str) -> None:
+    path = tmp_path / "kioskd.yaml"
+    path.write_text(f"camera: {source}\n")
+    assert main(path) == "watch\npicamera2"
+
+
 @pytest.mark.parametrize("text", ["microphone: {echo: telepathy}", ":::", ""])
 def test_a_file_with_faults_needs_nothing_more(tmp_path: Path, text: str) -> None:
     path = tmp_path / "kioskd.yaml"

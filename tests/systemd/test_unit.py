@@ -1,6 +1,7 @@
 """The unit's promises, and that systemd itself accepts every line of it."""
 
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -93,6 +94,32 @@ def test_newer_systemd_reloads_by_notice_and_tries_ever_less_often() -> None:
     assert (service["Type"], service["ExecReload"]) == ("notify-reload", "")
     assert 0 < seconds(service["RestartSec"]) < seconds(service["RestartMaxDelaySec"])
     assert int(service["RestartSteps"]) > 0
+
+
+@pytest.mark.parametrize("restarts", range(12))
+def test_older_systemd_tries_as_ever_less_often_as_newer_does(tmp_path: Path, restarts: int) -> None:
+    newer = settings(FOLDER / "systemd-254.conf")["Service"]
+    older = settings(FOLDER / "systemd-252.conf")["Service"]
+    first, longest = seconds(newer["RestartSec"]), seconds(newer["RestartMaxDelaySec"])
+    wanted = min(longest, first * (longest / first) ** (max(0, restarts - 1) / int(newer["RestartSteps"])))
+
+    words = shlex.split(older["ExecStartPre"].replace("$$", "$"))
+    assert words[:2] == ["-+/bin/sh", "-c"], "as root, outside the sandbox; and a start may not fail by it"
+    for name, script in (("systemctl", f"echo {restarts}"), ("sleep", 'echo "$1"')):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    slept = subprocess.run(
+        ["/bin/sh", *words[1:]],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert slept.stderr == ""
+    waited = int(slept.stdout or 0)
+    assert seconds(older["RestartSec"]) + waited == pytest.approx(wanted, rel=0.1)
+    assert waited < seconds(settings()["Service"]["TimeoutStartSec"])
 
 
 def test_a_kiosk_that_has_been_well_for_a_minute_is_told_to_systemd() -> None:

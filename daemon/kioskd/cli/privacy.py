@@ -140,8 +140,11 @@ def keeps(settings: Settings) -> Iterator[Kept]:
         "until the conversation ends",
     )
     yield Kept("volume and mute", "/var/lib/kioskd", "until they are changed")
-    if meaning.budget(settings).daily:
+    calls = any(tool.per_day for tool in settings.tools)
+    if calls or meaning.budget(settings).daily:
         yield Kept("minutes and tokens of the day", "/var/lib/kioskd", "until the next day")
+    if calls:
+        yield Kept("today's calls by the names of tools", "/var/lib/kioskd", "until the next day")
     for what, record in (
         ("transcripts: what was said, in words", settings.privacy.transcripts),
         ("recordings: what was sent and what came back, as sound", settings.privacy.recordings),
@@ -183,10 +186,8 @@ def _sound_when(settings: Settings) -> str:
     }[meaning.talk(settings)]
     if settings.microphone.echo == "half_duplex":
         when += ", but not while the kiosk itself speaks"
-    if settings.microphone.preroll_ms:
-        when += (
-            f"; and the {settings.microphone.preroll_ms / 1000:g} s before it, so that no first word is lost"
-        )
+    if lead_ms := meaning.lead_ms(settings):
+        when += f"; and the {lead_ms / 1000:g} s before it, so that no first word is lost"
     return f"{when}. {_woken_by(settings)}"
 
 

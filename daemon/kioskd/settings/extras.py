@@ -1,5 +1,6 @@
 """Settings -> the optional parts of the package that they need: `python -m kioskd.settings.extras FILE` prints them.
 
+And in a line of its own `picamera2`, where they name such a camera: it is Debian's before it is the package index's.
 For the installer: a file that cannot be read needs none, and `kioskd check` says more of it.
 """
 
@@ -25,11 +26,13 @@ def extras(settings: Settings) -> list[str]:
 
 
 def main(path: Path) -> str:
-    """Return what the installer reads: names, and commas between them."""
+    """Return what the installer reads: names, and commas between them; see above for a second line."""
     try:
-        return ",".join(extras(load(path)))
+        settings = load(path)
     except SettingsError:
-        return ",".join(extras(Settings()))
+        settings = Settings()
+    camera = ["picamera2"] if settings.camera.source.startswith("picamera") else []
+    return "\n".join([",".join(extras(settings)), *camera])
 
 
 if __name__ == "__main__":
