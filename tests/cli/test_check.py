@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kioskd import __version__
+from kioskd import __version__, app
 from kioskd.cli import COMMANDS, Exit, main
+from kioskd.errors import ConfigError
+from kioskd.settings.load import load
 
 GOOD = "conversation: {wake: [start]}\nspeaker: {volume: 55}\n"
 BAD = "speaker:\n  volume: 101\n  cues: maybe\n"
@@ -130,6 +132,7 @@ def test_what_only_a_start_needs_is_checked_too(file: Path, capsys: pytest.Captu
     ("text", "says"),
     [
         ("assistant: {pictures: [kioskd.yaml]}\n", "no JPEG, PNG or WebP picture; replace it"),
+        ("assistant: {pictures: [large]}\n", "large: more than 20 MB; replace it"),
         (
             "controls: {buttons: [{source: 'evdev:Pedal/KEY_SPCE'}]}\n",
             "evdev:Pedal/KEY_SPCE: there is no key KEY_SPCE; did you mean KEY_SPACE?",
@@ -144,12 +147,26 @@ def test_what_run_would_end_on_here_is_a_fault_too(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, text: str, says: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "libcamera", None)
+    file.with_name("large").touch()
+    os.truncate(file.with_name("large"), 20_000_001)
     file.write_text(GOOD + text, encoding="utf-8")
     assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
     out = capsys.readouterr().out
     assert out.startswith(f"{file}: ")
     assert says in out
     assert ": ok" not in out
+
+
+@pytest.mark.parametrize("name", ["pipe", "/dev/zero"])
+def test_a_picture_that_would_never_end_is_a_fault(
+    file: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    os.mkfifo(file.with_name("pipe"))
+    file.write_text(f"{GOOD}assistant: {{pictures: [{name}]}}\n", encoding="utf-8")
+    assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
+    assert "assistant.pictures: cannot be read: no regular file; correct the path" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="cannot be read: no regular file"):
+        app.pictures(load(file))
 
 
 def test_a_word_that_no_library_knows_is_a_fault(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -195,6 +195,7 @@ class Kiosk:
             "microphone": {"device": "hw:CARD=mic,DEV=0"},
             "speaker": {"device": "hw:CARD=spk,DEV=0"},
             "camera": {"source": "v4l2:Webcam"},
+            "tools": [{"kind": "builtin"}],
             "controls": {"button": {"source": "gpio:gpiochip0/17"}, "lamp": {"source": "gpio:gpiochip0/25"}},
         }
         self.environ = {"GEMINI_API_KEY": self.service.key.get_secret_value()}

@@ -1,8 +1,10 @@
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from tests.support import packages
 
 from kioskd.settings.controls import ButtonSettings, ControlsSettings
 from kioskd.settings.load import load, load_to_run
@@ -17,12 +19,15 @@ EXAMPLES = sorted((CONFIG / "examples").glob("*.yaml"))
 def test_there_are_examples() -> None:
     assert [example.stem for example in EXAMPLES] == [
         *("exhibit", "kiosk", "push-to-talk", "smart-speaker", "speakerphone"),
-        *("tools-door", "tools-light", "tools-mcp", "tools-shop-stock"),
+        *("tools-door", "tools-light", "tools-mcp", "tools-python", "tools-shop-stock"),
     ]
 
 
 @pytest.mark.parametrize("file", [REFERENCE, *EXAMPLES], ids=lambda file: file.name)
-def test_what_is_shipped_can_be_run(file: Path) -> None:
+def test_what_is_shipped_can_be_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages.install(packages.TOOLS, tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tram_times", raising=False)
     assert isinstance(load_to_run(file, {}), Settings)
 
 

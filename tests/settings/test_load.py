@@ -250,7 +250,8 @@ def test_relative_paths_start_at_the_files_folder(file: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_keeps_nobody_from_starting_and_is_worth_a_note(file: Path) -> None:
-    settings = settings_of(file, "camera: {source: 'folder:views'}\nspeaker: {prompts_folder: words}\n")
+    text = "camera: {source: 'folder:views', when: speech}\nspeaker: {prompts_folder: words}\n"
+    settings = settings_of(file, text)
     key = {"GEMINI_API_KEY": "a-key-of-the-service"}
     said = notes(settings, key)
     assert [note.split(" ")[0] for note in said] == ["speaker.prompts_folder:", "camera.source:"]
@@ -268,14 +269,14 @@ def test_words_are_those_of_yaml_1_2(file: Path) -> None:
         camera: {source: off}
         privacy: {transcripts: off}
         microphone: {device: 22:00}
-        speaker: {device: "70", volume: 0x1E, cues: False}
+        speaker: {device: "7e1", volume: 0x1E, cues: False}
         conversation: {idle_s: 3e1, longest_s: 60}
         """,
     )
     assert (settings.assistant.instructions, settings.assistant.greeting) == ("yes", "on")
     assert settings.camera.source == "off"
     assert settings.microphone.device == "22:00"
-    assert (settings.speaker.device, settings.speaker.volume, settings.speaker.cues) == ("70", 30, ())
+    assert (settings.speaker.device, settings.speaker.volume, settings.speaker.cues) == ("7e1", 30, ())
     assert (settings.conversation.idle_s, settings.conversation.longest_s) == (30.0, 60.0)
 
 
@@ -312,13 +313,13 @@ def test_what_is_heard_seen_and_pressed_can_be_set(file: Path) -> None:
         speaker: {volume_floor: 0, volume_ceiling: 50, prompts: false, prompts_folder: words}
         camera:
           {source: "v4l2:HD Webcam", when: speech, every_s: 1, size: 512, quality: 90, rotate: 270, mirror: true,
-           min_change: 0, refresh_s: 60, lamp: "gpio:pi/24"}
+           min_change: 0.1, refresh_s: 60, lamp: "gpio:pi/24"}
         controls:
           button: {source: gpio:pi/17, does: hush, double: look, mute_s: 0, restart_s: 0, pull: none, active: high,
                    debounce_ms: 5}
           buttons: [{source: "evdev:Foot Pedal/KEY_SPACE", does: mute}]
-          lamp: {source: "rgb:pi/5,6,13", active: low, brightness: 40}
-          lamps: [{command: [/bin/show, --state]}, {source: pwm:pwmchip0/1}]
+          lamp: {source: "rgb:pi/5,6,13", active: low}
+          lamps: [{command: [/bin/show, --state]}, {source: pwm:pwmchip0/1, brightness: 40}]
         """,
     )
     assert settings.assistant.pictures == (file.parent / "map.jpg",)
@@ -437,10 +438,8 @@ def test_a_button_that_wakes_and_is_not_there_is_no_fault_of_the_file_but_of_the
 
 @pytest.mark.parametrize("does", ["toggle", "hold", "wake", "look"])
 def test_any_button_that_wakes_will_do(file: Path, does: str) -> None:
-    file.write_text(
-        f"controls: {{buttons: [{{source: evdev:Pedal/KEY_B, does: mute}}, {{source: gpio:c/1, does: {does}}}]}}",
-        encoding="utf-8",
-    )
+    buttons = f"[{{source: evdev:Pedal/KEY_B, does: mute}}, {{source: gpio:c/1, does: {does}}}]"
+    file.write_text(f"controls: {{buttons: {buttons}}}\ncamera: {{source: picamera}}\n", encoding="utf-8")
     assert load_to_run(file, {}).controls.all_buttons[1].does == does
 
 

@@ -211,6 +211,50 @@ P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string
             "2:49 tools.headers",
             "goes unused",
         ),
+        (
+            HTTP + "http://h/, allowed_hosts: [b.example]}",
+            "2:79 tools.allowed_hosts",
+            "goes unused: no redirect is followed",
+        ),
+        (HTTP + "http://h/, ca_file: x}", "2:73 tools.ca_file", "http:// has no TLS"),
+        (HTTP + "http://h/, answer: none, answer_bytes: 9}", "2:92 tools.answer_bytes", "goes unused"),
+        (MQTT + "mqtt://h, topic: t, answer: text}", "2:84 tools.answer", "no reply is waited for"),
+        (
+            MQTT + "mqtt://h, topic: t, retain: true, reply: true}",
+            "2:97 tools.reply",
+            "does not go with retain",
+        ),
+        (
+            "  - {kind: builtin, time_and_place: false, place: Here}",
+            "2:51 tools.place",
+            "take out one of the two",
+        ),
+        (
+            "  - {kind: mcp, name: m, allow: [a], url: 'http://h/', working_directory: .}",
+            "2:75 tools.working_directory",
+            "goes unused: it is for a server with argv",
+        ),
+        ("  - {kind: mcp, name: m, allow: [a, b, a], argv: [x]}", "2:40 tools.allow", "stands here twice"),
+        (
+            "  - {kind: mcp, name: m, allow: [a.b, a-b], argv: [x]}",
+            "2:33 tools.allow",
+            "a_b is taken by another tool (mcp)",
+        ),
+        (
+            "  - {kind: mcp, name: m, allow: [a], argv: [x]}\n  - {kind: mcp, name: m, allow: [b], argv: [x]}",
+            "3:23 tools.name",
+            "m is taken by another server",
+        ),
+        (
+            "  - {kind: mcp, name: m, allow: [a], argv: [x]}\n  - {kind: python, name: a, description: d, entry: e}",
+            "3:26 tools.name",
+            "a is taken by another tool (mcp)",
+        ),
+        (
+            "  - {kind: builtin}\n  - {kind: mcp, name: m, allow: [find, look], argv: [x]}",
+            "3:33 tools.allow",
+            "look is taken by another tool (builtin); name one of them otherwise, by a prefix say",
+        ),
         ("  - {kind: python, name: 7up, description: d, entry: e}", "2:26 tools.name", "no name of a tool"),
         (
             "  - {kind: python, name: look, description: d, entry: e}\n  - {kind: builtin}",
@@ -243,6 +287,10 @@ def test_what_cannot_work_is_refused_with_its_place(file: Path, entry: str, plac
         ("{type: object, properties: [a]}", "5:44", "is no JSON Schema"),
         ("{type: object, required: a}", "5:42", "is no JSON Schema"),
         ("{type: object, properties: {a: {$ref: 'http://x/'}}}", "5:55", "$ref is not taken"),
+        ("{type: object, properties: {shoe size: {}}}", "5:45", "is no name of a parameter"),
+        ("{type: object, properties: {größe: {}}}", "5:45", "is no name of a parameter"),
+        ("{type: object, properties: {item: {}}, required: [itm]}", "5:67", "did you mean item?"),
+        ("{type: object, required: [itm]}", "5:43", "itm is no parameter"),
     ],
 )
 def test_a_schema_that_is_none_is_refused_with_its_place(
@@ -259,6 +307,21 @@ def test_a_schema_that_is_none_is_refused_with_its_place(
     [fault] = faults_of(file, text)
     assert fault.startswith(f"{place} tools.parameters"), fault
     assert words in fault
+
+
+def test_servers_and_their_tools_can_be_told_apart_by_a_prefix(file: Path) -> None:
+    server = "  - {{kind: mcp, name: {0}, allow: [find, look], prefix: {0}_, argv: [x]}}\n"
+    text = f"tools:\n  - {{kind: builtin}}\n{server.format('shop')}{server.format('museum')}"
+    assert len(tools_of(file, text)) == 3
+
+
+def test_a_parameter_can_be_required_that_a_schema_takes_without_naming_it(file: Path) -> None:
+    schema = "{type: object, required: [item], additionalProperties: {type: string}}"
+    (tool,) = tools_of(
+        file, f"tools: [{{kind: python, name: a, description: d, entry: e, parameters: {schema}}}]"
+    )
+    assert isinstance(tool, PythonSettings)
+    assert tool.parameters["required"] == ["item"]
 
 
 def test_a_schema_that_is_too_large_is_refused(file: Path) -> None:
@@ -293,6 +356,27 @@ def test_a_credential_that_is_missing_is_told(file: Path) -> None:
     assert "credential:mqtt is missing" in found["tools", 3, "password_from"]
 
 
+def test_a_credential_that_only_root_may_look_for_is_no_fault(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = (
+        'tools: [{kind: http, name: a, description: d, url: "http://h/x", headers: {X: "credential:shop"}}]\n'
+    )
+    tools = tools_of(file, shop)
+    stores = (tmp_path / "credstore", tmp_path / "credstore.encrypted")
+    stores[1].mkdir(mode=0)
+    monkeypatch.setattr("kioskd.settings.tools_startup.STORES", tuple(map(str, stores)))
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        found = tool_faults(tools, {})
+    finally:
+        if root:
+            os.seteuid(0)
+    assert found == []
+
+
 def test_what_systemd_hands_over_is_used(file: Path, tmp_path: Path) -> None:
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials" / "shop").write_text(f"{TOKEN}\n", encoding="ascii")
@@ -306,7 +390,11 @@ def test_what_systemd_hands_over_is_used(file: Path, tmp_path: Path) -> None:
     assert sent == {"Authorization": f"Bearer {TOKEN}", "X-Near": "near-by"}
     assert [one.get_secret_value() for one in secrets_in(http.headers, environ)] == [TOKEN, "near-by"]
     assert ("tools", 1, "headers", "Authorization") not in dict(startup(file, GOOD, environ))
-    assert ("tools", 3, "password_from") in dict(startup(file, GOOD, environ))
+    missing = dict(startup(file, GOOD, environ))["tools", 3, "password_from"]
+    assert missing == (
+        "credential:mqtt is missing: systemd hands over none of that name to this unit; "
+        "store it, and add [Service] LoadCredentialEncrypted=mqtt by sudo systemctl edit kioskd"
+    )
 
 
 @pytest.mark.parametrize(("content", "mode"), [(TOKEN, 0o644), ("", 0o600), ("two words", 0o600)])
@@ -336,6 +424,40 @@ def test_a_package_that_is_not_installed_is_told(file: Path, monkeypatch: pytest
 
 def test_an_entry_point_that_nobody_has_is_told(file: Path) -> None:
     assert "kioskd.tools" in dict(startup(file, GOOD))["tools", 6, "entry"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("good", None),
+        ("gone", "cannot be loaded: ModuleNotFoundError; mend or replace its package"),
+        ("nothing", "cannot be loaded: AttributeError"),
+        ("broken", "cannot be loaded: ZeroDivisionError"),
+        ("seven", "names no function"),
+    ],
+)
+def test_an_entry_point_that_cannot_be_loaded_is_told(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str, words: str | None
+) -> None:
+    package = tmp_path / "package"
+    info = package / "acme_till-1.0.dist-info"
+    info.mkdir(parents=True)
+    (package / "acme_till.py").write_text("def good(arguments): return 1\nseven = 7\n", encoding="utf-8")
+    (package / "acme_broken.py").write_text("1 / 0\n", encoding="utf-8")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-till\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(
+        "[kioskd.tools]\ngood = acme_till:good\nseven = acme_till:seven\nnothing = acme_till:nothing\n"
+        "gone = acme_gone:x\nbroken = acme_broken:x\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(package)
+    for name in ("acme_till", "acme_broken"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    found = dict(startup(file, f"tools: [{{kind: python, name: a, description: d, entry: {entry}}}]"))
+    if words is None:
+        assert found == {}
+    else:
+        assert words in found["tools", 0, "entry"]
 
 
 def test_programs_are_not_looked_for_in_the_daemons_own_path(

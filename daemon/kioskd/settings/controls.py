@@ -1,6 +1,7 @@
 """What a visitor presses, what shows the state, and what the kiosk sees with."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -17,6 +18,9 @@ from kioskd.settings.forms import (
 )
 from kioskd.settings.section import Section
 
+SHORTEST_RESTART_S: Final = 3
+"""Longer than anybody presses who means nothing by it."""
+
 Act = Literal["toggle", "wake", "end", "mute", "look", "hush"]
 
 
@@ -30,11 +34,12 @@ class ButtonSettings(Section):
     """What a press does: toggle (wakes a sleeping kiosk, silences a reply, ends a conversation), hold (talk while it is
     held), wake, end, mute, look (show the model what the camera sees), hush (silence a reply)."""
     double: Act | None = None
-    """What a second press within 0.4 s does in place of `does`."""
+    """What two presses within 0.4 s do in place of `does`, which then waits so long for a second one; but for hold."""
     mute_s: Annotated[float, Range(0, 50, "a button that is held for a minute counts as stuck")] = 2.0
     """Holding it for so many seconds, and letting go, mutes or unmutes; 0: never. Not with does: hold."""
     restart_s: Annotated[float, Range(0, 50, "a button that is held for a minute counts as stuck")] = 10.0
-    """Holding it for so many seconds, and letting go, restarts the service; 0: never. Not with does: hold."""
+    """Holding it for so many seconds, and letting go, restarts the service; 0: never, else 3 at least. Not with
+    does: hold."""
     pull: Literal["up", "down", "none"] | None = None
     """Only gpio: the line's resistor. Without it: up, for a button between the line and ground; down with active: high,
     for one between the line and 3.3 V."""
@@ -43,6 +48,16 @@ class ButtonSettings(Section):
     debounce_ms: Annotated[int, Range(0, 500, "contacts chatter for a few ms")] = 20
     """Only gpio: milliseconds for which the level must hold to count."""
 
+    @field_validator("mute_s", "restart_s")
+    @classmethod
+    def _not_of_a_talk(cls, value: float, info: ValidationInfo) -> float:
+        if info.data.get("does") == "hold" and value not in (
+            0,
+            cls.model_fields[info.field_name or ""].default,
+        ):
+            raise said("goes unused: a button that is held to talk does nothing else; take it out")
+        return value
+
     @field_validator("restart_s")
     @classmethod
     def _after_muting(cls, value: float, info: ValidationInfo) -> float:
@@ -50,6 +65,10 @@ class ButtonSettings(Section):
         if value and mute_s is not None and value <= mute_s:
             raise said(
                 f"{shown(value)} is not above mute_s ({shown(mute_s)}): nobody could mute; use more, or 0"
+            )
+        if 0 < value < SHORTEST_RESTART_S:
+            raise said(
+                f"{shown(value)} is below {SHORTEST_RESTART_S}: an ordinary press would restart the service; use more, or 0"
             )
         return value
 
@@ -85,13 +104,39 @@ class LampSettings(Section):
     source: LampSource | None = None
     """gpio:CHIP/LINE; rgb:CHIP/RED,GREEN,BLUE (three lines); pwm:CHIP/CHANNEL; led:NAME (a kernel LED)."""
     command: Annotated[tuple[Name, ...] | None, Field(max_length=64, validate_default=True)] = None
-    """In place of a source: a program and its arguments, run with the state as one more argument at each change."""
+    """In place of a source: a program and its arguments, run with the state as one more argument at each change, and with
+    KIOSKD_CODE and KIOSKD_OVERLAY in its environment."""
     active: Literal["high", "low"] = "high"
     """Only gpio and rgb: the line's level when the lamp is lit."""
     brightness: Annotated[int, Range(1, 100, "it is a percentage")] = 100
-    """Percent, for lamps that can be dimmed."""
+    """Percent, for lamps that can be dimmed: pwm and led."""
     night: NightSettings | None = None
-    """When it is to be dimmer."""
+    """When it is to be dimmer; of gpio and rgb, which are on or off: dark."""
+
+    @field_validator("active")
+    @classmethod
+    def _of_a_line(cls, value: str, info: ValidationInfo) -> str:
+        if value != cls.model_fields["active"].default and not _is_line(info):
+            raise said("goes unused: it is for gpio and rgb lines, and this lamp is none; take it out")
+        return value
+
+    @field_validator("brightness")
+    @classmethod
+    def _of_what_can_be_dimmed(cls, value: int, info: ValidationInfo) -> int:
+        if value != cls.model_fields["brightness"].default and not _can_be_dimmed(info):
+            raise said("goes unused: this lamp cannot be dimmed, only those of pwm and led can; take it out")
+        return value
+
+    @field_validator("night")
+    @classmethod
+    def _to_be_seen(cls, value: NightSettings | None, info: ValidationInfo) -> NightSettings | None:
+        if value is None or _can_be_dimmed(info):
+            return value
+        if not _is_line(info):
+            raise said("goes unused: how bright it is, is the command's own business; take it out")
+        if value.brightness:
+            raise said("goes unused: this lamp is on or off; set its brightness to 0 (dark), or take it out")
+        return value
 
     @field_validator("command")
     @classmethod
@@ -101,6 +146,14 @@ class LampSettings(Section):
         if value is not None and info.data.get("source") is not None:
             raise said("stands beside a source: a lamp is either; take out one of the two")
         return (program(value[0], info), *value[1:]) if value else value
+
+
+def _is_line(info: ValidationInfo) -> bool:
+    return "source" not in info.data or str(info.data["source"]).startswith(("gpio:", "rgb:"))
+
+
+def _can_be_dimmed(info: ValidationInfo) -> bool:
+    return "source" not in info.data or str(info.data["source"]).startswith(("pwm:", "led:"))
 
 
 class ControlsSettings(Section):
@@ -125,13 +178,20 @@ class ControlsSettings(Section):
         """Every lamp, the first one first."""
         return (*((self.lamp,) if self.lamp else ()), *self.lamps)
 
-    @field_validator("lamp")
-    @classmethod
-    def _a_line_of_its_own(cls, value: LampSettings | None, info: ValidationInfo) -> LampSettings | None:
-        button = info.data.get("button")
-        if value is not None and button is not None and value.source == button.source:
-            raise said("has the button's own line: a line is either; give each its own")
-        return value
+    @property
+    def placed_buttons(self) -> Mapping[tuple[str | int, ...], ButtonSettings]:
+        """Every button by where it stands in this section."""
+        return _placed("button", self.button, "buttons", self.buttons)
+
+    @property
+    def placed_lamps(self) -> Mapping[tuple[str | int, ...], LampSettings]:
+        """Every lamp by where it stands in this section."""
+        return _placed("lamp", self.lamp, "lamps", self.lamps)
+
+
+def _placed(name: str, first: Any, plural: str, more: tuple[Any, ...]) -> dict[tuple[str | int, ...], Any]:
+    placed: dict[tuple[str | int, ...], Any] = {} if first is None else {(name,): first}
+    return placed | {(plural, index): each for index, each in enumerate(more)}
 
 
 class CameraSettings(Section):
@@ -158,3 +218,21 @@ class CameraSettings(Section):
     """Seconds after which a picture is sent although nothing has changed."""
     lamp: LampSource | None = None
     """The camera's own light, on exactly while it runs: as controls.lamp.source."""
+
+    @field_validator("every_s", "min_change", "refresh_s")
+    @classmethod
+    def _of_what_comes_by_itself(cls, value: float, info: ValidationInfo) -> float:
+        name = info.field_name or ""
+        # What belongs to a camera that is off waits for it to be switched on.
+        if info.data.get("source", "off") == "off" or value == cls.model_fields[name].default:
+            return value
+        if info.data.get("when") == "request":
+            raise said("goes unused: pictures are sent only on request; set when to speech, or take this out")
+        if name != "refresh_s":
+            return value
+        if info.data.get("min_change") == 0:
+            raise said("goes unused: with min_change 0 every picture is sent; take out one of the two")
+        every_s = info.data.get("every_s")
+        if every_s is not None and value < every_s:
+            raise said(f"{shown(value)} is below every_s ({shown(every_s)}), which comes first; use more")
+        return value

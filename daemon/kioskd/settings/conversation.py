@@ -1,12 +1,15 @@
 """Who the visitor talks to, when a conversation starts and ends, and who has the word."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from kioskd.profiles import Level
 from kioskd.settings.forms import Language, Name, PathOnDisk, Range, Text, Voice, WakeWord, said, shown
 from kioskd.settings.section import Section
+
+SHORTEST_PAUSE_MS: Final = 200
+"""What `media.voice` looks at to hear that somebody begins; a pause is no shorter."""
 
 
 class AssistantSettings(Section):
@@ -56,9 +59,10 @@ class ConversationSettings(Section):
     """When a conversation starts, ends, and who has the word."""
 
     wake: tuple[Literal["button", "voice", "wakeword", "start", "remote"], ...] = ("button",)
-    """What wakes the kiosk, at least one of: button; voice (somebody speaks); wakeword (somebody says `wakeword`; from
-    the extra kioskd[wakeword]); start (always on: wakes when the daemon starts, and again after each conversation);
-    remote (nothing here but the command kioskd wake, which always can). The button, because asleep costs nothing."""
+    """What wakes the kiosk, at least one of: button (one that wakes; such a one always does, named here or not); voice
+    (somebody speaks); wakeword (somebody says `wakeword`; from the extra kioskd[wakeword]); start (always on: wakes when
+    the daemon starts, and again after each conversation); remote (the command kioskd wake, which always can; alone, for
+    a kiosk that nothing here wakes). The button, because asleep costs nothing."""
     wakeword: WakeWord = "okay_nabu"
     """Only with wake: [wakeword]. One of the words that the extra kioskd[wakeword] brings."""
     turn_taking: Literal["service", "local"] = "service"
@@ -76,7 +80,8 @@ class ConversationSettings(Section):
     longest_s: Annotated[float, Range(3, 86_400, "the time a conversation may take")] = Field(
         default=600.0, validate_default=True
     )
-    """Seconds after which a conversation ends whatever happens: a bound on the bill. Not less than `idle_s`."""
+    """Seconds after which a conversation ends whatever happens: a bound on the bill. Not less than `idle_s` and
+    `follow_up_s`."""
     think_s: Annotated[float, Range(2, 120, "the time the model has to begin to answer")] = 12.0
     """Seconds that the model may stay silent before the visitor has the word again. The model may choose not to
     answer; answers that come at all begin within a few seconds."""
@@ -91,7 +96,8 @@ class ConversationSettings(Section):
     padding_ms: Annotated[int, Range(0, 5000, "the visitor waits for it")] | None = None
     """Milliseconds of speech before the service takes it for speech. Without it the service decides."""
     silence_ms: Annotated[int, Range(50, 10_000, "the visitor waits for it")] | None = None
-    """Milliseconds of silence before the service takes speech for ended. Without it the service decides."""
+    """Milliseconds of silence before the service takes speech for ended; 200 or more where the kiosk's own detector does
+    (turn_taking: local, or uplink: voice). Without it the service decides."""
     interruptions: Literal["allowed", "ignored"] | None = None
     """Whether the visitor's voice ends a reply. Without it the service decides: allowed."""
     search: bool = False
@@ -105,6 +111,20 @@ class ConversationSettings(Section):
         default = cls.model_fields["wakeword"].default
         if value != default and "wakeword" not in info.data.get("wake", ("wakeword",)):
             raise said("goes unused: no wake word wakes this kiosk; add wakeword to wake, or take this out")
+        return value
+
+    @field_validator("silence_ms")
+    @classmethod
+    def _of_a_detector(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is None:
+            return value
+        local = info.data.get("turn_taking") == "local"
+        if value < SHORTEST_PAUSE_MS and (local or info.data.get("uplink") == "voice"):
+            raise said(
+                f"{value} is below {SHORTEST_PAUSE_MS}, the least that the kiosk's own detector can tell; use more"
+            )
+        if info.data.get("pace") == "slow" and (local or info.data.get("speech_end") is not None):
+            raise said("leaves pace: slow nothing to do, which is a longer silence; take out one of the two")
         return value
 
     @field_validator("uplink")
@@ -125,11 +145,12 @@ class ConversationSettings(Section):
 
     @field_validator("longest_s")
     @classmethod
-    def _not_shorter_than_idle(cls, value: float, info: ValidationInfo) -> float:
-        idle_s = info.data.get("idle_s")
-        if idle_s is not None and value < idle_s:
-            raise said(
-                f"{shown(value)} is below idle_s ({shown(idle_s)}), which would never run out; "
-                f"use {shown(idle_s)} or more, or lower idle_s"
-            )
+    def _not_shorter_than_a_wait(cls, value: float, info: ValidationInfo) -> float:
+        for name in ("idle_s", "follow_up_s"):
+            wait_s = info.data.get(name)
+            if wait_s is not None and value < wait_s:
+                raise said(
+                    f"{shown(value)} is below {name} ({shown(wait_s)}), which would never run out; "
+                    f"use {shown(wait_s)} or more, or lower {name}"
+                )
         return value

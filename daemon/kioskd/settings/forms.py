@@ -149,6 +149,14 @@ def place(source: str) -> tuple[str, str, tuple[int, ...]]:
     return kind, found[1], tuple(map(int, found.groups()[1:]))
 
 
+def wires(source: str) -> tuple[str, ...]:
+    """Return each line, channel, LED or key that a button's or a lamp's `source` takes, one form for the same one."""
+    if source.startswith("evdev:"):
+        return (source,)
+    kind, name, numbers = place(source)
+    return tuple(f"gpio:{name}/{number}" for number in numbers) if kind == "rgb" else (source,)
+
+
 def input_key(source: str) -> tuple[str, str]:
     """Return device and key of `evdev:NAME/KEY`.
 
@@ -176,12 +184,14 @@ def _gpio(text: str) -> str:
 
 def _lamp(text: str) -> str:
     try:
-        place(text)
+        kind, _, numbers = place(text)
     except ValueError:
         raise said(
             f"{shown(text)} names no lamp: it takes gpio:CHIP/LINE, rgb:CHIP/R,G,B, pwm:CHIP/CHANNEL or led:NAME; "
             "write gpio:pi/25, say"
         ) from None
+    if kind == "rgb" and len(set(numbers)) < len(numbers):
+        raise said(f"{shown(text)} names one line twice: each colour has its own; write rgb:pi/5,6,13, say")
     return text
 
 
@@ -203,6 +213,16 @@ def _camera(text: str, info: ValidationInfo) -> str:
     if re.fullmatch(r"off|picamera(:[0-9])?|v4l2:.+", text):
         return text
     raise said(f"{shown(text)} is no camera: none has that name; use off, picamera, v4l2:NAME or folder:PATH")
+
+
+def _sound_device(text: str) -> str:
+    # No card's id begins with a digit: the kernel sees to that.
+    if re.search(r"^[0-9]+$|hw:(?:CARD=)?[0-9]", text, re.IGNORECASE):
+        raise said(
+            f"{shown(text)} means a card by its number, which another may have after a restart; "
+            "write a name that kioskd devices prints, or hw:CARD=NAME"
+        )
+    return text
 
 
 def _clock_time(text: str) -> str:
@@ -283,6 +303,7 @@ Language = Annotated[str, AfterValidator(_language)]
 Location = Annotated[str, StringConstraints(max_length=60), AfterValidator(_location)]
 Project = Annotated[str, StringConstraints(max_length=100), AfterValidator(_project)]
 QuietHours = Annotated[str, AfterValidator(_quiet_hours)]
+SoundDevice = Annotated[Name, AfterValidator(_sound_device)]
 WakeWord = Annotated[str, AfterValidator(_wake_word)]
 PathOnDisk = Annotated[Path, BeforeValidator(_path, json_schema_input_type=str)]
 """A path; a relative one starts at the YAML's own folder."""

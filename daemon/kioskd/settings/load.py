@@ -1,5 +1,7 @@
 """YAML file -> `Settings`, or every fault of it at once, each with its line and column."""
 
+import errno
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from kioskd.profiles import NEWEST, Wanted, known, refusals
 from kioskd.settings.credentials import KeyMissingError, KeyUnusableError, check_account, service_key
 from kioskd.settings.document import Document, Fault
 from kioskd.settings.forms import shown
+from kioskd.settings.joint import camera_unasked, joint_faults
 from kioskd.settings.model import Settings
 from kioskd.settings.section import Section
 from kioskd.settings.tools_startup import tool_faults
@@ -36,9 +39,6 @@ Model = TypeVar("Model", bound=Section)
 
 LARGEST_BYTES: Final = 1 << 20
 """A configuration is a few kB; a bound keeps a wrong path (a recording, a device) from filling the memory."""
-
-_WAKING: Final = frozenset({"toggle", "hold", "wake", "look"})
-"""What a button must do to wake the kiosk."""
 
 
 class SettingsError(ConfigError):
@@ -121,6 +121,11 @@ def notes(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     kind, _, folder = settings.camera.source.partition(":")
     if kind == "folder" and not Path(folder).is_dir():
         found.append(f"camera.source: {folder} is no folder here, and is waited for; correct the path")
+    if camera_unasked(settings):
+        found.append(
+            "camera.when: with request the model sees only what somebody has `kioskd look` send: nobody else can ask; "
+            "add the tool {kind: builtin} or a button that does look, or set when to speech"
+        )
     try:
         service_key(settings.service, environ)
     except KeyMissingError as err:
@@ -165,14 +170,11 @@ def startup_faults(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Fault, .
     Not the concern of a rehearsal, which brings its own. A key that cannot be found at all is no fault of the file.
     """
     settings, document = loaded.settings, loaded.document
-    for place, what in _button_faults(settings):
-        document.fault(place, what)
-    for loc, what in tool_faults(settings.tools, environ):
+    for loc, what in (*joint_faults(settings), *tool_faults(settings.tools, environ)):
         document.fault(loc, what)
     for loc, file in _files(settings):
         try:
-            with file.open("rb"):
-                pass
+            _open_once(file)
         except OSError as err:
             document.fault(loc, f"cannot be read: {err.strerror}; correct the path or the file's permissions")
     try:
@@ -189,50 +191,20 @@ def startup_faults(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Fault, .
     return tuple(document.faults)
 
 
+def _open_once(file: Path) -> None:
+    """Find out whether a file can be read, without waiting for what a pipe or a device may give."""
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise OSError(errno.EINVAL, "no regular file", str(file))
+    with file.open("rb"):
+        pass
+
+
 def _files(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Path]]:
     """Yield the files that are read when the daemon starts, each with where it is named."""
     if settings.service.ca_file is not None:
         yield ("service", "ca_file"), settings.service.ca_file
     for index, picture in enumerate(settings.assistant.pictures):
         yield ("assistant", "pictures", index), picture
-
-
-def _button_faults(settings: Settings) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield what the buttons cannot do that other settings expect of them."""
-    conversation, buttons = settings.conversation, settings.controls.all_buttons
-    wake = ("conversation", "wake")
-    if "button" in conversation.wake and not buttons:
-        yield (
-            wake,
-            "button cannot wake the kiosk: no button is set; add controls.button.source, or use [start]",
-        )
-    elif "button" in conversation.wake and not any({b.does, b.double} & _WAKING for b in buttons):
-        yield wake, "button cannot wake the kiosk: none of them does that; set does to toggle, hold or wake"
-    held = any(button.does == "hold" for button in buttons)
-    if held or conversation.turn_taking == "local":
-        for name in ("speech_start", "speech_end", "padding_ms"):
-            if getattr(conversation, name) is not None:
-                yield (
-                    ("conversation", name),
-                    "goes unused: it is for the service's own detector, which does not take the turns here; take it out",
-                )
-    if held:
-        for name, unset in (("pace", "normal"), ("silence_ms", None)):
-            if getattr(conversation, name) != unset:
-                yield (
-                    ("conversation", name),
-                    "goes unused: a button that is held to talk ends the turn; take it out",
-                )
-        if conversation.turn_taking == "local":
-            yield (
-                ("conversation", "turn_taking"),
-                "local goes unused: a button that is held to talk says whose turn it is; take this out",
-            )
-        if conversation.uplink == "continuous":
-            yield (
-                ("conversation", "uplink"),
-                "cannot be continuous: a button that is held to talk opens the uplink; take this out",
-            )
 
 
 def _text(path: Path) -> str:

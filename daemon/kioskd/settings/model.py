@@ -2,16 +2,17 @@
 
 from typing import Annotated
 
-from pydantic import field_validator
+from pydantic import ValidationInfo, field_validator
 
 from kioskd.settings.controls import CameraSettings, ControlsSettings
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
-from kioskd.settings.forms import Range, said
+from kioskd.settings.forms import Range, said, wires
 from kioskd.settings.limits import LimitsSettings, PrivacySettings
 from kioskd.settings.section import Section
 from kioskd.settings.service import ServiceSettings
 from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
 from kioskd.settings.tools import Tools
+from kioskd.settings.tools_forms import at_each
 
 
 class MetricsSettings(Section):
@@ -53,3 +54,21 @@ class Settings(Section):
     """What is kept. Nothing, unless the owner asks."""
     metrics: MetricsSettings = MetricsSettings()
     """Figures for Prometheus."""
+
+    @field_validator("controls")
+    @classmethod
+    def _a_line_each(cls, value: ControlsSettings, info: ValidationInfo) -> ControlsSettings:
+        camera = info.data.get("camera")
+        taken = dict.fromkeys(wires(camera.lamp), "camera.lamp") if camera and camera.lamp else {}
+        faults = []
+        sources = {path: button.source for path, button in value.placed_buttons.items()}
+        sources |= {path: lamp.source for path, lamp in value.placed_lamps.items() if lamp.source is not None}
+        for path, source in sources.items():
+            owner = ".".join(("controls", *map(str, path)))
+            for wire in wires(source):
+                if wire in taken:
+                    faults.append(((*path, "source"), f"{wire} is taken by {taken[wire]}; give each its own"))
+                taken.setdefault(wire, owner)
+        if faults:
+            raise at_each(faults)
+        return value

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from kioskd.settings.forms import Name, PathOnDisk, Range, said, shown
+from kioskd.settings.forms import PathOnDisk, Range, SoundDevice, said, shown
 from kioskd.settings.section import Section
 
 CUES = ("wake", "end", "mute", "error")
@@ -31,8 +31,8 @@ Cues = Annotated[
 class MicrophoneSettings(Section):
     """What the kiosk hears with."""
 
-    device: Name = "default"
-    """Name of the capture device, as `kioskd devices` prints it."""
+    device: SoundDevice = "default"
+    """Name of the capture device, as `kioskd devices` prints it; never its number, which changes."""
     channel: Annotated[int, Range(1, 64, "it is a channel of the device")] | None = None
     """The one channel to listen to, for microphone arrays whose first is the processed one, say. Without it: all of them,
     mixed."""
@@ -46,7 +46,8 @@ class MicrophoneSettings(Section):
     gain_control: bool | None = None
     """Only with `echo: cancel`, off unless set: raise quiet voices, and noise with them."""
     preroll_ms: Annotated[int, Range(0, 5000, "more would be an older visitor's words")] = 600
-    """Milliseconds kept from before the wake, so that the first word is not lost. People begin to speak as they press."""
+    """Milliseconds kept from before the wake, so that the first word is not lost. People begin to speak as they press.
+    Within a conversation of which only speech is sent, 600 come with each beginning, if these are not more."""
 
     @field_validator("noise_suppression", "gain_control")
     @classmethod
@@ -59,8 +60,8 @@ class MicrophoneSettings(Section):
 class SpeakerSettings(Section):
     """What the kiosk speaks with."""
 
-    device: Name = "default"
-    """Name of the playback device, as `kioskd devices` prints it."""
+    device: SoundDevice = "default"
+    """Name of the playback device, as `kioskd devices` prints it; never its number, which changes."""
     volume: Annotated[int, Range(0, 100, "it is a percentage")] = 70
     """Percent of full scale. 70 is well below distortion on small speakers."""
     volume_floor: Annotated[int, Range(0, 100, "it is a percentage")] = 20

@@ -100,10 +100,11 @@ def _plain(error: ErrorDetails, model: type[BaseModel], kind: str) -> InitErrorD
 
 
 def _no_clash(tools: tuple[GuardSettings, ...]) -> tuple[GuardSettings, ...]:
-    """Refuse two tools of one name, and a second group of built-ins."""
+    """Refuse two tools of one name, two servers of one name, and a second group of built-ins."""
     if len(tools) > MOST_TOOLS:
         raise said(f"are more than {MOST_TOOLS}: the model reads all of them each time; take some out")
     owners: dict[str, str] = {}
+    servers: set[str] = set()
     for index, tool in enumerate(tools):
         field = "name"
         match tool:
@@ -114,8 +115,14 @@ def _no_clash(tools: tuple[GuardSettings, ...]) -> tuple[GuardSettings, ...]:
                         [index, "kind"],
                         "stands here a second time: the kiosk's own tools are set once; merge them",
                     )
-            case McpSettings():
-                continue  # known when the server is listed; the first to claim a name has it
+            case McpSettings(name=server, names=taken):
+                field = "allow"
+                if server in servers:
+                    raise at(
+                        [index, "name"],
+                        f"{server} is taken by another server; name one of them otherwise, or merge them",
+                    )
+                servers.add(server)
             case NamedSettings(name=name):
                 taken = (name,)
             case _:
@@ -124,7 +131,8 @@ def _no_clash(tools: tuple[GuardSettings, ...]) -> tuple[GuardSettings, ...]:
             if name in owners:
                 raise at(
                     [index, field],
-                    f"{name} is taken by another tool ({owners[name]}); name one of them otherwise",
+                    f"{name} is taken by another tool ({owners[name]}); name one of them otherwise"
+                    + (", by a prefix say" if field == "allow" else ""),
                 )
             owners[name] = getattr(tool, "kind", "")
     return tools

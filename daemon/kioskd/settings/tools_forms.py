@@ -1,9 +1,10 @@
 """How the values of `tools` are written, and what is refused of them; as `forms` is for all other settings."""
 
+import difflib
 import ipaddress
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -18,14 +19,17 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from kioskd.settings.forms import said, shown
+from kioskd.settings.forms import program, said, shown
 
 LARGEST_SCHEMA: Final = 8192
+NAME: Final = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
+"""What the service takes for the name of a function or of a parameter."""
 FIELD: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 """A parameter in an owner's template."""
 CREDENTIAL: Final = re.compile(r"credential:([A-Za-z0-9_./-]+)")
 """A secret in a value: the name of a systemd credential, or with a slash in it the path of a file."""
 
+_SCALARS: Final = frozenset({"string", "number", "integer", "boolean"})
 _SECRET_HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"}
 )
@@ -41,8 +45,13 @@ def _thawed(value: Any) -> Any:
 
 def at(path: Sequence[str | int], what: str) -> ValidationError:
     """Return the error that points at what stands at `path` within a value."""
+    return at_each([(path, what)])
+
+
+def at_each(faults: Iterable[tuple[Sequence[str | int], str]]) -> ValidationError:
+    """Return the error that points at several places within a value."""
     return ValidationError.from_exception_data(
-        "tools", [InitErrorDetails(type=said(what), loc=tuple(path), input=None)]
+        "settings", [InitErrorDetails(type=said(what), loc=tuple(path), input=None) for path, what in faults]
     )
 
 
@@ -67,11 +76,29 @@ def _schema(value: Any) -> Any:
         raise at(
             ["type"] if "type" in schema else [], "must say type: object: arguments have names; write that"
         )
+    for path, what in _unfit_names(schema):
+        raise at(path, what)
     for path, word in _references(schema):
         raise at(path, f"{word} is not taken: the model needs to see it all in one place; write it out")
     if len(json.dumps(schema)) > LARGEST_SCHEMA:
         raise said(f"is larger than {LARGEST_SCHEMA} characters: the model reads it each time; shorten it")
     return {"properties": {}, "additionalProperties": False} | schema
+
+
+def _unfit_names(schema: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield parameters that cannot be, and those that are required and cannot be given."""
+    properties = schema.get("properties", {})
+    for name in properties:
+        if not re.fullmatch(NAME, name):
+            what = "letters, digits and _, at most 64, no digit first; write shoe_size, say"
+            yield ("properties", name), f"is no name of a parameter: {what}"
+    if schema.get("additionalProperties", False) is not False or "patternProperties" in schema:
+        return
+    for number, name in enumerate(schema.get("required", ())):
+        if name not in properties:
+            near = difflib.get_close_matches(name, properties, n=1)
+            hint = f"did you mean {near[0]}?" if near else "add it under properties, or take it out"
+            yield ("required", number), f"{shown(name)} is no parameter: no call could give it; {hint}"
 
 
 def _brief(error: Any) -> str:
@@ -157,7 +184,7 @@ def _broker(text: str) -> str:
 
 
 def _tool_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", text):
+    if not re.fullmatch(NAME, text):
         raise said(
             f"{shown(text)} is no name of a tool: letters, digits and _, at most 64, no digit first; "
             "write find_item, say"
@@ -190,6 +217,40 @@ def _headers(value: dict[str, str]) -> dict[str, str]:
         if FIELD.search(text):
             raise at([name], "has a parameter: the model has no say in headers; write what is sent")
     return value
+
+
+def fits(template: str, info: ValidationInfo) -> str:
+    """Refuse a template that names what is no parameter, may be left out, or is not one plain value."""
+    parameters = info.data.get("parameters")
+    if parameters is None:  # it has a fault of its own
+        return template
+    properties: Mapping[str, Any] = parameters["properties"]
+    for name in FIELD.findall(template):
+        if name not in properties:
+            near = difflib.get_close_matches(name, properties, n=1)
+            hint = f"did you mean {near[0]}?" if near else "add it under parameters.properties"
+            raise said(f"names {shown(name)}, which is no parameter; {hint}")
+        given = properties[name]
+        if not isinstance(given, Mapping) or given.get("type") not in _SCALARS:
+            raise said(f"names {shown(name)}, which is no single value; give it type: string, integer, ...")
+        if name not in parameters.get("required", ()):
+            raise said(f"names {shown(name)}, which a call may leave out; add it to parameters.required")
+    return template
+
+
+def runnable(argv: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    """Refuse what cannot be run; make a relative path of the program start at the YAML's folder."""
+    if not argv:
+        raise said(
+            "is an empty list: the program and its arguments are needed; write [/usr/bin/door, open], say"
+        )
+    first, *words = argv
+    if FIELD.search(first):
+        raise at([0], "has a parameter: the model would choose the program; name it")
+    for number, word in enumerate(argv):
+        if not word.isprintable():
+            raise at([number], "holds line breaks or odd characters; write them otherwise")
+    return (program(first, info), *words)
 
 
 Credential = Annotated[str, AfterValidator(_only_credential), AfterValidator(_reference)]

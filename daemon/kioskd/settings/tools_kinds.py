@@ -1,8 +1,6 @@
 """What an owner can set of each kind of tool: one frozen model a kind, and what guards them all."""
 
-import difflib
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -15,7 +13,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from kioskd.settings.forms import Name, PathOnDisk, Range, Text, program, said, shown
+from kioskd.settings.forms import Name, PathOnDisk, Range, Text, said
 from kioskd.settings.section import Section
 from kioskd.settings.tools_forms import (
     FIELD,
@@ -30,47 +28,13 @@ from kioskd.settings.tools_forms import (
     WebAddress,
     Words,
     at,
+    fits,
+    runnable,
 )
 
 BUILTINS: Final = ("end_conversation", "set_volume", "look", "time_and_place", "remember_note")
 MOST_TOOLS: Final = 64
 """How many the model is told of at most: it reads all of them each time."""
-
-_SCALARS: Final = frozenset({"string", "number", "integer", "boolean"})
-
-
-def _fits(template: str, info: ValidationInfo) -> str:
-    """Refuse a template that names what is no parameter, may be left out, or is not one plain value."""
-    parameters = info.data.get("parameters")
-    if parameters is None:  # it has a fault of its own
-        return template
-    properties: Mapping[str, Any] = parameters["properties"]
-    for name in FIELD.findall(template):
-        if name not in properties:
-            near = difflib.get_close_matches(name, properties, n=1)
-            hint = f"did you mean {near[0]}?" if near else "add it under parameters.properties"
-            raise said(f"names {shown(name)}, which is no parameter; {hint}")
-        given = properties[name]
-        if not isinstance(given, Mapping) or given.get("type") not in _SCALARS:
-            raise said(f"names {shown(name)}, which is no single value; give it type: string, integer, ...")
-        if name not in parameters.get("required", ()):
-            raise said(f"names {shown(name)}, which a call may leave out; add it to parameters.required")
-    return template
-
-
-def _program(argv: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-    """Refuse what cannot be run; make a relative path of the program start at the YAML's folder."""
-    if not argv:
-        raise said(
-            "is an empty list: the program and its arguments are needed; write [/usr/bin/door, open], say"
-        )
-    first, *words = argv
-    if FIELD.search(first):
-        raise at([0], "has a parameter: the model would choose the program; name it")
-    for number, word in enumerate(argv):
-        if not word.isprintable():
-            raise at([number], "holds line breaks or odd characters; write them otherwise")
-    return (program(first, info), *words)
 
 
 class GuardSettings(Section):
@@ -121,9 +85,16 @@ class BuiltinSettings(GuardSettings):
     time_and_place: bool = True
     """Whether the model may ask for the date, the time and `place`."""
     place: Name | None = None
-    """Where this kiosk is, in words."""
+    """Where this kiosk is, in words; told with the time."""
     remember_note: bool = True
     """Whether the model may keep notes until the conversation ends."""
+
+    @field_validator("place")
+    @classmethod
+    def _with_the_time(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("time_and_place") is False:
+            raise said("goes unused: it is told by time_and_place, which is off; take out one of the two")
+        return value
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -147,7 +118,7 @@ class HttpSettings(NamedSettings):
 
     kind: Literal["http"]
     """Asks a web server."""
-    url: Annotated[WebAddress, AfterValidator(_fits)]
+    url: Annotated[WebAddress, AfterValidator(fits)]
     """Address; {parameter} in its path or query stands for that argument, escaped. Never in its host."""
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     """HTTP method. GET is for what only looks something up."""
@@ -157,10 +128,10 @@ class HttpSettings(NamedSettings):
     """What the server answers: json, text, or none (it does something, and its answer does not matter)."""
     headers: Headers = Field(default_factory=dict)
     """Headers to send; credential:NAME in a value stands for a secret (see the README)."""
-    allowed_hosts: Annotated[tuple[Host, ...], Field(max_length=20)] = ()
-    """HOST or HOST:PORT to which the server may redirect, beside its own."""
     redirects: Annotated[int, Range(0, 5, "more is a server that goes in circles")] = 0
-    """Redirects to follow, for GET only."""
+    """Redirects to follow, with GET; other methods follow a 303 only, which says where to GET the answer."""
+    allowed_hosts: Annotated[tuple[Host, ...], Field(max_length=20)] = ()
+    """HOST or HOST:PORT to which the server may redirect, beside its own; with `redirects`."""
     answer_bytes: Annotated[int, Range(1, 4_194_304, "it is held in memory")] = 262_144
     """Bytes that the server may answer; a longer answer is an error."""
     ca_file: PathOnDisk | None = None
@@ -173,6 +144,27 @@ class HttpSettings(NamedSettings):
             raise said(
                 f"{value} does not go with {info.data['method']}, which has no body; use query, or POST"
             )
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _when_redirected(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if value and info.data.get("redirects") == 0:
+            raise said("goes unused: no redirect is followed; set redirects to 1 or more, or take it out")
+        return value
+
+    @field_validator("answer_bytes")
+    @classmethod
+    def _of_an_answer(cls, value: int, info: ValidationInfo) -> int:
+        if info.data.get("answer") == "none":
+            raise said("goes unused: with answer none nothing of it is read; take it out")
+        return value
+
+    @field_validator("ca_file")
+    @classmethod
+    def _with_tls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and str(info.data.get("url", "https")).startswith("http:"):
+            raise said("goes unused: http:// has no TLS; use https://, or take it out")
         return value
 
 
@@ -197,10 +189,10 @@ class CommandSettings(NamedSettings):
     def _argv_fits(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         for number, word in enumerate(value):
             try:
-                _fits(word, info)
+                fits(word, info)
             except PydanticCustomError as err:
                 raise at([number], err.message()) from None
-        return _program(value, info)
+        return runnable(value, info)
 
 
 class MqttSettings(NamedSettings):
@@ -212,7 +204,7 @@ class MqttSettings(NamedSettings):
     """mqtt://HOST or mqtt://HOST:PORT; mqtts:// for TLS. It speaks MQTT 5."""
     topic: Annotated[Text, StringConstraints(max_length=1000)]
     """Topic to publish to; {parameter} stands for that argument, which cannot hold / + or #."""
-    payload: Annotated[str, StringConstraints(max_length=4096), AfterValidator(_fits)] | None = None
+    payload: Annotated[str, StringConstraints(max_length=4096), AfterValidator(fits)] | None = None
     """What to publish, with {parameter} in it. Without it: the arguments that the topic does not name, as JSON."""
     qos: Literal[0, 1, 2] = 1
     """1: the broker confirms it, so `ok` means something."""
@@ -221,7 +213,7 @@ class MqttSettings(NamedSettings):
     reply: bool = False
     """Whether to wait for the reply (MQTT 5 response topic and correlation data) and give it to the model."""
     answer: Answer = "json"
-    """What the reply is: json, text, or none."""
+    """What the reply is: json, text, or none; with `reply`."""
     username: Name | None = None
     """User of the broker."""
     password_from: Credential | None = None
@@ -236,7 +228,23 @@ class MqttSettings(NamedSettings):
             raise said(
                 "is no topic to publish to: + # and a $ at its beginning are the broker's; name one topic"
             )
-        return _fits(value, info)
+        return fits(value, info)
+
+    @field_validator("reply")
+    @classmethod
+    def _to_one_who_asks_now(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("retain"):
+            raise said(
+                "does not go with retain: who comes later would reply to nobody; take out one of the two"
+            )
+        return value
+
+    @field_validator("answer")
+    @classmethod
+    def _of_a_reply(cls, value: Answer, info: ValidationInfo) -> Answer:
+        if info.data.get("reply") is False:
+            raise said("goes unused: no reply is waited for; set reply to true, or take it out")
+        return value
 
     @field_validator("password_from")
     @classmethod
@@ -280,12 +288,15 @@ class McpSettings(GuardSettings):
     def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
             raise said("is an empty list: nothing of the server could be called; name its tools")
+        for number, name in enumerate(value):
+            if name in value[:number]:
+                raise at([number], "stands here twice: it counts once; take the second out")
         return value
 
     @field_validator("argv")
     @classmethod
     def _argv_can_run(cls, value: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
-        return None if value is None else _program(value, info)
+        return None if value is None else runnable(value, info)
 
     @field_validator("url")
     @classmethod
@@ -297,13 +308,18 @@ class McpSettings(GuardSettings):
             raise said("has a parameter: a server has one address; write it")
         return value
 
-    @field_validator("headers", "environment")
+    @field_validator("headers", "environment", "working_directory")
     @classmethod
     def _of_its_way(cls, value: Any, info: ValidationInfo) -> Any:
         owner = "url" if info.field_name == "headers" else "argv"
         if value and owner in info.data and info.data[owner] is None:
             raise said(f"goes unused: it is for a server with {owner}; take it out")
         return value
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the model would call the tools in `allow`."""
+        return tuple(re.sub(r"[^A-Za-z0-9_]", "_", f"{self.prefix or ''}{name}") for name in self.allow)
 
 
 class PythonSettings(NamedSettings):

@@ -56,6 +56,12 @@ def secret(reference: str, environ: Mapping[str, str]) -> SecretStr:
     if "/" in name:
         return credentials.from_file(reference, Path(name), private=True)
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
+        if not Path(directory, name).exists():
+            raise credentials.KeyMissingError(
+                reference,
+                "is missing: systemd hands over none of that name to this unit; "
+                f"store it, and add [Service] LoadCredentialEncrypted={name} by sudo systemctl edit kioskd",
+            )
         return credentials.from_file(reference, Path(directory, name), private=False)
     raise credentials.KeyMissingError(
         reference,
@@ -85,6 +91,14 @@ def program(argv: Sequence[str]) -> str | None:
     return shutil.which(argv[0], path=SEARCH)
 
 
+def may_be_there(path: Path) -> bool:
+    """Whether there is a file at `path`, or nobody but root can say."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
+
+
 def _faults(tool: ToolSettings, environ: Mapping[str, str]) -> Iterator[tuple[Loc, str]]:
     package = _EXTRAS.get(tool.kind)
     if package is not None and importlib.util.find_spec(package) is None:
@@ -103,9 +117,23 @@ def _faults(tool: ToolSettings, environ: Mapping[str, str]) -> Iterator[tuple[Lo
             yield ("argv",), "its program is not there or cannot be run; install it, or correct the path"
         if not tool.working_directory.is_dir():
             yield ("working_directory",), "is no folder here; create it, or correct the path"
-    if isinstance(tool, PythonSettings) and not entry_points(group=GROUP, name=tool.entry):
+    if isinstance(tool, PythonSettings):
+        yield from _entry_faults(tool.entry)
+
+
+def _entry_faults(name: str) -> Iterator[tuple[Loc, str]]:
+    points = entry_points(group=GROUP, name=name)
+    if not points:
         known = ", ".join(sorted({point.name for point in entry_points(group=GROUP)})) or "none"
         yield ("entry",), f"no installed package has it in the group {GROUP}; installed are: {known}"
+        return
+    try:
+        function = next(iter(points)).load()
+    except Exception as err:  # noqa: BLE001 - whatever its module raises while it is imported
+        yield ("entry",), f"cannot be loaded: {type(err).__name__}; mend or replace its package"
+        return
+    if not callable(function):
+        yield ("entry",), "names no function; mend or replace its package"
 
 
 def _secret_faults(loc: Loc, value: str, environ: Mapping[str, str]) -> Iterator[tuple[Loc, str]]:
@@ -118,7 +146,7 @@ def _secret_faults(loc: Loc, value: str, environ: Mapping[str, str]) -> Iterator
                 f"{reference} is missing: systemd has none of that name in {STORES[0]} or {STORES[1]}; "
                 "put it there, or write credential:/PATH of a file of its own"
             )
-            if not any(Path(store, name).exists() for store in STORES):
+            if not any(may_be_there(Path(store, name)) for store in STORES):
                 yield loc, what
             continue
         try:
