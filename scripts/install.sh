@@ -9,6 +9,8 @@
 #   sudo scripts/install.sh --purge              remove everything that has to do with it, and name what was recorded
 #                                                in folders of yours
 #
+# Packages of yours with tools, named in /etc/kioskd/requirements.txt, are installed with each release.
+#
 # Each release is a folder of its own, /opt/kioskd/VERSION-N, and /opt/kioskd/current is a link to the one in use. An
 # upgrade is made and tried beside it. If it does not serve within a minute, the one before is put back: exit 1. From the
 # switch to that verdict nothing interrupts it, not even a lost SSH; /run/kioskd-install.log has what it said.
@@ -16,6 +18,7 @@ set -euo pipefail
 
 readonly home=/opt/kioskd
 readonly settings=/etc/kioskd/kioskd.yaml
+readonly packages=/etc/kioskd/requirements.txt
 readonly units=/usr/local/lib/systemd/system
 readonly log=/run/kioskd-install.log
 readonly well_within_s=60
@@ -237,6 +240,8 @@ build() {
   needed=$(list "$extras $(sed -n 1p <<<"$wanted")")
   if [ "$needed" != "$extras" ]; then pip "$new" "$source[$needed]"; fi
   say "optional parts: $needed"
+  # The owner's own, with tools: each release has a place of its own for packages.
+  if [ -e "$packages" ]; then pip "$new" "--requirement=$packages"; fi
   if [[ $wanted == *picamera2* ]]; then camera "$new"; fi
   mkdir "$new/system"
   cp "$source"/systemd/* "$source/scripts/completion.bash" "$source/config/kioskd.yaml" "$new/system/"

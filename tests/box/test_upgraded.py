@@ -15,6 +15,11 @@ tools:
   - {{kind: mqtt, name: lights_out, description: Puts out the lights., broker: "mqtt://127.0.0.1:1883", topic: lights}}
 """
 """What needs parts of the package that are not installed yet."""
+TRAMS: Final = """\
+  - {kind: python, name: next_trams, description: d, entry: next_trams}
+"""
+REQUIREMENTS: Final = "/etc/kioskd/requirements.txt"
+"""What needs a package of the owner's, and where they name it."""
 SECRET: Final = """\
   - {{kind: http, name: stock, description: d, url: "http://127.0.0.1/", headers: {{X-Key: "credential:{name}"}}}}
 """
@@ -100,7 +105,8 @@ def test_an_upgrade_is_put_in_with_what_the_settings_need_by_now_and_the_release
     newer(it, CHECKOUT, NEWER)
     it.box.sh("systemd-creds encrypt --name=shop - /etc/credstore.encrypted/shop", given="sesame")
     it.box.write(OWN, HANDED_OVER)
-    wanted = it.settings() + MORE + SECRET.format(name="shop")
+    it.box.write(REQUIREMENTS, f"{SOURCE}/config/examples/tools-python\n")
+    wanted = it.settings() + MORE + TRAMS + SECRET.format(name="shop")
     it.box.write(SETTINGS, wanted)
     with it.service.sees("setup_complete"):
         printed = typed(it)
@@ -108,11 +114,13 @@ def test_an_upgrade_is_put_in_with_what_the_settings_need_by_now_and_the_release
     assert f"{NEWER}-2 serves" in printed
     assert it.box.exec("kioskd", "--version").stdout.strip() == f"kioskd {NEWER}"
     assert it.box.read(SETTINGS) == wanted
-    it.box.write(SETTINGS, it.settings() + MORE)  # by hand there are no secrets of the unit's
+    it.box.write(SETTINGS, it.settings() + MORE + TRAMS)  # by hand there are no secrets of the unit's
     listed = it.box.exec("kioskd", "tools", "list").stdout
     assert "find_work" in listed
     assert "lights_out" in listed
+    assert "next_trams" in listed
     it.box.write(SETTINGS, it.settings())
+    it.box.sh(f"rm {REQUIREMENTS}")
 
 
 def test_a_release_that_does_not_serve_is_taken_out_again(it: Site) -> None:
