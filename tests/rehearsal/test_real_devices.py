@@ -17,6 +17,7 @@ name: a person asks
 settings:
   conversation: {{wake: [button], idle_s: 3}}
   microphone: {{echo: hardware}}
+  speaker: {{cues: false}}
 visitor:
   - press
   - wait: {{for: listening}}
