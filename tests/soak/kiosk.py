@@ -29,8 +29,8 @@ DEADLINES: Final = Deadlines(unacknowledged_s=1.5, stalled_s=1.5, send_s=1.5)
 """A frozen peer is found in seconds: half a minute each would be most of the soak."""
 PATIENCE_S: Final = 60.0
 """How long a kiosk may be without a connection before the soak is called stuck."""
-QUIET_S: Final = 0.8
-"""Longer than the pre-roll."""
+QUIET_S: Final = 1.5
+"""Longer than a room rings with a reply, and the pre-roll after that: of the kiosk's own voice nothing is kept."""
 AGAIN: Final = 0.2
 """How often a connection is ended before it has done anything good: the next dial is put off then."""
 GOOD_S: Final = 3.0
