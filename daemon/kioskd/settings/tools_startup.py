@@ -125,10 +125,10 @@ def _entry_faults(name: str) -> Iterator[tuple[Loc, str]]:
     points = entry_points(group=GROUP, name=name)
     if not points:
         known = ", ".join(sorted({point.name for point in entry_points(group=GROUP)})) or "none"
+        what = f"no installed package has it in the group {GROUP} (installed are: {known})"
         yield (
             ("entry",),
-            f"no installed package has it in the group {GROUP} (installed are: {known}); "
-            "name its package in /etc/kioskd/requirements.txt, and run scripts/install.sh",
+            f"{what}; name its package in /etc/kioskd/requirements.txt, and run scripts/install.sh",
         )
         return
     try:
