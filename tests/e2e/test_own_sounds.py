@@ -1,6 +1,5 @@
 """A kiosk that hears itself: nothing of its own wakes it, is sent, or is taken for somebody's turn."""
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,8 +13,6 @@ from tests.room.devices import FRAME_S
 from tests.room.sounds import Samples, kiosk_sentences, levelled, people, to_pcm
 from tests.support.kiosk import running
 
-from kioskd import app
-from kioskd.adapters.memory import MemoryNotifier
 from kioskd.core import gesture
 from kioskd.core.turn import Phase
 from kioskd.media import pcm
@@ -39,21 +36,8 @@ class Awake(Stage):
                 "conversation": {"wake": ("voice",), "idle_s": 60} | conversation,
             }
         )
-        super().__init__(chosen, Acoustics(COUPLING_DB[echo], 0.12, 50e-6, 0.6, "pink", -65.0, seed=7))
-
-    async def serve(self) -> None:
-        """Be a kiosk, and its service, until cancelled."""
-        parts = app.Parts(
-            clock=self.clock,
-            microphone=self.room.microphone,
-            speaker=self.room.speaker,
-            live=self.model.live,
-            notifier=MemoryNotifier(),
-            hands=[app.Hand(self.button, gesture.Rules(does="end"))],
-        )
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.model.serve())
-            group.create_task(app.serve(self._settings, parts, observers=[self._observe]))
+        acoustics = Acoustics(COUPLING_DB[echo], 0.12, 50e-6, 0.6, "pink", -65.0, seed=7)
+        super().__init__(chosen, acoustics, gesture.Rules(does="end"))
 
     async def live(self, seconds: float) -> None:
         """Let time pass."""

@@ -24,12 +24,14 @@ from tests.room.sounds import (
 
 from kioskd import app
 from kioskd.adapters.memory import ManualClock, MemoryButton, MemoryNotifier
+from kioskd.core import gesture
 from kioskd.core.effects import Duck, Effect, Flush
 from kioskd.core.events import Event
 from kioskd.core.machine import State
 from kioskd.core.turn import Phase
 from kioskd.settings.model import Settings
 
+ANY_PRESS: Final = gesture.Rules()
 KIOSK_DB: Final = -20.0
 VISITOR_DB: Final = -26.0
 """Levels while they speak, of full scale: the kiosk's at the loudspeaker, the visitor's at the microphone."""
@@ -104,8 +106,10 @@ def settings(section: str, **values: Any) -> Settings:
 class Stage:
     """The daemon in a room. Time passes by `step`, and by nothing else."""
 
-    def __init__(self, chosen: Settings, acoustics: Acoustics) -> None:
+    def __init__(self, chosen: Settings, acoustics: Acoustics, rules: gesture.Rules = ANY_PRESS) -> None:
+        """`rules`: what the button is for."""
         self.clock = ManualClock()
+        self._rules = rules
         self.room = Room(acoustics)
         self.model = Model()
         self.button = MemoryButton()
@@ -122,7 +126,7 @@ class Stage:
             speaker=self.room.speaker,
             live=self.model.live,
             notifier=MemoryNotifier(),
-            hands=[app.Hand(self.button)],
+            hands=[app.Hand(self.button, self._rules)],
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(self.model.serve())
