@@ -12,8 +12,9 @@ from tests.support.until import until
 
 from kioskd.adapters.memory import ManualClock
 from kioskd.errors import ConfigError
+from kioskd.settings.tools_startup import function
 from kioskd.tools.contract import Declaration, Guard, Guarded, Result
-from kioskd.tools.python import MOST_THREADS, PythonTool, load
+from kioskd.tools.python import MOST_THREADS, PythonTool
 from kioskd.tools.toolbox import Toolbox
 
 DECLARED = Declaration("twice", "", {"type": "object"})
@@ -46,7 +47,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("package")
 async def test_an_entry_point_is_called_with_the_arguments() -> None:
-    assert await PythonTool(DECLARED, load("twice")).call("twice", {"n": 21}) == Result("ok", "done", 42)
+    assert await PythonTool(DECLARED, function("twice")).call("twice", {"n": 21}) == Result("ok", "done", 42)
 
 
 @pytest.mark.usefixtures("package")
@@ -55,14 +56,14 @@ async def test_an_entry_point_is_called_with_the_arguments() -> None:
 )
 def test_an_entry_point_that_cannot_be_used_is_the_owners_to_mend(entry: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        load(entry)
+        function(entry)
 
 
 async def test_the_shipped_package_has_its_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packages.install(packages.TOOLS, tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "tram_times", raising=False)
-    tool = PythonTool(DECLARED, load("next_trams"))
+    tool = PythonTool(DECLARED, function("next_trams"))
     trams = (await tool.call("next_trams", {"line": "6"})).data
     assert isinstance(trams, list)
     assert [tram[-2:] in {"11", "41"} for tram in trams] == [True] * 3

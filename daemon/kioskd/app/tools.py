@@ -17,14 +17,14 @@ from kioskd.settings.tools_kinds import (
     NamedSettings,
     PythonSettings,
 )
-from kioskd.settings.tools_startup import headers, program, secret, secrets_in
+from kioskd.settings.tools_startup import function, headers, program, secret, secrets_in
 from kioskd.tools.builtin import BuiltinTools, Host
 from kioskd.tools.command import CommandTool
 from kioskd.tools.contract import Declaration, Guard, Guarded
 from kioskd.tools.mcp import Address, McpServer
 from kioskd.tools.mcp_program import Program
 from kioskd.tools.mqtt import MqttTool
-from kioskd.tools.python import PythonTool, load
+from kioskd.tools.python import PythonTool
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def _assembled(
         case McpSettings():
             return Guarded(_server(tool, environ, clock), guard, secrets_in(tool.headers, environ))
         case PythonSettings():
-            return Guarded(PythonTool(_declared(tool), load(tool.entry)), guard)
+            return Guarded(PythonTool(_declared(tool), function(tool.entry)), guard)
 
 
 def _server(tool: McpSettings, environ: Mapping[str, str], clock: ports.Clock) -> McpServer:

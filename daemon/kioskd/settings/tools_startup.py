@@ -3,13 +3,14 @@
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import SecretStr
 
+from kioskd.errors import ConfigError
 from kioskd.settings import credentials
 from kioskd.settings.tools import ToolSettings
 from kioskd.settings.tools_forms import CREDENTIAL
@@ -91,6 +92,20 @@ def program(argv: Sequence[str]) -> str | None:
     return shutil.which(argv[0], path=SEARCH)
 
 
+def function(entry: str) -> Callable[[Mapping[str, object]], Any]:
+    """Return what the entry point `entry` names: a function of the arguments, plain or async.
+
+    It returns JSON, None for nothing, or a `Result`. A plain one runs in a thread of its own.
+
+    Raises:
+        ConfigError: no installed package has it, or it cannot be loaded.
+    """
+    found, wrong = _entry(entry)
+    if wrong:
+        raise ConfigError(f"tools: the entry point {entry}: {wrong}")
+    return found  # type: ignore[no-any-return]  # what a package has cannot be known here
+
+
 def may_be_there(path: Path) -> bool:
     """Whether there is a file at `path`, or nobody but root can say."""
     try:
@@ -117,27 +132,22 @@ def _faults(tool: ToolSettings, environ: Mapping[str, str]) -> Iterator[tuple[Lo
             yield ("argv",), "its program is not there or cannot be run; install it, or correct the path"
         if not tool.working_directory.is_dir():
             yield ("working_directory",), "is no folder here; create it, or correct the path"
-    if isinstance(tool, PythonSettings):
-        yield from _entry_faults(tool.entry)
+    if isinstance(tool, PythonSettings) and (wrong := _entry(tool.entry)[1]):
+        yield ("entry",), wrong
 
 
-def _entry_faults(name: str) -> Iterator[tuple[Loc, str]]:
+def _entry(name: str) -> tuple[Any, str]:
+    """Return what the entry point `name` names, and what keeps it from being called, or nothing."""
     points = entry_points(group=GROUP, name=name)
     if not points:
         known = ", ".join(sorted({point.name for point in entry_points(group=GROUP)})) or "none"
         what = f"no installed package has it in the group {GROUP} (installed are: {known})"
-        yield (
-            ("entry",),
-            f"{what}; name its package in /etc/kioskd/requirements.txt, and run scripts/install.sh",
-        )
-        return
+        return None, f"{what}; name its package in /etc/kioskd/requirements.txt, and run scripts/install.sh"
     try:
-        function = next(iter(points)).load()
+        found = next(iter(points)).load()
     except Exception as err:  # noqa: BLE001 - whatever its module raises while it is imported
-        yield ("entry",), f"cannot be loaded: {type(err).__name__}; mend or replace its package"
-        return
-    if not callable(function):
-        yield ("entry",), "names no function; mend or replace its package"
+        return None, f"cannot be loaded: {type(err).__name__}; mend or replace its package"
+    return found, "" if callable(found) else "names no function; mend or replace its package"
 
 
 def _secret_faults(loc: Loc, value: str, environ: Mapping[str, str]) -> Iterator[tuple[Loc, str]]:

@@ -1,44 +1,18 @@
-"""A tool that an installed package brings, under the entry point group `kioskd.tools`."""
+"""A tool that an installed package brings."""
 
 import asyncio
 import contextlib
 import inspect
 import threading
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from typing import Any, Final, NoReturn
 
-from kioskd.errors import ConfigError
 from kioskd.tools.contract import Declaration, Result, found, stay
 
-GROUP: Final = "kioskd.tools"
 MOST_THREADS: Final = 4
 """Calls of a plain function that are under way or hang: a thread cannot be stopped."""
 
 Function = Callable[[Mapping[str, object]], Any]
-
-
-def load(entry: str) -> Function:
-    """Return what the entry point `entry` names: a function of the arguments, plain or async.
-
-    It returns JSON, None for nothing, or a `Result`. A plain one runs in a thread of its own.
-
-    Raises:
-        ConfigError: no installed package has it, or it cannot be loaded.
-    """
-    points = entry_points(group=GROUP, name=entry)
-    if not points:
-        raise ConfigError(f"tools: no installed package has the entry point {entry} in the group {GROUP}")
-    try:
-        function = next(iter(points)).load()
-    except Exception as err:
-        # Whatever its module raises while it is imported: the owner reads the type, and asks its author.
-        raise ConfigError(
-            f"tools: the entry point {entry} cannot be loaded: {type(err).__name__}; mend or replace its package"
-        ) from err
-    if not callable(function):
-        raise ConfigError(f"tools: the entry point {entry} names no function; mend or replace its package")
-    return function  # type: ignore[no-any-return]  # what a package has cannot be known here
 
 
 class PythonTool:
