@@ -329,6 +329,43 @@ async def test_on_a_slow_line_pictures_become_rare() -> None:
         assert len(kiosk.wire.pictures) == 2
 
 
+async def test_how_slow_a_line_was_is_no_matter_to_the_next_connection() -> None:
+    async with eyes() as kiosk:
+        kiosk.wire.held_back = 0
+        await kiosk.open()
+        await kiosk.clock.advance(20.0)  # that one picture keeps the eyes shut for minutes
+        kiosk.flow.disconnect()
+        other = Wire()
+        kiosk.flow.connect(other)
+        await kiosk.clock.advance(0.1)
+        assert len(other.pictures) == 1
+
+
+async def test_the_next_visitor_is_seen_at_once() -> None:
+    async with eyes(every_s=60.0) as kiosk:
+        await kiosk.open()
+        kiosk.flow.forget(HangUp())
+        kiosk.flow.disconnect()
+        await kiosk.shut()
+        await kiosk.clock.advance(2.0)
+        kiosk.wire = Wire()
+        await kiosk.open()
+        assert len(kiosk.wire.pictures) == 1
+
+
+async def test_a_new_connection_in_a_conversation_brings_no_picture_before_its_time() -> None:
+    async with eyes() as kiosk:
+        await kiosk.open()
+        await kiosk.clock.advance(0.5)
+        kiosk.flow.disconnect()
+        other = Wire()
+        kiosk.flow.connect(other)
+        await kiosk.clock.advance(EVERY_S - 0.6)
+        assert other.pictures == []
+        await kiosk.clock.advance(0.1)
+        assert len(other.pictures) == 1
+
+
 async def test_a_picture_that_waited_while_the_eyes_were_shut_is_dropped() -> None:
     async with eyes() as kiosk:
         kiosk.audio_waits = True

@@ -78,7 +78,7 @@ class CameraToLive:
         self._open = False
         self._connection: Connection | None = None
         self._changed = asyncio.Event()
-        self._due = clock.now()
+        self._due = self._shot_at = clock.now()
         self._newest: Shot | None = None
         self._forgetting: Cancellable | None = None
         self._asked: set[asyncio.Future[Shot]] = set()
@@ -105,6 +105,7 @@ class CameraToLive:
     def forget(self, _effect: HangUp) -> None:
         """The conversation is over: take no picture that was asked for in it, and show the next none of this one's."""
         self._conversation += 1
+        self._due = self._clock.now()
         self._forget()
         self.looks.forget()
         for asked in self._asked:
@@ -118,9 +119,13 @@ class CameraToLive:
         self._changed.set()
 
     def disconnect(self) -> None:
-        """Send nothing more, and remember nothing: the next connection's session may have seen nothing yet."""
+        """Send nothing more, and remember nothing: the next connection's session may have seen nothing yet.
+
+        Nor may its line be as slow.
+        """
         self._connection = None
         self._sent_sketch = b""
+        self._due = min(self._due, self._shot_at + self._every_s)
         self._empty_slot("late")
         self._changed.set()
 
@@ -207,6 +212,7 @@ class CameraToLive:
             return  # nobody shall see it
         shot = Shot(self._clock.now(), jpeg)
         self.counts["shot"] += 1
+        self._shot_at = shot.at
         self._due = shot.at + self._every_s
         self._retry_s = 0.0
         if self._missing:
