@@ -291,6 +291,20 @@ def test_a_visitor_is_heard_before_the_room_is_known_when_the_kiosk_is_silent() 
     assert likeness(near, cleaned) > 0.95
 
 
+def test_what_is_played_and_no_voice_teaches_no_room_and_shuts_out_nobody() -> None:
+    subject, far = canceller(), far_voice(LEARNING_S * 2)
+    near = levelled(visitors()[0].samples, -26)
+    captured, played = to_pcm(near), to_pcm(far)
+    cleaned = bytearray()
+    for number in range(min(len(captured) // pcm.FRAME_BYTES, len(played) // FAR_FRAME)):
+        subject.played(played[number * FAR_FRAME : (number + 1) * FAR_FRAME], voiced=False)
+        cleaned += subject.clean(captured[number * pcm.FRAME_BYTES : (number + 1) * pcm.FRAME_BYTES])
+    assert subject.learning
+    assert not subject.visitor
+    heard = from_pcm(bytes(cleaned))
+    assert likeness(near[: len(heard)], heard) > 0.95
+
+
 def test_a_room_with_reopened_devices_is_unknown() -> None:
     subject, far = canceller(), far_voice(LEARNING_S * 2)
     through(subject, echo_of(far, delay_s=0.06), far)

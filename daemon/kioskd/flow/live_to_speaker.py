@@ -138,9 +138,8 @@ class LiveToSpeaker:
             self._tell(self._works)
         sound = self.playout.pull(byte_count)
         if self._echo is not None:
-            # What is really played: after volume, fades and starvation. A chime by itself teaches a canceller nothing, and
-            # shall not shut its gate: it is taken out by its pitches.
-            self._echo.played(sound if self.playout.voiced else bytes(byte_count))
+            # What is really played: after volume, fades and starvation.
+            self._echo.played(sound, voiced=self.playout.voiced)
         return sound
 
     def _works(self) -> None:

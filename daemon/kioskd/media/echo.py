@@ -125,7 +125,7 @@ class EchoCanceller:
         self._leveller = AudioProcessingModule(auto_gain_control=True) if gain_control else None
         self._gate = _Gate()
         # Pieces as the device pulls them; `append` and `popleft` are atomic.
-        self._waiting: collections.deque[bytes] = collections.deque(maxlen=_PIECES)
+        self._waiting: collections.deque[tuple[bytes, bool]] = collections.deque(maxlen=_PIECES)
         self._far = bytearray()
         self._unlearnt = _LEARNING_BLOCKS
         # Frames for which the own voice is still in the room.
@@ -168,12 +168,13 @@ class EchoCanceller:
         self._unlearnt = _LEARNING_BLOCKS
         self._clocks = _Clocks()
 
-    def played(self, pcm_24k: bytes) -> None:
+    def played(self, pcm_24k: bytes, *, voiced: bool = True) -> None:
         """Take what the loudspeaker has just been given, silence included, of any length. For the device's thread.
 
-        Returns at once. What was played is looked at with the next frame of the microphone.
+        Not `voiced` is a chime by itself: a pitch or two teach nobody a room, and shall not shut the gate before a visitor's
+        first word. Returns at once. What was played is looked at with the next frame of the microphone.
         """
-        self._waiting.append(pcm_24k)
+        self._waiting.append((pcm_24k, voiced))
 
     def clean(self, frame_16k: bytes) -> bytes:
         """Return the microphone's frame (20 ms) without the echo of what was played. For one thread.
@@ -197,8 +198,11 @@ class EchoCanceller:
         """Give the canceller all whole blocks that were played since the last time: the echo comes after its cause."""
         far = self._far
         before = len(far)
+        any_voiced = False
         for _ in range(len(self._waiting)):
-            far += self._waiting.popleft()
+            piece, voiced = self._waiting.popleft()
+            far += piece
+            any_voiced |= voiced
         self._clocks.count(len(far) - before)
         surplus = len(far) - _BACKLOG_BYTES
         if surplus > 0:
@@ -210,7 +214,7 @@ class EchoCanceller:
         whole = len(far) - len(far) % _FAR_BLOCK
         for start in range(0, whole, _FAR_BLOCK):
             block = far[start : start + _FAR_BLOCK]
-            if np.abs(np.frombuffer(block, "<i2").astype(np.int32)).max() >= AUDIBLE:
+            if any_voiced and np.abs(np.frombuffer(block, "<i2").astype(np.int32)).max() >= AUDIBLE:
                 self._unlearnt = max(0, self._unlearnt - 1)
                 self._audible_for = round((self._delay_s + RINGING_S) * 1000 / pcm.FRAME_MS)
             self._canceller.process_reverse_stream(
