@@ -17,6 +17,7 @@ from kioskd.core.events import (
     DeviceGone,
     Event,
     HandleIssued,
+    Hushed,
     Lost,
     Pressed,
     ReplyBegan,
@@ -25,6 +26,7 @@ from kioskd.core.events import (
     ReplySounded,
     SleepAsked,
     Started,
+    TalkBegan,
     Timer,
     TimerFired,
     Unkept,
@@ -109,10 +111,21 @@ def test_the_end_of_a_conversation_is_one_line_with_its_cause(caplog: pytest.Log
     assert fields(caplog)[-1] == {"conversation": 1, "turns": 1, "lasted_ms": 27500, "cause": "idle"}
 
 
-def test_a_silenced_reply_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    Told().tell(*AWAKE, *TURN[:-1], (15.0, Pressed()))
+@pytest.mark.parametrize(
+    ("event", "ended"),
+    [
+        (Pressed(), "silenced"),
+        (Hushed(), "silenced"),
+        (TalkBegan(), "interrupted"),
+        (ReplyInterrupted(1, 1), "interrupted"),
+    ],
+)
+def test_a_reply_that_was_cut_short_says_by_whom(
+    caplog: pytest.LogCaptureFixture, event: Event, ended: str
+) -> None:
+    Told().tell(*AWAKE, *TURN[:-1], (15.0, event))
 
-    assert info(caplog)[-1] == "turn 1: spoke=2.50s first_byte=0.75s waited=1.00s reply=0.50s ended=silenced"
+    assert info(caplog)[-1] == f"turn 1: spoke=2.50s first_byte=0.75s waited=1.00s reply=0.50s ended={ended}"
 
 
 def test_an_interrupted_reply_says_so_and_the_next_turn_knows_when_the_voice_began(

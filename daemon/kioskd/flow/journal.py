@@ -12,11 +12,13 @@ from kioskd.core.events import (
     Cause,
     Closing,
     Event,
+    Hushed,
     Pressed,
     ReplyBegan,
     ReplyInterrupted,
     ReplyPlayed,
     ReplySounded,
+    TalkBegan,
     TimerFired,
     Up,
     VoiceBegan,
@@ -233,7 +235,15 @@ class Journal:
 
 _OF_DEVICES: Final = frozenset({Code.MICROPHONE, Code.DEAF, Code.SPEAKER})
 
-_ENDINGS: Final = {ReplyPlayed: "heard", ReplyInterrupted: "interrupted", Pressed: "silenced"}
+_ENDINGS: Final = {
+    ReplyPlayed: "heard",
+    ReplyInterrupted: "interrupted",
+    VoiceBegan: "interrupted",
+    TalkBegan: "interrupted",
+    Pressed: "silenced",
+    Hushed: "silenced",
+}
+"""How a reply ended; by anything else with its conversation."""
 
 
 def _cause(event: Event) -> str:
