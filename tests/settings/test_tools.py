@@ -287,6 +287,7 @@ def test_what_cannot_work_is_refused_with_its_place(file: Path, entry: str, plac
         ("{type: object, properties: [a]}", "5:44", "is no JSON Schema"),
         ("{type: object, required: a}", "5:42", "is no JSON Schema"),
         ("{type: object, properties: {a: {$ref: 'http://x/'}}}", "5:55", "$ref is not taken"),
+        ("{type: object, patternProperties: {'(a|aa)+$': {}}}", "5:32", "patternProperties is not taken"),
         ("{type: object, properties: {shoe size: {}}}", "5:45", "is no name of a parameter"),
         ("{type: object, properties: {größe: {}}}", "5:45", "is no name of a parameter"),
         ("{type: object, properties: {item: {}}, required: [itm]}", "5:67", "did you mean item?"),

@@ -81,3 +81,19 @@ def test_what_is_the_same_twice_is_found_at_once_in_a_long_list() -> None:
     assert "twice" in str(check.fault({"l": [*items, {"k": 7}]}))
     assert check.fault({"l": [1, True, "1", None, [], {}]}) is None
     assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize("pattern", ["^(a|a?)+$", "(a|aa)+$"])
+def test_a_pattern_that_would_take_for_ever_is_given_up(pattern: str) -> None:
+    items = {"type": "array", "items": {"type": "string", "pattern": pattern}}
+    check = Arguments({"type": "object", "properties": {"items": items}})
+    began = time.perf_counter()
+    assert "too long" in str(check.fault({"items": ["a" * 100 + "!"] * 100}))
+    assert time.perf_counter() - began < 2
+
+
+def test_a_pattern_is_searched_for_in_texts_only() -> None:
+    check = Arguments({"type": "object", "properties": {"item": {"pattern": "^[a-z]+[0-9]$"}}})
+    assert check.fault({"item": "shoe7"}) is None
+    assert check.fault({"item": 7}) is None
+    assert check.fault({"item": "7"}) == "$.item: does not match '^[a-z]+[0-9]$'"

@@ -78,8 +78,8 @@ def _schema(value: Any) -> Any:
         )
     for path, what in _unfit_names(schema):
         raise at(path, what)
-    for path, word in _references(schema):
-        raise at(path, f"{word} is not taken: the model needs to see it all in one place; write it out")
+    for path, why in _not_taken(schema):
+        raise at(path, f"{path[-1]} is not taken: {why}")
     if len(json.dumps(schema)) > LARGEST_SCHEMA:
         raise said(f"is larger than {LARGEST_SCHEMA} characters: the model reads it each time; shorten it")
     return {"properties": {}, "additionalProperties": False} | schema
@@ -92,7 +92,7 @@ def _unfit_names(schema: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...]
         if not re.fullmatch(NAME, name):
             what = "letters, digits and _, at most 64, no digit first; write shoe_size, say"
             yield ("properties", name), f"is no name of a parameter: {what}"
-    if schema.get("additionalProperties", False) is not False or "patternProperties" in schema:
+    if schema.get("additionalProperties", False) is not False:
         return
     for number, name in enumerate(schema.get("required", ())):
         if name not in properties:
@@ -106,16 +106,18 @@ def _brief(error: Any) -> str:
     return f"{error.validator} does not fit" if len(words) > 100 else words
 
 
-def _references(schema: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _not_taken(schema: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
     if isinstance(schema, dict):
         for word in ("$ref", "$dynamicRef", "$id", "$schema"):
             if isinstance(schema.get(word), str):
-                yield (*path, word), word
+                yield (*path, word), "the model needs to see it all in one place; write it out"
+        if "patternProperties" in schema and path[-1:] != ("properties",):
+            yield (*path, "patternProperties"), "each parameter has a name; write them under properties"
     items = (
         schema.items() if isinstance(schema, dict) else enumerate(schema) if isinstance(schema, list) else ()
     )
     for key, inner in items:
-        yield from _references(inner, (*path, key))
+        yield from _not_taken(inner, (*path, key))
 
 
 def _reference(text: str, info: ValidationInfo) -> str:

@@ -1,6 +1,7 @@
 """Whether a call's arguments are what the tool's JSON Schema asks for, looked at before anything runs."""
 
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ DEEPEST: Final = 8
 MOST_BITS: Final = 1023
 """Of a whole number: what is longer is no float, and cannot be reckoned with."""
 LONGEST_FAULT: Final = 200
+PATTERN_S: Final = 0.05
+"""How long the texts of a call may be searched for patterns: one like (a|aa)+$ would take years for a few dozen letters."""
 
 
 class Arguments:
@@ -27,7 +30,8 @@ class Arguments:
 
         # An empty registry of our own: the library's would fetch what a schema refers to.
         self._unresolvable = Unresolvable
-        checks = validators.extend(Draft202012Validator, {"uniqueItems": _unique})
+        self._search_until = 0.0
+        checks = validators.extend(Draft202012Validator, {"uniqueItems": _unique, "pattern": self._pattern})
         self._validator = checks(schema, registry=Registry())
         self._best = best_match
 
@@ -36,6 +40,7 @@ class Arguments:
         excess = _excess(arguments)
         if excess is not None:
             return excess
+        self._search_until = time.monotonic() + PATTERN_S
         try:
             error = self._best(self._validator.iter_errors(arguments))
         except (RecursionError, self._unresolvable):  # a server's; the owner's own were tried
@@ -43,6 +48,21 @@ class Arguments:
         except (ArithmeticError, ValueError):
             return "a number is not one to reckon with"
         return None if error is None else f"{error.json_path}: {error.message}"[:LONGEST_FAULT]
+
+    def _pattern(self, _checks: Any, wanted: str, value: object, _schema: object) -> Iterator[Exception]:
+        """Check `pattern` within a time; the library would hold everybody up for as long as it takes."""
+        import regex  # type: ignore[import-untyped] # noqa: PLC0415 - only where there are patterns; no types
+        from jsonschema import ValidationError  # noqa: PLC0415 - as above
+
+        if not isinstance(value, str):
+            return
+        try:
+            found = regex.search(wanted, value, timeout=max(0.0, self._search_until - time.monotonic()))
+        except TimeoutError:
+            yield ValidationError("it takes too long to see whether it fits its pattern")
+        else:
+            if not found:
+                yield ValidationError(f"does not match {wanted!r}")
 
 
 def _excess(arguments: Mapping[str, object]) -> str | None:
