@@ -347,6 +347,8 @@ print(load(pathlib.Path(sys.argv[1])).assistant.language)' "$settings")
 activate() {
   local release=$1 before part from to
   before=$(current)
+  # Before anything names it: a power cut finds one release or the other, and whole.
+  sync --file-system "$release"
   for part in "${parts[@]}"; do
     read -r from to <<<"$part"
     if [ -e "$release/system/$from" ]; then
