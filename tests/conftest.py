@@ -5,20 +5,12 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from tests.support import sound_server as virtual
 
 ROOT: Final = Path(__file__).parents[1]
-
-TOGETHER: Final = frozenset({"bench", "box", "room"})
-"""Folders whose tests share what takes long to make: run one after the other, in one process."""
-
-APART: Final = frozenset(
-    {f"tests/box/test_{name}.py" for name in ("camera", "debian_12", "doctor", "rebooted")}
-)
-"""... but for these: each has a machine of its own."""
 
 MEASURED: Final = ("tests/bench/", "tests/room/", "tests/link/test_soak.py")
 
@@ -37,21 +29,6 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
 @functools.cache
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    """Say which tests belong together where several processes share the work: those of a file, or of such a folder."""
-    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - asked only where it is there
-
-    # Its own groups (loadgroup) are not seen with pytest 9.2: pytest-dev/pytest-xdist#1386.
-    class Together(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-        def _split_scope(self, nodeid: str) -> str:
-            path = nodeid.partition("::")[0]
-            folder = Path(path).parts[1]
-            return folder if folder in TOGETHER and path not in APART else path
-
-    return Together(config, log)
 
 
 @pytest.fixture(autouse=True)

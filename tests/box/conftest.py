@@ -1,4 +1,4 @@
-"""One machine for all tests of an installed kiosk. They run in the order of their files; each leaves a kiosk that serves."""
+"""A machine for the tests of a file, which run in their order; most leave a kiosk that serves."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import pytest
 from tests.box.site import FILES, INSTALL_S, WISHES, Site, Typed, bare, missing, readme
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def fresh() -> Iterator[Site]:
     """A machine without kioskd."""
     if lacking := missing():
@@ -15,13 +15,13 @@ def fresh() -> Iterator[Site]:
         yield it
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def files_before(fresh: Site) -> set[str]:
     """What was on the machine before kioskd came, but for what its owner had put there for it."""
     return {path for path in fresh.box.sh(FILES).splitlines() if "kioskd" not in path}
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def typed(fresh: Site, files_before: set[str]) -> Typed:
     """What the owner saw, who typed line by line what the README says of installing. The kiosk serves now."""
     assert files_before
@@ -37,7 +37,7 @@ def typed(fresh: Site, files_before: set[str]) -> Typed:
     return seen
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def it(fresh: Site, typed: Typed) -> Site:
     """A machine where kioskd serves, in mid-conversation."""
     assert typed

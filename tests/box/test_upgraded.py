@@ -1,4 +1,4 @@
-"""A kiosk is upgraded, put back, and removed, as the README says. The last tests of their machine."""
+"""A kiosk is upgraded, put back, and removed, as the README says."""
 
 from typing import Final
 
