@@ -72,5 +72,10 @@ def test_secrets_are_taken_out_wherever_they_stand() -> None:
     assert hide(data, [SecretStr("s3cret")]) == {"a-(hidden)": ["it is (hidden)", 7], "b": {"c": "(hidden)"}}
 
 
+@pytest.mark.parametrize("said", ["k/ey ä+", "k%2Fey%20%C3%A4%2B", "k%2Fey+%C3%A4%2B"])
+def test_a_secret_is_taken_out_as_it_stands_in_a_url_too(said: str) -> None:
+    assert hide(f"http://shop/?key={said}&n=1", [SecretStr("k/ey ä+")]) == "http://shop/?key=(hidden)&n=1"
+
+
 def test_neither_data_nor_picture_is_in_a_repr() -> None:
     assert "speech" not in repr(Result("ok", "done", "speech", picture=b"speech"))

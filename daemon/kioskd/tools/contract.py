@@ -8,6 +8,7 @@ import json
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NoReturn, Protocol, TypeVar
+from urllib.parse import quote, quote_plus
 
 from pydantic import SecretStr
 
@@ -152,15 +153,21 @@ def too_deep(data: object) -> bool:
 
 
 def hide(data: object, secrets: Sequence[SecretStr]) -> object:
-    """Return `data` with every secret in its texts replaced. `data` is not nested too deeply."""
+    """Return `data` with every secret in its texts replaced, also as it stands in a URL. `data` is not nested too deeply."""
+    plain = [secret.get_secret_value() for secret in secrets]
+    written = {form for secret in plain for form in (secret, quote(secret, safe=""), quote_plus(secret))}
+    return _without(data, sorted(written, key=len, reverse=True))
+
+
+def _without(data: object, words: Sequence[str]) -> object:
     if isinstance(data, str):
-        for secret in secrets:
-            data = data.replace(secret.get_secret_value(), HIDDEN)
+        for word in words:
+            data = data.replace(word, HIDDEN)
         return data
     if isinstance(data, Mapping):
-        return {str(hide(name, secrets)): hide(value, secrets) for name, value in data.items()}
+        return {str(_without(name, words)): _without(value, words) for name, value in data.items()}
     if isinstance(data, list | tuple):
-        return [hide(value, secrets) for value in data]
+        return [_without(value, words) for value in data]
     return data
 
 
