@@ -172,7 +172,8 @@ class EchoCanceller:
         """Take what the loudspeaker has just been given, silence included, of any length. For the device's thread.
 
         Not `voiced` is a chime by itself: a pitch or two teach nobody a room, and shall not shut the gate before a visitor's
-        first word. Returns at once. What was played is looked at with the next frame of the microphone.
+        first word. Nor is the library told of it before it knows the room: until then it would take down whatever comes with
+        it, by 20 dB and more. Returns at once. What was played is looked at with the next frame of the microphone.
         """
         self._waiting.append((pcm_24k, voiced))
 
@@ -214,6 +215,8 @@ class EchoCanceller:
         whole = len(far) - len(far) % _FAR_BLOCK
         for start in range(0, whole, _FAR_BLOCK):
             block = far[start : start + _FAR_BLOCK]
+            if not any_voiced and self.learning:
+                block = bytearray(_FAR_BLOCK)
             if any_voiced and np.abs(np.frombuffer(block, "<i2").astype(np.int32)).max() >= AUDIBLE:
                 self._unlearnt = max(0, self._unlearnt - 1)
                 self._audible_for = round((self._delay_s + RINGING_S) * 1000 / pcm.FRAME_MS)
