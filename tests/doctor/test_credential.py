@@ -1,8 +1,10 @@
 """Where the key is looked for, with systemd's own program to encrypt it."""
 
+import contextlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,20 @@ def put(root: Path, path: str, data: bytes) -> None:
     where = root / path.lstrip("/")
     where.parent.mkdir(parents=True)
     where.write_bytes(data)
+
+
+@contextlib.contextmanager
+def nobody_in_particular(place: Path) -> Iterator[None]:
+    """Have `place` be shut to this process: as root it becomes somebody else meanwhile."""
+    uid = os.geteuid()
+    place.chmod(0o700 if uid == 0 else 0)
+    if uid == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(uid)
+        place.chmod(0o700)
 
 
 def encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> bytes:
@@ -82,6 +98,14 @@ def test_a_stored_key_that_holds_odd_characters_is_told_without_it(tmp_path: Pat
     [found] = credential.credential(patient(tmp_path))
     assert found.fault == "key-unusable"
     assert "two words" not in repr(found)
+
+
+def test_a_place_that_only_root_sees_is_skipped_and_no_fault(tmp_path: Path) -> None:
+    put(tmp_path, credential.PLAIN, KEY.encode())
+    with nobody_in_particular(tmp_path):
+        [found] = credential.credential(patient(tmp_path))
+    assert (found.verdict, found.fault) == (Verdict.SKIPPED, None)
+    assert found.remedy == "run doctor with sudo"
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,16 @@ def a_unit_that_has_failed(kiosk: Kiosk) -> None:
     kiosk.unit |= {"ActiveState": "failed", "Result": "exit-code"}
 
 
+@plants("service", "unit-failed")
+def a_unit_that_is_about_to_be_started_once_more(kiosk: Kiosk) -> None:
+    kiosk.unit |= {"ActiveState": "activating", "SubState": "auto-restart", "Result": "signal"}
+
+
+@plants("service", "unit-failed")
+def a_unit_that_was_just_started_once_more(kiosk: Kiosk) -> None:
+    kiosk.unit |= {"ActiveState": "activating", "SubState": "start", "NRestarts": "7", "Result": "exit-code"}
+
+
 @plants("service", "unit-not-enabled")
 def a_unit_that_does_not_start_with_the_machine(kiosk: Kiosk) -> None:
     kiosk.unit["UnitFileState"] = "disabled"
@@ -235,6 +245,13 @@ def pictures_in_a_folder_that_the_service_has_one_of_its_own_for(kiosk: Kiosk) -
 def recordings_that_the_sandbox_does_not_allow(kiosk: Kiosk) -> None:
     place = {"folder": str(kiosk.root / "srv/kiosk"), "keep_days": 1, "most_mb": 10}
     kiosk.settings["privacy"] = {"recordings": place}
+
+
+@plants("files", "folder-open")
+def recordings_in_a_folder_that_others_may_read(kiosk: Kiosk) -> None:
+    folder = kiosk.file("/var/lib/kioskd/heard/of-another-day.wav").parent
+    folder.chmod(0o755)
+    kiosk.settings["privacy"] = {"recordings": {"folder": str(folder), "keep_days": 1, "most_mb": 10}}
 
 
 # The way to the service

@@ -185,7 +185,8 @@ def _said(machine: Machine, *command: str) -> str:
     ran = machine.run(*command)
     if ran is None:
         return f"{command[0]} cannot be run here"
-    return "\n".join(text for text in (ran.out, ran.err) if text)
+    said = "\n".join(text for text in (ran.out, ran.err) if text)
+    return said or f"{command[0]} said nothing (exit {ran.code}); only root and the group adm see all of it"
 
 
 def _add(archive: tarfile.TarFile, name: str, text: str) -> None:

@@ -24,6 +24,10 @@ LoadCredential={CREDENTIAL}
 """What has systemd take the plain one: without it the unit would not even start (seen with systemd 257)."""
 
 
+class OutOfSightError(KeyUnusableError):
+    """Whether there is a key is not for this user to see."""
+
+
 def credential(patient: Patient) -> Sequence[Finding]:
     """Prove that the daemon will find its key, or needs none."""
     service = patient.settings.service
@@ -33,18 +37,8 @@ def credential(patient: Patient) -> Sequence[Finding]:
         return [skipped("no key is needed: each connection fetches a token, as the session will show")]
     try:
         key, where = found(patient)
-    except KeyMissingError:
-        return [
-            fault(
-                "key-missing",
-                f"no key: looked into {ENCRYPTED}, {PLAIN}, the environment and service.key_file",
-                "sudo kioskd key",
-            )
-        ]
     except KeyUnusableError as error:
-        return [
-            fault("key-unusable", f"{error.where}: {error.what}", "sudo kioskd key, or mend what it names")
-        ]
+        return [_of(error)]
     assert key is not None
     if where == PLAIN and not _loads_plain(patient.machine):
         return [
@@ -57,6 +51,18 @@ def credential(patient: Patient) -> Sequence[Finding]:
     return [ok(f"a key of {len(key.get_secret_value())} characters, from {where}")]
 
 
+def _of(error: KeyUnusableError) -> Finding:
+    match error:
+        case OutOfSightError():
+            return skipped(f"{error.where}: {error.what}", "run doctor with sudo")
+        case KeyMissingError():
+            said = f"no key: looked into {ENCRYPTED}, {PLAIN}, the environment and service.key_file"
+            return fault("key-missing", said, "sudo kioskd key")
+        case _:
+            said = f"{error.where}: {error.what}"
+            return fault("key-unusable", said, "sudo kioskd key, or mend what it names")
+
+
 def found(patient: Patient) -> "tuple[SecretStr | None, str]":
     """Return the service's key and where it is; None where the settings need none.
 
@@ -65,6 +71,7 @@ def found(patient: Patient) -> "tuple[SecretStr | None, str]":
 
     Raises:
         KeyMissingError: there is none.
+        OutOfSightError: only root can see whether there is one.
         KeyUnusableError: there is one that cannot be used, or not be read from here.
     """
     service, environ = patient.settings.service, patient.environ
@@ -103,7 +110,7 @@ def _stored(machine: Machine) -> tuple[str, str] | None:
         if plain.exists():
             return PLAIN, plain.read_text(encoding="ascii", errors="replace")
     except PermissionError:
-        raise KeyUnusableError("/etc/credstore*", "may be read by root only; run doctor with sudo") from None
+        raise OutOfSightError("/etc/credstore*", "may be read by root only") from None
     return None
 
 

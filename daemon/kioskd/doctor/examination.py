@@ -95,7 +95,9 @@ async def examine(
             found = [skipped(f"comes after: {', '.join(wanting)}")]
         elif check.opens and pid is not None:
             remedy = (
-                None if told else "sudo systemctl stop kioskd; kioskd doctor; sudo systemctl start kioskd"
+                None
+                if told
+                else "sudo systemctl stop kioskd; sudo kioskd doctor; sudo systemctl start kioskd"
             )
             if trouble := await asyncio.to_thread(unit.told, patient, check.name):
                 found = [trouble]

@@ -37,9 +37,9 @@ def files(patient: Patient) -> Sequence[Finding]:
     try:
         there = [(name, path) for name, path in _named(patient) if path.exists()]
         found = [_judged(name, path, user, machine, unit) for name, path in there]
+        found += [_kept(name, path, user, machine, unit) for name, path in _records(patient)]
     except PermissionError:
         return [skipped("not all of them can be seen from here", "run doctor with sudo")]
-    found += [_kept(name, path, machine, unit) for name, path in _records(patient)]
     return [one for one in found if one is not None] or [ok(f"{user.name} may read all {len(there)} of them")]
 
 
@@ -76,17 +76,25 @@ def _shut(path: Path, user: Account, machine: Machine) -> Path | None:
     return None if may(real, user, stat.S_IROTH) else real
 
 
-def _kept(name: str, path: Path, machine: Machine, unit: Mapping[str, str]) -> Finding | None:
+def _kept(name: str, path: Path, user: Account, machine: Machine, unit: Mapping[str, str]) -> Finding | None:
     real = machine.shown(path)
     # A minus stands for: if it is there; a plus for the unit's own root.
     places = (STATE, *(place.lstrip("-+") for place in unit.get("ReadWritePaths", "").split()))
-    if not unit or any(real.is_relative_to(place) for place in places):
-        return None
-    return fault(
-        "folder-not-writable",
-        f"{name} = {real}: the service's sandbox lets it write to {STATE} alone",
-        f"name a folder there; or sudo systemctl edit kioskd: [Service] ReadWritePaths={real}",
-    )
+    if unit and not any(real.is_relative_to(place) for place in places):
+        return fault(
+            "folder-not-writable",
+            f"{name} = {real}: the service's sandbox lets it write to {STATE} alone",
+            f"name a folder there; or sudo install -d -m 700 -o {user.name} -g {user.name} {real}, "
+            # The minus: a folder that is away some day is no reason not to start.
+            f"and sudo systemctl edit kioskd: [Service] ReadWritePaths=-{real}",
+        )
+    if path.is_dir() and (path.stat().st_uid != user.uid or path.stat().st_mode & 0o077):
+        return fault(
+            "folder-open",
+            f"{name} = {real}: not {user.name}'s alone ({owners(path, machine)}), so nothing is kept in it",
+            f"sudo chown {user.name}: {real}; sudo chmod 700 {real}",
+        )
+    return None
 
 
 def _named(patient: Patient) -> Iterator[tuple[str, Path]]:

@@ -41,20 +41,14 @@ def installed(patient: Patient) -> Sequence[Finding]:
     if not machine.has_systemd:
         return [skipped("systemd does not run here")]
     known = machine.properties(
-        "LoadState", "UnitFileState", "ActiveState", "Result", "StatusText", "NeedDaemonReload",
+        "LoadState", "UnitFileState", "ActiveState", "SubState", "NRestarts", "Result", "StatusText",
+        "NeedDaemonReload",
     )  # fmt: skip
     if (trouble := _unloaded(known.get("LoadState", "not-found"))) is not None:
         return [trouble]
     found = []
-    if known.get("ActiveState") == "failed":
-        why = known.get("Result", "unknown")
-        found.append(
-            fault(
-                "unit-failed",
-                f"{UNIT} has failed: {why}",
-                "journalctl -u kioskd -n 30 says why; mend that first",
-            )
-        )
+    if (trouble := _ended(known)) is not None:
+        found.append(trouble)
     if known.get("UnitFileState") not in ("enabled", "enabled-runtime", "static", "linked"):
         found.append(
             fault(
@@ -81,6 +75,22 @@ def installed(patient: Patient) -> Sequence[Finding]:
     # Of one that is not active it is what it said last.
     words = f": {known['StatusText']}" if state == "active" and known.get("StatusText") else ""
     return found or [ok(f"{UNIT} is installed and enabled, and {state}{words}")]
+
+
+def _ended(known: Mapping[str, str]) -> Finding | None:
+    """Return a fault where the daemon has failed, be it that systemd is about to start it once more, as it always is."""
+    state, restarts = known.get("ActiveState"), known.get("NRestarts", "0")
+    again = state == "activating" and (
+        known.get("SubState", "").startswith("auto-restart") or restarts not in ("", "0")
+    )
+    if state != "failed" and not again:
+        return None
+    said = f"ends as often as it is started (restarts: {restarts})" if again else "has failed"
+    return fault(
+        "unit-failed",
+        f"{UNIT} {said}: {known.get('Result', 'unknown')}",
+        "journalctl -u kioskd -n 30 says why; mend that first",
+    )
 
 
 def _unloaded(state: str) -> Finding | None:
