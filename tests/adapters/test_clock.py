@@ -1,12 +1,16 @@
 """Both clocks: the machine's, and the one that is moved by hand."""
 
 import asyncio
+import datetime
+import time
+from collections.abc import Callable
 
 import pytest
 
-from kioskd.adapters.clock import SystemClock
+from kioskd.adapters.clock import SystemClock, local_time, wall
 from kioskd.adapters.memory import ManualClock
 from kioskd.ports import Clock
+from kioskd.tools.builtin import _local_time
 
 
 async def test_the_machines_clock_sleeps_as_long_as_it_says() -> None:
@@ -14,6 +18,21 @@ async def test_the_machines_clock_sleeps_as_long_as_it_says() -> None:
     before = clock.now()
     await clock.sleep(0.03)
     assert 0.03 <= clock.now() - before < 1.0
+
+
+@pytest.mark.parametrize("now", [wall, local_time, _local_time])
+def test_another_time_zone_holds_at_once(
+    monkeypatch: pytest.MonkeyPatch, now: Callable[[], datetime.datetime | datetime.time]
+) -> None:
+    try:
+        monkeypatch.setenv("TZ", "UTC0")
+        before = now()
+        monkeypatch.setenv("TZ", "FAR-5")
+        after = now()
+        assert (after.hour - before.hour) % 24 in (5, 6), "or the hour is over"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 async def test_the_machines_clock_calls_later_unless_it_is_cancelled() -> None:

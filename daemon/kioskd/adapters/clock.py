@@ -24,9 +24,10 @@ class SystemClock:
 
 def local_time() -> datetime.time:
     """Return the time of day where the kiosk stands."""
-    return datetime.datetime.now().astimezone().time()
+    return wall().time()
 
 
 def wall() -> datetime.datetime:
-    """Return date and time where the kiosk stands."""
+    """Return date and time where the kiosk stands, as the machine's time zone is now."""
+    time.tzset()  # what timedatectl sets would else hold after a restart only
     return datetime.datetime.now().astimezone()

@@ -1,6 +1,7 @@
 """The tools that every kiosk has: they act on the kiosk itself."""
 
 import datetime
+import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Final, NoReturn, Protocol
 
@@ -92,6 +93,7 @@ DECLARATIONS: Final[Mapping[str, Declaration]] = {
 
 
 def _local_time() -> datetime.datetime:
+    time.tzset()  # the time zone may have been set since
     return datetime.datetime.now().astimezone()
 
 
