@@ -84,6 +84,28 @@ def test_a_record_without_a_bound_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("place", "begins"),
+    [
+        ("words", "has the folder of transcripts"),
+        ("./words", "has the folder of transcripts"),
+        ("~/words", "'~/words' begins with ~"),
+    ],
+)
+def test_a_folder_for_records_is_of_its_own_and_at_home_nowhere(
+    tmp_path: Path, place: str, begins: str
+) -> None:
+    bounds = "keep_days: 7, most_mb: 10"
+    text = f"""
+privacy:
+  transcripts: {{folder: words, {bounds}}}
+  recordings: {{folder: {place}, {bounds}}}
+"""
+    [(line, _, key, what)] = faults(tmp_path, text)
+    assert (line, key.startswith("privacy.recordings")) == (4, True)
+    assert what.startswith(begins), what
+
+
+@pytest.mark.parametrize(
     ("given", "begins"),
     [
         ("minutes_per_day: 1441", "1441 is above 1440"),

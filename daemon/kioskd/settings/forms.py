@@ -280,6 +280,8 @@ def _path(value: object, info: ValidationInfo) -> object:
         raise said(
             f"{shown(value)} is no path: the name of a file is needed; write it, in quotes if it looks odd"
         )
+    if value.startswith("~"):
+        raise said(f"{shown(value)} begins with ~, which is nobody's home here; write the path from / on")
     return Path((info.context or {}).get("folder", "."), value)
 
 

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from kioskd.settings.forms import PathOnDisk, QuietHours, Range, Text, said, shown
 from kioskd.settings.section import Section
 
 NOTICE = (
-    "(This comes from the kiosk, not from the visitor.) The conversation has to end in about a minute. Tell the visitor "
+    "(This comes from the kiosk, not from the visitor.) The conversation has to end soon. Tell the visitor "
     "so in one short sentence, in the language that you speak with them, and say goodbye."
 )
 
@@ -46,8 +46,8 @@ class RecordSettings(Section):
     """Where something is kept, how long, and how much of it. None of these has a default: it is the owner's word."""
 
     folder: PathOnDisk
-    """Folder of its own, made with access for the daemon alone. The service may write to /var/lib/kioskd; another needs
-    ReadWritePaths= by `systemctl edit kioskd`."""
+    """Folder of its own, which belongs to kioskd alone. Below /var/lib/kioskd it is made; another has to be there (`sudo
+    install -d -m 700 -o kioskd -g kioskd FOLDER`), and needs ReadWritePaths=-FOLDER by `systemctl edit kioskd`."""
     keep_days: Annotated[int, Range(1, 3650, "what is kept has to go some day")]
     """Days after which a file is deleted."""
     most_mb: Annotated[int, Range(1, 1_000_000, "a disk has an end")]
@@ -79,3 +79,13 @@ class PrivacySettings(Section):
     recordings: Record = None
     """The sound of each conversation, as it was sent and as it came: off, or folder, keep_days and most_mb. In many places
     the law wants visitors to be told, or asked."""
+
+    @field_validator("recordings")
+    @classmethod
+    def _has_a_folder_of_its_own(
+        cls, recordings: RecordSettings | None, info: ValidationInfo
+    ) -> RecordSettings | None:
+        transcripts: RecordSettings | None = info.data.get("transcripts")
+        if recordings and transcripts and recordings.folder.absolute() == transcripts.folder.absolute():
+            raise said("has the folder of transcripts: each would delete the other's files; name another")
+        return recordings
