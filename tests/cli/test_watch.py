@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,17 @@ def drawn(told: Mapping[str, Any], events: Sequence[Mapping[str, str]] = ()) -> 
     console.print(watch.screen(told, events, console.size.height))
     text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
     return [line.rstrip() for line in text.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_one"), [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"TERM": ""}, False), ({}, False)]
+)  # fmt: skip
+def test_only_a_terminal_that_moves_its_cursor_is_drawn_on(environ: dict[str, str], is_one: bool) -> None:
+    ours, theirs = os.openpty()
+    with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
+        assert watch.drawable(terminal, environ) is is_one
+    os.close(ours)
+    assert not watch.drawable(io.StringIO(), environ)
 
 
 def event(text: str, level: str = "info") -> dict[str, str]:

@@ -4,11 +4,12 @@ import argparse
 import itertools
 import json
 import math
+import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from kioskd.cli import Exit, client
 from kioskd.cli.status import link_words, listed, span
@@ -40,7 +41,7 @@ COLOURS: Final = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     client.add_arguments(parser)
-    parser.epilog = "Ctrl-C ends it. With --json, or where the output is no terminal: a JSON object a line."
+    parser.epilog = "Ctrl-C ends it. With --json, or where the output is no terminal to draw on: a JSON object a line."
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             return client.report(arguments, first, "")
         seen = itertools.chain([first], answers)
         try:
-            if arguments.json or not sys.stdout.isatty():
+            if arguments.json or not drawable(sys.stdout, os.environ):
                 for status in seen:
                     print(json.dumps(status, ensure_ascii=False), flush=True)
             else:
@@ -63,6 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             return Exit.OK
     return Exit.OK
+
+
+def drawable(output: TextIO, environ: Mapping[str, str]) -> bool:
+    """Return whether `output` is a terminal that moves its cursor: a dumb one would show nothing at all."""
+    return output.isatty() and environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
 
 
 def _show(answers: Iterator[Mapping[str, Any]]) -> None:
