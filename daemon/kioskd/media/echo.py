@@ -130,6 +130,8 @@ class EchoCanceller:
         self._unlearnt = _LEARNING_BLOCKS
         # Frames for which the own voice is still in the room.
         self._audible_for = 0
+        # ... and for which a chime is.
+        self._chime_for = 0
         self._visitor = False
         self._clocks = _Clocks()
         self.skipped_bytes = 0
@@ -172,8 +174,7 @@ class EchoCanceller:
         """Take what the loudspeaker has just been given, silence included, of any length. For the device's thread.
 
         Not `voiced` is a chime by itself: a pitch or two teach nobody a room, and shall not shut the gate before a visitor's
-        first word. Nor is the library told of it before it knows the room: until then it would take down whatever comes with
-        it, by 20 dB and more. Returns at once. What was played is looked at with the next frame of the microphone.
+        first word. Returns at once. What was played is looked at with the next frame of the microphone.
         """
         self._waiting.append((pcm_24k, voiced))
 
@@ -189,10 +190,14 @@ class EchoCanceller:
             raise ValueError(f"a microphone frame is {pcm.FRAME_BYTES} bytes long, not {len(frame_16k)}")
         self._hear_own_voice()
         cleaned = self._through(self._canceller, frame_16k)
-        own_voice = self._audible_for > 0
+        own_voice, chime = self._audible_for > 0, self._chime_for > 0
         self._audible_for -= own_voice
+        self._chime_for -= chime
         gated = self._gate.feed(frame_16k, cleaned, own_voice=own_voice, shut=self.learning)
         self._visitor = own_voice and self._gate.visitor and not self.learning
+        if chime and not own_voice and self.learning:
+            # In a room that it does not know it takes down all that comes with a sound, by 20 dB and more, be it a word.
+            gated = frame_16k
         return gated if self._leveller is None else self._through(self._leveller, gated)
 
     def _hear_own_voice(self) -> None:
@@ -215,11 +220,13 @@ class EchoCanceller:
         whole = len(far) - len(far) % _FAR_BLOCK
         for start in range(0, whole, _FAR_BLOCK):
             block = far[start : start + _FAR_BLOCK]
-            if not any_voiced and self.learning:
-                block = bytearray(_FAR_BLOCK)
-            if any_voiced and np.abs(np.frombuffer(block, "<i2").astype(np.int32)).max() >= AUDIBLE:
-                self._unlearnt = max(0, self._unlearnt - 1)
-                self._audible_for = round((self._delay_s + RINGING_S) * 1000 / pcm.FRAME_MS)
+            if np.abs(np.frombuffer(block, "<i2").astype(np.int32)).max() >= AUDIBLE:
+                heard_for = round((self._delay_s + RINGING_S) * 1000 / pcm.FRAME_MS)
+                if any_voiced:
+                    self._unlearnt = max(0, self._unlearnt - 1)
+                    self._audible_for = heard_for
+                else:
+                    self._chime_for = heard_for
             self._canceller.process_reverse_stream(
                 self._frame(block, pcm.DOWNLINK_HZ, 1, _FAR_BLOCK // pcm.SAMPLE_BYTES)
             )
