@@ -112,12 +112,58 @@ def test_a_model_that_knows_one_behaviour_overrides_the_tools_wish(
         ({"items": {"type": "string"}}, {"type": "ARRAY", "items": {"type": "STRING"}}),
         ({"type": "array"}, {"type": "ARRAY", "items": {"type": "STRING"}}),
         ({"type": "object", "properties": {}}, {"type": "OBJECT"}),
+        ({"type": "integer", "anyOf": [{"minimum": 5}, {"maximum": 2}]}, {"any_of": [{"type": "INTEGER", "minimum": 5.0}, {"type": "INTEGER", "maximum": 2.0}]}),
+        ({"type": "array", "items": {"type": "integer"}, "anyOf": [{"minItems": 1}]}, {"type": "ARRAY", "items": {"type": "INTEGER"}}),
         (True, {"type": "STRING"}),
         ({}, {"type": "STRING"}),
     ],
 )  # fmt: skip
 def test_of_a_schema_is_told_what_the_service_has_words_for(given: Any, told: dict[str, Any]) -> None:
     assert schema_of(given) == told
+
+
+TEXT, WHOLE = {"type": "string"}, {"type": "integer"}
+TOLD_TEXT, TOLD_WHOLE = {"type": "STRING"}, {"type": "INTEGER"}
+
+
+@pytest.mark.parametrize("typed", [{"type": "object"}, {}])
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            {"properties": {"a": TEXT, "b": WHOLE}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
+            {"properties": {"a": TOLD_TEXT, "b": TOLD_WHOLE}},
+        ),
+        (
+            {"properties": {"a": TEXT}, "oneOf": [{"properties": {"b": TEXT}}, {"properties": {"b": WHOLE, "a": WHOLE}}]},
+            {"properties": {"a": TOLD_TEXT, "b": {"any_of": [TOLD_TEXT, TOLD_WHOLE]}}},
+        ),
+        (
+            {"properties": {"a": TEXT}, "allOf": [{"properties": {"b": WHOLE}, "required": ["b"]}], "required": ["a"]},
+            {"properties": {"a": TOLD_TEXT, "b": TOLD_WHOLE}, "required": ["a", "b"]},
+        ),
+        (
+            {"allOf": [{"properties": {"a": TEXT}}, {"properties": {"a": {"maxLength": 3}, "b": WHOLE}}]},
+            {"properties": {"a": {"type": "STRING", "max_length": 3}, "b": TOLD_WHOLE}},
+        ),
+        (
+            {"allOf": [{"oneOf": [{"properties": {"a": TEXT}}, {"required": ["b"]}]}], "properties": {"b": WHOLE}},
+            {"properties": {"a": TOLD_TEXT, "b": TOLD_WHOLE}},
+        ),
+        ({"properties": {"a": TEXT}, "required": ["a", "gone"]}, {"properties": {"a": TOLD_TEXT}, "required": ["a"]}),
+    ],
+)  # fmt: skip
+def test_the_model_is_told_every_parameter_and_none_that_there_is_not(
+    given: dict[str, Any], typed: dict[str, Any], told: dict[str, Any]
+) -> None:
+    assert schema_of(typed | given) == {"type": "OBJECT"} | told
+
+
+def test_parameters_that_only_a_part_of_the_schema_names_are_told() -> None:
+    found = declared({"type": "object", "allOf": [{"properties": {"room": WHOLE}, "required": ["room"]}]})
+    assert found.parameters is not None
+    told = found.parameters.model_dump(exclude_none=True, mode="json")
+    assert told == {"type": "OBJECT", "properties": {"room": TOLD_WHOLE}, "required": ["room"]}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ JPEG: Final = "image/jpeg"
 
 _AS_THEY_ARE: Final = frozenset(
     {
-        *("title", "description", "format", "pattern", "required", "minimum", "maximum"),
+        *("title", "description", "format", "pattern", "minimum", "maximum"),
         *("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"),
     }
 )
@@ -66,11 +66,11 @@ def _declaration(tool: Tool, functions: Functions) -> "types.FunctionDeclaration
     behavior = None
     if functions != "blocking_only":
         behavior = types.Behavior("BLOCKING" if holds_up(tool, functions) else "NON_BLOCKING")
-    parameters = None
-    if tool.parameters.get("properties"):  # an object without any is refused: it is left unsaid
+    parameters, schema = None, _schema(tool.parameters)
+    if "properties" in schema:  # an object without any is refused: it is left unsaid
         # The form of all the service's guides. With JSON Schema itself gemini-3.8-live-extended-thinking was seen to
         # speak of its functions instead of calling them.
-        parameters = types.Schema.model_validate(_schema(tool.parameters))
+        parameters = types.Schema.model_validate(schema)
     return types.FunctionDeclaration(
         name=tool.name, description=tool.description, parameters=parameters, behavior=behavior
     )
@@ -87,38 +87,75 @@ def _schema(given: Any) -> dict[str, Any]:
     choices = [given["const"]] if "const" in given else given.get("enum", ())
     if choices and all(isinstance(choice, str) for choice in choices):  # it knows no others
         found["enum"] = list(choices)
-    alternatives = [*given.get("anyOf", ()), *given.get("oneOf", ())]
-    kinds = given.get("type") or _kind(given, choices)
-    kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+    kinds = _kinds(given, choices)
     if "null" in kinds:
         kinds.remove("null")
         found["nullable"] = True
-    if alternatives or len(kinds) > 1:
-        alternatives = alternatives or [{"type": kind} for kind in kinds]
+    if kinds == ["object"]:
+        properties = given.get("properties", {})
+        if properties:
+            found["properties"] = {name: _schema(inner) for name, inner in properties.items()}
+        # Not what the object does not have, which the service might refuse.
+        if required := [name for name in given.get("required", ()) if name in properties]:
+            found["required"] = required
+    elif kinds == ["array"]:
+        found["items"] = _schema(given.get("items"))
+    elif (alternatives := _alternatives(given)) or len(kinds) > 1:
+        kind = {"type": kinds[0]} if len(kinds) == 1 else {}
+        alternatives = [kind | one for one in alternatives] or [{"type": kind} for kind in kinds]
         found["anyOf"] = [_schema(inner) for inner in alternatives]
         return found
     found["type"] = kinds[0].upper() if kinds else "STRING"
-    if found["type"] == "OBJECT" and given.get("properties"):
-        found["properties"] = {name: _schema(inner) for name, inner in given["properties"].items()}
-    if found["type"] == "ARRAY":
-        found["items"] = _schema(given.get("items"))
     return found
 
 
-def _whole(given: Any) -> Mapping[str, Any]:
-    """Return `given` with all that `allOf` adds to it; its own words win."""
-    found: Mapping[str, Any] = given if isinstance(given, Mapping) else {}  # `true` is a schema, too
-    for part in found.get("allOf", ()):
-        found = {**_whole(part), **found}
-    return found
+def _whole(given: Any) -> dict[str, Any]:
+    """Return `given` with all that `allOf` adds to it, and an object with what it may have by any of its alternatives.
+
+    Its own words win. Which of its properties an object must have together no word of the service's says.
+    """
+    found = dict(given) if isinstance(given, Mapping) else {}  # `true` is a schema, too
+    for part in found.pop("allOf", ()):
+        found = _joined(found, _whole(part))
+    if "object" not in _kinds(found, ()):
+        return found
+    other: dict[str, list[Any]] = {}
+    for alternative in _alternatives(found):
+        for name, inner in alternative.get("properties", {}).items():
+            if inner not in other.setdefault(name, []):
+                other[name].append(inner)
+    either = {name: inner[0] if len(inner) == 1 else {"anyOf": inner} for name, inner in other.items()}
+    own = found.get("properties", {})
+    return found | {"properties": own | either | own}
 
 
-def _kind(given: Mapping[str, Any], choices: Sequence[object]) -> str:
-    """The type of a schema that names none."""
+def _joined(found: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what holds where both hold; of the words that both have, those of `found` win."""
+    properties, required = dict(found.get("properties", {})), [*found.get("required", ())]
+    for name, inner in part.get("properties", {}).items():
+        properties[name] = {"allOf": [properties[name], inner]} if name in properties else inner
+    required += [name for name in part.get("required", ()) if name not in required]
+    both = {**part, **found}
+    if properties:
+        both["properties"] = properties
+    if required:
+        both["required"] = required
+    return both
+
+
+def _alternatives(given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [_whole(one) for one in (*given.get("anyOf", ()), *given.get("oneOf", ()))]
+
+
+def _kinds(given: Mapping[str, Any], choices: Sequence[object]) -> list[str]:
+    """Return the types of a schema; of one that names none, what else it says. None for one that may be anything."""
+    named = given.get("type")
+    if named:
+        return [named] if isinstance(named, str) else list(named)
     if "properties" in given:
-        return "object"
+        return ["object"]
     if "items" in given:
-        return "array"
-    if choices and all(isinstance(choice, int | float) for choice in choices):
-        return "number"
-    return "string"
+        return ["array"]
+    if choices:
+        return ["number" if all(isinstance(choice, int | float) for choice in choices) else "string"]
+    return []
