@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kioskd.settings.credentials import KeyUnusableError
+from kioskd.settings.described import descriptions
 from kioskd.settings.load import SettingsError, read_as
 from kioskd.settings.section import Section
 from kioskd.settings.tools import Tools
@@ -22,6 +23,7 @@ from kioskd.settings.tools_kinds import (
 from kioskd.settings.tools_startup import headers, program, secret, secrets_in, tool_faults
 from kioskd.tools.builtin import DECLARATIONS
 from kioskd.tools.contract import Guard
+from kioskd.tools.python import MOST_THREADS
 
 TOKEN = "tok-" + "12345"
 
@@ -218,6 +220,11 @@ P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string
         ),
         (HTTP + "http://h/, ca_file: x}", "2:73 tools.ca_file", "http:// has no TLS"),
         (HTTP + "http://h/, answer: none, answer_bytes: 9}", "2:92 tools.answer_bytes", "goes unused"),
+        (
+            "  - {kind: command, name: m, description: D., argv: [/bin/true], answer: none, output_bytes: 9}",
+            "2:94 tools.output_bytes",
+            "goes unused",
+        ),
         (MQTT + "mqtt://h, topic: t, answer: text}", "2:84 tools.answer", "no reply is waited for"),
         (
             MQTT + "mqtt://h, topic: t, retain: true, reply: true}",
@@ -255,6 +262,31 @@ P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string
             "3:33 tools.allow",
             "look is taken by another tool (builtin); name one of them otherwise, by a prefix say",
         ),
+        (HTTP + "'http://h/?key=credential:shop'}", "2:53 tools.url", "would go out as it stands"),
+        (HTTP + "'http://h/credential:shop/x'}", "2:53 tools.url", "would go out as it stands"),
+        (
+            COMMAND + "[/bin/x, 'k=credential:door']}",
+            "2:66 tools.argv",
+            "credential:door, which would go out",
+        ),
+        (
+            "  - {kind: mcp, name: m, allow: [a], argv: [x, credential:y]}",
+            "2:48 tools.argv",
+            "would go out as it stands",
+        ),
+        (
+            "  - {kind: mcp, name: m, allow: [a], url: 'http://h/?t=credential:y'}",
+            "2:43 tools.url",
+            "would go out as it stands",
+        ),
+        (MQTT + "mqtt://h, topic: t, payload: 'credential:x'}", "2:85 tools.payload", "would go out"),
+        (MQTT + "mqtt://h, topic: 'credential:x'}", "2:73 tools.topic", "would go out"),
+        (MQTT + "mqtt://h, topic: t, username: 'credential:x'}", "2:86 tools.username", "would go out"),
+        (
+            MQTT + "mqtt://h, topic: '{p}', payload: 'on', " + P + "}",
+            "2:89 tools.payload",
+            "leaves out o, which the topic does not name either",
+        ),
         ("  - {kind: python, name: 7up, description: d, entry: e}", "2:26 tools.name", "no name of a tool"),
         (
             "  - {kind: python, name: look, description: d, entry: e}\n  - {kind: builtin}",
@@ -283,7 +315,16 @@ def test_what_cannot_work_is_refused_with_its_place(file: Path, entry: str, plac
         ("{properties: {}}", "5:5", "must say type: object"),
         ("{type: object, properties: {a: {type: strnig}}}", "5:55", "is no JSON Schema"),
         ("{type: object, properties: {a: {minimum: x}}}", "5:58", "is no JSON Schema"),
-        ("{type: object, properties: {a: {pattern: '('}}}", "5:58", "is no JSON Schema"),
+        ("{type: object, properties: {a: {pattern: 7}}}", "5:58", "is no JSON Schema"),
+        ("{type: object, properties: {a: {pattern: '('}}}", "5:58", "is no pattern: missing )"),
+        ("{type: object, properties: {a: {pattern: '^[[:foo:]]$'}}}", "5:58", "holds [["),
+        ("{type: object, properties: {a: {pattern: '^[A-Z]{d}$'}}}", "5:58", "write \\{"),
+        ("{type: object, propertyNames: {pattern: 'a{e}'}}", "5:57", "write \\{"),
+        (
+            "{type: object, properties: {properties: {patternProperties: {a: {}}}}}",
+            "5:58",
+            "patternProperties is not taken",
+        ),
         ("{type: object, properties: [a]}", "5:44", "is no JSON Schema"),
         ("{type: object, required: a}", "5:42", "is no JSON Schema"),
         ("{type: object, properties: {a: {$ref: 'http://x/'}}}", "5:55", "$ref is not taken"),
@@ -344,6 +385,64 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(file: Path) -> None:
 def test_all_faults_are_told_at_once(file: Path) -> None:
     text = "tools:\n  - {kind: builtin, at_once: 0, per_turn: x}\n  - {kind: nothing}\n"
     assert [fault.split(":")[0] for fault in faults_of(file, text)] == ["2", "2", "3"]
+
+
+def of_types(types: str) -> str:
+    schema = f"{{type: object, properties: {{p: {{type: {types}}}}}, required: [p]}}"
+    return f"tools:\n{COMMAND}[/bin/x, '{{p}}'], parameters: {schema}}}\n"
+
+
+@pytest.mark.parametrize("types", ["integer", "[integer]", "[string, number]"])
+def test_a_parameter_of_several_types_can_stand_in_a_template(file: Path, types: str) -> None:
+    assert len(tools_of(file, of_types(types))) == 1
+
+
+@pytest.mark.parametrize("types", ['[string, "null"]', "[string, array]", "object"])
+def test_a_parameter_that_may_be_no_single_value_cannot(file: Path, types: str) -> None:
+    assert faults_of(file, of_types(types)) == [
+        "2:66 tools.argv: names p, which is no single value; give it type: string, integer, ..."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argv", "column"),
+    [
+        ("[/bin/sh, -c, 'echo {p}']", 71),
+        ("[bash, -euo, pipefail, -c, 'echo {p}']", 84),
+        ("[bash, -c, -e, 'echo {p}']", 72),
+        ("[env, TZ=UTC, dash, -lc, 'echo {p}']", 82),
+        ("[python3.13, -Ic, 'print({p})']", 75),
+        ("[python3, '-cprint({p})']", 67),
+        ("[perl, -e, 'print {p}']", 68),
+    ],
+)
+def test_a_parameter_in_a_script_is_refused(file: Path, argv: str, column: int) -> None:
+    schema = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
+    [fault] = faults_of(file, f"tools:\n{COMMAND}{argv}, {schema}}}\n")
+    assert fault.startswith(f"2:{column} tools.argv: has a parameter in a script")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        """[/bin/sh, -c, 'echo "$1"', sh, '{p}']""",
+        "[/bin/sh, -e, ./door, -c, '{p}']",
+        "[python3, -m, door, -c, '{p}']",
+        "[./door, -c, '{p}']",
+    ],
+)
+def test_a_parameter_that_a_script_is_given_is_taken(file: Path, argv: str) -> None:
+    schema = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
+    assert len(tools_of(file, f"tools:\n{COMMAND}{argv}, {schema}}}\n")) == 1
+
+
+def test_a_host_can_be_called_credential(file: Path) -> None:
+    assert len(tools_of(file, f"tools:\n{HTTP}http://credential:8080/}}\n")) == 1
+
+
+def test_the_bound_that_a_plain_function_has_is_said_where_it_is_set() -> None:
+    description = " ".join(descriptions(PythonSettings)["at_once"].split())
+    assert f"of a plain function {MOST_THREADS} at most" in description
 
 
 # What is not on this machine
@@ -434,6 +533,7 @@ def test_an_entry_point_that_nobody_has_is_told(file: Path) -> None:
         ("gone", "cannot be loaded: ModuleNotFoundError; mend or replace its package"),
         ("nothing", "cannot be loaded: AttributeError"),
         ("broken", "cannot be loaded: ZeroDivisionError"),
+        ("leaving", "cannot be loaded: SystemExit"),
         ("seven", "names no function"),
     ],
 )
@@ -445,14 +545,15 @@ def test_an_entry_point_that_cannot_be_loaded_is_told(
     info.mkdir(parents=True)
     (package / "acme_till.py").write_text("def good(arguments): return 1\nseven = 7\n", encoding="utf-8")
     (package / "acme_broken.py").write_text("1 / 0\n", encoding="utf-8")
+    (package / "acme_leaving.py").write_text("import sys\nsys.exit(1)\n", encoding="utf-8")
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-till\nVersion: 1.0\n", encoding="utf-8")
     (info / "entry_points.txt").write_text(
         "[kioskd.tools]\ngood = acme_till:good\nseven = acme_till:seven\nnothing = acme_till:nothing\n"
-        "gone = acme_gone:x\nbroken = acme_broken:x\n",
+        "gone = acme_gone:x\nbroken = acme_broken:x\nleaving = acme_leaving:x\n",
         encoding="utf-8",
     )
     monkeypatch.syspath_prepend(package)
-    for name in ("acme_till", "acme_broken"):
+    for name in ("acme_till", "acme_broken", "acme_leaving"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     found = dict(startup(file, f"tools: [{{kind: python, name: a, description: d, entry: {entry}}}]"))
     if words is None:

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from kioskd.tools.arguments import Arguments
+from kioskd.patterns import compiled
+from kioskd.tools.arguments import PATTERN_S, Arguments
 
 SCHEMA = {
     "type": "object",
@@ -88,7 +89,7 @@ def test_a_pattern_that_would_take_for_ever_is_given_up(pattern: str) -> None:
     items = {"type": "array", "items": {"type": "string", "pattern": pattern}}
     check = Arguments({"type": "object", "properties": {"items": items}})
     began = time.perf_counter()
-    assert "too long" in str(check.fault({"items": ["a" * 100 + "!"] * 100}))
+    assert "too long" in str(check.fault({"items": ["a" * 1500 + "!"] * 10}))
     assert time.perf_counter() - began < 2
 
 
@@ -97,3 +98,42 @@ def test_a_pattern_is_searched_for_in_texts_only() -> None:
     assert check.fault({"item": "shoe7"}) is None
     assert check.fault({"item": 7}) is None
     assert check.fault({"item": "7"}) == "$.item: does not match '^[a-z]+[0-9]$'"
+
+
+def patterns(**wanted: str) -> Arguments:
+    properties = {name: {"type": "string", "pattern": pattern} for name, pattern in wanted.items()}
+    return Arguments({"type": "object", "properties": properties})
+
+
+@pytest.mark.parametrize("pattern", ["^[[:foo:]]$", "[[:alpha:]", "^[A-Z]{d}$", "("])
+def test_a_pattern_that_cannot_be_used_refuses_the_call_and_ends_nothing(pattern: str) -> None:
+    assert patterns(item=pattern).fault({"item": "a"}) == "$.item: has a pattern that cannot be used"
+
+
+def test_what_is_slow_to_get_ready_takes_nothing_of_the_time_of_a_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def slow(pattern: str) -> object:
+        began = time.perf_counter()
+        while time.perf_counter() - began < 2 * PATTERN_S:
+            pass
+        return compiled(pattern)
+
+    monkeypatch.setattr("kioskd.tools.arguments.compiled", slow)
+    assert patterns(item="^[0-9]{4}$").fault({"item": "1234"}) is None
+
+
+def test_the_text_that_took_too_long_is_named_and_no_other() -> None:
+    check = patterns(slow="(a|aa)+$", quick="^[0-9]+$")
+    assert check.fault({"slow": "a" * 60 + "!", "quick": "123"}) == (
+        "$.slow: it takes too long to see whether it fits its pattern"
+    )
+    assert check.fault({"slow": "a", "quick": "123"}) is None
+    assert check.fault({"slow": "a", "quick": "x"}) == "$.quick: does not match '^[0-9]+$'"
+
+
+def test_a_pattern_that_must_not_fit_is_not_passed_by_taking_long() -> None:
+    item = {"type": "string", "not": {"pattern": "(a|aa)+$"}}
+    check = Arguments({"type": "object", "properties": {"item": item}})
+    assert check.fault({"item": "b"}) is None
+    assert "too long" in str(check.fault({"item": "a" * 60 + "!"}))

@@ -106,6 +106,12 @@ async def test_a_child_that_floods_stdout_is_stopped(tmp_path: Path) -> None:
     await gone(await number_in(notes))
 
 
+async def test_a_child_whose_output_does_not_matter_may_say_what_it_likes(tmp_path: Path) -> None:
+    code = "import os,sys; os.write(1, b'x' * 200_000); open(sys.argv[1] + '/opened', 'w').close()"
+    result = await run(python(code, str(tmp_path), answer="none", output_bytes=1000))
+    assert (result.status, (tmp_path / "opened").exists()) == ("ok", True)
+
+
 STUBBORN = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

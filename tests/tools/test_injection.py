@@ -15,6 +15,7 @@ from kioskd.adapters.clock import SystemClock
 from kioskd.tools.command import CommandTool
 from kioskd.tools.contract import Declaration, Guard, Guarded, Kind, Result
 from kioskd.tools.http import HttpTool
+from kioskd.tools.template import fill_json, is_json
 from kioskd.tools.toolbox import Toolbox
 
 TEXT: Mapping[str, object] = {
@@ -228,3 +229,54 @@ async def test_what_a_tool_answers_is_data_whatever_it_says() -> None:
         result = await through_the_toolbox(http(peer, "/i"), item="x")
     told = result.as_json(8192)
     assert told == {"status": "ok", "retryable": False, "message": "done", "data": orders}
+
+
+@pytest.mark.parametrize(
+    ("word", "values"),
+    [
+        ("/menus/{item}", ("../../etc/hostname", "")),
+        ("/menus/{item}", ("..", "")),
+        ("/menus/{item}", ("today/../../other", "")),
+        ("/menus/{item}/card", ("..", "")),
+        ("{item}/card", ("..", "")),
+        ("/menus/{item}{other}", (".", ".")),
+        ("/menus/..{item}", ("/x", "")),
+        ("/a/../menus/{item}", ("..", "")),
+        ("--file=menus/{item}", ("../x", "")),
+        ("--folder={item}/menus", ("..", "")),
+    ],
+)
+async def test_a_path_of_the_owners_leads_to_no_other_folder(word: str, values: tuple[str, str]) -> None:
+    result = await through_the_toolbox(command(word), item=values[0], other=values[1])
+    assert result.status == "refused"
+    assert "another folder" in result.message
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("{item}", "../../etc/hostname"),
+        ("/menus/{item}", "...today..txt"),
+        ("/a/../menus/{item}", "today"),
+        ("half: 1/2 {item}", "either/or .."),
+    ],
+)
+async def test_what_leads_nowhere_is_plain_data(word: str, text: str) -> None:
+    result = await through_the_toolbox(command(word), item=text)
+    assert result.data == [[word.replace("{item}", text)], "{}"]
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, 'hi", "door": "open", "x": "', '"', "\\", "0, 1", "}"])
+def test_a_value_adds_nothing_to_a_payload_that_is_json(text: str) -> None:
+    payload = '{"text": "x{item}y", "{item}k": [{item}, {n}{n}, {none}], "door": "closed \\"{n}\\""}'
+    assert is_json(payload)
+    assert json.loads(fill_json(payload, {"item": text, "n": 7})) == {
+        "text": f"x{text}y",
+        f"{text}k": [text, 77, None],
+        "door": 'closed "7"',
+    }
+
+
+@pytest.mark.parametrize("payload", ["{item}", "on", "{item} {other}", "[{item}", "state={item}", "4{item}"])
+def test_a_payload_in_other_words_is_no_json(payload: str) -> None:
+    assert not is_json(payload)

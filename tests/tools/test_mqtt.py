@@ -90,6 +90,16 @@ async def test_a_payload_of_the_owners_is_filled_in_one_pass(broker: brokers.Bro
     assert message.payload == b"{room} 4"
 
 
+async def test_a_value_stays_within_its_place_of_a_payload_that_is_json(broker: brokers.Broker) -> None:
+    payload = '{"text": "{text}", "room": {room}, "door": "closed"}'
+    text = 'hi", "door": "open", "x": "'
+    async with listener(broker) as light, running(tool(broker.url, topic="t", payload=payload)) as mqtt:
+        await mqtt.call("light", {"text": text, "room": 4})
+        message = await next_of(light)
+    assert isinstance(message.payload, bytes)
+    assert json.loads(message.payload) == {"text": text, "room": 4, "door": "closed"}
+
+
 @pytest.mark.parametrize("room", ["", "a/b", "+", "#", "a\0b", "a\nb"])
 async def test_a_value_that_would_divide_the_topic_is_refused(room: str) -> None:
     result = await tool("mqtt://127.0.0.1:9").call("light", {"room": room})

@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
+from kioskd.patterns import PatternError, compiled, parts
 from kioskd.settings.forms import program, said, shown
 
 LARGEST_SCHEMA: Final = 8192
@@ -33,6 +34,13 @@ _SCALARS: Final = frozenset({"string", "number", "integer", "boolean"})
 _SECRET_HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"}
 )
+_SCRIPTS: Final = (
+    (re.compile(r"(?:ba|da|z|k|mk|a|fi)?sh|python[\d.]*"), "c"),
+    (re.compile(r"perl|ruby|node"), "e"),
+)
+"""Programs that run a word of their own, and the letter of the option before it."""
+_WITH_A_WORD: Final = re.compile(r"[-+][A-Za-z]*[oO]|--rcfile|--init-file|-[A-Za-z]*[WX]")
+"""Their options that take the next word."""
 _SECRET_VARIABLES: Final = frozenset({"GEMINI_API_KEY", "GOOGLE_API_KEY"})
 
 
@@ -66,10 +74,7 @@ def _schema(value: Any) -> Any:
             f"{shown(value)} is no JSON Schema: a group is needed; write type: object and properties: below it"
         )
     schema = _thawed(value)
-    meta = Draft202012Validator(
-        Draft202012Validator.META_SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER
-    )
-    error = best_match(meta.iter_errors(schema))
+    error = best_match(Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema))
     if error is not None:
         raise at(error.absolute_path, f"is no JSON Schema: {_brief(error)}; mend it")
     if schema.get("type") != "object":
@@ -78,8 +83,8 @@ def _schema(value: Any) -> Any:
         )
     for path, what in _unfit_names(schema):
         raise at(path, what)
-    for path, why in _not_taken(schema):
-        raise at(path, f"{path[-1]} is not taken: {why}")
+    for path, what in _not_taken(schema):
+        raise at(path, what)
     if len(json.dumps(schema)) > LARGEST_SCHEMA:
         raise said(f"is larger than {LARGEST_SCHEMA} characters: the model reads it each time; shorten it")
     return {"properties": {}, "additionalProperties": False} | schema
@@ -106,18 +111,21 @@ def _brief(error: Any) -> str:
     return f"{error.validator} does not fit" if len(words) > 100 else words
 
 
-def _not_taken(schema: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    if isinstance(schema, dict):
+def _not_taken(schema: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield what is JSON Schema, but cannot be used here."""
+    for path, part in parts(schema):
         for word in ("$ref", "$dynamicRef", "$id", "$schema"):
-            if isinstance(schema.get(word), str):
-                yield (*path, word), "the model needs to see it all in one place; write it out"
-        if "patternProperties" in schema and path[-1:] != ("properties",):
-            yield (*path, "patternProperties"), "each parameter has a name; write them under properties"
-    items = (
-        schema.items() if isinstance(schema, dict) else enumerate(schema) if isinstance(schema, list) else ()
-    )
-    for key, inner in items:
-        yield from _not_taken(inner, (*path, key))
+            if isinstance(part.get(word), str):
+                why = "the model needs to see it all in one place; write it out"
+                yield (*path, word), f"{word} is not taken: {why}"
+        if "patternProperties" in part:
+            why = "each parameter has a name; write them under properties"
+            yield (*path, "patternProperties"), f"patternProperties is not taken: {why}"
+        if isinstance(pattern := part.get("pattern"), str):
+            try:
+                compiled(pattern)
+            except PatternError as err:
+                yield (*path, "pattern"), str(err)
 
 
 def _reference(text: str, info: ValidationInfo) -> str:
@@ -174,7 +182,18 @@ def _host(text: str) -> str:
 
 
 def _web(text: str) -> str:
-    _url(text, ("https", "http"))
+    url = _url(text, ("https", "http"))
+    no_credential(f"{url.path}?{url.query}")  # not the host: one may be called that, and have a port
+    return text
+
+
+def no_credential(text: str) -> str:
+    """Refuse the name of a secret where nobody would put the secret in its place."""
+    if found := CREDENTIAL.search(text):
+        raise said(
+            f"holds {shown(found[0])}, which would go out as it stands: a secret can stand in headers "
+            "(http, mcp with url) or password_from (mqtt) only, and a program reads its own; take it out"
+        )
     return text
 
 
@@ -233,11 +252,27 @@ def fits(template: str, info: ValidationInfo) -> str:
             hint = f"did you mean {near[0]}?" if near else "add it under parameters.properties"
             raise said(f"names {shown(name)}, which is no parameter; {hint}")
         given = properties[name]
-        if not isinstance(given, Mapping) or given.get("type") not in _SCALARS:
+        types = given.get("type", ()) if isinstance(given, Mapping) else ()
+        if not types or not _SCALARS.issuperset([types] if isinstance(types, str) else types):
             raise said(f"names {shown(name)}, which is no single value; give it type: string, integer, ...")
         if name not in parameters.get("required", ()):
             raise said(f"names {shown(name)}, which a call may leave out; add it to parameters.required")
     return template
+
+
+def sends_all(payload: str, info: ValidationInfo) -> str:
+    """Refuse a payload that leaves out a parameter which the topic does not name either: it would reach nobody."""
+    parameters, topic = info.data.get("parameters"), info.data.get("topic")
+    if parameters is None or topic is None:  # they have faults of their own
+        return payload
+    named = {*FIELD.findall(topic), *FIELD.findall(payload)}
+    for name in parameters["properties"]:
+        if name not in named:
+            raise said(
+                f"leaves out {shown(name)}, which the topic does not name either: it would be asked for and dropped; "
+                "name it here, or take it out of parameters"
+            )
+    return payload
 
 
 def runnable(argv: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -255,6 +290,35 @@ def runnable(argv: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     return (program(first, info), *words)
 
 
+def no_script(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a parameter in what an interpreter of `argv` runs: quoting cannot be left to who wrote it."""
+    for number, word in enumerate(argv):
+        for interpreter, option in _SCRIPTS:
+            if interpreter.fullmatch(Path(word).name):
+                for script in _scripts(argv, number + 1, option):
+                    if FIELD.search(argv[script]):
+                        raise at(
+                            [script],
+                            "has a parameter in a script, which would run what a visitor says: give it as an argument "
+                            'after the script, which takes it as "$1" (sh), sys.argv[1] (python)',
+                        )
+    return argv
+
+
+def _scripts(argv: Sequence[str], first: int, option: str) -> Iterator[int]:
+    """Yield the words from `first` on that are options with a script in them, and the word of the script itself."""
+    asked = False
+    for number in range(first, len(argv)):
+        word = argv[number]
+        if re.match(rf"-[A-Za-z]*{option}", word):
+            asked = True
+            yield number
+        elif not word.startswith(("-", "+")) and not _WITH_A_WORD.fullmatch(argv[number - 1]):
+            if asked:
+                yield number
+            return
+
+
 Credential = Annotated[str, AfterValidator(_only_credential), AfterValidator(_reference)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_reference)]
@@ -267,5 +331,8 @@ Schema = Annotated[dict[str, Any], BeforeValidator(_schema)]
 Headers = Annotated[dict[HeaderName, HeaderValue], Field(max_length=20), AfterValidator(_headers)]
 Answer = Literal["json", "text", "none"]
 Words = Annotated[
-    tuple[Annotated[str, StringConstraints(min_length=1, max_length=4096)], ...], Field(max_length=100)
+    tuple[
+        Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(no_credential)], ...
+    ],
+    Field(max_length=100),
 ]

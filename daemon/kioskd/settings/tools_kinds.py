@@ -29,12 +29,24 @@ from kioskd.settings.tools_forms import (
     Words,
     at,
     fits,
+    no_credential,
+    no_script,
     runnable,
+    sends_all,
 )
 
 BUILTINS: Final = ("end_conversation", "set_volume", "look", "time_and_place", "remember_note")
 MOST_TOOLS: Final = 64
 """How many the model is told of at most: it reads all of them each time."""
+
+
+def _of_an_answer(value: int, info: ValidationInfo) -> int:
+    if info.data.get("answer") == "none":
+        raise said("goes unused: with answer none nothing of it is read; take it out")
+    return value
+
+
+HeldBytes = Annotated[int, Range(1, 4_194_304, "it is held in memory"), AfterValidator(_of_an_answer)]
 
 
 class GuardSettings(Section):
@@ -132,7 +144,7 @@ class HttpSettings(NamedSettings):
     """Redirects to follow, with GET; other methods follow a 303 only, which says where to GET the answer."""
     allowed_hosts: Annotated[tuple[Host, ...], Field(max_length=20)] = ()
     """HOST or HOST:PORT to which the server may redirect, beside its own; with `redirects`."""
-    answer_bytes: Annotated[int, Range(1, 4_194_304, "it is held in memory")] = 262_144
+    answer_bytes: HeldBytes = 262_144
     """Bytes that the server may answer; a longer answer is an error."""
     ca_file: PathOnDisk | None = None
     """Certificates (PEM) to trust in place of the public ones."""
@@ -151,13 +163,6 @@ class HttpSettings(NamedSettings):
     def _when_redirected(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if value and info.data.get("redirects") == 0:
             raise said("goes unused: no redirect is followed; set redirects to 1 or more, or take it out")
-        return value
-
-    @field_validator("answer_bytes")
-    @classmethod
-    def _of_an_answer(cls, value: int, info: ValidationInfo) -> int:
-        if info.data.get("answer") == "none":
-            raise said("goes unused: with answer none nothing of it is read; take it out")
         return value
 
     @field_validator("ca_file")
@@ -181,7 +186,7 @@ class CommandSettings(NamedSettings):
     """Variables of the daemon's environment to pass on; the program has PATH and LANG besides, and nothing else."""
     working_directory: PathOnDisk = Path("/")
     """Folder that it runs in."""
-    output_bytes: Annotated[int, Range(1, 4_194_304, "it is held in memory")] = 65_536
+    output_bytes: HeldBytes = 65_536
     """Bytes that it may print; one that prints more is stopped."""
 
     @field_validator("argv")
@@ -192,7 +197,7 @@ class CommandSettings(NamedSettings):
                 fits(word, info)
             except PydanticCustomError as err:
                 raise at([number], err.message()) from None
-        return runnable(value, info)
+        return no_script(runnable(value, info))
 
 
 class MqttSettings(NamedSettings):
@@ -204,8 +209,18 @@ class MqttSettings(NamedSettings):
     """mqtt://HOST or mqtt://HOST:PORT; mqtts:// for TLS. It speaks MQTT 5."""
     topic: Annotated[Text, StringConstraints(max_length=1000)]
     """Topic to publish to; {parameter} stands for that argument, which cannot hold / + or #."""
-    payload: Annotated[str, StringConstraints(max_length=4096), AfterValidator(fits)] | None = None
-    """What to publish, with {parameter} in it. Without it: the arguments that the topic does not name, as JSON."""
+    payload: (
+        Annotated[
+            str,
+            StringConstraints(max_length=4096),
+            AfterValidator(no_credential),
+            AfterValidator(fits),
+            AfterValidator(sends_all),
+        ]
+        | None
+    ) = None
+    """What to publish, with {parameter} in it; in a payload that is JSON a value is escaped, and written as JSON where
+    no quotes are round it. Without it: the arguments that the topic does not name, as JSON."""
     qos: Literal[0, 1, 2] = 1
     """1: the broker confirms it, so `ok` means something."""
     retain: bool = False
@@ -214,7 +229,7 @@ class MqttSettings(NamedSettings):
     """Whether to wait for the reply (MQTT 5 response topic and correlation data) and give it to the model."""
     answer: Answer = "json"
     """What the reply is: json, text, or none; with `reply`."""
-    username: Name | None = None
+    username: Annotated[Name, AfterValidator(no_credential)] | None = None
     """User of the broker."""
     password_from: Credential | None = None
     """credential:NAME of the user's password."""
@@ -228,7 +243,7 @@ class MqttSettings(NamedSettings):
             raise said(
                 "is no topic to publish to: + # and a $ at its beginning are the broker's; name one topic"
             )
-        return fits(value, info)
+        return fits(no_credential(value), info)
 
     @field_validator("reply")
     @classmethod
@@ -329,3 +344,6 @@ class PythonSettings(NamedSettings):
     """Calls a function of an installed package."""
     entry: Name
     """Its entry point in the group kioskd.tools."""
+    at_once: Annotated[int, Range(1, 16, "each may be a thread")] = 2
+    """Calls of this tool at the same time: of a plain function 4 at most, whatever stands here, as its thread cannot be
+    stopped; of an async one all of them."""

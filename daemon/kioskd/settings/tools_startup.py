@@ -145,7 +145,9 @@ def _entry(name: str) -> tuple[Any, str]:
         return None, f"{what}; name its package in /etc/kioskd/requirements.txt, and run scripts/install.sh"
     try:
         found = next(iter(points)).load()
-    except Exception as err:  # noqa: BLE001 - whatever its module raises while it is imported
+    except KeyboardInterrupt:
+        raise
+    except BaseException as err:  # noqa: BLE001 - whatever its module raises while it is imported; SystemExit, too
         return None, f"cannot be loaded: {type(err).__name__}; mend or replace its package"
     return found, "" if callable(found) else "names no function; mend or replace its package"
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from kioskd.patterns import PatternError, compiled, parts
 from kioskd.tools.contract import encode
 
 LARGEST: Final = 16_384
@@ -30,7 +31,9 @@ class Arguments:
 
         # An empty registry of our own: the library's would fetch what a schema refers to.
         self._unresolvable = Unresolvable
-        self._search_until = 0.0
+        self._patterns = dict(_ready(schema))
+        self._left_s = PATTERN_S
+        self._slow: Any = None
         checks = validators.extend(Draft202012Validator, {"uniqueItems": _unique, "pattern": self._pattern})
         self._validator = checks(schema, registry=Registry())
         self._best = best_match
@@ -40,29 +43,51 @@ class Arguments:
         excess = _excess(arguments)
         if excess is not None:
             return excess
-        self._search_until = time.monotonic() + PATTERN_S
+        self._left_s, self._slow = PATTERN_S, None
         try:
             error = self._best(self._validator.iter_errors(arguments))
         except (RecursionError, self._unresolvable):  # a server's; the owner's own were tried
             return "its own description of them goes in circles or nowhere"
         except (ArithmeticError, ValueError):
             return "a number is not one to reckon with"
+        error = self._slow or error
         return None if error is None else f"{error.json_path}: {error.message}"[:LONGEST_FAULT]
 
     def _pattern(self, _checks: Any, wanted: str, value: object, _schema: object) -> Iterator[Exception]:
-        """Check `pattern` within a time; the library would hold everybody up for as long as it takes."""
-        import regex  # type: ignore[import-untyped] # noqa: PLC0415 - only where there are patterns; no types
+        """Check `pattern` within a time; the library would hold everybody up for as long as it takes.
+
+        The text at which the time has run out is what is wrong with the call: nobody knows of the others.
+        """
         from jsonschema import ValidationError  # noqa: PLC0415 - as above
 
-        if not isinstance(value, str):
+        if not isinstance(value, str) or self._slow is not None:
             return
+        pattern, found = self._patterns.get(wanted), None
+        if pattern is None:
+            yield ValidationError("has a pattern that cannot be used")
+            return
+        began = time.monotonic()
         try:
-            found = regex.search(wanted, value, timeout=max(0.0, self._search_until - time.monotonic()))
+            found = pattern.search(value, timeout=self._left_s)
         except TimeoutError:
-            yield ValidationError("it takes too long to see whether it fits its pattern")
+            self._left_s = 0.0
         else:
-            if not found:
-                yield ValidationError(f"does not match {wanted!r}")
+            self._left_s -= time.monotonic() - began
+        if self._left_s <= 0:
+            self._slow = ValidationError("it takes too long to see whether it fits its pattern")
+            yield self._slow
+        elif not found:
+            yield ValidationError(f"does not match {wanted!r}")
+
+
+def _ready(schema: Mapping[str, object]) -> Iterator[tuple[str, Any]]:
+    """Yield the patterns in `schema`, each ready to search with; None for one that cannot be used."""
+    for _, part in parts(schema):
+        if isinstance(pattern := part.get("pattern"), str):
+            try:
+                yield pattern, compiled(pattern)
+            except PatternError:  # the owner's own were tried, and a server's are left out
+                yield pattern, None
 
 
 def _excess(arguments: Mapping[str, object]) -> str | None:

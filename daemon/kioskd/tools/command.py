@@ -1,5 +1,6 @@
 """A tool that runs a program: a list of words, never a shell."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
@@ -7,7 +8,7 @@ from typing import Final, NoReturn
 from kioskd import ports
 from kioskd.tools.contract import Answer, Declaration, Result, encode, failed, read_answer, refused, stay
 from kioskd.tools.process import run_to_end
-from kioskd.tools.template import UnfitError, fields, fill, remaining
+from kioskd.tools.template import FIELD, UnfitError, fields, fill, remaining
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TRY_LATER: Final = 75
@@ -17,8 +18,9 @@ TRY_LATER: Final = 75
 class CommandTool:
     """Runs one program per call. A `Kind`.
 
-    A word of `argv` takes {parameter}; a value stays within that word, whatever is in it. What no word takes goes to
-    stdin as a JSON object. `environment` is all that the program has beside PATH and LANG.
+    A word of `argv` takes {parameter}; a value stays within that word, whatever is in it, and leads to no other folder
+    where the word is a path of the owner's. What no word takes goes to stdin as a JSON object. `environment` is all that
+    the program has beside PATH and LANG.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class CommandTool:
                 stdin=encode(remaining(arguments, self._used)).encode(),
                 environment=self._environment,
                 folder=self._folder,
-                output_bytes=self._output_bytes,
+                output_bytes=None if self._answer == "none" else self._output_bytes,
             )
         except OSError as err:
             return failed(f"its program cannot be started: {err.strerror}")
@@ -75,8 +77,15 @@ class CommandTool:
             word = fill(template, arguments, _plain)
             if word.startswith("-") and not template.startswith("-") and "--" not in words:
                 raise UnfitError("a value begins with a dash, which the program would take for an option")
+            if "/" in FIELD.sub("", template) and _steps_up(word) > _steps_up(template):
+                raise UnfitError("a value holds .., which would lead to another folder")
             words.append(word)
         return words
+
+
+def _steps_up(word: str) -> int:
+    """Return how often `word` goes up a folder: as a path, or where one begins after the name of an option."""
+    return re.split(r"[/=:,]", word).count("..")
 
 
 def _plain(name: str, value: str) -> str:

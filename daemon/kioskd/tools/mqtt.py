@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from kioskd import ports
 from kioskd.tools.contract import Answer, Declaration, Result, encode, failed, read_answer, refused
-from kioskd.tools.template import UnfitError, fields, fill, remaining
+from kioskd.tools.template import UnfitError, fields, fill, fill_json, is_json, remaining
 
 if TYPE_CHECKING:
     import aiomqtt
@@ -35,9 +35,10 @@ _STEP_S: Final = 3.0
 class MqttTool:
     """Publishes to one topic. A `Kind`.
 
-    `topic` takes {parameter}; so does `payload`, and without one the arguments that the topic has not taken go as a JSON
-    object. With `reply` the message carries MQTT 5's response topic and correlation data, and the call waits for the
-    message that brings them back. Messages expire after `expiry_s`, so that none is delivered when nobody expects it.
+    `topic` takes {parameter}; so does `payload`, where a value stays within its place if the payload is JSON. Without one
+    the arguments that the topic has not taken go as a JSON object. With `reply` the message carries MQTT 5's response
+    topic and correlation data, and the call waits for the message that brings them back. Messages expire after
+    `expiry_s`, so that none is delivered when nobody expects it.
     """
 
     def __init__(
@@ -116,6 +117,8 @@ class MqttTool:
             return refused("the arguments make a topic that is the broker's own, or too long")
         if self._payload is None:
             payload = encode(remaining(arguments, self._used))
+        elif is_json(self._payload):
+            payload = fill_json(self._payload, arguments)
         else:
             payload = fill(self._payload, arguments, lambda _name, value: value)
         await self._tried.wait()

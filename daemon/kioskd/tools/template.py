@@ -1,5 +1,6 @@
 """Owner's templates: text with {parameter} in it, filled in one pass, so that a value is never read as a template."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 from kioskd.tools.contract import encode
 
 FIELD: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_FIELD_OR_STRING: Final = re.compile(rf'{FIELD.pattern}|"(?:[^"\\]|\\.)*"')
 
 
 class UnfitError(Exception):
@@ -25,6 +27,25 @@ def fill(template: str, arguments: Mapping[str, object], write: Callable[[str, s
         UnfitError: as `write` does.
     """
     return FIELD.sub(lambda match: write(match[1], as_text(arguments.get(match[1]))), template)
+
+
+def is_json(template: str) -> bool:
+    """Whether `template` is a JSON text, object or list, but for its parameters."""
+    try:
+        return isinstance(json.loads(FIELD.sub("1", template)), str | dict | list)
+    except (ValueError, RecursionError):
+        return False
+
+
+def fill_json(template: str, arguments: Mapping[str, object]) -> str:
+    """Return `template`, which is JSON, with each parameter as JSON: as part of the string that it stands in, or itself."""
+
+    def written(match: re.Match[str]) -> str:
+        if match[1] is not None:
+            return encode(arguments.get(match[1]))
+        return fill(match[0], arguments, lambda _name, value: encode(value)[1:-1])
+
+    return _FIELD_OR_STRING.sub(written, template)
 
 
 def as_text(value: object) -> str:
