@@ -6,7 +6,8 @@ from pathlib import Path
 
 import anyio
 from mcp.server import MCPServer
-from mcp_types import ToolAnnotations
+from mcp.shared.exceptions import MCPError
+from mcp_types import CONNECTION_CLOSED, ToolAnnotations
 
 server = MCPServer("museum")
 
@@ -36,6 +37,12 @@ def secrets_of_the_house() -> str:
 def broken() -> str:
     """Fails."""
     raise RuntimeError("no such room")
+
+
+@server.tool()
+def closed() -> str:
+    """Refuses, with the number by which the library says that a connection is lost."""
+    raise MCPError(code=CONNECTION_CLOSED, message="closed on Mondays")
 
 
 @server.tool()

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import gzip
+import json
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,15 +17,26 @@ import psutil
 import pytest
 from pydantic import SecretStr
 from tests.support import mcp_server
+from tests.support.http_peers import Answer, Asked, http_server
 from tests.support.until import number_in, until
 
 from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.memory import ManualClock
+from kioskd.app.tools import assemble
+from kioskd.cli.tools import _Alone
 from kioskd.settings.forms import Range
-from kioskd.settings.tools_kinds import GuardSettings
-from kioskd.tools.contract import Result
-from kioskd.tools.mcp import ANSWER_S, ASK_AGAIN_S, Address, McpServer
+from kioskd.settings.tools_kinds import GuardSettings, McpSettings
+from kioskd.tools.contract import Result, failed
+from kioskd.tools.mcp import (
+    ANSWER_S,
+    ASK_AGAIN_S,
+    LARGEST_ANSWER,
+    LONGEST_DESCRIPTION,
+    Address,
+    McpServer,
+)
 from kioskd.tools.mcp_program import LARGEST_LINE, Program
+from kioskd.tools.toolbox import Toolbox
 
 SCRIPT = Path(mcp_server.__file__)
 ONE_THING = """
@@ -53,7 +66,7 @@ for line in sys.stdin:
     print(json.dumps(told), flush=True)
 """
 """A server that does one thing at a time."""
-ALLOWED = ("opening_hours", "find-work", "slow", "die", "broken", "babble")
+ALLOWED = ("opening_hours", "find-work", "slow", "die", "broken", "closed", "babble")
 
 
 def started(notes: Path, *, argv: list[str] | None = None, **options: Any) -> McpServer:
@@ -104,7 +117,7 @@ def reached(url: str, **options: Any) -> McpServer:
 async def test_a_server_is_started_listed_and_called(tmp_path: Path) -> None:
     async with running(started(tmp_path, prefix="museum_")) as server:
         assert [declared.name for declared in server.declarations] == [
-            f"museum_{name}" for name in ("opening_hours", "find_work", "slow", "die", "broken", "babble")
+            f"museum_{name.replace('-', '_')}" for name in ALLOWED
         ]
         hours = server.declarations[0]
         assert hours.repeatable
@@ -144,6 +157,118 @@ async def test_a_tool_that_fails_is_an_error(tmp_path: Path, caplog: pytest.LogC
     async with running(started(tmp_path)) as server:
         assert (await server.call("broken", {})).status == "error"
     assert "no such room" not in caplog.text
+
+
+async def test_a_server_that_refuses_by_the_number_of_a_lost_connection_is_not_lost(
+    tmp_path: Path, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(started(tmp_path)) as over_stdio, running(reached(address)) as over_http:
+        for server in (over_stdio, over_http):
+            client = server._client
+            assert await server.call("closed", {}) == failed(
+                "its server refuses (-32000)", data="closed on Mondays"
+            )
+            assert (await server.call("opening_hours", {"day": "friday"})).status == "ok"
+            assert server._client is client
+    assert "mcp server lost" not in caplog.text
+
+
+@asynccontextmanager
+async def over_http(
+    call: Callable[[Any], Answer],
+) -> AsyncIterator[McpServer]:
+    """A server over HTTP whose one tool, `wait`, answers as `call` does."""
+    async with http_server(lambda asked: said(asked, call), None) as peer:
+        url = f"http://127.0.0.1:{peer.port}/mcp"
+        async with running(reached(url, allow=["wait"])) as server:
+            yield server
+    assert {asked.headers["accept-encoding"] for asked in peer.asked} == {"identity"}
+
+
+def said(asked: Asked, call: Callable[[Any], Answer], description: str = "d") -> Answer:
+    question = json.loads(asked.body or b"{}")
+    match question.get("method"):
+        case "initialize":
+            server = {"name": "s", "version": "1"}
+            version = question["params"]["protocolVersion"]
+            told = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": server}
+        case "tools/list":
+            schema = {"type": "object", "properties": {"x": {"type": "string", "description": description}}}
+            told = {"tools": [{"name": "wait", "description": description, "inputSchema": schema}]}
+        case "tools/call":
+            return call(question["id"])
+        case "server/discover":
+            return Answer(status=404)
+        case _:
+            return Answer(status=202 if asked.line.startswith("POST") else 405)
+    return in_json({"id": question["id"], "result": told})
+
+
+def in_json(told: dict[str, Any]) -> Answer:
+    return Answer(body=json.dumps({"jsonrpc": "2.0"} | told).encode(), headers=JSON)
+
+
+JSON = {"Content-Type": "application/json"}
+EVENTS = {"Content-Type": "text/event-stream"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(body=b": well\n\n", headers=EVENTS),
+        Answer(body=b"data: " + b"x" * (LARGEST_ANSWER + 1), headers=EVENTS),
+        Answer(body=b"no chunk", headers=JSON | {"Transfer-Encoding": "chunked"}),
+    ],
+    ids=["ends early", "never ends its line", "is none"],
+)
+async def test_an_answer_over_http_that_breaks_off_leaves_open_what_was_done(answer: Answer) -> None:
+    async with over_http(lambda _number: answer) as server:
+        result = await server.call("wait", {})
+        assert result == failed("its server went away; nobody knows whether it was done")
+        await until(lambda: server._client is None)
+        await until(lambda: server._client is not None)
+
+
+@pytest.mark.parametrize("kind", [JSON, EVENTS])
+async def test_a_compressed_answer_over_http_is_refused_unseen(
+    kind: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    bomb = Answer(body=gzip.compress(b" " * 5_000_000), headers=kind | {"Content-Encoding": "gzip"})
+    async with over_http(lambda _number: bomb) as server:
+        assert (await server.call("wait", {})).status == "error"
+        await until(lambda: server._client is None)
+    assert "error=it compresses its answers though it was asked not to" in caplog.text
+
+
+async def test_a_secret_is_hidden_in_all_that_a_server_says_wherever_that_is_cut(tmp_path: Path) -> None:
+    secret = "tok-12345"
+    (tmp_path / "museum").write_text(secret, encoding="utf-8")
+    (tmp_path / "museum").chmod(0o600)
+    headers = {"Authorization": f"Bearer credential:{tmp_path}/museum"}
+
+    def refuse(number: int) -> Answer:
+        return in_json({"id": number, "error": {"code": -32050, "message": "x" * 495 + secret}})
+
+    described = "x" * (LONGEST_DESCRIPTION - 5) + secret
+    async with http_server(lambda asked: said(asked, refuse, described), None) as peer:
+        url = f"http://127.0.0.1:{peer.port}/mcp"
+        settings = McpSettings(kind="mcp", name="museum", url=url, allow=("wait",), headers=headers)
+        guarded = assemble([settings], {}, host=_Alone(), clock=SystemClock())
+        box = Toolbox(guarded, clock=SystemClock(), confirm=no)
+        async with asyncio.timeout(40), asyncio.TaskGroup() as group:
+            worker = group.create_task(box.run())
+            await box.settled()
+            [declared] = box.declarations()
+            result = await box.call("wait", {}, turn=1, conversation=1)
+            worker.cancel()
+    assert peer.asked[0].headers["authorization"] == f"Bearer {secret}"
+    assert "tok" not in f"{declared.description} {declared.parameters} {result.data}"
+    assert str(result.data).endswith("x(hidden)")
+    assert len(declared.description) == LONGEST_DESCRIPTION
+
+
+async def no(_name: str) -> bool:
+    return False
 
 
 async def test_cancelling_a_call_reaches_the_server(tmp_path: Path) -> None:

@@ -131,6 +131,7 @@ def _server(tool: McpSettings, environ: Mapping[str, str], clock: ports.Clock) -
         allow=tool.allow,
         prefix=tool.prefix or "",
         blocking=tool.blocking,
+        secrets=secrets_in(tool.headers, environ),
     )
 
 

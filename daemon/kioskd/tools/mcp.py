@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from pydantic import SecretStr
 
 from kioskd import ports
-from kioskd.tools.contract import Declaration, Result, failed, found, within
+from kioskd.tools.contract import Declaration, Result, failed, found, hide, within
 from kioskd.tools.mcp_program import Program, spoken_to
 from kioskd.tools.mcp_schema import usable
 
@@ -33,7 +34,8 @@ MOST_S: Final = 60.0
 LARGEST_ANSWER: Final = 1 << 20
 """Bytes of one answer over HTTP."""
 LONGEST_DESCRIPTION: Final = 1000
-LONGEST_ERROR: Final = 500
+CUT_OFF: Final = "SSE stream "
+"""How the library's word begins for an answer over HTTP that ended before its end."""
 MOST_PAGES: Final = 20
 _NETWORK_S: Final = 30.0
 ANSWER_S: Final = 150.0
@@ -65,11 +67,13 @@ class McpServer:
         allow: Sequence[str],
         prefix: str = "",
         blocking: bool = False,
+        secrets: Sequence[SecretStr] = (),
     ) -> None:
-        """Speak to `server`, which the journal calls `label`."""
+        """Speak to `server`, which the journal calls `label`; `secrets` are kept out of what it declares."""
         self.declarations: tuple[Declaration, ...] = ()
         self._server, self._clock, self._label = server, clock, label
         self._allow, self._prefix, self._blocking = tuple(dict.fromkeys(allow)), prefix, blocking
+        self._secrets = secrets
         self._theirs: dict[str, str] = {}
         self._schemas: dict[str, tuple[object, dict[str, object] | None]] = {}
         """What was taken over of which schema, by the server's names: to look closely takes a while."""
@@ -133,9 +137,11 @@ class McpServer:
         except mcp.MCPError as err:
             from mcp_types import CONNECTION_CLOSED  # noqa: PLC0415 - as above
 
-            if err.code == CONNECTION_CLOSED:
+            # A number that servers use for errors of their own, too: most libraries begin to count there.
+            cut_off = self._broken.is_set() or err.message.startswith(CUT_OFF)
+            if err.code == CONNECTION_CLOSED and cut_off:
                 return self._went_away()
-            return failed(f"its server refuses ({err.code})", data=err.message[:LONGEST_ERROR])
+            return failed(f"its server refuses ({err.code})", data=err.message)
         except (OSError, httpx2.HTTPError, anyio.BrokenResourceError, anyio.ClosedResourceError):
             return self._went_away()
         except (RuntimeError, ValueError):
@@ -165,12 +171,18 @@ class McpServer:
             self._client = client
             self._tried.set()
             log.info("mcp server connected: name=%s tools=%d", self._label, len(self.declarations))
-            while not self._broken.is_set():
-                try:
-                    await within(self._clock, ASK_AGAIN_S, self._broken.wait())
-                except TimeoutError:
-                    if not self._at_work:
-                        await within(self._clock, LIST_S, self._list(client))
+            try:
+                await self._watch(client)
+            finally:
+                self._broken.set()  # before the client is closed, which ends the calls that still wait
+
+    async def _watch(self, client: "mcp.Client") -> None:
+        while not self._broken.is_set():
+            try:
+                await within(self._clock, ASK_AGAIN_S, self._broken.wait())
+            except TimeoutError:
+                if not self._at_work:
+                    await within(self._clock, LIST_S, self._list(client))
 
     @contextlib.asynccontextmanager
     async def _transport(self) -> "AsyncIterator[Transport]":
@@ -188,7 +200,7 @@ class McpServer:
                 httpx2.AsyncClient,
                 headers=headers,
                 timeout=httpx2.Timeout(_NETWORK_S, read=ANSWER_S),
-                event_hooks={"response": [_bound]},
+                event_hooks={"response": [functools.partial(_bound, self._lose)]},
             )
             async with client:
                 yield streamable_http_client(self._server.url, http_client=client)
@@ -220,8 +232,12 @@ class McpServer:
     def _usable(self, tool: "mcp_types.Tool") -> dict[str, object] | None:
         known = self._schemas.get(tool.name)
         if known is None or known[0] != tool.input_schema:
-            known = self._schemas[tool.name] = (tool.input_schema, usable(tool.input_schema))
+            known = self._schemas[tool.name] = (tool.input_schema, self._without_secrets(tool))
         return known[1]
+
+    def _without_secrets(self, tool: "mcp_types.Tool") -> dict[str, object] | None:
+        clean = hide(usable(tool.input_schema), self._secrets)
+        return clean if isinstance(clean, dict) else None
 
     def _miss(self, name: str, why: str) -> None:
         if self._missed.get(name) != why:
@@ -232,19 +248,27 @@ class McpServer:
         name = re.sub(r"[^A-Za-z0-9_]", "_", f"{self._prefix}{tool.name}")
         if not re.match(r"[A-Za-z_]", name):
             name = f"_{name}"  # the service takes no digit first
+        description = str(hide(tool.description or tool.title or tool.name, self._secrets))
         return Declaration(
             name[:64],
-            (tool.description or tool.title or tool.name)[:LONGEST_DESCRIPTION],
+            description[:LONGEST_DESCRIPTION],
             schema,
             self._blocking,
             bool(tool.annotations and tool.annotations.read_only_hint),
         )
 
 
-async def _bound(response: "httpx2.Response") -> None:
-    """Have reading of `response` end with an error at `LARGEST_ANSWER`; streams of events are bounded by the library."""
+async def _bound(lose: Callable[[str], None], response: "httpx2.Response") -> None:
+    """Have reading of `response` end with an error at `LARGEST_ANSWER`; streams of events are bounded by the library.
+
+    Raises:
+        httpx2.ReadError: it is compressed, and so has no bound that could be seen.
+    """
     import httpx2  # noqa: PLC0415 - as above
 
+    if response.headers.get("content-encoding", "identity") != "identity":
+        lose("it compresses its answers though it was asked not to")
+        raise httpx2.ReadError("the answer is compressed")
     stream = response.stream
     if response.headers.get("content-type", "").startswith("text/event-stream"):
         return
