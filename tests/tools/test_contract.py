@@ -59,6 +59,11 @@ def test_bytes_that_are_no_text_are_shown_as_such() -> None:
     assert read_answer(b"caf\xe9", "text").data == "caf\N{REPLACEMENT CHARACTER}"
 
 
+def test_a_byte_order_mark_is_no_part_of_an_answer() -> None:
+    assert read_answer(b'\xef\xbb\xbf{"pairs":3}', "json").data == {"pairs": 3}
+    assert read_answer(b"\xef\xbb\xbf", "text").status == "no_results"
+
+
 def test_depth_is_told_without_recursion() -> None:
     deep: list[object] = []
     for _ in range(100_000):

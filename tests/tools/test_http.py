@@ -13,7 +13,7 @@ from tests.support.http_peers import Answer, Asked, Peer, http_server
 
 from kioskd.adapters.clock import SystemClock
 from kioskd.rehearsal.certificate import make_certificate
-from kioskd.tools.contract import Declaration, Guard, Guarded, Result
+from kioskd.tools.contract import Declaration, Guard, Guarded, Result, failed
 from kioskd.tools.http import HttpTool
 from kioskd.tools.toolbox import Toolbox
 
@@ -152,6 +152,25 @@ async def test_an_answer_is_read_as_the_owner_says(shop: Shop, body: bytes, answ
     assert (await ask(shop.tool(f"http://127.0.0.1:{peer.port}/", answer=answer))).status == wanted
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body", "read"),
+    [
+        ("text/plain; charset=iso-8859-1", b"caf\xe9", "caf\xe9"),
+        ('text/plain; charset="UTF-16"', "caf\xe9".encode("utf-16"), "caf\xe9"),
+        ("text/plain", "caf\xe9".encode(), "caf\xe9"),
+        ("text/plain; charset=", b"caf\xc3\xa9", "caf\xe9"),
+        *((f"text/plain; charset={name}", b"caf\xc3\xa9", "caf\xe9") for name in ("klingon", "zlib", "undefined")),
+        *((f"text/plain; charset={name}", b"caf\xc3\xa9", "caf\xe9") for name in ("idna", "punycode", "\xff")),
+    ],
+)  # fmt: skip
+async def test_a_text_is_read_in_the_charset_that_the_server_names(
+    shop: Shop, content_type: str, body: bytes, read: str
+) -> None:
+    peer = await shop.open()
+    shop.answer = lambda _asked: Answer(body=body, headers={"Content-Type": content_type})
+    assert (await ask(shop.tool(f"http://127.0.0.1:{peer.port}/", answer="text"))).data == read
+
+
 async def test_an_answer_that_is_too_large_is_not_read_to_its_end(shop: Shop) -> None:
     peer = await shop.open()
     shop.answer = lambda _asked: Answer(body=b"x" * 5_000_000)
@@ -235,7 +254,18 @@ async def test_a_redirect_within_the_host_is_followed_as_often_as_allowed(shop: 
     url = f"http://127.0.0.1:{peer.port}/a"
     assert (await ask(shop.tool(url, redirects=2))).status == "ok"
     assert (await ask(shop.tool(url, redirects=1))).status == "error"
-    assert (await ask(shop.tool(url))).status == "error"
+
+
+async def test_a_redirect_too_many_names_the_option_and_nothing_of_the_address(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = await shop.open()
+    shop.answer = lambda _asked: moved("/secret-path")
+    result = await ask(shop.tool(f"http://127.0.0.1:{peer.port}/a"))
+    assert result == failed("the server points elsewhere once more than allowed (redirects: 0)")
+    [told] = [record.message for record in caplog.records if record.name == "kioskd.tools.http"]
+    assert "name=ask redirects=0" in told
+    assert "secret-path" not in caplog.text
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

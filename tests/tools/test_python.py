@@ -1,10 +1,13 @@
 """A tool that an installed package brings."""
 
 import asyncio
+import functools
+import gc
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support import packages
@@ -93,6 +96,50 @@ async def test_an_object_with_an_async_call_is_awaited() -> None:
             return arguments
 
     assert (await PythonTool(DECLARED, Twice()).call("twice", {"a": 1})).data == {"a": 1}
+
+
+def plainly(wrapped: Callable[[Mapping[str, object]], Any]) -> Callable[[Mapping[str, object]], Any]:
+    """Return `wrapped` behind a decorator that knows nothing of async functions."""
+
+    @functools.wraps(wrapped)
+    def wrapper(arguments: Mapping[str, object]) -> Any:
+        return wrapped(arguments)
+
+    return wrapper
+
+
+async def test_an_async_function_behind_a_plain_decorator_is_awaited() -> None:
+    @plainly
+    async def twice(arguments: Mapping[str, object]) -> object:
+        return dict(arguments)
+
+    @plainly
+    async def leave(_arguments: Mapping[str, object]) -> None:
+        raise SystemExit(3)
+
+    assert (await PythonTool(DECLARED, twice).call("twice", {"a": 1})).data == {"a": 1}
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        await PythonTool(DECLARED, leave).call("twice", {})
+
+
+async def test_what_nobody_waits_for_any_more_is_not_awaited() -> None:
+    gate = threading.Event()
+
+    async def never(_arguments: Mapping[str, object]) -> None:
+        raise AssertionError
+
+    def late(arguments: Mapping[str, object]) -> Coroutine[Any, Any, None]:
+        gate.wait(20)
+        return never(arguments)
+
+    tool = PythonTool(DECLARED, late)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        call = group.create_task(tool.call("twice", {}))
+        await until(lambda: tool._threads == 1)
+        call.cancel()
+    gate.set()
+    await until(lambda: tool._threads == 0)
+    gc.collect()  # one that was never awaited would be warned of here
 
 
 async def test_a_plain_function_does_not_hold_the_loop_up_and_hung_ones_are_counted() -> None:

@@ -108,11 +108,11 @@ def _empty(data: object) -> bool:
     return True
 
 
-def read_answer(raw: bytes, how: Answer) -> Result:
-    """Return what a tool has answered in bytes, read as the owner says it is."""
+def read_answer(raw: bytes, how: Answer, charset: str = "utf-8") -> Result:
+    """Return what a tool has answered in bytes, read as the owner says it is. `charset` is one that Python has."""
     if how == "none":
         return Result("ok", "done")
-    text = raw.decode("utf-8", errors="replace")
+    text = raw.decode(charset, errors="replace").removeprefix("\ufeff")  # a byte order mark
     if how == "text":
         return found(text.strip())
     if not text.strip():

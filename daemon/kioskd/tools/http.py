@@ -1,6 +1,8 @@
 """A tool that asks a web server: one address with the parameters in it, and nothing but that server."""
 
 import asyncio
+import codecs
+import logging
 import re
 import ssl
 from collections.abc import Mapping, Sequence
@@ -20,7 +22,11 @@ if TYPE_CHECKING:
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Send = Literal["query", "json", "form"]
 
+log = logging.getLogger(__name__)
+
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw_unicode_escape", "unicode_escape"})
+"""Codecs of Python's that are none of a server's; some take for ever over a long text."""
 
 
 class _Stopped(Exception):
@@ -144,7 +150,13 @@ class HttpTool:
                 request = self._redirected(client, response)
             finally:
                 await response.aclose()
-        return failed("the server sends us from one address to the next")
+        log.warning(
+            "tool stopped by a redirect: name=%s redirects=%d; "
+            "correct its url to where the server sends, or set redirects higher",
+            self.declarations[0].name,
+            self._redirects,
+        )
+        return failed(f"the server points elsewhere once more than allowed (redirects: {self._redirects})")
 
     def _redirected(self, client: "httpx2.AsyncClient", response: "httpx2.Response") -> "httpx2.Request":
         here, there = response.url, response.url.join(response.headers["location"])
@@ -179,11 +191,21 @@ class HttpTool:
             body += chunk
             if len(body) > self._answer_bytes:
                 return failed(f"the answer is larger than {self._answer_bytes} bytes")
-        return read_answer(bytes(body), self._answer)
+        return read_answer(bytes(body), self._answer, _charset(response))
 
 
 def _port(scheme: str) -> int:
     return 443 if scheme == "https" else 80
+
+
+def _charset(response: "httpx2.Response") -> str:
+    """Return the charset that the server names; UTF-8 where it names none that is known."""
+    try:
+        charset = codecs.lookup(response.charset_encoding or "utf-8").name
+        b"-".decode(charset, errors="replace")  # there are codecs for other things than text, too
+    except (LookupError, ValueError):
+        return "utf-8"
+    return "utf-8" if charset in _NO_CHARSETS else charset
 
 
 def _in_path(name: str, value: str) -> str:

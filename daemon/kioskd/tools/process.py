@@ -62,10 +62,11 @@ async def run_to_end(
     stdin: bytes,
     environment: Mapping[str, str],
     folder: Path,
-    output_bytes: int,
+    output_bytes: int | None,
 ) -> Ended:
     """Run `argv` (no shell) until it ends; then end whatever it has left behind in its process group.
 
+    One that says more than `output_bytes` is ended; with None all that it says goes nowhere, however much it is.
     stdin is a file in memory, so a child that never reads it holds nobody up; stderr goes nowhere. Cancelling sends
     SIGTERM to the whole group and SIGKILL after `GRACE_S`. A child that makes a session of its own leaves the group:
     only the service manager ends that one, with the daemon.
@@ -73,22 +74,22 @@ async def run_to_end(
     Raises:
         OSError: the program cannot be started.
     """
-    process = _start(argv, stdin, environment, folder)
-    assert process.stdout is not None
+    process = _start(argv, stdin, environment, folder, heard=output_bytes is not None)
     enough, transport = asyncio.Event(), None
-    output = _Output(output_bytes, enough)
+    output = _Output(output_bytes or 0, enough)
     try:
         async with ended_with_us(process, clock, on_exit=enough.set):
-            loop = asyncio.get_running_loop()
-            transport, _ = await loop.connect_read_pipe(lambda: output, process.stdout)
+            if process.stdout is not None:
+                loop = asyncio.get_running_loop()
+                transport, _ = await loop.connect_read_pipe(lambda: output, process.stdout)
             await enough.wait()
-        if not output.flooded:
+        if transport is not None and not output.flooded:
             await _wait(output.closed, _LAST_WORDS_S, clock)
     finally:
-        if transport is None:
-            process.stdout.close()
-        else:
+        if transport is not None:
             transport.close()
+        elif process.stdout is not None:
+            process.stdout.close()
     return Ended(None if output.flooded else process.returncode, bytes(output.said[:output_bytes]))
 
 
@@ -132,7 +133,7 @@ async def ended_with_us(
 
 
 def _start(
-    argv: Sequence[str], stdin: bytes, environment: Mapping[str, str], folder: Path
+    argv: Sequence[str], stdin: bytes, environment: Mapping[str, str], folder: Path, *, heard: bool
 ) -> subprocess.Popen[bytes]:
     memory = os.memfd_create("kioskd-stdin")
     try:
@@ -141,7 +142,7 @@ def _start(
         return subprocess.Popen(  # noqa: S603 - the owner's own program, as a list; values are checked by the caller
             argv,
             stdin=memory,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if heard else subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env=dict(environment),
             cwd=folder,

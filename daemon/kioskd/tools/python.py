@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import inspect
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NoReturn
 
 from kioskd.tools.contract import Declaration, Result, found, stay
@@ -18,8 +18,8 @@ Function = Callable[[Mapping[str, object]], Any]
 class PythonTool:
     """Calls a function. A `Kind`.
 
-    An async function is cancelled with its call. A plain one is waited for no longer, and its thread runs on: after
-    `MOST_THREADS` of those the tool is busy until one returns.
+    An async function is cancelled with its call, and so is what a plain one returns to be awaited. A plain one is waited
+    for no longer, and its thread runs on: after `MOST_THREADS` of those the tool is busy until one returns.
     """
 
     def __init__(self, declaration: Declaration, function: Function) -> None:
@@ -41,16 +41,19 @@ class PythonTool:
         """Call the function; what it raises is raised."""
         del name
         if self._is_async:
-            answer = await self._awaited(arguments)
+            answer = await self._awaited(self._function(arguments))
         elif self._threads >= MOST_THREADS:
             return Result("busy", "its earlier calls have not come back yet", retryable=True)
         else:
             answer = await self._in_a_thread(arguments)
+            if inspect.isawaitable(answer):  # an async function behind a plain decorator
+                answer = await self._awaited(answer)
         return answer if isinstance(answer, Result) else found(answer)
 
-    async def _awaited(self, arguments: Mapping[str, object]) -> Any:
+    @staticmethod
+    async def _awaited(answer: Awaitable[Any]) -> Any:
         try:
-            return await self._function(arguments)
+            return await answer
         except asyncio.CancelledError:
             raise  # the toolbox knows whose it is
         except BaseException as err:  # noqa: BLE001 - SystemExit, say, a script's way to give up; the daemon does not
@@ -63,8 +66,9 @@ class PythonTool:
         def settle(answer: Any, error: Exception | None) -> None:
             self._threads -= 1
             if outcome.cancelled():
-                return
-            if error is None:
+                if inspect.iscoroutine(answer):
+                    answer.close()
+            elif error is None:
                 outcome.set_result(answer)
             else:
                 outcome.set_exception(error)
