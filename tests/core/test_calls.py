@@ -159,15 +159,45 @@ def test_a_leave_taken_while_the_room_rings_ends_soon_after() -> None:
 @pytest.mark.parametrize("builder", [listening, thinking])
 @pytest.mark.parametrize("word", [VoiceBegan(), TalkBegan(), Asked()])
 def test_a_visitor_who_has_more_to_say_is_not_left(builder: Builder, word: Event) -> None:
-    assert turn_after(builder(farewell=True), word).farewell is False
+    assert turn_after(builder(leaving=True), word).leaving is False
 
 
 @pytest.mark.parametrize("policy", [FULL_DUPLEX, BARGING_IN])
 @pytest.mark.parametrize("word", [VoiceBegan(), TalkBegan(), Asked(), ReplyInterrupted(EPOCH, REPLY)])
 def test_a_visitor_who_speaks_into_the_goodbye_is_not_left(word: Event, policy: Policy) -> None:
-    state, _ = run(speaking(farewell=True), word, policy=policy)
-    assert (state.turn.awake, state.turn.farewell) == (True, False)
+    state, _ = run(speaking(leaving=True), word, policy=policy)
+    assert (state.turn.awake, state.turn.leaving) == (True, False)
     assert turn_after(state, ReplyPlayed(REPLY), policy=policy).awake
+
+
+@pytest.mark.parametrize("policy", [HALF_DUPLEX, FULL_DUPLEX])
+def test_what_the_model_has_begun_is_done_before_its_goodbye_ends_the_conversation(policy: Policy) -> None:
+    state, _ = run(speaking(reply=4), calls(1), EndWanted(EPOCH), ReplyPlayed(4), policy=policy)
+    state, _ = run(state, TimerFired(Timer.TAIL), policy=policy)
+    assert state.turn.phase is Phase.LISTENING
+    assert not {Timer.GRACE, Timer.IDLE} & set(levels(state, policy).timers)
+    state, _ = run(state, calls(0), policy=policy)
+    assert state.turn.awake, "the model may have a word to say of it"
+    assert levels(state, policy).timers[Timer.GRACE] == policy.farewell_s
+    assert not turn_after(state, TimerFired(Timer.GRACE), policy=policy).awake
+
+
+def test_a_word_on_what_was_done_after_the_goodbye_is_heard_and_ends_the_conversation() -> None:
+    done = (calls(1), EndWanted(EPOCH), ReplyPlayed(4), calls(0))
+    state, _ = run(speaking(reply=4), *done, ReplyBegan(EPOCH, 5), policy=FULL_DUPLEX)
+    assert state.turn.phase is Phase.SPEAKING
+    assert not turn_after(state, ReplyPlayed(5), policy=FULL_DUPLEX).awake
+
+
+def test_a_visitor_who_speaks_while_the_last_thing_is_being_done_is_not_left() -> None:
+    state, _ = run(speaking(reply=4), calls(1), EndWanted(EPOCH), ReplyPlayed(4), policy=FULL_DUPLEX)
+    state, _ = run(state, VoiceBegan(), calls(0), VoiceEnded(), policy=FULL_DUPLEX)
+    assert (state.turn.awake, state.turn.farewell) == (True, False)
+
+
+def test_a_farewell_to_a_call_that_never_ends_does() -> None:
+    for builder in (listening, thinking):
+        assert not turn_after(builder(leaving=True, calls=1), TimerFired(Timer.LONGEST)).awake
 
 
 def test_nobody_takes_leave_of_one_asleep() -> None:

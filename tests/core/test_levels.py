@@ -61,6 +61,7 @@ from kioskd.core.events import (
     VoiceBegan,
     VoiceEnded,
 )
+from kioskd.core.levels import LONG_S
 from kioskd.core.link import Link, Trouble
 from kioskd.core.machine import State, levels
 from kioskd.core.policy import Eyes, Policy
@@ -279,13 +280,14 @@ T = Timer
         (speaking(overtime=True), {T.GRACE, T.AGE}),
         (ringing(), {T.TAIL, T.LONGEST, T.AGE}),
         (listening(dialing()), {T.IDLE, T.LONGEST}),
-        (listening(dialing(tries=1)), {T.IDLE, T.LONGEST}),
+        (listening(dialing(tries=1)), {T.IDLE, T.LONGEST, T.LATE}),
+        (listening(dialing(tries=1, late=True)), {T.IDLE, T.LONGEST}),
         (listening(up(tries=1)), {T.IDLE, T.LONGEST, T.AGE, T.STEADY}),
         (listening(up(hops=1)), {T.IDLE, T.LONGEST, T.AGE, T.STEADY}),
-        (listening(dialing(tries=1, hops=1)), {T.IDLE, T.LONGEST}),
+        (listening(dialing(tries=1, hops=1)), {T.IDLE, T.LONGEST, T.LATE}),
         (thinking(draining()), {T.THINK, T.LONGEST, T.ROLLOVER}),
         (thinking(draining(tries=1)), {T.THINK, T.LONGEST, T.ROLLOVER, T.STEADY}),
-        (listening(waiting()), {T.IDLE, T.LONGEST, T.RETRY}),
+        (listening(waiting()), {T.IDLE, T.LONGEST, T.RETRY, T.LATE}),
         (refused(), {T.PROBE}),
         (probing(), set()),
     ],
@@ -317,7 +319,7 @@ def test_each_timer_runs_as_long_as_the_policy_or_the_state_says() -> None:
         seconds |= levels(state, policy).timers
     assert seconds == {
         T.IDLE: 1, T.LONGEST: 2, T.THINK: 3, T.TAIL: 4, T.GRACE: 5, T.AGAIN: 6, T.STEADY: 8, T.AGE: 9,
-        T.ROLLOVER: 10, T.RETRY: 11,
+        T.ROLLOVER: 10, T.RETRY: 11, T.LATE: LONG_S,
     }  # fmt: skip
 
 

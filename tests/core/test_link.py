@@ -49,7 +49,7 @@ from kioskd.errors import Remedy
 LinkBuilder = Callable[..., Link]
 KINDS = (
     Restored, Up, Lost, GoingAway, HandleIssued, ReplyBegan, TurnEnded, NetworkChanged, SettingsChanged,
-    Timer.PROBE, Timer.RETRY, Timer.STEADY, Timer.AGE, Timer.SETTLE, Timer.ROLLOVER,
+    Timer.PROBE, Timer.RETRY, Timer.STEADY, Timer.AGE, Timer.SETTLE, Timer.ROLLOVER, Timer.LATE,
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """How a conversation outlives its connections: renewals, recollections, a kill, and one greeting in all of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from tests.support.core import (
@@ -318,6 +319,39 @@ def test_each_conversation_has_its_own_greeting() -> None:
     state, _ = run(listening(dialing()), Up(EPOCH, resumed=False), Pressed(), policy=GREETING)
     _, effects = run(state, Pressed(), Up(EPOCH + 1, resumed=False), policy=GREETING)
     assert of_type(Greet, effects) == [Greet()]
+
+
+GREETING_BY_ITSELF = replace(GREETING, always_on=True)
+
+
+def greetings(*events: Event) -> int:
+    """Count the greetings of an always-on kiosk that greets as it starts, and to which this happens then."""
+    story = (Started(), Up(1, resumed=False), TurnEnded(1), *events)
+    return len(of_type(Greet, run(State(), *story, policy=GREETING_BY_ITSELF)[1]))
+
+
+def alone(epoch: int) -> tuple[Event, ...]:
+    """Return how such a kiosk falls asleep over nothing, and wakes again."""
+    return TimerFired(Timer.IDLE), TimerFired(Timer.AGAIN), Up(epoch, resumed=False), TurnEnded(epoch)
+
+
+def test_a_kiosk_that_wakes_by_itself_greets_no_empty_room_again() -> None:
+    assert greetings(*alone(2), *alone(3), *alone(4)) == 1
+
+
+def test_a_kiosk_that_wakes_by_itself_greets_again_when_somebody_was_heard() -> None:
+    heard = (VoiceBegan(), VoiceEnded(), TurnEnded(3))
+    assert greetings(*alone(2), *alone(3), *heard, *alone(4), *alone(5)) == 2
+
+
+def test_a_kiosk_that_wakes_by_itself_greets_whoever_wakes_it() -> None:
+    pressed = (TimerFired(Timer.IDLE), Pressed(), Up(3, resumed=False), TurnEnded(3))
+    assert greetings(*alone(2), *pressed, *alone(4)) == 2
+
+
+def test_a_kiosk_that_wakes_by_itself_and_reached_nobody_has_greeted_nobody() -> None:
+    story = (Started(), TimerFired(Timer.LONGEST), TimerFired(Timer.AGAIN), Up(2, resumed=False))
+    assert of_type(Greet, run(State(), *story, policy=GREETING_BY_ITSELF)[1]) == [Greet()]
 
 
 def test_a_reply_that_sounds_is_not_greeted_over() -> None:

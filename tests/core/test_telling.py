@@ -70,18 +70,21 @@ from kioskd.core.events import (
     Unkept,
     Up,
     VoiceBegan,
+    VoiceEnded,
     Woken,
 )
+from kioskd.core.levels import LONG_S
 from kioskd.core.link import CODES, Link, Trouble, code_of
 from kioskd.core.machine import State, levels
 from kioskd.errors import Code, Remedy
 
 Builder = Callable[..., State]
 RETRY = TimerFired(Timer.RETRY)
+LATE = (TimerFired(Timer.LATE),)
 
 
 def outage(*remedies: Remedy, reached: bool = False, **changes: object) -> tuple[State, list[Effect]]:
-    """Return a conversation whose dials end so, one after the other, and what was done on the way.
+    """Return a conversation whose dials end so, one after the other, for long, and what was done on the way.
 
     `reached`: the service answered each of them.
     """
@@ -90,7 +93,7 @@ def outage(*remedies: Remedy, reached: bool = False, **changes: object) -> tuple
     for remedy in remedies:
         state, more = run(state, lost(remedy, state.link.epoch, reached=reached))
         effects += more
-        state, more = run(state, RETRY)
+        state, more = run(state, RETRY, *LATE[: len(remedies) - 1])
         effects += more
     return state, effects
 
@@ -128,13 +131,39 @@ def test_the_next_conversation_is_told_again() -> None:
     state, _ = run(state, PromptOver(), SleepAsked(), Pressed())
     effects: list[Effect] = []
     for _ in range(3):
-        state, more = run(state, lost(epoch=state.link.epoch), RETRY)
+        state, more = run(state, lost(epoch=state.link.epoch), RETRY, *LATE)
         effects += more
     assert of_type(Prompt, effects) == [Prompt(Code.WAY)]
 
 
 def test_one_loss_is_nobodys_business() -> None:
     assert of_type(Prompt, outage(Remedy.RESUME)[1]) == []
+
+
+def test_an_outage_is_told_when_the_visitor_has_waited_for_long() -> None:
+    state, effects = run(listening(called=True), lost())
+    for _ in range(2):
+        state, more = run(state, lost(epoch=state.link.epoch), RETRY)
+        effects += more
+    assert levels(state, HALF_DUPLEX).shown is Shown.OFFLINE
+    assert of_type(Prompt, effects) == []
+    assert [clock for clock in of_type(SetTimer, effects) if clock.timer is Timer.LATE] == [
+        SetTimer(Timer.LATE, LONG_S)
+    ], "and it runs on"
+    assert of_type(Prompt, run(state, *LATE)[1]) == [Prompt(Code.WAY)]
+
+
+def test_a_dial_that_hangs_after_a_loss_is_told_too() -> None:
+    _, effects = run(listening(called=True), lost(), *LATE)
+    assert of_type(Prompt, effects) == [Prompt(Code.WAY)]
+
+
+def test_each_outage_of_a_conversation_is_given_as_long() -> None:
+    state, _ = run(listening(called=True), lost(), *LATE)
+    state, _ = run(state, Up(state.link.epoch, resumed=True))
+    assert not state.link.late
+    assert Timer.LATE not in levels(state, HALF_DUPLEX).timers
+    assert levels(run(state, lost(epoch=state.link.epoch))[0], HALF_DUPLEX).timers[Timer.LATE] == LONG_S
 
 
 @pytest.mark.parametrize("remedy", [Remedy.QUOTA, Remedy.CLOCK])
@@ -145,7 +174,7 @@ def test_a_long_wait_is_told_at_once(remedy: Remedy) -> None:
 def test_nobody_is_told_where_nobody_has_called_or_spoken() -> None:
     state, effects = outage(*[Remedy.RESUME] * 3, called=False)
     assert of_type(Prompt, effects) == []
-    assert of_type(Prompt, run(state, VoiceBegan())[1]) == [Prompt(Code.WAY)]
+    assert of_type(Prompt, run(state, VoiceBegan(), VoiceEnded())[1]) == [Prompt(Code.WAY)]
 
 
 def test_an_always_on_kiosk_in_an_empty_room_is_silent_about_it() -> None:
@@ -159,13 +188,38 @@ def test_an_always_on_kiosk_in_an_empty_room_is_silent_about_it() -> None:
 
 def test_a_reply_that_still_sounds_is_heard_before_the_outage_is_told() -> None:
     state, effects = run(
-        speaking(waiting(code=Code.WAY), called=True),
+        speaking(waiting(code=Code.WAY, late=True), called=True),
         lost(epoch=EPOCH),
         ReplyPlayed(REPLY),
         policy=FULL_DUPLEX,
     )
     assert levels(state, FULL_DUPLEX).shown is Shown.OFFLINE
     assert len(of_type(Prompt, effects)) == 1
+
+
+def test_who_is_talking_is_told_of_an_outage_when_they_have_finished() -> None:
+    state, effects = outage(*[Remedy.RESUME] * 3, voice=True)
+    assert levels(state, HALF_DUPLEX).shown is Shown.OFFLINE
+    assert of_type(Prompt, effects) == []
+    _, effects = run(state, VoiceEnded())
+    assert of_type(Prompt, effects) == [Prompt(Code.WAY)]
+
+
+def test_who_talks_by_holding_a_button_is_told_of_an_outage_when_they_let_it_go() -> None:
+    state, effects = run(asleep(), TalkBegan(), policy=HELD)
+    for _ in range(4):
+        state, more = run(state, lost(epoch=state.link.epoch), RETRY, *LATE, policy=HELD)
+        effects += more
+    assert of_type(Prompt, effects) == []
+    assert levels(state, HELD).uplink is Uplink.HOLD
+    _, effects = run(state, TalkEnded(), policy=HELD)
+    assert of_type(Prompt, effects) == [Prompt(Code.WAY)]
+
+
+def test_who_talks_through_an_outage_is_never_told_of_it() -> None:
+    state, _ = outage(*[Remedy.RESUME] * 3, voice=True)
+    _, effects = run(state, Up(state.link.epoch, resumed=True), VoiceEnded())
+    assert of_type(Prompt, effects) == []
 
 
 # Prompts: the end of a conversation, and calls that come to nothing
@@ -222,6 +276,11 @@ def test_a_microphone_lost_in_mid_conversation_is_told_and_the_conversation_goes
     assert effects[-1] == Show(Shown.LISTENING)
 
 
+@pytest.mark.parametrize("trouble", [DeviceGone(Device.MICROPHONE, "Jabra"), Deaf(deaf=True)])
+def test_who_talks_into_a_microphone_that_hears_nothing_is_told_at_once(trouble: Event) -> None:
+    assert len(of_type(Prompt, run(listening(called=True, voice=True), trouble)[1])) == 1
+
+
 # Prompts: one at a time, and never in the way
 
 
@@ -274,6 +333,14 @@ def test_a_prompt_that_was_heard_is_not_hushed_afterwards() -> None:
     assert of_type(HushPrompt, effects) == []
 
 
+@pytest.mark.parametrize("builder", [asleep, listening])
+def test_a_prompt_that_nobody_can_hear_any_more_is_over(builder: Builder) -> None:
+    state, effects = run(telling(builder()), DeviceGone(Device.SPEAKER, "Dock"))
+    assert of_type(HushPrompt, effects) == [HushPrompt()]
+    assert state.prompt is None
+    assert run(telling(builder()), DeviceGone(Device.MICROPHONE, "Jabra"))[0].prompt is not None
+
+
 @pytest.mark.parametrize("builder", [asleep, *AWAKE])
 def test_half_duplex_hears_nothing_while_it_tells(builder: Builder) -> None:
     assert levels(telling(builder()), HALF_DUPLEX).uplink is Uplink.SHUT
@@ -284,6 +351,48 @@ def test_half_duplex_hears_nothing_while_it_tells(builder: Builder) -> None:
 def test_half_duplex_hears_again_when_it_has_told() -> None:
     _, effects = run(telling(listening()), PromptOver())
     assert effects == [SetUplink(Uplink.SEND), Show(Shown.LISTENING)]
+
+
+RINGS = TimerFired(Timer.TAIL)
+
+
+@pytest.mark.parametrize("event", [Pressed(), Woken(Cause.REMOTE), TalkBegan(), Asked(), LookAsked()])
+def test_half_duplex_hears_who_calls_into_a_prompt_when_the_room_is_quiet(event: Event) -> None:
+    state, effects = run(telling(asleep()), event)
+    assert of_type(SetUplink, effects) == []
+    assert SetTimer(Timer.TAIL, HALF_DUPLEX.tail_s) in effects
+    state, effects = run(state, Up(EPOCH + 1, resumed=False))
+    assert of_type(SetUplink, effects) == []
+    _, effects = run(state, RINGS)
+    assert of_type(SetUplink, effects) == [SetUplink(Uplink.SEND)]
+
+
+def test_half_duplex_hears_again_after_a_hushed_prompt_when_the_room_is_quiet() -> None:
+    state, effects = run(telling(listening()), Hushed())
+    assert of_type(SetUplink, effects) == []
+    assert levels(state, HALF_DUPLEX).shown is Shown.SPEAKING
+    _, effects = run(state, RINGS)
+    assert effects[-2:] == [SetUplink(Uplink.SEND), Show(Shown.LISTENING)]
+
+
+def test_who_comes_soon_after_a_hushed_prompt_waits_for_the_same_quiet() -> None:
+    state, effects = run(telling(asleep()), Hushed(), TalkBegan(), policy=HELD)
+    assert of_type(SetUplink, effects) == []
+    _, effects = run(state, RINGS, policy=HELD)
+    assert of_type(SetUplink, effects) == [SetUplink(Uplink.HOLD)]
+
+
+def test_a_reply_in_place_of_a_prompt_has_a_quiet_of_its_own() -> None:
+    state, _ = run(telling(listening()), Hushed(), ReplyBegan(EPOCH, REPLY + 1))
+    assert Timer.TAIL not in levels(state, HALF_DUPLEX).timers
+    _, effects = run(state, Pressed())
+    assert SetTimer(Timer.TAIL, HALF_DUPLEX.tail_s) in effects
+
+
+def test_full_duplex_hears_who_calls_into_a_prompt_at_once() -> None:
+    state, effects = run(telling(asleep()), Pressed(), policy=FULL_DUPLEX)
+    assert of_type(SetUplink, effects) == [SetUplink(Uplink.HOLD)]
+    assert Timer.TAIL not in levels(state, FULL_DUPLEX).timers
 
 
 # Prompts: what cannot be kept, which is no visitor's trouble
@@ -367,12 +476,12 @@ def test_the_next_visitor_does_not_wait_for_what_the_last_one_is_told(press: Eve
 # Chimes
 
 
-@pytest.mark.parametrize("call", [Pressed(), *(Woken(cause) for cause in Cause), TalkBegan()])
+@pytest.mark.parametrize("call", [Pressed(), *(Woken(cause) for cause in Cause), TalkBegan(), LookAsked()])
 def test_who_calls_is_answered_by_a_chime(call: Event) -> None:
     assert of_type(Chime, run(asleep(), call)[1]) == [Chime(Cue.WAKE)]
 
 
-@pytest.mark.parametrize("event", [Started(), TimerFired(Timer.AGAIN), Asked(), LookAsked()])
+@pytest.mark.parametrize("event", [Started(), TimerFired(Timer.AGAIN), Asked()])
 def test_no_chime_answers_a_kiosk_or_a_program(event: Event) -> None:
     state, effects = run(asleep(), event, policy=ALWAYS_ON)
     assert state.turn.awake
@@ -505,7 +614,8 @@ def test_a_press_allows_what_a_tool_asks_for_and_does_nothing_else(
     shown = levels(builder(), policy).show
     asking, effects = run(builder(), ConfirmWanted(wanted=True), policy=policy)
     assert effects == [replace(shown, overlay=Overlay.ASKING)]
-    assert run(asking, *press, policy=policy) == (builder(), [Confirm(), shown])
+    over = (*press, ConfirmWanted(wanted=False))
+    assert run(asking, *over, policy=policy) == (builder(), [Confirm(), shown])
 
 
 @pytest.mark.parametrize(
@@ -520,10 +630,10 @@ def test_whatever_is_no_press_to_say_yes_allows_nothing_and_does_what_it_does(
     assert (state.turn, state.confirming) == (run(builder(), event)[0].turn, True)
 
 
-def test_one_press_allows_one_thing() -> None:
+def test_a_press_means_nothing_else_for_as_long_as_the_tool_waits() -> None:
     state, effects = run(thinking(), ConfirmWanted(wanted=True), Pressed(), Pressed())
-    assert of_type(Confirm, effects) == [Confirm()]
-    assert not state.turn.awake
+    assert effects[1:] == [Confirm(), Confirm()]
+    assert (state.turn, state.confirming) == (thinking().turn, True)
 
 
 def test_a_tool_that_asks_no_more_leaves_the_press_its_meaning() -> None:

@@ -30,6 +30,7 @@ from kioskd.core.effects import (
     Chime,
     Cue,
     Dial,
+    Effect,
     Flush,
     Forget,
     Greet,
@@ -37,6 +38,7 @@ from kioskd.core.effects import (
     Look,
     Prompt,
     SetMute,
+    SetTimer,
     SetUplink,
     Show,
     Shown,
@@ -87,6 +89,12 @@ def closed(state: State, code: Code = Code.HOURS) -> State:
     return replace(state, closed=code)
 
 
+def idle_anew(state: State) -> list[Effect]:
+    """Return what begins the idle time anew, where it runs in `state`."""
+    seconds = levels(state, HALF_DUPLEX).timers.get(Timer.IDLE)
+    return [] if seconds is None else [SetTimer(Timer.IDLE, seconds)]
+
+
 def test_every_way_for_a_person_to_wake_the_kiosk_is_tried_here() -> None:
     assert {type(call) for call in CALLS} == set(BY_PERSON)
 
@@ -106,8 +114,17 @@ def test_a_kiosk_that_wakes_by_itself_has_been_called_by_nobody(event: Event) ->
 
 @pytest.mark.parametrize("cause", Cause)
 @pytest.mark.parametrize("builder", AWAKE)
-def test_a_call_to_one_who_is_awake_means_nothing(builder: Builder, cause: Cause) -> None:
-    assert run(builder(), Woken(cause)) == (builder(), [])
+def test_a_call_to_one_who_is_awake_changes_nothing(builder: Builder, cause: Cause) -> None:
+    state, effects = run(builder(), Woken(cause))
+    assert state == builder()
+    assert effects == idle_anew(state)
+
+
+@pytest.mark.parametrize("event", [LookAsked(), *(Woken(cause) for cause in Cause)])
+def test_who_calls_late_in_the_idle_time_is_listened_to_for_all_of_it(event: Event) -> None:
+    assert SetTimer(Timer.IDLE, HALF_DUPLEX.idle_s) in run(listening(), event)[1]
+    _, effects = run(listening(voice=True), event)
+    assert of_type(SetTimer, effects) == [], "it does not run while somebody talks"
 
 
 # Ending and hushing
@@ -269,7 +286,7 @@ def test_a_question_typed_into_a_reply_leaves_the_reply_to_the_service(builder: 
 
 def test_a_look_is_taken_in_any_conversation_and_wakes_one_who_sleeps() -> None:
     for builder in AWAKE:
-        assert run(builder(), LookAsked()) == (builder(), [Look()])
+        assert run(builder(), LookAsked()) == (builder(), [Look(), *idle_anew(builder())])
     state, effects = run(asleep(), LookAsked())
     assert state.turn.awake
     assert of_type(Look, effects) == [Look()]

@@ -51,6 +51,7 @@ from kioskd.core.events import (
     VoiceSuspected,
     Woken,
 )
+from kioskd.core.levels import broken
 from kioskd.core.link import Trouble
 from kioskd.core.machine import State, adopt, levels, step
 from kioskd.core.policy import Eyes, Policy, Talk
@@ -304,6 +305,8 @@ class Walk:
             over = before.turn.awake and not state.turn.awake
             assert over, "a visitor who is served is told of the disk, or nobody is"
             assert before.turn.called or before.turn.spoke, "an empty room is told of the disk"
+        if of_type(Prompt, effects):
+            assert not state.turn.voice or broken(state), "talks over the visitor"
         if of_type(Greet, effects):
             assert state.link.open, "greeted through no connection"
             assert not state.turn.spoke, "greeted in mid-sentence"
@@ -352,7 +355,7 @@ class Walk:
         assert wanted.uplink is not Uplink.SEND or link.open, "sends to nobody"
         if self.policy.half_duplex and turn.phase in (turns.Phase.SPEAKING, turns.Phase.RINGING):
             assert wanted.uplink is Uplink.SHUT, "hears itself"
-        if self.policy.half_duplex and self.state.prompt:
+        if self.policy.half_duplex and (self.state.prompt or self.state.ringing):
             assert wanted.uplink is Uplink.SHUT, "hears its own prompt"
         assert not (turn.awake and self.state.muted), "awake, and muted"
         in_order = wanted.shown not in (Shown.FAULT, Shown.CLOSED, Shown.OFFLINE)

@@ -16,7 +16,7 @@ class Timer(enum.Enum):
     THINK = enum.auto()
     """The model was given something to answer and has stayed silent."""
     TAIL = enum.auto()
-    """The reply has been heard; the room is still ringing."""
+    """What the kiosk has said is over; the room is still ringing."""
     LONGEST = enum.auto()
     """The conversation has lasted `longest_s`."""
     GRACE = enum.auto()
@@ -37,6 +37,8 @@ class Timer(enum.Enum):
     """A quiet moment has lasted, and the handle that the service owes us has not come."""
     ROLLOVER = enum.auto()
     """No quiet moment came; the connection is about to be closed by the service."""
+    LATE = enum.auto()
+    """The service has been away for so long that the visitor is told why."""
 
 
 class Cause(enum.Enum):
@@ -124,6 +126,9 @@ class VoiceBegan:
 @dataclass(frozen=True, slots=True)
 class VoiceEnded:
     """The visitor has stopped speaking. From: mic_to_live."""
+
+    late_s: float = 0.0
+    """Seconds since their last word: it takes a pause to be sure."""
 
 
 @dataclass(frozen=True, slots=True)

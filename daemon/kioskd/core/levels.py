@@ -1,6 +1,6 @@
 """What should hold in a state: `levels(state, policy)`. The machine emits the difference between before and after."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from kioskd.core import link as links
@@ -50,6 +50,8 @@ class State:
     """A tool waits for a press of the button."""
     prompt: Code | None = None
     """What the kiosk is telling the visitor."""
+    ringing: bool = False
+    """Half duplex only: the room still rings with what it was telling, and has been made to stop."""
     told: frozenset[Code] = frozenset()
     """What it has told in this conversation."""
 
@@ -89,13 +91,13 @@ def levels(state: State, policy: Policy) -> Levels:
     )
 
 
-def difference(before: Levels, after: Levels) -> Iterator[Effect]:
-    """Yield what makes `after` hold where `before` did."""
+def difference(before: Levels, after: Levels, *, anew: Collection[Timer] = ()) -> Iterator[Effect]:
+    """Yield what makes `after` hold where `before` did; of the clocks that run on, those of `anew` from their beginning."""
     for timer in before.timers:
         if timer not in after.timers:
             yield CancelTimer(timer)
     for timer, seconds in after.timers.items():
-        if before.timers.get(timer) != seconds:
+        if before.timers.get(timer) != seconds or timer in anew:
             yield SetTimer(timer, seconds)
     if after.muted is not before.muted:
         yield SetMute(after.muted)
@@ -113,7 +115,7 @@ def difference(before: Levels, after: Levels) -> Iterator[Effect]:
 
 def _uplink(state: State, policy: Policy) -> Uplink:
     turn = state.turn
-    if policy.half_duplex and (turn.sounding or state.prompt):
+    if policy.half_duplex and (turn.sounding or state.prompt or state.ringing):
         return Uplink.SHUT
     if not turn.awake:
         return Uplink.PREROLL
@@ -178,7 +180,7 @@ def _shown(state: State) -> tuple[Shown, Code | None]:
             return Shown.OFFLINE, link.code
         if not link.met:
             return Shown.WAKING, None
-    if turn.awake and state.prompt is not None:
+    if turn.awake and (state.prompt or state.ringing):
         return Shown.SPEAKING, None  # of what is mended by now
     return _SHOWN[turn.phase], None
 
@@ -201,8 +203,13 @@ def _out_of_order(state: State) -> tuple[Shown, Code | None] | None:
 
 def offline(link: Link) -> bool:
     """Return whether the visitor should know that the service is not there, as it will not be at once."""
+    return not link.open and (link.tries > 1 or lasting(link))
+
+
+def lasting(link: Link) -> bool:
+    """Return whether the service has been away for so long, or will be, that the visitor is told why."""
     waiting = link.phase is links.Phase.WAITING and link.retry_s >= LONG_S
-    return not link.open and (link.tries > 1 or waiting)
+    return not link.open and (link.late or waiting)
 
 
 def _timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
@@ -210,6 +217,8 @@ def _timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
     yield from _link_timers(state.link, policy)
     if state.link.phase is links.Phase.DRAINING and state.link.owed and state.turn.quiet:
         yield Timer.SETTLE, policy.settle_s
+    if state.ringing:
+        yield Timer.TAIL, policy.tail_s
 
 
 def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
@@ -264,6 +273,8 @@ def _link_timers(link: Link, policy: Policy) -> Iterator[tuple[Timer, float]]:
             yield Timer.ROLLOVER, link.rollover_s
         case links.Phase.WAITING:
             yield Timer.RETRY, link.retry_s
+    if link.tries and not link.open and not link.late:
+        yield Timer.LATE, LONG_S
     young = link.hops and link.phase is links.Phase.UP
     if link.open and (link.tries or young):
         yield Timer.STEADY, policy.steady_s

@@ -78,6 +78,8 @@ class Link:
     """New credentials were fetched, and have not been accepted yet."""
     met: bool = False
     """The service was reached in this conversation."""
+    late: bool = False
+    """It was lost, and has been away for long."""
     trouble: Trouble = Trouble.NONE
     code: Code | None = None
     """What to tell a person of the last loss, while the service is not reached."""
@@ -145,7 +147,14 @@ def hang_up(link: Link) -> Link:
 def come_up(link: Link, _event: Up, _policy: Policy) -> Link:
     """The service was reached."""
     return replace(
-        link, phase=Phase.UP, met=True, renewed=False, leave_s=None, trouble=Trouble.NONE, code=None
+        link,
+        phase=Phase.UP,
+        met=True,
+        late=False,
+        renewed=False,
+        leave_s=None,
+        trouble=Trouble.NONE,
+        code=None,
     )
 
 
@@ -241,6 +250,11 @@ def resume_restored(link: Link, event: Restored, _policy: Policy) -> Link:
     return replace(link, handle=event.handle, met=True)
 
 
+def be_late(link: Link, _event: object, _policy: Policy) -> Link:
+    """Whoever waits for the service has waited for long."""
+    return replace(link, late=True)
+
+
 def drain_of_age(link: Link, _event: object, policy: Policy) -> Link:
     """The service's limit is near, announced or not."""
     return replace(link, phase=Phase.DRAINING, rollover_s=policy.drain_s)
@@ -274,5 +288,6 @@ TABLE: Final[Mapping[Kind, tuple[Cell, Cell, Cell, Cell, Cell]]] = {
     Timer.AGE:       (IGNORE,           IGNORE,   drain_of_age, IGNORE,      IGNORE),
     Timer.SETTLE:    (IGNORE,           IGNORE,   IGNORE,       wait_no_more, IGNORE),
     Timer.ROLLOVER:  (IGNORE,           IGNORE,   IGNORE,       roll_over,   IGNORE),
+    Timer.LATE:      (IGNORE,           be_late,  IGNORE,       IGNORE,      be_late),
 }
 # fmt: on

@@ -34,6 +34,7 @@ from kioskd.core.events import (
     Closing,
     ConfirmWanted,
     Deaf,
+    Device,
     DeviceCame,
     DeviceGone,
     Event,
@@ -53,7 +54,7 @@ from kioskd.core.events import (
     Unkept,
     Woken,
 )
-from kioskd.core.levels import TROUBLED, Levels, State, broken, difference, levels
+from kioskd.core.levels import TROUBLED, Levels, State, broken, difference, lasting, levels
 from kioskd.core.link import Link
 from kioskd.core.policy import Policy
 from kioskd.core.turn import Turn
@@ -68,10 +69,15 @@ OUTAGES: Final = frozenset(links.CODES.values())
 """What keeps the service away."""
 
 ALLOWING: Final = (Pressed(), TalkBegan(), Woken(Cause.BUTTON))
-"""What answers a tool that waits for the button: pressing it, whatever the press would do otherwise."""
+"""What answers a tool that waits for the button: pressing it, whatever the press would do otherwise. It does nothing else
+for as long as the tool waits, even where it comes too soon for an answer.
+"""
 
-CHIMING: Final = (Pressed, Woken, TalkBegan)
+CHIMING: Final = (Pressed, Woken, TalkBegan, LookAsked)
 """Ways to wake that are answered with a chime: the visitor is there, and may not see the lamp."""
+
+STAYING: Final = (Woken, LookAsked)
+"""What shows that somebody is there, where it changes nothing else: a kiosk that listens does so for its whole time again."""
 
 
 def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effect, ...]]:
@@ -82,7 +88,7 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     if getattr(event, "epoch", state.link.epoch) != state.link.epoch:
         return state, ()
     if state.confirming and event in ALLOWING:
-        return _tell_people(state, replace(state, confirming=False), (Confirm(),), policy)
+        return state, (Confirm(),)
     noted = _note(state, event)
     refusal = _refusal(noted, event)
     turn, link, pulses = (state.turn, state.link, ()) if refusal else _machines(state, event, policy)
@@ -112,7 +118,8 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
         effects.append(Greet())
     if isinstance(event, LookAsked) and turn.awake:
         effects.append(Look())
-    after = replace(noted, turn=turn, link=link)
+    # After a reply the turn itself waits for the room.
+    after = replace(noted, turn=turn, link=link, ringing=noted.ringing and not turn.sounding)
     return _tell_people(state, after, effects, policy, event=event, refusal=refusal)
 
 
@@ -159,6 +166,8 @@ def _note(state: State, event: Event) -> State:
             changed = {"confirming": wanted}
         case PromptOver():
             changed = {"prompt": None}
+        case TimerFired(Timer.TAIL):
+            changed = {"ringing": False}
     return replace(state, **changed) if changed else state
 
 
@@ -184,8 +193,8 @@ def _tell_people(
     """Add what is heard and seen: prompts, chimes, and the levels' difference."""
     tell = _prompt(before, after, event, refusal, policy)
     told = list(effects)
-    if before.prompt and (tell or (isinstance(event, HUSHING) and not refusal)):
-        after = replace(after, prompt=None)
+    if before.prompt and (tell or _hushes(event, refusal)):
+        after = replace(after, prompt=None, ringing=policy.half_duplex and not after.turn.sounding)
         told.append(HushPrompt())
     if (cue := _cue(before, after, event, refusal)) is not None:
         told.append(Chime(cue))
@@ -194,8 +203,18 @@ def _tell_people(
     if tell is not None:
         after = replace(after, prompt=tell, told=after.told | {tell})
         told.append(Prompt(tell))
-    told.extend(difference(levels(before, policy), levels(after, policy)))
+    anew = (Timer.IDLE,) if isinstance(event, STAYING) else ()
+    told.extend(difference(levels(before, policy), levels(after, policy), anew=anew))
     return after, tuple(told)
+
+
+def _hushes(event: Event | None, refusal: Code | Cue | None) -> bool:
+    """Return whether a prompt ends with `event`: somebody has something to say, or nothing of it can be heard any more."""
+    match event:
+        case DeviceGone(Device.SPEAKER):
+            return True
+        case _:
+            return isinstance(event, HUSHING) and not refusal
 
 
 def _prompt(
@@ -211,7 +230,11 @@ def _prompt(
         # Why the service is away may be another thing at each try; that it is away is told once.
         told = after.told & OUTAGES if show.shown is Shown.OFFLINE else after.told & {show.code}
         wrong = show.shown in TROUBLED or _parting(before, show)
-        code = show.code if wrong and not told and _somebody(before, after) else None
+        # Who is talking is told when they have finished; at once where nothing of theirs can be heard.
+        waits = after.turn.voice and not broken(after)
+        # A moment without the service is not worth the words: they would last longer, and half duplex hears nothing.
+        waits |= show.shown is Shown.OFFLINE and not lasting(after.link)
+        code = show.code if wrong and not told and not waits and _somebody(before, after) else None
     return None if code is Code.SPEAKER else code
 
 

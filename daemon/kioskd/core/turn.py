@@ -79,11 +79,11 @@ class Turn:
     gated: bool = False
     """New input is kept waiting for one of them, which it would void."""
     greeted: bool = False
-    """The greeting was asked for, or is no longer wanted."""
+    """The greeting was asked for, or is no longer wanted; asleep: it was, and nobody has said anything since."""
     overtime: bool = False
     """The conversation has lasted long enough: it ends with the reply that is sounding."""
-    farewell: bool = False
-    """The model takes leave: it ends with the reply that is sounding or to come, unless the visitor speaks."""
+    leaving: bool = False
+    """The model has taken leave, and the visitor has said nothing since."""
 
     @property
     def awake(self) -> bool:
@@ -94,6 +94,11 @@ class Turn:
     def quiet(self) -> bool:
         """Whether nobody would notice a second's absence: nothing said, nothing awaited, nothing sounding."""
         return self.phase is Phase.LISTENING and not self.voice and not self.calls
+
+    @property
+    def farewell(self) -> bool:
+        """Whether it ends with the reply that is sounding or to come: leave is taken, and nothing is left to be done."""
+        return self.leaving and not self.calls
 
     @property
     def sounding(self) -> bool:
@@ -116,16 +121,11 @@ BY_PERSON: Final = (Pressed, Woken, TalkBegan, Asked, LookAsked)
 
 
 def wake(turn: Turn, event: object, _policy: Policy) -> Result:
-    """A conversation begins; everything of the one before is forgotten."""
-    return (
-        Turn(
-            Phase.LISTENING,
-            conversation=turn.conversation + 1,
-            reply=turn.reply,
-            called=isinstance(event, BY_PERSON),
-        ),
-        (),
-    )
+    """A conversation begins; everything of the one before is forgotten. The kiosk's own clock greets no empty room."""
+    called = isinstance(event, BY_PERSON)
+    greeted = turn.greeted and not called
+    number = turn.conversation + 1
+    return Turn(Phase.LISTENING, number, reply=turn.reply, called=called, greeted=greeted), ()
 
 
 def wake_to_talk(turn: Turn, event: TalkBegan, policy: Policy) -> Result:
@@ -151,7 +151,8 @@ def go_on(turn: Turn, event: Restored, _policy: Policy) -> Result:
 def sleep(turn: Turn, _event: object, _policy: Policy) -> Result:
     """The conversation ends; what still sounds is silenced."""
     flush = (Flush(turn.reply),) if turn.phase is Phase.SPEAKING else ()
-    return Turn(conversation=turn.conversation, reply=turn.reply), flush
+    greeted = turn.greeted and not turn.spoke
+    return Turn(conversation=turn.conversation, reply=turn.reply, greeted=greeted), flush
 
 
 def silence(turn: Turn, event: object, policy: Policy) -> Result:
@@ -171,7 +172,7 @@ def listen(turn: Turn, _event: object, _policy: Policy) -> Result:
 
 def talk(turn: Turn, _event: object, _policy: Policy) -> Result:
     """The visitor has the word, and uses it; whatever was awaited."""
-    return replace(turn, phase=Phase.LISTENING, voice=True, spoke=True, suspected=False, farewell=False), ()
+    return replace(turn, phase=Phase.LISTENING, voice=True, spoke=True, suspected=False, leaving=False), ()
 
 
 def talk_over(turn: Turn, event: object, policy: Policy) -> Result:
@@ -203,7 +204,7 @@ def hear_voice_in_reply(turn: Turn, event: VoiceBegan, policy: Policy) -> Result
         return turn, ()
     if policy.barge_in:
         return talk_over(turn, event, policy)
-    return replace(turn, voice=True, spoke=True, farewell=False), ()
+    return replace(turn, voice=True, spoke=True, leaving=False), ()
 
 
 def suspect(turn: Turn, event: VoiceSuspected, policy: Policy) -> Result:
@@ -214,12 +215,12 @@ def suspect(turn: Turn, event: VoiceSuspected, policy: Policy) -> Result:
 
 def think_of_typed(turn: Turn, _event: Asked, _policy: Policy) -> Result:
     """The visitor has typed a question; it is the model's turn."""
-    return replace(turn, phase=Phase.THINKING, voice=False, spoke=True, farewell=False), ()
+    return replace(turn, phase=Phase.THINKING, voice=False, spoke=True, leaving=False), ()
 
 
 def note_typed(turn: Turn, _event: Asked, _policy: Policy) -> Result:
     """The visitor has typed into the reply; the service decides what becomes of it, as with a voice."""
-    return replace(turn, spoke=True, farewell=False), ()
+    return replace(turn, spoke=True, leaving=False), ()
 
 
 def count_calls(turn: Turn, event: CallsChanged, _policy: Policy) -> Result:
@@ -234,8 +235,8 @@ def open_gate(turn: Turn, _event: object, _policy: Policy) -> Result:
 
 
 def take_leave(turn: Turn, _event: EndWanted, _policy: Policy) -> Result:
-    """The model wants to end the conversation; what it has to say is heard."""
-    return replace(turn, farewell=True), ()
+    """The model wants to end the conversation; what it has to say is heard, and what it has begun is done."""
+    return replace(turn, leaving=True), ()
 
 
 def think(turn: Turn, _event: VoiceEnded, policy: Policy) -> Result:
@@ -287,7 +288,7 @@ def yield_word(turn: Turn, event: ReplyInterrupted, policy: Policy) -> Result:
     if policy.half_duplex or turn.overtime:
         return silence(turn, event, policy)
     phase = Phase.LISTENING if turn.voice else Phase.THINKING
-    after = replace(turn, phase=phase, suspected=False, farewell=False, answered=False)
+    after = replace(turn, phase=phase, suspected=False, leaving=False, answered=False)
     return after, (Flush(event.reply),)
 
 

@@ -11,6 +11,9 @@ from kioskd.ports import Clock
 
 ASK_S: Final = 10.0
 """Seconds that a person has to press the button, from when the lamp asks."""
+UNSEEN_S: Final = 0.7
+"""A press so soon after the lamp began to ask is no answer: nobody sees and decides so quickly. Nor is one from before,
+which may have waited for a second one to follow; see `core.gesture`."""
 
 
 class Confirmation:
@@ -20,8 +23,8 @@ class Confirmation:
         self._post = post
         self._clock = clock
         self._turn = asyncio.Lock()
-        self._asked = 0
-        self._shown = 0
+        self._shown_s: float | None = None
+        """When the lamp began to ask the question that is open; None: it has not yet."""
         self._allowed = False
         self._over = asyncio.Event()
 
@@ -33,7 +36,7 @@ class Confirmation:
         async with self._turn:
             self._allowed = False
             self._over.clear()
-            self._asked += 1
+            self._shown_s = None
             alarm = self._clock.call_later(ASK_S, self._over.set)
             self._post(ConfirmWanted(wanted=True))
             try:
@@ -44,8 +47,10 @@ class Confirmation:
                 self._post(ConfirmWanted(wanted=False))
 
     def allow(self, _effect: Confirm) -> None:
-        """Take a press. One for a question that is over does not answer the next, which the lamp has not shown yet."""
-        if self._shown == self._asked:
+        """Take a press. One that was made before anybody can have seen the question does not answer it, be it meant for
+        the question before or for something else.
+        """
+        if self._shown_s is not None and self._clock.now() - self._shown_s >= UNSEEN_S:
             self._allowed = True
             self._over.set()
 
@@ -54,4 +59,4 @@ class Confirmation:
     ) -> None:
         """Be told of one step; see `engine.Observer`."""
         if isinstance(event, ConfirmWanted) and event.wanted:
-            self._shown += 1
+            self._shown_s = self._clock.now()

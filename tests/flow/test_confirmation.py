@@ -1,0 +1,214 @@
+"""A person's press: it allows what the lamp asks for, once somebody can have seen that, and nothing else."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.core import listening
+from tests.support.kiosk import PATIENCE_S
+
+from kioskd.adapters.memory import ManualClock
+from kioskd.core import gesture
+from kioskd.core.effects import Confirm, Overlay
+from kioskd.core.events import ConfirmWanted, Event, Pressed
+from kioskd.core.machine import levels, step
+from kioskd.core.policy import Policy
+from kioskd.flow.confirmation import ASK_S, UNSEEN_S, Confirmation
+
+POLICY = Policy()
+LATER_S = UNSEEN_S + 0.1
+"""When somebody can have seen the lamp."""
+
+
+class Bench:
+    """A confirmation on the real core, in a conversation."""
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self.clock = ManualClock()
+        self.state = listening()
+        self.mailbox: deque[Event] = deque()
+        self.confirmation = Confirmation(self.mailbox.append, self.clock)
+        self._group = group
+
+    def happen(self, *events: Event) -> None:
+        """Take events through the core, with all that they lead to."""
+        self.mailbox.extend(events)
+        while self.mailbox:
+            event, before = self.mailbox.popleft(), self.state
+            self.state, effects = step(before, event, POLICY)
+            for effect in effects:
+                if isinstance(effect, Confirm):
+                    self.confirmation.allow(effect)
+            self.confirmation.observe(self.clock.now(), event, before, self.state, effects)
+
+    async def advance(self, seconds: float) -> None:
+        """Move the clock, and let everybody react."""
+        await self.clock.advance(seconds)
+        self.happen()
+
+    async def ask(self, name: str) -> asyncio.Task[bool]:
+        """Ask; the lamp does, if nothing was asked before."""
+        asking = self._group.create_task(self.confirmation.ask(name))
+        await self.advance(0)
+        return asking
+
+    async def press(self) -> None:
+        """Press, and let everybody react."""
+        self.happen(Pressed())
+        await self.advance(0)
+
+    @property
+    def asks(self) -> bool:
+        """Whether the lamp asks."""
+        return levels(self.state, POLICY).show.overlay is Overlay.ASKING
+
+
+@asynccontextmanager
+async def bench() -> AsyncIterator[Bench]:
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+        yield Bench(group)
+
+
+async def test_a_press_allows_what_the_lamp_asks_for() -> None:
+    async with bench() as it:
+        asking = await it.ask("door")
+        assert it.asks
+        await it.advance(LATER_S)
+        await it.press()
+        assert await asking
+        assert not it.asks
+        assert it.state.turn.awake, "the press had no other meaning"
+
+
+async def test_each_question_needs_a_press_of_its_own() -> None:
+    async with bench() as it:
+        first, second = await it.ask("front door"), await it.ask("safe")
+        await it.advance(LATER_S)
+        await it.press()
+        assert await first
+        assert it.asks
+        await it.advance(LATER_S)
+        assert not second.done()
+        await it.press()
+        assert await second
+
+
+async def test_an_impatient_second_press_does_not_allow_the_next_question() -> None:
+    async with bench() as it:
+        first, second = await it.ask("front door"), await it.ask("safe")
+        await it.advance(LATER_S)
+        await it.press()
+        await it.advance(UNSEEN_S / 2)
+        await it.press()
+        assert (first.done(), second.done()) == (True, False)
+        assert it.state.turn.awake
+        await it.advance(ASK_S)
+        assert not await second
+
+
+async def test_a_question_without_a_press_is_over_after_its_time() -> None:
+    async with bench() as it:
+        asking = await it.ask("door")
+        await it.advance(ASK_S - 0.1)
+        assert it.asks
+        await it.advance(0.2)
+        assert not await asking
+        assert not it.asks
+
+
+async def test_a_question_that_waited_for_another_has_its_own_time() -> None:
+    async with bench() as it:
+        first, second = await it.ask("front door"), await it.ask("safe")
+        for asking in (first, second):
+            await it.advance(ASK_S - 1)
+            await it.press()
+            assert await asking
+
+
+async def test_a_question_that_is_given_up_is_asked_no_longer() -> None:
+    async with bench() as it:
+        asking = await it.ask("door")
+        asking.cancel()
+        await it.advance(0)
+        assert not it.asks
+
+
+async def test_a_press_for_one_question_does_not_allow_the_next() -> None:
+    async with bench() as it:
+        first, second = await it.ask("door"), await it.ask("safe")
+        await it.advance(LATER_S)
+        # The press is in the mailbox already when the first question is given up.
+        first.cancel()
+        await it.clock.advance(0)
+        it.mailbox.appendleft(Pressed())
+        await it.advance(0)
+        assert not second.done()
+        assert it.asks
+        await it.advance(LATER_S)
+        await it.press()
+        assert await second
+
+
+MOMENTS_S = st.integers(0, 120).map(lambda tenths: tenths / 10)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@given(presses=st.lists(MOMENTS_S, max_size=6).map(sorted))
+def test_a_press_allows_once_it_can_be_an_answer_and_as_long_as_it_is_asked_for(
+    presses: Sequence[float],
+) -> None:
+    async def play() -> None:
+        async with bench() as it:
+            asking, began_s = await it.ask("door"), it.clock.now()
+            for moment_s in presses:
+                await it.advance(began_s + moment_s - it.clock.now())
+                if it.asks:
+                    await it.press()
+                    assert it.state.turn.awake, "the press had another meaning"
+            await it.advance(ASK_S)
+            meant = any(UNSEEN_S <= round(moment_s, 1) < ASK_S for moment_s in presses)
+            assert await asking is meant
+            assert not it.asks
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("double", ["look", None])
+@pytest.mark.parametrize("before_s", [0.0, 0.05, 0.2, 0.35, 0.4, 1.0])
+async def test_a_press_from_before_the_question_never_allows_it(
+    before_s: float, double: gesture.Does | None
+) -> None:
+    rules = gesture.Rules(double=double)
+    button, _, _ = gesture.step(gesture.Gesture(), False, 0.0, rules)
+    button, outcomes, due_s = gesture.step(button, True, 1.0, rules)
+    acted_s = 1.0 if outcomes else due_s
+    assert acted_s is not None
+    async with bench() as it:
+        asking = None
+        for moment_s, what in sorted([(1.0 + before_s, "ask"), (acted_s, "press")]):
+            await it.advance(moment_s + 1000.0 - it.clock.now())
+            if what == "ask":
+                asking = await it.ask("door")
+            elif asking is not None:
+                await it.press()
+        assert asking is not None
+        await it.advance(ASK_S)
+        assert not await asking
+
+
+def test_no_press_waits_for_a_second_one_for_so_long_that_it_passes_for_an_answer() -> None:
+    assert gesture.Rules().double_s < UNSEEN_S
+
+
+async def test_a_question_that_nobody_was_shown_is_not_answered() -> None:
+    async with bench() as it:
+        asking = it._group.create_task(it.confirmation.ask("door"))
+        await it.clock.advance(LATER_S)
+        it.confirmation.allow(Confirm())
+        assert it.mailbox == deque([ConfirmWanted(wanted=True)])
+        await it.advance(ASK_S)
+        assert not await asking
