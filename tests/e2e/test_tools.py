@@ -26,6 +26,7 @@ from kioskd.adapters.scripted import ScriptedConnection
 from kioskd.core.effects import Overlay, Show, Shown
 from kioskd.core.policy import Policy
 from kioskd.errors import ConfigError
+from kioskd.flow.confirmation import UNSEEN_S
 from kioskd.media import pcm
 from kioskd.ports import (
     GenerationEnded,
@@ -41,8 +42,10 @@ from kioskd.ports import (
 )
 from kioskd.rehearsal.run import rehearse
 from kioskd.rehearsal.scenario import Expectation, load_scenario
+from kioskd.settings.controls import ButtonSettings, ControlsSettings
 from kioskd.settings.load import load
 from kioskd.settings.model import Settings
+from kioskd.settings.service import ServiceSettings
 
 REHEARSALS = Path(__file__).parents[2] / "config" / "rehearsals"
 REPLY = voice(1.0, pcm.DOWNLINK_HZ)
@@ -302,6 +305,51 @@ async def test_in_one_turn_the_model_gets_one_picture_however_often_it_looks(set
             await it.speak(connection)
 
 
+@pytest.mark.parametrize("ear", ["deaf to a soft voice", "in a crowd that never pauses"])
+async def test_the_model_may_look_again_when_the_service_is_done_with_the_turn_before(
+    settings: Settings, ear: str
+) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        if ear == "deaf to a soft voice":
+            await it.ask()
+        else:
+            it.microphone.say(voice(1.0))
+            await it.settle()
+        heard = it.state.turn.voice
+        for _ in range(2):
+            assert (await it.answer(connection, await it.call(connection, "look"))).picture == PICTURE
+            assert (await it.answer(connection, await it.call(connection, "look"))).picture is None
+            await it.speak(connection)
+            assert it.state.turn.voice is heard
+            await it.clock.advance(6.0)  # the picture is another one by then
+
+
+async def test_what_the_model_says_while_a_tool_is_at_work_is_no_end_of_the_turn(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        await it.ask()
+        assert (await it.answer(connection, await it.call(connection, "look"))).picture == PICTURE
+        await it.call(connection, "sleepy")
+        await it.speak(connection)
+        assert (await it.answer(connection, await it.call(connection, "look"))).picture is None
+
+
+async def test_nothing_is_shown_while_it_would_void_a_call(settings: Settings) -> None:
+    looks = ControlsSettings(button=ButtonSettings(source="gpio:pi/17", does="look"))
+    async with tooled(settings.model_copy(update={"controls": looks})) as it:
+        connection = await it.wake()  # by looking
+        await it.ask()
+        await it.clock.advance(6.0)  # the next picture is another one
+        assert list(connection.shown) == [PICTURE]
+        await it.call(connection, "wait")
+        it.button.press()
+        await it.clock.advance(1.0)
+        assert list(connection.shown) == [PICTURE]
+        await it.clock.advance(Policy().gate_s)
+        assert list(connection.shown) == [PICTURE] * 2
+
+
 async def test_a_camera_that_is_away_is_an_answer(settings: Settings) -> None:
     async with tooled(settings) as it:
         assert it.camera is not None
@@ -316,11 +364,106 @@ async def test_the_door_opens_when_somebody_presses_for_it(settings: Settings, t
         call_id = await it.call(connection, "open_door")
         await it.until(lambda: it.asks)
         assert not (tmp_path / "opened").exists()
+        await it.clock.advance(UNSEEN_S)
         it.button.press()
         assert (await it.answer(connection, call_id)).result["status"] == "ok"
         assert (tmp_path / "opened").exists()
         assert not it.asks
         assert it.shown is Shown.LISTENING, "the press ended nothing"
+
+
+@pytest.mark.parametrize("double", ["", ", double: look"])
+async def test_a_press_from_before_the_lamp_asked_opens_no_door(tmp_path: Path, double: str) -> None:
+    controls = f"controls: {{button: {{source: gpio:pi/17{double}}}}}\ncamera: {{source: picamera}}\n"
+    (tmp_path / "kioskd.yaml").write_text(controls + textwrap.dedent(YAML), encoding="utf-8")
+    async with tooled(load(tmp_path / "kioskd.yaml")) as it:
+        it.button.press()
+        await it.clock.advance(0.1)
+        it.button.release()
+        await it.clock.advance(0.4)
+        connection = await soon(it.live.accept())
+        await it.shows(Shown.LISTENING)
+        call_id = "crossing the press"
+        if double:
+            it.button.press()
+            connection.say(ToolsCalled([ToolCall(call_id, "open_door", {})]))
+        else:
+            connection.say(ToolsCalled([ToolCall(call_id, "open_door", {})]))
+            await it.until(lambda: it.asks)
+            it.button.press()
+        await it.until(lambda: it.asks)
+        await it.clock.advance(0.5)
+        it.button.release()
+        await it.clock.advance(10.0)
+        assert (await it.answer(connection, call_id)).result["status"] == "refused"
+        assert not (tmp_path / "opened").exists()
+        assert it.shown is Shown.LISTENING, "the press ended nothing"
+
+
+async def test_a_door_that_was_asked_for_with_the_goodbye_opens(settings: Settings, tmp_path: Path) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        call_id = await it.call(connection, "open_door")
+        await it.call(connection, "end_conversation")
+        await it.until(lambda: it.asks)
+        await it.speak(connection)
+        await it.shows(Shown.LISTENING)
+        assert it.asks
+        await it.clock.advance(Policy().farewell_s + 1.0)
+        it.button.press()
+        assert (await it.answer(connection, call_id)).result["status"] == "ok"
+        assert (tmp_path / "opened").exists()
+        await it.until(lambda: not it.state.turn.calls)
+        await it.clock.advance(Policy().farewell_s + 0.1)
+        await it.shows(Shown.ASLEEP)
+
+
+async def test_what_runs_when_the_goodbye_is_heard_runs_to_its_end(settings: Settings) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        call_id = await it.call(connection, "sleepy")
+        await until(lambda: len(children()) == 1)
+        await it.call(connection, "end_conversation")
+        await it.speak(connection)
+        await it.shows(Shown.LISTENING)
+        assert len(children()) == 1
+        await it.clock.advance(5.1)
+        assert (await it.answer(connection, call_id)).result["status"] == "timeout"
+        await it.until(lambda: not it.state.turn.calls)
+        await it.clock.advance(Policy().farewell_s + 0.1)
+        await it.shows(Shown.ASLEEP)
+
+
+async def test_a_goodbye_that_is_already_being_said_ends_the_conversation_when_heard(
+    settings: Settings,
+) -> None:
+    async with tooled(settings) as it:
+        connection = await it.wake()
+        connection.say(ReplyAudio(REPLY))
+        await it.shows(Shown.SPEAKING)
+        await it.call(connection, "end_conversation")
+        connection.say(GenerationEnded(), TurnEnded())
+        await it.settle()
+        await it.hear(1.5)
+        await it.shows(Shown.ASLEEP)
+
+
+async def test_a_program_that_was_begun_and_cancelled_is_not_begun_again_by_a_resumed_session(
+    settings: Settings,
+) -> None:
+    async with tooled(settings) as it:
+        first = await it.wake()
+        first.say(HandleIssued(SecretStr("a handle")))
+        await it.until(lambda: it.state.link.handle is not None)
+        call_id = await it.call(first, "sleepy")
+        await until(lambda: len(children()) == 1)
+        first.say(ToolCallsCancelled([call_id]))
+        await until(lambda: not children())
+        first.drop()
+        second = await soon(it.live.accept())
+        told = await it.result(second, "sleepy")
+        assert "not done again" in told["message"]
+        assert not children()
 
 
 async def test_the_door_stays_shut_when_nobody_does(settings: Settings, tmp_path: Path) -> None:
@@ -442,6 +585,14 @@ async def test_a_tool_of_each_kind_does_what_it_is_for(tmp_path: Path) -> None:
     assert [one.text for one in summary.expectations if not one.met] == []
     assert [asked.line for asked in shop.asked] == ["GET /stock/red%20shoes HTTP/1.1"]
     assert (str(message.topic), message.payload) == ("gallery/4/light", b'{"on":true}')
+
+
+async def test_a_model_that_takes_pictures_as_video_only_sees_what_is_looked_at_and_shown(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(service=ServiceSettings(model="gemini-3.1-flash-live-preview"))
+    rehearsed = await rehearse(settings, load_scenario(REHEARSALS / "look.yaml"), tmp_path / "report")
+    assert [one.text for one in rehearsed.summary.expectations if not one.met] == []
 
 
 async def _first(gallery: aiomqtt.Client) -> aiomqtt.Message:

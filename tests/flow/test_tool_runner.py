@@ -3,17 +3,17 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from tests.support.kiosk import PATIENCE_S, running
+from tests.support.kiosk import running
 
 from kioskd.adapters.memory import ManualClock
 from kioskd.adapters.scripted import ScriptedConnection
-from kioskd.core.effects import Confirm, Effect, Overlay, Show
+from kioskd.core.effects import Effect
 from kioskd.core.events import (
     Asked,
     CallsChanged,
@@ -35,7 +35,6 @@ from kioskd.core.machine import State, step
 from kioskd.core.policy import Policy
 from kioskd.core.turn import Phase
 from kioskd.errors import LinkLost
-from kioskd.flow.confirmation import ASK_S, Confirmation
 from kioskd.flow.tool_calls import Outcome, Terms
 from kioskd.flow.tool_runner import AT_ONCE, LINGER_S, MOST, ToolRunner
 from kioskd.ports import ToolAnswer, ToolCall, ToolCallsCancelled, ToolsCalled
@@ -53,6 +52,8 @@ class Workshop:
         self.known: dict[str, Terms] = {}
         self.called: list[tuple[str, int, int]] = []
         """Name, turn and conversation of each call that was begun."""
+        self.guarded: set[str] = set()
+        """The tools that wait for leave that never comes."""
         self.stopped: list[str] = []
         self._gates: dict[str, asyncio.Event] = {}
         self._outcomes: dict[str, Outcome] = {}
@@ -65,9 +66,14 @@ class Workshop:
     def terms(self, name: str) -> Terms:
         return self.known.get(name, Terms())
 
-    async def call(self, call: ToolCall, *, turn: int, conversation: int) -> Outcome:
+    async def call(
+        self, call: ToolCall, *, turn: int, conversation: int, begun: Callable[[], None]
+    ) -> Outcome:
         self.called.append((call.name, turn, conversation))
         try:
+            if call.name in self.guarded:
+                await self._gate(f"{call.name} is allowed").wait()
+            begun()
             await self._gate(call.name).wait()
         except asyncio.CancelledError:
             self.stopped.append(call.name)
@@ -88,11 +94,10 @@ class Bench:
         self.full = False
         """Whether nothing more can be told just now."""
         self.events: list[Event] = []
-        """What the runner and the confirmation have posted."""
+        """What the runner has posted."""
         self.state = State()
         self.effects: list[Effect] = []
         self._mailbox: deque[Event] = deque()
-        self.confirmation = Confirmation(self.post, self.clock)
         self.runner = ToolRunner(self.tools, self.post, self.clock, tell=self.tell)
         self.connection = ScriptedConnection(resumed=False)
 
@@ -112,11 +117,7 @@ class Bench:
             event, before = self._mailbox.popleft(), self.state
             self.state, effects = step(before, event, POLICY)
             self.effects += effects
-            for effect in effects:
-                if isinstance(effect, Confirm):
-                    self.confirmation.allow(effect)
-            for observe in (self.confirmation.observe, self.runner.observe):
-                observe(self.clock.now(), event, before, self.state, effects)
+            self.runner.observe(self.clock.now(), event, before, self.state, effects)
 
     @property
     def epoch(self) -> int:
@@ -318,6 +319,15 @@ async def test_a_flood_of_calls_is_bounded(caplog: pytest.LogCaptureFixture) -> 
         assert "left unanswered" in caplog.text
 
 
+async def test_a_model_that_calls_on_and_on_and_says_nothing_is_answered_each_time() -> None:
+    async with bench() as it:
+        it.tools.finish("stock")
+        for number in range(3 * MOST):
+            it.runner.take(ToolsCalled([ToolCall(f"call {number}", "stock", {})]))
+            assert (await it.answers())[-1].id == f"call {number}"
+        assert it.pending == (MOST, 0), "what it was told is remembered only so far"
+
+
 async def test_a_call_that_comes_when_the_conversation_is_over_is_nobodys() -> None:
     async with bench() as it:
         it.happen(SleepAsked())
@@ -445,6 +455,20 @@ async def test_the_model_takes_leave_over_the_connection_that_is_up() -> None:
         assert it.events[-1] == EndWanted(2)
         it.happen()
         assert it.state.turn.farewell
+
+
+async def test_a_model_that_takes_leave_is_waited_for_as_long_as_something_is_at_work_and_no_longer() -> None:
+    async with bench() as it:
+        it.call("order", "stock")
+        it.tools.finish("stock")
+        await it.settle()
+        assert it.pending == (2, 0)
+        it.runner.end_conversation()
+        it.happen()
+        assert it.pending == (1, 0), "what it was told is no reason to stay"
+        it.tools.finish("order")
+        assert statuses(await it.answers()) == {"stock-1": "ok", "order-1": "ok"}
+        assert it.pending == (0, 0)
 
 
 async def test_leaving_ends_what_is_at_work() -> None:
@@ -750,6 +774,44 @@ async def test_a_visitor_who_wants_it_again_gets_it_again() -> None:
         assert len(it.tools.called) == 2, "the handle came after it: the session knows that it was done"
 
 
+async def test_what_was_cancelled_at_work_is_not_begun_again_by_a_resumed_session() -> None:
+    async with bench() as it:
+        it.call("order")
+        await it.settle()
+        it.cancel("order")
+        for _ in range(2):
+            await it.renew()
+            it.call("order")
+            (answer,) = await it.answers()
+            assert answer.result["status"] == "error"
+            assert "nobody knows whether it was done" in str(answer.result["message"])
+        assert len(it.tools.called) == 1
+
+
+async def test_what_was_cancelled_before_it_was_allowed_may_be_asked_for_again() -> None:
+    async with bench() as it:
+        it.tools.guarded.add("door")
+        it.call("door")
+        await it.settle()
+        it.cancel("door")
+        await it.renew()
+        it.call("door")
+        assert await it.answers() == []
+        assert len(it.tools.called) == 2
+
+
+async def test_a_session_that_knows_that_it_cancelled_gets_it_again() -> None:
+    async with bench() as it:
+        it.call("order")
+        await it.settle()
+        it.cancel("order")
+        it.happen(HandleIssued(it.epoch, HANDLE))
+        await it.renew()
+        it.call("order")
+        await it.settle()
+        assert len(it.tools.called) == 2
+
+
 async def test_on_one_connection_the_model_may_do_it_again() -> None:
     async with bench() as it:
         it.tools.finish("door")
@@ -790,97 +852,6 @@ async def test_what_only_looks_something_up_is_looked_up_again() -> None:
         it.call("stock")
         await it.settle()
         assert len(it.tools.called) == 2
-
-
-# A person's press
-
-
-def asks(it: Bench) -> bool:
-    """Whether the lamp asks."""
-    shows = [effect for effect in it.effects if isinstance(effect, Show)]
-    return shows[-1].overlay is Overlay.ASKING
-
-
-async def answer_of(asking: asyncio.Task[bool]) -> bool:
-    async with asyncio.timeout(PATIENCE_S):
-        return await asking
-
-
-async def test_a_press_allows_what_the_lamp_asks_for() -> None:
-    async with bench() as it:
-        asking = asyncio.create_task(it.confirmation.ask("door"))
-        await it.settle()
-        assert asks(it)
-        it.happen(Pressed())
-        assert await answer_of(asking)
-        it.happen()
-        assert not asks(it)
-        assert it.state.turn.awake, "the press had no other meaning"
-
-
-async def test_each_question_needs_a_press_of_its_own() -> None:
-    async with bench() as it:
-        first = asyncio.create_task(it.confirmation.ask("front door"))
-        second = asyncio.create_task(it.confirmation.ask("safe"))
-        await it.settle()
-        it.happen(Pressed())
-        assert await answer_of(first)
-        await it.settle()
-        assert asks(it)
-        assert not second.done()
-        it.happen(Pressed())
-        assert await answer_of(second)
-
-
-async def test_a_question_without_a_press_is_over_after_its_time() -> None:
-    async with bench() as it:
-        asking = asyncio.create_task(it.confirmation.ask("door"))
-        await it.clock.advance(ASK_S - 0.1)
-        it.happen()
-        assert asks(it)
-        await it.clock.advance(0.2)
-        assert not await answer_of(asking)
-        it.happen()
-        assert not asks(it)
-
-
-async def test_a_question_that_waited_for_another_has_its_own_time() -> None:
-    async with bench() as it:
-        first = asyncio.create_task(it.confirmation.ask("front door"))
-        second = asyncio.create_task(it.confirmation.ask("safe"))
-        await it.clock.advance(ASK_S - 1)
-        it.happen(Pressed())
-        assert await answer_of(first)
-        await it.settle()
-        await it.clock.advance(ASK_S - 1)
-        it.happen(Pressed())
-        assert await answer_of(second)
-
-
-async def test_a_question_that_is_given_up_is_asked_no_longer() -> None:
-    async with bench() as it:
-        asking = asyncio.create_task(it.confirmation.ask("door"))
-        await it.settle()
-        asking.cancel()
-        await it.settle()
-        assert not asks(it)
-
-
-async def test_a_press_for_one_question_does_not_allow_the_next() -> None:
-    async with bench() as it:
-        first = asyncio.create_task(it.confirmation.ask("door"))
-        second = asyncio.create_task(it.confirmation.ask("safe"))
-        await it.settle()
-        # The press is in the mailbox already when the first question is given up.
-        first.cancel()
-        await it.clock.advance(0)
-        it._mailbox.appendleft(Pressed())
-        it.happen()
-        await it.settle()
-        assert not second.done()
-        assert asks(it)
-        it.happen(Pressed())
-        assert await answer_of(second)
 
 
 # What is counted

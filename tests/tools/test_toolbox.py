@@ -67,6 +67,8 @@ class Bench:
         self.clock = ManualClock()
         self.day = day or OneDay()
         self.asked: list[str] = []
+        self.begun = 0
+        """How many calls were said to have begun."""
         self.answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         """Of whoever stands at the button."""
         tools = [Guarded(shelf, guard or Guard(), [SecretStr(each) for each in secrets])]
@@ -77,7 +79,12 @@ class Bench:
         return await self.answer
 
     async def call(self, item: object = "shoes", *, turn: int = 1, conversation: int = 1) -> Result:
-        return await self.toolbox.call("shelf", {"item": item}, turn=turn, conversation=conversation)
+        return await self.toolbox.call(
+            "shelf", {"item": item}, turn=turn, conversation=conversation, begun=self._begin
+        )
+
+    def _begin(self) -> None:
+        self.begun += 1
 
     async def statuses(self, *items: object, turn: int = 1, conversation: int = 1) -> list[str]:
         return [(await self.call(item, turn=turn, conversation=conversation)).status for item in items]
@@ -209,22 +216,23 @@ async def test_a_press_lets_a_call_happen() -> None:
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         call = group.create_task(bench.call())
         await bench.clock.advance(0)
-        assert bench.shelf.calls == []
+        assert (bench.shelf.calls, bench.begun) == ([], 0)
         bench.answer.set_result(True)
     assert call.result().status == "ok"
-    assert bench.asked == ["shelf"]
+    assert (bench.asked, bench.begun) == (["shelf"], 1)
 
 
 async def test_without_a_press_nothing_happens() -> None:
     bench = Bench(Shelf(), Guard(confirm="button"))
     bench.answer.set_result(False)
     assert ((await bench.call()).status, bench.shelf.calls) == ("refused", [])
+    assert bench.begun == 0
 
 
 async def test_a_dry_run_looks_at_everything_and_does_nothing() -> None:
     bench = Bench(Shelf(), Guard(dry_run=True, per_turn=2))
     assert await bench.statuses("a", "b", "c") == ["ok", "ok", "refused"]
-    assert bench.shelf.calls == []
+    assert (bench.shelf.calls, bench.begun) == ([], 0)
 
 
 async def test_a_bug_in_a_tool_is_an_answer_and_is_told_to_the_journal_by_type_alone(

@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from kioskd import ports, profiles
 from kioskd.app.tools import assemble
-from kioskd.core.effects import Effect
-from kioskd.core.events import Asked, Event
-from kioskd.core.machine import State
+from kioskd.core.events import Event
 from kioskd.errors import DeviceLost
 from kioskd.flow.confirmation import Confirmation
 from kioskd.flow.crew import Work
@@ -85,9 +83,13 @@ class Shop:
             return Terms(blocking=functions in {"blocking", "blocking_only"})
         return Terms(holds_up(declaration, functions), guard.scheduling, declaration.repeatable)
 
-    async def call(self, call: ports.ToolCall, *, turn: int, conversation: int) -> Outcome:
+    async def call(
+        self, call: ports.ToolCall, *, turn: int, conversation: int, begun: Callable[[], None]
+    ) -> Outcome:
         """Carry out one call; see `tool_runner.Toolbox`."""
-        result = await self._box.call(call.name, call.arguments, turn=turn, conversation=conversation)
+        result = await self._box.call(
+            call.name, call.arguments, turn=turn, conversation=conversation, begun=begun
+        )
         guard = self._box.guard(call.name) or Guard()
         return Outcome(result.as_json(guard.result_bytes), result.picture)
 
@@ -111,9 +113,8 @@ class ToolDesk:
             ConfigError: a secret or an entry point is not there.
         """
         self._set_volume, self._camera = set_volume, camera
-        self._turn = 0
-        self._looked = False
-        """Whether the model was given a picture in this turn of the visitor's."""
+        self._looked = 0
+        """The last turn of the visitor's in which the model was given a picture."""
         self._confirmation = Confirmation(post, tools.clock)
         self._shop = tools.open(self, self._confirmation, day, camera=camera is not None)
         self.allow = self._confirmation.allow
@@ -123,7 +124,7 @@ class ToolDesk:
     @property
     def observers(self) -> Sequence[Observer]:
         """Who is told of each step of the core."""
-        return self._confirmation.observe, self.runner.observe, self._observe
+        return self._confirmation.observe, self.runner.observe
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -152,18 +153,11 @@ class ToolDesk:
         """Return a fresh JPEG, once in a turn of the visitor's; see `Host`."""
         if self._camera is None:
             raise DeviceLost("camera: there is none; set camera.source")
-        if self._looked:
+        turn = self.runner.turn
+        if self._looked == turn:
             return None
-        turn, jpeg = self._turn, await self._camera.fresh(LOOK_S)
-        if self._looked and turn == self._turn:
-            return None  # another call of this turn was quicker
-        self._looked = turn == self._turn
+        jpeg = await self._camera.fresh(LOOK_S)
+        if self._looked >= turn:
+            return None  # another call of this turn was quicker, or of a later one
+        self._looked = turn
         return jpeg
-
-    def _observe(
-        self, _now: float, event: Event, before: State, after: State, _effects: tuple[Effect, ...]
-    ) -> None:
-        began = after.turn.voice and not before.turn.voice
-        if began or isinstance(event, Asked) or after.turn.conversation != before.turn.conversation:
-            self._turn += 1
-            self._looked = False

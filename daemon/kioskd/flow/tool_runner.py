@@ -15,7 +15,16 @@ from collections.abc import Callable
 from typing import Final, NoReturn, Protocol
 
 from kioskd.core.effects import Effect
-from kioskd.core.events import Asked, CallsChanged, EndWanted, Event, HandleIssued, ReplyBegan
+from kioskd.core.events import (
+    Asked,
+    CallsChanged,
+    EndWanted,
+    Event,
+    HandleIssued,
+    ReplyBegan,
+    ReplyInterrupted,
+    TurnEnded,
+)
 from kioskd.core.machine import State
 from kioskd.core.turn import Phase
 from kioskd.errors import LinkLost
@@ -34,7 +43,9 @@ log = logging.getLogger(__name__)
 AT_ONCE: Final = 16
 """Calls at work; more are answered that the kiosk is busy."""
 MOST: Final = 64
-"""Calls that are at work, or whose answer waits to be sent; what comes on top stays unanswered."""
+"""Calls that are at work, or whose answer waits to be sent: what comes on top, quicker than answers can be sent, stays
+unanswered. Likewise, so many are remembered that the model was told of.
+"""
 KEPT: Final = 32
 """Deeds that are remembered, so that no resumed session repeats them."""
 AT_A_TIME: Final = 4
@@ -49,8 +60,12 @@ class Toolbox(Protocol):
     def terms(self, name: str) -> Terms:
         """Return how the tool called `name` is dealt with; some terms also where there is no such tool."""
 
-    async def call(self, call: ToolCall, *, turn: int, conversation: int) -> Outcome:
+    async def call(
+        self, call: ToolCall, *, turn: int, conversation: int, begun: Callable[[], None]
+    ) -> Outcome:
         """Carry out one call; trouble is an outcome, too. It ends within the tool's own deadline.
+
+        `begun` is called when it was allowed, before anything is done for it.
 
         Cancelling ends what the call has begun, soon.
         """
@@ -83,9 +98,11 @@ class ToolRunner:
         self._reported: CallsChanged | None = None
         self._awake = False
         self._conversation = 0
-        self._turn = 0
+        self.turn = 0
+        """The number of the visitor's turn: what a tool may do in one, it may do in the next again."""
         self._phase = Phase.ASLEEP
         self._speaks = False
+        self._leaving = False
         self.notes: dict[str, str] = {}
         """What tools keep for this conversation; forgotten with it."""
         self.counts: Counter[str] = Counter()
@@ -135,9 +152,18 @@ class ToolRunner:
             self._forget()
         self._awake, self._conversation = turn.awake, turn.conversation
         self._phase, self._speaks = turn.phase, turn.voice
-        if (turn.voice and not before.turn.voice) or (isinstance(event, Asked) and turn.awake):
-            self._turn += 1
+        if turn.leaving and not self._leaving:
+            self._settle()
+        self._leaving = turn.leaving
+        spoken = turn.voice and not before.turn.voice
+        if turn.awake and (
+            spoken or isinstance(event, Asked) or turn.conversation != before.turn.conversation
+        ):
+            self.turn += 1
         match event:
+            # A voice may be too soft for our ears, or one of many that never pause: the service tells, too.
+            case TurnEnded(epoch=self._epoch) | ReplyInterrupted(epoch=self._epoch) if not self._pending():
+                self.turn += 1
             case ReplyBegan(epoch=self._epoch):
                 self._settle()
             case HandleIssued(epoch=self._epoch):
@@ -159,13 +185,13 @@ class ToolRunner:
                 self._report()
 
     def _begin(self, call: ToolCall) -> None:
-        work = Work(call, self._epoch, self._turn, self._toolbox.terms(call.name))
+        work = Work(call, self._epoch, self.turn, self._toolbox.terms(call.name))
         if any(known.call.id == call.id for known in self._present()):
             return
-        if len(self._works) >= MOST:
-            log.warning("tool call left unanswered, too many wait: waiting=%d", len(self._works))
+        if (waiting := sum(not known.told for known in self._works)) >= MOST:
+            log.warning("tool call left unanswered, too many wait: waiting=%d", waiting)
         elif (late := like(call, self._late())) is not None:
-            late.call, late.epoch, late.turn = call, self._epoch, self._turn
+            late.call, late.epoch, late.turn = call, self._epoch, self.turn
             self._ready.set()
         elif (deed := like(call, [deed for deed in self._deeds if deed.epoch != self._epoch])) is not None:
             log.info("tool call of a resumed session not carried out again: epoch=%d", self._epoch)
@@ -180,12 +206,16 @@ class ToolRunner:
     def _start(self, work: Work) -> None:
         assert self._group is not None, "run() is not running"
         self._works.append(work)
-        if not work.terms.repeatable:
-            self._deeds = [*self._deeds, work][-KEPT:]
         work.task = self._group.create_task(self._carry_out(work), name="tool call")
 
     async def _carry_out(self, work: Work) -> None:
-        outcome = await self._toolbox.call(work.call, turn=work.turn, conversation=self._conversation)
+        def begun() -> None:
+            if not work.terms.repeatable:
+                self._deeds = [*self._deeds, work][-KEPT:]
+
+        outcome = await self._toolbox.call(
+            work.call, turn=work.turn, conversation=self._conversation, begun=begun
+        )
         work.task, work.outcome, work.stage = None, outcome, Stage.DONE
         self.counts[str(outcome.result.get("status"))] += 1
         if not work.was_done:
@@ -198,11 +228,11 @@ class ToolRunner:
         self._ready.set()
 
     def _stop(self, work: Work) -> None:
+        """End it without an answer. What it had begun stays a deed: the session may be resumed from before the call."""
         self._works.remove(work)
         if work.task is not None:
             work.task.cancel()
             self.counts["cancelled"] += 1
-            self._deeds = [deed for deed in self._deeds if deed is not work]
 
     def _forget(self) -> None:
         for work in tuple(self._works):
@@ -228,6 +258,8 @@ class ToolRunner:
         if self._connection is connection:  # else it was left meanwhile, and nobody knows either
             for work in due:
                 work.stage = Stage.ANSWERED
+            oldest = [work for work in self._works if work.told][:-MOST]
+            self._works = [work for work in self._works if work not in oldest]
             self._linger()
 
     def _tell_late(self) -> None:
@@ -258,9 +290,12 @@ class ToolRunner:
         if work.terms.scheduling == "interrupt" or self._phase is Phase.LISTENING:
             return True
         # What else was said is answered first; but it may be this that the visitor waits for.
-        return self._phase is Phase.THINKING and work.turn == self._turn
+        return self._phase is Phase.THINKING and work.turn == self.turn
 
     def _linger(self) -> None:
+        if self._leaving:  # whatever it says now is its last word, and nothing is held up for it
+            self._settle()
+            return
         if self._lingering is not None:
             self._lingering.cancel()
         self._lingering = self._clock.call_later(LINGER_S, self._linger_no_more)
@@ -283,13 +318,15 @@ class ToolRunner:
     def _late(self) -> list[Work]:
         return [work for work in self._works if work.epoch != self._epoch and not work.told]
 
+    def _pending(self) -> int:
+        # What waits for an opportune moment to be told must not keep that moment from coming.
+        return sum(work.epoch == self._epoch or work.stage is not Stage.DONE for work in self._works)
+
     def _report(self) -> None:
         if not self._awake:
             return
-        # What waits for an opportune moment to be told must not keep that moment from coming.
-        pending = [work for work in self._works if work.epoch == self._epoch or work.stage is not Stage.DONE]
         blocking = sum(work.terms.blocking and not work.told for work in self._present())
-        report = CallsChanged(self._epoch, len(pending), blocking)
+        report = CallsChanged(self._epoch, self._pending(), blocking)
         if report != self._reported:
             self._reported = report
             self._post(report)

@@ -68,11 +68,17 @@ class Toolbox:
         return None if offer is None else offer[1].guard
 
     async def call(
-        self, name: str, arguments: Mapping[str, object], *, turn: int, conversation: int
+        self,
+        name: str,
+        arguments: Mapping[str, object],
+        *,
+        turn: int,
+        conversation: int,
+        begun: Callable[[], None] = lambda: None,
     ) -> Result:
         """Carry out one call and return what came of it; its JSON can be had within the guard's `result_bytes`.
 
-        Trouble of any kind is a result. Cancelling ends what the call has begun, and then there is no result.
+        `begun` is called when it was allowed, before the tool is. Trouble of any kind is a result. Cancelling ends what the call has begun, and then there is no result.
         """
         offer = self._offers().get(name)
         if offer is None:
@@ -80,7 +86,9 @@ class Toolbox:
             return refused("there is no such tool")
         declaration, tool = offer
         began = self._clock.now()
-        result = self._bounded(await self._guarded(declaration, tool, arguments, turn, conversation), tool)
+        fault = self._fault(declaration, tool.guard, arguments, turn, conversation)
+        outcome = fault or await self._guarded(declaration, tool, arguments, begun)
+        result = self._bounded(outcome, tool)
         took = self._clock.now() - began
         log.info("tool called: name=%s status=%s took=%.1fs", name, result.status, took)
         return result
@@ -119,15 +127,16 @@ class Toolbox:
             self._checks[declaration.name] = known
         return known[1]
 
-    async def _guarded(
+    def _fault(
         self,
         declaration: Declaration,
-        tool: Guarded,
+        guard: Guard,
         arguments: Mapping[str, object],
         turn: int,
         conversation: int,
-    ) -> Result:
-        name, guard = declaration.name, tool.guard
+    ) -> Result | None:
+        """Return why a call is not let in; None: it is, and counted."""
+        name = declaration.name
         if fault := self._check(declaration).fault(arguments):
             return refused(f"the arguments do not fit; {fault}")
         if self._running[name] >= guard.at_once:
@@ -136,12 +145,23 @@ class Toolbox:
         if fault := self._ledger.enter(name, guard, sameness, turn=turn, conversation=conversation):
             log.warning("tool held back, it was called too often: name=%s", name)
             return refused(fault)
+        return None
+
+    async def _guarded(
+        self,
+        declaration: Declaration,
+        tool: Guarded,
+        arguments: Mapping[str, object],
+        begun: Callable[[], None],
+    ) -> Result:
+        name, guard = declaration.name, tool.guard
         self._running[name] += 1
         try:
             if guard.confirm == "button" and not await self._confirm(name):
                 return refused("nobody pressed the button to allow it; do not call it again unless asked to")
             if guard.dry_run:
                 return Result("ok", "dry run: it was checked and allowed, and not carried out")
+            begun()
             return await self._carried_out(declaration, tool, arguments)
         finally:
             self._running[name] -= 1
