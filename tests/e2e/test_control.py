@@ -36,6 +36,7 @@ from kioskd.doctor.machine import Machine
 from kioskd.errors import Code, KioskError
 from kioskd.flow import way
 from kioskd.flow.control import TICK_S
+from kioskd.flow.outbox import ASKED_S
 from kioskd.media import pcm
 from kioskd.ports import ReplyAudio, ToolCall, ToolsCalled, UsageReported
 from kioskd.rehearsal.service import ServiceScript, StandIn
@@ -203,11 +204,46 @@ async def test_the_model_is_shown_what_the_camera_sees(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with controlled(place, capsys) as it:
-        assert (await it.command("look")).code == Exit.OK
+        looking = asyncio.create_task(it.command("look"))
         connection = await soon(it.live.accept())
         await it.until(lambda: it.state.link.open)
         await it.clock.advance(way.PATIENCE_S)
+        async with asyncio.timeout(PATIENCE_S):
+            assert (await looking).code == Exit.OK
         assert list(connection.shown) == [it.camera.sees]
+
+
+async def test_a_look_that_the_line_has_no_room_for_fails_and_holds_up_no_question(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with controlled(place, capsys) as it:
+        connection = await it.wake()
+        connection.backlog = 100_000
+        looking = asyncio.create_task(it.command("look"))
+        await until(lambda: it.camera.shots > 0)
+        assert (await it.command("ask", "What", "is", "this?")).code == Exit.OK
+        await it.clock.advance(ASKED_S + 0.1)
+        async with asyncio.timeout(PATIENCE_S):
+            done = await looking
+        assert (done.code, done.out) == (Exit.NOT_MET, "")
+        assert "not shown: the way to the service is too slow for pictures; try again" in done.err
+        assert (list(connection.shown), list(connection.texts)) == ([], ["What is this?"])
+
+
+async def test_who_shows_something_late_in_the_idle_time_has_all_of_it_to_ask(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with controlled(place, capsys) as it:
+        picture = place.with_name("picture.jpg")
+        picture.write_bytes(pictures.jpeg())
+        await it.wake()
+        for asked in (("look",), ("show", str(picture)), ("wake",)):
+            await it.clock.advance(it.settings.conversation.idle_s - 0.5)
+            assert (await it.command(*asked)).code == Exit.OK
+        await it.clock.advance(it.settings.conversation.idle_s - 0.5)
+        assert it.state.turn.awake
+        await it.clock.advance(1.0)
+        await it.shows(Shown.ASLEEP)
 
 
 async def test_thirty_looks_in_a_moment_show_one_picture(
@@ -229,6 +265,11 @@ async def test_a_look_with_a_camera_that_is_away_fails_and_says_so(
         done = await it.command("look")
         assert (done.code, done.out) == (Exit.NOT_MET, "")
         assert done.err == "kioskd: not done: not shown: camera: unplugged; plug it in\n"
+        assert re.search(r"camera +missing$", (await it.command("status")).out, re.MULTILINE)
+        it.camera.replug()
+        await soon(it.live.accept())
+        assert (await it.command("look")).code == Exit.OK
+        assert re.search(r"camera +off$", (await it.command("status")).out, re.MULTILINE)
 
 
 @pytest.mark.parametrize("ending", ["sleep", "mute"])

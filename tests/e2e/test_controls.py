@@ -7,6 +7,7 @@ import pytest
 from tests.support.kiosk import Kiosk, frame, kiosk, running, silence, soon, voice
 
 from kioskd import app
+from kioskd.adapters.memory import MemoryButton
 from kioskd.adapters.recordings import RecordFolder
 from kioskd.adapters.scripted import ScriptedConnection
 from kioskd.core.effects import Overlay, Shown
@@ -33,6 +34,19 @@ WORDS = b"".join(frame(number) for number in range(50))
 def answer(connection: ScriptedConnection, reply: bytes) -> None:
     """Have the model say `reply`."""
     connection.say(ReplyAudio(reply), GenerationEnded(), TurnEnded())
+
+
+class Two(Kiosk):
+    """A kiosk with another button."""
+
+    def __init__(self, settings: Settings, *, watchdog_s: float | None) -> None:
+        super().__init__(settings, watchdog_s=watchdog_s)
+        self.other = MemoryButton()
+
+    def parts(self) -> app.Parts:
+        parts = super().parts()
+        hands = [app.hand(self.other, button) for button in self.settings.controls.buttons]
+        return replace(parts, hands=[*parts.hands, *hands])
 
 
 async def hold_and_ask(it: Kiosk) -> ScriptedConnection:
@@ -89,6 +103,27 @@ async def test_who_talks_into_a_reply_by_holding_is_heard_from_when_the_room_is_
         await it.settle()
         assert b"".join(connection.audio) == WORDS
         assert not any(await it.hear(1.2))
+
+
+async def test_who_goes_on_with_another_talk_button_is_heard_until_that_is_let_go() -> None:
+    left, right = (ButtonSettings(source=f"gpio:pi/{line}", does="hold") for line in (17, 18))
+    controls = ControlsSettings(button=left, buttons=(right,))
+    it = Two(HELD.model_copy(update={"microphone": FULL_DUPLEX, "controls": controls}), watchdog_s=None)
+    async with running(it.serve()):
+        await it.start()
+        it.button.hold()
+        connection = await soon(it.live.accept())
+        await it.until(lambda: it.state.link.open)
+        it.other.hold()
+        await it.settle()
+        it.button.release()
+        await it.settle()
+        connection.audio.clear()
+        it.microphone.say(WORDS)
+        await it.settle()
+        assert (it.shown, b"".join(connection.audio)) == (Shown.LISTENING, WORDS)
+        it.other.release()
+        await it.shows(Shown.THINKING)
 
 
 async def test_a_press_that_interrupts_where_nobody_may_come_back_leaves_the_visitor_time_to_speak() -> None:

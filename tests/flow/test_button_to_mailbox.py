@@ -23,7 +23,7 @@ from kioskd.core.events import (
 )
 from kioskd.core.gesture import Does, Rules
 from kioskd.flow.attendant import RETRY_S
-from kioskd.flow.button_to_mailbox import ButtonToMailbox
+from kioskd.flow.button_to_mailbox import ButtonToMailbox, Hands
 
 
 class Hand:
@@ -140,7 +140,8 @@ async def test_a_bouncing_button_is_said_once_and_wakes_nobody(caplog: pytest.Lo
         assert await it.after(it.button.press) == [Pressed()]
     (said,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert said.getMessage().startswith("button bouncing, passed over until it rests: name=doorbell edges=20")
-    assert "raise its debounce_ms" in said.getMessage()
+    remedy = said.getMessage().partition("; ")[2]
+    assert remedy == "mend its cable, raise debounce_ms (gpio only), or take another button"
 
 
 async def test_a_fluttering_contact_is_said_once_with_what_it_did(caplog: pytest.LogCaptureFixture) -> None:
@@ -213,3 +214,32 @@ async def test_a_talk_ends_when_the_kiosk_stops() -> None:
     async with hand(Rules("hold")) as it:
         await it.after(it.button.hold)
     assert it.inbox.events == [TalkEnded()]
+
+
+async def test_who_talks_with_two_buttons_has_finished_when_the_last_is_let_go() -> None:
+    clock, inbox = ManualClock(), Inbox()
+    hands = Hands(inbox.post)
+    left, right = MemoryButton(), MemoryButton()
+    workers = [
+        ButtonToMailbox(
+            button, Rules(does="hold"), hands.post, clock, name="talk", restart=inbox.events.clear
+        )
+        for button in (left, right)
+    ]
+    async with running(*(worker.run() for worker in workers)):
+        await clock.advance(0)
+        for hold in (left, right):
+            hold.hold()
+            await clock.advance(0.5)
+        assert inbox.events == [TalkBegan(), TalkBegan()], "each may wake, or answer"
+        left.release()
+        await clock.advance(0.5)
+        assert TalkEnded() not in inbox.events
+        right.unplug()
+        await clock.advance(0)
+        assert inbox.events.count(TalkEnded()) == 1
+        left.hold()
+        await clock.advance(0.5)
+        left.release()
+        await clock.advance(0.5)
+        assert inbox.events.count(TalkEnded()) == 2

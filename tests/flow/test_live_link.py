@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
@@ -14,18 +15,21 @@ from kioskd.adapters.scripted import ScriptedConnection, ScriptedLive
 from kioskd.core import events
 from kioskd.core.effects import Dial, Flush, Greet, HangUp, SetUplink, Uplink
 from kioskd.core.events import Event
+from kioskd.core.machine import State
 from kioskd.errors import ConfigError, LinkLost, Remedy
 from kioskd.flow.ears import Ears
-from kioskd.flow.live_link import OUTBOX, VOID_S, CallTaker, LiveLink
+from kioskd.flow.live_link import VOID_S, CallTaker, LiveLink
 from kioskd.flow.live_to_speaker import LiveToSpeaker
 from kioskd.flow.mic_to_live import MicToLive
-from kioskd.flow.way import SHOWING_S, Way
+from kioskd.flow.outbox import MOST, SHOWING_S
+from kioskd.flow.way import Way
 from kioskd.media import pcm
 
 JITTER = 0.25
 GREETING = "Say hello."
 HANDLE = SecretStr("a-handle")
 SOUND = voice(0.1, pcm.DOWNLINK_HZ)
+TOOLS_AT_WORK, TOOLS_DONE = events.CallsChanged(1, 1, 1), events.CallsChanged(1, 0, 0)
 
 
 class Linked:
@@ -661,11 +665,11 @@ async def test_what_is_told_before_there_is_a_connection_waits_for_it() -> None:
 async def test_only_so_much_waits_and_more_is_refused() -> None:
     async with linked() as it:
         it.link.dial(Dial(1, None))
-        assert [it.link.tell(str(number)) for number in range(OUTBOX + 1)] == [*[True] * OUTBOX, False]
+        assert [it.link.tell(str(number)) for number in range(MOST + 1)] == [*[True] * MOST, False]
         connection = await soon(it.live.accept())
         await it.settle()
 
-        assert list(connection.texts) == [str(number) for number in range(OUTBOX)]
+        assert list(connection.texts) == [str(number) for number in range(MOST)]
         assert it.link.tell("again"), "there is room once it was sent"
 
 
@@ -759,6 +763,42 @@ async def test_each_new_session_is_shown_the_pictures_and_no_other_connection() 
 
         assert list(first.shown) == list(anew.shown) == [b"map", b"plan"]
         assert list(resumed.shown) == []
+
+
+async def test_what_a_lost_connection_was_not_shown_is_shown_over_the_next_and_forgotten_with_the_conversation() -> (
+    None
+):
+    async with linked(pictures=[b"map", b"plan", b"menu"]) as it:
+        first = await it.up(1)
+        first.arrived = 0
+        await it.clock.advance(1.0)
+        first.drop()
+        await it.settle()
+        it.link.dial(Dial(2, HANDLE))
+        resumed = await soon(it.live.accept())
+        resumed.arrived = 0
+        await it.clock.advance(1.0)
+        assert (list(first.shown), list(resumed.shown)) == ([b"map"], [b"plan"])
+        it.link.hang_up(HangUp())
+        it.link.dial(Dial(3, HANDLE))
+        restored = await soon(it.live.accept())
+        await it.settle()
+        assert list(restored.shown) == []
+
+
+async def test_nothing_is_told_while_the_core_keeps_new_input_waiting() -> None:
+    free = State()
+    gated = replace(free, turn=replace(free.turn, gated=True))
+    async with linked() as it:
+        connection = await it.up()
+        it.link.observe(0.0, TOOLS_AT_WORK, free, gated, ())
+        it.link.tell("And what is this?")
+        it.link.tell(b"this")
+        await it.clock.advance(1.0)
+        assert list(connection.sent) == []
+        it.link.observe(0.0, TOOLS_DONE, gated, free, ())
+        await it.clock.advance(0.1)
+        assert list(connection.sent) == ["text", "show"]
 
 
 async def test_a_session_sees_its_pictures_before_it_is_told_anything() -> None:

@@ -1,13 +1,15 @@
 """What a person asks to be shown is shown once, in their own conversation, and what becomes of it is known."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
-from tests.support.kiosk import running, soon
+from tests.support.kiosk import PATIENCE_S, running, soon
 
+from kioskd.adapters.memory import ManualClock
 from kioskd.core.effects import Look
 from kioskd.errors import DeviceLost
-from kioskd.flow.looks import Looks, Shot
+from kioskd.flow.looks import FATE_S, Looks, Shot
 
 
 class Bench:
@@ -20,7 +22,11 @@ class Bench:
         self.free.set()
         self.shown: list[bytes] = []
         self.room = True
-        self.looks = Looks(self._fresh, self._show)
+        self.clock = ManualClock()
+        self.sent = True
+        self.settle: Callable[[str], None] | None = None
+        """Tells what became of what was shown last, where it was not sent at once."""
+        self.looks = Looks(self._fresh, self._show, self.clock)
 
     async def _fresh(self, _within_s: float) -> Shot:
         self.asked.set()
@@ -29,9 +35,12 @@ class Bench:
             raise DeviceLost("camera: unplugged; plug it in")
         return self.shot
 
-    def _show(self, jpeg: bytes) -> bool:
+    def _show(self, jpeg: bytes, settled: Callable[[str], None]) -> bool:
         if self.room:
             self.shown.append(jpeg)
+            self.settle = settled
+            if self.sent:
+                settled("")
         return self.room
 
     async def look(self) -> str:
@@ -74,6 +83,36 @@ async def test_a_look_whose_conversation_is_over_is_shown_to_nobody() -> None:
         bench.shot = Shot(1.0, b"the next visitor")
         assert await bench.look() == ""
     assert bench.shown == [b"the next visitor"]
+
+
+async def test_its_fate_is_that_of_the_picture_and_known_no_sooner() -> None:
+    bench = Bench()
+    bench.sent = False
+    async with running(bench.looks.run()):
+        for why, times in (("too slow", 1), ("", 2), ("", 2)):
+            asking = asyncio.create_task(bench.look())
+            await bench.clock.advance(1.0)
+            assert len(bench.shown) == times, (
+                "what was left out is shown when it is asked for again, what was sent is not"
+            )
+            if bench.settle is not None:
+                assert not asking.done()
+                bench.settle(why)
+                bench.settle = None
+            assert await asking == why
+
+
+async def test_who_asks_is_not_kept_waiting_for_a_service_that_is_not_reached() -> None:
+    bench = Bench()
+    bench.sent = False
+    async with running(bench.looks.run()):
+        bench.looks.ask(Look())
+        asking = asyncio.create_task(bench.looks.fate())
+        await bench.clock.advance(FATE_S - 0.1)
+        assert not asking.done()
+        await bench.clock.advance(0.2)
+        async with asyncio.timeout(PATIENCE_S):
+            assert (await asking).startswith("not yet: the service takes nothing now")
 
 
 async def test_why_nothing_is_shown_is_told_and_said(caplog: pytest.LogCaptureFixture) -> None:

@@ -39,7 +39,7 @@ from kioskd.core.effects import (
 from kioskd.core.events import MuteAsked, NetworkChanged, Restored, SettingsChanged
 from kioskd.errors import RestartAsked
 from kioskd.flow.attendant import Attendant
-from kioskd.flow.button_to_mailbox import ButtonToMailbox
+from kioskd.flow.button_to_mailbox import ButtonToMailbox, Hands
 from kioskd.flow.crew import Work, work_together
 from kioskd.flow.engine import Engine, Observer, Performers
 from kioskd.flow.health import Evidence, Health
@@ -68,7 +68,7 @@ class Renewal:
     settings: Settings
     live: ports.Live
     later: Sequence[str] = ()
-    """The sections of which something new holds only after a restart."""
+    """The settings, as SECTION.NAME, that hold only after a restart."""
     pictures: Sequence[bytes] = field(default=(), repr=False)
 
 
@@ -117,19 +117,13 @@ class Kiosk:
         )
         self._way = Way(clock, uplink_idle=lambda: self._uplink.idle)
         self._camera = self._build_camera(settings) if parts.camera is not None else None
-        self._books = Books(
-            settings,
-            parts,
-            post,
-            lambda text: self._link.tell(text),  # noqa: PLW0108 - the link is made later
-            self._keeping,
-        )
+        self._books = Books(settings, parts, post, self._tell, self._keeping)
         self._tools = parts.tools or Tools(Settings(), {}, clock)
         self._tool_desk = ToolDesk(
             self._tools,
             post,
             self._books.limits,
-            tell=lambda what: self._link.tell(what),  # noqa: PLW0108 - the link is made later
+            tell=self._tell,
             set_volume=self._set_volume,
             camera=self._camera,
         )
@@ -181,6 +175,7 @@ class Kiosk:
             current=self._timers.current,
             observers=[
                 self._health.observe,
+                self._link.observe,
                 *self._books.observers,
                 *self._desk.observers,
                 *self._tool_desk.observers,
@@ -201,7 +196,7 @@ class Kiosk:
             min_change=camera.min_change,
             refresh_s=camera.refresh_s,
             lamp=parts.camera_lamp,
-            show=lambda jpeg: self._link.tell(jpeg),  # noqa: PLW0108 - the link is made later
+            show=self._tell,
         )
 
     async def run(self, reload: Reload[Renewal] | None) -> None:
@@ -269,9 +264,10 @@ class Kiosk:
             "memory": self._memory.run,
             "restart": self._restart_when_asked,
         }
+        hands = Hands(post)
         for hand in parts.hands:
             workers[hand.name] = ButtonToMailbox(
-                hand.button, hand.rules, post, parts.clock, name=hand.name, restart=self._restart.set
+                hand.button, hand.rules, hands.post, parts.clock, name=hand.name, restart=self._restart.set
             ).run
         for number, keeper in enumerate(self._lamps, 1):
             workers[f"lamp {number}"] = keeper.run
@@ -291,6 +287,10 @@ class Kiosk:
     async def _restart_when_asked(self) -> NoReturn:
         await self._restart.wait()
         raise RestartAsked("somebody held the button for a new start; the service manager starts it")
+
+    def _tell(self, what: str | bytes, settled: Callable[[str], None] = lambda _why: None) -> bool:
+        """Tell it to the link, which is made later than those who do."""
+        return self._link.tell(what, settled)
 
     def _hang_up(self, effect: HangUp) -> None:
         self._link.hang_up(effect)
@@ -328,7 +328,7 @@ class Kiosk:
         self._books.adopt(settings)
         self._desk.adopt(settings)
         self._link.use(self._books.overheard(new.live), settings.assistant.greeting or "", new.pictures)
-        self._memory.owners_volume = settings.speaker.volume
+        self._memory.adopt(settings.speaker.volume)
         self._downlink.playout.volume = self._memory.volume
         self._post(SettingsChanged(session_void=session_of(settings) != self._session_of))
         self._session_of = session_of(settings)

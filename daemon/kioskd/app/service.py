@@ -34,8 +34,8 @@ def live(
     compression = conversation.compression_tokens
     slow = conversation.pace == "slow"
     profile = profiles.profile(service.model)
-    # Who takes written content as a seed only is shown pictures as video, each of which belongs to the turn then.
-    all_pictures = _sends_pictures(settings) or (assistant.pictures and profile.client_content == "seed_only")
+    # Who takes written content as a seed only is shown pictures as video, whenever somebody asks: each must count then.
+    all_pictures = _sends_pictures(settings) or profile.client_content == "seed_only"
     vertex = None
     if service.provider == "vertex" and service.project is not None:
         vertex = Vertex(service.project, service.location or "global", service.credentials_file)

@@ -22,6 +22,25 @@ ACTS: Final[dict[gesture.Does, Event]] = {
 """What a press is for, as the core knows it."""
 
 
+class Hands:
+    """All buttons of a kiosk: who talks by holding one has finished when nobody holds any more."""
+
+    def __init__(self, post: Callable[[Event], None]) -> None:
+        self._post = post
+        self._talking = 0
+
+    def post(self, event: Event) -> None:
+        """Pass on what a button means, but for the end of a talk that another hand goes on with."""
+        match event:
+            case events.TalkBegan():
+                self._talking += 1
+            case events.TalkEnded():
+                self._talking -= 1
+                if self._talking:
+                    return
+        self._post(event)
+
+
 class ButtonToMailbox:
     """Watches one button. Debouncing is the adapter's business, meaning is `core.gesture`'s, consequences the core's."""
 
@@ -35,7 +54,7 @@ class ButtonToMailbox:
         name: str,
         restart: Callable[[], None],
     ) -> None:
-        """`name`: the button's own, for the journal. `restart` is called when somebody has held it for that."""
+        """`post`: of the kiosk's `Hands`, where it has more than one button. `name`: the button's own, for the journal. `restart` is called when somebody has held it for that."""
         self._button = button
         self._rules = rules
         self._post = post
@@ -105,7 +124,7 @@ class ButtonToMailbox:
                 case gesture.Bouncing(edges, within_s):
                     log.warning(
                         "button bouncing, passed over until it rests: name=%s edges=%d within_s=%.0f; "
-                        "raise its debounce_ms, or mend its wiring",
+                        "mend its cable, raise debounce_ms (gpio only), or take another button",
                         self._name,
                         edges,
                         within_s,

@@ -6,18 +6,20 @@ again is the core's business.
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from kioskd.core import events
-from kioskd.core.effects import Dial, Greet, HangUp
+from kioskd.core.effects import Dial, Effect, Greet, HangUp
 from kioskd.core.events import Event
+from kioskd.core.machine import State
 from kioskd.errors import LinkLost, Remedy
 from kioskd.flow.crew import first_of
 from kioskd.flow.live_to_speaker import LiveToSpeaker
 from kioskd.flow.mic_to_live import MicToLive
+from kioskd.flow.outbox import Outbox
 from kioskd.flow.recollection import Recollection
 from kioskd.flow.way import Way
 from kioskd.ports import (
@@ -42,9 +44,6 @@ log = logging.getLogger(__name__)
 
 VOID_S = 2.0
 """How long sound is dropped after an interruption when the service does not end the turn, as it should at once."""
-
-OUTBOX: Final = 8
-"""Texts and pictures that wait for a connection; more are refused."""
 
 LEFT = "left"
 """The cause of an end that we chose: asleep, or a rollover."""
@@ -110,7 +109,6 @@ class LiveLink:
         self._downlink = downlink
         self._post = post
         self._clock = clock
-        self._way = way
         self._jitter = jitter
         self._greeting = greeting
         self._order: Dial | None = None
@@ -119,9 +117,7 @@ class LiveLink:
         self._calls = calls
         self._companions = companions
         self._on_usage = on_usage
-        self._greet = False
-        self._outbox: deque[str | bytes] = deque()
-        self._outgoing = asyncio.Event()
+        self._outbox = Outbox(way, clock)
         self._said = Recollection()
         self._ended: _Ended | None = None
         self._reply = 0
@@ -147,19 +143,21 @@ class LiveLink:
 
     def greet(self, _effect: Greet) -> None:
         """Have the model greet, over the connection that is up."""
-        self._greet = True
-        self._outgoing.set()
+        self._outbox.greet(self._greeting)
 
-    def tell(self, what: str | bytes) -> bool:
-        """Say a text to the model, or show it a picture (JPEG), as soon as there is a connection.
+    def tell(self, what: str | bytes, settled: Callable[[str], None] = lambda _why: None) -> bool:
+        """Say a text to the model, or show it a picture (JPEG), as soon as there is a connection; see `Outbox.put`.
 
         False: too many wait, or there is no conversation, and it would be said in the next one.
         """
-        if self._order is None or len(self._outbox) >= OUTBOX:
-            return False
-        self._outbox.append(what)
-        self._outgoing.set()
-        return True
+        return self._order is not None and self._outbox.put(what, settled)
+
+    def observe(
+        self, _now: float, _event: Event, before: State, after: State, _effects: tuple[Effect, ...]
+    ) -> None:
+        """Be told of one step; see `engine.Observer`. What is written or shown would void what the core waits for, too."""
+        if after.turn.gated is not before.turn.gated:
+            self._outbox.gate(shut=after.turn.gated)
 
     def use(self, live: Live, greeting: str, pictures: Sequence[bytes]) -> None:
         """Dial `live`, and begin so, from the next order on: the settings have changed."""
@@ -179,7 +177,7 @@ class LiveLink:
         while True:
             await self._ordered.wait()
             self._ordered.clear()
-            self._greet = False  # it was meant for the connection that is left
+            self._outbox.greet(None)  # it was meant for the connection that is left
             if self._order is not None:
                 # The old connection is closed before the new order is looked at: break, then make.
                 await first_of(self._hold(self._order), self._ordered.wait())
@@ -255,34 +253,16 @@ class LiveLink:
             companion.connect(connection)
         if self._calls is not None:
             self._calls.connect(connection, epoch)
+        if not connection.resumed:
+            self._outbox.begin(self._pictures)
         self._post(events.Up(epoch, connection.resumed))
         try:
-            await first_of(self._read(connection, epoch), self._write(connection))
+            await first_of(self._read(connection, epoch), self._outbox.send(connection))
         finally:
             for companion in (*self._companions, *((self._calls,) if self._calls else ())):
                 companion.disconnect()
             self._uplink.disconnect()
             self._end_reply()  # a reply cut off by the connection's end is over when its sound is
-
-    async def _write(self, connection: Connection) -> None:
-        """Send what is written and shown: little, and never in the way of the sound."""
-        if self._pictures and not connection.resumed:
-            await self._way.show(connection, self._pictures)
-        while True:
-            if self._greet:
-                self._greet = False
-                await connection.send_text(self._greeting)
-            while self._outbox:
-                match what := self._outbox[0]:
-                    case str():
-                        await connection.send_text(what)
-                    case bytes():
-                        await self._way.show(connection, [what])
-                # Only now: what a lost connection did not take is the next one's. Or it is forgotten meanwhile.
-                if self._outbox and self._outbox[0] is what:
-                    self._outbox.popleft()
-            self._outgoing.clear()
-            await self._outgoing.wait()
 
     async def _read(self, connection: Connection, epoch: int) -> None:
         while True:

@@ -1,23 +1,16 @@
 """The way to the service, as far as pictures may use it: one at a time, and never before the sound."""
 
-import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from kioskd.ports import Clock, Connection
-
-log = logging.getLogger(__name__)
 
 BACKLOG_BYTES: Final = 2048
 """A frame of sound on the wire is half of it: more than a frame or two that has not left is congestion."""
 
 PATIENCE_S: Final = 0.05
 """How often it is asked whether the way is free: two frames of sound."""
-
-SHOWING_S: Final = 30.0
-"""How long pictures that were asked for wait for the sound to leave them room, all together."""
 
 
 class Way:
@@ -53,23 +46,6 @@ class Way:
                 return True
             await self._clock.sleep(PATIENCE_S)
         return False
-
-    async def show(self, connection: Connection, jpegs: Sequence[bytes]) -> None:
-        """Put pictures into the model's memory, one by one; those that the sound leaves no room for are left out.
-
-        Raises:
-            LinkLost: as `Connection.show_pictures`.
-        """
-        until = self._clock.now() + SHOWING_S
-        for number, jpeg in enumerate(jpegs):
-            showing = partial(connection.show_pictures, [jpeg])
-            if not await self.send(connection, showing, wanted=lambda: self._clock.now() < until):
-                log.warning(
-                    "pictures left out, the way to the service is too slow: count=%d waited=%.0fs",
-                    len(jpegs) - number,
-                    SHOWING_S,
-                )
-                return
 
     def _free(self, connection: Connection) -> bool:
         return self._uplink_idle() and connection.backlog <= BACKLOG_BYTES and not self.busy(connection)
