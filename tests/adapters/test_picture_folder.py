@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from tests.support.pictures import corners, encoded, grey, jpeg, noise, opened, 
 
 from kioskd.adapters.picture_folder import MOST_FILES, FolderCamera
 from kioskd.errors import DeviceLost
+
+NOBODY = 65534
 
 
 def level(data: bytes) -> int:
@@ -110,14 +113,50 @@ async def test_a_file_that_was_written_anew_is_looked_at_anew(
     assert len(said.records) == 2
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-async def test_a_picture_that_may_not_be_read_costs_one_line(
-    tmp_path: Path, said: pytest.LogCaptureFixture
+@pytest.fixture
+def own() -> Iterator[Path]:
+    """A folder of somebody who is not root, as who may read everything, and who this test is meanwhile."""
+    root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as name:
+        if root:
+            os.chown(name, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        try:
+            yield Path(name)
+        finally:
+            if root:
+                os.seteuid(0)
+
+
+async def test_a_picture_that_may_not_be_read_costs_one_line_until_it_may(
+    own: Path, said: pytest.LogCaptureFixture
 ) -> None:
-    fill(tmp_path, [("a", 10), ("b", 20)])
-    (tmp_path / "b").chmod(0)
-    assert await shots(FolderCamera(tmp_path), 2) == [10, 10]
-    assert "Permission denied" in said.text
+    fill(own, [("a", 10), ("b", 20)])
+    (own / "b").chmod(0)
+    camera = FolderCamera(own)
+    assert await shots(camera, 3) == [10, 10, 10]
+    (line,) = said.messages
+    assert "Permission denied" in line
+    (own / "b").chmod(0o400)
+    assert await shots(camera, 2) == [20, 10]
+
+
+@pytest.mark.parametrize("closed", ["a", "."])
+async def test_a_camera_whose_pictures_may_not_be_read_says_so_and_sees_them_as_soon_as_they_may(
+    own: Path, closed: str
+) -> None:
+    fill(own, [("a", 10)])
+    (own / "b").write_bytes(b"no picture")
+    mode = (own / closed).stat().st_mode
+    (own / closed).chmod(0o444 if closed == "." else 0)
+    camera = FolderCamera(own)
+    async with camera.look() as sight:
+        with pytest.raises(
+            DeviceLost, match=r"among its 2 files, [12] of which kioskd may not read; let it, or put"
+        ):
+            await sight.shoot()
+        (own / closed).chmod(mode)
+        assert level(await sight.shoot()) == 10
 
 
 async def test_an_empty_folder_is_a_camera_that_sees_nothing_until_somebody_puts_a_picture_there(

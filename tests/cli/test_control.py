@@ -150,6 +150,15 @@ def test_a_picture_that_is_too_large_never_leaves(place: Path, capsys: pytest.Ca
     assert "more than 20 MB; scale it down" in capsys.readouterr().err
 
 
+def test_a_pipe_in_the_place_of_a_picture_is_not_waited_for(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = place.with_name("pipe.jpg")
+    os.mkfifo(pipe)
+    assert main(["show", str(pipe), "--socket", str(place)]) == Exit.NOT_MET
+    assert f"{pipe}: no regular file; name a picture" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("percent", ["-1", "101", "loud", "5.5"])
 def test_what_is_no_percentage_is_refused(percent: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ending:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import NoReturn
 
@@ -19,6 +19,7 @@ from kioskd.core.effects import HangUp, Look, SetEyes
 from kioskd.errors import DeviceLost, LinkLost
 from kioskd.flow.camera_to_live import (
     FIRST_RETRY_S,
+    LINGER_S,
     MOST_RETRY_S,
     REUSE_S,
     SHARE,
@@ -136,10 +137,11 @@ class Eyes:
             show=self._show,
         )
 
-    def _show(self, jpeg: bytes) -> bool:
+    def _show(self, jpeg: bytes, settled: Callable[[str], None]) -> bool:
         if len(self.shown) >= self.room:
             return False
         self.shown.append(jpeg)
+        settled("")
         return True
 
     async def open(self) -> None:
@@ -236,6 +238,52 @@ async def test_the_lamp_of_the_camera_is_lit_exactly_while_it_runs() -> None:
             await kiosk.shut()
             assert not kiosk.lamp.lit
         assert kiosk.lamp.changes == [(True, False), (False, False)] * 2, "lit before, dark after"
+
+
+async def test_a_rollover_neither_restarts_the_camera_nor_blinks_its_lamp_nor_is_seen() -> None:
+    async with eyes() as kiosk:
+        await kiosk.open()
+        kiosk.flow.disconnect()
+        await kiosk.clock.advance(LINGER_S - 0.1)
+        assert kiosk.camera.shots == 1, "nobody may see another"
+        other = Wire()
+        kiosk.flow.connect(other)
+        await kiosk.clock.advance(EVERY_S)
+        assert other.pictures
+        assert kiosk.camera.starts == 1
+        assert kiosk.lamp.changes == [(True, False)]
+
+
+async def test_an_offline_kiosk_s_camera_rests_until_there_is_a_connection() -> None:
+    async with eyes() as kiosk:
+        await kiosk.open()
+        kiosk.flow.disconnect()
+        await kiosk.clock.advance(LINGER_S)
+        kiosk.flow.disconnect()  # said again, it is no new loss
+        assert not kiosk.camera.running
+        assert not kiosk.lamp.lit
+        await kiosk.clock.advance(600)
+        assert (kiosk.camera.starts, kiosk.camera.shots) == (1, 1)
+        kiosk.flow.connect(kiosk.wire)
+        await kiosk.clock.advance(0)
+        assert kiosk.camera.running
+
+
+async def test_a_camera_without_a_connection_rests_as_soon_as_the_eyes_shut_or_the_conversation_ends() -> (
+    None
+):
+    async with eyes() as kiosk:
+        await kiosk.open()
+        kiosk.flow.disconnect()
+        await kiosk.shut()
+        assert not kiosk.camera.running
+        await kiosk.open()
+        kiosk.flow.forget(HangUp())
+        await kiosk.clock.advance(0)
+        assert not kiosk.camera.running
+        kiosk.flow.disconnect()
+        await kiosk.clock.advance(0)
+        assert not kiosk.lamp.lit
 
 
 # What is worth it
@@ -353,6 +401,22 @@ async def test_the_next_visitor_is_seen_at_once() -> None:
         assert len(kiosk.wire.pictures) == 1
 
 
+async def test_the_next_visitor_is_seen_at_once_even_if_the_last_picture_is_on_its_way_as_the_last_one_leaves() -> (
+    None
+):
+    async with eyes(every_s=60.0) as kiosk:
+        kiosk.wire.held_back = 0
+        await kiosk.open()
+        await kiosk.clock.advance(20.0)
+        kiosk.flow.forget(HangUp())
+        await kiosk.shut()
+        await kiosk.clock.advance(0.2)  # the connection takes its time to close
+        kiosk.flow.disconnect()
+        kiosk.wire = Wire()
+        await kiosk.open()
+        assert len(kiosk.wire.pictures) == 1
+
+
 async def test_a_new_connection_in_a_conversation_brings_no_picture_before_its_time() -> None:
     async with eyes() as kiosk:
         await kiosk.open()
@@ -448,6 +512,34 @@ async def test_a_lost_camera_is_tried_more_and_more_rarely() -> None:
         await kiosk.clock.advance(3600)
         tries = len(kiosk.lamp.changes) // 2
         assert 50 < tries < 80
+
+
+async def test_a_camera_that_is_back_sees_the_next_visitor_at_once() -> None:
+    async with eyes() as kiosk:
+        kiosk.camera.unplug()
+        await kiosk.open()
+        await kiosk.clock.advance(130)
+        assert kiosk.flow.missing
+        kiosk.flow.forget(HangUp())
+        kiosk.flow.disconnect()
+        await kiosk.shut()
+        kiosk.camera.replug()
+        await kiosk.clock.advance(1)
+        kiosk.wire = Wire()
+        await kiosk.open()
+        assert len(kiosk.wire.pictures) == 1
+        assert not kiosk.flow.missing
+
+
+async def test_a_camera_that_stays_away_is_tried_once_a_conversation_that_ends_at_once() -> None:
+    async with eyes() as kiosk:
+        kiosk.camera.unplug()
+        for _ in range(5):
+            await kiosk.open()
+            kiosk.flow.forget(HangUp())
+            await kiosk.shut()
+            await kiosk.clock.advance(600)
+        assert len(kiosk.lamp.changes) == 2 * 5
 
 
 # On request

@@ -301,6 +301,17 @@ def test_a_lamp_is_dim_at_night(file: Path) -> None:
     assert (lamp.night.from_, lamp.night.to, lamp.night.brightness) == ("22:00", "07:30", 0)
 
 
+@pytest.mark.parametrize(("day", "night"), [(100, 10), (10, 10), (5, 5)])
+def test_a_lamp_is_never_brighter_at_night(file: Path, day: int, night: int) -> None:
+    hours = 'night: {from: "22:00", to: "07:30"}'
+    lamp = settings_of(
+        file, f"controls: {{lamp: {{source: led:ACT, brightness: {day}, {hours}}}}}"
+    ).controls.lamp
+    assert lamp is not None
+    assert lamp.night is not None
+    assert lamp.night.brightness == night
+
+
 def test_what_is_heard_seen_and_pressed_can_be_set(file: Path) -> None:
     settings = settings_of(
         file,
@@ -308,9 +319,9 @@ def test_what_is_heard_seen_and_pressed_can_be_set(file: Path) -> None:
         service: {media_resolution: low}
         assistant: {pictures: [map.jpg]}
         conversation:
-          {wake: [voice, wakeword, remote], wakeword: hey_jarvis, turn_taking: local, pace: slow, follow_up_s: 0}
+          {wake: [wakeword, remote], wakeword: hey_jarvis, turn_taking: local, pace: slow, follow_up_s: 0}
         microphone: {channel: 2, echo: cancel}
-        speaker: {volume_floor: 0, volume_ceiling: 50, prompts: false, prompts_folder: words}
+        speaker: {volume_floor: 0, volume_ceiling: 50, prompts: true, prompts_folder: words}
         camera:
           {source: "v4l2:HD Webcam", when: speech, every_s: 1, size: 512, quality: 90, rotate: 270, mirror: true,
            min_change: 0.1, refresh_s: 60, lamp: "gpio:pi/24"}
@@ -385,7 +396,12 @@ def test_what_is_heard_seen_and_pressed_can_be_set(file: Path) -> None:
             "did you mean from?",
         ),
         ("speaker: {cues: [wake, beep]}\n", (1, 24, "speaker.cues"), "beep is not one of the choices"),
-        ("camera: {rotate: 45}\n", (1, 18, "camera.rotate"), "45 is not one of the choices"),
+        ("camera: {rotate: 45}\n", (1, 18, "camera.rotate"), "use 0, 90, 180, 270"),
+        (
+            "controls:\n  lamp:\n    source: led:a\n    brightness: 5\n    night: {from: 22:00, to: 07:00, brightness: 6}\n",
+            (5, 49, "controls.lamp.night.brightness"),
+            "6 is above the lamp's brightness (5)",
+        ),
         ("conversation: {wakeword: Hey Jarvis}\n", (1, 26, "conversation.wakeword"), "write hey_jarvis"),
     ],
 )

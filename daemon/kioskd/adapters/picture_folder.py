@@ -2,15 +2,15 @@
 
 import bisect
 import contextlib
-import errno
 import logging
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+from kioskd.adapters import regular_file
 from kioskd.adapters.camera_thread import CameraThread, Shutter
 from kioskd.errors import DeviceLost
 from kioskd.media import picture
@@ -25,8 +25,19 @@ MOST_FILES: Final = 10_000
 _MOST_TRIES: Final = 20
 """Files that are passed over for one picture: each may take a tenth of a second to be found out."""
 
-_Version = tuple[int, int]
-"""When a file was written, in nanoseconds, and its bytes."""
+_Version = tuple[int, int, int]
+"""When a file was written, and when it was changed in any way (its rights, say), in nanoseconds; and its bytes."""
+
+_UNSEEN: Final[_Version] = (0, 0, 0)
+"""Of a file that nothing may be known of but its name."""
+
+
+class _Refusal(NamedTuple):
+    """Why a file is passed over until it changes."""
+
+    version: _Version
+    closed: bool
+    """It may not be read."""
 
 
 def content(path: Path) -> bytes:
@@ -35,14 +46,7 @@ def content(path: Path) -> bytes:
     Raises:
         OSError: it cannot be read, or is no regular file.
     """
-
-    def opened(name: str, flags: int) -> int:
-        return os.open(name, flags | os.O_NONBLOCK)  # a pipe would be waited for
-
-    with open(path, "rb", opener=opened) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "no regular file", str(path))
-        return file.read(picture.MOST_BYTES + 1)
+    return regular_file.content(path, picture.MOST_BYTES + 1)
 
 
 class FolderCamera:
@@ -50,7 +54,7 @@ class FolderCamera:
 
     JPEG, PNG and WebP, whatever they are called; folders and names that begin with a dot are passed over. The folder is
     listed for each picture, so what comes and goes is noticed. A file that is no picture, or too large, is passed over
-    and said once, and again when it was written anew. A program that writes pictures there while the kiosk looks should
+    and said once, and again when it has changed; so is one that may not be read. A program that writes pictures there while the kiosk looks should
     write beside it, and rename: what is half written is no picture.
     """
 
@@ -65,7 +69,7 @@ class FolderCamera:
         self._name = f"camera folder:{path}"
         self._thread = CameraThread(self._name)
         self._last = ""
-        self._refused: dict[str, _Version] = {}
+        self._refused: dict[str, _Refusal] = {}
 
     async def released(self) -> None:
         """Return when the camera is off; see `ports.Camera`."""
@@ -84,25 +88,30 @@ class FolderCamera:
         yield self._next
 
     def _next(self) -> bytes:
-        """Return the next picture. Takes no file for one that was none when it was last written."""
+        """Return the next picture. Takes no file for one that was none when it last changed."""
         files = self._files()
-        self._refused = {name: version for name, version in self._refused.items() if name in files}
+        self._refused = {
+            name: refusal for name, refusal in self._refused.items() if files.get(name) == refusal.version
+        }
         names = sorted(files)
         first = bisect.bisect_right(names, self._last)
-        fresh = [name for name in names[first:] + names[:first] if self._refused.get(name) != files[name]]
+        fresh = [name for name in names[first:] + names[:first] if name not in self._refused]
         for name in fresh[:_MOST_TRIES]:
             try:
                 seen = self._read(name)
             except FileNotFoundError:
                 continue  # gone since it was listed
             except (BadPicture, OSError) as error:
-                self._refused[name] = files[name]
+                self._refused[name] = _Refusal(files[name], isinstance(error, PermissionError))
                 log.warning("picture passed over: folder=%s file=%r error=%s", self._path, name, error)
                 continue
             self._last = name
             return seen
+        closed = sum(refusal.closed for refusal in self._refused.values())
         raise DeviceLost(
-            f"{self._name}: no picture among its {len(files)} files; put a JPEG, PNG or WebP there",
+            f"{self._name}: no picture among its {len(files)} files"
+            + (f", {closed} of which kioskd may not read; let it, or" if closed else ";")
+            + " put a JPEG, PNG or WebP there",
             listed=True,
             device=self._name,
         )
@@ -114,11 +123,8 @@ class FolderCamera:
                 for entry in entries:
                     if len(files) == MOST_FILES:
                         break
-                    # A link may lead nowhere, and a file vanish between its listing and its stat.
-                    with contextlib.suppress(OSError):
-                        status = entry.stat()
-                        if stat.S_ISREG(status.st_mode) and not entry.name.startswith("."):
-                            files[entry.name] = (status.st_mtime_ns, status.st_size)
+                    if not entry.name.startswith(".") and (version := _version(entry)) is not None:
+                        files[entry.name] = version
         except OSError as error:
             raise DeviceLost(
                 f"{self._name}: {error.strerror}; make the folder, or let the user that kioskd runs as read it",
@@ -134,3 +140,16 @@ class FolderCamera:
             rotate=self._rotate,
             mirror=self._mirror,
         )
+
+
+def _version(entry: "os.DirEntry[str]") -> _Version | None:
+    """Return how new a file is; None: it is none."""
+    try:
+        status = entry.stat()
+    except PermissionError:
+        return _UNSEEN  # reading it will tell why
+    except OSError:
+        return None  # a link may lead nowhere, and a file vanish between its listing and its stat
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size

@@ -116,6 +116,8 @@ class FrontDesk:
         """See `control.Desk`."""
         if self._camera is None:
             return "none"
+        if self._camera.missing:
+            return "missing"
         return "on" if self._camera.running else "off"
 
     async def looked(self) -> str:

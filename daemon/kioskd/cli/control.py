@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kioskd import logs
+from kioskd.adapters import regular_file
 from kioskd.adapters.control_wire import PICTURE_BYTES
 from kioskd.cli import client
 from kioskd.errors import KioskError
@@ -79,8 +80,7 @@ def _percent(text: str) -> int:
 
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(PICTURE_BYTES + 1)
+        content = regular_file.content(path, PICTURE_BYTES + 1)
     except OSError as error:
         raise KioskError(f"{path}: {error.strerror}; name a picture that you can read") from error
     if not content:

@@ -41,7 +41,9 @@ COLOURS: Final = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     client.add_arguments(parser)
-    parser.epilog = "Ctrl-C ends it. With --json, or where the output is no terminal to draw on: a JSON object a line."
+    parser.epilog = (
+        "Ctrl-C ends it. With --json, or where the output is no terminal to draw on: a JSON object a line."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

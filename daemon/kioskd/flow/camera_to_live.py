@@ -10,17 +10,15 @@ Two workers, so that a picture which waits for its turn never keeps the camera f
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
 from typing import Final
 
 from kioskd import messages
 from kioskd.core.effects import HangUp, SetEyes
 from kioskd.errors import DeviceLost, LinkLost
 from kioskd.flow.crew import first_of
-from kioskd.flow.looks import Looks, Shot
+from kioskd.flow.looks import Looks, Shot, Show
+from kioskd.flow.novelty import Novelty
 from kioskd.flow.way import PATIENCE_S, Way
-from kioskd.media import picture
-from kioskd.media.picture import BadPicture
 from kioskd.ports import DARK, Camera, Cancellable, Clock, Connection, Lamp, Light, Sight
 
 log = logging.getLogger(__name__)
@@ -37,6 +35,9 @@ a slow line pictures become rare."""
 
 DRAIN_S: Final = 30.0
 """How long a picture is watched on its way out; the connection has found out about a dead line by then."""
+
+LINGER_S: Final = 5.0
+"""How long a camera that runs goes on without a connection, taking no picture: a rollover is to go unnoticed."""
 
 FIRST_RETRY_S: Final = 1.0
 MOST_RETRY_S: Final = 60.0
@@ -57,41 +58,38 @@ class CameraToLive:
         min_change: float = 0.02,
         refresh_s: float = 60.0,
         lamp: Lamp | None = None,
-        show: Callable[[bytes], bool] = lambda _jpeg: False,
+        show: Show = lambda _jpeg, _settled: False,
     ) -> None:
         """`show` puts a picture before the model on request; False: too many wait for that.
 
-        `min_change`: how unlike the last picture sent one must be to be sent (see `picture.difference`; 0: however
-        like), unless that was `refresh_s` ago. `lamp`: the camera's own, lit exactly while it runs, and be it against
-        our will; whoever owns it drives it.
+        `min_change`, `refresh_s`: see `Novelty`. `lamp`: the camera's own, lit exactly while it runs, and be it
+        against our will; whoever owns it drives it.
         """
         self._camera = camera
         self._clock = clock
         self._way = way
         self._every_s = max(LEAST_S, every_s)
-        self._min_change = min_change
-        self._refresh_s = refresh_s
+        self._novelty = Novelty(min_change, refresh_s)
         self._lamp = lamp
-        self.looks = Looks(self._fresh, show)
+        self.looks = Looks(self._fresh, show, clock)
         """What a person has asked for to be shown."""
         self._conversation = 0
         self._open = False
         self._connection: Connection | None = None
         self._changed = asyncio.Event()
-        self._due = self._shot_at = clock.now()
+        self._due = self._shot_at = self._lingers_until = clock.now()
         self._newest: Shot | None = None
         self._forgetting: Cancellable | None = None
         self._asked: set[asyncio.Future[Shot]] = set()
         self._slot: Shot | None = None
         self._filled = asyncio.Event()
-        self._sent_at = 0.0
-        self._sent_sketch = b""
-        self._missing = False
         self._retry_s = 0.0
         self._looking = False
         self._left = asyncio.Event()
         self.running = False
         """Whether the camera runs."""
+        self.missing = False
+        """Whether it was lost, and has given no picture since."""
         self.counts: Counter[str] = Counter()
         """What became of pictures, ever: shot, sent; not sent because alike, congested, late or damaged."""
 
@@ -103,9 +101,14 @@ class CameraToLive:
         self._changed.set()
 
     def forget(self, _effect: HangUp) -> None:
-        """The conversation is over: take no picture that was asked for in it, and show the next none of this one's."""
+        """The conversation is over: take no picture that was asked for in it, and show the next none of this one's.
+
+        Nor does the next one wait out a loss of the camera in this one.
+        """
         self._conversation += 1
-        self._due = self._clock.now()
+        self._retry_s = 0.0
+        self.disconnect()  # what is still on its way there is no matter to the next one
+        self._due = self._lingers_until = self._clock.now()
         self._forget()
         self.looks.forget()
         for asked in self._asked:
@@ -123,8 +126,10 @@ class CameraToLive:
 
         Nor may its line be as slow.
         """
+        if self._connection is not None:
+            self._lingers_until = self._clock.now() + LINGER_S
         self._connection = None
-        self._sent_sketch = b""
+        self._novelty.forget()
         self._due = min(self._due, self._shot_at + self._every_s)
         self._empty_slot("late")
         self._changed.set()
@@ -160,19 +165,26 @@ class CameraToLive:
 
     async def _watch(self) -> None:
         """Run the camera while it is wanted."""
-        retry_at = self._clock.now()
         while True:
-            # A loss is waited out; whoever asks meanwhile has it tried at once.
-            while (left_s := retry_at - self._clock.now()) > 0 and not self._asked:
-                await self._change(left_s)
             while not self._wanted:
                 await self._change()
+            conversation = self._conversation
             try:
                 await self._look()
             except DeviceLost as error:
                 self._lose(error)
-                self._retry_s = min(2 * self._retry_s or FIRST_RETRY_S, MOST_RETRY_S)
-                retry_at = self._clock.now() + self._retry_s
+                if conversation == self._conversation:
+                    await self._wait_out()
+
+    async def _wait_out(self) -> None:
+        """Wait after a loss; whoever asks meanwhile, or the next conversation, has the camera tried at once."""
+        conversation = self._conversation
+        self._retry_s = min(2 * self._retry_s or FIRST_RETRY_S, MOST_RETRY_S)
+        retry_at = self._clock.now() + self._retry_s
+        while (left_s := retry_at - self._clock.now()) > 0:
+            if self._asked or conversation != self._conversation:
+                return
+            await self._change(left_s)
 
     async def _look(self) -> None:
         self._looking = True
@@ -180,11 +192,12 @@ class CameraToLive:
         try:
             async with self._camera.look() as sight:
                 self.running = True
-                while self._wanted:
-                    if self._asked or self._clock.now() >= self._due:
+                while self._wanted or self._lingers:
+                    now = self._clock.now()
+                    if self._asked or (self._sending and now >= self._due):
                         await self._shoot(sight)
                     else:
-                        await self._change(self._due - self._clock.now())
+                        await self._change((self._due if self._sending else self._lingers_until) - now)
         finally:
             self._looking = False
             self._left.set()
@@ -215,8 +228,8 @@ class CameraToLive:
         self._shot_at = shot.at
         self._due = shot.at + self._every_s
         self._retry_s = 0.0
-        if self._missing:
-            self._missing = False
+        if self.missing:
+            self.missing = False
             log.info("camera back")
         self._keep(shot)
         for one in asked:
@@ -237,8 +250,8 @@ class CameraToLive:
             connection = self._connection
             if shot is None or connection is None:
                 continue
-            sketch = await self._sketch(shot)
-            if sketch is None or self._is_alike(sketch):
+            sketch = await self._novelty.sketch(shot.jpeg)
+            if sketch is None or self._novelty.is_alike(sketch, self._clock.now()):
                 self.counts["damaged" if sketch is None else "alike"] += 1
                 continue
             try:
@@ -266,26 +279,12 @@ class CameraToLive:
             return False
         self.counts["sent"] += 1
         while self._connection is connection and self._clock.now() - begun < DRAIN_S:
-            self._sent_at, self._sent_sketch = begun, sketch
+            self._novelty.keep(sketch, begun)
             self._due = max(self._due, begun + (self._clock.now() - begun) * SHARE)
             if not self._way.busy(connection):
                 break
             await self._clock.sleep(PATIENCE_S)
         return True
-
-    async def _sketch(self, shot: Shot) -> bytes | None:
-        if not self._min_change:
-            return b""
-        try:
-            return await asyncio.to_thread(picture.sketch, shot.jpeg)
-        except BadPicture as error:
-            log.debug("! picture: %s", error)
-            return None
-
-    def _is_alike(self, sketch: bytes) -> bool:
-        if not self._sent_sketch or not sketch or self._clock.now() - self._sent_at >= self._refresh_s:
-            return False
-        return picture.difference(sketch, self._sent_sketch) < self._min_change
 
     @property
     def _sending(self) -> bool:
@@ -294,6 +293,10 @@ class CameraToLive:
     @property
     def _wanted(self) -> bool:
         return self._sending or bool(self._asked)
+
+    @property
+    def _lingers(self) -> bool:
+        return self._open and self._clock.now() < self._lingers_until
 
     async def _change(self, within_s: float | None = None) -> None:
         """Return when something has changed, or after so many seconds."""
@@ -321,10 +324,10 @@ class CameraToLive:
         self._newest = None
 
     def _lose(self, error: DeviceLost) -> None:
-        if self._missing:
+        if self.missing:
             log.debug("camera still away: %s", error)
         else:
-            self._missing = True
+            self.missing = True
             log.warning(
                 "camera lost, going on without, retrying: %s", error, extra={"message_id": messages.PART_LOST}
             )

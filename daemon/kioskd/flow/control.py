@@ -54,7 +54,7 @@ class Desk(Protocol):
 
     @property
     def camera(self) -> str:
-        """`none`, `off` or `on`."""
+        """`none`, `missing`, `off` or `on`."""
 
     @property
     def held_s(self) -> float:

@@ -17,6 +17,7 @@ from kioskd.settings.forms import (
     shown,
 )
 from kioskd.settings.section import Section
+from kioskd.settings.tools_forms import at
 
 SHORTEST_RESTART_S: Final = 3
 """Longer than anybody presses who means nothing by it."""
@@ -88,7 +89,7 @@ class NightSettings(Section):
     to: ClockTime
     """Local time, HH:MM; before `from` it is the next day's."""
     brightness: Annotated[int, Range(0, 100, "it is a percentage")] = 10
-    """Percent; 0 is dark."""
+    """Percent; 0 is dark. Never above the lamp's own."""
 
     @field_validator("to")
     @classmethod
@@ -130,8 +131,10 @@ class LampSettings(Section):
     @field_validator("night")
     @classmethod
     def _to_be_seen(cls, value: NightSettings | None, info: ValidationInfo) -> NightSettings | None:
-        if value is None or _can_be_dimmed(info):
+        if value is None:
             return value
+        if _can_be_dimmed(info):
+            return _no_brighter(value, info.data.get("brightness", 100))
         if not _is_line(info):
             raise said("goes unused: how bright it is, is the command's own business; take it out")
         if value.brightness:
@@ -146,6 +149,18 @@ class LampSettings(Section):
         if value is not None and info.data.get("source") is not None:
             raise said("stands beside a source: a lamp is either; take out one of the two")
         return (program(value[0], info), *value[1:]) if value else value
+
+
+def _no_brighter(night: NightSettings, day: int) -> NightSettings:
+    if night.brightness <= day:
+        return night
+    if "brightness" in night.model_fields_set:
+        raise at(
+            ("brightness",),
+            f"{shown(night.brightness)} is above the lamp's brightness ({shown(day)}): it would be brighter "
+            "at night; use less",
+        )
+    return night.model_copy(update={"brightness": day})
 
 
 def _is_line(info: ValidationInfo) -> bool:

@@ -91,7 +91,7 @@ def words(error: ErrorDetails, shape: Shape) -> str:
         case _ if value is None:
             text = "is empty: a value is needed; write one, or take the line out"
         case "literal_error":
-            choices = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+            choices = [choice.strip("'") for choice in re.split(", | or ", error["ctx"]["expected"])]
             near = _nearest(value, choices) if isinstance(value, str) else None
             hint = f"did you mean {near}?" if near else f"use {', '.join(choices)}"
             text = f"{shown(value)} is not one of the choices; {hint}"
