@@ -13,6 +13,7 @@ from kioskd.flow.ears import Ears, Loading, Waker
 from kioskd.media import pcm
 from kioskd.media.bargein import Barge
 from kioskd.media.flatline import BEGIN_FRAMES, END_FRAMES
+from kioskd.media.voice import PAUSE_MS
 
 NOISE = [frame(number + 1) for number in range(10)]
 
@@ -126,18 +127,31 @@ def test_who_talks_on_does_not_call_be_it_that_a_chime_came_between() -> None:
 def test_a_voice_begins_and_ends() -> None:
     it = Listening()
     assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
-    assert it.hear(frames(silence(1.0))) == [VoiceEnded()]
+    assert it.hear(frames(silence(1.0))) == [VoiceEnded(late_s=PAUSE_MS / 1000)]
 
 
-def test_rest_forgets_a_voice_and_has_everybody_forget() -> None:
+def test_rest_ends_a_voice_at_its_last_word_and_has_everybody_forget() -> None:
     waker, interrupter = On(b""), Told({})
     it = Listening(wakers={Cause.VOICE: waker}, interrupter=interrupter)
-    it.hear(frames(voice(1.0)))
+    it.hear(frames(silence(1.0) + voice(1.0) + silence(0.4)))
+    it.inbox.events.clear()
     it.ears.rest()
 
+    (ended,) = it.inbox.events
+    assert isinstance(ended, VoiceEnded)
+    assert ended.late_s == pytest.approx(0.4, abs=0.03)
     assert (waker.resets, interrupter.resets) == (1, 1)
     assert it.hear(frames(silence(1.0))) == [], "what had begun is over, and nobody's business"
     assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
+
+
+def test_a_voice_that_outlasts_its_conversation_ends_in_none() -> None:
+    it = Listening()
+    it.hear(frames(voice(1.0)))
+    it.inbox.events.clear()
+    it.ears.fall_asleep(unheard=False)
+    it.ears.rest()
+    assert it.inbox.events == []
 
 
 # Interruptions
@@ -160,7 +174,7 @@ def test_a_voice_that_had_begun_before_the_reply_is_heard_to_its_end() -> None:
     it = Listening(interrupter=Told({}))
     assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
     it.sounds = True
-    assert it.hear(frames(silence(1.0))) == [VoiceEnded()]
+    assert it.hear(frames(silence(1.0))) == [VoiceEnded(late_s=PAUSE_MS / 1000)]
 
 
 def test_a_suspicion_comes_and_goes() -> None:
@@ -176,7 +190,7 @@ def test_an_interruption_is_a_voice_and_its_end_is_heard_after_the_reply_has_sto
 
     it.sounds = False
     assert it.hear(frames(voice(1.0))) == [], "it goes on"
-    assert it.hear(frames(silence(1.0))) == [VoiceEnded()]
+    assert it.hear(frames(silence(1.0))) == [VoiceEnded(late_s=PAUSE_MS / 1000)]
 
 
 def test_without_an_interrupter_a_voice_is_a_voice_whoever_sounds() -> None:

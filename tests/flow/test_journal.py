@@ -327,3 +327,11 @@ def test_the_status_says_what_is_wrong_and_what_is_kept() -> None:
         "look at the disk: No space left on device (code S1)"
     )
     assert status(Show(Shown.ASLEEP), kept="transcripts") == f"{STATUS[Shown.ASLEEP]}; kept: transcripts"
+
+
+def test_the_status_of_a_muted_kiosk_sends_nobody_to_a_button_that_does_not_unmute_it() -> None:
+    muted = status(Show(Shown.MUTED))
+    assert "kioskd unmute" in muted
+    assert "press" not in muted, (
+        "a press unmutes only where the button does mute; else it is held, or there is none"
+    )

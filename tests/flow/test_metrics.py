@@ -12,6 +12,7 @@ from kioskd.core.events import (
     DeviceCame,
     DeviceGone,
     Event,
+    Hushed,
     LookAsked,
     Lost,
     MuteAsked,
@@ -117,7 +118,8 @@ def test_a_greeting_and_an_early_reply_are_nobodys_wait() -> None:
         (POLICY, ReplyInterrupted(1, 1), "interrupted"),
         (replace(POLICY, barge_in=True), VoiceBegan(), "interrupted"),
         (POLICY, Pressed(), "silenced"),
-        (POLICY, SleepAsked(), "ended"),
+        (POLICY, Hushed(), "silenced"),
+        (POLICY, SleepAsked(), "asleep"),
     ],
 )
 def test_a_reply_is_counted_by_how_it_ended(policy: Policy, event: Event, ending: str) -> None:

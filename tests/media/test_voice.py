@@ -9,7 +9,7 @@ from tests.room import sounds
 
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
-from kioskd.media.voice import BEGIN_VOICED, LONGEST, PAUSE_MS, Voice, VoiceDetector
+from kioskd.media.voice import BEGIN_VOICED, LONGEST, PAUSE_MS, RINGING, Voice, VoiceDetector
 
 DEBIAN = Path("/usr/share/sounds/alsa")
 SPOKEN = [
@@ -165,6 +165,30 @@ def test_a_voice_that_another_has_noticed_ends_like_any_other() -> None:
     assert change is Voice.ENDED
     assert (number + 1) * pcm.FRAME_MS == PAUSE_MS
     assert more == []
+
+
+@pytest.mark.parametrize("noise_dbfs", [-70, -40])
+@pytest.mark.parametrize("quiet_s", [0.3, 0.9])
+def test_the_last_word_is_known_before_and_after_the_end_is_told(noise_dbfs: float, quiet_s: float) -> None:
+    errors = []
+    for said in people(-20):
+        detector = VoiceDetector()
+        sound = steady("pink", noise_dbfs, 1 + len(said) / pcm.UPLINK_HZ + quiet_s)
+        ends_at = pcm.UPLINK_HZ + len(said)
+        sound[pcm.UPLINK_HZ : ends_at] += said
+        number, change = changes(detector, sound)[-1]
+        known_at = number + 1 if change is Voice.ENDED else len(sound) // 320
+        errors.append(abs(known_at - detector.quiet_frames - ends_at / 320))
+    assert np.median(errors) <= 3
+    assert max(errors) <= 8, "the last syllable may be a soft one"
+
+
+def test_a_door_that_slams_into_a_voice_makes_no_long_wait_of_what_is_said_after_it() -> None:
+    word = read(DEBIAN / "Front_Center.wav")[: pcm.UPLINK_HZ] * 0.05
+    detector = VoiceDetector()
+    changes(detector, np.concatenate([silence(0.5), word, np.full(640, 30000.0), word, word, word]))
+    assert detector.speaking
+    assert detector.quiet_frames <= PAUSE_MS // pcm.FRAME_MS + RINGING
 
 
 def test_a_reset_forgets_a_voice_that_had_begun() -> None:

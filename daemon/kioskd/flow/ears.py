@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from kioskd.core.events import Cause, Deaf, Event, VoiceBegan, VoiceEnded, VoiceSuspected, Woken
+from kioskd.media import pcm
 from kioskd.media.bargein import Barge
 from kioskd.media.flatline import Flat, Flatline
 from kioskd.media.voice import Voice, VoiceDetector
@@ -148,10 +149,18 @@ class Ears:
             case Voice.BEGAN:
                 self._post(VoiceBegan())
             case Voice.ENDED:
-                self._post(VoiceEnded())
+                self._end_voice()
 
     def rest(self) -> None:
-        """Forget what was heard: what comes next has nothing to do with it."""
+        """Hear no more for now, and forget what was heard: a voice that had begun ends here."""
+        if self._voice.speaking:
+            self._end_voice()
+        self._forget()
+
+    def _end_voice(self) -> None:
+        self._post(VoiceEnded(late_s=self._voice.quiet_frames * pcm.FRAME_MS / 1000))
+
+    def _forget(self) -> None:
         self._voice.reset()
         for waker in self._wakers.values():
             waker.reset()
@@ -164,7 +173,7 @@ class Ears:
         `unheard`: nobody listened at its end, so somebody may be talking.
         """
         self._talking = unheard or self._voice.speaking
-        self.rest()
+        self._forget()
         self._covered = True
 
     def _begin_anew(self) -> None:

@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from kioskd import messages
@@ -12,23 +11,14 @@ from kioskd.core.events import (
     Cause,
     Closing,
     Event,
-    Hushed,
-    Pressed,
-    ReplyBegan,
-    ReplyInterrupted,
-    ReplyPlayed,
-    ReplySounded,
-    TalkBegan,
     TimerFired,
     Up,
-    VoiceBegan,
-    VoiceEnded,
     Woken,
 )
 from kioskd.core.levels import State, broken
 from kioskd.core.link import Phase as LinkPhase
-from kioskd.core.turn import Phase
 from kioskd.errors import Code
+from kioskd.flow.stopwatch import Stopwatch, Times
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +29,7 @@ STATUS: Final = {
     Shown.LISTENING: "In conversation: listening",
     Shown.THINKING: "In conversation: waiting for the answer",
     Shown.SPEAKING: "In conversation: speaking",
-    Shown.MUTED: "Muted: the microphone is closed; press for it again, or kioskd unmute",
+    Shown.MUTED: "Muted: the microphone is closed; kioskd unmute opens it, and so does a button that mutes",
     Shown.OFFLINE: "In conversation, but without the service: trying again",
     Shown.CLOSED: "Closed",
     Shown.FAULT: "Out of order",
@@ -72,16 +62,6 @@ def status(show: Show, *, kept: str = "") -> str:
     return f"{words}; kept: {kept}" if kept else words
 
 
-@dataclass(slots=True)
-class _Turn:
-    """When things happened in the turn that is going on."""
-
-    voice_began: float | None = None
-    voice_ended: float | None = None
-    reply_began: float | None = None
-    sounded: float | None = None
-
-
 class Journal:
     """Keeps the times of the conversation at hand, and writes one line for each turn, each end, and each trouble."""
 
@@ -92,7 +72,7 @@ class Journal:
         self._shown = Shown.STARTING
         self._woken = 0.0
         self._turns = 0
-        self._turn = _Turn()
+        self._stopwatch = Stopwatch()
         self._wrong: dict[Code, float] = {}
         """What is wrong, and since when."""
 
@@ -104,18 +84,18 @@ class Journal:
         if shows:
             self._shown = shows[-1].shown
         if after.turn.awake and not before.turn.awake:
-            self._woken, self._turns, self._turn = now, 0, _Turn()
+            self._woken, self._turns = now, 0
         self._tell_everybody(after)
         if after.turn.awake and not before.turn.awake:
             self._begin(event, after)
-        self._note(now, event, before)
+        times = self._stopwatch.observe(now, event, before, after)
         if any(isinstance(effect, SetUplink) and effect.uplink is Uplink.SEND for effect in effects):
             self._open(now, before)
         for show in shows:
             log.debug("= shown: %s", show.shown)
         self._look_for_trouble(now, event, after, shows)
-        if before.turn.phase is Phase.SPEAKING and after.turn.phase is not Phase.SPEAKING:
-            self._end_turn(now, event, after)
+        if times is not None:
+            self._end_turn(times, after)
         if before.turn.awake and not after.turn.awake:
             self._end(now, event, after)
 
@@ -142,18 +122,6 @@ class Journal:
             },
         )
 
-    def _note(self, now: float, event: Event, before: State) -> None:
-        turn = self._turn
-        match event:
-            case VoiceBegan():
-                turn.voice_began = now
-            case VoiceEnded():
-                turn.voice_ended = now
-            case ReplyBegan() if before.turn.phase is not Phase.SPEAKING:
-                turn.reply_began = now
-            case ReplySounded() if turn.sounded is None:
-                turn.sounded = now
-
     def _open(self, now: float, before: State) -> None:
         if before.link.met:
             return
@@ -177,38 +145,29 @@ class Journal:
             extra = {"fields": {"code": show.code}, "message_id": messages.BY_CODE[show.code]}
             log.warning("out of order: code=%s %s", show.code, WRONG[show.code], extra=extra)
 
-    def _end_turn(self, now: float, event: Event, after: State) -> None:
+    def _end_turn(self, times: Times, after: State) -> None:
         self._turns += 1
-        turn = self._turn
-        # A visitor who interrupts has begun the next turn already.
-        self._turn = _Turn(voice_began=turn.voice_began if after.turn.voice else None)
-        voice_ended = turn.voice_ended if _between(turn.voice_ended, turn.reply_began) is not None else None
-        spoke = _between(turn.voice_began, voice_ended)
-        first_byte = _between(voice_ended, turn.reply_began)
-        waited = _between(voice_ended, turn.sounded)
-        reply = _between(turn.sounded, now)
-        ended = _ENDINGS.get(type(event), "asleep")
         fields = {
             "conversation": after.turn.conversation,
             "turn": self._turns,
-            "cause": ended,
-            "spoke_ms": _ms(spoke),
-            "first_byte_ms": _ms(first_byte),
-            "waited_ms": _ms(waited),
-            "reply_ms": _ms(reply),
+            "cause": times.ended,
+            "spoke_ms": _ms(times.spoke),
+            "first_byte_ms": _ms(times.first_byte),
+            "waited_ms": _ms(times.waited),
+            "reply_ms": _ms(times.reply),
         }
         log.info(
             "turn %d: spoke=%s first_byte=%s waited=%s reply=%s ended=%s",
             self._turns,
-            _seconds(spoke),
-            _seconds(first_byte),
-            _seconds(waited),
-            _seconds(reply),
-            ended,
+            _seconds(times.spoke),
+            _seconds(times.first_byte),
+            _seconds(times.waited),
+            _seconds(times.reply),
+            times.ended,
             extra={
                 "fields": {key: value for key, value in fields.items() if value is not None},
                 "message_id": messages.TURN,
-                "visitor": waited is not None,
+                "visitor": times.waited is not None,
             },
         )
         self._tell_everybody(after)
@@ -235,16 +194,6 @@ class Journal:
 
 _OF_DEVICES: Final = frozenset({Code.MICROPHONE, Code.DEAF, Code.SPEAKER})
 
-_ENDINGS: Final = {
-    ReplyPlayed: "heard",
-    ReplyInterrupted: "interrupted",
-    VoiceBegan: "interrupted",
-    TalkBegan: "interrupted",
-    Pressed: "silenced",
-    Hushed: "silenced",
-}
-"""How a reply ended; by anything else with its conversation."""
-
 
 def _cause(event: Event) -> str:
     match event:
@@ -255,10 +204,6 @@ def _cause(event: Event) -> str:
         case Closing(code) if code is not None:
             return f"closed {code}"
     return re.sub("(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
-
-
-def _between(start: float | None, end: float | None) -> float | None:
-    return None if start is None or end is None or end < start else end - start
 
 
 def _seconds(seconds: float | None) -> str:

@@ -16,20 +16,14 @@ from kioskd.core.events import (
     Event,
     LookAsked,
     Pressed,
-    ReplyBegan,
-    ReplyInterrupted,
-    ReplyPlayed,
-    ReplySounded,
     Restored,
     TalkBegan,
     Up,
-    VoiceBegan,
-    VoiceEnded,
     Woken,
 )
 from kioskd.core.machine import State
-from kioskd.core.turn import Phase
 from kioskd.errors import Code
+from kioskd.flow.stopwatch import Stopwatch
 from kioskd.media import pcm
 
 WAITS_S: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -41,13 +35,6 @@ _CAUSES: Final[Mapping[type, str]] = {
     Asked: "ask",
     LookAsked: "look",
     Restored: "restart",
-}
-_ENDINGS: Final[Mapping[type, str]] = {
-    ReplyPlayed: "heard",
-    ReplyInterrupted: "interrupted",
-    VoiceBegan: "interrupted",
-    TalkBegan: "interrupted",
-    Pressed: "silenced",
 }
 
 
@@ -113,8 +100,7 @@ class Tally:
         """The clock's time when the connection came up; None where there is none."""
         self._shown_s: dict[Shown, float] = dict.fromkeys(Shown, 0.0)
         self._shown_at = now
-        self._voice_ended: float | None = None
-        self._waiting_since: float | None = None
+        self._stopwatch = Stopwatch()
 
     def observe(
         self, now: float, event: Event, before: State, after: State, effects: tuple[Effect, ...]
@@ -124,12 +110,11 @@ class Tally:
         if after.turn.awake and not before.turn.awake:
             self.conversations[_cause(event)] += 1
             self.turn = 0
-            self._voice_ended = self._waiting_since = None
-        speaking = before.turn.phase is Phase.SPEAKING
-        self._wait(now, event, speaking=speaking)
-        if speaking and after.turn.phase is not Phase.SPEAKING:
+        if (times := self._stopwatch.observe(now, event, before, after)) is not None:
             self.turn += 1
-            self.turns[_ENDINGS.get(type(event), "ended")] += 1
+            self.turns[times.ended] += 1
+            if times.waited is not None:
+                self.waits.add(times.waited)
         if isinstance(event, DeviceGone):
             self.lost[event.device.value] += 1
         self._follow_link(now, event, after)
@@ -143,18 +128,6 @@ class Tally:
             str(shown): seconds + (now - self._shown_at if shown is self.show.shown else 0.0)
             for shown, seconds in self._shown_s.items()
         }
-
-    def _wait(self, now: float, event: Event, *, speaking: bool) -> None:
-        match event:
-            case VoiceBegan():
-                self._voice_ended = None
-            case VoiceEnded():
-                self._voice_ended = now
-            case ReplyBegan() if not speaking:
-                self._waiting_since, self._voice_ended = self._voice_ended, None
-            case ReplySounded() if self._waiting_since is not None:
-                self.waits.add(now - self._waiting_since)
-                self._waiting_since = None
 
     def _follow_link(self, now: float, event: Event, after: State) -> None:
         if not after.link.open:
