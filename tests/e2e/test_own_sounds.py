@@ -10,7 +10,7 @@ import pytest
 from tests.room.acoustics import Acoustics
 from tests.room.conversation import KIOSK_DB, VISITOR_DB, Stage
 from tests.room.devices import FRAME_S
-from tests.room.sounds import Samples, kiosk_sentences, levelled, people, to_pcm
+from tests.room.sounds import Samples, from_pcm, kiosk_sentences, level_db, levelled, people, to_pcm
 from tests.support.kiosk import running
 
 from kioskd.core import gesture
@@ -24,20 +24,35 @@ if shutil.which("espeak-ng") is None or not people():
 COUPLING_DB: Final = {"half_duplex": 0.0, "cancel": -10.0, "hardware": -20.0}
 """How loud the microphone hears the loudspeaker; of a card that cancels echo, what it leaves at its worst."""
 
+OWN_VOICE_DB: Final = -50.0
+"""What is louder in a room where nobody speaks is the kiosk."""
+RINGS_MS: Final = 200
+
 
 class Awake(Stage):
     """A kiosk in a room whose button ends the conversation that a voice has begun."""
 
-    def __init__(self, echo: str, *, cues: bool = False, **conversation: Any) -> None:
+    def __init__(
+        self,
+        echo: str,
+        *,
+        cues: bool = False,
+        preroll_ms: int = 600,
+        does: gesture.Does = "end",
+        **conversation: Any,
+    ) -> None:
+        """`does`: what the button does."""
+        button = {"button": {"source": "gpio:pi/17", "does": does}} if does == "hold" else {}
         chosen = Settings.model_validate(
             {
-                "microphone": {"echo": echo},
+                "microphone": {"echo": echo, "preroll_ms": preroll_ms},
                 "speaker": {"volume": 100, "cues": cues},
+                "controls": button,
                 "conversation": {"wake": ("voice",), "idle_s": 60} | conversation,
             }
         )
         acoustics = Acoustics(COUPLING_DB[echo], 0.12, 50e-6, 0.6, "pink", -65.0, seed=7)
-        super().__init__(chosen, acoustics, gesture.Rules(does="end"))
+        super().__init__(chosen, acoustics, gesture.Rules(does=does))
 
     async def live(self, seconds: float) -> None:
         """Let time pass."""
@@ -127,3 +142,26 @@ async def test_what_a_card_leaves_of_a_reply_is_nobodys_turn(
             await stage.step()
             sent += len(stage.model.frames)
         assert sent == 0
+
+
+@pytest.mark.parametrize("echo", COUPLING_DB)
+async def test_who_holds_the_button_into_a_reply_does_not_begin_with_seconds_of_it(echo: str) -> None:
+    stage = Awake(echo, does="hold", preroll_ms=3000)
+    async with running(stage.serve()):
+        await stage.start()
+        stage.button.hold()
+        await stage.live(1.0)
+        stage.button.release()
+        await stage.live(1.0)
+        await stage.reply()
+        await stage.live(4.0)
+
+        stage.button.hold()
+        sent: list[bytes] = []
+        for _ in range(round(1.0 / FRAME_S)):
+            await stage.step()
+            sent += stage.model.frames
+        assert sent
+        # The reply fades and the room rings while the gate is open already, where it is not shut for that.
+        loud = sum(level_db(from_pcm(frame)) > OWN_VOICE_DB for frame in sent)
+        assert loud * pcm.FRAME_MS <= RINGS_MS

@@ -245,6 +245,24 @@ async def test_a_hushed_prompt_falls_silent() -> None:
         assert it.inbox.events[-1] == PromptOver()
 
 
+async def test_a_prompt_hushed_while_the_speaker_is_away_is_not_heard_when_it_is_back() -> None:
+    it = Downlinked(prompts={Code.WAY: voice(5.0, pcm.DOWNLINK_HZ)})
+    async with running(it.downlink.play()):
+        it.downlink.prompt(Prompt(Code.WAY))
+        await it.hear(0.1)
+        it.speaker.unplug()
+        await it.clock.advance(0)
+        it.downlink.hush_prompt(HushPrompt())
+        it.speaker.replug()
+        await it.clock.advance(5.0)
+        heard = await it.hear(1.0)
+
+        assert len(heard) == pcm.byte_count(1.0, pcm.DOWNLINK_HZ)
+        assert not any(heard[pcm.byte_count(0.02, pcm.DOWNLINK_HZ) :])
+        await it.clock.advance(RINGING_S)
+        assert not it.downlink.own_voice
+
+
 async def test_a_prompt_that_another_replaced_does_not_end_the_other() -> None:
     it = Downlinked(prompts={Code.WAY: voice(5.0, pcm.DOWNLINK_HZ), Code.MICROPHONE: WORDS})
     async with running(it.downlink.play()):

@@ -131,7 +131,7 @@ class Uplinked:
     ) -> None:
         self.clock, self.inbox, self.microphone = ManualClock(), Inbox(), SeenMicrophone()
         self.sounds = False
-        """Whether the kiosk hears its own voice."""
+        """Whether the kiosk hears its own voice, asleep or awake."""
         self.uplink = MicToLive(
             self.microphone,
             self.inbox.post,
@@ -139,6 +139,7 @@ class Uplinked:
             preroll_ms=preroll_ms,
             ears=Ears(self.inbox.post, wakers=wakers),
             own_voice=lambda: self.sounds,
+            own_lead=lambda: self.sounds,
             lead_ms=lead_ms,
             after_ms=after_ms,
         )
@@ -219,8 +220,10 @@ async def test_without_a_preroll_nothing_from_before_the_wake_is_sent() -> None:
         assert sent(connection) == [frame(10)]
 
 
-async def test_the_own_voice_is_no_preroll() -> None:
+@pytest.mark.parametrize("gate", [Uplink.PREROLL, Uplink.PAUSED])
+async def test_the_own_voice_is_no_preroll_nor_what_was_heard_before_it(gate: Uplink) -> None:
     async with uplinked() as it:
+        await it.gate(gate)
         await it.say(*numbered(range(5)))
         it.sounds = True
         await it.say(*numbered(range(5, 15)))
@@ -229,7 +232,7 @@ async def test_the_own_voice_is_no_preroll() -> None:
         connection = await it.connect()
         await it.gate(Uplink.SEND)
 
-        assert sent(connection) == numbered([*range(5), *range(15, 20)])
+        assert sent(connection) == numbered(range(15, 20))
 
 
 async def test_a_word_that_calls_is_no_preroll_and_what_follows_it_is() -> None:
@@ -599,7 +602,7 @@ async def test_a_voice_is_reported_as_it_begins_and_ends() -> None:
         await it.say(voice(1.0))
         assert it.inbox.events == [VoiceBegan()]
         await it.say(silence(1.0))
-        assert it.inbox.events == [VoiceBegan(), VoiceEnded()]
+        assert it.inbox.events == [VoiceBegan(), VoiceEnded(late_s=0.6)]
 
 
 async def test_a_visitor_who_spoke_while_pressing_has_begun_at_the_wake() -> None:
@@ -795,6 +798,31 @@ async def test_a_button_held_again_before_the_last_word_is_out_goes_on_in_the_sa
         await it.say(*numbered(range(2, 20)))
 
         assert connection.order == numbered(range(20))
+
+
+async def test_a_button_let_go_after_its_microphone_was_pulled_out_ends_the_turn_at_once() -> None:
+    async with uplinked(after_ms=100) as it:
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+        await it.say(frame(0))
+        it.microphone.unplug()
+        await it.gate(Uplink.PAUSED)
+
+        assert connection.order == [frame(0), "end"]
+
+
+async def test_a_microphone_pulled_out_before_the_last_word_is_out_ends_the_turn_at_once() -> None:
+    async with uplinked(after_ms=100) as it:
+        connection = await it.connect()
+        await it.gate(Uplink.SEND)
+        await it.say(frame(0))
+        await it.gate(Uplink.PAUSED)
+        await it.say(frame(1))
+        it.microphone.unplug()
+        await it.settle()
+
+        assert connection.order == [*numbered(range(2)), "end"]
+        assert connection.told == ["begin", "sound", "end"]
 
 
 async def test_a_conversation_that_begins_with_a_pause_has_no_last_word() -> None:

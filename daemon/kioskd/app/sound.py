@@ -44,7 +44,7 @@ def sound(
     echo = echo_canceller(settings)
     wanted = {Cue(name) for name in settings.speaker.cues}
     cues = _cue_filter() if wanted else None
-    half_duplex = settings.microphone.echo == "half_duplex"
+    mode = settings.microphone.echo
     downlink = LiveToSpeaker(
         meters.speaker(parts.speaker),
         post,
@@ -55,6 +55,11 @@ def sound(
         prompts=partial(_prompt, parts),
         on_cue=partial(_expect, cues) if cues is not None else None,
     )
+    held = talk(settings) is Talk.HELD
+
+    def own_residue() -> bool:
+        return mode == "hardware" and downlink.own_voice
+
     uplink = MicToLive(
         meters.microphone(parts.microphone),
         post,
@@ -62,9 +67,11 @@ def sound(
         preroll_ms=settings.microphone.preroll_ms,
         ears=ears(settings, post, echo, wake_word, downlink),
         cleaners=[cleaner for cleaner in (echo, cues) if cleaner is not None],
-        own_voice=lambda: half_duplex and downlink.voice_lingers,
+        # What a card leaves of the kiosk's voice is loud enough to be answered; what the canceller leaves is not.
+        own_voice=lambda: downlink.voice_lingers if mode == "half_duplex" else own_residue(),
+        own_lead=lambda: held and own_residue(),
         lead_ms=lead_ms(settings),
-        after_ms=HELD_AFTER_MS if talk(settings) is Talk.HELD else 0,
+        after_ms=HELD_AFTER_MS if held else 0,
     )
     return uplink, downlink
 

@@ -58,6 +58,7 @@ class MicToLive:
         ears: Ears,
         cleaners: Sequence[Cleaner] = (),
         own_voice: Callable[[], bool] = lambda: False,
+        own_lead: Callable[[], bool] = lambda: False,
         lead_ms: int | None = None,
         after_ms: int = 0,
     ) -> None:
@@ -65,7 +66,9 @@ class MicToLive:
 
         `cleaners`: are given every frame, one after the other, also asleep: they have to go on knowing the room.
 
-        `own_voice`: whether the kiosk hears its own voice, which is no pre-roll.
+        `own_voice`: whether the kiosk, asleep, hears its own voice, which is no pre-roll.
+
+        `own_lead`: the same within a conversation, where a hand opens the gate; a voice that opens it has begun by then.
 
         `lead_ms`: what is sent of the time before the gate opens within a conversation, if not as much.
 
@@ -76,6 +79,7 @@ class MicToLive:
         self._ears = ears
         self._cleaners = tuple(cleaners)
         self._own_voice = own_voice
+        self._own_lead = own_lead
         self._margin: deque[bytes] = deque()
         self._preroll_frames = preroll_ms // pcm.FRAME_MS
         self._lead_frames = (preroll_ms if lead_ms is None else lead_ms) // pcm.FRAME_MS
@@ -141,7 +145,8 @@ class MicToLive:
             case Uplink.PAUSED:
                 self._conversing = True
                 self._hear_margin(before)
-                self._after = self._after_frames if before in (Uplink.SEND, Uplink.HOLD) else 0
+                spoken = before in (Uplink.SEND, Uplink.HOLD) and not self._attendant.away
+                self._after = self._after_frames if spoken else 0
                 if not self._after:
                     self._pause()
             case Uplink.HOLD | Uplink.SEND:
@@ -190,10 +195,14 @@ class MicToLive:
         """
         while True:
             await self._unmuted.wait()
-            await first_of(
-                self._attendant.use(lambda: self._microphone.capture(self._accept)), self._muting.wait()
-            )
+            await first_of(self._attendant.use(self._capture), self._muting.wait())
             log.info("microphone closed: cause=muted")
+
+    async def _capture(self) -> None:
+        try:
+            await self._microphone.capture(self._accept)
+        finally:
+            self._hear_out()
 
     async def send(self) -> None:
         """Send what may be sent until cancelled: the only sender of audio, one frame at a time, in order."""
@@ -247,13 +256,12 @@ class MicToLive:
             case Uplink.SHUT:
                 return
             case Uplink.PREROLL:
-                if not self._own_voice():
-                    self._keep(frame, self._preroll_frames)
+                self._keep(frame, self._preroll_frames, own=self._own_voice())
                 if self._ears.listen_asleep(frame):
                     self._forget_but(AFTER_WORD_MS // pcm.FRAME_MS)
                 return
             case Uplink.PAUSED if not self._after:
-                self._keep(frame, self._lead_frames)
+                self._keep(frame, self._lead_frames, own=self._own_lead())
             case Uplink.PAUSED:
                 self._after -= 1
                 self._queue.append(frame)
@@ -265,9 +273,9 @@ class MicToLive:
         self._ears.listen(frame)
         self._wake_sender()
 
-    def _keep(self, frame: bytes, most: int) -> None:
+    def _keep(self, frame: bytes, most: int, *, own: bool) -> None:
         self._margin.append(frame)
-        self._forget_but(most)
+        self._forget_but(0 if own else most)
 
     def _forget_but(self, newest: int) -> None:
         while len(self._margin) > newest:
@@ -277,6 +285,13 @@ class MicToLive:
         if before is Uplink.PREROLL:  # a visitor who spoke while pressing, or to wake us, has begun already
             for frame in self._margin:
                 self._ears.listen(frame)
+
+    def _hear_out(self) -> None:
+        """Have what the visitor said end here, if it was to go on for a moment: no more frames come."""
+        if self._after:
+            self._after = 0
+            self._pause()
+            self._wake_sender()
 
     def _pause(self) -> None:
         """Have the service told that nothing follows what is in the queue."""
