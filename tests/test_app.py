@@ -89,12 +89,24 @@ def test_what_only_a_restart_can_change_stays_as_it_was_in_all_places() -> None:
         microphone=MicrophoneSettings(echo="hardware"), speaker=SpeakerSettings(volume=30, volume_floor=10),
     )  # fmt: skip
     going, later = app.renewed(new, started)
-    assert later == ("assistant", "conversation", "microphone", "speaker", "controls")
+    assert later == (
+        "assistant.language",
+        "conversation.turn_taking",
+        "conversation.silence_ms",
+        "microphone.echo",
+        "speaker.volume_floor",
+        "controls.button",
+    )
     assert app.policy(going) == replace(app.policy(started), idle_s=30.0, follow_up_s=30.0)
     assert (going.assistant.voice, going.assistant.language) == ("Puck", "en-US")
     assert (going.speaker.volume, going.speaker.volume_floor) == (30, started.speaker.volume_floor)
     assert app.own_turns(new)
     assert not app.own_turns(going)
+
+
+def test_tools_that_only_a_restart_can_change_are_named_as_a_whole() -> None:
+    new = Settings.model_validate({"tools": ({"kind": "builtin"},)})
+    assert app.renewed(new, Settings()) == (Settings(), ("tools",))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import threading
 
 import pytest
@@ -67,6 +68,32 @@ async def test_what_was_kept_stays_within_what_the_owner_allows_now(kept: int, h
 async def test_what_was_set_by_hand_goes_before_the_owners_settings() -> None:
     keeper = keeper_of(Disk(Preferences(volume=0, muted=True)))
     assert (keeper.volume, keeper.muted) == (0, True)
+
+
+async def test_a_volume_of_the_owners_that_does_not_hold_is_said_and_what_sets_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    keeper = keeper_of(Disk(Preferences(volume=60)))
+    keeper.adopt(40)
+    assert keeper.volume == 60
+    assert caplog.messages == [
+        "volume set by hand holds: volume=60 speaker.volume=70; kioskd volume 70 sets that",
+        "volume set by hand holds: volume=60 speaker.volume=40; kioskd volume 40 sets that",
+    ]
+
+
+@pytest.mark.parametrize("kept", [None, 40])
+async def test_a_volume_of_the_owners_that_holds_is_nothing_to_say(
+    caplog: pytest.LogCaptureFixture, kept: int | None
+) -> None:
+    caplog.set_level(logging.INFO)
+    keeper = MemoryKeeper(
+        Disk(Preferences(volume=kept)), Keeping(ManualClock(), Inbox().post), volume=50, volume_ceiling=40
+    )
+    keeper.adopt(80 if kept else 30)
+    assert keeper.volume == (kept or 30)
+    assert caplog.messages == []
 
 
 async def test_without_a_memory_it_holds_as_long_as_the_process() -> None:

@@ -75,13 +75,18 @@ controls:
 
 @pytest.mark.parametrize("does", ["does: toggle", "does: hold", "does: wake", "does: mute, double: toggle"])
 def test_a_tool_that_asks_for_a_press_can_have_one(file: Path, does: str) -> None:
-    assert faults_of(file, button(does) + DOOR) == []
+    assert faults_of(file, button(does).replace("}}", "}, lamp: {source: gpio:pi/25}}") + DOOR) == []
 
 
 @pytest.mark.parametrize("controls", ["", button("does: mute"), button("does: hush, double: end")])
 def test_a_tool_that_asks_for_a_press_that_no_button_can_give_is_refused(file: Path, controls: str) -> None:
     (fault,) = faults_of(file, DOOR + "conversation: {wake: [start]}\n" + controls)
     assert fault.startswith("1:81 tools.confirm: can never be given")
+
+
+def test_a_tool_that_asks_for_a_press_without_a_lamp_to_ask_with_is_refused(file: Path) -> None:
+    (fault,) = faults_of(file, DOOR + button("does: toggle"))
+    assert fault.startswith("1:81 tools.confirm: asks nobody")
 
 
 def test_a_rehearsal_brings_its_own_button(file: Path) -> None:
@@ -112,11 +117,39 @@ def test_interruptions_are_not_allowed_where_the_kiosk_is_deaf_to_them(file: Pat
     assert faults_of(file, text + "microphone: {echo: hardware}\n") == []
 
 
-def test_a_voice_wakes_no_kiosk_that_hears_only_who_holds_the_button_and_says_nothing(file: Path) -> None:
-    text = "conversation: {wake: [voice]}\n" + button("does: hold")
+@pytest.mark.parametrize("call", ["voice", "wakeword"])
+def test_a_call_wakes_no_kiosk_that_hears_only_who_holds_the_button_and_says_nothing(
+    file: Path, call: str
+) -> None:
+    text = f"conversation: {{wake: [{call}]}}\n" + button("does: hold")
     (fault,) = faults_of(file, text)
-    assert fault.startswith("1:22 conversation.wake: voice wakes for nothing")
+    assert fault.startswith(f"1:22 conversation.wake: {call} wakes for nothing")
     assert faults_of(file, text + "assistant: {greeting: Say that one has to hold the button.}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("model", "option", "words"),
+    [
+        (
+            "gemini-3.1-flash-live-preview",
+            "scheduling: silent",
+            "goes unused: gemini-3.1-flash-live-preview waits",
+        ),
+        (
+            "gemini-3.8-live-extended-thinking",
+            "blocking: true",
+            "cannot be: gemini-3.8-live-extended-thinking waits",
+        ),
+    ],
+)
+def test_a_tool_asks_for_no_waiting_that_the_model_does_not_know(
+    file: Path, model: str, option: str, words: str
+) -> None:
+    text = f"conversation: {{wake: [start]}}\ntools: [{{kind: builtin, {option}}}]\n"
+    (fault,) = faults_of(file, f"{text}service: {{model: {model}}}\n")
+    assert f" tools.{option.partition(':')[0]}: {words}" in fault
+    assert fault.startswith("2:")
+    assert faults_of(file, text) == []
 
 
 @pytest.mark.parametrize(

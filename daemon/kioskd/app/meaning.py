@@ -8,6 +8,7 @@ from kioskd.core.policy import Eyes, Policy, Talk
 from kioskd.settings.conversation import ConversationSettings
 from kioskd.settings.limits import span
 from kioskd.settings.model import Settings
+from kioskd.settings.section import Section
 from kioskd.settings.sound import SpeakerSettings
 
 AT_START: Final[Mapping[str, frozenset[str] | None]] = {
@@ -27,11 +28,12 @@ AT_START: Final[Mapping[str, frozenset[str] | None]] = {
 
 
 def renewed(new: Settings, started: Settings) -> tuple[Settings, Sequence[str]]:
-    """Return what a daemon goes by from now on, and the sections of which `new` holds only after a restart.
+    """Return what a daemon goes by from now on, and the settings, as SECTION.NAME, that hold only after a restart.
 
     `started` is what it was started with: whatever is looked at once stays so in all places, the session's set-up too.
     """
     kept: dict[str, object] = {}
+    later: list[str] = []
     for section, names in AT_START.items():
         then, now = getattr(started, section), getattr(new, section)
         as_it_was = (
@@ -39,7 +41,15 @@ def renewed(new: Settings, started: Settings) -> tuple[Settings, Sequence[str]]:
         )
         if as_it_was != now:
             kept[section] = as_it_was
-    return new.model_copy(update=kept), tuple(kept)
+            later += _changed(section, as_it_was, now)
+    return new.model_copy(update=kept), tuple(later)
+
+
+def _changed(section: str, then: object, now: object) -> list[str]:
+    if not isinstance(now, Section):  # the tools, which are a list
+        return [section]
+    names = type(now).model_fields
+    return [f"{section}.{name}" for name in names if getattr(then, name) != getattr(now, name)]
 
 
 def policy(settings: Settings) -> Policy:

@@ -1,11 +1,14 @@
 """What people set by hand -> memory: only what is different, and the newest of it."""
 
 import asyncio
+import logging
 from typing import Final, NoReturn
 
 from kioskd.flow.keeping import Keeping
 from kioskd.media.playout import clamp
 from kioskd.ports import Memory, Preferences
+
+log = logging.getLogger(__name__)
 
 WHAT: Final = "volume and mute"
 
@@ -30,8 +33,19 @@ class MemoryKeeper:
         self._changed = asyncio.Event()
         self._floor = volume_floor
         self._ceiling = volume_ceiling
-        self.owners_volume = volume
-        """Percent; holds for as long as nobody has set another by hand."""
+        self.adopt(volume)
+
+    def adopt(self, volume: int) -> None:
+        """Go by the owner's volume, for as long as nobody has set another by hand; say so where somebody has."""
+        self._owners_volume = volume
+        allowed = clamp(volume, self._floor, self._ceiling)
+        if self._wanted.volume is not None and self.volume != allowed:
+            log.info(
+                "volume set by hand holds: volume=%d speaker.volume=%d; kioskd volume %d sets that",
+                self.volume,
+                volume,
+                allowed,
+            )
 
     @property
     def muted(self) -> bool:
@@ -46,7 +60,7 @@ class MemoryKeeper:
     def volume(self) -> int:
         """Percent, within the bounds."""
         kept = self._wanted.volume
-        return self.owners_volume if kept is None else clamp(kept, self._floor, self._ceiling)
+        return self._owners_volume if kept is None else clamp(kept, self._floor, self._ceiling)
 
     @volume.setter
     def volume(self, volume: int) -> None:

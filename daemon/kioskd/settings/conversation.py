@@ -33,7 +33,8 @@ class AssistantSettings(Section):
     ] = ()
     """Names and terms that visitors say and a stranger would mishear; they help the service to write down speech."""
     greeting: Annotated[Text, StringConstraints(max_length=2_000)] | None = None
-    """What to ask of the model after a wake, before the visitor speaks. Without it the kiosk listens in silence."""
+    """What to ask of the model after a wake, before the visitor speaks. Without it the kiosk listens in silence. A kiosk that
+    wakes by itself greets as it starts, and then only after a conversation in which somebody was heard."""
     pictures: Annotated[tuple[PathOnDisk, ...], Field(max_length=16)] = ()
     """Pictures (JPEG, PNG, WebP) shown to the model when a conversation starts: a map, say."""
 
@@ -60,7 +61,7 @@ class ConversationSettings(Section):
 
     wake: tuple[Literal["button", "voice", "wakeword", "start", "remote"], ...] = ("button",)
     """What wakes the kiosk, at least one of: button (one that wakes; such a one always does, named here or not); voice
-    (somebody speaks); wakeword (somebody says `wakeword`; from the extra kioskd[wakeword]); start (always on: wakes when
+    (somebody speaks) or wakeword (somebody says `wakeword`; from the extra kioskd[wakeword]); start (always on: wakes when
     the daemon starts, and again after each conversation); remote (the command kioskd wake, which always can; alone, for
     a kiosk that nothing here wakes). The button, because asleep costs nothing."""
     wakeword: WakeWord = "okay_nabu"
@@ -141,6 +142,10 @@ class ConversationSettings(Section):
             raise said("is an empty list: nothing could ever wake the kiosk; use [button] or [start]")
         if len(set(value)) < len(value):
             raise said("names one way to wake twice: it counts once; take the second out")
+        if {"voice", "wakeword"} <= set(value):
+            raise said(
+                "names voice, which wakes before a wake word is over and has it sent; take out one of the two"
+            )
         return value
 
     @field_validator("longest_s")

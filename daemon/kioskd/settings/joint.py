@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Set
 from typing import Final
 
+from kioskd.profiles import profile
 from kioskd.settings.model import Settings
 from kioskd.settings.tools_kinds import BuiltinSettings
 
@@ -32,11 +33,17 @@ def joint_faults(settings: Settings) -> Iterator[tuple[Loc, str]]:
             ("conversation", "interruptions"),
             "allowed goes unused: a half_duplex microphone is deaf to the visitor then; change that, or take this out",
         )
+    yield from _scheduled(settings)
     for index, tool in enumerate(settings.tools):
         if tool.confirm == "button" and not acts & _CONFIRMING:
             yield (
                 ("tools", index, "confirm"),
                 "can never be given: no button here is pressed for yes; add one that does toggle, hold or wake",
+            )
+        elif tool.confirm == "button" and not settings.controls.all_lamps:
+            yield (
+                ("tools", index, "confirm"),
+                "asks nobody: it is a lamp that asks for the press, and none is set; add controls.lamp",
             )
 
 
@@ -69,11 +76,28 @@ def _waking(settings: Settings, acts: Set[str | None]) -> Iterator[tuple[Loc, st
         )
     elif "button" in conversation.wake and not acts & _WAKING:
         yield place, "button cannot wake the kiosk: none of them does that; set does to toggle, hold or wake"
-    elif "voice" in conversation.wake and "hold" in acts and settings.assistant.greeting is None:
-        yield (
-            place,
-            "voice wakes for nothing: what is said without the held button is not sent; take it out, or set a greeting",
-        )
+    for call in ("voice", "wakeword"):
+        if call in conversation.wake and "hold" in acts and settings.assistant.greeting is None:
+            yield (
+                place,
+                f"{call} wakes for nothing: what is said without the held button is not sent; take it out, or set a greeting",
+            )
+
+
+def _scheduled(settings: Settings) -> Iterator[tuple[Loc, str]]:
+    model = settings.service.model
+    functions = profile(model).functions
+    for index, tool in enumerate(settings.tools):
+        if functions == "blocking_only" and tool.scheduling is not None:
+            yield (
+                ("tools", index, "scheduling"),
+                f"goes unused: {model} waits for every tool; take it out, or choose another model",
+            )
+        if functions == "non_blocking_only" and tool.blocking:
+            yield (
+                ("tools", index, "blocking"),
+                f"cannot be: {model} waits for no tool; take it out, or choose another model",
+            )
 
 
 def _turns_of_a_talk(settings: Settings) -> Iterator[tuple[Loc, str]]:

@@ -1,5 +1,6 @@
 """What the kiosk hears and speaks with."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
@@ -76,6 +77,13 @@ class SpeakerSettings(Section):
     """Whether the kiosk says aloud what is wrong when it cannot reach the service, is closed, or hears nothing."""
     prompts_folder: PathOnDisk | None = None
     """Folder of the owner's own words for that: LANGUAGE.yaml, or LANGUAGE/CODE.wav, as in de/W1.wav."""
+
+    @field_validator("prompts_folder")
+    @classmethod
+    def _of_prompts(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("prompts") is False:
+            raise said("goes unused: with prompts: false nothing is said aloud; take out one of the two")
+        return value
 
     @field_validator("volume_ceiling")
     @classmethod
