@@ -12,9 +12,12 @@
 # Packages of yours with tools, named in /etc/kioskd/requirements.txt, are installed with each release.
 #
 # Each release is a folder of its own, /opt/kioskd/VERSION-N, and /opt/kioskd/current is a link to the one in use. An
-# upgrade is made and tried beside it. If it does not serve within a minute, the one before is put back: exit 1. From the
-# switch to that verdict nothing interrupts it, not even a lost SSH; /run/kioskd-install.log has what it said.
+# upgrade is made and tried beside it. If it does not serve within a minute, the one before is put back: exit 1; likewise
+# with --rollback. A release that refuses the settings is not put in where one is that takes them. From the switch to the
+# verdict nothing interrupts it, not even a lost SSH; /run/kioskd-install.log has what it said.
 set -euo pipefail
+# The service has a user of its own, who must get at what root makes here.
+umask 022
 
 readonly home=/opt/kioskd
 readonly settings=/etc/kioskd/kioskd.yaml
@@ -66,12 +69,15 @@ main() {
 # --- deeds ---------------------------------------------------------------------------------------------------------
 
 install() {
-  local source new before older was_active='' ready_to_start=yes
-  source=$(cd "$(dirname "$0")/.." && pwd)
+  local source new before older was_active='' was_lacking='' ready_to_start=yes
+  source=$(cd "$(dirname "$0")/.." && pwd -P)
   [ -f "$source/pyproject.toml" ] || fail "$source: no pyproject.toml: run this from a checkout of kioskd"
+  [[ $(readlink -m "$home")/ != "${source%/}"/* ]] ||
+    fail "$source: the releases go to $home, and a checkout cannot be there too: move it, as to /usr/local/src/kioskd, and run this from there"
+  known_extras "$source" "$1"
   [ ! -e /etc/systemd/system/kioskd.service ] ||
     fail "/etc/systemd/system/kioskd.service would hide the unit that comes with kioskd: move what you changed in it to /etc/systemd/system/kioskd.service.d/own.conf, and remove it"
-  ! systemctl --quiet is-active kioskd || was_active=yes
+  if systemctl --quiet is-active kioskd; then was_active=yes; elif [ "$(shown ExecMainStatus)" = 78 ]; then was_lacking=yes; fi
   before=$(current)
   older=$(readlink -e "$home/previous" || true)
 
@@ -86,12 +92,14 @@ install() {
   account_and_folders "$new"
   self_test "$new"
   if ! sandboxed "$new" check --config "$settings"; then
-    [ -z "$was_active" ] || fail "kioskd $(basename "$new") refuses $settings (above), and was not put in; the one before goes on"
+    if [ -n "$was_active" ] || takes_the_settings "$before"; then
+      fail "$(basename "$new") refuses $settings (above), and was not put in; $(basename "$before") stays"
+    fi
     ready_to_start=''
   fi
   [ -z "$ready_to_start" ] || render_prompts "$new"
 
-  apart put_in "$new" "$before" "$older" "$ready_to_start"
+  apart put_in "$new" "$before" "$older" "$ready_to_start" "$was_lacking"
 }
 
 rollback() {
@@ -99,26 +107,19 @@ rollback() {
   now=$(current)
   before=$(readlink -e "$home/previous" || true)
   [ -n "$before" ] || fail "there is no release before $(basename "${now:-none}") on this machine"
+  sandboxed "$before" check --config "$settings" ||
+    fail "$(basename "$before") refuses $settings (above), and was not put in: mend that first; $(basename "${now:-nothing}") stays"
   apart swap "$before" "$now"
 }
 
 uninstall() {
-  systemctl --quiet disable --now kioskd-settled.timer kioskd 2>/dev/null || true
-  local part
-  for part in "${parts[@]}"; do
-    read -r _ part <<<"$part"
-    rm -f "$part"
-  done
-  rmdir --ignore-fail-on-non-empty "$units/kioskd.service.d" 2>/dev/null || true
-  rm -rf /run/lock/kioskd-install "$log" /usr/local/bin/kioskd "$home" /run/kioskd /var/cache/kioskd
-  no_empty_folders
-  reread
+  remove_program
   say "removed; what is yours stays: /etc/kioskd, /var/lib/kioskd, the key in /etc/credstore* (--purge removes them)"
 }
 
 purge() {
   local folder
-  uninstall >/dev/null
+  remove_program
   rm -rf /etc/kioskd /var/lib/kioskd /etc/systemd/system/kioskd.service.d
   # Encrypted or, where this machine cannot encrypt, plain: as `kioskd key` has stored it.
   rm -f /etc/credstore.encrypted/gemini-api-key /etc/credstore/gemini-api-key
@@ -131,6 +132,23 @@ purge() {
   if getent passwd kioskd >/dev/null; then userdel kioskd; fi
   if getent group kioskd >/dev/null; then groupdel kioskd; fi
   say "removed, with configuration, key and user; Debian packages stay, as others may need them by now"
+}
+
+# Removes all that this script has installed, and the links and folders that it made for it.
+remove_program() {
+  systemctl --quiet disable --now kioskd-settled.timer kioskd 2>/dev/null || true
+  local part ours=()
+  for part in "${parts[@]}"; do
+    read -r _ part <<<"$part"
+    rm -f "$part"
+  done
+  rmdir --ignore-fail-on-non-empty "$units/kioskd.service.d" 2>/dev/null || true
+  rm -rf /run/lock/kioskd-install "$log" /usr/local/bin/kioskd /run/kioskd /var/cache/kioskd
+  mapfile -t ours < <(releases)
+  rm -rf "${ours[@]}" "$home"/{current,previous}{,.new}
+  rmdir "$home" 2>/dev/null || [ ! -e "$home" ] || say "$home: has files that are not of ours; they stay"
+  no_empty_folders
+  reread
 }
 
 # --- the switch ----------------------------------------------------------------------------------------------------
@@ -148,9 +166,10 @@ apart() {
   wait "$it"
 }
 
-# put_in NEW BEFORE OLDER READY: the new release, or again what was before if it does not serve.
+# put_in NEW BEFORE OLDER READY LACKING: the new release, or again what was before if it does not serve; LACKING: that did
+# not serve either, since something was still to come from its owner.
 put_in() {
-  local new=$1 before=$2 older=$3 ready_to_start=$4
+  local new=$1 before=$2 older=$3 ready_to_start=$4 was_lacking=$5
   # shellcheck disable=SC2064  # now, not then
   trap "put_back '$new' '$before' '$older'" EXIT
   activate "$new"
@@ -159,7 +178,7 @@ put_in() {
     say "$(basename "$new") is installed, and not started: mend $settings as said above, then: sudo systemctl start kioskd"
   elif start_and_look; then
     serves "$new"
-  elif [ -n "$before" ]; then
+  elif [ -n "$before" ] && { [ -z "$was_lacking" ] || [ "$(shown ExecMainStatus)" != 78 ]; }; then
     journal
     fail "$(basename "$new") does not serve (its last words are above)"
   elif [ "$(shown ExecMainStatus)" = 78 ]; then
@@ -179,27 +198,38 @@ put_in() {
   forget_old_releases "$before"
 }
 
-# put_back NEW BEFORE OLDER: as it was; all of it that can be done is.
+# put_back NEW BEFORE OLDER: as it was, without NEW unless that is OLDER; all of it that can be done is.
 put_back() {
   set +e
   [ -n "$2" ] || fail "$(basename "$1") could not be put in (above): mend that, and run this again"
   say "going back to $(basename "$2")"
   activate "$2"
-  [ "$(current)" != "$2" ] || rm -rf "$1" "$home/previous"
+  if [ "$(current)" = "$2" ] && [ "$1" != "$3" ]; then rm -rf "$1" "$home/previous"; fi
   [ -z "$3" ] || point "$3" "$home/previous"
-  start_and_look || fail "the release before does not serve either: journalctl -u kioskd says why"
+  start_and_look || fail "$(basename "$2") does not serve either: journalctl -u kioskd says why"
   fail "went back to $(basename "$2"), which serves"
 }
 
-# swap BEFORE NOW: the release before, in place of the one in use.
+# swap BEFORE NOW: the release before, in place of the one in use; or again that one if it does not serve.
 swap() {
+  # shellcheck disable=SC2064  # now, not then
+  trap "put_back '$1' '$2' '$1'" EXIT
   activate "$1"
-  start_and_look || { journal; fail "$(basename "$1") does not serve (its last words are above); $0 --rollback returns to $(basename "$2")"; }
+  start_and_look || { journal; fail "$(basename "$1") does not serve (its last words are above)"; }
+  trap - EXIT
   serves "$1"
   say "--rollback returns to $(basename "$2")"
 }
 
 # --- steps ---------------------------------------------------------------------------------------------------------
+
+# known_extras SOURCE EXTRAS: ends us if one of these is no optional part of the package; pip would go on without it.
+known_extras() {
+  local known unknown
+  known=$(sed -nE '/^\[project\.optional-dependencies\]/,/^\[/s/^([a-z][a-z0-9-]*) *=.*/\1/p' "$1/pyproject.toml")
+  unknown=$(tr ' ,' '\n\n' <<<"$2" | grep -vFx -e "$known" -e '' || true)
+  [ -z "$unknown" ] || fail "--extras: there is no optional part $(list "$unknown"); there are $(list "$known")"
+}
 
 # Installs those of the named packages that are not there.
 debian_packages() {
@@ -219,13 +249,15 @@ debian_packages() {
 
 # Makes the next release's folder, and prints it.
 new_release() {
-  local version number
+  local version number new
   version=$(sed -nE 's/^__version__ *= *"([^"]+)".*/\1/p' "$1/daemon/kioskd/__init__.py")
   [ -n "$version" ] || fail "$1/daemon/kioskd/__init__.py: names no version"
   # Counted, not dated: a device may not know the time yet.
-  number=$(find "$home" -mindepth 1 -maxdepth 1 -type d -name '*-*' 2>/dev/null | sed -E 's/.*-//' | sort -n | tail -1)
-  mkdir -p "$home/$version-$((${number:-0} + 1))"
-  echo "$home/$version-$((${number:-0} + 1))"
+  number=$(find "$home/" -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null |
+    sed -nE 's/^[0-9].*-([1-9][0-9]*)$/\1/p' | sort -n | tail -1)
+  new=$home/$version-$((${number:-0} + 1))
+  # The mode also where it is there already, and shut to the service by the umask of who made it.
+  command install --directory --mode=755 "$home" && mkdir "$new" && echo "$new"
 }
 
 # build SOURCE RELEASE EXTRAS: fills the folder.
@@ -306,7 +338,7 @@ for command in COMMANDS:
         code = end.code
     if code:
         sys.exit(f"kioskd {command}: does not load")' || fail "the new release cannot be used (above)"
-  sandboxed "$1" devices >/dev/null || fail "kioskd devices: does not work (above)"
+  sandboxed "$1" devices >/dev/null || fail "kioskd devices: does not work (above, or at the end of: sudo journalctl -e)"
   say "self-test passed"
 }
 
@@ -332,6 +364,9 @@ sandboxed() {
   ' "$release/system/kioskd.service" "${files[@]}")
   systemd-run --quiet --wait --pipe --collect --property=RuntimeMaxSec=60 "${properties[@]}" -- "$release/bin/kioskd" "$@"
 }
+
+# takes_the_settings RELEASE: whether there is one, and it could start with them.
+takes_the_settings() { [ -n "$1" ] && sandboxed "$1" check --config "$settings" >/dev/null 2>&1; }
 
 # render_prompts RELEASE: what the kiosk says for itself, made once; what is lacking is made when the daemon starts.
 render_prompts() {
@@ -412,13 +447,18 @@ journal() { journalctl --unit=kioskd --no-pager --lines=15 --output=short >&2; }
 current() { readlink -e "$home/current" || true; }
 systemd_version() { systemctl --version | sed -nE '1s/^systemd ([0-9]+).*/\1/p'; }
 
+# Prints the folders of all releases, whole or not, and of nothing else that the owner may have beside them.
+releases() {
+  find "$(readlink -m "$home")" -mindepth 1 -maxdepth 1 -type d -regextype posix-extended \
+    -regex '.*/[0-9][^/]*-[1-9][0-9]*' -exec test -e '{}/pyvenv.cfg' ';' -print 2>/dev/null || true
+}
+
 # forget_old_releases BEFORE: all but the one in use and the one before.
 forget_old_releases() {
   local release
-  for release in "$home"/*-*/; do
-    release=${release%/}
+  while read -r release; do
     if [ "$release" != "$(current)" ] && [ "$release" != "$1" ]; then rm -rf "$release"; fi
-  done
+  done < <(releases)
 }
 
 # Prints the folders where the daemon has written outside its own: those that `privacy:` named, now or once.

@@ -3,7 +3,7 @@
 from typing import Final
 
 import pytest
-from tests.box.site import FILES, INSTALL_S, SETTINGS, SOURCE, Site, left_out, readme, version_of
+from tests.box.site import FILES, INSTALL_S, OWNER, SETTINGS, SOURCE, Site, left_out, readme, version_of
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -43,6 +43,13 @@ def run(arguments):
     threading.Event().wait(1)
     return 70
 """
+NEW_SETTING: Final = (
+    r"sed -i 's/^class MetricsSettings(Section):/&\n    fresh: int = 0\n    \"New.\"\n/' "
+    f"{CHECKOUT}/daemon/kioskd/settings/model.py"
+)
+"""Has the newer checkout take what no other does."""
+NEW: Final = "metrics: {fresh: 1}\n"
+NOTES: Final = "/opt/kioskd/my-notes"
 LOSES_ITS_LINE: Final = """\
 import os, pty, select, signal, subprocess
 pid, line = pty.fork()
@@ -99,10 +106,30 @@ def typed(it: Site, *options: str) -> str:
     return done.stdout
 
 
+def releases(it: Site) -> list[str]:
+    """Return the names of those that are kept, and see that everything else in their folder is as it should be."""
+    found = it.box.sh("ls /opt/kioskd").split()
+    assert found[-3:] == ["current", "my-notes", "previous"]
+    assert it.box.read(f"{NOTES}/todo") == "mine\n"
+    return found[:-3]
+
+
+def test_an_optional_part_that_there_is_not_is_refused_at_once(it: Site) -> None:
+    printed = it.install("--extras", "rehersal,echo foo", succeeds=False)
+    assert printed.startswith("install: --extras: there is no optional part foo,rehersal; there are ")
+    assert "rehearsal" in printed
+    assert len(printed.splitlines()) == 1
+
+
 def test_an_upgrade_is_put_in_with_what_the_settings_need_by_now_and_the_release_before_kept(
     it: Site,
 ) -> None:
     newer(it, CHECKOUT, NEWER)
+    it.box.sh(NEW_SETTING)
+    # Whoever does it keeps their files to themselves, did so once before, and has others where the releases are.
+    it.box.sh(f"echo umask 077 >> ~{OWNER}/.profile; chmod 700 /opt/kioskd")
+    it.box.write(f"{NOTES}/todo", "mine\n")
+    assert "0077" in it.types("sudo sh -c umask").stdout
     it.box.sh("systemd-creds encrypt --name=shop - /etc/credstore.encrypted/shop", given="sesame")
     it.box.write(OWN, HANDED_OVER)
     it.box.write(REQUIREMENTS, f"{SOURCE}/config/examples/tools-python\n")
@@ -113,6 +140,7 @@ def test_an_upgrade_is_put_in_with_what_the_settings_need_by_now_and_the_release
     assert "optional parts: mcp,mqtt,watch" in printed
     assert f"{NEWER}-2 serves" in printed
     assert it.box.exec("kioskd", "--version").stdout.strip() == f"kioskd {NEWER}"
+    assert releases(it) == [f"{version_of()}-1", f"{NEWER}-2"]
     assert it.box.read(SETTINGS) == wanted
     it.box.write(SETTINGS, it.settings() + MORE + TRAMS)  # by hand there are no secrets of the unit's
     listed = it.box.exec("kioskd", "tools", "list").stdout
@@ -136,7 +164,7 @@ def test_a_release_that_does_not_serve_is_taken_out_even_when_whoever_put_it_in_
     lost = LOSES_ITS_LINE.format(source="/opt/broken", release="/opt/kioskd/0.3.0-3")
     it.box.exec("python3", "-c", lost, within_s=INSTALL_S)
     assert f"went back to {NEWER}-2" in it.box.read("/run/kioskd-install.log")
-    assert it.box.sh("ls /opt/kioskd").split() == [f"{version_of()}-1", f"{NEWER}-2", "current", "previous"]
+    assert releases(it) == [f"{version_of()}-1", f"{NEWER}-2"]
     assert it.box.exec("kioskd", "--version").stdout.strip() == f"kioskd {NEWER}"
     it.serves()
 
@@ -149,7 +177,7 @@ def test_a_step_that_fails_in_mid_switch_is_undone(it: Site) -> None:
     it.box.sh("rm /usr/local/sbin/systemctl")
     assert "this time not" in printed
     assert f"went back to {NEWER}-2" in printed
-    assert it.box.sh("ls /opt/kioskd").split() == [f"{version_of()}-1", f"{NEWER}-2", "current", "previous"]
+    assert releases(it) == [f"{version_of()}-1", f"{NEWER}-2"]
     it.serves()
 
 
@@ -177,8 +205,44 @@ def test_the_release_before_comes_back_by_request(it: Site) -> None:
     assert f"{NEWER}-2 serves" in typed(it, "--rollback")
 
 
+def test_a_release_before_that_refuses_the_settings_of_today_does_not_come_back(it: Site) -> None:
+    pid = it.box.show("MainPID")
+    it.box.write(SETTINGS, it.settings() + NEW)
+    printed = it.install("--rollback", source=CHECKOUT, succeeds=False)
+    assert f"{SETTINGS}:8:" in printed
+    assert f"{version_of()}-1 refuses {SETTINGS}" in printed
+    assert it.box.show("MainPID") == pid
+    assert it.box.exec("kioskd", "--version").stdout.strip() == f"kioskd {NEWER}"
+
+
+def test_a_release_that_refuses_the_settings_is_not_put_in_for_one_that_takes_them_though_that_is_stopped(
+    it: Site,
+) -> None:
+    it.box.exec("systemctl", "stop", "kioskd")
+    printed = it.install(succeeds=False)
+    assert f"{version_of()}-3 refuses {SETTINGS}" in printed
+    assert f"{NEWER}-2 stays" in printed
+    assert releases(it) == [f"{version_of()}-1", f"{NEWER}-2"]
+    it.box.exec("systemctl", "start", "kioskd")
+    it.serves()
+    it.box.write(SETTINGS, it.settings())
+
+
+def test_a_release_before_that_does_not_serve_gives_way_again_to_the_one_that_did(it: Site) -> None:
+    [program] = it.box.sh(f"echo /opt/kioskd/{version_of()}-1/lib/*/site-packages/kioskd/cli/run.py").split()
+    it.box.write(program, NEVER_WELL)
+    printed = it.install("--rollback", source=CHECKOUT, succeeds=False)
+    assert f"{version_of()}-1 does not serve" in printed
+    assert f"went back to {NEWER}-2, which serves" in printed
+    assert releases(it) == [f"{version_of()}-1", f"{NEWER}-2"]
+    assert it.box.sh("readlink /opt/kioskd/previous").strip() == f"/opt/kioskd/{version_of()}-1"
+    it.serves()
+
+
 def test_uninstalling_leaves_what_is_the_owners(it: Site, files_before: set[str]) -> None:
-    typed(it, "--uninstall")
+    assert "/opt/kioskd: has files that are not of ours; they stay" in typed(it, "--uninstall")
+    assert it.box.sh("find /opt/kioskd").split() == ["/opt/kioskd", NOTES, f"{NOTES}/todo"]
+    it.box.sh("rm -r /opt/kioskd")
     ours = (
         "/etc/kioskd",
         "/var/lib/kioskd",
@@ -188,6 +252,15 @@ def test_uninstalling_leaves_what_is_the_owners(it: Site, files_before: set[str]
     assert [path for path in left_behind(it, files_before) if not path.startswith(ours)] == []
     assert it.box.read(SETTINGS) == it.settings()
     assert it.box.exec("systemctl", "cat", "kioskd", check=False).returncode != 0
+
+
+def test_a_checkout_where_the_releases_go_is_refused_and_never_removed(it: Site) -> None:
+    it.box.sh(f"cp -r {CHECKOUT} /opt/kioskd")
+    before = it.box.sh("find /opt/kioskd")
+    assert "/opt/kioskd: the releases go to /opt/kioskd" in it.install(source="/opt/kioskd", succeeds=False)
+    it.install("--uninstall", source="/opt/kioskd")
+    assert it.box.sh("find /opt/kioskd") == before
+    it.box.sh("rm -r /opt/kioskd")
 
 
 def test_purging_leaves_nothing_but_the_records_in_a_folder_of_the_owners_which_it_names(
@@ -208,6 +281,7 @@ def left_behind(it: Site, files_before: set[str]) -> list[str]:
     """Return what is there and was not, but for what came with a Debian package, and accounts of Debian's and systemd's."""
     accounts = (
         *("/var/lib/dpkg", "/var/lib/apt", "/var/cache/apt", "/var/cache/debconf"),
+        "/var/backups",  # of dpkg's, at midnight
         "/var/lib/systemd/credential.secret",  # the machine's own, for all credentials
     )
     known = files_before | set(it.box.sh("cat /var/lib/dpkg/info/*.list").splitlines())
