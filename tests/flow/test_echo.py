@@ -67,7 +67,7 @@ async def test_a_chime_by_itself_is_played_but_no_voice() -> None:
     speaker, echo = MemorySpeaker(clock), Marking()
     downlink = LiveToSpeaker(speaker, Inbox().post, clock, volume=100, echo=echo, chimes=[Cue.WAKE])
     async with running(downlink.play()):
-        await clock.advance(0)
+        await clock.advance(0.1)
         downlink.chime(Chime(Cue.WAKE))
         await clock.advance(0.5)
         assert any(echo.told)

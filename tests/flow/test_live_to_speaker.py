@@ -263,6 +263,20 @@ async def test_a_prompt_hushed_while_the_speaker_is_away_is_not_heard_when_it_is
         assert not it.downlink.own_voice
 
 
+async def test_a_chime_for_a_speaker_that_is_away_is_not_heard_when_it_is_back() -> None:
+    it = Downlinked(chimes=[Cue.END])
+    async with running(it.downlink.play()):
+        await it.hear(0.1)
+        it.speaker.unplug()
+        await it.clock.advance(0)
+        it.downlink.chime(Chime(Cue.END))
+        it.speaker.replug()
+        await it.clock.advance(5.0)
+        assert not any(await it.hear(1.0))
+        it.downlink.chime(Chime(Cue.END))
+        assert any(await it.hear(1.0))
+
+
 async def test_a_prompt_that_another_replaced_does_not_end_the_other() -> None:
     it = Downlinked(prompts={Code.WAY: voice(5.0, pcm.DOWNLINK_HZ), Code.MICROPHONE: WORDS})
     async with running(it.downlink.play()):

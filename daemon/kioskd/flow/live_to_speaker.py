@@ -101,8 +101,8 @@ class LiveToSpeaker:
         self.playout.duck(effect.down)
 
     def chime(self, effect: Chime) -> None:
-        """Sound a cue, if it is wanted."""
-        if (sound := self._chimes.get(effect.cue)) is not None:
+        """Sound a cue, if it is wanted and can be heard now: later it would tell of something else."""
+        if (sound := self._chimes.get(effect.cue)) is not None and not self._attendant.away:
             latency_s = self._speaker.latency_s + CAPTURE_LATENCY_S
             if self._on_cue is not None:
                 self._on_cue(cues.Cue(effect.cue), latency_s)
