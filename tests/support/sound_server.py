@@ -135,7 +135,20 @@ class SoundServer:
         """Have both devices there and running, whatever a test did to them."""
         for device in _SINK:
             self.thaw(device)
+            if device in self._daemons and not self._sounds(device):
+                self.unplug(device)
             self.replug(device)
+
+    def _sounds(self, device: Device) -> bool:
+        """Whether the device's daemon lives, and its clock runs: one that has lost its way would fail all tests after this."""
+        if self._daemons[device].poll() is not None:
+            return False
+        try:
+            with self._recorded(device, SPEAKER_HZ) as recording:
+                recording.wait_bytes(1)
+        except TimeoutError:
+            return False
+        return True
 
     def _start(self, device: Device) -> None:
         sink = _SINK[device]
