@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
@@ -408,6 +408,7 @@ async def test_who_watches_sees_states_levels_and_the_journals_lines_and_not_wha
 @hypothesis_settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@example([{"do": "look"}, {"do": "sleep"}, {"do": "look"}])
 @given(
     st.lists(
         st.dictionaries(
@@ -427,7 +428,10 @@ def test_no_request_disturbs_the_kiosk(requests: list[dict[str, object]]) -> Non
                     if "watch" in request.values() or request.get("bytes"):
                         continue  # these wait for more
                     async with calling(place) as caller:
-                        assert (await caller.asks(request))["ok"] in (True, False)
+                        asking = asyncio.create_task(caller.asks(request))
+                        while not (await asyncio.wait([asking], timeout=0.02))[0]:
+                            await made.clock.advance(1.0)  # a look waits for a connection
+                        assert asking.result()["ok"] in (True, False)
                 async with calling(place) as caller:
                     assert (await caller.asks({"do": "status"}))["ok"]
 
