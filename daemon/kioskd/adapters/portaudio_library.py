@@ -111,11 +111,14 @@ class Library:
         if not self._lock.acquire(timeout=_LOCK_S):
             raise DeviceLost(f"the sound system has been busy for {_LOCK_S:.0f} s: it hangs; restart kioskd")
         try:
-            _let_alsa_speak(True)
             with captured("sound"):
-                yield
+                # Only inside: another stream's underrun would be printed in between.
+                _let_alsa_speak(True)
+                try:
+                    yield
+                finally:
+                    _let_alsa_speak(False)
         finally:
-            _let_alsa_speak(False)
             self._lock.release()
 
     def _initialise(self) -> pyaudio.PyAudio:
