@@ -309,7 +309,7 @@ async def google(
 async def account_lost(answer: Answerer, folder: Path) -> LinkLost:
     async with google(answer, folder) as (_, vertex):
         with pytest.raises(LinkLost) as caught:
-            await GoogleAccount(vertex, web()).fetch()
+            await GoogleAccount(vertex, web(), fetch_s=60).fetch()
     return caught.value
 
 
