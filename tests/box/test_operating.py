@@ -208,7 +208,7 @@ def without_a_disk(it: Site, options: str, *commands: str) -> Iterator[None]:
 def keeps(it: Site, volume: int, place: int) -> None:
     """Set the volume, and see that it is on the disk, and that trouble which began after `place` is over."""
     it.box.exec("kioskd", "volume", str(volume))
-    it.box.journal.wait("kept again: code=S1", since=place)
+    it.box.journal.wait("in order again: code=S1", since=place)
     assert json.loads(it.box.read(f"{STATE}/preferences.json"))["volume"] == volume
 
 

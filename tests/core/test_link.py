@@ -349,7 +349,7 @@ def test_hanging_up_forgets_all_but_the_epoch_and_a_refusal(builder: LinkBuilder
     [
         (dialing(), Trouble.NONE),
         (dialing(tries=1), Trouble.UNREACHED),
-        (dialing(tries=1, trouble=Trouble.REFUSED), Trouble.UNREACHED),
+        (dialing(tries=1, trouble=Trouble.REFUSED), Trouble.REFUSED),
         (dialing(trouble=Trouble.UNREACHED), Trouble.UNREACHED),
         (waiting(tries=1), Trouble.UNREACHED),
         (up(tries=1), Trouble.NONE),

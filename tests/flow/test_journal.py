@@ -283,7 +283,7 @@ def test_another_trouble_is_another_line(caplog: pytest.LogCaptureFixture) -> No
     told.tell(*OUTAGE, (12.0, TimerFired(Timer.RETRY)), (12.1, lost(4, Remedy.RESUME_LATER)))
     told.tell((13.0, DeviceGone(Device.MICROPHONE, "USB")), (14.0, DeviceCame(Device.MICROPHONE)))
 
-    assert [code for code, _ in troubles(caplog)] == ["W1", "W2", "D1", "mended"]
+    assert [code for code, _ in troubles(caplog)] == ["W1", "mended", "W2", "D1", "mended"]
 
 
 def test_a_fault_of_the_settings_has_its_number(caplog: pytest.LogCaptureFixture) -> None:
@@ -292,17 +292,36 @@ def test_a_fault_of_the_settings_has_its_number(caplog: pytest.LogCaptureFixture
     assert [code for code, _ in troubles(caplog)] == ["K1"]
 
 
-def test_why_the_kiosk_is_closed_is_left_to_who_closes_it(caplog: pytest.LogCaptureFixture) -> None:
-    Told().tell((0.0, Started()), (1.0, Closing(Code.HOURS)), (2.0, Closing(None)))
-
-    assert info(caplog) == []
-
-
-def test_what_cannot_be_kept_is_left_to_who_keeps_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_kiosk_that_closes_and_opens_says_why_and_until_when(caplog: pytest.LogCaptureFixture) -> None:
     told = Told()
-    told.tell((0.0, Started()), (1.0, Unkept("No space left on device")), (2.0, Pressed()), (3.0, Unkept()))
+    told.tell((0.0, Started()), (1.0, Closing(Code.HOURS, "07:00")), (3.0, Closing(None)))
 
-    assert troubles(caplog) == []
+    assert info(caplog) == [
+        "closed: code=B2 quiet hours; it opens at 07:00",
+        "open again: code=B2 after=2s",
+    ]
+
+
+def test_a_kiosk_that_stays_closed_for_another_reason_is_not_called_open(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = Told()
+    told.tell((0.0, Started()), (1.0, Closing(Code.BUDGET, "00:00")), (3.0, Closing(Code.HOURS, "07:00")))
+
+    assert [code for code, _ in troubles(caplog)] == ["B1", "B2"]
+    assert "open again" not in caplog.text
+
+
+def test_what_cannot_be_kept_is_one_line_with_its_place_until_it_can(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    full = Unkept("No space left on device", "/state")
+    Told().tell((0.0, Started()), (1.0, full), (2.0, Pressed()), (3.0, Unkept()))
+
+    assert troubles(caplog) == [
+        ("S1", f"out of order: code=S1 {WRONG[Code.STORAGE]}: /state: No space left on device"),
+        ("mended", "in order again: code=S1 after=2s"),
+    ]
 
 
 # The status line

@@ -126,6 +126,9 @@ def waiting(**changes: Any) -> Link:
 
 
 def _link(phase: links.Phase, **changes: Any) -> Link:
+    lasts = changes.get("late") or changes.get("tries", 0) > 1
+    if lasts and phase in (links.Phase.DIALING, links.Phase.WAITING):
+        changes.setdefault("wrong", frozenset({changes.get("code") or Code.WAY}))
     return dataclasses.replace(Link(phase, EPOCH), **changes)
 
 

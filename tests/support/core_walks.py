@@ -51,10 +51,9 @@ from kioskd.core.events import (
     VoiceSuspected,
     Woken,
 )
-from kioskd.core.levels import broken
-from kioskd.core.link import Trouble
 from kioskd.core.machine import State, adopt, levels, step
 from kioskd.core.policy import Eyes, Policy, Talk
+from kioskd.core.troubles import broken, troubles
 from kioskd.errors import Code, Remedy
 
 POLICIES: Final = (
@@ -322,7 +321,7 @@ class Walk:
             assert dial.recall == (self.reached and dial.handle is None), (
                 f"wrong about what to recall: {dial}"
             )
-            assert state.turn.awake or before.link.trouble is Trouble.REFUSED, "dials for nobody"
+            assert state.turn.awake or before.link.troubled, "dials for nobody"
         if isinstance(event, Lost) and event.epoch == before.link.epoch and before.turn.awake:
             refusal = event.remedy in REFUSALS or (event.remedy is Remedy.CREDENTIALS and before.link.renewed)
             reached_for = before.link.open or before.link.phase is links.Phase.DIALING
@@ -341,13 +340,13 @@ class Walk:
                 f"nothing ends this conversation: {turn}"
             )
         else:
-            probe = link.phase is links.Phase.DIALING and link.trouble is Trouble.REFUSED
+            probe = link.phase is links.Phase.DIALING and link.troubled
             assert probe or link.phase is links.Phase.DOWN, f"asleep with the link {link.phase}"
             trace = (link.handle, link.tries, link.hops, link.renewed, link.met)
             assert trace == (None, 0, 0, False, False), f"asleep, and remembering: {link}"
             assert wanted.keepsake is None, "asleep, and keeping"
-            if link.trouble is Trouble.REFUSED:
-                assert probe or {Timer.PROBE, Timer.AGAIN} & wanted.timers.keys(), "refused for ever"
+            if link.troubled:
+                assert probe or {Timer.PROBE, Timer.AGAIN} & wanted.timers.keys(), "in trouble for ever"
         if turn.awake and link.handle is not None:
             assert wanted.keepsake is not None, "killed now, it could not go on"
         assert not (link.leaving and turn.quiet), "missed a quiet moment"
@@ -358,9 +357,9 @@ class Walk:
         if self.policy.half_duplex and (self.state.prompt or self.state.ringing):
             assert wanted.uplink is Uplink.SHUT, "hears its own prompt"
         assert not (turn.awake and self.state.muted), "awake, and muted"
-        in_order = wanted.shown not in (Shown.FAULT, Shown.CLOSED, Shown.OFFLINE)
-        disk = wanted.show.code is Code.STORAGE
-        assert disk == bool(in_order and self.state.unkept), f"wrong about the disk: {wanted.show}"
+        assert wanted.show.troubles == troubles(self.state, self.policy), f"hides a trouble: {wanted.show}"
+        if wanted.shown in (Shown.FAULT, Shown.CLOSED, Shown.OFFLINE):
+            assert wanted.show.code is not None, f"does not say why: {wanted.show}"
         assert not (wanted.eyes and not turn.awake), "watches nobody"
         assert not (wanted.duck and turn.phase is not turns.Phase.SPEAKING), "ducks nothing"
         if self.policy.talk is Talk.HELD and not turn.voice:

@@ -6,13 +6,14 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from kioskd import messages, ports
 from kioskd.app.books import Books
 from kioskd.app.desk import FrontDesk
 from kioskd.app.meaning import policy, session_of
 from kioskd.app.parts import Parts
+from kioskd.app.sight import camera
 from kioskd.app.sound import sound, wake_word
 from kioskd.app.tool_desk import ToolDesk, Tools
 from kioskd.core.effects import (
@@ -36,7 +37,7 @@ from kioskd.core.effects import (
     Show,
     Shown,
 )
-from kioskd.core.events import MuteAsked, NetworkChanged, Restored, SettingsChanged
+from kioskd.core.events import Device, MuteAsked, NetworkChanged, Restored, SettingsChanged
 from kioskd.errors import RestartAsked
 from kioskd.flow.attendant import Attendant
 from kioskd.flow.button_to_mailbox import ButtonToMailbox, Hands
@@ -54,9 +55,6 @@ from kioskd.flow.reload import Reload
 from kioskd.flow.timers import Timers
 from kioskd.flow.way import Way
 from kioskd.settings.model import Settings
-
-if TYPE_CHECKING:
-    from kioskd.flow.camera_to_live import CameraToLive
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +114,7 @@ class Kiosk:
             settings, parts, self._meters, post, volume=self._memory.volume, wake_word=self._wake_word
         )
         self._way = Way(clock, uplink_idle=lambda: self._uplink.idle)
-        self._camera = self._build_camera(settings) if parts.camera is not None else None
+        self._camera = camera(settings, parts, self._way, post, self._tell)
         self._books = Books(settings, parts, post, self._tell, self._keeping)
         self._tools = parts.tools or Tools(Settings(), {}, clock)
         self._tool_desk = ToolDesk(
@@ -181,22 +179,6 @@ class Kiosk:
                 *self._tool_desk.observers,
                 *observers,
             ],
-        )
-
-    def _build_camera(self, settings: Settings) -> "CameraToLive":
-        from kioskd.flow.camera_to_live import CameraToLive  # noqa: PLC0415 - brings Pillow
-
-        parts, camera = self._parts, settings.camera
-        assert parts.camera is not None
-        return CameraToLive(
-            parts.camera,
-            parts.clock,
-            way=self._way,
-            every_s=camera.every_s,
-            min_change=camera.min_change,
-            refresh_s=camera.refresh_s,
-            lamp=parts.camera_lamp,
-            show=self._tell,
         )
 
     async def run(self, reload: Reload[Renewal] | None) -> None:
@@ -276,8 +258,9 @@ class Kiosk:
         if self._camera is not None:
             workers["camera"] = self._camera.run
         if parts.camera_lamp is not None:
-            lamp = Attendant("camera lamp", parts.clock, post, needed=False)
-            workers["camera lamp"] = partial(lamp.use, parts.camera_lamp.run)
+            name = "camera lamp"
+            lamp = Attendant(name, parts.clock, post, device=Device.LAMP, called=name, needed=False)
+            workers[name] = partial(lamp.use, parts.camera_lamp.run)
         if parts.network is not None:
             workers["network"] = partial(parts.network.watch, lambda: post(NetworkChanged()))
         if parts.prompts is not None:

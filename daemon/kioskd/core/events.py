@@ -1,7 +1,7 @@
 """What happened. Each says who reports it; what follows from it is the tables' business."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
@@ -51,10 +51,13 @@ class Cause(enum.Enum):
 
 
 class Device(enum.Enum):
-    """The parts without which the kiosk is not one."""
+    """The parts that may go away. Without the first two the kiosk is not one."""
 
     MICROPHONE = "microphone"
     SPEAKER = "speaker"
+    BUTTON = "button"
+    LAMP = "lamp"
+    CAMERA = "camera"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,8 @@ class Closing:
     """The kiosk is closed, and why; None: it is open again. From: limits."""
 
     code: Code | None
+    opens: str = field(default="", compare=False)
+    """The local time at which it opens again, as HH:MM; empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +293,8 @@ class DeviceCame:
     """A device is there and works. From: the worker that uses it."""
 
     device: Device
+    name: str = ""
+    """As in its `DeviceGone`; without one, all devices of this kind are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +309,8 @@ class Unkept:
     """What is to outlive a restart cannot be written, and why; without a reason: it can again. From: keeping."""
 
     why: str = ""
+    where: str = field(default="", compare=False)
+    """The file or folder, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from kioskd.core.effects import (
 from kioskd.core.events import Device, Timer
 from kioskd.core.link import Link
 from kioskd.core.policy import Eyes, Policy, Talk
+from kioskd.core.troubles import broken, troubles, unwakeable
 from kioskd.core.turn import Turn
 from kioskd.errors import Code
 
@@ -34,14 +35,16 @@ class State:
     turn: Turn = field(default_factory=Turn)
     link: Link = field(default_factory=Link)
     started: bool = False
-    missing: Mapping[Device, str] = field(default_factory=dict, hash=False)
-    """The devices that are away, and their names."""
+    missing: Mapping[Device, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """The devices that are away, by their kind: their names."""
     deaf: bool = False
     """The microphone is there and gives nothing but silence."""
     muted: bool = False
     """The owner wants the microphone closed."""
     closed: Code | None = None
     """Why no conversation may begin."""
+    opens: str = ""
+    """When one may begin again; see `Closing`."""
     unkept: str = ""
     """Why what is to outlive a restart cannot be written; the kiosk serves all the same."""
     armed: str = ""
@@ -78,7 +81,7 @@ def levels(state: State, policy: Policy) -> Levels:
     """Return what should hold in `state`."""
     turn, handle = state.turn, state.link.handle
     keepsake = Keep(turn.conversation, handle) if turn.awake and handle is not None else None
-    show = _show(state)
+    show = _show(state, policy)
     return Levels(
         uplink=_uplink(state, policy),
         shown=show.shown,
@@ -134,8 +137,7 @@ def _eyes(turn: Turn, policy: Policy) -> bool:
             return turn.awake and turn.voice
 
 
-LONG_S = 5.0
-"""A visitor who waits so long is told why."""
+LONG_S = links.LONG_S
 
 _SHOWN = {
     turns.Phase.ASLEEP: Shown.ASLEEP,
@@ -148,62 +150,52 @@ _SHOWN = {
 TROUBLED = frozenset({Shown.OFFLINE, Shown.FAULT, Shown.CLOSED})
 """The states in which a visitor is not served, and is told why."""
 
-_DEVICES = {Code.MICROPHONE: Device.MICROPHONE, Code.SPEAKER: Device.SPEAKER}
 _ARMED = {"mute": Overlay.ARMED_MUTE, "restart": Overlay.ARMED_RESTART}
 
 
-def _show(state: State) -> Show:
-    shown, code = _shown(state)
+def _show(state: State, policy: Policy) -> Show:
     overlay = Overlay.ASKING if state.confirming else _ARMED.get(state.armed, Overlay.NONE)
-    what = state.missing.get(_DEVICES[code], "") if code in _DEVICES else ""
-    if state.unkept and shown not in TROUBLED:
-        code, what = Code.STORAGE, state.unkept
-    return Show(shown, code, overlay, what)
+    shown, wrong = _shown(state, policy), troubles(state, policy)
+    if not wrong:
+        return Show(shown, overlay=overlay)
+    return Show(shown, wrong[0].code, overlay, wrong[0].what, wrong[1:])
 
 
-def broken(state: State) -> Code | None:
-    """Return what keeps any conversation from making sense; a microphone that is meant to be closed does not."""
-    if Device.MICROPHONE in state.missing and not state.muted:
-        return Code.MICROPHONE
-    if Device.SPEAKER in state.missing:
-        return Code.SPEAKER
-    return Code.DEAF if state.deaf and not state.muted else None
-
-
-def _shown(state: State) -> tuple[Shown, Code | None]:
-    if (out := _out_of_order(state)) is not None:
+def _shown(state: State, policy: Policy) -> Shown:
+    if (out := _out_of_order(state, policy)) is not None:
         return out
     turn, link = state.turn, state.link
     # What is still heard goes before what is no longer reached: a rollover is nobody's business.
     if turn.awake and not link.open and not turn.sounding:
         if offline(link):
-            return Shown.OFFLINE, link.code
+            return Shown.OFFLINE
         if not link.met:
-            return Shown.WAKING, None
+            return Shown.WAKING
     if turn.awake and (state.prompt or state.ringing):
-        return Shown.SPEAKING, None  # of what is mended by now
-    return _SHOWN[turn.phase], None
+        return Shown.SPEAKING  # of what is mended by now
+    return _SHOWN[turn.phase]
 
 
-def _out_of_order(state: State) -> tuple[Shown, Code | None] | None:
+def _out_of_order(state: State, policy: Policy) -> Shown | None:
     """Return what is shown of a kiosk that nobody can talk to."""
-    shown: tuple[Shown, Code | None] | None = None
-    if code := broken(state):
-        shown = Shown.FAULT, code
-    elif state.link.trouble is links.Trouble.REFUSED and not state.turn.awake:
-        shown = Shown.FAULT, Code.SETTINGS
+    asleep = not state.turn.awake
+    shown: Shown | None = None
+    if broken(state) or (asleep and state.link.trouble is links.Trouble.REFUSED):
+        shown = Shown.FAULT
     elif not state.started:
-        shown = Shown.STARTING, None
+        shown = Shown.STARTING
     elif state.muted:
-        shown = Shown.MUTED, None
-    elif state.closed and not state.turn.awake:
-        shown = Shown.CLOSED, state.closed
+        shown = Shown.MUTED
+    elif asleep and unwakeable(state, policy):
+        shown = Shown.FAULT
+    elif asleep and state.closed:
+        shown = Shown.CLOSED
     return shown
 
 
 def offline(link: Link) -> bool:
     """Return whether the visitor should know that the service is not there, as it will not be at once."""
-    return not link.open and (link.tries > 1 or lasting(link))
+    return not link.open and ((bool(link.wrong) and link.tries > 1) or lasting(link))
 
 
 def lasting(link: Link) -> bool:
@@ -251,7 +243,7 @@ def _timers_asleep(state: State, policy: Policy) -> Iterator[tuple[Timer, float]
     held = state.muted or state.closed or broken(state) or state.prompt
     if policy.always_on and state.started and not held:
         yield Timer.AGAIN, _again_s(state.link, policy)
-    elif state.link.trouble is links.Trouble.REFUSED and state.link.phase is links.Phase.DOWN:
+    elif state.link.troubled and state.link.phase is links.Phase.DOWN:
         yield Timer.PROBE, policy.refused_s
 
 

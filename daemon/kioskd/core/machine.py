@@ -54,9 +54,10 @@ from kioskd.core.events import (
     Unkept,
     Woken,
 )
-from kioskd.core.levels import TROUBLED, Levels, State, broken, difference, lasting, levels
+from kioskd.core.levels import TROUBLED, Levels, State, difference, lasting, levels
 from kioskd.core.link import Link
 from kioskd.core.policy import Policy
+from kioskd.core.troubles import OUTAGES, TOLD, broken
 from kioskd.core.turn import Turn
 from kioskd.errors import Code
 
@@ -64,9 +65,6 @@ __all__ = ["Levels", "State", "adopt", "levels", "step"]
 
 HUSHING: Final = (*turns.BY_PERSON, Hushed, SleepAsked, MuteAsked, ReplyBegan)
 """What a prompt that is being told gives way to."""
-
-OUTAGES: Final = frozenset(links.CODES.values())
-"""What keeps the service away."""
 
 ALLOWING: Final = (Pressed(), TalkBegan(), Woken(Cause.BUTTON))
 """What answers a tool that waits for the button: pressing it, whatever the press would do otherwise. It does nothing else
@@ -147,19 +145,20 @@ def _note(state: State, event: Event) -> State:
         case Started():
             changed = {"started": True}
         case DeviceGone(device, name):
-            changed = {"missing": {**state.missing, device: name}}
-        case DeviceCame(came):
-            changed = {
-                "missing": {device: name for device, name in state.missing.items() if device is not came}
-            }
+            names = (*state.missing.get(device, ()), name)
+            changed = {"missing": {**state.missing, device: tuple(dict.fromkeys(names))}}
+        case DeviceCame(device, name):
+            names = tuple(each for each in state.missing.get(device, ()) if name and each != name)
+            others = {each: theirs for each, theirs in state.missing.items() if each is not device}
+            changed = {"missing": {**others, device: names} if names else others}
         case Deaf(deaf):
             changed = {"deaf": deaf}
         case MuteAsked(muted):
             changed = {"muted": not state.muted if muted is None else muted, "armed": ""}
-        case Closing(code):
-            changed = {"closed": code}
-        case Unkept(why):
-            changed = {"unkept": why}
+        case Closing(code, opens):
+            changed = {"closed": code, "opens": opens}
+        case Unkept(why, where):
+            changed = {"unkept": f"{where}: {why}" if where else why}
         case Armed(what):
             changed = {"armed": what}
         case ConfirmWanted(wanted):
@@ -228,19 +227,23 @@ def _prompt(
     else:
         show = levels(after, policy).show
         # Why the service is away may be another thing at each try; that it is away is told once.
-        told = after.told & OUTAGES if show.shown is Shown.OFFLINE else after.told & {show.code}
-        wrong = show.shown in TROUBLED or _parting(before, show)
+        code = _worth_telling(before, show)
+        told = after.told & OUTAGES if show.shown is Shown.OFFLINE else after.told & {code}
         # Who is talking is told when they have finished; at once where nothing of theirs can be heard.
         waits = after.turn.voice and not broken(after)
         # A moment without the service is not worth the words: they would last longer, and half duplex hears nothing.
         waits |= show.shown is Shown.OFFLINE and not lasting(after.link)
-        code = show.code if wrong and not told and not waits and _somebody(before, after) else None
-    return None if code is Code.SPEAKER else code
+        if told or waits or not _somebody(before, after):
+            code = None
+    return code if code in TOLD else None
 
 
-def _parting(before: State, show: Show) -> bool:
-    """Return whether it is the moment for what is no visitor's business, and is theirs to pass on: they have been served."""
-    return before.turn.awake and show.shown is Shown.ASLEEP
+def _worth_telling(before: State, show: Show) -> Code | None:
+    """Return what keeps a visitor from being served; who has been served is asked to pass on what the disk says."""
+    if show.shown in TROUBLED:
+        return show.code
+    served = before.turn.awake and show.shown is Shown.ASLEEP
+    return Code.STORAGE if served and any(each.code is Code.STORAGE for each in show.troubles) else None
 
 
 def _somebody(before: State, after: State) -> bool:
@@ -265,7 +268,7 @@ def _while_asleep(state: State, event: Event, link: Link) -> Link:
     if state.turn.awake or link.open:
         return links.hang_up(link)
     if isinstance(event, Lost) and link.phase is not links.Phase.DOWN:
-        return links.hang_up(state.link)
+        return replace(links.hang_up(link), epoch=state.link.epoch)
     return link
 
 

@@ -35,6 +35,8 @@ class Policy:
     """Wake at start, and again after each conversation."""
     talk: Talk = Talk.ALWAYS
     eyes: Eyes = Eyes.NEVER
+    wake_buttons: frozenset[str] = frozenset()
+    """The names of the buttons that wake the kiosk, where nothing else does; empty: something else does, too."""
     barge_in: bool = False
     """The visitor's voice ends a reply by our own hearing: the microphone hears them and not the kiosk."""
     idle_s: float = 20.0

@@ -64,7 +64,10 @@ class ButtonToMailbox:
         self._gesture = gesture.Gesture()
         self._due: Cancellable | None = None
         # A button may be on a line that something else holds: a new process would not change that.
-        self._attendant = Attendant(name, clock, post, needed=False)
+        self._source = name.removeprefix("button ")
+        self._attendant = Attendant(
+            name, clock, post, device=events.Device.BUTTON, called=self._source, needed=False
+        )
 
     async def run(self) -> None:
         """Post what each press means until cancelled. A button that is lost is waited for; it ends a talk."""
@@ -121,6 +124,7 @@ class ButtonToMailbox:
                         self._name,
                         self._rules.stuck_s,
                     )
+                    self._post(events.DeviceGone(events.Device.BUTTON, self._source))
                 case gesture.Bouncing(edges, within_s):
                     log.warning(
                         "button bouncing, passed over until it rests: name=%s edges=%d within_s=%.0f; "
@@ -129,5 +133,7 @@ class ButtonToMailbox:
                         edges,
                         within_s,
                     )
+                    self._post(events.DeviceGone(events.Device.BUTTON, self._source))
                 case gesture.Rested():
                     log.info("button rests, and is listened to again: name=%s", self._name)
+                    self._post(events.DeviceCame(events.Device.BUTTON, self._source))

@@ -21,10 +21,10 @@ from kioskd.core.events import (
     SleepAsked,
     Woken,
 )
-from kioskd.core.levels import broken
 from kioskd.core.machine import State
+from kioskd.core.troubles import Trouble, broken
 from kioskd.errors import ConfigError
-from kioskd.flow.journal import WRONG
+from kioskd.flow.journal import wrong
 from kioskd.flow.meters import Meters
 from kioskd.flow.metrics import Family, Tally
 from kioskd.ports import Clock
@@ -166,6 +166,10 @@ class Control:
             "state": str(tally.show.shown),
             "code": tally.show.code and str(tally.show.code),
             "words": desk.words,
+            "troubles": [
+                {"code": str(each.code), "what": each.what, "words": wrong(each)}
+                for each in tally.show.troubles
+            ],
             "conversation": state.turn.conversation if awake else None,
             "turn": tally.turn if awake else None,
             "link": {
@@ -304,7 +308,8 @@ def _must_be_awake(state: State) -> None:
     if state.muted:
         raise Refused("it is muted; kioskd unmute ends that")
     if code := broken(state) or state.closed:
-        raise Refused(f"it cannot: {WRONG[code]} (code {code})")
+        why = wrong(Trouble(code, state.opens if code is state.closed else ""))
+        raise Refused(f"it cannot: {why} (code {code})")
     raise Refused("it fell asleep at once; see the journal")
 
 

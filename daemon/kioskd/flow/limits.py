@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from kioskd import messages
-from kioskd.core.budget import DAY_S, Budget, Moment, Spent, Talk, Verdict, judge, roll
+from kioskd.core.budget import DAY_S, Budget, Moment, Spent, Talk, Verdict, judge, opens_at, roll
 from kioskd.core.effects import Effect
 from kioskd.core.events import Asked, Closing, Event, SleepAsked
 from kioskd.core.machine import State
@@ -108,6 +108,7 @@ class Limits:
         self._ended = False
         self._end_came: float | None = None
         self._closed: Code | None = None
+        self._opens = ""
         self._changed = asyncio.Event()
         self._unkept = asyncio.Event()
 
@@ -210,8 +211,9 @@ class Limits:
         verdict = judge(self._budget, self._spent, talk, moment)
         if awake and self._waits(verdict, now):
             return 1.0
-        if verdict.closed is not self._closed:
-            self._close(verdict.closed)
+        opens = _clock(opens_at(self._budget, self._spent, moment)) if verdict.closed else ""
+        if (verdict.closed, opens) != (self._closed, self._opens):
+            self._close(verdict.closed, opens)
         if awake and verdict.over and not self._ended:
             self._ended = True
             log.info(
@@ -251,17 +253,10 @@ class Limits:
             )
             self._post(Asked())
 
-    def _close(self, code: Code | None) -> None:
-        before, self._closed = self._closed, code
+    def _close(self, code: Code | None, opens: str) -> None:
+        self._closed, self._opens = code, opens
         self._end_came = None
-        self._post(Closing(code))
-        minutes, tokens = self._spent.seconds / 60, self._spent.tokens
-        if code is None:
-            extra = {"fields": {"code": before}, "message_id": messages.OPEN_AGAIN}
-            log.info("open again: minutes=%.1f tokens=%d", minutes, tokens, extra=extra)
-        else:
-            extra = {"fields": {"code": code}, "message_id": messages.BY_CODE[code]}
-            log.info("closed: code=%s minutes=%.1f tokens=%d", code, minutes, tokens, extra=extra)
+        self._post(Closing(code, opens))
 
     def _count(self, now: float) -> None:
         """Add up the seconds of a connected conversation until now."""
@@ -289,6 +284,14 @@ class Limits:
         now = self._wall()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
         return Moment(now.toordinal(), (now.replace(tzinfo=None) - midnight).total_seconds())
+
+
+def _clock(second: float | None) -> str:
+    """Return a second of the day as HH:MM, or nothing."""
+    if second is None:
+        return ""
+    minutes = round(second / 60) % 1440
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def _stand(state: State) -> tuple[object, ...]:

@@ -112,11 +112,12 @@ class LiveToSpeaker:
 
     def prompt(self, effect: Prompt) -> None:
         """Say what is wrong, if there are words for it."""
-        log.warning("told the visitor: code=%s", effect.code)
         sound = None if self._attendant.away else self._prompts(effect.code)
         if sound is None:
             self._post(PromptOver())
         else:
+            if self.playout.volume:
+                log.warning("told the visitor: code=%s", effect.code)
             self._heard_until = PromptOver()
             self._prompt = self.playout.say(sound)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from kioskd.adapters.espeak import Espeak, RenderingFailed
-from kioskd.errors import Code
+from kioskd.errors import SPOKEN, Code
 from kioskd.prompts import renderings, texts, wav
 
 log = logging.getLogger(__name__)
@@ -57,13 +57,13 @@ class Prompts:
         """
         sounds = await asyncio.to_thread(self._read_owned)
         owned = len(sounds)
-        if missing := [code for code in Code if code not in sounds]:
+        if missing := [code for code in SPOKEN if code not in sounds]:
             read = await asyncio.to_thread(texts.read, self._language, self._owner)
             sounds |= await self._spoken(
                 read.language, {code: read.sentences[code] for code in missing if code in read.sentences}
             )
         self._sounds = sounds
-        if silent := [code for code in Code if code not in sounds]:
+        if silent := [code for code in SPOKEN if code not in sounds]:
             log.warning(
                 "prompts missing, the lamp alone tells: language=%s codes=%s: %s",
                 self._language,
@@ -110,7 +110,7 @@ class Prompts:
                 error.strerror,
             )
             return found
-        for code in Code:
+        for code in SPOKEN:
             for tag in texts.tags(self._language):
                 path = self._owner / tag / f"{code}.wav"
                 try:
@@ -157,7 +157,7 @@ async def render_all(language: str, owner: Path | None, cache: Path | None) -> b
     """Prepare the prompts of `language` once, at installation; return whether there is one for each code."""
     prompts = Prompts(language, owner, cache)
     await prompts.prepare()
-    return all(prompts.get(code) is not None for code in Code)
+    return all(prompts.get(code) is not None for code in SPOKEN)
 
 
 def cache_directory(environ: Mapping[str, str]) -> Path | None:
