@@ -74,7 +74,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
 """Layer: what it may import beside itself, `errors` and the version in `kioskd/__init__.py`."""
 
 HOMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "PIL": ("media.picture",),
+    "PIL": ("media.picture", "media.raw_frame"),
     "aiomqtt": ("tools.mqtt",),
     "anyio": ("tools.mcp",),
     "certifi": ("adapters.gemini",),

@@ -108,6 +108,12 @@ def fit(
         raise _damaged(error) from error
 
 
+def finished(image: Image.Image, *, size: int, quality: int, rotate: Turn = 0, mirror: bool = False) -> bytes:
+    """Return an image that was made here as a JPEG; see `fit`."""
+    image.thumbnail((size, size))
+    return _encoded(_upright(_coloured(image), rotate, mirror=mirror), quality)
+
+
 def bare(jpeg: bytes, *, size: int) -> bytes | None:
     """Return a camera's JPEG without its metadata and padding, its pixels untouched; None if it cannot go as it is.
 
