@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from kioskd.adapters import regular_file
+from kioskd import regular_file
 from kioskd.adapters.camera_thread import CameraThread, Shutter
 from kioskd.errors import DeviceLost
 from kioskd.media import picture
