@@ -99,7 +99,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
 """Layer: what it may import beside itself, `errors` and the version in `kioskd/__init__.py`."""
 
 HOMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "PIL": ("media.picture", "media.raw_frame"),
+    "PIL": ("adapters.picture_worker", "media.picture", "media.raw_frame"),
     "aiomqtt": ("tools.mqtt",),
     "anyio": ("tools.mcp",),
     "certifi": ("adapters.gemini",),
