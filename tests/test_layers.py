@@ -30,6 +30,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
         "rehearsal",
         "settings",
         "tools",
+        "regular_file",
     ),
     "app": (
         "adapters",
@@ -44,7 +45,12 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
         "settings",
         "tools",
     ),
-    "prompts": ("adapters.espeak", "media", "settings.document"),
+    "prompts": (
+        "adapters.espeak",
+        "media",
+        "settings.document",
+        "regular_file",
+    ),
     "rehearsal": (
         "app",
         "adapters",
@@ -55,12 +61,30 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
         "media",
         "ports",
         "settings",
+        "regular_file",
     ),
-    "doctor": ("app", "adapters", "logs", "media", "ports", "settings"),
+    "doctor": (
+        "app",
+        "adapters",
+        "logs",
+        "media",
+        "ports",
+        "settings",
+        "regular_file",
+    ),
     "flow": ("core", "media", "messages", "ports"),
     "tools": ("media.pcm", "patterns", "ports", "settings.credentials"),
-    "adapters": ("media", "messages", "ports"),
-    "settings": ("patterns", "profiles"),
+    "adapters": (
+        "media",
+        "messages",
+        "ports",
+        "regular_file",
+    ),
+    "settings": (
+        "patterns",
+        "profiles",
+        "regular_file",
+    ),
     "patterns": (),
     "profiles": (),
     "core": (),
@@ -69,12 +93,13 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "logs": ("messages", "repeats"),
     "messages": (),
     "repeats": (),
+    "regular_file": (),
     "errors": (),
 }
 """Layer: what it may import beside itself, `errors` and the version in `kioskd/__init__.py`."""
 
 HOMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "PIL": ("media.picture",),
+    "PIL": ("adapters.picture_worker", "media.picture", "media.raw_frame"),
     "aiomqtt": ("tools.mqtt",),
     "anyio": ("tools.mcp",),
     "certifi": ("adapters.gemini",),

@@ -21,6 +21,7 @@ __all__ = [
     "Cancellable",
     "Clock",
     "Connection",
+    "Edge",
     "GenerationEnded",
     "GoingAway",
     "HandleIssued",
@@ -115,14 +116,31 @@ class Speaker(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A button went down or up."""
+
+    down: bool
+    at_s: float | None = None
+    """When the kernel saw it, in seconds of CLOCK_MONOTONIC (`Clock.now`). None: the kernel did not say."""
+
+
 class Button(Protocol):
     """Something a visitor presses. Debounced by the adapter; what a press means is not its business."""
 
-    async def watch(self, on_edge: Callable[[bool], None]) -> NoReturn:
-        """Call `on_edge` first with how the button is (True: down), then at each press and release, until cancelled.
+    async def watch(self, on_edge: Callable[[Edge], None]) -> NoReturn:
+        """Call `on_edge` first with how the button is, then at each press and release, until cancelled.
 
         Raises:
             DeviceLost: the line or device is not there, or went away.
+        """
+
+    def catch_up(self) -> None:
+        """Report each edge that has happened and waits to be read, before this returns.
+
+        A loop that starves may run a timer before it reads the edges that came first. The owner of
+        that timer calls this before it judges. It does nothing while `watch` does not run, and a
+        device that is gone raises from `watch` alone.
         """
 
 

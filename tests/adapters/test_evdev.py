@@ -11,11 +11,22 @@ from pathlib import Path
 
 import pytest
 from evdev import InputDevice, ecodes
+from tests.support.buttons import levels_into
 from tests.support.kiosk import running, soon
 from tests.support.pedals import NO_UINPUT, KernelPedal, MemoryPedal, uinput_is_possible
 
-from kioskd.adapters.evdev import EvdevButton, Input, InputDevices, Keys, inputs, pick
+from kioskd.adapters.evdev import (
+    EVIOCSCLOCKID,
+    EvdevButton,
+    Input,
+    InputDevices,
+    Keys,
+    inputs,
+    pick,
+    stamp_by_monotonic_clock,
+)
 from kioskd.errors import ConfigError, DeviceLost
+from kioskd.ports import Edge
 
 PRESENTER = (ecodes.KEY_PAGEUP, ecodes.KEY_PAGEDOWN)
 
@@ -31,7 +42,7 @@ def pedal() -> Iterator[MemoryPedal]:
 async def watching(button: EvdevButton) -> AsyncIterator[asyncio.Queue[bool]]:
     """Yield where edges are reported, when it was said how the button is."""
     reports: asyncio.Queue[bool] = asyncio.Queue()
-    async with running(button.watch(reports.put_nowait)):
+    async with running(button.watch(levels_into(reports))):
         await soon(reports.get())
         yield reports
 
@@ -184,6 +195,31 @@ async def test_after_events_were_dropped_the_key_is_looked_at(pedal: MemoryPedal
         assert await soon(reports.get()) is True
 
 
+async def test_each_edge_has_the_time_at_which_the_kernel_saw_it(pedal: MemoryPedal) -> None:
+    edges: asyncio.Queue[Edge] = asyncio.Queue()
+    button = EvdevButton(pedal.name, "KEY_PAGEUP", InputDevices(pedal.here, pedal.open))
+    async with running(button.watch(edges.put_nowait)):
+        assert await soon(edges.get()) == Edge(down=False)
+        pedal.press(ecodes.KEY_PAGEUP, at_s=70.25)
+        pedal.let_go(ecodes.KEY_PAGEUP, at_s=70.5)
+        assert [await soon(edges.get()) for _ in range(2)] == [Edge(True, 70.25), Edge(False, 70.5)]
+
+
+def test_the_clock_of_the_stamps_is_chosen_by_the_number_of_the_kernels_own_header() -> None:
+    # _IOW('E', 0xa0, int): direction 1 << 30, size 4 << 16, type 'E' << 8, number.
+    assert 1 << 30 | 4 << 16 | ord("E") << 8 | 0xA0 == EVIOCSCLOCKID
+
+
+def test_a_device_that_cannot_stamp_by_our_clock_is_not_used() -> None:
+    reader, writer = os.pipe()
+    try:
+        with pytest.raises(OSError, match=r"Inappropriate ioctl"):
+            stamp_by_monotonic_clock(reader)
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
 async def test_two_buttons_of_one_device_share_it(pedal: MemoryPedal) -> None:
     devices = InputDevices(pedal.here, pedal.open)
     up, down = EvdevButton(pedal.name, "KEY_PAGEUP", devices), EvdevButton("foot", "KEY_PAGEDOWN", devices)
@@ -211,7 +247,7 @@ async def test_both_buttons_of_a_device_lose_it_and_find_it_again(pedal: MemoryP
         told: asyncio.Queue[bool] = asyncio.Queue()
         async with asyncio.timeout(5):
             faults = await asyncio.gather(
-                *(button.watch(told.put_nowait) for button in buttons), unplug(told), return_exceptions=True
+                *(button.watch(levels_into(told)) for button in buttons), unplug(told), return_exceptions=True
             )
         assert [type(each) for each in faults] == [DeviceLost, DeviceLost, type(None)]
         assert pedal.clients == []

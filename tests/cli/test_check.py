@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.strange_places import strange_places
 
 from kioskd import __version__, app
 from kioskd.cli import COMMANDS, Exit, main
@@ -164,9 +165,41 @@ def test_a_picture_that_would_never_end_is_a_fault(
     os.mkfifo(file.with_name("pipe"))
     file.write_text(f"{GOOD}assistant: {{pictures: [{name}]}}\n", encoding="utf-8")
     assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
-    assert "assistant.pictures: cannot be read: no regular file; correct the path" in capsys.readouterr().out
+    assert "assistant.pictures: cannot be read: no regular file but a" in capsys.readouterr().out
     with pytest.raises(ConfigError, match="cannot be read: no regular file"):
         app.pictures(load(file))
+
+
+PATHS = {
+    "service.key_file": "service: {key_file: PATH}",
+    "service.ca_file": "service: {ca_file: PATH}",
+    "service.credentials_file": "service: {provider: vertex, project: p, location: l, credentials_file: PATH}",
+    "assistant.pictures": "assistant: {pictures: [PATH]}",
+    "tools.0.ca_file": "tools: [{kind: http, name: a, description: b, url: 'https://x.org/', ca_file: PATH}]",
+    "tools.0.headers.A": "tools: [{kind: http, name: a, description: b, url: 'https://x.org/', "
+    "headers: {A: 'credential:PATH'}}]",
+}
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a device", "a folder"])
+@pytest.mark.parametrize("setting", PATHS)
+def test_a_path_that_leads_to_no_file_is_a_fault_that_says_what_it_is(
+    file: Path, capsys: pytest.CaptureFixture[str], setting: str, kind: str
+) -> None:
+    place = strange_places(file.parent)[kind]
+    text = PATHS[setting].replace("PATH", str(place))
+    file.write_text(text if text.startswith("service") else GOOD + text, encoding="utf-8")
+    assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
+    assert f"no regular file but {kind}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a device", "a folder"])
+def test_a_configuration_that_is_no_file_is_refused_at_once(
+    file: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    place = strange_places(file.parent)[kind]
+    assert main(["check", "--config", str(place)]) == Exit.CONFIGURATION
+    assert f"{place}: cannot be read: no regular file but {kind}; correct the path" in capsys.readouterr().out
 
 
 def test_a_word_that_no_library_knows_is_a_fault(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

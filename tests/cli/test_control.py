@@ -156,7 +156,7 @@ def test_a_pipe_in_the_place_of_a_picture_is_not_waited_for(
     pipe = place.with_name("pipe.jpg")
     os.mkfifo(pipe)
     assert main(["show", str(pipe), "--socket", str(place)]) == Exit.NOT_MET
-    assert f"{pipe}: no regular file; name a picture" in capsys.readouterr().err
+    assert f"{pipe}: no regular file but a named pipe; name a picture" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("percent", ["-1", "101", "loud", "5.5"])

@@ -3,8 +3,11 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.support.pictures import jpeg
 from tests.support.sound_server import MICROPHONE, SPEAKER, SoundServer
+from tests.support.v4l2_sim import SimulatedWebcam
 
+from kioskd.adapters import v4l2
 from kioskd.cli import devices
 
 
@@ -69,3 +72,51 @@ def test_leds_and_pwm_chips_are_listed_by_the_names_that_a_lamp_takes(
     assert (said["leds"], said["pwm_chips"]) == (["ACT"], ["pwmchip0"])
     assert run() == 0
     assert 'leds (controls.lamp.source: "led:NAME"):\n  ACT\n' in capsys.readouterr().out
+
+
+def with_webcam(monkeypatch: pytest.MonkeyPatch, sysfs: Path) -> SimulatedWebcam:
+    """Have a webcam in this machine, and nothing else that may be listed."""
+    webcam = SimulatedWebcam(lambda _: jpeg())
+    monkeypatch.setattr(v4l2, "SystemKernel", lambda: webcam)
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(sysfs / "missing.conf"))
+    monkeypatch.setattr(devices, "_SYS", sysfs)
+    return webcam
+
+
+@pytest.mark.parametrize(
+    ("formats", "busy", "why"),
+    [
+        ([b"H264"], False, "its formats are H264, and kioskd takes MJPG"),
+        ([b"MJPG"], True, "in use by something else"),
+    ],
+)
+def test_a_camera_that_is_seen_and_cannot_be_used_is_named_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    *,
+    formats: list[bytes],
+    busy: bool,
+    why: str,
+) -> None:
+    webcam = with_webcam(monkeypatch, tmp_path)
+    webcam.formats, webcam.busy = formats, busy
+    assert run() == 0
+    assert f"  v4l2:HD Pro Webcam C920   cannot be used: {why}" in capsys.readouterr().out
+    assert run("--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert "v4l2:HD Pro Webcam C920" not in said["cameras"]
+    assert said["camera_faults"]["v4l2:HD Pro Webcam C920"].startswith(why)
+
+
+def test_a_camera_on_a_ribbon_cable_that_no_package_here_can_use_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with_webcam(monkeypatch, tmp_path)
+    (tmp_path / "class/video4linux/video0").mkdir(parents=True)
+    (tmp_path / "class/video4linux/video0/name").write_text("rp1-cfe-csi2_ch0\n")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    assert run() == 0
+    said = capsys.readouterr().out
+    assert "  picamera   cannot be used: the Python package libcamera is not there; apt install" in said
+    assert "  v4l2:HD Pro Webcam C920\n" in said

@@ -27,6 +27,7 @@ from kioskd.core.events import (
 from kioskd.core.gesture import Does, Rules
 from kioskd.flow.attendant import RETRY_S
 from kioskd.flow.button_to_mailbox import ButtonToMailbox, Hands
+from kioskd.ports import Edge
 
 GONE, CAME = DeviceGone(Device.BUTTON, "doorbell"), DeviceCame(Device.BUTTON, "doorbell")
 
@@ -98,6 +99,55 @@ async def test_a_double_press_is_one_event_and_a_single_one_comes_when_it_cannot
         assert await it.wait(1.0) == []
         assert await it.after(it.button.press) == []
         assert await it.wait(0.4) == [Pressed()]
+
+
+async def starve(it: Hand, *edges: Edge, seconds: float = 30.0) -> list[Event]:
+    """Let the loop starve: its timers run first, then it reads what the kernel has had for long."""
+    for edge in edges:
+        it.button.happen(edge)
+    return await it.wait(seconds)
+
+
+async def test_a_loop_that_starves_makes_no_mute_of_a_short_press() -> None:
+    async with hand() as it:
+        down_s = it.clock.now()
+        assert await it.after(it.button.hold) == [Pressed()]
+        assert await starve(it, Edge(False, down_s + 0.4)) == []
+
+
+async def test_a_loop_that_starves_makes_no_restart_of_a_hold_for_mute() -> None:
+    async with hand() as it:
+        down_s = it.clock.now()
+        await it.after(it.button.hold)
+        assert await it.wait(2.5) == [Armed("mute")]
+        assert await starve(it, Edge(False, down_s + 3.0)) == [Armed(""), MuteAsked()]
+        assert it.restarts == 0
+
+
+async def test_a_loop_that_starves_makes_no_two_presses_of_a_double_press() -> None:
+    async with hand(Rules("toggle", double="look")) as it:
+        down_s = it.clock.now()
+        assert await it.after(it.button.hold) == []
+        burst = [Edge(False, down_s + 0.1), Edge(True, down_s + 0.3), Edge(False, down_s + 0.4)]
+        assert await starve(it, *burst) == [LookAsked()]
+
+
+async def test_a_press_says_when_the_finger_went_down_however_late_it_is_read() -> None:
+    async with hand() as it:
+        down_s = it.clock.now() + 0.1
+        await it.wait(1.0)
+        it.button.happen(Edge(True, down_s))
+        (pressed,) = await it.after(it.button.release)
+        assert isinstance(pressed, Pressed)
+        assert pressed.down_s == down_s
+
+
+async def test_a_stamp_that_lies_in_the_future_is_taken_for_now() -> None:
+    async with hand() as it:
+        it.button.happen(Edge(True, it.clock.now() + 1e9))
+        (pressed,) = await it.after(it.button.release)
+        assert isinstance(pressed, Pressed)
+        assert pressed.down_s == it.clock.now()
 
 
 async def test_holding_to_talk_begins_and_ends_a_talk() -> None:

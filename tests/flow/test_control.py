@@ -37,8 +37,13 @@ from kioskd.flow.control import QUESTION_CHARS, STEP_S, TICK_S, WATCHERS, Contro
 from kioskd.flow.journal import status
 from kioskd.flow.meters import Meters
 from kioskd.flow.metrics import Family, Readings, Tally, families
+from kioskd.media import picture
 
 READINGS = Readings(link={}, sent=0, resent=0, dropped=0, gap_bytes=0, overflow_bytes=0, volume=70)
+
+
+async def _fitted(data: bytes) -> bytes:
+    return picture.fit(data, size=64, quality=80)
 
 
 class Kiosk:
@@ -48,7 +53,7 @@ class Kiosk:
         self.clock = ManualClock()
         self.tally = Tally(self.clock.now())
         self.meters = Meters()
-        self.control = Control(self, self.tally, self.meters, self.clock, picture_size=64, picture_quality=80)
+        self.control = Control(self, self.tally, self.meters, self.clock, fit=_fitted)
         self.state = State()
         self.camera = "none"
         self.held_s = 0.0

@@ -1,4 +1,5 @@
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,11 @@ def test_a_bad_file_of_the_owner_is_named_and_left_out(
     assert texts.read("en", tmp_path) == texts.read("en", None)
     assert len(warnings(caplog)) == 1
     assert str(tmp_path / "en.yaml") in warnings(caplog)[0]
+
+
+def test_prompts_that_are_no_file_are_left_out_and_not_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.mkfifo(tmp_path / "en.yaml")
+    assert texts.read("en", tmp_path) == texts.read("en", None)
+    assert "no regular file but a named pipe" in caplog.text

@@ -1,4 +1,5 @@
 import io
+import os
 import wave
 from pathlib import Path
 
@@ -79,3 +80,9 @@ def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_no_fault_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "none.wav")
+
+
+def test_a_wav_that_is_no_file_is_unfit_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "prompt.wav")
+    with pytest.raises(UnfitWav, match="no regular file but a named pipe"):
+        read(tmp_path / "prompt.wav")

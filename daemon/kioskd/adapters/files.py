@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NoReturn
 
+from kioskd import regular_file
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler, SampleFormat
@@ -108,6 +109,7 @@ async def _for_ever(clock: Clock) -> NoReturn:
 
 def _opened(path: Path) -> wave.Wave_read:
     try:
+        regular_file.check(path)
         wav = wave.open(str(path), "rb")  # noqa: SIM115 - the caller closes it
     except (OSError, EOFError, wave.Error) as error:
         raise DeviceLost(

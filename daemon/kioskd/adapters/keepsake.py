@@ -16,7 +16,11 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
+from kioskd import regular_file
 from kioskd.adapters import small_file
+
+LARGEST_BYTES: Final = 100_000
+"""Ours has a few hundred: what is larger is not ours, or damaged."""
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +48,7 @@ class RuntimeKeepsake:
         # The last two: numbers and brackets without end.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             if self._path.stat().st_uid == os.geteuid():
-                kept: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
+                kept: dict[str, Any] = json.loads(regular_file.content(self._path, LARGEST_BYTES))
                 age_s = _since_boot_s() - float(kept["at"])
                 conversation, handle = int(kept["conversation"]), kept["handle"]
                 makes_sense = conversation > 0 and isinstance(handle, str) and handle != ""

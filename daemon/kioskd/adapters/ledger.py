@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from kioskd import regular_file
 from kioskd.adapters import small_file
 
 log = logging.getLogger(__name__)
@@ -29,8 +30,7 @@ class LedgerFile:
     def load(self) -> Mapping[str, object] | None:
         """Return what was saved; None where nothing was; nothing at all ({}) where it cannot be read, said here."""
         try:
-            with self._path.open(encoding="utf-8") as file:
-                found = json.loads(file.read(LARGEST_CHARS))
+            found = json.loads(regular_file.content(self._path, LARGEST_CHARS))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:

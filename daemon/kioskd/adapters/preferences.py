@@ -7,8 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from kioskd import regular_file
 from kioskd.adapters import small_file
 from kioskd.ports import Preferences
+
+LARGEST_BYTES: Final = 100_000
+"""Ours has about forty: what is larger is not ours, or damaged."""
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +33,7 @@ class StateFile:
     def load(self) -> Preferences:
         """Return what was saved; what the settings say where nothing was, or it cannot be used (one warning then)."""
         try:
-            self._kept = _parsed(json.loads(self._path.read_text(encoding="utf-8")))
+            self._kept = _parsed(json.loads(regular_file.content(self._path, LARGEST_BYTES)))
         except FileNotFoundError:
             self._kept = None
         except (OSError, ValueError, RecursionError) as error:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -66,8 +67,7 @@ class FrontDesk:
             self._tally,
             meters,
             parts.clock,
-            picture_size=settings.camera.size,
-            picture_quality=settings.camera.quality,
+            fit=partial(_fit, size=settings.camera.size, quality=settings.camera.quality),
         )
         self.words = ""
         """What the service manager was told last."""
@@ -181,3 +181,9 @@ def _budget(account: Account) -> dict[str, float]:
     if account.tokens_limit:
         told |= {"tokens used": account.tokens, "tokens a day": account.tokens_limit}
     return told
+
+
+async def _fit(data: bytes, *, size: int, quality: int) -> bytes:
+    from kioskd.adapters.picture_decoder import fit  # noqa: PLC0415 - brings Pillow
+
+    return await fit(data, size=size, quality=quality)

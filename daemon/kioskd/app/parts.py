@@ -200,19 +200,23 @@ def pictures(settings: Settings) -> tuple[bytes, ...]:
     """
     if not settings.assistant.pictures:
         return ()
-    from kioskd.adapters.picture_folder import content  # noqa: PLC0415 - brings Pillow
-    from kioskd.media.picture import BadPicture, fit  # noqa: PLC0415 - the same
+    from kioskd.adapters.picture_decoder import PictureDecoder  # noqa: PLC0415 - brings Pillow
+    from kioskd.adapters.picture_folder import content  # noqa: PLC0415 - the same
+    from kioskd.media.picture import BadPicture  # noqa: PLC0415 - the same
 
-    fitted = []
-    for path in settings.assistant.pictures:
-        try:
-            fitted.append(fit(content(path), size=settings.camera.size, quality=settings.camera.quality))
-        except OSError as error:
-            raise ConfigError(
-                f"assistant.pictures: {path} cannot be read: {error.strerror}; correct the path or its permissions"
-            ) from None
-        except BadPicture as error:
-            raise ConfigError(f"assistant.pictures: {path}: {error}; replace it, or take it out") from None
+    fitted, camera = [], settings.camera
+    with PictureDecoder() as decoder:
+        for path in settings.assistant.pictures:
+            try:
+                fitted.append(decoder.fit(content(path), size=camera.size, quality=camera.quality))
+            except OSError as error:
+                raise ConfigError(
+                    f"assistant.pictures: {path} cannot be read: {error.strerror}; correct the path or its permissions"
+                ) from None
+            except BadPicture as error:
+                raise ConfigError(
+                    f"assistant.pictures: {path}: {error}; replace it, or take it out"
+                ) from None
     return tuple(fitted)
 
 

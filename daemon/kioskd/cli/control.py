@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from kioskd import logs
-from kioskd.adapters import regular_file
+from kioskd import logs, regular_file
 from kioskd.adapters.control_wire import PICTURE_BYTES
 from kioskd.cli import client
 from kioskd.errors import KioskError

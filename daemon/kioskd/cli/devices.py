@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     """Print what this machine has; return 0, even where there is nothing."""
     found = {
         **_sound(),
-        "cameras": _cameras(),
+        **_cameras(),
         "gpio_chips": _gpio_chips(),
         "input_devices": _inputs(),
         "leds": _names(_SYS / "class/leds"),
@@ -57,7 +57,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"{kind.replace('_', ' ')} ({setting}):")
         for name in found[kind]:
             print(f"  {name}")
-        if not found[kind]:
+        faults = found["camera_faults"] if kind == "cameras" else {}
+        for name, fault in faults.items():
+            print(f"  {name}   cannot be used: {fault}")
+        if not found[kind] and not faults:
             print("  none")
     return 0
 
@@ -88,12 +91,23 @@ def _sound() -> dict[str, Any]:
     } | {"sound_fault": None}
 
 
-def _cameras() -> list[str]:
-    """Return `camera.source` for each camera. A Pi's are asked for only where they can be: it takes a second."""
-    from kioskd.adapters.picamera import cameras as pi_cameras  # noqa: PLC0415 - only this command needs it
-    from kioskd.adapters.v4l2 import cameras  # noqa: PLC0415 - as above
+def _cameras() -> dict[str, Any]:
+    """Return `camera.source` for each camera, and for those that cannot be used the reason.
 
-    return [*pi_cameras(), *(f"v4l2:{camera.name}" for camera in cameras())]
+    A Pi's are asked for only where they can be: it takes a second.
+    """
+    from kioskd.adapters import picamera, v4l2  # noqa: PLC0415 - only this command needs them
+
+    usable, faults = picamera.cameras(), {}
+    if (fault := picamera.fault(_SYS)) is not None:
+        faults["picamera"] = fault
+    for camera in v4l2.cameras():
+        name, fault = f"v4l2:{camera.name}", v4l2.why(camera)
+        if not fault:
+            usable.append(name)
+        elif name not in usable:
+            faults[name] = fault
+    return {"cameras": usable, "camera_faults": faults}
 
 
 def _inputs() -> list[str]:

@@ -69,12 +69,17 @@ class Started:
 class Pressed:
     """The button was pressed: wake, silence or end, whichever fits. From: button_to_mailbox."""
 
+    down_s: float | None = field(default=None, compare=False)
+    """When the finger went down, in seconds of the shell's clock; None: not known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Woken:
     """Somebody calls the kiosk. From: button_to_mailbox, mic_to_live, control."""
 
     cause: Cause
+    down_s: float | None = field(default=None, compare=False)
+    """Of a button: as of `Pressed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,9 @@ class MuteAsked:
 @dataclass(frozen=True, slots=True)
 class TalkBegan:
     """The visitor holds the talk button. From: button_to_mailbox."""
+
+    down_s: float | None = field(default=None, compare=False)
+    """As of `Pressed`."""
 
 
 @dataclass(frozen=True, slots=True)

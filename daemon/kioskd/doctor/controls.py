@@ -59,7 +59,7 @@ async def _button(patient: Patient, hand: app.Hand) -> Finding:
         over.set()
 
     try:
-        await together(hand.button.watch(edges.put_nowait), follow(), until=over)
+        await together(hand.button.watch(lambda edge: edges.put_nowait(edge.down)), follow(), until=over)
     except DeviceLost as lost:
         return of_error("button-missing", lost, "see `kioskd devices`")
     return found[0]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
+from kioskd import regular_file
 from kioskd.adapters.gemini.client import ENDPOINT, vertex_endpoint
 from kioskd.adapters.gemini.web import Web
 from kioskd.doctor.finding import Finding, fault, ok, skipped
@@ -58,6 +59,8 @@ async def tls(patient: Patient) -> Sequence[Finding]:
         return [skipped(f"the way is by the proxy {_host(proxy)[0]}: the session will show")]
     host, port = _host(endpoint(patient.settings))
     try:
+        if patient.settings.service.ca_file is not None:
+            regular_file.check(patient.settings.service.ca_file)
         context = await asyncio.to_thread(ssl.create_default_context, cafile=patient.settings.service.ca_file)
     except OSError as error:
         raise ConfigError(

@@ -7,19 +7,19 @@ from typing import Final
 from kioskd.core import events, gesture
 from kioskd.core.events import Event
 from kioskd.flow.attendant import Attendant
-from kioskd.ports import Button, Cancellable, Clock
+from kioskd.ports import Button, Cancellable, Clock, Edge
 
 log = logging.getLogger(__name__)
 
-ACTS: Final[dict[gesture.Does, Event]] = {
-    "toggle": events.Pressed(),
-    "wake": events.Woken(events.Cause.BUTTON),
-    "end": events.SleepAsked(),
-    "mute": events.MuteAsked(),
-    "look": events.LookAsked(),
-    "hush": events.Hushed(),
+ACTS: Final[dict[gesture.Does, Callable[[float | None], Event]]] = {
+    "toggle": events.Pressed,
+    "wake": lambda down_s: events.Woken(events.Cause.BUTTON, down_s),
+    "end": lambda _down_s: events.SleepAsked(),
+    "mute": lambda _down_s: events.MuteAsked(),
+    "look": lambda _down_s: events.LookAsked(),
+    "hush": lambda _down_s: events.Hushed(),
 }
-"""What a press is for, as the core knows it."""
+"""What a press is for, as the core knows it; each is made of when the finger went down."""
 
 
 class Hands:
@@ -81,20 +81,23 @@ class ButtonToMailbox:
             self._gesture, outcomes = gesture.abandon(self._gesture)
             self._tell(outcomes)
 
-    def _edge(self, pressed: bool) -> None:
+    def _edge(self, edge: Edge) -> None:
         self._attendant.works()
-        self._step(pressed)
+        now_s = self._clock.now()
+        # A stamp of another clock than ours would lie in the future, or before all that was heard so far.
+        self._step(edge.down, now_s if edge.at_s is None else min(edge.at_s, now_s))
 
     def _tick(self) -> None:
         self._due = None
-        self._step(None)
+        # The loop may have starved: an edge that the kernel has by now came before the time that is to be judged.
+        self._button.catch_up()
+        self._step(None, self._clock.now())
 
-    def _step(self, edge: bool | None) -> None:
-        now = self._clock.now()
-        self._gesture, outcomes, due_s = gesture.step(self._gesture, edge, now, self._rules)
+    def _step(self, edge: bool | None, at_s: float) -> None:
+        self._gesture, outcomes, due_s = gesture.step(self._gesture, edge, at_s, self._rules)
         self._stop_timer()
         if due_s is not None:
-            self._due = self._clock.call_later(due_s - now, self._tick)
+            self._due = self._clock.call_later(max(0.0, due_s - self._clock.now()), self._tick)
         self._tell(outcomes)
 
     def _stop_timer(self) -> None:
@@ -105,16 +108,16 @@ class ButtonToMailbox:
     def _tell(self, outcomes: gesture.Outcomes) -> None:
         for outcome in outcomes:
             match outcome:
-                case gesture.Act(does):
-                    self._post(ACTS[does])
-                case gesture.TalkBegan():
-                    self._post(events.TalkBegan())
+                case gesture.Act(does, down_s):
+                    self._post(ACTS[does](down_s))
+                case gesture.TalkBegan(down_s):
+                    self._post(events.TalkBegan(down_s))
                 case gesture.TalkEnded():
                     self._post(events.TalkEnded())
                 case gesture.Armed(what):
                     self._post(events.Armed(what or ""))
                 case gesture.Commit("mute"):
-                    self._post(ACTS["mute"])
+                    self._post(events.MuteAsked())
                 case gesture.Commit("restart"):
                     log.warning("restart asked for by button: name=%s", self._name)
                     self._restart()

@@ -114,16 +114,14 @@ class Control:
         meters: Meters,
         clock: Clock,
         *,
-        picture_size: int,
-        picture_quality: int,
+        fit: Callable[[bytes], Awaitable[bytes]],
     ) -> None:
-        """`picture_size`, `picture_quality`: what becomes of pictures from outside; see `picture.fit`."""
+        """`fit` makes a picture from outside one for the service, or raises ValueError that says why not."""
         self._desk = desk
         self._tally = tally
         self._meters = meters
         self._clock = clock
-        self._picture_size = picture_size
-        self._picture_quality = picture_quality
+        self._fit = fit
         self._watchers = 0
         self._decoding = asyncio.Lock()
         """One picture at a time: two large ones would not fit into a small machine's memory."""
@@ -237,14 +235,10 @@ class Control:
     async def _show(self, attachment: bytes) -> int:
         if not attachment:
             raise Refused("there is no picture in the request")
-        from kioskd.media import picture  # noqa: PLC0415 - brings Pillow
-
         try:
             async with self._decoding:
-                jpeg = await asyncio.to_thread(
-                    picture.fit, attachment, size=self._picture_size, quality=self._picture_quality
-                )
-        except picture.BadPicture as error:
+                jpeg = await self._fit(attachment)
+        except ValueError as error:
             raise Refused(f"not shown: {error}") from error
         _must_be_awake(await self._step(Woken(Cause.REMOTE)))
         self._tell(jpeg)

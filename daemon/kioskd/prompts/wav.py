@@ -5,12 +5,16 @@ import wave
 from pathlib import Path
 from typing import Final
 
+from kioskd import regular_file
 from kioskd.errors import KioskError
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler, SampleFormat
 
 LONGEST_S: Final = 30.0
 """A prompt is a sentence or two; and what is longer would be kept in memory for nothing."""
+
+LARGEST_BYTES: Final = 100_000_000
+"""As far as a file is read: a minute of the most lavish PCM is a tenth of that."""
 
 _FORMATS: Final = {2: SampleFormat.INT16, 3: SampleFormat.INT24, 4: SampleFormat.INT32}
 
@@ -29,7 +33,8 @@ def read(source: Path | bytes) -> bytes:
         FileNotFoundError: it is not there.
     """
     try:
-        with wave.open(io.BytesIO(source) if isinstance(source, bytes) else str(source), "rb") as wav:
+        content = source if isinstance(source, bytes) else regular_file.content(source, LARGEST_BYTES)
+        with wave.open(io.BytesIO(content), "rb") as wav:
             rate_hz, channels, width = wav.getframerate(), wav.getnchannels(), wav.getsampwidth()
             if width not in _FORMATS or not rate_hz:
                 raise UnfitWav(f"has {8 * width} bits a sample at {rate_hz} Hz; save it as 16-bit PCM WAV")

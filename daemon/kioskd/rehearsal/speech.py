@@ -1,14 +1,19 @@
 """The visitor's recordings, as the microphone will have them."""
 
+import io
 import wave
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kioskd import regular_file
 from kioskd.errors import ConfigError
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler, SampleFormat
+
+LARGEST_BYTES: Final = 500_000_000
+"""An hour of the most lavish PCM."""
 
 _FORMATS: Final = {2: SampleFormat.INT16, 3: SampleFormat.INT24, 4: SampleFormat.INT32}
 
@@ -37,7 +42,7 @@ def load_speeches(paths: Iterable[Path]) -> dict[Path, Speech]:
 
 def _load(path: Path) -> Speech:
     try:
-        with wave.open(str(path), "rb") as file:
+        with wave.open(io.BytesIO(regular_file.content(path, LARGEST_BYTES)), "rb") as file:
             resampler = Resampler(
                 file.getframerate(),
                 pcm.UPLINK_HZ,

@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from kioskd import regular_file
 from kioskd.errors import ConfigError
 from kioskd.settings.service import ServiceSettings
 
@@ -142,17 +143,18 @@ def from_file(where: str, path: Path, *, private: bool) -> SecretStr:
 def _read(where: str, path: Path, longest: int) -> tuple[bytes, int]:
     """Return the first `longest` + 1 bytes of a regular file, and its mode."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise KeyUnusableError(where, "is no regular file: a key is read from one; correct the path")
-        with path.open("rb") as file:
-            return file.read(longest + 1), status.st_mode
+        data, status = regular_file.read(path, longest + 1)
+    except regular_file.NotRegularError as err:
+        raise KeyUnusableError(
+            where, f"is {err.strerror}: a key is read from a file; correct the path"
+        ) from None
     except FileNotFoundError:
         raise KeyUnusableError(where, "the file is not there; create it, or correct the path") from None
     except OSError as err:
         raise KeyUnusableError(
             where, f"the file cannot be read: {err.strerror}; it must belong to the daemon's own user"
         ) from None
+    return data, status.st_mode
 
 
 def _check_private(where: str, mode: int) -> None:

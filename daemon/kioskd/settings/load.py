@@ -1,7 +1,5 @@
 """YAML file -> `Settings`, or every fault of it at once, each with its line and column."""
 
-import errno
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
+from kioskd import regular_file
 from kioskd.errors import ConfigError
 from kioskd.profiles import NEWEST, Wanted, known, refusals
 from kioskd.settings.credentials import KeyMissingError, KeyUnusableError, check_account, service_key
@@ -174,7 +173,7 @@ def startup_faults(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Fault, .
         document.fault(loc, what)
     for loc, file in _files(settings):
         try:
-            _open_once(file)
+            regular_file.check(file)
         except OSError as err:
             document.fault(loc, f"cannot be read: {err.strerror}; correct the path or the file's permissions")
     try:
@@ -191,14 +190,6 @@ def startup_faults(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Fault, .
     return tuple(document.faults)
 
 
-def _open_once(file: Path) -> None:
-    """Find out whether a file can be read, without waiting for what a pipe or a device may give."""
-    if not stat.S_ISREG(file.stat().st_mode):
-        raise OSError(errno.EINVAL, "no regular file", str(file))
-    with file.open("rb"):
-        pass
-
-
 def _files(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Path]]:
     """Yield the files that are read when the daemon starts, each with where it is named."""
     if settings.service.ca_file is not None:
@@ -212,8 +203,7 @@ def _text(path: Path) -> str:
         return SettingsError([Fault(str(path), 0, 0, "", what)])
 
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
+        data = regular_file.content(path, LARGEST_BYTES + 1)
     except FileNotFoundError:
         raise whole(
             "is not there: the daemon needs a configuration; create it, or name another with --config"

@@ -1,7 +1,6 @@
 """What the tools' settings need of this machine: secrets, programs, packages. Looked at when the daemon starts."""
 
 import importlib.util
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
+from kioskd import regular_file
 from kioskd.errors import ConfigError
 from kioskd.settings import credentials
 from kioskd.settings.tools import ToolSettings
@@ -125,8 +125,11 @@ def _faults(tool: ToolSettings, environ: Mapping[str, str]) -> Iterator[tuple[Lo
     if isinstance(tool, MqttSettings) and tool.password_from is not None:
         yield from _secret_faults(("password_from",), tool.password_from, environ)
     ca_file = tool.ca_file if isinstance(tool, HttpSettings | MqttSettings) else None
-    if ca_file is not None and not os.access(ca_file, os.R_OK):
-        yield ("ca_file",), "cannot be read; correct the path or the file's permissions"
+    if ca_file is not None:
+        try:
+            regular_file.check(ca_file)
+        except OSError as err:
+            yield ("ca_file",), f"cannot be read: {err.strerror}; correct the path or the file's permissions"
     if isinstance(tool, CommandSettings | McpSettings) and tool.argv is not None:
         if program(tool.argv) is None:
             yield ("argv",), "its program is not there or cannot be run; install it, or correct the path"

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from kioskd import regular_file
 from kioskd.adapters.gemini.account import GoogleAccount
 from kioskd.adapters.gemini.credentials import Credentials, Pass, ServiceKey, TokenServer
 from kioskd.adapters.gemini.deflate import SmallOnlyFactory
@@ -184,6 +185,8 @@ def _expect_news() -> None:
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:
     try:
+        if ca_file is not None:
+            regular_file.check(ca_file)  # OpenSSL would wait for a pipe
         context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:  # ssl.SSLError, for a file without certificates, is one
         raise ConfigError(
