@@ -58,9 +58,9 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
         "settings",
     ),
     "doctor": ("app", "adapters", "logs", "media", "ports", "settings"),
-    "flow": ("core", "media", "messages", "ports", "sanitize"),
+    "flow": ("core", "fairness", "media", "messages", "ports", "sanitize"),
     "tools": ("media.pcm", "patterns", "ports", "sanitize", "settings.credentials"),
-    "adapters": ("media", "messages", "ports", "sanitize"),
+    "adapters": ("fairness", "media", "messages", "ports", "sanitize"),
     "settings": ("patterns", "profiles"),
     "patterns": (),
     "profiles": (),
@@ -71,6 +71,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "messages": (),
     "repeats": (),
     "sanitize": (),
+    "fairness": (),
     "errors": (),
 }
 """Layer: what it may import beside itself, `errors` and the version in `kioskd/__init__.py`."""

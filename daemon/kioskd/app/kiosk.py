@@ -109,8 +109,7 @@ class Kiosk:
             volume_floor=settings.speaker.volume_floor,
             volume_ceiling=settings.speaker.volume_ceiling,
         )
-        self._restart = asyncio.Event()
-        self._meters = Meters()
+        self._restart, self._meters = asyncio.Event(), Meters()
         self._wake_word = wake_word(settings)
         self._uplink, self._downlink = sound(
             settings, parts, self._meters, post, volume=self._memory.volume, wake_word=self._wake_word
@@ -140,6 +139,7 @@ class Kiosk:
             calls=self._tool_desk.runner,
             companions=[self._camera] if self._camera is not None else [],
             on_usage=self._books.limits.used,
+            room=self._mailbox.room,
         )
         self._lamps = [
             LampKeeper(

@@ -7,7 +7,7 @@ again is the core's business.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -102,8 +102,9 @@ class LiveLink:
         calls: CallTaker | None = None,
         companions: Sequence[Companion] = (),
         on_usage: Callable[[UsageReported], None] = lambda _usage: None,
+        room: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`pictures` (JPEG) are shown at the beginning of each new session. `calls` takes the model's tool calls."""
+        """`room` returns when the core has caught up: until then, nothing more is read. `pictures` (JPEG) are shown at the beginning of each new session. `calls` takes the model's tool calls."""
         self._live = live
         self._uplink = uplink
         self._downlink = downlink
@@ -117,6 +118,7 @@ class LiveLink:
         self._calls = calls
         self._companions = companions
         self._on_usage = on_usage
+        self._room = room
         self._outbox = Outbox(way, clock)
         self._said = Recollection()
         self._ended: _Ended | None = None
@@ -268,6 +270,8 @@ class LiveLink:
         while True:
             for message in await connection.receive():
                 self._sort(message, epoch)
+            if self._room is not None:
+                await self._room()
 
     def _sort(self, message: Message, epoch: int) -> None:
         match message:

@@ -4,9 +4,8 @@ Both are about the event loop, which also carries the sound: no peer may hold it
 """
 
 import asyncio
-import types
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Final
 
 SLICE_BYTES: Final = 2048
@@ -33,12 +32,6 @@ def check_fields(message: str | bytes) -> None:
     data = message.encode(errors="replace") if isinstance(message, str) else message
     if data.count(b"{") + data.count(b"[") + data.count(b",") > MOST_FIELDS:
         raise TooManyFields(f"more than {MOST_FIELDS} fields")
-
-
-@types.coroutine
-def others_first() -> Generator[None, None, None]:
-    """Let everything else that is ready run once. Reading what has come already would else wait for nothing."""
-    yield
 
 
 class Intake:

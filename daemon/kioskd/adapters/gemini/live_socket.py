@@ -26,8 +26,9 @@ from websockets.frames import DATA_OPCODES, Frame
 from websockets.protocol import State
 
 from kioskd.adapters.gemini.errors import NotSetUp, Stalled
-from kioskd.adapters.gemini.intake import MOST_UNSENT_BYTES, Intake, check_fields, others_first
+from kioskd.adapters.gemini.intake import MOST_UNSENT_BYTES, Intake, check_fields
 from kioskd.adapters.gemini.receipts import Receipts
+from kioskd.fairness import others_first
 
 log = logging.getLogger(__name__)
 
