@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.support.control import calling, open_place
@@ -54,12 +55,13 @@ async def test_a_client_that_asks_400_times_and_reads_late_ends_nothing(
     async with running(made.serve(much)):
         await until(place.exists)
         async with calling(place) as caller:
-            caller.writer.transport.pause_reading()
+            transport = cast(asyncio.Transport, caller.writer.transport)
+            transport.pause_reading()
             caller.send(b'{"do": "status"}\n' * 400)
             await asyncio.sleep(
                 0.7
             )  # the daemon has given it up, and closes: what it sent is still to be read
-            caller.writer.transport.resume_reading()
+            transport.resume_reading()
             answers = 0
             while await caller.answer() is not None:
                 answers += 1

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
@@ -40,7 +40,7 @@ from kioskd.core.events import MuteAsked, NetworkChanged, Restored, SettingsChan
 from kioskd.errors import RestartAsked
 from kioskd.flow.attendant import Attendant
 from kioskd.flow.button_to_mailbox import ButtonToMailbox, Hands
-from kioskd.flow.crew import Work, work_together
+from kioskd.flow.crew import Work, once, work_together
 from kioskd.flow.engine import Engine, Observer, Performers
 from kioskd.flow.health import Evidence, Health
 from kioskd.flow.journal import status
@@ -140,6 +140,7 @@ class Kiosk:
             companions=[self._camera] if self._camera is not None else [],
             on_usage=self._books.limits.used,
             room=self._mailbox.room,
+            read_aloud=parts.read_aloud,
         )
         self._lamps = [
             LampKeeper(
@@ -281,7 +282,7 @@ class Kiosk:
         if parts.network is not None:
             workers["network"] = partial(parts.network.watch, lambda: post(NetworkChanged()))
         if parts.prompts is not None:
-            workers["prompts"] = partial(_once, parts.prompts.prepare)
+            workers["prompts"] = partial(once, parts.prompts.prepare)
         return workers
 
     async def _restart_when_asked(self) -> NoReturn:
@@ -338,12 +339,6 @@ class Kiosk:
             f"; after a restart only: {', '.join(new.later)}" if new.later else "",
             extra={"message_id": messages.RELOADED, "visitor": True},
         )
-
-
-async def _once(prepare: Callable[[], Awaitable[None]]) -> None:
-    """Be a worker that has done its work."""
-    await prepare()
-    await asyncio.Event().wait()
 
 
 def _nothing(_effect: object) -> None:
