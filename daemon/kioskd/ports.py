@@ -50,6 +50,7 @@ __all__ = [
     "ToolsCalled",
     "TurnEnded",
     "UsageReported",
+    "Wrote",
     "pcm",
 ]
 
@@ -307,6 +308,9 @@ class GenerationEnded:
 class TurnEnded:
     """The model's turn is over (turnComplete), after a reply, an interruption, or nothing at all."""
 
+    rejected: str = ""
+    """Why the service rejected the turn, in its own word (turnCompleteReason); empty for a turn that it did not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
@@ -340,6 +344,13 @@ class Said:
     """A piece of what was said, as the service has understood it (transcription). Shown by no repr and no log."""
 
     by_visitor: bool
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """A piece of the reply that came as text and not as sound. Shown by no repr and no log."""
+
     text: str = field(repr=False)
 
 
@@ -414,6 +425,7 @@ Message = (
     | HandleIssued
     | UsageReported
     | Said
+    | Wrote
     | ToolsCalled
     | ToolCallsCancelled
 )

@@ -35,6 +35,7 @@ from kioskd.core.events import (
     NetworkChanged,
     ReplyBegan,
     Restored,
+    SessionUseless,
     SettingsChanged,
     Timer,
     TimerFired,
@@ -48,8 +49,8 @@ from kioskd.errors import Remedy
 
 LinkBuilder = Callable[..., Link]
 KINDS = (
-    Restored, Up, Lost, GoingAway, HandleIssued, ReplyBegan, TurnEnded, NetworkChanged, SettingsChanged,
-    Timer.PROBE, Timer.RETRY, Timer.STEADY, Timer.AGE, Timer.SETTLE, Timer.ROLLOVER, Timer.LATE,
+    Restored, Up, Lost, GoingAway, HandleIssued, ReplyBegan, TurnEnded, SessionUseless, NetworkChanged,
+    SettingsChanged,    Timer.PROBE, Timer.RETRY, Timer.STEADY, Timer.AGE, Timer.SETTLE, Timer.ROLLOVER, Timer.LATE,
 )  # fmt: skip
 
 

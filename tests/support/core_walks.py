@@ -36,6 +36,7 @@ from kioskd.core.events import (
     ReplyInterrupted,
     ReplyPlayed,
     ReplySounded,
+    ReplyStarved,
     Restored,
     SettingsChanged,
     Started,
@@ -196,6 +197,7 @@ class Walk:
             yield Closing(None)
         if state.turn.phase is turns.Phase.SPEAKING:
             yield VoiceSuspected(suspected=not state.turn.suspected)
+            yield ReplyStarved(state.turn.reply if state.starved is None else None)
         if state.turn.awake:
             yield CallsChanged(state.link.epoch, pending=state.turn.calls + 1, blocking=state.turn.calls % 2)
         if state.turn.calls:
@@ -239,7 +241,7 @@ class Walk:
         before = self.state
         welcome = getattr(event, "epoch", before.link.epoch) == before.link.epoch
         if welcome:
-            self.seen = max(self.seen, getattr(event, "reply", 0))
+            self.seen = max(self.seen, getattr(event, "reply", 0) or 0)
         fired = event.timer if isinstance(event, TimerFired) and event.timer in self.shell.timers else None
         if fired:
             del self.shell.timers[fired]

@@ -2,7 +2,18 @@
 
 from kioskd.app.kiosk import Renewal, serve
 from kioskd.app.meaning import AT_START, own_turns, policy, renewed, session_of
-from kioskd.app.parts import Hand, Lit, Parts, echo_canceller, hand, misfits, pictures, prompts, real_parts
+from kioskd.app.parts import (
+    Hand,
+    Lit,
+    Parts,
+    echo_canceller,
+    hand,
+    misfits,
+    pictures,
+    prompts,
+    read_aloud,
+    real_parts,
+)
 from kioskd.app.service import live
 from kioskd.app.tool_desk import Tools
 
@@ -21,6 +32,7 @@ __all__ = [
     "pictures",
     "policy",
     "prompts",
+    "read_aloud",
     "real_parts",
     "renewed",
     "serve",

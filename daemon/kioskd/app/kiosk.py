@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
@@ -41,7 +41,7 @@ from kioskd.core.events import Device, MuteAsked, NetworkChanged, Restored, Sett
 from kioskd.errors import RestartAsked
 from kioskd.flow.attendant import Attendant
 from kioskd.flow.button_to_mailbox import ButtonToMailbox, Hands
-from kioskd.flow.crew import Work, work_together
+from kioskd.flow.crew import Work, once, work_together
 from kioskd.flow.engine import Engine, Observer, Performers
 from kioskd.flow.health import Evidence, Health
 from kioskd.flow.journal import status
@@ -107,8 +107,7 @@ class Kiosk:
             volume_floor=settings.speaker.volume_floor,
             volume_ceiling=settings.speaker.volume_ceiling,
         )
-        self._restart = asyncio.Event()
-        self._meters = Meters()
+        self._restart, self._meters = asyncio.Event(), Meters()
         self._wake_word = wake_word(settings)
         self._uplink, self._downlink = sound(
             settings, parts, self._meters, post, volume=self._memory.volume, wake_word=self._wake_word
@@ -138,6 +137,8 @@ class Kiosk:
             calls=self._tool_desk.runner,
             companions=[self._camera] if self._camera is not None else [],
             on_usage=self._books.limits.used,
+            room=self._mailbox.room,
+            read_aloud=parts.read_aloud,
         )
         self._lamps = [
             LampKeeper(
@@ -264,7 +265,7 @@ class Kiosk:
         if parts.network is not None:
             workers["network"] = partial(parts.network.watch, lambda: post(NetworkChanged()))
         if parts.prompts is not None:
-            workers["prompts"] = partial(_once, parts.prompts.prepare)
+            workers["prompts"] = partial(once, parts.prompts.prepare)
         return workers
 
     async def _restart_when_asked(self) -> NoReturn:
@@ -321,12 +322,6 @@ class Kiosk:
             f"; after a restart only: {', '.join(new.later)}" if new.later else "",
             extra={"message_id": messages.RELOADED, "visitor": True},
         )
-
-
-async def _once(prepare: Callable[[], Awaitable[None]]) -> None:
-    """Be a worker that has done its work."""
-    await prepare()
-    await asyncio.Event().wait()
 
 
 def _nothing(_effect: object) -> None:

@@ -15,6 +15,7 @@ from kioskd.core import gesture
 from kioskd.errors import ConfigError
 from kioskd.flow.limits import Ledger
 from kioskd.flow.scribe import Shelf
+from kioskd.flow.turn_endings import ReadAloud
 from kioskd.media.rhythm import Night
 from kioskd.settings.controls import ButtonSettings, CameraSettings, LampSettings, NightSettings
 from kioskd.settings.credentials import ServiceKeys
@@ -68,6 +69,7 @@ class Parts:
     memory: ports.Memory | None = None
     tools: Tools | None = None
     prompts: ports.Prompts | None = None
+    read_aloud: ReadAloud | None = None
     control: "ControlSocket | None" = None
     metrics: "MetricsDoor | None" = None
     pictures: Sequence[bytes] = field(default=(), repr=False)
@@ -150,6 +152,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         memory=StateFile(state) if state is not None else None,
         tools=tools,
         prompts=prompts(settings, cache_directory(environ)),
+        read_aloud=read_aloud(settings),
         pictures=pictures(settings),
         local_time=local_time,
         wall=wall,
@@ -342,3 +345,10 @@ def prompts(settings: Settings, cache: Path | None) -> ports.Prompts | None:
     from kioskd.prompts import Prompts  # noqa: PLC0415
 
     return Prompts(settings.assistant.language, settings.speaker.prompts_folder, cache)
+
+
+def read_aloud(settings: Settings) -> ReadAloud:
+    """Return what reads aloud a reply that came in writing."""
+    from kioskd.prompts import Speech  # noqa: PLC0415
+
+    return Speech(settings.assistant.language).read

@@ -15,6 +15,8 @@ class Timer(enum.Enum):
     """Nobody has said anything for `idle_s`."""
     THINK = enum.auto()
     """The model was given something to answer and has stayed silent."""
+    STALLED = enum.auto()
+    """A reply has begun, its sound has stopped coming, and its end was not told."""
     TAIL = enum.auto()
     """What the kiosk has said is over; the room is still ringing."""
     LONGEST = enum.auto()
@@ -180,6 +182,13 @@ class ReplyPlayed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyStarved:
+    """All that came of this reply was heard, and its end was not told; None: of no reply. From: live_to_speaker."""
+
+    reply: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class TurnEnded:
     """The service has ended the model's turn, be it a silent one. From: live_link."""
 
@@ -243,6 +252,13 @@ class Lost:
     jitter: float
     retry_after_s: float | None = None
     reached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUseless:
+    """Turn after turn of the session ended without sound: a fresh one may answer again. From: live_link."""
+
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,30 +351,11 @@ class Heartbeat:
     beat: int
 
 
-TurnEvent = (
-    Started
-    | Pressed
-    | Woken
-    | SleepAsked
-    | Hushed
-    | TalkBegan
-    | TalkEnded
-    | LookAsked
-    | Asked
-    | VoiceBegan
-    | VoiceEnded
-    | VoiceSuspected
-    | ReplyBegan
-    | ReplyInterrupted
-    | ReplySounded
-    | ReplyPlayed
-    | TurnEnded
-    | CallsChanged
-    | EndWanted
-    | Restored
-)
-LinkEvent = Up | Lost | GoingAway | HandleIssued | NetworkChanged | SettingsChanged
-KioskEvent = (
-    MuteAsked | Armed | ConfirmWanted | PromptOver | Closing | DeviceGone | DeviceCame | Deaf | Unkept
-)
+VoiceEvent = VoiceBegan | VoiceEnded | VoiceSuspected
+ReplyEvent = ReplyBegan | ReplyInterrupted | ReplySounded | ReplyPlayed
+HandEvent = Pressed | Woken | SleepAsked | Hushed | TalkBegan | TalkEnded | LookAsked | Asked
+TurnEvent = Started | HandEvent | VoiceEvent | ReplyEvent | TurnEnded | CallsChanged | EndWanted | Restored
+LinkEvent = Up | Lost | GoingAway | HandleIssued | SessionUseless | NetworkChanged | SettingsChanged
+DeviceEvent = DeviceGone | DeviceCame | Deaf | Unkept
+KioskEvent = ReplyStarved | MuteAsked | Armed | ConfirmWanted | PromptOver | Closing | DeviceEvent
 Event = TurnEvent | LinkEvent | KioskEvent | TimerFired | Heartbeat

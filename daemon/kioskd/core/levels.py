@@ -55,6 +55,8 @@ class State:
     """What the kiosk is telling the visitor."""
     ringing: bool = False
     """Half duplex only: the room still rings with what it was telling, and has been made to stop."""
+    starved: int | None = None
+    """The reply whose sound has stopped coming before its end was told."""
     told: frozenset[Code] = frozenset()
     """What it has told in this conversation."""
 
@@ -226,6 +228,8 @@ def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
             if not turn.calls:
                 yield Timer.THINK, policy.think_s
         case turns.Phase.SPEAKING:
+            if state.starved == turn.reply and not turn.calls:
+                yield Timer.STALLED, policy.stall_s
             if turn.overtime:
                 yield Timer.GRACE, policy.grace_s
         case turns.Phase.RINGING:

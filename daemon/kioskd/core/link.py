@@ -19,6 +19,7 @@ from kioskd.core.events import (
     NetworkChanged,
     ReplyBegan,
     Restored,
+    SessionUseless,
     SettingsChanged,
     Timer,
     TimerFired,
@@ -261,6 +262,11 @@ def change_settings(link: Link, event: SettingsChanged, policy: Policy) -> Link:
     return drain_soon(link, event, policy) if link.open else dial(link)
 
 
+def renew_session(link: Link, event: SessionUseless, policy: Policy) -> Link:
+    """Go on with a fresh session, from the next quiet moment on."""
+    return drain_soon(replace(link, handle=None), event, policy)
+
+
 def probe_if_failing(link: Link, event: object, policy: Policy) -> Link:
     """What kept the service away may be over. A refusal does not come from the network."""
     return dial(link, event, policy) if link.wrong else link
@@ -312,6 +318,7 @@ TABLE: Final[Mapping[Kind, tuple[Cell, Cell, Cell, Cell, Cell]]] = {
     HandleIssued:    (IGNORE,           IGNORE,   keep_handle,  keep_handle, IGNORE),
     ReplyBegan:      (IGNORE,           IGNORE,   await_handle, await_handle, IGNORE),
     TurnEnded:       (IGNORE,           IGNORE,   prove_good,   prove_good,  IGNORE),
+    SessionUseless:  (IGNORE,           IGNORE,   renew_session, renew_session, IGNORE),
     NetworkChanged:  (probe_if_failing, IGNORE,   drain_soon,   drain_soon,  dial),
     SettingsChanged: (probe_if_troubled, change_settings, change_settings, change_settings, change_settings),
     Timer.PROBE:     (dial,             IGNORE,   IGNORE,       IGNORE,      IGNORE),

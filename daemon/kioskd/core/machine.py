@@ -45,6 +45,7 @@ from kioskd.core.events import (
     Pressed,
     PromptOver,
     ReplyBegan,
+    ReplyStarved,
     Restored,
     SleepAsked,
     Started,
@@ -144,6 +145,8 @@ def _note(state: State, event: Event) -> State:
     match event:
         case Started():
             changed = {"started": True}
+        case ReplyStarved(reply):
+            changed = {"starved": reply}
         case DeviceGone(device, name):
             names = (*state.missing.get(device, ()), name)
             changed = {"missing": {**state.missing, device: tuple(dict.fromkeys(names))}}

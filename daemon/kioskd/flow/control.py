@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, Protocol
 
@@ -36,7 +37,7 @@ STEP_S: Final = 2.0
 
 TICK_S: Final = 0.1
 WATCHERS: Final = 4
-"""Half of the socket's clients: who only asks for the status still gets in."""
+"""Half of the places at the socket, for members and for owners each: who only asks for the status still gets in."""
 
 QUESTION_CHARS: Final = 4000
 
@@ -121,8 +122,15 @@ class Control:
         self._tally = tally
         self._meters = meters
         self._clock = clock
+<<<<<<< HEAD
         self._fit = fit
         self._watchers = 0
+=======
+        self._picture_size = picture_size
+        self._picture_quality = picture_quality
+        self._watchers: Counter[bool] = Counter()
+        """By whether they are owners, who have places of their own."""
+>>>>>>> wire
         self._decoding = asyncio.Lock()
         """One picture at a time: two large ones would not fit into a small machine's memory."""
         self._waiting: dict[int, tuple[Event, asyncio.Future[State]]] = {}
@@ -145,7 +153,7 @@ class Control:
                 case {"do": "metrics"}:
                     told = {"text": await asyncio.to_thread(self._desk.render, self._desk.families())}
                 case {"do": "watch"}:
-                    await self._watch(answer)
+                    await self._watch(answer, privileged=privileged)
                     return
                 case _:
                     told = await self._act(request, attachment, privileged=privileged)
@@ -273,11 +281,11 @@ class Control:
             late.cancel()
             self._waiting.pop(id(event), None)
 
-    async def _watch(self, answer: Answer) -> None:
+    async def _watch(self, answer: Answer, *, privileged: bool) -> None:
         """Say how it stands ten times a second, until the client leaves."""
-        if self._watchers >= WATCHERS:
+        if self._watchers[privileged] >= WATCHERS:
             raise Refused(f"{WATCHERS} others watch already")
-        self._watchers += 1
+        self._watchers[privileged] += 1
         self._meters.watch(on=True)
         seen = 0
         try:
@@ -286,8 +294,8 @@ class Control:
                 await answer({"ok": True, **self.status(), "levels": self._meters.levels, "events": lines})
                 await self._clock.sleep(TICK_S)
         finally:
-            self._watchers -= 1
-            if not self._watchers:
+            self._watchers[privileged] -= 1
+            if not self._watchers.total():
                 self._meters.watch(on=False)
 
 

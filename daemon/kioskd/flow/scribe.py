@@ -16,7 +16,7 @@ from kioskd.core.events import Event
 from kioskd.core.machine import State
 from kioskd.flow.relay import Relay
 from kioskd.media import pcm
-from kioskd.ports import Clock, Connection, Live, Message, ReplyAudio, Said, TurnEnded
+from kioskd.ports import Clock, Connection, Live, Message, ReplyAudio, Said, TurnEnded, Wrote
 
 PIECE_S: Final = 1.0
 """How much sound is handed over at a time."""
@@ -107,6 +107,8 @@ class Scribe:
             match message:
                 case Said(by_visitor, text):
                     self._say("visitor" if by_visitor else "kiosk", text)
+                case Wrote(text):
+                    self._say("kiosk", text)
                 case ReplyAudio(sound):
                     self._hear(self._kiosk, sound)
                 case TurnEnded():

@@ -14,6 +14,7 @@ from kioskd.core.events import (
     ReplySounded,
     TalkBegan,
     TalkEnded,
+    TimerFired,
     VoiceBegan,
     VoiceEnded,
 )
@@ -44,7 +45,7 @@ class Times:
     reply: float | None
     """The reply sounded."""
     ended: str
-    """How it ended: heard, interrupted, silenced, asleep."""
+    """How it ended: heard, interrupted, silenced, stalled (its end was not told), asleep."""
 
 
 @dataclass(slots=True)
@@ -106,7 +107,9 @@ class Stopwatch:
             first_byte=first_byte,
             waited=_between(last_word, self._sounded),
             reply=_between(self._sounded, now),
-            ended=_ENDINGS.get(type(event), "asleep"),
+            ended=_ENDINGS.get(
+                type(event), "stalled" if isinstance(event, TimerFired) and after.turn.awake else "asleep"
+            ),
         )
         if not after.turn.voice:  # who interrupts has begun the next turn already
             self._words = None

@@ -71,6 +71,7 @@ def scripted_stage(
         hands=hands,
         camera=_camera(settings, pictures),
         prompts=app.prompts(settings, _cache()),
+        read_aloud=app.read_aloud(settings),
         pictures=app.pictures(settings),
         control=ControlSocket(control, clock),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from websockets.exceptions import ConnectionClosed
 
+from kioskd import sanitize
 from kioskd.adapters.gemini import errors, functions, messages
 from kioskd.adapters.gemini.functions import JPEG
 from kioskd.adapters.gemini.live_socket import LiveSocket
@@ -149,7 +150,7 @@ class GeminiConnection:
                 return self._skip("code")
             except (ConnectionClosed, OSError) as error:
                 raise self._lost(error) from None
-            except errors.ODD as error:
+            except (*errors.ODD, ArithmeticError, AssertionError) as error:
                 return self._skip(type(error).__name__)
             self._odd_in_a_row = 0
             return found
@@ -180,7 +181,7 @@ class GeminiConnection:
 
         As realtime input: a turn by `client_content` that races audio was seen to end sessions with 1007.
         """
-        await self._send(lambda: self._session.send_realtime_input(text=text))
+        await self._send(lambda: self._session.send_realtime_input(text=sanitize.text(text)))
 
     async def send_picture(self, jpeg: bytes) -> None:
         """Send one picture as a frame of video; see `ports.Connection.send_picture`.
@@ -251,7 +252,7 @@ class GeminiConnection:
             LinkLost: the connection is over.
         """
         turns = [
-            self._types.Content(role=role, parts=[self._types.Part(text=text)])
+            self._types.Content(role=role, parts=[self._types.Part(text=sanitize.text(text))])
             for role, text in messages.turns_of(recall)
         ]
         await self._send(
@@ -294,6 +295,9 @@ class GeminiConnection:
                 await self._socket.ask_receipt()
         except (ConnectionClosed, OSError) as error:
             raise self._lost(error) from None
+        except ValueError as error:
+            # The SDK checks what it sends. Its text would repeat the value.
+            log.warning("message left out, it cannot be sent: error=%s", type(error).__name__)
 
     def _note(self, message: "types.LiveServerMessage") -> None:
         update = message.session_resumption_update

@@ -1,10 +1,16 @@
-"""What a message of the Live service says, in the daemon's own terms."""
+"""What a message of the Live service says, in the daemon's own terms.
 
+This is the door: whatever a message holds, text leaves here as whole characters, and figures leave here in bounds.
+"""
+
+import logging
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from pydantic import SecretStr
 
+from kioskd import sanitize
 from kioskd.ports import (
     GenerationEnded,
     GoingAway,
@@ -18,17 +24,35 @@ from kioskd.ports import (
     ToolsCalled,
     TurnEnded,
     UsageReported,
+    Wrote,
     pcm,
 )
 
 if TYPE_CHECKING:
-    from google.genai.types import LiveServerContent, LiveServerMessage, LiveServerToolCall
+    from google.genai.types import LiveServerContent, LiveServerMessage, LiveServerToolCall, Part
+
+log = logging.getLogger(__name__)
 
 GO_AWAY_S: Final = 60.0
 """What a goAway without a time is taken for: the service's usual notice. Nothing in it says that it is shorter, and
 a connection that ends sooner is an ordinary loss."""
 
+MOST_TOKENS: Final = 2_000_000
+"""A usage figure beyond this is an error of the service: it is twice the largest context of any model."""
+
+MOST_CHARS: Final = 10_000
+"""Longer text of one message is cut. A minute of speech has a tenth of it."""
+
+MOST_ARGUMENT_CHARS: Final = 200_000
+"""A call with longer arguments is not understood."""
+
 _NOTHING: Final = "…"
+_HANDLE: Final = re.compile(r"[!-~]{1,8192}")
+_REJECTION: Final = re.compile(
+    r"(?=[A-Z_]{1,60}$).*(REJECT|PROHIBIT|SAFETY|UNSAFE|BLOCK|MALFORM|INVALID|UNEXPECTED|ERROR|FAIL|RECITATION|SPII"
+    r"|INPUT_OTHER|CELEBRITY|CHILD|PERSON|PEOPLE|MINORS|NCII)"
+)
+"""Reasons for the end of a turn (turnCompleteReason) by which it was rejected. NEED_MORE_INPUT is none of them."""
 
 
 def translate(message: "LiveServerMessage") -> tuple[Message, ...]:
@@ -47,18 +71,18 @@ def translate(message: "LiveServerMessage") -> tuple[Message, ...]:
         found += _calls(message.tool_call)
     cancelled = message.tool_call_cancellation
     if cancelled is not None and cancelled.ids:
-        found.append(ToolCallsCancelled(tuple(cancelled.ids)))
+        found.append(ToolCallsCancelled(tuple(map(sanitize.text, cancelled.ids))))
     update = message.session_resumption_update
-    if update is not None and update.resumable and update.new_handle:
+    if update is not None and update.resumable and _HANDLE.fullmatch(update.new_handle or ""):
         # Otherwise the session cannot be resumed right now, and the handle before stays the best there is.
-        found.append(HandleIssued(SecretStr(update.new_handle)))
+        found.append(HandleIssued(SecretStr(update.new_handle or "")))
     if message.go_away is not None:
         found.append(GoingAway(_seconds(message.go_away.time_left)))
     usage = message.usage_metadata
     if usage is not None:
         # Billed, and counted apart: thoughts as output, what tools have answered as input.
-        response_tokens = (usage.response_token_count or 0) + (usage.thoughts_token_count or 0)
-        prompt_tokens = (usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0)
+        response_tokens = _tokens(usage.response_token_count) + _tokens(usage.thoughts_token_count)
+        prompt_tokens = _tokens(usage.prompt_token_count) + _tokens(usage.tool_use_prompt_token_count)
         found.append(UsageReported(prompt_tokens, response_tokens))
     return tuple(found)
 
@@ -89,22 +113,48 @@ def _content(content: "LiveServerContent") -> list[Message]:
     found: list[Message] = []
     heard, spoken = content.input_transcription, content.output_transcription
     if heard is not None and heard.text:
-        found.append(Said(by_visitor=True, text=heard.text))
+        found.append(Said(by_visitor=True, text=_text(heard.text)))
     if spoken is not None and spoken.text:
-        found.append(Said(by_visitor=False, text=spoken.text))
+        found.append(Said(by_visitor=False, text=_text(spoken.text)))
     if content.interrupted:
         found.append(Interrupted())  # what audio shares the message with it was not heard either
     elif content.model_turn is not None:
-        for part in content.model_turn.parts or ():
-            blob = part.inline_data
-            if blob is not None and blob.data:
-                _check_format(blob.mime_type)
-                found.append(ReplyAudio(blob.data))
+        found += _parts(content.model_turn.parts or ())
     if content.generation_complete:
         found.append(GenerationEnded())
     if content.turn_complete:
-        found.append(TurnEnded())
+        found.append(TurnEnded(_rejection(content.turn_complete_reason)))
     return found
+
+
+def _parts(parts: Sequence["Part"]) -> list[Message]:
+    """Return the sound of a message; its text where it has no sound. Thoughts are neither."""
+    found: list[Message] = []
+    for part in parts:
+        blob = part.inline_data
+        if blob is not None and blob.data:
+            _check_format(blob.mime_type)
+            found.append(ReplyAudio(blob.data))
+    text = "".join(part.text for part in parts if part.text and not part.thought)
+    return found or ([Wrote(_text(text))] if text.strip() else [])
+
+
+def _text(text: str) -> str:
+    return sanitize.text(text[:MOST_CHARS])
+
+
+def _tokens(count: int | None) -> int:
+    """Return a figure of the service; 0 for one that no exchange can have cost."""
+    if count is None or 0 <= count <= MOST_TOKENS:
+        return count or 0
+    log.warning("usage figure of the Live service makes no sense, not counted: negative=%s", count < 0)
+    return 0
+
+
+def _rejection(reason: object) -> str:
+    """Return why the service rejected the turn; an empty text where it did not, or for a reason newer than kioskd."""
+    name = str(getattr(reason, "value", ""))
+    return name if _REJECTION.match(name) else ""
 
 
 def _calls(called: "LiveServerToolCall") -> list[Message]:
@@ -112,7 +162,8 @@ def _calls(called: "LiveServerToolCall") -> list[Message]:
     for call in called.function_calls or ():
         if not call.id or not call.name:
             raise ValueError("function call without id or name")
-        calls.append(ToolCall(call.id, call.name, call.args or {}))
+        arguments = cast("dict[str, object]", sanitize.json_value(call.args or {}, MOST_ARGUMENT_CHARS))
+        calls.append(ToolCall(sanitize.text(call.id), sanitize.text(call.name), arguments))
     return [ToolsCalled(tuple(calls))] if calls else []
 
 
