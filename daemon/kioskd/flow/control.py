@@ -122,15 +122,9 @@ class Control:
         self._tally = tally
         self._meters = meters
         self._clock = clock
-<<<<<<< HEAD
         self._fit = fit
-        self._watchers = 0
-=======
-        self._picture_size = picture_size
-        self._picture_quality = picture_quality
         self._watchers: Counter[bool] = Counter()
         """By whether they are owners, who have places of their own."""
->>>>>>> wire
         self._decoding = asyncio.Lock()
         """One picture at a time: two large ones would not fit into a small machine's memory."""
         self._waiting: dict[int, tuple[Event, asyncio.Future[State]]] = {}
