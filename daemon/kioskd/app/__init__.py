@@ -2,9 +2,10 @@
 
 from kioskd.app.kiosk import Renewal, serve
 from kioskd.app.meaning import AT_START, own_turns, policy, renewed, session_of
-from kioskd.app.parts import Hand, Lit, Parts, echo_canceller, hand, misfits, pictures, prompts, real_parts
+from kioskd.app.parts import Hand, Lit, Parts, echo_canceller, hand, pictures, prompts, real_parts
 from kioskd.app.service import live
 from kioskd.app.tool_desk import Tools
+from kioskd.app.trial import tried, unfit
 
 __all__ = [
     "AT_START",
@@ -16,7 +17,6 @@ __all__ = [
     "echo_canceller",
     "hand",
     "live",
-    "misfits",
     "own_turns",
     "pictures",
     "policy",
@@ -25,4 +25,6 @@ __all__ = [
     "renewed",
     "serve",
     "session_of",
+    "tried",
+    "unfit",
 ]

@@ -68,6 +68,11 @@ def wrong(trouble: Trouble) -> str:
     return words
 
 
+def described(trouble: Trouble) -> dict[str, str]:
+    """Return a trouble as `kioskd status --json` has it."""
+    return {"code": str(trouble.code), "what": trouble.what, "words": wrong(trouble)}
+
+
 def status(show: Show, *, kept: str = "") -> str:
     """Return what `systemctl status` says. `kept`: what of a conversation is kept, if anything is."""
     words = STATUS[show.shown]
