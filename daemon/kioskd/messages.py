@@ -12,6 +12,7 @@ from kioskd.errors import Code
 READY: Final = "906868de8395410881cad7538ff0849a"
 CONVERSATION_BEGAN: Final = "bb3dfa394e064b89855a3d74fddeb964"
 TURN: Final = "f3e1c39679214191a7fa79233beb3a15"
+TURNS: Final = "69f7f514c3944398be6a2daec30cea8c"
 CONVERSATION_ENDED: Final = "1a618f3b241046c0a114f99510a2d3a5"
 
 BY_CODE: Final[Mapping[Code, str]] = {

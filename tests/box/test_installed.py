@@ -92,8 +92,13 @@ def test_good_settings_are_taken_over_without_a_restart(it: Site) -> None:
 def test_bad_settings_are_turned_down_with_their_place_and_the_old_ones_hold(it: Site) -> None:
     pid, place = it.box.show("MainPID"), it.box.journal.now
     with it.misspelt():
-        it.box.exec("systemctl", "reload", "kioskd")
+        refused = it.box.exec("systemctl", "reload", "kioskd", check=False)
         complaint = it.box.journal.wait("settings not reloaded", since=place)
+        told = it.box.exec("kioskd", "reload", check=False)
+        seen = it.box.exec("systemctl", "status", "--no-pager", "--full", "kioskd", check=False).stdout
+    assert refused.returncode != 0
+    assert (told.returncode, f"{SETTINGS}:5:" in told.stderr) == (78, True)
+    assert f"{SETTINGS}:5:" in seen
     assert f"{SETTINGS}:5:" in str(complaint["MESSAGE"])
     assert it.box.show("MainPID") == pid
     assert it.box.show("ActiveState") == "active"

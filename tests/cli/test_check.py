@@ -153,7 +153,7 @@ def test_what_run_would_end_on_here_is_a_fault_too(
     file.write_text(GOOD + text, encoding="utf-8")
     assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
     out = capsys.readouterr().out
-    assert out.startswith(f"{file}: ")
+    assert out.startswith(f"{file}:")
     assert says in out
     assert ": ok" not in out
 
@@ -206,7 +206,27 @@ def test_a_word_that_no_library_knows_is_a_fault(file: Path, capsys: pytest.Capt
     pytest.importorskip("pymicro_wakeword", reason="the extra kioskd[wakeword] is not installed")
     file.write_text("conversation: {wake: [wakeword], wakeword: hey_nobody}\n", encoding="utf-8")
     assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
-    assert "conversation.wakeword = hey_nobody: no such wake word; use one of" in capsys.readouterr().out
+    assert f"{file}:1:44 conversation.wakeword: hey_nobody: no such wake word" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("microphone: {echo: cancel}\n" + GOOD, "1:20 microphone.echo: cancel: the library livekit"),
+        (
+            "conversation: {wake: [wakeword]}\n",
+            "1:22 conversation.wake: wakeword: the library pymicro-wakeword",
+        ),
+    ],
+)
+def test_a_library_that_a_setting_needs_is_missed_where_the_setting_stands(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, text: str, says: str
+) -> None:
+    for absent in ("livekit", "livekit.rtc", "pymicro_wakeword"):
+        monkeypatch.setitem(sys.modules, absent, None)
+    file.write_text(text, encoding="utf-8")
+    assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
+    assert f"{file}:{says}" in capsys.readouterr().out
 
 
 def test_the_environment_names_the_file_where_no_option_does(file: Path) -> None:

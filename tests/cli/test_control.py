@@ -178,3 +178,41 @@ def test_time_is_said_as_people_say_it(seconds: float, words: str) -> None:
 def test_counts_are_listed_largest_first() -> None:
     assert status.listed({"a": 1, "b": 3.5}) == "b 3.5, a 1"
     assert client.legible("plain\x1b\n") == "plain��"
+
+
+# kioskd reload
+
+
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [
+        ([], "settings reloaded\n"),
+        (["speaker.device"], "settings reloaded; after a restart only: speaker.device\n"),
+    ],
+)
+def test_reload_says_what_only_a_restart_changes(
+    later: list[str], words: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with daemon(place, answer(later=later, faults=[])) as asked:
+        assert main(["reload", "--socket", str(place)]) == Exit.OK
+    assert json.loads(asked[0]) == {"do": "reload"}
+    assert capsys.readouterr().out == words
+
+
+def test_reload_of_a_bad_file_fails_and_prints_every_fault(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faults = ["kioskd.yaml:3:5 speaker.volum: unknown key", "kioskd.yaml:4:9 speaker.cues: is no cue"]
+    with daemon(place, answer(later=[], faults=faults)):
+        assert main(["reload", "--socket", str(place)]) == Exit.CONFIGURATION
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [*faults, "kioskd: settings not reloaded, the old ones hold"]
+
+
+@pytest.mark.parametrize("said", [b'{"ok": false, "why": "not within 40 s"}\n', b""])
+def test_reload_without_a_verdict_is_neither_a_yes_nor_a_fault_of_the_file(
+    said: bytes, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with daemon(place, said):
+        assert main(["reload", "--socket", str(place)]) == Exit.UNAVAILABLE
+    assert "kioskd: " in capsys.readouterr().err

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -67,6 +67,7 @@ class Kiosk:
         self.keys: list[SecretStr] = []
         self.other_way = ""
         self.unseen = ""
+        self.file_faults: list[str] = []
         self.post(Started())
 
     @property
@@ -99,6 +100,11 @@ class Kiosk:
 
     def set_log_level(self, name: str) -> None:
         self.log_level = name
+
+    async def reload(self) -> Sequence[str]:
+        if self.file_faults:
+            raise ConfigError("\n".join(self.file_faults))
+        return ("speaker.device",)
 
     def take_key(self, key: SecretStr) -> None:
         if self.other_way:
@@ -392,3 +398,20 @@ async def test_so_many_may_watch_and_anybody_may_still_ask(kiosk: Kiosk) -> None
         assert (await kiosk.asks("status"))["ok"]
     async with watching(kiosk) as watcher:
         assert watcher.seen[0]["ok"]
+
+
+# New settings
+
+
+async def test_a_reload_says_what_only_a_restart_changes(kiosk: Kiosk) -> None:
+    told = await kiosk.asks("reload")
+    assert (told["ok"], told["later"], told["faults"]) == (True, ["speaker.device"], [])
+
+
+async def test_a_reload_that_is_refused_names_every_fault(kiosk: Kiosk) -> None:
+    kiosk.file_faults = [
+        "kioskd.yaml:3:5 speaker.volum: unknown key",
+        "kioskd.yaml:4:9 speaker.cues: is no cue",
+    ]
+    told = await kiosk.asks("reload")
+    assert (told["ok"], told["faults"]) == (True, kiosk.file_faults)

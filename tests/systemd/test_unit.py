@@ -89,9 +89,13 @@ def test_it_is_nobody_but_itself_and_may_open_its_devices_alone() -> None:
     assert groups == ["audio", "video", "gpio", "input"]
 
 
-def test_newer_systemd_reloads_by_notice_and_tries_ever_less_often() -> None:
+def test_a_reload_fails_where_the_file_has_a_fault_with_every_systemd() -> None:
+    assert settings()["Service"]["ExecReload"] == "/opt/kioskd/current/bin/kioskd reload"
+    assert not {"Type", "ExecReload"} & settings(FOLDER / "systemd-254.conf")["Service"].keys()
+
+
+def test_newer_systemd_tries_ever_less_often() -> None:
     service = settings(FOLDER / "systemd-254.conf")["Service"]
-    assert (service["Type"], service["ExecReload"]) == ("notify-reload", "")
     assert 0 < seconds(service["RestartSec"]) < seconds(service["RestartMaxDelaySec"])
     assert int(service["RestartSteps"]) > 0
 
@@ -168,8 +172,8 @@ def installed(tmp_path: Path) -> Path:
     unit = tmp_path / UNIT.name
     for path in FOLDER.glob("kioskd-settled.*"):
         shutil.copy(path, tmp_path)
-    text, count = re.subn("(?m)^ExecStart=.*$", "ExecStart=/bin/true", UNIT.read_text())
-    assert count == 1
+    text, count = re.subn("(?m)^(Exec(?:Start|Reload)=).*$", r"\1/bin/true", UNIT.read_text())
+    assert count == 2
     unit.write_text(text)
     return unit
 

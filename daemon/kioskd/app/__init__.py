@@ -8,7 +8,6 @@ from kioskd.app.parts import (
     Parts,
     echo_canceller,
     hand,
-    misfits,
     pictures,
     prompts,
     read_aloud,
@@ -16,6 +15,7 @@ from kioskd.app.parts import (
 )
 from kioskd.app.service import live
 from kioskd.app.tool_desk import Tools
+from kioskd.app.trial import tried, unfit
 
 __all__ = [
     "AT_START",
@@ -27,7 +27,6 @@ __all__ = [
     "echo_canceller",
     "hand",
     "live",
-    "misfits",
     "own_turns",
     "pictures",
     "policy",
@@ -37,4 +36,6 @@ __all__ = [
     "renewed",
     "serve",
     "session_of",
+    "tried",
+    "unfit",
 ]

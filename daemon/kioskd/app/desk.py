@@ -1,9 +1,9 @@
 """Settings and workers -> who answers at the control socket, and what Prometheus gets."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import SecretStr
 
@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from kioskd.flow.camera_to_live import CameraToLive
 
 _OURS = logging.getLogger("kioskd")
+
+
+class Renewed(Protocol):
+    """What was taken over."""
+
+    @property
+    def later(self) -> Sequence[str]:
+        """The settings, as SECTION.NAME, that hold only after a restart."""
 
 
 class FrontDesk:
@@ -69,6 +77,8 @@ class FrontDesk:
             parts.clock,
             fit=partial(_fit, size=settings.camera.size, quality=settings.camera.quality),
         )
+        self.renew: Callable[[], Awaitable[Renewed]] | None = None
+        """Takes the settings over anew; None where they come from no file."""
         self.words = ""
         """What the service manager was told last."""
         self.post = post
@@ -142,6 +152,12 @@ class FrontDesk:
     def set_log_level(self, name: str) -> None:
         """See `control.Desk`."""
         _OURS.setLevel(logs.LEVELS[name])
+
+    async def reload(self) -> Sequence[str]:
+        """See `control.Desk`."""
+        if self.renew is None:
+            raise ConfigError("settings: those of this kiosk come from no file, and stay as they are")
+        return (await self.renew()).later
 
     def take_key(self, key: SecretStr) -> None:
         """See `control.Desk`."""

@@ -188,6 +188,7 @@ class Kiosk:
         workers = self._workers() | self._books.workers() | self._desk.workers()
         if reload is not None:
             workers["reload"] = partial(reload.run, self._apply, self._parts.notifier)
+            self._desk.renew = reload.now
         self._show(Show(Shown.STARTING))
         if self._memory.muted:
             self._post(MuteAsked(muted=True))

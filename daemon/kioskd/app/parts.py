@@ -175,6 +175,7 @@ def misfits(settings: Settings) -> list[str]:
         *(partial(_hands, [button]) for button in controls.all_buttons),
         *(partial(_lamp, lamp) for lamp in controls.all_lamps),
         partial(_camera, settings.camera),
+        *([partial(_lamp, LampSettings(source=settings.camera.lamp))] if settings.camera.lamp else []),
         partial(pictures, settings),
         partial(echo_canceller, settings),
         partial(_wake_word, settings),

@@ -52,6 +52,7 @@ COMMANDS: Final = {
     "key": "ask for the service key, try it, and store it as an encrypted credential",
     "status": "how the running daemon is, in words",
     "watch": "the running daemon, live: state, levels, link, last events",
+    "reload": "have the running daemon take over its settings, or name every fault in them",
     "wake": "begin a conversation, as the button does",
     "sleep": "end the conversation",
     "mute": "close the microphone",

@@ -30,9 +30,9 @@ def run(arguments: argparse.Namespace) -> int:
         faults = err.faults
         lines = [str(fault) for fault in faults]
     else:
-        from kioskd.app import misfits  # noqa: PLC0415 - slow, and of no use to a file with faults
+        from kioskd.app import unfit  # noqa: PLC0415 - slow, and of no use to a file with faults
 
-        faults = tuple(Fault(str(path), 0, 0, "", what) for what in misfits(settings))
+        faults = unfit(path, settings)
         remarks = notes(settings, os.environ)
         lines = [f"{path}: ok", *_summary(settings)] if not faults else [str(fault) for fault in faults]
         lines += [f"  note: {note}" for note in remarks]

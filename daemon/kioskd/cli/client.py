@@ -39,26 +39,32 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
 
 
 def ask(
-    arguments: argparse.Namespace, request: Mapping[str, object], attachment: bytes = b""
+    arguments: argparse.Namespace,
+    request: Mapping[str, object],
+    attachment: bytes = b"",
+    patience_s: float = PATIENCE_S,
 ) -> dict[str, Any]:
-    """Send one request, and return the answer.
+    """Send one request, and return the answer, which is waited for as long as `patience_s`.
 
     Raises:
         NotRunning: nobody answers.
     """
-    with contextlib.closing(talk(arguments, request, attachment)) as answers:
+    with contextlib.closing(talk(arguments, request, attachment, patience_s)) as answers:
         return next(answers)
 
 
 def talk(
-    arguments: argparse.Namespace, request: Mapping[str, object], attachment: bytes = b""
+    arguments: argparse.Namespace,
+    request: Mapping[str, object],
+    attachment: bytes = b"",
+    patience_s: float = PATIENCE_S,
 ) -> Generator[dict[str, Any], None, None]:
     """Send one request, and yield one answer after the other, for as long as the daemon gives them.
 
     Raises:
         NotRunning: nobody answers.
     """
-    with _connected(arguments) as daemon, daemon.makefile("rb") as incoming:
+    with _connected(arguments, patience_s) as daemon, daemon.makefile("rb") as incoming:
         size = {"bytes": len(attachment)} if attachment else {}
         try:
             # A daemon that refuses answers before it has read everything.
@@ -70,7 +76,7 @@ def talk(
                 yield json.loads(line)
         except TimeoutError:
             raise NotRunning(
-                f"the daemon does not answer within {PATIENCE_S:.0f} s; see its journal (journalctl -u kioskd)"
+                f"the daemon does not answer within {patience_s:.0f} s; see its journal (journalctl -u kioskd)"
             ) from None
         except (OSError, ValueError) as error:
             raise NotRunning(f"the daemon broke off in mid-answer ({error}); see its journal") from error
@@ -95,12 +101,12 @@ def legible(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
-def _connected(arguments: argparse.Namespace) -> socket.socket:
+def _connected(arguments: argparse.Namespace, patience_s: float) -> socket.socket:
     named: Path | None = arguments.socket
     places = [named] if named is not None else client_sockets(os.environ)
     for place in places:
         daemon = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        daemon.settimeout(PATIENCE_S)
+        daemon.settimeout(patience_s)
         try:
             daemon.connect(str(place))
         except PermissionError:

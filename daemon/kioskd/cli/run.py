@@ -62,7 +62,7 @@ async def _serve(settings: Settings, parts: app.Parts, path: Path) -> None:
         serving.cancel()
 
     def read() -> app.Renewal:
-        new, later = app.renewed(load_to_run(path, os.environ), settings)
+        new, later = app.renewed(app.tried(path, os.environ), settings)
         offered = parts.tools.offered if parts.tools is not None else tuple
         assert parts.keys is not None
         live = app.live(new, parts.keys.opener(new.service), offered)

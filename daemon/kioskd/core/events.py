@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
+from kioskd.core.devices import Device as Device  # noqa: PLC0414 - events name it, and it is had from here
 from kioskd.errors import Code, Remedy
 
 
@@ -50,16 +51,6 @@ class Cause(enum.Enum):
     VOICE = "voice"
     WAKEWORD = "wakeword"
     REMOTE = "remote"
-
-
-class Device(enum.Enum):
-    """The parts that may go away. Without the first two the kiosk is not one."""
-
-    MICROPHONE = "microphone"
-    SPEAKER = "speaker"
-    BUTTON = "button"
-    LAMP = "lamp"
-    CAMERA = "camera"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,11 +216,10 @@ class PromptOver:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The kiosk is closed, and why; None: it is open again. From: limits."""
+    """The kiosk is closed, why, and until when (local time as HH:MM, if it is known); None: it is open again. From: limits."""
 
     code: Code | None
     opens: str = field(default="", compare=False)
-    """The local time at which it opens again, as HH:MM; empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,36 +295,33 @@ class HandleIssued:
 
 @dataclass(frozen=True, slots=True)
 class DeviceGone:
-    """A device went away, or is not there. From: the worker that uses it."""
+    """A device went away, or is not there; `name` is the owner's. From: the worker that uses it."""
 
     device: Device
     name: str = ""
-    """As the owner wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceCame:
-    """A device is there and works. From: the worker that uses it."""
+    """A device is there and works; without a name all of its kind are. From: the worker that uses it."""
 
     device: Device
     name: str = ""
-    """As in its `DeviceGone`; without one, all devices of this kind are there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deaf:
-    """The microphone gives nothing but silence, as one that is switched off does, or no longer. From: mic_to_live."""
+    """The microphone gives nothing but silence, or no longer. From: mic_to_live."""
 
     deaf: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Unkept:
-    """What is to outlive a restart cannot be written, and why; without a reason: it can again. From: keeping."""
+    """What is to outlive a restart cannot be written, why, and where; without a reason: it can again. From: keeping."""
 
     why: str = ""
     where: str = field(default="", compare=False)
-    """The file or folder, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from pydantic import SecretStr
@@ -25,7 +25,7 @@ from kioskd.core.events import (
 from kioskd.core.machine import State
 from kioskd.core.troubles import Trouble, broken
 from kioskd.errors import ConfigError
-from kioskd.flow.journal import wrong
+from kioskd.flow.journal import described, wrong
 from kioskd.flow.meters import Meters
 from kioskd.flow.metrics import Family, Tally
 from kioskd.ports import Clock
@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 STEP_S: Final = 2.0
 """How long the core may take to go through one event; it takes a millisecond."""
+
+RELOAD_S: Final = 40.0
+"""How long reading new settings may take, with a trial of what they need. A Pi loads a library in seconds."""
 
 TICK_S: Final = 0.1
 WATCHERS: Final = 4
@@ -83,6 +86,13 @@ class Desk(Protocol):
 
     def set_log_level(self, name: str) -> None:
         """Log from there up, until the next start."""
+
+    async def reload(self) -> Sequence[str]:
+        """Take the settings over from their file; return those, as SECTION.NAME, that hold only after a restart.
+
+        Raises:
+            ConfigError: the file has faults, a line each; the old settings hold.
+        """
 
     def take_key(self, key: SecretStr) -> None:
         """Have the service opened with this key from the next dial on, in place of the stored one.
@@ -166,10 +176,7 @@ class Control:
             "state": str(tally.show.shown),
             "code": tally.show.code and str(tally.show.code),
             "words": desk.words,
-            "troubles": [
-                {"code": str(each.code), "what": each.what, "words": wrong(each)}
-                for each in tally.show.troubles
-            ],
+            "troubles": [described(each) for each in tally.show.troubles],
             "conversation": state.turn.conversation if awake else None,
             "turn": tally.turn if awake else None,
             "link": {
@@ -180,14 +187,14 @@ class Control:
                 "tries": state.link.tries,
             },
             "microphone": _microphone(state),
-            "speaker": _missing(state, Device.SPEAKER) or "working",
+            "speaker": "missing" if Device.SPEAKER in state.missing else "working",
             "camera": desk.camera,
             "volume": desk.volume,
             "muted": state.muted,
             "uptime_s": round(now - tally.started_at, 1),
             "version": __version__,
             "log_level": desk.log_level,
-            "counts": {family.name: _flat(family) for family in desk.families()},
+            "counts": {family.name: family.flat for family in desk.families()},
         }
 
     async def _act(
@@ -213,6 +220,8 @@ class Control:
                 await self._look()
             case {"do": "log", "level": str(level)} if level in LOG_LEVELS:
                 self._desk.set_log_level(level)
+            case {"do": "reload"}:
+                told = await self._reload()
             case {"do": "key", "key": str(key)}:
                 await self._take_key(SecretStr(key), privileged=privileged)
             case _:
@@ -245,6 +254,16 @@ class Control:
         _must_be_awake(await self._step(Woken(Cause.REMOTE)))
         self._tell(jpeg)
         return len(jpeg)
+
+    async def _reload(self) -> dict[str, object]:
+        """Return what came of it. The faults of a file are no refusal: it was read, as asked."""
+        try:
+            async with asyncio.timeout(RELOAD_S):
+                return {"later": list(await self._desk.reload()), "faults": []}
+        except ConfigError as error:
+            return {"later": [], "faults": str(error).splitlines()}
+        except TimeoutError:
+            raise Refused(f"the settings were not read within {RELOAD_S:.0f} s; see the journal") from None
 
     async def _take_key(self, key: SecretStr, *, privileged: bool) -> None:
         if not privileged:
@@ -304,8 +323,8 @@ def _must_be_awake(state: State) -> None:
     if state.muted:
         raise Refused("it is muted; kioskd unmute ends that")
     if code := broken(state) or state.closed:
-        why = wrong(Trouble(code, state.opens if code is state.closed else ""))
-        raise Refused(f"it cannot: {why} (code {code})")
+        what = state.opens if code is state.closed else ""
+        raise Refused(f"it cannot: {wrong(Trouble(code, what))} (code {code})")
     raise Refused("it fell asleep at once; see the journal")
 
 
@@ -315,20 +334,8 @@ def _give_up(after: "asyncio.Future[State]") -> None:
 
 
 def _microphone(state: State) -> str:
-    if missing := _missing(state, Device.MICROPHONE):
-        return missing
+    if Device.MICROPHONE in state.missing:
+        return "missing"
     if state.muted:
         return "closed"
     return "silent" if state.deaf else "working"
-
-
-def _missing(state: State, device: Device) -> str | None:
-    return "missing" if device in state.missing else None
-
-
-def _flat(family: Family) -> object:
-    if family.kind == "histogram":
-        return {"count": family.values["+Inf"], "sum": round(family.total, 3)}
-    if not family.label:
-        return round(family.values[""], 3)
-    return {label: round(value, 3) for label, value in family.values.items()}

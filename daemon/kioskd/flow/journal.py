@@ -19,6 +19,7 @@ from kioskd.core.link import Phase as LinkPhase
 from kioskd.core.troubles import CLOSED, OUTAGES, Trouble
 from kioskd.errors import Code
 from kioskd.flow.stopwatch import Stopwatch, Times
+from kioskd.flow.turn_lines import TurnLines
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,11 @@ def wrong(trouble: Trouble) -> str:
     return words
 
 
+def described(trouble: Trouble) -> dict[str, str]:
+    """Return a trouble as `kioskd status --json` has it."""
+    return {"code": str(trouble.code), "what": trouble.what, "words": wrong(trouble)}
+
+
 def status(show: Show, *, kept: str = "") -> str:
     """Return what `systemctl status` says. `kept`: what of a conversation is kept, if anything is."""
     words = STATUS[show.shown]
@@ -90,6 +96,7 @@ class Journal:
         self._woken = 0.0
         self._turns = 0
         self._stopwatch = Stopwatch()
+        self._lines = TurnLines()
         self._wrong: dict[Code, float] = {}
         """What is wrong, and since when."""
 
@@ -112,7 +119,8 @@ class Journal:
             log.debug("= shown: %s", show.shown)
             self._compare(now, show.troubles)
         if times is not None:
-            self._end_turn(times, after)
+            self._end_turn(now, times, before, after)
+        self._lines.look(now)
         if before.turn.awake and not after.turn.awake:
             self._end(now, event, after)
 
@@ -167,7 +175,7 @@ class Journal:
             else:
                 log.warning("out of order: code=%s %s", code, wrong(trouble), extra=extra)
 
-    def _end_turn(self, times: Times, after: State) -> None:
+    def _end_turn(self, now: float, times: Times, before: State, after: State) -> None:
         self._turns += 1
         fields = {
             "conversation": after.turn.conversation,
@@ -178,23 +186,13 @@ class Journal:
             "waited_ms": _ms(times.waited),
             "reply_ms": _ms(times.reply),
         }
-        log.info(
-            "turn %d: spoke=%s first_byte=%s waited=%s reply=%s ended=%s",
-            self._turns,
-            _seconds(times.spoke),
-            _seconds(times.first_byte),
-            _seconds(times.waited),
-            _seconds(times.reply),
-            times.ended,
-            extra={
-                "fields": {key: value for key, value in fields.items() if value is not None},
-                "message_id": messages.TURN,
-                "visitor": times.waited is not None,
-            },
-        )
+        known = {key: value for key, value in fields.items() if value is not None}
+        somebody = before.turn.spoke or after.turn.spoke
+        self._lines.tell(now, self._turns, times, known, somebody=somebody)
         self._tell_everybody(after)
 
     def _end(self, now: float, event: Event, after: State) -> None:
+        self._lines.sum_up()
         lasted = now - self._woken
         log.info(
             "conversation ended: number=%d turns=%d lasted=%.1fs cause=%s",
@@ -223,10 +221,6 @@ def _cause(event: Event) -> str:
         case Closing(code) if code is not None:
             return f"closed {code}"
     return re.sub("(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
-
-
-def _seconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds:.2f}s"
 
 
 def _ms(seconds: float | None) -> int | None:

@@ -52,6 +52,15 @@ class Family:
     total: float = 0.0
     """Of a histogram: the sum of all that was observed."""
 
+    @property
+    def flat(self) -> object:
+        """Return its values as `kioskd status` has them."""
+        if self.kind == "histogram":
+            return {"count": self.values["+Inf"], "sum": round(self.total, 3)}
+        if not self.label:
+            return round(self.values[""], 3)
+        return {label: round(value, 3) for label, value in self.values.items()}
+
 
 @dataclass(slots=True)
 class Histogram:
