@@ -11,10 +11,9 @@ from kioskd.app.parts import (
     misfits,
     pictures,
     prompts,
-    read_aloud,
     real_parts,
 )
-from kioskd.app.service import live
+from kioskd.app.service import live, read_aloud
 from kioskd.app.tool_desk import Tools
 
 __all__ = [
