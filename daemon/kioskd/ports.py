@@ -43,6 +43,7 @@ __all__ = [
     "Sight",
     "Source",
     "Speaker",
+    "TimeEvidence",
     "Tool",
     "ToolAnswer",
     "ToolCall",
@@ -73,6 +74,16 @@ class Clock(Protocol):
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Cancellable:
         """Call `callback` in the loop's thread after `seconds`, unless it is cancelled before."""
+
+
+class TimeEvidence(Protocol):
+    """What the machine knows of its own clock. Calls may read a file of the kernel's: they take no time."""
+
+    def synchronised(self) -> bool:
+        """Return whether a time server keeps the wall clock right, as far as the machine can tell."""
+
+    def boot(self) -> tuple[str, float]:
+        """Return a name for this run of the machine, and the seconds since it began, sleep included."""
 
 
 class Microphone(Protocol):

@@ -4,6 +4,7 @@ The one home of both rules. `text` and `json_value` are for the door, where a va
 where a person's terminal, editor or journal shows it.
 """
 
+import json
 import math
 import re
 from typing import Final
@@ -39,6 +40,25 @@ def printable(value: str) -> str:
         char if char.isprintable() and not _BLANKS.match(char) else char.encode("unicode_escape").decode()
         for char in value
     )
+
+
+def replaced(value: str) -> str:
+    """Return `value` with U+FFFD for each character that `printable` would escape: for a terminal, where width counts."""
+    if value.isprintable() and not _BLANKS.search(value):
+        return value
+    return "".join(char if char.isprintable() and not _BLANKS.match(char) else "\ufffd" for char in value)
+
+
+def json_text(value: object, *, indent: int | None = None) -> str:
+    """Return `value` as JSON that a terminal can show: what `printable` would escape is escaped as JSON does it."""
+    lines = json.dumps(value, indent=indent, ensure_ascii=False).split("\n")
+    return "\n".join("".join(map(_json_escaped, line)) for line in lines)
+
+
+def _json_escaped(char: str) -> str:
+    if char.isprintable() and not _BLANKS.match(char):
+        return char
+    return json.dumps(char)[1:-1] if ord(char) > 127 else f"\\u{ord(char):04x}"
 
 
 def json_value(value: object, most_chars: int) -> object:

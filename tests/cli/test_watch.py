@@ -49,6 +49,12 @@ def status(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+FAMILIES = (
+    *("kioskd_conversations", "kioskd_turns", "kioskd_pictures", "kioskd_tokens", "kioskd_tool_calls"),
+    *("kioskd_budget", "kioskd_device_losses", "kioskd_connections_ended", "kioskd_connections_failed"),
+)
+
+
 def drawn(told: Mapping[str, Any], events: Sequence[Mapping[str, str]] = ()) -> list[str]:
     """Return the lines of a terminal of 80 by 24."""
     console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True, color_system=None)
@@ -131,3 +137,30 @@ def test_programs_get_a_line_of_json_each_time_and_69_when_the_daemon_stops(
     out, err = capsys.readouterr()
     assert [json.loads(line)["turn"] for line in out.splitlines()] == [1, 2, 3]
     assert err == "kioskd: the daemon has stopped\n"
+
+
+HOSTILE = "\x1b[2J\u202eabc\x9b\u200b\ud83d[red]"
+
+
+def test_nothing_that_a_daemon_tells_drives_the_terminal() -> None:
+    told = status(words=HOSTILE, microphone=HOSTILE, speaker=HOSTILE, camera=HOSTILE, version=HOSTILE)
+    told["counts"]["kioskd_pictures"] = {HOSTILE: 1}
+    lines = drawn(told, [{"at": "12:00:00", "level": "info", "text": HOSTILE}])
+    assert all(char.isprintable() for line in lines for char in line.replace("\x1b[0m", ""))
+    assert any("[red]" in line for line in lines), "and none of it is read as markup"
+
+
+@pytest.mark.parametrize("command", ["status", "status --json", "watch --json", "status --prometheus"])
+def test_nothing_that_a_daemon_tells_drives_the_terminal_of_other_commands(
+    command: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = {family: {HOSTILE: 1.0} for family in FAMILIES}
+    waits = {"kioskd_reply_wait_seconds": {"sum": 1.0, "count": 1}}
+    told = status(words=HOSTILE, microphone=HOSTILE, version=HOSTILE, text=HOSTILE, counts=counts | waits)
+    with daemon(place, json.dumps(told).encode() + b"\n"):
+        main([*command.split(), "--socket", str(place)])
+    out = capsys.readouterr().out
+    assert out
+    assert all(char.isprintable() for char in out.replace("\n", ""))
+    if "--json" in command:
+        assert json.loads(out)["words"] == HOSTILE

@@ -6,15 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from kioskd import regular_file
 from kioskd.adapters import small_file
 
 log = logging.getLogger(__name__)
 
 NAME: Final = "budget.json"
-
-LARGEST_CHARS: Final = 100_000
-"""Ours has about a hundred, and a line for each tool: what is larger is not ours, or damaged."""
 
 
 class LedgerFile:
@@ -30,14 +26,13 @@ class LedgerFile:
     def load(self) -> Mapping[str, object] | None:
         """Return what was saved; None where nothing was; nothing at all ({}) where it cannot be read, said here."""
         try:
-            found = json.loads(regular_file.content(self._path, LARGEST_CHARS))
+            return small_file.read_json(self._path)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "damaged"
             log.warning("count of the day cannot be read: file=%s error=%s", self._path, reason)
             return {}
-        return found if isinstance(found, dict) else {}
 
     def save(self, entry: Mapping[str, object]) -> None:
         """Keep `entry` in place of what was kept; see `flow.limits.Ledger`."""

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from kioskd import regular_file
 from kioskd.adapters import small_file
 from kioskd.ports import Preferences
 
@@ -33,10 +32,10 @@ class StateFile:
     def load(self) -> Preferences:
         """Return what was saved; what the settings say where nothing was, or it cannot be used (one warning then)."""
         try:
-            self._kept = _parsed(json.loads(regular_file.content(self._path, LARGEST_BYTES)))
+            self._kept = _parsed(small_file.read_json(self._path))
         except FileNotFoundError:
             self._kept = None
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             self._kept = None
             reason = error.strerror if isinstance(error, OSError) else "damaged"
             log.warning(

@@ -10,10 +10,9 @@ from kioskd.app.parts import (
     hand,
     pictures,
     prompts,
-    read_aloud,
     real_parts,
 )
-from kioskd.app.service import live
+from kioskd.app.service import live, read_aloud
 from kioskd.app.tool_desk import Tools
 from kioskd.app.trial import tried, unfit
 

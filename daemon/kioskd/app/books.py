@@ -41,6 +41,7 @@ class Books:
             notice=settings.limits.notice,
             keeping=keeping,
             ledger=parts.ledger,
+            time=parts.time,
         )
         self._shelves = {"transcripts": parts.words, "recordings": parts.sounds}
         self.kept = " and ".join(what for what, shelf in self._shelves.items() if shelf is not None)

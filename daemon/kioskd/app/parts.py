@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 from kioskd import ports
 from kioskd.app.meaning import session_of
-from kioskd.app.service import live
+from kioskd.app.service import live, read_aloud
 from kioskd.app.tool_desk import Tools
 from kioskd.core import gesture
 from kioskd.errors import ConfigError
@@ -78,6 +78,7 @@ class Parts:
     wall: Callable[[], datetime] = field(default=lambda: datetime(2026, 1, 1, 12))  # noqa: DTZ001 - local, as walls are
     """Local date and time."""
     ledger: Ledger | None = None
+    time: ports.TimeEvidence | None = None
     words: Shelf | None = None
     """Where transcripts go, if the owner wants them kept; `sounds`: recordings."""
     sounds: Shelf | None = None
@@ -118,7 +119,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         ConfigError: there is no key, or a library that a setting needs is missing.
     """
     # Vendor libraries are imported by whoever is configured to need them, and by nobody else.
-    from kioskd.adapters.clock import SystemClock, local_time, wall  # noqa: PLC0415
+    from kioskd.adapters.clock import MachineTime, SystemClock, local_time, wall  # noqa: PLC0415
     from kioskd.adapters.control_socket import ControlSocket  # noqa: PLC0415
     from kioskd.adapters.control_wire import daemon_socket  # noqa: PLC0415
     from kioskd.adapters.keepsake import RuntimeKeepsake, runtime_directory  # noqa: PLC0415
@@ -156,6 +157,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         pictures=pictures(settings),
         local_time=local_time,
         wall=wall,
+        time=MachineTime(),
         ledger=_ledger(state),
         words=_shelf(settings.privacy.transcripts, "transcripts"),
         sounds=_shelf(settings.privacy.recordings, "recordings"),
@@ -346,10 +348,3 @@ def prompts(settings: Settings, cache: Path | None) -> ports.Prompts | None:
     from kioskd.prompts import Prompts  # noqa: PLC0415
 
     return Prompts(settings.assistant.language, settings.speaker.prompts_folder, cache)
-
-
-def read_aloud(settings: Settings) -> ReadAloud:
-    """Return what reads aloud a reply that came in writing."""
-    from kioskd.prompts import Speech  # noqa: PLC0415
-
-    return Speech(settings.assistant.language).read

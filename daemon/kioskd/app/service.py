@@ -1,4 +1,4 @@
-"""Settings -> the service that they name."""
+"""Settings -> the service that they name, and who speaks where it only writes."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from kioskd import ports, profiles
 from kioskd.app.meaning import SLOW_MS, own_turns
+from kioskd.flow.turn_endings import ReadAloud
 from kioskd.settings.load import wanted
 from kioskd.settings.model import Settings
 
@@ -75,6 +76,13 @@ def live(
             ),
         )
     )
+
+
+def read_aloud(settings: Settings) -> ReadAloud:
+    """Return what reads aloud a reply that came in writing."""
+    from kioskd.prompts import Speech  # noqa: PLC0415
+
+    return Speech(settings.assistant.language).read
 
 
 def _sends_pictures(settings: Settings) -> bool:

@@ -10,8 +10,10 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from kioskd import sanitize
 from kioskd.adapters.control_wire import ANSWER_BYTES, VARIABLE, client_sockets
 from kioskd.cli import Exit
+from kioskd.cli.output import say, say_json
 from kioskd.errors import KioskError
 
 PATIENCE_S: Final = 15.0
@@ -88,9 +90,9 @@ def talk(
 def report(arguments: argparse.Namespace, answer: Mapping[str, Any], words: str) -> int:
     """Print an answer, in `words` or as JSON, and return the exit code; a refusal goes to standard error."""
     if arguments.json:
-        print(json.dumps(answer, indent=2, ensure_ascii=False))
+        say_json(answer)
     elif answer["ok"]:
-        print(words)
+        say(words)
     else:
         print(f"kioskd: not done: {legible(str(answer['why']))}", file=sys.stderr)
     return Exit.OK if answer["ok"] else Exit.NOT_MET
@@ -98,7 +100,7 @@ def report(arguments: argparse.Namespace, answer: Mapping[str, Any], words: str)
 
 def legible(text: str) -> str:
     """Return `text` without what could drive a terminal: some of it are a service's words."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return sanitize.replaced(text)
 
 
 def _connected(arguments: argparse.Namespace, patience_s: float) -> socket.socket:

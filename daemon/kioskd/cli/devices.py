@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from kioskd.cli.output import say
 from kioskd.errors import DeviceLost
 
 _DEV: Final = Path("/dev")
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{kind} ({setting}):")
         for device in found[kind]:
             default = "   (default)" if device["default"] else ""
-            print(f"  {device['name']}   {device['rate_hz']} Hz, channels: {device['channels']}{default}")
+            say(f"  {device['name']}   {device['rate_hz']} Hz, channels: {device['channels']}{default}")
         if not found[kind]:
             print(
                 f"  none: {found['sound_fault'] or 'plug one in; `aplay -l` and `arecord -l` show what ALSA sees'}"
@@ -50,16 +51,16 @@ def run(args: argparse.Namespace) -> int:
     print('GPIO chips (controls.*.source: "gpio:CHIP/LINE"):')
     for chip in found["gpio_chips"]:
         lines = f"lines: {chip['lines']}" if chip["fault"] is None else f"cannot be opened: {chip['fault']}"
-        print(f"  {chip['name']}   {chip['label'] or 'no label'}, {lines}")
+        say(f"  {chip['name']}   {chip['label'] or 'no label'}, {lines}")
     if not found["gpio_chips"]:
         print("  none: this machine has no /dev/gpiochip*")
     for kind, setting in _NAMED.items():
         print(f"{kind.replace('_', ' ')} ({setting}):")
         for name in found[kind]:
-            print(f"  {name}")
+            say(f"  {name}")
         faults = found["camera_faults"] if kind == "cameras" else {}
         for name, fault in faults.items():
-            print(f"  {name}   cannot be used: {fault}")
+            say(f"  {name}   cannot be used: {fault}")
         if not found[kind] and not faults:
             print("  none")
     return 0

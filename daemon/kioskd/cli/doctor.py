@@ -14,6 +14,7 @@ from typing import Final
 
 from kioskd import logs
 from kioskd.cli import Exit, add_config, devices
+from kioskd.cli.output import say, say_json
 from kioskd.doctor import bundle
 from kioskd.doctor.examination import examine
 from kioskd.doctor.finding import Finding, Verdict
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     patient = Patient.of(path, os.environ, machine=MACHINE, person=person, wear=arguments.wear)
     findings = asyncio.run(examine(patient, _ignore if arguments.json else _show))
     if arguments.json:
-        print(json.dumps(bundle.report_of(findings), indent=2, ensure_ascii=False))
+        say_json(bundle.report_of(findings))
     if arguments.report:
         names = bundle.write(arguments.report, patient, findings, _devices)
         print(f"{arguments.report}: {', '.join(names)}; no key and no speech is in it", file=sys.stderr)
@@ -101,9 +102,9 @@ _MARKS: Final = {
 
 
 def _show(finding: Finding) -> None:
-    print(f"{_MARKS[finding.verdict]} {finding.check:<12} {finding.said}")
+    say(f"{_MARKS[finding.verdict]} {finding.check:<12} {finding.said}")
     if finding.remedy:
-        print(f"{'':<20} -> {finding.remedy}")
+        say(f"{'':<20} -> {finding.remedy}")
     sys.stdout.flush()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from kioskd.cli import Exit, client
+from kioskd.cli.output import say
 
 _MINUTE: Final = 60
 _HOUR: Final = 3600
@@ -26,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.prometheus:
         answer = client.ask(arguments, {"do": "metrics"})
         if answer["ok"]:
-            print(answer["text"], end="")
+            say(answer["text"].rstrip("\n"))
             return Exit.OK
         return client.report(arguments, answer, "")
     answer = client.ask(arguments, {"do": "status"})

@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from kioskd import logs, ports
+from kioskd import logs, ports, sanitize
 from kioskd.adapters.clock import SystemClock
 from kioskd.app.tools import assemble
 from kioskd.cli import Exit, add_config
+from kioskd.cli.output import say, say_json
 from kioskd.errors import ConfigError, KioskError
 from kioskd.settings.credentials import KeyMissingError
 from kioskd.settings.load import SettingsError, default_path, read
@@ -101,12 +102,12 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
                 why = "not reached or nothing of it to be used: see above, and its own journal"
                 missed.append(f"{tool.name}   mcp, {why if one else f'not asked: {_handed_over([tool])}'}")
     if as_json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        say_json(rows)
     else:
         for row in rows:
-            print(f"{row['name']}   {row['kind']}{_remarks(row)}\n    {row['description']}")
+            say(f"{row['name']}   {row['kind']}{_remarks(row)}\n    {row['description']}")
         for line in missed:
-            print(line)
+            say(line)
         if not tools:
             print("no tools: add one to `tools` in the configuration")
     return Exit.NOT_MET if missed else Exit.OK
@@ -189,11 +190,11 @@ async def _call(settings: Settings, arguments: argparse.Namespace) -> int:
         guard = known or Guard()
     told = result.as_json(guard.result_bytes)
     if arguments.json:
-        print(json.dumps({"name": name, "took_s": round(took_s, 3)} | told, indent=2, ensure_ascii=False))
+        say_json({"name": name, "took_s": round(took_s, 3)} | told)
     else:
-        print(f"{name}: {result.status} after {took_s:.2f} s\n  {result.message}")
+        say(f"{name}: {result.status} after {took_s:.2f} s\n  {result.message}")
         if "data" in told:
-            print(f"  {json.dumps(told['data'], ensure_ascii=False)}")
+            say(f"  {sanitize.json_text(told['data'])}")
         if result.status == "refused" and guard.confirm == "button" and not arguments.yes:
             print("  it needs a press of the button: --yes stands for one")
         if known is None:

@@ -2,7 +2,6 @@
 
 import argparse
 import itertools
-import json
 import math
 import os
 import sys
@@ -12,6 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from kioskd.cli import Exit, client
+from kioskd.cli.output import say_json
 from kioskd.cli.status import link_words, listed, span
 from kioskd.errors import KioskError
 
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             if arguments.json or not drawable(sys.stdout, os.environ):
                 for status in seen:
-                    print(json.dumps(status, ensure_ascii=False), flush=True)
+                    say_json(status, indent=None)
             else:
                 _show(seen)
         except KeyboardInterrupt:
@@ -117,7 +117,7 @@ def screen(status: Mapping[str, Any], events: Sequence[Mapping[str, str]], heigh
     table.add_column(width=13, style="dim")
     table.add_column(no_wrap=True, overflow="ellipsis")
     for name, words in rows.items():
-        table.add_row(name, words)
+        table.add_row(name, Text(client.legible(words)) if isinstance(words, str) else words)
     room = max(0, height - len(rows) - 2)
     shown = events[-room:] if room else []
     return Group(head, table, Rule("last events", style="dim"), *map(_event, shown))
@@ -131,7 +131,8 @@ def meter(level: float, words: str, width: int = 24) -> "RenderableType":
     filled = round(width * min(1.0, max(0.0, 1 - decibels / FLOOR_DB)))
     colour = "red" if decibels >= CLIPPED_DB else "yellow" if decibels >= LOUD_DB else "green"
     reading = f"{decibels:4.0f} dB" if decibels > FLOOR_DB else "  quiet"
-    return Text.assemble(("█" * filled, colour), ("·" * (width - filled), "dim"), f" {reading}  {words}")
+    told = f" {reading}  {client.legible(words)}"
+    return Text.assemble(("█" * filled, colour), ("·" * (width - filled), "dim"), told)
 
 
 def _event(event: Mapping[str, str]) -> "RenderableType":

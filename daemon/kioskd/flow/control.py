@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from pydantic import SecretStr
 
-from kioskd import __version__
+from kioskd import __version__, sanitize
 from kioskd.core.effects import Effect
 from kioskd.core.events import (
     Asked,
@@ -230,6 +230,7 @@ class Control:
         return {"state": str(self._tally.show.shown), "words": self._desk.words, **told}
 
     async def _ask(self, text: str) -> None:
+        text = sanitize.text(text)
         if not 0 < len(text) <= QUESTION_CHARS:
             raise Refused(f"a question has 1 to {QUESTION_CHARS} characters")
         # First the core: what is told to a kiosk that does not wake would be said to its next visitor.

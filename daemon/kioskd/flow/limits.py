@@ -7,7 +7,6 @@ connected, tokens as the service reports them, calls of tools; and kept, so that
 import asyncio
 import datetime
 import logging
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
@@ -19,8 +18,9 @@ from kioskd.core.events import Asked, Closing, Event, SleepAsked
 from kioskd.core.machine import State
 from kioskd.core.turn import Phase
 from kioskd.errors import Code
+from kioskd.flow.day_clock import DayClock
 from kioskd.flow.keeping import Keeping
-from kioskd.ports import Clock, UsageReported
+from kioskd.ports import Clock, TimeEvidence, UsageReported
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ WHAT: Final = "the day's count"
 
 KEEP_S: Final = 60.0
 """The least between two writes; a daemon that is killed forgets as much at most. One that is stopped writes the rest."""
+
+MOST: Final = 10**12
+"""No day has cost more seconds, tokens or calls than this: a larger figure is damage."""
 
 GRACE_S: Final = 20.0
 """How long an end that has come waits for the reply that is awaited or being heard: nobody is cut short in mid-word."""
@@ -83,8 +86,9 @@ class Limits:
         notice: str,
         keeping: Keeping,
         ledger: Ledger | None = None,
+        time: TimeEvidence | None = None,
     ) -> None:
-        """`wall` gives the local time. `tell` says `notice` to the model as soon as it can. Reads the ledger: blocks.
+        """`wall` gives the local time, and `time` tells how far it is to be believed. `tell` says `notice` to the model as soon as it can. Reads the ledger: blocks.
 
         `keeping` writes the ledger.
         """
@@ -97,7 +101,10 @@ class Limits:
         self._keeping = keeping
         self._ledger = ledger
         self._looked = clock.now()
-        self._spent = _parsed(ledger.load() if ledger is not None else None, self._moment().day)
+        self._day = DayClock(clock, wall, time)
+        kept = ledger.load() if ledger is not None else None
+        self._day.restore(kept or {})
+        self._spent = _parsed(kept, self._day.today())
         self._kept = self._spent
         self._talk_tokens = 0
         self._state = State()
@@ -198,7 +205,7 @@ class Limits:
         """Write how the day stands now. In a thread."""
         assert self._ledger is not None
         spent = self._spent
-        self._ledger.save(_entry(spent))
+        self._ledger.save(_entry(spent) | self._day.kept())
         self._kept = spent
 
     def _look(self) -> float:
@@ -228,7 +235,8 @@ class Limits:
 
     def _roll(self, now: float, moment: Moment) -> None:
         """Begin a new day if it is one."""
-        self._set(roll(self._spent, moment, now - self._looked))
+        today = replace(moment, day=self._day.today())
+        self._set(roll(self._spent, today, now - self._looked))
         self._looked = now
 
     def _waits(self, verdict: Verdict, now: float) -> bool:
@@ -325,7 +333,7 @@ def _parsed(entry: Mapping[str, Any] | None, today: int) -> Spent:
             {str(tool): int(calls) for tool, calls in entry.get("calls", {}).items()},
         )
         counts = [spent.seconds, spent.tokens, *spent.calls.values()]
-        sane = all(0 <= count < math.inf for count in counts) and 0 <= spent.behind_s <= DAY_S
+        sane = all(0 <= count <= MOST for count in counts) and 0 <= spent.behind_s <= DAY_S
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         sane, spent = False, Spent(today)
     if sane:

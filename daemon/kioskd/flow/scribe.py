@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from pydantic import SecretStr
 
+from kioskd import sanitize
 from kioskd.core.effects import Effect
 from kioskd.core.events import Event
 from kioskd.core.machine import State
@@ -137,7 +138,8 @@ class Scribe:
         self._line.append(text[:MOST_CHARS])
 
     def _end_line(self) -> None:
-        text = " ".join("".join(self._line).split())
+        # Half characters that are each other's other half have come together by now.
+        text = sanitize.printable(sanitize.text(" ".join("".join(self._line).split())))
         self._line.clear()
         if text and self._words is not None and self._name is not None:
             self._words.write(self._name, f"{self._wall():%H:%M:%S} {self._speaker}: {text}\n")

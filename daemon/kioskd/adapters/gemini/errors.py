@@ -26,6 +26,7 @@ from websockets.exceptions import (
 )
 from websockets.http11 import Response
 
+from kioskd import sanitize
 from kioskd.errors import LinkLost, Remedy
 
 YOUNG_S: Final = 5.0
@@ -304,7 +305,7 @@ def plain(text: str, secrets: Sequence[str] = ()) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, "…")
-    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    text = " ".join(sanitize.replaced(text).replace("\ufffd", " ").split())
     text = _SECRET.sub("…", text)
     return text if len(text) <= 120 else text[:119] + "…"
 
