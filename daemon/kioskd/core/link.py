@@ -288,9 +288,8 @@ def resume_restored(link: Link, event: Restored, _policy: Policy) -> Link:
 
 
 def be_late(link: Link, _event: object, _policy: Policy) -> Link:
-    """Whoever waits for the service has waited for long."""
-    wrong = frozenset({link.code}) if link.code is not None and not link.wrong else link.wrong
-    return replace(link, late=True, wrong=wrong)
+    """The visitor has waited for long. Where no loss has told why, the service is taken to be out of reach."""
+    return replace(link, late=True, wrong=link.wrong or frozenset({link.code or Code.WAY}))
 
 
 def drain_of_age(link: Link, _event: object, policy: Policy) -> Link:
