@@ -48,7 +48,23 @@ def test_the_defaults_of_the_settings_are_the_defaults_of_the_core() -> None:
                     buttons=(ButtonSettings(source="gpio:c/2", does="hold"),),
                 )
             ),
-            {"talk": Talk.HELD},
+            {"talk": Talk.HELD, "wake_buttons": frozenset({"gpio:c/1", "gpio:c/2"})},
+        ),
+        (
+            Settings(
+                controls=ControlsSettings(
+                    button=ButtonSettings(source="gpio:c/1", does="mute"),
+                    buttons=(ButtonSettings(source="gpio:c/2", does="hush", double="wake"),),
+                )
+            ),
+            {"wake_buttons": frozenset({"gpio:c/2"})},
+        ),
+        (
+            Settings(
+                controls=ControlsSettings(button=ButtonSettings(source="gpio:c/1")),
+                conversation=ConversationSettings(wake=("button", "voice")),
+            ),
+            {},
         ),
         (Settings(camera=CameraSettings(source="picamera")), {}),
         (

@@ -247,7 +247,7 @@ def test_a_service_that_was_not_reached_at_the_last_try_is_told_while_asleep() -
         Pressed(), Lost(1, Remedy.RESUME, jitter=0.9), Lost(2, Remedy.RESUME, jitter=0.9), Pressed()
     )
     assert levels(state, POLICY).shown is Shown.ASLEEP
-    assert said == f"Asleep; but {WRONG[Code.WAY]} (code W1)"
+    assert said == f"Asleep; at the last try: {WRONG[Code.WAY]} (code W1)"
 
 
 def test_muting_does_not_mend_a_silent_microphone() -> None:

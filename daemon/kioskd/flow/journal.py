@@ -77,9 +77,10 @@ def status(show: Show, *, kept: str = "") -> str:
     """Return what `systemctl status` says. `kept`: what of a conversation is kept, if anything is."""
     words = STATUS[show.shown]
     if show.troubles:
+        joint = _JOINT.get(show.shown, "; but ")
         if show.shown is Shown.ASLEEP and any(trouble.code in OUTAGES for trouble in show.troubles):
-            words = "Asleep"
-        words += _JOINT.get(show.shown, "; but ") + ". Also: ".join(
+            words, joint = "Asleep", "; at the last try: "
+        words += joint + ". Also: ".join(
             f"{wrong(each)} (code {each.code})" for each in show.troubles
         )
     return f"{words}; kept: {kept}" if kept else words

@@ -94,6 +94,8 @@ class Actor:
         """Do something that the kiosk may react to."""
         if step.say is not None:
             await self._say("say", self._speeches[step.say])
+        elif step.please is not None:
+            self._notebook.add("visitor", "is asked", words=step.please)
         elif step.interrupt is not None:
             await self._interrupt(self._speeches[step.interrupt])
         elif step.press is not None:

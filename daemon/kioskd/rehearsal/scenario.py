@@ -135,6 +135,8 @@ class Step(Section):
     """Wait until the kiosk has been heard speaking for 0.7 s, then say this WAV into it."""
     command: Literal["wake", "sleep", "mute", "unmute", "hush", "look"] | None = None
     """What somebody at a distance does by the command of that name, `kioskd mute` for example."""
+    please: Text | None = None
+    """What a person who stands there is asked to do, in words; a scripted visitor does nothing."""
     ask: Text | None = None
     """A question that is typed, as by `kioskd ask`."""
     show: Annotated[PathOnDisk, AfterValidator(_picture)] | None = None
