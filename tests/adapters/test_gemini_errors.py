@@ -375,3 +375,41 @@ def test_what_helps_is_left_in(words: str) -> None:
 def test_text_is_one_short_line() -> None:
     assert plain("a\r\nb\tc\x1b[31m d") == "a b c [31m d"
     assert len(plain("word " * 100)) == 120
+
+
+@pytest.mark.parametrize("status", [99, 200, 301, 503, 599, 799, 999])
+@pytest.mark.parametrize("reason", ["", "\x1b[2J\u202e", "\udc80"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[" * 100_000,
+        b"9" * 5_000,
+        b"\xff",
+        b'{"error":{"message":"\\ud83d"}}',
+        b'{"error":{"message":{}}}',
+    ],
+)
+def test_no_answer_to_the_dial_is_more_than_a_lost_link(status: int, reason: str, body: bytes) -> None:
+    error = InvalidStatus(Response(status, reason, Headers(), body))
+    assert str(classify(error, during_setup=True, with_handle=True, secrets=[])).isprintable()
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "9" * 5_000,
+        "\u00b2",
+        "-5",
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2026 00:00:00 +99999999999999999999",
+        "Mon, 32 Jan 2026 99:99:99 GMT",
+        ", ,",
+    ],
+)
+def test_no_retry_after_is_more_than_a_wait_that_ends(after: str) -> None:
+    headers = Headers({"Retry-After": after, "Date": "Mon, 01 Jan 2026 00:00:00 GMT"})
+    lost = classify(
+        InvalidStatus(Response(503, "x", headers)), during_setup=True, with_handle=False, secrets=[]
+    )
+    assert lost.retry_after_s is None or 0 <= lost.retry_after_s <= 600

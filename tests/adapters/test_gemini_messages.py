@@ -256,7 +256,7 @@ def test_arguments_of_a_call_are_what_json_can_hold() -> None:
     assert found.calls[0].arguments == {"half\ufffd": clean}
 
 
-@pytest.mark.parametrize("handle", ["\ud83d", "with space", "x" * 9000, "\n"])
+@pytest.mark.parametrize("handle", ["\ud83d", "x" * 9000, "\n"])
 def test_a_handle_that_could_not_be_sent_again_is_no_handle(handle: str) -> None:
     update = LiveServerSessionResumptionUpdate.model_construct(new_handle=handle, resumable=True)
     assert translate(LiveServerMessage.model_construct(session_resumption_update=update)) == ()

@@ -11,7 +11,18 @@ from pydantic import SecretStr
 from tests.support.kiosk import QUIET, Kiosk, running, soon, voice
 
 from kioskd.adapters.scripted import ScriptedConnection
-from kioskd.ports import GenerationEnded, HandleIssued, Message, ReplyAudio, Said, TurnEnded, Wrote
+from kioskd.ports import (
+    GenerationEnded,
+    GoingAway,
+    HandleIssued,
+    Interrupted,
+    Message,
+    ReplyAudio,
+    Said,
+    TurnEnded,
+    UsageReported,
+    Wrote,
+)
 from kioskd.settings.sound import MicrophoneSettings
 
 SETTINGS = QUIET.model_copy(update={"microphone": MicrophoneSettings(echo="hardware")})
@@ -136,3 +147,14 @@ async def test_what_is_written_beside_sound_is_not_read_aloud() -> None:
         await turn(k, connection, ReplyAudio(voice(0.1, 24_000)), Wrote(WORDS), TurnEnded())
         await k.hear(0.5)
         assert k.state.turn.reply == 1
+
+
+async def test_a_burst_of_small_messages_fills_no_box_and_ends_nothing() -> None:
+    async with kiosk() as k:
+        connection = await k.wake()
+        for left_s in range(4_000):
+            connection.say(GoingAway(300.0 + left_s), Interrupted(), UsageReported(1, 1))
+        await k.ask()
+        await turn(k, connection, ReplyAudio(SPOKEN), GenerationEnded(), TurnEnded())
+        await k.until(lambda: k.state.turn.reply == 1)
+        assert any(await k.hear(0.5))

@@ -276,7 +276,7 @@ def read(error: Exception, secrets: Sequence[str], *, during_setup: bool) -> tup
     if isinstance(error, InvalidStatus):
         return What.HTTP, error.response.status_code, plain(_body_text(error.response), secrets)
     if isinstance(error, InvalidProxyStatus):
-        return What.PROXY, error.response.status_code, error.response.reason_phrase
+        return What.PROXY, error.response.status_code, plain(error.response.reason_phrase, secrets)
     text = plain(str(error), secrets) or type(error).__name__
     what = _kind_of(error, text, during_setup=during_setup)
     if isinstance(error, ValidationError):  # its text holds values
@@ -348,7 +348,12 @@ def _body_text(response: Response) -> str:
     try:
         return str(json.loads(response.body or b"")["error"]["message"])
     except (ValueError, TypeError, KeyError, RecursionError):
-        return response.reason_phrase or HTTPStatus(response.status_code).phrase
+        return response.reason_phrase or _phrase(response.status_code)
+
+
+def _phrase(status: int) -> str:
+    """Return HTTP's own words for a status; none for a number that HTTP does not know."""
+    return HTTPStatus(status).phrase if status in {known.value for known in HTTPStatus} else ""
 
 
 def _retry_after_s(response: Response) -> float | None:
@@ -360,5 +365,6 @@ def _retry_after_s(response: Response) -> float | None:
         until = email.utils.parsedate_to_datetime(value)
         now = email.utils.parsedate_to_datetime(response.headers.get("Date", ""))
         return min(max((until - now).total_seconds(), 0.0), _LONGEST_S)
-    except (ValueError, TypeError):  # neither number nor date; one date with a zone and one without
+    # Neither number nor date; one date with a zone and one without; a year or a zone beyond all bounds.
+    except (ValueError, TypeError, ArithmeticError, LookupError):
         return None

@@ -47,7 +47,7 @@ MOST_ARGUMENT_CHARS: Final = 200_000
 """A call with longer arguments is not understood."""
 
 _NOTHING: Final = "…"
-_HANDLE: Final = re.compile(r"[!-~]{1,8192}")
+_HANDLE: Final = re.compile(r"[ -~]{1,8192}")
 _REJECTION: Final = re.compile(
     r"(?=[A-Z_]{1,60}$).*(REJECT|PROHIBIT|SAFETY|UNSAFE|BLOCK|MALFORM|INVALID|UNEXPECTED|ERROR|FAIL|RECITATION|SPII"
     r"|INPUT_OTHER|CELEBRITY|CHILD|PERSON|PEOPLE|MINORS|NCII)"
