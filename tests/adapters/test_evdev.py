@@ -15,16 +15,8 @@ from tests.support.buttons import levels_into
 from tests.support.kiosk import running, soon
 from tests.support.pedals import NO_UINPUT, KernelPedal, MemoryPedal, uinput_is_possible
 
-from kioskd.adapters.evdev import (
-    EVIOCSCLOCKID,
-    EvdevButton,
-    Input,
-    InputDevices,
-    Keys,
-    inputs,
-    pick,
-    stamp_by_monotonic_clock,
-)
+from kioskd.adapters.evdev import EVIOCSCLOCKID, EvdevButton, InputDevices, Keys, stamp_by_monotonic_clock
+from kioskd.adapters.evdev_inputs import Input, inputs, pick
 from kioskd.errors import ConfigError, DeviceLost
 from kioskd.ports import Edge
 
@@ -85,7 +77,8 @@ def test_a_whole_name_goes_before_a_part_of_one() -> None:
 async def test_a_missing_device_names_those_that_are_here(pedal: MemoryPedal) -> None:
     button = EvdevButton("Arcade", "KEY_ENTER", InputDevices(pedal.here, pedal.open))
     assert await fault(button) == (
-        "evdev:Arcade/KEY_ENTER: no such input device (here: PCsensor FootSwitch); plug it in"
+        "evdev:Arcade/KEY_ENTER: no such input device (here: PCsensor FootSwitch); "
+        "plug it in, or remove the button from the configuration"
     )
 
 

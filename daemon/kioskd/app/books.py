@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from kioskd import logs, messages, ports
 from kioskd.app.meaning import budget
@@ -64,7 +65,7 @@ class Books:
     def lamp(self, effect: Show) -> Show:
         """Return what lamps show: while what is said is kept, listening looks a little different."""
         if self.kept and effect.shown is Shown.LISTENING and effect.overlay is Overlay.NONE:
-            return Show(effect.shown, effect.code, Overlay.RECORDING, effect.what)
+            return replace(effect, overlay=Overlay.RECORDING)
         return effect
 
     def workers(self) -> dict[str, Work]:

@@ -17,6 +17,7 @@ from kioskd.app.sight import camera
 from kioskd.app.sound import sound, wake_word
 from kioskd.app.tool_desk import ToolDesk, Tools
 from kioskd.core.effects import (
+    Ask,
     CancelTimer,
     Chime,
     Confirm,
@@ -98,7 +99,7 @@ class Kiosk:
         self._parts = parts
         clock, self._mailbox = parts.clock, Mailbox()
         post = self._post = self._mailbox.post
-        self._timers = Timers(clock, post)
+        self._timers, self._hands = Timers(clock, post), Hands(post)
         self._keeping = Keeping(clock, post, parts.places)
         self._memory = MemoryKeeper(
             parts.memory,
@@ -123,6 +124,8 @@ class Kiosk:
             tell=self._tell,
             set_volume=self._set_volume,
             camera=self._camera,
+            hands=self._hands,
+            prompts=parts.prompts,
         )
         self._link = LiveLink(
             self._books.overheard(parts.live),
@@ -228,6 +231,7 @@ class Kiosk:
             HangUp: self._hang_up,
             Greet: self._link.greet,
             Confirm: self._tool_desk.allow,
+            Ask: lambda _effect: self._downlink.question(self._tool_desk.question),
             Show: self._show,
             Keep: self._keep,
             Forget: self._forget,
@@ -248,10 +252,15 @@ class Kiosk:
             "memory": self._memory.run,
             "restart": self._restart_when_asked,
         }
-        hands = Hands(post)
         for hand in parts.hands:
             workers[hand.name] = ButtonToMailbox(
-                hand.button, hand.rules, hands.post, parts.clock, name=hand.name, restart=self._restart.set
+                hand.button,
+                hand.rules,
+                self._hands.post,
+                parts.clock,
+                name=hand.name,
+                restart=self._restart.set,
+                hands=self._hands,
             ).run
         for number, keeper in enumerate(self._lamps, 1):
             workers[f"lamp {number}"] = keeper.run

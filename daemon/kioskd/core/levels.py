@@ -1,7 +1,8 @@
 """What should hold in a state: `levels(state, policy)`. The machine emits the difference between before and after."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from kioskd.core import link as links
 from kioskd.core import turn as turns
@@ -27,6 +28,9 @@ from kioskd.core.troubles import broken, troubles, unwakeable
 from kioskd.core.turn import Turn
 from kioskd.errors import Code
 
+QUESTION: Final = "question"
+"""The prompt that asks for a press."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -51,8 +55,10 @@ class State:
     """What letting the button go would do."""
     confirming: bool = False
     """A tool waits for a press of the button."""
-    prompt: Code | None = None
-    """What the kiosk is telling the visitor."""
+    asking: str = ""
+    """That tool's name."""
+    prompt: str | None = None
+    """What the kiosk is telling the visitor: a code, or `QUESTION`."""
     ringing: bool = False
     """Half duplex only: the room still rings with what it was telling, and has been made to stop."""
     starved: int | None = None
@@ -83,7 +89,7 @@ def levels(state: State, policy: Policy) -> Levels:
     """Return what should hold in `state`."""
     turn, handle = state.turn, state.link.handle
     keepsake = Keep(turn.conversation, handle) if turn.awake and handle is not None else None
-    show = _show(state, policy)
+    show = replace(_show(state, policy), asking=state.asking)
     return Levels(
         uplink=_uplink(state, policy),
         shown=show.shown,
@@ -160,7 +166,7 @@ def _show(state: State, policy: Policy) -> Show:
     shown, wrong = _shown(state, policy), troubles(state, policy)
     if not wrong:
         return Show(shown, overlay=overlay)
-    return Show(shown, wrong[0].code, overlay, wrong[0].what, wrong[1:])
+    return Show(shown, wrong[0].code, overlay, wrong[0].what, more=wrong[1:])
 
 
 def _shown(state: State, policy: Policy) -> Shown:
