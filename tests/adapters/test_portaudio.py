@@ -333,7 +333,8 @@ async def test_a_missing_alsa_configuration_is_a_lost_device_and_not_the_end_of_
 
 
 async def test_the_devices_are_listed_with_their_defaults(server: SoundServer) -> None:
-    devices = await asyncio.to_thread(list_devices)
+    devices, closed = await asyncio.to_thread(list_devices)
+    assert closed == []
     by_name = {device.full_name: device for device in devices}
     assert by_name[MICROPHONE].channels(Direction.IN) > 0
     assert by_name[MICROPHONE].channels(Direction.OUT) == 0

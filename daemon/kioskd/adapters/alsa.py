@@ -17,6 +17,10 @@ from kioskd.adapters.portaudio_devices import Direction
 
 _LIBRARY: Final = "libasound.so.2"
 _NONBLOCK: Final = 1
+_SHIPPED: Final = ("usr/share/alsa/alsa.conf", "usr/share/alsa/alsa.conf.d/*.conf", "etc/alsa/conf.d/*.conf")
+_DEFINED: Final = re.compile(r"^\s*pcm\.!?([\w-]+)", re.MULTILINE)
+_CHOICES: Final = frozenset({"default", "pulse", "pipewire", "jack"})
+"""Of what ALSA and its plugins come with: what a kiosk may well use. All of them lead to a sound server, or may."""
 _MARK: Final = re.compile(r"_toplevel_:(\d+):\d+:(.*)")
 _STREAM: Final = {Direction.OUT: 0, Direction.IN: 1}
 
@@ -105,3 +109,14 @@ def left_out_files(environ: Mapping[str, str]) -> list[str]:
     own = [Path(environ["HOME"], ".asoundrc")] if environ.get("HOME") else []
     paths = (Path("/etc/asound.conf"), *own)
     return [str(path) for path in paths if os.access(path, os.F_OK) and not os.access(path, os.R_OK)]
+
+
+def plugins(root: Path = Path("/")) -> frozenset[str]:
+    """Return the devices that ALSA's own files define, which convert or name channels: no cards, and no owner's choice."""
+    found: set[str] = set()
+    for path in (path for pattern in _SHIPPED for path in root.glob(pattern)):
+        try:
+            found.update(_DEFINED.findall(path.read_text(encoding="utf-8", errors="replace")))
+        except OSError:
+            continue
+    return frozenset(found) - _CHOICES

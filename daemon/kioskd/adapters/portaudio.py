@@ -22,6 +22,7 @@ from kioskd.adapters.portaudio_library import library, listed
 from kioskd.adapters.portaudio_murmur import Sleepless
 from kioskd.adapters.portaudio_thaw import Thaw
 from kioskd.adapters.portaudio_thread import DeviceThread
+from kioskd.adapters.sound_cards import Pcm
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
 from kioskd.ports import Source
@@ -99,14 +100,17 @@ class PortAudioSpeaker:
         await _Playback(self, self._device, source).run()
 
 
-def list_devices() -> list[SoundDevice]:
-    """Return what PortAudio sees now. Blocks for up to some seconds.
+def list_devices() -> tuple[list[SoundDevice], list[tuple[Pcm, str, str]]]:
+    """Return what PortAudio sees now, and what else the kernel has: with its name, and why it cannot be used.
+
+    Blocks for up to some seconds.
 
     Raises:
         DeviceLost: the sound system cannot be used at all.
     """
     with library.alone() as audio:
-        return listed(audio)
+        devices = listed(audio)
+        return devices, library.unlisted(devices)
 
 
 class _Stream:

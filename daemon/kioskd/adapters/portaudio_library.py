@@ -19,7 +19,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 import pyaudio
@@ -29,7 +29,7 @@ from kioskd.adapters import portaudio_devices as naming
 from kioskd.adapters.portaudio_devices import Direction, SoundDevice
 from kioskd.adapters.portaudio_probe import Probe
 from kioskd.adapters.portaudio_thread import DeviceThread
-from kioskd.adapters.sound_cards import Card
+from kioskd.adapters.sound_cards import Card, Pcm
 from kioskd.adapters.stderr import captured
 from kioskd.errors import DeviceLost
 
@@ -114,6 +114,21 @@ class Library:
                     stream.close()
                 finally:
                     audio.terminate()
+
+    def unlisted(self, devices: Sequence[SoundDevice]) -> list[tuple[Pcm, str, str]]:
+        """Return what the kernel has and the list has not: with a name for the YAML, and why. Within `alone` only."""
+        known = {(device.address, way) for device in devices for way in Direction if device.channels(way)}
+        cards = self._kernel_cards()
+        return [
+            (
+                pcm,
+                f"hw:CARD={cards[pcm.card].id},DEV={pcm.pcm}",
+                self.probe.why_pcm_closed(pcm)
+                or "PortAudio finds no way to use it; try another program: arecord, aplay",
+            )
+            for pcm in sound_cards.pcms(self.probe.sysfs)
+            if pcm.card in cards and ((pcm.card, pcm.pcm), pcm.direction) not in known
+        ]
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

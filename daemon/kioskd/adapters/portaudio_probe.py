@@ -58,6 +58,11 @@ class Probe:
         address = device.address
         return self._because(said, None if address is None else Pcm(*address, direction))
 
+    def why_pcm_closed(self, pcm: Pcm) -> str | None:
+        """Return why what the kernel has cannot be opened now, and what to do; None where it can be, or ALSA is silent."""
+        said = self.open_error(pcm.alsa_name, pcm.direction)
+        return self._because(said, pcm) if said else None
+
     def why_unlisted(self, wanted: str, direction: Direction) -> str | None:
         """Return why no list has `wanted`, and what to do; None where it is just not there."""
         asked = alsa_id(wanted)
@@ -74,6 +79,18 @@ class Probe:
         if not meant and asked is not None and self._meant(wanted, other):
             return f"{wanted!r} is no {direction.value}; set {direction.value}.device to another card"
         return None
+
+    def remark(self, wanted: str, direction: Direction) -> str | None:
+        """Return what is in the way of `wanted` now, as far as it can be told without opening anything; None else."""
+        meant = self._meant(wanted, direction)
+        if not meant:
+            return (
+                None
+                if alsa_id(wanted) is None
+                else "no such card is here now; `kioskd devices` lists what is"
+            )
+        by = sound_cards.holder(meant[0], self.root)
+        return None if by is None or by.program == "kioskd" else f"in use by {by}; end that program"
 
     def _because(self, said: int, pcm: Pcm | None) -> str:
         """Say what an errno of ALSA's means."""

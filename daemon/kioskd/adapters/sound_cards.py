@@ -75,13 +75,14 @@ def cards(sysfs: Path = SYSFS) -> dict[int, Card]:
 
 def pcms(sysfs: Path = SYSFS) -> list[Pcm]:
     """Return what programs can open, in the order of the cards."""
-    matches = (_PCM.fullmatch(path.name) for path in _listed(sysfs))
-    found = (
-        Pcm(int(match["card"]), int(match["pcm"]), _WAYS[match["way"]])
-        for match in matches
-        if match is not None
-    )
+    found = (pcm for path in _listed(sysfs) if (pcm := of_node(path.name)) is not None)
     return sorted(found, key=lambda one: (one.card, one.pcm, one.direction.value))
+
+
+def of_node(node: str) -> Pcm | None:
+    """Return what a device file belongs to; None for another file."""
+    match = _PCM.fullmatch(node.removeprefix("/dev/snd/"))
+    return None if match is None else Pcm(int(match["card"]), int(match["pcm"]), _WAYS[match["way"]])
 
 
 def holder(pcm: Pcm, root: Path = ROOT) -> Holder | None:
