@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from kioskd.adapters.stderr import FILE, captured
+from kioskd.adapters.stderr import FILE, SIZE, captured
 
 LIBC: Final = ctypes.CDLL(None)
 
@@ -71,6 +71,23 @@ def test_descriptor_2_is_never_diverted(capfd: pytest.CaptureFixture[str]) -> No
     with captured("sound"):
         os.write(2, b"a crash\n")
     assert capfd.readouterr().err == "a crash\n"
+
+
+def test_a_library_that_prints_without_an_end_fills_nothing(tmp_path: Path) -> None:
+    keep = f"stderr.keep(Path({str(tmp_path)!r}))\n"
+    done = ended(keep + "for _ in range(5000): prints(b'Expression failed ' * 50 + b'\\n')\nos._exit(0)")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / FILE).stat().st_size == SIZE
+    assert "Expression failed" in ended(keep).stderr
+
+
+def test_after_a_flood_it_listens_again() -> None:
+    with captured("flood"):
+        for _ in range(2000):
+            prints("x" * 100 + "\n")
+    with captured("after") as lines:
+        prints("heard\n")
+    assert lines == ["heard"]
 
 
 def test_silence_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -152,7 +169,7 @@ def test_the_last_words_of_an_assertion_are_said_by_the_next_process(tmp_path: P
 def test_a_process_that_ended_well_leaves_no_words(tmp_path: Path) -> None:
     keep = f"stderr.keep(Path({str(tmp_path)!r}))\n"
     ended(keep + "prints(b'no jack\\n')")
-    assert (tmp_path / FILE).read_bytes() == b""
+    assert not any((tmp_path / FILE).read_bytes())
     assert ended(keep).stderr == ""
 
 

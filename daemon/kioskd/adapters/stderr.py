@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import faulthandler
 import logging
+import mmap
 import os
 import threading
 from collections.abc import Iterator
@@ -24,12 +25,56 @@ log = logging.getLogger(__name__)
 FILE: Final = "library-messages"
 """In the runtime directory: what libraries have printed and no log line has yet."""
 
+SIZE: Final = 64 * 1024
+"""Bytes that are kept until the next look. What is printed beyond is dropped: PortAudio may print without an end."""
+
 _STDERR_FD: Final = 2
-_READ_AT_MOST: Final = 64 * 1024
 _UNBUFFERED: Final = 2  # _IONBF of stdio.h
 
+
+class _Sink:
+    """Memory of a file that C's `stderr` writes into."""
+
+    def __init__(self, file: int) -> None:
+        """Take `file`, and close it; its memory stays, with what was in it."""
+        try:
+            os.ftruncate(file, SIZE)
+            self._memory = mmap.mmap(file, SIZE)
+        finally:
+            os.close(file)
+        self.left = self._lines()
+        """What was in it before."""
+        # Calls that keep Python's lock: each is over at once.
+        c = ctypes.PyDLL(None)
+        c.fmemopen.restype = ctypes.c_void_p
+        address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self._stream = ctypes.c_void_p(c.fmemopen(ctypes.c_void_p(address), ctypes.c_size_t(SIZE), b"w"))
+        c.setvbuf(self._stream, None, _UNBUFFERED, ctypes.c_size_t(0))
+        ctypes.c_void_p.in_dll(c, "stderr").value = self._stream.value
+        self._c = c
+
+    def take(self) -> list[str]:
+        """Return the lines since the last time. One that is printed at this very moment may be lost.
+
+        No lock is held meanwhile: a thread that waits for it, with Python's own lock in its hands, would wait for ever.
+        """
+        if not self._c.ftell(self._stream):
+            return []
+        lines = self._lines()
+        self._c.rewind(self._stream)
+        self.clear()
+        return lines
+
+    def clear(self) -> None:
+        """Have nothing in it."""
+        self._memory[:] = bytes(SIZE)
+
+    def _lines(self) -> list[str]:
+        return self._memory[:].replace(b"\0", b"").decode("utf-8", "replace").splitlines()
+
+
 _lock = threading.RLock()
-_sink: int | None = None
+_sink: _Sink | None = None
 
 
 def keep(folder: Path | None) -> None:
@@ -44,17 +89,19 @@ def keep(folder: Path | None) -> None:
     if folder is None:
         return
     try:
-        sink = os.open(
-            folder / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        sink = _divert(os.open(folder / FILE, flags, 0o600))
     except OSError as error:
         log.warning("messages of libraries are not kept: %s", error)
         return
-    if left := _taken(sink):
-        log.warning("the process before this one did not end by itself; a library had said: %r", left[-1])
-    _divert(sink)
+    if sink is None:
+        return
+    if sink.left:
+        log.warning(
+            "the process before this one did not end by itself; a library had said: %r", sink.left[-1]
+        )
     # Not reached by a process that is killed or aborts.
-    atexit.register(os.ftruncate, sink, 0)
+    atexit.register(sink.clear)
 
 
 @contextlib.contextmanager
@@ -66,35 +113,20 @@ def captured(what: str) -> Iterator[list[str]]:
     """
     lines: list[str] = []
     with _lock:
-        sink = _sink if _sink is not None else _divert(os.memfd_create(FILE, os.MFD_CLOEXEC))
+        sink = _sink or _divert(os.memfd_create(FILE, os.MFD_CLOEXEC))
         try:
             yield lines
         finally:
-            if sink is not None and (taken := _taken(sink)):
+            if sink is not None and (taken := sink.take()):
                 lines += taken
                 log.debug("%s: a library wrote to stderr: lines=%d last=%r", what, len(taken), taken[-1])
 
 
-def _divert(sink: int) -> int | None:
-    """Set C's `stderr` to a stream on `sink`; return it, or None where the C library is another."""
-    global _sink  # noqa: PLW0603 - as above
-    c = ctypes.CDLL(None)
-    if not hasattr(c, "gnu_get_libc_version"):
-        os.close(sink)
+def _divert(file: int) -> _Sink | None:
+    """Have C's `stderr` write to `file`; return None where the C library is another."""
+    global _sink  # noqa: PLW0603 - there is one `stderr` in a process
+    if not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"):
+        os.close(file)
         return None
-    c.fdopen.restype = ctypes.c_void_p
-    stream = ctypes.c_void_p(c.fdopen(sink, b"a"))
-    c.setvbuf(stream, None, _UNBUFFERED, ctypes.c_size_t(0))
-    ctypes.c_void_p.in_dll(c, "stderr").value = stream.value
-    _sink = sink
-    return sink
-
-
-def _taken(sink: int) -> list[str]:
-    """Return the lines in the file, the last 64 KiB of them, and empty it."""
-    size = os.fstat(sink).st_size
-    if not size:
-        return []
-    text = os.pread(sink, _READ_AT_MOST, max(0, size - _READ_AT_MOST)).decode("utf-8", "replace")
-    os.ftruncate(sink, 0)
-    return text.splitlines()
+    _sink = _Sink(file)
+    return _sink
