@@ -291,3 +291,26 @@ async def test_a_list_that_had_the_device_is_made_anew_as_soon_the_next_time(
             listening.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await listening
+
+
+async def test_a_number_that_is_another_cards_now_is_not_opened(stale: type[StaleAudio]) -> None:
+    plays = asyncio.Event()
+    playing = asyncio.create_task(PortAudioSpeaker("Spk").play(Silence(plays.set)))
+    async with asyncio.timeout(10):
+        await plays.wait()
+        plug(stale.sysfs, 0, "Other", "0c")
+        with pytest.raises(DeviceLost, match="card 0 was pulled or put in") as moved:
+            await PortAudioMicrophone("Mic").capture(lambda _: None)
+        assert moved.value.again
+        with pytest.raises(DeviceLost, match="listed afresh"):
+            await playing
+
+
+async def test_a_card_by_its_id_is_found_where_proc_is_hidden(stale: type[StaleAudio]) -> None:
+    heard = asyncio.Event()
+    listening = asyncio.create_task(PortAudioMicrophone("hw:CARD=Mic,DEV=0").capture(lambda _: heard.set()))
+    async with asyncio.timeout(10):
+        await heard.wait()
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
