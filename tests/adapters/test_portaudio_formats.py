@@ -387,6 +387,9 @@ def sound_device(name: str, channels: int) -> SoundDevice:
             sound_device(NAME, 2), Direction.IN, None, SoundFormat(16_000, 2, "int16"), id="all of a card"
         ),
         pytest.param(
+            sound_device(NAME, 32), Direction.IN, None, SoundFormat(16_000, 1, "int16"), id="a loopback"
+        ),
+        pytest.param(
             sound_device(NAME, 8), Direction.OUT, None, SoundFormat(16_000, 2, "int16"), id="both speakers"
         ),
     ],
