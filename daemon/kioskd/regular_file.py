@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 _KINDS: Final = (
     (stat.S_ISDIR, "a folder"),
@@ -34,13 +34,26 @@ def content(path: Path, most_bytes: int) -> bytes:
 
 def read(path: Path, most_bytes: int) -> tuple[bytes, os.stat_result]:
     """As `content`, with what is known of the very file that was read."""
+    with opened(path) as file:
+        return file.read(most_bytes), os.fstat(file.fileno())
+
+
+def opened(path: Path) -> BinaryIO:
+    """Return the file opened for reading; the caller closes it.
+
+    Raises:
+        NotRegularError: it is no regular file.
+        OSError: it cannot be read.
+    """
     # To open a device may already do something. So it is looked at first, and once more when it is open.
     _check(path, path.stat())
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        _check(path, status)
-        return file.read(most_bytes), status
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb")
+    try:
+        _check(path, os.fstat(file.fileno()))
+    except OSError:
+        file.close()
+        raise
+    return file
 
 
 def check(path: Path) -> None:

@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         from kioskd.app import unfit  # noqa: PLC0415 - slow, and of no use to a file with faults
 
         faults = unfit(path, settings)
-        remarks = notes(settings, os.environ)
+        remarks = [*notes(settings, os.environ), *_of_cards(settings)]
         lines = [f"{path}: ok", *_summary(settings)] if not faults else [str(fault) for fault in faults]
         lines += [f"  note: {note}" for note in remarks]
     if arguments.json:
@@ -45,6 +45,16 @@ def run(arguments: argparse.Namespace) -> int:
         lines = [json.dumps(report, indent=2, ensure_ascii=False)]
     print("\n".join(lines))
     return Exit.CONFIGURATION if faults else Exit.OK
+
+
+def _of_cards(settings: Settings) -> list[str]:
+    """Return what is in the way of the sound cards now. Opens none: the daemon may be about to."""
+    from kioskd.adapters.portaudio_devices import Direction  # noqa: PLC0415 - as above
+    from kioskd.adapters.portaudio_probe import Probe  # noqa: PLC0415 - as above
+
+    chosen = {Direction.IN: settings.microphone.device, Direction.OUT: settings.speaker.device}
+    found = ((way, wanted, Probe().remark(wanted, way)) for way, wanted in chosen.items())
+    return [f"{way.value}.device {wanted!r}: {remark}" for way, wanted, remark in found if remark is not None]
 
 
 def _summary(settings: Settings) -> list[str]:
