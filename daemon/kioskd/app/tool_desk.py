@@ -87,9 +87,11 @@ class Shop:
         self, call: ports.ToolCall, *, turn: int, conversation: int, begun: Callable[[], None]
     ) -> Outcome:
         """Carry out one call; see `tool_runner.Toolbox`."""
-        result = await self._box.call(
-            call.name, call.arguments, turn=turn, conversation=conversation, begun=begun
-        )
+        from kioskd.adapters.gemini.function_schema import restored  # noqa: PLC0415 - loaded by who dials
+
+        declaration = self._box.declaration(call.name)
+        arguments = restored(declaration.parameters, call.arguments) if declaration else call.arguments
+        result = await self._box.call(call.name, arguments, turn=turn, conversation=conversation, begun=begun)
         guard = self._box.guard(call.name) or Guard()
         return Outcome(result.as_json(guard.result_bytes), result.picture)
 

@@ -272,6 +272,10 @@ class ServiceScript(Section):
     """How a wrong or missing key or token is turned down: at the WebSocket request, or by closing at setup (1008 for
     a missing one, 1007 for a wrong one)."""
 
+    refused_functions: tuple[str, ...] = ()
+    """Names of functions that the service turns down at setup (1007) without saying which one it was. `*` stands for
+    any letters, so that `["*"]` refuses every tool."""
+
     unknown_handle: Literal[1007, 1008] = 1008
     """The close code for a resumption handle that the service does not know. Both have been seen."""
 
