@@ -178,3 +178,10 @@ def test_time_is_said_as_people_say_it(seconds: float, words: str) -> None:
 def test_counts_are_listed_largest_first() -> None:
     assert status.listed({"a": 1, "b": 3.5}) == "b 3.5, a 1"
     assert client.legible("plain\x1b\n") == "plain��"
+
+
+def test_a_tool_that_is_left_out_stands_in_the_status() -> None:
+    left_out = {"name": "open_door", "place": "tools.1 (command open_door)", "why": "1007 bad schema"}
+    assert status.left_out_words(left_out) == (
+        "open_door, set at tools.1 (command open_door): the service refuses it (1007 bad schema)"
+    )

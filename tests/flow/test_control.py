@@ -51,6 +51,7 @@ class Kiosk:
         self.control = Control(self, self.tally, self.meters, self.clock, picture_size=64, picture_quality=80)
         self.state = State()
         self.camera = "none"
+        self.tools_left_out: list[dict[str, str]] = []
         self.held_s = 0.0
         self.volume = 70
         self.log_level = "info"

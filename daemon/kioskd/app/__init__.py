@@ -5,6 +5,7 @@ from kioskd.app.meaning import AT_START, own_turns, policy, renewed, session_of
 from kioskd.app.parts import Hand, Lit, Parts, echo_canceller, hand, misfits, pictures, prompts, real_parts
 from kioskd.app.service import live
 from kioskd.app.tool_desk import Tools
+from kioskd.app.tools import described
 
 __all__ = [
     "AT_START",
@@ -13,6 +14,7 @@ __all__ = [
     "Parts",
     "Renewal",
     "Tools",
+    "described",
     "echo_canceller",
     "hand",
     "live",

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -10,6 +11,9 @@ from kioskd.app.meaning import SLOW_MS, own_turns
 from kioskd.settings.load import wanted
 from kioskd.settings.model import Settings
 
+if TYPE_CHECKING:
+    from kioskd.adapters.gemini import ToolTrial
+
 log = logging.getLogger(__name__)
 
 
@@ -17,14 +21,17 @@ def live(
     settings: Settings,
     key: SecretStr | Callable[[], SecretStr] | None,
     tools: Callable[[], Sequence[ports.Tool]] = lambda: (),
+    trial: "ToolTrial | None" = None,
 ) -> ports.Live:
     """Return the service that the settings name; `tools` says at each dial what the model may call.
+
+    `trial` is what an earlier one has found out of tools that the service refuses.
 
     A `key`, or who tells it at each dial, is used in place of what the settings would fetch (tokens, an account's); with
     vertex it is one of its express mode. None where the settings need none.
     """
     # The SDK is imported by whoever dials, and by nobody else.
-    from kioskd.adapters.gemini import GeminiConfig, GeminiLive, Options, Vertex  # noqa: PLC0415
+    from kioskd.adapters.gemini import GeminiConfig, GeminiLive, Options, ToolTrial, Vertex  # noqa: PLC0415
 
     service, assistant, conversation = settings.service, settings.assistant, settings.conversation
     if not profiles.known(service.model):
@@ -54,6 +61,7 @@ def live(
             voice=assistant.voice,
             language=assistant.language,
             tools=tools,
+            trial=trial or ToolTrial(),
             options=Options(
                 own_turns=own_turns(settings),
                 turn_coverage="activity_and_pictures" if all_pictures else "activity",

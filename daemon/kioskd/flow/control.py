@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from pydantic import SecretStr
@@ -55,6 +55,10 @@ class Desk(Protocol):
     @property
     def camera(self) -> str:
         """`none`, `missing`, `off` or `on`."""
+
+    @property
+    def tools_left_out(self) -> Sequence[Mapping[str, str]]:
+        """The tools that the service refuses, so that the kiosk serves without them: name, place and why."""
 
     @property
     def held_s(self) -> float:
@@ -178,6 +182,7 @@ class Control:
             "microphone": _microphone(state),
             "speaker": _missing(state, Device.SPEAKER) or "working",
             "camera": desk.camera,
+            "tools_left_out": desk.tools_left_out,
             "volume": desk.volume,
             "muted": state.muted,
             "uptime_s": round(now - tally.started_at, 1),

@@ -13,7 +13,7 @@ from kioskd.adapters.gemini.credentials import Credentials, Pass, ServiceKey, To
 from kioskd.adapters.gemini.deflate import SmallOnlyFactory
 from kioskd.adapters.gemini.live_socket import Deadlines, LiveSocket
 from kioskd.adapters.gemini.web import Web, is_loopback
-from kioskd.errors import ConfigError
+from kioskd.errors import ConfigError, LinkLost, Remedy
 
 if TYPE_CHECKING:
     from google import genai
@@ -31,6 +31,8 @@ WIRE_LOGGERS: Final = (
     "urllib3",
 )
 """Loggers that write keys, handles and speech at DEBUG, and some of them addresses at INFO."""
+
+log = logging.getLogger(__name__)
 
 ENDPOINT: Final = "https://generativelanguage.googleapis.com/"
 
@@ -70,6 +72,8 @@ class Clients:
         self._credentials = _credentials(config, self._web)
         self._client: genai.Client | None = None
         self._pass: Pass | None = None
+        self._version, self._other_version = config.api_version, config.other_version
+        self._tried_other = False
         _expect_news()
         if isinstance(self._credentials, ServiceKey):
             self._replace(self._credentials.key)
@@ -81,8 +85,13 @@ class Clients:
         """Whether credentials that the service refuses can be had anew."""
         return self._credentials.renewable
 
-    async def client(self) -> "tuple[genai.Client, str]":
-        """Return the client for the next dial, and the secret that it shows.
+    @property
+    def secret(self) -> str:
+        """What the last dial has shown."""
+        return self._pass.secret.get_secret_value() if self._pass is not None else ""
+
+    async def client(self) -> "genai.Client":
+        """Return the client for the next dial.
 
         Raises:
             LinkLost: credentials cannot be had now.
@@ -92,7 +101,42 @@ class Clients:
             # The old one goes in that thread too: collected in the loop's, the SDK would start a task of nobody's.
             await asyncio.to_thread(self._replace, found)
         assert self._client is not None
-        return self._client, found.secret.get_secret_value()
+        return self._client
+
+    def try_other_version(self, lost: LinkLost) -> bool:
+        """Return whether a dial with the other version may help; the next is one with it.
+
+        A token is minted for one version, and which one its server uses is not known. Each version is tried once for
+        each connection that is asked for.
+        """
+        if self._other_version is None or not _is_refusal(lost):
+            return False
+        self._version, self._other_version = self._other_version, self._version
+        self._tried_other = not self._tried_other
+        if self._tried_other:
+            log.info("api version refused with this token, trying the other: next=%s", self._version)
+        return self._tried_other
+
+    def explained(self, lost: LinkLost) -> LinkLost:
+        """Return `lost` with a word on the version, where a token was refused: it may be the reason."""
+        if self._config.token_url is None or not _is_refusal(lost):
+            return lost
+        why = (
+            f"refused with {self._version} and with {self._other_version}"
+            if self._other_version
+            else f"a token opens only the version that it was minted for: is it service.api_version, {self._version}?"
+        )
+        what, _, remedy = str(lost).rpartition("; ")  # a message ends in what to do
+        return LinkLost(
+            f"{what} ({why}); {remedy}",
+            remedy=lost.remedy,
+            reached=lost.reached,
+            retry_after_s=lost.retry_after_s,
+        )
+
+    def version_taken(self) -> None:
+        """Remember that the service takes tokens for the version that was dialed."""
+        self._tried_other = False
 
     def drop_credentials(self) -> None:
         """Have new credentials fetched for the next dial: the service has refused these."""
@@ -110,7 +154,7 @@ class Clients:
         endpoint = config.endpoint or (vertex_endpoint(vertex.location) if vertex else ENDPOINT)
         options = types.HttpOptions(
             base_url=endpoint,
-            api_version=config.api_version,
+            api_version=self._version,
             client_args={"verify": self._web.tls},
             async_client_args=self._socket_options(endpoint),
         )
@@ -152,6 +196,10 @@ class Clients:
         elif self._config.proxy is not None:
             options["proxy"] = self._config.proxy
         return options
+
+
+def _is_refusal(lost: LinkLost) -> bool:
+    return lost.reached and lost.remedy in (Remedy.CREDENTIALS, Remedy.SETTINGS)
 
 
 def _credentials(config: "GeminiConfig", web: Web) -> Credentials:

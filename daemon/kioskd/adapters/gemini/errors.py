@@ -37,8 +37,16 @@ _LONGEST_S: Final = 600.0
 ODD: Final = (TypeError, ValueError, AttributeError, LookupError, RecursionError)
 """What the SDK raises on a message that it does not understand (all seen; pydantic's error is a ValueError)."""
 
-TROUBLE: Final = (OSError, WebSocketException, ImportError, *ODD)
+TROUBLE: Final = (OSError, WebSocketException, ImportError, RuntimeError, *ODD)
 """What dialing may raise, besides the errors of the SDK and of google-auth. TimeoutError is an OSError."""
+
+
+class SetupRefused(LinkLost):
+    """The service turned the setup down, and named neither key nor model. `reason` is what it said."""
+
+    def __init__(self, message: str, reason: str, remedy: Remedy) -> None:
+        super().__init__(message, remedy=remedy, reached=True)
+        self.reason = reason
 
 
 class NotSetUp(WebSocketException):
@@ -154,6 +162,8 @@ _AWAY: Final = re.compile(
     r"timed? ?out|unreachable|connection (refused|reset|aborted)|failed to establish|resolve|max retries",
     re.IGNORECASE,
 )
+_NO_TOKEN: Final = re.compile(r"\b(token|credential)s?\b", re.IGNORECASE)
+"""The SDK from 3.4 on says by a RuntimeError that an account gives no token."""
 _REFUSALS: Final = frozenset({1007, 1008})
 _OPENING: Final = frozenset({Stage.SETUP, Stage.YOUNG})
 _PASSING: Final = frozenset({408, 425, *range(500, 600)})
@@ -171,6 +181,8 @@ _REFUSED_WORDS: Final = (
 )
 _FRESH_WORDS: Final = "Live service does not resume the session: {what}; starting a fresh one"
 
+SETUP_REFUSED: Final = "settings refused"
+
 ENDINGS: Final[tuple[Row, ...]] = (
     # The close of a WebSocket. The reason in words counts more than the code, which the service uses loosely.
     Row("operation aborted", What.CLOSE, Remedy.RESUME, _AGAIN_WORDS, says=_ABORTED),
@@ -180,7 +192,7 @@ ENDINGS: Final[tuple[Row, ...]] = (
     Row("key refused", What.CLOSE, Remedy.SETTINGS, _KEY_WORDS, _REFUSALS, _IDENTITY, _OPENING),
     Row("model unknown", What.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, _MODEL, _OPENING),
     Row("session not resumed", What.CLOSE, Remedy.FRESH, _FRESH_WORDS, _REFUSALS, stages=_OPENING, with_handle=True),
-    Row("settings refused", What.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, stages=_OPENING),
+    Row(SETUP_REFUSED, What.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, stages=_OPENING),
     Row("session given up", What.CLOSE, Remedy.FRESH, "Live service gave the session up: {what}; starting a fresh one", _REFUSALS),
     Row("service failed", What.CLOSE, Remedy.RESUME_LATER, "Live service has trouble: {what}; waiting", frozenset({1011})),
     Row("broken off", What.CLOSE, Remedy.RESUME, "Live service lost: {what}; dialing again", frozenset({_UNANSWERED})),
@@ -226,10 +238,10 @@ _KINDS: Final[tuple[tuple[type[Exception], What], ...]] = (
     # Only while dialing: later they are a message that nobody understands, or a bug.
     (ValueError, What.ARGUMENTS),
     (ImportError, What.PROGRAM),
+    (RuntimeError, What.PROGRAM),
     (AttributeError, What.PROGRAM),
     (TypeError, What.PROGRAM),
     (LookupError, What.PROGRAM),
-    (RecursionError, What.PROGRAM),
 )
 _OF_THE_WORLD: Final = 8
 """How many of them can end a session, too."""
@@ -257,7 +269,10 @@ def classify(
     coded = what in (What.CLOSE, What.HTTP, What.PROXY) and number is not None
     named = "HTTP " if what in (What.HTTP, What.PROXY) else ""
     words = f"{named}{number} {reason}".rstrip() if coded else reason
-    return LinkLost(row.words.format(what=words), remedy=row.remedy, reached=row.reached, retry_after_s=asked)
+    message = row.words.format(what=words)
+    if row.name == SETUP_REFUSED:
+        return SetupRefused(message, words, row.remedy)
+    return LinkLost(message, remedy=row.remedy, reached=row.reached, retry_after_s=asked)
 
 
 def row_of(ending: Ending) -> Row:
@@ -289,6 +304,8 @@ def _kind_of(error: Exception, text: str, *, during_setup: bool) -> What:
     if _is_of_google_auth(error):
         away = type(error).__name__ in ("TransportError", "TimeoutError") or _AWAY.search(text)
         return What.TOKENS if away else What.CREDENTIALS
+    if isinstance(error, RuntimeError) and during_setup and _NO_TOKEN.search(text):
+        return What.CREDENTIALS
     if isinstance(error, ImportError) and "socks" in text:
         return What.PROXY
     if isinstance(error, ValidationError) and error.title.startswith("LiveServer"):

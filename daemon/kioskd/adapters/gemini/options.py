@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from kioskd.adapters.gemini.functions import Functions, declarations
+from kioskd.adapters.gemini.tool_trial import GOOGLE_SEARCH
 from kioskd.ports import Tool
 
 if TYPE_CHECKING:
@@ -78,11 +79,12 @@ def media_resolution(options: Options) -> "types.MediaResolution | None":
     return types.MediaResolution(f"MEDIA_RESOLUTION_{options.media_resolution.upper()}")
 
 
-def tools(options: Options, own: Sequence[Tool]) -> "list[types.Tool] | None":
-    """Return what the model may use: the service's search, and our `own`."""
+def tools(options: Options, declared: Sequence[Tool]) -> "list[types.Tool] | None":
+    """Return what the model may use: the service's search where `declared` has it, and our own."""
     from google.genai import types  # noqa: PLC0415
 
-    search = types.Tool(google_search=types.GoogleSearch()) if options.search else None
+    own = [tool for tool in declared if tool is not GOOGLE_SEARCH]
+    search = types.Tool(google_search=types.GoogleSearch()) if len(own) < len(declared) else None
     return [tool for tool in (search, declarations(own, options.functions)) if tool is not None] or None
 
 
