@@ -337,6 +337,8 @@ class ToolCall:
     name: str
     arguments: Mapping[str, object] = field(repr=False)
     """JSON as the model wrote it, unchecked."""
+    fault: str = ""
+    """Why it cannot be carried out, whatever it asks for, in words for the model. It is answered with this."""
 
 
 @dataclass(frozen=True, slots=True)

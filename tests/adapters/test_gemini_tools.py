@@ -48,9 +48,11 @@ class Wire:
 
     def __init__(self) -> None:
         self.setups: list[dict[str, Any]] = []
+        self.peer: ServerConnection
         self._said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def serve(self, peer: ServerConnection) -> None:
+        self.peer = peer
         self.setups.append(await accept_setup(peer))
         async for message in peer:
             assert isinstance(message, str)

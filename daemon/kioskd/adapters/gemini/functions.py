@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from kioskd.adapters.gemini.function_schema import form_of
+from kioskd.adapters.gemini.messages import NO_ID
 from kioskd.ports import Tool, ToolAnswer
 
 if TYPE_CHECKING:
@@ -49,7 +50,11 @@ def response(answer: ToolAnswer, *, free: bool, silent: bool, with_picture: bool
     if with_picture and answer.picture is not None:
         parts = [types.FunctionResponsePart.from_bytes(data=answer.picture, mime_type=JPEG)]
     return types.FunctionResponse(
-        id=answer.id, name=answer.name, response=dict(answer.result), scheduling=scheduling, parts=parts
+        id=None if answer.id.startswith(NO_ID) else answer.id,
+        name=answer.name,
+        response=dict(answer.result),
+        scheduling=scheduling,
+        parts=parts,
     )
 
 

@@ -225,6 +225,7 @@ class GeminiLive:
         beside: Sight = "as_turn" if options.client_content == "any_time" else "as_frame"
         return Agreed(
             resumed=resumed,
+            answers_need_no_id=self._config.vertex is not None,
             transparent=self._config.transparent,
             own_turns=options.own_turns,
             content=options.client_content,

@@ -26,6 +26,7 @@ from websockets.frames import DATA_OPCODES, Frame
 from websockets.protocol import State
 
 from kioskd.adapters.gemini.errors import NotSetUp, Stalled
+from kioskd.adapters.gemini.raw_calls import readable
 from kioskd.adapters.gemini.receipts import Receipts
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ class LiveSocket(ClientConnection):
         """
         try:
             if self._set_up:
-                return await super().recv(decode)
+                return readable(await super().recv(decode))
             async with asyncio.timeout(self._deadlines.setup_s):
                 message = await super().recv(decode)
         except TimeoutError:

@@ -1,10 +1,11 @@
 """What a message of the Live service says, in the daemon's own terms."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
+from kioskd.adapters.gemini.raw_calls import UNREADABLE
 from kioskd.ports import (
     GenerationEnded,
     GoingAway,
@@ -31,20 +32,36 @@ a connection that ends sooner is an ordinary loss."""
 _NOTHING: Final = "…"
 
 
-def translate(message: "LiveServerMessage") -> tuple[Message, ...]:
+NO_ID: Final = "kioskd-no-id-"
+"""Begins the ids that calls without one get here. They are not sent back."""
+LONGEST_NAME: Final = 4096
+"""Characters of an id or a name. An answer repeats both."""
+
+
+def _refuse(what: str) -> None:
+    raise ValueError(what)
+
+
+def translate(
+    message: "LiveServerMessage",
+    *,
+    odd: Callable[[str], None] = _refuse,
+    next_id: Callable[[], str] | None = None,
+) -> tuple[Message, ...]:
     """Return what `message` holds: what was understood, then an interruption, since it voids what was said before;
     then the rest in order.
 
-    A message is no union: content, notices and usage may share one.
+    A message is no union: content, notices and usage may share one. `odd` is told of each call that cannot be answered;
+    the others are told all the same. `next_id` gives one to a call without, where the service takes answers without.
 
     Raises:
-        ValueError: it holds audio in another format than the daemon's, or a call that cannot be answered.
+        ValueError: it holds audio in another format than the daemon's.
     """
     found: list[Message] = []
     if message.server_content is not None:
         found += _content(message.server_content)
     if message.tool_call is not None:
-        found += _calls(message.tool_call)
+        found += _calls(message.tool_call, odd, next_id)
     cancelled = message.tool_call_cancellation
     if cancelled is not None and cancelled.ids:
         found.append(ToolCallsCancelled(tuple(cancelled.ids)))
@@ -107,13 +124,25 @@ def _content(content: "LiveServerContent") -> list[Message]:
     return found
 
 
-def _calls(called: "LiveServerToolCall") -> list[Message]:
-    calls: list[ToolCall] = []
+def _calls(
+    called: "LiveServerToolCall", odd: Callable[[str], None], next_id: Callable[[], str] | None
+) -> list[Message]:
+    calls: dict[str, ToolCall] = {}
     for call in called.function_calls or ():
-        if not call.id or not call.name:
-            raise ValueError("function call without id or name")
-        calls.append(ToolCall(call.id, call.name, call.args or {}))
-    return [ToolsCalled(tuple(calls))] if calls else []
+        call_id = call.id or (next_id() if next_id is not None else "")
+        if not call_id or not call.name:
+            odd("function call without id or name")
+        elif max(len(call_id), len(call.name)) > LONGEST_NAME:
+            odd("function call with an endless id or name")
+        else:
+            arguments = call.args or {}
+            fault = (
+                "its arguments are no object; call it again with an object" if UNREADABLE in arguments else ""
+            )
+            found = ToolCall(call_id, call.name, {} if fault else arguments, fault)
+            if calls.setdefault(call_id, found) != found:
+                odd("function call with the id of another")
+    return [ToolsCalled(tuple(calls.values()))] if calls else []
 
 
 def _check_format(mime_type: str | None) -> None:
