@@ -47,6 +47,7 @@ class Agreed:
     content: Literal["any_time", "seed_only"] = "any_time"
     """When the model takes what is written rather than said."""
     sight: Sight = "in_answer"
+    resolution: functions.Resolution | None = None
     holding_up: frozenset[str] = frozenset()
     """The tools that the model waits for."""
 
@@ -235,6 +236,7 @@ class GeminiConnection:
                 free=answer.name not in self._agreed.holding_up,
                 silent=a_turn_follows,
                 with_picture=sight == "in_answer",
+                resolution=self._agreed.resolution,
             )
             for answer in answers
         ]
@@ -309,8 +311,7 @@ class GeminiConnection:
             log.info("web search used by the model: queries=%d", len(found.web_search_queries))
 
     def _note_odd_call(self, what: str) -> None:
-        """Say once of each kind that a call is not answered. The calls beside it are."""
-        self._odd_messages += 1
+        self._odd_messages += 1  # said once of each kind
         if what not in self._odd_kinds:
             self._odd_kinds.add(what)
             log.warning("tool call left out, it cannot be answered: cause=%s", what)

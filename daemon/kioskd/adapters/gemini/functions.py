@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 Functions = Literal["blocking_only", "blocking", "non_blocking", "non_blocking_only"]
 """Whether a model waits for what a function returns: by default, or by no other choice."""
 
+Resolution = Literal["low", "medium", "high"]
+"""How closely a picture is looked at."""
+
 JPEG: Final = "image/jpeg"
 
 
@@ -36,10 +39,13 @@ def holds_up(tool: Tool, functions: Functions) -> bool:
     return tool.blocking
 
 
-def response(answer: ToolAnswer, *, free: bool, silent: bool, with_picture: bool) -> "types.FunctionResponse":
+def response(
+    answer: ToolAnswer, *, free: bool, silent: bool, with_picture: bool, resolution: Resolution | None = None
+) -> "types.FunctionResponse":
     """Return what the service is told of a call.
 
     `free`: the model did not wait, so it is told when to take the answer up. `silent`: not at all by itself.
+    `resolution`: how closely a picture is looked at. The setup's own is for pictures that are no answer.
     """
     from google.genai import types  # noqa: PLC0415 - loaded by now
 
@@ -48,7 +54,7 @@ def response(answer: ToolAnswer, *, free: bool, silent: bool, with_picture: bool
         scheduling = types.FunctionResponseScheduling("SILENT" if silent else str(answer.scheduling).upper())
     parts = None
     if with_picture and answer.picture is not None:
-        parts = [types.FunctionResponsePart.from_bytes(data=answer.picture, mime_type=JPEG)]
+        parts = [_picture(answer.picture, resolution)]
     return types.FunctionResponse(
         id=None if answer.id.startswith(NO_ID) else answer.id,
         name=answer.name,
@@ -56,6 +62,25 @@ def response(answer: ToolAnswer, *, free: bool, silent: bool, with_picture: bool
         scheduling=scheduling,
         parts=parts,
     )
+
+
+def says_resolution() -> bool:
+    """Return whether an answer can ask for a resolution of its picture: the SDK can from 3.4 on."""
+    from google.genai import types  # noqa: PLC0415
+
+    return "media_resolution" in types.FunctionResponsePart.model_fields
+
+
+def _picture(jpeg: bytes, resolution: Resolution | None) -> "types.FunctionResponsePart":
+    from google.genai import types  # noqa: PLC0415
+
+    part = types.FunctionResponsePart.from_bytes(data=jpeg, mime_type=JPEG)
+    if resolution is not None and says_resolution():
+        level = {"level": f"MEDIA_RESOLUTION_{resolution.upper()}"}
+        part = types.FunctionResponsePart.model_validate(
+            {"inline_data": part.inline_data, "media_resolution": level}
+        )
+    return part
 
 
 def _declaration(tool: Tool, functions: Functions) -> "types.FunctionDeclaration":

@@ -20,7 +20,7 @@ from kioskd.adapters.gemini.account import Vertex
 from kioskd.adapters.gemini.client import Clients
 from kioskd.adapters.gemini.connection import AUDIO_UP, Agreed, GeminiConnection, Sight
 from kioskd.adapters.gemini.errors import SetupRefused
-from kioskd.adapters.gemini.functions import JPEG, holds_up
+from kioskd.adapters.gemini.functions import JPEG, holds_up, says_resolution
 from kioskd.adapters.gemini.live_socket import Deadlines
 from kioskd.adapters.gemini.options import Options
 from kioskd.adapters.gemini.tool_trial import GOOGLE_SEARCH, Attempt, ToolTrial
@@ -87,6 +87,7 @@ class GeminiLive:
         self._known_prompt = False
         self._recalls = True
         self._pictures_in_answers = config.options.pictures_in_answers
+        self._answer_resolution = config.options.media_resolution
         self._trial = config.trial
 
     async def warm_up(self) -> None:
@@ -136,10 +137,7 @@ class GeminiLive:
             finally:
                 self._known_prompt = connection.receipts.prompt
                 if connection.refuses_pictures:
-                    self._pictures_in_answers = False
-                    log.warning(
-                        "pictures that a tool took are sent beside its answers from now on: refused in them"
-                    )
+                    self._answer_otherwise()
                 await connection.close()
 
     async def _dial(
@@ -230,8 +228,18 @@ class GeminiLive:
             own_turns=options.own_turns,
             content=options.client_content,
             sight="in_answer" if self._pictures_in_answers else beside,
+            resolution=self._answer_resolution,
             holding_up=frozenset(tool.name for tool in tools if holds_up(tool, options.functions)),
         )
+
+    def _answer_otherwise(self) -> None:
+        """Answer without what the service may have given the last session up for: a resolution, then the picture."""
+        if self._answer_resolution is not None and says_resolution():
+            self._answer_resolution = None
+            log.warning("pictures in a tool's answer ask for no resolution from now on: refused with one")
+        else:
+            self._pictures_in_answers = False
+            log.warning("pictures that a tool took are sent beside its answers from now on: refused in them")
 
     def _without_recall(self, lost: LinkLost) -> LinkLost:
         """Blame what was told of before, rather than the settings: not every model is known to take it."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from kioskd.adapters.gemini.functions import Functions, declarations
+from kioskd.adapters.gemini.functions import Functions, Resolution, declarations
 from kioskd.adapters.gemini.tool_trial import GOOGLE_SEARCH
 from kioskd.ports import Tool
 
@@ -41,7 +41,7 @@ class Options:
     settings of its detector are not said."""
     turn_coverage: Literal["activity", "all_input", "activity_and_pictures"] | None = "activity"
     """What of the input belongs to the visitor's turn. Said by default, as what it is unsaid differs by model."""
-    media_resolution: Literal["low", "medium", "high"] | None = None
+    media_resolution: Resolution | None = None
     """How closely pictures are looked at: 64 tokens each, or 256, or 256 and more."""
     functions: Functions = "non_blocking"
     """Whether the model waits for tools: a fact about it, like the next two."""
