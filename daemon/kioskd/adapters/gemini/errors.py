@@ -238,7 +238,9 @@ _KINDS: Final[tuple[tuple[type[Exception], What], ...]] = (
     # Only while dialing: later they are a message that nobody understands, or a bug.
     (ValueError, What.ARGUMENTS),
     (ImportError, What.PROGRAM),
-    (RuntimeError, What.PROGRAM),
+    (RecursionError, What.PROGRAM),
+    (NotImplementedError, What.PROGRAM),
+    (RuntimeError, What.ANSWER),
     (AttributeError, What.PROGRAM),
     (TypeError, What.PROGRAM),
     (LookupError, What.PROGRAM),
