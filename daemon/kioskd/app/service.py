@@ -38,6 +38,8 @@ def live(
         log.warning(
             "model not known to this version, taken for one like %s: model=%s", profiles.NEWEST, service.model
         )
+    if gone := profiles.probably_shut_down(service.model):
+        log.warning("%s", gone)
     compression = conversation.compression_tokens
     slow = conversation.pace == "slow"
     profile = profiles.profile(service.model)
@@ -51,6 +53,7 @@ def live(
             key=key,
             model=service.model,
             api_version=profiles.api_version(wanted(settings)),
+            other_version=profiles.other_version(wanted(settings)),
             endpoint=service.endpoint,
             ca_file=service.ca_file,
             proxy=service.proxy,

@@ -3,13 +3,14 @@
 import asyncio
 import functools
 import logging
+import re
 import ssl
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kioskd.adapters.gemini.account import GoogleAccount
-from kioskd.adapters.gemini.credentials import Credentials, Pass, ServiceKey, TokenServer
+from kioskd.adapters.gemini.credentials import TOKEN_PREFIX, Credentials, Pass, ServiceKey, TokenServer
 from kioskd.adapters.gemini.deflate import SmallOnlyFactory
 from kioskd.adapters.gemini.live_socket import Deadlines, LiveSocket
 from kioskd.adapters.gemini.web import Web, is_loopback
@@ -73,12 +74,11 @@ class Clients:
         self._client: genai.Client | None = None
         self._pass: Pass | None = None
         self._version, self._other_version = config.api_version, config.other_version
-        self._tried_other = False
+        self._tried_other = self._version_known = False
         _expect_news()
+        _expect_experiments()
         if isinstance(self._credentials, ServiceKey):
             self._replace(self._credentials.key)
-        else:
-            _expect_experiments()
 
     @property
     def renewable(self) -> bool:
@@ -109,7 +109,9 @@ class Clients:
         A token is minted for one version, and which one its server uses is not known. Each version is tried once for
         each connection that is asked for.
         """
-        if self._other_version is None or not _is_refusal(lost):
+        known = self._version_known and not _NO_VERSION.search(str(lost))
+        token = self.secret.startswith(TOKEN_PREFIX)
+        if self._other_version is None or not token or known or not _is_refusal(lost):
             return False
         self._version, self._other_version = self._other_version, self._version
         self._tried_other = not self._tried_other
@@ -119,7 +121,7 @@ class Clients:
 
     def explained(self, lost: LinkLost) -> LinkLost:
         """Return `lost` with a word on the version, where a token was refused: it may be the reason."""
-        if self._config.token_url is None or not _is_refusal(lost):
+        if not self.secret.startswith(TOKEN_PREFIX) or not _is_refusal(lost):
             return lost
         why = (
             f"refused with {self._version} and with {self._other_version}"
@@ -136,7 +138,7 @@ class Clients:
 
     def version_taken(self) -> None:
         """Remember that the service takes tokens for the version that was dialed."""
-        self._tried_other = False
+        self._tried_other, self._version_known = False, True
 
     def drop_credentials(self) -> None:
         """Have new credentials fetched for the next dial: the service has refused these."""
@@ -198,6 +200,10 @@ class Clients:
         return options
 
 
+_NO_VERSION: Final = re.compile(r"\b404\b|api version", re.IGNORECASE)
+"""What says that the version itself is not there, whatever was taken before."""
+
+
 def _is_refusal(lost: LinkLost) -> bool:
     return lost.reached and lost.remedy in (Remedy.CREDENTIALS, Remedy.SETTINGS)
 
@@ -222,6 +228,7 @@ def _expect_experiments() -> None:
     """Import the SDK, and keep it from warning at each dial that it knows ephemeral tokens as an experiment."""
     from google.genai.errors import ExperimentalWarning  # noqa: PLC0415 - takes 350 ms
 
+    # The second warning is that it knows tokens of v1alpha only: Google's guide has them for v1beta.
     warnings.filterwarnings("ignore", "The SDK's ephemeral token support", ExperimentalWarning)
 
 
