@@ -33,10 +33,10 @@ from kioskd.adapters.gemini.errors import (
     Stalled,
     What,
     classify,
-    plain,
     read,
     row_of,
 )
+from kioskd.adapters.gemini.reasons import plain
 from kioskd.errors import Remedy
 
 
@@ -380,3 +380,9 @@ def test_what_helps_is_left_in(words: str) -> None:
 def test_text_is_one_short_line() -> None:
     assert plain("a\r\nb\tc\x1b[31m d") == "a b c [31m d"
     assert len(plain("word " * 100)) == 120
+
+
+@pytest.mark.parametrize("status", [299, 499, 799])
+def test_a_status_that_http_does_not_know_is_no_bug(status: int) -> None:
+    found = classify(InvalidStatus(Response(status, "", Headers())), during_setup=True, with_handle=False)
+    assert f"HTTP {status}" in str(found)

@@ -3,15 +3,12 @@
 `read` tells from an exception what happened, `ENDINGS` what follows from it, `classify` puts it in words.
 """
 
-import email.utils
 import enum
-import json
 import re
 import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Final
 
 from pydantic import ValidationError
@@ -24,15 +21,12 @@ from websockets.exceptions import (
     SecurityError,
     WebSocketException,
 )
-from websockets.http11 import Response
 
+from kioskd.adapters.gemini.reasons import body_text, plain, retry_after_s
 from kioskd.errors import LinkLost, Remedy
 
 YOUNG_S: Final = 5.0
 """A session that the service gives up so soon after its setup was never what the service wanted."""
-
-_LONGEST_S: Final = 600.0
-"""A visitor is not kept waiting longer than this by any Retry-After."""
 
 ODD: Final = (TypeError, ValueError, AttributeError, LookupError, RecursionError)
 """What the SDK raises on a message that it does not understand (all seen; pydantic's error is a ValueError)."""
@@ -265,7 +259,7 @@ def classify(
     """
     what, number, reason = read(error, secrets, during_setup=during_setup)
     stage = Stage.SETUP if during_setup else Stage.YOUNG if age_s < YOUNG_S else Stage.SESSION
-    asked = _retry_after_s(error.response) if isinstance(error, InvalidStatus) else None
+    asked = retry_after_s(error.response) if isinstance(error, InvalidStatus) else None
     ending = Ending(what, number, reason, stage, with_handle, renewable, asked)
     row = row_of(ending)
     coded = what in (What.CLOSE, What.HTTP, What.PROXY) and number is not None
@@ -290,7 +284,7 @@ def read(error: Exception, secrets: Sequence[str], *, during_setup: bool) -> tup
     if isinstance(error, ssl.SSLCertVerificationError):
         return What.CERTIFICATE, error.verify_code, error.verify_message
     if isinstance(error, InvalidStatus):
-        return What.HTTP, error.response.status_code, plain(_body_text(error.response), secrets)
+        return What.HTTP, error.response.status_code, plain(body_text(error.response), secrets)
     if isinstance(error, InvalidProxyStatus):
         return What.PROXY, error.response.status_code, error.response.reason_phrase
     text = plain(str(error), secrets) or type(error).__name__
@@ -318,22 +312,6 @@ def _kind_of(error: Exception, text: str, *, during_setup: bool) -> What:
     raise error
 
 
-def plain(text: str, secrets: Sequence[str] = ()) -> str:
-    """Return `text` on one line, without anything secret, cut to 120 characters."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "…")
-    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    text = _SECRET.sub("…", text)
-    return text if len(text) <= 120 else text[:119] + "…"
-
-
-_SECRET: Final = re.compile(
-    r"(?=[\w+/=-]*[A-Z])(?=[\w+/=-]*[a-z])(?=[\w+/=-]*\d)[\w+/=-]{20,}|auth_tokens/\S+|ya29\.\S+"
-)
-"""Long runs of capitals, small letters and digits: keys and handles look so, model names and English do not."""
-
-
 def _close_of(error: Exception, secrets: Sequence[str]) -> tuple[int, str] | None:
     """The code and reason of the close that `error` reports; None if it reports none."""
     # Loaded already whenever one of its errors can be: importing it here keeps this module quick to import.
@@ -359,24 +337,3 @@ def _sent_by_us(error: BaseException | None) -> str:
 
 def _is_of_google_auth(error: Exception) -> bool:
     return any(kind.__module__ == "google.auth.exceptions" for kind in type(error).__mro__)
-
-
-def _body_text(response: Response) -> str:
-    """The message in Google's JSON error, or HTTP's own phrase."""
-    try:
-        return str(json.loads(response.body or b"")["error"]["message"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return response.reason_phrase or HTTPStatus(response.status_code).phrase
-
-
-def _retry_after_s(response: Response) -> float | None:
-    """Retry-After in seconds; a date counts from the response's own, as our clock may be wrong."""
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value), _LONGEST_S)
-    try:
-        until = email.utils.parsedate_to_datetime(value)
-        now = email.utils.parsedate_to_datetime(response.headers.get("Date", ""))
-        return min(max((until - now).total_seconds(), 0.0), _LONGEST_S)
-    except (ValueError, TypeError):  # neither number nor date; one date with a zone and one without
-        return None
