@@ -137,6 +137,35 @@ def test_what_is_not_searched_goes_on_with_what_was_taken() -> None:
     assert [tool.name for tool in trial.attempt(tools("a", "b"), "service", explore=False).tools] == ["a"]
 
 
+def late(trial: ToolTrial, unwanted: str, offered: Sequence[Named], *, connections: int) -> list[list[str]]:
+    """Connect to a service that gives each session with that tool up soon; return what each connection declared."""
+    told: list[list[str]] = []
+    for _ in range(connections):
+        attempt = trial.attempt(offered, "service")
+        told.append([tool.name for tool in attempt.tools])
+        trial.taken(attempt)
+        if unwanted in told[-1]:
+            trial.refused(attempt, "invalid argument", late=True)
+        trial.outlived()
+    return told
+
+
+def test_a_session_that_was_given_up_once_for_another_reason_costs_no_tool() -> None:
+    trial = ToolTrial()
+    trial.refused(trial.attempt(tools(*"abcd"), "service"), "operation not implemented", late=True)
+    told = late(trial, "none", tools(*"abcd"), connections=3)
+    assert told == [[], ["a", "b", "c", "d"], ["a", "b", "c", "d"]]
+    assert trial.left_out == ()
+
+
+@pytest.mark.parametrize("unwanted", LETTERS)
+def test_a_tool_for_which_sessions_are_given_up_soon_is_found_over_several_connections(unwanted: str) -> None:
+    trial = ToolTrial()
+    told = late(trial, unwanted, tools(*LETTERS), connections=14)
+    assert [one.name for one in trial.left_out] == [unwanted]
+    assert told[-1] == [name for name in LETTERS if name != unwanted]
+
+
 def test_a_search_ends_however_many_tools_there_are() -> None:
     names = [f"t{n}" for n in range(MOST_FUNCTIONS + 9)]
     trial = ToolTrial()

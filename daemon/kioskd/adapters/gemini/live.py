@@ -136,6 +136,7 @@ class GeminiLive:
                 raise
             finally:
                 self._known_prompt = connection.receipts.prompt
+                self._trial.outlived()
                 if connection.refuses_pictures:
                     self._answer_otherwise()
                 await connection.close()

@@ -77,15 +77,15 @@ class _Search:
     """How many of them the last reason has named."""
     good: tuple[str, ...] = ()
     """The largest set that the service has taken."""
-    before: tuple[str, ...] = ()
-    """The one before."""
     chunks: list[tuple[str, ...]] = field(default_factory=list)
     """What is still to be tried beside the good ones; the first is being tried."""
     refused: set[frozenset[str]] = field(default_factory=set)
     dials: int = 0
     reason: str = ""
     late: bool = False
-    """The service has given a session up that it had set up: what it takes is not known at once."""
+    """The service has given a session up that it had set up: what it takes is known when a session is over."""
+    held: "Attempt | None" = None
+    """What the session that is up was set up with, in this case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +145,19 @@ class ToolTrial:
     def taken(self, attempt: Attempt) -> None:
         """The service has set a session up with this."""
         search = self._search
-        if search is None:
-            return
+        if search is not None and search.late:
+            search.held = attempt
+        elif search is not None:
+            self._prove(search, attempt)
+
+    def outlived(self) -> None:
+        """The session is over, and was not given up for its setup."""
+        search = self._search
+        if search is not None and search.held is not None:
+            held, search.held = search.held, None
+            self._prove(search, held)
+
+    def _prove(self, search: _Search, attempt: Attempt) -> None:
         declared = set(attempt.keys)
         if search.phase is not Phase.GROWING and not declared:
             search.phase, search.chunks = Phase.GROWING, [search.keys]
@@ -155,7 +166,7 @@ class ToolTrial:
             search.phase, search.good = Phase.GROWING, attempt.keys
             search.chunks = [unproven] if unproven else []
         elif search.chunks and declared == {*search.good, *search.chunks[0]}:
-            search.before, search.good = search.good, attempt.keys
+            search.good = attempt.keys
             search.chunks.pop(0)
         self._settle(search)
 
@@ -173,17 +184,19 @@ class ToolTrial:
         if search is None:
             log.warning("session refused, looking for a tool that may be the cause: cause=%s", reason)
             search = self._search = _Search(tuple(key for key in self._offered if key not in self._left_out))
-        search.reason, search.late = reason, search.late or late
-        search.refused.add(frozenset(attempt.keys))
+        search.reason, search.late, search.held = reason, search.late or late, None
+        if not late or search.phase is Phase.GROWING:
+            # A session may be given up for another reason: all tools get another try before any is blamed.
+            search.refused.add(frozenset(attempt.keys))
         if search.phase is Phase.WITHOUT_NAMED:
             named = [key for key in self._named(attempt, reason) if key not in search.named]
             search.named += named
             search.last_named = len(named)
             if not named or len(search.named) == len(search.keys) or search.dials >= MOST_DIALS:
                 search.phase = Phase.WITHOUT_ANY
-        elif set(attempt.keys) == set(search.good):  # it was taken at first, and given up soon
-            search.chunks.insert(0, tuple(key for key in search.good if key not in search.before))
-            search.good = search.before
+        elif set(attempt.keys) == set(search.good):  # it was taken before, and is not any more
+            search.chunks.insert(0, search.good)
+            search.good = ()
         self._settle(search)
         return True
 
