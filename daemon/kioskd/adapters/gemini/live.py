@@ -7,6 +7,7 @@ a dozen kinds of exception (`errors` sorts them), and it fails on messages newer
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["GeminiConfig", "GeminiLive", "Options", "ToolTrial", "Vertex"]
 
 log = logging.getLogger(__name__)
+
+_LANGUAGE: Final = re.compile(r"language.?code", re.IGNORECASE)
 
 SEARCH_S: Final = 3.0
 """How long one visitor waits for the search of a tool that the service refuses. The next dial goes on with it."""
@@ -88,6 +91,7 @@ class GeminiLive:
         self._recalls = True
         self._pictures_in_answers = config.options.pictures_in_answers
         self._answer_resolution = config.options.media_resolution
+        self._says_language = config.language is not None
         self._trial = config.trial
 
     async def warm_up(self) -> None:
@@ -161,6 +165,8 @@ class GeminiLive:
                 except SetupRefused as refused:
                     if told:
                         raise self._without_recall(refused) from None
+                    if self._without_language(refused):
+                        continue
                     if trial.refused(attempt, refused.reason):
                         until = until or loop.time() + SEARCH_S
                         continue
@@ -194,7 +200,8 @@ class GeminiLive:
 
         client = await self._clients.client()
         _race_addresses(client, self._config.endpoint)
-        setup = _setup(self._config, handle, told, tools)
+        language_code = self._config.language if self._says_language else None
+        setup = _setup(self._config, handle, told, tools, language_code)
         try:
             return await stack.enter_async_context(
                 client.aio.live.connect(model=self._config.model, config=setup)
@@ -233,6 +240,14 @@ class GeminiLive:
             holding_up=frozenset(tool.name for tool in tools if holds_up(tool, options.functions)),
         )
 
+    def _without_language(self, refused: SetupRefused) -> bool:
+        """Return whether a dial without the language's code may help. The instructions name the language all the same."""
+        if not self._says_language or _LANGUAGE.search(refused.reason) is None:
+            return False
+        self._says_language = False
+        log.warning("language is told by the instructions alone from now on: cause=%s", refused.reason)
+        return True
+
     def _answer_otherwise(self) -> None:
         """Answer without what the service may have given the last session up for: a resolution, then the picture."""
         if self._answer_resolution is not None and says_resolution():
@@ -261,6 +276,7 @@ def _setup(
     handle: SecretStr | None,
     recall: Sequence[Said] = (),
     tools: Sequence[Tool] = (),
+    language_code: str | None = None,
 ) -> "types.LiveConnectConfig":
     """Return what to say at setup. A new object each time: the SDK writes into it.
 
@@ -279,7 +295,7 @@ def _setup(
             voice_config=types.VoiceConfig(
                 prebuilt_voice_config=types.PrebuiltVoiceConfig(voice_name=config.voice)
             ),
-            language_code=config.language,
+            language_code=language_code,
         ),
         system_instruction=instructions or None,
         temperature=config.options.temperature,
