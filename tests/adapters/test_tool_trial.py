@@ -251,6 +251,15 @@ async def test_a_refused_key_or_model_is_dialed_once(reason: str) -> None:
     assert service.told == [["a"]]
 
 
+async def test_a_parameter_that_is_called_language_code_costs_the_tool_and_not_the_language() -> None:
+    reason = "* tools[0].function_declarations[1].parameters.properties[language_code].format: only 'enum'"
+    service, trial = Refusing(lambda told: reason if "b" in told else ""), ToolTrial()
+    async with live_server(service.serve) as server:
+        live = live_at(server, tools(*"ab"), trial=trial, language="de-DE")
+        async with asyncio.timeout(20), live.connect(None):
+            assert service.told == [["a", "b"], ["a"]]
+
+
 async def test_the_services_own_search_is_left_out_where_it_does_not_go_with_functions() -> None:
     service, trial = Refusing(lambda told: "no" if {"google_search", "b"} <= set(told) else ""), ToolTrial()
     async with live_server(service.serve) as server:

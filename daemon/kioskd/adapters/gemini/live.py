@@ -38,7 +38,8 @@ __all__ = ["GeminiConfig", "GeminiLive", "Options", "ToolTrial", "Vertex"]
 
 log = logging.getLogger(__name__)
 
-_LANGUAGE: Final = re.compile(r"language.?code", re.IGNORECASE)
+_LANGUAGE: Final = re.compile(r"^(?!.*function).*language.?code", re.IGNORECASE)
+"""What refuses the code of a language, and no parameter of a tool that has such a name."""
 
 SEARCH_S: Final = 3.0
 """How long one visitor waits for the search of a tool that the service refuses. The next dial goes on with it."""
