@@ -385,6 +385,8 @@ class ToolCall:
     name: str
     arguments: Mapping[str, object] = field(repr=False)
     """JSON as the model wrote it, unchecked."""
+    fault: str = ""
+    """Why it cannot be carried out, whatever it asks for, in words for the model. It is answered with this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -560,7 +562,7 @@ class Live(Protocol):
 
         With a `handle` the session behind it goes on. Without one a new session begins, and is told first what was
         said before (`recall`, oldest first), without answering it. Entering ends within 20 s (10 s to open, 10 s to
-        set up). Cancelling leaves nothing open.
+        set up), or later where a refused setup is dialed again in another way. Cancelling leaves nothing open.
 
         Raises:
             LinkLost: the connection could not be made; its `remedy` says what may help.

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.control import daemon, open_place
 from tests.support.strange_places import strange_places
 
 from kioskd import __version__, app
+from kioskd.adapters.control_wire import VARIABLE
 from kioskd.cli import COMMANDS, Exit, main
 from kioskd.errors import ConfigError
 from kioskd.settings.load import load
@@ -346,3 +348,19 @@ def test_each_end_of_a_command_has_its_exit_code(raised: str, code: Exit, says: 
     assert done.returncode == code
     assert says in done.stderr
     assert ("Traceback" in done.stderr) == (code is Exit.BUG)
+
+
+def test_a_tool_that_the_running_kiosk_has_left_out_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "kioskd.yaml"
+    tool = "{kind: command, name: open_door, description: Opens it, argv: [/bin/true]}"
+    file.write_text(f"conversation: {{wake: [start]}}\ntools: [{tool}]\n", encoding="utf-8")
+    left_out = {"name": "open_door", "place": "tools.0 (command open_door)", "why": "1007 bad schema"}
+    told = json.dumps({"ok": True, "tools_left_out": [left_out]}).encode() + b"\n"
+    with open_place() as place, daemon(place, told):
+        monkeypatch.setenv(VARIABLE, str(place))
+        assert main(["check", "--config", str(file)]) == Exit.OK
+    out = capsys.readouterr().out
+    assert "note: tool left out by the running kiosk: open_door, set at tools.0 (command open_door)" in out
+    assert "1007 bad schema" in out

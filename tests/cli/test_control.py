@@ -216,3 +216,10 @@ def test_reload_without_a_verdict_is_neither_a_yes_nor_a_fault_of_the_file(
     with daemon(place, said):
         assert main(["reload", "--socket", str(place)]) == Exit.UNAVAILABLE
     assert "kioskd: " in capsys.readouterr().err
+
+
+def test_a_tool_that_is_left_out_stands_in_the_status() -> None:
+    left_out = {"name": "open_door", "place": "tools.1 (command open_door)", "why": "1007 bad schema"}
+    assert status.left_out_words(left_out) == (
+        "open_door, set at tools.1 (command open_door): the service refuses it (1007 bad schema)"
+    )

@@ -118,6 +118,22 @@ async def test_a_daemon_that_runs_is_believed_about_what_it_misses(
     assert faults(await kiosk.examined()) == [fault]
 
 
+async def test_a_tool_that_the_service_refuses_is_named_with_its_place(kiosk: Kiosk) -> None:
+    kiosk.settings["tools"] = [
+        {"kind": "http", "name": name, "description": "D", "url": "http://127.0.0.1/x"}
+        for name in ("tell_time", "open_door")
+    ]
+    async with StandIn(ServiceScript(refused_functions=("open_*",), key=kiosk.service.key)) as refusing:
+        ca_file = kiosk.file("/etc/kioskd/ca.pem", refusing.ca_file.read_text())
+        kiosk.settings["service"] |= {"endpoint": refusing.endpoint, "ca_file": str(ca_file)}
+        session = of(await kiosk.examined(), "session")
+    assert session.verdict is Verdict.NOTE
+    assert (
+        "without tools that the service refuses: open_door, set at tools.1 (http open_door)" in session.said
+    )
+    assert "tell_time" not in session.said
+
+
 async def test_what_a_fault_explains_is_not_looked_at(kiosk: Kiosk) -> None:
     kiosk.settings["service"]["endpoint"] = "https://127.0.0.1:1"
     findings = await kiosk.examined()

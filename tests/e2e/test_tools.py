@@ -201,6 +201,17 @@ async def test_a_program_is_run_and_its_answer_told(settings: Settings) -> None:
         assert (await it.result(connection, "echo"))["status"] == "refused"
 
 
+async def test_an_object_that_the_model_wrote_as_text_reaches_the_tool_as_an_object(tmp_path: Path) -> None:
+    path = tmp_path / "kioskd.yaml"
+    filed = "{kind: command, name: file_it, description: Files it, argv: [/bin/echo, filed], parameters: "
+    schema = "{type: object, properties: {form: {type: object, minProperties: 1}}, required: [form]}}"
+    path.write_text(f"tools: [{filed}{schema}]\n", encoding="utf-8")
+    async with tooled(load(path), camera=False) as it:
+        connection = await it.wake()
+        assert (await it.result(connection, "file_it", form='{"size": 41}'))["status"] == "ok"
+        assert (await it.result(connection, "file_it", form="{}"))["status"] == "refused"
+
+
 async def test_calls_that_a_day_allows_are_not_allowed_again_by_a_restart(tmp_path: Path) -> None:
     (tmp_path / "kioskd.yaml").write_text(
         textwrap.dedent(YAML).replace("name: echo\n", "name: echo\n    per_day: 2\n"), encoding="utf-8"

@@ -56,6 +56,7 @@ class Kiosk:
         self.control = Control(self, self.tally, self.meters, self.clock, fit=_fitted)
         self.state = State()
         self.camera = "none"
+        self.tools_left_out: list[dict[str, str]] = []
         self.held_s = 0.0
         self.volume = 70
         self.log_level = "info"

@@ -545,9 +545,9 @@ def test_a_key_in_the_environment_that_cannot_be_one_is_a_fault_of_the_start(fil
             "vertex does not speak it; use de-DE",
         ),
         (
-            "service: {api_version: v1beta, token_url: https://tokens.example}\n",
+            "service: {api_version: v1, token_url: https://tokens.example}\n",
             (1, 24, "service.api_version"),
-            "ephemeral tokens are taken by v1alpha alone; leave it out",
+            "ephemeral tokens are taken by v1beta and v1alpha alone; leave it out",
         ),
         (
             "service:\n  provider: vertex\n  project:\n",

@@ -14,6 +14,7 @@ from kioskd.app.parts import (
 )
 from kioskd.app.service import live, read_aloud
 from kioskd.app.tool_desk import Tools
+from kioskd.app.tools import described
 from kioskd.app.trial import tried, unfit
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Parts",
     "Renewal",
     "Tools",
+    "described",
     "echo_canceller",
     "hand",
     "live",

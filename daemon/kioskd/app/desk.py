@@ -135,6 +135,11 @@ class FrontDesk:
         return "" if self._camera is None else await self._camera.looks.fate()
 
     @property
+    def tools_left_out(self) -> Sequence[Mapping[str, str]]:
+        """See `control.Desk`."""
+        return self._parts.tools.left_out if self._parts.tools is not None else []
+
+    @property
     def held_s(self) -> float:
         """See `control.Desk`."""
         return self._uplink.held_s

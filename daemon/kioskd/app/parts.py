@@ -138,7 +138,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         clock=clock,
         microphone=PortAudioMicrophone(settings.microphone.device, channel=settings.microphone.channel),
         speaker=PortAudioSpeaker(settings.speaker.device),
-        live=live(settings, keys.opener(settings.service), tools.offered),
+        live=live(settings, keys.opener(settings.service), tools.offered, tools.trial),
         notifier=notifier(environ),
         keys=keys,
         hands=_hands(controls.all_buttons),

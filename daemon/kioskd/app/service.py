@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -11,6 +12,9 @@ from kioskd.flow.turn_endings import ReadAloud
 from kioskd.settings.load import wanted
 from kioskd.settings.model import Settings
 
+if TYPE_CHECKING:
+    from kioskd.adapters.gemini import ToolTrial
+
 log = logging.getLogger(__name__)
 
 
@@ -18,20 +22,25 @@ def live(
     settings: Settings,
     key: SecretStr | Callable[[], SecretStr] | None,
     tools: Callable[[], Sequence[ports.Tool]] = lambda: (),
+    trial: "ToolTrial | None" = None,
 ) -> ports.Live:
     """Return the service that the settings name; `tools` says at each dial what the model may call.
+
+    `trial` is what an earlier one has found out of tools that the service refuses.
 
     A `key`, or who tells it at each dial, is used in place of what the settings would fetch (tokens, an account's); with
     vertex it is one of its express mode. None where the settings need none.
     """
     # The SDK is imported by whoever dials, and by nobody else.
-    from kioskd.adapters.gemini import GeminiConfig, GeminiLive, Options, Vertex  # noqa: PLC0415
+    from kioskd.adapters.gemini import GeminiConfig, GeminiLive, Options, ToolTrial, Vertex  # noqa: PLC0415
 
     service, assistant, conversation = settings.service, settings.assistant, settings.conversation
     if not profiles.known(service.model):
         log.warning(
             "model not known to this version, taken for one like %s: model=%s", profiles.NEWEST, service.model
         )
+    if gone := profiles.probably_shut_down(service.model):
+        log.warning("%s", gone)
     compression = conversation.compression_tokens
     slow = conversation.pace == "slow"
     profile = profiles.profile(service.model)
@@ -45,6 +54,7 @@ def live(
             key=key,
             model=service.model,
             api_version=profiles.api_version(wanted(settings)),
+            other_version=profiles.other_version(wanted(settings)),
             endpoint=service.endpoint,
             ca_file=service.ca_file,
             proxy=service.proxy,
@@ -55,6 +65,7 @@ def live(
             voice=assistant.voice,
             language=assistant.language,
             tools=tools,
+            trial=trial or ToolTrial(),
             options=Options(
                 own_turns=own_turns(settings),
                 turn_coverage="activity_and_pictures" if all_pictures else "activity",

@@ -20,7 +20,11 @@ from kioskd.tools.ledger import Day
 from kioskd.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
+    from kioskd.adapters.gemini import ToolTrial
     from kioskd.flow.camera_to_live import CameraToLive
+
+SEARCH_NAME: Final = "google_search"
+"""What the service's own search is called where it is left out."""
 
 LOOK_S: Final = 9.0
 """How long the camera may take to be looked through: a little less than a tool's usual deadline, to say why."""
@@ -43,6 +47,28 @@ class Tools:
         """By which it is known whether the model waits for a tool."""
         self._tools, self._environ, self._rehearsed = settings.tools, environ, rehearsed
         self._box: Toolbox | None = None
+        self._trial: ToolTrial | None = None
+
+    @property
+    def trial(self) -> "ToolTrial":
+        """What is known of tools that the service refuses; it outlives the connections."""
+        if self._trial is None:
+            from kioskd.adapters.gemini import ToolTrial  # noqa: PLC0415 - loaded by who dials
+
+            self._trial = ToolTrial(self._place)
+        return self._trial
+
+    @property
+    def left_out(self) -> list[dict[str, str]]:
+        """The tools that the service refuses: name, place and why."""
+        if self._trial is None:
+            return []
+        return [{"name": one.name, "place": one.place, "why": one.why} for one in self._trial.left_out]
+
+    def _place(self, name: str) -> str:
+        if name == SEARCH_NAME:
+            return "conversation.search"
+        return "" if self._box is None else self._box.place(name)
 
     def offered(self) -> Sequence[ports.Tool]:
         """Return what the model may call now; see `app.live`."""
@@ -88,9 +114,11 @@ class Shop:
         self, call: ports.ToolCall, *, turn: int, conversation: int, begun: Callable[[], None]
     ) -> Outcome:
         """Carry out one call; see `tool_runner.Toolbox`."""
-        result = await self._box.call(
-            call.name, call.arguments, turn=turn, conversation=conversation, begun=begun
-        )
+        from kioskd.adapters.gemini.function_schema import restored  # noqa: PLC0415 - loaded by who dials
+
+        declaration = self._box.declaration(call.name)
+        arguments = restored(declaration.parameters, call.arguments) if declaration else call.arguments
+        result = await self._box.call(call.name, arguments, turn=turn, conversation=conversation, begun=begun)
         guard = self._box.guard(call.name) or Guard()
         return Outcome(result.as_json(guard.result_bytes), result.picture)
 

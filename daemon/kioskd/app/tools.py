@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from kioskd import ports
@@ -49,14 +50,30 @@ def assemble(
         ConfigError: a secret or an entry point is not there.
     """
     made: list[Guarded] = []
-    for tool in tools:
+    for number, tool in enumerate(tools):
         try:
-            made.append(_assembled(tool, environ, host, clock, camera=camera))
+            one = _assembled(tool, environ, host, clock, camera=camera)
+            made.append(replace(one, place=place_of(number, tool)))
         except ConfigError as error:
             if not rehearsed:
                 raise
             log.warning("tool left out of the rehearsal: kind=%s cause=%s", tool.kind, error)
     return made
+
+
+def place_of(number: int, tool: ToolSettings) -> str:
+    """Return where a tool stands in the owner's file, and what it is."""
+    named = tool.kind if isinstance(tool, BuiltinSettings) else f"{tool.kind} {tool.name}"
+    return f"tools.{number} ({named})"
+
+
+def described(tools: Sequence[ToolSettings]) -> list[tuple[Declaration, str]]:
+    """Return what settings alone say of tools, and where. What servers offer is not among them."""
+    found: list[tuple[Declaration, str]] = []
+    for number, tool in enumerate(tools):
+        if isinstance(tool, NamedSettings):
+            found.append((_declared(tool), place_of(number, tool)))
+    return found
 
 
 def _assembled(

@@ -5,7 +5,9 @@ import dataclasses
 import json
 import os
 
-from kioskd.cli import Exit, add_config
+from kioskd.cli import Exit, add_config, client
+from kioskd.cli.status import left_out_words
+from kioskd.errors import KioskError
 from kioskd.settings.controls import CameraSettings, LampSettings
 from kioskd.settings.load import Fault, SettingsError, default_path, load_to_run, notes
 from kioskd.settings.model import Settings
@@ -33,7 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
         from kioskd.app import unfit  # noqa: PLC0415 - slow, and of no use to a file with faults
 
         faults = unfit(path, settings)
-        remarks = [*notes(settings, os.environ), *_of_cards(settings)]
+        remarks = [
+            *notes(settings, os.environ),
+            *_of_cards(settings),
+            *(_left_out() if settings.tools else ()),
+        ]
         lines = [f"{path}: ok", *_summary(settings)] if not faults else [str(fault) for fault in faults]
         lines += [f"  note: {note}" for note in remarks]
     if arguments.json:
@@ -55,6 +61,18 @@ def _of_cards(settings: Settings) -> list[str]:
     chosen = {Direction.IN: settings.microphone.device, Direction.OUT: settings.speaker.device}
     found = ((way, wanted, Probe().remark(wanted, way)) for way, wanted in chosen.items())
     return [f"{way.value}.device {wanted!r}: {remark}" for way, wanted, remark in found if remark is not None]
+
+
+def _left_out() -> list[str]:
+    """Return the tools that a running daemon has left out, because the service refuses them."""
+    try:
+        status = client.ask(argparse.Namespace(socket=None), {"do": "status"})
+    except KioskError:
+        return []
+    return [
+        f"tool left out by the running kiosk: {client.legible(left_out_words(one))}; simplify its parameters, or take it out"
+        for one in status.get("tools_left_out", ())
+    ]
 
 
 def _summary(settings: Settings) -> list[str]:

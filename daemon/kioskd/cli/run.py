@@ -66,9 +66,9 @@ async def _serve(settings: Settings, parts: app.Parts, path: Path) -> None:
 
     def read() -> app.Renewal:
         new, later = app.renewed(app.tried(path, os.environ), settings)
-        offered = parts.tools.offered if parts.tools is not None else tuple
         assert parts.keys is not None
-        live = app.live(new, parts.keys.opener(new.service), offered)
+        assert parts.tools is not None
+        live = app.live(new, parts.keys.opener(new.service), parts.tools.offered, parts.tools.trial)
         return app.Renewal(new, live, later, app.pictures(new))
 
     reload = Reload(read)

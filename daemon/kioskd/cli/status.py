@@ -45,6 +45,8 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
     yield _row("microphone", f"{status['microphone']}{muted}")
     yield _row("speaker", f"{status['speaker']}, volume {status['volume']} %")
     yield _row("camera", status["camera"])
+    for one in status.get("tools_left_out", ()):
+        yield _row("tool left out", client.legible(left_out_words(one)))
     for name, family in (
         ("tokens", "kioskd_tokens"),
         ("pictures", "kioskd_pictures"),
@@ -59,6 +61,12 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
     yield _row(
         "running", f"{span(status['uptime_s'])}, version {status['version']}, log {status['log_level']}"
     )
+
+
+def left_out_words(one: Mapping[str, str]) -> str:
+    """Return which tool the service refuses, and why."""
+    place = f", set at {one['place']}" if one["place"] else ""
+    return f"{one['name']}{place}: the service refuses it ({one['why']})"
 
 
 def span(seconds: float) -> str:

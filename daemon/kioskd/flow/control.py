@@ -61,6 +61,10 @@ class Desk(Protocol):
         """`none`, `missing`, `off` or `on`."""
 
     @property
+    def tools_left_out(self) -> Sequence[Mapping[str, str]]:
+        """The tools that the service refuses, so that the kiosk serves without them: name, place and why."""
+
+    @property
     def held_s(self) -> float:
         """Seconds of sound that wait to be sent."""
 
@@ -189,6 +193,7 @@ class Control:
             "microphone": _microphone(state),
             "speaker": "missing" if Device.SPEAKER in state.missing else "working",
             "camera": desk.camera,
+            "tools_left_out": desk.tools_left_out,
             "volume": desk.volume,
             "muted": state.muted,
             "uptime_s": round(now - tally.started_at, 1),

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from kioskd import regular_file
 from kioskd.errors import ConfigError
-from kioskd.profiles import NEWEST, Wanted, known, refusals
+from kioskd.profiles import NEWEST, Wanted, known, probably_shut_down, refusals
 from kioskd.settings.credentials import KeyMissingError, KeyUnusableError, check_account, service_key
 from kioskd.settings.document import Document, Fault
 from kioskd.settings.forms import shown
@@ -111,6 +111,8 @@ def notes(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     found = []
     if not known(settings.service.model):
         found.append(unknown_model(settings.service.model))
+    if gone := probably_shut_down(settings.service.model):
+        found.append(gone)
     prompts = settings.speaker.prompts_folder
     if prompts is not None and not prompts.is_dir():
         found.append(

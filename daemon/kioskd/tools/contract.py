@@ -231,6 +231,8 @@ class Guarded:
     guard: Guard
     secrets: Sequence[SecretStr] = ()
     """What must never be in a result."""
+    place: str = ""
+    """Where the owner has set it."""
 
 
 async def stay() -> NoReturn:

@@ -74,6 +74,11 @@ class Toolbox:
         offer = self._offers().get(name)
         return None if offer is None else offer[1].guard
 
+    def place(self, name: str) -> str:
+        """Return where the owner has set the tool called `name`; nothing where there is no such tool."""
+        offer = self._offers().get(name)
+        return "" if offer is None else offer[1].place
+
     async def call(
         self,
         name: str,

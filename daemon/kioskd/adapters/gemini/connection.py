@@ -1,6 +1,7 @@
 """One connection to the Gemini Live service, over the SDK's session."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Agreed:
     """What the setup of a connection has settled."""
 
     resumed: bool = False
+    answers_need_no_id: bool = False
     transparent: bool = False
     """The service was asked to count the messages that it has consumed."""
     own_turns: bool = False
@@ -46,6 +48,7 @@ class Agreed:
     content: Literal["any_time", "seed_only"] = "any_time"
     """When the model takes what is written rather than said."""
     sight: Sight = "in_answer"
+    resolution: functions.Resolution | None = None
     holding_up: frozenset[str] = frozenset()
     """The tools that the model waits for."""
 
@@ -89,6 +92,9 @@ class GeminiConnection:
         self._odd_messages = 0
         self._odd_in_a_row = 0
         self._odd_kinds: set[str] = set()
+        numbers = itertools.count(1)
+        # The Developer API takes no answer without an id, Vertex does.
+        self._next_id = (lambda: f"{messages.NO_ID}{next(numbers)}") if agreed.answers_need_no_id else None
 
     @property
     def resumed(self) -> bool:
@@ -140,7 +146,7 @@ class GeminiConnection:
             try:
                 message = await anext(turn)
                 self._turn = turn
-                found = messages.translate(message)
+                found = messages.translate(message, odd=self._note_odd_call, next_id=self._next_id)
                 self._note(message)
             except StopAsyncIteration:
                 continue  # the SDK's stream ends with each turn of the model, the session goes on
@@ -231,6 +237,7 @@ class GeminiConnection:
                 free=answer.name not in self._agreed.holding_up,
                 silent=a_turn_follows,
                 with_picture=sight == "in_answer",
+                resolution=self._agreed.resolution,
             )
             for answer in answers
         ]
@@ -306,6 +313,12 @@ class GeminiConnection:
         found = message.server_content and message.server_content.grounding_metadata
         if found and found.web_search_queries:
             log.info("web search used by the model: queries=%d", len(found.web_search_queries))
+
+    def _note_odd_call(self, what: str) -> None:
+        self._odd_messages += 1  # said once of each kind
+        if what not in self._odd_kinds:
+            self._odd_kinds.add(what)
+            log.warning("tool call left out, it cannot be answered: cause=%s", what)
 
     def _lost(self, error: Exception) -> LinkLost:
         lost = errors.classify(

@@ -27,6 +27,7 @@ from websockets.protocol import State
 
 from kioskd.adapters.gemini.errors import NotSetUp, Stalled
 from kioskd.adapters.gemini.intake import MOST_UNSENT_BYTES, Intake, check_fields
+from kioskd.adapters.gemini.raw_calls import readable
 from kioskd.adapters.gemini.receipts import Receipts
 from kioskd.fairness import others_first
 
@@ -148,7 +149,7 @@ class LiveSocket(ClientConnection):
                 await others_first()  # before a message is taken: after it, a cancelled caller would lose it
                 message = await super().recv(decode)
                 check_fields(message)
-                return message
+                return readable(message)
             async with asyncio.timeout(self._deadlines.setup_s):
                 message = await super().recv(decode)
         except TimeoutError:

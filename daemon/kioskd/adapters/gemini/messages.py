@@ -5,12 +5,13 @@ This is the door: whatever a message holds, text leaves here as whole characters
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 from pydantic import SecretStr
 
 from kioskd import sanitize
+from kioskd.adapters.gemini.raw_calls import UNREADABLE
 from kioskd.ports import (
     GenerationEnded,
     GoingAway,
@@ -55,20 +56,36 @@ _REJECTION: Final = re.compile(
 """Reasons for the end of a turn (turnCompleteReason) by which it was rejected. NEED_MORE_INPUT is none of them."""
 
 
-def translate(message: "LiveServerMessage") -> tuple[Message, ...]:
+NO_ID: Final = "kioskd-no-id-"
+"""Begins the ids that calls without one get here. They are not sent back."""
+LONGEST_NAME: Final = 4096
+"""Characters of an id or a name. An answer repeats both."""
+
+
+def _refuse(what: str) -> None:
+    raise ValueError(what)
+
+
+def translate(
+    message: "LiveServerMessage",
+    *,
+    odd: Callable[[str], None] = _refuse,
+    next_id: Callable[[], str] | None = None,
+) -> tuple[Message, ...]:
     """Return what `message` holds: what was understood, then an interruption, since it voids what was said before;
     then the rest in order.
 
-    A message is no union: content, notices and usage may share one.
+    A message is no union: content, notices and usage may share one. `odd` is told of each call that cannot be answered;
+    the others are told all the same. `next_id` gives one to a call without, where the service takes answers without.
 
     Raises:
-        ValueError: it holds audio in another format than the daemon's, or a call that cannot be answered.
+        ValueError: it holds audio in another format than the daemon's.
     """
     found: list[Message] = []
     if message.server_content is not None:
         found += _content(message.server_content)
     if message.tool_call is not None:
-        found += _calls(message.tool_call)
+        found += _calls(message.tool_call, odd, next_id)
     cancelled = message.tool_call_cancellation
     if cancelled is not None and cancelled.ids:
         found.append(ToolCallsCancelled(tuple(map(sanitize.text, cancelled.ids))))
@@ -157,14 +174,32 @@ def _rejection(reason: object) -> str:
     return name if _REJECTION.match(name) else ""
 
 
-def _calls(called: "LiveServerToolCall") -> list[Message]:
-    calls: list[ToolCall] = []
+def _calls(
+    called: "LiveServerToolCall", odd: Callable[[str], None], next_id: Callable[[], str] | None
+) -> list[Message]:
+    calls: dict[str, ToolCall] = {}
     for call in called.function_calls or ():
-        if not call.id or not call.name:
-            raise ValueError("function call without id or name")
-        arguments = cast("dict[str, object]", sanitize.json_value(call.args or {}, MOST_ARGUMENT_CHARS))
-        calls.append(ToolCall(sanitize.text(call.id), sanitize.text(call.name), arguments))
-    return [ToolsCalled(tuple(calls))] if calls else []
+        call_id = call.id or (next_id() if next_id is not None else "")
+        if not call_id or not call.name:
+            odd("function call without id or name")
+        elif max(len(call_id), len(call.name)) > LONGEST_NAME:
+            odd("function call with an endless id or name")
+        else:
+            found = _call(sanitize.text(call_id), sanitize.text(call.name), call.args or {})
+            if calls.setdefault(found.id, found) != found:
+                odd("function call with the id of another")
+    return [ToolsCalled(tuple(calls.values()))] if calls else []
+
+
+def _call(call_id: str, name: str, given: dict[str, object]) -> ToolCall:
+    """Return a call; one whose arguments cannot be used says why, for the model."""
+    if UNREADABLE in given:
+        return ToolCall(call_id, name, {}, "its arguments are no object; call it again with an object")
+    try:
+        arguments = cast("dict[str, object]", sanitize.json_value(given, MOST_ARGUMENT_CHARS))
+    except ValueError as error:
+        return ToolCall(call_id, name, {}, f"its arguments are {error}; call it again with fewer")
+    return ToolCall(call_id, name, arguments, "")
 
 
 def _check_format(mime_type: str | None) -> None:

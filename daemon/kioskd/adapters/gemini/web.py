@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from kioskd.adapters.gemini.errors import plain
+from kioskd.adapters.gemini.reasons import plain
 from kioskd.errors import LinkLost, Remedy
 
 if TYPE_CHECKING:
