@@ -9,6 +9,9 @@ What PortAudio is like, and what follows (seen with PortAudio 19.6, PyAudio 0.2.
 - When a device is pulled, PortAudio's own thread prints some lines ("Expression '...' failed"), and `adapters.stderr` keeps
   them back.
 - It ends the process by an assertion where ALSA's configuration has no `default`: `alsa.config_fault` looks before.
+- A card that goes between its opening and its start leaves a mutex locked: the opening hangs. On a machine so slow that
+  the start takes over a second, PortAudio aborts (PaUnixMutex_Terminate in pa_unix_util.c). The first ends in DeviceStuck;
+  of the second `adapters.stderr` keeps the words for the next process.
 - It knows cards by their numbers. A number may be another card's by the time that the list is used, so each is compared
   with what the kernel had when the list was made.
 """
