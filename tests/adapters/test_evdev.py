@@ -85,7 +85,8 @@ def test_a_whole_name_goes_before_a_part_of_one() -> None:
 async def test_a_missing_device_names_those_that_are_here(pedal: MemoryPedal) -> None:
     button = EvdevButton("Arcade", "KEY_ENTER", InputDevices(pedal.here, pedal.open))
     assert await fault(button) == (
-        "evdev:Arcade/KEY_ENTER: no such input device (here: PCsensor FootSwitch); plug it in"
+        "evdev:Arcade/KEY_ENTER: no such input device (here: PCsensor FootSwitch); "
+        "plug it in, or remove the button from the configuration"
     )
 
 

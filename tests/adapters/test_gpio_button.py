@@ -5,8 +5,10 @@ import errno
 import logging
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import yaml
 from gpiod import LineSettings
 from gpiod.line import Bias, Direction
 from gpiod.line import Edge as Detected
@@ -196,6 +198,16 @@ async def test_a_line_that_is_not_there_says_why(lines: MemoryLines) -> None:
     lines.refusal = ValueError("line offset of out range")
     with pytest.raises(DeviceLost, match=r"^gpio:pi/99: line offset of out range; `kioskd devices`"):
         await GpioButton("pi", 99, open_lines=lines.open).watch(lambda _pressed: None)
+
+
+@pytest.mark.skipif(bool(list(Path("/dev").glob("gpiochip*"))), reason="this machine has GPIO chips")
+async def test_the_default_configuration_without_its_button_says_to_plug_it_in_or_to_remove_it() -> None:
+    source = yaml.safe_load((Path(__file__).parents[2] / "config/kioskd.yaml").read_text())["controls"][
+        "button"
+    ]["source"]
+    assert source == "gpio:pi/17"
+    with pytest.raises(DeviceLost, match=r"here: none\); plug it in .*or remove the button or lamp from"):
+        await GpioButton("pi", 17).watch(lambda _edge: None)
 
 
 @pytest.mark.hardware

@@ -166,7 +166,8 @@ class InputDevices:
         if not found:
             names = ", ".join(sorted({one.name for one in here})) or "none"
             raise DeviceLost(
-                f"{button}: no such input device (here: {names}); plug it in", device=str(button)
+                f"{button}: no such input device (here: {names}); plug it in, or remove the button from the configuration",
+                device=str(button),
             )
         return [one.path for one in found]
 
