@@ -158,6 +158,8 @@ class Light:
     """What is wrong, for the same lamps: a code, or nothing. The rhythm tells it already, where it is to be told."""
     overlay: str = ""
     """What lies over the state, for the same lamps, or nothing; the rhythm is its own already."""
+    asking: str = ""
+    """The tool that waits for a press of the button, with the overlay of that."""
 
     @property
     def level(self) -> float:
@@ -282,6 +284,12 @@ class Prompts(Protocol):
 
     def get(self, code: Code) -> bytes | None:
         """Return a prompt's sound, 24 kHz PCM; None where there is none (yet)."""
+
+    async def question(self, name: str, words: str) -> bytes | None:
+        """Return a question for a press aloud, 24 kHz PCM; None where it cannot be said, which is logged.
+
+        `name`: of the tool that asks; `words`: the owner's own for it, or nothing. Cancelling ends it.
+        """
 
 
 class Network(Protocol):

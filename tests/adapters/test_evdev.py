@@ -15,16 +15,8 @@ from tests.support.buttons import levels_into
 from tests.support.kiosk import running, soon
 from tests.support.pedals import NO_UINPUT, KernelPedal, MemoryPedal, uinput_is_possible
 
-from kioskd.adapters.evdev import (
-    EVIOCSCLOCKID,
-    EvdevButton,
-    Input,
-    InputDevices,
-    Keys,
-    inputs,
-    pick,
-    stamp_by_monotonic_clock,
-)
+from kioskd.adapters.evdev import EVIOCSCLOCKID, EvdevButton, InputDevices, Keys, stamp_by_monotonic_clock
+from kioskd.adapters.evdev_inputs import Input, inputs, pick
 from kioskd.errors import ConfigError, DeviceLost
 from kioskd.ports import Edge
 

@@ -36,6 +36,7 @@ from tests.support.core_walks import REFUSALS
 from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
+    Ask,
     CancelTimer,
     Chime,
     Confirm,
@@ -255,7 +256,7 @@ ORDER: tuple[tuple[type, ...], ...] = (
     (Look,),
     (HushPrompt,),
     (Chime,),
-    (Prompt,),
+    (Prompt, Ask),
     (CancelTimer,),
     (SetTimer,),
     (SetMute,),

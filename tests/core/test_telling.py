@@ -28,6 +28,7 @@ from tests.support.core import (
 )
 
 from kioskd.core.effects import (
+    Ask,
     Chime,
     Confirm,
     Cue,
@@ -73,7 +74,7 @@ from kioskd.core.events import (
     VoiceEnded,
     Woken,
 )
-from kioskd.core.levels import LONG_S
+from kioskd.core.levels import LONG_S, QUESTION
 from kioskd.core.link import CODES, Link, Trouble, code_of
 from kioskd.core.machine import State, levels
 from kioskd.errors import Code, Remedy
@@ -645,3 +646,34 @@ def test_a_tool_that_asks_no_more_leaves_the_press_its_meaning() -> None:
 def test_asking_is_shown_before_what_a_hold_arms() -> None:
     state, _ = run(listening(), Armed("mute"), ConfirmWanted(wanted=True))
     assert levels(state, HALF_DUPLEX).show.overlay is Overlay.ASKING
+
+
+ASKED = ConfirmWanted(wanted=True, name="open_door", aloud=True)
+
+
+def test_a_question_is_said_to_a_visitor_who_listens() -> None:
+    state, effects = run(thinking(), ASKED)
+    assert of_type(Ask, effects) == [Ask()]
+    assert state.prompt == QUESTION
+
+
+def test_a_question_is_not_said_over_a_visitor_who_speaks_nor_to_an_empty_room() -> None:
+    for begin in (listening(voice=True), asleep()):
+        state, effects = run(begin, ASKED)
+        assert of_type(Ask, effects) == []
+        assert state.prompt is None
+
+
+def test_a_reply_that_begins_does_not_end_the_question_and_a_press_does() -> None:
+    state, effects = run(thinking(), ASKED, ReplyBegan(EPOCH, REPLY))
+    assert of_type(HushPrompt, effects) == []
+    state, effects = run(thinking(), ASKED, ConfirmWanted(wanted=False))
+    assert of_type(HushPrompt, effects) == [HushPrompt()]
+    assert state.prompt is None
+
+
+def test_the_microphone_is_shut_while_the_question_is_said_where_it_would_hear_it() -> None:
+    state, _ = run(listening(), ASKED, policy=HALF_DUPLEX)
+    assert levels(state, HALF_DUPLEX).uplink is Uplink.SHUT
+    state, _ = run(state, PromptOver(), policy=HALF_DUPLEX)
+    assert levels(state, HALF_DUPLEX).uplink is not Uplink.SHUT

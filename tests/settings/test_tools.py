@@ -577,3 +577,43 @@ def test_the_json_schema_knows_each_kind() -> None:
     text = str(Kiosk.model_json_schema())
     for kind in ("builtin", "http", "command", "mqtt", "mcp", "python"):
         assert f"'const': '{kind}'" in text
+
+
+DOOR = """
+    tools:
+      - kind: command
+        name: open_door
+        description: Opens the door.
+        argv: [./door, "--door={door}"]
+        parameters: {type: object, properties: {door: {type: string}}, required: [door]}
+        answer: none
+"""
+
+
+def test_what_is_asked_before_a_tool_acts_is_the_owners(file: Path) -> None:
+    (tool,) = tools_of(file, DOOR + '        confirm: button\n        confirm_text: "Open the {door}?"\n')
+    assert tool.confirm_text == "Open the {door}?"
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (
+            "confirm_text: Open it?",
+            "tools.confirm_text: goes unused: nothing is asked without confirm: button",
+        ),
+        (
+            'confirm: button\n        confirm_text: "Open {gate}?"',
+            "tools.parameters: lack gate, which confirm_text says; add it here, or take it out there",
+        ),
+    ],
+)
+def test_words_that_nobody_could_hear_are_refused(file: Path, lines: str, says: str) -> None:
+    (fault,) = faults_of(file, f"{DOOR}        {lines}\n")
+    assert says in fault
+
+
+def test_one_question_for_all_the_tools_of_a_server_is_refused(file: Path) -> None:
+    text = "    tools: [{kind: builtin, confirm: button, confirm_text: 'Go on?'}]\n"
+    (fault,) = faults_of(file, text)
+    assert "would be said of several tools" in fault

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
+    Ask,
     CancelTimer,
     Chime,
     Confirm,
@@ -75,6 +76,7 @@ from kioskd.core.events import (
     VoiceSuspected,
     Woken,
 )
+from kioskd.core.levels import QUESTION
 from kioskd.core.link import HOPS, Link, Trouble
 from kioskd.core.machine import State, levels, step
 from kioskd.core.policy import Eyes, Policy, Talk
@@ -224,7 +226,8 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
         Armed("mute"),
         Armed("restart"),
         Armed(),
-        ConfirmWanted(wanted=True),
+        ConfirmWanted(wanted=True, name="door"),
+        ConfirmWanted(wanted=True, name="door", aloud=True),
         ConfirmWanted(wanted=False),
         PromptOver(),
         Closing(Code.BUDGET),
@@ -315,7 +318,7 @@ class Shell:
     muted: bool = False
     eyes: bool = False
     duck: bool = False
-    prompt: Code | None = None
+    prompt: str | None = None
     timers: dict[Timer, float] = dataclasses.field(default_factory=dict)
     epoch: int = 0
     connection: bool = False
@@ -344,6 +347,9 @@ class Shell:
                 case Prompt(code):
                     assert self.prompt is None, f"talks over itself: {effect}"
                     self.prompt = code
+                case Ask():
+                    assert self.prompt is None, "asks over itself"
+                    self.prompt = QUESTION
                 case HushPrompt():
                     assert self.prompt is not None, "nothing to hush"
                     self.prompt = None

@@ -11,7 +11,7 @@ from tests.support.core import Shell, every_event, of_type
 
 from kioskd.core import link as links
 from kioskd.core import turn as turns
-from kioskd.core.effects import Dial, Effect, Flush, Greet, HangUp, Prompt, Shown, Uplink
+from kioskd.core.effects import Ask, Dial, Effect, Flush, Greet, HangUp, Prompt, Shown, Uplink
 from kioskd.core.events import (
     Asked,
     CallsChanged,
@@ -186,7 +186,8 @@ class Walk:
 
     def _likely_of_the_kiosk(self) -> Iterator[Event]:
         state = self.state
-        yield ConfirmWanted(wanted=not state.confirming)
+        aloud = not state.confirming and state.turn.conversation % 4 == 3
+        yield ConfirmWanted(wanted=not state.confirming, name="door", aloud=aloud)
         yield Deaf(deaf=not state.deaf)
         yield Unkept("" if state.unkept else "No space left on device")
         if state.prompt is not None:
@@ -305,6 +306,9 @@ class Walk:
             over = before.turn.awake and not state.turn.awake
             assert over, "a visitor who is served is told of the disk, or nobody is"
             assert before.turn.called or before.turn.spoke, "an empty room is told of the disk"
+        if of_type(Ask, effects):
+            assert state.turn.awake, "asks an empty room"
+            assert not state.turn.voice, "asks over the visitor"
         if of_type(Prompt, effects):
             assert not state.turn.voice or broken(state), "talks over the visitor"
         if of_type(Greet, effects):

@@ -11,7 +11,7 @@ from typing import Final
 from evdev import InputEvent, UInput, ecodes
 from evdev.eventio import EventIO
 
-from kioskd.adapters.evdev import Input
+from kioskd.adapters.evdev_inputs import Input
 
 UINPUT: Final = "/dev/uinput"
 NO_UINPUT: Final = f"no {UINPUT}: needs `modprobe uinput`, and the right to write to it"

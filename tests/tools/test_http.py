@@ -106,7 +106,7 @@ async def test_headers_are_sent_and_a_secret_never_comes_back(shop: Shop) -> Non
     assert "tok-12345" not in str(result.data)
 
 
-async def no(_name: str) -> bool:
+async def no(_name: str, _words: str) -> bool:
     return False
 
 

@@ -267,7 +267,7 @@ async def test_a_secret_is_hidden_in_all_that_a_server_says_wherever_that_is_cut
     assert len(declared.description) == LONGEST_DESCRIPTION
 
 
-async def no(_name: str) -> bool:
+async def no(_name: str, _words: str) -> bool:
     return False
 
 

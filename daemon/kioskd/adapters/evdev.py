@@ -5,7 +5,6 @@ the kernel lets one taker in, so the buttons of one device share it.
 """
 
 import asyncio
-import contextlib
 import difflib
 import errno
 import fcntl
@@ -13,17 +12,14 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, NoReturn, Protocol
 
+from kioskd.adapters.evdev_inputs import Input, inputs, pick
 from kioskd.errors import ConfigError, DeviceLost
 from kioskd.ports import Edge
 
-SYSFS: Final = Path("/sys/class/input")
-DEV: Final = Path("/dev/input")
-
 EVIOCSCLOCKID: Final = 0x400445A0
-"""linux/input.h: _IOW('E', 0xa0, int). Which clock stamps the events; it is CLOCK_REALTIME by default."""
+"""_IOW('E', 0xa0, int) of linux/input.h: which clock stamps the events."""
 
 
 class Event(Protocol):
@@ -34,7 +30,7 @@ class Event(Protocol):
     value: int
 
     def timestamp(self) -> float:
-        """Return when it happened, in seconds of the clock that was chosen."""
+        """Return when it happened, in seconds."""
 
 
 class Keys(Protocol):
@@ -60,31 +56,6 @@ class Keys(Protocol):
         """Let go of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """An input device of this machine, as the kernel names it."""
-
-    path: str
-    name: str
-
-
-def inputs(sysfs: Path = SYSFS, dev: Path = DEV) -> list[Input]:
-    """Return the input devices of this machine; opens none of them, and so needs no permission."""
-    found = []
-    for entry in sorted(sysfs.glob("event*")):
-        # One that goes away while we look was not here.
-        with contextlib.suppress(OSError):
-            found.append(Input(str(dev / entry.name), (entry / "device" / "name").read_text().strip()))
-    return found
-
-
-def pick(wanted: str, here: Iterable[Input]) -> list[Input]:
-    """Return the devices that `wanted` may mean: those of that name, else those with that in their name."""
-    here = list(here)
-    exact = [one for one in here if one.name == wanted]
-    return exact or [one for one in here if wanted.casefold() in one.name.casefold()]
-
-
 def open_device(path: str) -> Keys:
     """Open the input device at `path`. Takes some 50 ms for a USB device. OSError where it cannot be."""
     from evdev import InputDevice  # noqa: PLC0415 - only machines with such a button need it
@@ -99,7 +70,7 @@ def open_device(path: str) -> Keys:
 
 
 def stamp_by_monotonic_clock(fd: int) -> None:
-    """Have the events of an input device stamped by the clock that `Clock.now` reads. OSError where it cannot be."""
+    """Have the events stamped by the clock of `Clock.now`. OSError where it cannot be."""
     fcntl.ioctl(fd, EVIOCSCLOCKID, struct.pack("i", time.CLOCK_MONOTONIC))
 
 

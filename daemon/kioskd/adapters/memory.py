@@ -158,7 +158,7 @@ class MemoryButton(_Plug):
         self._changed.set()
 
     def happen(self, edge: Edge) -> None:
-        """Let the kernel have `edge`. A loop that starves reads it later, or in `catch_up`."""
+        """Let the kernel have `edge`, which the loop reads later, or in `catch_up`."""
         self._edges.append(edge)
 
     async def watch(self, on_edge: Callable[[Edge], None]) -> NoReturn:

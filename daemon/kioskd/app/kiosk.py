@@ -16,6 +16,7 @@ from kioskd.app.parts import Parts
 from kioskd.app.sound import sound, wake_word
 from kioskd.app.tool_desk import ToolDesk, Tools
 from kioskd.core.effects import (
+    Ask,
     CancelTimer,
     Chime,
     Confirm,
@@ -100,7 +101,7 @@ class Kiosk:
         self._parts = parts
         clock, self._mailbox = parts.clock, Mailbox()
         post = self._post = self._mailbox.post
-        self._timers = Timers(clock, post)
+        self._timers, self._hands = Timers(clock, post), Hands(post)
         self._keeping = Keeping(clock, post, parts.places)
         self._memory = MemoryKeeper(
             parts.memory,
@@ -126,6 +127,8 @@ class Kiosk:
             tell=self._tell,
             set_volume=self._set_volume,
             camera=self._camera,
+            hands=self._hands,
+            prompts=parts.prompts,
         )
         self._link = LiveLink(
             self._books.overheard(parts.live),
@@ -244,6 +247,7 @@ class Kiosk:
             HangUp: self._hang_up,
             Greet: self._link.greet,
             Confirm: self._tool_desk.allow,
+            Ask: lambda _effect: self._downlink.question(self._tool_desk.question),
             Show: self._show,
             Keep: self._keep,
             Forget: self._forget,
@@ -264,10 +268,15 @@ class Kiosk:
             "memory": self._memory.run,
             "restart": self._restart_when_asked,
         }
-        hands = Hands(post)
         for hand in parts.hands:
             workers[hand.name] = ButtonToMailbox(
-                hand.button, hand.rules, hands.post, parts.clock, name=hand.name, restart=self._restart.set
+                hand.button,
+                hand.rules,
+                self._hands.post,
+                parts.clock,
+                name=hand.name,
+                restart=self._restart.set,
+                hands=self._hands,
             ).run
         for number, keeper in enumerate(self._lamps, 1):
             workers[f"lamp {number}"] = keeper.run

@@ -7,7 +7,8 @@ from kioskd import ports, profiles
 from kioskd.app.tools import assemble
 from kioskd.core.events import Event
 from kioskd.errors import DeviceLost
-from kioskd.flow.confirmation import Confirmation
+from kioskd.flow.button_to_mailbox import Hands
+from kioskd.flow.confirmation import Confirmation, no_voice
 from kioskd.flow.crew import Work
 from kioskd.flow.engine import Observer
 from kioskd.flow.tool_calls import Outcome, Terms
@@ -106,8 +107,10 @@ class ToolDesk:
         tell: Callable[[str | bytes], bool],
         set_volume: Callable[[int], int],
         camera: "CameraToLive | None",
+        hands: Hands,
+        prompts: ports.Prompts | None,
     ) -> None:
-        """`day` counts calls. `tell` says a text to the model, or shows it a picture.
+        """`day` counts calls. `tell` says a text to the model, or shows it a picture. `hands` and `prompts`: by which it is asked whether a tool may act.
 
         Raises:
             ConfigError: a secret or an entry point is not there.
@@ -115,11 +118,17 @@ class ToolDesk:
         self._set_volume, self._camera = set_volume, camera
         self._looked = 0
         """The last turn of the visitor's in which the model was given a picture."""
-        self._confirmation = Confirmation(post, tools.clock)
+        voice = no_voice if prompts is None else prompts.question
+        self._confirmation = Confirmation(post, tools.clock, hands=hands, voice=voice)
         self._shop = tools.open(self, self._confirmation, day, camera=camera is not None)
         self.allow = self._confirmation.allow
         """Performs `Confirm`."""
         self.runner = ToolRunner(self._shop, post, tools.clock, tell=tell)
+
+    @property
+    def question(self) -> bytes | None:
+        """The question that is open, aloud; see `Confirmation.sound`."""
+        return self._confirmation.sound
 
     @property
     def observers(self) -> Sequence[Observer]:

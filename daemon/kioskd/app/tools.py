@@ -153,6 +153,7 @@ def _guard(tool: GuardSettings) -> Guard:
         at_once=tool.at_once,
         same_calls=tool.same_calls,
         confirm=tool.confirm,
+        confirm_text=tool.confirm_text or "",
         blocking=tool.blocking,
         scheduling=tool.scheduling or "when_idle",
         dry_run=tool.dry_run,

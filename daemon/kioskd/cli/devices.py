@@ -111,7 +111,7 @@ def _cameras() -> dict[str, Any]:
 
 
 def _inputs() -> list[str]:
-    from kioskd.adapters.evdev import inputs  # noqa: PLC0415 - only this command needs it
+    from kioskd.adapters.evdev_inputs import inputs  # noqa: PLC0415 - only this command needs it
 
     return sorted({device.name for device in inputs()})
 

@@ -223,11 +223,11 @@ async def _at_work(toolbox: Toolbox, clock: ports.Clock) -> AsyncIterator[None]:
             worker.cancel()
 
 
-async def _somebody(_name: str) -> bool:
+async def _somebody(_name: str, _words: str) -> bool:
     return True
 
 
-async def _nobody(_name: str) -> bool:
+async def _nobody(_name: str, _words: str) -> bool:
     return False
 
 

@@ -81,6 +81,8 @@ class Show:
     code: Code | None = None
     overlay: Overlay = Overlay.NONE
     what: str = ""
+    asking: str = ""
+    """The tool that waits for a press, with the overlay of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,15 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """The visitor allows what a tool has asked for. By: tool_runner."""
+    """The visitor allows what a tool has asked for. By: confirmation."""
+
+    down_s: float | None = None
+    """When the finger went down; see `events.Pressed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Say what a press would allow. By: live_to_speaker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +217,7 @@ Effect = (
     | HushPrompt
     | Look
     | Confirm
+    | Ask
     | Keep
     | Forget
 )

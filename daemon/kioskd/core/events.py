@@ -201,9 +201,13 @@ class EndWanted:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmWanted:
-    """A tool waits for a press of the button, or no longer. From: tool_runner."""
+    """A tool waits for a press of the button, or no longer. From: confirmation."""
 
     wanted: bool
+    name: str = ""
+    """The tool's."""
+    aloud: bool = False
+    """Whether the question is said, too."""
 
 
 @dataclass(frozen=True, slots=True)

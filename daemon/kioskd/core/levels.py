@@ -1,7 +1,8 @@
 """What should hold in a state: `levels(state, policy)`. The machine emits the difference between before and after."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from kioskd.core import link as links
 from kioskd.core import turn as turns
@@ -26,6 +27,9 @@ from kioskd.core.policy import Eyes, Policy, Talk
 from kioskd.core.turn import Turn
 from kioskd.errors import Code
 
+QUESTION: Final = "question"
+"""The prompt that asks for a press."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -48,8 +52,10 @@ class State:
     """What letting the button go would do."""
     confirming: bool = False
     """A tool waits for a press of the button."""
-    prompt: Code | None = None
-    """What the kiosk is telling the visitor."""
+    asking: str = ""
+    """That tool's name."""
+    prompt: str | None = None
+    """What the kiosk is telling the visitor: a code, or `QUESTION`."""
     ringing: bool = False
     """Half duplex only: the room still rings with what it was telling, and has been made to stop."""
     told: frozenset[Code] = frozenset()
@@ -78,7 +84,7 @@ def levels(state: State, policy: Policy) -> Levels:
     """Return what should hold in `state`."""
     turn, handle = state.turn, state.link.handle
     keepsake = Keep(turn.conversation, handle) if turn.awake and handle is not None else None
-    show = _show(state)
+    show = replace(_show(state), asking=state.asking)
     return Levels(
         uplink=_uplink(state, policy),
         shown=show.shown,

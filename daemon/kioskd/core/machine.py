@@ -14,6 +14,7 @@ from typing import Any, Final
 from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
+    Ask,
     Chime,
     Confirm,
     Cue,
@@ -54,7 +55,7 @@ from kioskd.core.events import (
     Unkept,
     Woken,
 )
-from kioskd.core.levels import TROUBLED, Levels, State, broken, difference, lasting, levels
+from kioskd.core.levels import QUESTION, TROUBLED, Levels, State, broken, difference, lasting, levels
 from kioskd.core.link import Link
 from kioskd.core.policy import Policy
 from kioskd.core.turn import Turn
@@ -88,7 +89,7 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     if getattr(event, "epoch", state.link.epoch) != state.link.epoch:
         return state, ()
     if state.confirming and event in ALLOWING:
-        return state, (Confirm(),)
+        return state, (Confirm(getattr(event, "down_s", None)),)
     noted = _note(state, event)
     refusal = _refusal(noted, event)
     turn, link, pulses = (state.turn, state.link, ()) if refusal else _machines(state, event, policy)
@@ -162,8 +163,8 @@ def _note(state: State, event: Event) -> State:
             changed = {"unkept": why}
         case Armed(what):
             changed = {"armed": what}
-        case ConfirmWanted(wanted):
-            changed = {"confirming": wanted}
+        case ConfirmWanted(wanted, name):
+            changed = {"confirming": wanted, "asking": name if wanted else ""}
         case PromptOver():
             changed = {"prompt": None}
         case TimerFired(Timer.TAIL):
@@ -193,7 +194,8 @@ def _tell_people(
     """Add what is heard and seen: prompts, chimes, and the levels' difference."""
     tell = _prompt(before, after, event, refusal, policy)
     told = list(effects)
-    if before.prompt and (tell or _hushes(event, refusal)):
+    asks = isinstance(event, ConfirmWanted) and event.aloud and after.turn.awake and not after.turn.voice
+    if before.prompt and (tell or asks or _hushes(before, event, refusal)):
         after = replace(after, prompt=None, ringing=policy.half_duplex and not after.turn.sounding)
         told.append(HushPrompt())
     if (cue := _cue(before, after, event, refusal)) is not None:
@@ -203,16 +205,23 @@ def _tell_people(
     if tell is not None:
         after = replace(after, prompt=tell, told=after.told | {tell})
         told.append(Prompt(tell))
+    elif asks:
+        after = replace(after, prompt=QUESTION)
+        told.append(Ask())
     anew = (Timer.IDLE,) if isinstance(event, STAYING) else ()
     told.extend(difference(levels(before, policy), levels(after, policy), anew=anew))
     return after, tuple(told)
 
 
-def _hushes(event: Event | None, refusal: Code | Cue | None) -> bool:
+def _hushes(before: State, event: Event | None, refusal: Code | Cue | None) -> bool:
     """Return whether a prompt ends with `event`: somebody has something to say, or nothing of it can be heard any more."""
     match event:
         case DeviceGone(Device.SPEAKER):
             return True
+        case ConfirmWanted(wanted=False):
+            return before.prompt == QUESTION
+        case ReplyBegan():  # it waits until the question was heard
+            return before.prompt != QUESTION
         case _:
             return isinstance(event, HUSHING) and not refusal
 

@@ -1,6 +1,8 @@
 """Edges -> gestures -> events."""
 
+import asyncio
 import logging
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -28,6 +30,41 @@ class Hands:
     def __init__(self, post: Callable[[Event], None]) -> None:
         self._post = post
         self._talking = 0
+        self._buttons: list[ButtonToMailbox] = []
+        self._moved = asyncio.Event()
+
+    def join(self, button: "ButtonToMailbox") -> None:
+        """Have one more button."""
+        self._buttons.append(button)
+
+    def moved(self) -> None:
+        """Note that a finger came or went."""
+        self._moved.set()
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a press waits for a second one, and has not been acted upon."""
+        return any(button.undecided for button in self._buttons)
+
+    def catch_up(self) -> None:
+        """Post what every edge means that has happened by now."""
+        for button in self._buttons:
+            button.catch_up()
+
+    async def rest(self, clock: Clock, seconds: float) -> None:
+        """Return when no finger has been on any button for so long. A stuck button has none."""
+        while True:
+            self.catch_up()
+            self._moved.clear()
+            if any(button.held for button in self._buttons):
+                await self._moved.wait()
+                continue
+            left_s = (
+                max((button.let_go_s for button in self._buttons), default=-math.inf) + seconds - clock.now()
+            )
+            if left_s <= 0:
+                return
+            await clock.sleep(left_s)
 
     def post(self, event: Event) -> None:
         """Pass on what a button means, but for the end of a talk that another hand goes on with."""
@@ -53,15 +90,21 @@ class ButtonToMailbox:
         *,
         name: str,
         restart: Callable[[], None],
+        hands: Hands | None = None,
     ) -> None:
-        """`post`: of the kiosk's `Hands`, where it has more than one button. `name`: the button's own, for the journal. `restart` is called when somebody has held it for that."""
+        """`post`: of the kiosk's `Hands`, where it has more than one button; `hands` are those. `name`: the button's own, for the journal. `restart` is called when somebody has held it for that."""
         self._button = button
         self._rules = rules
         self._post = post
         self._clock = clock
         self._name = name
         self._restart = restart
+        self._hands = hands
+        if hands is not None:
+            hands.join(self)
         self._gesture = gesture.Gesture()
+        self.let_go_s = -math.inf
+        """When a finger left the button last."""
         self._due: Cancellable | None = None
         # A button may be on a line that something else holds: a new process would not change that.
         self._attendant = Attendant(name, clock, post, needed=False)
@@ -75,8 +118,24 @@ class ButtonToMailbox:
             await self._button.watch(self._edge)
         finally:
             self._stop_timer()
+            held = self.held
             self._gesture, outcomes = gesture.abandon(self._gesture)
+            self._note(held, self._clock.now())
             self._tell(outcomes)
+
+    @property
+    def held(self) -> bool:
+        """Whether a finger is on the button."""
+        return self._gesture.held
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a press waits for a second one, and has not been acted upon."""
+        return self._gesture.held_back is not None
+
+    def catch_up(self) -> None:
+        """Post what the edges mean that wait to be read."""
+        self._button.catch_up()
 
     def _edge(self, edge: Edge) -> None:
         self._attendant.works()
@@ -91,11 +150,21 @@ class ButtonToMailbox:
         self._step(None, self._clock.now())
 
     def _step(self, edge: bool | None, at_s: float) -> None:
+        held = self.held
         self._gesture, outcomes, due_s = gesture.step(self._gesture, edge, at_s, self._rules)
+        self._note(held, at_s)
         self._stop_timer()
         if due_s is not None:
             self._due = self._clock.call_later(max(0.0, due_s - self._clock.now()), self._tick)
         self._tell(outcomes)
+
+    def _note(self, held_before: bool, at_s: float) -> None:
+        if self.held is held_before:
+            return
+        if held_before:
+            self.let_go_s = at_s
+        if self._hands is not None:
+            self._hands.moved()
 
     def _stop_timer(self) -> None:
         if self._due is not None:

@@ -59,6 +59,8 @@ def status(show: Show, *, kept: str = "") -> str:
         what = f": {show.what}" if show.what else ""
         but = "; but" if show.code is Code.STORAGE else ":"
         words = f"{words}{but} {WRONG[show.code]}{what} (code {show.code})"
+    if show.asking:
+        words = f"{words}; a press of the button allows the tool {show.asking}"
     return f"{words}; kept: {kept}" if kept else words
 
 

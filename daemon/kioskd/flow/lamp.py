@@ -101,7 +101,7 @@ class LampKeeper:
             holds_s = min(holds_s, RECHECK_S)
         red, green, blue = (part * level * rhythm.dimmed(percent) for part in self._pattern.colour)
         show = self._shown
-        light = Light(show.shown.value, red, green, blue, show.code or "", show.overlay.value)
+        light = Light(show.shown.value, red, green, blue, show.code or "", show.overlay.value, show.asking)
         for lamp in self._lamps:
             lamp.shine(light)
         return min(max(until_s - elapsed_s, LEAST_S), holds_s)

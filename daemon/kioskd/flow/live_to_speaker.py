@@ -120,6 +120,14 @@ class LiveToSpeaker:
             self._heard_until = PromptOver()
             self._prompt = self.playout.say(sound)
 
+    def question(self, sound: bytes | None) -> None:
+        """Ask for a press aloud (24 kHz PCM), as a prompt; None: there is nothing to be said any more."""
+        if sound is None or self._attendant.away:
+            self._post(PromptOver())
+        else:
+            self._heard_until = PromptOver()
+            self._prompt = self.playout.say(sound)
+
     def hush_prompt(self, _effect: HushPrompt) -> None:
         """Say no more of it."""
         self.playout.hush()

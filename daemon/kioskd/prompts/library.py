@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from kioskd.adapters.espeak import Espeak, RenderingFailed
 from kioskd.errors import Code
-from kioskd.prompts import renderings, texts, wav
+from kioskd.prompts import questions, renderings, texts, wav
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class Prompts:
         self._owner = owner
         self._kept = None if cache is None else renderings.Renderings(cache / _FOLDER)
         self._renderer = renderer or Espeak()
+        self._language_spoken: str | None = None
         self._sounds: Mapping[Code, bytes] = {}
         self._why = "there is no text for them; add CODE: sentence to the owner's LANGUAGE.yaml"
 
@@ -94,6 +95,18 @@ class Prompts:
             await asyncio.to_thread(self._save, files, fresh)
             await asyncio.to_thread(self._tidy, files, fresh)
         return found
+
+    async def question(self, name: str, words: str) -> bytes | None:
+        """Return a question for a press aloud; see `ports.Prompts`. Takes 0.05 s, or below 1 s on the slowest Pi."""
+        try:
+            if self._language_spoken is None:
+                read = await asyncio.to_thread(texts.read, self._language, None)
+                self._language_spoken = read.language
+            text = questions.question(name, words, self._language_spoken)
+            return await asyncio.to_thread(wav.read, await self._renderer.render(text, self._language_spoken))
+        except (RenderingFailed, wav.UnfitWav) as error:
+            log.warning("question not said, the lamp alone asks: tool=%s: %s", name, error)
+            return None
 
     # In a thread: files.
 

@@ -13,7 +13,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from kioskd.settings.forms import Name, PathOnDisk, Range, Text, said
+from kioskd.settings.forms import Name, PathOnDisk, Range, Text, said, shown
 from kioskd.settings.section import Section
 from kioskd.settings.tools_forms import (
     FIELD,
@@ -65,7 +65,9 @@ class GuardSettings(Section):
     same_calls: Annotated[int, Range(0, 100, "it is a count")] = 3
     """Calls with the same arguments in one turn; 0 is no limit. More is a model that goes in circles."""
     confirm: Literal["never", "button"] = "never"
-    """button: the lamp asks, and only a press within 10 s lets it happen."""
+    """button: lamp and voice name the tool, and only a press within 10 s lets it act."""
+    confirm_text: Annotated[Text, StringConstraints(max_length=200)] | None = None
+    """What is asked, in the visitors' language: Open the {door}? A parameter in braces is said. Without it, the name."""
     blocking: bool = False
     """Whether the model waits for the answer before it speaks on. Without it the conversation goes on meanwhile."""
     scheduling: Literal["silent", "when_idle", "interrupt"] | None = None
@@ -74,6 +76,15 @@ class GuardSettings(Section):
     """Check and count everything, but carry out nothing."""
     result_bytes: Annotated[int, Range(512, 65_536, "the model reads all of it, and it is billed")] = 8192
     """Bytes of the answer that the model gets; the rest is cut, and it is told."""
+
+    @field_validator("confirm_text")
+    @classmethod
+    def _of_what_asks(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("confirm") == "never":
+            raise said("goes unused: nothing is asked without confirm: button; add that, or take this out")
+        if value is not None and not issubclass(cls, NamedSettings):
+            raise said("would be said of several tools, of which each has a name of its own; take it out")
+        return value
 
     @field_validator("scheduling")
     @classmethod
@@ -123,6 +134,15 @@ class NamedSettings(GuardSettings):
     """When to call it and what it gives, in words for the model."""
     parameters: Schema = Field(default_factory=lambda: {"type": "object"}, validate_default=True)
     """JSON Schema of its arguments. Those that it does not name are refused, unless it says additionalProperties."""
+
+    @field_validator("parameters")
+    @classmethod
+    def _with_those_that_are_said(cls, value: dict[str, object], info: ValidationInfo) -> dict[str, object]:
+        properties = value.get("properties")
+        for name in FIELD.findall(info.data.get("confirm_text") or ""):
+            if not isinstance(properties, dict) or name not in properties:
+                raise said(f"lack {shown(name)}, which confirm_text says; add it here, or take it out there")
+        return value
 
 
 class HttpSettings(NamedSettings):

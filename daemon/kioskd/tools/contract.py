@@ -195,6 +195,8 @@ class Guard:
     same_calls: int = 3
     """How many calls with the same arguments one turn may make: more is a model that goes in circles."""
     confirm: Literal["button", "never"] = "never"
+    confirm_text: str = ""
+    """What is said to ask for the press, with {parameter} in it; without it, the tool's name."""
     blocking: bool = False
     scheduling: ports.Scheduling = "when_idle"
     dry_run: bool = False
