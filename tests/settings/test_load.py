@@ -632,20 +632,20 @@ GROUP, LIST = "{a: 1}", "[a, b]"
     [
         (
             f"camera: {{source: 'folder:/tmp', lamp: {GROUP}}}",
-            "camera.lamp: a group of settings will not do: one text",
+            "camera.lamp: a group of settings will not do: a text",
         ),
         (
             f"camera: {{source: 'folder:/tmp', lamp: {LIST}}}",
-            "camera.lamp: a list will not do: one text is needed",
+            "camera.lamp: a list will not do: a text is needed",
         ),
         (
             f"speaker: {{device: {GROUP}}}",
-            "speaker.device: a group of settings will not do: one text is needed",
+            "speaker.device: a group of settings will not do: a text is needed",
         ),
-        (f"speaker: {{volume: {LIST}}}", "speaker.volume: a list will not do: one whole number is needed"),
+        (f"speaker: {{volume: {LIST}}}", "speaker.volume: a list will not do: a whole number is needed"),
         (
             f"conversation: {{idle_s: {GROUP}}}",
-            "conversation.idle_s: a group of settings will not do: one number",
+            "conversation.idle_s: a group of settings will not do: a number",
         ),
         (
             f"service: {{key_file: {LIST}}}",

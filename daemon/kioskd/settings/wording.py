@@ -28,10 +28,10 @@ _NEEDED: Final = {
 }
 
 _ALONE: Final = {
-    "string": "one text is needed",
-    "int": "one whole number is needed",
-    "float": "one number is needed",
-    "finite_number": "one number is needed",
+    "string": "a text is needed",
+    "int": "a whole number is needed",
+    "float": "a number is needed",
+    "finite_number": "a number is needed",
     "bool": "true or false is needed",
 }
 """What stands alone on its line, where a list or a group was written in its place."""
