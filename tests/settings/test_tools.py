@@ -459,9 +459,7 @@ def test_a_credential_that_is_missing_is_told(file: Path) -> None:
 def test_a_credential_that_only_root_may_look_for_is_no_fault(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop = (
-        'tools: [{kind: http, name: a, description: d, url: "http://h/x", headers: {X: "credential:shop"}}]\n'
-    )
+    shop = 'tools: [{kind: http, name: a, description: d, url: "https://h/x", headers: {X: "credential:shop"}}]\n'
     tools = tools_of(file, shop)
     stores = (tmp_path / "credstore", tmp_path / "credstore.encrypted")
     stores[1].mkdir(mode=0)
@@ -577,3 +575,33 @@ def test_the_json_schema_knows_each_kind() -> None:
     text = str(Kiosk.model_json_schema())
     for kind in ("builtin", "http", "command", "mqtt", "mcp", "python"):
         assert f"'const': '{kind}'" in text
+
+
+KEY = "headers: {X: 'credential:k'}"
+USER = "username: u, password_from: 'credential:k'"
+CLEAR = [
+    (f"{{kind: http, name: a, description: d, url: 'URL', {KEY}, INSECURE}}", "http", "https"),
+    (f"{{kind: mcp, name: a, allow: [x], url: 'URL', {KEY}, INSECURE}}", "http", "https"),
+    (f"{{kind: mqtt, name: a, description: d, broker: 'URL', topic: t, {USER}, INSECURE}}", "mqtt", "mqtts"),
+]
+
+
+@pytest.mark.parametrize(("tool", "plain", "tls"), CLEAR, ids=["http", "mcp", "mqtt"])
+def test_a_credential_leaves_this_machine_in_the_clear_only_if_the_owner_insists(
+    file: Path, tool: str, plain: str, tls: str
+) -> None:
+    def written(url: str, insecure: str = "confirm: never") -> str:
+        return "tools:\n  - " + tool.replace("URL", url).replace("INSECURE", insecure) + "\n"
+
+    for host in ("shop.example", "10.0.0.1", "localhost.example"):
+        [fault] = faults_of(file, written(f"{plain}://{host}"))
+        assert f"tools.insecure: is not true: the credential would go to {host} without encryption" in fault
+        assert f"use {tls}://, or write insecure: true" in fault
+    tools_of(file, written(f"{plain}://shop.example", "insecure: true"))
+    for url in (f"{plain}://127.0.0.1", f"{plain}://localhost:8080", f"{tls}://shop.example"):
+        tools_of(file, written(url))
+        assert "insecure: goes unused" in faults_of(file, written(url, "insecure: true"))[0]
+
+
+def test_an_address_without_a_credential_may_be_in_the_clear(file: Path) -> None:
+    tools_of(file, "tools: [{kind: http, name: a, description: d, url: 'http://h/', headers: {X: y}}]\n")

@@ -21,7 +21,8 @@ from kioskd.settings.tools_startup import function, headers, program, secret, se
 from kioskd.tools.builtin import BuiltinTools, Host
 from kioskd.tools.command import CommandTool
 from kioskd.tools.contract import Declaration, Guard, Guarded
-from kioskd.tools.mcp import Address, McpServer
+from kioskd.tools.mcp import McpServer
+from kioskd.tools.mcp_http import Address
 from kioskd.tools.mcp_program import Program
 from kioskd.tools.mqtt import MqttTool
 from kioskd.tools.python import PythonTool
@@ -123,7 +124,7 @@ def _server(tool: McpSettings, environ: Mapping[str, str], clock: ports.Clock) -
         passed = {name: environ[name] for name in tool.environment if name in environ}
         server: Program | Address = Program(_found(tool.argv), passed, tool.working_directory)
     else:
-        server = Address(tool.url or "", headers(tool.headers, environ))
+        server = Address(tool.url or "", headers(tool.headers, environ), tool.ca_file)
     return McpServer(
         server,
         clock=clock,
@@ -132,6 +133,7 @@ def _server(tool: McpSettings, environ: Mapping[str, str], clock: ports.Clock) -
         prefix=tool.prefix or "",
         blocking=tool.blocking,
         secrets=secrets_in(tool.headers, environ),
+        start_timeout_s=tool.start_timeout_s,
     )
 
 

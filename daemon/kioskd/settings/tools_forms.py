@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from kioskd.patterns import PatternError, compiled, parts
+from kioskd.proxies import is_loopback
 from kioskd.settings.forms import program, said, shown
 
 LARGEST_SCHEMA: Final = 8192
@@ -227,6 +228,25 @@ def _header_name(text: str) -> str:
     if text.lower() in {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}:
         raise said(f"{text} is set by the request itself; take it out")
     return text
+
+
+def in_the_clear(url: str, secrets: Iterable[str]) -> bool:
+    """Whether a credential in `secrets` would go to `url` for others on the way to read."""
+    plain = urlsplit(url).scheme in {"http", "mqtt"} and not is_loopback(url)
+    return plain and any(map(CREDENTIAL.search, secrets))
+
+
+def insists(value: bool, *, url: str, secrets: Iterable[str], tls: str) -> bool:
+    """Refuse a credential that others could read on its way, unless the owner has written `insecure: true`."""
+    clear = in_the_clear(url, secrets)
+    if clear and not value:
+        raise said(
+            f"is not true: the credential would go to {urlsplit(url).hostname} without encryption, for others to read; "
+            f"use {tls}://, or write insecure: true"
+        )
+    if value and not clear:
+        raise said("goes unused: no credential leaves this machine without encryption; take it out")
+    return value
 
 
 def _headers(value: dict[str, str]) -> dict[str, str]:

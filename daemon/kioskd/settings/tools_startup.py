@@ -124,7 +124,7 @@ def _faults(tool: ToolSettings, environ: Mapping[str, str]) -> Iterator[tuple[Lo
             yield from _secret_faults(("headers", name), value, environ)
     if isinstance(tool, MqttSettings) and tool.password_from is not None:
         yield from _secret_faults(("password_from",), tool.password_from, environ)
-    ca_file = tool.ca_file if isinstance(tool, HttpSettings | MqttSettings) else None
+    ca_file = tool.ca_file if isinstance(tool, HttpSettings | McpSettings | MqttSettings) else None
     if ca_file is not None and not os.access(ca_file, os.R_OK):
         yield ("ca_file",), "cannot be read; correct the path or the file's permissions"
     if isinstance(tool, CommandSettings | McpSettings) and tool.argv is not None:
