@@ -389,7 +389,7 @@ def test_all_faults_are_told_at_once(file: Path) -> None:
 
 def of_types(types: str) -> str:
     schema = f"{{type: object, properties: {{p: {{type: {types}}}}}, required: [p]}}"
-    return f"tools:\n{COMMAND}[/bin/x, '{{p}}'], parameters: {schema}}}\n"
+    return f"tools:\n{COMMAND}[./xxxx, '{{p}}'], parameters: {schema}}}\n"
 
 
 @pytest.mark.parametrize("types", ["integer", "[integer]", "[string, number]"])
@@ -429,6 +429,21 @@ def test_a_parameter_in_a_script_is_refused(file: Path, argv: str, column: int) 
         "[/bin/sh, -e, ./door, -c, '{p}']",
         "[python3, -m, door, -c, '{p}']",
         "[./door, -c, '{p}']",
+        "[./door, '--door={p}']",
+        "[/usr/local/bin/door, '{p}']",
+        "[/srv/tools/say, x, 'a {p} b']",
+        "[/bin/echo, '{p}']",
+        "[espeak-ng, -v, de, --, '{p}']",
+        "[/usr/bin/mosquitto_pub, -t, hall, -m, '{p}']",
+        "[timeout, -k, '1', '5', ./door, '{p}']",
+        "[nice, -n, '5', env, TZ=UTC, -u, X, python3, door.py, '{p}']",
+        "[sudo, -n, -u, door, /opt/door, '{p}']",
+        "[bash, -c, 'printf %s \"$1\"', name, '{p}']",
+        "[python3, -I, -c, 'import sys; print(sys.argv[1])', '{p}']",
+        "[perl, door.pl, '{p}']",
+        "[jq, -r, .p]",
+        "[awk, -f, door.awk]",
+        "[sqlite3, shop.db, 'select 1']",
     ],
 )
 def test_a_parameter_that_a_script_is_given_is_taken(file: Path, argv: str) -> None:
@@ -605,3 +620,66 @@ def test_a_credential_leaves_this_machine_in_the_clear_only_if_the_owner_insists
 
 def test_an_address_without_a_credential_may_be_in_the_clear(file: Path) -> None:
     tools_of(file, "tools: [{kind: http, name: a, description: d, url: 'http://h/', headers: {X: y}}]\n")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        """[env, -S, 'sh -c {p}']""",
+        "[env, -S, './door', '{p}']",
+        "[env, '{p}=1', ./door]",
+        "[flock, /run/lock/x, -c, 'echo {p}']",
+        "[awk, 'BEGIN {p}']",
+        "[gawk, -v, 'x={p}', -f, door.awk]",
+        "[sed, 's/x/{p}/']",
+        "[sqlite3, shop.db, 'select {p}']",
+        "[ssh, shop, 'say {p}']",
+        "[ssh, shop, say, '{p}']",
+        "[su, -c, 'say {p}', door]",
+        "[find, /srv, -name, '{p}']",
+        "[find, /srv, -exec, echo, '{p}', ;]",
+        "[xargs, -I, x, echo, '{p}']",
+        "[git, -c, '{p}', status]",
+        "[tar, '--to-command={p}', -xf, a.tar]",
+        "[busybox, awk, '{p}']",
+        "[systemd-run, --user, '{p}']",
+        "[nsenter, -t, '1', '{p}']",
+        "[timeout, '5', ssh, shop, '{p}']",
+        "[timeout, '{p}', ./door]",
+        "[psql, -c, '{p}']",
+        "[jq, '{p}']",
+        "[make, '{p}']",
+        "[vim, '{p}']",
+        "[ffmpeg, -i, '{p}', out.wav]",
+        "[curl, '{p}']",
+        "[python3, '{p}']",
+        "[python3, -m, '{p}']",
+        "[perl, -ne, 'print', '{p}']",
+        "[node, '{p}', ./door]",
+        "[/usr/bin/never-heard-of, '{p}']",
+        "[sh]",
+        "[bash, -s, x]",
+        "[python3, '-']",
+        "[ssh, shop]",
+        "[timeout, '5', sh]",
+    ],
+)
+def test_a_parameter_reaches_a_program_of_the_system_only_if_it_is_known_or_stated(
+    file: Path, argv: str
+) -> None:
+    schema = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
+    [fault] = faults_of(file, f"tools:\n{COMMAND}{argv}, {schema}}}\n")
+    assert "tools.arguments_are_data: is not true: " in fault
+    assert len(tools_of(file, f"tools:\n{COMMAND}{argv}, {schema}, arguments_are_data: true}}\n")) == 1
+
+
+def test_a_statement_that_nothing_needs_is_refused(file: Path) -> None:
+    [fault] = faults_of(file, f"tools:\n{COMMAND}[/bin/ssh, shop, say], arguments_are_data: true}}\n")
+    assert "arguments_are_data: goes unused" in fault
+
+
+def test_a_link_to_a_program_of_the_system_is_no_program_of_the_owners(file: Path) -> None:
+    (file.parent / "door").symlink_to("/usr/bin/env")
+    schema = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
+    [fault] = faults_of(file, f"tools:\n{COMMAND}[./door, '{{p}}'], {schema}}}\n")
+    assert "arguments_are_data: is not true" in fault

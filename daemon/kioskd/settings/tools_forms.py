@@ -21,7 +21,7 @@ from pydantic_core import InitErrorDetails
 
 from kioskd.patterns import PatternError, compiled, parts
 from kioskd.proxies import is_loopback
-from kioskd.settings.forms import program, said, shown
+from kioskd.settings.forms import said, shown
 
 LARGEST_SCHEMA: Final = 8192
 NAME: Final = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
@@ -35,13 +35,6 @@ _SCALARS: Final = frozenset({"string", "number", "integer", "boolean"})
 _SECRET_HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"}
 )
-_SCRIPTS: Final = (
-    (re.compile(r"(?:ba|da|z|k|mk|a|fi)?sh|python[\d.]*"), "c"),
-    (re.compile(r"perl|ruby|node"), "e"),
-)
-"""Programs that run a word of their own, and the letter of the option before it."""
-_WITH_A_WORD: Final = re.compile(r"[-+][A-Za-z]*[oO]|--rcfile|--init-file|-[A-Za-z]*[WX]")
-"""Their options that take the next word."""
 _SECRET_VARIABLES: Final = frozenset({"GEMINI_API_KEY", "GOOGLE_API_KEY"})
 
 
@@ -293,50 +286,6 @@ def sends_all(payload: str, info: ValidationInfo) -> str:
                 "name it here, or take it out of parameters"
             )
     return payload
-
-
-def runnable(argv: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-    """Refuse what cannot be run; make a relative path of the program start at the YAML's folder."""
-    if not argv:
-        raise said(
-            "is an empty list: the program and its arguments are needed; write [/usr/bin/door, open], say"
-        )
-    first, *words = argv
-    if FIELD.search(first):
-        raise at([0], "has a parameter: the model would choose the program; name it")
-    for number, word in enumerate(argv):
-        if not word.isprintable():
-            raise at([number], "holds line breaks or odd characters; write them otherwise")
-    return (program(first, info), *words)
-
-
-def no_script(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse a parameter in what an interpreter of `argv` runs: quoting cannot be left to who wrote it."""
-    for number, word in enumerate(argv):
-        for interpreter, option in _SCRIPTS:
-            if interpreter.fullmatch(Path(word).name):
-                for script in _scripts(argv, number + 1, option):
-                    if FIELD.search(argv[script]):
-                        raise at(
-                            [script],
-                            "has a parameter in a script, which would run what a visitor says: give it as an argument "
-                            'after the script, which takes it as "$1" (sh), sys.argv[1] (python)',
-                        )
-    return argv
-
-
-def _scripts(argv: Sequence[str], first: int, option: str) -> Iterator[int]:
-    """Yield the words from `first` on that are options with a script in them, and the word of the script itself."""
-    asked = False
-    for number in range(first, len(argv)):
-        word = argv[number]
-        if re.match(rf"-[A-Za-z]*{option}", word):
-            asked = True
-            yield number
-        elif not word.startswith(("-", "+")) and not _WITH_A_WORD.fullmatch(argv[number - 1]):
-            if asked:
-                yield number
-            return
 
 
 Credential = Annotated[str, AfterValidator(_only_credential), AfterValidator(_reference)]

@@ -14,6 +14,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from kioskd.settings.forms import Name, PathOnDisk, Range, Text, said
+from kioskd.settings.tools_argv import no_script, runnable, takes_data
 from kioskd.settings.tools_forms import (
     FIELD,
     Answer,
@@ -29,8 +30,6 @@ from kioskd.settings.tools_forms import (
     fits,
     insists,
     no_credential,
-    no_script,
-    runnable,
     sends_all,
 )
 from kioskd.settings.tools_guards import (
@@ -129,6 +128,9 @@ class CommandSettings(NamedSettings):
     """Folder that it runs in."""
     output_bytes: HeldBytes = 65_536
     """Bytes that it may print; one that prints more is stopped."""
+    arguments_are_data: Annotated[bool, Field(validate_default=True)] = False
+    """true: you state that the program takes each {parameter} as data, and never as a command, a script or a query. It
+    is needed for programs of the system that kioskd does not know as such. What goes to stdin needs no such statement."""
 
     @field_validator("argv")
     @classmethod
@@ -139,6 +141,22 @@ class CommandSettings(NamedSettings):
             except PydanticCustomError as err:
                 raise at([number], err.message()) from None
         return no_script(runnable(value, info))
+
+    @field_validator("arguments_are_data")
+    @classmethod
+    def _stated(cls, value: bool, info: ValidationInfo) -> bool:
+        argv, parameters = info.data.get("argv"), info.data.get("parameters")
+        if argv is None or parameters is None:
+            return value  # they have faults of their own
+        unknown = takes_data(argv) if parameters["properties"] else None
+        if unknown is not None and not value:
+            raise said(
+                f"is not true: {unknown}; leave parameters to stdin and a program of yours, "
+                "or write arguments_are_data: true if you are sure"
+            )
+        if value and unknown is None:
+            raise said("goes unused: the program is known to take its arguments as data; take it out")
+        return value
 
 
 class MqttSettings(NamedSettings):
