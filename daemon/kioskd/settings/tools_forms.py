@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from kioskd.patterns import PatternError, compiled, parts
+from kioskd.patterns import PatternError, check, parts
 from kioskd.proxies import is_loopback
 from kioskd.settings.forms import said, shown
 
@@ -60,17 +60,20 @@ def at_each(faults: Iterable[tuple[Sequence[str | int], str]]) -> ValidationErro
 def _schema(value: Any) -> Any:
     """Return a JSON Schema that can be used, or say what is wrong with it and where."""
     # Here: only a kiosk with tools needs it.
-    from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # noqa: PLC0415 - no types; see above
-    from jsonschema.exceptions import best_match  # type: ignore[import-untyped] # noqa: PLC0415 - as above
+    from jsonschema_rs import ValidationError as SchemaFault  # noqa: PLC0415 - see above
+    from jsonschema_rs import meta  # noqa: PLC0415 - as above
 
     if not isinstance(value, dict):
         raise said(
             f"{shown(value)} is no JSON Schema: a group is needed; write type: object and properties: below it"
         )
     schema = _thawed(value)
-    error = best_match(Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema))
-    if error is not None:
-        raise at(error.absolute_path, f"is no JSON Schema: {_brief(error)}; mend it")
+    _bound(schema)
+    try:
+        meta.validate(schema)
+    except SchemaFault as error:
+        if error.schema_path[-1:] != ["format"]:  # a pattern; see below
+            raise at(error.instance_path, f"is no JSON Schema: {_brief(error)}; mend it") from None
     if schema.get("type") != "object":
         raise at(
             ["type"] if "type" in schema else [], "must say type: object: arguments have names; write that"
@@ -79,9 +82,17 @@ def _schema(value: Any) -> Any:
         raise at(path, what)
     for path, what in _not_taken(schema):
         raise at(path, what)
-    if len(json.dumps(schema)) > LARGEST_SCHEMA:
-        raise said(f"is larger than {LARGEST_SCHEMA} characters: the model reads it each time; shorten it")
     return {"properties": {}, "additionalProperties": False} | schema
+
+
+def _bound(schema: object) -> None:
+    """Refuse a schema that is too large or too deep to look at closer."""
+    try:
+        size = len(json.dumps(schema, default=str))
+    except (RecursionError, ValueError):
+        raise said("is nested too deeply: the model reads it each time; make it simpler") from None
+    if size > LARGEST_SCHEMA:
+        raise said(f"is larger than {LARGEST_SCHEMA} characters: the model reads it each time; shorten it")
 
 
 def _unfit_names(schema: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -102,7 +113,7 @@ def _unfit_names(schema: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...]
 
 def _brief(error: Any) -> str:
     words = " ".join(str(error.message).split())
-    return f"{error.validator} does not fit" if len(words) > 100 else words
+    return f"{error.schema_path[-1]} does not fit" if len(words) > 100 else words.replace('"', "'")
 
 
 def _not_taken(schema: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -117,7 +128,7 @@ def _not_taken(schema: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], 
             yield (*path, "patternProperties"), f"patternProperties is not taken: {why}"
         if isinstance(pattern := part.get("pattern"), str):
             try:
-                compiled(pattern)
+                check(pattern)
             except PatternError as err:
                 yield (*path, "pattern"), str(err)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from kioskd.patterns import validator
 from kioskd.tools.contract import size
 
 LARGEST: Final = 16_384
@@ -29,16 +30,14 @@ def usable(schema: Mapping[str, Any]) -> dict[str, Any] | None:
     References are written out, which nobody then has to follow: some that each name another twice are a schema without
     an end. One to elsewhere, or within what it refers to, is left out.
     """
-    from jsonschema import Draft202012Validator, SchemaError  # type: ignore[import-untyped] # noqa: PLC0415 - only with servers
-
     try:
         if size(schema) > LARGEST:
             return None
         found = _Unfolding(schema).part(schema)
         if size(found) > LARGEST_UNFOLDED:
             return None
-        Draft202012Validator.check_schema(found)
-    except (_TooLargeError, SchemaError, ValueError, RecursionError):
+        validator(found)
+    except (_TooLargeError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and found.get("type") == "object" else None
 
