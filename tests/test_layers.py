@@ -57,7 +57,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
         "ports",
         "settings",
     ),
-    "doctor": ("app", "adapters", "logs", "media", "ports", "proxies", "settings"),
+    "doctor": ("app", "adapters", "logs", "media", "ports", "proxies", "settings", "tools"),
     "flow": ("core", "media", "messages", "ports"),
     "tools": ("media.pcm", "patterns", "ports", "proxies", "settings.credentials"),
     "adapters": ("media", "messages", "ports", "proxies"),

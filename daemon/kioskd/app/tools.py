@@ -2,11 +2,14 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from kioskd import ports
 from kioskd.errors import ConfigError
+from kioskd.settings.model import Settings
 from kioskd.settings.tools import ToolSettings
+from kioskd.settings.tools_forms import CREDENTIAL
 from kioskd.settings.tools_kinds import (
     BuiltinSettings,
     CommandSettings,
@@ -25,7 +28,9 @@ from kioskd.tools.mcp import McpServer
 from kioskd.tools.mcp_http import Address
 from kioskd.tools.mcp_program import Program
 from kioskd.tools.mqtt import MqttTool
+from kioskd.tools.program import missing
 from kioskd.tools.python import PythonTool
+from kioskd.tools.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +46,11 @@ def assemble(
     clock: ports.Clock,
     camera: bool = True,
     rehearsed: bool = False,
+    hidden: Sequence[Path] = (),
 ) -> list[Guarded]:
     """Return the tools that the owner has set, in order. Without a `camera` nothing is offered that looks.
+
+    No program of theirs may read what is `hidden`, or the daemon's own folders.
 
     `rehearsed`: one whose secret or entry point is not here is left out.
 
@@ -50,9 +58,10 @@ def assemble(
         ConfigError: a secret or an entry point is not there.
     """
     made: list[Guarded] = []
+    hidden = (*own_folders(environ), *hidden, *_secret_files(tools))
     for tool in tools:
         try:
-            made.append(_assembled(tool, environ, host, clock, camera=camera))
+            made.append(_assembled(tool, environ, host, clock, hidden, camera=camera))
         except ConfigError as error:
             if not rehearsed:
                 raise
@@ -61,7 +70,13 @@ def assemble(
 
 
 def _assembled(
-    tool: ToolSettings, environ: Mapping[str, str], host: Host, clock: ports.Clock, *, camera: bool
+    tool: ToolSettings,
+    environ: Mapping[str, str],
+    host: Host,
+    clock: ports.Clock,
+    hidden: Sequence[Path],
+    *,
+    camera: bool,
 ) -> Guarded:
     guard = _guard(tool)
     match tool:
@@ -93,6 +108,7 @@ def _assembled(
                 environment={name: environ[name] for name in tool.environment if name in environ},
                 folder=tool.working_directory,
                 output_bytes=tool.output_bytes,
+                sandbox=_sandbox(tool, hidden),
             )
             return Guarded(command, guard)
         case MqttSettings():
@@ -114,15 +130,58 @@ def _assembled(
             )
             return Guarded(mqtt, guard, [] if password is None else [password])
         case McpSettings():
-            return Guarded(_server(tool, environ, clock), guard, secrets_in(tool.headers, environ))
+            return Guarded(_server(tool, environ, clock, hidden), guard, secrets_in(tool.headers, environ))
         case PythonSettings():
             return Guarded(PythonTool(_declared(tool), function(tool.entry)), guard)
 
 
-def _server(tool: McpSettings, environ: Mapping[str, str], clock: ports.Clock) -> McpServer:
+def secret_files(settings: Settings) -> list[Path]:
+    """Return the files of these settings that no program of a tool may read: keys, and what was said and seen."""
+    service, privacy = settings.service, settings.privacy
+    files = [service.key_file, service.credentials_file]
+    files += [record.folder for record in (privacy.transcripts, privacy.recordings) if record is not None]
+    return [*(path for path in files if path is not None), *_secret_files(settings.tools)]
+
+
+def own_folders(environ: Mapping[str, str]) -> list[Path]:
+    """Return the daemon's own folders: credentials, state, cache, and its control socket's."""
+    folders = ["/run/credentials", "/run/kioskd", "/var/lib/kioskd", "/var/cache/kioskd"]
+    names = ("CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "CACHE_DIRECTORY", "RUNTIME_DIRECTORY")
+    folders += [folder for name in names for folder in environ.get(name, "").split(":")]
+    return [Path(folder) for folder in folders if folder.startswith("/")]
+
+
+def _secret_files(tools: Sequence[ToolSettings]) -> list[Path]:
+    values: list[str] = []
+    for tool in tools:
+        if isinstance(tool, HttpSettings | McpSettings):
+            values += tool.headers.values()
+        elif isinstance(tool, MqttSettings) and tool.password_from is not None:
+            values.append(tool.password_from)
+    names = [name for value in values for name in CREDENTIAL.findall(value)]
+    return [Path(name) for name in names if "/" in name]
+
+
+def _sandbox(tool: CommandSettings | McpSettings, hidden: Sequence[Path]) -> Sandbox | None:
+    if not tool.sandbox:
+        return None
+    if (why := missing()) is not None:
+        log.warning(
+            "tool refused until its program can have a sandbox: name=%s cause=%s; "
+            "start the daemon by its unit, or set sandbox: false, and the program may read the key",
+            *(tool.name, why),
+        )
+    return Sandbox(tool.reads, tool.writes, tool.network, tuple(hidden))
+
+
+def _server(
+    tool: McpSettings, environ: Mapping[str, str], clock: ports.Clock, hidden: Sequence[Path]
+) -> McpServer:
     if tool.argv is not None:
         passed = {name: environ[name] for name in tool.environment if name in environ}
-        server: Program | Address = Program(_found(tool.argv), passed, tool.working_directory)
+        server: Program | Address = Program(
+            _found(tool.argv), passed, tool.working_directory, _sandbox(tool, hidden)
+        )
     else:
         server = Address(tool.url or "", headers(tool.headers, environ), tool.ca_file)
     return McpServer(

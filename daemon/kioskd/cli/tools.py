@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from kioskd import logs, ports
 from kioskd.adapters.clock import SystemClock
-from kioskd.app.tools import assemble
+from kioskd.app.tools import assemble, secret_files
 from kioskd.cli import Exit, add_config
 from kioskd.errors import ConfigError, KioskError
 from kioskd.settings.credentials import KeyMissingError
@@ -127,7 +127,8 @@ def _row(tool: ToolSettings, declared: Declaration | NamedSettings) -> dict[str,
 
 def _assembled(tools: Sequence[ToolSettings], settings: Settings, clock: ports.Clock) -> list[Guarded]:
     camera = settings.camera.source != "off"
-    return assemble(tools, os.environ, host=_Alone(), clock=clock, camera=camera)
+    hidden = secret_files(settings)
+    return assemble(tools, os.environ, host=_Alone(), clock=clock, camera=camera, hidden=hidden)
 
 
 def _handed_over(tools: Sequence[ToolSettings]) -> str:

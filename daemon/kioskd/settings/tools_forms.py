@@ -36,6 +36,10 @@ _SECRET_HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"}
 )
 _SECRET_VARIABLES: Final = frozenset({"GEMINI_API_KEY", "GOOGLE_API_KEY"})
+_DAEMONS_VARIABLES: Final = re.compile(
+    r"CREDENTIALS_DIRECTORY|GOOGLE_APPLICATION_CREDENTIALS|NOTIFY_SOCKET|WATCHDOG_\w+|LISTEN_\w+|"
+    r"(?:STATE|RUNTIME|CACHE|LOGS|CONFIGURATION)_DIRECTORY"
+)
 
 
 def _thawed(value: Any) -> Any:
@@ -223,6 +227,8 @@ def _variable(text: str) -> str:
         raise said(f"{shown(text)} is no name of a variable of the environment; write TZ, say")
     if text in _SECRET_VARIABLES:
         raise said(f"{text} is the service's key: no program needs it; take it out")
+    if _DAEMONS_VARIABLES.fullmatch(text):
+        raise said(f"{text} leads to what is the daemon's own: no program needs it; take it out")
     return text
 
 

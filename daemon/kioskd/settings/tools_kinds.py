@@ -40,6 +40,10 @@ from kioskd.settings.tools_guards import (
     HeldBytes,
     NamedSettings,
 )
+from kioskd.settings.tools_programs import (
+    GRANTS,
+    ProgramSettings,
+)
 
 __all__ = [
     "BUILTINS",
@@ -51,6 +55,7 @@ __all__ = [
     "McpSettings",
     "MqttSettings",
     "NamedSettings",
+    "ProgramSettings",
     "PythonSettings",
 ]
 
@@ -113,7 +118,7 @@ class HttpSettings(NamedSettings):
         return value
 
 
-class CommandSettings(NamedSettings):
+class CommandSettings(NamedSettings, ProgramSettings):
     """A tool that runs a program, never a shell."""
 
     kind: Literal["command"]
@@ -245,7 +250,7 @@ class MqttSettings(NamedSettings):
         return value
 
 
-class McpSettings(GuardSettings):
+class McpSettings(GuardSettings, ProgramSettings):
     """The tools of a Model Context Protocol server. The guards hold for each of them."""
 
     kind: Literal["mcp"]
@@ -309,6 +314,9 @@ class McpSettings(GuardSettings):
         if "argv" in info.data and (value is None) == (info.data["argv"] is None):
             what = "is missing" if value is None else "stands beside argv"
             raise said(f"{what}: a server is either started (argv) or reached (url); write one of the two")
+        granted = [name for name in GRANTS if name in info.data and info.data[name] != GRANTS[name]]
+        if value is not None and granted:
+            raise said(f"goes with no {granted[0]}: that is for a server with argv; take it out")
         if value is not None and FIELD.search(value):
             raise said("has a parameter: a server has one address; write it")
         return value
