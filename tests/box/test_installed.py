@@ -58,7 +58,14 @@ def test_unit_is_hardly_exposed(it: Site) -> None:
     assert rated.returncode == 0, rated.stdout
 
 
-def test_a_hostile_program_of_a_tool_reaches_nothing_of_the_daemons(it: Site) -> None:
+# As the kernels of Raspberry Pi OS are.
+WITHOUT_LANDLOCK = "[Service]\nSystemCallFilter=~landlock_create_ruleset\n"
+
+
+@pytest.mark.parametrize("dropped_in", ["[Service]\n", WITHOUT_LANDLOCK], ids=["landlock", "no landlock"])
+def test_a_hostile_program_of_a_tool_reaches_nothing_of_the_daemons(it: Site, dropped_in: str) -> None:
+    it.box.write("/run/systemd/system/kioskd-tool@.service.d/test.conf", dropped_in)
+    it.box.sh("systemctl daemon-reload")
     it.box.write("/opt/hostile_tool.py", Path(hostile_tool.__file__).read_text(encoding="utf-8"))
     tool = {"kind": "command", "name": "hostile", "description": "d", "answer": "json", "network": True}
     tool |= {"argv": ["/usr/bin/python3", "/opt/hostile_tool.py"]}

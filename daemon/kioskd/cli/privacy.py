@@ -7,6 +7,7 @@ import os
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -142,7 +143,9 @@ def _reach(tool: ProgramSettings) -> str:
     """Return what a tool's program may do with what it is told."""
     if not tool.sandbox:
         return "which runs as the daemon itself (sandbox: false): it may send it on, and may read the key, memory and state"
-    files = [f"reads {path}" for path in tool.reads] + [f"changes {path}" for path in tool.writes]
+    folder = getattr(tool, "working_directory", Path("/"))
+    changed = [*tool.writes, *([] if folder == Path("/") else [folder])]
+    files = [f"reads {path}" for path in tool.reads] + [f"changes {path}" for path in changed]
     network = "which may send it on" if tool.network else "which can use no network"
     return "; ".join([f"{network}, and reaches neither key nor memory nor state of the daemon", *files])
 

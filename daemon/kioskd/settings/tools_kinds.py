@@ -130,7 +130,7 @@ class CommandSettings(NamedSettings, ProgramSettings):
     environment: Annotated[tuple[Variable, ...], Field(max_length=40)] = ()
     """Variables of the daemon's environment to pass on; the program has PATH and LANG besides, and nothing else."""
     working_directory: PathOnDisk = Path("/")
-    """Folder that it runs in."""
+    """Folder that it runs in. It may read and change what is there, where the permissions of the files allow it."""
     output_bytes: HeldBytes = 65_536
     """Bytes that it may print; one that prints more is stopped."""
     arguments_are_data: Annotated[bool, Field(validate_default=True)] = False
@@ -270,7 +270,7 @@ class McpSettings(GuardSettings, ProgramSettings):
     environment: Annotated[tuple[Variable, ...], Field(max_length=40)] = ()
     """Variables of the daemon's environment to pass on, with `argv`."""
     working_directory: PathOnDisk = Path("/")
-    """Folder that the server runs in, with `argv`."""
+    """Folder that the server runs in, with `argv`. It may read and change what is there."""
     start_timeout_s: Annotated[float, Range(1, 600, "a program that takes longer does not start")] = 60.0
     """Seconds in which the server may start and answer; after a try in vain the next one waits twice as long."""
     ca_file: PathOnDisk | None = None

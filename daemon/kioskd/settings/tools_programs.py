@@ -16,7 +16,7 @@ class ProgramSettings(Section):
     reads: Annotated[tuple[PathOnDisk, ...], Field(max_length=40)] = ()
     """Files and folders that the program may read, beside the system's own, its own file, and what `argv` names."""
     writes: Annotated[tuple[PathOnDisk, ...], Field(max_length=40)] = ()
-    """Files, folders and devices that the program may change."""
+    """Files, folders and devices that the program may change, beside what is in `working_directory`."""
     network: bool = False
     """Whether the program may use the network."""
     sandbox: bool = True

@@ -48,13 +48,12 @@ class Sandbox:
     def readable(self, argv: Sequence[str], folder: Path) -> list[Path]:
         """Return all that the program `argv` may read and run, in `folder`."""
         wanted = [*SYSTEM, *self.reads, *named(argv, folder), *(_NAMES if self.network else ())]
-        if folder != Path("/"):
-            wanted.append(folder)
         return list(without(wanted, self.hidden))
 
-    def writable(self) -> list[Path]:
-        """Return all that it may change."""
-        return [*_DEVICES, *without(self.writes, self.hidden)]
+    def writable(self, folder: Path) -> list[Path]:
+        """Return all that it may change, in `folder`, which its owner has named for it unless it is the root."""
+        own = () if folder == Path("/") else (folder,)
+        return [*_DEVICES, *without((*self.writes, *own), self.hidden)]
 
     def families(self, *, unix: bool) -> list[int]:
         """Return the kinds of sockets that it may open; `unix`: whether other programs of this machine are safe from it."""
@@ -116,7 +115,7 @@ def restrict(box: Sandbox, argv: Sequence[str], folder: Path, *, unix: bool) -> 
     """
     _drop_capabilities()
     if landlock.version():
-        landlock.restrict(box.readable(argv, folder), box.writable(), network=box.network)
+        landlock.restrict(box.readable(argv, folder), box.writable(folder), network=box.network)
     seccomp.restrict(box.families(unix=unix))
 
 

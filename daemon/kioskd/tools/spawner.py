@@ -26,7 +26,7 @@ _LISTENED: Final = 3
 
 
 def main() -> int:
-    """Serve the connection that systemd has handed over."""
+    """Serve the connection that systemd has handed over. Arguments: folders that are the program's own, its home first."""
     with socket.socket(fileno=_LISTENED) as daemon:
         request, descriptors = _received(daemon)
         told, tell = os.pipe()
@@ -66,12 +66,16 @@ def _become(request: dict[str, Any], descriptors: list[int], tell: int) -> None:
         argv, folder = request["argv"], Path(request["folder"])
         os.chdir(folder)
         reads, writes = (tuple(map(Path, request[name])) for name in ("reads", "writes"))
-        box = sandbox.Sandbox(reads, writes, request["network"])
+        own = [Path(folder) for folder in sys.argv[1:]]
+        box = sandbox.Sandbox(reads, (*writes, *own), request["network"])
+        environment = request["environment"]
+        if "HOME" in environment:  # the daemon's, which it may not look at
+            environment |= {"HOME": str(own[0]) if own else "/"}
         sandbox.restrict(box, argv, folder, unix=True)
         os.set_inheritable(tell, False)
         os.closerange(3, tell)
         os.closerange(tell + 1, 1 << 10)
-        os.execve(argv[0], argv, request["environment"])  # noqa: S606 - the owner's own program, as a list
+        os.execve(argv[0], argv, environment)  # noqa: S606 - the owner's own program, as a list
     except OSError as err:
         os.write(tell, (err.strerror or type(err).__name__).encode())
     finally:
