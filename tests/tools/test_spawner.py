@@ -63,7 +63,7 @@ def tool(argv: list[str], **options: Any) -> CommandTool:
         "folder": Path("/"),
         "clock": SystemClock(),
     }
-    return CommandTool(Declaration("run", "", {}), argv=argv, sandbox=Sandbox(), **(chosen | options))
+    return CommandTool(Declaration("run", "", {}), argv=argv, **(chosen | {"sandbox": Sandbox()} | options))
 
 
 async def run(command: CommandTool, **arguments: object) -> Result:
@@ -111,12 +111,13 @@ async def test_cancelling_ends_the_program_with_all_it_forked(unit: Started, tmp
         "open(f'{sys.argv[1]}/{os.getpid()}', 'w').close()\n"
         "time.sleep(600)\n"
     )
-    command = tool(["/usr/bin/python3", "-c", code, str(tmp_path)])
-    command._sandbox = Sandbox(writes=(tmp_path,))
+    notes = tmp_path / "pids"
+    notes.mkdir()
+    command = tool(["/usr/bin/python3", "-c", code, str(notes)], sandbox=Sandbox(writes=(notes,)))
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         call = group.create_task(command.call("run", {}))
-        await until(lambda: len(list(tmp_path.iterdir())) == 2)
-        pids = [int(each.name) for each in tmp_path.iterdir()]  # noqa: ASYNC240 - two files
+        await until(lambda: len(list(notes.iterdir())) == 2)
+        pids = [int(each.name) for each in notes.iterdir()]
         call.cancel()
     assert len(unit) == 1
     for pid in pids:
