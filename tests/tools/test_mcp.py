@@ -487,6 +487,36 @@ async def test_a_server_that_never_ends_its_line_is_given_up_at_once(
     assert "error=it says more than 1048576 bytes in a line" in caplog.text
 
 
+FLOODS = ["[" + "[]," * 300_000 + "1]", "[" + '{"a":1},' * 110_000 + "1]"]
+
+
+@pytest.mark.parametrize("flood", FLOODS, ids=["lists", "groups"])
+@pytest.mark.parametrize("kind", [JSON, EVENTS], ids=["json", "events"])
+async def test_an_answer_that_would_take_long_to_parse_is_given_up_unread(
+    flood: str, kind: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(number: Any) -> Answer:
+        told = json.dumps(
+            {"jsonrpc": "2.0", "id": number, "result": {"structuredContent": "X", "content": []}}
+        )
+        told = told.replace('"X"', '{"x":' + flood + "}")
+        return Answer(body=(f"data: {told}\n\n" if kind is EVENTS else told).encode(), headers=kind)
+
+    async with over_http(answer) as server:
+        assert (await server.call("wait", {})).status == "error"
+        await until(lambda: server._client is None)
+    assert "error=it answers with more than is taken" in caplog.text
+
+
+async def test_a_line_that_would_take_long_to_parse_is_given_up_unread(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    code = "print('[' + '[],' * 300_000 + '1]', flush=True); import time; time.sleep(60)"
+    async with running(started(tmp_path, argv=[sys.executable, "-c", code])) as server:
+        assert server.declarations == ()
+    assert "error=it says more than 20000 values in a line" in caplog.text
+
+
 async def test_a_server_that_babbles_in_a_call_is_started_again(tmp_path: Path) -> None:
     async with running(started(tmp_path)) as server:
         result = await server.call("babble", {})

@@ -26,6 +26,8 @@ LONGEST_MESSAGE: Final = 300
 DEEPEST_DATA: Final = 40
 MOST_VALUES: Final = 5_000
 """Of an answer: to go through more would hold the loop up, and the model is told a small part of it anyway."""
+MOST_MARKS: Final = 20_000
+"""Commas and brackets of a message that is parsed as a whole: a megabyte of empty lists took a fifth of a second."""
 TOO_MANY: Final = f"its answer has more than {MOST_VALUES} values"
 NOTHING: Final = "nothing was found; the same call again will find nothing again"
 
@@ -146,6 +148,11 @@ def failed(message: str, *, retryable: bool = False, data: object = None) -> Res
 def refused(message: str) -> Result:
     """Return the result of a call that was not carried out at all."""
     return Result("refused", message)
+
+
+def marks(raw: bytes) -> int:
+    """Return how many values `raw` may have as JSON, at the most and at no cost."""
+    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
 
 
 def too_many(data: object) -> bool:

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from kioskd import ports
 from kioskd.proxies import ProxyError
-from kioskd.tools.contract import Declaration, Result, failed, found, hide, within
-from kioskd.tools.mcp_http import Address, Refusal, connected, trust_fault
+from kioskd.tools.contract import TOO_MANY, Declaration, Result, failed, found, hide, too_many, within
+from kioskd.tools.mcp_http import ANSWER_S, LARGEST_ANSWER, Address, Refusal, connected, trust_fault
 from kioskd.tools.mcp_program import Program, spoken_to
 from kioskd.tools.mcp_schema import usable
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import mcp
     import mcp_types
     from mcp.client import Transport
+
+__all__ = ["ANSWER_S", "LARGEST_ANSWER", "Address", "McpServer"]
 
 log = logging.getLogger(__name__)
 
@@ -286,6 +288,8 @@ class McpServer:
 def _read(result: "mcp_types.CallToolResult") -> Result:
     texts = [getattr(block, "text", f"({block.type} left out)") for block in result.content]
     data = "\n".join(texts) if result.structured_content is None else result.structured_content
+    if too_many(data):
+        return failed(TOO_MANY)
     return failed("its server says that it failed", data=data) if result.is_error else found(data)
 
 

@@ -6,6 +6,7 @@ Nothing of what a server says is repeated here: codes and our own words only.
 import asyncio
 import contextlib
 import json
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import SecretStr
 
 from kioskd import proxies
+from kioskd.tools.contract import MOST_MARKS, marks
 
 if TYPE_CHECKING:
     import httpx2
@@ -26,6 +28,7 @@ ANSWER_S: Final = 150.0
 """Seconds for a server's answer over HTTP: longer than any tool's deadline, which is what ends a call."""
 _NETWORK_S: Final = 30.0
 _SESSION: Final = "mcp-session-id"
+_EVENT_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _METHOD_NOT_FOUND: Final = -32601
 
 _REFUSALS: Final = {
@@ -156,7 +159,7 @@ def _of_session(status: int, body: bytes) -> bool:
 
 
 async def _bound(lose: Callable[[str], None], response: "httpx2.Response") -> None:
-    """Have reading of `response` end with an error at `LARGEST_ANSWER`; streams of events are bounded by the library.
+    """Have reading of `response` end with an error at `LARGEST_ANSWER`, or where it would take long to parse.
 
     Raises:
         httpx2.ReadError: it is compressed, and so has no bound that could be seen.
@@ -167,18 +170,23 @@ async def _bound(lose: Callable[[str], None], response: "httpx2.Response") -> No
         lose("it compresses its answers though it was asked not to")
         raise httpx2.ReadError("the answer is compressed")
     stream = response.stream
-    if response.headers.get("content-type", "").startswith("text/event-stream"):
-        return
+    events = response.headers.get("content-type", "").startswith("text/event-stream")
     assert isinstance(stream, httpx2.AsyncByteStream)
     whole: httpx2.AsyncByteStream = stream
 
     class Bounded(httpx2.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            left = LARGEST_ANSWER
+            left, found, tail = LARGEST_ANSWER, 0, b""
             async for chunk in whole:
-                left -= len(chunk)
-                if left < 0:
+                # Events are bounded by the library, one by one; here only what each would take to parse.
+                left -= 0 if events else len(chunk)
+                first, *others = _EVENT_END.split(tail + chunk) if events else [chunk]
+                totals = [found + marks(first), *map(marks, others)]
+                if left < 0 or max(totals) > MOST_MARKS:
+                    lose("it answers with more than is taken")
                     raise httpx2.ReadError("the answer is too large")
+                found = totals[-1]
+                tail = chunk[-3:] if events else b""
                 yield chunk
 
         async def aclose(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kioskd import ports
+from kioskd.tools.contract import MOST_MARKS, marks
 from kioskd.tools.process import ended_with_us
 from kioskd.tools.program import start
 from kioskd.tools.sandbox import Sandbox
@@ -115,6 +116,9 @@ async def _hear(
     async with said:
         try:
             async for line in stdout:
+                if marks(line) > MOST_MARKS:
+                    lose(f"it says more than {MOST_MARKS} values in a line")
+                    return
                 await said.send(read(line))
             lose("it went away")
         except ValueError:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from kioskd.patterns import validator
-from kioskd.tools.contract import size
+from kioskd.tools.contract import size, too_many
 
 LARGEST: Final = 16_384
 """Bytes of a schema as the server gives it."""
@@ -31,15 +31,15 @@ def usable(schema: Mapping[str, Any]) -> dict[str, Any] | None:
     an end. One to elsewhere, or within what it refers to, is left out.
     """
     try:
-        if size(schema) > LARGEST:
+        if too_many(schema) or size(schema) > LARGEST:
             return None
         found = _Unfolding(schema).part(schema)
-        if size(found) > LARGEST_UNFOLDED:
+        if not isinstance(found, dict) or found.get("type") != "object" or size(found) > LARGEST_UNFOLDED:
             return None
         validator(found)
     except (_TooLargeError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and found.get("type") == "object" else None
+    return found
 
 
 class _TooLargeError(Exception):
