@@ -683,3 +683,32 @@ def test_a_link_to_a_program_of_the_system_is_no_program_of_the_owners(file: Pat
     schema = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
     [fault] = faults_of(file, f"tools:\n{COMMAND}[./door, '{{p}}'], {schema}}}\n")
     assert "arguments_are_data: is not true" in fault
+
+
+@pytest.mark.parametrize(
+    ("tool", "key", "words"),
+    [
+        ("argv: [/bin/true], sandbox: false, network: true", "sandbox", "so network goes unused"),
+        ("argv: [/bin/true], sandbox: false, reads: [/srv]", "sandbox", "so reads goes unused"),
+        ("argv: [/bin/true], reads: [/var/lib/kioskd]", "reads", "is the daemon's own"),
+        ("argv: [/bin/true], writes: [/run/kioskd/control]", "writes", "is the daemon's own"),
+        ("argv: [/bin/true], environment: [CREDENTIALS_DIRECTORY]", "environment", "the daemon's own"),
+        ("argv: [/bin/true], environment: [NOTIFY_SOCKET]", "environment", "the daemon's own"),
+        ("url: 'https://h/', network: true", "url", "goes with no network"),
+        ("url: 'https://h/', sandbox: false", "url", "goes with no sandbox"),
+        ("url: 'http://h/', ca_file: x.pem", "ca_file", "goes unused"),
+    ],
+)
+def test_a_grant_that_means_nothing_or_too_much_is_refused(
+    file: Path, tool: str, key: str, words: str
+) -> None:
+    [fault] = faults_of(file, f"tools:\n  - {{kind: mcp, name: m, allow: [a], {tool}}}\n")
+    assert f"tools.{key}: " in fault
+    assert words in fault
+
+
+def test_a_grant_is_a_path_from_the_files_own_folder_on(file: Path) -> None:
+    door = "{kind: command, name: a, description: d, argv: [./door], reads: [menus], writes: [/srv/x], network: true}"
+    [tool] = tools_of(file, f"tools: [{door}]\n")
+    assert isinstance(tool, CommandSettings)
+    assert (tool.reads, tool.writes, tool.sandbox) == ((file.parent / "menus",), (Path("/srv/x"),), True)

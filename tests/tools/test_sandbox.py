@@ -13,10 +13,15 @@ import pytest
 from tests.support import hostile_tool
 
 from kioskd.adapters.clock import SystemClock
+from kioskd.app.tools import assemble, own_folders, secret_files
+from kioskd.cli.tools import _Alone
+from kioskd.settings.load import load
+from kioskd.settings.tools_kinds import CommandSettings
 from kioskd.tools import landlock, sandbox
 from kioskd.tools.command import CommandTool
 from kioskd.tools.contract import Declaration
 from kioskd.tools.sandbox import Sandbox, without
+from kioskd.tools.toolbox import Toolbox
 
 pytestmark = pytest.mark.skipif(sandbox.missing() is not None, reason=f"no sandbox here: {sandbox.missing()}")
 
@@ -152,3 +157,43 @@ async def test_an_ordinary_program_runs_in_it(argv: list[str]) -> None:
     }
     tool = CommandTool(Declaration("run", "", {}), argv=argv, sandbox=Sandbox(), **options)
     assert (await tool.call("run", {})).data == "done"
+
+
+async def test_without_any_sandbox_a_tool_is_refused_unless_its_owner_insists(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("kioskd.tools.landlock.version", lambda: 0)
+    options: dict[str, Any] = {"kind": "command", "description": "d", "argv": ("/bin/echo", "done")}
+    careful = CommandSettings(name="careful", **options)
+    careless = CommandSettings(name="careless", sandbox=False, **options)
+    box = Toolbox(
+        assemble([careful, careless], {}, host=_Alone(), clock=SystemClock()), clock=SystemClock(), confirm=no
+    )
+    refused = await box.call("careful", {}, turn=1, conversation=1)
+    assert refused.message.startswith(
+        "its program cannot be started: this kernel has Landlock not switched on"
+    )
+    assert (await box.call("careless", {}, turn=1, conversation=1)).data == "done"
+    [told] = [line for line in caplog.messages if "refused" in line]
+    assert "name=careful" in told
+    assert "set sandbox: false, and the program may read the key" in told
+
+
+async def no(_name: str) -> bool:
+    return False
+
+
+def test_the_daemons_own_files_are_hidden_from_each_tool(tmp_path: Path) -> None:
+    text = f"""
+service: {{key_file: {tmp_path}/key}}
+privacy: {{transcripts: {{folder: {tmp_path}/words, keep_days: 1, most_mb: 1}}}}
+tools:
+  - {{kind: http, name: a, description: d, url: "https://h/", headers: {{X: "credential:{tmp_path}/shop"}}}}
+  - {{kind: command, name: b, description: d, argv: [/bin/true], reads: [{tmp_path}]}}
+"""
+    (tmp_path / "kioskd.yaml").write_text(text, encoding="utf-8")
+    settings = load(tmp_path / "kioskd.yaml")
+    environ = {"CREDENTIALS_DIRECTORY": "/run/credentials/x", "STATE_DIRECTORY": "/var/lib/kioskd:/srv/state"}
+    hidden = {*own_folders(environ), *secret_files(settings)}
+    assert hidden >= {tmp_path / name for name in ("key", "words", "shop")}
+    assert hidden >= {Path("/run/credentials/x"), Path("/srv/state"), Path("/run/kioskd")}

@@ -20,6 +20,7 @@ from kioskd.settings.tools_kinds import (
     NamedSettings,
     PythonSettings,
 )
+from kioskd.settings.tools_programs import OWN
 from kioskd.settings.tools_startup import function, headers, program, secret, secrets_in
 from kioskd.tools.builtin import BuiltinTools, Host
 from kioskd.tools.command import CommandTool
@@ -28,7 +29,7 @@ from kioskd.tools.mcp import McpServer
 from kioskd.tools.mcp_http import Address
 from kioskd.tools.mcp_program import Program
 from kioskd.tools.mqtt import MqttTool
-from kioskd.tools.program import missing
+from kioskd.tools.program import SOCKET, missing
 from kioskd.tools.python import PythonTool
 from kioskd.tools.sandbox import Sandbox
 
@@ -143,12 +144,24 @@ def secret_files(settings: Settings) -> list[Path]:
     return [*(path for path in files if path is not None), *_secret_files(settings.tools)]
 
 
+def sandbox_notes(settings: Settings) -> list[str]:
+    """Return what an owner should know of the programs that would be refused here for want of a sandbox."""
+    names = [
+        tool.name
+        for tool in settings.tools
+        if isinstance(tool, CommandSettings | McpSettings) and tool.argv is not None and tool.sandbox
+    ]
+    if not names or SOCKET.exists() or (why := missing()) is None:
+        return []
+    what = f"tools: {', '.join(names)}: refused on this machine, as no program can have a sandbox: {why}"
+    return [f"{what}; run scripts/install.sh, or set sandbox: false, and the program may read the key"]
+
+
 def own_folders(environ: Mapping[str, str]) -> list[Path]:
     """Return the daemon's own folders: credentials, state, cache, and its control socket's."""
-    folders = ["/run/credentials", "/run/kioskd", "/var/lib/kioskd", "/var/cache/kioskd"]
     names = ("CREDENTIALS_DIRECTORY", "STATE_DIRECTORY", "CACHE_DIRECTORY", "RUNTIME_DIRECTORY")
-    folders += [folder for name in names for folder in environ.get(name, "").split(":")]
-    return [Path(folder) for folder in folders if folder.startswith("/")]
+    given = [folder for name in names for folder in environ.get(name, "").split(":")]
+    return [*OWN, *(Path(folder) for folder in given if folder.startswith("/"))]
 
 
 def _secret_files(tools: Sequence[ToolSettings]) -> list[Path]:

@@ -31,9 +31,10 @@ def run(arguments: argparse.Namespace) -> int:
         lines = [str(fault) for fault in faults]
     else:
         from kioskd.app import misfits  # noqa: PLC0415 - slow, and of no use to a file with faults
+        from kioskd.app.tools import sandbox_notes  # noqa: PLC0415 - the same
 
         faults = tuple(Fault(str(path), 0, 0, "", what) for what in misfits(settings))
-        remarks = notes(settings, os.environ)
+        remarks = [*notes(settings, os.environ), *sandbox_notes(settings)]
         lines = [f"{path}: ok", *_summary(settings)] if not faults else [str(fault) for fault in faults]
         lines += [f"  note: {note}" for note in remarks]
     if arguments.json:

@@ -9,6 +9,9 @@ from pydantic import Field, ValidationInfo, field_validator
 from kioskd.settings.forms import PathOnDisk, said
 from kioskd.settings.section import Section
 
+OWN: Final = tuple(map(Path, ("/run/credentials", "/run/kioskd", "/var/lib/kioskd", "/var/cache/kioskd")))
+"""Folders of the daemon's: its secrets, its socket, its state."""
+
 
 class ProgramSettings(Section):
     """The sandbox of a program. It reaches nothing of the daemon's, and no network, and changes no file unless granted."""
@@ -36,8 +39,9 @@ class ProgramSettings(Section):
     @classmethod
     def _there(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
         for path in value:
-            if not path.is_absolute():
-                raise said(f"{path} is no absolute path; write it from / on")
+            for own in OWN:
+                if path == own or own in path.parents:
+                    raise said(f"{path} is the daemon's own, which no program may reach; take it out")
         return value
 
 
