@@ -30,6 +30,8 @@ readonly parts=(
   "kioskd.service           $units/kioskd.service"
   "kioskd-settled.service   $units/kioskd-settled.service"
   "kioskd-settled.timer     $units/kioskd-settled.timer"
+  "kioskd-tool.socket       $units/kioskd-tool.socket"
+  "kioskd-tool@.service     $units/kioskd-tool@.service"
   "systemd-252.conf         $units/kioskd.service.d/50-systemd-252.conf"
   "systemd-254.conf         $units/kioskd.service.d/50-systemd-254.conf"
   "realtime.conf            $units/kioskd.service.d/50-realtime.conf"
@@ -131,12 +133,15 @@ purge() {
   done < <(written_elsewhere)
   if getent passwd kioskd >/dev/null; then userdel kioskd; fi
   if getent group kioskd >/dev/null; then groupdel kioskd; fi
+  if getent passwd kioskd-tool >/dev/null; then userdel kioskd-tool; fi
+  if getent group kioskd-tool >/dev/null; then groupdel kioskd-tool; fi
   say "removed, with configuration, key and user; Debian packages stay, as others may need them by now"
 }
 
 # Removes all that this script has installed, and the links and folders that it made for it.
 remove_program() {
   systemctl --quiet disable --now kioskd-settled.timer kioskd 2>/dev/null || true
+  systemctl --quiet stop kioskd-tool.socket "kioskd-tool@*" 2>/dev/null || true
   local part ours=()
   for part in "${parts[@]}"; do
     read -r _ part <<<"$part"

@@ -1,9 +1,12 @@
 """A kiosk is installed, and goes on through all that happens to it, as its operator sees it."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 from tests.box.site import GREETING, SETTINGS, Site, Typed, version_of
+from tests.support import hostile_tool
 
 from kioskd.rehearsal.ear import AUDIBLE
 
@@ -39,13 +42,53 @@ def test_kiosk_is_installed_and_comes_with_the_machine(it: Site) -> None:
 
 
 def test_systemd_has_nothing_to_say_against_the_unit(it: Site) -> None:
-    verified = it.box.exec("systemd-analyze", "verify", "--man=no", "kioskd.service", "kioskd-settled.timer")
+    verified = it.box.exec(
+        "systemd-analyze",
+        "verify",
+        "--man=no",
+        "kioskd.service",
+        "kioskd-settled.timer",
+        "kioskd-tool.socket",
+    )
     assert verified.stdout + verified.stderr == ""
 
 
 def test_unit_is_hardly_exposed(it: Site) -> None:
     rated = it.box.exec("systemd-analyze", "security", "--no-pager", "--threshold=15", "kioskd", check=False)
     assert rated.returncode == 0, rated.stdout
+
+
+# As the kernels of Raspberry Pi OS are.
+WITHOUT_LANDLOCK = "[Service]\nSystemCallFilter=~landlock_create_ruleset\n"
+
+
+@pytest.mark.parametrize("dropped_in", ["[Service]\n", WITHOUT_LANDLOCK], ids=["landlock", "no landlock"])
+def test_a_hostile_program_of_a_tool_reaches_nothing_of_the_daemons(it: Site, dropped_in: str) -> None:
+    it.box.write("/run/systemd/system/kioskd-tool@.service.d/test.conf", dropped_in)
+    it.box.sh("systemctl daemon-reload")
+    it.box.write("/opt/hostile_tool.py", Path(hostile_tool.__file__).read_text(encoding="utf-8"))
+    tool = {"kind": "command", "name": "hostile", "description": "d", "answer": "json", "network": True}
+    tool |= {"argv": ["/usr/bin/python3", "/opt/hostile_tool.py"]}
+    tool |= {"parameters": {"type": "object", "additionalProperties": True}}
+    it.box.write(
+        "/etc/kioskd/hostile.yaml", json.dumps({"conversation": {"wake": ["start"]}, "tools": [tool]})
+    )
+    paths = ["/run/credentials/kioskd.service", "/run/credentials/kioskd.service/gemini-api-key"]
+    paths += [
+        "/var/lib/kioskd",
+        "/run/kioskd",
+        "/var/cache/kioskd",
+        "/etc/credstore.encrypted",
+        "/etc/shadow",
+    ]
+    asked = {"pid": int(it.box.show("MainPID")), "control": "/run/kioskd/control", "port": 9}
+    asked |= {"write": "/var/lib/kioskd/new", "paths": [*paths, "/etc/os-release"]}
+    called = ("kioskd", "tools", "call", "hostile", json.dumps(asked), "--config", "/etc/kioskd/hostile.yaml")
+    told = it.box.exec("runuser", "-u", "kioskd", "--", *called, "--json", check=False).stdout
+    found = json.loads(told)["data"]
+    assert found.pop("user") == it.box.sh("id -u kioskd-tool").strip()
+    assert {name for name, what in found.items() if what == "got"} == {"/etc/os-release"}
+    assert it.box.sh("systemctl list-units --all --plain --no-legend 'kioskd-tool@*'") == ""
 
 
 def test_sound_has_the_processor_first_where_that_is_allowed(it: Site) -> None:

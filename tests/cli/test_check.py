@@ -263,7 +263,7 @@ def test_a_command_imports_no_other() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
     )
-    assert done.stderr.strip() == "['kioskd.cli.schema']"
+    assert done.stderr.strip() == "['kioskd.cli.schema', 'kioskd.cli.terminal']"
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
@@ -364,3 +364,23 @@ def test_a_tool_that_the_running_kiosk_has_left_out_is_noted(
     out = capsys.readouterr().out
     assert "note: tool left out by the running kiosk: open_door, set at tools.0 (command open_door)" in out
     assert "1007 bad schema" in out
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://127.0.0.1:9", "socks5h://u:secret@h:1", "ftp://h", "http://h:port"]
+)
+@pytest.mark.parametrize("name", ["ALL_PROXY", "https_proxy"])
+def test_a_proxy_that_cannot_be_used_is_one_line_that_names_its_variable(
+    file: Path, name: str, proxy: str
+) -> None:
+    file.write_text(GOOD, encoding="utf-8")
+    ended = kioskd("check", "--config", str(file), **{name: proxy})
+    assert ended.returncode == Exit.CONFIGURATION
+    assert f"environment: {name} " in ended.stdout
+    assert "Traceback" not in ended.stderr
+    assert "secret" not in ended.stdout
+
+
+def test_a_proxy_that_cannot_be_used_does_no_harm_where_the_owner_names_another(file: Path) -> None:
+    file.write_text(GOOD + "service: {proxy: 'http://p.example:3128'}\n", encoding="utf-8")
+    assert kioskd("check", "--config", str(file), ALL_PROXY="socks5://127.0.0.1:9").returncode == Exit.OK

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 from kioskd import ports
 from kioskd.app.meaning import session_of
-from kioskd.app.service import live, read_aloud
+from kioskd.app.service import find_proxies, live, read_aloud
 from kioskd.app.tool_desk import Tools
 from kioskd.core import gesture
 from kioskd.errors import ConfigError
@@ -181,6 +181,7 @@ def misfits(settings: Settings) -> list[str]:
         partial(pictures, settings),
         partial(echo_canceller, settings),
         partial(_wake_word, settings),
+        partial(find_proxies, settings),
     ]
     found: dict[str, None] = {}
     for attempt in attempts:

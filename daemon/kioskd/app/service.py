@@ -6,16 +6,41 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from kioskd import ports, profiles
+from kioskd import ports, profiles, proxies
 from kioskd.app.meaning import SLOW_MS, own_turns
 from kioskd.flow.turn_endings import ReadAloud
 from kioskd.settings.load import wanted
 from kioskd.settings.model import Settings
+from kioskd.settings.tools_kinds import HttpSettings, McpSettings
 
 if TYPE_CHECKING:
     from kioskd.adapters.gemini import ToolTrial
 
 log = logging.getLogger(__name__)
+
+
+def endpoint(settings: Settings) -> str:
+    """Return the service's own address."""
+    from kioskd.adapters.gemini.client import ENDPOINT, vertex_endpoint  # noqa: PLC0415 - as below
+
+    service = settings.service
+    if service.endpoint is not None:
+        return service.endpoint
+    return vertex_endpoint(service.location or "global") if service.provider == "vertex" else ENDPOINT
+
+
+def find_proxies(settings: Settings) -> None:
+    """Find the proxy for each address that the daemon itself asks.
+
+    Raises:
+        ConfigError: the environment names one that cannot be used.
+    """
+    for url in (endpoint(settings), settings.service.token_url):
+        if url is not None:
+            proxies.route(url, settings.service.proxy)
+    for tool in settings.tools:
+        if isinstance(tool, HttpSettings | McpSettings) and tool.url is not None:
+            proxies.route(tool.url)
 
 
 def live(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from kioskd import ports, profiles
-from kioskd.app.tools import assemble
+from kioskd.app.tools import assemble, secret_files
 from kioskd.core.events import Event
 from kioskd.errors import DeviceLost
 from kioskd.flow.button_to_mailbox import Hands
@@ -46,6 +46,7 @@ class Tools:
         self.model = settings.service.model
         """By which it is known whether the model waits for a tool."""
         self._tools, self._environ, self._rehearsed = settings.tools, environ, rehearsed
+        self._hidden = secret_files(settings)
         self._box: Toolbox | None = None
         self._trial: ToolTrial | None = None
 
@@ -87,6 +88,7 @@ class Tools:
             clock=self.clock,
             camera=camera,
             rehearsed=self._rehearsed,
+            hidden=self._hidden,
         )
         self._box = Toolbox(made, clock=self.clock, confirm=confirmation.ask, day=day)
         return Shop(self, self._box)

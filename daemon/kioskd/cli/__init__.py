@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from kioskd import __version__, messages
+from kioskd.cli import terminal
 from kioskd.errors import ConfigError, KioskError
 
 __all__ = ["COMMANDS", "Exit", "add_config", "main"]
@@ -91,7 +92,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: argparse's own, for --help, --version (0) and wrong usage (2).
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        terminal.use_utf8()
+    terminal.fit_output()
+    arguments = terminal.words(sys.argv[1:]) if argv is None else list(argv)
     try:
         code = _said(arguments)
     except ConfigError as err:

@@ -33,10 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
         lines = [str(fault) for fault in faults]
     else:
         from kioskd.app import unfit  # noqa: PLC0415 - slow, and of no use to a file with faults
+        from kioskd.app.tools import sandbox_notes  # noqa: PLC0415 - the same
 
         faults = unfit(path, settings)
         remarks = [
             *notes(settings, os.environ),
+            *sandbox_notes(settings),
             *_of_cards(settings),
             *(_left_out() if settings.tools else ()),
         ]

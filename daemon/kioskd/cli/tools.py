@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from kioskd import logs, ports, sanitize
 from kioskd.adapters.clock import SystemClock
-from kioskd.app.tools import assemble
+from kioskd.app.tools import assemble, secret_files
 from kioskd.cli import Exit, add_config
 from kioskd.cli.output import say, say_json
 from kioskd.errors import ConfigError, KioskError
@@ -31,8 +31,8 @@ from kioskd.settings.tools_startup import STORES, may_be_there, tool_faults
 from kioskd.tools.contract import Declaration, Guard, Guarded, encode, within
 from kioskd.tools.toolbox import Toolbox
 
-SETTLE_S: Final = 40.0
-"""Seconds for servers to be reached and listed; each step has a shorter deadline of its own."""
+SETTLE_S: Final = 20.0
+"""Seconds for servers to be reached and listed, beside what they may take to start."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +92,7 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
             made.append(None)  # a secret that only systemd hands over; it takes none to be listed
     # Only servers are asked what they offer: all else is in the settings.
     asked = [one for tool, one in zip(tools, made, strict=True) if one and isinstance(tool, McpSettings)]
-    async with _at_work(Toolbox(asked, clock=clock, confirm=_nobody), clock):
+    async with _at_work(Toolbox(asked, clock=clock, confirm=_nobody), clock, tools):
         for tool, one in zip(tools, made, strict=True):
             if one is not None:
                 rows += [_row(tool, declared) for declared in one.kind.declarations]
@@ -128,7 +128,8 @@ def _row(tool: ToolSettings, declared: Declaration | NamedSettings) -> dict[str,
 
 def _assembled(tools: Sequence[ToolSettings], settings: Settings, clock: ports.Clock) -> list[Guarded]:
     camera = settings.camera.source != "off"
-    return assemble(tools, os.environ, host=_Alone(), clock=clock, camera=camera)
+    hidden = secret_files(settings)
+    return assemble(tools, os.environ, host=_Alone(), clock=clock, camera=camera, hidden=hidden)
 
 
 def _handed_over(tools: Sequence[ToolSettings]) -> str:
@@ -182,7 +183,7 @@ async def _call(settings: Settings, arguments: argparse.Namespace) -> int:
             raise
         raise ConfigError(f"tools: {name} cannot be called: {_handed_over(owners)}") from error
     toolbox = Toolbox(made, clock=clock, confirm=confirm)
-    async with _at_work(toolbox, clock):
+    async with _at_work(toolbox, clock, owners):
         began = clock.now()
         result = await toolbox.call(name, arguments.arguments, turn=1, conversation=1)
         took_s = clock.now() - began
@@ -212,13 +213,17 @@ def _names(tool: ToolSettings) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def _at_work(toolbox: Toolbox, clock: ports.Clock) -> AsyncIterator[None]:
-    """Run the tools' connections for as long as the block lasts, which begins when each was tried."""
+async def _at_work(
+    toolbox: Toolbox, clock: ports.Clock, tools: Sequence[ToolSettings]
+) -> AsyncIterator[None]:
+    """Run the connections of `tools` for as long as the block lasts, which begins when each was tried."""
+    servers = [tool for tool in tools if isinstance(tool, McpSettings)]
     async with asyncio.TaskGroup() as group:
+        longest_s = max((tool.start_timeout_s for tool in servers), default=0.0)
         worker = group.create_task(toolbox.run())
         try:
             with suppress(TimeoutError):  # what hangs has nothing to offer, and what is asked of it fails
-                await within(clock, SETTLE_S, toolbox.settled())
+                await within(clock, SETTLE_S + longest_s, toolbox.settled())
             yield
         finally:
             worker.cancel()

@@ -13,6 +13,7 @@ from kioskd import regular_file
 from kioskd.errors import ConfigError
 from kioskd.settings import credentials
 from kioskd.settings.tools import ToolSettings
+from kioskd.settings.tools_argv import SEARCH
 from kioskd.settings.tools_forms import CREDENTIAL
 from kioskd.settings.tools_kinds import (
     CommandSettings,
@@ -25,8 +26,6 @@ from kioskd.settings.tools_kinds import (
 Loc = tuple[str | int, ...]
 """Where a value sits, as in `document.Path`."""
 
-SEARCH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where a program without a path is looked for, whatever the daemon's own PATH."""
 STORES: Final = ("/etc/credstore", "/etc/credstore.encrypted", "/run/credstore", "/run/credstore.encrypted")
 """Where systemd takes credentials from for its units (systemd.exec, ImportCredential=)."""
 GROUP: Final = "kioskd.tools"
@@ -124,7 +123,7 @@ def _faults(tool: ToolSettings, environ: Mapping[str, str]) -> Iterator[tuple[Lo
             yield from _secret_faults(("headers", name), value, environ)
     if isinstance(tool, MqttSettings) and tool.password_from is not None:
         yield from _secret_faults(("password_from",), tool.password_from, environ)
-    ca_file = tool.ca_file if isinstance(tool, HttpSettings | MqttSettings) else None
+    ca_file = tool.ca_file if isinstance(tool, HttpSettings | McpSettings | MqttSettings) else None
     if ca_file is not None:
         try:
             regular_file.check(ca_file)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
-from kioskd.tools.contract import size
+from kioskd.patterns import validator
+from kioskd.tools.contract import size, too_many
 
 LARGEST: Final = 16_384
 """Bytes of a schema as the server gives it."""
@@ -32,23 +33,21 @@ def usable(schema: Mapping[str, Any]) -> dict[str, Any] | None:
     an end. One to elsewhere, or within what it refers to, is left out. Words of older drafts and of OpenAPI become those
     of draft 2020-12, by which calls are checked.
     """
-    from jsonschema import Draft202012Validator, SchemaError  # type: ignore[import-untyped] # noqa: PLC0415 - only with servers
-
     try:
-        if size(schema) > LARGEST:
+        if too_many(schema) or size(schema) > LARGEST:
             return None
         found = _Unfolding(schema).part(schema)
-        if size(found) > LARGEST_UNFOLDED:
+        if not isinstance(found, dict) or size(found) > LARGEST_UNFOLDED:
             return None
-        Draft202012Validator.check_schema(found)
-    except (_TooLargeError, SchemaError, ValueError, RecursionError):
+        kinds = found.get("type")
+        if (kinds is None and "properties" in found) or (isinstance(kinds, list) and "object" in kinds):
+            found["type"] = "object"  # arguments always are one
+        if found.get("type") != "object":
+            return None
+        validator(found)
+    except (_TooLargeError, ValueError, RecursionError):
         return None
-    if not isinstance(found, dict):
-        return None
-    kinds = found.get("type")
-    if (kinds is None and "properties" in found) or (isinstance(kinds, list) and "object" in kinds):
-        found["type"] = "object"  # arguments always are one
-    return found if found.get("type") == "object" else None
+    return found
 
 
 class _TooLargeError(Exception):

@@ -10,6 +10,7 @@ from kioskd import ports
 from kioskd.errors import KioskError
 from kioskd.tools.arguments import Arguments
 from kioskd.tools.contract import (
+    TOO_MANY,
     Declaration,
     Guard,
     Guarded,
@@ -20,6 +21,7 @@ from kioskd.tools.contract import (
     refused,
     stay,
     too_deep,
+    too_many,
     within,
 )
 from kioskd.tools.ledger import Day, Ledger, OneDay
@@ -220,6 +222,8 @@ class Toolbox:
     def _bounded(result: Result, tool: Guarded) -> Result:
         """Return `result` without secrets, if it is one that can be told."""
         try:
+            if too_many(result.data):
+                return failed(TOO_MANY)
             if too_deep(result.data):
                 return failed("its answer is nested too deeply")
             clean = hide(result.data, tool.secrets)

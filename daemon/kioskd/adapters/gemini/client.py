@@ -14,7 +14,7 @@ from kioskd.adapters.gemini.account import GoogleAccount
 from kioskd.adapters.gemini.credentials import TOKEN_PREFIX, Credentials, Pass, ServiceKey, TokenServer
 from kioskd.adapters.gemini.deflate import SmallOnlyFactory
 from kioskd.adapters.gemini.live_socket import Deadlines, LiveSocket
-from kioskd.adapters.gemini.web import Web, is_loopback
+from kioskd.adapters.gemini.web import Web
 from kioskd.errors import ConfigError, LinkLost, Remedy
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Clients:
     Making this blocks for 0.5 s (the SDK's import, certificates), so it belongs into a thread.
 
     Raises:
-        ConfigError: there is nothing to dial with, or the CA file cannot be read.
+        ConfigError: there is nothing to dial with, the CA file cannot be read, or the environment's proxy cannot be used.
     """
 
     def __init__(self, config: "GeminiConfig", deadlines: Deadlines) -> None:
@@ -71,6 +71,7 @@ class Clients:
         self._config = config
         self._deadlines = deadlines
         self._web = Web(_tls(config.ca_file), config.proxy)
+        self._web.route(self._endpoint())
         self._credentials = _credentials(config, self._web)
         self._client: genai.Client | None = None
         self._pass: Pass | None = None
@@ -154,11 +155,11 @@ class Clients:
 
         config, vertex, secret = self._config, self._config.vertex, found.secret.get_secret_value()
         # The SDK would rewrite it in its own way, and reads one from the environment when it is told none.
-        endpoint = config.endpoint or (vertex_endpoint(vertex.location) if vertex else ENDPOINT)
+        endpoint = self._endpoint()
         options = types.HttpOptions(
             base_url=endpoint,
             api_version=self._version,
-            client_args={"verify": self._web.tls},
+            client_args={"verify": self._web.tls, "trust_env": False},
             async_client_args=self._socket_options(endpoint),
         )
         if vertex is None or config.key is not None:
@@ -173,6 +174,10 @@ class Clients:
             credentials=Bearer(token=secret, quota_project_id=found.quota_project),  # type: ignore[no-untyped-call]  # google-auth has no types here
             http_options=options,
         )
+
+    def _endpoint(self) -> str:
+        vertex = self._config.vertex
+        return self._config.endpoint or (vertex_endpoint(vertex.location) if vertex else ENDPOINT)
 
     def _socket_options(self, endpoint: str) -> dict[str, Any]:
         tls = self._web.tls
@@ -193,11 +198,10 @@ class Clients:
             # Takes back what base64 adds (374 to 262 kbit/s, next to nothing for silence) for 5 us a frame of audio.
             "compression": None,
             "extensions": [SmallOnlyFactory()],
+            # One way of reading the environment: without these the SDK's two libraries would each have their own.
+            "proxy": self._web.route(endpoint),
+            "trust_env": False,
         }
-        if is_loopback(endpoint):
-            options["proxy"] = None  # a stand-in on this machine is behind no proxy
-        elif self._config.proxy is not None:
-            options["proxy"] = self._config.proxy
         return options
 
 

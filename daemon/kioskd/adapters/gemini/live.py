@@ -25,9 +25,9 @@ from kioskd.adapters.gemini.functions import JPEG, holds_up, says_resolution
 from kioskd.adapters.gemini.live_socket import Deadlines
 from kioskd.adapters.gemini.options import Options
 from kioskd.adapters.gemini.tool_trial import GOOGLE_SEARCH, Attempt, ToolTrial
-from kioskd.adapters.gemini.web import is_loopback
 from kioskd.errors import LinkLost, Remedy
 from kioskd.ports import Connection, Said, Tool, pcm
+from kioskd.proxies import is_loopback
 
 if TYPE_CHECKING:
     from google import genai
