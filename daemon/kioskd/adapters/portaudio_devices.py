@@ -150,7 +150,7 @@ def _name(device: SoundDevice) -> str:
 def _card_id(number: str, sysfs: Path) -> str:
     """The kernel's name of a card, which stays with the card; its number where the kernel gives none."""
     try:
-        return (sysfs / f"card{number}" / "id").read_text(encoding="utf-8").strip()
+        return (sysfs / f"card{number}" / "id").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return number
 

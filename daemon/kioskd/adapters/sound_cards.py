@@ -66,7 +66,7 @@ def cards(sysfs: Path = SYSFS) -> dict[int, Card]:
         if (match := _CARD.fullmatch(path.name)) is None:
             continue
         try:
-            name = (path / "id").read_text(encoding="utf-8").strip()
+            name = (path / "id").read_text(encoding="utf-8", errors="replace").strip()
             found[int(match[1])] = Card(name, path.stat().st_ino)
         except OSError:  # it is being pulled
             continue
