@@ -136,7 +136,7 @@ def _name(device: SoundDevice) -> str:
 def _card_id(number: str, proc: Path) -> str:
     """The kernel's name of a card, which stays with the card; its number where the kernel gives none."""
     try:
-        return (proc / f"card{number}" / "id").read_text(encoding="utf-8").strip()
+        return (proc / f"card{number}" / "id").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return number
 

@@ -201,7 +201,7 @@ def _alsa() -> ctypes.CDLL | None:
 
 def _kernel_cards() -> str:
     try:
-        return (naming.PROC / "cards").read_text(encoding="utf-8")
+        return (naming.PROC / "cards").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
 

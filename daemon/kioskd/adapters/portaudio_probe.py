@@ -36,7 +36,7 @@ def _alsa_names(wanted: str, proc: Path) -> list[str]:
         # Not to be found in any list.
         return []
     try:
-        cards = (proc / "cards").read_text(encoding="utf-8")
+        cards = (proc / "cards").read_text(encoding="utf-8", errors="replace")
     except OSError:
         cards = ""
     if (asked := alsa_id(wanted)) is not None:
