@@ -44,7 +44,7 @@ MOST_CHARS: Final = 10_000
 """Longer text of one message is cut. A minute of speech has a tenth of it."""
 
 MOST_ARGUMENT_CHARS: Final = 200_000
-"""A call with longer arguments is not understood."""
+"""A call with a longer name, id and arguments together is not understood."""
 
 _NOTHING: Final = "…"
 _HANDLE: Final = re.compile(r"[ -~]{1,8192}")
@@ -162,8 +162,8 @@ def _calls(called: "LiveServerToolCall") -> list[Message]:
     for call in called.function_calls or ():
         if not call.id or not call.name:
             raise ValueError("function call without id or name")
-        arguments = cast("dict[str, object]", sanitize.json_value(call.args or {}, MOST_ARGUMENT_CHARS))
-        calls.append(ToolCall(sanitize.text(call.id), sanitize.text(call.name), arguments))
+        clean = sanitize.json_value([call.id, call.name, call.args or {}], MOST_ARGUMENT_CHARS)
+        calls.append(ToolCall(*cast("tuple[str, str, dict[str, object]]", clean)))
     return [ToolsCalled(tuple(calls))] if calls else []
 
 
