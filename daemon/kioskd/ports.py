@@ -7,7 +7,7 @@ Callbacks named `sink`, `on_…` are plain functions called in the event loop's 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Literal, NoReturn, Protocol
+from typing import Final, Literal, NoReturn, Protocol
 
 from pydantic import SecretStr
 
@@ -350,12 +350,21 @@ class HandleIssued:
     handle: SecretStr
 
 
+MOST_TOKENS: Final = 10_000_000
+"""More in one exchange is an error of the service."""
+
+
 @dataclass(frozen=True, slots=True)
 class UsageReported:
     """What the service will bill for the exchange it ends: tokens of the whole context in, and of the reply out."""
 
     prompt_tokens: int
     response_tokens: int
+
+    @property
+    def plausible(self) -> bool:
+        """Whether one exchange can have cost this: no context has as many tokens as the bound."""
+        return 0 <= self.prompt_tokens <= MOST_TOKENS and 0 <= self.response_tokens <= MOST_TOKENS
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,12 @@ def test_devices_are_read_without_opening_any(tmp_path: Path) -> None:
     assert inputs(tmp_path / "none") == []
 
 
+def test_a_device_whose_name_is_cut_in_mid_character_is_listed_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "event1" / "device").mkdir(parents=True)
+    (tmp_path / "event1" / "device" / "name").write_bytes("Pédale".encode()[:2] + b"\xff\n")
+    assert [one.name for one in inputs(tmp_path)] == ["P\ufffd\ufffd"]
+
+
 def test_a_whole_name_goes_before_a_part_of_one() -> None:
     receiver, mouse = (
         Input("/dev/input/event0", "USB Receiver"),

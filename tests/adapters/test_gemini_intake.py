@@ -60,6 +60,33 @@ async def test_a_message_of_many_fields_costs_neither_time_nor_the_session(parts
     assert longest.longest_s < MOST_S, longest
 
 
+LARGE: Final = 4_900_000
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"serverContent":{"modelTurn":{"parts":[{"inlineData":{"mimeType":"audio/pcm","data":"%s"}}]}}}'
+        % ("A" * LARGE),
+        '{"serverContent":{"inputTranscription":{"text":"%s"}}}' % ("\\ud83d" * (LARGE // 6)),
+        '{"toolCall":{"functionCalls":[{"id":"a","name":"%s"}]}}' % ("n" * LARGE),
+        "{" + "x" * LARGE,
+    ],
+    ids=["sound", "half characters", "a name", "no JSON"],
+)
+async def test_the_largest_message_holds_the_loop_for_no_longer_than_a_frame_or_two(message: str) -> None:
+    async def talk(connection: ServerConnection) -> None:
+        await accept_setup(connection)
+        await connection.send(message)
+        await connection.send(LAST)
+        await connection.wait_closed()
+
+    with service_thread(talk) as server:
+        found, longest = await heard(server, until=HandleIssued(SecretStr("last")))
+    assert len(found) <= 2
+    assert longest.longest_s < MOST_S, longest
+
+
 async def test_a_hundred_thousand_frames_in_one_read_hold_nothing_up() -> None:
     async def talk(connection: ServerConnection) -> None:
         await accept_setup(connection)

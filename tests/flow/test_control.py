@@ -201,6 +201,11 @@ async def test_a_question_wakes_the_kiosk_and_is_told_to_the_model(kiosk: Kiosk)
     assert kiosk.state.turn.awake
 
 
+async def test_half_a_character_in_a_question_is_replaced(kiosk: Kiosk) -> None:
+    assert (await kiosk.asks("ask", text="Where \ud83d is it?"))["ok"]
+    assert kiosk.told == ["Where \ufffd is it?"]
+
+
 @pytest.mark.parametrize("text", ["", "   ", "x" * (QUESTION_CHARS + 1)])
 async def test_a_question_of_no_or_too_many_letters_is_refused(kiosk: Kiosk, text: str) -> None:
     assert "characters" in (await kiosk.asks("ask", text=text))["why"]

@@ -144,6 +144,17 @@ async def test_tokens_of_both_directions_count_for_the_day_and_for_the_conversat
         assert (it.limits.account.tokens, it.limits.account.talk_tokens) == (2290, 10)
 
 
+@pytest.mark.parametrize("figure", [-1, -(10**9), 2**63, 10**400])
+async def test_a_figure_that_makes_no_sense_neither_opens_nor_closes_the_day(figure: int) -> None:
+    async with counted(Budget(tokens_per_day=1000)) as it:
+        await it.becomes(LISTENING)
+        await it.use(900)
+        it.limits.used(UsageReported(figure, 0))
+        it.limits.used(UsageReported(0, figure))
+        await it.use(50)
+        assert (it.limits.account.tokens, it.limits.account.closed) == (950, None)
+
+
 async def test_a_lost_link_is_not_counted_and_the_conversation_goes_on() -> None:
     async with counted(Budget()) as it:
         await it.becomes(LISTENING)

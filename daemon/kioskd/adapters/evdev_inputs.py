@@ -24,7 +24,9 @@ def inputs(sysfs: Path = SYSFS, dev: Path = DEV) -> list[Input]:
     for entry in sorted(sysfs.glob("event*")):
         # One that goes away while we look was not here.
         with contextlib.suppress(OSError):
-            found.append(Input(str(dev / entry.name), (entry / "device" / "name").read_text().strip()))
+            # The device itself has chosen its name, and the kernel may have cut it in the middle of a character.
+            name = (entry / "device" / "name").read_text(encoding="utf-8", errors="replace").strip()
+            found.append(Input(str(dev / entry.name), name))
     return found
 
 

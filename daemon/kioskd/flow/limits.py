@@ -142,7 +142,9 @@ class Limits:
         self._changed.set()
 
     def used(self, usage: UsageReported) -> None:
-        """Count what the service will bill for one exchange."""
+        """Count what the service will bill for one exchange; nothing of what no exchange can cost."""
+        if not usage.plausible:
+            return
         tokens = usage.prompt_tokens + usage.response_tokens
         self._talk_tokens += tokens
         self._spend(tokens=tokens)

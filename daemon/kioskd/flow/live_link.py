@@ -282,6 +282,8 @@ class LiveLink:
                 pass  # it leads back to the session that gives no sound
             case HandleIssued(handle):
                 self._post(events.HandleIssued(epoch, handle))
+            case UsageReported() if not message.plausible:
+                log.warning("usage of the service makes no sense, not counted: epoch=%d", epoch)
             case UsageReported(prompt_tokens, response_tokens):
                 self.counts["tokens: prompt"] += prompt_tokens
                 self.counts["tokens: response"] += response_tokens

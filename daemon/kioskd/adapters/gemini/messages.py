@@ -45,7 +45,7 @@ MOST_CHARS: Final = 10_000
 """Longer text of one message is cut. A minute of speech has a tenth of it."""
 
 MOST_ARGUMENT_CHARS: Final = 200_000
-"""A call with longer arguments is not understood."""
+"""A call with a longer name, id and arguments together is not understood."""
 
 _NOTHING: Final = "…"
 _HANDLE: Final = re.compile(r"[ -~]{1,8192}")
