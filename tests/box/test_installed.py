@@ -60,33 +60,62 @@ def test_unit_is_hardly_exposed(it: Site) -> None:
 
 # As the kernels of Raspberry Pi OS are.
 WITHOUT_LANDLOCK = "[Service]\nSystemCallFilter=~landlock_create_ruleset\n"
+UNITS_OWN = (
+    *("User", "ProtectSystem", "ProtectHome", "PrivateTmp", "ProtectProc", "ProcSubset", "NoNewPrivileges"),
+    *("CapabilityBoundingSet", "RestrictNamespaces", "RestrictAddressFamilies", "MemoryDenyWriteExecute"),
+    *(
+        "SystemCallArchitectures",
+        "SystemCallErrorNumber",
+        "LockPersonality",
+        "RestrictSUIDSGID",
+        "DevicePolicy",
+    ),
+)
 
 
-@pytest.mark.parametrize("dropped_in", ["[Service]\n", WITHOUT_LANDLOCK], ids=["landlock", "no landlock"])
-def test_a_hostile_program_of_a_tool_reaches_nothing_of_the_daemons(it: Site, dropped_in: str) -> None:
+def as_the_daemon(it: Site) -> list[str]:
+    """Return the properties of the daemon's own sandbox, for systemd-run."""
+    lines = it.box.sh("cat /usr/local/lib/systemd/system/kioskd.service").splitlines()
+    wanted = [line for line in lines if line.startswith((*UNITS_OWN, "SystemCallFilter"))]
+    return [f"--property={line}" for line in wanted]
+
+
+@pytest.mark.parametrize(
+    ("dropped_in", "user", "more"),
+    [
+        ("[Service]\n", "kioskd-tool", []),
+        (WITHOUT_LANDLOCK, "kioskd-tool", []),
+        ("[Service]\n", "kioskd", ["--property=InaccessiblePaths=/run/kioskd-tool.sock"]),
+    ],
+    ids=["unit", "unit without landlock", "landlock without unit"],
+)
+def test_a_hostile_program_of_a_tool_reaches_nothing_of_the_daemons(
+    it: Site, dropped_in: str, user: str, more: list[str]
+) -> None:
     it.box.write("/run/systemd/system/kioskd-tool@.service.d/test.conf", dropped_in)
     it.box.sh("systemctl daemon-reload")
     it.box.write("/opt/hostile_tool.py", Path(hostile_tool.__file__).read_text(encoding="utf-8"))
     tool = {"kind": "command", "name": "hostile", "description": "d", "answer": "json", "network": True}
     tool |= {"argv": ["/usr/bin/python3", "/opt/hostile_tool.py"]}
     tool |= {"parameters": {"type": "object", "additionalProperties": True}}
-    it.box.write(
-        "/etc/kioskd/hostile.yaml", json.dumps({"conversation": {"wake": ["start"]}, "tools": [tool]})
-    )
-    paths = ["/run/credentials/kioskd.service", "/run/credentials/kioskd.service/gemini-api-key"]
-    paths += [
-        "/var/lib/kioskd",
-        "/run/kioskd",
-        "/var/cache/kioskd",
-        "/etc/credstore.encrypted",
+    settings = json.dumps({"conversation": {"wake": ["start"]}, "tools": [tool]})
+    it.box.write("/etc/kioskd/hostile.yaml", settings)
+    paths = [
+        "/run/credentials/kioskd.service",
+        "/run/credentials/kioskd.service/gemini-api-key",
         "/etc/shadow",
     ]
+    paths += ["/var/lib/kioskd", "/run/kioskd", "/var/cache/kioskd", "/etc/credstore.encrypted"]
     asked = {"pid": int(it.box.show("MainPID")), "control": "/run/kioskd/control", "port": 9}
     asked |= {"write": "/var/lib/kioskd/new", "paths": [*paths, "/etc/os-release"]}
     called = ("kioskd", "tools", "call", "hostile", json.dumps(asked), "--config", "/etc/kioskd/hostile.yaml")
-    told = it.box.exec("runuser", "-u", "kioskd", "--", *called, "--json", check=False).stdout
-    found = json.loads(told)["data"]
-    assert found.pop("user") == it.box.sh("id -u kioskd-tool").strip()
+    sandboxed = ("systemd-run", "--quiet", "--wait", "--pipe", "--collect", *as_the_daemon(it), *more)
+    told = it.box.exec(*sandboxed, "--", *called, "--json", check=False)
+    assert told.stdout, told.stderr
+    answered = json.loads(told.stdout)
+    assert answered["status"] == "ok", answered
+    found = answered["data"]
+    assert found.pop("user") == it.box.sh(f"id -u {user}").strip()
     assert {name for name, what in found.items() if what == "got"} == {"/etc/os-release"}
     assert it.box.sh("systemctl list-units --all --plain --no-legend 'kioskd-tool@*'") == ""
 
