@@ -80,9 +80,7 @@ def status(show: Show, *, kept: str = "") -> str:
         joint = _JOINT.get(show.shown, "; but ")
         if show.shown is Shown.ASLEEP and any(trouble.code in OUTAGES for trouble in show.troubles):
             words, joint = "Asleep", "; at the last try: "
-        words += joint + ". Also: ".join(
-            f"{wrong(each)} (code {each.code})" for each in show.troubles
-        )
+        words += joint + ". Also: ".join(f"{wrong(each)} (code {each.code})" for each in show.troubles)
     return f"{words}; kept: {kept}" if kept else words
 
 
