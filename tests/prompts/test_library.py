@@ -73,7 +73,7 @@ def test_nothing_is_known_before_it_is_prepared() -> None:
 async def test_each_code_has_its_sentence(caplog: pytest.LogCaptureFixture) -> None:
     prompts = await prepared(Reader(), language="de-AT")
     sentences = texts.read("de", None).sentences
-    assert {code: prompts.get(code) for code in Code} == {
+    assert {code: prompts.get(code) for code in SPOKEN} == {
         code: tone(len(sentence)) for code, sentence in sentences.items()
     }
     assert warnings(caplog) == []
@@ -182,7 +182,7 @@ async def test_an_owner_who_recorded_all_needs_no_reader(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "sv").mkdir()
-    for code in Code:
+    for code in SPOKEN:
         (tmp_path / "sv" / f"{code}.wav").write_bytes(wav(tone(100)))
     assert known(await prepared(Reader(version=None), language="sv-SE", owner=tmp_path)) == set(SPOKEN)
     assert warnings(caplog) == []
@@ -211,7 +211,7 @@ async def test_an_owners_folder_that_is_not_there_is_named(
 async def test_codes_without_a_sentence_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "sv.yaml").write_text("W1: Inget internet, kod W 1.\n", encoding="utf-8")
     assert known(await prepared(Reader(), language="sv", owner=tmp_path)) == {Code.WAY}
-    assert f"codes={','.join(code for code in Code if code is not Code.WAY)}" in warnings(caplog)[0]
+    assert f"codes={','.join(code for code in SPOKEN if code is not Code.WAY)}" in warnings(caplog)[0]
 
 
 async def test_no_journal_line_holds_a_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -233,7 +233,7 @@ def test_the_cache_is_where_the_service_manager_says() -> None:
 async def test_espeak_reads_every_shipped_sentence_aloud(language: str, tmp_path: Path) -> None:
     prompts = Prompts(language, None, tmp_path)
     await prompts.prepare()
-    for code in Code:
+    for code in SPOKEN:
         sound = prompts.get(code)
         assert sound is not None
         assert 1.5 < pcm.duration_s(len(sound), pcm.DOWNLINK_HZ) < 15.0
