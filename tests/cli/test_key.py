@@ -106,7 +106,10 @@ async def test_a_key_that_is_refused_is_not_stored(
     assert said.err.splitlines()[-1] == "nothing was stored"
 
 
-@pytest.mark.parametrize("typed", ["", "two words", "k\u00e4y"])
+@pytest.mark.parametrize(
+    "typed",
+    ["", "two words", "k\u00e4y", "'AIzaInQuotes'", "GEMINI_API_KEY=AIza", "export A=AIza", "AIza1\nAIza2"],
+)
 async def test_what_cannot_be_a_key_is_refused_unasked(
     typed: str, machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
