@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from kioskd import app, logs
+from kioskd.adapters import crash
+from kioskd.adapters.keepsake import runtime_directory
 from kioskd.cli import Exit, add_config
 from kioskd.core.effects import Effect
 from kioskd.core.events import Event, Started
@@ -39,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
         KioskError: what ended the daemon.
     """
     logs.set_up(logs.level(os.environ))
+    crash.keep(runtime_directory(os.environ))
     # Start-up makes many objects that live for ever; looking for garbage among them is a tenth of its time.
     gc.disable()
     path = default_path(args.config, os.environ)
