@@ -1,4 +1,4 @@
-"""What becomes of a command whose output nobody takes, whichever command it is."""
+"""Every command ends with its own exit code, also where its output is not taken."""
 
 import os
 import subprocess

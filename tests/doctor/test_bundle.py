@@ -159,7 +159,7 @@ def test_a_report_belongs_to_the_one_who_asked_by_sudo(
 
 
 @pytest.mark.parametrize("uid", ["", "0", "-1", "4294967295", "99999999999999999999", "pi"])
-def test_who_asked_is_nobody_where_sudo_does_not_say_so(uid: str) -> None:
+def test_without_a_word_of_sudo_no_other_user_has_asked(uid: str) -> None:
     assert asker({"SUDO_UID": uid}) is None
     with as_asker({"SUDO_UID": uid}):
         assert os.geteuid() == os.getuid()
