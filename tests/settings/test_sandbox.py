@@ -63,6 +63,19 @@ def test_the_words_name_the_place_and_the_setting(file: Path) -> None:
     )
 
 
+def test_a_script_that_an_interpreter_is_given_is_a_note(file: Path) -> None:
+    file.write_text(
+        "conversation: {wake: [start]}\n"
+        "controls: {lamp: {command: [/bin/sh, /root/lamp.sh]}}\n"
+        "tools: [{kind: mcp, name: shop, argv: [python3, /home/pi/server.py, --loud], allow: [find]}]\n"
+    )
+    loaded, sandbox = read(file), Sandbox.of_unit(UNIT)
+    assert not [one for one in startup_faults(loaded, {}, sandbox) if "sandbox" in one.what]
+    said = [one for one in notes(loaded.settings, {}, sandbox) if "sandbox hides" in one]
+    assert [one.partition(":")[0] for one in said] == ["controls.lamp.command", "tools[0].argv"]
+    assert "does not see /home/pi/server.py" in said[1]
+
+
 def test_a_link_into_a_home_is_followed(tmp_path: Path) -> None:
     link = tmp_path / "key"
     link.symlink_to("/home/pi/key")

@@ -143,6 +143,8 @@ def notes(settings: Settings, environ: Mapping[str, str], sandbox: Sandbox | Non
         service_key(settings.service, environ)
     except KeyMissingError as err:
         found.append(f"{err} (the daemon's own service may have one that cannot be seen from here)")
+    except KeyUnusableError:
+        pass  # a fault: see startup_faults
     return found
 
 

@@ -1,7 +1,7 @@
 """Paths in the settings, and which of them the service's sandbox hides from it."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -107,23 +107,27 @@ def hidden_faults(settings: Settings, sandbox: Sandbox | None) -> Iterator[tuple
 
     With None it is this process that has to see it.
     """
-    for loc, _, why in _hidden(settings, sandbox):
+    for loc, _, why in _hidden(paths(settings), sandbox):
         if loc[0] not in _OPTIONAL:
             yield loc, f"cannot be seen by the service: {why}; move it to /etc/kioskd, and name it there"
 
 
 def hidden_notes(settings: Settings, sandbox: Sandbox | None) -> Iterator[str]:
     """Yield what the service can do without and cannot see, each in a line."""
-    for loc, path, why in _hidden(settings, sandbox):
+    for loc, path, why in _hidden(paths(settings), sandbox):
         if loc[0] in _OPTIONAL:
             yield f"{named(loc)}: the service does not see {path}: {why}; name a folder elsewhere, as in /var/lib/kioskd"
+    for loc, path, why in _hidden(_arguments(settings), sandbox):
+        yield f"{named(loc)}: its program does not see {path}: {why}; move it to /etc/kioskd, and name it there"
 
 
-def _hidden(settings: Settings, sandbox: Sandbox | None) -> Iterator[tuple[Loc, Path, str]]:
+def _hidden(
+    candidates: Iterable[tuple[Loc, Path]], sandbox: Sandbox | None
+) -> Iterator[tuple[Loc, Path, str]]:
     places = [place for _, where in _HIDES.values() for place in where]
     there = [
         (loc, path)
-        for loc, path in paths(settings)
+        for loc, path in candidates
         if any(Path(os.path.realpath(path)).is_relative_to(place) for place in places)
     ]
     if not there:
@@ -152,6 +156,18 @@ def _paths(value: object, loc: Loc) -> Iterator[tuple[Loc, Path]]:
     elif isinstance(value, tuple):
         for number, one in enumerate(value):
             yield from _paths(one, (*loc, number))
+
+
+def _arguments(settings: Settings) -> Iterator[tuple[Loc, Path]]:
+    """Yield the paths that programs are given as arguments: a script, where the program is its interpreter."""
+    commands: list[tuple[Loc, Sequence[str]]] = [
+        (("controls", "lamp", "command"), lamp.command or ()) for lamp in settings.controls.all_lamps
+    ]
+    for index, tool in enumerate(settings.tools):
+        if isinstance(tool, CommandSettings | McpSettings):
+            commands.append((("tools", index, "argv"), tool.argv or ()))
+    for loc, words in commands:
+        yield from ((loc, Path(word)) for word in words[1:] if word.startswith("/"))
 
 
 def _mount(line: str) -> tuple[str, str, str]:
