@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tests.doctor.planting import Kiosk
 
+from kioskd.adapters.asker import as_asker, asker
 from kioskd.doctor import bundle
-from kioskd.doctor.asker import as_asker, asker
 from kioskd.doctor.finding import ok
 from kioskd.errors import KioskError
 from kioskd.rehearsal.service import Reply, ServiceScript, StandIn

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Final
 
 from kioskd import __version__
+from kioskd.adapters.asker import as_asker
 from kioskd.doctor import credential
-from kioskd.doctor.asker import as_asker
 from kioskd.doctor.finding import Finding, Verdict
 from kioskd.doctor.machine import UNIT, Machine
 from kioskd.doctor.patient import Patient
