@@ -209,17 +209,19 @@ rollback() {
 }
 
 uninstall() {
-  local path yours=()
+  local path yours=() was_here
+  was_here=$(program)
   remove_program
   for path in /etc/kioskd /var/lib/kioskd "${keys[@]}" /etc/systemd/system/kioskd.service.d; do
     [ ! -e "$path" ] || yours+=("$path")
   done
-  say "the program is removed${yours[0]+; what is yours stays: ${yours[*]} (--purge removes it)}"
+  say "${was_here:-there was no program}${was_here:+ is removed}${yours[0]+; what is yours stays: ${yours[*]} (--purge removes it)}"
 }
 
 purge() {
   local folder path secrets removed=() failed=()
   secrets=$(secrets_elsewhere)
+  [ -z "$(program)" ] || removed=("the program")
   remove_program
   # The key is encrypted or, where this machine cannot encrypt, plain: as `kioskd key` has stored it.
   for path in /etc/kioskd /var/lib/kioskd /etc/systemd/system/kioskd.service.d "${keys[@]}"; do
@@ -244,7 +246,11 @@ purge() {
     if userdel kioskd; then removed+=("the user kioskd"); else failed+=("the user kioskd"); fi
   fi
   if getent group kioskd >/dev/null; then groupdel kioskd || failed+=("the group kioskd"); fi
-  say "removed: the program${removed[0]+, $(printf '%s\n' "${removed[@]}" | paste -sd, | sed 's/,/, /g')}"
+  if [ "${#removed[@]}" -eq 0 ]; then
+    say "there was nothing of kioskd here"
+  else
+    say "removed: $(printf '%s\n' "${removed[@]}" | paste -sd, | sed 's/,/, /g')"
+  fi
   say "what others may need stays: Debian packages, the journal, the systemd folder for credentials"
   [ "${#failed[@]}" -eq 0 ] || fail "not removed (above): ${failed[*]}"
 }
@@ -279,6 +285,9 @@ secrets_elsewhere() {
     grep -oE '(key_file|credentials_file)["'\'']?: *["'\'']?/[^]"'\'',} ]+|credential:/[^]"'\'',} ]+' |
     sed 's,^[^/]*,,' | grep -v '^/etc/kioskd/' | sort -u || true
 }
+
+# Prints what to call the program, if any of it is installed.
+program() { if [ -e "$home/current" ] || [ -e "$units/kioskd.service" ]; then echo "the program"; fi; }
 
 # Removes all that this script has installed, and the links and folders that it made for it.
 remove_program() {

@@ -254,7 +254,9 @@ def test_a_release_before_that_does_not_serve_gives_way_again_to_the_one_that_di
 
 
 def test_uninstalling_leaves_what_is_the_owners(it: Site, files_before: set[str]) -> None:
-    assert "/opt/kioskd: has files that are not of ours; they stay" in typed(it, "--uninstall")
+    printed = typed(it, "--uninstall")
+    assert "/opt/kioskd: has files that are not of ours; they stay" in printed
+    assert "the program is removed; what is yours stays: /etc/kioskd /var/lib/kioskd" in printed
     assert it.box.sh("find /opt/kioskd").split() == ["/opt/kioskd", NOTES, f"{NOTES}/todo"]
     it.box.sh("rm -r /opt/kioskd")
     ours = (
@@ -298,6 +300,8 @@ def test_purging_leaves_nothing_but_the_records_in_a_folder_of_the_owners_which_
         "the user kioskd",
     ):
         assert part in printed
+    assert "the program" not in printed, "it was uninstalled before"
+    assert "there was nothing of kioskd here" in it.install("--purge", source=CHECKOUT)
     for secret in secrets:
         assert f"{secret}: has a secret" in printed
         it.box.sh(f"rm {secret}")
