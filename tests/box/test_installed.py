@@ -53,6 +53,20 @@ def test_systemd_has_nothing_to_say_against_the_unit(it: Site) -> None:
     assert verified.stdout + verified.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("kioskd --help > /dev/full", 69),
+        ("kioskd status > /dev/full", 69),
+        ("kioskd status >&-", 0),
+        ("kioskd dance 2>&-", 2),
+        ("kioskd schema | head -n 1; exit ${PIPESTATUS[0]}", 141),
+    ],
+)
+def test_the_exit_code_is_right_whatever_becomes_of_the_output(it: Site, line: str, code: int) -> None:
+    assert it.box.exec("bash", "-c", line, check=False).returncode == code
+
+
 def test_unit_is_hardly_exposed(it: Site) -> None:
     rated = it.box.exec("systemd-analyze", "security", "--no-pager", "--threshold=15", "kioskd", check=False)
     assert rated.returncode == 0, rated.stdout
@@ -182,6 +196,10 @@ def test_a_blocked_kiosk_is_restarted_by_the_watchdog(it: Site) -> None:
         it.box.exec("systemctl", "kill", "--kill-whom=main", "--signal=STOP", "kioskd")
         it.box.journal.wait("Watchdog timeout", since=place)
     it.box.journal.wait("ready", since=place)
+    # Where it hung is one line of the next process, and no page of its own.
+    it.box.journal.wait("the process before this one crashed (Aborted) in ", since=place)
+    assert "most recent call first" not in it.box.journal.text(since=place)
+    assert "most recent call first" in it.box.read("/run/kioskd/last-crash.txt")
 
 
 def test_a_microphone_that_stops_without_a_word_is_no_deaf_kiosk(it: Site) -> None:

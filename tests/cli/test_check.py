@@ -1,9 +1,11 @@
 """`kioskd check`, and through it the frame that every command runs in."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from tests.support.strange_places import strange_places
 
 from kioskd import __version__, app
 from kioskd.adapters.control_wire import VARIABLE
-from kioskd.cli import COMMANDS, Exit, main
+from kioskd.cli import COMMANDS, Exit, check, main
+from kioskd.doctor.machine import Machine
 from kioskd.errors import ConfigError
 from kioskd.settings.load import load
 
@@ -29,6 +32,24 @@ def _no_key_here(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "kioskd.yaml"
+
+
+@contextlib.contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """Be a plain user meanwhile, who may pass through to `folder`."""
+    if os.geteuid() != 0:
+        yield
+        return
+    shut = [(each, each.stat().st_mode) for each in (folder, *folder.parents) if not each.stat().st_mode & 1]
+    for each, _ in shut:
+        each.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        for each, mode in shut:
+            each.chmod(mode)
 
 
 def kioskd(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
@@ -89,6 +110,66 @@ def test_a_key_in_sight_needs_no_note(
     out = capsys.readouterr().out
     assert "note" not in out
     assert "a-key-of" not in out
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine of files, whose service is stopped, with good settings."""
+    for folder in ("run/systemd/system", "etc/kioskd", "etc/credstore.encrypted", "bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "etc/kioskd/kioskd.yaml").write_text(GOOD)
+    monkeypatch.setattr(check, "MACHINE", Machine(tmp_path, f"{tmp_path / 'bin'}:/usr/bin:/bin"))
+    service_is(tmp_path, "ActiveState=inactive")
+    return tmp_path
+
+
+def service_is(machine: Path, *properties: str) -> None:
+    program = machine / "bin/systemctl"
+    program.write_text("#!/bin/sh\n" + "".join(f"echo '{one}'\n" for one in properties))
+    program.chmod(0o755)
+
+
+def test_a_stored_key_is_found(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (machine / "etc/credstore.encrypted/gemini-api-key").touch()
+    assert main(["check", "--config", str(machine / "etc/kioskd/kioskd.yaml")]) == Exit.OK
+    out = capsys.readouterr().out
+    assert "  key         stored: /etc/credstore.encrypted/gemini-api-key\n" in out
+    assert "note" not in out
+
+
+@pytest.mark.parametrize(
+    ("properties", "says"),
+    [
+        (["ActiveState=active"], "key         stored; only root and the service can read it\n"),
+        (["Environment=GEMINI_API_KEY=x"], "key         in the unit's Environment=\n"),
+        (["ActiveState=failed"], "note: service key: only root can see whether one is stored"),
+    ],
+)
+def test_a_key_that_only_root_can_see_is_not_said_to_be_missing(
+    machine: Path, capsys: pytest.CaptureFixture[str], properties: list[str], says: str
+) -> None:
+    service_is(machine, *properties)
+    (machine / "etc/credstore.encrypted").chmod(0)
+    with as_nobody(machine):
+        main(["check", "--config", str(machine / "etc/kioskd/kioskd.yaml")])
+    out = capsys.readouterr().out
+    assert says in out
+    assert "there is none" not in out
+
+
+def test_a_path_that_the_services_sandbox_hides_is_a_fault_of_its_own_settings_alone(
+    machine: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service_is(machine, "ProtectHome=yes", "PrivateTmp=no")
+    for place in (machine / "etc/kioskd/kioskd.yaml", file):
+        place.write_text(f"{GOOD}service: {{key_file: /root/key}}\n")
+    assert main(["check", "--config", str(machine / "etc/kioskd/kioskd.yaml")]) == Exit.CONFIGURATION
+    assert (
+        "service.key_file: cannot be seen by the service: the service's sandbox hides /root"
+        in capsys.readouterr().out
+    )
+    main(["check", "--config", str(file)])
+    assert "sandbox" not in capsys.readouterr().out
 
 
 def test_a_bad_file_is_78_with_a_line_for_every_fault(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -263,7 +344,7 @@ def test_a_command_imports_no_other() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
     )
-    assert done.stderr.strip() == "['kioskd.cli.schema', 'kioskd.cli.terminal']"
+    assert done.stderr.strip() == "['kioskd.cli.output', 'kioskd.cli.schema', 'kioskd.cli.terminal']"
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
@@ -279,42 +360,6 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
         main(arguments)
     assert caught.value.code == 2
     assert "usage: kioskd" in capsys.readouterr().err
-
-
-def test_a_reader_that_leaves_early_is_no_bug() -> None:
-    read_end, write_end = os.pipe()
-    os.close(read_end)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "kioskd", "schema"],
-            stdout=write_end,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    finally:
-        os.close(write_end)
-    assert (done.returncode, done.stderr) == (Exit.PIPE_CLOSED, "")
-
-
-@pytest.mark.parametrize("argument", ["schema", "--help"])
-def test_a_full_disk_is_no_bug(argument: str) -> None:
-    command = [sys.executable, "-m", "kioskd", argument]
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False
-        )
-    assert (done.returncode, done.stderr) == (
-        Exit.UNAVAILABLE,
-        "kioskd: cannot write: No space left on device; make room, and try again\n",
-    )
-
-
-def test_that_nobody_listens_is_no_bug() -> None:
-    closed = ["/bin/sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "kioskd", "schema"]
-    done = subprocess.run(closed, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
-    assert (done.returncode, done.stderr) == (Exit.OK, "")
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,15 @@ def test_every_command_of_the_daemon_is_in_the_help(capsys: pytest.CaptureFixtur
     assert len(COMMANDS) == len(set(COMMANDS))
 
 
+def test_hush_tells_the_state_that_it_has_made(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    speaking = answer(state="speaking", words="In conversation: speaking")
+    listening = answer(state="listening", words="In conversation: listening", counts={})
+    with daemon(place, speaking, speaking, listening) as asked:
+        assert main(["hush", "--socket", str(place)]) == Exit.OK
+    assert [json.loads(one)["do"] for one in asked] == ["hush", "status", "status"]
+    assert capsys.readouterr().out == "In conversation: listening\n"
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [

@@ -20,7 +20,7 @@ from kioskd.settings.tools_kinds import (
     MqttSettings,
     PythonSettings,
 )
-from kioskd.settings.tools_startup import headers, program, secret, secrets_in, tool_faults
+from kioskd.settings.tools_startup import headers, program, secret, secrets_in, tool_faults, unseen
 from kioskd.tools.builtin import DECLARATIONS
 from kioskd.tools.contract import Guard
 from kioskd.tools.python import MOST_THREADS
@@ -463,7 +463,11 @@ def test_the_bound_that_a_plain_function_has_is_said_where_it_is_set() -> None:
 # What is not on this machine
 
 
-def test_a_credential_that_is_missing_is_told(file: Path) -> None:
+def test_a_credential_that_is_missing_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whoever runs the tests may not look into the machine's own stores.
+    monkeypatch.setattr(
+        "kioskd.settings.tools_startup.STORES", (str(file.parent / "a"), str(file.parent / "b"))
+    )
     text = GOOD.replace("./near", str(file.parent / "nothing"))
     found = dict(startup(file, text))
     assert "credential:shop is missing" in found["tools", 1, "headers", "Authorization"]
@@ -483,11 +487,38 @@ def test_a_credential_that_only_root_may_look_for_is_no_fault(
     if root:
         os.seteuid(65534)
     try:
-        found = tool_faults(tools, {})
+        found, secrets = tool_faults(tools, {}), unseen(tools, {})
     finally:
         if root:
             os.seteuid(0)
     assert found == []
+    assert secrets == ["credential:shop"]
+
+
+def test_a_working_directory_that_cannot_be_looked_at_is_a_fault_and_no_bug(
+    file: Path, tmp_path: Path
+) -> None:
+    shut = tmp_path / "shut"
+    (shut / "inside").mkdir(parents=True)
+    tools = tools_of(
+        file,
+        "tools: [{kind: command, name: a, description: d, argv: [/bin/true], answer: none, "
+        f"working_directory: {shut / 'inside'}}}]\n",
+    )
+    shut.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        [(loc, what)] = tool_faults(tools, {})
+    finally:
+        if root:
+            os.seteuid(0)
+        shut.chmod(0o700)
+    assert (loc, what) == (
+        ("tools", 0, "working_directory"),
+        "is no folder here; create it, or correct the path",
+    )
 
 
 def test_what_systemd_hands_over_is_used(file: Path, tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ import argparse
 import contextlib
 import json
 import os
+import pwd
 import socket
+import struct
 import sys
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -15,6 +17,9 @@ from kioskd.adapters.control_wire import ANSWER_BYTES, VARIABLE, client_sockets
 from kioskd.cli import Exit
 from kioskd.cli.output import say, say_json
 from kioskd.errors import KioskError
+
+USER: Final = "kioskd"
+"""Whom the service runs as."""
 
 PATIENCE_S: Final = 15.0
 """How long an answer is waited for; a large picture on a small machine takes a second."""
@@ -67,6 +72,8 @@ def talk(
         NotRunning: nobody answers.
     """
     with _connected(arguments, patience_s) as daemon, daemon.makefile("rb") as incoming:
+        if "key" in request and not _is_ours(daemon):
+            raise NotRunning("a process of another user answers at its socket, and gets no key")
         size = {"bytes": len(attachment)} if attachment else {}
         try:
             # A daemon that refuses answers before it has read everything.
@@ -101,6 +108,18 @@ def report(arguments: argparse.Namespace, answer: Mapping[str, Any], words: str)
 def legible(text: str) -> str:
     """Return `text` without what could drive a terminal: some of it are a service's words."""
     return sanitize.replaced(text)
+
+
+def _is_ours(daemon: socket.socket) -> bool:
+    """Return whether root, this user or the service's own user has the other end."""
+    told = daemon.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", told)
+    if uid in (0, os.geteuid()):
+        return True
+    try:
+        return pwd.getpwuid(uid).pw_name == USER
+    except KeyError:
+        return False
 
 
 def _connected(arguments: argparse.Namespace, patience_s: float) -> socket.socket:

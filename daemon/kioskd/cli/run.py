@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from kioskd import app, logs
-from kioskd.adapters import stderr
+from kioskd.adapters import crash, stderr
 from kioskd.adapters.keepsake import runtime_directory
 from kioskd.cli import Exit, add_config
 from kioskd.core.effects import Effect
@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     """
     logs.set_up(logs.level(os.environ))
     stderr.keep(runtime_directory(os.environ))
+    crash.keep(runtime_directory(os.environ))
     # Start-up makes many objects that live for ever; looking for garbage among them is a tenth of its time.
     gc.disable()
     path = default_path(args.config, os.environ)

@@ -15,7 +15,7 @@ from kioskd.app.tools import assemble, secret_files
 from kioskd.cli import Exit, add_config
 from kioskd.cli.output import say, say_json
 from kioskd.errors import ConfigError, KioskError
-from kioskd.settings.credentials import KeyMissingError
+from kioskd.settings.credentials import STORES, KeyMissingError, is_there
 from kioskd.settings.load import SettingsError, default_path, read
 from kioskd.settings.model import Settings
 from kioskd.settings.tools import ToolSettings
@@ -27,7 +27,7 @@ from kioskd.settings.tools_kinds import (
     MqttSettings,
     NamedSettings,
 )
-from kioskd.settings.tools_startup import STORES, may_be_there, tool_faults
+from kioskd.settings.tools_startup import tool_faults
 from kioskd.tools.contract import Declaration, Guard, Guarded, encode, within
 from kioskd.tools.toolbox import Toolbox
 
@@ -143,7 +143,7 @@ def _handed_over(tools: Sequence[ToolSettings]) -> str:
 
 def _load(name: str) -> str:
     """Return the property that hands over one secret: encrypted, unless it is seen to lie in the open."""
-    places = [place for store in STORES if may_be_there(place := Path(store, name))]
+    places = [place for store in STORES if is_there(place := Path(store, name)) is not False]
     encrypted = [place for place in places if place.parent.suffix == ".encrypted"]
     return f"-p LoadCredentialEncrypted={name}" if encrypted else f"-p LoadCredential={name}"
 

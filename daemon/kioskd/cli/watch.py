@@ -4,10 +4,15 @@ import argparse
 import itertools
 import math
 import os
+import select
+import signal
 import sys
+import termios
+import threading
+import tty
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from kioskd.cli import Exit, client
@@ -41,9 +46,7 @@ COLOURS: Final = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     client.add_arguments(parser)
-    parser.epilog = (
-        "Ctrl-C ends it. With --json, or where the output is no terminal to draw on: a JSON object a line."
-    )
+    parser.epilog = "The key q leaves, and so does Ctrl-C. With --json, or where the output is no terminal to draw on: a JSON object a line."
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -81,14 +84,53 @@ def _show(answers: Iterator[Mapping[str, Any]]) -> None:
             "watch needs the library rich: run scripts/install.sh again, or use kioskd watch --json"
         ) from None
     events: deque[Mapping[str, str]] = deque(maxlen=EVENTS)
-    with Live(screen=True, auto_refresh=False) as live:
+    with leaving_by_key() as hint, Live(screen=True, auto_refresh=False) as live:
         for status in answers:
             events.extend(status["events"])
-            live.update(screen(status, list(events), live.console.size.height), refresh=True)
+            live.update(screen(status, list(events), live.console.size.height, hint), refresh=True)
 
 
-def screen(status: Mapping[str, Any], events: Sequence[Mapping[str, str]], height: int) -> "RenderableType":
-    """Return what is shown on a terminal of so many lines."""
+@contextmanager
+def leaving_by_key() -> Iterator[str]:
+    """Have the key q end the block as Ctrl-C does; yield in words how to leave.
+
+    Where standard input is no terminal there is only Ctrl-C.
+    """
+    if not sys.stdin.isatty():
+        yield "Ctrl-C leaves"
+        return
+    keys = sys.stdin.fileno()
+    before = termios.tcgetattr(keys)
+    ended, end = os.pipe()
+    reader = threading.Thread(target=_await_key, args=(keys, ended), name="keys", daemon=True)
+    try:
+        tty.setcbreak(keys, termios.TCSANOW)
+        reader.start()
+        yield "q leaves"
+    finally:
+        os.close(end)
+        reader.join()
+        os.close(ended)
+        termios.tcsetattr(keys, termios.TCSANOW, before)
+
+
+def _await_key(keys: int, ended: int) -> None:
+    """Wait for q, or until nobody has the other end of `ended`."""
+    while True:
+        ready, _, _ = select.select([keys, ended], [], [])
+        if ended in ready:
+            return
+        typed = os.read(keys, 64)
+        if not typed or b"q" in typed.lower():
+            # Also where the main thread waits for a daemon that says nothing.
+            os.kill(os.getpid(), signal.SIGINT)
+            return
+
+
+def screen(
+    status: Mapping[str, Any], events: Sequence[Mapping[str, str]], height: int, hint: str = "q leaves"
+) -> "RenderableType":
+    """Return what is shown on a terminal of so many lines; `hint` says how to leave."""
     from rich.console import Group  # noqa: PLC0415 - as above
     from rich.rule import Rule  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -98,7 +140,10 @@ def screen(status: Mapping[str, Any], events: Sequence[Mapping[str, str]], heigh
     state = status["state"]
     code = f"  code {status['code']}" if status["code"] else ""
     style = f"bold {COLOURS.get(state, 'white')}"
-    head = Text(client.legible(status["words"]), style, no_wrap=True, overflow="ellipsis")
+    head = Table.grid(padding=(0, 1), expand=True)
+    head.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    head.add_column(no_wrap=True, style="dim")
+    head.add_row(Text(client.legible(status["words"]), style), hint)
     if status["conversation"] is None:
         talk = "none"
     else:

@@ -1,5 +1,6 @@
 """YAML file -> `Settings`, or every fault of it at once, each with its line and column."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ from kioskd.settings.document import Document, Fault
 from kioskd.settings.forms import shown
 from kioskd.settings.joint import camera_unasked, joint_faults
 from kioskd.settings.model import Settings
+from kioskd.settings.sandbox import Sandbox, hidden_faults, hidden_notes
 from kioskd.settings.section import Section
-from kioskd.settings.tools_startup import tool_faults
+from kioskd.settings.tools_startup import tool_faults, unseen
 from kioskd.settings.wording import shape_of, without_empty, words
 
 __all__ = [
@@ -70,14 +72,16 @@ def load(path: Path) -> Settings:
     return read(path).settings
 
 
-def load_to_run(path: Path, environ: Mapping[str, str]) -> Settings:
+def load_to_run(path: Path, environ: Mapping[str, str], sandbox: Sandbox | None = None) -> Settings:
     """Return the settings in `path`, for a daemon that will use this machine's own button, files and key.
+
+    `sandbox` is the one that this daemon will run in; None: this process's own.
 
     Raises:
         SettingsError: the file has faults, or asks for what is not here (see `startup_faults`).
     """
     loaded = read(path)
-    faults = startup_faults(loaded, environ)
+    faults = startup_faults(loaded, environ, sandbox)
     if faults:
         raise SettingsError(faults)
     return loaded.settings
@@ -106,31 +110,42 @@ def wanted(settings: Settings) -> Wanted:
     )
 
 
-def notes(settings: Settings, environ: Mapping[str, str]) -> list[str]:
-    """Return what an owner should know of settings that can be run: each what, why and what to do."""
+def notes(settings: Settings, environ: Mapping[str, str], sandbox: Sandbox | None = None) -> list[str]:
+    """Return what an owner should know of settings that can be run: each what, why and what to do.
+
+    `sandbox` as for `load_to_run`.
+    """
     found = []
     if not known(settings.service.model):
         found.append(unknown_model(settings.service.model))
     if gone := probably_shut_down(settings.service.model):
         found.append(gone)
     prompts = settings.speaker.prompts_folder
-    if prompts is not None and not prompts.is_dir():
+    # Path.is_dir() raises PermissionError for a folder in one that this user may not enter.
+    if prompts is not None and not os.path.isdir(prompts):  # noqa: PTH112
         found.append(
             f"speaker.prompts_folder: {prompts} is no folder here, and the prompts that come with kioskd are spoken; "
             "correct the path"
         )
     kind, _, folder = settings.camera.source.partition(":")
-    if kind == "folder" and not Path(folder).is_dir():
+    if kind == "folder" and not os.path.isdir(folder):  # noqa: PTH112
         found.append(f"camera.source: {folder} is no folder here, and is waited for; correct the path")
     if camera_unasked(settings):
         found.append(
             "camera.when: with request the model sees only what somebody has `kioskd look` send: nobody else can ask; "
             "add the tool {kind: builtin} or a button that does look, or set when to speech"
         )
+    found += hidden_notes(settings, sandbox)
+    found += [
+        f"tools: only root can see whether {one} is stored; sudo kioskd check looks"
+        for one in unseen(settings.tools, environ)
+    ]
     try:
         service_key(settings.service, environ)
     except KeyMissingError as err:
         found.append(f"{err} (the daemon's own service may have one that cannot be seen from here)")
+    except KeyUnusableError:
+        pass  # a fault: see startup_faults
     return found
 
 
@@ -165,13 +180,22 @@ def read_as(model: type[Model], path: Path) -> tuple[Model, Document]:
     return value, document
 
 
-def startup_faults(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Fault, ...]:
+def startup_faults(
+    loaded: Loaded, environ: Mapping[str, str], sandbox: Sandbox | None = None
+) -> tuple[Fault, ...]:
     """Return what keeps well-formed settings from running here: a button, a file or a key that is not there.
+
+    `sandbox` as for `load_to_run`.
 
     Not the concern of a rehearsal, which brings its own. A key that cannot be found at all is no fault of the file.
     """
     settings, document = loaded.settings, loaded.document
-    for loc, what in (*joint_faults(settings), *tool_faults(settings.tools, environ)):
+    # First: that a file is hidden explains why it is not found.
+    for loc, what in (
+        *hidden_faults(settings, sandbox),
+        *joint_faults(settings),
+        *tool_faults(settings.tools, environ),
+    ):
         document.fault(loc, what)
     for loc, file in _files(settings):
         try:
