@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tests.support import loop_card
 from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
+from tests.support.patience import patient
 from tests.support.sound_server import SoundServer
 
 from kioskd.adapters.clock import SystemClock
@@ -167,7 +168,7 @@ class Sound:
 
     def _wait(self, byte_count: int) -> None:
         with self._more:
-            assert self._more.wait_for(lambda: self._at >= byte_count, 10.0), (
+            assert self._more.wait_for(lambda: self._at >= byte_count, patient(10.0)), (
                 f"pulled {self._at} of {byte_count}"
             )
 

@@ -21,6 +21,11 @@ _WAITS_OF_THREADS: Final = (
 """Deadlines of the adapters that are no `asyncio.timeout`."""
 
 
+def patient(seconds: float) -> float:
+    """Return a deadline for what no `asyncio.timeout` guards."""
+    return seconds * FACTOR
+
+
 def stretch(patch: pytest.MonkeyPatch, factor: float = FACTOR) -> None:
     """Multiply each deadline of tests and daemon until `patch` is undone."""
     real: Callable[[float | None], asyncio.Timeout] = asyncio.timeout

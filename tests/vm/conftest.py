@@ -54,11 +54,17 @@ def disk(image: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def here(request: pytest.FixtureRequest, image: Path, disk: Path) -> Iterator[Kiosk]:
-    """A kiosk that has booted, and whose daemon runs."""
+def booted(request: pytest.FixtureRequest, image: Path, disk: Path) -> Iterator[Kiosk]:
+    """A kiosk that has booted. Its daemon may still be starting."""
     name = request.path.name
     with report.timed(f"{name}, with its boots"), kiosk(image, disk) as it:
         report.lines.append(f"{it.machine.booted_in_s:6.0f} s  {name}: the boot")
-        with report.timed(f"{name}: from the boot to a kiosk that serves"):
-            it.starts()
         yield it
+
+
+@pytest.fixture(scope="module")
+def here(request: pytest.FixtureRequest, booted: Kiosk) -> Kiosk:
+    """A kiosk that has booted, and whose daemon runs."""
+    with report.timed(f"{request.path.name}: from the boot to a daemon that runs"):
+        booted.starts()
+    return booted

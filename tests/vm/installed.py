@@ -84,7 +84,7 @@ def installed(way: Way) -> Path:
 def source_files(*names: str) -> list[Path]:
     """Return the files of this checkout that Git knows, or would, below these names."""
     listed = subprocess.run(
-        ["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *names],
+        ["git", "-c", "safe.directory=*", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *names],
         capture_output=True, check=True, text=True,
     ).stdout  # fmt: skip
     paths = {CHECKOUT / name for name in listed.split("\0") if name}
