@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.support import patience
 from tests.support import sound_server as virtual
 
 ROOT: Final = Path(__file__).parents[1]
@@ -43,6 +44,14 @@ def _logs_as_they_were() -> Iterator[None]:
     for each, (level, propagate, handlers, filters) in zip(loggers, before, strict=True):
         each.setLevel(level)
         each.propagate, each.handlers, each.filters = propagate, handlers, filters
+
+
+@pytest.fixture(scope="session", autouse=patience.FACTOR != 1)
+def _patience() -> Iterator[None]:
+    """Give everything more time, where this machine needs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patience.stretch(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -61,6 +61,25 @@ def test_a_picamera2_that_lacks_what_it_imports_lists_no_camera_and_says_so(
     assert "picamera2 cannot be imported: error=No module named 'screens_of_raspberry_pi_os'" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("driver", "is_one"),
+    [("unicam", True), ("rp1-cfe", True), ("vimc", False), ("uvcvideo", False), ("bcm2835-codec", False)],
+)
+def test_only_the_media_device_of_a_camera_receiver_is_a_camera_of_a_pi(
+    driver: str, is_one: bool, tmp_path: Path
+) -> None:
+    device, devices = tmp_path / "devices/platform/one", tmp_path / "bus/media/devices"
+    for folder in (device / "media0", devices, tmp_path / driver):
+        folder.mkdir(parents=True)
+    (device / "driver").symlink_to(tmp_path / driver)
+    (devices / "media0").symlink_to(device / "media0")
+    assert picamera_box.has_camera(devices) is is_one
+
+
+def test_a_machine_without_media_devices_has_no_camera_of_a_pi(tmp_path: Path) -> None:
+    assert not picamera_box.has_camera(tmp_path)
+
+
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 

@@ -17,9 +17,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from tests.support.journal import PATIENCE_S, Journal
+from tests.support.machine import Machine
 from tests.support.rootfs import cache, carried, carried_environ
 
 BOOT_S: Final = 60.0
@@ -49,7 +50,7 @@ _CLEAN: Final = {
 }
 
 
-class Box:
+class Box(Machine):
     """The machine, booted on entering, gone after leaving.
 
     `binds` are folders and files of this machine, and where they are seen in the box (not under /tmp, which is another
@@ -129,39 +130,6 @@ class Box:
         self._halt()
         self._boot(*["--read-only"] * read_only)
 
-    def exec(
-        self,
-        *command: str | Path,
-        check: bool = True,
-        given: str | None = None,
-        environ: Mapping[str, str] | None = None,
-        within_s: float = PATIENCE_S,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command as root, with `given` as its input; it is killed when it has not ended in time.
-
-        Raises:
-            AssertionError: with `check`, it ended with another code than 0; with all that it printed.
-        """
-        words = " ".join(map(str, command))
-        pipe = subprocess.PIPE
-        with subprocess.Popen(
-            self._inside(command), stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True,
-            env=self._environ | dict(environ or {}),
-        ) as process:  # fmt: skip
-            try:
-                printed, complained = process.communicate(given or "", within_s)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)  # nsenter, and its child, which holds the pipes
-                printed, complained = process.communicate()
-                raise AssertionError(f"{words}: not over in {within_s} s:\n{printed}\n{complained}") from None
-        if check and process.returncode:
-            raise AssertionError(f"{words}: exit {process.returncode}:\n{printed}\n{complained}")
-        return subprocess.CompletedProcess(process.args, process.returncode, printed, complained)
-
-    def sh(self, script: str, **options: Any) -> str:
-        """Run a script in the box's shell as root, and return what it printed."""
-        return self.exec("bash", "-euo", "pipefail", "-c", script, **options).stdout
-
     def typed(
         self, *command: str | Path, prompt: str = "", answer: str = "", within_s: float = PATIENCE_S
     ) -> subprocess.CompletedProcess[str]:
@@ -195,25 +163,6 @@ class Box:
         finally:
             os.close(ours)
         return subprocess.CompletedProcess(process.args, process.returncode, seen.decode(errors="replace"))
-
-    def write(self, path: str | Path, text: str, mode: str = "644") -> None:
-        """Write a file in the box, and the folders it is in; who reads it sees what was there before, or all of it.
-
-        One that is there already keeps its owner.
-        """
-        self.sh(
-            f"mkdir -p '{Path(path).parent}'; cat > '{path}.new'; chmod {mode} '{path}.new';"
-            f"[ ! -e '{path}' ] || chown --reference='{path}' '{path}.new'; mv '{path}.new' '{path}'",
-            given=text,
-        )
-
-    def read(self, path: str | Path) -> str:
-        """Return what is in a file in the box."""
-        return self.exec("cat", path).stdout
-
-    def show(self, name: str, unit: str = "kioskd.service") -> str:
-        """Return a property of a unit, as systemd shows it."""
-        return self.exec("systemctl", "show", "--value", f"--property={name}", unit).stdout.strip()
 
     def _inside(self, command: Sequence[str | Path]) -> list[str]:
         namespaces = [f"--{name}" for name in ENTERED.split()]

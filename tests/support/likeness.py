@@ -1,5 +1,8 @@
 """Whether a recording carries a sound: for ways through real devices, which shift it and never keep the last bit."""
 
+import itertools
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -65,6 +68,23 @@ def understood(words: bytes, recording: bytes, rate_hz: int) -> float:
         if np.abs(window := wanted[at : at + size]).max() > _LOUD
     ]
     return sum(found) / len(found)
+
+
+def in_order(words: Sequence[bytes], recording: bytes, rate_hz: int) -> float:
+    """Return the share of neighbours among `words` that `recording` holds one after the other; 0.0 for silence.
+
+    For a machine so slow that its card stops for moments, again and again. Each word is looked for in all of the
+    recording. The next must come after it, not much earlier or later than it was spoken.
+    """
+    if not _samples(recording).any():
+        return 0.0
+    places = [place_s(word, recording, rate_hz) for word in words]
+    lengths_s = [len(word) / 2 / rate_hz for word in words]
+    near = [
+        0.7 < (later - earlier) / length < 2.5
+        for (earlier, later), length in zip(itertools.pairwise(places), lengths_s, strict=False)
+    ]
+    return sum(near) / len(near)
 
 
 def place_s(sound: bytes, recording: bytes, rate_hz: int) -> float:

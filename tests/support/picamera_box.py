@@ -26,6 +26,8 @@ from typing import Any, Final
 
 CONFIGURATION: Final = Path("/usr/share/libcamera/pipeline/virtual/virtual.yaml")
 FRAMES_PER_S: Final = 30.0
+_RECEIVERS: Final = frozenset({"unicam", "bcm2835-unicam", "rp1-cfe"})
+"""Drivers of the camera receiver: mainline's and Raspberry Pi's name up to the Pi 4, and that of the Pi 5."""
 
 _TEXT: Final = """\
 "Kiosk":
@@ -46,9 +48,13 @@ def missing() -> str | None:
     return None
 
 
-def has_camera() -> bool:
-    """Whether there may be a real one."""
-    return bool(list(Path("/dev").glob("media*")))
+def has_camera(devices: Path = Path("/sys/bus/media/devices")) -> bool:
+    """Whether a Pi's camera is connected: it has a media device of the Pi's camera receiver.
+
+    A webcam, a video decoder and the kernel's virtual camera have media devices too, of other drivers.
+    """
+    drivers = {(path.resolve().parent / "driver").resolve().name for path in devices.glob("media*")}
+    return not drivers.isdisjoint(_RECEIVERS)
 
 
 def configuration(folder: Path) -> str:
@@ -69,6 +75,8 @@ def install(folder: Path) -> None:
         return
     _Memfds.installed = True
     os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:FATAL")
+    # Whatever else is here, webcam or vimc, is no camera of this machine.
+    os.environ.setdefault("LIBCAMERA_PIPELINES_MATCH_LIST", "virtual")
     sys.modules.setdefault("pykms", _Screen("pykms"))
     import libcamera  # noqa: PLC0415 - what was set above comes first
     from picamera2 import Picamera2, picamera2  # noqa: PLC0415 - as above

@@ -96,10 +96,10 @@ def rootfs(kind: Kind = "plain", suite: Suite = "trixie") -> Path:
     """
     recipe: list[object] = [_EDITION, suite, _mirror(), _BASE, _LEFT_TO_THE_INSTALLER]
     if kind == "plain":
-        return _made(f"rootfs-{suite}-plain", recipe, lambda folder: _make_rootfs(folder, suite))
+        return made(f"rootfs-{suite}-plain", recipe, lambda folder: _make_rootfs(folder, suite))
     plain = rootfs("plain", suite)
     recipe += [_CAMERA, _PICAMERA2, _DNG, _SCREEN, _VIRTUAL_CAMERA]
-    return _made(f"rootfs-{suite}-camera", recipe, lambda folder: _add_camera(folder, plain))
+    return made(f"rootfs-{suite}-camera", recipe, lambda folder: _add_camera(folder, plain))
 
 
 def wheels(suite: Suite = "trixie") -> Path:
@@ -108,13 +108,13 @@ def wheels(suite: Suite = "trixie") -> Path:
     Raises:
         RootfsError: it cannot be made, most often because the package index cannot be reached.
     """
-    wanted = _requirements()
-    return _made(f"wheels-{suite}", wanted, lambda folder: _download(folder, rootfs("plain", suite), wanted))
+    wanted = requirements()
+    return made(f"wheels-{suite}", wanted, lambda folder: _download(folder, rootfs("plain", suite), wanted))
 
 
 def carried() -> list[Path]:
     """Return what of this machine a system needs, at the same path, to reach package index and mirror as we do."""
-    settings = _run(["python3", "-m", "pip", "config", "list"])
+    settings = run(["python3", "-m", "pip", "config", "list"])
     named = [Path(path) for path in re.findall(r"(?<![:/\w])(?:file://)?(/[\w./-]+)", settings)]
     folders = {Path(*path.parts[:3]) for path in named if path.is_dir()}
     files = {path for path in named if path.is_file()}
@@ -143,7 +143,8 @@ def _mirror() -> str | None:
     return found[1] if found else None
 
 
-def _requirements() -> list[str]:
+def requirements() -> list[str]:
+    """Return what pip installs with kioskd and any of its extras but `dev`, from wheels."""
     project: dict[str, Any] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     texts = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
@@ -154,7 +155,7 @@ def _requirements() -> list[str]:
     return sorted({text for text in texts if re.split(r"[^\w-]", text, maxsplit=1)[0].lower() not in others})
 
 
-def _made(name: str, recipe: Sequence[object], make: Callable[[Path], None]) -> Path:
+def made(name: str, recipe: Sequence[object], make: Callable[[Path], None]) -> Path:
     """Return the folder of this name and recipe, having `make(folder)` fill it if it is not there."""
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
     folder = cache() / f"{name}-{digest}"
@@ -183,31 +184,29 @@ def _locked(name: str) -> Iterator[None]:
 
 def _make_rootfs(folder: Path, suite: Suite) -> None:
     mirror = _mirror()
-    _run(
+    run(
         ["mmdebstrap", "--variant=minbase", "--mode=root", "--skip=cleanup/apt/lists", f"--include={','.join(_BASE)}",
          "--aptopt=Acquire::Languages \"none\"", "--aptopt=APT::Install-Recommends \"false\"",
          *(f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("man", "locale", "doc")),
          suite, str(folder), f"deb {mirror} {suite} main"]
     )  # fmt: skip
     (folder / "etc/hostname").write_text("kiosk\n")
-    with _borrowed(folder):
-        _run(
+    with borrowed(folder):
+        run(
             ["chroot", folder, "apt-get", "install", "-q=2", "-y", "--download-only", *_LEFT_TO_THE_INSTALLER]
         )
 
 
 def _add_camera(folder: Path, plain: Path) -> None:
-    _run(["cp", "-a", f"{plain}/.", folder])
+    run(["cp", "-a", f"{plain}/.", folder])
     [pip] = folder.glob("usr/share/python-wheels/pip-*.whl")  # of python3-venv: a wheel can be run as it is
     run_pip: list[str | Path] = ["chroot", folder, "python3", f"/{pip.relative_to(folder)}/pip", "-q"]
-    with _borrowed(folder):
-        _run(["chroot", folder, "apt-get", "install", "-q=2", "-y", "--no-install-recommends", *_CAMERA])
-        _run(
-            [*run_pip, "install", "--break-system-packages", "--only-binary=:all:", "--no-deps", *_PICAMERA2]
-        )
-        _run([*run_pip, "download", "--no-binary=:all:", "--no-deps", "-d", "/opt/dng", _DNG])
+    with borrowed(folder):
+        run(["chroot", folder, "apt-get", "install", "-q=2", "-y", "--no-install-recommends", *_CAMERA])
+        run([*run_pip, "install", "--break-system-packages", "--only-binary=:all:", "--no-deps", *_PICAMERA2])
+        run([*run_pip, "download", "--no-binary=:all:", "--no-deps", "-d", "/opt/dng", _DNG])
     [archive] = (folder / "opt/dng").iterdir()
-    _run(["tar", "-xf", archive, "-C", archive.parent])
+    run(["tar", "-xf", archive, "-C", archive.parent])
     [dng] = archive.parent.glob("*/src/pidng")
     [packages] = folder.glob("usr/local/lib/python3.*/dist-packages")
     dng.rename(packages / "pidng")
@@ -220,27 +219,43 @@ def _add_camera(folder: Path, plain: Path) -> None:
 
 def _download(folder: Path, system: Path, wanted: Sequence[str]) -> None:
     """Fill `folder` with wheels for the Python of `system`, of which only a copy is changed."""
-    with tempfile.TemporaryDirectory(prefix=".download-", dir=cache()) as place:
-        upper, work, merged = (Path(place) / name for name in ("upper", "work", "merged"))
-        for part in (upper, work, merged):
-            part.mkdir()
-        layers = f"lowerdir={system},upperdir={upper},workdir={work}"
-        _run(["mount", "-t", "overlay", "overlay", "-o", layers, merged])
-        try:
-            with _borrowed(merged):
-                _run(["chroot", merged, "python3", "-m", "venv", "/opt/pip"])
-                _run(
-                    ["chroot", merged, "/opt/pip/bin/pip", "download", "-q", "--only-binary=:all:", "-d", "/opt/wheels-made",
-                     *wanted]
-                )  # fmt: skip
-            for wheel in (merged / "opt/wheels-made").iterdir():
-                shutil.copy(wheel, folder)
-        finally:
-            _run(["umount", "-R", merged])
+    with layered(system) as copy:
+        with borrowed(copy):
+            run(["chroot", copy, "python3", "-m", "venv", "/opt/pip"])
+            run(
+                ["chroot", copy, "/opt/pip/bin/pip", "download", "-q", "--only-binary=:all:", "-d", "/opt/wheels-made",
+                 *wanted]
+            )  # fmt: skip
+        for wheel in (copy / "opt/wheels-made").iterdir():
+            shutil.copy(wheel, folder)
 
 
 @contextlib.contextmanager
-def _borrowed(system: Path) -> Iterator[None]:
+def layered(system: Path) -> Iterator[Path]:
+    """Yield a copy of `system` that takes changes, and is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix=".layer-", dir=cache()) as place:
+        upper, work, merged = (Path(place) / name for name in ("upper", "work", "merged"))
+        for part in (upper, work, merged):
+            part.mkdir()
+        run(
+            [
+                "mount",
+                "-t",
+                "overlay",
+                "overlay",
+                "-o",
+                f"lowerdir={system},upperdir={upper},workdir={work}",
+                merged,
+            ]
+        )
+        try:
+            yield merged
+        finally:
+            run(["umount", "-R", merged])
+
+
+@contextlib.contextmanager
+def borrowed(system: Path) -> Iterator[None]:
     """Let a program in `system` reach what this machine reaches."""
     with contextlib.ExitStack() as stack:
         for path in [*carried(), Path("/proc")]:
@@ -250,12 +265,17 @@ def _borrowed(system: Path) -> Iterator[None]:
             elif not there.exists():
                 there.parent.mkdir(parents=True, exist_ok=True)
                 there.touch()
-            _run(["mount", "--bind", path, there])
-            stack.callback(_run, ["umount", there])
+            run(["mount", "--bind", path, there])
+            stack.callback(run, ["umount", there])
         yield
 
 
-def _run(command: Sequence[str | Path]) -> str:
+def run(command: Sequence[str | Path]) -> str:
+    """Run a command and return what it printed.
+
+    Raises:
+        RootfsError: it failed, or had not ended after ten minutes.
+    """
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=_LONGEST_S,

@@ -1,0 +1,83 @@
+"""A machine that a test has booted: commands are run in it, files are written and read."""
+
+import abc
+import base64
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.support.journal import PATIENCE_S
+
+
+class Machine(abc.ABC):
+    """What a container and a virtual machine have in common."""
+
+    patience_s: float = PATIENCE_S
+    """How long a command may take, unless it is told otherwise."""
+
+    _environ: Mapping[str, str]
+    """The environment of `_inside`."""
+
+    @abc.abstractmethod
+    def _inside(self, command: Sequence[str | Path]) -> list[str]:
+        """Return the command of this machine that runs `command` in that one, as root."""
+
+    def exec(
+        self,
+        *command: str | Path,
+        check: bool = True,
+        given: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        within_s: float | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command as root, with `given` as its input; it is killed when it has not ended in time.
+
+        Raises:
+            AssertionError: with `check`, it ended with another code than 0; with all that it printed.
+        """
+        words = " ".join(map(str, command))
+        within_s = within_s or self.patience_s
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            self._inside(command), stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True,
+            env={**self._environ, **(environ or {})},
+        ) as process:  # fmt: skip
+            try:
+                printed, complained = process.communicate(given or "", within_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # nsenter, and its child, which holds the pipes
+                printed, complained = process.communicate()
+                raise AssertionError(f"{words}: not over in {within_s} s:\n{printed}\n{complained}") from None
+        if check and process.returncode:
+            raise AssertionError(f"{words}: exit {process.returncode}:\n{printed}\n{complained}")
+        return subprocess.CompletedProcess(process.args, process.returncode, printed, complained)
+
+    def sh(self, script: str, **options: Any) -> str:
+        """Run a script in the machine's shell as root, and return what it printed."""
+        return self.exec("bash", "-euo", "pipefail", "-c", script, **options).stdout
+
+    def write(self, path: str | Path, text: str, mode: str = "644") -> None:
+        """Write a file in the machine, and the folders it is in; who reads it sees what was there before, or all of it.
+
+        One that is there already keeps its owner.
+        """
+        self.sh(
+            f"mkdir -p '{Path(path).parent}'; cat > '{path}.new'; chmod {mode} '{path}.new';"
+            f"[ ! -e '{path}' ] || chown --reference='{path}' '{path}.new'; mv '{path}.new' '{path}'",
+            given=text,
+        )
+
+    def write_bytes(self, path: str | Path, data: bytes) -> None:
+        """Write a small file in the machine."""
+        self.sh(f"base64 --decode > '{path}'", given=base64.b64encode(data).decode())
+
+    def read(self, path: str | Path) -> str:
+        """Return what is in a file in the machine."""
+        return self.exec("cat", path).stdout
+
+    def show(self, name: str, unit: str = "kioskd.service") -> str:
+        """Return a property of a unit, as systemd shows it."""
+        return self.exec("systemctl", "show", "--value", f"--property={name}", unit).stdout.strip()

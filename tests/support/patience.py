@@ -1,0 +1,36 @@
+"""More time for everything that has a deadline, on a machine that is slower than any Pi, as an emulated one is.
+
+The factor comes from one place: KIOSKD_PATIENCE in the environment. Without it nothing changes.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+FACTOR: Final = float(os.environ.get("KIOSKD_PATIENCE", "1"))
+
+_WAITS_OF_THREADS: Final = (
+    "kioskd.adapters.picamera_device.WAIT_S",
+    "kioskd.adapters.camera_thread.STOP_S",
+    "kioskd.adapters.v4l2.WAIT_S",
+    "kioskd.adapters.portaudio_thread.CLOSE_S",
+)
+"""Deadlines of the adapters that are no `asyncio.timeout`."""
+
+
+def patient(seconds: float) -> float:
+    """Return a deadline for what no `asyncio.timeout` guards."""
+    return seconds * FACTOR
+
+
+def stretch(patch: pytest.MonkeyPatch, factor: float = FACTOR) -> None:
+    """Multiply each deadline of tests and daemon until `patch` is undone."""
+    real: Callable[[float | None], asyncio.Timeout] = asyncio.timeout
+    patch.setattr(asyncio, "timeout", lambda delay: real(delay and delay * factor))
+    for name in _WAITS_OF_THREADS:
+        module, _, constant = name.rpartition(".")
+        before: float = getattr(__import__(module, fromlist=[constant]), constant)
+        patch.setattr(name, before * factor)

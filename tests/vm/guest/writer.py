@@ -1,0 +1,27 @@
+"""Replaces two of the daemon's files, durably, again and again, with its own code; prints the number of each round.
+
+`writer.py FOLDER`, as the daemon's user. The power is cut meanwhile: each file must then be whole, and not older than
+what was printed last.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from kioskd.adapters import small_file
+
+
+def main() -> None:
+    """Write until the power goes."""
+    folder, number = Path(sys.argv[1]), 0
+    while True:
+        number += 1
+        for name in ("preferences", "budget"):
+            text = json.dumps({"number": number, "filling": "x" * (number % 5000)})
+            small_file.replace(folder / f"{name}.json", text, durable=True)
+        sys.stdout.write(f"{number}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
