@@ -167,7 +167,7 @@ def test_no_vendor_library_is_imported_before_somebody_is_configured_to_need_it(
 async def test_what_is_known_of_a_refused_tool_outlives_a_reload() -> None:
     offered = [Declaration(name, "Does it.", {"type": "object"}) for name in ("tell_time", "open_door")]
     script = ServiceScript(replies=(Reply(silent=True),), refused_functions=("open_door",))
-    async with asyncio.timeout(20), StandIn(script) as standin:
+    async with asyncio.timeout(60), StandIn(script) as standin:
         service = {"endpoint": standin.endpoint, "ca_file": str(standin.ca_file)}
         settings, tools = (
             Settings.model_validate({"service": service}),

@@ -368,7 +368,7 @@ def said_by(program: str, stderr: Path, **environ: str) -> list[str]:
             env=clean | {"PYTHONPATH": str(root)} | environ,
             stderr=file,
             check=True,
-            timeout=30,
+            timeout=120,
         )
     return stderr.read_text().splitlines()
 

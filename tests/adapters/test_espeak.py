@@ -76,7 +76,7 @@ async def test_a_program_that_cannot_be_run_is_told(tmp_path: Path) -> None:
 
 async def test_a_program_that_hangs_is_killed_at_the_deadline(tmp_path: Path) -> None:
     hangs = program(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 100")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(RenderingFailed, match=r"not done within 0\.3 s"):
             await Espeak(hangs, deadline_s=0.3).render("hello", "en")
     with pytest.raises(ProcessLookupError):
@@ -89,7 +89,7 @@ async def test_a_program_whose_child_keeps_the_pipes_open_is_killed_with_it(
 ) -> None:
     os.mkfifo(tmp_path / "alive")
     hangs = program(tmp_path, f"sleep 100 3> {tmp_path}/alive & {then}")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async with asyncio.TaskGroup() as group:
             child_ended = group.create_task(asyncio.to_thread((tmp_path / "alive").read_bytes))
             with pytest.raises(RenderingFailed, match=r"not done within 0\.5 s"):
@@ -100,7 +100,7 @@ async def test_a_program_whose_child_keeps_the_pipes_open_is_killed_with_it(
 async def test_a_rendering_that_is_cancelled_leaves_no_process(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "begun")
     hangs = program(tmp_path, f"echo $$ > {tmp_path}/begun; exec sleep 100")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async with asyncio.TaskGroup() as group:
             rendering = group.create_task(Espeak(hangs).render("hello", "en"))
             pid = int(await asyncio.to_thread((tmp_path / "begun").read_text))

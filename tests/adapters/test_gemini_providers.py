@@ -78,7 +78,7 @@ async def service(
 
     made = certificate()
     identity = live_peer.Certificate(made.chain_file, made.key_file)
-    async with asyncio.timeout(20), live_server(serve, upgrade=upgrade, identity=identity) as server:
+    async with asyncio.timeout(60), live_server(serve, upgrade=upgrade, identity=identity) as server:
         yield server
 
 
@@ -116,7 +116,7 @@ def mint(name: str = "token") -> Answerer:
 
 @asynccontextmanager
 async def token_server(answer: Answerer) -> AsyncIterator[tuple[Peer, str]]:
-    async with asyncio.timeout(20), http_server(answer, certificate().server_context()) as peer:
+    async with asyncio.timeout(60), http_server(answer, certificate().server_context()) as peer:
         yield peer, f"https://127.0.0.1:{peer.port}/kiosk"
 
 
@@ -273,7 +273,7 @@ async def test_a_token_server_that_says_nothing_is_not_waited_for_for_long() -> 
 
 async def test_a_token_server_with_a_certificate_of_the_future_waits_for_the_clock() -> None:
     early = certificate(starts_in_days=2)
-    async with asyncio.timeout(20), http_server(mint(), early.server_context()) as peer:
+    async with asyncio.timeout(60), http_server(mint(), early.server_context()) as peer:
         with pytest.raises(LinkLost, match="not yet valid by this device's clock") as caught:
             await TokenServer(f"https://127.0.0.1:{peer.port}", "m", Web(early.client_context())).fetch()
     assert caught.value.remedy is Remedy.CLOCK
@@ -346,7 +346,7 @@ async def google(
 ) -> AsyncIterator[tuple[Peer, Vertex]]:
     """Google's token service, and an account that goes to it."""
     tls = certificate().server_context()
-    async with asyncio.timeout(30), http_server(answer, tls, gate=gate) as peer:
+    async with asyncio.timeout(60), http_server(answer, tls, gate=gate) as peer:
         file = account_file(folder, f"https://127.0.0.1:{peer.port}/token")
         yield peer, Vertex("my-project", "europe-west4", file)
 
@@ -614,7 +614,7 @@ async def test_what_is_on_this_machine_is_reached_without_the_owners_proxy() -> 
 async def test_without_an_endpoint_the_provider_itself_is_dialed_whatever_the_environment(
     config: dict[str, Any], host: str
 ) -> None:
-    async with asyncio.timeout(20), connect_proxy({}) as proxy:
+    async with asyncio.timeout(60), connect_proxy({}) as proxy:
         live = GeminiLive(
             GeminiConfig(
                 key=SecretStr(KEY),
@@ -653,7 +653,7 @@ async def test_the_environments_proxy_serves_where_the_owner_names_none(
     ("status", "remedy"), [(403, Remedy.SETTINGS), (407, Remedy.SETTINGS), (502, Remedy.RESUME)]
 )
 async def test_a_proxy_that_refuses_is_told_from_one_without_a_way_out(status: int, remedy: Remedy) -> None:
-    async with asyncio.timeout(20), connect_proxy({}, status=status) as proxy:
+    async with asyncio.timeout(60), connect_proxy({}, status=status) as proxy:
         with pytest.raises(LinkLost, match="token server not reached") as caught:
             await TokenServer("https://tokens.test", "m", web(f"http://127.0.0.1:{proxy.port}")).fetch()
     assert (caught.value.remedy, caught.value.reached) == (remedy, False)

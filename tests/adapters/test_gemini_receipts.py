@@ -203,7 +203,7 @@ async def connected(
     service: Handler, deadlines: Deadlines | None = None, *, transparent: bool = False, **options: Any
 ) -> AsyncIterator[GeminiConnection]:
     """A connection to `service`, for 20 s at most."""
-    async with asyncio.timeout(20), live_server(service, **options) as server:
+    async with asyncio.timeout(60), live_server(service, **options) as server:
         config = GeminiConfig(
             key=SecretStr("a-key"),
             model="m",

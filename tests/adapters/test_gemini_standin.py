@@ -72,7 +72,7 @@ async def talking(
             ),
             tools=lambda: tools,
         )
-        async with asyncio.timeout(20), GeminiLive(config).connect(None) as connection:
+        async with asyncio.timeout(60), GeminiLive(config).connect(None) as connection:
             yield standin, connection
 
 
@@ -97,7 +97,7 @@ def answer(
 
 async def test_a_key_that_is_replaced_opens_the_next_connection() -> None:
     keys = [SecretStr("an-old-key-of-nobody")]
-    async with StandIn(ServiceScript(replies=(SPEECH,))) as standin, asyncio.timeout(20):
+    async with StandIn(ServiceScript(replies=(SPEECH,))) as standin, asyncio.timeout(60):
         config = GeminiConfig(
             key=lambda: keys[-1],
             model="gemini-3.8-live",

@@ -72,7 +72,7 @@ class Wire:
 async def connected(**config: Any) -> AsyncIterator[tuple[Connection, Wire]]:
     wire = Wire()
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         live_server(wire.serve) as server,
         live_at(server, **config).connect(None) as connection,
     ):
@@ -141,7 +141,7 @@ async def test_how_closely_to_look_is_said(closely: Any) -> None:
 async def test_tools_are_asked_for_at_each_connection_and_stand_beside_the_search() -> None:
     names = itertools.count()
     wire = Wire()
-    async with live_server(wire.serve) as server, asyncio.timeout(10):
+    async with live_server(wire.serve) as server, asyncio.timeout(60):
         live = live_at(server, options=Options(search=True), tools=lambda: [Named(f"tool_{next(names)}")])
         await live.warm_up()
         for _ in range(2):
@@ -231,7 +231,7 @@ async def test_a_resolution_that_the_service_refuses_costs_the_resolution_and_no
 
     if "media_resolution" not in types.FunctionResponsePart.model_fields:
         pytest.skip("the SDK before 3.4 has no word for it")
-    async with asyncio.timeout(20), live_server(serve) as server:
+    async with asyncio.timeout(60), live_server(serve) as server:
         live = live_at(server, options=Options(media_resolution="low"))
 
         async def visit() -> None:
@@ -319,7 +319,7 @@ async def test_a_service_that_refuses_a_picture_in_an_answer_gets_the_next_besid
                 return
         await peer.wait_closed()
 
-    async with live_server(service) as server, asyncio.timeout(10):
+    async with live_server(service) as server, asyncio.timeout(60):
         live = live_at(server, options=Options(client_content=content))
         with pytest.raises(LinkLost) as caught:  # noqa: PT012  the answer is what it is lost for
             async with live.connect(None) as connection:
@@ -341,7 +341,7 @@ async def test_a_session_given_up_for_another_reason_changes_nothing() -> None:
         said.append(await read_json(peer))
         await peer.close(1007, "Request contains an invalid argument.")
 
-    async with live_server(service) as server, asyncio.timeout(10):
+    async with live_server(service) as server, asyncio.timeout(60):
         live = live_at(server)
         for answer in (DOOR, LOOK):
             with pytest.raises(LinkLost):  # noqa: PT012
@@ -369,7 +369,7 @@ async def test_nothing_of_pictures_and_tools_is_in_the_log(caplog: pytest.LogCap
 
     async with (
         live_server(service) as server,
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         live_at(server).connect(None) as connection,
     ):
         (called,) = await connection.receive()
@@ -392,7 +392,7 @@ async def test_a_search_is_shown_in_the_journal_without_its_words(caplog: pytest
 
     async with (
         live_server(service) as server,
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         live_at(server).connect(None) as connection,
     ):
         assert await connection.receive() == ()
@@ -413,7 +413,7 @@ async def _until_full(connection: Connection) -> None:
 
 async def test_what_is_not_taken_is_backlog() -> None:
     handler: Handler = _reads_nothing
-    async with live_server(handler, receive_buffer=16_384) as server, asyncio.timeout(10):
+    async with live_server(handler, receive_buffer=16_384) as server, asyncio.timeout(60):
         async with live_at(server).connect(None) as connection:
             assert connection.backlog == 0
             await _until_full(connection)
@@ -423,7 +423,7 @@ async def test_what_is_not_taken_is_backlog() -> None:
 async def test_what_has_left_and_has_not_arrived_is_known() -> None:
     handler: Handler = _reads_nothing
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         live_server(handler, receive_buffer=16_384) as server,
         live_at(server).connect(None) as connection,
     ):
@@ -439,7 +439,7 @@ async def test_what_the_other_end_has_taken_has_arrived() -> None:
         await peer.wait_closed()
 
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         live_server(service) as server,
         live_at(server).connect(None) as connection,
     ):
@@ -469,7 +469,7 @@ async def test_what_is_written_is_counted_and_in_that_order_whoever_is_cancelled
 
         return entry
 
-    async with live_server(service, receive_buffer=16_384) as server, asyncio.timeout(20):
+    async with live_server(service, receive_buffer=16_384) as server, asyncio.timeout(60):
         async with live_at(server).connect(None) as connection:
             assert isinstance(connection, GeminiConnection)
             book = connection.receipts
@@ -512,7 +512,7 @@ async def test_what_is_small_is_compressed_over_the_real_client() -> None:
 
     async with (
         live_server(service) as server,
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         live_at(server).connect(None) as connection,
     ):
         assert isinstance(connection, GeminiConnection)

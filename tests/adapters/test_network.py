@@ -14,7 +14,7 @@ from kioskd.adapters.network import KernelNetwork, ways_out
 
 SETTLE_S: Final = 0.1
 """Shorter than the real one: the property is the same."""
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 20.0
 WIFI: Final = "10.9.8.65"
 
 

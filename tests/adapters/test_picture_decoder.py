@@ -148,7 +148,7 @@ def child(program: str) -> str:
         ],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     return ran.stdout + ran.stderr.strip().rpartition("\n")[2]

@@ -91,7 +91,7 @@ async def test_what_is_no_request_is_hung_up_on_and_the_next_one_answered(
         for said in (b"", b"\r\n\r\n", b"GET", b"\xff" * 100 + b"\r\n\r\n", b"x" * (HEAD_BYTES * 2)):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(said)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 assert b"200 OK" not in await reader.read()
             writer.transport.abort()
         assert (await client.get(f"{url}/metrics")).status_code == 200
@@ -101,7 +101,7 @@ async def test_too_many_at_a_time_are_told_so() -> None:
     async with door() as url:
         port = int(url.rpartition(":")[2])
         streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(CLIENTS + 1)]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert (await streams[-1][0].read()).startswith(b"HTTP/1.1 503 ")
         for _, writer in streams:
             writer.transport.abort()

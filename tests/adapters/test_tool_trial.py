@@ -218,10 +218,10 @@ async def test_a_session_comes_up_without_the_tool_that_the_service_refuses() ->
     service, trial = Refusing(without("b")), ToolTrial()
     async with live_server(service.serve) as server:
         live = live_at(server, tools(*"abc"), trial=trial)
-        async with asyncio.timeout(20), live.connect(None):
+        async with asyncio.timeout(60), live.connect(None):
             assert service.told[-1] == ["a", "c"]
         dialed = len(service.told)
-        async with asyncio.timeout(20), live_at(server, tools(*"abc"), trial=trial).connect(None):
+        async with asyncio.timeout(60), live_at(server, tools(*"abc"), trial=trial).connect(None):
             assert service.told[dialed:] == [["a", "c"]]
     assert [one.name for one in trial.left_out] == ["b"]
 
@@ -231,7 +231,7 @@ async def test_a_refusal_that_is_not_about_tools_stays_what_it_is(caplog: pytest
     service = Refusing(lambda _declared: "Requested voice api_name 'Kora' is not available")
     async with live_server(service.serve) as server:
         with pytest.raises(LinkLost, match="voice") as lost:
-            async with asyncio.timeout(20), live_at(server, tools(*"ab")).connect(None):
+            async with asyncio.timeout(60), live_at(server, tools(*"ab")).connect(None):
                 pass
     assert lost.value.remedy is Remedy.SETTINGS
     assert service.told == [["a", "b"], []]
@@ -246,7 +246,7 @@ async def test_a_refused_key_or_model_is_dialed_once(reason: str) -> None:
     service = Refusing(lambda _declared: reason)
     async with live_server(service.serve) as server:
         with pytest.raises(LinkLost):
-            async with asyncio.timeout(20), live_at(server, tools("a")).connect(None):
+            async with asyncio.timeout(60), live_at(server, tools("a")).connect(None):
                 pass
     assert service.told == [["a"]]
 
@@ -256,7 +256,7 @@ async def test_a_parameter_that_is_called_language_code_costs_the_tool_and_not_t
     service, trial = Refusing(lambda told: reason if "b" in told else ""), ToolTrial()
     async with live_server(service.serve) as server:
         live = live_at(server, tools(*"ab"), trial=trial, language="de-DE")
-        async with asyncio.timeout(20), live.connect(None):
+        async with asyncio.timeout(60), live.connect(None):
             assert service.told == [["a", "b"], ["a"]]
 
 
@@ -264,7 +264,7 @@ async def test_the_services_own_search_is_left_out_where_it_does_not_go_with_fun
     service, trial = Refusing(lambda told: "no" if {"google_search", "b"} <= set(told) else ""), ToolTrial()
     async with live_server(service.serve) as server:
         live = live_at(server, tools(*"ab"), trial=trial, options=Options(search=True))
-        async with asyncio.timeout(20), live.connect(None):
+        async with asyncio.timeout(60), live.connect(None):
             assert service.told[-1] == ["google_search", "a"]
 
 
@@ -273,9 +273,9 @@ async def test_a_session_that_is_given_up_for_a_tool_right_after_its_setup_comes
     async with live_server(service.serve) as server:
         live = live_at(server, tools(*"abc"), trial=trial)
         with pytest.raises(LinkLost) as lost:
-            async with asyncio.timeout(20), live.connect(None) as connection:
+            async with asyncio.timeout(60), live.connect(None) as connection:
                 await connection.receive()
         assert lost.value.remedy is Remedy.FRESH
-        async with asyncio.timeout(20), live.connect(None):
+        async with asyncio.timeout(60), live.connect(None):
             assert service.told == [["a", "b", "c"], ["a", "c"]]
     assert [one.name for one in trial.left_out] == ["b"]

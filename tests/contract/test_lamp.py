@@ -36,7 +36,7 @@ class Rig:
     async def shows(self, *, lit: bool) -> None:
         """Wait until the lamp is lit, or out: a turn of the loop, or as many as a process takes."""
         clock = SystemClock()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.lit() is not lit:
                 await clock.sleep(0)
 
@@ -99,7 +99,7 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
 
 @asynccontextmanager
 async def burning(lamp: Lamp) -> AsyncIterator[None]:
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         run = tasks.create_task(lamp.run())
         yield
         run.cancel()

@@ -230,7 +230,7 @@ async def test_two_plays_are_heard_one_after_the_other(bench: Bench) -> None:
 
 async def test_a_device_that_is_not_there_is_lost_and_works_when_it_is_back(bench: Bench) -> None:
     bench.unplug()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(DeviceLost, match="speaker"):
             await bench.speaker.play(Sound())
     await asyncio.to_thread(bench.replug)
@@ -245,7 +245,7 @@ async def test_an_error_in_the_source_ends_the_playing_and_is_seen(bench: Bench)
         def pull(self, byte_count: int) -> bytes:
             raise ArithmeticError(f"planted: {byte_count}")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(ArithmeticError, match="planted"):
             await bench.speaker.play(Broken())
 

@@ -92,7 +92,7 @@ def last_sound(recording: bytes, *, before_s: float) -> int:
     )
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(600)
 async def test_the_demos_conversation_goes_as_expected_through_real_sound_devices(
     tmp_path: Path, sound_server: SoundServer
 ) -> None:

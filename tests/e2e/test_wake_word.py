@@ -24,7 +24,7 @@ CALLED: Settings = Settings(
 
 async def serves(it: Kiosk) -> None:
     """Wait until the kiosk is ready; a thread of it works in true time."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not it.state.started:
             await it.clock.advance(0.01)
 

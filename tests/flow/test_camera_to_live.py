@@ -63,7 +63,7 @@ class Wire:
 
     async def has(self, count: int) -> None:
         """Wait until so many pictures were sent."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.pictures) < count:
                 self._sent.clear()
                 await self._sent.wait()
@@ -156,13 +156,13 @@ class Eyes:
 
     async def counted(self, what: str, count: int) -> None:
         """Wait for work in threads, until a count has got there."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while self.flow.counts[what] < count:
                 await self.clock.sleep(0)
 
     async def decided(self, shots: int) -> None:
         """Wait for work in threads, until so many pictures were taken and something became of each."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (counts := self.flow.counts)["shot"] < shots or counts.total() < 2 * counts["shot"]:
                 await self.clock.sleep(0)
 
@@ -584,7 +584,7 @@ async def test_a_picture_on_request_in_a_conversation_is_not_sent_twice() -> Non
 
 async def test_several_who_ask_at_once_share_a_picture() -> None:
     async with eyes() as kiosk:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             shown = await asyncio.gather(kiosk.flow.fresh(5.0), kiosk.flow.fresh(5.0))
         assert list(shown) == [kiosk.camera.sees] * 2
         assert kiosk.camera.shots == 1

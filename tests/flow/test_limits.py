@@ -93,7 +93,7 @@ class Counted:
 
     async def saved(self, ledger: MemoryLedger, saves: int) -> None:
         """Wait for the thread that saves."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while ledger.saves < saves:
                 await self.clock.advance(0)
 

@@ -53,7 +53,7 @@ async def prepared(
     reader: Reader, *, language: str = "en", owner: Path | None = None, cache: Path | None = None
 ) -> Prompts:
     prompts = Prompts(language, owner, cache, reader)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await prompts.prepare()
     return prompts
 
@@ -252,7 +252,7 @@ def test_the_installers_command_says_what_is_lacking(tmp_path: Path) -> None:
         env={"PATH": str(tmp_path), "PYTHONPATH": str(Path(texts.__file__).parents[2])},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 1

@@ -16,7 +16,7 @@ async def shake_hands(certificate: Certificate, name: str, context: ssl.SSLConte
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=certificate.server_context())
-    async with server, asyncio.timeout(10):
+    async with server, asyncio.timeout(60):
         port = server.sockets[0].getsockname()[1]
         trust = context or certificate.client_context()
         _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust, server_hostname=name)

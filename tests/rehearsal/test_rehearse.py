@@ -150,7 +150,7 @@ async def test_a_rehearsal_that_is_called_off_leaves_its_report(tmp_path: Path) 
     rehearsing = asyncio.get_running_loop().create_task(
         rehearse(Settings(), scenario, tmp_path / "out", tell=lambda _line: going_on.set())
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await going_on.wait()
     rehearsing.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -18,7 +18,7 @@ from tests.support.sound_server import SoundServer
 from kioskd.rehearsal.service import StandIn
 
 COMMAND: Final = Path(sys.executable).with_name("kioskd")
-PATIENCE_S: Final = 20.0
+PATIENCE_S: Final = 60.0
 """How long a test waits for a process on a busy machine of two cores."""
 
 WATCHDOG_S: Final = 3.0

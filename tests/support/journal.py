@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 90.0
 
 Entry = Mapping[str, Any]
 """One line of the journal, with its fields; see systemd.journal-fields(7)."""

@@ -24,7 +24,7 @@ from kioskd.media import pcm
 from kioskd.settings.model import Settings
 from kioskd.settings.sound import SpeakerSettings
 
-PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 30.0
 """How long a test waits for what should happen at once."""
 
 QUIET: Final = Settings(speaker=SpeakerSettings(cues=()))

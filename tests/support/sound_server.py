@@ -27,7 +27,7 @@ SPEAKER: Final = "kioskspk"
 SPEAKER_HZ: Final = 24_000
 
 _SINK: Final[dict[Device, str]] = {"mic": "micbus", "spk": "spk"}
-_PATIENCE_S: Final = 10.0
+_PATIENCE_S: Final = 30.0
 
 HISS_S: Final = 60
 """How long a quiet room lasts: longer than any test."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 
 
-async def until(holds: Callable[[], bool], *, at_most_s: float = 10.0) -> None:
+async def until(holds: Callable[[], bool], *, at_most_s: float = 60.0) -> None:
     """Return when `holds()`; raise TimeoutError if it does not come to that."""
     async with asyncio.timeout(at_most_s):
         while not holds():  # noqa: ASYNC110 - see above

@@ -120,7 +120,7 @@ def test_older_systemd_tries_as_ever_less_often_as_newer_does(tmp_path: Path, re
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=120,
     )
     assert slept.stderr == ""
     waited = int(slept.stdout or 0)

@@ -34,7 +34,7 @@ def python(code: str, *words: str, **options: Any) -> CommandTool:
 
 
 async def run(command: CommandTool, **arguments: object) -> Result:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return await command.call("run", arguments)
 
 
@@ -128,7 +128,7 @@ time.sleep(600)
 async def test_at_the_deadline_a_child_that_ignores_sigterm_dies_with_all_it_forked(tmp_path: Path) -> None:
     clock = ManualClock()  # the toolbox's: the child has all the time it needs to get ready
     box = Toolbox([Guarded(python(STUBBORN, str(tmp_path)), Guard(deadline_s=5))], clock=clock, confirm=no)
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         call = group.create_task(box.call("run", {}, turn=1, conversation=1))
         pids = [await number_in(tmp_path / name) for name in ("leader", "grandchild")]
         await clock.advance(5.1)
@@ -142,7 +142,7 @@ async def no(_name: str, _words: str) -> bool:
 
 
 async def test_cancelling_kills_the_child_with_all_it_forked(tmp_path: Path) -> None:
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         call = group.create_task(python(STUBBORN, str(tmp_path)).call("run", {}))
         pids = [await number_in(tmp_path / name) for name in ("leader", "grandchild")]
         call.cancel()
@@ -159,7 +159,7 @@ async def test_a_child_gets_sigterm_first(tmp_path: Path) -> None:
         "open(sys.argv[1]+'/ready','w').write('yes')\n"
         "time.sleep(600)"
     )
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         call = group.create_task(python(code, str(tmp_path)).call("run", {}))
         await until((tmp_path / "ready").exists)
         call.cancel()
@@ -196,7 +196,7 @@ async def test_many_calls_leave_no_descriptor_and_no_zombie() -> None:
     await run(command)
     before = psutil.Process().num_fds()
     for _ in range(5):
-        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             calls = [group.create_task(command.call("run", {})) for _ in range(4)]
         assert [call.result().data for call in calls] == ["x"] * 4
     assert psutil.Process().num_fds() <= before

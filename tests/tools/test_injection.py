@@ -33,7 +33,7 @@ async def no(_name: str, _words: str) -> bool:
 
 async def through_the_toolbox(kind: Kind, **arguments: object) -> Result:
     box = Toolbox([Guarded(kind, Guard())], clock=SystemClock(), confirm=no)
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         run = group.create_task(box.run())
         result = await box.call("tool", arguments, turn=1, conversation=1)
         run.cancel()

@@ -44,7 +44,7 @@ def tool(url: str, **options: Any) -> MqttTool:
 
 @asynccontextmanager
 async def running(mqtt: MqttTool) -> AsyncIterator[MqttTool]:
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         worker = group.create_task(mqtt.run())
         try:
             await mqtt.settled()
@@ -62,7 +62,7 @@ async def listener(broker: brokers.Broker, topic: str = "#") -> AsyncIterator[ai
 
 
 async def next_of(client: aiomqtt.Client) -> aiomqtt.Message:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await anext(aiter(client.messages))
 
 

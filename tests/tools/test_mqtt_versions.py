@@ -56,7 +56,7 @@ def tool(old: OldBroker, **options: Any) -> MqttTool:
 
 
 async def test_a_broker_that_refuses_mqtt_5_is_spoken_to_by_3_1_1(caplog: pytest.LogCaptureFixture) -> None:
-    async with asyncio.timeout(20), broker() as old, asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), broker() as old, asyncio.TaskGroup() as group:
         mqtt = tool(old)
         worker = group.create_task(mqtt.run())
         assert (await mqtt.call("light", {"on": True})).status == "ok"
@@ -66,7 +66,7 @@ async def test_a_broker_that_refuses_mqtt_5_is_spoken_to_by_3_1_1(caplog: pytest
 
 
 async def test_a_broker_that_closes_without_a_word_is_tried_by_3_1_1_next() -> None:
-    async with asyncio.timeout(20), broker(b"") as old, asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), broker(b"") as old, asyncio.TaskGroup() as group:
         mqtt = tool(old)
         worker = group.create_task(mqtt.run())
         await mqtt.settled()
@@ -78,7 +78,7 @@ async def test_a_broker_that_closes_without_a_word_is_tried_by_3_1_1_next() -> N
 
 
 async def test_a_reply_that_the_broker_cannot_carry_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    async with asyncio.timeout(20), broker() as old, asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), broker() as old, asyncio.TaskGroup() as group:
         mqtt = tool(old, reply=True, clock=ManualClock())
         worker = group.create_task(mqtt.run())
         await mqtt.settled()

@@ -57,7 +57,7 @@ class House:
             folder=Path("/"),
             sandbox=box,
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             result = await tool.call("hostile", asked)
         assert isinstance(result.data, dict), result
         return {name.replace(f"{self.root}/", ""): str(got) for name, got in result.data.items()}

@@ -67,7 +67,7 @@ def tool(argv: list[str], **options: Any) -> CommandTool:
 
 
 async def run(command: CommandTool, **arguments: object) -> Result:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return await command.call("run", arguments)
 
 
@@ -114,7 +114,7 @@ async def test_cancelling_ends_the_program_with_all_it_forked(unit: Started, tmp
     notes = tmp_path / "pids"
     notes.mkdir()
     command = tool(["/usr/bin/python3", "-c", code, str(notes)], sandbox=Sandbox(writes=(notes,)))
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         call = group.create_task(command.call("run", {}))
         await until(lambda: len(list(notes.iterdir())) == 2)
         pids = [int(each.name) for each in notes.iterdir()]
@@ -131,7 +131,7 @@ async def test_a_program_that_says_too_much_is_stopped(unit: Started) -> None:
 
 
 async def test_a_spawner_that_dies_is_an_error(unit: Started) -> None:
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         call = group.create_task(tool(["/bin/sleep", "600"]).call("run", {}))
         await until(lambda: bool(unit))
         unit[0].kill()

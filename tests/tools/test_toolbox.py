@@ -175,7 +175,7 @@ async def test_the_order_of_arguments_makes_no_other_call() -> None:
 async def test_one_too_many_at_once_is_told_that_it_is_busy() -> None:
     bench = Bench(Shelf(), Guard(at_once=1))
     bench.shelf.gate.clear()
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         first = group.create_task(bench.call("a"))
         await bench.shelf.begun.wait()
         second = await bench.call("b")
@@ -189,7 +189,7 @@ async def test_one_too_many_at_once_is_told_that_it_is_busy() -> None:
 async def test_a_call_that_takes_too_long_is_stopped_and_answered(repeatable: bool) -> None:
     bench = Bench(Shelf(repeatable=repeatable), Guard(deadline_s=3))
     bench.shelf.gate.clear()
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         call = group.create_task(bench.call())
         await bench.shelf.begun.wait()
         await bench.clock.advance(2.9)
@@ -203,7 +203,7 @@ async def test_a_call_that_takes_too_long_is_stopped_and_answered(repeatable: bo
 async def test_a_cancelled_call_is_stopped_and_has_no_result() -> None:
     bench = Bench(Shelf(), Guard(at_once=1))
     bench.shelf.gate.clear()
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         call = group.create_task(bench.call())
         await bench.shelf.begun.wait()
         call.cancel()
@@ -215,7 +215,7 @@ async def test_a_cancelled_call_is_stopped_and_has_no_result() -> None:
 
 async def test_a_press_lets_a_call_happen() -> None:
     bench = Bench(Shelf(), Guard(confirm="button"))
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         call = group.create_task(bench.call())
         await bench.clock.advance(0)
         assert (bench.shelf.calls, bench.begun) == ([], 0)
@@ -250,7 +250,7 @@ async def test_a_model_that_calls_again_and_again_is_asked_for_once_a_turn() -> 
 
 async def test_calls_at_the_same_time_are_one_question_where_nobody_presses() -> None:
     bench = Bench(Shelf(), Guard(confirm="button", at_once=2))
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         calls = [group.create_task(bench.call(item)) for item in ("hats", "shoes")]
         await bench.clock.advance(0)
         bench.answer.set_result(False)
@@ -344,7 +344,7 @@ async def test_what_a_server_offers_later_is_called_by_its_new_schema() -> None:
 
 
 async def test_a_toolbox_runs_until_it_is_cancelled() -> None:
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         bench = Bench(Shelf())
         run = group.create_task(bench.toolbox.run())
         await bench.toolbox.settled()

@@ -24,7 +24,7 @@ Tone = Callable[[float], Reply]
 @asynccontextmanager
 async def talking(*replies: Reply, **script: Any) -> AsyncIterator[tuple[StandIn, RawClient]]:
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         StandIn(ServiceScript(replies=replies, **{"think_s": 0.0, **script})) as standin,
         dial(standin) as client,
     ):

@@ -47,7 +47,7 @@ async def test_leaving_says_goodbye_to_clients() -> None:
 async def test_leaving_does_not_wait_for_those_who_do_not_answer(tone: Tone) -> None:
     faults = (Fault(on="reply", do="freeze"), Fault(on="connect", nth=2, do="silent"))
     before = asyncio.all_tasks()
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         async with StandIn(ServiceScript(replies=(tone(1),), think_s=0, faults=faults)) as standin:
             frozen = dial(standin)
             client = await frozen.__aenter__()
@@ -90,7 +90,7 @@ async def test_whoever_was_cancelled_before_leaves_as_quietly(tone: Tone) -> Non
         await context.__aexit__(None, None, None)
         return standin
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         visiting = asyncio.create_task(visit())
         await frozen.wait()
         visiting.cancel()
@@ -140,7 +140,7 @@ async def test_it_tells_what_happens_in_order(speech: bytes, tone: Tone) -> None
 async def test_waiting_works_before_and_after_the_fact() -> None:
     async with (
         StandIn(ServiceScript(replies=QUIET)) as standin,
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         asyncio.TaskGroup() as tasks,
     ):
         second = tasks.create_task(standin.wait_for("connected", 2))

@@ -27,7 +27,7 @@ MODEL = "gemini-3.8-live"
 @asynccontextmanager
 async def standing_in(*faults: Fault, **script: Any) -> AsyncIterator[StandIn]:
     made = ServiceScript(replies=(Reply(silent=True),), tokens=True, faults=faults, **script)
-    async with asyncio.timeout(20), StandIn(made) as standin:
+    async with asyncio.timeout(60), StandIn(made) as standin:
         yield standin
 
 
@@ -161,7 +161,7 @@ async def test_the_token_server_can_reset_the_connection(fault: Fault) -> None:
 
 
 async def test_leaving_does_not_wait_for_a_token_server_that_keeps_silent() -> None:
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         async with standing_in(Fault(on="token", do="silent")) as standin:
             waiting = tasks.create_task(fetched_in_vain(standin))
             await standin.wait_for("fault")

@@ -62,7 +62,7 @@ def config(**fields: Any) -> types.LiveConnectConfig:
 @asynccontextmanager
 async def standing_in(*replies: Reply, **script: Any) -> AsyncIterator[StandIn]:
     settings = {"think_s": 0.05, **script}
-    async with StandIn(ServiceScript(replies=replies, **settings)) as standin, asyncio.timeout(30):
+    async with StandIn(ServiceScript(replies=replies, **settings)) as standin, asyncio.timeout(60):
         yield standin
 
 
