@@ -19,7 +19,7 @@ pytest.importorskip("pyaudio", reason="no PyAudio here")
 
 import pyaudio  # after the skip
 
-from kioskd.adapters import alsa, portaudio_library
+from kioskd.adapters import alsa
 from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.memory import ManualClock
 from kioskd.adapters.portaudio import PortAudioMicrophone, PortAudioSpeaker
@@ -39,18 +39,6 @@ SPEAKER: Final = "Spk: USB Audio"
 
 def open_what_is_not_there() -> None:
     ALSA.snd_pcm_open(ctypes.byref(ctypes.c_void_p()), b"no-such-device", 0, 1)
-
-
-def test_alsa_may_only_speak_while_its_words_are_kept_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[tuple[bool, bool]] = []
-
-    def note(aloud: bool) -> None:
-        said.append((aloud, "kioskd-stderr" in Path("/proc/self/fd/2").readlink().name))
-
-    monkeypatch.setattr(portaudio_library, "_let_alsa_speak", note)
-    with library.alone():
-        assert said == [(True, True)]
-    assert said == [(True, True), (False, True)]
 
 
 def test_alsa_writes_nothing_at_all_while_streams_run(capfd: pytest.CaptureFixture[str]) -> None:

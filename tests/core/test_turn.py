@@ -52,7 +52,16 @@ from kioskd.core.turn import Phase, Turn
 Builder = Callable[..., State]
 KINDS = (
     *get_args(TurnEvent),
-    *(Timer.IDLE, Timer.THINK, Timer.TAIL, Timer.GATE, Timer.LONGEST, Timer.GRACE, Timer.AGAIN),
+    *(
+        Timer.IDLE,
+        Timer.THINK,
+        Timer.STALLED,
+        Timer.TAIL,
+        Timer.GATE,
+        Timer.LONGEST,
+        Timer.GRACE,
+        Timer.AGAIN,
+    ),
 )
 
 

@@ -103,6 +103,8 @@ def leaving_by_key() -> Iterator[str]:
     before = termios.tcgetattr(keys)
     ended, end = os.pipe()
     reader = threading.Thread(target=_await_key, args=(keys, ended), name="keys", daemon=True)
+    # A program that was started in the background ignores SIGINT, by which the key leaves.
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         tty.setcbreak(keys, termios.TCSANOW)
         reader.start()
@@ -112,6 +114,7 @@ def leaving_by_key() -> Iterator[str]:
         reader.join()
         os.close(ended)
         termios.tcsetattr(keys, termios.TCSANOW, before)
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def _await_key(keys: int, ended: int) -> None:

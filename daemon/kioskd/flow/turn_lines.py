@@ -19,6 +19,7 @@ ENDINGS: Final = {
     "heard": "and was heard to its end",
     "interrupted": "until the visitor interrupted it",
     "silenced": "until a press or a command silenced it",
+    "stalled": "and stopped without an end",
     "asleep": "until the conversation ended",
 }
 """How an answer ended, in words."""

@@ -13,6 +13,7 @@ from kioskd import sanitize
 from kioskd.adapters.gemini import errors, functions, messages
 from kioskd.adapters.gemini.functions import JPEG
 from kioskd.adapters.gemini.live_socket import LiveSocket
+from kioskd.adapters.gemini.messages import NO_ID
 from kioskd.adapters.gemini.receipts import Receipts
 from kioskd.errors import LinkLost, Remedy
 from kioskd.ports import Message, Said, ToolAnswer, pcm
@@ -94,7 +95,7 @@ class GeminiConnection:
         self._odd_kinds: set[str] = set()
         numbers = itertools.count(1)
         # The Developer API takes no answer without an id, Vertex does.
-        self._next_id = (lambda: f"{messages.NO_ID}{next(numbers)}") if agreed.answers_need_no_id else None
+        self._next_id = (lambda: f"{NO_ID}{next(numbers)}") if agreed.answers_need_no_id else None
 
     @property
     def resumed(self) -> bool:
