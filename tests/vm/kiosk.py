@@ -52,6 +52,7 @@ _MODEL: Final = (
 """Some ten seconds, so that something can happen meanwhile."""
 START_S: Final = 900.0
 """How long the daemon may take to start. Beside an idle host it takes 30 s."""
+_SILENCE_LSB: Final = 300
 UNDERSTOOD: Final = 0.5
 """The share of neighbouring words that must arrive in their order."""
 
@@ -61,12 +62,14 @@ _ALOOP: Final = "/sys/bus/platform/drivers/snd_aloop"
 
 
 def _spoken(names: Sequence[str], rate_hz: int) -> list[bytes]:
-    """Return these words as 16-bit samples of this rate, mono."""
+    """Return these words as 16-bit samples of this rate, mono, without the silence round them."""
     said = []
     for name in names:
         with wave.open(str(_VOICE / f"{name}.wav")) as file:
             resampler = Resampler(file.getframerate(), rate_hz)
-            said.append(resampler.process(file.readframes(file.getnframes()), last=True))
+            samples = np.frombuffer(resampler.process(file.readframes(file.getnframes()), last=True), "<i2")
+        loud = np.flatnonzero(np.abs(samples) > _SILENCE_LSB)
+        said.append(samples[loud[0] : loud[-1]].tobytes())
     return said
 
 
@@ -223,7 +226,7 @@ class Kiosk:
     def _recording(self) -> Iterator[None]:
         """Record what the card Spk plays, in stereo at 24 kHz, to /run/heard."""
         self.machine.sh(
-            f"systemd-run -q --unit=ear arecord -q -D hw:CARD=Spk,DEV=1 -f S16_LE -r {pcm.DOWNLINK_HZ} -c 2 -t raw /run/heard"
+            f"systemd-run -q --collect --unit=ear arecord -q -D hw:CARD=Spk,DEV=1 -f S16_LE -r {pcm.DOWNLINK_HZ} -c 2 -t raw /run/heard"
         )
         try:
             yield
