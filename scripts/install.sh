@@ -1,13 +1,13 @@
-#!/usr/bin/env bash
+#!/bin/bash -p
 # Installs kioskd from this checkout as a service of this machine, or upgrades the one that is there.
 # Debian 12 or 13, Raspberry Pi OS too. Safe to run again.
 #
 #   sudo scripts/install.sh [--extras LIST]      install or upgrade; LIST: optional parts beyond those that the
-#                                                configuration needs, as in pyproject.toml (echo,rehearsal)
+#                                                configuration needs, as in pyproject.toml (echo,rehearsal);
+#                                                an upgrade keeps them, and --extras none lets them go
 #   sudo scripts/install.sh --rollback           back to the release before
 #   sudo scripts/install.sh --uninstall          remove the program; the configuration and the key stay
-#   sudo scripts/install.sh --purge              remove everything that has to do with it, and name what was recorded
-#                                                in folders of yours
+#   sudo scripts/install.sh --purge              remove configuration, state, key and user too, and name what stays
 #
 # Packages of yours with tools, named in /etc/kioskd/requirements.txt, are installed with each release.
 #
@@ -15,21 +15,46 @@
 # upgrade is made and tried beside it. If it does not serve within a minute, the one before is put back: exit 1; likewise
 # with --rollback. A release that refuses the settings is not put in where one is that takes them. From the switch to the
 # verdict nothing interrupts it, not even a lost SSH; /run/kioskd-install.log has what it said.
+#
+# It runs as root, so it takes nothing from others: a checkout that another user can change is refused, and of the
+# environment only SUDO_UID, proxies and certificate authorities are used. Settings of pip belong to /etc/pip.conf.
 set -euo pipefail
+
+# Variables of the caller could have root run other programs: BASH_ENV, PATH, PYTHONPATH, PIP_CONFIG_FILE, HOME.
+readonly programs=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+readonly passed_on=(
+  SUDO_UID http_proxy https_proxy no_proxy all_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY
+  SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE
+)
+known=" PATH HOME LC_ALL PWD OLDPWD SHLVL _ ${passed_on[*]} "
+clean=yes
+while read -r name; do [[ $known == *" $name "* ]] || clean=''; done < <(compgen -e)
+if [ -z "$clean" ] || [ "${PATH-}" != "$programs" ] || [ "${HOME-}" != /root ] || [ "${LC_ALL-}" != C.UTF-8 ]; then
+  kept=("PATH=$programs" HOME=/root LC_ALL=C.UTF-8)
+  for name in "${passed_on[@]}"; do [ -z "${!name-}" ] || kept+=("$name=${!name}"); done
+  exec /usr/bin/env -i "${kept[@]}" /bin/bash -p "$0" "$@"
+fi
+unset known clean name
 # The service has a user of its own, who must get at what root makes here.
 umask 022
 
 readonly home=/opt/kioskd
 readonly settings=/etc/kioskd/kioskd.yaml
+readonly names=$home/.names
 readonly packages=/etc/kioskd/requirements.txt
 readonly units=/usr/local/lib/systemd/system
+# In a folder of root's, where no other user can put a link or a pipe in their place.
 readonly log=/run/kioskd-install.log
+readonly lock=/run/kioskd-install.lock
 readonly well_within_s=60
+readonly keys=(/etc/credstore.encrypted/gemini-api-key /etc/credstore/gemini-api-key)
 # What is installed outside the release folder: file in the release, where it goes. A release may lack some.
 readonly parts=(
   "kioskd.service           $units/kioskd.service"
   "kioskd-settled.service   $units/kioskd-settled.service"
   "kioskd-settled.timer     $units/kioskd-settled.timer"
+  "kioskd-tool.socket       $units/kioskd-tool.socket"
+  "kioskd-tool@.service     $units/kioskd-tool@.service"
   "systemd-252.conf         $units/kioskd.service.d/50-systemd-252.conf"
   "systemd-254.conf         $units/kioskd.service.d/50-systemd-254.conf"
   "realtime.conf            $units/kioskd.service.d/50-realtime.conf"
@@ -46,7 +71,7 @@ fail() { echo "install: $*" >&2; exit 1; }
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
 
 main() {
-  local deed=install extras=''
+  local deed=install extras='' source
   while [ "$#" -gt 0 ]; do
     case $1 in
       --extras) [ "$#" -ge 2 ] || fail "--extras needs a list, as in --extras echo,rehearsal"; extras=$2; shift ;;
@@ -60,21 +85,94 @@ main() {
     shift
   done
   [ "$(id -u)" -eq 0 ] || fail "this needs root: sudo $0"
+  source=$(cd "$(dirname "$0")/.." && pwd -P)
+  # Programs look for their parts in the folder that they are started in.
+  cd /
+  only_roots "$source"
   [ -d /run/systemd/system ] || fail "systemd does not run here: this installs a service of it; see the README for running without"
-  exec 9>/run/lock/kioskd-install
+  # A user who may open it could hold it.
+  (umask 077 && : >>"$lock")
+  exec 9<>"$lock"
   flock --nonblock 9 || fail "another run of this script is not over yet: wait for it"
   "$deed" "$extras"
+}
+
+# --- who can change what root runs --------------------------------------------------------------------------------
+
+# The one who has asked by sudo may become root anyway.
+[[ ${SUDO_UID-} =~ ^[0-9]+$ ]] && readonly asked=$SUDO_UID || readonly asked=0
+
+# only_roots SOURCE: ends us if anyone else can change the checkout, or where the releases go.
+only_roots() {
+  local folder who found
+  for folder in "$1" "$(readlink -m "$home")"; do
+    while :; do
+      if [ -e "$folder" ] && who=$(changer "$folder" passed); then
+        fail "$folder: $who can change what is in it, and so what root runs: have it belong to root alone (chown root:, chmod go-w), or move the checkout, as to /usr/local/src/kioskd"
+      fi
+      [ "$folder" != / ] || break
+      folder=$(dirname "$folder")
+    done
+  done
+  found=$(first_changeable "$1")
+  found=${found%%$'\n'*}
+  [ -z "$found" ] || fail "$found can be changed by $(changer "$found"), and so what root runs: look through it, then: chown -R root: '$1'; chmod -R go-w '$1'"
+  if [ -e "$packages" ] && who=$(changer "$packages"); then
+    fail "$packages: $who can change it, and so what root installs: chown root: $packages; chmod go-w $packages"
+  fi
+}
+
+# changer PATH [passed]: says who else can change a file or folder, or fails. A sticky folder that is only passed on the
+# way keeps what is in it from others.
+changer() {
+  local uid gid mode
+  read -r uid gid mode < <(stat --dereference --format='%u %g %a' -- "$1")
+  if [ "$uid" -ne 0 ] && [ "$uid" -ne "$asked" ]; then
+    echo "its owner ($(id -nu "$uid" 2>/dev/null || echo "$uid"))"
+  elif [ -n "${2-}" ] && [ $((8#$mode & 8#1000)) -ne 0 ]; then
+    return 1
+  elif [ $((8#$mode & 8#002)) -ne 0 ]; then
+    echo "every user"
+  elif [ $((8#$mode & 8#020)) -ne 0 ] && ! private "$gid"; then
+    echo "the group $(stat --dereference --format=%G -- "$1")"
+  elif [ $((8#$mode & 8#020)) -ne 0 ] && [[ $(ls -ldL -- "$1") == ??????????+* ]]; then
+    echo "a user whom its access list names"
+  else
+    return 1
+  fi
+}
+
+# private GID: whether only root and the one who has asked are in the group.
+private() {
+  local members user
+  members=$(getent group "$1" | cut -d: -f4 | tr , ' ') || return 0
+  members+=" $(getent passwd | awk -F: -v gid="$1" '$4 == gid { print $1 }' | tr '\n' ' ')"
+  for user in $members; do
+    case $(id -u "$user" 2>/dev/null) in 0 | "$asked") ;; *) return 1 ;; esac
+  done
+}
+
+# first_changeable SOURCE: prints a file of the checkout that others can change, if there is one. The history of git and
+# the environment of a developer are no part of a release.
+first_changeable() {
+  local gid all=("$1" "(" -path "$1/.git" -o -path "$1/.venv" ")" -prune -o)
+  find "${all[@]}" ! -uid 0 ! -uid "$asked" -print -quit
+  find "${all[@]}" ! -type l -perm -002 -print -quit
+  find "${all[@]}" ! -type l -perm -020 -printf '%G\n' | sort -u | while read -r gid; do
+    private "$gid" || find "${all[@]}" ! -type l -perm -020 -gid "$gid" -print -quit
+  done
+  find "${all[@]}" ! -type l -perm -020 -exec ls -ld {} + | awk 'substr($0, 11, 1) == "+" { sub(/^[^\/]*/, ""); print }'
 }
 
 # --- deeds ---------------------------------------------------------------------------------------------------------
 
 install() {
-  local source new before older was_active='' was_lacking='' ready_to_start=yes
-  source=$(cd "$(dirname "$0")/.." && pwd -P)
+  local new before older extras was_active='' was_lacking='' ready_to_start=yes
   [ -f "$source/pyproject.toml" ] || fail "$source: no pyproject.toml: run this from a checkout of kioskd"
   [[ $(readlink -m "$home")/ != "${source%/}"/* ]] ||
     fail "$source: the releases go to $home, and a checkout cannot be there too: move it, as to /usr/local/src/kioskd, and run this from there"
   known_extras "$source" "$1"
+  extras=$(wanted_extras "$source" "$1")
   [ ! -e /etc/systemd/system/kioskd.service ] ||
     fail "/etc/systemd/system/kioskd.service would hide the unit that comes with kioskd: move what you changed in it to /etc/systemd/system/kioskd.service.d/own.conf, and remove it"
   if systemctl --quiet is-active kioskd; then was_active=yes; elif [ "$(shown ExecMainStatus)" = 78 ]; then was_lacking=yes; fi
@@ -82,13 +180,13 @@ install() {
   older=$(readlink -e "$home/previous" || true)
 
   debian_packages python3 python3-venv python3-pyaudio python3-systemd python3-evdev alsa-utils espeak-ng
-  /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+  /usr/bin/python3 -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "this system's Python is older than 3.11: Debian 12 or newer is needed"
-  new=$(new_release "$source")
+  new=$(new_release "$source" "$extras")
   # From here on, whatever ends us ends the new release too, until it is put in.
   # shellcheck disable=SC2064  # now, not then
   trap "rm -rf '$new'" EXIT
-  build "$source" "$new" "$1"
+  build "$source" "$new" "$extras"
   account_and_folders "$new"
   self_test "$new"
   if ! sandboxed "$new" check --config "$settings"; then
@@ -113,39 +211,103 @@ rollback() {
 }
 
 uninstall() {
+  local path yours=() was_here
+  was_here=$(program)
   remove_program
-  say "removed; what is yours stays: /etc/kioskd, /var/lib/kioskd, the key in /etc/credstore* (--purge removes them)"
+  for path in /etc/kioskd /var/lib/kioskd "${keys[@]}" /etc/systemd/system/kioskd.service.d; do
+    [ ! -e "$path" ] || yours+=("$path")
+  done
+  say "${was_here:-there was no program}${was_here:+ is removed}${yours[0]+; what is yours stays: ${yours[*]} (--purge removes it)}"
 }
 
 purge() {
-  local folder
+  local folder path secrets removed=() failed=()
+  secrets=$(secrets_elsewhere)
+  [ -z "$(program)" ] || removed=("the program")
   remove_program
-  rm -rf /etc/kioskd /var/lib/kioskd /etc/systemd/system/kioskd.service.d
-  # Encrypted or, where this machine cannot encrypt, plain: as `kioskd key` has stored it.
-  rm -f /etc/credstore.encrypted/gemini-api-key /etc/credstore/gemini-api-key
+  # The key is encrypted or, where this machine cannot encrypt, plain: as `kioskd key` has stored it.
+  for path in /etc/kioskd /var/lib/kioskd /etc/systemd/system/kioskd.service.d "${keys[@]}"; do
+    remove "$path"
+  done
   systemctl daemon-reload
-  while read -r folder; do
+  while read -rd '' folder; do
     # The next user of this machine may get the number of ours.
     chown -R --from=kioskd root:root "$folder" || true
-    say "$folder: has transcripts or recordings; they stay, and are yours: remove them when nobody needs them"
+    if [ -z "$(find "$folder" -mindepth 1 -print -quit)" ]; then
+      say "$folder: an empty folder that was kioskd's; it stays"
+    else
+      say "$folder: has transcripts or recordings, or other files that kioskd wrote; they stay, and are root's now: remove them when no one needs them"
+    fi
   done < <(written_elsewhere)
-  if getent passwd kioskd >/dev/null; then userdel kioskd; fi
-  if getent group kioskd >/dev/null; then groupdel kioskd; fi
-  say "removed, with configuration, key and user; Debian packages stay, as others may need them by now"
+  while read -r path; do
+    [ ! -e "$path" ] || say "$path: has a secret that the settings or the unit named; it stays: remove it when nothing else needs it"
+  done <<<"$secrets"
+  if getent passwd kioskd >/dev/null; then
+    # Else userdel says that its group stays, as others are in it.
+    gpasswd --members '' kioskd >/dev/null 2>&1 || true
+    if userdel kioskd; then removed+=("the user kioskd"); else failed+=("the user kioskd"); fi
+  fi
+  if getent group kioskd >/dev/null; then groupdel kioskd || failed+=("the group kioskd"); fi
+  if getent passwd kioskd-tool >/dev/null; then
+    if userdel kioskd-tool; then removed+=("the user kioskd-tool"); else failed+=("the user kioskd-tool"); fi
+  fi
+  if getent group kioskd-tool >/dev/null; then groupdel kioskd-tool || failed+=("the group kioskd-tool"); fi
+  if [ "${#removed[@]}" -eq 0 ]; then
+    say "there was nothing of kioskd here"
+  else
+    say "removed: $(printf '%s\n' "${removed[@]}" | paste -sd, | sed 's/,/, /g')"
+  fi
+  say "what others may need stays: Debian packages, the journal, the systemd folder for credentials"
+  [ "${#failed[@]}" -eq 0 ] || fail "not removed (above): ${failed[*]}"
 }
+
+# remove PATH: a file or folder with all that is in it, but nothing that a link leads to, and nothing that is mounted.
+remove() {
+  local target
+  if [ -L "$1" ]; then
+    target=$(readlink -m "$1")
+    rm -f "$1"
+    say "$1: was a link; what it led to stays: $target"
+  elif [ -e "$1" ]; then
+    rm -rf --one-file-system "$1" || true
+    if [ -e "$1" ]; then failed+=("$1"); else removed+=("$1"); fi
+  fi
+}
+
+# Prints the files of secrets that the settings or the unit name, other than those that we remove.
+secrets_elsewhere() {
+  local name
+  { systemctl cat kioskd || cat /etc/systemd/system/kioskd.service.d/*.conf; } 2>/dev/null |
+    sed -nE 's/^[ \t]*LoadCredential(Encrypted)?[ \t]*=[ \t]*//p' | sort -u |
+    while read -r name; do
+      case $name in
+        gemini-api-key | '') ;;
+        *:/*) printf '%s\n' "${name#*:}" ;;
+        *) printf '%s\n' "/etc/credstore/${name%%:*}" "/etc/credstore.encrypted/${name%%:*}" ;;
+      esac
+    done || true
+  # Without the program, which may be gone: a path stands behind each of these names.
+  grep -v '^ *#' "$settings" 2>/dev/null |
+    grep -oE '(key_file|credentials_file)["'\'']?: *["'\'']?/[^]"'\'',} ]+|credential:/[^]"'\'',} ]+' |
+    sed 's,^[^/]*,,' | grep -v '^/etc/kioskd/' | sort -u || true
+}
+
+# Prints what to call the program, if any of it is installed.
+program() { if [ -e "$home/current" ] || [ -e "$units/kioskd.service" ]; then echo "the program"; fi; }
 
 # Removes all that this script has installed, and the links and folders that it made for it.
 remove_program() {
   systemctl --quiet disable --now kioskd-settled.timer kioskd 2>/dev/null || true
+  systemctl --quiet stop kioskd-tool.socket "kioskd-tool@*" 2>/dev/null || true
   local part ours=()
   for part in "${parts[@]}"; do
     read -r _ part <<<"$part"
     rm -f "$part"
   done
   rmdir --ignore-fail-on-non-empty "$units/kioskd.service.d" 2>/dev/null || true
-  rm -rf /run/lock/kioskd-install "$log" /usr/local/bin/kioskd /run/kioskd /var/cache/kioskd
+  rm -rf "$log" "$lock" /usr/local/bin/kioskd /run/kioskd /var/cache/kioskd
   mapfile -t ours < <(releases)
-  rm -rf "${ours[@]}" "$home"/{current,previous}{,.new}
+  rm -rf "${ours[@]}" "$home"/{current,previous}{,.new} "$names"
   rmdir "$home" 2>/dev/null || [ ! -e "$home" ] || say "$home: has files that are not of ours; they stay"
   no_empty_folders
   reread
@@ -159,7 +321,8 @@ apart() {
   local it
   trap '' HUP INT TERM
   trap - EXIT
-  command install -m 600 /dev/null "$log"
+  # For the one who has asked.
+  command install -m 600 -o "$asked" /dev/null "$log"
   "$@" >>"$log" 2>&1 </dev/null &
   it=$!
   tail --follow --lines=+1 --sleep-interval=0.2 --pid="$it" "$log" || true
@@ -226,10 +389,24 @@ swap() {
 # known_extras SOURCE EXTRAS: ends us if one of these is no optional part of the package; pip would go on without it.
 known_extras() {
   local known unknown
-  known=$(sed -nE '/^\[project\.optional-dependencies\]/,/^\[/s/^([a-z][a-z0-9-]*) *=.*/\1/p' "$1/pyproject.toml")
-  unknown=$(tr ' ,' '\n\n' <<<"$2" | grep -vFx -e "$known" -e '' || true)
+  known=$(optional_parts "$1")
+  unknown=$(tr ' ,' '\n\n' <<<"$2" | grep -vFx -e "$known" -e '' -e none || true)
   [ -z "$unknown" ] || fail "--extras: there is no optional part $(list "$unknown"); there are $(list "$known")"
 }
+
+# wanted_extras SOURCE EXTRAS: prints those, and the ones that the release in use was installed with; with none among
+# them, only those.
+wanted_extras() {
+  local known kept='' gone
+  known=$(optional_parts "$1")
+  [[ ",${2// /,}," == *,none,* ]] || kept=$(cat "$home/current/extras" 2>/dev/null || true)
+  gone=$(tr , '\n' <<<"$kept" | grep -vFx -e "$known" -e '' || true)
+  [ -z "$gone" ] || say "$(list "$gone"): there is no such optional part any more" >&2
+  list "$(tr ' ,' '\n\n' <<<"$2,$kept" | grep -Fx "$known" || true)"
+}
+
+# optional_parts SOURCE: prints the names of all of them.
+optional_parts() { sed -nE '/^\[project\.optional-dependencies\]/,/^\[/s/^([a-z][a-z0-9-]*) *=.*/\1/p' "$1/pyproject.toml"; }
 
 # Installs those of the named packages that are not there.
 debian_packages() {
@@ -247,28 +424,43 @@ debian_packages() {
     fail "apt could not install ${missing[*]} (above): mend that, and run this again"
 }
 
-# Makes the next release's folder, and prints it.
+# new_release SOURCE EXTRAS: makes the next release's folder, and prints it. Another source gets another name, even if the
+# release that had the name before was taken out again.
 new_release() {
-  local version number new
+  local version number new made_of
   version=$(sed -nE 's/^__version__ *= *"([^"]+)".*/\1/p' "$1/daemon/kioskd/__init__.py")
   [ -n "$version" ] || fail "$1/daemon/kioskd/__init__.py: names no version"
+  made_of=$(made_of "$1" "$2")
   # Counted, not dated: a device may not know the time yet.
-  number=$(find "$home/" -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null |
-    sed -nE 's/^[0-9].*-([1-9][0-9]*)$/\1/p' | sort -n | tail -1)
-  new=$home/$version-$((${number:-0} + 1))
-  # The mode also where it is there already, and shut to the service by the umask of who made it.
-  command install --directory --mode=755 "$home" && mkdir "$new" && echo "$new"
+  number=$(find "$home/" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' 2>/dev/null |
+    sed -nE 's/^[0-9].*-([1-9][0-9]*)$/\1/p' | sort -n | tail -1 || true)
+  number=$((${number:-0} + 1))
+  while grep -qF "$version-$number " "$names" 2>/dev/null && ! grep -qFx "$version-$number $made_of" "$names"; do
+    number=$((number + 1))
+  done
+  new=$home/$version-$number
+  # Owner and mode also where it is there already, and shut to the service by the umask of who made it.
+  command install --directory --mode=755 --owner=root --group=root "$home" && mkdir "$new" || return
+  grep -qFx "$version-$number $made_of" "$names" 2>/dev/null || echo "$version-$number $made_of" >>"$names"
+  echo "$new"
+}
+
+# made_of SOURCE EXTRAS: prints what tells this release from others.
+made_of() {
+  { cd "$1" && find pyproject.toml daemon config scripts systemd -name __pycache__ -prune -o -type f -print0 |
+      sort -z | xargs -0 sha256sum && echo "$2"; } | sha256sum | cut -c1-16
 }
 
 # build SOURCE RELEASE EXTRAS: fills the folder.
 build() {
   local source=$1 new=$2 extras=$3 needed wanted
   say "building $(basename "$new") (a minute or two)"
-  /usr/bin/python3 -m venv --system-site-packages "$new"
+  /usr/bin/python3 -I -m venv --system-site-packages "$new"
+  echo "$extras" >"$new/extras"
   # What every installation has; the settings' own needs are known when the package is there to read them.
   extras=$(list "watch $extras")
   pip "$new" "$source[$extras]"
-  wanted=$("$new/bin/python" -m kioskd.settings.extras "$settings")
+  wanted=$("$new/bin/python" -I -m kioskd.settings.extras "$settings")
   needed=$(list "$extras $(sed -n 1p <<<"$wanted")")
   if [ "$needed" != "$extras" ]; then pip "$new" "$source[$needed]"; fi
   say "optional parts: $needed"
@@ -284,7 +476,7 @@ build() {
 }
 
 pip() {
-  "$1/bin/python" -m pip install --quiet --disable-pip-version-check --prefer-binary "$2" ||
+  "$1/bin/python" -I -m pip install --quiet --disable-pip-version-check --prefer-binary "$2" ||
     fail "pip could not install $2 (above): mend that, and run this again"
 }
 
@@ -371,10 +563,10 @@ takes_the_settings() { [ -n "$1" ] && sandboxed "$1" check --config "$settings" 
 # render_prompts RELEASE: what the kiosk says for itself, made once; what is lacking is made when the daemon starts.
 render_prompts() {
   local language
-  language=$("$1/bin/python" -c 'import pathlib, sys; from kioskd.settings.load import load
+  language=$("$1/bin/python" -I -c 'import pathlib, sys; from kioskd.settings.load import load
 print(load(pathlib.Path(sys.argv[1])).assistant.language)' "$settings")
   command install --directory --owner=kioskd --group=kioskd --mode=0700 /var/cache/kioskd
-  runuser -u kioskd -- "$1/bin/python" -m kioskd.prompts "$language" --cache /var/cache/kioskd ||
+  runuser -u kioskd -- "$1/bin/python" -I -m kioskd.prompts "$language" --cache /var/cache/kioskd ||
     say "some spoken prompts are lacking (above); the kiosk goes on without those"
 }
 
@@ -465,7 +657,7 @@ forget_old_releases() {
 written_elsewhere() {
   getent passwd kioskd >/dev/null || return 0
   find / -ignore_readdir_race \( -path /proc -o -path /sys -o -path /dev -o -path /run \) -prune -o \
-    -user kioskd -prune \( -type d -print -o -printf '%h\n' \) | sort -u
+    -user kioskd -prune \( -type d -print0 -o -printf '%h\0' \) | sort -zu
 }
 
 # Removes the folders that we may have made, where nothing else is in them.
@@ -481,4 +673,5 @@ no_empty_folders() {
   done
 }
 
-main "$@"
+# In one piece: bash reads a script on while it runs it.
+{ main "$@"; exit; }

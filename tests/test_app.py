@@ -1,5 +1,6 @@
 """The composition root: what the settings mean, and who is imported for them."""
 
+import asyncio
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,14 +10,17 @@ from typing import Any
 import pytest
 
 from kioskd import app
+from kioskd.adapters.memory import ManualClock
 from kioskd.core.policy import Eyes, Policy, Talk
 from kioskd.errors import ConfigError
+from kioskd.rehearsal.service import Reply, ServiceScript, StandIn
 from kioskd.settings.controls import ButtonSettings, CameraSettings, ControlsSettings
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
 from kioskd.settings.limits import LimitsSettings
 from kioskd.settings.model import Settings
 from kioskd.settings.service import ServiceSettings
 from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
+from kioskd.tools.contract import Declaration
 
 SOURCE = Path(app.__file__).parents[1]
 
@@ -48,7 +52,23 @@ def test_the_defaults_of_the_settings_are_the_defaults_of_the_core() -> None:
                     buttons=(ButtonSettings(source="gpio:c/2", does="hold"),),
                 )
             ),
-            {"talk": Talk.HELD},
+            {"talk": Talk.HELD, "wake_buttons": frozenset({"gpio:c/1", "gpio:c/2"})},
+        ),
+        (
+            Settings(
+                controls=ControlsSettings(
+                    button=ButtonSettings(source="gpio:c/1", does="mute"),
+                    buttons=(ButtonSettings(source="gpio:c/2", does="hush", double="wake"),),
+                )
+            ),
+            {"wake_buttons": frozenset({"gpio:c/2"})},
+        ),
+        (
+            Settings(
+                controls=ControlsSettings(button=ButtonSettings(source="gpio:c/1")),
+                conversation=ConversationSettings(wake=("button", "voice")),
+            ),
+            {},
         ),
         (Settings(camera=CameraSettings(source="picamera")), {}),
         (
@@ -142,3 +162,20 @@ def test_no_vendor_library_is_imported_before_somebody_is_configured_to_need_it(
     )
 
     assert answer.stdout == "[]\n"
+
+
+async def test_what_is_known_of_a_refused_tool_outlives_a_reload() -> None:
+    offered = [Declaration(name, "Does it.", {"type": "object"}) for name in ("tell_time", "open_door")]
+    script = ServiceScript(replies=(Reply(silent=True),), refused_functions=("open_door",))
+    async with asyncio.timeout(20), StandIn(script) as standin:
+        service = {"endpoint": standin.endpoint, "ca_file": str(standin.ca_file)}
+        settings, tools = (
+            Settings.model_validate({"service": service}),
+            app.Tools(Settings(), {}, ManualClock()),
+        )
+        dials = []
+        for _ in range(3):  # as at the start, and at each reload
+            async with app.live(settings, standin.key, lambda: offered, tools.trial).connect(None):
+                dials.append(len(standin.connections))
+    assert dials[1:] == [dials[0] + 1, dials[0] + 2]
+    assert [one["name"] for one in tools.left_out] == ["open_door"]

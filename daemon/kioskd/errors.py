@@ -13,6 +13,7 @@ Anything that is not a KioskError is a bug: it ends the process with exit 70, an
 """
 
 import enum
+from typing import Final
 
 
 class Remedy(enum.Enum):
@@ -58,12 +59,22 @@ class Code(enum.StrEnum):
     """The microphone is there and gives nothing but silence: switched off, or broken."""
     SPEAKER = "D3"
     """The speaker is missing; only the lamp can tell."""
+    BUTTON = "D4"
+    """A button is missing, stuck, or bounces."""
+    CAMERA = "D5"
+    """The camera is missing."""
+    LAMP = "D6"
+    """A lamp is missing."""
     BUDGET = "B1"
     """The day's budget is spent."""
     HOURS = "B2"
     """Quiet hours."""
     STORAGE = "S1"
     """What is to outlive a restart cannot be written. The kiosk serves: no other code gives way to this one."""
+
+
+SPOKEN: Final = tuple(code for code in Code if code not in (Code.BUTTON, Code.CAMERA, Code.LAMP))
+"""The codes that have a prompt. A visitor is served without a camera, and cannot mend a button or a lamp."""
 
 
 class KioskError(Exception):

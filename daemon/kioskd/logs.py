@@ -28,7 +28,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from kioskd import messages
+from kioskd import messages, sanitize
 from kioskd.errors import ConfigError
 from kioskd.repeats import Repeats
 
@@ -213,8 +213,8 @@ def journal_fields(entry: Entry) -> dict[str, str | int]:
         "MESSAGE": entry.text,
         "PRIORITY": str(entry.severity[0]),
         "SYSLOG_IDENTIFIER": "kioskd",
-        "LOGGER": record.name,
-        "THREAD_NAME": record.threadName or "",
+        "LOGGER": _legible(record.name),
+        "THREAD_NAME": _legible(record.threadName or ""),
         "CODE_FILE": _legible(record.pathname),
         "CODE_LINE": record.lineno,
         "CODE_FUNC": record.funcName or "",
@@ -239,7 +239,7 @@ def line(entry: Entry, *, prefixed: bool) -> str:
     begins with <N>, its priority. Other people's lines have their logger's name before the message.
     """
     priority, word = entry.severity
-    text = entry.text if _is_ours(entry.record) else f"{entry.record.name}: {entry.text}"
+    text = entry.text if _is_ours(entry.record) else f"{_legible(entry.record.name)}: {entry.text}"
     if prefixed:
         return "".join(f"<{priority}>{part}\n" for part in text.split("\n"))
     clock = time.strftime("%H:%M:%S", time.localtime(entry.record.created))
@@ -301,9 +301,7 @@ def _legible(text: str) -> str:
     """Cut `text`, and escape what could end a line, drive a terminal, or not be encoded."""
     if len(text) > LINE_CHARS:
         text = text[: LINE_CHARS - 1] + "…"
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return sanitize.printable(text)
 
 
 def _field_name(key: str) -> str:

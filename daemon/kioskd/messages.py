@@ -12,6 +12,7 @@ from kioskd.errors import Code
 READY: Final = "906868de8395410881cad7538ff0849a"
 CONVERSATION_BEGAN: Final = "bb3dfa394e064b89855a3d74fddeb964"
 TURN: Final = "f3e1c39679214191a7fa79233beb3a15"
+TURNS: Final = "69f7f514c3944398be6a2daec30cea8c"
 CONVERSATION_ENDED: Final = "1a618f3b241046c0a114f99510a2d3a5"
 
 BY_CODE: Final[Mapping[Code, str]] = {
@@ -23,6 +24,9 @@ BY_CODE: Final[Mapping[Code, str]] = {
     Code.MICROPHONE: "b02fc06532da451f881873a7fdb3282d",
     Code.DEAF: "2d237d1ee67e4fcbb1d21a40702d3d42",
     Code.SPEAKER: "ac757443a28d44c1a7a7d8b40c2d6648",
+    Code.BUTTON: "c2eec6dd456347b9af331fd4f3546f52",
+    Code.CAMERA: "63da1229f2014da18a55fddd79c8270c",
+    Code.LAMP: "8ffe98ebb9d94084a7a49d796698f4a9",
     Code.BUDGET: "7b4f81d5af1d4837bb28879bcf4cdf54",
     Code.HOURS: "c2eae305ddbe4d04b12b5594f1bac6fc",
     Code.STORAGE: "ef72230f2af349a9a920d7ec1ca8824a",
@@ -41,6 +45,7 @@ PART_LOST: Final = "94450d43cec2457bb709f6ebceaf545b"
 NO_SIGN_OF_LIFE: Final = "bed80f02a6c148399b223b2985ae837c"
 RELOADED: Final = "96e333a769b941a78fb14933636dfe2c"
 RELOAD_REFUSED: Final = "98f10d21480b460fa65f50796c9395a8"
+TOOL_LEFT_OUT: Final = "5d0c8e7b1f6a4c0f9a8f0f6f3b7e21c4"
 BUG: Final = "49895ba775a04923b28dfe1bae98933e"
 
 MORE_LIKE_IT: Final = "ec75ab423133446bb3b48e23fe5364d4"

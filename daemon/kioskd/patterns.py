@@ -1,7 +1,8 @@
-"""Patterns in a JSON Schema: which are taken, made ready for a search that can be given up.
+"""Patterns in a JSON Schema: which are taken, and where they stand.
 
-The settings' check and the daemon ask here, so that what the one lets pass the other can use. A pattern is taken if
-Python's `re` and the library `regex`, which alone can give up, both read it, and read it alike.
+One library reads them for the settings' check and for each call, as ECMA-262 does, in a time that grows with the text only.
+So there is no looking around in them, and no reference back. What Python or others would read otherwise is not taken: the
+owner may have tried it there.
 """
 
 import re
@@ -11,6 +12,10 @@ from typing import Any, Final
 Path = tuple[str | int, ...]
 """Where something stands within a schema."""
 
+LARGEST_PATTERN_BYTES: Final = 1 << 18
+"""Of a pattern made ready: some short ones, as (a{1000}){1000}, would fill the memory."""
+_LARGEST_CACHE_BYTES: Final = 1 << 20
+
 _NAMED: Final = frozenset(
     {"properties", "patternProperties", "dependentSchemas", "dependentRequired", "$defs", "definitions"}
 )
@@ -18,7 +23,7 @@ _NAMED: Final = frozenset(
 _DATA: Final = frozenset({"const", "default", "enum", "examples"})
 """Words whose value is no schema."""
 _PIECE: Final = re.compile(
-    r"\\[NPp]\{[^}]*\} | \\. | (?P<set> \[ \^? \]? (?: \\. | [^]\\] )* \]? ) | \{\d+(?:,\d*)?\} | \{,\d+\} | (?P<brace> \{ ) | .",
+    r"\\[NPp]\{[^}]*\} | \\. | (?P<set> \[ \^? \]? (?: \\. | [^]\\] )* \]? ) | \{\d+(?:,\d*)?\} | (?P<brace> \{ ) | .",
     re.VERBOSE | re.DOTALL,
 )
 _ODD_SET: Final = re.compile(r"^\[\[ | .\[: | -- | && | ~~ | \|\|", re.VERBOSE | re.DOTALL)
@@ -29,14 +34,24 @@ class PatternError(ValueError):
     """A pattern is not taken; `str()` says why and what to do."""
 
 
-def compiled(pattern: str) -> Any:
-    """Return `pattern` ready to search with: its `search` takes a text and `timeout`, in seconds.
+def validator(schema: Mapping[str, Any]) -> Any:
+    """Return the check of `schema` (draft 2020-12), made ready. It fetches nothing, and has an end to each search.
 
     Raises:
-        PatternError: it is none, or means different things to different readers.
+        ValueError: it is no schema, or one of its patterns is not taken.
     """
-    import regex  # type: ignore[import-untyped] # noqa: PLC0415 - only where there are patterns; no types
+    from jsonschema_rs import Draft202012Validator, RegexOptions  # noqa: PLC0415 - 25 ms, only where there are tools
 
+    limits = RegexOptions(size_limit=LARGEST_PATTERN_BYTES, dfa_size_limit=_LARGEST_CACHE_BYTES)
+    return Draft202012Validator(dict(schema), pattern_options=limits, offline=True)
+
+
+def check(pattern: str) -> None:
+    """Return if `pattern` can be searched for.
+
+    Raises:
+        PatternError: it is none, means different things to different readers, is too large, or looks around or back.
+    """
     for piece in _PIECE.finditer(pattern):
         if piece["brace"]:
             raise PatternError("holds a brace that begins no count such as {2} or {1,3}; write \\{")
@@ -46,9 +61,14 @@ def compiled(pattern: str) -> Any:
             )
     try:
         re.compile(pattern)
-        return regex.compile(pattern, regex.VERSION0)
-    except (re.error, regex.error, OverflowError, RecursionError) as err:
+    except (re.error, OverflowError, RecursionError) as err:
         raise PatternError(f"is no pattern: {' '.join(str(err).split())[:100]}; mend it") from None
+    try:
+        validator({"pattern": pattern})
+    except ValueError:
+        raise PatternError(
+            "is no pattern that is taken: it is too large, looks around, or refers back; make it simpler"
+        ) from None
 
 
 def parts(schema: object, path: Path = ()) -> Iterator[tuple[Path, Mapping[str, Any]]]:

@@ -7,7 +7,7 @@ Callbacks named `sink`, `on_…` are plain functions called in the event loop's 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Literal, NoReturn, Protocol
+from typing import Final, Literal, NoReturn, Protocol
 
 from pydantic import SecretStr
 
@@ -21,6 +21,7 @@ __all__ = [
     "Cancellable",
     "Clock",
     "Connection",
+    "Edge",
     "GenerationEnded",
     "GoingAway",
     "HandleIssued",
@@ -42,6 +43,7 @@ __all__ = [
     "Sight",
     "Source",
     "Speaker",
+    "TimeEvidence",
     "Tool",
     "ToolAnswer",
     "ToolCall",
@@ -49,6 +51,7 @@ __all__ = [
     "ToolsCalled",
     "TurnEnded",
     "UsageReported",
+    "Wrote",
     "pcm",
 ]
 
@@ -71,6 +74,16 @@ class Clock(Protocol):
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Cancellable:
         """Call `callback` in the loop's thread after `seconds`, unless it is cancelled before."""
+
+
+class TimeEvidence(Protocol):
+    """What the machine knows of its own clock. Calls may read a file of the kernel's: they take no time."""
+
+    def synchronised(self) -> bool:
+        """Return whether a time server keeps the wall clock right, as far as the machine can tell."""
+
+    def boot(self) -> tuple[str, float]:
+        """Return a name for this run of the machine, and the seconds since it began, sleep included."""
 
 
 class Microphone(Protocol):
@@ -115,14 +128,31 @@ class Speaker(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A button went down or up."""
+
+    down: bool
+    at_s: float | None = None
+    """When the kernel saw it, in seconds of CLOCK_MONOTONIC (`Clock.now`). None: the kernel did not say."""
+
+
 class Button(Protocol):
     """Something a visitor presses. Debounced by the adapter; what a press means is not its business."""
 
-    async def watch(self, on_edge: Callable[[bool], None]) -> NoReturn:
-        """Call `on_edge` first with how the button is (True: down), then at each press and release, until cancelled.
+    async def watch(self, on_edge: Callable[[Edge], None]) -> NoReturn:
+        """Call `on_edge` first with how the button is, then at each press and release, until cancelled.
 
         Raises:
             DeviceLost: the line or device is not there, or went away.
+        """
+
+    def catch_up(self) -> None:
+        """Report each edge that has happened and waits to be read, before this returns.
+
+        A loop that starves may run a timer before it reads the edges that came first. The owner of
+        that timer calls this before it judges. It does nothing while `watch` does not run, and a
+        device that is gone raises from `watch` alone.
         """
 
 
@@ -140,6 +170,8 @@ class Light:
     """What is wrong, for the same lamps: a code, or nothing. The rhythm tells it already, where it is to be told."""
     overlay: str = ""
     """What lies over the state, for the same lamps, or nothing; the rhythm is its own already."""
+    asking: str = ""
+    """The tool that waits for a press of the button, with the overlay of that."""
 
     @property
     def level(self) -> float:
@@ -265,6 +297,12 @@ class Prompts(Protocol):
     def get(self, code: Code) -> bytes | None:
         """Return a prompt's sound, 24 kHz PCM; None where there is none (yet)."""
 
+    async def question(self, name: str, words: str) -> bytes | None:
+        """Return a question for a press aloud, 24 kHz PCM; None where it cannot be said, which is logged.
+
+        `name`: of the tool that asks; `words`: the owner's own for it, or nothing. Cancelling ends it.
+        """
+
 
 class Network(Protocol):
     """This machine's way to the world."""
@@ -289,6 +327,9 @@ class GenerationEnded:
 class TurnEnded:
     """The model's turn is over (turnComplete), after a reply, an interruption, or nothing at all."""
 
+    rejected: str = ""
+    """Why the service rejected the turn, in its own word (turnCompleteReason); empty for a turn that it did not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
@@ -309,6 +350,10 @@ class HandleIssued:
     handle: SecretStr
 
 
+MOST_TOKENS: Final = 10_000_000
+"""More in one exchange is an error of the service."""
+
+
 @dataclass(frozen=True, slots=True)
 class UsageReported:
     """What the service will bill for the exchange it ends: tokens of the whole context in, and of the reply out."""
@@ -316,12 +361,24 @@ class UsageReported:
     prompt_tokens: int
     response_tokens: int
 
+    @property
+    def plausible(self) -> bool:
+        """Whether one exchange can have cost this: no context has as many tokens as the bound."""
+        return 0 <= self.prompt_tokens <= MOST_TOKENS and 0 <= self.response_tokens <= MOST_TOKENS
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
     """A piece of what was said, as the service has understood it (transcription). Shown by no repr and no log."""
 
     by_visitor: bool
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """A piece of the reply that came as text and not as sound. Shown by no repr and no log."""
+
     text: str = field(repr=False)
 
 
@@ -337,6 +394,8 @@ class ToolCall:
     name: str
     arguments: Mapping[str, object] = field(repr=False)
     """JSON as the model wrote it, unchecked."""
+    fault: str = ""
+    """Why it cannot be carried out, whatever it asks for, in words for the model. It is answered with this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +455,7 @@ Message = (
     | HandleIssued
     | UsageReported
     | Said
+    | Wrote
     | ToolsCalled
     | ToolCallsCancelled
 )
@@ -511,7 +571,7 @@ class Live(Protocol):
 
         With a `handle` the session behind it goes on. Without one a new session begins, and is told first what was
         said before (`recall`, oldest first), without answering it. Entering ends within 20 s (10 s to open, 10 s to
-        set up). Cancelling leaves nothing open.
+        set up), or later where a refused setup is dialed again in another way. Cancelling leaves nothing open.
 
         Raises:
             LinkLost: the connection could not be made; its `remedy` says what may help.

@@ -93,11 +93,16 @@ PROFILES: Final[dict[str, Profile]] = {
 SHUT_DOWN: Final = {
     "gemini-live-2.5-flash-preview": "2025-12-09",
     "gemini-2.0-flash-live-001": "2025-12-09",
+    "gemini-3.1-flash-live-preview": "2026-11-17",
 }
 """Models that are gone, and since when."""
 
-EPHEMERAL_API_VERSION: Final = "v1alpha"
-"""The one version that takes ephemeral tokens."""
+PROBABLY_SHUT_DOWN: Final = {"gemini-2.5-flash-native-audio-preview-12-2025": "2026-11-17"}
+"""Models that are probably gone, and since when. Two Live previews ended that day, and this is the only other one."""
+
+EPHEMERAL_API_VERSIONS: Final = ("v1beta", "v1alpha")
+"""The versions that take ephemeral tokens, the one of Google's guide first; the SDK still names v1alpha. A token opens
+the version that it was minted for, so the other one is tried where the first is refused."""
 
 VERTEX_API_VERSION: Final = "v1beta1"
 
@@ -145,7 +150,25 @@ def api_version(wanted: Wanted) -> str:
         return wanted.api_version
     if wanted.provider == "vertex":
         return VERTEX_API_VERSION
-    return EPHEMERAL_API_VERSION if wanted.by_token else profile(wanted.model).api_version
+    return profile(wanted.model).api_version
+
+
+def other_version(wanted: Wanted) -> str | None:
+    """Return the version to dial with a token where `api_version` is refused; None where no other may do."""
+    first = api_version(wanted)
+    if (
+        wanted.api_version is not None or wanted.provider == "vertex" or first != EPHEMERAL_API_VERSIONS[0]
+    ):  # a model that v1alpha alone serves has no other
+        return None
+    return EPHEMERAL_API_VERSIONS[1]
+
+
+def probably_shut_down(model: str) -> str | None:
+    """Return what to say of a model that is probably gone; None for any other."""
+    since = PROBABLY_SHUT_DOWN.get(_short(model))
+    if since is None:
+        return None
+    return f"service.model: {_short(model)} was probably shut down on {since}; use {NEWEST}"
 
 
 def refusals(wanted: Wanted) -> Iterator[tuple[str, str]]:
@@ -183,10 +206,10 @@ def _version_refusals(wanted: Wanted, model: str, found: Profile) -> Iterator[tu
     needed, why = "", ""
     if version in _OF_THE_OTHER[wanted.provider]:
         why = f"{wanted.provider} has no such version"
-    elif wanted.provider == "gemini" and wanted.by_token:
-        needed, why = EPHEMERAL_API_VERSION, f"ephemeral tokens are taken by {EPHEMERAL_API_VERSION} alone"
     elif wanted.provider == "gemini" and found.api_version == "v1alpha":
         needed, why = "v1alpha", f"{model} is served by v1alpha alone"
+    elif wanted.provider == "gemini" and wanted.by_token and version not in EPHEMERAL_API_VERSIONS:
+        why = f"ephemeral tokens are taken by {' and '.join(EPHEMERAL_API_VERSIONS)} alone"
     if why and version != needed:
         yield "service.api_version", f"{version} cannot be used: {why}; leave it out"
 

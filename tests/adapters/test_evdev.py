@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 from evdev import InputDevice, ecodes
+from tests.support.buttons import levels_into
 from tests.support.kiosk import running, soon
 from tests.support.pedals import NO_UINPUT, KernelPedal, MemoryPedal, uinput_is_possible
 
-from kioskd.adapters.evdev import EvdevButton, Input, InputDevices, Keys, inputs, pick
+from kioskd.adapters.evdev import EVIOCSCLOCKID, EvdevButton, InputDevices, Keys, stamp_by_monotonic_clock
+from kioskd.adapters.evdev_inputs import Input, inputs, pick
 from kioskd.errors import ConfigError, DeviceLost
+from kioskd.ports import Edge
 
 PRESENTER = (ecodes.KEY_PAGEUP, ecodes.KEY_PAGEDOWN)
 
@@ -31,7 +34,7 @@ def pedal() -> Iterator[MemoryPedal]:
 async def watching(button: EvdevButton) -> AsyncIterator[asyncio.Queue[bool]]:
     """Yield where edges are reported, when it was said how the button is."""
     reports: asyncio.Queue[bool] = asyncio.Queue()
-    async with running(button.watch(reports.put_nowait)):
+    async with running(button.watch(levels_into(reports))):
         await soon(reports.get())
         yield reports
 
@@ -60,6 +63,12 @@ def test_devices_are_read_without_opening_any(tmp_path: Path) -> None:
     assert inputs(tmp_path / "none") == []
 
 
+def test_a_device_whose_name_is_cut_in_mid_character_is_listed_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "event1" / "device").mkdir(parents=True)
+    (tmp_path / "event1" / "device" / "name").write_bytes("Pédale".encode()[:2] + b"\xff\n")
+    assert [one.name for one in inputs(tmp_path)] == ["P\ufffd\ufffd"]
+
+
 def test_a_whole_name_goes_before_a_part_of_one() -> None:
     receiver, mouse = (
         Input("/dev/input/event0", "USB Receiver"),
@@ -74,7 +83,8 @@ def test_a_whole_name_goes_before_a_part_of_one() -> None:
 async def test_a_missing_device_names_those_that_are_here(pedal: MemoryPedal) -> None:
     button = EvdevButton("Arcade", "KEY_ENTER", InputDevices(pedal.here, pedal.open))
     assert await fault(button) == (
-        "evdev:Arcade/KEY_ENTER: no such input device (here: PCsensor FootSwitch); plug it in"
+        "evdev:Arcade/KEY_ENTER: no such input device (here: PCsensor FootSwitch); "
+        "plug it in, or remove the button from the configuration"
     )
 
 
@@ -184,6 +194,31 @@ async def test_after_events_were_dropped_the_key_is_looked_at(pedal: MemoryPedal
         assert await soon(reports.get()) is True
 
 
+async def test_each_edge_has_the_time_at_which_the_kernel_saw_it(pedal: MemoryPedal) -> None:
+    edges: asyncio.Queue[Edge] = asyncio.Queue()
+    button = EvdevButton(pedal.name, "KEY_PAGEUP", InputDevices(pedal.here, pedal.open))
+    async with running(button.watch(edges.put_nowait)):
+        assert await soon(edges.get()) == Edge(down=False)
+        pedal.press(ecodes.KEY_PAGEUP, at_s=70.25)
+        pedal.let_go(ecodes.KEY_PAGEUP, at_s=70.5)
+        assert [await soon(edges.get()) for _ in range(2)] == [Edge(True, 70.25), Edge(False, 70.5)]
+
+
+def test_the_clock_of_the_stamps_is_chosen_by_the_number_of_the_kernels_own_header() -> None:
+    # _IOW('E', 0xa0, int): direction 1 << 30, size 4 << 16, type 'E' << 8, number.
+    assert 1 << 30 | 4 << 16 | ord("E") << 8 | 0xA0 == EVIOCSCLOCKID
+
+
+def test_a_device_that_cannot_stamp_by_our_clock_is_not_used() -> None:
+    reader, writer = os.pipe()
+    try:
+        with pytest.raises(OSError, match=r"Inappropriate ioctl"):
+            stamp_by_monotonic_clock(reader)
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
 async def test_two_buttons_of_one_device_share_it(pedal: MemoryPedal) -> None:
     devices = InputDevices(pedal.here, pedal.open)
     up, down = EvdevButton(pedal.name, "KEY_PAGEUP", devices), EvdevButton("foot", "KEY_PAGEDOWN", devices)
@@ -211,7 +246,7 @@ async def test_both_buttons_of_a_device_lose_it_and_find_it_again(pedal: MemoryP
         told: asyncio.Queue[bool] = asyncio.Queue()
         async with asyncio.timeout(5):
             faults = await asyncio.gather(
-                *(button.watch(told.put_nowait) for button in buttons), unplug(told), return_exceptions=True
+                *(button.watch(levels_into(told)) for button in buttons), unplug(told), return_exceptions=True
             )
         assert [type(each) for each in faults] == [DeviceLost, DeviceLost, type(None)]
         assert pedal.clients == []

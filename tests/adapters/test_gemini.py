@@ -14,7 +14,15 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from tests.support.live_server import Handler, LiveServer, accept_setup, live_server, read_json, say
+from tests.support.live_server import (
+    SETUP_COMPLETE,
+    Handler,
+    LiveServer,
+    accept_setup,
+    live_server,
+    read_json,
+    say,
+)
 from websockets.asyncio.server import ServerConnection
 
 from kioskd.adapters.gemini import WIRE_LOGGERS, GeminiConfig, GeminiLive
@@ -120,6 +128,28 @@ async def test_without_language_and_instructions_the_setup_has_none() -> None:
         pass
     assert "systemInstruction" not in setups[0]
     assert "language_code" not in setups[0]["generationConfig"]["speechConfig"]
+
+
+async def test_a_language_that_the_service_has_no_code_for_is_left_to_the_instructions() -> None:
+    codes: list[str | None] = []
+
+    async def service(peer: ServerConnection) -> None:
+        setup = (await read_json(peer))["setup"]
+        codes.append(setup["generationConfig"]["speechConfig"].get("language_code"))
+        assert "BCP-47 tag gsw-CH" in str(setup["systemInstruction"])
+        if codes[-1] is not None:
+            await peer.close(
+                1007, f"Unsupported language code '{codes[-1]}' for model models/gemini-3.8-live"
+            )
+        else:
+            await peer.send(SETUP_COMPLETE)
+
+    async with asyncio.timeout(20), live_server(service) as server:
+        live = live_at(server, language="gsw-CH")
+        for _ in range(2):
+            async with live.connect(None):
+                pass
+    assert codes == ["gsw-CH", None, None]
 
 
 async def test_every_dial_of_one_client_says_the_same_and_its_own_handle() -> None:

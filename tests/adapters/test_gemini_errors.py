@@ -33,10 +33,10 @@ from kioskd.adapters.gemini.errors import (
     Stalled,
     What,
     classify,
-    plain,
     read,
     row_of,
 )
+from kioskd.adapters.gemini.reasons import plain
 from kioskd.errors import Remedy
 
 
@@ -132,6 +132,7 @@ AT_SETUP: list[tuple[Exception, Remedy, Remedy]] = [
     (of_google(TransportError, "Failed to establish a new connection"), RESUME, RESUME),
     (of_google(RefreshError, "invalid_grant: Bad Request"), SETTINGS, SETTINGS),
     (of_google(DefaultCredentialsError, "Your default credentials were not found."), SETTINGS, SETTINGS),
+    (RuntimeError("Could not resolve API token from the environment"), SETTINGS, SETTINGS),
     # Our own settings, found wrong before the first byte.
     (InvalidURI("wss://", "no host"), SETTINGS, SETTINGS),
     (SecurityError("HTTP 302, a redirect"), SETTINGS, SETTINGS),
@@ -139,10 +140,13 @@ AT_SETUP: list[tuple[Exception, Remedy, Remedy]] = [
     (invalid(LiveConnectConfig, {"speech_config": 5}), SETTINGS, SETTINGS),
     # An SDK that is not the one we know.
     (TypeError("connect() got an unexpected keyword argument 'config'"), STOP, STOP),
+    (RecursionError("maximum recursion depth exceeded"), STOP, STOP),
+    (NotImplementedError("Live is not implemented"), STOP, STOP),
     (AttributeError("module 'google.genai' has no attribute 'Client'"), STOP, STOP),
     (ImportError("cannot import name 'types' from 'google.genai'"), STOP, STOP),
     # A first message that is no answer to the setup.
     (NotSetUp("no answer to the setup within 10 s"), LATER, LATER),
+    (RuntimeError("unable to perform operation on a closed transport"), LATER, LATER),
     (invalid(LiveServerMessage, {"setup_complete": 5}), LATER, LATER),
 ]
 
@@ -162,6 +166,7 @@ def test_a_failed_dial_means(error: Exception, fresh: Remedy, resuming: Remedy) 
         closed(1008, "Method doesn't allow unregistered callers (callers without established identity)."),
         closed(1008, "ephemeral token has expired"),
         of_google(RefreshError, "invalid_grant"),
+        RuntimeError("Could not resolve API token from the environment"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -375,3 +380,47 @@ def test_what_helps_is_left_in(words: str) -> None:
 def test_text_is_one_short_line() -> None:
     assert plain("a\r\nb\tc\x1b[31m d") == "a b c [31m d"
     assert len(plain("word " * 100)) == 120
+
+
+@pytest.mark.parametrize("status", [99, 200, 301, 503, 599, 799, 999])
+@pytest.mark.parametrize("reason", ["", "\x1b[2J\u202e", "\udc80"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[" * 100_000,
+        b"9" * 5_000,
+        b"\xff",
+        b'{"error":{"message":"\\ud83d"}}',
+        b'{"error":{"message":{}}}',
+    ],
+)
+def test_no_answer_to_the_dial_is_more_than_a_lost_link(status: int, reason: str, body: bytes) -> None:
+    error = InvalidStatus(Response(status, reason, Headers(), body))
+    assert str(classify(error, during_setup=True, with_handle=True, secrets=[])).isprintable()
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "9" * 5_000,
+        "\u00b2",
+        "-5",
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2026 00:00:00 +99999999999999999999",
+        "Mon, 32 Jan 2026 99:99:99 GMT",
+        ", ,",
+    ],
+)
+def test_no_retry_after_is_more_than_a_wait_that_ends(after: str) -> None:
+    headers = Headers({"Retry-After": after, "Date": "Mon, 01 Jan 2026 00:00:00 GMT"})
+    lost = classify(
+        InvalidStatus(Response(503, "x", headers)), during_setup=True, with_handle=False, secrets=[]
+    )
+    assert lost.retry_after_s is None or 0 <= lost.retry_after_s <= 600
+
+
+@pytest.mark.parametrize("status", [299, 499, 799])
+def test_a_status_that_http_does_not_know_is_no_bug(status: int) -> None:
+    found = classify(InvalidStatus(Response(status, "", Headers())), during_setup=True, with_handle=False)
+    assert f"HTTP {status}" in str(found)

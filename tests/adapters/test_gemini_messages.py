@@ -4,7 +4,14 @@ import base64
 from typing import Any
 
 import pytest
-from google.genai.types import LiveServerMessage
+from google.genai.types import (
+    FunctionCall,
+    LiveServerContent,
+    LiveServerMessage,
+    LiveServerSessionResumptionUpdate,
+    LiveServerToolCall,
+    Transcription,
+)
 from pydantic import SecretStr
 
 from kioskd import ports
@@ -21,6 +28,7 @@ from kioskd.ports import (
     ToolsCalled,
     TurnEnded,
     UsageReported,
+    Wrote,
 )
 
 
@@ -218,3 +226,58 @@ def test_a_recall_alternates_from_the_visitor_to_the_visitor(
     pieces: tuple[str, ...], turns: list[tuple[str, str]]
 ) -> None:
     assert turns_of(said(*pieces)) == turns
+
+
+# What makes no sense
+
+
+def test_half_characters_of_a_transcript_are_replaced() -> None:
+    found = told(serverContent={"outputTranscription": {"text": "Hello "}})
+    assert found == (Said(False, "Hello "),)
+    content = LiveServerContent.model_construct(
+        output_transcription=Transcription.model_construct(text="a\ud83d")
+    )
+    assert translate(LiveServerMessage.model_construct(server_content=content)) == (Said(False, "a\ufffd"),)
+
+
+@pytest.mark.parametrize("figure", [-1, -(2**70), 2**63, 10**400, 2_000_001])
+def test_a_usage_figure_that_no_exchange_can_have_cost_is_not_counted(figure: int) -> None:
+    usage = {"promptTokenCount": figure, "responseTokenCount": 5, "toolUsePromptTokenCount": 2}
+    assert told(usageMetadata=usage) == (UsageReported(2, 5),)
+
+
+def test_arguments_of_a_call_are_what_json_can_hold() -> None:
+    args = {"half\ud83d": ["\ude00", float("nan"), 10**400, 5, True, None]}
+    call = FunctionCall.model_construct(id="1", name="n", args=args)
+    called = LiveServerToolCall.model_construct(function_calls=[call])
+    (found,) = translate(LiveServerMessage.model_construct(tool_call=called))
+    assert isinstance(found, ToolsCalled)
+    clean = ["\ufffd", "nan", "a number of more than 64 bits", 5, True, None]
+    assert found.calls[0].arguments == {"half\ufffd": clean}
+
+
+@pytest.mark.parametrize("handle", ["\ud83d", "x" * 9000, "\n"])
+def test_a_handle_that_could_not_be_sent_again_is_no_handle(handle: str) -> None:
+    update = LiveServerSessionResumptionUpdate.model_construct(new_handle=handle, resumable=True)
+    assert translate(LiveServerMessage.model_construct(session_resumption_update=update)) == ()
+
+
+def test_a_reply_in_writing_is_told_and_shown_by_no_repr() -> None:
+    parts = [{"text": "We open "}, {"text": "at ten."}, {"text": "secret thought", "thought": True}]
+    found = told(serverContent={"modelTurn": {"parts": parts}, "turnComplete": True})
+    assert found == (Wrote("We open at ten."), TurnEnded())
+    assert "ten" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("reason", "rejected"),
+    [
+        ("RESPONSE_REJECTED", "RESPONSE_REJECTED"),
+        ("GENERATED_AUDIO_SAFETY", "GENERATED_AUDIO_SAFETY"),
+        ("NEED_MORE_INPUT", ""),
+        ("TURN_COMPLETE_REASON_UNSPECIFIED", ""),
+        (None, ""),
+    ],
+)
+def test_a_turn_that_was_rejected_says_why(reason: str | None, rejected: str) -> None:
+    assert told(serverContent={"turnComplete": True, "turnCompleteReason": reason}) == (TurnEnded(rejected),)

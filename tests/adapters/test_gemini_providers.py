@@ -143,6 +143,51 @@ async def test_each_connection_shows_a_token_of_its_own_and_no_key(name: str) ->
     assert json.loads(tokens.asked[0].body) == {"model": "gemini-3.8-live"}
 
 
+def only(version: str, status: int) -> live_peer.Upgrade:
+    """Take tokens of this version alone."""
+
+    def upgrade(connection: ServerConnection, request: Request) -> Response | None:
+        return None if f".{version}." in request.path else connection.respond(status, "not here")
+
+    return upgrade
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 400])
+@pytest.mark.parametrize("version", ["v1beta", "v1alpha"])
+async def test_a_token_opens_the_version_that_it_was_minted_for(version: str, status: int) -> None:
+    async with token_server(mint()) as (tokens, url), service(upgrade=only(version, status)) as server:
+        live = live_at(server, token_url=url, api_version="v1beta", other_version="v1alpha")
+        await dial(live)
+        await dial(live)
+    dials = len(server.paths)
+    assert dials == (2 if version == "v1beta" else 3), "what is found out is remembered"
+    assert all(f".{version}." in path for path in server.paths[-2:])
+    assert len(tokens.asked) == dials, "a token is shown once"
+
+
+async def test_a_token_that_no_version_takes_is_refused_with_both_named() -> None:
+    async with token_server(mint()) as (_, url), service(upgrade=only("none", 404)) as server:
+        live = live_at(server, token_url=url, api_version="v1beta", other_version="v1alpha")
+        for _ in range(2):
+            with pytest.raises(LinkLost, match=r"refused with v1beta and with v1alpha\); check"):
+                await dial(live)
+    assert len(server.paths) == 4
+
+
+async def test_the_version_is_named_where_the_owner_has_set_it() -> None:
+    async with token_server(mint()) as (_, url), service(upgrade=only("v1alpha", 404)) as server:
+        with pytest.raises(LinkLost, match=r"is it service\.api_version, v1beta"):
+            await dial(live_at(server, token_url=url, api_version="v1beta"))
+    assert len(server.paths) == 1
+
+
+async def test_the_sdk_says_nothing_of_tokens_by_itself(recwarn: pytest.WarningsRecorder) -> None:
+    async with token_server(mint()) as (_, url), service() as server:
+        await dial(live_at(server, token_url=url, api_version="v1beta"))
+        await dial(live_at(server, key=SecretStr("auth_tokens/stored"), api_version="v1beta"))
+    assert [str(warning.message) for warning in recwarn] == []
+
+
 async def test_warming_up_uses_no_token() -> None:
     async with token_server(mint()) as (tokens, url), service() as server:
         await live_at(server, token_url=url, api_version="v1alpha").warm_up()
@@ -309,7 +354,7 @@ async def google(
 async def account_lost(answer: Answerer, folder: Path) -> LinkLost:
     async with google(answer, folder) as (_, vertex):
         with pytest.raises(LinkLost) as caught:
-            await GoogleAccount(vertex, web()).fetch()
+            await GoogleAccount(vertex, web(), fetch_s=60).fetch()
     return caught.value
 
 
@@ -741,7 +786,7 @@ async def test_the_settings_choose_the_path(service_settings: dict[str, Any], pa
 async def test_settings_with_a_token_url_need_no_key() -> None:
     async with token_server(mint()) as (tokens, url):
         _, path = await setup_of({"service": {"token_url": url}}, key=None)
-    assert path == CONSTRAINED
+    assert path == CONSTRAINED.replace("v1alpha", "v1beta")
     assert len(tokens.asked) == 1
 
 

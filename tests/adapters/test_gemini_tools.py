@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from google.genai import types
 from pydantic import SecretStr
 from tests.support.live_server import Handler, LiveServer, accept_setup, live_server, read_json, say
+from tests.support.until import until
 from websockets.asyncio.server import ServerConnection
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
@@ -48,9 +50,11 @@ class Wire:
 
     def __init__(self) -> None:
         self.setups: list[dict[str, Any]] = []
+        self.peer: ServerConnection
         self._said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def serve(self, peer: ServerConnection) -> None:
+        self.peer = peer
         self.setups.append(await accept_setup(peer))
         async for message in peer:
             assert isinstance(message, str)
@@ -199,6 +203,51 @@ async def test_answers_say_when_they_are_wanted_and_hold_their_picture() -> None
             "parts": [{"inline_data": shown(JPEG)}],
         },
     ]
+
+
+@pytest.mark.parametrize("closely", ["low", "medium", "high", None])
+async def test_a_picture_in_an_answer_asks_for_the_resolution_that_is_set(closely: Any) -> None:
+    async with connected(options=Options(media_resolution=closely)) as (connection, wire):
+        await connection.answer([LOOK])
+        (response,) = (await wire.next())["tool_response"]["functionResponses"]
+    (part,) = response["parts"]
+    # The SDK before 3.4 has no word for it.
+    asks = closely is not None and "media_resolution" in types.FunctionResponsePart.model_fields
+    wanted = {"level": f"MEDIA_RESOLUTION_{closely.upper()}"} if asks and closely else None
+    assert part == {"inline_data": shown(JPEG)} | ({"media_resolution": wanted} if wanted else {})
+
+
+async def test_a_resolution_that_the_service_refuses_costs_the_resolution_and_not_the_picture(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    said: list[dict[str, Any]] = []
+
+    async def serve(peer: ServerConnection) -> None:
+        await accept_setup(peer)
+        async for message in peer:
+            said.append(json.loads(message))
+            if "media_resolution" in said[-1]["tool_response"]["functionResponses"][0]["parts"][0]:
+                await peer.close(1007, "Request contains an invalid argument.")
+
+    if "media_resolution" not in types.FunctionResponsePart.model_fields:
+        pytest.skip("the SDK before 3.4 has no word for it")
+    async with asyncio.timeout(20), live_server(serve) as server:
+        live = live_at(server, options=Options(media_resolution="low"))
+
+        async def visit() -> None:
+            async with live.connect(None) as connection:
+                await connection.answer([LOOK])
+                await until(lambda: len(said) == 2 or "media_resolution" in str(said))
+                await connection.receive()
+
+        with pytest.raises(LinkLost) as lost:
+            await visit()
+        assert lost.value.remedy is Remedy.FRESH
+        async with live.connect(None) as connection:
+            await connection.answer([LOOK])
+            await until(lambda: len(said) == 2)
+    assert said[1]["tool_response"]["functionResponses"][0]["parts"] == [{"inline_data": shown(JPEG)}]
+    assert "ask for no resolution from now on" in caplog.text
 
 
 @pytest.mark.parametrize(

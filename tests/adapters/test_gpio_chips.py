@@ -64,7 +64,8 @@ def test_a_missing_chip_names_those_that_are_here_and_where_to_look() -> None:
         chip_path("pinctrl-rp1", lambda: PI_4)
     assert str(caught.value) == (
         "gpio:pinctrl-rp1: no such chip (here: gpiochip0 (pinctrl-bcm2711), gpiochip1 (raspberrypi-exp-gpio)); "
-        "`kioskd devices` lists what there is"
+        "plug it in or name another (`kioskd devices` lists them), "
+        "or remove the button or lamp from the configuration"
     )
 
 

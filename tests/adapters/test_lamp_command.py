@@ -143,7 +143,7 @@ async def test_one_that_takes_too_long_is_killed_with_its_children_and_said_once
             child = int(await words.next())
             lamp.shine(light(state))
             await gone(child)
-        assert await words.next() == "listening"
+        assert (await words.next()).split() == ["listening"]
     assert await words.next() == "off"
     fails, works = caplog.messages
     assert (
@@ -197,3 +197,15 @@ async def test_one_that_is_not_there_is_a_lost_device(tmp_path: Path, mode: int 
         program.chmod(mode)
     with pytest.raises(DeviceLost, match=rf"^command:{program}: cannot be started \({says}.*\); mend it$"):
         await soon(CommandLamp([str(program)]).run())
+
+
+async def test_the_tool_that_asks_is_told_with_the_overlay(
+    words: Words, command: Callable[..., CommandLamp]
+) -> None:
+    lamp = command('echo "$2 $KIOSKD_OVERLAY $KIOSKD_ASKING" > "$1"')
+    async with running(lamp.run()):
+        await words.next()
+        lamp.shine(Light("listening", 1.0, 1.0, 1.0, overlay="asking", asking="open_door"))
+        assert await words.next() == "listening asking open_door"
+        lamp.shine(Light("listening", 1.0, 1.0, 1.0))
+        assert (await words.next()).split() == ["listening"]

@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from tests.support.buttons import levels_into
 
 from kioskd.adapters.memory import (
     ManualClock,
@@ -85,7 +86,7 @@ async def test_a_button_keeps_what_was_done_to_it_before_it_is_watched() -> None
     button = MemoryButton()
     edges: asyncio.Queue[bool] = asyncio.Queue()
     button.press()
-    async with running(button.watch(edges.put_nowait)) as watching:
+    async with running(button.watch(levels_into(edges))) as watching:
         button.hold()
         async with asyncio.timeout(1):
             assert [await edges.get() for _ in range(4)] == [False, True, False, True]

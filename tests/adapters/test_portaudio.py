@@ -10,11 +10,14 @@ from typing import NoReturn
 import pyaudio
 import pytest
 from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
+from tests.support.sound_cards import plug
 from tests.support.sound_server import MICROPHONE, SPEAKER, Device, SoundServer
 
-from kioskd.adapters import portaudio, portaudio_devices, portaudio_library, portaudio_probe
+from kioskd.adapters import portaudio
 from kioskd.adapters.portaudio import PortAudioMicrophone, PortAudioSpeaker, list_devices
 from kioskd.adapters.portaudio_devices import Direction
+from kioskd.adapters.portaudio_library import library
+from kioskd.adapters.portaudio_probe import Probe
 from kioskd.errors import DeviceLost, DeviceStuck
 from kioskd.media import pcm
 
@@ -172,8 +175,8 @@ async def test_what_a_server_held_back_while_it_stood_still_is_dropped_and_said_
 async def test_a_device_that_came_later_is_found_although_another_is_in_use(
     server: SoundServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hint: str
 ) -> None:
-    monkeypatch.setattr(portaudio_devices, "PROC", tmp_path)
-    (tmp_path / "cards").write_text("0 [speaker]\n")
+    monkeypatch.setattr(library, "probe", Probe(tmp_path))
+    plug(tmp_path, 0, "speaker")
     server.unplug("mic")
     played = Traffic()
     playing = use("spk", played)
@@ -185,8 +188,8 @@ async def test_a_device_that_came_later_is_found_although_another_is_in_use(
 
     await asyncio.to_thread(server.replug, "mic")
     if hint == "the kernel":
-        (tmp_path / "cards").write_text("0 [speaker]\n1 [microphone]\n")
-        monkeypatch.setattr(portaudio_probe, "_ALSA", "no library at all")
+        plug(tmp_path, 1, "microphone")
+        monkeypatch.setattr(library, "probe", Probe(tmp_path, open_error=lambda *_: None))
     with pytest.raises(DeviceLost, match="no such device"):
         await use("mic", Traffic())
     with pytest.raises(DeviceLost, match="listed afresh"):
@@ -202,7 +205,7 @@ async def test_the_others_are_not_given_up_again_and_again_for_a_device_that_no_
     server: SoundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # ALSA opens it, and PortAudio will not list it: as a device that is no microphone.
-    monkeypatch.setattr(portaudio_library, "can_be_opened", lambda *_: True)
+    monkeypatch.setattr(library, "probe", Probe(open_error=lambda *_: 0))
     played = Traffic()
     playing = use("spk", played)
     await played.until(5)
@@ -330,7 +333,8 @@ async def test_a_missing_alsa_configuration_is_a_lost_device_and_not_the_end_of_
 
 
 async def test_the_devices_are_listed_with_their_defaults(server: SoundServer) -> None:
-    devices = await asyncio.to_thread(list_devices)
+    devices, closed = await asyncio.to_thread(list_devices)
+    assert closed == []
     by_name = {device.full_name: device for device in devices}
     assert by_name[MICROPHONE].channels(Direction.IN) > 0
     assert by_name[MICROPHONE].channels(Direction.OUT) == 0

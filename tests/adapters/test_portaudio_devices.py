@@ -15,7 +15,7 @@ DEVICES = [
 
 
 @pytest.fixture
-def proc(tmp_path: Path) -> Path:
+def sysfs(tmp_path: Path) -> Path:
     for number, card in enumerate(["Headphones", "Device", "Twin", "Twin_1"]):
         (tmp_path / f"card{number}").mkdir()
         (tmp_path / f"card{number}" / "id").write_text(f"{card}\n")
@@ -39,8 +39,8 @@ def proc(tmp_path: Path) -> Path:
         ("hw:Twin_1,0", Direction.IN, 3),
     ],
 )
-def test_a_name_finds_its_device(wanted: str, direction: Direction, index: int, proc: Path) -> None:
-    assert find(DEVICES, wanted, direction, proc).index == index
+def test_a_name_finds_its_device(wanted: str, direction: Direction, index: int, sysfs: Path) -> None:
+    assert find(DEVICES, wanted, direction, sysfs).index == index
 
 
 @pytest.mark.parametrize(
@@ -55,40 +55,40 @@ def test_a_name_finds_its_device(wanted: str, direction: Direction, index: int, 
         "Audio (hw:1,0)",
     ],
 )
-def test_a_device_is_not_to_be_had_by_its_number_which_changes(wanted: str, proc: Path) -> None:
+def test_a_device_is_not_to_be_had_by_its_number_which_changes(wanted: str, sysfs: Path) -> None:
     with pytest.raises(
         DeviceLost, match=r"numbered anew .*; set microphone.device to .*'USB PnP Sound Device: Audio'"
     ):
-        find(DEVICES, wanted, Direction.IN, proc)
+        find(DEVICES, wanted, Direction.IN, sysfs)
 
 
 @pytest.mark.parametrize("wanted", ["hw:", "(", ",0"])
-def test_a_number_is_no_part_of_a_name(wanted: str, proc: Path) -> None:
+def test_a_number_is_no_part_of_a_name(wanted: str, sysfs: Path) -> None:
     with pytest.raises(DeviceLost, match="no such device"):
-        find(DEVICES, wanted, Direction.IN, proc)
+        find(DEVICES, wanted, Direction.IN, sysfs)
 
 
-def test_a_device_that_cannot_do_the_direction_is_not_meant(proc: Path) -> None:
+def test_a_device_that_cannot_do_the_direction_is_not_meant(sysfs: Path) -> None:
     with pytest.raises(
         DeviceLost, match="speaker 'USB PnP': no such device; there is 'bcm2835 Headphones: -', "
     ):
-        find(DEVICES, "USB PnP", Direction.OUT, proc)
+        find(DEVICES, "USB PnP", Direction.OUT, sysfs)
 
 
-def test_a_name_that_two_devices_share_is_refused_with_names_that_tell_them_apart(proc: Path) -> None:
+def test_a_name_that_two_devices_share_is_refused_with_names_that_tell_them_apart(sysfs: Path) -> None:
     with pytest.raises(
         DeviceLost, match=r"more than one .*'hw:CARD=Twin,DEV=0', 'hw:CARD=Twin_1,DEV=0'; set microphone"
     ):
-        find(DEVICES, "twin", Direction.IN, proc)
+        find(DEVICES, "twin", Direction.IN, sysfs)
 
 
-def test_nothing_at_all_is_said_plainly(proc: Path) -> None:
+def test_nothing_at_all_is_said_plainly(sysfs: Path) -> None:
     with pytest.raises(DeviceLost, match="microphone 'default': no such device; there is none at all"):
-        find([], "default", Direction.IN, proc)
+        find([], "default", Direction.IN, sysfs)
 
 
-def test_every_stable_name_finds_its_device_again_after_the_cards_were_renumbered(proc: Path) -> None:
-    names = [stable_name(device, DEVICES, proc) for device in DEVICES]
+def test_every_stable_name_finds_its_device_again_after_the_cards_were_renumbered(sysfs: Path) -> None:
+    names = [stable_name(device, DEVICES, sysfs) for device in DEVICES]
     assert names == [
         "bcm2835 Headphones: -",
         "USB PnP Sound Device: Audio",
@@ -107,7 +107,7 @@ def test_every_stable_name_finds_its_device_again_after_the_cards_were_renumbere
         for card, device in enumerate(DEVICES[:4])
     ]
     for number, card in enumerate(["Twin_1", "Twin", "Device", "Headphones"]):
-        (proc / f"card{number}" / "id").write_text(f"{card}\n")
+        (sysfs / f"card{number}" / "id").write_text(f"{card}\n")
     for device, name in zip(turned, names[:4], strict=True):
         direction = Direction.IN if device.inputs else Direction.OUT
-        assert find(turned, name, direction, proc).index == device.index
+        assert find(turned, name, direction, sysfs).index == device.index

@@ -2,7 +2,10 @@
 
 import asyncio
 import ctypes
+import dataclasses
+import errno
 import logging
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -10,16 +13,20 @@ from typing import Any, ClassVar, Final
 
 import pytest
 from tests.support.kiosk import running
+from tests.support.sound_cards import plug, pull
 
 pytest.importorskip("pyaudio", reason="no PyAudio here")
 
 import pyaudio  # after the skip
 
-from kioskd.adapters import portaudio_devices, portaudio_library, portaudio_probe
+from kioskd.adapters import alsa, portaudio_library
 from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.memory import ManualClock
 from kioskd.adapters.portaudio import PortAudioMicrophone, PortAudioSpeaker
+from kioskd.adapters.portaudio_devices import Direction
 from kioskd.adapters.portaudio_library import library
+from kioskd.adapters.portaudio_probe import Probe
+from kioskd.adapters.stderr import captured
 from kioskd.core.events import Device, DeviceCame, DeviceGone, Event
 from kioskd.errors import DeviceLost
 from kioskd.flow.attendant import RETRY_S, Attendant
@@ -34,14 +41,59 @@ def open_what_is_not_there() -> None:
     ALSA.snd_pcm_open(ctypes.byref(ctypes.c_void_p()), b"no-such-device", 0, 1)
 
 
-def test_alsa_writes_nothing_to_the_journal_while_streams_run(capfd: pytest.CaptureFixture[str]) -> None:
+def test_alsa_may_only_speak_while_its_words_are_kept_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[bool, bool]] = []
+
+    def note(aloud: bool) -> None:
+        said.append((aloud, "kioskd-stderr" in Path("/proc/self/fd/2").readlink().name))
+
+    monkeypatch.setattr(portaudio_library, "_let_alsa_speak", note)
+    with library.alone():
+        assert said == [(True, True)]
+    assert said == [(True, True), (False, True)]
+
+
+def test_alsa_writes_nothing_at_all_while_streams_run(capfd: pytest.CaptureFixture[str]) -> None:
     ALSA.snd_lib_error_set_handler(None)  # whoever used PortAudio in this process has set it
-    open_what_is_not_there()
-    assert "no-such-device" in capfd.readouterr().err, "left to itself it complains aloud"
+    with captured("a test") as aloud:
+        open_what_is_not_there()
+    assert "no-such-device" in " ".join(aloud), "left to itself it complains"
     with library.alone():
         open_what_is_not_there()
-    open_what_is_not_there()
+    with captured("a test") as said:
+        open_what_is_not_there()
+    assert said == []
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("text", ["", "pcm.spare { type null }\n"])
+def test_a_configuration_without_a_default_is_a_lost_device_and_no_abort(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    (tmp_path / "asound.conf").write_text(text)
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
+    with pytest.raises(DeviceLost, match=r"it defines no pcm\.default; mend .*asound\.conf"), library.alone():
+        pass
+
+
+def test_a_broken_configuration_is_told_with_its_file_and_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "asound.conf").write_text("\npcm.default { type hw card")
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
+    with pytest.raises(DeviceLost, match=r"/asound\.conf: line 2: Unexpected char; mend"), library.alone():
+        pass
+
+
+def test_an_unreadable_configuration_of_the_owners_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".asoundrc").touch()
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: str(path).startswith(str(tmp_path)) and mode == os.F_OK
+    )
+    assert alsa.left_out_files({"HOME": str(tmp_path)}) == [str(tmp_path / ".asoundrc")]
+    assert alsa.left_out_files({"HOME": str(tmp_path), "ALSA_CONFIG_PATH": "/etc/other.conf"}) == []
 
 
 class Stream:
@@ -77,7 +129,7 @@ class StaleAudio:
     """The library as it is: it lists its devices when its first user comes, and not again before the last has gone."""
 
     present: ClassVar[list[str]]
-    cards: ClassVar[Path]
+    sysfs: ClassVar[Path]
     _listed: ClassVar[list[str]]
     _users: ClassVar[int]
 
@@ -85,8 +137,10 @@ class StaleAudio:
     def plug(cls, *names: str, told: bool = True) -> None:
         """Have these devices and no others; `told`: by the kernel, too."""
         cls.present = list(names)
-        if told:
-            cls.cards.write_text("".join(f" {number} [{name}]\n" for number, name in enumerate(names)))
+        for number in range(2) if told else ():
+            pull(cls.sysfs, number)
+        for number, name in enumerate(names if told else ()):
+            plug(cls.sysfs, number, name[:3], "0c" if name == MICROPHONE else "0p")
 
     def __init__(self) -> None:
         if StaleAudio._users == 0:
@@ -125,9 +179,9 @@ class StaleAudio:
 def stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[StaleAudio]:
     monkeypatch.delenv("ALSA_CONFIG_PATH", raising=False)
     monkeypatch.setattr(pyaudio, "PyAudio", StaleAudio)
-    monkeypatch.setattr(portaudio_devices, "PROC", tmp_path)
-    monkeypatch.setattr(portaudio_probe, "_ALSA", "no library at all")
-    monkeypatch.setattr(StaleAudio, "cards", tmp_path / "cards", raising=False)
+    # No device opens: what PortAudio does not list is not there.
+    monkeypatch.setattr(library, "probe", Probe(tmp_path, tmp_path, lambda *_: None, lambda _: ""))
+    monkeypatch.setattr(StaleAudio, "sysfs", tmp_path, raising=False)
     monkeypatch.setattr(StaleAudio, "_users", 0, raising=False)
     StaleAudio.plug(MICROPHONE, SPEAKER)
     return StaleAudio
@@ -213,7 +267,10 @@ async def test_a_list_that_had_the_device_is_made_anew_as_soon_the_next_time(
     stale: type[StaleAudio], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A sound server's devices: the kernel knows nothing of them, and ALSA can open what is there.
-    monkeypatch.setattr(portaudio_library, "can_be_opened", lambda *_: MICROPHONE in stale.present)
+    def open_error(name: str, _direction: Direction) -> int:
+        return 0 if name == "Mic" and MICROPHONE in stale.present else errno.ENOENT
+
+    monkeypatch.setattr(library, "probe", dataclasses.replace(library.probe, open_error=open_error))
 
     def listen() -> Coroutine[Any, Any, object]:
         return PortAudioMicrophone("Mic").capture(lambda _frame: listens.set())
@@ -246,3 +303,26 @@ async def test_a_list_that_had_the_device_is_made_anew_as_soon_the_next_time(
             listening.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await listening
+
+
+async def test_a_number_that_is_another_cards_now_is_not_opened(stale: type[StaleAudio]) -> None:
+    plays = asyncio.Event()
+    playing = asyncio.create_task(PortAudioSpeaker("Spk").play(Silence(plays.set)))
+    async with asyncio.timeout(10):
+        await plays.wait()
+        plug(stale.sysfs, 0, "Other", "0c")
+        with pytest.raises(DeviceLost, match="card 0 was pulled or put in") as moved:
+            await PortAudioMicrophone("Mic").capture(lambda _: None)
+        assert moved.value.again
+        with pytest.raises(DeviceLost, match="listed afresh"):
+            await playing
+
+
+async def test_a_card_by_its_id_is_found_where_proc_is_hidden(stale: type[StaleAudio]) -> None:
+    heard = asyncio.Event()
+    listening = asyncio.create_task(PortAudioMicrophone("hw:CARD=Mic,DEV=0").capture(lambda _: heard.set()))
+    async with asyncio.timeout(10):
+        await heard.wait()
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening

@@ -7,11 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.support.pictures import UPRIGHT, corners, encoded, grey, jpeg, opened, quarters
+from tests.support.pictures import UPRIGHT, corners, encoded, grey, jpeg, opened, quarters, raw
 from tests.support.v4l2_sim import SimulatedWebcam
 
-from kioskd.adapters import v4l2_device
-from kioskd.adapters.v4l2 import SETTLE_FRAMES, V4l2Camera, cameras
+from kioskd.adapters import v4l2_abi, v4l2_device
+from kioskd.adapters.v4l2 import SETTLE_FRAMES, V4l2Camera, cameras, why
 from kioskd.errors import DeviceLost
 from kioskd.media.picture import Turn
 
@@ -37,8 +37,44 @@ def test_only_what_gives_pictures_is_listed() -> None:
         ("/dev/video2", "HD Pro Webcam C920")
     ]
     assert not webcam.open_fds
-    webcam.fault = errno.EACCES
-    assert cameras(webcam) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "formats", "busy", "reason"),
+    [
+        (
+            errno.EACCES,
+            [b"MJPG"],
+            False,
+            "no permission; add the user that kioskd runs as to the group video",
+        ),
+        (None, [b"MJPG"], True, "in use by something else; stop that"),
+        (
+            None,
+            [b"H264", b"\x01BA8"],
+            False,
+            "its formats are H264, ?BA8, and kioskd takes MJPG, JPEG, YUYV,",
+        ),
+        (None, [], False, "its formats are none, and kioskd takes"),
+    ],
+)
+def test_a_camera_that_cannot_be_used_is_listed_with_the_reason(
+    fault: int | None, formats: list[bytes], busy: bool, reason: str
+) -> None:
+    webcam = SimulatedWebcam(lambda _: jpeg())
+    webcam.fault, webcam.formats, webcam.busy = fault, formats, busy
+    (camera,) = cameras(webcam)
+    assert (camera.path, camera.name) == ("/dev/video2", "HD Pro Webcam C920")
+    assert why(camera).startswith(reason)
+
+
+async def test_a_camera_that_another_program_holds_says_so_however_it_is_named() -> None:
+    webcam = SimulatedWebcam(lambda _: jpeg())
+    webcam.busy = True
+    for name in ("c920", "/dev/video2"):
+        with pytest.raises(DeviceLost, match="in use by something else"):
+            async with V4l2Camera(name, kernel=webcam).look():
+                pytest.fail("it was opened")
 
 
 def test_this_machine_can_be_asked_for_its_cameras() -> None:
@@ -143,18 +179,61 @@ async def test_a_camera_that_is_called_otherwise_is_named() -> None:
             pytest.fail("it was opened")
 
 
-async def test_a_camera_without_jpegs_is_no_camera() -> None:
+async def test_a_camera_without_a_format_that_can_be_read_names_those_that_it_has() -> None:
     webcam = SimulatedWebcam(lambda _: jpeg())
-    webcam.pixel_format = 1
-    with pytest.raises(DeviceLost, match="gives no JPEGs"):
-        async with V4l2Camera("/dev/video2", kernel=webcam).look():
-            pytest.fail("it was opened")
+    webcam.formats = [b"H264", b"HEVC"]
+    for name in ("/dev/video2", "c920"):
+        with pytest.raises(
+            DeviceLost, match=r"formats are H264, HEVC, and kioskd takes MJPG.*another camera"
+        ):
+            async with V4l2Camera(name, kernel=webcam).look():
+                pytest.fail("it was opened")
     assert not webcam.open_fds
+
+
+async def test_a_camera_that_changes_its_format_when_it_is_set_is_not_misread() -> None:
+    class Stubborn(SimulatedWebcam):
+        def ioctl(self, fd: int, request: int, argument: v4l2_abi.Argument) -> None:
+            super().ioctl(fd, request, argument)
+            if isinstance(argument, v4l2_abi.Format):
+                argument.pixelformat = int.from_bytes(b"H264", "little")
+
+    with pytest.raises(DeviceLost, match="its formats are H264"):
+        async with V4l2Camera("c920", kernel=Stubborn(lambda _: jpeg())).look():
+            pytest.fail("it was opened")
+
+
+@pytest.mark.parametrize("stride", [0, 1024])
+@pytest.mark.parametrize("fourcc", [b"YUYV", b"UYVY", b"NV12", b"YU12", b"RGB3", b"BGR3"])
+async def test_a_camera_without_jpegs_gives_pictures_all_the_same(fourcc: bytes, stride: int) -> None:
+    webcam = SimulatedWebcam(lambda _: raw(quarters(160, 120), fourcc.decode(), stride), sizes=[(160, 120)])
+    webcam.formats, webcam.stride = [b"H264", fourcc], stride
+    async with V4l2Camera("c920", kernel=webcam).look() as sight:
+        shot = await sight.shoot()
+        assert corners(shot) == UPRIGHT
+        assert opened(shot).size == (160, 120)
+
+
+async def test_a_raw_camera_that_hangs_askew_sees_upright_and_small() -> None:
+    webcam = SimulatedWebcam(lambda _: raw(quarters(160, 120), "YUYV"), sizes=[(160, 120)])
+    webcam.formats = [b"YUYV"]
+    async with V4l2Camera("c920", size=80, rotate=90, kernel=webcam).look() as sight:
+        shot = await sight.shoot()
+        assert corners(shot) == ("blue", "red", "white", "green")
+        assert opened(shot).size == (60, 80)
+
+
+async def test_raw_frames_that_are_cut_off_are_damaged_pictures() -> None:
+    webcam = SimulatedWebcam(lambda _: raw(quarters(160, 120), "YUYV")[:-400], sizes=[(160, 120)])
+    webcam.formats = [b"YUYV"]
+    async with V4l2Camera("c920", kernel=webcam).look() as sight:
+        with pytest.raises(DeviceLost, match="gives damaged pictures; try another cable"):
+            await sight.shoot()
 
 
 def test_the_system_s_own_calls_say_when_a_path_is_no_camera() -> None:
     with (
-        pytest.raises(OSError, match="gives no JPEGs"),
+        pytest.raises(OSError, match="its formats are none"),
         v4l2_device.streaming(v4l2_device.SystemKernel(), "/dev/null", size=768),
     ):
         pytest.fail("it was opened")
@@ -190,12 +269,12 @@ def test_the_size_is_chosen_that_needs_no_work_and_shows_enough(
 )
 def test_structures_and_numbers_are_the_kernel_s(tmp_path: Path) -> None:
     structures = {
-        "v4l2_capability": v4l2_device.Capability,
-        "v4l2_fmtdesc": v4l2_device.FormatDescription,
-        "v4l2_frmsizeenum": v4l2_device.FrameSize,
-        "v4l2_format": v4l2_device.Format,
-        "v4l2_requestbuffers": v4l2_device.BufferRequest,
-        "v4l2_buffer": v4l2_device.Buffer,
+        "v4l2_capability": v4l2_abi.Capability,
+        "v4l2_fmtdesc": v4l2_abi.FormatDescription,
+        "v4l2_frmsizeenum": v4l2_abi.FrameSize,
+        "v4l2_format": v4l2_abi.Format,
+        "v4l2_requestbuffers": v4l2_abi.BufferRequest,
+        "v4l2_buffer": v4l2_abi.Buffer,
     }
     fields = [
         ("v4l2_capability", "card", "card"),
@@ -204,6 +283,9 @@ def test_structures_and_numbers_are_the_kernel_s(tmp_path: Path) -> None:
         ("v4l2_frmsizeenum", "discrete", "steps"),
         ("v4l2_format", "fmt.pix.width", "width"),
         ("v4l2_format", "fmt.pix.pixelformat", "pixelformat"),
+        ("v4l2_format", "fmt.pix.bytesperline", "bytesperline"),
+        ("v4l2_format", "fmt.pix.colorspace", "colorspace"),
+        ("v4l2_format", "fmt.pix.quantization", "quantization"),
         ("v4l2_requestbuffers", "memory", "memory"),
         ("v4l2_buffer", "bytesused", "bytesused"),
         ("v4l2_buffer", "flags", "flags"),
@@ -215,19 +297,24 @@ def test_structures_and_numbers_are_the_kernel_s(tmp_path: Path) -> None:
     names = ["QUERYCAP", "ENUM_FMT", "S_FMT", "REQBUFS", "QUERYBUF", "QBUF", "DQBUF", "STREAMON", "STREAMOFF",
              "ENUM_FRAMESIZES"]  # fmt: skip
     values = {
-        "V4L2_BUF_TYPE_VIDEO_CAPTURE": v4l2_device.CAPTURE,
-        "V4L2_MEMORY_MMAP": v4l2_device.MAPPED,
-        "V4L2_CAP_VIDEO_CAPTURE": v4l2_device.CAN_CAPTURE,
-        "V4L2_CAP_STREAMING": v4l2_device.CAN_STREAM,
-        "V4L2_CAP_DEVICE_CAPS": v4l2_device.HAS_DEVICE_CAPS,
-        "V4L2_FRMSIZE_TYPE_DISCRETE": v4l2_device.DISCRETE,
-        "V4L2_BUF_FLAG_ERROR": v4l2_device.DAMAGED,
-        "V4L2_PIX_FMT_MJPEG": v4l2_device.MJPG,
-        "V4L2_PIX_FMT_JPEG": v4l2_device.JPEG,
+        "V4L2_BUF_TYPE_VIDEO_CAPTURE": v4l2_abi.CAPTURE,
+        "V4L2_MEMORY_MMAP": v4l2_abi.MAPPED,
+        "V4L2_CAP_VIDEO_CAPTURE": v4l2_abi.CAN_CAPTURE,
+        "V4L2_CAP_STREAMING": v4l2_abi.CAN_STREAM,
+        "V4L2_CAP_DEVICE_CAPS": v4l2_abi.HAS_DEVICE_CAPS,
+        "V4L2_FRMSIZE_TYPE_DISCRETE": v4l2_abi.DISCRETE,
+        "V4L2_BUF_FLAG_ERROR": v4l2_abi.DAMAGED,
+        "V4L2_COLORSPACE_JPEG": v4l2_abi.JPEG_COLORS,
+        "V4L2_QUANTIZATION_FULL_RANGE": v4l2_abi.FULL_RANGE,
+    }
+    kernels = {"MJPG": "MJPEG", "YU12": "YUV420", "RGB3": "RGB24", "BGR3": "BGR24"}
+    values |= {
+        f"V4L2_PIX_FMT_{kernels.get(fourcc, fourcc)}": int.from_bytes(fourcc.encode(), "little")
+        for fourcc in v4l2_device.FORMATS
     }
     ours = [ctypes.sizeof(ours) for ours in structures.values()]
     ours += [getattr(structures[of], field).offset for of, _, field in fields]
-    ours += [getattr(v4l2_device, name) for name in names] + list(values.values())
+    ours += [getattr(v4l2_abi, name) for name in names] + list(values.values())
     theirs = [f"sizeof(struct {name})" for name in structures]
     theirs += [f"offsetof(struct {of}, {field})" for of, field, _ in fields]
     theirs += [f"VIDIOC_{name}" for name in names] + list(values)

@@ -155,7 +155,7 @@ def a_certificate_of_nobody_we_know(bench: Bench) -> Iterator[None]:
     yield
 
 
-@plants("open", "permissions", "device-permission", 'KERNEL=="gpiochip0"')
+@plants("open", "permissions", "device-permission", 'SUBSYSTEM=="gpio"')
 def a_line_that_only_root_may_open(bench: Bench) -> Iterator[None]:
     bench.settings["controls"]["button"] = {"source": "gpio:gpiochip0/17"}
     bench.sh("mknod -m 600 /dev/gpiochip0 c 254 0")

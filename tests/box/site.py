@@ -261,7 +261,8 @@ class Site:
         with self.service.sees("reply_sent"):
             self.person.speak()
         self.box.journal.wait(
-            lambda entry: re.match(r"turn \d+: spoke=\d", str(entry["MESSAGE"])) is not None, since=place
+            lambda entry: re.match(r"turn \d+: the visitor spoke \d", str(entry["MESSAGE"])) is not None,
+            since=place,
         )
 
     def is_wrong(self, code: Code, *faults: str) -> None:

@@ -1,9 +1,12 @@
 """A kiosk is installed, and goes on through all that happens to it, as its operator sees it."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 from tests.box.site import GREETING, SETTINGS, Site, Typed, version_of
+from tests.support import hostile_tool
 
 from kioskd.rehearsal.ear import AUDIBLE
 
@@ -39,13 +42,96 @@ def test_kiosk_is_installed_and_comes_with_the_machine(it: Site) -> None:
 
 
 def test_systemd_has_nothing_to_say_against_the_unit(it: Site) -> None:
-    verified = it.box.exec("systemd-analyze", "verify", "--man=no", "kioskd.service", "kioskd-settled.timer")
+    verified = it.box.exec(
+        "systemd-analyze",
+        "verify",
+        "--man=no",
+        "kioskd.service",
+        "kioskd-settled.timer",
+        "kioskd-tool.socket",
+    )
     assert verified.stdout + verified.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("kioskd --help > /dev/full", 69),
+        ("kioskd status > /dev/full", 69),
+        ("kioskd status >&-", 0),
+        ("kioskd dance 2>&-", 2),
+        ("kioskd schema | head -n 1; exit ${PIPESTATUS[0]}", 141),
+    ],
+)
+def test_the_exit_code_is_right_whatever_becomes_of_the_output(it: Site, line: str, code: int) -> None:
+    assert it.box.exec("bash", "-c", line, check=False).returncode == code
 
 
 def test_unit_is_hardly_exposed(it: Site) -> None:
     rated = it.box.exec("systemd-analyze", "security", "--no-pager", "--threshold=15", "kioskd", check=False)
     assert rated.returncode == 0, rated.stdout
+
+
+# As the kernels of Raspberry Pi OS are.
+WITHOUT_LANDLOCK = "[Service]\nSystemCallFilter=~landlock_create_ruleset\n"
+UNITS_OWN = (
+    *("User", "ProtectSystem", "ProtectHome", "PrivateTmp", "ProtectProc", "ProcSubset", "NoNewPrivileges"),
+    *("CapabilityBoundingSet", "RestrictNamespaces", "RestrictAddressFamilies", "MemoryDenyWriteExecute"),
+    *(
+        "SystemCallArchitectures",
+        "SystemCallErrorNumber",
+        "LockPersonality",
+        "RestrictSUIDSGID",
+        "DevicePolicy",
+    ),
+)
+
+
+def as_the_daemon(it: Site) -> list[str]:
+    """Return the properties of the daemon's own sandbox, for systemd-run."""
+    lines = it.box.sh("cat /usr/local/lib/systemd/system/kioskd.service").splitlines()
+    wanted = [line for line in lines if line.startswith((*UNITS_OWN, "SystemCallFilter"))]
+    return [f"--property={line}" for line in wanted]
+
+
+@pytest.mark.parametrize(
+    ("dropped_in", "user", "more"),
+    [
+        ("[Service]\n", "kioskd-tool", []),
+        (WITHOUT_LANDLOCK, "kioskd-tool", []),
+        ("[Service]\n", "kioskd", ["--property=InaccessiblePaths=/run/kioskd-tool.sock"]),
+    ],
+    ids=["unit", "unit without landlock", "landlock without unit"],
+)
+def test_a_hostile_program_of_a_tool_reaches_nothing_of_the_daemons(
+    it: Site, dropped_in: str, user: str, more: list[str]
+) -> None:
+    it.box.write("/run/systemd/system/kioskd-tool@.service.d/test.conf", dropped_in)
+    it.box.sh("systemctl daemon-reload")
+    it.box.write("/opt/hostile_tool.py", Path(hostile_tool.__file__).read_text(encoding="utf-8"))
+    tool = {"kind": "command", "name": "hostile", "description": "d", "answer": "json", "network": True}
+    tool |= {"argv": ["/usr/bin/python3", "/opt/hostile_tool.py"]}
+    tool |= {"parameters": {"type": "object", "additionalProperties": True}}
+    settings = json.dumps({"conversation": {"wake": ["start"]}, "tools": [tool]})
+    it.box.write("/etc/kioskd/hostile.yaml", settings)
+    paths = [
+        "/run/credentials/kioskd.service",
+        "/run/credentials/kioskd.service/gemini-api-key",
+        "/etc/shadow",
+    ]
+    paths += ["/var/lib/kioskd", "/run/kioskd", "/var/cache/kioskd", "/etc/credstore.encrypted"]
+    asked = {"pid": int(it.box.show("MainPID")), "control": "/run/kioskd/control", "port": 9}
+    asked |= {"write": "/var/lib/kioskd/new", "paths": [*paths, "/etc/os-release"]}
+    called = ("kioskd", "tools", "call", "hostile", json.dumps(asked), "--config", "/etc/kioskd/hostile.yaml")
+    sandboxed = ("systemd-run", "--quiet", "--wait", "--pipe", "--collect", *as_the_daemon(it), *more)
+    told = it.box.exec(*sandboxed, "--", *called, "--json", check=False)
+    assert told.stdout, told.stderr
+    answered = json.loads(told.stdout)
+    assert answered["status"] == "ok", answered
+    found = answered["data"]
+    assert found.pop("user") == it.box.sh(f"id -u {user}").strip()
+    assert {name for name, what in found.items() if what == "got"} == {"/etc/os-release"}
+    assert it.box.sh("systemctl list-units --all --plain --no-legend 'kioskd-tool@*'") == ""
 
 
 def test_sound_has_the_processor_first_where_that_is_allowed(it: Site) -> None:
@@ -92,8 +178,13 @@ def test_good_settings_are_taken_over_without_a_restart(it: Site) -> None:
 def test_bad_settings_are_turned_down_with_their_place_and_the_old_ones_hold(it: Site) -> None:
     pid, place = it.box.show("MainPID"), it.box.journal.now
     with it.misspelt():
-        it.box.exec("systemctl", "reload", "kioskd")
+        refused = it.box.exec("systemctl", "reload", "kioskd", check=False)
         complaint = it.box.journal.wait("settings not reloaded", since=place)
+        told = it.box.exec("kioskd", "reload", check=False)
+        seen = it.box.exec("systemctl", "status", "--no-pager", "--full", "kioskd", check=False).stdout
+    assert refused.returncode != 0
+    assert (told.returncode, f"{SETTINGS}:5:" in told.stderr) == (78, True)
+    assert f"{SETTINGS}:5:" in seen
     assert f"{SETTINGS}:5:" in str(complaint["MESSAGE"])
     assert it.box.show("MainPID") == pid
     assert it.box.show("ActiveState") == "active"
@@ -105,6 +196,10 @@ def test_a_blocked_kiosk_is_restarted_by_the_watchdog(it: Site) -> None:
         it.box.exec("systemctl", "kill", "--kill-whom=main", "--signal=STOP", "kioskd")
         it.box.journal.wait("Watchdog timeout", since=place)
     it.box.journal.wait("ready", since=place)
+    # Where it hung is one line of the next process, and no page of its own.
+    it.box.journal.wait("the process before this one crashed (Aborted) in ", since=place)
+    assert "most recent call first" not in it.box.journal.text(since=place)
+    assert "most recent call first" in it.box.read("/run/kioskd/last-crash.txt")
 
 
 def test_a_microphone_that_stops_without_a_word_is_no_deaf_kiosk(it: Site) -> None:

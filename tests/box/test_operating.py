@@ -14,6 +14,7 @@ import pytest
 from tests.box.site import CREDENTIAL, GREETING, HARMLESS, SAID, SETTINGS, SOURCE, Service, Site, readme
 from tests.support.journal import PATIENCE_S
 from tests.support.pictures import jpeg
+from tests.support.rootfs import CHECKOUT
 
 from kioskd import messages
 from kioskd.errors import Code
@@ -68,6 +69,41 @@ def test_members_of_the_group_may_ask_and_others_may_not(it: Site) -> None:
         assert it.box.exec(*asked).stdout.startswith("In conversation")
     finally:
         it.box.exec("userdel", "ann")
+
+
+def test_who_is_in_the_groups_that_the_readme_names_reads_the_journal_and_finds_the_key_stored(
+    it: Site,
+) -> None:
+    [groups] = re.findall(r"`sudo usermod -aG (\S+) YOU`", (CHECKOUT / "README.md").read_text())
+    it.box.exec("useradd", "--system", "--groups", groups, "ann")
+    try:
+        said = it.box.sh("runuser -u ann -- journalctl -u kioskd --no-pager -o cat 2>&1")
+        assert "\nready" in f"\n{said}"
+        assert "insufficient permissions" not in said
+        checked = it.box.sh("runuser -u ann -- kioskd check")
+        assert "stored; only root and the service can read it" in checked
+        assert f"stored: {CREDENTIAL}" in it.box.sh("kioskd check")
+    finally:
+        it.box.exec("userdel", "ann")
+
+
+def test_a_file_that_the_sandbox_hides_is_named_by_the_service_and_to_whoever_checks(it: Site) -> None:
+    hidden = "service.key_file: cannot be seen by the service: the service's sandbox hides"
+    for place, setting in (("/home/pi", "ProtectHome"), ("/root", "ProtectHome"), ("/tmp", "PrivateTmp")):
+        it.box.write(f"{place}/key", it.key, mode="600")
+        it.box.sh(f"chown kioskd: {place}/key")
+        it.box.write(SETTINGS, it.settings(service=f"key_file: {place}/key"))
+        said = it.box.exec("kioskd", "check", check=False).stdout
+        turned_down = it.box.journal.now
+        it.box.exec("systemctl", "reload", "kioskd", check=False)
+        complaint = str(it.box.journal.wait("settings not reloaded", since=turned_down)["MESSAGE"])
+        it.box.sh(f"rm {place}/key")
+        for words in (said, complaint):
+            assert hidden in words
+            assert f"({setting}=)" in words
+    it.box.write(SETTINGS, it.settings())
+    it.box.exec("systemctl", "reload", "kioskd")
+    it.serves()
 
 
 @pytest.mark.usefixtures("one_life")
@@ -208,7 +244,7 @@ def without_a_disk(it: Site, options: str, *commands: str) -> Iterator[None]:
 def keeps(it: Site, volume: int, place: int) -> None:
     """Set the volume, and see that it is on the disk, and that trouble which began after `place` is over."""
     it.box.exec("kioskd", "volume", str(volume))
-    it.box.journal.wait("kept again: code=S1", since=place)
+    it.box.journal.wait("in order again: code=S1", since=place)
     assert json.loads(it.box.read(f"{STATE}/preferences.json"))["volume"] == volume
 
 

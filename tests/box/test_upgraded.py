@@ -61,7 +61,7 @@ while os.readlink("/opt/kioskd/current") != "{release}":
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
     os.killpg(pid, number)
 os.close(line)
-subprocess.run(["flock", "/run/lock/kioskd-install", "true"], check=True)
+subprocess.run(["flock", "/run/kioskd-install.lock", "true"], check=True)
 """
 """Installs at a terminal that is gone as soon as the new release is in; ends when the installer has."""
 FAILS_ONCE: Final = """\
@@ -149,6 +149,20 @@ def test_an_upgrade_is_put_in_with_what_the_settings_need_by_now_and_the_release
     assert "next_trams" in listed
     it.box.write(SETTINGS, it.settings())
     it.box.sh(f"rm {REQUIREMENTS}")
+
+
+def test_who_had_it_upgraded_reads_how_it_went_and_holds_no_lock_of_it(it: Site) -> None:
+    assert f"{NEWER}-2 serves" in it.types("cat /run/kioskd-install.log").stdout
+    assert it.types("flock --nonblock /run/kioskd-install.lock true").returncode != 0
+    assert it.box.sh("stat -c '%U %a' /run/kioskd-install.lock") == "root 600\n"
+
+
+def test_a_checkout_that_others_can_change_is_not_installed_from(it: Site) -> None:
+    it.box.sh(f"chmod o+w {CHECKOUT}/daemon/kioskd/cli")
+    printed = it.install(source=CHECKOUT, succeeds=False)
+    it.box.sh(f"chmod o-w {CHECKOUT}/daemon/kioskd/cli")
+    assert printed.startswith(f"install: {CHECKOUT}/daemon/kioskd/cli can be changed by every user")
+    assert len(printed.splitlines()) == 1
 
 
 def test_a_release_that_does_not_serve_is_taken_out_again(it: Site) -> None:
@@ -240,7 +254,9 @@ def test_a_release_before_that_does_not_serve_gives_way_again_to_the_one_that_di
 
 
 def test_uninstalling_leaves_what_is_the_owners(it: Site, files_before: set[str]) -> None:
-    assert "/opt/kioskd: has files that are not of ours; they stay" in typed(it, "--uninstall")
+    printed = typed(it, "--uninstall")
+    assert "/opt/kioskd: has files that are not of ours; they stay" in printed
+    assert "the program is removed; what is yours stays: /etc/kioskd /var/lib/kioskd" in printed
     assert it.box.sh("find /opt/kioskd").split() == ["/opt/kioskd", NOTES, f"{NOTES}/todo"]
     it.box.sh("rm -r /opt/kioskd")
     ours = (
@@ -269,8 +285,26 @@ def test_purging_leaves_nothing_but_the_records_in_a_folder_of_the_owners_which_
     it.box.sh(
         f"install -d -m 700 -o kioskd {ELSEWHERE}; install -m 600 -o kioskd /dev/null {ELSEWHERE}/words.txt"
     )
-    it.box.sh("rm -f /etc/credstore.encrypted/shop")
-    assert f"{ELSEWHERE}: has transcripts or recordings" in typed(it, "--purge")
+    secrets = ("/srv/own-key", "/etc/credstore.encrypted/shop")
+    it.box.sh(
+        f"install -m 600 /dev/null {secrets[0]}; echo 'service: {{key_file: {secrets[0]}}}' > {SETTINGS}"
+    )
+    it.box.sh(f"usermod -aG kioskd {OWNER}")
+    printed = typed(it, "--purge")
+    assert f"{ELSEWHERE}: has transcripts or recordings" in printed
+    assert "not removed because" not in printed
+    for part in (
+        "/etc/kioskd",
+        "/var/lib/kioskd",
+        "/etc/credstore.encrypted/gemini-api-key",
+        "the user kioskd",
+    ):
+        assert part in printed
+    assert "the program" not in printed, "it was uninstalled before"
+    assert "there was nothing of kioskd here" in it.install("--purge", source=CHECKOUT)
+    for secret in secrets:
+        assert f"{secret}: has a secret" in printed
+        it.box.sh(f"rm {secret}")
     assert it.box.sh(f"stat -c %U {ELSEWHERE} {ELSEWHERE}/words.txt").split() == ["root", "root"]
     it.box.sh(f"rm -r {ELSEWHERE}")
     assert left_behind(it, files_before) == []

@@ -1,15 +1,21 @@
 """`kioskd check`, and through it the frame that every command runs in."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.control import daemon, open_place
+from tests.support.strange_places import strange_places
 
 from kioskd import __version__, app
-from kioskd.cli import COMMANDS, Exit, main
+from kioskd.adapters.control_wire import VARIABLE
+from kioskd.cli import COMMANDS, Exit, check, main
+from kioskd.doctor.machine import Machine
 from kioskd.errors import ConfigError
 from kioskd.settings.load import load
 
@@ -26,6 +32,24 @@ def _no_key_here(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "kioskd.yaml"
+
+
+@contextlib.contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """Be a plain user meanwhile, who may pass through to `folder`."""
+    if os.geteuid() != 0:
+        yield
+        return
+    shut = [(each, each.stat().st_mode) for each in (folder, *folder.parents) if not each.stat().st_mode & 1]
+    for each, _ in shut:
+        each.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        for each, mode in shut:
+            each.chmod(mode)
 
 
 def kioskd(*arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
@@ -86,6 +110,66 @@ def test_a_key_in_sight_needs_no_note(
     out = capsys.readouterr().out
     assert "note" not in out
     assert "a-key-of" not in out
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine of files, whose service is stopped, with good settings."""
+    for folder in ("run/systemd/system", "etc/kioskd", "etc/credstore.encrypted", "bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "etc/kioskd/kioskd.yaml").write_text(GOOD)
+    monkeypatch.setattr(check, "MACHINE", Machine(tmp_path, f"{tmp_path / 'bin'}:/usr/bin:/bin"))
+    service_is(tmp_path, "ActiveState=inactive")
+    return tmp_path
+
+
+def service_is(machine: Path, *properties: str) -> None:
+    program = machine / "bin/systemctl"
+    program.write_text("#!/bin/sh\n" + "".join(f"echo '{one}'\n" for one in properties))
+    program.chmod(0o755)
+
+
+def test_a_stored_key_is_found(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (machine / "etc/credstore.encrypted/gemini-api-key").touch()
+    assert main(["check", "--config", str(machine / "etc/kioskd/kioskd.yaml")]) == Exit.OK
+    out = capsys.readouterr().out
+    assert "  key         stored: /etc/credstore.encrypted/gemini-api-key\n" in out
+    assert "note" not in out
+
+
+@pytest.mark.parametrize(
+    ("properties", "says"),
+    [
+        (["ActiveState=active"], "key         stored; only root and the service can read it\n"),
+        (["Environment=GEMINI_API_KEY=x"], "key         in the unit's Environment=\n"),
+        (["ActiveState=failed"], "note: service key: only root can see whether one is stored"),
+    ],
+)
+def test_a_key_that_only_root_can_see_is_not_said_to_be_missing(
+    machine: Path, capsys: pytest.CaptureFixture[str], properties: list[str], says: str
+) -> None:
+    service_is(machine, *properties)
+    (machine / "etc/credstore.encrypted").chmod(0)
+    with as_nobody(machine):
+        main(["check", "--config", str(machine / "etc/kioskd/kioskd.yaml")])
+    out = capsys.readouterr().out
+    assert says in out
+    assert "there is none" not in out
+
+
+def test_a_path_that_the_services_sandbox_hides_is_a_fault_of_its_own_settings_alone(
+    machine: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service_is(machine, "ProtectHome=yes", "PrivateTmp=no")
+    for place in (machine / "etc/kioskd/kioskd.yaml", file):
+        place.write_text(f"{GOOD}service: {{key_file: /root/key}}\n")
+    assert main(["check", "--config", str(machine / "etc/kioskd/kioskd.yaml")]) == Exit.CONFIGURATION
+    assert (
+        "service.key_file: cannot be seen by the service: the service's sandbox hides /root"
+        in capsys.readouterr().out
+    )
+    main(["check", "--config", str(file)])
+    assert "sandbox" not in capsys.readouterr().out
 
 
 def test_a_bad_file_is_78_with_a_line_for_every_fault(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,7 +236,7 @@ def test_what_run_would_end_on_here_is_a_fault_too(
     file.write_text(GOOD + text, encoding="utf-8")
     assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
     out = capsys.readouterr().out
-    assert out.startswith(f"{file}: ")
+    assert out.startswith(f"{file}:")
     assert says in out
     assert ": ok" not in out
 
@@ -164,16 +248,68 @@ def test_a_picture_that_would_never_end_is_a_fault(
     os.mkfifo(file.with_name("pipe"))
     file.write_text(f"{GOOD}assistant: {{pictures: [{name}]}}\n", encoding="utf-8")
     assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
-    assert "assistant.pictures: cannot be read: no regular file; correct the path" in capsys.readouterr().out
+    assert "assistant.pictures: cannot be read: no regular file but a" in capsys.readouterr().out
     with pytest.raises(ConfigError, match="cannot be read: no regular file"):
         app.pictures(load(file))
+
+
+PATHS = {
+    "service.key_file": "service: {key_file: PATH}",
+    "service.ca_file": "service: {ca_file: PATH}",
+    "service.credentials_file": "service: {provider: vertex, project: p, location: l, credentials_file: PATH}",
+    "assistant.pictures": "assistant: {pictures: [PATH]}",
+    "tools.0.ca_file": "tools: [{kind: http, name: a, description: b, url: 'https://x.org/', ca_file: PATH}]",
+    "tools.0.headers.A": "tools: [{kind: http, name: a, description: b, url: 'https://x.org/', "
+    "headers: {A: 'credential:PATH'}}]",
+}
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a device", "a folder"])
+@pytest.mark.parametrize("setting", PATHS)
+def test_a_path_that_leads_to_no_file_is_a_fault_that_says_what_it_is(
+    file: Path, capsys: pytest.CaptureFixture[str], setting: str, kind: str
+) -> None:
+    place = strange_places(file.parent)[kind]
+    text = PATHS[setting].replace("PATH", str(place))
+    file.write_text(text if text.startswith("service") else GOOD + text, encoding="utf-8")
+    assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
+    assert f"no regular file but {kind}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a device", "a folder"])
+def test_a_configuration_that_is_no_file_is_refused_at_once(
+    file: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    place = strange_places(file.parent)[kind]
+    assert main(["check", "--config", str(place)]) == Exit.CONFIGURATION
+    assert f"{place}: cannot be read: no regular file but {kind}; correct the path" in capsys.readouterr().out
 
 
 def test_a_word_that_no_library_knows_is_a_fault(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("pymicro_wakeword", reason="the extra kioskd[wakeword] is not installed")
     file.write_text("conversation: {wake: [wakeword], wakeword: hey_nobody}\n", encoding="utf-8")
     assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
-    assert "conversation.wakeword = hey_nobody: no such wake word; use one of" in capsys.readouterr().out
+    assert f"{file}:1:44 conversation.wakeword: hey_nobody: no such wake word" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("microphone: {echo: cancel}\n" + GOOD, "1:20 microphone.echo: cancel: the library livekit"),
+        (
+            "conversation: {wake: [wakeword]}\n",
+            "1:22 conversation.wake: wakeword: the library pymicro-wakeword",
+        ),
+    ],
+)
+def test_a_library_that_a_setting_needs_is_missed_where_the_setting_stands(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, text: str, says: str
+) -> None:
+    for absent in ("livekit", "livekit.rtc", "pymicro_wakeword"):
+        monkeypatch.setitem(sys.modules, absent, None)
+    file.write_text(text, encoding="utf-8")
+    assert main(["check", "--config", str(file)]) == Exit.CONFIGURATION
+    assert f"{file}:{says}" in capsys.readouterr().out
 
 
 def test_the_environment_names_the_file_where_no_option_does(file: Path) -> None:
@@ -208,7 +344,7 @@ def test_a_command_imports_no_other() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
     )
-    assert done.stderr.strip() == "['kioskd.cli.schema']"
+    assert done.stderr.strip() == "['kioskd.cli.output', 'kioskd.cli.schema', 'kioskd.cli.terminal']"
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,42 +360,6 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
         main(arguments)
     assert caught.value.code == 2
     assert "usage: kioskd" in capsys.readouterr().err
-
-
-def test_a_reader_that_leaves_early_is_no_bug() -> None:
-    read_end, write_end = os.pipe()
-    os.close(read_end)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "kioskd", "schema"],
-            stdout=write_end,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    finally:
-        os.close(write_end)
-    assert (done.returncode, done.stderr) == (Exit.PIPE_CLOSED, "")
-
-
-@pytest.mark.parametrize("argument", ["schema", "--help"])
-def test_a_full_disk_is_no_bug(argument: str) -> None:
-    command = [sys.executable, "-m", "kioskd", argument]
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False
-        )
-    assert (done.returncode, done.stderr) == (
-        Exit.UNAVAILABLE,
-        "kioskd: cannot write: No space left on device; make room, and try again\n",
-    )
-
-
-def test_that_nobody_listens_is_no_bug() -> None:
-    closed = ["/bin/sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "kioskd", "schema"]
-    done = subprocess.run(closed, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
-    assert (done.returncode, done.stderr) == (Exit.OK, "")
 
 
 @pytest.mark.parametrize(
@@ -293,3 +393,39 @@ def test_each_end_of_a_command_has_its_exit_code(raised: str, code: Exit, says: 
     assert done.returncode == code
     assert says in done.stderr
     assert ("Traceback" in done.stderr) == (code is Exit.BUG)
+
+
+def test_a_tool_that_the_running_kiosk_has_left_out_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "kioskd.yaml"
+    tool = "{kind: command, name: open_door, description: Opens it, argv: [/bin/true]}"
+    file.write_text(f"conversation: {{wake: [start]}}\ntools: [{tool}]\n", encoding="utf-8")
+    left_out = {"name": "open_door", "place": "tools.0 (command open_door)", "why": "1007 bad schema"}
+    told = json.dumps({"ok": True, "tools_left_out": [left_out]}).encode() + b"\n"
+    with open_place() as place, daemon(place, told):
+        monkeypatch.setenv(VARIABLE, str(place))
+        assert main(["check", "--config", str(file)]) == Exit.OK
+    out = capsys.readouterr().out
+    assert "note: tool left out by the running kiosk: open_door, set at tools.0 (command open_door)" in out
+    assert "1007 bad schema" in out
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://127.0.0.1:9", "socks5h://u:secret@h:1", "ftp://h", "http://h:port"]
+)
+@pytest.mark.parametrize("name", ["ALL_PROXY", "https_proxy"])
+def test_a_proxy_that_cannot_be_used_is_one_line_that_names_its_variable(
+    file: Path, name: str, proxy: str
+) -> None:
+    file.write_text(GOOD, encoding="utf-8")
+    ended = kioskd("check", "--config", str(file), **{name: proxy})
+    assert ended.returncode == Exit.CONFIGURATION
+    assert f"environment: {name} " in ended.stdout
+    assert "Traceback" not in ended.stderr
+    assert "secret" not in ended.stdout
+
+
+def test_a_proxy_that_cannot_be_used_does_no_harm_where_the_owner_names_another(file: Path) -> None:
+    file.write_text(GOOD + "service: {proxy: 'http://p.example:3128'}\n", encoding="utf-8")
+    assert kioskd("check", "--config", str(file), ALL_PROXY="socks5://127.0.0.1:9").returncode == Exit.OK

@@ -69,6 +69,15 @@ def test_every_command_of_the_daemon_is_in_the_help(capsys: pytest.CaptureFixtur
     assert len(COMMANDS) == len(set(COMMANDS))
 
 
+def test_hush_tells_the_state_that_it_has_made(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    speaking = answer(state="speaking", words="In conversation: speaking")
+    listening = answer(state="listening", words="In conversation: listening", counts={})
+    with daemon(place, speaking, speaking, listening) as asked:
+        assert main(["hush", "--socket", str(place)]) == Exit.OK
+    assert [json.loads(one)["do"] for one in asked] == ["hush", "status", "status"]
+    assert capsys.readouterr().out == "In conversation: listening\n"
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [
@@ -156,7 +165,7 @@ def test_a_pipe_in_the_place_of_a_picture_is_not_waited_for(
     pipe = place.with_name("pipe.jpg")
     os.mkfifo(pipe)
     assert main(["show", str(pipe), "--socket", str(place)]) == Exit.NOT_MET
-    assert f"{pipe}: no regular file; name a picture" in capsys.readouterr().err
+    assert f"{pipe}: no regular file but a named pipe; name a picture" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("percent", ["-1", "101", "loud", "5.5"])
@@ -178,3 +187,48 @@ def test_time_is_said_as_people_say_it(seconds: float, words: str) -> None:
 def test_counts_are_listed_largest_first() -> None:
     assert status.listed({"a": 1, "b": 3.5}) == "b 3.5, a 1"
     assert client.legible("plain\x1b\n") == "plain��"
+
+
+# kioskd reload
+
+
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [
+        ([], "settings reloaded\n"),
+        (["speaker.device"], "settings reloaded; after a restart only: speaker.device\n"),
+    ],
+)
+def test_reload_says_what_only_a_restart_changes(
+    later: list[str], words: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with daemon(place, answer(later=later, faults=[])) as asked:
+        assert main(["reload", "--socket", str(place)]) == Exit.OK
+    assert json.loads(asked[0]) == {"do": "reload"}
+    assert capsys.readouterr().out == words
+
+
+def test_reload_of_a_bad_file_fails_and_prints_every_fault(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faults = ["kioskd.yaml:3:5 speaker.volum: unknown key", "kioskd.yaml:4:9 speaker.cues: is no cue"]
+    with daemon(place, answer(later=[], faults=faults)):
+        assert main(["reload", "--socket", str(place)]) == Exit.CONFIGURATION
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [*faults, "kioskd: settings not reloaded, the old ones hold"]
+
+
+@pytest.mark.parametrize("said", [b'{"ok": false, "why": "not within 40 s"}\n', b""])
+def test_reload_without_a_verdict_is_neither_a_yes_nor_a_fault_of_the_file(
+    said: bytes, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with daemon(place, said):
+        assert main(["reload", "--socket", str(place)]) == Exit.UNAVAILABLE
+    assert "kioskd: " in capsys.readouterr().err
+
+
+def test_a_tool_that_is_left_out_stands_in_the_status() -> None:
+    left_out = {"name": "open_door", "place": "tools.1 (command open_door)", "why": "1007 bad schema"}
+    assert status.left_out_words(left_out) == (
+        "open_door, set at tools.1 (command open_door): the service refuses it (1007 bad schema)"
+    )

@@ -1,6 +1,7 @@
 """`kioskd key`: the key goes to the service and into the store, and nowhere else."""
 
 import asyncio
+import contextlib
 import io
 import json
 import os
@@ -10,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import pytest
 from tests.support.control import daemon, open_place
@@ -25,6 +26,14 @@ DUMP: Final = """#!/bin/sh
 { echo "$@"; env; } > "$(dirname "$0")/seen"
 cat > "$(dirname "$0")/given"
 echo encrypted
+"""
+LISTENS: Final = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as listening:
+    listening.bind(sys.argv[1])
+    listening.listen()
+    print("listens", flush=True)
+    print(listening.accept()[0].recv(4096))
 """
 NOT_KNOWN: Final = "not a request that this kioskd knows; is the command of another version?"
 NOW: Final = "now: sudo systemctl restart kioskd"
@@ -51,6 +60,16 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def place() -> Iterator[Path]:
     with open_place() as path:
         yield path
+
+
+@contextlib.contextmanager
+def stranger(place: Path) -> Iterator[IO[str]]:
+    """Have another user's process listen there, and yield what it prints: what it was told."""
+    command = [sys.executable, "-c", LISTENS, str(place)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, user=65534, cwd="/") as process:
+        assert process.stdout
+        assert process.stdout.readline() == "listens\n"
+        yield process.stdout
 
 
 def program(root: Path, script: str, name: str = "systemd-creds") -> None:
@@ -106,7 +125,10 @@ async def test_a_key_that_is_refused_is_not_stored(
     assert said.err.splitlines()[-1] == "nothing was stored"
 
 
-@pytest.mark.parametrize("typed", ["", "two words", "k\u00e4y"])
+@pytest.mark.parametrize(
+    "typed",
+    ["", "two words", "k\u00e4y", "'AIzaInQuotes'", "GEMINI_API_KEY=AIza", "export A=AIza", "AIza1\nAIza2"],
+)
 async def test_what_cannot_be_a_key_is_refused_unasked(
     typed: str, machine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,6 +144,17 @@ async def test_a_service_that_is_not_reached_is_no_refusal(
     assert await run(monkeypatch, TYPED, "--config", config) == cli.Exit.UNAVAILABLE
     assert not at(machine, ENCRYPTED).exists()
     assert "--no-try" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+async def test_a_process_of_another_user_at_the_socket_gets_no_key(
+    machine: Path, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.parent.chmod(0o777)
+    with stranger(place) as heard:
+        assert await run(monkeypatch, TYPED, "--no-try", "--socket", str(place)) == 0
+        assert heard.read() == "b''\n"
+    assert "not in use yet: no running kioskd took it" in capsys.readouterr().out
 
 
 async def test_untried_it_is_stored_without_a_word_to_the_service(

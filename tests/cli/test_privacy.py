@@ -85,16 +85,34 @@ tools:
   - {kind: mqtt, name: light, description: d, broker: "mqtts://broker.example", topic: hall/light}
   - {kind: command, name: door, description: d, argv: [/usr/bin/door]}
   - {kind: mcp, name: far, url: "https://mcp.example/x", allow: [a]}
-  - {kind: mcp, name: near, argv: [/usr/bin/near], allow: [b]}
+  - {kind: mcp, name: near, argv: [/usr/bin/near], allow: [b], network: true, reads: [/srv/art], writes: [/srv/notes]}
 """
     tools = [one for one in report(tmp_path, text, capsys)["leaves"] if "tool" in one["what"]]
     assert {one["what"].split()[-1]: one["to"] for one in tools} == {
         "stock": "shop.example",
         "light": "broker broker.example",
-        "door": "a program on this device, which may send it on",
+        "door": "a program on this device, which can use no network, "
+        "and reaches neither key nor memory nor state of the daemon",
         "far": "mcp.example",
-        "near": "a program on this device",
+        "near": "a program on this device, which may send it on, "
+        "and reaches neither key nor memory nor state of the daemon; reads /srv/art; changes /srv/notes",
     }
+
+
+def test_it_says_which_tool_may_read_what_is_the_daemons(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = """
+tools:
+  - {kind: command, name: door, description: d, argv: [/usr/bin/door], sandbox: false}
+  - {kind: python, name: twice, description: d, entry: twice}
+  - {kind: mqtt, name: light, description: d, broker: "mqtt://b.example", topic: t, username: u, password_from: "credential:k", insecure: true}
+"""
+    tools = [one for one in report(tmp_path, text, capsys)["leaves"] if "tool" in one["what"]]
+    door, twice, light = (one["to"] for one in tools)
+    assert "runs as the daemon itself (sandbox: false): it may send it on, and may read the key" in door
+    assert "runs within the daemon itself" in twice
+    assert light == "broker b.example (not encrypted on its way: insecure)"
 
 
 def test_it_says_what_is_kept_where_and_how_long(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

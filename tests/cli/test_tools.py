@@ -237,7 +237,8 @@ def test_a_server_that_hangs_is_1_and_no_traceback(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kioskd.cli.tools.SETTLE_S", 0.2)
-    entry = {"kind": "mcp", "name": "museum", "argv": ["/bin/sleep", "60"], "allow": ["opening_hours"]}
+    server: dict[str, object] = {"kind": "mcp", "name": "museum", "allow": ["opening_hours"]}
+    entry = server | {"argv": ["/bin/sleep", "60"], "start_timeout_s": 1}
     file.write_text(json.dumps({"tools": [entry]}), encoding="utf-8")
     assert kioskd("tools", "list", "--config", file) == Exit.NOT_MET
     assert "museum   mcp, not reached" in capsys.readouterr().out

@@ -3,7 +3,14 @@
 import io
 import json
 import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import termios
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +56,15 @@ def status(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def drawn(told: Mapping[str, Any], events: Sequence[Mapping[str, str]] = ()) -> list[str]:
-    """Return the lines of a terminal of 80 by 24."""
-    console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True, color_system=None)
+FAMILIES = (
+    *("kioskd_conversations", "kioskd_turns", "kioskd_pictures", "kioskd_tokens", "kioskd_tool_calls"),
+    *("kioskd_budget", "kioskd_device_losses", "kioskd_connections_ended", "kioskd_connections_failed"),
+)
+
+
+def drawn(told: Mapping[str, Any], events: Sequence[Mapping[str, str]] = (), width: int = 80) -> list[str]:
+    """Return the lines of a terminal of so many columns, and 24 lines."""
+    console = Console(file=io.StringIO(), width=width, height=24, force_terminal=True, color_system=None)
     console.print(watch.screen(told, events, console.size.height))
     text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
     return [line.rstrip() for line in text.splitlines()]
@@ -88,6 +101,58 @@ def test_all_there_is_to_see_is_on_a_small_screen() -> None:
     ):
         assert words in shown
     assert len(lines) < 24
+
+
+@pytest.mark.parametrize("words", ["Asleep", "Out of order: " + "the microphone is missing " * 9])
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_how_to_leave_is_said_whatever_the_width(width: int, words: str) -> None:
+    first, *_ = lines = drawn(status(words=words), [event("x" * 300)], width)
+    assert first.startswith(words[:10])
+    assert first.endswith(" q leaves")
+    assert max(map(len, lines)) <= width
+
+
+@contextmanager
+def watched(place: Path, environ: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Run the command in a terminal, before a daemon that answers once and then says nothing more."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(ours, (24, 60))
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(place))
+        listening.listen()
+        with subprocess.Popen(
+            [sys.executable, "-m", "kioskd", "watch", "--socket", str(place)],
+            stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, **environ}, start_new_session=True,
+        ) as process:  # fmt: skip
+            os.close(theirs)
+            caller, _ = listening.accept()
+            with caller:
+                caller.recv(4096)
+                caller.sendall(json.dumps(status()).encode() + b"\n")
+                try:
+                    yield process, ours
+                finally:
+                    process.kill()
+    os.close(ours)
+
+
+def read_until(terminal: int, words: bytes) -> None:
+    seen = b""
+    while words not in seen:
+        assert select.select([terminal], [], [], 20)[0], seen
+        seen += os.read(terminal, 4096)
+
+
+@pytest.mark.parametrize("key", [b"q", b"Q", b"\x03"])
+def test_q_leaves_even_while_the_daemon_says_nothing(place: Path, key: bytes) -> None:
+    with watched(place, {"TERM": "xterm"}) as (process, terminal):
+        read_until(terminal, b"q leaves")
+        if key == b"\x03":
+            process.send_signal(signal.SIGINT)  # as a terminal of its own would
+        else:
+            os.write(terminal, b"x" + key)
+        assert process.wait(20) == Exit.OK
+        assert termios.tcgetattr(terminal)[3] & termios.ICANON
 
 
 def test_a_fault_is_shown_with_its_code() -> None:
@@ -131,3 +196,30 @@ def test_programs_get_a_line_of_json_each_time_and_69_when_the_daemon_stops(
     out, err = capsys.readouterr()
     assert [json.loads(line)["turn"] for line in out.splitlines()] == [1, 2, 3]
     assert err == "kioskd: the daemon has stopped\n"
+
+
+HOSTILE = "\x1b[2J\u202eabc\x9b\u200b\ud83d[red]"
+
+
+def test_nothing_that_a_daemon_tells_drives_the_terminal() -> None:
+    told = status(words=HOSTILE, microphone=HOSTILE, speaker=HOSTILE, camera=HOSTILE, version=HOSTILE)
+    told["counts"]["kioskd_pictures"] = {HOSTILE: 1}
+    lines = drawn(told, [{"at": "12:00:00", "level": "info", "text": HOSTILE}])
+    assert all(char.isprintable() for line in lines for char in line.replace("\x1b[0m", ""))
+    assert any("[red]" in line for line in lines), "and none of it is read as markup"
+
+
+@pytest.mark.parametrize("command", ["status", "status --json", "watch --json", "status --prometheus"])
+def test_nothing_that_a_daemon_tells_drives_the_terminal_of_other_commands(
+    command: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = {family: {HOSTILE: 1.0} for family in FAMILIES}
+    waits = {"kioskd_reply_wait_seconds": {"sum": 1.0, "count": 1}}
+    told = status(words=HOSTILE, microphone=HOSTILE, version=HOSTILE, text=HOSTILE, counts=counts | waits)
+    with daemon(place, json.dumps(told).encode() + b"\n"):
+        main([*command.split(), "--socket", str(place)])
+    out = capsys.readouterr().out
+    assert out
+    assert all(char.isprintable() for char in out.replace("\n", ""))
+    if "--json" in command:
+        assert json.loads(out)["words"] == HOSTILE

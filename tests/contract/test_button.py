@@ -2,20 +2,23 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import pytest
+from tests.support.buttons import levels_into
 from tests.support.gpio_sim import NO_SIM, TELLS_LOSS, MemoryLines, sim_chip, sim_is_possible
+from tests.support.kiosk import running, soon
 from tests.support.pedals import NO_UINPUT, KernelPedal, MemoryPedal, uinput_is_possible
 
 from kioskd.adapters.evdev import EvdevButton, InputDevices
 from kioskd.adapters.gpio_button import GpioButton
 from kioskd.adapters.memory import MemoryButton
 from kioskd.errors import DeviceLost
-from kioskd.ports import Button
+from kioskd.ports import Button, Edge
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ async def watching(button: Button) -> AsyncIterator[asyncio.Queue[bool]]:
     """Yield where edges are reported; `button` is being watched meanwhile."""
     reports: asyncio.Queue[bool] = asyncio.Queue()
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        watch = tasks.create_task(button.watch(reports.put_nowait))
+        watch = tasks.create_task(button.watch(levels_into(reports)))
         yield reports
         watch.cancel()
     assert watch.cancelled()
@@ -134,6 +137,41 @@ async def test_a_button_that_is_down_when_it_is_opened_is_reported_as_pressed(ri
         assert await reports.get() is False
 
 
+async def test_an_edge_has_the_time_at_which_it_happened_by_the_clock_of_the_daemon(rig: Rig) -> None:
+    edges: asyncio.Queue[Edge] = asyncio.Queue()
+    async with running(rig.button.watch(edges.put_nowait)):
+        assert (await soon(edges.get())).at_s is None, "how it is has no moment"
+        before_s = time.monotonic()
+        rig.press()
+        edge = await soon(edges.get())
+        assert edge.at_s is None or before_s - 0.001 <= edge.at_s <= time.monotonic()
+
+
+async def test_an_edge_that_waits_is_reported_before_catching_up_returns(rig: Rig) -> None:
+    edges: asyncio.Queue[Edge] = asyncio.Queue()
+    rig.button.catch_up()  # nothing watches: nothing is reported
+    async with running(rig.button.watch(edges.put_nowait)):
+        await soon(edges.get())
+        rig.press()
+        while edges.empty():  # a kernel that debounces takes its time
+            rig.button.catch_up()
+        assert edges.get_nowait().down
+
+
+async def test_catching_up_with_a_button_that_is_gone_leaves_the_loss_to_the_watch(rig: Rig) -> None:
+    edges: asyncio.Queue[Edge] = asyncio.Queue()
+
+    async def unplug_when_it_is_watched() -> None:
+        await edges.get()
+        rig.unplug()
+        rig.button.catch_up()
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        tasks.create_task(unplug_when_it_is_watched())
+        with pytest.raises(DeviceLost):
+            await rig.button.watch(edges.put_nowait)
+
+
 async def test_a_button_that_is_unplugged_is_a_lost_device(rig: Rig, request: pytest.FixtureRequest) -> None:
     if "gpio-sim" in request.node.name and not TELLS_LOSS:
         pytest.skip("this kernel is older than 6.6, and says nothing when a chip goes away")
@@ -146,4 +184,4 @@ async def test_a_button_that_is_unplugged_is_a_lost_device(rig: Rig, request: py
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         tasks.create_task(unplug_when_it_is_watched())
         with pytest.raises(DeviceLost):
-            await rig.button.watch(reports.put_nowait)
+            await rig.button.watch(levels_into(reports))

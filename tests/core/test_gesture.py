@@ -381,6 +381,60 @@ def test_a_clock_that_runs_backwards_stands_still() -> None:
     assert finger.state.now_s == 1000.0
 
 
+# Edges that are told late
+
+
+def replay(rules: Rules, *edges: tuple[bool, float], late_s: float = 30.0) -> list[Outcome]:
+    """Return what follows when a loop that starved tells all edges at once, then lets time pass."""
+    state, _, _ = step(Gesture(), False, 0.0, rules)
+    outcomes: list[Outcome] = []
+    for edge, at_s in (*edges, (None, late_s)):
+        state, more, _ = step(state, edge, at_s, rules)
+        outcomes += more
+    return outcomes
+
+
+def test_a_press_of_0_4_s_is_a_press_however_late_it_is_told() -> None:
+    assert replay(Rules(), (True, 1.0), (False, 1.4)) == [Act("toggle")]
+
+
+def test_a_hold_is_as_long_as_the_finger_was_down_however_late_it_is_told() -> None:
+    assert replay(Rules(), (True, 1.0), (False, 3.5))[-1] == Commit("mute")
+    assert replay(Rules(), (True, 1.0), (False, 11.5))[-1] == Commit("restart")
+
+
+def test_two_presses_are_a_double_press_by_their_own_times() -> None:
+    rules = Rules(double="look")
+    assert replay(rules, (True, 1.0), (False, 1.1), (True, 1.3), (False, 1.4)) == [Act("look")]
+    assert replay(rules, (True, 1.0), (False, 1.1), (True, 1.5), (False, 1.6)) == [
+        Act("toggle"),
+        Act("toggle"),
+    ]
+
+
+def test_edges_that_come_in_one_burst_bounce_only_if_they_happened_so() -> None:
+    slow = [(number % 2 == 0, 1.0 + number) for number in range(40)]
+    assert BOUNCING not in replay(Rules(), *slow, late_s=60.0)
+    fast = [(number % 2 == 0, 1.0 + number / 100) for number in range(40)]
+    assert BOUNCING in replay(Rules(), *fast)
+
+
+def test_an_act_says_when_the_finger_went_down_and_not_when_the_press_was_acted_upon() -> None:
+    acts = replay(Rules(double="look"), (True, 1.0), (False, 1.1))
+    assert [act.down_s for act in acts if isinstance(act, Act)] == [1.0]
+    talks = replay(Rules("hold"), (True, 2.0), (False, 2.5))
+    assert [talk.down_s for talk in talks if isinstance(talk, TalkBegan)] == [2.0]
+
+
+def test_a_button_that_is_stuck_or_bounces_has_no_finger_on_it() -> None:
+    finger = Finger()
+    assert not finger.state.held
+    finger.press()
+    assert finger.state.held
+    finger.wait(61.0)
+    assert not finger.state.held
+
+
 # Any finger at all
 
 DOES = st.sampled_from([*ACTS, "hold"])

@@ -35,6 +35,7 @@ from kioskd.core.events import (
     NetworkChanged,
     ReplyBegan,
     Restored,
+    SessionUseless,
     SettingsChanged,
     Timer,
     TimerFired,
@@ -48,8 +49,8 @@ from kioskd.errors import Remedy
 
 LinkBuilder = Callable[..., Link]
 KINDS = (
-    Restored, Up, Lost, GoingAway, HandleIssued, ReplyBegan, TurnEnded, NetworkChanged, SettingsChanged,
-    Timer.PROBE, Timer.RETRY, Timer.STEADY, Timer.AGE, Timer.SETTLE, Timer.ROLLOVER, Timer.LATE,
+    Restored, Up, Lost, GoingAway, HandleIssued, ReplyBegan, TurnEnded, SessionUseless, NetworkChanged,
+    SettingsChanged,    Timer.PROBE, Timer.RETRY, Timer.STEADY, Timer.AGE, Timer.SETTLE, Timer.ROLLOVER, Timer.LATE,
 )  # fmt: skip
 
 
@@ -349,7 +350,7 @@ def test_hanging_up_forgets_all_but_the_epoch_and_a_refusal(builder: LinkBuilder
     [
         (dialing(), Trouble.NONE),
         (dialing(tries=1), Trouble.UNREACHED),
-        (dialing(tries=1, trouble=Trouble.REFUSED), Trouble.UNREACHED),
+        (dialing(tries=1, trouble=Trouble.REFUSED), Trouble.REFUSED),
         (dialing(trouble=Trouble.UNREACHED), Trouble.UNREACHED),
         (waiting(tries=1), Trouble.UNREACHED),
         (up(tries=1), Trouble.NONE),

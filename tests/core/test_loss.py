@@ -64,7 +64,7 @@ def test_whether_the_service_answered_changes_what_is_told_and_not_when_it_is_di
     reached, unreached = (
         link_after(heard(link), lost(remedy, reached=answered)) for answered in (True, False)
     )
-    assert replace(reached, code=None) == replace(unreached, code=None)
+    assert replace(reached, code=None, wrong=frozenset()) == replace(unreached, code=None, wrong=frozenset())
 
 
 # To be resumed

@@ -27,7 +27,9 @@ from tests.support.core import (
     waiting,
 )
 
+from kioskd.core import troubles
 from kioskd.core.effects import (
+    Ask,
     Chime,
     Confirm,
     Cue,
@@ -73,7 +75,7 @@ from kioskd.core.events import (
     VoiceEnded,
     Woken,
 )
-from kioskd.core.levels import LONG_S
+from kioskd.core.levels import LONG_S, QUESTION
 from kioskd.core.link import CODES, Link, Trouble, code_of
 from kioskd.core.machine import State, levels
 from kioskd.errors import Code, Remedy
@@ -398,6 +400,7 @@ def test_full_duplex_hears_who_calls_into_a_prompt_at_once() -> None:
 # Prompts: what cannot be kept, which is no visitor's trouble
 
 FULL = Unkept("No space left on device")
+NO_SPACE = troubles.Trouble(Code.STORAGE, "No space left on device")
 
 
 @pytest.mark.parametrize(
@@ -452,9 +455,8 @@ def test_an_end_that_has_a_reason_of_its_own_tells_that(event: Event, told: list
 
 
 def test_in_an_outage_it_is_not_the_disk_that_a_visitor_is_told_of() -> None:
-    """Not even in one that has lost its code, between a connection that came up and one that did not."""
-    state, effects = run(listening(dialing(tries=3), called=True), FULL)
-    assert (state.link.code, levels(state, HALF_DUPLEX).show) == (None, Show(Shown.OFFLINE))
+    state, effects = run(listening(dialing(tries=3, code=Code.WAY), called=True), FULL)
+    assert levels(state, HALF_DUPLEX).show == Show(Shown.OFFLINE, Code.WAY, more=(NO_SPACE,))
     assert of_type(Prompt, effects) == []
 
 
@@ -524,7 +526,7 @@ def test_a_conversation_that_muting_ends_says_mute_and_nothing_else() -> None:
             Show(Shown.ASLEEP, Code.STORAGE, what="Read-only file system"),
         ),
         ((FULL, Unkept()), Show(Shown.ASLEEP)),
-        ((FULL, Deaf(deaf=True)), Show(Shown.FAULT, Code.DEAF)),
+        ((FULL, Deaf(deaf=True)), Show(Shown.FAULT, Code.DEAF, more=(NO_SPACE,))),
         ((Closing(Code.BUDGET),), Show(Shown.CLOSED, Code.BUDGET)),
     ],
 )
@@ -551,11 +553,11 @@ def test_of_several_faults_the_one_that_must_be_mended_first_is_shown() -> None:
     """Each line undoes the fault that went before all the others."""
     state = replace(
         State(link=down(trouble=Trouble.REFUSED), closed=Code.HOURS, deaf=True, unkept="full"),
-        missing={Device.SPEAKER: "s", Device.MICROPHONE: "m"},
+        missing={Device.SPEAKER: ("s",), Device.MICROPHONE: ("m",)},
     )
     seen = [levels(state, HALF_DUPLEX).show]
     mends: tuple[dict[str, Any], ...] = (
-        {"missing": {Device.SPEAKER: "s"}},
+        {"missing": {Device.SPEAKER: ("s",)}},
         {"missing": {}},
         {"deaf": False},
         {"link": Link()},
@@ -567,16 +569,17 @@ def test_of_several_faults_the_one_that_must_be_mended_first_is_shown() -> None:
     for mended in mends:
         state = replace(state, **mended)
         seen.append(levels(state, HALF_DUPLEX).show)
-    assert seen == [
-        Show(Shown.FAULT, Code.MICROPHONE, what="m"),
-        Show(Shown.FAULT, Code.SPEAKER, what="s"),
-        Show(Shown.FAULT, Code.DEAF),
-        Show(Shown.FAULT, Code.SETTINGS),
-        Show(Shown.STARTING, Code.STORAGE, what="full"),
-        Show(Shown.MUTED, Code.STORAGE, what="full"),
-        Show(Shown.CLOSED, Code.HOURS),
-        Show(Shown.ASLEEP, Code.STORAGE, what="full"),
-        Show(Shown.ASLEEP),
+    codes = [[str(each.code) for each in show.troubles] for show in seen]
+    assert list(zip((str(show.shown) for show in seen), codes, strict=True)) == [
+        ("fault", ["D1", "D3", "D2", "K1", "B2", "S1"]),
+        ("fault", ["D3", "D2", "K1", "B2", "S1"]),
+        ("fault", ["D2", "K1", "B2", "S1"]),
+        ("fault", ["K1", "B2", "S1"]),
+        ("starting", ["B2", "S1"]),
+        ("muted", ["B2", "S1"]),
+        ("closed", ["B2", "S1"]),
+        ("asleep", ["S1"]),
+        ("asleep", []),
     ]
 
 
@@ -645,3 +648,34 @@ def test_a_tool_that_asks_no_more_leaves_the_press_its_meaning() -> None:
 def test_asking_is_shown_before_what_a_hold_arms() -> None:
     state, _ = run(listening(), Armed("mute"), ConfirmWanted(wanted=True))
     assert levels(state, HALF_DUPLEX).show.overlay is Overlay.ASKING
+
+
+ASKED = ConfirmWanted(wanted=True, name="open_door", aloud=True)
+
+
+def test_a_question_is_said_to_a_visitor_who_listens() -> None:
+    state, effects = run(thinking(), ASKED)
+    assert of_type(Ask, effects) == [Ask()]
+    assert state.prompt == QUESTION
+
+
+def test_a_question_is_not_said_over_a_visitor_who_speaks_nor_to_an_empty_room() -> None:
+    for begin in (listening(voice=True), asleep()):
+        state, effects = run(begin, ASKED)
+        assert of_type(Ask, effects) == []
+        assert state.prompt is None
+
+
+def test_a_reply_that_begins_does_not_end_the_question_and_a_press_does() -> None:
+    state, effects = run(thinking(), ASKED, ReplyBegan(EPOCH, REPLY))
+    assert of_type(HushPrompt, effects) == []
+    state, effects = run(thinking(), ASKED, ConfirmWanted(wanted=False))
+    assert of_type(HushPrompt, effects) == [HushPrompt()]
+    assert state.prompt is None
+
+
+def test_the_microphone_is_shut_while_the_question_is_said_where_it_would_hear_it() -> None:
+    state, _ = run(listening(), ASKED, policy=HALF_DUPLEX)
+    assert levels(state, HALF_DUPLEX).uplink is Uplink.SHUT
+    state, _ = run(state, PromptOver(), policy=HALF_DUPLEX)
+    assert levels(state, HALF_DUPLEX).uplink is not Uplink.SHUT

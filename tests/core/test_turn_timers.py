@@ -7,6 +7,7 @@ import pytest
 from tests.support.core import (
     ALWAYS_ON,
     AWAKE,
+    EPOCH,
     FULL_DUPLEX,
     HALF_DUPLEX,
     asleep,
@@ -19,9 +20,13 @@ from tests.support.core import (
     turn_after,
 )
 
-from kioskd.core.effects import Flush
+from kioskd.core.effects import CancelTimer, Flush, SetTimer
 from kioskd.core.events import (
+    CallsChanged,
+    Event,
+    ReplyBegan,
     ReplyPlayed,
+    ReplyStarved,
     Timer,
     TimerFired,
 )
@@ -68,6 +73,25 @@ def test_a_reply_that_will_not_end_is_cut_short_at_last() -> None:
     assert of_type(Flush, effects) == [Flush(4)]
 
 
+@pytest.mark.parametrize(("policy", "phase"), [(HALF_DUPLEX, Phase.RINGING), (FULL_DUPLEX, Phase.LISTENING)])
+def test_a_reply_whose_end_never_comes_gives_the_word_back(policy: Policy, phase: Phase) -> None:
+    state, effects = run(speaking(reply=4), ReplyStarved(4), policy=policy)
+    assert SetTimer(Timer.STALLED, policy.stall_s) in effects
+    assert turn_after(state, TimerFired(Timer.STALLED), policy=policy).phase is phase
+
+
+@pytest.mark.parametrize("event", [ReplyStarved(None), CallsChanged(EPOCH, pending=1), ReplyBegan(EPOCH, 5)])
+def test_a_reply_that_goes_on_or_waits_for_a_tool_is_not_given_up(event: Event) -> None:
+    state, effects = run(speaking(reply=4), ReplyStarved(4), event)
+    assert CancelTimer(Timer.STALLED) in effects
+    assert state.turn.phase is Phase.SPEAKING
+
+
+def test_a_farewell_whose_end_never_comes_ends_the_conversation() -> None:
+    state, _ = run(speaking(reply=4, leaving=True), ReplyStarved(4), TimerFired(Timer.STALLED))
+    assert state.turn.phase is Phase.ASLEEP
+
+
 def test_an_always_on_kiosk_that_has_slept_enough_wakes() -> None:
     assert turn_after(asleep(), TimerFired(Timer.AGAIN), policy=ALWAYS_ON).phase is Phase.LISTENING
 
@@ -78,6 +102,7 @@ def test_an_always_on_kiosk_that_has_slept_enough_wakes() -> None:
         *product([asleep, thinking, speaking, ringing], [Timer.IDLE]),
         *product([asleep, listening, speaking, ringing], [Timer.THINK]),
         *product([asleep, listening, thinking, speaking], [Timer.TAIL]),
+        *product([asleep, listening, thinking, ringing], [Timer.STALLED]),
         (asleep, Timer.LONGEST),
         *product([asleep, ringing], [Timer.GRACE]),
         *product(AWAKE, [Timer.AGAIN]),

@@ -53,7 +53,7 @@ def test_in_a_long_life_the_laws_hold_and_every_state_is_met(policy: Policy) -> 
     chance = random.Random(20261120)
     walk = Walk(policy)
     met: Counter[object] = Counter()
-    for _ in range(6_000):
+    for _ in range(10_000):
         wander(walk, chance)
         link = walk.state.link
         met.update([walk.state.turn.phase, link.phase, link.trouble, ("hops", min(link.hops, links.HOPS))])

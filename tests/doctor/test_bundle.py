@@ -4,12 +4,14 @@ import json
 import os
 import stat
 import tarfile
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
 from tests.doctor.planting import Kiosk
 
+from kioskd.adapters.asker import as_asker, asker
 from kioskd.doctor import bundle
 from kioskd.doctor.finding import ok
 from kioskd.errors import KioskError
@@ -110,3 +112,54 @@ async def test_a_bundle_that_is_there_is_replaced_as_a_whole(kiosk: Kiosk, tmp_p
     bundle.write(path, kiosk.patient(), [], devices)
     assert list(read(path)) == PARTS
     assert [name for name in os.listdir(tmp_path) if name.endswith(".new")] == []  # noqa: PTH208 - hidden ones, too
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+async def test_what_is_no_file_is_neither_followed_nor_replaced(
+    kiosk: Kiosk, tmp_path: Path, kind: str
+) -> None:
+    path, victim = tmp_path / "report.tar.gz", tmp_path / "victim"
+    victim.write_text("root's own")
+    if kind == "link":
+        path.symlink_to(victim)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(KioskError, match="cannot be written: what is there is no file; name another"):
+        bundle.write(path, kiosk.patient(), [], devices)
+    assert victim.read_text() == "root's own"
+    assert not stat.S_ISREG(path.lstat().st_mode)
+
+
+async def test_a_link_in_the_place_of_the_draft_leads_nowhere(kiosk: Kiosk, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("root's own")
+    (tmp_path / ".report.tar.gz.new").symlink_to(victim)
+    bundle.write(tmp_path / "report.tar.gz", kiosk.patient(), [], devices)
+    assert victim.read_text() == "root's own"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be asked by sudo")
+def test_a_report_belongs_to_the_one_who_asked_by_sudo(
+    kiosk: Kiosk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = kiosk.patient()
+    monkeypatch.setenv("SUDO_UID", "65534")
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        folder = Path(place)
+        folder.chmod(0o1777)
+        path = folder / "report.tar.gz"
+        bundle.write(path, patient, [], devices)
+        assert (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) == (65534, 0o600)
+        assert (os.geteuid(), os.getegid()) == (0, 0)
+        folder.chmod(0o755)
+        with pytest.raises(KioskError, match="Permission denied; name another place"):
+            bundle.write(folder / "not-theirs.tar.gz", patient, [], devices)
+
+
+@pytest.mark.parametrize("uid", ["", "0", "-1", "4294967295", "99999999999999999999", "pi"])
+def test_without_a_word_of_sudo_no_other_user_has_asked(uid: str) -> None:
+    assert asker({"SUDO_UID": uid}) is None
+    with as_asker({"SUDO_UID": uid}):
+        assert os.geteuid() == os.getuid()

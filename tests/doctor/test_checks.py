@@ -1,5 +1,6 @@
 """What the checks say beside faults: what is fitting, what is skipped, and why."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from tests.doctor.planting import Kiosk, faults
 
 from kioskd import __version__
 from kioskd.core.effects import Show, Shown
+from kioskd.doctor.access import permissions
 from kioskd.doctor.audio import fitting
 from kioskd.doctor.credential import PLAIN
 from kioskd.doctor.files import files
@@ -116,6 +118,22 @@ async def test_a_daemon_that_runs_is_believed_about_what_it_misses(
     assert faults(await kiosk.examined()) == [fault]
 
 
+async def test_a_tool_that_the_service_refuses_is_named_with_its_place(kiosk: Kiosk) -> None:
+    kiosk.settings["tools"] = [
+        {"kind": "http", "name": name, "description": "D", "url": "http://127.0.0.1/x"}
+        for name in ("tell_time", "open_door")
+    ]
+    async with StandIn(ServiceScript(refused_functions=("open_*",), key=kiosk.service.key)) as refusing:
+        ca_file = kiosk.file("/etc/kioskd/ca.pem", refusing.ca_file.read_text())
+        kiosk.settings["service"] |= {"endpoint": refusing.endpoint, "ca_file": str(ca_file)}
+        session = of(await kiosk.examined(), "session")
+    assert session.verdict is Verdict.NOTE
+    assert (
+        "without tools that the service refuses: open_door, set at tools.1 (http open_door)" in session.said
+    )
+    assert "tell_time" not in session.said
+
+
 async def test_what_a_fault_explains_is_not_looked_at(kiosk: Kiosk) -> None:
     kiosk.settings["service"]["endpoint"] = "https://127.0.0.1:1"
     findings = await kiosk.examined()
@@ -221,7 +239,38 @@ async def test_a_device_of_root_alone_is_not_answered_by_making_kioskd_a_member_
     kiosk: Kiosk,
 ) -> None:
     (kiosk.root / "dev/gpiochip0").chmod(0o600)
-    assert 'KERNEL=="gpiochip0"' in str(of(await kiosk.examined(), "permissions").remedy)
+    assert 'GROUP="kioskd", MODE="0660"' in str(of(await kiosk.examined(), "permissions").remedy)
+
+
+@pytest.mark.parametrize(
+    ("node", "camera", "rule"),
+    [
+        ("gpiochip0", "off", 'SUBSYSTEM=="gpio", KERNEL=="gpiochip*"'),
+        ("video0", "v4l2:Webcam", 'SUBSYSTEM=="video4linux", KERNEL=="video*"'),
+        ("media3", "picamera", 'SUBSYSTEM=="media", KERNEL=="media*"'),
+        ("dma_heap/linux,cma", "picamera", 'SUBSYSTEM=="dma_heap", KERNEL=="*"'),
+        ("snd/pcmC1D0p", "off", 'SUBSYSTEM=="sound", KERNEL=="pcm*"'),
+        ("snd/controlC0", "off", 'SUBSYSTEM=="sound", KERNEL=="control*"'),
+        ("input/event7", "off", 'SUBSYSTEM=="input", KERNEL=="event*"'),
+    ],
+)
+def test_a_rule_for_a_device_holds_when_it_comes_back_with_another_number(
+    kiosk: Kiosk, node: str, camera: str, rule: str
+) -> None:
+    kiosk.settings["camera"] = {"source": camera}
+    kiosk.settings["controls"]["buttons"] = [{"source": "evdev:Pedal/KEY_A", "does": "end"}]
+    kiosk.file(f"/dev/{node}").chmod(0o600)
+    (found,) = permissions(kiosk.patient())
+    assert f"{rule}, GROUP=" in str(found.remedy)
+    assert not re.search(r"KERNEL==\S*[0-9]", str(found.remedy)), "a number changes with each replug"
+
+
+@pytest.mark.parametrize("node", ["dma_heap/linux,cma", "media0"])
+def test_a_camera_by_v4l2_asks_for_nothing_that_only_picamera_opens(kiosk: Kiosk, node: str) -> None:
+    kiosk.file(f"/dev/{node}").chmod(0o600)
+    assert [one.fault for one in permissions(kiosk.patient())] == [None]
+    kiosk.settings["camera"] = {"source": "picamera"}
+    assert [one.fault for one in permissions(kiosk.patient())] == ["device-permission"]
 
 
 @pytest.mark.parametrize(

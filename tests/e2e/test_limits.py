@@ -93,7 +93,7 @@ async def test_the_visitor_is_told_before_the_day_is_spent_and_nobody_wakes_the_
         await it.shows(Shown.CLOSED)
         await soon(connection.hung_up())
         assert Prompt(Code.BUDGET) in it.effects, "somebody was there, and is told why"
-        assert it.told == f"{STATUS[Shown.CLOSED]}: {WRONG[Code.BUDGET]} (code B1)"
+        assert it.told == f"{STATUS[Shown.CLOSED]}: {WRONG[Code.BUDGET]}; it opens at 00:00 (code B1)"
 
         it.effects.clear()
         it.button.press()

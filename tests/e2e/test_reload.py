@@ -1,4 +1,4 @@
-"""SIGHUP: good settings are taken over without the visitor noticing, bad ones are named and change nothing."""
+"""SIGHUP and `kioskd reload`: good settings are taken over without the visitor noticing, bad ones are named and change nothing."""
 
 import asyncio
 import json
@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx2
+import pytest
 from tests.support.daemon_process import (
+    COMMAND,
     PATIENCE_S,
     DaemonProcess,
     always_on,
@@ -213,3 +215,75 @@ async def test_another_model_is_a_new_session_in_which_nobody_is_greeted_again(
         assert (old.model, new.model) == ("gemini-3.8-live", other)
         assert (old.texts, new.texts) == ([GREETING], [])
         assert it.daemon.journal.count("link lost") <= 1
+
+
+# kioskd reload, which is what systemctl reload runs
+
+NOT_INSTALLED: Final = "raise ImportError('it is not installed')\n"
+
+
+async def reload(config: Path) -> tuple[int, str]:
+    """Run `kioskd reload` against the daemon whose configuration this is; return the exit code, and what it says."""
+    command = await asyncio.create_subprocess_exec(
+        *(COMMAND, "reload", "--socket", config.with_name("control")),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(PATIENCE_S):
+        said, _ = await command.communicate()
+    assert command.returncode is not None
+    return command.returncode, said.decode()
+
+
+@asynccontextmanager
+async def reachable(folder: Path, sound: SoundServer) -> AsyncIterator[Kiosk]:
+    """Run a kiosk that `reload` can talk to, on a machine that lacks optional libraries."""
+    for name in ("livekit", "pymicro_wakeword"):
+        (folder / "lacks" / name).mkdir(parents=True)
+        (folder / "lacks" / name / "__init__.py").write_text(NOT_INSTALLED)
+    async with StandIn(ServiceScript()) as service:
+        surrounding = surroundings(sound, service) | {
+            "KIOSKD_SOCKET": str(folder / "control"),
+            "PYTHONPATH": str(folder / "lacks"),
+        }
+        settings = always_on(service.endpoint, service.ca_file)
+        async with sound.quiet_room(), daemon_process(folder, settings, surrounding) as daemon:
+            await daemon.shows(STATUS[Shown.LISTENING])
+            yield Kiosk(folder / "kioskd.yaml", daemon, service)
+
+
+async def test_reload_is_done_when_the_command_says_so(tmp_path: Path, sound_server: SoundServer) -> None:
+    async with reachable(tmp_path, sound_server) as it:
+        it.edit(assistant={"voice": "Puck"}, speaker={"device": "kioskspk"})
+        assert await reload(it.config) == (
+            0,
+            "settings reloaded; after a restart only: speaker.device\n",
+        )
+        assert "settings reloaded" in it.daemon.journal
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "fault"),
+    [
+        ("conversation", {"wake": ["wakeword"]}, "conversation.wake: wakeword: the library pymicro-wakeword"),
+        ("microphone", {"echo": "cancel"}, "microphone.echo: cancel: the library livekit cannot be loaded"),
+        ("speaker", {"volum": 50}, "speaker.volum: is not a setting; did you mean volume?"),
+    ],
+)
+async def test_what_the_next_start_would_refuse_is_refused_by_a_reload_with_its_place(
+    section: str, change: dict[str, Any], fault: str, tmp_path: Path, sound_server: SoundServer
+) -> None:
+    async with reachable(tmp_path, sound_server) as it:
+        it.edit(**{section: change})
+        code, said = await reload(it.config)
+        assert code == 78
+        assert said.startswith(f"{it.config}:1:")
+        assert fault in said
+        assert "the old ones hold" in said
+        assert fault in await it.says("settings not reloaded")
+        await it.daemon.shows(STATUS[Shown.LISTENING])
+
+
+async def test_reload_without_a_daemon_says_so(tmp_path: Path) -> None:
+    code, said = await reload(tmp_path / "kioskd.yaml")
+    assert (code, "no daemon answers" in said) == (69, True)

@@ -16,7 +16,9 @@ from kioskd.flow.keeping import LOOK_S
 from kioskd.media import rhythm
 from kioskd.ports import Preferences
 
-IN_WORDS = "but what is to outlive a restart cannot be written; look at the disk: Not a directory (code S1)"
+IN_WORDS = (
+    "but what is to outlive a restart cannot be written; look at the disk: {}: Not a directory (code S1)"
+)
 
 
 @asynccontextmanager
@@ -48,7 +50,7 @@ async def flashes(it: Kiosk) -> bool:
 
 async def test_it_says_so_asleep_and_serves_and_tells_a_visitor_at_the_end(tmp_path: Path) -> None:
     async with without_a_disk(tmp_path / "state") as it:
-        assert status(it) == f"Asleep, ready for the next visitor; {IN_WORDS}"
+        assert status(it) == f"Asleep, ready for the next visitor; {IN_WORDS.format(tmp_path / 'state')}"
         assert await flashes(it)
 
         await it.wake()

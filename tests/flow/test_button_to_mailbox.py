@@ -11,6 +11,9 @@ from kioskd.adapters.memory import ManualClock, MemoryButton
 from kioskd.core.events import (
     Armed,
     Cause,
+    Device,
+    DeviceCame,
+    DeviceGone,
     Event,
     Hushed,
     LookAsked,
@@ -24,6 +27,9 @@ from kioskd.core.events import (
 from kioskd.core.gesture import Does, Rules
 from kioskd.flow.attendant import RETRY_S
 from kioskd.flow.button_to_mailbox import ButtonToMailbox, Hands
+from kioskd.ports import Edge
+
+GONE, CAME = DeviceGone(Device.BUTTON, "doorbell"), DeviceCame(Device.BUTTON, "doorbell")
 
 
 class Hand:
@@ -35,8 +41,14 @@ class Hand:
         self.inbox = Inbox()
         self.restarts = 0
         self.worker = ButtonToMailbox(
-            self.button, rules, self.inbox.post, self.clock, name="doorbell", restart=self._restart
+            self.button, rules, self._post, self.clock, name="button doorbell", restart=self._restart
         )
+        self.devices: list[Event] = []
+        """What was said of the button itself."""
+
+    def _post(self, event: Event) -> None:
+        told = self.devices if isinstance(event, DeviceGone | DeviceCame) else self.inbox.events
+        told.append(event)
 
     def _restart(self) -> None:
         self.restarts += 1
@@ -89,6 +101,55 @@ async def test_a_double_press_is_one_event_and_a_single_one_comes_when_it_cannot
         assert await it.wait(0.4) == [Pressed()]
 
 
+async def starve(it: Hand, *edges: Edge, seconds: float = 30.0) -> list[Event]:
+    """Let the loop starve: its timers run first, then it reads what the kernel has had for long."""
+    for edge in edges:
+        it.button.happen(edge)
+    return await it.wait(seconds)
+
+
+async def test_a_loop_that_starves_makes_no_mute_of_a_short_press() -> None:
+    async with hand() as it:
+        down_s = it.clock.now()
+        assert await it.after(it.button.hold) == [Pressed()]
+        assert await starve(it, Edge(False, down_s + 0.4)) == []
+
+
+async def test_a_loop_that_starves_makes_no_restart_of_a_hold_for_mute() -> None:
+    async with hand() as it:
+        down_s = it.clock.now()
+        await it.after(it.button.hold)
+        assert await it.wait(2.5) == [Armed("mute")]
+        assert await starve(it, Edge(False, down_s + 3.0)) == [Armed(""), MuteAsked()]
+        assert it.restarts == 0
+
+
+async def test_a_loop_that_starves_makes_no_two_presses_of_a_double_press() -> None:
+    async with hand(Rules("toggle", double="look")) as it:
+        down_s = it.clock.now()
+        assert await it.after(it.button.hold) == []
+        burst = [Edge(False, down_s + 0.1), Edge(True, down_s + 0.3), Edge(False, down_s + 0.4)]
+        assert await starve(it, *burst) == [LookAsked()]
+
+
+async def test_a_press_says_when_the_finger_went_down_however_late_it_is_read() -> None:
+    async with hand() as it:
+        down_s = it.clock.now() + 0.1
+        await it.wait(1.0)
+        it.button.happen(Edge(True, down_s))
+        (pressed,) = await it.after(it.button.release)
+        assert isinstance(pressed, Pressed)
+        assert pressed.down_s == down_s
+
+
+async def test_a_stamp_that_lies_in_the_future_is_taken_for_now() -> None:
+    async with hand() as it:
+        it.button.happen(Edge(True, it.clock.now() + 1e9))
+        (pressed,) = await it.after(it.button.release)
+        assert isinstance(pressed, Pressed)
+        assert pressed.down_s == it.clock.now()
+
+
 async def test_holding_to_talk_begins_and_ends_a_talk() -> None:
     async with hand(Rules("hold")) as it:
         assert await it.after(it.button.hold) == [TalkBegan()]
@@ -112,7 +173,7 @@ async def test_a_longer_hold_restarts_on_release(caplog: pytest.LogCaptureFixtur
         assert it.restarts == 0
         assert await it.after(it.button.release) == [Armed("")]
         assert it.restarts == 1
-    assert caplog.messages == ["restart asked for by button: name=doorbell"]
+    assert caplog.messages == ["restart asked for by button: name=button doorbell"]
 
 
 async def test_a_stuck_button_is_said_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
@@ -124,9 +185,10 @@ async def test_a_stuck_button_is_said_once_and_so_is_its_end(caplog: pytest.LogC
         assert await it.after(it.button.release) == []
         stuck, rests = caplog.messages
         assert stuck.startswith(
-            "button stuck, passed over until it is let go: name=doorbell held_s=60; free it"
+            "button stuck, passed over until it is let go: name=button doorbell held_s=60; free it"
         )
-        assert rests == "button rests, and is listened to again: name=doorbell"
+        assert rests == "button rests, and is listened to again: name=button doorbell"
+        assert it.devices == [GONE, CAME]
         assert await it.after(it.button.hold) == [TalkBegan()]
 
 
@@ -138,8 +200,11 @@ async def test_a_bouncing_button_is_said_once_and_wakes_nobody(caplog: pytest.Lo
         assert events == [Pressed()] * 10
         assert await it.wait(60.0) == []
         assert await it.after(it.button.press) == [Pressed()]
+        assert it.devices == [GONE, CAME]
     (said,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert said.getMessage().startswith("button bouncing, passed over until it rests: name=doorbell edges=20")
+    assert said.getMessage().startswith(
+        "button bouncing, passed over until it rests: name=button doorbell edges=20"
+    )
     remedy = said.getMessage().partition("; ")[2]
     assert remedy == "mend its cable, raise debounce_ms (gpio only), or take another button"
 
@@ -151,7 +216,7 @@ async def test_a_fluttering_contact_is_said_once_with_what_it_did(caplog: pytest
             events += await it.after(it.button.press) + await it.wait(1.0)
         assert events == [Pressed()] * 30
     (said,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert "name=doorbell edges=60 within_s=60;" in said.getMessage()
+    assert "name=button doorbell edges=60 within_s=60;" in said.getMessage()
 
 
 async def test_a_button_that_is_down_at_start_wakes_nobody() -> None:
@@ -194,6 +259,7 @@ async def test_a_button_that_comes_back_works_again_and_is_said_once(
         it.button.replug()
         await it.wait(RETRY_S)
         assert await it.after(it.button.press) == [Pressed()]
+        assert it.devices == [GONE, CAME]
     assert sum("doorbell lost" in message for message in caplog.messages) == 1
     assert sum("doorbell back" in message for message in caplog.messages) == 1
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -37,8 +37,13 @@ from kioskd.flow.control import QUESTION_CHARS, STEP_S, TICK_S, WATCHERS, Contro
 from kioskd.flow.journal import status
 from kioskd.flow.meters import Meters
 from kioskd.flow.metrics import Family, Readings, Tally, families
+from kioskd.media import picture
 
 READINGS = Readings(link={}, sent=0, resent=0, dropped=0, gap_bytes=0, overflow_bytes=0, volume=70)
+
+
+async def _fitted(data: bytes) -> bytes:
+    return picture.fit(data, size=64, quality=80)
 
 
 class Kiosk:
@@ -48,9 +53,10 @@ class Kiosk:
         self.clock = ManualClock()
         self.tally = Tally(self.clock.now())
         self.meters = Meters()
-        self.control = Control(self, self.tally, self.meters, self.clock, picture_size=64, picture_quality=80)
+        self.control = Control(self, self.tally, self.meters, self.clock, fit=_fitted)
         self.state = State()
         self.camera = "none"
+        self.tools_left_out: list[dict[str, str]] = []
         self.held_s = 0.0
         self.volume = 70
         self.log_level = "info"
@@ -62,6 +68,7 @@ class Kiosk:
         self.keys: list[SecretStr] = []
         self.other_way = ""
         self.unseen = ""
+        self.file_faults: list[str] = []
         self.post(Started())
 
     @property
@@ -94,6 +101,11 @@ class Kiosk:
 
     def set_log_level(self, name: str) -> None:
         self.log_level = name
+
+    async def reload(self) -> Sequence[str]:
+        if self.file_faults:
+            raise ConfigError("\n".join(self.file_faults))
+        return ("speaker.device",)
 
     def take_key(self, key: SecretStr) -> None:
         if self.other_way:
@@ -187,6 +199,11 @@ async def test_a_question_wakes_the_kiosk_and_is_told_to_the_model(kiosk: Kiosk)
     assert kiosk.posted == [Asked()]
     assert kiosk.told == ["Where is the exit?"]
     assert kiosk.state.turn.awake
+
+
+async def test_half_a_character_in_a_question_is_replaced(kiosk: Kiosk) -> None:
+    assert (await kiosk.asks("ask", text="Where \ud83d is it?"))["ok"]
+    assert kiosk.told == ["Where \ufffd is it?"]
 
 
 @pytest.mark.parametrize("text", ["", "   ", "x" * (QUESTION_CHARS + 1)])
@@ -387,3 +404,20 @@ async def test_so_many_may_watch_and_anybody_may_still_ask(kiosk: Kiosk) -> None
         assert (await kiosk.asks("status"))["ok"]
     async with watching(kiosk) as watcher:
         assert watcher.seen[0]["ok"]
+
+
+# New settings
+
+
+async def test_a_reload_says_what_only_a_restart_changes(kiosk: Kiosk) -> None:
+    told = await kiosk.asks("reload")
+    assert (told["ok"], told["later"], told["faults"]) == (True, ["speaker.device"], [])
+
+
+async def test_a_reload_that_is_refused_names_every_fault(kiosk: Kiosk) -> None:
+    kiosk.file_faults = [
+        "kioskd.yaml:3:5 speaker.volum: unknown key",
+        "kioskd.yaml:4:9 speaker.cues: is no cue",
+    ]
+    told = await kiosk.asks("reload")
+    assert (told["ok"], told["faults"]) == (True, kiosk.file_faults)

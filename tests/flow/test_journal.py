@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from kioskd import messages
 from kioskd.core.effects import Show, Shown
 from kioskd.core.events import (
+    Asked,
     Cause,
     Closing,
     Device,
@@ -17,6 +18,7 @@ from kioskd.core.events import (
     DeviceGone,
     Event,
     HandleIssued,
+    Heartbeat,
     Hushed,
     Lost,
     Pressed,
@@ -87,7 +89,7 @@ def test_a_turn_is_one_line_with_its_times(caplog: pytest.LogCaptureFixture) -> 
     assert info(caplog) == [
         "conversation began: number=1 cause=pressed",
         "uplink open: waited=0.40s",
-        "turn 1: spoke=2.50s first_byte=0.75s waited=1.00s reply=3.00s ended=heard",
+        "turn 1: the visitor spoke 2.5 s, waited 1.0 s for the answer, the answer lasted 3.0 s and was heard to its end",
     ]
     assert fields(caplog) == [
         {"conversation": 1, "cause": "pressed"},
@@ -114,10 +116,11 @@ def test_the_end_of_a_conversation_is_one_line_with_its_cause(caplog: pytest.Log
 @pytest.mark.parametrize(
     ("event", "ended"),
     [
-        (Pressed(), "silenced"),
-        (Hushed(), "silenced"),
-        (TalkBegan(), "interrupted"),
-        (ReplyInterrupted(1, 1), "interrupted"),
+        (Pressed(), "a press or a command silenced it"),
+        (Hushed(), "a press or a command silenced it"),
+        (TalkBegan(), "the visitor interrupted it"),
+        (ReplyInterrupted(1, 1), "the visitor interrupted it"),
+        (SleepAsked(), "the conversation ended"),
     ],
 )
 def test_a_reply_that_was_cut_short_says_by_whom(
@@ -125,7 +128,9 @@ def test_a_reply_that_was_cut_short_says_by_whom(
 ) -> None:
     Told().tell(*AWAKE, *TURN[:-1], (15.0, event))
 
-    assert info(caplog)[-1] == f"turn 1: spoke=2.50s first_byte=0.75s waited=1.00s reply=0.50s ended={ended}"
+    assert (
+        f"turn 1: the visitor spoke 2.5 s, waited 1.0 s for the answer, the answer lasted 0.5 s until {ended}"
+    ) in info(caplog)
 
 
 def test_an_interrupted_reply_says_so_and_the_next_turn_knows_when_the_voice_began(
@@ -133,17 +138,20 @@ def test_an_interrupted_reply_says_so_and_the_next_turn_knows_when_the_voice_beg
 ) -> None:
     told = Told()
     told.tell(*AWAKE, *TURN[:-1], (15.0, VoiceBegan()), (15.5, ReplyInterrupted(1, 1)))
-    assert info(caplog)[-1].endswith("ended=interrupted")
+    assert info(caplog)[-1].endswith("until the visitor interrupted it")
 
     told.tell((17.0, VoiceEnded()), (18.0, ReplyBegan(1, 2)), (18.0, ReplySounded(2)), (19.0, ReplyPlayed(2)))
 
-    assert info(caplog)[-1] == "turn 2: spoke=2.00s first_byte=1.00s waited=1.00s reply=1.00s ended=heard"
+    assert info(caplog)[-1] == (
+        "turn 2: the visitor spoke 2.0 s, waited 1.0 s for the answer, "
+        "the answer lasted 1.0 s and was heard to its end"
+    )
 
 
 def test_a_reply_that_nobody_asked_for_has_waited_for_nothing(caplog: pytest.LogCaptureFixture) -> None:
     Told().tell(*AWAKE, (11.0, ReplyBegan(1, 1)), (11.2, ReplySounded(1)), (13.2, ReplyPlayed(1)))
 
-    assert info(caplog)[-1] == "turn 1: spoke=- first_byte=- waited=- reply=2.00s ended=heard"
+    assert info(caplog)[-1] == "turn 1: the answer lasted 2.0 s and was heard to its end"
     assert fields(caplog)[-1] == {"conversation": 1, "turn": 1, "cause": "heard", "reply_ms": 2000}
 
 
@@ -153,7 +161,7 @@ def test_times_of_one_turn_do_not_leak_into_the_next(caplog: pytest.LogCaptureFi
 
     told.tell((20.0, ReplyBegan(1, 2)), (20.0, ReplySounded(2)), (21.0, ReplyPlayed(2)))
 
-    assert info(caplog)[-1] == "turn 2: spoke=- first_byte=- waited=- reply=1.00s ended=heard"
+    assert info(caplog)[-1] == "turn 2: the answer lasted 1.0 s and was heard to its end"
 
 
 def test_conversations_are_counted_and_their_turns_anew(caplog: pytest.LogCaptureFixture) -> None:
@@ -192,6 +200,85 @@ def test_a_part_that_comes_is_no_line_of_this_journal(caplog: pytest.LogCaptureF
     Told().tell((0.0, DeviceCame(Device.MICROPHONE)))
 
     assert info(caplog) == []
+
+
+def test_a_visitor_who_got_no_answer_has_a_line_too(caplog: pytest.LogCaptureFixture) -> None:
+    Told().tell(*AWAKE, *TURN[:2], (25.5, TimerFired(Timer.THINK)))
+
+    assert info(caplog)[-1] == "turn 1: the visitor spoke 2.5 s and got no answer"
+    assert fields(caplog)[-1]["cause"] == "unanswered"
+
+
+# More than three turns in a minute
+
+
+def turns(count: int, *, at: float, every: float = 5.0) -> list[tuple[float, Event]]:
+    """Return so many turns; the visitor waits 1 s for the first answer, and 0.1 s longer for each one after it."""
+    story: list[tuple[float, Event]] = []
+    for number in range(count):
+        began, waits = at + number * every, 1.0 + number / 10
+        story += [
+            (began, VoiceBegan()),
+            (began + 1.0, VoiceEnded()),
+            (began + 1.5, ReplyBegan(1, number + 1)),
+            (began + 1.0 + waits, ReplySounded(number + 1)),
+            (began + 2.0 + waits, ReplyPlayed(number + 1)),
+        ]
+    return story
+
+
+def turn_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [line for line in info(caplog) if "turn" in line and "conversation" not in line]
+
+
+def test_more_than_three_turns_in_a_minute_are_summed_up_when_it_is_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = Told()
+    told.tell(*AWAKE, *turns(10, at=20.0))
+    assert [line.split(":")[0] for line in turn_lines(caplog)] == ["turn 1", "turn 2", "turn 3"]
+
+    told.tell((82.9, Heartbeat(1)))
+    assert len(turn_lines(caplog)) == 3
+    told.tell((83.1, Heartbeat(2)))
+
+    assert turn_lines(caplog)[3:] == [
+        "7 more turns in the last minute: the visitor waited 1.6 s in the median, 1.9 s at most"
+    ]
+    assert fields(caplog)[-1] == {"turns": 7, "median_ms": 1600, "longest_ms": 1900}
+
+
+def test_the_next_minute_has_three_lines_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    Told().tell(*AWAKE, *turns(4, at=20.0), *turns(3, at=100.0))
+
+    assert [line.split(":")[0] for line in turn_lines(caplog)] == [
+        *("turn 1", "turn 2", "turn 3", "1 more turn in the last minute", "turn 5", "turn 6", "turn 7")
+    ]
+
+
+def test_turns_that_have_no_line_yet_have_one_when_the_conversation_ends(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Told().tell(*AWAKE, *turns(5, at=20.0), (50.0, Pressed()))
+
+    assert info(caplog)[-2:] == [
+        "2 more turns in the last minute: the visitor waited 1.3 s in the median, 1.4 s at most",
+        "conversation ended: number=1 turns=5 lasted=40.0s cause=pressed",
+    ]
+
+
+def test_no_turn_of_a_person_is_held_back_with_what_repeats_itself(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    typed: list[tuple[float, Event]] = [
+        (20.0, Asked()),
+        (21.0, ReplyBegan(1, 1)),
+        (21.0, ReplySounded(1)),
+        (22.0, ReplyPlayed(1)),
+    ]
+    Told().tell(*AWAKE, *typed)
+
+    assert vars(caplog.records[-1])["visitor"] is True
 
 
 # What holds for everybody's lines
@@ -283,7 +370,7 @@ def test_another_trouble_is_another_line(caplog: pytest.LogCaptureFixture) -> No
     told.tell(*OUTAGE, (12.0, TimerFired(Timer.RETRY)), (12.1, lost(4, Remedy.RESUME_LATER)))
     told.tell((13.0, DeviceGone(Device.MICROPHONE, "USB")), (14.0, DeviceCame(Device.MICROPHONE)))
 
-    assert [code for code, _ in troubles(caplog)] == ["W1", "W2", "D1", "mended"]
+    assert [code for code, _ in troubles(caplog)] == ["W1", "mended", "W2", "D1", "mended"]
 
 
 def test_a_fault_of_the_settings_has_its_number(caplog: pytest.LogCaptureFixture) -> None:
@@ -292,17 +379,36 @@ def test_a_fault_of_the_settings_has_its_number(caplog: pytest.LogCaptureFixture
     assert [code for code, _ in troubles(caplog)] == ["K1"]
 
 
-def test_why_the_kiosk_is_closed_is_left_to_who_closes_it(caplog: pytest.LogCaptureFixture) -> None:
-    Told().tell((0.0, Started()), (1.0, Closing(Code.HOURS)), (2.0, Closing(None)))
-
-    assert info(caplog) == []
-
-
-def test_what_cannot_be_kept_is_left_to_who_keeps_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_kiosk_that_closes_and_opens_says_why_and_until_when(caplog: pytest.LogCaptureFixture) -> None:
     told = Told()
-    told.tell((0.0, Started()), (1.0, Unkept("No space left on device")), (2.0, Pressed()), (3.0, Unkept()))
+    told.tell((0.0, Started()), (1.0, Closing(Code.HOURS, "07:00")), (3.0, Closing(None)))
 
-    assert troubles(caplog) == []
+    assert info(caplog) == [
+        "closed: code=B2 quiet hours; it opens at 07:00",
+        "open again: code=B2 after=2s",
+    ]
+
+
+def test_a_kiosk_that_stays_closed_for_another_reason_is_not_called_open(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = Told()
+    told.tell((0.0, Started()), (1.0, Closing(Code.BUDGET, "00:00")), (3.0, Closing(Code.HOURS, "07:00")))
+
+    assert [code for code, _ in troubles(caplog)] == ["B1", "B2"]
+    assert "open again" not in caplog.text
+
+
+def test_what_cannot_be_kept_is_one_line_with_its_place_until_it_can(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    full = Unkept("No space left on device", "/state")
+    Told().tell((0.0, Started()), (1.0, full), (2.0, Pressed()), (3.0, Unkept()))
+
+    assert troubles(caplog) == [
+        ("S1", f"out of order: code=S1 {WRONG[Code.STORAGE]}: /state: No space left on device"),
+        ("mended", "in order again: code=S1 after=2s"),
+    ]
 
 
 # The status line

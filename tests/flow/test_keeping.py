@@ -14,12 +14,10 @@ from typing import Final
 import pytest
 from tests.support.kiosk import Inbox, running, soon
 
-from kioskd import messages
 from kioskd.adapters import small_file
 from kioskd.adapters.memory import ManualClock
 from kioskd.adapters.preferences import StateFile
 from kioskd.core.events import Event, Unkept
-from kioskd.errors import Code
 from kioskd.flow.keeping import LOOK_S, Keeping
 from kioskd.flow.memory import MemoryKeeper
 from kioskd.ports import Preferences
@@ -166,37 +164,25 @@ async def test_what_was_tried_just_now_is_not_tried_again() -> None:
         assert it.disk.tries == 2
 
 
-async def test_another_reason_is_told_and_the_trouble_is_still_one(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+async def test_another_reason_is_told() -> None:
     async with kept(place=FULL) as it:
         it.disk.place = OSError(errno.EROFS, os.strerror(errno.EROFS), "/state")
         await it.round()
         it.disk.place = None
         await it.round()
         assert it.inbox.events == [NO_SPACE, Unkept("Read-only file system"), Unkept()]
-    assert caplog.messages[-1] == "kept again: code=S1 after=120s"
 
 
-async def test_the_journal_has_one_line_when_it_begins_and_one_when_it_is_over(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.INFO)
+async def test_it_is_told_once_when_it_begins_and_where_and_once_when_it_is_over() -> None:
     async with kept(place=FULL) as it:
         for wanted in ("one", "two"):
             await it.save(wanted)
             await it.round()
         it.disk.place = None
         await it.round()
-    began, over = caplog.records
-    assert began.getMessage() == (
-        "not kept for a restart, going on: code=S1 what=state file=/state error=No space left on device; "
-        "make room, or make it writable"
-    )
-    assert (began.levelno, over.levelno) == (logging.WARNING, logging.INFO)
-    assert vars(began)["message_id"] == messages.BY_CODE[Code.STORAGE]
-    assert vars(over)["message_id"] == messages.MENDED
-    assert over.getMessage() == "kept again: code=S1 after=180s"
-    assert vars(over)["fields"] == {"code": "S1", "after_ms": 180_000}
+    began, over = it.inbox.events
+    assert isinstance(began, Unkept)
+    assert (began, began.where, over) == (NO_SPACE, "/state", Unkept())
 
 
 async def test_only_one_writes_at_a_time_and_one_that_was_begun_is_waited_for_when_cancelled() -> None:

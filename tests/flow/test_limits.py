@@ -144,6 +144,17 @@ async def test_tokens_of_both_directions_count_for_the_day_and_for_the_conversat
         assert (it.limits.account.tokens, it.limits.account.talk_tokens) == (2290, 10)
 
 
+@pytest.mark.parametrize("figure", [-1, -(10**9), 2**63, 10**400])
+async def test_a_figure_that_makes_no_sense_neither_opens_nor_closes_the_day(figure: int) -> None:
+    async with counted(Budget(tokens_per_day=1000)) as it:
+        await it.becomes(LISTENING)
+        await it.use(900)
+        it.limits.used(UsageReported(figure, 0))
+        it.limits.used(UsageReported(0, figure))
+        await it.use(50)
+        assert (it.limits.account.tokens, it.limits.account.closed) == (950, None)
+
+
 async def test_a_lost_link_is_not_counted_and_the_conversation_goes_on() -> None:
     async with counted(Budget()) as it:
         await it.becomes(LISTENING)
@@ -159,8 +170,7 @@ async def test_a_lost_link_is_not_counted_and_the_conversation_goes_on() -> None
 # The day
 
 
-async def test_a_spent_day_closes_the_kiosk_until_midnight(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+async def test_a_spent_day_closes_the_kiosk_until_midnight() -> None:
     async with counted(Budget(seconds_per_day=600, warn_s=0)) as it:
         await it.becomes(LISTENING)
         await it.clock.advance(599)
@@ -175,8 +185,6 @@ async def test_a_spent_day_closes_the_kiosk_until_midnight(caplog: pytest.LogCap
         await it.clock.advance(110)
         assert events(it) == [Closing(None)]
         assert it.limits.account.seconds == 0
-    ids = [getattr(record, "message_id", None) for record in caplog.records]
-    assert ids == [messages.BY_CODE[Code.BUDGET], messages.OPEN_AGAIN]
 
 
 async def test_spent_tokens_close_the_kiosk_at_once() -> None:
@@ -241,6 +249,34 @@ async def test_a_clock_that_jumps_is_noticed_soon() -> None:
         it.at = NOON
         await it.clock.advance(10)
         assert events(it) == [Closing(None)]
+
+
+@pytest.mark.parametrize(
+    ("budget", "opens"),
+    [
+        (Budget(quiet=((11 * 60, 14 * 60 + 30),)), "14:30"),
+        (Budget(quiet=((11 * 60, 13 * 60), (13 * 60, 15 * 60))), "15:00"),
+        (Budget(quiet=((11 * 60, 10 * 60),)), "10:00"),
+        (Budget(quiet=((11 * 60, 14 * 60), (13 * 60, 11 * 60))), ""),
+        (Budget(tokens_per_day=1), "00:00"),
+        (Budget(tokens_per_day=1, quiet=((22 * 60, 7 * 60),)), "07:00"),
+        (Budget(tokens_per_day=1, quiet=((11 * 60, 14 * 60),)), "00:00"),
+    ],
+)
+async def test_a_closed_kiosk_says_until_when(budget: Budget, opens: str) -> None:
+    async with counted(budget) as it:
+        await it.use(2)
+        closing = events(it)[-1]
+        assert isinstance(closing, Closing)
+        assert closing.code is not None
+        assert closing.opens == opens
+
+
+async def test_other_quiet_hours_are_another_time_to_open_at() -> None:
+    async with counted(Budget(quiet=((11 * 60, 14 * 60),))) as it:
+        it.limits.adopt(Budget(quiet=((11 * 60, 15 * 60),)), NOTICE)
+        await it.clock.advance(0)
+        assert [event.opens for event in events(it) if isinstance(event, Closing)] == ["14:00", "15:00"]
 
 
 # Notices

@@ -214,6 +214,27 @@ async def test_a_prompt_is_heard_and_over_when_the_last_of_it_is() -> None:
         assert not it.downlink.own_voice
 
 
+async def test_a_question_is_heard_like_a_prompt_and_over_when_the_last_of_it_is() -> None:
+    it = Downlinked()
+    async with running(it.downlink.play()):
+        await it.hear(0.01)
+        it.downlink.question(WORDS)
+        assert it.downlink.own_voice
+        await soon(it.speaker.advance(0.25))
+        assert WORDS in bytes(it.speaker.heard)
+        await it.clock.advance(LATENCY_S + RINGING_S * 1.25)
+        assert it.inbox.events[-1] == PromptOver()
+        assert not it.downlink.own_voice
+
+
+async def test_a_question_that_has_no_sound_is_over_at_once() -> None:
+    it = Downlinked()
+    async with running(it.downlink.play()):
+        await it.hear(0.01)
+        it.downlink.question(None)
+        assert it.inbox.events[-1] == PromptOver()
+
+
 async def test_a_prompt_without_words_is_over_at_once() -> None:
     it = Downlinked()
     async with running(it.downlink.play()):

@@ -126,6 +126,51 @@ async def test_bad_settings_are_one_warning_and_the_next_good_ones_are_taken(
     assert "the old ones stay" in record.getMessage()
 
 
+async def test_who_waits_for_the_verdict_gets_what_was_taken_over() -> None:
+    file, applied = File("new"), Applied()
+    reload = Reload(file.read)
+    async with running(reload.run(applied.apply, MemoryNotifier())), asyncio.timeout(PATIENCE_S):
+        assert await reload.now() == "new"
+    assert applied.all == ["new"]
+
+
+async def test_who_waits_for_the_verdict_is_told_every_fault_and_the_journal_a_line_for_each(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    faults = "kioskd.yaml:3:5 speaker.volum: unknown key\nkioskd.yaml:4:9 speaker.cues: is no cue"
+    reload = Reload(File(ConfigError(faults)).read)
+    async with running(reload.run(Applied().apply, MemoryNotifier())), asyncio.timeout(PATIENCE_S):
+        with pytest.raises(ConfigError, match=r"speaker\.cues: is no cue"):
+            await reload.now()
+    assert [line.split(": ", 1)[1] for line in caplog.messages] == faults.splitlines()
+
+
+async def test_a_verdict_is_on_the_settings_as_they_are_when_it_is_asked_for() -> None:
+    file = File("old")
+    reload = Reload(file.read)
+    async with running(reload.run(Applied().apply, MemoryNotifier())), asyncio.timeout(PATIENCE_S):
+        file.may_end.clear()
+        reload.ask()
+        await begins(file)
+        file.content = "new"
+        verdict = asyncio.create_task(reload.now())
+        await asyncio.sleep(0)
+        file.may_end.set()
+        assert await verdict == "new"
+
+
+async def test_who_waits_no_more_for_the_verdict_disturbs_nobody() -> None:
+    file, applied = File("new"), Applied()
+    reload = Reload(file.read)
+    async with running(reload.run(applied.apply, MemoryNotifier())):
+        file.may_end.clear()
+        leaving = asyncio.create_task(reload.now())
+        await begins(file)
+        leaving.cancel()
+        file.may_end.set()
+        await applied.until("new")
+
+
 async def test_what_is_no_fault_of_the_owners_is_a_bug_and_is_raised() -> None:
     def broken() -> str:
         raise ZeroDivisionError

@@ -1,19 +1,23 @@
 """What is written down of a conversation, and that nothing is in between."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Final
 
+import pytest
 from tests.support.kiosk import frame, running, soon
 
 from kioskd.adapters.memory import ManualClock
+from kioskd.adapters.recordings import RecordFolder
 from kioskd.adapters.scripted import ScriptedConnection, ScriptedLive
 from kioskd.core.events import Pressed
 from kioskd.core.machine import State
 from kioskd.core.turn import Phase, Turn
 from kioskd.flow.scribe import MOST_CHARS, Scribe
 from kioskd.media import pcm
-from kioskd.ports import Connection, Message, ReplyAudio, Said, TurnEnded
+from kioskd.ports import Connection, Message, ReplyAudio, Said, TurnEnded, Wrote
 
 NOON: Final = datetime(2026, 11, 20, 12, tzinfo=timezone(timedelta(hours=1)))
 NAME: Final = "20261120T120000-0001"
@@ -168,3 +172,36 @@ async def test_a_connection_that_is_overheard_is_like_any_other() -> None:
     assert it.words == ["12:00:00 typed: Hello?", "12:00:00 kiosk: Hi."]
     it.sleep()
     assert it.shelf.sounds == [(f"{NAME}-visitor", 16_000, 0.0, pcm.FRAME_BYTES)]
+
+
+@pytest.mark.parametrize(
+    "piece", ["a\ud83d", "\x1b[31m", "\u202eabc\u202c", "a\x00\x9b", "\u200bb\ufeff", "\U000e0041"]
+)
+async def test_nothing_in_a_record_misleads_its_reader_or_breaks_its_file(piece: str, tmp_path: Path) -> None:
+    shelf = RecordFolder(tmp_path / "kept", what="transcripts", keep_days=1, most_mb=1)
+    it = Desk()
+    it.scribe = Scribe(it.clock, lambda: NOON, words=shelf)
+    it.wake()
+    it.scribe.received([Said(by_visitor=True, text=piece), TurnEnded()])
+    it.scribe.wrote(piece)
+    it.sleep()
+    await asyncio.to_thread(shelf.close)
+    (text,) = [path.read_text() for path in await asyncio.to_thread(lambda: [*(tmp_path / "kept").iterdir()])]
+    assert len(text.splitlines()) == 2
+    assert all(line.isprintable() for line in text.splitlines())
+
+
+async def test_a_character_that_came_in_halves_is_whole_in_the_record() -> None:
+    it = Desk()
+    it.wake()
+    it.scribe.received(
+        [Said(by_visitor=False, text="\ud83d"), Said(by_visitor=False, text="\ude00"), TurnEnded()]
+    )
+    assert it.words == ["12:00:00 kiosk: \U0001f600"]
+
+
+async def test_what_came_in_writing_is_written_down_like_what_was_said() -> None:
+    it = Desk()
+    it.wake()
+    it.scribe.received([Wrote("We open at ten."), TurnEnded()])
+    assert it.words == ["12:00:00 kiosk: We open at ten."]

@@ -297,6 +297,15 @@ async def test_an_id_that_comes_twice_is_one_call() -> None:
         assert len(it.tools.called) == 1
 
 
+async def test_a_call_that_cannot_be_carried_out_is_answered_with_its_fault() -> None:
+    async with bench() as it:
+        it.runner.take(ToolsCalled([ToolCall("1", "open_door", {}, fault="its arguments are no object")]))
+        (answer,) = await it.answers()
+        assert (answer.id, answer.result["status"]) == ("1", "refused")
+        assert answer.result["message"] == "its arguments are no object"
+        assert it.tools.called == []
+
+
 async def test_more_calls_than_anybody_needs_are_answered_busy() -> None:
     async with bench() as it:
         it.call(*(f"tool{number}" for number in range(AT_ONCE + 1)))

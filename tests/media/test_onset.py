@@ -1,6 +1,7 @@
 import json
 import timeit
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def needs_people() -> None:
 
 def needs_labels() -> None:
     if not labelled():
-        pytest.skip(f"no labelled recordings here: {SPEECH} (the twin of this test is on Debian's)")
+        pytest.skip("KIOSKD_SPEECH names no labelled recordings (the twin of this test is on Debian's)")
 
 
 def debian() -> tuple[Utterance, ...]:
@@ -53,7 +54,7 @@ def debian() -> tuple[Utterance, ...]:
 
 def from_each_word() -> Iterator[Utterance]:
     """The labelled recordings from each of their words on: forty ways to begin a sentence."""
-    for path in sorted(SPEECH.glob("*.wav")):
+    for path in sorted(Path(SPEECH).glob("*.wav")):
         samples = recording(path, pcm.UPLINK_HZ)
         words = json.loads(path.with_suffix(".words.json").read_text())["w"]
         for word in [one for one in words if not one["t"].startswith(("<", "["))][:-1]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kioskd.adapters.espeak import RenderingFailed
-from kioskd.errors import Code
+from kioskd.errors import SPOKEN, Code
 from kioskd.media import pcm
 from kioskd.prompts import Prompts, cache_directory, render_all, texts
 
@@ -73,7 +73,7 @@ def test_nothing_is_known_before_it_is_prepared() -> None:
 async def test_each_code_has_its_sentence(caplog: pytest.LogCaptureFixture) -> None:
     prompts = await prepared(Reader(), language="de-AT")
     sentences = texts.read("de", None).sentences
-    assert {code: prompts.get(code) for code in Code} == {
+    assert {code: prompts.get(code) for code in SPOKEN} == {
         code: tone(len(sentence)) for code, sentence in sentences.items()
     }
     assert warnings(caplog) == []
@@ -94,15 +94,15 @@ async def test_prompts_are_rendered_once(tmp_path: Path) -> None:
     reader = Reader()
     second = await prepared(reader, cache=tmp_path)
     assert reader.asked == []
-    assert [second.get(code) for code in Code] == [first.get(code) for code in Code]
+    assert [second.get(code) for code in SPOKEN] == [first.get(code) for code in SPOKEN]
 
 
 async def test_another_version_renders_again_and_leaves_nothing_of_the_old(tmp_path: Path) -> None:
     await prepared(Reader("1"), cache=tmp_path)
     reader = Reader("2")
     await prepared(reader, cache=tmp_path)
-    assert len(reader.asked) == len(Code)
-    assert len(list((tmp_path / "prompts").iterdir())) == len(Code)
+    assert len(reader.asked) == len(SPOKEN)
+    assert len(list((tmp_path / "prompts").iterdir())) == len(SPOKEN)
 
 
 async def test_a_broken_rendering_is_made_again_alone(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ async def test_a_broken_rendering_is_made_again_alone(tmp_path: Path) -> None:
     reader = Reader()
     second = await prepared(reader, cache=tmp_path)
     assert len(reader.asked) == 1
-    assert [second.get(code) for code in Code] == [first.get(code) for code in Code]
+    assert [second.get(code) for code in SPOKEN] == [first.get(code) for code in SPOKEN]
     assert len((await prepared(third := Reader(), cache=tmp_path)).get(Code.WAY) or b"") > 0
     assert third.asked == []
 
@@ -122,7 +122,7 @@ async def test_without_a_reader_what_was_rendered_before_is_still_said(
 ) -> None:
     first = await prepared(Reader(), cache=tmp_path)
     second = await prepared(Reader(version=None), cache=tmp_path)
-    assert [second.get(code) for code in Code] == [first.get(code) for code in Code]
+    assert [second.get(code) for code in SPOKEN] == [first.get(code) for code in SPOKEN]
     assert warnings(caplog) == []
 
 
@@ -130,7 +130,7 @@ async def test_a_missing_reader_costs_its_remedy_and_the_prompts(caplog: pytest.
     prompts = await prepared(Reader(version=None))
     assert known(prompts) == set()
     assert len(warnings(caplog)) == 1
-    assert f"codes={','.join(Code)}: reader: is not installed; install it" in warnings(caplog)[0]
+    assert f"codes={','.join(SPOKEN)}: reader: is not installed; install it" in warnings(caplog)[0]
 
 
 async def test_a_reader_that_fails_half_way_is_asked_no_more_and_what_it_gave_is_kept(
@@ -141,21 +141,21 @@ async def test_a_reader_that_fails_half_way_is_asked_no_more_and_what_it_gave_is
     assert len(reader.asked) == 3
     assert "was not done within 10 s" in warnings(caplog)[0]
     again = Reader()
-    assert known(await prepared(again, cache=tmp_path)) == set(Code)
-    assert len(again.asked) == len(Code) - 3
+    assert known(await prepared(again, cache=tmp_path)) == set(SPOKEN)
+    assert len(again.asked) == len(SPOKEN) - 3
 
 
 async def test_a_new_version_that_fails_leaves_the_old_renderings(tmp_path: Path) -> None:
     await prepared(Reader("1"), cache=tmp_path)
-    assert known(await prepared(Reader("2", good_for=3), cache=tmp_path)) == set(Code)
-    assert known(await prepared(Reader(version=None), cache=tmp_path)) == set(Code)
+    assert known(await prepared(Reader("2", good_for=3), cache=tmp_path)) == set(SPOKEN)
+    assert known(await prepared(Reader(version=None), cache=tmp_path)) == set(SPOKEN)
 
 
 async def test_a_cache_that_cannot_be_written_costs_one_warning_and_no_prompt(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "prompts").write_text("a file where the folder should be")
-    assert known(await prepared(Reader(), cache=tmp_path)) == set(Code)
+    assert known(await prepared(Reader(), cache=tmp_path)) == set(SPOKEN)
     assert len(warnings(caplog)) == 1
     assert "prompts not kept" in warnings(caplog)[0]
 
@@ -174,7 +174,7 @@ async def test_the_owners_recordings_go_before_all_texts(
     assert prompts.get(Code.WAY) == tone(7000)
     assert prompts.get(Code.SERVICE) == tone(7002)
     assert prompts.get(Code.QUOTA) == tone(len("Hallo."))
-    assert len(reader.asked) == len(Code) - 2
+    assert len(reader.asked) == len(SPOKEN) - 2
     assert warnings(caplog) == []
 
 
@@ -182,9 +182,9 @@ async def test_an_owner_who_recorded_all_needs_no_reader(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "sv").mkdir()
-    for code in Code:
+    for code in SPOKEN:
         (tmp_path / "sv" / f"{code}.wav").write_bytes(wav(tone(100)))
-    assert known(await prepared(Reader(version=None), language="sv-SE", owner=tmp_path)) == set(Code)
+    assert known(await prepared(Reader(version=None), language="sv-SE", owner=tmp_path)) == set(SPOKEN)
     assert warnings(caplog) == []
 
 
@@ -203,7 +203,7 @@ async def test_a_bad_recording_is_named_and_the_text_spoken(
 async def test_an_owners_folder_that_is_not_there_is_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert known(await prepared(Reader(), owner=tmp_path / "none")) == set(Code)
+    assert known(await prepared(Reader(), owner=tmp_path / "none")) == set(SPOKEN)
     assert len(warnings(caplog)) == 1
     assert f"speaker.prompts_folder={tmp_path / 'none'}" in warnings(caplog)[0]
 
@@ -211,7 +211,7 @@ async def test_an_owners_folder_that_is_not_there_is_named(
 async def test_codes_without_a_sentence_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "sv.yaml").write_text("W1: Inget internet, kod W 1.\n", encoding="utf-8")
     assert known(await prepared(Reader(), language="sv", owner=tmp_path)) == {Code.WAY}
-    assert f"codes={','.join(code for code in Code if code is not Code.WAY)}" in warnings(caplog)[0]
+    assert f"codes={','.join(code for code in SPOKEN if code is not Code.WAY)}" in warnings(caplog)[0]
 
 
 async def test_no_journal_line_holds_a_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -233,7 +233,7 @@ def test_the_cache_is_where_the_service_manager_says() -> None:
 async def test_espeak_reads_every_shipped_sentence_aloud(language: str, tmp_path: Path) -> None:
     prompts = Prompts(language, None, tmp_path)
     await prompts.prepare()
-    for code in Code:
+    for code in SPOKEN:
         sound = prompts.get(code)
         assert sound is not None
         assert 1.5 < pcm.duration_s(len(sound), pcm.DOWNLINK_HZ) < 15.0
@@ -243,7 +243,7 @@ async def test_espeak_reads_every_shipped_sentence_aloud(language: str, tmp_path
 async def test_an_installer_renders_them_for_the_daemon(tmp_path: Path) -> None:
     assert await render_all("fr", None, tmp_path)
     reader = Reader(version=None)
-    assert known(await prepared(reader, language="fr", cache=tmp_path)) == set(Code)
+    assert known(await prepared(reader, language="fr", cache=tmp_path)) == set(SPOKEN)
 
 
 def test_the_installers_command_says_what_is_lacking(tmp_path: Path) -> None:

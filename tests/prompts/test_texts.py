@@ -1,9 +1,10 @@
 import logging
+import os
 from pathlib import Path
 
 import pytest
 
-from kioskd.errors import Code
+from kioskd.errors import SPOKEN, Code
 from kioskd.prompts import texts
 
 SHIPPED = sorted(path.stem for path in texts.shipped().glob("*.yaml"))
@@ -21,12 +22,12 @@ def test_common_languages_are_shipped() -> None:
 
 
 @pytest.mark.parametrize("language", SHIPPED)
-def test_every_shipped_language_has_a_sentence_for_every_code(
+def test_every_shipped_language_has_a_sentence_for_every_code_that_is_spoken(
     language: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     read = texts.read(language, None)
     assert read.language == language
-    assert set(read.sentences) == set(Code)
+    assert set(read.sentences) == set(SPOKEN)
     assert warnings(caplog) == []
 
 
@@ -41,7 +42,7 @@ def test_every_shipped_sentence_ends_with_its_code_letter_by_letter(language: st
 @pytest.mark.parametrize("language", SHIPPED)
 def test_no_two_codes_are_told_with_the_same_words(language: str) -> None:
     sentences = texts.read(language, None).sentences
-    assert len({sentence[:-4] for sentence in sentences.values()}) == len(Code)
+    assert len({sentence[:-4] for sentence in sentences.values()}) == len(SPOKEN)
 
 
 def test_a_region_has_its_own_texts_before_those_of_the_language() -> None:
@@ -108,3 +109,11 @@ def test_a_bad_file_of_the_owner_is_named_and_left_out(
     assert texts.read("en", tmp_path) == texts.read("en", None)
     assert len(warnings(caplog)) == 1
     assert str(tmp_path / "en.yaml") in warnings(caplog)[0]
+
+
+def test_prompts_that_are_no_file_are_left_out_and_not_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.mkfifo(tmp_path / "en.yaml")
+    assert texts.read("en", tmp_path) == texts.read("en", None)
+    assert "no regular file but a named pipe" in caplog.text

@@ -1,4 +1,6 @@
 import io
+import os
+import struct
 import wave
 from pathlib import Path
 
@@ -8,6 +10,8 @@ from tests.room.sounds import likeness
 
 from kioskd.media import pcm
 from kioskd.prompts.wav import LONGEST_S, UnfitWav, read
+
+SUFFIX = bytes.fromhex("000000001000800000aa00389b71")
 
 
 def wav(rate_hz: int = 24_000, channels: int = 1, width: int = 2, seconds: float = 0.5) -> bytes:
@@ -66,9 +70,26 @@ def test_what_cannot_be_used_is_told(content: bytes, why: str) -> None:
         read(content)
 
 
-def test_eight_bits_are_too_few() -> None:
-    with pytest.raises(UnfitWav, match="has 8 bits a sample at 24000 Hz; save it as 16-bit PCM WAV"):
-        read(wav(width=1))
+def test_24_bits_of_sox_are_read() -> None:
+    plain = wav(width=3)
+    extensible = struct.pack("<HHIIHHHHIH", 0xFFFE, 1, 24_000, 72_000, 3, 24, 22, 24, 4, 1) + SUFFIX
+    piped = b"RIFF" + plain[4:12] + b"fmt " + struct.pack("<I", 40) + extensible + plain[36:]
+    assert read(piped) == read(plain)
+
+
+def test_eight_bits_are_read() -> None:
+    one, other = (np.frombuffer(read(data), "<i2") / 32768 for data in (wav(), unsigned(wav(width=1))))
+    assert likeness(one, other) > 0.97
+
+
+def unsigned(data: bytes) -> bytes:
+    return data[:44] + (np.frombuffer(data[44:], np.uint8) ^ 128).tobytes()
+
+
+def test_a_pipe_in_the_files_place_is_told_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "W1.wav")
+    with pytest.raises(UnfitWav, match="no regular file"):
+        read(tmp_path / "W1.wav")
 
 
 def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
@@ -79,3 +100,9 @@ def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_no_fault_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "none.wav")
+
+
+def test_a_wav_that_is_no_file_is_unfit_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "prompt.wav")
+    with pytest.raises(UnfitWav, match="no regular file but a named pipe"):
+        read(tmp_path / "prompt.wav")

@@ -49,6 +49,16 @@ def test_it_knows_to_the_sample_when_sound_began_and_ended() -> None:
     assert heard.first_audible(5.02, 9) is None
 
 
+def test_a_sound_that_was_pulled_late_was_not_heard_before_the_pull() -> None:
+    heard = Heard()
+    heard.add(LOUD, 5.00, pulled_at=5.013)  # after all of it was due
+    heard.add(LOUD, 5.01, pulled_at=5.013)
+    heard.add(LOUD, 5.02)
+    assert np.array(list(heard.spans_since_pulled())) == pytest.approx(
+        np.array([(5.013, 5.02), (5.02, 5.03)])
+    )
+
+
 def test_a_pause_between_words_does_not_end_the_sounding_but_a_longer_one_does() -> None:
     heard = Heard()
     times = iter(np.arange(0, 100, 0.01))

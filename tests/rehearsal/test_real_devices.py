@@ -2,10 +2,13 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+import pytest
 from tests.support.sound_server import SoundServer
 
 from kioskd.media import pcm
+from kioskd.rehearsal.guided import guided
 from kioskd.rehearsal.run import rehearse
 from kioskd.rehearsal.scenario import load_scenario
 from kioskd.rehearsal.speech import load_speeches
@@ -56,3 +59,76 @@ async def test_a_person_is_told_what_to_do_and_is_heard(tmp_path: Path, sound_se
     assert bytes(received) in b"".join(record.track.frames)
     assert record.heard.first_audible(record.start, record.end) is not None
     assert len(record.heard.sound) > pcm.byte_count(2, pcm.DOWNLINK_HZ)
+
+
+# Without a scenario: a person is led through a conversation of their own
+
+
+def asked_of(**sections: Any) -> list[str]:
+    """Return what a person in front of a kiosk with these settings is asked to do, in order."""
+    steps = guided(Settings.model_validate(sections)).visitor
+    return [step.please or f"kioskd {step.command}" for step in steps if step.please or step.command]
+
+
+BUTTON = {"button": {"source": "gpio:pi/17"}}
+TWO = {"buttons": ({"source": "gpio:pi/4", "does": "mute"}, {"source": "gpio:pi/17"})}
+HELD = {"button": {"source": "gpio:pi/17", "does": "hold"}}
+
+
+@pytest.mark.parametrize(
+    ("sections", "first"),
+    [
+        ({}, "kioskd wake"),
+        ({"controls": BUTTON}, "press the button now"),
+        ({"controls": TWO}, "press the button gpio:pi/17 now"),
+        ({"controls": HELD}, "press the button and keep it down, say something, and let it go"),
+        ({"conversation": {"wake": ("voice",)}}, "say something now: a voice wakes it"),
+        ({"conversation": {"wake": ("wakeword",)}}, "say “okay nabu” now: that wakes it"),
+        ({"conversation": {"wake": ("start",)}}, "say something now: a short question, say"),
+    ],
+)
+def test_a_person_is_asked_first_for_what_wakes_this_kiosk(sections: dict[str, Any], first: str) -> None:
+    assert asked_of(**sections)[0] == first
+
+
+def test_a_person_is_greeted_where_the_owner_wants_that() -> None:
+    assert "listen: it greets you" not in asked_of()
+    assert asked_of(assistant={"greeting": "Say hello."})[1] == "listen: it greets you"
+
+
+def test_the_microphone_is_the_owners_own_with_a_person() -> None:
+    assert "microphone" not in guided(Settings()).settings.model_fields_set
+    assert "interruptions" not in guided(Settings()).settings.conversation.model_fields_set
+
+
+async def test_a_person_who_does_what_is_asked_has_rehearsed_well(
+    tmp_path: Path, sound_server: SoundServer
+) -> None:
+    own = Settings()
+    speech = load_speeches([QUESTION])[QUESTION]
+    told: list[str] = []
+    asked: asyncio.Queue[None] = asyncio.Queue()
+
+    def tell(line: str) -> None:
+        told.append(line.strip())
+        if line.strip().startswith(">>> say something"):
+            asked.put_nowait(None)
+
+    async def person() -> None:
+        for _ in range(2):
+            await asked.get()
+            await asyncio.to_thread(sound_server.inject, speech.sound)
+
+    async with asyncio.timeout(120), sound_server.quiet_room(), asyncio.TaskGroup() as group:
+        group.create_task(person())
+        rehearsed = await rehearse(own, guided(own), tmp_path / "out", real_devices=True, tell=tell)
+
+    summary = rehearsed.summary
+    assert summary.met, [expectation.text for expectation in summary.expectations if not expectation.met]
+    assert [line for line in told if line.startswith(">>>")] == [
+        ">>> say something now: a short question, say",
+        ">>> listen …",
+        ">>> say something else now: a short question, say",
+        ">>> listen …",
+        ">>> that was all, thank you: the conversation ends now",
+    ]

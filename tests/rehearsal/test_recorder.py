@@ -1,6 +1,8 @@
 """What a rehearsal leaves behind."""
 
 import json
+import os
+import tempfile
 import wave
 from pathlib import Path
 
@@ -47,6 +49,23 @@ def test_a_folder_that_cannot_be_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
         recorder.prepare(tmp_path / "file" / "out")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be asked by sudo")
+def test_what_root_writes_is_the_users_who_asked_by_sudo_and_nothing_that_they_may_not_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SUDO_UID", "65534")
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        shut = Path(place) / "out"
+        with pytest.raises(ConfigError, match="cannot be written: Permission denied"):
+            recorder.prepare(shut)
+        Path(place).chmod(0o1777)
+        recorder.prepare(shut)
+        recorder.write(shut, a_record(), a_summary())
+        assert {path.stat().st_uid for path in (shut, *shut.iterdir())} == {65534}
+        assert {path.name for path in shut.iterdir()} == set(recorder.FILES)
+    assert os.geteuid() == 0
 
 
 def test_both_voices_are_where_they_were_in_time(tmp_path: Path) -> None:

@@ -77,6 +77,17 @@ def test_sound_is_the_kiosks_own_if_it_was_captured_while_that_could_be_heard() 
     assert measure(ten_seconds(range(125), heard=heard)).own_voice_sent_ms == 500
 
 
+def test_what_was_captured_before_a_late_pull_was_captured_in_silence() -> None:
+    heard = Heard()
+    for number in range(1000):
+        loud, due = 200 <= number < 300, START + number * PERIOD_S
+        # For 60 ms the machine was busy: the first six loud periods were due before they were pulled.
+        late = START + 206 * PERIOD_S if 200 <= number < 206 else due
+        heard.add(np.full(240, 5000 if loud else 0, "<i2").tobytes(), due, pulled_at=late)
+    assert measure(ten_seconds(range(103), heard=heard)).own_voice_sent_ms == 0
+    assert measure(ten_seconds(range(104), heard=heard)).own_voice_sent_ms == 20
+
+
 def test_a_muted_microphone_must_not_capture() -> None:
     notes = (note(2, "daemon", "SetMute", muted=True), note(5, "daemon", "SetMute", muted=False))
     assert measure(ten_seconds(notes=notes)).muted_captured_ms == pytest.approx(2900, abs=pcm.FRAME_MS)

@@ -21,8 +21,8 @@ Samples = npt.NDArray[np.float64]
 DEBIAN: Final = Path("/usr/share/sounds/alsa")
 """Recordings of a person, from Debian's alsa-utils."""
 
-SPEECH: Final = Path(os.environ.get("KIOSKD_SPEECH", Path(__file__).parents[2].parent / "shared" / "speech"))
-"""Recordings of a person reading, with the time of each word; may be absent."""
+SPEECH: Final = os.environ.get("KIOSKD_SPEECH", "")
+"""A folder with recordings of people reading, and the time of each word. Unset: Debian's recordings are used alone."""
 
 SENTENCES: Final = (
     "The painting in front of you was finished in sixteen forty two, after three years of work.",
@@ -140,9 +140,9 @@ def people() -> tuple[Utterance, ...]:
 
 @cache
 def labelled() -> tuple[Utterance, ...]:
-    """Return the recordings whose words have times; none where they are absent."""
+    """Return the recordings of the folder in KIOSKD_SPEECH, whose words have times; none where it is unset."""
     found = []
-    for path in sorted(SPEECH.glob("*.wav")):
+    for path in sorted(Path(SPEECH).glob("*.wav")) if SPEECH else ():
         words = json.loads(path.with_suffix(".words.json").read_text())["w"]
         onset_s = next(word["b"] for word in words if not word["t"].startswith(("<", "[")))
         found.append(_begun(path.stem, recording(path, pcm.UPLINK_HZ), onset_s))

@@ -10,6 +10,7 @@ from kioskd.settings.credentials import (
     KeyUnusableError,
     ServiceKeys,
     check_account,
+    from_file,
     service_key,
 )
 from kioskd.settings.service import ServiceSettings
@@ -91,6 +92,56 @@ def test_what_can_be_no_key_is_refused_and_never_repeated(key_file: Path, conten
         service_key(ServiceSettings(key_file=key_file), {})
     assert "SECRET" not in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+MISTAKES = [
+    ("'SECRET'", "is in quotation marks"),
+    ('"SECRET"', "is in quotation marks"),
+    ("\u201cSECRET\u201d", "is in quotation marks"),
+    ("SECRET'", "is in quotation marks"),
+    ("GEMINI_API_KEY=SECRET", "begins with NAME="),
+    ("gemini-api-key = SECRET", "begins with NAME="),
+    ('GOOGLE_API_KEY="SECRET"', "begins with NAME="),
+    ("export GEMINI_API_KEY=SECRET", "begins with export"),
+    ("setx GEMINI_API_KEY SECRET", "blanks"),
+    ("set GEMINI_API_KEY=SECRET", "begins with set"),
+    ("key: SECRET", "begins with NAME:"),
+    ("Bearer SECRET", "begins with Bearer"),
+    ("Authorization: Bearer SECRET", "begins with the name of a header"),
+    ("x-goog-api-key:SECRET", "begins with the name of a header"),
+    ("https://example.com/v1?key=SECRET", "is an address"),
+    ('{"key": "SECRET"}', "is JSON or a list"),
+    ("<SECRET>", "is in angle brackets"),
+    ("SECRET\nSECRET", "holds blanks or line breaks: more than one line"),
+    ("SECRET SECRET", "holds blanks"),
+    ("\u200bSECRET", "odd characters"),
+]
+"""What people store in place of the key alone, and what is said of it."""
+
+
+@pytest.mark.parametrize(("text", "words"), MISTAKES)
+def test_what_stands_beside_the_key_is_named_as_the_mistake(key_file: Path, text: str, words: str) -> None:
+    key_file.write_text(text, encoding="utf-8")
+    for settings, environ in (
+        (ServiceSettings(key_file=key_file), {}),
+        (ServiceSettings(), {"GEMINI_API_KEY": text}),
+    ):
+        with pytest.raises(KeyUnusableError, match=words) as caught:
+            service_key(settings, environ)
+        assert caught.value.what.endswith("; put the key alone there")
+        assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["  a-key \r\n", "a-key==", "AQ.Ab-1_2"])
+def test_what_surrounds_a_key_without_a_meaning_does_no_harm(key_file: Path, text: str) -> None:
+    key_file.write_text(text, encoding="utf-8")
+    found = secret(ServiceSettings(key_file=key_file), {})
+    assert found == text.strip()
+
+
+def test_a_secret_of_a_tool_may_look_like_anything_but_hold_no_blanks(key_file: Path) -> None:
+    key_file.write_text("name='quoted'", encoding="ascii")
+    assert from_file("credential:x", key_file, private=True).get_secret_value() == "name='quoted'"
 
 
 def test_an_empty_variable_is_said_and_not_passed_over() -> None:

@@ -20,7 +20,7 @@ from kioskd.settings.tools_kinds import (
     MqttSettings,
     PythonSettings,
 )
-from kioskd.settings.tools_startup import headers, program, secret, secrets_in, tool_faults
+from kioskd.settings.tools_startup import headers, program, secret, secrets_in, tool_faults, unseen
 from kioskd.tools.builtin import DECLARATIONS
 from kioskd.tools.contract import Guard
 from kioskd.tools.python import MOST_THREADS
@@ -389,7 +389,7 @@ def test_all_faults_are_told_at_once(file: Path) -> None:
 
 def of_types(types: str) -> str:
     schema = f"{{type: object, properties: {{p: {{type: {types}}}}}, required: [p]}}"
-    return f"tools:\n{COMMAND}[/bin/x, '{{p}}'], parameters: {schema}}}\n"
+    return f"tools:\n{COMMAND}[./xxxx, '{{p}}'], parameters: {schema}}}\n"
 
 
 @pytest.mark.parametrize("types", ["integer", "[integer]", "[string, number]"])
@@ -429,6 +429,21 @@ def test_a_parameter_in_a_script_is_refused(file: Path, argv: str, column: int) 
         "[/bin/sh, -e, ./door, -c, '{p}']",
         "[python3, -m, door, -c, '{p}']",
         "[./door, -c, '{p}']",
+        "[./door, '--door={p}']",
+        "[/usr/local/bin/door, '{p}']",
+        "[/srv/tools/say, x, 'a {p} b']",
+        "[/bin/echo, '{p}']",
+        "[espeak-ng, -v, de, --, '{p}']",
+        "[/usr/bin/mosquitto_pub, -t, hall, -m, '{p}']",
+        "[timeout, -k, '1', '5', ./door, '{p}']",
+        "[nice, -n, '5', env, TZ=UTC, -u, X, python3, door.py, '{p}']",
+        "[sudo, -n, -u, door, /opt/door, '{p}']",
+        "[bash, -c, 'printf %s \"$1\"', name, '{p}']",
+        "[python3, -I, -c, 'import sys; print(sys.argv[1])', '{p}']",
+        "[perl, door.pl, '{p}']",
+        "[jq, -r, .p]",
+        "[awk, -f, door.awk]",
+        "[sqlite3, shop.db, 'select 1']",
     ],
 )
 def test_a_parameter_that_a_script_is_given_is_taken(file: Path, argv: str) -> None:
@@ -448,7 +463,11 @@ def test_the_bound_that_a_plain_function_has_is_said_where_it_is_set() -> None:
 # What is not on this machine
 
 
-def test_a_credential_that_is_missing_is_told(file: Path) -> None:
+def test_a_credential_that_is_missing_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whoever runs the tests may not look into the machine's own stores.
+    monkeypatch.setattr(
+        "kioskd.settings.tools_startup.STORES", (str(file.parent / "a"), str(file.parent / "b"))
+    )
     text = GOOD.replace("./near", str(file.parent / "nothing"))
     found = dict(startup(file, text))
     assert "credential:shop is missing" in found["tools", 1, "headers", "Authorization"]
@@ -459,9 +478,7 @@ def test_a_credential_that_is_missing_is_told(file: Path) -> None:
 def test_a_credential_that_only_root_may_look_for_is_no_fault(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop = (
-        'tools: [{kind: http, name: a, description: d, url: "http://h/x", headers: {X: "credential:shop"}}]\n'
-    )
+    shop = 'tools: [{kind: http, name: a, description: d, url: "https://h/x", headers: {X: "credential:shop"}}]\n'
     tools = tools_of(file, shop)
     stores = (tmp_path / "credstore", tmp_path / "credstore.encrypted")
     stores[1].mkdir(mode=0)
@@ -470,11 +487,38 @@ def test_a_credential_that_only_root_may_look_for_is_no_fault(
     if root:
         os.seteuid(65534)
     try:
-        found = tool_faults(tools, {})
+        found, secrets = tool_faults(tools, {}), unseen(tools, {})
     finally:
         if root:
             os.seteuid(0)
     assert found == []
+    assert secrets == ["credential:shop"]
+
+
+def test_a_working_directory_that_cannot_be_looked_at_is_a_fault_and_no_bug(
+    file: Path, tmp_path: Path
+) -> None:
+    shut = tmp_path / "shut"
+    (shut / "inside").mkdir(parents=True)
+    tools = tools_of(
+        file,
+        "tools: [{kind: command, name: a, description: d, argv: [/bin/true], answer: none, "
+        f"working_directory: {shut / 'inside'}}}]\n",
+    )
+    shut.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        [(loc, what)] = tool_faults(tools, {})
+    finally:
+        if root:
+            os.seteuid(0)
+        shut.chmod(0o700)
+    assert (loc, what) == (
+        ("tools", 0, "working_directory"),
+        "is no folder here; create it, or correct the path",
+    )
 
 
 def test_what_systemd_hands_over_is_used(file: Path, tmp_path: Path) -> None:
@@ -577,3 +621,165 @@ def test_the_json_schema_knows_each_kind() -> None:
     text = str(Kiosk.model_json_schema())
     for kind in ("builtin", "http", "command", "mqtt", "mcp", "python"):
         assert f"'const': '{kind}'" in text
+
+
+DOOR = """
+    tools:
+      - kind: command
+        name: open_door
+        description: Opens the door.
+        argv: [./door, "--door={door}"]
+        parameters: {type: object, properties: {door: {type: string}}, required: [door]}
+        answer: none
+"""
+
+
+def test_what_is_asked_before_a_tool_acts_is_the_owners(file: Path) -> None:
+    (tool,) = tools_of(file, DOOR + '        confirm: button\n        confirm_text: "Open the {door}?"\n')
+    assert tool.confirm_text == "Open the {door}?"
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (
+            "confirm_text: Open it?",
+            "tools.confirm_text: goes unused: nothing is asked without confirm: button",
+        ),
+        (
+            'confirm: button\n        confirm_text: "Open {gate}?"',
+            "tools.parameters: lack gate, which confirm_text says; add it here, or take it out there",
+        ),
+    ],
+)
+def test_words_that_nobody_could_hear_are_refused(file: Path, lines: str, says: str) -> None:
+    (fault,) = faults_of(file, f"{DOOR}        {lines}\n")
+    assert says in fault
+
+
+def test_one_question_for_all_the_tools_of_a_server_is_refused(file: Path) -> None:
+    text = "    tools: [{kind: builtin, confirm: button, confirm_text: 'Go on?'}]\n"
+    (fault,) = faults_of(file, text)
+    assert "would be said of several tools" in fault
+
+
+KEY = "headers: {X: 'credential:k'}"
+USER = "username: u, password_from: 'credential:k'"
+CLEAR = [
+    (f"{{kind: http, name: a, description: d, url: 'URL', {KEY}, INSECURE}}", "http", "https"),
+    (f"{{kind: mcp, name: a, allow: [x], url: 'URL', {KEY}, INSECURE}}", "http", "https"),
+    (f"{{kind: mqtt, name: a, description: d, broker: 'URL', topic: t, {USER}, INSECURE}}", "mqtt", "mqtts"),
+]
+
+
+@pytest.mark.parametrize(("tool", "plain", "tls"), CLEAR, ids=["http", "mcp", "mqtt"])
+def test_a_credential_leaves_this_machine_in_the_clear_only_if_the_owner_insists(
+    file: Path, tool: str, plain: str, tls: str
+) -> None:
+    def written(url: str, insecure: str = "confirm: never") -> str:
+        return "tools:\n  - " + tool.replace("URL", url).replace("INSECURE", insecure) + "\n"
+
+    for host in ("shop.example", "10.0.0.1", "localhost.example"):
+        [fault] = faults_of(file, written(f"{plain}://{host}"))
+        assert f"tools.insecure: is not true: the credential would go to {host} without encryption" in fault
+        assert f"use {tls}://, or write insecure: true" in fault
+    tools_of(file, written(f"{plain}://shop.example", "insecure: true"))
+    for url in (f"{plain}://127.0.0.1", f"{plain}://localhost:8080", f"{tls}://shop.example"):
+        tools_of(file, written(url))
+        assert "insecure: goes unused" in faults_of(file, written(url, "insecure: true"))[0]
+
+
+def test_an_address_without_a_credential_may_be_in_the_clear(file: Path) -> None:
+    tools_of(file, "tools: [{kind: http, name: a, description: d, url: 'http://h/', headers: {X: y}}]\n")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        """[env, -S, 'sh -c {p}']""",
+        "[env, -S, './door', '{p}']",
+        "[env, '{p}=1', ./door]",
+        "[flock, /run/lock/x, -c, 'echo {p}']",
+        "[awk, 'BEGIN {p}']",
+        "[gawk, -v, 'x={p}', -f, door.awk]",
+        "[sed, 's/x/{p}/']",
+        "[sqlite3, shop.db, 'select {p}']",
+        "[ssh, shop, 'say {p}']",
+        "[ssh, shop, say, '{p}']",
+        "[su, -c, 'say {p}', door]",
+        "[find, /srv, -name, '{p}']",
+        "[find, /srv, -exec, echo, '{p}', ;]",
+        "[xargs, -I, x, echo, '{p}']",
+        "[git, -c, '{p}', status]",
+        "[tar, '--to-command={p}', -xf, a.tar]",
+        "[busybox, awk, '{p}']",
+        "[systemd-run, --user, '{p}']",
+        "[nsenter, -t, '1', '{p}']",
+        "[timeout, '5', ssh, shop, '{p}']",
+        "[timeout, '{p}', ./door]",
+        "[psql, -c, '{p}']",
+        "[jq, '{p}']",
+        "[make, '{p}']",
+        "[vim, '{p}']",
+        "[ffmpeg, -i, '{p}', out.wav]",
+        "[curl, '{p}']",
+        "[python3, '{p}']",
+        "[python3, -m, '{p}']",
+        "[perl, -ne, 'print', '{p}']",
+        "[node, '{p}', ./door]",
+        "[/usr/bin/never-heard-of, '{p}']",
+        "[sh]",
+        "[bash, -s, x]",
+        "[python3, '-']",
+        "[ssh, shop]",
+        "[timeout, '5', sh]",
+    ],
+)
+def test_a_parameter_reaches_a_program_of_the_system_only_if_it_is_known_or_stated(
+    file: Path, argv: str
+) -> None:
+    schema = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
+    [fault] = faults_of(file, f"tools:\n{COMMAND}{argv}, {schema}}}\n")
+    assert "tools.arguments_are_data: is not true: " in fault
+    assert len(tools_of(file, f"tools:\n{COMMAND}{argv}, {schema}, arguments_are_data: true}}\n")) == 1
+
+
+def test_a_statement_that_nothing_needs_is_refused(file: Path) -> None:
+    [fault] = faults_of(file, f"tools:\n{COMMAND}[/bin/ssh, shop, say], arguments_are_data: true}}\n")
+    assert "arguments_are_data: goes unused" in fault
+
+
+def test_a_link_to_a_program_of_the_system_is_no_program_of_the_owners(file: Path) -> None:
+    (file.parent / "door").symlink_to("/usr/bin/env")
+    schema = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
+    [fault] = faults_of(file, f"tools:\n{COMMAND}[./door, '{{p}}'], {schema}}}\n")
+    assert "arguments_are_data: is not true" in fault
+
+
+@pytest.mark.parametrize(
+    ("tool", "key", "words"),
+    [
+        ("argv: [/bin/true], sandbox: false, network: true", "sandbox", "so network goes unused"),
+        ("argv: [/bin/true], sandbox: false, reads: [/srv]", "sandbox", "so reads goes unused"),
+        ("argv: [/bin/true], reads: [/var/lib/kioskd]", "reads", "is the daemon's own"),
+        ("argv: [/bin/true], writes: [/run/kioskd/control]", "writes", "is the daemon's own"),
+        ("argv: [/bin/true], environment: [CREDENTIALS_DIRECTORY]", "environment", "the daemon's own"),
+        ("argv: [/bin/true], environment: [NOTIFY_SOCKET]", "environment", "the daemon's own"),
+        ("url: 'https://h/', network: true", "url", "goes with no network"),
+        ("url: 'https://h/', sandbox: false", "url", "goes with no sandbox"),
+        ("url: 'http://h/', ca_file: x.pem", "ca_file", "goes unused"),
+    ],
+)
+def test_a_grant_that_means_nothing_or_too_much_is_refused(
+    file: Path, tool: str, key: str, words: str
+) -> None:
+    [fault] = faults_of(file, f"tools:\n  - {{kind: mcp, name: m, allow: [a], {tool}}}\n")
+    assert f"tools.{key}: " in fault
+    assert words in fault
+
+
+def test_a_grant_is_a_path_from_the_files_own_folder_on(file: Path) -> None:
+    door = "{kind: command, name: a, description: d, argv: [./door], reads: [menus], writes: [/srv/x], network: true}"
+    [tool] = tools_of(file, f"tools: [{door}]\n")
+    assert isinstance(tool, CommandSettings)
+    assert (tool.reads, tool.writes, tool.sandbox) == ((file.parent / "menus",), (Path("/srv/x"),), True)

@@ -249,6 +249,11 @@ def table(outcome: Outcome) -> Iterator[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Soak as told, print the table, and return 0 if all was as it should be."""
+    given_words = sys.argv[1:] if argv is None else list(argv)
+    if "--hostile" in given_words:
+        from tests.soak import hostile  # noqa: PLC0415 - the other soak needs nothing of it
+
+        return hostile.main([word for word in given_words if word != "--hostile"])
     parser = argparse.ArgumentParser(prog="scripts/soak", description=__doc__)
     parser.add_argument("--rollovers", type=int, help="end after so many; 1000 if --hours is not given")
     parser.add_argument(
@@ -257,6 +262,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="go on for so long; two kiosks on top live through the real service's ten minutes a connection",
     )
     parser.add_argument("--kiosks", type=int, default=12, help="side by side (12)")
+    parser.add_argument(
+        "--hostile", action="store_true", help="attack instead; --hostile --help says the rest"
+    )
     parser.add_argument("--seed", type=int, default=1, help="chooses endings and moments (1)")
     parser.add_argument("--json", action="store_true", help="print all numbers instead of the table")
     given = parser.parse_args(argv)

@@ -40,6 +40,9 @@ mount -t overlay overlay -o "lowerdir=$root,upperdir=$place/upper,workdir=$place
 exec systemd-nspawn --directory="$place/merged" --machine="$name" "$@"
 """
 
+_LANDLOCK: Final = "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self"
+"""What nspawn would keep from programs that restrict themselves, and no real machine does."""
+
 _CLEAN: Final = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -184,7 +187,7 @@ class Box(Machine):
                     ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--propagation=private", "bash", "-c", _ENTER, "box",
                      self._system, self._place, name,
                      "--boot", "--register=no", "--keep-unit", "--console=pipe", "--resolv-conf=off", "--timezone=off",
-                     "--notify-ready=yes", "--link-journal=no", *self._options, *options],
+                     "--notify-ready=yes", "--link-journal=no", _LANDLOCK, *self._options, *options],
                     stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
                     env=_CLEAN | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "NOTIFY_SOCKET": str(heard)},
                 )  # fmt: skip

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
+    Ask,
     CancelTimer,
     Chime,
     Confirm,
@@ -59,7 +60,9 @@ from kioskd.core.events import (
     ReplyInterrupted,
     ReplyPlayed,
     ReplySounded,
+    ReplyStarved,
     Restored,
+    SessionUseless,
     SettingsChanged,
     SleepAsked,
     Started,
@@ -75,6 +78,7 @@ from kioskd.core.events import (
     VoiceSuspected,
     Woken,
 )
+from kioskd.core.levels import QUESTION
 from kioskd.core.link import HOPS, Link, Trouble
 from kioskd.core.machine import State, levels, step
 from kioskd.core.policy import Eyes, Policy, Talk
@@ -126,6 +130,9 @@ def waiting(**changes: Any) -> Link:
 
 
 def _link(phase: links.Phase, **changes: Any) -> Link:
+    lasts = changes.get("late") or changes.get("tries", 0) > 1
+    if lasts and phase in (links.Phase.DIALING, links.Phase.WAITING):
+        changes.setdefault("wrong", frozenset({changes.get("code") or Code.WAY}))
     return dataclasses.replace(Link(phase, EPOCH), **changes)
 
 
@@ -197,12 +204,15 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
         ReplyInterrupted(epoch, REPLY),
         ReplySounded(REPLY),
         ReplyPlayed(REPLY),
+        ReplyStarved(REPLY),
+        ReplyStarved(None),
         TurnEnded(epoch),
         Up(epoch, resumed=False),
         *(lost(remedy, epoch, reached=reached) for remedy in Remedy for reached in (False, True)),
         Lost(epoch, Remedy.RESUME, jitter=0.5, retry_after_s=7.0),
         GoingAway(epoch, left_s=50.0),
         HandleIssued(epoch, HANDLE),
+        SessionUseless(epoch),
         NetworkChanged(),
         SettingsChanged(),
         Restored(CONVERSATION + 5, LATER_HANDLE),
@@ -224,7 +234,8 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
         Armed("mute"),
         Armed("restart"),
         Armed(),
-        ConfirmWanted(wanted=True),
+        ConfirmWanted(wanted=True, name="door"),
+        ConfirmWanted(wanted=True, name="door", aloud=True),
         ConfirmWanted(wanted=False),
         PromptOver(),
         Closing(Code.BUDGET),
@@ -264,6 +275,8 @@ EVERY_STATE: Final = (
     speaking(leaving=True),
     speaking(leaving=True, calls=1),
     speaking(suspected=True),
+    dataclasses.replace(speaking(), starved=REPLY),
+    dataclasses.replace(speaking(calls=1), starved=REPLY),
     listening(leaving=True),
     listening(leaving=True, calls=1),
     listening(calls=1, gated=True),
@@ -315,7 +328,7 @@ class Shell:
     muted: bool = False
     eyes: bool = False
     duck: bool = False
-    prompt: Code | None = None
+    prompt: str | None = None
     timers: dict[Timer, float] = dataclasses.field(default_factory=dict)
     epoch: int = 0
     connection: bool = False
@@ -344,6 +357,9 @@ class Shell:
                 case Prompt(code):
                     assert self.prompt is None, f"talks over itself: {effect}"
                     self.prompt = code
+                case Ask():
+                    assert self.prompt is None, "asks over itself"
+                    self.prompt = QUESTION
                 case HushPrompt():
                     assert self.prompt is not None, "nothing to hush"
                     self.prompt = None

@@ -11,7 +11,7 @@ from tests.support.core import Shell, every_event, of_type
 
 from kioskd.core import link as links
 from kioskd.core import turn as turns
-from kioskd.core.effects import Dial, Effect, Flush, Greet, HangUp, Prompt, Shown, Uplink
+from kioskd.core.effects import Ask, Dial, Effect, Flush, Greet, HangUp, Prompt, Shown, Uplink
 from kioskd.core.events import (
     Asked,
     CallsChanged,
@@ -36,6 +36,7 @@ from kioskd.core.events import (
     ReplyInterrupted,
     ReplyPlayed,
     ReplySounded,
+    ReplyStarved,
     Restored,
     SettingsChanged,
     Started,
@@ -51,10 +52,9 @@ from kioskd.core.events import (
     VoiceSuspected,
     Woken,
 )
-from kioskd.core.levels import broken
-from kioskd.core.link import Trouble
 from kioskd.core.machine import State, adopt, levels, step
 from kioskd.core.policy import Eyes, Policy, Talk
+from kioskd.core.troubles import broken, troubles
 from kioskd.errors import Code, Remedy
 
 POLICIES: Final = (
@@ -186,7 +186,8 @@ class Walk:
 
     def _likely_of_the_kiosk(self) -> Iterator[Event]:
         state = self.state
-        yield ConfirmWanted(wanted=not state.confirming)
+        aloud = not state.confirming and state.turn.conversation % 4 == 3
+        yield ConfirmWanted(wanted=not state.confirming, name="door", aloud=aloud)
         yield Deaf(deaf=not state.deaf)
         yield Unkept("" if state.unkept else "No space left on device")
         if state.prompt is not None:
@@ -197,6 +198,7 @@ class Walk:
             yield Closing(None)
         if state.turn.phase is turns.Phase.SPEAKING:
             yield VoiceSuspected(suspected=not state.turn.suspected)
+            yield ReplyStarved(state.turn.reply if state.starved is None else None)
         if state.turn.awake:
             yield CallsChanged(state.link.epoch, pending=state.turn.calls + 1, blocking=state.turn.calls % 2)
         if state.turn.calls:
@@ -240,7 +242,7 @@ class Walk:
         before = self.state
         welcome = getattr(event, "epoch", before.link.epoch) == before.link.epoch
         if welcome:
-            self.seen = max(self.seen, getattr(event, "reply", 0))
+            self.seen = max(self.seen, getattr(event, "reply", 0) or 0)
         fired = event.timer if isinstance(event, TimerFired) and event.timer in self.shell.timers else None
         if fired:
             del self.shell.timers[fired]
@@ -305,6 +307,9 @@ class Walk:
             over = before.turn.awake and not state.turn.awake
             assert over, "a visitor who is served is told of the disk, or nobody is"
             assert before.turn.called or before.turn.spoke, "an empty room is told of the disk"
+        if of_type(Ask, effects):
+            assert state.turn.awake, "asks an empty room"
+            assert not state.turn.voice, "asks over the visitor"
         if of_type(Prompt, effects):
             assert not state.turn.voice or broken(state), "talks over the visitor"
         if of_type(Greet, effects):
@@ -322,7 +327,7 @@ class Walk:
             assert dial.recall == (self.reached and dial.handle is None), (
                 f"wrong about what to recall: {dial}"
             )
-            assert state.turn.awake or before.link.trouble is Trouble.REFUSED, "dials for nobody"
+            assert state.turn.awake or before.link.troubled, "dials for nobody"
         if isinstance(event, Lost) and event.epoch == before.link.epoch and before.turn.awake:
             refusal = event.remedy in REFUSALS or (event.remedy is Remedy.CREDENTIALS and before.link.renewed)
             reached_for = before.link.open or before.link.phase is links.Phase.DIALING
@@ -341,13 +346,13 @@ class Walk:
                 f"nothing ends this conversation: {turn}"
             )
         else:
-            probe = link.phase is links.Phase.DIALING and link.trouble is Trouble.REFUSED
+            probe = link.phase is links.Phase.DIALING and link.troubled
             assert probe or link.phase is links.Phase.DOWN, f"asleep with the link {link.phase}"
             trace = (link.handle, link.tries, link.hops, link.renewed, link.met)
             assert trace == (None, 0, 0, False, False), f"asleep, and remembering: {link}"
             assert wanted.keepsake is None, "asleep, and keeping"
-            if link.trouble is Trouble.REFUSED:
-                assert probe or {Timer.PROBE, Timer.AGAIN} & wanted.timers.keys(), "refused for ever"
+            if link.troubled:
+                assert probe or {Timer.PROBE, Timer.AGAIN} & wanted.timers.keys(), "in trouble for ever"
         if turn.awake and link.handle is not None:
             assert wanted.keepsake is not None, "killed now, it could not go on"
         assert not (link.leaving and turn.quiet), "missed a quiet moment"
@@ -358,9 +363,9 @@ class Walk:
         if self.policy.half_duplex and (self.state.prompt or self.state.ringing):
             assert wanted.uplink is Uplink.SHUT, "hears its own prompt"
         assert not (turn.awake and self.state.muted), "awake, and muted"
-        in_order = wanted.shown not in (Shown.FAULT, Shown.CLOSED, Shown.OFFLINE)
-        disk = wanted.show.code is Code.STORAGE
-        assert disk == bool(in_order and self.state.unkept), f"wrong about the disk: {wanted.show}"
+        assert wanted.show.troubles == troubles(self.state, self.policy), f"hides a trouble: {wanted.show}"
+        if wanted.shown in (Shown.FAULT, Shown.CLOSED, Shown.OFFLINE):
+            assert wanted.show.code is not None, f"does not say why: {wanted.show}"
         assert not (wanted.eyes and not turn.awake), "watches nobody"
         assert not (wanted.duck and turn.phase is not turns.Phase.SPEAKING), "ducks nothing"
         if self.policy.talk is Talk.HELD and not turn.voice:

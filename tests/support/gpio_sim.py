@@ -1,9 +1,11 @@
 """GPIO lines without a soldering iron: the kernel's gpio-sim chip, and a line in memory for machines without it."""
 
 import asyncio
+import collections
 import contextlib
 import errno
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -95,6 +97,7 @@ class MemoryLines:
         """What the kernel says to whoever asks for these lines, if it does not give them."""
         self.down = False
         self._gone = False
+        self._stamps_ns: collections.deque[int] = collections.deque()
         self._reader, self._writer = os.pipe()
 
     @property
@@ -113,23 +116,26 @@ class MemoryLines:
         self.taken = True
         return self
 
-    def press(self) -> None:
-        """Close the switch."""
+    def press(self, at_s: float | None = None) -> None:
+        """Close the switch: now, or at a moment of CLOCK_MONOTONIC that has passed."""
         self.down = True
+        self._stamp(at_s)
         os.write(self._writer, b"+")
 
     def release(self) -> None:
         """Give the lines back. (`let_go` opens the switch.)"""
         self.taken = False
 
-    def let_go(self) -> None:
-        """Open the switch."""
+    def let_go(self, at_s: float | None = None) -> None:
+        """Open the switch; see `press`."""
         self.down = False
+        self._stamp(at_s)
         os.write(self._writer, b"-")
 
     def lose_edges(self) -> None:
         """Forget the edges that wait, as a kernel whose buffer runs over does with the oldest."""
         os.read(self._reader, 4096)
+        self._stamps_ns.clear()
 
     def unplug(self) -> None:
         self._gone = True
@@ -138,7 +144,8 @@ class MemoryLines:
     def read_edge_events(self) -> Sequence[EdgeEvent]:
         self._raise_if_gone()
         types = {ord("+"): EdgeEvent.Type.RISING_EDGE, ord("-"): EdgeEvent.Type.FALLING_EDGE}
-        return [EdgeEvent(types[edge].value, 0, 0, 0, 0) for edge in os.read(self._reader, 16)]
+        edges = os.read(self._reader, 16)
+        return [EdgeEvent(types[edge].value, self._stamps_ns.popleft(), 0, 0, 0) for edge in edges]
 
     def get_value(self, line: int, /) -> Value:
         self._raise_if_gone()
@@ -153,6 +160,9 @@ class MemoryLines:
     def close(self) -> None:
         os.close(self._reader)
         os.close(self._writer)
+
+    def _stamp(self, at_s: float | None) -> None:
+        self._stamps_ns.append(time.monotonic_ns() if at_s is None else round(at_s * 1e9))
 
     def _raise_if_gone(self) -> None:
         if self._gone:

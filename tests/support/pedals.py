@@ -3,6 +3,7 @@
 import errno
 import os
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
@@ -10,7 +11,7 @@ from typing import Final
 from evdev import InputEvent, UInput, ecodes
 from evdev.eventio import EventIO
 
-from kioskd.adapters.evdev import Input
+from kioskd.adapters.evdev_inputs import Input
 
 UINPUT: Final = "/dev/uinput"
 NO_UINPUT: Final = f"no {UINPUT}: needs `modprobe uinput`, and the right to write to it"
@@ -78,17 +79,18 @@ class MemoryPedal:
         self.clients.append(client)
         return client
 
-    def press(self, key: int = ecodes.KEY_ENTER) -> None:
+    def press(self, key: int = ecodes.KEY_ENTER, at_s: float | None = None) -> None:
         self.down.add(key)
-        self.send((ecodes.EV_KEY, key, 1), (ecodes.EV_SYN, ecodes.SYN_REPORT, 0))
+        self.send((ecodes.EV_KEY, key, 1), (ecodes.EV_SYN, ecodes.SYN_REPORT, 0), at_s=at_s)
 
-    def let_go(self, key: int = ecodes.KEY_ENTER) -> None:
+    def let_go(self, key: int = ecodes.KEY_ENTER, at_s: float | None = None) -> None:
         self.down.discard(key)
-        self.send((ecodes.EV_KEY, key, 0), (ecodes.EV_SYN, ecodes.SYN_REPORT, 0))
+        self.send((ecodes.EV_KEY, key, 0), (ecodes.EV_SYN, ecodes.SYN_REPORT, 0), at_s=at_s)
 
-    def send(self, *events: tuple[int, int, int]) -> None:
-        """Have these events (type, code, value) heard by whoever hears it."""
-        heard = b"".join(struct.pack("llHHi", 0, 0, *event) for event in events)
+    def send(self, *events: tuple[int, int, int], at_s: float | None = None) -> None:
+        """Have these events (type, code, value) heard by whoever hears it, stamped by CLOCK_MONOTONIC."""
+        micros = time.monotonic_ns() // 1000 if at_s is None else round(at_s * 1e6)
+        heard = b"".join(struct.pack("llHHi", *divmod(micros, 10**6), *event) for event in events)
         for client in [self.grabber] if self.grabber else self.clients:
             os.write(client.writer, heard)
 

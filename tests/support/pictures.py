@@ -45,6 +45,34 @@ def jpeg(width: int = 320, height: int = 240, corners: Sequence[str] = UPRIGHT) 
     return encoded(quarters(width, height, corners), quality=90)
 
 
+def raw(image: Image.Image, fourcc: str, stride: int = 0) -> bytes:
+    """Return an image as an uncompressed frame, in rows of `stride` bytes (0: as long as they must be)."""
+    pixels = np.asarray(image)
+    if fourcc in ("RGB3", "BGR3"):
+        return _rows(pixels if fourcc == "RGB3" else pixels[..., ::-1], stride)
+    if fourcc == "GREY":
+        return _rows(np.asarray(image.convert("L")), stride)
+    full = np.asarray(image.convert("YCbCr")).astype(float)
+    luma = np.round(full[..., 0] * 219 / 255 + 16).astype(np.uint8)
+    blue, red = (
+        np.round((full[..., plane] - 128) * 224 / 255 + 128).astype(np.uint8)[:, ::2] for plane in (1, 2)
+    )
+    match fourcc:
+        case "YUYV":
+            return _rows(np.stack([luma[:, ::2], blue, luma[:, 1::2], red], axis=-1), stride)
+        case "UYVY":
+            return _rows(np.stack([blue, luma[:, ::2], red, luma[:, 1::2]], axis=-1), stride)
+        case "NV12":
+            return _rows(luma, stride) + _rows(np.stack([blue[::2], red[::2]], axis=-1), stride)
+        case _:
+            return _rows(luma, stride) + _rows(blue[::2], stride // 2) + _rows(red[::2], stride // 2)
+
+
+def _rows(pixels: Any, stride: int) -> bytes:
+    rows = np.ascontiguousarray(pixels).reshape(pixels.shape[0], -1)
+    return b"".join(bytes(row).ljust(stride, b"\x55") for row in rows)
+
+
 def grey(level: int) -> bytes:
     """Return a JPEG of one grey."""
     return encoded(Image.new("RGB", (64, 48), (level, level, level)))

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from kioskd.adapters import v4l2_device as v4l2
+from kioskd.adapters import v4l2_abi as v4l2
 
 LENGTH = 200_000
 
@@ -25,8 +25,12 @@ class SimulatedWebcam:
         self.sees = sees
         self.sizes = sizes
         self.card = b"HD Pro Webcam C920"
-        self.pixel_format: int = v4l2.MJPG
-        self.format: tuple[int, int] | None = None
+        self.formats: list[bytes] = [b"YUYV", b"MJPG"]
+        self.set_to = v4l2.Format()
+        self.stride = 0
+        """Bytes from row to row, if they are more than a row has."""
+        self.busy = False
+        """Whether another program streams from it."""
         self.streaming = False
         self.open_fds: dict[int, str] = {}
         self.mapped = 0
@@ -45,6 +49,9 @@ class SimulatedWebcam:
 
     def nodes(self) -> Sequence[str]:
         return () if self.fault == errno.ENODEV else ("/dev/video0", "/dev/video2", "/dev/video3")
+
+    def name(self, path: str) -> str:
+        return self.card.decode() if path == "/dev/video2" else "bcm2835-codec-encode"
 
     def open(self, path: str) -> int:
         if path not in self.nodes():
@@ -79,18 +86,23 @@ class SimulatedWebcam:
             case v4l2.QUERYCAP, v4l2.Capability():
                 self._query(self.open_fds[fd], argument)
             case v4l2.ENUM_FMT, v4l2.FormatDescription():
-                formats = (int.from_bytes(b"YUYV", "little"), self.pixel_format)
-                if self.open_fds[fd] != "/dev/video2" or argument.index >= len(formats):
+                if self.open_fds[fd] != "/dev/video2" or argument.index >= len(self.formats):
                     raise OSError(errno.EINVAL, "Invalid argument")
-                argument.pixelformat = formats[argument.index]
+                argument.pixelformat = int.from_bytes(self.formats[argument.index], "little")
             case v4l2.ENUM_FRAMESIZES, v4l2.FrameSize():
                 if argument.index >= len(self.sizes):
                     raise OSError(errno.EINVAL, "Invalid argument")
                 argument.type = v4l2.DISCRETE
                 argument.steps[0], argument.steps[1] = self.sizes[argument.index]
             case v4l2.S_FMT, v4l2.Format():
-                self.format = (argument.width, argument.height)
+                self._refuse_if_busy()
+                row = argument.width * {b"YUYV": 2, b"UYVY": 2, b"RGB3": 3, b"BGR3": 3}.get(
+                    argument.pixelformat.to_bytes(4, "little"), 1
+                )
+                argument.bytesperline = max(row, self.stride)
+                self.set_to = argument
             case v4l2.REQBUFS, v4l2.BufferRequest():
+                self._refuse_if_busy()
                 self._buffers = [bytearray(LENGTH) for _ in range(argument.count)]
                 self._queued.clear()
                 self._filled.clear()
@@ -105,6 +117,10 @@ class SimulatedWebcam:
                 self.streaming = request == v4l2.STREAMON
             case _:
                 raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
+
+    def _refuse_if_busy(self) -> None:
+        if self.busy:
+            raise OSError(errno.EBUSY, "Device or resource busy")
 
     def _check(self, fd: int) -> None:
         assert fd in self.open_fds, "a closed descriptor was used"

@@ -12,6 +12,7 @@ import pytest
 
 from kioskd import messages
 from kioskd.errors import Code
+from kioskd.flow.journal import WRONG
 
 ROOT: Final = Path(__file__).parents[2]
 CATALOG: Final = ROOT / "systemd" / "kioskd.catalog"
@@ -111,3 +112,12 @@ def test_systemd_takes_the_catalog_and_finds_each_entry(tmp_path: Path) -> None:
     assert {line.split()[0] for line in listed} == set(TABLE.values())
     for number, (fields, _) in entries().items():
         assert fields["Subject"].split("@")[0] in journalctl(tmp_path, "--dump-catalog", number).stdout
+
+
+@pytest.mark.parametrize("code", Code)
+def test_status_readme_and_catalog_name_the_same_command(code: Code) -> None:
+    named = set(re.findall(r"kioskd \w+", WRONG[code]))
+    [row] = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| {code} |")]
+    _, text = entries()[messages.BY_CODE[code]]
+    assert set(re.findall(r"kioskd \w+", row)) == named
+    assert named <= set(re.findall(r"kioskd \w+", text))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from kioskd.tools.program import SOCKET
+
 FOLDER = Path(__file__).parents[2] / "systemd"
 UNIT = FOLDER / "kioskd.service"
 SEVERAL = {"Environment", "DeviceAllow", "SystemCallFilter", "ExecCondition", "ExecStart"}
@@ -69,7 +71,7 @@ def test_stop_is_over_in_five_seconds() -> None:
 
 def test_start_waits_for_the_sound_card_and_not_for_the_network() -> None:
     unit = settings()["Unit"]
-    assert unit["After"] == "sound.target"
+    assert unit["After"].split() == ["sound.target", "kioskd-tool.socket"]
     assert "network" not in " ".join(value for section in settings().values() for value in section.values())
 
 
@@ -89,9 +91,13 @@ def test_it_is_nobody_but_itself_and_may_open_its_devices_alone() -> None:
     assert groups == ["audio", "video", "gpio", "input"]
 
 
-def test_newer_systemd_reloads_by_notice_and_tries_ever_less_often() -> None:
+def test_a_reload_fails_where_the_file_has_a_fault_with_every_systemd() -> None:
+    assert settings()["Service"]["ExecReload"] == "/opt/kioskd/current/bin/kioskd reload"
+    assert not {"Type", "ExecReload"} & settings(FOLDER / "systemd-254.conf")["Service"].keys()
+
+
+def test_newer_systemd_tries_ever_less_often() -> None:
     service = settings(FOLDER / "systemd-254.conf")["Service"]
-    assert (service["Type"], service["ExecReload"]) == ("notify-reload", "")
     assert 0 < seconds(service["RestartSec"]) < seconds(service["RestartMaxDelaySec"])
     assert int(service["RestartSteps"]) > 0
 
@@ -123,7 +129,7 @@ def test_older_systemd_tries_as_ever_less_often_as_newer_does(tmp_path: Path, re
 
 
 def test_a_kiosk_that_has_been_well_for_a_minute_is_told_to_systemd() -> None:
-    assert settings()["Unit"]["Wants"] == "kioskd-settled.timer"
+    assert settings()["Unit"]["Wants"].split()[0] == "kioskd-settled.timer"
     timer = settings(FOLDER / "kioskd-settled.timer")
     assert timer["Timer"]["OnActiveSec"] == timer["Timer"]["OnUnitInactiveSec"] == "60"
     assert timer["Unit"]["PartOf"] == "kioskd.service"
@@ -157,7 +163,10 @@ def test_system_is_read_only_and_privileges_cannot_be_gained() -> None:
     assert service["ProtectSystem"] == "strict"
     assert service["NoNewPrivileges"] == "yes"
     assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == ""
-    assert service["SystemCallFilter"].splitlines() == ["@system-service", "~@privileged @resources"]
+    assert service["SystemCallFilter"].splitlines() == [
+        "@system-service landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp",
+        "~@privileged @resources",
+    ]
     families = set(service["RestrictAddressFamilies"].split())
     assert families == {"AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"}
 
@@ -168,8 +177,8 @@ def installed(tmp_path: Path) -> Path:
     unit = tmp_path / UNIT.name
     for path in FOLDER.glob("kioskd-settled.*"):
         shutil.copy(path, tmp_path)
-    text, count = re.subn("(?m)^ExecStart=.*$", "ExecStart=/bin/true", UNIT.read_text())
-    assert count == 1
+    text, count = re.subn("(?m)^(Exec(?:Start|Reload)=).*$", r"\1/bin/true", UNIT.read_text())
+    assert count == 2
     unit.write_text(text)
     return unit
 
@@ -199,3 +208,15 @@ def test_systemd_rates_the_sandbox_as_closed(installed: Path) -> None:
     # 0 is closed, 10 is open; a plain service has 9.6. What is left is explained in the unit.
     rated = systemd_analyze("security", "--offline=yes", "--threshold=15", installed)
     assert rated.returncode == 0, rated.stdout
+
+
+def test_programs_of_tools_are_another_users_and_only_the_daemon_starts_them() -> None:
+    asked = settings(FOLDER / "kioskd-tool.socket")["Socket"]
+    assert (asked["SocketUser"], asked["SocketMode"], asked["Accept"]) == ("kioskd", "0600", "yes")
+    assert Path(asked["ListenStream"]) == SOCKET
+    program = settings(FOLDER / "kioskd-tool@.service")["Service"]
+    assert program["User"] == program["Group"] == "kioskd-tool" != settings()["Service"]["User"]
+    assert program["NoNewPrivileges"] == "yes"
+    assert program["CapabilityBoundingSet"] == program["AmbientCapabilities"] == ""
+    assert "kioskd-tool.socket" in settings()["Unit"]["Wants"].split()
+    assert "u kioskd-tool " in (FOLDER / "kioskd.sysusers").read_text(encoding="utf-8")

@@ -44,7 +44,7 @@ def kiosk() -> Kiosk:
 async def call(kiosk: Kiosk, name: str, **arguments: object) -> Result:
     tools = BuiltinTools(list(DECLARATIONS), kiosk, place="Hall 3", now=lambda: NOON)
 
-    async def no(_name: str) -> bool:
+    async def no(_name: str, _words: str) -> bool:
         return False
 
     box = Toolbox([Guarded(tools, Guard())], clock=ManualClock(), confirm=no)

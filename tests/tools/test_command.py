@@ -137,7 +137,7 @@ async def test_at_the_deadline_a_child_that_ignores_sigterm_dies_with_all_it_for
         await gone(pid)
 
 
-async def no(_name: str) -> bool:
+async def no(_name: str, _words: str) -> bool:
     return False
 
 

@@ -1,13 +1,28 @@
 """What a result tells the model."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from kioskd.tools.contract import CUT, NOTHING, Result, failed, found, hide, read_answer, too_deep
+from kioskd.tools.contract import (
+    CUT,
+    NOTHING,
+    Declaration,
+    Guard,
+    Guarded,
+    Result,
+    failed,
+    found,
+    hide,
+    read_answer,
+    too_deep,
+)
+from kioskd.tools.python import PythonTool
+from kioskd.tools.toolbox import Toolbox
 
 
 def test_a_result_always_carries_status_retryable_and_message() -> None:
@@ -84,3 +99,33 @@ def test_a_secret_is_taken_out_as_it_stands_in_a_url_too(said: str) -> None:
 
 def test_neither_data_nor_picture_is_in_a_repr() -> None:
     assert "speech" not in repr(Result("ok", "done", "speech", picture=b"speech"))
+
+
+FLOODS = {
+    "lists": b"[" + b"[]," * 340_000 + b"1]",
+    "nested": b"[" + b'{"a":[{}]},' * 90_000 + b"1]",
+    "numbers": b"[" + b"1," * 4_990 + b"1]",
+    "names": b"{" + b",".join(b'"%d":"x"' % n for n in range(4_900)) + b"}",
+    "a text": b'"' + b"x" * 262_000 + b'"',
+    "escapes": b'"' + b"\\u0001" * 40_000 + b'"',
+}
+
+
+ANY = PythonTool(Declaration("any", "", {}), lambda _arguments: None)
+
+
+@pytest.mark.parametrize("raw", FLOODS.values(), ids=FLOODS.keys())
+def test_no_answer_holds_the_loop_up(raw: bytes) -> None:
+    tries_ms = []
+    for _ in range(3):
+        began = time.perf_counter()
+        result = Toolbox._bounded(read_answer(raw, "json"), Guarded(ANY, Guard(), [SecretStr("s3cret")]))
+        result.as_json(8192)
+        tries_ms.append((time.perf_counter() - began) * 1000)
+    assert min(tries_ms) < 50
+
+
+def test_an_answer_of_too_many_values_is_an_error() -> None:
+    assert read_answer(FLOODS["lists"], "json") == failed("its answer has more than 5000 values")
+    flood = Toolbox._bounded(found([[1]] * 5_000), Guarded(ANY, Guard()))
+    assert flood == failed("its answer has more than 5000 values")

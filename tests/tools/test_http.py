@@ -106,7 +106,7 @@ async def test_headers_are_sent_and_a_secret_never_comes_back(shop: Shop) -> Non
     assert "tok-12345" not in str(result.data)
 
 
-async def no(_name: str) -> bool:
+async def no(_name: str, _words: str) -> bool:
     return False
 
 
@@ -337,3 +337,26 @@ async def test_a_redirect_never_leaves_tls(shop: Shop) -> None:
         response = httpx2.Response(302, headers={"Location": "http://127.0.0.1:80/"}, request=request)
         with pytest.raises(Exception, match="error"):
             tool._redirected(client, response)
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+async def test_a_credential_for_this_machine_is_shown_to_no_proxy(
+    shop: Shop, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with http_server(lambda _asked: Answer(body=b"1"), None) as proxy:
+        monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        peer = await shop.open()
+        for host in ("127.0.0.1", "localhost"):
+            tool = shop.tool(f"http://{host}:{peer.port}/", headers={"X-Key": SecretStr("s3cret")})
+            assert (await ask(tool)).status == "ok"
+    assert proxy.asked == []
+    assert [asked.headers["x-key"] for asked in peer.asked] == ["s3cret"] * 2
+
+
+async def test_a_server_beyond_this_machine_is_asked_by_the_proxy(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with http_server(lambda _asked: Answer(body=b"1"), None) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        assert (await ask(shop.tool("http://shop.example/x"))).status == "ok"
+    assert proxy.asked[0].line == "GET http://shop.example/x HTTP/1.1"

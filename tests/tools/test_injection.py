@@ -27,7 +27,7 @@ TEXT: Mapping[str, object] = {
 ECHO = "import json,sys; print(json.dumps([sys.argv[1:], sys.stdin.read()], ensure_ascii=False))"
 
 
-async def no(_name: str) -> bool:
+async def no(_name: str, _words: str) -> bool:
     return False
 
 

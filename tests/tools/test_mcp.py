@@ -24,17 +24,12 @@ from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.memory import ManualClock
 from kioskd.app.tools import assemble
 from kioskd.cli.tools import _Alone
+from kioskd.rehearsal.certificate import make_certificate
 from kioskd.settings.forms import Range
 from kioskd.settings.tools_kinds import GuardSettings, McpSettings
 from kioskd.tools.contract import Result, failed
-from kioskd.tools.mcp import (
-    ANSWER_S,
-    ASK_AGAIN_S,
-    LARGEST_ANSWER,
-    LONGEST_DESCRIPTION,
-    Address,
-    McpServer,
-)
+from kioskd.tools.mcp import ASK_AGAIN_S, LONGEST_DESCRIPTION, McpServer
+from kioskd.tools.mcp_http import ANSWER_S, LARGEST_ANSWER, Address
 from kioskd.tools.mcp_program import LARGEST_LINE, Program
 from kioskd.tools.toolbox import Toolbox
 
@@ -240,6 +235,143 @@ async def test_a_compressed_answer_over_http_is_refused_unseen(
     assert "error=it compresses its answers though it was asked not to" in caplog.text
 
 
+class Sessions:
+    """A server over HTTP that hands out sessions, and forgets them."""
+
+    def __init__(self, unknown: Answer) -> None:
+        self.number, self.unknown, self.calls = 0, unknown, 0
+
+    def forget(self) -> None:
+        self.number += 1
+
+    def answer(self, asked: Asked) -> Answer:
+        question = json.loads(asked.body or b"{}")
+        if question.get("method") == "initialize":
+            told = said(asked, self.call)
+            return Answer(told.status, told.body, told.headers | {"Mcp-Session-Id": f"s{self.number}"})
+        if "mcp-session-id" in asked.headers and asked.headers["mcp-session-id"] != f"s{self.number}":
+            return self.unknown
+        return said(asked, self.call)
+
+    def call(self, number: Any) -> Answer:
+        self.calls += 1
+        return in_json({"id": number, "result": {"content": [{"type": "text", "text": "done"}]}})
+
+
+NO_SESSION = {"error": {"code": -32000, "message": "Bad Request: No valid session ID provided"}, "id": None}
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        Answer(status=404),
+        Answer(status=404, body=json.dumps({"jsonrpc": "2.0"} | NO_SESSION).encode(), headers=JSON),
+        Answer(status=400, body=json.dumps({"jsonrpc": "2.0"} | NO_SESSION).encode(), headers=JSON),
+        Answer(status=400, body=b"Missing session"),
+    ],
+    ids=["404", "404 json", "400 json", "400 text"],
+)
+async def test_a_server_that_has_forgotten_our_session_is_called_in_a_new_one_at_once(
+    unknown: Answer,
+) -> None:
+    sessions = Sessions(unknown)
+    async with (
+        http_server(sessions.answer, None) as peer,
+        running(reached(f"http://127.0.0.1:{peer.port}/mcp", allow=["wait"])) as server,
+    ):
+        sessions.forget()
+        assert await server.call("wait", {}) == Result("ok", "done", "done")
+        assert await server.call("wait", {}) == Result("ok", "done", "done")
+    assert sessions.calls == 2
+
+
+@pytest.mark.parametrize("status", [301, 401, 403, 404, 405, 418, 429, 500, 502, 503])
+async def test_what_a_server_refuses_by_its_status_is_told_with_what_to_do(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = Answer(status=status, body=b"private", headers={"Location": "https://elsewhere.example/"})
+    async with (
+        http_server(lambda _asked: answer, None) as peer,
+        running(reached(f"http://127.0.0.1:{peer.port}/mcp")) as server,
+    ):
+        assert server.declarations == ()
+    [told] = [line for line in caplog.messages if "mcp server lost" in line]
+    assert f"({status})" in told
+    assert told.partition("): ")[2] or ": see" in told
+    assert "private" not in caplog.text
+
+
+async def test_a_call_that_the_gateway_refuses_says_so() -> None:
+    async with over_http(lambda _number: Answer(status=502)) as server:
+        assert "gateway before it does not reach it (502)" in (await server.call("wait", {})).message
+
+
+async def test_a_servers_own_authority_is_trusted_when_it_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate = make_certificate(tmp_path)
+    async with http_server(
+        lambda asked: said(asked, lambda _n: Answer()), certificate.server_context()
+    ) as peer:
+        url = f"https://127.0.0.1:{peer.port}/mcp"
+        for ca_file, offered in ((None, 0), (certificate.ca_file, 1)):
+            address = Address(url, {}, ca_file)
+            async with running(McpServer(address, clock=SystemClock(), label="m", allow=["wait"])) as server:
+                assert len(server.declarations) == offered
+    assert "its certificate is not trusted" in caplog.text
+    assert "set ca_file" in caplog.text
+
+
+async def test_a_server_on_this_machine_is_asked_without_any_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "socks5://127.0.0.1:9")
+    async with over_http(lambda _number: Answer(status=500)) as server:
+        assert [declared.name for declared in server.declarations] == ["wait"]
+
+
+SLOW = """
+import pathlib, sys, time
+starts = len(list(pathlib.Path().glob("start-*")))
+pathlib.Path(f"start-{starts + 1}").touch()
+while not pathlib.Path("ready").exists():
+    time.sleep(0.02)
+"""
+
+
+async def test_a_program_may_take_half_a_minute_to_start(tmp_path: Path) -> None:
+    clock = ManualClock()
+    slow = started(tmp_path, argv=[sys.executable, "-c", SLOW + ONE_THING], clock=clock, allow=["wait"])
+    async with asyncio.timeout(40), asyncio.TaskGroup() as group:
+        worker = group.create_task(slow.run())
+        await until((tmp_path / "start-1").exists)
+        await clock.advance(45)
+        (tmp_path / "ready").touch()
+        await slow.settled()
+        worker.cancel()
+    assert [declared.name for declared in slow.declarations] == ["wait"]
+    assert not (tmp_path / "start-2").exists()
+
+
+async def test_a_program_that_took_too_long_to_start_is_given_twice_as_long_by_the_next_try(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = ManualClock()
+    argv = [sys.executable, "-c", SLOW + ONE_THING]
+    slow = started(tmp_path, argv=argv, clock=clock, allow=["wait"], start_timeout_s=10)
+    async with asyncio.timeout(40), asyncio.TaskGroup() as group:
+        worker = group.create_task(slow.run())
+        await until((tmp_path / "start-1").exists)
+        for number, too_long_s in ((2, 10), (3, 20)):
+            while not (tmp_path / f"start-{number}").exists():
+                await clock.advance(1)
+                await asyncio.sleep(0.02)
+            await clock.advance(too_long_s)
+        (tmp_path / "ready").touch()
+        await until(lambda: len(slow.declarations) == 1)
+        worker.cancel()
+    assert "it did not answer within 10 s of its start; the next try waits for 20 s" in caplog.text
+
+
 async def test_a_secret_is_hidden_in_all_that_a_server_says_wherever_that_is_cut(tmp_path: Path) -> None:
     secret = "tok-12345"
     (tmp_path / "museum").write_text(secret, encoding="utf-8")
@@ -267,7 +399,7 @@ async def test_a_secret_is_hidden_in_all_that_a_server_says_wherever_that_is_cut
     assert len(declared.description) == LONGEST_DESCRIPTION
 
 
-async def no(_name: str) -> bool:
+async def no(_name: str, _words: str) -> bool:
     return False
 
 
@@ -353,6 +485,36 @@ async def test_a_server_that_never_ends_its_line_is_given_up_at_once(
         assert server.declarations == ()
     assert await number_in(tmp_path / "said") < 4 * LARGEST_LINE
     assert "error=it says more than 1048576 bytes in a line" in caplog.text
+
+
+FLOODS = ["[" + "[]," * 300_000 + "1]", "[" + '{"a":1},' * 110_000 + "1]"]
+
+
+@pytest.mark.parametrize("flood", FLOODS, ids=["lists", "groups"])
+@pytest.mark.parametrize("kind", [JSON, EVENTS], ids=["json", "events"])
+async def test_an_answer_that_would_take_long_to_parse_is_given_up_unread(
+    flood: str, kind: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(number: Any) -> Answer:
+        told = json.dumps(
+            {"jsonrpc": "2.0", "id": number, "result": {"structuredContent": "X", "content": []}}
+        )
+        told = told.replace('"X"', '{"x":' + flood + "}")
+        return Answer(body=(f"data: {told}\n\n" if kind is EVENTS else told).encode(), headers=kind)
+
+    async with over_http(answer) as server:
+        assert (await server.call("wait", {})).status == "error"
+        await until(lambda: server._client is None)
+    assert "error=it answers with more than is taken" in caplog.text
+
+
+async def test_a_line_that_would_take_long_to_parse_is_given_up_unread(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    code = "print('[' + '[],' * 300_000 + '1]', flush=True); import time; time.sleep(60)"
+    async with running(started(tmp_path, argv=[sys.executable, "-c", code])) as server:
+        assert server.declarations == ()
+    assert "error=it says more than 20000 values in a line" in caplog.text
 
 
 async def test_a_server_that_babbles_in_a_call_is_started_again(tmp_path: Path) -> None:

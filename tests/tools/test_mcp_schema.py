@@ -130,3 +130,76 @@ def test_a_schema_deeper_than_any_argument_is_not_used() -> None:
     for _ in range(500):
         deep = {"not": deep}
     assert usable({"type": "object", "properties": {"it": deep}}) is None
+
+
+def test_a_reference_is_read_as_a_json_pointer_in_a_uri() -> None:
+    text = {"type": "string"}
+    schema = {
+        "$id": "https://example/tool.json",
+        "type": "object",
+        "properties": {
+            "by number": {"$ref": "#/anyOf/1"},
+            "in a tuple": {"$ref": "#/$defs/pair/items/0"},
+            "not so far": {"$ref": "#/anyOf/7"},
+            "no number": {"$ref": "#/anyOf/-1"},
+            "escaped": {"$ref": "#/$defs/red%20%26%20blue"},
+            "slash": {"$ref": "#/$defs/a~1b~0c"},
+            "escaped twice": {"$ref": "#/%24defs/a%7E1b~0c"},
+            "by name": {"$ref": "#door"},
+            "by its own address": {"$ref": "https://example/tool.json#/anyOf/1"},
+        },
+        "anyOf": [True, text],
+        "$defs": {
+            "red & blue": text,
+            "a/b~c": text,
+            "pair": {"items": [text, {"type": "integer"}]},
+            "named": {"$anchor": "door", "type": "string"},
+        },
+    }
+    found = (usable(schema) or {})["properties"]
+    assert {name: part for name, part in found.items() if part != text} == {"not so far": {}, "no number": {}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        ({"items": [{"type": "string"}, {"type": "integer"}]}, ["a", 1, None], ["a", "b"]),
+        ({"items": [{"type": "string"}], "additionalItems": False}, ["a"], ["a", "b"]),
+        ({"items": [{"type": "string"}], "additionalItems": {"type": "integer"}}, ["a", 1], ["a", "b"]),
+        ({"items": {"type": "string"}, "additionalItems": False}, ["a", "b"], [1]),
+        ({"prefixItems": [{"type": "string"}], "items": False}, ["a"], ["a", 1]),
+        ({"items": [], "additionalItems": False}, [], [1]),
+        ({"items": [True, False]}, [1], [1, 2]),
+        ({"type": "integer", "minimum": 1, "exclusiveMinimum": True}, 2, 1),
+        ({"type": "integer", "minimum": 1, "exclusiveMinimum": False}, 1, 0),
+        ({"type": "string", "nullable": True, "enum": ["a"]}, None, 1),
+        ({"dependencies": {"a": ["b"]}}, {"a": 1, "b": 2}, {"a": 1}),
+        ({"dependencies": {"a": {"required": ["b"]}}}, {"b": 2}, {"a": 1}),
+        (
+            {"patternProperties": {"^x-": {}}, "additionalProperties": False, "required": ["x-a"]},
+            {"x-a": 1},
+            {},
+        ),
+        ({"type": "string", "required": True}, "a", 1),
+        (True, "anything", None),
+    ],
+)
+def test_words_of_other_drafts_are_checked_as_they_were_meant(schema: Any, good: Any, bad: Any) -> None:
+    taken = usable({"type": "object", "properties": {"it": schema}})
+    assert taken is not None
+    check = Arguments(taken)
+    assert check.fault({"it": good}) is None
+    assert schema is True or check.fault({"it": bad}) is not None
+
+
+def test_what_is_forbidden_can_not_be_given() -> None:
+    check = Arguments(usable({"type": "object", "properties": {"it": False, "a": True}}) or {})
+    assert check.fault({"a": 1}) is None
+    assert check.fault({"it": 1}) is not None
+
+
+@pytest.mark.parametrize(
+    "root", [{"properties": {"a": {"type": "string"}}}, {"type": ["object", "null"], "properties": {"a": {"type": "string"}}}]
+)  # fmt: skip
+def test_a_root_that_may_be_an_object_is_one(root: dict[str, Any]) -> None:
+    assert (usable(root) or {}) == {"type": "object", "properties": {"a": {"type": "string"}}}

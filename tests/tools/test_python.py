@@ -23,7 +23,7 @@ from kioskd.tools.toolbox import Toolbox
 DECLARED = Declaration("twice", "", {"type": "object"})
 
 
-async def no(_name: str) -> bool:
+async def no(_name: str, _words: str) -> bool:
     return False
 
 

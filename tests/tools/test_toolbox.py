@@ -12,7 +12,7 @@ from kioskd.adapters.memory import ManualClock
 from kioskd.errors import DeviceLost
 from kioskd.tools.contract import Declaration, Guard, Guarded, Result, found, stay
 from kioskd.tools.ledger import Day, OneDay
-from kioskd.tools.toolbox import Toolbox
+from kioskd.tools.toolbox import LONGEST_SPOKEN, Toolbox
 
 SCHEMA = {"type": "object", "properties": {"item": {}}, "additionalProperties": False}
 
@@ -67,6 +67,7 @@ class Bench:
         self.clock = ManualClock()
         self.day = day or OneDay()
         self.asked: list[str] = []
+        self.words: list[str] = []
         self.begun = 0
         """How many calls were said to have begun."""
         self.answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -74,8 +75,9 @@ class Bench:
         tools = [Guarded(shelf, guard or Guard(), [SecretStr(each) for each in secrets])]
         self.toolbox = Toolbox(tools, clock=self.clock, confirm=self.confirm, day=self.day)
 
-    async def confirm(self, name: str) -> bool:
+    async def confirm(self, name: str, words: str) -> bool:
         self.asked.append(name)
+        self.words.append(words)
         return await self.answer
 
     async def call(self, item: object = "shoes", *, turn: int = 1, conversation: int = 1) -> Result:
@@ -227,6 +229,33 @@ async def test_without_a_press_nothing_happens() -> None:
     bench.answer.set_result(False)
     assert ((await bench.call()).status, bench.shelf.calls) == ("refused", [])
     assert bench.begun == 0
+
+
+async def test_the_owners_words_are_asked_with_the_arguments_in_them() -> None:
+    bench = Bench(Shelf(), Guard(confirm="button", confirm_text="Sell the {item}?"))
+    bench.answer.set_result(True)
+    await bench.call("red \u202eshoes\n" + "x" * 500)
+    assert bench.words == ["Sell the red shoes " + "x" * (LONGEST_SPOKEN - len("red shoes ")) + "?"]
+
+
+async def test_a_model_that_calls_again_and_again_is_asked_for_once_a_turn() -> None:
+    bench = Bench(Shelf(), Guard(confirm="button", same_calls=0))
+    bench.answer.set_result(False)
+    for _ in range(4):
+        assert (await bench.call(turn=1)).status == "refused"
+    assert bench.asked == ["shelf"]
+    await bench.call(turn=2)
+    assert bench.asked == ["shelf", "shelf"], "the visitor has said something since"
+
+
+async def test_calls_at_the_same_time_are_one_question_where_nobody_presses() -> None:
+    bench = Bench(Shelf(), Guard(confirm="button", at_once=2))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        calls = [group.create_task(bench.call(item)) for item in ("hats", "shoes")]
+        await bench.clock.advance(0)
+        bench.answer.set_result(False)
+    assert [call.result().status for call in calls] == ["refused", "refused"]
+    assert bench.asked == ["shelf"]
 
 
 async def test_a_dry_run_looks_at_everything_and_does_nothing() -> None:

@@ -13,19 +13,26 @@ import os
 import socket
 import stat
 import struct
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn, Protocol
 
 from kioskd.adapters.control_wire import LINE_BYTES, PICTURE_BYTES
-from kioskd.adapters.reception import Reception, Way
+from kioskd.adapters.reception import Reception, User, Way
 from kioskd.errors import KioskError
+from kioskd.fairness import others_first
 from kioskd.ports import Clock
 
 log = logging.getLogger(__name__)
 
 CLIENTS: Final = 8
+"""Clients of members of the group, at a time. Root and the daemon's own user have as many places for themselves."""
+CLIENTS_EACH: Final = 4
+"""Of one member."""
+WATCHERS_EACH: Final = 2
+"""Clients of one member that watch."""
 REQUEST_S: Final = 10.0
 """How long a client may take to say what it wants, or to leave after an answer."""
 PICTURE_S: Final = 20.0
@@ -72,7 +79,8 @@ class ControlSocket:
         self._path = path
         self._clock = clock
         self._claim: int | None = None
-        self._taking_bytes = False
+        self._taking_bytes: set[_Peer] = set()
+        self._watching: Counter[int] = Counter()
 
     def claim(self) -> None:
         """Make this the one daemon of this socket, for as long as the process lives or until `serve` is over.
@@ -97,6 +105,8 @@ class ControlSocket:
             most=CLIENTS,
             line_bytes=LINE_BYTES,
             full=_line({"ok": False, "why": f"{CLIENTS} clients are talking to kioskd already; try again"}),
+            each=CLIENTS_EACH,
+            user_of=_user_of,
         )
         try:
             await reception.open(self._listen, partial(self._attend, handle))
@@ -146,12 +156,13 @@ class ControlSocket:
         async def answer(message: Mapping[str, object]) -> None:
             await way.write(_line(message))
 
-        peer = self._peer(way)
+        peer, uid = self._peer(way)
         if peer is _Peer.STRANGER:
             await answer({"ok": False, "why": "not for this user"})
             return
         carry_out = partial(handle, privileged=peer is _Peer.OWNER)
         while True:
+            await others_first()  # requests that have come already are read without a wait
             try:
                 line = await way.read_until(b"\n", within_s=REQUEST_S)
             except ValueError:
@@ -164,25 +175,44 @@ class ControlSocket:
             if size > PICTURE_BYTES:
                 await answer({"ok": False, "why": f"more than {PICTURE_BYTES // 1_000_000} MB"})
                 return
-            if not size:
-                await carry_out(request, b"", answer)
-            elif self._taking_bytes:
+            if size and peer in self._taking_bytes:
                 await answer({"ok": False, "why": "another picture is being sent; try again"})
                 return
+            if size:
+                await self._take(way, size, peer, partial(carry_out, request), answer)
+            elif request.get("do") == "watch" and peer is _Peer.MEMBER:
+                await self._let_watch(uid, partial(carry_out, request, b""), answer)
             else:
-                await self._take(way, size, partial(carry_out, request), answer)
+                await carry_out(request, b"", answer)
+
+    async def _let_watch(self, uid: int, watch: Callable[[Answer], Awaitable[None]], answer: Answer) -> None:
+        """Let a member watch, if that leaves others their share."""
+        if self._watching[uid] >= WATCHERS_EACH:
+            await answer({"ok": False, "why": f"{WATCHERS_EACH} clients of this user watch already"})
+            return
+        self._watching[uid] += 1
+        try:
+            await watch(answer)
+        finally:
+            self._watching[uid] -= 1
+            self._watching += Counter()
 
     async def _take(
-        self, way: Way, size: int, handle: Callable[[bytes, Answer], Awaitable[None]], answer: Answer
+        self,
+        way: Way,
+        size: int,
+        peer: _Peer,
+        handle: Callable[[bytes, Answer], Awaitable[None]],
+        answer: Answer,
     ) -> None:
-        """Handle a request with what follows it: one at a time, for the sake of memory."""
-        self._taking_bytes = True
+        """Handle a request with what follows it: one of members at a time, for the sake of memory, and one of owners."""
+        self._taking_bytes.add(peer)
         try:
             await handle(await way.read(size, within_s=PICTURE_S), answer)
         finally:
-            self._taking_bytes = False
+            self._taking_bytes.discard(peer)
 
-    def _peer(self, way: Way) -> _Peer:
+    def _peer(self, way: Way) -> tuple[_Peer, int]:
         try:
             pid, uid, gid = _PEER.unpack(way.option(socket.SO_PEERCRED, _PEER.size))
             packed = way.option(_SO_PEERGROUPS, _GROUPS_BYTES)
@@ -190,12 +220,21 @@ class ControlSocket:
             ours = self._path.stat().st_gid
         except OSError as error:
             log.warning("control: client turned away, the kernel does not say who it is: %s", error)
-            return _Peer.STRANGER
+            return _Peer.STRANGER, -1
         peer = _Peer.MEMBER if ours in groups else _Peer.STRANGER
         if uid in (0, os.geteuid()):
             peer = _Peer.OWNER
         log.debug("control: client pid=%d uid=%d taken_for=%s", pid, uid, peer.name.lower())
-        return peer
+        return peer, uid
+
+
+def _user_of(client: socket.socket) -> User:
+    """Return whose client it is, before anything is read of it."""
+    try:
+        _, uid, _ = _PEER.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    except OSError:
+        return User()
+    return User(uid, owner=uid in (0, os.geteuid()))
 
 
 def _line(message: Mapping[str, object]) -> bytes:

@@ -5,18 +5,21 @@ the kernel lets one taker in, so the buttons of one device share it.
 """
 
 import asyncio
-import contextlib
 import difflib
 import errno
+import fcntl
+import struct
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, NoReturn, Protocol
 
+from kioskd.adapters.evdev_inputs import Input, inputs, pick
 from kioskd.errors import ConfigError, DeviceLost
+from kioskd.ports import Edge
 
-SYSFS: Final = Path("/sys/class/input")
-DEV: Final = Path("/dev/input")
+EVIOCSCLOCKID: Final = 0x400445A0
+"""_IOW('E', 0xa0, int) of linux/input.h: which clock stamps the events."""
 
 
 class Event(Protocol):
@@ -25,6 +28,9 @@ class Event(Protocol):
     type: int
     code: int
     value: int
+
+    def timestamp(self) -> float:
+        """Return when it happened, in seconds."""
 
 
 class Keys(Protocol):
@@ -50,37 +56,22 @@ class Keys(Protocol):
         """Let go of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """An input device of this machine, as the kernel names it."""
-
-    path: str
-    name: str
-
-
-def inputs(sysfs: Path = SYSFS, dev: Path = DEV) -> list[Input]:
-    """Return the input devices of this machine; opens none of them, and so needs no permission."""
-    found = []
-    for entry in sorted(sysfs.glob("event*")):
-        # One that goes away while we look was not here.
-        with contextlib.suppress(OSError):
-            found.append(Input(str(dev / entry.name), (entry / "device" / "name").read_text().strip()))
-    return found
-
-
-def pick(wanted: str, here: Iterable[Input]) -> list[Input]:
-    """Return the devices that `wanted` may mean: those of that name, else those with that in their name."""
-    here = list(here)
-    exact = [one for one in here if one.name == wanted]
-    return exact or [one for one in here if wanted.casefold() in one.name.casefold()]
-
-
 def open_device(path: str) -> Keys:
     """Open the input device at `path`. Takes some 50 ms for a USB device. OSError where it cannot be."""
     from evdev import InputDevice  # noqa: PLC0415 - only machines with such a button need it
 
     device: Keys = InputDevice(path)
+    try:
+        stamp_by_monotonic_clock(device.fd)
+    except OSError:
+        device.close()
+        raise
     return device
+
+
+def stamp_by_monotonic_clock(fd: int) -> None:
+    """Have the events stamped by the clock of `Clock.now`. OSError where it cannot be."""
+    fcntl.ioctl(fd, EVIOCSCLOCKID, struct.pack("i", time.CLOCK_MONOTONIC))
 
 
 class InputDevices:
@@ -97,7 +88,7 @@ class InputDevices:
         self._grabbed: dict[str, _Grabbed] = {}
         self._opening = asyncio.Lock()
 
-    async def watch(self, button: "EvdevButton", on_edge: Callable[[bool], None]) -> NoReturn:
+    async def watch(self, button: "EvdevButton", on_edge: Callable[[Edge], None]) -> NoReturn:
         """Report how the button is, then its edges until cancelled.
 
         Raises:
@@ -115,6 +106,12 @@ class InputDevices:
                 grabbed.close()
                 if self._grabbed.get(path) is grabbed:
                     del self._grabbed[path]
+
+    def catch_up(self) -> None:
+        """Report the edges that wait, of all buttons; see `ports.Button`."""
+        for grabbed in list(self._grabbed.values()):
+            if not grabbed.lost.is_set():
+                grabbed.read()
 
     async def _grab(self, button: "EvdevButton") -> "tuple[str, _Grabbed]":
         paths = self._paths(button)
@@ -140,7 +137,8 @@ class InputDevices:
         if not found:
             names = ", ".join(sorted({one.name for one in here})) or "none"
             raise DeviceLost(
-                f"{button}: no such input device (here: {names}); plug it in", device=str(button)
+                f"{button}: no such input device (here: {names}); plug it in, or remove the button from the configuration",
+                device=str(button),
             )
         return [one.path for one in found]
 
@@ -188,7 +186,7 @@ class EvdevButton:
     def __str__(self) -> str:
         return f"evdev:{self.device}/{self._key}"
 
-    async def watch(self, on_edge: Callable[[bool], None]) -> NoReturn:
+    async def watch(self, on_edge: Callable[[Edge], None]) -> NoReturn:
         """Report how the button is, then each press and release until cancelled; see `ports.Button`.
 
         Raises:
@@ -196,17 +194,21 @@ class EvdevButton:
         """
         await self._devices.watch(self, on_edge)
 
+    def catch_up(self) -> None:
+        """Report the edges that wait; see `ports.Button`."""
+        self._devices.catch_up()
+
 
 @dataclass(eq=False, slots=True)
 class _Listener:
     code: int
-    on_edge: Callable[[bool], None]
+    on_edge: Callable[[Edge], None]
     down: bool
 
-    def tell(self, *, down: bool) -> None:
-        if down is not self.down:
-            self.down = down
-            self.on_edge(down)
+    def tell(self, edge: Edge) -> None:
+        if edge.down is not self.down:
+            self.down = edge.down
+            self.on_edge(edge)
 
 
 class _Grabbed:
@@ -221,7 +223,7 @@ class _Grabbed:
         self._dropped = False
         self.lost = asyncio.Event()
         self.error: OSError | None = None
-        asyncio.get_running_loop().add_reader(device.fd, self._read)
+        asyncio.get_running_loop().add_reader(device.fd, self.read)
 
     @property
     def unused(self) -> bool:
@@ -230,10 +232,10 @@ class _Grabbed:
     def has(self, code: int) -> bool:
         return code in _keys_of(self._device)
 
-    def join(self, code: int, on_edge: Callable[[bool], None]) -> _Listener:
+    def join(self, code: int, on_edge: Callable[[Edge], None]) -> _Listener:
         listener = _Listener(code, on_edge, down=code in self._down())
         self._listeners.append(listener)
-        on_edge(listener.down)
+        on_edge(Edge(listener.down))
         return listener
 
     def leave(self, listener: _Listener) -> None:
@@ -243,7 +245,8 @@ class _Grabbed:
         asyncio.get_running_loop().remove_reader(self._device.fd)
         self._device.close()
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Take the events that wait. A device that is gone sets `lost`."""
         try:
             events = list(self._device.read())
         except BlockingIOError:
@@ -264,13 +267,13 @@ class _Grabbed:
                 self._dropped = False
                 down = self._down()
                 for listener in list(self._listeners):
-                    listener.tell(down=listener.code in down)
+                    listener.tell(Edge(listener.code in down, event.timestamp()))
         elif event.type == codes.EV_KEY and not self._dropped:
             # 2 is the repetition of a key that is held.
             for listener in [
                 each for each in self._listeners if each.code == event.code and event.value != 2
             ]:
-                listener.tell(down=bool(event.value))
+                listener.tell(Edge(bool(event.value), event.timestamp()))
 
     def _down(self) -> Sequence[int]:
         try:

@@ -1,21 +1,22 @@
 """WAV files in the place of microphone and speaker: a desk without a device."""
 
+import contextlib
 import io
 import logging
 import struct
-import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NoReturn
 
+from kioskd import regular_file
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
-from kioskd.media.resample import Resampler, SampleFormat
+from kioskd.media.resample import Resampler
+from kioskd.media.wav import UnfitWav, WavReader, opened
 from kioskd.ports import Clock, Source
 
 log = logging.getLogger(__name__)
 
-_FORMATS: Final = {2: SampleFormat.INT16, 3: SampleFormat.INT24, 4: SampleFormat.INT32}
 _PERIOD_BYTES: Final = pcm.DOWNLINK_HZ * pcm.PERIOD_MS // 1000 * pcm.SAMPLE_BYTES
 _FRAME_S: Final = pcm.FRAME_MS / 1000
 _PERIOD_S: Final = pcm.PERIOD_MS / 1000
@@ -26,7 +27,7 @@ _WAV_LIMIT_BYTES: Final = 2**32 - 2 * _WAV_HEADER_BYTES
 class WavMicrophone:
     """Hears a WAV file, then silence; a `ports.Microphone`. Each capture begins at the file's beginning.
 
-    PCM of 16, 24 or 32 bits, any rate, any channels (averaged). What is 16 kHz, mono and 16 bits comes sample by
+    What `media.wav` reads, any rate, any channels (averaged). What is 16 kHz, mono and 16 bits comes sample by
     sample as it is in the file; its last frame is filled up with zeros.
     """
 
@@ -106,34 +107,35 @@ async def _for_ever(clock: Clock) -> NoReturn:
         await clock.sleep(3600.0)
 
 
-def _opened(path: Path) -> wave.Wave_read:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[WavReader]:
     try:
-        wav = wave.open(str(path), "rb")  # noqa: SIM115 - the caller closes it
-    except (OSError, EOFError, wave.Error) as error:
-        raise DeviceLost(
-            f"microphone {path}: no WAV file that can be read: {error}; name a PCM WAV file that is there",
-            device=str(path),
-        ) from error
-    if wav.getsampwidth() not in _FORMATS:
-        bits = wav.getsampwidth() * 8
-        wav.close()
-        raise DeviceLost(
-            f"microphone {path}: has {bits} bits a sample; make it 16, 24 or 32", device=str(path)
-        )
-    return wav
+        file = regular_file.opened(path)
+    except OSError as error:
+        raise _unfit(path, f"cannot be read: {error.strerror}") from error
+    with file:
+        try:
+            reader = opened(file)
+        except (OSError, UnfitWav) as error:
+            raise _unfit(path, str(error).partition(";")[0]) from error
+        yield reader
 
 
-def _frames(wav: wave.Wave_read) -> Iterator[bytes]:
-    """The file in frames. Reads 20 ms at a time: what the page cache gives in microseconds."""
-    rate_hz = wav.getframerate()
-    convert = Resampler(
-        rate_hz, pcm.UPLINK_HZ, channels=wav.getnchannels(), sample_format=_FORMATS[wav.getsampwidth()]
+def _unfit(path: Path, why: str) -> DeviceLost:
+    return DeviceLost(
+        f"microphone {path}: no WAV file that can be read: {why}; name a PCM WAV file that is there",
+        device=str(path),
     )
-    piece_frames = max(1, rate_hz * pcm.FRAME_MS // 1000)
+
+
+def _frames(wav: WavReader) -> Iterator[bytes]:
+    """The file in frames. Reads 20 ms at a time: what the page cache gives in microseconds."""
+    convert = Resampler(wav.rate_hz, pcm.UPLINK_HZ, channels=wav.channels, sample_format=wav.sample_format)
+    piece_frames = max(1, wav.rate_hz * pcm.FRAME_MS // 1000)
     pending = bytearray()
     more = True
     while more:
-        data = wav.readframes(piece_frames)
+        data = wav.read(piece_frames)
         more = bool(data)
         pending += convert.process(data, last=not more)
         while len(pending) >= pcm.FRAME_BYTES:

@@ -107,7 +107,10 @@ def chip_path(name: str, here: Callable[[], Sequence[Chip]] = chips) -> str:
         return chip.path
     what = "not a Raspberry Pi that we know" if name == PI else "no such chip"
     names = ", ".join(str(one) for one in present) or "none"
-    raise DeviceLost(f"gpio:{name}: {what} (here: {names}); `kioskd devices` lists what there is")
+    raise DeviceLost(
+        f"gpio:{name}: {what} (here: {names}); plug it in or name another (`kioskd devices` lists them), "
+        "or remove the button or lamp from the configuration"
+    )
 
 
 def open_lines(chip: str, lines: Sequence[int], settings: "LineSettings") -> Lines:

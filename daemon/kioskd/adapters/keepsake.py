@@ -12,11 +12,14 @@ import time
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import SecretStr
 
 from kioskd.adapters import small_file
+
+LARGEST_BYTES: Final = 100_000
+"""Ours has a few hundred: what is larger is not ours, or damaged."""
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +27,9 @@ FRESH_S: Final = 120.0
 """A visitor does not wait longer for a kiosk that fell silent; the service itself would keep the session for two hours."""
 
 NAME: Final = "conversation"
+
+MOST_CONVERSATIONS: Final = 2**31
+"""A higher number is no count of conversations: one a second takes 68 years to it."""
 
 
 class RuntimeKeepsake:
@@ -41,13 +47,13 @@ class RuntimeKeepsake:
         What is stale, of another service, damaged or not ours is dropped without a word: it is an ordinary start then.
         """
         found = None
-        # The last two: numbers and brackets without end.
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
             if self._path.stat().st_uid == os.geteuid():
-                kept: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
+                kept = small_file.read_json(self._path)
                 age_s = _since_boot_s() - float(kept["at"])
                 conversation, handle = int(kept["conversation"]), kept["handle"]
-                makes_sense = conversation > 0 and isinstance(handle, str) and handle != ""
+                sendable = isinstance(handle, str) and handle.isascii() and handle.isprintable()
+                makes_sense = 0 < conversation <= MOST_CONVERSATIONS and sendable and handle != ""
                 if makes_sense and kept["owner"] == self._owner and 0 <= age_s <= FRESH_S:
                     found = conversation, SecretStr(handle)
         self.forget()

@@ -31,11 +31,12 @@ class _Told:
     word: str
     code: str = ""
     overlay: str = ""
+    asking: str = ""
 
     @classmethod
     def of(cls, light: Light) -> Self:
         """Return what `light` tells."""
-        return cls(light.state, light.code, light.overlay)
+        return cls(light.state, light.code, light.overlay, light.asking)
 
 
 class CommandLamp:
@@ -43,7 +44,7 @@ class CommandLamp:
 
     One at a time: what has changed meanwhile is told when it is done, the newest only. It sees PATH and LANG, nothing
     else of our environment, KIOSKD_CODE while something is wrong, and KIOSKD_OVERLAY while something lies over the state
-    (asking, armed_mute, armed_restart, recording); it is killed with its children after 5 s.
+    (asking, armed_mute, armed_restart, recording), and KIOSKD_ASKING, the tool that waits for a press; it is killed with its children after 5 s.
     """
 
     def __init__(self, argv: Sequence[str], *, deadline_s: float = DEADLINE_S) -> None:
@@ -81,7 +82,11 @@ class CommandLamp:
                     await self._tell(_Told(OFF), min(LEAVING_S, self._deadline_s))
 
     async def _tell(self, told: _Told, deadline_s: float) -> None:
-        known = {"KIOSKD_CODE": told.code, "KIOSKD_OVERLAY": told.overlay}
+        known = {
+            "KIOSKD_CODE": told.code,
+            "KIOSKD_OVERLAY": told.overlay,
+            "KIOSKD_ASKING": told.asking,
+        }
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._argv,

@@ -12,9 +12,6 @@ log = logging.getLogger(__name__)
 
 NAME: Final = "budget.json"
 
-LARGEST_CHARS: Final = 100_000
-"""Ours has about a hundred, and a line for each tool: what is larger is not ours, or damaged."""
-
 
 class LedgerFile:
     """The file; a `flow.limits.Ledger`. Each call may wait for the disk: not for the loop's thread; and one call at a time.
@@ -29,15 +26,13 @@ class LedgerFile:
     def load(self) -> Mapping[str, object] | None:
         """Return what was saved; None where nothing was; nothing at all ({}) where it cannot be read, said here."""
         try:
-            with self._path.open(encoding="utf-8") as file:
-                found = json.loads(file.read(LARGEST_CHARS))
+            return small_file.read_json(self._path)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "damaged"
             log.warning("count of the day cannot be read: file=%s error=%s", self._path, reason)
             return {}
-        return found if isinstance(found, dict) else {}
 
     def save(self, entry: Mapping[str, object]) -> None:
         """Keep `entry` in place of what was kept; see `flow.limits.Ledger`."""

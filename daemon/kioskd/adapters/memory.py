@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
-from kioskd.ports import DARK, Clock, Light, Source
+from kioskd.ports import DARK, Clock, Edge, Light, Source
 
 _PERIOD_BYTES: Final = pcm.DOWNLINK_HZ * pcm.PERIOD_MS // 1000 * pcm.SAMPLE_BYTES
 _PERIOD_S: Final = pcm.PERIOD_MS / 1000
@@ -138,8 +138,9 @@ class MemoryButton(_Plug):
     def __init__(self) -> None:
         """Start plugged in, and up."""
         super().__init__("button")
-        self._edges: collections.deque[bool] = collections.deque(maxlen=_BACKLOG_EDGES)
+        self._edges: collections.deque[Edge] = collections.deque(maxlen=_BACKLOG_EDGES)
         self._down = False
+        self._on_edge: Callable[[Edge], None] | None = None
 
     def press(self) -> None:
         """Press and let go. Edges that nobody watches for are kept for the next who does."""
@@ -148,23 +149,36 @@ class MemoryButton(_Plug):
 
     def hold(self) -> None:
         """Press, and do not let go."""
-        self._edges.append(True)
+        self.happen(Edge(down=True))
         self._changed.set()
 
     def release(self) -> None:
         """Let go."""
-        self._edges.append(False)
+        self.happen(Edge(down=False))
         self._changed.set()
 
-    async def watch(self, on_edge: Callable[[bool], None]) -> NoReturn:
+    def happen(self, edge: Edge) -> None:
+        """Let the kernel have `edge`, which the loop reads later, or in `catch_up`."""
+        self._edges.append(edge)
+
+    async def watch(self, on_edge: Callable[[Edge], None]) -> NoReturn:
         """Report how the button is, then its edges until cancelled; see `ports.Button`."""
         self._begin()
-        on_edge(self._down)
-        while True:
-            while self._edges:
-                self._down = self._edges.popleft()
-                on_edge(self._down)
-            await self._change()
+        self._on_edge = on_edge
+        try:
+            on_edge(Edge(self._down))
+            while True:
+                self.catch_up()
+                await self._change()
+        finally:
+            self._on_edge = None
+
+    def catch_up(self) -> None:
+        """Report the edges that wait; see `ports.Button`."""
+        while self._on_edge is not None and self._edges:
+            edge = self._edges.popleft()
+            self._down = edge.down
+            self._on_edge(edge)
 
 
 class MemoryLamp(_Plug):

@@ -11,6 +11,8 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Final
 
 from kioskd.adapters.camera_thread import STOP_S, CameraThread, Shutter
 from kioskd.adapters.picamera_device import FAILURES, OpenedCamera
@@ -19,6 +21,14 @@ from kioskd.media.picture import BadPicture, Turn
 from kioskd.ports import Sight
 
 log = logging.getLogger(__name__)
+
+RECEIVERS: Final = ("unicam", "rp1-cfe")
+"""How the kernel calls what a ribbon cable ends in: on a Raspberry Pi 4 and before, and on a 5."""
+
+_INSTALL: Final = (
+    "apt install python3-picamera2, and let the environment see the system's packages "
+    "(python3 -m venv --system-site-packages)"
+)
 
 
 def cameras() -> list[str]:
@@ -36,6 +46,15 @@ def cameras() -> list[str]:
     # libcamera knows webcams, too; those have a name of their own.
     own = [number for number, info in enumerate(Picamera2.global_camera_info()) if "usb" not in info["Id"]]
     return ["picamera" if number == 0 else f"picamera:{number}" for number in own]
+
+
+def fault(sysfs: Path = Path("/sys")) -> str | None:
+    """Return why a camera on a ribbon cable cannot be used though the kernel has its receiver; None where all is well."""
+    names = (path.read_text(errors="replace") for path in sysfs.glob("class/video4linux/*/name"))
+    if not any(name.startswith(RECEIVERS) for name in names):
+        return None
+    absent = [name for name in ("libcamera", "picamera2") if importlib.util.find_spec(name) is None]
+    return f"the Python package {absent[0]} is not there; {_INSTALL}" if absent else None
 
 
 class PiCamera:
@@ -63,8 +82,7 @@ class PiCamera:
         absent = [name for name in ("libcamera", "picamera2") if importlib.util.find_spec(name) is None]
         if absent:
             raise ConfigError(
-                f"{self._name}: the Python package {absent[0]} is not there; apt install python3-picamera2, and let the "
-                "environment see the system's packages (python3 -m venv --system-site-packages), or set camera.source: off"
+                f"{self._name}: the Python package {absent[0]} is not there; {_INSTALL}, or set camera.source: off"
             )
         self._size = size
         self._quality = quality

@@ -10,8 +10,9 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from kioskd.adapters import regular_file
-from kioskd.adapters.camera_thread import CameraThread, Shutter
+from kioskd import regular_file
+from kioskd.adapters.camera_thread import SHOOT_S, CameraThread, Shutter
+from kioskd.adapters.picture_decoder import PictureDecoder
 from kioskd.errors import DeviceLost
 from kioskd.media import picture
 from kioskd.media.picture import BadPicture, Turn
@@ -68,6 +69,7 @@ class FolderCamera:
         self._mirror = mirror
         self._name = f"camera folder:{path}"
         self._thread = CameraThread(self._name)
+        self._decoder = PictureDecoder(deadline_s=SHOOT_S - 1.0)
         self._last = ""
         self._refused: dict[str, _Refusal] = {}
 
@@ -85,7 +87,8 @@ class FolderCamera:
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Shutter]:
         self._files()
-        yield self._next
+        with self._decoder:
+            yield self._next
 
     def _next(self) -> bytes:
         """Return the next picture. Takes no file for one that was none when it last changed."""
@@ -133,7 +136,7 @@ class FolderCamera:
         return files
 
     def _read(self, name: str) -> bytes:
-        return picture.fit(
+        return self._decoder.fit(
             content(self._path / name),
             size=self._size,
             quality=self._quality,

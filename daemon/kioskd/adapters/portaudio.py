@@ -22,6 +22,7 @@ from kioskd.adapters.portaudio_library import library, listed
 from kioskd.adapters.portaudio_murmur import Sleepless
 from kioskd.adapters.portaudio_thaw import Thaw
 from kioskd.adapters.portaudio_thread import DeviceThread
+from kioskd.adapters.sound_cards import Pcm
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
 from kioskd.ports import Source
@@ -35,6 +36,11 @@ _BACKLOG_FRAMES: Final = 5000 // pcm.FRAME_MS
 
 _CHOOSING_S: Final = 3.0
 """No more formats are tried after that: a card that is busy takes PortAudio a second each time."""
+
+_REFUSALS: Final = frozenset(
+    {pyaudio.paInvalidSampleRate, pyaudio.paInvalidChannelCount, pyaudio.paSampleFormatNotSupported}
+)
+"""The codes that are about a format and nothing else."""
 
 _PORTAUDIO: Final[Mapping[Samples, int]] = {
     "int16": pyaudio.paInt16,
@@ -94,14 +100,17 @@ class PortAudioSpeaker:
         await _Playback(self, self._device, source).run()
 
 
-def list_devices() -> list[SoundDevice]:
-    """Return what PortAudio sees now. Blocks for up to some seconds.
+def list_devices() -> tuple[list[SoundDevice], list[tuple[Pcm, str, str]]]:
+    """Return what PortAudio sees now, and what else the kernel has: with its name, and why it cannot be used.
+
+    Blocks for up to some seconds.
 
     Raises:
         DeviceLost: the sound system cannot be used at all.
     """
     with library.alone() as audio:
-        return listed(audio)
+        devices = listed(audio)
+        return devices, library.unlisted(devices)
 
 
 class _Stream:
@@ -136,25 +145,43 @@ class _Stream:
             DeviceLost: it takes none, or cannot be opened now.
         """
         began = time.monotonic()
-        refused: OSError | ValueError = ValueError("it has no channels")
+        refused, tried = "it has no channels", 0
         for form in candidates(device, self.direction, self.rate_hz, self._channel):
-            try:
-                stream = self._try(audio, device, form)
-            except (OSError, ValueError) as error:
-                refused = error
-            else:
-                took_s = time.monotonic() - began
+            stream, refused, tried = *self._tried(audio, device, form), tried + 1
+            took_s = time.monotonic() - began
+            if stream is not None:
                 log.info(
                     "%s open: name=%r format=%s took=%.2fs", self.thread.name, device.full_name, form, took_s
                 )
                 return stream
-            if time.monotonic() - began > _CHOOSING_S:
+            if took_s > _CHOOSING_S:
                 break
-        raise DeviceLost(
-            f"{self.thread.name}: {device.full_name!r} cannot be opened: {refused}; see that nothing else uses it",
-            listed=True,
-            device=self._device,
-        ) from refused
+        what = self.direction.value
+        raise self._closed(device, f"it refuses {tried} formats: {refused}; set {what}.device to another")
+
+    def _tried(
+        self, audio: pyaudio.PyAudio, device: SoundDevice, form: SoundFormat, *, twice: bool = True
+    ) -> tuple[pyaudio.Stream | None, str]:
+        """Return the stream, or None and why the device refuses this very format.
+
+        PortAudio's codes for a card that is busy, gone or not ready are also codes for a format. So ALSA is asked whether the
+        device can be opened. It may have become ready in between, so what was no sure refusal is tried `twice`.
+
+        Raises:
+            DeviceLost: the device cannot be opened now, in whatever format.
+        """
+        try:
+            return self._try(audio, device, form), ""
+        except (OSError, ValueError) as error:
+            if why := library.probe.why_closed(device, self.direction):
+                raise self._closed(device, why) from error
+            if twice and _REFUSALS.isdisjoint(error.args):
+                return self._tried(audio, device, form, twice=False)
+            return None, " ".join(word for word in error.args if isinstance(word, str))
+
+    def _closed(self, device: SoundDevice, why: str) -> DeviceLost:
+        said = f"{self.thread.name}: {device.full_name!r} cannot be opened: {why}"
+        return DeviceLost(said, listed=True, device=self._device)
 
     def _try(self, audio: pyaudio.PyAudio, device: SoundDevice, form: SoundFormat) -> pyaudio.Stream:
         capturing = self.direction is Direction.IN

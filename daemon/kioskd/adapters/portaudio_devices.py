@@ -9,8 +9,8 @@ from typing import Final
 
 from kioskd.errors import DeviceLost
 
-PROC: Final = Path("/proc/asound")
-"""Where the kernel lists its sound cards."""
+SYSFS: Final = Path("/sys/class/sound")
+"""Where the kernel lists its sound cards. Not /proc/asound: the unit hides it from the daemon."""
 
 DEFAULT: Final = "default"
 
@@ -46,6 +46,18 @@ class SoundDevice:
         """Whether it is the card itself, which takes only what it can do: nothing of ALSA's converts in between."""
         return _NUMBERED.match(self.full_name) is not None
 
+    @property
+    def address(self) -> tuple[int, int] | None:
+        """Return the numbers of its card and of its device on it; None where it is no card."""
+        numbered = _NUMBERED.match(self.full_name)
+        return None if numbered is None else (int(numbered["card"]), int(numbered["pcm"]))
+
+    @property
+    def alsa_name(self) -> str:
+        """Return what ALSA calls it."""
+        address = self.address
+        return self.full_name if address is None else f"hw:{address[0]},{address[1]}"
+
     def channels(self, direction: Direction) -> int:
         """Return how many channels it has that way; 0: none."""
         return self.inputs if direction is Direction.IN else self.outputs
@@ -67,7 +79,7 @@ def capable(devices: Sequence[SoundDevice], direction: Direction) -> list[SoundD
     return [device for device in devices if device.channels(direction) > 0]
 
 
-def stable_name(device: SoundDevice, devices: Sequence[SoundDevice], proc: Path = PROC) -> str:
+def stable_name(device: SoundDevice, devices: Sequence[SoundDevice], sysfs: Path = SYSFS) -> str:
     """Return the name to write into the YAML: one that stays the same when cards are numbered in another order.
 
     The device's name without its number; its card's ALSA id where two devices share that name.
@@ -78,10 +90,12 @@ def stable_name(device: SoundDevice, devices: Sequence[SoundDevice], proc: Path 
     name = numbered["name"]
     if sum(name.casefold() in _name(other) for other in devices) == 1:
         return name
-    return f"hw:CARD={_card_id(numbered['card'], proc)},DEV={numbered['pcm']}"
+    return f"hw:CARD={_card_id(numbered['card'], sysfs)},DEV={numbered['pcm']}"
 
 
-def find(devices: Sequence[SoundDevice], wanted: str, direction: Direction, proc: Path = PROC) -> SoundDevice:
+def find(
+    devices: Sequence[SoundDevice], wanted: str, direction: Direction, sysfs: Path = SYSFS
+) -> SoundDevice:
     """Return the device that `wanted` means.
 
     `default`, a full name, an ALSA id (`hw:CARD=Device,DEV=0`, `hw:Device`) or a part of one device's name alone; capital
@@ -94,37 +108,37 @@ def find(devices: Sequence[SoundDevice], wanted: str, direction: Direction, proc
     if is_numbered(wanted):
         raise DeviceLost(
             f"{direction.value} {wanted!r}: cards are numbered anew at each start, and this may be another one then; "
-            f"set {direction.value}.device to a name that stays: {_names(able, proc) or 'none is there now'}",
+            f"set {direction.value}.device to a name that stays: {_names(able, sysfs) or 'none is there now'}",
             device=wanted,
         )
     for matching in (
         [device for device in able if wanted == DEFAULT and direction in device.default_for],
         [device for device in able if _name(device) == wanted.casefold()],
-        [device for device in able if _is_alsa_id(device, wanted, proc)],
+        [device for device in able if _is_alsa_id(device, wanted, sysfs)],
         [device for device in able if wanted.casefold() in _name(device)],
     ):
         if len(matching) == 1:
             return matching[0]
         if matching:
             raise DeviceLost(
-                f"{direction.value} {wanted!r}: more than one device is meant: {_names(matching, proc)}; "
+                f"{direction.value} {wanted!r}: more than one device is meant: {_names(matching, sysfs)}; "
                 f"set {direction.value}.device to one of them",
                 device=wanted,
             )
     raise DeviceLost(
-        f"{direction.value} {wanted!r}: no such device; there is {_names(able, proc) or 'none at all'}; "
+        f"{direction.value} {wanted!r}: no such device; there is {_names(able, sysfs) or 'none at all'}; "
         f"plug it in, or set {direction.value}.device to one that is there",
         device=wanted,
     )
 
 
-def _is_alsa_id(device: SoundDevice, wanted: str, proc: Path) -> bool:
+def _is_alsa_id(device: SoundDevice, wanted: str, sysfs: Path) -> bool:
     asked = alsa_id(wanted)
     numbered = _NUMBERED.match(device.full_name)
     if asked is None or numbered is None:
         return False
     card, pcm = asked
-    return card == _card_id(numbered["card"], proc).casefold() and pcm in (None, numbered["pcm"])
+    return card == _card_id(numbered["card"], sysfs).casefold() and pcm in (None, numbered["pcm"])
 
 
 def _name(device: SoundDevice) -> str:
@@ -133,13 +147,13 @@ def _name(device: SoundDevice) -> str:
     return (device.full_name if numbered is None else numbered["name"]).casefold()
 
 
-def _card_id(number: str, proc: Path) -> str:
+def _card_id(number: str, sysfs: Path) -> str:
     """The kernel's name of a card, which stays with the card; its number where the kernel gives none."""
     try:
-        return (proc / f"card{number}" / "id").read_text(encoding="utf-8").strip()
+        return (sysfs / f"card{number}" / "id").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return number
 
 
-def _names(devices: Sequence[SoundDevice], proc: Path) -> str:
-    return ", ".join(repr(stable_name(device, devices, proc)) for device in devices)
+def _names(devices: Sequence[SoundDevice], sysfs: Path) -> str:
+    return ", ".join(repr(stable_name(device, devices, sysfs)) for device in devices)

@@ -17,6 +17,8 @@ RATES_HZ: Final = (48_000, 44_100, 96_000, 32_000, 88_200, 24_000, 22_050, 16_00
 
 _MOST_CHANNELS: Final = 64
 _OTHER_COUNTS: Final = (4, 6, 8)
+_LARGEST_ARRAY: Final = 16
+"""Microphones in one card. One that claims more is a loopback, which takes any number: the voice is in the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ def _channel_counts(device: SoundDevice, direction: Direction, channel: int | No
     if not device.is_card:
         # ALSA's own layers mix channels properly; but for one of them, all must come.
         wish = [1, 2, most] if channel is None else [2, *_OTHER_COUNTS, most]
+    elif direction is Direction.IN and most > _LARGEST_ARRAY:
+        wish = [1, 2, most]
     elif direction is Direction.IN:
         # Asked for fewer than a card has, PortAudio drops the others: the one that hears may be among them.
         wish = [most, 2, 1]

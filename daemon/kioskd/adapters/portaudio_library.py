@@ -6,29 +6,37 @@ What PortAudio is like, and what follows (seen with PortAudio 19.6, PyAudio 0.2.
   streams are given up (DeviceLost, to be opened again at once), and whoever opens next gets a fresh list.
 - Initialising, opening, closing and terminating are not thread-safe: one lock around all of them.
 - It has ALSA write a line to descriptor 2 for each underrun: thousands an hour on a busy machine, were they not kept back.
-- When a device is pulled, PortAudio's own thread prints three lines to descriptor 2 ("Expression '...' failed"), and they are
-  left there: the function by which it could be told to be silent is hidden in the library (PaUtil_SetDebugPrintFunction),
-  nobody knows beforehand when to divert the descriptor, and diverted for good it would hide what a crash has to say.
+- When a device is pulled, PortAudio's own thread prints some lines ("Expression '...' failed"), and `adapters.stderr` keeps
+  them back.
+- It ends the process by an assertion where ALSA's configuration has no `default`: `alsa.config_fault` looks before.
+- A card that goes between its opening and its start leaves a mutex locked: the opening hangs. On a machine so slow that
+  the start takes over a second, PortAudio aborts (PaUnixMutex_Terminate in pa_unix_util.c). The first ends in DeviceStuck;
+  of the second `adapters.stderr` keeps the words for the next process.
+- It knows cards by their numbers. A number may be another card's by the time that the list is used, so each is compared
+  with what the kernel had when the list was made.
 """
 
 import contextlib
 import ctypes
-import functools
+import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 import pyaudio
 
+from kioskd.adapters import alsa, sound_cards
 from kioskd.adapters import portaudio_devices as naming
 from kioskd.adapters.portaudio_devices import Direction, SoundDevice
-from kioskd.adapters.portaudio_probe import can_be_opened
+from kioskd.adapters.portaudio_probe import Probe
 from kioskd.adapters.portaudio_thread import DeviceThread
+from kioskd.adapters.sound_cards import Card, Pcm
 from kioskd.adapters.stderr import captured
 from kioskd.errors import DeviceLost
+
+log = logging.getLogger(__name__)
 
 _LOCK_S: Final = 15.0
 """More than an opening and a closing that hang may take: their own threads tell of it first, and end the process."""
@@ -61,9 +69,13 @@ class Library:
 
     def __init__(self) -> None:
         """Initialise nothing yet."""
+        self.probe = Probe()
+        """Asks the kernel and ALSA of this machine."""
         self._lock = threading.Lock()
         self._users: list[User] = []
-        self._cards = ""
+        self._cards: Mapping[int, Card] = {}
+        """The kernel's, when the list was made."""
+        self._left_out: set[str] = set()
         self._relisted: dict[tuple[str, Direction], float] = {}
 
     @contextlib.contextmanager
@@ -106,25 +118,45 @@ class Library:
                 finally:
                     audio.terminate()
 
+    def unlisted(self, devices: Sequence[SoundDevice]) -> list[tuple[Pcm, str, str]]:
+        """Return what the kernel has and the list has not: with a name for the YAML, and why. Within `alone` only."""
+        known = {(device.address, way) for device in devices for way in Direction if device.channels(way)}
+        cards = self._kernel_cards()
+        return [
+            (
+                pcm,
+                f"hw:CARD={cards[pcm.card].id},DEV={pcm.pcm}",
+                self.probe.why_pcm_closed(pcm)
+                or "PortAudio finds no way to use it; try another program: arecord, aplay",
+            )
+            for pcm in sound_cards.pcms(self.probe.sysfs)
+            if pcm.card in cards and ((pcm.card, pcm.pcm), pcm.direction) not in known
+        ]
+
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         if not self._lock.acquire(timeout=_LOCK_S):
             raise DeviceLost(f"the sound system has been busy for {_LOCK_S:.0f} s: it hangs; restart kioskd")
         try:
-            _let_alsa_speak(True)
             with captured("sound"):
-                yield
+                # Only inside: another stream's underrun would be printed in between.
+                _let_alsa_speak(True)
+                try:
+                    yield
+                finally:
+                    _let_alsa_speak(False)
         finally:
-            _let_alsa_speak(False)
             self._lock.release()
 
     def _initialise(self) -> pyaudio.PyAudio:
-        config = os.environ.get("ALSA_CONFIG_PATH")
-        if config and not all(Path(path).is_file() for path in config.split(":")):
-            # PortAudio ends the whole process on this, by an assertion.
-            raise DeviceLost(f"ALSA_CONFIG_PATH={config}: no such file; unset it, or put the file there")
         if not self._users:
-            self._cards = _kernel_cards()
+            # Those who use it already have loaded a configuration that works.
+            if fault := alsa.config_fault(os.environ):
+                raise DeviceLost(fault)
+            for path in set(alsa.left_out_files(os.environ)) - self._left_out:
+                self._left_out.add(path)
+                log.warning("%s is left out, it cannot be read; have it be readable by everybody", path)
+            self._cards = self._kernel_cards()
         try:
             return pyaudio.PyAudio()
         except OSError as error:
@@ -132,7 +164,9 @@ class Library:
 
     def _open(self, audio: pyaudio.PyAudio, user: User, device: str) -> pyaudio.Stream:
         try:
-            return user.open(audio, naming.find(listed(audio), device, user.direction))
+            found = naming.find(listed(audio), device, user.direction, self.probe.sysfs)
+            self._must_be_listed_card(found, user.thread)
+            return user.open(audio, found)
         except DeviceLost as error:
             if self._users and self._out_of_date(device, user.direction, listed=error.listed):
                 error.again = True
@@ -147,15 +181,33 @@ class Library:
             elif any(user.thread.quitting for user in self._users):
                 # The list stays as it is until they are gone, given up for our sake perhaps.
                 error.again = True
+            elif not error.listed and (why := self.probe.why_unlisted(device, user.direction)):
+                raise DeviceLost(f"{user.thread.name}: {why}", device=device) from error
             raise
 
+    def _must_be_listed_card(self, found: SoundDevice, thread: DeviceThread) -> None:
+        """Refuse a number that is not the card's any more that the list has under it."""
+        if found.address is None:
+            return
+        number = found.address[0]
+        if self._cards.get(number) != self._kernel_cards().get(number):
+            raise DeviceLost(
+                f"{thread.name}: card {number} was pulled or put in since the sound devices were listed; "
+                "they are listed afresh",
+                device=thread.device,
+                again=True,
+            )
+
+    def _kernel_cards(self) -> dict[int, Card]:
+        return sound_cards.cards(self.probe.sysfs)
+
     def _out_of_date(self, device: str, direction: Direction, *, listed: bool) -> bool:
-        if _kernel_cards() != self._cards:
+        if self._kernel_cards() != self._cards:
             return True
         now, key = time.monotonic(), (device, direction)
         if listed or now - self._relisted.get(key, -_FUTILE_S) < _FUTILE_S:
             return False
-        if not can_be_opened(device, direction):
+        if not self.probe.can_be_opened(device, direction):
             return False
         self._relisted[key] = now
         return True
@@ -184,26 +236,11 @@ def listed(audio: pyaudio.PyAudio) -> list[SoundDevice]:
 
 def _let_alsa_speak(aloud: bool) -> None:
     """Have ALSA write its complaints to descriptor 2, or nowhere."""
-    if (alsa := _alsa()) is not None:
+    if (asound := alsa.library()) is not None:
         # What is called instead is C, and not ours: it comes from a thread that must not wait for Python. getpid(2)
         # looks at no argument and changes nothing.
         nothing = ctypes.cast(ctypes.CDLL(None).getpid, ctypes.c_void_p)
-        alsa.snd_lib_error_set_handler(None if aloud else nothing)
-
-
-@functools.cache
-def _alsa() -> ctypes.CDLL | None:
-    try:
-        return ctypes.CDLL("libasound.so.2")
-    except OSError:  # a PortAudio without it
-        return None
-
-
-def _kernel_cards() -> str:
-    try:
-        return (naming.PROC / "cards").read_text(encoding="utf-8")
-    except OSError:
-        return ""
+        asound.snd_lib_error_set_handler(None if aloud else nothing)
 
 
 library: Final = Library()

@@ -10,6 +10,9 @@ from typing import Any, Final
 from kioskd.adapters import small_file
 from kioskd.ports import Preferences
 
+LARGEST_BYTES: Final = 100_000
+"""Ours has about forty: what is larger is not ours, or damaged."""
+
 log = logging.getLogger(__name__)
 
 NAME: Final = "preferences.json"
@@ -29,10 +32,10 @@ class StateFile:
     def load(self) -> Preferences:
         """Return what was saved; what the settings say where nothing was, or it cannot be used (one warning then)."""
         try:
-            self._kept = _parsed(json.loads(self._path.read_text(encoding="utf-8")))
+            self._kept = _parsed(small_file.read_json(self._path))
         except FileNotFoundError:
             self._kept = None
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             self._kept = None
             reason = error.strerror if isinstance(error, OSError) else "damaged"
             log.warning(

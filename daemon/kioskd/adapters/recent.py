@@ -5,6 +5,8 @@ import time
 from collections import deque
 from typing import Final
 
+from kioskd import sanitize
+
 LINES: Final = 50
 LINE_CHARS: Final = 300
 
@@ -20,7 +22,7 @@ class RecentLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line."""
         try:
-            text = record.getMessage()[:LINE_CHARS]
+            text = sanitize.printable(record.getMessage()[:LINE_CHARS])
         except Exception:  # noqa: BLE001 - whatever an argument's __str__ does, a log line ends nothing
             self.handleError(record)
             return

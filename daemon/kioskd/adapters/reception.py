@@ -1,10 +1,15 @@
-"""Clients of a listening socket: so many at a time and no more, each with deadlines, none of them able to disturb us."""
+"""Clients of a listening socket: so many at a time and no more, each with deadlines, none of them able to disturb us.
+
+Where a socket knows its users, no user has more than a share of the places, and the daemon's owner has places of their own.
+"""
 
 import asyncio
 import contextlib
 import logging
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from kioskd.ports import Clock
@@ -82,26 +87,68 @@ class Way:
 
     async def close(self) -> None:
         """Send what is still to be sent, within a second, and hang up."""
+        client = self._writer.get_extra_info("socket")
         self._writer.close()
         try:
             with contextlib.suppress(OSError):
                 async with asyncio.timeout(CLOSE_S):
                     await self._writer.wait_closed()
         finally:
-            self._writer.transport.abort()
+            if client.fileno() >= 0:  # a transport that is gone has forgotten its loop, and cannot be aborted
+                self._writer.transport.abort()
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Whose client it is, as far as the kernel tells."""
+
+    uid: int = -1
+    owner: bool = False
+    """The user may do everything here anyway."""
+
+
+def where(error: Exception) -> str:
+    """Return what kind of error it is and where it was raised. Its text may hold what a client has sent."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = "" if trace is None else f" in {trace.tb_frame.f_code.co_qualname}, line {trace.tb_lineno}"
+    return f"{type(error).__name__}{place}"
 
 
 class Reception:
     """Lets clients in."""
 
-    def __init__(self, name: str, clock: Clock, *, most: int, line_bytes: int, full: bytes) -> None:
-        """`most`: clients at a time; the next is told `full`, and left. `line_bytes`: see `Way.read_until`."""
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        *,
+        most: int,
+        line_bytes: int,
+        full: bytes,
+        each: int | None = None,
+        user_of: Callable[[socket.socket], User] = lambda _client: User(),
+    ) -> None:
+        """Listen to nobody yet.
+
+        Args:
+            name: what the log calls the socket.
+            clock: the daemon's time.
+            most: clients at a time; owners have as many places again. The next client is told `full`, and left.
+            line_bytes: see `Way.read_until`.
+            full: what is sent to a client that finds no place.
+            each: clients at a time of one user who is no owner; None: as many as there are places.
+            user_of: tells whose client it is.
+        """
         self._name = name
         self._clock = clock
         self._most = most
+        self._each = most if each is None else each
         self._line_bytes = line_bytes
         self._full = full
-        self._clients = 0
+        self._user_of = user_of
+        self._clients: Counter[User] = Counter()
 
     async def open(
         self, listen: Callable[[], socket.socket], attend: Callable[[Way], Awaitable[None]]
@@ -138,14 +185,21 @@ class Reception:
                     log.warning("%s: a client could not be let in: %s", self._name, error.strerror or error)
                     await self._clock.sleep(1.0)
                     continue
-                if self._clients < self._most:
-                    self._clients += 1
-                    group.create_task(self._attend(client, attend))
+                user = self._user_of(client)
+                if self._has_place(user):
+                    self._clients[user] += 1
+                    group.create_task(self._attend(client, user, attend))
                 else:
                     with client, contextlib.suppress(OSError):
                         client.send(self._full)
 
-    async def _attend(self, client: socket.socket, attend: Callable[[Way], Awaitable[None]]) -> None:
+    def _has_place(self, user: User) -> bool:
+        same = sum(count for other, count in self._clients.items() if other.owner is user.owner)
+        return same < self._most and (user.owner or self._clients[user] < self._each)
+
+    async def _attend(
+        self, client: socket.socket, user: User, attend: Callable[[Way], Awaitable[None]]
+    ) -> None:
         try:
             try:
                 streams = await asyncio.open_connection(sock=client, limit=self._line_bytes)
@@ -157,7 +211,12 @@ class Reception:
                 await attend(way)
             except Gone as error:
                 log.debug("%s: client gone: %s", self._name, error)
+            except Exception as error:  # noqa: BLE001 - a bug that a client has found is said, and ends that client alone
+                log.error(  # noqa: TRY400 - the text of the error may hold what the client sent
+                    "%s: client hung up on, its request met a bug: %s", self._name, where(error)
+                )
             finally:
                 await way.close()
         finally:
-            self._clients -= 1
+            self._clients[user] -= 1
+            self._clients += Counter()  # forgets whoever has no client left

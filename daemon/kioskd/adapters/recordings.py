@@ -87,7 +87,7 @@ class RecordFolder:
 
     def write(self, name: str, text: str) -> None:
         """Add `text` to the file of this name."""
-        self._put(_Piece(f"{name}.txt", text.encode()))
+        self._put(_Piece(f"{name}.txt", text.encode(errors="replace")))
 
     def sound(self, name: str, rate_hz: int, at_s: float, sound: bytes) -> None:
         """Add PCM to the file of this name, `at_s` seconds after its beginning, or behind what it has already."""

@@ -1,8 +1,38 @@
-"""Small files that are never half there: written beside, then put in place. Readable by their owner alone."""
+"""Small files that are never half there: written beside, then put in place. Readable by their owner alone.
+
+What a file holds may come from anywhere: it is read with a bound, and never waited for.
+"""
 
 import errno
+import json
 import os
 from pathlib import Path
+from typing import Any, Final
+
+from kioskd import regular_file
+
+LARGEST_BYTES: Final = 100_000
+"""Ours have a few hundred, and one line for each tool. A larger file is not ours, or damaged."""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object that `path` holds. Blocks.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        OSError: it cannot be read, or is no regular file (a pipe would never end).
+        ValueError: it holds something else, or too much.
+    """
+    content = regular_file.content(path, LARGEST_BYTES + 1)
+    if len(content) > LARGEST_BYTES:
+        raise ValueError("too large")
+    try:
+        found = json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError("no object")  # noqa: TRY004 - one kind of trouble for callers
+    return found
 
 
 def draft_of(path: Path) -> Path:

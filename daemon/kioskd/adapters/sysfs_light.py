@@ -46,7 +46,7 @@ class LedLamp(Shining):
         try:
             if not self._led.is_dir():
                 raise _missing(self._name, "LED", self._led.parent)
-            self._full = int((self._led / "max_brightness").read_text())
+            self._full = _number(self._led / "max_brightness")
             trigger = self._trigger()
             if trigger != "none":
                 self._write(self._led / "trigger", "none")
@@ -64,7 +64,11 @@ class LedLamp(Shining):
     def _trigger(self) -> str:
         """Return what the kernel shows on it: the word in brackets of its list, if it has one."""
         triggers = self._led / "trigger"
-        found = re.search(r"\[(.+?)\]", triggers.read_text()) if triggers.is_file() else None
+        found = (
+            re.search(r"\[(.+?)\]", triggers.read_text(encoding="utf-8", errors="replace"))
+            if triggers.is_file()
+            else None
+        )
         return found[1] if found else "none"
 
     def _set(self, light: Light) -> None:
@@ -136,7 +140,7 @@ class PwmLamp(Shining):
 
     def _start(self, pwm: Path) -> None:
         # At no moment may a pulse be longer than its period, nor the period be nothing: the kernel refuses both.
-        if int((pwm / "duty_cycle").read_text()) != 0:
+        if _number(pwm / "duty_cycle") != 0:
             self._write(pwm / "duty_cycle", "0")
         self._write(pwm / "period", str(self._period_ns))
         self._write(pwm / "enable", "1")
@@ -148,6 +152,18 @@ class PwmLamp(Shining):
 def _missing(name: str, what: str, root: Path) -> DeviceLost:
     here = ", ".join(_names(root)) or "none"
     return DeviceLost(f"{name}: no such {what} (here: {here})", device=name)
+
+
+def _number(path: Path) -> int:
+    """Return the number in a file of the kernel's.
+
+    Raises:
+        OSError: it cannot be read, or holds no number.
+    """
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except ValueError:
+        raise OSError(errno.EINVAL, "holds no number", str(path)) from None
 
 
 def _names(root: Path) -> Iterable[str]:

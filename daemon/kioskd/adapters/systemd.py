@@ -19,8 +19,8 @@ from kioskd.ports import Notifier
 log = logging.getLogger(__name__)
 
 WAITING: Final = 16
-STATUS_CHARS: Final = 160
-"""What `systemctl status` shows of us; longer ones end in an ellipsis."""
+STATUS_CHARS: Final = 1000
+"""The longest status line; longer ones end in an ellipsis. Five troubles have room in it."""
 
 
 class NullNotifier:

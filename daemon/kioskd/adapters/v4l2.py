@@ -7,9 +7,18 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from kioskd.adapters.camera_thread import CameraThread, Shutter
-from kioskd.adapters.v4l2_device import Kernel, Stream, SystemKernel, VideoDevice, devices, streaming
+from kioskd.adapters.v4l2_device import (
+    JPEGS,
+    Kernel,
+    NoFormat,
+    Stream,
+    SystemKernel,
+    VideoDevice,
+    devices,
+    streaming,
+)
 from kioskd.errors import DeviceLost
-from kioskd.media import picture
+from kioskd.media import picture, raw_frame
 from kioskd.media.picture import BadPicture, Turn
 from kioskd.ports import Sight
 
@@ -23,14 +32,20 @@ _DAMAGED_AT_MOST: Final = 2
 
 
 def cameras(kernel: Kernel | None = None) -> list[VideoDevice]:
-    """Return the webcams of this machine that kioskd can use and may open."""
-    return list(devices(kernel or SystemKernel()))
+    """Return the webcams of this machine, those that cannot be used last and with the reason; see `why`."""
+    return sorted(devices(kernel or SystemKernel(), busy=True), key=lambda camera: camera.fault is not None)
+
+
+def why(camera: VideoDevice) -> str:
+    """Return what keeps a camera from being used, and what to do; empty where nothing does."""
+    return "" if camera.fault is None else _reason(camera.fault)[0]
 
 
 class V4l2Camera:
-    """A webcam that gives JPEGs, as nearly all do; a `ports.Camera`.
+    """A webcam; a `ports.Camera`.
 
-    A JPEG that is small enough goes as the camera made it, but for its metadata; others are decoded and made anew.
+    A JPEG that is small enough goes as the camera made it, but for its metadata. Other JPEGs are decoded and encoded
+    again, and uncompressed frames are encoded.
     Each `look` opens the camera, and each end gives it back: its buffers are ordinary memory, not contiguous.
     """
 
@@ -79,10 +94,19 @@ class V4l2Camera:
             stream.drain()
             for _ in range(_DAMAGED_AT_MOST):
                 with contextlib.suppress(BadPicture):
-                    return self._fitted(stream.next(WAIT_S))
+                    return self._fitted(stream.next(WAIT_S), stream)
             raise OSError(errno.EIO, "gives damaged pictures; try another cable or USB socket")
 
-    def _fitted(self, frame: bytes) -> bytes:
+    def _fitted(self, frame: bytes, stream: Stream) -> bytes:
+        if stream.layout.fourcc not in JPEGS:
+            return raw_frame.jpeg(
+                frame,
+                stream.layout,
+                size=self._size,
+                quality=self._quality,
+                rotate=self._rotate,
+                mirror=self._mirror,
+            )
         if not self._rotate and not self._mirror:
             jpeg = picture.bare(frame, size=self._size)
             if jpeg is not None:
@@ -94,13 +118,13 @@ class V4l2Camera:
     def _path(self) -> str:
         if self._wanted.startswith("/"):
             return self._wanted
-        here = cameras(self._kernel)
-        for camera in here:
-            if self._wanted.casefold() in camera.name.casefold():
-                return camera.path
-        names = ", ".join(f"{camera.name!r}" for camera in here)
-        if not names:
-            names = "none that the user kioskd runs as may open; is it in the group video?"
+        here = list(devices(self._kernel))
+        fitting = [camera for camera in here if self._wanted.casefold() in camera.name.casefold()]
+        for camera in sorted(fitting, key=lambda camera: camera.fault is not None):
+            if camera.fault is not None:
+                raise camera.fault
+            return camera.path
+        names = ", ".join(dict.fromkeys(f"{camera.name!r}" for camera in here)) or "none"
         raise OSError(errno.ENODEV, f"no such camera (here: {names})")
 
     @contextlib.contextmanager
@@ -119,6 +143,8 @@ class V4l2Camera:
 def _reason(error: OSError) -> tuple[str, bool]:
     """Return what is wrong and what to do, and whether the camera is there."""
     match error.errno:
+        case _ if isinstance(error, NoFormat):
+            return f"{error.strerror}; take another camera", True
         case errno.EBUSY:
             return "in use by something else; stop that (`fuser -v /dev/video*` names it)", True
         case errno.EACCES | errno.EPERM:

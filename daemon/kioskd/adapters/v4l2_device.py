@@ -1,7 +1,7 @@
-"""The part of the kernel's Video4Linux interface that a webcam needs: find it, have it stream JPEGs, take one.
+"""The part of the kernel's Video4Linux interface that a webcam needs: find it, have it stream, take a frame.
 
 Own code, and small: of the libraries, linuxpy (GPL) does not go with this licence, OpenCV and PyAV are 30 to 90 MB that
-hide when a camera is lost. Structures and numbers are linux/videodev2.h's, for 64-bit machines; a test compares them.
+hide when a camera is lost.
 """
 
 import contextlib
@@ -17,102 +17,48 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-CAPTURE: Final = 1
-"""V4L2_BUF_TYPE_VIDEO_CAPTURE."""
-MAPPED: Final = 1
-"""V4L2_MEMORY_MMAP."""
-CAN_CAPTURE: Final = 0x0000_0001
-CAN_STREAM: Final = 0x0400_0000
-HAS_DEVICE_CAPS: Final = 0x8000_0000
-DISCRETE: Final = 1
-"""V4L2_FRMSIZE_TYPE_DISCRETE."""
-DAMAGED: Final = 0x0000_0040
-"""V4L2_BUF_FLAG_ERROR."""
-MJPG: Final = int.from_bytes(b"MJPG", "little")
-JPEG: Final = int.from_bytes(b"JPEG", "little")
+from kioskd.adapters.v4l2_abi import (
+    CAN_CAPTURE,
+    CAN_STREAM,
+    CAPTURE,
+    DAMAGED,
+    DISCRETE,
+    DQBUF,
+    ENUM_FMT,
+    ENUM_FRAMESIZES,
+    FULL_RANGE,
+    HAS_DEVICE_CAPS,
+    JPEG_COLORS,
+    MAPPED,
+    QBUF,
+    QUERYBUF,
+    QUERYCAP,
+    REQBUFS,
+    S_FMT,
+    STREAMOFF,
+    STREAMON,
+    Argument,
+    Buffer,
+    BufferRequest,
+    Capability,
+    Format,
+    FormatDescription,
+    FrameSize,
+)
+from kioskd.media.raw_frame import LAYOUTS, Layout
+
+SYSFS: Final = Path("/sys/class/video4linux")
+
+PI_PARTS: Final = ("bcm2835-", "rpi", "pispbe", "rp1-cfe", "unicam")
+"""How the kernel calls a Raspberry Pi's receivers, converters and codecs."""
+
+JPEGS: Final = ("MJPG", "JPEG")
+
+FORMATS: Final = (*JPEGS, *LAYOUTS)
+"""The pixel formats (fourcc) that kioskd takes, the best first."""
 
 BUFFERS: Final = 3
 """Of the kernel's ordinary memory; one being filled while the others wait to be thrown away."""
-
-
-class Capability(ctypes.Structure):
-    """struct v4l2_capability."""
-
-    _fields_ = (
-        *(("driver", ctypes.c_char * 16), ("card", ctypes.c_char * 32), ("bus_info", ctypes.c_char * 32)),
-        *(("version", ctypes.c_uint32), ("capabilities", ctypes.c_uint32), ("device_caps", ctypes.c_uint32)),
-        ("reserved", ctypes.c_uint32 * 3),
-    )
-
-
-class FormatDescription(ctypes.Structure):
-    """struct v4l2_fmtdesc."""
-
-    _fields_ = (
-        *(("index", ctypes.c_uint32), ("type", ctypes.c_uint32), ("flags", ctypes.c_uint32)),
-        *(("description", ctypes.c_char * 32), ("pixelformat", ctypes.c_uint32)),
-        *(("mbus_code", ctypes.c_uint32), ("reserved", ctypes.c_uint32 * 3)),
-    )
-
-
-class FrameSize(ctypes.Structure):
-    """struct v4l2_frmsizeenum; of the sizes by steps, the largest is in `steps[1]` and `steps[4]`."""
-
-    _fields_ = (
-        *(("index", ctypes.c_uint32), ("pixel_format", ctypes.c_uint32), ("type", ctypes.c_uint32)),
-        *(("steps", ctypes.c_uint32 * 6), ("reserved", ctypes.c_uint32 * 2)),
-    )
-
-
-class Format(ctypes.Structure):
-    """struct v4l2_format with struct v4l2_pix_format in it."""
-
-    _fields_ = (
-        *(("type", ctypes.c_uint32), ("padding", ctypes.c_uint32)),
-        *(("width", ctypes.c_uint32), ("height", ctypes.c_uint32), ("pixelformat", ctypes.c_uint32)),
-        ("rest", ctypes.c_uint8 * 188),
-    )
-
-
-class BufferRequest(ctypes.Structure):
-    """struct v4l2_requestbuffers."""
-
-    _fields_ = (
-        *(("count", ctypes.c_uint32), ("type", ctypes.c_uint32), ("memory", ctypes.c_uint32)),
-        *(("capabilities", ctypes.c_uint32), ("flags", ctypes.c_uint8), ("reserved", ctypes.c_uint8 * 3)),
-    )
-
-
-class Buffer(ctypes.Structure):
-    """struct v4l2_buffer."""
-
-    _fields_ = (
-        *(("index", ctypes.c_uint32), ("type", ctypes.c_uint32), ("bytesused", ctypes.c_uint32)),
-        *(("flags", ctypes.c_uint32), ("field", ctypes.c_uint32)),
-        *(("timestamp", ctypes.c_int64 * 2), ("timecode", ctypes.c_uint32 * 4)),
-        *(("sequence", ctypes.c_uint32), ("memory", ctypes.c_uint32), ("offset", ctypes.c_uint64)),
-        *(("length", ctypes.c_uint32), ("reserved2", ctypes.c_uint32), ("request_fd", ctypes.c_int32)),
-    )
-
-
-def _number(direction: int, number: int, argument: type[ctypes.Structure] | type[ctypes.c_int]) -> int:
-    return direction << 30 | ctypes.sizeof(argument) << 16 | ord("V") << 8 | number
-
-
-_WRITE, _READ = 1, 2
-
-QUERYCAP: Final = _number(_READ, 0, Capability)
-ENUM_FMT: Final = _number(_READ | _WRITE, 2, FormatDescription)
-S_FMT: Final = _number(_READ | _WRITE, 5, Format)
-REQBUFS: Final = _number(_READ | _WRITE, 8, BufferRequest)
-QUERYBUF: Final = _number(_READ | _WRITE, 9, Buffer)
-QBUF: Final = _number(_READ | _WRITE, 15, Buffer)
-DQBUF: Final = _number(_READ | _WRITE, 17, Buffer)
-STREAMON: Final = _number(_WRITE, 18, ctypes.c_int)
-STREAMOFF: Final = _number(_WRITE, 19, ctypes.c_int)
-ENUM_FRAMESIZES: Final = _number(_READ | _WRITE, 74, FrameSize)
-
-Argument = ctypes.Structure | ctypes.c_int
 
 
 class Memory(Protocol):
@@ -128,6 +74,9 @@ class Kernel(Protocol):
 
     def nodes(self) -> Sequence[str]:
         """Return the paths of the video devices."""
+
+    def name(self, path: str) -> str:
+        """Return what the kernel calls the device at `path`; needs no permission."""
 
     def open(self, path: str) -> int: ...
 
@@ -148,6 +97,12 @@ class SystemKernel:
         """Return the video devices by their numbers."""
         numbers = [path.name.removeprefix("video") for path in Path("/dev").glob("video*")]
         return [f"/dev/video{number}" for number in sorted(int(n) for n in numbers if n.isdecimal())]
+
+    def name(self, path: str) -> str:
+        """Return what sysfs says, or the path where it says nothing."""
+        with contextlib.suppress(OSError):
+            return (SYSFS / Path(path).name / "name").read_text(errors="replace").strip()
+        return path
 
     def open(self, path: str) -> int:
         """Open without ever waiting."""
@@ -174,34 +129,62 @@ class SystemKernel:
 
 @dataclass(frozen=True, slots=True)
 class VideoDevice:
-    """A camera of this machine that gives JPEGs. `name` is what its maker calls it."""
+    """A camera of this machine. `name` is what its maker calls it."""
 
     path: str
     name: str
+    fault: OSError | None = None
+    """Why it cannot be used."""
 
 
-def devices(kernel: Kernel) -> Iterator[VideoDevice]:
-    """Yield the cameras of this machine that give JPEGs; those that may not be opened are passed over."""
+class NoFormat(OSError):
+    """A camera gives its pictures in no format that kioskd takes; the message names those that it has."""
+
+    def __init__(self, formats: Sequence[str]) -> None:
+        has = ", ".join(formats) or "none"
+        super().__init__(errno.EINVAL, f"its formats are {has}, and kioskd takes {', '.join(FORMATS)}")
+
+
+def devices(kernel: Kernel, *, busy: bool = False) -> Iterator[VideoDevice]:
+    """Yield the cameras of this machine, and those that cannot be used with the reason.
+
+    `busy`: find out, too, whether another program has the camera. A Raspberry Pi's own parts are left out: they are
+    libcamera's, which `adapters.picamera` asks.
+    """
     for path in kernel.nodes():
-        with contextlib.suppress(OSError), _opened(kernel, path) as fd:
-            capability = Capability()
-            kernel.ioctl(fd, QUERYCAP, capability)
-            can = (
-                capability.device_caps
-                if capability.capabilities & HAS_DEVICE_CAPS
-                else capability.capabilities
-            )
-            if can & CAN_CAPTURE and can & CAN_STREAM and _jpeg_format(kernel, fd) is not None:
-                yield VideoDevice(path, capability.card.decode("utf-8", "replace"))
+        name, fault = "", None
+        try:
+            with _opened(kernel, path) as fd:
+                capability = Capability()
+                kernel.ioctl(fd, QUERYCAP, capability)
+                name = capability.card.decode("utf-8", "replace")
+                can = (
+                    capability.device_caps
+                    if capability.capabilities & HAS_DEVICE_CAPS
+                    else capability.capabilities
+                )
+                if not (can & CAN_CAPTURE and can & CAN_STREAM):
+                    continue
+                _format(kernel, fd)
+                if busy:  # giving back no buffers changes nothing, and is refused while they are another's
+                    kernel.ioctl(fd, REQBUFS, BufferRequest(count=0, type=CAPTURE, memory=MAPPED))
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTTY):
+                continue  # gone meanwhile, or no camera at all
+            name, fault = name or kernel.name(path), error
+        if fault is None or not name.startswith(PI_PARTS):
+            yield VideoDevice(path, name, fault)
 
 
 class Stream:
     """A camera that streams."""
 
-    def __init__(self, kernel: Kernel, fd: int, memory: Sequence[Memory]) -> None:
+    def __init__(self, kernel: Kernel, fd: int, memory: Sequence[Memory], layout: Layout) -> None:
         self._kernel = kernel
         self._fd = fd
         self._memory = memory
+        self.layout = layout
+        """Of each frame; its `fourcc` is one of `FORMATS`."""
 
     def drain(self) -> None:
         """Throw away the frames that wait: they are as old as the last one that was taken."""
@@ -239,17 +222,21 @@ class Stream:
 
 @contextlib.contextmanager
 def streaming(kernel: Kernel, path: str, *, size: int) -> Iterator[Stream]:
-    """Have the camera at `path` stream JPEGs whose longer side is about `size` pixels, at most if it can.
+    """Have the camera at `path` stream pictures whose longer side is about `size` pixels, at most if it can.
 
     Raises:
-        OSError: it is gone, taken, or gives no JPEGs.
+        OSError: it is gone, taken, or gives no format that is in `FORMATS` (`NoFormat`).
     """
     with contextlib.ExitStack() as undo, _opened(kernel, path) as fd:
-        pixel_format = _jpeg_format(kernel, fd)
-        if pixel_format is None:
-            raise OSError(errno.EINVAL, "gives no JPEGs (MJPG)")
+        fourcc = _format(kernel, fd)
+        pixel_format = _number_of(fourcc)
         width, height = fitting(_sizes(kernel, fd, pixel_format), size)
-        kernel.ioctl(fd, S_FMT, Format(type=CAPTURE, width=width, height=height, pixelformat=pixel_format))
+        made = Format(type=CAPTURE, width=width, height=height, pixelformat=pixel_format)
+        kernel.ioctl(fd, S_FMT, made)
+        if made.pixelformat != pixel_format:
+            raise NoFormat([_fourcc(made.pixelformat)])
+        full = made.quantization == FULL_RANGE or (not made.quantization and made.colorspace == JPEG_COLORS)
+        layout = Layout(fourcc, made.width, made.height, made.bytesperline, full_range=full)
         request = BufferRequest(count=BUFFERS, type=CAPTURE, memory=MAPPED)
         kernel.ioctl(fd, REQBUFS, request)
         memory: list[Memory] = []
@@ -261,7 +248,7 @@ def streaming(kernel: Kernel, path: str, *, size: int) -> Iterator[Stream]:
             kernel.ioctl(fd, QBUF, buffer)
         kernel.ioctl(fd, STREAMON, ctypes.c_int(CAPTURE))
         try:
-            yield Stream(kernel, fd, memory)
+            yield Stream(kernel, fd, memory, layout)
         finally:
             with contextlib.suppress(OSError):  # one that is gone has stopped
                 kernel.ioctl(fd, STREAMOFF, ctypes.c_int(CAPTURE))
@@ -290,15 +277,28 @@ def _opened(kernel: Kernel, path: str) -> Iterator[int]:
         kernel.close(fd)
 
 
-def _jpeg_format(kernel: Kernel, fd: int) -> int | None:
+def _format(kernel: Kernel, fd: int) -> str:
+    """Return the best format of a camera. `NoFormat` where it has none that is in `FORMATS`."""
+    has: list[str] = []
     description = FormatDescription(type=CAPTURE)
     with contextlib.suppress(OSError):  # EINVAL after the last
         for index in range(64):
             description.index = index
             kernel.ioctl(fd, ENUM_FMT, description)
-            if description.pixelformat in (MJPG, JPEG):
-                return int(description.pixelformat)
-    return None
+            has.append(_fourcc(description.pixelformat))
+    for fourcc in FORMATS:
+        if fourcc in has:
+            return fourcc
+    raise NoFormat(has)
+
+
+def _fourcc(number: int) -> str:
+    name = (number & 0x7FFF_FFFF).to_bytes(4, "little").decode("ascii", "replace")
+    return "".join(letter if letter.isprintable() else "?" for letter in name).strip()
+
+
+def _number_of(fourcc: str) -> int:
+    return int.from_bytes(fourcc.encode(), "little")
 
 
 def _sizes(kernel: Kernel, fd: int, pixel_format: int) -> list[tuple[int, int]]:

@@ -2,9 +2,20 @@
 
 from kioskd.app.kiosk import Renewal, serve
 from kioskd.app.meaning import AT_START, own_turns, policy, renewed, session_of
-from kioskd.app.parts import Hand, Lit, Parts, echo_canceller, hand, misfits, pictures, prompts, real_parts
-from kioskd.app.service import live
+from kioskd.app.parts import (
+    Hand,
+    Lit,
+    Parts,
+    echo_canceller,
+    hand,
+    pictures,
+    prompts,
+    real_parts,
+)
+from kioskd.app.service import live, read_aloud
 from kioskd.app.tool_desk import Tools
+from kioskd.app.tools import described
+from kioskd.app.trial import tried, unfit
 
 __all__ = [
     "AT_START",
@@ -13,16 +24,19 @@ __all__ = [
     "Parts",
     "Renewal",
     "Tools",
+    "described",
     "echo_canceller",
     "hand",
     "live",
-    "misfits",
     "own_turns",
     "pictures",
     "policy",
     "prompts",
+    "read_aloud",
     "real_parts",
     "renewed",
     "serve",
     "session_of",
+    "tried",
+    "unfit",
 ]

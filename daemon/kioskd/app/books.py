@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from kioskd import logs, messages, ports
 from kioskd.app.meaning import budget
@@ -41,6 +42,7 @@ class Books:
             notice=settings.limits.notice,
             keeping=keeping,
             ledger=parts.ledger,
+            time=parts.time,
         )
         self._shelves = {"transcripts": parts.words, "recordings": parts.sounds}
         self.kept = " and ".join(what for what, shelf in self._shelves.items() if shelf is not None)
@@ -63,7 +65,7 @@ class Books:
     def lamp(self, effect: Show) -> Show:
         """Return what lamps show: while what is said is kept, listening looks a little different."""
         if self.kept and effect.shown is Shown.LISTENING and effect.overlay is Overlay.NONE:
-            return Show(effect.shown, effect.code, Overlay.RECORDING, effect.what)
+            return replace(effect, overlay=Overlay.RECORDING)
         return effect
 
     def workers(self) -> dict[str, Work]:

@@ -1,8 +1,9 @@
 """Settings and workers -> who answers at the control socket, and what Prometheus gets."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import SecretStr
 
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
     from kioskd.flow.camera_to_live import CameraToLive
 
 _OURS = logging.getLogger("kioskd")
+
+
+class Renewed(Protocol):
+    """What was taken over."""
+
+    @property
+    def later(self) -> Sequence[str]:
+        """The settings, as SECTION.NAME, that hold only after a restart."""
 
 
 class FrontDesk:
@@ -66,9 +75,10 @@ class FrontDesk:
             self._tally,
             meters,
             parts.clock,
-            picture_size=settings.camera.size,
-            picture_quality=settings.camera.quality,
+            fit=partial(_fit, size=settings.camera.size, quality=settings.camera.quality),
         )
+        self.renew: Callable[[], Awaitable[Renewed]] | None = None
+        """Takes the settings over anew; None where they come from no file."""
         self.words = ""
         """What the service manager was told last."""
         self.post = post
@@ -125,6 +135,11 @@ class FrontDesk:
         return "" if self._camera is None else await self._camera.looks.fate()
 
     @property
+    def tools_left_out(self) -> Sequence[Mapping[str, str]]:
+        """See `control.Desk`."""
+        return self._parts.tools.left_out if self._parts.tools is not None else []
+
+    @property
     def held_s(self) -> float:
         """See `control.Desk`."""
         return self._uplink.held_s
@@ -142,6 +157,12 @@ class FrontDesk:
     def set_log_level(self, name: str) -> None:
         """See `control.Desk`."""
         _OURS.setLevel(logs.LEVELS[name])
+
+    async def reload(self) -> Sequence[str]:
+        """See `control.Desk`."""
+        if self.renew is None:
+            raise ConfigError("settings: those of this kiosk come from no file, and stay as they are")
+        return (await self.renew()).later
 
     def take_key(self, key: SecretStr) -> None:
         """See `control.Desk`."""
@@ -181,3 +202,9 @@ def _budget(account: Account) -> dict[str, float]:
     if account.tokens_limit:
         told |= {"tokens used": account.tokens, "tokens a day": account.tokens_limit}
     return told
+
+
+async def _fit(data: bytes, *, size: int, quality: int) -> bytes:
+    from kioskd.adapters.picture_decoder import fit  # noqa: PLC0415 - brings Pillow
+
+    return await fit(data, size=size, quality=quality)

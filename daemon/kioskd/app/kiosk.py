@@ -3,19 +3,21 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from kioskd import messages, ports
 from kioskd.app.books import Books
 from kioskd.app.desk import FrontDesk
 from kioskd.app.meaning import policy, session_of
 from kioskd.app.parts import Parts
+from kioskd.app.sight import camera
 from kioskd.app.sound import sound, wake_word
 from kioskd.app.tool_desk import ToolDesk, Tools
 from kioskd.core.effects import (
+    Ask,
     CancelTimer,
     Chime,
     Confirm,
@@ -36,11 +38,11 @@ from kioskd.core.effects import (
     Show,
     Shown,
 )
-from kioskd.core.events import MuteAsked, NetworkChanged, Restored, SettingsChanged
+from kioskd.core.events import Device, MuteAsked, NetworkChanged, Restored, SettingsChanged
 from kioskd.errors import RestartAsked
 from kioskd.flow.attendant import Attendant
 from kioskd.flow.button_to_mailbox import ButtonToMailbox, Hands
-from kioskd.flow.crew import Work, work_together
+from kioskd.flow.crew import Work, once, work_together
 from kioskd.flow.engine import Engine, Observer, Performers
 from kioskd.flow.health import Evidence, Health
 from kioskd.flow.journal import status
@@ -54,9 +56,6 @@ from kioskd.flow.reload import Reload
 from kioskd.flow.timers import Timers
 from kioskd.flow.way import Way
 from kioskd.settings.model import Settings
-
-if TYPE_CHECKING:
-    from kioskd.flow.camera_to_live import CameraToLive
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ class Kiosk:
         self._parts = parts
         clock, self._mailbox = parts.clock, Mailbox()
         post = self._post = self._mailbox.post
-        self._timers = Timers(clock, post)
+        self._timers, self._hands = Timers(clock, post), Hands(post)
         self._keeping = Keeping(clock, post, parts.places)
         self._memory = MemoryKeeper(
             parts.memory,
@@ -109,14 +108,13 @@ class Kiosk:
             volume_floor=settings.speaker.volume_floor,
             volume_ceiling=settings.speaker.volume_ceiling,
         )
-        self._restart = asyncio.Event()
-        self._meters = Meters()
+        self._restart, self._meters = asyncio.Event(), Meters()
         self._wake_word = wake_word(settings)
         self._uplink, self._downlink = sound(
             settings, parts, self._meters, post, volume=self._memory.volume, wake_word=self._wake_word
         )
         self._way = Way(clock, uplink_idle=lambda: self._uplink.idle)
-        self._camera = self._build_camera(settings) if parts.camera is not None else None
+        self._camera = camera(settings, parts, self._way, post, self._tell)
         self._books = Books(settings, parts, post, self._tell, self._keeping)
         self._tools = parts.tools or Tools(Settings(), {}, clock)
         self._tool_desk = ToolDesk(
@@ -126,6 +124,8 @@ class Kiosk:
             tell=self._tell,
             set_volume=self._set_volume,
             camera=self._camera,
+            hands=self._hands,
+            prompts=parts.prompts,
         )
         self._link = LiveLink(
             self._books.overheard(parts.live),
@@ -140,6 +140,8 @@ class Kiosk:
             calls=self._tool_desk.runner,
             companions=[self._camera] if self._camera is not None else [],
             on_usage=self._books.limits.used,
+            room=self._mailbox.room,
+            read_aloud=parts.read_aloud,
         )
         self._lamps = [
             LampKeeper(
@@ -183,28 +185,13 @@ class Kiosk:
             ],
         )
 
-    def _build_camera(self, settings: Settings) -> "CameraToLive":
-        from kioskd.flow.camera_to_live import CameraToLive  # noqa: PLC0415 - brings Pillow
-
-        parts, camera = self._parts, settings.camera
-        assert parts.camera is not None
-        return CameraToLive(
-            parts.camera,
-            parts.clock,
-            way=self._way,
-            every_s=camera.every_s,
-            min_change=camera.min_change,
-            refresh_s=camera.refresh_s,
-            lamp=parts.camera_lamp,
-            show=self._tell,
-        )
-
     async def run(self, reload: Reload[Renewal] | None) -> None:
         """Start everybody, and be there until it ends."""
         self._desk.claim()
         workers = self._workers() | self._books.workers() | self._desk.workers()
         if reload is not None:
             workers["reload"] = partial(reload.run, self._apply, self._parts.notifier)
+            self._desk.renew = reload.now
         self._show(Show(Shown.STARTING))
         if self._memory.muted:
             self._post(MuteAsked(muted=True))
@@ -244,6 +231,7 @@ class Kiosk:
             HangUp: self._hang_up,
             Greet: self._link.greet,
             Confirm: self._tool_desk.allow,
+            Ask: lambda _effect: self._downlink.question(self._tool_desk.question),
             Show: self._show,
             Keep: self._keep,
             Forget: self._forget,
@@ -264,10 +252,15 @@ class Kiosk:
             "memory": self._memory.run,
             "restart": self._restart_when_asked,
         }
-        hands = Hands(post)
         for hand in parts.hands:
             workers[hand.name] = ButtonToMailbox(
-                hand.button, hand.rules, hands.post, parts.clock, name=hand.name, restart=self._restart.set
+                hand.button,
+                hand.rules,
+                self._hands.post,
+                parts.clock,
+                name=hand.name,
+                restart=self._restart.set,
+                hands=self._hands,
             ).run
         for number, keeper in enumerate(self._lamps, 1):
             workers[f"lamp {number}"] = keeper.run
@@ -276,12 +269,13 @@ class Kiosk:
         if self._camera is not None:
             workers["camera"] = self._camera.run
         if parts.camera_lamp is not None:
-            lamp = Attendant("camera lamp", parts.clock, post, needed=False)
-            workers["camera lamp"] = partial(lamp.use, parts.camera_lamp.run)
+            name = "camera lamp"
+            lamp = Attendant(name, parts.clock, post, device=Device.LAMP, called=name, needed=False)
+            workers[name] = partial(lamp.use, parts.camera_lamp.run)
         if parts.network is not None:
             workers["network"] = partial(parts.network.watch, lambda: post(NetworkChanged()))
         if parts.prompts is not None:
-            workers["prompts"] = partial(_once, parts.prompts.prepare)
+            workers["prompts"] = partial(once, parts.prompts.prepare)
         return workers
 
     async def _restart_when_asked(self) -> NoReturn:
@@ -338,12 +332,6 @@ class Kiosk:
             f"; after a restart only: {', '.join(new.later)}" if new.later else "",
             extra={"message_id": messages.RELOADED, "visitor": True},
         )
-
-
-async def _once(prepare: Callable[[], Awaitable[None]]) -> None:
-    """Be a worker that has done its work."""
-    await prepare()
-    await asyncio.Event().wait()
 
 
 def _nothing(_effect: object) -> None:

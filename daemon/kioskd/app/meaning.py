@@ -6,6 +6,7 @@ from typing import Final
 from kioskd.core.budget import Budget
 from kioskd.core.policy import Eyes, Policy, Talk
 from kioskd.settings.conversation import ConversationSettings
+from kioskd.settings.joint import WAKING
 from kioskd.settings.limits import span
 from kioskd.settings.model import Settings
 from kioskd.settings.section import Section
@@ -62,6 +63,7 @@ def policy(settings: Settings) -> Policy:
         always_on="start" in conversation.wake,
         talk=talk(settings),
         eyes=_EYES[settings.camera.when] if settings.camera.source != "off" else Eyes.NEVER,
+        wake_buttons=_wake_buttons(settings),
         barge_in=not half_duplex and conversation.interruptions != "ignored",
         idle_s=conversation.idle_s,
         follow_up_s=conversation.idle_s if conversation.follow_up_s is None else conversation.follow_up_s,
@@ -69,6 +71,14 @@ def policy(settings: Settings) -> Policy:
         think_s=conversation.think_s,
         age_s=settings.service.renew_s,
     )
+
+
+def _wake_buttons(settings: Settings) -> frozenset[str]:
+    """Return the sources of the buttons that wake the kiosk; none where something else wakes it, too."""
+    if set(settings.conversation.wake) - {"button"}:
+        return frozenset()
+    buttons = settings.controls.all_buttons
+    return frozenset(each.source for each in buttons if {each.does, each.double} & WAKING)
 
 
 def budget(settings: Settings) -> Budget:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 from kioskd import ports
 from kioskd.app.meaning import session_of
-from kioskd.app.service import live
+from kioskd.app.service import find_proxies, live, read_aloud
 from kioskd.app.tool_desk import Tools
 from kioskd.core import gesture
 from kioskd.errors import ConfigError
 from kioskd.flow.limits import Ledger
 from kioskd.flow.scribe import Shelf
+from kioskd.flow.turn_endings import ReadAloud
 from kioskd.media.rhythm import Night
 from kioskd.settings.controls import ButtonSettings, CameraSettings, LampSettings, NightSettings
 from kioskd.settings.credentials import ServiceKeys
@@ -68,6 +69,7 @@ class Parts:
     memory: ports.Memory | None = None
     tools: Tools | None = None
     prompts: ports.Prompts | None = None
+    read_aloud: ReadAloud | None = None
     control: "ControlSocket | None" = None
     metrics: "MetricsDoor | None" = None
     pictures: Sequence[bytes] = field(default=(), repr=False)
@@ -76,6 +78,7 @@ class Parts:
     wall: Callable[[], datetime] = field(default=lambda: datetime(2026, 1, 1, 12))  # noqa: DTZ001 - local, as walls are
     """Local date and time."""
     ledger: Ledger | None = None
+    time: ports.TimeEvidence | None = None
     words: Shelf | None = None
     """Where transcripts go, if the owner wants them kept; `sounds`: recordings."""
     sounds: Shelf | None = None
@@ -116,7 +119,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         ConfigError: there is no key, or a library that a setting needs is missing.
     """
     # Vendor libraries are imported by whoever is configured to need them, and by nobody else.
-    from kioskd.adapters.clock import SystemClock, local_time, wall  # noqa: PLC0415
+    from kioskd.adapters.clock import MachineTime, SystemClock, local_time, wall  # noqa: PLC0415
     from kioskd.adapters.control_socket import ControlSocket  # noqa: PLC0415
     from kioskd.adapters.control_wire import daemon_socket  # noqa: PLC0415
     from kioskd.adapters.keepsake import RuntimeKeepsake, runtime_directory  # noqa: PLC0415
@@ -135,7 +138,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         clock=clock,
         microphone=PortAudioMicrophone(settings.microphone.device, channel=settings.microphone.channel),
         speaker=PortAudioSpeaker(settings.speaker.device),
-        live=live(settings, keys.opener(settings.service), tools.offered),
+        live=live(settings, keys.opener(settings.service), tools.offered, tools.trial),
         notifier=notifier(environ),
         keys=keys,
         hands=_hands(controls.all_buttons),
@@ -150,9 +153,11 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         memory=StateFile(state) if state is not None else None,
         tools=tools,
         prompts=prompts(settings, cache_directory(environ)),
+        read_aloud=read_aloud(settings),
         pictures=pictures(settings),
         local_time=local_time,
         wall=wall,
+        time=MachineTime(),
         ledger=_ledger(state),
         words=_shelf(settings.privacy.transcripts, "transcripts"),
         sounds=_shelf(settings.privacy.recordings, "recordings"),
@@ -172,9 +177,11 @@ def misfits(settings: Settings) -> list[str]:
         *(partial(_hands, [button]) for button in controls.all_buttons),
         *(partial(_lamp, lamp) for lamp in controls.all_lamps),
         partial(_camera, settings.camera),
+        *([partial(_lamp, LampSettings(source=settings.camera.lamp))] if settings.camera.lamp else []),
         partial(pictures, settings),
         partial(echo_canceller, settings),
         partial(_wake_word, settings),
+        partial(find_proxies, settings),
     ]
     found: dict[str, None] = {}
     for attempt in attempts:
@@ -200,19 +207,23 @@ def pictures(settings: Settings) -> tuple[bytes, ...]:
     """
     if not settings.assistant.pictures:
         return ()
-    from kioskd.adapters.picture_folder import content  # noqa: PLC0415 - brings Pillow
-    from kioskd.media.picture import BadPicture, fit  # noqa: PLC0415 - the same
+    from kioskd.adapters.picture_decoder import PictureDecoder  # noqa: PLC0415 - brings Pillow
+    from kioskd.adapters.picture_folder import content  # noqa: PLC0415 - the same
+    from kioskd.media.picture import BadPicture  # noqa: PLC0415 - the same
 
-    fitted = []
-    for path in settings.assistant.pictures:
-        try:
-            fitted.append(fit(content(path), size=settings.camera.size, quality=settings.camera.quality))
-        except OSError as error:
-            raise ConfigError(
-                f"assistant.pictures: {path} cannot be read: {error.strerror}; correct the path or its permissions"
-            ) from None
-        except BadPicture as error:
-            raise ConfigError(f"assistant.pictures: {path}: {error}; replace it, or take it out") from None
+    fitted, camera = [], settings.camera
+    with PictureDecoder() as decoder:
+        for path in settings.assistant.pictures:
+            try:
+                fitted.append(decoder.fit(content(path), size=camera.size, quality=camera.quality))
+            except OSError as error:
+                raise ConfigError(
+                    f"assistant.pictures: {path} cannot be read: {error.strerror}; correct the path or its permissions"
+                ) from None
+            except BadPicture as error:
+                raise ConfigError(
+                    f"assistant.pictures: {path}: {error}; replace it, or take it out"
+                ) from None
     return tuple(fitted)
 
 

@@ -1,36 +1,71 @@
-"""Settings -> the service that they name."""
+"""Settings -> the service that they name, and who speaks where it only writes."""
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from kioskd import ports, profiles
+from kioskd import ports, profiles, proxies
 from kioskd.app.meaning import SLOW_MS, own_turns
+from kioskd.flow.turn_endings import ReadAloud
 from kioskd.settings.load import wanted
 from kioskd.settings.model import Settings
+from kioskd.settings.tools_kinds import HttpSettings, McpSettings
+
+if TYPE_CHECKING:
+    from kioskd.adapters.gemini import ToolTrial
 
 log = logging.getLogger(__name__)
+
+
+def endpoint(settings: Settings) -> str:
+    """Return the service's own address."""
+    from kioskd.adapters.gemini.client import ENDPOINT, vertex_endpoint  # noqa: PLC0415 - as below
+
+    service = settings.service
+    if service.endpoint is not None:
+        return service.endpoint
+    return vertex_endpoint(service.location or "global") if service.provider == "vertex" else ENDPOINT
+
+
+def find_proxies(settings: Settings) -> None:
+    """Find the proxy for each address that the daemon itself asks.
+
+    Raises:
+        ConfigError: the environment names one that cannot be used.
+    """
+    for url in (endpoint(settings), settings.service.token_url):
+        if url is not None:
+            proxies.route(url, settings.service.proxy)
+    for tool in settings.tools:
+        if isinstance(tool, HttpSettings | McpSettings) and tool.url is not None:
+            proxies.route(tool.url)
 
 
 def live(
     settings: Settings,
     key: SecretStr | Callable[[], SecretStr] | None,
     tools: Callable[[], Sequence[ports.Tool]] = lambda: (),
+    trial: "ToolTrial | None" = None,
 ) -> ports.Live:
     """Return the service that the settings name; `tools` says at each dial what the model may call.
+
+    `trial` is what an earlier one has found out of tools that the service refuses.
 
     A `key`, or who tells it at each dial, is used in place of what the settings would fetch (tokens, an account's); with
     vertex it is one of its express mode. None where the settings need none.
     """
     # The SDK is imported by whoever dials, and by nobody else.
-    from kioskd.adapters.gemini import GeminiConfig, GeminiLive, Options, Vertex  # noqa: PLC0415
+    from kioskd.adapters.gemini import GeminiConfig, GeminiLive, Options, ToolTrial, Vertex  # noqa: PLC0415
 
     service, assistant, conversation = settings.service, settings.assistant, settings.conversation
     if not profiles.known(service.model):
         log.warning(
             "model not known to this version, taken for one like %s: model=%s", profiles.NEWEST, service.model
         )
+    if gone := profiles.probably_shut_down(service.model):
+        log.warning("%s", gone)
     compression = conversation.compression_tokens
     slow = conversation.pace == "slow"
     profile = profiles.profile(service.model)
@@ -44,6 +79,7 @@ def live(
             key=key,
             model=service.model,
             api_version=profiles.api_version(wanted(settings)),
+            other_version=profiles.other_version(wanted(settings)),
             endpoint=service.endpoint,
             ca_file=service.ca_file,
             proxy=service.proxy,
@@ -54,6 +90,7 @@ def live(
             voice=assistant.voice,
             language=assistant.language,
             tools=tools,
+            trial=trial or ToolTrial(),
             options=Options(
                 own_turns=own_turns(settings),
                 turn_coverage="activity_and_pictures" if all_pictures else "activity",
@@ -75,6 +112,13 @@ def live(
             ),
         )
     )
+
+
+def read_aloud(settings: Settings) -> ReadAloud:
+    """Return what reads aloud a reply that came in writing."""
+    from kioskd.prompts import Speech  # noqa: PLC0415
+
+    return Speech(settings.assistant.language).read
 
 
 def _sends_pictures(settings: Settings) -> bool:

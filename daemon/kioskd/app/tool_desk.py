@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from kioskd import ports, profiles
-from kioskd.app.tools import assemble
+from kioskd.app.tools import assemble, secret_files
 from kioskd.core.events import Event
 from kioskd.errors import DeviceLost
-from kioskd.flow.confirmation import Confirmation
+from kioskd.flow.button_to_mailbox import Hands
+from kioskd.flow.confirmation import Confirmation, no_voice
 from kioskd.flow.crew import Work
 from kioskd.flow.engine import Observer
 from kioskd.flow.tool_calls import Outcome, Terms
@@ -19,7 +20,11 @@ from kioskd.tools.ledger import Day
 from kioskd.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
+    from kioskd.adapters.gemini import ToolTrial
     from kioskd.flow.camera_to_live import CameraToLive
+
+SEARCH_NAME: Final = "google_search"
+"""What the service's own search is called where it is left out."""
 
 LOOK_S: Final = 9.0
 """How long the camera may take to be looked through: a little less than a tool's usual deadline, to say why."""
@@ -41,7 +46,30 @@ class Tools:
         self.model = settings.service.model
         """By which it is known whether the model waits for a tool."""
         self._tools, self._environ, self._rehearsed = settings.tools, environ, rehearsed
+        self._hidden = secret_files(settings)
         self._box: Toolbox | None = None
+        self._trial: ToolTrial | None = None
+
+    @property
+    def trial(self) -> "ToolTrial":
+        """What is known of tools that the service refuses; it outlives the connections."""
+        if self._trial is None:
+            from kioskd.adapters.gemini import ToolTrial  # noqa: PLC0415 - loaded by who dials
+
+            self._trial = ToolTrial(self._place)
+        return self._trial
+
+    @property
+    def left_out(self) -> list[dict[str, str]]:
+        """The tools that the service refuses: name, place and why."""
+        if self._trial is None:
+            return []
+        return [{"name": one.name, "place": one.place, "why": one.why} for one in self._trial.left_out]
+
+    def _place(self, name: str) -> str:
+        if name == SEARCH_NAME:
+            return "conversation.search"
+        return "" if self._box is None else self._box.place(name)
 
     def offered(self) -> Sequence[ports.Tool]:
         """Return what the model may call now; see `app.live`."""
@@ -60,6 +88,7 @@ class Tools:
             clock=self.clock,
             camera=camera,
             rehearsed=self._rehearsed,
+            hidden=self._hidden,
         )
         self._box = Toolbox(made, clock=self.clock, confirm=confirmation.ask, day=day)
         return Shop(self, self._box)
@@ -87,9 +116,11 @@ class Shop:
         self, call: ports.ToolCall, *, turn: int, conversation: int, begun: Callable[[], None]
     ) -> Outcome:
         """Carry out one call; see `tool_runner.Toolbox`."""
-        result = await self._box.call(
-            call.name, call.arguments, turn=turn, conversation=conversation, begun=begun
-        )
+        from kioskd.adapters.gemini.function_schema import restored  # noqa: PLC0415 - loaded by who dials
+
+        declaration = self._box.declaration(call.name)
+        arguments = restored(declaration.parameters, call.arguments) if declaration else call.arguments
+        result = await self._box.call(call.name, arguments, turn=turn, conversation=conversation, begun=begun)
         guard = self._box.guard(call.name) or Guard()
         return Outcome(result.as_json(guard.result_bytes), result.picture)
 
@@ -106,8 +137,10 @@ class ToolDesk:
         tell: Callable[[str | bytes], bool],
         set_volume: Callable[[int], int],
         camera: "CameraToLive | None",
+        hands: Hands,
+        prompts: ports.Prompts | None,
     ) -> None:
-        """`day` counts calls. `tell` says a text to the model, or shows it a picture.
+        """`day` counts calls. `tell` says a text to the model, or shows it a picture. `hands` and `prompts`: by which it is asked whether a tool may act.
 
         Raises:
             ConfigError: a secret or an entry point is not there.
@@ -115,11 +148,17 @@ class ToolDesk:
         self._set_volume, self._camera = set_volume, camera
         self._looked = 0
         """The last turn of the visitor's in which the model was given a picture."""
-        self._confirmation = Confirmation(post, tools.clock)
+        voice = no_voice if prompts is None else prompts.question
+        self._confirmation = Confirmation(post, tools.clock, hands=hands, voice=voice)
         self._shop = tools.open(self, self._confirmation, day, camera=camera is not None)
         self.allow = self._confirmation.allow
         """Performs `Confirm`."""
         self.runner = ToolRunner(self._shop, post, tools.clock, tell=tell)
+
+    @property
+    def question(self) -> bytes | None:
+        """The question that is open, aloud; see `Confirmation.sound`."""
+        return self._confirmation.sound
 
     @property
     def observers(self) -> Sequence[Observer]:

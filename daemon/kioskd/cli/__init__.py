@@ -6,11 +6,9 @@ its parser, and in its arguments.
 """
 
 import argparse
-import errno
 import gc
 import importlib
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from enum import IntEnum
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from kioskd import __version__, messages
+from kioskd.cli import output, terminal
 from kioskd.errors import ConfigError, KioskError
 
 __all__ = ["COMMANDS", "Exit", "add_config", "main"]
@@ -52,6 +51,7 @@ COMMANDS: Final = {
     "key": "ask for the service key, try it, and store it as an encrypted credential",
     "status": "how the running daemon is, in words",
     "watch": "the running daemon, live: state, levels, link, last events",
+    "reload": "have the running daemon take over its settings, or name every fault in them",
     "wake": "begin a conversation, as the button does",
     "sleep": "end the conversation",
     "mute": "close the microphone",
@@ -64,9 +64,6 @@ COMMANDS: Final = {
     "log": "set how much the running daemon logs, until its next start",
 }
 """Each command, and its line in the help."""
-
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""What an operating system says of a disk that takes no more."""
 
 _SHARED: Final = dict.fromkeys(
     ("wake", "sleep", "mute", "unmute", "hush", "volume", "ask", "show", "look", "log"), "control"
@@ -90,19 +87,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: argparse's own, for --help, --version (0) and wrong usage (2).
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    output.open_missing()
+    if argv is None:
+        terminal.use_utf8()
+    terminal.fit_output()
+    arguments = terminal.words(sys.argv[1:]) if argv is None else list(argv)
     try:
-        code = _said(arguments)
+        return _ended(arguments)
+    finally:
+        output.give_up_unwritten()
+
+
+def _ended(arguments: Sequence[str]) -> int:
+    """As `_printed`, and the exit code for whatever ended it."""
+    try:
+        code = _printed(arguments)
     except ConfigError as err:
-        print(err, file=sys.stderr)
+        output.tell(str(err))
         return Exit.CONFIGURATION
     except KioskError as err:
-        print(f"kioskd: {err}", file=sys.stderr)
+        output.tell(f"kioskd: {err}")
         return Exit.UNAVAILABLE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        _say_no_more()
+        output.silence_output()
         return Exit.PIPE_CLOSED
     except Exception:
         # The edge of the process: systemd tells a bug from all else by the exit code, so it needs one of its own.
@@ -111,30 +120,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _say_no_more() -> None:
-    """Leave standard output to nobody: the interpreter flushes what is left in it once more on its way out."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _said(arguments: Sequence[str]) -> int:
+def _printed(arguments: Sequence[str]) -> int:
     """As `_run`, and all that it printed has found its reader."""
     try:
-        code = _run(arguments)
+        try:
+            code = _run(arguments)
+        except SystemExit:  # of argparse, which has printed the help
+            output.flush_output()
+            raise
         # Output that waits in the buffer would fail at exit, where nobody can catch it.
-        print(end="", flush=True)
+        output.flush_output()
     except OSError as err:
         # The daemon prints nothing: there it is something that was not foreseen.
-        if err.errno not in _FULL or arguments[:1] == ["run"]:
+        if (
+            isinstance(err, BrokenPipeError)
+            or arguments[:1] == ["run"]
+            or (why := output.reason(err)) is None
+        ):
             raise
-        _say_no_more()
-        raise KioskError(f"cannot write: {err.strerror}; make room, and try again") from err
+        output.silence_output()
+        raise KioskError(why) from err
     return code
 
 
 def _run(arguments: Sequence[str]) -> int:
     # No option of the program itself takes a value, so the first word is the command.
     chosen = next((word for word in arguments if not word.startswith("-")), None)
-    parser = argparse.ArgumentParser(
+    parser = output.Parser(
         prog="kioskd",
         description="A kiosk or smart speaker that talks through the Gemini Live API.",
         epilog="kioskd COMMAND --help says what a command takes.",

@@ -4,12 +4,33 @@ import argparse
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
-from kioskd.cli import Exit, add_config
+from kioskd.cli import Exit, add_config, client
+from kioskd.cli.status import left_out_words
+from kioskd.doctor.machine import Machine
+from kioskd.errors import KioskError
 from kioskd.settings.controls import CameraSettings, LampSettings
+from kioskd.settings.credentials import (
+    CREDENTIAL,
+    STORES,
+    VARIABLES,
+    KeyMissingError,
+    is_there,
+    other_way,
+    service_key,
+)
 from kioskd.settings.load import Fault, SettingsError, default_path, load_to_run, notes
 from kioskd.settings.model import Settings
+from kioskd.settings.sandbox import PROPERTIES, Sandbox
 from kioskd.settings.tools_kinds import BuiltinSettings
+
+MACHINE: Final = Machine()
+"""Where the service runs."""
+SERVICE: Final = "/etc/kioskd/kioskd.yaml"
+"""What the service reads."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,17 +45,27 @@ def run(arguments: argparse.Namespace) -> int:
     faults: tuple[Fault, ...] = ()
     lines: list[str] = []
     remarks: list[str] = []
+    # Whoever asks sees more than the service does.
+    sandbox = Sandbox.of_unit(MACHINE.properties(*PROPERTIES)) if _is_the_services(path) else None
     try:
-        settings = load_to_run(path, os.environ)
+        settings = load_to_run(path, os.environ, sandbox)
     except SettingsError as err:
         faults = err.faults
         lines = [str(fault) for fault in faults]
     else:
-        from kioskd.app import misfits  # noqa: PLC0415 - slow, and of no use to a file with faults
+        from kioskd.app import unfit  # noqa: PLC0415 - slow, and of no use to a file with faults
+        from kioskd.app.tools import sandbox_notes  # noqa: PLC0415 - the same
 
-        faults = tuple(Fault(str(path), 0, 0, "", what) for what in misfits(settings))
-        remarks = notes(settings, os.environ)
-        lines = [f"{path}: ok", *_summary(settings)] if not faults else [str(fault) for fault in faults]
+        faults = unfit(path, settings)
+        key, missing = _key(settings, os.environ)
+        remarks = [one for one in notes(settings, os.environ, sandbox) if not one.startswith("service key")]
+        remarks += [missing] if missing else []
+        remarks += [
+            *sandbox_notes(settings),
+            *_of_cards(settings),
+            *(_left_out() if settings.tools else ()),
+        ]
+        lines = [f"{path}: ok", *_summary(settings, key)] if not faults else [str(fault) for fault in faults]
         lines += [f"  note: {note}" for note in remarks]
     if arguments.json:
         report = {
@@ -47,7 +78,62 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.CONFIGURATION if faults else Exit.OK
 
 
-def _summary(settings: Settings) -> list[str]:
+def _of_cards(settings: Settings) -> list[str]:
+    """Return what is in the way of the sound cards now. Opens none: the daemon may be about to."""
+    from kioskd.adapters.portaudio_devices import Direction  # noqa: PLC0415 - as above
+    from kioskd.adapters.portaudio_probe import Probe  # noqa: PLC0415 - as above
+
+    chosen = {Direction.IN: settings.microphone.device, Direction.OUT: settings.speaker.device}
+    found = ((way, wanted, Probe().remark(wanted, way)) for way, wanted in chosen.items())
+    return [f"{way.value}.device {wanted!r}: {remark}" for way, wanted, remark in found if remark is not None]
+
+
+def _left_out() -> list[str]:
+    """Return the tools that a running daemon has left out, because the service refuses them."""
+    try:
+        status = client.ask(argparse.Namespace(socket=None), {"do": "status"})
+    except KioskError:
+        return []
+    return [
+        f"tool left out by the running kiosk: {client.legible(left_out_words(one))}; simplify its parameters, or take it out"
+        for one in status.get("tools_left_out", ())
+    ]
+
+
+def _is_the_services(path: Path) -> bool:
+    return os.path.realpath(path) == os.path.realpath(MACHINE.at(SERVICE))
+
+
+def _key(settings: Settings, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return where the service's key is, and a note if there may be none; never what it is."""
+    if (other := other_way(settings.service)) is not None:
+        return f"by service.{other}", ""
+    try:
+        service_key(settings.service, environ)
+    except KeyMissingError as error:
+        return _stored() or ("none", str(error))
+    return "in this process's credentials or environment", ""
+
+
+def _stored() -> tuple[str, str] | None:
+    """As `_key`, for a key that only the service has; None where it has none."""
+    places = {store: is_there(MACHINE.at(f"{store}/{CREDENTIAL}")) for store in STORES}
+    if found := next((store for store, there in places.items() if there), None):
+        return f"stored: {found}/{CREDENTIAL}", ""
+    if not set(VARIABLES).isdisjoint(MACHINE.unit_environ()):
+        return "in the unit's Environment=", ""
+    if None not in places.values():
+        return None
+    if MACHINE.properties("ActiveState").get("ActiveState") == "active":
+        # A service without its key does not run.
+        return "stored; only root and the service can read it", ""
+    return "not to be seen", (
+        f"service key: only root can see whether one is stored in {STORES[1]}; "
+        "sudo kioskd check looks, and sudo kioskd key stores one"
+    )
+
+
+def _summary(settings: Settings, key: str) -> list[str]:
     conversation, controls = settings.conversation, settings.controls
     buttons = ", ".join(f"{button.source} {button.does}" for button in controls.all_buttons)
     tools = ", ".join(
@@ -57,6 +143,7 @@ def _summary(settings: Settings) -> list[str]:
     return [
         f"  wake        {', '.join(conversation.wake)}; {sleeps}",
         f"  model       {settings.service.model}, voice {settings.assistant.voice}, {settings.assistant.language}",
+        f"  key         {key}",
         f"  microphone  {settings.microphone.device}, echo {settings.microphone.echo}",
         f"  speaker     {settings.speaker.device}, volume {settings.speaker.volume}",
         f"  camera      {_camera(settings.camera)}",

@@ -1,14 +1,18 @@
 """`kioskd wake`, `sleep`, `mute`, `unmute`, `hush`, `volume`, `ask`, `show`, `look`, `log`: one request each."""
 
 import argparse
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from kioskd import logs
-from kioskd.adapters import regular_file
+from kioskd import logs, regular_file
 from kioskd.adapters.control_wire import PICTURE_BYTES
 from kioskd.cli import client
 from kioskd.errors import KioskError
+
+QUIET_S: Final = 0.1
+QUIETS: Final = 15
+"""How often, and how many times, a daemon is asked whether the room has rung out: that takes 0.3 s."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +55,20 @@ def run(arguments: argparse.Namespace) -> int:
         case "log":
             request["level"] = arguments.level
     answer = client.ask(arguments, request, attachment)
+    if arguments.command == "hush" and answer["ok"]:
+        answer |= _rung_out(arguments, answer)
     return client.report(arguments, answer, _words(arguments, answer))
+
+
+def _rung_out(arguments: argparse.Namespace, answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the state that silencing a reply has made: for a moment the kiosk is still shown as speaking."""
+    state = answer
+    for _ in range(QUIETS):
+        if state.get("state") != "speaking":
+            break
+        threading.Event().wait(QUIET_S)
+        state = client.ask(arguments, {"do": "status"})
+    return {name: state[name] for name in ("state", "words") if name in state}
 
 
 def _words(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:

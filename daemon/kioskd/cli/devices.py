@@ -5,7 +5,10 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from kioskd.errors import DeviceLost
+from kioskd.cli.output import say
+from kioskd.cli.sound_list import name_holders, show, sound
+from kioskd.doctor.inside import Inside
+from kioskd.doctor.machine import Machine
 
 _DEV: Final = Path("/dev")
 _SYS: Final = Path("/sys")
@@ -20,84 +23,88 @@ _NAMED: Final = {
 """What is nothing but a name, and the setting that takes it."""
 
 
+MACHINE: Final = Machine()
+"""Whose devices are listed."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments to `parser`."""
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of words")
+    parser.add_argument(
+        "--all", action="store_true", help="list the plugins of ALSA too (dmix, surround51, ...)"
+    )
+    parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what this machine has; return 0, even where there is nothing."""
-    found = {
-        **_sound(),
-        "cameras": _cameras(),
-        "gpio_chips": _gpio_chips(),
-        "input_devices": _inputs(),
-        "leds": _names(_SYS / "class/leds"),
-        "pwm_chips": _names(_SYS / "class/pwm"),
-    }
+    """Print what this machine has, as the service sees it; return 0, even where there is nothing."""
+    if args.here:
+        print(json.dumps(_found(plugins=args.all)))
+        return 0
+    inside, found = Inside(MACHINE), None
+    why = inside.why_not()
+    if why is None:
+        found = inside.listed("devices", "--here", *["--all"] * args.all)
+        why = "the look from inside ended without a list; see journalctl -n 30" if found is None else None
+    found = _found(plugins=args.all) if found is None else found
+    name_holders(found, MACHINE.daemon())
+    found["outside"] = why
     if args.json:
         print(json.dumps(found, indent=2))
         return 0
-    for kind, setting in (("microphones", "microphone.device"), ("speakers", "speaker.device")):
-        print(f"{kind} ({setting}):")
-        for device in found[kind]:
-            default = "   (default)" if device["default"] else ""
-            print(f"  {device['name']}   {device['rate_hz']} Hz, channels: {device['channels']}{default}")
-        if not found[kind]:
-            print(
-                f"  none: {found['sound_fault'] or 'plug one in; `aplay -l` and `arecord -l` show what ALSA sees'}"
-            )
+    show(found)
     print('GPIO chips (controls.*.source: "gpio:CHIP/LINE"):')
     for chip in found["gpio_chips"]:
         lines = f"lines: {chip['lines']}" if chip["fault"] is None else f"cannot be opened: {chip['fault']}"
-        print(f"  {chip['name']}   {chip['label'] or 'no label'}, {lines}")
+        say(f"  {chip['name']}   {chip['label'] or 'no label'}, {lines}")
     if not found["gpio_chips"]:
         print("  none: this machine has no /dev/gpiochip*")
     for kind, setting in _NAMED.items():
         print(f"{kind.replace('_', ' ')} ({setting}):")
         for name in found[kind]:
-            print(f"  {name}")
-        if not found[kind]:
+            say(f"  {name}")
+        faults = found["camera_faults"] if kind == "cameras" else {}
+        for name, fault in faults.items():
+            say(f"  {name}   cannot be used: {fault}")
+        if not found[kind] and not faults:
             print("  none")
+    if why is not None:
+        print(f"Seen from outside the service's sandbox: {why}.")
     return 0
 
 
-def _sound() -> dict[str, Any]:
-    empty: dict[str, Any] = {"microphones": [], "speakers": []}
-    try:
-        # Here, and not above: other commands must work where PyAudio does not.
-        from kioskd.adapters import portaudio  # noqa: PLC0415 - see above
-        from kioskd.adapters.portaudio_devices import Direction, capable, stable_name  # noqa: PLC0415 - see above
-
-        devices = portaudio.list_devices()
-    except ImportError as error:
-        return empty | {"sound_fault": f"PyAudio cannot be loaded ({error}); install it as the README says"}
-    except DeviceLost as error:
-        return empty | {"sound_fault": str(error)}
+def _found(*, plugins: bool) -> dict[str, Any]:
     return {
-        kind: [
-            {
-                "name": stable_name(device, devices),
-                "default": direction in device.default_for,
-                "rate_hz": device.rate_hz,
-                "channels": device.channels(direction),
-            }
-            for device in capable(devices, direction)
-        ]
-        for kind, direction in (("microphones", Direction.IN), ("speakers", Direction.OUT))
-    } | {"sound_fault": None}
+        **sound(plugins=plugins),
+        **_cameras(),
+        "gpio_chips": _gpio_chips(),
+        "input_devices": _inputs(),
+        "leds": _names(_SYS / "class/leds"),
+        "pwm_chips": _names(_SYS / "class/pwm"),
+    }
 
 
-def _cameras() -> list[str]:
-    """Return `camera.source` for each camera. A Pi's are asked for only where they can be: it takes a second."""
-    from kioskd.adapters.picamera import cameras as pi_cameras  # noqa: PLC0415 - only this command needs it
-    from kioskd.adapters.v4l2 import cameras  # noqa: PLC0415 - as above
+def _cameras() -> dict[str, Any]:
+    """Return `camera.source` for each camera, and for those that cannot be used the reason.
 
-    return [*pi_cameras(), *(f"v4l2:{camera.name}" for camera in cameras())]
+    A Pi's are asked for only where they can be: it takes a second.
+    """
+    from kioskd.adapters import picamera, v4l2  # noqa: PLC0415 - only this command needs them
+
+    usable, faults = picamera.cameras(), {}
+    if (fault := picamera.fault(_SYS)) is not None:
+        faults["picamera"] = fault
+    for camera in v4l2.cameras():
+        name, fault = f"v4l2:{camera.name}", v4l2.why(camera)
+        if not fault:
+            usable.append(name)
+        elif name not in usable:
+            faults[name] = fault
+    return {"cameras": usable, "camera_faults": faults}
 
 
 def _inputs() -> list[str]:
-    from kioskd.adapters.evdev import inputs  # noqa: PLC0415 - only this command needs it
+    from kioskd.adapters.evdev_inputs import inputs  # noqa: PLC0415 - only this command needs it
 
     return sorted({device.name for device in inputs()})
 

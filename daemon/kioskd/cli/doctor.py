@@ -8,18 +8,20 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from kioskd import logs
 from kioskd.cli import Exit, add_config, devices
+from kioskd.cli.output import say, say_json
 from kioskd.doctor import bundle
-from kioskd.doctor.examination import examine
-from kioskd.doctor.finding import Finding, Verdict
+from kioskd.doctor.examination import examine, look
+from kioskd.doctor.finding import Finding, Verdict, fault
+from kioskd.doctor.inside import Inside
 from kioskd.doctor.machine import Machine
 from kioskd.doctor.patient import Patient, Person
-from kioskd.settings.load import default_path
+from kioskd.settings.load import SettingsError, default_path, read
 
 ANSWER_S: Final = 30.0
 
@@ -40,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="also write a bundle for a support ticket (.tar.gz)"
     )
+    parser.add_argument("--look", metavar="CHECK", help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,16 +52,21 @@ def run(arguments: argparse.Namespace) -> int:
         KioskError: the report cannot be written.
     """
     # As the daemon has it: a proxy, a key, a path of ALSA's may come from a drop-in. Libraries look there for themselves.
-    for name, value in MACHINE.unit_environ().items():
+    # Who looks from inside has it from there.
+    for name, value in MACHINE.unit_environ().items() if arguments.look is None else ():
         os.environ.setdefault(name, value)
     # What goes wrong is said in findings; the journal's words for it would come in between.
     logs.set_up(logs.level(os.environ) if os.environ.get("KIOSKD_LOG") else logging.ERROR)
     path = default_path(arguments.config, os.environ)
     person = None if arguments.yes or not sys.stdin.isatty() else Terminal()
-    patient = Patient.of(path, os.environ, machine=MACHINE, person=person, wear=arguments.wear)
+    if arguments.look is not None:
+        print(json.dumps(bundle.report_of(_looked(arguments.look, path, person))))
+        return Exit.OK
+    inside = Inside(MACHINE)
+    patient = Patient.of(path, os.environ, machine=MACHINE, person=person, wear=arguments.wear, inside=inside)
     findings = asyncio.run(examine(patient, _ignore if arguments.json else _show))
     if arguments.json:
-        print(json.dumps(bundle.report_of(findings), indent=2, ensure_ascii=False))
+        say_json(bundle.report_of(findings))
     if arguments.report:
         names = bundle.write(arguments.report, patient, findings, _devices)
         print(f"{arguments.report}: {', '.join(names)}; no key and no speech is in it", file=sys.stderr)
@@ -66,6 +74,17 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         print(f"\n{wrong} fault{'s' * (wrong != 1)} in {len(findings)} findings")
     return Exit.NOT_MET if wrong else Exit.OK
+
+
+def _looked(check: str, path: Path, person: Person | None) -> Sequence[Finding]:
+    """Make one check for a doctor who waits outside."""
+    try:
+        settings = read(path).settings
+    except SettingsError as error:
+        return [
+            fault("settings", f"to the service: {error.faults[0]}", "have the file be readable by kioskd")
+        ]
+    return asyncio.run(look(check, Patient(settings, os.environ, MACHINE, path, person=person)))
 
 
 class Terminal(Person):
@@ -101,9 +120,9 @@ _MARKS: Final = {
 
 
 def _show(finding: Finding) -> None:
-    print(f"{_MARKS[finding.verdict]} {finding.check:<12} {finding.said}")
+    say(f"{_MARKS[finding.verdict]} {finding.check:<12} {finding.said}")
     if finding.remedy:
-        print(f"{'':<20} -> {finding.remedy}")
+        say(f"{'':<20} -> {finding.remedy}")
     sys.stdout.flush()
 
 
@@ -114,6 +133,6 @@ def _ignore(_finding: Finding) -> None:
 def _devices() -> Mapping[str, object]:
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        devices.run(argparse.Namespace(json=True))
+        devices.run(argparse.Namespace(json=True, all=True, here=False))
     found: Mapping[str, object] = json.loads(said.getvalue())
     return found

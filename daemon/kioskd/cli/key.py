@@ -27,6 +27,9 @@ from kioskd.settings.load import default_path, load
 from kioskd.settings.model import Settings
 from kioskd.settings.service import ServiceSettings
 
+MOST_CHARS: Final = 1 << 16
+"""What is read at most; no key is that long."""
+
 MACHINE: Final = Machine()
 """Where the key is stored."""
 
@@ -83,7 +86,8 @@ def _settings(config: Path | None) -> Settings:
 
 def _asked() -> str:
     # Whoever pipes it in has a place for it already; getpass would complain about the missing terminal.
-    return getpass.getpass("Service key: ") if sys.stdin.isatty() else sys.stdin.readline()
+    # All of it is read then: a second line shows that it is no key.
+    return getpass.getpass("Service key: ") if sys.stdin.isatty() else sys.stdin.read(MOST_CHARS)
 
 
 def _untaken(lost: LinkLost) -> int:

@@ -5,13 +5,14 @@ import asyncio
 import datetime
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kioskd import logs
 from kioskd.cli import Exit
 from kioskd.rehearsal.demo import demo
+from kioskd.rehearsal.guided import guided
 from kioskd.rehearsal.recorder import FILES
 from kioskd.rehearsal.run import given, rehearse
 from kioskd.rehearsal.scenario import load_scenario
@@ -72,7 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
     logs.set_up(logs.level({"KIOSKD_LOG": "warning"} | os.environ))
     settings = _settings(arguments.config)
     folder = arguments.out or Path("out", f"rehearsal-{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}")
-    scenario = load_scenario(arguments.scenario) if arguments.scenario else demo(settings)
+    real = arguments.devices == "real"
+    if arguments.scenario:
+        scenario = load_scenario(arguments.scenario)
+    else:
+        scenario = guided(settings) if real else demo(settings)
     if not arguments.json:
         print(f"{scenario.name}\n")
         if changed := sorted(_changed(given(settings), given(scenario.settings))):
@@ -82,8 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
             settings,
             scenario,
             folder,
-            real_devices=arguments.devices == "real",
-            tell=_ignore if arguments.json else _print_at_once,
+            real_devices=real,
+            tell=_teller(real=real, json=arguments.json),
         )
     )
     summary = rehearsed.summary
@@ -111,6 +116,17 @@ def _changed(own: Mapping[str, Any], scenario: Mapping[str, Any], section: str =
 def _print_at_once(line: str) -> None:
     print(line)
     sys.stdout.flush()
+
+
+def _teller(*, real: bool, json: bool) -> Callable[[str], None]:
+    """Return what is told how it goes. A person has to know what to do, also where programs read the output."""
+    if not json:
+        return _print_at_once
+    return _print_aside if real else _ignore
+
+
+def _print_aside(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _ignore(_line: str) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from kioskd import app, logs
+from kioskd.adapters import crash, stderr
+from kioskd.adapters.keepsake import runtime_directory
 from kioskd.cli import Exit, add_config
 from kioskd.core.effects import Effect
 from kioskd.core.events import Event, Started
@@ -39,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
         KioskError: what ended the daemon.
     """
     logs.set_up(logs.level(os.environ))
+    stderr.keep(runtime_directory(os.environ))
+    crash.keep(runtime_directory(os.environ))
     # Start-up makes many objects that live for ever; looking for garbage among them is a tenth of its time.
     gc.disable()
     path = default_path(args.config, os.environ)
@@ -62,10 +66,10 @@ async def _serve(settings: Settings, parts: app.Parts, path: Path) -> None:
         serving.cancel()
 
     def read() -> app.Renewal:
-        new, later = app.renewed(load_to_run(path, os.environ), settings)
-        offered = parts.tools.offered if parts.tools is not None else tuple
+        new, later = app.renewed(app.tried(path, os.environ), settings)
         assert parts.keys is not None
-        live = app.live(new, parts.keys.opener(new.service), offered)
+        assert parts.tools is not None
+        live = app.live(new, parts.keys.opener(new.service), parts.tools.offered, parts.tools.trial)
         return app.Renewal(new, live, later, app.pictures(new))
 
     reload = Reload(read)

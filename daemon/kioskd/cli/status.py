@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from kioskd.cli import Exit, client
+from kioskd.cli.output import say
 
 _MINUTE: Final = 60
 _HOUR: Final = 3600
@@ -26,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.prometheus:
         answer = client.ask(arguments, {"do": "metrics"})
         if answer["ok"]:
-            print(answer["text"], end="")
+            say(answer["text"].rstrip("\n"))
             return Exit.OK
         return client.report(arguments, answer, "")
     answer = client.ask(arguments, {"do": "status"})
@@ -44,6 +45,8 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
     yield _row("microphone", f"{status['microphone']}{muted}")
     yield _row("speaker", f"{status['speaker']}, volume {status['volume']} %")
     yield _row("camera", status["camera"])
+    for one in status.get("tools_left_out", ()):
+        yield _row("tool left out", client.legible(left_out_words(one)))
     for name, family in (
         ("tokens", "kioskd_tokens"),
         ("pictures", "kioskd_pictures"),
@@ -58,6 +61,12 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
     yield _row(
         "running", f"{span(status['uptime_s'])}, version {status['version']}, log {status['log_level']}"
     )
+
+
+def left_out_words(one: Mapping[str, str]) -> str:
+    """Return which tool the service refuses, and why."""
+    place = f", set at {one['place']}" if one["place"] else ""
+    return f"{one['name']}{place}: the service refuses it ({one['why']})"
 
 
 def span(seconds: float) -> str:

@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from kioskd import logs, ports
+from kioskd import logs, ports, sanitize
 from kioskd.adapters.clock import SystemClock
-from kioskd.app.tools import assemble
+from kioskd.app.tools import assemble, secret_files
 from kioskd.cli import Exit, add_config
+from kioskd.cli.output import say, say_json
 from kioskd.errors import ConfigError, KioskError
-from kioskd.settings.credentials import KeyMissingError
+from kioskd.settings.credentials import STORES, KeyMissingError, is_there
 from kioskd.settings.load import SettingsError, default_path, read
 from kioskd.settings.model import Settings
 from kioskd.settings.tools import ToolSettings
@@ -26,12 +27,12 @@ from kioskd.settings.tools_kinds import (
     MqttSettings,
     NamedSettings,
 )
-from kioskd.settings.tools_startup import STORES, may_be_there, tool_faults
+from kioskd.settings.tools_startup import tool_faults
 from kioskd.tools.contract import Declaration, Guard, Guarded, encode, within
 from kioskd.tools.toolbox import Toolbox
 
-SETTLE_S: Final = 40.0
-"""Seconds for servers to be reached and listed; each step has a shorter deadline of its own."""
+SETTLE_S: Final = 20.0
+"""Seconds for servers to be reached and listed, beside what they may take to start."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +92,7 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
             made.append(None)  # a secret that only systemd hands over; it takes none to be listed
     # Only servers are asked what they offer: all else is in the settings.
     asked = [one for tool, one in zip(tools, made, strict=True) if one and isinstance(tool, McpSettings)]
-    async with _at_work(Toolbox(asked, clock=clock, confirm=_nobody), clock):
+    async with _at_work(Toolbox(asked, clock=clock, confirm=_nobody), clock, tools):
         for tool, one in zip(tools, made, strict=True):
             if one is not None:
                 rows += [_row(tool, declared) for declared in one.kind.declarations]
@@ -101,12 +102,12 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
                 why = "not reached or nothing of it to be used: see above, and its own journal"
                 missed.append(f"{tool.name}   mcp, {why if one else f'not asked: {_handed_over([tool])}'}")
     if as_json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        say_json(rows)
     else:
         for row in rows:
-            print(f"{row['name']}   {row['kind']}{_remarks(row)}\n    {row['description']}")
+            say(f"{row['name']}   {row['kind']}{_remarks(row)}\n    {row['description']}")
         for line in missed:
-            print(line)
+            say(line)
         if not tools:
             print("no tools: add one to `tools` in the configuration")
     return Exit.NOT_MET if missed else Exit.OK
@@ -127,7 +128,8 @@ def _row(tool: ToolSettings, declared: Declaration | NamedSettings) -> dict[str,
 
 def _assembled(tools: Sequence[ToolSettings], settings: Settings, clock: ports.Clock) -> list[Guarded]:
     camera = settings.camera.source != "off"
-    return assemble(tools, os.environ, host=_Alone(), clock=clock, camera=camera)
+    hidden = secret_files(settings)
+    return assemble(tools, os.environ, host=_Alone(), clock=clock, camera=camera, hidden=hidden)
 
 
 def _handed_over(tools: Sequence[ToolSettings]) -> str:
@@ -141,7 +143,7 @@ def _handed_over(tools: Sequence[ToolSettings]) -> str:
 
 def _load(name: str) -> str:
     """Return the property that hands over one secret: encrypted, unless it is seen to lie in the open."""
-    places = [place for store in STORES if may_be_there(place := Path(store, name))]
+    places = [place for store in STORES if is_there(place := Path(store, name)) is not False]
     encrypted = [place for place in places if place.parent.suffix == ".encrypted"]
     return f"-p LoadCredentialEncrypted={name}" if encrypted else f"-p LoadCredential={name}"
 
@@ -181,7 +183,7 @@ async def _call(settings: Settings, arguments: argparse.Namespace) -> int:
             raise
         raise ConfigError(f"tools: {name} cannot be called: {_handed_over(owners)}") from error
     toolbox = Toolbox(made, clock=clock, confirm=confirm)
-    async with _at_work(toolbox, clock):
+    async with _at_work(toolbox, clock, owners):
         began = clock.now()
         result = await toolbox.call(name, arguments.arguments, turn=1, conversation=1)
         took_s = clock.now() - began
@@ -189,11 +191,11 @@ async def _call(settings: Settings, arguments: argparse.Namespace) -> int:
         guard = known or Guard()
     told = result.as_json(guard.result_bytes)
     if arguments.json:
-        print(json.dumps({"name": name, "took_s": round(took_s, 3)} | told, indent=2, ensure_ascii=False))
+        say_json({"name": name, "took_s": round(took_s, 3)} | told)
     else:
-        print(f"{name}: {result.status} after {took_s:.2f} s\n  {result.message}")
+        say(f"{name}: {result.status} after {took_s:.2f} s\n  {result.message}")
         if "data" in told:
-            print(f"  {json.dumps(told['data'], ensure_ascii=False)}")
+            say(f"  {sanitize.json_text(told['data'])}")
         if result.status == "refused" and guard.confirm == "button" and not arguments.yes:
             print("  it needs a press of the button: --yes stands for one")
         if known is None:
@@ -211,23 +213,27 @@ def _names(tool: ToolSettings) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def _at_work(toolbox: Toolbox, clock: ports.Clock) -> AsyncIterator[None]:
-    """Run the tools' connections for as long as the block lasts, which begins when each was tried."""
+async def _at_work(
+    toolbox: Toolbox, clock: ports.Clock, tools: Sequence[ToolSettings]
+) -> AsyncIterator[None]:
+    """Run the connections of `tools` for as long as the block lasts, which begins when each was tried."""
+    servers = [tool for tool in tools if isinstance(tool, McpSettings)]
     async with asyncio.TaskGroup() as group:
+        longest_s = max((tool.start_timeout_s for tool in servers), default=0.0)
         worker = group.create_task(toolbox.run())
         try:
             with suppress(TimeoutError):  # what hangs has nothing to offer, and what is asked of it fails
-                await within(clock, SETTLE_S, toolbox.settled())
+                await within(clock, SETTLE_S + longest_s, toolbox.settled())
             yield
         finally:
             worker.cancel()
 
 
-async def _somebody(_name: str) -> bool:
+async def _somebody(_name: str, _words: str) -> bool:
     return True
 
 
-async def _nobody(_name: str) -> bool:
+async def _nobody(_name: str, _words: str) -> bool:
     return False
 
 

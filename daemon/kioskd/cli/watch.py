@@ -2,16 +2,21 @@
 
 import argparse
 import itertools
-import json
 import math
 import os
+import select
+import signal
 import sys
+import termios
+import threading
+import tty
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from kioskd.cli import Exit, client
+from kioskd.cli.output import say_json
 from kioskd.cli.status import link_words, listed, span
 from kioskd.errors import KioskError
 
@@ -41,9 +46,7 @@ COLOURS: Final = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     client.add_arguments(parser)
-    parser.epilog = (
-        "Ctrl-C ends it. With --json, or where the output is no terminal to draw on: a JSON object a line."
-    )
+    parser.epilog = "The key q leaves, and so does Ctrl-C. With --json, or where the output is no terminal to draw on: a JSON object a line."
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             if arguments.json or not drawable(sys.stdout, os.environ):
                 for status in seen:
-                    print(json.dumps(status, ensure_ascii=False), flush=True)
+                    say_json(status, indent=None)
             else:
                 _show(seen)
         except KeyboardInterrupt:
@@ -81,14 +84,53 @@ def _show(answers: Iterator[Mapping[str, Any]]) -> None:
             "watch needs the library rich: run scripts/install.sh again, or use kioskd watch --json"
         ) from None
     events: deque[Mapping[str, str]] = deque(maxlen=EVENTS)
-    with Live(screen=True, auto_refresh=False) as live:
+    with leaving_by_key() as hint, Live(screen=True, auto_refresh=False) as live:
         for status in answers:
             events.extend(status["events"])
-            live.update(screen(status, list(events), live.console.size.height), refresh=True)
+            live.update(screen(status, list(events), live.console.size.height, hint), refresh=True)
 
 
-def screen(status: Mapping[str, Any], events: Sequence[Mapping[str, str]], height: int) -> "RenderableType":
-    """Return what is shown on a terminal of so many lines."""
+@contextmanager
+def leaving_by_key() -> Iterator[str]:
+    """Have the key q end the block as Ctrl-C does; yield in words how to leave.
+
+    Where standard input is no terminal there is only Ctrl-C.
+    """
+    if not sys.stdin.isatty():
+        yield "Ctrl-C leaves"
+        return
+    keys = sys.stdin.fileno()
+    before = termios.tcgetattr(keys)
+    ended, end = os.pipe()
+    reader = threading.Thread(target=_await_key, args=(keys, ended), name="keys", daemon=True)
+    try:
+        tty.setcbreak(keys, termios.TCSANOW)
+        reader.start()
+        yield "q leaves"
+    finally:
+        os.close(end)
+        reader.join()
+        os.close(ended)
+        termios.tcsetattr(keys, termios.TCSANOW, before)
+
+
+def _await_key(keys: int, ended: int) -> None:
+    """Wait for q, or until nobody has the other end of `ended`."""
+    while True:
+        ready, _, _ = select.select([keys, ended], [], [])
+        if ended in ready:
+            return
+        typed = os.read(keys, 64)
+        if not typed or b"q" in typed.lower():
+            # Also where the main thread waits for a daemon that says nothing.
+            os.kill(os.getpid(), signal.SIGINT)
+            return
+
+
+def screen(
+    status: Mapping[str, Any], events: Sequence[Mapping[str, str]], height: int, hint: str = "q leaves"
+) -> "RenderableType":
+    """Return what is shown on a terminal of so many lines; `hint` says how to leave."""
     from rich.console import Group  # noqa: PLC0415 - as above
     from rich.rule import Rule  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -98,7 +140,10 @@ def screen(status: Mapping[str, Any], events: Sequence[Mapping[str, str]], heigh
     state = status["state"]
     code = f"  code {status['code']}" if status["code"] else ""
     style = f"bold {COLOURS.get(state, 'white')}"
-    head = Text(client.legible(status["words"]), style, no_wrap=True, overflow="ellipsis")
+    head = Table.grid(padding=(0, 1), expand=True)
+    head.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    head.add_column(no_wrap=True, style="dim")
+    head.add_row(Text(client.legible(status["words"]), style), hint)
     if status["conversation"] is None:
         talk = "none"
     else:
@@ -117,7 +162,7 @@ def screen(status: Mapping[str, Any], events: Sequence[Mapping[str, str]], heigh
     table.add_column(width=13, style="dim")
     table.add_column(no_wrap=True, overflow="ellipsis")
     for name, words in rows.items():
-        table.add_row(name, words)
+        table.add_row(name, Text(client.legible(words)) if isinstance(words, str) else words)
     room = max(0, height - len(rows) - 2)
     shown = events[-room:] if room else []
     return Group(head, table, Rule("last events", style="dim"), *map(_event, shown))
@@ -131,7 +176,8 @@ def meter(level: float, words: str, width: int = 24) -> "RenderableType":
     filled = round(width * min(1.0, max(0.0, 1 - decibels / FLOOR_DB)))
     colour = "red" if decibels >= CLIPPED_DB else "yellow" if decibels >= LOUD_DB else "green"
     reading = f"{decibels:4.0f} dB" if decibels > FLOOR_DB else "  quiet"
-    return Text.assemble(("█" * filled, colour), ("·" * (width - filled), "dim"), f" {reading}  {words}")
+    told = f" {reading}  {client.legible(words)}"
+    return Text.assemble(("█" * filled, colour), ("·" * (width - filled), "dim"), told)
 
 
 def _event(event: Mapping[str, str]) -> "RenderableType":

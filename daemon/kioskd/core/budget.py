@@ -136,6 +136,21 @@ def judge(budget: Budget, spent: Spent, talk: Talk, now: Moment) -> Verdict:
     )
 
 
+def opens_at(budget: Budget, spent: Spent, now: Moment) -> float | None:
+    """Return the second of the day at which a closed kiosk opens again; None where quiet hours have no end."""
+    ahead_s = 0.0
+    if budget.daily and (spent.unknown or _used_up(budget, spent)):
+        ahead_s = DAY_S - (now.second if now.day >= spent.day else spent.behind_s)
+    for _ in range(2 * len(budget.quiet) + 1):
+        second = (now.second + ahead_s) % DAY_S
+        spans = [_ahead(second, span) for span in budget.quiet]
+        ends = [ends_s for inside, _, ends_s in spans if inside]
+        if not ends:
+            return second
+        ahead_s += min(ends)
+    return None
+
+
 def _used_up(budget: Budget, spent: Spent) -> bool:
     return (0 < budget.seconds_per_day <= spent.seconds) or (0 < budget.tokens_per_day <= spent.tokens)
 

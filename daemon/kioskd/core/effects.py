@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from kioskd.core.events import Timer
+from kioskd.core.troubles import Trouble
 from kioskd.errors import Code
 
 
@@ -74,13 +75,22 @@ class SetUplink:
 class Show:
     """Show a state. By: the lamp and the service manager's status line.
 
-    `code`: what is wrong, if anything is; `what`: the name of the device that is missing, or why nothing can be kept.
+    `code`: what is wrong, if anything is; `what`: see `Trouble`. Of several troubles these are of the most severe one.
     """
 
     shown: Shown
     code: Code | None = None
     overlay: Overlay = Overlay.NONE
     what: str = ""
+    asking: str = ""
+    """The tool that waits for a press, with the overlay of that."""
+    more: tuple[Trouble, ...] = ()
+    """The other troubles, the most severe first."""
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """All that is wrong, the most severe first."""
+        return () if self.code is None else (Trouble(self.code, self.what), *self.more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +184,15 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """The visitor allows what a tool has asked for. By: tool_runner."""
+    """The visitor allows what a tool has asked for. By: confirmation."""
+
+    down_s: float | None = None
+    """When the finger went down; see `events.Pressed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Say what a press would allow. By: live_to_speaker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +225,7 @@ Effect = (
     | HushPrompt
     | Look
     | Confirm
+    | Ask
     | Keep
     | Forget
 )

@@ -1,10 +1,11 @@
 """What happened. Each says who reports it; what follows from it is the tables' business."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
+from kioskd.core.devices import Device as Device  # noqa: PLC0414 - events name it, and it is had from here
 from kioskd.errors import Code, Remedy
 
 
@@ -15,6 +16,8 @@ class Timer(enum.Enum):
     """Nobody has said anything for `idle_s`."""
     THINK = enum.auto()
     """The model was given something to answer and has stayed silent."""
+    STALLED = enum.auto()
+    """A reply has begun, its sound has stopped coming, and its end was not told."""
     TAIL = enum.auto()
     """What the kiosk has said is over; the room is still ringing."""
     LONGEST = enum.auto()
@@ -50,13 +53,6 @@ class Cause(enum.Enum):
     REMOTE = "remote"
 
 
-class Device(enum.Enum):
-    """The parts without which the kiosk is not one."""
-
-    MICROPHONE = "microphone"
-    SPEAKER = "speaker"
-
-
 @dataclass(frozen=True, slots=True)
 class Started:
     """The daemon can serve. From: health."""
@@ -66,12 +62,17 @@ class Started:
 class Pressed:
     """The button was pressed: wake, silence or end, whichever fits. From: button_to_mailbox."""
 
+    down_s: float | None = field(default=None, compare=False)
+    """When the finger went down, in seconds of the shell's clock; None: not known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Woken:
     """Somebody calls the kiosk. From: button_to_mailbox, mic_to_live, control."""
 
     cause: Cause
+    down_s: float | None = field(default=None, compare=False)
+    """Of a button: as of `Pressed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,9 @@ class MuteAsked:
 @dataclass(frozen=True, slots=True)
 class TalkBegan:
     """The visitor holds the talk button. From: button_to_mailbox."""
+
+    down_s: float | None = field(default=None, compare=False)
+    """As of `Pressed`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,13 @@ class ReplyPlayed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyStarved:
+    """All that came of this reply was heard, and its end was not told; None: of no reply. From: live_to_speaker."""
+
+    reply: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class TurnEnded:
     """The service has ended the model's turn, be it a silent one. From: live_link."""
 
@@ -193,9 +204,13 @@ class EndWanted:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmWanted:
-    """A tool waits for a press of the button, or no longer. From: tool_runner."""
+    """A tool waits for a press of the button, or no longer. From: confirmation."""
 
     wanted: bool
+    name: str = ""
+    """The tool's."""
+    aloud: bool = False
+    """Whether the question is said, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +220,10 @@ class PromptOver:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The kiosk is closed, and why; None: it is open again. From: limits."""
+    """The kiosk is closed, why, and until when (local time as HH:MM, if it is known); None: it is open again. From: limits."""
 
     code: Code | None
+    opens: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +246,13 @@ class Lost:
     jitter: float
     retry_after_s: float | None = None
     reached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUseless:
+    """Turn after turn of the session ended without sound: a fresh one may answer again. From: live_link."""
+
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,32 +299,33 @@ class HandleIssued:
 
 @dataclass(frozen=True, slots=True)
 class DeviceGone:
-    """A device went away, or is not there. From: the worker that uses it."""
+    """A device went away, or is not there; `name` is the owner's. From: the worker that uses it."""
 
     device: Device
     name: str = ""
-    """As the owner wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceCame:
-    """A device is there and works. From: the worker that uses it."""
+    """A device is there and works; without a name all of its kind are. From: the worker that uses it."""
 
     device: Device
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Deaf:
-    """The microphone gives nothing but silence, as one that is switched off does, or no longer. From: mic_to_live."""
+    """The microphone gives nothing but silence, or no longer. From: mic_to_live."""
 
     deaf: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Unkept:
-    """What is to outlive a restart cannot be written, and why; without a reason: it can again. From: keeping."""
+    """What is to outlive a restart cannot be written, why, and where; without a reason: it can again. From: keeping."""
 
     why: str = ""
+    where: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,30 +342,11 @@ class Heartbeat:
     beat: int
 
 
-TurnEvent = (
-    Started
-    | Pressed
-    | Woken
-    | SleepAsked
-    | Hushed
-    | TalkBegan
-    | TalkEnded
-    | LookAsked
-    | Asked
-    | VoiceBegan
-    | VoiceEnded
-    | VoiceSuspected
-    | ReplyBegan
-    | ReplyInterrupted
-    | ReplySounded
-    | ReplyPlayed
-    | TurnEnded
-    | CallsChanged
-    | EndWanted
-    | Restored
-)
-LinkEvent = Up | Lost | GoingAway | HandleIssued | NetworkChanged | SettingsChanged
-KioskEvent = (
-    MuteAsked | Armed | ConfirmWanted | PromptOver | Closing | DeviceGone | DeviceCame | Deaf | Unkept
-)
+VoiceEvent = VoiceBegan | VoiceEnded | VoiceSuspected
+ReplyEvent = ReplyBegan | ReplyInterrupted | ReplySounded | ReplyPlayed
+HandEvent = Pressed | Woken | SleepAsked | Hushed | TalkBegan | TalkEnded | LookAsked | Asked
+TurnEvent = Started | HandEvent | VoiceEvent | ReplyEvent | TurnEnded | CallsChanged | EndWanted | Restored
+LinkEvent = Up | Lost | GoingAway | HandleIssued | SessionUseless | NetworkChanged | SettingsChanged
+DeviceEvent = DeviceGone | DeviceCame | Deaf | Unkept
+KioskEvent = ReplyStarved | MuteAsked | Armed | ConfirmWanted | PromptOver | Closing | DeviceEvent
 Event = TurnEvent | LinkEvent | KioskEvent | TimerFired | Heartbeat

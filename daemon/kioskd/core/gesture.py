@@ -9,7 +9,7 @@ and has come to rest.
 
 import enum
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 Does = Literal["toggle", "hold", "wake", "end", "mute", "look", "hush"]
@@ -54,11 +54,16 @@ class Act:
     """A press, or two of them, to be answered at once; `does` is never `hold`."""
 
     does: Does
+    down_s: float | None = field(default=None, compare=False)
+    """When the finger went down, by the clock of `step`; of a double press, the second time."""
 
 
 @dataclass(frozen=True, slots=True)
 class TalkBegan:
     """The visitor holds the button to talk."""
+
+    down_s: float | None = field(default=None, compare=False)
+    """As of `Act`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,11 @@ class Gesture:
     now_s: float = 0.0
     """The latest moment that this button has heard of."""
 
+    @property
+    def held(self) -> bool:
+        """Whether a finger is on it, as far as can be known: a stuck or bouncing button has none."""
+        return self.down and self.phase not in (Phase.STUCK, Phase.BOUNCING)
+
 
 def step(
     state: Gesture, edge: bool | None, now_s: float, rules: Rules
@@ -145,8 +155,9 @@ def step(
     """Return the next state, what follows, and when to call again with `edge=None` if no edge comes before.
 
     `edge`: True for a press, False for a release, None when time has passed; one that repeats the one before is
-    passed over. `now_s`: any clock; where it runs backwards, it is taken to stand still. A call that comes late
-    makes up for what should have happened meanwhile.
+    passed over. `now_s`: when the edge happened, by any clock, however late it is told; for None, how late it is.
+    Where that runs backwards, it is taken to stand still. A call that comes late makes up for what should have
+    happened meanwhile, so each edge that came before is to be told before a call with None.
     """
     state, acts = _act(replace(state, now_s=max(now_s, state.now_s)), rules)
     state, outcomes = _pass(state, rules)
@@ -170,7 +181,7 @@ def _act(state: Gesture, rules: Rules) -> tuple[Gesture, Outcomes]:
     """Act on a press that waited for a second one, if none can come any more."""
     if state.held_back is None or state.first_s is None or state.now_s < state.first_s + rules.double_s:
         return state, ()
-    return replace(state, first_s=None, held_back=None), (Act(state.held_back),)
+    return replace(state, first_s=None, held_back=None), (Act(state.held_back, state.first_s),)
 
 
 def _pass(state: Gesture, rules: Rules) -> tuple[Gesture, Outcomes]:
@@ -222,12 +233,14 @@ def _press(state: Gesture, rules: Rules) -> tuple[Gesture, Outcomes]:
     does = rules.double if second and rules.double is not None else rules.does
     first_s = None if second else state.now_s
     if does == "hold":
-        return replace(_become(state, Phase.TALKING), first_s=first_s, held_back=None), (TalkBegan(),)
+        return replace(_become(state, Phase.TALKING), first_s=first_s, held_back=None), (
+            TalkBegan(state.now_s),
+        )
     waits = rules.double is not None and not second
     state = replace(
         _become(state, Phase.DOWN), first_s=first_s, held_back=does if waits else None, mutes=does == "mute"
     )
-    return state, () if waits else (Act(does),)
+    return state, () if waits else (Act(does, state.now_s),)
 
 
 def _let_go(state: Gesture) -> Outcomes:

@@ -1,7 +1,8 @@
 """What should hold in a state: `levels(state, policy)`. The machine emits the difference between before and after."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from kioskd.core import link as links
 from kioskd.core import turn as turns
@@ -23,8 +24,12 @@ from kioskd.core.effects import (
 from kioskd.core.events import Device, Timer
 from kioskd.core.link import Link
 from kioskd.core.policy import Eyes, Policy, Talk
+from kioskd.core.troubles import broken, troubles, unwakeable
 from kioskd.core.turn import Turn
 from kioskd.errors import Code
+
+QUESTION: Final = "question"
+"""The prompt that asks for a press."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +39,30 @@ class State:
     turn: Turn = field(default_factory=Turn)
     link: Link = field(default_factory=Link)
     started: bool = False
-    missing: Mapping[Device, str] = field(default_factory=dict, hash=False)
-    """The devices that are away, and their names."""
+    missing: Mapping[Device, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    """The devices that are away, by their kind: their names."""
     deaf: bool = False
     """The microphone is there and gives nothing but silence."""
     muted: bool = False
     """The owner wants the microphone closed."""
     closed: Code | None = None
     """Why no conversation may begin."""
+    opens: str = ""
+    """When one may begin again; see `Closing`."""
     unkept: str = ""
     """Why what is to outlive a restart cannot be written; the kiosk serves all the same."""
     armed: str = ""
     """What letting the button go would do."""
     confirming: bool = False
     """A tool waits for a press of the button."""
-    prompt: Code | None = None
-    """What the kiosk is telling the visitor."""
+    asking: str = ""
+    """That tool's name."""
+    prompt: str | None = None
+    """What the kiosk is telling the visitor: a code, or `QUESTION`."""
     ringing: bool = False
     """Half duplex only: the room still rings with what it was telling, and has been made to stop."""
+    starved: int | None = None
+    """The reply whose sound has stopped coming before its end was told."""
     told: frozenset[Code] = frozenset()
     """What it has told in this conversation."""
 
@@ -78,7 +89,7 @@ def levels(state: State, policy: Policy) -> Levels:
     """Return what should hold in `state`."""
     turn, handle = state.turn, state.link.handle
     keepsake = Keep(turn.conversation, handle) if turn.awake and handle is not None else None
-    show = _show(state)
+    show = replace(_show(state, policy), asking=state.asking)
     return Levels(
         uplink=_uplink(state, policy),
         shown=show.shown,
@@ -134,8 +145,7 @@ def _eyes(turn: Turn, policy: Policy) -> bool:
             return turn.awake and turn.voice
 
 
-LONG_S = 5.0
-"""A visitor who waits so long is told why."""
+LONG_S = links.LONG_S
 
 _SHOWN = {
     turns.Phase.ASLEEP: Shown.ASLEEP,
@@ -148,62 +158,52 @@ _SHOWN = {
 TROUBLED = frozenset({Shown.OFFLINE, Shown.FAULT, Shown.CLOSED})
 """The states in which a visitor is not served, and is told why."""
 
-_DEVICES = {Code.MICROPHONE: Device.MICROPHONE, Code.SPEAKER: Device.SPEAKER}
 _ARMED = {"mute": Overlay.ARMED_MUTE, "restart": Overlay.ARMED_RESTART}
 
 
-def _show(state: State) -> Show:
-    shown, code = _shown(state)
+def _show(state: State, policy: Policy) -> Show:
     overlay = Overlay.ASKING if state.confirming else _ARMED.get(state.armed, Overlay.NONE)
-    what = state.missing.get(_DEVICES[code], "") if code in _DEVICES else ""
-    if state.unkept and shown not in TROUBLED:
-        code, what = Code.STORAGE, state.unkept
-    return Show(shown, code, overlay, what)
+    shown, wrong = _shown(state, policy), troubles(state, policy)
+    if not wrong:
+        return Show(shown, overlay=overlay)
+    return Show(shown, wrong[0].code, overlay, wrong[0].what, more=wrong[1:])
 
 
-def broken(state: State) -> Code | None:
-    """Return what keeps any conversation from making sense; a microphone that is meant to be closed does not."""
-    if Device.MICROPHONE in state.missing and not state.muted:
-        return Code.MICROPHONE
-    if Device.SPEAKER in state.missing:
-        return Code.SPEAKER
-    return Code.DEAF if state.deaf and not state.muted else None
-
-
-def _shown(state: State) -> tuple[Shown, Code | None]:
-    if (out := _out_of_order(state)) is not None:
+def _shown(state: State, policy: Policy) -> Shown:
+    if (out := _out_of_order(state, policy)) is not None:
         return out
     turn, link = state.turn, state.link
     # What is still heard goes before what is no longer reached: a rollover is nobody's business.
     if turn.awake and not link.open and not turn.sounding:
         if offline(link):
-            return Shown.OFFLINE, link.code
+            return Shown.OFFLINE
         if not link.met:
-            return Shown.WAKING, None
+            return Shown.WAKING
     if turn.awake and (state.prompt or state.ringing):
-        return Shown.SPEAKING, None  # of what is mended by now
-    return _SHOWN[turn.phase], None
+        return Shown.SPEAKING  # of what is mended by now
+    return _SHOWN[turn.phase]
 
 
-def _out_of_order(state: State) -> tuple[Shown, Code | None] | None:
+def _out_of_order(state: State, policy: Policy) -> Shown | None:
     """Return what is shown of a kiosk that nobody can talk to."""
-    shown: tuple[Shown, Code | None] | None = None
-    if code := broken(state):
-        shown = Shown.FAULT, code
-    elif state.link.trouble is links.Trouble.REFUSED and not state.turn.awake:
-        shown = Shown.FAULT, Code.SETTINGS
+    asleep = not state.turn.awake
+    shown: Shown | None = None
+    if broken(state) or (asleep and state.link.trouble is links.Trouble.REFUSED):
+        shown = Shown.FAULT
     elif not state.started:
-        shown = Shown.STARTING, None
+        shown = Shown.STARTING
     elif state.muted:
-        shown = Shown.MUTED, None
-    elif state.closed and not state.turn.awake:
-        shown = Shown.CLOSED, state.closed
+        shown = Shown.MUTED
+    elif asleep and unwakeable(state, policy):
+        shown = Shown.FAULT
+    elif asleep and state.closed:
+        shown = Shown.CLOSED
     return shown
 
 
 def offline(link: Link) -> bool:
     """Return whether the visitor should know that the service is not there, as it will not be at once."""
-    return not link.open and (link.tries > 1 or lasting(link))
+    return not link.open and ((bool(link.wrong) and link.tries > 1) or lasting(link))
 
 
 def lasting(link: Link) -> bool:
@@ -234,6 +234,8 @@ def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
             if not turn.calls:
                 yield Timer.THINK, policy.think_s
         case turns.Phase.SPEAKING:
+            if state.starved == turn.reply and not turn.calls:
+                yield Timer.STALLED, policy.stall_s
             if turn.overtime:
                 yield Timer.GRACE, policy.grace_s
         case turns.Phase.RINGING:
@@ -251,7 +253,7 @@ def _timers_asleep(state: State, policy: Policy) -> Iterator[tuple[Timer, float]
     held = state.muted or state.closed or broken(state) or state.prompt
     if policy.always_on and state.started and not held:
         yield Timer.AGAIN, _again_s(state.link, policy)
-    elif state.link.trouble is links.Trouble.REFUSED and state.link.phase is links.Phase.DOWN:
+    elif state.link.troubled and state.link.phase is links.Phase.DOWN:
         yield Timer.PROBE, policy.refused_s
 
 

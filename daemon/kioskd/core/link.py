@@ -19,6 +19,7 @@ from kioskd.core.events import (
     NetworkChanged,
     ReplyBegan,
     Restored,
+    SessionUseless,
     SettingsChanged,
     Timer,
     TimerFired,
@@ -82,7 +83,11 @@ class Link:
     """It was lost, and has been away for long."""
     trouble: Trouble = Trouble.NONE
     code: Code | None = None
-    """What to tell a person of the last loss, while the service is not reached."""
+    """What the last loss is called, while the service is not reached."""
+    wrong: frozenset[Code] = frozenset()
+    """What tries have shown to be wrong since the last connection: what the service said last, and whether there is no
+    way to it now. It outlives the conversation; see `trouble` for a refusal.
+    """
 
     @property
     def leaving(self) -> bool:
@@ -90,11 +95,18 @@ class Link:
         return self.phase is Phase.DRAINING and self.hops < HOPS and not self.owed
 
     @property
+    def troubled(self) -> bool:
+        """Whether the service is known to be out of reach, to fail, or to refuse us."""
+        return bool(self.wrong) or self.trouble is Trouble.REFUSED
+
+    @property
     def open(self) -> bool:
         """Whether something said now reaches the service."""
         return self.phase in (Phase.UP, Phase.DRAINING)
 
 
+LONG_S: Final = 5.0
+"""A visitor who waits so long is told why."""
 SESSIONS_LOST: Final = 3
 """So many refused handles in a row are worth a dial at once."""
 RESUMES: Final = 3
@@ -139,9 +151,13 @@ def roll_over(link: Link, _event: object = None, _policy: object = None) -> Link
 
 
 def hang_up(link: Link) -> Link:
-    """The conversation is over, and with it the session."""
+    """The conversation is over, and with it the session. What is wrong with the service is still known.
+
+    Only a connection proves that settings which were refused are good now.
+    """
     unreached = link.phase in (Phase.DIALING, Phase.WAITING) and link.tries > 0
-    return Link(epoch=link.epoch, trouble=Trouble.UNREACHED if unreached else link.trouble)
+    trouble = Trouble.UNREACHED if unreached and link.trouble is Trouble.NONE else link.trouble
+    return Link(epoch=link.epoch, trouble=trouble, wrong=link.wrong)
 
 
 def come_up(link: Link, _event: Up, _policy: Policy) -> Link:
@@ -155,12 +171,17 @@ def come_up(link: Link, _event: Up, _policy: Policy) -> Link:
         leave_s=None,
         trouble=Trouble.NONE,
         code=None,
+        wrong=frozenset(),
     )
 
 
 def lose(link: Link, event: Lost, policy: Policy) -> Link:
     """Do what the loss calls for: dial at once, wait, go without the handle, or give up."""
-    link = replace(link, code=code_of(event.remedy, reached=event.reached))
+    tried = link.phase is Phase.DIALING
+    # What was refused is an old handle or old credentials: the next dial goes without them.
+    stale = event.remedy is Remedy.CREDENTIALS or (event.remedy is Remedy.FRESH and link.handle is not None)
+    code = code_of(event.remedy, reached=event.reached)
+    link = replace(link, code=code)
     tries = link.tries + 1
     delay = delay_s(tries, event.jitter, event.retry_after_s)
     match event.remedy:
@@ -187,13 +208,19 @@ def lose(link: Link, event: Lost, policy: Policy) -> Link:
             delay = policy.clock_s
         case Remedy.SETTINGS | Remedy.STOP:
             return be_refused(link)
-    link = replace(link, tries=tries, retry_s=delay)
+    counts = (tried and not stale) or tries > 1 or delay >= LONG_S or link.wrong
+    link = replace(link, tries=tries, retry_s=delay, wrong=_learnt(link, code) if counts else link.wrong)
     return dial(link) if delay == 0.0 else replace(link, phase=Phase.WAITING)
 
 
 def be_refused(link: Link) -> Link:
     """Dialing again as we are cannot help: the conversation ends, and the next wake is the next try."""
-    return replace(hang_up(link), trouble=Trouble.REFUSED)
+    return replace(hang_up(link), trouble=Trouble.REFUSED, wrong=frozenset())
+
+
+def _learnt(link: Link, code: Code) -> frozenset[Code]:
+    """Return what is known to be wrong: who answers is reached, and who is not reached may still fail."""
+    return link.wrong | {code} if code is Code.WAY else frozenset({code})
 
 
 def keep_handle(link: Link, event: HandleIssued, _policy: Policy) -> Link:
@@ -235,9 +262,19 @@ def change_settings(link: Link, event: SettingsChanged, policy: Policy) -> Link:
     return drain_soon(link, event, policy) if link.open else dial(link)
 
 
-def probe_if_refused(link: Link, event: SettingsChanged, policy: Policy) -> Link:
-    """What was refused may have been mended."""
-    return dial(link, event, policy) if link.trouble is Trouble.REFUSED else link
+def renew_session(link: Link, event: SessionUseless, policy: Policy) -> Link:
+    """Go on with a fresh session, from the next quiet moment on."""
+    return drain_soon(replace(link, handle=None), event, policy)
+
+
+def probe_if_failing(link: Link, event: object, policy: Policy) -> Link:
+    """What kept the service away may be over. A refusal does not come from the network."""
+    return dial(link, event, policy) if link.wrong else link
+
+
+def probe_if_troubled(link: Link, event: object, policy: Policy) -> Link:
+    """What kept the service away may have been mended."""
+    return dial(link, event, policy) if link.troubled else link
 
 
 def wait_no_more(link: Link, _event: object, _policy: Policy) -> Link:
@@ -251,8 +288,8 @@ def resume_restored(link: Link, event: Restored, _policy: Policy) -> Link:
 
 
 def be_late(link: Link, _event: object, _policy: Policy) -> Link:
-    """Whoever waits for the service has waited for long."""
-    return replace(link, late=True)
+    """The visitor has waited for long. Where no loss has told why, the service is taken to be out of reach."""
+    return replace(link, late=True, wrong=link.wrong or frozenset({link.code or Code.WAY}))
 
 
 def drain_of_age(link: Link, _event: object, policy: Policy) -> Link:
@@ -280,8 +317,9 @@ TABLE: Final[Mapping[Kind, tuple[Cell, Cell, Cell, Cell, Cell]]] = {
     HandleIssued:    (IGNORE,           IGNORE,   keep_handle,  keep_handle, IGNORE),
     ReplyBegan:      (IGNORE,           IGNORE,   await_handle, await_handle, IGNORE),
     TurnEnded:       (IGNORE,           IGNORE,   prove_good,   prove_good,  IGNORE),
-    NetworkChanged:  (IGNORE,           IGNORE,   drain_soon,   drain_soon,  dial),
-    SettingsChanged: (probe_if_refused, change_settings, change_settings, change_settings, change_settings),
+    SessionUseless:  (IGNORE,           IGNORE,   renew_session, renew_session, IGNORE),
+    NetworkChanged:  (probe_if_failing, IGNORE,   drain_soon,   drain_soon,  dial),
+    SettingsChanged: (probe_if_troubled, change_settings, change_settings, change_settings, change_settings),
     Timer.PROBE:     (dial,             IGNORE,   IGNORE,       IGNORE,      IGNORE),
     Timer.RETRY:     (IGNORE,           IGNORE,   IGNORE,       IGNORE,      dial),
     Timer.STEADY:    (IGNORE,           IGNORE,   prove_good,   prove_good,  IGNORE),

@@ -14,6 +14,7 @@ from typing import Any, Final
 from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
+    Ask,
     Chime,
     Confirm,
     Cue,
@@ -45,6 +46,7 @@ from kioskd.core.events import (
     Pressed,
     PromptOver,
     ReplyBegan,
+    ReplyStarved,
     Restored,
     SleepAsked,
     Started,
@@ -54,9 +56,10 @@ from kioskd.core.events import (
     Unkept,
     Woken,
 )
-from kioskd.core.levels import TROUBLED, Levels, State, broken, difference, lasting, levels
+from kioskd.core.levels import QUESTION, TROUBLED, Levels, State, difference, lasting, levels
 from kioskd.core.link import Link
 from kioskd.core.policy import Policy
+from kioskd.core.troubles import OUTAGES, TOLD, broken
 from kioskd.core.turn import Turn
 from kioskd.errors import Code
 
@@ -64,9 +67,6 @@ __all__ = ["Levels", "State", "adopt", "levels", "step"]
 
 HUSHING: Final = (*turns.BY_PERSON, Hushed, SleepAsked, MuteAsked, ReplyBegan)
 """What a prompt that is being told gives way to."""
-
-OUTAGES: Final = frozenset(links.CODES.values())
-"""What keeps the service away."""
 
 ALLOWING: Final = (Pressed(), TalkBegan(), Woken(Cause.BUTTON))
 """What answers a tool that waits for the button: pressing it, whatever the press would do otherwise. It does nothing else
@@ -88,7 +88,7 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     if getattr(event, "epoch", state.link.epoch) != state.link.epoch:
         return state, ()
     if state.confirming and event in ALLOWING:
-        return state, (Confirm(),)
+        return state, (Confirm(getattr(event, "down_s", None)),)
     noted = _note(state, event)
     refusal = _refusal(noted, event)
     turn, link, pulses = (state.turn, state.link, ()) if refusal else _machines(state, event, policy)
@@ -146,24 +146,27 @@ def _note(state: State, event: Event) -> State:
     match event:
         case Started():
             changed = {"started": True}
+        case ReplyStarved(reply):
+            changed = {"starved": reply}
         case DeviceGone(device, name):
-            changed = {"missing": {**state.missing, device: name}}
-        case DeviceCame(came):
-            changed = {
-                "missing": {device: name for device, name in state.missing.items() if device is not came}
-            }
+            names = (*state.missing.get(device, ()), name)
+            changed = {"missing": {**state.missing, device: tuple(dict.fromkeys(names))}}
+        case DeviceCame(device, name):
+            names = tuple(each for each in state.missing.get(device, ()) if name and each != name)
+            others = {each: theirs for each, theirs in state.missing.items() if each is not device}
+            changed = {"missing": {**others, device: names} if names else others}
         case Deaf(deaf):
             changed = {"deaf": deaf}
         case MuteAsked(muted):
             changed = {"muted": not state.muted if muted is None else muted, "armed": ""}
-        case Closing(code):
-            changed = {"closed": code}
-        case Unkept(why):
-            changed = {"unkept": why}
+        case Closing(code, opens):
+            changed = {"closed": code, "opens": opens}
+        case Unkept(why, where):
+            changed = {"unkept": f"{where}: {why}" if where else why}
         case Armed(what):
             changed = {"armed": what}
-        case ConfirmWanted(wanted):
-            changed = {"confirming": wanted}
+        case ConfirmWanted(wanted, name):
+            changed = {"confirming": wanted, "asking": name if wanted else ""}
         case PromptOver():
             changed = {"prompt": None}
         case TimerFired(Timer.TAIL):
@@ -193,7 +196,8 @@ def _tell_people(
     """Add what is heard and seen: prompts, chimes, and the levels' difference."""
     tell = _prompt(before, after, event, refusal, policy)
     told = list(effects)
-    if before.prompt and (tell or _hushes(event, refusal)):
+    asks = isinstance(event, ConfirmWanted) and event.aloud and after.turn.awake and not after.turn.voice
+    if before.prompt and (tell or asks or _hushes(before, event, refusal)):
         after = replace(after, prompt=None, ringing=policy.half_duplex and not after.turn.sounding)
         told.append(HushPrompt())
     if (cue := _cue(before, after, event, refusal)) is not None:
@@ -203,16 +207,23 @@ def _tell_people(
     if tell is not None:
         after = replace(after, prompt=tell, told=after.told | {tell})
         told.append(Prompt(tell))
+    elif asks:
+        after = replace(after, prompt=QUESTION)
+        told.append(Ask())
     anew = (Timer.IDLE,) if isinstance(event, STAYING) else ()
     told.extend(difference(levels(before, policy), levels(after, policy), anew=anew))
     return after, tuple(told)
 
 
-def _hushes(event: Event | None, refusal: Code | Cue | None) -> bool:
+def _hushes(before: State, event: Event | None, refusal: Code | Cue | None) -> bool:
     """Return whether a prompt ends with `event`: somebody has something to say, or nothing of it can be heard any more."""
     match event:
         case DeviceGone(Device.SPEAKER):
             return True
+        case ConfirmWanted(wanted=False):
+            return before.prompt == QUESTION
+        case ReplyBegan():  # it waits until the question was heard
+            return before.prompt != QUESTION
         case _:
             return isinstance(event, HUSHING) and not refusal
 
@@ -228,19 +239,23 @@ def _prompt(
     else:
         show = levels(after, policy).show
         # Why the service is away may be another thing at each try; that it is away is told once.
-        told = after.told & OUTAGES if show.shown is Shown.OFFLINE else after.told & {show.code}
-        wrong = show.shown in TROUBLED or _parting(before, show)
+        code = _worth_telling(before, show)
+        told = after.told & OUTAGES if show.shown is Shown.OFFLINE else after.told & {code}
         # Who is talking is told when they have finished; at once where nothing of theirs can be heard.
         waits = after.turn.voice and not broken(after)
         # A moment without the service is not worth the words: they would last longer, and half duplex hears nothing.
         waits |= show.shown is Shown.OFFLINE and not lasting(after.link)
-        code = show.code if wrong and not told and not waits and _somebody(before, after) else None
-    return None if code is Code.SPEAKER else code
+        if told or waits or not _somebody(before, after):
+            code = None
+    return code if code in TOLD else None
 
 
-def _parting(before: State, show: Show) -> bool:
-    """Return whether it is the moment for what is no visitor's business, and is theirs to pass on: they have been served."""
-    return before.turn.awake and show.shown is Shown.ASLEEP
+def _worth_telling(before: State, show: Show) -> Code | None:
+    """Return what keeps a visitor from being served; who has been served is asked to pass on what the disk says."""
+    if show.shown in TROUBLED:
+        return show.code
+    served = before.turn.awake and show.shown is Shown.ASLEEP
+    return Code.STORAGE if served and any(each.code is Code.STORAGE for each in show.troubles) else None
 
 
 def _somebody(before: State, after: State) -> bool:
@@ -265,7 +280,7 @@ def _while_asleep(state: State, event: Event, link: Link) -> Link:
     if state.turn.awake or link.open:
         return links.hang_up(link)
     if isinstance(event, Lost) and link.phase is not links.Phase.DOWN:
-        return links.hang_up(state.link)
+        return replace(links.hang_up(link), epoch=state.link.epoch)
     return link
 
 

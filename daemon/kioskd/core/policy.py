@@ -35,6 +35,8 @@ class Policy:
     """Wake at start, and again after each conversation."""
     talk: Talk = Talk.ALWAYS
     eyes: Eyes = Eyes.NEVER
+    wake_buttons: frozenset[str] = frozenset()
+    """The names of the buttons that wake the kiosk, where nothing else does; empty: something else does, too."""
     barge_in: bool = False
     """The visitor's voice ends a reply by our own hearing: the microphone hears them and not the kiosk."""
     idle_s: float = 20.0
@@ -43,6 +45,9 @@ class Policy:
     longest_s: float = 600.0
     think_s: float = 12.0
     """How long a silent model is waited for; gemini-3.8-live may choose not to answer at all."""
+    stall_s: float = 4.0
+    """How long the rest of a reply is waited for in silence. Gaps of 3 s were seen in replies that went on; and in half
+    duplex nobody is heard meanwhile. What comes later is a reply of its own."""
     tail_s: float = 0.3
     """How long a room goes on ringing after the loudspeaker: the usual reverberation of a shop or hall."""
     grace_s: float = 20.0

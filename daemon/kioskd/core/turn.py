@@ -292,9 +292,9 @@ def yield_word(turn: Turn, event: ReplyInterrupted, policy: Policy) -> Result:
     return after, (Flush(event.reply),)
 
 
-def finish_reply(turn: Turn, event: ReplyPlayed, policy: Policy) -> Result:
-    """The newest reply was heard to its end."""
-    if event.reply != turn.reply:
+def finish_reply(turn: Turn, event: object, policy: Policy) -> Result:
+    """The newest reply was heard to its end, or no end of it comes."""
+    if getattr(event, "reply", turn.reply) != turn.reply:
         return turn, ()
     if turn.overtime or turn.farewell:
         return sleep(replace(turn, phase=Phase.LISTENING), event, policy)
@@ -337,6 +337,7 @@ TABLE: Final[Mapping[Kind, tuple[Cell, Cell, Cell, Cell, Cell]]] = {
     EndWanted:        (IGNORE,            take_leave,     take_leave,     take_leave,          take_leave),
     Timer.IDLE:       (IGNORE,            sleep,          IGNORE,         IGNORE,              IGNORE),
     Timer.THINK:      (IGNORE,            IGNORE,         listen,         IGNORE,              IGNORE),
+    Timer.STALLED:    (IGNORE,            IGNORE,         IGNORE,         finish_reply,        IGNORE),
     Timer.TAIL:       (IGNORE,            IGNORE,         IGNORE,         IGNORE,              listen),
     Timer.GATE:       (IGNORE,            open_gate,      open_gate,      open_gate,           open_gate),
     Timer.LONGEST:    (IGNORE,            sleep,          sleep,          let_finish,          sleep),

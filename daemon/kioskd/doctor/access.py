@@ -13,13 +13,18 @@ from kioskd.settings.model import Settings
 
 USER: Final = "kioskd"
 
+_VIDEO: Final = ("/dev/video*", "video4linux")
 _NODES: Final = {
-    "audio": ("/dev/snd/pcm*", "/dev/snd/control*"),
-    "video": ("/dev/video*", "/dev/media*", "/dev/dma_heap/*"),
-    "gpio": ("/dev/gpiochip*",),
-    "input": ("/dev/input/event*",),
+    "audio": (("/dev/snd/pcm*", "sound"), ("/dev/snd/control*", "sound")),
+    "v4l2": (_VIDEO,),
+    "picamera": (_VIDEO, ("/dev/media*", "media"), ("/dev/dma_heap/*", "dma_heap")),
+    "gpio": (("/dev/gpiochip*", "gpio"),),
+    "input": (("/dev/input/event*", "input"),),
 }
-"""What each group is for: the names that Debian and Raspberry Pi OS give to both."""
+"""The device nodes of each kind of part, and the kernel's subsystem that makes them."""
+
+_GROUPS_OF: Final = {"v4l2": "video", "picamera": "video"}
+"""The group of a kind, where it is not named like it; Debian and Raspberry Pi OS agree on all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +44,8 @@ def groups(patient: Patient) -> Sequence[Finding]:
     if user.uid == 0:
         return [skipped("the service runs as root, who may open anything")]
     known = _groups(patient.machine)
-    missing = [
-        name for name in _wanted(patient.settings) if name in known and known[name][0] not in user.groups
-    ]
+    wanted = [_GROUPS_OF.get(kind, kind) for kind in _wanted(patient.settings)]
+    missing = [name for name in wanted if name in known and known[name][0] not in user.groups]
     return [
         fault(
             "group-missing",
@@ -49,7 +53,7 @@ def groups(patient: Patient) -> Sequence[Finding]:
             f"sudo usermod -aG {name} {user.name}; sudo systemctl restart kioskd",
         )
         for name in missing
-    ] or [ok(f"{user.name} is in {', '.join(name for name in _wanted(patient.settings) if name in known)}")]
+    ] or [ok(f"{user.name} is in {', '.join(name for name in wanted if name in known)}")]
 
 
 def permissions(patient: Patient) -> Sequence[Finding]:
@@ -58,12 +62,13 @@ def permissions(patient: Patient) -> Sequence[Finding]:
     if user is None:
         return [skipped("the service's user is not here yet: scripts/install.sh makes it")]
     machine = patient.machine
-    nodes = [
-        path
-        for name in _wanted(patient.settings)
-        for pattern in _NODES[name]
+    rules = {
+        path: f'SUBSYSTEM=="{subsystem}", KERNEL=="{Path(pattern).name}"'
+        for kind in _wanted(patient.settings)
+        for pattern, subsystem in _NODES[kind]
         for path in _glob(machine, pattern)
-    ]
+    }
+    nodes = list(rules)
     leds = [path for path in _leds(patient) if path.exists()]
     shut = [path for path in nodes if not may(path, user, stat.S_IROTH)]
     shut += [
@@ -75,10 +80,11 @@ def permissions(patient: Patient) -> Sequence[Finding]:
             if nodes
             else [skipped("no devices")]
         )
-    return [_shut(path, machine, user) for path in dict.fromkeys(shut)]
+    return [_shut(path, machine, user, rules.get(path, "")) for path in dict.fromkeys(shut)]
 
 
-def _shut(path: Path, machine: Machine, user: Account) -> Finding:
+def _shut(path: Path, machine: Machine, user: Account, match: str) -> Finding:
+    """Return what is wrong with `path`; `match` is how a udev rule knows it, whatever number it has after a replug."""
     name = f"/{path.relative_to(machine.root)}"
     gid = path.stat().st_gid
     if name.startswith("/sys"):
@@ -88,7 +94,7 @@ def _shut(path: Path, machine: Machine, user: Account) -> Finding:
         remedy = f"sudo usermod -aG {group} {user.name}; sudo systemctl restart kioskd"
     else:
         # Nobody should be of root's group, and a group that is ours already lacks the right itself.
-        rule = f'KERNEL=="{path.name}", GROUP="{user.name}", MODE="0660"'
+        rule = f'{match}, GROUP="{user.name}", MODE="0660"'
         remedy = f"write into /etc/udev/rules.d/90-kioskd.rules: {rule}; then: sudo udevadm trigger"
     return fault(
         "device-permission", f"{name} cannot be opened by {user.name} ({owners(path, machine)})", remedy
@@ -105,8 +111,9 @@ def owners(path: Path, machine: Machine) -> str:
 
 def _wanted(settings: Settings) -> Iterator[str]:
     yield "audio"
-    if settings.camera.source.startswith(("picamera", "v4l2")):
-        yield "video"
+    camera = settings.camera.source.partition(":")[0]
+    if camera in ("picamera", "v4l2"):
+        yield camera
     controls = settings.controls
     sources = [button.source for button in controls.all_buttons]
     sources += [lamp.source or "" for lamp in controls.all_lamps]

@@ -4,19 +4,24 @@ Of the settings only what is known to be harmless is copied; all other texts bec
 the key and whatever looks like one is cut out.
 """
 
+import contextlib
+import errno
 import importlib.metadata
 import io
 import json
 import os
 import platform
 import re
+import stat
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Final
 
 from kioskd import __version__
+from kioskd.adapters.asker import as_asker
 from kioskd.doctor import credential
 from kioskd.doctor.finding import Finding, Verdict
 from kioskd.doctor.machine import UNIT, Machine
@@ -90,10 +95,12 @@ def report_of(findings: Sequence[Finding]) -> dict[str, object]:
 def write(
     path: Path, patient: Patient, findings: Sequence[Finding], devices: Callable[[], Mapping[str, object]]
 ) -> list[str]:
-    """Write the bundle to `path`, readable by its owner only, and return the names in it. Blocks for seconds.
+    """Write the bundle to `path`, and return the names in it. Blocks for seconds.
+
+    It belongs to the user who has called sudo, and only they can read it.
 
     Args:
-        path: a .tar.gz; replaced if it is there.
+        path: a .tar.gz; a file that is there is replaced, and a link is refused.
         patient: who was examined.
         findings: what was found.
         devices: lists this machine's devices by their names.
@@ -114,17 +121,14 @@ def write(
         ),
         "service.txt": _said(patient.machine, "systemctl", "status", UNIT, "--no-pager", "--lines=0"),
     }
-    draft = path.with_name(f".{path.name}.new")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, text in parts.items():
+            _add(archive, f"kioskd-report/{name}", scrubbed(text, known))
     try:
-        with (
-            os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file,
-            tarfile.open(fileobj=file, mode="w:gz") as archive,
-        ):
-            for name, text in parts.items():
-                _add(archive, f"kioskd-report/{name}", scrubbed(text, known))
-        draft.replace(path)
+        with as_asker(os.environ):
+            _put(path, packed.getbuffer())
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise KioskError(f"report {path}: cannot be written: {error.strerror}; name another place") from None
     return list(parts)
 
@@ -150,6 +154,21 @@ def scrubbed(text: str, known: Sequence[str]) -> str:
     for secret in known:
         text = text.replace(secret, "…")
     return _SECRET.sub("…", text)
+
+
+def _put(path: Path, data: memoryview) -> None:
+    """Put a file in place as a whole. The draft's name is nobody's to foresee, and no link is followed."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise OSError(errno.EEXIST, "what is there is no file")
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(draft).replace(path)
+    except OSError:
+        Path(draft).unlink(missing_ok=True)
+        raise
 
 
 def _set(patient: Patient) -> dict[str, object]:

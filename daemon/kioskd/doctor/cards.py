@@ -5,13 +5,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from kioskd.adapters.portaudio_devices import Direction
+from kioskd.adapters.sound_cards import Pcm, holder
 from kioskd.doctor.finding import Finding, fault, note, ok, skipped
 from kioskd.doctor.machine import Machine
 from kioskd.doctor.patient import Patient
 
 SERVERS: Final = frozenset({"pipewire", "pipewire-pulse", "wireplumber", "pulseaudio", "jackd", "jackdbus"})
 
-_OWNER: Final = re.compile(r"^owner_pid\s*:\s*(\d+)", re.MULTILINE)
+_STREAM: Final = re.compile(r"card(?P<card>\d+)/pcm(?P<pcm>\d+)(?P<way>[cp])")
 _ID_OF_NAME: Final = re.compile(r"hw:")
 
 
@@ -65,27 +67,21 @@ def _taken(one: Held) -> Finding:
 
 
 def _held(machine: Machine) -> Iterator[Held]:
-    for path in sorted(machine.at("/proc/asound").glob("card[0-9]*/pcm*/sub*/status")):
-        found = _OWNER.search(machine.text(f"/{path.relative_to(machine.root)}") or "")
-        if found is None:
+    for stream in sorted(machine.at("/proc/asound").glob("card[0-9]*/pcm[0-9]*")):
+        numbers = _STREAM.fullmatch(f"{stream.parent.name}/{stream.name}")
+        if numbers is None:
             continue
-        stream, card = path.parents[1], path.parents[2]
-        pid = _process(machine, int(found[1]))
-        yield Held(
-            card=machine.text(f"/{card.relative_to(machine.root)}/id") or card.name,
-            number=card.name.removeprefix("card"),
-            captures=stream.name.endswith("c"),
-            program=machine.text(f"/proc/{pid}/comm") or "a program",
-            pid=pid,
-        )
-
-
-def _process(machine: Machine, thread: int) -> int:
-    """The process that a thread belongs to: the kernel tells which thread has opened a stream."""
-    for line in (machine.text(f"/proc/{thread}/status") or "").splitlines():
-        if line.startswith("Tgid:"):
-            return int(line.split()[1])
-    return thread
+        direction = Direction.IN if numbers["way"] == "c" else Direction.OUT
+        by = holder(Pcm(int(numbers["card"]), int(numbers["pcm"]), direction), machine.root)
+        if by is not None:
+            card = stream.parent
+            yield Held(
+                card=machine.text(f"/{card.relative_to(machine.root)}/id") or card.name,
+                number=numbers["card"],
+                captures=direction is Direction.IN,
+                program=by.program,
+                pid=by.pid,
+            )
 
 
 def _is_card(wanted: str, held: Held, machine: Machine) -> bool:

@@ -10,6 +10,9 @@ from kioskd.doctor.patient import Patient
 from kioskd.doctor.sound import together
 from kioskd.errors import DeviceLost
 
+MOST_EDGES: Final = 1000
+"""Edges of a button that wait; a device that sends more of them is no button, and the rest is not looked at."""
+
 PRESS_S: Final = 20.0
 _REST_S: Final = 0.5
 """For a line to say how it is, and to fail."""
@@ -38,9 +41,13 @@ async def lamps(patient: Patient) -> Sequence[Finding]:
 
 
 async def _button(patient: Patient, hand: app.Hand) -> Finding:
-    edges: asyncio.Queue[bool] = asyncio.Queue()
+    edges: asyncio.Queue[bool] = asyncio.Queue(MOST_EDGES)
     found: list[Finding] = []
     over = asyncio.Event()
+
+    def note(edge: ports.Edge) -> None:
+        if not edges.full():
+            edges.put_nowait(edge.down)
 
     async def follow() -> None:
         if await _next(edges, _REST_S):
@@ -59,7 +66,7 @@ async def _button(patient: Patient, hand: app.Hand) -> Finding:
         over.set()
 
     try:
-        await together(hand.button.watch(edges.put_nowait), follow(), until=over)
+        await together(hand.button.watch(note), follow(), until=over)
     except DeviceLost as lost:
         return of_error("button-missing", lost, "see `kioskd devices`")
     return found[0]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from kioskd import regular_file
 from kioskd.doctor.finding import Finding, fault, ok, skipped
 from kioskd.doctor.machine import UNIT, Machine
 from kioskd.doctor.patient import Patient
@@ -10,6 +11,8 @@ from kioskd.settings.credentials import CREDENTIAL, KeyMissingError, KeyUnusable
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
+
+_LARGEST_BYTES: Final = 100_000
 
 ENCRYPTED: Final = f"/etc/credstore.encrypted/{CREDENTIAL}"
 PLAIN: Final = f"/etc/credstore/{CREDENTIAL}"
@@ -108,7 +111,7 @@ def _stored(machine: Machine) -> tuple[str, str] | None:
                 )
             return ENCRYPTED, ran.out
         if plain.exists():
-            return PLAIN, plain.read_text(encoding="ascii", errors="replace")
+            return PLAIN, regular_file.content(plain, _LARGEST_BYTES).decode("ascii", errors="replace")
     except PermissionError:
         raise OutOfSightError("/etc/credstore*", "may be read by root only") from None
     return None

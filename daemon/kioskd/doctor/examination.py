@@ -18,6 +18,7 @@ from kioskd.doctor import (
     files,
     network,
     power,
+    programs,
     session,
     storage,
     unit,
@@ -65,6 +66,7 @@ CHECKS: Final = (
     Check("name", network.name, ("settings",)),
     Check("tls", network.tls, ("name",)),
     Check("session", session.session, ("libraries", "key", "tls")),
+    Check("tools", programs.programs, ("settings",)),
     Check("groups", in_thread(access.groups), ("settings",)),
     Check("permissions", in_thread(access.permissions), ("groups",)),
     Check("cards", in_thread(cards.cards), ("settings",)),
@@ -113,7 +115,16 @@ async def examine(
     return findings
 
 
+async def look(name: str, patient: Patient) -> Sequence[Finding]:
+    """Make one check, from where this process is."""
+    return await _looked(next(check for check in CHECKS if check.name == name), patient)
+
+
 async def _looked(check: Check, patient: Patient) -> Sequence[Finding]:
+    inside = patient.inside
+    if check.opens and inside is not None and await asyncio.to_thread(inside.why_not) is None:
+        quiet = () if patient.person is not None else ("--yes",)
+        return await inside.examined(check.name, "--config", str(patient.path), *quiet)
     try:
         return await check.look(patient)
     except KioskError as error:

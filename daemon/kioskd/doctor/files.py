@@ -5,25 +5,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel
-
 from kioskd.doctor.access import Account, account, may, owners
 from kioskd.doctor.finding import Finding, fault, ok, skipped
 from kioskd.doctor.machine import Machine
 from kioskd.doctor.patient import Patient
 from kioskd.doctor.storage import STATE
+from kioskd.settings.credentials import is_there
+from kioskd.settings.sandbox import PROPERTIES, Sandbox, named, paths
 
 SETTINGS: Final = "/etc/kioskd/kioskd.yaml"
 """What the unit reads."""
 
 _PRIVATE: Final = ("service.key_file", "service.credentials_file")
-_FOLDER: Final = "folder:"
-
-_HIDES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "ProtectHome": (("yes", "tmpfs"), ("/home", "/root", "/run/user")),
-    "PrivateTmp": (("yes", "disconnected"), ("/tmp", "/var/tmp")),  # noqa: S108 - nothing is written there
-}
-"""A property of the unit: with which values it hides, and what (systemd.exec(5))."""
+_PROGRAMS: Final = (".argv", ".command")
+"""The ends of names of programs: those are run, and need not be read."""
 
 
 def files(patient: Patient) -> Sequence[Finding]:
@@ -33,9 +28,12 @@ def files(patient: Patient) -> Sequence[Finding]:
         return [skipped(f"these settings are not the service's own, {SETTINGS}")]
     if user is None:
         return [skipped("the service's user is not here yet: scripts/install.sh makes it")]
-    unit = machine.properties(*_HIDES, "ReadWritePaths")
+    unit = machine.properties(*PROPERTIES, "ReadWritePaths")
+    seen = {(name, path): is_there(path) for name, path in _named(patient)}
+    if None in seen.values():
+        return [skipped("not all of them can be seen from here", "run doctor with sudo")]
+    there = [place for place, is_here in seen.items() if is_here]
     try:
-        there = [(name, path) for name, path in _named(patient) if path.exists()]
         found = [_judged(name, path, user, machine, unit) for name, path in there]
         found += [_kept(name, path, user, machine, unit) for name, path in _records(patient)]
     except PermissionError:
@@ -47,13 +45,10 @@ def _judged(
     name: str, path: Path, user: Account, machine: Machine, unit: Mapping[str, str]
 ) -> Finding | None:
     real = machine.shown(path)
-    for setting, (values, places) in _HIDES.items():
-        if unit.get(setting) in values and any(real.is_relative_to(place) for place in places):
-            return fault(
-                "file-hidden",
-                f"{name} = {real}: the service cannot see it: its sandbox hides what lies there ({setting}=)",
-                "move it to /etc/kioskd, and name it there",
-            )
+    if why := Sandbox.of_unit(unit).hides(real):
+        return fault("file-hidden", f"{name} = {real}: {why}", "move it to /etc/kioskd, and name it there")
+    if name.endswith(_PROGRAMS):
+        return None
     shut = _shut(path, user, machine)
     if shut is None:
         return None
@@ -101,12 +96,9 @@ def _named(patient: Patient) -> Iterator[tuple[str, Path]]:
     """Yield what is to be read, by the names that the settings have for it."""
     yield "the settings", patient.path
     written = {path for _, path in _records(patient)}
-    for name, path in _paths(patient.settings, ""):
+    for loc, path in paths(patient.settings):
         if path not in written:
-            yield name, path
-    source = patient.settings.camera.source
-    if source.startswith(_FOLDER):
-        yield "camera.source", Path(source.removeprefix(_FOLDER))
+            yield named(loc), path
 
 
 def _records(patient: Patient) -> Iterator[tuple[str, Path]]:
@@ -114,14 +106,3 @@ def _records(patient: Patient) -> Iterator[tuple[str, Path]]:
     for name, record in (("transcripts", privacy.transcripts), ("recordings", privacy.recordings)):
         if record is not None:
             yield f"privacy.{name}.folder", record.folder
-
-
-def _paths(value: object, name: str) -> Iterator[tuple[str, Path]]:
-    if isinstance(value, Path):
-        yield name, value
-    elif isinstance(value, BaseModel):
-        for field in type(value).model_fields:
-            yield from _paths(getattr(value, field), f"{name}.{field}".lstrip("."))
-    elif isinstance(value, tuple):
-        for number, one in enumerate(value):
-            yield from _paths(one, f"{name}[{number}]")

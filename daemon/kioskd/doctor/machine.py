@@ -9,6 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from kioskd.settings.tools_argv import SEARCH
+
 UNIT: Final = "kioskd.service"
 
 _PATIENCE_S: Final = 10.0
@@ -55,6 +57,8 @@ class Machine:
         environ = {**os.environ, "LC_ALL": "C"}
         if self.programs is not None:
             environ["PATH"] = self.programs
+        elif os.geteuid() == 0:  # No program of the caller's runs as root.
+            environ["PATH"] = SEARCH
         try:
             done = subprocess.run(  # noqa: S603 - fixed programs; no shell
                 ["/usr/bin/env", *command],

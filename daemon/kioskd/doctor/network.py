@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from kioskd.adapters.gemini.client import ENDPOINT, vertex_endpoint
-from kioskd.adapters.gemini.web import Web
+from kioskd import proxies, regular_file
+from kioskd.app.service import endpoint
 from kioskd.doctor.finding import Finding, fault, ok, skipped
 from kioskd.doctor.patient import Patient
 from kioskd.errors import ConfigError
@@ -22,17 +22,12 @@ _UNTIMELY: Final = (9, 10)
 """OpenSSL's verify codes for a certificate that is not valid yet, or no more."""
 
 
-def endpoint(settings: Settings) -> str:
-    """Return the service's own address."""
-    service = settings.service
-    if service.endpoint is not None:
-        return service.endpoint
-    return vertex_endpoint(service.location or "global") if service.provider == "vertex" else ENDPOINT
-
-
 async def name(patient: Patient) -> Sequence[Finding]:
     """Prove that the name server knows the service, or the proxy before it."""
-    proxy = _proxy(patient.settings)
+    try:
+        proxy = _proxy(patient.settings)
+    except proxies.ProxyError as error:
+        return [fault("proxy-unusable", str(error), "set it right, or remove it, where this machine has it")]
     host, port = _host(proxy or endpoint(patient.settings))
     if _is_address(host):
         return [skipped(f"{host} needs no name server")]
@@ -54,10 +49,16 @@ async def name(patient: Patient) -> Sequence[Finding]:
 
 async def tls(patient: Patient) -> Sequence[Finding]:
     """Prove that the service can be reached, and is who it says by this device's clock and authorities."""
-    if proxy := _proxy(patient.settings):
+    try:
+        proxy = _proxy(patient.settings)
+    except proxies.ProxyError:
+        return [skipped("the environment's proxy cannot be used; see above")]
+    if proxy:
         return [skipped(f"the way is by the proxy {_host(proxy)[0]}: the session will show")]
     host, port = _host(endpoint(patient.settings))
     try:
+        if patient.settings.service.ca_file is not None:
+            regular_file.check(patient.settings.service.ca_file)
         context = await asyncio.to_thread(ssl.create_default_context, cafile=patient.settings.service.ca_file)
     except OSError as error:
         raise ConfigError(
@@ -112,7 +113,7 @@ def _distrusted(host: str, error: ssl.SSLCertVerificationError) -> Finding:
 
 
 def _proxy(settings: Settings) -> str | None:
-    return Web(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), settings.service.proxy).route(endpoint(settings))
+    return proxies.route(endpoint(settings), settings.service.proxy)
 
 
 def _host(url: str) -> tuple[str, int]:

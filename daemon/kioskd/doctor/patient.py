@@ -7,6 +7,7 @@ from typing import Protocol, Self
 
 from kioskd import app, ports
 from kioskd.adapters.clock import SystemClock
+from kioskd.doctor.inside import Inside
 from kioskd.doctor.machine import Machine
 from kioskd.settings.load import Fault, SettingsError, read, startup_faults
 from kioskd.settings.model import Settings
@@ -49,6 +50,8 @@ class Patient:
     parts: Callable[[Settings], app.Parts] = this_machines_parts
     wear: bool = False
     """Whether to take a minute to see what is written to the card."""
+    inside: Inside | None = None
+    """Where devices are looked at from; None: from where this process is."""
 
     @classmethod
     def of(
@@ -59,6 +62,7 @@ class Patient:
         machine: Machine | None = None,
         person: Person | None = None,
         wear: bool = False,
+        inside: Inside | None = None,
     ) -> Self:
         """Return the patient whose settings are in `path`, be they sound or not. Blocks."""
         settings = Settings()
@@ -68,7 +72,7 @@ class Patient:
             settings, faults = loaded.settings, startup_faults(loaded, environ)
         except SettingsError as error:
             faults = error.faults
-        return cls(settings, environ, machine or Machine(), path, faults, person, wear=wear)
+        return cls(settings, environ, machine or Machine(), path, faults, person, wear=wear, inside=inside)
 
     def only(self, *sections: str) -> app.Parts:
         """Return the devices of the named sections of the settings, so that one that fails keeps nobody from the others."""

@@ -17,6 +17,8 @@ from kioskd.settings.model import Settings
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from kioskd.adapters.gemini import ToolTrial
+
 SILENCE_S: Final = 2.0
 _PATIENCE_S: Final = 30.0
 """Dialing, setup, the silence and hanging up have deadlines of their own; all together take less."""
@@ -33,13 +35,34 @@ _NAMES: Final[Mapping[Remedy, str]] = {
 async def session(patient: Patient) -> Sequence[Finding]:
     """Prove it with the key that the daemon will use."""
     key, _ = await asyncio.to_thread(credential.found, patient)
+    from kioskd.adapters.gemini import ToolTrial  # noqa: PLC0415 - loaded by who dials
+
+    described = app.described(patient.settings.tools)
+    places = {declaration.name: place for declaration, place in described}
+    trial = ToolTrial(lambda name: places.get(name, "conversation.search"))
     try:
-        setup_s, delivered = await try_service(patient.settings, key, patient.clock)
+        setup_s, delivered = await try_service(
+            patient.settings,
+            key,
+            patient.clock,
+            tools=[declaration for declaration, _ in described],
+            trial=trial,
+        )
     except LinkLost as lost:
         found = of_error(_NAMES.get(lost.remedy, "session-lost"), lost, _AGAIN)
         return [dataclasses.replace(found, remedy=_remedy(lost, found.remedy))]
     model = patient.settings.service.model
     said = f"{model}: set up in {setup_s:.1f} s, and took {delivered} of {_FRAMES} frames of silence"
+    if trial.left_out:
+        refused = "; ".join(f"{one.name}, set at {one.place} ({one.why})" for one in trial.left_out)
+        left_out = f"{said}, without tools that the service refuses: {refused}"
+        return [
+            note(
+                left_out,
+                "simplify the parameters of these tools, or take them out",
+                setup_s=round(setup_s, 2),
+            )
+        ]
     if not delivered:
         return [note(said, "try again: a service that is slow to take sound answers late", setup_s=setup_s)]
     return [ok(said, setup_s=round(setup_s, 2))]
@@ -61,15 +84,24 @@ def _remedy(lost: LinkLost, said: str | None) -> str | None:
 _FRAMES: Final = round(SILENCE_S * 1000 / pcm.FRAME_MS)
 
 
-async def try_service(settings: Settings, key: "SecretStr | None", clock: ports.Clock) -> tuple[float, int]:
+async def try_service(
+    settings: Settings,
+    key: "SecretStr | None",
+    clock: ports.Clock,
+    *,
+    tools: Sequence[ports.Tool] = (),
+    trial: "ToolTrial | None" = None,
+) -> tuple[float, int]:
     """Hold a session of two seconds of silence. Return the seconds until it was set up, and the frames taken.
+
+    `tools` are declared, and `trial` finds out which of them the service refuses. What servers offer is not asked: they
+    would be started for it.
 
     Raises:
         LinkLost: the service was not reached, or turned something down; the message says what.
         ConfigError: the settings name what cannot be used.
     """
-    # No tools: what they call is not under examination, and an MCP server would be started for it.
-    live = app.live(settings, key)
+    live = app.live(settings, key, lambda: tools, trial)
     await live.warm_up()
     began = clock.now()
     try:

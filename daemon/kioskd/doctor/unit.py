@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kioskd import __version__
-from kioskd.doctor.finding import Finding, fault, ok, skipped
+from kioskd.doctor.finding import Finding, fault, note, ok, skipped
 from kioskd.doctor.machine import UNIT, Machine
 from kioskd.doctor.patient import Patient
 from kioskd.errors import Code
@@ -162,7 +162,14 @@ def sandbox(patient: Patient) -> Sequence[Finding]:
                 _RESTORE,
             )
         )
-    return found or [ok(f"{UNIT} runs as {known.get('User')}, shut off from all but its devices")]
+    found = found or [ok(f"{UNIT} runs as {known.get('User')}, shut off from all but its devices")]
+    inside = patient.inside
+    if inside is not None and inside.is_known and (why := inside.why_not()) is not None:
+        said, _, remedy = why.partition("; ")
+        found.append(
+            note(f"devices are looked at from outside the service's sandbox: {said}", remedy or None)
+        )
+    return found
 
 
 def told(patient: Patient, check: str) -> Finding | None:

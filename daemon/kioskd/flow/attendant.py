@@ -40,13 +40,18 @@ class Attendant:
         post: Callable[[Event], None],
         *,
         device: Device | None = None,
+        called: str = "",
         needed: bool = True,
     ) -> None:
-        """`device`: what the core calls it, if the core knows it. `needed`: a new process is worth trying for it."""
+        """`device`: its kind, as the core knows it. `called`: its name as the owner wrote it, where there are several.
+
+        `needed`: a new process is worth trying for it.
+        """
         self._name = name
         self._clock = clock
         self._post = post
         self._device = device
+        self._called = called
         self._needed = needed
         self._away = False
         self._there = False
@@ -79,9 +84,9 @@ class Attendant:
             return
         self._there = True
         log.info("%s back" if self._missing else "%s ready", self._name)
-        self._missing = False
-        if self._device is not None:
-            self._post(DeviceCame(self._device))
+        was_missing, self._missing = self._missing, False
+        if self._device is not None and (was_missing or self._needed):
+            self._post(DeviceCame(self._device, self._called))
 
     async def use(self, once: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Run `once` (which uses the device and calls `works`) again and again until cancelled.
@@ -128,7 +133,7 @@ class Attendant:
         self._missing = True
         log.warning("%s lost, retrying: %s", self._name, error, extra={"message_id": messages.PART_LOST})
         if self._device is not None:
-            self._post(DeviceGone(self._device, error.device))
+            self._post(DeviceGone(self._device, self._called or error.device))
 
     def _escalate(self, error: DeviceLost, now: float) -> None:
         if not error.listed:

@@ -1,25 +1,27 @@
 """Edges -> gestures -> events."""
 
+import asyncio
 import logging
+import math
 from collections.abc import Callable
 from typing import Final
 
 from kioskd.core import events, gesture
 from kioskd.core.events import Event
 from kioskd.flow.attendant import Attendant
-from kioskd.ports import Button, Cancellable, Clock
+from kioskd.ports import Button, Cancellable, Clock, Edge
 
 log = logging.getLogger(__name__)
 
-ACTS: Final[dict[gesture.Does, Event]] = {
-    "toggle": events.Pressed(),
-    "wake": events.Woken(events.Cause.BUTTON),
-    "end": events.SleepAsked(),
-    "mute": events.MuteAsked(),
-    "look": events.LookAsked(),
-    "hush": events.Hushed(),
+ACTS: Final[dict[gesture.Does, Callable[[float | None], Event]]] = {
+    "toggle": events.Pressed,
+    "wake": lambda down_s: events.Woken(events.Cause.BUTTON, down_s),
+    "end": lambda _down_s: events.SleepAsked(),
+    "mute": lambda _down_s: events.MuteAsked(),
+    "look": lambda _down_s: events.LookAsked(),
+    "hush": lambda _down_s: events.Hushed(),
 }
-"""What a press is for, as the core knows it."""
+"""What a press is for, as the core knows it; each is made of when the finger went down."""
 
 
 class Hands:
@@ -28,6 +30,41 @@ class Hands:
     def __init__(self, post: Callable[[Event], None]) -> None:
         self._post = post
         self._talking = 0
+        self._buttons: list[ButtonToMailbox] = []
+        self._moved = asyncio.Event()
+
+    def join(self, button: "ButtonToMailbox") -> None:
+        """Have one more button."""
+        self._buttons.append(button)
+
+    def moved(self) -> None:
+        """Note that a finger came or went."""
+        self._moved.set()
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a press waits for a second one, and has not been acted upon."""
+        return any(button.undecided for button in self._buttons)
+
+    def catch_up(self) -> None:
+        """Post what every edge means that has happened by now."""
+        for button in self._buttons:
+            button.catch_up()
+
+    async def rest(self, clock: Clock, seconds: float) -> None:
+        """Return when no finger has been on any button for so long. A stuck button has none."""
+        while True:
+            self.catch_up()
+            self._moved.clear()
+            if any(button.held for button in self._buttons):
+                await self._moved.wait()
+                continue
+            left_s = (
+                max((button.let_go_s for button in self._buttons), default=-math.inf) + seconds - clock.now()
+            )
+            if left_s <= 0:
+                return
+            await clock.sleep(left_s)
 
     def post(self, event: Event) -> None:
         """Pass on what a button means, but for the end of a talk that another hand goes on with."""
@@ -53,18 +90,27 @@ class ButtonToMailbox:
         *,
         name: str,
         restart: Callable[[], None],
+        hands: Hands | None = None,
     ) -> None:
-        """`post`: of the kiosk's `Hands`, where it has more than one button. `name`: the button's own, for the journal. `restart` is called when somebody has held it for that."""
+        """`post`: of the kiosk's `Hands`, where it has more than one button; `hands` are those. `name`: the button's own, for the journal. `restart` is called when somebody has held it for that."""
         self._button = button
         self._rules = rules
         self._post = post
         self._clock = clock
         self._name = name
         self._restart = restart
+        self._hands = hands
+        if hands is not None:
+            hands.join(self)
         self._gesture = gesture.Gesture()
+        self.let_go_s = -math.inf
+        """When a finger left the button last."""
         self._due: Cancellable | None = None
         # A button may be on a line that something else holds: a new process would not change that.
-        self._attendant = Attendant(name, clock, post, needed=False)
+        self._source = name.removeprefix("button ")
+        self._attendant = Attendant(
+            name, clock, post, device=events.Device.BUTTON, called=self._source, needed=False
+        )
 
     async def run(self) -> None:
         """Post what each press means until cancelled. A button that is lost is waited for; it ends a talk."""
@@ -75,24 +121,53 @@ class ButtonToMailbox:
             await self._button.watch(self._edge)
         finally:
             self._stop_timer()
+            held = self.held
             self._gesture, outcomes = gesture.abandon(self._gesture)
+            self._note(held, self._clock.now())
             self._tell(outcomes)
 
-    def _edge(self, pressed: bool) -> None:
+    @property
+    def held(self) -> bool:
+        """Whether a finger is on the button."""
+        return self._gesture.held
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a press waits for a second one, and has not been acted upon."""
+        return self._gesture.held_back is not None
+
+    def catch_up(self) -> None:
+        """Post what the edges mean that wait to be read."""
+        self._button.catch_up()
+
+    def _edge(self, edge: Edge) -> None:
         self._attendant.works()
-        self._step(pressed)
+        now_s = self._clock.now()
+        # A stamp of another clock than ours would lie in the future, or before all that was heard so far.
+        self._step(edge.down, now_s if edge.at_s is None else min(edge.at_s, now_s))
 
     def _tick(self) -> None:
         self._due = None
-        self._step(None)
+        # The loop may have starved: an edge that the kernel has by now came before the time that is to be judged.
+        self._button.catch_up()
+        self._step(None, self._clock.now())
 
-    def _step(self, edge: bool | None) -> None:
-        now = self._clock.now()
-        self._gesture, outcomes, due_s = gesture.step(self._gesture, edge, now, self._rules)
+    def _step(self, edge: bool | None, at_s: float) -> None:
+        held = self.held
+        self._gesture, outcomes, due_s = gesture.step(self._gesture, edge, at_s, self._rules)
+        self._note(held, at_s)
         self._stop_timer()
         if due_s is not None:
-            self._due = self._clock.call_later(due_s - now, self._tick)
+            self._due = self._clock.call_later(max(0.0, due_s - self._clock.now()), self._tick)
         self._tell(outcomes)
+
+    def _note(self, held_before: bool, at_s: float) -> None:
+        if self.held is held_before:
+            return
+        if held_before:
+            self.let_go_s = at_s
+        if self._hands is not None:
+            self._hands.moved()
 
     def _stop_timer(self) -> None:
         if self._due is not None:
@@ -102,16 +177,16 @@ class ButtonToMailbox:
     def _tell(self, outcomes: gesture.Outcomes) -> None:
         for outcome in outcomes:
             match outcome:
-                case gesture.Act(does):
-                    self._post(ACTS[does])
-                case gesture.TalkBegan():
-                    self._post(events.TalkBegan())
+                case gesture.Act(does, down_s):
+                    self._post(ACTS[does](down_s))
+                case gesture.TalkBegan(down_s):
+                    self._post(events.TalkBegan(down_s))
                 case gesture.TalkEnded():
                     self._post(events.TalkEnded())
                 case gesture.Armed(what):
                     self._post(events.Armed(what or ""))
                 case gesture.Commit("mute"):
-                    self._post(ACTS["mute"])
+                    self._post(events.MuteAsked())
                 case gesture.Commit("restart"):
                     log.warning("restart asked for by button: name=%s", self._name)
                     self._restart()
@@ -121,6 +196,7 @@ class ButtonToMailbox:
                         self._name,
                         self._rules.stuck_s,
                     )
+                    self._post(events.DeviceGone(events.Device.BUTTON, self._source))
                 case gesture.Bouncing(edges, within_s):
                     log.warning(
                         "button bouncing, passed over until it rests: name=%s edges=%d within_s=%.0f; "
@@ -129,5 +205,7 @@ class ButtonToMailbox:
                         edges,
                         within_s,
                     )
+                    self._post(events.DeviceGone(events.Device.BUTTON, self._source))
                 case gesture.Rested():
                     log.info("button rests, and is listened to again: name=%s", self._name)
+                    self._post(events.DeviceCame(events.Device.BUTTON, self._source))

@@ -10,13 +10,15 @@ Two workers, so that a picture which waits for its turn never keeps the camera f
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from kioskd import messages
 from kioskd.core.effects import HangUp, SetEyes
+from kioskd.core.events import Device, DeviceCame, DeviceGone, Event
 from kioskd.errors import DeviceLost, LinkLost
 from kioskd.flow.crew import first_of
-from kioskd.flow.looks import Looks, Shot, Show
+from kioskd.flow.looks import Looks, Shot, Show, fail, no_picture
 from kioskd.flow.novelty import Novelty
 from kioskd.flow.way import PATIENCE_S, Way
 from kioskd.ports import DARK, Camera, Cancellable, Clock, Connection, Lamp, Light, Sight
@@ -54,6 +56,7 @@ class CameraToLive:
         clock: Clock,
         *,
         way: Way,
+        post: Callable[[Event], None] = lambda _event: None,
         every_s: float = LEAST_S,
         min_change: float = 0.02,
         refresh_s: float = 60.0,
@@ -68,6 +71,7 @@ class CameraToLive:
         self._camera = camera
         self._clock = clock
         self._way = way
+        self._post = post
         self._every_s = max(LEAST_S, every_s)
         self._novelty = Novelty(min_change, refresh_s)
         self._lamp = lamp
@@ -112,7 +116,7 @@ class CameraToLive:
         self._forget()
         self.looks.forget()
         for asked in self._asked:
-            _fail(asked, DeviceLost("camera: the conversation has ended"))
+            fail(asked, DeviceLost("camera: the conversation has ended"))
         self._asked.clear()
         self._changed.set()
 
@@ -154,7 +158,7 @@ class CameraToLive:
         if self._newest is not None and self._clock.now() - self._newest.at <= REUSE_S:
             return self._newest
         asked: asyncio.Future[Shot] = asyncio.get_running_loop().create_future()
-        late = self._clock.call_later(within_s, lambda: _fail(asked, _no_picture(within_s)))
+        late = self._clock.call_later(within_s, lambda: fail(asked, no_picture(within_s)))
         self._asked.add(asked)
         self._changed.set()
         try:
@@ -231,6 +235,7 @@ class CameraToLive:
         if self.missing:
             self.missing = False
             log.info("camera back")
+            self._post(DeviceCame(Device.CAMERA))
         self._keep(shot)
         for one in asked:
             if not one.done():
@@ -331,19 +336,11 @@ class CameraToLive:
             log.warning(
                 "camera lost, going on without, retrying: %s", error, extra={"message_id": messages.PART_LOST}
             )
+            self._post(DeviceGone(Device.CAMERA, error.device))
         for asked in self._asked:
-            _fail(asked, error)
+            fail(asked, error)
         self._asked.clear()
 
     def _shine(self, light: Light) -> None:
         if self._lamp is not None:
             self._lamp.shine(light)
-
-
-def _fail(asked: "asyncio.Future[Shot]", error: DeviceLost) -> None:
-    if not asked.done():
-        asked.set_exception(error)
-
-
-def _no_picture(within_s: float) -> DeviceLost:
-    return DeviceLost(f"camera: no picture within {within_s:.1f} s; see what the journal says of it")

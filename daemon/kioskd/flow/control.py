@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from pydantic import SecretStr
 
-from kioskd import __version__
+from kioskd import __version__, sanitize
 from kioskd.core.effects import Effect
 from kioskd.core.events import (
     Asked,
@@ -21,10 +22,10 @@ from kioskd.core.events import (
     SleepAsked,
     Woken,
 )
-from kioskd.core.levels import broken
 from kioskd.core.machine import State
+from kioskd.core.troubles import Trouble, broken
 from kioskd.errors import ConfigError
-from kioskd.flow.journal import WRONG
+from kioskd.flow.journal import described, wrong
 from kioskd.flow.meters import Meters
 from kioskd.flow.metrics import Family, Tally
 from kioskd.ports import Clock
@@ -34,9 +35,12 @@ log = logging.getLogger(__name__)
 STEP_S: Final = 2.0
 """How long the core may take to go through one event; it takes a millisecond."""
 
+RELOAD_S: Final = 40.0
+"""How long reading new settings may take, with a trial of what they need. A Pi loads a library in seconds."""
+
 TICK_S: Final = 0.1
 WATCHERS: Final = 4
-"""Half of the socket's clients: who only asks for the status still gets in."""
+"""Half of the places at the socket, for members and for owners each: who only asks for the status still gets in."""
 
 QUESTION_CHARS: Final = 4000
 
@@ -55,6 +59,10 @@ class Desk(Protocol):
     @property
     def camera(self) -> str:
         """`none`, `missing`, `off` or `on`."""
+
+    @property
+    def tools_left_out(self) -> Sequence[Mapping[str, str]]:
+        """The tools that the service refuses, so that the kiosk serves without them: name, place and why."""
 
     @property
     def held_s(self) -> float:
@@ -82,6 +90,13 @@ class Desk(Protocol):
 
     def set_log_level(self, name: str) -> None:
         """Log from there up, until the next start."""
+
+    async def reload(self) -> Sequence[str]:
+        """Take the settings over from their file; return those, as SECTION.NAME, that hold only after a restart.
+
+        Raises:
+            ConfigError: the file has faults, a line each; the old settings hold.
+        """
 
     def take_key(self, key: SecretStr) -> None:
         """Have the service opened with this key from the next dial on, in place of the stored one.
@@ -114,17 +129,16 @@ class Control:
         meters: Meters,
         clock: Clock,
         *,
-        picture_size: int,
-        picture_quality: int,
+        fit: Callable[[bytes], Awaitable[bytes]],
     ) -> None:
-        """`picture_size`, `picture_quality`: what becomes of pictures from outside; see `picture.fit`."""
+        """`fit` makes a picture from outside one for the service, or raises ValueError that says why not."""
         self._desk = desk
         self._tally = tally
         self._meters = meters
         self._clock = clock
-        self._picture_size = picture_size
-        self._picture_quality = picture_quality
-        self._watchers = 0
+        self._fit = fit
+        self._watchers: Counter[bool] = Counter()
+        """By whether they are owners, who have places of their own."""
         self._decoding = asyncio.Lock()
         """One picture at a time: two large ones would not fit into a small machine's memory."""
         self._waiting: dict[int, tuple[Event, asyncio.Future[State]]] = {}
@@ -147,7 +161,7 @@ class Control:
                 case {"do": "metrics"}:
                     told = {"text": await asyncio.to_thread(self._desk.render, self._desk.families())}
                 case {"do": "watch"}:
-                    await self._watch(answer)
+                    await self._watch(answer, privileged=privileged)
                     return
                 case _:
                     told = await self._act(request, attachment, privileged=privileged)
@@ -166,6 +180,7 @@ class Control:
             "state": str(tally.show.shown),
             "code": tally.show.code and str(tally.show.code),
             "words": desk.words,
+            "troubles": [described(each) for each in tally.show.troubles],
             "conversation": state.turn.conversation if awake else None,
             "turn": tally.turn if awake else None,
             "link": {
@@ -176,14 +191,15 @@ class Control:
                 "tries": state.link.tries,
             },
             "microphone": _microphone(state),
-            "speaker": _missing(state, Device.SPEAKER) or "working",
+            "speaker": "missing" if Device.SPEAKER in state.missing else "working",
             "camera": desk.camera,
+            "tools_left_out": desk.tools_left_out,
             "volume": desk.volume,
             "muted": state.muted,
             "uptime_s": round(now - tally.started_at, 1),
             "version": __version__,
             "log_level": desk.log_level,
-            "counts": {family.name: _flat(family) for family in desk.families()},
+            "counts": {family.name: family.flat for family in desk.families()},
         }
 
     async def _act(
@@ -209,6 +225,8 @@ class Control:
                 await self._look()
             case {"do": "log", "level": str(level)} if level in LOG_LEVELS:
                 self._desk.set_log_level(level)
+            case {"do": "reload"}:
+                told = await self._reload()
             case {"do": "key", "key": str(key)}:
                 await self._take_key(SecretStr(key), privileged=privileged)
             case _:
@@ -217,6 +235,7 @@ class Control:
         return {"state": str(self._tally.show.shown), "words": self._desk.words, **told}
 
     async def _ask(self, text: str) -> None:
+        text = sanitize.text(text)
         if not 0 < len(text) <= QUESTION_CHARS:
             raise Refused(f"a question has 1 to {QUESTION_CHARS} characters")
         # First the core: what is told to a kiosk that does not wake would be said to its next visitor.
@@ -233,18 +252,24 @@ class Control:
     async def _show(self, attachment: bytes) -> int:
         if not attachment:
             raise Refused("there is no picture in the request")
-        from kioskd.media import picture  # noqa: PLC0415 - brings Pillow
-
         try:
             async with self._decoding:
-                jpeg = await asyncio.to_thread(
-                    picture.fit, attachment, size=self._picture_size, quality=self._picture_quality
-                )
-        except picture.BadPicture as error:
+                jpeg = await self._fit(attachment)
+        except ValueError as error:
             raise Refused(f"not shown: {error}") from error
         _must_be_awake(await self._step(Woken(Cause.REMOTE)))
         self._tell(jpeg)
         return len(jpeg)
+
+    async def _reload(self) -> dict[str, object]:
+        """Return what came of it. The faults of a file are no refusal: it was read, as asked."""
+        try:
+            async with asyncio.timeout(RELOAD_S):
+                return {"later": list(await self._desk.reload()), "faults": []}
+        except ConfigError as error:
+            return {"later": [], "faults": str(error).splitlines()}
+        except TimeoutError:
+            raise Refused(f"the settings were not read within {RELOAD_S:.0f} s; see the journal") from None
 
     async def _take_key(self, key: SecretStr, *, privileged: bool) -> None:
         if not privileged:
@@ -275,11 +300,11 @@ class Control:
             late.cancel()
             self._waiting.pop(id(event), None)
 
-    async def _watch(self, answer: Answer) -> None:
+    async def _watch(self, answer: Answer, *, privileged: bool) -> None:
         """Say how it stands ten times a second, until the client leaves."""
-        if self._watchers >= WATCHERS:
+        if self._watchers[privileged] >= WATCHERS:
             raise Refused(f"{WATCHERS} others watch already")
-        self._watchers += 1
+        self._watchers[privileged] += 1
         self._meters.watch(on=True)
         seen = 0
         try:
@@ -288,8 +313,8 @@ class Control:
                 await answer({"ok": True, **self.status(), "levels": self._meters.levels, "events": lines})
                 await self._clock.sleep(TICK_S)
         finally:
-            self._watchers -= 1
-            if not self._watchers:
+            self._watchers[privileged] -= 1
+            if not self._watchers.total():
                 self._meters.watch(on=False)
 
 
@@ -304,7 +329,8 @@ def _must_be_awake(state: State) -> None:
     if state.muted:
         raise Refused("it is muted; kioskd unmute ends that")
     if code := broken(state) or state.closed:
-        raise Refused(f"it cannot: {WRONG[code]} (code {code})")
+        what = state.opens if code is state.closed else ""
+        raise Refused(f"it cannot: {wrong(Trouble(code, what))} (code {code})")
     raise Refused("it fell asleep at once; see the journal")
 
 
@@ -314,20 +340,8 @@ def _give_up(after: "asyncio.Future[State]") -> None:
 
 
 def _microphone(state: State) -> str:
-    if missing := _missing(state, Device.MICROPHONE):
-        return missing
+    if Device.MICROPHONE in state.missing:
+        return "missing"
     if state.muted:
         return "closed"
     return "silent" if state.deaf else "working"
-
-
-def _missing(state: State, device: Device) -> str | None:
-    return "missing" if device in state.missing else None
-
-
-def _flat(family: Family) -> object:
-    if family.kind == "histogram":
-        return {"count": family.values["+Inf"], "sum": round(family.total, 3)}
-    if not family.label:
-        return round(family.values[""], 3)
-    return {label: round(value, 3) for label, value in family.values.items()}

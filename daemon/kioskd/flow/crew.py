@@ -1,7 +1,7 @@
 """Everybody who works in the daemon: one TaskGroup, each worker by name; when one goes, all go."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from kioskd.errors import KioskError
@@ -39,6 +39,12 @@ async def work_together(workers: Mapping[str, Work]) -> None:
         raise _chief(failures) from None
     finally:
         loop.set_exception_handler(previous)
+
+
+async def once(work: Callable[[], Awaitable[None]]) -> None:
+    """Be a worker that has done its work when `work` is done."""
+    await work()
+    await asyncio.Event().wait()
 
 
 async def first_of(*works: Coroutine[Any, Any, object]) -> None:

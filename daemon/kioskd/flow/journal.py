@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from kioskd import messages
@@ -12,13 +12,14 @@ from kioskd.core.events import (
     Closing,
     Event,
     TimerFired,
-    Up,
     Woken,
 )
-from kioskd.core.levels import State, broken
+from kioskd.core.levels import State
 from kioskd.core.link import Phase as LinkPhase
+from kioskd.core.troubles import CLOSED, OUTAGES, Trouble
 from kioskd.errors import Code
 from kioskd.flow.stopwatch import Stopwatch, Times
+from kioskd.flow.turn_lines import TurnLines
 
 log = logging.getLogger(__name__)
 
@@ -41,24 +42,47 @@ WRONG: Final = {
     Code.SERVICE: "the service fails; it is tried again",
     Code.QUOTA: "the service's quota is used up; it is tried again",
     Code.CLOCK: "this machine's clock is not set; look at its time servers",
-    Code.SETTINGS: "the service turns key, model or settings down; see the journal, then kioskd check",
+    Code.SETTINGS: "the service turns key, model or settings down; sudo kioskd doctor says which",
     Code.MICROPHONE: "the microphone is missing; plug it in, or see kioskd devices",
     Code.DEAF: "the microphone gives nothing but silence; switch it on",
     Code.SPEAKER: "the speaker is missing; plug it in, or see kioskd devices",
-    Code.BUDGET: "today's budget is spent; it opens tomorrow",
+    Code.BUTTON: "a button does not work; look at its plug and wiring, or see kioskd devices",
+    Code.CAMERA: "the camera gave no picture when one was wanted; plug it in, or see kioskd devices",
+    Code.LAMP: "a lamp does not work; look at its wiring, or see kioskd devices",
+    Code.BUDGET: "today's budget is spent",
     Code.HOURS: "quiet hours",
     Code.STORAGE: "what is to outlive a restart cannot be written; look at the disk",
 }
 """What is wrong, in words."""
 
 
+_JOINT: Final = {Shown.FAULT: ": ", Shown.CLOSED: ": ", Shown.OFFLINE: ": ", Shown.MUTED: "; and "}
+"""What comes between a state and the first trouble; else it is a "but"."""
+
+
+def wrong(trouble: Trouble) -> str:
+    """Return what is wrong, what to do, and what of, in words."""
+    words = WRONG[trouble.code]
+    if trouble.what:
+        words += f"; it opens at {trouble.what}" if trouble.code in CLOSED else f": {trouble.what}"
+    return words
+
+
+def described(trouble: Trouble) -> dict[str, str]:
+    """Return a trouble as `kioskd status --json` has it."""
+    return {"code": str(trouble.code), "what": trouble.what, "words": wrong(trouble)}
+
+
 def status(show: Show, *, kept: str = "") -> str:
     """Return what `systemctl status` says. `kept`: what of a conversation is kept, if anything is."""
     words = STATUS[show.shown]
-    if show.code is not None:
-        what = f": {show.what}" if show.what else ""
-        but = "; but" if show.code is Code.STORAGE else ":"
-        words = f"{words}{but} {WRONG[show.code]}{what} (code {show.code})"
+    if show.troubles:
+        joint = _JOINT.get(show.shown, "; but ")
+        if show.shown is Shown.ASLEEP and any(trouble.code in OUTAGES for trouble in show.troubles):
+            words, joint = "Asleep", "; at the last try: "
+        words += joint + ". Also: ".join(f"{wrong(each)} (code {each.code})" for each in show.troubles)
+    if show.asking:
+        words = f"{words}; a press of the button allows the tool {show.asking}"
     return f"{words}; kept: {kept}" if kept else words
 
 
@@ -73,6 +97,7 @@ class Journal:
         self._woken = 0.0
         self._turns = 0
         self._stopwatch = Stopwatch()
+        self._lines = TurnLines()
         self._wrong: dict[Code, float] = {}
         """What is wrong, and since when."""
 
@@ -93,9 +118,10 @@ class Journal:
             self._open(now, before)
         for show in shows:
             log.debug("= shown: %s", show.shown)
-        self._look_for_trouble(now, event, after, shows)
+            self._compare(now, show.troubles)
         if times is not None:
-            self._end_turn(times, after)
+            self._end_turn(now, times, before, after)
+        self._lines.look(now)
         if before.turn.awake and not after.turn.awake:
             self._end(now, event, after)
 
@@ -128,24 +154,29 @@ class Journal:
         waited = now - self._woken
         log.info("uplink open: waited=%.2fs", waited, extra={"fields": {"waited_ms": _ms(waited)}})
 
-    def _look_for_trouble(self, now: float, event: Event, after: State, shows: list[Show]) -> None:
-        mended = {code for code in self._wrong if code in _OF_DEVICES and code is not broken(after)}
-        if isinstance(event, Up) and after.link.open:
-            mended |= self._wrong.keys() - _OF_DEVICES
-        for code in sorted(mended):
+    def _compare(self, now: float, troubles: Sequence[Trouble]) -> None:
+        """Say which troubles are over, and which have begun."""
+        codes = {trouble.code for trouble in troubles}
+        for code in [code for code in self._wrong if code not in codes]:
             after_s = now - self._wrong.pop(code)
             extra = {"fields": {"code": code, "after_ms": _ms(after_s)}, "message_id": messages.MENDED}
-            log.info("in order again: code=%s after=%.0fs", code, after_s, extra=extra)
-        for show in shows:
-            # Why it is closed is said by who closes it (`Limits`), and what cannot be kept by who keeps (`Keeping`).
-            elsewhere = show.shown is Shown.CLOSED or show.code is Code.STORAGE
-            if show.code is None or show.code in self._wrong or elsewhere:
+            if code not in CLOSED:
+                log.info("in order again: code=%s after=%.0fs", code, after_s, extra=extra)
+            elif not codes & CLOSED:
+                extra["message_id"] = messages.OPEN_AGAIN
+                log.info("open again: code=%s after=%.0fs", code, after_s, extra=extra)
+        for trouble in troubles:
+            code = trouble.code
+            if code in self._wrong:
                 continue
-            self._wrong[show.code] = now
-            extra = {"fields": {"code": show.code}, "message_id": messages.BY_CODE[show.code]}
-            log.warning("out of order: code=%s %s", show.code, WRONG[show.code], extra=extra)
+            self._wrong[code] = now
+            extra = {"fields": {"code": code}, "message_id": messages.BY_CODE[code]}
+            if code in CLOSED:
+                log.info("closed: code=%s %s", code, wrong(trouble), extra=extra)
+            else:
+                log.warning("out of order: code=%s %s", code, wrong(trouble), extra=extra)
 
-    def _end_turn(self, times: Times, after: State) -> None:
+    def _end_turn(self, now: float, times: Times, before: State, after: State) -> None:
         self._turns += 1
         fields = {
             "conversation": after.turn.conversation,
@@ -156,23 +187,13 @@ class Journal:
             "waited_ms": _ms(times.waited),
             "reply_ms": _ms(times.reply),
         }
-        log.info(
-            "turn %d: spoke=%s first_byte=%s waited=%s reply=%s ended=%s",
-            self._turns,
-            _seconds(times.spoke),
-            _seconds(times.first_byte),
-            _seconds(times.waited),
-            _seconds(times.reply),
-            times.ended,
-            extra={
-                "fields": {key: value for key, value in fields.items() if value is not None},
-                "message_id": messages.TURN,
-                "visitor": times.waited is not None,
-            },
-        )
+        known = {key: value for key, value in fields.items() if value is not None}
+        somebody = before.turn.spoke or after.turn.spoke
+        self._lines.tell(now, self._turns, times, known, somebody=somebody)
         self._tell_everybody(after)
 
     def _end(self, now: float, event: Event, after: State) -> None:
+        self._lines.sum_up()
         lasted = now - self._woken
         log.info(
             "conversation ended: number=%d turns=%d lasted=%.1fs cause=%s",
@@ -192,9 +213,6 @@ class Journal:
         )
 
 
-_OF_DEVICES: Final = frozenset({Code.MICROPHONE, Code.DEAF, Code.SPEAKER})
-
-
 def _cause(event: Event) -> str:
     match event:
         case TimerFired(timer):
@@ -204,10 +222,6 @@ def _cause(event: Event) -> str:
         case Closing(code) if code is not None:
             return f"closed {code}"
     return re.sub("(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
-
-
-def _seconds(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds:.2f}s"
 
 
 def _ms(seconds: float | None) -> int | None:

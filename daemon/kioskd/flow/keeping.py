@@ -5,16 +5,11 @@ as soon as it is known, and over within a minute of being mended: then all that 
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from typing import Final, NoReturn
 
-from kioskd import messages
 from kioskd.core.events import Event, Unkept
-from kioskd.errors import Code
 from kioskd.ports import Clock
-
-log = logging.getLogger(__name__)
 
 LOOK_S: Final = 60.0
 """Between two looks at the places, and at least between two tries of a write that has failed."""
@@ -41,7 +36,6 @@ class Keeping:
         """The writes that have failed, and when they were tried last."""
         self._one_at_a_time = asyncio.Lock()
         self._said = ""
-        self._since = 0.0
 
     async def save(self, what: str, write: Work) -> bool:
         """Call `write` in a thread, and return whether that has worked; if not, it is called again until it has.
@@ -98,21 +92,8 @@ class Keeping:
         why = "" if trouble is None else trouble.strerror or type(trouble).__name__
         if why == self._said:
             return
-        now = self._clock.now()
-        self._since = self._since if self._said else now
-        if trouble is None:
-            fields = {"code": Code.STORAGE, "after_ms": round((now - self._since) * 1000)}
-            extra = {"fields": fields, "message_id": messages.MENDED}
-            log.info("kept again: code=%s after=%.0fs", Code.STORAGE, now - self._since, extra=extra)
-        else:
-            extra = {"fields": {"code": Code.STORAGE}, "message_id": messages.BY_CODE[Code.STORAGE]}
-            log.warning(
-                "not kept for a restart, going on: code=%s what=%s file=%s error=%s; make room, or make it writable",
-                *(Code.STORAGE, name, trouble.filename, why),
-                extra=extra,
-            )
         self._said = why
-        self._post(Unkept(why))
+        self._post(Unkept(why, "" if trouble is None else str(trouble.filename or name)))
 
 
 async def _in_thread(work: Work) -> OSError | None:

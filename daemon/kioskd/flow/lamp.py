@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from kioskd.core.effects import Show, Shown
-from kioskd.core.events import Event
+from kioskd.core.events import Device, Event
 from kioskd.flow.attendant import Attendant
 from kioskd.media import rhythm
 from kioskd.media.rhythm import Night
@@ -50,9 +50,10 @@ class LampKeeper:
         self._local_time = local_time
         self._brightness = brightness
         self._night = night
+        names = [name] if len(lamps) == 1 else [f"{name} {number}" for number in range(1, len(lamps) + 1)]
         self._attendants = [
-            Attendant(name if len(lamps) == 1 else f"{name} {number}", clock, post, needed=False)
-            for number in range(1, len(lamps) + 1)
+            Attendant(each, clock, post, device=Device.LAMP, called=each.removeprefix("lamp "), needed=False)
+            for each in names
         ]
         self._shown = Show(Shown.STARTING)
         self._pattern = rhythm.pattern(self._shown.shown)
@@ -101,7 +102,7 @@ class LampKeeper:
             holds_s = min(holds_s, RECHECK_S)
         red, green, blue = (part * level * rhythm.dimmed(percent) for part in self._pattern.colour)
         show = self._shown
-        light = Light(show.shown.value, red, green, blue, show.code or "", show.overlay.value)
+        light = Light(show.shown.value, red, green, blue, show.code or "", show.overlay.value, show.asking)
         for lamp in self._lamps:
             lamp.shine(light)
         return min(max(until_s - elapsed_s, LEAST_S), holds_s)

@@ -7,20 +7,20 @@ connected, tokens as the service reports them, calls of tools; and kept, so that
 import asyncio
 import datetime
 import logging
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from kioskd import messages
-from kioskd.core.budget import DAY_S, Budget, Moment, Spent, Talk, Verdict, judge, roll
+from kioskd.core.budget import DAY_S, Budget, Moment, Spent, Talk, Verdict, judge, opens_at, roll
 from kioskd.core.effects import Effect
 from kioskd.core.events import Asked, Closing, Event, SleepAsked
 from kioskd.core.machine import State
 from kioskd.core.turn import Phase
 from kioskd.errors import Code
+from kioskd.flow.day_clock import DayClock
 from kioskd.flow.keeping import Keeping
-from kioskd.ports import Clock, UsageReported
+from kioskd.ports import Clock, TimeEvidence, UsageReported
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ WHAT: Final = "the day's count"
 
 KEEP_S: Final = 60.0
 """The least between two writes; a daemon that is killed forgets as much at most. One that is stopped writes the rest."""
+
+MOST: Final = 10**12
+"""No day has cost more seconds, tokens or calls than this: a larger figure is damage."""
 
 GRACE_S: Final = 20.0
 """How long an end that has come waits for the reply that is awaited or being heard: nobody is cut short in mid-word."""
@@ -83,8 +86,9 @@ class Limits:
         notice: str,
         keeping: Keeping,
         ledger: Ledger | None = None,
+        time: TimeEvidence | None = None,
     ) -> None:
-        """`wall` gives the local time. `tell` says `notice` to the model as soon as it can. Reads the ledger: blocks.
+        """`wall` gives the local time, and `time` tells how far it is to be believed. `tell` says `notice` to the model as soon as it can. Reads the ledger: blocks.
 
         `keeping` writes the ledger.
         """
@@ -97,7 +101,10 @@ class Limits:
         self._keeping = keeping
         self._ledger = ledger
         self._looked = clock.now()
-        self._spent = _parsed(ledger.load() if ledger is not None else None, self._moment().day)
+        self._day = DayClock(clock, wall, time)
+        kept = ledger.load() if ledger is not None else None
+        self._day.restore(kept or {})
+        self._spent = _parsed(kept, self._day.today())
         self._kept = self._spent
         self._talk_tokens = 0
         self._state = State()
@@ -108,6 +115,7 @@ class Limits:
         self._ended = False
         self._end_came: float | None = None
         self._closed: Code | None = None
+        self._opens = ""
         self._changed = asyncio.Event()
         self._unkept = asyncio.Event()
 
@@ -134,7 +142,9 @@ class Limits:
         self._changed.set()
 
     def used(self, usage: UsageReported) -> None:
-        """Count what the service will bill for one exchange."""
+        """Count what the service will bill for one exchange; nothing of what no exchange can cost."""
+        if not usage.plausible:
+            return
         tokens = usage.prompt_tokens + usage.response_tokens
         self._talk_tokens += tokens
         self._spend(tokens=tokens)
@@ -197,7 +207,7 @@ class Limits:
         """Write how the day stands now. In a thread."""
         assert self._ledger is not None
         spent = self._spent
-        self._ledger.save(_entry(spent))
+        self._ledger.save(_entry(spent) | self._day.kept())
         self._kept = spent
 
     def _look(self) -> float:
@@ -210,8 +220,9 @@ class Limits:
         verdict = judge(self._budget, self._spent, talk, moment)
         if awake and self._waits(verdict, now):
             return 1.0
-        if verdict.closed is not self._closed:
-            self._close(verdict.closed)
+        opens = _clock(opens_at(self._budget, self._spent, moment)) if verdict.closed else ""
+        if (verdict.closed, opens) != (self._closed, self._opens):
+            self._close(verdict.closed, opens)
         if awake and verdict.over and not self._ended:
             self._ended = True
             log.info(
@@ -226,7 +237,8 @@ class Limits:
 
     def _roll(self, now: float, moment: Moment) -> None:
         """Begin a new day if it is one."""
-        self._set(roll(self._spent, moment, now - self._looked))
+        today = replace(moment, day=self._day.today())
+        self._set(roll(self._spent, today, now - self._looked))
         self._looked = now
 
     def _waits(self, verdict: Verdict, now: float) -> bool:
@@ -251,17 +263,10 @@ class Limits:
             )
             self._post(Asked())
 
-    def _close(self, code: Code | None) -> None:
-        before, self._closed = self._closed, code
+    def _close(self, code: Code | None, opens: str) -> None:
+        self._closed, self._opens = code, opens
         self._end_came = None
-        self._post(Closing(code))
-        minutes, tokens = self._spent.seconds / 60, self._spent.tokens
-        if code is None:
-            extra = {"fields": {"code": before}, "message_id": messages.OPEN_AGAIN}
-            log.info("open again: minutes=%.1f tokens=%d", minutes, tokens, extra=extra)
-        else:
-            extra = {"fields": {"code": code}, "message_id": messages.BY_CODE[code]}
-            log.info("closed: code=%s minutes=%.1f tokens=%d", code, minutes, tokens, extra=extra)
+        self._post(Closing(code, opens))
 
     def _count(self, now: float) -> None:
         """Add up the seconds of a connected conversation until now."""
@@ -289,6 +294,14 @@ class Limits:
         now = self._wall()
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
         return Moment(now.toordinal(), (now.replace(tzinfo=None) - midnight).total_seconds())
+
+
+def _clock(second: float | None) -> str:
+    """Return a second of the day as HH:MM, or nothing."""
+    if second is None:
+        return ""
+    minutes = round(second / 60) % 1440
+    return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 def _stand(state: State) -> tuple[object, ...]:
@@ -322,7 +335,7 @@ def _parsed(entry: Mapping[str, Any] | None, today: int) -> Spent:
             {str(tool): int(calls) for tool, calls in entry.get("calls", {}).items()},
         )
         counts = [spent.seconds, spent.tokens, *spent.calls.values()]
-        sane = all(0 <= count < math.inf for count in counts) and 0 <= spent.behind_s <= DAY_S
+        sane = all(0 <= count <= MOST for count in counts) and 0 <= spent.behind_s <= DAY_S
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         sane, spent = False, Spent(today)
     if sane:

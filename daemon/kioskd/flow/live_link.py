@@ -7,7 +7,7 @@ again is the core's business.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,35 +15,33 @@ from kioskd.core import events
 from kioskd.core.effects import Dial, Effect, Greet, HangUp
 from kioskd.core.events import Event
 from kioskd.core.machine import State
+from kioskd.core.turn import Phase
 from kioskd.errors import LinkLost, Remedy
 from kioskd.flow.crew import first_of
+from kioskd.flow.incoming_reply import VOID_S, IncomingReply
 from kioskd.flow.live_to_speaker import LiveToSpeaker
 from kioskd.flow.mic_to_live import MicToLive
 from kioskd.flow.outbox import Outbox
 from kioskd.flow.recollection import Recollection
+from kioskd.flow.turn_endings import ReadAloud
 from kioskd.flow.way import Way
 from kioskd.ports import (
     Clock,
     Connection,
-    GenerationEnded,
     GoingAway,
     HandleIssued,
-    Interrupted,
     Live,
     Message,
-    ReplyAudio,
     Said,
     ToolCallsCancelled,
     ToolsCalled,
-    TurnEnded,
     UsageReported,
     pcm,
 )
 
-log = logging.getLogger(__name__)
+__all__ = ["LEFT", "VOID_S", "CallTaker", "Companion", "LiveLink"]
 
-VOID_S = 2.0
-"""How long sound is dropped after an interruption when the service does not end the turn, as it should at once."""
+log = logging.getLogger(__name__)
 
 LEFT = "left"
 """The cause of an end that we chose: asleep, or a rollover."""
@@ -102,11 +100,13 @@ class LiveLink:
         calls: CallTaker | None = None,
         companions: Sequence[Companion] = (),
         on_usage: Callable[[UsageReported], None] = lambda _usage: None,
+        room: Callable[[], Awaitable[None]] | None = None,
+        read_aloud: ReadAloud | None = None,
     ) -> None:
-        """`pictures` (JPEG) are shown at the beginning of each new session. `calls` takes the model's tool calls."""
+        """`room` returns when the core has caught up: until then, nothing more is read. `read_aloud`: for replies that come
+        in writing. `pictures` (JPEG) are shown at the beginning of each new session. `calls` takes the model's tool calls."""
         self._live = live
         self._uplink = uplink
-        self._downlink = downlink
         self._post = post
         self._clock = clock
         self._jitter = jitter
@@ -117,17 +117,17 @@ class LiveLink:
         self._calls = calls
         self._companions = companions
         self._on_usage = on_usage
+        self._room = room
         self._outbox = Outbox(way, clock)
         self._said = Recollection()
         self._ended: _Ended | None = None
-        self._reply = 0
-        self._reply_open = False
-        self._void_until = 0.0
-        self._interrupted = False
         self.warm = False
         """Whether a dial would begin at once."""
         self.counts: Counter[str] = Counter()
         """What happened to connections, and what the service will bill, ever."""
+        self._replies = IncomingReply(
+            downlink, post, clock, counts=self.counts, said=self._said, read_aloud=read_aloud
+        )
 
     def dial(self, order: Dial) -> None:
         """Close what there is, then connect; the newest order counts."""
@@ -153,11 +153,13 @@ class LiveLink:
         return self._order is not None and self._outbox.put(what, settled)
 
     def observe(
-        self, _now: float, _event: Event, before: State, after: State, _effects: tuple[Effect, ...]
+        self, _now: float, event: Event, before: State, after: State, _effects: tuple[Effect, ...]
     ) -> None:
         """Be told of one step; see `engine.Observer`. What is written or shown would void what the core waits for, too."""
         if after.turn.gated is not before.turn.gated:
             self._outbox.gate(shut=after.turn.gated)
+        if event == events.TimerFired(events.Timer.STALLED) and before.turn.phase is Phase.SPEAKING:
+            self._replies.give_up(after.link.epoch)
 
     def use(self, live: Live, greeting: str, pictures: Sequence[bytes]) -> None:
         """Dial `live`, and begin so, from the next order on: the settings have changed."""
@@ -247,8 +249,7 @@ class LiveLink:
 
     async def _use(self, connection: Connection, epoch: int) -> None:
         self._uplink.connect(connection)
-        self._void_until = 0.0
-        self._interrupted = False
+        self._replies.connect(resumed=connection.resumed)
         for companion in self._companions:
             companion.connect(connection)
         if self._calls is not None:
@@ -257,44 +258,32 @@ class LiveLink:
             self._outbox.begin(self._pictures)
         self._post(events.Up(epoch, connection.resumed))
         try:
-            await first_of(self._read(connection, epoch), self._outbox.send(connection))
+            await first_of(self._read(connection, epoch), self._outbox.send(connection), self._replies.run())
         finally:
             for companion in (*self._companions, *((self._calls,) if self._calls else ())):
                 companion.disconnect()
             self._uplink.disconnect()
-            self._end_reply()  # a reply cut off by the connection's end is over when its sound is
+            self._replies.end()  # a reply cut off by the connection's end is over when its sound is
 
     async def _read(self, connection: Connection, epoch: int) -> None:
         while True:
             for message in await connection.receive():
-                self._sort(message, epoch)
+                if not self._replies.take(message, epoch):
+                    self._sort(message, epoch)
+            if self._room is not None:
+                await self._room()
 
     def _sort(self, message: Message, epoch: int) -> None:
         match message:
-            case ReplyAudio(sound):
-                self._play(sound, epoch)
-            case GenerationEnded():
-                self._end_reply()
-            case TurnEnded():
-                self._end_reply()
-                self._void_until = 0.0
-                if not self._interrupted:
-                    self._post(events.TurnEnded(epoch))
-                self._interrupted = (
-                    False  # the end of what was interrupted is no answer to what interrupted it
-                )
-            case Interrupted():
-                # Only a reply that was still coming can have sound on its way that nobody shall hear.
-                if self._reply_open:
-                    self._void_until = self._clock.now() + VOID_S
-                self._end_reply()
-                self._interrupted = True
-                self._post(events.ReplyInterrupted(epoch, self._reply))
             case GoingAway(left_s):
                 log.info("link going away: epoch=%d left=%.0fs", epoch, left_s)
                 self._post(events.GoingAway(epoch, left_s))
+            case HandleIssued() if self._replies.session_useless:
+                pass  # it leads back to the session that gives no sound
             case HandleIssued(handle):
                 self._post(events.HandleIssued(epoch, handle))
+            case UsageReported() if not message.plausible:
+                log.warning("usage of the service makes no sense, not counted: epoch=%d", epoch)
             case UsageReported(prompt_tokens, response_tokens):
                 self.counts["tokens: prompt"] += prompt_tokens
                 self.counts["tokens: response"] += response_tokens
@@ -305,19 +294,3 @@ class LiveLink:
             case ToolsCalled() | ToolCallsCancelled():
                 if self._calls is not None:
                     self._calls.take(message)
-
-    def _play(self, sound: bytes, epoch: int) -> None:
-        if self._void_until and self._clock.now() < self._void_until:
-            return
-        if not self._reply_open:
-            self._reply_open = True
-            self._reply += 1
-            self._downlink.add(self._reply, sound)
-            self._post(events.ReplyBegan(epoch, self._reply))
-        else:
-            self._downlink.add(self._reply, sound)
-
-    def _end_reply(self) -> None:
-        if self._reply_open:
-            self._reply_open = False
-            self._downlink.end(self._reply)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Final
 
 from kioskd.core.effects import Chime, Cue, Duck, Flush, HushPrompt, Prompt
-from kioskd.core.events import Device, Event, PromptOver, ReplyPlayed, ReplySounded
+from kioskd.core.events import Device, Event, PromptOver, ReplyPlayed, ReplySounded, ReplyStarved
 from kioskd.errors import Code
 from kioskd.flow.attendant import Attendant
 from kioskd.media import cues, pcm, playout
@@ -56,6 +56,8 @@ class LiveToSpeaker:
         self._chimes = {cue: cues.sound(cues.Cue(cue)) for cue in chimes}
         self._prompts = prompts
         self._on_cue = on_cue
+        self._starving: int | None = None
+        """Known to the device's thread alone."""
         self._prompt = 0
         self._heard_until: Event | None = None
         """What will end the reply or prompt that began last; None where neither sounds."""
@@ -112,9 +114,18 @@ class LiveToSpeaker:
 
     def prompt(self, effect: Prompt) -> None:
         """Say what is wrong, if there are words for it."""
-        log.warning("told the visitor: code=%s", effect.code)
         sound = None if self._attendant.away else self._prompts(effect.code)
         if sound is None:
+            self._post(PromptOver())
+        else:
+            if self.playout.volume:
+                log.warning("told the visitor: code=%s", effect.code)
+            self._heard_until = PromptOver()
+            self._prompt = self.playout.say(sound)
+
+    def question(self, sound: bytes | None) -> None:
+        """Ask for a press aloud (24 kHz PCM), as a prompt; None: there is nothing to be said any more."""
+        if sound is None or self._attendant.away:
             self._post(PromptOver())
         else:
             self._heard_until = PromptOver()
@@ -137,6 +148,9 @@ class LiveToSpeaker:
         if self.playout.pulled == 0 or self._attendant.away:
             self._tell(self._works)
         sound = self.playout.pull(byte_count)
+        if (starving := self.playout.starving) != self._starving:
+            self._starving = starving
+            self._tell(lambda: self._post(ReplyStarved(starving)))
         if self._echo is not None:
             # What is really played: after volume, fades and starvation.
             self._echo.played(sound, voiced=self.playout.voiced)

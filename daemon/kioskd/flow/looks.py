@@ -109,3 +109,14 @@ class Looks:
 def _settle(fate: "asyncio.Future[str]", why: str) -> None:
     if not fate.done():
         fate.set_result(why)
+
+
+def fail(asked: "asyncio.Future[Shot]", error: DeviceLost) -> None:
+    """Tell who has asked for a picture that there is none."""
+    if not asked.done():
+        asked.set_exception(error)
+
+
+def no_picture(within_s: float) -> DeviceLost:
+    """Return what a camera is said to be that gives no picture in time."""
+    return DeviceLost(f"camera: no picture within {within_s:.1f} s; see what the journal says of it")

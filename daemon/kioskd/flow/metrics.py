@@ -52,6 +52,15 @@ class Family:
     total: float = 0.0
     """Of a histogram: the sum of all that was observed."""
 
+    @property
+    def flat(self) -> object:
+        """Return its values as `kioskd status` has them."""
+        if self.kind == "histogram":
+            return {"count": self.values["+Inf"], "sum": round(self.total, 3)}
+        if not self.label:
+            return round(self.values[""], 3)
+        return {label: round(value, 3) for label, value in self.values.items()}
+
 
 @dataclass(slots=True)
 class Histogram:
@@ -168,7 +177,7 @@ class Readings:
 
 def families(tally: Tally, readings: Readings, now: float, version: str) -> list[Family]:
     """Return all there is to say in numbers."""
-    state, code = tally.show.shown, tally.show.code
+    state, wrong = tally.show.shown, {trouble.code for trouble in tally.show.troubles}
     frame_s = pcm.FRAME_MS / 1000
     return [
         Family("kioskd_info", "gauge", "The version that runs.", {version: 1}, "version"),
@@ -184,8 +193,8 @@ def families(tally: Tally, readings: Readings, now: float, version: str) -> list
         Family(
             "kioskd_fault",
             "gauge",
-            "1 for what is wrong, by its code.",
-            {str(each): float(each is code) for each in Code},
+            "1 for all that is wrong, by its code.",
+            {str(each): float(each in wrong) for each in Code},
             "code",
         ),
         Family(

@@ -11,12 +11,13 @@ from typing import Final, Protocol
 
 from pydantic import SecretStr
 
+from kioskd import sanitize
 from kioskd.core.effects import Effect
 from kioskd.core.events import Event
 from kioskd.core.machine import State
 from kioskd.flow.relay import Relay
 from kioskd.media import pcm
-from kioskd.ports import Clock, Connection, Live, Message, ReplyAudio, Said, TurnEnded
+from kioskd.ports import Clock, Connection, Live, Message, ReplyAudio, Said, TurnEnded, Wrote
 
 PIECE_S: Final = 1.0
 """How much sound is handed over at a time."""
@@ -107,6 +108,8 @@ class Scribe:
             match message:
                 case Said(by_visitor, text):
                     self._say("visitor" if by_visitor else "kiosk", text)
+                case Wrote(text):
+                    self._say("kiosk", text)
                 case ReplyAudio(sound):
                     self._hear(self._kiosk, sound)
                 case TurnEnded():
@@ -135,7 +138,8 @@ class Scribe:
         self._line.append(text[:MOST_CHARS])
 
     def _end_line(self) -> None:
-        text = " ".join("".join(self._line).split())
+        # Half characters that are each other's other half have come together by now.
+        text = sanitize.printable(sanitize.text(" ".join("".join(self._line).split())))
         self._line.clear()
         if text and self._words is not None and self._name is not None:
             self._words.write(self._name, f"{self._wall():%H:%M:%S} {self._speaker}: {text}\n")

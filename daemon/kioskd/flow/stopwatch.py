@@ -14,6 +14,8 @@ from kioskd.core.events import (
     ReplySounded,
     TalkBegan,
     TalkEnded,
+    Timer,
+    TimerFired,
     VoiceBegan,
     VoiceEnded,
 )
@@ -44,7 +46,7 @@ class Times:
     reply: float | None
     """The reply sounded."""
     ended: str
-    """How it ended: heard, interrupted, silenced, asleep."""
+    """How it ended: heard, interrupted, silenced, stalled (its end was not told), asleep; or unanswered."""
 
 
 @dataclass(slots=True)
@@ -75,6 +77,10 @@ class Stopwatch:
         self._note(now, event, before, after)
         if before.turn.phase is Phase.SPEAKING and after.turn.phase is not Phase.SPEAKING:
             return self._end(now, event, after)
+        if event == TimerFired(Timer.THINK) and before.turn.phase is Phase.THINKING:
+            words, self._words = self._words, None
+            spoke = None if words is None else _between(words.began, words.ended)
+            return Times(spoke, None, None, None, "unanswered")
         return None
 
     def _note(self, now: float, event: Event, before: State, after: State) -> None:
@@ -106,7 +112,9 @@ class Stopwatch:
             first_byte=first_byte,
             waited=_between(last_word, self._sounded),
             reply=_between(self._sounded, now),
-            ended=_ENDINGS.get(type(event), "asleep"),
+            ended=_ENDINGS.get(
+                type(event), "stalled" if isinstance(event, TimerFired) and after.turn.awake else "asleep"
+            ),
         )
         if not after.turn.voice:  # who interrupts has begun the next turn already
             self._words = None

@@ -50,6 +50,11 @@ def busy(at_once: int) -> Outcome:
     return Outcome({"status": "busy", "retryable": True, "message": message})
 
 
+def unreadable(fault: str) -> Outcome:
+    """Return what is said to a call that cannot be carried out, whatever it asks for."""
+    return Outcome({"status": "refused", "retryable": False, "message": fault})
+
+
 class Stage(enum.Enum):
     """How far a call has come."""
 

@@ -28,7 +28,7 @@ from kioskd.core.events import (
 from kioskd.core.machine import State
 from kioskd.core.turn import Phase
 from kioskd.errors import LinkLost
-from kioskd.flow.tool_calls import Outcome, Stage, Terms, Work, busy, late_text, like
+from kioskd.flow.tool_calls import Outcome, Stage, Terms, Work, busy, late_text, like, unreadable
 from kioskd.ports import (
     Cancellable,
     Clock,
@@ -190,6 +190,9 @@ class ToolRunner:
             return
         if (waiting := sum(not known.told for known in self._works)) >= MOST:
             log.warning("tool call left unanswered, too many wait: waiting=%d", waiting)
+        elif call.fault:
+            self.counts["refused"] += 1
+            self._finish(work, unreadable(call.fault))
         elif (late := like(call, self._late())) is not None:
             late.call, late.epoch, late.turn = call, self._epoch, self.turn
             self._ready.set()

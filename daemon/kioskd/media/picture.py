@@ -7,10 +7,21 @@ thread. Pillow works without the interpreter's lock, so a thread is enough.
 import io
 import struct
 import warnings
-from collections.abc import Iterator
 from typing import Final, Literal
 
 from PIL import Image
+
+from kioskd.media.picture_parts import (
+    ADOBE,
+    APPLICATION,
+    COMMENT,
+    SCAN,
+    SOI,
+    TooManyPartsError,
+    lean,
+    orientation,
+    segments,
+)
 
 Turn = Literal[0, 90, 180, 270]
 """Degrees clockwise by which a picture is turned to be upright."""
@@ -31,7 +42,6 @@ _HOSTILE: Final = (
 )
 """What Pillow's readers raise at files made to break them: in truth anything."""
 
-_ORIENTATION: Final = 0x0112
 _UPRIGHT: Final[dict[int, tuple[Turn, bool]]] = {
     2: (0, True),
     3: (180, False),
@@ -49,15 +59,9 @@ _TURNS: Final = {
     270: Image.Transpose.ROTATE_90,
 }
 
-_SOI: Final = b"\xff\xd8"
 _EOI: Final = b"\xff\xd9"
 _JFIF: Final = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
-_APPLICATION: Final = range(0xE0, 0xF0)
-_ADOBE: Final = 0xEE
-"""Says how the colours are meant; the other application segments say where, when and by whom."""
-_COMMENT: Final = 0xFE
 _HUFFMAN: Final = 0xC4
-_SCAN: Final = 0xDA
 _CMYK: Final = 4
 """The colours of a JPEG for a printing press."""
 _PROGRESSIVE: Final = 0xC2
@@ -92,9 +96,9 @@ def fit(
     Raises:
         BadPicture: it is none of these, is damaged, or has more bytes or pixels than the bounds.
     """
-    image = _opened(data, most_pixels, most_bytes)
+    image, known = _opened(data, most_pixels, most_bytes)
     try:
-        turn, mirrored = _UPRIGHT.get(_orientation(image), (0, False))
+        turn, mirrored = _UPRIGHT.get(_orientation(image) if known is None else known, (0, False))
         if image.mode in ("1", "P", "PA"):  # scaling needs colours, not their numbers
             image = image.convert("RGBA")
         elif image.mode.startswith("I"):
@@ -108,6 +112,12 @@ def fit(
         raise _damaged(error) from error
 
 
+def finished(image: Image.Image, *, size: int, quality: int, rotate: Turn = 0, mirror: bool = False) -> bytes:
+    """Return an image that was made here as a JPEG; see `fit`."""
+    image.thumbnail((size, size))
+    return _encoded(_upright(_coloured(image), rotate, mirror=mirror), quality)
+
+
 def bare(jpeg: bytes, *, size: int) -> bytes | None:
     """Return a camera's JPEG without its metadata and padding, its pixels untouched; None if it cannot go as it is.
 
@@ -115,17 +125,17 @@ def bare(jpeg: bytes, *, size: int) -> bytes | None:
     no JPEG that everybody reads. `fit` mends what can be mended.
     """
     end = jpeg.rfind(_EOI)
-    if not jpeg.startswith(_SOI) or end < 0:
+    if not jpeg.startswith(SOI) or end < 0:
         return None
-    kept, huffman, sized = [_SOI, _JFIF], False, False
-    for marker, start, stop in _segments(jpeg):
+    kept, huffman, sized = [SOI, _JFIF], False, False
+    for marker, start, stop in segments(jpeg):
         if marker in _FRAMES and stop - start >= 9:
             height, width = struct.unpack_from(">HH", jpeg, start + 5)
             sized = 0 < max(width, height) <= size and min(width, height) > 0
         huffman = huffman or marker == _HUFFMAN
-        if marker == _SCAN:
+        if marker == SCAN:
             return b"".join([*kept, jpeg[start:end], _EOI]) if sized and huffman and stop <= end else None
-        if marker == _ADOBE or (marker not in _APPLICATION and marker != _COMMENT):
+        if marker == ADOBE or (marker not in APPLICATION and marker != COMMENT):
             kept.append(jpeg[start:stop])
     return None
 
@@ -138,7 +148,7 @@ def sketch(jpeg: bytes) -> bytes:
     Raises:
         BadPicture: it cannot be decoded.
     """
-    image = _opened(jpeg, MOST_PIXELS, MOST_BYTES)
+    image, _ = _opened(jpeg, MOST_PIXELS, MOST_BYTES)
     try:
         image.draft("L", (4 * SKETCH_SIDE, 4 * SKETCH_SIDE))
         return image.convert("L").resize((SKETCH_SIDE, SKETCH_SIDE), Image.Resampling.BOX).tobytes()
@@ -151,13 +161,17 @@ def difference(one: bytes, other: bytes) -> float:
     return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / (255 * len(one))
 
 
-def _opened(data: bytes, most_pixels: int, most_bytes: int) -> Image.Image:
+def _opened(data: bytes, most_pixels: int, most_bytes: int) -> tuple[Image.Image, int | None]:
+    """Return the picture, not decoded yet, and its EXIF orientation where it is known already."""
     if not data:
         raise BadPicture("empty file")
     if len(data) > most_bytes:
         raise BadPicture(f"more than {most_bytes / 1e6:.0f} MB")
     try:
+        data, upright = lean(data)
         image: Image.Image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    except TooManyPartsError as error:
+        raise BadPicture(str(error)) from error
     except _HOSTILE as error:
         raise BadPicture("no JPEG, PNG or WebP picture") from error
     match image.format:
@@ -171,30 +185,32 @@ def _opened(data: bytes, most_pixels: int, most_bytes: int) -> Image.Image:
         raise BadPicture(
             f"{image.width} x {image.height} pixels, which is more than {most / 1e6:.0f} million"
         )
-    return image
+    return image, upright
 
 
 def _in_one_run(jpeg: bytes) -> bool:
     """Return whether a JPEG is decoded as it is read: its first scan is its only one, and it is not in CMYK."""
     components = 0
-    for marker, start, _ in _segments(jpeg):
+    for marker, start, _ in segments(jpeg):
         if marker in _FRAMES - {_PROGRESSIVE}:
             components = int.from_bytes(jpeg[start + 9 : start + 10], "big")
-        if marker == _SCAN:
+        if marker == SCAN:
             return 0 < components < _CMYK and jpeg[start + 4 : start + 5] == bytes([components])
     return False
 
 
 def _damaged(error: BaseException) -> BadPicture:
+    if isinstance(error, MemoryError):
+        return BadPicture("takes more memory to decode than a picture may")
     why = " ".join(str(error).split())[:100] or type(error).__name__
     return BadPicture(f"cut off or damaged picture ({why})")
 
 
 def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except _HOSTILE:
-        return 1  # the picture may be whole though its metadata are not
+    if image.format == "PNG":
+        image.load()  # its metadata may come after its pixels
+    exif = image.info.get("exif")
+    return orientation(exif) if isinstance(exif, bytes) else 1
 
 
 def _coloured(image: Image.Image) -> Image.Image:
@@ -216,16 +232,3 @@ def _encoded(image: Image.Image, quality: int) -> bytes:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=quality)
     return out.getvalue()
-
-
-def _segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield each segment up to the first scan: its marker, its start and its end in `jpeg`."""
-    start = len(_SOI)
-    while start + 4 <= len(jpeg) and jpeg[start] == 0xFF:
-        marker = jpeg[start + 1]
-        if marker == 0xFF:  # padding between segments
-            start += 1
-            continue
-        stop = start + 2 + int.from_bytes(jpeg[start + 2 : start + 4], "big")
-        yield marker, start, stop
-        start = stop

@@ -36,6 +36,9 @@ _UP: Final = (1.0 - _DUCKED) / (pcm.DOWNLINK_HZ * UNDUCK_MS // 1000)
 """Of gain, a sample."""
 _NO_REPLY: Final = -1
 
+MOST_PIECES: Final = 20_000
+"""Pieces of replies that wait at most, however small they are: five minutes in pieces of 20 ms are fewer."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sounded:
@@ -106,6 +109,8 @@ class Playout:
         """Bytes that came past the bound."""
         self.starved_bytes = 0
         """Bytes of silence in the middle of a reply whose audio came too late."""
+        self.starving: int | None = None
+        """The reply of which all that came was pulled, while its end has not come."""
 
         self._on_mark = on_mark
         self._bound_bytes = pcm.byte_count(bound_s, pcm.DOWNLINK_HZ)
@@ -153,7 +158,7 @@ class Playout:
         data = self._odd + pcm_bytes
         self._odd = data[len(data) & ~1 :]
         data = data[: len(data) & ~1]
-        room = self._bound_bytes - (self._bytes_in - self._bytes_out)
+        room = self._bound_bytes - (self._bytes_in - self._bytes_out) if len(self._queue) < MOST_PIECES else 0
         kept = data if len(data) <= room else data[: max(room, 0) & ~1]
         self.dropped_bytes += len(data) - len(kept)
         # A reply that finds no room at all is announced nevertheless: its end must be reported.
@@ -253,6 +258,7 @@ class Playout:
                 self._bytes_out += len(piece)
                 left -= len(piece)
                 parts.append(piece)
+                self.starving = None
                 if not self._sounded:
                     self._sounded = True
                     self._on_mark(Sounded(self._current))
@@ -271,6 +277,7 @@ class Playout:
                 break
         if left and not self._over and newest is None:
             self.starved_bytes += left
+            self.starving = self._current
         return need - left
 
     def _begin(self, reply: int) -> None:
@@ -280,7 +287,7 @@ class Playout:
 
     def _finish(self) -> None:
         if not self._over:
-            self._over = True
+            self._over, self.starving = True, None
             self._on_mark(Played(self._current))
 
     def _flush(self, flushed_to: int, byte_count: int) -> bytes:

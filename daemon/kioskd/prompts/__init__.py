@@ -5,5 +5,6 @@ the owner's WAVs ─────────────────────
 """
 
 from kioskd.prompts.library import Prompts, cache_directory, render_all
+from kioskd.prompts.speech import Speech
 
-__all__ = ["Prompts", "cache_directory", "render_all"]
+__all__ = ["Prompts", "Speech", "cache_directory", "render_all"]

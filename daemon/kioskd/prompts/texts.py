@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kioskd import regular_file
 from kioskd.errors import Code
 from kioskd.settings.document import Document
 
 log = logging.getLogger(__name__)
 
 DEFAULT: Final = "en"
+
+LARGEST_BYTES: Final = 1_000_000
 
 LONGEST: Final = 500
 """Characters: half a minute, which nobody stands through."""
@@ -70,7 +73,7 @@ def _sentences(language: str, owner: Path | None) -> dict[Code, str]:
 
 def _read(path: Path) -> dict[Code, str]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = regular_file.content(path, LARGEST_BYTES).decode("utf-8")
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:

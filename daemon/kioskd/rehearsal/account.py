@@ -23,6 +23,9 @@ class Account:
     def note(self, note: Note) -> None:
         """Tell of a note, if it is worth a line."""
         self._follow_script(note)
+        if (note.by, note.what) == ("visitor", "is asked"):
+            self._tell(f"\n  >>> {note.data['words']}\n")
+            return
         words = self._words(note)
         if words:
             self._tell(f"{note.t - self._start:6.1f} s  {note.by:8}  {words}")
@@ -43,7 +46,7 @@ class Account:
         data, words = note.data, ""
         match note.by, note.what:
             case "kiosk", "shows" if data["state"] != "speaking":
-                words = str(data["state"])
+                words = f"{data['state']} (code {data['code']})" if "code" in data else str(data["state"])
             case "kiosk", "reply began":
                 words = f"speaking: {self._reply()}"
             case "kiosk", "reply silenced":

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
+from kioskd import regular_file
 from kioskd.errors import KioskError
 from kioskd.rehearsal.notes import Note
 from kioskd.rehearsal.remote import NotDone, order
@@ -21,6 +22,8 @@ STARTING_AT_MOST_S: Final = 20.0
 
 SPEAKING_AT_MOST_S: Final = 20.0
 """How long an interruption waits for something to interrupt."""
+
+LARGEST_PICTURE_BYTES: Final = 64_000_000
 
 PEOPLE_TAKE_S: Final = 45.0
 """How much longer everything may take with a person who first has to read what to do."""
@@ -91,6 +94,8 @@ class Actor:
         """Do something that the kiosk may react to."""
         if step.say is not None:
             await self._say("say", self._speeches[step.say])
+        elif step.please is not None:
+            self._notebook.add("visitor", "is asked", words=step.please)
         elif step.interrupt is not None:
             await self._interrupt(self._speeches[step.interrupt])
         elif step.press is not None:
@@ -125,7 +130,7 @@ class Actor:
         """Do what somebody does at a distance."""
         what: str = step.command or ("ask" if step.ask is not None else "show")
         request = {"do": what} if step.ask is None else {"do": what, "text": step.ask}
-        attachment = b"" if step.show is None else await asyncio.to_thread(step.show.read_bytes)
+        attachment = b"" if step.show is None else await asyncio.to_thread(_picture, step.show)
         self._notebook.add("visitor", "commands", command=what, bytes=len(attachment))
         try:
             await order(self._control, request, attachment)
@@ -197,3 +202,11 @@ def _matches(note: Note, condition: str) -> bool:
         return note.what == "shows" and note.data["state"] == condition
     by, what, data = _HAPPENINGS.get(condition, ("kiosk", condition.replace("_", " "), {}))
     return note.by == by and note.what == what and data.items() <= note.data.items()
+
+
+def _picture(path: Path) -> bytes:
+    """Return what is shown. More than a picture may have is for the kiosk to refuse."""
+    try:
+        return regular_file.content(path, LARGEST_PICTURE_BYTES)
+    except OSError as error:
+        raise OffScriptError(f"show: {path} cannot be read: {error.strerror}; mend the path") from None

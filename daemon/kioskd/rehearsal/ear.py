@@ -33,6 +33,8 @@ class Heard:
     """24 kHz PCM: every byte that was pulled."""
     periods: list[tuple[float, int]] = field(default_factory=list)
     """For each pull the moment at which its first sample sounds, in the clock's seconds, and its place in `sound`."""
+    pulled: list[float] = field(default_factory=list)
+    """For each pull the moment at which it was made: later than its time where this machine was busy."""
     late_s: float = 0.0
     """How long after its time a period was pulled, at worst."""
     sounding_since: float | None = None
@@ -40,9 +42,10 @@ class Heard:
     last_audible: float = float("-inf")
     """When the latest audible period ended."""
 
-    def add(self, sound: bytes, at: float) -> None:
-        """Append what sounds from `at` on."""
+    def add(self, sound: bytes, at: float, *, pulled_at: float | None = None) -> None:
+        """Append sound that is due from `at` on. `pulled_at`: when it was asked for, by default in time."""
         self.periods.append((at, len(self.sound)))
+        self.pulled.append(at if pulled_at is None else pulled_at)
         self.sound += sound
         ends = at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ)
         if is_audible(sound):
@@ -89,6 +92,14 @@ class Heard:
             if is_audible(sound):
                 yield at, at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ)
 
+    def spans_since_pulled(self) -> Iterator[tuple[float, float]]:
+        """Yield the audible spans without what was due before it was pulled: a sound cannot be heard before that."""
+        pulls = zip(self.pieces(), self.pulled, strict=True)
+        for (at, sound), pulled_at in pulls:
+            ends = at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ)
+            if pulled_at < ends and is_audible(sound):
+                yield max(at, pulled_at), ends
+
     def _audible_times(self, after: float, before: float) -> tuple[float, float] | None:
         """Return when the first and the last audible sample in `[after, before)` sounded."""
         first = last = None
@@ -127,8 +138,9 @@ class KioskEar:
             due = start + pulled * PERIOD_S
             if (wait := due - self._clock.now()) > 0:
                 await self._clock.sleep(wait)
-            self.heard.late_s = max(self.heard.late_s, self._clock.now() - due)
-            self.heard.add(source.pull(PERIOD_BYTES), due)
+            now = self._clock.now()
+            self.heard.late_s = max(self.heard.late_s, now - due)
+            self.heard.add(source.pull(PERIOD_BYTES), due, pulled_at=now)
             pulled += 1
             self._on_period()
 

@@ -3,14 +3,16 @@
 All blocking: call it where nothing waits.
 """
 
+import os
 import wave
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from kioskd.adapters.asker import as_asker
 from kioskd.errors import ConfigError
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
@@ -27,29 +29,41 @@ GAP_S: Final = 0.1
 def prepare(folder: Path) -> None:
     """Make the folder, or take one that holds nothing but an earlier rehearsal's files, and take those out.
 
+    Under sudo it is the folder of the user who asked, and only what they may write is written.
+
     Raises:
         ConfigError: the folder holds something else, or cannot be made or written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        foreign = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
-        if foreign:
-            raise ConfigError(
-                f"--out {folder}: holds files that are no rehearsal's ({foreign[0]}), which could be mistaken for one's; "
-                "name an empty folder or a new one"
-            )
-        for name in FILES:
-            (folder / name).unlink(missing_ok=True)
+        with as_asker(os.environ):
+            _prepare(folder)
     except OSError as error:
         raise ConfigError(
             f"--out {folder}: cannot be written: {error.strerror}; name another folder"
         ) from error
 
 
+def _prepare(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
+    if foreign:
+        raise ConfigError(
+            f"--out {folder}: holds files that are no rehearsal's ({foreign[0]}), which could be mistaken for one's; "
+            "name an empty folder or a new one"
+        )
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
 def write(folder: Path, record: Record, summary: Summary) -> None:
-    """Write all four files. Needs matplotlib."""
+    """Write all four files, as the user who asked by sudo. Needs matplotlib."""
     from kioskd.rehearsal.timeline import draw  # noqa: PLC0415 - an optional library
 
+    with as_asker(os.environ):
+        _write(folder, record, summary, draw)
+
+
+def _write(folder: Path, record: Record, summary: Summary, draw: Callable[..., None]) -> None:
     (folder / "events.jsonl").write_text(
         "".join(note.line(record.start) + "\n" for note in record.notes), encoding="utf-8"
     )

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from kioskd import regular_file
 from kioskd.errors import Code, ConfigError
 from kioskd.rehearsal.service.script import ServiceScript
 from kioskd.rehearsal.summary import MEASURES, ExpectationResult, Summary
@@ -58,17 +59,23 @@ Seconds = Annotated[float, Range(0.01, 600, "a rehearsal takes minutes")]
 
 
 def _recording(path: Path) -> Path:
-    if not path.is_file():
-        raise said(
-            f"{shown(path.name)} is not there: a recording is needed; mend the path "
-            "(those in /usr/share/sounds/alsa come with Debian's alsa-utils)"
-        )
-    return path
+    return _file(
+        path,
+        "a recording is needed; mend the path (those in /usr/share/sounds/alsa come with Debian's alsa-utils)",
+    )
 
 
 def _picture(path: Path) -> Path:
-    if not path.is_file():
-        raise said(f"{shown(path.name)} is not there: a JPEG, PNG or WebP is needed; mend the path")
+    return _file(path, "a JPEG, PNG or WebP is needed; mend the path")
+
+
+def _file(path: Path, wanted: str) -> Path:
+    try:
+        regular_file.check(path)
+    except FileNotFoundError:
+        raise said(f"{shown(path.name)} is not there: {wanted}") from None
+    except OSError as error:
+        raise said(f"{shown(path.name)} cannot be read ({error.strerror}): {wanted}") from None
     return path
 
 
@@ -128,6 +135,8 @@ class Step(Section):
     """Wait until the kiosk has been heard speaking for 0.7 s, then say this WAV into it."""
     command: Literal["wake", "sleep", "mute", "unmute", "hush", "look"] | None = None
     """What somebody at a distance does by the command of that name, `kioskd mute` for example."""
+    please: Text | None = None
+    """What a person who stands there is asked to do, in words; a scripted visitor does nothing."""
     ask: Text | None = None
     """A question that is typed, as by `kioskd ask`."""
     show: Annotated[PathOnDisk, AfterValidator(_picture)] | None = None

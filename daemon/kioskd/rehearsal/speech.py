@@ -1,16 +1,13 @@
 """The visitor's recordings, as the microphone will have them."""
 
-import wave
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
+from kioskd import regular_file
 from kioskd.errors import ConfigError
 from kioskd.media import pcm
-from kioskd.media.resample import Resampler, SampleFormat
-
-_FORMATS: Final = {2: SampleFormat.INT16, 3: SampleFormat.INT24, 4: SampleFormat.INT32}
+from kioskd.media.wav import UnfitWav, decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +27,19 @@ def load_speeches(paths: Iterable[Path]) -> dict[Path, Speech]:
     """Return the recordings, by path. Blocks: reads and resamples.
 
     Raises:
-        ConfigError: a file is not there, or is no PCM WAV of 16, 24 or 32 bits.
+        ConfigError: a file is not there, or is no WAV that is read (see `media.wav`).
     """
     return {path: _load(path) for path in paths}
 
 
 def _load(path: Path) -> Speech:
     try:
-        with wave.open(str(path), "rb") as file:
-            resampler = Resampler(
-                file.getframerate(),
-                pcm.UPLINK_HZ,
-                channels=file.getnchannels(),
-                sample_format=_FORMATS[file.getsampwidth()],
-            )
-            sound = resampler.process(file.readframes(file.getnframes()), last=True)
-    except (OSError, EOFError, KeyError, wave.Error) as error:
+        with regular_file.opened(path) as file:
+            sound = decoded(file, pcm.UPLINK_HZ)
+    except UnfitWav as error:
+        raise ConfigError(f"recording {path}: {error}") from error
+    except OSError as error:
         raise ConfigError(
-            f"recording {path}: cannot be used: {type(error).__name__} {error}; give a PCM WAV file of 16, 24 or 32 bits"
+            f"recording {path}: cannot be read: {error.strerror}; give a PCM WAV file"
         ) from error
     return Speech(path.stem.replace("_", " "), sound)

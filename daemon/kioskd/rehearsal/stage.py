@@ -65,12 +65,13 @@ def scripted_stage(
         clock=clock,
         microphone=microphone,
         speaker=speaker,
-        live=app.live(settings, key, tools.offered),
+        live=app.live(settings, key, tools.offered, tools.trial),
         tools=tools,
         notifier=notifier({}),
         hands=hands,
         camera=_camera(settings, pictures),
         prompts=app.prompts(settings, _cache()),
+        read_aloud=app.read_aloud(settings),
         pictures=app.pictures(settings),
         control=ControlSocket(control, clock),
     )
@@ -97,7 +98,7 @@ def real_stage(settings: Settings, key: SecretStr | None, folder: Path) -> Stage
     control = folder / "control"
     # The stand-in in any case, also where the owner's settings name tokens or an account of a real service.
     tools = app.Tools(settings, os.environ, clock, rehearsed=True)
-    service = app.live(settings, key, tools.offered)
+    service = app.live(settings, key, tools.offered, tools.trial)
     parts = replace(
         real,
         microphone=microphone,

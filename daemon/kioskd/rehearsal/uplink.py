@@ -61,9 +61,12 @@ def unheld_ms(record: Record, uplink: Alignment) -> int | None:
 
 
 def own_voice_ms(record: Record, uplink: Alignment, chimes: Sequence[Note]) -> int:
-    """Return what arrived of what was captured while the kiosk could be heard; its chimes do not count."""
+    """Return what arrived of what was captured while the kiosk could be heard; its chimes do not count.
+
+    A busy machine pulls sound after it was due. Only the time after the pull counts: before it, the kiosk was silent.
+    """
     chiming = [(note.t, note.t + hearing.seconds_of(str(note.data["cue"])) + SLACK_S) for note in chimes]
-    audible = sorted(span for span in record.heard.audible_spans() if not within(span[0], chiming))
+    audible = sorted(span for span in record.heard.spans_since_pulled() if not within(span[0], chiming))
     return _frames_ms(record, _received(uplink), _joined(audible), inside=True)
 
 

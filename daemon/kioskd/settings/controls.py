@@ -106,7 +106,7 @@ class LampSettings(Section):
     """gpio:CHIP/LINE; rgb:CHIP/RED,GREEN,BLUE (three lines); pwm:CHIP/CHANNEL; led:NAME (a kernel LED)."""
     command: Annotated[tuple[Name, ...] | None, Field(max_length=64, validate_default=True)] = None
     """In place of a source: a program and its arguments, run with the state as one more argument at each change, and with
-    KIOSKD_CODE and KIOSKD_OVERLAY in its environment."""
+    KIOSKD_CODE, KIOSKD_OVERLAY and KIOSKD_ASKING in its environment."""
     active: Literal["high", "low"] = "high"
     """Only gpio and rgb: the line's level when the lamp is lit."""
     brightness: Annotated[int, Range(1, 100, "it is a percentage")] = 100

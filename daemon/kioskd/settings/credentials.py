@@ -1,6 +1,8 @@
 """What opens the service: where it may stand, and what is wrong with it if it cannot be used. Never what it is."""
 
 import json
+import os
+import re
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from kioskd import regular_file
 from kioskd.errors import ConfigError
 from kioskd.settings.service import ServiceSettings
 
@@ -15,6 +18,9 @@ CREDENTIAL: Final = "gemini-api-key"
 """Name of the systemd credential."""
 
 VARIABLES: Final = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+
+STORES: Final = ("/etc/credstore", "/etc/credstore.encrypted", "/run/credstore", "/run/credstore.encrypted")
+"""Where systemd takes credentials from for its units (systemd.exec, ImportCredential=)."""
 
 _LONGEST: Final = 4096
 _LONGEST_CREDENTIALS: Final = 1 << 16
@@ -45,15 +51,15 @@ def service_key(settings: ServiceSettings, environ: Mapping[str, str]) -> Secret
     if settings.provider == "vertex" or settings.token_url is not None:
         return None
     if settings.key_file is not None:
-        return from_file("service.key_file", settings.key_file, private=True)
+        return _key_in("service.key_file", settings.key_file, private=True)
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
         credential = Path(directory, CREDENTIAL)
         if credential.exists():
             # The service manager guards it: its mode is the manager's affair.
-            return from_file(f"systemd credential {CREDENTIAL}", credential, private=False)
+            return _key_in(f"systemd credential {CREDENTIAL}", credential, private=False)
     for name in VARIABLES:
         if name in environ:
-            return _checked(name, environ[name])
+            return _key(name, environ[name])
     raise KeyMissingError(
         "service key",
         f"there is none: looked for the systemd credential {CREDENTIAL} and for {' and '.join(VARIABLES)}; "
@@ -106,7 +112,18 @@ class ServiceKeys:
                 "service key",
                 f"with service.{other} no stored key is looked at; take that out, or do without",
             )
-        self._handed = _checked("service key", key.get_secret_value())
+        self._handed = _key("service key", key.get_secret_value())
+
+
+def is_there(path: Path) -> bool | None:
+    """Return whether there is a file at `path`; None where this user may not look into its folder."""
+    try:
+        os.stat(path)  # noqa: PTH116 - Path.exists() raises PermissionError or returns False, by version
+    except PermissionError:
+        return None
+    except OSError:
+        return False
+    return True
 
 
 def check_account(settings: ServiceSettings) -> None:
@@ -133,31 +150,85 @@ def check_account(settings: ServiceSettings) -> None:
 
 
 def from_file(where: str, path: Path, *, private: bool) -> SecretStr:
+    """Return the secret that a file holds, for a tool.
+
+    Raises:
+        KeyUnusableError: it cannot be read, holds none, or with `private` is open to others.
+    """
+    return _checked(where, _text(where, path, private=private))
+
+
+def _key_in(where: str, path: Path, *, private: bool) -> SecretStr:
+    return _key(where, _text(where, path, private=private))
+
+
+def _text(where: str, path: Path, *, private: bool) -> str:
     data, mode = _read(where, path, _LONGEST)
     if private:
         _check_private(where, mode)
-    return _checked(where, data.decode("ascii", errors="replace"))
+    return data.decode("utf-8", errors="replace")
 
 
 def _read(where: str, path: Path, longest: int) -> tuple[bytes, int]:
     """Return the first `longest` + 1 bytes of a regular file, and its mode."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise KeyUnusableError(where, "is no regular file: a key is read from one; correct the path")
-        with path.open("rb") as file:
-            return file.read(longest + 1), status.st_mode
+        data, status = regular_file.read(path, longest + 1)
+    except regular_file.NotRegularError as err:
+        raise KeyUnusableError(
+            where, f"is {err.strerror}: a key is read from a file; correct the path"
+        ) from None
     except FileNotFoundError:
         raise KeyUnusableError(where, "the file is not there; create it, or correct the path") from None
     except OSError as err:
         raise KeyUnusableError(
             where, f"the file cannot be read: {err.strerror}; it must belong to the daemon's own user"
         ) from None
+    return data, status.st_mode
 
 
 def _check_private(where: str, mode: int) -> None:
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise KeyUnusableError(where, f"is open to others (mode {stat.S_IMODE(mode):o}); run chmod 600 on it")
+
+
+_MISTAKES: Final = (
+    (r"export\s", "begins with export, as in a shell's script: only what follows NAME= is the key"),
+    (r"(?i)set(env)?\s", "begins with set, as in a shell's script: only what follows the name is the key"),
+    (r"(?i)-H\b|curl\s", "is a command: only the key in it is wanted"),
+    (
+        r"(?i)(authorization|x-goog-api-key)\s*:",
+        "begins with the name of a header: only what follows it is the key",
+    ),
+    (r"(?i)bearer\s", "begins with Bearer: that belongs to a header, and only what follows it is the key"),
+    (r"https?://|\?key=", "is an address: only what follows key= is the key"),
+    (r"[\w.-]+\s*=\s*[^=\s]", "begins with NAME=: only what follows the = is the key"),
+    (r"[\w.-]+\s*:\s", "begins with NAME:, as in YAML: only what follows the colon is the key"),
+    (r"[{\[]", "is JSON or a list: only the key in it is wanted"),
+    (r"<|.*>$", "is in angle brackets: they stand for the key, and are none of it"),
+)
+"""What is often stored in place of the key alone: a pattern at its beginning, and what it is."""
+_QUOTES: Final = frozenset("'\"`\xb4\xab\xbb\u2018\u2019\u201a\u201c\u201d\u201e")
+"""Those of keyboards, and those that word processors put in their place."""
+
+
+def _mistake(key: str) -> str | None:
+    """Return in words what a text is that holds a key and more; nothing of the text is in them."""
+    for pattern, what in _MISTAKES:
+        if re.match(pattern, key):
+            return what
+    if key[0] in _QUOTES or key[-1] in _QUOTES:
+        return "is in quotation marks: they are no part of the key"
+    if len(key.splitlines()) > 1:
+        return "holds blanks or line breaks: more than one line, where a key is one"
+    return None
+
+
+def _key(where: str, text: str) -> SecretStr:
+    """Return the service's key that a text holds, and name what people store by mistake."""
+    key = text.strip()
+    if key and (mistake := _mistake(key)) is not None:
+        raise KeyUnusableError(where, f"{mistake}; put the key alone there")
+    return _checked(where, key)
 
 
 def _checked(where: str, text: str) -> SecretStr:

@@ -34,6 +34,17 @@ Voice = Literal[
 # fmt: on
 
 
+def alone(value: object) -> str:
+    """Return how a value is written that was written as a list or a group, or looks odd."""
+    match value:
+        case dict():
+            return "write it alone on the line of this setting, without names below it"
+        case list() | tuple():
+            return "write it alone on the line of this setting, without brackets or -"
+        case _:
+            return "write it, in quotes if it looks odd"
+
+
 def shown(value: object) -> str:
     """Return `value` as a fault text may repeat it: short, on one line, as the YAML would have it."""
     match value:
@@ -277,9 +288,7 @@ def _path(value: object, info: ValidationInfo) -> object:
     if isinstance(value, Path):
         return value
     if not isinstance(value, str) or not value.isprintable() or not value.strip():
-        raise said(
-            f"{shown(value)} is no path: the name of a file is needed; write it, in quotes if it looks odd"
-        )
+        raise said(f"{shown(value)} is no path: the name of a file is needed; {alone(value)}")
     if value.startswith("~"):
         raise said(f"{shown(value)} begins with ~, which is nobody's home here; write the path from / on")
     return Path((info.context or {}).get("folder", "."), value)

@@ -10,7 +10,7 @@ from kioskd.settings.tools_kinds import BuiltinSettings
 Loc = tuple[str | int, ...]
 """Where a value sits, as in `document.Path`."""
 
-_WAKING: Final = frozenset({"toggle", "hold", "wake", "look"})
+WAKING: Final = frozenset({"toggle", "hold", "wake", "look"})
 """What a button must do to wake the kiosk; look needs a camera, too."""
 _CONFIRMING: Final = frozenset({"toggle", "hold", "wake"})
 """What a button must do for its press to be taken for a yes."""
@@ -74,7 +74,7 @@ def _waking(settings: Settings, acts: Set[str | None]) -> Iterator[tuple[Loc, st
             place,
             "button cannot wake the kiosk: no button is set; add controls.button.source, or use [start]",
         )
-    elif "button" in conversation.wake and not acts & _WAKING:
+    elif "button" in conversation.wake and not acts & WAKING:
         yield place, "button cannot wake the kiosk: none of them does that; set does to toggle, hold or wake"
     for call in ("voice", "wakeword"):
         if call in conversation.wake and "hold" in acts and settings.assistant.greeting is None:

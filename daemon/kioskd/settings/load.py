@@ -1,7 +1,6 @@
 """YAML file -> `Settings`, or every fault of it at once, each with its line and column."""
 
-import errno
-import stat
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +8,17 @@ from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
+from kioskd import regular_file
 from kioskd.errors import ConfigError
-from kioskd.profiles import NEWEST, Wanted, known, refusals
+from kioskd.profiles import NEWEST, Wanted, known, probably_shut_down, refusals
 from kioskd.settings.credentials import KeyMissingError, KeyUnusableError, check_account, service_key
 from kioskd.settings.document import Document, Fault
 from kioskd.settings.forms import shown
 from kioskd.settings.joint import camera_unasked, joint_faults
 from kioskd.settings.model import Settings
+from kioskd.settings.sandbox import Sandbox, hidden_faults, hidden_notes
 from kioskd.settings.section import Section
-from kioskd.settings.tools_startup import tool_faults
+from kioskd.settings.tools_startup import tool_faults, unseen
 from kioskd.settings.wording import shape_of, without_empty, words
 
 __all__ = [
@@ -71,14 +72,16 @@ def load(path: Path) -> Settings:
     return read(path).settings
 
 
-def load_to_run(path: Path, environ: Mapping[str, str]) -> Settings:
+def load_to_run(path: Path, environ: Mapping[str, str], sandbox: Sandbox | None = None) -> Settings:
     """Return the settings in `path`, for a daemon that will use this machine's own button, files and key.
+
+    `sandbox` is the one that this daemon will run in; None: this process's own.
 
     Raises:
         SettingsError: the file has faults, or asks for what is not here (see `startup_faults`).
     """
     loaded = read(path)
-    faults = startup_faults(loaded, environ)
+    faults = startup_faults(loaded, environ, sandbox)
     if faults:
         raise SettingsError(faults)
     return loaded.settings
@@ -107,29 +110,42 @@ def wanted(settings: Settings) -> Wanted:
     )
 
 
-def notes(settings: Settings, environ: Mapping[str, str]) -> list[str]:
-    """Return what an owner should know of settings that can be run: each what, why and what to do."""
+def notes(settings: Settings, environ: Mapping[str, str], sandbox: Sandbox | None = None) -> list[str]:
+    """Return what an owner should know of settings that can be run: each what, why and what to do.
+
+    `sandbox` as for `load_to_run`.
+    """
     found = []
     if not known(settings.service.model):
         found.append(unknown_model(settings.service.model))
+    if gone := probably_shut_down(settings.service.model):
+        found.append(gone)
     prompts = settings.speaker.prompts_folder
-    if prompts is not None and not prompts.is_dir():
+    # Path.is_dir() raises PermissionError for a folder in one that this user may not enter.
+    if prompts is not None and not os.path.isdir(prompts):  # noqa: PTH112
         found.append(
             f"speaker.prompts_folder: {prompts} is no folder here, and the prompts that come with kioskd are spoken; "
             "correct the path"
         )
     kind, _, folder = settings.camera.source.partition(":")
-    if kind == "folder" and not Path(folder).is_dir():
+    if kind == "folder" and not os.path.isdir(folder):  # noqa: PTH112
         found.append(f"camera.source: {folder} is no folder here, and is waited for; correct the path")
     if camera_unasked(settings):
         found.append(
             "camera.when: with request the model sees only what somebody has `kioskd look` send: nobody else can ask; "
             "add the tool {kind: builtin} or a button that does look, or set when to speech"
         )
+    found += hidden_notes(settings, sandbox)
+    found += [
+        f"tools: only root can see whether {one} is stored; sudo kioskd check looks"
+        for one in unseen(settings.tools, environ)
+    ]
     try:
         service_key(settings.service, environ)
     except KeyMissingError as err:
         found.append(f"{err} (the daemon's own service may have one that cannot be seen from here)")
+    except KeyUnusableError:
+        pass  # a fault: see startup_faults
     return found
 
 
@@ -164,17 +180,26 @@ def read_as(model: type[Model], path: Path) -> tuple[Model, Document]:
     return value, document
 
 
-def startup_faults(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Fault, ...]:
+def startup_faults(
+    loaded: Loaded, environ: Mapping[str, str], sandbox: Sandbox | None = None
+) -> tuple[Fault, ...]:
     """Return what keeps well-formed settings from running here: a button, a file or a key that is not there.
+
+    `sandbox` as for `load_to_run`.
 
     Not the concern of a rehearsal, which brings its own. A key that cannot be found at all is no fault of the file.
     """
     settings, document = loaded.settings, loaded.document
-    for loc, what in (*joint_faults(settings), *tool_faults(settings.tools, environ)):
+    # First: that a file is hidden explains why it is not found.
+    for loc, what in (
+        *hidden_faults(settings, sandbox),
+        *joint_faults(settings),
+        *tool_faults(settings.tools, environ),
+    ):
         document.fault(loc, what)
     for loc, file in _files(settings):
         try:
-            _open_once(file)
+            regular_file.check(file)
         except OSError as err:
             document.fault(loc, f"cannot be read: {err.strerror}; correct the path or the file's permissions")
     try:
@@ -191,14 +216,6 @@ def startup_faults(loaded: Loaded, environ: Mapping[str, str]) -> tuple[Fault, .
     return tuple(document.faults)
 
 
-def _open_once(file: Path) -> None:
-    """Find out whether a file can be read, without waiting for what a pipe or a device may give."""
-    if not stat.S_ISREG(file.stat().st_mode):
-        raise OSError(errno.EINVAL, "no regular file", str(file))
-    with file.open("rb"):
-        pass
-
-
 def _files(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Path]]:
     """Yield the files that are read when the daemon starts, each with where it is named."""
     if settings.service.ca_file is not None:
@@ -212,8 +229,7 @@ def _text(path: Path) -> str:
         return SettingsError([Fault(str(path), 0, 0, "", what)])
 
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
+        data = regular_file.content(path, LARGEST_BYTES + 1)
     except FileNotFoundError:
         raise whole(
             "is not there: the daemon needs a configuration; create it, or name another with --config"

@@ -38,7 +38,8 @@ class ServiceSettings(Section):
     model: Name = NEWEST
     """The Live model. The default is the one that is generally available and has no shutdown date."""
     api_version: ApiVersion | None = None
-    """Version of the service's interface. Without it: the one that is known to serve provider and model."""
+    """Version of the service's interface. Without it: the one that is known to serve provider and model. With token_url
+    both versions that take tokens are tried."""
     project: Annotated[Project | None, Field(validate_default=True)] = None
     """Google Cloud project (vertex, which cannot do without)."""
     location: Location | None = None

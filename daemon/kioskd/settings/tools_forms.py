@@ -19,8 +19,9 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from kioskd.patterns import PatternError, compiled, parts
-from kioskd.settings.forms import program, said, shown
+from kioskd.patterns import PatternError, check, parts
+from kioskd.proxies import is_loopback
+from kioskd.settings.forms import said, shown
 
 LARGEST_SCHEMA: Final = 8192
 NAME: Final = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
@@ -34,14 +35,11 @@ _SCALARS: Final = frozenset({"string", "number", "integer", "boolean"})
 _SECRET_HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"}
 )
-_SCRIPTS: Final = (
-    (re.compile(r"(?:ba|da|z|k|mk|a|fi)?sh|python[\d.]*"), "c"),
-    (re.compile(r"perl|ruby|node"), "e"),
-)
-"""Programs that run a word of their own, and the letter of the option before it."""
-_WITH_A_WORD: Final = re.compile(r"[-+][A-Za-z]*[oO]|--rcfile|--init-file|-[A-Za-z]*[WX]")
-"""Their options that take the next word."""
 _SECRET_VARIABLES: Final = frozenset({"GEMINI_API_KEY", "GOOGLE_API_KEY"})
+_DAEMONS_VARIABLES: Final = re.compile(
+    r"CREDENTIALS_DIRECTORY|GOOGLE_APPLICATION_CREDENTIALS|NOTIFY_SOCKET|WATCHDOG_\w+|LISTEN_\w+|"
+    r"(?:STATE|RUNTIME|CACHE|LOGS|CONFIGURATION)_DIRECTORY"
+)
 
 
 def _thawed(value: Any) -> Any:
@@ -66,17 +64,20 @@ def at_each(faults: Iterable[tuple[Sequence[str | int], str]]) -> ValidationErro
 def _schema(value: Any) -> Any:
     """Return a JSON Schema that can be used, or say what is wrong with it and where."""
     # Here: only a kiosk with tools needs it.
-    from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # noqa: PLC0415 - no types; see above
-    from jsonschema.exceptions import best_match  # type: ignore[import-untyped] # noqa: PLC0415 - as above
+    from jsonschema_rs import ValidationError as SchemaFault  # noqa: PLC0415 - see above
+    from jsonschema_rs import meta  # noqa: PLC0415 - as above
 
     if not isinstance(value, dict):
         raise said(
             f"{shown(value)} is no JSON Schema: a group is needed; write type: object and properties: below it"
         )
     schema = _thawed(value)
-    error = best_match(Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema))
-    if error is not None:
-        raise at(error.absolute_path, f"is no JSON Schema: {_brief(error)}; mend it")
+    _bound(schema)
+    try:
+        meta.validate(schema)
+    except SchemaFault as error:
+        if error.schema_path[-1:] != ["format"]:  # a pattern; see below
+            raise at(error.instance_path, f"is no JSON Schema: {_brief(error)}; mend it") from None
     if schema.get("type") != "object":
         raise at(
             ["type"] if "type" in schema else [], "must say type: object: arguments have names; write that"
@@ -85,9 +86,17 @@ def _schema(value: Any) -> Any:
         raise at(path, what)
     for path, what in _not_taken(schema):
         raise at(path, what)
-    if len(json.dumps(schema)) > LARGEST_SCHEMA:
-        raise said(f"is larger than {LARGEST_SCHEMA} characters: the model reads it each time; shorten it")
     return {"properties": {}, "additionalProperties": False} | schema
+
+
+def _bound(schema: object) -> None:
+    """Refuse a schema that is too large or too deep to look at closer."""
+    try:
+        size = len(json.dumps(schema, default=str))
+    except (RecursionError, ValueError):
+        raise said("is nested too deeply: the model reads it each time; make it simpler") from None
+    if size > LARGEST_SCHEMA:
+        raise said(f"is larger than {LARGEST_SCHEMA} characters: the model reads it each time; shorten it")
 
 
 def _unfit_names(schema: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -108,7 +117,7 @@ def _unfit_names(schema: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...]
 
 def _brief(error: Any) -> str:
     words = " ".join(str(error.message).split())
-    return f"{error.validator} does not fit" if len(words) > 100 else words
+    return f"{error.schema_path[-1]} does not fit" if len(words) > 100 else words.replace('"', "'")
 
 
 def _not_taken(schema: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -123,7 +132,7 @@ def _not_taken(schema: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], 
             yield (*path, "patternProperties"), f"patternProperties is not taken: {why}"
         if isinstance(pattern := part.get("pattern"), str):
             try:
-                compiled(pattern)
+                check(pattern)
             except PatternError as err:
                 yield (*path, "pattern"), str(err)
 
@@ -218,6 +227,8 @@ def _variable(text: str) -> str:
         raise said(f"{shown(text)} is no name of a variable of the environment; write TZ, say")
     if text in _SECRET_VARIABLES:
         raise said(f"{text} is the service's key: no program needs it; take it out")
+    if _DAEMONS_VARIABLES.fullmatch(text):
+        raise said(f"{text} leads to what is the daemon's own: no program needs it; take it out")
     return text
 
 
@@ -227,6 +238,25 @@ def _header_name(text: str) -> str:
     if text.lower() in {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}:
         raise said(f"{text} is set by the request itself; take it out")
     return text
+
+
+def in_the_clear(url: str, secrets: Iterable[str]) -> bool:
+    """Whether a credential in `secrets` would go to `url` for others on the way to read."""
+    plain = urlsplit(url).scheme in {"http", "mqtt"} and not is_loopback(url)
+    return plain and any(map(CREDENTIAL.search, secrets))
+
+
+def insists(value: bool, *, url: str, secrets: Iterable[str], tls: str) -> bool:
+    """Refuse a credential that others could read on its way, unless the owner has written `insecure: true`."""
+    clear = in_the_clear(url, secrets)
+    if clear and not value:
+        raise said(
+            f"is not true: the credential would go to {urlsplit(url).hostname} without encryption, for others to read; "
+            f"use {tls}://, or write insecure: true"
+        )
+    if value and not clear:
+        raise said("goes unused: no credential leaves this machine without encryption; take it out")
+    return value
 
 
 def _headers(value: dict[str, str]) -> dict[str, str]:
@@ -273,50 +303,6 @@ def sends_all(payload: str, info: ValidationInfo) -> str:
                 "name it here, or take it out of parameters"
             )
     return payload
-
-
-def runnable(argv: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-    """Refuse what cannot be run; make a relative path of the program start at the YAML's folder."""
-    if not argv:
-        raise said(
-            "is an empty list: the program and its arguments are needed; write [/usr/bin/door, open], say"
-        )
-    first, *words = argv
-    if FIELD.search(first):
-        raise at([0], "has a parameter: the model would choose the program; name it")
-    for number, word in enumerate(argv):
-        if not word.isprintable():
-            raise at([number], "holds line breaks or odd characters; write them otherwise")
-    return (program(first, info), *words)
-
-
-def no_script(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse a parameter in what an interpreter of `argv` runs: quoting cannot be left to who wrote it."""
-    for number, word in enumerate(argv):
-        for interpreter, option in _SCRIPTS:
-            if interpreter.fullmatch(Path(word).name):
-                for script in _scripts(argv, number + 1, option):
-                    if FIELD.search(argv[script]):
-                        raise at(
-                            [script],
-                            "has a parameter in a script, which would run what a visitor says: give it as an argument "
-                            'after the script, which takes it as "$1" (sh), sys.argv[1] (python)',
-                        )
-    return argv
-
-
-def _scripts(argv: Sequence[str], first: int, option: str) -> Iterator[int]:
-    """Yield the words from `first` on that are options with a script in them, and the word of the script itself."""
-    asked = False
-    for number in range(first, len(argv)):
-        word = argv[number]
-        if re.match(rf"-[A-Za-z]*{option}", word):
-            asked = True
-            yield number
-        elif not word.startswith(("-", "+")) and not _WITH_A_WORD.fullmatch(argv[number - 1]):
-            if asked:
-                yield number
-            return
 
 
 Credential = Annotated[str, AfterValidator(_only_credential), AfterValidator(_reference)]

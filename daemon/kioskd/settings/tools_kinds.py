@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -14,7 +14,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from kioskd.settings.forms import Name, PathOnDisk, Range, Text, said
-from kioskd.settings.section import Section
+from kioskd.settings.tools_argv import no_script, runnable, takes_data
 from kioskd.settings.tools_forms import (
     FIELD,
     Answer,
@@ -22,107 +22,42 @@ from kioskd.settings.tools_forms import (
     Credential,
     Headers,
     Host,
-    Schema,
     ToolName,
     Variable,
     WebAddress,
     Words,
     at,
     fits,
+    insists,
     no_credential,
-    no_script,
-    runnable,
     sends_all,
 )
+from kioskd.settings.tools_guards import (
+    BUILTINS,
+    MOST_TOOLS,
+    BuiltinSettings,
+    GuardSettings,
+    HeldBytes,
+    NamedSettings,
+)
+from kioskd.settings.tools_programs import (
+    GRANTS,
+    ProgramSettings,
+)
 
-BUILTINS: Final = ("end_conversation", "set_volume", "look", "time_and_place", "remember_note")
-MOST_TOOLS: Final = 64
-"""How many the model is told of at most: it reads all of them each time."""
-
-
-def _of_an_answer(value: int, info: ValidationInfo) -> int:
-    if info.data.get("answer") == "none":
-        raise said("goes unused: with answer none nothing of it is read; take it out")
-    return value
-
-
-HeldBytes = Annotated[int, Range(1, 4_194_304, "it is held in memory"), AfterValidator(_of_an_answer)]
-
-
-class GuardSettings(Section):
-    """What keeps a tool from doing harm, whatever its kind."""
-
-    deadline_s: Annotated[float, Range(0.1, 120, "the visitor waits for it")] = 10.0
-    """Seconds after which a call is stopped, with all it has begun. Longer than 10 and the visitor has given up."""
-    per_turn: Annotated[int, Range(0, 100, "it is a count")] = 5
-    """Calls in one turn of the conversation; 0 is no limit. A turn rarely needs two."""
-    per_conversation: Annotated[int, Range(0, 10_000, "it is a count")] = 50
-    """Calls in one conversation; 0 is no limit."""
-    per_day: Annotated[int, Range(0, 1_000_000, "it is a count")] = 0
-    """Calls a day, by the local date and over restarts; 0 is no limit."""
-    at_once: Annotated[int, Range(1, 16, "each may be a program or a connection")] = 2
-    """Calls of this tool at the same time."""
-    same_calls: Annotated[int, Range(0, 100, "it is a count")] = 3
-    """Calls with the same arguments in one turn; 0 is no limit. More is a model that goes in circles."""
-    confirm: Literal["never", "button"] = "never"
-    """button: the lamp asks, and only a press within 10 s lets it happen."""
-    blocking: bool = False
-    """Whether the model waits for the answer before it speaks on. Without it the conversation goes on meanwhile."""
-    scheduling: Literal["silent", "when_idle", "interrupt"] | None = None
-    """When the model takes up the answer: when_idle (also without this), interrupt at once, or silent."""
-    dry_run: bool = False
-    """Check and count everything, but carry out nothing."""
-    result_bytes: Annotated[int, Range(512, 65_536, "the model reads all of it, and it is billed")] = 8192
-    """Bytes of the answer that the model gets; the rest is cut, and it is told."""
-
-    @field_validator("scheduling")
-    @classmethod
-    def _of_what_does_not_block(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("blocking"):
-            raise said("goes unused: the model waits for a blocking tool; take out one of the two")
-        return value
-
-
-class BuiltinSettings(GuardSettings):
-    """The kiosk's own tools; each can be switched off."""
-
-    kind: Literal["builtin"]
-    """The kiosk's own tools, once in the list."""
-    end_conversation: bool = True
-    """Whether the model may end the conversation, when the visitor says goodbye."""
-    set_volume: bool = True
-    """Whether the model may change how loudly it speaks, when the visitor asks for it."""
-    look: bool = True
-    """Whether the model may take a picture, when the visitor wants to show something; only where there is a camera."""
-    time_and_place: bool = True
-    """Whether the model may ask for the date, the time and `place`."""
-    place: Name | None = None
-    """Where this kiosk is, in words; told with the time."""
-    remember_note: bool = True
-    """Whether the model may keep notes until the conversation ends."""
-
-    @field_validator("place")
-    @classmethod
-    def _with_the_time(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("time_and_place") is False:
-            raise said("goes unused: it is told by time_and_place, which is off; take out one of the two")
-        return value
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Those that are switched on."""
-        return tuple(name for name in BUILTINS if getattr(self, name))
-
-
-class NamedSettings(GuardSettings):
-    """What the model is told of a tool."""
-
-    name: ToolName
-    """What the model calls it."""
-    description: Annotated[Text, StringConstraints(max_length=1000)]
-    """When to call it and what it gives, in words for the model."""
-    parameters: Schema = Field(default_factory=lambda: {"type": "object"}, validate_default=True)
-    """JSON Schema of its arguments. Those that it does not name are refused, unless it says additionalProperties."""
+__all__ = [
+    "BUILTINS",
+    "MOST_TOOLS",
+    "BuiltinSettings",
+    "CommandSettings",
+    "GuardSettings",
+    "HttpSettings",
+    "McpSettings",
+    "MqttSettings",
+    "NamedSettings",
+    "ProgramSettings",
+    "PythonSettings",
+]
 
 
 class HttpSettings(NamedSettings):
@@ -148,6 +83,16 @@ class HttpSettings(NamedSettings):
     """Bytes that the server may answer; a longer answer is an error."""
     ca_file: PathOnDisk | None = None
     """Certificates (PEM) to trust in place of the public ones."""
+    insecure: Annotated[bool, Field(validate_default=True)] = False
+    """true: send the credential in `headers` without encryption beyond this machine, where others can read it."""
+
+    @field_validator("insecure")
+    @classmethod
+    def _insists(cls, value: bool, info: ValidationInfo) -> bool:
+        url, headers = info.data.get("url"), info.data.get("headers")
+        if url is None or headers is None:
+            return value
+        return insists(value, url=url, secrets=headers.values(), tls="https")
 
     @field_validator("send")
     @classmethod
@@ -173,7 +118,7 @@ class HttpSettings(NamedSettings):
         return value
 
 
-class CommandSettings(NamedSettings):
+class CommandSettings(NamedSettings, ProgramSettings):
     """A tool that runs a program, never a shell."""
 
     kind: Literal["command"]
@@ -185,9 +130,12 @@ class CommandSettings(NamedSettings):
     environment: Annotated[tuple[Variable, ...], Field(max_length=40)] = ()
     """Variables of the daemon's environment to pass on; the program has PATH and LANG besides, and nothing else."""
     working_directory: PathOnDisk = Path("/")
-    """Folder that it runs in."""
+    """Folder that it runs in. It may read and change what is there, where the permissions of the files allow it."""
     output_bytes: HeldBytes = 65_536
     """Bytes that it may print; one that prints more is stopped."""
+    arguments_are_data: Annotated[bool, Field(validate_default=True)] = False
+    """true: you state that the program takes each {parameter} as data, and never as a command, a script or a query. It
+    is needed for programs of the system that kioskd does not know as such. What goes to stdin needs no such statement."""
 
     @field_validator("argv")
     @classmethod
@@ -199,6 +147,22 @@ class CommandSettings(NamedSettings):
                 raise at([number], err.message()) from None
         return no_script(runnable(value, info))
 
+    @field_validator("arguments_are_data")
+    @classmethod
+    def _stated(cls, value: bool, info: ValidationInfo) -> bool:
+        argv, parameters = info.data.get("argv"), info.data.get("parameters")
+        if argv is None or parameters is None:
+            return value  # they have faults of their own
+        unknown = takes_data(argv) if parameters["properties"] else None
+        if unknown is not None and not value:
+            raise said(
+                f"is not true: {unknown}; leave parameters to stdin and a program of yours, "
+                "or write arguments_are_data: true if you are sure"
+            )
+        if value and unknown is None:
+            raise said("goes unused: the program is known to take its arguments as data; take it out")
+        return value
+
 
 class MqttSettings(NamedSettings):
     """A tool that publishes to a broker, and may wait for a reply."""
@@ -206,7 +170,7 @@ class MqttSettings(NamedSettings):
     kind: Literal["mqtt"]
     """Speaks to an MQTT broker."""
     broker: BrokerAddress
-    """mqtt://HOST or mqtt://HOST:PORT; mqtts:// for TLS. It speaks MQTT 5."""
+    """mqtt://HOST or mqtt://HOST:PORT; mqtts:// for TLS. MQTT 5, or 3.1.1 where the broker speaks no 5; `reply` needs 5."""
     topic: Annotated[Text, StringConstraints(max_length=1000)]
     """Topic to publish to; {parameter} stands for that argument, which cannot hold / + or #."""
     payload: (
@@ -235,6 +199,16 @@ class MqttSettings(NamedSettings):
     """credential:NAME of the user's password."""
     ca_file: PathOnDisk | None = None
     """Certificates (PEM) to trust in place of the public ones, with mqtts."""
+    insecure: Annotated[bool, Field(validate_default=True)] = False
+    """true: send the password without encryption beyond this machine, where others can read it."""
+
+    @field_validator("insecure")
+    @classmethod
+    def _insists(cls, value: bool, info: ValidationInfo) -> bool:
+        broker = info.data.get("broker")
+        if broker is None or "password_from" not in info.data:
+            return value  # they have faults of their own
+        return insists(value, url=broker, secrets=[info.data["password_from"] or ""], tls="mqtts")
 
     @field_validator("topic")
     @classmethod
@@ -276,7 +250,7 @@ class MqttSettings(NamedSettings):
         return value
 
 
-class McpSettings(GuardSettings):
+class McpSettings(GuardSettings, ProgramSettings):
     """The tools of a Model Context Protocol server. The guards hold for each of them."""
 
     kind: Literal["mcp"]
@@ -296,7 +270,28 @@ class McpSettings(GuardSettings):
     environment: Annotated[tuple[Variable, ...], Field(max_length=40)] = ()
     """Variables of the daemon's environment to pass on, with `argv`."""
     working_directory: PathOnDisk = Path("/")
-    """Folder that the server runs in, with `argv`."""
+    """Folder that the server runs in, with `argv`. It may read and change what is there."""
+    start_timeout_s: Annotated[float, Range(1, 600, "a program that takes longer does not start")] = 60.0
+    """Seconds in which the server may start and answer; after a try in vain the next one waits twice as long."""
+    ca_file: PathOnDisk | None = None
+    """Certificates (PEM) to trust in place of the public ones, with an https:// `url`."""
+    insecure: Annotated[bool, Field(validate_default=True)] = False
+    """true: send the credential in `headers` without encryption beyond this machine, where others can read it."""
+
+    @field_validator("insecure")
+    @classmethod
+    def _insists(cls, value: bool, info: ValidationInfo) -> bool:
+        if "url" not in info.data or "headers" not in info.data:
+            return value  # they have faults of their own
+        secrets = info.data["headers"].values()
+        return insists(value, url=info.data["url"] or "", secrets=secrets, tls="https")
+
+    @field_validator("ca_file")
+    @classmethod
+    def _of_tls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and not str(info.data.get("url") or "").startswith("https:"):
+            raise said("goes unused: only https:// has TLS; use an https:// url, or take it out")
+        return value
 
     @field_validator("allow")
     @classmethod
@@ -319,6 +314,9 @@ class McpSettings(GuardSettings):
         if "argv" in info.data and (value is None) == (info.data["argv"] is None):
             what = "is missing" if value is None else "stands beside argv"
             raise said(f"{what}: a server is either started (argv) or reached (url); write one of the two")
+        granted = [name for name in GRANTS if name in info.data and info.data[name] != GRANTS[name]]
+        if value is not None and granted:
+            raise said(f"goes with no {granted[0]}: that is for a server with argv; take it out")
         if value is not None and FIELD.search(value):
             raise said("has a parameter: a server has one address; write it")
         return value

@@ -10,9 +10,12 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
+from kioskd import regular_file
 from kioskd.errors import ConfigError
 from kioskd.settings import credentials
+from kioskd.settings.credentials import STORES
 from kioskd.settings.tools import ToolSettings
+from kioskd.settings.tools_argv import SEARCH
 from kioskd.settings.tools_forms import CREDENTIAL
 from kioskd.settings.tools_kinds import (
     CommandSettings,
@@ -25,10 +28,6 @@ from kioskd.settings.tools_kinds import (
 Loc = tuple[str | int, ...]
 """Where a value sits, as in `document.Path`."""
 
-SEARCH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where a program without a path is looked for, whatever the daemon's own PATH."""
-STORES: Final = ("/etc/credstore", "/etc/credstore.encrypted", "/run/credstore", "/run/credstore.encrypted")
-"""Where systemd takes credentials from for its units (systemd.exec, ImportCredential=)."""
 GROUP: Final = "kioskd.tools"
 
 _EXTRAS: Final = {"mqtt": "aiomqtt", "mcp": "mcp"}
@@ -106,12 +105,18 @@ def function(entry: str) -> Callable[[Mapping[str, object]], Any]:
     return found  # type: ignore[no-any-return]  # what a package has cannot be known here
 
 
-def may_be_there(path: Path) -> bool:
-    """Whether there is a file at `path`, or nobody but root can say."""
-    try:
-        return path.exists()
-    except PermissionError:
-        return True
+def stored(name: str) -> bool | None:
+    """Return whether systemd has a credential of that name for its units; None where only root can say."""
+    found = {credentials.is_there(Path(store, name)) for store in STORES}
+    return True if True in found else None if None in found else False
+
+
+def unseen(tools: Sequence[ToolSettings], environ: Mapping[str, str]) -> list[str]:
+    """Return the secrets of which only root can say whether systemd has them, each as the settings name it."""
+    if environ.get("CREDENTIALS_DIRECTORY"):
+        return []
+    found = [one for tool in tools for value in _secret_values(tool) for one in CREDENTIAL.finditer(value)]
+    return sorted({one[0] for one in found if "/" not in one[1] and stored(one[1]) is None})
 
 
 def _faults(tool: ToolSettings, environ: Mapping[str, str]) -> Iterator[tuple[Loc, str]]:
@@ -124,16 +129,27 @@ def _faults(tool: ToolSettings, environ: Mapping[str, str]) -> Iterator[tuple[Lo
             yield from _secret_faults(("headers", name), value, environ)
     if isinstance(tool, MqttSettings) and tool.password_from is not None:
         yield from _secret_faults(("password_from",), tool.password_from, environ)
-    ca_file = tool.ca_file if isinstance(tool, HttpSettings | MqttSettings) else None
-    if ca_file is not None and not os.access(ca_file, os.R_OK):
-        yield ("ca_file",), "cannot be read; correct the path or the file's permissions"
+    ca_file = tool.ca_file if isinstance(tool, HttpSettings | McpSettings | MqttSettings) else None
+    if ca_file is not None:
+        try:
+            regular_file.check(ca_file)
+        except OSError as err:
+            yield ("ca_file",), f"cannot be read: {err.strerror}; correct the path or the file's permissions"
     if isinstance(tool, CommandSettings | McpSettings) and tool.argv is not None:
         if program(tool.argv) is None:
             yield ("argv",), "its program is not there or cannot be run; install it, or correct the path"
-        if not tool.working_directory.is_dir():
+        # Path.is_dir() raises PermissionError for a folder in one that this user may not enter.
+        if not os.path.isdir(tool.working_directory):  # noqa: PTH112
             yield ("working_directory",), "is no folder here; create it, or correct the path"
     if isinstance(tool, PythonSettings) and (wrong := _entry(tool.entry)[1]):
         yield ("entry",), wrong
+
+
+def _secret_values(tool: ToolSettings) -> Iterator[str]:
+    if isinstance(tool, HttpSettings | McpSettings):
+        yield from tool.headers.values()
+    if isinstance(tool, MqttSettings) and tool.password_from is not None:
+        yield tool.password_from
 
 
 def _entry(name: str) -> tuple[Any, str]:
@@ -162,7 +178,7 @@ def _secret_faults(loc: Loc, value: str, environ: Mapping[str, str]) -> Iterator
                 f"{reference} is missing: systemd has none of that name in {STORES[0]} or {STORES[1]}; "
                 "put it there, or write credential:/PATH of a file of its own"
             )
-            if not any(may_be_there(Path(store, name)) for store in STORES):
+            if stored(name) is False:
                 yield loc, what
             continue
         try:

@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 
 from pydantic_core import ErrorDetails
 
-from kioskd.settings.forms import shown
+from kioskd.settings.forms import alone, shown
 from kioskd.settings.section import Section
 
 Shape = dict[tuple[str, ...], list[str]]
@@ -24,7 +24,17 @@ _NEEDED: Final = {
     "bool": "yes or no is needed; write true or false",
     "tuple": "a list is needed; write [ONE, TWO], or one - ITEM a line",
     "model": "a group of settings is needed; write NAME: VALUE lines below it",
+    "dict": "a group of NAME: VALUE lines is needed; write them below it",
 }
+
+_ALONE: Final = {
+    "string": "a text is needed",
+    "int": "a whole number is needed",
+    "float": "a number is needed",
+    "finite_number": "a number is needed",
+    "bool": "true or false is needed",
+}
+"""What stands alone on its line, where a list or a group was written in its place."""
 
 
 def without_empty(data: Any, shape: Shape) -> Any:
@@ -98,6 +108,22 @@ def words(error: ErrorDetails, shape: Shape) -> str:
         case "string_too_long":
             text = f"{shown(value)} is too long: at most {error['ctx']['max_length']} are taken; shorten it"
         case kind:
-            needed = next((need for symptom, need in _NEEDED.items() if kind.startswith(symptom)), None)
+            needed = _needed(kind, value, error["loc"], shape)
             text = f"{shown(value)} will not do: {needed or error['msg'].lower()}"
     return text
+
+
+def _needed(kind: str, value: object, loc: Sequence[str | int], shape: Shape) -> str | None:
+    """Return what is needed in place of `value`, and how it is written; by what was written instead."""
+    symptom = next((symptom for symptom in _NEEDED if kind.startswith(symptom)), None)
+    if symptom is None:
+        return None
+    if symptom in _ALONE and isinstance(value, dict | list | tuple):
+        return f"{_ALONE[symptom]}; {alone(value)}"
+    if symptom == "tuple" and isinstance(value, dict):
+        return "a list is needed, also where it has one item only; put - before its first line"
+    names = shape.get(tuple(part for part in loc if isinstance(part, str)), [])
+    if symptom == "model" and names:
+        below = f"write NAME: VALUE lines below it, with the names {', '.join(names)}"
+        return f"a group of settings is needed; {below}"
+    return _NEEDED[symptom]

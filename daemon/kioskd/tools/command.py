@@ -8,6 +8,7 @@ from typing import Final, NoReturn
 from kioskd import ports
 from kioskd.tools.contract import Answer, Declaration, Result, encode, failed, read_answer, refused, stay
 from kioskd.tools.process import run_to_end
+from kioskd.tools.sandbox import Sandbox
 from kioskd.tools.template import FIELD, UnfitError, fields, fill, remaining
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -33,12 +34,14 @@ class CommandTool:
         environment: Mapping[str, str],
         folder: Path,
         output_bytes: int = 65_536,
+        sandbox: Sandbox | None = None,
     ) -> None:
+        """`sandbox`: what the program may reach; None: all that the daemon may."""
         self.declarations = (declaration,)
         self._clock, self._argv, self._answer = clock, tuple(argv), answer
         self._used = {name for word in argv for name in fields(word)}
         self._environment = {"PATH": PATH, "LANG": "C.UTF-8"} | dict(environment)
-        self._folder, self._output_bytes = folder, output_bytes
+        self._folder, self._output_bytes, self._sandbox = folder, output_bytes, sandbox
 
     async def settled(self) -> None:
         """Return at once: what it offers is in the settings."""
@@ -62,6 +65,7 @@ class CommandTool:
                 environment=self._environment,
                 folder=self._folder,
                 output_bytes=None if self._answer == "none" else self._output_bytes,
+                sandbox=self._sandbox,
             )
         except OSError as err:
             return failed(f"its program cannot be started: {err.strerror}")

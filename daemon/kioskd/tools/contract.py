@@ -24,6 +24,11 @@ CUT: Final = " [cut here: the rest is too long]"
 HIDDEN: Final = "(hidden)"
 LONGEST_MESSAGE: Final = 300
 DEEPEST_DATA: Final = 40
+MOST_VALUES: Final = 5_000
+"""Of an answer: to go through more would hold the loop up, and the model is told a small part of it anyway."""
+MOST_MARKS: Final = 20_000
+"""Commas and brackets of a message that is parsed as a whole: a megabyte of empty lists took a fifth of a second."""
+TOO_MANY: Final = f"its answer has more than {MOST_VALUES} values"
 NOTHING: Final = "nothing was found; the same call again will find nothing again"
 
 
@@ -117,8 +122,16 @@ def read_answer(raw: bytes, how: Answer, charset: str = "utf-8") -> Result:
         return found(text.strip())
     if not text.strip():
         return found(None)
+    return _json_answer(text)
+
+
+def _json_answer(text: str) -> Result:
+    if sum(map(text.count, ",[{")) > 2 * MOST_VALUES:
+        return failed(TOO_MANY)
     try:
         data = json.loads(text)
+        if too_many(data):
+            return failed(TOO_MANY)
         if too_deep(data):
             return failed("its answer is nested too deeply")
         encode(data)  # NaN and half characters are no JSON
@@ -135,6 +148,26 @@ def failed(message: str, *, retryable: bool = False, data: object = None) -> Res
 def refused(message: str) -> Result:
     """Return the result of a call that was not carried out at all."""
     return Result("refused", message)
+
+
+def marks(raw: bytes) -> int:
+    """Return how many values `raw` may have as JSON, at the most and at no cost."""
+    return raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+
+
+def too_many(data: object) -> bool:
+    """Whether `data` has more values than are gone through."""
+    waiting, left = [data], MOST_VALUES
+    while waiting and left:
+        left -= 1
+        match waiting.pop():
+            case Mapping() as group:
+                waiting.extend(group.values())
+            case list() | tuple() as items:
+                waiting.extend(items)
+        if len(waiting) > left:
+            return True
+    return bool(waiting)
 
 
 def too_deep(data: object) -> bool:
@@ -155,6 +188,8 @@ def too_deep(data: object) -> bool:
 def hide(data: object, secrets: Sequence[SecretStr]) -> object:
     """Return `data` with every secret in its texts replaced, also as it stands in a URL. `data` is not nested too deeply."""
     plain = [secret.get_secret_value() for secret in secrets]
+    if not plain:
+        return data
     written = {form for secret in plain for form in (secret, quote(secret, safe=""), quote_plus(secret))}
     return _without(data, sorted(written, key=len, reverse=True))
 
@@ -195,6 +230,8 @@ class Guard:
     same_calls: int = 3
     """How many calls with the same arguments one turn may make: more is a model that goes in circles."""
     confirm: Literal["button", "never"] = "never"
+    confirm_text: str = ""
+    """What is said to ask for the press, with {parameter} in it; without it, the tool's name."""
     blocking: bool = False
     scheduling: ports.Scheduling = "when_idle"
     dry_run: bool = False
@@ -229,6 +266,8 @@ class Guarded:
     guard: Guard
     secrets: Sequence[SecretStr] = ()
     """What must never be in a result."""
+    place: str = ""
+    """Where the owner has set it."""
 
 
 async def stay() -> NoReturn:

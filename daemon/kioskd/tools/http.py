@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from pydantic import SecretStr
 
+from kioskd import proxies
 from kioskd.tools.contract import Answer, Declaration, Result, failed, read_answer, refused, stay
 from kioskd.tools.template import UnfitError, as_text, fields, fill, remaining
 
@@ -71,7 +72,8 @@ class HttpTool:
             entry = urlsplit(f"//{host}")
             ends = (443, 80) if entry.port is None else (entry.port,)
             self._allowed |= {(entry.hostname or "", port) for port in ends}
-        self._client: httpx2.AsyncClient | None = None
+        self._clients: dict[str | None, httpx2.AsyncClient] = {}
+        """By the proxy that each goes through; None for none."""
         self._making = asyncio.Lock()
 
     async def settled(self) -> None:
@@ -82,8 +84,8 @@ class HttpTool:
         try:
             await stay()
         finally:
-            if self._client is not None:
-                await self._client.aclose()
+            for client in self._clients.values():
+                await client.aclose()
 
     async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
         """Send the request, and read the answer."""
@@ -91,12 +93,7 @@ class HttpTool:
         import httpx2  # noqa: PLC0415 - slow, and only where there is such a tool
 
         try:
-            # The certificates take a while to read, so a thread does it.
-            async with self._making:
-                if self._client is None:
-                    self._client = await asyncio.to_thread(self._make_client)
-                client = self._client
-            return await self._ask(client, self._request(client, arguments))
+            return await self._ask(self._request(await self._client_for(self._path), arguments))
         except UnfitError as err:
             return refused(str(err))
         except _Stopped as stopped:
@@ -109,14 +106,34 @@ class HttpTool:
                 f"the server cannot be reached ({type(err).__name__})", retryable=self._method == "GET"
             )
 
-    def _make_client(self) -> "httpx2.AsyncClient":
+    async def _client_for(self, url: str) -> "httpx2.AsyncClient":
+        """Return the client for `url`. This machine is asked without any proxy: it would be shown the headers.
+
+        Raises:
+            ProxyError: the environment names a proxy that cannot be used.
+        """
+        proxy = proxies.route(url)
+        async with self._making:
+            if proxy not in self._clients:
+                # The certificates take a while to read, so a thread does it.
+                self._clients[proxy] = await asyncio.to_thread(self._make_client, proxy)
+            return self._clients[proxy]
+
+    def _make_client(self, proxy: str | None = None) -> "httpx2.AsyncClient":
         import httpx2  # noqa: PLC0415 - as above
 
         context = ssl.create_default_context(cafile=None if self._ca_file is None else str(self._ca_file))
         # No cookie is kept: the next visitor is another one.
         jar = CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
         # No timeout of its own: the tool's deadline ends a call, wherever it waits.
-        return httpx2.AsyncClient(verify=context, cookies=jar, timeout=None, headers={"User-Agent": "kioskd"})
+        return httpx2.AsyncClient(
+            verify=context,
+            cookies=jar,
+            timeout=None,
+            headers={"User-Agent": "kioskd"},
+            proxy=proxy,
+            trust_env=False,
+        )
 
     def _request(self, client: "httpx2.AsyncClient", arguments: Mapping[str, object]) -> "httpx2.Request":
         path = fill(self._path, arguments, _in_path)
@@ -141,8 +158,9 @@ class HttpTool:
             case "query":
                 return client.build_request(self._method, url, headers=headers)
 
-    async def _ask(self, client: "httpx2.AsyncClient", request: "httpx2.Request") -> Result:
+    async def _ask(self, request: "httpx2.Request") -> Result:
         for _ in range(self._redirects + 1):
+            client = await self._client_for(str(request.url))
             response = await client.send(request, stream=True, follow_redirects=False)
             try:
                 if response.status_code not in REDIRECTS or "location" not in response.headers:

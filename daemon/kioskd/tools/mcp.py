@@ -2,52 +2,43 @@
 
 import asyncio
 import contextlib
-import functools
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from pydantic import SecretStr
 
 from kioskd import ports
-from kioskd.tools.contract import Declaration, Result, failed, found, hide, within
+from kioskd.proxies import ProxyError
+from kioskd.tools.contract import TOO_MANY, Declaration, Result, failed, found, hide, too_many, within
+from kioskd.tools.mcp_http import ANSWER_S, LARGEST_ANSWER, Address, Refusal, connected, trust_fault
 from kioskd.tools.mcp_program import Program, spoken_to
 from kioskd.tools.mcp_schema import usable
 
 if TYPE_CHECKING:
-    import httpx2
     import mcp
     import mcp_types
     from mcp.client import Transport
 
+__all__ = ["ANSWER_S", "LARGEST_ANSWER", "Address", "McpServer"]
+
 log = logging.getLogger(__name__)
 
-CONNECT_S: Final = 20.0
+START_S: Final = 60.0
+"""Seconds in which a server may start and answer for the first time; programs on a small device take half of it."""
+MOST_START_S: Final = 600.0
+"""The same after some tries in vain: each doubles it."""
 LIST_S: Final = 10.0
 ASK_AGAIN_S: Final = 60.0
 """Seconds between two listings, which also show whether the server is still there."""
 FIRST_S: Final = 1.0
 MOST_S: Final = 60.0
 """Seconds before the first and between later tries to reach a server."""
-LARGEST_ANSWER: Final = 1 << 20
-"""Bytes of one answer over HTTP."""
 LONGEST_DESCRIPTION: Final = 1000
 CUT_OFF: Final = "SSE stream "
 """How the library's word begins for an answer over HTTP that ended before its end."""
 MOST_PAGES: Final = 20
-_NETWORK_S: Final = 30.0
-ANSWER_S: Final = 150.0
-"""Seconds for a server's answer over HTTP: longer than any tool's deadline, which is what ends a call."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A server that is reached over streamable HTTP. Redirects stay with its own host."""
-
-    url: str
-    headers: Mapping[str, SecretStr]
 
 
 class McpServer:
@@ -68,8 +59,12 @@ class McpServer:
         prefix: str = "",
         blocking: bool = False,
         secrets: Sequence[SecretStr] = (),
+        start_timeout_s: float = START_S,
     ) -> None:
-        """Speak to `server`, which the journal calls `label`; `secrets` are kept out of what it declares."""
+        """Speak to `server`, which the journal calls `label`; `secrets` are kept out of what it declares.
+
+        It may take `start_timeout_s` to start; one that took longer is given twice as long by the next try.
+        """
         self.declarations: tuple[Declaration, ...] = ()
         self._server, self._clock, self._label = server, clock, label
         self._allow, self._prefix, self._blocking = tuple(dict.fromkeys(allow)), prefix, blocking
@@ -79,6 +74,9 @@ class McpServer:
         """What was taken over of which schema, by the server's names: to look closely takes a while."""
         self._client: mcp.Client | None = None
         self._tried, self._broken = asyncio.Event(), asyncio.Event()
+        self._patience_s = start_timeout_s
+        self._refusal = Refusal()
+        self._wanted, self._up = asyncio.Event(), asyncio.Event()
         self._why = ""
         """Of the connection that is broken; empty where nobody has said."""
         self._missed: dict[str, str] = {}
@@ -99,9 +97,9 @@ class McpServer:
         # Silent: its lines show what servers say.
         for name in ("mcp", "client"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-        wait_s, told = FIRST_S, False
+        wait_s, told, began = FIRST_S, False, 0.0
         while True:
-            trouble = ""
+            trouble, began = "", self._clock.now()
             try:
                 await self._serve()
             except* (
@@ -109,18 +107,40 @@ class McpServer:
                 *(OSError, RuntimeError, ValueError, mcp.MCPError, httpx2.HTTPError),
                 *(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream),
             ) as group:
-                trouble = _first(group)
+                trouble = self._trouble(group)
+            except* ProxyError as group:
+                trouble = str(group.exceptions[0])
             finally:
                 up, self._client = self._client is not None, None
+                self._up.clear()
             self._tried.set()
             if up:
                 wait_s, told = FIRST_S, False
             if not told:
-                why = self._why or trouble
+                why = self._why or self._refusal.words or trouble
                 log.warning("mcp server lost, retrying: name=%s error=%s", self._label, why)
             told = True
-            await self._clock.sleep(wait_s)
+            if up and self._refusal.session_gone and self._clock.now() - began > FIRST_S:
+                continue  # the server is there, and knows nothing of us: it was started again
+            await self._pause(wait_s)
             wait_s = min(wait_s * 2, MOST_S)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before the next try; a call cuts that short to a second, as a person waits for it."""
+        await self._clock.sleep(min(seconds, FIRST_S))
+        self._wanted.clear()
+        with contextlib.suppress(TimeoutError):
+            await within(self._clock, max(seconds - FIRST_S, 0.001), self._wanted.wait())
+
+    def _trouble(self, group: BaseExceptionGroup[BaseException]) -> str:
+        first = _first(group)
+        if isinstance(first, TimeoutError) and not self._broken.is_set():
+            waited_s, self._patience_s = self._patience_s, min(self._patience_s * 2, MOST_START_S)
+            return (
+                f"it did not answer within {waited_s:g} s of its start; the next try waits for {self._patience_s:g} s, "
+                "and start_timeout_s sets the first"
+            )
+        return trust_fault(first) or _named(first)
 
     async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
         """Have the server carry out one call."""
@@ -128,12 +148,9 @@ class McpServer:
         import httpx2  # noqa: PLC0415 - as above
         import mcp  # noqa: PLC0415 - as above
 
-        client = self._client
-        if client is None:
-            return failed("its server is not connected", retryable=True)
         self._at_work += 1
         try:
-            return _read(await client.call_tool(self._theirs[name], dict(arguments)))
+            return await self._asked(name, arguments)
         except mcp.MCPError as err:
             from mcp_types import CONNECTION_CLOSED  # noqa: PLC0415 - as above
 
@@ -141,6 +158,8 @@ class McpServer:
             cut_off = self._broken.is_set() or err.message.startswith(CUT_OFF)
             if err.code == CONNECTION_CLOSED and cut_off:
                 return self._went_away()
+            if self._refusal.words:
+                return failed(f"its server does not answer: {self._refusal.words}")
             return failed(f"its server refuses ({err.code})", data=err.message)
         except (OSError, httpx2.HTTPError, anyio.BrokenResourceError, anyio.ClosedResourceError):
             return self._went_away()
@@ -149,8 +168,26 @@ class McpServer:
         finally:
             self._at_work -= 1
 
+    async def _asked(self, name: str, arguments: Mapping[str, object]) -> Result:
+        import mcp  # noqa: PLC0415 - as above
+
+        for last in (False, True):
+            client, refusal = self._client, self._refusal
+            if client is None:
+                break
+            try:
+                return _read(await client.call_tool(self._theirs[name], dict(arguments)))
+            except mcp.MCPError:
+                if last or not refusal.session_gone:
+                    raise
+            # The server has refused it unseen: it may be asked again, once, within the tool's own deadline.
+            await self._up.wait()
+        self._wanted.set()
+        return failed("its server is not connected", retryable=True)
+
     def _lose(self, why: str) -> None:
         self._why = self._why or why
+        self._up.clear()
         self._broken.set()
 
     def _went_away(self) -> Result:
@@ -163,12 +200,14 @@ class McpServer:
 
         self._broken.clear()
         self._why = ""
+        self._refusal = Refusal()
         async with contextlib.AsyncExitStack() as stack:
             transport = await stack.enter_async_context(self._transport())
             client = mcp.Client(transport, cache=None)
-            await within(self._clock, CONNECT_S, stack.enter_async_context(client))
-            await within(self._clock, LIST_S, self._list(client))
+            await within(self._clock, self._patience_s, stack.enter_async_context(client))
+            await within(self._clock, max(LIST_S, self._patience_s), self._list(client))
             self._client = client
+            self._up.set()
             self._tried.set()
             log.info("mcp server connected: name=%s tools=%d", self._label, len(self.declarations))
             try:
@@ -189,21 +228,8 @@ class McpServer:
         if isinstance(self._server, Program):
             yield spoken_to(self._server, self._clock, self._lose)
         else:
-            import httpx2  # noqa: PLC0415 - as above
-            from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415 - as above
-
-            # No compression: a small answer could then become an endless one.
-            headers = {"Accept-Encoding": "identity"} | {
-                name: value.get_secret_value() for name, value in self._server.headers.items()
-            }
-            client = await asyncio.to_thread(
-                httpx2.AsyncClient,
-                headers=headers,
-                timeout=httpx2.Timeout(_NETWORK_S, read=ANSWER_S),
-                event_hooks={"response": [functools.partial(_bound, self._lose)]},
-            )
-            async with client:
-                yield streamable_http_client(self._server.url, http_client=client)
+            async with connected(self._server, self._refusal, self._lose) as transport:
+                yield transport
 
     async def _list(self, client: "mcp.Client") -> None:
         offered: dict[str, mcp_types.Tool] = {}
@@ -216,6 +242,7 @@ class McpServer:
                 break
         declared: dict[str, Declaration] = {}
         for name in self._allow:
+            await self._clock.sleep(0)  # each takes a few milliseconds to look at
             if (tool := offered.get(name)) is None:
                 self._miss(name, "the server has none of that name; correct allow")
             elif (schema := self._usable(tool)) is None:
@@ -258,47 +285,29 @@ class McpServer:
         )
 
 
-async def _bound(lose: Callable[[str], None], response: "httpx2.Response") -> None:
-    """Have reading of `response` end with an error at `LARGEST_ANSWER`; streams of events are bounded by the library.
-
-    Raises:
-        httpx2.ReadError: it is compressed, and so has no bound that could be seen.
-    """
-    import httpx2  # noqa: PLC0415 - as above
-
-    if response.headers.get("content-encoding", "identity") != "identity":
-        lose("it compresses its answers though it was asked not to")
-        raise httpx2.ReadError("the answer is compressed")
-    stream = response.stream
-    if response.headers.get("content-type", "").startswith("text/event-stream"):
-        return
-    assert isinstance(stream, httpx2.AsyncByteStream)
-    whole: httpx2.AsyncByteStream = stream
-
-    class Bounded(httpx2.AsyncByteStream):
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            left = LARGEST_ANSWER
-            async for chunk in whole:
-                left -= len(chunk)
-                if left < 0:
-                    raise httpx2.ReadError("the answer is too large")
-                yield chunk
-
-        async def aclose(self) -> None:
-            await whole.aclose()
-
-    response.stream = Bounded()
-
-
 def _read(result: "mcp_types.CallToolResult") -> Result:
     texts = [getattr(block, "text", f"({block.type} left out)") for block in result.content]
     data = "\n".join(texts) if result.structured_content is None else result.structured_content
+    if too_many(data):
+        return failed(TOO_MANY)
     return failed("its server says that it failed", data=data) if result.is_error else found(data)
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> str:
-    """Return the type of what went wrong first: its text may hold what a server said."""
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what went wrong first."""
     first: BaseException = group
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
-    return type(first).__name__
+    return first
+
+
+def _named(error: BaseException) -> str:
+    """Return what `error` means, by its type: its text may hold what a server said."""
+    import httpx2  # noqa: PLC0415 - loaded by now
+
+    match error:
+        case httpx2.ConnectError() | httpx2.ConnectTimeout():
+            return f"it cannot be reached ({type(error).__name__}): see that it runs, and correct url"
+        case FileNotFoundError() | PermissionError():
+            return f"it cannot be started or trusted ({type(error).__name__}): correct argv or ca_file"
+    return type(error).__name__

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kioskd import ports
+from kioskd.tools.contract import MOST_MARKS, marks
 from kioskd.tools.process import ended_with_us
+from kioskd.tools.program import start
+from kioskd.tools.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -35,6 +38,8 @@ class Program:
     environment: Mapping[str, str]
     """All that it has beside HOME, LOGNAME, PATH, SHELL, TERM and USER, which the protocol's library passes on."""
     folder: Path
+    sandbox: Sandbox | None = None
+    """What it may reach; None: all that the daemon may."""
 
 
 @contextlib.asynccontextmanager
@@ -54,14 +59,13 @@ async def spoken_to(
 
     loop = asyncio.get_running_loop()
     with contextlib.ExitStack() as pipes:
-        process = subprocess.Popen(  # noqa: ASYNC220, S603 - takes a millisecond; the owner's own program, as a list
+        process = start(
+            program.sandbox,
             program.argv,
+            program.folder,
+            environment=get_default_environment() | dict(program.environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=get_default_environment() | dict(program.environment),
-            cwd=program.folder,
-            start_new_session=True,
         )
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
@@ -112,6 +116,9 @@ async def _hear(
     async with said:
         try:
             async for line in stdout:
+                if marks(line) > MOST_MARKS:
+                    lose(f"it says more than {MOST_MARKS} values in a line")
+                    return
                 await said.send(read(line))
             lose("it went away")
         except ValueError:

@@ -1,9 +1,12 @@
 """What is taken over of the JSON Schema that a server gives for its tool's arguments. The server checks all of it itself."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import unquote
 
-from kioskd.tools.contract import size
+from kioskd.patterns import validator
+from kioskd.tools.contract import size, too_many
 
 LARGEST: Final = 16_384
 """Bytes of a schema as the server gives it."""
@@ -27,20 +30,24 @@ def usable(schema: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what the kiosk takes over of `schema`; None where it is no schema of an object, or too large.
 
     References are written out, which nobody then has to follow: some that each name another twice are a schema without
-    an end. One to elsewhere, or within what it refers to, is left out.
+    an end. One to elsewhere, or within what it refers to, is left out. Words of older drafts and of OpenAPI become those
+    of draft 2020-12, by which calls are checked.
     """
-    from jsonschema import Draft202012Validator, SchemaError  # type: ignore[import-untyped] # noqa: PLC0415 - only with servers
-
     try:
-        if size(schema) > LARGEST:
+        if too_many(schema) or size(schema) > LARGEST:
             return None
         found = _Unfolding(schema).part(schema)
-        if size(found) > LARGEST_UNFOLDED:
+        if not isinstance(found, dict) or size(found) > LARGEST_UNFOLDED:
             return None
-        Draft202012Validator.check_schema(found)
-    except (_TooLargeError, SchemaError, ValueError, RecursionError):
+        kinds = found.get("type")
+        if (kinds is None and "properties" in found) or (isinstance(kinds, list) and "object" in kinds):
+            found["type"] = "object"  # arguments always are one
+        if found.get("type") != "object":
+            return None
+        validator(found)
+    except (_TooLargeError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and found.get("type") == "object" else None
+    return found
 
 
 class _TooLargeError(Exception):
@@ -67,7 +74,7 @@ class _Unfolding:
             key: value
             if not names and key in _DATA
             else self.part(value, names=not names and key in _NAMED, deep=deep + 1, within=within)
-            for key, value in schema.items()
+            for key, value in (schema if names else _of_today(schema)).items()
             if names or not (key.startswith("$") or key in _UNSEEN)
         }
         reference = None if names else schema.get("$ref")
@@ -77,13 +84,86 @@ class _Unfolding:
         return {**found, "allOf": [there, *found.get("allOf", [])]} if found else there
 
     def _there(self, reference: str) -> Any:
-        """Return what `reference` names within the schema; an empty schema where it names nothing there."""
-        if reference != "#" and not reference.startswith("#/"):
+        """Return what `reference` names within the schema; an empty schema where it names nothing there.
+
+        It is a JSON Pointer in the fragment of a URI (RFC 6901): `%` escapes first, then `~1` and `~0`; an item of a list
+        goes by its number. Or it is the name of an anchor.
+        """
+        own = self._root.get("$id", self._root.get("id"))
+        if isinstance(own, str) and own:
+            reference = reference.removeprefix(own.rstrip("#"))
+        if not reference.startswith("#"):
             return {}
+        pointer = unquote(reference[1:])
+        if pointer and not pointer.startswith("/"):
+            return _anchored(self._root, pointer)
         found: Any = self._root
-        for step in reference.split("/")[1:]:
+        for step in pointer.split("/")[1:]:
             name = step.replace("~1", "/").replace("~0", "~")
-            if not isinstance(found, dict) or name not in found:
+            if isinstance(found, list) and _INDEX.fullmatch(name) and int(name) < len(found):
+                found = found[int(name)]
+            elif isinstance(found, dict) and name in found:
+                found = found[name]
+            else:
                 return {}
-            found = found[name]
         return found
+
+
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,5}")
+
+
+def _anchored(root: Mapping[str, Any], name: str) -> Any:
+    """Return the part that calls itself `name`; an empty schema where none does."""
+    waiting: list[Any] = [root]
+    for _ in range(MOST_PARTS * 10):
+        if not waiting:
+            break
+        part = waiting.pop()
+        if isinstance(part, dict):
+            if name in (part.get("$anchor"), part.get("$dynamicAnchor")) or part.get("$id") == f"#{name}":
+                return part
+            waiting += [value for key, value in part.items() if key not in _DATA]
+        elif isinstance(part, list):
+            waiting += part
+    return {}
+
+
+def _of_today(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema with the words of draft 2020-12 for those of drafts 3 to 7 and of OpenAPI 3.0."""
+    found = dict(schema)
+    if isinstance(found.get("items"), list):
+        # A tuple: what follows its items is `additionalItems` in the older drafts.
+        first, rest = found.pop("items"), found.pop("additionalItems", True)
+        if first:
+            found["prefixItems"] = first
+        if rest is not True:
+            found["items"] = rest
+    found.pop("additionalItems", None)  # beside one schema for all items it means nothing
+    if isinstance(found.get("required"), bool):
+        del found["required"]
+    for word, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if isinstance(exclusive := found.get(word), bool):
+            del found[word]
+            if exclusive and bound in found:
+                found[word] = found.pop(bound)
+    if isinstance(needs := found.pop("dependencies", None), dict):
+        for name, need in needs.items():
+            group = "dependentRequired" if isinstance(need, list) else "dependentSchemas"
+            if isinstance(found.setdefault(group, {}), dict):
+                found[group] = {**found[group], name: need}
+    if found.pop("nullable", None) is True:
+        _allow_null(found)
+    if "patternProperties" in found:
+        # Those are left out. What they allow would be refused as additional.
+        found.pop("additionalProperties", None)
+    return found
+
+
+def _allow_null(found: dict[str, Any]) -> None:
+    kinds = found.get("type")
+    if isinstance(kinds, str):
+        found["type"] = [kinds, "null"]
+    elif isinstance(kinds, list) and "null" not in kinds:
+        found["type"] = [*kinds, "null"]
+    if isinstance(choices := found.get("enum"), list) and None not in choices:
+        found["enum"] = [*choices, None]

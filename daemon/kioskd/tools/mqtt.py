@@ -30,6 +30,8 @@ _WAITING: Final = 100
 """Replies that may wait to be looked at."""
 _STEP_S: Final = 3.0
 """Seconds for each step with the broker: to answer a connect, to part."""
+_OTHER_VERSION: Final = 0x84
+"""MQTT 5's reason code of a broker that does not speak it; the library gives it for 3.1.1's answer, too."""
 
 
 class MqttTool:
@@ -38,7 +40,8 @@ class MqttTool:
     `topic` takes {parameter}; so does `payload`, where a value stays within its place if the payload is JSON. Without one
     the arguments that the topic has not taken go as a JSON object. With `reply` the message carries MQTT 5's response
     topic and correlation data, and the call waits for the message that brings them back. Messages expire after
-    `expiry_s`, so that none is delivered when nobody expects it.
+    `expiry_s`, so that none is delivered when nobody expects it. A broker that speaks MQTT 3.1.1 only is spoken to by
+    that: it knows neither replies nor expiry.
     """
 
     def __init__(
@@ -68,6 +71,8 @@ class MqttTool:
         self._reply_topic = f"kioskd/replies/{secrets.token_hex(8)}"
         self._client: aiomqtt.Client | None = None
         self._tried = asyncio.Event()
+        self._old = False
+        """Whether the next try speaks MQTT 3.1.1."""
         self._expected: dict[bytes, asyncio.Future[bytes]] = {}
 
     async def settled(self) -> None:
@@ -86,16 +91,20 @@ class MqttTool:
                         await client.subscribe(self._reply_topic, qos=1)
                     self._client = client
                     self._tried.set()
-                    log.info("broker connected: host=%s", self._broker.hostname)
+                    version = "3.1.1, messages do not expire" if self._old else "5"
+                    log.info("broker connected: host=%s mqtt=%s", self._broker.hostname, version)
                     wait_s, told = FIRST_S, False
                     await self._listen(client)
             except (aiomqtt.MqttError, OSError, ValueError) as err:
+                connected = self._client is not None
+                if self._falls_back(err, connected=connected):
+                    continue
                 if not told:
                     log.warning(
                         "broker lost or not reached, retrying: host=%s error=%s; %s",
                         self._broker.hostname,
                         err,
-                        _remedy(err),
+                        _remedy(err, reply=self._reply),
                     )
                 told = True
             finally:
@@ -103,6 +112,16 @@ class MqttTool:
             self._tried.set()
             await self._clock.sleep(wait_s)
             wait_s = min(wait_s * 2, MOST_S)
+
+    def _falls_back(self, err: Exception, *, connected: bool) -> bool:
+        """Choose the version of the next try; return whether it comes at once, because the broker wants another."""
+        if _wants_other_version(err) and not self._old and not self._reply:
+            self._old = True
+            return True
+        # Some brokers say nothing to a version that they do not know, and close: MQTT 3.1.1 has every second try.
+        silent = not connected and str(err) == "Operation timed out"
+        self._old = silent and not self._old and not self._reply
+        return False
 
     async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
         """Publish one message, and wait for its reply if it is to have one."""
@@ -165,18 +184,20 @@ class MqttTool:
             username=self._username,
             password=None if self._password is None else self._password.get_secret_value(),
             logger=quiet,
-            protocol=aiomqtt.ProtocolVersion.V5,
+            protocol=aiomqtt.ProtocolVersion.V311 if self._old else aiomqtt.ProtocolVersion.V5,
             timeout=_STEP_S,
             keepalive=30,
             max_queued_incoming_messages=_WAITING,
             max_queued_outgoing_messages=_WAITING,
-            properties=_with(PacketTypes.CONNECT, MaximumPacketSize=LARGEST_PACKET),
+            properties=None if self._old else _with(PacketTypes.CONNECT, MaximumPacketSize=LARGEST_PACKET),
             tls_params=aiomqtt.TLSParameters(ca_certs=certificates) if tls else None,
         )
 
     def _properties(self, correlation: bytes) -> Any:
         from paho.mqtt.packettypes import PacketTypes  # noqa: PLC0415 - as above
 
+        if self._old:
+            return None
         reply = {"ResponseTopic": self._reply_topic, "CorrelationData": correlation} if self._reply else {}
         expiry = {} if self._retain else {"MessageExpiryInterval": math.ceil(self._expiry_s)}
         return _with(PacketTypes.PUBLISH, **reply, **expiry)
@@ -206,9 +227,17 @@ def _with(packet: int, **values: object) -> Any:
     return properties
 
 
-def _remedy(err: Exception) -> str:
+def _wants_other_version(err: Exception) -> bool:
+    return getattr(getattr(err, "rc", None), "value", None) == _OTHER_VERSION
+
+
+def _remedy(err: Exception, *, reply: bool) -> str:
     import aiomqtt  # noqa: PLC0415 - as above
 
+    if _wants_other_version(err) and reply:
+        return "it speaks no MQTT 5, which a reply needs; take out reply, or use a broker with MQTT 5"
+    if _wants_other_version(err):
+        return "it speaks neither MQTT 5 nor 3.1.1; use another broker"
     if isinstance(err, aiomqtt.MqttCodeError):  # what the broker has answered
         return "correct username and password_from, or what the broker lets this user do"
     return "see that it runs, and correct broker or ca_file"

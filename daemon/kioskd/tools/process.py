@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import subprocess
@@ -13,8 +12,8 @@ from typing import Final
 
 from kioskd import ports
 from kioskd.tools.contract import within
-
-log = logging.getLogger(__name__)
+from kioskd.tools.program import Running, start
+from kioskd.tools.sandbox import Sandbox
 
 GRACE_S: Final = 0.5
 """Seconds from SIGTERM to SIGKILL."""
@@ -63,6 +62,7 @@ async def run_to_end(
     environment: Mapping[str, str],
     folder: Path,
     output_bytes: int | None,
+    sandbox: Sandbox | None = None,
 ) -> Ended:
     """Run `argv` (no shell) until it ends; then end whatever it has left behind in its process group.
 
@@ -74,7 +74,7 @@ async def run_to_end(
     Raises:
         OSError: the program cannot be started.
     """
-    process = _start(argv, stdin, environment, folder, heard=output_bytes is not None)
+    process = _start(argv, stdin, environment, folder, sandbox, heard=output_bytes is not None)
     enough, transport = asyncio.Event(), None
     output = _Output(output_bytes or 0, enough)
     try:
@@ -90,12 +90,14 @@ async def run_to_end(
             transport.close()
         elif process.stdout is not None:
             process.stdout.close()
+    if process.error:
+        raise OSError(0, process.error)
     return Ended(None if output.flooded else process.returncode, bytes(output.said[:output_bytes]))
 
 
 @contextlib.asynccontextmanager
 async def ended_with_us(
-    process: subprocess.Popen[bytes],
+    process: Running,
     clock: ports.Clock,
     *,
     leave_s: float = 0.0,
@@ -107,15 +109,14 @@ async def ended_with_us(
     """
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
-    # Not asyncio's own subprocess: that reaps a child at once, and from then on its group's number may be another's.
-    pidfd = os.pidfd_open(process.pid)
+    descriptor = process.fileno()
 
     def note() -> None:
-        loop.remove_reader(pidfd)  # it stays readable
+        loop.remove_reader(descriptor)  # it stays readable
         ended.set()
         on_exit()
 
-    loop.add_reader(pidfd, note)
+    loop.add_reader(descriptor, note)
     try:
         yield
     finally:
@@ -124,50 +125,47 @@ async def ended_with_us(
                 await _wait(ended, leave_s, clock)
         finally:
             try:
-                await _end_group(process.pid, ended, clock)
+                await _end_group(process, ended, clock)
             finally:
-                loop.remove_reader(pidfd)
-                os.close(pidfd)
-                if process.poll() is None:
-                    log.warning("program cannot be killed, it hangs in the kernel: pid=%d", process.pid)
+                loop.remove_reader(descriptor)
+                process.poll()
+                process.close()
 
 
 def _start(
-    argv: Sequence[str], stdin: bytes, environment: Mapping[str, str], folder: Path, *, heard: bool
-) -> subprocess.Popen[bytes]:
+    argv: Sequence[str],
+    stdin: bytes,
+    environment: Mapping[str, str],
+    folder: Path,
+    sandbox: Sandbox | None,
+    *,
+    heard: bool,
+) -> Running:
     memory = os.memfd_create("kioskd-stdin")
     try:
         os.write(memory, stdin)
         os.lseek(memory, 0, os.SEEK_SET)
-        return subprocess.Popen(  # noqa: S603 - the owner's own program, as a list; values are checked by the caller
+        return start(
+            sandbox,
             argv,
+            folder,
+            environment=environment,
             stdin=memory,
             stdout=subprocess.PIPE if heard else subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=dict(environment),
-            cwd=folder,
-            start_new_session=True,
         )
     finally:
         os.close(memory)
 
 
-async def _end_group(group: int, ended: asyncio.Event, clock: ports.Clock) -> None:
+async def _end_group(process: Running, ended: asyncio.Event, clock: ports.Clock) -> None:
     """End all of a process group, whose leader has not been reaped, so that the number is still its own."""
     try:
         if not ended.is_set():
-            _signal(group, signal.SIGTERM)
+            process.signal(signal.SIGTERM)
             await _wait(ended, GRACE_S, clock)
     finally:
-        _signal(group, signal.SIGKILL)
+        process.signal(signal.SIGKILL)
         await _wait(ended, _KILLED_S, clock)
-
-
-def _signal(group: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(group, number)
-    except PermissionError:  # a program that has become another user, as by sudo
-        log.warning("program cannot be stopped, it runs as another user: signal=%s", number.name)
 
 
 async def _wait(event: asyncio.Event, seconds: float, clock: ports.Clock) -> None:

@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from kioskd import ports
 from kioskd.errors import KioskError
 from kioskd.tools.arguments import Arguments
 from kioskd.tools.contract import (
+    TOO_MANY,
     Declaration,
     Guard,
     Guarded,
@@ -20,17 +21,22 @@ from kioskd.tools.contract import (
     refused,
     stay,
     too_deep,
+    too_many,
     within,
 )
 from kioskd.tools.ledger import Day, Ledger, OneDay
+from kioskd.tools.template import fill
 
 log = logging.getLogger(__name__)
+
+LONGEST_SPOKEN: Final = 60
+"""Characters of an argument that are said in a question for a press."""
 
 
 class Toolbox:
     """Every tool of this kiosk, behind its guard.
 
-    `confirm` asks a person for a press (the tool's name is handed in) and says in its own time whether it came. `day` counts the calls of
+    `confirm` asks a person for a press (the tool's name and its own words, if it has any, are handed in) and says in its own time whether it came. `day` counts the calls of
     those tools that may be called only so often a day; without it they are counted for as long as the process lives.
     """
 
@@ -39,7 +45,7 @@ class Toolbox:
         tools: Sequence[Guarded],
         *,
         clock: ports.Clock,
-        confirm: Callable[[str], Awaitable[bool]],
+        confirm: Callable[[str, str], Awaitable[bool]],
         day: Day | None = None,
     ) -> None:
         # What the owner has named comes before what servers name, wherever it stands.
@@ -48,6 +54,9 @@ class Toolbox:
         self._confirm = confirm
         self._ledger = Ledger(day or OneDay())
         self._running: Counter[str] = Counter()
+        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._denied: dict[str, tuple[int, int]] = {}
+        """The conversation and turn in which a tool was last asked for in vain."""
         self._checks: dict[str, tuple[Declaration, Arguments]] = {}
         self._clashes: set[str] = set()
         for declaration in self.declarations():
@@ -66,6 +75,11 @@ class Toolbox:
         """Return what guards the tool called `name`; None where there is no such tool."""
         offer = self._offers().get(name)
         return None if offer is None else offer[1].guard
+
+    def place(self, name: str) -> str:
+        """Return where the owner has set the tool called `name`; nothing where there is no such tool."""
+        offer = self._offers().get(name)
+        return "" if offer is None else offer[1].place
 
     async def call(
         self,
@@ -87,7 +101,7 @@ class Toolbox:
         declaration, tool = offer
         began = self._clock.now()
         fault = self._fault(declaration, tool.guard, arguments, turn, conversation)
-        outcome = fault or await self._guarded(declaration, tool, arguments, begun)
+        outcome = fault or await self._guarded(declaration, tool, arguments, begun, (conversation, turn))
         result = self._bounded(outcome, tool)
         took = self._clock.now() - began
         log.info("tool called: name=%s status=%s took=%.1fs", name, result.status, took)
@@ -153,11 +167,12 @@ class Toolbox:
         tool: Guarded,
         arguments: Mapping[str, object],
         begun: Callable[[], None],
+        turn: tuple[int, int],
     ) -> Result:
         name, guard = declaration.name, tool.guard
         self._running[name] += 1
         try:
-            if guard.confirm == "button" and not await self._confirm(name):
+            if guard.confirm == "button" and not await self._allowed(name, guard, arguments, turn):
                 return refused("nobody pressed the button to allow it; do not call it again unless asked to")
             if guard.dry_run:
                 return Result("ok", "dry run: it was checked and allowed, and not carried out")
@@ -165,6 +180,18 @@ class Toolbox:
             return await self._carried_out(declaration, tool, arguments)
         finally:
             self._running[name] -= 1
+
+    async def _allowed(
+        self, name: str, guard: Guard, arguments: Mapping[str, object], turn: tuple[int, int]
+    ) -> bool:
+        """Ask for a press, once in a turn of the visitor's where nobody presses: the model must not wear people down."""
+        async with self._asking[name]:
+            if self._denied.get(name) == turn:
+                return False
+            allowed = await self._confirm(name, fill(guard.confirm_text, arguments, _spoken))
+            if not allowed:
+                self._denied[name] = turn
+            return allowed
 
     async def _carried_out(
         self, declaration: Declaration, tool: Guarded, arguments: Mapping[str, object]
@@ -195,6 +222,8 @@ class Toolbox:
     def _bounded(result: Result, tool: Guarded) -> Result:
         """Return `result` without secrets, if it is one that can be told."""
         try:
+            if too_many(result.data):
+                return failed(TOO_MANY)
             if too_deep(result.data):
                 return failed("its answer is nested too deeply")
             clean = hide(result.data, tool.secrets)
@@ -203,6 +232,12 @@ class Toolbox:
             return failed("its answer is no JSON")
         message = str(hide(result.message, tool.secrets))
         return Result(result.status, message, clean, retryable=result.retryable, picture=result.picture)
+
+
+def _spoken(_name: str, value: str) -> str:
+    """Return an argument as it is said: one short line, without characters that are not seen or heard."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in value[: 4 * LONGEST_SPOKEN])
+    return " ".join(plain.split())[:LONGEST_SPOKEN]
 
 
 def _broken(declaration: Declaration, err: BaseException) -> Result:

@@ -41,6 +41,7 @@ async def refused(standin: StandIn, path: str, headers: dict[str, str]) -> Inval
         ("right", DEVELOPER + "?key=right", {}),
         (TOKEN, ALPHA + "Constrained", {"Authorization": f"Token {TOKEN}"}),
         (TOKEN, ALPHA + f"Constrained?access_token={TOKEN}", {}),
+        (TOKEN, DEVELOPER + "Constrained", {"Authorization": f"Token {TOKEN}"}),
     ],
 )
 async def test_a_developer_with_the_key_comes_in(key: str, path: str, headers: dict[str, str]) -> None:
@@ -76,6 +77,14 @@ async def test_without_the_right_key_the_answer_is_401(path: str, headers: dict[
     assert standin.connections == []
 
 
+async def test_the_version_that_tokens_are_minted_for_can_be_set() -> None:
+    shown = {"Authorization": f"Token {TOKEN}"}
+    async with standing_in(TOKEN, token_version="v1beta") as standin:
+        async with dial(standin, DEVELOPER + "Constrained", shown) as client:
+            await client.setup()
+        assert (await refused(standin, ALPHA + "Constrained", shown)).response.status_code == 404
+
+
 async def test_an_ephemeral_token_is_no_api_key() -> None:
     async with standing_in(TOKEN) as standin:
         assert (await refused(standin, ALPHA, {"x-goog-api-key": TOKEN})).response.status_code == 401
@@ -105,7 +114,14 @@ async def test_a_bad_key_can_be_noticed_only_at_setup(
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/ws", DEVELOPER.replace("v1beta", "v1"), DEVELOPER + "Constrained", DEVELOPER + "x", VERTEX + "/"],
+    [
+        "/",
+        "/ws",
+        DEVELOPER.replace("v1beta", "v1"),
+        DEVELOPER.replace("v1beta", "v1") + "Constrained",
+        DEVELOPER + "x",
+        VERTEX + "/",
+    ],
 )
 async def test_any_other_path_is_not_found(path: str) -> None:
     async with standing_in() as standin:

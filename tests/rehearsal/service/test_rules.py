@@ -75,6 +75,33 @@ def function(**fields: Any) -> dict[str, Any]:
     return {"tools": [{"functionDeclarations": [{"name": "f", **fields}]}]}
 
 
+def parameter(**fields: Any) -> dict[str, Any]:
+    return function(parameters={"type": "OBJECT", "properties": {"a": fields}})
+
+
+def nested(levels: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": "STRING"}
+    for _ in range(levels):
+        found = {"type": "ARRAY", "items": found}
+    return found
+
+
+REFUSED_PARAMETERS: list[tuple[dict[str, Any], str]] = [
+    ({"type": "STRING", "format": "uri"}, "[a].format: only 'enum' and 'date-time' are supported for STRING type"),
+    ({"type": "INTEGER", "format": "uint32"}, "only 'int32' and 'int64' are supported for INTEGER type"),
+    ({"type": "STRING", "enum": ["b", ""]}, "enum[1]: cannot be empty"),
+    ({"type": "INTEGER", "enum": ["1"]}, "enum: only allowed for STRING type"),
+    ({"type": "OBJECT"}, "[a].properties: should be non-empty for OBJECT type"),
+    ({"type": "ARRAY"}, "[a].items: missing field"),
+    ({"type": "STRING", "required": ["b"]}, "required: only allowed for OBJECT type"),
+    ({"type": "OBJECT", "properties": {"b": {"type": "STRING"}}, "required": ["c"]}, "required[0]: property is not defined"),
+    ({"description": "no type"}, "TYPE_UNSPECIFIED"),
+    ({"type": "STRING", "additionalProperties": False}, 'Unknown name "additional_properties"'),
+    ({"anyOf": [{"type": "STRING", "format": "uri"}]}, "any_of[0].format"),
+    (nested(14), "exceeds the maximum allowed nesting depth"),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("model", "fields", "reason"),
     [
@@ -102,9 +129,13 @@ def function(**fields: Any) -> dict[str, Any]:
         (
             LIVE,
             function(parameters={"type": "OBJECT", "properties": {"a": {"type": "TEXT"}}}),
-            "schema type TEXT",
+            "TEXT is no type",
         ),
-        (LIVE, function(parameters={"type": "ARRAY"}), "items: missing field"),
+        (LIVE, function(parameters={"type": "ARRAY"}), "should be of type OBJECT"),
+        *((LIVE, parameter(**fields), reason) for fields, reason in REFUSED_PARAMETERS),
+        (LIVE, function(parameters={"type": "OBJECT"}), "should be non-empty for OBJECT type"),
+        (LIVE, {"tools": [{"functionDeclarations": [{"name": "f"}, {"name": "f"}]}]}, "Duplicate function"),
+        (LIVE, {"tools": [{"functionDeclarations": [{"name": f"f{n}"} for n in range(513)]}]}, "At most 512"),
         (OLD, function(behavior="NON_BLOCKING"), "NON_BLOCKING function calls are not supported"),
         (THINKING, generation(), "Exactly one of"),
         (
@@ -149,4 +180,13 @@ def test_vertex_has_transparent_resumption_and_a_list_of_languages() -> None:
     assert (
         "Unsupported language"
         in refusal(LIVE, VERTEX, **generation(speechConfig={"languageCode": "cmn-CN"})).reason
+    )
+
+
+def test_only_vertex_takes_nothing_beside_a_union() -> None:
+    union = parameter(anyOf=[{"type": "STRING"}, {"type": "NUMBER"}], description="D")
+    assert check(LIVE, **union) == LIVE
+    assert (
+        "`f` functionDeclaration schema specified other fields alongside any_of"
+        in refusal(LIVE, VERTEX, **union).reason
     )

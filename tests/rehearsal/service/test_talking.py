@@ -56,9 +56,11 @@ async def test_a_missing_file_is_named(tmp_path: Path) -> None:
         await Voice("en").prepare([Reply(wav=tmp_path / "nowhere.wav")])
 
 
-async def test_a_file_that_is_not_16_bit_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="holds 8-bit samples"):
-        await Voice("en").prepare([Reply(wav=write(tmp_path / "a.wav", 16_000, width=1))])
+@pytest.mark.parametrize("width", [1, 3, 4])
+async def test_a_file_of_any_depth_becomes_16_bit(tmp_path: Path, width: int) -> None:
+    voice, reply = Voice("en"), Reply(wav=write(tmp_path / "a.wav", 24_000, width=width))
+    await voice.prepare([reply])
+    assert len(voice.sound_of(reply)) == 24_000
 
 
 async def test_a_file_that_is_no_wav_is_refused(tmp_path: Path) -> None:

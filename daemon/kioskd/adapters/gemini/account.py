@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import SecretStr
 
 from kioskd.adapters.gemini.credentials import FETCH_S, Pass
-from kioskd.adapters.gemini.errors import plain
+from kioskd.adapters.gemini.reasons import plain
 from kioskd.adapters.gemini.web import Web, causes, not_reached
 from kioskd.errors import LinkLost, Remedy
 

@@ -3,17 +3,19 @@
 import asyncio
 import functools
 import logging
+import re
 import ssl
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from kioskd import regular_file
 from kioskd.adapters.gemini.account import GoogleAccount
-from kioskd.adapters.gemini.credentials import Credentials, Pass, ServiceKey, TokenServer
+from kioskd.adapters.gemini.credentials import TOKEN_PREFIX, Credentials, Pass, ServiceKey, TokenServer
 from kioskd.adapters.gemini.deflate import SmallOnlyFactory
 from kioskd.adapters.gemini.live_socket import Deadlines, LiveSocket
-from kioskd.adapters.gemini.web import Web, is_loopback
-from kioskd.errors import ConfigError
+from kioskd.adapters.gemini.web import Web
+from kioskd.errors import ConfigError, LinkLost, Remedy
 
 if TYPE_CHECKING:
     from google import genai
@@ -31,6 +33,8 @@ WIRE_LOGGERS: Final = (
     "urllib3",
 )
 """Loggers that write keys, handles and speech at DEBUG, and some of them addresses at INFO."""
+
+log = logging.getLogger(__name__)
 
 ENDPOINT: Final = "https://generativelanguage.googleapis.com/"
 
@@ -59,7 +63,7 @@ class Clients:
     Making this blocks for 0.5 s (the SDK's import, certificates), so it belongs into a thread.
 
     Raises:
-        ConfigError: there is nothing to dial with, or the CA file cannot be read.
+        ConfigError: there is nothing to dial with, the CA file cannot be read, or the environment's proxy cannot be used.
     """
 
     def __init__(self, config: "GeminiConfig", deadlines: Deadlines) -> None:
@@ -67,22 +71,29 @@ class Clients:
         self._config = config
         self._deadlines = deadlines
         self._web = Web(_tls(config.ca_file), config.proxy)
+        self._web.route(self._endpoint())
         self._credentials = _credentials(config, self._web)
         self._client: genai.Client | None = None
         self._pass: Pass | None = None
+        self._version, self._other_version = config.api_version, config.other_version
+        self._tried_other = self._version_known = False
         _expect_news()
+        _expect_experiments()
         if isinstance(self._credentials, ServiceKey):
             self._replace(self._credentials.key)
-        else:
-            _expect_experiments()
 
     @property
     def renewable(self) -> bool:
         """Whether credentials that the service refuses can be had anew."""
         return self._credentials.renewable
 
-    async def client(self) -> "tuple[genai.Client, str]":
-        """Return the client for the next dial, and the secret that it shows.
+    @property
+    def secret(self) -> str:
+        """What the last dial has shown."""
+        return self._pass.secret.get_secret_value() if self._pass is not None else ""
+
+    async def client(self) -> "genai.Client":
+        """Return the client for the next dial.
 
         Raises:
             LinkLost: credentials cannot be had now.
@@ -92,7 +103,44 @@ class Clients:
             # The old one goes in that thread too: collected in the loop's, the SDK would start a task of nobody's.
             await asyncio.to_thread(self._replace, found)
         assert self._client is not None
-        return self._client, found.secret.get_secret_value()
+        return self._client
+
+    def try_other_version(self, lost: LinkLost) -> bool:
+        """Return whether a dial with the other version may help; the next is one with it.
+
+        A token is minted for one version, and which one its server uses is not known. Each version is tried once for
+        each connection that is asked for.
+        """
+        known = self._version_known and not _NO_VERSION.search(str(lost))
+        token = self.secret.startswith(TOKEN_PREFIX)
+        if self._other_version is None or not token or known or not _is_refusal(lost):
+            return False
+        self._version, self._other_version = self._other_version, self._version
+        self._tried_other = not self._tried_other
+        if self._tried_other:
+            log.info("api version refused with this token, trying the other: next=%s", self._version)
+        return self._tried_other
+
+    def explained(self, lost: LinkLost) -> LinkLost:
+        """Return `lost` with a word on the version, where a token was refused: it may be the reason."""
+        if not self.secret.startswith(TOKEN_PREFIX) or not _is_refusal(lost):
+            return lost
+        why = (
+            f"refused with {self._version} and with {self._other_version}"
+            if self._other_version
+            else f"a token opens only the version that it was minted for: is it service.api_version, {self._version}?"
+        )
+        what, _, remedy = str(lost).rpartition("; ")  # a message ends in what to do
+        return LinkLost(
+            f"{what} ({why}); {remedy}",
+            remedy=lost.remedy,
+            reached=lost.reached,
+            retry_after_s=lost.retry_after_s,
+        )
+
+    def version_taken(self) -> None:
+        """Remember that the service takes tokens for the version that was dialed."""
+        self._tried_other, self._version_known = False, True
 
     def drop_credentials(self) -> None:
         """Have new credentials fetched for the next dial: the service has refused these."""
@@ -107,11 +155,11 @@ class Clients:
 
         config, vertex, secret = self._config, self._config.vertex, found.secret.get_secret_value()
         # The SDK would rewrite it in its own way, and reads one from the environment when it is told none.
-        endpoint = config.endpoint or (vertex_endpoint(vertex.location) if vertex else ENDPOINT)
+        endpoint = self._endpoint()
         options = types.HttpOptions(
             base_url=endpoint,
-            api_version=config.api_version,
-            client_args={"verify": self._web.tls},
+            api_version=self._version,
+            client_args={"verify": self._web.tls, "trust_env": False},
             async_client_args=self._socket_options(endpoint),
         )
         if vertex is None or config.key is not None:
@@ -127,6 +175,10 @@ class Clients:
             http_options=options,
         )
 
+    def _endpoint(self) -> str:
+        vertex = self._config.vertex
+        return self._config.endpoint or (vertex_endpoint(vertex.location) if vertex else ENDPOINT)
+
     def _socket_options(self, endpoint: str) -> dict[str, Any]:
         tls = self._web.tls
         options: dict[str, Any] = {
@@ -139,19 +191,27 @@ class Clients:
             "ping_interval": 20,
             "ping_timeout": 40,
             "close_timeout": 2,
-            # A reply may come in messages larger than the usual 1 MiB.
-            "max_size": 8 * 2**20,
+            # A reply may come in messages larger than the usual 1 MiB. This is 80 s of sound in one, and takes 30 ms of the
+            # loop to take apart on a desk.
+            "max_size": 5 * 2**20,
             # The ping is queued behind audio instead of blocking in a full buffer.
             "write_limit": 256 * 2**10,
             # Takes back what base64 adds (374 to 262 kbit/s, next to nothing for silence) for 5 us a frame of audio.
             "compression": None,
             "extensions": [SmallOnlyFactory()],
+            # One way of reading the environment: without these the SDK's two libraries would each have their own.
+            "proxy": self._web.route(endpoint),
+            "trust_env": False,
         }
-        if is_loopback(endpoint):
-            options["proxy"] = None  # a stand-in on this machine is behind no proxy
-        elif self._config.proxy is not None:
-            options["proxy"] = self._config.proxy
         return options
+
+
+_NO_VERSION: Final = re.compile(r"\b404\b|api version", re.IGNORECASE)
+"""What says that the version itself is not there, whatever was taken before."""
+
+
+def _is_refusal(lost: LinkLost) -> bool:
+    return lost.reached and lost.remedy in (Remedy.CREDENTIALS, Remedy.SETTINGS)
 
 
 def _credentials(config: "GeminiConfig", web: Web) -> Credentials:
@@ -174,6 +234,7 @@ def _expect_experiments() -> None:
     """Import the SDK, and keep it from warning at each dial that it knows ephemeral tokens as an experiment."""
     from google.genai.errors import ExperimentalWarning  # noqa: PLC0415 - takes 350 ms
 
+    # The second warning is that it knows tokens of v1alpha only: Google's guide has them for v1beta.
     warnings.filterwarnings("ignore", "The SDK's ephemeral token support", ExperimentalWarning)
 
 
@@ -184,6 +245,8 @@ def _expect_news() -> None:
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:
     try:
+        if ca_file is not None:
+            regular_file.check(ca_file)  # OpenSSL would wait for a pipe
         context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:  # ssl.SSLError, for a file without certificates, is one
         raise ConfigError(

@@ -1,6 +1,7 @@
 """One connection to the Gemini Live service, over the SDK's session."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from websockets.exceptions import ConnectionClosed
 
+from kioskd import sanitize
 from kioskd.adapters.gemini import errors, functions, messages
 from kioskd.adapters.gemini.functions import JPEG
 from kioskd.adapters.gemini.live_socket import LiveSocket
@@ -38,6 +40,7 @@ class Agreed:
     """What the setup of a connection has settled."""
 
     resumed: bool = False
+    answers_need_no_id: bool = False
     transparent: bool = False
     """The service was asked to count the messages that it has consumed."""
     own_turns: bool = False
@@ -45,6 +48,7 @@ class Agreed:
     content: Literal["any_time", "seed_only"] = "any_time"
     """When the model takes what is written rather than said."""
     sight: Sight = "in_answer"
+    resolution: functions.Resolution | None = None
     holding_up: frozenset[str] = frozenset()
     """The tools that the model waits for."""
 
@@ -88,6 +92,9 @@ class GeminiConnection:
         self._odd_messages = 0
         self._odd_in_a_row = 0
         self._odd_kinds: set[str] = set()
+        numbers = itertools.count(1)
+        # The Developer API takes no answer without an id, Vertex does.
+        self._next_id = (lambda: f"{messages.NO_ID}{next(numbers)}") if agreed.answers_need_no_id else None
 
     @property
     def resumed(self) -> bool:
@@ -139,7 +146,7 @@ class GeminiConnection:
             try:
                 message = await anext(turn)
                 self._turn = turn
-                found = messages.translate(message)
+                found = messages.translate(message, odd=self._note_odd_call, next_id=self._next_id)
                 self._note(message)
             except StopAsyncIteration:
                 continue  # the SDK's stream ends with each turn of the model, the session goes on
@@ -149,7 +156,7 @@ class GeminiConnection:
                 return self._skip("code")
             except (ConnectionClosed, OSError) as error:
                 raise self._lost(error) from None
-            except errors.ODD as error:
+            except (*errors.ODD, ArithmeticError, AssertionError) as error:
                 return self._skip(type(error).__name__)
             self._odd_in_a_row = 0
             return found
@@ -180,7 +187,7 @@ class GeminiConnection:
 
         As realtime input: a turn by `client_content` that races audio was seen to end sessions with 1007.
         """
-        await self._send(lambda: self._session.send_realtime_input(text=text))
+        await self._send(lambda: self._session.send_realtime_input(text=sanitize.text(text)))
 
     async def send_picture(self, jpeg: bytes) -> None:
         """Send one picture as a frame of video; see `ports.Connection.send_picture`.
@@ -230,6 +237,7 @@ class GeminiConnection:
                 free=answer.name not in self._agreed.holding_up,
                 silent=a_turn_follows,
                 with_picture=sight == "in_answer",
+                resolution=self._agreed.resolution,
             )
             for answer in answers
         ]
@@ -251,7 +259,7 @@ class GeminiConnection:
             LinkLost: the connection is over.
         """
         turns = [
-            self._types.Content(role=role, parts=[self._types.Part(text=text)])
+            self._types.Content(role=role, parts=[self._types.Part(text=sanitize.text(text))])
             for role, text in messages.turns_of(recall)
         ]
         await self._send(
@@ -294,6 +302,9 @@ class GeminiConnection:
                 await self._socket.ask_receipt()
         except (ConnectionClosed, OSError) as error:
             raise self._lost(error) from None
+        except ValueError as error:
+            # The SDK checks what it sends. Its text would repeat the value.
+            log.warning("message left out, it cannot be sent: error=%s", type(error).__name__)
 
     def _note(self, message: "types.LiveServerMessage") -> None:
         update = message.session_resumption_update
@@ -302,6 +313,12 @@ class GeminiConnection:
         found = message.server_content and message.server_content.grounding_metadata
         if found and found.web_search_queries:
             log.info("web search used by the model: queries=%d", len(found.web_search_queries))
+
+    def _note_odd_call(self, what: str) -> None:
+        self._odd_messages += 1  # said once of each kind
+        if what not in self._odd_kinds:
+            self._odd_kinds.add(what)
+            log.warning("tool call left out, it cannot be answered: cause=%s", what)
 
     def _lost(self, error: Exception) -> LinkLost:
         lost = errors.classify(

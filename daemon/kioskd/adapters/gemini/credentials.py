@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from pydantic import SecretStr
 
-from kioskd.adapters.gemini.errors import plain
+from kioskd.adapters.gemini.reasons import plain
 from kioskd.adapters.gemini.web import LARGEST_BYTES, Web, not_reached
 from kioskd.errors import LinkLost, Remedy
 

@@ -3,15 +3,12 @@
 `read` tells from an exception what happened, `ENDINGS` what follows from it, `classify` puts it in words.
 """
 
-import email.utils
 import enum
-import json
 import re
 import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Final
 
 from pydantic import ValidationError
@@ -24,21 +21,26 @@ from websockets.exceptions import (
     SecurityError,
     WebSocketException,
 )
-from websockets.http11 import Response
 
+from kioskd.adapters.gemini.reasons import body_text, plain, retry_after_s
 from kioskd.errors import LinkLost, Remedy
 
 YOUNG_S: Final = 5.0
 """A session that the service gives up so soon after its setup was never what the service wanted."""
 
-_LONGEST_S: Final = 600.0
-"""A visitor is not kept waiting longer than this by any Retry-After."""
-
 ODD: Final = (TypeError, ValueError, AttributeError, LookupError, RecursionError)
 """What the SDK raises on a message that it does not understand (all seen; pydantic's error is a ValueError)."""
 
-TROUBLE: Final = (OSError, WebSocketException, ImportError, *ODD)
+TROUBLE: Final = (OSError, WebSocketException, ImportError, RuntimeError, *ODD)
 """What dialing may raise, besides the errors of the SDK and of google-auth. TimeoutError is an OSError."""
+
+
+class SetupRefused(LinkLost):
+    """The service turned the setup down, and named neither key nor model. `reason` is what it said."""
+
+    def __init__(self, message: str, reason: str, remedy: Remedy) -> None:
+        super().__init__(message, remedy=remedy, reached=True)
+        self.reason = reason
 
 
 class NotSetUp(WebSocketException):
@@ -154,6 +156,8 @@ _AWAY: Final = re.compile(
     r"timed? ?out|unreachable|connection (refused|reset|aborted)|failed to establish|resolve|max retries",
     re.IGNORECASE,
 )
+_NO_TOKEN: Final = re.compile(r"\b(token|credential)s?\b", re.IGNORECASE)
+"""The SDK from 3.4 on says by a RuntimeError that an account gives no token."""
 _REFUSALS: Final = frozenset({1007, 1008})
 _OPENING: Final = frozenset({Stage.SETUP, Stage.YOUNG})
 _PASSING: Final = frozenset({408, 425, *range(500, 600)})
@@ -171,6 +175,8 @@ _REFUSED_WORDS: Final = (
 )
 _FRESH_WORDS: Final = "Live service does not resume the session: {what}; starting a fresh one"
 
+SETUP_REFUSED: Final = "settings refused"
+
 ENDINGS: Final[tuple[Row, ...]] = (
     # The close of a WebSocket. The reason in words counts more than the code, which the service uses loosely.
     Row("operation aborted", What.CLOSE, Remedy.RESUME, _AGAIN_WORDS, says=_ABORTED),
@@ -180,7 +186,7 @@ ENDINGS: Final[tuple[Row, ...]] = (
     Row("key refused", What.CLOSE, Remedy.SETTINGS, _KEY_WORDS, _REFUSALS, _IDENTITY, _OPENING),
     Row("model unknown", What.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, _MODEL, _OPENING),
     Row("session not resumed", What.CLOSE, Remedy.FRESH, _FRESH_WORDS, _REFUSALS, stages=_OPENING, with_handle=True),
-    Row("settings refused", What.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, stages=_OPENING),
+    Row(SETUP_REFUSED, What.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, stages=_OPENING),
     Row("session given up", What.CLOSE, Remedy.FRESH, "Live service gave the session up: {what}; starting a fresh one", _REFUSALS),
     Row("service failed", What.CLOSE, Remedy.RESUME_LATER, "Live service has trouble: {what}; waiting", frozenset({1011})),
     Row("broken off", What.CLOSE, Remedy.RESUME, "Live service lost: {what}; dialing again", frozenset({_UNANSWERED})),
@@ -226,10 +232,12 @@ _KINDS: Final[tuple[tuple[type[Exception], What], ...]] = (
     # Only while dialing: later they are a message that nobody understands, or a bug.
     (ValueError, What.ARGUMENTS),
     (ImportError, What.PROGRAM),
+    (RecursionError, What.PROGRAM),
+    (NotImplementedError, What.PROGRAM),
+    (RuntimeError, What.ANSWER),
     (AttributeError, What.PROGRAM),
     (TypeError, What.PROGRAM),
     (LookupError, What.PROGRAM),
-    (RecursionError, What.PROGRAM),
 )
 _OF_THE_WORLD: Final = 8
 """How many of them can end a session, too."""
@@ -251,13 +259,16 @@ def classify(
     """
     what, number, reason = read(error, secrets, during_setup=during_setup)
     stage = Stage.SETUP if during_setup else Stage.YOUNG if age_s < YOUNG_S else Stage.SESSION
-    asked = _retry_after_s(error.response) if isinstance(error, InvalidStatus) else None
+    asked = retry_after_s(error.response) if isinstance(error, InvalidStatus) else None
     ending = Ending(what, number, reason, stage, with_handle, renewable, asked)
     row = row_of(ending)
     coded = what in (What.CLOSE, What.HTTP, What.PROXY) and number is not None
     named = "HTTP " if what in (What.HTTP, What.PROXY) else ""
     words = f"{named}{number} {reason}".rstrip() if coded else reason
-    return LinkLost(row.words.format(what=words), remedy=row.remedy, reached=row.reached, retry_after_s=asked)
+    message = row.words.format(what=words)
+    if row.name == SETUP_REFUSED:
+        return SetupRefused(message, words, row.remedy)
+    return LinkLost(message, remedy=row.remedy, reached=row.reached, retry_after_s=asked)
 
 
 def row_of(ending: Ending) -> Row:
@@ -273,9 +284,9 @@ def read(error: Exception, secrets: Sequence[str], *, during_setup: bool) -> tup
     if isinstance(error, ssl.SSLCertVerificationError):
         return What.CERTIFICATE, error.verify_code, error.verify_message
     if isinstance(error, InvalidStatus):
-        return What.HTTP, error.response.status_code, plain(_body_text(error.response), secrets)
+        return What.HTTP, error.response.status_code, plain(body_text(error.response), secrets)
     if isinstance(error, InvalidProxyStatus):
-        return What.PROXY, error.response.status_code, error.response.reason_phrase
+        return What.PROXY, error.response.status_code, plain(error.response.reason_phrase, secrets)
     text = plain(str(error), secrets) or type(error).__name__
     what = _kind_of(error, text, during_setup=during_setup)
     if isinstance(error, ValidationError):  # its text holds values
@@ -289,6 +300,8 @@ def _kind_of(error: Exception, text: str, *, during_setup: bool) -> What:
     if _is_of_google_auth(error):
         away = type(error).__name__ in ("TransportError", "TimeoutError") or _AWAY.search(text)
         return What.TOKENS if away else What.CREDENTIALS
+    if isinstance(error, RuntimeError) and during_setup and _NO_TOKEN.search(text):
+        return What.CREDENTIALS
     if isinstance(error, ImportError) and "socks" in text:
         return What.PROXY
     if isinstance(error, ValidationError) and error.title.startswith("LiveServer"):
@@ -297,22 +310,6 @@ def _kind_of(error: Exception, text: str, *, during_setup: bool) -> What:
         if isinstance(error, kind):
             return what
     raise error
-
-
-def plain(text: str, secrets: Sequence[str] = ()) -> str:
-    """Return `text` on one line, without anything secret, cut to 120 characters."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "…")
-    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    text = _SECRET.sub("…", text)
-    return text if len(text) <= 120 else text[:119] + "…"
-
-
-_SECRET: Final = re.compile(
-    r"(?=[\w+/=-]*[A-Z])(?=[\w+/=-]*[a-z])(?=[\w+/=-]*\d)[\w+/=-]{20,}|auth_tokens/\S+|ya29\.\S+"
-)
-"""Long runs of capitals, small letters and digits: keys and handles look so, model names and English do not."""
 
 
 def _close_of(error: Exception, secrets: Sequence[str]) -> tuple[int, str] | None:
@@ -340,24 +337,3 @@ def _sent_by_us(error: BaseException | None) -> str:
 
 def _is_of_google_auth(error: Exception) -> bool:
     return any(kind.__module__ == "google.auth.exceptions" for kind in type(error).__mro__)
-
-
-def _body_text(response: Response) -> str:
-    """The message in Google's JSON error, or HTTP's own phrase."""
-    try:
-        return str(json.loads(response.body or b"")["error"]["message"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return response.reason_phrase or HTTPStatus(response.status_code).phrase
-
-
-def _retry_after_s(response: Response) -> float | None:
-    """Retry-After in seconds; a date counts from the response's own, as our clock may be wrong."""
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value), _LONGEST_S)
-    try:
-        until = email.utils.parsedate_to_datetime(value)
-        now = email.utils.parsedate_to_datetime(response.headers.get("Date", ""))
-        return min(max((until - now).total_seconds(), 0.0), _LONGEST_S)
-    except (ValueError, TypeError):  # neither number nor date; one date with a zone and one without
-        return None

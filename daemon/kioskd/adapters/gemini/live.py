@@ -7,11 +7,12 @@ a dozen kinds of exception (`errors` sorts them), and it fails on messages newer
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
@@ -19,20 +20,29 @@ from kioskd.adapters.gemini import errors, options
 from kioskd.adapters.gemini.account import Vertex
 from kioskd.adapters.gemini.client import Clients
 from kioskd.adapters.gemini.connection import AUDIO_UP, Agreed, GeminiConnection, Sight
-from kioskd.adapters.gemini.functions import JPEG, holds_up
+from kioskd.adapters.gemini.errors import SetupRefused
+from kioskd.adapters.gemini.functions import JPEG, holds_up, says_resolution
 from kioskd.adapters.gemini.live_socket import Deadlines
 from kioskd.adapters.gemini.options import Options
-from kioskd.adapters.gemini.web import is_loopback
+from kioskd.adapters.gemini.tool_trial import GOOGLE_SEARCH, Attempt, ToolTrial
 from kioskd.errors import LinkLost, Remedy
 from kioskd.ports import Connection, Said, Tool, pcm
+from kioskd.proxies import is_loopback
 
 if TYPE_CHECKING:
     from google import genai
     from google.genai import types
+    from google.genai.live import AsyncSession
 
-__all__ = ["GeminiConfig", "GeminiLive", "Options", "Vertex"]
+__all__ = ["GeminiConfig", "GeminiLive", "Options", "ToolTrial", "Vertex"]
 
 log = logging.getLogger(__name__)
+
+_LANGUAGE: Final = re.compile(r"^(?!.*function).*language.?code", re.IGNORECASE)
+"""What refuses the code of a language, and no parameter of a tool that has such a name."""
+
+SEARCH_S: Final = 3.0
+"""How long one visitor waits for the search of a tool that the service refuses. The next dial goes on with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,8 @@ class GeminiConfig:
     """What to speak, as BCP-47 has it (`en-US`); None leaves it to the visitor."""
     api_version: str = "v1beta"
     """Pinned: the SDK's own default, v1, is not known to serve Live."""
+    other_version: str | None = None
+    """What is dialed where the first is refused: a token opens only the version that it was minted for."""
     endpoint: str | None = None
     """Base URL of a gateway or stand-in; None for Google's. Always reached by TLS."""
     ca_file: Path | None = None
@@ -58,13 +70,15 @@ class GeminiConfig:
     vertex: Vertex | None = None
     """Where on Google Cloud; None for the Developer API."""
     token_url: str | None = None
-    """The owner's server that mints an ephemeral token for each connection (`api_version` v1alpha)."""
+    """The owner's server that mints an ephemeral token for each connection."""
     transparent: bool = False
     """Whether the service is to count the messages that it has taken in; Vertex can, the Developer API refuses."""
     options: Options = options.UNSAID
     """What else the model and the service's detectors are told."""
     tools: Callable[[], Sequence[Tool]] = tuple
     """What the model may have done; asked for at each connection, in the event loop's thread."""
+    trial: ToolTrial = field(default_factory=ToolTrial)
+    """What is known of tools that the service refuses. To be passed on when the settings are read again."""
 
 
 class GeminiLive:
@@ -77,6 +91,9 @@ class GeminiLive:
         self._known_prompt = False
         self._recalls = True
         self._pictures_in_answers = config.options.pictures_in_answers
+        self._answer_resolution = config.options.media_resolution
+        self._says_language = config.language is not None
+        self._trial = config.trial
 
     async def warm_up(self) -> None:
         """Import the SDK, read the certificates and build the models, in a thread: 0.5 s on a desk, more on a Pi.
@@ -93,39 +110,21 @@ class GeminiLive:
     async def connect(
         self, handle: SecretStr | None, recall: Sequence[Said] = ()
     ) -> AsyncIterator[Connection]:
-        """Dial, set up, and yield the connection; see `ports.Live.connect`."""
-        await self.warm_up()
-        from google.genai.errors import APIError  # noqa: PLC0415 - loaded by now
+        """Dial, set up, and yield the connection; see `ports.Live.connect`.
 
+        A setup that the service refuses for no reason that names key or model is tried with fewer tools, for `SEARCH_S`
+        at most; see `tool_trial`.
+        """
+        await self.warm_up()
         assert self._clients is not None
-        client, secret = await self._clients.client()
-        secrets = [secret, handle.get_secret_value() if handle else ""]
-        _race_addresses(client, self._config.endpoint)
-        told = recall if handle is None and self._recalls else ()
-        tools = tuple(self._config.tools())
-        live = client.aio.live
+        clients, told = self._clients, recall if handle is None and self._recalls else ()
         async with AsyncExitStack() as stack:
-            try:
-                session = await stack.enter_async_context(
-                    live.connect(model=self._config.model, config=_setup(self._config, handle, told, tools))
-                )
-            except (*errors.TROUBLE, APIError) as error:
-                # Not chained: the SDK's texts hold whole messages.
-                lost = errors.classify(
-                    error,
-                    during_setup=True,
-                    with_handle=handle is not None,
-                    renewable=self._clients.renewable,
-                    secrets=secrets,
-                )
-                if lost.remedy is Remedy.CREDENTIALS:
-                    self._clients.drop_credentials()
-                raise (self._without_recall(lost) if told else lost) from None
+            session, attempt = await self._dial(stack, handle, told)
             connection = GeminiConnection(
                 session,
-                self._agree(tools, resumed=handle is not None),
-                secrets=secrets,
-                renewable=self._clients.renewable,
+                self._agree(attempt.tools, resumed=handle is not None),
+                secrets=[clients.secret, handle.get_secret_value() if handle else ""],
+                renewable=clients.renewable,
                 known_prompt=self._known_prompt,
             )
             try:
@@ -134,30 +133,130 @@ class GeminiLive:
                 yield connection
             except LinkLost as lost:
                 if lost.remedy is Remedy.CREDENTIALS:
-                    self._clients.drop_credentials()
+                    clients.drop_credentials()
                 if told:
                     raise self._without_recall(lost) from None
+                if isinstance(lost, SetupRefused) and self._trial.refused(attempt, lost.reason, late=True):
+                    raise LinkLost(str(lost), remedy=Remedy.FRESH, reached=True) from None
                 raise
             finally:
                 self._known_prompt = connection.receipts.prompt
+                self._trial.outlived()
                 if connection.refuses_pictures:
-                    self._pictures_in_answers = False
-                    log.warning(
-                        "pictures that a tool took are sent beside its answers from now on: refused in them"
-                    )
+                    self._answer_otherwise()
                 await connection.close()
+
+    async def _dial(
+        self, stack: AsyncExitStack, handle: SecretStr | None, told: Sequence[Said]
+    ) -> "tuple[AsyncSession, Attempt]":
+        """Return a session that is set up, to be closed by `stack`, and the tools that it was set up with.
+
+        Raises:
+            LinkLost: there is none.
+        """
+        assert self._clients is not None
+        loop, trial = asyncio.get_running_loop(), self._trial
+        until = loop.time() + SEARCH_S if trial.searching else None
+        while True:
+            explore = handle is None and (until is None or loop.time() < until)
+            attempt = trial.attempt(self._offered(), self._about, explore=explore)
+            async with AsyncExitStack() as dialed:
+                try:
+                    session = await self._dial_once(dialed, handle, told, attempt.tools)
+                except SetupRefused as refused:
+                    if told:
+                        raise self._without_recall(refused) from None
+                    if self._without_language(refused):
+                        continue
+                    if trial.refused(attempt, refused.reason):
+                        until = until or loop.time() + SEARCH_S
+                        continue
+                    if self._clients.try_other_version(refused):
+                        continue
+                    raise self._clients.explained(refused) from None
+                except LinkLost as lost:
+                    if lost.remedy is Remedy.CREDENTIALS:
+                        self._clients.drop_credentials()
+                    if self._clients.try_other_version(lost):
+                        continue
+                    raise self._clients.explained(self._without_recall(lost) if told else lost) from None
+                self._clients.version_taken()
+                if explore:
+                    trial.taken(attempt)
+                    if trial.searching and trial.answers_at_once and until and loop.time() < until:
+                        continue  # the next set is tried; this session is closed
+                stack.push_async_exit(dialed.pop_all())
+                return session, attempt
+
+    async def _dial_once(
+        self, stack: AsyncExitStack, handle: SecretStr | None, told: Sequence[Said], tools: Sequence[Tool]
+    ) -> "AsyncSession":
+        """Return a session that is set up, to be closed by `stack`.
+
+        Raises:
+            LinkLost: there is none.
+        """
+        assert self._clients is not None
+        from google.genai.errors import APIError  # noqa: PLC0415 - loaded by now
+
+        client = await self._clients.client()
+        _race_addresses(client, self._config.endpoint)
+        language_code = self._config.language if self._says_language else None
+        setup = _setup(self._config, handle, told, tools, language_code)
+        try:
+            return await stack.enter_async_context(
+                client.aio.live.connect(model=self._config.model, config=setup)
+            )
+        except (*errors.TROUBLE, APIError) as error:
+            # Not chained: the SDK's texts hold whole messages.
+            raise errors.classify(
+                error,
+                during_setup=True,
+                with_handle=handle is not None,
+                renewable=self._clients.renewable,
+                secrets=[self._clients.secret, handle.get_secret_value() if handle else ""],
+            ) from None
+
+    def _offered(self) -> list[Tool]:
+        """Return all that the model may use, the service's own search included."""
+        search: list[Tool] = [GOOGLE_SEARCH] if self._config.options.search else []
+        return [*search, *self._config.tools()]
+
+    @property
+    def _about(self) -> str:
+        """Which service and model the answers are about."""
+        return f"{self._config.endpoint} {self._config.vertex} {self._config.model}"
 
     def _agree(self, tools: Sequence[Tool], *, resumed: bool) -> Agreed:
         options = self._config.options
         beside: Sight = "as_turn" if options.client_content == "any_time" else "as_frame"
         return Agreed(
             resumed=resumed,
+            answers_need_no_id=self._config.vertex is not None,
             transparent=self._config.transparent,
             own_turns=options.own_turns,
             content=options.client_content,
             sight="in_answer" if self._pictures_in_answers else beside,
+            resolution=self._answer_resolution,
             holding_up=frozenset(tool.name for tool in tools if holds_up(tool, options.functions)),
         )
+
+    def _without_language(self, refused: SetupRefused) -> bool:
+        """Return whether a dial without the language's code may help. The instructions name the language all the same."""
+        if not self._says_language or _LANGUAGE.search(refused.reason) is None:
+            return False
+        self._says_language = False
+        log.warning("language is told by the instructions alone from now on: cause=%s", refused.reason)
+        return True
+
+    def _answer_otherwise(self) -> None:
+        """Answer without what the service may have given the last session up for: a resolution, then the picture."""
+        if self._answer_resolution is not None and says_resolution():
+            self._answer_resolution = None
+            log.warning("pictures in a tool's answer ask for no resolution from now on: refused with one")
+        else:
+            self._pictures_in_answers = False
+            log.warning("pictures that a tool took are sent beside its answers from now on: refused in them")
 
     def _without_recall(self, lost: LinkLost) -> LinkLost:
         """Blame what was told of before, rather than the settings: not every model is known to take it."""
@@ -178,6 +277,7 @@ def _setup(
     handle: SecretStr | None,
     recall: Sequence[Said] = (),
     tools: Sequence[Tool] = (),
+    language_code: str | None = None,
 ) -> "types.LiveConnectConfig":
     """Return what to say at setup. A new object each time: the SDK writes into it.
 
@@ -196,7 +296,7 @@ def _setup(
             voice_config=types.VoiceConfig(
                 prebuilt_voice_config=types.PrebuiltVoiceConfig(voice_name=config.voice)
             ),
-            language_code=config.language,
+            language_code=language_code,
         ),
         system_instruction=instructions or None,
         temperature=config.options.temperature,

@@ -26,7 +26,10 @@ from websockets.frames import DATA_OPCODES, Frame
 from websockets.protocol import State
 
 from kioskd.adapters.gemini.errors import NotSetUp, Stalled
+from kioskd.adapters.gemini.intake import MOST_UNSENT_BYTES, Intake, check_fields
+from kioskd.adapters.gemini.raw_calls import readable
 from kioskd.adapters.gemini.receipts import Receipts
+from kioskd.fairness import others_first
 
 log = logging.getLogger(__name__)
 
@@ -91,20 +94,32 @@ class LiveSocket(ClientConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Have the kernel give up on a peer that acknowledges nothing."""
         super().connection_made(transport)
+        messages = self.recv_messages
+        self._intake = Intake(self.transport, self.loop, super().data_received, full=lambda: messages.paused)
+        messages.resume = self._intake.resume
         transport.get_extra_info("socket").setsockopt(
             socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(self._deadlines.unacknowledged_s * 1000)
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for no receipt any more."""
+        """Wait for no receipt any more. A close that was read already is still understood."""
+        self._intake.finish()
         super().connection_lost(exc)
         if self._watch is not None:
             self._watch.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Note that the peer is alive."""
+        """Note that the peer is alive, and take apart what came: a share at a time, so that nothing else waits long."""
         self.receipts.heard(self.loop.time())
-        super().data_received(data)
+        if self.transport.get_write_buffer_size() > MOST_UNSENT_BYTES:
+            self._give_up(TimeoutError, "took nothing and asked for more")
+        else:
+            self._intake.take(data)
+
+    def eof_received(self) -> None:
+        """Take apart what came before the end."""
+        self._intake.finish()
+        super().eof_received()
 
     def process_event(self, event: Any) -> None:
         """Pass over what is said while we leave: messages that nobody reads would hold up the receipts behind them."""
@@ -126,11 +141,15 @@ class LiveSocket(ClientConnection):
         Raises:
             NotSetUp: the first is something else, or did not come.
             Stalled, TimeoutError: this side has given the peer up.
+            TooManyFields: the message is not worth the time that it would take; the next one may be.
             ConnectionClosed: the connection is over.
         """
         try:
             if self._set_up:
-                return await super().recv(decode)
+                await others_first()  # before a message is taken: after it, a cancelled caller would lose it
+                message = await super().recv(decode)
+                check_fields(message)
+                return readable(message)
             async with asyncio.timeout(self._deadlines.setup_s):
                 message = await super().recv(decode)
         except TimeoutError:
@@ -289,6 +308,7 @@ def _queued(sock: socket.socket, what: int) -> int | None:
 def _says_set_up(message: str | bytes) -> bool:
     """Whether this is what the service must say first. The SDK takes everything, and loses it."""
     try:
+        check_fields(message)
         said = json.loads(message)
     except (ValueError, RecursionError):
         return False

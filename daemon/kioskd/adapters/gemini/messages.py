@@ -1,10 +1,17 @@
-"""What a message of the Live service says, in the daemon's own terms."""
+"""What a message of the Live service says, in the daemon's own terms.
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+This is the door: whatever a message holds, text leaves here as whole characters, and figures leave here in bounds.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, cast
 
 from pydantic import SecretStr
 
+from kioskd import sanitize
+from kioskd.adapters.gemini.raw_calls import UNREADABLE
 from kioskd.ports import (
     GenerationEnded,
     GoingAway,
@@ -18,47 +25,81 @@ from kioskd.ports import (
     ToolsCalled,
     TurnEnded,
     UsageReported,
+    Wrote,
     pcm,
 )
 
 if TYPE_CHECKING:
-    from google.genai.types import LiveServerContent, LiveServerMessage, LiveServerToolCall
+    from google.genai.types import LiveServerContent, LiveServerMessage, LiveServerToolCall, Part
+
+log = logging.getLogger(__name__)
 
 GO_AWAY_S: Final = 60.0
 """What a goAway without a time is taken for: the service's usual notice. Nothing in it says that it is shorter, and
 a connection that ends sooner is an ordinary loss."""
 
+MOST_TOKENS: Final = 2_000_000
+"""A usage figure beyond this is an error of the service: it is twice the largest context of any model."""
+
+MOST_CHARS: Final = 10_000
+"""Longer text of one message is cut. A minute of speech has a tenth of it."""
+
+MOST_ARGUMENT_CHARS: Final = 200_000
+"""A call with a longer name, id and arguments together is not understood."""
+
 _NOTHING: Final = "…"
+_HANDLE: Final = re.compile(r"[ -~]{1,8192}")
+_REJECTION: Final = re.compile(
+    r"(?=[A-Z_]{1,60}$).*(REJECT|PROHIBIT|SAFETY|UNSAFE|BLOCK|MALFORM|INVALID|UNEXPECTED|ERROR|FAIL|RECITATION|SPII"
+    r"|INPUT_OTHER|CELEBRITY|CHILD|PERSON|PEOPLE|MINORS|NCII)"
+)
+"""Reasons for the end of a turn (turnCompleteReason) by which it was rejected. NEED_MORE_INPUT is none of them."""
 
 
-def translate(message: "LiveServerMessage") -> tuple[Message, ...]:
+NO_ID: Final = "kioskd-no-id-"
+"""Begins the ids that calls without one get here. They are not sent back."""
+LONGEST_NAME: Final = 4096
+"""Characters of an id or a name. An answer repeats both."""
+
+
+def _refuse(what: str) -> None:
+    raise ValueError(what)
+
+
+def translate(
+    message: "LiveServerMessage",
+    *,
+    odd: Callable[[str], None] = _refuse,
+    next_id: Callable[[], str] | None = None,
+) -> tuple[Message, ...]:
     """Return what `message` holds: what was understood, then an interruption, since it voids what was said before;
     then the rest in order.
 
-    A message is no union: content, notices and usage may share one.
+    A message is no union: content, notices and usage may share one. `odd` is told of each call that cannot be answered;
+    the others are told all the same. `next_id` gives one to a call without, where the service takes answers without.
 
     Raises:
-        ValueError: it holds audio in another format than the daemon's, or a call that cannot be answered.
+        ValueError: it holds audio in another format than the daemon's.
     """
     found: list[Message] = []
     if message.server_content is not None:
         found += _content(message.server_content)
     if message.tool_call is not None:
-        found += _calls(message.tool_call)
+        found += _calls(message.tool_call, odd, next_id)
     cancelled = message.tool_call_cancellation
     if cancelled is not None and cancelled.ids:
-        found.append(ToolCallsCancelled(tuple(cancelled.ids)))
+        found.append(ToolCallsCancelled(tuple(map(sanitize.text, cancelled.ids))))
     update = message.session_resumption_update
-    if update is not None and update.resumable and update.new_handle:
+    if update is not None and update.resumable and _HANDLE.fullmatch(update.new_handle or ""):
         # Otherwise the session cannot be resumed right now, and the handle before stays the best there is.
-        found.append(HandleIssued(SecretStr(update.new_handle)))
+        found.append(HandleIssued(SecretStr(update.new_handle or "")))
     if message.go_away is not None:
         found.append(GoingAway(_seconds(message.go_away.time_left)))
     usage = message.usage_metadata
     if usage is not None:
         # Billed, and counted apart: thoughts as output, what tools have answered as input.
-        response_tokens = (usage.response_token_count or 0) + (usage.thoughts_token_count or 0)
-        prompt_tokens = (usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0)
+        response_tokens = _tokens(usage.response_token_count) + _tokens(usage.thoughts_token_count)
+        prompt_tokens = _tokens(usage.prompt_token_count) + _tokens(usage.tool_use_prompt_token_count)
         found.append(UsageReported(prompt_tokens, response_tokens))
     return tuple(found)
 
@@ -89,31 +130,76 @@ def _content(content: "LiveServerContent") -> list[Message]:
     found: list[Message] = []
     heard, spoken = content.input_transcription, content.output_transcription
     if heard is not None and heard.text:
-        found.append(Said(by_visitor=True, text=heard.text))
+        found.append(Said(by_visitor=True, text=_text(heard.text)))
     if spoken is not None and spoken.text:
-        found.append(Said(by_visitor=False, text=spoken.text))
+        found.append(Said(by_visitor=False, text=_text(spoken.text)))
     if content.interrupted:
         found.append(Interrupted())  # what audio shares the message with it was not heard either
     elif content.model_turn is not None:
-        for part in content.model_turn.parts or ():
-            blob = part.inline_data
-            if blob is not None and blob.data:
-                _check_format(blob.mime_type)
-                found.append(ReplyAudio(blob.data))
+        found += _parts(content.model_turn.parts or ())
     if content.generation_complete:
         found.append(GenerationEnded())
     if content.turn_complete:
-        found.append(TurnEnded())
+        found.append(TurnEnded(_rejection(content.turn_complete_reason)))
     return found
 
 
-def _calls(called: "LiveServerToolCall") -> list[Message]:
-    calls: list[ToolCall] = []
+def _parts(parts: Sequence["Part"]) -> list[Message]:
+    """Return the sound of a message; its text where it has no sound. Thoughts are neither."""
+    found: list[Message] = []
+    for part in parts:
+        blob = part.inline_data
+        if blob is not None and blob.data:
+            _check_format(blob.mime_type)
+            found.append(ReplyAudio(blob.data))
+    text = "".join(part.text for part in parts if part.text and not part.thought)
+    return found or ([Wrote(_text(text))] if text.strip() else [])
+
+
+def _text(text: str) -> str:
+    return sanitize.text(text[:MOST_CHARS])
+
+
+def _tokens(count: int | None) -> int:
+    """Return a figure of the service; 0 for one that no exchange can have cost."""
+    if count is None or 0 <= count <= MOST_TOKENS:
+        return count or 0
+    log.warning("usage figure of the Live service makes no sense, not counted: negative=%s", count < 0)
+    return 0
+
+
+def _rejection(reason: object) -> str:
+    """Return why the service rejected the turn; an empty text where it did not, or for a reason newer than kioskd."""
+    name = str(getattr(reason, "value", ""))
+    return name if _REJECTION.match(name) else ""
+
+
+def _calls(
+    called: "LiveServerToolCall", odd: Callable[[str], None], next_id: Callable[[], str] | None
+) -> list[Message]:
+    calls: dict[str, ToolCall] = {}
     for call in called.function_calls or ():
-        if not call.id or not call.name:
-            raise ValueError("function call without id or name")
-        calls.append(ToolCall(call.id, call.name, call.args or {}))
-    return [ToolsCalled(tuple(calls))] if calls else []
+        call_id = call.id or (next_id() if next_id is not None else "")
+        if not call_id or not call.name:
+            odd("function call without id or name")
+        elif max(len(call_id), len(call.name)) > LONGEST_NAME:
+            odd("function call with an endless id or name")
+        else:
+            found = _call(sanitize.text(call_id), sanitize.text(call.name), call.args or {})
+            if calls.setdefault(found.id, found) != found:
+                odd("function call with the id of another")
+    return [ToolsCalled(tuple(calls.values()))] if calls else []
+
+
+def _call(call_id: str, name: str, given: dict[str, object]) -> ToolCall:
+    """Return a call; one whose arguments cannot be used says why, for the model."""
+    if UNREADABLE in given:
+        return ToolCall(call_id, name, {}, "its arguments are no object; call it again with an object")
+    try:
+        arguments = cast("dict[str, object]", sanitize.json_value(given, MOST_ARGUMENT_CHARS))
+    except ValueError as error:
+        return ToolCall(call_id, name, {}, f"its arguments are {error}; call it again with fewer")
+    return ToolCall(call_id, name, arguments, "")
 
 
 def _check_format(mime_type: str | None) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from kioskd.adapters.gemini.functions import Functions, declarations
+from kioskd.adapters.gemini.functions import Functions, Resolution, declarations
+from kioskd.adapters.gemini.tool_trial import GOOGLE_SEARCH
 from kioskd.ports import Tool
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Options:
     settings of its detector are not said."""
     turn_coverage: Literal["activity", "all_input", "activity_and_pictures"] | None = "activity"
     """What of the input belongs to the visitor's turn. Said by default, as what it is unsaid differs by model."""
-    media_resolution: Literal["low", "medium", "high"] | None = None
+    media_resolution: Resolution | None = None
     """How closely pictures are looked at: 64 tokens each, or 256, or 256 and more."""
     functions: Functions = "non_blocking"
     """Whether the model waits for tools: a fact about it, like the next two."""
@@ -78,11 +79,12 @@ def media_resolution(options: Options) -> "types.MediaResolution | None":
     return types.MediaResolution(f"MEDIA_RESOLUTION_{options.media_resolution.upper()}")
 
 
-def tools(options: Options, own: Sequence[Tool]) -> "list[types.Tool] | None":
-    """Return what the model may use: the service's search, and our `own`."""
+def tools(options: Options, declared: Sequence[Tool]) -> "list[types.Tool] | None":
+    """Return what the model may use: the service's search where `declared` has it, and our own."""
     from google.genai import types  # noqa: PLC0415
 
-    search = types.Tool(google_search=types.GoogleSearch()) if options.search else None
+    own = [tool for tool in declared if tool is not GOOGLE_SEARCH]
+    search = types.Tool(google_search=types.GoogleSearch()) if len(own) < len(declared) else None
     return [tool for tool in (search, declarations(own, options.functions)) if tool is not None] or None
 
 

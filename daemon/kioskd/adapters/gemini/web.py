@@ -1,14 +1,13 @@
 """HTTP beside the Live socket: the owner's token server and Google's, by the same authorities and the same proxy."""
 
-import ipaddress
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from kioskd.adapters.gemini.errors import plain
+from kioskd import proxies
+from kioskd.adapters.gemini.reasons import plain
 from kioskd.errors import LinkLost, Remedy
 
 if TYPE_CHECKING:
@@ -24,15 +23,6 @@ _PLAIN: Final = {"Accept-Encoding": "identity"}
 """A small answer cannot unfold into a large one."""
 
 
-def is_loopback(url: str) -> bool:
-    """Whether `url` is on this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 @dataclass(frozen=True, slots=True)
 class Web:
     """How to reach a server."""
@@ -42,13 +32,12 @@ class Web:
     """The owner's; None for the environment's."""
 
     def route(self, url: str) -> str | None:
-        """Return the proxy for `url`; None to go straight there, as to this machine and to the cloud's own."""
-        parts = urlsplit(url)
-        if is_loopback(url) or parts.scheme != "https":
-            return None
-        if self.proxy is not None:
-            return self.proxy
-        return None if proxy_bypass(parts.hostname or "") else getproxies().get("https")
+        """Return the proxy for `url`; None to go straight there, as to this machine and to the cloud's own.
+
+        Raises:
+            ProxyError: the environment names one that cannot be used.
+        """
+        return proxies.route(url, self.proxy) if urlsplit(url).scheme == "https" else None
 
     def async_client(self, url: str, timeout_s: float) -> "httpx2.AsyncClient":
         """Return a client for `url`. It follows no redirect, and takes no proxy but `route`'s."""

@@ -11,7 +11,7 @@ from kioskd.rehearsal.service.line import Line
 from kioskd.rehearsal.service.looking import picture_of
 from kioskd.rehearsal.service.records import Picture, SessionRecord, Turn
 from kioskd.rehearsal.service.replies import AUDIO_TOKENS_PER_S, Replies
-from kioskd.rehearsal.service.rules import Profile, check_content, check_tool
+from kioskd.rehearsal.service.rules import Profile, check_content, check_tools
 from kioskd.rehearsal.service.schema import Blob, Content, Detection, Generation, History, Realtime, Setup
 from kioskd.rehearsal.service.speaking import Speaking
 from kioskd.rehearsal.service.wire import (
@@ -231,9 +231,8 @@ class Dialogue:
         await self._speaking.meet("tool_response")
 
     def _update_context(self, update: ContextUpdate) -> None:
-        for tool in (update.tools.tools or ()) if update.tools else ():
-            check_tool(tool, self._profile)
         if update.tools is not None:
+            check_tools(update.tools.tools or (), self._profile, self._session.backend)
             self._speaking.calls.declare(update.tools.tools or ())
         self._note_update(instructions=update.system_instruction is not None)
 

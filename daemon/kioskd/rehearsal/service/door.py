@@ -65,13 +65,7 @@ def find_door(target: str) -> Door | None:
     """Return the door behind a request target; None where there is none (HTTP 404)."""
     path = _path(target)
     if match := _DEVELOPER.fullmatch(path):
-        constrained = match["constrained"] is not None
-        # Ephemeral tokens are documented for v1alpha alone.
-        return (
-            None
-            if constrained and match["version"] != "v1alpha"
-            else Door("developer", match["version"], constrained)
-        )
+        return Door("developer", match["version"], match["constrained"] is not None)
     if match := _VERTEX.fullmatch(path):
         return Door("vertex", match["version"])
     return None

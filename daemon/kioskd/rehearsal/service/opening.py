@@ -59,6 +59,9 @@ class Porter:
         door = connection.door = find_door(request.path)
         if door is None:
             return self._refuse(connection, 404, f"{public_path(request.path)} was not found on this server.")
+        minted_for = self._script.token_version
+        if door.constrained and minted_for not in ("any", door.version):
+            return self._refuse(connection, 404, f"{public_path(request.path)} was not found on this server.")
         connection.admission = admit(door, request.path, request.headers, self._key, self._tokens)
         if connection.admission != "admitted" and self._script.bad_key != "close":
             status = 401 if self._script.bad_key == "http_401" else 403

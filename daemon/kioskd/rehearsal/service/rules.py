@@ -1,10 +1,12 @@
 """What the service turns down in a setup, model by model."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from kioskd.rehearsal.service.door import Backend, Door
+from kioskd.rehearsal.service.functions import check_functions
 from kioskd.rehearsal.service.schema import Content, Generation, Setup, SpeechConfig, Thinking, Tool
 from kioskd.rehearsal.service.wire import INVALID, POLICY, RefusalError
 
@@ -26,8 +28,6 @@ _VERTEX_LANGUAGES: Final = frozenset({
     "vi-VN",
 })  # fmt: skip
 _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-_FUNCTION_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
-_SCHEMA_TYPES: Final = frozenset({"STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,37 +99,24 @@ def check_setup(setup: Setup, door: Door) -> tuple[str, Profile]:
     config = setup.generation_config or Generation()
     _check_generation(config, name, profile, door)
     _check_rest(setup, name, profile, door)
-    for tool in setup.tools or ():
-        check_tool(tool, profile)
+    check_tools(setup.tools or (), profile, door.backend)
     return name, profile
 
 
-def check_tool(tool: Tool, profile: Profile) -> None:
-    """Check the functions that a tool declares.
+def check_tools(tools: Sequence[Tool], profile: Profile, backend: Backend) -> None:
+    """Check the functions that tools declare.
 
     Raises:
-        RefusalError: a name or a type that the service does not take, or a behaviour that the model has not.
+        RefusalError: what the service does not take of them, or a behaviour that the model has not.
     """
-    for function in tool.function_declarations or ():
-        _ensure(
-            _FUNCTION_NAME.fullmatch(function.name or "") is not None,
-            "Invalid function name. Must start with a letter or an underscore, and hold letters, digits, _ . : - only",
-        )
+    for function in (each for tool in tools for each in tool.function_declarations or ()):
         kinds = {"BLOCKING": "forbidden", "NON_BLOCKING": "only"}
         if function.behavior in kinds:
             _ensure(
                 profile.blocking_tools != kinds[function.behavior],
                 f"{function.behavior} function calls are not supported by this model",
             )
-        pending = [function.parameters, function.response]
-        while pending:
-            schema = pending.pop()
-            if schema is None:
-                continue
-            kind = (schema.type or "STRING").upper()
-            _ensure(kind in _SCHEMA_TYPES, f"Invalid schema type {kind} in function {function.name}")
-            _ensure(kind != "ARRAY" or schema.items is not None, f"items: missing field in {function.name}")
-            pending += [schema.items, *(schema.properties or {}).values(), *(schema.any_of or ())]
+    check_functions(tools, backend)
 
 
 def check_content(content: Content, backend: Backend) -> None:

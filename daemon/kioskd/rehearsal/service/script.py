@@ -268,9 +268,16 @@ class ServiceScript(Section):
     """Whether there is a token server too. The kiosk is then given no key: it has a token minted for each
     connection, which opens that one alone."""
 
+    token_version: Literal["any", "v1beta", "v1alpha"] = "any"  # noqa: S105 - a version, and no token
+    """Which version of the interface takes tokens. The other has no place for them (404)."""
+
     bad_key: Literal["http_401", "http_403", "close"] = "http_401"
     """How a wrong or missing key or token is turned down: at the WebSocket request, or by closing at setup (1008 for
     a missing one, 1007 for a wrong one)."""
+
+    refused_functions: tuple[str, ...] = ()
+    """Names of functions that the service turns down at setup (1007) without saying which one it was. `*` stands for
+    any letters, so that `["*"]` refuses every tool."""
 
     unknown_handle: Literal[1007, 1008] = 1008
     """The close code for a resumption handle that the service does not know. Both have been seen."""

@@ -22,6 +22,7 @@ from kioskd.rehearsal.certificate import Certificate, make_certificate
 from kioskd.rehearsal.service.dialogue import Dialogue
 from kioskd.rehearsal.service.door import TokenBook, public_path
 from kioskd.rehearsal.service.faults import FaultBook
+from kioskd.rehearsal.service.functions import check_functions
 from kioskd.rehearsal.service.line import Line, pause
 from kioskd.rehearsal.service.opening import Porter, Visitor
 from kioskd.rehearsal.service.records import ConnectionRecord, Notices, SessionRecord, ignore
@@ -237,6 +238,7 @@ class StandIn:
             raise RefusalError(INVALID, "API key not valid. Please pass a valid API key.")
         assert connection.door is not None
         model, profile = check_setup(setup, connection.door)
+        check_functions(setup.tools or (), connection.door.backend, self._script.refused_functions)
         line.tell("setup", model=model)
         await self._play_setup_faults(line)
         resumption = setup.session_resumption or Resumption()

@@ -3,16 +3,13 @@
 import asyncio
 import subprocess
 import tempfile
-import wave
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import soxr
-
 from kioskd.errors import ConfigError, KioskError
 from kioskd.media import pcm
+from kioskd.media.wav import UnfitWav, decoded
 from kioskd.rehearsal.service.script import Reply
 
 _PROGRAM: Final = "espeak-ng"
@@ -74,21 +71,11 @@ def _speak(text: str, voice: str) -> bytes:
 
 def _load(path: Path) -> bytes:
     try:
-        with wave.open(str(path), "rb") as file:
-            rate, channels, width = file.getframerate(), file.getnchannels(), file.getsampwidth()
-            raw = file.readframes(file.getnframes())
-    except (OSError, EOFError, wave.Error) as error:
+        with path.open("rb") as file:
+            return decoded(file, pcm.DOWNLINK_HZ)
+    except UnfitWav as error:
+        raise ConfigError(f"replies: wav = {path}: {error}") from error
+    except OSError as error:
         raise ConfigError(
-            f"replies: wav = {path}: cannot be read ({error}); give a 16-bit PCM WAV file that exists"
+            f"replies: wav = {path}: cannot be read ({error.strerror}); give a PCM WAV file that exists"
         ) from error
-    if width != pcm.SAMPLE_BYTES or not raw:
-        raise ConfigError(
-            f"replies: wav = {path}: holds {width * 8}-bit samples, {len(raw)} bytes of them; "
-            "give a 16-bit PCM WAV file with sound in it"
-        )
-    samples = np.frombuffer(raw, "<i2").reshape(-1, channels)
-    mono = samples.mean(axis=1).astype(np.int16) if channels > 1 else samples[:, 0]
-    if rate == pcm.DOWNLINK_HZ:
-        return mono.tobytes()
-    resampled: bytes = soxr.resample(np.ascontiguousarray(mono), rate, pcm.DOWNLINK_HZ).tobytes()
-    return resampled

@@ -55,6 +55,7 @@ class FunctionPart(WireModel):
     inline_data: Blob | None = None
     file_data: Anything | None = None
     media_processing: Anything | None = None
+    media_resolution: Anything | None = None
 
 
 class FunctionResponse(WireModel):

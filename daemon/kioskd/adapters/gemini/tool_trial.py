@@ -1,0 +1,256 @@
+"""Which tools the service refuses: found by leaving tools out, once for each set of them.
+
+A setup that the service turns down names the tool at best by its number. Each dial here declares a set of tools, and the
+answer says whether the service takes the set:
+
+1. The tools that the reasons name are left out. Where several reasons did so in turn, only the last is proven, and the
+   others are tried again.
+2. Where no reason names one, or that does not help, no tool is declared. If the service refuses this, too, the tools are
+   innocent.
+3. From nothing the set grows by halves. A tool that is refused alone, beside what was taken, is left out.
+
+A tool that was left out stays out for as long as the process lives and its declaration is the same.
+"""
+
+import enum
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from kioskd import messages
+from kioskd.ports import Tool
+
+log = logging.getLogger(__name__)
+
+MOST_DIALS: Final = 60
+"""Dials of one search. What was not tried by then is left out."""
+MOST_FUNCTIONS: Final = 512
+"""The service takes no more in one session."""
+
+_NUMBER: Final = re.compile(r"function_?declarations\[(\d+)\]", re.IGNORECASE)
+_NAMED: Final = re.compile(r"[`'\"]([A-Za-z_][\w.:-]*)[`'\"]|declaration found: ([A-Za-z_][\w.:-]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleSearch:
+    """The service's own search, which a model may refuse beside functions; a `ports.Tool` as far as a trial goes."""
+
+    name: str = "google_search"
+    description: str = ""
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    blocking: bool = False
+
+
+GOOGLE_SEARCH: Final = GoogleSearch()
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A tool that the service is not told of any more."""
+
+    name: str
+    place: str
+    """Where the owner has set it; empty where that is not known."""
+    why: str
+    """The service's reason, in its words."""
+
+
+class Phase(enum.Enum):
+    """How far a search has come."""
+
+    WITHOUT_NAMED = enum.auto()
+    WITHOUT_ANY = enum.auto()
+    GROWING = enum.auto()
+
+
+@dataclass(slots=True)
+class _Search:
+    keys: tuple[str, ...]
+    """What is searched, in the order of declaration."""
+    phase: Phase = Phase.WITHOUT_NAMED
+    named: list[str] = field(default_factory=list)
+    last_named: int = 0
+    """How many of them the last reason has named."""
+    good: tuple[str, ...] = ()
+    """The largest set that the service has taken."""
+    chunks: list[tuple[str, ...]] = field(default_factory=list)
+    """What is still to be tried beside the good ones; the first is being tried."""
+    refused: set[frozenset[str]] = field(default_factory=set)
+    dials: int = 0
+    reason: str = ""
+    late: bool = False
+    """The service has given a session up that it had set up: what it takes is known when a session is over."""
+    held: "Attempt | None" = None
+    """What the session that is up was set up with, in this case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The tools to declare at one dial."""
+
+    tools: tuple[Tool, ...]
+    keys: tuple[str, ...] = field(repr=False)
+
+
+class ToolTrial:
+    """What is known of the tools, and the search for the ones that the service refuses."""
+
+    def __init__(self, place: Callable[[str], str] = lambda _name: "") -> None:
+        """`place` says where the owner has set the tool of a name."""
+        self._place = place
+        self._left_out: dict[str, LeftOut] = {}
+        self._offered: dict[str, Tool] = {}
+        self._search: _Search | None = None
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """The tools that are offered and not declared."""
+        return tuple(self._left_out[key] for key in self._offered if key in self._left_out)
+
+    @property
+    def searching(self) -> bool:
+        """Whether it is not known yet which tools the service refuses."""
+        return self._search is not None
+
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether a session that is set up shows that the service takes its tools."""
+        return self._search is None or not self._search.late
+
+    def attempt(self, tools: Sequence[Tool], about: str, *, explore: bool = True) -> Attempt:
+        """Return what to declare at the next dial of the service that `about` names.
+
+        Without `explore` it is a set that the service has taken, as far as one is known.
+        """
+        self._offered = {}
+        functions = 0
+        for tool in tools:
+            key = _key(tool, about)
+            self._offered[key] = tool
+            functions += tool is not GOOGLE_SEARCH
+            if functions > MOST_FUNCTIONS and key not in self._left_out:
+                self._leave_out(key, f"at most {MOST_FUNCTIONS} functions can be declared")
+        keys = tuple(key for key in self._offered if key not in self._left_out)
+        if self._search is not None and self._search.keys != keys:
+            self._search = None  # there are other tools now: what was found out of a set says nothing of them
+        search = self._search
+        if search is not None:
+            keys = self._next(search) if explore else search.good
+        return Attempt(tuple(self._offered[key] for key in keys), keys)
+
+    def taken(self, attempt: Attempt) -> None:
+        """The service has set a session up with this."""
+        search = self._search
+        if search is not None and search.late:
+            search.held = attempt
+        elif search is not None:
+            self._prove(search, attempt)
+
+    def outlived(self) -> None:
+        """The session is over, and was not given up for its setup."""
+        search = self._search
+        if search is not None and search.held is not None:
+            held, search.held = search.held, None
+            self._prove(search, held)
+
+    def _prove(self, search: _Search, attempt: Attempt) -> None:
+        declared = set(attempt.keys)
+        if search.phase is not Phase.GROWING and not declared:
+            search.phase, search.chunks = Phase.GROWING, [search.keys]
+        elif search.phase is Phase.WITHOUT_NAMED and declared == set(search.keys) - set(search.named):
+            unproven = tuple(search.named[: len(search.named) - search.last_named])
+            search.phase, search.good = Phase.GROWING, attempt.keys
+            search.chunks = [unproven] if unproven else []
+        elif search.chunks and declared == {*search.good, *search.chunks[0]}:
+            search.good = attempt.keys
+            search.chunks.pop(0)
+        self._settle(search)
+
+    def refused(self, attempt: Attempt, reason: str, *, late: bool = False) -> bool:
+        """The service has turned the setup down. Return whether a dial with other tools may help.
+
+        `late`: it gave the session up soon after it had set it up.
+        """
+        if not attempt.keys:
+            if self._search is not None:
+                log.info("tools are not what the service refuses: it refuses the session without them, too")
+            self._search = None
+            return False
+        search = self._search
+        if search is None:
+            log.warning("session refused, looking for a tool that may be the cause: cause=%s", reason)
+            search = self._search = _Search(tuple(key for key in self._offered if key not in self._left_out))
+        search.reason, search.late, search.held = reason, search.late or late, None
+        if not late or search.phase is Phase.GROWING:
+            # A session may be given up for another reason: all tools get another try before any is blamed.
+            search.refused.add(frozenset(attempt.keys))
+        if search.phase is Phase.WITHOUT_NAMED:
+            named = [key for key in self._named(attempt, reason) if key not in search.named]
+            search.named += named
+            search.last_named = len(named)
+            if not named or len(search.named) == len(search.keys) or search.dials >= MOST_DIALS:
+                search.phase = Phase.WITHOUT_ANY
+        elif set(attempt.keys) == set(search.good):  # it was taken before, and is not any more
+            search.chunks.insert(0, search.good)
+            search.good = ()
+        self._settle(search)
+        return True
+
+    def _next(self, search: _Search) -> tuple[str, ...]:
+        search.dials += 1
+        match search.phase:
+            case Phase.WITHOUT_NAMED:
+                return tuple(key for key in search.keys if key not in search.named)
+            case Phase.WITHOUT_ANY:
+                return ()
+        wanted = {*search.good, *search.chunks[0]}
+        return tuple(key for key in search.keys if key in wanted)
+
+    def _settle(self, search: _Search) -> None:
+        """Go on to the next set whose fate is not known; end the search where there is none."""
+        if search is not self._search or search.phase is not Phase.GROWING:
+            return
+        while search.chunks and {*search.good, *search.chunks[0]} in search.refused:
+            chunk = search.chunks.pop(0)
+            if len(chunk) > 1:
+                half = len(chunk) // 2
+                search.chunks[:0] = [chunk[:half], chunk[half:]]
+        if not search.chunks or search.dials >= MOST_DIALS:
+            self._end(search, search.good)
+
+    def _end(self, search: _Search, good: Sequence[str]) -> None:
+        self._search = None
+        for key in search.keys:
+            if key not in good:
+                self._leave_out(key, search.reason)
+
+    def _leave_out(self, key: str, why: str) -> None:
+        name = self._offered[key].name
+        left_out = self._left_out[key] = LeftOut(name, self._place(name), why)
+        log.warning(
+            "tool left out, the service refuses it: name=%s set_at=%s cause=%s; simplify its parameters there, or take it out",
+            left_out.name,
+            left_out.place or "(unknown)",
+            why,
+            extra={"message_id": messages.TOOL_LEFT_OUT},
+        )
+
+    def _named(self, attempt: Attempt, reason: str) -> list[str]:
+        """Return which of the tools a reason names."""
+        functions = [
+            key for key, tool in zip(attempt.keys, attempt.tools, strict=True) if tool is not GOOGLE_SEARCH
+        ]
+        found = {functions[int(digits)] for digits in _NUMBER.findall(reason) if int(digits) < len(functions)}
+        names = {name for pair in _NAMED.findall(reason) for name in pair if name}
+        found |= {key for key in functions if self._offered[key].name in names}
+        return [key for key in attempt.keys if key in found]
+
+
+def _key(tool: Tool, about: str) -> str:
+    """Return what stands for one declaration to one service."""
+    said = json.dumps([about, tool.name, tool.description, tool.parameters, tool.blocking], default=str)
+    return hashlib.sha256(said.encode()).hexdigest()

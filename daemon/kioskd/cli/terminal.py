@@ -1,0 +1,54 @@
+"""The process's own language settings: paths and files are UTF-8, and output fits the terminal, whatever the locale is.
+
+raspi-config offers locales that are not UTF-8, and systemd hands the system's locale to each service.
+"""
+
+import codecs
+import locale
+import os
+import sys
+from typing import Final
+
+ESCAPED: Final = "kioskd.escaped"
+"""How a character is written that the terminal cannot show: as JSON would, so that `--json` stays JSON."""
+
+
+def use_utf8() -> None:
+    """Start this process again in Python's UTF-8 mode if it is in another: only that mode reaches the names of files.
+
+    Returns where nothing needs to be done. The process keeps its number, its descriptors and its environment.
+    """
+    if sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8" or not sys.executable:
+        return
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - ourselves
+
+
+def fit_output() -> None:
+    """Have standard output and error write in the terminal's encoding, and escape what that cannot say."""
+    codecs.register_error(ESCAPED, _escape)
+    for stream in (sys.stdout, sys.stderr):
+        if (reconfigure := getattr(stream, "reconfigure", None)) is None:
+            continue  # closed, or a test's own
+        if sys.flags.utf8_mode and not os.environ.get("PYTHONIOENCODING"):
+            reconfigure(encoding=locale.getencoding())
+        reconfigure(errors=ESCAPED)
+
+
+def words(arguments: list[str]) -> list[str]:
+    """Return `arguments` with text that is in the terminal's encoding read as that; the name of a file stays as it is."""
+    return [one if one.isprintable() or os.path.lexists(one) else _read(one) for one in arguments]
+
+
+def _read(argument: str) -> str:
+    try:
+        return os.fsencode(argument).decode(locale.getencoding())
+    except ValueError:
+        return argument
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    unit = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    pairs = (unit[at : at + 2].hex() for at in range(0, len(unit), 2))
+    return "".join(f"\\u{pair}" for pair in pairs), error.end

@@ -1,0 +1,141 @@
+"""A look from where the service stands: in the sandbox of its unit, as its user.
+
+What root sees from a terminal is not what the daemon sees. So what lists or opens devices runs once more as a transient
+unit, with all properties of the kiosk's unit that hide or forbid something. They are read from the unit's files as they
+are installed, drop-ins included.
+"""
+
+import asyncio
+import itertools
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from kioskd.doctor.finding import Finding, Verdict, fault
+from kioskd.doctor.machine import UNIT, Machine
+
+LONGEST_S: Final = 300
+"""What a look may take. A person may be asked to press each button, and to look at each lamp."""
+
+_LISTING_S: Final = 60.0
+
+# What hides, forbids or limits, and the service's own folders. Not what starts, watches and ends a service.
+_SANDBOX: Final = re.compile(
+    r"(User|Group|SupplementaryGroups|Environment|EnvironmentFile|UMask|NoNewPrivileges|RemoveIPC|KeyringMode"
+    r"|(Runtime|State|Cache)Directory(Mode)?|LockPersonality|MemoryDenyWriteExecute|MemoryMax|TasksMax|DevicePolicy|DeviceAllow|ProcSubset|SecureBits"
+    r"|(Protect|Private|Restrict|SystemCall|Limit|Capability|Ambient|IPAddress|Bind|Root)\w+"
+    r"|(ReadWrite|ReadOnly|Inaccessible|Exec|NoExec)Paths|TemporaryFileSystem)"
+)
+_NUMBERS: Final = itertools.count(1)
+
+
+@dataclass(slots=True)
+class Inside:
+    """The sandbox of the kiosk's unit on a machine."""
+
+    machine: Machine = field(default_factory=Machine)
+    _why: str | None = None
+    _asked: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether systemd knows the unit. Blocks."""
+        return bool(self._properties())
+
+    def why_not(self) -> str | None:
+        """Return why nothing can be looked at from inside, and what to do; None where it can. Blocks for seconds once."""
+        if not self._asked:
+            self._why, self._asked = self._tried(), True
+        return self._why
+
+    def _tried(self) -> str | None:
+        if not self.machine.has_systemd:
+            return "systemd does not run here"
+        if not self._properties():
+            return f"{UNIT} is not installed"
+        if os.geteuid() != 0:
+            return "only root can look from inside; type sudo before the command"
+        ran = self.machine.run(*self.command("--version"), at_most_s=_LISTING_S)
+        if ran is None:
+            return "systemd-run cannot be run here"
+        if ran.code:
+            said = (ran.err or ran.out).splitlines()
+            home = (
+                "" if Path(sys.executable).is_relative_to("/usr") else f"; the unit may hide {sys.executable}"
+            )
+            return f"systemd-run ended with {ran.code}{': ' if said else ''}{said[-1] if said else ''}{home}"
+        return None
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return what runs this very program with these arguments, inside."""
+        return [
+            "systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--service-type=exec",
+            f"--unit=kioskd-look-{os.getpid()}-{next(_NUMBERS)}", f"--property=RuntimeMaxSec={LONGEST_S}",
+            *(f"--property={line}" for line in self._properties()),
+            # Or it would end with the look, under a daemon that runs.
+            "--property=RuntimeDirectoryPreserve=yes",
+            "--", sys.executable, "-P", "-m", "kioskd", *arguments,
+        ]  # fmt: skip
+
+    def listed(self, *arguments: str) -> dict[str, Any] | None:
+        """Run a command that prints one JSON object, and return it; None where it printed none. Blocks for seconds."""
+        ran = self.machine.run(*self.command(*arguments), at_most_s=_LISTING_S)
+        try:
+            found: dict[str, Any] = json.loads(ran.out if ran is not None else "")
+        except ValueError:
+            return None
+        return found
+
+    async def examined(self, check: str, *arguments: str) -> Sequence[Finding]:
+        """Have a check made inside, and return what it found. Its questions go to this terminal.
+
+        When cancelled, the look is ended with it.
+        """
+        command = self.command("doctor", "--look", check, *arguments)
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        try:
+            out, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                [unit] = [word.removeprefix("--unit=") for word in command if word.startswith("--unit=")]
+                self.machine.run("systemctl", "stop", "--no-block", f"{unit}.service")
+        try:
+            return [_finding(one) for one in json.loads(out)["findings"]]
+        except (ValueError, KeyError, TypeError):
+            return [
+                fault(
+                    f"{check}-failed",
+                    f"the look from inside the service's sandbox ended with {process.returncode}, without a word",
+                    "see the journal: journalctl -n 30",
+                )
+            ]
+
+    def _properties(self) -> list[str]:
+        """Return the lines of the unit that make its sandbox, in their order: later ones add to earlier ones."""
+        ran = self.machine.run("systemctl", "cat", UNIT) if self.machine.has_systemd else None
+        if ran is None or ran.code:
+            return []
+        return sandbox_lines(ran.out)
+
+
+def sandbox_lines(unit: str) -> list[str]:
+    """Return the assignments in the section [Service] of a unit's text that make its sandbox."""
+    found, section = [], ""
+    for line in map(str.strip, unit.replace("\\\n", " ").splitlines()):
+        if line.startswith("["):
+            section = line
+        name, is_set, value = line.partition("=")
+        name = name.strip()
+        if section == "[Service]" and is_set and _SANDBOX.fullmatch(name):
+            found.append(f"{name}={value.strip()}")
+    return found
+
+
+def _finding(said: dict[str, Any]) -> Finding:
+    return Finding(Verdict(said["verdict"]), said["said"], said["fault"], said["remedy"], said["figures"])

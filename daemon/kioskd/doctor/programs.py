@@ -1,0 +1,113 @@
+"""That the programs of tools reach nothing of the daemon's: a probe tries it, in the sandbox that they get."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from kioskd.app.tools import own_folders, secret_files
+from kioskd.doctor.finding import Finding, fault, note, ok, skipped
+from kioskd.doctor.patient import Patient
+from kioskd.settings.tools_kinds import (
+    CommandSettings,
+    HttpSettings,
+    McpSettings,
+    MqttSettings,
+    PythonSettings,
+)
+from kioskd.tools import program
+from kioskd.tools.contract import within
+from kioskd.tools.process import run_to_end
+from kioskd.tools.sandbox import Sandbox
+
+_PROBE_S: Final = 20.0
+_PROBE: Final = """
+import json, os, socket, sys
+def tried(work):
+    try: work()
+    except OSError: return False
+    return True
+def read(path):
+    if os.path.isdir(path): os.listdir(path)
+    else: open(path, "rb").read(1)
+def ask(path):
+    with socket.socket(socket.AF_UNIX) as peer: peer.connect(path)
+wanted = json.load(sys.stdin)
+got = [path for path in wanted["paths"] if tried(lambda: read(path))]
+got += [path for path in wanted["sockets"] if tried(lambda: ask(path))]
+print(json.dumps(got))
+"""
+"""Prints what it could reach; Python's own library only."""
+
+
+async def programs(patient: Patient) -> Sequence[Finding]:
+    """Prove that no program of a tool reads the key, the memory or the state of the daemon."""
+    told = list(_told(patient))
+    sandboxed = [
+        tool.name
+        for tool in patient.settings.tools
+        if isinstance(tool, CommandSettings | McpSettings) and tool.argv is not None and tool.sandbox
+    ]
+    if not sandboxed:
+        return told or [skipped("no tool runs a program")]
+    if (why := program.missing()) is not None:
+        missing = f"{', '.join(sandboxed)}: refused, no sandbox: {why}"
+        return [
+            *told,
+            fault(
+                "tool-sandbox-missing",
+                missing,
+                "sudo systemctl start kioskd-tool.socket; or run scripts/install.sh",
+            ),
+        ]
+    return [*told, await _probed(patient)]
+
+
+def _told(patient: Patient) -> Iterator[Finding]:
+    for tool in patient.settings.tools:
+        match tool:
+            case CommandSettings(sandbox=False) | McpSettings(sandbox=False):
+                yield note(f"{tool.name} runs as the daemon itself (sandbox: false): it may read the key")
+            case PythonSettings():
+                yield note(
+                    f"{tool.name} runs within the daemon itself, as Python tools do: it may read the key"
+                )
+            case HttpSettings(insecure=True) | MqttSettings(insecure=True) | McpSettings(insecure=True):
+                yield note(f"{tool.name} sends its credential without encryption (insecure: true)")
+
+
+async def _probed(patient: Patient) -> Finding:
+    hidden = [*own_folders(patient.environ), *secret_files(patient.settings)]
+    pid = patient.machine.daemon() or os.getpid()
+    paths = [*map(str, hidden), *(f"/proc/{pid}/{name}" for name in ("mem", "environ"))]
+    asked = {"paths": paths, "sockets": ["/run/kioskd/control", str(program.SOCKET)]}
+    try:
+        ended = await within(
+            patient.clock,
+            _PROBE_S,
+            run_to_end(
+                [sys.executable, "-I", "-c", _PROBE],
+                clock=patient.clock,
+                stdin=json.dumps(asked).encode(),
+                environment={"LANG": "C.UTF-8"},
+                folder=Path("/"),
+                output_bytes=65_536,
+                sandbox=Sandbox(hidden=tuple(hidden)),
+            ),
+        )
+        got = json.loads(ended.output)
+    except (OSError, TimeoutError, ValueError) as error:
+        return fault(
+            "tool-sandbox-broken",
+            f"the probe did not run: {type(error).__name__}: {error}",
+            "see journalctl -u 'kioskd-tool@*'",
+        )
+    if got:
+        return fault(
+            "tool-sandbox-leaks",
+            f"a tool's program reaches {', '.join(got)}",
+            "run scripts/install.sh again, and see what was changed by systemctl edit kioskd-tool@",
+        )
+    return ok(f"a probe reached none of {len(paths)} files and memories of the daemon's")

@@ -1,0 +1,110 @@
+"""Which proxy a request takes: the owner's, the environment's, or none. One answer for each library that dials.
+
+The libraries read the environment each in its own way, and raise errors of their own for a SOCKS proxy. So they are told
+the proxy, and never look for one.
+"""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from kioskd.errors import ConfigError
+
+_SCHEMES: Final = {"https": "https", "wss": "https", "http": "http", "ws": "http"}
+"""The scheme of an address, and the one that the environment's variable is named by."""
+
+
+class ProxyError(ConfigError):
+    """The environment names a proxy that cannot be used; the text names the variable, and nothing of a password."""
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` is on this machine: what goes there takes no proxy, and nobody else can listen."""
+    try:
+        return is_local((urlsplit(url).hostname or "").rstrip("."))
+    except ValueError:
+        return False
+
+
+def is_local(host: str) -> bool:
+    """Whether `host` is a name or an address of this machine."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.lower() == "localhost" or host.lower().endswith(".localhost")
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def route(url: str, chosen: str | None = None, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the address of the HTTP proxy for `url`; None to go straight there.
+
+    `chosen` is the owner's own. Without it: https_proxy or http_proxy, else all_proxy, unless no_proxy names the host.
+
+    Raises:
+        ProxyError: the one that the environment names is no HTTP proxy.
+    """
+    parts = urlsplit(url)
+    if is_loopback(url):
+        return None
+    if chosen is not None:
+        return chosen
+    host = parts.hostname or ""
+    if _passed_by(host, parts.port, _value(environ, "no_proxy")[1]):
+        return None
+    for name in (f"{_SCHEMES.get(parts.scheme, 'https')}_proxy", "all_proxy"):
+        if name == "http_proxy" and "REQUEST_METHOD" in environ:
+            continue  # a header of a request could have set it (CVE-2016-5385)
+        found, value = _value(environ, name)
+        if value:
+            return _usable(found, value)
+    return None
+
+
+def _value(environ: Mapping[str, str], name: str) -> tuple[str, str]:
+    """Return the variable that is set, and its value; the lower case wins, as with curl."""
+    for spelled in (name, name.upper()):
+        if spelled in environ:
+            return spelled, environ[spelled].strip()
+    return name, ""
+
+
+def _usable(name: str, value: str) -> str:
+    written = value if "://" in value else f"http://{value}"
+    try:
+        url = urlsplit(written)
+        host, _port = url.hostname, url.port
+    except ValueError:
+        url, host = SplitResult("http", "", "", "", ""), None
+    mend = f"write {name}=http://HOST:PORT, or remove it; service.proxy goes before it for the service"
+    if url.scheme.startswith("socks"):
+        raise ProxyError(f"environment: {name} names a SOCKS proxy, which kioskd does not speak; {mend}")
+    if url.scheme != "http":
+        raise ProxyError(f"environment: {name} names no HTTP proxy; {mend}")
+    if not host or not written.isprintable() or any(char.isspace() for char in written):
+        raise ProxyError(f"environment: {name} is no address of a proxy; {mend}")
+    return written
+
+
+def _passed_by(host: str, port: int | None, no_proxy: str) -> bool:
+    """Return whether `no_proxy` names the host: by name, by domain, by HOST:PORT, by network, or by *."""
+    for entry in no_proxy.replace(" ", ",").split(","):
+        if entry == "*" or (entry and _names(entry.lower(), host.lower(), port)):
+            return True
+    return False
+
+
+def _names(entry: str, host: str, port: int | None) -> bool:
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        pass
+    name, _, number = entry.rpartition(":")
+    if name and number.isdigit() and not name.endswith(":"):
+        if int(number) != port:
+            return False
+        entry = name
+    domain = entry.strip("[]").lstrip("*").lstrip(".")
+    return bool(domain) and (host == domain or host.endswith(f".{domain}"))

@@ -1,0 +1,71 @@
+"""Files that somebody has named, read without waiting: a pipe never ends, a device may not, and a socket gives nothing.
+
+The one way to read a path from YAML or from a command line.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO, Final
+
+_KINDS: Final = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+class NotRegularError(OSError):
+    """A folder, a pipe, a socket or a device in the place of a file; `strerror` says which."""
+
+
+def content(path: Path, most_bytes: int) -> bytes:
+    """Return what a file holds, so many bytes of it at most. Blocks for as long as its disk does.
+
+    Raises:
+        NotRegularError: it is no regular file.
+        OSError: it cannot be read.
+    """
+    return read(path, most_bytes)[0]
+
+
+def read(path: Path, most_bytes: int) -> tuple[bytes, os.stat_result]:
+    """As `content`, with what is known of the very file that was read."""
+    with opened(path) as file:
+        return file.read(most_bytes), os.fstat(file.fileno())
+
+
+def opened(path: Path) -> BinaryIO:
+    """Return the file opened for reading; the caller closes it.
+
+    Raises:
+        NotRegularError: it is no regular file.
+        OSError: it cannot be read.
+    """
+    # To open a device may already do something. So it is looked at first, and once more when it is open.
+    _check(path, path.stat())
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb")
+    try:
+        _check(path, os.fstat(file.fileno()))
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def check(path: Path) -> None:
+    """Find out whether a file can be read.
+
+    Raises:
+        OSError: as of `content`.
+    """
+    read(path, 0)
+
+
+def _check(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((name for test, name in _KINDS if test(status.st_mode)), "something else")
+        raise NotRegularError(errno.EINVAL, f"no regular file but {kind}", str(path))

@@ -1,0 +1,99 @@
+"""What is rehearsed with a person when no scenario is named: each step says in words what to do next.
+
+The person's own words are not known, so only what they were asked for is expected. The settings of the microphone and of
+the conversation are the owner's, but for the time that a person who reads needs.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from kioskd.app.meaning import talk
+from kioskd.core.policy import Talk
+from kioskd.rehearsal.scenario import Expectation, Scenario, Step, Wait
+from kioskd.rehearsal.service import Reply, ServiceScript
+from kioskd.settings.joint import WAKING
+from kioskd.settings.model import Settings
+
+TURNS: Final = 2
+"""How often the person is asked to speak."""
+
+AT_MOST_S: Final = 30.0
+"""How long a person may take for what they are asked to do, beside the time that reading takes."""
+
+PATIENCE_S: Final = 60.0
+"""How long the kiosk waits for a person who reads; the owner's own time may be too short for that."""
+
+REPLIES: Final = (
+    "I have heard you. This is my first answer.",
+    "I have heard you again. Everything works. Goodbye.",
+)
+
+
+def guided(settings: Settings) -> Scenario:
+    """Return the scenario for a person in front of a kiosk with these settings."""
+    greeting = settings.assistant.greeting is not None
+    replies = (*(("Hello, and welcome.",) if greeting else ()), *REPLIES)
+    return Scenario(
+        name="A conversation with you: do what the lines with >>> say",
+        settings=Settings.model_validate(
+            {
+                "conversation": {"idle_s": PATIENCE_S, "follow_up_s": PATIENCE_S},
+                "limits": {"quiet_hours": ()},
+            }
+        ),
+        visitor=tuple(_steps(settings, greeting=greeting)),
+        service=ServiceScript(replies=tuple(Reply(text=words) for words in replies)),
+        expect=(
+            Expectation(what="conversations", at_least=1),
+            Expectation(what="replies_heard", at_least=TURNS + greeting),
+        ),
+        longest_s=300.0,
+    )
+
+
+def _steps(settings: Settings, *, greeting: bool) -> Iterator[Step]:
+    held = talk(settings) is Talk.HELD
+    if not held:
+        yield from _waking(settings)
+        if greeting:
+            yield Step(please="listen: it greets you")
+            yield Step(wait=Wait(for_="greeting_heard", at_most_s=AT_MOST_S))
+        else:
+            yield Step(wait=Wait(for_="listening", at_most_s=AT_MOST_S))
+    for turn in range(TURNS):
+        what = "something" if turn == 0 else "something else"
+        if held:
+            yield Step(
+                please=f"press {_button(settings, 'hold')} and keep it down, say {what}, and let it go"
+            )
+        else:
+            yield Step(please=f"say {what} now: a short question, say")
+        yield Step(wait=Wait(for_="reply_began", at_most_s=AT_MOST_S))
+        yield Step(please="listen …")
+        yield Step(wait=Wait(for_="reply_heard", at_most_s=AT_MOST_S))
+    yield Step(please="that was all, thank you: the conversation ends now")
+    yield Step(command="sleep")
+    yield Step(wait=Wait(for_="asleep", at_most_s=AT_MOST_S))
+
+
+def _waking(settings: Settings) -> Iterator[Step]:
+    wake = settings.conversation.wake
+    if "start" in wake:
+        return
+    if button := _button(settings, *sorted(WAKING - {"hold"})):
+        yield Step(please=f"press {button} now")
+    elif "wakeword" in wake:
+        yield Step(please=f"say “{settings.conversation.wakeword.replace('_', ' ')}” now: that wakes it")
+    elif "voice" in wake:
+        yield Step(please="say something now: a voice wakes it")
+    else:
+        yield Step(command="wake")
+
+
+def _button(settings: Settings, *does: str) -> str:
+    """Return how the first button is called that does one of these; empty where there is none."""
+    buttons = settings.controls.all_buttons
+    source = next((each.source for each in buttons if each.does in does), "")
+    if not source:
+        return ""
+    return "the button" if len(buttons) == 1 else f"the button {source}"

@@ -1,0 +1,177 @@
+"""Paths in the settings, and which of them the service's sandbox hides from it."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from pydantic import BaseModel
+
+from kioskd.settings.controls import LampSettings
+from kioskd.settings.model import Settings
+from kioskd.settings.tools_kinds import CommandSettings, McpSettings
+
+__all__ = ["PROPERTIES", "Sandbox", "hidden_faults", "hidden_notes", "named", "paths"]
+
+Loc = tuple[str | int, ...]
+"""Where a value sits, as in `document.Path`."""
+
+_HOMES: Final = ("/home", "/root", "/run/user")
+_TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108 - nothing is written there
+_HIDES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "ProtectHome": (("yes", "tmpfs"), _HOMES),
+    "PrivateTmp": (("yes", "disconnected"), _TEMPORARY),
+}
+"""A property of the unit: with which values it hides, and what (systemd.exec(5))."""
+_SHOWS: Final = ("BindPaths", "BindReadOnlyPaths")
+"""Properties of the unit that show a path in spite of those."""
+PROPERTIES: Final = (*_HIDES, *_SHOWS)
+"""What `Sandbox.of_unit` wants to know."""
+
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+_INACCESSIBLE: Final = "/systemd/inaccessible/"
+_PRIVATE: Final = "/systemd-private-"
+"""What systemd mounts over a folder that it hides, as mountinfo names it (seen with systemd 252 and 257)."""
+
+_OPTIONAL: Final = ("speaker", "camera", "privacy")
+"""Sections whose folders a kiosk can do without: it says so, and serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What a service cannot see."""
+
+    hidden: Mapping[str, str]
+    """A folder, and the setting of the unit that hides it."""
+    shown: Sequence[str] = ()
+    """Paths in those folders that it sees all the same."""
+
+    @classmethod
+    def of_unit(cls, properties: Mapping[str, str]) -> Self:
+        """Return that of a unit with such `PROPERTIES`, as `systemctl show` prints them."""
+        bound = [word for name in _SHOWS for word in properties.get(name, "").split()]
+        return cls(
+            {
+                place: setting
+                for setting, (values, places) in _HIDES.items()
+                if properties.get(setting) in values
+                for place in places
+            },
+            # SOURCE, SOURCE:DESTINATION or SOURCE:DESTINATION:OPTIONS; a minus stands for: if it is there.
+            [(word.lstrip("-").split(":") * 2)[1] for word in bound],
+        )
+
+    @classmethod
+    def of_process(cls, mounts: Path = _MOUNTS) -> Self:
+        """Return that of this process: empty where systemd has hidden nothing from it."""
+        hidden = {}
+        try:
+            lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            lines = []
+        for line in lines:
+            root, point, kind = _mount(line)
+            if point in _HOMES and (root.startswith(_INACCESSIBLE) or kind == "tmpfs"):
+                hidden[point] = "ProtectHome"
+            elif point in _TEMPORARY and _PRIVATE in root:
+                hidden[point] = "PrivateTmp"
+        return cls(hidden)
+
+    def hides(self, path: Path) -> str | None:
+        """Return in words what hides `path`, links followed; None where nothing does."""
+        real = Path(os.path.realpath(path))
+        if any(real.is_relative_to(place) for place in self.shown):
+            return None
+        for place, setting in self.hidden.items():
+            if real.is_relative_to(place):
+                return f"the service's sandbox hides {place} from it ({setting}=)"
+        return None
+
+
+def paths(settings: Settings) -> Iterator[tuple[Loc, Path]]:
+    """Yield every path in the settings, and where it stands there: files, folders, and programs with a path."""
+    yield from _paths(settings, ())
+    kind, _, folder = settings.camera.source.partition(":")
+    if kind == "folder":
+        yield ("camera", "source"), Path(folder)
+
+
+def named(loc: Loc) -> str:
+    """Return a place in the settings as people write it."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+
+
+def hidden_faults(settings: Settings, sandbox: Sandbox | None) -> Iterator[tuple[Loc, str]]:
+    """Yield what the service cannot start without and cannot see: where it is named, and what to do.
+
+    With None it is this process that has to see it.
+    """
+    for loc, _, why in _hidden(paths(settings), sandbox):
+        if loc[0] not in _OPTIONAL:
+            yield loc, f"cannot be seen by the service: {why}; move it to /etc/kioskd, and name it there"
+
+
+def hidden_notes(settings: Settings, sandbox: Sandbox | None) -> Iterator[str]:
+    """Yield what the service can do without and cannot see, each in a line."""
+    for loc, path, why in _hidden(paths(settings), sandbox):
+        if loc[0] in _OPTIONAL:
+            yield f"{named(loc)}: the service does not see {path}: {why}; name a folder elsewhere, as in /var/lib/kioskd"
+    for loc, path, why in _hidden(_arguments(settings), sandbox):
+        yield f"{named(loc)}: its program does not see {path}: {why}; move it to /etc/kioskd, and name it there"
+
+
+def _hidden(
+    candidates: Iterable[tuple[Loc, Path]], sandbox: Sandbox | None
+) -> Iterator[tuple[Loc, Path, str]]:
+    places = [place for _, where in _HIDES.values() for place in where]
+    there = [
+        (loc, path)
+        for loc, path in candidates
+        if any(Path(os.path.realpath(path)).is_relative_to(place) for place in places)
+    ]
+    if not there:
+        return
+    found = sandbox or Sandbox.of_process()
+    for loc, path in there:
+        # What this very process sees is not hidden from it.
+        if (why := found.hides(path)) and (sandbox is not None or not os.path.lexists(path)):
+            yield loc, path, why
+
+
+def _paths(value: object, loc: Loc) -> Iterator[tuple[Loc, Path]]:
+    if isinstance(value, Path):
+        yield loc, value
+    elif isinstance(value, BaseModel):
+        for field in type(value).model_fields:
+            yield from _paths(getattr(value, field), (*loc, field))
+        for name in ("argv", "command"):
+            words = (
+                getattr(value, name, None)
+                if isinstance(value, CommandSettings | McpSettings | LampSettings)
+                else None
+            )
+            if words and "/" in words[0]:
+                yield (*loc, name), Path(words[0])
+    elif isinstance(value, tuple):
+        for number, one in enumerate(value):
+            yield from _paths(one, (*loc, number))
+
+
+def _arguments(settings: Settings) -> Iterator[tuple[Loc, Path]]:
+    """Yield the paths that programs are given as arguments: a script, where the program is its interpreter."""
+    commands: list[tuple[Loc, Sequence[str]]] = [
+        (("controls", "lamp", "command"), lamp.command or ()) for lamp in settings.controls.all_lamps
+    ]
+    for index, tool in enumerate(settings.tools):
+        if isinstance(tool, CommandSettings | McpSettings):
+            commands.append((("tools", index, "argv"), tool.argv or ()))
+    for loc, words in commands:
+        yield from ((loc, Path(word)) for word in words[1:] if word.startswith("/"))
+
+
+def _mount(line: str) -> tuple[str, str, str]:
+    """Return root, mount point and type of a line of mountinfo (proc(5))."""
+    before, _, after = line.partition(" - ")
+    words = before.split()
+    return (words[3], words[4], after.partition(" ")[0]) if len(words) > 4 else ("", "", "")

@@ -1,0 +1,194 @@
+"""Starting a tool's program: as another user where the installer has put the unit for that, else in a sandbox of ours."""
+
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Final, Protocol
+
+from kioskd.tools import sandbox
+from kioskd.tools.sandbox import Sandbox
+
+log = logging.getLogger(__name__)
+
+SOCKET: Final = Path("/run/kioskd-tool.sock")
+"""Of kioskd-tool.socket."""
+_HAND_OVER_S: Final = 0.5
+
+
+class Running(Protocol):
+    """A program that was started, the leader of a group of its own."""
+
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+    error: str
+    """Why it could not be started, where that is known only later."""
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs, or where nobody knows."""
+
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable when it has ended."""
+
+    def poll(self) -> bool:
+        """Return whether it has ended."""
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send SIGTERM or SIGKILL to all of its group."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class _Local:
+    """A child of ours."""
+
+    error = ""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self.stdin, self.stdout = process.stdin, process.stdout
+        # Not asyncio's own subprocess: that reaps a child at once, and from then on its group's number may be another's.
+        self._pidfd = os.pidfd_open(process.pid)
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
+    def fileno(self) -> int:
+        return self._pidfd
+
+    def poll(self) -> bool:
+        return self._process.poll() is not None
+
+    def signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self._process.pid, number)
+        except PermissionError:  # a program that has become another user, as by sudo
+            log.warning("program cannot be stopped, it runs as another user: signal=%s", number.name)
+
+    def close(self) -> None:
+        os.close(self._pidfd)
+        if not self.poll():
+            log.warning("program cannot be killed, it hangs in the kernel: pid=%d", self._process.pid)
+
+
+class _Remote:
+    """A program that kioskd-tool@.service runs; see `spawner`."""
+
+    def __init__(self, peer: socket.socket, stdin: IO[bytes] | None, stdout: IO[bytes] | None) -> None:
+        self._peer, self.stdin, self.stdout = peer, stdin, stdout
+        self.returncode: int | None = None
+        self.error = ""
+        self._ended = False
+
+    def fileno(self) -> int:
+        return self._peer.fileno()
+
+    def poll(self) -> bool:
+        if not self._ended:
+            try:
+                told = self._peer.recv(4096)
+            except BlockingIOError:
+                return False
+            except OSError:
+                told = b""
+            self._ended = True
+            if told:
+                answer = json.loads(told)
+                self.returncode, self.error = answer["code"], answer["error"]
+            else:
+                self.error = "its unit kioskd-tool@ has ended it"
+        return True
+
+    def signal(self, number: signal.Signals) -> None:
+        try:
+            self._peer.send(b"K" if number is signal.SIGKILL else b"T")
+        except OSError:
+            return  # it has ended
+
+    def close(self) -> None:
+        self._peer.close()
+
+
+def missing() -> str | None:
+    """Return why no program can be put into a sandbox here; None where it can."""
+    if os.access(SOCKET, os.W_OK):
+        return None
+    if (why := sandbox.missing()) is not None:
+        return f"{why}, and the unit kioskd-tool.socket does not run"
+    return None
+
+
+def start(
+    box: Sandbox | None,
+    argv: Sequence[str],
+    folder: Path,
+    *,
+    environment: Mapping[str, str],
+    stdin: int,
+    stdout: int,
+) -> Running:
+    """Start `argv` (no shell) in `folder`. Takes a few milliseconds.
+
+    `stdin` and `stdout` are descriptors, or subprocess.PIPE or DEVNULL. Without a `box` it may do all that the daemon may.
+
+    Raises:
+        OSError: it cannot be started, or there is no sandbox here.
+    """
+    if box is not None and os.access(SOCKET, os.W_OK):
+        request = {"argv": list(argv), "folder": str(folder), "environment": dict(environment)}
+        request |= {"reads": list(map(str, box.reads)), "writes": list(map(str, box.writes))}
+        return _remote(json.dumps(request | {"network": box.network}).encode(), stdin, stdout)
+
+    def popen() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - the owner's own program, as a list; values are checked by the caller
+            argv,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=subprocess.DEVNULL,
+            env=dict(environment),
+            cwd=folder,
+            start_new_session=True,
+        )
+
+    return _Local(popen() if box is None else sandbox.started(box, argv, folder, popen))
+
+
+def _remote(request: bytes, stdin: int, stdout: int) -> _Remote:
+    ours: list[int | None] = [None, None]
+    theirs: list[int] = []
+    peer = socket.socket(socket.AF_UNIX)
+    try:
+        for number, (wanted, flags) in enumerate(((stdin, os.O_RDONLY), (stdout, os.O_WRONLY))):
+            if wanted == subprocess.PIPE:
+                reading, writing = os.pipe()
+                ours[number], given = (writing, reading) if number == 0 else (reading, writing)
+            else:
+                given = os.open(os.devnull, flags) if wanted == subprocess.DEVNULL else os.dup(wanted)
+            theirs.append(given)
+        peer.settimeout(_HAND_OVER_S)
+        peer.connect(str(SOCKET))
+        socket.send_fds(peer, [len(request).to_bytes(4, "big")], theirs)
+        peer.sendall(request)
+        peer.setblocking(False)
+    except OSError:
+        peer.close()
+        for each in ours:
+            if each is not None:
+                os.close(each)
+        raise
+    finally:
+        for each in theirs:
+            os.close(each)
+    into, out = ours
+    return _Remote(
+        peer,
+        None if into is None else os.fdopen(into, "wb", 0),
+        None if out is None else os.fdopen(out, "rb", 0),
+    )

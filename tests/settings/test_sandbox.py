@@ -1,0 +1,109 @@
+"""What the service's sandbox hides from it, wherever the settings name it."""
+
+from pathlib import Path
+
+import pytest
+
+from kioskd.settings.load import load, notes, read, startup_faults
+from kioskd.settings.sandbox import Sandbox, named, paths
+
+UNIT = {"ProtectHome": "yes", "PrivateTmp": "yes"}
+"""As our unit has it."""
+
+EVERY = """\
+service: {{key_file: {0}/key, ca_file: {0}/ca.pem}}
+assistant: {{pictures: [{0}/map.jpg]}}
+conversation: {{wake: [start]}}
+speaker: {{prompts_folder: {0}/words}}
+camera: {{source: "folder:{0}/pictures"}}
+controls: {{lamp: {{command: [{0}/lamp]}}}}
+privacy: {{recordings: {{folder: {0}/heard, keep_days: 1, most_mb: 10}}}}
+tools:
+  - {{kind: command, name: door, description: d, argv: [{0}/door], working_directory: {0}, answer: none}}
+  - {{kind: mcp, name: shop, argv: [{0}/server], allow: [find]}}
+"""
+NEEDED = {
+    *("service.key_file", "service.ca_file", "assistant.pictures", "controls.lamp.command"),
+    *("tools.argv", "tools.working_directory"),
+}
+"""What a kiosk cannot do without."""
+
+MOUNTS = """\
+20 1 8:1 / / rw - ext4 /dev/root rw
+21 20 0:22 /systemd/inaccessible/dir /home ro - tmpfs tmpfs rw
+22 20 8:1 /tmp/systemd-private-0123-kioskd.service-ab/tmp /tmp rw - ext4 /dev/root rw
+23 20 0:50 / /var/tmp rw - tmpfs tmpfs rw
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "kioskd.yaml"
+
+
+@pytest.mark.parametrize("place", ["/home/pi", "/root", "/tmp", "/var/tmp/x"])
+def test_every_path_that_the_sandbox_hides_is_named(file: Path, place: str) -> None:
+    file.write_text(EVERY.format(place))
+    loaded, sandbox = read(file), Sandbox.of_unit(UNIT)
+    faults = [one for one in startup_faults(loaded, {}, sandbox) if "sandbox hides" in one.what]
+    assert {one.key for one in faults} == NEEDED
+    assert all("; move it to /etc/kioskd, and name it there" in one.what for one in faults)
+    said = [one for one in notes(loaded.settings, {}, sandbox) if "sandbox hides" in one]
+    assert {one.partition(":")[0] for one in said} == {
+        *("speaker.prompts_folder", "camera.source", "privacy.recordings.folder")
+    }
+
+
+def test_the_words_name_the_place_and_the_setting(file: Path) -> None:
+    file.write_text("conversation: {wake: [start]}\nservice: {key_file: /home/pi/key}\n")
+    [fault] = startup_faults(read(file), {}, Sandbox.of_unit(UNIT))
+    assert str(fault) == (
+        f"{file}:2:21 service.key_file: cannot be seen by the service: the service's sandbox hides /home from it "
+        "(ProtectHome=); move it to /etc/kioskd, and name it there"
+    )
+
+
+def test_a_script_that_an_interpreter_is_given_is_a_note(file: Path) -> None:
+    file.write_text(
+        "conversation: {wake: [start]}\n"
+        "controls: {lamp: {command: [/bin/sh, /root/lamp.sh]}}\n"
+        "tools: [{kind: mcp, name: shop, argv: [python3, /home/pi/server.py, --loud], allow: [find]}]\n"
+    )
+    loaded, sandbox = read(file), Sandbox.of_unit(UNIT)
+    assert not [one for one in startup_faults(loaded, {}, sandbox) if "sandbox" in one.what]
+    said = [one for one in notes(loaded.settings, {}, sandbox) if "sandbox hides" in one]
+    assert [one.partition(":")[0] for one in said] == ["controls.lamp.command", "tools[0].argv"]
+    assert "does not see /home/pi/server.py" in said[1]
+
+
+def test_a_link_into_a_home_is_followed(tmp_path: Path) -> None:
+    link = tmp_path / "key"
+    link.symlink_to("/home/pi/key")
+    assert Sandbox.of_unit({"ProtectHome": "yes"}).hides(link)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        {},
+        {"ProtectHome": "read-only", "PrivateTmp": "no"},
+        UNIT | {"BindReadOnlyPaths": "/srv/a /home/pi:/home/pi:rbind"},
+        UNIT | {"BindPaths": "-/home/pi"},
+    ],
+)
+def test_what_the_owner_shows_the_service_is_not_hidden(unit: dict[str, str]) -> None:
+    assert Sandbox.of_unit(unit).hides(Path("/home/pi/key")) is None
+
+
+def test_a_process_knows_from_its_mounts_what_is_hidden_from_it(tmp_path: Path) -> None:
+    (tmp_path / "mountinfo").write_text(MOUNTS)
+    sandbox = Sandbox.of_process(tmp_path / "mountinfo")
+    assert sandbox.hidden == {"/home": "ProtectHome", "/tmp": "PrivateTmp"}
+    assert Sandbox.of_process(tmp_path / "nothing").hidden == {}
+
+
+def test_a_path_is_named_as_people_write_it(file: Path) -> None:
+    file.write_text(EVERY.format("/srv"))
+    found = [named(loc) for loc, _ in paths(load(file))]
+    assert "assistant.pictures[0]" in found
+    assert "tools[1].argv" in found

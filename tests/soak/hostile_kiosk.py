@@ -1,0 +1,92 @@
+"""A whole kiosk that keeps, counts, writes and shows all that it can, for others to be hostile to."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from tests.support.kiosk import running, silence
+from tests.support.live_server import LiveServer
+
+from kioskd import app
+from kioskd.adapters.clock import MachineTime, SystemClock
+from kioskd.adapters.control_socket import ControlSocket
+from kioskd.adapters.gemini import GeminiConfig, GeminiLive
+from kioskd.adapters.ledger import LedgerFile
+from kioskd.adapters.memory import MemoryButton, MemoryMicrophone, MemoryNotifier, MemorySpeaker
+from kioskd.adapters.recordings import RecordFolder
+from kioskd.core.machine import State
+from kioskd.settings.model import Settings
+
+SETTINGS = Settings.model_validate(
+    {
+        "conversation": {"wake": ("button",), "idle_s": 600.0, "longest_s": 3600.0},
+        "microphone": {"echo": "hardware"},
+        "speaker": {"cues": False},
+        "limits": {"tokens_per_day": 10**12, "minutes_per_day": 1440},
+    }
+)
+AGAIN_S = 0.2
+
+
+class HostileTarget:
+    """The kiosk. It is woken again whenever it falls asleep."""
+
+    def __init__(self, folder: Path, server: LiveServer | None = None) -> None:
+        """Keep records and state in `folder`; dial `server`, or nothing that answers."""
+        self.folder = folder
+        self.state = State()
+        self.steps = 0
+        self.clock = SystemClock()
+        self.button = MemoryButton()
+        self.control = folder / "control"
+        self._microphone = MemoryMicrophone()
+        endpoint = server.endpoint if server else "https://127.0.0.1:9"
+        self._live = GeminiLive(
+            GeminiConfig(
+                key=SecretStr("a key"),
+                model="gemini-3.8-live",
+                voice="Kore",
+                endpoint=endpoint,
+                ca_file=server.ca_file if server else None,
+            )
+        )
+
+    def parts(self) -> app.Parts:
+        """Return what it is made of."""
+        words = RecordFolder(self.folder / "words", what="transcripts", keep_days=1.0, most_mb=50.0)
+        return app.Parts(
+            clock=self.clock,
+            microphone=self._microphone,
+            speaker=MemorySpeaker(self.clock),
+            live=self._live,
+            notifier=MemoryNotifier(),
+            hands=[app.Hand(self.button)],
+            control=ControlSocket(self.control, self.clock),
+            ledger=LedgerFile(self.folder),
+            words=words,
+            wall=lambda: datetime.now().astimezone(),
+            time=MachineTime(),
+        )
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Have it serve; what ends it is raised when the block ends."""
+        async with running(app.serve(SETTINGS, self.parts(), observers=[self._observe]), self._keep_awake()):
+            self._microphone.say(silence(0.02))
+            while not self.state.started:
+                await self.clock.sleep(0.01)
+            yield
+
+    async def _keep_awake(self) -> None:
+        while True:
+            if self.state.started and not self.state.turn.awake:
+                self.button.press()
+            await asyncio.sleep(AGAIN_S)
+
+    def _observe(self, _now: float, _event: Any, _before: Any, after: State, _effects: Any) -> None:
+        self.state = after
+        self.steps += 1

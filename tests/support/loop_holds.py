@@ -1,0 +1,58 @@
+"""How long one callback holds the event loop: processor time of the loop's own thread, so that a busy machine changes nothing."""
+
+import asyncio
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Holds:
+    """The longest callback so far."""
+
+    longest_s: float = 0.0
+    callback: str = ""
+    """What it was, as asyncio prints it."""
+    collecting_s: float = 0.0
+    """The longest garbage collection, which counts as no callback's: it depends on what else the process holds."""
+
+
+@contextmanager
+def holds() -> Iterator[Holds]:
+    """Measure each callback of this thread's loop while the block runs; loops of other threads are left alone."""
+    found, ours = Holds(), threading.get_ident()
+    plain: Callable[[asyncio.Handle], None] = vars(asyncio.Handle)["_run"]
+    began_collecting = collected_s = 0.0
+
+    def measured(handle: asyncio.Handle) -> None:
+        nonlocal collected_s
+        if threading.get_ident() != ours:
+            plain(handle)
+            return
+        began, collected_s = time.thread_time(), 0.0
+        plain(handle)
+        held_s = time.thread_time() - began - collected_s
+        if held_s > found.longest_s:
+            found.longest_s, found.callback = held_s, repr(handle)[:300]
+
+    def collecting(phase: str, _info: dict[str, int]) -> None:
+        nonlocal began_collecting, collected_s
+        if threading.get_ident() != ours:
+            return
+        if phase == "start":
+            began_collecting = time.thread_time()
+        else:
+            took_s = time.thread_time() - began_collecting
+            collected_s += took_s
+            found.collecting_s = max(found.collecting_s, took_s)
+
+    setattr(asyncio.Handle, "_run", measured)  # noqa: B010 - there is no public way to see a callback from outside
+    gc.callbacks.append(collecting)
+    try:
+        yield found
+    finally:
+        gc.callbacks.remove(collecting)
+        setattr(asyncio.Handle, "_run", plain)  # noqa: B010

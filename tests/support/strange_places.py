@@ -1,0 +1,19 @@
+"""Paths that lead to no file, each of its own kind."""
+
+import os
+import socket
+from pathlib import Path
+
+
+def strange_places(folder: Path) -> dict[str, Path]:
+    """Return a path of each kind that is no file, made in `folder`."""
+    os.mkfifo(folder / "a-pipe", 0o600)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "a-socket"))
+    (folder / "a-folder").mkdir()
+    return {
+        "a named pipe": folder / "a-pipe",
+        "a socket": folder / "a-socket",
+        "a device": Path("/dev/zero"),
+        "a folder": folder / "a-folder",
+    }

@@ -1,0 +1,235 @@
+"""scripts/install.sh takes nothing from others while it runs as root. What it installs is tried in tests/box."""
+
+import os
+import pwd
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+STRANGER = 65534
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="it asks for root before all else"),
+    pytest.mark.skipif(
+        Path("/run/systemd/system").is_dir(), reason="it would install kioskd on this machine"
+    ),
+]
+
+ENDS_HERE = "install: systemd does not run here"
+"""What it says where it has found nothing to object to."""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout as its owner has it, in a folder that everybody may pass through."""
+    folder = tmp_path / "kioskd"
+    folder.mkdir()
+    for part in ("daemon/kioskd/settings", "scripts", "systemd"):
+        shutil.copytree(CHECKOUT / part, folder / part)
+    shutil.copytree(CHECKOUT / "config/prompts", folder / "config/prompts")
+    shutil.copy(CHECKOUT / "pyproject.toml", folder)
+    shutil.copy(CHECKOUT / "daemon/kioskd/__init__.py", folder / "daemon/kioskd")
+    return folder
+
+
+def installs(
+    checkout: Path, *options: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> list[str]:
+    """Run it as far as it comes on a machine without systemd, and return the lines that it says."""
+    done = subprocess.run(
+        [checkout / "scripts/install.sh", *options],
+        capture_output=True, text=True, timeout=60, check=False, cwd=cwd, env={**os.environ, **(environ or {})},
+    )  # fmt: skip
+    assert done.returncode == 1
+    return (done.stdout + done.stderr).splitlines()
+
+
+def test_a_checkout_of_roots_own_is_taken(checkout: Path) -> None:
+    [line] = installs(checkout)
+    assert line.startswith(ENDS_HERE)
+
+
+@pytest.mark.parametrize(
+    "place", [".", "daemon", "daemon/kioskd/settings/load.py", "scripts/install.sh", "pyproject.toml"]
+)
+@pytest.mark.parametrize("how", ["mode", "group", "owner"])
+def test_a_checkout_that_others_can_change_is_refused_in_one_line(
+    checkout: Path, place: str, how: str
+) -> None:
+    path = (checkout / place).resolve()
+    if how == "owner":
+        os.chown(path, STRANGER, -1)
+    elif how == "group":
+        os.chown(path, -1, STRANGER)
+        path.chmod(0o775)
+    else:
+        path.chmod(0o777)
+    [line] = installs(checkout)
+    who = {"mode": "every user", "group": "the group nogroup", "owner": "its owner (nobody)"}[how]
+    assert f"{path}" in line
+    assert who in line
+    assert "root" in line
+
+
+def test_a_folder_on_the_way_to_the_checkout_counts_too(checkout: Path) -> None:
+    checkout.parent.chmod(0o777)
+    [line] = installs(checkout)
+    assert line.startswith(f"install: {checkout.parent}: every user can change what is in it")
+    checkout.parent.chmod(0o1777)  # as /tmp: others cannot change what is root's in it
+    [line] = installs(checkout)
+    assert line.startswith(ENDS_HERE)
+
+
+def test_a_checkout_of_the_one_who_asked_by_sudo_is_taken_with_a_group_of_their_own(checkout: Path) -> None:
+    for path in (checkout, *checkout.rglob("*")):
+        os.chown(path, STRANGER, STRANGER)
+    assert installs(checkout, environ={"SUDO_UID": str(STRANGER)})[0].startswith(ENDS_HERE)
+    assert "its owner (nobody)" in installs(checkout)[0]
+    assert "its owner (nobody)" in installs(checkout, environ={"SUDO_UID": "0 -o 1"})[0]
+
+
+def test_a_group_that_only_the_one_who_asked_is_in_may_write_there(checkout: Path) -> None:
+    user = pwd.getpwnam("www-data")
+    for path in (checkout, *checkout.rglob("*")):
+        os.chown(path, user.pw_uid, user.pw_gid)
+        path.chmod(path.stat().st_mode | 0o020)
+    assert installs(checkout, environ={"SUDO_UID": str(user.pw_uid)})[0].startswith(ENDS_HERE)
+
+
+@pytest.mark.parametrize("option", ["--rollback", "--uninstall", "--purge"])
+def test_no_other_deed_is_done_from_such_a_checkout_either(checkout: Path, option: str) -> None:
+    (checkout / "scripts").chmod(0o777)
+    assert "can be changed by every user" in installs(checkout, option)[0]
+
+
+def test_no_program_of_the_callers_runs(checkout: Path, tmp_path: Path) -> None:
+    evil = tmp_path / "evil"
+    evil.mkdir()
+    names = (
+        "bash",
+        "id",
+        "dirname",
+        "stat",
+        "find",
+        "python3",
+        "readlink",
+        "getent",
+        "env",
+        "venv.py",
+        "pip.py",
+    )
+    for name in names:
+        (evil / name).write_text(f"#!/bin/sh\ntouch {evil}/ran\n")
+        (evil / name).chmod(0o755)
+    environ = {
+        "PATH": f"{evil}:{os.environ['PATH']}",
+        "BASH_ENV": str(evil / "bash"),
+        "ENV": str(evil / "bash"),
+        "BASH_FUNC_id%%": f"() {{ touch {evil}/ran; }}",
+        "CDPATH": str(evil),
+        "IFS": "/",
+        "PYTHONPATH": str(evil),
+        "LC_ALL": "C",
+    }
+    [line] = installs(checkout, environ=environ, cwd=evil)
+    assert line.startswith(ENDS_HERE)
+    assert not (evil / "ran").exists()
+
+
+def test_of_the_environment_only_what_it_names_is_left(checkout: Path) -> None:
+    script = checkout / "scripts/install.sh"
+    text = script.read_text()
+    assert text.count('  only_roots "$source"\n') == 1
+    script.write_text(text.replace('  only_roots "$source"\n', "  /usr/bin/env; pwd; exit 1\n"))
+    given = {
+        *("PIP_INDEX_URL", "PIP_CONFIG_FILE", "PYTHONHOME", "LD_PRELOAD_", "GIT_DIR", "TMPDIR", "HOME"),
+        *("http_proxy", "SSL_CERT_FILE", "SUDO_UID"),
+    }
+    *lines, folder = installs(checkout, environ=dict.fromkeys(given, "/nowhere"), cwd=checkout)
+    left = dict(line.split("=", 1) for line in lines)
+    assert set(left) - {"PWD", "SHLVL", "_", "OLDPWD"} <= {
+        *("PATH", "HOME", "LC_ALL", "http_proxy", "SSL_CERT_FILE", "SUDO_UID"),
+        *(
+            "https_proxy",
+            "no_proxy",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "NO_PROXY",
+            "REQUESTS_CA_BUNDLE",
+            "SSL_CERT_DIR",
+        ),
+    }
+    assert left["HOME"] == "/root"
+    assert left["http_proxy"] == "/nowhere"
+    assert folder == "/"
+
+
+def does(checkout: Path, home: Path, lines: str) -> list[str]:
+    """Have it do other `lines` in place of installing, with its releases in `home`, and return what it says."""
+    script = checkout / "scripts/install.sh"
+    text = (CHECKOUT / "scripts/install.sh").read_text()
+    script.write_text(
+        text.replace('  only_roots "$source"\n', f"  {lines}; exit 1\n").replace(
+            "=/opt/kioskd\n", f"={home}\n"
+        )
+    )
+    return installs(checkout)
+
+
+def test_an_upgrade_keeps_the_optional_parts_of_the_release_before(checkout: Path, tmp_path: Path) -> None:
+    home = tmp_path / "opt"
+    (home / "current").mkdir(parents=True)
+    (home / "current/extras").write_text("echo,of-old-times\n")
+    kept = does(checkout, home, 'wanted_extras "$source" "mqtt rehearsal"')
+    assert kept == ["echo,mqtt,rehearsal", "install: of-old-times: there is no such optional part any more"]
+    assert does(checkout, home, 'wanted_extras "$source" ""')[0] == "echo"
+    assert does(checkout, home, 'wanted_extras "$source" "none,mqtt"') == ["mqtt"]
+
+
+def test_two_releases_never_have_one_name(checkout: Path, tmp_path: Path) -> None:
+    home = tmp_path / "opt"
+    make = 'new_release "$source" ""'
+    [first] = does(checkout, home, make)
+    Path(first).rmdir()
+    assert does(checkout, home, make) == [first], "the same release, tried once more"
+    Path(first).rmdir()
+    (checkout / "daemon/kioskd/settings/load.py").write_text("# another")
+    [second] = does(checkout, home, make)
+    assert (first[-2:], second[-2:]) == ("-1", "-2")
+    [third] = does(checkout, home, make)
+    assert third[-2:] == "-3"
+
+
+def test_python_never_looks_into_the_folder_that_it_is_started_in() -> None:
+    script = (CHECKOUT / "scripts/install.sh").read_text()
+    runs = re.findall(r"(?:/python|/usr/bin/python3)\"? (-\S+)", script)
+    assert len(runs) >= 8
+    assert set(runs) == {"-I"}
+
+
+def test_lock_and_log_lie_in_a_folder_that_is_roots() -> None:
+    script = (CHECKOUT / "scripts/install.sh").read_text()
+    for name in ("lock", "log"):
+        [path] = re.findall(rf"^readonly {name}=(\S+)$", script, re.MULTILINE)
+        status = Path(path).parent.stat()
+        assert (status.st_uid, status.st_mode & 0o022) == (0, 0)
+
+
+def test_a_lamps_own_words_are_no_part_of_what_the_rule_has_a_shell_run(tmp_path: Path) -> None:
+    rule = (CHECKOUT / "systemd/kioskd.rules").read_text()
+    [command] = re.findall(r"/bin/sh -c '(.*)'", rule)
+    assert "%" not in command
+    led = tmp_path / "devices/a led; touch * $(touch x)"
+    led.mkdir(parents=True)
+    (led / "brightness").touch()
+    (led / "brightness").chmod(0o644)
+    script = command.replace("$$", "$").replace("/sys", str(tmp_path)).replace("kioskd", "root")
+    environ = {**os.environ, "DEVPATH": f"/devices/{led.name}"}
+    subprocess.run(["/bin/sh", "-c", script], env=environ, check=True, cwd=tmp_path, capture_output=True)
+    assert (led / "brightness").stat().st_mode & 0o777 == 0o664
+    assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(["devices", led.name, "brightness"])
