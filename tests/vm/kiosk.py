@@ -1,7 +1,6 @@
 """A kiosk in a virtual machine: its visitor's hands, voice and ears, its plugs, and the service that it calls."""
 
 import contextlib
-import re
 import tempfile
 import time
 import wave
@@ -16,6 +15,7 @@ from tests.box.site import Service
 from tests.support.likeness import in_order
 from tests.support.vm import PATIENCE_S, VirtualMachine
 
+from kioskd import messages
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
 from kioskd.rehearsal.service import Reply, ServiceScript
@@ -103,6 +103,13 @@ class Kiosk:
         """Whether a line is driven high."""
         return self.machine.read(f"/run/wires/{line}/value").strip() == "1"
 
+    def lights(self, line: int = LAMP) -> None:
+        """Wait until a line is driven high."""
+        until = time.monotonic() + PATIENCE_S
+        while not self.lit(line):
+            assert time.monotonic() < until, f"line {line} stays dark"
+            time.sleep(0.2)
+
     def speak(self) -> None:
         """Have the visitor say something."""
         self.machine.exec("systemctl", "kill", "--signal=USR1", "room")
@@ -139,8 +146,11 @@ class Kiosk:
         self.machine.sh("systemctl stop webcam; until rmmod v4l2loopback 2>/dev/null; do sleep 0.2; done")
 
     def replug_webcam(self) -> None:
-        """Put the webcam back."""
-        self.machine.sh("systemctl restart devices; systemctl start webcam")
+        """Put the webcam back; return when it gives pictures."""
+        self.machine.sh(
+            "systemctl restart devices; systemctl start webcam;"
+            " until v4l2-ctl -d /dev/video20 -D | grep -q 'Video Capture'; do sleep 0.2; done; udevadm settle"
+        )
 
     def settings(self, text: str) -> None:
         """Give the daemon other settings, and start it again."""
@@ -198,10 +208,15 @@ class Kiosk:
         place = self.machine.journal.now
         with self.service.sees("reply_sent", within_s=PATIENCE_S):
             self.speak()
+        self.ends_turn("heard", place)
+
+    def ends_turn(self, cause: str, place: int) -> None:
+        """Wait until the journal has a turn that ended by this cause."""
         self.machine.journal.wait(
-            lambda entry: re.match(r"turn \d+: spoke=\d", str(entry["MESSAGE"])) is not None,
-            since=place, within_s=PATIENCE_S,
-        )  # fmt: skip
+            lambda entry: (entry.get("MESSAGE_ID"), entry.get("KIOSKD_CAUSE")) == (messages.TURN, cause),
+            since=place,
+            within_s=PATIENCE_S,
+        )
 
     def heard(self) -> float:
         """Have an answer given; return how much of it was heard at the other end of the card Spk. See `in_order`."""
