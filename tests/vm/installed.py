@@ -27,7 +27,16 @@ _LONGER: Final = "[Service]\nTimeoutStartSec=900\nWatchdogSec=300\nTimeoutStopSe
 _GUEST_FOLDER: Final = Path(__file__).parent / "guest"
 _SERVICES: Final = ("devices.service", "stand-in.socket", "room.service", "webcam.service", "pedal.service")
 _SHARED, _CHECKOUT = "/opt/shared", "/opt/checkout"
-_INSTALLED: Final = ("pyproject.toml", "README.md", "LICENSE", "config", "daemon", "scripts", "systemd")
+_INSTALLED: Final = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "config",
+    "daemon",
+    "systemd",
+    "scripts/install.sh",
+    "scripts/completion.bash",
+)
 """What the installer needs of a checkout."""
 
 _FILES: Final = {

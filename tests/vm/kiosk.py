@@ -1,7 +1,6 @@
 """A kiosk in a virtual machine: its visitor's hands, voice and ears, its plugs, and the service that it calls."""
 
 import contextlib
-import re
 import tempfile
 import time
 import wave
@@ -16,6 +15,7 @@ from tests.box.site import Service
 from tests.support.likeness import in_order
 from tests.support.vm import PATIENCE_S, VirtualMachine
 
+from kioskd import messages
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
 from kioskd.rehearsal.service import Reply, ServiceScript
@@ -52,6 +52,7 @@ _MODEL: Final = (
 """Some ten seconds, so that something can happen meanwhile."""
 START_S: Final = 900.0
 """How long the daemon may take to start. Beside an idle host it takes 30 s."""
+_SILENCE_LSB: Final = 300
 UNDERSTOOD: Final = 0.5
 """The share of neighbouring words that must arrive in their order."""
 
@@ -61,12 +62,14 @@ _ALOOP: Final = "/sys/bus/platform/drivers/snd_aloop"
 
 
 def _spoken(names: Sequence[str], rate_hz: int) -> list[bytes]:
-    """Return these words as 16-bit samples of this rate, mono."""
+    """Return these words as 16-bit samples of this rate, mono, without the silence round them."""
     said = []
     for name in names:
         with wave.open(str(_VOICE / f"{name}.wav")) as file:
             resampler = Resampler(file.getframerate(), rate_hz)
-            said.append(resampler.process(file.readframes(file.getnframes()), last=True))
+            samples = np.frombuffer(resampler.process(file.readframes(file.getnframes()), last=True), "<i2")
+        loud = np.flatnonzero(np.abs(samples) > _SILENCE_LSB)
+        said.append(samples[loud[0] : loud[-1]].tobytes())
     return said
 
 
@@ -99,6 +102,13 @@ class Kiosk:
     def lit(self, line: int = LAMP) -> bool:
         """Whether a line is driven high."""
         return self.machine.read(f"/run/wires/{line}/value").strip() == "1"
+
+    def lights(self, line: int = LAMP) -> None:
+        """Wait until a line is driven high."""
+        until = time.monotonic() + PATIENCE_S
+        while not self.lit(line):
+            assert time.monotonic() < until, f"line {line} stays dark"
+            time.sleep(0.2)
 
     def speak(self) -> None:
         """Have the visitor say something."""
@@ -136,8 +146,11 @@ class Kiosk:
         self.machine.sh("systemctl stop webcam; until rmmod v4l2loopback 2>/dev/null; do sleep 0.2; done")
 
     def replug_webcam(self) -> None:
-        """Put the webcam back."""
-        self.machine.sh("systemctl restart devices; systemctl start webcam")
+        """Put the webcam back; return when it gives pictures."""
+        self.machine.sh(
+            "systemctl restart devices; systemctl start webcam;"
+            " until v4l2-ctl -d /dev/video20 -D | grep -q 'Video Capture'; do sleep 0.2; done; udevadm settle"
+        )
 
     def settings(self, text: str) -> None:
         """Give the daemon other settings, and start it again."""
@@ -195,10 +208,15 @@ class Kiosk:
         place = self.machine.journal.now
         with self.service.sees("reply_sent", within_s=PATIENCE_S):
             self.speak()
+        self.ends_turn("heard", place)
+
+    def ends_turn(self, cause: str, place: int) -> None:
+        """Wait until the journal has a turn that ended by this cause."""
         self.machine.journal.wait(
-            lambda entry: re.match(r"turn \d+: spoke=\d", str(entry["MESSAGE"])) is not None,
-            since=place, within_s=PATIENCE_S,
-        )  # fmt: skip
+            lambda entry: (entry.get("MESSAGE_ID"), entry.get("KIOSKD_CAUSE")) == (messages.TURN, cause),
+            since=place,
+            within_s=PATIENCE_S,
+        )
 
     def heard(self) -> float:
         """Have an answer given; return how much of it was heard at the other end of the card Spk. See `in_order`."""
@@ -223,7 +241,7 @@ class Kiosk:
     def _recording(self) -> Iterator[None]:
         """Record what the card Spk plays, in stereo at 24 kHz, to /run/heard."""
         self.machine.sh(
-            f"systemd-run -q --unit=ear arecord -q -D hw:CARD=Spk,DEV=1 -f S16_LE -r {pcm.DOWNLINK_HZ} -c 2 -t raw /run/heard"
+            f"systemd-run -q --collect --unit=ear arecord -q -D hw:CARD=Spk,DEV=1 -f S16_LE -r {pcm.DOWNLINK_HZ} -c 2 -t raw /run/heard"
         )
         try:
             yield

@@ -28,7 +28,7 @@ def test_unit_runs_in_its_sandbox(here: Kiosk) -> None:
 def test_a_press_wakes_the_kiosk_and_lights_the_lamp(here: Kiosk) -> None:
     assert not here.lit(LAMP)
     here.wakes()
-    assert here.lit(LAMP)
+    here.lights(LAMP)
 
 
 def test_the_visitor_is_heard_and_the_reply_sounds_at_the_other_end_of_the_loop(here: Kiosk) -> None:
@@ -46,7 +46,7 @@ def test_a_press_while_it_speaks_silences_the_reply(here: Kiosk) -> None:
     place = here.machine.journal.now
     here.speaks()
     here.press()
-    here.machine.journal.wait("ended=silenced", since=place, within_s=here.machine.patience_s)
+    here.ends_turn("silenced", place)
     here.shows("In conversation: listening")
 
 
