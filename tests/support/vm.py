@@ -1,7 +1,7 @@
 """A virtual machine with a kernel of its own, for the devices and limits that a container cannot have.
 
-QEMU emulates every instruction (TCG), because the machines that run the tests rarely have KVM. Python is 10 to 20 times
-slower in there than outside. So each wait ends with an event, and its deadline is generous.
+QEMU emulates every instruction (TCG), because the machines that run the tests rarely have KVM. The machine's own time is
+that of a slow Pi, and passes a few times slower than ours. So each wait ends with an event, and its deadline is generous.
 
 The disk is an overlay on another one, and is removed with the machine. `kill` is a power cut: what the guest had
 not written to its disk is lost.
@@ -28,7 +28,7 @@ from tests.support.machine import Machine
 from tests.support.rootfs import cache
 
 BOOT_S: Final = 400.0
-"""How long a boot may take. On two idle cores it takes 35 s."""
+"""How long a boot may take. Beside a load of 5 it takes a minute."""
 PATIENCE_S: Final = 180.0
 """How long a command or an event in the machine may take."""
 
