@@ -46,7 +46,7 @@ class Traffic:
         self._news.set()
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(15):
             while self.count < count:
                 self._news.clear()
                 await self._news.wait()
