@@ -3,42 +3,33 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.box.site import FILES, INSTALL_S, WISHES, Site, Typed, bare, missing, readme
+from tests.box.installed import Installed, serve
+from tests.box.site import Site, Typed, bare, missing
 
 
-@pytest.fixture(scope="module")
-def fresh() -> Iterator[Site]:
-    """A machine without kioskd."""
+@pytest.fixture(scope="session")
+def installed() -> Installed:
+    """What was kept of a machine on which kioskd was installed as the README says."""
     if lacking := missing():
         pytest.skip(lacking)
-    with bare() as it:
-        yield it
+    return Installed.found()
 
 
-@pytest.fixture(scope="module")
-def files_before(fresh: Site) -> set[str]:
+@pytest.fixture
+def files_before(installed: Installed) -> set[str]:
     """What was on the machine before kioskd came, but for what its owner had put there for it."""
-    return {path for path in fresh.box.sh(FILES).splitlines() if "kioskd" not in path}
+    return installed.files_before
+
+
+@pytest.fixture
+def typed(installed: Installed) -> Typed:
+    """What the owner saw, who typed line by line what the README says of installing."""
+    return installed.typed
 
 
 @pytest.fixture(scope="module")
-def typed(fresh: Site, files_before: set[str]) -> Typed:
-    """What the owner saw, who typed line by line what the README says of installing. The kiosk serves now."""
-    assert files_before
-    fresh.box.write(WISHES, fresh.settings())
-    answers = {"key": ("Service key: ", fresh.key), "doctor": (" [y/n] ", "y")}
-    seen = {}
-    with fresh.service.sees("reply_sent"):
-        for line in readme("Installing on a Pi"):
-            words = line.partition("#")[0].split()
-            asked = next((asked for command, asked in answers.items() if command in words), ("", ""))
-            seen[line] = fresh.types(line, *asked, within_s=INSTALL_S)
-    fresh.serves()  # it has been heard, too
-    return seen
-
-
-@pytest.fixture(scope="module")
-def it(fresh: Site, typed: Typed) -> Site:
+def it(installed: Installed) -> Iterator[Site]:
     """A machine where kioskd serves, in mid-conversation."""
-    assert typed
-    return fresh
+    with bare(layer=installed.layer) as here:
+        serve(here)
+        yield here

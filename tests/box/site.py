@@ -307,10 +307,12 @@ def bare(
     *,
     script: ServiceScript | None = None,
     read_only: Mapping[Path, str] | None = None,
+    layer: Path | None = None,
 ) -> Iterator[Site]:
     """Yield a machine that has never heard of kioskd, and its owner has: sound and the service's certificate are there.
 
-    `script` is what the service does, `read_only` what else of this machine is seen there (see `Box`).
+    `script` is what the service does, `read_only` what else of this machine is seen there (see `Box`). `layer` is what
+    such a machine has kept.
     """
     system, wheels = rootfs.rootfs(kind, suite), rootfs.wheels(suite)
     with (
@@ -321,11 +323,13 @@ def bare(
         Service(script or ServiceScript(replies=(Reply(text=SAID),))) as service,
         Box(
             system,
+            layer=layer,
             binds={folder: SOUND},
             read_only={wheels: WHEELS, CHECKOUT: SOURCE, **(read_only or {})},
         ) as box,
     ):
-        box.sh(MACHINE)
+        if layer is None:
+            box.sh(MACHINE)
         box.write("/etc/asound.conf", (folder / "asound.conf").read_text().replace(str(folder), SOUND))
         box.write("/etc/kioskd/ca.pem", service.stand_in.ca_file.read_text())
         box.write("/etc/systemd/system/kioskd.service.d/here.conf", HERE)

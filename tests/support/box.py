@@ -32,11 +32,11 @@ REBOOT: Final = 133
 # layer on top that takes the changes.
 _ENTER: Final = """
 set -e
-root=$1 place=$2 name=$3; shift 3
+layers=$1 place=$2 name=$3; shift 3
 [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || { umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; }
 mkdir "/sys/fs/cgroup/$name"
 echo $$ > "/sys/fs/cgroup/$name/cgroup.procs"
-mount -t overlay overlay -o "lowerdir=$root,upperdir=$place/upper,workdir=$place/work" "$place/merged"
+mount -t overlay overlay -o "lowerdir=$layers,upperdir=$place/upper,workdir=$place/work" "$place/merged"
 exec systemd-nspawn --directory="$place/merged" --machine="$name" "$@"
 """
 
@@ -56,19 +56,20 @@ class Box(Machine):
     `binds` are folders and files of this machine, and where they are seen in the box (not under /tmp, which is another
     there; a sandboxed service has its own /var/tmp too); `read_only` likewise. The box is in the network of whoever
     boots it (see `tests.support.namespace`), or with `private_network` in one of its own, of loopback alone. `online`
-    gives it all that this machine uses to reach the package index and the mirror.
+    gives it all that this machine uses to reach the package index and the mirror. `layer` is what another box has kept.
     """
 
     def __init__(
         self,
         system: Path,
         *,
+        layer: Path | None = None,
         binds: Mapping[Path, str] | None = None,
         read_only: Mapping[Path, str] | None = None,
         online: bool = False,
         private_network: bool = False,
     ) -> None:
-        self._system = system
+        self._layers = ":".join(map(str, [layer, system] if layer else [system]))
         self._online = online
         self._options = ["--private-network"] if private_network else []
         for option, paths in (("--bind", binds), ("--bind-ro", read_only)):
@@ -105,6 +106,11 @@ class Box(Machine):
     def down(self) -> None:
         """Shut the machine down, and remove all of it."""
         self._stack.close()
+
+    def keep(self, layer: Path) -> None:
+        """Shut the machine down, and put all that was changed on its disk into `layer`; it cannot be booted again."""
+        self._halt()
+        (self._place / "upper").rename(layer)
 
     def reboot(self, *, read_only: bool = False) -> None:
         """Have the machine reboot; with `read_only` its disk is, but for what systemd puts into memory.
@@ -185,7 +191,7 @@ class Box(Machine):
                 self._nspawn = subprocess.Popen(
                     # Whatever becomes of us, nothing of it stays.
                     ["setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--propagation=private", "bash", "-c", _ENTER, "box",
-                     self._system, self._place, name,
+                     self._layers, self._place, name,
                      "--boot", "--register=no", "--keep-unit", "--console=pipe", "--resolv-conf=off", "--timezone=off",
                      "--notify-ready=yes", "--link-journal=no", _LANDLOCK, *self._options, *options],
                     stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,

@@ -1,7 +1,6 @@
 """A disk with kioskd on it, as `scripts/install.sh` has installed it in the machine."""
 
 import hashlib
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Final, Literal
 
 from tests.support import rootfs, vm_image
 from tests.support.box import Box
+from tests.support.checkout import contents, source_files
 from tests.support.machine import Machine
 from tests.support.pictures import jpeg
 from tests.support.rootfs import CHECKOUT
@@ -80,24 +80,18 @@ def installed(way: Way) -> Path:
         AssertionError: the installer failed, or the machine did.
         RootfsError: the image cannot be made.
     """
-    contents = {
-        str(path.relative_to(CHECKOUT)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in [*source_files(*_INSTALLED), *_GUEST_FOLDER.iterdir()]
-    }
     said = hashlib.sha256(b"".join(visitors_words())).hexdigest()
-    recipe: list[object] = [vm_image.image().name, contents, _FILES, _LONGER, YAML, KEY, said]
+    recipe: list[object] = [
+        vm_image.image().name,
+        contents(*_INSTALLED, "tests/vm/guest"),
+        _FILES,
+        _LONGER,
+        YAML,
+        KEY,
+        said,
+    ]
     make = _install_in_machine if way == "machine" else _install_in_container
     return rootfs.made(f"vm-installed-in-{way}", recipe, make) / "disk"
-
-
-def source_files(*names: str) -> list[Path]:
-    """Return the files of this checkout that Git knows, or would, below these names."""
-    listed = subprocess.run(
-        ["git", "-c", "safe.directory=*", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *names],
-        capture_output=True, check=True, text=True,
-    ).stdout  # fmt: skip
-    paths = {CHECKOUT / name for name in listed.split("\0") if name}
-    return sorted(path for path in paths if path.is_file())
 
 
 def _install_in_machine(folder: Path) -> None:

@@ -4,10 +4,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Final
 
+from tests.support.checkout import source_files
 from tests.support.rootfs import CHECKOUT
 from tests.support.vm_image import SOURCE, TESTS_PYTHON
 from tests.vm import report
-from tests.vm.installed import source_files
 from tests.vm.kiosk import Kiosk
 
 SLOWER: Final = 15

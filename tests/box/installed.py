@@ -1,0 +1,81 @@
+"""A machine on which kioskd was installed as the README says, line by line: made once, and kept for all tests that need one."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Final, Self
+
+from tests.box import site
+from tests.box.site import FILES, INSTALL_S, WISHES, Site, Typed, bare, readme
+from tests.support import rootfs
+from tests.support.checkout import contents
+
+_INSTALLED: Final = (
+    "pyproject.toml", "README.md", "config", "daemon", "systemd", "scripts/install.sh", "scripts/completion.bash",
+)  # fmt: skip
+"""What of a checkout decides how it is installed."""
+_WAITS: Final = "/etc/systemd/system/kioskd.service.d/waits.conf"
+
+
+class Installed:
+    """What was kept of such a machine, in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.layer = folder / "layer"
+        """What has changed on its disk; see `Box`. Its daemon waits for `serve`."""
+        self._before, self._typed = folder / "before.json", folder / "typed.json"
+
+    @classmethod
+    def found(cls) -> Self:
+        """Return it, made now if it is not there yet.
+
+        Raises:
+            AssertionError: kioskd was not installed, or does not serve.
+            RootfsError: the system under it cannot be made.
+        """
+        parts = [rootfs.rootfs().name, rootfs.wheels().name, site.MACHINE, site.YAML, site.HERE]
+        return cls(
+            rootfs.made("installed", [*parts, contents(*_INSTALLED)], lambda folder: cls(folder)._make())
+        )
+
+    @property
+    def files_before(self) -> set[str]:
+        """What was on the machine before kioskd came, but for what its owner had put there for it."""
+        return set(json.loads(self._before.read_text()))
+
+    @property
+    def typed(self) -> Typed:
+        """What the owner saw, who typed the lines of the README's chapter."""
+        seen = json.loads(self._typed.read_text())
+        return {line: subprocess.CompletedProcess(line, code, text) for line, (code, text) in seen.items()}
+
+    def _make(self) -> None:
+        with bare() as it:
+            before = [path for path in it.box.sh(FILES).splitlines() if "kioskd" not in path]
+            self._before.write_text(json.dumps(before))
+            seen = {line: (done.returncode, done.stdout) for line, done in _type(it).items()}
+            self._typed.write_text(json.dumps(seen))
+            it.box.write(_WAITS, "[Unit]\nConditionPathExists=/run/never\n")
+            it.box.keep(self.layer)
+
+
+def serve(it: Site) -> None:
+    """Have a daemon that was installed elsewhere serve here, with the service and the key that are here."""
+    it.has_been_prepared()
+    with it.service.sees("reply_sent"):
+        it.box.sh(f"rm {_WAITS}; systemctl daemon-reload; systemctl start kioskd")
+    it.serves()  # it has been heard, too
+
+
+def _type(it: Site) -> Typed:
+    """Type the chapter as its owner would."""
+    it.box.write(WISHES, it.settings())
+    answers = {"key": ("Service key: ", it.key), "doctor": (" [y/n] ", "y")}
+    seen = {}
+    with it.service.sees("reply_sent"):
+        for line in readme("Installing on a Pi"):
+            words = line.partition("#")[0].split()
+            asked = next((asked for command, asked in answers.items() if command in words), ("", ""))
+            seen[line] = it.types(line, *asked, within_s=INSTALL_S)
+    it.serves()
+    return seen
