@@ -16,7 +16,7 @@ ROOT: Final = Path(__file__).parents[1]
 # A plain user's PATH leaves these out on Debian; the tests' tools (nft, tc, mosquitto) are there all the same.
 os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
 
-MEASURED: Final = ("tests/bench/", "tests/room/", "tests/link/test_soak.py")
+MEASURED: Final = ("tests/bench/", "tests/link/test_soak.py")
 
 
 @pytest.hookimpl(tryfirst=True)
