@@ -89,13 +89,17 @@ class SoundServer:
         """What a process must have in its environment before it first asks ALSA for anything."""
         return {"ALSA_CONFIG_PATH": str(self._config)}
 
+    def address(self, device: Device) -> str:
+        """Return what libpulse calls the device's daemon."""
+        return f"unix:{self._socket(device)}"
+
     def __enter__(self) -> Self:
         self._config.write_text(
-            f'pcm.{MICROPHONE} {{ type asym capture.pcm {{ type pulse server "{self._server("mic")}" '
+            f'pcm.{MICROPHONE} {{ type asym capture.pcm {{ type pulse server "{self.address("mic")}" '
             f'device "micbus.monitor" }} }}\n'
-            f'pcm.{SPEAKER} {{ type asym playback.pcm {{ type pulse server "{self._server("spk")}" device "spk" }} }}\n'
+            f'pcm.{SPEAKER} {{ type asym playback.pcm {{ type pulse server "{self.address("spk")}" device "spk" }} }}\n'
             f'pcm.default {{ type asym capture.pcm "{MICROPHONE}" playback.pcm "{SPEAKER}" }}\n'
-            f'ctl.default {{ type pulse server "{self._server("spk")}" }}\n'
+            f'ctl.default {{ type pulse server "{self.address("spk")}" }}\n'
         )
         self._start("mic")
         self._start("spk")
@@ -186,7 +190,7 @@ class SoundServer:
         A longer `latency_ms` keeps a busy machine from tearing the sound.
         """
         process = subprocess.Popen(
-            ["pacat", f"--server={self._server('mic')}", "--playback", "--device=micbus", "--raw", "--rate=16000",
+            ["pacat", f"--server={self.address('mic')}", "--playback", "--device=micbus", "--raw", "--rate=16000",
              "--channels=1", "--format=s16le", f"--latency-msec={latency_ms}"],
             stdin=subprocess.PIPE,
         )  # fmt: skip
@@ -224,11 +228,11 @@ class SoundServer:
         """Have the microphone hear what the speaker plays, times `volume`."""
         form = ("--raw", "--rate=16000", "--channels=1", "--format=s16le")
         with subprocess.Popen(
-            ["parec", f"--server={self._server('spk')}", "--device=spk.monitor", *form, "--latency-msec=10"],
+            ["parec", f"--server={self.address('spk')}", "--device=spk.monitor", *form, "--latency-msec=10"],
             stdout=subprocess.PIPE,
         ) as ear, subprocess.Popen(
             # What it takes is cubic, of 65536.
-            ["pacat", f"--server={self._server('mic')}", "--playback", "--device=micbus", *form, "--latency-msec=40",
+            ["pacat", f"--server={self.address('mic')}", "--playback", "--device=micbus", *form, "--latency-msec=40",
              f"--volume={round(65536 * volume ** (1 / 3))}"],
             stdin=ear.stdout,
         ) as mouth:  # fmt: skip
@@ -249,7 +253,7 @@ class SoundServer:
     def _mix(self, device: Device, what: str, value: str) -> None:
         kind, name = ("source", "micbus.monitor") if device == "mic" else ("sink", "spk")
         subprocess.run(
-            ["pactl", f"--server={self._server(device)}", f"set-{kind}-{what}", name, value], check=True
+            ["pactl", f"--server={self.address(device)}", f"set-{kind}-{what}", name, value], check=True
         )
 
     @contextlib.contextmanager
@@ -262,7 +266,7 @@ class SoundServer:
     @contextlib.contextmanager
     def _recorded(self, device: Device, rate_hz: int) -> Iterator[Recording]:
         process = subprocess.Popen(
-            ["parec", f"--server={self._server(device)}", f"--device={_SINK[device]}.monitor", "--raw",
+            ["parec", f"--server={self.address(device)}", f"--device={_SINK[device]}.monitor", "--raw",
              f"--rate={rate_hz}", "--channels=1", "--format=s16le", "--latency-msec=10"],
             stdout=subprocess.PIPE,
         )  # fmt: skip
@@ -275,12 +279,9 @@ class SoundServer:
     def _socket(self, device: Device) -> Path:
         return self._folder / f"{device}.sock"
 
-    def _server(self, device: Device) -> str:
-        return f"unix:{self._socket(device)}"
-
     def _await_socket(self, device: Device) -> None:
         until = time.monotonic() + _PATIENCE_S
-        asked = ["pactl", f"--server={self._server(device)}", "info"]
+        asked = ["pactl", f"--server={self.address(device)}", "info"]
         while subprocess.run(asked, capture_output=True, check=False).returncode:
             if time.monotonic() > until or self._daemons[device].poll() is not None:
                 said = (self._folder / f"{device}.log").read_text(errors="replace")[-2000:]

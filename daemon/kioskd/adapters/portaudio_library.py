@@ -8,6 +8,7 @@ What PortAudio is like, and what follows (seen with PortAudio 19.6, PyAudio 0.2.
 - It has ALSA write a line to descriptor 2 for each underrun: thousands an hour on a busy machine, were they not kept back.
 - When a device is pulled, PortAudio's own thread prints some lines ("Expression '...' failed"), and `adapters.stderr` keeps
   them back.
+- Behind ALSA may be a sound server, whose death must not hang the closing: `pulse.share_no_memory`.
 - It ends the process by an assertion where ALSA's configuration has no `default`: `alsa.config_fault` looks before.
 - A card that goes between its opening and its start leaves a mutex locked: the opening hangs. On a machine so slow that
   the start takes over a second, PortAudio aborts (PaUnixMutex_Terminate in pa_unix_util.c). The first ends in DeviceStuck;
@@ -27,7 +28,7 @@ from typing import Final, Protocol
 
 import pyaudio
 
-from kioskd.adapters import alsa, sound_cards
+from kioskd.adapters import alsa, pulse, sound_cards
 from kioskd.adapters import portaudio_devices as naming
 from kioskd.adapters.portaudio_devices import Direction, SoundDevice
 from kioskd.adapters.portaudio_probe import Probe
@@ -150,6 +151,7 @@ class Library:
 
     def _initialise(self) -> pyaudio.PyAudio:
         if not self._users:
+            pulse.share_no_memory(os.environ)
             # Those who use it already have loaded a configuration that works.
             if fault := alsa.config_fault(os.environ):
                 raise DeviceLost(fault)
