@@ -7,6 +7,8 @@ import socket
 import sys
 from typing import Final
 
+from tests.soak.progress import Course
+
 PATIENCE_S: Final = 0.02
 """How long an answer is waited for. Most clients leave before theirs, which is part of the harm."""
 
@@ -46,6 +48,7 @@ def attack(place: str, count: int, seed: int) -> int:
     chance = random.Random(seed)
     answered = 0
     held: list[socket.socket] = []
+    course = Course("clients", count, seed)
     for number in range(count):
         client = socket.socket(socket.AF_UNIX)
         client.settimeout(PATIENCE_S)
@@ -65,6 +68,7 @@ def attack(place: str, count: int, seed: int) -> int:
             client.close()
         if number % 50 == 49 and held:
             held.pop(0).close()
+        course.step()
     for client in held:
         client.close()
     return answered

@@ -1,10 +1,13 @@
 """Pictures that are made to cost their reader time or memory: small files, each of its own kind."""
 
 import io
+import itertools
 import random
 import struct
+import sys
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 from PIL import Image
@@ -207,3 +210,23 @@ def mutations(seed: int) -> Iterator[bytes]:
             if not data:
                 data = bytearray(b"\xff")
         yield bytes(data)
+
+
+def hard(seed: int) -> Iterator[bytes]:
+    """Yield pictures without end: each fifth is made to cost much, one kind after the other, and the others are damaged."""
+    damaged = mutations(seed)
+    for make in itertools.cycle(KINDS.values()):
+        yield make()
+        yield from itertools.islice(damaged, 4)
+
+
+def main(file: Path, seed: int) -> None:
+    """Write a picture to `file` for each line that is read, and a line when it is there."""
+    for _, data in zip(sys.stdin, hard(seed), strict=False):
+        file.write_bytes(data)
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
