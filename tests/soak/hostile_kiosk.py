@@ -7,14 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
+from tests.support.gemini import live
 from tests.support.kiosk import running, silence
 from tests.support.live_server import LiveServer
 
 from kioskd import app
 from kioskd.adapters.clock import MachineTime, SystemClock
 from kioskd.adapters.control_socket import ControlSocket
-from kioskd.adapters.gemini import GeminiConfig, GeminiLive
 from kioskd.adapters.ledger import LedgerFile
 from kioskd.adapters.memory import MemoryButton, MemoryMicrophone, MemoryNotifier, MemorySpeaker
 from kioskd.adapters.recordings import RecordFolder
@@ -44,16 +43,7 @@ class HostileTarget:
         self.button = MemoryButton()
         self.control = folder / "control"
         self._microphone = MemoryMicrophone()
-        endpoint = server.endpoint if server else "https://127.0.0.1:9"
-        self._live = GeminiLive(
-            GeminiConfig(
-                key=SecretStr("a key"),
-                model="gemini-3.8-live",
-                voice="Kore",
-                endpoint=endpoint,
-                ca_file=server.ca_file if server else None,
-            )
-        )
+        self._live = live(server)
 
     def parts(self) -> app.Parts:
         """Return what it is made of."""
