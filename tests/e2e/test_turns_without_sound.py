@@ -139,7 +139,9 @@ async def test_a_reply_that_cannot_be_read_aloud_keeps_nobody_waiting(
         await k.clock.advance(12.5)
         await k.hear(0.1)
         assert k.shown.value == "listening"
-    if read_aloud is not_at_all:  # who operates it knows that a visitor heard nothing; the words are the visitor's
+    if (
+        read_aloud is not_at_all
+    ):  # who operates it knows that a visitor heard nothing; the words are the visitor's
         assert "written reply could not be read aloud, the visitor heard nothing: chars=15" in caplog.text
     assert WORDS not in caplog.text
 
