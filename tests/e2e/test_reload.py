@@ -311,8 +311,9 @@ async def test_a_refused_file_is_told_by_status_metrics_and_journal_until_it_is_
 
 async def asked(config: Path, *words: str) -> str:
     """Return what a command says of the daemon whose configuration this is."""
+    place = str(config.with_name("control"))
     command = await asyncio.create_subprocess_exec(
-        *(COMMAND, *words, "--socket", str(config.with_name("control"))), stdout=asyncio.subprocess.PIPE
+        *(str(COMMAND), *words, "--socket", place), stdout=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(PATIENCE_S):
         said, _ = await command.communicate()
