@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from tests.soak.hostile_clients import POLITE
 from tests.soak.hostile_kiosk import HostileTarget
 from tests.soak.hostile_settings import read_spoiled
 from tests.soak.progress import Course
@@ -80,7 +81,8 @@ async def clients(course: Course) -> None:
             process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
             answered, _ = await process.communicate()
             assert process.returncode == 0, "the clients broke off"
-            assert int(answered) > course.count * 0.05, f"hardly anybody was answered: {answered!r}"
+            polite = len(range(0, course.count, POLITE))
+            assert int(answered) == polite, f"of {polite} who asked properly were answered: {answered!r}"
             reader, writer = await asyncio.open_unix_connection(str(target.control))
             writer.write(b'{"do":"status"}\n')
             assert json.loads(await reader.readline())["ok"], "the daemon does not answer any more"
