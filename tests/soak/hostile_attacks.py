@@ -43,6 +43,8 @@ async def messages(course: Course) -> None:
     loop = asyncio.get_running_loop()
 
     async def talk(connection: ServerConnection) -> None:
+        server.paths.clear()
+        server.headers.clear()
         try:
             await accept_setup(connection)
             while batch := list(itertools.islice(wrong, min(BATCH, course.count - course.done))):

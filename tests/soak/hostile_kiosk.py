@@ -38,11 +38,12 @@ class HostileTarget:
         """Keep records and state in `folder`; dial `server`, or nothing that answers."""
         self.folder = folder
         self.state = State()
-        self.steps = 0
         self.clock = SystemClock()
         self.button = MemoryButton()
         self.control = folder / "control"
         self._microphone = MemoryMicrophone()
+        self._speaker = MemorySpeaker(self.clock)
+        self._notifier = MemoryNotifier()
         self._live = live(server)
 
     def parts(self) -> app.Parts:
@@ -51,9 +52,9 @@ class HostileTarget:
         return app.Parts(
             clock=self.clock,
             microphone=self._microphone,
-            speaker=MemorySpeaker(self.clock),
+            speaker=self._speaker,
             live=self._live,
-            notifier=MemoryNotifier(),
+            notifier=self._notifier,
             hands=[app.Hand(self.button)],
             control=ControlSocket(self.control, self.clock),
             ledger=LedgerFile(self.folder),
@@ -79,4 +80,6 @@ class HostileTarget:
 
     def _observe(self, _now: float, _event: Any, _before: Any, after: State, _effects: Any) -> None:
         self.state = after
-        self.steps += 1
+        # What these keep for tests is not the daemon's memory: 170 MB an hour.
+        self._speaker.heard.clear()
+        self._notifier.told.clear()
