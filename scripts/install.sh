@@ -399,10 +399,26 @@ known_extras() {
 wanted_extras() {
   local known kept='' gone
   known=$(optional_parts "$1")
-  [[ ",${2// /,}," == *,none,* ]] || kept=$(cat "$home/current/extras" 2>/dev/null || true)
+  [[ ",${2// /,}," == *,none,* ]] || kept=$(installed_extras "$1")
   gone=$(tr , '\n' <<<"$kept" | grep -vFx -e "$known" -e '' || true)
   [ -z "$gone" ] || say "$(list "$gone"): there is no such optional part any more" >&2
   list "$(tr ' ,' '\n\n' <<<"$2,$kept" | grep -Fx "$known" || true)"
+}
+
+# installed_extras SOURCE: prints those of the release in use. One that an older installer has made keeps no list of them:
+# there each part counts whose library lies in it.
+installed_extras() {
+  local part library
+  if [ -e "$home/current/extras" ]; then
+    cat "$home/current/extras"
+    return
+  fi
+  while IFS=' ' read -r part library; do
+    if compgen -G "$home/current/lib/python3*/site-packages/${library//-/_}-*.dist-info" >/dev/null; then
+      echo "$part"
+    fi
+  done < <(sed -nE '/^\[project\.optional-dependencies\]/,/^\[/s/^([a-z][a-z0-9-]*) = \["([A-Za-z0-9_-]+).*/\1 \2/p' "$1/pyproject.toml") |
+    paste -sd,
 }
 
 # optional_parts SOURCE: prints the names of all of them.

@@ -53,6 +53,8 @@ class Code(enum.StrEnum):
     """The clock is not set yet, so no certificate holds."""
     SETTINGS = "K1"
     """The service turns key, model or settings down."""
+    FILE = "K2"
+    """The settings file was refused by a reload. The kiosk serves with those of before, and would not start."""
     MICROPHONE = "D1"
     """The microphone is missing."""
     DEAF = "D2"
@@ -73,8 +75,8 @@ class Code(enum.StrEnum):
     """What is to outlive a restart cannot be written. The kiosk serves: no other code gives way to this one."""
 
 
-SPOKEN: Final = tuple(code for code in Code if code not in (Code.BUTTON, Code.CAMERA, Code.LAMP))
-"""The codes that have a prompt. A visitor is served without a camera, and cannot mend a button or a lamp."""
+SPOKEN: Final = tuple(code for code in Code if code not in (Code.FILE, Code.BUTTON, Code.CAMERA, Code.LAMP))
+"""The codes that have a prompt. A visitor is served with the others, and cannot mend a button, a lamp or a file."""
 
 
 class KioskError(Exception):

@@ -21,6 +21,7 @@ BY_CODE: Final[Mapping[Code, str]] = {
     Code.QUOTA: "00350db62e754a97bf316cd4e6c0c280",
     Code.CLOCK: "88872e47504b4bc9bd997257f526a110",
     Code.SETTINGS: "3b6b2c45b5d140d8a40d3ae86d59cd1e",
+    Code.FILE: "d3ae78b4279b478fa606968cda84bd87",
     Code.MICROPHONE: "b02fc06532da451f881873a7fdb3282d",
     Code.DEAF: "2d237d1ee67e4fcbb1d21a40702d3d42",
     Code.SPEAKER: "ac757443a28d44c1a7a7d8b40c2d6648",

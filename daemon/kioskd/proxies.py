@@ -4,6 +4,7 @@ The libraries read the environment each in its own way, and raise errors of thei
 the proxy, and never look for one.
 """
 
+import contextlib
 import ipaddress
 import os
 from collections.abc import Mapping
@@ -97,10 +98,8 @@ def _passed_by(host: str, port: int | None, no_proxy: str) -> bool:
 
 
 def _names(entry: str, host: str, port: int | None) -> bool:
-    try:
+    with contextlib.suppress(ValueError):  # one of the two is a name, and no address
         return ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip("[]"), strict=False)
-    except ValueError:
-        pass
     name, _, number = entry.rpartition(":")
     if name and number.isdigit() and not name.endswith(":"):
         if int(number) != port:

@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from tests.support.control import calling, open_place
-from tests.support.kiosk import running
+from tests.support.control import calling, open_place, serving
 from tests.support.loop_holds import holds
-from tests.support.until import until
 
 from kioskd.adapters import reception
-from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.control_socket import CLIENTS_EACH, WATCHERS_EACH, Answer, ControlSocket
+from kioskd.adapters.control_socket import CLIENTS_EACH, WATCHERS_EACH, Answer
 
 MEMBER = 65_534
 GROUP = 4242
@@ -51,9 +48,7 @@ async def test_a_client_that_asks_400_times_and_reads_late_ends_nothing(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reception, "WRITE_S", 0.2)
-    made = ControlSocket(place, SystemClock())
-    async with running(made.serve(much)):
-        await until(place.exists)
+    async with serving(place, much):
         async with calling(place) as caller:
             transport = cast(asyncio.Transport, caller.writer.transport)
             transport.pause_reading()
@@ -74,8 +69,7 @@ async def test_a_client_that_asks_400_times_and_reads_late_ends_nothing(
 async def test_a_bug_that_a_request_finds_ends_that_client_alone(
     place: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(ControlSocket(place, SystemClock()).serve(broken)):
-        await until(place.exists)
+    async with serving(place, broken):
         for _ in range(2):
             async with calling(place) as caller:
                 assert await caller.asks({"do": "status"}) is None
@@ -84,13 +78,11 @@ async def test_a_bug_that_a_request_finds_ends_that_client_alone(
 
 
 async def test_three_thousand_requests_at_once_hold_nothing_up(place: Path) -> None:
-    async with running(ControlSocket(place, SystemClock()).serve(watched)):
-        await until(place.exists)
-        async with calling(place) as caller:
-            with holds() as longest:
-                caller.send(b'{"do":"x"}\n' * 3_000)
-                for _ in range(3_000):
-                    assert (await caller.answer())["ok"]
+    async with serving(place, watched), calling(place) as caller:
+        with holds() as longest:
+            caller.send(b'{"do":"x"}\n' * 3_000)
+            for _ in range(3_000):
+                assert (await caller.answer())["ok"]
     assert longest.longest_s < 0.05, longest
 
 
@@ -136,8 +128,7 @@ async def test_a_member_who_takes_all_places_keeps_neither_root_nor_others_out(
     place: Path, do: str, let_in: int
 ) -> None:
     os.chown(place.parent, -1, GROUP)
-    async with running(ControlSocket(place, SystemClock()).serve(watched)):
-        await until(place.exists)
+    async with serving(place, watched):
         hold = member(place, 12, do)
         refused = await asyncio.to_thread(hold.__enter__)
         try:

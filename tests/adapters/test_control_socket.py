@@ -8,15 +8,15 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.control import calling, open_place
+from tests.support.control import calling, open_place, serving
 from tests.support.kiosk import running, soon
 from tests.support.until import until
 
@@ -72,22 +72,14 @@ def mode_and_group(path: Path) -> tuple[int, int]:
     return stat.S_IMODE(found.st_mode), found.st_gid
 
 
-@asynccontextmanager
-async def serving(path: Path, handle: control_socket.Handle = echo) -> AsyncIterator[ControlSocket]:
-    made = ControlSocket(path, SystemClock())
-    async with running(made.serve(handle)):
-        await until(path.exists)
-        yield made
-
-
 async def test_each_request_of_a_connection_is_answered_in_its_turn(place: Path) -> None:
-    async with serving(place), calling(place) as caller:
+    async with serving(place, echo), calling(place) as caller:
         assert await caller.asks({"do": "one"}) == {"ok": True, "heard": "one", "bytes": 0}
         assert await caller.asks({"do": "two"}) == {"ok": True, "heard": "two", "bytes": 0}
 
 
 async def test_the_bytes_that_follow_a_request_come_with_it(place: Path) -> None:
-    async with serving(place), calling(place) as caller:
+    async with serving(place, echo), calling(place) as caller:
         caller.send(json.dumps({"do": "show", "bytes": 300_000}).encode() + b"\n" + b"x" * 300_000)
         assert await caller.answer() == {"ok": True, "heard": "show", "bytes": 300_000}
         assert (await caller.asks({"do": "after"}))["heard"] == "after"
@@ -96,7 +88,7 @@ async def test_the_bytes_that_follow_a_request_come_with_it(place: Path) -> None
 async def test_the_socket_is_for_its_owner_and_the_group_of_its_folder(place: Path) -> None:
     if os.geteuid() == 0:
         os.chown(place.parent, -1, GROUP)
-    async with serving(place):
+    async with serving(place, echo):
         assert mode_and_group(place) == (0o660, mode_and_group(place.parent)[1])
 
 
@@ -118,7 +110,7 @@ async def test_the_socket_is_for_its_owner_and_the_group_of_its_folder(place: Pa
     ids=lambda said: repr(said[:30]),
 )
 async def test_what_is_no_request_is_refused_in_words_and_hung_up_on(place: Path, said: bytes) -> None:
-    async with serving(place):
+    async with serving(place, echo):
         async with calling(place) as caller:
             refusal = await caller.asks(said)
             assert refusal["ok"] is False
@@ -132,7 +124,7 @@ async def test_what_is_no_request_is_refused_in_words_and_hung_up_on(place: Path
 @given(noise=st.binary(max_size=200))
 def test_no_noise_disturbs_who_asks_next(place: Path, noise: bytes) -> None:
     async def story() -> None:
-        async with serving(place):
+        async with serving(place, echo):
             async with calling(place) as caller:
                 caller.send(noise)
             async with calling(place) as caller:
@@ -143,7 +135,7 @@ def test_no_noise_disturbs_who_asks_next(place: Path, noise: bytes) -> None:
 
 async def test_a_client_that_says_nothing_is_left(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control_socket, "REQUEST_S", 0.02)
-    async with serving(place), calling(place) as caller:
+    async with serving(place, echo), calling(place) as caller:
         assert await caller.answer() is None
 
 
@@ -151,7 +143,7 @@ async def test_a_client_that_does_not_send_what_it_announced_is_left(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control_socket, "PICTURE_S", 0.02)
-    async with serving(place), calling(place) as caller:
+    async with serving(place, echo), calling(place) as caller:
         caller.send(b'{"do": "show", "bytes": 10}\nfive!')
         assert await caller.answer() is None
 
@@ -200,7 +192,7 @@ async def test_one_client_too_many_is_told_so_and_let_in_when_another_has_left(p
 
 
 async def test_one_picture_is_taken_in_at_a_time(place: Path) -> None:
-    async with serving(place), calling(place) as slow, calling(place) as quick:
+    async with serving(place, echo), calling(place) as slow, calling(place) as quick:
         slow.send(b'{"do": "show", "bytes": 4}\nab')
         await slow.writer.drain()
         refused: Any = {"ok": True}
@@ -233,7 +225,7 @@ async def test_a_socket_that_a_dead_daemon_left_is_replaced(place: Path) -> None
 
 
 async def test_a_second_daemon_is_refused_in_one_line_and_the_first_goes_on(place: Path) -> None:
-    async with serving(place):
+    async with serving(place, echo):
         second = ControlSocket(place, SystemClock())
         with pytest.raises(KioskError, match=r"another kioskd runs already: .*; stop that one") as refusal:
             second.claim()
@@ -245,10 +237,10 @@ async def test_a_second_daemon_is_refused_in_one_line_and_the_first_goes_on(plac
 
 
 async def test_a_daemon_that_ends_takes_its_socket_along_and_makes_room(place: Path) -> None:
-    async with serving(place):
+    async with serving(place, echo):
         pass
     await until(lambda: not place.exists())
-    async with serving(place), calling(place) as caller:
+    async with serving(place, echo), calling(place) as caller:
         assert (await caller.asks({"do": "status"}))["ok"]
 
 

@@ -5,13 +5,13 @@ from typing import Final
 
 import pytest
 from pydantic import SecretStr
+from tests.support.gemini import live
 from tests.support.live_server import LiveServer, accept_setup
 from tests.support.loop_holds import Holds, holds
 from tests.support.service_thread import service_thread
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from kioskd.adapters.gemini import GeminiConfig, GeminiLive
 from kioskd.adapters.gemini.intake import TooManyFields, check_fields
 from kioskd.errors import LinkLost
 from kioskd.ports import HandleIssued, Said
@@ -20,18 +20,6 @@ MOST_S: Final = 0.05
 """The longest that anything from the service may hold the loop, here."""
 
 LAST: Final = json.dumps({"sessionResumptionUpdate": {"newHandle": "last", "resumable": True}})
-
-
-def live(server: LiveServer) -> GeminiLive:
-    return GeminiLive(
-        GeminiConfig(
-            key=SecretStr("a key"),
-            model="gemini-3.8-live",
-            voice="Kore",
-            endpoint=server.endpoint,
-            ca_file=server.ca_file,
-        )
-    )
 
 
 async def heard(server: LiveServer, *, until: object) -> tuple[list[object], Holds]:

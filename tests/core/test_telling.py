@@ -552,7 +552,7 @@ def test_the_code_goes_when_the_service_is_reached() -> None:
 def test_of_several_faults_the_one_that_must_be_mended_first_is_shown() -> None:
     """Each line undoes the fault that went before all the others."""
     state = replace(
-        State(link=down(trouble=Trouble.REFUSED), closed=Code.HOURS, deaf=True, unkept="full"),
+        State(link=down(trouble=Trouble.REFUSED), closed=Code.HOURS, deaf=True, unkept="full", refused="3:5"),
         missing={Device.SPEAKER: ("s",), Device.MICROPHONE: ("m",)},
     )
     seen = [levels(state, HALF_DUPLEX).show]
@@ -565,20 +565,22 @@ def test_of_several_faults_the_one_that_must_be_mended_first_is_shown() -> None:
         {"muted": False},
         {"closed": None},
         {"unkept": ""},
+        {"refused": ""},
     )
     for mended in mends:
         state = replace(state, **mended)
         seen.append(levels(state, HALF_DUPLEX).show)
     codes = [[str(each.code) for each in show.troubles] for show in seen]
     assert list(zip((str(show.shown) for show in seen), codes, strict=True)) == [
-        ("fault", ["D1", "D3", "D2", "K1", "B2", "S1"]),
-        ("fault", ["D3", "D2", "K1", "B2", "S1"]),
-        ("fault", ["D2", "K1", "B2", "S1"]),
-        ("fault", ["K1", "B2", "S1"]),
-        ("starting", ["B2", "S1"]),
-        ("muted", ["B2", "S1"]),
-        ("closed", ["B2", "S1"]),
-        ("asleep", ["S1"]),
+        ("fault", ["D1", "D3", "D2", "K1", "B2", "S1", "K2"]),
+        ("fault", ["D3", "D2", "K1", "B2", "S1", "K2"]),
+        ("fault", ["D2", "K1", "B2", "S1", "K2"]),
+        ("fault", ["K1", "B2", "S1", "K2"]),
+        ("starting", ["B2", "S1", "K2"]),
+        ("muted", ["B2", "S1", "K2"]),
+        ("closed", ["B2", "S1", "K2"]),
+        ("asleep", ["S1", "K2"]),
+        ("asleep", ["K2"]),
         ("asleep", []),
     ]
 

@@ -108,6 +108,7 @@ async def test_devices_of_a_daemon_that_runs_are_left_alone(kiosk: Kiosk) -> Non
         (Show(Shown.FAULT, Code.DEAF), ("microphone", "microphone-silent")),
         (Show(Shown.FAULT, Code.SPEAKER), ("speaker", "speaker-missing")),
         (Show(Shown.ASLEEP, Code.STORAGE, what="Input/output error"), ("space", "not-kept")),
+        (Show(Shown.ASLEEP, Code.FILE, what="kioskd.yaml:3:5 x"), ("settings", "settings-refused")),
     ],
 )
 async def test_a_daemon_that_runs_is_believed_about_what_it_misses(

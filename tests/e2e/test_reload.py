@@ -23,7 +23,8 @@ from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
 from tests.support.sound_server import SoundServer
 
 from kioskd.core.effects import Shown
-from kioskd.flow.journal import STATUS
+from kioskd.errors import Code
+from kioskd.flow.journal import STATUS, WRONG
 from kioskd.media import pcm
 from kioskd.rehearsal.service import Reply, ServiceScript, StandIn
 from kioskd.rehearsal.service.records import SessionRecord
@@ -148,7 +149,8 @@ async def test_bad_settings_are_named_by_their_place_and_the_old_ones_stay(
         session = await it.connected(2)
         assert "Puck" in str(voice_of(session, 2))
         assert it.daemon.journal.count("settings not reloaded") == 1
-        assert it.daemon.journal.count(str(it.config)) == 1
+        assert it.daemon.journal.count(str(it.config)) == 2, "once refused, once a trouble"
+        assert it.daemon.journal.count("in order again: code=K2") == 1
         assert "Traceback" not in it.daemon.journal
 
 
@@ -282,6 +284,40 @@ async def test_what_the_next_start_would_refuse_is_refused_by_a_reload_with_its_
         assert "the old ones hold" in said
         assert fault in await it.says("settings not reloaded")
         await it.daemon.shows(STATUS[Shown.LISTENING])
+
+
+async def test_a_refused_file_is_told_by_status_metrics_and_journal_until_it_is_good_again(
+    tmp_path: Path, sound_server: SoundServer
+) -> None:
+    async with reachable(tmp_path, sound_server) as it:
+        good = it.config.read_text()
+        it.config.write_text("speaker:\n  volum: 50\n")
+        assert (await reload(it.config))[0] == 78
+        place = f"{it.config}:2:3 speaker.volum: is not a setting; did you mean volume? (since 20"
+        await it.daemon.shows(f"{STATUS[Shown.LISTENING]}; but {WRONG[Code.FILE]}: {place}")
+        [trouble] = json.loads(await asked(it.config, "status", "--json"))["troubles"]
+        assert trouble["code"] == "K2"
+        assert place in trouble["words"]
+        assert f"{WRONG[Code.FILE]}: {place}" in await asked(it.config, "status")
+        assert 'kioskd_fault{code="K2"} 1.0' in await asked(it.config, "status", "--prometheus")
+        assert place in await it.says("code=K2")
+
+        it.daemon.told.clear()
+        it.config.write_text(good)  # and no reload
+        await it.says("in order again: code=K2")
+        assert f"STATUS={STATUS[Shown.LISTENING]}" in it.daemon.told
+        assert 'kioskd_fault{code="K2"} 0.0' in await asked(it.config, "status", "--prometheus")
+
+
+async def asked(config: Path, *words: str) -> str:
+    """Return what a command says of the daemon whose configuration this is."""
+    place = str(config.with_name("control"))
+    command = await asyncio.create_subprocess_exec(
+        *(str(COMMAND), *words, "--socket", place), stdout=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(PATIENCE_S):
+        said, _ = await command.communicate()
+    return said.decode()
 
 
 async def test_reload_without_a_daemon_says_so(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ async def test_a_reply_in_writing_is_read_aloud_and_in_no_log(
 
 @pytest.mark.parametrize("read_aloud", [not_at_all, never])
 async def test_a_reply_that_cannot_be_read_aloud_keeps_nobody_waiting(
-    read_aloud: Callable[[str], Awaitable[bytes | None]],
+    read_aloud: Callable[[str], Awaitable[bytes | None]], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with kiosk(read_aloud) as k:
         connection = await k.wake()
@@ -139,6 +139,11 @@ async def test_a_reply_that_cannot_be_read_aloud_keeps_nobody_waiting(
         await k.clock.advance(12.5)
         await k.hear(0.1)
         assert k.shown.value == "listening"
+    if (
+        read_aloud is not_at_all
+    ):  # who operates it knows that a visitor heard nothing; the words are the visitor's
+        assert "written reply could not be read aloud, the visitor heard nothing: chars=15" in caplog.text
+    assert WORDS not in caplog.text
 
 
 async def test_what_is_written_beside_sound_is_not_read_aloud() -> None:

@@ -1,17 +1,22 @@
 """New settings are read when asked for, off the loop; bad ones change nothing."""
 
 import asyncio
+import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Final
 
 import pytest
 from tests.support.kiosk import running
 from tests.support.until import until
 
-from kioskd.adapters.memory import MemoryNotifier
+from kioskd.adapters.memory import ManualClock, MemoryNotifier
+from kioskd.core.events import FileRefused
 from kioskd.errors import ConfigError
-from kioskd.flow.reload import Reload
+from kioskd.flow.reload import LOOK_S, Reload
 
 PATIENCE_S = 5.0
 
@@ -180,6 +185,99 @@ async def test_what_is_no_fault_of_the_owners_is_a_bug_and_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         async with asyncio.timeout(PATIENCE_S):
             await reload.run(Applied().apply, MemoryNotifier())
+
+
+class Disk:
+    """The file's bytes, and what was said of it."""
+
+    def __init__(self) -> None:
+        self.file = File("good")
+        self.held = b"good"
+        self.applied = Applied()
+        self.said: list[FileRefused] = []
+        self.clock = ManualClock(0.0)
+        self.looks = 0
+        self.reload = Reload(self.file.read, self.content)
+
+    def content(self) -> bytes:
+        self.looks += 1
+        return self.held
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        def wall() -> datetime:
+            return datetime(2026, 11, 30, 17, 52) + timedelta(seconds=self.clock.now())  # noqa: DTZ001 - local
+
+        run = self.reload.run(self.applied.apply, MemoryNotifier(), post=self.said.append, wall=wall)
+        async with running(run, self.reload.watch(self.clock, self.said.append)):
+            yield
+
+    async def write(self, held: bytes, content: str | ConfigError) -> None:
+        """Change the file, and have it reloaded."""
+        self.held, self.file.content = held, content
+        with contextlib.suppress(ConfigError):
+            async with asyncio.timeout(PATIENCE_S):
+                await self.reload.now()
+
+    async def look(self) -> None:
+        """Let time pass until the file was looked at once more."""
+        looks = self.looks
+        async with asyncio.timeout(PATIENCE_S):
+            while self.looks == looks:
+                await self.clock.advance(LOOK_S)
+                await asyncio.sleep(0.001)  # a thread looks
+
+
+FAULT: Final = FileRefused("kioskd.yaml:3:5 speaker.volum: unknown key")
+
+
+async def test_a_refused_file_is_told_with_its_place_until_a_reload_takes_it_over() -> None:
+    it = Disk()
+    async with it.running():
+        await it.write(b"bad", ConfigError(FAULT.why))
+        assert [(one, one.since) for one in it.said] == [(FAULT, "2026-11-30 17:52")]
+        await it.look()
+        await it.write(b"worse", ConfigError(f"{FAULT.why}\nkioskd.yaml:4:9 speaker.cues: is no cue"))
+        assert it.said[1:] == [FileRefused(f"{FAULT.why}; and 1 more")]
+        assert it.said[1].since == "2026-11-30 17:52", "the kiosk could not be started since then"
+        await it.write(b"mended", "mended")
+        assert it.said[2:] == [FileRefused()]
+
+
+async def test_a_refused_file_that_is_put_back_as_it_was_needs_no_reload() -> None:
+    it = Disk()
+    async with it.running():
+        await it.write(b"bad", ConfigError(FAULT.why))
+        it.held = b"good"
+        await it.look()
+        await until(lambda: it.said == [FAULT, FileRefused()])
+        assert it.applied.all == []
+
+        await it.write(b"bad", ConfigError(FAULT.why))
+        assert it.said[2:] == [FAULT]
+
+
+async def test_the_file_as_it_was_is_that_of_the_last_good_reload() -> None:
+    it = Disk()
+    async with it.running():
+        await it.write(b"better", "better")
+        await it.write(b"bad", ConfigError(FAULT.why))
+        it.held = b"good"
+        await it.look()
+        await it.look()
+        assert it.said == [FileRefused(), FAULT]
+        it.held = b"better"
+        await it.look()
+        await until(lambda: it.said == [FileRefused(), FAULT, FileRefused()])
+
+
+async def test_a_file_that_was_not_changed_and_is_refused_all_the_same_stays_refused() -> None:
+    it = Disk()
+    async with it.running():
+        await it.write(b"good", ConfigError("kioskd.yaml:1:1 microphone.echo: the library is gone"))
+        for _ in range(3):
+            await it.look()
+        assert len(it.said) == 1
 
 
 @pytest.mark.parametrize("moment", ["waiting", "reading"])

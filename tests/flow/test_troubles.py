@@ -10,7 +10,7 @@ import pytest
 
 from kioskd import messages
 from kioskd.adapters.memory import ManualClock, MemoryLamp
-from kioskd.core.effects import Show, Shown
+from kioskd.core.effects import Prompt, Show, Shown
 from kioskd.core.events import (
     Closing,
     Deaf,
@@ -18,6 +18,7 @@ from kioskd.core.events import (
     DeviceCame,
     DeviceGone,
     Event,
+    FileRefused,
     Lost,
     MuteAsked,
     Pressed,
@@ -60,6 +61,7 @@ EVENTS: Final[dict[Code, tuple[Event, Event]]] = {
     Code.HOURS: (Closing(Code.HOURS, "07:00"), Closing(None)),
     Code.BUDGET: (Closing(Code.BUDGET, "00:00"), Closing(None)),
     Code.STORAGE: (Unkept("No space left on device", "/state"), Unkept()),
+    Code.FILE: (FileRefused("kioskd.yaml:3:5 speaker.volum: is not a setting", "17:52"), FileRefused()),
 }
 """How a trouble of the kiosk itself begins and ends."""
 
@@ -258,6 +260,20 @@ def test_muting_does_not_mend_a_silent_microphone() -> None:
 
 def test_a_closed_kiosk_says_why_and_until_when() -> None:
     assert told_of(Closing(Code.HOURS, "07:00"))[1] == "Closed: quiet hours; it opens at 07:00 (code B2)"
+
+
+def test_a_kiosk_whose_file_was_refused_serves_and_says_where_the_fault_is_and_since_when() -> None:
+    refused = FileRefused("kioskd.yaml:3:5 speaker.volum: is not a setting", "2026-11-30 17:52")
+    state, said = told_of(refused)
+    assert levels(state, POLICY).shown is Shown.ASLEEP
+    assert said == (
+        f"Asleep, ready for the next visitor; but {WRONG[Code.FILE]}: "
+        "kioskd.yaml:3:5 speaker.volum: is not a setting (since 2026-11-30 17:52) (code K2)"
+    )
+    state, effects = step(state, Pressed(), POLICY)
+    assert state.turn.awake
+    assert not [effect for effect in effects if isinstance(effect, Prompt)], "a visitor cannot mend a file"
+    assert told_of(refused, FileRefused())[1] == "Asleep, ready for the next visitor"
 
 
 def test_a_kiosk_that_is_out_of_order_lists_all_that_is_wrong_the_worst_first() -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 
 import pytest
 from pydantic import SecretStr
+from tests.support.gemini import live
 from tests.support.kiosk import running, silence, voice
 from tests.support.live_server import LiveServer, accept_setup, live_server
 from tests.support.mutations import CANARY, mutations
@@ -21,7 +22,7 @@ from websockets.exceptions import ConnectionClosed
 
 from kioskd import app
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.gemini import GeminiConfig, GeminiLive
+from kioskd.adapters.gemini import GeminiLive
 from kioskd.adapters.gemini.connection import GeminiConnection
 from kioskd.adapters.memory import MemoryButton, MemoryMicrophone, MemoryNotifier, MemorySpeaker
 from kioskd.core.events import HandleIssued as HandleKept
@@ -56,18 +57,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:google.genai")
 def handle(name: str) -> str:
     """Return a message that anybody understands: a new handle."""
     return json.dumps({"sessionResumptionUpdate": {"newHandle": name, "resumable": True}})
-
-
-def live(server: LiveServer) -> GeminiLive:
-    return GeminiLive(
-        GeminiConfig(
-            key=SecretStr("a key"),
-            model="gemini-3.8-live",
-            voice="Kore",
-            endpoint=server.endpoint,
-            ca_file=server.ca_file,
-        )
-    )
 
 
 @pytest.mark.timeout(600)

@@ -7,14 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
+from tests.support.gemini import live
 from tests.support.kiosk import running, silence
 from tests.support.live_server import LiveServer
 
 from kioskd import app
 from kioskd.adapters.clock import MachineTime, SystemClock
 from kioskd.adapters.control_socket import ControlSocket
-from kioskd.adapters.gemini import GeminiConfig, GeminiLive
 from kioskd.adapters.ledger import LedgerFile
 from kioskd.adapters.memory import MemoryButton, MemoryMicrophone, MemoryNotifier, MemorySpeaker
 from kioskd.adapters.recordings import RecordFolder
@@ -39,21 +38,13 @@ class HostileTarget:
         """Keep records and state in `folder`; dial `server`, or nothing that answers."""
         self.folder = folder
         self.state = State()
-        self.steps = 0
         self.clock = SystemClock()
         self.button = MemoryButton()
         self.control = folder / "control"
         self._microphone = MemoryMicrophone()
-        endpoint = server.endpoint if server else "https://127.0.0.1:9"
-        self._live = GeminiLive(
-            GeminiConfig(
-                key=SecretStr("a key"),
-                model="gemini-3.8-live",
-                voice="Kore",
-                endpoint=endpoint,
-                ca_file=server.ca_file if server else None,
-            )
-        )
+        self._speaker = MemorySpeaker(self.clock)
+        self._notifier = MemoryNotifier()
+        self._live = live(server)
 
     def parts(self) -> app.Parts:
         """Return what it is made of."""
@@ -61,9 +52,9 @@ class HostileTarget:
         return app.Parts(
             clock=self.clock,
             microphone=self._microphone,
-            speaker=MemorySpeaker(self.clock),
+            speaker=self._speaker,
             live=self._live,
-            notifier=MemoryNotifier(),
+            notifier=self._notifier,
             hands=[app.Hand(self.button)],
             control=ControlSocket(self.control, self.clock),
             ledger=LedgerFile(self.folder),
@@ -89,4 +80,6 @@ class HostileTarget:
 
     def _observe(self, _now: float, _event: Any, _before: Any, after: State, _effects: Any) -> None:
         self.state = after
-        self.steps += 1
+        # What these keep for tests is not the daemon's memory: 170 MB an hour.
+        self._speaker.heard.clear()
+        self._notifier.told.clear()

@@ -10,7 +10,11 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.kiosk import soon
+from tests.support.kiosk import running, soon
+from tests.support.until import until
+
+from kioskd.adapters.clock import SystemClock
+from kioskd.adapters.control_socket import ControlSocket, Handle
 
 
 @contextmanager
@@ -40,6 +44,15 @@ def daemon(place: Path, *answers: bytes) -> Iterator[list[bytes]]:
         thread.start()
         yield asked
         thread.join(10)
+
+
+@asynccontextmanager
+async def serving(place: Path, handle: Handle) -> AsyncIterator[ControlSocket]:
+    """Have the daemon's own end of the socket attended to until the block ends."""
+    made = ControlSocket(place, SystemClock())
+    async with running(made.serve(handle)):
+        await until(place.exists)
+        yield made
 
 
 class Caller:

@@ -23,6 +23,7 @@ from kioskd.core.events import (
     DeviceCame,
     DeviceGone,
     Event,
+    FileRefused,
     GoingAway,
     HandleIssued,
     Heartbeat,
@@ -190,6 +191,7 @@ class Walk:
         yield ConfirmWanted(wanted=not state.confirming, name="door", aloud=aloud)
         yield Deaf(deaf=not state.deaf)
         yield Unkept("" if state.unkept else "No space left on device")
+        yield FileRefused("" if state.refused else "kioskd.yaml:3:5 speaker.volum: is not a setting")
         if state.prompt is not None:
             yield PromptOver()
         if state.muted:

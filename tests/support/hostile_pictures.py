@@ -1,10 +1,13 @@
 """Pictures that are made to cost their reader time or memory: small files, each of its own kind."""
 
 import io
+import itertools
 import random
 import struct
+import sys
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 from PIL import Image
@@ -45,14 +48,29 @@ def tiny_applications(count: int = 1_500_000) -> bytes:
     return _in_jpeg(_segment(0xE7, b"12345678") * count)
 
 
-def overlapping_exif(entries: int = 1_000, each: int = 3 * MEGA) -> bytes:
-    """Return a JPEG whose EXIF, which is in several segments, has a thousand values that are the same bytes."""
+def _overlapping(entries: int, each: int) -> bytes:
+    """Return EXIF of so many values, all of which are the same bytes."""
     ifd = struct.pack("<H", entries)
     for number in range(entries):
         ifd += struct.pack("<HHII", 0x8000 + number, 7, each, 8)
-    exif = (b"II*\0" + struct.pack("<I", 8) + ifd).ljust(each + 100, b"\0")
+    return (b"II*\0" + struct.pack("<I", 8) + ifd).ljust(each + 100, b"\0")
+
+
+def overlapping_exif(entries: int = 1_000, each: int = 3 * MEGA) -> bytes:
+    """Return a JPEG whose EXIF, which is in several segments, has a thousand values that are the same bytes."""
+    exif = _overlapping(entries, each)
     pieces = [exif[start : start + 65_000] for start in range(0, len(exif), 65_000)]
     return _in_jpeg(b"".join(_segment(0xE1, b"Exif\0\0" + piece) for piece in pieces))
+
+
+def overlapping_exif_in_a_png(entries: int = 1_000, each: int = 3 * MEGA) -> bytes:
+    """Return a PNG of that kind, whose EXIF is one chunk."""
+    return _in_png(_chunk(b"eXIf", _overlapping(entries, each)))
+
+
+def overlapping_exif_in_a_webp(entries: int = 1_000, each: int = 3 * MEGA) -> bytes:
+    """Return a WebP of that kind."""
+    return encoded(quarters(), "WEBP", exif=_overlapping(entries, each))
 
 
 def exif_that_leads_to_itself() -> bytes:
@@ -162,6 +180,8 @@ KINDS: Final[dict[str, Callable[[], bytes]]] = {
     "comments": comments,
     "tiny applications": tiny_applications,
     "overlapping EXIF": overlapping_exif,
+    "overlapping EXIF in a PNG": overlapping_exif_in_a_png,
+    "overlapping EXIF in a WebP": overlapping_exif_in_a_webp,
     "EXIF in a circle": exif_that_leads_to_itself,
     "large profile": large_profile,
     "progressive scans": progressive_scans,
@@ -207,3 +227,23 @@ def mutations(seed: int) -> Iterator[bytes]:
             if not data:
                 data = bytearray(b"\xff")
         yield bytes(data)
+
+
+def hard(seed: int) -> Iterator[bytes]:
+    """Yield pictures without end: each fifth is made to cost much, one kind after the other, and the others are damaged."""
+    damaged = mutations(seed)
+    for make in itertools.cycle(KINDS.values()):
+        yield make()
+        yield from itertools.islice(damaged, 4)
+
+
+def main(file: Path, seed: int) -> None:
+    """Write a picture to `file` for each line that is read, and a line when it is there."""
+    for _, data in zip(sys.stdin, hard(seed), strict=False):
+        file.write_bytes(data)
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -32,8 +32,11 @@ def holds() -> Iterator[Holds]:
         if threading.get_ident() != ours:
             plain(handle)
             return
+        began_s = time.perf_counter()  # to ask for it costs a twentieth of asking for the processor's time
         began, collected_s = time.thread_time(), 0.0
         plain(handle)
+        if time.perf_counter() - began_s <= found.longest_s:
+            return  # the processor cannot have taken longer than the clock on the wall
         held_s = time.thread_time() - began - collected_s
         if held_s > found.longest_s:
             found.longest_s, found.callback = held_s, repr(handle)[:300]

@@ -4,6 +4,7 @@
 """
 
 import enum
+import functools
 import json
 import random
 import types
@@ -34,15 +35,18 @@ def typed_messages(seed: int, count: int) -> Iterator[str]:
 
 
 def _object(model: type[BaseModel], chance: random.Random, depth: int) -> dict[str, Any]:
-    names = chance.sample(
-        sorted(model.model_fields), k=min(len(model.model_fields), chance.choice((1, 1, 2, 3)))
-    )
-    return {
-        model.model_fields[name].alias or _camel(name): _value(
-            model.model_fields[name].annotation, chance, depth + 1
-        )
-        for name in names
-    }
+    known = _fields(model)
+    fields = chance.sample(known, k=min(len(known), chance.choice((1, 1, 2, 3))))
+    return {name: _value(kind, chance, depth + 1) for name, kind in fields}
+
+
+@functools.cache
+def _fields(model: type[BaseModel]) -> list[tuple[str, Any]]:
+    """Return each field's name on the wire and its type."""
+    return [
+        (model.model_fields[name].alias or _camel(name), model.model_fields[name].annotation)
+        for name in sorted(model.model_fields)
+    ]
 
 
 def _value(kind: Any, chance: random.Random, depth: int) -> Any:

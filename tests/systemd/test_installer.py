@@ -191,6 +191,19 @@ def test_an_upgrade_keeps_the_optional_parts_of_the_release_before(checkout: Pat
     assert does(checkout, home, 'wanted_extras "$source" "none,mqtt"') == ["mqtt"]
 
 
+def test_an_upgrade_keeps_the_optional_parts_of_a_release_that_has_no_list_of_them(
+    checkout: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "opt"
+    site = home / "current/lib/python3.13/site-packages"
+    for name in ("livekit-1.2.0", "pymicro_wakeword-2.5.0", "pydantic-2.14.3"):
+        (site / f"{name}.dist-info").mkdir(parents=True)
+    assert does(checkout, home, 'wanted_extras "$source" mqtt') == ["echo,mqtt,wakeword"]
+    assert does(checkout, home, 'wanted_extras "$source" none,mqtt') == ["mqtt"]
+    (home / "current/extras").write_text("\n")
+    assert does(checkout, home, 'wanted_extras "$source" mqtt') == ["mqtt"]
+
+
 def test_two_releases_never_have_one_name(checkout: Path, tmp_path: Path) -> None:
     home = tmp_path / "opt"
     make = 'new_release "$source" ""'

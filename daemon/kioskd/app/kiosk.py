@@ -190,7 +190,10 @@ class Kiosk:
         self._desk.claim()
         workers = self._workers() | self._books.workers() | self._desk.workers()
         if reload is not None:
-            workers["reload"] = partial(reload.run, self._apply, self._parts.notifier)
+            workers["reload"] = partial(
+                reload.run, self._apply, self._parts.notifier, post=self._post, wall=self._parts.wall
+            )
+            workers["refused file"] = partial(reload.watch, self._parts.clock, self._post)
             self._desk.renew = reload.now
         self._show(Show(Shown.STARTING))
         if self._memory.muted:

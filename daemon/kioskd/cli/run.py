@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from kioskd import app, logs
+from kioskd import app, logs, regular_file
 from kioskd.adapters import crash, stderr
 from kioskd.adapters.keepsake import runtime_directory
 from kioskd.cli import Exit, add_config
@@ -19,7 +19,7 @@ from kioskd.core.effects import Effect
 from kioskd.core.events import Event, Started
 from kioskd.core.machine import State
 from kioskd.flow.reload import Reload
-from kioskd.settings.load import default_path, load_to_run
+from kioskd.settings.load import LARGEST_BYTES, default_path, load_to_run
 from kioskd.settings.model import Settings
 
 LEAVE_S: Final = 4.0
@@ -72,7 +72,13 @@ async def _serve(settings: Settings, parts: app.Parts, path: Path) -> None:
         live = app.live(new, parts.keys.opener(new.service), parts.tools.offered, parts.tools.trial)
         return app.Renewal(new, live, later, app.pictures(new))
 
-    reload = Reload(read)
+    def content() -> bytes:
+        try:
+            return regular_file.content(path, LARGEST_BYTES)
+        except OSError:  # `read` says why
+            return b""
+
+    reload = Reload(read, content)
     loop.add_signal_handler(signal.SIGHUP, reload.ask)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave, number.name)

@@ -329,6 +329,14 @@ class Unkept:
 
 
 @dataclass(frozen=True, slots=True)
+class FileRefused:
+    """A reload has refused the settings file, why, and since when; without a reason: it is good again. From: reload."""
+
+    why: str = ""
+    since: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A clock ran out. From: timers."""
 
@@ -348,5 +356,7 @@ HandEvent = Pressed | Woken | SleepAsked | Hushed | TalkBegan | TalkEnded | Look
 TurnEvent = Started | HandEvent | VoiceEvent | ReplyEvent | TurnEnded | CallsChanged | EndWanted | Restored
 LinkEvent = Up | Lost | GoingAway | HandleIssued | SessionUseless | NetworkChanged | SettingsChanged
 DeviceEvent = DeviceGone | DeviceCame | Deaf | Unkept
-KioskEvent = ReplyStarved | MuteAsked | Armed | ConfirmWanted | PromptOver | Closing | DeviceEvent
+KioskEvent = (
+    ReplyStarved | MuteAsked | Armed | ConfirmWanted | PromptOver | Closing | FileRefused | DeviceEvent
+)
 Event = TurnEvent | LinkEvent | KioskEvent | TimerFired | Heartbeat

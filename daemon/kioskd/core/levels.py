@@ -51,6 +51,8 @@ class State:
     """When one may begin again; see `Closing`."""
     unkept: str = ""
     """Why what is to outlive a restart cannot be written; the kiosk serves all the same."""
+    refused: str = ""
+    """Why a reload has refused the settings file, and since when; the kiosk goes by those of before."""
     armed: str = ""
     """What letting the button go would do."""
     confirming: bool = False

@@ -7,7 +7,7 @@ between before and after, so nothing can be forgotten or done twice. *Pulses* ha
 (`Flush`), because the connection changed (`Dial`, `HangUp`, `Greet`), or because a person is to be told (`Chime`, `Prompt`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ from kioskd.core.events import (
     DeviceCame,
     DeviceGone,
     Event,
+    FileRefused,
     Hushed,
     LookAsked,
     Lost,
@@ -148,13 +149,8 @@ def _note(state: State, event: Event) -> State:
             changed = {"started": True}
         case ReplyStarved(reply):
             changed = {"starved": reply}
-        case DeviceGone(device, name):
-            names = (*state.missing.get(device, ()), name)
-            changed = {"missing": {**state.missing, device: tuple(dict.fromkeys(names))}}
-        case DeviceCame(device, name):
-            names = tuple(each for each in state.missing.get(device, ()) if name and each != name)
-            others = {each: theirs for each, theirs in state.missing.items() if each is not device}
-            changed = {"missing": {**others, device: names} if names else others}
+        case DeviceGone() | DeviceCame():
+            changed = {"missing": _missing(state.missing, event)}
         case Deaf(deaf):
             changed = {"deaf": deaf}
         case MuteAsked(muted):
@@ -163,6 +159,8 @@ def _note(state: State, event: Event) -> State:
             changed = {"closed": code, "opens": opens}
         case Unkept(why, where):
             changed = {"unkept": f"{where}: {why}" if where else why}
+        case FileRefused(why, since):
+            changed = {"refused": f"{why} (since {since})" if since else why}
         case Armed(what):
             changed = {"armed": what}
         case ConfirmWanted(wanted, name):
@@ -172,6 +170,18 @@ def _note(state: State, event: Event) -> State:
         case TimerFired(Timer.TAIL):
             changed = {"ringing": False}
     return replace(state, **changed) if changed else state
+
+
+def _missing(
+    before: Mapping[Device, tuple[str, ...]], event: DeviceGone | DeviceCame
+) -> Mapping[Device, tuple[str, ...]]:
+    """Return the names of the devices that are away after `event`."""
+    device, names = event.device, before.get(event.device, ())
+    if isinstance(event, DeviceGone):
+        return {**before, device: tuple(dict.fromkeys((*names, event.name)))}
+    names = tuple(each for each in names if event.name and each != event.name)
+    others = {each: theirs for each, theirs in before.items() if each is not device}
+    return {**others, device: names} if names else others
 
 
 def _refusal(state: State, event: Event) -> Code | Cue | None:

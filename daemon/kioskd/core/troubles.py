@@ -28,6 +28,7 @@ ORDER: Final = (
     Code.SERVICE,
     Code.QUOTA,
     Code.STORAGE,
+    Code.FILE,
     Code.BUTTON,
     Code.LAMP,
     Code.CAMERA,
@@ -99,3 +100,5 @@ def _found(state: "State") -> Iterator[Trouble]:
         yield Trouble(state.closed, state.opens)
     if state.unkept:
         yield Trouble(Code.STORAGE, state.unkept)
+    if state.refused:
+        yield Trouble(Code.FILE, state.refused)

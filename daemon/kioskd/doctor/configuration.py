@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Sequence
 from typing import Final
 
+from kioskd.doctor import unit
 from kioskd.doctor.finding import Finding, fault, note, ok
 from kioskd.doctor.patient import Patient
 from kioskd.settings.load import notes
@@ -17,6 +18,8 @@ def settings(patient: Patient) -> Sequence[Finding]:
             fault("settings", where, remedy or "see config/kioskd.yaml, the reference")
             for where, remedy in (_parted(str(one)) for one in patient.faults)
         ]
+    if (trouble := unit.told(patient, "settings")) is not None:
+        return [trouble]
     remarks = [
         # A key that cannot be seen from here is the affair of the check for it.
         _note(remark)

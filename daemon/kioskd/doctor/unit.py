@@ -27,6 +27,7 @@ SAID: Final[Mapping[Code, tuple[str, str, str]]] = {
     Code.MICROPHONE: ("microphone", "microphone-missing", _LISTED),
     Code.DEAF: ("microphone", "microphone-silent", _LISTED),
     Code.SPEAKER: ("speaker", "speaker-missing", _LISTED),
+    Code.FILE: ("settings", "settings-refused", "sudo kioskd reload, which says what is wrong with them now"),
     Code.STORAGE: ("space", "not-kept", "make room or have it writable: journalctl -u kioskd names the file"),
 }
 """What a daemon that runs says is wrong: which check it answers, with which fault and remedy."""

@@ -43,6 +43,8 @@ WRONG: Final = {
     Code.QUOTA: "the service's quota is used up; it is tried again",
     Code.CLOCK: "this machine's clock is not set; look at its time servers",
     Code.SETTINGS: "the service turns key, model or settings down; sudo kioskd doctor says which",
+    Code.FILE: "the settings file was refused: the kiosk goes on with those of before, and would not start with this file; "
+    "see kioskd check, then kioskd reload",
     Code.MICROPHONE: "the microphone is missing; plug it in, or see kioskd devices",
     Code.DEAF: "the microphone gives nothing but silence; switch it on",
     Code.SPEAKER: "the speaker is missing; plug it in, or see kioskd devices",

@@ -145,7 +145,10 @@ class Reader:
         try:
             sound = None if self._read_aloud is None else await self._read_aloud(text)
             if sound is None:
-                log.error("written reply could not be read aloud: chars=%d", len(text))
+                log.error(
+                    "written reply could not be read aloud, the visitor heard nothing: chars=%d; is espeak-ng installed?",
+                    len(text),
+                )
             else:
                 self._add(reply, sound)
         finally:
