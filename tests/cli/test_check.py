@@ -142,7 +142,7 @@ def test_a_stored_key_is_found(machine: Path, capsys: pytest.CaptureFixture[str]
     [
         (["ActiveState=active"], "key         stored; only root and the service can read it\n"),
         (["Environment=GEMINI_API_KEY=x"], "key         in the unit's Environment=\n"),
-        (["ActiveState=failed"], "note: service key: only root can see whether one is stored"),
+        (["ActiveState=failed"], "note: service key: only root can see whether"),
     ],
 )
 def test_a_key_that_only_root_can_see_is_not_said_to_be_missing(
