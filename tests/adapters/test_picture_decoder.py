@@ -148,7 +148,7 @@ def child(program: str) -> str:
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     return ran.stdout + ran.stderr.strip().rpartition("\n")[2]
