@@ -34,7 +34,7 @@ SOURCE: Final = "/opt/source"
 WHEELS: Final = "/opt/wheels"
 SOUND: Final = "/opt/sound"
 INSTALL: Final = f"{SOURCE}/scripts/install.sh"
-INSTALL_S: Final = 180.0
+INSTALL_S: Final = 600.0
 CREDENTIAL: Final = "/etc/credstore.encrypted/gemini-api-key"
 HARMLESS: Final = frozenset({"clock-not-synchronised"})
 """What the doctor finds on any such machine: nobody keeps the time of a container but the machine it is on."""
