@@ -296,7 +296,7 @@ async def test_a_spent_day_opens_when_it_says_by_a_clock_that_was_set(forward_h:
         it.at += timedelta(hours=forward_h)
         await it.clock.advance(10)
         assert [event.opens for event in events(it) if isinstance(event, Closing)][-1] == opens
-        until = datetime.strptime(opens, "%H:%M").time()
+        until = datetime.fromisoformat(f"2026-11-20T{opens}").time()
         left = datetime.combine(it.wall(), until, HERE) - it.wall()
         await it.clock.advance(left % timedelta(days=1) / timedelta(seconds=1) - 30)
         assert events(it) == []
