@@ -368,7 +368,7 @@ def said_by(program: str, stderr: Path, **environ: str) -> list[str]:
             env=clean | {"PYTHONPATH": str(root)} | environ,
             stderr=file,
             check=True,
-            timeout=120,
+            timeout=240,
         )
     return stderr.read_text().splitlines()
 
@@ -434,4 +434,4 @@ def test_daemon_without_standard_error_runs_silently(tmp_path: Path) -> None:
     (tmp_path / "run.py").write_text(program)
     closed = f"exec '{sys.executable}' '{tmp_path / 'run.py'}' 2>&-"
     root = Path(logs.__file__).parents[1]
-    subprocess.run(["/bin/sh", "-c", closed], env={"PYTHONPATH": str(root)}, check=True, timeout=30)
+    subprocess.run(["/bin/sh", "-c", closed], env={"PYTHONPATH": str(root)}, check=True, timeout=240)

@@ -288,7 +288,7 @@ def client(place: Path, **credentials: Any) -> Any:
         ["/usr/bin/python3", "-c", ASK, str(place)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
         **credentials,
     )

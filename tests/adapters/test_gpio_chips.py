@@ -63,24 +63,26 @@ def test_a_missing_chip_names_those_that_are_here_and_where_to_look() -> None:
     with pytest.raises(DeviceLost) as caught:
         chip_path("pinctrl-rp1", lambda: PI_4)
     assert str(caught.value) == (
-        "gpio:pinctrl-rp1: no such chip (here: gpiochip0 (pinctrl-bcm2711), gpiochip1 (raspberrypi-exp-gpio)); "
+        "gpio:pinctrl-rp1: no such chip (chips here: gpiochip0 (pinctrl-bcm2711), gpiochip1 (raspberrypi-exp-gpio)); "
         "plug it in or name another (`kioskd devices` lists them), "
         "or remove the button or lamp from the configuration"
     )
 
 
 def test_a_machine_that_is_no_raspberry_pi_says_so() -> None:
-    with pytest.raises(DeviceLost, match=r"^gpio:pi: not a Raspberry Pi that we know \(here: gpiochip0"):
+    with pytest.raises(
+        DeviceLost, match=r"^gpio:pi: this is no Raspberry Pi that kioskd knows \(chips here: gpiochip0"
+    ):
         chip_path("pi", lambda: LAPTOP)
 
 
 def test_a_machine_without_chips_says_so() -> None:
-    with pytest.raises(DeviceLost, match=r"\(here: none\)"):
+    with pytest.raises(DeviceLost, match=r"\(chips here: none\)"):
         chip_path("/dev/gpiochip-none", list)
 
 
 def test_a_chip_that_may_not_be_opened_is_listed_as_such() -> None:
-    with pytest.raises(DeviceLost, match=r"\(here: gpiochip0 \(no permission\)\)"):
+    with pytest.raises(DeviceLost, match=r"\(chips here: gpiochip0 \(no permission\)\)"):
         chip_path("pi", lambda: CLOSED)
 
 

@@ -148,7 +148,7 @@ def child(program: str) -> str:
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     return ran.stdout + ran.stderr.strip().rpartition("\n")[2]
@@ -168,7 +168,9 @@ def child(program: str) -> str:
 def test_a_child_that_was_taken_over_gets_neither_memory_nor_files_nor_time(program: str, said: str) -> None:
     if "open" in program or "listdir" in program:
         require_landlock()
-    printed = child(f"{program}\nprint('done')")
+    # The interpreter prints an error by modules that such a child cannot read, since Python 3.13.
+    caught = "except Exception as error: print(type(error).__name__)"
+    printed = child(f"try: exec({program!r}); print('done')\n{caught}")
     assert "done" not in printed
     assert said in printed
 

@@ -32,7 +32,7 @@ def mounted(options: str, fill: str, folder: Path, *, below: str = "") -> str:
         env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=True,
     )
     return done.stdout.strip()
@@ -85,7 +85,7 @@ def test_a_folder_of_somebody_else_is_trouble(tmp_path: Path) -> None:
         env={"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=True,
     )
     assert looking.stdout.strip() == f"{errno.EACCES} /root"

@@ -40,7 +40,12 @@ def test_manager_hears_every_word_of_a_life(manager: socket.socket) -> None:
     us.status("asleep")
     us.alive()
     us.stopping()
-    assert [heard(manager) for _ in range(4)] == ["READY=1", "STATUS=asleep", "WATCHDOG=1", "STOPPING=1"]
+    us.status("asleep")  # systemd would show it of a daemon that has ended
+    last = ["STATUS=Was told to stop", "STOPPING=1"]
+    assert [heard(manager) for _ in range(5)] == ["READY=1", "STATUS=asleep", "WATCHDOG=1", *last]
+    manager.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        manager.recv(1)
 
 
 def test_abstract_socket_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,7 +144,7 @@ def test_who_may_not_is_told_how_to(place: Path) -> None:
             ],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
     assert done.returncode == Exit.UNAVAILABLE

@@ -16,7 +16,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def in_shell(script: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.mark.parametrize("arguments", ["schema", "--help", "--version"])
@@ -29,7 +29,7 @@ def test_a_reader_that_leaves_early_is_no_bug(arguments: str) -> None:
             stdout=write_end,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
     finally:
@@ -42,7 +42,7 @@ def test_a_full_disk_is_no_bug(arguments: str) -> None:
     command = [sys.executable, "-m", "kioskd", *arguments.split()]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=240, check=False
         )
     assert (done.returncode, done.stderr) == (
         Exit.UNAVAILABLE,

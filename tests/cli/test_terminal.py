@@ -33,7 +33,7 @@ def kioskd(*arguments: str | bytes, **environment: str) -> subprocess.CompletedP
     return subprocess.run(
         [sys.executable, "-m", "kioskd", *arguments],
         capture_output=True,
-        timeout=50,
+        timeout=240,
         check=False,
         env=clean | environment,
     )

@@ -97,6 +97,6 @@ def test_the_order_of_effects_does_not_depend_on_the_process() -> None:
         )
         for seed in range(4)
     ]
-    answers = {process.communicate(timeout=30)[0] for process in processes}
+    answers = {process.communicate(timeout=240)[0] for process in processes}
     assert [process.returncode for process in processes] == [0] * 4
     assert len(answers) == 1

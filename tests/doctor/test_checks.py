@@ -295,6 +295,21 @@ async def test_what_a_stopped_daemon_said_last_is_not_repeated(kiosk: Kiosk) -> 
     assert "Asleep" not in of(await kiosk.examined(), "service").said
 
 
+async def test_a_daemon_that_was_killed_is_not_believed_about_what_it_missed(kiosk: Kiosk) -> None:
+    kiosk.unit["StatusText"] = status(Show(Shown.ASLEEP, Code.STORAGE, what="Input/output error"))
+    assert faults(await kiosk.examined()) == []
+
+
+async def test_why_a_daemon_has_failed_is_told_in_its_own_last_words(kiosk: Kiosk) -> None:
+    kiosk.unit |= {"ActiveState": "failed", "Result": "exit-code", "StatusText": "service key: there is none"}
+    assert of(await kiosk.examined(), "service").said.endswith("its last words: service key: there is none")
+
+
+async def test_a_machine_that_cannot_ask_time_servers_is_told_what_to_install(kiosk: Kiosk) -> None:
+    kiosk.program("timedatectl", "printf 'NTP=no\\nNTPSynchronized=no\\nCanNTP=no\\n'")
+    assert of(await kiosk.examined(), "clock").remedy == "sudo apt install systemd-timesyncd"
+
+
 async def test_a_machine_that_is_busy_for_once_makes_no_wrong_rate(kiosk: Kiosk) -> None:
     kiosk.microphone.held_up = 1
     assert faults(await kiosk.examined()) == []

@@ -200,6 +200,7 @@ async def test_a_wrong_configuration_is_the_owners_to_mend(tmp_path: Path) -> No
     async with daemon_process(tmp_path, {"speaker": {"volum": 50}}, {}) as daemon:
         assert await daemon.ended() == 78
         assert "did you mean volume?" in daemon.journal
+        await daemon.tells(lambda said: said.startswith("STATUS=") and "did you mean volume?" in said)
         assert "Traceback" not in daemon.journal
 
 
@@ -207,6 +208,7 @@ async def test_a_missing_key_is_the_owners_to_mend(tmp_path: Path) -> None:
     async with daemon_process(tmp_path, always_on("https://127.0.0.1:1"), {}) as daemon:
         assert await daemon.ended() == 78
         assert "GEMINI_API_KEY" in daemon.journal
+        await daemon.shows("service key: there is none")
         assert "Traceback" not in daemon.journal
 
 
@@ -236,6 +238,7 @@ async def test_a_bug_ends_the_daemon_as_one(tmp_path: Path, sound_server: SoundS
     async with daemon_process(tmp_path, always_on("https://127.0.0.1:1"), environ) as daemon:
         assert await daemon.ended() == 70
         assert "ZeroDivisionError" in daemon.journal
+        await daemon.shows("Ended by a bug")
 
 
 async def test_an_unplugged_microphone_is_shown_and_no_reason_for_a_restart(

@@ -24,7 +24,7 @@ from kioskd.core.turn import Phase, Turn
 from kioskd.errors import Code
 from kioskd.flow.keeping import LOOK_S, Keeping
 from kioskd.flow.limits import GRACE_S, KEEP_S, Limits
-from kioskd.ports import UsageReported
+from kioskd.ports import TimeEvidence, UsageReported
 
 HERE: Final = timezone(timedelta(hours=1))
 NOON: Final = datetime(2026, 11, 20, 12, tzinfo=HERE)
@@ -54,7 +54,9 @@ class MemoryLedger:
 class Counted:
     """Limits, and the world round them."""
 
-    def __init__(self, budget: Budget, ledger: MemoryLedger | None, at: datetime) -> None:
+    def __init__(
+        self, budget: Budget, ledger: MemoryLedger | None, at: datetime, time: TimeEvidence | None = None
+    ) -> None:
         self.clock = ManualClock()
         self.inbox = Inbox()
         self.told: list[str] = []
@@ -72,6 +74,7 @@ class Counted:
             notice=NOTICE,
             keeping=self.keeping,
             ledger=ledger,
+            time=time,
         )
 
     def wall(self) -> datetime:
@@ -100,9 +103,13 @@ class Counted:
 
 @asynccontextmanager
 async def counted(
-    budget: Budget, ledger: MemoryLedger | None = None, *, at: datetime = NOON
+    budget: Budget,
+    ledger: MemoryLedger | None = None,
+    *,
+    at: datetime = NOON,
+    time: TimeEvidence | None = None,
 ) -> AsyncIterator[Counted]:
-    it = Counted(budget, ledger, at)
+    it = Counted(budget, ledger, at, time)
     async with running(it.limits.run()):
         await it.clock.advance(0)
         yield it
@@ -270,6 +277,31 @@ async def test_a_closed_kiosk_says_until_when(budget: Budget, opens: str) -> Non
         assert isinstance(closing, Closing)
         assert closing.code is not None
         assert closing.opens == opens
+
+
+class OutOfStep:
+    """A machine whose clock no time server keeps; a `ports.TimeEvidence`."""
+
+    def synchronised(self) -> bool:
+        return False
+
+    def boot(self) -> tuple[str, float]:
+        return "first", 0.0
+
+
+@pytest.mark.parametrize(("forward_h", "opens"), [(5, "05:00"), (29, "05:00"), (48, "00:00"), (-5, "00:00")])
+async def test_a_spent_day_opens_when_it_says_by_a_clock_that_was_set(forward_h: int, opens: str) -> None:
+    async with counted(Budget(tokens_per_day=1), time=OutOfStep()) as it:
+        await it.use(2)
+        it.at += timedelta(hours=forward_h)
+        await it.clock.advance(10)
+        assert [event.opens for event in events(it) if isinstance(event, Closing)][-1] == opens
+        until = datetime.fromisoformat(f"2026-11-20T{opens}").time()
+        left = datetime.combine(it.wall(), until, HERE) - it.wall()
+        await it.clock.advance(left % timedelta(days=1) / timedelta(seconds=1) - 30)
+        assert events(it) == []
+        await it.clock.advance(60)
+        assert events(it) == [Closing(None)]
 
 
 async def test_other_quiet_hours_are_another_time_to_open_at() -> None:

@@ -252,7 +252,7 @@ def test_the_installers_command_says_what_is_lacking(tmp_path: Path) -> None:
         env={"PATH": str(tmp_path), "PYTHONPATH": str(Path(texts.__file__).parents[2])},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 1

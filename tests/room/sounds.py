@@ -117,7 +117,7 @@ def kiosk_sentences() -> tuple[Samples, ...]:
 def spoken(text: str, rate_hz: int, *options: str) -> Samples:
     """Return `text` as espeak-ng says it."""
     command = ["espeak-ng", *options, "--stdout", text]
-    said = subprocess.run(command, check=True, capture_output=True, timeout=20).stdout
+    said = subprocess.run(command, check=True, capture_output=True, timeout=240).stdout
     # The header of a stream cannot say its length; wave wants it whole.
     return recording(_whole(said), rate_hz)
 

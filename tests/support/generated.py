@@ -16,7 +16,7 @@ def generate(script: str, *arguments: str, seed: int = 0) -> subprocess.Complete
         env={"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": str(seed)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
 

@@ -93,7 +93,7 @@ def test_every_number_is_used_by_some_line() -> None:
 def journalctl(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     assert JOURNALCTL is not None
     return subprocess.run(
-        [JOURNALCTL, f"--root={root}", *words], capture_output=True, text=True, check=False, timeout=30
+        [JOURNALCTL, f"--root={root}", *words], capture_output=True, text=True, check=False, timeout=240
     )
 
 

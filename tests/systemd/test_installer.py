@@ -43,7 +43,7 @@ def installs(
     """Run it as far as it comes on a machine without systemd, and return the lines that it says."""
     done = subprocess.run(
         [checkout / "scripts/install.sh", *options],
-        capture_output=True, text=True, timeout=60, check=False, cwd=cwd, env={**os.environ, **(environ or {})},
+        capture_output=True, text=True, timeout=240, check=False, cwd=cwd, env={**os.environ, **(environ or {})},
     )  # fmt: skip
     assert done.returncode == 1
     return (done.stdout + done.stderr).splitlines()

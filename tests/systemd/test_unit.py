@@ -120,7 +120,7 @@ def test_older_systemd_tries_as_ever_less_often_as_newer_does(tmp_path: Path, re
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=240,
     )
     assert slept.stderr == ""
     waited = int(slept.stdout or 0)
@@ -186,7 +186,7 @@ def installed(tmp_path: Path) -> Path:
 def systemd_analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     assert SYSTEMD_ANALYZE is not None
     return subprocess.run(
-        [SYSTEMD_ANALYZE, *arguments], capture_output=True, text=True, check=False, timeout=30
+        [SYSTEMD_ANALYZE, *arguments], capture_output=True, text=True, check=False, timeout=240
     )
 
 

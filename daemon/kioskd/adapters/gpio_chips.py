@@ -105,10 +105,10 @@ def chip_path(name: str, here: Callable[[], Sequence[Chip]] = chips) -> str:
     chip = pick(name, present)
     if chip is not None:
         return chip.path
-    what = "not a Raspberry Pi that we know" if name == PI else "no such chip"
+    what = "this is no Raspberry Pi that kioskd knows" if name == PI else "no such chip"
     names = ", ".join(str(one) for one in present) or "none"
     raise DeviceLost(
-        f"gpio:{name}: {what} (here: {names}); plug it in or name another (`kioskd devices` lists them), "
+        f"gpio:{name}: {what} (chips here: {names}); plug it in or name another (`kioskd devices` lists them), "
         "or remove the button or lamp from the configuration"
     )
 

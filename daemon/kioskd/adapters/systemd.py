@@ -59,6 +59,7 @@ class SystemdNotifier:
         self._send = send
         self._watchdog_s = watchdog_s
         self._reached = True
+        self._stopping = False
         self._waiting: collections.deque[str] = collections.deque(maxlen=WAITING)
 
     @property
@@ -71,7 +72,9 @@ class SystemdNotifier:
         self._tell("READY=1")
 
     def status(self, text: str) -> None:
-        """Say in words what the daemon is doing: one line, cut to `STATUS_CHARS`."""
+        """Say in words what the daemon is doing: one line, cut to `STATUS_CHARS`; nothing more once it is stopping."""
+        if self._stopping:
+            return
         # A line break would begin another assignment; WATCHDOG=trigger is one.
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         if len(line) > STATUS_CHARS:
@@ -87,7 +90,12 @@ class SystemdNotifier:
         self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """Say that the daemon is on its way out: it is no fault if it ends now."""
+        """Say that the daemon is on its way out: it is no fault if it ends now.
+
+        systemd shows the last words of a daemon for as long as it is stopped.
+        """
+        self.status("Was told to stop")
+        self._stopping = True
         self._tell("STOPPING=1")
 
     def _tell(self, message: str) -> None:

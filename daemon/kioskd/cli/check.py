@@ -127,9 +127,8 @@ def _stored() -> tuple[str, str] | None:
     if MACHINE.properties("ActiveState").get("ActiveState") == "active":
         # A service without its key does not run.
         return "stored; only root and the service can read it", ""
-    return "not to be seen", (
-        f"service key: only root can see whether one is stored in {STORES[1]}; "
-        "sudo kioskd check looks, and sudo kioskd key stores one"
+    return "hidden from this user", (
+        f"service key: only root can see whether {STORES[1]} has one: sudo kioskd check; sudo kioskd key stores one"
     )
 
 

@@ -14,10 +14,12 @@ from typing import Final
 from kioskd import app, logs, regular_file
 from kioskd.adapters import crash, stderr
 from kioskd.adapters.keepsake import runtime_directory
+from kioskd.adapters.systemd import notifier
 from kioskd.cli import Exit, add_config
 from kioskd.core.effects import Effect
 from kioskd.core.events import Event, Started
 from kioskd.core.machine import State
+from kioskd.errors import KioskError
 from kioskd.flow.reload import Reload
 from kioskd.settings.load import LARGEST_BYTES, default_path, load_to_run
 from kioskd.settings.model import Settings
@@ -46,8 +48,14 @@ def run(args: argparse.Namespace) -> int:
     # Start-up makes many objects that live for ever; looking for garbage among them is a tenth of its time.
     gc.disable()
     path = default_path(args.config, os.environ)
-    settings = load_to_run(path, os.environ)
-    asyncio.run(_serve(settings, app.real_parts(settings, os.environ), path))
+    try:
+        settings = load_to_run(path, os.environ)
+        asyncio.run(_serve(settings, app.real_parts(settings, os.environ), path))
+    except Exception as error:
+        # systemd shows these words to every user, and the journal only to its readers.
+        words = str(error) if isinstance(error, KioskError) else "Ended by a bug; the journal has it"
+        notifier(os.environ).status(words)
+        raise
     log.info("stopped")
     return Exit.OK
 

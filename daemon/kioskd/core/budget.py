@@ -136,11 +136,14 @@ def judge(budget: Budget, spent: Spent, talk: Talk, now: Moment) -> Verdict:
     )
 
 
-def opens_at(budget: Budget, spent: Spent, now: Moment) -> float | None:
-    """Return the second of the day at which a closed kiosk opens again; None where quiet hours have no end."""
+def opens_at(budget: Budget, spent: Spent, now: Moment, counted: Moment) -> float | None:
+    """Return the second of the day at which a closed kiosk opens again; None where quiet hours have no end.
+
+    `counted` is the time that the day's figures go by, where a clock that jumped is not believed.
+    """
     ahead_s = 0.0
     if budget.daily and (spent.unknown or _used_up(budget, spent)):
-        ahead_s = DAY_S - (now.second if now.day >= spent.day else spent.behind_s)
+        ahead_s = DAY_S - (counted.second if counted.day >= spent.day else spent.behind_s)
     for _ in range(2 * len(budget.quiet) + 1):
         second = (now.second + ahead_s) % DAY_S
         spans = [_ahead(second, span) for span in budget.quiet]

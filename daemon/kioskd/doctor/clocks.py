@@ -8,7 +8,7 @@ from kioskd.doctor.patient import Patient
 
 def clock(patient: Patient) -> Sequence[Finding]:
     """Prove that it is synchronised by the network."""
-    ran = patient.machine.run("timedatectl", "show", "--property=NTP,NTPSynchronized,Timezone")
+    ran = patient.machine.run("timedatectl", "show", "--property=NTP,NTPSynchronized,CanNTP,Timezone")
     if ran is None or ran.code:
         return [
             skipped(
@@ -22,10 +22,13 @@ def clock(patient: Patient) -> Sequence[Finding]:
         return [
             fault(
                 "clock-not-synchronised",
-                "not synchronised yet, though it is to be: no time server has answered",
+                "not synchronised yet: time servers are asked, and none has answered",
                 "see that the network lets UDP port 123 out; timedatectl timesync-status",
             )
         ]
     if patient.machine.at("/run/chrony").is_dir() or patient.machine.at("/run/ntpd.pid").exists():
         return [note("kept by a program that timedatectl does not know", "chronyc tracking; ntpq -p")]
-    return [fault("clock-not-synchronised", "not synchronised, nor to be", "sudo timedatectl set-ntp true")]
+    remedy = "sudo timedatectl set-ntp true"
+    if known.get("CanNTP") == "no":
+        remedy = "sudo apt install systemd-timesyncd"
+    return [fault("clock-not-synchronised", "not synchronised, and no time server is asked", remedy)]

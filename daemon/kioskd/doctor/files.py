@@ -38,7 +38,9 @@ def files(patient: Patient) -> Sequence[Finding]:
         found += [_kept(name, path, user, machine, unit) for name, path in _records(patient)]
     except PermissionError:
         return [skipped("not all of them can be seen from here", "run doctor with sudo")]
-    return [one for one in found if one is not None] or [ok(f"{user.name} may read all {len(there)} of them")]
+    return [one for one in found if one is not None] or [
+        ok(f"{user.name} may read what the settings need: {len(there)} in all")
+    ]
 
 
 def _judged(

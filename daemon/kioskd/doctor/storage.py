@@ -45,7 +45,7 @@ def space(patient: Patient) -> Sequence[Finding]:
     if all(one.verdict is not Verdict.FAULT for one in found) and (trouble := unit.told(patient, "space")):
         found.append(trouble)  # what only a write can find out
     least = round(min((free for _, free in free_mb.values()), default=0.0))
-    return found or [ok(f"{least} MB are free where least is", free_mb=least)]
+    return found or [ok(f"at least {least} MB are free in each place that is written to", free_mb=least)]
 
 
 def _judged_room(place: str, free_mb: float) -> Finding:

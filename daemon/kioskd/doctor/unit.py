@@ -87,11 +87,10 @@ def _ended(known: Mapping[str, str]) -> Finding | None:
     if state != "failed" and not again:
         return None
     said = f"ends as often as it is started (restarts: {restarts})" if again else "has failed"
-    return fault(
-        "unit-failed",
-        f"{UNIT} {said}: {known.get('Result', 'unknown')}",
-        "journalctl -u kioskd -n 30 says why; mend that first",
-    )
+    said = f"{UNIT} {said}: {known.get('Result', 'unknown')}"
+    if words := known.get("StatusText"):
+        said += f"; its last words: {words}"
+    return fault("unit-failed", said, "sudo journalctl -u kioskd -n 30 says more; mend that first")
 
 
 def _unloaded(state: str) -> Finding | None:
@@ -175,7 +174,8 @@ def sandbox(patient: Patient) -> Sequence[Finding]:
 
 def told(patient: Patient, check: str) -> Finding | None:
     """Return what the daemon that runs says is wrong with what `check` looks at: what it holds nobody else can try."""
-    words = patient.machine.properties("StatusText").get("StatusText", "")
+    known = patient.machine.properties("ActiveState", "StatusText")
+    words = known.get("StatusText", "") if known.get("ActiveState") in ("active", "reloading") else ""
     for code, (answered, name, remedy) in SAID.items():
         if answered == check and f"(code {code})" in words:
             return fault(name, f"kioskd says: {words}", remedy)

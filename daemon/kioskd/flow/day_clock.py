@@ -74,6 +74,10 @@ class DayClock:
 
     def today(self) -> int:
         """Return the number of today's date."""
+        return self.now().toordinal()
+
+    def now(self) -> datetime.datetime:
+        """Return the local time whose date is today's."""
         wall, now = self._wall(), self._clock.now()
         moved_s = (wall - self._seen).total_seconds()
         passed_s = now - self._looked
@@ -82,7 +86,7 @@ class DayClock:
         if self._of_boot_s and now - self._began >= BOOT_GRACE_S:
             self._ahead_s = max(0.0, self._ahead_s - self._of_boot_s)
             self._of_boot_s = 0.0
-        return (wall - datetime.timedelta(seconds=math.floor(self._ahead_s))).toordinal()
+        return wall - datetime.timedelta(seconds=math.floor(self._ahead_s))
 
     def _note(self, moved_s: float, passed_s: float) -> None:
         """Compare how far the wall clock has moved with the time that has passed."""

@@ -152,7 +152,7 @@ class Limits:
 
     def calls_today(self, tool: str) -> int | None:
         """Return how often `tool` was called today, as far as it was counted; None if the day's figures are lost."""
-        self._roll(self._clock.now(), self._moment())
+        self._roll(self._clock.now())
         return None if self._spent.unknown else self._spent.calls.get(tool, 0)
 
     def count_call(self, tool: str) -> None:
@@ -212,15 +212,15 @@ class Limits:
 
     def _look(self) -> float:
         """Do what the figures call for; return the seconds until the next look is due."""
-        now, moment = self._clock.now(), self._moment()
+        now, moment = self._clock.now(), _moment(self._wall())
         self._count(now)
-        self._roll(now, moment)
+        counted = self._roll(now)
         awake = self._state.turn.awake
         talk = Talk(now - self._began, self._talk_tokens) if awake else Talk()
         verdict = judge(self._budget, self._spent, talk, moment)
         if awake and self._waits(verdict, now):
             return 1.0
-        opens = _clock(opens_at(self._budget, self._spent, moment)) if verdict.closed else ""
+        opens = _clock(opens_at(self._budget, self._spent, moment, counted)) if verdict.closed else ""
         if (verdict.closed, opens) != (self._closed, self._opens):
             self._close(verdict.closed, opens)
         if awake and verdict.over and not self._ended:
@@ -235,11 +235,12 @@ class Limits:
             self._give_notice()
         return min(LOOK_S, max(verdict.next_s, 0.1))
 
-    def _roll(self, now: float, moment: Moment) -> None:
-        """Begin a new day if it is one."""
-        today = replace(moment, day=self._day.today())
-        self._set(roll(self._spent, today, now - self._looked))
+    def _roll(self, now: float) -> Moment:
+        """Begin a new day if it is one, and return the time that days go by."""
+        counted = _moment(self._day.now())
+        self._set(roll(self._spent, counted, now - self._looked))
         self._looked = now
+        return counted
 
     def _waits(self, verdict: Verdict, now: float) -> bool:
         """Return whether the end has come, and lets the reply that is awaited or being heard finish."""
@@ -290,10 +291,10 @@ class Limits:
         if (counts and self._budget.daily) or called:
             self._unkept.set()
 
-    def _moment(self) -> Moment:
-        now = self._wall()
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-        return Moment(now.toordinal(), (now.replace(tzinfo=None) - midnight).total_seconds())
+
+def _moment(at: datetime.datetime) -> Moment:
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    return Moment(at.toordinal(), (at.replace(tzinfo=None) - midnight).total_seconds())
 
 
 def _clock(second: float | None) -> str:

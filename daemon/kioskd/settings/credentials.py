@@ -234,7 +234,7 @@ def _key(where: str, text: str) -> SecretStr:
 def _checked(where: str, text: str) -> SecretStr:
     key = text.strip()
     if not key:
-        raise KeyUnusableError(where, "is empty: the service's key is needed; put it there")
+        raise KeyUnusableError(where, "is empty: it must be the service's key")
     if len(key) > _LONGEST:
         raise KeyUnusableError(
             where, f"is longer than {_LONGEST} characters: no key is; put the key alone there"

@@ -1,0 +1,235 @@
+"""A day of a kiosk: what its operator reads at each moment is true, in all places, and goes when it is over."""
+
+import datetime
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+from tests.box.site import GREETING, HARMLESS, LAMP, SETTINGS, Service, Site, left_out
+from tests.box.test_operating import MOUNT, STATE, lights
+
+from kioskd.core.effects import Shown
+from kioskd.errors import Code
+from kioskd.flow.journal import STATUS, WRONG
+from kioskd.rehearsal.service import ServiceScript
+
+pytestmark = pytest.mark.timeout(900)
+
+DROP_IN: Final = "/run/systemd/system/kioskd.service.d/clock.conf"
+FAKE_TIME: Final = "/run/time"
+ROOM: Final = "mount -o remount,size={size} " + STATE
+SAYS_OF_TROUBLE: Final = re.compile(r"(out of order|closed|in order again|open again): code=(\w\d)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The kiosk, and all that an operator reads of it."""
+
+    it: Site
+
+    def settings(self, limits: str = "", *, endpoint: str | None = None, ca_file: str = "ca.pem") -> str:
+        """Return the YAML of a kiosk that sleeps until it is woken, with such limits."""
+        service = endpoint or self.it.service.stand_in.endpoint
+        return (
+            f'service: {{endpoint: "{service}", ca_file: {ca_file}}}\n'
+            f"assistant: {{greeting: {GREETING}}}\n"
+            "conversation: {wake: [remote], idle_s: 3600, longest_s: 3600}\n"
+            "speaker: {volume: 100}\n"
+            f'controls: {{lamp: {{command: [/bin/sh, -c, "echo $0 $KIOSKD_CODE > {LAMP}"]}}}}\n'
+            f"limits: {{{limits}}}\n"
+        )
+
+    def takes(self, settings: str) -> None:
+        """Have the daemon take other settings over."""
+        self.it.box.write(SETTINGS, settings)
+        self.it.box.exec("kioskd", "reload")
+
+    def wakes(self) -> None:
+        """Have a visitor come, and be greeted."""
+        with self.it.service.sees("reply_sent"):
+            self.it.box.exec("kioskd", "wake")
+        self.it.shows(STATUS[Shown.LISTENING])
+
+    def journal(self) -> list[str]:
+        """Return what the journal has of the daemon since the last call."""
+        self.it.box.exec("journalctl", "--sync")
+        said = self.it.box.exec("journalctl", "-u", "kioskd", "-o", "cat", "-q", "--cursor-file=/run/read")
+        return said.stdout.splitlines()
+
+    def tells(
+        self,
+        shown: Shown,
+        *wrong: Code,
+        news: Sequence[str] = (),
+        doctor: Sequence[str] = (),
+        words: str = "",
+    ) -> None:
+        """See that each place tells this state and these troubles, and nothing else.
+
+        `news`: what the journal says has begun or ended since the last call. `doctor`: the faults that it finds. `words`
+        are in the status, and by default those of the state and of each trouble are.
+        """
+        it = self.it
+        codes = [str(code) for code in wrong]
+        it.shows(words or f"(code {wrong[0]})" if wrong else STATUS[shown])
+        lights(it, " ".join([shown, *codes[:1]]))
+        status, said = it.box.exec("kioskd", "status").stdout, it.says()
+        assert status.startswith(it.box.show("StatusText"))
+        assert (said["state"], [one["code"] for one in said["troubles"]]) == (shown, codes), said
+        assert said["words"].startswith(STATUS[shown].partition(",")[0]), said
+        for code in Code:
+            assert (WRONG[code] in said["words"]) is (code in wrong), said["words"]
+        assert said["muted"] is (shown is Shown.MUTED), said
+        figures = dict(
+            re.findall(r'^kioskd_(?:state|fault){\w+="(\w+)"} (\S+)$', self.metrics(), re.MULTILINE)
+        )
+        assert {name for name, value in figures.items() if float(value)} == {shown, *codes}
+        told = [" ".join(found) for found in SAYS_OF_TROUBLE.findall("\n".join(self.journal()))]
+        assert sorted(told) == sorted(news)
+        assert it.doctor() == HARMLESS | set(doctor)
+
+    def metrics(self) -> str:
+        """Return what Prometheus gets, also where there is no network."""
+        return self.it.box.exec("kioskd", "status", "--prometheus").stdout
+
+
+@pytest.fixture(scope="module")
+def day(fresh: Site) -> Day:
+    """A kiosk that was installed, with its state in a place of its own, and a clock that can be set."""
+    if slow := left_out():
+        pytest.skip(slow)
+    day = Day(fresh)
+    fresh.has_been_prepared(day.settings())
+    fresh.install()
+    [library] = fresh.box.sh("ls /usr/lib/*/faketime/libfaketimeMT.so.1").split()
+    fresh.box.write(FAKE_TIME, "+0\n")
+    fresh.box.write(
+        DROP_IN,
+        f"[Service]\nEnvironment=LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={FAKE_TIME} FAKETIME_CACHE_DURATION=1"
+        " FAKETIME_DONT_FAKE_MONOTONIC=1\n",
+    )
+    fresh.box.sh(
+        f"systemctl daemon-reload; systemctl stop kioskd; {MOUNT.format(options='size=1g', where=STATE)}; "
+        "systemctl start kioskd"
+    )
+    day.journal()
+    return day
+
+
+def test_in_the_morning_it_is_ready(day: Day) -> None:
+    day.tells(Shown.ASLEEP)
+
+
+def test_a_restart_in_mid_conversation(day: Day) -> None:
+    box = day.it.box
+    day.wakes()
+    day.tells(Shown.LISTENING)
+    box.exec("systemctl", "restart", "kioskd")
+    day.tells(Shown.LISTENING)
+    assert day.it.says()["counts"]["kioskd_conversations"] == {"restart": 1}
+    box.exec("kioskd", "sleep")
+    day.tells(Shown.ASLEEP)
+
+
+def test_a_stop(day: Day) -> None:
+    box = day.it.box
+    box.exec("systemctl", "stop", "kioskd")
+    assert box.show("StatusText") == "Was told to stop"
+    asked = box.exec("kioskd", "status", check=False)
+    assert (asked.returncode, asked.stdout) == (69, "")
+    assert "sudo systemctl start kioskd" in asked.stderr
+    assert {"stopping: cause=SIGTERM", "stopped"} <= set(day.journal())
+    box.exec("systemctl", "start", "kioskd")
+    day.tells(Shown.ASLEEP)
+
+
+def test_a_network_that_is_lost(day: Day) -> None:
+    day.it.network.lose_the_way()
+    try:
+        day.it.box.exec("kioskd", "wake")
+        day.tells(Shown.OFFLINE, Code.WAY, news=["out of order W1"], doctor=["not-reached"])
+        day.it.box.exec("kioskd", "sleep")
+        last = "Asleep; at the last try: no way to the service; look at the network (code W1)"
+        day.tells(Shown.ASLEEP, Code.WAY, doctor=["not-reached"], words=last)
+    finally:
+        day.it.network.find_the_way()
+    day.wakes()  # its network is loopback, whose changes do not count
+    day.tells(Shown.LISTENING, news=["in order again W1"])
+    day.it.box.exec("kioskd", "sleep")
+    day.tells(Shown.ASLEEP)
+
+
+@pytest.mark.parametrize(
+    ("device", "code", "fault"),
+    [("mic", Code.MICROPHONE, "microphone-missing"), ("spk", Code.SPEAKER, "speaker-missing")],
+)
+def test_a_device_that_is_pulled(day: Day, device: str, code: Code, fault: str) -> None:
+    day.it.sound.unplug(device)  # type: ignore[arg-type]
+    try:
+        day.tells(Shown.FAULT, code, news=[f"out of order {code}"], doctor=[fault])
+    finally:
+        day.it.sound.replug(device)  # type: ignore[arg-type]
+    day.tells(Shown.ASLEEP, news=[f"in order again {code}"])
+
+
+def test_a_disk_that_is_full(day: Day) -> None:
+    box = day.it.box
+    box.sh(f"{ROOM.format(size='64k')}; head -c 64k /dev/zero > {STATE}/filler || true")
+    try:
+        box.exec("kioskd", "volume", "90")
+        day.tells(Shown.ASLEEP, Code.STORAGE, news=["out of order S1"], doctor=["disk-full"])
+    finally:
+        box.sh(f"rm {STATE}/filler; {ROOM.format(size='1g')}")
+    day.it.shows(STATUS[Shown.ASLEEP])
+    day.tells(Shown.ASLEEP, news=["in order again S1"])
+    assert '"volume": 90' in box.read(f"{STATE}/preferences.json")
+
+
+def test_a_clock_that_is_wrong(day: Day) -> None:
+    with Service(ServiceScript(certificate="not_yet_valid", key=day.it.service.stand_in.key)) as early:
+        day.it.box.write("/etc/kioskd/early.pem", early.stand_in.ca_file.read_text())
+        day.takes(day.settings(endpoint=early.stand_in.endpoint, ca_file="early.pem"))
+        try:
+            day.tells(Shown.ASLEEP, doctor=["certificate-out-of-time"])
+            day.it.box.exec("kioskd", "wake")
+            day.tells(Shown.OFFLINE, Code.CLOCK, news=["out of order W4"], doctor=["certificate-out-of-time"])
+            day.it.box.exec("kioskd", "sleep")
+            day.tells(Shown.ASLEEP, Code.CLOCK, doctor=["certificate-out-of-time"])
+        finally:
+            day.takes(day.settings())
+    day.tells(Shown.ASLEEP, news=["in order again W4"])
+
+
+def test_muted(day: Day) -> None:
+    day.it.box.exec("kioskd", "mute")
+    day.tells(Shown.MUTED)
+    day.it.box.exec("kioskd", "unmute")
+    day.tells(Shown.ASLEEP)
+
+
+def test_quiet_hours(day: Day) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    hours = [f"{(now + datetime.timedelta(hours=ahead)):%H:00}" for ahead in (-1, 2)]
+    day.takes(day.settings(f'quiet_hours: ["{"-".join(hours)}"]'))
+    closed = f"Closed: quiet hours; it opens at {hours[1]} (code B2)"
+    day.tells(Shown.CLOSED, Code.HOURS, news=["closed B2"], words=closed)
+    refused = day.it.box.exec("kioskd", "wake", check=False)
+    assert (refused.returncode, hours[1] in refused.stderr) == (1, True), refused
+    day.takes(day.settings())
+    day.tells(Shown.ASLEEP, news=["open again B2"])
+
+
+def test_a_budget_that_is_spent_and_a_clock_that_is_set(day: Day) -> None:
+    closed = "Closed: today's budget is spent; it opens at {} (code B1)"
+    day.wakes()
+    day.it.box.exec("kioskd", "sleep")
+    day.takes(day.settings("tokens_per_day: 1"))
+    day.tells(Shown.CLOSED, Code.BUDGET, news=["closed B1"], words=closed.format("00:00"))
+    day.it.box.write(FAKE_TIME, "+5h\n")
+    day.tells(Shown.CLOSED, Code.BUDGET, words=closed.format("05:00"))
+    day.it.box.write(FAKE_TIME, "+0\n")
+    day.tells(Shown.CLOSED, Code.BUDGET, words=closed.format("00:00"))
+    day.takes(day.settings())
+    day.tells(Shown.ASLEEP, news=["open again B1"])
