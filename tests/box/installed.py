@@ -22,7 +22,7 @@ class Installed:
 
     def __init__(self, folder: Path) -> None:
         self.layer = folder / "layer"
-        """What has changed on its disk; see `Box`. Its daemon waits for `serve`."""
+        """What has changed on its disk; see `Box`. Its daemon waits for `start`."""
         self._before, self._typed = folder / "before.json", folder / "typed.json"
 
     @classmethod
@@ -63,8 +63,13 @@ def serve(it: Site) -> None:
     """Have a daemon that was installed elsewhere serve here, with the service and the key that are here."""
     it.has_been_prepared()
     with it.service.sees("reply_sent"):
-        it.box.sh(f"rm {_WAITS}; systemctl daemon-reload; systemctl start kioskd")
+        start(it)
     it.serves()  # it has been heard, too
+
+
+def start(it: Site) -> None:
+    """Have a daemon that was installed elsewhere wait no longer."""
+    it.box.sh(f"rm {_WAITS}; systemctl daemon-reload; systemctl start kioskd")
 
 
 def _type(it: Site) -> Typed:

@@ -2,12 +2,13 @@
 
 import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import pytest
-from tests.box.site import GREETING, HARMLESS, LAMP, SETTINGS, Service, Site, left_out
+from tests.box.installed import Installed, start
+from tests.box.site import GREETING, HARMLESS, LAMP, SETTINGS, Service, Site, bare, left_out
 from tests.box.test_operating import MOUNT, STATE, lights
 
 from kioskd.core.effects import Shown
@@ -96,26 +97,25 @@ class Day:
 
 
 @pytest.fixture(scope="module")
-def day(fresh: Site) -> Day:
-    """A kiosk that was installed, with its state in a place of its own, and a clock that can be set."""
+def day(installed: Installed) -> Iterator[Day]:
+    """A kiosk with its state in a place of its own, and a clock that can be set."""
     if slow := left_out():
         pytest.skip(slow)
-    day = Day(fresh)
-    fresh.has_been_prepared(day.settings())
-    fresh.install()
-    [library] = fresh.box.sh("ls /usr/lib/*/faketime/libfaketimeMT.so.1").split()
-    fresh.box.write(FAKE_TIME, "+0\n")
-    fresh.box.write(
-        DROP_IN,
-        f"[Service]\nEnvironment=LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={FAKE_TIME} FAKETIME_CACHE_DURATION=1"
-        " FAKETIME_DONT_FAKE_MONOTONIC=1\n",
-    )
-    fresh.box.sh(
-        f"systemctl daemon-reload; systemctl stop kioskd; {MOUNT.format(options='size=1g', where=STATE)}; "
-        "systemctl start kioskd"
-    )
-    day.journal()
-    return day
+    with bare(layer=installed.layer) as it:
+        day = Day(it)
+        it.has_been_prepared(day.settings())
+        [library] = it.box.sh("ls /usr/lib/*/faketime/libfaketimeMT.so.1").split()
+        it.box.write(FAKE_TIME, "+0\n")
+        it.box.write(
+            DROP_IN,
+            f"[Service]\nEnvironment=LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE={FAKE_TIME} FAKETIME_CACHE_DURATION=1"
+            " FAKETIME_DONT_FAKE_MONOTONIC=1\n",
+        )
+        it.box.sh(MOUNT.format(options="size=1g", where=STATE))
+        start(it)
+        it.shows(STATUS[Shown.ASLEEP])
+        day.journal()
+        yield day
 
 
 def test_in_the_morning_it_is_ready(day: Day) -> None:
