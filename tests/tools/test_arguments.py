@@ -42,11 +42,11 @@ def test_what_does_not_fit_is_told_where(arguments: dict[str, object], words: st
 
 
 def test_ten_megabytes_are_refused_at_once_and_not_repeated() -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     fault = str(Arguments(SCHEMA).fault({"item": "x" * 10_000_000}))
     assert "larger than" in fault
     assert len(fault) < 300
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 def test_a_flood_of_small_values_is_refused() -> None:
@@ -78,11 +78,11 @@ def test_no_number_is_too_much_for_a_step(number: float, step: float) -> None:
 def test_what_is_the_same_twice_is_found_at_once_in_a_long_list() -> None:
     check = Arguments({"type": "object", "properties": {"l": {"type": "array", "uniqueItems": True}}})
     items: list[object] = [{"k": number} for number in range(3500)]
-    began = time.perf_counter()
+    began = time.thread_time()
     assert check.fault({"l": items}) is None
     assert "twice" in str(check.fault({"l": [*items, {"k": 7}]}))
     assert check.fault({"l": [1, True, "1", None, [], {}]}) is None
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 @pytest.mark.parametrize("pattern", ["^(a|a?)+$", "(a|aa)+$", "^(a+)+$", "(.*a){12}$", "(a|b)*a(a|b){14}$"])
@@ -119,12 +119,12 @@ HOLD_MS = 50.0
 
 
 def hold_ms(work: Any) -> float:
-    """Return the shortest of three tries: a busy machine takes longer, never shorter."""
+    """Return how long the processor is at it, at the least of three tries; a busy machine changes nothing."""
     tries = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.thread_time()
         work()
-        tries.append((time.perf_counter() - began) * 1000)
+        tries.append((time.thread_time() - began) * 1000)
     return min(tries)
 
 

@@ -80,11 +80,11 @@ def test_a_schema_within_itself_ends_somewhere() -> None:
 
 
 def test_references_that_each_name_another_twice_are_refused_at_once() -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     for word in ("anyOf", "allOf", "oneOf"):
         twice = {f"t{n}": {word: [{"$ref": f"#/$defs/t{n + 1}"}] * 2} for n in range(24)}
         assert usable({"type": "object", "properties": {"q": {"$ref": "#/$defs/t0"}}, "$defs": twice}) is None
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_what_branches_within_itself_is_checked_in_a_moment() -> None:
@@ -99,9 +99,9 @@ def test_what_branches_within_itself_is_checked_in_a_moment() -> None:
     deep: dict[str, object] = {"a": 1}
     for _ in range(5):
         deep = {"a": deep}
-    began = time.perf_counter()
+    began = time.thread_time()
     assert Arguments(schema or {}).fault({"q": deep}) is None
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 @pytest.mark.parametrize(
