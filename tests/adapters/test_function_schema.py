@@ -212,7 +212,7 @@ def test_a_schema_that_is_all_unions_is_told_in_a_moment() -> None:
     for number in range(60):
         union = {"anyOf": [union, {"type": "integer", "minimum": number}], "description": "x"}
     schema = usable(of(it={"anyOf": [{"oneOf": [{"minLength": n}] * 9} for n in range(40)]})) or {}
-    began = time.perf_counter()
+    began = time.thread_time()
     form_of(of(it=union))
     form_of(schema)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
