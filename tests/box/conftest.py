@@ -26,13 +26,9 @@ def typed(fresh: Site, files_before: set[str]) -> Typed:
     """What the owner saw, who typed line by line what the README says of installing. The kiosk serves now."""
     assert files_before
     fresh.box.write(WISHES, fresh.settings())
-    answers = {"key": ("Service key: ", fresh.key), "doctor": (" [y/n] ", "y")}
-    seen = {}
+    answers = {"Service key: ": fresh.key, " [y/n] ": "y"}
     with fresh.service.sees("reply_sent"):
-        for line in readme("Installing on a Pi"):
-            words = line.partition("#")[0].split()
-            asked = next((asked for command, asked in answers.items() if command in words), ("", ""))
-            seen[line] = fresh.types(line, *asked, within_s=INSTALL_S)
+        seen = {line: fresh.types(line, answers, within_s=INSTALL_S) for line in readme("Installing on a Pi")}
     fresh.serves()  # it has been heard, too
     return seen
 
