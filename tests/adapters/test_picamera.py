@@ -61,6 +61,23 @@ def test_a_picamera2_that_lacks_what_it_imports_lists_no_camera_and_says_so(
     assert "picamera2 cannot be imported: error=No module named 'screens_of_raspberry_pi_os'" in caplog.text
 
 
+def test_listing_cameras_has_libcamera_say_errors_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "libcamera.py").touch()
+    (tmp_path / "picamera2.py").write_text(
+        "import os\n"
+        "assert os.environ['LIBCAMERA_LOG_LEVELS'] == '*:ERROR'\n"
+        "class Picamera2:\n    global_camera_info = staticmethod(lambda: [{'Id': '/base/imx708'}])\n"
+    )
+    monkeypatch.setenv("LIBCAMERA_LOG_LEVELS", "")  # so that it is put back
+    monkeypatch.delenv("LIBCAMERA_LOG_LEVELS")
+    for name in ("libcamera", "picamera2"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert cameras() == ["picamera"]
+
+
 @pytest.mark.parametrize(
     ("driver", "is_one"),
     [("unicam", True), ("rp1-cfe", True), ("vimc", False), ("uvcvideo", False), ("bcm2835-codec", False)],

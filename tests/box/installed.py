@@ -75,12 +75,8 @@ def start(it: Site) -> None:
 def _type(it: Site) -> Typed:
     """Type the chapter as its owner would."""
     it.box.write(WISHES, it.settings())
-    answers = {"key": ("Service key: ", it.key), "doctor": (" [y/n] ", "y")}
-    seen = {}
+    answers = {"Service key: ": it.key, " [y/n] ": "y"}
     with it.service.sees("reply_sent"):
-        for line in readme("Installing on a Pi"):
-            words = line.partition("#")[0].split()
-            asked = next((asked for command, asked in answers.items() if command in words), ("", ""))
-            seen[line] = it.types(line, *asked, within_s=INSTALL_S)
+        seen = {line: it.types(line, answers, within_s=INSTALL_S) for line in readme("Installing on a Pi")}
     it.serves()
     return seen

@@ -21,6 +21,7 @@ from tests.support import namespace, rootfs
 from tests.support import sound_server as virtual
 from tests.support.box import Box, shared_folder
 from tests.support.journal import PATIENCE_S
+from tests.support.machine import Answers
 from tests.support.namespace import Namespace
 from tests.support.rootfs import CHECKOUT, Kind, Suite
 from tests.support.sound_server import SoundServer
@@ -207,17 +208,17 @@ class Site:
     def types(
         self,
         line: str,
-        prompt: str = "",
-        answer: str = "",
+        answers: Answers | None = None,
         *,
         source: str = SOURCE,
         within_s: float = PATIENCE_S,
     ) -> subprocess.CompletedProcess[str]:
-        """Type a line at the owner's terminal, in a checkout, and `answer` whenever `prompt` is asked; see `Box.typed`."""
+        """Type a line at the owner's terminal, in a checkout; see `Machine.typed`."""
         return self.box.typed(
-            "runuser", "--login", OWNER, "--command", f"cd {source} && {line}",
-            prompt=prompt, answer=answer, within_s=within_s,
-        )  # fmt: skip
+            *("runuser", "--login", OWNER, "--command", f"cd {source} && {line}"),
+            answers=answers,
+            within_s=within_s,
+        )
 
     def settings(
         self, volume: int = 100, *, endpoint: str | None = None, ca_file: str = "ca.pem", service: str = ""

@@ -354,7 +354,7 @@ def test_key_is_asked_for_tried_stored_encrypted_and_used_at_once_and_after_a_re
     right, wrong = it.service.stand_in.key.get_secret_value(), "no-key-of-this-service"
 
     def typed(key: str) -> subprocess.CompletedProcess[str]:
-        return it.box.typed("kioskd", "key", prompt="Service key: ", answer=key)
+        return it.box.typed("kioskd", "key", answers={"Service key: ": key})
 
     it.box.sh(f"systemd-creds encrypt --name=gemini-api-key - {CREDENTIAL}", given=wrong)
     try:

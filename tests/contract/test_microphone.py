@@ -117,16 +117,24 @@ class LoopBench:
     exact = False
 
     def __init__(self) -> None:
-        self.microphone = PortAudioMicrophone("default")
+        self.microphone = PortAudioMicrophone(loop_card.MICROPHONE)
+        self._room: loop_card.Room | None = loop_card.Room(pcm.UPLINK_HZ)
 
     async def say(self, speech: bytes) -> None:
-        await asyncio.to_thread(loop_card.play, speech, pcm.UPLINK_HZ)
+        assert self._room
+        await asyncio.to_thread(self._room.play, speech)
 
     def unplug(self) -> None:
+        self.close()
         loop_card.unplug("Mic")
 
     def replug(self) -> None:
         loop_card.replug("Mic")
+
+    def close(self) -> None:
+        if self._room:
+            self._room.close()
+        self._room = None
 
 
 @pytest.fixture(params=["memory", "file", "virtual", pytest.param("real", marks=pytest.mark.hardware)])
@@ -146,7 +154,12 @@ async def bench(
             if not CAPTURE_DEVICES:
                 pytest.skip("no capture device here: /dev/snd/pcmC*c")
             monkeypatch.delenv("ALSA_CONFIG_PATH", raising=False)
-            yield LoopBench() if loop_card.is_here() else RealBench()
+            if not loop_card.is_here():
+                yield RealBench()
+                return
+            bench = LoopBench()
+            yield bench
+            bench.close()
 
 
 class Ear:

@@ -114,6 +114,9 @@ class RealBench:
 
 
 class LoopBench(RealBench):
+    def __init__(self) -> None:
+        self.speaker = PortAudioSpeaker(loop_card.SPEAKER)
+
     def unplug(self) -> None:
         loop_card.unplug("Spk")
 

@@ -161,6 +161,25 @@ async def test_a_card_is_known_by_its_own_name_too(kiosk: Kiosk) -> None:
     assert (found.fault, "pulseaudio (process 801)" in found.said) == ("card-held", True)
 
 
+@pytest.mark.parametrize(
+    ("device", "verdict"),
+    [
+        ("hw:CARD=mic,DEV=0", Verdict.OK),
+        ("hw:CARD=spk,DEV=1", Verdict.OK),
+        ("hw:CARD=spk,DEV=0", Verdict.FAULT),
+        ("hw:spk", Verdict.FAULT),
+        ("default", Verdict.FAULT),
+    ],
+)
+async def test_a_card_that_the_settings_do_not_name_may_be_held_by_anything(
+    kiosk: Kiosk, device: str, verdict: Verdict
+) -> None:
+    kiosk.settings["speaker"]["device"] = device
+    kiosk.process(800, "/usr/bin/aplay", comm="aplay")
+    kiosk.hold(1, "pcm0p", 800)
+    assert of(await kiosk.examined(), "cards").verdict is verdict
+
+
 def running(kiosk: Kiosk, *, written: int, seconds: float) -> None:
     """Have a daemon run for so long, and have it written so many bytes."""
     kiosk.process(77, "python", "/opt/kioskd/current/bin/kioskd", "run")

@@ -7,7 +7,6 @@ Not as on a device: MemoryMax=, TasksMax= and LimitRTPRIO= bind nothing there, a
 import contextlib
 import os
 import secrets
-import select
 import shutil
 import signal
 import socket
@@ -135,40 +134,6 @@ class Box(Machine):
         assert ended == REBOOT, f"no reboot: the machine ended with {ended}"
         self._halt()
         self._boot(*["--read-only"] * read_only)
-
-    def typed(
-        self, *command: str | Path, prompt: str = "", answer: str = "", within_s: float = PATIENCE_S
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command as root at a terminal, type `answer` whenever it asks `prompt`, and return what was seen there.
-
-        Raises:
-            AssertionError: it had not ended in time.
-        """
-        seen, answers = b"", 0
-        until = time.monotonic() + within_s
-        ours, theirs = os.openpty()
-        try:
-            with subprocess.Popen(
-                ["setsid", "--ctty", *self._inside(command)], stdin=theirs, stdout=theirs, stderr=theirs,
-                env=self._environ,
-            ) as process:  # fmt: skip
-                os.close(theirs)
-                try:
-                    while select.select([ours], [], [], max(0.0, until - time.monotonic()))[0]:
-                        try:
-                            seen += os.read(ours, 4096)
-                        except OSError:  # nobody is at the other end any more
-                            break
-                        if prompt and seen.count(prompt.encode()) > answers:
-                            os.write(ours, f"{answer}\n".encode())
-                            answers += 1
-                    process.wait(max(0.1, until - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    raise AssertionError(f"{command}: not over in {within_s} s:\n{seen!r}") from None
-        finally:
-            os.close(ours)
-        return subprocess.CompletedProcess(process.args, process.returncode, seen.decode(errors="replace"))
 
     def _inside(self, command: Sequence[str | Path]) -> list[str]:
         namespaces = [f"--{name}" for name in ENTERED.split()]

@@ -3,17 +3,28 @@
 The cards are called Mic and Spk, and have one stream each. See tests/support/vm_image.py.
 """
 
+import contextlib
+import fcntl
 import os
+import queue
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Final, Literal
 
 Name = Literal["Mic", "Spk"]
 
+MICROPHONE: Final = "hw:CARD=Mic,DEV=1"
+SPEAKER: Final = "hw:CARD=Spk,DEV=0"
+"""Not `default`, which is the other card when one is pulled: each records and plays."""
+
 _DRIVER: Final = Path("/sys/bus/platform/drivers/snd_aloop")
 _DEVICES: Final[dict[Name, str]] = {"Mic": "snd_aloop.0", "Spk": "snd_aloop.1"}
+_STATUS: Final = Path("/proc/asound/Mic/pcm0p/sub0/status")
 _GONE_S: Final = 30.0
+_PIPE_BYTES: Final = 4096
+"""A page is the least."""
 
 
 def is_here() -> bool:
@@ -23,12 +34,56 @@ def is_here() -> bool:
     return ids >= set(_DEVICES) and os.access(_DRIVER / "unbind", os.W_OK)
 
 
-def play(sound: bytes, rate_hz: int) -> None:
-    """Play into the microphone; return when all was played."""
-    subprocess.run(
-        ["aplay", "-q", "-D", "plughw:CARD=Mic,DEV=0", "-t", "raw", "-f", "S16_LE", "-r", str(rate_hz), "-c", "1"],
-        input=sound, check=True,
-    )  # fmt: skip
+class Room:
+    """What stands before the microphone: silence, and what is played into it.
+
+    It plays all the time. Into a card that nobody plays to, PortAudio takes a buffer of 20 ms, for which the kernel's
+    clock of 4 ms is too coarse: half of the sound is lost.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self._silence = bytes(rate_hz * 2 // 50)
+        self._sounds: queue.SimpleQueue[tuple[bytes, threading.Event]] = queue.SimpleQueue()
+        self._player = subprocess.Popen(
+            ["aplay", "-q", "-D", "plughw:CARD=Mic,DEV=0", "-t", "raw", "-f", "S16_LE", "-r", str(rate_hz), "-c", "1",
+             "--buffer-time=80000"],
+            stdin=subprocess.PIPE, bufsize=0,
+        )  # fmt: skip
+        assert self._player.stdin
+        # What waits in a pipe of the usual size is two seconds old when it is heard.
+        fcntl.fcntl(self._player.stdin, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self._thread = threading.Thread(target=self._play, name="room")
+        self._thread.start()
+        until = time.monotonic() + _GONE_S
+        while "RUNNING" not in _STATUS.read_text():
+            assert time.monotonic() < until, "nothing plays into the microphone"
+            time.sleep(0.05)
+
+    def play(self, sound: bytes) -> None:
+        """Play into the microphone; return when the player has taken it."""
+        taken = threading.Event()
+        self._sounds.put((sound, taken))
+        assert taken.wait(_GONE_S)
+
+    def close(self) -> None:
+        """Play no more."""
+        self._player.kill()
+        self._player.wait()
+        self._thread.join()
+        assert self._player.stdin
+        self._player.stdin.close()
+
+    def _play(self) -> None:
+        assert self._player.stdin
+        with contextlib.suppress(BrokenPipeError):
+            while True:
+                sound, taken = self._silence, None
+                with contextlib.suppress(queue.Empty):
+                    sound, taken = self._sounds.get_nowait()
+                while sound:
+                    sound = sound[self._player.stdin.write(sound) :]
+                if taken:
+                    taken.set()
 
 
 def unplug(name: Name) -> None:

@@ -3,13 +3,19 @@
 import abc
 import base64
 import os
+import select
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.support.journal import PATIENCE_S
+
+Answers = Mapping[str, str | Callable[[], object]]
+"""What is done each time that a program asks: a line that is typed, or what else a person would do."""
 
 
 class Machine(abc.ABC):
@@ -54,6 +60,49 @@ class Machine(abc.ABC):
         if check and process.returncode:
             raise AssertionError(f"{words}: exit {process.returncode}:\n{printed}\n{complained}")
         return subprocess.CompletedProcess(process.args, process.returncode, printed, complained)
+
+    def typed(
+        self, *command: str | Path, answers: Answers | None = None, within_s: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command as root at a terminal, answer whatever it asks, and return what was seen there.
+
+        Raises:
+            AssertionError: it had not ended in time.
+        """
+        within_s = within_s or self.patience_s
+        seen, answered = "", Counter[str]()
+        until = time.monotonic() + within_s
+        ours, theirs = os.openpty()
+        try:
+            with subprocess.Popen(
+                ["setsid", "--ctty", *self._at_terminal(command)], stdin=theirs, stdout=theirs, stderr=theirs,
+                env=self._environ,
+            ) as process:  # fmt: skip
+                os.close(theirs)
+                try:
+                    while select.select([ours], [], [], max(0.0, until - time.monotonic()))[0]:
+                        try:
+                            seen += os.read(ours, 4096).decode(errors="replace")
+                        except OSError:  # nobody is at the other end any more
+                            break
+                        for prompt, answer in (answers or {}).items():
+                            if seen.count(prompt) > answered[prompt]:
+                                answered[prompt] += 1
+                                if callable(answer):
+                                    answer()
+                                else:
+                                    os.write(ours, f"{answer}\n".encode())
+                    process.wait(max(0.1, until - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    raise AssertionError(f"{command}: not over in {within_s} s:\n{seen!r}") from None
+        finally:
+            os.close(ours)
+        return subprocess.CompletedProcess(process.args, process.returncode, seen)
+
+    def _at_terminal(self, command: Sequence[str | Path]) -> list[str]:
+        """Return the command of this machine that runs `command` in that one, at the terminal that it is run at."""
+        return self._inside(command)
 
     def sh(self, script: str, **options: Any) -> str:
         """Run a script in the machine's shell as root, and return what it printed."""

@@ -18,7 +18,7 @@ LONGEST_S: Final = 7200
 def left_out() -> str | None:
     """Say why these tests are left out; None if they are wanted."""
     wanted = os.environ.get("KIOSKD_SLOW") == "1" or "KIOSKD_VM" in os.environ
-    return None if wanted else "takes an hour or two; scripts/test-vm has it run, and so does KIOSKD_SLOW=1"
+    return None if wanted else "takes most of an hour; scripts/test-vm has it run, and so does KIOSKD_SLOW=1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

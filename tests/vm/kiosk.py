@@ -59,6 +59,7 @@ UNDERSTOOD: Final = 0.5
 Card = Literal["Mic", "Spk"]
 _CARDS: Final[dict[Card, int]] = {"Mic": 0, "Spk": 1}
 _ALOOP: Final = "/sys/bus/platform/drivers/snd_aloop"
+_VIMC: Final = "/sys/bus/platform/drivers/vimc"
 
 
 def _spoken(names: Sequence[str], rate_hz: int) -> list[bytes]:
@@ -91,9 +92,10 @@ class Kiosk:
     service: Service
 
     def press(self, seconds: float = 0.3, line: int = BUTTON) -> None:
-        """Press the button and let it go."""
+        """Press the button and let it go. No finger stays down longer because the processor is busy."""
         pull = f"/run/wires/{line}/pull"
-        self.machine.sh(f"echo pull-down > {pull}; sleep {seconds}; echo pull-up > {pull}")
+        script = f"echo pull-down > {pull}; sleep {seconds}; echo pull-up > {pull}"
+        self.machine.exec("chrt", "--rr", "50", "sh", "-c", script)
 
     def step(self) -> None:
         """Press the pedal and let it go."""
@@ -103,16 +105,16 @@ class Kiosk:
         """Whether a line is driven high."""
         return self.machine.read(f"/run/wires/{line}/value").strip() == "1"
 
-    def lights(self, line: int = LAMP) -> None:
-        """Wait until a line is driven high."""
+    def lights(self, line: int = LAMP, *, lit: bool = True) -> None:
+        """Wait until a line is driven high, or low."""
         until = time.monotonic() + PATIENCE_S
-        while not self.lit(line):
-            assert time.monotonic() < until, f"line {line} stays dark"
+        while self.lit(line) is not lit:
+            assert time.monotonic() < until, f"line {line} stays {'dark' if lit else 'lit'}"
             time.sleep(0.2)
 
     def speak(self) -> None:
         """Have the visitor say something."""
-        self.machine.exec("systemctl", "kill", "--signal=USR1", "room")
+        self.machine.exec("systemctl", "kill", "--kill-whom=main", "--signal=USR1", "room")
 
     def unplug(self, card: Card) -> None:
         """Pull a card. The kernel waits for the daemon to close it, so this returns before it is gone."""
@@ -151,6 +153,14 @@ class Kiosk:
             "systemctl restart devices; systemctl start webcam;"
             " until v4l2-ctl -d /dev/video20 -D | grep -q 'Video Capture'; do sleep 0.2; done; udevadm settle"
         )
+
+    def unplug_sensor(self) -> None:
+        """Pull the camera on the ribbon cable, in use or not."""
+        self.machine.sh(f"echo vimc.0 > {_VIMC}/unbind")
+
+    def replug_sensor(self) -> None:
+        """Put the camera on the ribbon cable back."""
+        self.machine.sh(f"echo vimc.0 > {_VIMC}/bind; udevadm settle")
 
     def settings(self, text: str) -> None:
         """Give the daemon other settings, and start it again."""
@@ -226,7 +236,7 @@ class Kiosk:
 
     def loses(self, part: str, place: int) -> None:
         """Wait until the daemon has said that it lost this part."""
-        self.machine.journal.wait(f"{part} lost, retrying", since=place, within_s=PATIENCE_S)
+        self.machine.journal.wait(f"{part} lost, ", since=place, within_s=PATIENCE_S)
 
     def regains(self, part: str, place: int) -> None:
         """Wait until the daemon has said that this part is back."""

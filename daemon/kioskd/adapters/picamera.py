@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from kioskd.adapters.camera_thread import STOP_S, CameraThread, Shutter
-from kioskd.adapters.picamera_device import FAILURES, OpenedCamera
+from kioskd.adapters.picamera_device import FAILURES, OpenedCamera, hush
 from kioskd.errors import ConfigError, DeviceLost
 from kioskd.media.picture import BadPicture, Turn
 from kioskd.ports import Sight
@@ -35,6 +35,7 @@ def cameras() -> list[str]:
     """Return how the settings name each camera on a ribbon cable; none where picamera2 cannot be used. Blocks for seconds."""
     if any(importlib.util.find_spec(name) is None for name in ("libcamera", "picamera2")):
         return []
+    hush()
     try:
         from picamera2 import Picamera2  # noqa: PLC0415 - three seconds on a Raspberry Pi
     except (

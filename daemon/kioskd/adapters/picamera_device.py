@@ -41,12 +41,17 @@ FAILURES: Final = (RuntimeError, OSError, TimeoutError, LookupError, CancelledEr
 """What picamera2 raises at a camera that is missing, taken or gone."""
 
 
+def hush() -> None:
+    """Keep libcamera and picamera2 from writing to stderr at each start; to be called before they are imported."""
+    os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:ERROR")
+    logging.getLogger("picamera2").setLevel(logging.WARNING)
+
+
 class OpenedCamera:
     """A camera that is ours, and configured; all in the camera's thread."""
 
     def __init__(self, number: int, *, size: int, quality: int, rotate: Turn, mirror: bool) -> None:
-        os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:ERROR")  # it writes to stderr at each start
-        logging.getLogger("picamera2").setLevel(logging.WARNING)
+        hush()
         from picamera2 import Picamera2  # noqa: PLC0415 - three seconds on a Raspberry Pi
 
         self._size = size

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kioskd.adapters.portaudio_devices import Direction
+from kioskd.adapters.portaudio_devices import Direction, alsa_id
 from kioskd.adapters.sound_cards import Pcm, holder
 from kioskd.doctor.finding import Finding, fault, note, ok, skipped
 from kioskd.doctor.machine import Machine
@@ -24,6 +24,7 @@ class Held:
     card: str
     """The kernel's own name for it."""
     number: str
+    pcm: str
     captures: bool
     program: str
     pid: int
@@ -35,8 +36,8 @@ def cards(patient: Patient) -> Sequence[Finding]:
     if not machine.at("/proc/asound").is_dir():
         return [skipped("this kernel knows no sound card")]
     ours = machine.daemon()
-    held = [one for one in _held(machine) if one.pid != ours]
     names = {True: patient.settings.microphone.device, False: patient.settings.speaker.device}
+    held = [one for one in _held(machine) if one.pid != ours and not _names_another(names[one.captures], one)]
     # What goes by a sound server's own name is shared by it.
     taken = [one for one in held if one.program not in SERVERS or _is_card(names[one.captures], one, machine)]
     if taken:
@@ -78,10 +79,20 @@ def _held(machine: Machine) -> Iterator[Held]:
             yield Held(
                 card=machine.text(f"/{card.relative_to(machine.root)}/id") or card.name,
                 number=numbers["card"],
+                pcm=numbers["pcm"],
                 captures=direction is Direction.IN,
                 program=by.program,
                 pid=by.pid,
             )
+
+
+def _names_another(wanted: str, held: Held) -> bool:
+    """Whether the settings name another card, or another device of this one, by its ALSA id."""
+    asked = alsa_id(wanted)
+    if asked is None:
+        return False
+    card, pcm = asked
+    return card not in (held.card.casefold(), held.number) or pcm not in (None, held.pcm)
 
 
 def _is_card(wanted: str, held: Held, machine: Machine) -> bool:

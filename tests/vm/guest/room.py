@@ -5,6 +5,7 @@ begins again when that card goes and comes.
 """
 
 import array
+import fcntl
 import random
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from types import FrameType
 RATE_HZ = 16_000
 CHUNK_BYTES = RATE_HZ * 2 // 10
 NOISE_LSB = 40
+PIPE_BYTES = 4096
 PLAYER = (
     "aplay", "-q", "-D", "plughw:CARD=Mic,DEV=0", "-t", "raw", "-f", "S16_LE", "-r", str(RATE_HZ), "-c", "1",
     "--buffer-time=400000",
@@ -54,6 +56,8 @@ def main() -> None:
     while True:
         with subprocess.Popen(PLAYER, stdin=subprocess.PIPE, bufsize=0) as player:
             assert player.stdin
+            # What waits in a pipe of the usual size is two seconds old when it is heard.
+            fcntl.fcntl(player.stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             try:
                 while True:
                     player.stdin.write(room.chunk())

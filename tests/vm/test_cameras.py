@@ -1,0 +1,88 @@
+"""A webcam and a camera on the ribbon cable, as the service has them in its sandbox; both are pulled and put back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+from tests.vm.kiosk import CAMERA_LAMP, YAML, Kiosk
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera with a plug."""
+
+    source: str
+    unplug: Callable[[Kiosk], None]
+    replug: Callable[[Kiosk], None]
+
+    def __str__(self) -> str:
+        return self.source
+
+
+CAMERAS: Final = (
+    Camera("v4l2:Front", Kiosk.unplug_webcam, Kiosk.replug_webcam),
+    Camera("picamera", Kiosk.unplug_sensor, Kiosk.replug_sensor),
+)
+OF_THE_KIOSK: Final = '"v4l2:Front", when: request'
+ALL_THE_TIME: Final = '"{}", when: conversation, every_s: 1, min_change: 0, size: 320'
+"""Each picture is sent: what these cameras see never changes."""
+
+
+@pytest.fixture(scope="module", params=CAMERAS, ids=str)
+def camera(request: pytest.FixtureRequest, here: Kiosk) -> Camera:
+    """The camera that the daemon has by its settings."""
+    chosen: Camera = request.param
+    assert OF_THE_KIOSK in YAML
+    here.settings(YAML.replace(OF_THE_KIOSK, ALL_THE_TIME.format(chosen.source)))
+    here.shows("Asleep")
+    return chosen
+
+
+def sees(here: Kiosk, times: int = 2) -> None:
+    """Wait until the service has got so many pictures."""
+    with here.service.sees("picture", times, within_s=here.machine.patience_s):
+        pass
+
+
+def test_the_service_gets_pictures_as_long_as_a_conversation_lasts(here: Kiosk, camera: Camera) -> None:
+    assert not here.lit(CAMERA_LAMP)
+    here.wakes()
+    sees(here)
+    assert here.lit(CAMERA_LAMP)
+    here.sleeps()
+    here.lights(CAMERA_LAMP, lit=False)
+
+
+def test_one_that_is_pulled_while_the_kiosk_sleeps_is_missed_with_the_next_press(
+    here: Kiosk, camera: Camera
+) -> None:
+    place = here.machine.journal.now
+    camera.unplug(here)
+    here.wakes()
+    here.loses("camera", place)
+    camera.replug(here)
+    here.regains("camera", place)
+    sees(here)
+    here.sleeps()
+
+
+@pytest.mark.parametrize("state", ["listening", "speaking"])
+def test_one_that_is_pulled_in_a_conversation_is_lost_and_used_again(
+    here: Kiosk, camera: Camera, state: str
+) -> None:
+    restarts = here.restarts
+    here.wakes()
+    sees(here)
+    if state == "speaking":
+        here.speaks()
+    place = here.machine.journal.now
+    camera.unplug(here)
+    here.loses("camera", place)
+    assert here.says()["conversation"] is not None
+    camera.replug(here)
+    here.regains("camera", place)
+    sees(here)
+    here.answers()
+    here.sleeps()
+    assert here.restarts == restarts, here.machine.journal.text("kioskd.service", place)
