@@ -40,6 +40,9 @@ _QEMU: Final = (
 """The machine's time goes by its instructions, one in 1 ns, and stands still where the host has no time for it. So no
 deadline in there is missed, and no sound stutters, because the host is slow or busy. It needs a single processor."""
 
+_LIKE_A_PI: Final = "preempt=full"
+"""As Raspberry Pi's kernels are."""
+
 _LIGHT: Final = "mitigations=off init_on_alloc=0 norandmaps"
 """Options of the kernel that halve what the host has to do. What is translated of a program is used again only where the
 program is at the same address."""
@@ -134,7 +137,7 @@ class VirtualMachine(Machine):
                 [*_QEMU, "-m", str(self._memory_mb),
                  "-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{self._port}-:22",
                  "-kernel", self._image / "kernel", "-initrd", self._image / "initrd",
-                 "-append", f"console=ttyS0 root=/dev/vda {mode} quiet {_LIGHT}",
+                 "-append", f"console=ttyS0 root=/dev/vda {mode} quiet {_LIKE_A_PI} {_LIGHT}",
                  "-serial", f"file:{self._place / 'console'}",
                  "-fw_cfg", f"name=opt/io.systemd.credentials/tmpfiles.extra,file={credentials}",
                  *(["-rtc", f"base={clock}"] if clock else []),
