@@ -4,7 +4,7 @@ import pytest
 from tests.soak.endings import ENDINGS
 from tests.soak.run import Outcome, Plan, faults, soak, table
 
-PLAN = Plan(rollovers=1000, kiosks=16)
+PLAN = Plan(rollovers=1000, kiosks=24)
 
 
 @pytest.fixture(scope="module")
