@@ -37,7 +37,7 @@ def is_here() -> bool:
 class Room:
     """What stands before the microphone: silence, and what is played into it.
 
-    It plays all the time. Into a card that nobody plays to, PortAudio takes a buffer of 20 ms, for which the kernel's
+    It plays all the time. From a card into which nothing is played, PortAudio takes a buffer of 20 ms, for which the kernel's
     clock of 4 ms is too coarse: half of the sound is lost.
     """
 

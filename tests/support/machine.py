@@ -83,7 +83,7 @@ class Machine(abc.ABC):
                     while select.select([ours], [], [], max(0.0, until - time.monotonic()))[0]:
                         try:
                             seen += os.read(ours, 4096).decode(errors="replace")
-                        except OSError:  # nobody is at the other end any more
+                        except OSError:  # the command has closed its end
                             break
                         for prompt, answer in (answers or {}).items():
                             if seen.count(prompt) > answered[prompt]:

@@ -16,7 +16,7 @@ class Camera:
     unplug: Callable[[Kiosk], None]
     replug: Callable[[Kiosk], None]
     restarts: int = 0
-    """How often the daemon may begin anew when it is pulled in use."""
+    """How often the daemon may restart when the camera is pulled in use."""
 
     def __str__(self) -> str:
         return self.source
