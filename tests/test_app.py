@@ -10,23 +10,23 @@ from typing import Any
 import pytest
 
 from kioskd import app
-from kioskd.adapters.memory import ManualClock
-from kioskd.core.policy import Eyes, Policy, Talk
+from kioskd.adapters.fakes.devices import ManualClock
+from kioskd.core.policy import CameraMode, Policy, UplinkMode
 from kioskd.errors import ConfigError
-from kioskd.rehearsal.service import Reply, ServiceScript, StandIn
 from kioskd.settings.controls import ButtonSettings, CameraSettings, ControlsSettings
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
 from kioskd.settings.limits import LimitsSettings
 from kioskd.settings.model import Settings
 from kioskd.settings.service import ServiceSettings
 from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
+from kioskd.simulator import Reply, ServiceScript, Simulator
 from kioskd.tools.contract import Declaration
 
 SOURCE = Path(app.__file__).parents[1]
 
 
 def test_the_defaults_of_the_settings_are_the_defaults_of_the_core() -> None:
-    assert app.policy(Settings()) == Policy()
+    assert app.core_policy(Settings()) == Policy()
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_the_defaults_of_the_settings_are_the_defaults_of_the_core() -> None:
             ),
             {"half_duplex": False},
         ),
-        (Settings(conversation=ConversationSettings(uplink="voice")), {"talk": Talk.VOICE}),
-        (Settings(conversation=ConversationSettings(turn_taking="local")), {"talk": Talk.VOICE}),
+        (Settings(conversation=ConversationSettings(uplink="voice")), {"talk": UplinkMode.VOICE}),
+        (Settings(conversation=ConversationSettings(turn_taking="local")), {"talk": UplinkMode.VOICE}),
         (
             Settings(
                 controls=ControlsSettings(
@@ -52,7 +52,7 @@ def test_the_defaults_of_the_settings_are_the_defaults_of_the_core() -> None:
                     buttons=(ButtonSettings(source="gpio:c/2", does="hold"),),
                 )
             ),
-            {"talk": Talk.HELD, "wake_buttons": frozenset({"gpio:c/1", "gpio:c/2"})},
+            {"talk": UplinkMode.HELD, "wake_buttons": frozenset({"gpio:c/1", "gpio:c/2"})},
         ),
         (
             Settings(
@@ -73,9 +73,9 @@ def test_the_defaults_of_the_settings_are_the_defaults_of_the_core() -> None:
         (Settings(camera=CameraSettings(source="picamera")), {}),
         (
             Settings(camera=CameraSettings(source="picamera", when="conversation")),
-            {"eyes": Eyes.CONVERSATION},
+            {"eyes": CameraMode.CONVERSATION},
         ),
-        (Settings(camera=CameraSettings(source="v4l2:X", when="speech")), {"eyes": Eyes.SPEECH}),
+        (Settings(camera=CameraSettings(source="v4l2:X", when="speech")), {"eyes": CameraMode.SPEECH}),
         (Settings(camera=CameraSettings(when="speech")), {}),
         (Settings(conversation=ConversationSettings(follow_up_s=0.0)), {"follow_up_s": 0.0}),
         (Settings(assistant=AssistantSettings(greeting="Say hello.")), {"greeting": True}),
@@ -91,7 +91,7 @@ def test_the_defaults_of_the_settings_are_the_defaults_of_the_core() -> None:
     ],
 )
 def test_each_setting_changes_its_rule_and_no_other(settings: Settings, changed: dict[str, Any]) -> None:
-    policy, default = app.policy(settings), Policy()
+    policy, default = app.core_policy(settings), Policy()
 
     assert {name: getattr(policy, name) for name in Policy.__slots__} == {
         name: changed.get(name, getattr(default, name)) for name in Policy.__slots__
@@ -117,7 +117,7 @@ def test_what_only_a_restart_can_change_stays_as_it_was_in_all_places() -> None:
         "speaker.volume_floor",
         "controls.button",
     )
-    assert app.policy(going) == replace(app.policy(started), idle_s=30.0, follow_up_s=30.0)
+    assert app.core_policy(going) == replace(app.core_policy(started), idle_s=30.0, follow_up_s=30.0)
     assert (going.assistant.voice, going.assistant.language) == ("Puck", "en-US")
     assert (going.speaker.volume, going.speaker.volume_floor) == (30, started.speaker.volume_floor)
     assert app.own_turns(new)
@@ -167,11 +167,11 @@ def test_no_vendor_library_is_imported_before_somebody_is_configured_to_need_it(
 async def test_what_is_known_of_a_refused_tool_outlives_a_reload() -> None:
     offered = [Declaration(name, "Does it.", {"type": "object"}) for name in ("tell_time", "open_door")]
     script = ServiceScript(replies=(Reply(silent=True),), refused_functions=("open_door",))
-    async with asyncio.timeout(60), StandIn(script) as standin:
+    async with asyncio.timeout(60), Simulator(script) as standin:
         service = {"endpoint": standin.endpoint, "ca_file": str(standin.ca_file)}
         settings, tools = (
             Settings.model_validate({"service": service}),
-            app.Tools(Settings(), {}, ManualClock()),
+            app.ToolSet(Settings(), {}, ManualClock()),
         )
         dials = []
         for _ in range(3):  # as at the start, and at each reload

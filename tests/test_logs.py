@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from kioskd import logs, messages
+from kioskd import journal_ids, logs
 from kioskd.errors import ConfigError
 
 # Known to nobody else, so no handler of the test runner sees what is logged here.
@@ -20,13 +20,13 @@ class Wall:
     """Keeps what is written to it; can be shut, and can break."""
 
     def __init__(self) -> None:
-        self.entries: list[logs.Entry] = []
+        self.entries: list[logs.JournalEntry] = []
         self.open = threading.Event()
         self.open.set()
         self.reached = threading.Event()
         self.broken = False
 
-    def write(self, entry: logs.Entry) -> None:
+    def write(self, entry: logs.JournalEntry) -> None:
         self.reached.set()
         assert self.open.wait(10)
         if self.broken:
@@ -53,12 +53,12 @@ def handler(wall: Wall) -> Iterator[logs.QueuedHandler]:
     handler.close()
 
 
-Log = Callable[[Callable[[], None]], logs.Entry]
+Log = Callable[[Callable[[], None]], logs.JournalEntry]
 
 
 @pytest.fixture
 def entry_of(wall: Wall, handler: logs.QueuedHandler) -> Log:
-    def entry(call: Callable[[], None]) -> logs.Entry:
+    def entry(call: Callable[[], None]) -> logs.JournalEntry:
         call()
         handler.flush()
         return wall.entries[-1]
@@ -93,7 +93,7 @@ def test_unknown_level_is_refused_with_the_known_ones() -> None:
 )
 def test_levels_have_the_priorities_of_syslog(level: int, priority: str, word: str) -> None:
     record = logging.LogRecord("kioskd", level, __file__, 1, "", (), None)
-    entry = logs.Entry(record, "link up")
+    entry = logs.JournalEntry(record, "link up")
     assert logs.journal_fields(entry)["PRIORITY"] == priority
     assert logs.line(entry, prefixed=True) == f"<{priority}>link up\n"
     assert logs.line(entry, prefixed=False)[8:] == f" {word:<5} link up\n"
@@ -128,7 +128,7 @@ def test_journal_writer_sends_all_fields_at_once() -> None:
     def send(**fields: str | int) -> None:
         sent.append(fields)
 
-    entry = logs.Entry(logging.LogRecord("kioskd", logging.INFO, __file__, 1, "", (), None), "asleep")
+    entry = logs.JournalEntry(logging.LogRecord("kioskd", logging.INFO, __file__, 1, "", (), None), "asleep")
     logs.journal_writer(send)(entry)
     assert sent == [logs.journal_fields(entry)]
 
@@ -166,7 +166,10 @@ def test_stack_trace_follows_line_by_line(entry_of: Log) -> None:
 
 def test_lines_of_other_people_are_named() -> None:
     record = logging.LogRecord("websockets.client", logging.WARNING, __file__, 1, "", (), None)
-    assert logs.line(logs.Entry(record, "odd frame"), prefixed=True) == "<4>websockets.client: odd frame\n"
+    assert (
+        logs.line(logs.JournalEntry(record, "odd frame"), prefixed=True)
+        == "<4>websockets.client: odd frame\n"
+    )
 
 
 class Spiteful:
@@ -271,7 +274,7 @@ def test_what_is_said_on_and_on_is_counted_and_told_once_an_hour(
         "asleep",
     ]
     fields = logs.journal_fields(wall.entries[3])
-    assert (fields["MESSAGE_ID"], fields["PRIORITY"]) == (messages.MORE_LIKE_IT, "4")
+    assert (fields["MESSAGE_ID"], fields["PRIORITY"]) == (journal_ids.MORE_LIKE_IT, "4")
     assert fields["KIOSKD_EPOCH"] == "10"
 
 
@@ -343,7 +346,7 @@ def test_closing_writes_what_waits_and_ends_the_thread(wall: Wall) -> None:
 
 def test_line_writer_writes_utf8() -> None:
     reader, writer = os.pipe()
-    entry = logs.Entry(logging.LogRecord("kioskd", logging.INFO, __file__, 1, "", (), None), "café ☕")
+    entry = logs.JournalEntry(logging.LogRecord("kioskd", logging.INFO, __file__, 1, "", (), None), "café ☕")
     logs.line_writer(writer, prefixed=True)(entry)
     os.close(writer)
     with os.fdopen(reader, encoding="utf-8") as stream:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.support.patience import stretch
 
-from kioskd.adapters import picamera_device
+from kioskd.adapters.cameras import picamera_device
 
 
 async def test_every_deadline_is_multiplied_until_it_is_undone() -> None:

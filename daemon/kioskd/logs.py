@@ -5,7 +5,7 @@ terminal that was stopped with Ctrl-S, never holds up the event loop. At most `Q
 is dropped, and counted in a line of its own once there is room again.
 
 Native journal entries carry, beside the usual fields, what a caller adds by `extra`:
-`fields={"epoch": 3}` becomes KIOSKD_EPOCH=3, `message_id="..."` (32 hex digits, see `messages`) becomes MESSAGE_ID.
+`fields={"epoch": 3}` becomes KIOSKD_EPOCH=3, `message_id="..."` (32 hex digits, see `journal_ids`) becomes MESSAGE_ID.
 Every line also has what `surround` was told: the state, conversation, turn and epoch in which it was said.
 
 The journal is bounded: a kind of line that is said more than a few times an hour is counted from then on, with one line
@@ -28,9 +28,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from kioskd import messages, sanitize
+from kioskd import journal_ids, sanitize
 from kioskd.errors import ConfigError
-from kioskd.repeats import Repeats
+from kioskd.log_throttle import LogThrottle
 
 LINES_AN_HOUR: Final = 30
 """What a kiosk writes at most, at the level info, while nobody talks to it. Measured in tests/e2e/test_journal_rate.py."""
@@ -45,7 +45,7 @@ FLUSH_S: Final = 1.0
 
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 
-Write = Callable[["Entry"], None]
+WriteEntry = Callable[["JournalEntry"], None]
 """Puts one entry where it belongs. May block. Raises OSError where it could not."""
 
 # Syslog's numbers, and the words of a line, by the level that a record has at least.
@@ -58,7 +58,7 @@ _SEVERITIES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """A log record with its text made: no argument of the call is kept or looked at again."""
 
     record: logging.LogRecord
@@ -125,12 +125,12 @@ class QueuedHandler(logging.Handler):
     `flush` and `close` wait for what is queued, at most `FLUSH_S` each. `logging.shutdown` calls both at exit.
     """
 
-    def __init__(self, write: Write, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, write: WriteEntry, now: Callable[[], float] = time.monotonic) -> None:
         """`now` counts seconds from anywhere."""
         super().__init__()
         self._write = write
-        self._repeats: Repeats[Entry] = Repeats(now)
-        self._queue: queue.Queue[Entry | threading.Event | None] = queue.Queue(QUEUE_LINES)
+        self._repeats: LogThrottle[JournalEntry] = LogThrottle(now)
+        self._queue: queue.Queue[JournalEntry | threading.Event | None] = queue.Queue(QUEUE_LINES)
         # Each is written by one side only: the first under this handler's lock, the others by the thread.
         self._dropped = 0
         self._failed = 0
@@ -167,7 +167,7 @@ class QueuedHandler(logging.Handler):
             self._queue.put_nowait(None)
         super().close()
 
-    def _queue_up(self, entry: Entry) -> None:
+    def _queue_up(self, entry: JournalEntry) -> None:
         try:
             self._queue.put_nowait(entry)
         except queue.Full:
@@ -180,7 +180,7 @@ class QueuedHandler(logging.Handler):
             else:
                 self._put(item)
 
-    def _put(self, entry: Entry) -> None:
+    def _put(self, entry: JournalEntry) -> None:
         lost = self._dropped + self._failed
         try:
             if lost > self._told:
@@ -192,16 +192,16 @@ class QueuedHandler(logging.Handler):
             self._failed += 1
 
 
-def journal_writer(send: Callable[..., object]) -> Write:
+def journal_writer(send: Callable[..., object]) -> WriteEntry:
     """Return what writes native journal entries by `send`, which is `systemd.journal.send` or takes the same."""
 
-    def write(entry: Entry) -> None:
+    def write(entry: JournalEntry) -> None:
         send(**journal_fields(entry))
 
     return write
 
 
-def journal_fields(entry: Entry) -> dict[str, str | int]:
+def journal_fields(entry: JournalEntry) -> dict[str, str | int]:
     """Return the journal's fields of an entry; CODE_LINE alone is a number."""
     record = entry.record
     fields: dict[str, str | int] = {_field_name(key): value for key, value in entry.fields.items()}
@@ -221,10 +221,10 @@ def journal_fields(entry: Entry) -> dict[str, str | int]:
     }
 
 
-def line_writer(fd: int, *, prefixed: bool) -> Write:
+def line_writer(fd: int, *, prefixed: bool) -> WriteEntry:
     """Return what writes lines to `fd`, in UTF-8 whatever the locale is."""
 
-    def write(entry: Entry) -> None:
+    def write(entry: JournalEntry) -> None:
         rest = memoryview(line(entry, prefixed=prefixed).encode())
         while rest:
             rest = rest[os.write(fd, rest) :]
@@ -232,7 +232,7 @@ def line_writer(fd: int, *, prefixed: bool) -> Write:
     return write
 
 
-def line(entry: Entry, *, prefixed: bool) -> str:
+def line(entry: JournalEntry, *, prefixed: bool) -> str:
     """Return the line of an entry, line break included.
 
     `prefixed`: for the journal's stream, which takes one line for one entry and knows the time by itself; each
@@ -259,7 +259,7 @@ def _standard_error() -> int:
     return os.dup(2) if sys.__stderr__ else os.open(os.devnull, os.O_WRONLY)
 
 
-def _writer(environ: Mapping[str, str], fd: int) -> Write:
+def _writer(environ: Mapping[str, str], fd: int) -> WriteEntry:
     if not is_journal(environ, fd):
         return line_writer(fd, prefixed=False)
     try:
@@ -279,7 +279,7 @@ def _ours_or_serious(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING or _is_ours(record)
 
 
-def _entry(record: logging.LogRecord) -> Entry:
+def _entry(record: logging.LogRecord) -> JournalEntry:
     extra: Mapping[str, object] = {**_surroundings["fields"], **getattr(record, "fields", {})}
     try:
         message = _legible(record.getMessage())
@@ -287,7 +287,7 @@ def _entry(record: logging.LogRecord) -> Entry:
     except Exception as err:  # noqa: BLE001 - whatever an argument's __str__ does, a log line ends nothing
         message = _legible(f"log line broken: format={record.msg!r} error={type(err).__name__}")
         fields = {}
-    return Entry(record, message, _trace(record), fields)
+    return JournalEntry(record, message, _trace(record), fields)
 
 
 def _trace(record: logging.LogRecord) -> str | None:
@@ -324,13 +324,13 @@ def _kind(record: logging.LogRecord) -> tuple[object, ...]:
     return record.name, record.msg, first if isinstance(first, str) and _NAMED.match(str(record.msg)) else ""
 
 
-def _more(count: int, last: Entry) -> Entry:
+def _more(count: int, last: JournalEntry) -> JournalEntry:
     message = f"{count} more of this kind of line, the last was: {last.message}"
-    return Entry(_record(last.record.levelno, messages.MORE_LIKE_IT), message, None, last.fields)
+    return JournalEntry(_record(last.record.levelno, journal_ids.MORE_LIKE_IT), message, None, last.fields)
 
 
-def _lost(count: int) -> Entry:
-    return Entry(_record(logging.WARNING, messages.LINES_LOST), f"log lines lost: count={count}")
+def _lost(count: int) -> JournalEntry:
+    return JournalEntry(_record(logging.WARNING, journal_ids.LINES_LOST), f"log lines lost: count={count}")
 
 
 def _record(level: int, message_id: str) -> logging.LogRecord:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from kioskd.adapters.clock import SystemClock, local_time, wall
-from kioskd.adapters.memory import ManualClock
+from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.ports import Clock
 from kioskd.tools.builtin import _local_time
 

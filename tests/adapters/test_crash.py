@@ -40,7 +40,7 @@ Thread 0x00007f71e6ffd6c0 (most recent call first):
 
 Current thread 0x00007f71eebf9b80 (most recent call first):
   File "/usr/lib/python3.11/ssl.py", line 1166 in read
-  File "/opt/kioskd/0.1.0-1/lib/python3.11/site-packages/kioskd/flow/engine.py", line 58 in _step
+  File "/opt/kioskd/0.1.0-1/lib/python3.11/site-packages/kioskd/flow/runtime/engine.py", line 58 in _step
   File "/usr/lib/python3.11/asyncio/runners.py", line 118 in run
   File "/opt/kioskd/current/bin/kioskd", line 8 in <module>
 
@@ -103,7 +103,7 @@ def test_no_link_is_followed(folder: Path) -> None:
 
 def test_the_line_has_our_own_calls_and_no_path_of_the_machine() -> None:
     assert crash.told(DUMP) == (
-        "crashed (Aborted) in read (ssl.py:1166) < _step (kioskd/flow/engine.py:58); other threads (1) in wait "
+        "crashed (Aborted) in read (ssl.py:1166) < _step (kioskd/flow/runtime/engine.py:58); other threads (1) in wait "
         "(threading.py:320)"
     )
 

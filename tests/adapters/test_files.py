@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.adapters.files import WavMicrophone, WavSpeaker
-from kioskd.adapters.memory import ManualClock
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.room.sounds import DEBIAN, Samples, called, levelled, noise, people, to_pcm
 
-from kioskd.adapters.wakeword import WakeWord, words
+from kioskd.adapters.wakeword import WakeWordDetector, words
 from kioskd.errors import ConfigError
 from kioskd.media import pcm
 
@@ -24,7 +24,7 @@ def quiet(seconds: float, seed: int = 1) -> Samples:
     return 1e-4 * np.random.default_rng(seed).standard_normal(round(seconds * pcm.UPLINK_HZ))
 
 
-def heard(ear: WakeWord, *parts: Samples, frame_bytes: int = pcm.FRAME_BYTES) -> int:
+def heard(ear: WakeWordDetector, *parts: Samples, frame_bytes: int = pcm.FRAME_BYTES) -> int:
     """How often the word was told of."""
     data = to_pcm(np.concatenate(parts))
     return sum(ear.feed(data[at : at + frame_bytes]) for at in range(0, len(data), frame_bytes))
@@ -34,7 +34,7 @@ def heard(ear: WakeWord, *parts: Samples, frame_bytes: int = pcm.FRAME_BYTES) ->
 @pytest.mark.parametrize("word", SAID_WELL)
 def test_the_word_is_heard_once_each_time_it_is_said(word: str) -> None:
     said = called(word.replace("_", " "))
-    ear = WakeWord(word)
+    ear = WakeWordDetector(word)
     assert heard(ear, quiet(1), said, quiet(2)) == 1
     assert heard(ear, said, quiet(2)) == 1
 
@@ -43,13 +43,13 @@ def test_the_word_is_heard_once_each_time_it_is_said(word: str) -> None:
 @pytest.mark.parametrize("frame_bytes", [320, 642, 3200])
 def test_sound_may_come_in_pieces_of_any_length(frame_bytes: int) -> None:
     said = called("Okay Nabu")
-    assert heard(WakeWord("okay_nabu"), quiet(1), said, quiet(2), frame_bytes=frame_bytes) == 1
+    assert heard(WakeWordDetector("okay_nabu"), quiet(1), said, quiet(2), frame_bytes=frame_bytes) == 1
 
 
 @says_it
 def test_after_a_reset_the_word_is_heard_again() -> None:
     said = called("Okay Nabu")
-    ear = WakeWord("okay_nabu")
+    ear = WakeWordDetector("okay_nabu")
     for _ in range(2):
         assert heard(ear, quiet(1), said, quiet(1)) == 1
         ear.reset()
@@ -58,7 +58,7 @@ def test_after_a_reset_the_word_is_heard_again() -> None:
 @says_it
 def test_a_word_that_was_told_of_is_not_told_again_after_a_reset() -> None:
     data = to_pcm(np.concatenate([quiet(1), called("Okay Nabu"), quiet(1)]))
-    ear = WakeWord("okay_nabu")
+    ear = WakeWordDetector("okay_nabu")
     assert any(ear.feed(data[at : at + pcm.FRAME_BYTES]) for at in range(0, len(data), pcm.FRAME_BYTES))
     ear.reset()
     assert heard(ear, quiet(2)) == 0
@@ -67,7 +67,7 @@ def test_a_word_that_was_told_of_is_not_told_again_after_a_reset() -> None:
 @says_it
 def test_a_reset_in_mid_word_is_no_word() -> None:
     said = called("Okay Nabu")
-    ear = WakeWord("okay_nabu")
+    ear = WakeWordDetector("okay_nabu")
     assert heard(ear, quiet(1), said[: len(said) // 2]) == 0
     ear.reset()
     assert heard(ear, quiet(2)) == 0
@@ -76,7 +76,7 @@ def test_a_reset_in_mid_word_is_no_word() -> None:
 @says_it
 def test_another_word_is_not_heard() -> None:
     said = called("Alexa. Hey Mycroft. Where is the exit, please?")
-    assert heard(WakeWord("okay_nabu"), quiet(1), said, quiet(2)) == 0
+    assert heard(WakeWordDetector("okay_nabu"), quiet(1), said, quiet(2)) == 0
 
 
 @pytest.mark.parametrize("word", ["alexa", "hey_jarvis", "hey_mycroft", "okay_nabu"])
@@ -84,7 +84,7 @@ def test_peoples_speech_wakes_nobody(word: str) -> None:
     if not people():
         pytest.skip(f"no recordings here: {DEBIAN} (Debian's alsa-utils)")
     said = [levelled(one.samples, -23) for one in people()]
-    assert heard(WakeWord(word), quiet(1), *said, quiet(1)) == 0
+    assert heard(WakeWordDetector(word), quiet(1), *said, quiet(1)) == 0
 
 
 @pytest.mark.parametrize("kind", ["pink", "fan", "babble"])
@@ -92,7 +92,7 @@ def test_noise_wakes_nobody(kind: str) -> None:
     if kind == "babble" and not people():
         pytest.skip(f"no recordings here: {DEBIAN} (Debian's alsa-utils)")
     sound = 10 ** (-36 / 20) * noise(kind, 30, np.random.default_rng(2))
-    assert heard(WakeWord("okay_nabu"), sound) == 0
+    assert heard(WakeWordDetector("okay_nabu"), sound) == 0
 
 
 def test_the_words_of_the_library_can_be_listed() -> None:
@@ -101,15 +101,15 @@ def test_the_words_of_the_library_can_be_listed() -> None:
 
 @pytest.mark.parametrize("spelt", ["okay_nabu", "Okay Nabu", "okay-nabu"])
 def test_a_word_may_be_spelt_as_people_do(spelt: str) -> None:
-    assert WakeWord(spelt).word == "okay_nabu"
+    assert WakeWordDetector(spelt).word == "okay_nabu"
 
 
 def test_an_unknown_word_is_refused_with_those_there_are() -> None:
     with pytest.raises(ConfigError, match=r"no such wake word; use one of alexa, .*okay_nabu"):
-        WakeWord("open sesame")
+        WakeWordDetector("open sesame")
 
 
-@pytest.mark.parametrize("call", [words, lambda: WakeWord("alexa")])
+@pytest.mark.parametrize("call", [words, lambda: WakeWordDetector("alexa")])
 def test_without_the_library_it_says_what_to_install(
     call: Callable[[], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from kioskd.rehearsal.certificate import make_certificate
+from kioskd.simulator.certificate import make_certificate
 
 ROOT: Final = Path(__file__).parents[2]
 PATIENCE_S: Final = 20.0

@@ -10,7 +10,7 @@ from tests.box.site import CREDENTIAL, Service
 from tests.support.pictures import grey
 
 from kioskd.errors import Code
-from kioskd.rehearsal.service import Fault, ServiceScript
+from kioskd.simulator import ScriptedFault, ServiceScript
 
 TABLE = Table()
 plants = TABLE.plants
@@ -177,7 +177,7 @@ def a_speaker_without_an_amplifier(bench: Bench) -> Iterator[None]:
 
 @plants("unheard", "session", "quota", "AI Studio")
 def a_service_that_has_had_enough(bench: Bench) -> Iterator[None]:
-    bench.service_does(Fault(on="connect", do="refuse", status=429))
+    bench.service_does(ScriptedFault(on="connect", do="refuse", status=429))
     yield
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tests.box.site import Site
 
-from kioskd.rehearsal.service import Fault
+from kioskd.simulator import ScriptedFault
 
 Finding = dict[str, Any]
 
@@ -78,7 +78,7 @@ class Bench:
         """Put a picture before the camera."""
         self.sh(f"base64 -d > {PICTURES}/one.jpg", given=base64.b64encode(picture).decode())
 
-    def service_does(self, fault: Fault) -> None:
+    def service_does(self, fault: ScriptedFault) -> None:
         """Have something go wrong with the next connection."""
         service = self.it.service
         service._loop.call_soon_threadsafe(service.stand_in.add, fault)

@@ -29,7 +29,7 @@ from tests.support.sound_server import SoundServer
 from kioskd.errors import Code
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
-from kioskd.rehearsal.service import Deed, Reply, ServiceScript, StandIn
+from kioskd.simulator import Deed, Reply, ServiceScript, Simulator
 
 SOURCE: Final = "/opt/source"
 WHEELS: Final = "/opt/wheels"
@@ -103,7 +103,7 @@ class Service:
         self._more = threading.Condition()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="service")
-        self.stand_in = StandIn(script, observe=self._observe)
+        self.stand_in = Simulator(script, observe=self._observe)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -120,7 +120,7 @@ class Service:
         self._loop.close()
 
     def seen(self, kind: str) -> int:
-        """Return how often `kind` was observed so far; see `StandIn` for the kinds."""
+        """Return how often `kind` was observed so far; see `Simulator` for the kinds."""
         with self._more:
             return self._seen[kind]
 

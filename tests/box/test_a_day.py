@@ -11,10 +11,10 @@ from tests.box.installed import Installed, start
 from tests.box.site import GREETING, HARMLESS, LAMP, SETTINGS, Service, Site, bare, left_out
 from tests.box.test_operating import MOUNT, STATE, lights
 
-from kioskd.core.effects import Shown
+from kioskd.core.effects import KioskStatus
 from kioskd.errors import Code
-from kioskd.flow.journal import STATUS, WRONG
-from kioskd.rehearsal.service import ServiceScript
+from kioskd.flow.reporting.journal import STATUS, WRONG
+from kioskd.simulator import ServiceScript
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -51,7 +51,7 @@ class Day:
         """Have a visitor come, and be greeted."""
         with self.it.service.sees("reply_sent"):
             self.it.box.exec("kioskd", "wake")
-        self.it.shows(STATUS[Shown.LISTENING])
+        self.it.shows(STATUS[KioskStatus.LISTENING])
 
     def journal(self) -> list[str]:
         """Return what the journal has of the daemon since the last call."""
@@ -61,7 +61,7 @@ class Day:
 
     def tells(
         self,
-        shown: Shown,
+        shown: KioskStatus,
         *wrong: Code,
         news: Sequence[str] = (),
         doctor: Sequence[str] = (),
@@ -82,7 +82,7 @@ class Day:
         assert said["words"].startswith(STATUS[shown].partition(",")[0]), said
         for code in Code:
             assert (WRONG[code] in said["words"]) is (code in wrong), said["words"]
-        assert said["muted"] is (shown is Shown.MUTED), said
+        assert said["muted"] is (shown is KioskStatus.MUTED), said
         figures = dict(
             re.findall(r'^kioskd_(?:state|fault){\w+="(\w+)"} (\S+)$', self.metrics(), re.MULTILINE)
         )
@@ -113,24 +113,24 @@ def day(installed: Installed) -> Iterator[Day]:
         )
         it.box.sh(MOUNT.format(options="size=1g", where=STATE))
         start(it)
-        it.shows(STATUS[Shown.ASLEEP])
+        it.shows(STATUS[KioskStatus.ASLEEP])
         day.journal()
         yield day
 
 
 def test_in_the_morning_it_is_ready(day: Day) -> None:
-    day.tells(Shown.ASLEEP)
+    day.tells(KioskStatus.ASLEEP)
 
 
 def test_a_restart_in_mid_conversation(day: Day) -> None:
     box = day.it.box
     day.wakes()
-    day.tells(Shown.LISTENING)
+    day.tells(KioskStatus.LISTENING)
     box.exec("systemctl", "restart", "kioskd")
-    day.tells(Shown.LISTENING)
+    day.tells(KioskStatus.LISTENING)
     assert day.it.says()["counts"]["kioskd_conversations"] == {"restart": 1}
     box.exec("kioskd", "sleep")
-    day.tells(Shown.ASLEEP)
+    day.tells(KioskStatus.ASLEEP)
 
 
 def test_a_stop(day: Day) -> None:
@@ -142,23 +142,23 @@ def test_a_stop(day: Day) -> None:
     assert "sudo systemctl start kioskd" in asked.stderr
     assert {"stopping: cause=SIGTERM", "stopped"} <= set(day.journal())
     box.exec("systemctl", "start", "kioskd")
-    day.tells(Shown.ASLEEP)
+    day.tells(KioskStatus.ASLEEP)
 
 
 def test_a_network_that_is_lost(day: Day) -> None:
     day.it.network.lose_the_way()
     try:
         day.it.box.exec("kioskd", "wake")
-        day.tells(Shown.OFFLINE, Code.WAY, news=["out of order W1"], doctor=["not-reached"])
+        day.tells(KioskStatus.OFFLINE, Code.WAY, news=["out of order W1"], doctor=["not-reached"])
         day.it.box.exec("kioskd", "sleep")
         last = "Asleep; at the last try: no way to the service; look at the network (code W1)"
-        day.tells(Shown.ASLEEP, Code.WAY, doctor=["not-reached"], words=last)
+        day.tells(KioskStatus.ASLEEP, Code.WAY, doctor=["not-reached"], words=last)
     finally:
         day.it.network.find_the_way()
     day.wakes()  # its network is loopback, whose changes do not count
-    day.tells(Shown.LISTENING, news=["in order again W1"])
+    day.tells(KioskStatus.LISTENING, news=["in order again W1"])
     day.it.box.exec("kioskd", "sleep")
-    day.tells(Shown.ASLEEP)
+    day.tells(KioskStatus.ASLEEP)
 
 
 @pytest.mark.parametrize(
@@ -168,10 +168,10 @@ def test_a_network_that_is_lost(day: Day) -> None:
 def test_a_device_that_is_pulled(day: Day, device: str, code: Code, fault: str) -> None:
     day.it.sound.unplug(device)  # type: ignore[arg-type]
     try:
-        day.tells(Shown.FAULT, code, news=[f"out of order {code}"], doctor=[fault])
+        day.tells(KioskStatus.FAULT, code, news=[f"out of order {code}"], doctor=[fault])
     finally:
         day.it.sound.replug(device)  # type: ignore[arg-type]
-    day.tells(Shown.ASLEEP, news=[f"in order again {code}"])
+    day.tells(KioskStatus.ASLEEP, news=[f"in order again {code}"])
 
 
 def test_a_disk_that_is_full(day: Day) -> None:
@@ -179,11 +179,11 @@ def test_a_disk_that_is_full(day: Day) -> None:
     box.sh(f"{ROOM.format(size='64k')}; head -c 64k /dev/zero > {STATE}/filler || true")
     try:
         box.exec("kioskd", "volume", "90")
-        day.tells(Shown.ASLEEP, Code.STORAGE, news=["out of order S1"], doctor=["disk-full"])
+        day.tells(KioskStatus.ASLEEP, Code.STORAGE, news=["out of order S1"], doctor=["disk-full"])
     finally:
         box.sh(f"rm {STATE}/filler; {ROOM.format(size='1g')}")
-    day.it.shows(STATUS[Shown.ASLEEP])
-    day.tells(Shown.ASLEEP, news=["in order again S1"])
+    day.it.shows(STATUS[KioskStatus.ASLEEP])
+    day.tells(KioskStatus.ASLEEP, news=["in order again S1"])
     assert '"volume": 90' in box.read(f"{STATE}/preferences.json")
 
 
@@ -192,21 +192,23 @@ def test_a_clock_that_is_wrong(day: Day) -> None:
         day.it.box.write("/etc/kioskd/early.pem", early.stand_in.ca_file.read_text())
         day.takes(day.settings(endpoint=early.stand_in.endpoint, ca_file="early.pem"))
         try:
-            day.tells(Shown.ASLEEP, doctor=["certificate-out-of-time"])
+            day.tells(KioskStatus.ASLEEP, doctor=["certificate-out-of-time"])
             day.it.box.exec("kioskd", "wake")
-            day.tells(Shown.OFFLINE, Code.CLOCK, news=["out of order W4"], doctor=["certificate-out-of-time"])
+            day.tells(
+                KioskStatus.OFFLINE, Code.CLOCK, news=["out of order W4"], doctor=["certificate-out-of-time"]
+            )
             day.it.box.exec("kioskd", "sleep")
-            day.tells(Shown.ASLEEP, Code.CLOCK, doctor=["certificate-out-of-time"])
+            day.tells(KioskStatus.ASLEEP, Code.CLOCK, doctor=["certificate-out-of-time"])
         finally:
             day.takes(day.settings())
-    day.tells(Shown.ASLEEP, news=["in order again W4"])
+    day.tells(KioskStatus.ASLEEP, news=["in order again W4"])
 
 
 def test_muted(day: Day) -> None:
     day.it.box.exec("kioskd", "mute")
-    day.tells(Shown.MUTED)
+    day.tells(KioskStatus.MUTED)
     day.it.box.exec("kioskd", "unmute")
-    day.tells(Shown.ASLEEP)
+    day.tells(KioskStatus.ASLEEP)
 
 
 def test_quiet_hours(day: Day) -> None:
@@ -214,11 +216,11 @@ def test_quiet_hours(day: Day) -> None:
     hours = [f"{(now + datetime.timedelta(hours=ahead)):%H:00}" for ahead in (-1, 2)]
     day.takes(day.settings(f'quiet_hours: ["{"-".join(hours)}"]'))
     closed = f"Closed: quiet hours; it opens at {hours[1]} (code B2)"
-    day.tells(Shown.CLOSED, Code.HOURS, news=["closed B2"], words=closed)
+    day.tells(KioskStatus.CLOSED, Code.HOURS, news=["closed B2"], words=closed)
     refused = day.it.box.exec("kioskd", "wake", check=False)
     assert (refused.returncode, hours[1] in refused.stderr) == (1, True), refused
     day.takes(day.settings())
-    day.tells(Shown.ASLEEP, news=["open again B2"])
+    day.tells(KioskStatus.ASLEEP, news=["open again B2"])
 
 
 def test_a_budget_that_is_spent_and_a_clock_that_is_set(day: Day) -> None:
@@ -226,10 +228,10 @@ def test_a_budget_that_is_spent_and_a_clock_that_is_set(day: Day) -> None:
     day.wakes()
     day.it.box.exec("kioskd", "sleep")
     day.takes(day.settings("tokens_per_day: 1"))
-    day.tells(Shown.CLOSED, Code.BUDGET, news=["closed B1"], words=closed.format("00:00"))
+    day.tells(KioskStatus.CLOSED, Code.BUDGET, news=["closed B1"], words=closed.format("00:00"))
     day.it.box.write(FAKE_TIME, "+5h\n")
-    day.tells(Shown.CLOSED, Code.BUDGET, words=closed.format("05:00"))
+    day.tells(KioskStatus.CLOSED, Code.BUDGET, words=closed.format("05:00"))
     day.it.box.write(FAKE_TIME, "+0\n")
-    day.tells(Shown.CLOSED, Code.BUDGET, words=closed.format("00:00"))
+    day.tells(KioskStatus.CLOSED, Code.BUDGET, words=closed.format("00:00"))
     day.takes(day.settings())
-    day.tells(Shown.ASLEEP, news=["open again B1"])
+    day.tells(KioskStatus.ASLEEP, news=["open again B1"])

@@ -22,8 +22,8 @@ from tests.support.box import shared_folder
 from tests.support.journal import PATIENCE_S, Entry
 from tests.support.pictures import UPRIGHT, corners, encoded, opened, quarters
 
-from kioskd import messages
-from kioskd.rehearsal.service import Picture, Reply, ServiceScript, SessionRecord, ToolCall
+from kioskd import journal_ids
+from kioskd.simulator import ReceivedPicture, Reply, ScriptedCall, ServiceScript, SessionRecord
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -60,7 +60,7 @@ ExecStart=/opt/kioskd/current/bin/python -P {SOURCE}/tests/support/picamera_box.
 """
 LOOKING: Final = ServiceScript(
     replies=(
-        Reply(text="I see four colours, and a square.", tool_calls=(ToolCall(name="look"),)),
+        Reply(text="I see four colours, and a square.", tool_calls=(ScriptedCall(name="look"),)),
         Reply(text="Goodbye."),
     )
 )
@@ -98,12 +98,12 @@ def show(scene: Path) -> None:
             (scene / f"{place * FRAMES_EACH + frame:03}.jpg").write_bytes(encoded(image, quality=95))
 
 
-def filmed(session: SessionRecord) -> list[Picture]:
+def filmed(session: SessionRecord) -> list[ReceivedPicture]:
     """Return the pictures that came by themselves."""
     return [picture for picture in session.pictures if picture.way == "realtime"]
 
 
-def grey_of(picture: Picture) -> int:
+def grey_of(picture: ReceivedPicture) -> int:
     """Return which of `GREYS` is in the middle."""
     with Image.open(io.BytesIO(picture.data)) as image:
         middle = image.convert("L").getpixel((image.width // 2, image.height // 2))
@@ -223,18 +223,18 @@ def test_camera_that_rested_is_back_with_the_next_conversation(kiosk: Site) -> N
 
 
 def test_journal_finds_what_happened_by_its_fields(kiosk: Site) -> None:
-    first, second = entries(kiosk, f"MESSAGE_ID={messages.CONVERSATION_BEGAN}")
+    first, second = entries(kiosk, f"MESSAGE_ID={journal_ids.CONVERSATION_BEGAN}")
     assert (first["KIOSKD_CONVERSATION"], second["KIOSKD_CONVERSATION"]) == ("1", "2")
     assert first["_SYSTEMD_UNIT"] == "kioskd.service"
-    [turn] = entries(kiosk, f"MESSAGE_ID={messages.TURN}", "KIOSKD_CONVERSATION=1")
+    [turn] = entries(kiosk, f"MESSAGE_ID={journal_ids.TURN}", "KIOSKD_CONVERSATION=1")
     assert turn["KIOSKD_TURN"] == "1"
     assert int(str(turn["KIOSKD_WAITED_MS"])) > 0
-    [ended] = entries(kiosk, f"MESSAGE_ID={messages.CONVERSATION_ENDED}")
+    [ended] = entries(kiosk, f"MESSAGE_ID={journal_ids.CONVERSATION_ENDED}")
     assert int(str(ended["KIOSKD_TURNS"])) == 1
 
 
 def test_nothing_was_lost_nor_wrong_on_the_way(kiosk: Site) -> None:
-    assert entries(kiosk, f"MESSAGE_ID={messages.PART_LOST}") == []
+    assert entries(kiosk, f"MESSAGE_ID={journal_ids.PART_LOST}") == []
     assert entries(kiosk, "PRIORITY=3") == []
     assert kiosk.box.show("NRestarts") == "0"
 

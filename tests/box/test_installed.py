@@ -8,7 +8,7 @@ import pytest
 from tests.box.site import GREETING, SETTINGS, Site, Typed, version_of
 from tests.support import hostile_tool
 
-from kioskd.rehearsal.ear import AUDIBLE
+from kioskd.rehearsal.fake_speaker import AUDIBLE
 
 pytestmark = pytest.mark.timeout(900)
 

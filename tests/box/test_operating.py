@@ -16,9 +16,9 @@ from tests.support.journal import PATIENCE_S
 from tests.support.pictures import jpeg
 from tests.support.rootfs import CHECKOUT
 
-from kioskd import messages
+from kioskd import journal_ids
 from kioskd.errors import Code
-from kioskd.rehearsal.service import ServiceScript
+from kioskd.simulator import ServiceScript
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -133,14 +133,14 @@ def test_remote_hands_do_what_the_button_does(it: Site) -> None:
 
 def test_journal_explains_each_event_and_its_remedy(it: Site) -> None:
     it.answers()
-    explained = it.box.sh(f"journalctl --no-pager -x -u kioskd MESSAGE_ID={messages.TURN} | tail -n 20")
+    explained = it.box.sh(f"journalctl --no-pager -x -u kioskd MESSAGE_ID={journal_ids.TURN} | tail -n 20")
     assert "was answered" in explained
     assert "KIOSKD_FIRST_BYTE_MS  from their last word" in explained
     assert "@KIOSKD_TURN@" not in explained
 
 
 def test_journal_has_fields_to_count_and_search_by(it: Site) -> None:
-    lines = it.box.exec("journalctl", "--output=json", f"MESSAGE_ID={messages.TURN}").stdout.splitlines()
+    lines = it.box.exec("journalctl", "--output=json", f"MESSAGE_ID={journal_ids.TURN}").stdout.splitlines()
     turn = json.loads(lines[-1])
     assert {
         "KIOSKD_STATE",
@@ -151,7 +151,7 @@ def test_journal_has_fields_to_count_and_search_by(it: Site) -> None:
     } <= turn.keys()
     assert int(turn["KIOSKD_WAITED_MS"]) >= int(turn["KIOSKD_FIRST_BYTE_MS"]) > 0
     [ready] = it.box.exec(
-        "journalctl", "--output=cat", "-n", "1", "-u", "kioskd", f"MESSAGE_ID={messages.READY}"
+        "journalctl", "--output=cat", "-n", "1", "-u", "kioskd", f"MESSAGE_ID={journal_ids.READY}"
     ).stdout.splitlines()
     assert ready == "ready"
 

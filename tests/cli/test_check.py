@@ -13,7 +13,7 @@ from tests.support.control import daemon, open_place
 from tests.support.strange_places import strange_places
 
 from kioskd import __version__, app
-from kioskd.adapters.control_wire import VARIABLE
+from kioskd.adapters.remote.control_wire import VARIABLE
 from kioskd.cli import COMMANDS, Exit, check, main
 from kioskd.doctor.machine import Machine
 from kioskd.errors import ConfigError

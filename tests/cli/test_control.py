@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.support.control import daemon, open_place
 
-from kioskd.adapters.control_wire import PICTURE_BYTES
+from kioskd.adapters.remote.control_wire import PICTURE_BYTES
 from kioskd.cli import COMMANDS, Exit, client, main, status
 
 ALL = (
@@ -123,7 +123,7 @@ def test_the_environment_names_the_socket_and_the_option_goes_before_it(
 def test_a_persons_own_daemon_is_found_where_the_service_has_none(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kioskd.adapters.control_wire.SERVICE", place.with_name("none"))
+    monkeypatch.setattr("kioskd.adapters.remote.control_wire.SERVICE", place.with_name("none"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(place.parent))
     place.with_name("kioskd").mkdir()
     with daemon(place.with_name("kioskd") / "control", answer()):

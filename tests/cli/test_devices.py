@@ -9,9 +9,10 @@ from tests.support.sound_cards import hold
 from tests.support.sound_server import MICROPHONE, SPEAKER, SoundServer
 from tests.support.v4l2_sim import SimulatedWebcam
 
-from kioskd.adapters import alsa, portaudio, sound_cards, v4l2
-from kioskd.adapters.portaudio_devices import Direction, SoundDevice
-from kioskd.adapters.sound_cards import Pcm
+from kioskd.adapters.cameras import v4l2
+from kioskd.adapters.portaudio import alsa, sound_cards, streams
+from kioskd.adapters.portaudio.devices import Direction, SoundDevice
+from kioskd.adapters.portaudio.sound_cards import Pcm
 from kioskd.cli import devices
 from kioskd.doctor.machine import Machine
 
@@ -143,7 +144,7 @@ LISTED = [
 def headset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A card that plays, and whose microphone is busy."""
     monkeypatch.setattr(
-        portaudio, "list_devices", lambda: (LISTED, [(Pcm(1, 0, Direction.IN), "hw:CARD=Head,DEV=0", BUSY)])
+        streams, "list_devices", lambda: (LISTED, [(Pcm(1, 0, Direction.IN), "hw:CARD=Head,DEV=0", BUSY)])
     )
     monkeypatch.setattr(alsa, "plugins", lambda: frozenset({"dmix", "surround51", "front"}))
     monkeypatch.setattr(sound_cards, "holder", partial(sound_cards.holder, root=tmp_path))

@@ -14,13 +14,13 @@ from tests.doctor.planting import Kiosk
 from kioskd import cli
 from kioskd.cli import doctor
 from kioskd.doctor.finding import Verdict
-from kioskd.rehearsal.service import Reply, ServiceScript, StandIn
+from kioskd.simulator import Reply, ServiceScript, Simulator
 
 
 @pytest.fixture
 async def kiosk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kiosk]:
     """A kiosk whose daemon runs, so that its devices are left alone."""
-    async with StandIn(ServiceScript(replies=(Reply(silent=True),))) as service:
+    async with Simulator(ServiceScript(replies=(Reply(silent=True),))) as service:
         kiosk = Kiosk(tmp_path, service)
         kiosk.process(77, "python", "/opt/kioskd/current/bin/kioskd", "run")
         monkeypatch.setattr(doctor, "MACHINE", kiosk.patient().machine)

@@ -20,7 +20,7 @@ from kioskd import cli
 from kioskd.cli import key
 from kioskd.doctor.credential import ENCRYPTED, PLAIN, PLAIN_DROP_IN
 from kioskd.doctor.machine import Machine
-from kioskd.rehearsal.service import Reply, ServiceScript, StandIn
+from kioskd.simulator import Reply, ServiceScript, Simulator
 
 DUMP: Final = """#!/bin/sh
 { echo "$@"; env; } > "$(dirname "$0")/seen"
@@ -41,8 +41,8 @@ TYPED: Final = "AIzaNotAKeyOfAnybody0123456789"
 
 
 @pytest.fixture
-async def service() -> AsyncIterator[StandIn]:
-    async with StandIn(ServiceScript(replies=(Reply(silent=True),))) as service:
+async def service() -> AsyncIterator[Simulator]:
+    async with Simulator(ServiceScript(replies=(Reply(silent=True),))) as service:
         yield service
 
 
@@ -86,7 +86,7 @@ async def run(monkeypatch: pytest.MonkeyPatch, typed: str, *options: str) -> int
     return await asyncio.to_thread(cli.main, ["key", *options])
 
 
-def settings(root: Path, service: StandIn, **more: Any) -> str:
+def settings(root: Path, service: Simulator, **more: Any) -> str:
     """Write the owner's settings, and return their path."""
     path = root / "kioskd.yaml"
     where = {"endpoint": service.endpoint, "ca_file": str(service.ca_file)}
@@ -99,7 +99,7 @@ def at(root: Path, path: str) -> Path:
 
 
 async def test_a_key_that_the_service_takes_is_stored_encrypted(
-    machine: Path, service: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    machine: Path, service: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = service.key.get_secret_value()
     assert await run(monkeypatch, good, "--config", settings(machine, service)) == 0
@@ -116,7 +116,7 @@ async def test_a_key_that_the_service_takes_is_stored_encrypted(
 
 
 async def test_a_key_that_is_refused_is_not_stored(
-    machine: Path, service: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    machine: Path, service: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert await run(monkeypatch, TYPED, "--config", settings(machine, service)) == 77
     assert not at(machine, ENCRYPTED).exists()
@@ -138,7 +138,7 @@ async def test_what_cannot_be_a_key_is_refused_unasked(
 
 
 async def test_a_service_that_is_not_reached_is_no_refusal(
-    machine: Path, service: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    machine: Path, service: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = settings(machine, service, endpoint="https://127.0.0.1:1")
     assert await run(monkeypatch, TYPED, "--config", config) == cli.Exit.UNAVAILABLE
@@ -158,7 +158,7 @@ async def test_a_process_of_another_user_at_the_socket_gets_no_key(
 
 
 async def test_untried_it_is_stored_without_a_word_to_the_service(
-    machine: Path, service: StandIn, monkeypatch: pytest.MonkeyPatch
+    machine: Path, service: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await run(monkeypatch, TYPED, "--no-try", "--config", settings(machine, service)) == 0
     assert service.connections == []
@@ -270,7 +270,7 @@ async def test_without_a_daemon_the_next_start_is_told_of(
 
 
 async def test_a_key_that_is_refused_is_handed_to_nobody(
-    machine: Path, service: StandIn, place: Path, monkeypatch: pytest.MonkeyPatch
+    machine: Path, service: Simulator, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with daemon(place) as asked:
         config = settings(machine, service)

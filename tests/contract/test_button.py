@@ -14,9 +14,9 @@ from tests.support.gpio_sim import NO_SIM, TELLS_LOSS, MemoryLines, sim_chip, si
 from tests.support.kiosk import running, soon
 from tests.support.pedals import NO_UINPUT, KernelPedal, MemoryPedal, uinput_is_possible
 
-from kioskd.adapters.evdev import EvdevButton, InputDevices
-from kioskd.adapters.gpio_button import GpioButton
-from kioskd.adapters.memory import MemoryButton
+from kioskd.adapters.controls.evdev import EvdevButton, InputDevices
+from kioskd.adapters.controls.gpio_button import GpioButton
+from kioskd.adapters.fakes.devices import MemoryButton
 from kioskd.errors import DeviceLost
 from kioskd.ports import Button, Edge
 

@@ -12,12 +12,12 @@ from tests.support import picamera_box
 from tests.support.pictures import UPRIGHT, corners, jpeg, opened
 from tests.support.v4l2_sim import SimulatedWebcam
 
-from kioskd.adapters.memory import MemoryCamera
-from kioskd.adapters.picamera import PiCamera
-from kioskd.adapters.picture_folder import FolderCamera
-from kioskd.adapters.v4l2 import V4l2Camera, cameras
+from kioskd.adapters.cameras.folder import FolderCamera
+from kioskd.adapters.cameras.picamera import PiCamera
+from kioskd.adapters.cameras.v4l2 import V4l2Camera, cameras
+from kioskd.adapters.fakes.devices import MemoryCamera
 from kioskd.errors import DeviceLost
-from kioskd.ports import Camera, Sight
+from kioskd.ports import Camera, RunningCamera
 
 SIZE = 200
 
@@ -186,7 +186,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 @asynccontextmanager
-async def looking(bench: Bench) -> AsyncIterator[Sight]:
+async def looking(bench: Bench) -> AsyncIterator[RunningCamera]:
     async with asyncio.timeout(60), bench.camera.look() as sight:
         yield sight
 

@@ -11,11 +11,11 @@ from tests.support.gpio_sim import NO_SIM, MemoryLines, sim_chip, sim_is_possibl
 from tests.support.sysfs_lights import PwmChip, make_led
 
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.gpio_lamp import GpioLamp, RgbLamp
-from kioskd.adapters.lamp_command import CommandLamp
-from kioskd.adapters.memory import MemoryLamp
-from kioskd.adapters.sysfs_light import LedLamp, PwmLamp
-from kioskd.core.effects import Shown
+from kioskd.adapters.controls.command_lamp import CommandLamp
+from kioskd.adapters.controls.gpio_lamp import GpioLamp, RgbLamp
+from kioskd.adapters.controls.sysfs_light import LedLamp, PwmLamp
+from kioskd.adapters.fakes.devices import MemoryLamp
+from kioskd.core.effects import KioskStatus
 from kioskd.ports import Lamp, Light
 
 BRIGHT = Light("listening", 1.0, 1.0, 1.0)
@@ -130,7 +130,7 @@ async def test_of_many_lights_at_once_it_comes_to_look_like_the_last(rig: Rig) -
     async with burning(rig.lamp):
         rig.lamp.shine(OUT)
         for _ in range(50):
-            for shown in Shown:
+            for shown in KioskStatus:
                 rig.lamp.shine(Light(shown.value, 0.0, 0.0, 0.0))
         rig.lamp.shine(BRIGHT)
         await rig.shows(lit=True)

@@ -12,22 +12,22 @@ from pydantic import SecretStr
 from tests.support.live_server import LiveServer, accept_setup, live_server, read_json
 from websockets.asyncio.server import ServerConnection
 
+from kioskd.adapters.fakes.live import ScriptedConnection, ScriptedLive
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
-from kioskd.adapters.scripted import ScriptedConnection, ScriptedLive
 from kioskd.errors import LinkLost, Remedy
 from kioskd.ports import (
     Connection,
-    HandleIssued,
     Interrupted,
     Live,
     Message,
     ReplyAudio,
-    Said,
+    ResumptionUpdate,
+    SpokenText,
     ToolAnswer,
     ToolCall,
     ToolCallsCancelled,
     ToolsCalled,
-    TurnEnded,
+    TurnComplete,
 )
 
 HANDLE = SecretStr("handle")
@@ -39,9 +39,9 @@ ANSWERS = (
     ToolAnswer("2", "look", {"status": "ok", "message": "here it is"}, picture=JPEG),
 )
 RECALL = (
-    Said(by_visitor=True, text="Where is the exit?"),
-    Said(by_visitor=False, text="Left."),
-    Said(by_visitor=True, text="Thanks."),
+    SpokenText(by_visitor=True, text="Where is the exit?"),
+    SpokenText(by_visitor=False, text="Left."),
+    SpokenText(by_visitor=True, text="Thanks."),
 )
 
 
@@ -159,11 +159,11 @@ class WirePeer:
                     content["modelTurn"] = {
                         "parts": [{"inlineData": {"mimeType": "audio/pcm", "data": data}}]
                     }
-                case TurnEnded():
+                case TurnComplete():
                     content["turnComplete"] = True
                 case Interrupted():
                     content["interrupted"] = True
-                case HandleIssued(handle):
+                case ResumptionUpdate(handle):
                     update = {"newHandle": handle.get_secret_value(), "resumable": True}
                     fields["sessionResumptionUpdate"] = update
                 case ToolsCalled(calls):
@@ -282,7 +282,7 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
 
 @contextlib.asynccontextmanager
 async def connected(
-    stage: Stage, handle: SecretStr | None = None, recall: Sequence[Said] = ()
+    stage: Stage, handle: SecretStr | None = None, recall: Sequence[SpokenText] = ()
 ) -> AsyncIterator[tuple[Connection, Peer]]:
     """Both ends of a connection, for 10 s at most."""
     async with asyncio.timeout(60):
@@ -314,11 +314,15 @@ async def test_a_connection_knows_whether_it_resumes_a_session(
 async def test_what_is_said_arrives_message_by_message(stage: Stage) -> None:
     async with connected(stage) as (connection, peer):
         await peer.say(ReplyAudio(FRAME))
-        await peer.say(ReplyAudio(FRAME), TurnEnded(), HandleIssued(HANDLE))
-        await peer.say(Interrupted(), TurnEnded())
+        await peer.say(ReplyAudio(FRAME), TurnComplete(), ResumptionUpdate(HANDLE))
+        await peer.say(Interrupted(), TurnComplete())
         assert list(await connection.receive()) == [ReplyAudio(FRAME)]
-        assert list(await connection.receive()) == [ReplyAudio(FRAME), TurnEnded(), HandleIssued(HANDLE)]
-        assert list(await connection.receive()) == [Interrupted(), TurnEnded()]
+        assert list(await connection.receive()) == [
+            ReplyAudio(FRAME),
+            TurnComplete(),
+            ResumptionUpdate(HANDLE),
+        ]
+        assert list(await connection.receive()) == [Interrupted(), TurnComplete()]
 
 
 async def test_what_is_sent_is_heard(stage: Stage) -> None:
@@ -409,8 +413,8 @@ async def test_a_session_that_goes_on_is_told_nothing(stage: Stage) -> None:
 
 async def test_what_was_said_before_a_loss_is_still_received(stage: Stage) -> None:
     async with connected(stage) as (connection, peer):
-        await peer.say(TurnEnded())
-        assert list(await connection.receive()) == [TurnEnded()]
+        await peer.say(TurnComplete())
+        assert list(await connection.receive()) == [TurnComplete()]
         await peer.drop()
         with pytest.raises(LinkLost):
             await connection.receive()
@@ -442,8 +446,8 @@ async def test_a_receive_that_is_cancelled_leaves_the_message_to_the_next(stage:
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        await peer.say(TurnEnded())
-        assert list(await connection.receive()) == [TurnEnded()]
+        await peer.say(TurnComplete())
+        assert list(await connection.receive()) == [TurnComplete()]
 
 
 @pytest.mark.parametrize("remedy", WireStage.closes)
@@ -463,8 +467,8 @@ async def test_a_refusal_does_not_spoil_the_next_dial(stage: Stage) -> None:
             await dial(stage)
         await refusing
     async with connected(stage) as (connection, peer):
-        await peer.say(TurnEnded())
-        assert list(await connection.receive()) == [TurnEnded()]
+        await peer.say(TurnComplete())
+        assert list(await connection.receive()) == [TurnComplete()]
 
 
 @pytest.mark.parametrize("error", [None, ZeroDivisionError])
@@ -518,5 +522,5 @@ async def test_receiving_twice_at_once_is_a_bug(stage: Stage) -> None:
         await asyncio.sleep(0)
         with pytest.raises(RuntimeError):
             await connection.receive()
-        await peer.say(TurnEnded())
-        assert list(await first) == [TurnEnded()]
+        await peer.say(TurnComplete())
+        assert list(await first) == [TurnComplete()]

@@ -12,9 +12,9 @@ from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
 from tests.support.sound_server import SoundServer
 
 from kioskd.adapters.clock import SystemClock
+from kioskd.adapters.fakes.devices import MemoryMicrophone
 from kioskd.adapters.files import WavMicrophone
-from kioskd.adapters.memory import MemoryMicrophone
-from kioskd.adapters.portaudio import PortAudioMicrophone
+from kioskd.adapters.portaudio.streams import PortAudioMicrophone
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
 from kioskd.ports import Microphone

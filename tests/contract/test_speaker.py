@@ -15,9 +15,9 @@ from tests.support.patience import patient
 from tests.support.sound_server import SoundServer
 
 from kioskd.adapters.clock import SystemClock
+from kioskd.adapters.fakes.devices import MemorySpeaker
 from kioskd.adapters.files import WavSpeaker
-from kioskd.adapters.memory import MemorySpeaker
-from kioskd.adapters.portaudio import PortAudioSpeaker
+from kioskd.adapters.portaudio.streams import PortAudioSpeaker
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
 from kioskd.ports import Speaker

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kioskd.core.budget import DAY_S, Budget, Moment, Spent, Talk, Verdict, judge, roll
+from kioskd.core.budget import DAY_S, Budget, BudgetVerdict, ConversationCost, Moment, Spent, judge, roll
 from kioskd.errors import Code
 
 NOON = Moment(7, 12 * 3600.0)
@@ -21,9 +21,14 @@ def at(clock: str, day: int = 7) -> Moment:
 
 
 def verdict(
-    budget: Budget, *, seconds: float = 0.0, tokens: int = 0, talk: Talk | None = None, now: Moment = NOON
-) -> Verdict:
-    return judge(budget, Spent(now.day, seconds, tokens), talk or Talk(), now)
+    budget: Budget,
+    *,
+    seconds: float = 0.0,
+    tokens: int = 0,
+    talk: ConversationCost | None = None,
+    now: Moment = NOON,
+) -> BudgetVerdict:
+    return judge(budget, Spent(now.day, seconds, tokens), talk or ConversationCost(), now)
 
 
 # Days
@@ -54,19 +59,19 @@ def test_a_day_in_a_far_future_is_over_when_a_day_was_lived_through() -> None:
 
 def test_lost_figures_are_lost_until_the_next_day() -> None:
     lost = Spent(7, unknown=True)
-    assert judge(HOUR, roll(lost, NOON, 1.0), Talk(), NOON).closed is Code.BUDGET
-    assert judge(HOUR, roll(lost, Moment(8, 0.0), 1.0), Talk(), Moment(8, 0.0)).closed is None
+    assert judge(HOUR, roll(lost, NOON, 1.0), ConversationCost(), NOON).closed is Code.BUDGET
+    assert judge(HOUR, roll(lost, Moment(8, 0.0), 1.0), ConversationCost(), Moment(8, 0.0)).closed is None
 
 
 def test_lost_figures_close_no_kiosk_without_a_limit_by_the_day() -> None:
-    assert judge(NIGHT, Spent(7, unknown=True), Talk(), NOON).closed is None
+    assert judge(NIGHT, Spent(7, unknown=True), ConversationCost(), NOON).closed is None
 
 
 # Limits
 
 
 def test_without_limits_nothing_ever_ends() -> None:
-    assert verdict(Budget(), seconds=1e9, tokens=10**9, talk=Talk(1e9, 10**9)) == Verdict(
+    assert verdict(Budget(), seconds=1e9, tokens=10**9, talk=ConversationCost(1e9, 10**9)) == BudgetVerdict(
         None, over=False, near=False, next_s=math.inf
     )
 
@@ -84,7 +89,7 @@ def test_without_limits_nothing_ever_ends() -> None:
 def test_minutes_of_the_day_run_out_with_a_notice(
     seconds: float, closed: Code | None, near: bool, next_s: float
 ) -> None:
-    assert verdict(HOUR, seconds=seconds) == Verdict(closed, over=False, near=near, next_s=next_s)
+    assert verdict(HOUR, seconds=seconds) == BudgetVerdict(closed, over=False, near=near, next_s=next_s)
 
 
 @pytest.mark.parametrize(
@@ -100,21 +105,21 @@ def test_tokens_of_the_day_run_out_with_a_notice(tokens: int, closed: Code | Non
     ("tokens", "over", "near"), [(949, False, False), (950, False, True), (1000, True, True)]
 )
 def test_tokens_of_a_conversation_end_it_and_close_nothing(tokens: int, over: bool, near: bool) -> None:
-    found = verdict(Budget(tokens_per_conversation=1000), talk=Talk(5.0, tokens))
+    found = verdict(Budget(tokens_per_conversation=1000), talk=ConversationCost(5.0, tokens))
     assert (found.closed, found.over, found.near) == (None, over, near)
 
 
 def test_a_conversation_that_has_lasted_long_is_told_of_its_end_and_ended_by_the_core() -> None:
     budget = Budget(seconds_per_conversation=600)
-    assert not verdict(budget, talk=Talk(539.0)).near
-    assert verdict(budget, talk=Talk(540.0)).near
-    assert not verdict(budget, talk=Talk(600.0)).over
+    assert not verdict(budget, talk=ConversationCost(539.0)).near
+    assert verdict(budget, talk=ConversationCost(540.0)).near
+    assert not verdict(budget, talk=ConversationCost(600.0)).over
 
 
 def test_a_short_conversation_is_not_told_at_its_beginning() -> None:
     budget = Budget(seconds_per_conversation=60)
-    assert not verdict(budget, talk=Talk(44.0)).near
-    assert verdict(budget, talk=Talk(45.0)).near
+    assert not verdict(budget, talk=ConversationCost(44.0)).near
+    assert verdict(budget, talk=ConversationCost(45.0)).near
 
 
 def test_notices_can_be_switched_off() -> None:
@@ -190,7 +195,9 @@ budgets = st.builds(
 def test_nothing_changes_before_it_is_said_to(
     budget: Budget, seconds: float, talked: float, second: float, share: float
 ) -> None:
-    first = judge(budget, Spent(7, seconds), Talk(talked), Moment(7, second))
+    first = judge(budget, Spent(7, seconds), ConversationCost(talked), Moment(7, second))
     later_s = min(first.next_s, DAY_S - 1 - second) * share * 0.999
-    later = judge(budget, Spent(7, seconds + later_s), Talk(talked + later_s), Moment(7, second + later_s))
+    later = judge(
+        budget, Spent(7, seconds + later_s), ConversationCost(talked + later_s), Moment(7, second + later_s)
+    )
     assert (later.closed, later.over, later.near) == (first.closed, first.over, first.near)

@@ -27,19 +27,19 @@ from tests.support.core import (
 )
 
 from kioskd.core import link as links
-from kioskd.core.effects import Dial, Duck, Flush, SetTimer, SetUplink, Uplink
+from kioskd.core.effects import Dial, Duck, Flush, SetTimer, SetUplink, UplinkGate
 from kioskd.core.events import (
-    Asked,
     CallsChanged,
-    EndWanted,
+    EndRequested,
     Event,
     GoingAway,
-    Hushed,
     Pressed,
     ReplyBegan,
     ReplyInterrupted,
     ReplyPlayed,
+    ReplySilenced,
     TalkBegan,
+    TextSubmitted,
     Timer,
     TimerFired,
     TurnEnded,
@@ -50,7 +50,7 @@ from kioskd.core.events import (
 from kioskd.core.link import Link
 from kioskd.core.machine import State, levels
 from kioskd.core.policy import Policy
-from kioskd.core.turn import Phase
+from kioskd.core.turn import TurnPhase
 
 Builder = Callable[..., State]
 LinkBuilder = Callable[..., Link]
@@ -80,7 +80,7 @@ def test_a_visitor_who_waits_for_a_tool_is_not_taken_for_gone() -> None:
 
 def test_no_connection_is_renewed_while_its_calls_are_worked_on() -> None:
     state, effects = run(listening(up(handle=HANDLE)), calls(2), GoingAway(EPOCH, left_s=50.0), calls(1))
-    assert (state.link.phase, of_type(Dial, effects)) == (links.Phase.DRAINING, [])
+    assert (state.link.phase, of_type(Dial, effects)) == (links.LinkPhase.DRAINING, [])
     assert of_type(Dial, run(state, calls(0))[1]) == [Dial(EPOCH + 1, HANDLE)]
 
 
@@ -89,21 +89,21 @@ def test_what_is_said_while_a_tool_holds_the_model_up_is_held_back_as_it_would_v
     link: LinkBuilder,
 ) -> None:
     held = levels(thinking(link(), calls=1, gated=True), FULL_DUPLEX)
-    assert held.uplink is Uplink.HOLD
+    assert held.uplink is UplinkGate.HOLD
     assert held.timers[Timer.GATE] == FULL_DUPLEX.gate_s
-    assert levels(thinking(link(), calls=1), FULL_DUPLEX).uplink is Uplink.SEND
+    assert levels(thinking(link(), calls=1), FULL_DUPLEX).uplink is UplinkGate.SEND
 
 
 def test_a_tool_keeps_the_visitor_waiting_only_so_long() -> None:
     state, _ = run(thinking(), calls(1, blocking=1))
     state, effects = run(state, TimerFired(Timer.GATE))
-    assert of_type(SetUplink, effects) == [SetUplink(Uplink.SEND)]
+    assert of_type(SetUplink, effects) == [SetUplink(UplinkGate.SEND)]
     assert (state.turn.calls, state.turn.gated) == (1, False)
 
 
 def test_the_gate_opens_with_the_last_answer_that_was_waited_for() -> None:
     state, effects = run(thinking(), calls(2, blocking=1), calls(1, blocking=0))
-    assert of_type(SetUplink, effects) == [SetUplink(Uplink.HOLD), SetUplink(Uplink.SEND)]
+    assert of_type(SetUplink, effects) == [SetUplink(UplinkGate.HOLD), SetUplink(UplinkGate.SEND)]
     assert state.turn.calls == 1
 
 
@@ -130,7 +130,7 @@ def test_calls_mean_nothing_to_one_asleep() -> None:
 
 @pytest.mark.parametrize("policy", [HALF_DUPLEX, FULL_DUPLEX])
 def test_the_conversation_ends_when_the_goodbye_was_heard(policy: Policy) -> None:
-    state, effects = run(speaking(reply=4), EndWanted(EPOCH), TurnEnded(EPOCH), policy=policy)
+    state, effects = run(speaking(reply=4), EndRequested(EPOCH), TurnEnded(EPOCH), policy=policy)
     assert state.turn.awake
     state, effects = run(state, ReplyPlayed(4), policy=policy)
     assert not state.turn.awake
@@ -139,7 +139,7 @@ def test_the_conversation_ends_when_the_goodbye_was_heard(policy: Policy) -> Non
 
 @pytest.mark.parametrize("policy", [HALF_DUPLEX, FULL_DUPLEX])
 def test_a_goodbye_that_is_still_to_come_is_waited_for_and_heard(policy: Policy) -> None:
-    state, _ = run(thinking(), EndWanted(EPOCH), policy=policy)
+    state, _ = run(thinking(), EndRequested(EPOCH), policy=policy)
     assert levels(state, policy).timers[Timer.GRACE] == policy.farewell_s
     state, _ = run(state, ReplyBegan(EPOCH, 5), policy=policy)
     assert Timer.GRACE not in levels(state, policy).timers
@@ -148,22 +148,22 @@ def test_a_goodbye_that_is_still_to_come_is_waited_for_and_heard(policy: Policy)
 
 @pytest.mark.parametrize("builder", [listening, thinking])
 def test_a_goodbye_that_does_not_come_is_waited_for_only_so_long(builder: Builder) -> None:
-    assert not turn_after(builder(), EndWanted(EPOCH), TimerFired(Timer.GRACE)).awake
+    assert not turn_after(builder(), EndRequested(EPOCH), TimerFired(Timer.GRACE)).awake
 
 
 def test_a_leave_taken_while_the_room_rings_ends_soon_after() -> None:
-    state, _ = run(ringing(), EndWanted(EPOCH), TimerFired(Timer.TAIL))
+    state, _ = run(ringing(), EndRequested(EPOCH), TimerFired(Timer.TAIL))
     assert levels(state, HALF_DUPLEX).timers[Timer.GRACE] == HALF_DUPLEX.farewell_s
 
 
 @pytest.mark.parametrize("builder", [listening, thinking])
-@pytest.mark.parametrize("word", [VoiceBegan(), TalkBegan(), Asked()])
+@pytest.mark.parametrize("word", [VoiceBegan(), TalkBegan(), TextSubmitted()])
 def test_a_visitor_who_has_more_to_say_is_not_left(builder: Builder, word: Event) -> None:
     assert turn_after(builder(leaving=True), word).leaving is False
 
 
 @pytest.mark.parametrize("policy", [FULL_DUPLEX, BARGING_IN])
-@pytest.mark.parametrize("word", [VoiceBegan(), TalkBegan(), Asked(), ReplyInterrupted(EPOCH, REPLY)])
+@pytest.mark.parametrize("word", [VoiceBegan(), TalkBegan(), TextSubmitted(), ReplyInterrupted(EPOCH, REPLY)])
 def test_a_visitor_who_speaks_into_the_goodbye_is_not_left(word: Event, policy: Policy) -> None:
     state, _ = run(speaking(leaving=True), word, policy=policy)
     assert (state.turn.awake, state.turn.leaving) == (True, False)
@@ -172,9 +172,9 @@ def test_a_visitor_who_speaks_into_the_goodbye_is_not_left(word: Event, policy: 
 
 @pytest.mark.parametrize("policy", [HALF_DUPLEX, FULL_DUPLEX])
 def test_what_the_model_has_begun_is_done_before_its_goodbye_ends_the_conversation(policy: Policy) -> None:
-    state, _ = run(speaking(reply=4), calls(1), EndWanted(EPOCH), ReplyPlayed(4), policy=policy)
+    state, _ = run(speaking(reply=4), calls(1), EndRequested(EPOCH), ReplyPlayed(4), policy=policy)
     state, _ = run(state, TimerFired(Timer.TAIL), policy=policy)
-    assert state.turn.phase is Phase.LISTENING
+    assert state.turn.phase is TurnPhase.LISTENING
     assert not {Timer.GRACE, Timer.IDLE} & set(levels(state, policy).timers)
     state, _ = run(state, calls(0), policy=policy)
     assert state.turn.awake, "the model may have a word to say of it"
@@ -183,14 +183,14 @@ def test_what_the_model_has_begun_is_done_before_its_goodbye_ends_the_conversati
 
 
 def test_a_word_on_what_was_done_after_the_goodbye_is_heard_and_ends_the_conversation() -> None:
-    done = (calls(1), EndWanted(EPOCH), ReplyPlayed(4), calls(0))
+    done = (calls(1), EndRequested(EPOCH), ReplyPlayed(4), calls(0))
     state, _ = run(speaking(reply=4), *done, ReplyBegan(EPOCH, 5), policy=FULL_DUPLEX)
-    assert state.turn.phase is Phase.SPEAKING
+    assert state.turn.phase is TurnPhase.SPEAKING
     assert not turn_after(state, ReplyPlayed(5), policy=FULL_DUPLEX).awake
 
 
 def test_a_visitor_who_speaks_while_the_last_thing_is_being_done_is_not_left() -> None:
-    state, _ = run(speaking(reply=4), calls(1), EndWanted(EPOCH), ReplyPlayed(4), policy=FULL_DUPLEX)
+    state, _ = run(speaking(reply=4), calls(1), EndRequested(EPOCH), ReplyPlayed(4), policy=FULL_DUPLEX)
     state, _ = run(state, VoiceBegan(), calls(0), VoiceEnded(), policy=FULL_DUPLEX)
     assert (state.turn.awake, state.turn.farewell) == (True, False)
 
@@ -201,7 +201,7 @@ def test_a_farewell_to_a_call_that_never_ends_does() -> None:
 
 
 def test_nobody_takes_leave_of_one_asleep() -> None:
-    assert run(asleep(), EndWanted(EPOCH)) == (asleep(), [])
+    assert run(asleep(), EndRequested(EPOCH)) == (asleep(), [])
 
 
 # Speaking into a reply, by our own hearing
@@ -218,11 +218,11 @@ def test_a_voice_that_is_only_suspected_makes_the_reply_quieter() -> None:
 
 def test_a_voice_that_is_sure_silences_the_reply_and_has_the_word() -> None:
     state, effects = run(speaking(reply=4), VoiceSuspected(suspected=True), VoiceBegan(), policy=BARGING_IN)
-    assert (state.turn.phase, state.turn.voice, state.turn.suspected) == (Phase.LISTENING, True, False)
+    assert (state.turn.phase, state.turn.voice, state.turn.suspected) == (TurnPhase.LISTENING, True, False)
     assert of_type(Flush, effects) == [Flush(4)]
     assert of_type(Duck, effects) == [Duck(down=True), Duck(down=False)]
-    assert levels(state, BARGING_IN).uplink is Uplink.SEND
-    assert turn_after(state, VoiceEnded(), policy=BARGING_IN).phase is Phase.THINKING
+    assert levels(state, BARGING_IN).uplink is UplinkGate.SEND
+    assert turn_after(state, VoiceEnded(), policy=BARGING_IN).phase is TurnPhase.THINKING
 
 
 def test_a_voice_into_the_last_reply_ends_a_conversation_whose_time_is_up() -> None:
@@ -237,7 +237,7 @@ def test_a_voice_into_the_last_reply_ends_a_conversation_whose_time_is_up() -> N
         ReplyInterrupted(EPOCH, REPLY),
         ReplyBegan(EPOCH, REPLY + 1),
         Pressed(),
-        Hushed(),
+        ReplySilenced(),
         TalkBegan(),
     ],
 )
@@ -267,10 +267,10 @@ def test_a_suspicion_outside_a_reply_means_nothing(builder: Builder) -> None:
 
 def test_barge_in_works_through_an_outage_too() -> None:
     state, _ = run(speaking(waiting()), VoiceBegan(), policy=BARGING_IN)
-    assert levels(state, BARGING_IN).uplink is Uplink.HOLD
+    assert levels(state, BARGING_IN).uplink is UplinkGate.HOLD
 
 
 def test_a_connection_is_left_in_the_quiet_moment_after_the_last_call() -> None:
     state, effects = run(listening(draining(handle=HANDLE), calls=1), calls(0))
-    assert state.link.phase is links.Phase.DIALING
+    assert state.link.phase is links.LinkPhase.DIALING
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]

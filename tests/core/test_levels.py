@@ -38,13 +38,13 @@ from tests.support.core import (
 
 from kioskd.core.effects import (
     Dial,
-    Keep,
-    SetEyes,
+    KeepHandle,
+    KioskStatus,
+    SetCamera,
     SetTimer,
     SetUplink,
-    Show,
-    Shown,
-    Uplink,
+    ShowStatus,
+    UplinkGate,
 )
 from kioskd.core.events import (
     Device,
@@ -62,9 +62,9 @@ from kioskd.core.events import (
     VoiceEnded,
 )
 from kioskd.core.levels import LONG_S
-from kioskd.core.link import Link, Trouble
+from kioskd.core.link import Link, LinkTrouble
 from kioskd.core.machine import State, levels
-from kioskd.core.policy import Eyes, Policy
+from kioskd.core.policy import CameraMode, Policy
 from kioskd.errors import Code, Remedy
 
 Builder = Callable[..., State]
@@ -75,19 +75,19 @@ LinkBuilder = Callable[..., Link]
 
 @pytest.mark.parametrize("policy", EVERY_POLICY)
 def test_one_asleep_keeps_only_the_preroll(policy: Policy) -> None:
-    assert levels(asleep(), policy).uplink is Uplink.PREROLL
+    assert levels(asleep(), policy).uplink is UplinkGate.PREROLL
 
 
 @pytest.mark.parametrize("builder", [listening, thinking])
 @pytest.mark.parametrize("link", CONNECTED)
 def test_what_the_visitor_says_is_sent(builder: Builder, link: LinkBuilder) -> None:
-    assert levels(builder(link()), HALF_DUPLEX).uplink is Uplink.SEND
+    assert levels(builder(link()), HALF_DUPLEX).uplink is UplinkGate.SEND
 
 
 @pytest.mark.parametrize("builder", [listening, thinking])
 @pytest.mark.parametrize("link", [dialing, waiting])
 def test_what_the_visitor_says_to_nobody_yet_is_held(builder: Builder, link: LinkBuilder) -> None:
-    assert levels(builder(link()), HALF_DUPLEX).uplink is Uplink.HOLD
+    assert levels(builder(link()), HALF_DUPLEX).uplink is UplinkGate.HOLD
 
 
 @pytest.mark.parametrize("builder", [speaking, ringing])
@@ -95,18 +95,18 @@ def test_what_the_visitor_says_to_nobody_yet_is_held(builder: Builder, link: Lin
 def test_half_duplex_shuts_the_uplink_while_the_kiosk_can_be_heard(
     builder: Builder, link: LinkBuilder
 ) -> None:
-    assert levels(builder(link()), HALF_DUPLEX).uplink is Uplink.SHUT
+    assert levels(builder(link()), HALF_DUPLEX).uplink is UplinkGate.SHUT
 
 
 def test_half_duplex_keeps_the_uplink_shut_until_a_silenced_room_is_quiet() -> None:
     for silencing in (Pressed(), ReplyInterrupted(EPOCH, REPLY)):
         state, effects = run(speaking(), silencing)
         assert of_type(SetUplink, effects) == []
-        assert of_type(SetUplink, run(state, TimerFired(Timer.TAIL))[1]) == [SetUplink(Uplink.SEND)]
+        assert of_type(SetUplink, run(state, TimerFired(Timer.TAIL))[1]) == [SetUplink(UplinkGate.SEND)]
 
 
-@pytest.mark.parametrize(("link", "uplink"), [(up, Uplink.SEND), (waiting, Uplink.HOLD)])
-def test_full_duplex_never_shuts_the_uplink(link: LinkBuilder, uplink: Uplink) -> None:
+@pytest.mark.parametrize(("link", "uplink"), [(up, UplinkGate.SEND), (waiting, UplinkGate.HOLD)])
+def test_full_duplex_never_shuts_the_uplink(link: LinkBuilder, uplink: UplinkGate) -> None:
     assert levels(speaking(link()), FULL_DUPLEX).uplink is uplink
 
 
@@ -114,20 +114,20 @@ def test_half_duplex_opens_the_uplink_only_after_the_tail() -> None:
     state, effects = run(speaking(), ReplyPlayed(REPLY))
     assert effects == [SetTimer(Timer.TAIL, HALF_DUPLEX.tail_s)]
     _, effects = run(state, TimerFired(Timer.TAIL))
-    assert of_type(SetUplink, effects) == [SetUplink(Uplink.SEND)]
+    assert of_type(SetUplink, effects) == [SetUplink(UplinkGate.SEND)]
 
 
 @pytest.mark.parametrize("policy", [BARGING_IN, HELD])
 @pytest.mark.parametrize("link", REACHED_FOR)
 def test_where_only_speech_is_sent_the_uplink_pauses_between(policy: Policy, link: LinkBuilder) -> None:
-    assert levels(listening(link()), policy).uplink is Uplink.PAUSED
+    assert levels(listening(link()), policy).uplink is UplinkGate.PAUSED
     uplink = levels(listening(link(), voice=True), policy).uplink
-    assert uplink is (Uplink.SEND if link in CONNECTED else Uplink.HOLD)
+    assert uplink is (UplinkGate.SEND if link in CONNECTED else UplinkGate.HOLD)
 
 
 @pytest.mark.parametrize("policy", EVERY_POLICY)
 def test_a_pause_is_never_shown_to_one_asleep(policy: Policy) -> None:
-    assert levels(replace(asleep(), muted=True), policy).uplink is Uplink.PREROLL
+    assert levels(replace(asleep(), muted=True), policy).uplink is UplinkGate.PREROLL
 
 
 # Levels: the camera
@@ -136,24 +136,25 @@ def test_a_pause_is_never_shown_to_one_asleep(policy: Policy) -> None:
 @pytest.mark.parametrize("builder", AWAKE)
 @pytest.mark.parametrize("voice", [False, True])
 @pytest.mark.parametrize(
-    ("eyes", "when"), [(Eyes.NEVER, "never"), (Eyes.CONVERSATION, "always"), (Eyes.SPEECH, "speech")]
+    ("eyes", "when"),
+    [(CameraMode.NEVER, "never"), (CameraMode.CONVERSATION, "always"), (CameraMode.SPEECH, "speech")],
 )
 def test_the_camera_runs_exactly_when_the_owner_says(
-    builder: Builder, voice: bool, eyes: Eyes, when: str
+    builder: Builder, voice: bool, eyes: CameraMode, when: str
 ) -> None:
     wanted = {"never": False, "always": True, "speech": voice}[when]
     assert levels(builder(voice=voice), Policy(half_duplex=False, eyes=eyes)).eyes is wanted
 
 
-@pytest.mark.parametrize("eyes", Eyes)
-def test_the_camera_never_runs_asleep(eyes: Eyes) -> None:
+@pytest.mark.parametrize("eyes", CameraMode)
+def test_the_camera_never_runs_asleep(eyes: CameraMode) -> None:
     assert levels(asleep(), Policy(eyes=eyes)).eyes is False
 
 
 def test_the_camera_is_told_when_it_should_run_and_no_more_often() -> None:
-    policy = Policy(eyes=Eyes.CONVERSATION)
+    policy = Policy(eyes=CameraMode.CONVERSATION)
     _, effects = run(asleep(), Pressed(), VoiceBegan(), VoiceEnded(), Pressed(), policy=policy)
-    assert of_type(SetEyes, effects) == [SetEyes(open=True), SetEyes(open=False)]
+    assert of_type(SetCamera, effects) == [SetCamera(open=True), SetCamera(open=False)]
 
 
 # Levels: what is shown
@@ -162,54 +163,54 @@ def test_the_camera_is_told_when_it_should_run_and_no_more_often() -> None:
 @pytest.mark.parametrize(
     ("state", "shown"),
     [
-        (State(), Shown.STARTING),
-        (asleep(), Shown.ASLEEP),
-        (listening(), Shown.LISTENING),
-        (listening(draining()), Shown.LISTENING),
-        (listening(voice=True), Shown.LISTENING),
-        (thinking(), Shown.THINKING),
-        (speaking(), Shown.SPEAKING),
-        (ringing(), Shown.SPEAKING),
-        (listening(dialing()), Shown.WAKING),
-        (thinking(dialing()), Shown.WAKING),
-        (listening(dialing(tries=1)), Shown.WAKING),
-        (listening(waiting(tries=1)), Shown.WAKING),
-        (listening(dialing(tries=2)), Shown.OFFLINE),
-        (refused(), Shown.FAULT),
-        (probing(), Shown.FAULT),
-        (State(asleep().turn, down(trouble=Trouble.UNREACHED), started=True), Shown.ASLEEP),
-        (State(asleep().turn, probing().link), Shown.FAULT),
-        (listening(dialing(trouble=Trouble.REFUSED)), Shown.WAKING),
-        (thinking(waiting(tries=2)), Shown.OFFLINE),
+        (State(), KioskStatus.STARTING),
+        (asleep(), KioskStatus.ASLEEP),
+        (listening(), KioskStatus.LISTENING),
+        (listening(draining()), KioskStatus.LISTENING),
+        (listening(voice=True), KioskStatus.LISTENING),
+        (thinking(), KioskStatus.THINKING),
+        (speaking(), KioskStatus.SPEAKING),
+        (ringing(), KioskStatus.SPEAKING),
+        (listening(dialing()), KioskStatus.WAKING),
+        (thinking(dialing()), KioskStatus.WAKING),
+        (listening(dialing(tries=1)), KioskStatus.WAKING),
+        (listening(waiting(tries=1)), KioskStatus.WAKING),
+        (listening(dialing(tries=2)), KioskStatus.OFFLINE),
+        (refused(), KioskStatus.FAULT),
+        (probing(), KioskStatus.FAULT),
+        (State(asleep().turn, down(trouble=LinkTrouble.UNREACHED), started=True), KioskStatus.ASLEEP),
+        (State(asleep().turn, probing().link), KioskStatus.FAULT),
+        (listening(dialing(trouble=LinkTrouble.REFUSED)), KioskStatus.WAKING),
+        (thinking(waiting(tries=2)), KioskStatus.OFFLINE),
     ],
 )
-def test_each_state_has_its_face(state: State, shown: Shown) -> None:
+def test_each_state_has_its_face(state: State, shown: KioskStatus) -> None:
     assert levels(state, HALF_DUPLEX).shown is shown
 
 
 @pytest.mark.parametrize("link", [dialing(met=True), dialing(met=True, tries=1), waiting(met=True, tries=1)])
 def test_a_renewal_or_one_loss_is_nobodys_business(link: Link) -> None:
-    assert levels(listening(link), HALF_DUPLEX).shown is Shown.LISTENING
-    assert levels(thinking(link), HALF_DUPLEX).shown is Shown.THINKING
+    assert levels(listening(link), HALF_DUPLEX).shown is KioskStatus.LISTENING
+    assert levels(thinking(link), HALF_DUPLEX).shown is KioskStatus.THINKING
 
 
 def test_a_conversation_that_goes_on_after_a_kill_shows_no_waking() -> None:
     state, _ = run(State(), Restored(7, HANDLE), Started())
-    assert levels(state, HALF_DUPLEX).shown is Shown.LISTENING
+    assert levels(state, HALF_DUPLEX).shown is KioskStatus.LISTENING
 
 
 @pytest.mark.parametrize("remedy", [Remedy.QUOTA, Remedy.CLOCK])
 def test_a_long_wait_shows_offline_even_after_one_loss(remedy: Remedy) -> None:
-    assert levels(run(listening(), lost(remedy))[0], HALF_DUPLEX).shown is Shown.OFFLINE
+    assert levels(run(listening(), lost(remedy))[0], HALF_DUPLEX).shown is KioskStatus.OFFLINE
 
 
 def test_a_service_met_and_then_lost_for_good_shows_offline() -> None:
-    assert levels(listening(waiting(met=True, tries=2)), HALF_DUPLEX).shown is Shown.OFFLINE
+    assert levels(listening(waiting(met=True, tries=2)), HALF_DUPLEX).shown is KioskStatus.OFFLINE
 
 
 @pytest.mark.parametrize("builder", [speaking, ringing])
 def test_what_is_still_heard_goes_before_what_is_no_longer_reached(builder: Builder) -> None:
-    assert levels(builder(waiting(tries=9)), HALF_DUPLEX).shown is Shown.SPEAKING
+    assert levels(builder(waiting(tries=9)), HALF_DUPLEX).shown is KioskStatus.SPEAKING
 
 
 @pytest.mark.parametrize("state", EVERY_STATE)
@@ -218,19 +219,19 @@ def test_a_missing_microphone_or_speaker_is_a_fault_whatever_else_goes_on(
     state: State, device: Device
 ) -> None:
     state = replace(state, muted=False, missing={device: ("the one",)})
-    assert levels(state, HALF_DUPLEX).shown is Shown.FAULT
+    assert levels(state, HALF_DUPLEX).shown is KioskStatus.FAULT
 
 
 @pytest.mark.parametrize("trouble", [{"missing": {Device.MICROPHONE: ("the one",)}}, {"deaf": True}])
 def test_a_muted_kiosk_needs_no_microphone(trouble: dict[str, Any]) -> None:
-    assert levels(replace(asleep(), muted=True, **trouble), HALF_DUPLEX).shown is Shown.MUTED
+    assert levels(replace(asleep(), muted=True, **trouble), HALF_DUPLEX).shown is KioskStatus.MUTED
 
 
 def test_a_fault_lasts_until_the_last_missing_device_is_back() -> None:
     state, _ = run(asleep(), DeviceGone(Device.MICROPHONE), DeviceGone(Device.SPEAKER))
     state, effects = run(state, DeviceCame(Device.SPEAKER))
-    assert effects == [Show(Shown.FAULT, Code.MICROPHONE)]
-    assert run(state, DeviceCame(Device.MICROPHONE)) == (asleep(), [Show(Shown.ASLEEP)])
+    assert effects == [ShowStatus(KioskStatus.FAULT, Code.MICROPHONE)]
+    assert run(state, DeviceCame(Device.MICROPHONE)) == (asleep(), [ShowStatus(KioskStatus.ASLEEP)])
 
 
 def test_a_device_gone_twice_comes_back_once() -> None:
@@ -239,11 +240,11 @@ def test_a_device_gone_twice_comes_back_once() -> None:
 
 
 def test_a_refusal_shows_before_the_start_does() -> None:
-    assert levels(State(link=down(trouble=Trouble.REFUSED)), HALF_DUPLEX).shown is Shown.FAULT
+    assert levels(State(link=down(trouble=LinkTrouble.REFUSED)), HALF_DUPLEX).shown is KioskStatus.FAULT
 
 
 def test_a_start_shows() -> None:
-    assert run(State(), Started()) == (State(started=True), [Show(Shown.ASLEEP)])
+    assert run(State(), Started()) == (State(started=True), [ShowStatus(KioskStatus.ASLEEP)])
 
 
 # Levels: the keepsake
@@ -255,7 +256,7 @@ def test_what_would_resume_the_session_is_kept_whatever_the_link_does(
     builder: Builder, link: LinkBuilder
 ) -> None:
     state = builder(link(handle=HANDLE), conversation=7)
-    assert levels(state, HALF_DUPLEX).keepsake == Keep(7, HANDLE)
+    assert levels(state, HALF_DUPLEX).keepsake == KeepHandle(7, HANDLE)
     assert levels(builder(link()), HALF_DUPLEX).keepsake is None
 
 
@@ -326,9 +327,10 @@ def test_each_timer_runs_as_long_as_the_policy_or_the_state_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "after_s"), [(Trouble.NONE, 1.0), (Trouble.UNREACHED, 2.0), (Trouble.REFUSED, 3.0)]
+    ("trouble", "after_s"),
+    [(LinkTrouble.NONE, 1.0), (LinkTrouble.UNREACHED, 2.0), (LinkTrouble.REFUSED, 3.0)],
 )
-def test_an_always_on_kiosk_wakes_again_and_later_after_trouble(trouble: Trouble, after_s: float) -> None:
+def test_an_always_on_kiosk_wakes_again_and_later_after_trouble(trouble: LinkTrouble, after_s: float) -> None:
     policy = Policy(always_on=True, again_s=1.0, unreached_s=2.0, refused_s=3.0)
     for link in (down(trouble=trouble), dialing(trouble=trouble)):
         assert levels(replace(asleep(), link=link), policy).timers == {T.AGAIN: after_s}
@@ -340,8 +342,8 @@ def test_an_always_on_kiosk_that_reached_nobody_does_not_wake_at_once() -> None:
     assert levels(state, ALWAYS_ON).timers == {T.AGAIN: ALWAYS_ON.unreached_s}
 
 
-@pytest.mark.parametrize("trouble", [Trouble.NONE, Trouble.UNREACHED])
-def test_a_kiosk_that_was_not_refused_costs_nothing_asleep(trouble: Trouble) -> None:
+@pytest.mark.parametrize("trouble", [LinkTrouble.NONE, LinkTrouble.UNREACHED])
+def test_a_kiosk_that_was_not_refused_costs_nothing_asleep(trouble: LinkTrouble) -> None:
     assert levels(replace(asleep(), link=down(trouble=trouble)), HALF_DUPLEX).timers == {}
 
 

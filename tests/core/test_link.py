@@ -28,10 +28,12 @@ from tests.support.core import (
 from kioskd.core import link as links
 from kioskd.core.effects import Dial
 from kioskd.core.events import (
+    ConnectionLost,
+    ConnectionUp,
     Event,
+    EventKind,
     GoingAway,
     HandleIssued,
-    Lost,
     NetworkChanged,
     ReplyBegan,
     Restored,
@@ -40,32 +42,31 @@ from kioskd.core.events import (
     Timer,
     TimerFired,
     TurnEnded,
-    Up,
 )
-from kioskd.core.link import HOPS, Link, Phase, Trouble
+from kioskd.core.link import HOPS, Link, LinkPhase, LinkTrouble
 from kioskd.core.machine import State
 from kioskd.core.policy import Policy
 from kioskd.errors import Remedy
 
 LinkBuilder = Callable[..., Link]
 KINDS = (
-    Restored, Up, Lost, GoingAway, HandleIssued, ReplyBegan, TurnEnded, SessionUseless, NetworkChanged,
+    Restored, ConnectionUp, ConnectionLost, GoingAway, HandleIssued, ReplyBegan, TurnEnded, SessionUseless, NetworkChanged,
     SettingsChanged,    Timer.PROBE, Timer.RETRY, Timer.STEADY, Timer.AGE, Timer.SETTLE, Timer.ROLLOVER, Timer.LATE,
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "phase"), [*product(KINDS, Phase)])
-def test_every_pair_has_a_cell(kind: links.Kind, phase: Phase) -> None:
+@pytest.mark.parametrize(("kind", "phase"), [*product(KINDS, LinkPhase)])
+def test_every_pair_has_a_cell(kind: EventKind, phase: LinkPhase) -> None:
     assert callable(links.TABLE[kind][phase.value])
 
 
 def test_the_table_has_no_other_rows_and_no_longer_ones() -> None:
     assert set(links.TABLE) == set(KINDS)
-    assert {len(row) for row in links.TABLE.values()} == {len(Phase)}
+    assert {len(row) for row in links.TABLE.values()} == {len(LinkPhase)}
 
 
 def test_phases_number_the_columns_from_nought() -> None:
-    assert [phase.value for phase in Phase] == list(range(len(Phase)))
+    assert [phase.value for phase in LinkPhase] == list(range(len(LinkPhase)))
 
 
 def test_only_a_connection_set_up_is_open() -> None:
@@ -82,25 +83,28 @@ def test_only_a_connection_set_up_is_open() -> None:
 
 
 def test_a_dial_that_is_answered_is_up() -> None:
-    assert link_after(heard(dialing()), Up(EPOCH, resumed=False)) == up()
+    assert link_after(heard(dialing()), ConnectionUp(EPOCH, resumed=False)) == up()
 
 
-@pytest.mark.parametrize("trouble", Trouble)
-def test_reaching_the_service_ends_the_trouble_with_it(trouble: Trouble) -> None:
-    assert link_after(heard(dialing(trouble=trouble)), Up(EPOCH, resumed=False)).trouble is Trouble.NONE
+@pytest.mark.parametrize("trouble", LinkTrouble)
+def test_reaching_the_service_ends_the_trouble_with_it(trouble: LinkTrouble) -> None:
+    assert (
+        link_after(heard(dialing(trouble=trouble)), ConnectionUp(EPOCH, resumed=False)).trouble
+        is LinkTrouble.NONE
+    )
 
 
 def test_new_credentials_that_were_accepted_can_be_renewed_again() -> None:
-    assert not link_after(heard(dialing(renewed=True)), Up(EPOCH, resumed=False)).renewed
+    assert not link_after(heard(dialing(renewed=True)), ConnectionUp(EPOCH, resumed=False)).renewed
 
 
 def test_being_up_alone_does_not_forgive_the_tries_before() -> None:
-    assert link_after(heard(dialing(tries=3)), Up(EPOCH, resumed=True)).tries == 3
+    assert link_after(heard(dialing(tries=3)), ConnectionUp(EPOCH, resumed=True)).tries == 3
 
 
 @pytest.mark.parametrize("builder", [up, draining, waiting])
 def test_an_answer_nobody_waits_for_means_nothing(builder: LinkBuilder) -> None:
-    assert run(heard(builder()), Up(EPOCH, resumed=False)) == (heard(builder()), [])
+    assert run(heard(builder()), ConnectionUp(EPOCH, resumed=False)) == (heard(builder()), [])
 
 
 # GoingAway, HandleIssued
@@ -108,7 +112,7 @@ def test_an_answer_nobody_waits_for_means_nothing(builder: LinkBuilder) -> None:
 
 def test_an_announced_end_leaves_a_margin() -> None:
     after = link_after(heard(up()), GoingAway(EPOCH, left_s=50.0))
-    assert (after.phase, after.rollover_s) == (Phase.DRAINING, 40.0)
+    assert (after.phase, after.rollover_s) == (LinkPhase.DRAINING, 40.0)
 
 
 def test_an_end_announced_late_leaves_no_time_but_no_less_than_none() -> None:
@@ -123,7 +127,7 @@ def test_the_margin_is_the_policys() -> None:
 @pytest.mark.parametrize(("left_s", "rollover_s"), [(50.0, 40.0), (90.0, 60.0)])
 def test_an_end_announced_while_draining_can_only_hasten(left_s: float, rollover_s: float) -> None:
     after = link_after(heard(draining(rollover_s=60.0)), GoingAway(EPOCH, left_s))
-    assert (after.phase, after.rollover_s) == (Phase.DRAINING, rollover_s)
+    assert (after.phase, after.rollover_s) == (LinkPhase.DRAINING, rollover_s)
 
 
 def test_an_end_announced_twice_is_the_later_news_when_that_is_sooner() -> None:
@@ -169,13 +173,13 @@ def test_a_change_hastens_a_renewal_and_never_puts_it_off(
     change: Event, planned_s: float, rollover_s: float
 ) -> None:
     after = link_after(heard(draining(rollover_s=planned_s)), change)
-    assert (after.phase, after.rollover_s) == (Phase.DRAINING, rollover_s)
+    assert (after.phase, after.rollover_s) == (LinkPhase.DRAINING, rollover_s)
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_ends_the_wait_for_the_next_dial(change: Event) -> None:
     state, effects = run(heard(waiting(handle=HANDLE, tries=9)), change)
-    assert (state.link.phase, state.link.tries) == (Phase.DIALING, 9)
+    assert (state.link.phase, state.link.tries) == (LinkPhase.DIALING, 9)
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
 
 
@@ -189,14 +193,14 @@ def test_a_network_that_changes_under_a_dial_lets_it_come_to_its_own_end() -> No
     assert run(heard(dialing()), NetworkChanged()) == (heard(dialing()), [])
 
 
-@pytest.mark.parametrize("trouble", Trouble)
-def test_a_network_that_changes_while_asleep_is_no_news(trouble: Trouble) -> None:
+@pytest.mark.parametrize("trouble", LinkTrouble)
+def test_a_network_that_changes_while_asleep_is_no_news(trouble: LinkTrouble) -> None:
     state = State(asleep().turn, down(trouble=trouble), started=True)
     assert run(state, NetworkChanged()) == (state, [])
 
 
-@pytest.mark.parametrize("trouble", [Trouble.NONE, Trouble.UNREACHED])
-def test_new_settings_are_not_tried_while_asleep_unless_the_old_were_refused(trouble: Trouble) -> None:
+@pytest.mark.parametrize("trouble", [LinkTrouble.NONE, LinkTrouble.UNREACHED])
+def test_new_settings_are_not_tried_while_asleep_unless_the_old_were_refused(trouble: LinkTrouble) -> None:
     state = State(asleep().turn, down(trouble=trouble), started=True)
     assert run(state, SettingsChanged()) == (state, [])
 
@@ -206,7 +210,7 @@ def test_new_settings_are_not_tried_while_asleep_unless_the_old_were_refused(tro
 
 def test_a_conversation_that_goes_on_resumes_its_session() -> None:
     state, effects = run(State(), Restored(7, HANDLE))
-    assert state.link == Link(Phase.DIALING, epoch=1, handle=HANDLE, met=True)
+    assert state.link == Link(LinkPhase.DIALING, epoch=1, handle=HANDLE, met=True)
     assert of_type(Dial, effects) == [Dial(1, HANDLE)]
 
 
@@ -253,7 +257,7 @@ def test_only_a_connection_that_has_lived_forgets_the_hops_before_it() -> None:
 
 def test_a_connection_with_much_time_left_is_looked_after_later() -> None:
     after = link_after(heard(up()), GoingAway(EPOCH, left_s=300.0))
-    assert (after.phase, after.leave_s) == (Phase.UP, 300.0 - 10.0 - 60.0)
+    assert (after.phase, after.leave_s) == (LinkPhase.UP, 300.0 - 10.0 - 60.0)
     assert link_after(heard(up()), GoingAway(EPOCH, left_s=3600.0)).leave_s == Policy().notice_s
 
 
@@ -273,19 +277,19 @@ def test_a_lost_connection_cannot_be_proved_good(builder: LinkBuilder, proof: Tu
 
 def test_the_delay_over_the_next_dial_is_made() -> None:
     state, effects = run(heard(waiting(handle=HANDLE)), TimerFired(Timer.RETRY))
-    assert state.link.phase is Phase.DIALING
+    assert state.link.phase is LinkPhase.DIALING
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
 
 
 def test_an_aged_connection_waits_for_a_quiet_moment() -> None:
     state, effects = run(heard(up()), TimerFired(Timer.AGE), policy=Policy(drain_s=33.0))
-    assert (state.link.phase, state.link.rollover_s) == (Phase.DRAINING, 33.0)
+    assert (state.link.phase, state.link.rollover_s) == (LinkPhase.DRAINING, 33.0)
     assert of_type(Dial, effects) == []
 
 
 def test_a_quiet_moment_that_never_comes_is_not_waited_for_for_ever() -> None:
     state, effects = run(heard(draining(handle=HANDLE)), TimerFired(Timer.ROLLOVER))
-    assert state.link.phase is Phase.DIALING
+    assert state.link.phase is LinkPhase.DIALING
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
 
 
@@ -297,7 +301,7 @@ def test_a_renewal_is_a_hop_and_no_failed_try() -> None:
 @pytest.mark.parametrize("hops", [HOPS, HOPS + 5])
 def test_a_renewal_that_must_be_is_made_whatever_the_hops_before(hops: int) -> None:
     after = link_after(heard(draining(hops=hops)), TimerFired(Timer.ROLLOVER))
-    assert (after.phase, after.hops) == (Phase.DIALING, hops + 1)
+    assert (after.phase, after.hops) == (LinkPhase.DIALING, hops + 1)
 
 
 @pytest.mark.parametrize("hops", range(HOPS + 2))
@@ -322,7 +326,7 @@ def test_a_timer_that_came_too_late_means_nothing(builder: LinkBuilder, timer: T
 @pytest.mark.parametrize(
     "event",
     [
-        Up(EPOCH, resumed=False),
+        ConnectionUp(EPOCH, resumed=False),
         *(lost(remedy) for remedy in Remedy),
         GoingAway(EPOCH, 50.0),
         HandleIssued(EPOCH, HANDLE),
@@ -341,23 +345,23 @@ def test_nothing_moves_a_link_that_nobody_needs(event: Event) -> None:
 
 @pytest.mark.parametrize("builder", REACHED_FOR)
 def test_hanging_up_forgets_all_but_the_epoch_and_a_refusal(builder: LinkBuilder) -> None:
-    before = builder(handle=HANDLE, tries=0, hops=2, renewed=True, trouble=Trouble.REFUSED)
-    assert links.hang_up(before) == down(trouble=Trouble.REFUSED)
+    before = builder(handle=HANDLE, tries=0, hops=2, renewed=True, trouble=LinkTrouble.REFUSED)
+    assert links.hang_up(before) == down(trouble=LinkTrouble.REFUSED)
 
 
 @pytest.mark.parametrize(
     ("link", "trouble"),
     [
-        (dialing(), Trouble.NONE),
-        (dialing(tries=1), Trouble.UNREACHED),
-        (dialing(tries=1, trouble=Trouble.REFUSED), Trouble.REFUSED),
-        (dialing(trouble=Trouble.UNREACHED), Trouble.UNREACHED),
-        (waiting(tries=1), Trouble.UNREACHED),
-        (up(tries=1), Trouble.NONE),
-        (draining(tries=1), Trouble.NONE),
+        (dialing(), LinkTrouble.NONE),
+        (dialing(tries=1), LinkTrouble.UNREACHED),
+        (dialing(tries=1, trouble=LinkTrouble.REFUSED), LinkTrouble.REFUSED),
+        (dialing(trouble=LinkTrouble.UNREACHED), LinkTrouble.UNREACHED),
+        (waiting(tries=1), LinkTrouble.UNREACHED),
+        (up(tries=1), LinkTrouble.NONE),
+        (draining(tries=1), LinkTrouble.NONE),
     ],
 )
 def test_hanging_up_remembers_whether_the_service_was_out_of_reach_at_the_end(
-    link: Link, trouble: Trouble
+    link: Link, trouble: LinkTrouble
 ) -> None:
     assert links.hang_up(link).trouble is trouble

@@ -10,12 +10,13 @@ from pydantic import SecretStr
 from tests.support.core import Shell, of_type
 
 from kioskd.core import turn as turns
-from kioskd.core.effects import CancelTimer, Dial, Effect, Forget, Greet, HangUp, SetTimer, Shown
+from kioskd.core.effects import CancelTimer, Dial, Effect, ForgetHandle, Greet, HangUp, KioskStatus, SetTimer
 from kioskd.core.events import (
+    ConnectionLost,
+    ConnectionUp,
     Event,
     GoingAway,
     HandleIssued,
-    Lost,
     NetworkChanged,
     Pressed,
     ReplyBegan,
@@ -24,7 +25,6 @@ from kioskd.core.events import (
     Timer,
     TimerFired,
     TurnEnded,
-    Up,
     VoiceBegan,
     VoiceEnded,
 )
@@ -67,7 +67,7 @@ class World:
     """How old each connection was when it was replaced."""
     cut: int = 0
     """Connections that the service had to end."""
-    shown_ms: Counter[Shown] = field(default_factory=Counter)
+    shown_ms: Counter[KioskStatus] = field(default_factory=Counter)
     """For how long each state was shown, in milliseconds."""
 
     def __post_init__(self) -> None:
@@ -111,11 +111,11 @@ class World:
         self.shell.perform(effects, seen=self.state.turn.reply)
         assert self.shell.agrees_with(self.state)
         self.effects.extend(effects)
-        if isinstance(event, Lost) and event.epoch == before.epoch and before.open:
+        if isinstance(event, ConnectionLost) and event.epoch == before.epoch and before.open:
             self.cut += 1
             self.note_age()
             self.session += not self.service.resumes
-        if isinstance(event, Up) and event.epoch == before.epoch:
+        if isinstance(event, ConnectionUp) and event.epoch == before.epoch:
             self.come_up(event.epoch)
         for effect in effects:
             match effect:
@@ -138,15 +138,15 @@ class World:
     def be_dialed(self, epoch: int, handle: SecretStr | None) -> None:
         """Take a visitor's session up again, or begin one, or not know it."""
         if handle is not None and not handle.get_secret_value().startswith(f"session-{self.session:04}"):
-            self.later(DIAL_S, Lost(epoch, Remedy.FRESH, jitter=0.5))
+            self.later(DIAL_S, ConnectionLost(epoch, Remedy.FRESH, jitter=0.5))
         else:
-            self.later(DIAL_S, Up(epoch, resumed=handle is not None))
+            self.later(DIAL_S, ConnectionUp(epoch, resumed=handle is not None))
 
     def come_up(self, epoch: int) -> None:
         """Begin a connection's life, and plan its end."""
         self.up_at = self.now
         self.later(0.1, HandleIssued(epoch, SecretStr(f"session-{self.session:04}-handle-{epoch:06}")))
-        self.later(self.service.limit_s, Lost(epoch, self.service.ends, jitter=0.5))
+        self.later(self.service.limit_s, ConnectionLost(epoch, self.service.ends, jitter=0.5))
         if self.service.notice_s is not None:
             notice_s = self.service.notice_s
             self.later(self.service.limit_s - notice_s, GoingAway(epoch, notice_s))
@@ -177,7 +177,7 @@ def wake(service: Service, age_s: float = Policy().age_s) -> World:
     world.take(Started())
     world.take(Pressed())
     world.live(10.0)
-    assert world.state.turn.phase is turns.Phase.LISTENING
+    assert world.state.turn.phase is turns.TurnPhase.LISTENING
     return world
 
 
@@ -237,7 +237,7 @@ def test_an_end_after_which_the_session_is_not_known_any_more_costs_two_dials(
     assert [dial.handle is None for dial in dials] == [dial.recall for dial in dials] == [False, True] * cuts
     tried = [handle for handle in handles_of(effects) if handle is not None]
     assert len(tried) == len(set(tried)), "a refused handle was tried again"
-    assert len(of_type(Forget, effects)) == cuts
+    assert len(of_type(ForgetHandle, effects)) == cuts
     assert world.state.link.open
 
 
@@ -269,15 +269,15 @@ def test_the_visitor_notices_nothing_of_it(service: Service, age_s: float) -> No
     assert of_type(Greet, effects) == []
     assert of_type(HangUp, effects) == []
     assert world.state.turn.conversation == 1
-    assert set(world.shown_ms) - {Shown.OFFLINE} == {
-        Shown.WAKING,
-        Shown.LISTENING,
-        Shown.THINKING,
-        Shown.SPEAKING,
+    assert set(world.shown_ms) - {KioskStatus.OFFLINE} == {
+        KioskStatus.WAKING,
+        KioskStatus.LISTENING,
+        KioskStatus.THINKING,
+        KioskStatus.SPEAKING,
     }
     # A session that is not known any more takes two dials to be replaced; while the second lasts, it is said.
     flash_ms = 0 if service.resumes else 1000 * DIAL_S * world.cut
-    assert world.shown_ms[Shown.OFFLINE] <= flash_ms + 1
+    assert world.shown_ms[KioskStatus.OFFLINE] <= flash_ms + 1
 
 
 @pytest.mark.parametrize("service", [service for service in SERVICES if service.notice_s])
@@ -319,7 +319,7 @@ def test_a_network_that_changes_every_minute_costs_one_dial_a_change() -> None:
     dials = of_type(Dial, world.effects)
     assert len(dials) == 1 + changes
     assert world.cut == 0
-    assert world.shown_ms[Shown.OFFLINE] == 0
+    assert world.shown_ms[KioskStatus.OFFLINE] == 0
 
 
 def test_the_second_hour_costs_what_the_first_did() -> None:

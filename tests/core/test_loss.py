@@ -23,17 +23,17 @@ from tests.support.core_walks import PASSING, REFUSALS
 
 from kioskd.core.effects import Dial, HangUp
 from kioskd.core.events import (
+    ConnectionLost,
+    ConnectionUp,
     Event,
     HandleIssued,
-    Lost,
     NetworkChanged,
     SettingsChanged,
     Timer,
     TimerFired,
     TurnEnded,
-    Up,
 )
-from kioskd.core.link import RESUMES, SESSIONS_LOST, Link, Phase, Trouble
+from kioskd.core.link import RESUMES, SESSIONS_LOST, Link, LinkPhase, LinkTrouble
 from kioskd.core.policy import Policy
 from kioskd.errors import Remedy
 
@@ -49,11 +49,11 @@ def tried_again(link: Link, remedy: Remedy, rounds: int, *, reached: bool) -> tu
     delays = []
     for _ in range(rounds):
         if reached:
-            events = (Up(link.epoch, resumed=False), HandleIssued(link.epoch, HANDLE))
+            events = (ConnectionUp(link.epoch, resumed=False), HandleIssued(link.epoch, HANDLE))
             link = link_after(heard(link), *events)
         link = link_after(heard(link), lost(remedy, link.epoch))
         delays.append(link.retry_s)
-        if link.phase is Phase.WAITING:
+        if link.phase is LinkPhase.WAITING:
             link = link_after(heard(link), TimerFired(Timer.RETRY))
     return link, delays
 
@@ -73,14 +73,14 @@ def test_whether_the_service_answered_changes_what_is_told_and_not_when_it_is_di
 @pytest.mark.parametrize("builder", LOSABLE)
 def test_the_first_loss_dials_at_once_with_the_handle(builder: LinkBuilder) -> None:
     state, effects = run(heard(builder(handle=HANDLE)), lost(jitter=0.9))
-    assert (state.link.phase, state.link.tries, state.link.handle) == (Phase.DIALING, 1, HANDLE)
+    assert (state.link.phase, state.link.tries, state.link.handle) == (LinkPhase.DIALING, 1, HANDLE)
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
 
 
 @pytest.mark.parametrize("builder", LOSABLE)
 def test_the_next_loss_waits_before_it_dials(builder: LinkBuilder) -> None:
     state, effects = run(heard(builder(handle=HANDLE, tries=2)), lost())
-    assert (state.link.phase, state.link.tries, state.link.retry_s) == (Phase.WAITING, 3, 1.0)
+    assert (state.link.phase, state.link.tries, state.link.retry_s) == (LinkPhase.WAITING, 3, 1.0)
     assert (state.link.epoch, state.link.handle) == (EPOCH, HANDLE)
     assert of_type(Dial, effects) == []
 
@@ -97,8 +97,8 @@ def test_the_next_loss_waits_before_it_dials(builder: LinkBuilder) -> None:
 def test_what_the_service_asks_for_is_waited_even_the_first_time(
     remedy: Remedy, retry_after_s: float, retry_s: float
 ) -> None:
-    after = link_after(heard(up()), Lost(EPOCH, remedy, 0.5, retry_after_s))
-    assert (after.phase, after.retry_s) == (Phase.WAITING, retry_s)
+    after = link_after(heard(up()), ConnectionLost(EPOCH, remedy, 0.5, retry_after_s))
+    assert (after.phase, after.retry_s) == (LinkPhase.WAITING, retry_s)
 
 
 @pytest.mark.parametrize("reached", [False, True])
@@ -124,7 +124,7 @@ def test_a_service_that_failed_is_given_a_moment_before_it_is_asked_for_the_sess
     builder: LinkBuilder,
 ) -> None:
     after = link_after(heard(builder(handle=HANDLE)), lost(Remedy.RESUME_LATER))
-    assert (after.phase, after.tries, after.retry_s, after.handle) == (Phase.WAITING, 1, 0.5, HANDLE)
+    assert (after.phase, after.tries, after.retry_s, after.handle) == (LinkPhase.WAITING, 1, 0.5, HANDLE)
 
 
 def test_a_service_that_goes_on_failing_is_asked_less_and_less_often() -> None:
@@ -158,13 +158,13 @@ def test_a_refused_handle_is_dropped_and_a_fresh_session_dialed_at_once(
     builder: LinkBuilder, tries: int
 ) -> None:
     state, effects = run(heard(builder(handle=HANDLE, tries=tries)), lost(Remedy.FRESH, jitter=0.9))
-    assert (state.link.phase, state.link.tries, state.link.handle) == (Phase.DIALING, tries + 1, None)
+    assert (state.link.phase, state.link.tries, state.link.handle) == (LinkPhase.DIALING, tries + 1, None)
     assert [(dial.epoch, dial.handle) for dial in of_type(Dial, effects)] == [(EPOCH + 1, None)]
 
 
 def test_a_refusal_of_the_fresh_session_goes_to_the_backoff() -> None:
     after = link_after(heard(dialing(handle=HANDLE)), lost(Remedy.FRESH), lost(Remedy.FRESH, EPOCH + 1))
-    assert (after.phase, after.tries, after.retry_s) == (Phase.WAITING, 2, 0.5)
+    assert (after.phase, after.tries, after.retry_s) == (LinkPhase.WAITING, 2, 0.5)
 
 
 def test_a_service_that_gives_up_session_after_session_is_not_dialed_at_full_speed() -> None:
@@ -178,8 +178,8 @@ def test_a_session_given_up_before_it_had_a_handle_is_begun_anew_at_once_but_onc
     builder: LinkBuilder,
 ) -> None:
     first = link_after(heard(builder()), lost(Remedy.FRESH))
-    assert (first.phase, first.tries) == (Phase.DIALING, 1)
-    assert link_after(heard(builder(tries=1)), lost(Remedy.FRESH)).phase is Phase.WAITING
+    assert (first.phase, first.tries) == (LinkPhase.DIALING, 1)
+    assert link_after(heard(builder(tries=1)), lost(Remedy.FRESH)).phase is LinkPhase.WAITING
 
 
 @pytest.mark.parametrize("builder", LOSABLE)
@@ -208,7 +208,7 @@ def test_a_service_that_fails_once_after_an_outage_is_asked_for_the_old_session_
 def test_a_handle_refused_after_an_outage_is_worth_a_dial_at_once_too() -> None:
     link, _ = tried_again(up(handle=HANDLE), Remedy.RESUME, OUTAGE, reached=False)
     state, effects = run(heard(link), lost(Remedy.FRESH, link.epoch, jitter=0.9))
-    assert state.link.phase is Phase.DIALING
+    assert state.link.phase is LinkPhase.DIALING
     assert of_type(Dial, effects) == [Dial(link.epoch + 1, None, recall=True)]
 
 
@@ -218,7 +218,7 @@ def test_a_handle_refused_after_an_outage_is_worth_a_dial_at_once_too() -> None:
 @pytest.mark.parametrize("builder", LOSABLE)
 def test_credentials_turned_down_are_renewed_at_once_and_the_session_goes_on(builder: LinkBuilder) -> None:
     state, effects = run(heard(builder(handle=HANDLE)), lost(Remedy.CREDENTIALS, jitter=0.9))
-    assert (state.link.phase, state.link.tries, state.link.renewed) == (Phase.DIALING, 1, True)
+    assert (state.link.phase, state.link.tries, state.link.renewed) == (LinkPhase.DIALING, 1, True)
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
 
 
@@ -226,7 +226,7 @@ def test_credentials_turned_down_are_renewed_at_once_and_the_session_goes_on(bui
 def test_new_credentials_turned_down_too_are_settings_to_be_mended(between: tuple[Event, ...]) -> None:
     state, _ = run(heard(dialing()), lost(Remedy.CREDENTIALS), *between)
     state, effects = run(state, lost(Remedy.CREDENTIALS, state.link.epoch))
-    assert state.link == down(epoch=state.link.epoch, trouble=Trouble.REFUSED)
+    assert state.link == down(epoch=state.link.epoch, trouble=LinkTrouble.REFUSED)
     assert not state.turn.awake
     assert of_type(HangUp, effects) == [HangUp()]
 
@@ -234,22 +234,24 @@ def test_new_credentials_turned_down_too_are_settings_to_be_mended(between: tupl
 def test_credentials_that_were_good_for_an_hour_are_renewed_each_hour() -> None:
     link = up(handle=HANDLE)
     for _ in range(5):
-        hour = (lost(Remedy.CREDENTIALS, link.epoch), Up(link.epoch + 1, resumed=True))
+        hour = (lost(Remedy.CREDENTIALS, link.epoch), ConnectionUp(link.epoch + 1, resumed=True))
         link = link_after(heard(link), *hour, TimerFired(Timer.STEADY))
-        assert (link.phase, link.handle, link.tries) == (Phase.UP, HANDLE, 0)
+        assert (link.phase, link.handle, link.tries) == (LinkPhase.UP, HANDLE, 0)
 
 
 def test_credentials_accepted_and_then_turned_down_at_once_are_not_renewed_at_full_speed() -> None:
     link = dialing()
     delays: list[float] = []
     for _ in range(20):
-        link = link_after(heard(link), Up(link.epoch, resumed=False), lost(Remedy.CREDENTIALS, link.epoch))
+        link = link_after(
+            heard(link), ConnectionUp(link.epoch, resumed=False), lost(Remedy.CREDENTIALS, link.epoch)
+        )
         delays.append(link.retry_s)
-        if link.phase is Phase.DOWN:
+        if link.phase is LinkPhase.DOWN:
             break
-        if link.phase is Phase.WAITING:
+        if link.phase is LinkPhase.WAITING:
             link = link_after(heard(link), TimerFired(Timer.RETRY))
-    assert link.phase is Phase.DOWN or min(delays[5:]) > 0.0
+    assert link.phase is LinkPhase.DOWN or min(delays[5:]) > 0.0
 
 
 @pytest.mark.parametrize("builder", LOSABLE)
@@ -259,7 +261,7 @@ def test_a_service_that_has_had_enough_of_us_is_left_alone_for_long_and_by_all_o
 ) -> None:
     policy = Policy(quota_s=40.0)
     after = link_after(heard(builder(handle=HANDLE)), lost(Remedy.QUOTA, jitter=jitter), policy=policy)
-    assert (after.phase, after.tries, after.handle) == (Phase.WAITING, 1, HANDLE)
+    assert (after.phase, after.tries, after.handle) == (LinkPhase.WAITING, 1, HANDLE)
     assert after.retry_s == pytest.approx(retry_s)
 
 
@@ -267,7 +269,7 @@ def test_a_service_that_has_had_enough_of_us_is_left_alone_for_long_and_by_all_o
 def test_a_clock_that_is_not_set_yet_is_looked_at_now_and_then(tries: int) -> None:
     policy = Policy(clock_s=11.0)
     after = link_after(heard(dialing(handle=HANDLE, tries=tries)), lost(Remedy.CLOCK), policy=policy)
-    assert (after.phase, after.retry_s, after.handle) == (Phase.WAITING, 11.0, HANDLE)
+    assert (after.phase, after.retry_s, after.handle) == (LinkPhase.WAITING, 11.0, HANDLE)
 
 
 # Refused
@@ -277,7 +279,7 @@ def test_a_clock_that_is_not_set_yet_is_looked_at_now_and_then(tries: int) -> No
 @pytest.mark.parametrize("remedy", REFUSALS)
 def test_refused_settings_end_the_connection_and_are_remembered(builder: LinkBuilder, remedy: Remedy) -> None:
     state, effects = run(heard(builder(handle=HANDLE, tries=2)), lost(remedy))
-    assert state.link == down(trouble=Trouble.REFUSED)
+    assert state.link == down(trouble=LinkTrouble.REFUSED)
     assert of_type(HangUp, effects) == [HangUp()]
     assert of_type(Dial, effects) == []
 

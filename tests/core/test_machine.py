@@ -36,7 +36,7 @@ from tests.support.core_walks import REFUSALS
 from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
-    Ask,
+    AskConfirmation,
     CancelTimer,
     Chime,
     Confirm,
@@ -44,31 +44,23 @@ from kioskd.core.effects import (
     Dial,
     Duck,
     Flush,
-    Forget,
+    ForgetHandle,
     Greet,
     HangUp,
-    HushPrompt,
-    Keep,
-    Look,
+    KeepHandle,
+    KioskStatus,
     Prompt,
-    SetEyes,
+    SetCamera,
     SetMute,
     SetTimer,
     SetUplink,
-    Show,
-    Shown,
-    Uplink,
+    ShowStatus,
+    StopPrompt,
+    TakeSnapshot,
+    UplinkGate,
 )
-from kioskd.core.events import (
-    Event,
-    HandleIssued,
-    Pressed,
-    Restored,
-    Timer,
-    TimerFired,
-    Up,
-)
-from kioskd.core.link import Link, Trouble
+from kioskd.core.events import ConnectionUp, Event, HandleIssued, Pressed, Restored, Timer, TimerFired
+from kioskd.core.link import Link, LinkTrouble
 from kioskd.core.machine import State, adopt, levels, step
 from kioskd.core.policy import Policy
 from kioskd.errors import Remedy
@@ -99,7 +91,7 @@ def test_what_another_connection_reports_is_dropped_at_the_door(epoch: int) -> N
 def test_a_loss_reported_after_the_next_dial_does_not_end_the_new_connection() -> None:
     state, effects = run(listening(up(handle=HANDLE)), lost(), lost())
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
-    assert (state.link.phase, state.link.tries) == (links.Phase.DIALING, 1)
+    assert (state.link.phase, state.link.tries) == (links.LinkPhase.DIALING, 1)
 
 
 # The joint rules
@@ -130,9 +122,9 @@ def test_refused_settings_end_the_conversation_and_show_a_fault(
     remedy: Remedy, builder: Builder, link: Link
 ) -> None:
     state, effects = run(builder(link), lost(remedy))
-    assert (state.turn.phase, state.link) == (turns.Phase.ASLEEP, down(trouble=Trouble.REFUSED))
+    assert (state.turn.phase, state.link) == (turns.TurnPhase.ASLEEP, down(trouble=LinkTrouble.REFUSED))
     assert of_type(HangUp, effects) == [HangUp()]
-    assert levels(state, HALF_DUPLEX).shown is Shown.FAULT
+    assert levels(state, HALF_DUPLEX).shown is KioskStatus.FAULT
 
 
 def test_refused_settings_silence_the_reply_that_sounds() -> None:
@@ -141,19 +133,19 @@ def test_refused_settings_silence_the_reply_that_sounds() -> None:
 
 def test_settings_refused_again_end_the_next_conversation_too() -> None:
     state, _ = run(listening(dialing()), lost(Remedy.SETTINGS), Pressed(), lost(Remedy.SETTINGS, EPOCH + 1))
-    assert (state.turn.phase, state.link.phase) == (turns.Phase.ASLEEP, links.Phase.DOWN)
-    assert levels(state, HALF_DUPLEX).shown is Shown.FAULT
+    assert (state.turn.phase, state.link.phase) == (turns.TurnPhase.ASLEEP, links.LinkPhase.DOWN)
+    assert levels(state, HALF_DUPLEX).shown is KioskStatus.FAULT
 
 
 def test_a_wake_after_a_refusal_is_the_next_try_and_no_fault_until_it_fails() -> None:
     state, effects = run(refused(), Pressed())
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, None)]
-    assert levels(state, HALF_DUPLEX).shown is Shown.WAKING
+    assert levels(state, HALF_DUPLEX).shown is KioskStatus.WAKING
 
 
 def test_a_fault_is_over_once_the_service_was_reached() -> None:
-    state, _ = run(refused(), Pressed(), Up(EPOCH + 1, resumed=False), Pressed())
-    assert levels(state, HALF_DUPLEX).shown is Shown.ASLEEP
+    state, _ = run(refused(), Pressed(), ConnectionUp(EPOCH + 1, resumed=False), Pressed())
+    assert levels(state, HALF_DUPLEX).shown is KioskStatus.ASLEEP
 
 
 # Probes
@@ -168,16 +160,16 @@ def test_a_probe_that_comes_to_nothing_is_over_and_the_next_one_is_planned(remed
 
 
 def test_a_probe_that_is_answered_hangs_up_and_the_fault_is_over() -> None:
-    state, effects = run(probing(), Up(EPOCH, resumed=False), policy=GREETING)
+    state, effects = run(probing(), ConnectionUp(EPOCH, resumed=False), policy=GREETING)
     assert state == asleep()
-    assert effects == [HangUp(), Show(Shown.ASLEEP)]
+    assert effects == [HangUp(), ShowStatus(KioskStatus.ASLEEP)]
 
 
 def test_a_press_in_mid_probe_goes_on_with_the_dial() -> None:
-    state, effects = run(probing(), Pressed(), Up(EPOCH, resumed=False), policy=GREETING)
+    state, effects = run(probing(), Pressed(), ConnectionUp(EPOCH, resumed=False), policy=GREETING)
     assert of_type(Dial, effects) + of_type(HangUp, effects) == []
     assert of_type(Greet, effects) == [Greet()]
-    assert (state.turn.phase, state.link) == (turns.Phase.THINKING, up())
+    assert (state.turn.phase, state.link) == (turns.TurnPhase.THINKING, up())
 
 
 def test_a_probe_is_dialed_for_nobody_to_see_or_hear() -> None:
@@ -187,8 +179,8 @@ def test_a_probe_is_dialed_for_nobody_to_see_or_hear() -> None:
 
 def test_a_visitor_who_gives_up_before_the_settings_are_accepted_leaves_the_fault_as_it_was() -> None:
     state, _ = run(refused(), Pressed(), Pressed())
-    assert state.link == down(epoch=EPOCH + 1, trouble=Trouble.REFUSED)
-    assert levels(state, HALF_DUPLEX).shown is Shown.FAULT
+    assert state.link == down(epoch=EPOCH + 1, trouble=LinkTrouble.REFUSED)
+    assert levels(state, HALF_DUPLEX).shown is KioskStatus.FAULT
 
 
 # Another policy in mid-life
@@ -197,7 +189,7 @@ def test_a_visitor_who_gives_up_before_the_settings_are_accepted_leaves_the_faul
 def test_another_policy_changes_what_should_hold_and_nothing_else() -> None:
     patient = Policy(idle_s=99.0, half_duplex=False)
     assert adopt(listening(), HALF_DUPLEX, patient) == (SetTimer(Timer.IDLE, 99.0),)
-    assert adopt(speaking(), HALF_DUPLEX, patient) == (SetUplink(Uplink.SEND),)
+    assert adopt(speaking(), HALF_DUPLEX, patient) == (SetUplink(UplinkGate.SEND),)
     assert adopt(asleep(), HALF_DUPLEX, ALWAYS_ON) == (SetTimer(Timer.AGAIN, ALWAYS_ON.again_s),)
     assert adopt(asleep(), ALWAYS_ON, HALF_DUPLEX) == (CancelTimer(Timer.AGAIN),)
 
@@ -213,8 +205,8 @@ def test_the_same_policy_again_changes_nothing(policy: Policy) -> None:
 
 def test_what_was_said_is_silenced_before_the_next_thing_is_done() -> None:
     state, effects = run(speaking(reply=4), Pressed(), policy=FULL_DUPLEX)
-    assert state.turn.phase is turns.Phase.LISTENING
-    assert effects == [Flush(4), SetTimer(Timer.IDLE, FULL_DUPLEX.idle_s), Show(Shown.LISTENING)]
+    assert state.turn.phase is turns.TurnPhase.LISTENING
+    assert effects == [Flush(4), SetTimer(Timer.IDLE, FULL_DUPLEX.idle_s), ShowStatus(KioskStatus.LISTENING)]
 
 
 def test_a_press_in_half_duplex_silences_first_and_opens_the_gate_when_the_room_is_quiet() -> None:
@@ -223,8 +215,8 @@ def test_a_press_in_half_duplex_silences_first_and_opens_the_gate_when_the_room_
         SetTimer(Timer.TAIL, HALF_DUPLEX.tail_s),
         CancelTimer(Timer.TAIL),
         SetTimer(Timer.IDLE, HALF_DUPLEX.idle_s),
-        SetUplink(Uplink.SEND),
-        Show(Shown.LISTENING),
+        SetUplink(UplinkGate.SEND),
+        ShowStatus(KioskStatus.LISTENING),
     ]
 
 
@@ -234,19 +226,19 @@ def test_waking_dials_before_it_opens_the_gate_and_shows_last() -> None:
         Chime(Cue.WAKE),
         SetTimer(Timer.IDLE, HALF_DUPLEX.idle_s),
         SetTimer(Timer.LONGEST, HALF_DUPLEX.longest_s),
-        SetUplink(Uplink.HOLD),
-        Show(Shown.WAKING),
+        SetUplink(UplinkGate.HOLD),
+        ShowStatus(KioskStatus.WAKING),
     ]
 
 
 def test_the_greeting_goes_out_before_the_visitors_own_words() -> None:
-    assert run(listening(dialing()), Up(EPOCH, resumed=False), policy=GREETING)[1] == [
+    assert run(listening(dialing()), ConnectionUp(EPOCH, resumed=False), policy=GREETING)[1] == [
         Greet(),
         CancelTimer(Timer.IDLE),
         SetTimer(Timer.THINK, GREETING.think_s),
         SetTimer(Timer.AGE, GREETING.age_s),
-        SetUplink(Uplink.SEND),
-        Show(Shown.THINKING),
+        SetUplink(UplinkGate.SEND),
+        ShowStatus(KioskStatus.THINKING),
     ]
 
 
@@ -254,18 +246,18 @@ ORDER: tuple[tuple[type, ...], ...] = (
     (Flush, Confirm),
     (Dial, HangUp),
     (Greet,),
-    (Look,),
-    (HushPrompt,),
+    (TakeSnapshot,),
+    (StopPrompt,),
     (Chime,),
-    (Prompt, Ask),
+    (Prompt, AskConfirmation),
     (CancelTimer,),
     (SetTimer,),
     (SetMute,),
     (SetUplink,),
-    (SetEyes,),
+    (SetCamera,),
     (Duck,),
-    (Keep, Forget),
-    (Show,),
+    (KeepHandle, ForgetHandle),
+    (ShowStatus,),
 )
 
 
@@ -284,6 +276,6 @@ def test_effects_come_in_one_order_everywhere() -> None:
 def test_no_text_of_a_state_or_an_effect_holds_the_handle() -> None:
     state, effects = run(listening(), HandleIssued(EPOCH, HANDLE), lost())
     assert state.link.handle == HANDLE
-    assert of_type(Keep, effects)
+    assert of_type(KeepHandle, effects)
     told = (HandleIssued(EPOCH, HANDLE), Restored(7, HANDLE))
     assert HANDLE.get_secret_value() not in f"{state!r} {state} {effects!r} {told!r}"

@@ -31,16 +31,9 @@ from tests.support.core_walks import PASSING
 
 from kioskd.core import link as links
 from kioskd.core import turn as turns
-from kioskd.core.effects import (
-    Dial,
-    Forget,
-    Greet,
-    HangUp,
-    Keep,
-    SetTimer,
-    Shown,
-)
+from kioskd.core.effects import Dial, ForgetHandle, Greet, HangUp, KeepHandle, KioskStatus, SetTimer
 from kioskd.core.events import (
+    ConnectionUp,
     Event,
     GoingAway,
     HandleIssued,
@@ -54,7 +47,6 @@ from kioskd.core.events import (
     Timer,
     TimerFired,
     TurnEnded,
-    Up,
     VoiceBegan,
     VoiceEnded,
 )
@@ -72,7 +64,7 @@ LinkBuilder = Callable[..., Link]
 
 def test_an_announced_end_in_a_quiet_moment_renews_the_connection_at_once() -> None:
     state, effects = run(listening(up(handle=HANDLE)), GoingAway(EPOCH, left_s=50.0))
-    assert state.link.phase is links.Phase.DIALING
+    assert state.link.phase is links.LinkPhase.DIALING
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
 
 
@@ -85,7 +77,7 @@ def test_an_aged_connection_is_renewed_in_a_quiet_moment() -> None:
 @pytest.mark.parametrize("news", [GoingAway(EPOCH, left_s=50.0), TimerFired(Timer.AGE)])
 def test_a_renewal_waits_while_anything_is_said_or_awaited(state: State, news: Event) -> None:
     after, effects = run(state, news)
-    assert after.link.phase is links.Phase.DRAINING
+    assert after.link.phase is links.LinkPhase.DRAINING
     assert of_type(Dial, effects) == []
 
 
@@ -101,7 +93,7 @@ def test_a_renewal_waits_while_anything_is_said_or_awaited(state: State, news: E
 )
 def test_the_first_quiet_moment_is_taken(state: State, event: Event, policy: Policy) -> None:
     after, effects = run(state, event, policy=policy)
-    assert after.link.phase is links.Phase.DIALING
+    assert after.link.phase is links.LinkPhase.DIALING
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
 
 
@@ -119,7 +111,7 @@ def test_a_lost_connection_leaves_the_turn_as_it_is(builder: Builder, remedy: Re
 
 
 def test_a_lost_connection_does_not_begin_the_visitors_silence_anew() -> None:
-    _, effects = run(listening(), lost(), Up(EPOCH + 1, resumed=True))
+    _, effects = run(listening(), lost(), ConnectionUp(EPOCH + 1, resumed=True))
     assert Timer.IDLE not in {effect.timer for effect in of_type(SetTimer, effects)}
 
 
@@ -133,7 +125,7 @@ def test_a_service_that_announces_each_end_at_once_is_left_in_a_quiet_moment_onl
     state, dials = listening(up(handle=HANDLE)), 0
     for _ in range(HOPS + 3):
         epoch = state.link.epoch
-        state, effects = run(state, GoingAway(epoch, left_s=60.0), Up(epoch + 1, resumed=True))
+        state, effects = run(state, GoingAway(epoch, left_s=60.0), ConnectionUp(epoch + 1, resumed=True))
         dials += len(of_type(Dial, effects))
     assert dials == HOPS == 3
     assert state == listening(draining(epoch=EPOCH + HOPS, handle=HANDLE, hops=HOPS, rollover_s=50.0))
@@ -150,10 +142,10 @@ def test_a_service_that_says_goodbye_as_it_says_hello_is_not_dialed_at_full_spee
     for _ in range(20):
         epoch = state.link.epoch
         state, _ = run(state, GoingAway(epoch, left_s=HALF_DUPLEX.margin_s))
-        if state.link.phase is links.Phase.DRAINING:
+        if state.link.phase is links.LinkPhase.DRAINING:
             waits.append(levels(state, HALF_DUPLEX).timers[Timer.ROLLOVER])
             state, _ = run(state, TimerFired(Timer.ROLLOVER))
-        state, _ = run(state, Up(state.link.epoch, resumed=True))
+        state, _ = run(state, ConnectionUp(state.link.epoch, resumed=True))
     assert waits
     assert min(waits) > 0.0
 
@@ -192,7 +184,7 @@ def test_a_session_that_the_new_settings_void_is_recalled_in_a_new_one() -> None
 @pytest.mark.parametrize("change", [NetworkChanged(), SettingsChanged()])
 def test_a_change_while_anything_is_said_or_awaited_waits_for_its_end(state: State, change: Event) -> None:
     after, effects = run(state, change)
-    assert after.link.phase is links.Phase.DRAINING
+    assert after.link.phase is links.LinkPhase.DRAINING
     assert of_type(Dial, effects) == []
 
 
@@ -227,13 +219,13 @@ def test_what_was_said_to_one_visitor_is_not_recalled_to_the_next() -> None:
 def test_each_new_handle_is_kept_with_the_conversation_it_is_of() -> None:
     issued = (HandleIssued(EPOCH, HANDLE), HandleIssued(EPOCH, HANDLE), HandleIssued(EPOCH, LATER_HANDLE))
     _, effects = run(listening(conversation=7), *issued)
-    assert effects == [Keep(7, HANDLE), Keep(7, LATER_HANDLE)]
+    assert effects == [KeepHandle(7, HANDLE), KeepHandle(7, LATER_HANDLE)]
 
 
 def test_what_was_kept_stays_kept_while_the_connection_comes_and_goes() -> None:
-    news = (lost(), lost(epoch=EPOCH + 1), TimerFired(Timer.RETRY), Up(EPOCH + 2, resumed=True))
+    news = (lost(), lost(epoch=EPOCH + 1), TimerFired(Timer.RETRY), ConnectionUp(EPOCH + 2, resumed=True))
     _, effects = run(listening(up(handle=HANDLE)), *news)
-    assert of_type(Keep, effects) + of_type(Forget, effects) == []
+    assert of_type(KeepHandle, effects) + of_type(ForgetHandle, effects) == []
 
 
 @pytest.mark.parametrize(
@@ -241,38 +233,38 @@ def test_what_was_kept_stays_kept_while_the_connection_comes_and_goes() -> None:
 )
 def test_nothing_is_kept_of_a_session_that_is_over(end: Event) -> None:
     _, effects = run(listening(up(handle=HANDLE)), end)
-    assert of_type(Forget, effects) == [Forget()]
+    assert of_type(ForgetHandle, effects) == [ForgetHandle()]
 
 
 @pytest.mark.parametrize("builder", REACHED_FOR)
 def test_where_nothing_was_kept_there_is_nothing_to_forget(builder: LinkBuilder) -> None:
-    assert of_type(Forget, run(listening(builder()), Pressed())[1]) == []
+    assert of_type(ForgetHandle, run(listening(builder()), Pressed())[1]) == []
 
 
 # Going on after a kill
 
 
 def test_a_conversation_that_goes_on_is_not_greeted_and_is_kept_again() -> None:
-    events = (Restored(7, HANDLE), Started(), Up(1, resumed=True))
+    events = (Restored(7, HANDLE), Started(), ConnectionUp(1, resumed=True))
     state, effects = run(State(), *events, policy=GREETING)
     assert of_type(Greet, effects) == []
-    assert of_type(Keep, effects) == [Keep(7, HANDLE)]
-    assert (state.turn.phase, state.turn.conversation) == (turns.Phase.LISTENING, 7)
-    assert levels(state, GREETING).shown is Shown.LISTENING
+    assert of_type(KeepHandle, effects) == [KeepHandle(7, HANDLE)]
+    assert (state.turn.phase, state.turn.conversation) == (turns.TurnPhase.LISTENING, 7)
+    assert levels(state, GREETING).shown is KioskStatus.LISTENING
 
 
 def test_a_conversation_whose_session_did_not_wait_goes_on_in_a_new_one_without_a_greeting() -> None:
-    events = (Restored(7, HANDLE), Started(), lost(Remedy.FRESH, 1), Up(2, resumed=False))
+    events = (Restored(7, HANDLE), Started(), lost(Remedy.FRESH, 1), ConnectionUp(2, resumed=False))
     state, effects = run(State(), *events, policy=GREETING)
     assert of_type(Dial, effects) == [Dial(1, HANDLE), Dial(2, None, recall=True)]
     assert of_type(Greet, effects) == []
-    assert of_type(Forget, effects) == [Forget()]
+    assert of_type(ForgetHandle, effects) == [ForgetHandle()]
     assert state.turn.awake
 
 
 def test_the_next_visitor_after_a_kill_is_greeted_as_ever() -> None:
-    events = (Restored(7, HANDLE), Started(), Up(1, resumed=True), TimerFired(Timer.IDLE))
-    _, effects = run(State(), *events, Pressed(), Up(2, resumed=False), policy=GREETING)
+    events = (Restored(7, HANDLE), Started(), ConnectionUp(1, resumed=True), TimerFired(Timer.IDLE))
+    _, effects = run(State(), *events, Pressed(), ConnectionUp(2, resumed=False), policy=GREETING)
     assert of_type(Greet, effects) == [Greet()]
 
 
@@ -280,44 +272,44 @@ def test_the_next_visitor_after_a_kill_is_greeted_as_ever() -> None:
 
 
 def test_the_greeting_is_asked_for_when_the_service_is_reached() -> None:
-    state, effects = run(listening(dialing()), Up(EPOCH, resumed=False), policy=GREETING)
+    state, effects = run(listening(dialing()), ConnectionUp(EPOCH, resumed=False), policy=GREETING)
     assert of_type(Greet, effects) == [Greet()]
-    assert (state.turn.phase, state.turn.greeted) == (turns.Phase.THINKING, True)
+    assert (state.turn.phase, state.turn.greeted) == (turns.TurnPhase.THINKING, True)
 
 
 def test_nobody_is_greeted_unless_the_owner_asked() -> None:
-    state, effects = run(listening(dialing()), Up(EPOCH, resumed=False))
+    state, effects = run(listening(dialing()), ConnectionUp(EPOCH, resumed=False))
     assert of_type(Greet, effects) == []
-    assert state.turn.phase is turns.Phase.LISTENING
+    assert state.turn.phase is turns.TurnPhase.LISTENING
 
 
 @pytest.mark.parametrize("words", [(VoiceBegan(),), (VoiceBegan(), VoiceEnded())])
 def test_a_visitor_who_has_spoken_is_not_greeted_any_more(words: tuple[Event, ...]) -> None:
     before, _ = run(listening(dialing()), *words, policy=GREETING)
-    after, effects = run(before, Up(EPOCH, resumed=False), policy=GREETING)
+    after, effects = run(before, ConnectionUp(EPOCH, resumed=False), policy=GREETING)
     assert of_type(Greet, effects) == []
     assert after.turn.phase is before.turn.phase
 
 
 def test_a_visitor_too_quick_for_the_greeting_does_not_get_it_later() -> None:
-    spoken = (VoiceBegan(), Up(EPOCH, resumed=False), lost(), Up(EPOCH + 1, resumed=True))
+    spoken = (VoiceBegan(), ConnectionUp(EPOCH, resumed=False), lost(), ConnectionUp(EPOCH + 1, resumed=True))
     assert of_type(Greet, run(listening(dialing()), *spoken, policy=GREETING)[1]) == []
 
 
 @pytest.mark.parametrize("resumed", [False, True])
 def test_nobody_is_greeted_twice_not_even_in_a_fresh_session(resumed: bool) -> None:
-    reached_twice = (Up(EPOCH, resumed=False), lost(), Up(EPOCH + 1, resumed))
+    reached_twice = (ConnectionUp(EPOCH, resumed=False), lost(), ConnectionUp(EPOCH + 1, resumed))
     assert of_type(Greet, run(listening(dialing()), *reached_twice, policy=GREETING)[1]) == [Greet()]
 
 
 def test_a_failed_dial_does_not_use_the_greeting_up() -> None:
-    second_try = (lost(), Up(EPOCH + 1, resumed=False))
+    second_try = (lost(), ConnectionUp(EPOCH + 1, resumed=False))
     assert of_type(Greet, run(listening(dialing()), *second_try, policy=GREETING)[1]) == [Greet()]
 
 
 def test_each_conversation_has_its_own_greeting() -> None:
-    state, _ = run(listening(dialing()), Up(EPOCH, resumed=False), Pressed(), policy=GREETING)
-    _, effects = run(state, Pressed(), Up(EPOCH + 1, resumed=False), policy=GREETING)
+    state, _ = run(listening(dialing()), ConnectionUp(EPOCH, resumed=False), Pressed(), policy=GREETING)
+    _, effects = run(state, Pressed(), ConnectionUp(EPOCH + 1, resumed=False), policy=GREETING)
     assert of_type(Greet, effects) == [Greet()]
 
 
@@ -326,13 +318,18 @@ GREETING_BY_ITSELF = replace(GREETING, always_on=True)
 
 def greetings(*events: Event) -> int:
     """Count the greetings of an always-on kiosk that greets as it starts, and to which this happens then."""
-    story = (Started(), Up(1, resumed=False), TurnEnded(1), *events)
+    story = (Started(), ConnectionUp(1, resumed=False), TurnEnded(1), *events)
     return len(of_type(Greet, run(State(), *story, policy=GREETING_BY_ITSELF)[1]))
 
 
 def alone(epoch: int) -> tuple[Event, ...]:
     """Return how such a kiosk falls asleep over nothing, and wakes again."""
-    return TimerFired(Timer.IDLE), TimerFired(Timer.AGAIN), Up(epoch, resumed=False), TurnEnded(epoch)
+    return (
+        TimerFired(Timer.IDLE),
+        TimerFired(Timer.AGAIN),
+        ConnectionUp(epoch, resumed=False),
+        TurnEnded(epoch),
+    )
 
 
 def test_a_kiosk_that_wakes_by_itself_greets_no_empty_room_again() -> None:
@@ -345,20 +342,23 @@ def test_a_kiosk_that_wakes_by_itself_greets_again_when_somebody_was_heard() -> 
 
 
 def test_a_kiosk_that_wakes_by_itself_greets_whoever_wakes_it() -> None:
-    pressed = (TimerFired(Timer.IDLE), Pressed(), Up(3, resumed=False), TurnEnded(3))
+    pressed = (TimerFired(Timer.IDLE), Pressed(), ConnectionUp(3, resumed=False), TurnEnded(3))
     assert greetings(*alone(2), *pressed, *alone(4)) == 2
 
 
 def test_a_kiosk_that_wakes_by_itself_and_reached_nobody_has_greeted_nobody() -> None:
-    story = (Started(), TimerFired(Timer.LONGEST), TimerFired(Timer.AGAIN), Up(2, resumed=False))
+    story = (Started(), TimerFired(Timer.LONGEST), TimerFired(Timer.AGAIN), ConnectionUp(2, resumed=False))
     assert of_type(Greet, run(State(), *story, policy=GREETING_BY_ITSELF)[1]) == [Greet()]
 
 
 def test_a_reply_that_sounds_is_not_greeted_over() -> None:
-    state, effects = run(speaking(dialing()), Up(EPOCH, resumed=False), policy=GREETING)
+    state, effects = run(speaking(dialing()), ConnectionUp(EPOCH, resumed=False), policy=GREETING)
     assert of_type(Greet, effects) == []
-    assert state.turn.phase is turns.Phase.SPEAKING
+    assert state.turn.phase is turns.TurnPhase.SPEAKING
 
 
 def test_an_answer_that_came_after_the_loss_greets_nobody() -> None:
-    assert of_type(Greet, run(listening(waiting()), Up(EPOCH, resumed=False), policy=GREETING)[1]) == []
+    assert (
+        of_type(Greet, run(listening(waiting()), ConnectionUp(EPOCH, resumed=False), policy=GREETING)[1])
+        == []
+    )

@@ -29,54 +29,54 @@ from tests.support.core import (
 
 from kioskd.core import troubles
 from kioskd.core.effects import (
-    Ask,
+    AskConfirmation,
     Chime,
     Confirm,
     Cue,
     Dial,
     Effect,
-    HushPrompt,
+    KioskStatus,
     Overlay,
     Prompt,
     SetTimer,
     SetUplink,
-    Show,
-    Shown,
-    Uplink,
+    ShowStatus,
+    StopPrompt,
+    UplinkGate,
 )
 from kioskd.core.events import (
     Armed,
-    Asked,
-    Cause,
     Closing,
-    ConfirmWanted,
-    Deaf,
+    ConfirmationRequested,
+    ConnectionUp,
     Device,
     DeviceCame,
     DeviceGone,
     Event,
-    Hushed,
-    LookAsked,
-    MuteAsked,
+    MicrophoneSilent,
+    MuteRequested,
     Pressed,
     PromptOver,
     ReplyBegan,
     ReplyPlayed,
+    ReplySilenced,
     Restored,
-    SleepAsked,
+    SleepRequested,
+    SnapshotRequested,
     Started,
+    StorageFailed,
     TalkBegan,
     TalkEnded,
+    TextSubmitted,
     Timer,
     TimerFired,
-    Unkept,
-    Up,
     VoiceBegan,
     VoiceEnded,
+    WakeCause,
     Woken,
 )
 from kioskd.core.levels import LONG_S, QUESTION
-from kioskd.core.link import CODES, Link, Trouble, code_of
+from kioskd.core.link import CODES, Link, LinkTrouble, code_of
 from kioskd.core.machine import State, levels
 from kioskd.errors import Code, Remedy
 
@@ -130,7 +130,7 @@ def test_an_outage_that_changes_its_reason_is_still_one_outage() -> None:
 
 def test_the_next_conversation_is_told_again() -> None:
     state, _ = outage(*[Remedy.RESUME] * 3)
-    state, _ = run(state, PromptOver(), SleepAsked(), Pressed())
+    state, _ = run(state, PromptOver(), SleepRequested(), Pressed())
     effects: list[Effect] = []
     for _ in range(3):
         state, more = run(state, lost(epoch=state.link.epoch), RETRY, *LATE)
@@ -147,7 +147,7 @@ def test_an_outage_is_told_when_the_visitor_has_waited_for_long() -> None:
     for _ in range(2):
         state, more = run(state, lost(epoch=state.link.epoch), RETRY)
         effects += more
-    assert levels(state, HALF_DUPLEX).shown is Shown.OFFLINE
+    assert levels(state, HALF_DUPLEX).shown is KioskStatus.OFFLINE
     assert of_type(Prompt, effects) == []
     assert [clock for clock in of_type(SetTimer, effects) if clock.timer is Timer.LATE] == [
         SetTimer(Timer.LATE, LONG_S)
@@ -162,7 +162,7 @@ def test_a_dial_that_hangs_after_a_loss_is_told_too() -> None:
 
 def test_each_outage_of_a_conversation_is_given_as_long() -> None:
     state, _ = run(listening(called=True), lost(), *LATE)
-    state, _ = run(state, Up(state.link.epoch, resumed=True))
+    state, _ = run(state, ConnectionUp(state.link.epoch, resumed=True))
     assert not state.link.late
     assert Timer.LATE not in levels(state, HALF_DUPLEX).timers
     assert levels(run(state, lost(epoch=state.link.epoch))[0], HALF_DUPLEX).timers[Timer.LATE] == LONG_S
@@ -195,13 +195,13 @@ def test_a_reply_that_still_sounds_is_heard_before_the_outage_is_told() -> None:
         ReplyPlayed(REPLY),
         policy=FULL_DUPLEX,
     )
-    assert levels(state, FULL_DUPLEX).shown is Shown.OFFLINE
+    assert levels(state, FULL_DUPLEX).shown is KioskStatus.OFFLINE
     assert len(of_type(Prompt, effects)) == 1
 
 
 def test_who_is_talking_is_told_of_an_outage_when_they_have_finished() -> None:
     state, effects = outage(*[Remedy.RESUME] * 3, voice=True)
-    assert levels(state, HALF_DUPLEX).shown is Shown.OFFLINE
+    assert levels(state, HALF_DUPLEX).shown is KioskStatus.OFFLINE
     assert of_type(Prompt, effects) == []
     _, effects = run(state, VoiceEnded())
     assert of_type(Prompt, effects) == [Prompt(Code.WAY)]
@@ -213,14 +213,14 @@ def test_who_talks_by_holding_a_button_is_told_of_an_outage_when_they_let_it_go(
         state, more = run(state, lost(epoch=state.link.epoch), RETRY, *LATE, policy=HELD)
         effects += more
     assert of_type(Prompt, effects) == []
-    assert levels(state, HELD).uplink is Uplink.HOLD
+    assert levels(state, HELD).uplink is UplinkGate.HOLD
     _, effects = run(state, TalkEnded(), policy=HELD)
     assert of_type(Prompt, effects) == [Prompt(Code.WAY)]
 
 
 def test_who_talks_through_an_outage_is_never_told_of_it() -> None:
     state, _ = outage(*[Remedy.RESUME] * 3, voice=True)
-    _, effects = run(state, Up(state.link.epoch, resumed=True), VoiceEnded())
+    _, effects = run(state, ConnectionUp(state.link.epoch, resumed=True), VoiceEnded())
     assert of_type(Prompt, effects) == []
 
 
@@ -232,7 +232,7 @@ def test_a_refused_conversation_ends_with_its_code(remedy: Remedy) -> None:
     _, effects = run(listening(dialing(), called=True), lost(remedy))
     assert of_type(Prompt, effects) == [Prompt(Code.SETTINGS)]
     assert of_type(Chime, effects) == [Chime(Cue.ERROR)]
-    assert effects[-1] == Show(Shown.FAULT, Code.SETTINGS)
+    assert effects[-1] == ShowStatus(KioskStatus.FAULT, Code.SETTINGS)
 
 
 def test_each_try_that_is_refused_is_told() -> None:
@@ -241,12 +241,14 @@ def test_each_try_that_is_refused_is_told() -> None:
     assert of_type(Prompt, effects + more) == [Prompt(Code.SETTINGS)] * 2
 
 
-@pytest.mark.parametrize("call", [Pressed(), Woken(Cause.REMOTE), TalkBegan(), Asked(), LookAsked()])
+@pytest.mark.parametrize(
+    "call", [Pressed(), Woken(WakeCause.REMOTE), TalkBegan(), TextSubmitted(), SnapshotRequested()]
+)
 @pytest.mark.parametrize(
     ("trouble", "code"),
     [
         (DeviceGone(Device.MICROPHONE, "Jabra"), Code.MICROPHONE),
-        (Deaf(deaf=True), Code.DEAF),
+        (MicrophoneSilent(deaf=True), Code.DEAF),
         (Closing(Code.HOURS), Code.HOURS),
     ],
 )
@@ -275,10 +277,10 @@ def test_a_microphone_lost_in_mid_conversation_is_told_and_the_conversation_goes
     assert state.turn.awake
     assert of_type(Prompt, effects) == [Prompt(Code.MICROPHONE)]
     state, effects = run(state, PromptOver(), DeviceCame(Device.MICROPHONE))
-    assert effects[-1] == Show(Shown.LISTENING)
+    assert effects[-1] == ShowStatus(KioskStatus.LISTENING)
 
 
-@pytest.mark.parametrize("trouble", [DeviceGone(Device.MICROPHONE, "Jabra"), Deaf(deaf=True)])
+@pytest.mark.parametrize("trouble", [DeviceGone(Device.MICROPHONE, "Jabra"), MicrophoneSilent(deaf=True)])
 def test_who_talks_into_a_microphone_that_hears_nothing_is_told_at_once(trouble: Event) -> None:
     assert len(of_type(Prompt, run(listening(called=True, voice=True), trouble)[1])) == 1
 
@@ -293,99 +295,101 @@ def telling(state: State, code: Code = Code.WAY) -> State:
 
 def test_a_prompt_gives_way_to_the_next_one() -> None:
     state, effects = run(telling(listening(waiting(), called=True)), DeviceGone(Device.MICROPHONE))
-    told = [effect for effect in effects if isinstance(effect, HushPrompt | Prompt)]
-    assert told == [HushPrompt(), Prompt(Code.MICROPHONE)]
+    told = [effect for effect in effects if isinstance(effect, StopPrompt | Prompt)]
+    assert told == [StopPrompt(), Prompt(Code.MICROPHONE)]
     assert state.prompt is Code.MICROPHONE
 
 
 HUSHES: tuple[Event, ...] = (
     Pressed(),
-    Hushed(),
-    SleepAsked(),
+    ReplySilenced(),
+    SleepRequested(),
     TalkBegan(),
-    MuteAsked(),
-    Asked(),
-    Woken(Cause.REMOTE),
+    MuteRequested(),
+    TextSubmitted(),
+    Woken(WakeCause.REMOTE),
     ReplyBegan(EPOCH, REPLY + 1),
 )
 
 
 def test_a_prompt_that_is_not_true_any_more_is_shown_as_what_it_is() -> None:
-    state, effects = run(telling(listening(dialing(tries=9))), Up(EPOCH, resumed=True))
-    assert of_type(HushPrompt, effects) == []
-    assert levels(state, HALF_DUPLEX).shown is Shown.SPEAKING
-    assert levels(run(state, PromptOver())[0], HALF_DUPLEX).shown is Shown.LISTENING
+    state, effects = run(telling(listening(dialing(tries=9))), ConnectionUp(EPOCH, resumed=True))
+    assert of_type(StopPrompt, effects) == []
+    assert levels(state, HALF_DUPLEX).shown is KioskStatus.SPEAKING
+    assert levels(run(state, PromptOver())[0], HALF_DUPLEX).shown is KioskStatus.LISTENING
 
 
 @pytest.mark.parametrize("event", HUSHES)
 @pytest.mark.parametrize("builder", [asleep, listening])
 def test_a_prompt_gives_way_to_whoever_has_something_to_say(event: Event, builder: Builder) -> None:
     state, effects = run(telling(builder()), event)
-    assert of_type(HushPrompt, effects) == [HushPrompt()]
+    assert of_type(StopPrompt, effects) == [StopPrompt()]
     assert state.prompt is None
 
 
-@pytest.mark.parametrize("event", [VoiceBegan(), Started(), Up(EPOCH, resumed=True), Armed("mute")])
+@pytest.mark.parametrize("event", [VoiceBegan(), Started(), ConnectionUp(EPOCH, resumed=True), Armed("mute")])
 def test_a_prompt_does_not_give_way_to_anything_else(event: Event) -> None:
     assert run(telling(listening(waiting(tries=9))), event)[0].prompt is Code.WAY
 
 
 def test_a_prompt_that_was_heard_is_not_hushed_afterwards() -> None:
     _, effects = run(telling(listening(waiting(tries=9), called=True)), PromptOver(), Pressed())
-    assert of_type(HushPrompt, effects) == []
+    assert of_type(StopPrompt, effects) == []
 
 
 @pytest.mark.parametrize("builder", [asleep, listening])
 def test_a_prompt_that_nobody_can_hear_any_more_is_over(builder: Builder) -> None:
     state, effects = run(telling(builder()), DeviceGone(Device.SPEAKER, "Dock"))
-    assert of_type(HushPrompt, effects) == [HushPrompt()]
+    assert of_type(StopPrompt, effects) == [StopPrompt()]
     assert state.prompt is None
     assert run(telling(builder()), DeviceGone(Device.MICROPHONE, "Jabra"))[0].prompt is not None
 
 
 @pytest.mark.parametrize("builder", [asleep, *AWAKE])
 def test_half_duplex_hears_nothing_while_it_tells(builder: Builder) -> None:
-    assert levels(telling(builder()), HALF_DUPLEX).uplink is Uplink.SHUT
+    assert levels(telling(builder()), HALF_DUPLEX).uplink is UplinkGate.SHUT
     uplink = levels(builder(), FULL_DUPLEX).uplink
     assert levels(telling(builder()), FULL_DUPLEX).uplink is uplink
 
 
 def test_half_duplex_hears_again_when_it_has_told() -> None:
     _, effects = run(telling(listening()), PromptOver())
-    assert effects == [SetUplink(Uplink.SEND), Show(Shown.LISTENING)]
+    assert effects == [SetUplink(UplinkGate.SEND), ShowStatus(KioskStatus.LISTENING)]
 
 
 RINGS = TimerFired(Timer.TAIL)
 
 
-@pytest.mark.parametrize("event", [Pressed(), Woken(Cause.REMOTE), TalkBegan(), Asked(), LookAsked()])
+@pytest.mark.parametrize(
+    "event", [Pressed(), Woken(WakeCause.REMOTE), TalkBegan(), TextSubmitted(), SnapshotRequested()]
+)
 def test_half_duplex_hears_who_calls_into_a_prompt_when_the_room_is_quiet(event: Event) -> None:
     state, effects = run(telling(asleep()), event)
     assert of_type(SetUplink, effects) == []
     assert SetTimer(Timer.TAIL, HALF_DUPLEX.tail_s) in effects
-    state, effects = run(state, Up(EPOCH + 1, resumed=False))
+    state, effects = run(state, ConnectionUp(EPOCH + 1, resumed=False))
     assert of_type(SetUplink, effects) == []
     _, effects = run(state, RINGS)
-    assert of_type(SetUplink, effects) == [SetUplink(Uplink.SEND)]
+    assert of_type(SetUplink, effects) == [SetUplink(UplinkGate.SEND)]
 
 
 def test_half_duplex_hears_again_after_a_hushed_prompt_when_the_room_is_quiet() -> None:
-    state, effects = run(telling(listening()), Hushed())
+    state, effects = run(telling(listening()), ReplySilenced())
     assert of_type(SetUplink, effects) == []
-    assert levels(state, HALF_DUPLEX).shown is Shown.SPEAKING
+    assert levels(state, HALF_DUPLEX).shown is KioskStatus.SPEAKING
     _, effects = run(state, RINGS)
-    assert effects[-2:] == [SetUplink(Uplink.SEND), Show(Shown.LISTENING)]
+    assert effects[-2:] == [SetUplink(UplinkGate.SEND), ShowStatus(KioskStatus.LISTENING)]
 
 
 def test_who_comes_soon_after_a_hushed_prompt_waits_for_the_same_quiet() -> None:
-    state, effects = run(telling(asleep()), Hushed(), TalkBegan(), policy=HELD)
+    state, effects = run(telling(asleep()), ReplySilenced(), TalkBegan(), policy=HELD)
     assert of_type(SetUplink, effects) == []
     _, effects = run(state, RINGS, policy=HELD)
-    assert of_type(SetUplink, effects) == [SetUplink(Uplink.HOLD)]
+    assert of_type(SetUplink, effects) == [SetUplink(UplinkGate.HOLD)]
 
 
 def test_a_reply_in_place_of_a_prompt_has_a_quiet_of_its_own() -> None:
-    state, _ = run(telling(listening()), Hushed(), ReplyBegan(EPOCH, REPLY + 1))
+    state, _ = run(telling(listening()), ReplySilenced(), ReplyBegan(EPOCH, REPLY + 1))
     assert Timer.TAIL not in levels(state, HALF_DUPLEX).timers
     _, effects = run(state, Pressed())
     assert SetTimer(Timer.TAIL, HALF_DUPLEX.tail_s) in effects
@@ -393,18 +397,18 @@ def test_a_reply_in_place_of_a_prompt_has_a_quiet_of_its_own() -> None:
 
 def test_full_duplex_hears_who_calls_into_a_prompt_at_once() -> None:
     state, effects = run(telling(asleep()), Pressed(), policy=FULL_DUPLEX)
-    assert of_type(SetUplink, effects) == [SetUplink(Uplink.HOLD)]
+    assert of_type(SetUplink, effects) == [SetUplink(UplinkGate.HOLD)]
     assert Timer.TAIL not in levels(state, FULL_DUPLEX).timers
 
 
 # Prompts: what cannot be kept, which is no visitor's trouble
 
-FULL = Unkept("No space left on device")
+FULL = StorageFailed("No space left on device")
 NO_SPACE = troubles.Trouble(Code.STORAGE, "No space left on device")
 
 
 @pytest.mark.parametrize(
-    "ending", [Pressed(), SleepAsked(), TimerFired(Timer.LONGEST), TimerFired(Timer.IDLE)]
+    "ending", [Pressed(), SleepRequested(), TimerFired(Timer.LONGEST), TimerFired(Timer.IDLE)]
 )
 def test_a_visitor_is_told_of_the_disk_when_the_conversation_is_over_after_its_chime(ending: Event) -> None:
     state, effects = run(listening(called=True), FULL, ending)
@@ -418,15 +422,17 @@ def test_a_visitor_who_is_served_is_not_told_of_the_disk(builder: Builder) -> No
     assert of_type(Prompt, run(builder(called=True), FULL)[1]) == []
 
 
-@pytest.mark.parametrize("call", [Pressed(), *(Woken(cause) for cause in Cause), TalkBegan(), Asked()])
+@pytest.mark.parametrize(
+    "call", [Pressed(), *(Woken(cause) for cause in WakeCause), TalkBegan(), TextSubmitted()]
+)
 def test_who_comes_to_be_served_is_not_told_of_the_disk(call: Event) -> None:
-    state, effects = run(asleep(), FULL, call, Up(EPOCH + 1, resumed=False))
+    state, effects = run(asleep(), FULL, call, ConnectionUp(EPOCH + 1, resumed=False))
     assert (state.turn.awake, of_type(Prompt, effects)) == (True, [])
 
 
 def test_each_conversation_is_told_of_the_disk_once() -> None:
-    state, effects = run(listening(called=True), FULL, Pressed(), PromptOver(), FULL, Unkept(), FULL)
-    state, more = run(state, Pressed(), Up(EPOCH + 1, resumed=False), Pressed())
+    state, effects = run(listening(called=True), FULL, Pressed(), PromptOver(), FULL, StorageFailed(), FULL)
+    state, more = run(state, Pressed(), ConnectionUp(EPOCH + 1, resumed=False), Pressed())
     assert of_type(Prompt, effects) == [Prompt(Code.STORAGE)]
     assert of_type(Prompt, more) == [Prompt(Code.STORAGE)]
 
@@ -446,7 +452,7 @@ def test_an_empty_room_is_not_told_of_the_disk() -> None:
     [
         (Closing(Code.HOURS), [Prompt(Code.HOURS)]),
         (lost(Remedy.SETTINGS), [Prompt(Code.SETTINGS)]),
-        (MuteAsked(), []),
+        (MuteRequested(), []),
     ],
 )
 def test_an_end_that_has_a_reason_of_its_own_tells_that(event: Event, told: list[Prompt]) -> None:
@@ -456,7 +462,7 @@ def test_an_end_that_has_a_reason_of_its_own_tells_that(event: Event, told: list
 
 def test_in_an_outage_it_is_not_the_disk_that_a_visitor_is_told_of() -> None:
     state, effects = run(listening(dialing(tries=3, code=Code.WAY), called=True), FULL)
-    assert levels(state, HALF_DUPLEX).show == Show(Shown.OFFLINE, Code.WAY, more=(NO_SPACE,))
+    assert levels(state, HALF_DUPLEX).show == ShowStatus(KioskStatus.OFFLINE, Code.WAY, more=(NO_SPACE,))
     assert of_type(Prompt, effects) == []
 
 
@@ -467,23 +473,25 @@ def test_an_always_on_kiosk_sleeps_until_it_has_told() -> None:
     assert SetTimer(Timer.AGAIN, ALWAYS_ON.again_s) in effects
 
 
-@pytest.mark.parametrize("press", [Pressed(), Woken(Cause.VOICE), Asked()])
+@pytest.mark.parametrize("press", [Pressed(), Woken(WakeCause.VOICE), TextSubmitted()])
 def test_the_next_visitor_does_not_wait_for_what_the_last_one_is_told(press: Event) -> None:
     over, _ = run(listening(called=True), FULL, Pressed())
     state, effects = run(over, press)
     assert state.turn.awake
-    assert of_type(HushPrompt, effects) == [HushPrompt()]
+    assert of_type(StopPrompt, effects) == [StopPrompt()]
 
 
 # Chimes
 
 
-@pytest.mark.parametrize("call", [Pressed(), *(Woken(cause) for cause in Cause), TalkBegan(), LookAsked()])
+@pytest.mark.parametrize(
+    "call", [Pressed(), *(Woken(cause) for cause in WakeCause), TalkBegan(), SnapshotRequested()]
+)
 def test_who_calls_is_answered_by_a_chime(call: Event) -> None:
     assert of_type(Chime, run(asleep(), call)[1]) == [Chime(Cue.WAKE)]
 
 
-@pytest.mark.parametrize("event", [Started(), TimerFired(Timer.AGAIN), Asked()])
+@pytest.mark.parametrize("event", [Started(), TimerFired(Timer.AGAIN), TextSubmitted()])
 def test_no_chime_answers_a_kiosk_or_a_program(event: Event) -> None:
     state, effects = run(asleep(), event, policy=ALWAYS_ON)
     assert state.turn.awake
@@ -495,7 +503,7 @@ def test_a_restored_conversation_chimes_for_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    "ending", [Pressed(), SleepAsked(), TimerFired(Timer.LONGEST), TimerFired(Timer.IDLE)]
+    "ending", [Pressed(), SleepRequested(), TimerFired(Timer.LONGEST), TimerFired(Timer.IDLE)]
 )
 def test_the_end_of_a_conversation_chimes(ending: Event) -> None:
     assert of_type(Chime, run(listening(called=True), ending)[1]) == [Chime(Cue.END)]
@@ -507,7 +515,7 @@ def test_an_always_on_kiosk_chimes_only_for_who_was_there(spoke: bool, chimes: l
 
 
 def test_a_conversation_that_muting_ends_says_mute_and_nothing_else() -> None:
-    assert of_type(Chime, run(listening(called=True), MuteAsked())[1]) == [Chime(Cue.MUTE)]
+    assert of_type(Chime, run(listening(called=True), MuteRequested())[1]) == [Chime(Cue.MUTE)]
 
 
 # The lamp: codes, names, overlays, and what goes before what
@@ -516,28 +524,33 @@ def test_a_conversation_that_muting_ends_says_mute_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("events", "show"),
     [
-        ((DeviceGone(Device.MICROPHONE, "Jabra"),), Show(Shown.FAULT, Code.MICROPHONE, what="Jabra")),
-        ((DeviceGone(Device.SPEAKER, "Dock"),), Show(Shown.FAULT, Code.SPEAKER, what="Dock")),
-        ((Deaf(deaf=True),), Show(Shown.FAULT, Code.DEAF)),
-        ((MuteAsked(),), Show(Shown.MUTED)),
-        ((FULL,), Show(Shown.ASLEEP, Code.STORAGE, what="No space left on device")),
         (
-            (FULL, Unkept("Read-only file system")),
-            Show(Shown.ASLEEP, Code.STORAGE, what="Read-only file system"),
+            (DeviceGone(Device.MICROPHONE, "Jabra"),),
+            ShowStatus(KioskStatus.FAULT, Code.MICROPHONE, what="Jabra"),
         ),
-        ((FULL, Unkept()), Show(Shown.ASLEEP)),
-        ((FULL, Deaf(deaf=True)), Show(Shown.FAULT, Code.DEAF, more=(NO_SPACE,))),
-        ((Closing(Code.BUDGET),), Show(Shown.CLOSED, Code.BUDGET)),
+        ((DeviceGone(Device.SPEAKER, "Dock"),), ShowStatus(KioskStatus.FAULT, Code.SPEAKER, what="Dock")),
+        ((MicrophoneSilent(deaf=True),), ShowStatus(KioskStatus.FAULT, Code.DEAF)),
+        ((MuteRequested(),), ShowStatus(KioskStatus.MUTED)),
+        ((FULL,), ShowStatus(KioskStatus.ASLEEP, Code.STORAGE, what="No space left on device")),
+        (
+            (FULL, StorageFailed("Read-only file system")),
+            ShowStatus(KioskStatus.ASLEEP, Code.STORAGE, what="Read-only file system"),
+        ),
+        ((FULL, StorageFailed()), ShowStatus(KioskStatus.ASLEEP)),
+        ((FULL, MicrophoneSilent(deaf=True)), ShowStatus(KioskStatus.FAULT, Code.DEAF, more=(NO_SPACE,))),
+        ((Closing(Code.BUDGET),), ShowStatus(KioskStatus.CLOSED, Code.BUDGET)),
     ],
 )
-def test_what_is_wrong_is_shown_with_its_code_and_its_name(events: tuple[Event, ...], show: Show) -> None:
+def test_what_is_wrong_is_shown_with_its_code_and_its_name(
+    events: tuple[Event, ...], show: ShowStatus
+) -> None:
     assert levels(run(asleep(), *events)[0], HALF_DUPLEX).show == show
 
 
 @pytest.mark.parametrize("remedy", [Remedy.RESUME, Remedy.RESUME_LATER, Remedy.QUOTA, Remedy.CLOCK])
 def test_an_outage_is_shown_with_its_code(remedy: Remedy) -> None:
     state, _ = run(listening(waiting()), RETRY, lost(remedy, EPOCH + 1))
-    assert levels(state, HALF_DUPLEX).show == Show(Shown.OFFLINE, CODES[remedy])
+    assert levels(state, HALF_DUPLEX).show == ShowStatus(KioskStatus.OFFLINE, CODES[remedy])
 
 
 def test_every_way_to_lose_the_service_has_a_code() -> None:
@@ -545,14 +558,16 @@ def test_every_way_to_lose_the_service_has_a_code() -> None:
 
 
 def test_the_code_goes_when_the_service_is_reached() -> None:
-    state, _ = run(listening(waiting(code=Code.WAY)), RETRY, Up(EPOCH + 1, resumed=True))
-    assert (state.link.code, levels(state, HALF_DUPLEX).show) == (None, Show(Shown.LISTENING))
+    state, _ = run(listening(waiting(code=Code.WAY)), RETRY, ConnectionUp(EPOCH + 1, resumed=True))
+    assert (state.link.code, levels(state, HALF_DUPLEX).show) == (None, ShowStatus(KioskStatus.LISTENING))
 
 
 def test_of_several_faults_the_one_that_must_be_mended_first_is_shown() -> None:
     """Each line undoes the fault that went before all the others."""
     state = replace(
-        State(link=down(trouble=Trouble.REFUSED), closed=Code.HOURS, deaf=True, unkept="full", refused="3:5"),
+        State(
+            link=down(trouble=LinkTrouble.REFUSED), closed=Code.HOURS, deaf=True, unkept="full", refused="3:5"
+        ),
         missing={Device.SPEAKER: ("s",), Device.MICROPHONE: ("m",)},
     )
     seen = [levels(state, HALF_DUPLEX).show]
@@ -599,8 +614,8 @@ def test_what_a_long_hold_arms_lies_on_top_of_any_state(
 
 
 def test_muting_disarms() -> None:
-    state, _ = run(asleep(), Armed("mute"), MuteAsked())
-    assert levels(state, HALF_DUPLEX).show == Show(Shown.MUTED)
+    state, _ = run(asleep(), Armed("mute"), MuteRequested())
+    assert levels(state, HALF_DUPLEX).show == ShowStatus(KioskStatus.MUTED)
 
 
 # A tool that waits for a press
@@ -609,7 +624,7 @@ def test_muting_disarms() -> None:
 @pytest.mark.parametrize("builder", [asleep, *AWAKE])
 @pytest.mark.parametrize(
     "press",
-    [(Pressed(),), (Woken(Cause.BUTTON),), (TalkBegan(), TalkEnded())],
+    [(Pressed(),), (Woken(WakeCause.BUTTON),), (TalkBegan(), TalkEnded())],
     ids=["toggle", "wake", "hold"],
 )
 def test_a_press_allows_what_a_tool_asks_for_and_does_nothing_else(
@@ -617,67 +632,70 @@ def test_a_press_allows_what_a_tool_asks_for_and_does_nothing_else(
 ) -> None:
     policy = HELD if TalkBegan() in press else HALF_DUPLEX
     shown = levels(builder(), policy).show
-    asking, effects = run(builder(), ConfirmWanted(wanted=True), policy=policy)
+    asking, effects = run(builder(), ConfirmationRequested(wanted=True), policy=policy)
     assert effects == [replace(shown, overlay=Overlay.ASKING)]
-    over = (*press, ConfirmWanted(wanted=False))
+    over = (*press, ConfirmationRequested(wanted=False))
     assert run(asking, *over, policy=policy) == (builder(), [Confirm(), shown])
 
 
 @pytest.mark.parametrize(
-    "event", [Woken(Cause.VOICE), Woken(Cause.REMOTE), LookAsked(), Hushed(), SleepAsked()]
+    "event",
+    [Woken(WakeCause.VOICE), Woken(WakeCause.REMOTE), SnapshotRequested(), ReplySilenced(), SleepRequested()],
 )
 @pytest.mark.parametrize("builder", [asleep, *AWAKE])
 def test_whatever_is_no_press_to_say_yes_allows_nothing_and_does_what_it_does(
     builder: Builder, event: Event
 ) -> None:
-    state, effects = run(builder(), ConfirmWanted(wanted=True), event)
+    state, effects = run(builder(), ConfirmationRequested(wanted=True), event)
     assert of_type(Confirm, effects) == []
     assert (state.turn, state.confirming) == (run(builder(), event)[0].turn, True)
 
 
 def test_a_press_means_nothing_else_for_as_long_as_the_tool_waits() -> None:
-    state, effects = run(thinking(), ConfirmWanted(wanted=True), Pressed(), Pressed())
+    state, effects = run(thinking(), ConfirmationRequested(wanted=True), Pressed(), Pressed())
     assert effects[1:] == [Confirm(), Confirm()]
     assert (state.turn, state.confirming) == (thinking().turn, True)
 
 
 def test_a_tool_that_asks_no_more_leaves_the_press_its_meaning() -> None:
-    state, effects = run(listening(), ConfirmWanted(wanted=True), ConfirmWanted(wanted=False), Pressed())
+    state, effects = run(
+        listening(), ConfirmationRequested(wanted=True), ConfirmationRequested(wanted=False), Pressed()
+    )
     assert of_type(Confirm, effects) == []
     assert not state.turn.awake
 
 
 def test_asking_is_shown_before_what_a_hold_arms() -> None:
-    state, _ = run(listening(), Armed("mute"), ConfirmWanted(wanted=True))
+    state, _ = run(listening(), Armed("mute"), ConfirmationRequested(wanted=True))
     assert levels(state, HALF_DUPLEX).show.overlay is Overlay.ASKING
 
 
-ASKED = ConfirmWanted(wanted=True, name="open_door", aloud=True)
+ASKED = ConfirmationRequested(wanted=True, name="open_door", aloud=True)
 
 
 def test_a_question_is_said_to_a_visitor_who_listens() -> None:
     state, effects = run(thinking(), ASKED)
-    assert of_type(Ask, effects) == [Ask()]
+    assert of_type(AskConfirmation, effects) == [AskConfirmation()]
     assert state.prompt == QUESTION
 
 
 def test_a_question_is_not_said_over_a_visitor_who_speaks_nor_to_an_empty_room() -> None:
     for begin in (listening(voice=True), asleep()):
         state, effects = run(begin, ASKED)
-        assert of_type(Ask, effects) == []
+        assert of_type(AskConfirmation, effects) == []
         assert state.prompt is None
 
 
 def test_a_reply_that_begins_does_not_end_the_question_and_a_press_does() -> None:
     state, effects = run(thinking(), ASKED, ReplyBegan(EPOCH, REPLY))
-    assert of_type(HushPrompt, effects) == []
-    state, effects = run(thinking(), ASKED, ConfirmWanted(wanted=False))
-    assert of_type(HushPrompt, effects) == [HushPrompt()]
+    assert of_type(StopPrompt, effects) == []
+    state, effects = run(thinking(), ASKED, ConfirmationRequested(wanted=False))
+    assert of_type(StopPrompt, effects) == [StopPrompt()]
     assert state.prompt is None
 
 
 def test_the_microphone_is_shut_while_the_question_is_said_where_it_would_hear_it() -> None:
     state, _ = run(listening(), ASKED, policy=HALF_DUPLEX)
-    assert levels(state, HALF_DUPLEX).uplink is Uplink.SHUT
+    assert levels(state, HALF_DUPLEX).uplink is UplinkGate.SHUT
     state, _ = run(state, PromptOver(), policy=HALF_DUPLEX)
-    assert levels(state, HALF_DUPLEX).uplink is not Uplink.SHUT
+    assert levels(state, HALF_DUPLEX).uplink is not UplinkGate.SHUT

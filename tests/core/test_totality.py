@@ -18,15 +18,7 @@ from tests.support.core import (
 
 from kioskd.core import link as links
 from kioskd.core import turn as turns
-from kioskd.core.effects import (
-    CancelTimer,
-    Effect,
-    SetTimer,
-    SetUplink,
-    Show,
-    Shown,
-    Uplink,
-)
+from kioskd.core.effects import CancelTimer, Effect, KioskStatus, SetTimer, SetUplink, ShowStatus, UplinkGate
 from kioskd.core.events import (
     Event,
     Heartbeat,
@@ -65,8 +57,8 @@ def test_every_effect_every_gate_and_every_shown_state_comes_about() -> None:
     for state, event, policy in product(EVERY_STATE, every_event(), EVERY_POLICY):
         effects.extend(step(state, event, policy)[1])
     assert {type(effect) for effect in effects} == set(get_args(Effect))
-    assert {effect.uplink for effect in of_type(SetUplink, effects)} == set(Uplink)
-    assert {effect.shown for effect in of_type(Show, effects)} == set(Shown)
+    assert {effect.uplink for effect in of_type(SetUplink, effects)} == set(UplinkGate)
+    assert {effect.shown for effect in of_type(ShowStatus, effects)} == set(KioskStatus)
     assert {effect.timer for effect in of_type(SetTimer, effects)} == set(Timer)
     assert {effect.timer for effect in of_type(CancelTimer, effects)} == set(Timer)
 

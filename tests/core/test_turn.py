@@ -27,8 +27,9 @@ from tests.support.core import (
 )
 
 from kioskd.core import turn as turns
-from kioskd.core.effects import Flush, Uplink
+from kioskd.core.effects import Flush, UplinkGate
 from kioskd.core.events import (
+    EventKind,
     Pressed,
     ReplyBegan,
     ReplyInterrupted,
@@ -47,7 +48,7 @@ from kioskd.core.events import (
 )
 from kioskd.core.machine import State, levels
 from kioskd.core.policy import Policy
-from kioskd.core.turn import Phase, Turn
+from kioskd.core.turn import Turn, TurnPhase
 
 Builder = Callable[..., State]
 KINDS = (
@@ -65,25 +66,25 @@ KINDS = (
 )
 
 
-@pytest.mark.parametrize(("kind", "phase"), [*product(KINDS, Phase)])
-def test_every_pair_has_a_cell(kind: turns.Kind, phase: Phase) -> None:
+@pytest.mark.parametrize(("kind", "phase"), [*product(KINDS, TurnPhase)])
+def test_every_pair_has_a_cell(kind: EventKind, phase: TurnPhase) -> None:
     assert callable(turns.TABLE[kind][phase.value])
 
 
 def test_the_table_has_no_other_rows_and_no_longer_ones() -> None:
     assert set(turns.TABLE) == set(KINDS)
-    assert {len(row) for row in turns.TABLE.values()} == {len(Phase)}
+    assert {len(row) for row in turns.TABLE.values()} == {len(TurnPhase)}
 
 
 def test_phases_number_the_columns_from_nought() -> None:
-    assert [phase.value for phase in Phase] == list(range(len(Phase)))
+    assert [phase.value for phase in TurnPhase] == list(range(len(TurnPhase)))
 
 
 # Restored, Started
 
 
 def test_a_daemon_killed_in_mid_conversation_goes_on_with_it() -> None:
-    assert turn_after(State(), Restored(7, HANDLE)) == Turn(Phase.LISTENING, conversation=7, greeted=True)
+    assert turn_after(State(), Restored(7, HANDLE)) == Turn(TurnPhase.LISTENING, conversation=7, greeted=True)
 
 
 def test_a_conversation_that_goes_on_is_the_same_one_and_the_next_is_another() -> None:
@@ -102,18 +103,18 @@ def test_nothing_is_restored_over_a_conversation(builder: Builder) -> None:
 
 
 def test_a_start_wakes_an_always_on_kiosk() -> None:
-    assert turn_after(asleep(), Started(), policy=ALWAYS_ON).phase is Phase.LISTENING
+    assert turn_after(asleep(), Started(), policy=ALWAYS_ON).phase is TurnPhase.LISTENING
 
 
 def test_a_start_leaves_any_other_kiosk_asleep() -> None:
-    assert turn_after(asleep(), Started()).phase is Phase.ASLEEP
+    assert turn_after(asleep(), Started()).phase is TurnPhase.ASLEEP
 
 
 # Pressed
 
 
 def test_a_press_wakes() -> None:
-    assert turn_after(asleep(), Pressed()).phase is Phase.LISTENING
+    assert turn_after(asleep(), Pressed()).phase is TurnPhase.LISTENING
 
 
 def test_each_wake_counts_as_a_new_conversation() -> None:
@@ -124,7 +125,9 @@ def test_each_wake_counts_as_a_new_conversation() -> None:
 
 def test_a_wake_forgets_everything_of_the_last_conversation_but_the_numbers() -> None:
     before = asleep(conversation=7, voice=True, spoke=True, greeted=True, overtime=True)
-    assert turn_after(before, Pressed()) == Turn(Phase.LISTENING, conversation=8, reply=REPLY, called=True)
+    assert turn_after(before, Pressed()) == Turn(
+        TurnPhase.LISTENING, conversation=8, reply=REPLY, called=True
+    )
 
 
 @pytest.mark.parametrize("builder", [listening, thinking])
@@ -134,9 +137,11 @@ def test_a_press_in_a_silent_conversation_ends_it(builder: Builder) -> None:
     assert of_type(Flush, effects) == []
 
 
-@pytest.mark.parametrize(("policy", "phase"), [(HALF_DUPLEX, Phase.RINGING), (FULL_DUPLEX, Phase.LISTENING)])
+@pytest.mark.parametrize(
+    ("policy", "phase"), [(HALF_DUPLEX, TurnPhase.RINGING), (FULL_DUPLEX, TurnPhase.LISTENING)]
+)
 def test_a_press_during_a_reply_silences_it_and_listens_once_the_room_is_quiet(
-    policy: Policy, phase: Phase
+    policy: Policy, phase: TurnPhase
 ) -> None:
     state, effects = run(speaking(reply=4), Pressed(), policy=policy)
     assert state.turn.phase is phase
@@ -146,13 +151,13 @@ def test_a_press_during_a_reply_silences_it_and_listens_once_the_room_is_quiet(
 @pytest.mark.parametrize("policy", [HALF_DUPLEX, FULL_DUPLEX])
 def test_a_press_during_a_reply_in_overtime_ends_the_conversation(policy: Policy) -> None:
     state, effects = run(speaking(reply=4, overtime=True), Pressed(), policy=policy)
-    assert state.turn.phase is Phase.ASLEEP
+    assert state.turn.phase is TurnPhase.ASLEEP
     assert of_type(Flush, effects) == [Flush(4)]
 
 
 def test_a_press_while_the_room_rings_gives_the_visitor_the_word() -> None:
     state, effects = run(ringing(), Pressed())
-    assert state.turn.phase is Phase.LISTENING
+    assert state.turn.phase is TurnPhase.LISTENING
     assert of_type(Flush, effects) == []
 
 
@@ -162,7 +167,7 @@ def test_a_press_while_the_room_rings_gives_the_visitor_the_word() -> None:
 @pytest.mark.parametrize("builder", [listening, thinking])
 def test_a_voice_takes_the_word(builder: Builder) -> None:
     after = turn_after(builder(), VoiceBegan())
-    assert (after.phase, after.voice, after.spoke) == (Phase.LISTENING, True, True)
+    assert (after.phase, after.voice, after.spoke) == (TurnPhase.LISTENING, True, True)
 
 
 def test_half_duplex_hears_no_voice_in_its_own_reply() -> None:
@@ -171,7 +176,7 @@ def test_half_duplex_hears_no_voice_in_its_own_reply() -> None:
 
 def test_a_voice_into_a_reply_is_noted_and_the_reply_goes_on() -> None:
     state, effects = run(speaking(), VoiceBegan(), policy=FULL_DUPLEX)
-    assert (state.turn.phase, state.turn.voice, state.turn.spoke) == (Phase.SPEAKING, True, True)
+    assert (state.turn.phase, state.turn.voice, state.turn.spoke) == (TurnPhase.SPEAKING, True, True)
     assert effects == []
 
 
@@ -182,12 +187,12 @@ def test_a_voice_means_nothing_to_one_asleep_or_hearing_itself(builder: Builder)
 
 def test_the_end_of_a_voice_makes_it_the_models_turn() -> None:
     after = turn_after(listening(voice=True, spoke=True), VoiceEnded())
-    assert (after.phase, after.voice, after.spoke) == (Phase.THINKING, False, True)
+    assert (after.phase, after.voice, after.spoke) == (TurnPhase.THINKING, False, True)
 
 
 def test_the_end_of_a_voice_during_a_reply_leaves_the_reply_alone() -> None:
     after = turn_after(speaking(voice=True), VoiceEnded(), policy=FULL_DUPLEX)
-    assert (after.phase, after.voice) == (Phase.SPEAKING, False)
+    assert (after.phase, after.voice) == (TurnPhase.SPEAKING, False)
 
 
 @pytest.mark.parametrize("builder", [asleep, thinking, ringing])
@@ -201,7 +206,7 @@ def test_the_end_of_a_voice_nobody_minded_means_nothing(builder: Builder) -> Non
 @pytest.mark.parametrize("builder", AWAKE)
 def test_a_reply_makes_the_kiosk_speak(builder: Builder) -> None:
     state, effects = run(builder(), ReplyBegan(EPOCH, 5))
-    assert (state.turn.phase, state.turn.reply) == (Phase.SPEAKING, 5)
+    assert (state.turn.phase, state.turn.reply) == (TurnPhase.SPEAKING, 5)
     assert of_type(Flush, effects) == []
 
 
@@ -212,13 +217,13 @@ def test_in_full_duplex_a_reply_leaves_the_visitors_voice_what_it_is(voice: bool
 
 def test_a_reply_that_crossed_the_hanging_up_is_silenced() -> None:
     state, effects = run(asleep(), ReplyBegan(EPOCH, 5))
-    assert (state.turn.phase, state.turn.reply) == (Phase.ASLEEP, 5)
+    assert (state.turn.phase, state.turn.reply) == (TurnPhase.ASLEEP, 5)
     assert effects == [Flush(5)]
 
 
 def test_an_interrupted_reply_gives_way_to_the_visitor() -> None:
     state, effects = run(speaking(reply=4, voice=True), ReplyInterrupted(EPOCH, 4), policy=FULL_DUPLEX)
-    assert (state.turn.phase, state.turn.voice) == (Phase.LISTENING, True)
+    assert (state.turn.phase, state.turn.voice) == (TurnPhase.LISTENING, True)
     assert of_type(Flush, effects) == [Flush(4)]
 
 
@@ -226,7 +231,7 @@ def test_a_reply_interrupted_by_a_word_already_over_leaves_the_turn_with_the_mod
     state, effects = run(
         speaking(reply=4), VoiceBegan(), VoiceEnded(), ReplyInterrupted(EPOCH, 4), policy=FULL_DUPLEX
     )
-    assert state.turn.phase is Phase.THINKING
+    assert state.turn.phase is TurnPhase.THINKING
     assert of_type(Flush, effects) == [Flush(4)]
 
 
@@ -234,19 +239,19 @@ def test_a_reply_interrupted_before_a_voice_was_heard_leaves_the_turn_with_the_m
     # The service hears more than our own detector: what it heard may still go on.
     state, _ = run(speaking(reply=4), ReplyInterrupted(EPOCH, 4), policy=FULL_DUPLEX)
     assert state.turn == thinking(reply=4).turn
-    assert turn_after(state, VoiceBegan(), policy=FULL_DUPLEX).phase is Phase.LISTENING
+    assert turn_after(state, VoiceBegan(), policy=FULL_DUPLEX).phase is TurnPhase.LISTENING
 
 
 def test_a_reply_interrupted_in_half_duplex_lets_the_room_ring_out() -> None:
     state, effects = run(speaking(reply=4), ReplyInterrupted(EPOCH, 4), policy=HALF_DUPLEX)
-    assert state.turn.phase is Phase.RINGING
+    assert state.turn.phase is TurnPhase.RINGING
     assert of_type(Flush, effects) == [Flush(4)]
 
 
 @pytest.mark.parametrize("policy", [HALF_DUPLEX, FULL_DUPLEX])
 def test_a_reply_interrupted_in_overtime_ends_the_conversation(policy: Policy) -> None:
     state, effects = run(speaking(reply=4, overtime=True), ReplyInterrupted(EPOCH, 4), policy=policy)
-    assert state.turn.phase is Phase.ASLEEP
+    assert state.turn.phase is TurnPhase.ASLEEP
     assert of_type(Flush, effects) == [Flush(4)]
 
 
@@ -268,18 +273,18 @@ def test_the_first_sound_of_a_reply_means_nothing_here(builder: Builder) -> None
 
 def test_a_reply_is_over_when_it_was_heard() -> None:
     after = turn_after(speaking(reply=4), TurnEnded(EPOCH), policy=FULL_DUPLEX)
-    assert after.phase is Phase.SPEAKING
-    assert turn_after(speaking(reply=4), ReplyPlayed(4), policy=FULL_DUPLEX).phase is Phase.LISTENING
+    assert after.phase is TurnPhase.SPEAKING
+    assert turn_after(speaking(reply=4), ReplyPlayed(4), policy=FULL_DUPLEX).phase is TurnPhase.LISTENING
 
 
 def test_a_visitor_still_speaking_after_a_reply_is_still_speaking() -> None:
     after = turn_after(speaking(voice=True), ReplyPlayed(REPLY), policy=FULL_DUPLEX)
-    assert (after.phase, after.voice) == (Phase.LISTENING, True)
+    assert (after.phase, after.voice) == (TurnPhase.LISTENING, True)
 
 
 def test_half_duplex_lets_the_room_ring_out_and_forgets_the_voice_it_took_for_a_visitors() -> None:
     after = turn_after(speaking(voice=True), ReplyPlayed(REPLY), policy=HALF_DUPLEX)
-    assert (after.phase, after.voice) == (Phase.RINGING, False)
+    assert (after.phase, after.voice) == (TurnPhase.RINGING, False)
 
 
 def test_a_reply_that_comes_while_the_visitor_holds_the_button_again_is_not_heard() -> None:
@@ -287,17 +292,17 @@ def test_a_reply_that_comes_while_the_visitor_holds_the_button_again_is_not_hear
         again, _ = run(thinking(), TalkBegan(), policy=policy)
         state, effects = run(again, ReplyBegan(EPOCH, 5), policy=policy)
         assert effects == [Flush(5)]
-        assert (state.turn.phase, state.turn.voice, state.turn.reply) == (Phase.LISTENING, True, 5)
-        assert levels(state, policy).uplink is Uplink.SEND
+        assert (state.turn.phase, state.turn.voice, state.turn.reply) == (TurnPhase.LISTENING, True, 5)
+        assert levels(state, policy).uplink is UplinkGate.SEND
         answer = turn_after(state, TalkEnded(), ReplyBegan(EPOCH, 6), policy=policy)
-        assert (answer.phase, answer.reply) == (Phase.SPEAKING, 6)
+        assert (answer.phase, answer.reply) == (TurnPhase.SPEAKING, 6)
 
 
 def test_half_duplex_does_not_wait_for_the_end_of_a_voice_that_a_reply_drowned() -> None:
     # The uplink was shut in mid-word: no VoiceEnded will come.
     events = (VoiceBegan(), ReplyBegan(EPOCH, 5), Pressed(), TimerFired(Timer.TAIL))
     after = turn_after(listening(), *events, policy=HALF_DUPLEX)
-    assert (after.phase, after.voice) == (Phase.LISTENING, False)
+    assert (after.phase, after.voice) == (TurnPhase.LISTENING, False)
 
 
 def test_the_end_of_an_older_reply_does_not_end_the_newer() -> None:
@@ -306,10 +311,10 @@ def test_the_end_of_an_older_reply_does_not_end_the_newer() -> None:
 
 def test_two_replies_in_a_row_are_over_with_the_second() -> None:
     both = turn_after(speaking(reply=4), ReplyBegan(EPOCH, 5), ReplyPlayed(4))
-    assert (both.phase, both.reply) == (Phase.SPEAKING, 5)
+    assert (both.phase, both.reply) == (TurnPhase.SPEAKING, 5)
     assert (
         turn_after(speaking(reply=4), ReplyBegan(EPOCH, 5), ReplyPlayed(4), ReplyPlayed(5)).phase
-        is Phase.RINGING
+        is TurnPhase.RINGING
     )
 
 
@@ -319,7 +324,7 @@ def test_the_end_of_a_flushed_reply_means_nothing(builder: Builder) -> None:
 
 
 def test_a_model_that_ends_its_turn_in_silence_gives_the_word_back() -> None:
-    assert turn_after(thinking(), TurnEnded(EPOCH)).phase is Phase.LISTENING
+    assert turn_after(thinking(), TurnEnded(EPOCH)).phase is TurnPhase.LISTENING
 
 
 @pytest.mark.parametrize("builder", [asleep, listening, speaking, ringing])

@@ -32,49 +32,51 @@ from kioskd.core.events import (
 )
 from kioskd.core.machine import State
 from kioskd.core.policy import Policy
-from kioskd.core.turn import Phase
+from kioskd.core.turn import TurnPhase
 
 Builder = Callable[..., State]
 
 
 def test_a_visitor_who_left_ends_the_conversation() -> None:
-    assert turn_after(listening(), TimerFired(Timer.IDLE)).phase is Phase.ASLEEP
+    assert turn_after(listening(), TimerFired(Timer.IDLE)).phase is TurnPhase.ASLEEP
 
 
 def test_a_model_that_stays_silent_gives_the_word_back() -> None:
-    assert turn_after(thinking(), TimerFired(Timer.THINK)).phase is Phase.LISTENING
+    assert turn_after(thinking(), TimerFired(Timer.THINK)).phase is TurnPhase.LISTENING
 
 
 def test_a_room_that_has_rung_out_gives_the_visitor_the_word() -> None:
-    assert turn_after(ringing(), TimerFired(Timer.TAIL)).phase is Phase.LISTENING
+    assert turn_after(ringing(), TimerFired(Timer.TAIL)).phase is TurnPhase.LISTENING
 
 
 @pytest.mark.parametrize("builder", [listening, thinking, ringing])
 def test_the_longest_conversation_ends(builder: Builder) -> None:
-    assert turn_after(builder(), TimerFired(Timer.LONGEST)).phase is Phase.ASLEEP
+    assert turn_after(builder(), TimerFired(Timer.LONGEST)).phase is TurnPhase.ASLEEP
 
 
 def test_overtime_lets_the_reply_finish() -> None:
     state, effects = run(speaking(reply=4), TimerFired(Timer.LONGEST))
-    assert (state.turn.phase, state.turn.overtime) == (Phase.SPEAKING, True)
+    assert (state.turn.phase, state.turn.overtime) == (TurnPhase.SPEAKING, True)
     assert of_type(Flush, effects) == []
 
 
 @pytest.mark.parametrize("policy", [HALF_DUPLEX, FULL_DUPLEX])
 def test_overtime_ends_with_the_reply(policy: Policy) -> None:
     state, effects = run(speaking(reply=4), TimerFired(Timer.LONGEST), ReplyPlayed(4), policy=policy)
-    assert state.turn.phase is Phase.ASLEEP
+    assert state.turn.phase is TurnPhase.ASLEEP
     assert of_type(Flush, effects) == []
 
 
 def test_a_reply_that_will_not_end_is_cut_short_at_last() -> None:
     state, effects = run(speaking(reply=4, overtime=True), TimerFired(Timer.GRACE))
-    assert state.turn.phase is Phase.ASLEEP
+    assert state.turn.phase is TurnPhase.ASLEEP
     assert of_type(Flush, effects) == [Flush(4)]
 
 
-@pytest.mark.parametrize(("policy", "phase"), [(HALF_DUPLEX, Phase.RINGING), (FULL_DUPLEX, Phase.LISTENING)])
-def test_a_reply_whose_end_never_comes_gives_the_word_back(policy: Policy, phase: Phase) -> None:
+@pytest.mark.parametrize(
+    ("policy", "phase"), [(HALF_DUPLEX, TurnPhase.RINGING), (FULL_DUPLEX, TurnPhase.LISTENING)]
+)
+def test_a_reply_whose_end_never_comes_gives_the_word_back(policy: Policy, phase: TurnPhase) -> None:
     state, effects = run(speaking(reply=4), ReplyStarved(4), policy=policy)
     assert SetTimer(Timer.STALLED, policy.stall_s) in effects
     assert turn_after(state, TimerFired(Timer.STALLED), policy=policy).phase is phase
@@ -84,16 +86,16 @@ def test_a_reply_whose_end_never_comes_gives_the_word_back(policy: Policy, phase
 def test_a_reply_that_goes_on_or_waits_for_a_tool_is_not_given_up(event: Event) -> None:
     state, effects = run(speaking(reply=4), ReplyStarved(4), event)
     assert CancelTimer(Timer.STALLED) in effects
-    assert state.turn.phase is Phase.SPEAKING
+    assert state.turn.phase is TurnPhase.SPEAKING
 
 
 def test_a_farewell_whose_end_never_comes_ends_the_conversation() -> None:
     state, _ = run(speaking(reply=4, leaving=True), ReplyStarved(4), TimerFired(Timer.STALLED))
-    assert state.turn.phase is Phase.ASLEEP
+    assert state.turn.phase is TurnPhase.ASLEEP
 
 
 def test_an_always_on_kiosk_that_has_slept_enough_wakes() -> None:
-    assert turn_after(asleep(), TimerFired(Timer.AGAIN), policy=ALWAYS_ON).phase is Phase.LISTENING
+    assert turn_after(asleep(), TimerFired(Timer.AGAIN), policy=ALWAYS_ON).phase is TurnPhase.LISTENING
 
 
 @pytest.mark.parametrize(

@@ -58,10 +58,16 @@ def test_in_a_long_life_the_laws_hold_and_every_state_is_met(policy: Policy) -> 
         link = walk.state.link
         met.update([walk.state.turn.phase, link.phase, link.trouble, ("hops", min(link.hops, links.HOPS))])
         met.update(["refused handle"] if walk.refused else [])
-        met.update(["probe"] if not walk.state.turn.awake and link.phase is links.Phase.DIALING else [])
-    everything: set[object] = {*turns.Phase, *links.Phase, *links.Trouble, "refused handle", "probe"}
+        met.update(["probe"] if not walk.state.turn.awake and link.phase is links.LinkPhase.DIALING else [])
+    everything: set[object] = {
+        *turns.TurnPhase,
+        *links.LinkPhase,
+        *links.LinkTrouble,
+        "refused handle",
+        "probe",
+    }
     everything |= {("hops", hops) for hops in range(links.HOPS + 1)}
-    assert set(met) == (everything if policy.half_duplex else everything - {turns.Phase.RINGING})
+    assert set(met) == (everything if policy.half_duplex else everything - {turns.TurnPhase.RINGING})
     assert walk.state.turn.conversation > 20
 
 

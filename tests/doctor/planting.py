@@ -15,7 +15,7 @@ import numpy as np
 from tests.support.pictures import encoded, quarters
 
 from kioskd import app
-from kioskd.adapters.memory import (
+from kioskd.adapters.fakes.devices import (
     ManualClock,
     MemoryButton,
     MemoryCamera,
@@ -23,15 +23,15 @@ from kioskd.adapters.memory import (
     MemoryNotifier,
     MemorySpeaker,
 )
-from kioskd.adapters.scripted import ScriptedLive
-from kioskd.doctor.examination import examine
+from kioskd.adapters.fakes.live import ScriptedLive
+from kioskd.doctor.checks import examine
+from kioskd.doctor.context import CheckContext, Technician
 from kioskd.doctor.finding import Finding, Verdict
 from kioskd.doctor.machine import Machine
-from kioskd.doctor.patient import Patient, Person
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
-from kioskd.rehearsal.service import StandIn
 from kioskd.settings.model import Settings
+from kioskd.simulator import Simulator
 
 GID = os.getgid()
 """The one group whose files a test may make without being root."""
@@ -138,7 +138,7 @@ class RoomMicrophone:
         return np.asarray(np.interp(at, np.arange(needed), piece) * 10 ** (self.return_db / 20))
 
 
-class Bystander(Person):
+class Bystander(Technician):
     """Does what is asked, or not."""
 
     def __init__(self, button: MemoryButton) -> None:
@@ -163,7 +163,7 @@ class Kiosk:
     """All of it; change what you like before `examined`."""
 
     root: Path
-    service: StandIn
+    service: Simulator
     settings: dict[str, Any] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
     unit: dict[str, str] = field(default_factory=lambda: dict(UNIT))
@@ -242,21 +242,21 @@ class Kiosk:
         """Have a process hold a direction of a card."""
         self.file(f"/proc/asound/card{card}/{stream}/sub0/status", f"state: RUNNING\nowner_pid   : {pid}\n")
 
-    def patient(self) -> Patient:
+    def patient(self) -> CheckContext:
         """Return who is to be examined."""
         unit = "\n".join(f"{name}={value}" for name, value in self.unit.items())
         self.program("systemctl", f"cat <<'EOF'\n{unit}\nEOF")
         path = self.file("/etc/kioskd/kioskd.yaml", self.broken or json.dumps(self.settings))
         path.chmod(self.mode)
         machine = Machine(self.root, f"{self.root / 'bin'}:/usr/bin:/bin", self._statvfs)
-        found = Patient.of(
+        found = CheckContext.of(
             path,
             self.environ,
             machine=machine,
             person=self.bystander if self.asking else None,
             wear=self.wear,
         )
-        return Patient(
+        return CheckContext(
             found.settings, self.environ, machine, path, found.faults, found.person, self.clock, self._parts,
             self.wear,
         )  # fmt: skip
@@ -275,7 +275,7 @@ class Kiosk:
             ScriptedLive(),
             MemoryNotifier(),
             hands=[app.hand(self.button, one) for one in controls.all_buttons],
-            lamps=[app.Lit(self.lamp) for _ in controls.all_lamps],
+            lamps=[app.LampSpec(self.lamp) for _ in controls.all_lamps],
             camera=self.camera if settings.camera.source != "off" else None,
         )
 

@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 from tests.doctor.planting import Kiosk
 
-from kioskd.adapters.asker import as_asker, asker
+from kioskd.adapters.sudo_user import as_asker, asker
 from kioskd.doctor import bundle
 from kioskd.doctor.finding import ok
 from kioskd.errors import KioskError
-from kioskd.rehearsal.service import Reply, ServiceScript, StandIn
+from kioskd.simulator import Reply, ServiceScript, Simulator
 
 PARTS = ["doctor.json", "versions.json", "settings.json", "devices.json", "journal.txt", "service.txt"]
 
 
 @pytest.fixture
 async def kiosk(tmp_path: Path) -> AsyncIterator[Kiosk]:
-    async with StandIn(ServiceScript(replies=(Reply(silent=True),))) as service:
+    async with Simulator(ServiceScript(replies=(Reply(silent=True),))) as service:
         yield Kiosk(tmp_path, service)
 
 

@@ -9,20 +9,20 @@ import pytest
 from tests.doctor.planting import Kiosk, faults
 
 from kioskd import __version__
-from kioskd.core.effects import Show, Shown
+from kioskd.core.effects import KioskStatus, ShowStatus
 from kioskd.doctor.access import permissions
 from kioskd.doctor.audio import fitting
 from kioskd.doctor.credential import PLAIN
 from kioskd.doctor.files import files
 from kioskd.doctor.finding import Finding, Verdict
 from kioskd.errors import Code
-from kioskd.flow.journal import status
-from kioskd.rehearsal.service import Reply, ServiceScript, StandIn
+from kioskd.flow.reporting.journal import status
+from kioskd.simulator import Reply, ServiceScript, Simulator
 
 
 @pytest.fixture
 async def kiosk(tmp_path: Path) -> AsyncIterator[Kiosk]:
-    async with StandIn(ServiceScript(replies=(Reply(silent=True),))) as service:
+    async with Simulator(ServiceScript(replies=(Reply(silent=True),))) as service:
         yield Kiosk(tmp_path, service)
 
 
@@ -104,15 +104,18 @@ async def test_devices_of_a_daemon_that_runs_are_left_alone(kiosk: Kiosk) -> Non
 @pytest.mark.parametrize(
     ("shown", "fault"),
     [
-        (Show(Shown.FAULT, Code.MICROPHONE, what="USB"), ("microphone", "microphone-missing")),
-        (Show(Shown.FAULT, Code.DEAF), ("microphone", "microphone-silent")),
-        (Show(Shown.FAULT, Code.SPEAKER), ("speaker", "speaker-missing")),
-        (Show(Shown.ASLEEP, Code.STORAGE, what="Input/output error"), ("space", "not-kept")),
-        (Show(Shown.ASLEEP, Code.FILE, what="kioskd.yaml:3:5 x"), ("settings", "settings-refused")),
+        (ShowStatus(KioskStatus.FAULT, Code.MICROPHONE, what="USB"), ("microphone", "microphone-missing")),
+        (ShowStatus(KioskStatus.FAULT, Code.DEAF), ("microphone", "microphone-silent")),
+        (ShowStatus(KioskStatus.FAULT, Code.SPEAKER), ("speaker", "speaker-missing")),
+        (ShowStatus(KioskStatus.ASLEEP, Code.STORAGE, what="Input/output error"), ("space", "not-kept")),
+        (
+            ShowStatus(KioskStatus.ASLEEP, Code.FILE, what="kioskd.yaml:3:5 x"),
+            ("settings", "settings-refused"),
+        ),
     ],
 )
 async def test_a_daemon_that_runs_is_believed_about_what_it_misses(
-    kiosk: Kiosk, shown: Show, fault: tuple[str, str]
+    kiosk: Kiosk, shown: ShowStatus, fault: tuple[str, str]
 ) -> None:
     kiosk.process(77, "/opt/kioskd/current/bin/python", "/opt/kioskd/current/bin/kioskd", "run")
     kiosk.unit |= {"ActiveState": "active", "StatusText": status(shown)}
@@ -124,7 +127,7 @@ async def test_a_tool_that_the_service_refuses_is_named_with_its_place(kiosk: Ki
         {"kind": "http", "name": name, "description": "D", "url": "http://127.0.0.1/x"}
         for name in ("tell_time", "open_door")
     ]
-    async with StandIn(ServiceScript(refused_functions=("open_*",), key=kiosk.service.key)) as refusing:
+    async with Simulator(ServiceScript(refused_functions=("open_*",), key=kiosk.service.key)) as refusing:
         ca_file = kiosk.file("/etc/kioskd/ca.pem", refusing.ca_file.read_text())
         kiosk.settings["service"] |= {"endpoint": refusing.endpoint, "ca_file": str(ca_file)}
         session = of(await kiosk.examined(), "session")
@@ -315,7 +318,7 @@ async def test_what_a_stopped_daemon_said_last_is_not_repeated(kiosk: Kiosk) -> 
 
 
 async def test_a_daemon_that_was_killed_is_not_believed_about_what_it_missed(kiosk: Kiosk) -> None:
-    kiosk.unit["StatusText"] = status(Show(Shown.ASLEEP, Code.STORAGE, what="Input/output error"))
+    kiosk.unit["StatusText"] = status(ShowStatus(KioskStatus.ASLEEP, Code.STORAGE, what="Input/output error"))
     assert faults(await kiosk.examined()) == []
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from kioskd.doctor import credential
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Verdict
 from kioskd.doctor.machine import Machine
-from kioskd.doctor.patient import Patient
 from kioskd.settings.credentials import CREDENTIAL
 from kioskd.settings.model import Settings
 
@@ -24,9 +24,9 @@ needs_systemd_creds = pytest.mark.skipif(
 )
 
 
-def patient(root: Path, environ: dict[str, str] | None = None, **service: object) -> Patient:
+def patient(root: Path, environ: dict[str, str] | None = None, **service: object) -> CheckContext:
     settings = Settings.model_validate({"service": service})
-    return Patient(settings, environ or {}, Machine(root))
+    return CheckContext(settings, environ or {}, Machine(root))
 
 
 def put(root: Path, path: str, data: bytes) -> None:

@@ -12,7 +12,7 @@ from tests.support.rootfs import CHECKOUT
 from tests.support.until import until
 
 from kioskd.doctor.finding import Verdict
-from kioskd.doctor.inside import Inside, sandbox_lines
+from kioskd.doctor.inside import SandboxView, sandbox_lines
 from kioskd.doctor.machine import Machine
 
 UNIT: Final = """\
@@ -93,7 +93,7 @@ def test_of_the_unit_that_comes_with_kioskd_only_its_life_is_left_out() -> None:
 
 
 def test_the_program_runs_with_the_units_properties(machine: Machine) -> None:
-    inside = Inside(machine)
+    inside = SandboxView(machine)
     assert inside.why_not() is None
     given = (machine.root / "bin/given").read_text().splitlines()
     assert {"--property=ProcSubset=pid", "--property=User=kioskd", "--pipe", "--wait"} <= set(given)
@@ -102,32 +102,34 @@ def test_the_program_runs_with_the_units_properties(machine: Machine) -> None:
 
 
 def test_a_list_comes_from_inside(machine: Machine) -> None:
-    found = Inside(machine).listed("devices", "--here")
+    found = SandboxView(machine).listed("devices", "--here")
     assert found is not None
     assert "microphones" in found
 
 
 def test_a_list_that_does_not_come_is_none(machine: Machine) -> None:
     put(machine.root, "systemd-run", "#!/bin/sh\nexit 1\n")
-    assert Inside(machine).listed("devices", "--here") is None
+    assert SandboxView(machine).listed("devices", "--here") is None
 
 
 async def test_a_check_is_made_inside(machine: Machine, tmp_path: Path) -> None:
     path = tmp_path / "kioskd.yaml"
     path.write_text('{microphone: {device: "hw:CARD=Nowhere"}}')
-    [found] = await Inside(machine).examined("microphone", "--config", str(path), "--yes")
+    [found] = await SandboxView(machine).examined("microphone", "--config", str(path), "--yes")
     assert (found.verdict, found.fault) == (Verdict.FAULT, "microphone-missing")
 
 
 async def test_settings_that_the_service_cannot_read_are_its_fault(machine: Machine, tmp_path: Path) -> None:
-    [found] = await Inside(machine).examined("microphone", "--config", str(tmp_path / "none.yaml"), "--yes")
+    [found] = await SandboxView(machine).examined(
+        "microphone", "--config", str(tmp_path / "none.yaml"), "--yes"
+    )
     assert found.fault == "settings"
     assert found.said.startswith("to the service: ")
 
 
 async def test_a_check_that_aborts_is_a_fault_of_its_own(machine: Machine) -> None:
     put(machine.root, "systemd-run", "#!/bin/sh\nkill -ABRT $$\n")
-    [found] = await Inside(machine).examined("microphone")
+    [found] = await SandboxView(machine).examined("microphone")
     assert found.fault == "microphone-failed"
     assert "ended with -6" in found.said
 
@@ -139,7 +141,7 @@ async def test_a_look_that_is_cancelled_is_stopped(machine: Machine, tmp_path: P
         "systemctl",
         f"#!/bin/sh\n[ $1 = stop ] && echo \"$@\" > {tmp_path}/stopped\ncat <<'EOF'\n{UNIT}\nEOF\n",
     )
-    looking = asyncio.create_task(Inside(machine).examined("microphone"))
+    looking = asyncio.create_task(SandboxView(machine).examined("microphone"))
     await until((tmp_path / "begun").exists, at_most_s=20)
     looking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -149,15 +151,15 @@ async def test_a_look_that_is_cancelled_is_stopped(machine: Machine, tmp_path: P
 
 def test_why_it_cannot_be_is_said(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     put(machine.root, "systemd-run", "#!/bin/sh\necho Failed to connect >&2; exit 1\n")
-    assert (Inside(machine).why_not() or "").startswith("systemd-run ended with 1: Failed to connect")
+    assert (SandboxView(machine).why_not() or "").startswith("systemd-run ended with 1: Failed to connect")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert Inside(machine).why_not() == "only root can look from inside; type sudo before the command"
+    assert SandboxView(machine).why_not() == "only root can look from inside; type sudo before the command"
     put(machine.root, "systemctl", "#!/bin/sh\nexit 1\n")
-    assert Inside(machine).why_not() == "kioskd.service is not installed"
+    assert SandboxView(machine).why_not() == "kioskd.service is not installed"
     (machine.root / "run/systemd/system").rmdir()
-    assert Inside(machine).why_not() == "systemd does not run here"
+    assert SandboxView(machine).why_not() == "systemd does not run here"
 
 
 def test_the_look_is_made_by_this_very_program(machine: Machine) -> None:
-    assert Inside(machine).command("devices")[-5:] == [sys.executable, "-P", "-m", "kioskd", "devices"]
-    assert json.dumps(Inside(machine).command())
+    assert SandboxView(machine).command("devices")[-5:] == [sys.executable, "-P", "-m", "kioskd", "devices"]
+    assert json.dumps(SandboxView(machine).command())

@@ -11,7 +11,7 @@ from tests.support.pictures import encoded
 
 from kioskd.doctor.credential import PLAIN
 from kioskd.doctor.finding import Verdict
-from kioskd.rehearsal.service import Fault, Reply, ServiceScript, StandIn
+from kioskd.simulator import Reply, ScriptedFault, ServiceScript, Simulator
 
 Plant = Callable[[Kiosk], None]
 
@@ -20,7 +20,7 @@ SILENT = ServiceScript(replies=(Reply(silent=True),))
 
 @pytest.fixture
 async def kiosk(tmp_path: Path) -> AsyncIterator[Kiosk]:
-    async with StandIn(SILENT) as service:
+    async with Simulator(SILENT) as service:
         yield Kiosk(tmp_path, service)
 
 
@@ -300,12 +300,12 @@ def a_model_that_is_not_known(kiosk: Kiosk) -> None:
 
 @plants("session", "quota")
 def a_service_that_has_had_enough(kiosk: Kiosk) -> None:
-    kiosk.service.add(Fault(on="connect", do="refuse", status=429))
+    kiosk.service.add(ScriptedFault(on="connect", do="refuse", status=429))
 
 
 @plants("session", "session-lost")
 def a_service_that_hangs_up_in_mid_session(kiosk: Kiosk) -> None:
-    kiosk.service.add(Fault(on="audio", do="abort"))
+    kiosk.service.add(ScriptedFault(on="audio", do="abort"))
 
 
 # Sound

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from kioskd.doctor import programs
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, Verdict
-from kioskd.doctor.patient import Patient
 from kioskd.settings.model import Settings
 from kioskd.tools import sandbox
-from kioskd.tools.sandbox import Sandbox
+from kioskd.tools.sandbox import ProgramSandbox
 
 needs_sandbox = pytest.mark.skipif(sandbox.missing() is not None, reason=f"no sandbox: {sandbox.missing()}")
 DOOR: Mapping[str, object] = {"kind": "command", "name": "door", "description": "d", "argv": ("/bin/true",)}
@@ -19,7 +19,7 @@ DOOR: Mapping[str, object] = {"kind": "command", "name": "door", "description": 
 
 async def told(*tools: Mapping[str, object]) -> list[Finding]:
     async with asyncio.timeout(40):
-        return list(await programs.programs(Patient(Settings.model_validate({"tools": tools}))))
+        return list(await programs.programs(CheckContext(Settings.model_validate({"tools": tools}))))
 
 
 @needs_sandbox
@@ -33,7 +33,7 @@ async def test_a_probe_proves_that_programs_reach_nothing_of_the_daemons() -> No
 async def test_a_leak_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "state").mkdir()
     monkeypatch.setattr(programs, "own_folders", lambda _environ: [tmp_path / "state"])
-    monkeypatch.setattr(programs, "Sandbox", lambda **_: Sandbox(reads=(tmp_path,)))
+    monkeypatch.setattr(programs, "Sandbox", lambda **_: ProgramSandbox(reads=(tmp_path,)))
     [found] = await told(DOOR)
     assert (found.verdict, found.fault) == (Verdict.FAULT, "tool-sandbox-leaks")
     assert str(tmp_path / "state") in found.said

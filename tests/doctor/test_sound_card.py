@@ -12,10 +12,10 @@ import pytest
 from tests.doctor.planting import faults
 from tests.support.sound_server import SoundServer
 
-from kioskd.doctor.examination import CHECKS, examine
+from kioskd.doctor.checks import CHECKS, examine
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, Verdict
 from kioskd.doctor.machine import Machine
-from kioskd.doctor.patient import Patient
 from kioskd.media import pcm
 from kioskd.settings.model import Settings
 
@@ -51,7 +51,7 @@ async def examined_once(**sections: dict[str, object]) -> list[Finding]:
     settings = Settings.model_validate({"speaker": {"volume": 90}, **sections})
     # An empty machine: no other daemon of this one holds the card.
     with tempfile.TemporaryDirectory() as root:
-        return await examine(Patient(settings, machine=Machine(Path(root))), checks=SOUND)
+        return await examine(CheckContext(settings, machine=Machine(Path(root))), checks=SOUND)
 
 
 async def test_a_card_without_a_sound_is_called_switched_off(sound_server: SoundServer) -> None:

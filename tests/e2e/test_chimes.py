@@ -8,8 +8,8 @@ import pytest
 from tests.support.kiosk import Kiosk, frames, kiosk, soon
 from tests.support.likeness import murmur
 
-from kioskd.adapters.scripted import ScriptedConnection
-from kioskd.core.effects import Shown
+from kioskd.adapters.fakes.live import ScriptedConnection
+from kioskd.core.effects import KioskStatus
 from kioskd.media import cues, pcm
 from kioskd.media.resample import Resampler
 from kioskd.settings.model import Settings
@@ -99,7 +99,7 @@ async def test_the_chime_that_answers_a_call_is_heard_in_the_room_and_not_by_the
         connection = await it.wake()
         await room.live(1.5)
 
-        wake = cues.frequencies(cues.Cue.WAKE)
+        wake = cues.frequencies(cues.CueSound.WAKE)
         loud = level_db(bytes(room.heard), wake)
         assert loud - level_db(bytes(room.heard[: pcm.byte_count(0.6, pcm.UPLINK_HZ)]), wake) > GONE_DB + 10
         assert loud - level_db(sent(connection), wake) > GONE_DB
@@ -113,13 +113,13 @@ async def test_the_chime_that_ends_a_conversation_is_not_in_the_preroll_of_the_n
         await it.wake()
         await room.live(1.0)
         it.button.press()
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         before = len(room.heard)
         await room.live(0.4)
         connection = await it.wake()
         await room.live(1.0)
 
-        end = cues.frequencies(cues.Cue.END)
+        end = cues.frequencies(cues.CueSound.END)
         assert level_db(bytes(room.heard[before:]), end) - level_db(sent(connection), end) > GONE_DB
 
 

@@ -27,25 +27,25 @@ from tests.support.until import until
 
 from kioskd import app
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.control_socket import ControlSocket
-from kioskd.adapters.prometheus import MetricsDoor
+from kioskd.adapters.remote.control_socket import ControlSocket
+from kioskd.adapters.remote.prometheus import MetricsServer
 from kioskd.cli import Exit, main
 from kioskd.cli import key as key_command
-from kioskd.core.effects import Shown
+from kioskd.core.effects import KioskStatus
 from kioskd.doctor.machine import Machine
 from kioskd.errors import Code, KioskError
-from kioskd.flow import way
-from kioskd.flow.control import TICK_S
-from kioskd.flow.outbox import ASKED_S
+from kioskd.flow.controls.remote import TICK_S
+from kioskd.flow.link import picture_pacer
+from kioskd.flow.link.outbox import ASKED_S
 from kioskd.media import pcm
 from kioskd.ports import ReplyAudio, ToolCall, ToolsCalled, UsageReported
-from kioskd.rehearsal.service import ServiceScript, StandIn
 from kioskd.settings.controls import CameraSettings
 from kioskd.settings.credentials import ServiceKeys
 from kioskd.settings.limits import LimitsSettings
 from kioskd.settings.model import Settings
 from kioskd.settings.sound import SpeakerSettings
 from kioskd.settings.tools_kinds import BuiltinSettings
+from kioskd.simulator import ServiceScript, Simulator
 
 SETTINGS = Settings(
     speaker=SpeakerSettings(cues=(), volume_floor=30, volume_ceiling=90),
@@ -78,7 +78,7 @@ class Controlled(Kiosk):
         self.place = place
         self.camera = GatedCamera()
         self.keys = ServiceKeys({"GEMINI_API_KEY": "an-old-key"})
-        self.door = MetricsDoor(0, SystemClock())
+        self.door = MetricsServer(0, SystemClock())
         self._capsys = capsys
 
     def parts(self) -> app.Parts:
@@ -88,7 +88,7 @@ class Controlled(Kiosk):
             camera=self.camera,
             control=ControlSocket(self.place, SystemClock()),
             metrics=self.door,
-            tools=app.Tools(self.settings, {}, self.clock),
+            tools=app.ToolSet(self.settings, {}, self.clock),
         )
 
     async def command(self, *argv: str) -> Done:
@@ -129,10 +129,10 @@ async def test_a_conversation_is_begun_and_ended_from_afar(
     async with controlled(place, capsys) as it:
         assert await it.command("wake") == Done(0, "Waking: calling the service\n", "")
         await soon(it.live.accept())
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
         assert "conversation  number 1, turns so far 0" in (await it.command("status")).out
         assert await it.command("sleep") == Done(0, "Asleep, ready for the next visitor\n", "")
-        assert it.shown is Shown.ASLEEP
+        assert it.shown is KioskStatus.ASLEEP
         assert "conversations 1 (remote 1)" in (await it.command("status")).out
 
 
@@ -140,7 +140,7 @@ async def test_a_reply_is_silenced_from_afar(place: Path, capsys: pytest.Capture
     async with controlled(place, capsys) as it:
         connection = await it.wake()
         connection.say(ReplyAudio(voice(2.0, pcm.DOWNLINK_HZ)))
-        await it.shows(Shown.SPEAKING)
+        await it.shows(KioskStatus.SPEAKING)
         assert any(await it.hear(0.2))
         assert (await it.command("hush")).code == Exit.OK
         assert not any((await it.hear(0.5))[pcm.byte_count(0.02, pcm.DOWNLINK_HZ) :])
@@ -151,7 +151,7 @@ async def test_a_muted_kiosk_refuses_to_wake_and_says_why(
 ) -> None:
     async with controlled(place, capsys) as it:
         assert (await it.command("mute")).code == Exit.OK
-        assert it.shown is Shown.MUTED
+        assert it.shown is KioskStatus.MUTED
         assert await it.command("wake") == Done(
             1, "", "kioskd: not done: it is muted; kioskd unmute ends that\n"
         )
@@ -180,9 +180,9 @@ async def test_a_typed_question_wakes_the_kiosk_and_is_answered_aloud(
         assert (await it.command("ask", "Where", "is", "the", "exit?")).code == Exit.OK
         connection = await soon(it.live.accept())
         await until(lambda: list(connection.texts) == ["Where is the exit?"])
-        await it.shows(Shown.THINKING)
+        await it.shows(KioskStatus.THINKING)
         connection.say(ReplyAudio(voice(0.5, pcm.DOWNLINK_HZ)))
-        await it.shows(Shown.SPEAKING)
+        await it.shows(KioskStatus.SPEAKING)
 
 
 async def test_a_picture_from_a_file_is_shown_to_the_model(
@@ -195,7 +195,7 @@ async def test_a_picture_from_a_file_is_shown_to_the_model(
         assert re.match(r"shown, as \d+ kB: Waking", done.out)
         connection = await soon(it.live.accept())
         await it.until(lambda: it.state.link.open)
-        await it.clock.advance(way.PATIENCE_S)
+        await it.clock.advance(picture_pacer.PATIENCE_S)
         assert len(connection.shown) == 1
         assert pictures.opened(connection.shown[0]).size == (768, 384)
 
@@ -207,7 +207,7 @@ async def test_the_model_is_shown_what_the_camera_sees(
         looking = asyncio.create_task(it.command("look"))
         connection = await soon(it.live.accept())
         await it.until(lambda: it.state.link.open)
-        await it.clock.advance(way.PATIENCE_S)
+        await it.clock.advance(picture_pacer.PATIENCE_S)
         async with asyncio.timeout(PATIENCE_S):
             assert (await looking).code == Exit.OK
         assert list(connection.shown) == [it.camera.sees]
@@ -243,7 +243,7 @@ async def test_who_shows_something_late_in_the_idle_time_has_all_of_it_to_ask(
         await it.clock.advance(it.settings.conversation.idle_s - 0.5)
         assert it.state.turn.awake
         await it.clock.advance(1.0)
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
 
 
 async def test_thirty_looks_in_a_moment_show_one_picture(
@@ -253,7 +253,7 @@ async def test_thirty_looks_in_a_moment_show_one_picture(
         connection = await it.wake()
         for _ in range(30):
             assert (await it.command("look")).code == Exit.OK
-        await it.clock.advance(way.PATIENCE_S)
+        await it.clock.advance(picture_pacer.PATIENCE_S)
         assert (len(connection.shown), it.camera.shots) == (1, 1)
 
 
@@ -309,7 +309,7 @@ async def test_what_is_no_picture_is_refused_before_or_by_the_daemon(
         absent = await it.command("show", str(place.with_name("none.jpg")))
         assert absent.code == Exit.NOT_MET
         assert "No such file" in absent.err
-        assert it.shown is Shown.ASLEEP
+        assert it.shown is KioskStatus.ASLEEP
 
 
 async def test_the_log_level_is_switched_while_it_runs(
@@ -464,7 +464,7 @@ async def test_a_second_daemon_ends_at_once_and_the_first_goes_on(
 async def test_the_real_daemon_answers_and_takes_its_socket_along(
     tmp_path: Path, place: Path, sound_server: SoundServer
 ) -> None:
-    async with StandIn(ServiceScript()) as service:
+    async with Simulator(ServiceScript()) as service:
         environ = surroundings(sound_server, service) | {"KIOSKD_SOCKET": str(place)}
         settings = always_on(service.endpoint, service.ca_file)
         async with daemon_process(tmp_path, settings, environ) as daemon:
@@ -499,7 +499,7 @@ async def test_a_key_works_the_moment_it_is_stored_and_after_a_reload(
     (tmp_path / "etc").mkdir()
     (tmp_path / "gemini-api-key").write_text("a-key-that-was-withdrawn")
     monkeypatch.setattr(key_command, "MACHINE", Machine(tmp_path, "/nowhere"))
-    async with StandIn(ServiceScript()) as service, sound_server.quiet_room():
+    async with Simulator(ServiceScript()) as service, sound_server.quiet_room():
         right = service.key.get_secret_value()
         environ = {
             **sound_server.environ,

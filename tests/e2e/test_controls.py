@@ -7,13 +7,13 @@ import pytest
 from tests.support.kiosk import Kiosk, frame, kiosk, running, silence, soon, voice
 
 from kioskd import app
-from kioskd.adapters.memory import MemoryButton
-from kioskd.adapters.recordings import RecordFolder
-from kioskd.adapters.scripted import ScriptedConnection
-from kioskd.core.effects import Overlay, Shown
+from kioskd.adapters.fakes.devices import MemoryButton
+from kioskd.adapters.fakes.live import ScriptedConnection
+from kioskd.adapters.storage.recordings import RecordFolder
+from kioskd.core.effects import KioskStatus, Overlay
 from kioskd.core.policy import Policy
 from kioskd.media import pcm
-from kioskd.ports import GenerationEnded, ReplyAudio, TurnEnded
+from kioskd.ports import GenerationEnded, ReplyAudio, TurnComplete
 from kioskd.settings.controls import ButtonSettings, ControlsSettings
 from kioskd.settings.conversation import ConversationSettings
 from kioskd.settings.limits import PrivacySettings, RecordSettings
@@ -33,7 +33,7 @@ WORDS = b"".join(frame(number) for number in range(50))
 
 def answer(connection: ScriptedConnection, reply: bytes) -> None:
     """Have the model say `reply`."""
-    connection.say(ReplyAudio(reply), GenerationEnded(), TurnEnded())
+    connection.say(ReplyAudio(reply), GenerationEnded(), TurnComplete())
 
 
 class Two(Kiosk):
@@ -58,7 +58,7 @@ async def hold_and_ask(it: Kiosk) -> ScriptedConnection:
     await it.settle()
     it.button.release()
     it.microphone.say(silence(0.5))
-    await it.shows(Shown.THINKING)
+    await it.shows(KioskStatus.THINKING)
     return connection
 
 
@@ -69,7 +69,7 @@ async def test_who_holds_the_button_again_does_not_hear_the_answer_to_what_they_
     async with kiosk(settings) as it:
         connection = await hold_and_ask(it)
         it.button.hold()
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
         answer(connection, LATE)
         await it.settle()
         assert not any(await it.hear(1.2))
@@ -81,9 +81,9 @@ async def test_who_holds_the_button_again_does_not_hear_the_answer_to_what_they_
 
         it.button.release()
         it.microphone.say(silence(0.5))
-        await it.shows(Shown.THINKING)
+        await it.shows(KioskStatus.THINKING)
         answer(connection, ANSWER)
-        await it.shows(Shown.SPEAKING)
+        await it.shows(KioskStatus.SPEAKING)
         assert ANSWER in await it.hear(1.5)
 
 
@@ -91,7 +91,7 @@ async def test_who_talks_into_a_reply_by_holding_is_heard_from_when_the_room_is_
     async with kiosk(HELD) as it:
         connection = await hold_and_ask(it)
         answer(connection, LATE)
-        await it.shows(Shown.SPEAKING)
+        await it.shows(KioskStatus.SPEAKING)
         await it.hear(0.2)
         connection.audio.clear()
         it.button.hold()
@@ -121,9 +121,9 @@ async def test_who_goes_on_with_another_talk_button_is_heard_until_that_is_let_g
         connection.audio.clear()
         it.microphone.say(WORDS)
         await it.settle()
-        assert (it.shown, b"".join(connection.audio)) == (Shown.LISTENING, WORDS)
+        assert (it.shown, b"".join(connection.audio)) == (KioskStatus.LISTENING, WORDS)
         it.other.release()
-        await it.shows(Shown.THINKING)
+        await it.shows(KioskStatus.THINKING)
 
 
 async def test_a_press_that_interrupts_where_nobody_may_come_back_leaves_the_visitor_time_to_speak() -> None:
@@ -132,10 +132,10 @@ async def test_a_press_that_interrupts_where_nobody_may_come_back_leaves_the_vis
         connection = await it.wake()
         await it.ask()
         answer(connection, LATE)
-        await it.shows(Shown.SPEAKING)
+        await it.shows(KioskStatus.SPEAKING)
         it.button.press()
         await it.clock.advance(TAIL_S + 5.0)
-        assert it.shown is Shown.LISTENING
+        assert it.shown is KioskStatus.LISTENING
         await it.ask()
 
 
@@ -151,10 +151,10 @@ async def test_a_double_press_in_a_conversation_leaves_it_as_it_is() -> None:
         await it.clock.advance(0.2)
         it.button.press()
         await it.clock.advance(5.0)
-        assert (it.shown, it.state.turn.conversation) == (Shown.LISTENING, conversation)
+        assert (it.shown, it.state.turn.conversation) == (KioskStatus.LISTENING, conversation)
         it.button.press()
         await it.clock.advance(0.4)
-        assert it.shown is Shown.ASLEEP
+        assert it.shown is KioskStatus.ASLEEP
 
 
 class Keeping(Kiosk):
@@ -175,5 +175,5 @@ async def test_a_lamp_tells_a_visitor_that_what_is_said_is_kept(tmp_path: Path) 
         await it.start()
         assert it.lamp.light.overlay == Overlay.NONE
         await it.wake()
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
         assert it.lamp.light.overlay == Overlay.RECORDING

@@ -15,12 +15,12 @@ from tests.support.sound_server import SPEAKER_HZ, Recording, SoundServer
 
 from kioskd.media import pcm
 from kioskd.rehearsal import run
-from kioskd.rehearsal.ear import AUDIBLE
+from kioskd.rehearsal.fake_microphone import NOISE_LSB
+from kioskd.rehearsal.fake_speaker import AUDIBLE
 from kioskd.rehearsal.scenario import load_scenario
-from kioskd.rehearsal.service.talking import Voice
-from kioskd.rehearsal.speech import Speech, load_speeches
-from kioskd.rehearsal.visitor import NOISE_LSB
+from kioskd.rehearsal.speech import SpeechRecording, load_speeches
 from kioskd.settings.model import Settings
+from kioskd.simulator.tts import SpeechRenderer
 
 DEMO: Final = Path(run.__file__).parent / "demo.yaml"
 BY_THE_SCRIPT_ALONE: Final = frozenset({"end_of_speech_to_sound_ms", "barge_in_to_silence_ms"})
@@ -32,7 +32,7 @@ SILENT_WITHIN_S: Final = 3.0
 class Person:
     """Says what the rehearsal asks for."""
 
-    def __init__(self, sound: SoundServer, speeches: Iterable[Speech]) -> None:
+    def __init__(self, sound: SoundServer, speeches: Iterable[SpeechRecording]) -> None:
         self.wished_to_interrupt = 0.0
         """When, in the monotonic clock's seconds."""
         self._sound = sound
@@ -121,7 +121,7 @@ async def test_the_demos_conversation_goes_as_expected_through_real_sound_device
     )
 
     # At the monitor: what the model said, whole, in order.
-    voice = Voice(demo.service.voice)
+    voice = SpeechRenderer(demo.service.voice)
     await voice.prepare(demo.service.replies)
     greeting, answer, story, correction = (voice.sound_of(reply) for reply in demo.service.replies)
     for words in (greeting, answer, correction):

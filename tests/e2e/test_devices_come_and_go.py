@@ -15,18 +15,18 @@ from tests.support.sound_server import Device as Plug
 
 from kioskd import app, ports
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.memory import MemoryButton, MemoryNotifier
-from kioskd.adapters.portaudio import PortAudioMicrophone, PortAudioSpeaker
-from kioskd.adapters.preferences import StateFile
-from kioskd.adapters.scripted import ScriptedConnection, ScriptedLive
+from kioskd.adapters.fakes.devices import MemoryButton, MemoryNotifier
+from kioskd.adapters.fakes.live import ScriptedConnection, ScriptedLive
+from kioskd.adapters.portaudio.streams import PortAudioMicrophone, PortAudioSpeaker
+from kioskd.adapters.storage.preference_file import PreferenceFile
 from kioskd.cli.run import LEAVE_S
+from kioskd.core.button_gesture import GestureRules
 from kioskd.core.effects import Effect
 from kioskd.core.events import Device, DeviceCame, DeviceGone, Event, ReplyPlayed, ReplySounded, Started
-from kioskd.core.gesture import Rules
 from kioskd.core.machine import State
 from kioskd.errors import DeviceStuck
 from kioskd.media import pcm
-from kioskd.ports import GenerationEnded, ReplyAudio, TurnEnded
+from kioskd.ports import GenerationEnded, ReplyAudio, TurnComplete
 from kioskd.settings.model import Settings
 
 BACK_WITHIN_S: Final = 3.0
@@ -52,7 +52,7 @@ class Kiosk:
         self.live = ScriptedLive()
         self.notifier = MemoryNotifier()
         self.mute_button = MemoryButton()
-        self.memory: ports.Memory | None = None
+        self.memory: ports.PreferenceStore | None = None
         self.events: list[tuple[float, Event]] = []
         self._news = asyncio.Event()
 
@@ -64,7 +64,7 @@ class Kiosk:
             speaker=PortAudioSpeaker(SPEAKER),
             live=self.live,
             notifier=self.notifier,
-            hands=[app.Hand(self.mute_button, Rules("mute"))],
+            hands=[app.ButtonSpec(self.mute_button, GestureRules("mute"))],
             memory=self.memory,
         )
         await app.serve(Settings.model_validate(SETTINGS), parts, observers=[self._observe])
@@ -160,7 +160,7 @@ async def talk(kiosk: Kiosk, connection: ScriptedConnection) -> None:
         played = len(kiosk.seen(ReplyPlayed))
         with kiosk.sound.record() as recording:
             connection.say(ReplyAudio(answer), GenerationEnded())
-            connection.say(TurnEnded())
+            connection.say(TurnComplete())
             await kiosk.until(lambda: len(kiosk.seen(ReplyPlayed)) > played)
             await asyncio.to_thread(recording.wait_bytes, len(recording.pcm) + 4800)
         assert carried(answer, bytes(recording.pcm), pcm.DOWNLINK_HZ) >= THROUGH_THE_AIR
@@ -180,7 +180,7 @@ async def test_a_device_that_comes_back_is_used_again_and_the_conversation_goes_
             story = murmur(2.5, pcm.DOWNLINK_HZ)
             told, sounded = len(kiosk.seen(ReplyPlayed)), len(kiosk.seen(ReplySounded))
             connection.say(ReplyAudio(story), GenerationEnded())
-            connection.say(TurnEnded())
+            connection.say(TurnComplete())
             async with asyncio.timeout(60):
                 await kiosk.until(lambda: len(kiosk.seen(ReplySounded)) > sounded)
             await survive(kiosk, plug, mishap)  # in mid-speaking
@@ -198,7 +198,7 @@ async def test_a_microphone_that_hangs_when_it_is_muted_ends_the_process_and_sta
     sound_server: SoundServer, tmp_path: Path
 ) -> None:
     kiosk = Kiosk(sound_server)
-    kiosk.memory = StateFile(tmp_path)
+    kiosk.memory = PreferenceFile(tmp_path)
     serving = asyncio.create_task(kiosk.serve())
     try:
         async with asyncio.timeout(60):
@@ -208,7 +208,7 @@ async def test_a_microphone_that_hangs_when_it_is_muted_ends_the_process_and_sta
             kiosk.mute_button.press()
             with pytest.raises(DeviceStuck, match=r"microphone 'kioskmic': does not close within 3 s"):
                 await serving
-        assert StateFile(tmp_path).load().muted, "so the next process does not open it"
+        assert PreferenceFile(tmp_path).load().muted, "so the next process does not open it"
     finally:
         sound_server.thaw("mic")
         await asyncio.to_thread(sound_server.mend)

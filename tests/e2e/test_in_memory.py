@@ -8,22 +8,22 @@ import pytest
 from pydantic import SecretStr
 from tests.support.kiosk import QUIET, Kiosk, frame, kiosk, running, silence, soon, voice
 
-from kioskd.adapters.scripted import ScriptedConnection, ScriptedLive
-from kioskd.core.effects import Shown
+from kioskd.adapters.fakes.live import ScriptedConnection, ScriptedLive
+from kioskd.core.effects import KioskStatus
 from kioskd.core.policy import Policy
 from kioskd.errors import LinkLost, Remedy
-from kioskd.flow.attendant import RETRY_S
-from kioskd.flow.journal import STATUS
+from kioskd.flow.reporting.journal import STATUS
+from kioskd.flow.runtime.device_supervisor import RETRY_S
 from kioskd.media import pcm
 from kioskd.ports import (
     Connection,
     GenerationEnded,
-    GoingAway,
-    HandleIssued,
+    GoAway,
     Interrupted,
     ReplyAudio,
-    Said,
-    TurnEnded,
+    ResumptionUpdate,
+    SpokenText,
+    TurnComplete,
 )
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
 from kioskd.settings.model import Settings
@@ -54,8 +54,8 @@ async def speak(
     """Have the model say `reply`, up to the moment when it begins to be heard."""
     connection.say(ReplyAudio(reply))
     if ended:
-        connection.say(GenerationEnded(), TurnEnded())
-    await it.shows(Shown.SPEAKING)
+        connection.say(GenerationEnded(), TurnComplete())
+    await it.shows(KioskStatus.SPEAKING)
 
 
 async def test_the_first_word_survives_a_slow_dial() -> None:
@@ -63,7 +63,7 @@ async def test_the_first_word_survives_a_slow_dial() -> None:
         it.microphone.say(numbered(*range(10)))
         await it.settle()
         it.button.press()
-        await it.shows(Shown.WAKING)
+        await it.shows(KioskStatus.WAKING)
         it.microphone.say(numbered(*range(10, 50)))
         await it.clock.advance(9.0)
         connection = await soon(it.live.accept())
@@ -72,7 +72,7 @@ async def test_the_first_word_survives_a_slow_dial() -> None:
         words = numbered(*range(60))
         heard = await soon(connection.heard(len(silence(0.02) + words)))
         assert heard == silence(0.02) + words  # the frame from the start was in the pre-roll
-        assert it.shown is Shown.LISTENING
+        assert it.shown is KioskStatus.LISTENING
 
 
 async def test_a_question_is_answered_aloud_and_the_visitor_has_the_word_again() -> None:
@@ -84,7 +84,7 @@ async def test_a_question_is_answered_aloud_and_the_visitor_has_the_word_again()
         assert (await it.hear(1.5)).startswith(REPLY)
         await it.clock.advance(POLICY.tail_s)
 
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
         assert it.lamp.shown == [
             "starting", "asleep", "waking", "listening", "thinking", "speaking", "listening",
         ]  # fmt: skip
@@ -94,12 +94,12 @@ async def test_the_service_manager_reads_what_people_are_shown() -> None:
     async with kiosk() as it:
         await it.wake()
     assert it.notifier.told == [
-        f"status: {STATUS[Shown.STARTING]}",
+        f"status: {STATUS[KioskStatus.STARTING]}",
         "ready",
         "alive",
-        f"status: {STATUS[Shown.ASLEEP]}",
-        f"status: {STATUS[Shown.WAKING]}",
-        f"status: {STATUS[Shown.LISTENING]}",
+        f"status: {STATUS[KioskStatus.ASLEEP]}",
+        f"status: {STATUS[KioskStatus.WAKING]}",
+        f"status: {STATUS[KioskStatus.LISTENING]}",
     ]
 
 
@@ -111,16 +111,16 @@ async def test_speaking_into_the_reply_silences_it_and_the_next_one_is_heard() -
         assert (await it.hear(0.5)) == REPLY[: len(REPLY) // 2]
 
         it.microphone.say(silence(0.6) + voice(0.5))  # what its card leaves of its own voice is known by then
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
         assert it.state.turn.voice
         connection.say(Interrupted())
         connection.say(ReplyAudio(REPLY))  # crossed the interruption on its way
         await it.settle()
         assert not any((await it.hear(1.0))[pcm.byte_count(0.005, pcm.DOWNLINK_HZ) :])
 
-        connection.say(TurnEnded())
+        connection.say(TurnComplete())
         it.microphone.say(silence(0.8))
-        await it.shows(Shown.THINKING)
+        await it.shows(KioskStatus.THINKING)
         await speak(it, connection)
         assert REPLY in await it.hear(1.5)
 
@@ -136,11 +136,11 @@ async def test_the_button_silences_the_reply_and_then_ends_the_conversation() ->
         await it.settle()
         assert not any((await it.hear(1.0))[pcm.byte_count(0.005, pcm.DOWNLINK_HZ) :])
         await it.clock.advance(POLICY.tail_s)
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
         assert not connection.closed
 
         it.button.press()
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         await soon(connection.hung_up())
 
 
@@ -154,7 +154,7 @@ async def test_a_reply_that_crosses_the_end_of_the_conversation_is_not_heard() -
         await it.settle()
 
         assert it.state.turn.reply == 1, "the reply came too late to cross anything"
-        assert it.shown is Shown.ASLEEP
+        assert it.shown is KioskStatus.ASLEEP
         assert not any(await it.hear(1.0))
 
 
@@ -162,11 +162,11 @@ async def test_nobody_there_lets_the_kiosk_sleep_and_hang_up() -> None:
     async with kiosk() as it:
         connection = await it.wake()
         await it.clock.advance(it.settings.conversation.idle_s - 0.1)
-        assert it.shown is Shown.LISTENING
+        assert it.shown is KioskStatus.LISTENING
 
         await it.clock.advance(0.2)
 
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         await soon(connection.hung_up())
         assert it.live.open == []
 
@@ -180,16 +180,16 @@ async def test_a_visitor_who_speaks_is_not_idle() -> None:
 
         await it.clock.advance(it.settings.conversation.idle_s)
 
-        assert it.shown is Shown.LISTENING
+        assert it.shown is KioskStatus.LISTENING
 
 
 async def test_asleep_nothing_is_sent_and_the_next_visitor_hears_nothing_of_the_last() -> None:
     async with kiosk(HALF_DUPLEX) as it:
         first = await it.wake()
-        first.say(HandleIssued(HANDLE))
+        first.say(ResumptionUpdate(HANDLE))
         await it.until(lambda: it.state.link.handle is not None)
         it.button.press()
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         it.microphone.say(numbered(1, 2, 3))
         await it.settle()
 
@@ -203,8 +203,8 @@ async def test_asleep_nothing_is_sent_and_the_next_visitor_hears_nothing_of_the_
 async def test_a_lost_link_is_dialed_again_with_the_handle_and_goes_on() -> None:
     async with kiosk() as it:
         first = await it.wake()
-        first.say(HandleIssued(SecretStr("an older one")))
-        first.say(HandleIssued(HANDLE))
+        first.say(ResumptionUpdate(SecretStr("an older one")))
+        first.say(ResumptionUpdate(HANDLE))
         await it.until(lambda: it.state.link.handle is HANDLE)
         it.microphone.say(numbered(1, 2))
         await soon(first.heard(len(silence(0.02) + numbered(1, 2))))
@@ -217,9 +217,9 @@ async def test_a_lost_link_is_dialed_again_with_the_handle_and_goes_on() -> None
 
         assert dial.handle is HANDLE
         assert await soon(second.heard(len(numbered(3, 4)))) == numbered(3, 4)
-        assert it.shown is Shown.LISTENING
+        assert it.shown is KioskStatus.LISTENING
         assert it.state.turn.conversation == 1
-        assert Shown.OFFLINE not in it.lamp.shown, "a short gap is nobody's business"
+        assert KioskStatus.OFFLINE not in it.lamp.shown, "a short gap is nobody's business"
 
 
 async def test_a_link_lost_in_mid_reply_lets_what_has_come_be_heard() -> None:
@@ -232,13 +232,13 @@ async def test_a_link_lost_in_mid_reply_lets_what_has_come_be_heard() -> None:
 
         assert (await it.hear(1.5)).startswith(REPLY)
         await it.clock.advance(POLICY.tail_s)
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
 
 
 async def test_a_session_that_the_service_has_forgotten_is_begun_afresh_at_once() -> None:
     async with kiosk() as it:
         first = await it.wake()
-        first.say(HandleIssued(HANDLE))
+        first.say(ResumptionUpdate(HANDLE))
         await it.until(lambda: it.state.link.handle is not None)
         first.drop()
         await soon(it.live.refuse(LinkLost("session not found", remedy=Remedy.FRESH)))
@@ -253,14 +253,14 @@ async def test_a_service_that_is_away_is_shown_tried_again_and_told_all_that_was
         it.button.press()
         await soon(it.live.refuse(LinkLost("no route")))
         await soon(it.live.refuse(LinkLost("no route")))
-        await it.shows(Shown.OFFLINE)
+        await it.shows(KioskStatus.OFFLINE)
         it.microphone.say(numbered(*range(20)))
         await it.clock.advance(1.0)  # the second delay is a random part of one second
         connection = await soon(it.live.accept())
 
         words = silence(0.02) + numbered(*range(20))
         assert await soon(connection.heard(len(words))) == words
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
 
 
 async def test_a_busy_service_is_left_alone_as_long_as_it_asks() -> None:
@@ -278,24 +278,24 @@ async def test_refused_settings_are_a_fault_and_the_next_press_tries_again() -> 
     async with kiosk() as it:
         it.button.press()
         await soon(it.live.refuse(LinkLost("the key is not valid", remedy=Remedy.SETTINGS)))
-        await it.shows(Shown.FAULT)
+        await it.shows(KioskStatus.FAULT)
         await it.clock.advance(POLICY.refused_s - 1.0)
         assert it.state.link.epoch == 1, "dialing again as we are cannot help"
 
         await it.wake()
 
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
 
 
 async def test_settings_that_were_mended_meanwhile_are_found_out_asleep() -> None:
     async with kiosk() as it:
         it.button.press()
         await soon(it.live.refuse(LinkLost("the key is not valid", remedy=Remedy.SETTINGS)))
-        await it.shows(Shown.FAULT)
+        await it.shows(KioskStatus.FAULT)
         await it.clock.advance(POLICY.refused_s)
         probe = await soon(it.live.accept())
 
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         await soon(probe.hung_up())
         assert list(probe.audio) == [], "nobody is listening in"
 
@@ -304,9 +304,9 @@ async def test_a_model_that_chooses_not_to_answer_gives_the_word_back() -> None:
     async with kiosk() as it:
         connection = await it.wake()
         await it.ask()
-        connection.say(TurnEnded())
+        connection.say(TurnComplete())
 
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
 
 
 async def test_a_model_that_says_nothing_at_all_gives_the_word_back_in_the_end() -> None:
@@ -314,11 +314,11 @@ async def test_a_model_that_says_nothing_at_all_gives_the_word_back_in_the_end()
         await it.wake()
         await it.ask()
         await it.clock.advance(it.settings.conversation.think_s - 0.1)
-        assert it.shown is Shown.THINKING
+        assert it.shown is KioskStatus.THINKING
 
         await it.clock.advance(0.2)
 
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
 
 
 async def test_half_duplex_is_deaf_while_a_reply_can_be_heard_and_says_so_once() -> None:
@@ -332,7 +332,7 @@ async def test_half_duplex_is_deaf_while_a_reply_can_be_heard_and_says_so_once()
         it.microphone.say(numbered(3, 4))  # the room still rings
         await it.settle()
         await it.clock.advance(POLICY.tail_s)
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
         it.microphone.say(numbered(5, 6))
 
         assert (await soon(connection.heard(before + len(numbered(5, 6)))))[before:] == numbered(5, 6)
@@ -354,38 +354,38 @@ async def test_full_duplex_hears_while_it_speaks() -> None:
 async def test_an_always_on_kiosk_wakes_by_itself_and_again_after_each_conversation() -> None:
     async with kiosk(ALWAYS_ON) as it:
         await soon(it.live.accept())
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
         await it.clock.advance(it.settings.conversation.idle_s)
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         await it.clock.advance(POLICY.again_s)
 
         await soon(it.live.accept())
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
         assert it.state.turn.conversation == 2
 
 
 async def test_an_always_on_kiosk_that_is_refused_does_not_hammer() -> None:
     async with kiosk(ALWAYS_ON) as it:
         await soon(it.live.refuse(LinkLost("the model is unknown", remedy=Remedy.SETTINGS)))
-        await it.shows(Shown.FAULT)
+        await it.shows(KioskStatus.FAULT)
         await it.clock.advance(POLICY.refused_s - 1.0)
         assert it.state.link.epoch == 1
 
         await it.clock.advance(1.0)
 
         await soon(it.live.accept())
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
 
 
 async def test_a_visitor_is_greeted_once() -> None:
     async with kiosk(GREETING) as it:
         connection = await it.wake()
-        await it.shows(Shown.THINKING)
+        await it.shows(KioskStatus.THINKING)
         await soon(connection.until(lambda: connection.texts))
         await speak(it, connection)
         await it.hear(1.5)
         await it.clock.advance(POLICY.tail_s)
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
 
         assert list(connection.texts) == ["Say hello."]
 
@@ -394,7 +394,7 @@ async def test_a_connection_that_is_to_end_is_renewed_in_a_quiet_moment_without_
     async with kiosk(GREETING) as it:
         first = await it.wake()
         await speak(it, first)
-        first.say(HandleIssued(HANDLE), GoingAway(60.0))
+        first.say(ResumptionUpdate(HANDLE), GoAway(60.0))
         await it.until(lambda: it.state.link.handle is HANDLE)
         await it.settle()
         assert not first.closed, "a reply is sounding: not now"
@@ -410,7 +410,7 @@ async def test_a_connection_that_is_to_end_is_renewed_in_a_quiet_moment_without_
 
         assert await soon(second.heard(len(numbered(1, 2)))) == numbered(1, 2)
         assert list(second.texts) == []
-        assert it.shown is Shown.LISTENING
+        assert it.shown is KioskStatus.LISTENING
 
 
 async def test_a_visitor_who_talks_on_is_taken_over_before_the_connection_ends() -> None:
@@ -418,7 +418,7 @@ async def test_a_visitor_who_talks_on_is_taken_over_before_the_connection_ends()
         first = await it.wake()
         it.microphone.say(voice(1.0))
         await it.until(lambda: it.state.turn.voice)
-        first.say(HandleIssued(HANDLE), GoingAway(30.0))
+        first.say(ResumptionUpdate(HANDLE), GoAway(30.0))
         await it.until(lambda: it.state.link.handle is HANDLE)
         await it.clock.advance(30.0 - POLICY.margin_s - 0.1)
         assert not first.closed
@@ -433,7 +433,7 @@ async def test_a_connection_is_renewed_unasked_when_it_has_grown_old() -> None:
     settings = Settings(conversation=ConversationSettings(idle_s=600.0, longest_s=3600.0))
     async with kiosk(settings) as it:
         first = await it.wake()
-        first.say(HandleIssued(HANDLE))
+        first.say(ResumptionUpdate(HANDLE))
         await it.until(lambda: it.state.link.handle is HANDLE)
         await it.clock.advance(POLICY.age_s)
 
@@ -449,10 +449,10 @@ async def test_a_conversation_ends_when_it_has_lasted_long_enough_but_not_in_mid
         await it.ask()
         await speak(it, connection)
         await it.clock.advance(10.0)
-        assert it.shown is Shown.SPEAKING
+        assert it.shown is KioskStatus.SPEAKING
 
         assert (await it.hear(1.5)).startswith(REPLY)
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         await soon(connection.hung_up())
 
 
@@ -460,14 +460,14 @@ async def test_an_unplugged_microphone_is_a_fault_until_it_is_back() -> None:
     async with kiosk(watchdog_s=30.0) as it:
         connection = await it.wake()
         it.microphone.unplug()
-        await it.shows(Shown.FAULT)
+        await it.shows(KioskStatus.FAULT)
         await it.clock.advance(5.0)
         assert not connection.closed
 
         it.microphone.replug()
         await it.clock.advance(RETRY_S)
         it.microphone.say(numbered(1))
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
         assert numbered(1) in await soon(connection.heard(len(silence(0.02) + numbered(1))))
 
 
@@ -478,7 +478,7 @@ async def test_an_unplugged_speaker_is_a_fault_and_the_reply_goes_on_when_it_is_
         await speak(it, connection)
         heard = await it.hear(0.5)
         it.speaker.unplug()
-        await it.shows(Shown.FAULT)
+        await it.shows(KioskStatus.FAULT)
         await it.clock.advance(5.0)
         it.speaker.replug()
         await it.clock.advance(RETRY_S)
@@ -486,7 +486,7 @@ async def test_an_unplugged_speaker_is_a_fault_and_the_reply_goes_on_when_it_is_
         heard += await it.hear(1.0)
         assert heard.startswith(REPLY)
         await it.clock.advance(POLICY.tail_s)
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
 
 
 class StuckConnection(ScriptedConnection):
@@ -501,7 +501,7 @@ class StuckLive(ScriptedLive):
 
     @asynccontextmanager
     async def connect(
-        self, handle: SecretStr | None, recall: Sequence[Said] = ()
+        self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()
     ) -> AsyncIterator[Connection]:
         yield StuckConnection(resumed=handle is not None)
 
@@ -518,7 +518,7 @@ async def test_the_watchdog_is_fed_only_while_every_part_works(dead: str) -> Non
         await it.start()
         if dead != "uplink":
             await soon(it.live.accept())
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
         fed: list[int] = []
         for _ in range(6):
             if dead != "microphone":
@@ -536,7 +536,7 @@ async def test_the_watchdog_is_fed_only_while_every_part_works(dead: str) -> Non
 async def test_a_microphone_that_is_known_to_be_away_is_no_reason_for_a_restart() -> None:
     async with kiosk(watchdog_s=3 * LOOK_S) as it:
         it.microphone.unplug()
-        await it.shows(Shown.FAULT)
+        await it.shows(KioskStatus.FAULT)
         fed: list[int] = []
         for _ in range(4):
             await it.hear(0.1)
@@ -547,7 +547,7 @@ async def test_a_microphone_that_is_known_to_be_away_is_no_reason_for_a_restart(
         it.microphone.replug()
         await it.clock.advance(RETRY_S)
         it.microphone.say(numbered(1))
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         for _ in range(4):
             await it.hear(0.1)
             await it.clock.advance(LOOK_S)
@@ -560,7 +560,7 @@ async def test_a_kiosk_that_starts_without_its_microphone_says_so_waits_and_serv
     async with running(it.serve()):
         await soon(it.speaker.advance(0.01))
         await it.clock.advance(600.0)
-        await it.shows(Shown.FAULT)
+        await it.shows(KioskStatus.FAULT)
         assert "ready" in it.notifier.told
         it.button.press()
         await it.settle()
@@ -569,7 +569,7 @@ async def test_a_kiosk_that_starts_without_its_microphone_says_so_waits_and_serv
         it.microphone.replug()
         await it.clock.advance(RETRY_S)
         it.microphone.say(numbered(1))
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         await it.wake()
 
 
@@ -583,7 +583,7 @@ async def test_stopping_at_any_moment_closes_everything(moment: str) -> None:
                     await speak(it, connection)
             elif moment != "asleep":
                 it.button.press()
-                await it.shows(Shown.WAKING)
+                await it.shows(KioskStatus.WAKING)
                 if moment == "waiting":
                     await soon(it.live.refuse(LinkLost("busy", retry_after_s=100.0)))
                     await it.settle()

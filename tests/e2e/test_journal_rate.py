@@ -11,11 +11,11 @@ import pytest
 from tests.support.kiosk import Inbox, Kiosk, frame, kiosk, running, soon
 
 from kioskd import logs
-from kioskd.adapters.memory import ManualClock
-from kioskd.adapters.scripted import ScriptedLive
+from kioskd.adapters.fakes.devices import ManualClock
+from kioskd.adapters.fakes.live import ScriptedLive
 from kioskd.errors import LinkLost
-from kioskd.flow.keeping import LOOK_S, Keeping
-from kioskd.ports import GenerationEnded, ReplyAudio, TurnEnded
+from kioskd.flow.storage.disk_writer import LOOK_S, DiskWriter
+from kioskd.ports import GenerationEnded, ReplyAudio, TurnComplete
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
 from kioskd.settings.model import Settings
 
@@ -34,7 +34,7 @@ class Paper:
         self.clock: ManualClock | None = None
         self.lines: list[str] = []
 
-    def write(self, entry: logs.Entry) -> None:
+    def write(self, entry: logs.JournalEntry) -> None:
         self.lines.append(logs.line(entry, prefixed=True))
 
     def now(self) -> float:
@@ -104,7 +104,7 @@ async def greets_for_ever(live: ScriptedLive) -> None:
     while True:
         connection = await live.accept()
         await connection.until(lambda connection=connection: connection.texts)  # type: ignore[misc]  # bound at once
-        connection.say(ReplyAudio(bytes(480)), GenerationEnded(), TurnEnded())
+        connection.say(ReplyAudio(bytes(480)), GenerationEnded(), TurnComplete())
 
 
 async def lets_everybody_in(live: ScriptedLive) -> None:
@@ -143,7 +143,7 @@ async def test_a_disk_that_is_full_every_other_minute(paper: Paper) -> None:
             raise OSError(errno.ENOSPC, "No space left on device", "/var/lib/kioskd")
 
     by_hour = []
-    async with running(Keeping(paper.clock, inbox.post, {"state directory": look}).run()):
+    async with running(DiskWriter(paper.clock, inbox.post, {"state directory": look}).run()):
         for _ in range(3):
             before = written(paper)
             for _ in range(round(HOUR_S / LOOK_S)):

@@ -12,13 +12,13 @@ from tests.support.kiosk import PATIENCE_S, Kiosk, running, soon
 from tests.support.until import until
 
 from kioskd import app
-from kioskd.adapters.ledger import NAME, LedgerFile
-from kioskd.adapters.scripted import ScriptedConnection
-from kioskd.core.effects import Cue, Prompt, Shown
+from kioskd.adapters.fakes.live import ScriptedConnection
+from kioskd.adapters.storage.budget_file import NAME, BudgetFile
+from kioskd.core.effects import Cue, KioskStatus, Prompt
 from kioskd.errors import Code
-from kioskd.flow.journal import STATUS, WRONG
-from kioskd.flow.reload import Reload
-from kioskd.ports import GenerationEnded, ReplyAudio, TurnEnded, UsageReported
+from kioskd.flow.reporting.journal import STATUS, WRONG
+from kioskd.flow.runtime.reload import Reload
+from kioskd.ports import GenerationEnded, ReplyAudio, TurnComplete, UsageReported
 from kioskd.settings.conversation import ConversationSettings
 from kioskd.settings.limits import NOTICE, LimitsSettings
 from kioskd.settings.model import Settings
@@ -44,14 +44,14 @@ class Metered(Kiosk):
         return self.at + timedelta(seconds=self.clock.now() - self._start)
 
     def parts(self) -> app.Parts:
-        ledger = LedgerFile(self._state_directory) if self._state_directory is not None else None
+        ledger = BudgetFile(self._state_directory) if self._state_directory is not None else None
         return replace(super().parts(), wall=self.wall, ledger=ledger)
 
     async def serve(self) -> None:
         await app.serve(self.settings, self.parts(), observers=[self._observe], reload=self.reload)
 
-    def _read(self) -> app.Renewal:
-        return app.Renewal(self.new, self.live)
+    def _read(self) -> app.NewSettings:
+        return app.NewSettings(self.new, self.live)
 
     @property
     def told(self) -> str:
@@ -72,8 +72,8 @@ async def metered(limits: LimitsSettings, state: Path | None = None) -> AsyncIte
 async def answer(it: Metered, connection: ScriptedConnection, tokens: int = 0) -> None:
     """Have the model answer shortly, and the room be quiet again."""
     connection.say(ReplyAudio(bytes(4800)))
-    connection.say(GenerationEnded(), TurnEnded(), UsageReported(tokens, 0))
-    await it.shows(Shown.SPEAKING)
+    connection.say(GenerationEnded(), TurnComplete(), UsageReported(tokens, 0))
+    await it.shows(KioskStatus.SPEAKING)
     await it.hear(0.5)
     await it.clock.advance(1.0)
     await it.until(lambda: not it.state.turn.sounding)
@@ -86,19 +86,19 @@ async def test_the_visitor_is_told_before_the_day_is_spent_and_nobody_wakes_the_
         assert list(connection.texts) == []
         await it.clock.advance(2)
         assert list(connection.texts) == [NOTICE]
-        await it.shows(Shown.THINKING)
+        await it.shows(KioskStatus.THINKING)
         await answer(it, connection)
 
         await it.clock.advance(70)
-        await it.shows(Shown.CLOSED)
+        await it.shows(KioskStatus.CLOSED)
         await soon(connection.hung_up())
         assert Prompt(Code.BUDGET) in it.effects, "somebody was there, and is told why"
-        assert it.told == f"{STATUS[Shown.CLOSED]}: {WRONG[Code.BUDGET]}; it opens at 00:00 (code B1)"
+        assert it.told == f"{STATUS[KioskStatus.CLOSED]}: {WRONG[Code.BUDGET]}; it opens at 00:00 (code B1)"
 
         it.effects.clear()
         it.button.press()
         await it.until(lambda: Prompt(Code.BUDGET) in it.effects)
-        assert it.shown is Shown.CLOSED
+        assert it.shown is KioskStatus.CLOSED
         assert it.live.open == []
 
 
@@ -106,22 +106,22 @@ async def test_a_new_day_opens_the_kiosk_by_itself() -> None:
     async with metered(LimitsSettings(tokens_per_day=1000)) as it:
         connection = await it.wake()
         connection.say(UsageReported(900, 100))
-        await it.shows(Shown.CLOSED)
+        await it.shows(KioskStatus.CLOSED)
 
         it.at = NOON + timedelta(hours=12)
         await it.clock.advance(10)
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         await it.wake()
 
 
 async def test_quiet_hours_let_nobody_in_and_end_by_themselves() -> None:
     async with metered(LimitsSettings(quiet_hours=("12:00-13:00",))) as it:
-        await it.shows(Shown.CLOSED)
+        await it.shows(KioskStatus.CLOSED)
         it.button.press()
         await it.until(lambda: Prompt(Code.HOURS) in it.effects)
 
         await it.clock.advance(3600)
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         await it.wake()
 
 
@@ -133,14 +133,14 @@ async def test_a_conversation_that_has_had_its_tokens_ends_with_a_chime_and_anot
         assert list(connection.texts) == [NOTICE]
 
         connection.say(ReplyAudio(bytes(4800)), UsageReported(960, 10))
-        await it.shows(Shown.SPEAKING)
+        await it.shows(KioskStatus.SPEAKING)
         await it.clock.advance(1.0)
         assert not connection.closed, "not in mid-word"
-        connection.say(GenerationEnded(), TurnEnded())
+        connection.say(GenerationEnded(), TurnComplete())
         await it.settle()
         await it.hear(0.5)
         await it.clock.advance(1.0)
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         await soon(connection.hung_up())
         assert not any(isinstance(effect, Prompt) for effect in it.effects)
         assert any(getattr(effect, "cue", None) is Cue.END for effect in it.effects)
@@ -158,21 +158,21 @@ async def test_what_was_spent_outlives_the_process(tmp_path: Path) -> None:
     async with metered(limits, tmp_path) as it:
         await it.wake()
         await it.clock.advance(299)
-        assert it.shown is not Shown.CLOSED
+        assert it.shown is not KioskStatus.CLOSED
         await it.clock.advance(10)
-        await it.shows(Shown.CLOSED)
+        await it.shows(KioskStatus.CLOSED)
 
     async with metered(limits, tmp_path) as it:
-        await it.shows(Shown.CLOSED)
+        await it.shows(KioskStatus.CLOSED)
 
 
 async def test_a_damaged_count_closes_the_day_and_the_next_one_is_open(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text('{"day": "2026-11-')
     async with metered(LimitsSettings(minutes_per_day=10), tmp_path) as it:
-        await it.shows(Shown.CLOSED)
+        await it.shows(KioskStatus.CLOSED)
         it.at = NOON + timedelta(hours=12)
         await it.clock.advance(10)
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         await until(lambda: "2026-11-21" in (tmp_path / NAME).read_text(), at_most_s=PATIENCE_S)
 
 
@@ -180,11 +180,11 @@ async def test_a_raised_limit_opens_the_kiosk_at_once() -> None:
     async with metered(LimitsSettings(tokens_per_day=1000)) as it:
         connection = await it.wake()
         connection.say(UsageReported(1000, 0))
-        await it.shows(Shown.CLOSED)
+        await it.shows(KioskStatus.CLOSED)
 
         it.new = it.settings.model_copy(update={"limits": LimitsSettings(tokens_per_day=10_000)})
         it.reload.ask()
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
 
 
 async def test_minutes_without_a_connection_cost_nothing() -> None:
@@ -192,4 +192,4 @@ async def test_minutes_without_a_connection_cost_nothing() -> None:
         it.button.press()
         await it.until(lambda: it.state.turn.awake)
         await it.clock.advance(1000)
-        assert it.shown is not Shown.CLOSED
+        assert it.shown is not KioskStatus.CLOSED

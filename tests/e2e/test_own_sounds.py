@@ -13,8 +13,8 @@ from tests.room.devices import FRAME_S
 from tests.room.sounds import Samples, from_pcm, kiosk_sentences, level_db, levelled, people, to_pcm
 from tests.support.kiosk import running
 
-from kioskd.core import gesture
-from kioskd.core.turn import Phase
+from kioskd.core import button_gesture
+from kioskd.core.turn import TurnPhase
 from kioskd.media import pcm
 from kioskd.settings.model import Settings
 
@@ -38,7 +38,7 @@ class Awake(Stage):
         *,
         cues: bool = False,
         preroll_ms: int = 600,
-        does: gesture.Does = "end",
+        does: button_gesture.ButtonRole = "end",
         **conversation: Any,
     ) -> None:
         """`does`: what the button does."""
@@ -52,7 +52,7 @@ class Awake(Stage):
             }
         )
         acoustics = Acoustics(COUPLING_DB[echo], 0.12, 50e-6, 0.6, "pink", -65.0, seed=7)
-        super().__init__(chosen, acoustics, gesture.Rules(does=does))
+        super().__init__(chosen, acoustics, button_gesture.GestureRules(does=does))
 
     async def live(self, seconds: float) -> None:
         """Let time pass."""
@@ -71,7 +71,7 @@ class Awake(Stage):
         """Have the model talk for some ten seconds; return when it is heard."""
         sentences = [levelled(sentence, KIOSK_DB) for sentence in kiosk_sentences()[:2]]
         self.model.say(self.clock.now(), to_pcm(np.concatenate(sentences)))
-        while self.state.turn.phase is not Phase.SPEAKING:
+        while self.state.turn.phase is not TurnPhase.SPEAKING:
             await self.step()
 
 
@@ -138,7 +138,7 @@ async def test_what_a_card_leaves_of_a_reply_is_nobodys_turn(
         await stage.live(2.0)
         await stage.reply()
         sent = 0
-        while stage.state.turn.phase is Phase.SPEAKING:
+        while stage.state.turn.phase is TurnPhase.SPEAKING:
             await stage.step()
             sent += len(stage.model.frames)
         assert sent == 0

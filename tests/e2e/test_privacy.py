@@ -18,11 +18,11 @@ from tests.support.likeness import murmur
 from tests.support.sound_server import SoundServer
 from tests.support.until import until
 
-from kioskd.adapters.keepsake import NAME as HANDLE_FILE
-from kioskd.core.effects import Shown
-from kioskd.flow.journal import STATUS
+from kioskd.adapters.storage.resumption_file import NAME as HANDLE_FILE
+from kioskd.core.effects import KioskStatus
+from kioskd.flow.reporting.journal import STATUS
 from kioskd.media import pcm
-from kioskd.rehearsal.service import Reply, ServiceScript, StandIn
+from kioskd.simulator import Reply, ServiceScript, Simulator
 
 HEARD: Final = "Where does the zebra live tonight?"
 SAID: Final = "Behind the third aquarium."
@@ -37,7 +37,7 @@ WINDOW_BYTES: Final = 32
 class Visit:
     """A daemon with all its folders, and what was said to it and by it."""
 
-    def __init__(self, folder: Path, service: StandIn) -> None:
+    def __init__(self, folder: Path, service: Simulator) -> None:
         self.folder = folder
         self.service = service
         self.handles: set[str] = set()
@@ -113,7 +113,7 @@ async def visit(
     for variable, name in (("STATE", "state"), ("RUNTIME", "run"), ("CACHE", "cache")):
         (folder / name).mkdir(mode=0o700)
         folders[f"{variable}_DIRECTORY"] = str(folder / name)
-    async with StandIn(script) as service:
+    async with Simulator(script) as service:
         settings = always_on(
             service.endpoint,
             service.ca_file,
@@ -126,8 +126,8 @@ async def visit(
         environ = surroundings(sound, service) | folders | {"KIOSKD_LOG": "debug"}
         async with daemon_process(folder, settings, environ) as daemon:
             it = Visit(folder, service)
-            await daemon.shows(STATUS[Shown.SPEAKING])
-            await daemon.shows(STATUS[Shown.LISTENING])
+            await daemon.shows(STATUS[KioskStatus.SPEAKING])
+            await daemon.shows(STATUS[KioskStatus.LISTENING])
             await asyncio.to_thread(sound.inject, silence(0.8) + voice(1.0) + silence(1.5))
             async with asyncio.timeout(PATIENCE_S):
                 await service.wait_for("reply_sent", 2)

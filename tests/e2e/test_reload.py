@@ -22,12 +22,12 @@ from tests.support.daemon_process import (
 from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
 from tests.support.sound_server import SoundServer
 
-from kioskd.core.effects import Shown
+from kioskd.core.effects import KioskStatus
 from kioskd.errors import Code
-from kioskd.flow.journal import STATUS, WRONG
+from kioskd.flow.reporting.journal import STATUS, WRONG
 from kioskd.media import pcm
-from kioskd.rehearsal.service import Reply, ServiceScript, StandIn
-from kioskd.rehearsal.service.records import SessionRecord
+from kioskd.simulator import Reply, ServiceScript, Simulator
+from kioskd.simulator.records import SessionRecord
 
 GREETING: Final = "Greet the visitor."
 REPLY_S: Final = 2.0
@@ -36,7 +36,7 @@ REPLY_S: Final = 2.0
 class Kiosk:
     """A daemon in conversation, and its owner."""
 
-    def __init__(self, config: Path, daemon: DaemonProcess, service: StandIn) -> None:
+    def __init__(self, config: Path, daemon: DaemonProcess, service: Simulator) -> None:
         self.config = config
         self.daemon = daemon
         self.service = service
@@ -83,11 +83,11 @@ async def kiosk(folder: Path, sound: SoundServer) -> AsyncIterator[Kiosk]:
     """Run a kiosk that begins to greet its visitor, at length."""
     wav = folder / "reply.wav"
     write_wav(wav, murmur(REPLY_S, pcm.DOWNLINK_HZ))
-    async with StandIn(ServiceScript(replies=(Reply(wav=wav),))) as service:
+    async with Simulator(ServiceScript(replies=(Reply(wav=wav),))) as service:
         settings = always_on(service.endpoint, service.ca_file, assistant={"greeting": GREETING})
         surrounding = surroundings(sound, service)
         async with sound.quiet_room(), daemon_process(folder, settings, surrounding) as daemon:
-            await daemon.shows(STATUS[Shown.SPEAKING])
+            await daemon.shows(STATUS[KioskStatus.SPEAKING])
             daemon.told.clear()
             yield Kiosk(folder / "kioskd.yaml", daemon, service)
 
@@ -118,7 +118,7 @@ async def test_new_settings_are_taken_over_in_the_same_session_and_in_a_quiet_mo
             it.reload()  # while the kiosk speaks
             await it.says("settings reloaded")
             session = await it.connected(2)
-            assert f"STATUS={STATUS[Shown.LISTENING]}" in it.daemon.told, (
+            assert f"STATUS={STATUS[KioskStatus.LISTENING]}" in it.daemon.told, (
                 "it waited until the reply was heard"
             )
 
@@ -159,7 +159,7 @@ async def test_a_file_that_is_gone_changes_nothing(tmp_path: Path, sound_server:
         it.config.unlink()
         it.reload()
         assert str(it.config) in await it.says("settings not reloaded")
-        await it.daemon.shows(STATUS[Shown.LISTENING])
+        await it.daemon.shows(STATUS[KioskStatus.LISTENING])
         assert len(it.service.connections) == 1
 
 
@@ -191,11 +191,11 @@ async def test_figures_are_fetched_at_the_port_that_the_owner_names(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-    async with StandIn(ServiceScript()) as service:
+    async with Simulator(ServiceScript()) as service:
         settings = always_on(service.endpoint, service.ca_file, metrics={"port": port})
         surrounding = surroundings(sound_server, service)
         async with sound_server.quiet_room(), daemon_process(tmp_path, settings, surrounding) as daemon:
-            await daemon.shows(STATUS[Shown.LISTENING])
+            await daemon.shows(STATUS[KioskStatus.LISTENING])
             async with httpx2.AsyncClient(trust_env=False) as client:
                 answer = await client.get(f"http://127.0.0.1:{port}/metrics")
     assert answer.status_code == 200
@@ -243,14 +243,14 @@ async def reachable(folder: Path, sound: SoundServer) -> AsyncIterator[Kiosk]:
     for name in ("livekit", "pymicro_wakeword"):
         (folder / "lacks" / name).mkdir(parents=True)
         (folder / "lacks" / name / "__init__.py").write_text(NOT_INSTALLED)
-    async with StandIn(ServiceScript()) as service:
+    async with Simulator(ServiceScript()) as service:
         surrounding = surroundings(sound, service) | {
             "KIOSKD_SOCKET": str(folder / "control"),
             "PYTHONPATH": str(folder / "lacks"),
         }
         settings = always_on(service.endpoint, service.ca_file)
         async with sound.quiet_room(), daemon_process(folder, settings, surrounding) as daemon:
-            await daemon.shows(STATUS[Shown.LISTENING])
+            await daemon.shows(STATUS[KioskStatus.LISTENING])
             yield Kiosk(folder / "kioskd.yaml", daemon, service)
 
 
@@ -283,7 +283,7 @@ async def test_what_the_next_start_would_refuse_is_refused_by_a_reload_with_its_
         assert fault in said
         assert "the old ones hold" in said
         assert fault in await it.says("settings not reloaded")
-        await it.daemon.shows(STATUS[Shown.LISTENING])
+        await it.daemon.shows(STATUS[KioskStatus.LISTENING])
 
 
 async def test_a_refused_file_is_told_by_status_metrics_and_journal_until_it_is_good_again(
@@ -294,7 +294,7 @@ async def test_a_refused_file_is_told_by_status_metrics_and_journal_until_it_is_
         it.config.write_text("speaker:\n  volum: 50\n")
         assert (await reload(it.config))[0] == 78
         place = f"{it.config}:2:3 speaker.volum: is not a setting; did you mean volume? (since 20"
-        await it.daemon.shows(f"{STATUS[Shown.LISTENING]}; but {WRONG[Code.FILE]}: {place}")
+        await it.daemon.shows(f"{STATUS[KioskStatus.LISTENING]}; but {WRONG[Code.FILE]}: {place}")
         [trouble] = json.loads(await asked(it.config, "status", "--json"))["troubles"]
         assert trouble["code"] == "K2"
         assert place in trouble["words"]
@@ -305,7 +305,7 @@ async def test_a_refused_file_is_told_by_status_metrics_and_journal_until_it_is_
         it.daemon.told.clear()
         it.config.write_text(good)  # and no reload
         await it.says("in order again: code=K2")
-        assert f"STATUS={STATUS[Shown.LISTENING]}" in it.daemon.told
+        assert f"STATUS={STATUS[KioskStatus.LISTENING]}" in it.daemon.told
         assert 'kioskd_fault{code="K2"} 0.0' in await asked(it.config, "status", "--prometheus")
 
 

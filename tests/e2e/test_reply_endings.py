@@ -6,8 +6,8 @@ from typing import Final
 import pytest
 from tests.support.kiosk import QUIET, Kiosk, kiosk, voice
 
-from kioskd.adapters.scripted import ScriptedConnection
-from kioskd.ports import GenerationEnded, Interrupted, Message, ReplyAudio, TurnEnded
+from kioskd.adapters.fakes.live import ScriptedConnection
+from kioskd.ports import GenerationEnded, Interrupted, Message, ReplyAudio, TurnComplete
 from kioskd.settings.model import Settings
 from kioskd.settings.sound import MicrophoneSettings
 
@@ -37,7 +37,7 @@ async def pass_time(k: Kiosk, seconds: float) -> None:
 
 @pytest.mark.parametrize("settings", [HALF_DUPLEX, FULL_DUPLEX], ids=["half duplex", "full duplex"])
 @pytest.mark.parametrize(
-    "end", [(), (GenerationEnded(),), (TurnEnded(),)], ids=["none", "generation", "turn"]
+    "end", [(), (GenerationEnded(),), (TurnComplete(),)], ids=["none", "generation", "turn"]
 )
 async def test_the_visitor_has_the_word_again_whatever_end_is_told(
     settings: Settings, end: tuple[Message, ...]
@@ -62,7 +62,7 @@ async def test_a_reply_that_stalls_for_three_seconds_goes_on_as_one_reply(
         await say(k, connection, SOUND)
         await pass_time(k, 3.3)
         assert shown(k) == "speaking"
-        await say(k, connection, SOUND, GenerationEnded(), TurnEnded())
+        await say(k, connection, SOUND, GenerationEnded(), TurnComplete())
         await pass_time(k, 1.0)
         assert shown(k) == "listening"
         assert k.state.turn.reply == 1
@@ -92,10 +92,10 @@ async def test_an_interruption_whose_turn_is_never_ended_swallows_no_later_end()
         await pass_time(k, 0.2)
         await say(k, connection, Interrupted())
         await pass_time(k, 2.5)
-        await say(k, connection, SOUND, GenerationEnded(), TurnEnded())
+        await say(k, connection, SOUND, GenerationEnded(), TurnComplete())
         await pass_time(k, 1.0)
         await k.ask()
-        await say(k, connection, TurnEnded())  # a turn without a word: the visitor has the word at once
+        await say(k, connection, TurnComplete())  # a turn without a word: the visitor has the word at once
         assert shown(k) == "listening"
 
 
@@ -103,7 +103,7 @@ async def test_sound_after_the_end_of_its_turn_is_heard_and_ends() -> None:
     async with kiosk(HALF_DUPLEX) as k:
         connection = await k.wake()
         await k.ask()
-        await say(k, connection, SOUND, TurnEnded(), SOUND)
+        await say(k, connection, SOUND, TurnComplete(), SOUND)
         heard = await k.hear(1.0)
         assert len(heard.strip(b"\0")) > 1.5 * len(SOUND.pcm) / 2
         await pass_time(k, 6.0)

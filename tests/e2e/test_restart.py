@@ -20,10 +20,10 @@ from tests.support.daemon_process import (
 )
 from tests.support.sound_server import SoundServer
 
-from kioskd.adapters.keepsake import FRESH_S, NAME
-from kioskd.core.effects import Shown
-from kioskd.flow.journal import STATUS
-from kioskd.rehearsal.service import Reply, ServiceScript, StandIn
+from kioskd.adapters.storage.resumption_file import FRESH_S, NAME
+from kioskd.core.effects import KioskStatus
+from kioskd.flow.reporting.journal import STATUS
+from kioskd.simulator import Reply, ServiceScript, Simulator
 
 GREETING: Final = "Greet the visitor."
 BACK_S: Final = 5.0
@@ -33,7 +33,7 @@ BACK_S: Final = 5.0
 class Place:
     """A kiosk's runtime directory and service, over the lives of several daemons."""
 
-    def __init__(self, folder: Path, sound: SoundServer, service: StandIn) -> None:
+    def __init__(self, folder: Path, sound: SoundServer, service: Simulator) -> None:
         self.runtime = folder / "run"
         self.runtime.mkdir(mode=0o700)
         self.service = service
@@ -88,9 +88,9 @@ class Place:
     async def live_to_be_killed(self) -> None:
         """Have a daemon greet its visitor, and kill it while it listens; its handle is the newest then."""
         async with self.life() as daemon:
-            await daemon.shows(STATUS[Shown.SPEAKING])
+            await daemon.shows(STATUS[KioskStatus.SPEAKING])
             daemon.told.clear()
-            await daemon.shows(STATUS[Shown.LISTENING])
+            await daemon.shows(STATUS[KioskStatus.LISTENING])
             handle = self.kept["handle"]
             journal = daemon.journal
         assert handle not in journal
@@ -100,7 +100,7 @@ class Place:
 @asynccontextmanager
 async def place(folder: Path, sound: SoundServer, **script: Any) -> AsyncIterator[Place]:
     replies = (Reply(text="Hello, and welcome."),)
-    async with StandIn(ServiceScript(replies=replies, **script)) as service, sound.quiet_room():
+    async with Simulator(ServiceScript(replies=replies, **script)) as service, sound.quiet_room():
         yield Place(folder, sound, service)
 
 
@@ -118,7 +118,7 @@ async def test_the_same_session_goes_on_in_time_and_nobody_is_greeted_twice(
         async with it.life() as daemon:
             took = await it.connected(daemon, 2) - began
             terminal.line(f"resumed {took:.2f} s after the start of the process")
-            await daemon.shows(STATUS[Shown.LISTENING])
+            await daemon.shows(STATUS[KioskStatus.LISTENING])
             await it.service.wait_for("audio", 2)
             handle = it.kept["handle"]
 
@@ -163,7 +163,7 @@ async def test_what_is_stale_or_damaged_leads_to_an_ordinary_start(
         spoil(it)
         async with it.life() as daemon:
             await it.connected(daemon, 2)
-            await daemon.shows(STATUS[Shown.SPEAKING])
+            await daemon.shows(STATUS[KioskStatus.SPEAKING])
 
             assert [connection.resumed for connection in it.service.connections] == [False, False]
             assert [session.texts for session in it.service.sessions] == [[GREETING], [GREETING]]
@@ -181,7 +181,7 @@ async def test_a_handle_that_is_refused_leads_to_a_new_session_at_once(
         began = time.monotonic()
         async with it.life() as daemon:
             assert await it.connected(daemon, 2) - began < BACK_S
-            await daemon.shows(STATUS[Shown.LISTENING])
+            await daemon.shows(STATUS[KioskStatus.LISTENING])
 
             assert [connection.resumed for connection in it.service.connections][-1] is False
             assert [session.texts for session in it.service.sessions] == [[GREETING], []]
@@ -196,7 +196,7 @@ async def test_nothing_is_kept_when_the_conversation_has_ended(
         place(tmp_path, sound_server) as it,
         it.life(idle_s=3.0) as daemon,
     ):
-        await daemon.shows(STATUS[Shown.SPEAKING])
+        await daemon.shows(STATUS[KioskStatus.SPEAKING])
         assert (it.runtime / NAME).exists()
-        await daemon.shows(STATUS[Shown.ASLEEP])
+        await daemon.shows(STATUS[KioskStatus.ASLEEP])
         assert not (it.runtime / NAME).exists()

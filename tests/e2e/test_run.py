@@ -22,11 +22,11 @@ from tests.support.kiosk import silence
 from tests.support.likeness import THROUGH_THE_AIR, carried, murmur, understood
 from tests.support.sound_server import SoundServer
 
-from kioskd.core.effects import Shown
-from kioskd.flow.journal import STATUS
+from kioskd.core.effects import KioskStatus
+from kioskd.flow.reporting.journal import STATUS
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
-from kioskd.rehearsal.service import Deed, Reply, ServiceScript, StandIn
+from kioskd.simulator import Deed, Reply, ServiceScript, Simulator
 
 QUESTION: Final = Path("/usr/share/sounds/alsa/Front_Center.wav")
 LEAVING_S: Final = 5.0
@@ -55,20 +55,20 @@ def write_wav(path: Path, sound: bytes) -> Path:
 @asynccontextmanager
 async def talking_kiosk(
     folder: Path, sound: SoundServer, reply: bytes
-) -> AsyncIterator[tuple[DaemonProcess, StandIn]]:
+) -> AsyncIterator[tuple[DaemonProcess, Simulator]]:
     """Run a daemon that is listening, and a service that will answer with `reply`."""
     script = ServiceScript(
         replies=(Reply(wav=write_wav(folder / "reply.wav", reply)),), think_s=0.2, silence_ms=900
     )
-    async with StandIn(script) as service:
+    async with Simulator(script) as service:
         settings = always_on(service.endpoint, service.ca_file)
         surrounding = surroundings(sound, service)
         async with sound.quiet_room(), daemon_process(folder, settings, surrounding) as daemon:
-            await daemon.shows(STATUS[Shown.LISTENING])
+            await daemon.shows(STATUS[KioskStatus.LISTENING])
             yield daemon, service
 
 
-async def happens(service: StandIn, kind: str, daemon: DaemonProcess, nth: int = 1) -> None:
+async def happens(service: Simulator, kind: str, daemon: DaemonProcess, nth: int = 1) -> None:
     """Wait until the service has seen this so often."""
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -82,11 +82,11 @@ async def test_a_visitor_is_heard_and_answered_and_the_daemon_leaves_cleanly(
 ) -> None:
     words, reply = question(), murmur(1.5, pcm.DOWNLINK_HZ)
     async with talking_kiosk(tmp_path, sound_server, reply) as (daemon, service):
-        assert daemon.told.index("READY=1") > daemon.told.index(f"STATUS={STATUS[Shown.STARTING]}")
+        assert daemon.told.index("READY=1") > daemon.told.index(f"STATUS={STATUS[KioskStatus.STARTING]}")
         with sound_server.record() as recording:
             await asyncio.to_thread(sound_server.inject, silence(0.5) + words + silence(1.0))
             await happens(service, "reply_sent", daemon)
-            await daemon.shows(STATUS[Shown.SPEAKING])
+            await daemon.shows(STATUS[KioskStatus.SPEAKING])
             await daemon.tells("WATCHDOG=1")
             so_far = len(recording.pcm)
             await asyncio.to_thread(recording.wait_bytes, so_far + pcm.byte_count(2.5, pcm.DOWNLINK_HZ))
@@ -114,7 +114,7 @@ async def test_a_visitor_is_heard_and_answered_and_the_daemon_leaves_cleanly(
 async def test_stopping_while_the_kiosk_speaks(tmp_path: Path, sound_server: SoundServer) -> None:
     async with talking_kiosk(tmp_path, sound_server, murmur(20.0, pcm.DOWNLINK_HZ)) as (daemon, _service):
         await asyncio.to_thread(sound_server.inject, silence(0.3) + question() + silence(1.0))
-        await daemon.shows(STATUS[Shown.SPEAKING])
+        await daemon.shows(STATUS[KioskStatus.SPEAKING])
 
         assert_left_in_time(await daemon.leave(), daemon)
 
@@ -173,7 +173,7 @@ async def test_stopping_while_a_dial_is_not_answered(tmp_path: Path, sound_serve
 async def test_stopping_before_the_daemon_is_ready(tmp_path: Path, sound_server: SoundServer) -> None:
     environ = {**sound_server.environ, "GEMINI_API_KEY": "any"}
     async with daemon_process(tmp_path, always_on("https://127.0.0.1:1"), environ) as daemon:
-        await daemon.shows(STATUS[Shown.STARTING])
+        await daemon.shows(STATUS[KioskStatus.STARTING])
 
         assert_left_in_time(await daemon.leave(), daemon)
 
@@ -181,7 +181,7 @@ async def test_stopping_before_the_daemon_is_ready(tmp_path: Path, sound_server:
 async def test_a_service_manager_that_hangs_keeps_nobody_from_a_conversation(
     tmp_path: Path, sound_server: SoundServer
 ) -> None:
-    async with StandIn(ServiceScript(replies=(Reply(silent=True),))) as service:
+    async with Simulator(ServiceScript(replies=(Reply(silent=True),))) as service:
         settings = always_on(service.endpoint, service.ca_file)
         environ = surroundings(sound_server, service)
         async with daemon_process(tmp_path, settings, environ, heeded=False) as daemon:
@@ -217,7 +217,7 @@ async def test_a_kiosk_without_devices_says_so_and_waits_for_them(tmp_path: Path
     asound.write_text('pcm.default { type pulse server "unix:/nonexistent" }\n')
     environ = {"ALSA_CONFIG_PATH": str(asound), "GEMINI_API_KEY": "any"}
     async with daemon_process(tmp_path, always_on("https://127.0.0.1:1"), environ) as daemon:
-        await daemon.shows(STATUS[Shown.FAULT])
+        await daemon.shows(STATUS[KioskStatus.FAULT])
         await daemon.tells("READY=1")
         daemon.told.clear()
         await daemon.tells("WATCHDOG=1")
@@ -249,7 +249,7 @@ async def test_an_unplugged_microphone_is_shown_and_no_reason_for_a_restart(
         sound_server.unplug("mic")
         try:
             await daemon.tells(
-                lambda said: said.startswith(f"STATUS={STATUS[Shown.FAULT]}") and "code D1" in said
+                lambda said: said.startswith(f"STATUS={STATUS[KioskStatus.FAULT]}") and "code D1" in said
             )
             for _ in range(3):  # it is fed three times in its deadline
                 daemon.told.clear()
@@ -257,7 +257,7 @@ async def test_an_unplugged_microphone_is_shown_and_no_reason_for_a_restart(
         finally:
             daemon.told.clear()  # before: it may be back, and told, when the server says that it is
             await asyncio.to_thread(sound_server.replug, "mic")
-        await daemon.shows(STATUS[Shown.LISTENING])
+        await daemon.shows(STATUS[KioskStatus.LISTENING])
         daemon.told.clear()
         await daemon.tells("WATCHDOG=1")
 
@@ -268,16 +268,16 @@ async def test_a_conversation_goes_on_over_a_broken_connection(
     async with talking_kiosk(tmp_path, sound_server, murmur(1.0, pcm.DOWNLINK_HZ)) as (daemon, service):
         asked = silence(0.3) + question() + silence(1.2)
         await asyncio.to_thread(sound_server.inject, asked)
-        await daemon.shows(STATUS[Shown.SPEAKING])
+        await daemon.shows(STATUS[KioskStatus.SPEAKING])
         await happens(service, "turn_complete", daemon)
         daemon.told.clear()
-        await daemon.shows(STATUS[Shown.LISTENING])
+        await daemon.shows(STATUS[KioskStatus.LISTENING])
 
         service.commit(Deed(do="abort"))
         await happens(service, "setup_complete", daemon, nth=2)
         with sound_server.record() as recording:
             await asyncio.to_thread(sound_server.inject, asked)
-            await daemon.shows(STATUS[Shown.SPEAKING])
+            await daemon.shows(STATUS[KioskStatus.SPEAKING])
             so_far = len(recording.pcm)
             await asyncio.to_thread(recording.wait_bytes, so_far + pcm.byte_count(1.5, pcm.DOWNLINK_HZ))
             heard = bytes(recording.pcm)

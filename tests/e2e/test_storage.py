@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tests.support.kiosk import QUIET, Kiosk, running
 
-from kioskd.adapters import small_file
-from kioskd.adapters.preferences import StateFile
-from kioskd.core.effects import Prompt, Shown
+from kioskd.adapters.storage import atomic_file
+from kioskd.adapters.storage.preference_file import PreferenceFile
+from kioskd.core.effects import KioskStatus, Prompt
 from kioskd.errors import Code
-from kioskd.flow.keeping import LOOK_S
-from kioskd.media import rhythm
+from kioskd.flow.storage.disk_writer import LOOK_S
+from kioskd.media import lamp_patterns
 from kioskd.ports import Preferences
 
 IN_WORDS = (
@@ -26,8 +26,8 @@ async def without_a_disk(state: Path) -> AsyncIterator[Kiosk]:
     """Run a kiosk that finds a file where its state directory should be."""
     await asyncio.to_thread(state.touch)
     it = Kiosk(QUIET, watchdog_s=None)
-    it.disk = StateFile(state)
-    it.places = {"state directory": partial(small_file.look, state)}
+    it.disk = PreferenceFile(state)
+    it.places = {"state directory": partial(atomic_file.look, state)}
     async with running(it.serve()):
         await it.start()
         await it.until(lambda: it.state.unkept)
@@ -44,7 +44,7 @@ async def flashes(it: Kiosk) -> bool:
     for _ in range(100):
         await it.clock.advance(0.1)
         levels.append(it.lamp.light.level)
-    assert it.shown is Shown.ASLEEP
+    assert it.shown is KioskStatus.ASLEEP
     return any(levels)
 
 
@@ -54,12 +54,14 @@ async def test_it_says_so_asleep_and_serves_and_tells_a_visitor_at_the_end(tmp_p
         assert await flashes(it)
 
         await it.wake()
-        await it.shows(Shown.LISTENING)
-        assert it.lamp.light.level == rhythm.STATES["listening"].steps[0][1], "the visitor's own rhythm"
+        await it.shows(KioskStatus.LISTENING)
+        assert it.lamp.light.level == lamp_patterns.STATES["listening"].steps[0][1], (
+            "the visitor's own rhythm"
+        )
         assert Prompt(Code.STORAGE) not in it.effects
         it.button.press()
         await it.until(lambda: Prompt(Code.STORAGE) in it.effects)
-        assert it.shown is Shown.ASLEEP
+        assert it.shown is KioskStatus.ASLEEP
 
 
 async def test_it_is_over_within_a_minute_and_what_was_set_meanwhile_is_kept(tmp_path: Path) -> None:
@@ -68,13 +70,13 @@ async def test_it_is_over_within_a_minute_and_what_was_set_meanwhile_is_kept(tmp
         it.button.hold()
         await it.clock.advance(2.5)
         it.button.release()
-        await it.shows(Shown.MUTED)
+        await it.shows(KioskStatus.MUTED)
         state.unlink()
         await it.clock.advance(LOOK_S)
         await it.until(lambda: not it.state.unkept)
         assert status(it).startswith("Muted")
         assert "S1" not in status(it)
-        assert StateFile(state).load() == Preferences(muted=True)
+        assert PreferenceFile(state).load() == Preferences(muted=True)
 
 
 async def test_a_kiosk_that_has_nowhere_to_keep_anything_says_nothing(tmp_path: Path) -> None:

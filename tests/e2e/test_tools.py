@@ -20,25 +20,25 @@ from tests.support.kiosk import Kiosk, running, soon, voice
 from tests.support.until import until
 
 from kioskd import app
-from kioskd.adapters.ledger import NAME, LedgerFile
-from kioskd.adapters.memory import MemoryCamera
-from kioskd.adapters.scripted import ScriptedConnection
-from kioskd.core.effects import Overlay, Show, Shown
+from kioskd.adapters.fakes.devices import MemoryCamera
+from kioskd.adapters.fakes.live import ScriptedConnection
+from kioskd.adapters.storage.budget_file import NAME, BudgetFile
+from kioskd.core.effects import KioskStatus, Overlay, ShowStatus
 from kioskd.core.policy import Policy
 from kioskd.errors import ConfigError
-from kioskd.flow.confirmation import UNSEEN_S, UP_S
+from kioskd.flow.tools.confirmation import UNSEEN_S, UP_S
 from kioskd.media import pcm
 from kioskd.ports import (
     GenerationEnded,
-    GoingAway,
-    HandleIssued,
+    GoAway,
     Preferences,
     ReplyAudio,
+    ResumptionUpdate,
     ToolAnswer,
     ToolCall,
     ToolCallsCancelled,
     ToolsCalled,
-    TurnEnded,
+    TurnComplete,
 )
 from kioskd.rehearsal.run import rehearse
 from kioskd.rehearsal.scenario import Expectation, load_scenario
@@ -101,10 +101,10 @@ class Tooled(Kiosk):
 
     def __init__(self, settings: Settings, *, camera: bool, state: Path | None = None) -> None:
         super().__init__(settings, watchdog_s=None)
-        self.ledger = LedgerFile(state) if state is not None else None
+        self.ledger = BudgetFile(state) if state is not None else None
         self.camera = MemoryCamera(PICTURE) if camera else None
         self.memory = Shelf()
-        self.tools = app.Tools(settings, {}, self.clock)
+        self.tools = app.ToolSet(settings, {}, self.clock)
         self._calls = 0
 
     def parts(self) -> app.Parts:
@@ -120,7 +120,7 @@ class Tooled(Kiosk):
     @property
     def asks(self) -> bool:
         """Whether the lamp asks for a press."""
-        shows = [effect for effect in self.effects if isinstance(effect, Show)]
+        shows = [effect for effect in self.effects if isinstance(effect, ShowStatus)]
         return shows[-1].overlay is Overlay.ASKING
 
     async def call(self, connection: ScriptedConnection, name: str, **arguments: object) -> str:
@@ -144,8 +144,8 @@ class Tooled(Kiosk):
 
     async def speak(self, connection: ScriptedConnection) -> None:
         """Have the model say something, and hear it to its end."""
-        connection.say(ReplyAudio(REPLY), GenerationEnded(), TurnEnded())
-        await self.shows(Shown.SPEAKING)
+        connection.say(ReplyAudio(REPLY), GenerationEnded(), TurnComplete())
+        await self.shows(KioskStatus.SPEAKING)
         await self.hear(1.5)
 
 
@@ -253,7 +253,7 @@ async def test_the_end_of_the_conversation_ends_its_programs(settings: Settings)
         await it.call(connection, "sleepy")
         await until(lambda: len(children()) == 1)
         it.button.press()
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         await until(lambda: not children())
 
 
@@ -272,11 +272,11 @@ async def test_the_model_ends_the_conversation_when_its_goodbye_was_heard(settin
     async with tooled(settings) as it:
         connection = await it.wake()
         assert (await it.result(connection, "end_conversation"))["status"] == "ok"
-        assert it.shown is Shown.LISTENING
-        connection.say(ReplyAudio(REPLY), GenerationEnded(), TurnEnded())
-        await it.shows(Shown.SPEAKING)
+        assert it.shown is KioskStatus.LISTENING
+        connection.say(ReplyAudio(REPLY), GenerationEnded(), TurnComplete())
+        await it.shows(KioskStatus.SPEAKING)
         await it.hear(1.5)
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         await soon(connection.hung_up())
 
 
@@ -286,7 +286,7 @@ async def test_a_note_is_kept_for_the_conversation_and_no_longer(settings: Setti
         await it.result(connection, "remember_note", title="name", text="Ada")
         assert (await it.result(connection, "remember_note"))["data"] == {"name": "Ada"}
         it.button.press()
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         again = await it.wake()
         assert (await it.result(again, "remember_note"))["status"] == "no_results"
 
@@ -381,7 +381,7 @@ async def test_the_door_opens_when_somebody_presses_for_it(settings: Settings, t
         assert (await it.answer(connection, call_id)).result["status"] == "ok"
         assert (tmp_path / "opened").exists()
         assert not it.asks
-        assert it.shown is Shown.LISTENING, "the press ended nothing"
+        assert it.shown is KioskStatus.LISTENING, "the press ended nothing"
 
 
 @pytest.mark.parametrize("double", ["", ", double: look"])
@@ -394,7 +394,7 @@ async def test_a_press_from_before_the_lamp_asked_opens_no_door(tmp_path: Path, 
         it.button.release()
         await it.clock.advance(0.4)
         connection = await soon(it.live.accept())
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
         call_id = "crossing the press"
         if double:
             it.button.press()
@@ -409,13 +409,13 @@ async def test_a_press_from_before_the_lamp_asked_opens_no_door(tmp_path: Path, 
         await it.clock.advance(0.5)
         it.button.release()
         if double:  # nothing was asked yet when the finger went down: it is the press that it always is
-            await it.shows(Shown.ASLEEP)
+            await it.shows(KioskStatus.ASLEEP)
             assert not (tmp_path / "opened").exists()
             return
         await it.clock.advance(10.0)
         assert (await it.answer(connection, call_id)).result["status"] == "refused"
         assert not (tmp_path / "opened").exists()
-        assert it.shown is Shown.LISTENING, "the press ended nothing"
+        assert it.shown is KioskStatus.LISTENING, "the press ended nothing"
 
 
 async def test_a_door_that_was_asked_for_with_the_goodbye_opens(settings: Settings, tmp_path: Path) -> None:
@@ -426,7 +426,7 @@ async def test_a_door_that_was_asked_for_with_the_goodbye_opens(settings: Settin
         await it.clock.advance(UP_S)
         await it.until(lambda: it.asks)
         await it.speak(connection)
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
         assert it.asks
         await it.clock.advance(Policy().farewell_s + 1.0)
         it.button.press()
@@ -434,7 +434,7 @@ async def test_a_door_that_was_asked_for_with_the_goodbye_opens(settings: Settin
         assert (tmp_path / "opened").exists()
         await it.until(lambda: not it.state.turn.calls)
         await it.clock.advance(Policy().farewell_s + 0.1)
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
 
 
 async def test_what_runs_when_the_goodbye_is_heard_runs_to_its_end(settings: Settings) -> None:
@@ -444,13 +444,13 @@ async def test_what_runs_when_the_goodbye_is_heard_runs_to_its_end(settings: Set
         await until(lambda: len(children()) == 1)
         await it.call(connection, "end_conversation")
         await it.speak(connection)
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
         assert len(children()) == 1
         await it.clock.advance(5.1)
         assert (await it.answer(connection, call_id)).result["status"] == "timeout"
         await it.until(lambda: not it.state.turn.calls)
         await it.clock.advance(Policy().farewell_s + 0.1)
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
 
 
 async def test_a_goodbye_that_is_already_being_said_ends_the_conversation_when_heard(
@@ -459,12 +459,12 @@ async def test_a_goodbye_that_is_already_being_said_ends_the_conversation_when_h
     async with tooled(settings) as it:
         connection = await it.wake()
         connection.say(ReplyAudio(REPLY))
-        await it.shows(Shown.SPEAKING)
+        await it.shows(KioskStatus.SPEAKING)
         await it.call(connection, "end_conversation")
-        connection.say(GenerationEnded(), TurnEnded())
+        connection.say(GenerationEnded(), TurnComplete())
         await it.settle()
         await it.hear(1.5)
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
 
 
 async def test_a_program_that_was_begun_and_cancelled_is_not_begun_again_by_a_resumed_session(
@@ -472,7 +472,7 @@ async def test_a_program_that_was_begun_and_cancelled_is_not_begun_again_by_a_re
 ) -> None:
     async with tooled(settings) as it:
         first = await it.wake()
-        first.say(HandleIssued(SecretStr("a handle")))
+        first.say(ResumptionUpdate(SecretStr("a handle")))
         await it.until(lambda: it.state.link.handle is not None)
         call_id = await it.call(first, "sleepy")
         await until(lambda: len(children()) == 1)
@@ -495,7 +495,7 @@ async def test_the_door_stays_shut_when_nobody_does(settings: Settings, tmp_path
         assert (await it.answer(connection, call_id)).result["status"] == "refused"
         await it.until(lambda: not it.asks)
         it.button.press()
-        await it.shows(Shown.ASLEEP)
+        await it.shows(KioskStatus.ASLEEP)
         assert not (tmp_path / "opened").exists()
 
 
@@ -518,7 +518,7 @@ async def test_nothing_is_sent_while_a_tool_holds_the_model_up_and_nothing_is_lo
 async def test_a_new_connection_is_not_held_up_by_the_calls_of_the_old(settings: Settings) -> None:
     async with tooled(settings) as it:
         first = await it.wake()
-        first.say(HandleIssued(SecretStr("a handle")))
+        first.say(ResumptionUpdate(SecretStr("a handle")))
         await it.until(lambda: it.state.link.handle is not None)
         await it.call(first, "wait")
         await it.until(lambda: it.state.turn.gated)
@@ -532,10 +532,10 @@ async def test_a_new_connection_is_not_held_up_by_the_calls_of_the_old(settings:
 async def test_what_outlives_a_rollover_is_told_over_the_new_connection(settings: Settings) -> None:
     async with tooled(settings) as it:
         first = await it.wake()
-        first.say(HandleIssued(SecretStr("a handle")))
+        first.say(ResumptionUpdate(SecretStr("a handle")))
         await it.until(lambda: it.state.link.handle is not None)
         await it.call(first, "sleepy")
-        first.say(GoingAway(Policy().margin_s + 2.0))
+        first.say(GoAway(Policy().margin_s + 2.0))
         await it.settle()
         assert it.live.open == [first], "no moment is a quiet one while a tool is at work"
         await it.clock.advance(2.1)

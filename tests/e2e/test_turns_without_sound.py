@@ -10,18 +10,18 @@ import pytest
 from pydantic import SecretStr
 from tests.support.kiosk import QUIET, Kiosk, running, soon, voice
 
-from kioskd.adapters.scripted import ScriptedConnection
+from kioskd.adapters.fakes.live import ScriptedConnection
 from kioskd.ports import (
     GenerationEnded,
-    GoingAway,
-    HandleIssued,
+    GoAway,
     Interrupted,
     Message,
     ReplyAudio,
-    Said,
-    TurnEnded,
+    ResumptionUpdate,
+    SpokenText,
+    TurnComplete,
     UsageReported,
-    Wrote,
+    WrittenText,
 )
 from kioskd.settings.sound import MicrophoneSettings
 
@@ -69,7 +69,7 @@ async def test_a_turn_that_is_rejected_says_why_and_gives_the_word_back(
 ) -> None:
     async with kiosk() as k:
         connection = await k.wake()
-        await turn(k, connection, TurnEnded("RESPONSE_REJECTED"))
+        await turn(k, connection, TurnComplete("RESPONSE_REJECTED"))
         assert k.shown.value == "listening"
     assert "turn of the model was rejected by the service: reason=RESPONSE_REJECTED in_a_row=1" in caplog.text
 
@@ -79,21 +79,21 @@ async def test_three_rejected_turns_in_a_row_are_followed_by_a_fresh_session_tha
 ):
     async with kiosk() as k:
         connection = await k.wake()
-        connection.say(Said(True, "When do you open?"), HandleIssued(SecretStr("old")))
+        connection.say(SpokenText(True, "When do you open?"), ResumptionUpdate(SecretStr("old")))
         for _ in range(3):
-            await turn(k, connection, TurnEnded("RESPONSE_REJECTED"), HandleIssued(SecretStr("newer")))
+            await turn(k, connection, TurnComplete("RESPONSE_REJECTED"), ResumptionUpdate(SecretStr("newer")))
         fresh = await soon(k.live.accept())
         assert not fresh.resumed
-        assert fresh.recall == (Said(True, "When do you open?"),)
+        assert fresh.recall == (SpokenText(True, "When do you open?"),)
 
 
 async def test_a_second_session_that_rejects_everything_is_followed_by_one_that_knows_nothing() -> None:
     async with kiosk() as k:
         connection = await k.wake()
-        connection.say(Said(True, "words that it minds"))
+        connection.say(SpokenText(True, "words that it minds"))
         for _ in range(2):
             for _ in range(3):
-                await turn(k, connection, TurnEnded("RESPONSE_REJECTED"))
+                await turn(k, connection, TurnComplete("RESPONSE_REJECTED"))
             connection = await soon(k.live.accept())
             await k.until(lambda: k.state.link.open)
         assert connection.recall == ()
@@ -104,21 +104,21 @@ async def test_a_turn_with_sound_in_between_keeps_the_session() -> None:
         connection = await k.wake()
         for _ in range(2):
             for _ in range(2):
-                await turn(k, connection, TurnEnded("RESPONSE_REJECTED"))
-            await turn(k, connection, ReplyAudio(SPOKEN), GenerationEnded(), TurnEnded())
+                await turn(k, connection, TurnComplete("RESPONSE_REJECTED"))
+            await turn(k, connection, ReplyAudio(SPOKEN), GenerationEnded(), TurnComplete())
             await k.hear(0.5)
         assert not connection.closed
         assert k.state.link.epoch == 1
 
 
-@pytest.mark.parametrize("end", [TurnEnded(), GenerationEnded()])
+@pytest.mark.parametrize("end", [TurnComplete(), GenerationEnded()])
 async def test_a_reply_in_writing_is_read_aloud_and_in_no_log(
     end: Message, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     async with kiosk() as k:
         connection = await k.wake()
-        await turn(k, connection, Wrote("We open "), Wrote("at ten."), end)
+        await turn(k, connection, WrittenText("We open "), WrittenText("at ten."), end)
         assert k.shown.value == "speaking"
         assert len((await k.hear(0.5)).rstrip(b"\0")) == len(SPOKEN.rstrip(b"\0"))
         await k.clock.advance(0.5)
@@ -134,7 +134,7 @@ async def test_a_reply_that_cannot_be_read_aloud_keeps_nobody_waiting(
 ) -> None:
     async with kiosk(read_aloud) as k:
         connection = await k.wake()
-        await turn(k, connection, Wrote(WORDS), TurnEnded())
+        await turn(k, connection, WrittenText(WORDS), TurnComplete())
         await k.hear(0.5)
         await k.clock.advance(12.5)
         await k.hear(0.1)
@@ -149,7 +149,7 @@ async def test_a_reply_that_cannot_be_read_aloud_keeps_nobody_waiting(
 async def test_what_is_written_beside_sound_is_not_read_aloud() -> None:
     async with kiosk() as k:
         connection = await k.wake()
-        await turn(k, connection, ReplyAudio(voice(0.1, 24_000)), Wrote(WORDS), TurnEnded())
+        await turn(k, connection, ReplyAudio(voice(0.1, 24_000)), WrittenText(WORDS), TurnComplete())
         await k.hear(0.5)
         assert k.state.turn.reply == 1
 
@@ -158,8 +158,8 @@ async def test_a_burst_of_small_messages_fills_no_box_and_ends_nothing() -> None
     async with kiosk() as k:
         connection = await k.wake()
         for left_s in range(4_000):
-            connection.say(GoingAway(300.0 + left_s), Interrupted(), UsageReported(1, 1))
+            connection.say(GoAway(300.0 + left_s), Interrupted(), UsageReported(1, 1))
         await k.ask()
-        await turn(k, connection, ReplyAudio(SPOKEN), GenerationEnded(), TurnEnded())
+        await turn(k, connection, ReplyAudio(SPOKEN), GenerationEnded(), TurnComplete())
         await k.until(lambda: k.state.turn.reply == 1)
         assert any(await k.hear(0.5))

@@ -8,9 +8,9 @@ import pytest
 from tests.support.kiosk import Kiosk, frames, running, soon, voice
 
 from kioskd.app.kiosk import Kiosk as Daemon
-from kioskd.core.effects import Shown
+from kioskd.core.effects import KioskStatus
 from kioskd.media import pcm
-from kioskd.ports import GenerationEnded, ReplyAudio, TurnEnded
+from kioskd.ports import GenerationEnded, ReplyAudio, TurnComplete
 from kioskd.settings.model import Settings
 
 SERVED_S = 0.5
@@ -71,13 +71,13 @@ async def waited(caplog: pytest.LogCaptureFixture, settings: Mapping[str, object
         if held:
             it.button.release()
         await live(it, hush(served_s))
-        connection.say(ReplyAudio(voice(2.0, pcm.DOWNLINK_HZ)), GenerationEnded(), TurnEnded())
-        await it.shows(Shown.SPEAKING)
+        connection.say(ReplyAudio(voice(2.0, pcm.DOWNLINK_HZ)), GenerationEnded(), TurnComplete())
+        await it.shows(KioskStatus.SPEAKING)
         await it.hear(0.3)
         await live(it, hush(2.0))
         await it.hear(2.0)
         await it.clock.advance(1.0)
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
         figures = {family.name: family for family in daemon._desk.families()}
     (fields,) = [
         vars(record)["fields"] for record in caplog.records if record.getMessage().startswith("turn 1")

@@ -9,7 +9,7 @@ from tests.room.sounds import called, to_pcm
 from tests.support.kiosk import Kiosk, kiosk, silence, soon
 
 from kioskd.adapters import wakeword
-from kioskd.core.effects import Shown
+from kioskd.core.effects import KioskStatus
 from kioskd.errors import ConfigError
 from kioskd.settings.conversation import ConversationSettings
 from kioskd.settings.model import Settings
@@ -35,10 +35,10 @@ async def test_the_word_wakes_the_kiosk() -> None:
         it.microphone.say(silence(0.02))
         await soon(it.speaker.advance(0.01))
         await serves(it)
-        assert it.shown is Shown.ASLEEP
+        assert it.shown is KioskStatus.ASLEEP
         it.microphone.say(silence(1.0) + to_pcm(called("Okay Nabu")) + silence(1.0))
         await soon(it.live.accept())
-        await it.shows(Shown.LISTENING)
+        await it.shows(KioskStatus.LISTENING)
 
 
 async def test_the_button_wakes_a_kiosk_whose_word_is_still_loaded(monkeypatch: pytest.MonkeyPatch) -> None:

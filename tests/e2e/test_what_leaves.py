@@ -4,11 +4,11 @@ import asyncio
 
 from tests.support.kiosk import Kiosk, frame, frames, kiosk, running, soon, voice
 
-from kioskd.adapters.scripted import ScriptedConnection
+from kioskd.adapters.fakes.live import ScriptedConnection
 from kioskd.app.sound import HELD_AFTER_MS
-from kioskd.core.effects import Shown
+from kioskd.core.effects import KioskStatus
 from kioskd.media import pcm
-from kioskd.ports import GenerationEnded, Preferences, ReplyAudio, TurnEnded
+from kioskd.ports import GenerationEnded, Preferences, ReplyAudio, TurnComplete
 from kioskd.settings.controls import ButtonSettings, ControlsSettings
 from kioskd.settings.conversation import ConversationSettings
 from kioskd.settings.model import Settings
@@ -44,15 +44,15 @@ async def test_with_a_talk_button_exactly_what_is_said_while_it_is_held_is_heard
         it.microphone.say(numbered(1, 2))
         await it.settle()
         it.button.release()
-        await it.shows(Shown.THINKING)
+        await it.shows(KioskStatus.THINKING)
         it.microphone.say(numbered(*range(3, 40)))  # the last word, and then nobody's business
         await it.settle()
         tail = HELD_AFTER_MS // pcm.FRAME_MS
         assert sent(connection) == numbered(*range(1, 3 + tail))
         assert (connection.audio_begins, connection.audio_ends) == (1, 1)
 
-        connection.say(ReplyAudio(voice(5.0, pcm.DOWNLINK_HZ)), GenerationEnded(), TurnEnded())
-        await it.shows(Shown.SPEAKING)
+        connection.say(ReplyAudio(voice(5.0, pcm.DOWNLINK_HZ)), GenerationEnded(), TurnComplete())
+        await it.shows(KioskStatus.SPEAKING)
         it.button.hold()
         await it.until(lambda: it.state.turn.voice)
         await it.hear(0.1)
@@ -76,7 +76,7 @@ async def test_where_only_speech_is_sent_silence_stays_on_the_device() -> None:
         for heard in (*frames(voice(1.0)), *[quiet] * 100):
             it.microphone.say(heard)
             await it.settle()
-        await it.shows(Shown.THINKING)
+        await it.shows(KioskStatus.THINKING)
         assert voice(1.0) in sent(connection)
         margins = len(sent(connection)) - len(voice(1.0))
         assert margins <= pcm.byte_count(0.6 + 0.7, pcm.UPLINK_HZ), "pre-roll, and the pause that ended it"
@@ -112,7 +112,7 @@ async def test_a_long_press_mutes_and_a_restart_does_not_unmute() -> None:
         it.button.hold()
         await it.clock.advance(2.5)
         it.button.release()
-        await it.shows(Shown.MUTED)
+        await it.shows(KioskStatus.MUTED)
         await soon(connection.hung_up())
         it.microphone.say(numbered(*range(9)))  # nobody takes it: the device is closed
         await it.settle()
@@ -124,14 +124,14 @@ async def test_a_long_press_mutes_and_a_restart_does_not_unmute() -> None:
     async with running(again.serve()):
         await soon(again.speaker.advance(0.01))
         await again.clock.advance(0.1)
-        await again.shows(Shown.MUTED)
+        await again.shows(KioskStatus.MUTED)
         again.microphone.say(numbered(1))
         again.button.press()
         await again.settle()
-        assert (again.shown, again.live.open) == (Shown.MUTED, [])
+        assert (again.shown, again.live.open) == (KioskStatus.MUTED, [])
 
         again.button.hold()
         await again.clock.advance(2.5)
         again.button.release()
-        await again.shows(Shown.ASLEEP)
+        await again.shows(KioskStatus.ASLEEP)
         await again.wake()

@@ -27,21 +27,21 @@ from tests.support.sound_server import SoundServer
 
 from kioskd import app
 from kioskd.adapters.clock import SystemClock
+from kioskd.adapters.fakes.devices import MemoryButton, MemoryMicrophone, MemoryNotifier, MemorySpeaker
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
 from kioskd.adapters.gemini.live_socket import Deadlines
-from kioskd.adapters.memory import MemoryButton, MemoryMicrophone, MemoryNotifier, MemorySpeaker
 from kioskd.adapters.network import SETTLE_S, KernelNetwork
-from kioskd.core.effects import Effect, Shown
-from kioskd.core.events import Event, Lost, Started, Up
+from kioskd.core.effects import Effect, KioskStatus
+from kioskd.core.events import ConnectionLost, ConnectionUp, Event, Started
 from kioskd.core.machine import State
 from kioskd.errors import Remedy
-from kioskd.flow.journal import STATUS
+from kioskd.flow.reporting.journal import STATUS
 from kioskd.media import pcm
-from kioskd.rehearsal.certificate import Certificate, make_certificate
-from kioskd.rehearsal.service import Deed, Reply, ServiceScript, StandIn
-from kioskd.rehearsal.service.records import SessionRecord
 from kioskd.settings.conversation import ConversationSettings
 from kioskd.settings.model import Settings
+from kioskd.simulator import Deed, Reply, ServiceScript, Simulator
+from kioskd.simulator.certificate import Certificate, make_certificate
+from kioskd.simulator.records import SessionRecord
 
 NOTICED_S: Final = 22.0
 """20 s are promised; the rest is for a busy machine."""
@@ -86,7 +86,7 @@ class Kiosk:
             MemorySpeaker(clock),
             self._live,
             MemoryNotifier(),
-            hands=[app.Hand(self.button)],
+            hands=[app.ButtonSpec(self.button)],
             network=KernelNetwork(),
         )
         await app.serve(self._settings, parts, observers=[self._observe])
@@ -112,19 +112,22 @@ class Kiosk:
 
     async def up(self, nth: int = 1) -> float:
         """Wait until the service was reached so often; return when that was."""
-        return await self._until(lambda event: isinstance(event, Up), nth)
+        return await self._until(lambda event: isinstance(event, ConnectionUp), nth)
 
     async def lost(
         self, after: float = 0.0, within_s: float = NOTICED_S, remedy: Remedy | None = None
     ) -> float:
         """Wait for the first loss since `after`, or the first for this remedy; return when it was noticed."""
         return await self._until(
-            lambda event: isinstance(event, Lost) and remedy in (None, event.remedy), 1, after, within_s
+            lambda event: isinstance(event, ConnectionLost) and remedy in (None, event.remedy),
+            1,
+            after,
+            within_s,
         )
 
     async def losses(self, count: int) -> None:
         """Wait until so many dials and connections have come to nothing."""
-        await self._until(lambda event: isinstance(event, Lost), count)
+        await self._until(lambda event: isinstance(event, ConnectionLost), count)
 
     async def _until(
         self, wanted: Callable[[Event], bool], nth: int, after: float = 0.0, within_s: float = 2 * PATIENCE_S
@@ -141,14 +144,14 @@ class Kiosk:
     def _observe(
         self, now: float, event: Event, _before: State, _after: State, _effects: tuple[Effect, ...]
     ) -> None:
-        if isinstance(event, Started | Up | Lost):
+        if isinstance(event, Started | ConnectionUp | ConnectionLost):
             self._seen.append((now, event))
             self._changed.set()
 
 
 @asynccontextmanager
 async def in_conversation(
-    service: StandIn,
+    service: Simulator,
     *,
     endpoint: str | None = None,
     ca_file: Path | None = None,
@@ -179,7 +182,7 @@ def numbers(session: SessionRecord) -> list[int]:
     return [int.from_bytes(heard[at : at + 2], "little") for at in range(0, len(heard), pcm.FRAME_BYTES)]
 
 
-async def hears(service: StandIn, number: int, within_s: float = 2 * PATIENCE_S) -> None:
+async def hears(service: Simulator, number: int, within_s: float = 2 * PATIENCE_S) -> None:
     """Wait until the service has heard up to the frame of this number."""
     async with asyncio.timeout(within_s):
         while True:
@@ -188,7 +191,7 @@ async def hears(service: StandIn, number: int, within_s: float = 2 * PATIENCE_S)
             await asyncio.sleep(0.02)  # the records tell nobody that they have grown
 
 
-async def goes_on(kiosk: Kiosk, service: StandIn) -> None:
+async def goes_on(kiosk: Kiosk, service: Simulator) -> None:
     """Wait until the service is reached again and has caught up; check that it is as if nothing had happened."""
     await kiosk.up(2)
     await hears(service, kiosk.said)
@@ -209,7 +212,7 @@ async def test_a_black_hole_and_a_frozen_peer_are_noticed_in_time(network: Names
 
 
 async def _fall_into_a_black_hole(network: Namespace) -> None:
-    async with StandIn(MUTE) as service, in_conversation(service) as kiosk:
+    async with Simulator(MUTE) as service, in_conversation(service) as kiosk:
         async with network.black_hole(port_of(service)):
             began = time.monotonic()
             noticed = await kiosk.lost(began)
@@ -223,7 +226,7 @@ async def _fall_into_a_black_hole(network: Namespace) -> None:
 async def _freeze() -> None:
     """The peer is a process that was stopped: its kernel goes on to acknowledge what nobody reads."""
     async with (
-        StandIn(MUTE) as service,
+        Simulator(MUTE) as service,
         relay(service) as peer,
         in_conversation(service, endpoint=peer.endpoint) as kiosk,
     ):
@@ -238,7 +241,7 @@ async def _freeze() -> None:
 
 async def test_a_buffer_that_stays_full_is_noticed_in_time(network: Namespace) -> None:
     network.run("sh", "-c", "echo 4096 16384 65536 > /proc/sys/net/ipv4/tcp_wmem")
-    async with StandIn(MUTE) as service, in_conversation(service) as kiosk:
+    async with Simulator(MUTE) as service, in_conversation(service) as kiosk:
         service.commit(Deed(do="stop_reading"))
         await service.wait_for("fault", 1)
         kiosk.say(1000)  # so that it is full at once
@@ -250,7 +253,7 @@ async def test_a_buffer_that_stays_full_is_noticed_in_time(network: Namespace) -
 
 async def test_a_peer_that_has_forgotten_the_connection_is_left_at_once(network: Namespace) -> None:
     """Half open: it restarted while the network was away, and knows nothing of us."""
-    async with StandIn(MUTE) as service, in_conversation(service) as kiosk:
+    async with Simulator(MUTE) as service, in_conversation(service) as kiosk:
         async with network.black_hole(port_of(service)):
             service.commit(Deed(do="abort"))
             await service.wait_for("closed", 1)
@@ -260,7 +263,7 @@ async def test_a_peer_that_has_forgotten_the_connection_is_left_at_once(network:
 
 
 async def test_a_short_outage_is_ridden_out_without_a_new_connection(network: Namespace) -> None:
-    async with StandIn(MUTE) as service, in_conversation(service) as kiosk:
+    async with Simulator(MUTE) as service, in_conversation(service) as kiosk:
         async with network.black_hole(port_of(service)):
             await asyncio.sleep(3.0)  # the outage itself
         await hears(service, kiosk.said)
@@ -272,7 +275,7 @@ async def test_a_short_outage_is_ridden_out_without_a_new_connection(network: Na
 
 async def test_a_slow_uplink_is_late_and_not_dead(network: Namespace) -> None:
     """Half of what speech takes passes, and there is a backlog as after an outage."""
-    async with StandIn(MUTE) as service, in_conversation(service) as kiosk:
+    async with Simulator(MUTE) as service, in_conversation(service) as kiosk:
         network.slow_down("200kbit", "400ms")
         last = kiosk.said + 250
         kiosk.say(250)
@@ -291,7 +294,7 @@ async def test_a_captive_portal_is_waited_out(network: Namespace, tmp_path: Path
     """It answers for everybody, with a certificate of its own."""
     ours, portal = identity(tmp_path, "ours"), identity(tmp_path, "portal", names=("portal.invalid",))
     async with (
-        StandIn(MUTE) as service,
+        Simulator(MUTE) as service,
         Gateway(service, ours, portal) as gateway,
         in_conversation(
             service, endpoint=gateway.endpoint, ca_file=gateway.ca_file, deadlines=BRISK
@@ -311,7 +314,7 @@ async def test_a_clock_that_is_not_set_yet_is_waited_for(network: Namespace, tmp
     ours = identity(tmp_path, "ours")
     tomorrow = identity(tmp_path, "tomorrow", starts_in=dt.timedelta(days=1))
     async with (
-        StandIn(MUTE) as service,
+        Simulator(MUTE) as service,
         Gateway(service, ours, tomorrow) as gateway,
         in_conversation(
             service, endpoint=gateway.endpoint, ca_file=gateway.ca_file, deadlines=BRISK
@@ -329,7 +332,7 @@ async def test_a_resolver_that_falls_silent_is_waited_for(
 ) -> None:
     monkeypatch.setenv("RES_OPTIONS", "timeout:1 attempts:1")  # for the thread that nobody can cancel
     ours = identity(tmp_path, "ours")
-    async with StandIn(MUTE) as service, Gateway(service, ours) as gateway, resolver(network) as names:
+    async with Simulator(MUTE) as service, Gateway(service, ours) as gateway, resolver(network) as names:
         endpoint = f"https://{HOST}:{gateway.port}"
         async with in_conversation(
             service, endpoint=endpoint, ca_file=gateway.ca_file, deadlines=BRISK
@@ -349,7 +352,7 @@ async def test_a_proxy_that_is_no_help_is_waited_out(
 ) -> None:
     """It knows the name, which nobody else does here."""
     ours = identity(tmp_path, "ours")
-    async with StandIn(MUTE) as service, Gateway(service, ours) as gateway, Proxy(gateway) as proxy:
+    async with Simulator(MUTE) as service, Gateway(service, ours) as gateway, Proxy(gateway) as proxy:
         endpoint = f"https://{HOST}:{gateway.port}"
         async with in_conversation(
             service, endpoint=endpoint, ca_file=gateway.ca_file, deadlines=BRISK, proxy=proxy.url
@@ -369,7 +372,7 @@ async def test_nothing_is_dialed_or_said_while_the_network_is_away_and_nobody_is
 ) -> None:
     caplog.set_level(logging.INFO, "kioskd")
     network.run("ip", "link", "add", "wifi", "type", "veth", "peer", "name", "far")
-    async with StandIn(MUTE) as service:
+    async with Simulator(MUTE) as service:
         kiosk = Kiosk(live_at(service.endpoint, service.ca_file, service.key, BRISK), Settings())
         join(network)
         async with running(kiosk.serve(), kiosk.speak()):
@@ -404,7 +407,7 @@ async def test_the_networks_return_is_worth_a_dial_at_once(network: Namespace) -
     network.run("ip", "link", "add", "wifi", "type", "veth", "peer", "name", "far")
     join(network)
     hasty = Deadlines(open_s=0.2, unacknowledged_s=1.0)
-    async with StandIn(MUTE) as service, in_conversation(service, deadlines=hasty) as kiosk:
+    async with Simulator(MUTE) as service, in_conversation(service, deadlines=hasty) as kiosk:
         async with network.black_hole(port_of(service)):
             network.run("ip", "address", "flush", "dev", "wifi")
             network.lose_the_way()
@@ -420,7 +423,7 @@ async def test_the_networks_return_is_worth_a_dial_at_once(network: Namespace) -
 
 async def test_another_network_is_moved_to_before_the_old_way_dies(network: Namespace) -> None:
     network.run("ip", "link", "add", "wifi", "type", "veth", "peer", "name", "far")
-    async with StandIn(MUTE) as service, in_conversation(service) as kiosk:
+    async with Simulator(MUTE) as service, in_conversation(service) as kiosk:
         join(network)
         await goes_on(kiosk, service)
         assert service.connections[0].close_received == 1000
@@ -446,10 +449,10 @@ def folder(parent: Path, name: str) -> Path:
 
 
 async def _leave_a_black_hole(network: Namespace, folder: Path, sound: SoundServer) -> None:
-    async with StandIn(MUTE) as service:
+    async with Simulator(MUTE) as service:
         settings = always_on(service.endpoint, service.ca_file)
         async with daemon_process(folder, settings, surroundings(sound, service)) as daemon:
-            await daemon.shows(STATUS[Shown.LISTENING])
+            await daemon.shows(STATUS[KioskStatus.LISTENING])
             async with network.black_hole(port_of(service)):
                 await asyncio.sleep(2.0)  # what was sent meanwhile waits for an answer
                 assert_left_in_time(await daemon.leave(), daemon)
@@ -461,7 +464,7 @@ async def _leave_a_dial_into_nothing(network: Namespace, folder: Path, sound: So
         async with network.black_hole(port):
             settings = always_on(f"https://127.0.0.1:{port}")
             async with daemon_process(folder, settings, sound.environ | {"GEMINI_API_KEY": "any"}) as daemon:
-                await daemon.shows(STATUS[Shown.WAKING])
+                await daemon.shows(STATUS[KioskStatus.WAKING])
                 assert_left_in_time(await daemon.leave(), daemon)
 
 
@@ -476,10 +479,10 @@ async def _leave_a_silent_resolver(network: Namespace, folder: Path, sound: Soun
 
 
 async def _leave_a_frozen_peer(folder: Path, sound: SoundServer) -> None:
-    async with StandIn(MUTE) as service, relay(service) as peer:
+    async with Simulator(MUTE) as service, relay(service) as peer:
         settings = always_on(peer.endpoint, service.ca_file)
         async with daemon_process(folder, settings, surroundings(sound, service)) as daemon:
-            await daemon.shows(STATUS[Shown.LISTENING])
+            await daemon.shows(STATUS[KioskStatus.LISTENING])
             await peer.freeze()
             await asyncio.sleep(1.0)  # what was sent meanwhile is acknowledged, and read by nobody
             assert_left_in_time(await daemon.leave(), daemon)
@@ -505,7 +508,7 @@ def assert_left_in_time(left: tuple[int, float], daemon: DaemonProcess) -> None:
     assert "Traceback" not in daemon.journal
 
 
-def port_of(service: StandIn) -> int:
+def port_of(service: Simulator) -> int:
     return int(service.endpoint.rpartition(":")[2])
 
 
@@ -545,7 +548,7 @@ asyncio.run(main())
 class Relay:
     """A process that passes bytes to the service and back, until it is stopped or killed."""
 
-    def __init__(self, service: StandIn) -> None:
+    def __init__(self, service: Simulator) -> None:
         self._target = port_of(service)
         self.process: asyncio.subprocess.Process
         self.port = 0
@@ -580,7 +583,7 @@ class Relay:
 
 
 @asynccontextmanager
-async def relay(service: StandIn) -> AsyncIterator[Relay]:
+async def relay(service: Simulator) -> AsyncIterator[Relay]:
     made = Relay(service)
     await made.start()
     try:
@@ -604,7 +607,7 @@ def identity(
 class Gateway:
     """Passes what it gets to the service, and shows the certificate that a test wants it to."""
 
-    def __init__(self, service: StandIn, *identities: Certificate) -> None:
+    def __init__(self, service: Simulator, *identities: Certificate) -> None:
         """Show the first of `identities`; a kiosk with `ca_file` trusts the authorities of them all."""
         self._service = service
         self._identities = {id(one): one.server_context() for one in identities}

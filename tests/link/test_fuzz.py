@@ -22,14 +22,14 @@ from websockets.exceptions import ConnectionClosed
 
 from kioskd import app
 from kioskd.adapters.clock import SystemClock
+from kioskd.adapters.fakes.devices import MemoryButton, MemoryMicrophone, MemoryNotifier, MemorySpeaker
 from kioskd.adapters.gemini import GeminiLive
 from kioskd.adapters.gemini.connection import GeminiConnection
-from kioskd.adapters.memory import MemoryButton, MemoryMicrophone, MemoryNotifier, MemorySpeaker
+from kioskd.core.events import ConnectionUp, ReplyPlayed, Started
 from kioskd.core.events import HandleIssued as HandleKept
-from kioskd.core.events import ReplyPlayed, Started, Up
 from kioskd.errors import LinkLost
 from kioskd.media import pcm
-from kioskd.ports import HandleIssued, Message
+from kioskd.ports import Message, ResumptionUpdate
 from kioskd.settings.model import Settings
 
 MESSAGES: Final = 100_000
@@ -87,7 +87,7 @@ async def test_a_session_survives_messages_gone_wrong(seed: int, caplog: pytest.
                 handles += [
                     message.handle.get_secret_value()
                     for message in found
-                    if isinstance(message, HandleIssued)
+                    if isinstance(message, ResumptionUpdate)
                     and message.handle.get_secret_value().startswith("after batch")
                 ]
         odd = connection.odd_messages
@@ -160,7 +160,7 @@ class FuzzedKiosk:
             speaker=self._speaker,
             live=live(server),
             notifier=MemoryNotifier(),
-            hands=[app.Hand(self._button)],
+            hands=[app.ButtonSpec(self._button)],
         )
         async with running(app.serve(settings, parts, observers=[self._observe])):
             self._microphone.say(silence(0.02))
@@ -218,7 +218,7 @@ async def test_a_kiosk_survives_what_the_adapter_lets_through(caplog: pytest.Log
     async with live_server(talk) as server, kiosk.awake(server):
         await kiosk.until(lambda: kiosk.heard_bytes > HEARD_BYTES and kiosk.events[ReplyPlayed], 100.0)
     assert heard_through > 0.2 * KIOSK_MESSAGES / BATCH
-    assert kiosk.events[Up] > 5, "a goAway that was meant ends in another connection"
+    assert kiosk.events[ConnectionUp] > 5, "a goAway that was meant ends in another connection"
     assert CANARY not in caplog.text
 
 

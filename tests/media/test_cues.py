@@ -4,26 +4,26 @@ import numpy as np
 import pytest
 
 from kioskd.media import cues, pcm
-from kioskd.media.cues import Cue
+from kioskd.media.cues import CueSound
 
 
-def samples(cue: Cue) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def samples(cue: CueSound) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return np.frombuffer(cues.sound(cue), "<i2") / 32768
 
 
-@pytest.mark.parametrize("cue", Cue)
-def test_a_cue_is_short(cue: Cue) -> None:
+@pytest.mark.parametrize("cue", CueSound)
+def test_a_cue_is_short(cue: CueSound) -> None:
     assert 0.1 <= pcm.duration_s(len(cues.sound(cue)), pcm.DOWNLINK_HZ) <= 0.25
     assert pcm.duration_s(len(cues.sound(cue)), pcm.DOWNLINK_HZ) == pytest.approx(cues.duration_s(cue))
 
 
-@pytest.mark.parametrize("cue", Cue)
-def test_a_cue_is_neither_loud_nor_lost(cue: Cue) -> None:
+@pytest.mark.parametrize("cue", CueSound)
+def test_a_cue_is_neither_loud_nor_lost(cue: CueSound) -> None:
     assert np.abs(samples(cue)).max() == pytest.approx(cues.PEAK, rel=1e-3)
 
 
-@pytest.mark.parametrize("cue", Cue)
-def test_a_cue_begins_and_ends_without_a_click(cue: Cue) -> None:
+@pytest.mark.parametrize("cue", CueSound)
+def test_a_cue_begins_and_ends_without_a_click(cue: CueSound) -> None:
     wave = samples(cue)
     assert wave[0] == 0.0
     assert abs(wave[-1]) < 1e-3
@@ -33,8 +33,8 @@ def test_a_cue_begins_and_ends_without_a_click(cue: Cue) -> None:
     assert np.abs(wave[-edge:]).max() < 0.1 * cues.PEAK
 
 
-@pytest.mark.parametrize("cue", Cue)
-def test_all_of_a_cue_is_near_its_pitches(cue: Cue) -> None:
+@pytest.mark.parametrize("cue", CueSound)
+def test_all_of_a_cue_is_near_its_pitches(cue: CueSound) -> None:
     wave = samples(cue)
     power = np.abs(np.fft.rfft(wave)) ** 2
     hz = np.fft.rfftfreq(len(wave), 1 / pcm.DOWNLINK_HZ)
@@ -45,7 +45,7 @@ def test_all_of_a_cue_is_near_its_pitches(cue: Cue) -> None:
 
 
 def test_cues_are_told_apart_by_their_pitches_in_order() -> None:
-    def heard(cue: Cue) -> tuple[int, int]:
+    def heard(cue: CueSound) -> tuple[int, int]:
         """The strongest pitch of the beginning and of the end."""
         wave = samples(cue)
         third = len(wave) // 3
@@ -53,14 +53,14 @@ def test_cues_are_told_apart_by_their_pitches_in_order() -> None:
         first, last = (int(spectrum.argmax()) for spectrum in spectra)
         return first, last
 
-    melodies = {cue: heard(cue) for cue in Cue}
-    assert melodies[Cue.WAKE][0] < melodies[Cue.WAKE][1]
-    assert melodies[Cue.END][0] > melodies[Cue.END][1]
-    assert melodies[Cue.MUTE][0] > melodies[Cue.MUTE][1]
-    assert melodies[Cue.UNMUTE][0] < melodies[Cue.UNMUTE][1]
+    melodies = {cue: heard(cue) for cue in CueSound}
+    assert melodies[CueSound.WAKE][0] < melodies[CueSound.WAKE][1]
+    assert melodies[CueSound.END][0] > melodies[CueSound.END][1]
+    assert melodies[CueSound.MUTE][0] > melodies[CueSound.MUTE][1]
+    assert melodies[CueSound.UNMUTE][0] < melodies[CueSound.UNMUTE][1]
     for one, other in itertools.combinations(melodies.values(), 2):
         assert max(abs(one[0] - other[0]), abs(one[1] - other[1])) > 30
 
 
 def test_a_cue_is_made_once() -> None:
-    assert cues.sound(Cue.WAKE) is cues.sound(Cue.WAKE)
+    assert cues.sound(CueSound.WAKE) is cues.sound(CueSound.WAKE)

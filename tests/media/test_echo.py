@@ -26,7 +26,7 @@ from tests.room.sounds import (
 
 from kioskd.errors import ConfigError
 from kioskd.media import pcm
-from kioskd.media.cues import Cue, sound
+from kioskd.media.cues import CueSound, sound
 from kioskd.media.echo import BACKLOG_S, LEARNING_S, EchoCanceller
 from kioskd.media.resample import Resampler
 
@@ -302,7 +302,7 @@ def test_a_chime_in_a_room_that_is_not_known_yet_swallows_no_word(lag_s: float) 
     subject = canceller()
     said = levelled(visitors()[0].samples, -26)
     said = said[round(visitors()[0].onset_s * pcm.UPLINK_HZ) :][: pcm.UPLINK_HZ]
-    chime = from_pcm(sound(Cue.WAKE))
+    chime = from_pcm(sound(CueSound.WAKE))
     began = pcm.UPLINK_HZ
     near, far = np.zeros(3 * pcm.UPLINK_HZ), np.zeros(3 * pcm.DOWNLINK_HZ)
     far[pcm.DOWNLINK_HZ : pcm.DOWNLINK_HZ + len(chime)] = chime

@@ -22,13 +22,15 @@ from tests.support.pictures import (
 )
 
 from kioskd.media import picture
-from kioskd.media.picture import BadPicture, Turn
+from kioskd.media.picture import BadPicture, Rotation
 
 ORIENTATION = 0x0112
 SECRET = b"52.5200 N 13.4050 E"
 
 
-def fit(data: bytes, *, size: int = 100, quality: int = 80, rotate: Turn = 0, mirror: bool = False) -> bytes:
+def fit(
+    data: bytes, *, size: int = 100, quality: int = 80, rotate: Rotation = 0, mirror: bool = False
+) -> bytes:
     return picture.fit(data, size=size, quality=quality, rotate=rotate, mirror=mirror)
 
 
@@ -97,7 +99,7 @@ def test_what_exif_says_is_done_and_then_gone(orientation: int) -> None:
     ],
 )
 def test_a_picture_is_turned_clockwise_and_then_mirrored(
-    rotate: Turn, mirror: bool, seen: tuple[str, ...]
+    rotate: Rotation, mirror: bool, seen: tuple[str, ...]
 ) -> None:
     assert corners(fit(jpeg(), rotate=rotate, mirror=mirror)) == seen
 

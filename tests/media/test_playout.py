@@ -12,10 +12,10 @@ from kioskd.media.playout import (
     FADE_MS,
     UNDUCK_MS,
     CueOver,
-    Mark,
     Played,
     Playout,
-    PromptOver,
+    PlayoutMark,
+    PromptFinished,
     Sounded,
     clamp,
     gain,
@@ -29,7 +29,7 @@ class Rig:
     """A playout, and the marks it set."""
 
     def __init__(self, volume: int = 100, bound_s: float = 300.0) -> None:
-        self.marks: list[Mark] = []
+        self.marks: list[PlayoutMark] = []
         self.playout = Playout(self.marks.append, volume=volume, bound_s=bound_s)
 
     def pull(self, byte_count: int = PERIOD) -> bytes:
@@ -380,7 +380,7 @@ def test_a_prompt_is_heard_and_its_end_told() -> None:
     assert rig.pull() == count_up(PERIOD + 100)[:PERIOD]
     assert rig.marks == []
     assert rig.pull() == count_up(PERIOD + 100)[PERIOD:] + bytes(PERIOD - 100)
-    assert rig.marks == [PromptOver(0)]
+    assert rig.marks == [PromptFinished(0)]
 
 
 def test_a_prompt_waits_for_the_reply_that_sounds() -> None:
@@ -389,7 +389,7 @@ def test_a_prompt_waits_for_the_reply_that_sounds() -> None:
     rig.playout.end(0)
     rig.playout.say(tone(PERIOD, 500))
     assert [rig.pull(), rig.pull(), rig.pull()] == [tone(PERIOD, 1000), tone(PERIOD, 1000), tone(PERIOD, 500)]
-    assert rig.marks == [Sounded(0), Played(0), PromptOver(0)]
+    assert rig.marks == [Sounded(0), Played(0), PromptFinished(0)]
 
 
 def test_a_prompt_does_not_wait_for_a_reply_that_gets_no_audio() -> None:
@@ -407,9 +407,9 @@ def test_a_reply_waits_for_the_prompt_that_sounds() -> None:
     rig.playout.add(0, tone(PERIOD, 1000))
     rig.playout.end(0)
     assert rig.pull() == tone(PERIOD, 500)
-    assert rig.marks == [PromptOver(0)]
+    assert rig.marks == [PromptFinished(0)]
     assert rig.pull() == tone(PERIOD, 1000)
-    assert rig.marks == [PromptOver(0), Sounded(0), Played(0)]
+    assert rig.marks == [PromptFinished(0), Sounded(0), Played(0)]
 
 
 def test_a_hushed_prompt_fades_and_the_reply_goes_on() -> None:
@@ -423,7 +423,7 @@ def test_a_hushed_prompt_fades_and_the_reply_goes_on() -> None:
     assert faded[0] == 12_000
     assert (np.diff(faded[:fade]) < 0).all()
     assert not faded[fade - 1 :].any()
-    assert rig.marks == [PromptOver(0)]
+    assert rig.marks == [PromptFinished(0)]
     assert rig.pull() == tone(PERIOD, 1000)
 
 
@@ -434,7 +434,7 @@ def test_a_prompt_that_is_hushed_while_it_waits_is_over_without_a_sound() -> Non
     rig.pull()
     rig.playout.hush()
     assert rig.pull() == tone(PERIOD, 1000)
-    assert rig.marks == [Sounded(0), PromptOver(0)]
+    assert rig.marks == [Sounded(0), PromptFinished(0)]
     assert rig.pull() == tone(PERIOD, 1000)
 
 
@@ -451,7 +451,7 @@ def test_a_prompt_replaces_the_one_before_it() -> None:
     rig.pull()
     assert rig.playout.say(tone(PERIOD, 500)) == 1
     assert rig.pull()[200:] == tone(PERIOD - 200, 500)
-    assert rig.marks == [PromptOver(0), PromptOver(1)]
+    assert rig.marks == [PromptFinished(0), PromptFinished(1)]
 
 
 def test_a_flush_during_a_prompt_lets_nothing_of_the_reply_be_heard() -> None:
@@ -589,7 +589,7 @@ def test_whatever_happens_each_sound_is_over_exactly_once(script: list[Step]) ->
     assert sounded == sorted(set(sounded))
     for number in sounded:
         assert rig.marks.index(Sounded(number)) < rig.marks.index(Played(number))
-    assert [mark.prompt for mark in rig.marks if isinstance(mark, PromptOver)] == list(range(prompts))
+    assert [mark.prompt for mark in rig.marks if isinstance(mark, PromptFinished)] == list(range(prompts))
     assert [mark.cue for mark in rig.marks if isinstance(mark, CueOver)] == list(range(cues))
     assert rig.playout.queued_s == 0.0
     if plain:
@@ -620,10 +620,10 @@ def test_producer_and_consumer_in_two_threads_lose_nothing() -> None:
 
 def test_cues_and_prompts_from_another_thread_are_each_over_once_and_in_order() -> None:
     count = 2000
-    marks: list[Mark] = []
-    missing: set[Mark] = {CueOver(count - 1), PromptOver(count - 1)}
+    marks: list[PlayoutMark] = []
+    missing: set[PlayoutMark] = {CueOver(count - 1), PromptFinished(count - 1)}
 
-    def on_mark(mark: Mark) -> None:
+    def on_mark(mark: PlayoutMark) -> None:
         marks.append(mark)
         missing.discard(mark)
 
@@ -641,4 +641,4 @@ def test_cues_and_prompts_from_another_thread_are_each_over_once_and_in_order() 
     consumer.join(10.0)
     assert not consumer.is_alive()
     assert [mark.cue for mark in marks if isinstance(mark, CueOver)] == list(range(count))
-    assert [mark.prompt for mark in marks if isinstance(mark, PromptOver)] == list(range(count))
+    assert [mark.prompt for mark in marks if isinstance(mark, PromptFinished)] == list(range(count))

@@ -12,7 +12,7 @@ import pytest
 from kioskd.adapters.espeak import RenderingFailed
 from kioskd.errors import SPOKEN, Code
 from kioskd.media import pcm
-from kioskd.prompts import Prompts, cache_directory, render_all, texts
+from kioskd.prompts import PromptLibrary, cache_directory, render_all, texts
 
 
 def tone(level: int, seconds: float = 0.1) -> bytes:
@@ -51,14 +51,14 @@ class Reader:
 
 async def prepared(
     reader: Reader, *, language: str = "en", owner: Path | None = None, cache: Path | None = None
-) -> Prompts:
-    prompts = Prompts(language, owner, cache, reader)
+) -> PromptLibrary:
+    prompts = PromptLibrary(language, owner, cache, reader)
     async with asyncio.timeout(60):
         await prompts.prepare()
     return prompts
 
 
-def known(prompts: Prompts) -> set[Code]:
+def known(prompts: PromptLibrary) -> set[Code]:
     return {code for code in Code if prompts.get(code) is not None}
 
 
@@ -67,7 +67,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_nothing_is_known_before_it_is_prepared() -> None:
-    assert known(Prompts("en", None, None, Reader())) == set()
+    assert known(PromptLibrary("en", None, None, Reader())) == set()
 
 
 async def test_each_code_has_its_sentence(caplog: pytest.LogCaptureFixture) -> None:
@@ -231,7 +231,7 @@ def test_the_cache_is_where_the_service_manager_says() -> None:
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="no espeak-ng here")
 @pytest.mark.parametrize("language", sorted(path.stem for path in texts.shipped().glob("*.yaml")))
 async def test_espeak_reads_every_shipped_sentence_aloud(language: str, tmp_path: Path) -> None:
-    prompts = Prompts(language, None, tmp_path)
+    prompts = PromptLibrary(language, None, tmp_path)
     await prompts.prepare()
     for code in SPOKEN:
         sound = prompts.get(code)

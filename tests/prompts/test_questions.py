@@ -5,7 +5,7 @@ import logging
 import pytest
 from tests.prompts.test_library import Reader, tone
 
-from kioskd.prompts import Prompts, texts
+from kioskd.prompts import PromptLibrary, texts
 from kioskd.prompts.questions import question
 
 SHIPPED = sorted({path.stem.partition("-")[0] for path in texts.shipped().glob("*.yaml")})
@@ -28,7 +28,7 @@ def test_a_language_that_is_not_shipped_is_asked_in_english() -> None:
 
 async def test_a_question_is_read_aloud_in_the_language_of_the_prompts() -> None:
     reader = Reader()
-    sound = await Prompts("de-AT", None, None, reader).question("open_door", "")
+    sound = await PromptLibrary("de-AT", None, None, reader).question("open_door", "")
     ((text, language),) = reader.asked
     assert (text, language) == (question("open_door", "", "de"), "de-AT")
     assert sound == tone(len(text))
@@ -36,6 +36,6 @@ async def test_a_question_is_read_aloud_in_the_language_of_the_prompts() -> None
 
 async def test_a_question_that_cannot_be_said_is_the_lamps_alone(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    assert await Prompts("en", None, None, Reader(good_for=0)).question("open_door", "") is None
+    assert await PromptLibrary("en", None, None, Reader(good_for=0)).question("open_door", "") is None
     (line,) = caplog.messages
     assert line.startswith("question not said, the lamp alone asks: tool=open_door: reader: was not done")

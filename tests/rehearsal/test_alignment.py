@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kioskd.media import pcm
-from kioskd.media.cues import Cue, frequencies
-from kioskd.media.notch import CueNotch
+from kioskd.media.cue_filter import CueNotch
+from kioskd.media.cues import CueSound, frequencies
 from kioskd.rehearsal.alignment import Alignment, Gate, GateChange, align, conversations
 
 PREROLL = 3
@@ -65,7 +65,7 @@ def test_what_was_kept_when_the_gate_comes_to_where_it_was_is_forgotten() -> Non
 def test_a_frame_that_a_chime_was_taken_out_of_is_known_again() -> None:
     chance = np.random.default_rng(1)
     captured = [chance.integers(-3, 3, 320, np.int16, endpoint=True).tobytes() for _ in range(50)]
-    notch = CueNotch(frequencies(Cue.WAKE))
+    notch = CueNotch(frequencies(CueSound.WAKE))
     received = b"".join(notch.clean(one) if 10 <= number < 30 else one for number, one in enumerate(captured))
     assert notch.clean(captured[10]) != captured[10]
     found = align(captured, [GateChange(0, Gate.SEND)], [received], 0)

@@ -4,15 +4,15 @@ from typing import Any, Literal
 
 import pytest
 
-from kioskd.rehearsal.calls import Called, at_once, called, reply_gaps_s
-from kioskd.rehearsal.notes import By, Note
-from kioskd.rehearsal.service.records import CallRecord, SessionRecord
+from kioskd.rehearsal.calls import CalledFunctions, at_once, called, reply_gaps_s
+from kioskd.rehearsal.event_log import EventSource, LoggedEvent
+from kioskd.simulator.records import CallRecord, SessionRecord
 
 State = Literal["open", "answered", "cancelled", "given_up", "lost"]
 
 
-def note(t: float, by: By, what: str, **data: object) -> Note:
-    return Note(t, by, what, data)
+def note(t: float, by: EventSource, what: str, **data: object) -> LoggedEvent:
+    return LoggedEvent(t, by, what, data)
 
 
 def session(*calls: CallRecord, strays: int = 0) -> SessionRecord:
@@ -31,7 +31,7 @@ def test_calls_are_counted_over_all_sessions() -> None:
         session(call("answered", 1.0), call("cancelled")),
         session(call("lost"), call("answered", 2.0)),
     ]
-    assert called(sessions) == Called(made=4, answered=2, cancelled=1, faults=0)
+    assert called(sessions) == CalledFunctions(made=4, answered=2, cancelled=1, faults=0)
 
 
 def test_a_call_without_an_answer_or_with_two_and_an_answer_to_nothing_are_faults() -> None:
@@ -50,20 +50,22 @@ def test_a_call_without_an_answer_or_with_two_and_an_answer_to_nothing_are_fault
     ],
     ids=lambda ending: ending.what,
 )
-def test_a_call_is_open_until_it_is_answered_or_means_nothing_any_more(ending: Note) -> None:
+def test_a_call_is_open_until_it_is_answered_or_means_nothing_any_more(ending: LoggedEvent) -> None:
     first, second = (note(t, "service", "tool_call", id=name) for t, name in ((1.0, "a"), (3.0, "b")))
     assert at_once([first, second]) == 2
     assert at_once([first, ending, second]) == 1
 
 
-def reply(came: float, began: float, heard: float, sent_s: float) -> list[Note]:
-    events: list[tuple[float, By, str, dict[str, Any]]] = [
+def reply(came: float, began: float, heard: float, sent_s: float) -> list[LoggedEvent]:
+    events: list[tuple[float, EventSource, str, dict[str, Any]]] = [
         (came, "daemon", "ReplyBegan", {"reply": 1, "epoch": 1}),
         (came + 0.2, "service", "reply_sent", {"sent_s": sent_s}),
         (began, "kiosk", "reply began", {"reply": 1}),
         (heard, "kiosk", "reply heard", {"reply": 1}),
     ]
-    return [Note(t, by, what, data) for t, by, what, data in sorted(events, key=lambda event: event[0])]
+    return [
+        LoggedEvent(t, by, what, data) for t, by, what, data in sorted(events, key=lambda event: event[0])
+    ]
 
 
 def test_a_reply_that_takes_as_long_as_its_sound_has_no_gap() -> None:

@@ -4,24 +4,24 @@ import numpy as np
 import pytest
 from tests.support.rehearsals import a_record
 
-from kioskd.adapters.memory import ManualClock
+from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.media import pcm
-from kioskd.rehearsal.ear import PERIOD_BYTES, PERIOD_S, Heard
+from kioskd.rehearsal.event_log import EventLog, EventSource, LoggedEvent
+from kioskd.rehearsal.fake_microphone import FRAME_S, CapturedTrack, Utterance
+from kioskd.rehearsal.fake_speaker import PERIOD_BYTES, PERIOD_S, PlayedSound
 from kioskd.rehearsal.measure import measure
-from kioskd.rehearsal.notes import By, Note, Notebook
-from kioskd.rehearsal.record import Record
-from kioskd.rehearsal.visitor import FRAME_S, Track, Utterance
+from kioskd.rehearsal.record import RehearsalRecord
 
 START = 100.0
 
 
-def notes(*entries: tuple[float, By, str, dict[str, object]]) -> list[Note]:
-    return [Note(START + t, by, what, data) for t, by, what, data in entries]
+def notes(*entries: tuple[float, EventSource, str, dict[str, object]]) -> list[LoggedEvent]:
+    return [LoggedEvent(START + t, by, what, data) for t, by, what, data in entries]
 
 
-def heard(*sounding: tuple[float, float]) -> Heard:
+def heard(*sounding: tuple[float, float]) -> PlayedSound:
     """The kiosk's ten seconds, loud in the given stretches."""
-    result = Heard()
+    result = PlayedSound()
     for number in range(1000):
         t = number * PERIOD_S
         loud = any(began - 1e-6 <= t < ended - 1e-6 for began, ended in sounding)
@@ -29,9 +29,9 @@ def heard(*sounding: tuple[float, float]) -> Heard:
     return result
 
 
-def track() -> Track:
+def track() -> CapturedTrack:
     """The visitor's ten seconds; what they hold is of no matter."""
-    result = Track()
+    result = CapturedTrack()
     for number in range(500):
         result.add(number.to_bytes(4, "big") * (pcm.FRAME_BYTES // 4), START + (number + 1) * FRAME_S)
     return result
@@ -41,15 +41,17 @@ def utterance(began_s: float, ended_s: float) -> Utterance:
     return Utterance(*(round(t * pcm.UPLINK_HZ) for t in (began_s, began_s, ended_s)))
 
 
-def began(t: float, reply: int, *, greeting: bool = False) -> tuple[float, By, str, dict[str, object]]:
+def began(
+    t: float, reply: int, *, greeting: bool = False
+) -> tuple[float, EventSource, str, dict[str, object]]:
     return t, "kiosk", "reply began", {"reply": reply, "greeting": greeting}
 
 
-def ended(t: float, what: str, reply: int) -> tuple[float, By, str, dict[str, object]]:
+def ended(t: float, what: str, reply: int) -> tuple[float, EventSource, str, dict[str, object]]:
     return t, "kiosk", f"reply {what}", {"reply": reply, "greeting": False}
 
 
-def two_turns() -> Record:
+def two_turns() -> RehearsalRecord:
     """A greeting, an answer that is interrupted, the answer to that."""
     return a_record(
         notes=notes(
@@ -111,7 +113,7 @@ def test_an_utterance_without_an_answer_is_not_measured() -> None:
 
 
 def test_rollovers_and_unplanned_redials_are_told_apart() -> None:
-    def up(t: float, *, resumed: bool) -> tuple[float, By, str, dict[str, object]]:
+    def up(t: float, *, resumed: bool) -> tuple[float, EventSource, str, dict[str, object]]:
         return t, "daemon", "Up", {"epoch": 1, "resumed": resumed}
 
     summary = measure(
@@ -150,7 +152,7 @@ def test_sound_is_where_the_test_put_it() -> None:
 
 
 async def test_waiting_for_a_note_ends_with_the_note() -> None:
-    notebook = Notebook(ManualClock())
+    notebook = EventLog(ManualClock())
     notebook.listen(lambda note: seen.append(note.what))
     seen: list[str] = []
     notebook.add("daemon", "Started")

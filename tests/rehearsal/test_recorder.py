@@ -15,12 +15,12 @@ from kioskd.errors import ConfigError
 from kioskd.media import pcm
 from kioskd.rehearsal import recorder
 from kioskd.rehearsal.alignment import Gate, GateChange
-from kioskd.rehearsal.ear import PERIOD_S, Heard
-from kioskd.rehearsal.notes import Note
+from kioskd.rehearsal.event_log import LoggedEvent
+from kioskd.rehearsal.fake_microphone import FRAME_S, CapturedTrack
+from kioskd.rehearsal.fake_speaker import PERIOD_S, PlayedSound
 from kioskd.rehearsal.run import judged
 from kioskd.rehearsal.scenario import Scenario, Step
 from kioskd.rehearsal.summary import Summary
-from kioskd.rehearsal.visitor import FRAME_S, Track
 
 CLICK = np.array([9000] + [0] * 239, "<i2").tobytes()
 
@@ -69,7 +69,7 @@ def test_what_root_writes_is_the_users_who_asked_by_sudo_and_nothing_that_they_m
 
 
 def test_both_voices_are_where_they_were_in_time(tmp_path: Path) -> None:
-    track, heard = Track(), Heard()
+    track, heard = CapturedTrack(), PlayedSound()
     for number in range(500):
         frame = np.full(320, 8000 if number == 100 else 0, "<i2").tobytes()  # from 2.0 to 2.02 s
         track.add(frame, 100 + (number + 1) * FRAME_S)
@@ -90,7 +90,7 @@ def test_both_voices_are_where_they_were_in_time(tmp_path: Path) -> None:
 
 
 def test_a_capture_that_paused_leaves_a_gap() -> None:
-    track = Track()
+    track = CapturedTrack()
     track.add(np.full(320, 8000, "<i2").tobytes(), 101.02)
     track.add(np.full(320, 8000, "<i2").tobytes(), 103.02)
     left, _ = recorder.voices(a_record(track=track))
@@ -101,14 +101,16 @@ def test_a_capture_that_paused_leaves_a_gap() -> None:
 
 def test_the_report_can_be_read_back(tmp_path: Path) -> None:
     notes = [
-        Note(100.5, "visitor", "presses the button", {"please": False}),
-        Note(100.6, "kiosk", "shows", {"state": "waking"}),
-        Note(100.7, "daemon", "Dial", {"epoch": 1, "with_handle": False}),
-        Note(100.8, "daemon", "Up", {"epoch": 1, "resumed": False}),
-        Note(101.0, "kiosk", "reply began", {"reply": 1, "greeting": True}),
-        Note(104.0, "service", "fault", {"do": "close"}),
+        LoggedEvent(100.5, "visitor", "presses the button", {"please": False}),
+        LoggedEvent(100.6, "kiosk", "shows", {"state": "waking"}),
+        LoggedEvent(100.7, "daemon", "Dial", {"epoch": 1, "with_handle": False}),
+        LoggedEvent(100.8, "daemon", "Up", {"epoch": 1, "resumed": False}),
+        LoggedEvent(101.0, "kiosk", "reply began", {"reply": 1, "greeting": True}),
+        LoggedEvent(104.0, "service", "fault", {"do": "close"}),
     ]
-    record = a_record(notes=notes, gates=[GateChange(0, Gate.SEND)], track=Track([bytes(640)], [100.02]))
+    record = a_record(
+        notes=notes, gates=[GateChange(0, Gate.SEND)], track=CapturedTrack([bytes(640)], [100.02])
+    )
     summary = judged(Scenario(name="x", visitor=(Step(press=True),)), a_summary(trouble="it rained"))
 
     recorder.write(tmp_path, record, summary)

@@ -12,13 +12,13 @@ from kioskd.errors import ConfigError, DeviceLost, KioskError
 from kioskd.media import pcm
 from kioskd.media.playout import FADE_MS
 from kioskd.rehearsal import recorder
-from kioskd.rehearsal.acting import Actor
 from kioskd.rehearsal.alignment import Gate
-from kioskd.rehearsal.run import Ending, perform, rehearse
+from kioskd.rehearsal.environment import scripted_stage
+from kioskd.rehearsal.run import RehearsalEnding, perform, rehearse
 from kioskd.rehearsal.scenario import Scenario, load_scenario
-from kioskd.rehearsal.service.talking import Voice
-from kioskd.rehearsal.stage import scripted_stage
+from kioskd.rehearsal.script_player import ScriptPlayer
 from kioskd.settings.model import Settings
+from kioskd.simulator.tts import SpeechRenderer
 
 SHORT = """
 name: a short conversation
@@ -83,7 +83,7 @@ async def test_a_conversation_goes_as_expected_and_every_sample_is_accounted_for
     assert len(track) - len(received) <= 2 * pcm.FRAME_BYTES
 
     # Down: what was heard is what was said, sample by sample, but for what was flushed; else there was silence.
-    voice = Voice(scenario.service.voice)
+    voice = SpeechRenderer(scenario.service.voice)
     await voice.prepare(scenario.service.replies)
     hello, cut_short, i_see = (voice.sound_of(reply) for reply in scenario.service.replies)
     heard = bytes(record.heard.sound)
@@ -171,8 +171,8 @@ async def test_what_ends_the_daemon_is_in_the_summary(
 
     scenario = scenario_of(tmp_path, "name: x\nvisitor: [{pause_s: 60}]")
     stage = scripted_stage(Settings(), SecretStr("none"), tmp_path)
-    ending = Ending()
-    await perform(scenario, daemon(), Actor(stage, {}), SystemClock(), ending)
+    ending = RehearsalEnding()
+    await perform(scenario, daemon(), ScriptPlayer(stage, {}), SystemClock(), ending)
     assert (ending.exit_code, ending.trouble) == (exit_code, str(error))
 
 
@@ -182,7 +182,7 @@ async def test_a_bug_of_the_daemon_is_not_hidden(tmp_path: Path) -> None:
 
     scenario = scenario_of(tmp_path, "name: x\nvisitor: [{pause_s: 60}]")
     stage = scripted_stage(Settings(), SecretStr("none"), tmp_path)
-    ending = Ending()
+    ending = RehearsalEnding()
     with pytest.raises(ExceptionGroup):
-        await perform(scenario, daemon(), Actor(stage, {}), SystemClock(), ending)
+        await perform(scenario, daemon(), ScriptPlayer(stage, {}), SystemClock(), ending)
     assert ending.exit_code == 70

@@ -8,7 +8,7 @@ import pytest
 from tests.support.until import until
 
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.control_socket import ControlSocket
+from kioskd.adapters.remote.control_socket import ControlSocket
 from kioskd.rehearsal.remote import NotDone, order
 
 Answer = Callable[[Mapping[str, object]], Awaitable[None]]

@@ -23,15 +23,15 @@ from tests.room.sounds import (
 )
 
 from kioskd import app
-from kioskd.adapters.memory import ManualClock, MemoryButton, MemoryNotifier
-from kioskd.core import gesture
+from kioskd.adapters.fakes.devices import ManualClock, MemoryButton, MemoryNotifier
+from kioskd.core import button_gesture
 from kioskd.core.effects import Duck, Effect, Flush
 from kioskd.core.events import Event
 from kioskd.core.machine import State
-from kioskd.core.turn import Phase
+from kioskd.core.turn import TurnPhase
 from kioskd.settings.model import Settings
 
-ANY_PRESS: Final = gesture.Rules()
+ANY_PRESS: Final = button_gesture.GestureRules()
 KIOSK_DB: Final = -20.0
 VISITOR_DB: Final = -26.0
 """Levels while they speak, of full scale: the kiosk's at the loudspeaker, the visitor's at the microphone."""
@@ -106,7 +106,9 @@ def settings(section: str, **values: Any) -> Settings:
 class Stage:
     """The daemon in a room. Time passes by `step`, and by nothing else."""
 
-    def __init__(self, chosen: Settings, acoustics: Acoustics, rules: gesture.Rules = ANY_PRESS) -> None:
+    def __init__(
+        self, chosen: Settings, acoustics: Acoustics, rules: button_gesture.GestureRules = ANY_PRESS
+    ) -> None:
         """`rules`: what the button is for."""
         self.clock = ManualClock()
         self._rules = rules
@@ -126,7 +128,7 @@ class Stage:
             speaker=self.room.speaker,
             live=self.model.live,
             notifier=MemoryNotifier(),
-            hands=[app.Hand(self.button, self._rules)],
+            hands=[app.ButtonSpec(self.button, self._rules)],
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(self.model.serve())
@@ -204,7 +206,7 @@ class Conversation:
 
     async def _step(self) -> None:
         await self._stage.step()
-        if self._stage.state.turn.phase is Phase.SPEAKING:
+        if self._stage.state.turn.phase is TurnPhase.SPEAKING:
             self._found.reply_s += FRAME_S
 
     async def _quiet(self, seconds: float) -> None:
@@ -213,7 +215,7 @@ class Conversation:
         while silent_s < seconds:
             await self._step()
             busy = stage.model.speaking or stage.model.hearing or stage.room.visitor_speaks
-            busy = busy or stage.state.turn.phase in (Phase.SPEAKING, Phase.RINGING)
+            busy = busy or stage.state.turn.phase in (TurnPhase.SPEAKING, TurnPhase.RINGING)
             silent_s = 0.0 if busy else silent_s + FRAME_S
 
     async def _listen(self) -> None:
@@ -221,7 +223,7 @@ class Conversation:
         stage = self._stage
         flushed = len(stage.flushed_at)
         measured_from = self._found.reply_s < LEARNT_S
-        while stage.model.speaking or stage.state.turn.phase is Phase.SPEAKING:
+        while stage.model.speaking or stage.state.turn.phase is TurnPhase.SPEAKING:
             await self._step()
             if self._trial.acoustics.noise_db < QUIET_DB and not measured_from:
                 self._measure_echo()
@@ -248,7 +250,7 @@ class Conversation:
         """Speak into the reply (in half duplex: press the button), and see how long it goes on."""
         stage, found = self._stage, self._found
         flushed = len(stage.flushed_at)
-        while found.reply_s == 0.0 or stage.state.turn.phase is not Phase.SPEAKING:
+        while found.reply_s == 0.0 or stage.state.turn.phase is not TurnPhase.SPEAKING:
             await self._step()
         due = stage.clock.now() + after_s
         while stage.clock.now() < due:

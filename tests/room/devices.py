@@ -12,7 +12,7 @@ from tests.room.acoustics import Acoustics, Air, responses
 from tests.room.sounds import Samples, from_pcm, noise, to_pcm
 
 from kioskd.media import pcm
-from kioskd.ports import Source
+from kioskd.ports import AudioSource
 
 FRAME_S: Final = pcm.FRAME_MS / 1000
 FRAME_SAMPLES: Final = pcm.UPLINK_HZ * pcm.FRAME_MS // 1000
@@ -26,9 +26,9 @@ class RoomSpeaker:
 
     def __init__(self, latency_s: float) -> None:
         self.latency_s = latency_s
-        self._source: Source | None = None
+        self._source: AudioSource | None = None
 
-    async def play(self, source: Source) -> NoReturn:
+    async def play(self, source: AudioSource) -> NoReturn:
         """Lend `source` to the room until cancelled; see `ports.Speaker`."""
         self.lend(source)
         try:
@@ -37,7 +37,7 @@ class RoomSpeaker:
         finally:
             self._source = None
 
-    def lend(self, source: Source) -> None:
+    def lend(self, source: AudioSource) -> None:
         """Have the room pull from `source` from now on."""
         self._source = source
 

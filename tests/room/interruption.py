@@ -11,7 +11,7 @@ from tests.room.acoustics import Acoustics
 from tests.room.devices import FRAME_S, Room
 from tests.room.sounds import kiosk_sentences, levelled, people, to_pcm
 
-from kioskd.media.bargein import Barge, BargeIn
+from kioskd.media.barge_in import BargeInDetector, BargeInVerdict
 from kioskd.media.echo import EchoCanceller
 
 KIOSK_DB: Final = -20.0
@@ -28,14 +28,14 @@ class Kiosk:
     def __init__(self, mode: str, acoustics: Acoustics) -> None:
         """Start to speak. `mode`: cancel, or hardware (what is left of the echo is the room's coupling)."""
         self.room = Room(acoustics)
-        self.told: list[Barge] = []
+        self.told: list[BargeInVerdict] = []
         self.now = 0.0
         self._echo = (
             EchoCanceller(noise_suppression=True, gain_control=False, delay_s=acoustics.delay_s)
             if mode == "cancel"
             else None
         )
-        self._detector = BargeIn(self._echo)
+        self._detector = BargeInDetector(self._echo)
         self._replies = [to_pcm(levelled(said, KIOSK_DB)) for said in kiosk_sentences()]
         self._saying = b""
         self._silent_until = 0.0
@@ -51,7 +51,7 @@ class Kiosk:
             self._echo.played(sound)
         return sound
 
-    def step(self) -> Barge | None:
+    def step(self) -> BargeInVerdict | None:
         """Let 20 ms pass; return what the detector told."""
         if self._saying:
             self._silent_until = self.now + PAUSE_S
@@ -78,7 +78,7 @@ class Kiosk:
         cleaned = frame if self._echo is None else self._echo.clean(frame)
         if (told := self._detector.feed(cleaned, self.now < self._own_voice_until)) is not None:
             self.told.append(told)
-            if told is Barge.SURE:
+            if told is BargeInVerdict.SURE:
                 self._saying = b""
 
 
@@ -103,12 +103,12 @@ def interrupted(mode: str, acoustics: Acoustics, times: int) -> Noticed:
         one = spoken[chance.integers(len(spoken))]
         kiosk.room.say(levelled(one.samples, VISITOR_DB))
         onset = kiosk.now + one.onset_s
-        took: dict[Barge, float] = {}
+        took: dict[BargeInVerdict, float] = {}
         while kiosk.now < onset + NOTICED_WITHIN_S:
             if (told := kiosk.step()) is not None:
                 took.setdefault(told, kiosk.now - onset)
-        found.suspected_s.append(took.get(Barge.SUSPECTED))
-        found.sure_s.append(took.get(Barge.SURE))
+        found.suspected_s.append(took.get(BargeInVerdict.SUSPECTED))
+        found.sure_s.append(took.get(BargeInVerdict.SURE))
         while kiosk.room.visitor_speaks:
             kiosk.step()
         kiosk.pause(1.0)

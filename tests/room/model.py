@@ -5,11 +5,11 @@ from typing import Final
 
 from tests.room.devices import FRAME_S
 
-from kioskd.adapters.scripted import ScriptedConnection, ScriptedLive
+from kioskd.adapters.fakes.live import ScriptedConnection, ScriptedLive
 from kioskd.media import pcm
-from kioskd.ports import GenerationEnded, Interrupted, Message, ReplyAudio, TurnEnded
-from kioskd.rehearsal.service.hearing import Heard, Hearing
-from kioskd.rehearsal.service.schema import Detection
+from kioskd.ports import GenerationEnded, Interrupted, Message, ReplyAudio, TurnComplete
+from kioskd.simulator.schema import Detection
+from kioskd.simulator.vad import VadEvent, VoiceActivityDetector
 
 NETWORK_S: Final = 0.03
 """One way to the service: a fair line from a town."""
@@ -34,7 +34,7 @@ class Model:
         self.frames: list[bytes] = []
         """The audio that came with the last step."""
         self._connection: ScriptedConnection | None = None
-        self._hearing = Hearing(Detection(), SILENCE_MS)
+        self._hearing = VoiceActivityDetector(Detection(), SILENCE_MS)
         self._on_the_way_in: deque[tuple[float, bytes]] = deque(maxlen=1000)
         self._on_the_way_out: deque[tuple[float, Message]] = deque(maxlen=10_000)
         self._pauses = 0
@@ -81,7 +81,7 @@ class Model:
             self._hearing.end_stream()
         while self._on_the_way_in and self._on_the_way_in[0][0] <= now:
             for heard in self._hearing.feed(self._on_the_way_in.popleft()[1]):
-                if heard is Heard.BEGAN:
+                if heard is VadEvent.BEGAN:
                     self._begin(now)
         self._speak(now)
         while self._on_the_way_out and self._on_the_way_out[0][0] <= now:
@@ -93,7 +93,7 @@ class Model:
             return
         self.interruptions += 1
         self._to_say, self._generating, self._speaking_until = b"", False, None
-        self._send(now, Interrupted(), TurnEnded())
+        self._send(now, Interrupted(), TurnComplete())
 
     def _speak(self, now: float) -> None:
         if self._generating:
@@ -104,7 +104,7 @@ class Model:
                 self._send(now, GenerationEnded())
         if self._speaking_until is not None and now >= self._speaking_until:
             self._speaking_until = None
-            self._send(now, TurnEnded())
+            self._send(now, TurnComplete())
 
     def _send(self, now: float, *messages: Message) -> None:
         self._on_the_way_out.extend((now + NETWORK_S, message) for message in messages)

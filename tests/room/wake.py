@@ -14,11 +14,11 @@ from tests.room.conversation import VISITOR_DB, Stage, settings
 from tests.room.devices import FRAME_S
 from tests.room.sounds import Samples, Utterance, levelled, noise, people, to_pcm
 
-from kioskd.core.effects import Shown
+from kioskd.core.effects import KioskStatus
 from kioskd.core.machine import levels
 from kioskd.core.policy import Policy
 from kioskd.media import pcm
-from kioskd.media.onset import Onset
+from kioskd.media.speech_onset import SpeechOnsetDetector
 
 GETS_USED_S: Final = 5.0
 """How long the kiosk hears the noise before anybody speaks: a detector may learn its room."""
@@ -134,7 +134,7 @@ class Sleeper:
         while stage.state.turn.awake:
             stage.button.press()
             await self._step()
-        while levels(stage.state, Policy()).shown is not Shown.ASLEEP:
+        while levels(stage.state, Policy()).shown is not KioskStatus.ASLEEP:
             await self._step()
 
 
@@ -148,7 +148,7 @@ def overhear(trial: WakeTrial) -> Woken:
     found = Woken(trial)
     chance = np.random.default_rng(trial.seed)
     gain = 10 ** ((VISITOR_DB - trial.snr_db) / 20)
-    ear = Onset()
+    ear = SpeechOnsetDetector()
     until = trial.seconds
     while found.waited_s < until:
         piece = gain * noise(trial.noise, min(PIECE_S, until - found.waited_s), chance)
@@ -156,11 +156,11 @@ def overhear(trial: WakeTrial) -> Woken:
         found.false += sum(ear.feed(frame) for frame in frames)
         found.waited_s += len(frames) * FRAME_S
     for _ in range(trial.utterances):
-        _hear_one(found, Onset(), gain, chance)
+        _hear_one(found, SpeechOnsetDetector(), gain, chance)
     return found
 
 
-def _hear_one(found: Woken, ear: Onset, gain: float, chance: np.random.Generator) -> None:
+def _hear_one(found: Woken, ear: SpeechOnsetDetector, gain: float, chance: np.random.Generator) -> None:
     spoken = people()
     utterance = spoken[chance.integers(len(spoken))]
     # Frames begin anywhere in a word.

@@ -9,7 +9,7 @@ from tests.support import packages
 from kioskd.settings.controls import ButtonSettings, ControlsSettings
 from kioskd.settings.load import load, load_to_run
 from kioskd.settings.model import Settings
-from kioskd.settings.section import Section
+from kioskd.yamlconf.section import Section
 
 CONFIG = Path(__file__).parents[2] / "config"
 REFERENCE = CONFIG / "kioskd.yaml"

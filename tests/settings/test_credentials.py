@@ -5,14 +5,8 @@ import pytest
 from pydantic import SecretStr
 
 from kioskd.errors import ConfigError
-from kioskd.settings.credentials import (
-    KeyMissingError,
-    KeyUnusableError,
-    ServiceKeys,
-    check_account,
-    from_file,
-    service_key,
-)
+from kioskd.secret_files import KeyMissingError, KeyUnusableError, from_file
+from kioskd.settings.credentials import ServiceKeys, check_account, service_key
 from kioskd.settings.service import ServiceSettings
 
 KEY = "a-key-of-the-service"

@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from kioskd.settings.described import descriptions
-from kioskd.settings.forms import input_key, place, shown
 from kioskd.settings.model import Settings
-from kioskd.settings.section import Section
+from kioskd.yamlconf.field_docs import descriptions
+from kioskd.yamlconf.section import Section
+from kioskd.yamlconf.value_types import input_key, place, shown
 
 
 def refusal(section: str, **values: Any) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kioskd.settings.load import load, notes, read, startup_faults
-from kioskd.settings.sandbox import Sandbox, named, paths
+from kioskd.settings.sandbox import ServiceSandbox, named, paths
 
 UNIT = {"ProtectHome": "yes", "PrivateTmp": "yes"}
 """As our unit has it."""
@@ -44,7 +44,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("place", ["/home/pi", "/root", "/tmp", "/var/tmp/x"])
 def test_every_path_that_the_sandbox_hides_is_named(file: Path, place: str) -> None:
     file.write_text(EVERY.format(place))
-    loaded, sandbox = read(file), Sandbox.of_unit(UNIT)
+    loaded, sandbox = read(file), ServiceSandbox.of_unit(UNIT)
     faults = [one for one in startup_faults(loaded, {}, sandbox) if "sandbox hides" in one.what]
     assert {one.key for one in faults} == NEEDED
     assert all("; move it to /etc/kioskd, and name it there" in one.what for one in faults)
@@ -56,7 +56,7 @@ def test_every_path_that_the_sandbox_hides_is_named(file: Path, place: str) -> N
 
 def test_the_words_name_the_place_and_the_setting(file: Path) -> None:
     file.write_text("conversation: {wake: [start]}\nservice: {key_file: /home/pi/key}\n")
-    [fault] = startup_faults(read(file), {}, Sandbox.of_unit(UNIT))
+    [fault] = startup_faults(read(file), {}, ServiceSandbox.of_unit(UNIT))
     assert str(fault) == (
         f"{file}:2:21 service.key_file: cannot be seen by the service: the service's sandbox hides /home from it "
         "(ProtectHome=); move it to /etc/kioskd, and name it there"
@@ -69,7 +69,7 @@ def test_a_script_that_an_interpreter_is_given_is_a_note(file: Path) -> None:
         "controls: {lamp: {command: [/bin/sh, /root/lamp.sh]}}\n"
         "tools: [{kind: mcp, name: shop, argv: [python3, /home/pi/server.py, --loud], allow: [find]}]\n"
     )
-    loaded, sandbox = read(file), Sandbox.of_unit(UNIT)
+    loaded, sandbox = read(file), ServiceSandbox.of_unit(UNIT)
     assert not [one for one in startup_faults(loaded, {}, sandbox) if "sandbox" in one.what]
     said = [one for one in notes(loaded.settings, {}, sandbox) if "sandbox hides" in one]
     assert [one.partition(":")[0] for one in said] == ["controls.lamp.command", "tools[0].argv"]
@@ -79,7 +79,7 @@ def test_a_script_that_an_interpreter_is_given_is_a_note(file: Path) -> None:
 def test_a_link_into_a_home_is_followed(tmp_path: Path) -> None:
     link = tmp_path / "key"
     link.symlink_to("/home/pi/key")
-    assert Sandbox.of_unit({"ProtectHome": "yes"}).hides(link)
+    assert ServiceSandbox.of_unit({"ProtectHome": "yes"}).hides(link)
 
 
 @pytest.mark.parametrize(
@@ -92,14 +92,14 @@ def test_a_link_into_a_home_is_followed(tmp_path: Path) -> None:
     ],
 )
 def test_what_the_owner_shows_the_service_is_not_hidden(unit: dict[str, str]) -> None:
-    assert Sandbox.of_unit(unit).hides(Path("/home/pi/key")) is None
+    assert ServiceSandbox.of_unit(unit).hides(Path("/home/pi/key")) is None
 
 
 def test_a_process_knows_from_its_mounts_what_is_hidden_from_it(tmp_path: Path) -> None:
     (tmp_path / "mountinfo").write_text(MOUNTS)
-    sandbox = Sandbox.of_process(tmp_path / "mountinfo")
+    sandbox = ServiceSandbox.of_process(tmp_path / "mountinfo")
     assert sandbox.hidden == {"/home": "ProtectHome", "/tmp": "PrivateTmp"}
-    assert Sandbox.of_process(tmp_path / "nothing").hidden == {}
+    assert ServiceSandbox.of_process(tmp_path / "nothing").hidden == {}
 
 
 def test_a_path_is_named_as_people_write_it(file: Path) -> None:

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kioskd.settings.credentials import KeyUnusableError
-from kioskd.settings.described import descriptions
+from kioskd.secret_files import KeyUnusableError
 from kioskd.settings.load import SettingsError, read_as
-from kioskd.settings.section import Section
-from kioskd.settings.tools import Tools
+from kioskd.settings.tools import ToolsSetting
 from kioskd.settings.tools_kinds import (
     BuiltinSettings,
     CommandSettings,
@@ -24,6 +22,8 @@ from kioskd.settings.tools_startup import headers, program, secret, secrets_in, 
 from kioskd.tools.builtin import DECLARATIONS
 from kioskd.tools.contract import Guard
 from kioskd.tools.python import MOST_THREADS
+from kioskd.yamlconf.field_docs import descriptions
+from kioskd.yamlconf.section import Section
 
 TOKEN = "tok-" + "12345"
 
@@ -31,7 +31,7 @@ TOKEN = "tok-" + "12345"
 class Kiosk(Section):
     """As much of the settings as there is to look at here."""
 
-    tools: Tools = ()
+    tools: ToolsSetting = ()
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "kioskd.yaml"
 
 
-def tools_of(file: Path, text: str) -> Tools:
+def tools_of(file: Path, text: str) -> ToolsSetting:
     file.write_text(textwrap.dedent(text), encoding="utf-8")
     return read_as(Kiosk, file)[0].tools
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from kioskd.rehearsal.service import StandIn
-from kioskd.rehearsal.service.line import Line
-from kioskd.rehearsal.service.script import Deed
+from kioskd.simulator import Simulator
+from kioskd.simulator.connection import ClientConnection
+from kioskd.simulator.script import Deed
 
 MARGIN_S: Final = 10.0
 """So long before the announced end a connection is left at the latest (`Policy.margin_s`)."""
@@ -20,25 +20,25 @@ class Ending:
     name: str
     resumable: bool
     weight: int
-    do: Callable[[StandIn], None]
+    do: Callable[[Simulator], None]
 
 
-def _deed(deed: Deed) -> Callable[[StandIn], None]:
+def _deed(deed: Deed) -> Callable[[Simulator], None]:
     return lambda service: service.commit(deed)
 
 
-def _closes(code: int, reason: str) -> Callable[[StandIn], None]:
+def _closes(code: int, reason: str) -> Callable[[Simulator], None]:
     return _deed(Deed(do="close", code=code, reason=reason))
 
 
-def _finish(service: StandIn) -> None:
+def _finish(service: Simulator) -> None:
     """End the TCP connection in the proper way, and the WebSocket not at all: that is what 1006 stands for."""
     line = service._lines[-1]
     line._connection.take_no_more()
     line.spawn(_finish_line, line)
 
 
-async def _finish_line(line: Line) -> None:
+async def _finish_line(line: ClientConnection) -> None:
     # As with all endings of the stand-in: what was taken in has been acknowledged, so it is heard first.
     await line.all_heard()
     line._connection.deaf = True

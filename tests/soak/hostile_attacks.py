@@ -22,7 +22,7 @@ from tests.support.typed_messages import typed_messages
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from kioskd.adapters.picture_decoder import PictureDecoder
+from kioskd.adapters.pictures.decoder import PictureDecoder
 from kioskd.media.picture import BadPicture
 
 BATCH: Final = 20

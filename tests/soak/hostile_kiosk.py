@@ -13,10 +13,10 @@ from tests.support.live_server import LiveServer
 
 from kioskd import app
 from kioskd.adapters.clock import MachineTime, SystemClock
-from kioskd.adapters.control_socket import ControlSocket
-from kioskd.adapters.ledger import LedgerFile
-from kioskd.adapters.memory import MemoryButton, MemoryMicrophone, MemoryNotifier, MemorySpeaker
-from kioskd.adapters.recordings import RecordFolder
+from kioskd.adapters.fakes.devices import MemoryButton, MemoryMicrophone, MemoryNotifier, MemorySpeaker
+from kioskd.adapters.remote.control_socket import ControlSocket
+from kioskd.adapters.storage.budget_file import BudgetFile
+from kioskd.adapters.storage.recordings import RecordFolder
 from kioskd.core.machine import State
 from kioskd.settings.model import Settings
 
@@ -55,9 +55,9 @@ class HostileTarget:
             speaker=self._speaker,
             live=self._live,
             notifier=self._notifier,
-            hands=[app.Hand(self.button)],
+            hands=[app.ButtonSpec(self.button)],
             control=ControlSocket(self.control, self.clock),
-            ledger=LedgerFile(self.folder),
+            ledger=BudgetFile(self.folder),
             words=words,
             wall=lambda: datetime.now().astimezone(),
             time=MachineTime(),

@@ -15,14 +15,14 @@ from tests.soak.parts import CountingLive, TalkingMicrophone
 
 from kioskd import app
 from kioskd.adapters.clock import SystemClock
+from kioskd.adapters.fakes.devices import MemoryButton, MemoryNotifier, MemorySpeaker
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
 from kioskd.adapters.gemini.live_socket import Deadlines
-from kioskd.adapters.memory import MemoryButton, MemoryNotifier, MemorySpeaker
 from kioskd.media import pcm
 from kioskd.rehearsal.alignment import Gate, GateChange
-from kioskd.rehearsal.service import StandIn
-from kioskd.rehearsal.service.script import Deed, Reply, ServiceScript
 from kioskd.settings.model import Settings
+from kioskd.simulator import Simulator
+from kioskd.simulator.script import Deed, Reply, ServiceScript
 
 GREETING: Final = "Greet the visitor in one sentence."
 DEADLINES: Final = Deadlines(unacknowledged_s=1.5, stalled_s=1.5, send_s=1.5)
@@ -100,7 +100,7 @@ class SoakedKiosk:
             TimeoutError: the kiosk did not come back.
         """
         script = ServiceScript(replies=(Reply(text="Yes."),), think_s=0.1, silence_ms=200, pace=20.0)
-        async with StandIn(script) as service, asyncio.TaskGroup() as group:
+        async with Simulator(script) as service, asyncio.TaskGroup() as group:
             live = GeminiLive(
                 GeminiConfig(
                     key=service.key,
@@ -117,7 +117,7 @@ class SoakedKiosk:
                 speaker=self._speaker,
                 live=CountingLive(live, self._note_undelivered),
                 notifier=MemoryNotifier(),
-                hands=[app.Hand(self._button)],
+                hands=[app.ButtonSpec(self._button)],
             )
             serving = group.create_task(app.serve(self._settings, parts, observers=[self._observe]))
             await self._until(lambda: self._state.started, "to be ready")
@@ -125,7 +125,7 @@ class SoakedKiosk:
                 await self._converse(service, done)
             serving.cancel()
 
-    async def _converse(self, service: StandIn, done: Callable[[], bool]) -> None:
+    async def _converse(self, service: Simulator, done: Callable[[], bool]) -> None:
         # Nobody is greeted in mid-sentence.
         self._greets = 0
         self._microphone.talking = False
@@ -147,7 +147,7 @@ class SoakedKiosk:
         self.fared.wrong_greetings += (self._greets, asked) != (1, 1)
         self._forget(service)
 
-    async def _live_briefly(self, service: StandIn) -> None:
+    async def _live_briefly(self, service: Simulator) -> None:
         """Have one connection ended after a second or two, and wait for the next."""
         await self._clock.sleep(self._chance.uniform(0.2, 1.2))
         if self._chance.random() >= AGAIN:
@@ -168,7 +168,7 @@ class SoakedKiosk:
             f"to come back after {ending.name}",
         )
 
-    async def _live_long(self, service: StandIn, done: Callable[[], bool]) -> None:
+    async def _live_long(self, service: Simulator, done: Callable[[], bool]) -> None:
         """Have one connection announced to end as the real service does, or left to its age."""
         epoch = self._state.link.epoch
         since = self._clock.now()
@@ -200,13 +200,13 @@ class SoakedKiosk:
             async with asyncio.timeout(PATIENCE_S):
                 await self._taken.wait()
 
-    def _check(self, service: StandIn) -> None:
+    def _check(self, service: Simulator) -> None:
         self._speaker.heard.clear()
         self.ledger.check(service.sessions)
         service.connections.clear()
         service._notices._told.clear()
 
-    def _forget(self, service: StandIn) -> None:
+    def _forget(self, service: Simulator) -> None:
         """Have the stand-in, which remembers everything for as long as it lives, forget all but the last conversation.
 
         Of that one a frozen connection may still be there.

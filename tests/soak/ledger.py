@@ -9,7 +9,7 @@ from tests.soak.parts import TalkingMicrophone
 
 from kioskd.media import pcm
 from kioskd.rehearsal.alignment import Gate, GateChange, align
-from kioskd.rehearsal.service.records import SessionRecord
+from kioskd.simulator.records import SessionRecord
 
 
 @dataclass(slots=True)

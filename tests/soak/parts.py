@@ -7,9 +7,9 @@ from typing import Final, NoReturn
 import numpy as np
 from pydantic import SecretStr
 
-from kioskd.flow.relay import Relay
+from kioskd.flow.link.connection_proxy import ConnectionProxy
 from kioskd.media import pcm
-from kioskd.ports import Clock, Connection, Live, Said
+from kioskd.ports import Clock, Connection, Live, SpokenText
 
 NOISE_LSB: Final = 3
 """In steps of the converter: inaudible, and enough to make every frame unlike every other one."""
@@ -54,7 +54,7 @@ class TalkingMicrophone:
             sink(frame)
 
 
-class CountedConnection(Relay):
+class CountedConnection(ConnectionProxy):
     """Another connection, and how many frames were given to it."""
 
     def __init__(self, connection: Connection) -> None:
@@ -80,7 +80,7 @@ class CountingLive:
 
     @asynccontextmanager
     async def connect(
-        self, handle: SecretStr | None, recall: Sequence[Said] = ()
+        self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()
     ) -> AsyncIterator[Connection]:
         """See `ports.Live`."""
         counted: CountedConnection | None = None

@@ -6,10 +6,10 @@ from tests.soak.parts import TalkingMicrophone
 from tests.soak.run import Outcome, Row, Sample, faults, growths, table
 from tests.support.kiosk import frame
 
-from kioskd.adapters.memory import ManualClock
+from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.media import pcm
 from kioskd.rehearsal.alignment import Gate, GateChange
-from kioskd.rehearsal.service.records import SessionRecord
+from kioskd.simulator.records import SessionRecord
 
 
 def a_ledger() -> Ledger:

@@ -14,7 +14,7 @@ from tests.support.kiosk import running, soon
 from tests.support.until import until
 
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.control_socket import ControlSocket, Handle
+from kioskd.adapters.remote.control_socket import ControlSocket, RequestHandler
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def daemon(place: Path, *answers: bytes) -> Iterator[list[bytes]]:
 
 
 @asynccontextmanager
-async def serving(place: Path, handle: Handle) -> AsyncIterator[ControlSocket]:
+async def serving(place: Path, handle: RequestHandler) -> AsyncIterator[ControlSocket]:
     """Have the daemon's own end of the socket attended to until the block ends."""
     made = ControlSocket(place, SystemClock())
     async with running(made.serve(handle)):

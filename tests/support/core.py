@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
-    Ask,
+    AskConfirmation,
     CancelTimer,
     Chime,
     Confirm,
@@ -18,71 +18,71 @@ from kioskd.core.effects import (
     Duck,
     Effect,
     Flush,
-    Forget,
+    ForgetHandle,
     Greet,
     HangUp,
-    HushPrompt,
-    Keep,
-    Look,
+    KeepHandle,
+    KioskStatus,
     Prompt,
-    SetEyes,
+    SetCamera,
     SetMute,
     SetTimer,
     SetUplink,
-    Show,
-    Shown,
-    Uplink,
+    ShowStatus,
+    StopPrompt,
+    TakeSnapshot,
+    UplinkGate,
 )
 from kioskd.core.events import (
     Armed,
-    Asked,
     CallsChanged,
-    Cause,
     Closing,
-    ConfirmWanted,
-    Deaf,
+    ConfirmationRequested,
+    ConnectionLost,
+    ConnectionUp,
     Device,
     DeviceCame,
     DeviceGone,
-    EndWanted,
+    EndRequested,
     Event,
-    FileRefused,
     GoingAway,
     HandleIssued,
     Heartbeat,
-    Hushed,
-    LookAsked,
-    Lost,
-    MuteAsked,
+    MicrophoneSilent,
+    MuteRequested,
     NetworkChanged,
     Pressed,
     PromptOver,
     ReplyBegan,
     ReplyInterrupted,
     ReplyPlayed,
+    ReplySilenced,
     ReplySounded,
     ReplyStarved,
     Restored,
     SessionUseless,
     SettingsChanged,
-    SleepAsked,
+    SettingsRefused,
+    SleepRequested,
+    SnapshotRequested,
     Started,
+    StorageFailed,
     TalkBegan,
     TalkEnded,
+    TextSubmitted,
     Timer,
     TimerFired,
     TurnEnded,
-    Unkept,
-    Up,
     VoiceBegan,
     VoiceEnded,
     VoiceSuspected,
+    WakeCause,
     Woken,
 )
 from kioskd.core.levels import QUESTION
-from kioskd.core.link import HOPS, Link, Trouble
+from kioskd.core.link import HOPS, Link, LinkTrouble
 from kioskd.core.machine import State, levels, step
-from kioskd.core.policy import Eyes, Policy, Talk
+from kioskd.core.policy import CameraMode, Policy, UplinkMode
 from kioskd.core.turn import Turn
 from kioskd.errors import Code, Remedy
 
@@ -90,8 +90,8 @@ FULL_DUPLEX: Final = Policy(half_duplex=False)
 HALF_DUPLEX: Final = Policy(half_duplex=True)
 GREETING: Final = Policy(greeting=True)
 ALWAYS_ON: Final = Policy(always_on=True)
-BARGING_IN: Final = Policy(half_duplex=False, barge_in=True, talk=Talk.VOICE, eyes=Eyes.SPEECH)
-HELD: Final = Policy(talk=Talk.HELD, eyes=Eyes.CONVERSATION, follow_up_s=0.0)
+BARGING_IN: Final = Policy(half_duplex=False, barge_in=True, talk=UplinkMode.VOICE, eyes=CameraMode.SPEECH)
+HELD: Final = Policy(talk=UplinkMode.HELD, eyes=CameraMode.CONVERSATION, follow_up_s=0.0)
 
 T = TypeVar("T")
 
@@ -104,84 +104,84 @@ CONVERSATION: Final = 2
 
 def down(**changes: Any) -> Link:
     """Return a link that nobody needs."""
-    return _link(links.Phase.DOWN, **changes)
+    return _link(links.LinkPhase.DOWN, **changes)
 
 
 def dialing(**changes: Any) -> Link:
     """Return a link being made."""
-    return _link(links.Phase.DIALING, **changes)
+    return _link(links.LinkPhase.DIALING, **changes)
 
 
 def up(**changes: Any) -> Link:
     """Return a link that serves."""
-    return _link(links.Phase.UP, met=True, **changes)
+    return _link(links.LinkPhase.UP, met=True, **changes)
 
 
 def draining(**changes: Any) -> Link:
     """Return a link that is to be renewed."""
     changes.setdefault("rollover_s", 60.0)
-    return _link(links.Phase.DRAINING, met=True, **changes)
+    return _link(links.LinkPhase.DRAINING, met=True, **changes)
 
 
 def waiting(**changes: Any) -> Link:
     """Return a lost link, the next dial put off."""
     changes.setdefault("retry_s", 0.7)
     changes.setdefault("tries", 2)
-    return _link(links.Phase.WAITING, **changes)
+    return _link(links.LinkPhase.WAITING, **changes)
 
 
-def _link(phase: links.Phase, **changes: Any) -> Link:
+def _link(phase: links.LinkPhase, **changes: Any) -> Link:
     lasts = changes.get("late") or changes.get("tries", 0) > 1
-    if lasts and phase in (links.Phase.DIALING, links.Phase.WAITING):
+    if lasts and phase in (links.LinkPhase.DIALING, links.LinkPhase.WAITING):
         changes.setdefault("wrong", frozenset({changes.get("code") or Code.WAY}))
     return dataclasses.replace(Link(phase, EPOCH), **changes)
 
 
 def asleep(**changes: Any) -> State:
     """Return a started daemon that waits for a visitor."""
-    return _state(turns.Phase.ASLEEP, down(), **changes)
+    return _state(turns.TurnPhase.ASLEEP, down(), **changes)
 
 
 def listening(link: Link | None = None, **changes: Any) -> State:
     """Return a conversation in which the visitor has the word; connected unless `link` says otherwise."""
-    return _state(turns.Phase.LISTENING, link or up(), **changes)
+    return _state(turns.TurnPhase.LISTENING, link or up(), **changes)
 
 
 def thinking(link: Link | None = None, **changes: Any) -> State:
     """Return a conversation in which the model has not answered yet."""
-    return _state(turns.Phase.THINKING, link or up(), **changes)
+    return _state(turns.TurnPhase.THINKING, link or up(), **changes)
 
 
 def speaking(link: Link | None = None, **changes: Any) -> State:
     """Return a conversation in which a reply (number `REPLY`, or `reply=`) sounds."""
-    return _state(turns.Phase.SPEAKING, link or up(), **changes)
+    return _state(turns.TurnPhase.SPEAKING, link or up(), **changes)
 
 
 def ringing(link: Link | None = None, **changes: Any) -> State:
     """Return a conversation in which a reply has just been heard."""
-    return _state(turns.Phase.RINGING, link or up(), **changes)
+    return _state(turns.TurnPhase.RINGING, link or up(), **changes)
 
 
-def _state(phase: turns.Phase, link: Link, **changes: Any) -> State:
+def _state(phase: turns.TurnPhase, link: Link, **changes: Any) -> State:
     turn = dataclasses.replace(Turn(phase, conversation=CONVERSATION, reply=REPLY), **changes)
     return State(turn, link, started=True)
 
 
 def refused(**changes: Any) -> State:
     """Return a sleeping daemon whose settings the service turned down, and which nobody has tried since."""
-    return State(asleep().turn, down(trouble=Trouble.REFUSED, **changes), started=True)
+    return State(asleep().turn, down(trouble=LinkTrouble.REFUSED, **changes), started=True)
 
 
 def probing(**changes: Any) -> State:
     """Return a sleeping daemon that is finding out whether its settings are good now."""
-    return State(asleep().turn, dialing(trouble=Trouble.REFUSED, **changes), started=True)
+    return State(asleep().turn, dialing(trouble=LinkTrouble.REFUSED, **changes), started=True)
 
 
 def lost(
     remedy: Remedy = Remedy.RESUME, epoch: int = EPOCH, jitter: float = 0.5, *, reached: bool = False
-) -> Lost:
+) -> ConnectionLost:
     """Return the end of connection number `epoch`, or of the dial for it."""
-    return Lost(epoch, remedy, jitter, reached=reached)
+    return ConnectionLost(epoch, remedy, jitter, reached=reached)
 
 
 def heard(link: Link) -> State:
@@ -208,45 +208,45 @@ def every_event(epoch: int = EPOCH) -> tuple[Event, ...]:
         ReplyStarved(REPLY),
         ReplyStarved(None),
         TurnEnded(epoch),
-        Up(epoch, resumed=False),
+        ConnectionUp(epoch, resumed=False),
         *(lost(remedy, epoch, reached=reached) for remedy in Remedy for reached in (False, True)),
-        Lost(epoch, Remedy.RESUME, jitter=0.5, retry_after_s=7.0),
+        ConnectionLost(epoch, Remedy.RESUME, jitter=0.5, retry_after_s=7.0),
         GoingAway(epoch, left_s=50.0),
         HandleIssued(epoch, HANDLE),
         SessionUseless(epoch),
         NetworkChanged(),
         SettingsChanged(),
         Restored(CONVERSATION + 5, LATER_HANDLE),
-        *(Woken(cause) for cause in Cause),
-        SleepAsked(),
-        Hushed(),
+        *(Woken(cause) for cause in WakeCause),
+        SleepRequested(),
+        ReplySilenced(),
         TalkBegan(),
         TalkEnded(),
-        LookAsked(),
-        Asked(),
+        SnapshotRequested(),
+        TextSubmitted(),
         VoiceSuspected(suspected=True),
         VoiceSuspected(suspected=False),
         CallsChanged(epoch, pending=2, blocking=1),
         CallsChanged(epoch, pending=1),
         CallsChanged(epoch, pending=0),
-        EndWanted(epoch),
-        MuteAsked(),
-        MuteAsked(muted=False),
+        EndRequested(epoch),
+        MuteRequested(),
+        MuteRequested(muted=False),
         Armed("mute"),
         Armed("restart"),
         Armed(),
-        ConfirmWanted(wanted=True, name="door"),
-        ConfirmWanted(wanted=True, name="door", aloud=True),
-        ConfirmWanted(wanted=False),
+        ConfirmationRequested(wanted=True, name="door"),
+        ConfirmationRequested(wanted=True, name="door", aloud=True),
+        ConfirmationRequested(wanted=False),
         PromptOver(),
         Closing(Code.BUDGET),
         Closing(None),
-        Deaf(deaf=True),
-        Deaf(deaf=False),
-        Unkept("No space left on device"),
-        Unkept(),
-        FileRefused("kioskd.yaml:3:5 speaker.volum: is not a setting"),
-        FileRefused(),
+        MicrophoneSilent(deaf=True),
+        MicrophoneSilent(deaf=False),
+        StorageFailed("No space left on device"),
+        StorageFailed(),
+        SettingsRefused("kioskd.yaml:3:5 speaker.volum: is not a setting"),
+        SettingsRefused(),
         DeviceGone(Device.SPEAKER),
         DeviceCame(Device.SPEAKER),
         Heartbeat(1),
@@ -262,7 +262,7 @@ EVERY_STATE: Final = (
     asleep(),
     refused(),
     probing(),
-    State(asleep().turn, down(trouble=Trouble.UNREACHED), started=True),
+    State(asleep().turn, down(trouble=LinkTrouble.UNREACHED), started=True),
     *(
         builder(make())
         for builder, make in product(AWAKE, REACHED_FOR)
@@ -270,7 +270,7 @@ EVERY_STATE: Final = (
     ),
     *(builder(make(tries=2, handle=HANDLE)) for builder, make in product(AWAKE, (dialing, up, waiting))),
     *(builder(draining(hops=HOPS, handle=HANDLE)) for builder in AWAKE),
-    listening(dialing(renewed=True, trouble=Trouble.REFUSED)),
+    listening(dialing(renewed=True, trouble=LinkTrouble.REFUSED)),
     listening(draining(), voice=True),
     listening(draining(owed=True, handle=HANDLE)),
     speaking(draining(owed=True, handle=HANDLE)),
@@ -326,8 +326,8 @@ class Shell:
     """What the shell would be doing, had it performed every effect so far; each effect is checked as it comes."""
 
     policy: Policy
-    uplink: Uplink = Uplink.PREROLL
-    show: Show = dataclasses.field(default_factory=lambda: Show(Shown.STARTING))
+    uplink: UplinkGate = UplinkGate.PREROLL
+    show: ShowStatus = dataclasses.field(default_factory=lambda: ShowStatus(KioskStatus.STARTING))
     muted: bool = False
     eyes: bool = False
     duck: bool = False
@@ -336,7 +336,7 @@ class Shell:
     epoch: int = 0
     connection: bool = False
     """A connection is being made or kept."""
-    keepsake: Keep | None = None
+    keepsake: KeepHandle | None = None
 
     def perform(self, effects: Iterable[Effect], seen: int) -> None:  # noqa: PLR0912 - a case an effect
         """Do as told. `seen` is the highest number of a reply that the core was told of."""
@@ -345,13 +345,13 @@ class Shell:
                 case SetUplink(uplink):
                     assert uplink is not self.uplink, f"told twice: {effect}"
                     self.uplink = uplink
-                case Show():
+                case ShowStatus():
                     assert effect != self.show, f"told twice: {effect}"
                     self.show = effect
                 case SetMute(muted):
                     assert muted is not self.muted, f"told twice: {effect}"
                     self.muted = muted
-                case SetEyes(eyes):
+                case SetCamera(eyes):
                     assert eyes is not self.eyes, f"told twice: {effect}"
                     self.eyes = eyes
                 case Duck(down):
@@ -360,13 +360,13 @@ class Shell:
                 case Prompt(code):
                     assert self.prompt is None, f"talks over itself: {effect}"
                     self.prompt = code
-                case Ask():
+                case AskConfirmation():
                     assert self.prompt is None, "asks over itself"
                     self.prompt = QUESTION
-                case HushPrompt():
+                case StopPrompt():
                     assert self.prompt is not None, "nothing to hush"
                     self.prompt = None
-                case Chime() | Look() | Confirm():
+                case Chime() | TakeSnapshot() | Confirm():
                     pass
                 case SetTimer(timer, after_s):
                     assert after_s >= 0.0, f"in the past: {effect}"
@@ -383,18 +383,18 @@ class Shell:
                     assert self.connection, "nothing to hang up"
                     self.connection = False
                 case Greet():
-                    assert self.uplink is not Uplink.PREROLL, "greeted nobody"
-                case Keep():
+                    assert self.uplink is not UplinkGate.PREROLL, "greeted nobody"
+                case KeepHandle():
                     assert effect != self.keepsake, f"told twice: {effect}"
                     self.keepsake = effect
-                case Forget():
+                case ForgetHandle():
                     assert self.keepsake is not None, "nothing to forget"
                     self.keepsake = None
                 case Flush(reply):
                     assert reply <= seen, f"flushed the future: {effect}, newest seen {seen}"
 
     @property
-    def shown(self) -> Shown:
+    def shown(self) -> KioskStatus:
         """The state that people see."""
         return self.show.shown
 
@@ -411,5 +411,5 @@ class Shell:
             and self.timers == dict(wanted.timers)
             and self.keepsake == wanted.keepsake
             and self.epoch == state.link.epoch
-            and self.connection == (state.link.phase is not links.Phase.DOWN)
+            and self.connection == (state.link.phase is not links.LinkPhase.DOWN)
         )

@@ -11,25 +11,32 @@ from tests.support.core import Shell, every_event, of_type
 
 from kioskd.core import link as links
 from kioskd.core import turn as turns
-from kioskd.core.effects import Ask, Dial, Effect, Flush, Greet, HangUp, Prompt, Shown, Uplink
+from kioskd.core.effects import (
+    AskConfirmation,
+    Dial,
+    Effect,
+    Flush,
+    Greet,
+    HangUp,
+    KioskStatus,
+    Prompt,
+    UplinkGate,
+)
 from kioskd.core.events import (
-    Asked,
     CallsChanged,
-    Cause,
     Closing,
-    ConfirmWanted,
-    Deaf,
+    ConfirmationRequested,
+    ConnectionLost,
+    ConnectionUp,
     Device,
     DeviceCame,
     DeviceGone,
     Event,
-    FileRefused,
     GoingAway,
     HandleIssued,
     Heartbeat,
-    LookAsked,
-    Lost,
-    MuteAsked,
+    MicrophoneSilent,
+    MuteRequested,
     NetworkChanged,
     Pressed,
     PromptOver,
@@ -40,21 +47,24 @@ from kioskd.core.events import (
     ReplyStarved,
     Restored,
     SettingsChanged,
+    SettingsRefused,
+    SnapshotRequested,
     Started,
+    StorageFailed,
     TalkBegan,
     TalkEnded,
+    TextSubmitted,
     Timer,
     TimerFired,
     TurnEnded,
-    Unkept,
-    Up,
     VoiceBegan,
     VoiceEnded,
     VoiceSuspected,
+    WakeCause,
     Woken,
 )
 from kioskd.core.machine import State, adopt, levels, step
-from kioskd.core.policy import Eyes, Policy, Talk
+from kioskd.core.policy import CameraMode, Policy, UplinkMode
 from kioskd.core.troubles import broken, troubles
 from kioskd.errors import Code, Remedy
 
@@ -65,7 +75,9 @@ POLICIES: Final = (
     ),
     *(
         Policy(half_duplex=half_duplex, barge_in=not half_duplex, talk=talk, eyes=eyes, follow_up_s=0.0)
-        for half_duplex, talk, eyes in product((True, False), Talk, (Eyes.CONVERSATION, Eyes.SPEECH))
+        for half_duplex, talk, eyes in product(
+            (True, False), UplinkMode, (CameraMode.CONVERSATION, CameraMode.SPEECH)
+        )
     ),
 )
 
@@ -169,14 +181,14 @@ class Walk:
             if turn.conversation == 0:
                 events.append(self.restored())
         if not turn.awake:
-            events += [Pressed(), Woken(Cause.VOICE), Asked(), LookAsked(), TalkBegan()]
+            events += [Pressed(), Woken(WakeCause.VOICE), TextSubmitted(), SnapshotRequested(), TalkBegan()]
         elif turn.voice:
             events += [VoiceEnded(), TalkEnded()]
         else:
-            events += [VoiceBegan(), TalkBegan(), Asked()]
+            events += [VoiceBegan(), TalkBegan(), TextSubmitted()]
         events += self._likely_of_the_kiosk()
         events += self._likely_of_the_link(chance)
-        if turn.phase is turns.Phase.SPEAKING:
+        if turn.phase is turns.TurnPhase.SPEAKING:
             events += [ReplySounded(turn.reply), ReplyPlayed(turn.reply), Pressed()]
             if link.open:
                 events.append(ReplyInterrupted(link.epoch, turn.reply))
@@ -188,17 +200,17 @@ class Walk:
     def _likely_of_the_kiosk(self) -> Iterator[Event]:
         state = self.state
         aloud = not state.confirming and state.turn.conversation % 4 == 3
-        yield ConfirmWanted(wanted=not state.confirming, name="door", aloud=aloud)
-        yield Deaf(deaf=not state.deaf)
-        yield Unkept("" if state.unkept else "No space left on device")
-        yield FileRefused("" if state.refused else "kioskd.yaml:3:5 speaker.volum: is not a setting")
+        yield ConfirmationRequested(wanted=not state.confirming, name="door", aloud=aloud)
+        yield MicrophoneSilent(deaf=not state.deaf)
+        yield StorageFailed("" if state.unkept else "No space left on device")
+        yield SettingsRefused("" if state.refused else "kioskd.yaml:3:5 speaker.volum: is not a setting")
         if state.prompt is not None:
             yield PromptOver()
         if state.muted:
-            yield MuteAsked(muted=False)
+            yield MuteRequested(muted=False)
         if state.closed:
             yield Closing(None)
-        if state.turn.phase is turns.Phase.SPEAKING:
+        if state.turn.phase is turns.TurnPhase.SPEAKING:
             yield VoiceSuspected(suspected=not state.turn.suspected)
             yield ReplyStarved(state.turn.reply if state.starved is None else None)
         if state.turn.awake:
@@ -209,14 +221,14 @@ class Walk:
     def hasty(self) -> Event | None:
         """Return what a service does next that announces the end of each connection as it begins; None: nothing."""
         link = self.state.link
-        if link.phase is links.Phase.DIALING:
-            return Up(link.epoch, resumed=link.handle is not None)
-        return GoingAway(link.epoch, left_s=60.0) if link.phase is links.Phase.UP else None
+        if link.phase is links.LinkPhase.DIALING:
+            return ConnectionUp(link.epoch, resumed=link.handle is not None)
+        return GoingAway(link.epoch, left_s=60.0) if link.phase is links.LinkPhase.UP else None
 
     def _likely_of_the_link(self, chance: float) -> Iterator[Event]:
         link = self.state.link
-        if link.phase is links.Phase.DIALING:
-            yield from [Up(link.epoch, resumed=link.handle is not None)] * 5
+        if link.phase is links.LinkPhase.DIALING:
+            yield from [ConnectionUp(link.epoch, resumed=link.handle is not None)] * 5
         if link.open:
             yield ReplyBegan(link.epoch, self.state.turn.reply + 1)
             yield TurnEnded(link.epoch)
@@ -224,12 +236,12 @@ class Walk:
             yield HandleIssued(link.epoch, self.new_handle())
             yield GoingAway(link.epoch, left_s=100.0 * chance)
             yield GoingAway(link.epoch, left_s=300.0)
-        if link.open or link.phase is links.Phase.DIALING:
+        if link.open or link.phase is links.LinkPhase.DIALING:
             for remedy in (Remedy.RESUME, *PASSING, Remedy.SETTINGS):
-                yield Lost(link.epoch, remedy, chance)
-            yield Lost(link.epoch, Remedy.RESUME, chance, retry_after_s=7.0)
+                yield ConnectionLost(link.epoch, remedy, chance)
+            yield ConnectionLost(link.epoch, Remedy.RESUME, chance, retry_after_s=7.0)
             if link.handle is not None:
-                yield Lost(link.epoch, Remedy.FRESH, chance)
+                yield ConnectionLost(link.epoch, Remedy.FRESH, chance)
 
     def adopt(self, policy: Policy) -> None:
         """Let the owner's settings mean another policy from here on."""
@@ -274,13 +286,13 @@ class Walk:
         match event:
             case Restored(conversation, handle) if not before.turn.awake and self.state.turn.awake:
                 self.greeted.add(conversation)
-                if phase is links.Phase.DOWN:
+                if phase is links.LinkPhase.DOWN:
                     self.reached, self.handle = True, handle
-            case Up() if phase is links.Phase.DIALING:
+            case ConnectionUp() if phase is links.LinkPhase.DIALING:
                 self.reached = before.turn.awake
             case HandleIssued(handle=handle) if before.link.open:
                 self.handle = handle
-            case Lost(remedy=Remedy.FRESH) if before.link.open or phase is links.Phase.DIALING:
+            case ConnectionLost(remedy=Remedy.FRESH) if before.link.open or phase is links.LinkPhase.DIALING:
                 if self.handle is not None:
                     self.refused.add(self.handle)
                 self.handle = None
@@ -296,20 +308,21 @@ class Walk:
         assert len(dials) <= 1, "two connections at a time"
         woke = state.turn.awake and not before.turn.awake
         assert state.turn.conversation == before.turn.conversation + woke, "miscounted the conversations"
-        if before.turn.awake and not state.turn.awake and before.turn.phase is turns.Phase.SPEAKING:
+        if before.turn.awake and not state.turn.awake and before.turn.phase is turns.TurnPhase.SPEAKING:
             ending = before.turn.overtime or before.turn.farewell
             sounded_out = not of_type(Flush, effects) and ending
             assert sounded_out or of_type(Flush, effects), "asleep, and still talking"
-        if self.policy.talk is Talk.HELD and before.turn.voice and state.turn.voice:
+        if self.policy.talk is UplinkMode.HELD and before.turn.voice and state.turn.voice:
             begins = (
-                state.turn.phase is turns.Phase.SPEAKING and before.turn.phase is not turns.Phase.SPEAKING
+                state.turn.phase is turns.TurnPhase.SPEAKING
+                and before.turn.phase is not turns.TurnPhase.SPEAKING
             )
             assert not begins, "talks over who holds the button"
         if Prompt(Code.STORAGE) in effects:
             over = before.turn.awake and not state.turn.awake
             assert over, "a visitor who is served is told of the disk, or nobody is"
             assert before.turn.called or before.turn.spoke, "an empty room is told of the disk"
-        if of_type(Ask, effects):
+        if of_type(AskConfirmation, effects):
             assert state.turn.awake, "asks an empty room"
             assert not state.turn.voice, "asks over the visitor"
         if of_type(Prompt, effects):
@@ -330,26 +343,26 @@ class Walk:
                 f"wrong about what to recall: {dial}"
             )
             assert state.turn.awake or before.link.troubled, "dials for nobody"
-        if isinstance(event, Lost) and event.epoch == before.link.epoch and before.turn.awake:
+        if isinstance(event, ConnectionLost) and event.epoch == before.link.epoch and before.turn.awake:
             refusal = event.remedy in REFUSALS or (event.remedy is Remedy.CREDENTIALS and before.link.renewed)
-            reached_for = before.link.open or before.link.phase is links.Phase.DIALING
+            reached_for = before.link.open or before.link.phase is links.LinkPhase.DIALING
             assert state.turn.awake != (refusal and reached_for), (
                 f"{event.remedy} and awake is wrong: {state}"
             )
-        if state.link.phase is links.Phase.DOWN and before.link.phase is not links.Phase.DOWN:
+        if state.link.phase is links.LinkPhase.DOWN and before.link.phase is not links.LinkPhase.DOWN:
             assert of_type(HangUp, effects), "let go of the connection without hanging up"
 
     def _check_state(self) -> None:
         turn, link = self.state.turn, self.state.link
         wanted = levels(self.state, self.policy)
         if turn.awake:
-            assert link.phase is not links.Phase.DOWN, "awake, and nobody reached for"
+            assert link.phase is not links.LinkPhase.DOWN, "awake, and nobody reached for"
             assert {Timer.LONGEST, Timer.GRACE} & wanted.timers.keys(), (
                 f"nothing ends this conversation: {turn}"
             )
         else:
-            probe = link.phase is links.Phase.DIALING and link.troubled
-            assert probe or link.phase is links.Phase.DOWN, f"asleep with the link {link.phase}"
+            probe = link.phase is links.LinkPhase.DIALING and link.troubled
+            assert probe or link.phase is links.LinkPhase.DOWN, f"asleep with the link {link.phase}"
             trace = (link.handle, link.tries, link.hops, link.renewed, link.met)
             assert trace == (None, 0, 0, False, False), f"asleep, and remembering: {link}"
             assert wanted.keepsake is None, "asleep, and keeping"
@@ -358,18 +371,20 @@ class Walk:
         if turn.awake and link.handle is not None:
             assert wanted.keepsake is not None, "killed now, it could not go on"
         assert not (link.leaving and turn.quiet), "missed a quiet moment"
-        assert link.phase is not links.Phase.WAITING or link.retry_s > 0.0, "waits for nothing"
-        assert wanted.uplink is not Uplink.SEND or link.open, "sends to nobody"
-        if self.policy.half_duplex and turn.phase in (turns.Phase.SPEAKING, turns.Phase.RINGING):
-            assert wanted.uplink is Uplink.SHUT, "hears itself"
+        assert link.phase is not links.LinkPhase.WAITING or link.retry_s > 0.0, "waits for nothing"
+        assert wanted.uplink is not UplinkGate.SEND or link.open, "sends to nobody"
+        if self.policy.half_duplex and turn.phase in (turns.TurnPhase.SPEAKING, turns.TurnPhase.RINGING):
+            assert wanted.uplink is UplinkGate.SHUT, "hears itself"
         if self.policy.half_duplex and (self.state.prompt or self.state.ringing):
-            assert wanted.uplink is Uplink.SHUT, "hears its own prompt"
+            assert wanted.uplink is UplinkGate.SHUT, "hears its own prompt"
         assert not (turn.awake and self.state.muted), "awake, and muted"
         assert wanted.show.troubles == troubles(self.state, self.policy), f"hides a trouble: {wanted.show}"
-        if wanted.shown in (Shown.FAULT, Shown.CLOSED, Shown.OFFLINE):
+        if wanted.shown in (KioskStatus.FAULT, KioskStatus.CLOSED, KioskStatus.OFFLINE):
             assert wanted.show.code is not None, f"does not say why: {wanted.show}"
         assert not (wanted.eyes and not turn.awake), "watches nobody"
-        assert not (wanted.duck and turn.phase is not turns.Phase.SPEAKING), "ducks nothing"
-        if self.policy.talk is Talk.HELD and not turn.voice:
-            assert wanted.uplink not in (Uplink.SEND, Uplink.HOLD), "listens to who does not hold the button"
+        assert not (wanted.duck and turn.phase is not turns.TurnPhase.SPEAKING), "ducks nothing"
+        if self.policy.talk is UplinkMode.HELD and not turn.voice:
+            assert wanted.uplink not in (UplinkGate.SEND, UplinkGate.HOLD), (
+                "listens to who does not hold the button"
+            )
         assert all(seconds >= 0.0 for seconds in wanted.timers.values()), "a timer in the past"

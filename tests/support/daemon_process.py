@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from tests.support.sound_server import SoundServer
 
-from kioskd.rehearsal.service import StandIn
+from kioskd.simulator import Simulator
 
 COMMAND: Final = Path(sys.executable).with_name("kioskd")
 PATIENCE_S: Final = 60.0
@@ -139,6 +139,6 @@ def always_on(endpoint: str, ca_file: Path | None = None, **sections: Any) -> di
     }
 
 
-def surroundings(sound: SoundServer, service: StandIn) -> dict[str, str]:
+def surroundings(sound: SoundServer, service: Simulator) -> dict[str, str]:
     """Return the environment in which a daemon finds its devices and its key."""
     return {**sound.environ, "GEMINI_API_KEY": service.key.get_secret_value()}

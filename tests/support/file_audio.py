@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pyaudio
 import pytest
 
-from kioskd.adapters.portaudio import PortAudioMicrophone
-from kioskd.adapters.portaudio_formats import SoundFormat
-from kioskd.adapters.portaudio_library import library
-from kioskd.adapters.portaudio_probe import Probe
+from kioskd.adapters.portaudio.alsa_probe import AlsaProbe
+from kioskd.adapters.portaudio.formats import SoundFormat
+from kioskd.adapters.portaudio.library import library
+from kioskd.adapters.portaudio.streams import PortAudioMicrophone
 from kioskd.media import pcm
 
 Callback = Callable[[bytes | None, int, dict[str, float], int], tuple[bytes | None, int]]
@@ -122,7 +122,7 @@ def install(form: SoundFormat, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 def closed_with(monkeypatch: pytest.MonkeyPatch, *said: int) -> None:
     """Have ALSA open no device but with these errors, one after the other; the last stays."""
     answers = itertools.chain(said[:-1], itertools.repeat(said[-1]))
-    monkeypatch.setattr(library, "probe", Probe(Path("/nowhere"), open_error=lambda *_: next(answers)))
+    monkeypatch.setattr(library, "probe", AlsaProbe(Path("/nowhere"), open_error=lambda *_: next(answers)))
 
 
 def tone(rate_hz: int, level: float) -> Samples:

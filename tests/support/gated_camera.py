@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from tests.support.pictures import jpeg
 
-from kioskd.adapters.memory import MemoryCamera
+from kioskd.adapters.fakes.devices import MemoryCamera
 
 
 class GatedCamera(MemoryCamera):

@@ -80,7 +80,7 @@ def sim_chip() -> Iterator[SimChip]:
 class MemoryLines:
     """Lines in memory, behind a real file descriptor: edges go in by `press`, levels come out of `levels`.
 
-    `open` takes the place of `kioskd.adapters.gpio_chips.open_lines`.
+    `open` takes the place of `kioskd.adapters.controls.gpio_chips.open_lines`.
     """
 
     def __init__(self) -> None:

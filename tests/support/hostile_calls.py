@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from kioskd.adapters.clock import SystemClock
 from kioskd.tools.arguments import Arguments
-from kioskd.tools.contract import Declaration, Guard, Guarded, Result, read_answer
+from kioskd.tools.contract import Declaration, Guard, Guarded, ToolResult, read_answer
 from kioskd.tools.mcp_schema import usable
 from kioskd.tools.python import PythonTool
 from kioskd.tools.toolbox import Toolbox
@@ -142,7 +142,7 @@ async def suffer(case: Case) -> bool:
     if taken is None:
         return False
 
-    async def work(_arguments: Any) -> Result:
+    async def work(_arguments: Any) -> ToolResult:
         await asyncio.sleep(0)
         return read_answer(case.answer, "json")
 

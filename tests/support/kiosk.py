@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from kioskd import app, ports
-from kioskd.adapters.memory import (
+from kioskd.adapters.fakes.devices import (
     ManualClock,
     MemoryButton,
     MemoryLamp,
@@ -16,8 +16,8 @@ from kioskd.adapters.memory import (
     MemoryNotifier,
     MemorySpeaker,
 )
-from kioskd.adapters.scripted import ScriptedConnection, ScriptedLive
-from kioskd.core.effects import Effect, Shown
+from kioskd.adapters.fakes.live import ScriptedConnection, ScriptedLive
+from kioskd.core.effects import Effect, KioskStatus
 from kioskd.core.events import Event
 from kioskd.core.machine import State
 from kioskd.media import pcm
@@ -133,7 +133,7 @@ class Kiosk:
         self.lamp = MemoryLamp()
         self.notifier = MemoryNotifier(watchdog_s)
         self.live = ScriptedLive()
-        self.disk: ports.Memory | None = None
+        self.disk: ports.PreferenceStore | None = None
         """Where what people set by hand is kept, if anywhere."""
         self.places: Mapping[str, Callable[[], None]] = {}
         """How that place is looked at."""
@@ -151,8 +151,8 @@ class Kiosk:
             self.speaker,
             self.live,
             self.notifier,
-            hands=[app.hand(self.button, button) if button else app.Hand(self.button)],
-            lamps=[app.Lit(self.lamp)],
+            hands=[app.hand(self.button, button) if button else app.ButtonSpec(self.button)],
+            lamps=[app.LampSpec(self.lamp)],
             memory=self.disk,
             places=self.places,
         )
@@ -175,14 +175,14 @@ class Kiosk:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def shows(self, shown: Shown) -> None:
+    async def shows(self, shown: KioskStatus) -> None:
         """Wait until people are shown this state."""
         await self.until(lambda: self.shown is shown)
 
     @property
-    def shown(self) -> Shown:
+    def shown(self) -> KioskStatus:
         """What people are shown now."""
-        return Shown(self.lamp.shown[-1])
+        return KioskStatus(self.lamp.shown[-1])
 
     async def settle(self) -> None:
         """Let everybody react to what has happened; time stands still."""
@@ -205,7 +205,7 @@ class Kiosk:
     async def ask(self) -> None:
         """Say something, and stop."""
         self.microphone.say(voice(1.0) + silence(0.8))
-        await self.shows(Shown.THINKING)
+        await self.shows(KioskStatus.THINKING)
 
     def _observe(
         self, _now: float, _event: Event, _before: State, after: State, effects: tuple[Effect, ...]

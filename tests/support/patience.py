@@ -13,10 +13,10 @@ import pytest
 FACTOR: Final = float(os.environ.get("KIOSKD_PATIENCE", "1"))
 
 _WAITS_OF_THREADS: Final = (
-    "kioskd.adapters.picamera_device.WAIT_S",
-    "kioskd.adapters.camera_thread.STOP_S",
-    "kioskd.adapters.v4l2.WAIT_S",
-    "kioskd.adapters.portaudio_thread.CLOSE_S",
+    "kioskd.adapters.cameras.picamera_device.WAIT_S",
+    "kioskd.adapters.cameras.thread.STOP_S",
+    "kioskd.adapters.cameras.v4l2.WAIT_S",
+    "kioskd.adapters.portaudio.device_thread.CLOSE_S",
 )
 """Deadlines of the adapters that are no `asyncio.timeout`."""
 

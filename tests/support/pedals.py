@@ -11,7 +11,7 @@ from typing import Final
 from evdev import InputEvent, UInput, ecodes
 from evdev.eventio import EventIO
 
-from kioskd.adapters.evdev_inputs import Input
+from kioskd.adapters.controls.evdev_inputs import ListedInput
 
 UINPUT: Final = "/dev/uinput"
 NO_UINPUT: Final = f"no {UINPUT}: needs `modprobe uinput`, and the right to write to it"
@@ -51,7 +51,7 @@ class KernelPedal:
 class MemoryPedal:
     """An input device in memory: each who opens it gets a real file descriptor with real `struct input_event`s.
 
-    `open` takes the place of `kioskd.adapters.evdev.open_device`, `here` of its `inputs`.
+    `open` takes the place of `kioskd.adapters.controls.evdev.open_device`, `here` of its `inputs`.
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class MemoryPedal:
         self.refusal: OSError | None = None
         """What the kernel says to whoever opens it, if it does not let them."""
 
-    def here(self) -> list[Input]:
-        return [Input(self.path, self.name)] if self.plugged else []
+    def here(self) -> list[ListedInput]:
+        return [ListedInput(self.path, self.name)] if self.plugged else []
 
     def open(self, path: str) -> "MemoryKeys":
         if path != self.path or not self.plugged:

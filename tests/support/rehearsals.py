@@ -4,27 +4,27 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from kioskd.adapters.memory import ManualClock
+from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.rehearsal.arrivals import Arrivals
-from kioskd.rehearsal.ear import Heard
+from kioskd.rehearsal.fake_microphone import CapturedTrack
+from kioskd.rehearsal.fake_speaker import PlayedSound
 from kioskd.rehearsal.measure import measure
-from kioskd.rehearsal.record import Record
+from kioskd.rehearsal.record import RehearsalRecord
 from kioskd.rehearsal.run import rehearse
 from kioskd.rehearsal.scenario import load_scenario
 from kioskd.rehearsal.summary import Summary
-from kioskd.rehearsal.visitor import Track
 from kioskd.settings.model import Settings
 
 
-def a_record(**changes: Any) -> Record:
+def a_record(**changes: Any) -> RehearsalRecord:
     """Return the record of a rehearsal in which nothing happened for ten seconds, with `changes`."""
     nothing: dict[str, Any] = {
         "name": "a rehearsal",
         "start": 100.0,
         "end": 110.0,
         "notes": [],
-        "track": Track(),
-        "heard": Heard(),
+        "track": CapturedTrack(),
+        "heard": PlayedSound(),
         "gates": [],
         "utterances": [],
         "received": [],
@@ -37,7 +37,7 @@ def a_record(**changes: Any) -> Record:
         "exit_code": 0,
         "trouble": None,
     }
-    return Record(**{**nothing, **changes})
+    return RehearsalRecord(**{**nothing, **changes})
 
 
 def a_summary(**changes: Any) -> Summary:

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from kioskd.adapters import v4l2_abi as v4l2
+from kioskd.adapters.cameras import v4l2_abi as v4l2
 
 LENGTH = 200_000
 
@@ -26,7 +26,7 @@ class SimulatedWebcam:
         self.sizes = sizes
         self.card = b"HD Pro Webcam C920"
         self.formats: list[bytes] = [b"YUYV", b"MJPG"]
-        self.set_to = v4l2.Format()
+        self.set_to = v4l2.VideoFormat()
         self.stride = 0
         """Bytes from row to row, if they are more than a row has."""
         self.busy = False
@@ -44,7 +44,7 @@ class SimulatedWebcam:
         self.exposed = 0
         self._buffers: list[bytearray] = []
         self._queued: deque[int] = deque()
-        self._filled: deque[v4l2.Buffer] = deque()
+        self._filled: deque[v4l2.VideoBuffer] = deque()
         self._asked_for_nothing = threading.Event()
 
     def nodes(self) -> Sequence[str]:
@@ -94,7 +94,7 @@ class SimulatedWebcam:
                     raise OSError(errno.EINVAL, "Invalid argument")
                 argument.type = v4l2.DISCRETE
                 argument.steps[0], argument.steps[1] = self.sizes[argument.index]
-            case v4l2.S_FMT, v4l2.Format():
+            case v4l2.S_FMT, v4l2.VideoFormat():
                 self._refuse_if_busy()
                 row = argument.width * {b"YUYV": 2, b"UYVY": 2, b"RGB3": 3, b"BGR3": 3}.get(
                     argument.pixelformat.to_bytes(4, "little"), 1
@@ -106,12 +106,12 @@ class SimulatedWebcam:
                 self._buffers = [bytearray(LENGTH) for _ in range(argument.count)]
                 self._queued.clear()
                 self._filled.clear()
-            case v4l2.QUERYBUF, v4l2.Buffer():
+            case v4l2.QUERYBUF, v4l2.VideoBuffer():
                 argument.length, argument.offset = LENGTH, argument.index * 4096
-            case v4l2.QBUF, v4l2.Buffer():
+            case v4l2.QBUF, v4l2.VideoBuffer():
                 assert argument.index not in self._queued
                 self._queued.append(argument.index)
-            case v4l2.DQBUF, v4l2.Buffer():
+            case v4l2.DQBUF, v4l2.VideoBuffer():
                 self._dequeue(argument)
             case ((v4l2.STREAMON | v4l2.STREAMOFF), ctypes.c_int()):
                 self.streaming = request == v4l2.STREAMON
@@ -144,9 +144,9 @@ class SimulatedWebcam:
             frame = self.sees(self.exposed) + self.padding
             self._buffers[index][: len(frame)] = frame
             flags = v4l2.DAMAGED if self.exposed in self.damaged else 0
-            self._filled.append(v4l2.Buffer(index=index, bytesused=len(frame), flags=flags))
+            self._filled.append(v4l2.VideoBuffer(index=index, bytesused=len(frame), flags=flags))
 
-    def _dequeue(self, buffer: v4l2.Buffer) -> None:
+    def _dequeue(self, buffer: v4l2.VideoBuffer) -> None:
         if not self._filled:
             raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
         filled = self._filled.popleft()

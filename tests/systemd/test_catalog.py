@@ -10,9 +10,9 @@ from typing import Final
 
 import pytest
 
-from kioskd import messages
+from kioskd import journal_ids
 from kioskd.errors import Code
-from kioskd.flow.journal import WRONG
+from kioskd.flow.reporting.journal import WRONG
 
 ROOT: Final = Path(__file__).parents[2]
 CATALOG: Final = ROOT / "systemd" / "kioskd.catalog"
@@ -22,8 +22,8 @@ JOURNALCTL: Final = shutil.which("journalctl")
 needs_journalctl = pytest.mark.skipif(JOURNALCTL is None, reason="no journalctl: install systemd")
 
 TABLE: Final[Mapping[str, str]] = {
-    **{name: value for name, value in vars(messages).items() if name.isupper() and isinstance(value, str)},
-    **{f"BY_CODE[Code.{code.name}]": value for code, value in messages.BY_CODE.items()},
+    **{name: value for name, value in vars(journal_ids).items() if name.isupper() and isinstance(value, str)},
+    **{f"BY_CODE[Code.{code.name}]": value for code, value in journal_ids.BY_CODE.items()},
 }
 """Every number by the name that the code calls it by."""
 
@@ -52,8 +52,8 @@ def test_table_and_catalog_agree() -> None:
 
 
 def test_every_code_that_visitors_are_told_is_explained() -> None:
-    assert set(messages.BY_CODE) == set(Code)
-    for code, number in messages.BY_CODE.items():
+    assert set(journal_ids.BY_CODE) == set(Code)
+    for code, number in journal_ids.BY_CODE.items():
         assert f"(code {code})" in entries()[number][0]["Subject"]
 
 
@@ -118,6 +118,6 @@ def test_systemd_takes_the_catalog_and_finds_each_entry(tmp_path: Path) -> None:
 def test_status_readme_and_catalog_name_the_same_command(code: Code) -> None:
     named = set(re.findall(r"kioskd \w+", WRONG[code]))
     [row] = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| {code} |")]
-    _, text = entries()[messages.BY_CODE[code]]
+    _, text = entries()[journal_ids.BY_CODE[code]]
     assert set(re.findall(r"kioskd \w+", row)) == named
     assert named <= set(re.findall(r"kioskd \w+", text))

@@ -4,10 +4,10 @@ import datetime
 
 import pytest
 
-from kioskd.adapters.memory import ManualClock
+from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.errors import DeviceLost
 from kioskd.tools.builtin import DECLARATIONS, LONGEST_NOTE, MOST_NOTES, BuiltinTools
-from kioskd.tools.contract import Guard, Guarded, Result
+from kioskd.tools.contract import Guard, Guarded, ToolResult
 from kioskd.tools.toolbox import Toolbox
 
 NOON = datetime.datetime(2026, 3, 2, 12, 5, 7, tzinfo=datetime.timezone(datetime.timedelta(hours=1), "CET"))
@@ -41,7 +41,7 @@ def kiosk() -> Kiosk:
     return Kiosk()
 
 
-async def call(kiosk: Kiosk, name: str, **arguments: object) -> Result:
+async def call(kiosk: Kiosk, name: str, **arguments: object) -> ToolResult:
     tools = BuiltinTools(list(DECLARATIONS), kiosk, place="Hall 3", now=lambda: NOON)
 
     async def no(_name: str, _words: str) -> bool:

@@ -13,9 +13,9 @@ import pytest
 from tests.support.until import gone, number_in, until
 
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.memory import ManualClock
+from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.tools.command import CommandTool
-from kioskd.tools.contract import Declaration, Guard, Guarded, Result
+from kioskd.tools.contract import Declaration, Guard, Guarded, ToolResult
 from kioskd.tools.toolbox import Toolbox
 
 
@@ -33,13 +33,13 @@ def python(code: str, *words: str, **options: Any) -> CommandTool:
     return tool([sys.executable, "-c", code, *words], **options)
 
 
-async def run(command: CommandTool, **arguments: object) -> Result:
+async def run(command: CommandTool, **arguments: object) -> ToolResult:
     async with asyncio.timeout(60):
         return await command.call("run", arguments)
 
 
 async def test_what_it_prints_is_its_answer() -> None:
-    assert await run(tool(["/bin/echo", "open"])) == Result("ok", "done", "open")
+    assert await run(tool(["/bin/echo", "open"])) == ToolResult("ok", "done", "open")
 
 
 async def test_arguments_come_as_json_on_stdin() -> None:

@@ -14,7 +14,7 @@ from kioskd.tools.contract import (
     Declaration,
     Guard,
     Guarded,
-    Result,
+    ToolResult,
     failed,
     found,
     hide,
@@ -26,7 +26,7 @@ from kioskd.tools.toolbox import Toolbox
 
 
 def test_a_result_always_carries_status_retryable_and_message() -> None:
-    assert Result("ok", "done").as_json(512) == {"status": "ok", "retryable": False, "message": "done"}
+    assert ToolResult("ok", "done").as_json(512) == {"status": "ok", "retryable": False, "message": "done"}
     assert failed("no", retryable=True, data=[1]).as_json(512) == {
         "status": "error",
         "retryable": True,
@@ -37,16 +37,16 @@ def test_a_result_always_carries_status_retryable_and_message() -> None:
 
 @pytest.mark.parametrize("nothing", [None, "", "  \n", [], {}, {"items": []}, {"a": {"b": ""}, "c": None}])
 def test_an_empty_answer_says_no_results(nothing: object) -> None:
-    assert found(nothing) == Result("no_results", NOTHING)
+    assert found(nothing) == ToolResult("no_results", NOTHING)
 
 
 @pytest.mark.parametrize("something", [0, False, "x", {"count": 0}, [[1]]])
 def test_an_answer_with_anything_in_it_is_ok(something: object) -> None:
-    assert found(something) == Result("ok", "done", something)
+    assert found(something) == ToolResult("ok", "done", something)
 
 
 def test_data_that_is_too_long_is_cut_with_a_marker() -> None:
-    told = Result("ok", "done", {"text": "a" * 10_000}).as_json(1000)
+    told = ToolResult("ok", "done", {"text": "a" * 10_000}).as_json(1000)
     assert told["cut"] is True
     assert str(told["data"]).startswith('{"text":"aaa')
     assert str(told["data"]).endswith(CUT)
@@ -55,7 +55,7 @@ def test_data_that_is_too_long_is_cut_with_a_marker() -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=3000), st.integers(512, 2000))
 def test_no_result_is_larger_than_its_bound(text: str, bound: int) -> None:
-    told = Result("ok", text, [text]).as_json(bound)
+    told = ToolResult("ok", text, [text]).as_json(bound)
     assert len(json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()) <= bound
 
 
@@ -67,7 +67,7 @@ def test_what_is_no_json_or_too_deep_is_an_error(raw: bytes) -> None:
 
 
 def test_an_answer_that_does_not_matter_is_not_looked_at() -> None:
-    assert read_answer(b"\xff{", "none") == Result("ok", "done")
+    assert read_answer(b"\xff{", "none") == ToolResult("ok", "done")
 
 
 def test_bytes_that_are_no_text_are_shown_as_such() -> None:
@@ -98,7 +98,7 @@ def test_a_secret_is_taken_out_as_it_stands_in_a_url_too(said: str) -> None:
 
 
 def test_neither_data_nor_picture_is_in_a_repr() -> None:
-    assert "speech" not in repr(Result("ok", "done", "speech", picture=b"speech"))
+    assert "speech" not in repr(ToolResult("ok", "done", "speech", picture=b"speech"))
 
 
 FLOODS = {

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from tests.support.http_peers import Answer, Asked, Peer, http_server
 
 from kioskd.adapters.clock import SystemClock
-from kioskd.rehearsal.certificate import make_certificate
-from kioskd.tools.contract import Declaration, Guard, Guarded, Result, failed
+from kioskd.simulator.certificate import make_certificate
+from kioskd.tools.contract import Declaration, Guard, Guarded, ToolResult, failed
 from kioskd.tools.http import HttpTool
 from kioskd.tools.toolbox import Toolbox
 
@@ -55,7 +55,7 @@ def shop(stack: AsyncExitStack) -> Shop:
     return Shop(stack)
 
 
-async def ask(tool: HttpTool, **arguments: object) -> Result:
+async def ask(tool: HttpTool, **arguments: object) -> ToolResult:
     """Call `tool` once, and close it."""
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         run = group.create_task(tool.run())
@@ -68,7 +68,7 @@ async def test_parameters_go_into_path_and_query_and_the_rest_into_the_query(sho
     peer = await shop.open()
     tool = shop.tool(f"http://127.0.0.1:{peer.port}/items/{{item}}?shop={{shop}}")
     result = await ask(tool, item="red shoes", shop="a&b", size=42, sale=True, colours=["x", "y"])
-    assert result == Result("ok", "done", {"left": 3})
+    assert result == ToolResult("ok", "done", {"left": 3})
     assert peer.asked[0].line == (
         "GET /items/red%20shoes?shop=a%26b&size=42&sale=true&colours=x&colours=y HTTP/1.1"
     )

@@ -13,7 +13,7 @@ from tests.support.http_peers import Answer, Peer, http_server
 
 from kioskd.adapters.clock import SystemClock
 from kioskd.tools.command import CommandTool
-from kioskd.tools.contract import Declaration, Guard, Guarded, Kind, Result
+from kioskd.tools.contract import Declaration, Guard, Guarded, ToolResult, ToolSource
 from kioskd.tools.http import HttpTool
 from kioskd.tools.template import fill_json, is_json
 from kioskd.tools.toolbox import Toolbox
@@ -31,7 +31,7 @@ async def no(_name: str, _words: str) -> bool:
     return False
 
 
-async def through_the_toolbox(kind: Kind, **arguments: object) -> Result:
+async def through_the_toolbox(kind: ToolSource, **arguments: object) -> ToolResult:
     box = Toolbox([Guarded(kind, Guard())], clock=SystemClock(), confirm=no)
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         run = group.create_task(box.run())

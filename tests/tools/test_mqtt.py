@@ -16,7 +16,7 @@ from tests.support import broker as brokers
 from tests.support.until import until
 
 from kioskd.adapters.clock import SystemClock
-from kioskd.tools.contract import Declaration, Result
+from kioskd.tools.contract import Declaration, ToolResult
 from kioskd.tools.mqtt import MqttTool
 
 pytestmark = pytest.mark.skipif(brokers.missing() is not None, reason=brokers.missing() or "")
@@ -70,7 +70,7 @@ async def test_a_message_is_published_with_what_the_topic_does_not_name(broker: 
     async with listener(broker) as light, running(tool(broker.url)) as mqtt:
         result = await mqtt.call("light", {"room": "4", "on": True, "note": '"x"\n'})
         message = await next_of(light)
-    assert result == Result("ok", "sent")
+    assert result == ToolResult("ok", "sent")
     assert str(message.topic) == "gallery/4/light"
     assert isinstance(message.payload, bytes)
     assert json.loads(message.payload) == {"on": True, "note": '"x"\n'}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.memory import ManualClock
+from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.tools.contract import Declaration
 from kioskd.tools.mqtt import MqttTool
 

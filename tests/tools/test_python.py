@@ -13,10 +13,10 @@ import pytest
 from tests.support import packages
 from tests.support.until import until
 
-from kioskd.adapters.memory import ManualClock
+from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.errors import ConfigError
 from kioskd.settings.tools_startup import function
-from kioskd.tools.contract import Declaration, Guard, Guarded, Result
+from kioskd.tools.contract import Declaration, Guard, Guarded, ToolResult
 from kioskd.tools.python import MOST_THREADS, PythonTool
 from kioskd.tools.toolbox import Toolbox
 
@@ -50,7 +50,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("package")
 async def test_an_entry_point_is_called_with_the_arguments() -> None:
-    assert await PythonTool(DECLARED, function("twice")).call("twice", {"n": 21}) == Result("ok", "done", 42)
+    assert await PythonTool(DECLARED, function("twice")).call("twice", {"n": 21}) == ToolResult(
+        "ok", "done", 42
+    )
 
 
 @pytest.mark.usefixtures("package")
@@ -187,5 +189,5 @@ async def test_an_async_function_whose_own_helper_was_cancelled_is_answered() ->
 
 
 async def test_a_function_may_return_a_whole_result() -> None:
-    result = Result("busy", "later", retryable=True)
+    result = ToolResult("busy", "later", retryable=True)
     assert await PythonTool(DECLARED, lambda _arguments: result).call("twice", {}) is result

@@ -13,14 +13,14 @@ import pytest
 from tests.support import hostile_tool
 
 from kioskd.adapters.clock import SystemClock
-from kioskd.app.tools import assemble, own_folders, secret_files
+from kioskd.app.build_tools import assemble, own_folders, secret_files
 from kioskd.cli.tools import _Alone
 from kioskd.settings.load import load
 from kioskd.settings.tools_kinds import CommandSettings
 from kioskd.tools import landlock, sandbox
 from kioskd.tools.command import CommandTool
 from kioskd.tools.contract import Declaration
-from kioskd.tools.sandbox import Sandbox, without
+from kioskd.tools.sandbox import ProgramSandbox, without
 from kioskd.tools.toolbox import Toolbox
 
 pytestmark = pytest.mark.skipif(sandbox.missing() is not None, reason=f"no sandbox here: {sandbox.missing()}")
@@ -39,7 +39,7 @@ class House:
     def key(self) -> Path:
         return self.root / "etc" / "key"
 
-    async def attempt(self, box: Sandbox | None) -> dict[str, str]:
+    async def attempt(self, box: ProgramSandbox | None) -> dict[str, str]:
         """Return what the hostile program got."""
         asked: dict[str, object] = {
             "pid": os.getpid(),
@@ -98,7 +98,7 @@ async def test_without_a_sandbox_the_hostile_program_gets_what_it_wants(house: H
 
 
 async def test_a_program_reaches_nothing_of_the_daemons_and_nothing_that_is_not_granted(house: House) -> None:
-    found = await house.attempt(Sandbox())
+    found = await house.attempt(ProgramSandbox())
     got = {name for name, what in found.items() if what == "got"}
     assert got.isdisjoint({*DAEMONS, "network", "write", "granted/menu", "other"})
     assert found["fds"] in {"0,1,2", "0,1,2,3"}
@@ -107,7 +107,9 @@ async def test_a_program_reaches_nothing_of_the_daemons_and_nothing_that_is_not_
 
 async def test_a_program_reaches_what_its_owner_grants_and_nothing_hidden_in_it(house: House) -> None:
     root = house.root
-    box = Sandbox((root / "etc",), (root / "granted",), network=True, hidden=(house.key, root / "state"))
+    box = ProgramSandbox(
+        (root / "etc",), (root / "granted",), network=True, hidden=(house.key, root / "state")
+    )
     found = await house.attempt(box)
     got = {name for name, what in found.items() if what == "got"}
     assert got >= {"etc/plain", "granted/menu", "network", "write"}
@@ -116,7 +118,7 @@ async def test_a_program_reaches_what_its_owner_grants_and_nothing_hidden_in_it(
 
 async def test_a_grant_of_everything_does_not_grant_what_is_the_daemons(house: House) -> None:
     hidden = (house.key, house.root / "state")
-    found = await house.attempt(Sandbox((Path("/"),), (Path("/"),), network=True, hidden=hidden))
+    found = await house.attempt(ProgramSandbox((Path("/"),), (Path("/"),), network=True, hidden=hidden))
     assert found["other"] == "got"
     assert {name for name, what in found.items() if what == "got"}.isdisjoint(DAEMONS)
 
@@ -124,11 +126,11 @@ async def test_a_grant_of_everything_does_not_grant_what_is_the_daemons(house: H
 async def test_signals_stay_within_the_sandbox_where_the_kernel_can_see_to_it(house: House) -> None:
     if landlock.version() < 6:
         pytest.skip("signals are kept from Landlock 6 on")
-    assert (await house.attempt(Sandbox()))["signal"] != "got"
+    assert (await house.attempt(ProgramSandbox()))["signal"] != "got"
 
 
 async def test_the_daemon_itself_stays_free(house: House) -> None:
-    await house.attempt(Sandbox())
+    await house.attempt(ProgramSandbox())
     assert house.key.read_text(encoding="ascii") == "s3cret"
     with socket.socket(socket.AF_UNIX) as peer:
         peer.connect(str(house.root / "control"))
@@ -155,7 +157,7 @@ async def test_an_ordinary_program_runs_in_it(argv: list[str]) -> None:
         "clock": SystemClock(),
         "answer": "text",
     }
-    tool = CommandTool(Declaration("run", "", {}), argv=argv, sandbox=Sandbox(), **options)
+    tool = CommandTool(Declaration("run", "", {}), argv=argv, sandbox=ProgramSandbox(), **options)
     assert (await tool.call("run", {})).data == "done"
 
 

@@ -16,8 +16,8 @@ from tests.support.until import gone, until
 from kioskd.adapters.clock import SystemClock
 from kioskd.tools import program, sandbox, seccomp
 from kioskd.tools.command import CommandTool
-from kioskd.tools.contract import Declaration, Result
-from kioskd.tools.sandbox import Sandbox
+from kioskd.tools.contract import Declaration, ToolResult
+from kioskd.tools.sandbox import ProgramSandbox
 
 pytestmark = pytest.mark.skipif(not seccomp.known(), reason="no filter of system calls for this processor")
 
@@ -63,10 +63,12 @@ def tool(argv: list[str], **options: Any) -> CommandTool:
         "folder": Path("/"),
         "clock": SystemClock(),
     }
-    return CommandTool(Declaration("run", "", {}), argv=argv, **(chosen | {"sandbox": Sandbox()} | options))
+    return CommandTool(
+        Declaration("run", "", {}), argv=argv, **(chosen | {"sandbox": ProgramSandbox()} | options)
+    )
 
 
-async def run(command: CommandTool, **arguments: object) -> Result:
+async def run(command: CommandTool, **arguments: object) -> ToolResult:
     async with asyncio.timeout(60):
         return await command.call("run", arguments)
 
@@ -113,7 +115,7 @@ async def test_cancelling_ends_the_program_with_all_it_forked(unit: Started, tmp
     )
     notes = tmp_path / "pids"
     notes.mkdir()
-    command = tool(["/usr/bin/python3", "-c", code, str(notes)], sandbox=Sandbox(writes=(notes,)))
+    command = tool(["/usr/bin/python3", "-c", code, str(notes)], sandbox=ProgramSandbox(writes=(notes,)))
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         call = group.create_task(command.call("run", {}))
         await until(lambda: len(list(notes.iterdir())) == 2)

@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 import pytest
 from pydantic import SecretStr
 
-from kioskd.adapters.memory import ManualClock
+from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.errors import DeviceLost
-from kioskd.tools.contract import Declaration, Guard, Guarded, Result, found, stay
-from kioskd.tools.ledger import Day, OneDay
+from kioskd.tools.call_counts import CallsToday, DayCounts
+from kioskd.tools.contract import Declaration, Guard, Guarded, ToolResult, found, stay
 from kioskd.tools.toolbox import LONGEST_SPOKEN, Toolbox
 
 SCHEMA = {"type": "object", "properties": {"item": {}}, "additionalProperties": False}
@@ -38,7 +38,7 @@ class Shelf:
         """Stay."""
         await stay()
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
+    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Answer when the gate is open."""
         self.calls.append(arguments)
         self.begun.set()
@@ -49,7 +49,7 @@ class Shelf:
             raise
         if isinstance(self.answer, BaseException):
             raise self.answer
-        return self.answer if isinstance(self.answer, Result) else found(self.answer)
+        return self.answer if isinstance(self.answer, ToolResult) else found(self.answer)
 
 
 class Bench:
@@ -61,11 +61,11 @@ class Bench:
         guard: Guard | None = None,
         secrets: tuple[str, ...] = (),
         *,
-        day: Day | None = None,
+        day: CallsToday | None = None,
     ) -> None:
         self.shelf = shelf
         self.clock = ManualClock()
-        self.day = day or OneDay()
+        self.day = day or DayCounts()
         self.asked: list[str] = []
         self.words: list[str] = []
         self.begun = 0
@@ -80,7 +80,7 @@ class Bench:
         self.words.append(words)
         return await self.answer
 
-    async def call(self, item: object = "shoes", *, turn: int = 1, conversation: int = 1) -> Result:
+    async def call(self, item: object = "shoes", *, turn: int = 1, conversation: int = 1) -> ToolResult:
         return await self.toolbox.call(
             "shelf", {"item": item}, turn=turn, conversation=conversation, begun=self._begin
         )
@@ -93,7 +93,7 @@ class Bench:
 
 
 async def test_a_call_comes_back_with_its_data() -> None:
-    assert await Bench(Shelf("a shoe")).call() == Result("ok", "done", "a shoe")
+    assert await Bench(Shelf("a shoe")).call() == ToolResult("ok", "done", "a shoe")
 
 
 async def test_a_tool_that_nobody_has_is_refused() -> None:
@@ -136,7 +136,7 @@ async def test_a_tool_without_a_limit_by_the_day_is_not_counted_by_it() -> None:
 
 
 class LostDay:
-    """A day of which nobody knows any more; a `Day`."""
+    """A day of which nobody knows any more; a `CallsToday`."""
 
     def calls_today(self, tool: str) -> None:
         del tool
@@ -304,11 +304,11 @@ async def test_an_answer_that_is_too_deep_is_an_error() -> None:
     deep: object = "bottom"
     for _ in range(50_000):
         deep = [deep]
-    assert (await Bench(Shelf(Result("ok", "done", deep))).call()).status == "error"
+    assert (await Bench(Shelf(ToolResult("ok", "done", deep))).call()).status == "error"
 
 
 async def test_a_secret_never_comes_back() -> None:
-    answer = Result("error", "denied for s3cret", {"echo": ["Bearer s3cret"]})
+    answer = ToolResult("error", "denied for s3cret", {"echo": ["Bearer s3cret"]})
     result = await Bench(Shelf(answer), secrets=("s3cret",)).call()
     assert result.message == "denied for (hidden)"
     assert result.data == {"echo": ["Bearer (hidden)"]}

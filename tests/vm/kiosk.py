@@ -15,10 +15,10 @@ from tests.box.site import Service
 from tests.support.likeness import in_order
 from tests.support.vm import PATIENCE_S, VirtualMachine
 
-from kioskd import messages
+from kioskd import journal_ids
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
-from kioskd.rehearsal.service import Reply, ServiceScript
+from kioskd.simulator import Reply, ServiceScript
 
 SETTINGS: Final = "/etc/kioskd/kioskd.yaml"
 CREDENTIAL: Final = "/etc/credstore.encrypted/gemini-api-key"
@@ -223,7 +223,7 @@ class Kiosk:
     def ends_turn(self, cause: str, place: int) -> None:
         """Wait until the journal has a turn that ended by this cause."""
         self.machine.journal.wait(
-            lambda entry: (entry.get("MESSAGE_ID"), entry.get("KIOSKD_CAUSE")) == (messages.TURN, cause),
+            lambda entry: (entry.get("MESSAGE_ID"), entry.get("KIOSKD_CAUSE")) == (journal_ids.TURN, cause),
             since=place,
             within_s=PATIENCE_S,
         )

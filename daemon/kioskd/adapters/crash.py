@@ -31,7 +31,7 @@ _FRAME: Final = re.compile(r'^  File "([^"\n]*)", line (\d+) in (\S+)', re.MULTI
 _PLACE: Final = re.compile(r".*/(?:site-packages|dist-packages|python3\.\d+|daemon)/")
 _OURS: Final = "kioskd/"
 
-Frame = tuple[str, str]
+StackFrame = tuple[str, str]
 """The place of a call as people write it, and the function."""
 
 
@@ -82,15 +82,15 @@ def told(dump: str) -> str:
     return f"{words}; other threads ({len(others)}) in {', '.join(places[:_OTHERS])}{more}"
 
 
-def _frame(path: str, line: str, function: str) -> Frame:
+def _frame(path: str, line: str, function: str) -> StackFrame:
     return f"{_PLACE.sub('', path)}:{line}", function
 
 
-def _telling(frames: Sequence[Frame]) -> list[Frame]:
+def _telling(frames: Sequence[StackFrame]) -> list[StackFrame]:
     """Return the frames that say most: the innermost, and those of ours that have called it."""
     return [frames[0], *(one for one in frames[1:] if one[0].startswith(_OURS))][:_FRAMES]
 
 
-def _words(frame: Frame) -> str:
+def _words(frame: StackFrame) -> str:
     place, function = frame
     return f"{function} ({place})"

@@ -13,7 +13,7 @@ from kioskd.errors import DeviceLost
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
 from kioskd.media.wav import UnfitWav, WavReader, opened
-from kioskd.ports import Clock, Source
+from kioskd.ports import AudioSource, Clock
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class WavSpeaker:
         self._paced = paced
         self._begun = False
 
-    async def play(self, source: Source) -> NoReturn:
+    async def play(self, source: AudioSource) -> NoReturn:
         """Play from `source` until cancelled; see `ports.Speaker`. The source is pulled in the loop's thread.
 
         Raises:
@@ -90,7 +90,7 @@ class WavSpeaker:
                 device=str(self._path),
             ) from error
 
-    async def _fill(self, file: io.BufferedRandom, source: Source) -> NoReturn:
+    async def _fill(self, file: io.BufferedRandom, source: AudioSource) -> NoReturn:
         due = self._clock.now()
         while file.tell() < _WAV_LIMIT_BYTES:
             due += _PERIOD_S

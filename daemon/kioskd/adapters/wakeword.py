@@ -28,7 +28,7 @@ def words() -> tuple[str, ...]:
     return tuple(sorted(model.value for model in Model))
 
 
-class WakeWord:
+class WakeWordDetector:
     """One word, listened for without end."""
 
     def __init__(self, word: str) -> None:

@@ -1,10 +1,9 @@
 """The composition root: settings -> policy, adapters, flow. It knows everybody and decides nothing."""
 
-from kioskd.app.kiosk import Renewal, serve
-from kioskd.app.meaning import AT_START, own_turns, policy, renewed, session_of
-from kioskd.app.parts import (
-    Hand,
-    Lit,
+from kioskd.app.build_tools import described
+from kioskd.app.devices import (
+    ButtonSpec,
+    LampSpec,
     Parts,
     echo_canceller,
     hand,
@@ -12,25 +11,26 @@ from kioskd.app.parts import (
     prompts,
     real_parts,
 )
+from kioskd.app.kiosk import NewSettings, serve
+from kioskd.app.policy import AT_START, core_policy, own_turns, renewed, session_of
 from kioskd.app.service import live, read_aloud
-from kioskd.app.tool_desk import Tools
-from kioskd.app.tools import described
-from kioskd.app.trial import tried, unfit
+from kioskd.app.startup_check import tried, unfit
+from kioskd.app.tool_host import ToolSet
 
 __all__ = [
     "AT_START",
-    "Hand",
-    "Lit",
+    "ButtonSpec",
+    "LampSpec",
+    "NewSettings",
     "Parts",
-    "Renewal",
-    "Tools",
+    "ToolSet",
+    "core_policy",
     "described",
     "echo_canceller",
     "hand",
     "live",
     "own_turns",
     "pictures",
-    "policy",
     "prompts",
     "read_aloud",
     "real_parts",

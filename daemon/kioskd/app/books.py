@@ -5,17 +5,17 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from kioskd import logs, messages, ports
-from kioskd.app.meaning import budget
-from kioskd.app.parts import Parts
-from kioskd.core.effects import Overlay, Show, Shown
+from kioskd import journal_ids, logs, ports
+from kioskd.app.devices import Parts
+from kioskd.app.policy import budget
+from kioskd.core.effects import KioskStatus, Overlay, ShowStatus
 from kioskd.core.events import Event
-from kioskd.flow.crew import Work
-from kioskd.flow.engine import Observer
-from kioskd.flow.journal import Journal
-from kioskd.flow.keeping import Keeping
-from kioskd.flow.limits import Limits
-from kioskd.flow.scribe import Scribe
+from kioskd.flow.reporting.journal import Journal
+from kioskd.flow.runtime.engine import Observer
+from kioskd.flow.runtime.workers import Worker
+from kioskd.flow.storage.budget import BudgetEnforcer
+from kioskd.flow.storage.conversation_recorder import ConversationRecorder
+from kioskd.flow.storage.disk_writer import DiskWriter
 from kioskd.settings.model import Settings
 
 log = logging.getLogger(__name__)
@@ -30,10 +30,10 @@ class Books:
         parts: Parts,
         post: Callable[[Event], None],
         tell: Callable[[str], bool],
-        keeping: Keeping,
+        keeping: DiskWriter,
     ) -> None:
         """`tell` says a text to the model as soon as it can. Reads the day's figures: blocks."""
-        self.limits = Limits(
+        self.limits = BudgetEnforcer(
             budget(settings),
             parts.clock,
             post,
@@ -48,7 +48,9 @@ class Books:
         self.kept = " and ".join(what for what, shelf in self._shelves.items() if shelf is not None)
         """What of a conversation is kept, in words; empty if nothing is."""
         self._scribe = (
-            Scribe(parts.clock, parts.wall, words=parts.words, sounds=parts.sounds) if self.kept else None
+            ConversationRecorder(parts.clock, parts.wall, words=parts.words, sounds=parts.sounds)
+            if self.kept
+            else None
         )
         self._settings = settings
 
@@ -62,15 +64,15 @@ class Books:
         """Return `live`, overheard where the owner wants conversations kept."""
         return self._scribe.listen(live) if self._scribe is not None else live
 
-    def lamp(self, effect: Show) -> Show:
+    def lamp(self, effect: ShowStatus) -> ShowStatus:
         """Return what lamps show: while what is said is kept, listening looks a little different."""
-        if self.kept and effect.shown is Shown.LISTENING and effect.overlay is Overlay.NONE:
+        if self.kept and effect.shown is KioskStatus.LISTENING and effect.overlay is Overlay.NONE:
             return replace(effect, overlay=Overlay.RECORDING)
         return effect
 
-    def workers(self) -> dict[str, Work]:
+    def workers(self) -> dict[str, Worker]:
         """Who works from the start to the end."""
-        workers: dict[str, Work] = {"limits": self._count}
+        workers: dict[str, Worker] = {"limits": self._count}
         if self._scribe is not None:
             workers["records"] = self._keep
         return workers
@@ -96,7 +98,7 @@ class Books:
                     record.folder,
                     record.keep_days,
                     record.most_mb,
-                    extra={"message_id": messages.RECORDS_KEPT},
+                    extra={"message_id": journal_ids.RECORDS_KEPT},
                 )
         try:
             await asyncio.Event().wait()

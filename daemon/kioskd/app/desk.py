@@ -8,22 +8,23 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import SecretStr
 
 from kioskd import __version__, logs
-from kioskd.app.parts import Parts
+from kioskd.app.devices import Parts
 from kioskd.core.events import Event
 from kioskd.errors import ConfigError
-from kioskd.flow.control import Control
-from kioskd.flow.crew import Work
-from kioskd.flow.engine import Observer
-from kioskd.flow.limits import Account
-from kioskd.flow.live_link import LiveLink
-from kioskd.flow.live_to_speaker import LiveToSpeaker
-from kioskd.flow.meters import Meters
-from kioskd.flow.metrics import Family, Readings, Tally, families
-from kioskd.flow.mic_to_live import MicToLive
+from kioskd.flow.audio.downlink import Downlink
+from kioskd.flow.audio.level_meters import LevelMeters
+from kioskd.flow.audio.uplink import Uplink
+from kioskd.flow.controls.remote import RemoteControl
+from kioskd.flow.link.live_link import LiveLink
+from kioskd.flow.reporting.metrics import MetricCounts, Readings, families
+from kioskd.flow.runtime.engine import Observer
+from kioskd.flow.runtime.workers import Worker
+from kioskd.flow.storage.budget import BudgetStatus
+from kioskd.ports import MetricFamily
 from kioskd.settings.model import Settings
 
 if TYPE_CHECKING:
-    from kioskd.flow.camera_to_live import CameraToLive
+    from kioskd.flow.camera.stream import CameraStream
 
 _OURS = logging.getLogger("kioskd")
 
@@ -43,22 +44,22 @@ class FrontDesk:
         self,
         settings: Settings,
         parts: Parts,
-        meters: Meters,
+        meters: LevelMeters,
         post: Callable[[Event], None],
         *,
-        uplink: MicToLive,
-        downlink: LiveToSpeaker,
+        uplink: Uplink,
+        downlink: Downlink,
         link: LiveLink,
-        camera: "CameraToLive | None",
+        camera: "CameraStream | None",
         tool_calls: Mapping[str, int],
-        account: Callable[[], Account],
+        account: Callable[[], BudgetStatus],
         set_volume: Callable[[int], int],
     ) -> None:
         """`tool_calls` counts by status. `account` tells how the day stands.
 
         `set_volume` sets it as far as the owner lets it, keeps it, and returns what it has come to.
         """
-        from kioskd.adapters.recent import RecentLines  # noqa: PLC0415 - as all adapters here
+        from kioskd.adapters.remote.log_buffer import LogBuffer  # noqa: PLC0415 - as all adapters here
 
         self._parts = parts
         self._service = settings.service
@@ -68,9 +69,9 @@ class FrontDesk:
         self._camera = camera
         self._tool_calls = tool_calls
         self._account = account
-        self._recent = RecentLines()
-        self._tally = Tally(parts.clock.now())
-        self._control = Control(
+        self._recent = LogBuffer()
+        self._tally = MetricCounts(parts.clock.now())
+        self._control = RemoteControl(
             self,
             self._tally,
             meters,
@@ -104,9 +105,9 @@ class FrontDesk:
         """Go by new settings."""
         self._service = settings.service
 
-    def workers(self) -> dict[str, Work]:
+    def workers(self) -> dict[str, Worker]:
         """Return who answers, by name."""
-        workers: dict[str, Work] = {}
+        workers: dict[str, Worker] = {}
         if self._parts.control is not None:
             workers["control"] = self._answer
         if (door := self._parts.metrics) is not None:
@@ -170,7 +171,7 @@ class FrontDesk:
             raise ConfigError("service key: this kiosk's is not a stored one, and stays as it is")
         self._parts.keys.take(self._service, key)
 
-    def families(self) -> list[Family]:
+    def families(self) -> list[MetricFamily]:
         """See `control.Desk`."""
         playout = self._downlink.playout
         readings = Readings(
@@ -187,14 +188,14 @@ class FrontDesk:
         )
         return families(self._tally, readings, self._parts.clock.now(), __version__)
 
-    def render(self, families: Iterable[Family]) -> str:
+    def render(self, families: Iterable[MetricFamily]) -> str:
         """See `control.Desk`."""
-        from kioskd.adapters.prometheus import text  # noqa: PLC0415 - brings the library
+        from kioskd.adapters.remote.prometheus import text  # noqa: PLC0415 - brings the library
 
         return text(families)
 
 
-def _budget(account: Account) -> dict[str, float]:
+def _budget(account: BudgetStatus) -> dict[str, float]:
     """Return what is bounded by the day's limits, and the limits."""
     told: dict[str, float] = {}
     if account.seconds_limit:
@@ -205,6 +206,6 @@ def _budget(account: Account) -> dict[str, float]:
 
 
 async def _fit(data: bytes, *, size: int, quality: int) -> bytes:
-    from kioskd.adapters.picture_decoder import fit  # noqa: PLC0415 - brings Pillow
+    from kioskd.adapters.pictures.decoder import fit  # noqa: PLC0415 - brings Pillow
 
     return await fit(data, size=size, quality=quality)

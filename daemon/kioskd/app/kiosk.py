@@ -8,60 +8,60 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
 
-from kioskd import messages, ports
+from kioskd import journal_ids, ports
 from kioskd.app.books import Books
 from kioskd.app.desk import FrontDesk
-from kioskd.app.meaning import policy, session_of
-from kioskd.app.parts import Parts
-from kioskd.app.sight import camera
+from kioskd.app.devices import Parts
+from kioskd.app.pictures import camera
+from kioskd.app.policy import core_policy, session_of
 from kioskd.app.sound import sound, wake_word
-from kioskd.app.tool_desk import ToolDesk, Tools
+from kioskd.app.tool_host import ToolHost, ToolSet
 from kioskd.core.effects import (
-    Ask,
+    AskConfirmation,
     CancelTimer,
     Chime,
     Confirm,
     Dial,
     Duck,
     Flush,
-    Forget,
+    ForgetHandle,
     Greet,
     HangUp,
-    HushPrompt,
-    Keep,
-    Look,
+    KeepHandle,
+    KioskStatus,
     Prompt,
-    SetEyes,
+    SetCamera,
     SetMute,
     SetTimer,
     SetUplink,
-    Show,
-    Shown,
+    ShowStatus,
+    StopPrompt,
+    TakeSnapshot,
 )
-from kioskd.core.events import Device, MuteAsked, NetworkChanged, Restored, SettingsChanged
+from kioskd.core.events import Device, MuteRequested, NetworkChanged, Restored, SettingsChanged
 from kioskd.errors import RestartAsked
-from kioskd.flow.attendant import Attendant
-from kioskd.flow.button_to_mailbox import ButtonToMailbox, Hands
-from kioskd.flow.crew import Work, once, work_together
-from kioskd.flow.engine import Engine, Observer, Performers
-from kioskd.flow.health import Evidence, Health
-from kioskd.flow.journal import status
-from kioskd.flow.keeping import Keeping
-from kioskd.flow.lamp import LampKeeper
-from kioskd.flow.live_link import LiveLink
-from kioskd.flow.mailbox import Mailbox
-from kioskd.flow.memory import MemoryKeeper
-from kioskd.flow.meters import Meters
-from kioskd.flow.reload import Reload
-from kioskd.flow.timers import Timers
-from kioskd.flow.way import Way
+from kioskd.flow.audio.level_meters import LevelMeters
+from kioskd.flow.controls.buttons import ButtonEvents, ButtonWorker
+from kioskd.flow.controls.lamps import LampWorker
+from kioskd.flow.link.live_link import LiveLink
+from kioskd.flow.link.picture_pacer import PicturePacer
+from kioskd.flow.reporting.journal import status
+from kioskd.flow.runtime.device_supervisor import DeviceSupervisor
+from kioskd.flow.runtime.engine import Engine, Observer, Performers
+from kioskd.flow.runtime.mailbox import Mailbox
+from kioskd.flow.runtime.reload import Reload
+from kioskd.flow.runtime.timers import Timers
+from kioskd.flow.runtime.watchdog import Evidence, Watchdog
+from kioskd.flow.runtime.workers import Worker, once, work_together
+from kioskd.flow.storage.disk_writer import DiskWriter
+from kioskd.flow.storage.preferences import PreferenceKeeper
 from kioskd.settings.model import Settings
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Renewal:
+class NewSettings:
     """What a daemon that runs goes by from now on; see `meaning.renewed`."""
 
     settings: Settings
@@ -76,7 +76,7 @@ async def serve(
     parts: Parts,
     *,
     observers: Sequence[Observer] = (),
-    reload: Reload[Renewal] | None = None,
+    reload: Reload[NewSettings] | None = None,
 ) -> None:
     """Be the kiosk until cancelled, or until something ends it.
 
@@ -99,25 +99,25 @@ class Kiosk:
         self._parts = parts
         clock, self._mailbox = parts.clock, Mailbox()
         post = self._post = self._mailbox.post
-        self._timers, self._hands = Timers(clock, post), Hands(post)
-        self._keeping = Keeping(clock, post, parts.places)
-        self._memory = MemoryKeeper(
+        self._timers, self._hands = Timers(clock, post), ButtonEvents(post)
+        self._keeping = DiskWriter(clock, post, parts.places)
+        self._memory = PreferenceKeeper(
             parts.memory,
             self._keeping,
             volume=settings.speaker.volume,
             volume_floor=settings.speaker.volume_floor,
             volume_ceiling=settings.speaker.volume_ceiling,
         )
-        self._restart, self._meters = asyncio.Event(), Meters()
+        self._restart, self._meters = asyncio.Event(), LevelMeters()
         self._wake_word = wake_word(settings)
         self._uplink, self._downlink = sound(
             settings, parts, self._meters, post, volume=self._memory.volume, wake_word=self._wake_word
         )
-        self._way = Way(clock, uplink_idle=lambda: self._uplink.idle)
+        self._way = PicturePacer(clock, uplink_idle=lambda: self._uplink.idle)
         self._camera = camera(settings, parts, self._way, post, self._tell)
         self._books = Books(settings, parts, post, self._tell, self._keeping)
-        self._tools = parts.tools or Tools(Settings(), {}, clock)
-        self._tool_desk = ToolDesk(
+        self._tools = parts.tools or ToolSet(Settings(), {}, clock)
+        self._tool_desk = ToolHost(
             self._tools,
             post,
             self._books.limits,
@@ -144,7 +144,7 @@ class Kiosk:
             read_aloud=parts.read_aloud,
         )
         self._lamps = [
-            LampKeeper(
+            LampWorker(
                 [lit.lamp],
                 clock,
                 post,
@@ -168,9 +168,9 @@ class Kiosk:
             account=lambda: self._books.limits.account,
             set_volume=self._set_volume,
         )
-        self._health = Health(clock, post, parts.notifier, self._evidence())
+        self._health = Watchdog(clock, post, parts.notifier, self._evidence())
         self._engine = Engine(
-            policy(settings),
+            core_policy(settings),
             self._mailbox,
             self._performers(),
             clock,
@@ -185,7 +185,7 @@ class Kiosk:
             ],
         )
 
-    async def run(self, reload: Reload[Renewal] | None) -> None:
+    async def run(self, reload: Reload[NewSettings] | None) -> None:
         """Start everybody, and be there until it ends."""
         self._desk.claim()
         workers = self._workers() | self._books.workers() | self._desk.workers()
@@ -195,9 +195,9 @@ class Kiosk:
             )
             workers["refused file"] = partial(reload.watch, self._parts.clock, self._post)
             self._desk.renew = reload.now
-        self._show(Show(Shown.STARTING))
+        self._show(ShowStatus(KioskStatus.STARTING))
         if self._memory.muted:
-            self._post(MuteAsked(muted=True))
+            self._post(MuteRequested(muted=True))
         if self._parts.keepsake is not None and (kept := self._parts.keepsake.recover()) is not None:
             self._post(Restored(*kept))
         try:
@@ -206,7 +206,7 @@ class Kiosk:
             self._timers.cancel_all()
 
     def _evidence(self) -> Mapping[str, Evidence]:
-        """Who must show signs of life, and how; see `Health`."""
+        """Who must show signs of life, and how; see `Watchdog`."""
         uplink, downlink, link, word = self._uplink, self._downlink, self._link, self._wake_word
         return {
             "microphone": lambda: None if uplink.absent else uplink.captured,
@@ -223,27 +223,27 @@ class Kiosk:
             CancelTimer: self._timers.cancel,
             SetUplink: self._uplink.set_uplink,
             SetMute: self._mute,
-            SetEyes: self._camera.set_eyes if self._camera is not None else _nothing,
-            Look: self._camera.looks.ask if self._camera is not None else _nothing,
+            SetCamera: self._camera.set_eyes if self._camera is not None else _nothing,
+            TakeSnapshot: self._camera.looks.ask if self._camera is not None else _nothing,
             Flush: self._downlink.flush,
             Duck: self._downlink.duck,
             Chime: self._downlink.chime,
             Prompt: self._downlink.prompt,
-            HushPrompt: self._downlink.hush_prompt,
+            StopPrompt: self._downlink.hush_prompt,
             Dial: self._link.dial,
             HangUp: self._hang_up,
             Greet: self._link.greet,
             Confirm: self._tool_desk.allow,
-            Ask: lambda _effect: self._downlink.question(self._tool_desk.question),
-            Show: self._show,
-            Keep: self._keep,
-            Forget: self._forget,
+            AskConfirmation: lambda _effect: self._downlink.question(self._tool_desk.question),
+            ShowStatus: self._show,
+            KeepHandle: self._keep,
+            ForgetHandle: self._forget,
         }
 
-    def _workers(self) -> dict[str, Work]:
+    def _workers(self) -> dict[str, Worker]:
         """Who works from the start to the end."""
         parts, post = self._parts, self._post
-        workers: dict[str, Work] = {
+        workers: dict[str, Worker] = {
             "engine": self._engine.run,
             "microphone": self._uplink.capture,
             "speaker": self._downlink.play,
@@ -256,7 +256,7 @@ class Kiosk:
             "restart": self._restart_when_asked,
         }
         for hand in parts.hands:
-            workers[hand.name] = ButtonToMailbox(
+            workers[hand.name] = ButtonWorker(
                 hand.button,
                 hand.rules,
                 self._hands.post,
@@ -273,7 +273,7 @@ class Kiosk:
             workers["camera"] = self._camera.run
         if parts.camera_lamp is not None:
             name = "camera lamp"
-            lamp = Attendant(name, parts.clock, post, device=Device.LAMP, called=name, needed=False)
+            lamp = DeviceSupervisor(name, parts.clock, post, device=Device.LAMP, called=name, needed=False)
             workers[name] = partial(lamp.use, parts.camera_lamp.run)
         if parts.network is not None:
             workers["network"] = partial(parts.network.watch, lambda: post(NetworkChanged()))
@@ -304,24 +304,24 @@ class Kiosk:
         self._downlink.playout.volume = self._memory.volume
         return self._memory.volume
 
-    def _show(self, effect: Show) -> None:
+    def _show(self, effect: ShowStatus) -> None:
         self._desk.words = status(effect, kept=self._books.kept)
         self._parts.notifier.status(self._desk.words)
         for lamp in self._lamps:
             lamp.show(self._books.lamp(effect))
 
-    def _keep(self, effect: Keep) -> None:
+    def _keep(self, effect: KeepHandle) -> None:
         if self._parts.keepsake is not None:
             self._parts.keepsake.keep(effect.conversation, effect.handle)
 
-    def _forget(self, _effect: Forget) -> None:
+    def _forget(self, _effect: ForgetHandle) -> None:
         if self._parts.keepsake is not None:
             self._parts.keepsake.forget()
 
-    def _apply(self, new: Renewal) -> None:
+    def _apply(self, new: NewSettings) -> None:
         """Go by new settings: at once, or over the next connection."""
         settings = new.settings
-        self._engine.adopt(policy(settings))
+        self._engine.adopt(core_policy(settings))
         self._books.adopt(settings)
         self._desk.adopt(settings)
         self._link.use(self._books.overheard(new.live), settings.assistant.greeting or "", new.pictures)
@@ -333,7 +333,7 @@ class Kiosk:
         log.info(
             "settings reloaded%s",
             f"; after a restart only: {', '.join(new.later)}" if new.later else "",
-            extra={"message_id": messages.RELOADED, "visitor": True},
+            extra={"message_id": journal_ids.RELOADED, "visitor": True},
         )
 
 

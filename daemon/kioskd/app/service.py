@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from kioskd import ports, profiles, proxies
-from kioskd.app.meaning import SLOW_MS, own_turns
-from kioskd.flow.turn_endings import ReadAloud
+from kioskd import live_models, ports, proxies
+from kioskd.app.policy import SLOW_MS, own_turns
+from kioskd.flow.link.turn_endings import ReadAloud
 from kioskd.settings.load import wanted
 from kioskd.settings.model import Settings
 from kioskd.settings.tools_kinds import HttpSettings, McpSettings
@@ -57,18 +57,20 @@ def live(
     vertex it is one of its express mode. None where the settings need none.
     """
     # The SDK is imported by whoever dials, and by nobody else.
-    from kioskd.adapters.gemini import GeminiConfig, GeminiLive, Options, ToolTrial, Vertex  # noqa: PLC0415
+    from kioskd.adapters.gemini import GeminiConfig, GeminiLive, SessionOptions, ToolTrial, Vertex  # noqa: PLC0415
 
     service, assistant, conversation = settings.service, settings.assistant, settings.conversation
-    if not profiles.known(service.model):
+    if not live_models.known(service.model):
         log.warning(
-            "model not known to this version, taken for one like %s: model=%s", profiles.NEWEST, service.model
+            "model not known to this version, taken for one like %s: model=%s",
+            live_models.NEWEST,
+            service.model,
         )
-    if gone := profiles.probably_shut_down(service.model):
+    if gone := live_models.probably_shut_down(service.model):
         log.warning("%s", gone)
     compression = conversation.compression_tokens
     slow = conversation.pace == "slow"
-    profile = profiles.profile(service.model)
+    profile = live_models.profile(service.model)
     # Who takes written content as a seed only is shown pictures as video, whenever somebody asks: each must count then.
     all_pictures = _sends_pictures(settings) or profile.client_content == "seed_only"
     vertex = None
@@ -78,8 +80,8 @@ def live(
         GeminiConfig(
             key=key,
             model=service.model,
-            api_version=profiles.api_version(wanted(settings)),
-            other_version=profiles.other_version(wanted(settings)),
+            api_version=live_models.api_version(wanted(settings)),
+            other_version=live_models.other_version(wanted(settings)),
             endpoint=service.endpoint,
             ca_file=service.ca_file,
             proxy=service.proxy,
@@ -91,7 +93,7 @@ def live(
             language=assistant.language,
             tools=tools,
             trial=trial or ToolTrial(),
-            options=Options(
+            options=SessionOptions(
                 own_turns=own_turns(settings),
                 turn_coverage="activity_and_pictures" if all_pictures else "activity",
                 media_resolution=service.media_resolution,
@@ -116,9 +118,9 @@ def live(
 
 def read_aloud(settings: Settings) -> ReadAloud:
     """Return what reads aloud a reply that came in writing."""
-    from kioskd.prompts import Speech  # noqa: PLC0415
+    from kioskd.prompts import TextToSpeech  # noqa: PLC0415
 
-    return Speech(settings.assistant.language).read
+    return TextToSpeech(settings.assistant.language).read
 
 
 def _sends_pictures(settings: Settings) -> bool:

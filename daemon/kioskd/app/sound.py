@@ -4,24 +4,24 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kioskd.app.meaning import lead_ms, pause_ms, talk
-from kioskd.app.parts import Parts, echo_canceller
+from kioskd.app.devices import Parts, echo_canceller
+from kioskd.app.policy import lead_ms, pause_ms, talk
 from kioskd.core.effects import Cue
-from kioskd.core.events import Cause, Event
-from kioskd.core.policy import Talk
+from kioskd.core.events import Event, WakeCause
+from kioskd.core.policy import UplinkMode
 from kioskd.errors import Code
-from kioskd.flow.ears import Ears, Loading, Waker
-from kioskd.flow.live_to_speaker import LiveToSpeaker
-from kioskd.flow.meters import Meters
-from kioskd.flow.mic_to_live import MicToLive
-from kioskd.media.bargein import BargeIn
-from kioskd.media.voice import VoiceDetector
+from kioskd.flow.audio.downlink import Downlink
+from kioskd.flow.audio.level_meters import LevelMeters
+from kioskd.flow.audio.speech_events import LoadingDetector, SpeechEvents, WakeDetector
+from kioskd.flow.audio.uplink import Uplink
+from kioskd.media.barge_in import BargeInDetector
+from kioskd.media.voice_activity import VoiceDetector
 from kioskd.settings.model import Settings
 
 if TYPE_CHECKING:
-    from kioskd.media.cues import Cue as Sound
+    from kioskd.media.cue_filter import CueFilter
+    from kioskd.media.cues import CueSound as Sound
     from kioskd.media.echo import EchoCanceller
-    from kioskd.media.notch import CueFilter
 
 HELD_AFTER_MS: Final = 240
 """Sound that is still sent when a talk button is let go: people let go on their last word."""
@@ -30,12 +30,12 @@ HELD_AFTER_MS: Final = 240
 def sound(
     settings: Settings,
     parts: Parts,
-    meters: Meters,
+    meters: LevelMeters,
     post: Callable[[Event], None],
     *,
     volume: int,
-    wake_word: Loading | None,
-) -> tuple[MicToLive, LiveToSpeaker]:
+    wake_word: LoadingDetector | None,
+) -> tuple[Uplink, Downlink]:
     """Return the uplink and the downlink. `wake_word`: see there.
 
     Raises:
@@ -45,7 +45,7 @@ def sound(
     wanted = {Cue(name) for name in settings.speaker.cues}
     cues = _cue_filter() if wanted else None
     mode = settings.microphone.echo
-    downlink = LiveToSpeaker(
+    downlink = Downlink(
         meters.speaker(parts.speaker),
         post,
         parts.clock,
@@ -55,12 +55,12 @@ def sound(
         prompts=partial(_prompt, parts),
         on_cue=partial(_expect, cues) if cues is not None else None,
     )
-    held = talk(settings) is Talk.HELD
+    held = talk(settings) is UplinkMode.HELD
 
     def own_residue() -> bool:
         return mode == "hardware" and downlink.own_voice
 
-    uplink = MicToLive(
+    uplink = Uplink(
         meters.microphone(parts.microphone),
         post,
         parts.clock,
@@ -76,42 +76,42 @@ def sound(
     return uplink, downlink
 
 
-def wake_word(settings: Settings) -> Loading | None:
+def wake_word(settings: Settings) -> LoadingDetector | None:
     """Return what listens for the wake word, once its `run` has loaded it; None where no word wakes the kiosk."""
     conversation = settings.conversation
     if "wakeword" not in conversation.wake:
         return None
 
-    def load() -> Waker:
-        from kioskd.adapters.wakeword import WakeWord  # noqa: PLC0415
+    def load() -> WakeDetector:
+        from kioskd.adapters.wakeword import WakeWordDetector  # noqa: PLC0415
 
-        return WakeWord(conversation.wakeword)
+        return WakeWordDetector(conversation.wakeword)
 
-    return Loading("wake word", load)
+    return LoadingDetector("wake word", load)
 
 
 def ears(
     settings: Settings,
     post: Callable[[Event], None],
     echo: "EchoCanceller | None",
-    wake_word: Loading | None,
-    downlink: LiveToSpeaker,
-) -> Ears:
+    wake_word: LoadingDetector | None,
+    downlink: Downlink,
+) -> SpeechEvents:
     """Return what listens for the core."""
     conversation = settings.conversation
-    wakers: dict[Cause, Waker] = {}
+    wakers: dict[WakeCause, WakeDetector] = {}
     if "voice" in conversation.wake:
-        from kioskd.media.onset import Onset  # noqa: PLC0415 - brings numpy
+        from kioskd.media.speech_onset import SpeechOnsetDetector  # noqa: PLC0415 - brings numpy
 
-        wakers[Cause.VOICE] = Onset()
+        wakers[WakeCause.VOICE] = SpeechOnsetDetector()
     if wake_word is not None:
-        wakers[Cause.WAKEWORD] = wake_word
-    return Ears(
+        wakers[WakeCause.WAKEWORD] = wake_word
+    return SpeechEvents(
         post,
         voice=VoiceDetector(pause_ms=pause_ms(conversation)),
         wakers=wakers,
         # Also where the visitor's voice ends no reply: what is left of an echo is not theirs.
-        interrupter=None if settings.microphone.echo == "half_duplex" else BargeIn(echo),
+        interrupter=None if settings.microphone.echo == "half_duplex" else BargeInDetector(echo),
         own_voice=lambda: downlink.own_voice,
         own_sound=lambda: downlink.lingers,
     )
@@ -122,12 +122,12 @@ def _prompt(parts: Parts, code: Code) -> bytes | None:
 
 
 def _cue_filter() -> "CueFilter":
-    from kioskd.media.notch import CueFilter  # noqa: PLC0415 - brings numpy
+    from kioskd.media.cue_filter import CueFilter  # noqa: PLC0415 - brings numpy
 
     return CueFilter()
 
 
 def _expect(cues: "CueFilter", cue: "Sound", latency_s: float) -> None:
-    from kioskd.media.notch import frames_to_expect  # noqa: PLC0415 - loaded by now
+    from kioskd.media.cue_filter import frames_to_expect  # noqa: PLC0415 - loaded by now
 
     cues.expect(cue, frames_to_expect(cue, latency_s))

@@ -15,7 +15,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
-from kioskd import __version__, messages
+from kioskd import __version__, journal_ids
 from kioskd.cli import output, terminal
 from kioskd.errors import ConfigError, KioskError
 
@@ -115,7 +115,7 @@ def _ended(arguments: Sequence[str]) -> int:
         return Exit.PIPE_CLOSED
     except Exception:
         # The edge of the process: systemd tells a bug from all else by the exit code, so it needs one of its own.
-        log.exception("bug, ending: please report the lines below", extra={"message_id": messages.BUG})
+        log.exception("bug, ending: please report the lines below", extra={"message_id": journal_ids.BUG})
         return Exit.BUG
     return code
 

@@ -12,19 +12,12 @@ from kioskd.cli import Exit, add_config, client
 from kioskd.cli.status import left_out_words
 from kioskd.doctor.machine import Machine
 from kioskd.errors import KioskError
+from kioskd.secret_files import STORES, KeyMissingError, is_there
 from kioskd.settings.controls import CameraSettings, LampSettings
-from kioskd.settings.credentials import (
-    CREDENTIAL,
-    STORES,
-    VARIABLES,
-    KeyMissingError,
-    is_there,
-    other_way,
-    service_key,
-)
+from kioskd.settings.credentials import CREDENTIAL, VARIABLES, other_way, service_key
 from kioskd.settings.load import Fault, SettingsError, default_path, load_to_run, notes
 from kioskd.settings.model import Settings
-from kioskd.settings.sandbox import PROPERTIES, Sandbox
+from kioskd.settings.sandbox import PROPERTIES, ServiceSandbox
 from kioskd.settings.tools_kinds import BuiltinSettings
 
 MACHINE: Final = Machine()
@@ -46,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     lines: list[str] = []
     remarks: list[str] = []
     # Whoever asks sees more than the service does.
-    sandbox = Sandbox.of_unit(MACHINE.properties(*PROPERTIES)) if _is_the_services(path) else None
+    sandbox = ServiceSandbox.of_unit(MACHINE.properties(*PROPERTIES)) if _is_the_services(path) else None
     try:
         settings = load_to_run(path, os.environ, sandbox)
     except SettingsError as err:
@@ -54,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         lines = [str(fault) for fault in faults]
     else:
         from kioskd.app import unfit  # noqa: PLC0415 - slow, and of no use to a file with faults
-        from kioskd.app.tools import sandbox_notes  # noqa: PLC0415 - the same
+        from kioskd.app.build_tools import sandbox_notes  # noqa: PLC0415 - the same
 
         faults = unfit(path, settings)
         key, missing = _key(settings, os.environ)
@@ -80,11 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _of_cards(settings: Settings) -> list[str]:
     """Return what is in the way of the sound cards now. Opens none: the daemon may be about to."""
-    from kioskd.adapters.portaudio_devices import Direction  # noqa: PLC0415 - as above
-    from kioskd.adapters.portaudio_probe import Probe  # noqa: PLC0415 - as above
+    from kioskd.adapters.portaudio.alsa_probe import AlsaProbe  # noqa: PLC0415 - as above
+    from kioskd.adapters.portaudio.devices import Direction  # noqa: PLC0415 - as above
 
     chosen = {Direction.IN: settings.microphone.device, Direction.OUT: settings.speaker.device}
-    found = ((way, wanted, Probe().remark(wanted, way)) for way, wanted in chosen.items())
+    found = ((way, wanted, AlsaProbe().remark(wanted, way)) for way, wanted in chosen.items())
     return [f"{way.value}.device {wanted!r}: {remark}" for way, wanted, remark in found if remark is not None]
 
 

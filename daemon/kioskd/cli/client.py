@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kioskd import sanitize
-from kioskd.adapters.control_wire import ANSWER_BYTES, VARIABLE, client_sockets
+from kioskd.adapters.remote.control_wire import ANSWER_BYTES, VARIABLE, client_sockets
 from kioskd.cli import Exit
 from kioskd.cli.output import say, say_json
 from kioskd.errors import KioskError

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kioskd import logs, regular_file
-from kioskd.adapters.control_wire import PICTURE_BYTES
+from kioskd.adapters.remote.control_wire import PICTURE_BYTES
 from kioskd.cli import client
 from kioskd.errors import KioskError
 

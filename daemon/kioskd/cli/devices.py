@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kioskd.cli.output import say
 from kioskd.cli.sound_list import name_holders, show, sound
-from kioskd.doctor.inside import Inside
+from kioskd.doctor.inside import SandboxView
 from kioskd.doctor.machine import Machine
 
 _DEV: Final = Path("/dev")
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if args.here:
         print(json.dumps(_found(plugins=args.all)))
         return 0
-    inside, found = Inside(MACHINE), None
+    inside, found = SandboxView(MACHINE), None
     why = inside.why_not()
     if why is None:
         found = inside.listed("devices", "--here", *["--all"] * args.all)
@@ -89,7 +89,7 @@ def _cameras() -> dict[str, Any]:
 
     A Pi's are asked for only where they can be: it takes a second.
     """
-    from kioskd.adapters import picamera, v4l2  # noqa: PLC0415 - only this command needs them
+    from kioskd.adapters.cameras import picamera, v4l2  # noqa: PLC0415 - only this command needs them
 
     usable, faults = picamera.cameras(), {}
     if (fault := picamera.fault(_SYS)) is not None:
@@ -104,7 +104,7 @@ def _cameras() -> dict[str, Any]:
 
 
 def _inputs() -> list[str]:
-    from kioskd.adapters.evdev_inputs import inputs  # noqa: PLC0415 - only this command needs it
+    from kioskd.adapters.controls.evdev_inputs import inputs  # noqa: PLC0415 - only this command needs it
 
     return sorted({device.name for device in inputs()})
 

@@ -16,11 +16,11 @@ from kioskd import logs
 from kioskd.cli import Exit, add_config, devices
 from kioskd.cli.output import say, say_json
 from kioskd.doctor import bundle
-from kioskd.doctor.examination import examine, look
+from kioskd.doctor.checks import examine, look
+from kioskd.doctor.context import CheckContext, Technician
 from kioskd.doctor.finding import Finding, Verdict, fault
-from kioskd.doctor.inside import Inside
+from kioskd.doctor.inside import SandboxView
 from kioskd.doctor.machine import Machine
-from kioskd.doctor.patient import Patient, Person
 from kioskd.settings.load import SettingsError, default_path, read
 
 ANSWER_S: Final = 30.0
@@ -62,8 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.look is not None:
         print(json.dumps(bundle.report_of(_looked(arguments.look, path, person))))
         return Exit.OK
-    inside = Inside(MACHINE)
-    patient = Patient.of(path, os.environ, machine=MACHINE, person=person, wear=arguments.wear, inside=inside)
+    inside = SandboxView(MACHINE)
+    patient = CheckContext.of(
+        path, os.environ, machine=MACHINE, person=person, wear=arguments.wear, inside=inside
+    )
     findings = asyncio.run(examine(patient, _ignore if arguments.json else _show))
     if arguments.json:
         say_json(bundle.report_of(findings))
@@ -76,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.NOT_MET if wrong else Exit.OK
 
 
-def _looked(check: str, path: Path, person: Person | None) -> Sequence[Finding]:
+def _looked(check: str, path: Path, person: Technician | None) -> Sequence[Finding]:
     """Make one check for a doctor who waits outside."""
     try:
         settings = read(path).settings
@@ -84,10 +86,10 @@ def _looked(check: str, path: Path, person: Person | None) -> Sequence[Finding]:
         return [
             fault("settings", f"to the service: {error.faults[0]}", "have the file be readable by kioskd")
         ]
-    return asyncio.run(look(check, Patient(settings, os.environ, MACHINE, path, person=person)))
+    return asyncio.run(look(check, CheckContext(settings, os.environ, MACHINE, path, person=person)))
 
 
-class Terminal(Person):
+class Terminal(Technician):
     """Whoever sits at this terminal. Questions go to stderr: stdout is for what was found."""
 
     def tell(self, text: str) -> None:

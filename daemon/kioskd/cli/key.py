@@ -22,7 +22,8 @@ from kioskd.doctor.credential import ENCRYPTED, PLAIN, PLAIN_DROP_IN, PLAIN_LOAD
 from kioskd.doctor.machine import Machine
 from kioskd.doctor.session import try_service
 from kioskd.errors import ConfigError, KioskError, LinkLost, Remedy
-from kioskd.settings.credentials import CREDENTIAL, KeyUnusableError, other_way, service_key
+from kioskd.secret_files import KeyUnusableError
+from kioskd.settings.credentials import CREDENTIAL, other_way, service_key
 from kioskd.settings.load import default_path, load
 from kioskd.settings.model import Settings
 from kioskd.settings.service import ServiceSettings

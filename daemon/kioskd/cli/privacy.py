@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from kioskd.app import meaning
+from kioskd.app import policy
 from kioskd.cli import add_config
-from kioskd.core.policy import Talk
+from kioskd.core.policy import UplinkMode
 from kioskd.settings.limits import RecordSettings
 from kioskd.settings.load import default_path, load
 from kioskd.settings.model import Settings
@@ -160,7 +160,7 @@ def keeps(settings: Settings) -> Iterator[Kept]:
     )
     yield Kept("volume and mute", "/var/lib/kioskd", "until they are changed")
     calls = any(tool.per_day for tool in settings.tools)
-    if calls or meaning.budget(settings).daily:
+    if calls or policy.budget(settings).daily:
         yield Kept("minutes and tokens of the day", "/var/lib/kioskd", "until the next day")
     if calls:
         yield Kept("today's calls by the names of tools", "/var/lib/kioskd", "until the next day")
@@ -199,13 +199,13 @@ def _service(settings: Settings) -> str:
 
 def _sound_when(settings: Settings) -> str:
     when = {
-        Talk.ALWAYS: "during a conversation, all of it",
-        Talk.VOICE: "during a conversation, only while somebody speaks",
-        Talk.HELD: "only while the talk button is held",
-    }[meaning.talk(settings)]
+        UplinkMode.ALWAYS: "during a conversation, all of it",
+        UplinkMode.VOICE: "during a conversation, only while somebody speaks",
+        UplinkMode.HELD: "only while the talk button is held",
+    }[policy.talk(settings)]
     if settings.microphone.echo == "half_duplex":
         when += ", but not while the kiosk itself speaks"
-    if lead_ms := meaning.lead_ms(settings):
+    if lead_ms := policy.lead_ms(settings):
         when += f"; and the {lead_ms / 1000:g} s before it, so that no first word is lost"
     return f"{when}. {_woken_by(settings)}"
 

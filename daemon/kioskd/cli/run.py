@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Final
 
 from kioskd import app, logs, regular_file
-from kioskd.adapters import crash, stderr
-from kioskd.adapters.keepsake import runtime_directory
+from kioskd.adapters import crash
+from kioskd.adapters.portaudio import stderr
+from kioskd.adapters.storage.resumption_file import runtime_directory
 from kioskd.adapters.systemd import notifier
 from kioskd.cli import Exit, add_config
 from kioskd.core.effects import Effect
 from kioskd.core.events import Event, Started
 from kioskd.core.machine import State
 from kioskd.errors import KioskError
-from kioskd.flow.reload import Reload
+from kioskd.flow.runtime.reload import Reload
 from kioskd.settings.load import LARGEST_BYTES, default_path, load_to_run
 from kioskd.settings.model import Settings
 
@@ -73,12 +74,12 @@ async def _serve(settings: Settings, parts: app.Parts, path: Path) -> None:
         parts.notifier.stopping()
         serving.cancel()
 
-    def read() -> app.Renewal:
+    def read() -> app.NewSettings:
         new, later = app.renewed(app.tried(path, os.environ), settings)
         assert parts.keys is not None
         assert parts.tools is not None
         live = app.live(new, parts.keys.opener(new.service), parts.tools.offered, parts.tools.trial)
-        return app.Renewal(new, live, later, app.pictures(new))
+        return app.NewSettings(new, live, later, app.pictures(new))
 
     def content() -> bytes:
         try:

@@ -4,8 +4,8 @@ import argparse
 import json
 
 from kioskd.cli import Exit
-from kioskd.settings.described import Described
 from kioskd.settings.model import Settings
+from kioskd.yamlconf.field_docs import Described
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -12,10 +12,10 @@ def sound(*, plugins: bool) -> dict[str, Any]:
     empty: dict[str, Any] = {"microphones": [], "speakers": [], "sound_fault": None}
     try:
         # Here, and not above: other commands must work where PyAudio does not.
-        from kioskd.adapters import alsa, portaudio  # noqa: PLC0415 - see above
-        from kioskd.adapters.portaudio_devices import Direction, capable, stable_name  # noqa: PLC0415 - see above
+        from kioskd.adapters.portaudio import alsa, streams  # noqa: PLC0415 - see above
+        from kioskd.adapters.portaudio.devices import Direction, capable, stable_name  # noqa: PLC0415 - see above
 
-        devices, closed = portaudio.list_devices()
+        devices, closed = streams.list_devices()
     except ImportError as error:
         return empty | {"sound_fault": f"PyAudio cannot be loaded ({error}); install it as the README says"}
     except DeviceLost as error:
@@ -51,7 +51,7 @@ def name_holders(found: dict[str, Any], daemon: int | None) -> None:
 
     `daemon` is the process of the kiosk itself, if it runs.
     """
-    from kioskd.adapters.sound_cards import holder, of_node  # noqa: PLC0415 - as above
+    from kioskd.adapters.portaudio.sound_cards import holder, of_node  # noqa: PLC0415 - as above
 
     for device in (*found["microphones"], *found["speakers"]):
         pcm = of_node(device.pop("node", ""))

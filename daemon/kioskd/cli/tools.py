@@ -11,15 +11,15 @@ from typing import Any, Final
 
 from kioskd import logs, ports, sanitize
 from kioskd.adapters.clock import SystemClock
-from kioskd.app.tools import assemble, secret_files
+from kioskd.app.build_tools import assemble, secret_files
 from kioskd.cli import Exit, add_config
 from kioskd.cli.output import say, say_json
 from kioskd.errors import ConfigError, KioskError
-from kioskd.settings.credentials import STORES, KeyMissingError, is_there
+from kioskd.secret_files import STORES, KeyMissingError, is_there
 from kioskd.settings.load import SettingsError, default_path, read
 from kioskd.settings.model import Settings
+from kioskd.settings.tool_value_types import CREDENTIAL
 from kioskd.settings.tools import ToolSettings
-from kioskd.settings.tools_forms import CREDENTIAL
 from kioskd.settings.tools_kinds import (
     BuiltinSettings,
     HttpSettings,

@@ -69,7 +69,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class ConversationCost:
     """What the conversation at hand has taken so far; None is going on where all is 0."""
 
     seconds: float = 0.0
@@ -77,7 +77,7 @@ class Talk:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class BudgetVerdict:
     """What follows."""
 
     closed: Code | None
@@ -100,7 +100,7 @@ def roll(spent: Spent, now: Moment, passed_s: float) -> Spent:
     return Spent(now.day) if behind_s >= DAY_S else replace(spent, behind_s=behind_s)
 
 
-def judge(budget: Budget, spent: Spent, talk: Talk, now: Moment) -> Verdict:
+def judge(budget: Budget, spent: Spent, talk: ConversationCost, now: Moment) -> BudgetVerdict:
     """Return what follows from `spent` (which belongs to the day) and `talk` for a conversation that is going on."""
     spans = [_ahead(now.second, span) for span in budget.quiet]
     hours_s = (
@@ -128,7 +128,7 @@ def judge(budget: Budget, spent: Spent, talk: Talk, now: Moment) -> Verdict:
     near = few and budget.warn_percent < 100
     changes = [seconds for left_s, warn_s in left for seconds in (left_s, left_s - warn_s) if seconds > 0]
     changes += [until_s for inside, _, until_s in spans if inside]
-    return Verdict(
+    return BudgetVerdict(
         closed=closed,
         over=over,
         near=near or any(left_s <= warn_s > 0 for left_s, warn_s in left),

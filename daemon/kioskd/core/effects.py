@@ -10,7 +10,7 @@ from kioskd.core.troubles import Trouble
 from kioskd.errors import Code
 
 
-class Uplink(enum.Enum):
+class UplinkGate(enum.Enum):
     """What becomes of a microphone frame."""
 
     PREROLL = enum.auto()
@@ -25,7 +25,7 @@ class Uplink(enum.Enum):
     """Forget everything: the kiosk would hear itself."""
 
 
-class Shown(enum.StrEnum):
+class KioskStatus(enum.StrEnum):
     """The states shown to people."""
 
     STARTING = "starting"
@@ -68,17 +68,17 @@ class Overlay(enum.StrEnum):
 class SetUplink:
     """Open or shut the microphone's gate. By: mic_to_live."""
 
-    uplink: Uplink
+    uplink: UplinkGate
 
 
 @dataclass(frozen=True, slots=True)
-class Show:
+class ShowStatus:
     """Show a state. By: the lamp and the service manager's status line.
 
     `code`: what is wrong, if anything is; `what`: see `Trouble`. Of several troubles these are of the most severe one.
     """
 
-    shown: Shown
+    shown: KioskStatus
     code: Code | None = None
     overlay: Overlay = Overlay.NONE
     what: str = ""
@@ -101,7 +101,7 @@ class SetMute:
 
 
 @dataclass(frozen=True, slots=True)
-class SetEyes:
+class SetCamera:
     """Run the camera and send what it sees, or stop it. By: camera_to_live."""
 
     open: bool
@@ -173,12 +173,12 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class HushPrompt:
+class StopPrompt:
     """Stop telling. By: live_to_speaker."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TakeSnapshot:
     """Show the model what the camera sees now. By: camera_to_live."""
 
 
@@ -191,12 +191,12 @@ class Confirm:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AskConfirmation:
     """Say what a press would allow. By: live_to_speaker."""
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
+class KeepHandle:
     """Keep what a new process would need to go on with this conversation. By: keepsake."""
 
     conversation: int
@@ -204,15 +204,15 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True)
-class Forget:
+class ForgetHandle:
     """Keep nothing of the conversation. By: keepsake, and live_link's memory of what was said."""
 
 
 Effect = (
     SetUplink
-    | Show
+    | ShowStatus
     | SetMute
-    | SetEyes
+    | SetCamera
     | Duck
     | SetTimer
     | CancelTimer
@@ -222,10 +222,10 @@ Effect = (
     | Flush
     | Chime
     | Prompt
-    | HushPrompt
-    | Look
+    | StopPrompt
+    | TakeSnapshot
     | Confirm
-    | Ask
-    | Keep
-    | Forget
+    | AskConfirmation
+    | KeepHandle
+    | ForgetHandle
 )

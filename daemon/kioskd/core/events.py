@@ -44,7 +44,7 @@ class Timer(enum.Enum):
     """The service has been away for so long that the visitor is told why."""
 
 
-class Cause(enum.Enum):
+class WakeCause(enum.Enum):
     """What wakes a kiosk, beside a plain press."""
 
     BUTTON = "button"
@@ -70,23 +70,23 @@ class Pressed:
 class Woken:
     """Somebody calls the kiosk. From: button_to_mailbox, mic_to_live, control."""
 
-    cause: Cause
+    cause: WakeCause
     down_s: float | None = field(default=None, compare=False)
     """Of a button: as of `Pressed`."""
 
 
 @dataclass(frozen=True, slots=True)
-class SleepAsked:
+class SleepRequested:
     """The conversation shall end now. From: button_to_mailbox, control."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hushed:
+class ReplySilenced:
     """The kiosk shall be silent, and listen. From: button_to_mailbox, control."""
 
 
 @dataclass(frozen=True, slots=True)
-class MuteAsked:
+class MuteRequested:
     """The microphone shall be closed, or opened again; None: the other way round. From: button_to_mailbox, control."""
 
     muted: bool | None = None
@@ -113,12 +113,12 @@ class Armed:
 
 
 @dataclass(frozen=True, slots=True)
-class LookAsked:
+class SnapshotRequested:
     """The model shall see what the camera sees now. From: button_to_mailbox, control."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TextSubmitted:
     """A question was typed; live_link holds it. From: control."""
 
 
@@ -196,14 +196,14 @@ class CallsChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class EndWanted:
+class EndRequested:
     """The model takes leave: the conversation ends when that was heard. From: tool_runner."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
-class ConfirmWanted:
+class ConfirmationRequested:
     """A tool waits for a press of the button, or no longer. From: confirmation."""
 
     wanted: bool
@@ -227,7 +227,7 @@ class Closing:
 
 
 @dataclass(frozen=True, slots=True)
-class Up:
+class ConnectionUp:
     """The connection is set up. From: live_link."""
 
     epoch: int
@@ -235,7 +235,7 @@ class Up:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class ConnectionLost:
     """The connection ended, or could not be made. From: live_link.
 
     `jitter` is a random number in [0, 1): chance is handed in. `reached`: the service answered, whatever it said.
@@ -314,14 +314,14 @@ class DeviceCame:
 
 
 @dataclass(frozen=True, slots=True)
-class Deaf:
+class MicrophoneSilent:
     """The microphone gives nothing but silence, or no longer. From: mic_to_live."""
 
     deaf: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Unkept:
+class StorageFailed:
     """What is to outlive a restart cannot be written, why, and where; without a reason: it can again. From: keeping."""
 
     why: str = ""
@@ -329,7 +329,7 @@ class Unkept:
 
 
 @dataclass(frozen=True, slots=True)
-class FileRefused:
+class SettingsRefused:
     """A reload has refused the settings file, why, and since when; without a reason: it is good again. From: reload."""
 
     why: str = ""
@@ -352,11 +352,38 @@ class Heartbeat:
 
 VoiceEvent = VoiceBegan | VoiceEnded | VoiceSuspected
 ReplyEvent = ReplyBegan | ReplyInterrupted | ReplySounded | ReplyPlayed
-HandEvent = Pressed | Woken | SleepAsked | Hushed | TalkBegan | TalkEnded | LookAsked | Asked
-TurnEvent = Started | HandEvent | VoiceEvent | ReplyEvent | TurnEnded | CallsChanged | EndWanted | Restored
-LinkEvent = Up | Lost | GoingAway | HandleIssued | SessionUseless | NetworkChanged | SettingsChanged
-DeviceEvent = DeviceGone | DeviceCame | Deaf | Unkept
+HandEvent = (
+    Pressed
+    | Woken
+    | SleepRequested
+    | ReplySilenced
+    | TalkBegan
+    | TalkEnded
+    | SnapshotRequested
+    | TextSubmitted
+)
+TurnEvent = Started | HandEvent | VoiceEvent | ReplyEvent | TurnEnded | CallsChanged | EndRequested | Restored
+LinkEvent = (
+    ConnectionUp
+    | ConnectionLost
+    | GoingAway
+    | HandleIssued
+    | SessionUseless
+    | NetworkChanged
+    | SettingsChanged
+)
+DeviceEvent = DeviceGone | DeviceCame | MicrophoneSilent | StorageFailed
 KioskEvent = (
-    ReplyStarved | MuteAsked | Armed | ConfirmWanted | PromptOver | Closing | FileRefused | DeviceEvent
+    ReplyStarved
+    | MuteRequested
+    | Armed
+    | ConfirmationRequested
+    | PromptOver
+    | Closing
+    | SettingsRefused
+    | DeviceEvent
 )
 Event = TurnEvent | LinkEvent | KioskEvent | TimerFired | Heartbeat
+
+EventKind = type | Timer
+"""What a row of the tables is for: a class of events, or one timer."""

@@ -10,20 +10,20 @@ from kioskd.core.effects import (
     CancelTimer,
     Duck,
     Effect,
-    Forget,
-    Keep,
+    ForgetHandle,
+    KeepHandle,
+    KioskStatus,
     Overlay,
-    SetEyes,
+    SetCamera,
     SetMute,
     SetTimer,
     SetUplink,
-    Show,
-    Shown,
-    Uplink,
+    ShowStatus,
+    UplinkGate,
 )
 from kioskd.core.events import Device, Timer
 from kioskd.core.link import Link
-from kioskd.core.policy import Eyes, Policy, Talk
+from kioskd.core.policy import CameraMode, Policy, UplinkMode
 from kioskd.core.troubles import broken, troubles, unwakeable
 from kioskd.core.turn import Turn
 from kioskd.errors import Code
@@ -73,13 +73,13 @@ class State:
 class Levels:
     """What should hold in a state."""
 
-    uplink: Uplink
-    shown: Shown
-    show: Show
+    uplink: UplinkGate
+    shown: KioskStatus
+    show: ShowStatus
     """`shown`, and what goes with it."""
     timers: Mapping[Timer, float]
     """The clocks that should run, and their seconds."""
-    keepsake: Keep | None
+    keepsake: KeepHandle | None
     """What a new process would need to go on with the conversation."""
     muted: bool
     eyes: bool
@@ -90,7 +90,7 @@ class Levels:
 def levels(state: State, policy: Policy) -> Levels:
     """Return what should hold in `state`."""
     turn, handle = state.turn, state.link.handle
-    keepsake = Keep(turn.conversation, handle) if turn.awake and handle is not None else None
+    keepsake = KeepHandle(turn.conversation, handle) if turn.awake and handle is not None else None
     show = replace(_show(state, policy), asking=state.asking)
     return Levels(
         uplink=_uplink(state, policy),
@@ -117,89 +117,89 @@ def difference(before: Levels, after: Levels, *, anew: Collection[Timer] = ()) -
     if after.uplink is not before.uplink:
         yield SetUplink(after.uplink)
     if after.eyes is not before.eyes:
-        yield SetEyes(after.eyes)
+        yield SetCamera(after.eyes)
     if after.duck is not before.duck:
         yield Duck(after.duck)
     if after.keepsake != before.keepsake:
-        yield after.keepsake or Forget()
+        yield after.keepsake or ForgetHandle()
     if after.show != before.show:
         yield after.show
 
 
-def _uplink(state: State, policy: Policy) -> Uplink:
+def _uplink(state: State, policy: Policy) -> UplinkGate:
     turn = state.turn
     if policy.half_duplex and (turn.sounding or state.prompt or state.ringing):
-        return Uplink.SHUT
+        return UplinkGate.SHUT
     if not turn.awake:
-        return Uplink.PREROLL
-    if policy.talk is not Talk.ALWAYS and not turn.voice:
-        return Uplink.PAUSED
-    return Uplink.SEND if state.link.open and not turn.gated else Uplink.HOLD
+        return UplinkGate.PREROLL
+    if policy.talk is not UplinkMode.ALWAYS and not turn.voice:
+        return UplinkGate.PAUSED
+    return UplinkGate.SEND if state.link.open and not turn.gated else UplinkGate.HOLD
 
 
 def _eyes(turn: Turn, policy: Policy) -> bool:
     match policy.eyes:
-        case Eyes.NEVER:
+        case CameraMode.NEVER:
             return False
-        case Eyes.CONVERSATION:
+        case CameraMode.CONVERSATION:
             return turn.awake
-        case Eyes.SPEECH:
+        case CameraMode.SPEECH:
             return turn.awake and turn.voice
 
 
 LONG_S = links.LONG_S
 
 _SHOWN = {
-    turns.Phase.ASLEEP: Shown.ASLEEP,
-    turns.Phase.LISTENING: Shown.LISTENING,
-    turns.Phase.THINKING: Shown.THINKING,
-    turns.Phase.SPEAKING: Shown.SPEAKING,
-    turns.Phase.RINGING: Shown.SPEAKING,
+    turns.TurnPhase.ASLEEP: KioskStatus.ASLEEP,
+    turns.TurnPhase.LISTENING: KioskStatus.LISTENING,
+    turns.TurnPhase.THINKING: KioskStatus.THINKING,
+    turns.TurnPhase.SPEAKING: KioskStatus.SPEAKING,
+    turns.TurnPhase.RINGING: KioskStatus.SPEAKING,
 }
 
-TROUBLED = frozenset({Shown.OFFLINE, Shown.FAULT, Shown.CLOSED})
+TROUBLED = frozenset({KioskStatus.OFFLINE, KioskStatus.FAULT, KioskStatus.CLOSED})
 """The states in which a visitor is not served, and is told why."""
 
 _ARMED = {"mute": Overlay.ARMED_MUTE, "restart": Overlay.ARMED_RESTART}
 
 
-def _show(state: State, policy: Policy) -> Show:
+def _show(state: State, policy: Policy) -> ShowStatus:
     overlay = Overlay.ASKING if state.confirming else _ARMED.get(state.armed, Overlay.NONE)
     shown, wrong = _shown(state, policy), troubles(state, policy)
     if not wrong:
-        return Show(shown, overlay=overlay)
-    return Show(shown, wrong[0].code, overlay, wrong[0].what, more=wrong[1:])
+        return ShowStatus(shown, overlay=overlay)
+    return ShowStatus(shown, wrong[0].code, overlay, wrong[0].what, more=wrong[1:])
 
 
-def _shown(state: State, policy: Policy) -> Shown:
+def _shown(state: State, policy: Policy) -> KioskStatus:
     if (out := _out_of_order(state, policy)) is not None:
         return out
     turn, link = state.turn, state.link
     # What is still heard goes before what is no longer reached: a rollover is nobody's business.
     if turn.awake and not link.open and not turn.sounding:
         if offline(link):
-            return Shown.OFFLINE
+            return KioskStatus.OFFLINE
         if not link.met:
-            return Shown.WAKING
+            return KioskStatus.WAKING
     if turn.awake and (state.prompt or state.ringing):
-        return Shown.SPEAKING  # of what is mended by now
+        return KioskStatus.SPEAKING  # of what is mended by now
     return _SHOWN[turn.phase]
 
 
-def _out_of_order(state: State, policy: Policy) -> Shown | None:
+def _out_of_order(state: State, policy: Policy) -> KioskStatus | None:
     """Return what is shown of a kiosk that nobody can talk to."""
     asleep = not state.turn.awake
-    shown: Shown | None = None
-    if broken(state) or (asleep and state.link.trouble is links.Trouble.REFUSED):
-        shown = Shown.FAULT
+    shown: KioskStatus | None = None
+    if broken(state) or (asleep and state.link.trouble is links.LinkTrouble.REFUSED):
+        shown = KioskStatus.FAULT
     elif not state.started:
-        shown = Shown.STARTING
+        shown = KioskStatus.STARTING
     elif state.muted:
-        shown = Shown.MUTED
+        shown = KioskStatus.MUTED
     elif asleep and unwakeable(state, policy):
-        shown = Shown.FAULT
+        shown = KioskStatus.FAULT
     elif asleep and state.closed:
-        shown = Shown.CLOSED
+        shown = KioskStatus.CLOSED
     return shown
 
 
@@ -210,14 +210,14 @@ def offline(link: Link) -> bool:
 
 def lasting(link: Link) -> bool:
     """Return whether the service has been away for so long, or will be, that the visitor is told why."""
-    waiting = link.phase is links.Phase.WAITING and link.retry_s >= LONG_S
+    waiting = link.phase is links.LinkPhase.WAITING and link.retry_s >= LONG_S
     return not link.open and (link.late or waiting)
 
 
 def _timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
     yield from _turn_timers(state, policy)
     yield from _link_timers(state.link, policy)
-    if state.link.phase is links.Phase.DRAINING and state.link.owed and state.turn.quiet:
+    if state.link.phase is links.LinkPhase.DRAINING and state.link.owed and state.turn.quiet:
         yield Timer.SETTLE, policy.settle_s
     if state.ringing:
         yield Timer.TAIL, policy.tail_s
@@ -226,23 +226,23 @@ def _timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
 def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
     turn = state.turn
     match turn.phase:
-        case turns.Phase.ASLEEP:
+        case turns.TurnPhase.ASLEEP:
             yield from _timers_asleep(state, policy)
-        case turns.Phase.LISTENING:
+        case turns.TurnPhase.LISTENING:
             # In an outage nobody is idle: the visitor cannot be answered. Nor while the model waits for a tool.
             if turn.quiet and not (state.link.met and offline(state.link)):
                 yield Timer.IDLE, policy.follow_up_s if turn.answered else policy.idle_s
-        case turns.Phase.THINKING:
+        case turns.TurnPhase.THINKING:
             if not turn.calls:
                 yield Timer.THINK, policy.think_s
-        case turns.Phase.SPEAKING:
+        case turns.TurnPhase.SPEAKING:
             if state.starved == turn.reply and not turn.calls:
                 yield Timer.STALLED, policy.stall_s
             if turn.overtime:
                 yield Timer.GRACE, policy.grace_s
-        case turns.Phase.RINGING:
+        case turns.TurnPhase.RINGING:
             yield Timer.TAIL, policy.tail_s
-    if turn.farewell and turn.phase in (turns.Phase.LISTENING, turns.Phase.THINKING):
+    if turn.farewell and turn.phase in (turns.TurnPhase.LISTENING, turns.TurnPhase.THINKING):
         yield Timer.GRACE, policy.farewell_s
     if turn.gated:
         yield Timer.GATE, policy.gate_s
@@ -255,30 +255,30 @@ def _timers_asleep(state: State, policy: Policy) -> Iterator[tuple[Timer, float]
     held = state.muted or state.closed or broken(state) or state.prompt
     if policy.always_on and state.started and not held:
         yield Timer.AGAIN, _again_s(state.link, policy)
-    elif state.link.troubled and state.link.phase is links.Phase.DOWN:
+    elif state.link.troubled and state.link.phase is links.LinkPhase.DOWN:
         yield Timer.PROBE, policy.refused_s
 
 
 def _again_s(link: Link, policy: Policy) -> float:
     match link.trouble:
-        case links.Trouble.REFUSED:
+        case links.LinkTrouble.REFUSED:
             return policy.refused_s
-        case links.Trouble.UNREACHED:
+        case links.LinkTrouble.UNREACHED:
             return policy.unreached_s
-        case links.Trouble.NONE:
+        case links.LinkTrouble.NONE:
             return policy.again_s
 
 
 def _link_timers(link: Link, policy: Policy) -> Iterator[tuple[Timer, float]]:
     match link.phase:
-        case links.Phase.UP:
+        case links.LinkPhase.UP:
             yield Timer.AGE, policy.age_s if link.leave_s is None else link.leave_s
-        case links.Phase.DRAINING:
+        case links.LinkPhase.DRAINING:
             yield Timer.ROLLOVER, link.rollover_s
-        case links.Phase.WAITING:
+        case links.LinkPhase.WAITING:
             yield Timer.RETRY, link.retry_s
     if link.tries and not link.open and not link.late:
         yield Timer.LATE, LONG_S
-    young = link.hops and link.phase is links.Phase.UP
+    young = link.hops and link.phase is links.LinkPhase.UP
     if link.open and (link.tries or young):
         yield Timer.STEADY, policy.steady_s

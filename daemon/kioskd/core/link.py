@@ -13,9 +13,11 @@ from pydantic import SecretStr
 
 from kioskd.core.backoff import delay_s
 from kioskd.core.events import (
+    ConnectionLost,
+    ConnectionUp,
+    EventKind,
     GoingAway,
     HandleIssued,
-    Lost,
     NetworkChanged,
     ReplyBegan,
     Restored,
@@ -24,13 +26,12 @@ from kioskd.core.events import (
     Timer,
     TimerFired,
     TurnEnded,
-    Up,
 )
 from kioskd.core.policy import Policy
 from kioskd.errors import Code, Remedy
 
 
-class Trouble(enum.Enum):
+class LinkTrouble(enum.Enum):
     """What a kiosk that is asleep remembers of its last try."""
 
     NONE = enum.auto()
@@ -40,7 +41,7 @@ class Trouble(enum.Enum):
     """The service turned our settings down."""
 
 
-class Phase(enum.Enum):
+class LinkPhase(enum.Enum):
     """Where the connection stands."""
 
     DOWN = 0
@@ -56,7 +57,7 @@ class Phase(enum.Enum):
 class Link:
     """The connection's own state."""
 
-    phase: Phase = Phase.DOWN
+    phase: LinkPhase = LinkPhase.DOWN
     epoch: int = 0
     """The number of the newest dial; events of older ones are void."""
     handle: SecretStr | None = None
@@ -81,7 +82,7 @@ class Link:
     """The service was reached in this conversation."""
     late: bool = False
     """It was lost, and has been away for long."""
-    trouble: Trouble = Trouble.NONE
+    trouble: LinkTrouble = LinkTrouble.NONE
     code: Code | None = None
     """What the last loss is called, while the service is not reached."""
     wrong: frozenset[Code] = frozenset()
@@ -92,17 +93,17 @@ class Link:
     @property
     def leaving(self) -> bool:
         """Whether the next quiet moment is the one to roll over in; see `drain` for when it is not."""
-        return self.phase is Phase.DRAINING and self.hops < HOPS and not self.owed
+        return self.phase is LinkPhase.DRAINING and self.hops < HOPS and not self.owed
 
     @property
     def troubled(self) -> bool:
         """Whether the service is known to be out of reach, to fail, or to refuse us."""
-        return bool(self.wrong) or self.trouble is Trouble.REFUSED
+        return bool(self.wrong) or self.trouble is LinkTrouble.REFUSED
 
     @property
     def open(self) -> bool:
         """Whether something said now reaches the service."""
-        return self.phase in (Phase.UP, Phase.DRAINING)
+        return self.phase in (LinkPhase.UP, LinkPhase.DRAINING)
 
 
 LONG_S: Final = 5.0
@@ -132,7 +133,7 @@ def code_of(remedy: Remedy, *, reached: bool) -> Code:
     return Code.SERVICE if reached and code is Code.WAY else code
 
 
-Cell = Callable[[Link, Any, Policy], Link]
+LinkCell = Callable[[Link, Any, Policy], Link]
 
 
 def ignore(link: Link, _event: object, _policy: Policy) -> Link:
@@ -142,7 +143,7 @@ def ignore(link: Link, _event: object, _policy: Policy) -> Link:
 
 def dial(link: Link, _event: object = None, _policy: object = None) -> Link:
     """Break, then make: the service refuses to resume a session whose connection is still open."""
-    return replace(link, phase=Phase.DIALING, epoch=link.epoch + 1, owed=False)
+    return replace(link, phase=LinkPhase.DIALING, epoch=link.epoch + 1, owed=False)
 
 
 def roll_over(link: Link, _event: object = None, _policy: object = None) -> Link:
@@ -155,29 +156,29 @@ def hang_up(link: Link) -> Link:
 
     Only a connection proves that settings which were refused are good now.
     """
-    unreached = link.phase in (Phase.DIALING, Phase.WAITING) and link.tries > 0
-    trouble = Trouble.UNREACHED if unreached and link.trouble is Trouble.NONE else link.trouble
+    unreached = link.phase in (LinkPhase.DIALING, LinkPhase.WAITING) and link.tries > 0
+    trouble = LinkTrouble.UNREACHED if unreached and link.trouble is LinkTrouble.NONE else link.trouble
     return Link(epoch=link.epoch, trouble=trouble, wrong=link.wrong)
 
 
-def come_up(link: Link, _event: Up, _policy: Policy) -> Link:
+def come_up(link: Link, _event: ConnectionUp, _policy: Policy) -> Link:
     """The service was reached."""
     return replace(
         link,
-        phase=Phase.UP,
+        phase=LinkPhase.UP,
         met=True,
         late=False,
         renewed=False,
         leave_s=None,
-        trouble=Trouble.NONE,
+        trouble=LinkTrouble.NONE,
         code=None,
         wrong=frozenset(),
     )
 
 
-def lose(link: Link, event: Lost, policy: Policy) -> Link:
+def lose(link: Link, event: ConnectionLost, policy: Policy) -> Link:
     """Do what the loss calls for: dial at once, wait, go without the handle, or give up."""
-    tried = link.phase is Phase.DIALING
+    tried = link.phase is LinkPhase.DIALING
     # What was refused is an old handle or old credentials: the next dial goes without them.
     stale = event.remedy is Remedy.CREDENTIALS or (event.remedy is Remedy.FRESH and link.handle is not None)
     code = code_of(event.remedy, reached=event.reached)
@@ -210,12 +211,12 @@ def lose(link: Link, event: Lost, policy: Policy) -> Link:
             return be_refused(link)
     counts = (tried and not stale) or tries > 1 or delay >= LONG_S or link.wrong
     link = replace(link, tries=tries, retry_s=delay, wrong=_learnt(link, code) if counts else link.wrong)
-    return dial(link) if delay == 0.0 else replace(link, phase=Phase.WAITING)
+    return dial(link) if delay == 0.0 else replace(link, phase=LinkPhase.WAITING)
 
 
 def be_refused(link: Link) -> Link:
     """Dialing again as we are cannot help: the conversation ends, and the next wake is the next try."""
-    return replace(hang_up(link), trouble=Trouble.REFUSED, wrong=frozenset())
+    return replace(hang_up(link), trouble=LinkTrouble.REFUSED, wrong=frozenset())
 
 
 def _learnt(link: Link, code: Code) -> frozenset[Code]:
@@ -241,18 +242,18 @@ def drain(link: Link, event: GoingAway, policy: Policy) -> Link:
     each is given a little longer.
     """
     left_s = max(0.0, event.left_s - policy.margin_s)
-    if link.phase is Phase.DRAINING:
+    if link.phase is LinkPhase.DRAINING:
         return replace(link, rollover_s=min(left_s, link.rollover_s))
     if left_s > policy.drain_s:
         return replace(link, leave_s=min(left_s - policy.drain_s, policy.notice_s))
     least_s = delay_s(link.hops - HOPS + 2, 1.0) if link.hops >= HOPS else 0.0
-    return replace(link, phase=Phase.DRAINING, rollover_s=max(left_s, least_s))
+    return replace(link, phase=LinkPhase.DRAINING, rollover_s=max(left_s, least_s))
 
 
 def drain_soon(link: Link, _event: object, policy: Policy) -> Link:
     """What the connection was made with, or over, is no longer what it should be."""
-    left_s = min(policy.change_s, link.rollover_s) if link.phase is Phase.DRAINING else policy.change_s
-    return replace(link, phase=Phase.DRAINING, rollover_s=left_s)
+    left_s = min(policy.change_s, link.rollover_s) if link.phase is LinkPhase.DRAINING else policy.change_s
+    return replace(link, phase=LinkPhase.DRAINING, rollover_s=left_s)
 
 
 def change_settings(link: Link, event: SettingsChanged, policy: Policy) -> Link:
@@ -294,25 +295,24 @@ def be_late(link: Link, _event: object, _policy: Policy) -> Link:
 
 def drain_of_age(link: Link, _event: object, policy: Policy) -> Link:
     """The service's limit is near, announced or not."""
-    return replace(link, phase=Phase.DRAINING, rollover_s=policy.drain_s)
+    return replace(link, phase=LinkPhase.DRAINING, rollover_s=policy.drain_s)
 
 
 def prove_good(link: Link, event: object, _policy: Policy) -> Link:
     """It lived long enough or completed a turn: the next loss is a new story."""
-    lived = link.phase is Phase.UP and isinstance(event, TimerFired)
+    lived = link.phase is LinkPhase.UP and isinstance(event, TimerFired)
     return replace(link, tries=0, failed=0, hops=0 if lived else link.hops)
 
 
-IGNORE: Final[Cell] = ignore
+IGNORE: Final[LinkCell] = ignore
 
-Kind = type | Timer
 
 # fmt: off
-TABLE: Final[Mapping[Kind, tuple[Cell, Cell, Cell, Cell, Cell]]] = {
+TABLE: Final[Mapping[EventKind, tuple[LinkCell, LinkCell, LinkCell, LinkCell, LinkCell]]] = {
     #                 DOWN              DIALING   UP            DRAINING     WAITING
     Restored:        (resume_restored,  IGNORE,   IGNORE,       IGNORE,      IGNORE),
-    Up:              (IGNORE,           come_up,  IGNORE,       IGNORE,      IGNORE),
-    Lost:            (IGNORE,           lose,     lose,         lose,        IGNORE),
+    ConnectionUp:              (IGNORE,           come_up,  IGNORE,       IGNORE,      IGNORE),
+    ConnectionLost:            (IGNORE,           lose,     lose,         lose,        IGNORE),
     GoingAway:       (IGNORE,           IGNORE,   drain,        drain,       IGNORE),
     HandleIssued:    (IGNORE,           IGNORE,   keep_handle,  keep_handle, IGNORE),
     ReplyBegan:      (IGNORE,           IGNORE,   await_handle, await_handle, IGNORE),

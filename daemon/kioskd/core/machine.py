@@ -14,7 +14,7 @@ from typing import Any, Final
 from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
-    Ask,
+    AskConfirmation,
     Chime,
     Confirm,
     Cue,
@@ -23,38 +23,38 @@ from kioskd.core.effects import (
     Flush,
     Greet,
     HangUp,
-    HushPrompt,
-    Look,
+    KioskStatus,
     Prompt,
-    Show,
-    Shown,
+    ShowStatus,
+    StopPrompt,
+    TakeSnapshot,
 )
 from kioskd.core.events import (
     Armed,
-    Cause,
     Closing,
-    ConfirmWanted,
-    Deaf,
+    ConfirmationRequested,
+    ConnectionLost,
     Device,
     DeviceCame,
     DeviceGone,
     Event,
-    FileRefused,
-    Hushed,
-    LookAsked,
-    Lost,
-    MuteAsked,
+    MicrophoneSilent,
+    MuteRequested,
     Pressed,
     PromptOver,
     ReplyBegan,
+    ReplySilenced,
     ReplyStarved,
     Restored,
-    SleepAsked,
+    SettingsRefused,
+    SleepRequested,
+    SnapshotRequested,
     Started,
+    StorageFailed,
     TalkBegan,
     Timer,
     TimerFired,
-    Unkept,
+    WakeCause,
     Woken,
 )
 from kioskd.core.levels import QUESTION, TROUBLED, Levels, State, difference, lasting, levels
@@ -66,18 +66,18 @@ from kioskd.errors import Code
 
 __all__ = ["Levels", "State", "adopt", "levels", "step"]
 
-HUSHING: Final = (*turns.BY_PERSON, Hushed, SleepAsked, MuteAsked, ReplyBegan)
+HUSHING: Final = (*turns.BY_PERSON, ReplySilenced, SleepRequested, MuteRequested, ReplyBegan)
 """What a prompt that is being told gives way to."""
 
-ALLOWING: Final = (Pressed(), TalkBegan(), Woken(Cause.BUTTON))
+ALLOWING: Final = (Pressed(), TalkBegan(), Woken(WakeCause.BUTTON))
 """What answers a tool that waits for the button: pressing it, whatever the press would do otherwise. It does nothing else
 for as long as the tool waits, even where it comes too soon for an answer.
 """
 
-CHIMING: Final = (Pressed, Woken, TalkBegan, LookAsked)
+CHIMING: Final = (Pressed, Woken, TalkBegan, SnapshotRequested)
 """Ways to wake that are answered with a chime: the visitor is there, and may not see the lamp."""
 
-STAYING: Final = (Woken, LookAsked)
+STAYING: Final = (Woken, SnapshotRequested)
 """What shows that somebody is there, where it changes nothing else: a kiosk that listens does so for its whole time again."""
 
 
@@ -95,30 +95,34 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     turn, link, pulses = (state.turn, state.link, ()) if refusal else _machines(state, event, policy)
 
     # The joint rules: asleep is hung up, awake is reached for, refused or muted is asleep, draining ends in a quiet moment.
-    if state.turn.awake and turn.awake and (link.phase is links.Phase.DOWN or noted.muted or noted.closed):
+    if (
+        state.turn.awake
+        and turn.awake
+        and (link.phase is links.LinkPhase.DOWN or noted.muted or noted.closed)
+    ):
         turn, more = turns.sleep(turn, event, policy)
         pulses += more
     if not turn.awake:
         link = _while_asleep(state, event, link)
-    elif link.phase is links.Phase.DOWN:
+    elif link.phase is links.LinkPhase.DOWN:
         link = links.dial(link)
     elif link.leaving and turn.quiet:
         link = links.roll_over(link)
 
-    came_up = link.phase is links.Phase.UP and state.link.phase is links.Phase.DIALING
+    came_up = link.phase is links.LinkPhase.UP and state.link.phase is links.LinkPhase.DIALING
     greet = came_up and policy.greeting and not turn.greeted
     if greet:
         # Nobody is greeted in mid-sentence, and nobody twice: a later fresh session finds `greeted` set.
-        greet = turn.phase is turns.Phase.LISTENING and not turn.spoke
-        turn = replace(turn, greeted=True, phase=turns.Phase.THINKING if greet else turn.phase)
+        greet = turn.phase is turns.TurnPhase.LISTENING and not turn.spoke
+        turn = replace(turn, greeted=True, phase=turns.TurnPhase.THINKING if greet else turn.phase)
     if came_up and turn.asked:
-        turn = replace(turn, asked=False, phase=turn.phase if turn.voice else turns.Phase.THINKING)
+        turn = replace(turn, asked=False, phase=turn.phase if turn.voice else turns.TurnPhase.THINKING)
 
     effects: list[Effect] = [*pulses, *_reach(state.link, link)]
     if greet:
         effects.append(Greet())
-    if isinstance(event, LookAsked) and turn.awake:
-        effects.append(Look())
+    if isinstance(event, SnapshotRequested) and turn.awake:
+        effects.append(TakeSnapshot())
     # After a reply the turn itself waits for the room.
     after = replace(noted, turn=turn, link=link, ringing=noted.ringing and not turn.sounding)
     return _tell_people(state, after, effects, policy, event=event, refusal=refusal)
@@ -151,19 +155,19 @@ def _note(state: State, event: Event) -> State:
             changed = {"starved": reply}
         case DeviceGone() | DeviceCame():
             changed = {"missing": _missing(state.missing, event)}
-        case Deaf(deaf):
+        case MicrophoneSilent(deaf):
             changed = {"deaf": deaf}
-        case MuteAsked(muted):
+        case MuteRequested(muted):
             changed = {"muted": not state.muted if muted is None else muted, "armed": ""}
         case Closing(code, opens):
             changed = {"closed": code, "opens": opens}
-        case Unkept(why, where):
+        case StorageFailed(why, where):
             changed = {"unkept": f"{where}: {why}" if where else why}
-        case FileRefused(why, since):
+        case SettingsRefused(why, since):
             changed = {"refused": f"{why} (since {since})" if since else why}
         case Armed(what):
             changed = {"armed": what}
-        case ConfirmWanted(wanted, name):
+        case ConfirmationRequested(wanted, name):
             changed = {"confirming": wanted, "asking": name if wanted else ""}
         case PromptOver():
             changed = {"prompt": None}
@@ -206,10 +210,12 @@ def _tell_people(
     """Add what is heard and seen: prompts, chimes, and the levels' difference."""
     tell = _prompt(before, after, event, refusal, policy)
     told = list(effects)
-    asks = isinstance(event, ConfirmWanted) and event.aloud and after.turn.awake and not after.turn.voice
+    asks = (
+        isinstance(event, ConfirmationRequested) and event.aloud and after.turn.awake and not after.turn.voice
+    )
     if before.prompt and (tell or asks or _hushes(before, event, refusal)):
         after = replace(after, prompt=None, ringing=policy.half_duplex and not after.turn.sounding)
-        told.append(HushPrompt())
+        told.append(StopPrompt())
     if (cue := _cue(before, after, event, refusal)) is not None:
         told.append(Chime(cue))
     if after.turn.conversation != before.turn.conversation:
@@ -219,7 +225,7 @@ def _tell_people(
         told.append(Prompt(tell))
     elif asks:
         after = replace(after, prompt=QUESTION)
-        told.append(Ask())
+        told.append(AskConfirmation())
     anew = (Timer.IDLE,) if isinstance(event, STAYING) else ()
     told.extend(difference(levels(before, policy), levels(after, policy), anew=anew))
     return after, tuple(told)
@@ -230,7 +236,7 @@ def _hushes(before: State, event: Event | None, refusal: Code | Cue | None) -> b
     match event:
         case DeviceGone(Device.SPEAKER):
             return True
-        case ConfirmWanted(wanted=False):
+        case ConfirmationRequested(wanted=False):
             return before.prompt == QUESTION
         case ReplyBegan():  # it waits until the question was heard
             return before.prompt != QUESTION
@@ -244,27 +250,27 @@ def _prompt(
     """Return what the visitor has to be told in words now, once in a conversation."""
     if isinstance(refusal, Code):
         # Who talks near a closed kiosk need not be talking to it.
-        again = event == Woken(Cause.VOICE) and refusal in before.told
+        again = event == Woken(WakeCause.VOICE) and refusal in before.told
         code: Code | None = refusal if isinstance(event, turns.BY_PERSON) and not again else None
     else:
         show = levels(after, policy).show
         # Why the service is away may be another thing at each try; that it is away is told once.
         code = _worth_telling(before, show)
-        told = after.told & OUTAGES if show.shown is Shown.OFFLINE else after.told & {code}
+        told = after.told & OUTAGES if show.shown is KioskStatus.OFFLINE else after.told & {code}
         # Who is talking is told when they have finished; at once where nothing of theirs can be heard.
         waits = after.turn.voice and not broken(after)
         # A moment without the service is not worth the words: they would last longer, and half duplex hears nothing.
-        waits |= show.shown is Shown.OFFLINE and not lasting(after.link)
+        waits |= show.shown is KioskStatus.OFFLINE and not lasting(after.link)
         if told or waits or not _somebody(before, after):
             code = None
     return code if code in TOLD else None
 
 
-def _worth_telling(before: State, show: Show) -> Code | None:
+def _worth_telling(before: State, show: ShowStatus) -> Code | None:
     """Return what keeps a visitor from being served; who has been served is asked to pass on what the disk says."""
     if show.shown in TROUBLED:
         return show.code
-    served = before.turn.awake and show.shown is Shown.ASLEEP
+    served = before.turn.awake and show.shown is KioskStatus.ASLEEP
     return Code.STORAGE if served and any(each.code is Code.STORAGE for each in show.troubles) else None
 
 
@@ -281,7 +287,7 @@ def _cue(before: State, after: State, event: Event | None, refusal: Code | Cue |
     if after.turn.awake and not before.turn.awake:
         return Cue.WAKE if isinstance(event, CHIMING) else None
     if before.turn.awake and not after.turn.awake and _somebody(before, after):
-        return Cue.ERROR if after.link.trouble is links.Trouble.REFUSED else Cue.END
+        return Cue.ERROR if after.link.trouble is links.LinkTrouble.REFUSED else Cue.END
     return None
 
 
@@ -289,7 +295,7 @@ def _while_asleep(state: State, event: Event, link: Link) -> Link:
     """Return the link of a kiosk that sleeps: hung up, but for a probe, which is over when it has its answer."""
     if state.turn.awake or link.open:
         return links.hang_up(link)
-    if isinstance(event, Lost) and link.phase is not links.Phase.DOWN:
+    if isinstance(event, ConnectionLost) and link.phase is not links.LinkPhase.DOWN:
         return replace(links.hang_up(link), epoch=state.link.epoch)
     return link
 
@@ -297,5 +303,5 @@ def _while_asleep(state: State, event: Event, link: Link) -> Link:
 def _reach(before: Link, after: Link) -> Iterator[Effect]:
     if after.epoch != before.epoch:
         yield Dial(after.epoch, after.handle, recall=after.met and after.handle is None)
-    elif before.phase is not links.Phase.DOWN and after.phase is links.Phase.DOWN:
+    elif before.phase is not links.LinkPhase.DOWN and after.phase is links.LinkPhase.DOWN:
         yield HangUp()

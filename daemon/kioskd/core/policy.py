@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass
 
 
-class Talk(enum.Enum):
+class UplinkMode(enum.Enum):
     """What opens the uplink while the kiosk listens."""
 
     ALWAYS = enum.auto()
@@ -14,7 +14,7 @@ class Talk(enum.Enum):
     """Only the talk button, which is also who has the word: voices mean nothing."""
 
 
-class Eyes(enum.Enum):
+class CameraMode(enum.Enum):
     """When the camera runs and its pictures are sent."""
 
     NEVER = enum.auto()
@@ -33,8 +33,8 @@ class Policy:
     """The model speaks first."""
     always_on: bool = False
     """Wake at start, and again after each conversation."""
-    talk: Talk = Talk.ALWAYS
-    eyes: Eyes = Eyes.NEVER
+    talk: UplinkMode = UplinkMode.ALWAYS
+    eyes: CameraMode = CameraMode.NEVER
     wake_buttons: frozenset[str] = frozenset()
     """The names of the buttons that wake the kiosk, where nothing else does; empty: something else does, too."""
     barge_in: bool = False

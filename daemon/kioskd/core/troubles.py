@@ -93,7 +93,7 @@ def _found(state: "State") -> Iterator[Trouble]:
     if state.deaf:
         yield Trouble(Code.DEAF)
     link = state.link
-    if link.trouble is links.Trouble.REFUSED:
+    if link.trouble is links.LinkTrouble.REFUSED:
         yield Trouble(Code.SETTINGS)
     yield from map(Trouble, link.wrong)
     if state.closed is not None:

@@ -11,21 +11,22 @@ from typing import Any, Final
 
 from kioskd.core.effects import Flush
 from kioskd.core.events import (
-    Asked,
     CallsChanged,
-    EndWanted,
-    Hushed,
-    LookAsked,
+    EndRequested,
+    EventKind,
     Pressed,
     ReplyBegan,
     ReplyInterrupted,
     ReplyPlayed,
+    ReplySilenced,
     ReplySounded,
     Restored,
-    SleepAsked,
+    SleepRequested,
+    SnapshotRequested,
     Started,
     TalkBegan,
     TalkEnded,
+    TextSubmitted,
     Timer,
     TurnEnded,
     VoiceBegan,
@@ -33,10 +34,10 @@ from kioskd.core.events import (
     VoiceSuspected,
     Woken,
 )
-from kioskd.core.policy import Policy, Talk
+from kioskd.core.policy import Policy, UplinkMode
 
 
-class Phase(enum.Enum):
+class TurnPhase(enum.Enum):
     """Where the conversation stands."""
 
     ASLEEP = 0
@@ -55,7 +56,7 @@ class Phase(enum.Enum):
 class Turn:
     """The conversation's own state."""
 
-    phase: Phase = Phase.ASLEEP
+    phase: TurnPhase = TurnPhase.ASLEEP
     conversation: int = 0
     """Its number; rises at each wake."""
     reply: int = 0
@@ -88,12 +89,12 @@ class Turn:
     @property
     def awake(self) -> bool:
         """Whether a conversation is going on."""
-        return self.phase is not Phase.ASLEEP
+        return self.phase is not TurnPhase.ASLEEP
 
     @property
     def quiet(self) -> bool:
         """Whether nobody would notice a second's absence: nothing said, nothing awaited, nothing sounding."""
-        return self.phase is Phase.LISTENING and not self.voice and not self.calls
+        return self.phase is TurnPhase.LISTENING and not self.voice and not self.calls
 
     @property
     def farewell(self) -> bool:
@@ -103,165 +104,167 @@ class Turn:
     @property
     def sounding(self) -> bool:
         """Whether a reply can be heard, or the room still rings of it."""
-        return self.phase in (Phase.SPEAKING, Phase.RINGING)
+        return self.phase in (TurnPhase.SPEAKING, TurnPhase.RINGING)
 
 
-Result = tuple[Turn, tuple[Flush, ...]]
+TurnStep = tuple[Turn, tuple[Flush, ...]]
 # `Any`: the table guarantees that a cell gets the event its row is named for.
-Cell = Callable[[Turn, Any, Policy], Result]
+TurnCell = Callable[[Turn, Any, Policy], TurnStep]
 
 
-def ignore(turn: Turn, _event: object, _policy: Policy) -> Result:
+def ignore(turn: Turn, _event: object, _policy: Policy) -> TurnStep:
     """Nothing follows."""
     return turn, ()
 
 
-BY_PERSON: Final = (Pressed, Woken, TalkBegan, Asked, LookAsked)
+BY_PERSON: Final = (Pressed, Woken, TalkBegan, TextSubmitted, SnapshotRequested)
 """The events by which a person wakes the kiosk."""
 
 
-def wake(turn: Turn, event: object, _policy: Policy) -> Result:
+def wake(turn: Turn, event: object, _policy: Policy) -> TurnStep:
     """A conversation begins; everything of the one before is forgotten. The kiosk's own clock greets no empty room."""
     called = isinstance(event, BY_PERSON)
     greeted = turn.greeted and not called
     number = turn.conversation + 1
-    return Turn(Phase.LISTENING, number, reply=turn.reply, called=called, greeted=greeted), ()
+    return Turn(TurnPhase.LISTENING, number, reply=turn.reply, called=called, greeted=greeted), ()
 
 
-def wake_to_talk(turn: Turn, event: TalkBegan, policy: Policy) -> Result:
+def wake_to_talk(turn: Turn, event: TalkBegan, policy: Policy) -> TurnStep:
     """Hold to talk needs no other waking."""
     return talk(wake(turn, event, policy)[0], event, policy)
 
 
-def wake_to_answer(turn: Turn, event: Asked, policy: Policy) -> Result:
+def wake_to_answer(turn: Turn, event: TextSubmitted, policy: Policy) -> TurnStep:
     """What was typed is said to the model as soon as it can be reached."""
     return replace(wake(turn, event, policy)[0], spoke=True, asked=True), ()
 
 
-def wake_if_always_on(turn: Turn, event: Started, policy: Policy) -> Result:
+def wake_if_always_on(turn: Turn, event: Started, policy: Policy) -> TurnStep:
     """An always-on kiosk needs no button."""
     return wake(turn, event, policy) if policy.always_on else (turn, ())
 
 
-def go_on(turn: Turn, event: Restored, _policy: Policy) -> Result:
+def go_on(turn: Turn, event: Restored, _policy: Policy) -> TurnStep:
     """The conversation goes on where another process left it; its visitor was greeted then."""
-    return Turn(Phase.LISTENING, conversation=event.conversation, reply=turn.reply, greeted=True), ()
+    return Turn(TurnPhase.LISTENING, conversation=event.conversation, reply=turn.reply, greeted=True), ()
 
 
-def sleep(turn: Turn, _event: object, _policy: Policy) -> Result:
+def sleep(turn: Turn, _event: object, _policy: Policy) -> TurnStep:
     """The conversation ends; what still sounds is silenced."""
-    flush = (Flush(turn.reply),) if turn.phase is Phase.SPEAKING else ()
+    flush = (Flush(turn.reply),) if turn.phase is TurnPhase.SPEAKING else ()
     greeted = turn.greeted and not turn.spoke
     return Turn(conversation=turn.conversation, reply=turn.reply, greeted=greeted), flush
 
 
-def silence(turn: Turn, event: object, policy: Policy) -> Result:
+def silence(turn: Turn, event: object, policy: Policy) -> TurnStep:
     """The button stops the reply, and the visitor has the word as soon as the room is quiet."""
     if turn.overtime:
         return sleep(turn, event, policy)
     cut = replace(turn, suspected=False, answered=False)
     if policy.half_duplex:
-        return replace(cut, phase=Phase.RINGING, voice=False), (Flush(turn.reply),)
-    return replace(cut, phase=Phase.LISTENING), (Flush(turn.reply),)
+        return replace(cut, phase=TurnPhase.RINGING, voice=False), (Flush(turn.reply),)
+    return replace(cut, phase=TurnPhase.LISTENING), (Flush(turn.reply),)
 
 
-def listen(turn: Turn, _event: object, _policy: Policy) -> Result:
+def listen(turn: Turn, _event: object, _policy: Policy) -> TurnStep:
     """The visitor has the word."""
-    return replace(turn, phase=Phase.LISTENING), ()
+    return replace(turn, phase=TurnPhase.LISTENING), ()
 
 
-def talk(turn: Turn, _event: object, _policy: Policy) -> Result:
+def talk(turn: Turn, _event: object, _policy: Policy) -> TurnStep:
     """The visitor has the word, and uses it; whatever was awaited."""
-    return replace(turn, phase=Phase.LISTENING, voice=True, spoke=True, suspected=False, leaving=False), ()
+    return replace(
+        turn, phase=TurnPhase.LISTENING, voice=True, spoke=True, suspected=False, leaving=False
+    ), ()
 
 
-def talk_over(turn: Turn, event: object, policy: Policy) -> Result:
+def talk_over(turn: Turn, event: object, policy: Policy) -> TurnStep:
     """The visitor's word ends the reply, and every way to say so is as good as the other; in half duplex it is heard
     as soon as the room is quiet.
     """
     if turn.overtime:
         return sleep(turn, event, policy)
-    flush = (Flush(turn.reply),) if turn.phase is Phase.SPEAKING else ()
-    phase = Phase.RINGING if policy.half_duplex else Phase.LISTENING
+    flush = (Flush(turn.reply),) if turn.phase is TurnPhase.SPEAKING else ()
+    phase = TurnPhase.RINGING if policy.half_duplex else TurnPhase.LISTENING
     return replace(talk(turn, event, policy)[0], phase=phase, answered=False), flush
 
 
-def release(turn: Turn, _event: TalkEnded, _policy: Policy) -> Result:
+def release(turn: Turn, _event: TalkEnded, _policy: Policy) -> TurnStep:
     """The visitor has let the talk button go: it is the model's turn."""
-    return (replace(turn, phase=Phase.THINKING, voice=False) if turn.voice else turn), ()
+    return (replace(turn, phase=TurnPhase.THINKING, voice=False) if turn.voice else turn), ()
 
 
-def hear_voice(turn: Turn, event: VoiceBegan, policy: Policy) -> Result:
+def hear_voice(turn: Turn, event: VoiceBegan, policy: Policy) -> TurnStep:
     """The visitor speaks; whatever was awaited, it is their word now. Who holds a button to talk does it with that."""
-    return (turn, ()) if policy.talk is Talk.HELD else talk(turn, event, policy)
+    return (turn, ()) if policy.talk is UplinkMode.HELD else talk(turn, event, policy)
 
 
-def hear_voice_in_reply(turn: Turn, event: VoiceBegan, policy: Policy) -> Result:
+def hear_voice_in_reply(turn: Turn, event: VoiceBegan, policy: Policy) -> TurnStep:
     """The visitor speaks into the reply: it ends where we hear that ourselves, and goes on until the service says so
     where we do not. In half duplex nobody can.
     """
-    if policy.half_duplex or policy.talk is Talk.HELD:
+    if policy.half_duplex or policy.talk is UplinkMode.HELD:
         return turn, ()
     if policy.barge_in:
         return talk_over(turn, event, policy)
     return replace(turn, voice=True, spoke=True, leaving=False), ()
 
 
-def suspect(turn: Turn, event: VoiceSuspected, policy: Policy) -> Result:
+def suspect(turn: Turn, event: VoiceSuspected, policy: Policy) -> TurnStep:
     """The reply is quiet while it is found out whether the visitor speaks into it."""
-    heard = policy.barge_in and not policy.half_duplex and policy.talk is not Talk.HELD
+    heard = policy.barge_in and not policy.half_duplex and policy.talk is not UplinkMode.HELD
     return replace(turn, suspected=event.suspected and heard), ()
 
 
-def think_of_typed(turn: Turn, _event: Asked, _policy: Policy) -> Result:
+def think_of_typed(turn: Turn, _event: TextSubmitted, _policy: Policy) -> TurnStep:
     """The visitor has typed a question; it is the model's turn."""
-    return replace(turn, phase=Phase.THINKING, voice=False, spoke=True, leaving=False), ()
+    return replace(turn, phase=TurnPhase.THINKING, voice=False, spoke=True, leaving=False), ()
 
 
-def note_typed(turn: Turn, _event: Asked, _policy: Policy) -> Result:
+def note_typed(turn: Turn, _event: TextSubmitted, _policy: Policy) -> TurnStep:
     """The visitor has typed into the reply; the service decides what becomes of it, as with a voice."""
     return replace(turn, spoke=True, leaving=False), ()
 
 
-def count_calls(turn: Turn, event: CallsChanged, _policy: Policy) -> Result:
+def count_calls(turn: Turn, event: CallsChanged, _policy: Policy) -> TurnStep:
     """The model has something done, or gets its answer."""
     gated = event.blocking > turn.blocking or (turn.gated and event.blocking > 0)
     return replace(turn, calls=event.pending, blocking=event.blocking, gated=gated), ()
 
 
-def open_gate(turn: Turn, _event: object, _policy: Policy) -> Result:
+def open_gate(turn: Turn, _event: object, _policy: Policy) -> TurnStep:
     """The visitor has waited long enough for a tool."""
     return replace(turn, gated=False), ()
 
 
-def take_leave(turn: Turn, _event: EndWanted, _policy: Policy) -> Result:
+def take_leave(turn: Turn, _event: EndRequested, _policy: Policy) -> TurnStep:
     """The model wants to end the conversation; what it has to say is heard, and what it has begun is done."""
     return replace(turn, leaving=True), ()
 
 
-def think(turn: Turn, _event: VoiceEnded, policy: Policy) -> Result:
+def think(turn: Turn, _event: VoiceEnded, policy: Policy) -> TurnStep:
     """The visitor has finished; it is the model's turn."""
-    if policy.talk is Talk.HELD:
+    if policy.talk is UplinkMode.HELD:
         return turn, ()
-    return replace(turn, phase=Phase.THINKING, voice=False), ()
+    return replace(turn, phase=TurnPhase.THINKING, voice=False), ()
 
 
-def end_voice(turn: Turn, _event: VoiceEnded | TalkEnded, _policy: Policy) -> Result:
+def end_voice(turn: Turn, _event: VoiceEnded | TalkEnded, _policy: Policy) -> TurnStep:
     """The visitor has finished saying something into the reply, or its ringing, which goes on."""
     return replace(turn, voice=False), ()
 
 
-def speak(turn: Turn, event: ReplyBegan, policy: Policy) -> Result:
+def speak(turn: Turn, event: ReplyBegan, policy: Policy) -> TurnStep:
     """A reply begins, or the next one follows on it. In half duplex it drowns the visitor's voice; who holds a button
     to talk keeps the word.
     """
-    if turn.voice and policy.talk is Talk.HELD:
+    if turn.voice and policy.talk is UplinkMode.HELD:
         return silence_stray(turn, event, policy)
     voice = turn.voice and not policy.half_duplex
     return (
         replace(
             turn,
-            phase=Phase.SPEAKING,
+            phase=TurnPhase.SPEAKING,
             reply=event.reply,
             voice=voice,
             suspected=False,
@@ -272,12 +275,12 @@ def speak(turn: Turn, event: ReplyBegan, policy: Policy) -> Result:
     )
 
 
-def silence_stray(turn: Turn, event: ReplyBegan, _policy: Policy) -> Result:
+def silence_stray(turn: Turn, event: ReplyBegan, _policy: Policy) -> TurnStep:
     """A reply crossed our hanging up, or the visitor's next word: nobody shall hear it."""
     return replace(turn, reply=event.reply), (Flush(event.reply),)
 
 
-def yield_word(turn: Turn, event: ReplyInterrupted, policy: Policy) -> Result:
+def yield_word(turn: Turn, event: ReplyInterrupted, policy: Policy) -> TurnStep:
     """The service heard the visitor speak into the reply.
 
     Our own detector may not have noticed yet, or the visitor may have finished already: either way something is going
@@ -287,44 +290,43 @@ def yield_word(turn: Turn, event: ReplyInterrupted, policy: Policy) -> Result:
         return turn, (Flush(event.reply),)
     if policy.half_duplex or turn.overtime:
         return silence(turn, event, policy)
-    phase = Phase.LISTENING if turn.voice else Phase.THINKING
+    phase = TurnPhase.LISTENING if turn.voice else TurnPhase.THINKING
     after = replace(turn, phase=phase, suspected=False, leaving=False, answered=False)
     return after, (Flush(event.reply),)
 
 
-def finish_reply(turn: Turn, event: object, policy: Policy) -> Result:
+def finish_reply(turn: Turn, event: object, policy: Policy) -> TurnStep:
     """The newest reply was heard to its end, or no end of it comes."""
     if getattr(event, "reply", turn.reply) != turn.reply:
         return turn, ()
     if turn.overtime or turn.farewell:
-        return sleep(replace(turn, phase=Phase.LISTENING), event, policy)
+        return sleep(replace(turn, phase=TurnPhase.LISTENING), event, policy)
     if policy.half_duplex:
-        return replace(turn, phase=Phase.RINGING, voice=False), ()
-    return replace(turn, phase=Phase.LISTENING, suspected=False), ()
+        return replace(turn, phase=TurnPhase.RINGING, voice=False), ()
+    return replace(turn, phase=TurnPhase.LISTENING, suspected=False), ()
 
 
-def let_finish(turn: Turn, _event: object, _policy: Policy) -> Result:
+def let_finish(turn: Turn, _event: object, _policy: Policy) -> TurnStep:
     """Time is up, but nobody is cut short in mid-word."""
     return replace(turn, overtime=True), ()
 
 
-IGNORE: Final[Cell] = ignore
+IGNORE: Final[TurnCell] = ignore
 
-Kind = type | Timer
 
 # fmt: off
-TABLE: Final[Mapping[Kind, tuple[Cell, Cell, Cell, Cell, Cell]]] = {
+TABLE: Final[Mapping[EventKind, tuple[TurnCell, TurnCell, TurnCell, TurnCell, TurnCell]]] = {
     #                  ASLEEP             LISTENING       THINKING        SPEAKING             RINGING
     Restored:         (go_on,             IGNORE,         IGNORE,         IGNORE,              IGNORE),
     Started:          (wake_if_always_on, IGNORE,         IGNORE,         IGNORE,              IGNORE),
     Pressed:          (wake,              sleep,          sleep,          silence,             listen),
     Woken:            (wake,              IGNORE,         IGNORE,         IGNORE,              IGNORE),
-    SleepAsked:       (IGNORE,            sleep,          sleep,          sleep,               sleep),
-    Hushed:           (IGNORE,            IGNORE,         IGNORE,         silence,             IGNORE),
+    SleepRequested:       (IGNORE,            sleep,          sleep,          sleep,               sleep),
+    ReplySilenced:           (IGNORE,            IGNORE,         IGNORE,         silence,             IGNORE),
     TalkBegan:        (wake_to_talk,      talk,           talk,           talk_over,           talk_over),
     TalkEnded:        (IGNORE,            release,        IGNORE,         end_voice,           end_voice),
-    LookAsked:        (wake,              IGNORE,         IGNORE,         IGNORE,              IGNORE),
-    Asked:            (wake_to_answer,    think_of_typed, think_of_typed, note_typed,          note_typed),
+    SnapshotRequested:        (wake,              IGNORE,         IGNORE,         IGNORE,              IGNORE),
+    TextSubmitted:            (wake_to_answer,    think_of_typed, think_of_typed, note_typed,          note_typed),
     VoiceBegan:       (IGNORE,            hear_voice,     hear_voice,     hear_voice_in_reply, IGNORE),
     VoiceEnded:       (IGNORE,            think,          IGNORE,         end_voice,           IGNORE),
     VoiceSuspected:   (IGNORE,            IGNORE,         IGNORE,         suspect,             IGNORE),
@@ -334,7 +336,7 @@ TABLE: Final[Mapping[Kind, tuple[Cell, Cell, Cell, Cell, Cell]]] = {
     ReplyPlayed:      (IGNORE,            IGNORE,         IGNORE,         finish_reply,        IGNORE),
     TurnEnded:        (IGNORE,            IGNORE,         listen,         IGNORE,              IGNORE),
     CallsChanged:     (IGNORE,            count_calls,    count_calls,    count_calls,         count_calls),
-    EndWanted:        (IGNORE,            take_leave,     take_leave,     take_leave,          take_leave),
+    EndRequested:        (IGNORE,            take_leave,     take_leave,     take_leave,          take_leave),
     Timer.IDLE:       (IGNORE,            sleep,          IGNORE,         IGNORE,              IGNORE),
     Timer.THINK:      (IGNORE,            IGNORE,         listen,         IGNORE,              IGNORE),
     Timer.STALLED:    (IGNORE,            IGNORE,         IGNORE,         finish_reply,        IGNORE),

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, ok, skipped
 from kioskd.doctor.machine import Machine
-from kioskd.doctor.patient import Patient
 from kioskd.settings.model import Settings
 
 USER: Final = "kioskd"
@@ -28,7 +28,7 @@ _GROUPS_OF: Final = {"v4l2": "video", "picamera": "video"}
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class UnixAccount:
     """A user of this machine."""
 
     name: str
@@ -36,7 +36,7 @@ class Account:
     groups: frozenset[int]
 
 
-def groups(patient: Patient) -> Sequence[Finding]:
+def groups(patient: CheckContext) -> Sequence[Finding]:
     """Prove that the user is in each group that its devices belong to."""
     user = account(patient)
     if user is None:
@@ -56,7 +56,7 @@ def groups(patient: Patient) -> Sequence[Finding]:
     ] or [ok(f"{user.name} is in {', '.join(name for name in wanted if name in known)}")]
 
 
-def permissions(patient: Patient) -> Sequence[Finding]:
+def permissions(patient: CheckContext) -> Sequence[Finding]:
     """Prove that it may read and write each device of the kinds in use."""
     user = account(patient)
     if user is None:
@@ -83,7 +83,7 @@ def permissions(patient: Patient) -> Sequence[Finding]:
     return [_shut(path, machine, user, rules.get(path, "")) for path in dict.fromkeys(shut)]
 
 
-def _shut(path: Path, machine: Machine, user: Account, match: str) -> Finding:
+def _shut(path: Path, machine: Machine, user: UnixAccount, match: str) -> Finding:
     """Return what is wrong with `path`; `match` is how a udev rule knows it, whatever number it has after a replug."""
     name = f"/{path.relative_to(machine.root)}"
     gid = path.stat().st_gid
@@ -123,13 +123,13 @@ def _wanted(settings: Settings) -> Iterator[str]:
         yield "input"
 
 
-def _leds(patient: Patient) -> Iterator[Path]:
+def _leds(patient: CheckContext) -> Iterator[Path]:
     for lamp in patient.settings.controls.all_lamps:
         if (lamp.source or "").startswith("led:"):
             yield patient.machine.at(f"/sys/class/leds/{(lamp.source or '').partition(':')[2]}/brightness")
 
 
-def account(patient: Patient) -> Account | None:
+def account(patient: CheckContext) -> UnixAccount | None:
     """Return the user that the service runs as; None where it is not here yet."""
     machine = patient.machine
     name = machine.properties("User").get("User") or USER
@@ -137,7 +137,7 @@ def account(patient: Patient) -> Account | None:
         user, _, uid, gid, *_ = [*line.split(":"), "", "", "", ""]
         if user == name:
             others = (number for number, members in _groups(machine).values() if name in members)
-            return Account(name, int(uid), frozenset({int(gid), *others}))
+            return UnixAccount(name, int(uid), frozenset({int(gid), *others}))
     return None
 
 
@@ -155,7 +155,7 @@ def _glob(machine: Machine, pattern: str) -> list[Path]:
     return sorted(machine.at(folder).glob(names))
 
 
-def may(path: Path, user: Account, bit: int) -> bool:
+def may(path: Path, user: UnixAccount, bit: int) -> bool:
     """Whether `user` has the right to `path` that `bit` is for others (stat.S_IROTH, say); see path_resolution(7)."""
     status = path.stat()
     if user.uid == 0:

@@ -4,19 +4,19 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, note, of_error, ok
-from kioskd.doctor.patient import Patient
-from kioskd.doctor.sound import Heard, Player, listen, play, together
+from kioskd.doctor.sound import CapturedSound, Player, listen, play, together
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
-from kioskd.media.cues import Cue, sound
+from kioskd.media.cues import CueSound, sound
 from kioskd.media.mix import scaled
 from kioskd.media.playout import gain
 from kioskd.settings.sound import MicrophoneSettings
 
 if TYPE_CHECKING:
-    from kioskd.doctor.hearing import Hearing
-    from kioskd.doctor.sweep import Echo
+    from kioskd.doctor.echo_sweep import EchoMeasurement
+    from kioskd.doctor.microphone_level import MicrophoneLevel
 
 LISTEN_S: Final = 3.0
 _LEAD_S: Final = 0.5
@@ -30,9 +30,9 @@ CANCELLED_DB: Final = -35.0
 """An echo as faint as that interrupts nobody: the device has taken it out, or the speaker is far away."""
 
 
-async def microphone(patient: Patient) -> Sequence[Finding]:
+async def microphone(patient: CheckContext) -> Sequence[Finding]:
     """Prove that it opens, lives, and gives sound that can be understood, at the right pace."""
-    from kioskd.doctor.hearing import RATE, fault_of  # noqa: PLC0415 - brings numpy
+    from kioskd.doctor.microphone_level import RATE, fault_of  # noqa: PLC0415 - brings numpy
 
     device = patient.settings.microphone.device
     try:
@@ -50,17 +50,17 @@ async def microphone(patient: Patient) -> Sequence[Finding]:
     return [ok(said, **hearing.figures)]
 
 
-async def _hear(patient: Patient) -> "Hearing":
-    from kioskd.doctor.hearing import hear  # noqa: PLC0415 - brings numpy
+async def _hear(patient: CheckContext) -> "MicrophoneLevel":
+    from kioskd.doctor.microphone_level import hear  # noqa: PLC0415 - brings numpy
 
     heard = await listen(patient.only("microphone").microphone, patient.clock, LISTEN_S)
     return hear(heard.sound, heard.pace)
 
 
-async def speaker(patient: Patient) -> Sequence[Finding]:
+async def speaker(patient: CheckContext) -> Sequence[Finding]:
     """Prove that it opens, and takes sound as fast as it is to be played. A chime is heard."""
     device, volume = patient.settings.speaker.device, patient.settings.speaker.volume
-    piece = scaled(sound(Cue.WAKE), gain(volume), gain(volume)).ljust(
+    piece = scaled(sound(CueSound.WAKE), gain(volume), gain(volume)).ljust(
         pcm.byte_count(1.0, pcm.DOWNLINK_HZ), b"\0"
     )
     try:
@@ -87,7 +87,7 @@ async def speaker(patient: Patient) -> Sequence[Finding]:
     return [ok(f"{device!r} plays at volume {volume}", pace=round(pace, 3))]
 
 
-async def _pace(patient: Patient, piece: bytes) -> float:
+async def _pace(patient: CheckContext, piece: bytes) -> float:
     player = await play(patient.only("speaker").speaker, patient.clock, piece)
     return pcm.duration_s(len(piece), pcm.DOWNLINK_HZ) / player.took_s if player.took_s else 0.0
 
@@ -96,7 +96,7 @@ def _is_off(pace: float) -> bool:
     return not 1 - _PACE <= pace <= 1 + 2 * _PACE
 
 
-async def echo(patient: Patient) -> Sequence[Finding]:
+async def echo(patient: CheckContext) -> Sequence[Finding]:
     """Prove that the speaker is to be heard, and measure what the microphone hears of it: by sweeps of two seconds."""
     found, spoilt = await _sweep(patient)
     if spoilt:  # by a busy machine, or a door that slammed
@@ -123,17 +123,17 @@ async def echo(patient: Patient) -> Sequence[Finding]:
     return [_judged(patient.settings.microphone, best, said, why, figures)]
 
 
-async def _sweep(patient: Patient) -> "tuple[Echo | None, bool]":
+async def _sweep(patient: CheckContext) -> "tuple[EchoMeasurement | None, bool]":
     """Play it, listen meanwhile, and return the echo of it, and whether there seems to be one that was not measured.
 
     Raises:
         DeviceLost: one of the two devices does not go on while the other is in use.
     """
-    from kioskd.doctor.sweep import find_echo, is_spoilt, sweep  # noqa: PLC0415 - brings numpy
+    from kioskd.doctor.echo_sweep import find_echo, is_spoilt, sweep  # noqa: PLC0415 - brings numpy
 
     loud, clock = gain(patient.settings.speaker.volume), patient.clock
     parts = patient.only("microphone", "speaker")
-    heard, done, over = Heard(clock), asyncio.Event(), asyncio.Event()
+    heard, done, over = CapturedSound(clock), asyncio.Event(), asyncio.Event()
     player = Player(bytes(pcm.byte_count(_LEAD_S, pcm.DOWNLINK_HZ)) + sweep(gain=loud), clock, over)
 
     async def follow() -> None:
@@ -188,7 +188,7 @@ def _judged(
     return note(f"{said}; half_duplex does; {best} would, too: {why}", remedy, **all_figures)
 
 
-async def _unheard(patient: Patient) -> Finding:
+async def _unheard(patient: CheckContext) -> Finding:
     said = "the microphone heard nothing of the sweep that the speaker played"
     sure = await patient.person.asks("Did you hear a rising tone?") if patient.person else None
     hardware = patient.settings.microphone.echo == "hardware"

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Final
 
 from kioskd import __version__
-from kioskd.adapters.asker import as_asker
+from kioskd.adapters.sudo_user import as_asker
 from kioskd.doctor import credential
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, Verdict
 from kioskd.doctor.machine import UNIT, Machine
-from kioskd.doctor.patient import Patient
 from kioskd.errors import KioskError
 
 JOURNAL_LINES: Final = 500
@@ -93,7 +93,10 @@ def report_of(findings: Sequence[Finding]) -> dict[str, object]:
 
 
 def write(
-    path: Path, patient: Patient, findings: Sequence[Finding], devices: Callable[[], Mapping[str, object]]
+    path: Path,
+    patient: CheckContext,
+    findings: Sequence[Finding],
+    devices: Callable[[], Mapping[str, object]],
 ) -> list[str]:
     """Write the bundle to `path`, and return the names in it. Blocks for seconds.
 
@@ -171,7 +174,7 @@ def _put(path: Path, data: memoryview) -> None:
         raise
 
 
-def _set(patient: Patient) -> dict[str, object]:
+def _set(patient: CheckContext) -> dict[str, object]:
     if patient.faults:
         return {"faults": len(patient.faults)}
     return patient.settings.model_dump(mode="json", by_alias=True, exclude_unset=True)

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, of_error, ok, skipped
-from kioskd.doctor.patient import Patient
 from kioskd.errors import DeviceLost
 
 _SHOTS: Final = 6
@@ -18,7 +18,7 @@ _ALIKE: Final = 3
 _PATIENCE_S: Final = 30.0
 
 
-async def camera(patient: Patient) -> Sequence[Finding]:
+async def camera(patient: CheckContext) -> Sequence[Finding]:
     """Prove it by up to six pictures; they are looked at and forgotten."""
     source = patient.settings.camera.source
     if source == "off":

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from kioskd.doctor import unit
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, note, ok
-from kioskd.doctor.patient import Patient
 from kioskd.settings.load import notes
 from kioskd.settings.model import Settings
 
 
-def settings(patient: Patient) -> Sequence[Finding]:
+def settings(patient: CheckContext) -> Sequence[Finding]:
     """Prove that the daemon would start with this file."""
     if patient.faults:
         return [
@@ -29,7 +29,7 @@ def settings(patient: Patient) -> Sequence[Finding]:
     return remarks or [ok(f"{patient.path}: no faults")]
 
 
-def libraries(patient: Patient) -> Sequence[Finding]:
+def libraries(patient: CheckContext) -> Sequence[Finding]:
     """Prove that what the settings need of Python's libraries can be found."""
     missing = [(module, how) for module, how in _needed(patient.settings) if not _is_here(module)]
     return [fault("library-missing", f"{module}: cannot be imported", how) for module, how in missing] or [

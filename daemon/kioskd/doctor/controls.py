@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from kioskd import app, ports
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, of_error, ok, skipped
-from kioskd.doctor.patient import Patient
 from kioskd.doctor.sound import together
 from kioskd.errors import DeviceLost
 
@@ -21,14 +21,14 @@ _BLINK_S: Final = 0.4
 """Where nobody looks, one will do: it shows that the lamp can be driven."""
 
 
-async def buttons(patient: Patient) -> Sequence[Finding]:
+async def buttons(patient: CheckContext) -> Sequence[Finding]:
     """Prove that each is at rest, and can be pressed."""
     if not patient.settings.controls.all_buttons:
         return [skipped("none is set (controls.button)")]
     return [await _button(patient, hand) for hand in patient.only("controls").hands]
 
 
-async def lamps(patient: Patient) -> Sequence[Finding]:
+async def lamps(patient: CheckContext) -> Sequence[Finding]:
     """Prove that each can be lit, and is seen to blink."""
     settings = patient.settings.controls.all_lamps
     if not settings:
@@ -40,7 +40,7 @@ async def lamps(patient: Patient) -> Sequence[Finding]:
     ]
 
 
-async def _button(patient: Patient, hand: app.Hand) -> Finding:
+async def _button(patient: CheckContext, hand: app.ButtonSpec) -> Finding:
     edges: asyncio.Queue[bool] = asyncio.Queue(MOST_EDGES)
     found: list[Finding] = []
     over = asyncio.Event()
@@ -94,7 +94,7 @@ async def _next(edges: "asyncio.Queue[bool]", seconds: float, *, wanted: bool | 
         return False
 
 
-async def _lamp(patient: Patient, name: str, lamp: ports.Lamp) -> Finding:
+async def _lamp(patient: CheckContext, name: str, lamp: ports.Lamp) -> Finding:
     over = asyncio.Event()
 
     async def blink() -> None:

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from kioskd import regular_file
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, ok, skipped
 from kioskd.doctor.machine import UNIT, Machine
-from kioskd.doctor.patient import Patient
-from kioskd.settings.credentials import CREDENTIAL, KeyMissingError, KeyUnusableError, service_key
+from kioskd.secret_files import KeyMissingError, KeyUnusableError
+from kioskd.settings.credentials import CREDENTIAL, service_key
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -31,7 +32,7 @@ class OutOfSightError(KeyUnusableError):
     """Whether there is a key is not for this user to see."""
 
 
-def credential(patient: Patient) -> Sequence[Finding]:
+def credential(patient: CheckContext) -> Sequence[Finding]:
     """Prove that the daemon will find its key, or needs none."""
     service = patient.settings.service
     if service.provider == "vertex":
@@ -66,7 +67,7 @@ def _of(error: KeyUnusableError) -> Finding:
             return fault("key-unusable", said, "sudo kioskd key, or mend what it names")
 
 
-def found(patient: Patient) -> "tuple[SecretStr | None, str]":
+def found(patient: CheckContext) -> "tuple[SecretStr | None, str]":
     """Return the service's key and where it is; None where the settings need none.
 
     First as the daemon looks for it in this process's surroundings, then where its unit takes it from: that can be
@@ -91,7 +92,7 @@ def found(patient: Patient) -> "tuple[SecretStr | None, str]":
         raise KeyUnusableError(where, error.what) from None
 
 
-def _place(patient: Patient) -> str:
+def _place(patient: CheckContext) -> str:
     if patient.settings.service.key_file is not None:
         return f"service.key_file ({patient.settings.service.key_file})"
     return "this process's own credentials or environment"
@@ -123,7 +124,7 @@ def _loads_plain(machine: Machine) -> bool:
     return ran is None or ran.code != 0 or f"LoadCredential={CREDENTIAL}" in ran.out
 
 
-def secrets(patient: Patient) -> Mapping[str, str]:
+def secrets(patient: CheckContext) -> Mapping[str, str]:
     """Return what is not to be shown to anybody, by a name that may be."""
     try:
         key, _ = found(patient)

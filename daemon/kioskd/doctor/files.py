@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from kioskd.doctor.access import Account, account, may, owners
+from kioskd.doctor.access import UnixAccount, account, may, owners
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, ok, skipped
 from kioskd.doctor.machine import Machine
-from kioskd.doctor.patient import Patient
 from kioskd.doctor.storage import STATE
-from kioskd.settings.credentials import is_there
-from kioskd.settings.sandbox import PROPERTIES, Sandbox, named, paths
+from kioskd.secret_files import is_there
+from kioskd.settings.sandbox import PROPERTIES, ServiceSandbox, named, paths
 
 SETTINGS: Final = "/etc/kioskd/kioskd.yaml"
 """What the unit reads."""
@@ -21,7 +21,7 @@ _PROGRAMS: Final = (".argv", ".command")
 """The ends of names of programs: those are run, and need not be read."""
 
 
-def files(patient: Patient) -> Sequence[Finding]:
+def files(patient: CheckContext) -> Sequence[Finding]:
     """Prove that neither their owner and mode nor the unit's sandbox keeps them from it."""
     machine, user = patient.machine, account(patient)
     if patient.path != machine.at(SETTINGS):
@@ -44,10 +44,10 @@ def files(patient: Patient) -> Sequence[Finding]:
 
 
 def _judged(
-    name: str, path: Path, user: Account, machine: Machine, unit: Mapping[str, str]
+    name: str, path: Path, user: UnixAccount, machine: Machine, unit: Mapping[str, str]
 ) -> Finding | None:
     real = machine.shown(path)
-    if why := Sandbox.of_unit(unit).hides(real):
+    if why := ServiceSandbox.of_unit(unit).hides(real):
         return fault("file-hidden", f"{name} = {real}: {why}", "move it to /etc/kioskd, and name it there")
     if name.endswith(_PROGRAMS):
         return None
@@ -64,7 +64,7 @@ def _judged(
     return fault("file-unreadable", f"{said} ({where}{owners(shut, machine)})", remedy)
 
 
-def _shut(path: Path, user: Account, machine: Machine) -> Path | None:
+def _shut(path: Path, user: UnixAccount, machine: Machine) -> Path | None:
     """Return the first folder on the way to `path` that `user` may not pass, or itself; None where the way is free."""
     real, root = path.resolve(), machine.root.resolve()
     for folder in reversed(real.parents):
@@ -73,7 +73,9 @@ def _shut(path: Path, user: Account, machine: Machine) -> Path | None:
     return None if may(real, user, stat.S_IROTH) else real
 
 
-def _kept(name: str, path: Path, user: Account, machine: Machine, unit: Mapping[str, str]) -> Finding | None:
+def _kept(
+    name: str, path: Path, user: UnixAccount, machine: Machine, unit: Mapping[str, str]
+) -> Finding | None:
     real = machine.shown(path)
     # A minus stands for: if it is there; a plus for the unit's own root.
     places = (STATE, *(place.lstrip("-+") for place in unit.get("ReadWritePaths", "").split()))
@@ -94,7 +96,7 @@ def _kept(name: str, path: Path, user: Account, machine: Machine, unit: Mapping[
     return None
 
 
-def _named(patient: Patient) -> Iterator[tuple[str, Path]]:
+def _named(patient: CheckContext) -> Iterator[tuple[str, Path]]:
     """Yield what is to be read, by the names that the settings have for it."""
     yield "the settings", patient.path
     written = {path for _, path in _records(patient)}
@@ -103,7 +105,7 @@ def _named(patient: Patient) -> Iterator[tuple[str, Path]]:
             yield named(loc), path
 
 
-def _records(patient: Patient) -> Iterator[tuple[str, Path]]:
+def _records(patient: CheckContext) -> Iterator[tuple[str, Path]]:
     privacy = patient.settings.privacy
     for name, record in (("transcripts", privacy.transcripts), ("recordings", privacy.recordings)):
         if record is not None:

@@ -35,7 +35,7 @@ _NUMBERS: Final = itertools.count(1)
 
 
 @dataclass(slots=True)
-class Inside:
+class SandboxView:
     """The sandbox of the kiosk's unit on a machine."""
 
     machine: Machine = field(default_factory=Machine)

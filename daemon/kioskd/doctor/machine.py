@@ -17,7 +17,7 @@ _PATIENCE_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class CommandResult:
     """How a program ended, and what it said."""
 
     code: int
@@ -49,7 +49,7 @@ class Machine:
         except OSError:
             return None
 
-    def run(self, *command: str, given: bytes = b"", at_most_s: float = _PATIENCE_S) -> Ran | None:
+    def run(self, *command: str, given: bytes = b"", at_most_s: float = _PATIENCE_S) -> CommandResult | None:
         """Run a program and return how it ended; None where there is no such program, or it does not come to an end.
 
         `given` is its input: never a place for secrets is the command itself, which all users can see.
@@ -72,7 +72,7 @@ class Machine:
             return None
         if done.returncode == _NO_SUCH_PROGRAM:
             return None
-        return Ran(
+        return CommandResult(
             done.returncode,
             done.stdout.decode(errors="replace"),
             done.stderr.decode(errors="replace").strip(),

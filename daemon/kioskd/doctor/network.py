@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from kioskd import proxies, regular_file
 from kioskd.app.service import endpoint
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, ok, skipped
-from kioskd.doctor.patient import Patient
 from kioskd.errors import ConfigError
 from kioskd.settings.model import Settings
 
@@ -22,7 +22,7 @@ _UNTIMELY: Final = (9, 10)
 """OpenSSL's verify codes for a certificate that is not valid yet, or no more."""
 
 
-async def name(patient: Patient) -> Sequence[Finding]:
+async def name(patient: CheckContext) -> Sequence[Finding]:
     """Prove that the name server knows the service, or the proxy before it."""
     try:
         proxy = _proxy(patient.settings)
@@ -47,7 +47,7 @@ async def name(patient: Patient) -> Sequence[Finding]:
     return [ok(f"{host} has {len(found)} addresses, found in {took_ms} ms", took_ms=took_ms)]
 
 
-async def tls(patient: Patient) -> Sequence[Finding]:
+async def tls(patient: CheckContext) -> Sequence[Finding]:
     """Prove that the service can be reached, and is who it says by this device's clock and authorities."""
     try:
         proxy = _proxy(patient.settings)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, note, ok, skipped
 from kioskd.doctor.machine import Machine
-from kioskd.doctor.patient import Patient
 
 _UNDER_VOLTAGE: Final = 1 << 0
 _SLOWED: Final = (1 << 1) | (1 << 2)
@@ -22,7 +22,7 @@ _SUPPLY: Final = (
 )
 
 
-def power(patient: Patient) -> Sequence[Finding]:
+def power(patient: CheckContext) -> Sequence[Finding]:
     """Prove that the supply has not sagged since the machine started."""
     flags = _flags(patient.machine)
     if flags is None:
@@ -56,7 +56,7 @@ def _flags(machine: Machine) -> int | None:
     return None
 
 
-def temperature(patient: Patient) -> Sequence[Finding]:
+def temperature(patient: CheckContext) -> Sequence[Finding]:
     """Prove that no part is hot."""
     machine = patient.machine
     zones = [

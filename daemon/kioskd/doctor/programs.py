@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from kioskd.app.tools import own_folders, secret_files
+from kioskd.app.build_tools import own_folders, secret_files
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, note, ok, skipped
-from kioskd.doctor.patient import Patient
 from kioskd.settings.tools_kinds import (
     CommandSettings,
     HttpSettings,
@@ -20,7 +20,7 @@ from kioskd.settings.tools_kinds import (
 from kioskd.tools import program
 from kioskd.tools.contract import within
 from kioskd.tools.process import run_to_end
-from kioskd.tools.sandbox import Sandbox
+from kioskd.tools.sandbox import ProgramSandbox
 
 _PROBE_S: Final = 20.0
 _PROBE: Final = """
@@ -42,7 +42,7 @@ print(json.dumps(got))
 """Prints what it could reach; Python's own library only."""
 
 
-async def programs(patient: Patient) -> Sequence[Finding]:
+async def programs(patient: CheckContext) -> Sequence[Finding]:
     """Prove that no program of a tool reads the key, the memory or the state of the daemon."""
     told = list(_told(patient))
     sandboxed = [
@@ -65,7 +65,7 @@ async def programs(patient: Patient) -> Sequence[Finding]:
     return [*told, await _probed(patient)]
 
 
-def _told(patient: Patient) -> Iterator[Finding]:
+def _told(patient: CheckContext) -> Iterator[Finding]:
     for tool in patient.settings.tools:
         match tool:
             case CommandSettings(sandbox=False) | McpSettings(sandbox=False):
@@ -78,7 +78,7 @@ def _told(patient: Patient) -> Iterator[Finding]:
                 yield note(f"{tool.name} sends its credential without encryption (insecure: true)")
 
 
-async def _probed(patient: Patient) -> Finding:
+async def _probed(patient: CheckContext) -> Finding:
     hidden = [*own_folders(patient.environ), *secret_files(patient.settings)]
     pid = patient.machine.daemon() or os.getpid()
     paths = [*map(str, hidden), *(f"/proc/{pid}/{name}" for name in ("mem", "environ"))]
@@ -94,7 +94,7 @@ async def _probed(patient: Patient) -> Finding:
                 environment={"LANG": "C.UTF-8"},
                 folder=Path("/"),
                 output_bytes=65_536,
-                sandbox=Sandbox(hidden=tuple(hidden)),
+                sandbox=ProgramSandbox(hidden=tuple(hidden)),
             ),
         )
         got = json.loads(ended.output)

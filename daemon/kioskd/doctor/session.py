@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from kioskd import app, ports
 from kioskd.doctor import credential
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, note, of_error, ok
-from kioskd.doctor.patient import Patient
 from kioskd.doctor.sound import together
 from kioskd.errors import LinkLost, Remedy
 from kioskd.media import pcm
@@ -32,7 +32,7 @@ _NAMES: Final[Mapping[Remedy, str]] = {
 }
 
 
-async def session(patient: Patient) -> Sequence[Finding]:
+async def session(patient: CheckContext) -> Sequence[Finding]:
     """Prove it with the key that the daemon will use."""
     key, _ = await asyncio.to_thread(credential.found, patient)
     from kioskd.adapters.gemini import ToolTrial  # noqa: PLC0415 - loaded by who dials

@@ -41,7 +41,7 @@ def _first(error: BaseException) -> BaseException:
     return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
-class Heard:
+class CapturedSound:
     """What a microphone gave, and when each frame of it came; a sink of `ports.Microphone.capture`."""
 
     def __init__(self, clock: ports.Clock, seconds: float = math.inf) -> None:
@@ -77,7 +77,7 @@ class Heard:
 
 
 class Player:
-    """Plays one piece, and silence after it; a `ports.Source`. Notes when each part of it was fetched."""
+    """Plays one piece, and silence after it; a `ports.AudioSource`. Notes when each part of it was fetched."""
 
     def __init__(self, piece: bytes, clock: ports.Clock, over: asyncio.Event) -> None:
         """`piece`: 24 kHz. `over` is set in the loop's thread when all of it was fetched. For use within a loop."""
@@ -91,7 +91,7 @@ class Player:
         self._last_s = 0.0
 
     def pull(self, byte_count: int) -> bytes:
-        """Return the next part; see `ports.Source`."""
+        """Return the next part; see `ports.AudioSource`."""
         now, at = self._clock.now(), self._at
         if at < len(self._piece):
             self._offsets.append(now - pcm.duration_s(at, pcm.DOWNLINK_HZ))
@@ -113,13 +113,13 @@ class Player:
         return self._last_s - self._first_s
 
 
-async def listen(microphone: ports.Microphone, clock: ports.Clock, seconds: float) -> Heard:
+async def listen(microphone: ports.Microphone, clock: ports.Clock, seconds: float) -> CapturedSound:
     """Return what the microphone hears for so long.
 
     Raises:
         DeviceLost: it is not there, went away, or gave less.
     """
-    heard = Heard(clock, seconds)
+    heard = CapturedSound(clock, seconds)
     try:
         async with asyncio.timeout(_OPENING_S + seconds):
             await together(microphone.capture(heard), until=heard.enough)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from kioskd.doctor import unit
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, Verdict, fault, note, ok, skipped
 from kioskd.doctor.machine import Machine
-from kioskd.doctor.patient import Patient
 
 STATE: Final = "/var/lib/kioskd"
 CACHE: Final = "/var/cache/kioskd"
@@ -22,7 +22,7 @@ LARGEST_BYTES: Final = 64 * 1024
 """A minute's writing of the daemon: one small file, with the blocks that its file system writes for it."""
 
 
-def space(patient: Patient) -> Sequence[Finding]:
+def space(patient: CheckContext) -> Sequence[Finding]:
     """Prove that each place has room, and that what outlives a restart can be written."""
     found = []
     free_mb: dict[int, tuple[str, float]] = {}
@@ -56,7 +56,7 @@ def _judged_room(place: str, free_mb: float) -> Finding:
     return fault("disk-full", said, remedy, free_mb=round(free_mb))
 
 
-async def wear(patient: Patient) -> Sequence[Finding]:
+async def wear(patient: CheckContext) -> Sequence[Finding]:
     """Prove that a daemon that runs writes next to nothing: over its life, or over the next minute if there is time."""
     machine = patient.machine
     pid = machine.daemon()

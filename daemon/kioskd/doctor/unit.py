@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kioskd import __version__
+from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, note, ok, skipped
 from kioskd.doctor.machine import UNIT, Machine
-from kioskd.doctor.patient import Patient
 from kioskd.errors import Code
 
 SANDBOX: Final[Mapping[str, tuple[str, ...]]] = {
@@ -36,7 +36,7 @@ _INSTALL: Final = "sudo scripts/install.sh"
 _RESTORE: Final = f"take out the drop-in that changes it (systemctl cat kioskd shows all); else: {_INSTALL}"
 
 
-def installed(patient: Patient) -> Sequence[Finding]:
+def installed(patient: CheckContext) -> Sequence[Finding]:
     """Prove that systemd knows the unit, starts it with the machine, and watches it."""
     machine = patient.machine
     if not machine.has_systemd:
@@ -138,7 +138,7 @@ def _of_another_version(machine: Machine) -> Finding | None:
     )
 
 
-def sandbox(patient: Patient) -> Sequence[Finding]:
+def sandbox(patient: CheckContext) -> Sequence[Finding]:
     """Prove that the unit runs as nobody in particular, and may touch nothing but its devices."""
     machine = patient.machine
     if not machine.has_systemd:
@@ -172,7 +172,7 @@ def sandbox(patient: Patient) -> Sequence[Finding]:
     return found
 
 
-def told(patient: Patient, check: str) -> Finding | None:
+def told(patient: CheckContext, check: str) -> Finding | None:
     """Return what the daemon that runs says is wrong with what `check` looks at: what it holds nobody else can try."""
     known = patient.machine.properties("ActiveState", "StatusText")
     words = known.get("StatusText", "") if known.get("ActiveState") in ("active", "reloading") else ""

@@ -26,7 +26,7 @@ RELEASE_S: Final = 0.06
 """A tone that begins or stops at once clicks, and its click is no line that could be taken out."""
 
 
-class Cue(enum.Enum):
+class CueSound(enum.Enum):
     """What is said without a word."""
 
     WAKE = "wake"
@@ -51,27 +51,27 @@ class _Tone:
 _LOW, _HIGH, _HIGHER = 587.0, 880.0, 1320.0
 """A fifth apart: agreeable in any order. Below 500 Hz small loudspeakers give little, and voices have most."""
 
-_TONES: Final[Mapping[Cue, tuple[_Tone, ...]]] = {
-    Cue.WAKE: (_Tone(_HIGH, 0.0, 0.12), _Tone(_HIGHER, 0.08, 0.14)),
-    Cue.END: (_Tone(_HIGHER, 0.0, 0.12), _Tone(_HIGH, 0.08, 0.14)),
-    Cue.MUTE: (_Tone(_HIGH, 0.0, 0.12), _Tone(_LOW, 0.08, 0.16)),
-    Cue.UNMUTE: (_Tone(_LOW, 0.0, 0.12), _Tone(_HIGH, 0.08, 0.16)),
-    Cue.ERROR: (_Tone(_LOW, 0.0, 0.25), _Tone(_LOW * math.sqrt(2), 0.0, 0.25)),
+_TONES: Final[Mapping[CueSound, tuple[_Tone, ...]]] = {
+    CueSound.WAKE: (_Tone(_HIGH, 0.0, 0.12), _Tone(_HIGHER, 0.08, 0.14)),
+    CueSound.END: (_Tone(_HIGHER, 0.0, 0.12), _Tone(_HIGH, 0.08, 0.14)),
+    CueSound.MUTE: (_Tone(_HIGH, 0.0, 0.12), _Tone(_LOW, 0.08, 0.16)),
+    CueSound.UNMUTE: (_Tone(_LOW, 0.0, 0.12), _Tone(_HIGH, 0.08, 0.16)),
+    CueSound.ERROR: (_Tone(_LOW, 0.0, 0.25), _Tone(_LOW * math.sqrt(2), 0.0, 0.25)),
 }
 
 
-def frequencies(cue: Cue) -> frozenset[float]:
+def frequencies(cue: CueSound) -> frozenset[float]:
     """Return the pitches of a cue, in Hz: there is nothing in it that is not one of these."""
     return frozenset(tone.hz for tone in _TONES[cue])
 
 
-def duration_s(cue: Cue) -> float:
+def duration_s(cue: CueSound) -> float:
     """Return how long a cue lasts, in seconds: from 0.1 to 0.25."""
     return max(tone.begins_s + tone.lasts_s for tone in _TONES[cue])
 
 
 @functools.cache
-def sound(cue: Cue) -> bytes:
+def sound(cue: CueSound) -> bytes:
     """Return a cue as 24 kHz PCM; it begins and ends with silence.
 
     Made at the first call (5 ms on a desktop) and kept: ask for each before the event loop runs.

@@ -23,7 +23,7 @@ from kioskd.media.picture_parts import (
     segments,
 )
 
-Turn = Literal[0, 90, 180, 270]
+Rotation = Literal[0, 90, 180, 270]
 """Degrees clockwise by which a picture is turned to be upright."""
 
 MOST_BYTES: Final = 20_000_000
@@ -42,7 +42,7 @@ _HOSTILE: Final = (
 )
 """What Pillow's readers raise at files made to break them: in truth anything."""
 
-_UPRIGHT: Final[dict[int, tuple[Turn, bool]]] = {
+_UPRIGHT: Final[dict[int, tuple[Rotation, bool]]] = {
     2: (0, True),
     3: (180, False),
     4: (180, True),
@@ -83,7 +83,7 @@ def fit(
     *,
     size: int,
     quality: int,
-    rotate: Turn = 0,
+    rotate: Rotation = 0,
     mirror: bool = False,
     most_pixels: int = MOST_PIXELS,
     most_bytes: int = MOST_BYTES,
@@ -112,7 +112,9 @@ def fit(
         raise _damaged(error) from error
 
 
-def finished(image: Image.Image, *, size: int, quality: int, rotate: Turn = 0, mirror: bool = False) -> bytes:
+def finished(
+    image: Image.Image, *, size: int, quality: int, rotate: Rotation = 0, mirror: bool = False
+) -> bytes:
     """Return an image that was made here as a JPEG; see `fit`."""
     image.thumbnail((size, size))
     return _encoded(_upright(_coloured(image), rotate, mirror=mirror), quality)
@@ -221,7 +223,7 @@ def _coloured(image: Image.Image) -> Image.Image:
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
 
-def _upright(image: Image.Image, turn: Turn, *, mirror: bool) -> Image.Image:
+def _upright(image: Image.Image, turn: Rotation, *, mirror: bool) -> Image.Image:
     if turn:
         image = image.transpose(_TURNS[turn])
     return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirror else image

@@ -62,13 +62,13 @@ class CueOver:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class PromptOver:
+class PromptFinished:
     """The last sample of prompt number `prompt` was pulled, or it was hushed, or a newer one has taken its place."""
 
     prompt: int
 
 
-Mark = Sounded | Played | CueOver | PromptOver
+PlayoutMark = Sounded | Played | CueOver | PromptFinished
 
 
 def clamp(volume: int, floor: int, ceiling: int) -> int:
@@ -92,7 +92,9 @@ class Playout:
     comes too late; a reply waits for a prompt that sounds. A cue is heard over whatever there is.
     """
 
-    def __init__(self, on_mark: Callable[[Mark], None], *, volume: int = 100, bound_s: float = 300.0) -> None:
+    def __init__(
+        self, on_mark: Callable[[PlayoutMark], None], *, volume: int = 100, bound_s: float = 300.0
+    ) -> None:
         """Start empty.
 
         Args:
@@ -127,7 +129,7 @@ class Playout:
 
         # Each with a side for the producer and one for the consumer.
         self._cues = Clip(lambda cue: on_mark(CueOver(cue)))
-        self._prompts = Clip(lambda prompt: on_mark(PromptOver(prompt)))
+        self._prompts = Clip(lambda prompt: on_mark(PromptFinished(prompt)))
 
         # Written by the consumer.
         self._current = _NO_REPLY

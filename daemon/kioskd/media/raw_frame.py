@@ -9,7 +9,7 @@ from typing import Final
 
 from PIL import Image
 
-from kioskd.media.picture import BadPicture, Turn, finished
+from kioskd.media.picture import BadPicture, Rotation, finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Layout:
 
 
 def jpeg(
-    data: bytes, layout: Layout, *, size: int, quality: int, rotate: Turn = 0, mirror: bool = False
+    data: bytes, layout: Layout, *, size: int, quality: int, rotate: Rotation = 0, mirror: bool = False
 ) -> bytes:
     """Return a frame as a JPEG whose longer side is at most `size` pixels; the rest is as of `picture.fit`.
 

@@ -98,7 +98,7 @@ class Resampler:
         return float(seconds - len(given) / to_hz)
 
 
-class Source(Protocol):
+class SampleSource(Protocol):
     """Where 16-bit mono at 24 kHz is fetched: the shape of `ports.Source`, which this layer does not know."""
 
     def pull(self, byte_count: int) -> bytes:
@@ -112,7 +112,11 @@ class ResampledSource:
     """
 
     def __init__(
-        self, source: Source, to_hz: int, channels: int, sample_format: SampleFormat = SampleFormat.INT16
+        self,
+        source: SampleSource,
+        to_hz: int,
+        channels: int,
+        sample_format: SampleFormat = SampleFormat.INT16,
     ) -> None:
         """Wrap `source`, which gives 24 kHz mono."""
         self._source = source

@@ -4,7 +4,7 @@ texts (a YAML a language) ─► espeak-ng ─► cache ─┐
 the owner's WAVs ────────────────────────────────┴─► a sound for each `errors.Code`
 """
 
-from kioskd.prompts.library import Prompts, cache_directory, render_all
-from kioskd.prompts.speech import Speech
+from kioskd.prompts.library import PromptLibrary, cache_directory, render_all
+from kioskd.prompts.speech import TextToSpeech
 
-__all__ = ["Prompts", "Speech", "cache_directory", "render_all"]
+__all__ = ["PromptLibrary", "TextToSpeech", "cache_directory", "render_all"]

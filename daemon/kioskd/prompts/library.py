@@ -25,7 +25,7 @@ class Renderer(Protocol):
         """Return `text` read aloud, as a WAV."""
 
 
-class Prompts:
+class PromptLibrary:
     """The prompts of one language. Knows none until `prepare` is done."""
 
     def __init__(
@@ -168,7 +168,7 @@ class Prompts:
 
 async def render_all(language: str, owner: Path | None, cache: Path | None) -> bool:
     """Prepare the prompts of `language` once, at installation; return whether there is one for each code."""
-    prompts = Prompts(language, owner, cache)
+    prompts = PromptLibrary(language, owner, cache)
     await prompts.prepare()
     return all(prompts.get(code) is not None for code in SPOKEN)
 

@@ -11,7 +11,7 @@ from kioskd.prompts.texts import DEFAULT
 log = logging.getLogger(__name__)
 
 
-class Speech:
+class TextToSpeech:
     """The kiosk's own voice, in one language. Costs nothing until it is needed."""
 
     def __init__(self, language: str, renderer: Renderer | None = None) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from kioskd import regular_file
 from kioskd.errors import Code
-from kioskd.settings.document import Document
+from kioskd.yamlconf.document import Document
 
 log = logging.getLogger(__name__)
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kioskd.rehearsal.notes import Note
-from kioskd.rehearsal.service.records import SessionRecord
+from kioskd.rehearsal.event_log import LoggedEvent
+from kioskd.simulator.records import SessionRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
+class CalledFunctions:
     """The calls of a whole rehearsal."""
 
     made: int = 0
@@ -19,13 +19,13 @@ class Called:
     """Answers that were missing, or too many, or for nothing that was called there."""
 
 
-NONE: Final = Called()
+NONE: Final = CalledFunctions()
 
 
-def called(sessions: Sequence[SessionRecord]) -> Called:
+def called(sessions: Sequence[SessionRecord]) -> CalledFunctions:
     """Return what the service says of its calls."""
     calls = [call for session in sessions for call in session.calls]
-    return Called(
+    return CalledFunctions(
         made=len(calls),
         answered=sum(call.state == "answered" for call in calls),
         cancelled=sum(call.state == "cancelled" for call in calls),
@@ -33,7 +33,7 @@ def called(sessions: Sequence[SessionRecord]) -> Called:
     )
 
 
-def at_once(notes: Sequence[Note]) -> int:
+def at_once(notes: Sequence[LoggedEvent]) -> int:
     """Return how many calls were open at the same time at most."""
     open_calls: set[object] = set()
     most = 0
@@ -52,7 +52,7 @@ def at_once(notes: Sequence[Note]) -> int:
     return most
 
 
-def reply_gaps_s(notes: Sequence[Note]) -> Iterator[float]:
+def reply_gaps_s(notes: Sequence[LoggedEvent]) -> Iterator[float]:
     """Yield for each reply that was heard to its end how much longer that took than its sound lasts: gaps in it."""
     sent = [(note.t, float(str(note.data["sent_s"]))) for note in notes if note.what == "reply_sent"]
     came: dict[object, float] = {}

@@ -7,12 +7,12 @@ the conversation are the owner's, but for the time that a person who reads needs
 from collections.abc import Iterator
 from typing import Final
 
-from kioskd.app.meaning import talk
-from kioskd.core.policy import Talk
+from kioskd.app.policy import talk
+from kioskd.core.policy import UplinkMode
 from kioskd.rehearsal.scenario import Expectation, Scenario, Step, Wait
-from kioskd.rehearsal.service import Reply, ServiceScript
-from kioskd.settings.joint import WAKING
+from kioskd.settings.cross_checks import WAKING
 from kioskd.settings.model import Settings
+from kioskd.simulator import Reply, ServiceScript
 
 TURNS: Final = 2
 """How often the person is asked to speak."""
@@ -52,7 +52,7 @@ def guided(settings: Settings) -> Scenario:
 
 
 def _steps(settings: Settings, *, greeting: bool) -> Iterator[Step]:
-    held = talk(settings) is Talk.HELD
+    held = talk(settings) is UplinkMode.HELD
     if not held:
         yield from _waking(settings)
         if greeting:

@@ -4,14 +4,14 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kioskd.rehearsal import hearing
+from kioskd.rehearsal import sound_detection
 from kioskd.rehearsal.alignment import align
 from kioskd.rehearsal.calls import at_once, reply_gaps_s
-from kioskd.rehearsal.notes import Note
-from kioskd.rehearsal.record import Record, spans
-from kioskd.rehearsal.sights import within
+from kioskd.rehearsal.event_log import LoggedEvent
+from kioskd.rehearsal.pictures import within
+from kioskd.rehearsal.record import RehearsalRecord, spans
 from kioskd.rehearsal.summary import Summary, median
-from kioskd.rehearsal.uplink import (
+from kioskd.rehearsal.visitor_audio import (
     SLACK_S,
     captured,
     latest_s,
@@ -23,13 +23,13 @@ from kioskd.rehearsal.uplink import (
 )
 
 
-def measure(record: Record) -> Summary:
+def measure(record: RehearsalRecord) -> Summary:
     """Return all numbers; nothing is expected of them yet."""
     uplink = align(
         record.track.frames, record.gates, record.received, record.preroll_frames, record.after_frames
     )
     by_themselves = [shot for shot in record.shots if shot.by_itself]
-    chimes = hearing.chimes(record.notes, record.heard)
+    chimes = sound_detection.chimes(record.notes, record.heard)
     greetings = len(record.find("daemon", "Greet"))
     began = record.find("kiosk", "reply began")
     connections, rollovers, redials = _connections(record.notes)
@@ -73,7 +73,7 @@ def measure(record: Record) -> Summary:
         tools_cancelled=record.called.cancelled,
         tool_faults=record.called.faults,
         reply_gap_ms=_ms(max(reply_gaps_s(record.notes), default=None)),
-        prompts=tuple(code for _, _, code in hearing.prompts(record.notes, record.heard, record.end)),
+        prompts=tuple(code for _, _, code in sound_detection.prompts(record.notes, record.heard, record.end)),
         cues=tuple(str(note.data["cue"]) for note in chimes),
         **_with_median("first_word_lost_ms", uplink.first_word_lost_ms),
         **_with_median("wake_to_uplink_ms", _wake_to_uplink(record)),
@@ -97,7 +97,7 @@ def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
 
-def _connections(notes: Sequence[Note]) -> tuple[int, int, int]:
+def _connections(notes: Sequence[LoggedEvent]) -> tuple[int, int, int]:
     """Return how many connections came up, how many of them were rollovers, and how many unplanned."""
     connections = rollovers = redials = 0
     first, lost = True, False
@@ -117,7 +117,7 @@ def _connections(notes: Sequence[Note]) -> tuple[int, int, int]:
     return connections, rollovers, redials
 
 
-def _gaps(notes: Sequence[Note]) -> Iterable[float]:
+def _gaps(notes: Sequence[LoggedEvent]) -> Iterable[float]:
     """Yield for each connection but a conversation's first the milliseconds for which there was none before it."""
     ended: float | None = None
     up = False
@@ -133,7 +133,7 @@ def _gaps(notes: Sequence[Note]) -> Iterable[float]:
                 ended, up = None, True
 
 
-def _wake_to_uplink(record: Record) -> Iterable[float]:
+def _wake_to_uplink(record: RehearsalRecord) -> Iterable[float]:
     """Yield for each wake the milliseconds until the service received the first sound."""
     wakes = record.find("kiosk", "wakes")
     presses = _by_hand(record)
@@ -146,7 +146,7 @@ def _wake_to_uplink(record: Record) -> Iterable[float]:
             yield (arrived - (pressed[-1] if pressed else wake.t)) * 1000
 
 
-def _speech_to_sound(record: Record) -> Iterable[float]:
+def _speech_to_sound(record: RehearsalRecord) -> Iterable[float]:
     """Yield for each utterance that was answered the milliseconds from its end to the answer's first sound."""
     spoken = [utterance for _, utterance in record.utterances if captured(record.track, utterance)]
     ends = [record.track.time_of(utterance.end) for utterance in spoken]
@@ -160,7 +160,7 @@ def _speech_to_sound(record: Record) -> Iterable[float]:
                 break
 
 
-def _to_silence(record: Record, moments: Iterable[float]) -> Iterable[float]:
+def _to_silence(record: RehearsalRecord, moments: Iterable[float]) -> Iterable[float]:
     """Yield for each moment in mid-reply the milliseconds until that reply, silenced, was heard last."""
     for moment in moments:
         began = [note for note in record.find("kiosk", "reply began") if note.t <= moment]
@@ -171,7 +171,7 @@ def _to_silence(record: Record, moments: Iterable[float]) -> Iterable[float]:
                 yield 0.0 if last is None else (last - moment) * 1000
 
 
-def _onsets(record: Record) -> list[float]:
+def _onsets(record: RehearsalRecord) -> list[float]:
     return [
         record.track.time_of(utterance.onset)
         for how, utterance in record.utterances
@@ -179,11 +179,11 @@ def _onsets(record: Record) -> list[float]:
     ]
 
 
-def _presses(record: Record) -> list[float]:
+def _presses(record: RehearsalRecord) -> list[float]:
     return [note.t for note in _by_hand(record)]
 
 
-def _by_hand(record: Record) -> list[Note]:
+def _by_hand(record: RehearsalRecord) -> list[LoggedEvent]:
     """Return what was done to buttons, in order."""
     return [
         note

@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from kioskd.adapters.asker import as_asker
+from kioskd.adapters.sudo_user import as_asker
 from kioskd.errors import ConfigError
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
-from kioskd.rehearsal.record import Record
+from kioskd.rehearsal.fake_microphone import FRAME_S
+from kioskd.rehearsal.record import RehearsalRecord
 from kioskd.rehearsal.summary import Summary
-from kioskd.rehearsal.visitor import FRAME_S
 
 FILES: Final = ("events.jsonl", "conversation.wav", "summary.json", "timeline.png")
 
@@ -55,15 +55,15 @@ def _prepare(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def write(folder: Path, record: Record, summary: Summary) -> None:
+def write(folder: Path, record: RehearsalRecord, summary: Summary) -> None:
     """Write all four files, as the user who asked by sudo. Needs matplotlib."""
-    from kioskd.rehearsal.timeline import draw  # noqa: PLC0415 - an optional library
+    from kioskd.rehearsal.chart import draw  # noqa: PLC0415 - an optional library
 
     with as_asker(os.environ):
         _write(folder, record, summary, draw)
 
 
-def _write(folder: Path, record: Record, summary: Summary, draw: Callable[..., None]) -> None:
+def _write(folder: Path, record: RehearsalRecord, summary: Summary, draw: Callable[..., None]) -> None:
     (folder / "events.jsonl").write_text(
         "".join(note.line(record.start) + "\n" for note in record.notes), encoding="utf-8"
     )
@@ -73,7 +73,7 @@ def _write(folder: Path, record: Record, summary: Summary, draw: Callable[..., N
     draw(folder / "timeline.png", record, summary, visitor, kiosk)
 
 
-def voices(record: Record) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
+def voices(record: RehearsalRecord) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
     """Return the visitor's and the kiosk's track at 24 kHz, both from the rehearsal's start to its end."""
     at_16k = _lay_out(
         ((t - FRAME_S, frame) for t, frame in zip(record.track.taken_at, record.track.frames, strict=True)),

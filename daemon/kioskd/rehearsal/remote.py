@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from kioskd.adapters.control_wire import ANSWER_BYTES
+from kioskd.adapters.remote.control_wire import ANSWER_BYTES
 from kioskd.errors import KioskError
 
 PATIENCE_S: Final = 10.0

@@ -16,20 +16,20 @@ from kioskd.errors import ConfigError, KioskError
 from kioskd.media import pcm
 from kioskd.ports import Clock
 from kioskd.rehearsal import recorder
-from kioskd.rehearsal.account import Account
-from kioskd.rehearsal.acting import Actor, OffScriptError
 from kioskd.rehearsal.arrivals import Arrivals
 from kioskd.rehearsal.calls import called
+from kioskd.rehearsal.environment import RehearsalEnvironment, real_stage, scripted_stage
 from kioskd.rehearsal.journal import kept_journal
 from kioskd.rehearsal.measure import measure
-from kioskd.rehearsal.record import Record
+from kioskd.rehearsal.narration import Narration
+from kioskd.rehearsal.pictures import shots, slow_spans
+from kioskd.rehearsal.record import RehearsalRecord
 from kioskd.rehearsal.scenario import Scenario
-from kioskd.rehearsal.service import StandIn
-from kioskd.rehearsal.sights import shots, slow_spans
+from kioskd.rehearsal.script_player import OffScriptError, ScriptPlayer
 from kioskd.rehearsal.speech import load_speeches
-from kioskd.rehearsal.stage import Stage, real_stage, scripted_stage
 from kioskd.rehearsal.summary import ExpectationResult, Summary
 from kioskd.settings.model import Settings
+from kioskd.simulator import Simulator
 
 STOPS_IN_MS: Final = 5000
 """What the service manager waits for the daemon's end."""
@@ -40,11 +40,11 @@ EXIT_UNAVAILABLE: Final = 69
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsed:
+class RehearsalResult:
     """A rehearsal that is over."""
 
     summary: Summary
-    record: Record
+    record: RehearsalRecord
 
 
 async def rehearse(
@@ -54,7 +54,7 @@ async def rehearse(
     *,
     real_devices: bool = False,
     tell: Callable[[str], None] = lambda _line: None,
-) -> Rehearsed:
+) -> RehearsalResult:
     """Rehearse once, write the report into `folder`, and return what was measured and what it was measured from.
 
     Cancelling ends the rehearsal; the report on what there was is written all the same.
@@ -78,14 +78,14 @@ async def rehearse(
     settings = merged(settings, given(scenario.settings))
     recorder.prepare(folder)
     speeches = await asyncio.to_thread(load_speeches, scenario.recordings)
-    stage: Stage | None = None
+    stage: RehearsalEnvironment | None = None
 
     def observe(kind: str, data: dict[str, object]) -> None:
         if stage is not None:
             stage.witness.service(kind, data)
 
     with tempfile.TemporaryDirectory(prefix="kioskd-") as private:
-        async with StandIn(scenario.service, observe=observe) as service:
+        async with Simulator(scenario.service, observe=observe) as service:
             settings = merged(settings, {"service": _at(service)})
             key = service.key if service.token_url is None else None
             if real_devices:
@@ -94,7 +94,7 @@ async def rehearse(
                 stage = scripted_stage(settings, key, Path(private), scenario.pictures)
             if stage.parts.prompts is not None:
                 await stage.parts.prompts.prepare()  # as at installation: the first visitor finds them ready
-            show = _Show(settings, scenario, stage, service, Actor(stage, speeches))
+            show = _Show(settings, scenario, stage, service, ScriptPlayer(stage, speeches))
             return await show.play(folder, tell)
 
 
@@ -104,16 +104,16 @@ class _Show:
 
     settings: Settings
     scenario: Scenario
-    stage: Stage
-    service: StandIn
-    actor: Actor
+    stage: RehearsalEnvironment
+    service: Simulator
+    actor: ScriptPlayer
 
-    async def play(self, folder: Path, tell: Callable[[str], None]) -> Rehearsed:
+    async def play(self, folder: Path, tell: Callable[[str], None]) -> RehearsalResult:
         """Let the daemon run and the script be played, and write the report, also if it comes to a bad end."""
-        stage, scenario, ending = self.stage, self.scenario, Ending()
+        stage, scenario, ending = self.stage, self.scenario, RehearsalEnding()
         start = stage.clock.now()
         arrivals = Arrivals(stage.clock, lambda: sum(len(session.audio) for session in self.service.sessions))
-        stage.notebook.listen(Account(start, scenario.service.replies, tell).note)
+        stage.notebook.listen(Narration(start, scenario.service.replies, tell).note)
         stage.notebook.watch(arrivals.look)
         journal: list[str] = []
         try:
@@ -125,12 +125,12 @@ class _Show:
             record = self._record(start, ending, arrivals)
             summary = judged(scenario, measure(record), journal)
             recorder.write(folder, record, summary)
-        return Rehearsed(summary, record)
+        return RehearsalResult(summary, record)
 
-    def _record(self, start: float, ending: "Ending", arrivals: Arrivals) -> Record:
+    def _record(self, start: float, ending: "RehearsalEnding", arrivals: Arrivals) -> RehearsalRecord:
         stage, settings, sessions = self.stage, self.settings, self.service.sessions
         holds = any(button.does == "hold" for button in settings.controls.all_buttons)
-        return Record(
+        return RehearsalRecord(
             name=self.scenario.name,
             start=start,
             end=ending.stopped,
@@ -152,7 +152,7 @@ class _Show:
         )
 
 
-def _at(service: StandIn) -> dict[str, object]:
+def _at(service: Simulator) -> dict[str, object]:
     """Return what lets the settings' `service` find the stand-in."""
     found: dict[str, object] = {
         "endpoint": service.endpoint,
@@ -165,7 +165,7 @@ def _at(service: StandIn) -> dict[str, object]:
 
 
 @dataclass(slots=True)
-class Ending:
+class RehearsalEnding:
     """How the script and the daemon ended; times are the clock's."""
 
     exit_code: int = 0
@@ -175,7 +175,11 @@ class Ending:
 
 
 async def perform(
-    scenario: Scenario, serve: Coroutine[Any, Any, None], actor: Actor, clock: Clock, ending: Ending
+    scenario: Scenario,
+    serve: Coroutine[Any, Any, None],
+    actor: ScriptPlayer,
+    clock: Clock,
+    ending: RehearsalEnding,
 ) -> None:
     """Run the daemon, play the script, stop the daemon as SIGTERM would."""
     try:

@@ -22,12 +22,12 @@ from pydantic import (
 
 from kioskd import regular_file
 from kioskd.errors import Code, ConfigError
-from kioskd.rehearsal.service.script import ServiceScript
 from kioskd.rehearsal.summary import MEASURES, ExpectationResult, Summary
-from kioskd.settings.forms import PathOnDisk, Range, Text, said, shown
 from kioskd.settings.load import read_as
 from kioskd.settings.model import Settings
-from kioskd.settings.section import Section
+from kioskd.simulator.script import ServiceScript
+from kioskd.yamlconf.section import Section
+from kioskd.yamlconf.value_types import OwnerText, PathOnDisk, Range, said, shown
 
 SPOKEN_BEFORE_INTERRUPTION_S: Final = 0.7
 """How long the kiosk must have been heard before an `interrupt`: long enough to be a reply and not its first click."""
@@ -55,7 +55,7 @@ Condition = Literal[
 ]
 """What a visitor can wait for: a state shown to people, or something that happens."""
 
-Seconds = Annotated[float, Range(0.01, 600, "a rehearsal takes minutes")]
+StepSeconds = Annotated[float, Range(0.01, 600, "a rehearsal takes minutes")]
 
 
 def _recording(path: Path) -> Path:
@@ -100,7 +100,7 @@ def _which(value: Any) -> int | str:
 MOST_BUTTONS: Final = 17
 """`controls.button`, and those of `controls.buttons`."""
 
-Which = Annotated[int | str, PlainValidator(_which)]
+ButtonChoice = Annotated[int | str, PlainValidator(_which)]
 Recording = Annotated[PathOnDisk, AfterValidator(_recording)]
 
 
@@ -111,23 +111,23 @@ class Wait(Section):
 
     for_: Condition = Field(alias="for")
     """A state that the kiosk shows, or something that happens."""
-    at_most_s: Seconds = 15.0
+    at_most_s: StepSeconds = 15.0
     """Longer is a failure, and ends the rehearsal."""
 
 
 class Step(Section):
     """One thing that the visitor does, or somebody at a distance: exactly one of these."""
 
-    press: Which | None = None
+    press: ButtonChoice | None = None
     """Press a button: the one with this number (2 is the first of `controls.buttons`) or source. The word `press` alone
     is the first."""
-    hold: Which | None = None
+    hold: ButtonChoice | None = None
     """Press a button, and do not let it go. The word `hold` alone is the first."""
-    release: Which | None = None
+    release: ButtonChoice | None = None
     """Let a button go. The word `release` alone is the first."""
     wait: Wait | None = None
     """Go on when something is so."""
-    pause_s: Seconds | None = None
+    pause_s: StepSeconds | None = None
     """Do nothing for so long."""
     say: Recording | None = None
     """Say this WAV, to its end. A relative path starts at the scenario's folder."""
@@ -135,9 +135,9 @@ class Step(Section):
     """Wait until the kiosk has been heard speaking for 0.7 s, then say this WAV into it."""
     command: Literal["wake", "sleep", "mute", "unmute", "hush", "look"] | None = None
     """What somebody at a distance does by the command of that name, `kioskd mute` for example."""
-    please: Text | None = None
+    please: OwnerText | None = None
     """What a person who stands there is asked to do, in words; a scripted visitor does nothing."""
-    ask: Text | None = None
+    ask: OwnerText | None = None
     """A question that is typed, as by `kioskd ask`."""
     show: Annotated[PathOnDisk, AfterValidator(_picture)] | None = None
     """A picture that the model is shown, as by `kioskd show`. A relative path starts at the scenario's folder."""
@@ -188,7 +188,7 @@ class Expectation(Section):
 
     what: Annotated[str, AfterValidator(_measure)] | None = None
     """The name of a number in `summary.json`."""
-    journal: Text | None = None
+    journal: OwnerText | None = None
     """In place of `what`: words that a line of the daemon's journal contains. Without a bound, one line at least."""
     prompt: Annotated[Code, PlainValidator(_code)] | None = None
     """In place of `what`: the code of what the kiosk said for itself, and was heard. Without a bound, once at least."""
@@ -245,7 +245,7 @@ class Expectation(Section):
 class Scenario(Section):
     """One rehearsal."""
 
-    name: Text
+    name: OwnerText
     """What this rehearsal shows, in a few words."""
     settings: Settings = Settings()
     """What it needs changed in the settings: merged over the owner's, key by key."""

@@ -11,7 +11,7 @@ from kioskd.media.wav import UnfitWav, decoded
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class SpeechRecording:
     """A recording: its name for people, and its sound at 16 kHz."""
 
     name: str
@@ -23,7 +23,7 @@ class Speech:
         return pcm.duration_s(len(self.sound), pcm.UPLINK_HZ)
 
 
-def load_speeches(paths: Iterable[Path]) -> dict[Path, Speech]:
+def load_speeches(paths: Iterable[Path]) -> dict[Path, SpeechRecording]:
     """Return the recordings, by path. Blocks: reads and resamples.
 
     Raises:
@@ -32,7 +32,7 @@ def load_speeches(paths: Iterable[Path]) -> dict[Path, Speech]:
     return {path: _load(path) for path in paths}
 
 
-def _load(path: Path) -> Speech:
+def _load(path: Path) -> SpeechRecording:
     try:
         with regular_file.opened(path) as file:
             sound = decoded(file, pcm.UPLINK_HZ)
@@ -42,4 +42,4 @@ def _load(path: Path) -> Speech:
         raise ConfigError(
             f"recording {path}: cannot be read: {error.strerror}; give a PCM WAV file"
         ) from error
-    return Speech(path.stem.replace("_", " "), sound)
+    return SpeechRecording(path.stem.replace("_", " "), sound)

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from kioskd.settings.forms import (
+from kioskd.settings.tool_value_types import at
+from kioskd.yamlconf.section import Section
+from kioskd.yamlconf.value_types import (
     ButtonSource,
     CameraSource,
     ClockTime,
@@ -16,13 +18,11 @@ from kioskd.settings.forms import (
     said,
     shown,
 )
-from kioskd.settings.section import Section
-from kioskd.settings.tools_forms import at
 
 SHORTEST_RESTART_S: Final = 3
 """Longer than anybody presses who means nothing by it."""
 
-Act = Literal["toggle", "wake", "end", "mute", "look", "hush"]
+ButtonAction = Literal["toggle", "wake", "end", "mute", "look", "hush"]
 
 
 class ButtonSettings(Section):
@@ -31,10 +31,10 @@ class ButtonSettings(Section):
     source: ButtonSource
     """gpio:CHIP/LINE, as in gpio:pi/17 (pi is the header of whatever Pi this is; a chip's name or label does, too), or
     evdev:NAME/KEY, as in evdev:Pedal/KEY_SPACE (USB buttons, pedals, presenters)."""
-    does: Literal[Act, "hold"] = "toggle"
+    does: Literal[ButtonAction, "hold"] = "toggle"
     """What a press does: toggle (wakes a sleeping kiosk, silences a reply, ends a conversation), hold (talk while it is
     held), wake, end, mute, look (show the model what the camera sees), hush (silence a reply)."""
-    double: Act | None = None
+    double: ButtonAction | None = None
     """What two presses within 0.4 s do in place of `does`, which then waits so long for a second one; but for hold."""
     mute_s: Annotated[float, Range(0, 50, "a button that is held for a minute counts as stuck")] = 2.0
     """Holding it for so many seconds, and letting go, mutes or unmutes; 0: never. Not with does: hold."""

@@ -4,9 +4,19 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
-from kioskd.profiles import Level
-from kioskd.settings.forms import Language, Name, PathOnDisk, Range, Text, Voice, WakeWord, said, shown
-from kioskd.settings.section import Section
+from kioskd.live_models import ThinkingLevel
+from kioskd.yamlconf.section import Section
+from kioskd.yamlconf.value_types import (
+    Language,
+    Name,
+    OwnerText,
+    PathOnDisk,
+    Range,
+    VoiceName,
+    WakeWordName,
+    said,
+    shown,
+)
 
 SHORTEST_PAUSE_MS: Final = 200
 """What `media.voice` looks at to hear that somebody begins; a pause is no shorter."""
@@ -15,24 +25,24 @@ SHORTEST_PAUSE_MS: Final = 200
 class AssistantSettings(Section):
     """Who the visitor talks to."""
 
-    instructions: Annotated[Text, StringConstraints(max_length=20_000)] = (
+    instructions: Annotated[OwnerText, StringConstraints(max_length=20_000)] = (
         "You are the voice of a kiosk. Answer in one to three short sentences: they are heard, not read."
     )
     """What the model is told about its part. The default suits any kiosk; say here what yours is for."""
-    voice: Voice = "Kore"
+    voice: VoiceName = "Kore"
     """One of the service's prebuilt voices; upper and lower case count. Kore is clear in a noisy room."""
     language: Language = "en-US"
     """Language and country the kiosk speaks."""
     temperature: Annotated[float, Range(0, 2, "it is all that the service takes")] | None = None
     """How freely the model picks its words: 0 always the likeliest, 2 wildly. Without it the service decides."""
-    thinking: Level | None = None
+    thinking: ThinkingLevel | None = None
     """How long the model thinks before it answers, where it has levels of thinking. Without it the service decides,
     or low where it insists on a word."""
     vocabulary: Annotated[
         tuple[Annotated[Name, StringConstraints(max_length=100)], ...], Field(max_length=200)
     ] = ()
     """Names and terms that visitors say and a stranger would mishear; they help the service to write down speech."""
-    greeting: Annotated[Text, StringConstraints(max_length=2_000)] | None = None
+    greeting: Annotated[OwnerText, StringConstraints(max_length=2_000)] | None = None
     """What to ask of the model after a wake, before the visitor speaks. Without it the kiosk listens in silence. A kiosk that
     wakes by itself greets as it starts, and then only after a conversation in which somebody was heard."""
     pictures: Annotated[tuple[PathOnDisk, ...], Field(max_length=16)] = ()
@@ -64,7 +74,7 @@ class ConversationSettings(Section):
     (somebody speaks) or wakeword (somebody says `wakeword`; from the extra kioskd[wakeword]); start (always on: wakes when
     the daemon starts, and again after each conversation); remote (the command kioskd wake, which always can; alone, for
     a kiosk that nothing here wakes). The button, because asleep costs nothing."""
-    wakeword: WakeWord = "okay_nabu"
+    wakeword: WakeWordName = "okay_nabu"
     """Only with wake: [wakeword]. One of the words that the extra kioskd[wakeword] brings."""
     turn_taking: Literal["service", "local"] = "service"
     """Who decides that the visitor has finished speaking. The service hears meaning, a detector only sound. With local

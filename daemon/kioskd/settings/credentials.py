@@ -1,17 +1,15 @@
 """What opens the service: where it may stand, and what is wrong with it if it cannot be used. Never what it is."""
 
 import json
-import os
 import re
-import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
 
-from kioskd import regular_file
-from kioskd.errors import ConfigError
+from kioskd import secret_files
+from kioskd.secret_files import KeyMissingError, KeyUnusableError
 from kioskd.settings.service import ServiceSettings
 
 CREDENTIAL: Final = "gemini-api-key"
@@ -19,24 +17,7 @@ CREDENTIAL: Final = "gemini-api-key"
 
 VARIABLES: Final = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 
-STORES: Final = ("/etc/credstore", "/etc/credstore.encrypted", "/run/credstore", "/run/credstore.encrypted")
-"""Where systemd takes credentials from for its units (systemd.exec, ImportCredential=)."""
-
-_LONGEST: Final = 4096
 _LONGEST_CREDENTIALS: Final = 1 << 16
-
-
-class KeyUnusableError(ConfigError):
-    """There is a key, and it cannot be used. `where` names its place, `what` says what, why and what to do."""
-
-    def __init__(self, where: str, what: str) -> None:
-        super().__init__(f"{where}: {what}")
-        self.where = where
-        self.what = what
-
-
-class KeyMissingError(KeyUnusableError):
-    """No place holds a key."""
 
 
 def service_key(settings: ServiceSettings, environ: Mapping[str, str]) -> SecretStr | None:
@@ -115,17 +96,6 @@ class ServiceKeys:
         self._handed = _key("service key", key.get_secret_value())
 
 
-def is_there(path: Path) -> bool | None:
-    """Return whether there is a file at `path`; None where this user may not look into its folder."""
-    try:
-        os.stat(path)  # noqa: PTH116 - Path.exists() raises PermissionError or returns False, by version
-    except PermissionError:
-        return None
-    except OSError:
-        return False
-    return True
-
-
 def check_account(settings: ServiceSettings) -> None:
     """Look whether the account's file, where one is named, is one that Google's library will take.
 
@@ -135,7 +105,7 @@ def check_account(settings: ServiceSettings) -> None:
     path, where = settings.credentials_file, "service.credentials_file"
     if path is None:
         return
-    data, mode = _read(where, path, _LONGEST_CREDENTIALS)
+    data, mode = secret_files.read(where, path, _LONGEST_CREDENTIALS)
     try:
         account = json.loads(data)
     except (ValueError, RecursionError):
@@ -146,49 +116,11 @@ def check_account(settings: ServiceSettings) -> None:
             "holds no service account: JSON with that type is needed; name its own file, or leave the setting out "
             "for application default credentials of another type",
         )
-    _check_private(where, mode)
-
-
-def from_file(where: str, path: Path, *, private: bool) -> SecretStr:
-    """Return the secret that a file holds, for a tool.
-
-    Raises:
-        KeyUnusableError: it cannot be read, holds none, or with `private` is open to others.
-    """
-    return _checked(where, _text(where, path, private=private))
+    secret_files.check_private(where, mode)
 
 
 def _key_in(where: str, path: Path, *, private: bool) -> SecretStr:
-    return _key(where, _text(where, path, private=private))
-
-
-def _text(where: str, path: Path, *, private: bool) -> str:
-    data, mode = _read(where, path, _LONGEST)
-    if private:
-        _check_private(where, mode)
-    return data.decode("utf-8", errors="replace")
-
-
-def _read(where: str, path: Path, longest: int) -> tuple[bytes, int]:
-    """Return the first `longest` + 1 bytes of a regular file, and its mode."""
-    try:
-        data, status = regular_file.read(path, longest + 1)
-    except regular_file.NotRegularError as err:
-        raise KeyUnusableError(
-            where, f"is {err.strerror}: a key is read from a file; correct the path"
-        ) from None
-    except FileNotFoundError:
-        raise KeyUnusableError(where, "the file is not there; create it, or correct the path") from None
-    except OSError as err:
-        raise KeyUnusableError(
-            where, f"the file cannot be read: {err.strerror}; it must belong to the daemon's own user"
-        ) from None
-    return data, status.st_mode
-
-
-def _check_private(where: str, mode: int) -> None:
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise KeyUnusableError(where, f"is open to others (mode {stat.S_IMODE(mode):o}); run chmod 600 on it")
+    return _key(where, secret_files.text(where, path, private=private))
 
 
 _MISTAKES: Final = (
@@ -228,19 +160,4 @@ def _key(where: str, text: str) -> SecretStr:
     key = text.strip()
     if key and (mistake := _mistake(key)) is not None:
         raise KeyUnusableError(where, f"{mistake}; put the key alone there")
-    return _checked(where, key)
-
-
-def _checked(where: str, text: str) -> SecretStr:
-    key = text.strip()
-    if not key:
-        raise KeyUnusableError(where, "is empty: it must be the service's key")
-    if len(key) > _LONGEST:
-        raise KeyUnusableError(
-            where, f"is longer than {_LONGEST} characters: no key is; put the key alone there"
-        )
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise KeyUnusableError(
-            where, "holds blanks, line breaks or odd characters: a key has none; put the key alone there"
-        )
-    return SecretStr(key)
+    return secret_files.checked(where, key)

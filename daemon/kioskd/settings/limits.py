@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
-from kioskd.settings.forms import PathOnDisk, QuietHours, Range, Text, said, shown
-from kioskd.settings.section import Section
+from kioskd.yamlconf.section import Section
+from kioskd.yamlconf.value_types import OwnerText, PathOnDisk, QuietHours, Range, said, shown
 
 NOTICE = (
     "(This comes from the kiosk, not from the visitor.) The conversation has to end soon. Tell the visitor "
@@ -37,7 +37,7 @@ class LimitsSettings(Section):
     of the limit; 0: never."""
     warn_percent: Annotated[int, Range(1, 100, "it is a percentage")] = 95
     """Percent of the tokens at which the visitor is told; 100: never."""
-    notice: Annotated[Text, StringConstraints(max_length=2_000)] = NOTICE
+    notice: Annotated[OwnerText, StringConstraints(max_length=2_000)] = NOTICE
     """What the model is asked to do then. When it cannot (no quiet moment, no connection), the kiosk's own prompt says at
     the end why it is closed."""
 
@@ -65,7 +65,7 @@ def _off_or_all(value: Any) -> Any:
     return value
 
 
-Record = Annotated[
+RecordOption = Annotated[
     RecordSettings | None,
     BeforeValidator(_off_or_all, json_schema_input_type=RecordSettings | Literal["off"]),
 ]
@@ -74,9 +74,9 @@ Record = Annotated[
 class PrivacySettings(Section):
     """What is kept. Nothing, unless the owner asks."""
 
-    transcripts: Record = None
+    transcripts: RecordOption = None
     """The words of each conversation, as the service has understood them: off, or folder, keep_days and most_mb."""
-    recordings: Record = None
+    recordings: RecordOption = None
     """The sound of each conversation, as it was sent and as it came: off, or folder, keep_days and most_mb. In many places
     the law wants visitors to be told, or asked."""
 

@@ -10,16 +10,17 @@ from pydantic import ValidationError
 
 from kioskd import regular_file
 from kioskd.errors import ConfigError
-from kioskd.profiles import NEWEST, Wanted, known, probably_shut_down, refusals
-from kioskd.settings.credentials import KeyMissingError, KeyUnusableError, check_account, service_key
-from kioskd.settings.document import Document, Fault
-from kioskd.settings.forms import shown
-from kioskd.settings.joint import camera_unasked, joint_faults
+from kioskd.live_models import NEWEST, WantedFeatures, known, probably_shut_down, refusals
+from kioskd.secret_files import KeyMissingError, KeyUnusableError
+from kioskd.settings.credentials import check_account, service_key
+from kioskd.settings.cross_checks import camera_unasked, joint_faults
 from kioskd.settings.model import Settings
-from kioskd.settings.sandbox import Sandbox, hidden_faults, hidden_notes
-from kioskd.settings.section import Section
+from kioskd.settings.sandbox import ServiceSandbox, hidden_faults, hidden_notes
 from kioskd.settings.tools_startup import tool_faults, unseen
-from kioskd.settings.wording import shape_of, without_empty, words
+from kioskd.yamlconf.document import Document, Fault
+from kioskd.yamlconf.error_messages import shape_of, without_empty, words
+from kioskd.yamlconf.section import Section
+from kioskd.yamlconf.value_types import shown
 
 __all__ = [
     "Fault",
@@ -36,7 +37,7 @@ __all__ = [
     "wanted",
 ]
 
-Model = TypeVar("Model", bound=Section)
+SettingsModel = TypeVar("SettingsModel", bound=Section)
 
 LARGEST_BYTES: Final = 1 << 20
 """A configuration is a few kB; a bound keeps a wrong path (a recording, a device) from filling the memory."""
@@ -72,7 +73,7 @@ def load(path: Path) -> Settings:
     return read(path).settings
 
 
-def load_to_run(path: Path, environ: Mapping[str, str], sandbox: Sandbox | None = None) -> Settings:
+def load_to_run(path: Path, environ: Mapping[str, str], sandbox: ServiceSandbox | None = None) -> Settings:
     """Return the settings in `path`, for a daemon that will use this machine's own button, files and key.
 
     `sandbox` is the one that this daemon will run in; None: this process's own.
@@ -97,10 +98,10 @@ def read(path: Path) -> Loaded:
     return loaded
 
 
-def wanted(settings: Settings) -> Wanted:
+def wanted(settings: Settings) -> WantedFeatures:
     """Return what the settings ask of the service, as far as models and providers differ in it."""
     service, assistant = settings.service, settings.assistant
-    return Wanted(
+    return WantedFeatures(
         model=service.model,
         provider=service.provider,
         api_version=service.api_version,
@@ -110,7 +111,7 @@ def wanted(settings: Settings) -> Wanted:
     )
 
 
-def notes(settings: Settings, environ: Mapping[str, str], sandbox: Sandbox | None = None) -> list[str]:
+def notes(settings: Settings, environ: Mapping[str, str], sandbox: ServiceSandbox | None = None) -> list[str]:
     """Return what an owner should know of settings that can be run: each what, why and what to do.
 
     `sandbox` as for `load_to_run`.
@@ -154,7 +155,7 @@ def unknown_model(model: str) -> str:
     return f"service.model: {shown(model)} is not known to this version, and is taken for one like {NEWEST}; check the name"
 
 
-def read_as(model: type[Model], path: Path) -> tuple[Model, Document]:
+def read_as(model: type[SettingsModel], path: Path) -> tuple[SettingsModel, Document]:
     """Return what is in `path` as a `model`, and the document that knows where each value stood.
 
     Raises:
@@ -181,7 +182,7 @@ def read_as(model: type[Model], path: Path) -> tuple[Model, Document]:
 
 
 def startup_faults(
-    loaded: Loaded, environ: Mapping[str, str], sandbox: Sandbox | None = None
+    loaded: Loaded, environ: Mapping[str, str], sandbox: ServiceSandbox | None = None
 ) -> tuple[Fault, ...]:
     """Return what keeps well-formed settings from running here: a button, a file or a key that is not there.
 

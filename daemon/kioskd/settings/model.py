@@ -6,13 +6,13 @@ from pydantic import ValidationInfo, field_validator
 
 from kioskd.settings.controls import CameraSettings, ControlsSettings
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
-from kioskd.settings.forms import Range, said, wires
 from kioskd.settings.limits import LimitsSettings, PrivacySettings
-from kioskd.settings.section import Section
 from kioskd.settings.service import ServiceSettings
 from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
-from kioskd.settings.tools import Tools
-from kioskd.settings.tools_forms import at_each
+from kioskd.settings.tool_value_types import at_each
+from kioskd.settings.tools import ToolsSetting
+from kioskd.yamlconf.section import Section
+from kioskd.yamlconf.value_types import Range, said, wires
 
 
 class MetricsSettings(Section):
@@ -46,7 +46,7 @@ class Settings(Section):
     """What the kiosk sees with."""
     controls: ControlsSettings = ControlsSettings()
     """Button and lamp, where there are any."""
-    tools: Tools = ()
+    tools: ToolsSetting = ()
     """What the model may call."""
     limits: LimitsSettings = LimitsSettings()
     """Bounds on the bill."""

@@ -11,11 +11,9 @@ from pydantic import BaseModel
 from kioskd.settings.controls import LampSettings
 from kioskd.settings.model import Settings
 from kioskd.settings.tools_kinds import CommandSettings, McpSettings
+from kioskd.yamlconf.document import ValuePath
 
-__all__ = ["PROPERTIES", "Sandbox", "hidden_faults", "hidden_notes", "named", "paths"]
-
-Loc = tuple[str | int, ...]
-"""Where a value sits, as in `document.Path`."""
+__all__ = ["PROPERTIES", "ServiceSandbox", "hidden_faults", "hidden_notes", "named", "paths"]
 
 _HOMES: Final = ("/home", "/root", "/run/user")
 _TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108 - nothing is written there
@@ -39,7 +37,7 @@ _OPTIONAL: Final = ("speaker", "camera", "privacy")
 
 
 @dataclass(frozen=True, slots=True)
-class Sandbox:
+class ServiceSandbox:
     """What a service cannot see."""
 
     hidden: Mapping[str, str]
@@ -89,7 +87,7 @@ class Sandbox:
         return None
 
 
-def paths(settings: Settings) -> Iterator[tuple[Loc, Path]]:
+def paths(settings: Settings) -> Iterator[tuple[ValuePath, Path]]:
     """Yield every path in the settings, and where it stands there: files, folders, and programs with a path."""
     yield from _paths(settings, ())
     kind, _, folder = settings.camera.source.partition(":")
@@ -97,12 +95,12 @@ def paths(settings: Settings) -> Iterator[tuple[Loc, Path]]:
         yield ("camera", "source"), Path(folder)
 
 
-def named(loc: Loc) -> str:
+def named(loc: ValuePath) -> str:
     """Return a place in the settings as people write it."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
 
 
-def hidden_faults(settings: Settings, sandbox: Sandbox | None) -> Iterator[tuple[Loc, str]]:
+def hidden_faults(settings: Settings, sandbox: ServiceSandbox | None) -> Iterator[tuple[ValuePath, str]]:
     """Yield what the service cannot start without and cannot see: where it is named, and what to do.
 
     With None it is this process that has to see it.
@@ -112,7 +110,7 @@ def hidden_faults(settings: Settings, sandbox: Sandbox | None) -> Iterator[tuple
             yield loc, f"cannot be seen by the service: {why}; move it to /etc/kioskd, and name it there"
 
 
-def hidden_notes(settings: Settings, sandbox: Sandbox | None) -> Iterator[str]:
+def hidden_notes(settings: Settings, sandbox: ServiceSandbox | None) -> Iterator[str]:
     """Yield what the service can do without and cannot see, each in a line."""
     for loc, path, why in _hidden(paths(settings), sandbox):
         if loc[0] in _OPTIONAL:
@@ -122,8 +120,8 @@ def hidden_notes(settings: Settings, sandbox: Sandbox | None) -> Iterator[str]:
 
 
 def _hidden(
-    candidates: Iterable[tuple[Loc, Path]], sandbox: Sandbox | None
-) -> Iterator[tuple[Loc, Path, str]]:
+    candidates: Iterable[tuple[ValuePath, Path]], sandbox: ServiceSandbox | None
+) -> Iterator[tuple[ValuePath, Path, str]]:
     places = [place for _, where in _HIDES.values() for place in where]
     there = [
         (loc, path)
@@ -132,14 +130,14 @@ def _hidden(
     ]
     if not there:
         return
-    found = sandbox or Sandbox.of_process()
+    found = sandbox or ServiceSandbox.of_process()
     for loc, path in there:
         # What this very process sees is not hidden from it.
         if (why := found.hides(path)) and (sandbox is not None or not os.path.lexists(path)):
             yield loc, path, why
 
 
-def _paths(value: object, loc: Loc) -> Iterator[tuple[Loc, Path]]:
+def _paths(value: object, loc: ValuePath) -> Iterator[tuple[ValuePath, Path]]:
     if isinstance(value, Path):
         yield loc, value
     elif isinstance(value, BaseModel):
@@ -158,9 +156,9 @@ def _paths(value: object, loc: Loc) -> Iterator[tuple[Loc, Path]]:
             yield from _paths(one, (*loc, number))
 
 
-def _arguments(settings: Settings) -> Iterator[tuple[Loc, Path]]:
+def _arguments(settings: Settings) -> Iterator[tuple[ValuePath, Path]]:
     """Yield the paths that programs are given as arguments: a script, where the program is its interpreter."""
-    commands: list[tuple[Loc, Sequence[str]]] = [
+    commands: list[tuple[ValuePath, Sequence[str]]] = [
         (("controls", "lamp", "command"), lamp.command or ()) for lamp in settings.controls.all_lamps
     ]
     for index, tool in enumerate(settings.tools):

@@ -5,8 +5,9 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from kioskd.profiles import NEWEST, Provider
-from kioskd.settings.forms import (
+from kioskd.live_models import NEWEST, Provider
+from kioskd.yamlconf.section import Section
+from kioskd.yamlconf.value_types import (
     ApiVersion,
     HttpProxy,
     Https,
@@ -17,12 +18,11 @@ from kioskd.settings.forms import (
     Range,
     said,
 )
-from kioskd.settings.section import Section
 
-Value = TypeVar("Value")
+SettingValue = TypeVar("SettingValue")
 
 
-def _of(value: Value, provider: Provider, info: ValidationInfo) -> Value:
+def _of(value: SettingValue, provider: Provider, info: ValidationInfo) -> SettingValue:
     """Refuse what only the other provider would use."""
     given = info.data.get("provider", provider)
     if value is not None and given != provider:

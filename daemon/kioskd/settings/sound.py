@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from kioskd.settings.forms import PathOnDisk, Range, SoundDevice, said, shown
-from kioskd.settings.section import Section
+from kioskd.yamlconf.section import Section
+from kioskd.yamlconf.value_types import PathOnDisk, Range, SoundDeviceName, said, shown
 
 CUES = ("wake", "end", "mute", "error")
 
@@ -21,7 +21,7 @@ def _all_or_none(value: Any) -> Any:
     return value
 
 
-Cues = Annotated[
+CueVolume = Annotated[
     tuple[Literal["wake", "end", "mute", "error"], ...],
     BeforeValidator(
         _all_or_none, json_schema_input_type=bool | list[Literal["wake", "end", "mute", "error"]]
@@ -32,7 +32,7 @@ Cues = Annotated[
 class MicrophoneSettings(Section):
     """What the kiosk hears with."""
 
-    device: SoundDevice = "default"
+    device: SoundDeviceName = "default"
     """Name of the capture device, as `kioskd devices` prints it; never its number, which changes."""
     channel: Annotated[int, Range(1, 64, "it is a channel of the device")] | None = None
     """The one channel to listen to, for microphone arrays whose first is the processed one, say. Without it: all of them,
@@ -61,7 +61,7 @@ class MicrophoneSettings(Section):
 class SpeakerSettings(Section):
     """What the kiosk speaks with."""
 
-    device: SoundDevice = "default"
+    device: SoundDeviceName = "default"
     """Name of the playback device, as `kioskd devices` prints it; never its number, which changes."""
     volume: Annotated[int, Range(0, 100, "it is a percentage")] = 70
     """Percent of full scale. 70 is well below distortion on small speakers."""
@@ -71,7 +71,7 @@ class SpeakerSettings(Section):
         default=100, validate_default=True
     )
     """The most that visitors and tools may turn it up to."""
-    cues: Cues = ("wake", "end", "mute", "error")
+    cues: CueVolume = ("wake", "end", "mute", "error")
     """Short chimes: true is all of [wake, end, mute, error], false is none. None of them is ever heard by the service."""
     prompts: bool = True
     """Whether the kiosk says aloud what is wrong when it cannot reach the service, is closed, or hears nothing."""

@@ -14,8 +14,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
-from kioskd.settings.forms import said, shown
-from kioskd.settings.tools_forms import at
+from kioskd.settings.tool_value_types import at
 from kioskd.settings.tools_kinds import (
     MOST_TOOLS,
     BuiltinSettings,
@@ -27,8 +26,9 @@ from kioskd.settings.tools_kinds import (
     NamedSettings,
     PythonSettings,
 )
+from kioskd.yamlconf.value_types import said, shown
 
-__all__ = ["KINDS", "ToolSettings", "Tools"]
+__all__ = ["KINDS", "ToolSettings", "ToolsSetting"]
 
 KINDS: Final[Mapping[str, type[GuardSettings]]] = {
     "builtin": BuiltinSettings,
@@ -143,5 +143,5 @@ ToolSettings = Annotated[
 ]
 """One entry of `tools`."""
 
-Tools = Annotated[tuple[ToolSettings, ...], AfterValidator(_no_clash)]
+ToolsSetting = Annotated[tuple[ToolSettings, ...], AfterValidator(_no_clash)]
 """The setting `tools`."""

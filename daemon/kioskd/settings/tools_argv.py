@@ -12,8 +12,8 @@ from typing import Final
 
 from pydantic import ValidationInfo
 
-from kioskd.settings.forms import program, said
-from kioskd.settings.tools_forms import FIELD, at
+from kioskd.settings.tool_value_types import FIELD, at
+from kioskd.yamlconf.value_types import program, said
 
 SEARCH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where a program without a path is looked for, whatever the daemon's own PATH."""

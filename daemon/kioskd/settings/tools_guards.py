@@ -4,9 +4,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 
-from kioskd.settings.forms import Name, Range, Text, said, shown
-from kioskd.settings.section import Section
-from kioskd.settings.tools_forms import FIELD, Schema, ToolName
+from kioskd.settings.tool_value_types import FIELD, JsonSchema, ToolName
+from kioskd.yamlconf.section import Section
+from kioskd.yamlconf.value_types import Name, OwnerText, Range, said, shown
 
 BUILTINS: Final = ("end_conversation", "set_volume", "look", "time_and_place", "remember_note")
 MOST_TOOLS: Final = 64
@@ -39,7 +39,7 @@ class GuardSettings(Section):
     """Calls with the same arguments in one turn; 0 is no limit. More is a model that goes in circles."""
     confirm: Literal["never", "button"] = "never"
     """button: lamp and voice name the tool, and only a press within 10 s lets it act."""
-    confirm_text: Annotated[Text, StringConstraints(max_length=200)] | None = None
+    confirm_text: Annotated[OwnerText, StringConstraints(max_length=200)] | None = None
     """What is asked, in the visitors' language: Open the {door}? A parameter in braces is said. Without it, the name."""
     blocking: bool = False
     """Whether the model waits for the answer before it speaks on. Without it the conversation goes on meanwhile."""
@@ -103,9 +103,9 @@ class NamedSettings(GuardSettings):
 
     name: ToolName
     """What the model calls it."""
-    description: Annotated[Text, StringConstraints(max_length=1000)]
+    description: Annotated[OwnerText, StringConstraints(max_length=1000)]
     """When to call it and what it gives, in words for the model."""
-    parameters: Schema = Field(default_factory=lambda: {"type": "object"}, validate_default=True)
+    parameters: JsonSchema = Field(default_factory=lambda: {"type": "object"}, validate_default=True)
     """JSON Schema of its arguments. Those that it does not name are refused, unless it says additionalProperties."""
 
     @field_validator("parameters")

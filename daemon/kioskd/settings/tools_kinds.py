@@ -13,25 +13,24 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from kioskd.settings.forms import Name, PathOnDisk, Range, Text, said
-from kioskd.settings.tools_argv import no_script, runnable, takes_data
-from kioskd.settings.tools_forms import (
+from kioskd.settings.tool_value_types import (
     FIELD,
-    Answer,
+    AnswerForm,
     BrokerAddress,
     Credential,
     Headers,
-    Host,
+    HostName,
+    ProgramArguments,
     ToolName,
     Variable,
     WebAddress,
-    Words,
     at,
     fits,
     insists,
     no_credential,
     sends_all,
 )
+from kioskd.settings.tools_argv import no_script, runnable, takes_data
 from kioskd.settings.tools_guards import (
     BUILTINS,
     MOST_TOOLS,
@@ -44,6 +43,7 @@ from kioskd.settings.tools_programs import (
     GRANTS,
     ProgramSettings,
 )
+from kioskd.yamlconf.value_types import Name, OwnerText, PathOnDisk, Range, said
 
 __all__ = [
     "BUILTINS",
@@ -71,13 +71,13 @@ class HttpSettings(NamedSettings):
     """HTTP method. GET is for what only looks something up."""
     send: Literal["query", "json", "form"] | None = None
     """How the arguments go that the address does not name. Without it: query for GET and DELETE, else json."""
-    answer: Answer = "json"
+    answer: AnswerForm = "json"
     """What the server answers: json, text, or none (it does something, and its answer does not matter)."""
     headers: Headers = Field(default_factory=dict)
     """Headers to send; credential:NAME in a value stands for a secret (see the README)."""
     redirects: Annotated[int, Range(0, 5, "more is a server that goes in circles")] = 0
     """Redirects to follow, with GET; other methods follow a 303 only, which says where to GET the answer."""
-    allowed_hosts: Annotated[tuple[Host, ...], Field(max_length=20)] = ()
+    allowed_hosts: Annotated[tuple[HostName, ...], Field(max_length=20)] = ()
     """HOST or HOST:PORT to which the server may redirect, beside its own; with `redirects`."""
     answer_bytes: HeldBytes = 262_144
     """Bytes that the server may answer; a longer answer is an error."""
@@ -123,9 +123,9 @@ class CommandSettings(NamedSettings, ProgramSettings):
 
     kind: Literal["command"]
     """Runs a program."""
-    argv: Words
+    argv: ProgramArguments
     """Program and arguments; {parameter} stands for that argument, within its own word. The rest goes to stdin as JSON."""
-    answer: Answer = "text"
+    answer: AnswerForm = "text"
     """What the program prints: json, text, or none (it does something, and its output does not matter)."""
     environment: Annotated[tuple[Variable, ...], Field(max_length=40)] = ()
     """Variables of the daemon's environment to pass on; the program has PATH and LANG besides, and nothing else."""
@@ -171,7 +171,7 @@ class MqttSettings(NamedSettings):
     """Speaks to an MQTT broker."""
     broker: BrokerAddress
     """mqtt://HOST or mqtt://HOST:PORT; mqtts:// for TLS. MQTT 5, or 3.1.1 where the broker speaks no 5; `reply` needs 5."""
-    topic: Annotated[Text, StringConstraints(max_length=1000)]
+    topic: Annotated[OwnerText, StringConstraints(max_length=1000)]
     """Topic to publish to; {parameter} stands for that argument, which cannot hold / + or #."""
     payload: (
         Annotated[
@@ -191,7 +191,7 @@ class MqttSettings(NamedSettings):
     """Whether the broker keeps it for those who come later."""
     reply: bool = False
     """Whether to wait for the reply (MQTT 5 response topic and correlation data) and give it to the model."""
-    answer: Answer = "json"
+    answer: AnswerForm = "json"
     """What the reply is: json, text, or none; with `reply`."""
     username: Annotated[Name, AfterValidator(no_credential)] | None = None
     """User of the broker."""
@@ -230,7 +230,7 @@ class MqttSettings(NamedSettings):
 
     @field_validator("answer")
     @classmethod
-    def _of_a_reply(cls, value: Answer, info: ValidationInfo) -> Answer:
+    def _of_a_reply(cls, value: AnswerForm, info: ValidationInfo) -> AnswerForm:
         if info.data.get("reply") is False:
             raise said("goes unused: no reply is waited for; set reply to true, or take it out")
         return value
@@ -257,7 +257,7 @@ class McpSettings(GuardSettings, ProgramSettings):
     """Offers what a Model Context Protocol server has."""
     name: ToolName
     """What the journal calls this server."""
-    argv: Annotated[Words | None, Field(validate_default=True)] = None
+    argv: Annotated[ProgramArguments | None, Field(validate_default=True)] = None
     """A server to start: program and arguments, spoken to over its stdin and stdout."""
     url: Annotated[WebAddress | None, Field(validate_default=True)] = None
     """A server to reach over streamable HTTP."""

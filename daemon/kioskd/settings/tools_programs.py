@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from kioskd.settings.forms import PathOnDisk, said
-from kioskd.settings.section import Section
+from kioskd.yamlconf.section import Section
+from kioskd.yamlconf.value_types import PathOnDisk, said
 
 OWN: Final = tuple(map(Path, ("/run/credentials", "/run/kioskd", "/var/lib/kioskd", "/var/cache/kioskd")))
 """Folders of the daemon's: its secrets, its socket, its state."""

@@ -10,13 +10,12 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from kioskd import regular_file
+from kioskd import regular_file, secret_files
 from kioskd.errors import ConfigError
-from kioskd.settings import credentials
-from kioskd.settings.credentials import STORES
+from kioskd.secret_files import STORES
+from kioskd.settings.tool_value_types import CREDENTIAL
 from kioskd.settings.tools import ToolSettings
 from kioskd.settings.tools_argv import SEARCH
-from kioskd.settings.tools_forms import CREDENTIAL
 from kioskd.settings.tools_kinds import (
     CommandSettings,
     HttpSettings,
@@ -24,9 +23,7 @@ from kioskd.settings.tools_kinds import (
     MqttSettings,
     PythonSettings,
 )
-
-Loc = tuple[str | int, ...]
-"""Where a value sits, as in `document.Path`."""
+from kioskd.yamlconf.document import ValuePath
 
 GROUP: Final = "kioskd.tools"
 
@@ -34,7 +31,7 @@ _EXTRAS: Final = {"mqtt": "aiomqtt", "mcp": "mcp"}
 """Kind, and the package that its extra brings."""
 
 
-def tool_faults(tools: Sequence[ToolSettings], environ: Mapping[str, str]) -> list[tuple[Loc, str]]:
+def tool_faults(tools: Sequence[ToolSettings], environ: Mapping[str, str]) -> list[tuple[ValuePath, str]]:
     """Return what keeps well-formed tools from working here: where in the settings, and what is wrong.
 
     A secret, a program, a file, an extra or an installed package that is not there. Not the concern of a rehearsal.
@@ -54,16 +51,16 @@ def secret(reference: str, environ: Mapping[str, str]) -> SecretStr:
     """
     name = reference.removeprefix("credential:")
     if "/" in name:
-        return credentials.from_file(reference, Path(name), private=True)
+        return secret_files.from_file(reference, Path(name), private=True)
     if directory := environ.get("CREDENTIALS_DIRECTORY"):
         if not Path(directory, name).exists():
-            raise credentials.KeyMissingError(
+            raise secret_files.KeyMissingError(
                 reference,
                 "is missing: systemd hands over none of that name to this unit; "
                 f"store it, and add [Service] LoadCredentialEncrypted={name} by sudo systemctl edit kioskd",
             )
-        return credentials.from_file(reference, Path(directory, name), private=False)
-    raise credentials.KeyMissingError(
+        return secret_files.from_file(reference, Path(directory, name), private=False)
+    raise secret_files.KeyMissingError(
         reference,
         "there is none: systemd hands over no credentials here; start it by its unit, or write credential:/PATH",
     )
@@ -107,7 +104,7 @@ def function(entry: str) -> Callable[[Mapping[str, object]], Any]:
 
 def stored(name: str) -> bool | None:
     """Return whether systemd has a credential of that name for its units; None where only root can say."""
-    found = {credentials.is_there(Path(store, name)) for store in STORES}
+    found = {secret_files.is_there(Path(store, name)) for store in STORES}
     return True if True in found else None if None in found else False
 
 
@@ -119,7 +116,7 @@ def unseen(tools: Sequence[ToolSettings], environ: Mapping[str, str]) -> list[st
     return sorted({one[0] for one in found if "/" not in one[1] and stored(one[1]) is None})
 
 
-def _faults(tool: ToolSettings, environ: Mapping[str, str]) -> Iterator[tuple[Loc, str]]:
+def _faults(tool: ToolSettings, environ: Mapping[str, str]) -> Iterator[tuple[ValuePath, str]]:
     package = _EXTRAS.get(tool.kind)
     if package is not None and importlib.util.find_spec(package) is None:
         what = f"{tool.kind} needs the package {package} (kioskd[{tool.kind}]), which is not here"
@@ -168,7 +165,7 @@ def _entry(name: str) -> tuple[Any, str]:
     return found, "" if callable(found) else "names no function; mend or replace its package"
 
 
-def _secret_faults(loc: Loc, value: str, environ: Mapping[str, str]) -> Iterator[tuple[Loc, str]]:
+def _secret_faults(loc: ValuePath, value: str, environ: Mapping[str, str]) -> Iterator[tuple[ValuePath, str]]:
     for found in CREDENTIAL.finditer(value):
         reference = found[0]
         name = found[1]
@@ -183,5 +180,5 @@ def _secret_faults(loc: Loc, value: str, environ: Mapping[str, str]) -> Iterator
             continue
         try:
             secret(reference, environ)
-        except credentials.KeyUnusableError as err:
+        except secret_files.KeyUnusableError as err:
             yield loc, f"{reference} {err.what}"

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Final, NoReturn, Protocol
 
-from kioskd.tools.contract import Declaration, Result, refused, stay
+from kioskd.tools.contract import Declaration, ToolResult, refused, stay
 
 MOST_NOTES: Final = 50
 LONGEST_TITLE: Final = 60
@@ -14,7 +14,7 @@ LONGEST_NOTE: Final = 500
 _NOTHING: Final[Mapping[str, object]] = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
-class Host(Protocol):
+class KioskControls(Protocol):
     """The kiosk, as far as its own tools may touch it."""
 
     @property
@@ -103,7 +103,7 @@ class BuiltinTools:
     def __init__(
         self,
         names: Sequence[str],
-        host: Host,
+        host: KioskControls,
         *,
         place: str | None = None,
         blocking: bool = False,
@@ -124,20 +124,20 @@ class BuiltinTools:
         """Do nothing: they need nothing between calls."""
         await stay()
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
+    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Act on the kiosk."""
         match name, dict(arguments):
             case "end_conversation", _:
                 self._host.end_conversation()
-                return Result("ok", "the conversation ends when you have finished speaking")
+                return ToolResult("ok", "the conversation ends when you have finished speaking")
             case "set_volume", {"percent": int() | float() as percent}:
-                return Result("ok", "done", {"percent": self._host.set_volume(int(percent))})
+                return ToolResult("ok", "done", {"percent": self._host.set_volume(int(percent))})
             case "look", _:
                 seen = await self._host.look()
                 told = "you see the picture now" if seen else "you have it already: one picture a turn"
-                return Result("ok", told, picture=seen)
+                return ToolResult("ok", told, picture=seen)
             case "time_and_place", _:
-                return Result("ok", "done", self._time_and_place())
+                return ToolResult("ok", "done", self._time_and_place())
             case "remember_note", noted:
                 return self._remember(noted)
         raise LookupError(name)
@@ -151,14 +151,18 @@ class BuiltinTools:
         }
         return {**told, "place": self._place} if self._place else {**told}
 
-    def _remember(self, noted: Mapping[str, object]) -> Result:
+    def _remember(self, noted: Mapping[str, object]) -> ToolResult:
         notes = self._host.notes
         title, text = noted.get("title"), noted.get("text")
         if not isinstance(text, str):
             asked = dict(notes) if title is None else {each: notes[each] for each in notes if each == title}
-            return Result("ok", "done", asked) if asked else Result("no_results", "there is no such note")
+            return (
+                ToolResult("ok", "done", asked)
+                if asked
+                else ToolResult("no_results", "there is no such note")
+            )
         assert isinstance(title, str)  # the schema's dependentRequired
         if title not in notes and len(notes) >= MOST_NOTES:
             return refused(f"there are {MOST_NOTES} notes already; use the title of one to replace it")
         notes[title] = text
-        return Result("ok", "noted until this conversation ends", {"notes": len(notes)})
+        return ToolResult("ok", "noted until this conversation ends", {"notes": len(notes)})

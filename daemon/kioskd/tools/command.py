@@ -6,9 +6,18 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from kioskd import ports
-from kioskd.tools.contract import Answer, Declaration, Result, encode, failed, read_answer, refused, stay
+from kioskd.tools.contract import (
+    AnswerForm,
+    Declaration,
+    ToolResult,
+    encode,
+    failed,
+    read_answer,
+    refused,
+    stay,
+)
 from kioskd.tools.process import run_to_end
-from kioskd.tools.sandbox import Sandbox
+from kioskd.tools.sandbox import ProgramSandbox
 from kioskd.tools.template import FIELD, UnfitError, fields, fill, remaining
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -30,11 +39,11 @@ class CommandTool:
         *,
         clock: ports.Clock,
         argv: Sequence[str],
-        answer: Answer,
+        answer: AnswerForm,
         environment: Mapping[str, str],
         folder: Path,
         output_bytes: int = 65_536,
-        sandbox: Sandbox | None = None,
+        sandbox: ProgramSandbox | None = None,
     ) -> None:
         """`sandbox`: what the program may reach; None: all that the daemon may."""
         self.declarations = (declaration,)
@@ -50,7 +59,7 @@ class CommandTool:
         """Do nothing: a program lives as long as its call."""
         await stay()
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
+    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Run the program to its end."""
         del name
         try:

@@ -16,8 +16,8 @@ from kioskd import ports
 
 T = TypeVar("T")
 
-Status = Literal["ok", "no_results", "error", "timeout", "refused", "busy"]
-Answer = Literal["json", "text", "none"]
+ToolStatus = Literal["ok", "no_results", "error", "timeout", "refused", "busy"]
+AnswerForm = Literal["json", "text", "none"]
 """What a tool's own answer is: JSON, words, or nothing that matters (it does something, and that is all)."""
 
 CUT: Final = " [cut here: the rest is too long]"
@@ -33,10 +33,10 @@ NOTHING: Final = "nothing was found; the same call again will find nothing again
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ToolResult:
     """What came of a call."""
 
-    status: Status
+    status: ToolStatus
     message: str
     """One plain sentence for the model."""
     data: object = field(default=None, repr=False)
@@ -90,9 +90,9 @@ def _beginning(text: str, room: int) -> str:
     return text
 
 
-def found(data: object, message: str = "done") -> Result:
+def found(data: object, message: str = "done") -> ToolResult:
     """Return `data` as a result that says so plainly when there is nothing in it."""
-    return Result("no_results", NOTHING) if _empty(data) else Result("ok", message, data)
+    return ToolResult("no_results", NOTHING) if _empty(data) else ToolResult("ok", message, data)
 
 
 def _empty(data: object) -> bool:
@@ -113,10 +113,10 @@ def _empty(data: object) -> bool:
     return True
 
 
-def read_answer(raw: bytes, how: Answer, charset: str = "utf-8") -> Result:
+def read_answer(raw: bytes, how: AnswerForm, charset: str = "utf-8") -> ToolResult:
     """Return what a tool has answered in bytes, read as the owner says it is. `charset` is one that Python has."""
     if how == "none":
-        return Result("ok", "done")
+        return ToolResult("ok", "done")
     text = raw.decode(charset, errors="replace").removeprefix("\ufeff")  # a byte order mark
     if how == "text":
         return found(text.strip())
@@ -125,7 +125,7 @@ def read_answer(raw: bytes, how: Answer, charset: str = "utf-8") -> Result:
     return _json_answer(text)
 
 
-def _json_answer(text: str) -> Result:
+def _json_answer(text: str) -> ToolResult:
     if sum(map(text.count, ",[{")) > 2 * MOST_VALUES:
         return failed(TOO_MANY)
     try:
@@ -140,14 +140,14 @@ def _json_answer(text: str) -> Result:
     return found(data)
 
 
-def failed(message: str, *, retryable: bool = False, data: object = None) -> Result:
+def failed(message: str, *, retryable: bool = False, data: object = None) -> ToolResult:
     """Return the result of a call that came to nothing."""
-    return Result("error", message, data, retryable=retryable)
+    return ToolResult("error", message, data, retryable=retryable)
 
 
-def refused(message: str) -> Result:
+def refused(message: str) -> ToolResult:
     """Return the result of a call that was not carried out at all."""
-    return Result("refused", message)
+    return ToolResult("refused", message)
 
 
 def marks(raw: bytes) -> int:
@@ -238,14 +238,14 @@ class Guard:
     result_bytes: int = 8192
 
 
-class Kind(Protocol):
+class ToolSource(Protocol):
     """One configured tool, or a server that has several."""
 
     @property
     def declarations(self) -> Sequence[Declaration]:
         """What it offers now: the same objects until something has changed."""
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
+    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Carry out one call; `arguments` have passed the schema. Several may run at once.
 
         Cancelling it ends whatever it has begun, and returns soon.
@@ -262,7 +262,7 @@ class Kind(Protocol):
 class Guarded:
     """A tool and what guards it."""
 
-    kind: Kind
+    kind: ToolSource
     guard: Guard
     secrets: Sequence[SecretStr] = ()
     """What must never be in a result."""

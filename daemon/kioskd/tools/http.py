@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from pydantic import SecretStr
 
 from kioskd import proxies
-from kioskd.tools.contract import Answer, Declaration, Result, failed, read_answer, refused, stay
+from kioskd.tools.contract import AnswerForm, Declaration, ToolResult, failed, read_answer, refused, stay
 from kioskd.tools.template import UnfitError, as_text, fields, fill, remaining
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw_unicode_escape", "unic
 class _Stopped(Exception):
     """The call ends here, with this result."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: ToolResult) -> None:
         super().__init__(result.status)
         self.result = result
 
@@ -53,7 +53,7 @@ class HttpTool:
         method: Method,
         url: str,
         send: Send,
-        answer: Answer,
+        answer: AnswerForm,
         headers: Mapping[str, SecretStr],
         allowed_hosts: Sequence[str] = (),
         redirects: int = 0,
@@ -87,7 +87,7 @@ class HttpTool:
             for client in self._clients.values():
                 await client.aclose()
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
+    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Send the request, and read the answer."""
         del name
         import httpx2  # noqa: PLC0415 - slow, and only where there is such a tool
@@ -158,7 +158,7 @@ class HttpTool:
             case "query":
                 return client.build_request(self._method, url, headers=headers)
 
-    async def _ask(self, request: "httpx2.Request") -> Result:
+    async def _ask(self, request: "httpx2.Request") -> ToolResult:
         for _ in range(self._redirects + 1):
             client = await self._client_for(str(request.url))
             response = await client.send(request, stream=True, follow_redirects=False)
@@ -193,17 +193,17 @@ class HttpTool:
             headers |= {name: response.request.headers[name] for name in self._headers}
         return client.build_request("GET", there, headers=headers)
 
-    async def _read(self, response: "httpx2.Response") -> Result:
+    async def _read(self, response: "httpx2.Response") -> ToolResult:
         code = response.status_code
         if code in {404, 410}:
-            return Result("no_results", f"the server has nothing of that kind ({code})")
+            return ToolResult("no_results", f"the server has nothing of that kind ({code})")
         if not response.is_success:
             again = code in {408, 425, 429, 500, 502, 503, 504} and self._method == "GET"
             return failed(f"the server refuses ({code})", retryable=again)
         if response.headers.get("content-encoding", "identity") != "identity":
             return failed("the server compresses its answer though it was asked not to")
         if self._answer == "none" or (code == 204 and self._method != "GET"):
-            return Result("ok", "done")
+            return ToolResult("ok", "done")
         body = bytearray()
         async for chunk in response.aiter_raw():
             body += chunk

@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from kioskd import ports
 from kioskd.proxies import ProxyError
-from kioskd.tools.contract import TOO_MANY, Declaration, Result, failed, found, hide, too_many, within
-from kioskd.tools.mcp_http import ANSWER_S, LARGEST_ANSWER, Address, Refusal, connected, trust_fault
-from kioskd.tools.mcp_program import Program, spoken_to
+from kioskd.tools.contract import TOO_MANY, Declaration, ToolResult, failed, found, hide, too_many, within
+from kioskd.tools.mcp_http import ANSWER_S, LARGEST_ANSWER, HttpRefusal, McpAddress, connected, trust_fault
+from kioskd.tools.mcp_program import McpProgram, spoken_to
 from kioskd.tools.mcp_schema import usable
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import mcp_types
     from mcp.client import Transport
 
-__all__ = ["ANSWER_S", "LARGEST_ANSWER", "Address", "McpServer"]
+__all__ = ["ANSWER_S", "LARGEST_ANSWER", "McpAddress", "McpServer"]
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class McpServer:
 
     def __init__(
         self,
-        server: Program | Address,
+        server: McpProgram | McpAddress,
         *,
         clock: ports.Clock,
         label: str,
@@ -75,7 +75,7 @@ class McpServer:
         self._client: mcp.Client | None = None
         self._tried, self._broken = asyncio.Event(), asyncio.Event()
         self._patience_s = start_timeout_s
-        self._refusal = Refusal()
+        self._refusal = HttpRefusal()
         self._wanted, self._up = asyncio.Event(), asyncio.Event()
         self._why = ""
         """Of the connection that is broken; empty where nobody has said."""
@@ -142,7 +142,7 @@ class McpServer:
             )
         return trust_fault(first) or _named(first)
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
+    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Have the server carry out one call."""
         import anyio  # noqa: PLC0415 - as above
         import httpx2  # noqa: PLC0415 - as above
@@ -168,7 +168,7 @@ class McpServer:
         finally:
             self._at_work -= 1
 
-    async def _asked(self, name: str, arguments: Mapping[str, object]) -> Result:
+    async def _asked(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
         import mcp  # noqa: PLC0415 - as above
 
         for last in (False, True):
@@ -190,7 +190,7 @@ class McpServer:
         self._up.clear()
         self._broken.set()
 
-    def _went_away(self) -> Result:
+    def _went_away(self) -> ToolResult:
         self._lose("it went away")
         return failed("its server went away; nobody knows whether it was done")
 
@@ -200,7 +200,7 @@ class McpServer:
 
         self._broken.clear()
         self._why = ""
-        self._refusal = Refusal()
+        self._refusal = HttpRefusal()
         async with contextlib.AsyncExitStack() as stack:
             transport = await stack.enter_async_context(self._transport())
             client = mcp.Client(transport, cache=None)
@@ -225,7 +225,7 @@ class McpServer:
 
     @contextlib.asynccontextmanager
     async def _transport(self) -> "AsyncIterator[Transport]":
-        if isinstance(self._server, Program):
+        if isinstance(self._server, McpProgram):
             yield spoken_to(self._server, self._clock, self._lose)
         else:
             async with connected(self._server, self._refusal, self._lose) as transport:
@@ -285,7 +285,7 @@ class McpServer:
         )
 
 
-def _read(result: "mcp_types.CallToolResult") -> Result:
+def _read(result: "mcp_types.CallToolResult") -> ToolResult:
     texts = [getattr(block, "text", f"({block.type} left out)") for block in result.content]
     data = "\n".join(texts) if result.structured_content is None else result.structured_content
     if too_many(data):

@@ -49,7 +49,7 @@ _REFUSALS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class McpAddress:
     """A server that is reached over streamable HTTP. Redirects stay with its own host."""
 
     url: str
@@ -59,7 +59,7 @@ class Address:
 
 
 @dataclass(slots=True)
-class Refusal:
+class HttpRefusal:
     """What the server's answers over one connection have said by their HTTP status."""
 
     words: str = ""
@@ -91,7 +91,7 @@ def trust_fault(error: BaseException) -> str | None:
 
 @contextlib.asynccontextmanager
 async def connected(
-    server: Address, refusal: Refusal, lose: Callable[[str], None]
+    server: McpAddress, refusal: HttpRefusal, lose: Callable[[str], None]
 ) -> "AsyncIterator[Transport]":
     """Yield the way to `server`. Each answer is bounded, and what it refuses is noted in `refusal`.
 
@@ -112,7 +112,7 @@ async def connected(
         yield streamable_http_client(server.url, http_client=client)
 
 
-def _client(server: Address, look: Callable[["httpx2.Response"], object]) -> "httpx2.AsyncClient":
+def _client(server: McpAddress, look: Callable[["httpx2.Response"], object]) -> "httpx2.AsyncClient":
     import httpx2  # noqa: PLC0415 - slow, and only where there is such a server
 
     # No compression: a small answer could then become an endless one.
@@ -130,7 +130,7 @@ def _client(server: Address, look: Callable[["httpx2.Response"], object]) -> "ht
     )
 
 
-async def _note(refusal: Refusal, lose: Callable[[str], None], response: "httpx2.Response") -> None:
+async def _note(refusal: HttpRefusal, lose: Callable[[str], None], response: "httpx2.Response") -> None:
     status = response.status_code
     if response.request.method != "POST":
         return  # a server may offer no stream of its own, and no way to end a session

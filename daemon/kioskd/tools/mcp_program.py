@@ -15,7 +15,7 @@ from kioskd import ports
 from kioskd.tools.contract import MOST_MARKS, marks
 from kioskd.tools.process import ended_with_us
 from kioskd.tools.program import start
-from kioskd.tools.sandbox import Sandbox
+from kioskd.tools.sandbox import ProgramSandbox
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -31,20 +31,20 @@ LEAVE_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class McpProgram:
     """A server that is started here and spoken to over its stdin and stdout."""
 
     argv: Sequence[str]
     environment: Mapping[str, str]
     """All that it has beside HOME, LOGNAME, PATH, SHELL, TERM and USER, which the protocol's library passes on."""
     folder: Path
-    sandbox: Sandbox | None = None
+    sandbox: ProgramSandbox | None = None
     """What it may reach; None: all that the daemon may."""
 
 
 @contextlib.asynccontextmanager
 async def spoken_to(
-    program: Program, clock: ports.Clock, lose: Callable[[str], None]
+    program: McpProgram, clock: ports.Clock, lose: Callable[[str], None]
 ) -> "AsyncIterator[tuple[Said, ToSay]]":
     """Start `program`, yield what it says and what is said to it, and end it with all that it has started.
 

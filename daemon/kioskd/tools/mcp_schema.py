@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
-from kioskd.patterns import validator
 from kioskd.tools.contract import size, too_many
+from kioskd.tools.json_patterns import validator
 
 LARGEST: Final = 16_384
 """Bytes of a schema as the server gives it."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from kioskd import ports
-from kioskd.tools.contract import Answer, Declaration, Result, encode, failed, read_answer, refused
+from kioskd.tools.contract import AnswerForm, Declaration, ToolResult, encode, failed, read_answer, refused
 from kioskd.tools.template import UnfitError, fields, fill, fill_json, is_json, remaining
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class MqttTool:
         qos: Literal[0, 1, 2],
         retain: bool,
         reply: bool,
-        answer: Answer,
+        answer: AnswerForm,
         expiry_s: float,
         username: str | None = None,
         password: SecretStr | None = None,
@@ -123,7 +123,7 @@ class MqttTool:
         self._old = silent and not self._old and not self._reply
         return False
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
+    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Publish one message, and wait for its reply if it is to have one."""
         del name
         import aiomqtt  # noqa: PLC0415 - as above
@@ -148,7 +148,7 @@ class MqttTool:
         except aiomqtt.MqttError:
             return failed("the broker went away; nobody knows whether it was done")
 
-    async def _exchange(self, client: "aiomqtt.Client", topic: str, payload: bytes) -> Result:
+    async def _exchange(self, client: "aiomqtt.Client", topic: str, payload: bytes) -> ToolResult:
         correlation = secrets.token_bytes(8)
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         if self._reply:
@@ -163,7 +163,7 @@ class MqttTool:
                 self._properties(correlation),
                 timeout=math.inf,
             )
-            return read_answer(await reply, self._answer) if self._reply else Result("ok", "sent")
+            return read_answer(await reply, self._answer) if self._reply else ToolResult("ok", "sent")
         except ConnectionError:
             return failed("the broker went away before the reply; nobody knows whether it was done")
         finally:

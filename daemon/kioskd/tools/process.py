@@ -12,8 +12,8 @@ from typing import Final
 
 from kioskd import ports
 from kioskd.tools.contract import within
-from kioskd.tools.program import Running, start
-from kioskd.tools.sandbox import Sandbox
+from kioskd.tools.program import RunningProgram, start
+from kioskd.tools.sandbox import ProgramSandbox
 
 GRACE_S: Final = 0.5
 """Seconds from SIGTERM to SIGKILL."""
@@ -24,7 +24,7 @@ _LAST_WORDS_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ProcessEnded:
     """How a process ended."""
 
     code: int | None
@@ -62,8 +62,8 @@ async def run_to_end(
     environment: Mapping[str, str],
     folder: Path,
     output_bytes: int | None,
-    sandbox: Sandbox | None = None,
-) -> Ended:
+    sandbox: ProgramSandbox | None = None,
+) -> ProcessEnded:
     """Run `argv` (no shell) until it ends; then end whatever it has left behind in its process group.
 
     One that says more than `output_bytes` is ended; with None all that it says goes nowhere, however much it is.
@@ -92,12 +92,12 @@ async def run_to_end(
             process.stdout.close()
     if process.error:
         raise OSError(0, process.error)
-    return Ended(None if output.flooded else process.returncode, bytes(output.said[:output_bytes]))
+    return ProcessEnded(None if output.flooded else process.returncode, bytes(output.said[:output_bytes]))
 
 
 @contextlib.asynccontextmanager
 async def ended_with_us(
-    process: Running,
+    process: RunningProgram,
     clock: ports.Clock,
     *,
     leave_s: float = 0.0,
@@ -137,10 +137,10 @@ def _start(
     stdin: bytes,
     environment: Mapping[str, str],
     folder: Path,
-    sandbox: Sandbox | None,
+    sandbox: ProgramSandbox | None,
     *,
     heard: bool,
-) -> Running:
+) -> RunningProgram:
     memory = os.memfd_create("kioskd-stdin")
     try:
         os.write(memory, stdin)
@@ -157,7 +157,7 @@ def _start(
         os.close(memory)
 
 
-async def _end_group(process: Running, ended: asyncio.Event, clock: ports.Clock) -> None:
+async def _end_group(process: RunningProgram, ended: asyncio.Event, clock: ports.Clock) -> None:
     """End all of a process group, whose leader has not been reaped, so that the number is still its own."""
     try:
         if not ended.is_set():

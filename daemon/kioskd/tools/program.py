@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final, Protocol
 
 from kioskd.tools import sandbox
-from kioskd.tools.sandbox import Sandbox
+from kioskd.tools.sandbox import ProgramSandbox
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ SOCKET: Final = Path("/run/kioskd-tool.sock")
 _HAND_OVER_S: Final = 0.5
 
 
-class Running(Protocol):
+class RunningProgram(Protocol):
     """A program that was started, the leader of a group of its own."""
 
     stdin: IO[bytes] | None
@@ -126,14 +126,14 @@ def missing() -> str | None:
 
 
 def start(
-    box: Sandbox | None,
+    box: ProgramSandbox | None,
     argv: Sequence[str],
     folder: Path,
     *,
     environment: Mapping[str, str],
     stdin: int,
     stdout: int,
-) -> Running:
+) -> RunningProgram:
     """Start `argv` (no shell) in `folder`. Takes a few milliseconds.
 
     `stdin` and `stdout` are descriptors, or subprocess.PIPE or DEVNULL. Without a `box` it may do all that the daemon may.

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NoReturn
 
-from kioskd.tools.contract import Declaration, Result, found, stay
+from kioskd.tools.contract import Declaration, ToolResult, found, stay
 
 MOST_THREADS: Final = 4
 """Calls of a plain function that are under way or hang: a thread cannot be stopped."""
 
-Function = Callable[[Mapping[str, object]], Any]
+PythonFunction = Callable[[Mapping[str, object]], Any]
 
 
 class PythonTool:
@@ -22,7 +22,7 @@ class PythonTool:
     for no longer, and its thread runs on: after `MOST_THREADS` of those the tool is busy until one returns.
     """
 
-    def __init__(self, declaration: Declaration, function: Function) -> None:
+    def __init__(self, declaration: Declaration, function: PythonFunction) -> None:
         self.declarations = (declaration,)
         self._function = function
         self._is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
@@ -37,18 +37,18 @@ class PythonTool:
         """Do nothing: functions need nothing of ours between calls."""
         await stay()
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> Result:
+    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Call the function; what it raises is raised."""
         del name
         if self._is_async:
             answer = await self._awaited(self._function(arguments))
         elif self._threads >= MOST_THREADS:
-            return Result("busy", "its earlier calls have not come back yet", retryable=True)
+            return ToolResult("busy", "its earlier calls have not come back yet", retryable=True)
         else:
             answer = await self._in_a_thread(arguments)
             if inspect.isawaitable(answer):  # an async function behind a plain decorator
                 answer = await self._awaited(answer)
-        return answer if isinstance(answer, Result) else found(answer)
+        return answer if isinstance(answer, ToolResult) else found(answer)
 
     @staticmethod
     async def _awaited(answer: Awaitable[Any]) -> Any:

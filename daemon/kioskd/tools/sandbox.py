@@ -36,7 +36,7 @@ _DEEPEST: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Sandbox:
+class ProgramSandbox:
     """What a program may reach beside the system itself, its own file, and the files that its words name."""
 
     reads: tuple[Path, ...] = ()
@@ -107,7 +107,7 @@ def _around(path: Path, secret: Sequence[Path], deepest: int) -> Iterator[Path]:
         yield from _around(child, secret, deepest - 1)
 
 
-def restrict(box: Sandbox, argv: Sequence[str], folder: Path, *, unix: bool) -> None:
+def restrict(box: ProgramSandbox, argv: Sequence[str], folder: Path, *, unix: bool) -> None:
     """Restrict this thread, and all that it starts, for ever.
 
     Raises:
@@ -125,7 +125,7 @@ def _drop_capabilities() -> None:
     ctypes.CDLL(None).capset(header, bytes(24))  # refused only to who has none to give up
 
 
-def started(box: Sandbox | None, argv: Sequence[str], folder: Path, start: Callable[[], T]) -> T:
+def started(box: ProgramSandbox | None, argv: Sequence[str], folder: Path, start: Callable[[], T]) -> T:
     """Return what `start` returns, which starts the program `argv` in `folder`, in the sandbox. Takes a few milliseconds.
 
     Raises:

@@ -67,7 +67,7 @@ def _become(request: dict[str, Any], descriptors: list[int], tell: int) -> None:
         os.chdir(folder)
         reads, writes = (tuple(map(Path, request[name])) for name in ("reads", "writes"))
         own = [Path(folder) for folder in sys.argv[1:]]
-        box = sandbox.Sandbox(reads, (*writes, *own), request["network"])
+        box = sandbox.ProgramSandbox(reads, (*writes, *own), request["network"])
         environment = request["environment"]
         if "HOME" in environment:  # the daemon's, which it may not look at
             environment |= {"HOME": str(own[0]) if own else "/"}

@@ -9,12 +9,13 @@ from typing import Final, NoReturn
 from kioskd import ports
 from kioskd.errors import KioskError
 from kioskd.tools.arguments import Arguments
+from kioskd.tools.call_counts import CallCounts, CallsToday, DayCounts
 from kioskd.tools.contract import (
     TOO_MANY,
     Declaration,
     Guard,
     Guarded,
-    Result,
+    ToolResult,
     encode,
     failed,
     hide,
@@ -24,7 +25,6 @@ from kioskd.tools.contract import (
     too_many,
     within,
 )
-from kioskd.tools.ledger import Day, Ledger, OneDay
 from kioskd.tools.template import fill
 
 log = logging.getLogger(__name__)
@@ -46,13 +46,13 @@ class Toolbox:
         *,
         clock: ports.Clock,
         confirm: Callable[[str, str], Awaitable[bool]],
-        day: Day | None = None,
+        day: CallsToday | None = None,
     ) -> None:
         # What the owner has named comes before what servers name, wherever it stands.
         self._tools = sorted(tools, key=lambda tool: not tool.kind.declarations)
         self._clock = clock
         self._confirm = confirm
-        self._ledger = Ledger(day or OneDay())
+        self._ledger = CallCounts(day or DayCounts())
         self._running: Counter[str] = Counter()
         self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._denied: dict[str, tuple[int, int]] = {}
@@ -89,7 +89,7 @@ class Toolbox:
         turn: int,
         conversation: int,
         begun: Callable[[], None] = lambda: None,
-    ) -> Result:
+    ) -> ToolResult:
         """Carry out one call and return what came of it; its JSON can be had within the guard's `result_bytes`.
 
         `begun` is called when it was allowed, before the tool is. Trouble of any kind is a result. Cancelling ends what the call has begun, and then there is no result.
@@ -148,13 +148,13 @@ class Toolbox:
         arguments: Mapping[str, object],
         turn: int,
         conversation: int,
-    ) -> Result | None:
+    ) -> ToolResult | None:
         """Return why a call is not let in; None: it is, and counted."""
         name = declaration.name
         if fault := self._check(declaration).fault(arguments):
             return refused(f"the arguments do not fit; {fault}")
         if self._running[name] >= guard.at_once:
-            return Result("busy", "it is still at work on an earlier call; wait for that", retryable=True)
+            return ToolResult("busy", "it is still at work on an earlier call; wait for that", retryable=True)
         sameness = f"{name}({encode(dict(arguments), in_order=True)}"
         if fault := self._ledger.enter(name, guard, sameness, turn=turn, conversation=conversation):
             log.warning("tool held back, it was called too often: name=%s", name)
@@ -168,14 +168,14 @@ class Toolbox:
         arguments: Mapping[str, object],
         begun: Callable[[], None],
         turn: tuple[int, int],
-    ) -> Result:
+    ) -> ToolResult:
         name, guard = declaration.name, tool.guard
         self._running[name] += 1
         try:
             if guard.confirm == "button" and not await self._allowed(name, guard, arguments, turn):
                 return refused("nobody pressed the button to allow it; do not call it again unless asked to")
             if guard.dry_run:
-                return Result("ok", "dry run: it was checked and allowed, and not carried out")
+                return ToolResult("ok", "dry run: it was checked and allowed, and not carried out")
             begun()
             return await self._carried_out(declaration, tool, arguments)
         finally:
@@ -195,13 +195,13 @@ class Toolbox:
 
     async def _carried_out(
         self, declaration: Declaration, tool: Guarded, arguments: Mapping[str, object]
-    ) -> Result:
+    ) -> ToolResult:
         deadline_s = tool.guard.deadline_s
         try:
             return await within(self._clock, deadline_s, tool.kind.call(declaration.name, arguments))
         except TimeoutError:
             unsure = "" if declaration.repeatable else "; nobody knows whether it was done"
-            return Result(
+            return ToolResult(
                 "timeout",
                 f"it took longer than {deadline_s:g} s and was stopped{unsure}",
                 retryable=declaration.repeatable,
@@ -219,7 +219,7 @@ class Toolbox:
             return _broken(declaration, err)
 
     @staticmethod
-    def _bounded(result: Result, tool: Guarded) -> Result:
+    def _bounded(result: ToolResult, tool: Guarded) -> ToolResult:
         """Return `result` without secrets, if it is one that can be told."""
         try:
             if too_many(result.data):
@@ -231,7 +231,7 @@ class Toolbox:
         except (TypeError, ValueError, RecursionError):
             return failed("its answer is no JSON")
         message = str(hide(result.message, tool.secrets))
-        return Result(result.status, message, clean, retryable=result.retryable, picture=result.picture)
+        return ToolResult(result.status, message, clean, retryable=result.retryable, picture=result.picture)
 
 
 def _spoken(_name: str, value: str) -> str:
@@ -240,7 +240,7 @@ def _spoken(_name: str, value: str) -> str:
     return " ".join(plain.split())[:LONGEST_SPOKEN]
 
 
-def _broken(declaration: Declaration, err: BaseException) -> Result:
+def _broken(declaration: Declaration, err: BaseException) -> ToolResult:
     # By type: the text of an exception may hold an argument, an answer or a secret.
     log.error("tool has a bug: name=%s type=%s", declaration.name, type(err).__name__)
     return failed("it is broken; tell the visitor that it cannot be done")

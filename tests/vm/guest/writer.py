@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from kioskd.adapters import small_file
+from kioskd.adapters.storage import atomic_file
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
         number += 1
         for name in ("preferences", "budget"):
             text = json.dumps({"number": number, "filling": "x" * (number % 5000)})
-            small_file.replace(folder / f"{name}.json", text, durable=True)
+            atomic_file.replace(folder / f"{name}.json", text, durable=True)
         sys.stdout.write(f"{number}\n")
         sys.stdout.flush()
 

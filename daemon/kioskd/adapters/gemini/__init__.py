@@ -1,6 +1,6 @@
 """The Gemini Live service through Google's SDK, which nothing outside this folder imports."""
 
 from kioskd.adapters.gemini.client import WIRE_LOGGERS
-from kioskd.adapters.gemini.live import GeminiConfig, GeminiLive, Options, ToolTrial, Vertex
+from kioskd.adapters.gemini.live import GeminiConfig, GeminiLive, SessionOptions, ToolTrial, Vertex
 
-__all__ = ["WIRE_LOGGERS", "GeminiConfig", "GeminiLive", "Options", "ToolTrial", "Vertex"]
+__all__ = ["WIRE_LOGGERS", "GeminiConfig", "GeminiLive", "SessionOptions", "ToolTrial", "Vertex"]

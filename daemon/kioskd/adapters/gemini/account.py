@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
 
-from kioskd.adapters.gemini.credentials import FETCH_S, Pass
+from kioskd.adapters.gemini.credentials import FETCH_S, DialCredential
 from kioskd.adapters.gemini.reasons import plain
-from kioskd.adapters.gemini.web import Web, causes, not_reached
+from kioskd.adapters.gemini.web import HttpClient, causes, not_reached
 from kioskd.errors import LinkLost, Remedy
 
 if TYPE_CHECKING:
@@ -46,18 +46,18 @@ class GoogleAccount:
 
     renewable = True
 
-    def __init__(self, vertex: Vertex, web: Web, *, fetch_s: float = FETCH_S) -> None:
+    def __init__(self, vertex: Vertex, web: HttpClient, *, fetch_s: float = FETCH_S) -> None:
         self._vertex = vertex
         self._web = web
         self._fetch_s = fetch_s
         self._account: GoogleCredentials | None = None
-        self._renewing: asyncio.Future[Pass | LinkLost] | None = None
+        self._renewing: asyncio.Future[DialCredential | LinkLost] | None = None
 
     def drop(self) -> None:
         """Read the account anew at the next fetch: its file may have been replaced."""
         self._account = None
 
-    async def fetch(self) -> Pass:
+    async def fetch(self) -> DialCredential:
         """Return an OAuth token with minutes left of it, renewed first if need be.
 
         Raises:
@@ -80,7 +80,7 @@ class GoogleAccount:
             raise renewed
         return renewed
 
-    def _renew(self) -> Pass | LinkLost:
+    def _renew(self) -> DialCredential | LinkLost:
         """Fetch a token, in a thread."""
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - takes 100 ms
 
@@ -111,7 +111,7 @@ class GoogleAccount:
         return found
 
 
-def _ready(account: "GoogleCredentials", *, least_s: float = _FRESH_S) -> Pass | None:
+def _ready(account: "GoogleCredentials", *, least_s: float = _FRESH_S) -> DialCredential | None:
     """The account's token, if it lasts `least_s` longer."""
     token, expiry = account.token, account.expiry
     if not token:
@@ -121,7 +121,7 @@ def _ready(account: "GoogleCredentials", *, least_s: float = _FRESH_S) -> Pass |
         left = expiry.replace(tzinfo=datetime.UTC) - datetime.datetime.now(datetime.UTC)
         if left.total_seconds() <= least_s:
             return None
-    return Pass(SecretStr(token), account.quota_project_id)
+    return DialCredential(SecretStr(token), account.quota_project_id)
 
 
 def _google_lost(error: Exception) -> LinkLost:

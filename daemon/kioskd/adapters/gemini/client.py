@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kioskd import regular_file
 from kioskd.adapters.gemini.account import GoogleAccount
-from kioskd.adapters.gemini.credentials import TOKEN_PREFIX, Credentials, Pass, ServiceKey, TokenServer
-from kioskd.adapters.gemini.deflate import SmallOnlyFactory
+from kioskd.adapters.gemini.credentials import (
+    TOKEN_PREFIX,
+    Credentials,
+    DialCredential,
+    ServiceKey,
+    TokenCredentials,
+)
+from kioskd.adapters.gemini.deflate import SmallMessageDeflateFactory
 from kioskd.adapters.gemini.live_socket import Deadlines, LiveSocket
-from kioskd.adapters.gemini.web import Web
+from kioskd.adapters.gemini.web import HttpClient
 from kioskd.errors import ConfigError, LinkLost, Remedy
 
 if TYPE_CHECKING:
@@ -70,11 +76,11 @@ class Clients:
         quiet_wire_loggers()
         self._config = config
         self._deadlines = deadlines
-        self._web = Web(_tls(config.ca_file), config.proxy)
+        self._web = HttpClient(_tls(config.ca_file), config.proxy)
         self._web.route(self._endpoint())
         self._credentials = _credentials(config, self._web)
         self._client: genai.Client | None = None
-        self._pass: Pass | None = None
+        self._pass: DialCredential | None = None
         self._version, self._other_version = config.api_version, config.other_version
         self._tried_other = self._version_known = False
         _expect_news()
@@ -146,10 +152,10 @@ class Clients:
         """Have new credentials fetched for the next dial: the service has refused these."""
         self._credentials.drop()
 
-    def _replace(self, found: Pass) -> None:
+    def _replace(self, found: DialCredential) -> None:
         self._client, self._pass = self._build(found), found
 
-    def _build(self, found: Pass) -> "genai.Client":
+    def _build(self, found: DialCredential) -> "genai.Client":
         from google import genai  # noqa: PLC0415 - takes 350 ms
         from google.genai import types  # noqa: PLC0415
 
@@ -198,7 +204,7 @@ class Clients:
             "write_limit": 256 * 2**10,
             # Takes back what base64 adds (374 to 262 kbit/s, next to nothing for silence) for 5 us a frame of audio.
             "compression": None,
-            "extensions": [SmallOnlyFactory()],
+            "extensions": [SmallMessageDeflateFactory()],
             # One way of reading the environment: without these the SDK's two libraries would each have their own.
             "proxy": self._web.route(endpoint),
             "trust_env": False,
@@ -214,7 +220,7 @@ def _is_refusal(lost: LinkLost) -> bool:
     return lost.reached and lost.remedy in (Remedy.CREDENTIALS, Remedy.SETTINGS)
 
 
-def _credentials(config: "GeminiConfig", web: Web) -> Credentials:
+def _credentials(config: "GeminiConfig", web: HttpClient) -> Credentials:
     if config.key is not None:
         stored = ServiceKey(config.key)
         if not stored.key.secret.get_secret_value().strip():
@@ -224,7 +230,7 @@ def _credentials(config: "GeminiConfig", web: Web) -> Credentials:
             )
         return stored
     if config.token_url is not None:
-        return TokenServer(config.token_url, config.model, web)
+        return TokenCredentials(config.token_url, config.model, web)
     if config.vertex is not None:
         return GoogleAccount(config.vertex, web)
     raise ConfigError("service key is missing: nothing to dial with; store the key of your Gemini project")

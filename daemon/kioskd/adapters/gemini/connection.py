@@ -16,7 +16,7 @@ from kioskd.adapters.gemini.live_socket import LiveSocket
 from kioskd.adapters.gemini.messages import NO_ID
 from kioskd.adapters.gemini.receipts import Receipts
 from kioskd.errors import LinkLost, Remedy
-from kioskd.ports import Message, Said, ToolAnswer, pcm
+from kioskd.ports import Message, SpokenText, ToolAnswer, pcm
 
 if TYPE_CHECKING:
     from google.genai import types
@@ -32,12 +32,12 @@ _REFUSAL_S: Final = 3.0
 """A session given up so soon after a picture in an answer was given up for it."""
 _HERE_IT_IS: Final = "Here is the picture that you asked for. Go on with it."
 
-Sight = Literal["in_answer", "as_turn", "as_frame"]
+PictureDelivery = Literal["in_answer", "as_turn", "as_frame"]
 """How a tool's picture gets before the model in the turn that asked for it: see `GeminiConnection.answer`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Agreed:
+class SessionTerms:
     """What the setup of a connection has settled."""
 
     resumed: bool = False
@@ -48,7 +48,7 @@ class Agreed:
     """The visitor's turns begin and end when we say so."""
     content: Literal["any_time", "seed_only"] = "any_time"
     """When the model takes what is written rather than said."""
-    sight: Sight = "in_answer"
+    sight: PictureDelivery = "in_answer"
     resolution: functions.Resolution | None = None
     holding_up: frozenset[str] = frozenset()
     """The tools that the model waits for."""
@@ -60,7 +60,7 @@ class GeminiConnection:
     def __init__(
         self,
         session: "AsyncSession",
-        agreed: Agreed,
+        agreed: SessionTerms,
         *,
         secrets: Sequence[str],
         renewable: bool = False,
@@ -214,7 +214,7 @@ class GeminiConnection:
     async def answer(self, answers: Sequence[ToolAnswer]) -> None:
         """Answer calls; see `ports.Connection.answer`.
 
-        What gets a picture into the very turn that asked for it, by `Sight`:
+        What gets a picture into the very turn that asked for it, by `PictureDelivery`:
 
         - `in_answer`: as a part of the function's response, so that what the response sets off has it by construction.
           Google documents it for the models from Gemini 3 on (multimodal function responses); 2.5 refuses it.
@@ -250,7 +250,7 @@ class GeminiConnection:
             aloud = any(answer.scheduling != "silent" for answer in answers)
             await self._write(pictures, _HERE_IT_IS, turn_complete=aloud)
 
-    async def tell(self, recall: Sequence[Said]) -> None:
+    async def tell(self, recall: Sequence[SpokenText]) -> None:
         """Tell a new session what was said before, as its initial history: it does not answer.
 
         Turns of both sides alternate, from the visitor's to the visitor's: some models take nothing else, and none is

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from pydantic import SecretStr
 
 from kioskd.adapters.gemini.reasons import plain
-from kioskd.adapters.gemini.web import LARGEST_BYTES, Web, not_reached
+from kioskd.adapters.gemini.web import LARGEST_BYTES, HttpClient, not_reached
 from kioskd.errors import LinkLost, Remedy
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _LONGEST_WAIT_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
+class DialCredential:
     """What opens the service now."""
 
     secret: SecretStr
@@ -46,7 +46,7 @@ class Credentials(Protocol):
     def renewable(self) -> bool:
         """Whether another fetch may give another pass, so that a pass refused is not the end."""
 
-    async def fetch(self) -> Pass:
+    async def fetch(self) -> DialCredential:
         """Return what opens the service now. Safe to cancel.
 
         Raises:
@@ -67,11 +67,11 @@ class ServiceKey:
         self._key = key
 
     @property
-    def key(self) -> Pass:
+    def key(self) -> DialCredential:
         """The key."""
-        return Pass(self._key if isinstance(self._key, SecretStr) else self._key())
+        return DialCredential(self._key if isinstance(self._key, SecretStr) else self._key())
 
-    async def fetch(self) -> Pass:
+    async def fetch(self) -> DialCredential:
         """Return the key."""
         return self.key
 
@@ -79,7 +79,7 @@ class ServiceKey:
         """Do nothing: the owner alone has another."""
 
 
-class TokenServer:
+class TokenCredentials:
     """The owner's server, which mints a token for each connection.
 
     For each, although resuming is said not to use a token up: a token that has opened a session was seen refused
@@ -88,7 +88,7 @@ class TokenServer:
 
     renewable = True
 
-    def __init__(self, url: str, model: str, web: Web, *, fetch_s: float = FETCH_S) -> None:
+    def __init__(self, url: str, model: str, web: HttpClient, *, fetch_s: float = FETCH_S) -> None:
         self._url = url
         self._model = model
         self._web = web
@@ -97,7 +97,7 @@ class TokenServer:
     def drop(self) -> None:
         """Do nothing: the next token is a new one anyway."""
 
-    async def fetch(self) -> Pass:
+    async def fetch(self) -> DialCredential:
         """Have a token minted: POST {"model": ...}, answered by {"token": ...} or {"name": ...}.
 
         Raises:
@@ -120,7 +120,7 @@ class TokenServer:
             raise not_reached("token server", "service.token_url", error) from None
         if response.status_code not in (HTTPStatus.OK, HTTPStatus.CREATED):
             raise _token_refused(response)
-        return Pass(_token_in(body))
+        return DialCredential(_token_in(body))
 
 
 async def _bounded(response: "httpx2.Response") -> bytes:

@@ -12,7 +12,7 @@ _LARGEST_BYTES: Final = 16 * 2**10
 """Some fifteen frames of audio in one message."""
 
 
-class SmallOnly(PerMessageDeflate):
+class SmallMessageDeflate(PerMessageDeflate):
     """permessage-deflate that leaves large messages as they are, which RFC 7692 allows.
 
     A JPEG of 60 kB takes 2 to 4 ms of the event loop's thread to compress on a desk, and 20 on a Pi, for the quarter
@@ -24,7 +24,7 @@ class SmallOnly(PerMessageDeflate):
         return frame if len(frame.data) > _LARGEST_BYTES else super().encode(frame)
 
 
-class SmallOnlyFactory(ClientPerMessageDeflateFactory):
+class SmallMessageDeflateFactory(ClientPerMessageDeflateFactory):
     """Asks the service for it, with the memory that `websockets` itself asks for."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class SmallOnlyFactory(ClientPerMessageDeflateFactory):
     ) -> PerMessageDeflate:
         """Return the extension that was agreed on."""
         agreed = super().process_response_params(params, accepted_extensions)
-        return SmallOnly(
+        return SmallMessageDeflate(
             agreed.remote_no_context_takeover,
             agreed.local_no_context_takeover,
             agreed.remote_max_window_bits,

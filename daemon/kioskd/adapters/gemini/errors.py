@@ -51,7 +51,7 @@ class Stalled(TimeoutError):
     """The peer has answered nothing for longer than it ever did."""
 
 
-class What(enum.Enum):
+class EndingKind(enum.Enum):
     """What kind of thing happened; the value is what people call it."""
 
     CLOSE = "close"
@@ -69,7 +69,7 @@ class What(enum.Enum):
     PROGRAM = "SDK not as known"
 
 
-class Stage(enum.Enum):
+class ConnectionStage(enum.Enum):
     """How far the connection had come."""
 
     SETUP = "while it was being made"
@@ -78,15 +78,15 @@ class Stage(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class ConnectionEnding:
     """One end of a connection, as far as the table looks at it."""
 
-    what: What
+    what: EndingKind
     number: int | None
     """WebSocket close code, HTTP status, or OpenSSL's verify code."""
     reason: str
     """In the service's or the system's words; nothing secret."""
-    stage: Stage
+    stage: ConnectionStage
     with_handle: bool
     """The connection was to resume a session."""
     renewable: bool
@@ -95,7 +95,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ReasonSubject:
     """What a reason speaks of."""
 
     name: str
@@ -103,21 +103,21 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class EndingRow:
     """One kind of ending. A condition that is None or empty holds for all."""
 
     name: str
-    what: What
+    what: EndingKind
     remedy: Remedy
     words: str
     """What the journal says; {what} is the code and the reason."""
     numbers: frozenset[int] = frozenset()
-    says: Subject | None = None
-    stages: frozenset[Stage] = frozenset()
+    says: ReasonSubject | None = None
+    stages: frozenset[ConnectionStage] = frozenset()
     with_handle: bool | None = None
     renewable: bool | None = None
 
-    def fits(self, ending: Ending) -> bool:
+    def fits(self, ending: ConnectionEnding) -> bool:
         """Whether `ending` is of this kind."""
         return (
             ending.what is self.what
@@ -135,13 +135,13 @@ class Row:
         A proxy's status is none of them, not even 502: it is about the way, and the service may never have been asked.
         What answers in the name of the service (a gateway, as `service.endpoint` names it) is the service.
         """
-        return self.what in (What.HTTP, What.ANSWER) or (
-            self.what is What.CLOSE and _UNANSWERED not in self.numbers
+        return self.what in (EndingKind.HTTP, EndingKind.ANSWER) or (
+            self.what is EndingKind.CLOSE and _UNANSWERED not in self.numbers
         )
 
 
-def _subject(name: str, pattern: str) -> Subject:
-    return Subject(name, re.compile(pattern, re.IGNORECASE))
+def _subject(name: str, pattern: str) -> ReasonSubject:
+    return ReasonSubject(name, re.compile(pattern, re.IGNORECASE))
 
 
 _BUSY: Final = _subject("quota or load", r"quota|exhausted|concurren|rate.?limit|too many|overloaded")
@@ -159,7 +159,7 @@ _AWAY: Final = re.compile(
 _NO_TOKEN: Final = re.compile(r"\b(token|credential)s?\b", re.IGNORECASE)
 """The SDK from 3.4 on says by a RuntimeError that an account gives no token."""
 _REFUSALS: Final = frozenset({1007, 1008})
-_OPENING: Final = frozenset({Stage.SETUP, Stage.YOUNG})
+_OPENING: Final = frozenset({ConnectionStage.SETUP, ConnectionStage.YOUNG})
 _PASSING: Final = frozenset({408, 425, *range(500, 600)})
 _UNANSWERED: Final = 1006
 """What a connection that broke without a close is said to have been closed with."""
@@ -177,67 +177,67 @@ _FRESH_WORDS: Final = "Live service does not resume the session: {what}; startin
 
 SETUP_REFUSED: Final = "settings refused"
 
-ENDINGS: Final[tuple[Row, ...]] = (
+ENDINGS: Final[tuple[EndingRow, ...]] = (
     # The close of a WebSocket. The reason in words counts more than the code, which the service uses loosely.
-    Row("operation aborted", What.CLOSE, Remedy.RESUME, _AGAIN_WORDS, says=_ABORTED),
-    Row("context used up", What.CLOSE, Remedy.FRESH, _FRESH_WORDS, frozenset({1007}), _BUSY, with_handle=True),
-    Row("quota used up", What.CLOSE, Remedy.QUOTA, _BUSY_WORDS, frozenset({1008, 1011, 1013}), _BUSY),
-    Row("credentials refused, renewable", What.CLOSE, Remedy.CREDENTIALS, _RENEW_WORDS, _REFUSALS, _IDENTITY, renewable=True),
-    Row("key refused", What.CLOSE, Remedy.SETTINGS, _KEY_WORDS, _REFUSALS, _IDENTITY, _OPENING),
-    Row("model unknown", What.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, _MODEL, _OPENING),
-    Row("session not resumed", What.CLOSE, Remedy.FRESH, _FRESH_WORDS, _REFUSALS, stages=_OPENING, with_handle=True),
-    Row(SETUP_REFUSED, What.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, stages=_OPENING),
-    Row("session given up", What.CLOSE, Remedy.FRESH, "Live service gave the session up: {what}; starting a fresh one", _REFUSALS),
-    Row("service failed", What.CLOSE, Remedy.RESUME_LATER, "Live service has trouble: {what}; waiting", frozenset({1011})),
-    Row("broken off", What.CLOSE, Remedy.RESUME, "Live service lost: {what}; dialing again", frozenset({_UNANSWERED})),
-    Row("closed", What.CLOSE, Remedy.RESUME, _AGAIN_WORDS),
+    EndingRow("operation aborted", EndingKind.CLOSE, Remedy.RESUME, _AGAIN_WORDS, says=_ABORTED),
+    EndingRow("context used up", EndingKind.CLOSE, Remedy.FRESH, _FRESH_WORDS, frozenset({1007}), _BUSY, with_handle=True),
+    EndingRow("quota used up", EndingKind.CLOSE, Remedy.QUOTA, _BUSY_WORDS, frozenset({1008, 1011, 1013}), _BUSY),
+    EndingRow("credentials refused, renewable", EndingKind.CLOSE, Remedy.CREDENTIALS, _RENEW_WORDS, _REFUSALS, _IDENTITY, renewable=True),
+    EndingRow("key refused", EndingKind.CLOSE, Remedy.SETTINGS, _KEY_WORDS, _REFUSALS, _IDENTITY, _OPENING),
+    EndingRow("model unknown", EndingKind.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, _MODEL, _OPENING),
+    EndingRow("session not resumed", EndingKind.CLOSE, Remedy.FRESH, _FRESH_WORDS, _REFUSALS, stages=_OPENING, with_handle=True),
+    EndingRow(SETUP_REFUSED, EndingKind.CLOSE, Remedy.SETTINGS, _REFUSED_WORDS, _REFUSALS, stages=_OPENING),
+    EndingRow("session given up", EndingKind.CLOSE, Remedy.FRESH, "Live service gave the session up: {what}; starting a fresh one", _REFUSALS),
+    EndingRow("service failed", EndingKind.CLOSE, Remedy.RESUME_LATER, "Live service has trouble: {what}; waiting", frozenset({1011})),
+    EndingRow("broken off", EndingKind.CLOSE, Remedy.RESUME, "Live service lost: {what}; dialing again", frozenset({_UNANSWERED})),
+    EndingRow("closed", EndingKind.CLOSE, Remedy.RESUME, _AGAIN_WORDS),
     # The answer to the WebSocket request.
-    Row("too many requests", What.HTTP, Remedy.QUOTA, _BUSY_WORDS, frozenset({429})),
-    Row("not admitted, renewable", What.HTTP, Remedy.CREDENTIALS, _RENEW_WORDS, frozenset({401, 403}), renewable=True),
-    Row("not admitted", What.HTTP, Remedy.SETTINGS, _KEY_WORDS, frozenset({401, 403})),
-    Row("key refused by HTTP", What.HTTP, Remedy.SETTINGS, _KEY_WORDS, frozenset({400}), _IDENTITY),
-    Row("service unavailable", What.HTTP, Remedy.RESUME, "Live service has trouble: {what}; waiting", _PASSING),
-    Row("request refused", What.HTTP, Remedy.SETTINGS, _REFUSED_WORDS),
+    EndingRow("too many requests", EndingKind.HTTP, Remedy.QUOTA, _BUSY_WORDS, frozenset({429})),
+    EndingRow("not admitted, renewable", EndingKind.HTTP, Remedy.CREDENTIALS, _RENEW_WORDS, frozenset({401, 403}), renewable=True),
+    EndingRow("not admitted", EndingKind.HTTP, Remedy.SETTINGS, _KEY_WORDS, frozenset({401, 403})),
+    EndingRow("key refused by HTTP", EndingKind.HTTP, Remedy.SETTINGS, _KEY_WORDS, frozenset({400}), _IDENTITY),
+    EndingRow("service unavailable", EndingKind.HTTP, Remedy.RESUME, "Live service has trouble: {what}; waiting", _PASSING),
+    EndingRow("request refused", EndingKind.HTTP, Remedy.SETTINGS, _REFUSED_WORDS),
     # Credentials that have to be fetched first.
-    Row("credentials not renewed", What.CREDENTIALS, Remedy.CREDENTIALS, "credentials cannot be had: {what}; trying again", renewable=True),
-    Row("credentials useless", What.CREDENTIALS, Remedy.SETTINGS, "credentials cannot be had: {what}; check the service section and its files"),
-    Row("token endpoint not reached", What.TOKENS, Remedy.RESUME, "credentials cannot be had: {what}; check the network"),
+    EndingRow("credentials not renewed", EndingKind.CREDENTIALS, Remedy.CREDENTIALS, "credentials cannot be had: {what}; trying again", renewable=True),
+    EndingRow("credentials useless", EndingKind.CREDENTIALS, Remedy.SETTINGS, "credentials cannot be had: {what}; check the service section and its files"),
+    EndingRow("token endpoint not reached", EndingKind.TOKENS, Remedy.RESUME, "credentials cannot be had: {what}; check the network"),
     # What stands between.
-    Row("certificate out of its time", What.CERTIFICATE, Remedy.CLOCK, "Live service not trusted: {what} by this device's clock; check its date (timedatectl)", _UNTIMELY),
-    Row("certificate of somebody else", What.CERTIFICATE, Remedy.RESUME, "Live service not trusted: {what}; another network in between? else check service.ca_file and the clock"),
-    Row("proxy without a way out", What.PROXY, Remedy.RESUME, "Live service not reached: proxy says {what}; check the proxy's own way out", _PASSING),
-    Row("proxy refused or unusable", What.PROXY, Remedy.SETTINGS, "proxy cannot be used: {what}; check service.proxy, https_proxy and no_proxy"),
-    Row("address unusable", What.ADDRESS, Remedy.SETTINGS, "Live service not reached: {what}; check service.endpoint"),
-    Row("name not resolved", What.NAME, Remedy.RESUME, "Live service not reached: {what}; check the network and its name server"),
-    Row("not reached", What.NETWORK, Remedy.RESUME, "Live service not reached: {what}; check the network", stages=frozenset({Stage.SETUP})),
-    Row("stalled", What.STALLED, Remedy.RESUME, "Live service lost: {what}; dialing again"),
-    Row("cut off", What.NETWORK, Remedy.RESUME, "Live service lost: {what}; check the network"),
-    Row("setup not completed", What.ANSWER, Remedy.RESUME_LATER, "Live service did not set the session up: {what}; dialing again"),
+    EndingRow("certificate out of its time", EndingKind.CERTIFICATE, Remedy.CLOCK, "Live service not trusted: {what} by this device's clock; check its date (timedatectl)", _UNTIMELY),
+    EndingRow("certificate of somebody else", EndingKind.CERTIFICATE, Remedy.RESUME, "Live service not trusted: {what}; another network in between? else check service.ca_file and the clock"),
+    EndingRow("proxy without a way out", EndingKind.PROXY, Remedy.RESUME, "Live service not reached: proxy says {what}; check the proxy's own way out", _PASSING),
+    EndingRow("proxy refused or unusable", EndingKind.PROXY, Remedy.SETTINGS, "proxy cannot be used: {what}; check service.proxy, https_proxy and no_proxy"),
+    EndingRow("address unusable", EndingKind.ADDRESS, Remedy.SETTINGS, "Live service not reached: {what}; check service.endpoint"),
+    EndingRow("name not resolved", EndingKind.NAME, Remedy.RESUME, "Live service not reached: {what}; check the network and its name server"),
+    EndingRow("not reached", EndingKind.NETWORK, Remedy.RESUME, "Live service not reached: {what}; check the network", stages=frozenset({ConnectionStage.SETUP})),
+    EndingRow("stalled", EndingKind.STALLED, Remedy.RESUME, "Live service lost: {what}; dialing again"),
+    EndingRow("cut off", EndingKind.NETWORK, Remedy.RESUME, "Live service lost: {what}; check the network"),
+    EndingRow("setup not completed", EndingKind.ANSWER, Remedy.RESUME_LATER, "Live service did not set the session up: {what}; dialing again"),
     # What is wrong on this side.
-    Row("settings not taken", What.ARGUMENTS, Remedy.SETTINGS, "settings turned down before dialing: {what}; check the service and assistant sections"),
-    Row("SDK not as known", What.PROGRAM, Remedy.STOP, "google-genai does not fit this program: {what}; install the version that kioskd asks for"),
+    EndingRow("settings not taken", EndingKind.ARGUMENTS, Remedy.SETTINGS, "settings turned down before dialing: {what}; check the service and assistant sections"),
+    EndingRow("SDK not as known", EndingKind.PROGRAM, Remedy.STOP, "google-genai does not fit this program: {what}; install the version that kioskd asks for"),
 )  # fmt: skip
 """Every ending has its row: the last one for its kind takes whatever the rows before do not."""
 
 
-_KINDS: Final[tuple[tuple[type[Exception], What], ...]] = (
-    (InvalidProxy, What.PROXY),
-    (InvalidURI, What.ADDRESS),
-    (SecurityError, What.ADDRESS),
-    (NotSetUp, What.ANSWER),
-    (socket.gaierror, What.NAME),
-    (Stalled, What.STALLED),
-    (OSError, What.NETWORK),
-    (WebSocketException, What.NETWORK),
+_KINDS: Final[tuple[tuple[type[Exception], EndingKind], ...]] = (
+    (InvalidProxy, EndingKind.PROXY),
+    (InvalidURI, EndingKind.ADDRESS),
+    (SecurityError, EndingKind.ADDRESS),
+    (NotSetUp, EndingKind.ANSWER),
+    (socket.gaierror, EndingKind.NAME),
+    (Stalled, EndingKind.STALLED),
+    (OSError, EndingKind.NETWORK),
+    (WebSocketException, EndingKind.NETWORK),
     # Only while dialing: later they are a message that nobody understands, or a bug.
-    (ValueError, What.ARGUMENTS),
-    (ImportError, What.PROGRAM),
-    (RecursionError, What.PROGRAM),
-    (NotImplementedError, What.PROGRAM),
-    (RuntimeError, What.ANSWER),
-    (AttributeError, What.PROGRAM),
-    (TypeError, What.PROGRAM),
-    (LookupError, What.PROGRAM),
+    (ValueError, EndingKind.ARGUMENTS),
+    (ImportError, EndingKind.PROGRAM),
+    (RecursionError, EndingKind.PROGRAM),
+    (NotImplementedError, EndingKind.PROGRAM),
+    (RuntimeError, EndingKind.ANSWER),
+    (AttributeError, EndingKind.PROGRAM),
+    (TypeError, EndingKind.PROGRAM),
+    (LookupError, EndingKind.PROGRAM),
 )
 _OF_THE_WORLD: Final = 8
 """How many of them can end a session, too."""
@@ -258,12 +258,18 @@ def classify(
     text. An error that is no failure of the world (a bug) is raised as it is.
     """
     what, number, reason = read(error, secrets, during_setup=during_setup)
-    stage = Stage.SETUP if during_setup else Stage.YOUNG if age_s < YOUNG_S else Stage.SESSION
+    stage = (
+        ConnectionStage.SETUP
+        if during_setup
+        else ConnectionStage.YOUNG
+        if age_s < YOUNG_S
+        else ConnectionStage.SESSION
+    )
     asked = retry_after_s(error.response) if isinstance(error, InvalidStatus) else None
-    ending = Ending(what, number, reason, stage, with_handle, renewable, asked)
+    ending = ConnectionEnding(what, number, reason, stage, with_handle, renewable, asked)
     row = row_of(ending)
-    coded = what in (What.CLOSE, What.HTTP, What.PROXY) and number is not None
-    named = "HTTP " if what in (What.HTTP, What.PROXY) else ""
+    coded = what in (EndingKind.CLOSE, EndingKind.HTTP, EndingKind.PROXY) and number is not None
+    named = "HTTP " if what in (EndingKind.HTTP, EndingKind.PROXY) else ""
     words = f"{named}{number} {reason}".rstrip() if coded else reason
     message = row.words.format(what=words)
     if row.name == SETUP_REFUSED:
@@ -271,41 +277,46 @@ def classify(
     return LinkLost(message, remedy=row.remedy, reached=row.reached, retry_after_s=asked)
 
 
-def row_of(ending: Ending) -> Row:
+def row_of(ending: ConnectionEnding) -> EndingRow:
     """Return the first row that fits."""
     return next(row for row in ENDINGS if row.fits(ending))
 
 
-def read(error: Exception, secrets: Sequence[str], *, during_setup: bool) -> tuple[What, int | None, str]:
+def read(
+    error: Exception, secrets: Sequence[str], *, during_setup: bool
+) -> tuple[EndingKind, int | None, str]:
     """Return what happened, its number if it has one, and the reason in words."""
     closed = _close_of(error, secrets)
     if closed is not None:
-        return What.CLOSE, *closed
+        return EndingKind.CLOSE, *closed
     if isinstance(error, ssl.SSLCertVerificationError):
-        return What.CERTIFICATE, error.verify_code, error.verify_message
+        return EndingKind.CERTIFICATE, error.verify_code, error.verify_message
     if isinstance(error, InvalidStatus):
-        return What.HTTP, error.response.status_code, plain(body_text(error.response), secrets)
+        return EndingKind.HTTP, error.response.status_code, plain(body_text(error.response), secrets)
     if isinstance(error, InvalidProxyStatus):
-        return What.PROXY, error.response.status_code, plain(error.response.reason_phrase, secrets)
+        return EndingKind.PROXY, error.response.status_code, plain(error.response.reason_phrase, secrets)
     text = plain(str(error), secrets) or type(error).__name__
     what = _kind_of(error, text, during_setup=during_setup)
     if isinstance(error, ValidationError):  # its text holds values
         text = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False))
-    if what in (What.CREDENTIALS, What.ARGUMENTS, What.PROGRAM, What.ANSWER) and type(error) is not NotSetUp:
+    if (
+        what in (EndingKind.CREDENTIALS, EndingKind.ARGUMENTS, EndingKind.PROGRAM, EndingKind.ANSWER)
+        and type(error) is not NotSetUp
+    ):
         text = plain(f"{type(error).__name__} {text}", secrets)
     return what, None, text
 
 
-def _kind_of(error: Exception, text: str, *, during_setup: bool) -> What:
+def _kind_of(error: Exception, text: str, *, during_setup: bool) -> EndingKind:
     if _is_of_google_auth(error):
         away = type(error).__name__ in ("TransportError", "TimeoutError") or _AWAY.search(text)
-        return What.TOKENS if away else What.CREDENTIALS
+        return EndingKind.TOKENS if away else EndingKind.CREDENTIALS
     if isinstance(error, RuntimeError) and during_setup and _NO_TOKEN.search(text):
-        return What.CREDENTIALS
+        return EndingKind.CREDENTIALS
     if isinstance(error, ImportError) and "socks" in text:
-        return What.PROXY
+        return EndingKind.PROXY
     if isinstance(error, ValidationError) and error.title.startswith("LiveServer"):
-        return What.ANSWER
+        return EndingKind.ANSWER
     for kind, what in _KINDS if during_setup else _KINDS[:_OF_THE_WORLD]:
         if isinstance(error, kind):
             return what

@@ -10,7 +10,7 @@ from kioskd.ports import Tool, ToolAnswer
 if TYPE_CHECKING:
     from google.genai import types
 
-Functions = Literal["blocking_only", "blocking", "non_blocking", "non_blocking_only"]
+FunctionDeclarations = Literal["blocking_only", "blocking", "non_blocking", "non_blocking_only"]
 """Whether a model waits for what a function returns: by default, or by no other choice."""
 
 Resolution = Literal["low", "medium", "high"]
@@ -19,7 +19,7 @@ Resolution = Literal["low", "medium", "high"]
 JPEG: Final = "image/jpeg"
 
 
-def declarations(tools: Sequence[Tool], functions: Functions) -> "types.Tool | None":
+def declarations(tools: Sequence[Tool], functions: FunctionDeclarations) -> "types.Tool | None":
     """Return what the model may call; None for nothing.
 
     Each says whether it holds the model up, as the default differs by model; but not to a model that knows one
@@ -32,7 +32,7 @@ def declarations(tools: Sequence[Tool], functions: Functions) -> "types.Tool | N
     return types.Tool(function_declarations=[_declaration(tool, functions) for tool in tools])
 
 
-def holds_up(tool: Tool, functions: Functions) -> bool:
+def holds_up(tool: Tool, functions: FunctionDeclarations) -> bool:
     """Whether the model waits for this tool: as the tool wishes, where the model leaves the choice."""
     if functions in {"blocking_only", "non_blocking_only"}:
         return functions == "blocking_only"
@@ -83,7 +83,7 @@ def _picture(jpeg: bytes, resolution: Resolution | None) -> "types.FunctionRespo
     return part
 
 
-def _declaration(tool: Tool, functions: Functions) -> "types.FunctionDeclaration":
+def _declaration(tool: Tool, functions: FunctionDeclarations) -> "types.FunctionDeclaration":
     from google.genai import types  # noqa: PLC0415
 
     behavior = None

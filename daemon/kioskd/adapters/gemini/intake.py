@@ -34,7 +34,7 @@ def check_fields(message: str | bytes) -> None:
         raise TooManyFields(f"more than {MOST_FIELDS} fields")
 
 
-class Intake:
+class BoundedIntake:
     """Hands what was read to a parser, a share of time after the other; the transport reads nothing more meanwhile."""
 
     def __init__(

@@ -19,14 +19,14 @@ from pydantic import SecretStr
 from kioskd.adapters.gemini import errors, options
 from kioskd.adapters.gemini.account import Vertex
 from kioskd.adapters.gemini.client import Clients
-from kioskd.adapters.gemini.connection import AUDIO_UP, Agreed, GeminiConnection, Sight
+from kioskd.adapters.gemini.connection import AUDIO_UP, GeminiConnection, PictureDelivery, SessionTerms
 from kioskd.adapters.gemini.errors import SetupRefused
 from kioskd.adapters.gemini.functions import JPEG, holds_up, says_resolution
 from kioskd.adapters.gemini.live_socket import Deadlines
-from kioskd.adapters.gemini.options import Options
-from kioskd.adapters.gemini.tool_trial import GOOGLE_SEARCH, Attempt, ToolTrial
+from kioskd.adapters.gemini.options import SessionOptions
+from kioskd.adapters.gemini.tool_trial import GOOGLE_SEARCH, ToolSelection, ToolTrial
 from kioskd.errors import LinkLost, Remedy
-from kioskd.ports import Connection, Said, Tool, pcm
+from kioskd.ports import Connection, SpokenText, Tool, pcm
 from kioskd.proxies import is_loopback
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from google.genai import types
     from google.genai.live import AsyncSession
 
-__all__ = ["GeminiConfig", "GeminiLive", "Options", "ToolTrial", "Vertex"]
+__all__ = ["GeminiConfig", "GeminiLive", "SessionOptions", "ToolTrial", "Vertex"]
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class GeminiConfig:
     """The owner's server that mints an ephemeral token for each connection."""
     transparent: bool = False
     """Whether the service is to count the messages that it has taken in; Vertex can, the Developer API refuses."""
-    options: Options = options.UNSAID
+    options: SessionOptions = options.UNSAID
     """What else the model and the service's detectors are told."""
     tools: Callable[[], Sequence[Tool]] = tuple
     """What the model may have done; asked for at each connection, in the event loop's thread."""
@@ -108,7 +108,7 @@ class GeminiLive:
 
     @asynccontextmanager
     async def connect(
-        self, handle: SecretStr | None, recall: Sequence[Said] = ()
+        self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()
     ) -> AsyncIterator[Connection]:
         """Dial, set up, and yield the connection; see `ports.Live.connect`.
 
@@ -147,8 +147,8 @@ class GeminiLive:
                 await connection.close()
 
     async def _dial(
-        self, stack: AsyncExitStack, handle: SecretStr | None, told: Sequence[Said]
-    ) -> "tuple[AsyncSession, Attempt]":
+        self, stack: AsyncExitStack, handle: SecretStr | None, told: Sequence[SpokenText]
+    ) -> "tuple[AsyncSession, ToolSelection]":
         """Return a session that is set up, to be closed by `stack`, and the tools that it was set up with.
 
         Raises:
@@ -189,7 +189,11 @@ class GeminiLive:
                 return session, attempt
 
     async def _dial_once(
-        self, stack: AsyncExitStack, handle: SecretStr | None, told: Sequence[Said], tools: Sequence[Tool]
+        self,
+        stack: AsyncExitStack,
+        handle: SecretStr | None,
+        told: Sequence[SpokenText],
+        tools: Sequence[Tool],
     ) -> "AsyncSession":
         """Return a session that is set up, to be closed by `stack`.
 
@@ -227,10 +231,10 @@ class GeminiLive:
         """Which service and model the answers are about."""
         return f"{self._config.endpoint} {self._config.vertex} {self._config.model}"
 
-    def _agree(self, tools: Sequence[Tool], *, resumed: bool) -> Agreed:
+    def _agree(self, tools: Sequence[Tool], *, resumed: bool) -> SessionTerms:
         options = self._config.options
-        beside: Sight = "as_turn" if options.client_content == "any_time" else "as_frame"
-        return Agreed(
+        beside: PictureDelivery = "as_turn" if options.client_content == "any_time" else "as_frame"
+        return SessionTerms(
             resumed=resumed,
             answers_need_no_id=self._config.vertex is not None,
             transparent=self._config.transparent,
@@ -275,7 +279,7 @@ class GeminiLive:
 def _setup(
     config: GeminiConfig,
     handle: SecretStr | None,
-    recall: Sequence[Said] = (),
+    recall: Sequence[SpokenText] = (),
     tools: Sequence[Tool] = (),
     language_code: str | None = None,
 ) -> "types.LiveConnectConfig":

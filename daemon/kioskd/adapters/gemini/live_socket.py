@@ -26,7 +26,7 @@ from websockets.frames import DATA_OPCODES, Frame
 from websockets.protocol import State
 
 from kioskd.adapters.gemini.errors import NotSetUp, Stalled
-from kioskd.adapters.gemini.intake import MOST_UNSENT_BYTES, Intake, check_fields
+from kioskd.adapters.gemini.intake import MOST_UNSENT_BYTES, BoundedIntake, check_fields
 from kioskd.adapters.gemini.raw_calls import readable
 from kioskd.adapters.gemini.receipts import Receipts
 from kioskd.fairness import others_first
@@ -95,7 +95,9 @@ class LiveSocket(ClientConnection):
         """Have the kernel give up on a peer that acknowledges nothing."""
         super().connection_made(transport)
         messages = self.recv_messages
-        self._intake = Intake(self.transport, self.loop, super().data_received, full=lambda: messages.paused)
+        self._intake = BoundedIntake(
+            self.transport, self.loop, super().data_received, full=lambda: messages.paused
+        )
         messages.resume = self._intake.resume
         transport.get_extra_info("socket").setsockopt(
             socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(self._deadlines.unacknowledged_s * 1000)

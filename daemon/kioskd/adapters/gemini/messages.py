@@ -14,18 +14,18 @@ from kioskd import sanitize
 from kioskd.adapters.gemini.raw_calls import UNREADABLE
 from kioskd.ports import (
     GenerationEnded,
-    GoingAway,
-    HandleIssued,
+    GoAway,
     Interrupted,
     Message,
     ReplyAudio,
-    Said,
+    ResumptionUpdate,
+    SpokenText,
     ToolCall,
     ToolCallsCancelled,
     ToolsCalled,
-    TurnEnded,
+    TurnComplete,
     UsageReported,
-    Wrote,
+    WrittenText,
     pcm,
 )
 
@@ -92,9 +92,9 @@ def translate(
     update = message.session_resumption_update
     if update is not None and update.resumable and _HANDLE.fullmatch(update.new_handle or ""):
         # Otherwise the session cannot be resumed right now, and the handle before stays the best there is.
-        found.append(HandleIssued(SecretStr(update.new_handle or "")))
+        found.append(ResumptionUpdate(SecretStr(update.new_handle or "")))
     if message.go_away is not None:
-        found.append(GoingAway(_seconds(message.go_away.time_left)))
+        found.append(GoAway(_seconds(message.go_away.time_left)))
     usage = message.usage_metadata
     if usage is not None:
         # Billed, and counted apart: thoughts as output, what tools have answered as input.
@@ -104,7 +104,7 @@ def translate(
     return tuple(found)
 
 
-def turns_of(said: Sequence[Said]) -> list[tuple[str, str]]:
+def turns_of(said: Sequence[SpokenText]) -> list[tuple[str, str]]:
     """Return what was said as (role, text), the visitor's first and last, each side's pieces on end as one turn.
 
     Where the visitor was not the first or the last to speak, a turn that says nothing stands there.
@@ -130,9 +130,9 @@ def _content(content: "LiveServerContent") -> list[Message]:
     found: list[Message] = []
     heard, spoken = content.input_transcription, content.output_transcription
     if heard is not None and heard.text:
-        found.append(Said(by_visitor=True, text=_text(heard.text)))
+        found.append(SpokenText(by_visitor=True, text=_text(heard.text)))
     if spoken is not None and spoken.text:
-        found.append(Said(by_visitor=False, text=_text(spoken.text)))
+        found.append(SpokenText(by_visitor=False, text=_text(spoken.text)))
     if content.interrupted:
         found.append(Interrupted())  # what audio shares the message with it was not heard either
     elif content.model_turn is not None:
@@ -140,7 +140,7 @@ def _content(content: "LiveServerContent") -> list[Message]:
     if content.generation_complete:
         found.append(GenerationEnded())
     if content.turn_complete:
-        found.append(TurnEnded(_rejection(content.turn_complete_reason)))
+        found.append(TurnComplete(_rejection(content.turn_complete_reason)))
     return found
 
 
@@ -153,7 +153,7 @@ def _parts(parts: Sequence["Part"]) -> list[Message]:
             _check_format(blob.mime_type)
             found.append(ReplyAudio(blob.data))
     text = "".join(part.text for part in parts if part.text and not part.thought)
-    return found or ([Wrote(_text(text))] if text.strip() else [])
+    return found or ([WrittenText(_text(text))] if text.strip() else [])
 
 
 def _text(text: str) -> str:

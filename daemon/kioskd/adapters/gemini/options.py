@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from kioskd.adapters.gemini.functions import Functions, Resolution, declarations
+from kioskd.adapters.gemini.functions import FunctionDeclarations, Resolution, declarations
 from kioskd.adapters.gemini.tool_trial import GOOGLE_SEARCH
 from kioskd.ports import Tool
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class SessionOptions:
     """Wishes beyond voice and instructions. None leaves it to the service, and is not said."""
 
     temperature: float | None = None
@@ -43,7 +43,7 @@ class Options:
     """What of the input belongs to the visitor's turn. Said by default, as what it is unsaid differs by model."""
     media_resolution: Resolution | None = None
     """How closely pictures are looked at: 64 tokens each, or 256, or 256 and more."""
-    functions: Functions = "non_blocking"
+    functions: FunctionDeclarations = "non_blocking"
     """Whether the model waits for tools: a fact about it, like the next two."""
     client_content: Literal["any_time", "seed_only"] = "any_time"
     """When the model takes what is written rather than said."""
@@ -51,10 +51,10 @@ class Options:
     """Whether the model takes pictures as parts of a tool's answer: those before Gemini 3 do not."""
 
 
-UNSAID: Final = Options()
+UNSAID: Final = SessionOptions()
 
 
-def thinking(options: Options) -> "types.ThinkingConfig | None":
+def thinking(options: SessionOptions) -> "types.ThinkingConfig | None":
     """Return what to say of thinking; some models refuse the very word."""
     from google.genai import types  # noqa: PLC0415 - loaded by now
 
@@ -63,14 +63,14 @@ def thinking(options: Options) -> "types.ThinkingConfig | None":
     return types.ThinkingConfig(thinking_level=types.ThinkingLevel(options.thinking.upper()))
 
 
-def visitor_transcription(options: Options) -> "types.AudioTranscriptionConfig":
+def visitor_transcription(options: SessionOptions) -> "types.AudioTranscriptionConfig":
     """Return how to write down what the visitor says."""
     from google.genai import types  # noqa: PLC0415
 
     return types.AudioTranscriptionConfig(custom_vocabulary=list(options.vocabulary) or None)
 
 
-def media_resolution(options: Options) -> "types.MediaResolution | None":
+def media_resolution(options: SessionOptions) -> "types.MediaResolution | None":
     """Return how closely the model is to look."""
     from google.genai import types  # noqa: PLC0415
 
@@ -79,7 +79,7 @@ def media_resolution(options: Options) -> "types.MediaResolution | None":
     return types.MediaResolution(f"MEDIA_RESOLUTION_{options.media_resolution.upper()}")
 
 
-def tools(options: Options, declared: Sequence[Tool]) -> "list[types.Tool] | None":
+def tools(options: SessionOptions, declared: Sequence[Tool]) -> "list[types.Tool] | None":
     """Return what the model may use: the service's search where `declared` has it, and our own."""
     from google.genai import types  # noqa: PLC0415
 
@@ -88,7 +88,7 @@ def tools(options: Options, declared: Sequence[Tool]) -> "list[types.Tool] | Non
     return [tool for tool in (search, declarations(own, options.functions)) if tool is not None] or None
 
 
-def compression(options: Options) -> "types.ContextWindowCompressionConfig":
+def compression(options: SessionOptions) -> "types.ContextWindowCompressionConfig":
     """Return when the context is shortened. Always said: without it a session ends after 15 minutes of audio."""
     from google.genai import types  # noqa: PLC0415
 
@@ -98,7 +98,7 @@ def compression(options: Options) -> "types.ContextWindowCompressionConfig":
     )
 
 
-def realtime_input(options: Options) -> "types.RealtimeInputConfig":
+def realtime_input(options: SessionOptions) -> "types.RealtimeInputConfig":
     """Return how the service is to tell speech from the rest, and what of all belongs to a turn."""
     from google.genai import types  # noqa: PLC0415
 
@@ -121,7 +121,7 @@ def realtime_input(options: Options) -> "types.RealtimeInputConfig":
     )
 
 
-def _detection(options: Options) -> "types.AutomaticActivityDetection":
+def _detection(options: SessionOptions) -> "types.AutomaticActivityDetection":
     from google.genai import types  # noqa: PLC0415
 
     if options.own_turns:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kioskd import messages
+from kioskd import journal_ids
 from kioskd.ports import Tool
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ GOOGLE_SEARCH: Final = GoogleSearch()
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class OmittedTool:
     """A tool that the service is not told of any more."""
 
     name: str
@@ -59,7 +59,7 @@ class LeftOut:
     """The service's reason, in its words."""
 
 
-class Phase(enum.Enum):
+class TrialPhase(enum.Enum):
     """How far a search has come."""
 
     WITHOUT_NAMED = enum.auto()
@@ -71,7 +71,7 @@ class Phase(enum.Enum):
 class _Search:
     keys: tuple[str, ...]
     """What is searched, in the order of declaration."""
-    phase: Phase = Phase.WITHOUT_NAMED
+    phase: TrialPhase = TrialPhase.WITHOUT_NAMED
     named: list[str] = field(default_factory=list)
     last_named: int = 0
     """How many of them the last reason has named."""
@@ -84,12 +84,12 @@ class _Search:
     reason: str = ""
     late: bool = False
     """The service has given a session up that it had set up: what it takes is known when a session is over."""
-    held: "Attempt | None" = None
+    held: "ToolSelection | None" = None
     """What the session that is up was set up with, in this case."""
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class ToolSelection:
     """The tools to declare at one dial."""
 
     tools: tuple[Tool, ...]
@@ -102,12 +102,12 @@ class ToolTrial:
     def __init__(self, place: Callable[[str], str] = lambda _name: "") -> None:
         """`place` says where the owner has set the tool of a name."""
         self._place = place
-        self._left_out: dict[str, LeftOut] = {}
+        self._left_out: dict[str, OmittedTool] = {}
         self._offered: dict[str, Tool] = {}
         self._search: _Search | None = None
 
     @property
-    def left_out(self) -> tuple[LeftOut, ...]:
+    def left_out(self) -> tuple[OmittedTool, ...]:
         """The tools that are offered and not declared."""
         return tuple(self._left_out[key] for key in self._offered if key in self._left_out)
 
@@ -121,7 +121,7 @@ class ToolTrial:
         """Whether a session that is set up shows that the service takes its tools."""
         return self._search is None or not self._search.late
 
-    def attempt(self, tools: Sequence[Tool], about: str, *, explore: bool = True) -> Attempt:
+    def attempt(self, tools: Sequence[Tool], about: str, *, explore: bool = True) -> ToolSelection:
         """Return what to declare at the next dial of the service that `about` names.
 
         Without `explore` it is a set that the service has taken, as far as one is known.
@@ -140,9 +140,9 @@ class ToolTrial:
         search = self._search
         if search is not None:
             keys = self._next(search) if explore else search.good
-        return Attempt(tuple(self._offered[key] for key in keys), keys)
+        return ToolSelection(tuple(self._offered[key] for key in keys), keys)
 
-    def taken(self, attempt: Attempt) -> None:
+    def taken(self, attempt: ToolSelection) -> None:
         """The service has set a session up with this."""
         search = self._search
         if search is not None and search.late:
@@ -157,20 +157,20 @@ class ToolTrial:
             held, search.held = search.held, None
             self._prove(search, held)
 
-    def _prove(self, search: _Search, attempt: Attempt) -> None:
+    def _prove(self, search: _Search, attempt: ToolSelection) -> None:
         declared = set(attempt.keys)
-        if search.phase is not Phase.GROWING and not declared:
-            search.phase, search.chunks = Phase.GROWING, [search.keys]
-        elif search.phase is Phase.WITHOUT_NAMED and declared == set(search.keys) - set(search.named):
+        if search.phase is not TrialPhase.GROWING and not declared:
+            search.phase, search.chunks = TrialPhase.GROWING, [search.keys]
+        elif search.phase is TrialPhase.WITHOUT_NAMED and declared == set(search.keys) - set(search.named):
             unproven = tuple(search.named[: len(search.named) - search.last_named])
-            search.phase, search.good = Phase.GROWING, attempt.keys
+            search.phase, search.good = TrialPhase.GROWING, attempt.keys
             search.chunks = [unproven] if unproven else []
         elif search.chunks and declared == {*search.good, *search.chunks[0]}:
             search.good = attempt.keys
             search.chunks.pop(0)
         self._settle(search)
 
-    def refused(self, attempt: Attempt, reason: str, *, late: bool = False) -> bool:
+    def refused(self, attempt: ToolSelection, reason: str, *, late: bool = False) -> bool:
         """The service has turned the setup down. Return whether a dial with other tools may help.
 
         `late`: it gave the session up soon after it had set it up.
@@ -185,15 +185,15 @@ class ToolTrial:
             log.warning("session refused, looking for a tool that may be the cause: cause=%s", reason)
             search = self._search = _Search(tuple(key for key in self._offered if key not in self._left_out))
         search.reason, search.late, search.held = reason, search.late or late, None
-        if not late or search.phase is Phase.GROWING:
+        if not late or search.phase is TrialPhase.GROWING:
             # A session may be given up for another reason: all tools get another try before any is blamed.
             search.refused.add(frozenset(attempt.keys))
-        if search.phase is Phase.WITHOUT_NAMED:
+        if search.phase is TrialPhase.WITHOUT_NAMED:
             named = [key for key in self._named(attempt, reason) if key not in search.named]
             search.named += named
             search.last_named = len(named)
             if not named or len(search.named) == len(search.keys) or search.dials >= MOST_DIALS:
-                search.phase = Phase.WITHOUT_ANY
+                search.phase = TrialPhase.WITHOUT_ANY
         elif set(attempt.keys) == set(search.good):  # it was taken before, and is not any more
             search.chunks.insert(0, search.good)
             search.good = ()
@@ -203,16 +203,16 @@ class ToolTrial:
     def _next(self, search: _Search) -> tuple[str, ...]:
         search.dials += 1
         match search.phase:
-            case Phase.WITHOUT_NAMED:
+            case TrialPhase.WITHOUT_NAMED:
                 return tuple(key for key in search.keys if key not in search.named)
-            case Phase.WITHOUT_ANY:
+            case TrialPhase.WITHOUT_ANY:
                 return ()
         wanted = {*search.good, *search.chunks[0]}
         return tuple(key for key in search.keys if key in wanted)
 
     def _settle(self, search: _Search) -> None:
         """Go on to the next set whose fate is not known; end the search where there is none."""
-        if search is not self._search or search.phase is not Phase.GROWING:
+        if search is not self._search or search.phase is not TrialPhase.GROWING:
             return
         while search.chunks and {*search.good, *search.chunks[0]} in search.refused:
             chunk = search.chunks.pop(0)
@@ -230,16 +230,16 @@ class ToolTrial:
 
     def _leave_out(self, key: str, why: str) -> None:
         name = self._offered[key].name
-        left_out = self._left_out[key] = LeftOut(name, self._place(name), why)
+        left_out = self._left_out[key] = OmittedTool(name, self._place(name), why)
         log.warning(
             "tool left out, the service refuses it: name=%s set_at=%s cause=%s; simplify its parameters there, or take it out",
             left_out.name,
             left_out.place or "(unknown)",
             why,
-            extra={"message_id": messages.TOOL_LEFT_OUT},
+            extra={"message_id": journal_ids.TOOL_LEFT_OUT},
         )
 
-    def _named(self, attempt: Attempt, reason: str) -> list[str]:
+    def _named(self, attempt: ToolSelection, reason: str) -> list[str]:
         """Return which of the tools a reason names."""
         functions = [
             key for key, tool in zip(attempt.keys, attempt.tools, strict=True) if tool is not GOOGLE_SEARCH

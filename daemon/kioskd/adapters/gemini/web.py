@@ -24,7 +24,7 @@ _PLAIN: Final = {"Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True, slots=True)
-class Web:
+class HttpClient:
     """How to reach a server."""
 
     tls: ssl.SSLContext
@@ -53,7 +53,7 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """An HTTP response, as google-auth reads it."""
 
     status: int
@@ -64,7 +64,7 @@ class Answer:
 class GoogleRequest:
     """Meets google.auth.transport.Request, whose own clients know neither our authorities nor our proxy."""
 
-    def __init__(self, web: Web) -> None:
+    def __init__(self, web: HttpClient) -> None:
         self._web = web
 
     def __call__(
@@ -75,7 +75,7 @@ class GoogleRequest:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         **_other: Any,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Make one request. Blocks, so it belongs into a thread.
 
         Raises:
@@ -100,7 +100,7 @@ class GoogleRequest:
                         raise TransportError(f"answer of more than {LARGEST_BYTES} bytes")  # type: ignore[no-untyped-call]  # google-auth has no types here
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ImportError) as error:
             raise TransportError(str(error) or type(error).__name__) from error  # type: ignore[no-untyped-call]
-        return Answer(response.status_code, dict(response.headers), data)
+        return HttpResponse(response.status_code, dict(response.headers), data)
 
 
 def not_reached(who: str, settings: str, error: BaseException) -> LinkLost:

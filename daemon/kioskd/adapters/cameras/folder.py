@@ -1,0 +1,158 @@
+"""A folder of pictures in the place of a camera: for rehearsals, and for other programs that drop pictures there."""
+
+import bisect
+import contextlib
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from kioskd import regular_file
+from kioskd.adapters.cameras.thread import SHOOT_S, CameraDriver, CameraThread
+from kioskd.adapters.pictures.decoder import PictureDecoder
+from kioskd.errors import DeviceLost
+from kioskd.media import picture
+from kioskd.media.picture import BadPicture, Rotation
+from kioskd.ports import RunningCamera
+
+log = logging.getLogger(__name__)
+
+MOST_FILES: Final = 10_000
+"""Files of a folder that are looked at; those that the file system lists after them are not."""
+
+_MOST_TRIES: Final = 20
+"""Files that are passed over for one picture: each may take a tenth of a second to be found out."""
+
+_Version = tuple[int, int, int]
+"""When a file was written, and when it was changed in any way (its rights, say), in nanoseconds; and its bytes."""
+
+_UNSEEN: Final[_Version] = (0, 0, 0)
+"""Of a file that nothing may be known of but its name."""
+
+
+class _Refusal(NamedTuple):
+    """Why a file is passed over until it changes."""
+
+    version: _Version
+    closed: bool
+    """It may not be read."""
+
+
+def content(path: Path) -> bytes:
+    """Return what a picture's file holds, or a little more of it than a picture may have. Blocks.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    return regular_file.content(path, picture.MOST_BYTES + 1)
+
+
+class FolderCamera:
+    """Sees the pictures of a folder in the order of their names, round and round; a `ports.Camera`.
+
+    JPEG, PNG and WebP, whatever they are called; folders and names that begin with a dot are passed over. The folder is
+    listed for each picture, so what comes and goes is noticed. A file that is no picture, or too large, is passed over
+    and said once, and again when it has changed; so is one that may not be read. A program that writes pictures there while the kiosk looks should
+    write beside it, and rename: what is half written is no picture.
+    """
+
+    def __init__(
+        self, path: Path, *, size: int = 768, quality: int = 75, rotate: Rotation = 0, mirror: bool = False
+    ) -> None:
+        self._path = path
+        self._size = size
+        self._quality = quality
+        self._rotate = rotate
+        self._mirror = mirror
+        self._name = f"camera folder:{path}"
+        self._thread = CameraThread(self._name)
+        self._decoder = PictureDecoder(deadline_s=SHOOT_S - 1.0)
+        self._last = ""
+        self._refused: dict[str, _Refusal] = {}
+
+    async def released(self) -> None:
+        """Return when the camera is off; see `ports.Camera`."""
+        await self._thread.released()
+
+    async def aclose(self) -> None:
+        """Nothing is kept open between looks; see `ports.Camera`."""
+
+    def look(self) -> AbstractAsyncContextManager[RunningCamera]:
+        """Look at the folder, going on after the picture that was seen last; see `ports.Camera`."""
+        return self._thread.look(self._opened)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[CameraDriver]:
+        self._files()
+        with self._decoder:
+            yield self._next
+
+    def _next(self) -> bytes:
+        """Return the next picture. Takes no file for one that was none when it last changed."""
+        files = self._files()
+        self._refused = {
+            name: refusal for name, refusal in self._refused.items() if files.get(name) == refusal.version
+        }
+        names = sorted(files)
+        first = bisect.bisect_right(names, self._last)
+        fresh = [name for name in names[first:] + names[:first] if name not in self._refused]
+        for name in fresh[:_MOST_TRIES]:
+            try:
+                seen = self._read(name)
+            except FileNotFoundError:
+                continue  # gone since it was listed
+            except (BadPicture, OSError) as error:
+                self._refused[name] = _Refusal(files[name], isinstance(error, PermissionError))
+                log.warning("picture passed over: folder=%s file=%r error=%s", self._path, name, error)
+                continue
+            self._last = name
+            return seen
+        closed = sum(refusal.closed for refusal in self._refused.values())
+        raise DeviceLost(
+            f"{self._name}: no picture among its {len(files)} files"
+            + (f", {closed} of which kioskd may not read; let it, or" if closed else ";")
+            + " put a JPEG, PNG or WebP there",
+            listed=True,
+            device=self._name,
+        )
+
+    def _files(self) -> dict[str, _Version]:
+        files: dict[str, _Version] = {}
+        try:
+            with os.scandir(self._path) as entries:
+                for entry in entries:
+                    if len(files) == MOST_FILES:
+                        break
+                    if not entry.name.startswith(".") and (version := _version(entry)) is not None:
+                        files[entry.name] = version
+        except OSError as error:
+            raise DeviceLost(
+                f"{self._name}: {error.strerror}; make the folder, or let the user that kioskd runs as read it",
+                device=self._name,
+            ) from error
+        return files
+
+    def _read(self, name: str) -> bytes:
+        return self._decoder.fit(
+            content(self._path / name),
+            size=self._size,
+            quality=self._quality,
+            rotate=self._rotate,
+            mirror=self._mirror,
+        )
+
+
+def _version(entry: "os.DirEntry[str]") -> _Version | None:
+    """Return how new a file is; None: it is none."""
+    try:
+        status = entry.stat()
+    except PermissionError:
+        return _UNSEEN  # reading it will tell why
+    except OSError:
+        return None  # a link may lead nowhere, and a file vanish between its listing and its stat
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size

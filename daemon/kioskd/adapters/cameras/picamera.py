@@ -1,0 +1,167 @@
+"""A Raspberry Pi's own camera, by picamera2.
+
+Opened once, in one small configuration, and only started and stopped after that: each opening and each change of mode
+takes its buffers from the kernel's contiguous memory (CMA) anew, until there is none left.
+"""
+
+import asyncio
+import contextlib
+import importlib.util
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Final
+
+from kioskd.adapters.cameras.picamera_device import FAILURES, OpenedCamera, hush
+from kioskd.adapters.cameras.thread import STOP_S, CameraDriver, CameraThread
+from kioskd.errors import ConfigError, DeviceLost
+from kioskd.media.picture import BadPicture, Rotation
+from kioskd.ports import RunningCamera
+
+log = logging.getLogger(__name__)
+
+RECEIVERS: Final = ("unicam", "rp1-cfe")
+"""How the kernel calls what a ribbon cable ends in: on a Raspberry Pi 4 and before, and on a 5."""
+
+_INSTALL: Final = (
+    "apt install python3-picamera2, and let the environment see the system's packages "
+    "(python3 -m venv --system-site-packages)"
+)
+
+
+def cameras() -> list[str]:
+    """Return how the settings name each camera on a ribbon cable; none where picamera2 cannot be used. Blocks for seconds."""
+    if any(importlib.util.find_spec(name) is None for name in ("libcamera", "picamera2")):
+        return []
+    hush()
+    try:
+        from picamera2 import Picamera2  # noqa: PLC0415 - three seconds on a Raspberry Pi
+    except (
+        ImportError
+    ) as error:  # the package index's own, on a system without all of Raspberry Pi's packages
+        log.warning("cameras on ribbon cables not listed, picamera2 cannot be imported: error=%s", error)
+        return []
+
+    # libcamera knows webcams, too; those have a name of their own.
+    own = [number for number, info in enumerate(Picamera2.global_camera_info()) if "usb" not in info["Id"]]
+    return ["picamera" if number == 0 else f"picamera:{number}" for number in own]
+
+
+def fault(sysfs: Path = Path("/sys")) -> str | None:
+    """Return why a camera on a ribbon cable cannot be used though the kernel has its receiver; None where all is well."""
+    names = (path.read_text(errors="replace") for path in sysfs.glob("class/video4linux/*/name"))
+    if not any(name.startswith(RECEIVERS) for name in names):
+        return None
+    absent = [name for name in ("libcamera", "picamera2") if importlib.util.find_spec(name) is None]
+    return f"the Python package {absent[0]} is not there; {_INSTALL}" if absent else None
+
+
+class PiCamera:
+    """A camera on the ribbon cable; a `ports.Camera`.
+
+    Pictures are turned by the camera itself where it can (180 degrees, mirror), and by Pillow where it cannot. JPEGs
+    come from the hardware encoder where there is one, else from the processor, one at a time.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int = 768,
+        quality: int = 75,
+        rotate: Rotation = 0,
+        mirror: bool = False,
+        camera_number: int = 0,
+    ) -> None:
+        """Open nothing yet. `camera_number`: as `rpicam-hello --list-cameras` counts, on a Pi with two sockets.
+
+        Raises:
+            ConfigError: picamera2 is not installed where this Python can see it.
+        """
+        self._name = "camera picamera" if camera_number == 0 else f"camera picamera:{camera_number}"
+        absent = [name for name in ("libcamera", "picamera2") if importlib.util.find_spec(name) is None]
+        if absent:
+            raise ConfigError(
+                f"{self._name}: the Python package {absent[0]} is not there; {_INSTALL}, or set camera.source: off"
+            )
+        self._size = size
+        self._quality = quality
+        self._rotate: Rotation = rotate
+        self._mirror = mirror
+        self._number = camera_number
+        self._thread = CameraThread(self._name)
+        self._opened: OpenedCamera | None = None
+
+    def look(self) -> AbstractAsyncContextManager[RunningCamera]:
+        """Start the camera, opening it before the first time; see `ports.Camera`."""
+        return self._thread.look(self._running)
+
+    async def released(self) -> None:
+        """Return when the camera is off; see `ports.Camera`."""
+        await self._thread.released()
+
+    async def aclose(self) -> None:
+        """Give the camera back, within 2 s. It may be looked through again: then it is opened anew."""
+        opened, self._opened = self._opened, None
+        if opened is None:
+            return
+        # A thread of its own, and not the loop's: that one is waited for at the end, and drivers may hang.
+        loop = asyncio.get_running_loop()
+        closed: asyncio.Future[None] = loop.create_future()
+
+        def close() -> None:
+            opened.close()
+            with contextlib.suppress(RuntimeError):  # the loop has not waited
+                loop.call_soon_threadsafe(closed.set_result, None)
+
+        threading.Thread(target=close, name=f"{self._name} closing", daemon=True).start()
+        done, _ = await asyncio.wait([closed], timeout=STOP_S)
+        if not done:
+            log.warning("%s does not close, left alone: waited=%.1fs", self._name, STOP_S)
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[CameraDriver]:
+        with self._trouble():
+            if self._opened is None:
+                self._opened = OpenedCamera(
+                    self._number,
+                    size=self._size,
+                    quality=self._quality,
+                    rotate=self._rotate,
+                    mirror=self._mirror,
+                )
+            opened = self._opened
+            opened.start()
+        try:
+            yield lambda: self._shoot(opened)
+        finally:
+            with contextlib.suppress(*FAILURES):  # one that is gone has stopped
+                opened.stop()
+
+    def _shoot(self, opened: OpenedCamera) -> bytes:
+        with self._trouble():
+            try:
+                return opened.shoot()
+            except BadPicture as error:
+                raise RuntimeError(f"gives no picture: {error}") from error
+
+    @contextlib.contextmanager
+    def _trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except ImportError as error:
+            raise DeviceLost(
+                f"{self._name}: picamera2 cannot be imported ({error}); apt install --reinstall python3-picamera2",
+                device=self._name,
+            ) from error
+        except FAILURES as error:
+            why = " ".join(str(error.__cause__ or error).split()) or "no picture in time"
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                opened.close()  # what is lost is opened anew
+            raise DeviceLost(
+                f"{self._name}: {why}; see its cable and `rpicam-hello --list-cameras`, and stop what else uses it",
+                listed=opened is not None,
+                device=self._name,
+            ) from error

@@ -1,0 +1,157 @@
+"""A USB webcam, by the kernel's Video4Linux; named by its maker's name, which stays when its number changes."""
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+from kioskd.adapters.cameras.thread import CameraDriver, CameraThread
+from kioskd.adapters.cameras.v4l2_device import (
+    JPEGS,
+    NoFormat,
+    SystemKernel,
+    V4l2Kernel,
+    VideoDevice,
+    VideoStream,
+    devices,
+    streaming,
+)
+from kioskd.errors import DeviceLost
+from kioskd.media import picture, raw_frame
+from kioskd.media.picture import BadPicture, Rotation
+from kioskd.ports import RunningCamera
+
+SETTLE_FRAMES: Final = 10
+"""Frames until a webcam has found its exposure."""
+
+WAIT_S: Final = 2.0
+"""Seconds for one frame: of 5 a second in the dark, several may come damaged over a bad cable."""
+
+_DAMAGED_AT_MOST: Final = 2
+
+
+def cameras(kernel: V4l2Kernel | None = None) -> list[VideoDevice]:
+    """Return the webcams of this machine, those that cannot be used last and with the reason; see `why`."""
+    return sorted(devices(kernel or SystemKernel(), busy=True), key=lambda camera: camera.fault is not None)
+
+
+def why(camera: VideoDevice) -> str:
+    """Return what keeps a camera from being used, and what to do; empty where nothing does."""
+    return "" if camera.fault is None else _reason(camera.fault)[0]
+
+
+class V4l2Camera:
+    """A webcam; a `ports.Camera`.
+
+    A JPEG that is small enough goes as the camera made it, but for its metadata. Other JPEGs are decoded and encoded
+    again, and uncompressed frames are encoded.
+    Each `look` opens the camera, and each end gives it back: its buffers are ordinary memory, not contiguous.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        size: int = 768,
+        quality: int = 75,
+        rotate: Rotation = 0,
+        mirror: bool = False,
+        kernel: V4l2Kernel | None = None,
+    ) -> None:
+        """`name`: a path (/dev/video0), or part of what `cameras` calls it, capitals or not."""
+        self._wanted = name
+        self._name = f"camera v4l2:{name}"
+        self._size = size
+        self._quality = quality
+        self._rotate: Rotation = rotate
+        self._mirror = mirror
+        self._kernel = kernel or SystemKernel()
+        self._thread = CameraThread(self._name)
+
+    async def released(self) -> None:
+        """Return when the camera is off; see `ports.Camera`."""
+        await self._thread.released()
+
+    async def aclose(self) -> None:
+        """Nothing is kept open between looks; see `ports.Camera`."""
+
+    def look(self) -> AbstractAsyncContextManager[RunningCamera]:
+        """Find the camera and start it; see `ports.Camera`."""
+        return self._thread.look(self._running)
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[CameraDriver]:
+        with contextlib.ExitStack() as undo:
+            with self._trouble():
+                stream = undo.enter_context(streaming(self._kernel, self._path(), size=self._size))
+                for _ in range(SETTLE_FRAMES):
+                    stream.next(WAIT_S)
+            yield lambda: self._shoot(stream)
+
+    def _shoot(self, stream: VideoStream) -> bytes:
+        with self._trouble():
+            stream.drain()
+            for _ in range(_DAMAGED_AT_MOST):
+                with contextlib.suppress(BadPicture):
+                    return self._fitted(stream.next(WAIT_S), stream)
+            raise OSError(errno.EIO, "gives damaged pictures; try another cable or USB socket")
+
+    def _fitted(self, frame: bytes, stream: VideoStream) -> bytes:
+        if stream.layout.fourcc not in JPEGS:
+            return raw_frame.jpeg(
+                frame,
+                stream.layout,
+                size=self._size,
+                quality=self._quality,
+                rotate=self._rotate,
+                mirror=self._mirror,
+            )
+        if not self._rotate and not self._mirror:
+            jpeg = picture.bare(frame, size=self._size)
+            if jpeg is not None:
+                return jpeg
+        return picture.fit(
+            frame, size=self._size, quality=self._quality, rotate=self._rotate, mirror=self._mirror
+        )
+
+    def _path(self) -> str:
+        if self._wanted.startswith("/"):
+            return self._wanted
+        here = list(devices(self._kernel))
+        fitting = [camera for camera in here if self._wanted.casefold() in camera.name.casefold()]
+        for camera in sorted(fitting, key=lambda camera: camera.fault is not None):
+            if camera.fault is not None:
+                raise camera.fault
+            return camera.path
+        names = ", ".join(dict.fromkeys(f"{camera.name!r}" for camera in here)) or "none"
+        raise OSError(errno.ENODEV, f"no such camera (here: {names})")
+
+    @contextlib.contextmanager
+    def _trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError as error:
+            raise self._lost(f"{error}; plug it in again", listed=True) from error
+        except OSError as error:
+            raise self._lost(*_reason(error)) from error
+
+    def _lost(self, why: str, listed: bool) -> DeviceLost:
+        return DeviceLost(f"{self._name}: {why}", listed=listed, device=self._name)
+
+
+def _reason(error: OSError) -> tuple[str, bool]:
+    """Return what is wrong and what to do, and whether the camera is there."""
+    match error.errno:
+        case _ if isinstance(error, NoFormat):
+            return f"{error.strerror}; take another camera", True
+        case errno.EBUSY:
+            return "in use by something else; stop that (`fuser -v /dev/video*` names it)", True
+        case errno.EACCES | errno.EPERM:
+            return "no permission; add the user that kioskd runs as to the group video", True
+        case errno.ENOSPC:
+            return "no room on its USB bus; plug it into another socket, away from other cameras", True
+        case errno.ENODEV | errno.ENOENT | errno.ENXIO:
+            return f"{error.strerror}; plug it in, or name another: `kioskd devices` lists them", False
+        case _:
+            return f"{error.strerror or error}; plug it in again, or try another", True

@@ -1,0 +1,313 @@
+"""The part of the kernel's Video4Linux interface that a webcam needs: find it, have it stream, take a frame.
+
+Own code, and small: of the libraries, linuxpy (GPL) does not go with this licence, OpenCV and PyAV are 30 to 90 MB that
+hide when a camera is lost.
+"""
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+import select
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from kioskd.adapters.cameras.v4l2_abi import (
+    CAN_CAPTURE,
+    CAN_STREAM,
+    CAPTURE,
+    DAMAGED,
+    DISCRETE,
+    DQBUF,
+    ENUM_FMT,
+    ENUM_FRAMESIZES,
+    FULL_RANGE,
+    HAS_DEVICE_CAPS,
+    JPEG_COLORS,
+    MAPPED,
+    QBUF,
+    QUERYBUF,
+    QUERYCAP,
+    REQBUFS,
+    S_FMT,
+    STREAMOFF,
+    STREAMON,
+    Argument,
+    BufferRequest,
+    Capability,
+    FormatDescription,
+    FrameSize,
+    VideoBuffer,
+    VideoFormat,
+)
+from kioskd.media.raw_frame import LAYOUTS, Layout
+
+SYSFS: Final = Path("/sys/class/video4linux")
+
+PI_PARTS: Final = ("bcm2835-", "rpi", "pispbe", "rp1-cfe", "unicam")
+"""How the kernel calls a Raspberry Pi's receivers, converters and codecs."""
+
+JPEGS: Final = ("MJPG", "JPEG")
+
+FORMATS: Final = (*JPEGS, *LAYOUTS)
+"""The pixel formats (fourcc) that kioskd takes, the best first."""
+
+BUFFERS: Final = 3
+"""Of the kernel's ordinary memory; one being filled while the others wait to be thrown away."""
+
+
+class MappedMemory(Protocol):
+    """Frames of the kernel, mapped."""
+
+    def __getitem__(self, part: slice, /) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class V4l2Kernel(Protocol):
+    """The system calls of which a camera is made; each may raise OSError."""
+
+    def nodes(self) -> Sequence[str]:
+        """Return the paths of the video devices."""
+
+    def name(self, path: str) -> str:
+        """Return what the kernel calls the device at `path`; needs no permission."""
+
+    def open(self, path: str) -> int: ...
+
+    def ioctl(self, fd: int, request: int, argument: Argument) -> None: ...
+
+    def map(self, fd: int, length: int, offset: int) -> MappedMemory: ...
+
+    def wait(self, fd: int, seconds: float) -> bool:
+        """Return whether a frame, or a loss, is there within so many seconds."""
+
+    def close(self, fd: int) -> None: ...
+
+
+class SystemKernel:
+    """This machine's."""
+
+    def nodes(self) -> Sequence[str]:
+        """Return the video devices by their numbers."""
+        numbers = [path.name.removeprefix("video") for path in Path("/dev").glob("video*")]
+        return [f"/dev/video{number}" for number in sorted(int(n) for n in numbers if n.isdecimal())]
+
+    def name(self, path: str) -> str:
+        """Return what sysfs says, or the path where it says nothing."""
+        with contextlib.suppress(OSError):
+            return (SYSFS / Path(path).name / "name").read_text(errors="replace").strip()
+        return path
+
+    def open(self, path: str) -> int:
+        """Open without ever waiting."""
+        return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def ioctl(self, fd: int, request: int, argument: Argument) -> None:
+        """Have the kernel fill in `argument`."""
+        fcntl.ioctl(fd, request, argument)
+
+    def map(self, fd: int, length: int, offset: int) -> mmap.mmap:
+        """Map one buffer."""
+        return mmap.mmap(fd, length, mmap.MAP_SHARED, mmap.PROT_READ, offset=offset)
+
+    def wait(self, fd: int, seconds: float) -> bool:
+        """Wait by poll(2)."""
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def close(self, fd: int) -> None:
+        """Close."""
+        os.close(fd)
+
+
+@dataclass(frozen=True, slots=True)
+class VideoDevice:
+    """A camera of this machine. `name` is what its maker calls it."""
+
+    path: str
+    name: str
+    fault: OSError | None = None
+    """Why it cannot be used."""
+
+
+class NoFormat(OSError):
+    """A camera gives its pictures in no format that kioskd takes; the message names those that it has."""
+
+    def __init__(self, formats: Sequence[str]) -> None:
+        has = ", ".join(formats) or "none"
+        super().__init__(errno.EINVAL, f"its formats are {has}, and kioskd takes {', '.join(FORMATS)}")
+
+
+def devices(kernel: V4l2Kernel, *, busy: bool = False) -> Iterator[VideoDevice]:
+    """Yield the cameras of this machine, and those that cannot be used with the reason.
+
+    `busy`: find out, too, whether another program has the camera. A Raspberry Pi's own parts are left out: they are
+    libcamera's, which `adapters.picamera` asks.
+    """
+    for path in kernel.nodes():
+        name, fault = "", None
+        try:
+            with _opened(kernel, path) as fd:
+                capability = Capability()
+                kernel.ioctl(fd, QUERYCAP, capability)
+                name = capability.card.decode("utf-8", "replace")
+                can = (
+                    capability.device_caps
+                    if capability.capabilities & HAS_DEVICE_CAPS
+                    else capability.capabilities
+                )
+                if not (can & CAN_CAPTURE and can & CAN_STREAM):
+                    continue
+                _format(kernel, fd)
+                if busy:  # giving back no buffers changes nothing, and is refused while they are another's
+                    kernel.ioctl(fd, REQBUFS, BufferRequest(count=0, type=CAPTURE, memory=MAPPED))
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTTY):
+                continue  # gone meanwhile, or no camera at all
+            name, fault = name or kernel.name(path), error
+        if fault is None or not name.startswith(PI_PARTS):
+            yield VideoDevice(path, name, fault)
+
+
+class VideoStream:
+    """A camera that streams."""
+
+    def __init__(self, kernel: V4l2Kernel, fd: int, memory: Sequence[MappedMemory], layout: Layout) -> None:
+        self._kernel = kernel
+        self._fd = fd
+        self._memory = memory
+        self.layout = layout
+        """Of each frame; its `fourcc` is one of `FORMATS`."""
+
+    def drain(self) -> None:
+        """Throw away the frames that wait: they are as old as the last one that was taken."""
+        for _ in self._memory:
+            if not self._kernel.wait(self._fd, 0.0):
+                return
+            self._take(keep=False)
+
+    def next(self, within_s: float) -> bytes:
+        """Return the next frame, padding and all.
+
+        Raises:
+            TimeoutError: none came in time.
+            OSError: the camera is gone.
+        """
+        due = time.monotonic() + within_s
+        while (left_s := due - time.monotonic()) > 0 and self._kernel.wait(self._fd, left_s):
+            frame = self._take(keep=True)
+            if frame:
+                return frame
+        raise TimeoutError(f"no picture for {within_s:.0f} s")
+
+    def _take(self, *, keep: bool) -> bytes:
+        buffer = VideoBuffer(type=CAPTURE, memory=MAPPED)
+        try:
+            self._kernel.ioctl(self._fd, DQBUF, buffer)
+        except BlockingIOError:
+            return b""
+        try:
+            whole = keep and not buffer.flags & DAMAGED
+            return self._memory[buffer.index][: buffer.bytesused] if whole else b""
+        finally:
+            self._kernel.ioctl(self._fd, QBUF, buffer)
+
+
+@contextlib.contextmanager
+def streaming(kernel: V4l2Kernel, path: str, *, size: int) -> Iterator[VideoStream]:
+    """Have the camera at `path` stream pictures whose longer side is about `size` pixels, at most if it can.
+
+    Raises:
+        OSError: it is gone, taken, or gives no format that is in `FORMATS` (`NoFormat`).
+    """
+    with contextlib.ExitStack() as undo, _opened(kernel, path) as fd:
+        fourcc = _format(kernel, fd)
+        pixel_format = _number_of(fourcc)
+        width, height = fitting(_sizes(kernel, fd, pixel_format), size)
+        made = VideoFormat(type=CAPTURE, width=width, height=height, pixelformat=pixel_format)
+        kernel.ioctl(fd, S_FMT, made)
+        if made.pixelformat != pixel_format:
+            raise NoFormat([_fourcc(made.pixelformat)])
+        full = made.quantization == FULL_RANGE or (not made.quantization and made.colorspace == JPEG_COLORS)
+        layout = Layout(fourcc, made.width, made.height, made.bytesperline, full_range=full)
+        request = BufferRequest(count=BUFFERS, type=CAPTURE, memory=MAPPED)
+        kernel.ioctl(fd, REQBUFS, request)
+        memory: list[MappedMemory] = []
+        for index in range(request.count):
+            buffer = VideoBuffer(index=index, type=CAPTURE, memory=MAPPED)
+            kernel.ioctl(fd, QUERYBUF, buffer)
+            memory.append(kernel.map(fd, buffer.length, buffer.offset))
+            undo.callback(memory[-1].close)
+            kernel.ioctl(fd, QBUF, buffer)
+        kernel.ioctl(fd, STREAMON, ctypes.c_int(CAPTURE))
+        try:
+            yield VideoStream(kernel, fd, memory, layout)
+        finally:
+            with contextlib.suppress(OSError):  # one that is gone has stopped
+                kernel.ioctl(fd, STREAMOFF, ctypes.c_int(CAPTURE))
+
+
+def fitting(sizes: Sequence[tuple[int, int]], size: int) -> tuple[int, int]:
+    """Return the largest of a camera's sizes that is not larger than `size`, unless it is much smaller; else the next.
+
+    Without any, the camera chooses what is nearest to the answer.
+    """
+    within = [one for one in sizes if size * 3 // 4 <= max(one) <= size]
+    beyond = [one for one in sizes if max(one) > size]
+    if within:
+        return max(within, key=lambda one: (max(one), min(one)))
+    if beyond:
+        return min(beyond, key=lambda one: (max(one), -min(one)))
+    return max(sizes, key=max) if sizes else (size, size * 3 // 4)
+
+
+@contextlib.contextmanager
+def _opened(kernel: V4l2Kernel, path: str) -> Iterator[int]:
+    fd = kernel.open(path)
+    try:
+        yield fd
+    finally:
+        kernel.close(fd)
+
+
+def _format(kernel: V4l2Kernel, fd: int) -> str:
+    """Return the best format of a camera. `NoFormat` where it has none that is in `FORMATS`."""
+    has: list[str] = []
+    description = FormatDescription(type=CAPTURE)
+    with contextlib.suppress(OSError):  # EINVAL after the last
+        for index in range(64):
+            description.index = index
+            kernel.ioctl(fd, ENUM_FMT, description)
+            has.append(_fourcc(description.pixelformat))
+    for fourcc in FORMATS:
+        if fourcc in has:
+            return fourcc
+    raise NoFormat(has)
+
+
+def _fourcc(number: int) -> str:
+    name = (number & 0x7FFF_FFFF).to_bytes(4, "little").decode("ascii", "replace")
+    return "".join(letter if letter.isprintable() else "?" for letter in name).strip()
+
+
+def _number_of(fourcc: str) -> int:
+    return int.from_bytes(fourcc.encode(), "little")
+
+
+def _sizes(kernel: V4l2Kernel, fd: int, pixel_format: int) -> list[tuple[int, int]]:
+    sizes: list[tuple[int, int]] = []
+    with contextlib.suppress(OSError):  # EINVAL after the last
+        for index in range(64):
+            found = FrameSize(index=index, pixel_format=pixel_format)
+            kernel.ioctl(fd, ENUM_FRAMESIZES, found)
+            if found.type != DISCRETE:
+                break  # any size will do
+            sizes.append((int(found.steps[0]), int(found.steps[1])))
+    return sizes

@@ -1,0 +1,1 @@
+"""Buttons and lamps: GPIO lines, input devices, LEDs of the kernel, commands."""

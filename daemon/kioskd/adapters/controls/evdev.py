@@ -1,0 +1,328 @@
+"""Buttons that are keys of a USB device: pedals, presenters, arcade buttons; by the kernel's input events.
+
+The only importer of evdev. A device is taken for ourselves alone (EVIOCGRAB), so that no key of it reaches a console;
+the kernel lets one taker in, so the buttons of one device share it.
+"""
+
+import asyncio
+import difflib
+import errno
+import fcntl
+import struct
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, NoReturn, Protocol
+
+from kioskd.adapters.controls.evdev_inputs import ListedInput, inputs, pick
+from kioskd.errors import ConfigError, DeviceLost
+from kioskd.ports import Edge
+
+EVIOCSCLOCKID: Final = 0x400445A0
+"""_IOW('E', 0xa0, int) of linux/input.h: which clock stamps the events."""
+
+
+class InputEvent(Protocol):
+    """One `struct input_event`; `evdev.InputEvent` is one."""
+
+    type: int
+    code: int
+    value: int
+
+    def timestamp(self) -> float:
+        """Return when it happened, in seconds."""
+
+
+class OpenInput(Protocol):
+    """An input device that is open; `evdev.InputDevice` is one."""
+
+    @property
+    def fd(self) -> int:
+        """Readable when an event waits, and when the device is gone; not blocking."""
+
+    def read(self) -> Iterable[InputEvent]:
+        """Return the events that wait. BlockingIOError if none does, OSError where the device is gone."""
+
+    def active_keys(self) -> Sequence[int]:
+        """Return the keys that are down."""
+
+    def capabilities(self) -> dict[int, list[int]]:
+        """Return what codes it has, by type of event."""
+
+    def grab(self) -> None:
+        """Keep its events from everybody else. OSError (EBUSY) where somebody has done so."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+def open_device(path: str) -> OpenInput:
+    """Open the input device at `path`. Takes some 50 ms for a USB device. OSError where it cannot be."""
+    from evdev import InputDevice  # noqa: PLC0415 - only machines with such a button need it
+
+    device: OpenInput = InputDevice(path)
+    try:
+        stamp_by_monotonic_clock(device.fd)
+    except OSError:
+        device.close()
+        raise
+    return device
+
+
+def stamp_by_monotonic_clock(fd: int) -> None:
+    """Have the events stamped by the clock of `Clock.now`. OSError where it cannot be."""
+    fcntl.ioctl(fd, EVIOCSCLOCKID, struct.pack("i", time.CLOCK_MONOTONIC))
+
+
+class InputDevices:
+    """The devices in use, each opened once for all buttons that are keys of it."""
+
+    def __init__(
+        self,
+        here: Callable[[], Sequence[ListedInput]] = inputs,
+        open_device: Callable[[str], OpenInput] = open_device,
+    ) -> None:
+        """`here` tells what devices there are, `open_device` opens one, in a thread."""
+        self._here = here
+        self._open_device = open_device
+        self._grabbed: dict[str, _Grabbed] = {}
+        self._opening = asyncio.Lock()
+
+    async def watch(self, button: "EvdevButton", on_edge: Callable[[Edge], None]) -> NoReturn:
+        """Report how the button is, then its edges until cancelled.
+
+        Raises:
+            DeviceLost: no such device or key, it is taken, or it went away.
+        """
+        async with self._opening:
+            path, grabbed = await self._grab(button)
+            listener = grabbed.join(button.code, on_edge)
+        try:
+            await grabbed.lost.wait()
+            raise DeviceLost(f"{button}: went away ({grabbed.error}); plug it in", device=str(button))
+        finally:
+            grabbed.leave(listener)
+            if grabbed.unused:
+                grabbed.close()
+                if self._grabbed.get(path) is grabbed:
+                    del self._grabbed[path]
+
+    def catch_up(self) -> None:
+        """Report the edges that wait, of all buttons; see `ports.Button`."""
+        for grabbed in list(self._grabbed.values()):
+            if not grabbed.lost.is_set():
+                grabbed.read()
+
+    async def _grab(self, button: "EvdevButton") -> "tuple[str, _Grabbed]":
+        paths = self._paths(button)
+        for path in paths:
+            grabbed = self._grabbed.get(path)
+            if grabbed and not grabbed.lost.is_set() and grabbed.has(button.code):
+                return path, grabbed
+        loop = asyncio.get_running_loop()
+        opening = loop.run_in_executor(None, self._open, button, paths)
+        try:
+            path, device = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_late)
+            raise
+        grabbed = self._grabbed[path] = _Grabbed(device)
+        return path, grabbed
+
+    def _paths(self, button: "EvdevButton") -> list[str]:
+        if button.device.startswith("/"):
+            return [button.device]
+        here = self._here()
+        found = pick(button.device, here)
+        if not found:
+            names = ", ".join(sorted({one.name for one in here})) or "none"
+            raise DeviceLost(
+                f"{button}: no such input device (here: {names}); plug it in, or remove the button from the configuration",
+                device=str(button),
+            )
+        return [one.path for one in found]
+
+    def _open(self, button: "EvdevButton", paths: Sequence[str]) -> tuple[str, OpenInput]:
+        """Open and grab the one device that has the key. In a thread."""
+        fitting: dict[str, OpenInput] = {}
+        try:
+            for path in paths:
+                device = self._open_device(path)
+                if button.code in _keys_of(device):
+                    fitting[path] = device
+                else:
+                    device.close()
+            if len(fitting) == 1:
+                next(iter(fitting.values())).grab()
+                return fitting.popitem()
+        except OSError as err:
+            raise DeviceLost(f"{button}: {_reason(err)}", listed=True, device=str(button)) from err
+        finally:
+            for device in fitting.values():
+                device.close()
+        if fitting:
+            why = f"several devices fit ({', '.join(fitting)}); write a path from /dev/input/by-id or by-path"
+        else:
+            why = "the device has no such key; `evtest` shows what its keys are called"
+        raise DeviceLost(f"{button}: {why}", listed=True, device=str(button))
+
+
+class EvdevButton:
+    """The key `key` (KEY_ENTER, BTN_LEFT, ...) of the input device `device`.
+
+    `device` is its name, as the kernel has it; a part of that which fits no other device with such a key; or a path.
+    Buttons on one device must share `devices`.
+
+    Raises:
+        ConfigError: there is no key of that name, or the Python package evdev is missing.
+    """
+
+    def __init__(self, device: str, key: str, devices: InputDevices | None = None) -> None:
+        self.device = device
+        self._key = key
+        self.code = _code(str(self), key)
+        self._devices = devices or InputDevices()
+
+    def __str__(self) -> str:
+        return f"evdev:{self.device}/{self._key}"
+
+    async def watch(self, on_edge: Callable[[Edge], None]) -> NoReturn:
+        """Report how the button is, then each press and release until cancelled; see `ports.Button`.
+
+        Raises:
+            DeviceLost: no such device or key, it is taken, or it went away.
+        """
+        await self._devices.watch(self, on_edge)
+
+    def catch_up(self) -> None:
+        """Report the edges that wait; see `ports.Button`."""
+        self._devices.catch_up()
+
+
+@dataclass(eq=False, slots=True)
+class _Listener:
+    code: int
+    on_edge: Callable[[Edge], None]
+    down: bool
+
+    def tell(self, edge: Edge) -> None:
+        if edge.down is not self.down:
+            self.down = edge.down
+            self.on_edge(edge)
+
+
+class _Grabbed:
+    """A device that is ours: its events go to whoever listens for their keys."""
+
+    def __init__(self, device: OpenInput) -> None:
+        from evdev import ecodes  # noqa: PLC0415 - as above
+
+        self._codes = ecodes
+        self._device = device
+        self._listeners: list[_Listener] = []
+        self._dropped = False
+        self.lost = asyncio.Event()
+        self.error: OSError | None = None
+        asyncio.get_running_loop().add_reader(device.fd, self.read)
+
+    @property
+    def unused(self) -> bool:
+        return not self._listeners
+
+    def has(self, code: int) -> bool:
+        return code in _keys_of(self._device)
+
+    def join(self, code: int, on_edge: Callable[[Edge], None]) -> _Listener:
+        listener = _Listener(code, on_edge, down=code in self._down())
+        self._listeners.append(listener)
+        on_edge(Edge(listener.down))
+        return listener
+
+    def leave(self, listener: _Listener) -> None:
+        self._listeners.remove(listener)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._device.fd)
+        self._device.close()
+
+    def read(self) -> None:
+        """Take the events that wait. A device that is gone sets `lost`."""
+        try:
+            events = list(self._device.read())
+        except BlockingIOError:
+            return
+        except OSError as err:
+            self._lose(err)
+            return
+        for event in events:
+            self._take(event)
+
+    def _take(self, event: InputEvent) -> None:
+        codes = self._codes
+        if event.type == codes.EV_SYN:
+            # The kernel's buffer ran over: what comes until the next report is not whole, and what came is unknown.
+            if event.code == codes.SYN_DROPPED:
+                self._dropped = True
+            elif event.code == codes.SYN_REPORT and self._dropped:
+                self._dropped = False
+                down = self._down()
+                for listener in list(self._listeners):
+                    listener.tell(Edge(listener.code in down, event.timestamp()))
+        elif event.type == codes.EV_KEY and not self._dropped:
+            # 2 is the repetition of a key that is held.
+            for listener in [
+                each for each in self._listeners if each.code == event.code and event.value != 2
+            ]:
+                listener.tell(Edge(bool(event.value), event.timestamp()))
+
+    def _down(self) -> Sequence[int]:
+        try:
+            return self._device.active_keys()
+        except OSError as err:
+            self._lose(err)
+            return ()
+
+    def _lose(self, err: OSError) -> None:
+        # A device that is gone is readable for ever.
+        asyncio.get_running_loop().remove_reader(self._device.fd)
+        self.error = err
+        self.lost.set()
+
+
+def _close_late(opening: "asyncio.Future[tuple[str, OpenInput]]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result()[1].close()
+
+
+def _keys_of(device: OpenInput) -> Sequence[int]:
+    from evdev import ecodes  # noqa: PLC0415 - as above
+
+    return device.capabilities().get(ecodes.EV_KEY, ())
+
+
+def _code(button: str, key: str) -> int:
+    try:
+        from evdev import ecodes  # noqa: PLC0415 - as above
+    except ImportError as err:
+        raise ConfigError(
+            f"{button}: the Python package evdev cannot be imported ({err}); install it "
+            "(apt install python3-evdev), or take this source out of the configuration"
+        ) from err
+    keys: dict[str, int] = {
+        name: code for name, code in ecodes.ecodes.items() if name.startswith(("KEY_", "BTN_"))
+    }
+    if key not in keys:
+        near = difflib.get_close_matches(key, keys, n=1)
+        hint = f"did you mean {near[0]}?" if near else "`evtest` shows what a device's keys are called"
+        raise ConfigError(f"{button}: there is no key {key}; {hint}")
+    return keys[key]
+
+
+def _reason(err: OSError) -> str:
+    match err.errno:
+        case errno.EBUSY:
+            return "taken by another program (a desktop, or a second kioskd); stop that"
+        case errno.EACCES | errno.EPERM:
+            return "no permission; add the user that kioskd runs as to the group input"
+        case _:
+            return err.strerror or str(err)

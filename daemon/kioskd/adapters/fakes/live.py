@@ -1,0 +1,304 @@
+"""The Live service in memory: whoever holds the script answers the dials, speaks, listens and breaks the line.
+
+The script's waits have no deadline of their own: put them under `asyncio.timeout`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from pydantic import SecretStr
+
+from kioskd.errors import KioskError, LinkLost
+from kioskd.ports import Connection, Message, SpokenText, ToolAnswer
+
+_KEPT: Final = 10_000
+"""What is remembered of each kind: 200 s of frames. Older ones are forgotten."""
+_KEPT_PICTURES: Final = 100
+"""... of pictures."""
+
+
+class _Changing:
+    """Something whose changes can be waited for."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Event()
+
+    def _change(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Wait until `holds()` is true; it is asked again whenever something changes."""
+        while not holds():
+            await self._changed.wait()
+
+
+class ScriptedConnection(_Changing):
+    """One connection: the script's side, and as `ports.Connection` the daemon's."""
+
+    def __init__(self, *, resumed: bool, recall: Sequence[SpokenText] = ()) -> None:
+        super().__init__()
+        self.recall = tuple(recall)
+        """What the new session was told of before."""
+        self.audio: deque[bytes] = deque(maxlen=_KEPT)
+        """The frames that were sent."""
+        self.texts: deque[str] = deque(maxlen=_KEPT)
+        """The texts that were sent."""
+        self.audio_begins = 0
+        """How often the beginning of the visitor's turn was said."""
+        self.audio_ends = 0
+        """How often the microphone's pause was said."""
+        self.pictures: deque[bytes] = deque(maxlen=_KEPT_PICTURES)
+        """The pictures that were sent."""
+        self.shown: deque[bytes] = deque(maxlen=_KEPT_PICTURES)
+        """The pictures that were put into the model's memory."""
+        self.answers: deque[ToolAnswer] = deque(maxlen=_KEPT_PICTURES)
+        """The answers to calls, with their pictures."""
+        self.sent: deque[str] = deque(maxlen=_KEPT)
+        """The kinds of all that was sent, in order: `audio`, `begin`, `end`, `picture`, `show`, `answer`, `text`."""
+        self.closed = False
+        """Whether the daemon has hung up."""
+        self._taken_in: int | None = None
+        self._sent = 0
+        self._resumed = resumed
+        self._inbox: deque[tuple[Message, ...]] = deque(maxlen=_KEPT)
+        self._lost: LinkLost | None = None
+        self._reading = False
+        self._backlog = 0
+        self._written = 0
+        self._arrived: int | None = None
+        self._stalled = False
+
+    def stall(self) -> None:
+        """Take nothing for a while: whoever sends waits, without a deadline, until `go_on`, a loss or the end."""
+        self._stalled = True
+
+    def go_on(self) -> None:
+        """Take everything again, what waits first."""
+        self._stalled = False
+        self._change()
+
+    def say(self, *messages: Message) -> None:
+        """Send one message of the service that holds all of `messages`."""
+        self._inbox.append(messages)
+        self._change()
+
+    def drop(self, error: LinkLost | None = None) -> None:
+        """Break the connection: what was said before is still received, then every call raises `error`."""
+        self._lost = error or LinkLost("Live service lost: dropped by the script; dialing again")
+        self._change()
+
+    async def heard(self, byte_count: int) -> bytes:
+        """Wait for so many bytes of audio, and return all that came."""
+        await self.until(lambda: sum(map(len, self.audio)) >= byte_count)
+        return b"".join(self.audio)
+
+    async def hung_up(self) -> None:
+        """Wait until the daemon has left the connection."""
+        await self.until(lambda: self.closed)
+
+    @property
+    def resumed(self) -> bool:
+        """Whether it goes on with the session of the handle it was dialed with."""
+        return self._resumed
+
+    @property
+    def delivered(self) -> int:
+        """How many frames were taken in; see `ports.Connection.delivered`."""
+        return self._sent if self._taken_in is None else self._taken_in
+
+    @delivered.setter
+    def delivered(self, frames: int) -> None:
+        """Let the service have taken in so many frames, and no more until it is set again. Before: all that came."""
+        self._taken_in = frames
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that have not left this machine, as the script has it; see `ports.Connection.backlog`."""
+        return self._backlog
+
+    @backlog.setter
+    def backlog(self, byte_count: int) -> None:
+        """Let so many bytes wait, until it is set again."""
+        self._backlog = byte_count
+
+    @property
+    def written(self) -> int:
+        """Bytes of the pictures that were sent; see `ports.Connection.written`."""
+        return self._written
+
+    @property
+    def arrived(self) -> int:
+        """How many of them have arrived, as the script has it; see `ports.Connection.arrived`."""
+        return self._written if self._arrived is None else self._arrived
+
+    @arrived.setter
+    def arrived(self, byte_count: int) -> None:
+        """Let so many bytes have arrived, and no more until it is set again. Before: all."""
+        self._arrived = byte_count
+
+    async def receive(self) -> Sequence[Message]:
+        """Return what the next message holds; see `ports.Connection.receive`."""
+        if self._reading:
+            raise RuntimeError("receive() has one caller at a time")
+        self._reading = True
+        try:
+            await self.until(lambda: self._inbox or self._lost or self.closed)
+        finally:
+            self._reading = False
+        if not self._inbox:
+            self._check()
+        return self._inbox.popleft()
+
+    async def send_audio(self, frame: bytes) -> None:
+        """Take one frame; see `ports.Connection.send_audio`."""
+        await self._take("audio")
+        self.audio.append(frame)
+        self._sent += 1
+        self._change()
+
+    async def begin_audio(self) -> None:
+        """Take note of the visitor's beginning; see `ports.Connection.begin_audio`."""
+        await self._take("begin")
+        self.audio_begins += 1
+        self._change()
+
+    async def end_audio(self) -> None:
+        """Take note of the microphone's pause; see `ports.Connection.end_audio`."""
+        await self._take("end")
+        self.audio_ends += 1
+        self._change()
+
+    async def send_picture(self, jpeg: bytes) -> None:
+        """Take one picture; see `ports.Connection.send_picture`."""
+        await self._take("picture")
+        self.pictures.append(jpeg)
+        self._written += len(jpeg)
+        self._change()
+
+    async def show_pictures(self, jpegs: Sequence[bytes]) -> None:
+        """Take pictures for good; see `ports.Connection.show_pictures`."""
+        if not jpegs:
+            return
+        await self._take("show")
+        self.shown += jpegs
+        self._written += sum(map(len, jpegs))
+        self._change()
+
+    async def answer(self, answers: Sequence[ToolAnswer]) -> None:
+        """Take what came of calls; see `ports.Connection.answer`."""
+        if not answers:
+            return
+        await self._take("answer")
+        self.answers += answers
+        self._change()
+
+    async def send_text(self, text: str) -> None:
+        """Take one text; see `ports.Connection.send_text`."""
+        await self._take("text")
+        self.texts.append(text)
+        self._change()
+
+    def hang_up(self) -> None:
+        """Close it from the daemon's side."""
+        self.closed = True
+        self._change()
+
+    async def _take(self, kind: str) -> None:
+        await self.until(lambda: not self._stalled or self._lost or self.closed)
+        self._check()
+        self.sent.append(kind)
+
+    def _check(self) -> None:
+        if self._lost is not None:
+            raise self._lost
+        if self.closed:
+            raise LinkLost("Live service lost: this side has hung up")
+
+
+class ScriptedDial:
+    """A dial that waits for its answer."""
+
+    def __init__(self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()) -> None:
+        self.handle = handle
+        """What the daemon wants to resume; None for a fresh session."""
+        self.recall = tuple(recall)
+        """What a fresh session is to be told of before."""
+        self._answer: asyncio.Future[ScriptedConnection] = asyncio.get_running_loop().create_future()
+
+    def accept(self) -> ScriptedConnection:
+        """Let the daemon in, and return the connection that it gets."""
+        resumed = self.handle is not None
+        connection = ScriptedConnection(resumed=resumed, recall=() if resumed else self.recall)
+        if self._answer.cancelled():
+            connection.hang_up()
+        else:
+            self._answer.set_result(connection)
+        return connection
+
+    def refuse(self, error: KioskError) -> None:
+        """Have the dial end in `error`: a LinkLost with its remedy, mostly."""
+        if not self._answer.cancelled():
+            self._answer.set_exception(error)
+
+    async def answered(self) -> ScriptedConnection:
+        """Wait for the script's answer. When cancelled the dial is off, and what it was given is hung up."""
+        try:
+            return await self._answer
+        except asyncio.CancelledError:
+            if not self._answer.cancelled() and self._answer.exception() is None:
+                self._answer.result().hang_up()
+            raise
+
+
+class ScriptedLive(_Changing):
+    """The service: every dial waits until the script accepts or refuses it; meets `ports.Live`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.warmed_up = False
+        """Whether `warm_up` was called."""
+        self.open: list[ScriptedConnection] = []
+        """The connections that the daemon is in."""
+        self._dials: deque[ScriptedDial] = deque(maxlen=_KEPT)
+
+    async def dialed(self) -> ScriptedDial:
+        """Wait for the next dial that nobody has taken yet."""
+        await self.until(lambda: self._dials)
+        return self._dials.popleft()
+
+    async def accept(self) -> ScriptedConnection:
+        """Wait for the next dial, let it in, and return its connection."""
+        return (await self.dialed()).accept()
+
+    async def refuse(self, error: KioskError) -> None:
+        """Wait for the next dial, and have it end in `error`."""
+        (await self.dialed()).refuse(error)
+
+    async def warm_up(self) -> None:
+        """Take note; there is nothing to do."""
+        self.warmed_up = True
+
+    @asynccontextmanager
+    async def connect(
+        self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()
+    ) -> AsyncIterator[Connection]:
+        """Dial, wait for the script's answer, and yield the connection; see `ports.Live.connect`."""
+        dial = ScriptedDial(handle, recall)
+        self._dials.append(dial)
+        self._change()
+        try:
+            connection = await dial.answered()
+        finally:
+            if dial in self._dials:  # cancelled before anybody took it
+                self._dials.remove(dial)
+        self.open.append(connection)
+        try:
+            yield connection
+        finally:
+            self.open.remove(connection)
+            connection.hang_up()
+            self._change()

@@ -1,0 +1,1 @@
+"""Microphone and speaker by PyAudio over PortAudio over ALSA."""

@@ -1,0 +1,118 @@
+"""The kernel's sound cards, as files tell of them. No sound library here.
+
+The unit hides /proc/asound from the daemon (ProcSubset=pid), and leaves /sys/class/sound readable. So cards and their
+ids come from sysfs. Who holds a card is in /proc/asound alone: the daemon cannot see it, `kioskd doctor` can.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kioskd.adapters.portaudio.devices import SYSFS, Direction
+
+ROOT: Final = Path("/")
+
+_CARD: Final = re.compile(r"card(\d+)")
+_PCM: Final = re.compile(r"pcmC(?P<card>\d+)D(?P<pcm>\d+)(?P<way>[cp])")
+_OWNER: Final = re.compile(r"^owner_pid\s*:\s*(\d+)", re.MULTILINE)
+_WAYS: Final = {"c": Direction.IN, "p": Direction.OUT}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A sound card that the kernel has."""
+
+    id: str
+    """The kernel's name of it, which stays with the card."""
+    made: int
+    """Another one each time that the card is plugged in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pcm:
+    """One direction of one device of a card: what a program opens."""
+
+    card: int
+    pcm: int
+    direction: Direction
+
+    @property
+    def alsa_name(self) -> str:
+        """Return ALSA's name of the card's device itself."""
+        return f"hw:{self.card},{self.pcm}"
+
+    @property
+    def node(self) -> str:
+        """Return the device file."""
+        return f"/dev/snd/pcmC{self.card}D{self.pcm}{'c' if self.direction is Direction.IN else 'p'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A program that has a device of a card open."""
+
+    program: str
+    pid: int
+
+    def __str__(self) -> str:
+        return f"{self.program} (process {self.pid})"
+
+
+def cards(sysfs: Path = SYSFS) -> dict[int, Card]:
+    """Return the cards by their numbers. What a plug changes, changes this."""
+    found = {}
+    for path in _listed(sysfs):
+        if (match := _CARD.fullmatch(path.name)) is None:
+            continue
+        try:
+            name = (path / "id").read_text(encoding="utf-8", errors="replace").strip()
+            found[int(match[1])] = Card(name, path.stat().st_ino)
+        except OSError:  # it is being pulled
+            continue
+    return found
+
+
+def pcms(sysfs: Path = SYSFS) -> list[Pcm]:
+    """Return what programs can open, in the order of the cards."""
+    found = (pcm for path in _listed(sysfs) if (pcm := of_node(path.name)) is not None)
+    return sorted(found, key=lambda one: (one.card, one.pcm, one.direction.value))
+
+
+def of_node(node: str) -> Pcm | None:
+    """Return what a device file belongs to; None for another file."""
+    match = _PCM.fullmatch(node.removeprefix("/dev/snd/"))
+    return None if match is None else Pcm(int(match["card"]), int(match["pcm"]), _WAYS[match["way"]])
+
+
+def holder(pcm: Pcm, root: Path = ROOT) -> Holder | None:
+    """Return who has it open; None where no program has, or where /proc does not tell."""
+    way = "c" if pcm.direction is Direction.IN else "p"
+    folder = root / f"proc/asound/card{pcm.card}/pcm{pcm.pcm}{way}"
+    for status in sorted(folder.glob("sub*/status")):
+        if (found := _OWNER.search(_text(status))) is not None:
+            pid = _process(int(found[1]), root)
+            return Holder(_text(root / f"proc/{pid}/comm") or "a program", pid)
+    return None
+
+
+def _process(thread: int, root: Path) -> int:
+    """Return the process that a thread belongs to: the kernel tells which thread has opened a stream."""
+    for line in _text(root / f"proc/{thread}/status").splitlines():
+        if line.startswith("Tgid:"):
+            return int(line.split()[1])
+    return thread
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,340 @@
+"""Microphone and speaker by PyAudio over PortAudio over ALSA.
+
+A lost device only stops calling back; blocking calls to it hang, and closing it under one crashes. So: callbacks only,
+and one thread for each stream, which opens, watches and closes it (`portaudio_thread`). Devices are found by name
+(`portaudio_devices`) in a list that is made anew when need be (`portaudio_library`), and opened in the first format
+that they take (`portaudio_formats`).
+"""
+
+import collections
+import ctypes
+import functools
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import pyaudio
+
+from kioskd.adapters.portaudio.device_thread import DeviceThread
+from kioskd.adapters.portaudio.devices import DEFAULT, Direction, SoundDevice
+from kioskd.adapters.portaudio.formats import SampleType, SoundFormat, candidates
+from kioskd.adapters.portaudio.keepalive_noise import KeepaliveNoise
+from kioskd.adapters.portaudio.library import library, listed
+from kioskd.adapters.portaudio.sound_cards import Pcm
+from kioskd.adapters.portaudio.stale_audio_filter import StaleAudioFilter
+from kioskd.errors import DeviceLost
+from kioskd.media import pcm
+from kioskd.ports import AudioSource
+
+if TYPE_CHECKING:
+    from kioskd.media.resample import Resampler
+
+log = logging.getLogger(__name__)
+
+_BACKLOG_FRAMES: Final = 5000 // pcm.FRAME_MS
+
+_CHOOSING_S: Final = 3.0
+"""No more formats are tried after that: a card that is busy takes PortAudio a second each time."""
+
+_REFUSALS: Final = frozenset(
+    {pyaudio.paInvalidSampleRate, pyaudio.paInvalidChannelCount, pyaudio.paSampleFormatNotSupported}
+)
+"""The codes that are about a format and nothing else."""
+
+_PORTAUDIO: Final[Mapping[SampleType, int]] = {
+    "int16": pyaudio.paInt16,
+    "int32": pyaudio.paInt32,
+    "float32": pyaudio.paFloat32,
+    "int24": pyaudio.paInt24,
+}
+
+
+class PortAudioMicrophone:
+    """A capture device by its name; a `ports.Microphone`.
+
+    Any rate, format and number of channels that the device offers. What comes in a burst after a standstill is old, and
+    dropped (`portaudio_thaw`).
+    """
+
+    def __init__(self, device: str = DEFAULT, channel: int | None = None) -> None:
+        """Name the device (see `portaudio_devices.find`); nothing is opened yet.
+
+        `channel`: the one to listen to, counted from 1; None: the average of all.
+        """
+        self.overflows = 0
+        """Callbacks before which the device had dropped sound."""
+        self.dropped_frames = 0
+        """Frames dropped because the loop did not take them for 5 s (the oldest go first)."""
+        self._device = device
+        self._channel = channel
+
+    async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
+        """Open the device and hand each frame to `sink` until cancelled; see `ports.Microphone`.
+
+        An error that `sink` raises ends the capture, and is raised here.
+        """
+        await _Capture(self, self._device, self._channel, sink).run()
+
+
+class PortAudioSpeaker:
+    """A playback device by its name; a `ports.Speaker`. All its channels play the same.
+
+    The stream never pauses, and is fed noise at the last bit between replies (see `portaudio_murmur`): an amplifier or USB
+    speaker that falls asleep would eat the first syllable.
+    """
+
+    def __init__(self, device: str = DEFAULT) -> None:
+        """Name the device (see `portaudio_devices.find`); nothing is opened yet."""
+        self.latency_s = 0.0
+        """Seconds from a `pull` to the air: the device's own buffer and, where the rate differs, the resampler's."""
+        self.underflows = 0
+        """Callbacks before which the device had run dry."""
+        self._device = device
+
+    async def play(self, source: AudioSource) -> NoReturn:
+        """Open the device and play from `source` until cancelled; see `ports.Speaker`.
+
+        An error that `source` raises ends the playing, and is raised here.
+        """
+        await _Playback(self, self._device, source).run()
+
+
+def list_devices() -> tuple[list[SoundDevice], list[tuple[Pcm, str, str]]]:
+    """Return what PortAudio sees now, and what else the kernel has: with its name, and why it cannot be used.
+
+    Blocks for up to some seconds.
+
+    Raises:
+        DeviceLost: the sound system cannot be used at all.
+    """
+    with library.alone() as audio:
+        devices = listed(audio)
+        return devices, library.unlisted(devices)
+
+
+class _Stream:
+    """One use of a device, whichever way the sound goes."""
+
+    direction: Direction
+    rate_hz: int
+
+    def __init__(self, device: str, channel: int | None = None) -> None:
+        self.thread = DeviceThread(f"{self.direction.value} {device!r}", device)
+        self._device = device
+        self._channel = channel
+
+    async def run(self) -> NoReturn:
+        await self.thread.run(lambda: library.stream(self, self._device))
+
+    def prepare(self, form: SoundFormat) -> None:
+        """Get ready for a device of this format; before the first callback, and again if it is refused after all."""
+        raise NotImplementedError
+
+    def ready(self, stream: pyaudio.Stream) -> None:
+        """Learn what is to be known of `stream`, which is open and not started: before the first callback, too."""
+
+    def serve(self, data: bytes, frames: int, flags: int) -> bytes | None:
+        """Take what the device gives, return what it wants; in its own thread."""
+        raise NotImplementedError
+
+    def open(self, audio: pyaudio.PyAudio, device: SoundDevice) -> pyaudio.Stream:
+        """Open and start `device` in the best format that it takes.
+
+        Raises:
+            DeviceLost: it takes none, or cannot be opened now.
+        """
+        began = time.monotonic()
+        refused, tried = "it has no channels", 0
+        for form in candidates(device, self.direction, self.rate_hz, self._channel):
+            stream, refused, tried = *self._tried(audio, device, form), tried + 1
+            took_s = time.monotonic() - began
+            if stream is not None:
+                log.info(
+                    "%s open: name=%r format=%s took=%.2fs", self.thread.name, device.full_name, form, took_s
+                )
+                return stream
+            if took_s > _CHOOSING_S:
+                break
+        what = self.direction.value
+        raise self._closed(device, f"it refuses {tried} formats: {refused}; set {what}.device to another")
+
+    def _tried(
+        self, audio: pyaudio.PyAudio, device: SoundDevice, form: SoundFormat, *, twice: bool = True
+    ) -> tuple[pyaudio.Stream | None, str]:
+        """Return the stream, or None and why the device refuses this very format.
+
+        PortAudio's codes for a card that is busy, gone or not ready are also codes for a format. So ALSA is asked whether the
+        device can be opened. It may have become ready in between, so what was no sure refusal is tried `twice`.
+
+        Raises:
+            DeviceLost: the device cannot be opened now, in whatever format.
+        """
+        try:
+            return self._try(audio, device, form), ""
+        except (OSError, ValueError) as error:
+            if why := library.probe.why_closed(device, self.direction):
+                raise self._closed(device, why) from error
+            if twice and _REFUSALS.isdisjoint(error.args):
+                return self._tried(audio, device, form, twice=False)
+            return None, " ".join(word for word in error.args if isinstance(word, str))
+
+    def _closed(self, device: SoundDevice, why: str) -> DeviceLost:
+        said = f"{self.thread.name}: {device.full_name!r} cannot be opened: {why}"
+        return DeviceLost(said, listed=True, device=self._device)
+
+    def _try(self, audio: pyaudio.PyAudio, device: SoundDevice, form: SoundFormat) -> pyaudio.Stream:
+        capturing = self.direction is Direction.IN
+        which, samples = ("input" if capturing else "output"), _PORTAUDIO[form.samples]
+        wish = {
+            f"{which}_device": device.index,
+            f"{which}_channels": form.channels,
+            f"{which}_format": samples,
+        }
+        audio.is_format_supported(form.rate_hz, **wish)
+        self.prepare(form)
+        stream = audio.open(
+            rate=form.rate_hz,
+            channels=form.channels,
+            format=samples,
+            input=capturing,
+            output=not capturing,
+            input_device_index=device.index if capturing else None,
+            output_device_index=None if capturing else device.index,
+            # The nearest to a wish for latency that PyAudio passes on.
+            frames_per_buffer=form.rate_hz * pcm.PERIOD_MS // 1000,
+            stream_callback=self._callback,
+            start=False,
+        )
+        try:
+            self.ready(stream)
+            stream.start_stream()
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    def _callback(
+        self, data: bytes | None, frames: int, _times: Mapping[str, float], flags: int
+    ) -> tuple[bytes | None, int]:
+        if self.thread.calls == 0:
+            _keep_thread_state()
+        self.thread.calls += 1
+        try:
+            return self.serve(data or b"", frames, flags), pyaudio.paContinue
+        except BaseException as error:  # noqa: BLE001 - PyAudio would print it and stop: run() raises it
+            self.thread.lose(error)
+            return None, pyaudio.paAbort
+
+
+def _keep_thread_state() -> None:
+    """Have Python keep what it knows of the calling thread, a thread of PortAudio's.
+
+    It would build it for each callback, and drop it after: 200 times a second for two streams, 0.5 s of CPU a minute on
+    a desk. What is never released here is a few hundred bytes for each opening of a device.
+    """
+    ctypes.pythonapi.PyGILState_Ensure()
+
+
+class _Capture(_Stream):
+    direction = Direction.IN
+    rate_hz = pcm.UPLINK_HZ
+
+    def __init__(
+        self, owner: PortAudioMicrophone, device: str, channel: int | None, sink: Callable[[bytes], None]
+    ) -> None:
+        super().__init__(device, channel)
+        self._owner = owner
+        self._sink = sink
+        self._convert: Resampler | None = None
+        self._pending = bytearray()
+        self._frames: collections.deque[bytes] = collections.deque(maxlen=_BACKLOG_FRAMES)
+        self._told = False
+        self._thaw = StaleAudioFilter()
+        self._device_hz = pcm.UPLINK_HZ
+
+    def prepare(self, form: SoundFormat) -> None:
+        self._device_hz = form.rate_hz
+        self._convert = None
+        if form != SoundFormat(pcm.UPLINK_HZ, 1, "int16"):
+            # Imported by who needs it: it brings numpy, 70 ms and 12 MB.
+            from kioskd.media.resample import Resampler, SampleFormat  # noqa: PLC0415
+
+            self._convert = Resampler(
+                form.rate_hz,
+                pcm.UPLINK_HZ,
+                channels=form.channels,
+                channel=self._channel,
+                sample_format=SampleFormat(form.samples),
+            )
+
+    def serve(self, data: bytes, frames: int, flags: int) -> None:
+        if flags:
+            self._owner.overflows += 1
+        if self.thread.quitting or self._is_old(frames):
+            return
+        self._pending += self._convert.process(data) if self._convert else data
+        while len(self._pending) >= pcm.FRAME_BYTES:
+            if len(self._frames) == _BACKLOG_FRAMES:
+                self._owner.dropped_frames += 1
+            self._frames.append(bytes(self._pending[: pcm.FRAME_BYTES]))
+            del self._pending[: pcm.FRAME_BYTES]
+            if not self._told:
+                self._told = True
+                self.thread.tell(self._deliver)
+
+    def _is_old(self, frames: int) -> bool:
+        dropping = self._thaw.dropping
+        old = self._thaw.is_old(time.monotonic(), frames / self._device_hz)
+        if dropping and not self._thaw.dropping:
+            stood_s, dropped_s = self._thaw.gap_s, self._thaw.dropped_s
+            say = "%s stood still, old sound dropped: stood=%.1fs dropped=%.1fs"
+            self.thread.tell(functools.partial(log.warning, say, self.thread.name, stood_s, dropped_s))
+        return old
+
+    def _deliver(self) -> None:
+        # Lowered before the frames are taken: one that comes meanwhile calls again.
+        self._told = False
+        while self._frames and not self.thread.quitting:
+            try:
+                self._sink(self._frames.popleft())
+            except BaseException as error:  # noqa: BLE001 - the loop would only log it: run() raises it
+                self.thread.lose(error)
+                return
+
+
+class _Playback(_Stream):
+    direction = Direction.OUT
+    rate_hz = pcm.DOWNLINK_HZ
+
+    def __init__(self, owner: PortAudioSpeaker, device: str, source: AudioSource) -> None:
+        super().__init__(device)
+        self._owner = owner
+        self._source = source
+        self._pull = source.pull
+        self._delay_s = 0.0
+        self._frame_bytes = pcm.SAMPLE_BYTES
+        self._sleepless: KeepaliveNoise | None = None
+
+    def prepare(self, form: SoundFormat) -> None:
+        self._delay_s = 0.0
+        self._pull = self._source.pull
+        self._sleepless = KeepaliveNoise(form)
+        self._frame_bytes = pyaudio.get_sample_size(_PORTAUDIO[form.samples]) * form.channels
+        if form != SoundFormat(pcm.DOWNLINK_HZ, 1, "int16"):
+            from kioskd.media.resample import ResampledSource, SampleFormat  # noqa: PLC0415 - as above
+
+            resampled = ResampledSource(self._source, form.rate_hz, form.channels, SampleFormat(form.samples))
+            self._pull, self._delay_s = resampled.pull, resampled.delay_s
+
+    def ready(self, stream: pyaudio.Stream) -> None:
+        self._owner.latency_s = stream.get_output_latency() + self._delay_s
+
+    def serve(self, data: bytes, frames: int, flags: int) -> bytes:
+        if flags:
+            self._owner.underflows += 1
+        size = frames * self._frame_bytes
+        if self.thread.quitting or self._sleepless is None:
+            # A lost device still asks while it is being closed: what it got would never be heard.
+            return bytes(size)
+        return self._sleepless.fill(self._pull(size))

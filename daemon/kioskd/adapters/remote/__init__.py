@@ -1,0 +1,1 @@
+"""Sockets that this daemon listens on: commands, and metrics for Prometheus."""

@@ -1,0 +1,252 @@
+"""The socket by which `kioskd status` and its like reach the running daemon; see control_wire for what is said over it.
+
+Who may: root, the daemon's own user, and members of the group that owns the socket's directory. The kernel sees to that by
+the socket's mode, and we look again at who it let through. Whether members may do a thing that is asked, its handler says.
+"""
+
+import contextlib
+import enum
+import fcntl
+import json
+import logging
+import os
+import socket
+import stat
+import struct
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final, NoReturn, Protocol
+
+from kioskd.adapters.remote.connection_limiter import ClientStream, ConnectionLimiter, PeerUser
+from kioskd.adapters.remote.control_wire import LINE_BYTES, PICTURE_BYTES
+from kioskd.errors import KioskError
+from kioskd.fairness import others_first
+from kioskd.ports import Clock, SendLine
+
+log = logging.getLogger(__name__)
+
+CLIENTS: Final = 8
+"""Clients of members of the group, at a time. Root and the daemon's own user have as many places for themselves."""
+CLIENTS_EACH: Final = 4
+"""Of one member."""
+WATCHERS_EACH: Final = 2
+"""Clients of one member that watch."""
+REQUEST_S: Final = 10.0
+"""How long a client may take to say what it wants, or to leave after an answer."""
+PICTURE_S: Final = 20.0
+
+_MODE: Final = 0o660
+_PEER: Final = struct.Struct("iII")
+"""struct ucred of unix(7): pid, uid, gid."""
+_SO_PEERGROUPS: Final = 59
+"""The peer's other groups, from linux/asm-generic/socket.h; Python has no name for it."""
+_GROUPS_BYTES: Final = 1024
+"""The most that Python asks the kernel for: 256 groups."""
+
+
+class RequestHandler(Protocol):
+    """Who carries out requests."""
+
+    async def __call__(
+        self, request: Mapping[str, object], attachment: bytes, answer: SendLine, /, *, privileged: bool
+    ) -> None:
+        """Carry out a request, with the bytes that came with it, and answer at least once.
+
+        `privileged`: who asks is root or the daemon's own user; else a member of the group.
+        """
+
+
+class _Peer(enum.Enum):
+    """Who is at the other end."""
+
+    OWNER = enum.auto()
+    """Root, or the daemon's own user: whoever can read its memory and settings anyway."""
+    MEMBER = enum.auto()
+    """Of the group."""
+    STRANGER = enum.auto()
+
+
+class ControlSocket:
+    """The daemon's end."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        """Use `path`; its directory is made if only that is missing."""
+        self._path = path
+        self._clock = clock
+        self._claim: int | None = None
+        self._taking_bytes: set[_Peer] = set()
+        self._watching: Counter[int] = Counter()
+
+    def claim(self) -> None:
+        """Make this the one daemon of this socket, for as long as the process lives or until `serve` is over.
+
+        Where that cannot be found out, a later `serve` says why.
+
+        Raises:
+            KioskError: another daemon has it.
+        """
+        with contextlib.suppress(OSError):
+            self._lock()
+
+    async def serve(self, handle: RequestHandler) -> NoReturn:
+        """Have each request handled, until cancelled; the socket is gone then.
+
+        Raises:
+            KioskError: another daemon has it.
+        """
+        reception = ConnectionLimiter(
+            "control",
+            self._clock,
+            most=CLIENTS,
+            line_bytes=LINE_BYTES,
+            full=_line({"ok": False, "why": f"{CLIENTS} clients are talking to kioskd already; try again"}),
+            each=CLIENTS_EACH,
+            user_of=_user_of,
+        )
+        try:
+            await reception.open(self._listen, partial(self._attend, handle))
+        finally:
+            if self._claim is not None:
+                self._path.unlink(missing_ok=True)
+                os.close(self._claim)
+                self._claim = None
+
+    def _lock(self) -> None:
+        if self._claim is not None:
+            return
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        lock = os.open(self._path.with_name(f"{self._path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise KioskError(
+                f"another kioskd runs already: socket={self._path}; stop that one (systemctl stop kioskd), "
+                "or give this one a socket of its own by KIOSKD_SOCKET"
+            ) from None
+        self._claim = lock
+
+    def _listen(self) -> socket.socket:
+        self._lock()
+        # The lock is ours, so whoever left this socket behind is dead. Anything else of that name is not ours to remove.
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISSOCK(self._path.lstat().st_mode):
+                raise FileExistsError(17, f"{self._path} is there and no socket; remove it")
+            self._path.unlink()
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listening.bind(str(self._path))
+            # Nobody can connect before it listens, so it is never open wider than this.
+            self._path.chmod(_MODE)
+            group = self._path.parent.stat().st_gid
+            if self._path.stat().st_gid != group:
+                os.chown(self._path, -1, group)
+            listening.listen(CLIENTS)
+        except OSError:
+            listening.close()
+            raise
+        return listening
+
+    async def _attend(self, handle: RequestHandler, way: ClientStream) -> None:
+        async def answer(message: Mapping[str, object]) -> None:
+            await way.write(_line(message))
+
+        peer, uid = self._peer(way)
+        if peer is _Peer.STRANGER:
+            await answer({"ok": False, "why": "not for this user"})
+            return
+        carry_out = partial(handle, privileged=peer is _Peer.OWNER)
+        while True:
+            await others_first()  # requests that have come already are read without a wait
+            try:
+                line = await way.read_until(b"\n", within_s=REQUEST_S)
+            except ValueError:
+                await answer({"ok": False, "why": f"the request has more than {LINE_BYTES} bytes"})
+                return
+            request, size = _parsed(line)
+            if size is None:
+                await answer({"ok": False, "why": "the request is no JSON object in one line"})
+                return
+            if size > PICTURE_BYTES:
+                await answer({"ok": False, "why": f"more than {PICTURE_BYTES // 1_000_000} MB"})
+                return
+            if size and peer in self._taking_bytes:
+                await answer({"ok": False, "why": "another picture is being sent; try again"})
+                return
+            if size:
+                await self._take(way, size, peer, partial(carry_out, request), answer)
+            elif request.get("do") == "watch" and peer is _Peer.MEMBER:
+                await self._let_watch(uid, partial(carry_out, request, b""), answer)
+            else:
+                await carry_out(request, b"", answer)
+
+    async def _let_watch(
+        self, uid: int, watch: Callable[[SendLine], Awaitable[None]], answer: SendLine
+    ) -> None:
+        """Let a member watch, if that leaves others their share."""
+        if self._watching[uid] >= WATCHERS_EACH:
+            await answer({"ok": False, "why": f"{WATCHERS_EACH} clients of this user watch already"})
+            return
+        self._watching[uid] += 1
+        try:
+            await watch(answer)
+        finally:
+            self._watching[uid] -= 1
+            self._watching += Counter()
+
+    async def _take(
+        self,
+        way: ClientStream,
+        size: int,
+        peer: _Peer,
+        handle: Callable[[bytes, SendLine], Awaitable[None]],
+        answer: SendLine,
+    ) -> None:
+        """Handle a request with what follows it: one of members at a time, for the sake of memory, and one of owners."""
+        self._taking_bytes.add(peer)
+        try:
+            await handle(await way.read(size, within_s=PICTURE_S), answer)
+        finally:
+            self._taking_bytes.discard(peer)
+
+    def _peer(self, way: ClientStream) -> tuple[_Peer, int]:
+        try:
+            pid, uid, gid = _PEER.unpack(way.option(socket.SO_PEERCRED, _PEER.size))
+            packed = way.option(_SO_PEERGROUPS, _GROUPS_BYTES)
+            groups = {gid, *(number for (number,) in struct.iter_unpack("I", packed))}
+            ours = self._path.stat().st_gid
+        except OSError as error:
+            log.warning("control: client turned away, the kernel does not say who it is: %s", error)
+            return _Peer.STRANGER, -1
+        peer = _Peer.MEMBER if ours in groups else _Peer.STRANGER
+        if uid in (0, os.geteuid()):
+            peer = _Peer.OWNER
+        log.debug("control: client pid=%d uid=%d taken_for=%s", pid, uid, peer.name.lower())
+        return peer, uid
+
+
+def _user_of(client: socket.socket) -> PeerUser:
+    """Return whose client it is, before anything is read of it."""
+    try:
+        _, uid, _ = _PEER.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    except OSError:
+        return PeerUser()
+    return PeerUser(uid, owner=uid in (0, os.geteuid()))
+
+
+def _line(message: Mapping[str, object]) -> bytes:
+    return json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+
+
+def _parsed(line: bytes) -> tuple[Mapping[str, object], int | None]:
+    """Return the request and how many bytes follow it; None where it is none."""
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}, None
+    if not isinstance(request, dict):
+        return {}, None
+    size = request.get("bytes", 0)
+    return request, size if type(size) is int and size >= 0 else None

@@ -1,0 +1,1 @@
+"""Files of the state and runtime directories, each written whole or not at all."""

@@ -1,0 +1,75 @@
+"""What a visitor has set and a restart should not undo: one small file in the state directory."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from kioskd.adapters.storage import atomic_file
+from kioskd.ports import Preferences
+
+LARGEST_BYTES: Final = 100_000
+"""Ours has about forty: what is larger is not ours, or damaged."""
+
+log = logging.getLogger(__name__)
+
+NAME: Final = "preferences.json"
+
+
+class PreferenceFile:
+    """The file; a `ports.Memory`. Each call may wait for the disk: not for the loop's thread; and one call at a time.
+
+    Written only when something has changed, to spare an SD card; the old content stays until the new is on the disk.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Use `directory`; it is made when it is needed."""
+        self._path = directory / NAME
+        self._kept: Preferences | None = None
+
+    def load(self) -> Preferences:
+        """Return what was saved; what the settings say where nothing was, or it cannot be used (one warning then)."""
+        try:
+            self._kept = _parsed(atomic_file.read_json(self._path))
+        except FileNotFoundError:
+            self._kept = None
+        except (OSError, ValueError) as error:
+            self._kept = None
+            reason = error.strerror if isinstance(error, OSError) else "damaged"
+            log.warning(
+                "volume and mute not restored, going by the settings: file=%s error=%s; "
+                "the next change writes it anew, or remove it",
+                self._path,
+                reason,
+            )
+        return self._kept or Preferences()
+
+    def save(self, preferences: Preferences) -> None:
+        """Keep `preferences`; see `ports.Memory`."""
+        if preferences == self._kept:
+            return
+        self._kept = None  # what a write that fails leaves is not sure
+        atomic_file.replace(self._path, json.dumps(asdict(preferences)), durable=True)
+        self._kept = preferences
+
+
+def state_directory(environ: Mapping[str, str]) -> Path | None:
+    """Return the directory that the service manager made for our state (StateDirectory=), or None where it made none."""
+    first = environ.get("STATE_DIRECTORY", "").split(":")[0]
+    return Path(first) if first else None
+
+
+def _parsed(found: Any) -> Preferences:
+    """Read what `save` writes.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    match found:
+        case {"volume": None, "muted": bool(muted)}:
+            return Preferences(None, muted)
+        case {"volume": int(volume), "muted": bool(muted)} if type(volume) is int and 0 <= volume <= 100:
+            return Preferences(volume, muted)
+    raise ValueError("neither volume nor mute")

@@ -1,0 +1,247 @@
+"""What the owner wants kept of conversations: files in a folder, bounded in age and size, written by a thread.
+
+    20261120T140322-0017.txt            what was said
+    20261120T140322-0017-visitor.wav    what was sent
+    20261120T140322-0017-kiosk.wav      what came back
+
+Nothing here ever makes the daemon wait. Whatever goes wrong costs one warning, and what could not be written; the
+conversation goes on. No other file in the folder is ever touched.
+"""
+
+import contextlib
+import logging
+import os
+import queue
+import re
+import stat
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from kioskd import journal_ids
+from kioskd.media import pcm
+
+log = logging.getLogger(__name__)
+
+QUEUE_PIECES: Final = 200
+"""Of about a second each: what a disk may be behind before the newest is dropped."""
+
+TIDY_S: Final = 3600.0
+"""How often what is too old is looked for."""
+
+CLOSE_S: Final = 1.5
+"""What leaving may wait for a disk that hangs; what is not written then is lost."""
+
+DAY_S: Final = 86_400.0
+_OURS: Final = re.compile(r"\d{8}T\d{6}-\d{4,}(\.txt|-visitor\.wav|-kiosk\.wav)")
+_HEADER_BYTES: Final = 44
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    name: str
+    data: bytes
+    rate_hz: int = 0
+    """Of sound; 0: this is text."""
+    at_s: float = 0.0
+    """Where in the file a sound belongs; what is missing before it is silence."""
+
+
+_FINISH: Final = _Piece("", b"")
+"""In the queue: nothing more comes for the files that are open."""
+
+
+class RecordFolder:
+    """One folder; a `flow.scribe.Shelf`. Its methods return at once; call `close` to end its thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        what: str,
+        keep_days: float,
+        most_mb: float,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`what` is kept here, as the log calls it. `now` is the time that files are dated by."""
+        self._folder = folder
+        self._what = what
+        self._keep_s = keep_days * DAY_S
+        self._most_bytes = int(most_mb * 1_000_000)
+        self._now = now
+        self._queue: queue.Queue[_Piece | None] = queue.Queue(QUEUE_PIECES)
+        # By the loop's thread only.
+        self._behind = False
+        # By ours only.
+        self._files: dict[str, int] = {}
+        self._given_up: set[str] = set()
+        self._total = 0
+        self._failed = False
+        self._thread = threading.Thread(target=self._run, name=f"kioskd-{what}", daemon=True)
+        self._thread.start()
+
+    def write(self, name: str, text: str) -> None:
+        """Add `text` to the file of this name."""
+        self._put(_Piece(f"{name}.txt", text.encode(errors="replace")))
+
+    def sound(self, name: str, rate_hz: int, at_s: float, sound: bytes) -> None:
+        """Add PCM to the file of this name, `at_s` seconds after its beginning, or behind what it has already."""
+        self._put(_Piece(f"{name}.wav", sound, rate_hz, at_s))
+
+    def finish(self) -> None:
+        """Close the files: the conversation is over."""
+        self._put(_FINISH)
+
+    def close(self) -> None:
+        """Write what waits, and end the thread, within `CLOSE_S`. Blocks so long."""
+        with contextlib.suppress(queue.Full):
+            self._queue.put(None, timeout=CLOSE_S)
+            self._thread.join(CLOSE_S)
+
+    def _put(self, piece: _Piece) -> None:
+        try:
+            self._queue.put_nowait(piece)
+        except queue.Full:
+            if not self._behind:
+                self._behind = True
+                self._warn("disk too slow, leaving out what comes now")
+        else:
+            self._behind = self._behind and not self._queue.empty()
+
+    # From here on in the thread.
+
+    def _run(self) -> None:
+        due = 0.0
+        while True:
+            if self._now() >= due or due - self._now() > TIDY_S:
+                self._try(self._tidy)
+                due = self._now() + TIDY_S
+            try:
+                item = self._queue.get(timeout=TIDY_S)
+            except queue.Empty:
+                continue
+            match item:
+                case None:
+                    self._close_files()
+                    return
+                case _ if item is _FINISH:
+                    self._close_files()
+                case _Piece():
+                    self._try(partial(self._add, item))
+
+    def _try(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except OSError as error:
+            if not self._failed:
+                self._failed = True
+                self._warn(error.strerror or str(error))
+
+    def _warn(self, reason: str) -> None:
+        log.warning(
+            "%s cannot be kept, going on without: folder=%s error=%s",
+            self._what,
+            self._folder,
+            reason,
+            extra={"message_id": journal_ids.RECORDS_FAILED},
+        )
+
+    def _add(self, piece: _Piece) -> None:
+        if piece.name in self._given_up:
+            return
+        try:
+            descriptor = self._opened(piece)
+            end = os.fstat(descriptor).st_size
+            start = (
+                max(end, _HEADER_BYTES + pcm.byte_count(piece.at_s, piece.rate_hz)) if piece.rate_hz else end
+            )
+            self._make_room(start - end + len(piece.data))
+            _write(descriptor, piece.data, start)
+            self._total += start - end + len(piece.data)
+            if piece.rate_hz:
+                _write(descriptor, _header(start + len(piece.data), piece.rate_hz), 0)
+        except OSError:
+            self._given_up.add(piece.name)
+            raise
+        if self._failed:
+            self._failed = False
+            log.info("%s kept again: folder=%s", self._what, self._folder)
+
+    def _opened(self, piece: _Piece) -> int:
+        if (descriptor := self._files.get(piece.name)) is not None:
+            return descriptor
+        self._prepare()
+        self._tidy()
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self._folder / piece.name, flags, 0o600)
+        self._files[piece.name] = descriptor
+        if piece.rate_hz:
+            _write(descriptor, _header(_HEADER_BYTES, piece.rate_hz), 0)
+            self._total += _HEADER_BYTES
+        return descriptor
+
+    def _prepare(self) -> None:
+        """Make the folder, for us alone. One that is there is never changed: other things may live in it."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if stat.S_IMODE(self._folder.stat().st_mode) & 0o077:
+            raise PermissionError(0, "open to others: chmod 700 it, or name a folder that is not there yet")
+
+    def _close_files(self) -> None:
+        for descriptor in self._files.values():
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        self._files.clear()
+        self._given_up.clear()
+
+    def _kept(self) -> list[tuple[float, int, Path]]:
+        """Return time, size and path of our files, oldest first."""
+        if not self._folder.is_dir():
+            return []
+        ours = [(path, path.lstat()) for path in self._folder.iterdir() if _OURS.fullmatch(path.name)]
+        return sorted(
+            (status.st_mtime, status.st_size, path) for path, status in ours if stat.S_ISREG(status.st_mode)
+        )
+
+    def _tidy(self) -> None:
+        """Delete what is too old, and measure the rest."""
+        self._total = 0
+        for written_at, size, path in self._kept():
+            if written_at < self._now() - self._keep_s and path.name not in self._files:
+                path.unlink()
+            else:
+                self._total += size
+        self._make_room(0)
+
+    def _make_room(self, wanted: int) -> None:
+        if self._total + wanted <= self._most_bytes:
+            return
+        for _, size, path in self._kept():
+            if path.name not in self._files:
+                path.unlink()
+                self._total -= size
+                if self._total + wanted <= self._most_bytes:
+                    return
+        if wanted:
+            raise OSError(0, "one conversation fills all that most_mb allows: raise it")
+
+
+def _write(descriptor: int, data: bytes, offset: int) -> None:
+    rest = memoryview(data)
+    while rest:
+        done = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[done:], offset + done
+
+
+def _header(end: int, rate_hz: int) -> bytes:
+    """Return a WAV header: mono, 16 bit, for a file that ends there. Right at any moment, should we be killed."""
+    size = min(end, 0xFFFFFFFF) - _HEADER_BYTES
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        *(b"RIFF", size + _HEADER_BYTES - 8, b"WAVE", b"fmt ", 16, 1, 1),
+        *(rate_hz, rate_hz * pcm.SAMPLE_BYTES, pcm.SAMPLE_BYTES, 8 * pcm.SAMPLE_BYTES, b"data", size),
+    )

@@ -1,0 +1,141 @@
+"""What the owner's settings mean: for the core, for a session, and for a daemon that runs already."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from kioskd.core.budget import Budget
+from kioskd.core.policy import CameraMode, Policy, UplinkMode
+from kioskd.settings.conversation import ConversationSettings
+from kioskd.settings.cross_checks import WAKING
+from kioskd.settings.limits import span
+from kioskd.settings.model import Settings
+from kioskd.settings.sound import SpeakerSettings
+from kioskd.yamlconf.section import Section
+
+AT_START: Final[Mapping[str, frozenset[str] | None]] = {
+    "assistant": frozenset({"language"}),
+    "conversation": frozenset(
+        {"wake", "wakeword", "turn_taking", "pace", "silence_ms", "interruptions", "uplink"}
+    ),
+    "microphone": None,
+    "speaker": frozenset(SpeakerSettings.model_fields) - {"volume"},
+    "camera": None,
+    "controls": None,
+    "tools": None,
+    "metrics": None,
+    "privacy": None,
+}
+"""What is looked at once, when devices are opened and workers made: by section, the settings of it, or None for all."""
+
+
+def renewed(new: Settings, started: Settings) -> tuple[Settings, Sequence[str]]:
+    """Return what a daemon goes by from now on, and the settings, as SECTION.NAME, that hold only after a restart.
+
+    `started` is what it was started with: whatever is looked at once stays so in all places, the session's set-up too.
+    """
+    kept: dict[str, object] = {}
+    later: list[str] = []
+    for section, names in AT_START.items():
+        then, now = getattr(started, section), getattr(new, section)
+        as_it_was = (
+            then if names is None else now.model_copy(update={name: getattr(then, name) for name in names})
+        )
+        if as_it_was != now:
+            kept[section] = as_it_was
+            later += _changed(section, as_it_was, now)
+    return new.model_copy(update=kept), tuple(later)
+
+
+def _changed(section: str, then: object, now: object) -> list[str]:
+    if not isinstance(now, Section):  # the tools, which are a list
+        return [section]
+    names = type(now).model_fields
+    return [f"{section}.{name}" for name in names if getattr(then, name) != getattr(now, name)]
+
+
+def core_policy(settings: Settings) -> Policy:
+    """Return what the settings mean for the core."""
+    conversation = settings.conversation
+    half_duplex = settings.microphone.echo == "half_duplex"
+    return Policy(
+        half_duplex=half_duplex,
+        greeting=settings.assistant.greeting is not None,
+        always_on="start" in conversation.wake,
+        talk=talk(settings),
+        eyes=_EYES[settings.camera.when] if settings.camera.source != "off" else CameraMode.NEVER,
+        wake_buttons=_wake_buttons(settings),
+        barge_in=not half_duplex and conversation.interruptions != "ignored",
+        idle_s=conversation.idle_s,
+        follow_up_s=conversation.idle_s if conversation.follow_up_s is None else conversation.follow_up_s,
+        longest_s=conversation.longest_s,
+        think_s=conversation.think_s,
+        age_s=settings.service.renew_s,
+    )
+
+
+def _wake_buttons(settings: Settings) -> frozenset[str]:
+    """Return the sources of the buttons that wake the kiosk; none where something else wakes it, too."""
+    if set(settings.conversation.wake) - {"button"}:
+        return frozenset()
+    buttons = settings.controls.all_buttons
+    return frozenset(each.source for each in buttons if {each.does, each.double} & WAKING)
+
+
+def budget(settings: Settings) -> Budget:
+    """Return what the settings allow to be spent."""
+    limits = settings.limits
+    return Budget(
+        seconds_per_day=limits.minutes_per_day * 60.0,
+        tokens_per_day=limits.tokens_per_day,
+        seconds_per_conversation=settings.conversation.longest_s,
+        tokens_per_conversation=limits.tokens_per_conversation,
+        quiet=tuple(span(text) for text in limits.quiet_hours),
+        warn_s=limits.warn_s,
+        warn_percent=limits.warn_percent,
+    )
+
+
+_EYES: Final = {
+    "conversation": CameraMode.CONVERSATION,
+    "speech": CameraMode.SPEECH,
+    "request": CameraMode.NEVER,
+}
+
+
+def talk(settings: Settings) -> UplinkMode:
+    """Return what opens the uplink."""
+    if any(button.does == "hold" for button in settings.controls.all_buttons):
+        return UplinkMode.HELD
+    conversation = settings.conversation
+    only_speech = conversation.uplink == "voice" or conversation.turn_taking == "local"
+    return UplinkMode.VOICE if only_speech else UplinkMode.ALWAYS
+
+
+LEAD_MS: Final = 600
+"""From the beginning of a voice until it is noticed: some 200 ms, and twice as long for a soft word."""
+
+
+def lead_ms(settings: Settings) -> int:
+    """Return how much sound from before the uplink opens is sent, in milliseconds; before a wake it is the pre-roll alone."""
+    preroll_ms = settings.microphone.preroll_ms
+    return max(preroll_ms, LEAD_MS) if talk(settings) is UplinkMode.VOICE else preroll_ms
+
+
+def own_turns(settings: Settings) -> bool:
+    """Return whether we say when the visitor's turn begins and ends, and not the service."""
+    return talk(settings) is UplinkMode.HELD or settings.conversation.turn_taking == "local"
+
+
+SLOW_MS: Final = 1500
+NORMAL_MS: Final = 600
+
+
+def pause_ms(conversation: ConversationSettings) -> int:
+    """Return the silence, in milliseconds, that ends what a visitor says, where we listen for it ourselves."""
+    return conversation.silence_ms or (SLOW_MS if conversation.pace == "slow" else NORMAL_MS)
+
+
+def session_of(settings: Settings) -> str:
+    """Return what a session belongs to: with another model or service, its handle is void."""
+    service = settings.service
+    return f"{service.provider} {service.endpoint} {service.project} {service.location} {service.model}"

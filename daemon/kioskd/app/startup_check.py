@@ -1,0 +1,43 @@
+"""What a start on this machine would refuse, found out without one: by `kioskd check`, and before settings are taken over."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from kioskd.app.devices import misfits
+from kioskd.settings.load import Fault, SettingsError, load_to_run, read
+from kioskd.settings.model import Settings
+
+_NAMED: Final = re.compile(
+    r"(?P<section>[a-z]+)\.(?P<name>[a-z_]+)(?: = (?P<value>[^:]*))?: (?P<what>.*)", re.DOTALL
+)
+"""How a fault begins that names its setting."""
+
+
+def tried(path: Path, environ: Mapping[str, str]) -> Settings:
+    """Return the settings in `path`, with which a start here would succeed. Blocks: it loads what they need.
+
+    Raises:
+        SettingsError: the file has faults, or needs what is not here; all are named.
+    """
+    settings = load_to_run(path, environ)
+    if faults := unfit(path, settings):
+        raise SettingsError(faults)
+    return settings
+
+
+def unfit(path: Path, settings: Settings) -> tuple[Fault, ...]:
+    """Return what the settings, which were read from `path`, need and this machine lacks: libraries, devices' names."""
+    found = misfits(settings)
+    if not found:
+        return ()
+    document = read(path).document
+    others = []
+    for what in found:
+        if (named := _NAMED.fullmatch(what)) is None:
+            others.append(Fault(str(path), 0, 0, "", what))
+        else:
+            value = f"{named['value']}: " if named["value"] else ""
+            document.fault((named["section"], named["name"]), f"{value}{named['what']}")
+    return (*others, *document.faults)

@@ -1,0 +1,81 @@
+"""Level meters round the devices: nobody else has to know that somebody watches."""
+
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+from kioskd.media import pcm
+from kioskd.media.meter import Meter
+from kioskd.ports import AudioSource, Microphone, Speaker
+
+SHOWN_MS: Final = 100
+"""What a level is of: a tenth of a second, as often as it is shown."""
+
+
+class LevelMeters:
+    """How loud the microphone and the speaker are, while somebody watches."""
+
+    def __init__(self) -> None:
+        self._microphone = Meter(SHOWN_MS // pcm.FRAME_MS)
+        self._speaker = Meter(SHOWN_MS // pcm.PERIOD_MS)
+
+    def watch(self, *, on: bool) -> None:
+        """Begin to measure, or stop."""
+        self._microphone.watch(on=on)
+        self._speaker.watch(on=on)
+
+    @property
+    def levels(self) -> dict[str, float]:
+        """The largest sample of the last tenth of a second, 0.0 to 1.0 (full scale)."""
+        return {"microphone": round(self._microphone.level, 4), "speaker": round(self._speaker.level, 4)}
+
+    def microphone(self, microphone: Microphone) -> Microphone:
+        """Return `microphone` with a meter."""
+        return _MeteredMicrophone(microphone, self._microphone)
+
+    def speaker(self, speaker: Speaker) -> Speaker:
+        """Return `speaker` with a meter: of what is really played, after the volume."""
+        return _MeteredSpeaker(speaker, self._speaker)
+
+
+class _MeteredMicrophone:
+    def __init__(self, microphone: Microphone, meter: Meter) -> None:
+        self._microphone = microphone
+        self._meter = meter
+
+    async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
+        def take(frame: bytes) -> None:
+            feed(frame)
+            sink(frame)
+
+        feed = self._meter.feed
+        try:
+            await self._microphone.capture(take)
+        finally:
+            self._meter.clear()
+
+
+class _MeteredSource:
+    def __init__(self, source: AudioSource, meter: Meter) -> None:
+        self._source = source
+        self._meter = meter
+
+    def pull(self, byte_count: int) -> bytes:
+        sound = self._source.pull(byte_count)
+        self._meter.feed(sound)
+        return sound
+
+
+class _MeteredSpeaker:
+    def __init__(self, speaker: Speaker, meter: Meter) -> None:
+        self._speaker = speaker
+        self._meter = meter
+
+    @property
+    def latency_s(self) -> float:
+        return self._speaker.latency_s
+
+    async def play(self, source: AudioSource) -> NoReturn:
+        try:
+            await self._speaker.play(_MeteredSource(source, self._meter))
+        finally:
+            self._meter.clear()

@@ -1,0 +1,1 @@
+"""What operators read: journal lines, turn timing, metrics."""

@@ -1,0 +1,1 @@
+"""The tasks, the mailbox, the timers and the supervision that every other room of `flow` uses."""

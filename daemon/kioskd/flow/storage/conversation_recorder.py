@@ -1,0 +1,197 @@
+"""What passes between visitor and service -> files, where the owner wants it kept. Nobody else makes a `ConversationRecorder`.
+
+It listens on the connection itself: what is kept is what left the device and what came back, and nothing that was said
+while the kiosk slept. All of it goes to threads (see `RecordStore`); nobody waits for a disk.
+"""
+
+import datetime
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
+
+from pydantic import SecretStr
+
+from kioskd import sanitize
+from kioskd.core.effects import Effect
+from kioskd.core.events import Event
+from kioskd.core.machine import State
+from kioskd.flow.link.connection_proxy import ConnectionProxy
+from kioskd.media import pcm
+from kioskd.ports import Clock, Connection, Live, Message, ReplyAudio, SpokenText, TurnComplete, WrittenText
+
+PIECE_S: Final = 1.0
+"""How much sound is handed over at a time."""
+
+MOST_CHARS: Final = 2000
+"""A line of one speaker is written when it has got so long, finished or not."""
+
+
+class RecordStore(Protocol):
+    """Where one kind of record goes. Its methods return at once, and raise nothing."""
+
+    def write(self, name: str, text: str) -> None:
+        """Add `text` to the record of this name."""
+
+    def sound(self, name: str, rate_hz: int, at_s: float, sound: bytes) -> None:
+        """Add PCM to the record of this name, `at_s` seconds after its beginning at the earliest."""
+
+    def finish(self) -> None:
+        """The conversation is over."""
+
+    def close(self) -> None:
+        """Write what waits, within 1.5 s; nothing more comes. Blocks so long."""
+
+
+class _Track:
+    """One side's sound, until there is enough of it to hand over."""
+
+    def __init__(self, side: str, rate_hz: int) -> None:
+        self._side = side
+        self._rate_hz = rate_hz
+        self._sound = bytearray()
+        self._at_s = 0.0
+
+    def add(self, shelf: RecordStore, name: str, at_s: float, sound: bytes) -> None:
+        if not self._sound:
+            self._at_s = at_s
+        self._sound += sound
+        if pcm.duration_s(len(self._sound), self._rate_hz) >= PIECE_S:
+            self.hand_over(shelf, name)
+
+    def hand_over(self, shelf: RecordStore, name: str) -> None:
+        if self._sound:
+            shelf.sound(f"{name}-{self._side}", self._rate_hz, self._at_s, bytes(self._sound))
+            self._sound.clear()
+
+
+class ConversationRecorder:
+    """Writes down conversations: their words, their sound, or both. Told by the engine when one begins and ends."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        wall: Callable[[], datetime.datetime],
+        *,
+        words: RecordStore | None = None,
+        sounds: RecordStore | None = None,
+    ) -> None:
+        """`wall` gives the local time; it names the records."""
+        self._clock = clock
+        self._wall = wall
+        self._words = words
+        self._sounds = sounds
+        self._name: str | None = None
+        """Of the conversation that is going on."""
+        self._began = 0.0
+        self._speaker = ""
+        self._line: list[str] = []
+        self._visitor = _Track("visitor", pcm.UPLINK_HZ)
+        self._kiosk = _Track("kiosk", pcm.DOWNLINK_HZ)
+
+    def listen(self, live: Live) -> Live:
+        """Return `live`, overheard."""
+        return _RecordedLive(live, self)
+
+    def observe(
+        self, now: float, _event: Event, before: State, after: State, _effects: tuple[Effect, ...]
+    ) -> None:
+        """Be told of one step; see `engine.Observer`."""
+        if before.turn.awake and not after.turn.awake:
+            self.finish()
+        if after.turn.awake and not before.turn.awake:
+            self._began = now
+            self._name = f"{self._wall():%Y%m%dT%H%M%S}-{after.turn.conversation:04d}"
+
+    def received(self, messages: Sequence[Message]) -> None:
+        """Note what came from the service."""
+        for message in messages:
+            match message:
+                case SpokenText(by_visitor, text):
+                    self._say("visitor" if by_visitor else "kiosk", text)
+                case WrittenText(text):
+                    self._say("kiosk", text)
+                case ReplyAudio(sound):
+                    self._hear(self._kiosk, sound)
+                case TurnComplete():
+                    self._end_line()
+
+    def sent(self, frame: bytes) -> None:
+        """Note a frame that went to the service."""
+        self._hear(self._visitor, frame)
+
+    def wrote(self, text: str) -> None:
+        """Note a text that went to the service: a typed question, or what the kiosk asks of the model."""
+        self._end_line()
+        self._say("typed", text)
+        self._end_line()
+
+    def _hear(self, track: _Track, sound: bytes) -> None:
+        if self._sounds is not None and self._name is not None:
+            track.add(self._sounds, self._name, self._clock.now() - self._began, sound)
+
+    def _say(self, speaker: str, text: str) -> None:
+        if self._words is None or self._name is None:
+            return
+        if speaker != self._speaker or sum(map(len, self._line)) > MOST_CHARS:
+            self._end_line()
+        self._speaker = speaker
+        self._line.append(text[:MOST_CHARS])
+
+    def _end_line(self) -> None:
+        # Half characters that are each other's other half have come together by now.
+        text = sanitize.printable(sanitize.text(" ".join("".join(self._line).split())))
+        self._line.clear()
+        if text and self._words is not None and self._name is not None:
+            self._words.write(self._name, f"{self._wall():%H:%M:%S} {self._speaker}: {text}\n")
+
+    def finish(self) -> None:
+        """Hand over what there is of the conversation: it is over, or the daemon leaves."""
+        self._end_line()
+        if self._name is not None and self._sounds is not None:
+            for track in (self._visitor, self._kiosk):
+                track.hand_over(self._sounds, self._name)
+        self._name = None
+        for shelf in (self._words, self._sounds):
+            if shelf is not None:
+                shelf.finish()
+
+
+class _RecordedLive:
+    """A service whose connections are overheard; a `ports.Live`."""
+
+    def __init__(self, live: Live, scribe: ConversationRecorder) -> None:
+        self._live = live
+        self._scribe = scribe
+
+    async def warm_up(self) -> None:
+        """See `ports.Live`."""
+        await self._live.warm_up()
+
+    @asynccontextmanager
+    async def connect(
+        self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()
+    ) -> AsyncIterator[Connection]:
+        """See `ports.Live`."""
+        async with self._live.connect(handle, recall) as connection:
+            yield _RecordedConnection(connection, self._scribe)
+
+
+class _RecordedConnection(ConnectionProxy):
+    """A connection that is overheard."""
+
+    def __init__(self, connection: Connection, scribe: ConversationRecorder) -> None:
+        super().__init__(connection)
+        self._scribe = scribe
+
+    async def receive(self) -> Sequence[Message]:
+        messages = await super().receive()
+        self._scribe.received(messages)
+        return messages
+
+    async def send_audio(self, frame: bytes) -> None:
+        await super().send_audio(frame)
+        self._scribe.sent(frame)
+
+    async def send_text(self, text: str) -> None:
+        await super().send_text(text)
+        self._scribe.wrote(text)

@@ -1,0 +1,92 @@
+"""What people set by hand -> memory: only what is different, and the newest of it."""
+
+import asyncio
+import logging
+from typing import Final, NoReturn
+
+from kioskd.flow.storage.disk_writer import DiskWriter
+from kioskd.media.playout import clamp
+from kioskd.ports import Preferences, PreferenceStore
+
+log = logging.getLogger(__name__)
+
+WHAT: Final = "volume and mute"
+
+
+class PreferenceKeeper:
+    """Volume and mute, over restarts. Without a `PreferenceStore` they end with the process."""
+
+    def __init__(
+        self,
+        memory: PreferenceStore | None,
+        keeping: DiskWriter,
+        *,
+        volume: int,
+        volume_floor: int = 0,
+        volume_ceiling: int = 100,
+    ) -> None:
+        """`volume`: the owner's. The bounds hold for what people set, be it kept from before. Reads the memory: blocks."""
+        self._memory = memory
+        self._keeping = keeping
+        self._saved = memory.load() if memory is not None else Preferences()
+        self._wanted = self._saved
+        self._changed = asyncio.Event()
+        self._floor = volume_floor
+        self._ceiling = volume_ceiling
+        self.adopt(volume)
+
+    def adopt(self, volume: int) -> None:
+        """Go by the owner's volume, for as long as nobody has set another by hand; say so where somebody has."""
+        self._owners_volume = volume
+        allowed = clamp(volume, self._floor, self._ceiling)
+        if self._wanted.volume is not None and self.volume != allowed:
+            log.info(
+                "volume set by hand holds: volume=%d speaker.volume=%d; kioskd volume %d sets that",
+                self.volume,
+                volume,
+                allowed,
+            )
+
+    @property
+    def muted(self) -> bool:
+        """Whether the microphone is to be closed."""
+        return self._wanted.muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self._want(Preferences(self._wanted.volume, muted))
+
+    @property
+    def volume(self) -> int:
+        """Percent, within the bounds."""
+        kept = self._wanted.volume
+        return self._owners_volume if kept is None else clamp(kept, self._floor, self._ceiling)
+
+    @volume.setter
+    def volume(self, volume: int) -> None:
+        self._want(Preferences(clamp(volume, self._floor, self._ceiling), self._wanted.muted))
+
+    async def run(self) -> NoReturn:
+        """Save what has changed, newest wins, until cancelled; then what is not saved yet."""
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                await self._save()
+        finally:
+            await self._save()
+
+    def _want(self, wanted: Preferences) -> None:
+        self._wanted = wanted
+        self._changed.set()
+
+    async def _save(self) -> None:
+        if self._memory is not None and self._wanted != self._saved:
+            await self._keeping.save(WHAT, self._write)
+
+    def _write(self) -> None:
+        """Write what is wanted now. In a thread."""
+        assert self._memory is not None
+        wanted = self._wanted
+        self._memory.save(wanted)
+        self._saved = wanted

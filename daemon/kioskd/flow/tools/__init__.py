@@ -1,0 +1,1 @@
+"""Tool calls of the model: running them, asking for confirmation, and answering."""

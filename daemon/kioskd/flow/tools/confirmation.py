@@ -1,0 +1,125 @@
+"""A tool's question to the person at the kiosk: lamp and voice name the tool, a press of the button allows it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from kioskd.core.effects import Confirm, Effect
+from kioskd.core.events import ConfirmationRequested, Event, PromptOver
+from kioskd.core.levels import QUESTION
+from kioskd.core.machine import State
+from kioskd.flow.controls.buttons import ButtonEvents
+from kioskd.ports import Cancellable, Clock
+
+log = logging.getLogger(__name__)
+
+ASK_S: Final = 10.0
+"""Seconds that a person has to press the button, from when the question was asked: by the lamp, or by the voice's end."""
+SPOKEN_S: Final = 30.0
+"""Seconds that the voice may take for it, with a reply that has to be heard before."""
+UNSEEN_S: Final = 0.7
+"""A finger that goes down so soon after the lamp began to ask has not seen it. A press counts by when it began."""
+UP_S: Final = 1.0
+"""Seconds for which every button must have been up before a question: a press is for one question, and no other."""
+AGAIN_S: Final = 0.1
+"""The time for which a question is kept open for a press that may become a double press."""
+
+
+async def no_voice(_name: str, _words: str) -> bytes | None:
+    """Have nothing said; the lamp alone asks."""
+    return None
+
+
+class Confirmation:
+    """Asks one question at a time: a press allows the one that was asked when the finger went down."""
+
+    def __init__(
+        self,
+        post: Callable[[Event], None],
+        clock: Clock,
+        *,
+        hands: ButtonEvents | None = None,
+        voice: Callable[[str, str], Awaitable[bytes | None]] = no_voice,
+    ) -> None:
+        """`hands`: the buttons. `voice` returns the question aloud (24 kHz PCM), of a tool's name and its own words."""
+        self._post = post
+        self._clock = clock
+        self._hands = hands
+        self._voice = voice
+        self._turn = asyncio.Lock()
+        self.sound: bytes | None = None
+        """The question that is open, aloud; None: the lamp alone asks."""
+        self._shown_s: float | None = None
+        """When the lamp began to ask the question that is open; None: it has not yet."""
+        self._alarm: Cancellable | None = None
+        self._allowed = False
+        self._over = asyncio.Event()
+
+    async def ask(self, name: str, words: str = "") -> bool:
+        """Return whether a press has allowed the tool called `name` in time; cancelling ends the asking.
+
+        A question waits for those before it and until all buttons have rested, and has its own seconds then.
+        """
+        async with self._turn:
+            self.sound = await self._voice(name, words)
+            if self._hands is not None:
+                await self._hands.rest(self._clock, UP_S)
+            self._allowed, self._shown_s = False, None
+            self._over.clear()
+            self._set_alarm(ASK_S if self.sound is None else SPOKEN_S)
+            log.info("tool asks for a press: name=%s", name)
+            self._post(ConfirmationRequested(wanted=True, name=name, aloud=self.sound is not None))
+            try:
+                await self._over.wait()
+            finally:
+                self._cancel_alarm()
+                self._shown_s = self.sound = None
+                self._post(ConfirmationRequested(wanted=False))
+            log.info(
+                "tool %s: name=%s", "allowed by a press" if self._allowed else "not allowed in time", name
+            )
+            return self._allowed
+
+    def allow(self, effect: Confirm) -> None:
+        """Take a press. It answers the question only if the finger went down when the question could be seen."""
+        down_s = self._clock.now() if effect.down_s is None else effect.down_s
+        if self._shown_s is not None and down_s - self._shown_s >= UNSEEN_S:
+            self._allowed = True
+            self._over.set()
+
+    def observe(
+        self, _now: float, event: Event, before: State, after: State, _effects: tuple[Effect, ...]
+    ) -> None:
+        """Be told of one step; see `engine.Observer`."""
+        match event:
+            case ConfirmationRequested(wanted=True):
+                self._shown_s = self._clock.now()
+                if after.prompt != QUESTION:  # the visitor speaks, and the lamp alone asks
+                    self._set_alarm(ASK_S)
+            case ConfirmationRequested(wanted=False) if (
+                self._shown_s is not None
+            ):  # not that of the question before
+                self._over.set()
+            case PromptOver() if (
+                self.sound is not None and before.prompt == QUESTION and after.prompt is None
+            ):
+                self._set_alarm(ASK_S)
+
+    def _set_alarm(self, seconds: float) -> None:
+        self._cancel_alarm()
+        self._alarm = self._clock.call_later(seconds, self._time_is_up)
+
+    def _cancel_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _time_is_up(self) -> None:
+        """End the question, after the presses that came before: those in the mailbox, and those not read yet."""
+        if self._hands is not None:
+            self._hands.catch_up()
+            if self._hands.undecided:
+                self._set_alarm(AGAIN_S)
+                return
+        self._post(ConfirmationRequested(wanted=False))

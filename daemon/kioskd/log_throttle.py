@@ -1,0 +1,66 @@
+"""What is said again and again is said a few times an hour, then counted: a bound on the journal of a lonely kiosk."""
+
+import time
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+FEW: Final = 3
+"""How often a kind of line is said within an hour before it is only counted. Once it is, it is counted on, with one line
+an hour, until an hour passes without it."""
+
+HOUR_S: Final = 3600.0
+
+MOST_KINDS: Final = 500
+"""What comes on top shares one kind: other people's lines may have their figures in them already."""
+
+LineT = TypeVar("LineT")
+
+
+@dataclass(slots=True)
+class _Kind(Generic[LineT]):
+    since: float
+    said: int
+    held: int = 0
+    last: LineT | None = None
+
+
+class LogThrottle(Generic[LineT]):
+    """Decides which lines are said. For one thread at a time."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """`now` counts seconds from anywhere."""
+        self._now = now
+        self._kinds: dict[Hashable, _Kind[LineT]] = {}
+
+    def passes(self, key: Hashable, line: LineT) -> bool:
+        """Return whether `line`, one of the kind `key`, is to be said; else it is counted."""
+        now = self._now()
+        if key not in self._kinds and len(self._kinds) >= MOST_KINDS:
+            key = None
+        kind = self._kinds.setdefault(key, _Kind(now, 0))
+        if kind.said < FEW:
+            kind.said += 1
+            return True
+        kind.held += 1
+        kind.last = line
+        return False
+
+    def due(self) -> Iterator[tuple[int, LineT]]:
+        """Yield, for each kind whose hour is over, how many were only counted, and the last of them."""
+        now = self._now()
+        for key, kind in list(self._kinds.items()):
+            if now - kind.since < HOUR_S:
+                continue
+            if kind.last is None:
+                del self._kinds[key]
+                continue
+            yield kind.held, kind.last
+            kind.since, kind.said, kind.held, kind.last = now, FEW, 0, None
+
+    def renew(self) -> Iterator[tuple[int, LineT]]:
+        """Begin anew with all kinds, and yield as `due` does what was counted until now: somebody is there."""
+        kinds, self._kinds = self._kinds, {}
+        for kind in kinds.values():
+            if kind.last is not None:
+                yield kind.held, kind.last

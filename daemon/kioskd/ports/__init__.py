@@ -1,0 +1,78 @@
+"""What the daemon needs of the world: one small Protocol a thing, and the values that pass.
+
+An adapter touches one outside thing and meets one of these; `tests/contract/` runs one suite over all who claim to.
+Callbacks named `sink`, `on_…` are plain functions called in the event loop's thread; they return at once.
+"""
+
+from kioskd.media import pcm
+from kioskd.ports.audio import AudioSource, Microphone, Speaker
+from kioskd.ports.camera import Camera, RunningCamera
+from kioskd.ports.controls import DARK, Button, Edge, Lamp, Light
+from kioskd.ports.live import (
+    MOST_TOKENS,
+    Connection,
+    GenerationEnded,
+    GoAway,
+    Interrupted,
+    Live,
+    Message,
+    ReplyAudio,
+    ResumptionUpdate,
+    Scheduling,
+    SpokenText,
+    Tool,
+    ToolAnswer,
+    ToolCall,
+    ToolCallsCancelled,
+    ToolsCalled,
+    TurnComplete,
+    UsageReported,
+    WrittenText,
+)
+from kioskd.ports.remote import MetricFamily, SendLine
+from kioskd.ports.stores import Preferences, PreferenceStore, Prompts, ResumptionStore
+from kioskd.ports.system import Cancellable, Clock, Network, Notifier, TimeEvidence
+
+__all__ = [
+    "DARK",
+    "MOST_TOKENS",
+    "AudioSource",
+    "Button",
+    "Camera",
+    "Cancellable",
+    "Clock",
+    "Connection",
+    "Edge",
+    "GenerationEnded",
+    "GoAway",
+    "Interrupted",
+    "Lamp",
+    "Light",
+    "Live",
+    "Message",
+    "MetricFamily",
+    "Microphone",
+    "Network",
+    "Notifier",
+    "PreferenceStore",
+    "Preferences",
+    "Prompts",
+    "ReplyAudio",
+    "ResumptionStore",
+    "ResumptionUpdate",
+    "RunningCamera",
+    "Scheduling",
+    "SendLine",
+    "Speaker",
+    "SpokenText",
+    "TimeEvidence",
+    "Tool",
+    "ToolAnswer",
+    "ToolCall",
+    "ToolCallsCancelled",
+    "ToolsCalled",
+    "TurnComplete",
+    "UsageReported",
+    "WrittenText",
+    "pcm",
+]

@@ -1,0 +1,179 @@
+"""What a rehearsal puts round the daemon: devices that keep what they heard and played, and who watches."""
+
+import asyncio
+import os
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from pydantic import SecretStr
+
+from kioskd import app, ports
+from kioskd.adapters.clock import SystemClock
+from kioskd.adapters.fakes.devices import MemoryButton, MemoryCamera
+from kioskd.adapters.remote.control_socket import ControlSocket
+from kioskd.adapters.systemd import notifier
+from kioskd.ports import Clock
+from kioskd.rehearsal.event_log import EventLog
+from kioskd.rehearsal.fake_microphone import FakeMicrophone, RecordedMicrophone
+from kioskd.rehearsal.fake_speaker import FakeSpeaker, RecordedSpeaker
+from kioskd.rehearsal.observer import RehearsalObserver
+from kioskd.settings.model import Settings
+
+CARD_PX: Final = (1200, 1600)
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalEnvironment:
+    """One rehearsal's surroundings."""
+
+    parts: app.Parts
+    clock: Clock
+    notebook: EventLog
+    witness: RehearsalObserver
+    microphone: FakeMicrophone | RecordedMicrophone
+    speaker: FakeSpeaker | RecordedSpeaker
+    buttons: Mapping[int | str, MemoryButton] | None
+    """What the script presses, by number and by source; None where a person does."""
+    control: Path
+    """The daemon's control socket."""
+
+
+def scripted_stage(
+    settings: Settings, key: SecretStr | None, folder: Path, pictures: Path | None = None
+) -> RehearsalEnvironment:
+    """Return a stage whose visitor is all script. Blocks: reads and draws pictures.
+
+    Without a key, tokens are fetched where the settings say. `folder` is for the control socket; `pictures` are seen in
+    place of what the settings' camera would see.
+
+    Raises:
+        ConfigError: a picture in the settings cannot be used.
+    """
+    clock = SystemClock()
+    tools = app.ToolSet(settings, os.environ, clock, rehearsed=True)
+    notebook = EventLog(clock)
+    microphone = FakeMicrophone(clock)
+    speaker = FakeSpeaker(clock, notebook.ring)
+    buttons, hands = _buttons(settings)
+    control = folder / "control"
+    parts = app.Parts(
+        clock=clock,
+        microphone=microphone,
+        speaker=speaker,
+        live=app.live(settings, key, tools.offered, tools.trial),
+        tools=tools,
+        notifier=notifier({}),
+        hands=hands,
+        camera=_camera(settings, pictures),
+        prompts=app.prompts(settings, _cache()),
+        read_aloud=app.read_aloud(settings),
+        pictures=app.pictures(settings),
+        control=ControlSocket(control, clock),
+    )
+    witness = RehearsalObserver(notebook, lambda: len(microphone.track.frames))
+    return RehearsalEnvironment(parts, clock, notebook, witness, microphone, speaker, buttons, control)
+
+
+def real_stage(settings: Settings, key: SecretStr | None, folder: Path) -> RehearsalEnvironment:
+    """Return a stage with this machine's devices, as the settings name them. For use within a running loop.
+
+    Without a button in the settings the script presses one itself; without a key, tokens are fetched where they say.
+
+    Raises:
+        ConfigError: a library that a setting needs is missing.
+    """
+    loop = asyncio.get_running_loop()
+    environ = {} if key is None else {"GEMINI_API_KEY": key.get_secret_value()}
+    real = app.real_parts(settings, environ)
+    clock = real.clock
+    notebook = EventLog(clock)
+    microphone = RecordedMicrophone(real.microphone, clock)
+    speaker = RecordedSpeaker(real.speaker, clock, lambda: _ring(loop, notebook))
+    buttons, hands = (None, real.hands) if real.hands else _buttons(settings)
+    control = folder / "control"
+    # The stand-in in any case, also where the owner's settings name tokens or an account of a real service.
+    tools = app.ToolSet(settings, os.environ, clock, rehearsed=True)
+    service = app.live(settings, key, tools.offered, tools.trial)
+    parts = replace(
+        real,
+        microphone=microphone,
+        speaker=speaker,
+        live=service,
+        keys=None,
+        tools=tools,
+        hands=hands,
+        control=ControlSocket(control, clock),
+    )
+    witness = RehearsalObserver(notebook, lambda: len(microphone.track.frames))
+    return RehearsalEnvironment(parts, clock, notebook, witness, microphone, speaker, buttons, control)
+
+
+def _ring(loop: asyncio.AbstractEventLoop, notebook: EventLog) -> None:
+    # The device's thread may outlive the loop by a period.
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(notebook.ring)
+
+
+def _buttons(settings: Settings) -> tuple[dict[int | str, MemoryButton], list[app.ButtonSpec]]:
+    """Return the settings' buttons, each in memory; a plain one where there are none."""
+    buttons: dict[int | str, MemoryButton] = {}
+    hands: list[app.ButtonSpec] = []
+    for number, wanted in enumerate(settings.controls.all_buttons, 1):
+        buttons[number] = buttons[wanted.source] = MemoryButton()
+        hands.append(app.hand(buttons[number], wanted))
+    if not hands:
+        buttons[1] = MemoryButton()
+        hands.append(app.ButtonSpec(buttons[1]))
+    return buttons, hands
+
+
+def _camera(settings: Settings, pictures: Path | None) -> ports.Camera | None:
+    """Return eyes for the daemon, where the settings want some."""
+    camera = settings.camera
+    kind, _, own = camera.source.partition(":")
+    if kind == "off":
+        return None
+    if pictures is None and kind != "folder":
+        return MemoryCamera(colour_card(camera.size, camera.quality))
+    from kioskd.adapters.cameras.folder import FolderCamera  # noqa: PLC0415 - brings Pillow
+
+    if pictures is not None:
+        # They are what is seen, so they are upright however the camera is mounted.
+        return FolderCamera(pictures, size=camera.size, quality=camera.quality)
+    return FolderCamera(
+        Path(own), size=camera.size, quality=camera.quality, rotate=camera.rotate, mirror=camera.mirror
+    )
+
+
+def colour_card(size: int, quality: int) -> bytes:
+    """Return a JPEG that shows a grid in many colours, 4:3."""
+    from kioskd.media import picture  # noqa: PLC0415 - brings Pillow
+
+    height, width = CARD_PX
+    rows, columns = np.mgrid[0:height, 0:width]
+    grid = np.where((rows % 64 < 3) | (columns % 64 < 3), 255, 0)
+    red, blue = columns * 255 // width, rows * 255 // height
+    pixels = np.dstack([np.maximum(red, grid), np.maximum(255 - red, grid), np.maximum(blue, grid)])
+    lines = np.concatenate(
+        [np.zeros((height, 1), np.uint8), pixels.astype(np.uint8).reshape(height, -1)], axis=1
+    )
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b""))
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    )
+    return picture.fit(png, size=size, quality=quality)
+
+
+def _cache() -> Path | None:
+    """Return where a person's programs keep what they can make anew: prompts take seconds to render."""
+    if named := os.environ.get("XDG_CACHE_HOME"):
+        return Path(named, "kioskd")
+    home = os.environ.get("HOME")
+    return Path(home, ".cache", "kioskd") if home else None

@@ -1,0 +1,142 @@
+"""The visitor's side of the microphone: one continuous track, spoken into by the script.
+
+Two devices meet `ports.Microphone` here: one that is all script, and one that wraps a real device and keeps a copy.
+Both keep the whole track, so that what the service received can be compared with it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from kioskd import ports
+from kioskd.media import pcm
+
+FRAME_S: Final = pcm.FRAME_MS / 1000
+FRAME_SAMPLES: Final = pcm.UPLINK_HZ * pcm.FRAME_MS // 1000
+
+NOISE_LSB: Final = 3
+"""Room noise, in steps of the converter: inaudible (-80 dBFS), and enough to make every frame unlike every other."""
+
+AUDIBLE: Final = 330
+"""The sample value from which sound counts as speech: -40 dBFS, well above the noise of recordings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """Where a recording lies in the visitor's track, in samples from its start."""
+
+    began: int
+    """The recording's first sample."""
+    onset: int
+    """The first audible sample."""
+    end: int
+    """The last audible sample."""
+
+
+@dataclass(slots=True)
+class CapturedTrack:
+    """All that a microphone captured, and when."""
+
+    frames: list[bytes] = field(default_factory=list)
+    taken_at: list[float] = field(default_factory=list)
+    """For each frame the moment at which its last sample was captured, in the clock's seconds."""
+    late_s: float = 0.0
+    """How long after that moment a frame was handed over, at worst."""
+
+    def add(self, frame: bytes, taken_at: float) -> None:
+        """Append a frame."""
+        self.frames.append(frame)
+        self.taken_at.append(taken_at)
+
+    def time_of(self, sample: int) -> float:
+        """Return when a sample was captured. Only for one that was."""
+        frame, offset = divmod(sample, FRAME_SAMPLES)
+        return self.taken_at[frame] - FRAME_S + offset / pcm.UPLINK_HZ
+
+
+class FakeMicrophone:
+    """Captures what the script says, and a faint room where it says nothing. In real time by `clock`.
+
+    Frames are due at absolute deadlines: a late one is followed by earlier ones, and the track never drifts.
+    """
+
+    def __init__(self, clock: ports.Clock, *, seed: int = 1) -> None:
+        self.track = CapturedTrack()
+        self._clock = clock
+        self._chance = np.random.default_rng(seed)
+        self._said = np.zeros(0, np.int16)
+        self._said_from = 0
+        self._said_at = 0.0
+        self._closed_at: float | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the device was closed again: what is said is gone."""
+        return self._closed_at is not None
+
+    def say(self, speech: bytes) -> Utterance:
+        """Mix `speech` (16 kHz PCM) into the track, from the next frame on; to a device that is closed: nowhere.
+
+        One at a time: what an earlier `say` has left to say is cut off.
+        """
+        samples = np.frombuffer(speech, "<i2")
+        onset, end = audible_span(samples)
+        began = len(self.track.frames) * FRAME_SAMPLES
+        self._said, self._said_from, self._said_at = samples, began, self._clock.now()
+        return Utterance(began, began + onset, began + end)
+
+    async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
+        """Hand each frame to `sink` until cancelled; see `ports.Microphone`."""
+        start, handed = self._clock.now(), 0
+        if self._closed_at is not None:
+            # The visitor went on speaking meanwhile.
+            missed_s = start - max(self._closed_at, self._said_at)
+            self._said_from -= round(missed_s * pcm.UPLINK_HZ)
+            self._closed_at = None
+        try:
+            while True:
+                due = start + (handed + 1) * FRAME_S
+                if (wait := due - self._clock.now()) > 0:
+                    await self._clock.sleep(wait)
+                self.track.late_s = max(self.track.late_s, self._clock.now() - due)
+                frame = self._next_frame()
+                self.track.add(frame, due)
+                handed += 1
+                sink(frame)
+        finally:
+            self._closed_at = self._clock.now()
+
+    def _next_frame(self) -> bytes:
+        noise = self._chance.integers(-NOISE_LSB, NOISE_LSB, FRAME_SAMPLES, np.int16, endpoint=True)
+        at = len(self.track.frames) * FRAME_SAMPLES - self._said_from
+        speech = self._said[at : at + FRAME_SAMPLES]
+        mixed = noise.astype(np.int32)
+        mixed[: len(speech)] += speech
+        return np.clip(mixed, -32768, 32767).astype("<i2").tobytes()
+
+
+class RecordedMicrophone:
+    """A real microphone whose track is kept."""
+
+    def __init__(self, microphone: ports.Microphone, clock: ports.Clock) -> None:
+        self.track = CapturedTrack()
+        self._microphone = microphone
+        self._clock = clock
+
+    async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
+        """Hand each frame to `sink` until cancelled; see `ports.Microphone`."""
+
+        def keep(frame: bytes) -> None:
+            self.track.add(frame, self._clock.now())
+            sink(frame)
+
+        await self._microphone.capture(keep)
+
+
+def audible_span(samples: npt.NDArray[np.int16]) -> tuple[int, int]:
+    """Return the indices of the first and the last audible sample; of all of them where none is."""
+    audible = np.flatnonzero(np.abs(samples.astype(np.int32)) >= AUDIBLE)
+    return (int(audible[0]), int(audible[-1])) if audible.size else (0, max(0, len(samples) - 1))

@@ -1,0 +1,188 @@
+"""The kiosk's side of the loudspeaker: what a visitor would hear, with its true timing.
+
+As with the microphone there are two: one that pulls like a sound card and plays nowhere, one that wraps a real device.
+"""
+
+import bisect
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from kioskd import ports
+from kioskd.media import pcm
+
+PERIOD_S: Final = pcm.PERIOD_MS / 1000
+PERIOD_BYTES: Final = pcm.byte_count(PERIOD_S, pcm.DOWNLINK_HZ)
+
+AUDIBLE: Final = 33
+"""The sample value from which the kiosk is heard: -60 dBFS. Its silence is digital, so nothing else reaches this."""
+
+PAUSE_S: Final = 0.4
+"""A silence as long as this is no longer the pause between two words."""
+
+
+@dataclass(slots=True)
+class PlayedSound:
+    """All that was played, and when."""
+
+    sound: bytearray = field(default_factory=bytearray)
+    """24 kHz PCM: every byte that was pulled."""
+    periods: list[tuple[float, int]] = field(default_factory=list)
+    """For each pull the moment at which its first sample sounds, in the clock's seconds, and its place in `sound`."""
+    pulled: list[float] = field(default_factory=list)
+    """For each pull the moment at which it was made: later than its time where this machine was busy."""
+    late_s: float = 0.0
+    """How long after its time a period was pulled, at worst."""
+    sounding_since: float | None = None
+    """When the kiosk, after a pause, became audible; None while it is silent."""
+    last_audible: float = float("-inf")
+    """When the latest audible period ended."""
+
+    def add(self, sound: bytes, at: float, *, pulled_at: float | None = None) -> None:
+        """Append sound that is due from `at` on. `pulled_at`: when it was asked for, by default in time."""
+        self.periods.append((at, len(self.sound)))
+        self.pulled.append(at if pulled_at is None else pulled_at)
+        self.sound += sound
+        ends = at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ)
+        if is_audible(sound):
+            if self.sounding_since is None:
+                self.sounding_since = at
+            self.last_audible = ends
+        elif self.sounding_since is not None and ends - self.last_audible >= PAUSE_S:
+            self.sounding_since = None
+
+    def pieces(self) -> Iterator[tuple[float, bytes]]:
+        """Return each pull: when it sounds, and its sound."""
+        for (at, place), (_, end) in itertools.pairwise([*self.periods, (0.0, len(self.sound))]):
+            yield at, bytes(self.sound[place:end])
+
+    def first_audible(self, after: float, before: float) -> float | None:
+        """Return when the first audible sample between two moments sounded."""
+        times = self._audible_times(after, before)
+        return times[0] if times else None
+
+    def last_audible_between(self, after: float, before: float) -> float | None:
+        """Return when the last audible sample between two moments sounded."""
+        times = self._audible_times(after, before)
+        return times[-1] if times else None
+
+    def samples(self, after: float, seconds: float) -> npt.NDArray[np.int16]:
+        """Return what sounded from the first pull at or after a moment on, for so long or to the end."""
+        first = bisect.bisect_left(self.periods, (after, 0))
+        if first == len(self.periods):
+            return np.zeros(0, np.int16)
+        place = self.periods[first][1]
+        return np.frombuffer(
+            bytes(self.sound[place : place + pcm.byte_count(seconds, pcm.DOWNLINK_HZ)]), "<i2"
+        )
+
+    def audible_s(self, after: float, before: float) -> float:
+        """Return for how many seconds between two moments the kiosk was audible, to a pull's length."""
+        return sum(
+            ended - began for began, ended in self.audible_spans() if began >= after and ended <= before
+        )
+
+    def audible_spans(self) -> Iterator[tuple[float, float]]:
+        """Yield from when to when each audible pull sounded."""
+        for at, sound in self.pieces():
+            if is_audible(sound):
+                yield at, at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ)
+
+    def spans_since_pulled(self) -> Iterator[tuple[float, float]]:
+        """Yield the audible spans without what was due before it was pulled: a sound cannot be heard before that."""
+        pulls = zip(self.pieces(), self.pulled, strict=True)
+        for (at, sound), pulled_at in pulls:
+            ends = at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ)
+            if pulled_at < ends and is_audible(sound):
+                yield max(at, pulled_at), ends
+
+    def _audible_times(self, after: float, before: float) -> tuple[float, float] | None:
+        """Return when the first and the last audible sample in `[after, before)` sounded."""
+        first = last = None
+        for at, sound in self.pieces():
+            if at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ) <= after or at >= before:
+                continue
+            samples = np.frombuffer(sound, "<i2").astype(np.int32)
+            times = at + np.flatnonzero(np.abs(samples) >= AUDIBLE) / pcm.DOWNLINK_HZ
+            times = times[(times >= after) & (times < before)]
+            if times.size:
+                first = float(times[0]) if first is None else first
+                last = float(times[-1])
+        return None if first is None or last is None else (first, last)
+
+
+class FakeSpeaker:
+    """Pulls 10 ms at a time, in real time by `clock`, and keeps it.
+
+    `on_period` is called after each pull.
+    """
+
+    def __init__(self, clock: ports.Clock, on_period: Callable[[], None]) -> None:
+        self.heard = PlayedSound()
+        self._clock = clock
+        self._on_period = on_period
+
+    @property
+    def latency_s(self) -> float:
+        """What is pulled sounds at once."""
+        return 0.0
+
+    async def play(self, source: ports.AudioSource) -> NoReturn:
+        """Pull from `source` until cancelled; see `ports.Speaker`."""
+        start, pulled = self._clock.now(), 0
+        while True:
+            due = start + pulled * PERIOD_S
+            if (wait := due - self._clock.now()) > 0:
+                await self._clock.sleep(wait)
+            now = self._clock.now()
+            self.heard.late_s = max(self.heard.late_s, now - due)
+            self.heard.add(source.pull(PERIOD_BYTES), due, pulled_at=now)
+            pulled += 1
+            self._on_period()
+
+
+class RecordedSpeaker:
+    """A real speaker whose sound is kept."""
+
+    def __init__(self, speaker: ports.Speaker, clock: ports.Clock, on_period: Callable[[], None]) -> None:
+        self.heard = PlayedSound()
+        self._speaker = speaker
+        self._clock = clock
+        self._on_period = on_period
+
+    @property
+    def latency_s(self) -> float:
+        """As the device says."""
+        return self._speaker.latency_s
+
+    async def play(self, source: ports.AudioSource) -> NoReturn:
+        """Let the device pull from `source` until cancelled; see `ports.Speaker`."""
+        await self._speaker.play(_Tap(source, self))
+
+    def keep(self, sound: bytes) -> None:
+        """Note what the device took. Called from the device's thread."""
+        self.heard.add(sound, self._clock.now() + self.latency_s)
+        self._on_period()
+
+
+class _Tap:
+    """A source that shows what is taken from it."""
+
+    def __init__(self, source: ports.AudioSource, speaker: RecordedSpeaker) -> None:
+        self._source = source
+        self._speaker = speaker
+
+    def pull(self, byte_count: int) -> bytes:
+        sound = self._source.pull(byte_count)
+        self._speaker.keep(sound)
+        return sound
+
+
+def is_audible(sound: bytes) -> bool:
+    """Whether any sample can be heard."""
+    samples = np.frombuffer(sound, "<i2").astype(np.int32)
+    return bool((np.abs(samples) >= AUDIBLE).any())

@@ -1,0 +1,212 @@
+"""Performs the visitor's script: presses, speaks, waits.
+
+By itself where the microphone is the script's own; with real devices it asks the person who stands there.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, Literal
+
+from kioskd import regular_file
+from kioskd.errors import KioskError
+from kioskd.rehearsal.environment import RehearsalEnvironment
+from kioskd.rehearsal.event_log import LoggedEvent
+from kioskd.rehearsal.fake_microphone import FakeMicrophone, Utterance
+from kioskd.rehearsal.remote import NotDone, order
+from kioskd.rehearsal.scenario import SPOKEN_BEFORE_INTERRUPTION_S, Step, Wait
+from kioskd.rehearsal.speech import SpeechRecording
+
+STARTING_AT_MOST_S: Final = 20.0
+"""How long the daemon may take to serve: opening real devices takes seconds on a small computer."""
+
+SPEAKING_AT_MOST_S: Final = 20.0
+"""How long an interruption waits for something to interrupt."""
+
+LARGEST_PICTURE_BYTES: Final = 64_000_000
+
+PEOPLE_TAKE_S: Final = 45.0
+"""How much longer everything may take with a person who first has to read what to do."""
+
+STATES: Final = frozenset(
+    {
+        *("asleep", "waking", "listening", "thinking", "speaking"),
+        *("muted", "offline", "closed", "fault"),
+    }
+)
+
+SPOKEN_OF: Final = {
+    "press": "presses the button",
+    "hold": "holds the button",
+    "release": "lets the button go",
+}
+
+
+class OffScriptError(KioskError):
+    """What the script waited for did not come."""
+
+
+class ScriptPlayer:
+    """The scripted visitor."""
+
+    def __init__(self, stage: RehearsalEnvironment, speeches: Mapping[Path, SpeechRecording]) -> None:
+        """Enter `stage`; `speeches`: what the script says, by its path."""
+        self.utterances: list[tuple[str, Utterance]] = []
+        """What was said: `say` or `interrupt`, and where it is in the track."""
+        self._notebook = stage.notebook
+        self._clock = stage.clock
+        self._witness = stage.witness
+        self._heard = stage.speaker.heard
+        self._microphone = stage.microphone if isinstance(stage.microphone, FakeMicrophone) else None
+        self._buttons = stage.buttons
+        self._control = stage.control
+        self._speeches = speeches
+        self._patience_s = PEOPLE_TAKE_S if self._microphone is None else 0.0
+        self._seen = 0
+        """How many notes are of no more interest to a `wait`."""
+
+    async def perform(self, steps: tuple[Step, ...]) -> None:
+        """Do all steps, in order.
+
+        Raises:
+            OffScriptError: something that was waited for did not come in time.
+        """
+        await self._until(
+            lambda: self._witness.shown != "starting", STARTING_AT_MOST_S, "the daemon to be ready"
+        )
+        for number, step in enumerate(steps, 1):
+            try:
+                await self._do(step)
+            except OffScriptError as error:
+                raise OffScriptError(f"step {number} of visitor: {error}") from None
+
+    async def _do(self, step: Step) -> None:
+        if step.wait is not None:
+            await self._wait(step.wait)
+        elif step.pause_s is not None:
+            self._notebook.add("visitor", "pauses", seconds=step.pause_s)
+            await self._clock.sleep(step.pause_s)
+        else:
+            self._seen = len(self._notebook.notes)
+            await self._act(step)
+
+    async def _act(self, step: Step) -> None:
+        """Do something that the kiosk may react to."""
+        if step.say is not None:
+            await self._say("say", self._speeches[step.say])
+        elif step.please is not None:
+            self._notebook.add("visitor", "is asked", words=step.please)
+        elif step.interrupt is not None:
+            await self._interrupt(self._speeches[step.interrupt])
+        elif step.press is not None:
+            self._touch("press", step.press)
+        elif step.hold is not None:
+            self._touch("hold", step.hold)
+        elif step.release is not None:
+            self._touch("release", step.release)
+        else:
+            await self._order(step)
+
+    def _touch(self, how: Literal["press", "hold", "release"], which: int | str) -> None:
+        """Press a button, hold it or let it go; or ask the person who is there to."""
+        please = self._buttons is None
+        self._notebook.add("visitor", SPOKEN_OF[how], button=which, please=please)
+        if self._buttons is None:
+            return
+        button = self._buttons.get(which)
+        if button is None:
+            raise OffScriptError(
+                f"there is no button {which}; use one of {', '.join(map(str, self._buttons))}, or add it to controls.buttons"
+            )
+        match how:
+            case "press":
+                button.press()
+            case "hold":
+                button.hold()
+            case "release":
+                button.release()
+
+    async def _order(self, step: Step) -> None:
+        """Do what somebody does at a distance."""
+        what: str = step.command or ("ask" if step.ask is not None else "show")
+        request = {"do": what} if step.ask is None else {"do": what, "text": step.ask}
+        attachment = b"" if step.show is None else await asyncio.to_thread(_picture, step.show)
+        self._notebook.add("visitor", "commands", command=what, bytes=len(attachment))
+        try:
+            await order(self._control, request, attachment)
+        except NotDone as error:
+            raise OffScriptError(f"{what}: {error}") from None
+
+    async def _interrupt(self, speech: SpeechRecording) -> None:
+        def deep_in_speech() -> bool:
+            since = self._heard.sounding_since
+            return since is not None and self._clock.now() - since >= SPOKEN_BEFORE_INTERRUPTION_S
+
+        await self._until(deep_in_speech, SPEAKING_AT_MOST_S, "the kiosk to speak")
+        await self._say("interrupt", speech)
+
+    async def _say(self, how: str, speech: SpeechRecording) -> None:
+        seconds = speech.duration_s
+        what = "says" if how == "say" else "interrupts with"
+        self._notebook.add(
+            "visitor", what, words=speech.name, seconds=seconds, please=self._microphone is None
+        )
+        if self._microphone is None:
+            return
+        closed, utterance = self._microphone.closed, self._microphone.say(speech.sound)
+        if not closed:
+            self.utterances.append((how, utterance))
+        await self._clock.sleep(seconds)
+
+    async def _wait(self, wait: Wait) -> None:
+        """Return when the state is shown, or was since the last deed; or the thing has happened since."""
+
+        def met() -> bool:
+            if wait.for_ in STATES and self._witness.shown == wait.for_:
+                return True
+            for index in range(self._seen, len(self._notebook.notes)):
+                if _matches(self._notebook.notes[index], wait.for_):
+                    self._seen = index + 1
+                    return True
+            return False
+
+        await self._until(met, wait.at_most_s, wait.for_.replace("_", " "))
+        self._notebook.add("visitor", "has waited", condition=wait.for_)
+
+    async def _until(self, holds: Callable[[], bool], at_most_s: float, what: str) -> None:
+        at_most_s += self._patience_s
+        try:
+            async with asyncio.timeout(at_most_s):
+                await self._notebook.until(holds)
+        except TimeoutError:
+            raise OffScriptError(
+                f"waited {at_most_s:g} s for {what}, in vain: the kiosk shows {self._witness.shown}; "
+                "see timeline.png, or give the step a longer at_most_s"
+            ) from None
+
+
+_HAPPENINGS: Final[Mapping[str, tuple[str, str, Mapping[str, object]]]] = {
+    "greeting_heard": ("kiosk", "reply heard", {"greeting": True}),
+    "connected": ("daemon", "Up", {}),
+    "resumed": ("daemon", "Up", {"resumed": True}),
+    "link_lost": ("daemon", "Lost", {}),
+    "prompt_over": ("daemon", "PromptOver", {}),
+    "picture_arrived": ("service", "picture", {}),
+    "asking": ("daemon", "ConfirmWanted", {"wanted": True}),
+}
+"""What a visitor can wait for, and is no state and nothing that the kiosk is seen to do: the note that tells of it."""
+
+
+def _matches(note: LoggedEvent, condition: str) -> bool:
+    if condition in STATES:
+        return note.what == "shows" and note.data["state"] == condition
+    by, what, data = _HAPPENINGS.get(condition, ("kiosk", condition.replace("_", " "), {}))
+    return note.by == by and note.what == what and data.items() <= note.data.items()
+
+
+def _picture(path: Path) -> bytes:
+    """Return what is shown. More than a picture may have is for the kiosk to refuse."""
+    try:
+        return regular_file.content(path, LARGEST_PICTURE_BYTES)
+    except OSError as error:
+        raise OffScriptError(f"show: {path} cannot be read: {error.strerror}; mend the path") from None

@@ -1,0 +1,130 @@
+"""What settings of different sections need of each other; looked at when the daemon starts with its own devices."""
+
+from collections.abc import Iterator, Set
+from typing import Final
+
+from kioskd.live_models import profile
+from kioskd.settings.model import Settings
+from kioskd.settings.tools_kinds import BuiltinSettings
+from kioskd.yamlconf.document import ValuePath
+
+WAKING: Final = frozenset({"toggle", "hold", "wake", "look"})
+"""What a button must do to wake the kiosk; look needs a camera, too."""
+_CONFIRMING: Final = frozenset({"toggle", "hold", "wake"})
+"""What a button must do for its press to be taken for a yes."""
+
+
+def joint_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
+    """Yield what cannot work, or goes unused, because of another section: where, and what is wrong.
+
+    Not the concern of a rehearsal, which brings its own button and camera.
+    """
+    acts = {act for button in settings.controls.all_buttons for act in (button.does, button.double)}
+    yield from _looking(settings)
+    yield from _waking(settings, acts if settings.camera.source != "off" else acts - {"look"})
+    if "hold" in acts:
+        yield from _turns_of_a_talk(settings)
+    yield from _detector(settings, held="hold" in acts)
+    conversation = settings.conversation
+    if conversation.interruptions == "allowed" and settings.microphone.echo == "half_duplex":
+        yield (
+            ("conversation", "interruptions"),
+            "allowed goes unused: a half_duplex microphone is deaf to the visitor then; change that, or take this out",
+        )
+    yield from _scheduled(settings)
+    for index, tool in enumerate(settings.tools):
+        if tool.confirm == "button" and not acts & _CONFIRMING:
+            yield (
+                ("tools", index, "confirm"),
+                "can never be given: no button here is pressed for yes; add one that does toggle, hold or wake",
+            )
+        elif tool.confirm == "button" and not settings.controls.all_lamps:
+            yield (
+                ("tools", index, "confirm"),
+                "asks nobody: it is a lamp that asks for the press, and none is set; add controls.lamp",
+            )
+
+
+def camera_unasked(settings: Settings) -> bool:
+    """Whether there is a camera that neither the model nor a visitor can have a picture of."""
+    if settings.camera.source == "off" or settings.camera.when != "request":
+        return False
+    asked = any("look" in (button.does, button.double) for button in settings.controls.all_buttons)
+    return not asked and not any(isinstance(tool, BuiltinSettings) and tool.look for tool in settings.tools)
+
+
+def _looking(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
+    if settings.camera.source != "off":
+        return
+    for place, button in settings.controls.placed_buttons.items():
+        for name in ("does", "double"):
+            if getattr(button, name) == "look":
+                yield (
+                    ("controls", *place, name),
+                    "look does nothing: the camera is off; set camera.source, or have the button do something else",
+                )
+
+
+def _waking(settings: Settings, acts: Set[str | None]) -> Iterator[tuple[ValuePath, str]]:
+    conversation, place = settings.conversation, ("conversation", "wake")
+    if "button" in conversation.wake and not settings.controls.all_buttons:
+        yield (
+            place,
+            "button cannot wake the kiosk: no button is set; add controls.button.source, or use [start]",
+        )
+    elif "button" in conversation.wake and not acts & WAKING:
+        yield place, "button cannot wake the kiosk: none of them does that; set does to toggle, hold or wake"
+    for call in ("voice", "wakeword"):
+        if call in conversation.wake and "hold" in acts and settings.assistant.greeting is None:
+            yield (
+                place,
+                f"{call} wakes for nothing: what is said without the held button is not sent; take it out, or set a greeting",
+            )
+
+
+def _scheduled(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
+    model = settings.service.model
+    functions = profile(model).functions
+    for index, tool in enumerate(settings.tools):
+        if functions == "blocking_only" and tool.scheduling is not None:
+            yield (
+                ("tools", index, "scheduling"),
+                f"goes unused: {model} waits for every tool; take it out, or choose another model",
+            )
+        if functions == "non_blocking_only" and tool.blocking:
+            yield (
+                ("tools", index, "blocking"),
+                f"cannot be: {model} waits for no tool; take it out, or choose another model",
+            )
+
+
+def _turns_of_a_talk(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
+    conversation = settings.conversation
+    for name, unset in (("pace", "normal"), ("silence_ms", None)):
+        if getattr(conversation, name) != unset:
+            yield (
+                ("conversation", name),
+                "goes unused: a button that is held to talk ends the turn; take it out",
+            )
+    if conversation.turn_taking == "local":
+        yield (
+            ("conversation", "turn_taking"),
+            "local goes unused: a button that is held to talk says whose turn it is; take this out",
+        )
+    if conversation.uplink == "continuous":
+        yield (
+            ("conversation", "uplink"),
+            "cannot be continuous: a button that is held to talk opens the uplink; take this out",
+        )
+
+
+def _detector(settings: Settings, *, held: bool) -> Iterator[tuple[ValuePath, str]]:
+    conversation = settings.conversation
+    if not held and conversation.turn_taking == "service":
+        return
+    for name in ("speech_start", "speech_end", "padding_ms"):
+        if getattr(conversation, name) is not None:
+            yield (
+                ("conversation", name),
+                "goes unused: it is for the service's own detector, which does not take the turns here; take it out",
+            )

@@ -1,0 +1,230 @@
+"""What the service turns down in a setup, model by model."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from kioskd.simulator.auth import Authenticator, Backend
+from kioskd.simulator.functions import check_functions
+from kioskd.simulator.schema import Content, Generation, Setup, SpeechConfig, Thinking, WireTool
+from kioskd.simulator.wire import INVALID, POLICY, RefusalError
+
+Coverage = Literal[
+    "TURN_INCLUDES_ONLY_ACTIVITY", "TURN_INCLUDES_ALL_INPUT", "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO"
+]
+
+VOICES: Final = frozenset({
+    "Zephyr", "Puck", "Charon", "Kore", "Fenrir", "Leda", "Orus", "Aoede", "Callirrhoe", "Autonoe",
+    "Enceladus", "Iapetus", "Umbriel", "Algieba", "Despina", "Erinome", "Algenib", "Rasalgethi",
+    "Laomedeia", "Achernar", "Alnilam", "Schedar", "Gacrux", "Pulcherrima", "Achird", "Zubenelgenubi",
+    "Vindemiatrix", "Sadachbia", "Sadaltager", "Sulafat",
+})  # fmt: skip
+"""Prebuilt voices; their names are case sensitive."""
+
+# The list that Vertex documents; the Developer API publishes none, so only the shape is checked there.
+_VERTEX_LANGUAGES: Final = frozenset({
+    "ar-EG", "bn-BD", "de-DE", "en-IN", "en-US", "es-US", "fr-FR", "hi-IN", "id-ID", "it-IT", "ja-JP", "ko-KR", "mr-IN", "nl-NL", "pl-PL", "pt-BR", "ro-RO", "ru-RU", "ta-IN", "te-IN", "th-TH", "tr-TR", "uk-UA",
+    "vi-VN",
+})  # fmt: skip
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedModel:
+    """What one model can do."""
+
+    backends: frozenset[Backend]
+    thinking: Literal["forbidden", "optional", "required"]
+    affective_dialog: bool
+    proactivity: Literal["always", "optional", "absent"]
+    blocking_tools: Literal["only", "default", "optional", "forbidden"]
+    client_content: Literal["any_time", "seed_only"]
+    coverage: Coverage
+    answer_parts: bool = True
+    """Whether a function may answer with pictures: from Gemini 3 on."""
+    sweeps: bool = False
+    """Whether it calls a function again that gave it nothing to go by."""
+    says_idle: bool = False
+    """Whether the end of a turn is no longer the end of the interaction, which is then said in so many words."""
+
+
+_DEVELOPER: Final = frozenset[Backend]({"developer"})
+_VERTEX: Final = frozenset[Backend]({"vertex"})
+_ALL_VIDEO: Final = "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO"
+_ONLY_ACTIVITY: Final = "TURN_INCLUDES_ONLY_ACTIVITY"
+
+PROFILES: Final[dict[str, SimulatedModel]] = {
+    "gemini-3.8-live": SimulatedModel(
+        _DEVELOPER | _VERTEX, "forbidden", False, "always", "optional", "any_time", _ALL_VIDEO, sweeps=True
+    ),
+    "gemini-3.8-live-extended-thinking": SimulatedModel(
+        _DEVELOPER,
+        "required",
+        False,
+        "always",
+        "forbidden",
+        "any_time",
+        _ALL_VIDEO,
+        sweeps=True,
+        says_idle=True,
+    ),
+    "gemini-3.1-flash-live-preview": SimulatedModel(
+        _DEVELOPER, "optional", False, "absent", "only", "seed_only", _ONLY_ACTIVITY
+    ),
+    "gemini-2.5-flash-native-audio-preview-12-2025": SimulatedModel(
+        _DEVELOPER, "optional", True, "optional", "default", "any_time", _ONLY_ACTIVITY, answer_parts=False
+    ),
+    "gemini-live-2.5-flash-native-audio": SimulatedModel(
+        _VERTEX,
+        "optional",
+        True,
+        "optional",
+        "default",
+        "any_time",
+        "TURN_INCLUDES_ALL_INPUT",
+        answer_parts=False,
+    ),
+}
+"""The models that the stand-in plays."""
+
+
+def check_setup(setup: Setup, door: Authenticator) -> tuple[str, SimulatedModel]:
+    """Return the model's short name and its profile.
+
+    Raises:
+        RefusalError: the service would not accept this setup.
+    """
+    name, profile = _model(setup.model, door)
+    config = setup.generation_config or Generation()
+    _check_generation(config, name, profile, door)
+    _check_rest(setup, name, profile, door)
+    check_tools(setup.tools or (), profile, door.backend)
+    return name, profile
+
+
+def check_tools(tools: Sequence[WireTool], profile: SimulatedModel, backend: Backend) -> None:
+    """Check the functions that tools declare.
+
+    Raises:
+        RefusalError: what the service does not take of them, or a behaviour that the model has not.
+    """
+    for function in (each for tool in tools for each in tool.function_declarations or ()):
+        kinds = {"BLOCKING": "forbidden", "NON_BLOCKING": "only"}
+        if function.behavior in kinds:
+            _ensure(
+                profile.blocking_tools != kinds[function.behavior],
+                f"{function.behavior} function calls are not supported by this model",
+            )
+    check_functions(tools, backend)
+
+
+def check_content(content: Content, backend: Backend) -> None:
+    """Check one turn of a client's content.
+
+    Raises:
+        RefusalError: a role or a part that may not be there.
+    """
+    roles = {None, "user", "model", *(("system",) if backend == "vertex" else ())}
+    _ensure(content.role in roles, "Please use a valid role: user, model.")
+    for part in content.parts or ():
+        _ensure(
+            part.function_call is None and part.function_response is None,
+            "Function calls and responses are not allowed in client_content",
+        )
+
+
+def _model(given: str | None, door: Authenticator) -> tuple[str, SimulatedModel]:
+    _ensure(bool(given), "setup.model is required")
+    assert given is not None
+    if door.backend == "vertex":
+        pattern = r"(projects/[^/]+/locations/[^/]+/)?publishers/google/models/(?P<name>[^/]+)"
+    else:
+        pattern = r"models/(?P<name>[^/]+)"
+    match = re.fullmatch(pattern, given)
+    profile = PROFILES.get(match["name"]) if match else None
+    if match is None or profile is None or door.backend not in profile.backends:
+        raise RefusalError(
+            POLICY,
+            f"{given} is not found for API version {door.version}, or is not supported for bidiGenerateContent.",
+        )
+    return match["name"], profile
+
+
+def _check_generation(config: Generation, name: str, profile: SimulatedModel, door: Authenticator) -> None:
+    _ensure(
+        set(config.response_modalities or ("AUDIO",)) == {"AUDIO"},
+        f"The requested combination of response modalities is not supported by the model {name}: only AUDIO is",
+    )
+    _ensure(
+        not config.enable_affective_dialog or profile.affective_dialog,
+        f"enable_affective_dialog is not supported by the model {name}",
+    )
+    _check_thinking(config.thinking_config, name, profile)
+    _ensure(0 <= (config.temperature or 0) <= 2, "temperature must be in the range [0.0, 2.0]")
+    _ensure(0 <= (config.top_p or 0) <= 1, "top_p must be in the range [0.0, 1.0]")
+    _ensure((config.candidate_count or 1) == 1, "Only one candidate is supported")
+    speech = config.speech_config or SpeechConfig()
+    _ensure(
+        speech.multi_speaker_voice_config is None, "Multi-speaker voices are not supported in a Live session"
+    )
+    voice = speech.voice_config.prebuilt_voice_config if speech.voice_config else None
+    if voice is not None and voice.voice_name:
+        _ensure(
+            voice.voice_name in VOICES,
+            f"Requested voice api_name '{voice.voice_name}' is not available for model {name}",
+        )
+    code = speech.language_code
+    if code:
+        known = (
+            code in _VERTEX_LANGUAGES if door.backend == "vertex" else _LANGUAGE.fullmatch(code) is not None
+        )
+        _ensure(known, f"Unsupported language code '{code}' for model {name}")
+
+
+def _check_thinking(thinking: Thinking | None, name: str, profile: SimulatedModel) -> None:
+    if profile.thinking == "forbidden":
+        _ensure(thinking is None, f"thinking_config is not supported by the model {name}")
+    elif profile.thinking == "required":
+        given = thinking or Thinking()
+        _ensure(
+            (given.thinking_budget is None) != (given.thinking_level is None),
+            f"Exactly one of thinking_level and thinking_budget is required by the model {name}",
+        )
+
+
+def _check_rest(setup: Setup, name: str, profile: SimulatedModel, door: Authenticator) -> None:
+    on_vertex = door.backend == "vertex"
+    proactivity = setup.proactivity
+    if proactivity is not None:
+        _ensure(profile.proactivity != "absent", f"proactivity is not supported by the model {name}")
+        _ensure(
+            profile.proactivity != "always" or proactivity.proactive_audio is not False,
+            f"proactive_audio cannot be disabled for the model {name}",
+        )
+    resumption = setup.session_resumption
+    _ensure(
+        on_vertex or resumption is None or resumption.transparent is None,
+        "Transparent session resumption is not supported",
+    )
+    for field, value in (
+        ("explicit_vad_signal", setup.explicit_vad_signal),
+        ("avatar_config", setup.avatar_config),
+    ):
+        if not on_vertex and value is not None:
+            raise RefusalError(
+                INVALID,
+                f"Invalid JSON payload received. Unknown name \"{field}\" at 'setup': Cannot find field.",
+            )
+    compression = setup.context_window_compression
+    if compression is not None and compression.sliding_window is not None:
+        target, trigger = compression.sliding_window.target_tokens, compression.trigger_tokens
+        _ensure(
+            target is None or trigger is None or int(target) < int(trigger),
+            "sliding_window.target_tokens must be less than trigger_tokens",
+        )
+
+
+def _ensure(condition: bool, reason: str) -> None:
+    if not condition:
+        raise RefusalError(INVALID, reason)

@@ -1,0 +1,280 @@
+"""The Live API's setup message: every field the service knows, and no other.
+
+Names may be in camelCase or snake_case at every level, and `null` means unset; a name that is not in the schema or an
+unknown enum value ends the connection with 1007, as the service's JSON reader (proto3 JSON) has it.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictBool, StrictFloat, StrictInt
+from pydantic.alias_generators import to_camel
+
+Int64 = StrictInt | Annotated[str, Field(pattern=r"^-?\d{1,19}$")]
+"""proto3 JSON writes 64-bit integers as strings and reads both."""
+Number = StrictFloat | StrictInt
+Anything = dict[str, Any]
+"""An object that is passed on unread: nothing in it changes what the stand-in does."""
+
+
+class WireModel(BaseModel):
+    """A message, or a part of one."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+    )
+
+
+class Blob(WireModel):
+    """Bytes in base64, in the standard or the URL-safe alphabet; kept as they came until somebody wants them."""
+
+    data: str | None = None
+    mime_type: str | None = None
+    display_name: str | None = None
+
+
+class Part(WireModel):
+    """A piece of a content."""
+
+    text: str | None = None
+    inline_data: Blob | None = None
+    thought: StrictBool | None = None
+    thought_signature: str | None = None
+    file_data: Anything | None = None
+    function_call: Anything | None = None
+    function_response: Anything | None = None
+    executable_code: Anything | None = None
+    code_execution_result: Anything | None = None
+    video_metadata: Anything | None = None
+    media_resolution: Anything | None = None
+    part_metadata: Anything | None = None
+
+
+class Content(WireModel):
+    """Parts, and who said them."""
+
+    parts: tuple[Part, ...] | None = None
+    role: str | None = None
+
+    @property
+    def words(self) -> str:
+        """The text of all parts."""
+        return " ".join(part.text for part in self.parts or () if part.text)
+
+
+class PrebuiltVoice(WireModel):
+    """One of the service's voices."""
+
+    voice_name: str | None = None
+
+
+class VoiceConfig(WireModel):
+    """Which voice speaks."""
+
+    prebuilt_voice_config: PrebuiltVoice | None = None
+    replicated_voice_config: Anything | None = None
+    voice: str | None = None
+
+
+class SpeechConfig(WireModel):
+    """How the model speaks."""
+
+    voice_config: VoiceConfig | None = None
+    language_code: str | None = None
+    multi_speaker_voice_config: Anything | None = None
+
+
+class Thinking(WireModel):
+    """How much the model thinks."""
+
+    include_thoughts: StrictBool | None = None
+    thinking_budget: StrictInt | None = None
+    thinking_level: (
+        Literal["THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"] | None
+    ) = None
+
+
+class Generation(WireModel):
+    """How the model generates."""
+
+    response_modalities: (
+        tuple[Literal["MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "AUDIO", "VIDEO"], ...] | None
+    ) = None
+    temperature: Number | None = None
+    top_p: Number | None = None
+    top_k: Number | None = None
+    max_output_tokens: StrictInt | None = None
+    seed: StrictInt | None = None
+    candidate_count: StrictInt | None = None
+    presence_penalty: Number | None = None
+    frequency_penalty: Number | None = None
+    media_resolution: (
+        Literal[
+            "MEDIA_RESOLUTION_UNSPECIFIED",
+            "MEDIA_RESOLUTION_LOW",
+            "MEDIA_RESOLUTION_MEDIUM",
+            "MEDIA_RESOLUTION_HIGH",
+        ]
+        | None
+    ) = None
+    speech_config: SpeechConfig | None = None
+    thinking_config: Thinking | None = None
+    enable_affective_dialog: StrictBool | None = None
+    translation_config: Anything | None = None
+
+
+class ParameterSchema(WireModel):
+    """The shape of a function's arguments: the OpenAPI subset that the service reads."""
+
+    type: str | None = None
+    format: str | None = None
+    title: str | None = None
+    description: str | None = None
+    nullable: StrictBool | None = None
+    enum: tuple[str, ...] | None = None
+    items: "ParameterSchema | None" = None
+    properties: "dict[str, ParameterSchema] | None" = None
+    required: tuple[str, ...] | None = None
+    additional_properties: Any = None
+    property_ordering: tuple[str, ...] | None = None
+    any_of: "tuple[ParameterSchema, ...] | None" = None
+    default: Any = None
+    example: Any = None
+    pattern: str | None = None
+    minimum: Number | None = None
+    maximum: Number | None = None
+    min_items: Int64 | None = None
+    max_items: Int64 | None = None
+    min_length: Int64 | None = None
+    max_length: Int64 | None = None
+    min_properties: Int64 | None = None
+    max_properties: Int64 | None = None
+
+
+class FunctionDeclaration(WireModel):
+    """A function that the model may call."""
+
+    name: str | None = None
+    description: str | None = None
+    parameters: ParameterSchema | None = None
+    parameters_json_schema: Any = None
+    response: ParameterSchema | None = None
+    response_json_schema: Any = None
+    behavior: Literal["UNSPECIFIED", "BLOCKING", "NON_BLOCKING"] | None = None
+
+
+class WireTool(WireModel):
+    """What the model may use."""
+
+    function_declarations: tuple[FunctionDeclaration, ...] | None = None
+    google_search: Anything | None = None
+    google_search_retrieval: Anything | None = None
+    google_maps: Anything | None = None
+    code_execution: Anything | None = None
+    url_context: Anything | None = None
+    retrieval: Anything | None = None
+    computer_use: Anything | None = None
+    file_search: Anything | None = None
+
+
+class Resumption(WireModel):
+    """Whether handles are wanted, and which session goes on."""
+
+    handle: SecretStr | None = None
+    transparent: StrictBool | None = None
+
+
+class Transcription(WireModel):
+    """That transcripts are wanted."""
+
+    language_codes: tuple[str, ...] | None = None
+    language_auto: Anything | None = None
+    language_hints: Anything | None = None
+    custom_vocabulary: tuple[str, ...] | None = None
+    adaptation_phrases: tuple[str, ...] | None = None
+    word_timestamp: StrictBool | None = None
+    diarization: StrictBool | None = None
+    mode: Literal["MODE_UNSPECIFIED", "VERBATIM", "SMART"] | None = None
+    source_text: str | None = None
+
+
+class Detection(WireModel):
+    """How the service finds speech in the audio."""
+
+    disabled: StrictBool | None = None
+    start_of_speech_sensitivity: (
+        Literal["START_SENSITIVITY_UNSPECIFIED", "START_SENSITIVITY_HIGH", "START_SENSITIVITY_LOW"] | None
+    ) = None
+    end_of_speech_sensitivity: (
+        Literal["END_SENSITIVITY_UNSPECIFIED", "END_SENSITIVITY_HIGH", "END_SENSITIVITY_LOW"] | None
+    ) = None
+    prefix_padding_ms: Annotated[StrictInt, Field(ge=0)] | None = None
+    silence_duration_ms: Annotated[StrictInt, Field(ge=0)] | None = None
+
+
+class Realtime(WireModel):
+    """How turns are taken."""
+
+    automatic_activity_detection: Detection | None = None
+    activity_handling: (
+        Literal["ACTIVITY_HANDLING_UNSPECIFIED", "START_OF_ACTIVITY_INTERRUPTS", "NO_INTERRUPTION"] | None
+    ) = None
+    turn_coverage: (
+        Literal[
+            "TURN_COVERAGE_UNSPECIFIED",
+            "TURN_INCLUDES_ONLY_ACTIVITY",
+            "TURN_INCLUDES_ALL_INPUT",
+            "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO",
+        ]
+        | None
+    ) = None
+    interim_transcript_timestamp_enabled: StrictBool | None = None
+
+
+class Window(WireModel):
+    """How much of the context survives compression."""
+
+    target_tokens: Int64 | None = None
+
+
+class Compression(WireModel):
+    """When the context is compressed."""
+
+    trigger_tokens: Int64 | None = None
+    sliding_window: Window | None = None
+
+
+class Proactivity(WireModel):
+    """Whether the model may stay silent."""
+
+    proactive_audio: StrictBool | None = None
+    proactive_video: StrictBool | None = None
+
+
+class History(WireModel):
+    """Whether the conversation starts with a history that the client brings."""
+
+    initial_history_in_client_content: StrictBool | None = None
+
+
+class Setup(WireModel):
+    """A connection's first message."""
+
+    model: str | None = None
+    generation_config: Generation | None = None
+    system_instruction: Content | None = None
+    tools: tuple[WireTool, ...] | None = None
+    session_resumption: Resumption | None = None
+    context_window_compression: Compression | None = None
+    input_audio_transcription: Transcription | None = None
+    output_audio_transcription: Transcription | None = None
+    realtime_input_config: Realtime | None = None
+    proactivity: Proactivity | None = None
+    explicit_vad_signal: StrictBool | None = None
+    history_config: History | None = None
+    avatar_config: Anything | None = None
+    safety_settings: tuple[Anything, ...] | None = None
+    labels: dict[str, str] | None = None

@@ -1,0 +1,81 @@
+"""The service's voice: every reply as 24 kHz PCM, rendered before it is wanted."""
+
+import asyncio
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from kioskd.errors import ConfigError, KioskError
+from kioskd.media import pcm
+from kioskd.media.wav import UnfitWav, decoded
+from kioskd.simulator.script import Reply
+
+_PROGRAM: Final = "espeak-ng"
+_RENDERING_S: Final = 60.0
+
+
+class SpeechRenderer:
+    """Speaks texts with espeak-ng and plays files, each rendered once."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._sounds: dict[str | Path | None, bytes] = {None: b""}
+
+    async def prepare(self, replies: Iterable[Reply]) -> None:
+        """Render what `replies` will need, off the loop.
+
+        Raises:
+            ConfigError: a WAV file that cannot be used.
+            KioskError: espeak-ng is missing, or cannot speak with this voice.
+        """
+        for reply in (each for given in replies for each in (given, given.meanwhile) if each):
+            if reply.text is not None and reply.text not in self._sounds:
+                self._sounds[reply.text] = await asyncio.to_thread(_speak, reply.text, self._name)
+            if reply.wav is not None and reply.wav not in self._sounds:
+                self._sounds[reply.wav] = await asyncio.to_thread(_load, reply.wav)
+
+    def sound_of(self, reply: Reply) -> bytes:
+        """Return a prepared reply's sound; empty for a silent one."""
+        return self._sounds[reply.text if reply.text is not None else reply.wav]
+
+
+def _speak(text: str, voice: str) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="kioskd-voice-") as directory:
+        # To a file: what espeak-ng pipes has no length in its header.
+        spoken = Path(directory, "spoken.wav")
+        command = [_PROGRAM, "-v", voice, "-w", str(spoken), "--stdin"]
+        try:
+            done = subprocess.run(  # noqa: S603  a fixed program; the voice is one argument, the text its input
+                command, input=text.encode(), capture_output=True, timeout=_RENDERING_S, check=False
+            )
+        except FileNotFoundError:
+            raise KioskError(
+                "service stand-in: espeak-ng is not installed, so it cannot speak its replies; "
+                "run `apt install espeak-ng`, or give the replies as wav files"
+            ) from None
+        except subprocess.TimeoutExpired:
+            raise KioskError(
+                f"service stand-in: espeak-ng did not speak a reply within {_RENDERING_S:.0f} s; shorten the reply"
+            ) from None
+        if done.returncode or not spoken.exists():
+            complaint = done.stderr.decode(errors="replace").strip().splitlines()
+            raise KioskError(
+                f"service stand-in: espeak-ng cannot speak with the voice {voice!r} "
+                f"({complaint[-1] if complaint else f'exit {done.returncode}'}); "
+                "see `espeak-ng --voices` for those it has"
+            )
+        return _load(spoken)
+
+
+def _load(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return decoded(file, pcm.DOWNLINK_HZ)
+    except UnfitWav as error:
+        raise ConfigError(f"replies: wav = {path}: {error}") from error
+    except OSError as error:
+        raise ConfigError(
+            f"replies: wav = {path}: cannot be read ({error.strerror}); give a PCM WAV file that exists"
+        ) from error

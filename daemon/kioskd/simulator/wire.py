@@ -1,0 +1,177 @@
+"""Reading what a client says, and the words with which the service turns it down."""
+
+import base64
+import binascii
+import re
+from typing import Any, Final, Literal
+
+from pydantic import StrictBool, ValidationError
+
+from kioskd.simulator.schema import Anything, Blob, Content, Setup, WireModel, WireTool
+
+INVALID: Final = 1007
+POLICY: Final = 1008
+INTERNAL: Final = 1011
+
+_REASON_BYTES: Final = 123
+_STANDARD: Final = str.maketrans("-_", "+/")
+
+
+class RefusalError(Exception):
+    """What the client sent ends the connection, with this close code and reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code} {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class Nothing(WireModel):
+    """A mark: being there is all it says."""
+
+
+class RealtimeInput(WireModel):
+    """What the visitor says and shows, as it happens."""
+
+    audio: Blob | None = None
+    video: Blob | None = None
+    text: str | None = None
+    activity_start: Nothing | None = None
+    activity_end: Nothing | None = None
+    audio_stream_end: StrictBool | None = None
+    media_chunks: tuple[Blob, ...] | None = None
+
+
+class ClientContent(WireModel):
+    """Turns of the conversation, written rather than spoken."""
+
+    turns: tuple[Content, ...] | None = None
+    turn_complete: StrictBool | None = None
+
+
+class FunctionPart(WireModel):
+    """What a function shows beside what it says."""
+
+    inline_data: Blob | None = None
+    file_data: Anything | None = None
+    media_processing: Anything | None = None
+    media_resolution: Anything | None = None
+
+
+class FunctionResponse(WireModel):
+    """The answer to one call."""
+
+    id: str | None = None
+    name: str | None = None
+    response: Anything | None = None
+    will_continue: StrictBool | None = None
+    scheduling: Literal["SCHEDULING_UNSPECIFIED", "SILENT", "WHEN_IDLE", "INTERRUPT"] | None = None
+    parts: tuple[FunctionPart, ...] | None = None
+
+
+class ToolResponse(WireModel):
+    """Answers to the model's calls."""
+
+    function_responses: tuple[FunctionResponse, ...] | None = None
+
+
+class NewTools(WireModel):
+    """The tools from now on."""
+
+    tools: tuple[WireTool, ...] | None = None
+
+
+class ContextUpdate(WireModel):
+    """New instructions or tools in mid-conversation."""
+
+    system_instruction: Content | None = None
+    tools: NewTools | None = None
+
+
+class ClientMessage(WireModel):
+    """One message of a client: exactly one of these is set."""
+
+    setup: Setup | None = None
+    realtime_input: RealtimeInput | None = None
+    client_content: ClientContent | None = None
+    tool_response: ToolResponse | None = None
+    context_update: ContextUpdate | None = None
+
+
+def read(message: str | bytes) -> ClientMessage:
+    """Return what a WebSocket message holds.
+
+    Raises:
+        RefusalError: it is not JSON, or not what the Live API defines.
+    """
+    try:
+        parsed = ClientMessage.model_validate_json(message)
+    except ValidationError as error:
+        raise RefusalError(INVALID, _complaint(error)) from None
+    given = [name for name in parsed.model_fields_set if getattr(parsed, name) is not None]
+    if not given:
+        raise RefusalError(INVALID, "Request contains an invalid argument.")
+    if len(given) > 1:
+        raise RefusalError(
+            INVALID,
+            f"Invalid value, oneof field 'message_type' is already set. Cannot set '{sorted(given)[1]}'",
+        )
+    return parsed
+
+
+def blob_bytes(blob: Blob, where: str) -> bytes:
+    """Return the bytes of a blob, in whichever base64 alphabet they came.
+
+    Raises:
+        RefusalError: it is not base64, or empty.
+    """
+    text = (blob.data or "").translate(_STANDARD)
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except binascii.Error:
+        raise RefusalError(
+            INVALID, f"Invalid value at '{where}.data' (TYPE_BYTES), Base64 decoding failed"
+        ) from None
+    if not data:
+        raise RefusalError(INVALID, f"Invalid value at '{where}.data': it is empty")
+    return data
+
+
+def mime_of(blob: Blob, where: str) -> tuple[str, dict[str, str]]:
+    """Return a blob's mime type in lower case, and its parameters.
+
+    Raises:
+        RefusalError: the blob has none.
+    """
+    if not blob.mime_type:
+        raise RefusalError(INVALID, f"mime_type is required at '{where}'")
+    kind, *rest = blob.mime_type.lower().replace(" ", "").split(";")
+    return kind, {name: value for name, _, value in (entry.partition("=") for entry in rest)}
+
+
+def short_reason(reason: str) -> str:
+    """Cut a close reason to what a control frame holds, as the real service does."""
+    return reason.encode()[:_REASON_BYTES].decode(errors="ignore")
+
+
+def _complaint(error: ValidationError) -> str:
+    first: Any = error.errors(include_url=False, include_context=False)[0]
+    if first["type"] == "json_invalid":
+        return "Invalid JSON payload received. Unexpected token."
+    *parents, name = first["loc"] or ("",)
+    if first["type"] == "extra_forbidden":
+        where = f" at '{_dotted(parents)}'" if parents else ""
+        return f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.'
+    # The value itself is left out: it may be what a visitor said.
+    return f"Invalid value at '{_dotted(first['loc'])}': {first['msg']}"
+
+
+def _dotted(location: tuple[int | str, ...] | list[int | str]) -> str:
+    """Write a place as the service does: snake_case, list positions in brackets."""
+    text = ""
+    for step in location:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += "." * bool(text) + re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", step).lower()
+    return text

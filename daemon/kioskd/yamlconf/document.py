@@ -1,0 +1,245 @@
+"""Reads YAML into plain values and remembers where each stood; collects faults instead of stopping at the first.
+
+The words are YAML 1.2's (core schema): `off`, `no` and `22:00` are texts, and only true, false, null and numbers are
+not. Left out of YAML, because a configuration needs none of it: anchors, tags, several documents, deep nesting.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import yaml
+
+from kioskd.yamlconf.value_types import LONGEST_ECHO
+
+ValuePath = tuple[str | int, ...]
+"""Where a value sits: names of settings, and indexes of list items."""
+
+DEEPEST: Final = 16
+"""Levels of nesting; the settings have three, and a tool's schema some more. A bound keeps a broken file from exhausting
+the stack."""
+
+KEY_HOME: Final = (
+    "a key does not belong in this file, which others may read; put it into the systemd credential gemini-api-key, "
+    "or into a file of its own named by service.key_file, and take it out here"
+)
+
+_SECRET_NAMES: Final = frozenset(
+    {"key", "apikey", "geminiapikey", "googleapikey", "token", "accesstoken", "secret", "password"}
+)
+_SECRET_LOOKS: Final = re.compile(r"AIza[\w-]{6}|\bAQ\.[\w-]{10}|\bya29\.|auth_tokens/")
+"""Google's API keys, old and new, OAuth tokens, ephemeral tokens."""
+
+_TAG: Final = "tag:yaml.org,2002:"
+_CORE_SCHEMA: Final = {
+    "null": r"null|Null|NULL|~|",
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+",
+    "float": r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+}
+
+_UNFINISHED: Final = {
+    "could not find expected ':'": "a setting without its colon: each is NAME: VALUE; add the colon",
+    "unexpected end of stream": "a quoted text begins here and does not end: its closing quote is missing; add it",
+    "expected ',' or": "a list or group begins here and does not end: a comma or closing bracket is missing; add it",
+}
+"""What is best mended where the thing begins, which is PyYAML's context, not where it noticed."""
+
+_PROBLEMS: Final = {
+    r"'\t'": "a tab indents this line: YAML takes spaces only; replace it",
+    "mapping values are not allowed": "a colon where none can be: text that holds one needs quotes, or the line is "
+    "indented wrongly; put the text in quotes, or mend the indentation",
+    "<block end>": "the indentation fits no line above: settings of one section begin in one column; align it",
+    "cannot start any token": "a text begins with a character that has a meaning in YAML; put the text in quotes",
+    "expected the node content": "a sign that has a meaning in YAML where a value should be; put the text in quotes",
+    "another document": "a second document begins here: one file holds one configuration; take the --- out",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with the file. Line and column count from 1; both are 0 where the whole file is meant."""
+
+    file: str
+    line: int
+    column: int
+    key: str
+    what: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place} {self.key}: {self.what}" if self.key else f"{place}: {self.what}"
+
+
+class _Refused(yaml.MarkedYAMLError):
+    """YAML that is well formed and not taken."""
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: ClassVar = {}  # type: ignore[misc]  # the stub says instance; PyYAML reads the class
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # the stub has no types here
+        mark = event.start_mark
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise _Refused(
+                None, None, "anchors and aliases (& and *) are not taken; write the value out", mark
+            )
+        if self.depth > DEEPEST:
+            raise _Refused(
+                None, None, "nested too deeply: no setting is; mend the brackets or indentation", mark
+            )
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
+for _kind, _pattern in _CORE_SCHEMA.items():
+    _Loader.add_implicit_resolver(_TAG + _kind, re.compile(f"^(?:{_pattern})$"), None)
+
+
+def _plain(kind: str, text: str) -> bool | int | float | None:
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.lower() == "true"
+    text = text.lower().replace(".inf", "inf").replace(".nan", "nan")
+    try:
+        return int(text, 0 if text.startswith(("0o", "0x")) else 10)
+    except (
+        ValueError
+    ):  # a fraction; or more digits than Python reads, which is as far out of range as infinity
+        return float(text)
+
+
+def looks_secret(text: str) -> bool:
+    """Whether `text` holds what Google's keys and tokens look like."""
+    return _SECRET_LOOKS.search(text) is not None
+
+
+class Document:
+    """A YAML file, read: `data` as plain values (lists are tuples), `faults` as found so far."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.faults: list[Fault] = []
+        self.data: Any = None
+        self._names: dict[ValuePath, tuple[int, int]] = {}
+        self._values: dict[ValuePath, tuple[int, int]] = {}
+        self._faulty: set[ValuePath] = set()
+        try:
+            node = yaml.compose(text, Loader=_Loader)
+        except _Refused as err:
+            self._syntax(err.problem_mark, str(err.problem))
+        except yaml.MarkedYAMLError as err:
+            self._syntax(*_problem(err))
+        except yaml.reader.ReaderError as err:
+            before = text[: err.position]
+            line, column = before.count("\n"), err.position - (before.rfind("\n") + 1)
+            what = "a character that text never holds: is this a YAML file? take it out"
+            self.faults.append(Fault(file, line + 1, column + 1, "", what))
+        except (ValueError, OverflowError):  # the scanner reads "\\UFFFFFFFF" and %YAML 1.999... without care
+            self.faults.append(
+                Fault(file, 0, 0, "", "is not YAML: an escape or version is out of range; mend it")
+            )
+        else:
+            if node is not None:
+                self.data = self._value(node, ())
+
+    def fault(self, path: ValuePath, what: str, *, of_name: bool = False) -> None:
+        """Add a fault of the setting at `path` (of its name, not its value, if `of_name`).
+
+        A setting that is missing is pointed at by the section it is missing from. A setting that has a fault gets
+        no second one: the first says what to mend.
+        """
+        if path in self._faulty:
+            return
+        self._faulty.add(path)
+        found = path
+        while found and found not in self._names and found not in self._values:
+            found = found[:-1]
+        name = self._names.get(found, (1, 1))
+        line, column = name if of_name else self._values.get(found, name)
+        key = ".".join(part for part in path if isinstance(part, str))
+        self.faults.append(Fault(self.file, line, column, key, what))
+
+    def _syntax(self, mark: Any, what: str) -> None:
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        self.faults.append(Fault(self.file, line, column, "", what))
+
+    def _value(self, node: yaml.Node, path: ValuePath) -> Any:
+        kind = node.tag.removeprefix(_TAG)
+        if isinstance(node, yaml.MappingNode) and kind == "map":
+            if path and isinstance(path[-1], int):  # any other group is best pointed at by its name
+                self._values[path] = _place(node)
+            return self._mapping(node, path)
+        if node.start_mark.index < node.end_mark.index:  # as is what is not there
+            self._values[path] = _place(node)
+        if isinstance(node, yaml.SequenceNode) and kind == "seq":
+            return tuple(self._value(item, (*path, index)) for index, item in enumerate(node.value))
+        if isinstance(node, yaml.ScalarNode):
+            if looks_secret(node.value):
+                self.fault(path, f"holds what looks like a service key: {KEY_HOME}")
+                return None
+            if kind == "str":
+                return node.value
+            if re.fullmatch(_CORE_SCHEMA.get(kind, "(?!)"), node.value):
+                return _plain(kind, node.value)
+        self.fault(path, "has a tag (!...): tags are not taken; write the plain value")
+        return None
+
+    def _mapping(self, node: yaml.MappingNode, path: ValuePath) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            here = _place(key_node)
+            key, why_not = _key(key_node, free=_named_by_owner(path))
+            inner = (*path, key)
+            if why_not:
+                self.faults.append(Fault(self.file, *here, ".".join(map(str, inner)), why_not))
+            elif inner in self._names:
+                first = ":".join(map(str, self._names[inner]))
+                what = f"stands here a second time, first at {first}: only one can count; take one out"
+                self.faults.append(Fault(self.file, *here, ".".join(map(str, inner)), what))
+            else:
+                self._names[inner] = here
+                data[key] = self._value(value_node, inner)
+        return data
+
+
+def _place(node: yaml.Node) -> tuple[int, int]:
+    """Return the line and column where `node` begins."""
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _named_by_owner(path: ValuePath) -> bool:
+    """Whether the names at `path` are the owner's own: what a tool takes may well be called a key or a token."""
+    return len(path) > 2 and path[0] == "tools" and path[2] in ("parameters", "headers")
+
+
+def _key(node: yaml.Node, *, free: bool) -> tuple[str, str]:
+    """Return a setting's name as it may be repeated, and why it cannot be one (empty where it can)."""
+    if not isinstance(node, yaml.ScalarNode):
+        return "(a group)", "is no name: a setting's name is a word; write NAME: VALUE"
+    name = node.value
+    if looks_secret(name):
+        return "(a key)", f"looks like a service key: {KEY_HOME}"
+    if len(name) > LONGEST_ECHO or not name.isprintable() or not name:
+        return f"({len(name)} characters)", "is no name of a setting; mend the line, or take it out"
+    if not free and re.sub("[-_ ]", "", name.lower()) in _SECRET_NAMES:
+        return name, KEY_HOME
+    return name, ""
+
+
+def _problem(err: yaml.MarkedYAMLError) -> tuple[Any, str]:
+    problem = str(err.problem)
+    for symptom, words in _UNFINISHED.items():
+        if symptom in problem:
+            return err.context_mark or err.problem_mark, words
+    for symptom, words in _PROBLEMS.items():
+        if symptom in problem:
+            return err.problem_mark, words
+    brief = re.sub(r"'[^']{3,}'", "something", problem)
+    return err.problem_mark or err.context_mark, f"is not YAML: {brief}; mend the line"

@@ -1,0 +1,320 @@
+"""How a value of the YAML is written: markers and types for the model's fields.
+
+They raise the whole fault text themselves (error type `said`); `load` adds where it happened.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    ValidationInfo,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+LONGEST_ECHO: Final = 40
+"""No fault repeats a longer text: it may be a secret in the wrong place, and it would hide the message."""
+
+
+# fmt: off
+VoiceName = Literal[
+    "Zephyr", "Puck", "Charon", "Kore", "Fenrir", "Leda", "Orus", "Aoede", "Callirrhoe", "Autonoe", "Enceladus",
+    "Iapetus", "Umbriel", "Algieba", "Despina", "Erinome", "Algenib", "Rasalgethi", "Laomedeia", "Achernar", "Alnilam",
+    "Schedar", "Gacrux", "Pulcherrima", "Achird", "Zubenelgenubi", "Vindemiatrix", "Sadachbia", "Sadaltager", "Sulafat",
+]
+# fmt: on
+
+
+def alone(value: object) -> str:
+    """Return how a value is written that was written as a list or a group, or looks odd."""
+    match value:
+        case dict():
+            return "write it alone on the line of this setting, without names below it"
+        case list() | tuple():
+            return "write it alone on the line of this setting, without brackets or -"
+        case _:
+            return "write it, in quotes if it looks odd"
+
+
+def shown(value: object) -> str:
+    """Return `value` as a fault text may repeat it: short, on one line, as the YAML would have it."""
+    match value:
+        case None:
+            text = "nothing"
+        case bool():
+            text = str(value).lower()
+        case float():
+            text = f"{value:.15g}"
+        case str() if len(value) > LONGEST_ECHO:
+            text = f"a text of {len(value)} characters"
+        case str():
+            text = value if re.fullmatch(r"[A-Za-z][\w:./+-]*", value) else repr(value)
+        case dict() | BaseModel():
+            text = "a group of settings"
+        case list() | tuple():
+            text = "a list" if value else "[]"
+        case _:
+            text = str(value)
+    return text
+
+
+def said(text: str) -> PydanticCustomError:
+    """Return the error that carries a whole fault text."""
+    return PydanticCustomError("said", "{text}", {"text": text})
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Marks a number that must lie within [least, most], and says why."""
+
+    least: float
+    most: float
+    why: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(schema) | {"minimum": self.least, "maximum": self.most}
+
+    def _check(self, value: float) -> float:
+        if self.least <= value <= self.most:
+            return value
+        side = "below" if value < self.least else "above"
+        limit = self.least if value < self.least else self.most
+        raise said(
+            f"{shown(value)} is {side} {shown(limit)}, {self.why}; use {shown(self.least)} to {shown(self.most)}"
+        )
+
+
+def _sentence(text: str) -> str:
+    if not text.strip():
+        raise said("is empty: a text is needed; write one, or take the line out")
+    return text
+
+
+def _endpoint(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname, url.port
+    except ValueError:
+        raise said(
+            "is no address: host or port cannot be read; write https://HOST or https://HOST:PORT"
+        ) from None
+    if url.scheme != "https":
+        raise said("must begin with https://: the service's library speaks TLS only; write https://HOST:PORT")
+    if not host or port == 0 or not text.isprintable() or " " in text:
+        raise said("names no host: an address is needed; write https://HOST or https://HOST:PORT")
+    if url.username is not None or url.query or url.fragment:
+        raise said(
+            "holds more than host, port and path: a name, password or query would be seen; take it out"
+        )
+    return text
+
+
+def _proxy(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname, url.port
+    except ValueError:
+        host, port, url = None, None, urlsplit("")
+    if url.scheme != "http" or not host or not port or not text.isprintable() or " " in text:
+        # Not repeated: what stands there may hold a password.
+        raise said("is no HTTP proxy: its form is http://HOST:PORT; write http://proxy.example:3128, say")
+    if url.username is not None or url.path.strip("/") or url.query or url.fragment:
+        raise said("holds more than host and port: a name or password would be seen by others; take it out")
+    return text
+
+
+_CHIP = r"[A-Za-z0-9_.:-]+"
+_NUMBER = r"(?:0|[1-9][0-9]{0,4})"
+_PLACES = {
+    "gpio": rf"({_CHIP})/({_NUMBER})",
+    "rgb": rf"({_CHIP})/({_NUMBER}),({_NUMBER}),({_NUMBER})",
+    "pwm": rf"({_CHIP})/({_NUMBER})",
+    "led": r"([A-Za-z0-9_.:+@-]+)",
+}
+
+
+def place(source: str) -> tuple[str, str, tuple[int, ...]]:
+    """Return kind, name and numbers of `gpio:CHIP/LINE`, `rgb:CHIP/R,G,B`, `pwm:CHIP/CHANNEL` or `led:NAME`.
+
+    Raises:
+        ValueError: `source` is anything else.
+    """
+    kind, _, rest = source.partition(":")
+    found = re.fullmatch(_PLACES[kind], rest) if kind in _PLACES else None
+    if found is None:
+        raise ValueError(source)
+    return kind, found[1], tuple(map(int, found.groups()[1:]))
+
+
+def wires(source: str) -> tuple[str, ...]:
+    """Return each line, channel, LED or key that a button's or a lamp's `source` takes, one form for the same one."""
+    if source.startswith("evdev:"):
+        return (source,)
+    kind, name, numbers = place(source)
+    return tuple(f"gpio:{name}/{number}" for number in numbers) if kind == "rgb" else (source,)
+
+
+def input_key(source: str) -> tuple[str, str]:
+    """Return device and key of `evdev:NAME/KEY`.
+
+    Raises:
+        ValueError: `source` is anything else.
+    """
+    found = re.fullmatch(r"evdev:(.+)/([A-Z][A-Z0-9_]*)", source)
+    if found is None:
+        raise ValueError(source)
+    return found[1], found[2]
+
+
+def _gpio(text: str) -> str:
+    try:
+        kind, _, _ = place(text)
+    except ValueError:
+        kind = ""
+    if kind != "gpio":
+        raise said(
+            f"{shown(text)} names no GPIO line: its form is gpio:CHIP/LINE with a line number; "
+            "write gpio:pi/17, say"
+        )
+    return text
+
+
+def _lamp(text: str) -> str:
+    try:
+        kind, _, numbers = place(text)
+    except ValueError:
+        raise said(
+            f"{shown(text)} names no lamp: it takes gpio:CHIP/LINE, rgb:CHIP/R,G,B, pwm:CHIP/CHANNEL or led:NAME; "
+            "write gpio:pi/25, say"
+        ) from None
+    if kind == "rgb" and len(set(numbers)) < len(numbers):
+        raise said(f"{shown(text)} names one line twice: each colour has its own; write rgb:pi/5,6,13, say")
+    return text
+
+
+def _button(text: str) -> str:
+    if text.startswith("evdev:"):
+        try:
+            input_key(text)
+        except ValueError:
+            raise said(
+                f"{shown(text)} names no key: its form is evdev:NAME/KEY; write evdev:Pedal/KEY_SPACE, say"
+            ) from None
+        return text
+    return _gpio(text)
+
+
+def _camera(text: str, info: ValidationInfo) -> str:
+    if text.startswith("folder:"):
+        return f"folder:{_path(text.removeprefix('folder:'), info)}"
+    if re.fullmatch(r"off|picamera(:[0-9])?|v4l2:.+", text):
+        return text
+    raise said(f"{shown(text)} is no camera: none has that name; use off, picamera, v4l2:NAME or folder:PATH")
+
+
+def _sound_device(text: str) -> str:
+    # No card's id begins with a digit: the kernel sees to that.
+    if re.search(r"^[0-9]+$|hw:(?:CARD=)?[0-9]", text, re.IGNORECASE):
+        raise said(
+            f"{shown(text)} means a card by its number, which another may have after a restart; "
+            "write a name that kioskd devices prints, or hw:CARD=NAME"
+        )
+    return text
+
+
+def _clock_time(text: str) -> str:
+    if not re.fullmatch(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", text):
+        raise said(f'{shown(text)} is no time of day: its form is HH:MM, in quotes; write "22:00", say')
+    return text
+
+
+def _quiet_hours(text: str) -> str:
+    clock = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+    found = re.fullmatch(f"({clock})-({clock})", text)
+    if found is None or found[1] == found[2]:
+        raise said(f"{shown(text)} is no span of time: its form is HH:MM-HH:MM; write 22:00-07:00, say")
+    return text
+
+
+def _language(text: str) -> str:
+    if not re.fullmatch(r"[a-z]{2,3}-[A-Z]{2}", text):
+        raise said(
+            f"{shown(text)} is no language: it takes language and country; write en-US, de-DE or no-NO, say"
+        )
+    return text
+
+
+def _wake_word(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_]{1,40}", text):
+        raise said(
+            f"{shown(text)} is no wake word: its form is small letters, digits and _; write hey_jarvis, say"
+        )
+    return text
+
+
+def _api_version(text: str) -> str:
+    if not re.fullmatch(r"v[0-9]+((alpha|beta)[0-9]*)?", text):
+        raise said(f"{shown(text)} is no version of the service; write v1beta, say")
+    return text
+
+
+def _project(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9.-]+(:[a-z0-9-]+)?", text):
+        raise said(f"{shown(text)} is no project of Google Cloud's; write my-project, say")
+    return text
+
+
+def _location(text: str) -> str:
+    if not re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", text):  # it becomes part of the service's host name
+        raise said(f"{shown(text)} is no location of Google Cloud's; write global, eu or europe-west4, say")
+    return text
+
+
+def _path(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value.isprintable() or not value.strip():
+        raise said(f"{shown(value)} is no path: the name of a file is needed; {alone(value)}")
+    if value.startswith("~"):
+        raise said(f"{shown(value)} begins with ~, which is nobody's home here; write the path from / on")
+    return Path((info.context or {}).get("folder", "."), value)
+
+
+def program(word: str, info: ValidationInfo) -> str:
+    """Return a program as it is started: a name to be found in PATH, or a path, which starts at the YAML's own folder."""
+    if "/" not in word:
+        return word
+    return str((info.context or {}).get("folder", Path()).absolute() / word)
+
+
+OwnerText = Annotated[str, AfterValidator(_sentence)]
+Name = Annotated[OwnerText, StringConstraints(max_length=200)]
+ApiVersion = Annotated[str, AfterValidator(_api_version)]
+ButtonSource = Annotated[str, AfterValidator(_button)]
+CameraSource = Annotated[str, AfterValidator(_camera)]
+HttpProxy = Annotated[str, AfterValidator(_proxy)]
+ClockTime = Annotated[str, AfterValidator(_clock_time)]
+LampSource = Annotated[str, AfterValidator(_lamp)]
+Https = Annotated[str, AfterValidator(_endpoint)]
+Language = Annotated[str, AfterValidator(_language)]
+Location = Annotated[str, StringConstraints(max_length=60), AfterValidator(_location)]
+Project = Annotated[str, StringConstraints(max_length=100), AfterValidator(_project)]
+QuietHours = Annotated[str, AfterValidator(_quiet_hours)]
+SoundDeviceName = Annotated[Name, AfterValidator(_sound_device)]
+WakeWordName = Annotated[str, AfterValidator(_wake_word)]
+PathOnDisk = Annotated[Path, BeforeValidator(_path, json_schema_input_type=str)]
+"""A path; a relative one starts at the YAML's own folder."""

@@ -1,0 +1,120 @@
+"""Calls that are not as the service promises them: the good ones beside them are answered."""
+
+import json
+from typing import Any
+
+import pytest
+from google.genai.types import LiveServerMessage
+from tests.adapters.gemini.test_tools import connected
+from tests.support.live_server import say
+
+from kioskd import ports
+from kioskd.adapters.gemini import Vertex
+from kioskd.adapters.gemini.messages import LONGEST_NAME, translate
+from kioskd.adapters.gemini.raw_calls import LARGEST, readable
+from kioskd.ports import ToolAnswer, ToolCall, ToolCallsCancelled, ToolsCalled
+
+GOOD = {"id": "1", "name": "look", "args": {"at": "door"}}
+TOLD = ToolCall("1", "look", {"at": "door"})
+
+
+def told(message: dict[str, Any]) -> tuple[list[ports.Message], list[str]]:
+    """What becomes of a message, and what is said of calls that are left out."""
+    odd: list[str] = []
+    read = LiveServerMessage.model_validate(json.loads(readable(json.dumps(message))))
+    return list(translate(read, odd=odd.append)), odd
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"name": "look"},
+        {"id": None, "name": "look"},
+        {"id": "", "name": "look"},
+        {"id": True, "name": "look"},
+        {"id": ["2"], "name": "look"},
+        {"id": "2"},
+        {"id": "2", "name": None},
+        {"id": "2", "name": ""},
+        {"id": "2", "name": 7},
+        {"id": "2" * (LONGEST_NAME + 1), "name": "look"},
+        {"id": "2", "name": "n" * (LONGEST_NAME + 1)},
+        {},
+        None,
+        "look",
+        ["look"],
+        {"id": "1", "name": "other"},
+    ],
+)
+def test_a_call_that_cannot_be_answered_costs_no_other_its_answer(bad: Any) -> None:
+    found, odd = told({"toolCall": {"functionCalls": [GOOD, bad]}})
+    assert found == [ToolsCalled((TOLD,))]
+    assert len(odd) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "read"),
+    [
+        ({"id": 2, "name": "f"}, ToolCall("2", "f", {})),
+        ({"id": "2", "name": "f", "args": None}, ToolCall("2", "f", {})),
+        ({"id": "2", "name": "f", "args": '{"a": 1}'}, ToolCall("2", "f", {"a": 1})),
+        ({"id": "ü" * LONGEST_NAME, "name": "f"}, ToolCall("ü" * LONGEST_NAME, "f", {})),
+        ({"id": "1", "name": "look", "args": {"at": "door"}}, None),
+    ],
+)
+def test_a_call_is_read_as_far_as_it_can_be_meant(call: Any, read: ToolCall | None) -> None:
+    found, odd = told({"toolCall": {"functionCalls": [GOOD, call]}})
+    assert found == [ToolsCalled((TOLD, read) if read else (TOLD,))]
+    assert odd == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["a"], "text", 7, True])
+def test_arguments_that_are_no_object_are_answered_as_a_fault(arguments: Any) -> None:
+    ((called,), odd) = told({"toolCall": {"functionCalls": [GOOD | {"args": arguments}]}})
+    assert isinstance(called, ToolsCalled)
+    assert (called.calls[0].arguments, odd) == ({}, [])
+    assert "no object" in called.calls[0].fault
+
+
+def test_a_call_that_is_not_in_a_list_is_one() -> None:
+    assert told({"tool_call": {"function_calls": GOOD}})[0] == [ToolsCalled((TOLD,))]
+
+
+def test_numbers_cancel_the_calls_that_they_name() -> None:
+    assert told({"toolCallCancellation": {"ids": [2, "3", None, {}]}})[0] == [ToolCallsCancelled(("2", "3"))]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        json.dumps({"toolCall": {"functionCalls": [GOOD]}}),
+        b'{"toolCall": no JSON',
+        '["toolCall"]',
+        '{"toolCall": 7}',
+        '{"toolCall": {"functionCalls": "x"}}',
+        json.dumps({"toolCall": {"functionCalls": [{}] * (LARGEST // 2)}}),
+    ],
+    ids=range(6),
+)
+def test_what_needs_no_help_or_is_beyond_it_stays_as_it_is(message: str | bytes) -> None:
+    assert readable(message) is message
+
+
+async def test_the_good_call_beside_one_without_an_id_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    async with connected() as (connection, wire):
+        for _ in range(2):
+            await say(wire.peer, toolCall={"functionCalls": [{"name": "look"}, GOOD]})
+            assert await connection.receive() == (ToolsCalled((TOLD,)),)
+    assert caplog.text.count("tool call left out, it cannot be answered: cause=function call without id") == 1
+
+
+async def test_vertex_is_answered_without_an_id_where_it_gave_none() -> None:
+    async with connected(vertex=Vertex("p", "global")) as (connection, wire):
+        await say(wire.peer, toolCall={"functionCalls": [{"name": "look"}, {"name": "look"}]})
+        (called,) = await connection.receive()
+        assert isinstance(called, ToolsCalled)
+        first, second = called.calls
+        assert first.id != second.id
+        await connection.answer([ToolAnswer(first.id, "look", {"status": "ok"})])
+        (response,) = (await wire.next())["tool_response"]["functionResponses"]
+        assert response == {"name": "look", "response": {"status": "ok"}}

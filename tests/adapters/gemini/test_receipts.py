@@ -1,0 +1,425 @@
+"""What counts as delivered: by the book alone, and over TLS to a server that takes in what the test says."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from tests.support.live_server import Handler, accept_setup, live_server, read_json, say
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from kioskd.adapters.gemini import GeminiConfig, GeminiLive
+from kioskd.adapters.gemini.connection import GeminiConnection
+from kioskd.adapters.gemini.live_socket import Deadlines
+from kioskd.adapters.gemini.receipts import MOST, PROMPT_S, Receipts
+from kioskd.errors import LinkLost, Remedy
+from kioskd.ports import ResumptionUpdate
+from kioskd.simulator import Deed, Reply, ServiceScript, Simulator
+
+# The book.
+
+
+class Kernel:
+    """What the kernel would say."""
+
+    def __init__(self) -> None:
+        self.says: tuple[int, int] | None = None
+
+    def __call__(self) -> tuple[int, int] | None:
+        return self.says
+
+
+def book(**options: Any) -> tuple[Receipts, Kernel]:
+    kernel = Kernel()
+    return Receipts(kernel, **options), kernel
+
+
+def send(receipts: Receipts, count: int, now: float) -> None:
+    """Send so many frames, each with a ping."""
+    for _ in range(count):
+        receipts.sent_audio()
+        receipts.asked(now)
+
+
+def test_a_frame_is_delivered_when_its_receipt_has_come() -> None:
+    receipts, _ = book()
+    send(receipts, 3, now=0.0)
+    assert receipts.delivered == 0
+    receipts.received(took_s=0.1)
+    receipts.received(took_s=0.1)
+    assert receipts.delivered == 2
+    assert not receipts.complete
+    receipts.received(took_s=0.1)
+    assert receipts.complete
+
+
+def test_one_receipt_stands_for_all_that_was_sent_before_its_ping() -> None:
+    receipts, _ = book()
+    for _ in range(5):
+        receipts.sent_audio()
+    receipts.asked(0.0)
+    receipts.sent_audio()
+    receipts.received(took_s=0.1)
+    assert receipts.delivered == 5
+
+
+def test_no_more_receipts_are_wanted_than_can_be_kept() -> None:
+    receipts, _ = book()
+    send(receipts, MOST - 1, now=0.0)
+    assert receipts.wanted
+    send(receipts, 1, now=0.0)
+    assert not receipts.wanted
+    receipts.received(took_s=0.1)
+    assert receipts.wanted
+
+
+def test_a_receipt_that_never_came_from_a_service_that_fell_silent_is_believed() -> None:
+    receipts, kernel = book()
+    kernel.says = (1000, 0)
+    receipts.heard(0.5)
+    send(receipts, 2, now=1.0)
+    receipts.heard(1.5)
+    assert not receipts.slow
+    assert receipts.delivered == 0
+
+
+@pytest.mark.parametrize("why", ["the last one took long", "other messages came meanwhile"])
+def test_from_a_slow_service_what_its_kernel_has_counts(why: str) -> None:
+    receipts, kernel = book()
+    kernel.says = (0, 100)
+    send(receipts, 1, now=0.0)
+    if why == "the last one took long":
+        receipts.received(took_s=PROMPT_S + 0.1)
+    else:
+        receipts.heard(PROMPT_S + 0.1)
+    assert receipts.slow
+    before = receipts.delivered
+    receipts.sent_audio()
+    receipts.sent_audio()
+    kernel.says = (99, 1)
+    assert receipts.delivered == before
+    kernel.says = (100, 60)
+    assert receipts.delivered == 3
+    receipts.sent_audio()
+    kernel.says = (159, 1)
+    assert not receipts.complete
+    kernel.says = (160, 0)
+    assert receipts.complete
+
+
+def test_from_a_slow_service_all_counts_where_the_kernel_cannot_say() -> None:
+    receipts, _ = book()
+    send(receipts, 4, now=0.0)
+    receipts.heard(PROMPT_S + 0.1)
+    assert receipts.delivered == 4
+
+
+def test_delivered_never_falls() -> None:
+    receipts, _ = book()
+    send(receipts, 2, now=0.0)
+    receipts.heard(PROMPT_S + 0.1)
+    assert receipts.delivered == 2
+    send(receipts, 2, now=3.0)
+    assert receipts.delivered == 4
+    for _ in range(3):
+        receipts.received(took_s=0.1)  # all of a sudden
+    assert not receipts.slow
+    assert receipts.delivered == 4
+
+
+def test_a_closing_handshake_delivers_all() -> None:
+    receipts, _ = book()
+    send(receipts, 2, now=0.0)
+    receipts.closed()
+    assert receipts.delivered == 2
+
+
+def test_silence_is_counted_from_the_missing_receipt_or_the_last_word() -> None:
+    receipts, _ = book()
+    assert receipts.silent_s(9.0) == 0.0
+    receipts.heard(1.0)
+    send(receipts, 1, now=4.0)
+    assert receipts.silent_s(9.0) == 5.0
+    receipts.heard(5.0)
+    assert receipts.silent_s(9.0) == 4.0
+    receipts.received(took_s=0.1)
+    assert receipts.silent_s(9.0) == 0.0
+
+
+def test_promptness_is_known_from_a_receipt_or_from_the_connection_before() -> None:
+    assert not book()[0].prompt
+    assert book(known_prompt=True)[0].prompt
+    receipts, _ = book()
+    send(receipts, 1, now=0.0)
+    receipts.received(took_s=0.1)
+    assert receipts.prompt
+
+
+def test_where_the_service_counts_nothing_else_does() -> None:
+    receipts, kernel = book(transparent=True)
+    kernel.says = (0, 0)
+    receipts.sent_other()  # message 1
+    send(receipts, 3, now=0.0)  # 2, 3, 4
+    receipts.sent_other()  # 5
+    send(receipts, 3, now=0.0)  # 6, 7, 8
+    receipts.received(took_s=PROMPT_S + 1)
+    receipts.closed()
+    assert receipts.delivered == 0
+    for index, frames in ((0, 0), (1, 0), (3, 2), (5, 3), (6, 4), (4, 4), (8, 6), (99, 6)):
+        receipts.consumed(index)
+        assert receipts.delivered == frames
+
+
+def test_a_service_that_was_asked_to_count_and_does_not_is_taken_at_its_receipts() -> None:
+    receipts, _ = book(transparent=True)
+    send(receipts, 2, now=0.0)
+    receipts.consumed(None)
+    receipts.received(took_s=0.1)
+    assert receipts.delivered == 1
+
+
+def test_what_was_not_asked_for_is_not_counted() -> None:
+    receipts, _ = book()
+    send(receipts, 2, now=0.0)
+    receipts.consumed(2)
+    assert receipts.delivered == 0
+
+
+# The wire.
+
+FRAME = bytes(range(256)) * 2 + bytes(128)
+
+
+@asynccontextmanager
+async def connected(
+    service: Handler, deadlines: Deadlines | None = None, *, transparent: bool = False, **options: Any
+) -> AsyncIterator[GeminiConnection]:
+    """A connection to `service`, for 20 s at most."""
+    async with asyncio.timeout(60), live_server(service, **options) as server:
+        config = GeminiConfig(
+            key=SecretStr("a-key"),
+            model="m",
+            voice="Kore",
+            endpoint=server.endpoint,
+            ca_file=server.ca_file,
+        )
+        live = GeminiLive(config, deadlines=deadlines)
+        async with live.connect(None) as connection:
+            assert isinstance(connection, GeminiConnection)
+            if transparent:  # only Vertex lets itself be asked for it
+                connection._socket.keep(transparent=True, known_prompt=False)
+            yield connection
+
+
+async def talk(connection: GeminiConnection, pause_s: float) -> None:
+    """Send until there is nobody to send to."""
+    while True:
+        await connection.send_audio(os.urandom(640))
+        await asyncio.sleep(pause_s)
+
+
+async def test_the_receipts_of_what_was_taken_in_come_before_what_is_said_next() -> None:
+    async def service(peer: ServerConnection) -> None:
+        await accept_setup(peer)
+        for _ in range(3):
+            for _ in range(20):
+                await read_json(peer)
+            await say(peer, usageMetadata={})
+
+    async with connected(service) as connection:
+        for turn in range(3):
+            for _ in range(20):
+                await connection.send_audio(FRAME)
+            await connection.receive()
+            assert connection.delivered == 20 * (turn + 1)
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["in a quiet moment", "in mid-reply"])
+async def test_hanging_up_delivers_all(busy: bool) -> None:
+    heard = 0
+
+    async def service(peer: ServerConnection) -> None:
+        nonlocal heard
+        await accept_setup(peer)
+        async with asyncio.TaskGroup() as tasks:
+            talking = tasks.create_task(chatter(peer)) if busy else None
+            try:
+                while True:
+                    heard += "audio" in (await read_json(peer))["realtime_input"]
+            except ConnectionClosed:
+                if talking:
+                    talking.cancel()
+
+    async def chatter(peer: ServerConnection) -> None:
+        while True:
+            await say(peer, serverContent={"modelTurn": {"parts": [{"text": "x" * 4000}]}})
+            await asyncio.sleep(0)
+
+    async with connected(service) as connection:
+        for _ in range(300):
+            await connection.send_audio(FRAME)
+    assert connection.delivered == heard == 300
+
+
+async def test_what_a_closing_service_had_not_taken_in_is_not_delivered() -> None:
+    heard: list[int] = []
+
+    async def service(peer: ServerConnection) -> None:
+        await accept_setup(peer)
+        for _ in range(10):
+            await read_json(peer)
+        peer.transport.abort()
+        heard.append(10)
+
+    async with connected(service) as connection:
+        with pytest.raises(LinkLost):
+            await talk(connection, 0.0)
+    # What its WebSocket took in with the tenth is as good as heard, for all that anybody can know from here.
+    assert connection.delivered >= heard[0]
+
+
+async def silent_after_ten(peer: ServerConnection) -> None:
+    """Take in ten frames, then nothing any more; the kernel goes on acknowledging."""
+    await accept_setup(peer)
+    for _ in range(10):
+        await read_json(peer)
+    peer.transport.pause_reading()
+    await peer.wait_closed()
+
+
+async def test_a_peer_that_has_stalled_is_given_up_and_keeps_nothing() -> None:
+    async with connected(silent_after_ten, Deadlines(stalled_s=0.4)) as connection:
+        listening = asyncio.create_task(connection.receive())
+        for _ in range(10):
+            await connection.send_audio(FRAME)
+            await asyncio.sleep(0.005)
+        with pytest.raises(LinkLost, match="stalled") as caught:
+            await talk(connection, 0.02)
+        assert caught.value.remedy is Remedy.RESUME
+        with pytest.raises(LinkLost, match="stalled"):
+            await listening
+        assert 10 <= connection.delivered < 15
+
+
+async def test_a_peer_that_takes_nothing_sees_the_end_of_the_connection_all_the_same() -> None:
+    peers: list[ServerConnection] = []
+
+    async def service(peer: ServerConnection) -> None:
+        peers.append(peer)
+        await silent_after_ten(peer)
+
+    async with connected(service, Deadlines(send_s=0.3), receive_buffer=4096) as connection:
+        with pytest.raises(LinkLost, match="took nothing"):
+            await talk(connection, 0.0)
+        # What it never took stands in the buffers on both sides, and its reading is still off.
+        sock = peers[0].transport.get_extra_info("socket")
+        async with asyncio.timeout(2):
+            while sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1:  # noqa: ASYNC110 - established; the kernel tells nobody of a change
+                await asyncio.sleep(0.01)
+
+
+async def test_a_peer_whose_receipts_never_were_quick_is_not_called_stalled() -> None:
+    async def service(peer: ServerConnection) -> None:
+        await accept_setup(peer)
+        peer.transport.pause_reading()
+        await peer.wait_closed()
+
+    async with connected(service, Deadlines(stalled_s=0.1)) as connection:
+        listening = asyncio.create_task(connection.receive())
+        await connection.send_audio(FRAME)
+        assert await asyncio.wait([listening], timeout=0.5) == (set(), {listening})
+        listening.cancel()
+
+
+async def test_the_kernel_says_what_the_peers_has_acknowledged() -> None:
+    async with connected(silent_after_ten) as connection:
+        before = connection._socket.acknowledged()
+        for _ in range(12):
+            await connection.send_audio(os.urandom(640))
+        await asyncio.sleep(0.1)  # nothing tells of it: the peer says nothing
+        after = connection._socket.acknowledged()
+        assert before is not None
+        assert after is not None
+        assert after[1] == 0
+        assert after[0] - before[0] > 12 * 640
+
+
+async def test_a_service_that_counts_is_taken_at_its_word() -> None:
+    async def service(peer: ServerConnection) -> None:
+        await accept_setup(peer)
+        for _ in range(6):
+            await read_json(peer)
+        update = {"newHandle": "h", "resumable": True, "lastConsumedClientMessageIndex": "4"}
+        await say(peer, sessionResumptionUpdate=update)
+        await peer.wait_closed()
+
+    async with connected(service, transparent=True) as connection:
+        await connection.send_audio(FRAME)
+        await connection.end_audio()
+        for _ in range(4):
+            await connection.send_audio(FRAME)
+        assert connection.delivered == 0
+        await connection.receive()
+        assert connection.delivered == 3
+    assert connection.delivered == 3
+
+
+ENDINGS = (
+    Deed(do="abort"),
+    Deed(do="close", code=1000, reason=""),
+    Deed(do="close", code=1001, reason=""),
+    Deed(do="close", code=1011, reason="Internal error encountered."),
+    Deed(do="go_away", left_s=0.02),
+    None,
+)
+
+
+async def test_over_many_connections_every_frame_is_heard_once() -> None:
+    """The visitor speaks all the while; `None` is this side's own hanging up."""
+    speech = iter(range(10_000_000))
+    waiting: deque[int] = deque()
+    handle: SecretStr | None = None
+    async with asyncio.timeout(50), Simulator(ServiceScript(replies=(Reply(silent=True),))) as standin:
+        config = GeminiConfig(
+            key=standin.key,
+            model="gemini-3.8-live",
+            voice="Kore",
+            endpoint=standin.endpoint,
+            ca_file=standin.ca_file,
+        )
+        live = GeminiLive(config)
+        for turn in range(5 * len(ENDINGS)):
+            undelivered: deque[int] = deque()
+            delivered = 0
+            ending = ENDINGS[turn % len(ENDINGS)]
+            with pytest.raises(LinkLost) if ending else contextlib.nullcontext():
+                async with live.connect(handle) as connection:
+                    issued = next(message for message in await connection.receive())
+                    assert isinstance(issued, ResumptionUpdate)
+                    handle = issued.handle
+                    for count in range(1000):
+                        waiting.append(next(speech))
+                        while waiting:
+                            undelivered.append(waiting.popleft())
+                            await connection.send_audio(struct.pack("<I", undelivered[-1]) * 160)
+                        if count == 7 + turn % 5:
+                            if ending is None:
+                                break
+                            standin.commit(ending)
+                        await asyncio.sleep(0.002)
+            while delivered < connection.delivered:
+                delivered += 1
+                undelivered.popleft()
+            waiting.extendleft(reversed(undelivered))
+            (session,) = standin.sessions
+            heard = [number for (number, *_) in struct.iter_unpack("<I636x", session.audio)]
+            assert heard == list(range(len(heard)))
+            assert not waiting or waiting[0] == len(heard)

@@ -1,0 +1,230 @@
+"""A picture that is made to break its reader breaks a child process, and neither the loop nor the memory of the daemon."""
+
+import asyncio
+import ctypes
+import itertools
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.support.hostile_pictures import KINDS, mutations
+from tests.support.pictures import UPRIGHT, corners, encoded, jpeg, noise, opened, quarters
+
+from kioskd.adapters.pictures import decoder
+from kioskd.adapters.pictures.decoder import PictureDecoder, fit
+from kioskd.adapters.pictures.decoder_process import MEMORY_BYTES
+from kioskd.media.picture import BadPicture
+
+LONGEST_HOLD_S = 0.05
+SLOW = os.environ.get("KIOSKD_SLOW") == "1"
+MANY = 1_000 if SLOW else 60
+
+
+@dataclass
+class Hold:
+    """The longest time for which the loop was not free."""
+
+    longest_s: float = 0.0
+
+
+@asynccontextmanager
+async def watched_loop() -> AsyncIterator[Hold]:
+    """Measure the processor's time that the loop's own thread spends between two of its rounds.
+
+    The clock on the wall would count a busy machine, too.
+    """
+    hold = Hold()
+
+    async def watch() -> None:
+        while True:
+            before_s = time.thread_time()
+            await asyncio.sleep(0.002)
+            hold.longest_s = max(hold.longest_s, time.thread_time() - before_s)
+
+    watching = asyncio.create_task(watch())
+    yield hold
+    watching.cancel()
+
+
+def child_bytes(decoder: PictureDecoder) -> int:
+    """Return the most memory that the decoder's process has had; 0 where it had to be ended."""
+    process = decoder._process
+    if process is None or process.poll() is not None:
+        return 0
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
+
+async def outcomes(decoder: PictureDecoder, files: Iterable[bytes]) -> dict[str, int]:
+    """Decode all, and count what became of them."""
+    found: dict[str, int] = {}
+    for data in files:
+        try:
+            await asyncio.to_thread(decoder.fit, data, size=768, quality=75)
+            outcome = "a picture"
+        except BadPicture as error:
+            outcome = str(error)
+        found[outcome] = found.get(outcome, 0) + 1
+    return found
+
+
+async def test_a_good_picture_comes_out_as_without_the_child() -> None:
+    made = await fit(encoded(quarters(320, 240), "PNG"), size=64, quality=80)
+    assert corners(made) == UPRIGHT
+    assert opened(made).size == (64, 48)
+
+
+def test_turning_and_mirroring_are_handed_on() -> None:
+    with PictureDecoder() as decoder:
+        made = decoder.fit(jpeg(), size=100, quality=80, rotate=90, mirror=True)
+        assert corners(made) == ("red", "blue", "green", "white")
+
+
+def test_one_child_decodes_many_pictures_and_says_what_is_wrong_with_a_bad_one() -> None:
+    with PictureDecoder() as decoder:
+        for _ in range(3):
+            assert corners(decoder.fit(jpeg(), size=100, quality=80)) == UPRIGHT
+            with pytest.raises(BadPicture, match="no JPEG, PNG or WebP picture"):
+                decoder.fit(b"no picture", size=100, quality=80)
+
+
+def test_the_largest_picture_that_a_telephone_takes_fits_into_the_childs_memory() -> None:
+    whole = encoded(noise(2_000, 1_500).resize((8_000, 6_000)), quality=60)
+    with PictureDecoder() as decoder:
+        assert opened(decoder.fit(whole, size=768, quality=75)).size == (768, 576)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_hostile_picture_is_over_soon_and_holds_nobody_up(kind: str) -> None:
+    data = KINDS[kind]()
+    with PictureDecoder() as decoder:
+        decoder.fit(jpeg(), size=100, quality=80)  # the child is there
+        async with watched_loop() as hold:
+            await outcomes(decoder, [data])
+        assert child_bytes(decoder) < MEMORY_BYTES + 100_000_000
+    assert hold.longest_s < LONGEST_HOLD_S
+
+
+async def test_hundreds_of_damaged_pictures_end_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    damaged = list(itertools.islice(mutations(7), MANY))
+    bombs = [make() for make in KINDS.values()] if SLOW else []  # one by one, they have tests of their own
+    own_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with PictureDecoder() as decoder:
+        async with watched_loop() as hold:
+            found = await outcomes(decoder, damaged)
+            await outcomes(decoder, bombs)
+        assert corners(decoder.fit(jpeg(), size=100, quality=80)) == UPRIGHT
+        peak = child_bytes(decoder)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - own_before
+    with capsys.disabled():
+        print(  # noqa: T201 - figures for who runs it
+            f"\n{MANY} damaged pictures: {found.get('a picture', 0)} decoded all the same, longest hold of the loop "
+            f"{hold.longest_s * 1000:.1f} ms, peak of the child {peak / 1e6:.0f} MB, "
+            f"growth of the daemon {own / 1e3:.0f} MB"
+        )
+    assert sum(found.values()) == MANY
+    assert hold.longest_s < LONGEST_HOLD_S
+    assert peak < MEMORY_BYTES + 100_000_000
+
+
+# What the child may
+
+
+def child(program: str) -> str:
+    """Return what a process prints that has given up the worker's rights, and then runs `program`."""
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-I",
+            "-c",
+            f"from kioskd.adapters import picture_worker as w\nw.give_up_rights()\n{program}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    return ran.stdout + ran.stderr.strip().rpartition("\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("bytearray(400_000_000)", "MemoryError"),
+        ("import subprocess; subprocess.run(['true'])", "Error"),
+        ("open('/etc/hostname')", "PermissionError"),
+        ("open('/tmp/kioskd-hostile', 'w')", "PermissionError"),
+        ("import os; os.listdir('/etc')", "PermissionError"),
+        ("w.CPU_S = 1; w._allow_time()\nwhile True: pass", ""),
+    ],
+)
+def test_a_child_that_was_taken_over_gets_neither_memory_nor_files_nor_time(program: str, said: str) -> None:
+    if "open" in program or "listdir" in program:
+        require_landlock()
+    # The interpreter prints an error by modules that such a child cannot read, since Python 3.13.
+    caught = "except Exception as error: print(type(error).__name__)"
+    printed = child(f"try: exec({program!r}); print('done')\n{caught}")
+    assert "done" not in printed
+    assert said in printed
+
+
+def require_landlock() -> None:
+    """Skip where the kernel has none: the other bounds hold all the same."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(444, None, ctypes.c_size_t(0), 1) < 0:
+        pytest.skip("this kernel has no Landlock")
+
+
+def test_the_child_knows_nothing_of_the_daemons_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "sesame")
+    with PictureDecoder() as decoder:
+        decoder.fit(jpeg(), size=100, quality=80)
+        process = decoder._process
+        assert process is not None
+        assert b"sesame" not in Path(f"/proc/{process.pid}/environ").read_bytes()
+
+
+# What may go wrong
+
+
+def test_a_picture_that_takes_too_long_is_a_bad_one_and_the_next_is_decoded() -> None:
+    with PictureDecoder(deadline_s=0.001) as decoder:
+        with pytest.raises(BadPicture, match="more memory or time"):
+            decoder.fit(encoded(noise(1_500, 1_500)), size=768, quality=75)
+        decoder._deadline_s = 20.0
+        assert corners(decoder.fit(jpeg(), size=100, quality=80)) == UPRIGHT
+
+
+def test_a_child_that_has_died_is_replaced_with_the_next_picture() -> None:
+    with PictureDecoder() as decoder:
+        decoder.fit(jpeg(), size=100, quality=80)
+        assert decoder._process is not None
+        decoder._process.kill()
+        decoder._process.wait()
+        assert corners(decoder.fit(jpeg(), size=100, quality=80)) == UPRIGHT
+
+
+async def test_cancelling_ends_the_child_at_once() -> None:
+    began_s = time.monotonic()
+    decoding = asyncio.create_task(fit(encoded(noise(4_000, 3_000)), size=768, quality=75))
+    await asyncio.sleep(0)
+    decoding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await decoding
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert time.monotonic() - began_s < decoder.DEADLINE_S / 2
+
+
+def test_no_child_outlives_its_decoder() -> None:
+    with PictureDecoder() as decoder:
+        decoder.fit(jpeg(), size=100, quality=80)
+        process = decoder._process
+    assert process is not None
+    assert process.poll() is not None

@@ -1,0 +1,154 @@
+"""ALSA asked without PortAudio: by the real library, and by a table of answers about cards that are files."""
+
+import asyncio
+import errno
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.support.sound_cards import hold, plug
+from tests.support.sound_server import MICROPHONE, SPEAKER, SoundServer
+
+from kioskd.adapters.portaudio import alsa
+from kioskd.adapters.portaudio.alsa_probe import AlsaProbe
+from kioskd.adapters.portaudio.devices import Direction, SoundDevice
+
+NAMES: Final = {0: "bcm2835 Headphones", 1: "USB PnP Sound Device"}
+MIC: Final = SoundDevice(3, "USB PnP Sound Device: Audio (hw:1,0)", 1, 0, 48_000)
+
+
+class Answers:
+    """What ALSA says of each device; 0 of all others. Keeps what it was asked."""
+
+    def __init__(self, said: Mapping[str, int] | None = None) -> None:
+        self.said = said or {}
+        self.asked: list[str] = []
+
+    def __call__(self, name: str, _direction: Direction) -> int:
+        self.asked.append(name)
+        return self.said.get(name, 0)
+
+
+@pytest.fixture
+def sysfs(tmp_path: Path) -> Path:
+    plug(tmp_path / "sys", 0, "Headphones", "0p")
+    plug(tmp_path / "sys", 1, "Device", "0c", "0p", "3c")
+    return tmp_path / "sys"
+
+
+def probe(sysfs: Path, said: Mapping[str, int] | None = None) -> tuple[AlsaProbe, Answers]:
+    answers = Answers(said)
+    return AlsaProbe(sysfs, sysfs.parent, answers, lambda number: NAMES[number]), answers
+
+
+async def test_a_device_can_be_opened_while_it_is_there_and_only_its_own_way(
+    sound_server: SoundServer,
+) -> None:
+    assert AlsaProbe().can_be_opened(MICROPHONE, Direction.IN)
+    assert AlsaProbe().can_be_opened(SPEAKER, Direction.OUT)
+    assert not AlsaProbe().can_be_opened(MICROPHONE, Direction.OUT)
+    assert not AlsaProbe().can_be_opened("nowhere", Direction.IN)
+    sound_server.unplug("mic")
+    try:
+        assert not AlsaProbe().can_be_opened(MICROPHONE, Direction.IN)
+    finally:
+        await asyncio.to_thread(sound_server.mend)
+    assert AlsaProbe().can_be_opened(MICROPHONE, Direction.IN)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        ("default", ["default"]),
+        ("usb pnp", ["usb pnp", "hw:1,0", "hw:1,3"]),
+        ("USB PnP Sound Device: Audio", ["USB PnP Sound Device: Audio", "hw:1,0", "hw:1,3"]),
+        ("hw:CARD=Device,DEV=0", ["hw:1,0"]),
+        ("hw:CARD=device,DEV=3", ["hw:1,3"]),
+        ("plughw:device", ["hw:1,0", "hw:1,3"]),
+        ("plughw:headphones", []),
+        ("hw:CARD=Gone", []),
+        ("USB PnP Sound Device: Audio (hw:1,0)", []),
+        ("hw:1,0", []),
+    ],
+)
+def test_a_name_of_ours_is_one_of_alsas(wanted: str, names: list[str], sysfs: Path) -> None:
+    asking, answers = probe(sysfs, dict.fromkeys(names, errno.ENODEV))
+    assert not asking.can_be_opened(wanted, Direction.IN)
+    assert answers.asked == names
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (errno.EBUSY, r"^in use by another program; `sudo fuser -v /dev/snd/pcmC1D0c` names it$"),
+        (errno.EACCES, r"may not open /dev/snd/pcmC1D0c; sudo usermod -aG audio "),
+        (errno.EPERM, r"may not open /dev/snd/pcmC1D0c; .*DeviceAllow=char-alsa"),
+        (errno.ENODEV, r"^it has just gone, or is not ready yet; plug it in$"),
+        (errno.EIO, r"^Input/output error; unplug it"),
+    ],
+)
+def test_why_a_card_does_not_open_is_told_apart(said: int, words: str, sysfs: Path) -> None:
+    asking, _ = probe(sysfs, {"hw:1,0": said})
+    (sysfs.parent / "dev/snd").mkdir(parents=True)
+    (sysfs.parent / "dev/snd/pcmC1D0c").touch()
+    assert re.search(words, asking.why_closed(MIC, Direction.IN) or "")
+
+
+def test_a_card_that_opens_has_no_excuse(sysfs: Path) -> None:
+    assert probe(sysfs)[0].why_closed(MIC, Direction.IN) is None
+
+
+def test_the_program_that_holds_a_card_is_named_where_proc_tells(sysfs: Path) -> None:
+    hold(sysfs.parent, 1, "0c", 4242, "arecord")
+    asking, _ = probe(sysfs, {"hw:1,0": errno.EBUSY})
+    assert asking.why_closed(MIC, Direction.IN) == (
+        "in use by arecord (process 4242); end that program, and see what starts it"
+    )
+
+
+def test_a_device_that_this_process_holds_itself_is_no_other_programs(sysfs: Path) -> None:
+    hold(sysfs.parent, 1, "0c", os.getpid(), "kioskd")
+    asking, _ = probe(sysfs, {"hw:1,0": errno.EBUSY})
+    assert asking.why_closed(MIC, Direction.IN) == "in use by this process; restart kioskd"
+
+
+def test_a_busy_card_that_no_list_has_is_not_called_missing(sysfs: Path) -> None:
+    asking, _ = probe(sysfs, {"hw:1,0": errno.EBUSY})
+    why = asking.why_unlisted("hw:CARD=Device,DEV=0", Direction.IN)
+    assert why is not None
+    assert why.startswith("in use by another program")
+
+
+def test_a_card_without_a_device_file_is_told(sysfs: Path) -> None:
+    asking, _ = probe(sysfs, {"hw:1,0": errno.ENOENT})
+    why = asking.why_closed(MIC, Direction.IN)
+    assert (
+        why
+        == "the kernel has the card, and there is no /dev/snd/pcmC1D0c; see that udev runs: udevadm trigger"
+    )
+
+
+def test_a_card_that_only_plays_is_no_microphone(sysfs: Path) -> None:
+    why = probe(sysfs)[0].why_unlisted("hw:CARD=Headphones", Direction.IN)
+    assert why == "'hw:CARD=Headphones' is no microphone; set microphone.device to another card"
+
+
+def test_the_default_is_explained_by_the_cards_when_none_of_them_opens(sysfs: Path) -> None:
+    asking, _ = probe(sysfs, {"hw:1,0": errno.EACCES, "hw:1,3": errno.EACCES})
+    assert "may not open /dev/snd/pcmC1D0c" in (asking.why_unlisted("default", Direction.IN) or "")
+    assert probe(sysfs)[0].why_unlisted("default", Direction.IN) is None
+
+
+def test_a_machine_without_a_card_is_told(tmp_path: Path) -> None:
+    asking, _ = probe(tmp_path / "sys")
+    assert asking.why_unlisted("hw:CARD=Mic", Direction.IN) == "this machine has no sound card; plug one in"
+    assert asking.why_unlisted("no-card-at-all", Direction.IN) is None
+
+
+def test_where_there_is_no_alsa_nothing_can_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alsa, "library", lambda: None)
+    assert not AlsaProbe().can_be_opened("default", Direction.IN)
+    assert AlsaProbe().why_closed(MIC, Direction.IN) is None

@@ -1,0 +1,174 @@
+"""The thread that owns a device, with devices that hang, fail and fall silent."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+from typing import NoReturn
+
+import pytest
+
+from kioskd.adapters.portaudio import device_thread
+from kioskd.adapters.portaudio.device_thread import DeviceThread
+from kioskd.errors import DeviceLost, DeviceStuck
+
+
+class Stuck:
+    """A device that hangs when it is opened, or closed, until it is let go."""
+
+    def __init__(self, *, opening: bool = False, closing: bool = False) -> None:
+        self.let_go = threading.Event()
+        self.open = threading.Event()
+        self.closing = threading.Event()
+        self.closed = threading.Event()
+        self._opening = opening
+        self._closing = closing
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        if self._opening:
+            self.let_go.wait(10)
+        self.open.set()
+        yield
+        self.closing.set()
+        if self._closing:
+            self.let_go.wait(10)
+        self.closed.set()
+
+
+async def test_a_silent_device_is_lost_after_a_second() -> None:
+    stuck = Stuck()
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(DeviceLost, match="microphone: silent for 1 s"):
+        await DeviceThread("microphone").run(stuck.opened)
+    assert 0.9 < asyncio.get_running_loop().time() - began < 2.0
+    assert stuck.closed.is_set()
+
+
+async def test_a_device_that_calls_back_is_not_lost() -> None:
+    stuck, thread = Stuck(), DeviceThread("microphone")
+    running = asyncio.create_task(thread.run(stuck.opened))
+    for _ in range(30):
+        thread.calls += 1
+        await asyncio.sleep(0.05)
+    assert not running.done()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert stuck.closed.is_set()
+
+
+async def test_an_opening_that_is_late_is_a_lost_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_thread, "OPEN_S", 0.05)
+    stuck = Stuck(opening=True)
+    asyncio.get_running_loop().call_later(0.1, stuck.let_go.set)
+    with pytest.raises(DeviceLost, match="microphone: not open after") as lost:
+        await DeviceThread("microphone", "usb").run(stuck.opened)
+    assert not isinstance(lost.value, DeviceStuck)
+    assert (lost.value.listed, lost.value.device) == (True, "usb")
+    assert stuck.closed.is_set(), "what opens at last must be closed again"
+
+
+async def test_an_opening_that_hangs_for_good_needs_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_thread, "OPEN_S", 0.05)
+    monkeypatch.setattr(device_thread, "CLOSE_S", 0.05)
+    stuck = Stuck(opening=True)
+    with pytest.raises(DeviceStuck, match="microphone: does not close") as lost:
+        await DeviceThread("microphone", "usb").run(stuck.opened)
+    assert lost.value.device == "usb"
+    assert "not open after" in str(lost.value.__cause__)
+    stuck.let_go.set()
+    assert await asyncio.to_thread(stuck.closed.wait, 5)
+
+
+async def test_a_closing_that_hangs_needs_a_new_process_whoever_asked_for_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(device_thread, "CLOSE_S", 0.05)
+    stuck = Stuck(closing=True)
+    running = asyncio.create_task(DeviceThread("speaker").run(stuck.opened))
+    assert await asyncio.to_thread(stuck.open.wait, 5)
+    running.cancel()
+    async with asyncio.timeout(1):
+        with pytest.raises(DeviceStuck, match="speaker: does not close"):
+            await running
+    assert caplog.record_tuples == [
+        (device_thread.__name__, logging.WARNING, "speaker does not close: waited=0.1s")
+    ]
+    stuck.let_go.set()
+    assert await asyncio.to_thread(stuck.closed.wait, 5)
+
+
+async def closing_after_a_loss(stuck: Stuck) -> asyncio.Task[NoReturn]:
+    """Return a use of `stuck` that was lost, and cancelled while it was being closed."""
+    thread = DeviceThread("speaker")
+    running = asyncio.create_task(thread.run(stuck.opened))
+    assert await asyncio.to_thread(stuck.open.wait, 5)
+    thread.lose(DeviceLost("pulled"))
+    assert await asyncio.to_thread(stuck.closing.wait, 5)
+    running.cancel()
+    return running
+
+
+async def test_a_lost_device_is_closed_before_a_cancellation_ends_its_use() -> None:
+    stuck = Stuck(closing=True)
+    running = await closing_after_a_loss(stuck)
+    asyncio.get_running_loop().call_later(0.1, stuck.let_go.set)
+    async with asyncio.timeout(2):
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    assert stuck.closed.is_set()
+
+
+async def test_a_lost_device_that_does_not_close_is_stuck_although_its_use_was_cancelled_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(device_thread, "CLOSE_S", 0.3)
+    stuck = Stuck(closing=True)
+    running = await closing_after_a_loss(stuck)
+    async with asyncio.timeout(2):
+        with pytest.raises(DeviceStuck, match="speaker: does not close"):
+            await running
+    stuck.let_go.set()
+    assert await asyncio.to_thread(stuck.closed.wait, 5)
+
+
+async def test_a_bug_is_raised_although_the_device_does_not_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_thread, "CLOSE_S", 0.05)
+    stuck, thread = Stuck(closing=True), DeviceThread("speaker")
+    running = asyncio.create_task(thread.run(stuck.opened))
+    assert await asyncio.to_thread(stuck.open.wait, 5)
+    thread.lose(ArithmeticError("planted"))
+    async with asyncio.timeout(1):
+        with pytest.raises(ArithmeticError, match="planted"):
+            await running
+    stuck.let_go.set()
+    assert await asyncio.to_thread(stuck.closed.wait, 5)
+
+
+async def test_a_lost_device_that_does_not_close_needs_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_thread, "CLOSE_S", 0.05)
+    stuck, thread = Stuck(closing=True), DeviceThread("speaker")
+    running = asyncio.create_task(thread.run(stuck.opened))
+    assert await asyncio.to_thread(stuck.open.wait, 5)
+    assert not thread.quitting
+    thread.lose(DeviceLost("first"))
+    assert thread.quitting
+    thread.lose(DeviceLost("second"))
+    async with asyncio.timeout(1):
+        with pytest.raises(DeviceStuck, match="speaker: does not close") as lost:
+            await running
+    assert str(lost.value.__cause__) == "first"
+    stuck.let_go.set()
+    assert await asyncio.to_thread(stuck.closed.wait, 5)
+
+
+async def test_a_bug_in_the_thread_is_raised_in_the_loop() -> None:
+    @contextlib.contextmanager
+    def broken() -> Iterator[None]:
+        raise ArithmeticError("planted")
+        yield
+
+    with pytest.raises(ArithmeticError, match="planted"):
+        await DeviceThread("speaker").run(broken)

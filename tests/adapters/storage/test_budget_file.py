@@ -1,0 +1,58 @@
+"""The day's figures on a disk: small, private, whole or not at all."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from kioskd.adapters.storage.budget_file import NAME, BudgetFile
+
+ENTRY = {"day": "2026-11-20", "seconds": 90.5, "tokens": 700}
+
+
+def test_what_is_saved_is_loaded_by_the_next_process(tmp_path: Path) -> None:
+    BudgetFile(tmp_path / "state").save(ENTRY)
+    assert BudgetFile(tmp_path / "state").load() == ENTRY
+
+
+def test_nothing_was_saved_yet(tmp_path: Path) -> None:
+    assert BudgetFile(tmp_path / "state").load() is None
+
+
+def test_only_its_owner_may_read_it_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    ledger = BudgetFile(tmp_path)
+    ledger.save(ENTRY)
+    ledger.save(ENTRY)
+    [path] = tmp_path.iterdir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.stat().st_size < 200
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 9000, b"7", b"x" * 1_000_000])
+def test_a_damaged_file_makes_no_sense_and_raises_nothing(
+    tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / NAME).write_bytes(damage)
+    assert BudgetFile(tmp_path).load() == {}
+
+
+def test_a_file_that_cannot_be_read_makes_no_sense_either(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    assert BudgetFile(tmp_path).load() == {}
+
+
+def test_a_disk_that_takes_nothing_is_said_to_who_saves(tmp_path: Path) -> None:
+    blocked = tmp_path / "state"
+    blocked.write_text("a file where the directory should be")
+    with pytest.raises(FileExistsError) as trouble:
+        BudgetFile(blocked).save(ENTRY)
+    assert trouble.value.filename == str(blocked / NAME)
+
+
+def test_a_link_in_the_way_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / f".{NAME}").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
+        BudgetFile(tmp_path).save(ENTRY)
+    assert not (tmp_path / "elsewhere").exists()

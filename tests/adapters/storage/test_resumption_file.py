@@ -1,0 +1,262 @@
+"""What outlives a kill: kept for its owner alone, given back once, and dropped without a word when it is no good."""
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from kioskd.adapters.storage.resumption_file import FRESH_S, NAME, ResumptionFile, runtime_directory
+
+SECRET = "handle-that-nobody-may-read"
+HANDLE = SecretStr(SECRET)
+SERVICE = "gemini None None None gemini-3.8-live"
+
+
+@pytest.fixture(autouse=True)
+def nothing_says_the_handle(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever a test does, no log line holds the handle."""
+    caplog.set_level(logging.DEBUG)
+    yield
+    assert SECRET not in caplog.text
+
+
+@pytest.fixture
+def silent(caplog: pytest.LogCaptureFixture, nothing_says_the_handle: None) -> Iterator[None]:
+    """... and here there is no line at all."""
+    yield
+    assert caplog.records == []
+
+
+def keepsake(directory: Path, session_of: str = SERVICE) -> ResumptionFile:
+    """Return what a process of its own would use."""
+    return ResumptionFile(directory, session_of=session_of)
+
+
+def recovered(directory: Path, session_of: str = SERVICE) -> tuple[int, str] | None:
+    found = keepsake(directory, session_of).recover()
+    return None if found is None else (found[0], found[1].get_secret_value())
+
+
+def rewrite(directory: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what is kept, as a fault or another program would."""
+    path = directory / NAME
+    kept = json.loads(path.read_text())
+    change(kept)
+    path.write_text(json.dumps(kept))
+
+
+def test_another_process_gets_what_was_kept_last_and_gets_it_once(tmp_path: Path, silent: None) -> None:
+    mine = keepsake(tmp_path)
+    mine.keep(7, SecretStr("an-older-handle"))
+    mine.keep(7, HANDLE)
+
+    assert recovered(tmp_path) == (7, SECRET)
+    assert recovered(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_forgotten_is_gone(tmp_path: Path, silent: None) -> None:
+    mine = keepsake(tmp_path)
+    mine.keep(7, HANDLE)
+    mine.forget()
+    mine.forget()
+
+    assert list(tmp_path.iterdir()) == []
+    assert recovered(tmp_path) is None
+
+
+def test_nobody_else_can_read_it(tmp_path: Path, silent: None) -> None:
+    before = os.umask(0)
+    try:
+        keepsake(tmp_path).keep(7, HANDLE)
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o600
+
+
+def test_it_is_replaced_and_never_half_written(tmp_path: Path, silent: None) -> None:
+    mine = keepsake(tmp_path)
+    mine.keep(7, HANDLE)
+    with (tmp_path / NAME).open() as reader:  # a reader that opened the old file sees all of it to the end
+        mine.keep(8, SecretStr("a-newer-handle"))
+
+        assert json.load(reader)["conversation"] == 7
+    assert recovered(tmp_path) == (8, "a-newer-handle")
+
+
+@pytest.mark.parametrize("age_s", [FRESH_S + 1, -60.0])
+def test_what_is_stale_or_of_another_run_of_the_machine_is_dropped(
+    tmp_path: Path, silent: None, age_s: float
+) -> None:
+    """Seconds since boot that lie ahead are of a boot before."""
+    keepsake(tmp_path).keep(7, HANDLE)
+    rewrite(tmp_path, lambda kept: kept.update(at=kept["at"] - age_s))
+
+    assert recovered(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_almost_stale_is_not(tmp_path: Path, silent: None) -> None:
+    keepsake(tmp_path).keep(7, HANDLE)
+    rewrite(tmp_path, lambda kept: kept.update(at=kept["at"] - (FRESH_S - 10)))
+
+    assert recovered(tmp_path) == (7, SECRET)
+
+
+def test_a_handle_of_another_service_or_model_is_dropped(tmp_path: Path, silent: None) -> None:
+    keepsake(tmp_path).keep(7, HANDLE)
+
+    assert recovered(tmp_path, "gemini None None None another-model") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+DAMAGED: dict[str, bytes] = {
+    "empty": b"",
+    "half": b'{"conversation": 7, "hand',
+    "no JSON": b"\x00\xff\xfe\x80",
+    "deep": b"[" * 200_000,
+    "a list": b"[1, 2]",
+    "a number": b"7",
+    "null": b"null",
+    "no fields": b"{}",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED.keys())
+def test_what_is_damaged_is_dropped(tmp_path: Path, silent: None, damage: bytes) -> None:
+    (tmp_path / NAME).write_bytes(damage)
+
+    assert recovered(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "no number": {"conversation": "seven"},
+    "no such number": {"conversation": float("inf")},
+    "null number": {"conversation": None},
+    "no time": {"at": "yesterday"},
+    "not a time": {"at": float("nan")},
+    "no owner": {"owner": None},
+    "no handle": {"handle": None},
+    "empty handle": {"handle": ""},
+    "handle of another kind": {"handle": {"new": 1}},
+    "no conversation": {"conversation": 0},
+    "less than none": {"conversation": -3},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
+def test_what_makes_no_sense_is_dropped(tmp_path: Path, silent: None, wrong: dict[str, Any]) -> None:
+    keepsake(tmp_path).keep(7, HANDLE)
+    rewrite(tmp_path, lambda kept: kept.update(wrong))
+
+    assert recovered(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_another_user_is_not_believed(tmp_path: Path, silent: None) -> None:
+    keepsake(tmp_path).keep(7, HANDLE)
+    os.chown(tmp_path / NAME, 65534, 65534)
+
+    assert recovered(tmp_path) is None
+
+
+def test_a_link_planted_in_its_place_is_replaced_and_not_followed(tmp_path: Path, silent: None) -> None:
+    other = tmp_path / "something of the owner's"
+    other.write_text("precious")
+    (tmp_path / NAME).symlink_to(other)
+    keepsake(tmp_path).keep(7, HANDLE)
+
+    assert other.read_text() == "precious"
+    assert recovered(tmp_path) == (7, SECRET)
+
+
+def test_a_directory_in_its_place_is_no_reason_to_fail(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    mine = keepsake(tmp_path)
+
+    assert mine.recover() is None
+    mine.keep(7, HANDLE)
+    mine.forget()
+
+
+def test_a_missing_directory_is_said_once_and_the_daemon_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = keepsake(tmp_path / "nowhere")
+    assert mine.recover() is None
+    for _ in range(3):
+        mine.keep(7, HANDLE)
+    mine.forget()
+
+    [line] = caplog.messages
+    assert "cannot be kept" in line
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Path]:
+    """A tmpfs of a few pages, filled to the last byte."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
+    mounted = subprocess.run(mounting, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs can be mounted here (root only): {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Write until nothing more fits."""
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    assert shutil.disk_usage(folder).free == 0
+    return ballast
+
+
+def test_a_full_disk_is_said_once_and_leaves_nothing_behind(
+    full: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ballast = fill(full)
+    mine = keepsake(full)
+    for _ in range(3):
+        mine.keep(7, HANDLE)
+
+    [line] = caplog.messages
+    assert "cannot be kept" in line
+    assert list(full.iterdir()) == [ballast]
+
+    ballast.unlink()
+    mine.keep(7, HANDLE)
+    assert recovered(full) == (7, SECRET)
+
+
+def test_what_was_kept_before_the_disk_was_full_is_not_given_back_in_place_of_the_newest(full: Path) -> None:
+    """A new handle voids the ones before it: an old one would only be refused."""
+    mine = keepsake(full)
+    mine.keep(7, SecretStr("a-void-handle"))
+    fill(full)
+    mine.keep(7, HANDLE)
+
+    assert recovered(full) in (None, (7, SECRET))
+
+
+def test_the_directory_is_the_first_that_the_service_manager_made() -> None:
+    assert runtime_directory({"RUNTIME_DIRECTORY": "/run/kioskd:/run/more"}) == Path("/run/kioskd")
+    assert runtime_directory({"RUNTIME_DIRECTORY": ""}) is None
+    assert runtime_directory({}) is None

@@ -1,0 +1,82 @@
+"""Where the echo canceller stands in the way of the audio."""
+
+import asyncio
+
+from tests.support.kiosk import Inbox, running
+
+from kioskd.adapters.fakes.devices import ManualClock, MemoryMicrophone, MemorySpeaker
+from kioskd.adapters.fakes.live import ScriptedConnection
+from kioskd.core.effects import Chime, Cue, SetUplink, UplinkGate
+from kioskd.flow.audio.downlink import Downlink
+from kioskd.flow.audio.speech_events import SpeechEvents
+from kioskd.flow.audio.uplink import Uplink
+from kioskd.media import pcm
+from kioskd.media.echo import EchoCanceller
+
+
+class Marking(EchoCanceller):
+    """A canceller that shows what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__(noise_suppression=False, gain_control=False, delay_s=0.0)
+        self.heard: list[bytes] = []
+        self.told = bytearray()
+        self.voiced = bytearray()
+
+    def clean(self, frame_16k: bytes) -> bytes:
+        self.heard.append(frame_16k)
+        return bytes(reversed(frame_16k))
+
+    def played(self, pcm_24k: bytes, *, voiced: bool = True) -> None:
+        self.told += pcm_24k
+        if voiced:
+            self.voiced += pcm_24k
+
+
+async def test_what_goes_up_is_what_the_canceller_leaves() -> None:
+    clock, microphone, echo = ManualClock(), MemoryMicrophone(), Marking()
+    post = Inbox().post
+    uplink = Uplink(microphone, post, clock, preroll_ms=0, ears=SpeechEvents(post), cleaners=[echo])
+    connection = ScriptedConnection(resumed=False)
+    said = bytes(range(256)) * 2 + bytes(pcm.FRAME_BYTES - 512)
+    async with running(uplink.capture(), uplink.send()):
+        await clock.advance(0)
+        uplink.connect(connection)
+        uplink.set_uplink(SetUplink(UplinkGate.SEND))
+        microphone.say(said)
+        async with asyncio.timeout(60):
+            assert await connection.heard(pcm.FRAME_BYTES) == bytes(reversed(said))
+    assert echo.heard == [said]
+
+
+async def test_the_canceller_is_told_what_is_really_played_and_how_late() -> None:
+    clock = ManualClock()
+    speaker, echo = MemorySpeaker(clock, latency_s=0.05), Marking()
+    downlink = Downlink(speaker, Inbox().post, clock, volume=50, echo=echo)
+    async with running(downlink.play()):
+        await clock.advance(0)
+        downlink.add(1, bytes(range(200)) * 10)
+        await clock.advance(0.1)
+        assert bytes(echo.told) == bytes(speaker.heard)
+        assert any(echo.told)
+        assert echo.delay_s == 0.05
+
+
+async def test_a_chime_by_itself_is_played_but_no_voice() -> None:
+    clock = ManualClock()
+    speaker, echo = MemorySpeaker(clock), Marking()
+    downlink = Downlink(speaker, Inbox().post, clock, volume=100, echo=echo, chimes=[Cue.WAKE])
+    async with running(downlink.play()):
+        await clock.advance(0.1)
+        downlink.chime(Chime(Cue.WAKE))
+        await clock.advance(0.5)
+        assert any(echo.told)
+        assert bytes(echo.told) == bytes(speaker.heard)
+        assert not any(echo.voiced)
+
+        echo.voiced.clear()
+        told = len(echo.told)
+        downlink.add(1, bytes(range(200)) * 10)
+        downlink.chime(Chime(Cue.WAKE))
+        await clock.advance(0.03)
+        assert bytes(echo.voiced) == bytes(speaker.heard[told:]), "together they are one echo"

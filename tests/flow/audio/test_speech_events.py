@@ -1,0 +1,288 @@
+"""What the kiosk hears becomes what the core is told: who calls, who speaks, who interrupts, and a dead microphone."""
+
+import threading
+from collections.abc import Iterable, Mapping
+
+import pytest
+from tests.support.kiosk import Inbox, On, frame, frames, running, silence, soon, voice
+from tests.support.until import until
+
+from kioskd.core.events import (
+    Event,
+    MicrophoneSilent,
+    VoiceBegan,
+    VoiceEnded,
+    VoiceSuspected,
+    WakeCause,
+    Woken,
+)
+from kioskd.errors import ConfigError
+from kioskd.flow.audio.speech_events import LoadingDetector, SpeechEvents, WakeDetector
+from kioskd.media import pcm
+from kioskd.media.barge_in import BargeInVerdict
+from kioskd.media.dead_microphone import BEGIN_FRAMES, END_FRAMES
+from kioskd.media.voice_activity import PAUSE_MS
+
+NOISE = [frame(number + 1) for number in range(10)]
+
+
+class Told:
+    """Says of each frame what a test wrote down for it; an `Interrupter`."""
+
+    def __init__(self, said: Mapping[bytes, BargeInVerdict]) -> None:
+        self.said = said
+        self.heard: list[tuple[bytes, bool]] = []
+        self.resets = 0
+
+    def feed(self, frame: bytes, own_voice: bool) -> BargeInVerdict | None:
+        self.heard.append((frame, own_voice))
+        return self.said.get(frame) if own_voice else None
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+class Listening:
+    """Ears, and what they said."""
+
+    def __init__(
+        self, *, wakers: Mapping[WakeCause, WakeDetector] | None = None, interrupter: Told | None = None
+    ) -> None:
+        self.inbox = Inbox()
+        self.sounds = False
+        self.rings = False
+        self.ears = SpeechEvents(
+            self.inbox.post,
+            wakers=wakers,
+            interrupter=interrupter,
+            own_voice=lambda: self.sounds,
+            own_sound=lambda: self.rings,
+        )
+
+    def hear(self, heard: Iterable[bytes]) -> list[Event]:
+        """Listen to a conversation, and return what was said of it."""
+        self.inbox.events.clear()
+        for each in heard:
+            self.ears.listen(each)
+        return list(self.inbox.events)
+
+    def sleep(self, heard: Iterable[bytes]) -> list[Event]:
+        """Listen asleep, and return what was said of it."""
+        self.inbox.events.clear()
+        for each in heard:
+            self.ears.listen_asleep(each)
+        return list(self.inbox.events)
+
+
+# Wakers
+
+
+def test_a_call_wakes_and_says_what_it_was() -> None:
+    it = Listening(wakers={WakeCause.VOICE: On(NOISE[2]), WakeCause.WAKEWORD: On(NOISE[5])})
+    assert it.sleep(NOISE) == [Woken(WakeCause.VOICE), Woken(WakeCause.WAKEWORD)]
+
+
+def test_nobody_calls_a_kiosk_that_is_awake() -> None:
+    waker = On(NOISE[2])
+    it = Listening(wakers={WakeCause.VOICE: waker})
+    assert it.hear(NOISE) == []
+    assert waker.heard == []
+
+
+def test_a_kiosk_that_nothing_wakes_by_sound_hears_nothing_asleep() -> None:
+    assert Listening().sleep(frames(voice(2.0))) == []
+
+
+def test_a_word_is_told_from_what_the_visitor_wants_to_say() -> None:
+    it = Listening(wakers={WakeCause.VOICE: On(NOISE[2]), WakeCause.WAKEWORD: On(NOISE[5])})
+    assert [it.ears.listen_asleep(each) for each in NOISE].index(True) == 5
+
+
+def test_nothing_wakes_the_kiosk_while_it_can_be_heard_itself_and_everything_as_soon_as_it_is_over() -> None:
+    waker = On(NOISE[2])
+    it = Listening(wakers={WakeCause.VOICE: waker})
+    it.sleep(NOISE[:2])
+    it.rings = True
+    assert it.sleep(NOISE) == []
+    assert (waker.heard, waker.resets) == (NOISE[:2], 0)
+
+    it.rings = False
+    assert it.sleep(NOISE) == [Woken(WakeCause.VOICE)]
+    assert (waker.resets, waker.pauses) == (1, 0), "what it heard before has nothing to do with it"
+
+
+def test_who_talks_on_does_not_call_be_it_that_a_chime_came_between() -> None:
+    waker = On(NOISE[2])
+    it = Listening(wakers={WakeCause.VOICE: waker})
+    it.hear(frames(voice(1.0)))
+    it.ears.fall_asleep(unheard=False)
+    it.rings = True
+    it.sleep(NOISE)
+    it.rings = False
+    it.sleep(NOISE)
+    assert waker.pauses == 1
+
+    it.rings = True
+    it.sleep(NOISE)
+    it.rings = False
+    it.sleep(NOISE)
+    assert waker.pauses == 1, "that conversation is long over"
+
+
+# A conversation
+
+
+def test_a_voice_begins_and_ends() -> None:
+    it = Listening()
+    assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
+    assert it.hear(frames(silence(1.0))) == [VoiceEnded(late_s=PAUSE_MS / 1000)]
+
+
+def test_rest_ends_a_voice_at_its_last_word_and_has_everybody_forget() -> None:
+    waker, interrupter = On(b""), Told({})
+    it = Listening(wakers={WakeCause.VOICE: waker}, interrupter=interrupter)
+    it.hear(frames(silence(1.0) + voice(1.0) + silence(0.4)))
+    it.inbox.events.clear()
+    it.ears.rest()
+
+    (ended,) = it.inbox.events
+    assert isinstance(ended, VoiceEnded)
+    assert ended.late_s == pytest.approx(0.4, abs=0.03)
+    assert (waker.resets, interrupter.resets) == (1, 1)
+    assert it.hear(frames(silence(1.0))) == [], "what had begun is over, and nobody's business"
+    assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
+
+
+def test_a_voice_that_outlasts_its_conversation_ends_in_none() -> None:
+    it = Listening()
+    it.hear(frames(voice(1.0)))
+    it.inbox.events.clear()
+    it.ears.fall_asleep(unheard=False)
+    it.ears.rest()
+    assert it.inbox.events == []
+
+
+# Interruptions
+
+
+def test_while_the_kiosk_sounds_the_interrupter_listens_and_nobody_else() -> None:
+    interrupter = Told({})
+    it = Listening(interrupter=interrupter)
+    it.sounds = True
+    assert it.hear(frames(voice(1.0))) == []
+    assert interrupter.heard == [(each, True) for each in frames(voice(1.0))]
+
+    it.sounds = False
+    interrupter.heard.clear()
+    assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
+    assert interrupter.heard == [(each, False) for each in frames(voice(1.0))], "it goes on knowing the room"
+
+
+def test_a_voice_that_had_begun_before_the_reply_is_heard_to_its_end() -> None:
+    it = Listening(interrupter=Told({}))
+    assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
+    it.sounds = True
+    assert it.hear(frames(silence(1.0))) == [VoiceEnded(late_s=PAUSE_MS / 1000)]
+
+
+def test_a_suspicion_comes_and_goes() -> None:
+    it = Listening(interrupter=Told({NOISE[1]: BargeInVerdict.SUSPECTED, NOISE[4]: BargeInVerdict.CLEARED}))
+    it.sounds = True
+    assert it.hear(NOISE) == [VoiceSuspected(suspected=True), VoiceSuspected(suspected=False)]
+
+
+def test_an_interruption_is_a_voice_and_its_end_is_heard_after_the_reply_has_stopped() -> None:
+    it = Listening(interrupter=Told({NOISE[1]: BargeInVerdict.SUSPECTED, NOISE[2]: BargeInVerdict.SURE}))
+    it.sounds = True
+    assert it.hear(NOISE) == [VoiceSuspected(suspected=True), VoiceBegan()]
+
+    it.sounds = False
+    assert it.hear(frames(voice(1.0))) == [], "it goes on"
+    assert it.hear(frames(silence(1.0))) == [VoiceEnded(late_s=PAUSE_MS / 1000)]
+
+
+def test_without_an_interrupter_a_voice_is_a_voice_whoever_sounds() -> None:
+    it = Listening()
+    it.sounds = True
+    assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
+
+
+# A waker that takes its time
+
+
+async def test_a_waker_that_is_still_loaded_hears_nothing_and_holds_up_nobody() -> None:
+    begin, threads = threading.Event(), list[threading.Thread]()
+
+    def load() -> WakeDetector:
+        threads.append(threading.current_thread())
+        assert begin.wait(10)
+        return On(NOISE[1])
+
+    waker = LoadingDetector("word", load)
+    it = Listening(wakers={WakeCause.WAKEWORD: waker})
+    async with running(waker.run()):
+        await until(lambda: bool(threads))
+        assert not waker.ready
+        assert it.sleep(NOISE) == []
+        it.ears.rest()
+        begin.set()
+        await until(lambda: waker.ready)
+        assert it.sleep(NOISE) == [Woken(WakeCause.WAKEWORD)]
+    assert threads != [threading.main_thread()]
+
+
+async def test_a_waker_that_is_there_forgets_when_the_kiosk_rests() -> None:
+    word = On(NOISE[1])
+    waker = LoadingDetector("word", lambda: word)
+    it = Listening(wakers={WakeCause.WAKEWORD: waker})
+    async with running(waker.run()):
+        await until(lambda: waker.ready)
+        it.ears.rest()
+    assert word.resets == 1
+
+
+async def test_a_waker_that_cannot_be_had_ends_the_kiosk_with_its_reason() -> None:
+    def load() -> WakeDetector:
+        raise ConfigError("no such wake word")
+
+    with pytest.raises(ConfigError, match="no such wake word"):
+        await soon(LoadingDetector("word", load).run())
+
+
+async def test_a_load_that_takes_long_is_said_once_and_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    go_on = threading.Event()
+
+    def load() -> WakeDetector:
+        assert go_on.wait(10)
+        return On(NOISE[1])
+
+    waker = LoadingDetector("word", load, slow_s=0.01)
+    async with running(waker.run()):
+        await until(lambda: bool(caplog.records))
+        go_on.set()
+        await until(lambda: waker.ready)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "word still loading: waited=0.01s; see whether the disk fails"
+    ]
+
+
+# A dead microphone
+
+
+def test_a_microphone_that_gives_nothing_is_said_once_and_so_is_its_coming_back() -> None:
+    it = Listening()
+    for _ in range(2 * BEGIN_FRAMES):
+        it.ears.feel(bytes(pcm.FRAME_BYTES))
+    assert it.inbox.events == [MicrophoneSilent(deaf=True)]
+
+    for number in range(2 * END_FRAMES):
+        it.ears.feel(b"".join((number + at).to_bytes(2, "little") for at in range(pcm.FRAME_BYTES // 2)))
+    assert it.inbox.events == [MicrophoneSilent(deaf=True), MicrophoneSilent(deaf=False)]
+
+
+def test_a_quiet_room_is_no_dead_microphone() -> None:
+    it = Listening()
+    hiss = b"\0\0\1\0" * (pcm.FRAME_BYTES // 4)
+    for _ in range(2 * BEGIN_FRAMES):
+        it.ears.feel(hiss)
+    assert it.inbox.events == []

@@ -1,0 +1,424 @@
+"""What is asked at the control socket: what the core is told, what is answered, and why something is refused."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from tests.support import pictures
+from tests.support.kiosk import running, soon
+from tests.support.until import until
+
+from kioskd.adapters.fakes.devices import ManualClock
+from kioskd.core.events import (
+    Closing,
+    ConnectionUp,
+    Device,
+    DeviceGone,
+    Event,
+    MuteRequested,
+    Pressed,
+    ReplySilenced,
+    SettingsChanged,
+    SleepRequested,
+    SnapshotRequested,
+    Started,
+    TextSubmitted,
+    WakeCause,
+    Woken,
+)
+from kioskd.core.machine import State, step
+from kioskd.core.policy import Policy
+from kioskd.errors import Code, ConfigError
+from kioskd.flow.audio.level_meters import LevelMeters
+from kioskd.flow.controls.remote import QUESTION_CHARS, STEP_S, TICK_S, WATCHERS, RemoteControl
+from kioskd.flow.reporting.journal import status
+from kioskd.flow.reporting.metrics import MetricCounts, Readings, families
+from kioskd.media import picture
+from kioskd.ports import MetricFamily
+
+READINGS = Readings(link={}, sent=0, resent=0, dropped=0, gap_bytes=0, overflow_bytes=0, volume=70)
+
+
+async def _fitted(data: bytes) -> bytes:
+    return picture.fit(data, size=64, quality=80)
+
+
+class Kiosk:
+    """A desk with a real core behind it, and nothing else."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.tally = MetricCounts(self.clock.now())
+        self.meters = LevelMeters()
+        self.control = RemoteControl(self, self.tally, self.meters, self.clock, fit=_fitted)
+        self.state = State()
+        self.camera = "none"
+        self.tools_left_out: list[dict[str, str]] = []
+        self.held_s = 0.0
+        self.volume = 70
+        self.log_level = "info"
+        self.posted: list[Event] = []
+        self.told: list[str | bytes] = []
+        self.room = 8
+        self.hangs = False
+        self.lines: list[dict[str, str]] = []
+        self.keys: list[SecretStr] = []
+        self.other_way = ""
+        self.unseen = ""
+        self.file_faults: list[str] = []
+        self.post(Started())
+
+    @property
+    def words(self) -> str:
+        return status(self.tally.show)
+
+    def post(self, event: Event) -> None:
+        self.posted.append(event)
+        if not self.hangs:
+            asyncio.get_running_loop().call_soon(self._step, event)
+
+    def _step(self, event: Event) -> None:
+        before = self.state
+        self.state, effects = step(before, event, Policy())
+        for observe in (self.tally.observe, self.control.observe):
+            observe(self.clock.now(), event, before, self.state, effects)
+
+    def tell(self, what: str | bytes) -> bool:
+        if len(self.told) >= self.room:
+            return False
+        self.told.append(what)
+        return True
+
+    async def looked(self) -> str:
+        return self.unseen
+
+    def set_volume(self, percent: int) -> int:
+        self.volume = min(max(percent, 20), 90)
+        return self.volume
+
+    def set_log_level(self, name: str) -> None:
+        self.log_level = name
+
+    async def reload(self) -> Sequence[str]:
+        if self.file_faults:
+            raise ConfigError("\n".join(self.file_faults))
+        return ("speaker.device",)
+
+    def take_key(self, key: SecretStr) -> None:
+        if self.other_way:
+            raise ConfigError(f"service key: with {self.other_way} no stored key is looked at; take that out")
+        self.keys.append(key)
+
+    def families(self) -> list[MetricFamily]:
+        return families(self.tally, READINGS, self.clock.now(), "1.2.3")
+
+    def render(self, families: Iterable[MetricFamily]) -> str:
+        return "\n".join(family.name for family in families)
+
+    def recent(self, number: int) -> tuple[list[dict[str, str]], int]:
+        return self.lines[number:], len(self.lines)
+
+    async def asks(
+        self, do: str, attachment: bytes = b"", *, privileged: bool = False, **arguments: object
+    ) -> Any:
+        answers: list[Mapping[str, object]] = []
+
+        async def answer(message: Mapping[str, object]) -> None:
+            answers.append(message)
+
+        await soon(self.control.handle({"do": do, **arguments}, attachment, answer, privileged=privileged))
+        (only,) = answers
+        return only
+
+    async def awake(self) -> None:
+        self.post(Pressed())
+        self.post(ConnectionUp(1, resumed=False))
+        await until(lambda: self.state.link.open)
+        self.posted.clear()
+
+
+@pytest.fixture
+async def kiosk() -> Kiosk:
+    made = Kiosk()
+    await until(lambda: made.state.started)
+    made.posted.clear()
+    return made
+
+
+async def test_the_status_is_told_in_words_and_in_numbers(kiosk: Kiosk) -> None:
+    told = await kiosk.asks("status")
+    assert told["ok"]
+    assert told["words"] == "Asleep, ready for the next visitor"
+    assert (told["state"], told["code"], told["conversation"], told["turn"]) == ("asleep", None, None, None)
+    assert (told["microphone"], told["speaker"], told["camera"]) == ("working", "working", "none")
+    assert told["link"] == {"phase": "down", "epoch": 0, "age_s": None, "held_s": 0.0, "tries": 0}
+    assert told["counts"]["kioskd_reply_wait_seconds"] == {"count": 0, "sum": 0}
+    await kiosk.awake()
+    await kiosk.clock.advance(7.0)
+    told = await kiosk.asks("status")
+    assert (told["conversation"], told["link"]["age_s"], told["uptime_s"]) == (1, 7.0, 7.0)
+
+
+async def test_the_status_says_what_is_wrong_with_its_code(kiosk: Kiosk) -> None:
+    kiosk.post(DeviceGone(Device.MICROPHONE, "usb mic"))
+    await until(lambda: bool(kiosk.state.missing))
+    told = await kiosk.asks("status")
+    assert (told["state"], told["code"], told["microphone"]) == ("fault", "D1", "missing")
+    assert "usb mic" in told["words"]
+
+
+async def test_metrics_are_prometheus_text(kiosk: Kiosk) -> None:
+    assert "kioskd_uptime_seconds" in (await kiosk.asks("metrics"))["text"]
+
+
+@pytest.mark.parametrize(
+    ("do", "event"),
+    [
+        ("wake", Woken(WakeCause.REMOTE)),
+        ("sleep", SleepRequested()),
+        ("hush", ReplySilenced()),
+        ("mute", MuteRequested(muted=True)),
+        ("unmute", MuteRequested(muted=False)),
+    ],
+)
+async def test_a_command_tells_the_core_and_answers_with_what_came_of_it(
+    kiosk: Kiosk, do: str, event: Event
+) -> None:
+    told = await kiosk.asks(do)
+    assert kiosk.posted == [event]
+    assert told["ok"]
+    assert told["state"] == {"wake": "waking", "mute": "muted"}.get(do, "asleep")
+    assert told["words"] == kiosk.words
+
+
+async def test_a_question_wakes_the_kiosk_and_is_told_to_the_model(kiosk: Kiosk) -> None:
+    assert (await kiosk.asks("ask", text="  Where is the exit? "))["ok"]
+    assert kiosk.posted == [TextSubmitted()]
+    assert kiosk.told == ["Where is the exit?"]
+    assert kiosk.state.turn.awake
+
+
+async def test_half_a_character_in_a_question_is_replaced(kiosk: Kiosk) -> None:
+    assert (await kiosk.asks("ask", text="Where \ud83d is it?"))["ok"]
+    assert kiosk.told == ["Where \ufffd is it?"]
+
+
+@pytest.mark.parametrize("text", ["", "   ", "x" * (QUESTION_CHARS + 1)])
+async def test_a_question_of_no_or_too_many_letters_is_refused(kiosk: Kiosk, text: str) -> None:
+    assert "characters" in (await kiosk.asks("ask", text=text))["why"]
+    assert not kiosk.posted
+
+
+async def test_a_picture_wakes_the_kiosk_and_is_shown_to_the_model_in_its_size(kiosk: Kiosk) -> None:
+    png = pictures.encoded(pictures.quarters(320, 240), "PNG")
+    told = await kiosk.asks("show", png)
+    assert kiosk.posted == [Woken(WakeCause.REMOTE)]
+    (jpeg,) = kiosk.told
+    assert isinstance(jpeg, bytes)
+    assert pictures.opened(jpeg).size == (64, 48)
+    assert told["jpeg_bytes"] == len(jpeg)
+
+
+@pytest.mark.parametrize("what", [b"", b"no picture", pictures.jpeg()[:200]])
+async def test_what_is_no_picture_is_refused_and_wakes_nobody(kiosk: Kiosk, what: bytes) -> None:
+    refusal = await kiosk.asks("show", what)
+    assert not refusal["ok"]
+    assert "\n" not in refusal["why"]
+    assert not kiosk.posted
+
+
+async def test_a_look_is_asked_for_where_there_is_a_camera(kiosk: Kiosk) -> None:
+    assert "no camera" in (await kiosk.asks("look"))["why"]
+    kiosk.camera = "off"
+    assert (await kiosk.asks("look"))["ok"]
+    assert kiosk.posted == [SnapshotRequested()]
+
+
+async def test_a_look_without_a_picture_is_refused_with_its_reason(kiosk: Kiosk) -> None:
+    kiosk.camera, kiosk.unseen = "off", "camera: unplugged; plug it in"
+    refusal = await kiosk.asks("look")
+    assert not refusal["ok"]
+    assert refusal["why"] == "not shown: camera: unplugged; plug it in"
+
+
+@pytest.mark.parametrize("do", ["wake", "ask", "show", "look"])
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        (MuteRequested(muted=True), "it is muted; kioskd unmute ends that"),
+        (Closing(Code.HOURS), "quiet hours (code B2)"),
+        (DeviceGone(Device.SPEAKER), "code D3"),
+    ],
+)
+async def test_a_kiosk_that_cannot_wake_says_why_and_keeps_nothing_for_its_next_visitor(
+    kiosk: Kiosk, do: str, event: Event, why: str
+) -> None:
+    kiosk.camera = "off"
+    kiosk.post(event)
+    refusal = await kiosk.asks(do, pictures.grey(9) if do == "show" else b"", text="hello")
+    assert not refusal["ok"]
+    assert why in refusal["why"]
+    assert not kiosk.told
+
+
+async def test_questions_that_nobody_answers_do_not_pile_up(kiosk: Kiosk) -> None:
+    kiosk.room = 0
+    assert "try again" in (await kiosk.asks("ask", text="hello"))["why"]
+
+
+async def test_the_volume_is_what_the_owner_allows(kiosk: Kiosk) -> None:
+    assert (await kiosk.asks("volume", percent=55))["volume"] == 55
+    assert (await kiosk.asks("volume", percent=0))["volume"] == 20
+
+
+async def test_the_log_level_is_set(kiosk: Kiosk) -> None:
+    assert (await kiosk.asks("log", level="debug"))["ok"]
+    assert kiosk.log_level == "debug"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"do": None},
+        {"do": "fly"},
+        {"do": "volume"},
+        {"do": "volume", "percent": "5"},
+        {"do": "volume", "percent": True},
+        {"do": "volume", "percent": 5.5},
+        {"do": "ask"},
+        {"do": "ask", "text": 7},
+        {"do": "log", "level": "silly"},
+        {"do": "log", "level": ["info"]},
+        {"do": ["status"]},
+        {"do": "key"},
+        {"do": "key", "key": ["a-key"]},
+    ],
+)
+async def test_what_makes_no_sense_is_refused(kiosk: Kiosk, request_: dict[str, object]) -> None:
+    answers: list[Mapping[str, object]] = []
+
+    async def answer(message: Mapping[str, object]) -> None:
+        answers.append(message)
+
+    await soon(kiosk.control.handle(request_, b"", answer, privileged=True))
+    assert [one["ok"] for one in answers] == [False]
+    assert not kiosk.posted
+
+
+async def test_a_key_is_taken_and_what_was_refused_is_tried_with_it(
+    kiosk: Kiosk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    told = await kiosk.asks("key", privileged=True, key="a-new-key")
+    assert told["ok"]
+    assert [key.get_secret_value() for key in kiosk.keys] == ["a-new-key"]
+    assert kiosk.posted == [SettingsChanged()]
+    assert "do=key" in caplog.text
+    assert "a-new-key" not in f"{caplog.text} {told} {kiosk.keys} {await kiosk.asks('status')}"
+
+
+async def test_a_key_is_not_taken_from_members_of_the_group(kiosk: Kiosk) -> None:
+    refused = await kiosk.asks("key", key="a-new-key")
+    assert refused == {
+        "ok": False,
+        "why": "a key is taken from root and the daemon's own user only; sudo kioskd key",
+    }
+    assert (kiosk.keys, kiosk.posted) == ([], [])
+
+
+async def test_a_key_that_the_settings_have_no_use_for_is_refused_in_words(kiosk: Kiosk) -> None:
+    kiosk.other_way = "service.key_file"
+    refused = await kiosk.asks("key", privileged=True, key="a-new-key")
+    assert (refused["ok"], "with service.key_file" in refused["why"]) == (False, True)
+    assert "a-new-key" not in refused["why"]
+    assert not kiosk.posted
+
+
+async def test_a_daemon_whose_core_hangs_is_said_to(kiosk: Kiosk) -> None:
+    kiosk.hangs = True
+    answers: list[Mapping[str, object]] = []
+
+    async def answer(message: Mapping[str, object]) -> None:
+        answers.append(message)
+
+    async with running(kiosk.control.handle({"do": "wake"}, b"", answer, privileged=False)):
+        await kiosk.clock.advance(STEP_S)
+        assert "did not react" in str(answers[0]["why"])
+
+
+# Watching
+
+
+class Watcher:
+    """Somebody who watches."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    async def answer(self, message: Mapping[str, object]) -> None:
+        self.seen.append(message)
+
+
+@asynccontextmanager
+async def watching(kiosk: Kiosk) -> AsyncIterator[Watcher]:
+    watcher = Watcher()
+    async with running(kiosk.control.handle({"do": "watch"}, b"", watcher.answer, privileged=False)):
+        await kiosk.clock.advance(0)
+        yield watcher
+
+
+async def test_a_watcher_is_told_ten_times_a_second_with_each_line_once(kiosk: Kiosk) -> None:
+    kiosk.lines.append({"at": "10:00:00", "level": "info", "text": "ready"})
+    async with watching(kiosk) as watcher:
+        kiosk.lines.append({"at": "10:00:01", "level": "info", "text": "link up"})
+        for _ in range(10):
+            await kiosk.clock.advance(TICK_S)
+        assert len(watcher.seen) == 11
+        assert [line["text"] for told in watcher.seen for line in told["events"]] == ["ready", "link up"]
+        assert watcher.seen[0]["levels"] == {"microphone": 0.0, "speaker": 0.0}
+        assert watcher.seen[0]["state"] == "asleep"
+
+
+async def test_levels_are_measured_while_somebody_watches_and_no_longer(kiosk: Kiosk) -> None:
+    feed = kiosk.meters._microphone.feed
+    async with watching(kiosk) as first:
+        async with watching(kiosk):
+            pass
+        feed(b"\x00\x40" * 320)  # the other has left; this one still watches
+        await kiosk.clock.advance(TICK_S)
+        assert first.seen[-1]["levels"]["microphone"] == 0.5
+    feed(b"\x00\x40" * 320)
+    assert kiosk.meters.levels["microphone"] == 0.0
+
+
+async def test_so_many_may_watch_and_anybody_may_still_ask(kiosk: Kiosk) -> None:
+    watchers = [Watcher() for _ in range(WATCHERS)]
+    watch = [kiosk.control.handle({"do": "watch"}, b"", one.answer, privileged=False) for one in watchers]
+    async with running(*watch):
+        await kiosk.clock.advance(0)
+        assert "others watch" in (await kiosk.asks("watch"))["why"]
+        assert (await kiosk.asks("status"))["ok"]
+    async with watching(kiosk) as watcher:
+        assert watcher.seen[0]["ok"]
+
+
+# New settings
+
+
+async def test_a_reload_says_what_only_a_restart_changes(kiosk: Kiosk) -> None:
+    told = await kiosk.asks("reload")
+    assert (told["ok"], told["later"], told["faults"]) == (True, ["speaker.device"], [])
+
+
+async def test_a_reload_that_is_refused_names_every_fault(kiosk: Kiosk) -> None:
+    kiosk.file_faults = [
+        "kioskd.yaml:3:5 speaker.volum: unknown key",
+        "kioskd.yaml:4:9 speaker.cues: is no cue",
+    ]
+    told = await kiosk.asks("reload")
+    assert (told["ok"], told["faults"]) == (True, kiosk.file_faults)

@@ -1,0 +1,914 @@
+"""One connection at a time: made, read, reported and left, whatever comes over it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from pydantic import SecretStr
+from tests.support.kiosk import Inbox, frame, running, soon, voice
+
+from kioskd import ports
+from kioskd.adapters.fakes.devices import ManualClock, MemoryMicrophone, MemorySpeaker
+from kioskd.adapters.fakes.live import ScriptedConnection, ScriptedLive
+from kioskd.core import events
+from kioskd.core.effects import Dial, Flush, Greet, HangUp, SetUplink, UplinkGate
+from kioskd.core.events import Event
+from kioskd.core.machine import State
+from kioskd.errors import ConfigError, LinkLost, Remedy
+from kioskd.flow.audio.downlink import Downlink
+from kioskd.flow.audio.speech_events import SpeechEvents
+from kioskd.flow.audio.uplink import Uplink
+from kioskd.flow.link.live_link import VOID_S, LiveLink, ToolCallHandler
+from kioskd.flow.link.outbox import MOST, SHOWING_S
+from kioskd.flow.link.picture_pacer import PicturePacer
+from kioskd.media import pcm
+
+JITTER = 0.25
+GREETING = "Say hello."
+HANDLE = SecretStr("a-handle")
+SOUND = voice(0.1, pcm.DOWNLINK_HZ)
+TOOLS_AT_WORK, TOOLS_DONE = events.CallsChanged(1, 1, 1), events.CallsChanged(1, 0, 0)
+
+
+class Linked:
+    """The link between a scripted service and a microphone and a speaker in memory."""
+
+    def __init__(
+        self,
+        *,
+        pictures: Sequence[bytes] = (),
+        calls: ToolCallHandler | None = None,
+        on_usage: Callable[[ports.UsageReported], None] = lambda _usage: None,
+    ) -> None:
+        self.clock, self.inbox, self.live = ManualClock(), Inbox(), ScriptedLive()
+        self.microphone, self.speaker = MemoryMicrophone(), MemorySpeaker()
+        # What the devices say is not this file's business.
+        self.uplink = Uplink(self.microphone, _ignore, self.clock, preroll_ms=0, ears=SpeechEvents(_ignore))
+        self.downlink = Downlink(self.speaker, self._played, self.clock, volume=100)
+        self.played: list[Event] = []
+        self.sound_waits = False
+        self.way = PicturePacer(self.clock, uplink_idle=lambda: not self.sound_waits)
+        self.link = LiveLink(
+            self.live,
+            self.uplink,
+            self.downlink,
+            self.inbox.post,
+            self.clock,
+            way=self.way,
+            jitter=lambda: JITTER,
+            greeting=GREETING,
+            pictures=pictures,
+            calls=calls,
+            on_usage=on_usage,
+        )
+
+    def _played(self, event: Event) -> None:
+        if isinstance(event, events.ReplyPlayed):
+            self.played.append(event)
+
+    async def up(self, epoch: int = 1) -> ScriptedConnection:
+        """Dial, be let in, and return the connection."""
+        self.link.dial(Dial(epoch, None))
+        connection = await soon(self.live.accept())
+        assert await self.inbox.take() == [events.ConnectionUp(epoch, resumed=False)]
+        return connection
+
+    async def settle(self) -> None:
+        """Let everybody react."""
+        await self.clock.advance(0)
+
+    async def heard(self, seconds: float) -> bytes:
+        """Let the speaker play, and return what it did."""
+        before = len(self.speaker.heard)
+        await soon(self.speaker.advance(seconds))
+        await self.settle()
+        return bytes(self.speaker.heard[before:])
+
+
+def _ignore(_event: Event) -> None:
+    pass
+
+
+@asynccontextmanager
+async def linked(
+    *,
+    pictures: Sequence[bytes] = (),
+    calls: ToolCallHandler | None = None,
+    on_usage: Callable[[ports.UsageReported], None] = lambda _usage: None,
+) -> AsyncIterator[Linked]:
+    it = Linked(pictures=pictures, calls=calls, on_usage=on_usage)
+    async with running(it.link.run(), it.uplink.capture(), it.uplink.send(), it.downlink.play()):
+        yield it
+
+
+async def test_warming_up_comes_before_any_dial() -> None:
+    it = Linked()
+    assert not it.link.warm
+    async with running(it.link.run()):
+        await it.settle()
+        assert it.live.warmed_up
+        assert it.link.warm
+
+
+async def test_a_dial_ordered_before_the_warm_up_is_made_after_it() -> None:
+    it = Linked()
+    it.link.dial(Dial(1, None))
+    async with running(it.link.run()):
+        await soon(it.live.accept())
+        assert await it.inbox.take() == [events.ConnectionUp(1, resumed=False)]
+
+
+async def test_settings_that_the_service_cannot_be_used_with_end_the_worker() -> None:
+    class Misconfigured(ScriptedLive):
+        async def warm_up(self) -> None:
+            raise ConfigError("service.ca_file: not there")
+
+    it = Linked()
+    link = LiveLink(
+        Misconfigured(),
+        it.uplink,
+        it.downlink,
+        _ignore,
+        it.clock,
+        way=it.way,
+        jitter=lambda: 0.0,
+        greeting="",
+    )
+    with pytest.raises(ConfigError, match="ca_file"):
+        await soon(link.run())
+
+
+async def test_a_dial_passes_the_handle_on_and_says_whether_the_session_goes_on() -> None:
+    async with linked() as it:
+        it.link.dial(Dial(7, HANDLE))
+        dial = await soon(it.live.dialed())
+        dial.accept()
+
+        assert dial.handle is HANDLE
+        assert await it.inbox.take() == [events.ConnectionUp(7, resumed=True)]
+
+
+async def test_up_comes_before_all_that_the_connection_says() -> None:
+    async with linked() as it:
+        it.link.dial(Dial(1, None))
+        connection = (await soon(it.live.dialed())).accept()
+        connection.say(ports.ResumptionUpdate(HANDLE), ports.TurnComplete(), ports.GoAway(9.0))
+
+        assert await it.inbox.take(4) == [
+            events.ConnectionUp(1, resumed=False),
+            events.HandleIssued(1, HANDLE),
+            events.TurnEnded(1),
+            events.GoingAway(1, 9.0),
+        ]
+
+
+async def test_the_old_connection_is_closed_before_the_new_one_is_dialed() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+
+        it.link.dial(Dial(2, HANDLE))
+        await soon(it.live.dialed())
+
+        assert first.closed
+        assert it.live.open == []
+
+
+async def test_of_two_orders_the_newest_counts() -> None:
+    async with linked() as it:
+        it.link.dial(Dial(1, None))
+        it.link.hang_up(HangUp())
+        it.link.dial(Dial(2, HANDLE))
+        dial = await soon(it.live.dialed())
+
+        assert dial.handle is HANDLE
+        dial.accept()
+        assert await it.inbox.take() == [events.ConnectionUp(2, resumed=True)]
+
+
+async def test_hanging_up_closes_and_reports_nothing() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        it.uplink.set_uplink(SetUplink(UplinkGate.SEND))
+        assert it.uplink.sending
+
+        it.link.hang_up(HangUp())
+        await soon(connection.hung_up())
+        await it.settle()
+
+        assert it.inbox.events == []
+        assert not it.uplink.sending
+
+
+async def test_hanging_up_while_dialing_calls_the_dial_off() -> None:
+    async with linked() as it:
+        it.link.dial(Dial(1, None))
+        await it.settle()
+        it.link.hang_up(HangUp())
+        await it.settle()
+        it.link.dial(Dial(2, HANDLE))
+        dial = await soon(it.live.dialed())
+
+        assert dial.handle is HANDLE, "the first dial is still waiting"
+        assert it.inbox.events == []
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_an_order_that_meets_the_end_of_the_connection_is_carried_out(turns: int) -> None:
+    """Whichever turn of the loop it falls into."""
+    async with linked() as it:
+        first = await it.up(1)
+
+        first.drop()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        it.link.dial(Dial(2, HANDLE))
+        dial = await soon(it.live.dialed())
+
+        assert dial.handle is HANDLE
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_leaving_as_the_connection_ends_leaves(turns: int) -> None:
+    it = Linked()
+    link = asyncio.create_task(it.link.run())
+    first = await it.up(1)
+
+    first.drop()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    link.cancel()
+
+    done, _ = await asyncio.wait([link], timeout=1)
+    assert done, "the link does not end when it is cancelled"
+    assert link.cancelled()
+
+
+async def test_leaving_closes_the_connection() -> None:
+    async with linked() as it:
+        connection = await it.up()
+    assert connection.closed
+
+
+@pytest.mark.parametrize("remedy", [remedy for remedy in Remedy if remedy is not Remedy.STOP])
+async def test_a_dial_that_fails_is_reported_once_with_its_remedy(remedy: Remedy) -> None:
+    async with linked() as it:
+        it.link.dial(Dial(1, None))
+        await soon(it.live.refuse(LinkLost("no", remedy=remedy, retry_after_s=30.0)))
+
+        assert await it.inbox.take() == [events.ConnectionLost(1, remedy, JITTER, 30.0)]
+        await it.settle()
+        assert it.inbox.events == []
+        assert it.link.counts[f"not made: {remedy.value}"] == 1
+
+
+async def test_a_service_that_answers_with_a_failure_is_reported_as_reached() -> None:
+    async with linked() as it:
+        it.link.dial(Dial(1, None))
+        await soon(it.live.refuse(LinkLost("HTTP 503", reached=True)))
+
+        assert await it.inbox.take() == [events.ConnectionLost(1, Remedy.RESUME, JITTER, reached=True)]
+
+
+async def test_a_program_that_does_not_fit_together_ends_the_worker() -> None:
+    it = Linked()
+
+    async def refuse() -> None:
+        await it.live.refuse(LinkLost("the SDK is another one", remedy=Remedy.STOP))
+
+    it.link.dial(Dial(1, None))
+    async with running(refuse()):
+        with pytest.raises(LinkLost, match="another one"):
+            await soon(it.link.run())
+
+
+async def test_a_connection_that_ends_is_reported_after_what_it_still_said() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.GoAway(3.0))
+        connection.drop(LinkLost("gone", retry_after_s=2.0))
+
+        assert await it.inbox.take(2) == [
+            events.GoingAway(1, 3.0),
+            events.ConnectionLost(1, Remedy.RESUME, JITTER, 2.0),
+        ]
+
+
+async def test_after_a_loss_the_next_order_is_carried_out() -> None:
+    async with linked() as it:
+        (await it.up(1)).drop()
+        assert await it.inbox.take() == [events.ConnectionLost(1, Remedy.RESUME, JITTER)]
+
+        await it.up(2)
+
+
+async def test_the_microphone_is_sent_over_the_connection_that_is_up_and_no_other() -> None:
+    async with linked() as it:
+        it.uplink.set_uplink(SetUplink(UplinkGate.SEND))
+        first = await it.up(1)
+        it.microphone.say(frame(1))
+        await it.settle()
+        it.link.dial(Dial(2, None))
+        await soon(first.hung_up())
+        it.microphone.say(frame(2))
+        await it.settle()
+        second = await soon(it.live.accept())
+        await it.inbox.take()
+        await it.settle()
+
+        assert list(first.audio) == [frame(1)]
+        assert list(second.audio) == [frame(2)]
+
+
+async def test_a_reply_begins_with_its_first_sound_and_ends_with_its_end_mark() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        connection.say(ports.ReplyAudio(SOUND), ports.GenerationEnded())
+        connection.say(ports.TurnComplete())
+
+        assert await it.inbox.take(2) == [events.ReplyBegan(1, 1), events.TurnEnded(1)]
+        assert (await it.heard(0.3)).startswith(SOUND + SOUND)
+        assert it.played == [events.ReplyPlayed(1)]
+
+
+async def test_a_turn_that_ends_without_the_end_of_the_generation_ends_the_reply_too() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        connection.say(ports.TurnComplete())
+        await it.inbox.take(2)
+
+        await it.heard(0.3)
+        assert it.played == [events.ReplyPlayed(1)]
+
+
+async def test_a_connection_that_dies_in_mid_reply_ends_the_reply_after_what_has_come() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        connection.drop()
+        assert await it.inbox.take(2) == [
+            events.ReplyBegan(1, 1),
+            events.ConnectionLost(1, Remedy.RESUME, JITTER),
+        ]
+
+        assert (await it.heard(0.3)).startswith(SOUND)
+        assert it.played == [events.ReplyPlayed(1)]
+
+
+async def test_hanging_up_in_mid_reply_ends_the_reply() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        await it.inbox.take()
+        it.link.hang_up(HangUp())
+        await soon(connection.hung_up())
+
+        await it.heard(0.3)
+        assert it.played == [events.ReplyPlayed(1)]
+
+
+async def test_reply_numbers_never_repeat_across_connections() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        first.say(ports.ReplyAudio(SOUND), ports.GenerationEnded(), ports.TurnComplete())
+        first.say(ports.ReplyAudio(SOUND))
+        first.drop()
+        assert (await it.inbox.take(4))[2] == events.ReplyBegan(1, 2)
+
+        second = await it.up(2)
+        second.say(ports.ReplyAudio(SOUND))
+
+        assert await it.inbox.take() == [events.ReplyBegan(2, 3)]
+
+
+async def test_late_sound_of_an_interrupted_reply_is_dropped_until_the_turn_ends() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        connection.say(ports.Interrupted())
+        connection.say(ports.ReplyAudio(SOUND))
+        await it.inbox.take(2)
+        it.downlink.flush(Flush(1))
+        await it.settle()
+        assert not any(await it.heard(0.3))
+        assert it.inbox.events == [], "late sound is no new reply"
+
+        connection.say(ports.TurnComplete())
+        connection.say(ports.ReplyAudio(SOUND))
+
+        assert await it.inbox.take() == [events.ReplyBegan(1, 2)]
+        assert (await it.heard(0.3)).startswith(SOUND)
+
+
+async def test_the_end_of_an_interrupted_turn_is_no_answer_but_that_of_the_next_is() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        connection.say(ports.Interrupted(), ports.TurnComplete())
+        connection.say(ports.TurnComplete())
+
+        assert await it.inbox.take(3) == [
+            events.ReplyBegan(1, 1),
+            events.ReplyInterrupted(1, 1),
+            events.TurnEnded(1),
+        ]
+        await it.settle()
+        assert it.inbox.events == []
+
+
+async def test_sound_is_dropped_for_two_seconds_at_most_after_an_interruption() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        connection.say(ports.Interrupted())
+        assert await it.inbox.take(2) == [events.ReplyBegan(1, 1), events.ReplyInterrupted(1, 1)]
+        await it.clock.advance(VOID_S - 0.1)
+        connection.say(ports.ReplyAudio(SOUND))
+        await it.settle()
+        assert it.inbox.events == []
+
+        await it.clock.advance(0.2)
+        connection.say(ports.ReplyAudio(SOUND))
+
+        assert await it.inbox.take() == [events.ReplyBegan(1, 2)]
+
+
+async def test_an_interruption_of_a_reply_that_has_all_come_drops_nothing_of_the_next() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND), ports.GenerationEnded())
+        connection.say(ports.Interrupted())
+        connection.say(ports.ReplyAudio(SOUND))
+
+        assert await it.inbox.take(3) == [
+            events.ReplyBegan(1, 1),
+            events.ReplyInterrupted(1, 1),
+            events.ReplyBegan(1, 2),
+        ]
+
+
+async def test_a_new_connection_does_not_inherit_what_was_void() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        first.say(ports.ReplyAudio(SOUND))
+        first.say(ports.Interrupted())
+        await it.inbox.take(2)
+        second = await it.up(2)
+        second.say(ports.ReplyAudio(SOUND))
+
+        assert await it.inbox.take() == [events.ReplyBegan(2, 2)]
+
+
+async def test_an_interrupted_message_that_holds_sound_too_plays_none_of_it() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ReplyAudio(SOUND))
+        connection.say(ports.Interrupted(), ports.ReplyAudio(SOUND))
+
+        assert await it.inbox.take(2) == [events.ReplyBegan(1, 1), events.ReplyInterrupted(1, 1)]
+        await it.settle()
+        assert it.inbox.events == []
+
+
+async def test_the_greeting_is_asked_for_once() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        it.link.greet(Greet())
+        await it.settle()
+
+        assert list(connection.texts) == [GREETING]
+
+
+async def test_a_greeting_meant_for_one_connection_is_not_said_over_the_next() -> None:
+    async with linked() as it:
+        (await it.up(1)).drop()
+        await it.inbox.take()
+        it.link.greet(Greet())
+        second = await it.up(2)
+        await it.settle()
+
+        assert list(second.texts) == []
+
+
+async def test_a_greeting_that_cannot_be_sent_is_a_loss() -> None:
+    class Deaf(ScriptedConnection):
+        async def send_text(self, text: str) -> None:
+            raise LinkLost("took nothing for 5 s")
+
+    class DeafLive(ScriptedLive):
+        @asynccontextmanager
+        async def connect(
+            self, handle: SecretStr | None, recall: Sequence[ports.SpokenText] = ()
+        ) -> AsyncIterator[ports.Connection]:
+            yield Deaf(resumed=False)
+
+    it = Linked()
+    link = LiveLink(
+        DeafLive(),
+        it.uplink,
+        it.downlink,
+        it.inbox.post,
+        it.clock,
+        way=it.way,
+        jitter=lambda: JITTER,
+        greeting="x",
+    )
+    async with running(link.run()):
+        link.dial(Dial(1, None))
+        await it.inbox.take()
+        link.greet(Greet())
+        assert await it.inbox.take() == [events.ConnectionLost(1, Remedy.RESUME, JITTER)]
+
+
+async def test_a_new_session_in_the_same_conversation_is_told_what_was_said() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        first.say(ports.SpokenText(by_visitor=True, text="Where is "))
+        first.say(
+            ports.SpokenText(by_visitor=True, text="the exit?"),
+            ports.SpokenText(by_visitor=False, text="Left."),
+        )
+        first.drop()
+        await it.inbox.take()
+
+        it.link.dial(Dial(2, None, recall=True))
+        dial = await soon(it.live.dialed())
+
+        assert [(said.by_visitor, said.text) for said in dial.recall] == [
+            (True, "Where is the exit?"),
+            (False, "Left."),
+        ]
+
+
+async def test_a_session_that_goes_on_is_told_nothing() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        first.say(ports.SpokenText(by_visitor=True, text="Hello."))
+        first.drop()
+        await it.inbox.take()
+
+        it.link.dial(Dial(2, HANDLE))
+
+        assert list((await soon(it.live.dialed())).recall) == []
+
+
+async def test_what_was_said_is_forgotten_with_the_conversation() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        first.say(ports.SpokenText(by_visitor=True, text="Hello."))
+        await it.settle()
+        it.link.hang_up(HangUp())
+        await soon(first.hung_up())
+
+        it.link.dial(Dial(2, None, recall=True))
+
+        assert list((await soon(it.live.dialed())).recall) == []
+
+
+async def test_other_settings_hold_from_the_next_dial_on() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        other = ScriptedLive()
+        it.link.use(other, "Say goodbye.", ())
+        await it.settle()
+        assert not first.closed
+
+        it.link.dial(Dial(2, None))
+        second = await soon(other.accept())
+        await it.inbox.take()
+        it.link.greet(Greet())
+        await it.settle()
+
+        assert list(second.texts) == ["Say goodbye."]
+
+
+async def test_what_a_lost_connection_has_not_delivered_is_sent_over_the_next() -> None:
+    async with linked() as it:
+        it.uplink.set_uplink(SetUplink(UplinkGate.SEND))
+        first = await it.up(1)
+        first.delivered = 0
+        it.microphone.say(frame(1) + frame(2))
+        await it.settle()
+        first.delivered = 1
+        first.drop()
+        await it.inbox.take()
+        second = await it.up(2)
+        await it.settle()
+
+        assert list(first.audio) == [frame(1), frame(2)]
+        assert list(second.audio) == [frame(2)]
+
+
+async def test_the_end_of_a_connection_is_one_line_when_it_is_known_what_it_cost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    async with linked() as it:
+        (await it.up(1)).drop()
+        await it.inbox.take()
+        await it.clock.advance(2.5)
+        await it.up(2)
+
+    [line] = [message for message in caplog.messages if message.startswith("connection ended")]
+    assert line.startswith("connection ended: epoch=1 age=0.0s cause=resume action=new session gap=2500ms")
+
+
+async def test_what_is_billed_is_added_up() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.UsageReported(100, 20))
+        connection.say(ports.UsageReported(150, 30))
+        await it.settle()
+
+        assert it.link.counts["tokens: prompt"] == 250
+        assert it.link.counts["tokens: response"] == 50
+
+
+async def test_neither_handles_nor_greetings_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    async with linked() as it:
+        it.link.dial(Dial(1, HANDLE))
+        connection = await soon(it.live.accept())
+        it.link.greet(Greet())
+        connection.say(ports.ResumptionUpdate(SecretStr("another-handle")))
+        connection.say(ports.ReplyAudio(SOUND), ports.GoAway(5.0), ports.UsageReported(1, 2))
+        connection.say(ports.SpokenText(by_visitor=True, text="a secret word"))
+        connection.drop()
+        await it.inbox.take(5)
+
+    assert "link up" in caplog.text
+    for secret in ("a-handle", "another-handle", "a secret word", GREETING, repr(SOUND[:8])):
+        assert secret not in caplog.text
+
+
+# What is written and shown
+
+
+async def test_texts_and_pictures_go_out_in_the_order_they_came() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        for what in ("one", b"two", "three"):
+            assert it.link.tell(what)
+        await it.settle()
+
+        assert list(connection.sent) == ["text", "show", "text"]
+        assert (list(connection.texts), list(connection.shown)) == (["one", "three"], [b"two"])
+
+
+async def test_what_is_told_before_there_is_a_connection_waits_for_it() -> None:
+    async with linked() as it:
+        it.link.dial(Dial(1, None))
+        assert it.link.tell("What time is it?")
+        connection = await soon(it.live.accept())
+        await it.settle()
+
+        assert list(connection.texts) == ["What time is it?"]
+
+
+async def test_only_so_much_waits_and_more_is_refused() -> None:
+    async with linked() as it:
+        it.link.dial(Dial(1, None))
+        assert [it.link.tell(str(number)) for number in range(MOST + 1)] == [*[True] * MOST, False]
+        connection = await soon(it.live.accept())
+        await it.settle()
+
+        assert list(connection.texts) == [str(number) for number in range(MOST)]
+        assert it.link.tell("again"), "there is room once it was sent"
+
+
+async def test_what_a_lost_connection_did_not_take_is_told_over_the_next() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        first.stall()
+        it.link.tell("one")
+        it.link.tell(b"two")
+        await it.settle()
+        first.drop()
+        await it.inbox.take()
+        second = await it.up(2)
+        await it.settle()
+
+        assert list(first.texts) == []
+        assert (list(second.texts), list(second.shown)) == (["one"], [b"two"])
+
+
+async def test_what_waits_is_forgotten_with_the_conversation() -> None:
+    async with linked() as it:
+        first = await it.up(1)
+        first.stall()
+        it.link.tell("a visitor's own question")
+        await it.settle()
+        it.link.hang_up(HangUp())
+        await soon(first.hung_up())
+        second = await it.up(2)
+        await it.settle()
+
+        assert list(second.texts) == []
+
+
+async def test_asleep_nothing_is_taken_that_the_next_visitor_would_be_told() -> None:
+    async with linked() as it:
+        assert not it.link.tell("before anybody came")
+        await it.up(1)
+        it.link.hang_up(HangUp())
+        assert not it.link.tell(b"the first visitor")
+        second = await it.up(2)
+        await it.settle()
+
+        assert list(second.sent) == []
+
+
+async def test_pictures_go_one_at_a_time_and_each_only_when_no_sound_waits() -> None:
+    async with linked(pictures=[b"map", b"plan"]) as it:
+        it.sound_waits = True
+        connection = await it.up()
+        it.link.tell(b"shown by hand")
+        await it.clock.advance(1.0)
+        assert list(connection.shown) == []
+        connection.arrived = 0
+        it.sound_waits = False
+        await it.clock.advance(1.0)
+        assert list(connection.shown) == [b"map"], "the next waits until this one has arrived"
+        connection.arrived = connection.written
+        await it.clock.advance(0.1)
+        assert list(connection.shown) == [b"map", b"plan"]
+        connection.backlog = 100_000
+        connection.arrived = connection.written
+        await it.clock.advance(1.0)
+        assert list(connection.shown) == [b"map", b"plan"]
+        connection.backlog = 0
+        await it.clock.advance(0.1)
+        assert list(connection.shown) == [b"map", b"plan", b"shown by hand"]
+
+
+async def test_pictures_that_find_no_room_are_left_out_and_hold_no_word_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with linked(pictures=[b"map", b"plan"]) as it:
+        it.sound_waits = True
+        connection = await it.up()
+        it.link.tell("hello")
+        await it.clock.advance(SHOWING_S + 1)
+        assert list(connection.sent) == ["text"]
+        assert "pictures left out, the way to the service is too slow: count=2" in caplog.text
+
+
+async def test_each_new_session_is_shown_the_pictures_and_no_other_connection() -> None:
+    async with linked(pictures=[b"map", b"plan"]) as it:
+        first = await it.up(1)
+        await it.settle()
+        it.link.dial(Dial(2, HANDLE))
+        resumed = await soon(it.live.accept())
+        await it.settle()
+        it.link.dial(Dial(3, None, recall=True))
+        anew = await soon(it.live.accept())
+        await it.settle()
+
+        assert list(first.shown) == list(anew.shown) == [b"map", b"plan"]
+        assert list(resumed.shown) == []
+
+
+async def test_what_a_lost_connection_was_not_shown_is_shown_over_the_next_and_forgotten_with_the_conversation() -> (
+    None
+):
+    async with linked(pictures=[b"map", b"plan", b"menu"]) as it:
+        first = await it.up(1)
+        first.arrived = 0
+        await it.clock.advance(1.0)
+        first.drop()
+        await it.settle()
+        it.link.dial(Dial(2, HANDLE))
+        resumed = await soon(it.live.accept())
+        resumed.arrived = 0
+        await it.clock.advance(1.0)
+        assert (list(first.shown), list(resumed.shown)) == ([b"map"], [b"plan"])
+        it.link.hang_up(HangUp())
+        it.link.dial(Dial(3, HANDLE))
+        restored = await soon(it.live.accept())
+        await it.settle()
+        assert list(restored.shown) == []
+
+
+async def test_nothing_is_told_while_the_core_keeps_new_input_waiting() -> None:
+    free = State()
+    gated = replace(free, turn=replace(free.turn, gated=True))
+    async with linked() as it:
+        connection = await it.up()
+        it.link.observe(0.0, TOOLS_AT_WORK, free, gated, ())
+        it.link.tell("And what is this?")
+        it.link.tell(b"this")
+        await it.clock.advance(1.0)
+        assert list(connection.sent) == []
+        it.link.observe(0.0, TOOLS_DONE, gated, free, ())
+        await it.clock.advance(0.1)
+        assert list(connection.sent) == ["text", "show"]
+
+
+async def test_a_session_sees_its_pictures_before_it_is_told_anything() -> None:
+    async with linked(pictures=[b"map"]) as it:
+        it.link.dial(Dial(1, None))
+        it.link.tell("What is on the map?")
+        connection = await soon(it.live.accept())
+        await it.inbox.take()
+        it.link.greet(Greet())
+        await it.settle()
+
+        assert list(connection.sent) == ["show", "text", "text"]
+        assert connection.texts[0] == GREETING
+
+
+async def test_other_pictures_are_shown_from_the_next_session_on() -> None:
+    async with linked(pictures=[b"map"]) as it:
+        await it.up(1)
+        it.link.use(it.live, GREETING, [b"other"])
+        second = await it.up(2)
+        await it.settle()
+
+        assert list(second.shown) == [b"other"]
+
+
+# Calls, companions, and the bill
+
+
+class Taker:
+    """Takes note of what it is given, and when; a `ToolCallHandler`."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def connect(self, _connection: ports.Connection, epoch: int) -> None:
+        self.told.append(f"up {epoch}")
+
+    def disconnect(self) -> None:
+        self.told.append("down")
+
+    def take(self, message: ports.ToolsCalled | ports.ToolCallsCancelled) -> None:
+        self.told.append(message)
+
+
+async def test_the_models_calls_are_handed_over_with_the_connection_they_came_by() -> None:
+    called = ports.ToolsCalled([ports.ToolCall("1", "look", {})])
+    cancelled = ports.ToolCallsCancelled(["1"])
+    taker = Taker()
+    async with linked(calls=taker) as it:
+        connection = await it.up(7)
+        connection.say(called, cancelled)
+        await it.settle()
+        connection.drop()
+        assert await it.inbox.take() == [events.ConnectionLost(7, Remedy.RESUME, JITTER)]
+
+    assert taker.told == ["up 7", called, cancelled, "down"]
+
+
+async def test_whoever_else_sends_has_the_connection_before_the_core_knows_of_it() -> None:
+    it = Linked()
+    seen: list[list[Event]] = []
+
+    class Companion:
+        def connect(self, _connection: ports.Connection) -> None:
+            seen.append(list(it.inbox.events))
+
+        def disconnect(self) -> None:
+            seen.append(list(it.inbox.events))
+
+    link = LiveLink(
+        it.live,
+        it.uplink,
+        it.downlink,
+        it.inbox.post,
+        it.clock,
+        way=it.way,
+        jitter=lambda: JITTER,
+        greeting="",
+        companions=[Companion()],
+    )
+    async with running(link.run()):
+        link.dial(Dial(1, None))
+        (await soon(it.live.accept())).drop()
+        await it.settle()
+
+    up, lost = events.ConnectionUp(1, resumed=False), events.ConnectionLost(1, Remedy.RESUME, JITTER)
+    assert seen == [[], [up]]
+    assert it.inbox.events == [up, lost]
+
+
+async def test_calls_that_nobody_takes_do_no_harm() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.say(ports.ToolsCalled([ports.ToolCall("1", "look", {})]), ports.TurnComplete())
+
+        assert await it.inbox.take() == [events.TurnEnded(1)]
+
+
+async def test_what_the_service_bills_is_told_as_it_comes() -> None:
+    bills: list[ports.UsageReported] = []
+    async with linked(on_usage=bills.append) as it:
+        connection = await it.up()
+        connection.say(ports.UsageReported(100, 20))
+        connection.say(ports.UsageReported(150, 30))
+        await it.settle()
+
+    assert bills == [ports.UsageReported(100, 20), ports.UsageReported(150, 30)]

@@ -1,0 +1,163 @@
+"""Words and pictures go in their order, pictures after the sound, and words never long after pictures."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.support.kiosk import running
+
+from kioskd.adapters.fakes.devices import ManualClock
+from kioskd.adapters.fakes.live import ScriptedConnection
+from kioskd.flow.link.outbox import ASKED_S, FIRST_S, SHOWING_S, Outbox
+from kioskd.flow.link.picture_pacer import PicturePacer
+
+
+class Bench:
+    """An outbox, and a connection with or without room for pictures."""
+
+    def __init__(self) -> None:
+        self.clock, self.connection = ManualClock(), ScriptedConnection(resumed=False)
+        self.room = True
+        self.outbox = Outbox(PicturePacer(self.clock, uplink_idle=lambda: self.room), self.clock)
+        self.fates: list[str] = []
+
+    @property
+    def sent(self) -> list[str]:
+        """The kinds of what was sent, in order."""
+        return list(self.connection.sent)
+
+    @asynccontextmanager
+    async def up(self, connection: ScriptedConnection | None = None) -> AsyncIterator[None]:
+        """Send what is there."""
+        self.connection = connection or self.connection
+        async with running(self.outbox.send(self.connection)):
+            await self.clock.advance(0)
+            yield
+
+    def show(self, jpeg: bytes) -> None:
+        """Ask for a picture to be shown."""
+        assert self.outbox.put(jpeg, self.fates.append)
+
+
+async def test_words_wait_a_few_seconds_for_a_sessions_first_pictures_which_go_on_after_them() -> None:
+    it = Bench()
+    it.room = False
+    it.outbox.begin([b"map", b"plan"])
+    it.outbox.greet("Say hello.")
+    async with it.up():
+        await it.clock.advance(FIRST_S - 0.1)
+        assert it.sent == []
+        await it.clock.advance(0.2)
+        assert it.sent == ["text"]
+        it.outbox.put("What is on the map?")
+        await it.clock.advance(0.1)
+        assert it.sent == ["text", "text"], "they have had their time"
+        it.room = True
+        await it.clock.advance(0.1)
+        assert it.sent == ["text", "text", "show", "show"]
+
+
+async def test_first_pictures_that_find_no_room_are_left_out_in_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    it = Bench()
+    it.room = False
+    it.outbox.begin([b"map", b"plan"])
+    async with it.up():
+        await it.clock.advance(SHOWING_S + 0.1)
+        it.room = True
+        await it.clock.advance(1.0)
+    assert it.sent == []
+    assert caplog.messages == [
+        "pictures left out, the way to the service is too slow: count=2 waited=30s",
+    ]
+
+
+async def test_words_wait_a_few_seconds_for_pictures_however_many_were_asked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    it = Bench()
+    it.room = False
+    async with it.up():
+        for jpeg in (b"one", b"two", b"three"):
+            it.show(jpeg)
+        it.outbox.put("What do you see?")
+        await it.clock.advance(ASKED_S - 0.1)
+        assert (it.sent, it.fates) == ([], [])
+        await it.clock.advance(0.2)
+    assert it.sent == ["text"]
+    assert it.fates == ["the way to the service is too slow for pictures; try again"] * 3
+    assert len(caplog.messages) == 3
+
+
+async def test_the_fate_of_a_picture_is_known_when_it_was_sent_and_not_before() -> None:
+    it = Bench()
+    it.room = False
+    it.show(b"one")
+    async with it.up():
+        await it.clock.advance(1.0)
+        assert it.fates == []
+        it.room = True
+        await it.clock.advance(0.1)
+        assert (it.sent, it.fates) == (["show"], [""])
+
+
+async def test_a_picture_is_given_its_time_anew_by_each_connection() -> None:
+    it = Bench()
+    it.room = False
+    it.show(b"one")
+    async with it.up():
+        await it.clock.advance(ASKED_S - 1)
+    await it.clock.advance(60)
+    async with it.up(ScriptedConnection(resumed=True)):
+        await it.clock.advance(1.0)
+        assert it.fates == [], "nothing could be sent meanwhile"
+        it.room = True
+        await it.clock.advance(0.1)
+        assert (it.sent, it.fates) == (["show"], [""])
+
+
+async def test_nothing_leaves_while_the_gate_is_shut_and_that_costs_no_picture_its_time() -> None:
+    it = Bench()
+    it.room = False
+    it.outbox.begin([b"map"])
+    async with it.up():
+        it.outbox.gate(shut=True)
+        it.show(b"one")
+        it.outbox.put("What is this?")
+        it.outbox.greet("Say hello.")
+        it.room = True
+        await it.clock.advance(SHOWING_S + 1)
+        assert it.sent == []
+        it.outbox.gate(shut=False)
+        await it.clock.advance(0.2)
+        assert it.sent == ["show", "text", "show", "text"]
+        assert list(it.connection.shown) == [b"map", b"one"]
+
+
+async def test_a_picture_that_waits_for_room_is_held_back_by_the_gate() -> None:
+    it = Bench()
+    it.room = False
+    async with it.up():
+        it.show(b"one")
+        await it.clock.advance(1.0)
+        it.outbox.gate(shut=True)
+        it.room = True
+        await it.clock.advance(ASKED_S)
+        assert it.sent == []
+        it.outbox.gate(shut=False)
+        await it.clock.advance(0.1)
+        assert (it.sent, it.fates) == (["show"], [""])
+
+
+async def test_what_is_cleared_is_sent_to_nobody_though_its_turn_had_come() -> None:
+    it = Bench()
+    it.room = False
+    it.outbox.begin([b"map"])
+    it.show(b"one")
+    async with it.up():
+        await it.clock.advance(FIRST_S + 1)
+        it.outbox.clear()
+        it.room = True
+        await it.clock.advance(1.0)
+        assert (it.sent, it.fates) == ([], [])

@@ -1,0 +1,88 @@
+"""What a new session is told: the last words of both sides, no more, and nothing of another conversation."""
+
+import itertools
+
+from kioskd.flow.link.transcript import MOST_CHARS, Transcript
+from kioskd.ports import SpokenText
+
+
+def recollection(*pieces: tuple[bool, str]) -> Transcript:
+    remembered = Transcript()
+    for by_visitor, text in pieces:
+        remembered.add(SpokenText(by_visitor, text))
+    return remembered
+
+
+def test_pieces_of_one_speaker_on_end_are_one() -> None:
+    pieces = recollection(
+        (True, "Where is "), (True, "the exit?"), (False, "To the "), (False, "left."), (True, "Thanks.")
+    )
+
+    assert pieces.tell() == (
+        SpokenText(True, "Where is the exit?"),
+        SpokenText(False, "To the left."),
+        SpokenText(True, "Thanks."),
+    )
+
+
+def test_what_is_oldest_is_forgotten_first() -> None:
+    remembered = recollection()
+    for number in range(100):
+        remembered.add(SpokenText(number % 2 == 0, f"{number:03d} {'word ' * 20}"))
+
+    told = remembered.tell()
+    numbers = [int(said.text[:3]) for said in told]
+    assert numbers == list(range(numbers[0], 100))
+    assert MOST_CHARS // 2 < sum(len(said.text) for said in told) <= MOST_CHARS
+
+
+def test_an_endless_speech_keeps_its_end() -> None:
+    remembered = recollection((True, "Go on."))
+    for number in range(3000):
+        remembered.add(SpokenText(False, f"{number} "))
+
+    told = remembered.tell()
+    assert sum(len(said.text) for said in told) <= MOST_CHARS
+    assert told[-1].text.endswith("2998 2999 ")
+    assert told[-1].by_visitor is False
+
+
+def test_one_huge_piece_is_cut_to_its_end() -> None:
+    remembered = recollection((True, "before"), (False, "x" * MOST_CHARS + "the end"))
+
+    [said] = remembered.tell()
+    assert len(said.text) == MOST_CHARS
+    assert said.text.endswith("the end")
+
+
+def test_the_bound_holds_and_the_newest_is_there_after_any_sequence() -> None:
+    for length in (1, 7, 1333, MOST_CHARS - 1, MOST_CHARS, 3 * MOST_CHARS):
+        remembered = recollection()
+        for number in range(50):
+            remembered.add(SpokenText(number % 3 == 0, "a" * length))
+            told = remembered.tell()
+            assert 0 < sum(len(said.text) for said in told) <= MOST_CHARS
+            assert told[-1].by_visitor is (number % 3 == 0)
+            assert all(one.by_visitor is not other.by_visitor for one, other in itertools.pairwise(told))
+
+
+def test_what_was_told_stays_as_it_was() -> None:
+    remembered = recollection((True, "one"))
+    told = remembered.tell()
+    remembered.add(SpokenText(False, "two"))
+
+    assert told == (SpokenText(True, "one"),)
+
+
+def test_nothing_is_left_of_a_conversation_that_is_over() -> None:
+    remembered = recollection((True, "my secret"), (False, "is safe"))
+    remembered.forget()
+    assert remembered.tell() == ()
+
+    remembered.add(SpokenText(False, "x" * MOST_CHARS))
+    assert len(remembered.tell()) == 1, "what was forgotten does not count any more"
+
+
+def test_no_repr_shows_what_was_said() -> None:
+    remembered = recollection((True, "my secret"))
+    assert "secret" not in f"{remembered!r} {remembered.tell()!r}"

@@ -1,0 +1,638 @@
+"""Counting what a conversation costs, telling the visitor, ending it, closing the kiosk; over restarts."""
+
+import asyncio
+import errno
+import logging
+import threading
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Final
+
+import pytest
+from tests.support.kiosk import Inbox, running, soon
+
+from kioskd import journal_ids
+from kioskd.adapters.fakes.devices import ManualClock
+from kioskd.core.budget import Budget
+from kioskd.core.events import Closing, Event, Pressed, SleepRequested, StorageFailed, TextSubmitted
+from kioskd.core.link import Link, LinkPhase
+from kioskd.core.machine import State
+from kioskd.core.turn import Turn, TurnPhase
+from kioskd.errors import Code
+from kioskd.flow.storage.budget import GRACE_S, KEEP_S, BudgetEnforcer
+from kioskd.flow.storage.disk_writer import LOOK_S, DiskWriter
+from kioskd.ports import TimeEvidence, UsageReported
+
+HERE: Final = timezone(timedelta(hours=1))
+NOON: Final = datetime(2026, 11, 20, 12, tzinfo=HERE)
+NOTICE: Final = "Say goodbye."
+
+ASLEEP: Final = State(started=True)
+DIALING: Final = State(turn=Turn(TurnPhase.LISTENING, conversation=1), link=Link(LinkPhase.DIALING, epoch=1))
+LISTENING: Final = State(turn=Turn(TurnPhase.LISTENING, conversation=1), link=Link(LinkPhase.UP, epoch=1))
+SPEAKING: Final = State(turn=Turn(TurnPhase.SPEAKING, conversation=1), link=Link(LinkPhase.UP, epoch=1))
+
+
+class MemoryLedger:
+    """A `Ledger` in memory."""
+
+    def __init__(self, entry: Mapping[str, object] | None = None) -> None:
+        self.entry = entry
+        self.saves = 0
+
+    def load(self) -> Mapping[str, object] | None:
+        return self.entry
+
+    def save(self, entry: Mapping[str, object]) -> None:
+        self.entry = dict(entry)
+        self.saves += 1
+
+
+class Counted:
+    """Limits, and the world round them."""
+
+    def __init__(
+        self, budget: Budget, ledger: MemoryLedger | None, at: datetime, time: TimeEvidence | None = None
+    ) -> None:
+        self.clock = ManualClock()
+        self.inbox = Inbox()
+        self.told: list[str] = []
+        self.room = True
+        self.at = at
+        self._start = self.clock.now()
+        self.state = ASLEEP
+        self.keeping = DiskWriter(self.clock, self.inbox.post)
+        self.limits = BudgetEnforcer(
+            budget,
+            self.clock,
+            self.inbox.post,
+            self.wall,
+            tell=self._tell,
+            notice=NOTICE,
+            keeping=self.keeping,
+            ledger=ledger,
+            time=time,
+        )
+
+    def wall(self) -> datetime:
+        return self.at + timedelta(seconds=self.clock.now() - self._start)
+
+    def _tell(self, text: str) -> bool:
+        if self.room:
+            self.told.append(text)
+        return self.room
+
+    async def becomes(self, state: State) -> None:
+        before, self.state = self.state, state
+        self.limits.observe(self.clock.now(), Pressed(), before, state, ())
+        await self.clock.advance(0)
+
+    async def use(self, tokens: int) -> None:
+        self.limits.used(UsageReported(tokens - 1, 1))
+        await self.clock.advance(0)
+
+    async def saved(self, ledger: MemoryLedger, saves: int) -> None:
+        """Wait for the thread that saves."""
+        async with asyncio.timeout(60):
+            while ledger.saves < saves:
+                await self.clock.advance(0)
+
+
+@asynccontextmanager
+async def counted(
+    budget: Budget,
+    ledger: MemoryLedger | None = None,
+    *,
+    at: datetime = NOON,
+    time: TimeEvidence | None = None,
+) -> AsyncIterator[Counted]:
+    it = Counted(budget, ledger, at, time)
+    async with running(it.limits.run()):
+        await it.clock.advance(0)
+        yield it
+
+
+def events(it: Counted) -> list[Event]:
+    found, it.inbox.events = list(it.inbox.events), []
+    return found
+
+
+# Counting
+
+
+async def test_only_connected_conversation_counts() -> None:
+    async with counted(Budget(seconds_per_day=3600)) as it:
+        await it.clock.advance(100)
+        await it.becomes(DIALING)
+        await it.clock.advance(100)
+        await it.becomes(LISTENING)
+        await it.clock.advance(7)
+        assert it.limits.account.seconds == 7
+        await it.becomes(SPEAKING)
+        await it.clock.advance(5)
+        await it.becomes(ASLEEP)
+        await it.clock.advance(100)
+        assert it.limits.account.seconds == 12
+
+
+async def test_tokens_of_both_directions_count_for_the_day_and_for_the_conversation() -> None:
+    async with counted(Budget()) as it:
+        await it.becomes(LISTENING)
+        it.limits.used(UsageReported(1000, 50))
+        it.limits.used(UsageReported(1200, 30))
+        assert (it.limits.account.tokens, it.limits.account.talk_tokens) == (2280, 2280)
+
+        await it.becomes(ASLEEP)
+        await it.becomes(replace(LISTENING, turn=replace(LISTENING.turn, conversation=2)))
+        await it.use(10)
+        assert (it.limits.account.tokens, it.limits.account.talk_tokens) == (2290, 10)
+
+
+@pytest.mark.parametrize("figure", [-1, -(10**9), 2**63, 10**400])
+async def test_a_figure_that_makes_no_sense_neither_opens_nor_closes_the_day(figure: int) -> None:
+    async with counted(Budget(tokens_per_day=1000)) as it:
+        await it.becomes(LISTENING)
+        await it.use(900)
+        it.limits.used(UsageReported(figure, 0))
+        it.limits.used(UsageReported(0, figure))
+        await it.use(50)
+        assert (it.limits.account.tokens, it.limits.account.closed) == (950, None)
+
+
+async def test_a_lost_link_is_not_counted_and_the_conversation_goes_on() -> None:
+    async with counted(Budget()) as it:
+        await it.becomes(LISTENING)
+        await it.use(500)
+        await it.clock.advance(10)
+        await it.becomes(DIALING)
+        await it.clock.advance(1000)
+        await it.becomes(LISTENING)
+        await it.clock.advance(10)
+        assert (it.limits.account.seconds, it.limits.account.talk_tokens) == (20, 500)
+
+
+# The day
+
+
+async def test_a_spent_day_closes_the_kiosk_until_midnight() -> None:
+    async with counted(Budget(seconds_per_day=600, warn_s=0)) as it:
+        await it.becomes(LISTENING)
+        await it.clock.advance(599)
+        assert events(it) == []
+        await it.clock.advance(1)
+        assert events(it) == [Closing(Code.BUDGET)]
+        assert it.limits.account.closed is Code.BUDGET
+
+        await it.becomes(ASLEEP)
+        await it.clock.advance(12 * 3600 - 700)
+        assert events(it) == []
+        await it.clock.advance(110)
+        assert events(it) == [Closing(None)]
+        assert it.limits.account.seconds == 0
+
+
+async def test_spent_tokens_close_the_kiosk_at_once() -> None:
+    async with counted(Budget(tokens_per_day=1000, warn_percent=100)) as it:
+        await it.becomes(LISTENING)
+        await it.use(999)
+        assert events(it) == []
+        await it.use(1)
+        assert events(it) == [Closing(Code.BUDGET)]
+
+
+@pytest.mark.parametrize("phase", [TurnPhase.THINKING, TurnPhase.SPEAKING, TurnPhase.RINGING])
+async def test_an_end_waits_for_the_reply_that_is_awaited_or_being_heard(phase: TurnPhase) -> None:
+    async with counted(Budget(seconds_per_day=60, warn_s=0)) as it:
+        await it.becomes(LISTENING)
+        await it.clock.advance(55)
+        await it.becomes(replace(LISTENING, turn=replace(LISTENING.turn, phase=phase)))
+        await it.clock.advance(10)
+        assert events(it) == []
+        await it.becomes(LISTENING)
+        assert events(it) == [Closing(Code.BUDGET)]
+
+
+async def test_an_end_does_not_wait_for_a_reply_without_end() -> None:
+    async with counted(Budget(seconds_per_day=60, warn_s=0)) as it:
+        await it.becomes(SPEAKING)
+        await it.clock.advance(60 + GRACE_S - 1)
+        assert events(it) == []
+        await it.clock.advance(2)
+        assert events(it) == [Closing(Code.BUDGET)]
+
+
+async def test_a_conversation_over_midnight_is_billed_to_both_days() -> None:
+    async with counted(Budget(seconds_per_day=600), at=NOON.replace(hour=23, minute=55)) as it:
+        await it.becomes(LISTENING)
+        await it.clock.advance(540)
+        assert events(it) == []
+        assert it.limits.account.seconds == pytest.approx(240, abs=11)
+
+
+# Hours
+
+
+async def test_quiet_hours_close_and_open_by_the_clock_on_the_wall() -> None:
+    async with counted(Budget(quiet=((13 * 60, 14 * 60),))) as it:
+        await it.clock.advance(3599)
+        assert events(it) == []
+        await it.clock.advance(1)
+        assert events(it) == [Closing(Code.HOURS)]
+        await it.clock.advance(3600)
+        assert events(it) == [Closing(None)]
+
+
+async def test_a_kiosk_started_in_quiet_hours_is_closed_at_once() -> None:
+    async with counted(Budget(quiet=((11 * 60, 14 * 60),))) as it:
+        assert events(it) == [Closing(Code.HOURS)]
+
+
+async def test_a_clock_that_jumps_is_noticed_soon() -> None:
+    async with counted(Budget(quiet=((22 * 60, 7 * 60),)), at=datetime(1970, 1, 1, 1, tzinfo=HERE)) as it:
+        assert events(it) == [Closing(Code.HOURS)]
+        it.at = NOON
+        await it.clock.advance(10)
+        assert events(it) == [Closing(None)]
+
+
+@pytest.mark.parametrize(
+    ("budget", "opens"),
+    [
+        (Budget(quiet=((11 * 60, 14 * 60 + 30),)), "14:30"),
+        (Budget(quiet=((11 * 60, 13 * 60), (13 * 60, 15 * 60))), "15:00"),
+        (Budget(quiet=((11 * 60, 10 * 60),)), "10:00"),
+        (Budget(quiet=((11 * 60, 14 * 60), (13 * 60, 11 * 60))), ""),
+        (Budget(tokens_per_day=1), "00:00"),
+        (Budget(tokens_per_day=1, quiet=((22 * 60, 7 * 60),)), "07:00"),
+        (Budget(tokens_per_day=1, quiet=((11 * 60, 14 * 60),)), "00:00"),
+    ],
+)
+async def test_a_closed_kiosk_says_until_when(budget: Budget, opens: str) -> None:
+    async with counted(budget) as it:
+        await it.use(2)
+        closing = events(it)[-1]
+        assert isinstance(closing, Closing)
+        assert closing.code is not None
+        assert closing.opens == opens
+
+
+class OutOfStep:
+    """A machine whose clock no time server keeps; a `ports.TimeEvidence`."""
+
+    def synchronised(self) -> bool:
+        return False
+
+    def boot(self) -> tuple[str, float]:
+        return "first", 0.0
+
+
+@pytest.mark.parametrize(("forward_h", "opens"), [(5, "05:00"), (29, "05:00"), (48, "00:00"), (-5, "00:00")])
+async def test_a_spent_day_opens_when_it_says_by_a_clock_that_was_set(forward_h: int, opens: str) -> None:
+    async with counted(Budget(tokens_per_day=1), time=OutOfStep()) as it:
+        await it.use(2)
+        it.at += timedelta(hours=forward_h)
+        await it.clock.advance(10)
+        assert [event.opens for event in events(it) if isinstance(event, Closing)][-1] == opens
+        until = datetime.fromisoformat(f"2026-11-20T{opens}").time()
+        left = datetime.combine(it.wall(), until, HERE) - it.wall()
+        await it.clock.advance(left % timedelta(days=1) / timedelta(seconds=1) - 30)
+        assert events(it) == []
+        await it.clock.advance(60)
+        assert events(it) == [Closing(None)]
+
+
+async def test_other_quiet_hours_are_another_time_to_open_at() -> None:
+    async with counted(Budget(quiet=((11 * 60, 14 * 60),))) as it:
+        it.limits.adopt(Budget(quiet=((11 * 60, 15 * 60),)), NOTICE)
+        await it.clock.advance(0)
+        assert [event.opens for event in events(it) if isinstance(event, Closing)] == ["14:00", "15:00"]
+
+
+# Notices
+
+
+async def test_the_model_is_asked_to_say_goodbye_before_the_end_and_only_once() -> None:
+    async with counted(Budget(seconds_per_day=600, warn_s=60)) as it:
+        await it.becomes(LISTENING)
+        await it.clock.advance(539)
+        assert (it.told, events(it)) == ([], [])
+        await it.clock.advance(1)
+        assert (it.told, events(it)) == ([NOTICE], [TextSubmitted()])
+        await it.becomes(SPEAKING)
+        await it.becomes(LISTENING)
+        await it.clock.advance(30)
+        assert (it.told, events(it)) == ([NOTICE], [])
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [SPEAKING, DIALING, replace(LISTENING, turn=replace(LISTENING.turn, voice=True))],
+    ids=["speaking", "offline", "visitor speaks"],
+)
+async def test_a_notice_waits_for_a_quiet_moment(busy: State) -> None:
+    async with counted(Budget(tokens_per_conversation=1000, warn_percent=90)) as it:
+        await it.becomes(busy)
+        await it.use(900)
+        assert it.told == []
+        await it.becomes(LISTENING)
+        assert it.told == [NOTICE]
+
+
+async def test_a_notice_that_finds_no_room_is_given_later() -> None:
+    async with counted(Budget(tokens_per_conversation=1000, warn_percent=90)) as it:
+        it.room = False
+        await it.becomes(LISTENING)
+        await it.use(900)
+        assert (it.told, events(it)) == ([], [])
+        it.room = True
+        await it.clock.advance(10)
+        assert (it.told, events(it)) == ([NOTICE], [TextSubmitted()])
+
+
+async def test_a_conversation_that_has_lasted_nearly_as_long_as_it_may_is_told() -> None:
+    async with counted(Budget(seconds_per_conversation=600)) as it:
+        await it.becomes(DIALING)
+        await it.clock.advance(100)
+        await it.becomes(LISTENING)
+        await it.clock.advance(439)
+        assert it.told == []
+        await it.clock.advance(1)
+        assert it.told == [NOTICE]
+        await it.clock.advance(100)
+        assert events(it) == [TextSubmitted()]  # the end itself is the core's
+
+
+async def test_tokens_of_a_conversation_end_it_and_the_next_one_may_begin() -> None:
+    async with counted(Budget(tokens_per_conversation=1000)) as it:
+        await it.becomes(LISTENING)
+        await it.use(1000)
+        assert events(it) == [SleepRequested()]
+        await it.becomes(ASLEEP)
+        await it.becomes(replace(LISTENING, turn=replace(LISTENING.turn, conversation=2)))
+        await it.use(10)
+        assert events(it) == []
+
+
+async def test_a_sleeping_kiosk_tells_nobody() -> None:
+    async with counted(Budget(quiet=((13 * 60, 14 * 60),))) as it:
+        await it.clock.advance(3590)
+        assert it.told == []
+
+
+async def test_another_budget_holds_at_once() -> None:
+    async with counted(Budget()) as it:
+        await it.becomes(LISTENING)
+        await it.use(500)
+        it.limits.adopt(Budget(tokens_per_day=400), "Bye.")
+        await it.clock.advance(0)
+        assert events(it) == [Closing(Code.BUDGET)]
+        it.limits.adopt(Budget(tokens_per_day=4000), "Bye.")
+        await it.clock.advance(0)
+        assert events(it) == [Closing(None)]
+
+
+# Over restarts
+
+
+async def test_what_is_spent_outlives_a_restart() -> None:
+    ledger = MemoryLedger()
+    async with counted(Budget(seconds_per_day=600), ledger) as it:
+        await it.becomes(LISTENING)
+        await it.use(700)
+        await it.clock.advance(90)
+    assert ledger.entry == {
+        "day": "2026-11-20",
+        "seconds": 90.0,
+        "tokens": 700,
+        "behind_s": 0,
+        "unknown": False,
+        "calls": {},
+    }
+
+    async with counted(Budget(seconds_per_day=600), ledger) as it:
+        assert (it.limits.account.seconds, it.limits.account.tokens) == (90.0, 700)
+        await it.becomes(LISTENING)
+        await it.clock.advance(510)
+        assert Closing(Code.BUDGET) in events(it)
+
+
+async def test_it_is_written_once_a_minute_at_most() -> None:
+    ledger = MemoryLedger()
+    async with counted(Budget(tokens_per_day=10**9), ledger) as it:
+        await it.becomes(LISTENING)
+        for minute in range(1, 6):
+            for _ in range(6):
+                await it.use(100)
+                await it.saved(ledger, minute)
+                await it.clock.advance(KEEP_S / 6)
+            assert ledger.saves in (minute, minute + 1)
+
+
+async def test_asleep_nothing_is_written() -> None:
+    ledger = MemoryLedger()
+    async with counted(Budget(seconds_per_day=600), ledger) as it:
+        await it.becomes(LISTENING)
+        await it.clock.advance(10)
+        await it.saved(ledger, 1)
+        await it.clock.advance(5)
+        await it.becomes(ASLEEP)
+        await it.clock.advance(2 * KEEP_S)
+        await it.saved(ledger, 2)
+        await it.clock.advance(6 * 3600)
+        assert ledger.saves == 2
+
+
+async def test_without_a_limit_by_the_day_nothing_is_written() -> None:
+    ledger = MemoryLedger()
+    async with counted(Budget(tokens_per_conversation=10**6), ledger) as it:
+        await it.becomes(LISTENING)
+        await it.use(100)
+        await it.clock.advance(600)
+    assert ledger.saves == 0
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"day": "yesterday", "seconds": 0, "tokens": 0, "behind_s": 0, "unknown": False},
+        {"day": "2026-11-20", "seconds": float("nan"), "tokens": 0, "behind_s": 0, "unknown": False},
+        {"day": "2026-11-20", "seconds": -5, "tokens": 0, "behind_s": 0, "unknown": False},
+        {"day": "2026-11-20", "seconds": 0, "tokens": [], "behind_s": 0, "unknown": False},
+        {"day": 20, "seconds": 0, "tokens": 0, "behind_s": 0, "unknown": False},
+        {"day": "2026-11-20", "seconds": 0, "tokens": float("inf"), "behind_s": 0, "unknown": False},
+        {"day": "2026-11-20", "seconds": 0, "tokens": 0, "behind_s": 0, "unknown": False, "calls": [1]},
+        {"day": "2026-11-20", "seconds": 0, "tokens": 0, "behind_s": 0, "unknown": False, "calls": {"a": -1}},
+        {
+            "day": "2026-11-20",
+            "seconds": 0,
+            "tokens": 0,
+            "behind_s": 0,
+            "unknown": False,
+            "calls": {"a": "b"},
+        },
+    ],
+)
+async def test_figures_that_are_lost_close_the_day_and_say_so(
+    entry: Mapping[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with counted(Budget(seconds_per_day=600), MemoryLedger(entry)) as it:
+        assert events(it) == [Closing(Code.BUDGET)]
+        assert it.limits.account.unknown
+        await it.clock.advance(12 * 3600 + 10)
+        assert events(it) == [Closing(None)]
+    [lost] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert vars(lost)["message_id"] == journal_ids.COUNT_LOST
+    assert "restart" in lost.getMessage()
+
+
+async def test_yesterdays_figures_are_no_matter_today() -> None:
+    entry = {"day": "2026-11-19", "seconds": 600.0, "tokens": 5, "behind_s": 0, "unknown": True}
+    async with counted(Budget(seconds_per_day=600), MemoryLedger(entry)) as it:
+        assert events(it) == []
+        assert it.limits.account.seconds == 0
+
+
+async def test_calls_of_tools_outlive_a_restart_in_the_same_entry_with_no_other_limit_set() -> None:
+    ledger = MemoryLedger()
+    async with counted(Budget(), ledger) as it:
+        assert it.limits.calls_today("door") == 0
+        for _ in range(2):
+            it.limits.count_call("door")
+        it.limits.count_call("bell")
+        await it.saved(ledger, 1)
+        assert (ledger.entry or {})["calls"] == {"door": 2, "bell": 1}
+
+    async with counted(Budget(), ledger) as it:
+        assert (it.limits.calls_today("door"), it.limits.calls_today("bell")) == (2, 1)
+        assert (ledger.saves, events(it)) == (1, [])
+
+
+async def test_calls_are_written_with_what_is_spent_and_no_more_often() -> None:
+    ledger = MemoryLedger()
+    async with counted(Budget(tokens_per_day=10**9), ledger) as it:
+        await it.becomes(LISTENING)
+        await it.use(100)
+        await it.saved(ledger, 1)
+        it.limits.count_call("door")
+        await it.use(100)
+        await it.clock.advance(KEEP_S - 1)
+        assert ledger.saves == 1
+        await it.clock.advance(1)
+        await it.saved(ledger, 2)
+        assert {name: (ledger.entry or {})[name] for name in ("tokens", "calls")} == {
+            "tokens": 200,
+            "calls": {"door": 1},
+        }
+
+
+async def test_calls_not_written_yet_are_written_when_the_daemon_leaves() -> None:
+    ledger = MemoryLedger()
+    async with counted(Budget(), ledger) as it:
+        it.limits.count_call("door")
+        await it.saved(ledger, 1)
+        it.limits.count_call("door")
+    assert (ledger.entry or {})["calls"] == {"door": 2}
+
+
+async def test_a_new_day_begins_with_no_calls_at_its_first_second() -> None:
+    async with counted(Budget(), at=NOON.replace(hour=23, minute=59, second=55)) as it:
+        it.limits.count_call("door")
+        await it.clock.advance(4)
+        assert it.limits.calls_today("door") == 1
+        it.at += timedelta(seconds=1)
+        assert it.limits.calls_today("door") == 0
+
+
+async def test_a_clock_that_is_set_back_gives_no_second_lot_of_calls() -> None:
+    async with counted(Budget()) as it:
+        it.limits.count_call("door")
+        it.at -= timedelta(days=3)
+        assert it.limits.calls_today("door") == 1
+
+
+async def test_of_a_day_whose_figures_are_lost_no_calls_are_known() -> None:
+    async with counted(Budget(), MemoryLedger({})) as it:
+        assert it.limits.calls_today("door") is None
+        await it.clock.advance(12 * 3600)
+        assert it.limits.calls_today("door") == 0
+
+
+async def test_an_entry_of_a_kiosk_that_did_not_count_calls_is_none_that_is_lost() -> None:
+    entry = {"day": "2026-11-20", "seconds": 90.0, "tokens": 5, "behind_s": 0, "unknown": False}
+    async with counted(Budget(), MemoryLedger(entry)) as it:
+        assert (it.limits.calls_today("door"), it.limits.account.seconds) == (0, 90.0)
+
+
+async def test_a_notice_reaches_the_mailbox_of_a_kiosk_that_waits_for_it() -> None:
+    async with counted(Budget(seconds_per_day=60, warn_s=60)) as it:
+        await it.becomes(LISTENING)
+        await it.clock.advance(45)
+        assert await soon(it.inbox.take()) == [TextSubmitted()]
+
+
+class SlowLedger(MemoryLedger):
+    """A ledger on a disk that takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = threading.Event()
+        self.going = threading.Event()
+
+    def save(self, entry: Mapping[str, object]) -> None:
+        self.reached.set()
+        assert self.going.wait(10)
+        super().save(entry)
+
+
+async def test_the_last_figures_are_the_last_to_be_written_however_slow_the_disk() -> None:
+    ledger = SlowLedger()
+    async with counted(Budget(tokens_per_day=10**6), ledger) as it:
+        await it.becomes(LISTENING)
+        await it.use(100)
+        await asyncio.to_thread(ledger.reached.wait, 10)
+        await it.use(50)
+        asyncio.get_running_loop().call_later(0.05, ledger.going.set)
+    assert ledger.entry is not None
+    assert (ledger.entry["tokens"], ledger.saves) == (150, 2)
+
+
+class BrokenLedger(MemoryLedger):
+    """A ledger on a disk that takes nothing, until it does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = True
+        self.tries = 0
+
+    def save(self, entry: Mapping[str, object]) -> None:
+        self.tries += 1
+        if self.broken:
+            raise OSError(errno.EIO, "Input/output error", "budget.json")
+        super().save(entry)
+
+
+async def test_figures_that_could_not_be_written_are_when_they_can_though_nothing_is_spent_any_more() -> None:
+    ledger = BrokenLedger()
+    async with counted(Budget(tokens_per_day=10**6), ledger) as it, running(it.keeping.run()):
+        await it.becomes(LISTENING)
+        await it.use(100)
+        assert await it.inbox.take() == [StorageFailed("Input/output error")]
+        await it.becomes(ASLEEP)
+        ledger.broken = False
+        await it.clock.advance(2 * LOOK_S)
+        assert await it.inbox.take() == [StorageFailed()]
+        assert (ledger.entry or {})["tokens"] == 100
+
+
+async def test_a_disk_that_takes_nothing_is_tried_once_a_minute_at_most() -> None:
+    ledger = BrokenLedger()
+    async with counted(Budget(tokens_per_day=10**9), ledger) as it, running(it.keeping.run()):
+        await it.becomes(LISTENING)
+        for minute in range(1, 6):
+            for _ in range(6):
+                await it.use(100)
+                await it.clock.advance(KEEP_S / 6)
+            assert ledger.tries <= minute + 1

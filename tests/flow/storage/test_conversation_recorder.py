@@ -1,0 +1,217 @@
+"""What is written down of a conversation, and that nothing is in between."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.support.kiosk import frame, running, soon
+
+from kioskd.adapters.fakes.devices import ManualClock
+from kioskd.adapters.fakes.live import ScriptedConnection, ScriptedLive
+from kioskd.adapters.storage.recordings import RecordFolder
+from kioskd.core.events import Pressed
+from kioskd.core.machine import State
+from kioskd.core.turn import Turn, TurnPhase
+from kioskd.flow.storage.conversation_recorder import MOST_CHARS, ConversationRecorder
+from kioskd.media import pcm
+from kioskd.ports import Connection, Message, ReplyAudio, SpokenText, TurnComplete, WrittenText
+
+NOON: Final = datetime(2026, 11, 20, 12, tzinfo=timezone(timedelta(hours=1)))
+NAME: Final = "20261120T120000-0001"
+ASLEEP: Final = State()
+AWAKE: Final = State(turn=Turn(TurnPhase.LISTENING, conversation=1))
+SECOND: Final = bytes(pcm.byte_count(1.0, pcm.DOWNLINK_HZ))
+
+
+class MemoryShelf:
+    """A `Shelf` in memory."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self.sounds: list[tuple[str, int, float, int]] = []
+        self.finished = 0
+
+    def write(self, name: str, text: str) -> None:
+        self.texts[name] = self.texts.get(name, "") + text
+
+    def sound(self, name: str, rate_hz: int, at_s: float, sound: bytes) -> None:
+        self.sounds.append((name, rate_hz, round(at_s, 3), len(sound)))
+
+    def finish(self) -> None:
+        self.finished += 1
+
+    def close(self) -> None:
+        self.finish()
+
+
+class Desk:
+    """A scribe, and what it writes on."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.shelf = MemoryShelf()
+        start = self.clock.now()
+        self.scribe = ConversationRecorder(
+            self.clock,
+            lambda: NOON + timedelta(seconds=self.clock.now() - start),
+            words=self.shelf,
+            sounds=self.shelf,
+        )
+
+    def wake(self) -> None:
+        self.scribe.observe(self.clock.now(), Pressed(), ASLEEP, AWAKE, ())
+
+    def sleep(self) -> None:
+        self.scribe.observe(self.clock.now(), Pressed(), AWAKE, ASLEEP, ())
+
+    @property
+    def words(self) -> list[str]:
+        return self.shelf.texts.get(NAME, "").splitlines()
+
+
+async def test_pieces_of_one_speaker_are_one_line_with_its_time() -> None:
+    it = Desk()
+    it.wake()
+    it.scribe.received(
+        [SpokenText(by_visitor=True, text="Where is"), SpokenText(by_visitor=True, text=" the\nlion?")]
+    )
+    await it.clock.advance(3)
+    it.scribe.received([SpokenText(by_visitor=False, text="In the second hall.")])
+    it.scribe.received([TurnComplete()])
+    it.scribe.wrote("And the bear?")
+    assert it.words == [
+        "12:00:03 visitor: Where is the lion?",
+        "12:00:03 kiosk: In the second hall.",
+        "12:00:03 typed: And the bear?",
+    ]
+
+
+def test_the_last_words_are_written_when_the_conversation_ends() -> None:
+    it = Desk()
+    it.wake()
+    it.scribe.received([SpokenText(by_visitor=False, text="Goodbye")])
+    it.sleep()
+    assert it.words == ["12:00:00 kiosk: Goodbye"]
+    assert it.shelf.finished == 2  # words and sounds
+
+
+def test_asleep_nothing_is_written() -> None:
+    it = Desk()
+    everything: list[Message] = [
+        SpokenText(by_visitor=True, text="secret"),
+        ReplyAudio(SECOND),
+        TurnComplete(),
+    ]
+    it.scribe.received(everything)
+    it.scribe.sent(frame(1))
+    it.wake()
+    it.sleep()
+    it.scribe.received(everything)
+    it.scribe.sent(frame(1))
+    it.wake()
+    it.sleep()
+    assert (it.shelf.texts, it.shelf.sounds) == ({}, [])
+
+
+def test_a_speaker_without_end_is_written_in_parts() -> None:
+    it = Desk()
+    it.wake()
+    for _ in range(100):
+        it.scribe.received([SpokenText(by_visitor=False, text="word " * 40)])
+    it.sleep()
+    assert len(it.words) > 1
+    assert all(len(line) < 2 * MOST_CHARS for line in it.words)
+
+
+async def test_sound_is_handed_over_by_the_second_with_its_place() -> None:
+    it = Desk()
+    it.wake()
+    await it.clock.advance(0.5)
+    for _ in range(75):
+        it.scribe.sent(frame(1))
+        await it.clock.advance(0.02)
+    it.scribe.received([ReplyAudio(SECOND), ReplyAudio(SECOND[:100])])
+    it.sleep()
+    assert it.shelf.sounds == [
+        (f"{NAME}-visitor", 16_000, 0.5, 32_000),
+        (f"{NAME}-kiosk", 24_000, 2.0, 48_000),
+        (f"{NAME}-visitor", 16_000, 1.5, 16_000),
+        (f"{NAME}-kiosk", 24_000, 2.0, 100),
+    ]
+
+
+async def test_a_connection_that_is_overheard_is_like_any_other() -> None:
+    it = Desk()
+    live = ScriptedLive()
+    it.wake()
+    heard: list[Sequence[Message]] = []
+
+    async def daemon() -> None:
+        await overheard.warm_up()
+        async with overheard.connect(None, [SpokenText(by_visitor=True, text="before")]) as connection:
+            await use(connection)
+            heard.append(await connection.receive())
+
+    async def use(connection: Connection) -> None:
+        await connection.begin_audio()
+        await connection.send_audio(frame(1))
+        await connection.end_audio()
+        await connection.send_picture(b"jpeg")
+        await connection.show_pictures([b"jpeg"])
+        await connection.answer([])
+        await connection.send_text("Hello?")
+        assert (connection.resumed, connection.delivered, connection.backlog) == (False, 1, 0)
+
+    overheard = it.scribe.listen(live)
+    async with running(daemon()):
+        connection: ScriptedConnection = await soon(live.accept())
+        connection.say(SpokenText(by_visitor=False, text="Hi."), TurnComplete())
+        await soon(connection.hung_up())
+
+    assert live.warmed_up
+    assert heard == [(SpokenText(by_visitor=False, text="Hi."), TurnComplete())]
+    assert list(connection.sent) == ["begin", "audio", "end", "picture", "show", "text"]
+    assert connection.recall == (SpokenText(by_visitor=True, text="before"),)
+    assert it.words == ["12:00:00 typed: Hello?", "12:00:00 kiosk: Hi."]
+    it.sleep()
+    assert it.shelf.sounds == [(f"{NAME}-visitor", 16_000, 0.0, pcm.FRAME_BYTES)]
+
+
+@pytest.mark.parametrize(
+    "piece", ["a\ud83d", "\x1b[31m", "\u202eabc\u202c", "a\x00\x9b", "\u200bb\ufeff", "\U000e0041"]
+)
+async def test_nothing_in_a_record_misleads_its_reader_or_breaks_its_file(piece: str, tmp_path: Path) -> None:
+    shelf = RecordFolder(tmp_path / "kept", what="transcripts", keep_days=1, most_mb=1)
+    it = Desk()
+    it.scribe = ConversationRecorder(it.clock, lambda: NOON, words=shelf)
+    it.wake()
+    it.scribe.received([SpokenText(by_visitor=True, text=piece), TurnComplete()])
+    it.scribe.wrote(piece)
+    it.sleep()
+    await asyncio.to_thread(shelf.close)
+    (text,) = [path.read_text() for path in await asyncio.to_thread(lambda: [*(tmp_path / "kept").iterdir()])]
+    assert len(text.splitlines()) == 2
+    assert all(line.isprintable() for line in text.splitlines())
+
+
+async def test_a_character_that_came_in_halves_is_whole_in_the_record() -> None:
+    it = Desk()
+    it.wake()
+    it.scribe.received(
+        [
+            SpokenText(by_visitor=False, text="\ud83d"),
+            SpokenText(by_visitor=False, text="\ude00"),
+            TurnComplete(),
+        ]
+    )
+    assert it.words == ["12:00:00 kiosk: \U0001f600"]
+
+
+async def test_what_came_in_writing_is_written_down_like_what_was_said() -> None:
+    it = Desk()
+    it.wake()
+    it.scribe.received([WrittenText("We open at ten."), TurnComplete()])
+    assert it.words == ["12:00:00 kiosk: We open at ten."]

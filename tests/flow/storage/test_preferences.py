@@ -1,0 +1,173 @@
+"""What people set by hand outlives the process: saved when it changes, one save at a time, newest wins."""
+
+import asyncio
+import errno
+import logging
+import threading
+
+import pytest
+from tests.support.kiosk import Inbox, running, soon
+
+from kioskd.adapters.fakes.devices import ManualClock
+from kioskd.core.events import StorageFailed
+from kioskd.flow.storage.disk_writer import DiskWriter
+from kioskd.flow.storage.preferences import PreferenceKeeper
+from kioskd.ports import Preferences
+
+
+class Disk:
+    """Keeps preferences, as slowly as a test wants; a `ports.Memory`."""
+
+    def __init__(self, kept: Preferences | None = None) -> None:
+        self.saved: list[Preferences] = []
+        self.threads: set[int] = set()
+        self.free = threading.Event()
+        self.free.set()
+        self._kept = kept or Preferences()
+        self._loop = asyncio.get_running_loop()
+        self._began, self._ended = asyncio.Event(), asyncio.Event()
+
+    def load(self) -> Preferences:
+        return self._kept
+
+    def save(self, preferences: Preferences) -> None:
+        self.threads.add(threading.get_ident())
+        self._loop.call_soon_threadsafe(self._began.set)
+        assert self.free.wait(5.0)
+        self.saved.append(preferences)
+        self._loop.call_soon_threadsafe(self._ended.set)
+
+    async def begun(self) -> None:
+        """Wait until a save begins."""
+        await soon(self._began.wait())
+        self._began.clear()
+
+    async def done(self) -> None:
+        """Wait until a save has ended."""
+        await soon(self._ended.wait())
+        self._ended.clear()
+
+
+def keeper_of(disk: Disk | None) -> PreferenceKeeper:
+    return PreferenceKeeper(disk, DiskWriter(ManualClock(), Inbox().post), volume=70)
+
+
+async def test_nobody_has_touched_anything_the_volume_is_the_owners() -> None:
+    keeper = keeper_of(Disk())
+    assert (keeper.volume, keeper.muted) == (70, False)
+
+
+@pytest.mark.parametrize(("kept", "heard"), [(100, 60), (0, 30), (50, 50)])
+async def test_what_was_kept_stays_within_what_the_owner_allows_now(kept: int, heard: int) -> None:
+    keeping = DiskWriter(ManualClock(), Inbox().post)
+    disk = Disk(Preferences(volume=kept))
+    keeper = PreferenceKeeper(disk, keeping, volume=70, volume_floor=30, volume_ceiling=60)
+    assert keeper.volume == heard
+
+
+async def test_what_was_set_by_hand_goes_before_the_owners_settings() -> None:
+    keeper = keeper_of(Disk(Preferences(volume=0, muted=True)))
+    assert (keeper.volume, keeper.muted) == (0, True)
+
+
+async def test_a_volume_of_the_owners_that_does_not_hold_is_said_and_what_sets_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    keeper = keeper_of(Disk(Preferences(volume=60)))
+    keeper.adopt(40)
+    assert keeper.volume == 60
+    assert caplog.messages == [
+        "volume set by hand holds: volume=60 speaker.volume=70; kioskd volume 70 sets that",
+        "volume set by hand holds: volume=60 speaker.volume=40; kioskd volume 40 sets that",
+    ]
+
+
+@pytest.mark.parametrize("kept", [None, 40])
+async def test_a_volume_of_the_owners_that_holds_is_nothing_to_say(
+    caplog: pytest.LogCaptureFixture, kept: int | None
+) -> None:
+    caplog.set_level(logging.INFO)
+    keeper = PreferenceKeeper(
+        Disk(Preferences(volume=kept)), DiskWriter(ManualClock(), Inbox().post), volume=50, volume_ceiling=40
+    )
+    keeper.adopt(80 if kept else 30)
+    assert keeper.volume == (kept or 30)
+    assert caplog.messages == []
+
+
+async def test_without_a_memory_it_holds_as_long_as_the_process() -> None:
+    keeper = keeper_of(None)
+    async with running(keeper.run()):
+        keeper.volume = 30
+        keeper.muted = True
+        await asyncio.sleep(0)
+        assert (keeper.volume, keeper.muted) == (30, True)
+
+
+async def test_a_change_is_saved_off_the_loop_and_leaves_the_rest_as_it_was() -> None:
+    disk = Disk(Preferences(volume=40))
+    keeper = keeper_of(disk)
+    async with running(keeper.run()):
+        keeper.muted = True
+        await disk.done()
+
+    assert disk.saved == [Preferences(volume=40, muted=True)]
+    assert threading.get_ident() not in disk.threads
+
+
+async def test_while_one_save_takes_long_only_the_newest_of_many_waits() -> None:
+    disk = Disk()
+    keeper = keeper_of(disk)
+    disk.free.clear()
+    async with running(keeper.run()):
+        keeper.volume = 10
+        await disk.begun()
+        for volume in (20, 30, 40):
+            keeper.volume = volume
+        disk.free.set()
+        await disk.done()
+        await disk.done()
+
+    assert disk.saved == [Preferences(volume=10), Preferences(volume=40)]
+
+
+async def test_what_is_as_it_was_is_not_saved_again() -> None:
+    disk = Disk(Preferences(volume=40))
+    keeper = keeper_of(disk)
+    async with running(keeper.run()):
+        keeper.volume = 40
+        keeper.muted = False
+        await asyncio.sleep(0)
+        keeper.volume = 50
+        await disk.done()
+
+    assert disk.saved == [Preferences(volume=50)]
+
+
+async def test_what_was_set_at_the_very_last_is_saved_too() -> None:
+    disk = Disk()
+    keeper = keeper_of(disk)
+    async with running(keeper.run()):
+        disk.free.clear()
+        keeper.volume = 10
+        await disk.begun()
+        keeper.volume = 20
+        asyncio.get_running_loop().call_soon(disk.free.set)
+    assert disk.saved == [Preferences(volume=10), Preferences(volume=20)]
+
+
+async def test_a_disk_that_takes_nothing_keeps_nobody_from_setting_anything() -> None:
+    class Broken(Disk):
+        def save(self, preferences: Preferences) -> None:
+            super().save(preferences)
+            raise OSError(errno.EIO, "Input/output error", "preferences.json")
+
+    disk, inbox = Broken(), Inbox()
+    keeper = PreferenceKeeper(disk, DiskWriter(ManualClock(), inbox.post), volume=70)
+    async with running(keeper.run()):
+        keeper.volume = 10
+        assert await inbox.take() == [StorageFailed("Input/output error")]
+        keeper.volume = 20
+        assert keeper.volume == 20
+    assert disk.saved == [Preferences(volume=10)], "what has failed is not tried again at once"

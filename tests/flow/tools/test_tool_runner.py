@@ -1,0 +1,881 @@
+"""Calls and answers: each call is answered once over its own connection, and nothing is lost with one, or done twice."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from tests.support.kiosk import running
+
+from kioskd.adapters.fakes.devices import ManualClock
+from kioskd.adapters.fakes.live import ScriptedConnection
+from kioskd.core.effects import Effect
+from kioskd.core.events import (
+    CallsChanged,
+    ConnectionUp,
+    EndRequested,
+    Event,
+    HandleIssued,
+    Pressed,
+    ReplyBegan,
+    ReplyPlayed,
+    ReplySounded,
+    SleepRequested,
+    Started,
+    TextSubmitted,
+    TurnEnded,
+    VoiceBegan,
+    VoiceEnded,
+)
+from kioskd.core.machine import State, step
+from kioskd.core.policy import Policy
+from kioskd.core.turn import TurnPhase
+from kioskd.errors import LinkLost
+from kioskd.flow.tools.tool_calls import CallOutcome, CallTerms
+from kioskd.flow.tools.tool_runner import AT_ONCE, LINGER_S, MOST, ToolRunner
+from kioskd.ports import ToolAnswer, ToolCall, ToolCallsCancelled, ToolsCalled
+
+POLICY = Policy(half_duplex=False)
+HANDLE = SecretStr("a handle")
+LOOKS_UP = CallTerms(repeatable=True)
+HOLDS_UP = CallTerms(blocking=True)
+
+
+class Workshop:
+    """Tools that answer when the test lets them; a `tool_runner.Toolbox`."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, CallTerms] = {}
+        self.called: list[tuple[str, int, int]] = []
+        """Name, turn and conversation of each call that was begun."""
+        self.guarded: set[str] = set()
+        """The tools that wait for leave that never comes."""
+        self.stopped: list[str] = []
+        self._gates: dict[str, asyncio.Event] = {}
+        self._outcomes: dict[str, CallOutcome] = {}
+
+    def finish(self, name: str, picture: bytes | None = None, **result: object) -> None:
+        """Let all calls of one tool end, with this result."""
+        self._outcomes[name] = CallOutcome({"status": "ok", "message": "done"} | result, picture)
+        self._gate(name).set()
+
+    def terms(self, name: str) -> CallTerms:
+        return self.known.get(name, CallTerms())
+
+    async def call(
+        self, call: ToolCall, *, turn: int, conversation: int, begun: Callable[[], None]
+    ) -> CallOutcome:
+        self.called.append((call.name, turn, conversation))
+        try:
+            if call.name in self.guarded:
+                await self._gate(f"{call.name} is allowed").wait()
+            begun()
+            await self._gate(call.name).wait()
+        except asyncio.CancelledError:
+            self.stopped.append(call.name)
+            raise
+        return self._outcomes[call.name]
+
+    def _gate(self, name: str) -> asyncio.Event:
+        return self._gates.setdefault(name, asyncio.Event())
+
+
+class Bench:
+    """A runner between tools, connections, and the real core."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.tools = Workshop()
+        self.told: list[str | bytes] = []
+        self.full = False
+        """Whether nothing more can be told just now."""
+        self.events: list[Event] = []
+        """What the runner has posted."""
+        self.state = State()
+        self.effects: list[Effect] = []
+        self._mailbox: deque[Event] = deque()
+        self.runner = ToolRunner(self.tools, self.post, self.clock, tell=self.tell)
+        self.connection = ScriptedConnection(resumed=False)
+
+    def post(self, event: Event) -> None:
+        self.events.append(event)
+        self._mailbox.append(event)
+
+    def tell(self, what: str | bytes) -> bool:
+        if not self.full:
+            self.told.append(what)
+        return not self.full
+
+    def happen(self, *events: Event) -> None:
+        """Take events through the core, with all that they lead to."""
+        self._mailbox.extend(events)
+        while self._mailbox:
+            event, before = self._mailbox.popleft(), self.state
+            self.state, effects = step(before, event, POLICY)
+            self.effects += effects
+            self.runner.observe(self.clock.now(), event, before, self.state, effects)
+
+    @property
+    def epoch(self) -> int:
+        return self.state.link.epoch
+
+    def wake(self) -> None:
+        """Begin a conversation, with a connection."""
+        self.happen(Pressed())
+        self.connect()
+
+    def connect(self, *, resumed: bool = False) -> None:
+        """Have a new connection for the dial that the core has asked for."""
+        self.connection = ScriptedConnection(resumed=resumed)
+        self.runner.connect(self.connection, self.epoch)
+        self.happen(ConnectionUp(self.epoch, resumed))
+
+    def leave(self, *, hang_up: bool = True) -> None:
+        """Lose the connection, as in a rollover, and have the core ask for the next."""
+        if hang_up:
+            self.connection.hang_up()
+        self.runner.disconnect()
+        self.state = State(
+            turn=self.state.turn,
+            link=type(self.state.link)(phase=self.state.link.phase, epoch=self.epoch + 1, met=True),
+            started=True,
+        )
+
+    async def renew(self) -> None:
+        """Lose the connection, and have another."""
+        self.leave()
+        self.connect(resumed=True)
+        await self.settle()
+
+    def call(self, *names: str, **arguments: object) -> None:
+        """Have the model call tools, in one message; the id is the tool's name and the epoch."""
+        calls = [ToolCall(f"{name}-{self.epoch}", name, arguments) for name in names]
+        self.runner.take(ToolsCalled(calls))
+        self.happen()
+
+    def cancel(self, *names: str) -> None:
+        self.runner.take(ToolCallsCancelled([f"{name}-{self.epoch}" for name in names]))
+        self.happen()
+
+    async def settle(self) -> None:
+        """Let everybody react; time stands still."""
+        await self.clock.advance(0)
+        self.happen()
+
+    async def answers(self) -> list[ToolAnswer]:
+        """Return what was answered over the present connection so far."""
+        await self.settle()
+        return list(self.connection.answers)
+
+    def ask(self) -> None:
+        """Have the visitor say something."""
+        self.happen(VoiceBegan(), VoiceEnded())
+
+    def speak(self, reply: int) -> None:
+        """Have the model begin a reply."""
+        self.happen(ReplyBegan(self.epoch, reply), ReplySounded(reply))
+
+    def fall_silent(self, reply: int) -> None:
+        """Have the reply heard to its end, and its turn over."""
+        self.happen(ReplyPlayed(reply), TurnEnded(self.epoch))
+
+    @property
+    def pending(self) -> tuple[int, int]:
+        """What the core knows: calls, and whether one of them holds the model up."""
+        return self.state.turn.calls, int(self.state.turn.gated)
+
+
+@asynccontextmanager
+async def bench(**known: CallTerms) -> AsyncIterator[Bench]:
+    it = Bench()
+    it.tools.known = known
+    async with running(it.runner.run()):
+        await it.settle()
+        it.happen(Started())
+        it.wake()
+        await it.settle()
+        yield it
+
+
+def statuses(answers: list[ToolAnswer]) -> dict[str, object]:
+    return {answer.id: answer.result["status"] for answer in answers}
+
+
+# Over the connection that it came by
+
+
+async def test_a_call_is_answered_once_with_its_id_and_result() -> None:
+    async with bench() as it:
+        it.call("stock")
+        assert await it.answers() == []
+        it.tools.finish("stock", pairs=3)
+        (answer,) = await it.answers()
+        assert (answer.id, answer.name, answer.scheduling) == ("stock-1", "stock", "when_idle")
+        assert answer.result["pairs"] == 3
+        await it.clock.advance(60.0)
+        assert len(await it.answers()) == 1
+
+
+async def test_three_calls_work_at_once_and_each_is_answered_when_it_ends() -> None:
+    async with bench() as it:
+        it.call("stock", "door", "light")
+        await it.settle()
+        assert [name for name, *_ in it.tools.called] == ["stock", "door", "light"]
+        it.tools.finish("light")
+        assert statuses(await it.answers()) == {"light-1": "ok"}
+        it.tools.finish("door")
+        it.tools.finish("stock")
+        assert statuses(await it.answers()) == {"light-1": "ok", "stock-1": "ok", "door-1": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("terms", "scheduling"),
+    [
+        (CallTerms(scheduling="silent"), "silent"),
+        (CallTerms(scheduling="interrupt"), "interrupt"),
+        (HOLDS_UP, None),
+    ],
+)
+async def test_an_answer_says_when_to_take_it_up_unless_the_model_waits_for_it(
+    terms: CallTerms, scheduling: str | None
+) -> None:
+    async with bench(stock=terms) as it:
+        it.call("stock")
+        it.tools.finish("stock")
+        (answer,) = await it.answers()
+        assert answer.scheduling == scheduling
+
+
+async def test_a_picture_goes_with_the_answer() -> None:
+    async with bench() as it:
+        it.call("look")
+        it.tools.finish("look", b"\xff\xd8 a picture")
+        (answer,) = await it.answers()
+        assert answer.picture == b"\xff\xd8 a picture"
+
+
+async def test_a_call_that_is_cancelled_is_stopped_and_not_answered() -> None:
+    async with bench() as it:
+        it.call("stock", "door")
+        await it.settle()
+        it.cancel("stock")
+        await it.settle()
+        assert it.tools.stopped == ["stock"]
+        it.tools.finish("stock")
+        it.tools.finish("door")
+        assert statuses(await it.answers()) == {"door-1": "ok"}
+
+
+async def test_a_cancellation_that_crosses_the_result_keeps_it_from_being_sent() -> None:
+    async with bench() as it:
+        it.connection.stall()
+        it.call("stock")
+        it.tools.finish("stock")
+        await it.settle()
+        it.call("door")
+        it.tools.finish("door")
+        await it.settle()
+        it.cancel("door")
+        it.connection.go_on()
+        assert statuses(await it.answers()) == {"stock-1": "ok"}
+
+
+async def test_a_cancellation_of_what_nobody_knows_is_nothing() -> None:
+    async with bench() as it:
+        it.call("stock")
+        it.cancel("door")
+        it.tools.finish("stock")
+        assert statuses(await it.answers()) == {"stock-1": "ok"}
+
+
+async def test_an_id_that_comes_twice_is_one_call() -> None:
+    async with bench() as it:
+        it.call("stock")
+        it.call("stock")
+        it.tools.finish("stock")
+        assert len(await it.answers()) == 1
+        assert len(it.tools.called) == 1
+
+
+async def test_a_call_that_cannot_be_carried_out_is_answered_with_its_fault() -> None:
+    async with bench() as it:
+        it.runner.take(ToolsCalled([ToolCall("1", "open_door", {}, fault="its arguments are no object")]))
+        (answer,) = await it.answers()
+        assert (answer.id, answer.result["status"]) == ("1", "refused")
+        assert answer.result["message"] == "its arguments are no object"
+        assert it.tools.called == []
+
+
+async def test_more_calls_than_anybody_needs_are_answered_busy() -> None:
+    async with bench() as it:
+        it.call(*(f"tool{number}" for number in range(AT_ONCE + 1)))
+        assert statuses(await it.answers()) == {f"tool{AT_ONCE}-1": "busy"}
+        assert len(it.tools.called) == AT_ONCE
+        it.tools.finish("tool0")
+        await it.settle()
+        it.call("one more")
+        await it.settle()
+        assert it.tools.called[-1][0] == "one more"
+
+
+async def test_a_flood_of_calls_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    async with bench() as it:
+        it.connection.stall()
+        it.call(*(f"tool{number}" for number in range(10 * MOST)))
+        await it.settle()
+        it.connection.go_on()
+        assert len(await it.answers()) == MOST - AT_ONCE
+        assert "left unanswered" in caplog.text
+
+
+async def test_a_model_that_calls_on_and_on_and_says_nothing_is_answered_each_time() -> None:
+    async with bench() as it:
+        it.tools.finish("stock")
+        for number in range(3 * MOST):
+            it.runner.take(ToolsCalled([ToolCall(f"call {number}", "stock", {})]))
+            assert (await it.answers())[-1].id == f"call {number}"
+        assert it.pending == (MOST, 0), "what it was told is remembered only so far"
+
+
+async def test_a_call_that_comes_when_the_conversation_is_over_is_nobodys() -> None:
+    async with bench() as it:
+        it.happen(SleepRequested())
+        it.call("stock")
+        await it.settle()
+        assert it.tools.called == []
+
+
+# What the core knows
+
+
+async def test_the_core_knows_how_many_calls_there_are_and_whether_one_holds_the_model_up() -> None:
+    async with bench(door=HOLDS_UP) as it:
+        it.call("stock", "door")
+        assert it.pending == (2, 1)
+        it.tools.finish("door")
+        await it.settle()
+        assert it.pending == (2, 0), "the model is about to speak of it"
+        it.tools.finish("stock")
+        await it.settle()
+        it.speak(1)
+        assert it.pending == (0, 0)
+
+
+async def test_an_answer_counts_until_the_model_speaks_of_it_but_not_for_ever() -> None:
+    async with bench() as it:
+        it.call("stock")
+        it.tools.finish("stock")
+        await it.settle()
+        assert it.pending == (1, 0)
+        await it.clock.advance(LINGER_S - 0.1)
+        it.happen()
+        assert it.pending == (1, 0)
+        await it.clock.advance(0.2)
+        it.happen()
+        assert it.pending == (0, 0)
+
+
+async def test_a_silent_answer_counts_until_a_handle_knows_of_it() -> None:
+    async with bench(stock=CallTerms(scheduling="silent")) as it:
+        it.call("stock")
+        it.tools.finish("stock")
+        await it.settle()
+        it.happen(HandleIssued(it.epoch, HANDLE))
+        assert it.pending == (0, 0)
+
+
+async def test_a_new_connection_has_no_call_that_holds_it_up() -> None:
+    async with bench(door=HOLDS_UP) as it:
+        it.call("door")
+        assert it.pending == (1, 1)
+        await it.renew()
+        assert it.pending == (1, 0)
+        assert it.events[-1] == CallsChanged(2, 1, 0)
+
+
+async def test_without_calls_a_new_connection_is_told_so() -> None:
+    async with bench() as it:
+        await it.renew()
+        assert it.events[-1] == CallsChanged(2, 0, 0)
+
+
+# Whose turn it is
+
+
+async def test_a_turn_begins_with_what_the_visitor_says_or_types() -> None:
+    async with bench() as it:
+        it.call("a")
+        it.ask()
+        it.call("b")
+        it.call("c")
+        it.happen(TextSubmitted())
+        it.call("d")
+        await it.settle()
+        turns = {name: turn for name, turn, _ in it.tools.called}
+        assert turns["a"] < turns["b"] == turns["c"] < turns["d"]
+        assert {conversation for *_, conversation in it.tools.called} == {1}
+
+
+async def test_what_the_model_says_begins_no_turn() -> None:
+    async with bench() as it:
+        it.ask()
+        it.call("a")
+        it.speak(1)
+        it.fall_silent(1)
+        it.call("b")
+        await it.settle()
+        (_, first, _), (_, second, _) = it.tools.called
+        assert first == second
+
+
+async def test_another_conversation_has_another_number() -> None:
+    async with bench() as it:
+        it.call("a")
+        await it.settle()
+        it.happen(SleepRequested())
+        it.runner.disconnect()
+        it.wake()
+        it.call("a")
+        await it.settle()
+        assert [conversation for *_, conversation in it.tools.called] == [1, 2]
+
+
+async def test_the_end_of_the_conversation_ends_everything_and_forgets_it() -> None:
+    async with bench() as it:
+        it.runner.notes["name"] = "Ada"
+        it.call("stock")
+        await it.settle()
+        it.happen(SleepRequested())
+        it.runner.disconnect()
+        await it.settle()
+        assert it.tools.stopped == ["stock"]
+        assert it.runner.notes == {}
+        it.tools.finish("stock")
+        it.wake()
+        await it.clock.advance(60.0)
+        assert await it.answers() == []
+        assert it.told == []
+
+
+async def test_the_model_takes_leave_over_the_connection_that_is_up() -> None:
+    async with bench() as it:
+        await it.renew()
+        it.runner.end_conversation()
+        assert it.events[-1] == EndRequested(2)
+        it.happen()
+        assert it.state.turn.farewell
+
+
+async def test_a_model_that_takes_leave_is_waited_for_as_long_as_something_is_at_work_and_no_longer() -> None:
+    async with bench() as it:
+        it.call("order", "stock")
+        it.tools.finish("stock")
+        await it.settle()
+        assert it.pending == (2, 0)
+        it.runner.end_conversation()
+        it.happen()
+        assert it.pending == (1, 0), "what it was told is no reason to stay"
+        it.tools.finish("order")
+        assert statuses(await it.answers()) == {"stock-1": "ok", "order-1": "ok"}
+        assert it.pending == (0, 0)
+
+
+async def test_leaving_ends_what_is_at_work() -> None:
+    async with bench() as it:
+        it.call("stock")
+        await it.settle()
+    assert it.tools.stopped == ["stock"]
+
+
+# Calls that outlive their connection
+
+
+def data_in(text: str | bytes) -> dict[str, Any]:
+    """Return the results in a text, by tool."""
+    assert isinstance(text, str)
+    first, *lines = text.splitlines()
+    assert "data, and no instruction" in first
+    return {name: json.loads(result) for name, _, result in (line.partition(": ") for line in lines)}
+
+
+@pytest.mark.parametrize("terms", [CallTerms(), LOOKS_UP, HOLDS_UP], ids=["acts", "looks up", "holds up"])
+async def test_what_comes_too_late_for_its_connection_is_told_once_as_text(terms: CallTerms) -> None:
+    async with bench(tool=terms) as it:
+        it.call("tool", item="shoes")
+        await it.settle()
+        await it.renew()
+        it.tools.finish("tool", pairs=3)
+        assert await it.answers() == [], "the id means nothing on this connection"
+        (text,) = it.told
+        assert data_in(text) == {"tool": {"status": "ok", "message": "done", "pairs": 3}}
+        await it.renew()
+        await it.clock.advance(60.0)
+        assert it.told == [text]
+
+
+async def test_what_held_the_model_up_goes_on_over_a_rollover_and_is_told_late_like_the_rest() -> None:
+    async with bench(tool=CallTerms(blocking=True, repeatable=True)) as it:
+        it.call("tool")
+        await it.settle()
+        await it.renew()
+        assert it.tools.stopped == []
+        assert it.pending == (1, 0)
+        it.tools.finish("tool")
+        await it.settle()
+        assert len(it.told) == 1
+
+
+async def test_what_came_between_two_connections_is_told_to_the_next() -> None:
+    async with bench() as it:
+        it.call("tool")
+        await it.settle()
+        it.leave()
+        it.tools.finish("tool")
+        await it.settle()
+        assert it.told == []
+        it.connect(resumed=True)
+        await it.settle()
+        assert len(it.told) == 1
+
+
+async def test_an_answer_that_the_connection_did_not_take_is_told_to_the_next() -> None:
+    async with bench() as it:
+        it.call("tool")
+        it.connection.drop(LinkLost("gone"))
+        it.tools.finish("tool")
+        assert await it.answers() == []
+        await it.renew()
+        assert list(data_in(it.told[0])) == ["tool"]
+
+
+async def test_an_answer_that_the_connection_was_left_with_is_told_to_the_next() -> None:
+    async with bench() as it:
+        it.connection.stall()
+        it.call("tool")
+        it.tools.finish("tool")
+        await it.settle()
+        it.leave(hang_up=False)
+        it.connection.go_on()
+        await it.settle()
+        assert len(it.connection.answers) == 1, "whether it was read is not known"
+        it.connect(resumed=True)
+        await it.settle()
+        assert list(data_in(it.told[0])) == ["tool"]
+
+
+async def test_nothing_is_told_over_a_connection_that_takes_nothing_any_more() -> None:
+    async with bench() as it:
+        it.call("first")
+        await it.settle()
+        await it.renew()
+        it.call("second")
+        it.connection.drop(LinkLost("gone"))
+        it.tools.finish("second")
+        await it.settle()
+        it.tools.finish("first")
+        await it.settle()
+        assert it.told == []
+        await it.renew()
+        assert [list(data_in(text)) for text in it.told] == [["first", "second"]]
+
+
+async def test_a_late_result_waits_until_the_one_before_it_was_spoken_of() -> None:
+    async with bench() as it:
+        it.call("first", "second")
+        await it.settle()
+        await it.renew()
+        it.tools.finish("first")
+        await it.settle()
+        it.tools.finish("second")
+        await it.settle()
+        assert [list(data_in(text)) for text in it.told] == [["first"]]
+        it.speak(1)
+        assert len(it.told) == 1
+        it.fall_silent(1)
+        assert [list(data_in(text)) for text in it.told] == [["first"], ["second"]]
+
+
+async def test_an_answer_that_the_model_had_no_time_to_speak_of_is_told_again_as_text() -> None:
+    async with bench() as it:
+        it.call("tool")
+        it.tools.finish("tool")
+        assert len(await it.answers()) == 1
+        await it.renew()
+        assert list(data_in(it.told[0])) == ["tool"]
+
+
+async def test_an_answer_that_the_model_has_spoken_of_is_not_told_again() -> None:
+    async with bench() as it:
+        it.call("tool")
+        it.tools.finish("tool")
+        await it.settle()
+        it.speak(1)
+        it.fall_silent(1)
+        await it.renew()
+        assert it.told == []
+
+
+async def test_late_results_are_told_together_and_what_was_refused_is_not() -> None:
+    async with bench() as it:
+        it.call("a", "b", "c")
+        await it.settle()
+        it.leave()
+        it.tools.finish("a")
+        it.tools.finish("b")
+        it.tools.finish("c", status="refused")
+        await it.settle()
+        it.connect(resumed=True)
+        await it.settle()
+        assert [list(data_in(text)) for text in it.told] == [["a", "b"]]
+
+
+async def test_a_late_result_waits_until_neither_side_speaks() -> None:
+    async with bench() as it:
+        it.call("tool")
+        await it.settle()
+        await it.renew()
+        it.happen(VoiceBegan())
+        it.tools.finish("tool")
+        await it.settle()
+        it.happen(VoiceEnded())
+        assert it.state.turn.phase is TurnPhase.THINKING
+        assert it.told == [], "the visitor's question goes first"
+        it.speak(1)
+        assert it.told == []
+        it.fall_silent(1)
+        assert len(it.told) == 1
+
+
+async def test_a_late_result_that_the_visitor_waits_for_is_told_at_once() -> None:
+    async with bench(door=HOLDS_UP) as it:
+        it.ask()
+        it.call("door")
+        await it.settle()
+        await it.renew()
+        it.tools.finish("door")
+        await it.settle()
+        assert it.state.turn.phase is TurnPhase.THINKING
+        assert len(it.told) == 1
+
+
+async def test_a_late_result_that_is_urgent_does_not_wait_for_the_reply() -> None:
+    async with bench(tool=CallTerms(scheduling="interrupt")) as it:
+        it.call("tool")
+        await it.settle()
+        await it.renew()
+        it.speak(1)
+        it.tools.finish("tool")
+        await it.settle()
+        assert len(it.told) == 1
+
+
+async def test_a_late_result_that_is_silent_says_so() -> None:
+    async with bench(tool=CallTerms(scheduling="silent")) as it:
+        it.call("tool")
+        await it.settle()
+        await it.renew()
+        it.tools.finish("tool")
+        await it.settle()
+        assert "say nothing of it" in str(it.told[0])
+
+
+async def test_a_late_picture_is_shown_before_it_is_spoken_of() -> None:
+    async with bench() as it:
+        it.call("look")
+        await it.settle()
+        await it.renew()
+        it.tools.finish("look", b"\xff\xd8")
+        await it.settle()
+        picture, text = it.told
+        assert picture == b"\xff\xd8"
+        assert list(data_in(text)) == ["look"]
+
+
+async def test_a_late_result_that_cannot_be_told_now_is_told_later() -> None:
+    async with bench() as it:
+        it.call("tool")
+        await it.settle()
+        await it.renew()
+        it.full = True
+        it.tools.finish("tool")
+        await it.settle()
+        it.full = False
+        it.happen(TurnEnded(it.epoch))
+        assert len(it.told) == 1
+
+
+async def test_a_late_result_does_not_keep_the_visitor_from_the_word() -> None:
+    async with bench() as it:
+        it.call("tool")
+        await it.settle()
+        await it.renew()
+        it.ask()
+        it.tools.finish("tool")
+        await it.settle()
+        assert it.state.turn.phase is TurnPhase.THINKING
+        assert it.pending == (0, 0), "a silent model would be waited for without end"
+
+
+# Nothing is done twice
+
+
+async def test_what_a_resumed_session_asks_for_again_is_not_done_again() -> None:
+    async with bench() as it:
+        it.call("door", which="front")
+        it.tools.finish("door", opened=True)
+        await it.settle()
+        await it.renew()
+        it.call("door", which="front")
+        (answer,) = await it.answers()
+        assert answer.id == "door-2"
+        assert answer.result["opened"] is True
+        assert "not done again" in str(answer.result["message"])
+        assert len(it.tools.called) == 1
+
+
+async def test_not_even_when_that_connection_is_lost_as_well() -> None:
+    async with bench() as it:
+        it.call("door")
+        it.tools.finish("door")
+        await it.settle()
+        for _ in range(3):
+            await it.renew()
+            it.call("door")
+            assert statuses(await it.answers()) == {f"door-{it.epoch}": "ok"}
+        assert len(it.tools.called) == 1
+
+
+async def test_what_was_repeated_once_is_meant_the_second_time() -> None:
+    async with bench() as it:
+        it.call("door")
+        it.tools.finish("door")
+        await it.settle()
+        await it.renew()
+        for number in range(2):
+            it.runner.take(ToolsCalled([ToolCall(f"call {number}", "door", {})]))
+            await it.settle()
+        assert len(it.tools.called) == 2
+
+
+async def test_what_is_still_at_work_is_waited_for_instead_of_begun_again() -> None:
+    async with bench() as it:
+        it.call("door")
+        await it.settle()
+        await it.renew()
+        it.call("door")
+        it.tools.finish("door")
+        assert statuses(await it.answers()) == {"door-2": "ok"}
+        assert len(it.tools.called) == 1
+        assert it.told == []
+
+
+async def test_a_visitor_who_wants_it_again_gets_it_again() -> None:
+    async with bench() as it:
+        it.call("door")
+        it.tools.finish("door")
+        await it.settle()
+        it.speak(1)
+        it.fall_silent(1)
+        it.happen(HandleIssued(it.epoch, HANDLE))
+        await it.renew()
+        it.call("door")
+        await it.settle()
+        assert len(it.tools.called) == 2, "the handle came after it: the session knows that it was done"
+
+
+async def test_what_was_cancelled_at_work_is_not_begun_again_by_a_resumed_session() -> None:
+    async with bench() as it:
+        it.call("order")
+        await it.settle()
+        it.cancel("order")
+        for _ in range(2):
+            await it.renew()
+            it.call("order")
+            (answer,) = await it.answers()
+            assert answer.result["status"] == "error"
+            assert "nobody knows whether it was done" in str(answer.result["message"])
+        assert len(it.tools.called) == 1
+
+
+async def test_what_was_cancelled_before_it_was_allowed_may_be_asked_for_again() -> None:
+    async with bench() as it:
+        it.tools.guarded.add("door")
+        it.call("door")
+        await it.settle()
+        it.cancel("door")
+        await it.renew()
+        it.call("door")
+        assert await it.answers() == []
+        assert len(it.tools.called) == 2
+
+
+async def test_a_session_that_knows_that_it_cancelled_gets_it_again() -> None:
+    async with bench() as it:
+        it.call("order")
+        await it.settle()
+        it.cancel("order")
+        it.happen(HandleIssued(it.epoch, HANDLE))
+        await it.renew()
+        it.call("order")
+        await it.settle()
+        assert len(it.tools.called) == 2
+
+
+async def test_on_one_connection_the_model_may_do_it_again() -> None:
+    async with bench() as it:
+        it.tools.finish("door")
+        for number in range(2):
+            it.runner.take(ToolsCalled([ToolCall(f"call {number}", "door", {})]))
+            await it.settle()
+        assert len(it.tools.called) == 2
+
+
+async def test_another_door_is_another_deed() -> None:
+    async with bench() as it:
+        it.call("door", which="front")
+        it.tools.finish("door")
+        await it.settle()
+        await it.renew()
+        it.call("door", which="back")
+        await it.settle()
+        assert len(it.tools.called) == 2
+
+
+async def test_what_was_refused_may_be_asked_for_again() -> None:
+    async with bench() as it:
+        it.call("door")
+        it.tools.finish("door", status="refused")
+        await it.settle()
+        await it.renew()
+        it.call("door")
+        await it.settle()
+        assert len(it.tools.called) == 2
+
+
+async def test_what_only_looks_something_up_is_looked_up_again() -> None:
+    async with bench(stock=LOOKS_UP) as it:
+        it.call("stock")
+        it.tools.finish("stock")
+        await it.settle()
+        await it.renew()
+        it.call("stock")
+        await it.settle()
+        assert len(it.tools.called) == 2
+
+
+# What is counted
+
+
+async def test_calls_are_counted_by_what_came_of_them() -> None:
+    async with bench() as it:
+        it.tools.finish("stock")
+        it.tools.finish("door", status="refused")
+        it.call("stock", "door", "slow", *(f"tool{number}" for number in range(AT_ONCE - 3)), "one too many")
+        await it.settle()
+        it.cancel("slow")
+        await it.settle()
+        assert it.runner.counts == {"ok": 1, "refused": 1, "busy": 1, "cancelled": 1}

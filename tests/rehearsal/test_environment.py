@@ -1,0 +1,79 @@
+"""What a rehearsal puts round the daemon."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from tests.support import pictures
+
+from kioskd.adapters.fakes.devices import MemoryCamera
+from kioskd.rehearsal.environment import RehearsalEnvironment, colour_card, scripted_stage
+from kioskd.settings.model import Settings
+
+
+def stage_with(folder: Path, seen: Path | None = None, **settings: Any) -> RehearsalEnvironment:
+    return scripted_stage(Settings.model_validate(settings), SecretStr("a key"), folder, seen)
+
+
+async def looked_at(stage: RehearsalEnvironment) -> bytes:
+    """Return what the stage's camera sees."""
+    assert stage.parts.camera is not None
+    async with stage.parts.camera.look() as sight:
+        return await sight.shoot()
+
+
+async def test_each_button_of_the_settings_can_be_pressed_by_number_and_by_source(tmp_path: Path) -> None:
+    stage = stage_with(
+        tmp_path,
+        controls={
+            "button": {"source": "gpio:gpiochip0/17", "does": "hold"},
+            "buttons": ({"source": "evdev:Pedal/KEY_SPACE", "does": "mute"},),
+        },
+    )
+    assert stage.buttons is not None
+    assert set(stage.buttons) == {1, "gpio:gpiochip0/17", 2, "evdev:Pedal/KEY_SPACE"}
+    assert stage.buttons[2] is stage.buttons["evdev:Pedal/KEY_SPACE"] is not stage.buttons[1]
+    assert [hand.rules.does for hand in stage.parts.hands] == ["hold", "mute"]
+
+
+async def test_without_buttons_there_is_a_plain_one(tmp_path: Path) -> None:
+    stage = stage_with(tmp_path)
+    assert stage.buttons is not None
+    assert list(stage.buttons) == [1]
+    assert stage.parts.hands[0].button is stage.buttons[1]
+    assert stage.parts.hands[0].rules.does == "toggle"
+
+
+async def test_a_kiosk_without_a_camera_sees_nothing(tmp_path: Path) -> None:
+    assert stage_with(tmp_path, tmp_path).parts.camera is None
+
+
+async def test_the_scenarios_pictures_are_seen_upright_in_place_of_any_camera(tmp_path: Path) -> None:
+    (tmp_path / "one.jpg").write_bytes(pictures.jpeg(640, 480))
+    for source in ("picamera", "v4l2:Webcam", f"folder:{tmp_path / 'none'}"):
+        stage = stage_with(tmp_path, tmp_path, camera={"source": source, "size": 320, "rotate": 90})
+        jpeg = await looked_at(stage)
+        assert pictures.opened(jpeg).size == (320, 240)
+        assert pictures.corners(jpeg) == pictures.UPRIGHT
+
+
+async def test_an_owners_own_folder_is_seen_as_the_owner_says(tmp_path: Path) -> None:
+    (tmp_path / "one.jpg").write_bytes(pictures.jpeg(640, 480))
+    stage = stage_with(tmp_path, camera={"source": f"folder:{tmp_path}", "size": 320, "rotate": 90})
+    assert pictures.opened(await looked_at(stage)).size == (240, 320)
+
+
+async def test_a_camera_without_pictures_sees_a_card(tmp_path: Path) -> None:
+    stage = stage_with(tmp_path, camera={"source": "picamera", "size": 400})
+    assert isinstance(stage.parts.camera, MemoryCamera)
+    assert pictures.opened(await looked_at(stage)).size == (400, 300)
+
+
+def test_the_card_has_many_colours() -> None:
+    assert len(set(pictures.opened(colour_card(800, 75)).get_flattened_data())) > 1000
+
+
+async def test_what_the_model_is_shown_at_the_beginning_is_read(tmp_path: Path) -> None:
+    (tmp_path / "map.png").write_bytes(pictures.encoded(pictures.quarters(), "PNG"))
+    stage = stage_with(tmp_path, assistant={"pictures": (tmp_path / "map.png",)})
+    assert [pictures.opened(jpeg).size for jpeg in stage.parts.pictures] == [(320, 240)]

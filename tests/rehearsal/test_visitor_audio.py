@@ -1,0 +1,146 @@
+"""The visitor's sound on its way to the service, from notes and sound made by hand."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.support.rehearsals import a_record
+
+from kioskd.adapters.fakes.devices import ManualClock
+from kioskd.media import pcm
+from kioskd.rehearsal.alignment import Gate, GateChange
+from kioskd.rehearsal.arrivals import Arrivals
+from kioskd.rehearsal.event_log import EventSource, LoggedEvent
+from kioskd.rehearsal.fake_microphone import FRAME_S, FRAME_SAMPLES, CapturedTrack, Utterance
+from kioskd.rehearsal.fake_speaker import PERIOD_S, PlayedSound
+from kioskd.rehearsal.measure import measure
+from kioskd.rehearsal.record import RehearsalRecord, spans
+
+START = 100.0
+COUNT = 500
+"""Frames, ten seconds of them; each comes up at once and as it is."""
+
+
+def note(t: float, by: EventSource, what: str, **data: object) -> LoggedEvent:
+    return LoggedEvent(START + t, by, what, data)
+
+
+def frame(number: int) -> bytes:
+    return number.to_bytes(4, "big") * (pcm.FRAME_BYTES // 4)
+
+
+def ten_seconds(*received: range, notes: tuple[LoggedEvent, ...] = (), **changes: Any) -> RehearsalRecord:
+    """The record in which the gate was open from the first frame on, and the service received some frames."""
+    track = CapturedTrack()
+    for number in range(COUNT):
+        track.add(frame(number), START + (number + 1) * FRAME_S)
+    sound = b"".join(frame(number) for numbers in received for number in numbers)
+    given: dict[str, Any] = {
+        "track": track,
+        "gates": [GateChange(0, Gate.SEND)],
+        "received": [sound],
+        "notes": notes,
+        "preroll_frames": 0,
+    }
+    return a_record(**{**given, **changes})
+
+
+def test_an_effect_holds_until_the_next_one_of_its_kind_or_the_end() -> None:
+    notes = [
+        note(1, "daemon", "SetUplink", uplink="send"),
+        note(2, "daemon", "SetUplink", uplink="send"),
+        note(3, "daemon", "SetUplink", uplink="hold"),
+        note(8, "daemon", "SetUplink", uplink="send"),
+    ]
+    assert list(spans(a_record(notes=notes), "SetUplink", "uplink", "send")) == [(101, 103), (108, 110)]
+
+
+def test_what_was_captured_when_no_button_was_held_is_counted() -> None:
+    notes = (
+        note(2, "visitor", "holds the button", button=1),
+        note(4, "visitor", "lets the button go", button=1),
+        note(8, "visitor", "holds the button", button=1),
+    )
+    held = ten_seconds(range(70, 212), range(400, 500), notes=notes, preroll_frames=30, after_frames=12)
+    assert measure(held).uplink_unheld_ms == 0
+    beside = ten_seconds(range(100, 300), notes=notes, after_frames=0)
+    assert measure(beside).uplink_unheld_ms == pytest.approx(2000 - 100, abs=pcm.FRAME_MS)
+    assert measure(ten_seconds(range(100))).uplink_unheld_ms is None
+
+
+def test_sound_is_the_kiosks_own_if_it_was_captured_while_that_could_be_heard() -> None:
+    heard = PlayedSound()
+    for number in range(1000):
+        loud = 200 <= number < 300
+        heard.add(np.full(240, 5000 if loud else 0, "<i2").tobytes(), START + number * PERIOD_S)
+    assert measure(ten_seconds(range(100), heard=heard)).own_voice_sent_ms == 0
+    assert measure(ten_seconds(range(125), heard=heard)).own_voice_sent_ms == 500
+
+
+def test_what_was_captured_before_a_late_pull_was_captured_in_silence() -> None:
+    heard = PlayedSound()
+    for number in range(1000):
+        loud, due = 200 <= number < 300, START + number * PERIOD_S
+        # For 60 ms the machine was busy: the first six loud periods were due before they were pulled.
+        late = START + 206 * PERIOD_S if 200 <= number < 206 else due
+        heard.add(np.full(240, 5000 if loud else 0, "<i2").tobytes(), due, pulled_at=late)
+    assert measure(ten_seconds(range(103), heard=heard)).own_voice_sent_ms == 0
+    assert measure(ten_seconds(range(104), heard=heard)).own_voice_sent_ms == 20
+
+
+def test_a_muted_microphone_must_not_capture() -> None:
+    notes = (note(2, "daemon", "SetMute", muted=True), note(5, "daemon", "SetMute", muted=False))
+    assert measure(ten_seconds(notes=notes)).muted_captured_ms == pytest.approx(2900, abs=pcm.FRAME_MS)
+    assert measure(ten_seconds()).muted_captured_ms is None
+    closed = ten_seconds(notes=(note(9.95, "daemon", "SetMute", muted=True),))
+    assert measure(closed).muted_captured_ms == 0
+
+
+def test_speech_that_did_not_arrive_is_counted_for_each_utterance() -> None:
+    whole = Utterance(0, 10 * FRAME_SAMPLES, 20 * FRAME_SAMPLES - 1)
+    clipped = Utterance(0, 95 * FRAME_SAMPLES, 105 * FRAME_SAMPLES - 1)
+    record = ten_seconds(range(100), utterances=[("say", whole), ("say", clipped)])
+    assert measure(record).speech_lost_ms_all == (0.0, 100.0)
+
+
+class Growing:
+    """What a service has received, as the test says."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(START)
+        self.frames = 0
+        self.arrivals = Arrivals(self.clock, lambda: self.frames * pcm.FRAME_BYTES)
+
+    async def until(self, t: float, frames: int) -> None:
+        await self.clock.advance(START + t - self.clock.now())
+        self.frames = frames
+        self.arrivals.look()
+
+
+async def test_the_way_of_a_frame_ends_when_it_was_seen_at_the_service() -> None:
+    service = Growing()
+    await service.until(1.0, 40)
+    await service.until(1.0, 40)
+    await service.until(1.3, 60)
+    record = ten_seconds(
+        range(60), notes=(note(0, "daemon", "SetUplink", uplink="send"),), arrivals=service.arrivals
+    )
+    assert service.arrivals.time_of(39) == pytest.approx(101.0)
+    assert service.arrivals.time_of(40) == pytest.approx(101.3)
+    assert service.arrivals.time_of(60) is None
+    # The first frame was captured at 20 ms, and came with the first lot.
+    assert measure(record).uplink_late_ms == pytest.approx(980, abs=1)
+
+
+async def test_a_gap_is_a_pause_between_two_arrivals_while_sound_was_to_be_sent() -> None:
+    service = Growing()
+    for t, frames in ((1.0, 1), (1.02, 2), (1.4, 3), (5.0, 4), (5.1, 5)):
+        await service.until(t, frames)
+    notes = (
+        note(0, "daemon", "SetUplink", uplink="send"),
+        note(2, "daemon", "SetUplink", uplink="paused"),
+        note(4.9, "daemon", "SetUplink", uplink="send"),
+    )
+    record = ten_seconds(range(5), notes=notes, arrivals=service.arrivals)
+    assert measure(record).uplink_gap_ms == pytest.approx(380, abs=1)
+    assert measure(ten_seconds()).uplink_gap_ms is None

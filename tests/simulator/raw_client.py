@@ -1,0 +1,93 @@
+"""A Live client that knows nothing but JSON and WebSockets, as others write them."""
+
+import asyncio
+import base64
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from kioskd.simulator import Simulator
+
+DEVELOPER = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+VERTEX = "/ws/google.cloud.aiplatform.v1beta1.LlmBidiService/BidiGenerateContent"
+MODEL = "models/gemini-3.8-live"
+FRAME = 640
+DEADLINE_S = 15.0
+
+
+class RawClient:
+    """One connection; every wait has a deadline."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.backlog: list[dict[str, Any]] = []
+
+    async def send(self, **message: object) -> None:
+        await self.socket.send(json.dumps(message))
+
+    async def receive(self) -> dict[str, Any]:
+        async with asyncio.timeout(DEADLINE_S):
+            received: dict[str, Any] = json.loads(await self.socket.recv())
+            return received
+
+    async def until(self, *keys: str) -> list[dict[str, Any]]:
+        """Return all messages up to the first that holds one of `keys`, at the top or in serverContent."""
+        got: list[dict[str, Any]] = []
+        while True:
+            message = await self.receive()
+            got.append(message)
+            if any(key in message or key in message.get("serverContent", {}) for key in keys):
+                return got
+
+    async def closing(self) -> tuple[int | None, str]:
+        """Read to the end; return the close code and reason (None and "" for an end without a close)."""
+        try:
+            while True:
+                await self.receive()
+        except ConnectionClosed as closed:
+            return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (None, "")
+
+    async def setup(self, **fields: object) -> list[dict[str, Any]]:
+        """Set up, with handles; return everything up to the first handle."""
+        await self.send(setup={"model": MODEL, "sessionResumption": {}, **fields})
+        return await self.until("sessionResumptionUpdate")
+
+    async def say(self, sound: bytes, mime: str = "audio/pcm;rate=16000") -> None:
+        """Send audio as fast as it is taken."""
+        for start in range(0, len(sound), FRAME):
+            data = base64.b64encode(sound[start : start + FRAME]).decode()
+            await self.send(realtimeInput={"audio": {"data": data, "mimeType": mime}})
+
+
+@asynccontextmanager
+async def dial(
+    standin: Simulator, path: str = DEVELOPER, headers: Mapping[str, str] | None = None
+) -> AsyncIterator[RawClient]:
+    """Open a WebSocket with the right key, or with the `headers` given."""
+    if headers is None:
+        headers = {"x-goog-api-key": standin.key.get_secret_value()}
+    context = ssl.create_default_context(cafile=standin.ca_file)
+    url = standin.endpoint.replace("https", "wss") + path
+    async with connect(url, ssl=context, additional_headers=headers, proxy=None, close_timeout=1) as socket:
+        yield RawClient(socket)
+
+
+def audio_of(messages: list[dict[str, Any]]) -> bytes:
+    """Return all the audio in the messages, whatever shares a frame or a turn with it."""
+    sound = b""
+    for message in messages:
+        for part in message.get("serverContent", {}).get("modelTurn", {}).get("parts", []):
+            sound += base64.b64decode(part["inlineData"]["data"])
+    return sound
+
+
+def handle_of(messages: list[dict[str, Any]]) -> str:
+    """Return the newest handle that can be used."""
+    updates = [entry["sessionResumptionUpdate"] for entry in messages if "sessionResumptionUpdate" in entry]
+    handles: list[str] = [update["newHandle"] for update in updates if update.get("resumable")]
+    return handles[-1]
