@@ -247,7 +247,7 @@ def test_a_start_shows() -> None:
     assert run(State(), Started()) == (State(started=True), [ShowStatus(KioskStatus.ASLEEP)])
 
 
-# Levels: the keepsake
+# Levels: the resumption
 
 
 @pytest.mark.parametrize("builder", AWAKE)
@@ -256,13 +256,13 @@ def test_what_would_resume_the_session_is_kept_whatever_the_link_does(
     builder: Builder, link: LinkBuilder
 ) -> None:
     state = builder(link(handle=HANDLE), conversation=7)
-    assert levels(state, HALF_DUPLEX).keepsake == KeepHandle(7, HANDLE)
-    assert levels(builder(link()), HALF_DUPLEX).keepsake is None
+    assert levels(state, HALF_DUPLEX).resumption == KeepHandle(7, HANDLE)
+    assert levels(builder(link()), HALF_DUPLEX).resumption is None
 
 
 @pytest.mark.parametrize("state", [State(), asleep(), refused(), probing()])
 def test_nothing_is_kept_by_one_asleep(state: State) -> None:
-    assert levels(state, HALF_DUPLEX).keepsake is None
+    assert levels(state, HALF_DUPLEX).resumption is None
 
 
 # Levels: the timers

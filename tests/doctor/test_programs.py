@@ -33,7 +33,7 @@ async def test_a_probe_proves_that_programs_reach_nothing_of_the_daemons() -> No
 async def test_a_leak_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "state").mkdir()
     monkeypatch.setattr(programs, "own_folders", lambda _environ: [tmp_path / "state"])
-    monkeypatch.setattr(programs, "Sandbox", lambda **_: ProgramSandbox(reads=(tmp_path,)))
+    monkeypatch.setattr(programs, "ProgramSandbox", lambda **_: ProgramSandbox(reads=(tmp_path,)))
     [found] = await told(DOOR)
     assert (found.verdict, found.fault) == (Verdict.FAULT, "tool-sandbox-leaks")
     assert str(tmp_path / "state") in found.said

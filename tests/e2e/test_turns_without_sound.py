@@ -17,11 +17,11 @@ from kioskd.ports import (
     Interrupted,
     Message,
     ReplyAudio,
+    ReplyText,
     ResumptionUpdate,
     SpokenText,
     TurnComplete,
     UsageReported,
-    WrittenText,
 )
 from kioskd.settings.sound import MicrophoneSettings
 
@@ -118,7 +118,7 @@ async def test_a_reply_in_writing_is_read_aloud_and_in_no_log(
     caplog.set_level(logging.DEBUG)
     async with kiosk() as k:
         connection = await k.wake()
-        await turn(k, connection, WrittenText("We open "), WrittenText("at ten."), end)
+        await turn(k, connection, ReplyText("We open "), ReplyText("at ten."), end)
         assert k.shown.value == "speaking"
         assert len((await k.hear(0.5)).rstrip(b"\0")) == len(SPOKEN.rstrip(b"\0"))
         await k.clock.advance(0.5)
@@ -134,7 +134,7 @@ async def test_a_reply_that_cannot_be_read_aloud_keeps_nobody_waiting(
 ) -> None:
     async with kiosk(read_aloud) as k:
         connection = await k.wake()
-        await turn(k, connection, WrittenText(WORDS), TurnComplete())
+        await turn(k, connection, ReplyText(WORDS), TurnComplete())
         await k.hear(0.5)
         await k.clock.advance(12.5)
         await k.hear(0.1)
@@ -149,7 +149,7 @@ async def test_a_reply_that_cannot_be_read_aloud_keeps_nobody_waiting(
 async def test_what_is_written_beside_sound_is_not_read_aloud() -> None:
     async with kiosk() as k:
         connection = await k.wake()
-        await turn(k, connection, ReplyAudio(voice(0.1, 24_000)), WrittenText(WORDS), TurnComplete())
+        await turn(k, connection, ReplyAudio(voice(0.1, 24_000)), ReplyText(WORDS), TurnComplete())
         await k.hear(0.5)
         assert k.state.turn.reply == 1
 

@@ -152,10 +152,10 @@ def test_sound_is_where_the_test_put_it() -> None:
 
 
 async def test_waiting_for_a_note_ends_with_the_note() -> None:
-    notebook = EventLog(ManualClock())
-    notebook.listen(lambda note: seen.append(note.what))
+    event_log = EventLog(ManualClock())
+    event_log.listen(lambda note: seen.append(note.what))
     seen: list[str] = []
-    notebook.add("daemon", "Started")
-    await notebook.until(lambda: bool(notebook.notes))
+    event_log.add("daemon", "Started")
+    await event_log.until(lambda: bool(event_log.notes))
     assert seen == ["Started"]
-    assert notebook.notes[0].line(999.5) == '{"t": 0.5, "by": "daemon", "what": "Started"}'
+    assert event_log.notes[0].line(999.5) == '{"t": 0.5, "by": "daemon", "what": "Started"}'

@@ -336,7 +336,7 @@ class Shell:
     epoch: int = 0
     connection: bool = False
     """A connection is being made or kept."""
-    keepsake: KeepHandle | None = None
+    resumption: KeepHandle | None = None
 
     def perform(self, effects: Iterable[Effect], seen: int) -> None:  # noqa: PLR0912 - a case an effect
         """Do as told. `seen` is the highest number of a reply that the core was told of."""
@@ -385,11 +385,11 @@ class Shell:
                 case Greet():
                     assert self.uplink is not UplinkGate.PREROLL, "greeted nobody"
                 case KeepHandle():
-                    assert effect != self.keepsake, f"told twice: {effect}"
-                    self.keepsake = effect
+                    assert effect != self.resumption, f"told twice: {effect}"
+                    self.resumption = effect
                 case ForgetHandle():
-                    assert self.keepsake is not None, "nothing to forget"
-                    self.keepsake = None
+                    assert self.resumption is not None, "nothing to forget"
+                    self.resumption = None
                 case Flush(reply):
                     assert reply <= seen, f"flushed the future: {effect}, newest seen {seen}"
 
@@ -409,7 +409,7 @@ class Shell:
             and self.duck is wanted.duck
             and self.prompt == state.prompt
             and self.timers == dict(wanted.timers)
-            and self.keepsake == wanted.keepsake
+            and self.resumption == wanted.resumption
             and self.epoch == state.link.epoch
             and self.connection == (state.link.phase is not links.LinkPhase.DOWN)
         )

@@ -365,11 +365,11 @@ class Walk:
             assert probe or link.phase is links.LinkPhase.DOWN, f"asleep with the link {link.phase}"
             trace = (link.handle, link.tries, link.hops, link.renewed, link.met)
             assert trace == (None, 0, 0, False, False), f"asleep, and remembering: {link}"
-            assert wanted.keepsake is None, "asleep, and keeping"
+            assert wanted.resumption is None, "asleep, and keeping"
             if link.troubled:
                 assert probe or {Timer.PROBE, Timer.AGAIN} & wanted.timers.keys(), "in trouble for ever"
         if turn.awake and link.handle is not None:
-            assert wanted.keepsake is not None, "killed now, it could not go on"
+            assert wanted.resumption is not None, "killed now, it could not go on"
         assert not (link.leaving and turn.quiet), "missed a quiet moment"
         assert link.phase is not links.LinkPhase.WAITING or link.retry_s > 0.0, "waits for nothing"
         assert wanted.uplink is not UplinkGate.SEND or link.open, "sends to nobody"

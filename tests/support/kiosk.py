@@ -86,16 +86,16 @@ class On:
         self.pauses = 0
 
     def feed(self, heard: bytes) -> bool:
-        """See `flow.ears.Waker`."""
+        """See `flow.speech_events.Waker`."""
         self.heard.append(heard)
         return heard == self.called
 
     def reset(self) -> None:
-        """See `flow.ears.Waker`."""
+        """See `flow.speech_events.Waker`."""
         self.resets += 1
 
     def await_pause(self) -> None:
-        """See `flow.ears.Waker`."""
+        """See `flow.speech_events.Waker`."""
         self.pauses += 1
 
 

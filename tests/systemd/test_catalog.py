@@ -79,7 +79,7 @@ def used() -> set[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if (
                 isinstance(node, ast.Attribute)
-                and ast.unparse(node.value) == "messages"
+                and ast.unparse(node.value) == "journal_ids"
                 and node.attr.isupper()
             ):
                 found.add(node.attr)

@@ -45,9 +45,11 @@ class Books:
             time=parts.time,
         )
         self._shelves = {"transcripts": parts.words, "recordings": parts.sounds}
-        self.kept = " and ".join(what for what, shelf in self._shelves.items() if shelf is not None)
+        self.kept = " and ".join(
+            what for what, record_store in self._shelves.items() if record_store is not None
+        )
         """What of a conversation is kept, in words; empty if nothing is."""
-        self._scribe = (
+        self._recorder = (
             ConversationRecorder(parts.clock, parts.wall, words=parts.words, sounds=parts.sounds)
             if self.kept
             else None
@@ -57,12 +59,12 @@ class Books:
     @property
     def observers(self) -> Sequence[Observer]:
         """Who is to be told of each step, in this order."""
-        scribe = (self._scribe.observe,) if self._scribe is not None else ()
-        return Journal(logs.surround).observe, self.limits.observe, *scribe
+        recorder = (self._recorder.observe,) if self._recorder is not None else ()
+        return Journal(logs.surround).observe, self.limits.observe, *recorder
 
     def overheard(self, live: ports.Live) -> ports.Live:
         """Return `live`, overheard where the owner wants conversations kept."""
-        return self._scribe.listen(live) if self._scribe is not None else live
+        return self._recorder.listen(live) if self._recorder is not None else live
 
     def lamp(self, effect: ShowStatus) -> ShowStatus:
         """Return what lamps show: while what is said is kept, listening looks a little different."""
@@ -73,7 +75,7 @@ class Books:
     def workers(self) -> dict[str, Worker]:
         """Who works from the start to the end."""
         workers: dict[str, Worker] = {"limits": self._count}
-        if self._scribe is not None:
+        if self._recorder is not None:
             workers["records"] = self._keep
         return workers
 
@@ -103,8 +105,8 @@ class Books:
         try:
             await asyncio.Event().wait()
         finally:
-            if self._scribe is not None:
-                self._scribe.finish()
-            for shelf in self._shelves.values():
-                if shelf is not None:
-                    await asyncio.to_thread(shelf.close)
+            if self._recorder is not None:
+                self._recorder.finish()
+            for record_store in self._shelves.values():
+                if record_store is not None:
+                    await asyncio.to_thread(record_store.close)

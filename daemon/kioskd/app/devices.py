@@ -67,7 +67,7 @@ class Parts:
     camera: ports.Camera | None = None
     camera_lamp: ports.Lamp | None = None
     network: ports.Network | None = None
-    keepsake: ports.ResumptionStore | None = None
+    resumption: ports.ResumptionStore | None = None
     memory: ports.PreferenceStore | None = None
     tools: ToolSet | None = None
     prompts: ports.Prompts | None = None
@@ -151,7 +151,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         camera=_camera(camera),
         camera_lamp=_lamp(LampSettings(source=camera.lamp)) if camera.lamp is not None else None,
         network=KernelNetwork(),
-        keepsake=ResumptionFile(runtime, session_of=session_of(settings)) if runtime is not None else None,
+        resumption=ResumptionFile(runtime, session_of=session_of(settings)) if runtime is not None else None,
         memory=PreferenceFile(state) if state is not None else None,
         tools=tools,
         prompts=prompts(settings, cache_directory(environ)),
@@ -161,8 +161,8 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         wall=wall,
         time=MachineTime(),
         ledger=_ledger(state),
-        words=_shelf(settings.privacy.transcripts, "transcripts"),
-        sounds=_shelf(settings.privacy.recordings, "recordings"),
+        words=_record_store(settings.privacy.transcripts, "transcripts"),
+        sounds=_record_store(settings.privacy.recordings, "recordings"),
         places=_places(settings, state),
         control=ControlSocket(control, clock) if control is not None else None,
         metrics=_metrics(settings.metrics.port, clock),
@@ -254,7 +254,7 @@ def _places(settings: Settings, state: Path | None) -> dict[str, Callable[[], No
     return {name: partial(atomic_file.look, folder) for name, folder in folders.items()}
 
 
-def _shelf(record: RecordSettings | None, what: str) -> RecordStore | None:
+def _record_store(record: RecordSettings | None, what: str) -> RecordStore | None:
     if record is None:
         return None
     from kioskd.adapters.storage.recordings import RecordFolder  # noqa: PLC0415

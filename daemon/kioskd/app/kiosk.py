@@ -10,9 +10,9 @@ from typing import NoReturn
 
 from kioskd import journal_ids, ports
 from kioskd.app.books import Books
+from kioskd.app.camera import camera
 from kioskd.app.desk import FrontDesk
 from kioskd.app.devices import Parts
-from kioskd.app.pictures import camera
 from kioskd.app.policy import core_policy, session_of
 from kioskd.app.sound import sound, wake_word
 from kioskd.app.tool_host import ToolHost, ToolSet
@@ -198,7 +198,7 @@ class Kiosk:
         self._show(ShowStatus(KioskStatus.STARTING))
         if self._memory.muted:
             self._post(MuteRequested(muted=True))
-        if self._parts.keepsake is not None and (kept := self._parts.keepsake.recover()) is not None:
+        if self._parts.resumption is not None and (kept := self._parts.resumption.recover()) is not None:
             self._post(Restored(*kept))
         try:
             await work_together(workers)
@@ -311,12 +311,12 @@ class Kiosk:
             lamp.show(self._books.lamp(effect))
 
     def _keep(self, effect: KeepHandle) -> None:
-        if self._parts.keepsake is not None:
-            self._parts.keepsake.keep(effect.conversation, effect.handle)
+        if self._parts.resumption is not None:
+            self._parts.resumption.keep(effect.conversation, effect.handle)
 
     def _forget(self, _effect: ForgetHandle) -> None:
-        if self._parts.keepsake is not None:
-            self._parts.keepsake.forget()
+        if self._parts.resumption is not None:
+            self._parts.resumption.forget()
 
     def _apply(self, new: NewSettings) -> None:
         """Go by new settings: at once, or over the next connection."""

@@ -65,7 +65,7 @@ def sound(
         post,
         parts.clock,
         preroll_ms=settings.microphone.preroll_ms,
-        ears=ears(settings, post, echo, wake_word, downlink),
+        speech_events=speech_events(settings, post, echo, wake_word, downlink),
         cleaners=[cleaner for cleaner in (echo, cues) if cleaner is not None],
         # What a card leaves of the kiosk's voice is loud enough to be answered; what the canceller leaves is not.
         own_voice=lambda: downlink.voice_lingers if mode == "half_duplex" else own_residue(),
@@ -90,7 +90,7 @@ def wake_word(settings: Settings) -> LoadingDetector | None:
     return LoadingDetector("wake word", load)
 
 
-def ears(
+def speech_events(
     settings: Settings,
     post: Callable[[Event], None],
     echo: "EchoCanceller | None",

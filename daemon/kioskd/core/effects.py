@@ -66,7 +66,7 @@ class Overlay(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SetUplink:
-    """Open or shut the microphone's gate. By: mic_to_live."""
+    """Open or shut the microphone's gate. By: uplink."""
 
     uplink: UplinkGate
 
@@ -95,21 +95,21 @@ class ShowStatus:
 
 @dataclass(frozen=True, slots=True)
 class SetMute:
-    """Close the microphone, so that nothing can be heard, or open it; remember it over restarts. By: mic_to_live."""
+    """Close the microphone, so that nothing can be heard, or open it; remember it over restarts. By: uplink."""
 
     muted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SetCamera:
-    """Run the camera and send what it sees, or stop it. By: camera_to_live."""
+    """Run the camera and send what it sees, or stop it. By: camera stream."""
 
     open: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Duck:
-    """Take the reply's loudness down, or back up. By: live_to_speaker."""
+    """Take the reply's loudness down, or back up. By: downlink."""
 
     down: bool
 
@@ -153,33 +153,33 @@ class Greet:
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """Silence this reply and all before it, within a few ms, and drop what still arrives of them. By: live_to_speaker."""
+    """Silence this reply and all before it, within a few ms, and drop what still arrives of them. By: downlink."""
 
     reply: int
 
 
 @dataclass(frozen=True, slots=True)
 class Chime:
-    """Sound a cue. By: live_to_speaker."""
+    """Sound a cue. By: downlink."""
 
     cue: Cue
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Tell the visitor in words what is wrong, with its code; report `PromptOver`. By: live_to_speaker."""
+    """Tell the visitor in words what is wrong, with its code; report `PromptOver`. By: downlink."""
 
     code: Code
 
 
 @dataclass(frozen=True, slots=True)
 class StopPrompt:
-    """Stop telling. By: live_to_speaker."""
+    """Stop telling. By: downlink."""
 
 
 @dataclass(frozen=True, slots=True)
 class TakeSnapshot:
-    """Show the model what the camera sees now. By: camera_to_live."""
+    """Show the model what the camera sees now. By: camera stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +192,12 @@ class Confirm:
 
 @dataclass(frozen=True, slots=True)
 class AskConfirmation:
-    """Say what a press would allow. By: live_to_speaker."""
+    """Say what a press would allow. By: downlink."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeepHandle:
-    """Keep what a new process would need to go on with this conversation. By: keepsake."""
+    """Keep what a new process would need to go on with this conversation. By: resumption."""
 
     conversation: int
     handle: SecretStr
@@ -205,7 +205,7 @@ class KeepHandle:
 
 @dataclass(frozen=True, slots=True)
 class ForgetHandle:
-    """Keep nothing of the conversation. By: keepsake, and live_link's memory of what was said."""
+    """Keep nothing of the conversation. By: resumption, and live_link's memory of what was said."""
 
 
 Effect = (

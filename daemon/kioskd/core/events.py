@@ -60,7 +60,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """The button was pressed: wake, silence or end, whichever fits. From: button_to_mailbox."""
+    """The button was pressed: wake, silence or end, whichever fits. From: flow.controls.buttons."""
 
     down_s: float | None = field(default=None, compare=False)
     """When the finger went down, in seconds of the shell's clock; None: not known."""
@@ -68,7 +68,7 @@ class Pressed:
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """Somebody calls the kiosk. From: button_to_mailbox, mic_to_live, control."""
+    """Somebody calls the kiosk. From: flow.controls.buttons, uplink, control."""
 
     cause: WakeCause
     down_s: float | None = field(default=None, compare=False)
@@ -77,24 +77,24 @@ class Woken:
 
 @dataclass(frozen=True, slots=True)
 class SleepRequested:
-    """The conversation shall end now. From: button_to_mailbox, control."""
+    """The conversation shall end now. From: flow.controls.buttons, control."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplySilenced:
-    """The kiosk shall be silent, and listen. From: button_to_mailbox, control."""
+    """The kiosk shall be silent, and listen. From: flow.controls.buttons, control."""
 
 
 @dataclass(frozen=True, slots=True)
 class MuteRequested:
-    """The microphone shall be closed, or opened again; None: the other way round. From: button_to_mailbox, control."""
+    """The microphone shall be closed, or opened again; None: the other way round. From: flow.controls.buttons, control."""
 
     muted: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TalkBegan:
-    """The visitor holds the talk button. From: button_to_mailbox."""
+    """The visitor holds the talk button. From: flow.controls.buttons."""
 
     down_s: float | None = field(default=None, compare=False)
     """As of `Pressed`."""
@@ -102,19 +102,19 @@ class TalkBegan:
 
 @dataclass(frozen=True, slots=True)
 class TalkEnded:
-    """The visitor has let it go. From: button_to_mailbox."""
+    """The visitor has let it go. From: flow.controls.buttons."""
 
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """A button is held for so long that letting it go does this: `mute`, `restart`, or nothing. From: button_to_mailbox."""
+    """A button is held for so long that letting it go does this: `mute`, `restart`, or nothing. From: flow.controls.buttons."""
 
     what: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRequested:
-    """The model shall see what the camera sees now. From: button_to_mailbox, control."""
+    """The model shall see what the camera sees now. From: flow.controls.buttons, control."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +124,12 @@ class TextSubmitted:
 
 @dataclass(frozen=True, slots=True)
 class VoiceBegan:
-    """The visitor began to speak, as the microphone's own voice detection has it. From: mic_to_live."""
+    """The visitor began to speak, as the microphone's own voice detection has it. From: uplink."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceEnded:
-    """The visitor has stopped speaking. From: mic_to_live."""
+    """The visitor has stopped speaking. From: uplink."""
 
     late_s: float = 0.0
     """Seconds since their last word: it takes a pause to be sure."""
@@ -137,7 +137,7 @@ class VoiceEnded:
 
 @dataclass(frozen=True, slots=True)
 class VoiceSuspected:
-    """Somebody may be speaking into the reply, or no longer. From: mic_to_live, where echo is handled."""
+    """Somebody may be speaking into the reply, or no longer. From: uplink, where echo is handled."""
 
     suspected: bool
 
@@ -160,21 +160,21 @@ class ReplyInterrupted:
 
 @dataclass(frozen=True, slots=True)
 class ReplySounded:
-    """The first sound of a reply went to the speaker. From: live_to_speaker."""
+    """The first sound of a reply went to the speaker. From: downlink."""
 
     reply: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyPlayed:
-    """The last sound of a reply has been heard, or was flushed. From: live_to_speaker."""
+    """The last sound of a reply has been heard, or was flushed. From: downlink."""
 
     reply: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyStarved:
-    """All that came of this reply was heard, and its end was not told; None: of no reply. From: live_to_speaker."""
+    """All that came of this reply was heard, and its end was not told; None: of no reply. From: downlink."""
 
     reply: int | None
 
@@ -215,7 +215,7 @@ class ConfirmationRequested:
 
 @dataclass(frozen=True, slots=True)
 class PromptOver:
-    """What the kiosk had to say for itself was heard, or could not be said. From: live_to_speaker."""
+    """What the kiosk had to say for itself was heard, or could not be said. From: downlink."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +315,7 @@ class DeviceCame:
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneSilent:
-    """The microphone gives nothing but silence, or no longer. From: mic_to_live."""
+    """The microphone gives nothing but silence, or no longer. From: uplink."""
 
     deaf: bool
 

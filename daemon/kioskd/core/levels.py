@@ -79,7 +79,7 @@ class Levels:
     """`shown`, and what goes with it."""
     timers: Mapping[Timer, float]
     """The clocks that should run, and their seconds."""
-    keepsake: KeepHandle | None
+    resumption: KeepHandle | None
     """What a new process would need to go on with the conversation."""
     muted: bool
     eyes: bool
@@ -90,14 +90,14 @@ class Levels:
 def levels(state: State, policy: Policy) -> Levels:
     """Return what should hold in `state`."""
     turn, handle = state.turn, state.link.handle
-    keepsake = KeepHandle(turn.conversation, handle) if turn.awake and handle is not None else None
+    resumption = KeepHandle(turn.conversation, handle) if turn.awake and handle is not None else None
     show = replace(_show(state, policy), asking=state.asking)
     return Levels(
         uplink=_uplink(state, policy),
         shown=show.shown,
         show=show,
         timers=dict(_timers(state, policy)),
-        keepsake=keepsake,
+        resumption=resumption,
         muted=state.muted,
         eyes=_eyes(turn, policy),
         duck=turn.suspected,
@@ -120,8 +120,8 @@ def difference(before: Levels, after: Levels, *, anew: Collection[Timer] = ()) -
         yield SetCamera(after.eyes)
     if after.duck is not before.duck:
         yield Duck(after.duck)
-    if after.keepsake != before.keepsake:
-        yield after.keepsake or ForgetHandle()
+    if after.resumption != before.resumption:
+        yield after.resumption or ForgetHandle()
     if after.show != before.show:
         yield after.show
 

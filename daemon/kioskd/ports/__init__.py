@@ -17,6 +17,7 @@ from kioskd.ports.live import (
     Live,
     Message,
     ReplyAudio,
+    ReplyText,
     ResumptionUpdate,
     Scheduling,
     SpokenText,
@@ -27,7 +28,6 @@ from kioskd.ports.live import (
     ToolsCalled,
     TurnComplete,
     UsageReported,
-    WrittenText,
 )
 from kioskd.ports.remote import MetricFamily, SendLine
 from kioskd.ports.stores import Preferences, PreferenceStore, Prompts, ResumptionStore
@@ -58,6 +58,7 @@ __all__ = [
     "Preferences",
     "Prompts",
     "ReplyAudio",
+    "ReplyText",
     "ResumptionStore",
     "ResumptionUpdate",
     "RunningCamera",
@@ -73,6 +74,5 @@ __all__ = [
     "ToolsCalled",
     "TurnComplete",
     "UsageReported",
-    "WrittenText",
     "pcm",
 ]

@@ -73,7 +73,7 @@ class SpokenText:
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenText:
+class ReplyText:
     """A piece of the reply that came as text and not as sound. Shown by no repr and no log."""
 
     text: str = field(repr=False)
@@ -152,7 +152,7 @@ Message = (
     | ResumptionUpdate
     | UsageReported
     | SpokenText
-    | WrittenText
+    | ReplyText
     | ToolsCalled
     | ToolCallsCancelled
 )

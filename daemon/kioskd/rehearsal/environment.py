@@ -33,8 +33,8 @@ class RehearsalEnvironment:
 
     parts: app.Parts
     clock: Clock
-    notebook: EventLog
-    witness: RehearsalObserver
+    event_log: EventLog
+    observer: RehearsalObserver
     microphone: FakeMicrophone | RecordedMicrophone
     speaker: FakeSpeaker | RecordedSpeaker
     buttons: Mapping[int | str, MemoryButton] | None
@@ -56,9 +56,9 @@ def scripted_stage(
     """
     clock = SystemClock()
     tools = app.ToolSet(settings, os.environ, clock, rehearsed=True)
-    notebook = EventLog(clock)
+    event_log = EventLog(clock)
     microphone = FakeMicrophone(clock)
-    speaker = FakeSpeaker(clock, notebook.ring)
+    speaker = FakeSpeaker(clock, event_log.ring)
     buttons, hands = _buttons(settings)
     control = folder / "control"
     parts = app.Parts(
@@ -75,8 +75,8 @@ def scripted_stage(
         pictures=app.pictures(settings),
         control=ControlSocket(control, clock),
     )
-    witness = RehearsalObserver(notebook, lambda: len(microphone.track.frames))
-    return RehearsalEnvironment(parts, clock, notebook, witness, microphone, speaker, buttons, control)
+    observer = RehearsalObserver(event_log, lambda: len(microphone.track.frames))
+    return RehearsalEnvironment(parts, clock, event_log, observer, microphone, speaker, buttons, control)
 
 
 def real_stage(settings: Settings, key: SecretStr | None, folder: Path) -> RehearsalEnvironment:
@@ -91,9 +91,9 @@ def real_stage(settings: Settings, key: SecretStr | None, folder: Path) -> Rehea
     environ = {} if key is None else {"GEMINI_API_KEY": key.get_secret_value()}
     real = app.real_parts(settings, environ)
     clock = real.clock
-    notebook = EventLog(clock)
+    event_log = EventLog(clock)
     microphone = RecordedMicrophone(real.microphone, clock)
-    speaker = RecordedSpeaker(real.speaker, clock, lambda: _ring(loop, notebook))
+    speaker = RecordedSpeaker(real.speaker, clock, lambda: _ring(loop, event_log))
     buttons, hands = (None, real.hands) if real.hands else _buttons(settings)
     control = folder / "control"
     # The stand-in in any case, also where the owner's settings name tokens or an account of a real service.
@@ -109,14 +109,14 @@ def real_stage(settings: Settings, key: SecretStr | None, folder: Path) -> Rehea
         hands=hands,
         control=ControlSocket(control, clock),
     )
-    witness = RehearsalObserver(notebook, lambda: len(microphone.track.frames))
-    return RehearsalEnvironment(parts, clock, notebook, witness, microphone, speaker, buttons, control)
+    observer = RehearsalObserver(event_log, lambda: len(microphone.track.frames))
+    return RehearsalEnvironment(parts, clock, event_log, observer, microphone, speaker, buttons, control)
 
 
-def _ring(loop: asyncio.AbstractEventLoop, notebook: EventLog) -> None:
+def _ring(loop: asyncio.AbstractEventLoop, event_log: EventLog) -> None:
     # The device's thread may outlive the loop by a period.
     if not loop.is_closed():
-        loop.call_soon_threadsafe(notebook.ring)
+        loop.call_soon_threadsafe(event_log.ring)
 
 
 def _buttons(settings: Settings) -> tuple[dict[int | str, MemoryButton], list[app.ButtonSpec]]:

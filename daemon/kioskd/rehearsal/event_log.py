@@ -1,4 +1,4 @@
-"""The rehearsal's notebook: who did what and when, in order. All that is reported is read from it."""
+"""The rehearsal's event_log: who did what and when, in order. All that is reported is read from it."""
 
 import asyncio
 import json

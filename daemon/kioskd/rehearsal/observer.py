@@ -22,12 +22,12 @@ UNNOTED_EFFECTS: Final = frozenset({"SetTimer", "CancelTimer", "Show"})
 class RehearsalObserver:
     """An `app.Observer` (`observe`) and the stand-in's observer (`service`) in one."""
 
-    def __init__(self, notebook: EventLog, frames_captured: Callable[[], int]) -> None:
-        """Take notes in `notebook`; `frames_captured` says how many frames the microphone has handed over so far."""
+    def __init__(self, event_log: EventLog, frames_captured: Callable[[], int]) -> None:
+        """Take notes in `event_log`; `frames_captured` says how many frames the microphone has handed over so far."""
         self.gates: list[GateChange] = []
         self.shown = "starting"
         """The state shown to people."""
-        self._notebook = notebook
+        self._event_log = event_log
         self._frames_captured = frames_captured
         self._flushed_to = -1
         self._greeting_next = False
@@ -38,16 +38,16 @@ class RehearsalObserver:
         """Note one step of the core: the event, what it led to, and what the visitor notices."""
         kind = recorded_name(type(event))
         if kind not in UNNOTED_EVENTS:
-            self._notebook.add("daemon", kind, t, **_plain(event))
+            self._event_log.add("daemon", kind, t, **_plain(event))
         if after.turn.conversation != before.turn.conversation:
             self._greeting_next = False
-            self._notebook.add("kiosk", "wakes", t, conversation=after.turn.conversation)
+            self._event_log.add("kiosk", "wakes", t, conversation=after.turn.conversation)
         elif before.turn.awake and not after.turn.awake:
-            self._notebook.add("kiosk", "falls asleep", t, conversation=after.turn.conversation)
+            self._event_log.add("kiosk", "falls asleep", t, conversation=after.turn.conversation)
         for effect in effects:
             name = recorded_name(type(effect))
             if name not in UNNOTED_EFFECTS:
-                self._notebook.add("daemon", name, t, **_plain(effect))
+                self._event_log.add("daemon", name, t, **_plain(effect))
             if name == "SetMute" and effect.muted:
                 # What was kept is forgotten: as if the gate had just come to where it is.
                 gate = self.gates[-1].gate if self.gates else Gate.PREROLL
@@ -61,7 +61,7 @@ class RehearsalObserver:
             elif name == "Show":
                 self.shown = effect.shown.value
                 code = {} if effect.code is None else {"code": str(effect.code)}
-                self._notebook.add("kiosk", "shows", t, state=self.shown, **code)
+                self._event_log.add("kiosk", "shows", t, state=self.shown, **code)
         if kind == "ReplySounded":
             self._reply_sounded(t, event.reply)
         elif kind == "ReplyPlayed":
@@ -69,19 +69,19 @@ class RehearsalObserver:
 
     def service(self, kind: str, data: dict[str, object]) -> None:
         """Note what the stand-in reports, with our own clock's time."""
-        self._notebook.add("service", kind, **{key: value for key, value in data.items() if key != "t"})
+        self._event_log.add("service", kind, **{key: value for key, value in data.items() if key != "t"})
 
     def _reply_sounded(self, t: float, reply: int) -> None:
         self._sounded.add(reply)
         if self._greeting_next:
             self._greeting_next, self._greeting = False, reply
-        self._notebook.add("kiosk", "reply began", t, reply=reply, greeting=reply == self._greeting)
+        self._event_log.add("kiosk", "reply began", t, reply=reply, greeting=reply == self._greeting)
 
     def _reply_played(self, t: float, reply: int) -> None:
         if reply not in self._sounded:
             return
         what = "reply silenced" if reply <= self._flushed_to else "reply heard"
-        self._notebook.add("kiosk", what, t, reply=reply, greeting=reply == self._greeting)
+        self._event_log.add("kiosk", what, t, reply=reply, greeting=reply == self._greeting)
 
 
 def _plain(value: Any) -> dict[str, object]:

@@ -82,7 +82,7 @@ async def rehearse(
 
     def observe(kind: str, data: dict[str, object]) -> None:
         if stage is not None:
-            stage.witness.service(kind, data)
+            stage.observer.service(kind, data)
 
     with tempfile.TemporaryDirectory(prefix="kioskd-") as private:
         async with Simulator(scenario.service, observe=observe) as service:
@@ -113,11 +113,11 @@ class _Show:
         stage, scenario, ending = self.stage, self.scenario, RehearsalEnding()
         start = stage.clock.now()
         arrivals = Arrivals(stage.clock, lambda: sum(len(session.audio) for session in self.service.sessions))
-        stage.notebook.listen(Narration(start, scenario.service.replies, tell).note)
-        stage.notebook.watch(arrivals.look)
+        stage.event_log.listen(Narration(start, scenario.service.replies, tell).note)
+        stage.event_log.watch(arrivals.look)
         journal: list[str] = []
         try:
-            serving = app.serve(self.settings, stage.parts, observers=[stage.witness.observe])
+            serving = app.serve(self.settings, stage.parts, observers=[stage.observer.observe])
             with kept_journal(journal):
                 await perform(scenario, serving, self.actor, stage.clock, ending)
         finally:
@@ -134,16 +134,16 @@ class _Show:
             name=self.scenario.name,
             start=start,
             end=ending.stopped,
-            notes=stage.notebook.notes,
+            notes=stage.event_log.notes,
             track=stage.microphone.track,
             heard=stage.speaker.heard,
-            gates=stage.witness.gates,
+            gates=stage.observer.gates,
             utterances=self.actor.utterances,
             received=[session.audio for session in sessions],
             arrivals=arrivals,
             shots=shots(sessions),
             called=called(sessions),
-            slow=tuple(slow_spans(stage.notebook.notes, self.scenario.service.faults, ending.stopped)),
+            slow=tuple(slow_spans(stage.event_log.notes, self.scenario.service.faults, ending.stopped)),
             preroll_frames=settings.microphone.preroll_ms // pcm.FRAME_MS,
             after_frames=HELD_AFTER_MS // pcm.FRAME_MS if holds else 0,
             stopped_in_s=ending.stopped - ending.stop_ordered,

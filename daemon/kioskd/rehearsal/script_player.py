@@ -53,9 +53,9 @@ class ScriptPlayer:
         """Enter `stage`; `speeches`: what the script says, by its path."""
         self.utterances: list[tuple[str, Utterance]] = []
         """What was said: `say` or `interrupt`, and where it is in the track."""
-        self._notebook = stage.notebook
+        self._event_log = stage.event_log
         self._clock = stage.clock
-        self._witness = stage.witness
+        self._observer = stage.observer
         self._heard = stage.speaker.heard
         self._microphone = stage.microphone if isinstance(stage.microphone, FakeMicrophone) else None
         self._buttons = stage.buttons
@@ -72,7 +72,7 @@ class ScriptPlayer:
             OffScriptError: something that was waited for did not come in time.
         """
         await self._until(
-            lambda: self._witness.shown != "starting", STARTING_AT_MOST_S, "the daemon to be ready"
+            lambda: self._observer.shown != "starting", STARTING_AT_MOST_S, "the daemon to be ready"
         )
         for number, step in enumerate(steps, 1):
             try:
@@ -84,10 +84,10 @@ class ScriptPlayer:
         if step.wait is not None:
             await self._wait(step.wait)
         elif step.pause_s is not None:
-            self._notebook.add("visitor", "pauses", seconds=step.pause_s)
+            self._event_log.add("visitor", "pauses", seconds=step.pause_s)
             await self._clock.sleep(step.pause_s)
         else:
-            self._seen = len(self._notebook.notes)
+            self._seen = len(self._event_log.notes)
             await self._act(step)
 
     async def _act(self, step: Step) -> None:
@@ -95,7 +95,7 @@ class ScriptPlayer:
         if step.say is not None:
             await self._say("say", self._speeches[step.say])
         elif step.please is not None:
-            self._notebook.add("visitor", "is asked", words=step.please)
+            self._event_log.add("visitor", "is asked", words=step.please)
         elif step.interrupt is not None:
             await self._interrupt(self._speeches[step.interrupt])
         elif step.press is not None:
@@ -110,7 +110,7 @@ class ScriptPlayer:
     def _touch(self, how: Literal["press", "hold", "release"], which: int | str) -> None:
         """Press a button, hold it or let it go; or ask the person who is there to."""
         please = self._buttons is None
-        self._notebook.add("visitor", SPOKEN_OF[how], button=which, please=please)
+        self._event_log.add("visitor", SPOKEN_OF[how], button=which, please=please)
         if self._buttons is None:
             return
         button = self._buttons.get(which)
@@ -131,7 +131,7 @@ class ScriptPlayer:
         what: str = step.command or ("ask" if step.ask is not None else "show")
         request = {"do": what} if step.ask is None else {"do": what, "text": step.ask}
         attachment = b"" if step.show is None else await asyncio.to_thread(_picture, step.show)
-        self._notebook.add("visitor", "commands", command=what, bytes=len(attachment))
+        self._event_log.add("visitor", "commands", command=what, bytes=len(attachment))
         try:
             await order(self._control, request, attachment)
         except NotDone as error:
@@ -148,7 +148,7 @@ class ScriptPlayer:
     async def _say(self, how: str, speech: SpeechRecording) -> None:
         seconds = speech.duration_s
         what = "says" if how == "say" else "interrupts with"
-        self._notebook.add(
+        self._event_log.add(
             "visitor", what, words=speech.name, seconds=seconds, please=self._microphone is None
         )
         if self._microphone is None:
@@ -162,25 +162,25 @@ class ScriptPlayer:
         """Return when the state is shown, or was since the last deed; or the thing has happened since."""
 
         def met() -> bool:
-            if wait.for_ in STATES and self._witness.shown == wait.for_:
+            if wait.for_ in STATES and self._observer.shown == wait.for_:
                 return True
-            for index in range(self._seen, len(self._notebook.notes)):
-                if _matches(self._notebook.notes[index], wait.for_):
+            for index in range(self._seen, len(self._event_log.notes)):
+                if _matches(self._event_log.notes[index], wait.for_):
                     self._seen = index + 1
                     return True
             return False
 
         await self._until(met, wait.at_most_s, wait.for_.replace("_", " "))
-        self._notebook.add("visitor", "has waited", condition=wait.for_)
+        self._event_log.add("visitor", "has waited", condition=wait.for_)
 
     async def _until(self, holds: Callable[[], bool], at_most_s: float, what: str) -> None:
         at_most_s += self._patience_s
         try:
             async with asyncio.timeout(at_most_s):
-                await self._notebook.until(holds)
+                await self._event_log.until(holds)
         except TimeoutError:
             raise OffScriptError(
-                f"waited {at_most_s:g} s for {what}, in vain: the kiosk shows {self._witness.shown}; "
+                f"waited {at_most_s:g} s for {what}, in vain: the kiosk shows {self._observer.shown}; "
                 "see timeline.png, or give the step a longer at_most_s"
             ) from None
 

@@ -203,7 +203,7 @@ async def test_a_line_that_is_not_there_says_why(lines: MemoryLines) -> None:
 
 @pytest.mark.skipif(bool(list(Path("/dev").glob("gpiochip*"))), reason="this machine has GPIO chips")
 async def test_the_default_configuration_without_its_button_says_to_plug_it_in_or_to_remove_it() -> None:
-    source = yaml.safe_load((Path(__file__).parents[2] / "config/kioskd.yaml").read_text())["controls"][
+    source = yaml.safe_load((Path(__file__).parents[3] / "config/kioskd.yaml").read_text())["controls"][
         "button"
     ]["source"]
     assert source == "gpio:pi/17"

@@ -452,7 +452,7 @@ async def test_warming_up_twice_makes_one_client() -> None:
 
 def test_importing_the_adapter_does_not_import_the_sdk() -> None:
     code = "import sys, kioskd.adapters.gemini; sys.exit('google.genai' in sys.modules)"
-    daemon = Path(__file__).parents[2] / "daemon"
+    daemon = Path(__file__).parents[3] / "daemon"
     done = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": str(daemon)}, timeout=240, check=False
     )

@@ -21,6 +21,7 @@ from kioskd.ports import (
     GoAway,
     Interrupted,
     ReplyAudio,
+    ReplyText,
     ResumptionUpdate,
     SpokenText,
     ToolCall,
@@ -28,7 +29,6 @@ from kioskd.ports import (
     ToolsCalled,
     TurnComplete,
     UsageReported,
-    WrittenText,
 )
 
 
@@ -267,7 +267,7 @@ def test_a_handle_that_could_not_be_sent_again_is_no_handle(handle: str) -> None
 def test_a_reply_in_writing_is_told_and_shown_by_no_repr() -> None:
     parts = [{"text": "We open "}, {"text": "at ten."}, {"text": "secret thought", "thought": True}]
     found = told(serverContent={"modelTurn": {"parts": parts}, "turnComplete": True})
-    assert found == (WrittenText("We open at ten."), TurnComplete())
+    assert found == (ReplyText("We open at ten."), TurnComplete())
     assert "ten" not in repr(found)
 
 

@@ -144,7 +144,7 @@ def child(program: str) -> str:
             sys.executable,
             "-I",
             "-c",
-            f"from kioskd.adapters import picture_worker as w\nw.give_up_rights()\n{program}",
+            f"from kioskd.adapters.pictures import decoder_process as w\nw.give_up_rights()\n{program}",
         ],
         capture_output=True,
         text=True,

@@ -38,20 +38,18 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(vo
 LISTEN: Final = """
 import asyncio, logging, sys
 from pathlib import Path
-from kioskd.adapters import portaudio, portaudio_thread, stderr
+from kioskd.adapters.portaudio import device_thread, stderr, streams
 logging.basicConfig(format="%(message)s")
 stderr.keep(Path(sys.argv[1]))
-portaudio_thread.OPEN_S, portaudio_thread.CLOSE_S = 3.0, 0.5
+device_thread.OPEN_S, device_thread.CLOSE_S = 3.0, 0.5
 try:
-    asyncio.run(portaudio.PortAudioMicrophone("default").capture(lambda _: None))
-except portaudio.DeviceLost as lost:
+    asyncio.run(streams.PortAudioMicrophone("default").capture(lambda _: None))
+except streams.DeviceLost as lost:
     print(type(lost).__name__, lost)
     sys.stdout.flush()
     raise SystemExit(69)
 """
-KEEP: Final = (
-    "import sys; from pathlib import Path; from kioskd.adapters import stderr; stderr.keep(Path(sys.argv[1]))"
-)
+KEEP: Final = "import sys; from pathlib import Path; from kioskd.adapters.portaudio import stderr; stderr.keep(Path(sys.argv[1]))"
 
 
 def run(folder: Path, script: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -5,7 +5,7 @@ import array
 import pytest
 
 from kioskd.adapters.portaudio.formats import SAMPLES, SampleType, SoundFormat
-from kioskd.adapters.portaudio.keepalive_noise import FRAMES, KeepaliveNoise, murmur
+from kioskd.adapters.portaudio.keepalive_noise import FRAMES, KeepaliveNoise, noise_period
 
 BYTES = {"int16": 2, "int24": 3, "int32": 4, "float32": 4}
 
@@ -15,7 +15,7 @@ BYTES = {"int16": 2, "int24": 3, "int32": 4, "float32": 4}
 def test_it_is_one_step_of_16_bits_at_most_in_every_format_and_alike_in_all_channels(
     samples: SampleType, channels: int
 ) -> None:
-    sound = murmur(SoundFormat(48_000, channels, samples))
+    sound = noise_period(SoundFormat(48_000, channels, samples))
     width = BYTES[samples]
     assert len(sound) == FRAMES * channels * width
     frames = [sound[at : at + width * channels] for at in range(0, len(sound), width * channels)]
@@ -39,7 +39,7 @@ def test_silence_is_never_quite_silent_and_goes_on_where_it_was() -> None:
     form = SoundFormat(24_000, 1, "int16")
     sleepless = KeepaliveNoise(form)
     periods = [sleepless.fill(bytes(480)) for _ in range(30)]
-    whole = murmur(form)
+    whole = noise_period(form)
     assert b"".join(periods) == (whole + whole)[: 30 * 480]
     assert all(any(period) for period in periods)
 

@@ -30,7 +30,7 @@ def prints(text: str) -> None:
 def ended(script: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run a script in a process of its own, as the daemon is started, and return how it ended."""
     begin = (
-        "import ctypes, logging, os; from pathlib import Path; from kioskd.adapters import stderr\n"
+        "import ctypes, logging, os; from pathlib import Path; from kioskd.adapters.portaudio import stderr\n"
         "libc = ctypes.CDLL(None); logging.basicConfig(format='log: %(message)s')\n"
         "def prints(text): libc.fputs(text, ctypes.c_void_p.in_dll(libc, 'stderr'))\n"
     )

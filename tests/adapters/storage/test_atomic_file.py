@@ -13,9 +13,9 @@ from kioskd.adapters.storage import atomic_file
 
 LOOK: Final = """
 import pathlib, sys
-from kioskd.adapters import small_file
+from kioskd.adapters.storage import atomic_file
 try:
-    small_file.look(pathlib.Path(sys.argv[1]))
+    atomic_file.look(pathlib.Path(sys.argv[1]))
 except OSError as error:
     print(error.errno, error.filename)
 """

@@ -36,13 +36,13 @@ def silent(caplog: pytest.LogCaptureFixture, nothing_says_the_handle: None) -> I
     assert caplog.records == []
 
 
-def keepsake(directory: Path, session_of: str = SERVICE) -> ResumptionFile:
+def resumption(directory: Path, session_of: str = SERVICE) -> ResumptionFile:
     """Return what a process of its own would use."""
     return ResumptionFile(directory, session_of=session_of)
 
 
 def recovered(directory: Path, session_of: str = SERVICE) -> tuple[int, str] | None:
-    found = keepsake(directory, session_of).recover()
+    found = resumption(directory, session_of).recover()
     return None if found is None else (found[0], found[1].get_secret_value())
 
 
@@ -55,7 +55,7 @@ def rewrite(directory: Path, change: Callable[[dict[str, Any]], object]) -> None
 
 
 def test_another_process_gets_what_was_kept_last_and_gets_it_once(tmp_path: Path, silent: None) -> None:
-    mine = keepsake(tmp_path)
+    mine = resumption(tmp_path)
     mine.keep(7, SecretStr("an-older-handle"))
     mine.keep(7, HANDLE)
 
@@ -65,7 +65,7 @@ def test_another_process_gets_what_was_kept_last_and_gets_it_once(tmp_path: Path
 
 
 def test_what_is_forgotten_is_gone(tmp_path: Path, silent: None) -> None:
-    mine = keepsake(tmp_path)
+    mine = resumption(tmp_path)
     mine.keep(7, HANDLE)
     mine.forget()
     mine.forget()
@@ -77,7 +77,7 @@ def test_what_is_forgotten_is_gone(tmp_path: Path, silent: None) -> None:
 def test_nobody_else_can_read_it(tmp_path: Path, silent: None) -> None:
     before = os.umask(0)
     try:
-        keepsake(tmp_path).keep(7, HANDLE)
+        resumption(tmp_path).keep(7, HANDLE)
     finally:
         os.umask(before)
 
@@ -85,7 +85,7 @@ def test_nobody_else_can_read_it(tmp_path: Path, silent: None) -> None:
 
 
 def test_it_is_replaced_and_never_half_written(tmp_path: Path, silent: None) -> None:
-    mine = keepsake(tmp_path)
+    mine = resumption(tmp_path)
     mine.keep(7, HANDLE)
     with (tmp_path / NAME).open() as reader:  # a reader that opened the old file sees all of it to the end
         mine.keep(8, SecretStr("a-newer-handle"))
@@ -99,7 +99,7 @@ def test_what_is_stale_or_of_another_run_of_the_machine_is_dropped(
     tmp_path: Path, silent: None, age_s: float
 ) -> None:
     """Seconds since boot that lie ahead are of a boot before."""
-    keepsake(tmp_path).keep(7, HANDLE)
+    resumption(tmp_path).keep(7, HANDLE)
     rewrite(tmp_path, lambda kept: kept.update(at=kept["at"] - age_s))
 
     assert recovered(tmp_path) is None
@@ -107,14 +107,14 @@ def test_what_is_stale_or_of_another_run_of_the_machine_is_dropped(
 
 
 def test_what_is_almost_stale_is_not(tmp_path: Path, silent: None) -> None:
-    keepsake(tmp_path).keep(7, HANDLE)
+    resumption(tmp_path).keep(7, HANDLE)
     rewrite(tmp_path, lambda kept: kept.update(at=kept["at"] - (FRESH_S - 10)))
 
     assert recovered(tmp_path) == (7, SECRET)
 
 
 def test_a_handle_of_another_service_or_model_is_dropped(tmp_path: Path, silent: None) -> None:
-    keepsake(tmp_path).keep(7, HANDLE)
+    resumption(tmp_path).keep(7, HANDLE)
 
     assert recovered(tmp_path, "gemini None None None another-model") is None
     assert list(tmp_path.iterdir()) == []
@@ -157,7 +157,7 @@ WRONG: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
 def test_what_makes_no_sense_is_dropped(tmp_path: Path, silent: None, wrong: dict[str, Any]) -> None:
-    keepsake(tmp_path).keep(7, HANDLE)
+    resumption(tmp_path).keep(7, HANDLE)
     rewrite(tmp_path, lambda kept: kept.update(wrong))
 
     assert recovered(tmp_path) is None
@@ -166,7 +166,7 @@ def test_what_makes_no_sense_is_dropped(tmp_path: Path, silent: None, wrong: dic
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_file_of_another_user_is_not_believed(tmp_path: Path, silent: None) -> None:
-    keepsake(tmp_path).keep(7, HANDLE)
+    resumption(tmp_path).keep(7, HANDLE)
     os.chown(tmp_path / NAME, 65534, 65534)
 
     assert recovered(tmp_path) is None
@@ -176,7 +176,7 @@ def test_a_link_planted_in_its_place_is_replaced_and_not_followed(tmp_path: Path
     other = tmp_path / "something of the owner's"
     other.write_text("precious")
     (tmp_path / NAME).symlink_to(other)
-    keepsake(tmp_path).keep(7, HANDLE)
+    resumption(tmp_path).keep(7, HANDLE)
 
     assert other.read_text() == "precious"
     assert recovered(tmp_path) == (7, SECRET)
@@ -184,7 +184,7 @@ def test_a_link_planted_in_its_place_is_replaced_and_not_followed(tmp_path: Path
 
 def test_a_directory_in_its_place_is_no_reason_to_fail(tmp_path: Path) -> None:
     (tmp_path / NAME).mkdir()
-    mine = keepsake(tmp_path)
+    mine = resumption(tmp_path)
 
     assert mine.recover() is None
     mine.keep(7, HANDLE)
@@ -194,7 +194,7 @@ def test_a_directory_in_its_place_is_no_reason_to_fail(tmp_path: Path) -> None:
 def test_a_missing_directory_is_said_once_and_the_daemon_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mine = keepsake(tmp_path / "nowhere")
+    mine = resumption(tmp_path / "nowhere")
     assert mine.recover() is None
     for _ in range(3):
         mine.keep(7, HANDLE)
@@ -233,7 +233,7 @@ def test_a_full_disk_is_said_once_and_leaves_nothing_behind(
     full: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ballast = fill(full)
-    mine = keepsake(full)
+    mine = resumption(full)
     for _ in range(3):
         mine.keep(7, HANDLE)
 
@@ -248,7 +248,7 @@ def test_a_full_disk_is_said_once_and_leaves_nothing_behind(
 
 def test_what_was_kept_before_the_disk_was_full_is_not_given_back_in_place_of_the_newest(full: Path) -> None:
     """A new handle voids the ones before it: an old one would only be refused."""
-    mine = keepsake(full)
+    mine = resumption(full)
     mine.keep(7, SecretStr("a-void-handle"))
     fill(full)
     mine.keep(7, HANDLE)

@@ -36,7 +36,7 @@ class Marking(EchoCanceller):
 async def test_what_goes_up_is_what_the_canceller_leaves() -> None:
     clock, microphone, echo = ManualClock(), MemoryMicrophone(), Marking()
     post = Inbox().post
-    uplink = Uplink(microphone, post, clock, preroll_ms=0, ears=SpeechEvents(post), cleaners=[echo])
+    uplink = Uplink(microphone, post, clock, preroll_ms=0, speech_events=SpeechEvents(post), cleaners=[echo])
     connection = ScriptedConnection(resumed=False)
     said = bytes(range(256)) * 2 + bytes(pcm.FRAME_BYTES - 512)
     async with running(uplink.capture(), uplink.send()):

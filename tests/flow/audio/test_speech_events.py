@@ -51,7 +51,7 @@ class Listening:
         self.inbox = Inbox()
         self.sounds = False
         self.rings = False
-        self.ears = SpeechEvents(
+        self.speech_events = SpeechEvents(
             self.inbox.post,
             wakers=wakers,
             interrupter=interrupter,
@@ -63,14 +63,14 @@ class Listening:
         """Listen to a conversation, and return what was said of it."""
         self.inbox.events.clear()
         for each in heard:
-            self.ears.listen(each)
+            self.speech_events.listen(each)
         return list(self.inbox.events)
 
     def sleep(self, heard: Iterable[bytes]) -> list[Event]:
         """Listen asleep, and return what was said of it."""
         self.inbox.events.clear()
         for each in heard:
-            self.ears.listen_asleep(each)
+            self.speech_events.listen_asleep(each)
         return list(self.inbox.events)
 
 
@@ -95,7 +95,7 @@ def test_a_kiosk_that_nothing_wakes_by_sound_hears_nothing_asleep() -> None:
 
 def test_a_word_is_told_from_what_the_visitor_wants_to_say() -> None:
     it = Listening(wakers={WakeCause.VOICE: On(NOISE[2]), WakeCause.WAKEWORD: On(NOISE[5])})
-    assert [it.ears.listen_asleep(each) for each in NOISE].index(True) == 5
+    assert [it.speech_events.listen_asleep(each) for each in NOISE].index(True) == 5
 
 
 def test_nothing_wakes_the_kiosk_while_it_can_be_heard_itself_and_everything_as_soon_as_it_is_over() -> None:
@@ -115,7 +115,7 @@ def test_who_talks_on_does_not_call_be_it_that_a_chime_came_between() -> None:
     waker = On(NOISE[2])
     it = Listening(wakers={WakeCause.VOICE: waker})
     it.hear(frames(voice(1.0)))
-    it.ears.fall_asleep(unheard=False)
+    it.speech_events.fall_asleep(unheard=False)
     it.rings = True
     it.sleep(NOISE)
     it.rings = False
@@ -143,7 +143,7 @@ def test_rest_ends_a_voice_at_its_last_word_and_has_everybody_forget() -> None:
     it = Listening(wakers={WakeCause.VOICE: waker}, interrupter=interrupter)
     it.hear(frames(silence(1.0) + voice(1.0) + silence(0.4)))
     it.inbox.events.clear()
-    it.ears.rest()
+    it.speech_events.rest()
 
     (ended,) = it.inbox.events
     assert isinstance(ended, VoiceEnded)
@@ -157,8 +157,8 @@ def test_a_voice_that_outlasts_its_conversation_ends_in_none() -> None:
     it = Listening()
     it.hear(frames(voice(1.0)))
     it.inbox.events.clear()
-    it.ears.fall_asleep(unheard=False)
-    it.ears.rest()
+    it.speech_events.fall_asleep(unheard=False)
+    it.speech_events.rest()
     assert it.inbox.events == []
 
 
@@ -224,7 +224,7 @@ async def test_a_waker_that_is_still_loaded_hears_nothing_and_holds_up_nobody() 
         await until(lambda: bool(threads))
         assert not waker.ready
         assert it.sleep(NOISE) == []
-        it.ears.rest()
+        it.speech_events.rest()
         begin.set()
         await until(lambda: waker.ready)
         assert it.sleep(NOISE) == [Woken(WakeCause.WAKEWORD)]
@@ -237,7 +237,7 @@ async def test_a_waker_that_is_there_forgets_when_the_kiosk_rests() -> None:
     it = Listening(wakers={WakeCause.WAKEWORD: waker})
     async with running(waker.run()):
         await until(lambda: waker.ready)
-        it.ears.rest()
+        it.speech_events.rest()
     assert word.resets == 1
 
 
@@ -272,11 +272,13 @@ async def test_a_load_that_takes_long_is_said_once_and_waited_for(caplog: pytest
 def test_a_microphone_that_gives_nothing_is_said_once_and_so_is_its_coming_back() -> None:
     it = Listening()
     for _ in range(2 * BEGIN_FRAMES):
-        it.ears.feel(bytes(pcm.FRAME_BYTES))
+        it.speech_events.feel(bytes(pcm.FRAME_BYTES))
     assert it.inbox.events == [MicrophoneSilent(deaf=True)]
 
     for number in range(2 * END_FRAMES):
-        it.ears.feel(b"".join((number + at).to_bytes(2, "little") for at in range(pcm.FRAME_BYTES // 2)))
+        it.speech_events.feel(
+            b"".join((number + at).to_bytes(2, "little") for at in range(pcm.FRAME_BYTES // 2))
+        )
     assert it.inbox.events == [MicrophoneSilent(deaf=True), MicrophoneSilent(deaf=False)]
 
 
@@ -284,5 +286,5 @@ def test_a_quiet_room_is_no_dead_microphone() -> None:
     it = Listening()
     hiss = b"\0\0\1\0" * (pcm.FRAME_BYTES // 4)
     for _ in range(2 * BEGIN_FRAMES):
-        it.ears.feel(hiss)
+        it.speech_events.feel(hiss)
     assert it.inbox.events == []

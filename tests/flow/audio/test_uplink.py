@@ -137,7 +137,7 @@ class Uplinked:
             self.inbox.post,
             self.clock,
             preroll_ms=preroll_ms,
-            ears=SpeechEvents(self.inbox.post, wakers=wakers),
+            speech_events=SpeechEvents(self.inbox.post, wakers=wakers),
             own_voice=lambda: self.sounds,
             own_lead=lambda: self.sounds,
             lead_ms=lead_ms,
@@ -577,7 +577,7 @@ class HandMicrophone:
 async def test_falling_asleep_in_the_moment_a_frame_comes_sends_nothing_more() -> None:
     clock, microphone, connection = ManualClock(), HandMicrophone(), Wire()
     post = Inbox().post
-    uplink = Uplink(microphone, post, clock, preroll_ms=PREROLL_MS, ears=SpeechEvents(post))
+    uplink = Uplink(microphone, post, clock, preroll_ms=PREROLL_MS, speech_events=SpeechEvents(post))
     async with running(uplink.capture(), uplink.send()):
         await clock.advance(0)
         uplink.connect(connection)
@@ -905,7 +905,7 @@ async def test_a_muted_microphone_is_said_to_be_closed_when_it_is(caplog: pytest
 
     caplog.clear()
     clock, microphone = ManualClock(), Hanging()
-    uplink = Uplink(microphone, Inbox().post, clock, preroll_ms=0, ears=SpeechEvents(Inbox().post))
+    uplink = Uplink(microphone, Inbox().post, clock, preroll_ms=0, speech_events=SpeechEvents(Inbox().post))
 
     async def mute() -> None:
         microphone.say(frame(0))

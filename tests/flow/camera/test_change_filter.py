@@ -6,26 +6,26 @@ from kioskd.flow.camera.change_filter import ChangeFilter
 
 
 async def test_what_is_like_the_last_one_sent_is_nothing_new_until_that_one_is_old() -> None:
-    novelty = ChangeFilter(0.1, 30.0)
-    first, near, far = [await novelty.sketch(grey(level)) for level in (100, 110, 160)]
+    change_filter = ChangeFilter(0.1, 30.0)
+    first, near, far = [await change_filter.sketch(grey(level)) for level in (100, 110, 160)]
     assert first is not None
     assert near is not None
     assert far is not None
-    assert not novelty.is_alike(first, 0.0)
-    novelty.keep(first, 0.0)
-    assert novelty.is_alike(near, 29.9)
-    assert not novelty.is_alike(near, 30.0)
-    assert not novelty.is_alike(far, 1.0)
-    novelty.forget()
-    assert not novelty.is_alike(first, 1.0)
+    assert not change_filter.is_alike(first, 0.0)
+    change_filter.keep(first, 0.0)
+    assert change_filter.is_alike(near, 29.9)
+    assert not change_filter.is_alike(near, 30.0)
+    assert not change_filter.is_alike(far, 1.0)
+    change_filter.forget()
+    assert not change_filter.is_alike(first, 1.0)
 
 
 async def test_every_picture_is_new_where_no_change_is_asked_for() -> None:
-    novelty = ChangeFilter(0.0, 30.0)
-    sketch = await novelty.sketch(grey(100))
+    change_filter = ChangeFilter(0.0, 30.0)
+    sketch = await change_filter.sketch(grey(100))
     assert sketch == b""
-    novelty.keep(sketch, 0.0)
-    assert not novelty.is_alike(sketch, 1.0)
+    change_filter.keep(sketch, 0.0)
+    assert not change_filter.is_alike(sketch, 1.0)
 
 
 async def test_a_damaged_picture_has_no_sketch() -> None:

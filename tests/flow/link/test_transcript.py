@@ -6,7 +6,7 @@ from kioskd.flow.link.transcript import MOST_CHARS, Transcript
 from kioskd.ports import SpokenText
 
 
-def recollection(*pieces: tuple[bool, str]) -> Transcript:
+def transcript(*pieces: tuple[bool, str]) -> Transcript:
     remembered = Transcript()
     for by_visitor, text in pieces:
         remembered.add(SpokenText(by_visitor, text))
@@ -14,7 +14,7 @@ def recollection(*pieces: tuple[bool, str]) -> Transcript:
 
 
 def test_pieces_of_one_speaker_on_end_are_one() -> None:
-    pieces = recollection(
+    pieces = transcript(
         (True, "Where is "), (True, "the exit?"), (False, "To the "), (False, "left."), (True, "Thanks.")
     )
 
@@ -26,7 +26,7 @@ def test_pieces_of_one_speaker_on_end_are_one() -> None:
 
 
 def test_what_is_oldest_is_forgotten_first() -> None:
-    remembered = recollection()
+    remembered = transcript()
     for number in range(100):
         remembered.add(SpokenText(number % 2 == 0, f"{number:03d} {'word ' * 20}"))
 
@@ -37,7 +37,7 @@ def test_what_is_oldest_is_forgotten_first() -> None:
 
 
 def test_an_endless_speech_keeps_its_end() -> None:
-    remembered = recollection((True, "Go on."))
+    remembered = transcript((True, "Go on."))
     for number in range(3000):
         remembered.add(SpokenText(False, f"{number} "))
 
@@ -48,7 +48,7 @@ def test_an_endless_speech_keeps_its_end() -> None:
 
 
 def test_one_huge_piece_is_cut_to_its_end() -> None:
-    remembered = recollection((True, "before"), (False, "x" * MOST_CHARS + "the end"))
+    remembered = transcript((True, "before"), (False, "x" * MOST_CHARS + "the end"))
 
     [said] = remembered.tell()
     assert len(said.text) == MOST_CHARS
@@ -57,7 +57,7 @@ def test_one_huge_piece_is_cut_to_its_end() -> None:
 
 def test_the_bound_holds_and_the_newest_is_there_after_any_sequence() -> None:
     for length in (1, 7, 1333, MOST_CHARS - 1, MOST_CHARS, 3 * MOST_CHARS):
-        remembered = recollection()
+        remembered = transcript()
         for number in range(50):
             remembered.add(SpokenText(number % 3 == 0, "a" * length))
             told = remembered.tell()
@@ -67,7 +67,7 @@ def test_the_bound_holds_and_the_newest_is_there_after_any_sequence() -> None:
 
 
 def test_what_was_told_stays_as_it_was() -> None:
-    remembered = recollection((True, "one"))
+    remembered = transcript((True, "one"))
     told = remembered.tell()
     remembered.add(SpokenText(False, "two"))
 
@@ -75,7 +75,7 @@ def test_what_was_told_stays_as_it_was() -> None:
 
 
 def test_nothing_is_left_of_a_conversation_that_is_over() -> None:
-    remembered = recollection((True, "my secret"), (False, "is safe"))
+    remembered = transcript((True, "my secret"), (False, "is safe"))
     remembered.forget()
     assert remembered.tell() == ()
 
@@ -84,5 +84,5 @@ def test_nothing_is_left_of_a_conversation_that_is_over() -> None:
 
 
 def test_no_repr_shows_what_was_said() -> None:
-    remembered = recollection((True, "my secret"))
+    remembered = transcript((True, "my secret"))
     assert "secret" not in f"{remembered!r} {remembered.tell()!r}"

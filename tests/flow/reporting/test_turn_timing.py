@@ -34,11 +34,11 @@ REPLY: Story = ((14.0, ReplyBegan(1, 1)), (14.25, ReplySounded(1)), (17.25, Repl
 
 def times(*story: tuple[float, Event], policy: Policy = FULL_DUPLEX) -> list[TurnTimes]:
     """Return the times of each turn of a story."""
-    state, stopwatch, found = State(), TurnTiming(), []
+    state, timing, found = State(), TurnTiming(), []
     for now, event in story:
         before = state
         state, _ = step(before, event, policy)
-        if (turn := stopwatch.observe(now, event, before, state)) is not None:
+        if (turn := timing.observe(now, event, before, state)) is not None:
             found.append(turn)
     return found
 

@@ -25,14 +25,16 @@ FRAME = bytes(640)
 
 
 class Attended:
-    """A microphone in memory and its attendant."""
+    """A microphone in memory and its supervisor."""
 
     def __init__(self) -> None:
         self.clock, self.inbox, self.device = ManualClock(), Inbox(), MemoryMicrophone()
-        self.attendant = DeviceSupervisor("microphone", self.clock, self.inbox.post, device=Device.MICROPHONE)
+        self.supervisor = DeviceSupervisor(
+            "microphone", self.clock, self.inbox.post, device=Device.MICROPHONE
+        )
 
     async def use(self) -> None:
-        await self.attendant.use(lambda: self.device.capture(lambda _frame: self.attendant.works()))
+        await self.supervisor.use(lambda: self.device.capture(lambda _frame: self.supervisor.works()))
 
     async def give_sign_of_life(self) -> None:
         self.device.say(FRAME)
@@ -48,14 +50,14 @@ async def test_a_device_counts_as_there_at_its_first_sign_of_life(caplog: pytest
     it = Attended()
     async with running(it.use()):
         await it.clock.advance(5.0)
-        assert it.attendant.away
-        assert not it.attendant.missing, "nobody has said yet that it is not there"
+        assert it.supervisor.away
+        assert not it.supervisor.missing, "nobody has said yet that it is not there"
         assert it.inbox.events == []
 
         await it.give_sign_of_life()
         await it.give_sign_of_life()
 
-        assert not it.attendant.away
+        assert not it.supervisor.away
         assert it.inbox.events == [CAME]
     assert messages(caplog) == ["microphone ready"]
 
@@ -67,14 +69,14 @@ async def test_a_loss_is_said_once_and_the_return_once(caplog: pytest.LogCapture
         await it.give_sign_of_life()
         it.device.unplug()
         await it.clock.advance(10 * RETRY_S)
-        assert it.attendant.away
-        assert it.attendant.missing
+        assert it.supervisor.away
+        assert it.supervisor.missing
         it.device.replug()
         await it.clock.advance(RETRY_S)
-        assert it.attendant.missing, "it is not back before it shows it"
+        assert it.supervisor.missing, "it is not back before it shows it"
         await it.give_sign_of_life()
         await it.give_sign_of_life()
-        assert not it.attendant.missing
+        assert not it.supervisor.missing
 
     assert it.inbox.events == [CAME, GONE, CAME]
     assert messages(caplog) == [
@@ -127,17 +129,17 @@ class Tried:
         self.takes_s = takes_s
         self.works_for_s: float | None = None
         self.at: list[float] = []
-        self.attendant = DeviceSupervisor(
+        self.supervisor = DeviceSupervisor(
             "microphone", self.clock, self.inbox.post, device=Device.MICROPHONE, needed=needed
         )
 
     async def use(self) -> None:
-        await self.attendant.use(self._once)
+        await self.supervisor.use(self._once)
 
     async def _once(self) -> None:
         self.at.append(self.clock.now())
         if self.works_for_s is not None:
-            self.attendant.works()
+            self.supervisor.works()
             await self.clock.sleep(self.works_for_s)
         await self.clock.sleep(self.takes_s)
         raise self.error
@@ -191,11 +193,11 @@ async def test_a_device_that_is_given_up_for_a_moment_was_never_lost(
     it.works_for_s = worked_s
     async with running(it.use()):
         await it.clock.advance(worked_s)
-        assert not it.attendant.missing
+        assert not it.supervisor.missing
         it.works_for_s = 60.0
         await it.clock.advance(AGAIN_S)
         assert len(it.at) == 2
-        assert not it.attendant.away
+        assert not it.supervisor.away
     assert it.inbox.events == [CAME]
     assert messages(caplog) == [
         "microphone ready",
@@ -222,7 +224,7 @@ async def test_a_device_that_was_given_up_and_does_not_open_again_is_lost() -> N
         await it.clock.advance(1.0)
         it.error = DeviceLost("microphone: not there", device="usb")
         await it.clock.advance(AGAIN_S)
-        assert it.attendant.missing
+        assert it.supervisor.missing
         it.works_for_s = 60.0
         await it.clock.advance(RETRY_S)
     assert it.inbox.events == [CAME, DeviceGone(Device.MICROPHONE, "usb"), CAME]
@@ -298,7 +300,7 @@ async def test_a_device_that_hangs_in_each_try_does_not_count_as_there() -> None
 async def test_a_quiet_device_that_is_lost_after_an_hour_is_tried_again() -> None:
     """A button that nobody has pressed yet gives no sign of life, and is there all the same."""
     clock, inbox = ManualClock(), Inbox()
-    attendant = DeviceSupervisor("button", clock, inbox.post)
+    supervisor = DeviceSupervisor("button", clock, inbox.post)
     uses: list[float] = []
 
     async def use_for_an_hour() -> None:
@@ -306,7 +308,7 @@ async def test_a_quiet_device_that_is_lost_after_an_hour_is_tried_again() -> Non
         await clock.sleep(3600.0)
         raise DeviceLost("button: unplugged")
 
-    async with running(attendant.use(use_for_an_hour)):
+    async with running(supervisor.use(use_for_an_hour)):
         await clock.advance(3600.0 + RETRY_S)
         assert len(uses) == 2
 
@@ -322,8 +324,8 @@ async def test_what_is_no_loss_passes() -> None:
 def test_without_a_device_of_the_core_nothing_is_posted() -> None:
     posted: list[object] = []
     post: Callable[[object], None] = posted.append
-    attendant = DeviceSupervisor("lamp", ManualClock(), post)
+    supervisor = DeviceSupervisor("lamp", ManualClock(), post)
 
-    attendant.works()
+    supervisor.works()
 
     assert posted == []

@@ -17,7 +17,7 @@ from kioskd.core.machine import State
 from kioskd.core.turn import Turn, TurnPhase
 from kioskd.flow.storage.conversation_recorder import MOST_CHARS, ConversationRecorder
 from kioskd.media import pcm
-from kioskd.ports import Connection, Message, ReplyAudio, SpokenText, TurnComplete, WrittenText
+from kioskd.ports import Connection, Message, ReplyAudio, ReplyText, SpokenText, TurnComplete
 
 NOON: Final = datetime(2026, 11, 20, 12, tzinfo=timezone(timedelta(hours=1)))
 NAME: Final = "20261120T120000-0001"
@@ -26,7 +26,7 @@ AWAKE: Final = State(turn=Turn(TurnPhase.LISTENING, conversation=1))
 SECOND: Final = bytes(pcm.byte_count(1.0, pcm.DOWNLINK_HZ))
 
 
-class MemoryShelf:
+class MemoryRecordStore:
     """A `Shelf` in memory."""
 
     def __init__(self) -> None:
@@ -48,40 +48,40 @@ class MemoryShelf:
 
 
 class Desk:
-    """A scribe, and what it writes on."""
+    """A recorder, and what it writes on."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.shelf = MemoryShelf()
+        self.record_store = MemoryRecordStore()
         start = self.clock.now()
-        self.scribe = ConversationRecorder(
+        self.recorder = ConversationRecorder(
             self.clock,
             lambda: NOON + timedelta(seconds=self.clock.now() - start),
-            words=self.shelf,
-            sounds=self.shelf,
+            words=self.record_store,
+            sounds=self.record_store,
         )
 
     def wake(self) -> None:
-        self.scribe.observe(self.clock.now(), Pressed(), ASLEEP, AWAKE, ())
+        self.recorder.observe(self.clock.now(), Pressed(), ASLEEP, AWAKE, ())
 
     def sleep(self) -> None:
-        self.scribe.observe(self.clock.now(), Pressed(), AWAKE, ASLEEP, ())
+        self.recorder.observe(self.clock.now(), Pressed(), AWAKE, ASLEEP, ())
 
     @property
     def words(self) -> list[str]:
-        return self.shelf.texts.get(NAME, "").splitlines()
+        return self.record_store.texts.get(NAME, "").splitlines()
 
 
 async def test_pieces_of_one_speaker_are_one_line_with_its_time() -> None:
     it = Desk()
     it.wake()
-    it.scribe.received(
+    it.recorder.received(
         [SpokenText(by_visitor=True, text="Where is"), SpokenText(by_visitor=True, text=" the\nlion?")]
     )
     await it.clock.advance(3)
-    it.scribe.received([SpokenText(by_visitor=False, text="In the second hall.")])
-    it.scribe.received([TurnComplete()])
-    it.scribe.wrote("And the bear?")
+    it.recorder.received([SpokenText(by_visitor=False, text="In the second hall.")])
+    it.recorder.received([TurnComplete()])
+    it.recorder.wrote("And the bear?")
     assert it.words == [
         "12:00:03 visitor: Where is the lion?",
         "12:00:03 kiosk: In the second hall.",
@@ -92,10 +92,10 @@ async def test_pieces_of_one_speaker_are_one_line_with_its_time() -> None:
 def test_the_last_words_are_written_when_the_conversation_ends() -> None:
     it = Desk()
     it.wake()
-    it.scribe.received([SpokenText(by_visitor=False, text="Goodbye")])
+    it.recorder.received([SpokenText(by_visitor=False, text="Goodbye")])
     it.sleep()
     assert it.words == ["12:00:00 kiosk: Goodbye"]
-    assert it.shelf.finished == 2  # words and sounds
+    assert it.record_store.finished == 2  # words and sounds
 
 
 def test_asleep_nothing_is_written() -> None:
@@ -105,22 +105,22 @@ def test_asleep_nothing_is_written() -> None:
         ReplyAudio(SECOND),
         TurnComplete(),
     ]
-    it.scribe.received(everything)
-    it.scribe.sent(frame(1))
+    it.recorder.received(everything)
+    it.recorder.sent(frame(1))
     it.wake()
     it.sleep()
-    it.scribe.received(everything)
-    it.scribe.sent(frame(1))
+    it.recorder.received(everything)
+    it.recorder.sent(frame(1))
     it.wake()
     it.sleep()
-    assert (it.shelf.texts, it.shelf.sounds) == ({}, [])
+    assert (it.record_store.texts, it.record_store.sounds) == ({}, [])
 
 
 def test_a_speaker_without_end_is_written_in_parts() -> None:
     it = Desk()
     it.wake()
     for _ in range(100):
-        it.scribe.received([SpokenText(by_visitor=False, text="word " * 40)])
+        it.recorder.received([SpokenText(by_visitor=False, text="word " * 40)])
     it.sleep()
     assert len(it.words) > 1
     assert all(len(line) < 2 * MOST_CHARS for line in it.words)
@@ -131,11 +131,11 @@ async def test_sound_is_handed_over_by_the_second_with_its_place() -> None:
     it.wake()
     await it.clock.advance(0.5)
     for _ in range(75):
-        it.scribe.sent(frame(1))
+        it.recorder.sent(frame(1))
         await it.clock.advance(0.02)
-    it.scribe.received([ReplyAudio(SECOND), ReplyAudio(SECOND[:100])])
+    it.recorder.received([ReplyAudio(SECOND), ReplyAudio(SECOND[:100])])
     it.sleep()
-    assert it.shelf.sounds == [
+    assert it.record_store.sounds == [
         (f"{NAME}-visitor", 16_000, 0.5, 32_000),
         (f"{NAME}-kiosk", 24_000, 2.0, 48_000),
         (f"{NAME}-visitor", 16_000, 1.5, 16_000),
@@ -165,7 +165,7 @@ async def test_a_connection_that_is_overheard_is_like_any_other() -> None:
         await connection.send_text("Hello?")
         assert (connection.resumed, connection.delivered, connection.backlog) == (False, 1, 0)
 
-    overheard = it.scribe.listen(live)
+    overheard = it.recorder.listen(live)
     async with running(daemon()):
         connection: ScriptedConnection = await soon(live.accept())
         connection.say(SpokenText(by_visitor=False, text="Hi."), TurnComplete())
@@ -177,21 +177,21 @@ async def test_a_connection_that_is_overheard_is_like_any_other() -> None:
     assert connection.recall == (SpokenText(by_visitor=True, text="before"),)
     assert it.words == ["12:00:00 typed: Hello?", "12:00:00 kiosk: Hi."]
     it.sleep()
-    assert it.shelf.sounds == [(f"{NAME}-visitor", 16_000, 0.0, pcm.FRAME_BYTES)]
+    assert it.record_store.sounds == [(f"{NAME}-visitor", 16_000, 0.0, pcm.FRAME_BYTES)]
 
 
 @pytest.mark.parametrize(
     "piece", ["a\ud83d", "\x1b[31m", "\u202eabc\u202c", "a\x00\x9b", "\u200bb\ufeff", "\U000e0041"]
 )
 async def test_nothing_in_a_record_misleads_its_reader_or_breaks_its_file(piece: str, tmp_path: Path) -> None:
-    shelf = RecordFolder(tmp_path / "kept", what="transcripts", keep_days=1, most_mb=1)
+    record_store = RecordFolder(tmp_path / "kept", what="transcripts", keep_days=1, most_mb=1)
     it = Desk()
-    it.scribe = ConversationRecorder(it.clock, lambda: NOON, words=shelf)
+    it.recorder = ConversationRecorder(it.clock, lambda: NOON, words=record_store)
     it.wake()
-    it.scribe.received([SpokenText(by_visitor=True, text=piece), TurnComplete()])
-    it.scribe.wrote(piece)
+    it.recorder.received([SpokenText(by_visitor=True, text=piece), TurnComplete()])
+    it.recorder.wrote(piece)
     it.sleep()
-    await asyncio.to_thread(shelf.close)
+    await asyncio.to_thread(record_store.close)
     (text,) = [path.read_text() for path in await asyncio.to_thread(lambda: [*(tmp_path / "kept").iterdir()])]
     assert len(text.splitlines()) == 2
     assert all(line.isprintable() for line in text.splitlines())
@@ -200,7 +200,7 @@ async def test_nothing_in_a_record_misleads_its_reader_or_breaks_its_file(piece:
 async def test_a_character_that_came_in_halves_is_whole_in_the_record() -> None:
     it = Desk()
     it.wake()
-    it.scribe.received(
+    it.recorder.received(
         [
             SpokenText(by_visitor=False, text="\ud83d"),
             SpokenText(by_visitor=False, text="\ude00"),
@@ -213,5 +213,5 @@ async def test_a_character_that_came_in_halves_is_whole_in_the_record() -> None:
 async def test_what_came_in_writing_is_written_down_like_what_was_said() -> None:
     it = Desk()
     it.wake()
-    it.scribe.received([WrittenText("We open at ten."), TurnComplete()])
+    it.recorder.received([ReplyText("We open at ten."), TurnComplete()])
     assert it.words == ["12:00:00 kiosk: We open at ten."]

@@ -18,6 +18,7 @@ from kioskd.ports import (
     Interrupted,
     Message,
     ReplyAudio,
+    ReplyText,
     ResumptionUpdate,
     SpokenText,
     ToolCall,
@@ -25,7 +26,6 @@ from kioskd.ports import (
     ToolsCalled,
     TurnComplete,
     UsageReported,
-    WrittenText,
     pcm,
 )
 
@@ -153,7 +153,7 @@ def _parts(parts: Sequence["Part"]) -> list[Message]:
             _check_format(blob.mime_type)
             found.append(ReplyAudio(blob.data))
     text = "".join(part.text for part in parts if part.text and not part.thought)
-    return found or ([WrittenText(_text(text))] if text.strip() else [])
+    return found or ([ReplyText(_text(text))] if text.strip() else [])
 
 
 def _text(text: str) -> str:

@@ -15,7 +15,7 @@ FRAMES: Final = 4_800
 """Before it repeats: at 48 kHz ten times a second, far below what could be heard of it."""
 
 
-def murmur(form: SoundFormat) -> bytes:
+def noise_period(form: SoundFormat) -> bytes:
     """Return `FRAMES` frames of it, as a device of this format takes them, the same in all channels."""
     chance = random.Random(1)  # noqa: S311 - the same each time, so that a recording can be compared
     steps = [chance.choice((-1, 0, 1)) for _ in range(FRAMES)]
@@ -39,8 +39,8 @@ class KeepaliveNoise:
     """Puts it in place of silence, and touches nothing else. Costs a comparison of bytes a period."""
 
     def __init__(self, form: SoundFormat) -> None:
-        self._murmur = murmur(form)
-        self._frame_bytes = len(self._murmur) // FRAMES
+        self._noise = noise_period(form)
+        self._frame_bytes = len(self._noise) // FRAMES
         self._at = 0
         self._nothing = b""
 
@@ -51,8 +51,8 @@ class KeepaliveNoise:
         if sound != self._nothing:
             return sound
         start = self._at
-        self._at = (start + len(sound)) % len(self._murmur)
-        filled = self._murmur[start : start + len(sound)]
+        self._at = (start + len(sound)) % len(self._noise)
+        filled = self._noise[start : start + len(sound)]
         while len(filled) < len(sound):
-            filled += self._murmur[: len(sound) - len(filled)]
+            filled += self._noise[: len(sound) - len(filled)]
         return filled

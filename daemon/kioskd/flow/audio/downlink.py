@@ -51,7 +51,7 @@ class Downlink:
         self._speaker = speaker
         self._post = post
         self._clock = clock
-        self._attendant = DeviceSupervisor("speaker", clock, post, device=Device.SPEAKER)
+        self._supervisor = DeviceSupervisor("speaker", clock, post, device=Device.SPEAKER)
         self._echo = echo
         self._chimes = {cue: cues.sound(cues.CueSound(cue)) for cue in chimes}
         self._prompts = prompts
@@ -81,7 +81,7 @@ class Downlink:
     @property
     def own_voice(self) -> bool:
         """Whether a reply or prompt can be heard, as far as we know."""
-        return self._heard_until is not None and not self._attendant.away
+        return self._heard_until is not None and not self._supervisor.away
 
     @property
     def voice_lingers(self) -> bool:
@@ -96,7 +96,7 @@ class Downlink:
     @property
     def missing(self) -> bool:
         """Whether the speaker is known to be away."""
-        return self._attendant.missing
+        return self._supervisor.missing
 
     def duck(self, effect: Duck) -> None:
         """Take the reply down, or back up."""
@@ -104,7 +104,7 @@ class Downlink:
 
     def chime(self, effect: Chime) -> None:
         """Sound a cue, if it is wanted and can be heard now: later it would tell of something else."""
-        if (sound := self._chimes.get(effect.cue)) is not None and not self._attendant.away:
+        if (sound := self._chimes.get(effect.cue)) is not None and not self._supervisor.away:
             latency_s = self._speaker.latency_s + CAPTURE_LATENCY_S
             if self._on_cue is not None:
                 self._on_cue(cues.CueSound(effect.cue), latency_s)
@@ -114,7 +114,7 @@ class Downlink:
 
     def prompt(self, effect: Prompt) -> None:
         """Say what is wrong, if there are words for it."""
-        sound = None if self._attendant.away else self._prompts(effect.code)
+        sound = None if self._supervisor.away else self._prompts(effect.code)
         if sound is None:
             self._post(PromptOver())
         else:
@@ -125,7 +125,7 @@ class Downlink:
 
     def question(self, sound: bytes | None) -> None:
         """Ask for a press aloud (24 kHz PCM), as a prompt; None: there is nothing to be said any more."""
-        if sound is None or self._attendant.away:
+        if sound is None or self._supervisor.away:
             self._post(PromptOver())
         else:
             self._heard_until = PromptOver()
@@ -139,13 +139,13 @@ class Downlink:
         """Keep the speaker fed until cancelled.
 
         Raises:
-            DeviceStuck: only a new process can help; see `Attendant.use`.
+            DeviceStuck: only a new process can help; see `DeviceSupervisor.use`.
         """
-        await self._attendant.use(lambda: self._speaker.play(self))
+        await self._supervisor.use(lambda: self._speaker.play(self))
 
     def pull(self, byte_count: int) -> bytes:
         """Give the device what it plays next (called from its thread)."""
-        if self.playout.pulled == 0 or self._attendant.away:
+        if self.playout.pulled == 0 or self._supervisor.away:
             self._tell(self._works)
         sound = self.playout.pull(byte_count)
         if (starving := self.playout.starving) != self._starving:
@@ -160,7 +160,7 @@ class Downlink:
         if self._echo is not None:
             self._echo.delay_s = self._speaker.latency_s
             self._echo.relearn()
-        self._attendant.works()
+        self._supervisor.works()
 
     def _mark_from_device(self, mark: PlayoutMark) -> None:
         self._tell(lambda: self._mark(mark))

@@ -1,6 +1,6 @@
 """Microphone -> gate -> Live: what is kept from before, what waits, and what is sent but has not arrived.
 
-    capture ─► (echo, cues) ─► ears ─► margin ─► queue ─► sender ─► connection
+    capture ─► (echo, cues) ─► speech_events ─► margin ─► queue ─► sender ─► connection
                                                    ▲                    │
                                                    └─── undelivered ◄───┘
 
@@ -55,7 +55,7 @@ class Uplink:
         clock: Clock,
         *,
         preroll_ms: int,
-        ears: SpeechEvents,
+        speech_events: SpeechEvents,
         cleaners: Sequence[EchoCleaner] = (),
         own_voice: Callable[[], bool] = lambda: False,
         own_lead: Callable[[], bool] = lambda: False,
@@ -75,8 +75,8 @@ class Uplink:
         `after_ms`: sound that still belongs to the visitor when the gate pauses, as of a talk button let go too early.
         """
         self._microphone = microphone
-        self._attendant = DeviceSupervisor("microphone", clock, post, device=Device.MICROPHONE)
-        self._ears = ears
+        self._supervisor = DeviceSupervisor("microphone", clock, post, device=Device.MICROPHONE)
+        self._speech_events = speech_events
         self._cleaners = tuple(cleaners)
         self._own_voice = own_voice
         self._own_lead = own_lead
@@ -125,7 +125,7 @@ class Uplink:
     @property
     def absent(self) -> bool:
         """Whether nobody can expect the microphone to work: it is muted, or known to be away."""
-        return self._muting.is_set() or self._attendant.missing
+        return self._muting.is_set() or self._supervisor.missing
 
     def set_uplink(self, effect: SetUplink) -> None:
         """Open or shut the gate."""
@@ -135,17 +135,17 @@ class Uplink:
                 for kept in (self._queue, self._undelivered, self._margin):
                     kept.clear()
                 self._after = 0
-                self._ears.fall_asleep(unheard=self._conversing and before is UplinkGate.SHUT)
+                self._speech_events.fall_asleep(unheard=self._conversing and before is UplinkGate.SHUT)
                 self._conversing = False
             case UplinkGate.SHUT:
                 self._margin.clear()
                 self._after = 0
                 self._pause()
-                self._ears.rest()
+                self._speech_events.rest()
             case UplinkGate.PAUSED:
                 self._conversing = True
                 self._hear_margin(before)
-                spoken = before in (UplinkGate.SEND, UplinkGate.HOLD) and not self._attendant.away
+                spoken = before in (UplinkGate.SEND, UplinkGate.HOLD) and not self._supervisor.away
                 self._after = self._after_frames if spoken else 0
                 if not self._after:
                     self._pause()
@@ -195,7 +195,7 @@ class Uplink:
         """
         while True:
             await self._unmuted.wait()
-            await first_of(self._attendant.use(self._capture), self._muting.wait())
+            await first_of(self._supervisor.use(self._capture), self._muting.wait())
             log.info("microphone closed: cause=muted")
 
     async def _capture(self) -> None:
@@ -247,9 +247,9 @@ class Uplink:
                 pass  # what came before a frame that arrived has arrived
 
     def _accept(self, frame: bytes) -> None:
-        self._attendant.works()
+        self._supervisor.works()
         self.captured += 1
-        self._ears.feel(frame)
+        self._speech_events.feel(frame)
         for cleaner in self._cleaners:
             frame = cleaner.clean(frame)
         match self._gate:
@@ -257,7 +257,7 @@ class Uplink:
                 return
             case UplinkGate.PREROLL:
                 self._keep(frame, self._preroll_frames, own=self._own_voice())
-                if self._ears.listen_asleep(frame):
+                if self._speech_events.listen_asleep(frame):
                     self._forget_but(AFTER_WORD_MS // pcm.FRAME_MS)
                 return
             case UplinkGate.PAUSED if not self._after:
@@ -270,7 +270,7 @@ class Uplink:
             case UplinkGate.HOLD | UplinkGate.SEND:
                 self._queue.append(frame)
                 self._bound()
-        self._ears.listen(frame)
+        self._speech_events.listen(frame)
         self._wake_sender()
 
     def _keep(self, frame: bytes, most: int, *, own: bool) -> None:
@@ -286,7 +286,7 @@ class Uplink:
             before is UplinkGate.PREROLL
         ):  # a visitor who spoke while pressing, or to wake us, has begun already
             for frame in self._margin:
-                self._ears.listen(frame)
+                self._speech_events.listen(frame)
 
     def _hear_out(self) -> None:
         """Have what the visitor said end here, if it was to go on for a moment: no more frames come."""

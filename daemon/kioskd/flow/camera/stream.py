@@ -73,7 +73,7 @@ class CameraStream:
         self._way = way
         self._post = post
         self._every_s = max(LEAST_S, every_s)
-        self._novelty = ChangeFilter(min_change, refresh_s)
+        self._change_filter = ChangeFilter(min_change, refresh_s)
         self._lamp = lamp
         self.looks = SnapshotRequests(self._fresh, show, clock)
         """What a person has asked for to be shown."""
@@ -133,7 +133,7 @@ class CameraStream:
         if self._connection is not None:
             self._lingers_until = self._clock.now() + LINGER_S
         self._connection = None
-        self._novelty.forget()
+        self._change_filter.forget()
         self._due = min(self._due, self._shot_at + self._every_s)
         self._empty_slot("late")
         self._changed.set()
@@ -255,8 +255,8 @@ class CameraStream:
             connection = self._connection
             if shot is None or connection is None:
                 continue
-            sketch = await self._novelty.sketch(shot.jpeg)
-            if sketch is None or self._novelty.is_alike(sketch, self._clock.now()):
+            sketch = await self._change_filter.sketch(shot.jpeg)
+            if sketch is None or self._change_filter.is_alike(sketch, self._clock.now()):
                 self.counts["damaged" if sketch is None else "alike"] += 1
                 continue
             try:
@@ -284,7 +284,7 @@ class CameraStream:
             return False
         self.counts["sent"] += 1
         while self._connection is connection and self._clock.now() - begun < DRAIN_S:
-            self._novelty.keep(sketch, begun)
+            self._change_filter.keep(sketch, begun)
             self._due = max(self._due, begun + (self._clock.now() - begun) * SHARE)
             if not self._way.busy(connection):
                 break

@@ -108,13 +108,13 @@ class ButtonWorker:
         self._due: Cancellable | None = None
         # A button may be on a line that something else holds: a new process would not change that.
         self._source = name.removeprefix("button ")
-        self._attendant = DeviceSupervisor(
+        self._supervisor = DeviceSupervisor(
             name, clock, post, device=events.Device.BUTTON, called=self._source, needed=False
         )
 
     async def run(self) -> None:
         """Post what each press means until cancelled. A button that is lost is waited for; it ends a talk."""
-        await self._attendant.use(self._watch)
+        await self._supervisor.use(self._watch)
 
     async def _watch(self) -> None:
         try:
@@ -141,7 +141,7 @@ class ButtonWorker:
         self._button.catch_up()
 
     def _edge(self, edge: Edge) -> None:
-        self._attendant.works()
+        self._supervisor.works()
         now_s = self._clock.now()
         # A stamp of another clock than ours would lie in the future, or before all that was heard so far.
         self._step(edge.down, now_s if edge.at_s is None else min(edge.at_s, now_s))

@@ -51,7 +51,7 @@ class LampWorker:
         self._brightness = brightness
         self._night = night
         names = [name] if len(lamps) == 1 else [f"{name} {number}" for number in range(1, len(lamps) + 1)]
-        self._attendants = [
+        self._supervisors = [
             DeviceSupervisor(
                 each, clock, post, device=Device.LAMP, called=each.removeprefix("lamp "), needed=False
             )
@@ -77,8 +77,8 @@ class LampWorker:
     async def run(self) -> None:
         """Drive the lamps until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for lamp, attendant in zip(self._lamps, self._attendants, strict=True):
-                group.create_task(attendant.use(lamp.run))
+            for lamp, supervisor in zip(self._lamps, self._supervisors, strict=True):
+                group.create_task(supervisor.use(lamp.run))
             group.create_task(self._play())
 
     async def _play(self) -> None:

@@ -15,9 +15,9 @@ from kioskd.ports import (
     Interrupted,
     Message,
     ReplyAudio,
+    ReplyText,
     SpokenText,
     TurnComplete,
-    WrittenText,
 )
 
 VOID_S: Final = 2.0
@@ -66,7 +66,7 @@ class IncomingReply:
         match message:
             case ReplyAudio(sound):
                 self._play(sound, epoch)
-            case WrittenText(text):
+            case ReplyText(text):
                 self._endings.wrote(text)
             case GenerationEnded():
                 self._end_generation(epoch)

@@ -98,7 +98,7 @@ class Journal:
         self._shown = KioskStatus.STARTING
         self._woken = 0.0
         self._turns = 0
-        self._stopwatch = TurnTiming()
+        self._timing = TurnTiming()
         self._lines = TurnLines()
         self._wrong: dict[Code, float] = {}
         """What is wrong, and since when."""
@@ -115,7 +115,7 @@ class Journal:
         self._tell_everybody(after)
         if after.turn.awake and not before.turn.awake:
             self._begin(event, after)
-        times = self._stopwatch.observe(now, event, before, after)
+        times = self._timing.observe(now, event, before, after)
         if any(isinstance(effect, SetUplink) and effect.uplink is UplinkGate.SEND for effect in effects):
             self._open(now, before)
         for show in shows:

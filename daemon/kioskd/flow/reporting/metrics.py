@@ -86,7 +86,7 @@ class MetricCounts:
         """The clock's time when the connection came up; None where there is none."""
         self._shown_s: dict[KioskStatus, float] = dict.fromkeys(KioskStatus, 0.0)
         self._shown_at = now
-        self._stopwatch = TurnTiming()
+        self._timing = TurnTiming()
 
     def observe(
         self, now: float, event: Event, before: State, after: State, effects: tuple[Effect, ...]
@@ -96,7 +96,7 @@ class MetricCounts:
         if after.turn.awake and not before.turn.awake:
             self.conversations[_cause(event)] += 1
             self.turn = 0
-        if (times := self._stopwatch.observe(now, event, before, after)) is not None:
+        if (times := self._timing.observe(now, event, before, after)) is not None:
             self.turn += 1
             self.turns[times.ended] += 1
             if times.waited is not None:

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 Evidence = Callable[[], int | None]
 """A count that rises while a part works; None while nobody can expect it to: it has nothing to do, or is known to be
-away (`Attendant.missing`), which people are shown and which a restart would not mend."""
+away (`DeviceSupervisor.missing`), which people are shown and which a restart would not mend."""
 
 READY_CHECK_S = 0.005
 WITHOUT_WATCHDOG_S = 10.0

@@ -17,7 +17,7 @@ from kioskd.core.events import Event
 from kioskd.core.machine import State
 from kioskd.flow.link.connection_proxy import ConnectionProxy
 from kioskd.media import pcm
-from kioskd.ports import Clock, Connection, Live, Message, ReplyAudio, SpokenText, TurnComplete, WrittenText
+from kioskd.ports import Clock, Connection, Live, Message, ReplyAudio, ReplyText, SpokenText, TurnComplete
 
 PIECE_S: Final = 1.0
 """How much sound is handed over at a time."""
@@ -51,16 +51,16 @@ class _Track:
         self._sound = bytearray()
         self._at_s = 0.0
 
-    def add(self, shelf: RecordStore, name: str, at_s: float, sound: bytes) -> None:
+    def add(self, record_store: RecordStore, name: str, at_s: float, sound: bytes) -> None:
         if not self._sound:
             self._at_s = at_s
         self._sound += sound
         if pcm.duration_s(len(self._sound), self._rate_hz) >= PIECE_S:
-            self.hand_over(shelf, name)
+            self.hand_over(record_store, name)
 
-    def hand_over(self, shelf: RecordStore, name: str) -> None:
+    def hand_over(self, record_store: RecordStore, name: str) -> None:
         if self._sound:
-            shelf.sound(f"{name}-{self._side}", self._rate_hz, self._at_s, bytes(self._sound))
+            record_store.sound(f"{name}-{self._side}", self._rate_hz, self._at_s, bytes(self._sound))
             self._sound.clear()
 
 
@@ -108,7 +108,7 @@ class ConversationRecorder:
             match message:
                 case SpokenText(by_visitor, text):
                     self._say("visitor" if by_visitor else "kiosk", text)
-                case WrittenText(text):
+                case ReplyText(text):
                     self._say("kiosk", text)
                 case ReplyAudio(sound):
                     self._hear(self._kiosk, sound)
@@ -151,17 +151,17 @@ class ConversationRecorder:
             for track in (self._visitor, self._kiosk):
                 track.hand_over(self._sounds, self._name)
         self._name = None
-        for shelf in (self._words, self._sounds):
-            if shelf is not None:
-                shelf.finish()
+        for record_store in (self._words, self._sounds):
+            if record_store is not None:
+                record_store.finish()
 
 
 class _RecordedLive:
     """A service whose connections are overheard; a `ports.Live`."""
 
-    def __init__(self, live: Live, scribe: ConversationRecorder) -> None:
+    def __init__(self, live: Live, recorder: ConversationRecorder) -> None:
         self._live = live
-        self._scribe = scribe
+        self._recorder = recorder
 
     async def warm_up(self) -> None:
         """See `ports.Live`."""
@@ -173,25 +173,25 @@ class _RecordedLive:
     ) -> AsyncIterator[Connection]:
         """See `ports.Live`."""
         async with self._live.connect(handle, recall) as connection:
-            yield _RecordedConnection(connection, self._scribe)
+            yield _RecordedConnection(connection, self._recorder)
 
 
 class _RecordedConnection(ConnectionProxy):
     """A connection that is overheard."""
 
-    def __init__(self, connection: Connection, scribe: ConversationRecorder) -> None:
+    def __init__(self, connection: Connection, recorder: ConversationRecorder) -> None:
         super().__init__(connection)
-        self._scribe = scribe
+        self._recorder = recorder
 
     async def receive(self) -> Sequence[Message]:
         messages = await super().receive()
-        self._scribe.received(messages)
+        self._recorder.received(messages)
         return messages
 
     async def send_audio(self, frame: bytes) -> None:
         await super().send_audio(frame)
-        self._scribe.sent(frame)
+        self._recorder.sent(frame)
 
     async def send_text(self, text: str) -> None:
         await super().send_text(text)
-        self._scribe.wrote(text)
+        self._recorder.wrote(text)
