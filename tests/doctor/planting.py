@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from tests.support.parts import parts as kiosk_parts
 from tests.support.pictures import encoded, quarters
 
 from kioskd import app
@@ -268,13 +269,13 @@ class Kiosk:
 
     def _parts(self, settings: Settings) -> app.Parts:
         controls = settings.controls
-        return app.Parts(
+        return kiosk_parts(
             self.clock,
             self.microphone,
             self.speaker,
             ScriptedLive(),
             MemoryNotifier(),
-            hands=[app.hand(self.button, one) for one in controls.all_buttons],
+            buttons=[app.hand(self.button, one) for one in controls.all_buttons],
             lamps=[app.LampSpec(self.lamp) for _ in controls.all_lamps],
             camera=self.camera if settings.camera.source != "off" else None,
         )

@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from tests.support.control import calling, open_place
 from tests.support.daemon_process import COMMAND, PATIENCE_S, always_on, daemon_process, surroundings
 from tests.support.gated_camera import GatedCamera
 from tests.support.kiosk import Kiosk, running, soon, voice
+from tests.support.parts import changed
 from tests.support.sound_server import SoundServer
 from tests.support.until import until
 
@@ -82,7 +83,7 @@ class Controlled(Kiosk):
         self._capsys = capsys
 
     def parts(self) -> app.Parts:
-        return replace(
+        return changed(
             super().parts(),
             keys=self.keys,
             camera=self.camera,

@@ -1,10 +1,10 @@
 """What a visitor does with the button, and sees by the lamp, through the composed daemon on parts made of memory."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.support.kiosk import Kiosk, frame, kiosk, running, silence, soon, voice
+from tests.support.parts import changed
 
 from kioskd import app
 from kioskd.adapters.fakes.devices import MemoryButton
@@ -45,8 +45,8 @@ class Two(Kiosk):
 
     def parts(self) -> app.Parts:
         parts = super().parts()
-        hands = [app.hand(self.other, button) for button in self.settings.controls.buttons]
-        return replace(parts, hands=[*parts.hands, *hands])
+        others = [app.hand(self.other, button) for button in self.settings.controls.buttons]
+        return changed(parts, buttons=[*parts.devices.buttons, *others])
 
 
 async def hold_and_ask(it: Kiosk) -> ScriptedConnection:
@@ -166,7 +166,7 @@ class Keeping(Kiosk):
         self._words = RecordFolder(folder, what="transcripts", keep_days=1, most_mb=1)
 
     def parts(self) -> app.Parts:
-        return replace(super().parts(), words=self._words)
+        return changed(super().parts(), transcripts=self._words)
 
 
 async def test_a_lamp_tells_a_visitor_that_what_is_said_is_kept(tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ from typing import Any, Final
 import pytest
 from tests.support.kiosk import running
 from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
+from tests.support.parts import parts as kiosk_parts
 from tests.support.sound_server import MICROPHONE, SPEAKER, SoundServer
 from tests.support.sound_server import Device as Plug
 
 from kioskd import app, ports
+from kioskd.adapters.absent import NoPreferences
 from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.fakes.devices import MemoryButton, MemoryNotifier
 from kioskd.adapters.fakes.live import ScriptedConnection, ScriptedLive
@@ -58,14 +60,14 @@ class Kiosk:
 
     async def serve(self) -> None:
         """Be a kiosk until cancelled."""
-        parts = app.Parts(
+        parts = kiosk_parts(
             clock=SystemClock(),
             microphone=PortAudioMicrophone(MICROPHONE),
             speaker=PortAudioSpeaker(SPEAKER),
             live=self.live,
             notifier=self.notifier,
-            hands=[app.ButtonSpec(self.mute_button, GestureRules("mute"))],
-            memory=self.memory,
+            buttons=[app.ButtonSpec(self.mute_button, GestureRules("mute"))],
+            preferences=self.memory or NoPreferences(),
         )
         await app.serve(Settings.model_validate(SETTINGS), parts, observers=[self._observe])
 

@@ -3,12 +3,12 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
 
 from tests.support.kiosk import PATIENCE_S, Kiosk, running, soon
+from tests.support.parts import changed
 from tests.support.until import until
 
 from kioskd import app
@@ -44,11 +44,11 @@ class Metered(Kiosk):
         return self.at + timedelta(seconds=self.clock.now() - self._start)
 
     def parts(self) -> app.Parts:
-        ledger = BudgetFile(self._state_directory) if self._state_directory is not None else None
-        return replace(super().parts(), wall=self.wall, ledger=ledger)
+        budget = BudgetFile(self._state_directory) if self._state_directory is not None else None
+        return changed(super().parts(), wall=self.wall, budget=budget)
 
     async def serve(self) -> None:
-        await app.serve(self.settings, self.parts(), observers=[self._observe], reload=self.reload)
+        await app.serve(self.settings, self.parts(), observers=[self.observe], reload=self.reload)
 
     def _read(self) -> app.NewSettings:
         return app.NewSettings(self.new, self.live)

@@ -5,7 +5,6 @@ import json
 import textwrap
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from tests.support import broker as brokers
 from tests.support import pictures
 from tests.support.http_peers import Answer, http_server
 from tests.support.kiosk import Kiosk, running, soon, voice
+from tests.support.parts import changed
 from tests.support.until import until
 
 from kioskd import app
@@ -108,8 +108,12 @@ class Tooled(Kiosk):
         self._calls = 0
 
     def parts(self) -> app.Parts:
-        return replace(
-            super().parts(), camera=self.camera, memory=self.memory, tools=self.tools, ledger=self.ledger
+        return changed(
+            super().parts(),
+            camera=self.camera,
+            preferences=self.memory,
+            tools=self.tools,
+            budget=self.ledger,
         )
 
     @property

@@ -1,7 +1,6 @@
 """Turns that the service rejects, or that come in writing: said in the journal, read aloud, and no session stays so."""
 
 import asyncio
-import dataclasses
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from pydantic import SecretStr
 from tests.support.kiosk import QUIET, Kiosk, running, soon, voice
+from tests.support.parts import changed
 
 from kioskd.adapters.fakes.live import ScriptedConnection
 from kioskd.ports import (
@@ -50,7 +50,7 @@ async def never(_text: str) -> bytes | None:
 async def kiosk(read_aloud: Callable[[str], Awaitable[bytes | None]] = in_english) -> AsyncIterator[Kiosk]:
     made = Kiosk(SETTINGS, watchdog_s=None)
     parts = made.parts
-    made.parts = lambda: dataclasses.replace(parts(), read_aloud=read_aloud)  # type: ignore[method-assign]
+    made.parts = lambda: changed(parts(), read_aloud=read_aloud)  # type: ignore[method-assign]
     async with running(made.serve()):
         await made.start()
         yield made

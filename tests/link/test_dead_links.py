@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from tests.support.daemon_process import PATIENCE_S, DaemonProcess, always_on, daemon_process, surroundings
 from tests.support.kiosk import running
 from tests.support.namespace import ON_ITS_WAY_S, Namespace, missing, namespace
+from tests.support.parts import parts as kiosk_parts
 from tests.support.sound_server import SoundServer
 
 from kioskd import app
@@ -80,13 +81,13 @@ class Kiosk:
     async def serve(self) -> None:
         """Be a kiosk until cancelled."""
         clock = SystemClock()
-        parts = app.Parts(
+        parts = kiosk_parts(
             clock,
             self._microphone,
             MemorySpeaker(clock),
             self._live,
             MemoryNotifier(),
-            hands=[app.ButtonSpec(self.button)],
+            buttons=[app.ButtonSpec(self.button)],
             network=KernelNetwork(),
         )
         await app.serve(self._settings, parts, observers=[self._observe])

@@ -17,6 +17,7 @@ from tests.support.gemini import live
 from tests.support.kiosk import running, silence, voice
 from tests.support.live_server import LiveServer, accept_setup, live_server
 from tests.support.mutations import CANARY, mutations
+from tests.support.parts import parts as kiosk_parts
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
@@ -154,13 +155,13 @@ class FuzzedKiosk:
                 "speaker": {"cues": False},
             }
         )
-        parts = app.Parts(
+        parts = kiosk_parts(
             clock=self._clock,
             microphone=self._microphone,
             speaker=self._speaker,
             live=live(server),
             notifier=MemoryNotifier(),
-            hands=[app.ButtonSpec(self._button)],
+            buttons=[app.ButtonSpec(self._button)],
         )
         async with running(app.serve(settings, parts, observers=[self._observe])):
             self._microphone.say(silence(0.02))

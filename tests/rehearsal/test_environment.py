@@ -17,8 +17,8 @@ def stage_with(folder: Path, seen: Path | None = None, **settings: Any) -> Rehea
 
 async def looked_at(stage: RehearsalEnvironment) -> bytes:
     """Return what the stage's camera sees."""
-    assert stage.parts.camera is not None
-    async with stage.parts.camera.look() as sight:
+    assert stage.parts.devices.camera is not None
+    async with stage.parts.devices.camera.look() as sight:
         return await sight.shoot()
 
 
@@ -33,19 +33,19 @@ async def test_each_button_of_the_settings_can_be_pressed_by_number_and_by_sourc
     assert stage.buttons is not None
     assert set(stage.buttons) == {1, "gpio:gpiochip0/17", 2, "evdev:Pedal/KEY_SPACE"}
     assert stage.buttons[2] is stage.buttons["evdev:Pedal/KEY_SPACE"] is not stage.buttons[1]
-    assert [hand.rules.does for hand in stage.parts.hands] == ["hold", "mute"]
+    assert [hand.rules.does for hand in stage.parts.devices.buttons] == ["hold", "mute"]
 
 
 async def test_without_buttons_there_is_a_plain_one(tmp_path: Path) -> None:
     stage = stage_with(tmp_path)
     assert stage.buttons is not None
     assert list(stage.buttons) == [1]
-    assert stage.parts.hands[0].button is stage.buttons[1]
-    assert stage.parts.hands[0].rules.does == "toggle"
+    assert stage.parts.devices.buttons[0].button is stage.buttons[1]
+    assert stage.parts.devices.buttons[0].rules.does == "toggle"
 
 
 async def test_a_kiosk_without_a_camera_sees_nothing(tmp_path: Path) -> None:
-    assert stage_with(tmp_path, tmp_path).parts.camera is None
+    assert stage_with(tmp_path, tmp_path).parts.devices.camera is None
 
 
 async def test_the_scenarios_pictures_are_seen_upright_in_place_of_any_camera(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ async def test_an_owners_own_folder_is_seen_as_the_owner_says(tmp_path: Path) ->
 
 async def test_a_camera_without_pictures_sees_a_card(tmp_path: Path) -> None:
     stage = stage_with(tmp_path, camera={"source": "picamera", "size": 400})
-    assert isinstance(stage.parts.camera, MemoryCamera)
+    assert isinstance(stage.parts.devices.camera, MemoryCamera)
     assert pictures.opened(await looked_at(stage)).size == (400, 300)
 
 
@@ -76,4 +76,4 @@ def test_the_card_has_many_colours() -> None:
 async def test_what_the_model_is_shown_at_the_beginning_is_read(tmp_path: Path) -> None:
     (tmp_path / "map.png").write_bytes(pictures.encoded(pictures.quarters(), "PNG"))
     stage = stage_with(tmp_path, assistant={"pictures": (tmp_path / "map.png",)})
-    assert [pictures.opened(jpeg).size for jpeg in stage.parts.pictures] == [(320, 240)]
+    assert [pictures.opened(jpeg).size for jpeg in stage.parts.service.pictures] == [(320, 240)]

@@ -21,6 +21,7 @@ from tests.room.sounds import (
     people,
     to_pcm,
 )
+from tests.support.parts import parts as kiosk_parts
 
 from kioskd import app
 from kioskd.adapters.fakes.devices import ManualClock, MemoryButton, MemoryNotifier
@@ -122,13 +123,13 @@ class Stage:
 
     async def serve(self) -> None:
         """Be a kiosk, and its service, until cancelled."""
-        parts = app.Parts(
+        parts = kiosk_parts(
             clock=self.clock,
             microphone=self.room.microphone,
             speaker=self.room.speaker,
             live=self.model.live,
             notifier=MemoryNotifier(),
-            hands=[app.ButtonSpec(self.button, self._rules)],
+            buttons=[app.ButtonSpec(self.button, self._rules)],
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(self.model.serve())

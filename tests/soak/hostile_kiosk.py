@@ -10,6 +10,7 @@ from typing import Any
 from tests.support.gemini import live
 from tests.support.kiosk import running, silence
 from tests.support.live_server import LiveServer
+from tests.support.parts import parts as kiosk_parts
 
 from kioskd import app
 from kioskd.adapters.clock import MachineTime, SystemClock
@@ -49,16 +50,16 @@ class HostileTarget:
     def parts(self) -> app.Parts:
         """Return what it is made of."""
         words = RecordFolder(self.folder / "words", what="transcripts", keep_days=1.0, most_mb=50.0)
-        return app.Parts(
+        return kiosk_parts(
             clock=self.clock,
             microphone=self._microphone,
             speaker=self._speaker,
             live=self._live,
             notifier=self._notifier,
-            hands=[app.ButtonSpec(self.button)],
+            buttons=[app.ButtonSpec(self.button)],
             control=ControlSocket(self.control, self.clock),
-            ledger=BudgetFile(self.folder),
-            words=words,
+            budget=BudgetFile(self.folder),
+            transcripts=words,
             wall=lambda: datetime.now().astimezone(),
             time=MachineTime(),
         )

@@ -12,6 +12,7 @@ from typing import Any, Final
 from tests.soak.endings import ENDINGS, OWN, Ending
 from tests.soak.ledger import Ledger
 from tests.soak.parts import CountingLive, TalkingMicrophone
+from tests.support.parts import parts as kiosk_parts
 
 from kioskd import app
 from kioskd.adapters.clock import SystemClock
@@ -111,13 +112,13 @@ class SoakedKiosk:
                 ),
                 deadlines=DEADLINES,
             )
-            parts = app.Parts(
+            parts = kiosk_parts(
                 clock=self._clock,
                 microphone=self._microphone,
                 speaker=self._speaker,
                 live=CountingLive(live, self._note_undelivered),
                 notifier=MemoryNotifier(),
-                hands=[app.ButtonSpec(self._button)],
+                buttons=[app.ButtonSpec(self._button)],
             )
             serving = group.create_task(app.serve(self._settings, parts, observers=[self._observe]))
             await self._until(lambda: self._state.started, "to be ready")

@@ -6,8 +6,8 @@ from typing import Final, NoReturn
 
 import numpy as np
 from pydantic import SecretStr
+from tests.support.connection_proxy import ConnectionProxy
 
-from kioskd.flow.link.connection_proxy import ConnectionProxy
 from kioskd.media import pcm
 from kioskd.ports import Clock, Connection, Live, SpokenText
 

@@ -14,7 +14,8 @@ from tests.support.kiosk import running, soon
 from tests.support.until import until
 
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.remote.control_socket import ControlSocket, RequestHandler
+from kioskd.adapters.remote.control_socket import ControlSocket
+from kioskd.ports import RequestHandler
 
 
 @contextmanager

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import numpy as np
+from tests.support.parts import parts as kiosk_parts
 
 from kioskd import app, ports
+from kioskd.adapters.absent import NoPreferences
 from kioskd.adapters.fakes.devices import (
     ManualClock,
     MemoryButton,
@@ -145,21 +147,21 @@ class Kiosk:
     def parts(self) -> app.Parts:
         """Return what it is made of."""
         button = self.settings.controls.button
-        return app.Parts(
+        return kiosk_parts(
             self.clock,
             self.microphone,
             self.speaker,
             self.live,
             self.notifier,
-            hands=[app.hand(self.button, button) if button else app.ButtonSpec(self.button)],
+            buttons=[app.hand(self.button, button) if button else app.ButtonSpec(self.button)],
             lamps=[app.LampSpec(self.lamp)],
-            memory=self.disk,
+            preferences=self.disk or NoPreferences(),
             places=self.places,
         )
 
     async def serve(self) -> None:
         """Be a kiosk until cancelled."""
-        await app.serve(self.settings, self.parts(), observers=[self._observe])
+        await app.serve(self.settings, self.parts(), observers=[self.observe])
 
     async def start(self) -> None:
         """Bring each part to its first sign of life, and wait until the kiosk serves."""
@@ -207,9 +209,10 @@ class Kiosk:
         self.microphone.say(voice(1.0) + silence(0.8))
         await self.shows(KioskStatus.THINKING)
 
-    def _observe(
+    def observe(
         self, _now: float, _event: Event, _before: State, after: State, effects: tuple[Effect, ...]
     ) -> None:
+        """Note one step of the core."""
         self.state = after
         self.effects.extend(effects)
         self._changed.set()

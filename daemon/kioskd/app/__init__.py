@@ -1,17 +1,9 @@
 """The composition root: settings -> policy, adapters, flow. It knows everybody and decides nothing."""
 
 from kioskd.app.build_tools import described
-from kioskd.app.devices import (
-    ButtonSpec,
-    LampSpec,
-    Parts,
-    echo_canceller,
-    hand,
-    pictures,
-    prompts,
-    real_parts,
-)
+from kioskd.app.devices import echo_canceller, hand, pictures, prompts, real_parts
 from kioskd.app.kiosk import NewSettings, serve
+from kioskd.app.parts import ButtonSpec, Devices, LampSpec, LiveService, Parts, Stores
 from kioskd.app.policy import AT_START, core_policy, own_turns, renewed, session_of
 from kioskd.app.service import live, read_aloud
 from kioskd.app.startup_check import tried, unfit
@@ -20,9 +12,12 @@ from kioskd.app.tool_host import ToolSet
 __all__ = [
     "AT_START",
     "ButtonSpec",
+    "Devices",
     "LampSpec",
+    "LiveService",
     "NewSettings",
     "Parts",
+    "Stores",
     "ToolSet",
     "core_policy",
     "described",

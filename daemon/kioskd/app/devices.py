@@ -1,20 +1,18 @@
 """Settings -> everything that touches the world: `kioskd run`'s own, and what others put in its place."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from kioskd import ports
+from kioskd.adapters.absent import NoControl, NoMetrics, NoPreferences, NoPrompts, NoResumption
+from kioskd.app.parts import ButtonSpec, Devices, LampSpec, LiveService, Parts, Stores
 from kioskd.app.policy import session_of
 from kioskd.app.service import find_proxies, live, read_aloud
 from kioskd.app.tool_host import ToolSet
 from kioskd.core import button_gesture
 from kioskd.errors import ConfigError
-from kioskd.flow.link.turn_endings import ReadAloud
-from kioskd.flow.storage.budget import BudgetStore
 from kioskd.flow.storage.conversation_recorder import RecordStore
 from kioskd.media.lamp_patterns import NightDimming
 from kioskd.settings.controls import ButtonSettings, CameraSettings, LampSettings, NightSettings
@@ -25,67 +23,7 @@ from kioskd.yamlconf.value_types import input_key, place
 
 if TYPE_CHECKING:
     from kioskd.adapters.controls.evdev import InputDevices
-    from kioskd.adapters.remote.control_socket import ControlSocket
-    from kioskd.adapters.remote.prometheus import MetricsServer
     from kioskd.media.echo import EchoCanceller
-
-
-@dataclass(frozen=True, slots=True)
-class ButtonSpec:
-    """A button, and what it is for."""
-
-    button: ports.Button
-    rules: button_gesture.GestureRules = field(
-        default_factory=lambda: button_gesture.GestureRules(does="toggle")
-    )
-    name: str = "button"
-
-
-@dataclass(frozen=True, slots=True)
-class LampSpec:
-    """A lamp, and how bright it is, in percent."""
-
-    lamp: ports.Lamp
-    name: str = "lamp"
-    brightness: float = 100.0
-    night: NightDimming | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Everything that touches the world."""
-
-    clock: ports.Clock
-    microphone: ports.Microphone
-    speaker: ports.Speaker
-    live: ports.Live
-    notifier: ports.Notifier
-    keys: ServiceKeys | None = None
-    """What `live` is opened with; None where it takes no other key than it was made with."""
-    hands: Sequence[ButtonSpec] = ()
-    lamps: Sequence[LampSpec] = ()
-    camera: ports.Camera | None = None
-    camera_lamp: ports.Lamp | None = None
-    network: ports.Network | None = None
-    resumption: ports.ResumptionStore | None = None
-    memory: ports.PreferenceStore | None = None
-    tools: ToolSet | None = None
-    prompts: ports.Prompts | None = None
-    read_aloud: ReadAloud | None = None
-    control: "ControlSocket | None" = None
-    metrics: "MetricsServer | None" = None
-    pictures: Sequence[bytes] = field(default=(), repr=False)
-    """What the model is shown at the beginning of each session: JPEG."""
-    local_time: Callable[[], time] = field(default=lambda: time(12))
-    wall: Callable[[], datetime] = field(default=lambda: datetime(2026, 1, 1, 12))  # noqa: DTZ001 - local, as walls are
-    """Local date and time."""
-    ledger: BudgetStore | None = None
-    time: ports.TimeEvidence | None = None
-    words: RecordStore | None = None
-    """Where transcripts go, if the owner wants them kept; `sounds`: recordings."""
-    sounds: RecordStore | None = None
-    places: Mapping[str, Callable[[], None]] = field(default_factory=dict)
-    """Where something is to outlive a restart, by name: a look at each; see `flow.keeping.Keeping`."""
 
 
 def hand(button: ports.Button, settings: ButtonSettings) -> ButtonSpec:
@@ -121,51 +59,66 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         ConfigError: there is no key, or a library that a setting needs is missing.
     """
     # Vendor libraries are imported by whoever is configured to need them, and by nobody else.
-    from kioskd.adapters.clock import MachineTime, SystemClock, local_time, wall  # noqa: PLC0415
+    from kioskd.adapters.clock import MachineTime, SystemClock, wall  # noqa: PLC0415
     from kioskd.adapters.network import KernelNetwork  # noqa: PLC0415
     from kioskd.adapters.portaudio.streams import PortAudioMicrophone, PortAudioSpeaker  # noqa: PLC0415
     from kioskd.adapters.remote.control_socket import ControlSocket  # noqa: PLC0415
     from kioskd.adapters.remote.control_wire import daemon_socket  # noqa: PLC0415
-    from kioskd.adapters.storage.preference_file import PreferenceFile, state_directory  # noqa: PLC0415
-    from kioskd.adapters.storage.resumption_file import ResumptionFile, runtime_directory  # noqa: PLC0415
+    from kioskd.adapters.storage.preference_file import state_directory  # noqa: PLC0415
+    from kioskd.adapters.storage.resumption_file import runtime_directory  # noqa: PLC0415
     from kioskd.adapters.systemd import notifier  # noqa: PLC0415
     from kioskd.prompts import cache_directory  # noqa: PLC0415
 
     controls, camera = settings.controls, settings.camera
-    runtime = runtime_directory(environ)
     state = state_directory(environ)
     clock, control = SystemClock(), daemon_socket(environ)
     tools, keys = ToolSet(settings, environ, clock), ServiceKeys(environ)
     return Parts(
-        clock=clock,
-        microphone=PortAudioMicrophone(settings.microphone.device, channel=settings.microphone.channel),
-        speaker=PortAudioSpeaker(settings.speaker.device),
-        live=live(settings, keys.opener(settings.service), tools.offered, tools.trial),
-        notifier=notifier(environ),
-        keys=keys,
-        hands=_hands(controls.all_buttons),
-        lamps=[
-            LampSpec(_lamp(lamp), f"lamp {lamp.source or 'command'}", lamp.brightness, _night(lamp.night))
-            for lamp in controls.all_lamps
-        ],
-        camera=_camera(camera),
-        camera_lamp=_lamp(LampSettings(source=camera.lamp)) if camera.lamp is not None else None,
-        network=KernelNetwork(),
-        resumption=ResumptionFile(runtime, session_of=session_of(settings)) if runtime is not None else None,
-        memory=PreferenceFile(state) if state is not None else None,
-        tools=tools,
-        prompts=prompts(settings, cache_directory(environ)),
-        read_aloud=read_aloud(settings),
-        pictures=pictures(settings),
-        local_time=local_time,
-        wall=wall,
-        time=MachineTime(),
-        ledger=_ledger(state),
-        words=_record_store(settings.privacy.transcripts, "transcripts"),
-        sounds=_record_store(settings.privacy.recordings, "recordings"),
+        Devices(
+            clock=clock,
+            microphone=PortAudioMicrophone(settings.microphone.device, channel=settings.microphone.channel),
+            speaker=PortAudioSpeaker(settings.speaker.device),
+            notifier=notifier(environ),
+            buttons=_hands(controls.all_buttons),
+            lamps=[
+                LampSpec(_lamp(lamp), f"lamp {lamp.source or 'command'}", lamp.brightness, _night(lamp.night))
+                for lamp in controls.all_lamps
+            ],
+            camera=_camera(camera),
+            camera_lamps=[_lamp(LampSettings(source=camera.lamp))] if camera.lamp is not None else [],
+            network=KernelNetwork(),
+            control=ControlSocket(control, clock) if control is not None else NoControl(),
+            metrics=_metrics(settings.metrics.port, clock),
+            wall=wall,
+            time=MachineTime(),
+        ),
+        LiveService(
+            live=live(settings, keys.opener(settings.service), tools.offered, tools.trial),
+            keys=keys,
+            tools=tools,
+            prompts=prompts(settings, cache_directory(environ)),
+            read_aloud=read_aloud(settings),
+            pictures=pictures(settings),
+        ),
+        _stores(settings, state, runtime_directory(environ)),
+    )
+
+
+def _stores(settings: Settings, state: Path | None, runtime: Path | None) -> Stores:
+    """Return where things are kept: in the service manager's folders, as far as it gives any."""
+    from kioskd.adapters.storage.budget_file import BudgetFile  # noqa: PLC0415
+    from kioskd.adapters.storage.preference_file import PreferenceFile  # noqa: PLC0415
+    from kioskd.adapters.storage.resumption_file import ResumptionFile  # noqa: PLC0415
+
+    return Stores(
+        preferences=PreferenceFile(state) if state is not None else NoPreferences(),
+        resumption=NoResumption()
+        if runtime is None
+        else ResumptionFile(runtime, session_of=session_of(settings)),
+        budget=BudgetFile(state) if state is not None else None,
+        transcripts=_record_store(settings.privacy.transcripts, "transcripts"),
+        recordings=_record_store(settings.privacy.recordings, "recordings"),
         places=_places(settings, state),
-        control=ControlSocket(control, clock) if control is not None else None,
-        metrics=_metrics(settings.metrics.port, clock),
     )
 
 
@@ -229,17 +182,9 @@ def pictures(settings: Settings) -> tuple[bytes, ...]:
     return tuple(fitted)
 
 
-def _ledger(state: Path | None) -> BudgetStore | None:
-    if state is None:
-        return None
-    from kioskd.adapters.storage.budget_file import BudgetFile  # noqa: PLC0415
-
-    return BudgetFile(state)
-
-
-def _metrics(port: int, clock: ports.Clock) -> "MetricsServer | None":
+def _metrics(port: int, clock: ports.Clock) -> ports.MetricsEndpoint:
     if not port:
-        return None
+        return NoMetrics()
     from kioskd.adapters.remote.prometheus import MetricsServer  # noqa: PLC0415
 
     return MetricsServer(port, clock)
@@ -344,10 +289,10 @@ def _camera(camera: CameraSettings) -> ports.Camera | None:
             return None
 
 
-def prompts(settings: Settings, cache: Path | None) -> ports.Prompts | None:
-    """Return what the kiosk says for itself, kept in `cache` once it is rendered; None where the owner wants none."""
+def prompts(settings: Settings, cache: Path | None) -> ports.Prompts:
+    """Return what the kiosk says for itself, kept in `cache` once it is rendered; nothing where the owner wants none."""
     if not settings.speaker.prompts:
-        return None
+        return NoPrompts()
     from kioskd.prompts import PromptLibrary  # noqa: PLC0415
 
     return PromptLibrary(settings.assistant.language, settings.speaker.prompts_folder, cache)

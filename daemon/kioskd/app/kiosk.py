@@ -1,51 +1,35 @@
-"""The daemon put together: all workers, and who performs what for the core."""
+"""The daemon put together: all workers, and what performs each effect of the core."""
 
-import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from kioskd import journal_ids, ports
-from kioskd.app.books import Books
-from kioskd.app.camera import camera
-from kioskd.app.desk import FrontDesk
-from kioskd.app.devices import Parts
-from kioskd.app.policy import core_policy, session_of
-from kioskd.app.sound import sound, wake_word
+from kioskd import journal_ids, logs, ports
+from kioskd.app.control import JournalTail, KioskMetrics, OwnerSettings, fit
+from kioskd.app.parts import Parts
+from kioskd.app.policy import budget, core_policy, session_of
+from kioskd.app.sound import sound
 from kioskd.app.tool_host import ToolHost, ToolSet
-from kioskd.core.effects import (
-    AskConfirmation,
-    CancelTimer,
-    Chime,
-    Confirm,
-    Dial,
-    Duck,
-    Flush,
-    ForgetHandle,
-    Greet,
-    HangUp,
-    KeepHandle,
-    KioskStatus,
-    Prompt,
-    SetCamera,
-    SetMute,
-    SetTimer,
-    SetUplink,
-    ShowStatus,
-    StopPrompt,
-    TakeSnapshot,
-)
-from kioskd.core.events import Device, MuteRequested, NetworkChanged, Restored, SettingsChanged
+from kioskd.core import effects
+from kioskd.core.events import Device, Event, MuteRequested, NetworkChanged, Restored, SettingsChanged
 from kioskd.errors import RestartAsked
-from kioskd.flow.audio.level_meters import LevelMeters
+from kioskd.flow.camera.no_camera import NoPictureService
 from kioskd.flow.controls.buttons import ButtonEvents, ButtonWorker
+from kioskd.flow.controls.kiosk_view import KioskView
 from kioskd.flow.controls.lamps import LampWorker
-from kioskd.flow.link.live_link import LiveLink
+from kioskd.flow.controls.remote import RemoteControl
+from kioskd.flow.controls.status_display import StatusDisplay
+from kioskd.flow.link.connection_log import ConnectionLog
+from kioskd.flow.link.incoming_reply import IncomingReply
+from kioskd.flow.link.live_link import LiveLink, SessionStart
+from kioskd.flow.link.outbox import Outbox
 from kioskd.flow.link.picture_pacer import PicturePacer
-from kioskd.flow.reporting.journal import status
+from kioskd.flow.link.transcript import Transcript
+from kioskd.flow.reporting.journal import Journal
+from kioskd.flow.reporting.metrics import MetricCounts, Readings
 from kioskd.flow.runtime.device_supervisor import DeviceSupervisor
 from kioskd.flow.runtime.engine import Engine, Observer, Performers
 from kioskd.flow.runtime.mailbox import Mailbox
@@ -53,16 +37,23 @@ from kioskd.flow.runtime.reload import Reload
 from kioskd.flow.runtime.timers import Timers
 from kioskd.flow.runtime.watchdog import Evidence, Watchdog
 from kioskd.flow.runtime.workers import Worker, once, work_together
+from kioskd.flow.storage.budget import BudgetEnforcer
+from kioskd.flow.storage.conversation_recorder import ConversationRecorder
+from kioskd.flow.storage.day_spending import DaySpending
 from kioskd.flow.storage.disk_writer import DiskWriter
 from kioskd.flow.storage.preferences import PreferenceKeeper
 from kioskd.settings.model import Settings
+
+if TYPE_CHECKING:
+    from kioskd.flow.camera.picture_service import PictureService
+    from kioskd.flow.camera.snapshot_requests import ShowPicture
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class NewSettings:
-    """What a daemon that runs goes by from now on; see `meaning.renewed`."""
+    """What a running daemon goes by from now on; see `policy.renewed`."""
 
     settings: Settings
     live: ports.Live
@@ -84,252 +75,273 @@ async def serve(
 
     Raises:
         DeviceStuck: only a new process can use a device.
-        RestartAsked: somebody has asked for a new process.
+        RestartAsked: a person has asked for a new process.
         ConfigError: what the settings name cannot be used.
         LinkLost: the program does not fit together (Remedy.STOP).
     """
     await Kiosk(settings, parts, observers).run(reload)
 
 
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    """What is kept, counted and written down."""
+
+    disk_writer: DiskWriter
+    preferences: PreferenceKeeper
+    day: DaySpending
+    recorder: ConversationRecorder
+
+
 class Kiosk:
-    """All workers, and who performs what for the core. Made within the running loop."""
+    """All workers, and what performs each effect of the core. Made within the running loop."""
 
     def __init__(self, settings: Settings, parts: Parts, observers: Sequence[Observer]) -> None:
-        self._session_of = session_of(settings)
-        self._parts = parts
-        clock, self._mailbox = parts.clock, Mailbox()
-        post = self._post = self._mailbox.post
-        self._timers, self._hands = Timers(clock, post), ButtonEvents(post)
-        self._keeping = DiskWriter(clock, post, parts.places)
-        self._memory = PreferenceKeeper(
-            parts.memory,
-            self._keeping,
-            volume=settings.speaker.volume,
-            volume_floor=settings.speaker.volume_floor,
-            volume_ceiling=settings.speaker.volume_ceiling,
-        )
-        self._restart, self._meters = asyncio.Event(), LevelMeters()
-        self._wake_word = wake_word(settings)
-        self._uplink, self._downlink = sound(
-            settings, parts, self._meters, post, volume=self._memory.volume, wake_word=self._wake_word
-        )
-        self._way = PicturePacer(clock, uplink_idle=lambda: self._uplink.idle)
-        self._camera = camera(settings, parts, self._way, post, self._tell)
-        self._books = Books(settings, parts, post, self._tell, self._keeping)
-        self._tools = parts.tools or ToolSet(Settings(), {}, clock)
-        self._tool_desk = ToolHost(
-            self._tools,
+        """Put everything together, in the order in which one part needs another. Reads files: blocks.
+
+        Raises:
+            ConfigError: what the settings name cannot be used.
+        """
+        self._parts, self._owner = parts, OwnerSettings(settings, parts)
+        clock, self._mailbox = parts.devices.clock, Mailbox()
+        post, self._timers = self._mailbox.post, Timers(clock, self._mailbox.post)
+        self._storage = _storage(settings, parts, post)
+        recorder = self._storage.recorder
+        self._sound = sound(settings, parts, post, self._storage.preferences, on_sent=recorder.sent)
+        uplink = self._sound.uplink
+        pacer = PicturePacer(clock, uplink_idle=lambda: uplink.idle)
+        outbox = Outbox(pacer, clock, recorder.wrote)
+        self._pictures = _pictures(settings, parts, pacer, post, outbox.put)
+        self._buttons = ButtonEvents(post)
+        self._tools = ToolHost(
+            parts.service.tools or ToolSet(Settings(), {}, clock),
             post,
-            self._books.limits,
-            tell=self._tell,
-            set_volume=self._set_volume,
-            camera=self._camera,
-            hands=self._hands,
-            prompts=parts.prompts,
+            self._storage.day,
+            tell=outbox.put,
+            volume=self._sound.volume,
+            pictures=self._pictures,
+            buttons=self._buttons,
+            prompts=parts.service.prompts,
         )
-        self._link = LiveLink(
-            self._books.overheard(parts.live),
-            self._uplink,
-            self._downlink,
-            post,
-            clock,
-            way=self._way,
-            jitter=random.random,
-            greeting=settings.assistant.greeting or "",
-            pictures=parts.pictures,
-            calls=self._tool_desk.runner,
-            companions=[self._camera] if self._camera is not None else [],
-            on_usage=self._books.limits.used,
-            room=self._mailbox.room,
-            read_aloud=parts.read_aloud,
-        )
-        self._lamps = [
-            LampWorker(
-                [lit.lamp],
-                clock,
-                post,
-                local_time=parts.local_time,
-                brightness=lit.brightness,
-                night=lit.night,
-                name=lit.name,
-            )
-            for lit in parts.lamps
-        ]
-        self._desk = FrontDesk(
-            settings,
-            parts,
-            self._meters,
-            post,
-            uplink=self._uplink,
-            downlink=self._downlink,
-            link=self._link,
-            camera=self._camera,
-            tool_calls=self._tool_desk.counts,
-            account=lambda: self._books.limits.account,
-            set_volume=self._set_volume,
-        )
-        self._health = Watchdog(clock, post, parts.notifier, self._evidence())
-        self._engine = Engine(
-            core_policy(settings),
-            self._mailbox,
-            self._performers(),
-            clock,
-            current=self._timers.current,
-            observers=[
-                self._health.observe,
-                self._link.observe,
-                *self._books.observers,
-                *self._desk.observers,
-                *self._tool_desk.observers,
-                *observers,
-            ],
-        )
+        self._budget = BudgetEnforcer(
+            budget(settings), clock, post, parts.devices.wall, tell=outbox.put,
+            notice=settings.limits.notice, day=self._storage.day,
+        )  # fmt: skip
+        self._link = self._make_link(settings, outbox)
+        self._display = StatusDisplay(parts.devices.notifier, _lamps(parts, post), recorder.kept)
+        self._watchdog = Watchdog(clock, post, parts.devices.notifier, self._evidence())
+        self._remote, own = self._make_remote(settings, outbox)
+        self._engine = self._make_engine(settings, (*own, *observers))
 
     async def run(self, reload: Reload[NewSettings] | None) -> None:
-        """Start everybody, and be there until it ends."""
-        self._desk.claim()
-        workers = self._workers() | self._books.workers() | self._desk.workers()
+        """Start all workers, and run until one ends."""
+        devices = self._parts.devices
+        devices.control.claim()
+        workers = self._workers()
         if reload is not None:
             workers["reload"] = partial(
-                reload.run, self._apply, self._parts.notifier, post=self._post, wall=self._parts.wall
+                reload.run, self._apply, devices.notifier, post=self._mailbox.post, wall=devices.wall
             )
-            workers["refused file"] = partial(reload.watch, self._parts.clock, self._post)
-            self._desk.renew = reload.now
-        self._show(ShowStatus(KioskStatus.STARTING))
-        if self._memory.muted:
-            self._post(MuteRequested(muted=True))
-        if self._parts.resumption is not None and (kept := self._parts.resumption.recover()) is not None:
-            self._post(Restored(*kept))
+            workers["refused file"] = partial(reload.watch, devices.clock, self._mailbox.post)
+            self._owner.read_again = reload.now
+        self._display.show(effects.ShowStatus(effects.KioskStatus.STARTING))
+        if self._storage.preferences.muted:
+            self._mailbox.post(MuteRequested(muted=True))
+        if (kept := self._parts.stores.resumption.recover()) is not None:
+            self._mailbox.post(Restored(*kept))
         try:
             await work_together(workers)
         finally:
             self._timers.cancel_all()
+            logs.surround({})
+
+    def _make_link(self, settings: Settings, outbox: Outbox) -> LiveLink:
+        service, clock = self._parts.service, self._parts.devices.clock
+        connection_log, transcript = ConnectionLog(clock), Transcript()
+        replies = IncomingReply(
+            self._sound.downlink,
+            self._mailbox.post,
+            clock,
+            counts=connection_log.counts,
+            transcript=transcript,
+            read_aloud=service.read_aloud,
+        )
+        return LiveLink(
+            SessionStart(service.live, settings.assistant.greeting or "", service.pictures),
+            self._sound.uplink,
+            self._mailbox.post,
+            clock,
+            replies=replies,
+            outbox=outbox,
+            transcript=transcript,
+            connection_log=connection_log,
+            jitter=random.random,
+            users=[self._pictures, self._tools.runner],
+            on_message=[self._storage.recorder.received, self._budget.received, self._tools.runner.take],
+            room=self._mailbox.room,
+        )
+
+    def _make_remote(
+        self, settings: Settings, outbox: Outbox
+    ) -> tuple[Mapping[str, Worker], Sequence[Observer]]:
+        """Return the workers that answer from outside, and what they are told of each step."""
+        devices, journal = self._parts.devices, JournalTail()
+        counts = MetricCounts(devices.clock.now())
+        metrics = KioskMetrics(counts, devices.clock.now, self._readings)
+        view = KioskView(
+            self._mailbox.post,
+            outbox.put,
+            self._display,
+            self._pictures,
+            self._sound.uplink,
+            self._sound.volume,
+            journal,
+            self._owner,
+            metrics,
+            self._tools.left_out,
+        )
+        remote = RemoteControl(view, counts, self._sound.meters, devices.clock, fit=fit(settings))
+        workers: dict[str, Worker] = {
+            "control": partial(journal.follow, partial(devices.control.serve, remote.handle)),
+            "metrics": partial(devices.metrics.serve, metrics.families),
+        }
+        return workers, (counts.observe, remote.observe)
+
+    def _make_engine(self, settings: Settings, observers: Sequence[Observer]) -> Engine:
+        return Engine(
+            core_policy(settings),
+            self._mailbox,
+            self._performers(),
+            self._parts.devices.clock,
+            current=self._timers.current,
+            observers=[
+                self._watchdog.observe,
+                self._link.observe,
+                Journal(logs.surround).observe,
+                self._budget.observe,
+                self._storage.recorder.observe,
+                *self._tools.observers,
+                *observers,
+            ],
+        )
+
+    def _readings(self) -> Readings:
+        """Return what the workers have counted."""
+        uplink, playout = self._sound.uplink, self._sound.downlink.playout
+        return Readings(
+            link=self._link.counts,
+            sent=uplink.sent,
+            resent=uplink.resent,
+            dropped=uplink.dropped,
+            gap_bytes=playout.starved_bytes,
+            overflow_bytes=playout.dropped_bytes,
+            volume=playout.volume,
+            pictures=self._pictures.counts,
+            tool_calls=self._tools.runner.counts,
+            budget=self._budget.status.limited,
+        )
 
     def _evidence(self) -> Mapping[str, Evidence]:
-        """Who must show signs of life, and how; see `Watchdog`."""
-        uplink, downlink, link, word = self._uplink, self._downlink, self._link, self._wake_word
+        """Return what must show signs of life, and how; see `Watchdog`."""
+        uplink, downlink, link = self._sound.uplink, self._sound.downlink, self._link
+        words = self._sound.wake_words
         return {
             "microphone": lambda: None if uplink.absent else uplink.captured,
             "speaker": lambda: None if downlink.missing else downlink.playout.pulled,
             "uplink": lambda: uplink.sent if uplink.sending else None,
             "service client": lambda: None if link.warm else 0,
-            "wake word": lambda: None if word is None or word.ready else 0,
+            "wake word": lambda: None if all(word.ready for word in words) else 0,
         }
 
     def _performers(self) -> Performers:
-        """Who carries out which effect."""
+        """Return what carries out each effect."""
+        uplink, downlink, resumption = self._sound.uplink, self._sound.downlink, self._parts.stores.resumption
         return {
-            SetTimer: self._timers.set,
-            CancelTimer: self._timers.cancel,
-            SetUplink: self._uplink.set_uplink,
-            SetMute: self._mute,
-            SetCamera: self._camera.set_eyes if self._camera is not None else _nothing,
-            TakeSnapshot: self._camera.looks.ask if self._camera is not None else _nothing,
-            Flush: self._downlink.flush,
-            Duck: self._downlink.duck,
-            Chime: self._downlink.chime,
-            Prompt: self._downlink.prompt,
-            StopPrompt: self._downlink.hush_prompt,
-            Dial: self._link.dial,
-            HangUp: self._hang_up,
-            Greet: self._link.greet,
-            Confirm: self._tool_desk.allow,
-            AskConfirmation: lambda _effect: self._downlink.question(self._tool_desk.question),
-            ShowStatus: self._show,
-            KeepHandle: self._keep,
-            ForgetHandle: self._forget,
+            effects.SetTimer: self._timers.set,
+            effects.CancelTimer: self._timers.cancel,
+            effects.SetUplink: uplink.set_uplink,
+            effects.SetMute: self._mute,
+            effects.SetCamera: self._pictures.set_camera,
+            effects.TakeSnapshot: self._pictures.take_snapshot,
+            effects.Flush: downlink.flush,
+            effects.Duck: downlink.duck,
+            effects.Chime: downlink.chime,
+            effects.Prompt: downlink.prompt,
+            effects.StopPrompt: downlink.hush_prompt,
+            effects.Dial: self._link.dial,
+            effects.HangUp: self._hang_up,
+            effects.Greet: self._link.greet,
+            effects.Confirm: self._tools.confirmation.allow,
+            effects.AskConfirmation: lambda _effect: downlink.question(self._tools.confirmation.sound),
+            effects.ShowStatus: self._display.show,
+            effects.KeepHandle: lambda effect: resumption.keep(effect.conversation, effect.handle),
+            effects.ForgetHandle: lambda _effect: resumption.forget(),
         }
 
     def _workers(self) -> dict[str, Worker]:
-        """Who works from the start to the end."""
-        parts, post = self._parts, self._post
+        """Return the tasks that run from the start to the end."""
+        devices, post = self._parts.devices, self._mailbox.post
         workers: dict[str, Worker] = {
             "engine": self._engine.run,
-            "microphone": self._uplink.capture,
-            "speaker": self._downlink.play,
-            "uplink": self._uplink.send,
-            **self._tool_desk.workers,
+            "microphone": self._sound.uplink.capture,
+            "speaker": self._sound.downlink.play,
+            "uplink": self._sound.uplink.send,
+            **self._tools.workers,
             "link": self._link.run,
-            "health": self._health.run,
-            "keeping": self._keeping.run,
-            "memory": self._memory.run,
+            "watchdog": self._watchdog.run,
+            "disk writer": self._storage.disk_writer.run,
+            "preferences": self._storage.preferences.run,
             "restart": self._restart_when_asked,
+            "camera": self._pictures.run,
+            "network": partial(devices.network.watch, lambda: post(NetworkChanged())),
+            "prompts": partial(once, self._parts.service.prompts.prepare),
+            "budget": self._budget.run,
+            "records": self._storage.recorder.run,
+            **self._remote,
         }
-        for hand in parts.hands:
-            workers[hand.name] = ButtonWorker(
-                hand.button,
-                hand.rules,
-                self._hands.post,
-                parts.clock,
-                name=hand.name,
-                restart=self._restart.set,
-                hands=self._hands,
+        for spec in devices.buttons:
+            workers[spec.name] = ButtonWorker(
+                spec.button,
+                spec.rules,
+                self._buttons.post,
+                devices.clock,
+                name=spec.name,
+                restart=self._buttons.restart_wanted.set,
+                buttons=self._buttons,
             ).run
-        for number, keeper in enumerate(self._lamps, 1):
-            workers[f"lamp {number}"] = keeper.run
-        if self._wake_word is not None:
-            workers["wake word"] = self._wake_word.run
-        if self._camera is not None:
-            workers["camera"] = self._camera.run
-        if parts.camera_lamp is not None:
+        for number, lamp in enumerate(self._display.lamps, 1):
+            workers[f"lamp {number}"] = lamp.run
+        for word in self._sound.wake_words:
+            workers["wake word"] = word.run
+        for each in devices.camera_lamps:
             name = "camera lamp"
-            lamp = DeviceSupervisor(name, parts.clock, post, device=Device.LAMP, called=name, needed=False)
-            workers[name] = partial(lamp.use, parts.camera_lamp.run)
-        if parts.network is not None:
-            workers["network"] = partial(parts.network.watch, lambda: post(NetworkChanged()))
-        if parts.prompts is not None:
-            workers["prompts"] = partial(once, parts.prompts.prepare)
+            supervisor = DeviceSupervisor(
+                name, devices.clock, post, device=Device.LAMP, called=name, needed=False
+            )
+            workers[name] = partial(supervisor.use, each.run)
         return workers
 
     async def _restart_when_asked(self) -> NoReturn:
-        await self._restart.wait()
+        await self._buttons.restart_wanted.wait()
         raise RestartAsked("somebody held the button for a new start; the service manager starts it")
 
-    def _tell(self, what: str | bytes, settled: Callable[[str], None] = lambda _why: None) -> bool:
-        """Tell it to the link, which is made later than those who do."""
-        return self._link.tell(what, settled)
-
-    def _hang_up(self, effect: HangUp) -> None:
+    def _hang_up(self, effect: effects.HangUp) -> None:
         self._link.hang_up(effect)
-        if self._camera is not None:
-            self._camera.forget(effect)
+        self._pictures.forget(effect)
 
-    def _mute(self, effect: SetMute) -> None:
-        self._uplink.set_mute(effect)
-        self._memory.muted = effect.muted
-
-    def _set_volume(self, percent: int) -> int:
-        """Speak as loudly as asked, as far as the owner lets anybody; return what it has come to."""
-        self._memory.volume = percent
-        self._downlink.playout.volume = self._memory.volume
-        return self._memory.volume
-
-    def _show(self, effect: ShowStatus) -> None:
-        self._desk.words = status(effect, kept=self._books.kept)
-        self._parts.notifier.status(self._desk.words)
-        for lamp in self._lamps:
-            lamp.show(self._books.lamp(effect))
-
-    def _keep(self, effect: KeepHandle) -> None:
-        if self._parts.resumption is not None:
-            self._parts.resumption.keep(effect.conversation, effect.handle)
-
-    def _forget(self, _effect: ForgetHandle) -> None:
-        if self._parts.resumption is not None:
-            self._parts.resumption.forget()
+    def _mute(self, effect: effects.SetMute) -> None:
+        self._sound.uplink.set_mute(effect)
+        self._storage.preferences.muted = effect.muted
 
     def _apply(self, new: NewSettings) -> None:
         """Go by new settings: at once, or over the next connection."""
-        settings = new.settings
+        settings, old = new.settings, self._owner.settings
+        self._owner.settings = settings
         self._engine.adopt(core_policy(settings))
-        self._books.adopt(settings)
-        self._desk.adopt(settings)
-        self._link.use(self._books.overheard(new.live), settings.assistant.greeting or "", new.pictures)
-        self._memory.adopt(settings.speaker.volume)
-        self._downlink.playout.volume = self._memory.volume
-        self._post(SettingsChanged(session_void=session_of(settings) != self._session_of))
-        self._session_of = session_of(settings)
-        self._tools.model = settings.service.model
+        self._budget.adopt(budget(settings), settings.limits.notice)
+        self._link.use(SessionStart(new.live, settings.assistant.greeting or "", new.pictures))
+        self._sound.volume.adopt(settings.speaker.volume)
+        self._mailbox.post(SettingsChanged(session_void=session_of(settings) != session_of(old)))
+        self._tools.adopt(settings)
         log.info(
             "settings reloaded%s",
             f"; after a restart only: {', '.join(new.later)}" if new.later else "",
@@ -337,5 +349,66 @@ class Kiosk:
         )
 
 
-def _nothing(_effect: object) -> None:
-    """There is nobody to do it."""
+def _storage(settings: Settings, parts: Parts, post: Callable[[Event], None]) -> _Storage:
+    devices, stores, speaker = parts.devices, parts.stores, settings.speaker
+    disk_writer = DiskWriter(devices.clock, post, stores.places)
+    return _Storage(
+        disk_writer,
+        PreferenceKeeper(
+            stores.preferences,
+            disk_writer,
+            volume=speaker.volume,
+            volume_floor=speaker.volume_floor,
+            volume_ceiling=speaker.volume_ceiling,
+        ),
+        DaySpending(
+            devices.clock,
+            devices.wall,
+            disk_writer,
+            store=stores.budget,
+            time=devices.time,
+            limited=budget(settings).daily,
+        ),
+        ConversationRecorder(devices.clock, devices.wall, words=stores.transcripts, sounds=stores.recordings),
+    )
+
+
+def _pictures(
+    settings: Settings,
+    parts: Parts,
+    pacer: PicturePacer,
+    post: Callable[[Event], None],
+    show: "ShowPicture",
+) -> "PictureService | NoPictureService":
+    if parts.devices.camera is None:
+        return NoPictureService()
+    from kioskd.flow.camera.picture_service import PictureService  # noqa: PLC0415 - brings Pillow
+
+    camera = settings.camera
+    return PictureService(
+        parts.devices.camera,
+        parts.devices.clock,
+        post,
+        pacer=pacer,
+        show=show,
+        every_s=camera.every_s,
+        min_change=camera.min_change,
+        refresh_s=camera.refresh_s,
+        lamps=parts.devices.camera_lamps,
+    )
+
+
+def _lamps(parts: Parts, post: Callable[[Event], None]) -> list[LampWorker]:
+    devices = parts.devices
+    return [
+        LampWorker(
+            [spec.lamp],
+            devices.clock,
+            post,
+            local_time=lambda: devices.wall().time(),
+            brightness=spec.brightness,
+            night=spec.night,
+            name=spec.name,
+        )
+        for spec in devices.lamps
+    ]

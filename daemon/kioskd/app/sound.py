@@ -1,100 +1,119 @@
 """Settings -> the way of the sound: what the kiosk listens for, hears and says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kioskd.app.devices import Parts, echo_canceller
+from kioskd.app.devices import echo_canceller
+from kioskd.app.parts import Parts
 from kioskd.app.policy import lead_ms, pause_ms, talk
 from kioskd.core.effects import Cue
 from kioskd.core.events import Event, WakeCause
 from kioskd.core.policy import UplinkMode
-from kioskd.errors import Code
 from kioskd.flow.audio.downlink import Downlink
 from kioskd.flow.audio.level_meters import LevelMeters
+from kioskd.flow.audio.preroll import PreRoll
 from kioskd.flow.audio.speech_events import LoadingDetector, SpeechEvents, WakeDetector
 from kioskd.flow.audio.uplink import Uplink
+from kioskd.flow.controls.volume import Volume
+from kioskd.flow.storage.preferences import PreferenceKeeper
 from kioskd.media.barge_in import BargeInDetector
 from kioskd.media.voice_activity import VoiceDetector
 from kioskd.settings.model import Settings
 
 if TYPE_CHECKING:
     from kioskd.media.cue_filter import CueFilter
-    from kioskd.media.cues import CueSound as Sound
+    from kioskd.media.cues import CueSound
     from kioskd.media.echo import EchoCanceller
 
 HELD_AFTER_MS: Final = 240
 """Sound that is still sent when a talk button is let go: people let go on their last word."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """The way of the sound."""
+
+    uplink: Uplink
+    downlink: Downlink
+    meters: LevelMeters
+    volume: Volume
+    wake_words: Sequence[LoadingDetector]
+    """What listens for wake words, once its `run` has loaded it; at most one."""
+
+
 def sound(
     settings: Settings,
     parts: Parts,
-    meters: LevelMeters,
     post: Callable[[Event], None],
+    preferences: PreferenceKeeper,
     *,
-    volume: int,
-    wake_word: LoadingDetector | None,
-) -> tuple[Uplink, Downlink]:
-    """Return the uplink and the downlink. `wake_word`: see there.
+    on_sent: Callable[[bytes], None],
+) -> Sound:
+    """Return the way of the sound. `on_sent` is called with each frame that the service was sent.
 
     Raises:
         ConfigError: an extra that the settings need is not installed.
     """
+    devices, meters, microphone = parts.devices, LevelMeters(), settings.microphone
     echo = echo_canceller(settings)
     wanted = {Cue(name) for name in settings.speaker.cues}
     cues = _cue_filter() if wanted else None
-    mode = settings.microphone.echo
     downlink = Downlink(
-        meters.speaker(parts.speaker),
+        meters.speaker(devices.speaker),
         post,
-        parts.clock,
-        volume=volume,
+        devices.clock,
+        volume=preferences.volume,
         echo=echo,
         chimes=wanted | ({Cue.UNMUTE} if Cue.MUTE in wanted else set()),
-        prompts=partial(_prompt, parts),
+        prompts=parts.service.prompts.get,
         on_cue=partial(_expect, cues) if cues is not None else None,
     )
+    wake_words = wake_word(settings)
     held = talk(settings) is UplinkMode.HELD
 
     def own_residue() -> bool:
-        return mode == "hardware" and downlink.own_voice
+        return microphone.echo == "hardware" and downlink.own_voice
 
     uplink = Uplink(
-        meters.microphone(parts.microphone),
+        meters.microphone(devices.microphone),
         post,
-        parts.clock,
-        preroll_ms=settings.microphone.preroll_ms,
-        speech_events=speech_events(settings, post, echo, wake_word, downlink),
+        devices.clock,
+        preroll=PreRoll(
+            microphone.preroll_ms,
+            lead_ms(settings),
+            # What a card leaves of the kiosk's voice is loud enough to be answered; what the canceller leaves is not.
+            own_voice=lambda: downlink.voice_lingers if microphone.echo == "half_duplex" else own_residue(),
+            own_lead=lambda: held and own_residue(),
+        ),
+        speech_events=speech_events(settings, post, echo, wake_words, downlink),
         cleaners=[cleaner for cleaner in (echo, cues) if cleaner is not None],
-        # What a card leaves of the kiosk's voice is loud enough to be answered; what the canceller leaves is not.
-        own_voice=lambda: downlink.voice_lingers if mode == "half_duplex" else own_residue(),
-        own_lead=lambda: held and own_residue(),
-        lead_ms=lead_ms(settings),
         after_ms=HELD_AFTER_MS if held else 0,
+        on_sent=on_sent,
     )
-    return uplink, downlink
+    return Sound(uplink, downlink, meters, Volume(preferences, downlink.playout), wake_words)
 
 
-def wake_word(settings: Settings) -> LoadingDetector | None:
-    """Return what listens for the wake word, once its `run` has loaded it; None where no word wakes the kiosk."""
+def wake_word(settings: Settings) -> list[LoadingDetector]:
+    """Return what listens for the wake word, once its `run` has loaded it; nothing where no word wakes the kiosk."""
     conversation = settings.conversation
     if "wakeword" not in conversation.wake:
-        return None
+        return []
 
     def load() -> WakeDetector:
         from kioskd.adapters.wakeword import WakeWordDetector  # noqa: PLC0415
 
         return WakeWordDetector(conversation.wakeword)
 
-    return LoadingDetector("wake word", load)
+    return [LoadingDetector("wake word", load)]
 
 
 def speech_events(
     settings: Settings,
     post: Callable[[Event], None],
     echo: "EchoCanceller | None",
-    wake_word: LoadingDetector | None,
+    wake_words: Sequence[LoadingDetector],
     downlink: Downlink,
 ) -> SpeechEvents:
     """Return what listens for the core."""
@@ -104,8 +123,8 @@ def speech_events(
         from kioskd.media.speech_onset import SpeechOnsetDetector  # noqa: PLC0415 - brings numpy
 
         wakers[WakeCause.VOICE] = SpeechOnsetDetector()
-    if wake_word is not None:
-        wakers[WakeCause.WAKEWORD] = wake_word
+    for detector in wake_words:
+        wakers[WakeCause.WAKEWORD] = detector
     return SpeechEvents(
         post,
         voice=VoiceDetector(pause_ms=pause_ms(conversation)),
@@ -117,17 +136,13 @@ def speech_events(
     )
 
 
-def _prompt(parts: Parts, code: Code) -> bytes | None:
-    return parts.prompts.get(code) if parts.prompts is not None else None
-
-
 def _cue_filter() -> "CueFilter":
     from kioskd.media.cue_filter import CueFilter  # noqa: PLC0415 - brings numpy
 
     return CueFilter()
 
 
-def _expect(cues: "CueFilter", cue: "Sound", latency_s: float) -> None:
+def _expect(cues: "CueFilter", cue: "CueSound", latency_s: float) -> None:
     from kioskd.media.cue_filter import frames_to_expect  # noqa: PLC0415 - loaded by now
 
     cues.expect(cue, frames_to_expect(cue, latency_s))

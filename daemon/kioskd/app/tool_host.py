@@ -1,16 +1,18 @@
 """The tools of a kiosk: what the service is told of them, who carries calls out, and the kiosk that they act on."""
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from kioskd import live_models, ports
 from kioskd.app.build_tools import assemble, secret_files
 from kioskd.core.events import Event
-from kioskd.errors import DeviceLost
+from kioskd.flow.camera.no_camera import NoPictureService
 from kioskd.flow.controls.buttons import ButtonEvents
+from kioskd.flow.controls.volume import Volume
 from kioskd.flow.runtime.engine import Observer
 from kioskd.flow.runtime.workers import Worker
-from kioskd.flow.tools.confirmation import Confirmation, no_voice
+from kioskd.flow.tools.confirmation import Confirmation
+from kioskd.flow.tools.conversation_notes import ConversationNotes
 from kioskd.flow.tools.tool_calls import CallOutcome, CallTerms
 from kioskd.flow.tools.tool_runner import ToolRunner
 from kioskd.settings.model import Settings
@@ -21,7 +23,8 @@ from kioskd.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
     from kioskd.adapters.gemini import ToolTrial
-    from kioskd.flow.camera.stream import CameraStream
+    from kioskd.adapters.gemini.functions import FunctionRules
+    from kioskd.flow.camera.picture_service import PictureService
 
 SEARCH_NAME: Final = "google_search"
 """What the service's own search is called where it is left out."""
@@ -43,8 +46,7 @@ class ToolSet:
     ) -> None:
         """`rehearsed`: a tool whose secret is not here is left out."""
         self.clock = clock
-        self.model = settings.service.model
-        """By which it is known whether the model waits for a tool."""
+        self._model = settings.service.model
         self._tools, self._environ, self._rehearsed = settings.tools, environ, rehearsed
         self._hidden = secret_files(settings)
         self._box: Toolbox | None = None
@@ -58,6 +60,17 @@ class ToolSet:
 
             self._trial = ToolTrial(self._place)
         return self._trial
+
+    @property
+    def functions(self) -> "FunctionRules":
+        """How the model that the settings name calls functions."""
+        from kioskd.adapters.gemini.functions import FunctionRules  # noqa: PLC0415 - loaded by who dials
+
+        return FunctionRules(live_models.profile(self._model).functions)
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by the model of new settings."""
+        self._model = settings.service.model
 
     @property
     def left_out(self) -> list[dict[str, str]]:
@@ -75,9 +88,9 @@ class ToolSet:
         """Return what the model may call now; see `app.live`."""
         return () if self._box is None else self._box.declarations()
 
-    def open(
+    def build(
         self, host: KioskControls, confirmation: Confirmation, day: CallsToday, *, camera: bool
-    ) -> "Shop":
+    ) -> Toolbox:
         """Make the tools, to act on `host`; their calls are counted in `day`.
 
         Raises:
@@ -93,42 +106,14 @@ class ToolSet:
             hidden=self._hidden,
         )
         self._box = Toolbox(made, clock=self.clock, confirm=confirmation.ask, day=day)
-        return Shop(self, self._box)
-
-
-class Shop:
-    """The tools as the model's calls need them; a `tool_runner.Toolbox`."""
-
-    def __init__(self, tools: ToolSet, box: Toolbox) -> None:
-        self._tools, self._box = tools, box
-        self.run = box.run
-        """Keeps the tools' connections."""
-
-    def terms(self, name: str) -> CallTerms:
-        """Return how a tool is dealt with; one that is not known as this model does it by itself."""
-        from kioskd.adapters.gemini.functions import holds_up  # noqa: PLC0415 - loaded by who dials
-
-        functions = live_models.profile(self._tools.model).functions
-        guard, declaration = self._box.guard(name), self._box.declaration(name)
-        if guard is None or declaration is None:
-            return CallTerms(blocking=functions in {"blocking", "blocking_only"})
-        return CallTerms(holds_up(declaration, functions), guard.scheduling, declaration.repeatable)
-
-    async def call(
-        self, call: ports.ToolCall, *, turn: int, conversation: int, begun: Callable[[], None]
-    ) -> CallOutcome:
-        """Carry out one call; see `tool_runner.Toolbox`."""
-        from kioskd.adapters.gemini.function_schema import restored  # noqa: PLC0415 - loaded by who dials
-
-        declaration = self._box.declaration(call.name)
-        arguments = restored(declaration.parameters, call.arguments) if declaration else call.arguments
-        result = await self._box.call(call.name, arguments, turn=turn, conversation=conversation, begun=begun)
-        guard = self._box.guard(call.name) or Guard()
-        return CallOutcome(result.as_json(guard.result_bytes), result.picture)
+        return self._box
 
 
 class ToolHost:
-    """The tools of a kiosk that runs, who runs them, and the kiosk as far as they may touch it; a `KioskControls`."""
+    """The tools of a kiosk that runs: who carries calls out, and the kiosk as far as tools may touch it.
+
+    A `ToolExecutor` for `ToolRunner`, and a `KioskControls` for the kiosk's own tools.
+    """
 
     def __init__(
         self,
@@ -137,67 +122,82 @@ class ToolHost:
         day: CallsToday,
         *,
         tell: Callable[[str | bytes], bool],
-        set_volume: Callable[[int], int],
-        camera: "CameraStream | None",
-        hands: ButtonEvents,
-        prompts: ports.Prompts | None,
+        volume: Volume,
+        pictures: "PictureService | NoPictureService",
+        buttons: ButtonEvents,
+        prompts: ports.Prompts,
     ) -> None:
-        """`day` counts calls. `tell` says a text to the model, or shows it a picture. `hands` and `prompts`: by which it is asked whether a tool may act.
+        """Make the tools.
+
+        Args:
+            tools: What the owner has set.
+            post: Takes events for the core.
+            day: Counts calls.
+            tell: Says a text to the model, or shows it a picture; returns False if it cannot.
+            volume: Is set by a tool.
+            pictures: Are looked at by a tool.
+            buttons: Confirm a call.
+            prompts: Ask for a confirmation aloud.
 
         Raises:
             ConfigError: a secret or an entry point is not there.
         """
-        self._set_volume, self._camera = set_volume, camera
+        self._tools = tools
+        self._pictures = pictures
         self._looked = 0
         """The last turn of the visitor's in which the model was given a picture."""
-        voice = no_voice if prompts is None else prompts.question
-        self._confirmation = Confirmation(post, tools.clock, hands=hands, voice=voice)
-        self._shop = tools.open(self, self._confirmation, day, camera=camera is not None)
-        self.allow = self._confirmation.allow
-        """Performs `Confirm`."""
-        self.runner = ToolRunner(self._shop, post, tools.clock, tell=tell)
-
-    @property
-    def question(self) -> bytes | None:
-        """The question that is open, aloud; see `Confirmation.sound`."""
-        return self._confirmation.sound
+        self.notes = ConversationNotes()
+        """What was noted in this conversation."""
+        self.confirmation = Confirmation(post, tools.clock, buttons=buttons, voice=prompts.question)
+        self._box = tools.build(self, self.confirmation, day, camera=pictures.status != "none")
+        self.runner = ToolRunner(self, post, tools.clock, tell=tell)
+        self.end_conversation = self.runner.end_conversation
+        """Fall asleep when the reply that is being spoken has been heard."""
+        self.set_volume = volume.set_volume
+        """Play as loudly as asked, as far as the owner allows it."""
 
     @property
     def observers(self) -> Sequence[Observer]:
-        """Who is told of each step of the core."""
-        return self._confirmation.observe, self.runner.observe
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """What came of calls, ever, by status."""
-        return self.runner.counts
+        """What is told of each step of the core."""
+        return self.confirmation.observe, self.runner.observe, self.notes.observe
 
     @property
     def workers(self) -> Mapping[str, Worker]:
-        """Who works from the start to the end; before the link."""
-        return {"tool calls": self.runner.run, "tools": self._shop.run}
+        """The tasks that run from the start to the end; they start before the link."""
+        return {"tool calls": self.runner.run, "tools": self._box.run}
 
-    @property
-    def notes(self) -> MutableMapping[str, str]:
-        """What was noted in this conversation."""
-        return self.runner.notes
+    def left_out(self) -> Sequence[Mapping[str, str]]:
+        """Return the tools that the service refuses: name, place and why."""
+        return self._tools.left_out
 
-    def end_conversation(self) -> None:
-        """Fall asleep when the reply that is being spoken has been heard."""
-        self.runner.end_conversation()
+    def adopt(self, settings: Settings) -> None:
+        """Go by new settings."""
+        self._tools.adopt(settings)
 
-    def set_volume(self, percent: int) -> int:
-        """Speak as loudly as asked, as far as the owner lets it."""
-        return self._set_volume(percent)
+    def terms(self, name: str) -> CallTerms:
+        """Return how a tool is dealt with; see `ToolExecutor`. One that is unknown is dealt with as the model does."""
+        guard, declaration = self._box.guard(name), self._box.declaration(name)
+        blocking = self._tools.functions.blocks(declaration)
+        if guard is None or declaration is None:
+            return CallTerms(blocking=blocking)
+        return CallTerms(blocking, guard.scheduling, declaration.repeatable)
+
+    async def call(
+        self, call: ports.ToolCall, *, turn: int, conversation: int, begun: Callable[[], None]
+    ) -> CallOutcome:
+        """Carry out one call; see `ToolExecutor`."""
+        declaration = self._box.declaration(call.name)
+        arguments = self._tools.functions.arguments(declaration, call.arguments)
+        result = await self._box.call(call.name, arguments, turn=turn, conversation=conversation, begun=begun)
+        guard = self._box.guard(call.name) or Guard()
+        return CallOutcome(result.as_json(guard.result_bytes), result.picture)
 
     async def look(self) -> bytes | None:
         """Return a fresh JPEG, once in a turn of the visitor's; see `KioskControls`."""
-        if self._camera is None:
-            raise DeviceLost("camera: there is none; set camera.source")
         turn = self.runner.turn
         if self._looked == turn:
             return None
-        jpeg = await self._camera.fresh(LOOK_S)
+        jpeg = await self._pictures.fresh(LOOK_S)
         if self._looked >= turn:
             return None  # another call of this turn was quicker, or of a later one
         self._looked = turn

@@ -71,14 +71,15 @@ async def _serve(settings: Settings, parts: app.Parts, path: Path) -> None:
         last = threading.Timer(LEAVE_S, _leave_at_once)
         last.daemon = True
         last.start()
-        parts.notifier.stopping()
+        parts.devices.notifier.stopping()
         serving.cancel()
 
     def read() -> app.NewSettings:
         new, later = app.renewed(app.tried(path, os.environ), settings)
-        assert parts.keys is not None
-        assert parts.tools is not None
-        live = app.live(new, parts.keys.opener(new.service), parts.tools.offered, parts.tools.trial)
+        keys, tools = parts.service.keys, parts.service.tools
+        assert keys is not None
+        assert tools is not None
+        live = app.live(new, keys.opener(new.service), tools.offered, tools.trial)
         return app.NewSettings(new, live, later, app.pictures(new))
 
     def content() -> bytes:

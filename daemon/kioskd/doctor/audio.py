@@ -132,7 +132,7 @@ async def _sweep(patient: CheckContext) -> "tuple[EchoMeasurement | None, bool]"
     from kioskd.doctor.echo_sweep import find_echo, is_spoilt, sweep  # noqa: PLC0415 - brings numpy
 
     loud, clock = gain(patient.settings.speaker.volume), patient.clock
-    parts = patient.only("microphone", "speaker")
+    devices = patient.only("microphone", "speaker")
     heard, done, over = CapturedSound(clock), asyncio.Event(), asyncio.Event()
     player = Player(bytes(pcm.byte_count(_LEAD_S, pcm.DOWNLINK_HZ)) + sweep(gain=loud), clock, over)
 
@@ -144,7 +144,9 @@ async def _sweep(patient: CheckContext) -> "tuple[EchoMeasurement | None, bool]"
 
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            await together(parts.microphone.capture(heard), parts.speaker.play(player), follow(), until=done)
+            await together(
+                devices.microphone.capture(heard), devices.speaker.play(player), follow(), until=done
+            )
     except TimeoutError:
         raise DeviceLost("speaker: did not take the sweep; unplug it and plug it in again") from None
     if not heard.frames:

@@ -74,6 +74,7 @@ class CheckContext:
             faults = error.faults
         return cls(settings, environ, machine or Machine(), path, faults, person, wear=wear, inside=inside)
 
-    def only(self, *sections: str) -> app.Parts:
+    def only(self, *sections: str) -> app.Devices:
         """Return the devices of the named sections of the settings, so that one that fails keeps nobody from the others."""
-        return self.parts(Settings.model_validate({name: getattr(self.settings, name) for name in sections}))
+        only = Settings.model_validate({name: getattr(self.settings, name) for name in sections})
+        return self.parts(only).devices

@@ -25,7 +25,7 @@ async def buttons(patient: CheckContext) -> Sequence[Finding]:
     """Prove that each is at rest, and can be pressed."""
     if not patient.settings.controls.all_buttons:
         return [skipped("none is set (controls.button)")]
-    return [await _button(patient, hand) for hand in patient.only("controls").hands]
+    return [await _button(patient, each) for each in patient.only("controls").buttons]
 
 
 async def lamps(patient: CheckContext) -> Sequence[Finding]:

@@ -29,7 +29,7 @@ from kioskd.ports.live import (
     TurnComplete,
     UsageReported,
 )
-from kioskd.ports.remote import MetricFamily, SendLine
+from kioskd.ports.remote import ControlServer, MetricFamily, MetricsEndpoint, RequestHandler, SendLine
 from kioskd.ports.stores import Preferences, PreferenceStore, Prompts, ResumptionStore
 from kioskd.ports.system import Cancellable, Clock, Network, Notifier, TimeEvidence
 
@@ -42,6 +42,7 @@ __all__ = [
     "Cancellable",
     "Clock",
     "Connection",
+    "ControlServer",
     "Edge",
     "GenerationEnded",
     "GoAway",
@@ -51,6 +52,7 @@ __all__ = [
     "Live",
     "Message",
     "MetricFamily",
+    "MetricsEndpoint",
     "Microphone",
     "Network",
     "Notifier",
@@ -59,6 +61,7 @@ __all__ = [
     "Prompts",
     "ReplyAudio",
     "ReplyText",
+    "RequestHandler",
     "ResumptionStore",
     "ResumptionUpdate",
     "RunningCamera",

@@ -1,8 +1,8 @@
 """What the control socket and the metrics port pass on."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NoReturn, Protocol
 
 SendLine = Callable[[Mapping[str, object]], Awaitable[None]]
 """Sends one line of JSON to the client that asked."""
@@ -30,3 +30,40 @@ class MetricFamily:
         if not self.label:
             return round(self.values[""], 3)
         return {label: round(value, 3) for label, value in self.values.items()}
+
+
+class RequestHandler(Protocol):
+    """Who carries out requests."""
+
+    async def __call__(
+        self, request: Mapping[str, object], attachment: bytes, answer: SendLine, /, *, privileged: bool
+    ) -> None:
+        """Carry out a request, with the bytes that came with it, and answer at least once.
+
+        `privileged`: who asks is root or the daemon's own user; else a member of the group.
+        """
+
+
+class ControlServer(Protocol):
+    """Where clients send requests."""
+
+    def claim(self) -> None:
+        """Make sure that no other daemon answers here.
+
+        Raises:
+            KioskError: another daemon does.
+        """
+
+    async def serve(self, handle: RequestHandler) -> NoReturn:
+        """Have each request handled, until cancelled.
+
+        Raises:
+            KioskError: another daemon answers here.
+        """
+
+
+class MetricsEndpoint(Protocol):
+    """Where Prometheus fetches metrics."""
+
+    async def serve(self, families: Callable[[], Iterable[MetricFamily]]) -> NoReturn:
+        """Answer until cancelled."""

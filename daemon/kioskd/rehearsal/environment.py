@@ -59,22 +59,25 @@ def scripted_stage(
     event_log = EventLog(clock)
     microphone = FakeMicrophone(clock)
     speaker = FakeSpeaker(clock, event_log.ring)
-    buttons, hands = _buttons(settings)
+    buttons, specs = _buttons(settings)
     control = folder / "control"
-    parts = app.Parts(
-        clock=clock,
-        microphone=microphone,
-        speaker=speaker,
-        live=app.live(settings, key, tools.offered, tools.trial),
-        tools=tools,
-        notifier=notifier({}),
-        hands=hands,
+    devices = app.Devices(
+        clock,
+        microphone,
+        speaker,
+        notifier({}),
+        buttons=specs,
         camera=_camera(settings, pictures),
+        control=ControlSocket(control, clock),
+    )
+    service = app.LiveService(
+        app.live(settings, key, tools.offered, tools.trial),
+        tools=tools,
         prompts=app.prompts(settings, _cache()),
         read_aloud=app.read_aloud(settings),
         pictures=app.pictures(settings),
-        control=ControlSocket(control, clock),
     )
+    parts = app.Parts(devices, service)
     observer = RehearsalObserver(event_log, lambda: len(microphone.track.frames))
     return RehearsalEnvironment(parts, clock, event_log, observer, microphone, speaker, buttons, control)
 
@@ -90,24 +93,26 @@ def real_stage(settings: Settings, key: SecretStr | None, folder: Path) -> Rehea
     loop = asyncio.get_running_loop()
     environ = {} if key is None else {"GEMINI_API_KEY": key.get_secret_value()}
     real = app.real_parts(settings, environ)
-    clock = real.clock
+    devices = real.devices
+    clock = devices.clock
     event_log = EventLog(clock)
-    microphone = RecordedMicrophone(real.microphone, clock)
-    speaker = RecordedSpeaker(real.speaker, clock, lambda: _ring(loop, event_log))
-    buttons, hands = (None, real.hands) if real.hands else _buttons(settings)
+    microphone = RecordedMicrophone(devices.microphone, clock)
+    speaker = RecordedSpeaker(devices.speaker, clock, lambda: _ring(loop, event_log))
+    buttons, specs = (None, devices.buttons) if devices.buttons else _buttons(settings)
     control = folder / "control"
     # The stand-in in any case, also where the owner's settings name tokens or an account of a real service.
     tools = app.ToolSet(settings, os.environ, clock, rehearsed=True)
     service = app.live(settings, key, tools.offered, tools.trial)
     parts = replace(
         real,
-        microphone=microphone,
-        speaker=speaker,
-        live=service,
-        keys=None,
-        tools=tools,
-        hands=hands,
-        control=ControlSocket(control, clock),
+        devices=replace(
+            devices,
+            microphone=microphone,
+            speaker=speaker,
+            buttons=specs,
+            control=ControlSocket(control, clock),
+        ),
+        service=replace(real.service, live=service, keys=None, tools=tools),
     )
     observer = RehearsalObserver(event_log, lambda: len(microphone.track.frames))
     return RehearsalEnvironment(parts, clock, event_log, observer, microphone, speaker, buttons, control)
@@ -122,14 +127,14 @@ def _ring(loop: asyncio.AbstractEventLoop, event_log: EventLog) -> None:
 def _buttons(settings: Settings) -> tuple[dict[int | str, MemoryButton], list[app.ButtonSpec]]:
     """Return the settings' buttons, each in memory; a plain one where there are none."""
     buttons: dict[int | str, MemoryButton] = {}
-    hands: list[app.ButtonSpec] = []
+    specs: list[app.ButtonSpec] = []
     for number, wanted in enumerate(settings.controls.all_buttons, 1):
         buttons[number] = buttons[wanted.source] = MemoryButton()
-        hands.append(app.hand(buttons[number], wanted))
-    if not hands:
+        specs.append(app.hand(buttons[number], wanted))
+    if not specs:
         buttons[1] = MemoryButton()
-        hands.append(app.ButtonSpec(buttons[1]))
-    return buttons, hands
+        specs.append(app.ButtonSpec(buttons[1]))
+    return buttons, specs
 
 
 def _camera(settings: Settings, pictures: Path | None) -> ports.Camera | None:

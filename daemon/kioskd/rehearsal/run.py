@@ -92,8 +92,9 @@ async def rehearse(
                 stage = real_stage(settings, key, Path(private))
             else:
                 stage = scripted_stage(settings, key, Path(private), scenario.pictures)
-            if stage.parts.prompts is not None:
-                await stage.parts.prompts.prepare()  # as at installation: the first visitor finds them ready
+            await (
+                stage.parts.service.prompts.prepare()
+            )  # as at installation: the first visitor finds them ready
             show = _Show(settings, scenario, stage, service, ScriptPlayer(stage, speeches))
             return await show.play(folder, tell)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from google.genai import types
 
-from kioskd.adapters.gemini.functions import FunctionDeclarations, declarations, holds_up, response
+from kioskd.adapters.gemini.functions import BlockingRule, declarations, holds_up, response
 from kioskd.ports import Scheduling, ToolAnswer
 
 
@@ -87,7 +87,7 @@ def test_a_tool_without_parameters_says_nothing_of_them(parameters: Mapping[str,
     ],
 )
 def test_a_model_that_knows_one_behaviour_overrides_the_tools_wish(
-    functions: FunctionDeclarations, blocking: bool, behavior: str | None, holds: bool
+    functions: BlockingRule, blocking: bool, behavior: str | None, holds: bool
 ) -> None:
     tool = Named(blocking=blocking)
     found = declarations([tool], functions)

@@ -46,7 +46,7 @@ def read_all(folder: Path) -> None:
     assert ResumptionFile(folder, session_of="a service").recover() is None
     kept = BudgetFile(folder).load()
     counted = Counted(Budget(seconds_per_day=600, tokens_per_day=5), MemoryLedger(kept), NOON)
-    account = counted.limits.account
+    account = counted.limits.status
     assert 0 <= float(account.tokens) < 1e13
     assert 0 <= float(account.seconds) < 1e13
 
@@ -86,5 +86,5 @@ def test_no_field_of_a_count_breaks_what_is_made_of_it(entry: dict[str, Any], da
     plausible = {"day": day, "seconds": 1, "tokens": 1, "behind_s": 0, "unknown": False, "calls": {}}
     kept = json.loads(json.dumps(plausible | entry))
     counted = Counted(Budget(tokens_per_day=5), MemoryLedger(kept), NOON)
-    assert 0 <= float(counted.limits.account.tokens) < 1e13
-    assert counted.limits.calls_today("any") is None or float(counted.limits.calls_today("any") or 0) < 1e13
+    assert 0 <= float(counted.limits.status.tokens) < 1e13
+    assert counted.day.calls_today("any") is None or float(counted.day.calls_today("any") or 0) < 1e13

@@ -8,6 +8,7 @@ from kioskd.adapters.fakes.devices import ManualClock, MemoryMicrophone, MemoryS
 from kioskd.adapters.fakes.live import ScriptedConnection
 from kioskd.core.effects import Chime, Cue, SetUplink, UplinkGate
 from kioskd.flow.audio.downlink import Downlink
+from kioskd.flow.audio.preroll import PreRoll
 from kioskd.flow.audio.speech_events import SpeechEvents
 from kioskd.flow.audio.uplink import Uplink
 from kioskd.media import pcm
@@ -36,7 +37,9 @@ class Marking(EchoCanceller):
 async def test_what_goes_up_is_what_the_canceller_leaves() -> None:
     clock, microphone, echo = ManualClock(), MemoryMicrophone(), Marking()
     post = Inbox().post
-    uplink = Uplink(microphone, post, clock, preroll_ms=0, speech_events=SpeechEvents(post), cleaners=[echo])
+    uplink = Uplink(
+        microphone, post, clock, preroll=PreRoll(0), speech_events=SpeechEvents(post), cleaners=[echo]
+    )
     connection = ScriptedConnection(resumed=False)
     said = bytes(range(256)) * 2 + bytes(pcm.FRAME_BYTES - 512)
     async with running(uplink.capture(), uplink.send()):

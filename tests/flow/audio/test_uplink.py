@@ -12,8 +12,10 @@ from kioskd.adapters.fakes.devices import ManualClock, MemoryMicrophone
 from kioskd.core.effects import SetMute, SetUplink, UplinkGate
 from kioskd.core.events import Device, DeviceCame, DeviceGone, VoiceBegan, VoiceEnded, WakeCause, Woken
 from kioskd.errors import DeviceStuck, LinkLost
+from kioskd.flow.audio.preroll import AFTER_WORD_MS, PreRoll
+from kioskd.flow.audio.send_queue import HOLD_MS
 from kioskd.flow.audio.speech_events import SpeechEvents, WakeDetector
-from kioskd.flow.audio.uplink import AFTER_WORD_MS, HOLD_MS, Uplink
+from kioskd.flow.audio.uplink import Uplink
 from kioskd.flow.runtime.workers import first_of
 from kioskd.media import pcm
 from kioskd.ports import Message, ToolAnswer
@@ -136,11 +138,8 @@ class Uplinked:
             self.microphone,
             self.inbox.post,
             self.clock,
-            preroll_ms=preroll_ms,
+            preroll=PreRoll(preroll_ms, lead_ms, own_voice=lambda: self.sounds, own_lead=lambda: self.sounds),
             speech_events=SpeechEvents(self.inbox.post, wakers=wakers),
-            own_voice=lambda: self.sounds,
-            own_lead=lambda: self.sounds,
-            lead_ms=lead_ms,
             after_ms=after_ms,
         )
 
@@ -577,7 +576,7 @@ class HandMicrophone:
 async def test_falling_asleep_in_the_moment_a_frame_comes_sends_nothing_more() -> None:
     clock, microphone, connection = ManualClock(), HandMicrophone(), Wire()
     post = Inbox().post
-    uplink = Uplink(microphone, post, clock, preroll_ms=PREROLL_MS, speech_events=SpeechEvents(post))
+    uplink = Uplink(microphone, post, clock, preroll=PreRoll(PREROLL_MS), speech_events=SpeechEvents(post))
     async with running(uplink.capture(), uplink.send()):
         await clock.advance(0)
         uplink.connect(connection)
@@ -905,7 +904,9 @@ async def test_a_muted_microphone_is_said_to_be_closed_when_it_is(caplog: pytest
 
     caplog.clear()
     clock, microphone = ManualClock(), Hanging()
-    uplink = Uplink(microphone, Inbox().post, clock, preroll_ms=0, speech_events=SpeechEvents(Inbox().post))
+    uplink = Uplink(
+        microphone, Inbox().post, clock, preroll=PreRoll(0), speech_events=SpeechEvents(Inbox().post)
+    )
 
     async def mute() -> None:
         microphone.say(frame(0))

@@ -9,7 +9,8 @@ from tests.support.kiosk import PATIENCE_S, running, soon
 from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.core.effects import TakeSnapshot
 from kioskd.errors import DeviceLost
-from kioskd.flow.camera.snapshot_requests import FATE_S, Snapshot, SnapshotRequests
+from kioskd.flow.camera.camera_device import Snapshot
+from kioskd.flow.camera.snapshot_requests import RESULT_S, SnapshotRequests
 
 
 class Bench:
@@ -45,7 +46,7 @@ class Bench:
 
     async def look(self) -> str:
         self.looks.ask(TakeSnapshot())
-        return await soon(self.looks.fate())
+        return await soon(self.looks.result())
 
 
 async def test_a_picture_is_shown_and_the_same_not_again_in_its_conversation() -> None:
@@ -65,7 +66,7 @@ async def test_who_asks_while_it_is_being_taken_has_asked_for_the_same() -> None
         for _ in range(5):
             bench.looks.ask(TakeSnapshot())
             await soon(bench.asked.wait())
-        fates = [asyncio.create_task(bench.looks.fate()) for _ in range(5)]
+        fates = [asyncio.create_task(bench.looks.result()) for _ in range(5)]
         bench.free.set()
         assert [await fate for fate in fates] == [""] * 5
     assert bench.shown == [b"seen"]
@@ -78,7 +79,7 @@ async def test_a_look_whose_conversation_is_over_is_shown_to_nobody() -> None:
         bench.looks.ask(TakeSnapshot())
         await soon(bench.asked.wait())
         bench.looks.forget()
-        assert await soon(bench.looks.fate()) == "the conversation has ended"
+        assert await soon(bench.looks.result()) == "the conversation has ended"
         bench.free.set()
         bench.shot = Snapshot(1.0, b"the next visitor")
         assert await bench.look() == ""
@@ -107,8 +108,8 @@ async def test_who_asks_is_not_kept_waiting_for_a_service_that_is_not_reached() 
     bench.sent = False
     async with running(bench.looks.run()):
         bench.looks.ask(TakeSnapshot())
-        asking = asyncio.create_task(bench.looks.fate())
-        await bench.clock.advance(FATE_S - 0.1)
+        asking = asyncio.create_task(bench.looks.result())
+        await bench.clock.advance(RESULT_S - 0.1)
         assert not asking.done()
         await bench.clock.advance(0.2)
         async with asyncio.timeout(PATIENCE_S):

@@ -34,6 +34,7 @@ from kioskd.core.machine import State, step
 from kioskd.core.policy import Policy
 from kioskd.errors import Code, ConfigError
 from kioskd.flow.audio.level_meters import LevelMeters
+from kioskd.flow.controls.kiosk_view import KioskView
 from kioskd.flow.controls.remote import QUESTION_CHARS, STEP_S, TICK_S, WATCHERS, RemoteControl
 from kioskd.flow.reporting.journal import status
 from kioskd.flow.reporting.metrics import MetricCounts, Readings, families
@@ -48,18 +49,30 @@ async def _fitted(data: bytes) -> bytes:
 
 
 class Kiosk:
-    """A desk with a real core behind it, and nothing else."""
+    """What remote control sees of a kiosk, with a real core behind it."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.tally = MetricCounts(self.clock.now())
         self.meters = LevelMeters()
-        self.control = RemoteControl(self, self.tally, self.meters, self.clock, fit=_fitted)
+        view = KioskView(
+            post=self.post,
+            tell=self.tell,
+            display=self,
+            pictures=self,
+            uplink=self,
+            volume=self,
+            journal=self,
+            owner=self,
+            metrics=self,
+            tools_left_out=lambda: self.tools_left_out,
+        )
+        self.control = RemoteControl(view, self.tally, self.meters, self.clock, fit=_fitted)
         self.state = State()
-        self.camera = "none"
+        self.status = "none"
         self.tools_left_out: list[dict[str, str]] = []
         self.held_s = 0.0
-        self.volume = 70
+        self.percent = 70
         self.log_level = "info"
         self.posted: list[Event] = []
         self.told: list[str | bytes] = []
@@ -93,12 +106,12 @@ class Kiosk:
         self.told.append(what)
         return True
 
-    async def looked(self) -> str:
+    async def snapshot_result(self) -> str:
         return self.unseen
 
     def set_volume(self, percent: int) -> int:
-        self.volume = min(max(percent, 20), 90)
-        return self.volume
+        self.percent = min(max(percent, 20), 90)
+        return self.percent
 
     def set_log_level(self, name: str) -> None:
         self.log_level = name
@@ -233,13 +246,13 @@ async def test_what_is_no_picture_is_refused_and_wakes_nobody(kiosk: Kiosk, what
 
 async def test_a_look_is_asked_for_where_there_is_a_camera(kiosk: Kiosk) -> None:
     assert "no camera" in (await kiosk.asks("look"))["why"]
-    kiosk.camera = "off"
+    kiosk.status = "off"
     assert (await kiosk.asks("look"))["ok"]
     assert kiosk.posted == [SnapshotRequested()]
 
 
 async def test_a_look_without_a_picture_is_refused_with_its_reason(kiosk: Kiosk) -> None:
-    kiosk.camera, kiosk.unseen = "off", "camera: unplugged; plug it in"
+    kiosk.status, kiosk.unseen = "off", "camera: unplugged; plug it in"
     refusal = await kiosk.asks("look")
     assert not refusal["ok"]
     assert refusal["why"] == "not shown: camera: unplugged; plug it in"
@@ -257,7 +270,7 @@ async def test_a_look_without_a_picture_is_refused_with_its_reason(kiosk: Kiosk)
 async def test_a_kiosk_that_cannot_wake_says_why_and_keeps_nothing_for_its_next_visitor(
     kiosk: Kiosk, do: str, event: Event, why: str
 ) -> None:
-    kiosk.camera = "off"
+    kiosk.status = "off"
     kiosk.post(event)
     refusal = await kiosk.asks(do, pictures.grey(9) if do == "show" else b"", text="hello")
     assert not refusal["ok"]

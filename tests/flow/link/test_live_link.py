@@ -18,11 +18,15 @@ from kioskd.core.events import Event
 from kioskd.core.machine import State
 from kioskd.errors import ConfigError, LinkLost, Remedy
 from kioskd.flow.audio.downlink import Downlink
+from kioskd.flow.audio.preroll import PreRoll
 from kioskd.flow.audio.speech_events import SpeechEvents
 from kioskd.flow.audio.uplink import Uplink
-from kioskd.flow.link.live_link import VOID_S, LiveLink, ToolCallHandler
-from kioskd.flow.link.outbox import MOST, SHOWING_S
+from kioskd.flow.link.connection_log import ConnectionLog
+from kioskd.flow.link.incoming_reply import VOID_S, IncomingReply
+from kioskd.flow.link.live_link import ConnectionUser, LiveLink, SessionStart
+from kioskd.flow.link.outbox import MOST, SHOWING_S, Outbox
 from kioskd.flow.link.picture_pacer import PicturePacer
+from kioskd.flow.link.transcript import Transcript
 from kioskd.media import pcm
 
 JITTER = 0.25
@@ -39,29 +43,60 @@ class Linked:
         self,
         *,
         pictures: Sequence[bytes] = (),
-        calls: ToolCallHandler | None = None,
-        on_usage: Callable[[ports.UsageReported], None] = lambda _usage: None,
+        users: Sequence[ConnectionUser] = (),
+        on_message: Sequence[Callable[[ports.Message], None]] = (),
     ) -> None:
         self.clock, self.inbox, self.live = ManualClock(), Inbox(), ScriptedLive()
+        self.sent: list[bytes] = []
+        self.wrote: list[str] = []
         self.microphone, self.speaker = MemoryMicrophone(), MemorySpeaker()
         # What the devices say is not this file's business.
-        self.uplink = Uplink(self.microphone, _ignore, self.clock, preroll_ms=0, speech_events=SpeechEvents(_ignore))
+        self.uplink = Uplink(
+            self.microphone,
+            _ignore,
+            self.clock,
+            preroll=PreRoll(0),
+            speech_events=SpeechEvents(_ignore),
+            on_sent=self.sent.append,
+        )
         self.downlink = Downlink(self.speaker, self._played, self.clock, volume=100)
         self.played: list[Event] = []
         self.sound_waits = False
-        self.way = PicturePacer(self.clock, uplink_idle=lambda: not self.sound_waits)
-        self.link = LiveLink(
-            self.live,
+        pacer = PicturePacer(self.clock, uplink_idle=lambda: not self.sound_waits)
+        self.outbox = Outbox(pacer, self.clock, self.wrote.append)
+        self.link = self.make(self.live, GREETING, pictures, users=users, on_message=on_message)
+
+    def make(
+        self,
+        live: ports.Live,
+        greeting: str,
+        pictures: Sequence[bytes] = (),
+        *,
+        post: Callable[[Event], None] | None = None,
+        users: Sequence[ConnectionUser] = (),
+        on_message: Sequence[Callable[[ports.Message], None]] = (),
+    ) -> LiveLink:
+        """Return a link to `live` between these devices."""
+        connection_log, transcript = ConnectionLog(self.clock), Transcript()
+        return LiveLink(
+            SessionStart(live, greeting, pictures),
             self.uplink,
-            self.downlink,
-            self.inbox.post,
+            post or self.inbox.post,
             self.clock,
-            way=self.way,
+            replies=IncomingReply(
+                self.downlink,
+                post or self.inbox.post,
+                self.clock,
+                counts=connection_log.counts,
+                transcript=transcript,
+                read_aloud=None,
+            ),
+            outbox=self.outbox,
+            transcript=transcript,
+            connection_log=connection_log,
             jitter=lambda: JITTER,
-            greeting=GREETING,
-            pictures=pictures,
-            calls=calls,
-            on_usage=on_usage,
+            users=users,
+            on_message=on_message,
         )
 
     def _played(self, event: Event) -> None:
@@ -95,10 +130,10 @@ def _ignore(_event: Event) -> None:
 async def linked(
     *,
     pictures: Sequence[bytes] = (),
-    calls: ToolCallHandler | None = None,
-    on_usage: Callable[[ports.UsageReported], None] = lambda _usage: None,
+    users: Sequence[ConnectionUser] = (),
+    on_message: Sequence[Callable[[ports.Message], None]] = (),
 ) -> AsyncIterator[Linked]:
-    it = Linked(pictures=pictures, calls=calls, on_usage=on_usage)
+    it = Linked(pictures=pictures, users=users, on_message=on_message)
     async with running(it.link.run(), it.uplink.capture(), it.uplink.send(), it.downlink.play()):
         yield it
 
@@ -126,16 +161,7 @@ async def test_settings_that_the_service_cannot_be_used_with_end_the_worker() ->
             raise ConfigError("service.ca_file: not there")
 
     it = Linked()
-    link = LiveLink(
-        Misconfigured(),
-        it.uplink,
-        it.downlink,
-        _ignore,
-        it.clock,
-        way=it.way,
-        jitter=lambda: 0.0,
-        greeting="",
-    )
+    link = it.make(Misconfigured(), "", post=_ignore)
     with pytest.raises(ConfigError, match="ca_file"):
         await soon(link.run())
 
@@ -506,16 +532,7 @@ async def test_a_greeting_that_cannot_be_sent_is_a_loss() -> None:
             yield Deaf(resumed=False)
 
     it = Linked()
-    link = LiveLink(
-        DeafLive(),
-        it.uplink,
-        it.downlink,
-        it.inbox.post,
-        it.clock,
-        way=it.way,
-        jitter=lambda: JITTER,
-        greeting="x",
-    )
+    link = it.make(DeafLive(), "x")
     async with running(link.run()):
         link.dial(Dial(1, None))
         await it.inbox.take()
@@ -572,7 +589,7 @@ async def test_other_settings_hold_from_the_next_dial_on() -> None:
     async with linked() as it:
         first = await it.up(1)
         other = ScriptedLive()
-        it.link.use(other, "Say goodbye.", ())
+        it.link.use(SessionStart(other, "Say goodbye."))
         await it.settle()
         assert not first.closed
 
@@ -651,7 +668,7 @@ async def test_texts_and_pictures_go_out_in_the_order_they_came() -> None:
     async with linked() as it:
         connection = await it.up()
         for what in ("one", b"two", "three"):
-            assert it.link.tell(what)
+            assert it.outbox.put(what)
         await it.settle()
 
         assert list(connection.sent) == ["text", "show", "text"]
@@ -661,7 +678,7 @@ async def test_texts_and_pictures_go_out_in_the_order_they_came() -> None:
 async def test_what_is_told_before_there_is_a_connection_waits_for_it() -> None:
     async with linked() as it:
         it.link.dial(Dial(1, None))
-        assert it.link.tell("What time is it?")
+        assert it.outbox.put("What time is it?")
         connection = await soon(it.live.accept())
         await it.settle()
 
@@ -671,20 +688,20 @@ async def test_what_is_told_before_there_is_a_connection_waits_for_it() -> None:
 async def test_only_so_much_waits_and_more_is_refused() -> None:
     async with linked() as it:
         it.link.dial(Dial(1, None))
-        assert [it.link.tell(str(number)) for number in range(MOST + 1)] == [*[True] * MOST, False]
+        assert [it.outbox.put(str(number)) for number in range(MOST + 1)] == [*[True] * MOST, False]
         connection = await soon(it.live.accept())
         await it.settle()
 
         assert list(connection.texts) == [str(number) for number in range(MOST)]
-        assert it.link.tell("again"), "there is room once it was sent"
+        assert it.outbox.put("again"), "there is room once it was sent"
 
 
 async def test_what_a_lost_connection_did_not_take_is_told_over_the_next() -> None:
     async with linked() as it:
         first = await it.up(1)
         first.stall()
-        it.link.tell("one")
-        it.link.tell(b"two")
+        it.outbox.put("one")
+        it.outbox.put(b"two")
         await it.settle()
         first.drop()
         await it.inbox.take()
@@ -699,7 +716,7 @@ async def test_what_waits_is_forgotten_with_the_conversation() -> None:
     async with linked() as it:
         first = await it.up(1)
         first.stall()
-        it.link.tell("a visitor's own question")
+        it.outbox.put("a visitor's own question")
         await it.settle()
         it.link.hang_up(HangUp())
         await soon(first.hung_up())
@@ -711,10 +728,10 @@ async def test_what_waits_is_forgotten_with_the_conversation() -> None:
 
 async def test_asleep_nothing_is_taken_that_the_next_visitor_would_be_told() -> None:
     async with linked() as it:
-        assert not it.link.tell("before anybody came")
+        assert not it.outbox.put("before anybody came")
         await it.up(1)
         it.link.hang_up(HangUp())
-        assert not it.link.tell(b"the first visitor")
+        assert not it.outbox.put(b"the first visitor")
         second = await it.up(2)
         await it.settle()
 
@@ -725,7 +742,7 @@ async def test_pictures_go_one_at_a_time_and_each_only_when_no_sound_waits() -> 
     async with linked(pictures=[b"map", b"plan"]) as it:
         it.sound_waits = True
         connection = await it.up()
-        it.link.tell(b"shown by hand")
+        it.outbox.put(b"shown by hand")
         await it.clock.advance(1.0)
         assert list(connection.shown) == []
         connection.arrived = 0
@@ -750,7 +767,7 @@ async def test_pictures_that_find_no_room_are_left_out_and_hold_no_word_up(
     async with linked(pictures=[b"map", b"plan"]) as it:
         it.sound_waits = True
         connection = await it.up()
-        it.link.tell("hello")
+        it.outbox.put("hello")
         await it.clock.advance(SHOWING_S + 1)
         assert list(connection.sent) == ["text"]
         assert "pictures left out, the way to the service is too slow: count=2" in caplog.text
@@ -798,8 +815,8 @@ async def test_nothing_is_told_while_the_core_keeps_new_input_waiting() -> None:
     async with linked() as it:
         connection = await it.up()
         it.link.observe(0.0, TOOLS_AT_WORK, free, gated, ())
-        it.link.tell("And what is this?")
-        it.link.tell(b"this")
+        it.outbox.put("And what is this?")
+        it.outbox.put(b"this")
         await it.clock.advance(1.0)
         assert list(connection.sent) == []
         it.link.observe(0.0, TOOLS_DONE, gated, free, ())
@@ -810,7 +827,7 @@ async def test_nothing_is_told_while_the_core_keeps_new_input_waiting() -> None:
 async def test_a_session_sees_its_pictures_before_it_is_told_anything() -> None:
     async with linked(pictures=[b"map"]) as it:
         it.link.dial(Dial(1, None))
-        it.link.tell("What is on the map?")
+        it.outbox.put("What is on the map?")
         connection = await soon(it.live.accept())
         await it.inbox.take()
         it.link.greet(Greet())
@@ -823,7 +840,7 @@ async def test_a_session_sees_its_pictures_before_it_is_told_anything() -> None:
 async def test_other_pictures_are_shown_from_the_next_session_on() -> None:
     async with linked(pictures=[b"map"]) as it:
         await it.up(1)
-        it.link.use(it.live, GREETING, [b"other"])
+        it.link.use(SessionStart(it.live, GREETING, [b"other"]))
         second = await it.up(2)
         await it.settle()
 
@@ -834,7 +851,7 @@ async def test_other_pictures_are_shown_from_the_next_session_on() -> None:
 
 
 class Taker:
-    """Takes note of what it is given, and when; a `ToolCallHandler`."""
+    """Takes note of what it is given, and when; a `ConnectionUser`."""
 
     def __init__(self) -> None:
         self.told: list[object] = []
@@ -845,7 +862,7 @@ class Taker:
     def disconnect(self) -> None:
         self.told.append("down")
 
-    def take(self, message: ports.ToolsCalled | ports.ToolCallsCancelled) -> None:
+    def take(self, message: ports.Message) -> None:
         self.told.append(message)
 
 
@@ -853,7 +870,7 @@ async def test_the_models_calls_are_handed_over_with_the_connection_they_came_by
     called = ports.ToolsCalled([ports.ToolCall("1", "look", {})])
     cancelled = ports.ToolCallsCancelled(["1"])
     taker = Taker()
-    async with linked(calls=taker) as it:
+    async with linked(users=[taker], on_message=[taker.take]) as it:
         connection = await it.up(7)
         connection.say(called, cancelled)
         await it.settle()
@@ -868,23 +885,13 @@ async def test_whoever_else_sends_has_the_connection_before_the_core_knows_of_it
     seen: list[list[Event]] = []
 
     class Companion:
-        def connect(self, _connection: ports.Connection) -> None:
+        def connect(self, _connection: ports.Connection, _epoch: int) -> None:
             seen.append(list(it.inbox.events))
 
         def disconnect(self) -> None:
             seen.append(list(it.inbox.events))
 
-    link = LiveLink(
-        it.live,
-        it.uplink,
-        it.downlink,
-        it.inbox.post,
-        it.clock,
-        way=it.way,
-        jitter=lambda: JITTER,
-        greeting="",
-        companions=[Companion()],
-    )
+    link = it.make(it.live, "", users=[Companion()])
     async with running(link.run()):
         link.dial(Dial(1, None))
         (await soon(it.live.accept())).drop()
@@ -904,11 +911,37 @@ async def test_calls_that_nobody_takes_do_no_harm() -> None:
 
 
 async def test_what_the_service_bills_is_told_as_it_comes() -> None:
-    bills: list[ports.UsageReported] = []
-    async with linked(on_usage=bills.append) as it:
+    bills: list[ports.Message] = []
+    async with linked(on_message=[bills.append]) as it:
         connection = await it.up()
         connection.say(ports.UsageReported(100, 20))
         connection.say(ports.UsageReported(150, 30))
         await it.settle()
 
     assert bills == [ports.UsageReported(100, 20), ports.UsageReported(150, 30)]
+
+
+async def test_what_a_connection_took_and_what_came_back_is_told_as_it_passes() -> None:
+    came: list[ports.Message] = []
+    said = ports.SpokenText(by_visitor=False, text="Hi.")
+    async with linked(on_message=[came.append]) as it:
+        connection = await it.up()
+        it.uplink.set_uplink(SetUplink(UplinkGate.SEND))
+        it.microphone.say(frame(1))
+        it.outbox.put("Hello?")
+        connection.say(ports.ReplyAudio(SOUND), said, ports.TurnComplete())
+        await it.settle()
+
+    assert came == [ports.ReplyAudio(SOUND), said, ports.TurnComplete()], "replies are told, too"
+    assert (it.sent, it.wrote) == ([frame(1)], ["Hello?"])
+
+
+async def test_what_no_connection_took_is_not_told_as_sent() -> None:
+    async with linked() as it:
+        connection = await it.up()
+        connection.stall()
+        it.uplink.set_uplink(SetUplink(UplinkGate.SEND))
+        it.microphone.say(frame(1))
+        it.outbox.put("Hello?")
+        await it.settle()
+        assert (it.sent, it.wrote) == ([], [])

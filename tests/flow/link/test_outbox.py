@@ -19,6 +19,7 @@ class Bench:
         self.clock, self.connection = ManualClock(), ScriptedConnection(resumed=False)
         self.room = True
         self.outbox = Outbox(PicturePacer(self.clock, uplink_idle=lambda: self.room), self.clock)
+        self.outbox.open()
         self.fates: list[str] = []
 
     @property
@@ -157,7 +158,7 @@ async def test_what_is_cleared_is_sent_to_nobody_though_its_turn_had_come() -> N
     it.show(b"one")
     async with it.up():
         await it.clock.advance(FIRST_S + 1)
-        it.outbox.clear()
+        it.outbox.close()
         it.room = True
         await it.clock.advance(1.0)
         assert (it.sent, it.fates) == ([], [])

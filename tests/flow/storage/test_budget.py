@@ -21,7 +21,8 @@ from kioskd.core.link import Link, LinkPhase
 from kioskd.core.machine import State
 from kioskd.core.turn import Turn, TurnPhase
 from kioskd.errors import Code
-from kioskd.flow.storage.budget import GRACE_S, KEEP_S, BudgetEnforcer
+from kioskd.flow.storage.budget import GRACE_S, BudgetEnforcer
+from kioskd.flow.storage.day_spending import KEEP_S, DaySpending
 from kioskd.flow.storage.disk_writer import LOOK_S, DiskWriter
 from kioskd.ports import TimeEvidence, UsageReported
 
@@ -63,17 +64,12 @@ class Counted:
         self.at = at
         self._start = self.clock.now()
         self.state = ASLEEP
-        self.keeping = DiskWriter(self.clock, self.inbox.post)
+        self.disk_writer = DiskWriter(self.clock, self.inbox.post)
+        self.day = DaySpending(
+            self.clock, self.wall, self.disk_writer, store=ledger, time=time, limited=budget.daily
+        )
         self.limits = BudgetEnforcer(
-            budget,
-            self.clock,
-            self.inbox.post,
-            self.wall,
-            tell=self._tell,
-            notice=NOTICE,
-            keeping=self.keeping,
-            ledger=ledger,
-            time=time,
+            budget, self.clock, self.inbox.post, self.wall, tell=self._tell, notice=NOTICE, day=self.day
         )
 
     def wall(self) -> datetime:
@@ -90,7 +86,7 @@ class Counted:
         await self.clock.advance(0)
 
     async def use(self, tokens: int) -> None:
-        self.limits.used(UsageReported(tokens - 1, 1))
+        self.limits.received(UsageReported(tokens - 1, 1))
         await self.clock.advance(0)
 
     async def saved(self, ledger: MemoryLedger, saves: int) -> None:
@@ -129,25 +125,25 @@ async def test_only_connected_conversation_counts() -> None:
         await it.clock.advance(100)
         await it.becomes(LISTENING)
         await it.clock.advance(7)
-        assert it.limits.account.seconds == 7
+        assert it.limits.status.seconds == 7
         await it.becomes(SPEAKING)
         await it.clock.advance(5)
         await it.becomes(ASLEEP)
         await it.clock.advance(100)
-        assert it.limits.account.seconds == 12
+        assert it.limits.status.seconds == 12
 
 
 async def test_tokens_of_both_directions_count_for_the_day_and_for_the_conversation() -> None:
     async with counted(Budget()) as it:
         await it.becomes(LISTENING)
-        it.limits.used(UsageReported(1000, 50))
-        it.limits.used(UsageReported(1200, 30))
-        assert (it.limits.account.tokens, it.limits.account.talk_tokens) == (2280, 2280)
+        it.limits.received(UsageReported(1000, 50))
+        it.limits.received(UsageReported(1200, 30))
+        assert (it.limits.status.tokens, it.limits.status.talk_tokens) == (2280, 2280)
 
         await it.becomes(ASLEEP)
         await it.becomes(replace(LISTENING, turn=replace(LISTENING.turn, conversation=2)))
         await it.use(10)
-        assert (it.limits.account.tokens, it.limits.account.talk_tokens) == (2290, 10)
+        assert (it.limits.status.tokens, it.limits.status.talk_tokens) == (2290, 10)
 
 
 @pytest.mark.parametrize("figure", [-1, -(10**9), 2**63, 10**400])
@@ -155,10 +151,10 @@ async def test_a_figure_that_makes_no_sense_neither_opens_nor_closes_the_day(fig
     async with counted(Budget(tokens_per_day=1000)) as it:
         await it.becomes(LISTENING)
         await it.use(900)
-        it.limits.used(UsageReported(figure, 0))
-        it.limits.used(UsageReported(0, figure))
+        it.limits.received(UsageReported(figure, 0))
+        it.limits.received(UsageReported(0, figure))
         await it.use(50)
-        assert (it.limits.account.tokens, it.limits.account.closed) == (950, None)
+        assert (it.limits.status.tokens, it.limits.status.closed) == (950, None)
 
 
 async def test_a_lost_link_is_not_counted_and_the_conversation_goes_on() -> None:
@@ -170,7 +166,7 @@ async def test_a_lost_link_is_not_counted_and_the_conversation_goes_on() -> None
         await it.clock.advance(1000)
         await it.becomes(LISTENING)
         await it.clock.advance(10)
-        assert (it.limits.account.seconds, it.limits.account.talk_tokens) == (20, 500)
+        assert (it.limits.status.seconds, it.limits.status.talk_tokens) == (20, 500)
 
 
 # The day
@@ -183,14 +179,14 @@ async def test_a_spent_day_closes_the_kiosk_until_midnight() -> None:
         assert events(it) == []
         await it.clock.advance(1)
         assert events(it) == [Closing(Code.BUDGET)]
-        assert it.limits.account.closed is Code.BUDGET
+        assert it.limits.status.closed is Code.BUDGET
 
         await it.becomes(ASLEEP)
         await it.clock.advance(12 * 3600 - 700)
         assert events(it) == []
         await it.clock.advance(110)
         assert events(it) == [Closing(None)]
-        assert it.limits.account.seconds == 0
+        assert it.limits.status.seconds == 0
 
 
 async def test_spent_tokens_close_the_kiosk_at_once() -> None:
@@ -228,7 +224,7 @@ async def test_a_conversation_over_midnight_is_billed_to_both_days() -> None:
         await it.becomes(LISTENING)
         await it.clock.advance(540)
         assert events(it) == []
-        assert it.limits.account.seconds == pytest.approx(240, abs=11)
+        assert it.limits.status.seconds == pytest.approx(240, abs=11)
 
 
 # Hours
@@ -412,7 +408,7 @@ async def test_what_is_spent_outlives_a_restart() -> None:
     }
 
     async with counted(Budget(seconds_per_day=600), ledger) as it:
-        assert (it.limits.account.seconds, it.limits.account.tokens) == (90.0, 700)
+        assert (it.limits.status.seconds, it.limits.status.tokens) == (90.0, 700)
         await it.becomes(LISTENING)
         await it.clock.advance(510)
         assert Closing(Code.BUDGET) in events(it)
@@ -480,7 +476,7 @@ async def test_figures_that_are_lost_close_the_day_and_say_so(
 ) -> None:
     async with counted(Budget(seconds_per_day=600), MemoryLedger(entry)) as it:
         assert events(it) == [Closing(Code.BUDGET)]
-        assert it.limits.account.unknown
+        assert it.limits.status.unknown
         await it.clock.advance(12 * 3600 + 10)
         assert events(it) == [Closing(None)]
     [lost] = [record for record in caplog.records if record.levelno == logging.ERROR]
@@ -492,21 +488,21 @@ async def test_yesterdays_figures_are_no_matter_today() -> None:
     entry = {"day": "2026-11-19", "seconds": 600.0, "tokens": 5, "behind_s": 0, "unknown": True}
     async with counted(Budget(seconds_per_day=600), MemoryLedger(entry)) as it:
         assert events(it) == []
-        assert it.limits.account.seconds == 0
+        assert it.limits.status.seconds == 0
 
 
 async def test_calls_of_tools_outlive_a_restart_in_the_same_entry_with_no_other_limit_set() -> None:
     ledger = MemoryLedger()
     async with counted(Budget(), ledger) as it:
-        assert it.limits.calls_today("door") == 0
+        assert it.day.calls_today("door") == 0
         for _ in range(2):
-            it.limits.count_call("door")
-        it.limits.count_call("bell")
+            it.day.count_call("door")
+        it.day.count_call("bell")
         await it.saved(ledger, 1)
         assert (ledger.entry or {})["calls"] == {"door": 2, "bell": 1}
 
     async with counted(Budget(), ledger) as it:
-        assert (it.limits.calls_today("door"), it.limits.calls_today("bell")) == (2, 1)
+        assert (it.day.calls_today("door"), it.day.calls_today("bell")) == (2, 1)
         assert (ledger.saves, events(it)) == (1, [])
 
 
@@ -516,7 +512,7 @@ async def test_calls_are_written_with_what_is_spent_and_no_more_often() -> None:
         await it.becomes(LISTENING)
         await it.use(100)
         await it.saved(ledger, 1)
-        it.limits.count_call("door")
+        it.day.count_call("door")
         await it.use(100)
         await it.clock.advance(KEEP_S - 1)
         assert ledger.saves == 1
@@ -531,39 +527,39 @@ async def test_calls_are_written_with_what_is_spent_and_no_more_often() -> None:
 async def test_calls_not_written_yet_are_written_when_the_daemon_leaves() -> None:
     ledger = MemoryLedger()
     async with counted(Budget(), ledger) as it:
-        it.limits.count_call("door")
+        it.day.count_call("door")
         await it.saved(ledger, 1)
-        it.limits.count_call("door")
+        it.day.count_call("door")
     assert (ledger.entry or {})["calls"] == {"door": 2}
 
 
 async def test_a_new_day_begins_with_no_calls_at_its_first_second() -> None:
     async with counted(Budget(), at=NOON.replace(hour=23, minute=59, second=55)) as it:
-        it.limits.count_call("door")
+        it.day.count_call("door")
         await it.clock.advance(4)
-        assert it.limits.calls_today("door") == 1
+        assert it.day.calls_today("door") == 1
         it.at += timedelta(seconds=1)
-        assert it.limits.calls_today("door") == 0
+        assert it.day.calls_today("door") == 0
 
 
 async def test_a_clock_that_is_set_back_gives_no_second_lot_of_calls() -> None:
     async with counted(Budget()) as it:
-        it.limits.count_call("door")
+        it.day.count_call("door")
         it.at -= timedelta(days=3)
-        assert it.limits.calls_today("door") == 1
+        assert it.day.calls_today("door") == 1
 
 
 async def test_of_a_day_whose_figures_are_lost_no_calls_are_known() -> None:
     async with counted(Budget(), MemoryLedger({})) as it:
-        assert it.limits.calls_today("door") is None
+        assert it.day.calls_today("door") is None
         await it.clock.advance(12 * 3600)
-        assert it.limits.calls_today("door") == 0
+        assert it.day.calls_today("door") == 0
 
 
 async def test_an_entry_of_a_kiosk_that_did_not_count_calls_is_none_that_is_lost() -> None:
     entry = {"day": "2026-11-20", "seconds": 90.0, "tokens": 5, "behind_s": 0, "unknown": False}
     async with counted(Budget(), MemoryLedger(entry)) as it:
-        assert (it.limits.calls_today("door"), it.limits.account.seconds) == (0, 90.0)
+        assert (it.day.calls_today("door"), it.limits.status.seconds) == (0, 90.0)
 
 
 async def test_a_notice_reaches_the_mailbox_of_a_kiosk_that_waits_for_it() -> None:
@@ -616,7 +612,7 @@ class BrokenLedger(MemoryLedger):
 
 async def test_figures_that_could_not_be_written_are_when_they_can_though_nothing_is_spent_any_more() -> None:
     ledger = BrokenLedger()
-    async with counted(Budget(tokens_per_day=10**6), ledger) as it, running(it.keeping.run()):
+    async with counted(Budget(tokens_per_day=10**6), ledger) as it, running(it.disk_writer.run()):
         await it.becomes(LISTENING)
         await it.use(100)
         assert await it.inbox.take() == [StorageFailed("Input/output error")]
@@ -629,7 +625,7 @@ async def test_figures_that_could_not_be_written_are_when_they_can_though_nothin
 
 async def test_a_disk_that_takes_nothing_is_tried_once_a_minute_at_most() -> None:
     ledger = BrokenLedger()
-    async with counted(Budget(tokens_per_day=10**9), ledger) as it, running(it.keeping.run()):
+    async with counted(Budget(tokens_per_day=10**9), ledger) as it, running(it.disk_writer.run()):
         await it.becomes(LISTENING)
         for minute in range(1, 6):
             for _ in range(6):

@@ -1,23 +1,21 @@
 """What is written down of a conversation, and that nothing is in between."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.support.kiosk import frame, running, soon
+from tests.support.kiosk import frame, running
 
 from kioskd.adapters.fakes.devices import ManualClock
-from kioskd.adapters.fakes.live import ScriptedConnection, ScriptedLive
 from kioskd.adapters.storage.recordings import RecordFolder
 from kioskd.core.events import Pressed
 from kioskd.core.machine import State
 from kioskd.core.turn import Turn, TurnPhase
 from kioskd.flow.storage.conversation_recorder import MOST_CHARS, ConversationRecorder
 from kioskd.media import pcm
-from kioskd.ports import Connection, Message, ReplyAudio, ReplyText, SpokenText, TurnComplete
+from kioskd.ports import Message, ReplyAudio, ReplyText, SpokenText, TurnComplete
 
 NOON: Final = datetime(2026, 11, 20, 12, tzinfo=timezone(timedelta(hours=1)))
 NAME: Final = "20261120T120000-0001"
@@ -27,12 +25,12 @@ SECOND: Final = bytes(pcm.byte_count(1.0, pcm.DOWNLINK_HZ))
 
 
 class MemoryRecordStore:
-    """A `Shelf` in memory."""
+    """A `RecordStore` in memory."""
 
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
         self.sounds: list[tuple[str, int, float, int]] = []
-        self.finished = 0
+        self.finished = self.announced = self.closed = 0
 
     def write(self, name: str, text: str) -> None:
         self.texts[name] = self.texts.get(name, "") + text
@@ -45,6 +43,10 @@ class MemoryRecordStore:
 
     def close(self) -> None:
         self.finish()
+        self.closed += 1
+
+    def announce(self) -> None:
+        self.announced += 1
 
 
 class Desk:
@@ -61,6 +63,10 @@ class Desk:
             sounds=self.record_store,
         )
 
+    def hear(self, *messages: Message) -> None:
+        for message in messages:
+            self.recorder.received(message)
+
     def wake(self) -> None:
         self.recorder.observe(self.clock.now(), Pressed(), ASLEEP, AWAKE, ())
 
@@ -75,12 +81,10 @@ class Desk:
 async def test_pieces_of_one_speaker_are_one_line_with_its_time() -> None:
     it = Desk()
     it.wake()
-    it.recorder.received(
-        [SpokenText(by_visitor=True, text="Where is"), SpokenText(by_visitor=True, text=" the\nlion?")]
-    )
+    it.hear(SpokenText(by_visitor=True, text="Where is"), SpokenText(by_visitor=True, text=" the\nlion?"))
     await it.clock.advance(3)
-    it.recorder.received([SpokenText(by_visitor=False, text="In the second hall.")])
-    it.recorder.received([TurnComplete()])
+    it.hear(SpokenText(by_visitor=False, text="In the second hall."))
+    it.hear(TurnComplete())
     it.recorder.wrote("And the bear?")
     assert it.words == [
         "12:00:03 visitor: Where is the lion?",
@@ -92,7 +96,7 @@ async def test_pieces_of_one_speaker_are_one_line_with_its_time() -> None:
 def test_the_last_words_are_written_when_the_conversation_ends() -> None:
     it = Desk()
     it.wake()
-    it.recorder.received([SpokenText(by_visitor=False, text="Goodbye")])
+    it.hear(SpokenText(by_visitor=False, text="Goodbye"))
     it.sleep()
     assert it.words == ["12:00:00 kiosk: Goodbye"]
     assert it.record_store.finished == 2  # words and sounds
@@ -105,11 +109,11 @@ def test_asleep_nothing_is_written() -> None:
         ReplyAudio(SECOND),
         TurnComplete(),
     ]
-    it.recorder.received(everything)
+    it.hear(*everything)
     it.recorder.sent(frame(1))
     it.wake()
     it.sleep()
-    it.recorder.received(everything)
+    it.hear(*everything)
     it.recorder.sent(frame(1))
     it.wake()
     it.sleep()
@@ -120,7 +124,7 @@ def test_a_speaker_without_end_is_written_in_parts() -> None:
     it = Desk()
     it.wake()
     for _ in range(100):
-        it.recorder.received([SpokenText(by_visitor=False, text="word " * 40)])
+        it.hear(SpokenText(by_visitor=False, text="word " * 40))
     it.sleep()
     assert len(it.words) > 1
     assert all(len(line) < 2 * MOST_CHARS for line in it.words)
@@ -133,7 +137,7 @@ async def test_sound_is_handed_over_by_the_second_with_its_place() -> None:
     for _ in range(75):
         it.recorder.sent(frame(1))
         await it.clock.advance(0.02)
-    it.recorder.received([ReplyAudio(SECOND), ReplyAudio(SECOND[:100])])
+    it.hear(ReplyAudio(SECOND), ReplyAudio(SECOND[:100]))
     it.sleep()
     assert it.record_store.sounds == [
         (f"{NAME}-visitor", 16_000, 0.5, 32_000),
@@ -143,41 +147,17 @@ async def test_sound_is_handed_over_by_the_second_with_its_place() -> None:
     ]
 
 
-async def test_a_connection_that_is_overheard_is_like_any_other() -> None:
+async def test_a_recorder_says_what_it_keeps_and_closes_its_stores_when_it_is_cancelled() -> None:
     it = Desk()
-    live = ScriptedLive()
+    assert it.recorder.kept == "transcripts and recordings"
     it.wake()
-    heard: list[Sequence[Message]] = []
+    async with running(it.recorder.run()):
+        await it.clock.advance(0)
+        assert it.record_store.announced == 2
+        it.hear(SpokenText(by_visitor=True, text="Hello?"))
 
-    async def daemon() -> None:
-        await overheard.warm_up()
-        async with overheard.connect(None, [SpokenText(by_visitor=True, text="before")]) as connection:
-            await use(connection)
-            heard.append(await connection.receive())
-
-    async def use(connection: Connection) -> None:
-        await connection.begin_audio()
-        await connection.send_audio(frame(1))
-        await connection.end_audio()
-        await connection.send_picture(b"jpeg")
-        await connection.show_pictures([b"jpeg"])
-        await connection.answer([])
-        await connection.send_text("Hello?")
-        assert (connection.resumed, connection.delivered, connection.backlog) == (False, 1, 0)
-
-    overheard = it.recorder.listen(live)
-    async with running(daemon()):
-        connection: ScriptedConnection = await soon(live.accept())
-        connection.say(SpokenText(by_visitor=False, text="Hi."), TurnComplete())
-        await soon(connection.hung_up())
-
-    assert live.warmed_up
-    assert heard == [(SpokenText(by_visitor=False, text="Hi."), TurnComplete())]
-    assert list(connection.sent) == ["begin", "audio", "end", "picture", "show", "text"]
-    assert connection.recall == (SpokenText(by_visitor=True, text="before"),)
-    assert it.words == ["12:00:00 typed: Hello?", "12:00:00 kiosk: Hi."]
-    it.sleep()
-    assert it.record_store.sounds == [(f"{NAME}-visitor", 16_000, 0.0, pcm.FRAME_BYTES)]
+    assert it.words == ["12:00:00 visitor: Hello?"]
+    assert it.record_store.closed == 2
 
 
 @pytest.mark.parametrize(
@@ -188,7 +168,7 @@ async def test_nothing_in_a_record_misleads_its_reader_or_breaks_its_file(piece:
     it = Desk()
     it.recorder = ConversationRecorder(it.clock, lambda: NOON, words=record_store)
     it.wake()
-    it.recorder.received([SpokenText(by_visitor=True, text=piece), TurnComplete()])
+    it.hear(SpokenText(by_visitor=True, text=piece), TurnComplete())
     it.recorder.wrote(piece)
     it.sleep()
     await asyncio.to_thread(record_store.close)
@@ -200,12 +180,10 @@ async def test_nothing_in_a_record_misleads_its_reader_or_breaks_its_file(piece:
 async def test_a_character_that_came_in_halves_is_whole_in_the_record() -> None:
     it = Desk()
     it.wake()
-    it.recorder.received(
-        [
-            SpokenText(by_visitor=False, text="\ud83d"),
-            SpokenText(by_visitor=False, text="\ude00"),
-            TurnComplete(),
-        ]
+    it.hear(
+        SpokenText(by_visitor=False, text="\ud83d"),
+        SpokenText(by_visitor=False, text="\ude00"),
+        TurnComplete(),
     )
     assert it.words == ["12:00:00 kiosk: \U0001f600"]
 
@@ -213,5 +191,5 @@ async def test_a_character_that_came_in_halves_is_whole_in_the_record() -> None:
 async def test_what_came_in_writing_is_written_down_like_what_was_said() -> None:
     it = Desk()
     it.wake()
-    it.recorder.received([ReplyText("We open at ten."), TurnComplete()])
+    it.hear(ReplyText("We open at ten."), TurnComplete())
     assert it.words == ["12:00:00 kiosk: We open at ten."]

@@ -237,12 +237,14 @@ class Booth(Bench):
             self.clock,
             name="button",
             restart=lambda: None,
-            hands=self.hands,
+            buttons=self.hands,
         )
         self.said: list[tuple[str, str]] = []
         self.effects: list[object] = []
         self._voice = voice
-        self.confirmation = Confirmation(self.mailbox.append, self.clock, hands=self.hands, voice=self._aloud)
+        self.confirmation = Confirmation(
+            self.mailbox.append, self.clock, buttons=self.hands, voice=self._aloud
+        )
 
     async def _aloud(self, name: str, words: str) -> bytes | None:
         self.said.append((name, words))

@@ -446,14 +446,12 @@ async def test_another_conversation_has_another_number() -> None:
 
 async def test_the_end_of_the_conversation_ends_everything_and_forgets_it() -> None:
     async with bench() as it:
-        it.runner.notes["name"] = "Ada"
         it.call("stock")
         await it.settle()
         it.happen(SleepRequested())
         it.runner.disconnect()
         await it.settle()
         assert it.tools.stopped == ["stock"]
-        assert it.runner.notes == {}
         it.tools.finish("stock")
         it.wake()
         await it.clock.advance(60.0)

@@ -1,16 +1,16 @@
 """The kiosk's tools as the service's functions: how they are declared, and how what came of a call is told."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
-from kioskd.adapters.gemini.function_schema import form_of
+from kioskd.adapters.gemini.function_schema import form_of, restored
 from kioskd.adapters.gemini.messages import NO_ID
 from kioskd.ports import Tool, ToolAnswer
 
 if TYPE_CHECKING:
     from google.genai import types
 
-FunctionDeclarations = Literal["blocking_only", "blocking", "non_blocking", "non_blocking_only"]
+BlockingRule = Literal["blocking_only", "blocking", "non_blocking", "non_blocking_only"]
 """Whether a model waits for what a function returns: by default, or by no other choice."""
 
 Resolution = Literal["low", "medium", "high"]
@@ -19,7 +19,7 @@ Resolution = Literal["low", "medium", "high"]
 JPEG: Final = "image/jpeg"
 
 
-def declarations(tools: Sequence[Tool], functions: FunctionDeclarations) -> "types.Tool | None":
+def declarations(tools: Sequence[Tool], functions: BlockingRule) -> "types.Tool | None":
     """Return what the model may call; None for nothing.
 
     Each says whether it holds the model up, as the default differs by model; but not to a model that knows one
@@ -32,11 +32,32 @@ def declarations(tools: Sequence[Tool], functions: FunctionDeclarations) -> "typ
     return types.Tool(function_declarations=[_declaration(tool, functions) for tool in tools])
 
 
-def holds_up(tool: Tool, functions: FunctionDeclarations) -> bool:
+def holds_up(tool: Tool, functions: BlockingRule) -> bool:
     """Whether the model waits for this tool: as the tool wishes, where the model leaves the choice."""
     if functions in {"blocking_only", "non_blocking_only"}:
         return functions == "blocking_only"
     return tool.blocking
+
+
+class FunctionRules:
+    """How one model calls functions, for what carries the calls out."""
+
+    def __init__(self, rule: BlockingRule) -> None:
+        """Go by the model's own rule."""
+        self._rule = rule
+
+    def blocks(self, tool: Tool | None) -> bool:
+        """Return whether the model waits for this tool. None is a tool that is not known: the model's own default."""
+        if tool is None:
+            return self._rule in {"blocking", "blocking_only"}
+        return holds_up(tool, self._rule)
+
+    def arguments(self, tool: Tool | None, given: Mapping[str, object]) -> Mapping[str, object]:
+        """Return the arguments in the tool's own form: the service's form cannot describe all of them."""
+        if tool is None:
+            return given
+        arguments: Mapping[str, object] = restored(tool.parameters, given)
+        return arguments
 
 
 def response(
@@ -83,7 +104,7 @@ def _picture(jpeg: bytes, resolution: Resolution | None) -> "types.FunctionRespo
     return part
 
 
-def _declaration(tool: Tool, functions: FunctionDeclarations) -> "types.FunctionDeclaration":
+def _declaration(tool: Tool, functions: BlockingRule) -> "types.FunctionDeclaration":
     from google.genai import types  # noqa: PLC0415
 
     behavior = None

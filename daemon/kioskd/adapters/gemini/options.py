@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from kioskd.adapters.gemini.functions import FunctionDeclarations, Resolution, declarations
+from kioskd.adapters.gemini.functions import BlockingRule, Resolution, declarations
 from kioskd.adapters.gemini.tool_trial import GOOGLE_SEARCH
 from kioskd.ports import Tool
 
@@ -43,7 +43,7 @@ class SessionOptions:
     """What of the input belongs to the visitor's turn. Said by default, as what it is unsaid differs by model."""
     media_resolution: Resolution | None = None
     """How closely pictures are looked at: 64 tokens each, or 256, or 256 and more."""
-    functions: FunctionDeclarations = "non_blocking"
+    functions: BlockingRule = "non_blocking"
     """Whether the model waits for tools: a fact about it, like the next two."""
     client_content: Literal["any_time", "seed_only"] = "any_time"
     """When the model takes what is written rather than said."""

@@ -17,13 +17,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn
 
 from kioskd.adapters.remote.connection_limiter import ClientStream, ConnectionLimiter, PeerUser
 from kioskd.adapters.remote.control_wire import LINE_BYTES, PICTURE_BYTES
 from kioskd.errors import KioskError
 from kioskd.fairness import others_first
-from kioskd.ports import Clock, SendLine
+from kioskd.ports import Clock, RequestHandler, SendLine
 
 log = logging.getLogger(__name__)
 
@@ -44,18 +44,6 @@ _SO_PEERGROUPS: Final = 59
 """The peer's other groups, from linux/asm-generic/socket.h; Python has no name for it."""
 _GROUPS_BYTES: Final = 1024
 """The most that Python asks the kernel for: 256 groups."""
-
-
-class RequestHandler(Protocol):
-    """Who carries out requests."""
-
-    async def __call__(
-        self, request: Mapping[str, object], attachment: bytes, answer: SendLine, /, *, privileged: bool
-    ) -> None:
-        """Carry out a request, with the bytes that came with it, and answer at least once.
-
-        `privileged`: who asks is root or the daemon's own user; else a member of the group.
-        """
 
 
 class _Peer(enum.Enum):

@@ -57,7 +57,7 @@ _FINISH: Final = _Piece("", b"")
 
 
 class RecordFolder:
-    """One folder; a `flow.scribe.Shelf`. Its methods return at once; call `close` to end its thread."""
+    """One folder; a `RecordStore` of `flow.storage.conversation_recorder`. Its methods return at once; call `close` to end its thread."""
 
     def __init__(
         self,
@@ -71,8 +71,8 @@ class RecordFolder:
         """`what` is kept here, as the log calls it. `now` is the time that files are dated by."""
         self._folder = folder
         self._what = what
-        self._keep_s = keep_days * DAY_S
-        self._most_bytes = int(most_mb * 1_000_000)
+        self._keep_days = keep_days
+        self._most_mb = most_mb
         self._now = now
         self._queue: queue.Queue[_Piece | None] = queue.Queue(QUEUE_PIECES)
         # By the loop's thread only.
@@ -84,6 +84,17 @@ class RecordFolder:
         self._failed = False
         self._thread = threading.Thread(target=self._run, name=f"kioskd-{what}", daemon=True)
         self._thread.start()
+
+    def announce(self) -> None:
+        """Log where the records are kept, and for how long."""
+        log.info(
+            "%s are kept: folder=%s days=%d most=%dMB",
+            self._what,
+            self._folder,
+            self._keep_days,
+            self._most_mb,
+            extra={"message_id": journal_ids.RECORDS_KEPT},
+        )
 
     def write(self, name: str, text: str) -> None:
         """Add `text` to the file of this name."""
@@ -211,20 +222,20 @@ class RecordFolder:
         """Delete what is too old, and measure the rest."""
         self._total = 0
         for written_at, size, path in self._kept():
-            if written_at < self._now() - self._keep_s and path.name not in self._files:
+            if written_at < self._now() - self._keep_days * DAY_S and path.name not in self._files:
                 path.unlink()
             else:
                 self._total += size
         self._make_room(0)
 
     def _make_room(self, wanted: int) -> None:
-        if self._total + wanted <= self._most_bytes:
+        if self._total + wanted <= self._most_mb * 1_000_000:
             return
         for _, size, path in self._kept():
             if path.name not in self._files:
                 path.unlink()
                 self._total -= size
-                if self._total + wanted <= self._most_bytes:
+                if self._total + wanted <= self._most_mb * 1_000_000:
                     return
         if wanted:
             raise OSError(0, "one conversation fills all that most_mb allows: raise it")

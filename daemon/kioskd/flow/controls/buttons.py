@@ -32,6 +32,8 @@ class ButtonEvents:
         self._talking = 0
         self._buttons: list[ButtonWorker] = []
         self._moved = asyncio.Event()
+        self.restart_wanted = asyncio.Event()
+        """Set when a button was held for a restart of the daemon."""
 
     def join(self, button: "ButtonWorker") -> None:
         """Have one more button."""
@@ -90,18 +92,18 @@ class ButtonWorker:
         *,
         name: str,
         restart: Callable[[], None],
-        hands: ButtonEvents | None = None,
+        buttons: ButtonEvents | None = None,
     ) -> None:
-        """`post`: of the kiosk's `ButtonEvents`, where it has more than one button; `hands` are those. `name`: the button's own, for the journal. `restart` is called when somebody has held it for that."""
+        """`post`: of the kiosk's `ButtonEvents`, where it has more than one button; `buttons` are those. `name`: the button's own, for the journal. `restart` is called when somebody has held it for that."""
         self._button = button
         self._rules = rules
         self._post = post
         self._clock = clock
         self._name = name
         self._restart = restart
-        self._hands = hands
-        if hands is not None:
-            hands.join(self)
+        self._all = buttons
+        if buttons is not None:
+            buttons.join(self)
         self._gesture = button_gesture.Gesture()
         self.let_go_s = -math.inf
         """When a finger left the button last."""
@@ -166,8 +168,8 @@ class ButtonWorker:
             return
         if held_before:
             self.let_go_s = at_s
-        if self._hands is not None:
-            self._hands.moved()
+        if self._all is not None:
+            self._all.moved()
 
     def _stop_timer(self) -> None:
         if self._due is not None:

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 from pydantic import SecretStr
 
@@ -26,9 +26,10 @@ from kioskd.core.machine import State
 from kioskd.core.troubles import Trouble, broken
 from kioskd.errors import ConfigError
 from kioskd.flow.audio.level_meters import LevelMeters
+from kioskd.flow.controls.kiosk_view import KioskView
 from kioskd.flow.reporting.journal import described, wrong
 from kioskd.flow.reporting.metrics import MetricCounts
-from kioskd.ports import Clock, MetricFamily, SendLine
+from kioskd.ports import Clock, SendLine
 
 log = logging.getLogger(__name__)
 
@@ -47,72 +48,6 @@ QUESTION_CHARS: Final = 4000
 LOG_LEVELS: Final = ("debug", "info", "warning")
 
 
-class KioskView(Protocol):
-    """The kiosk, as far as somebody at a distance may touch it."""
-
-    @property
-    def words(self) -> str:
-        """What the service manager is told of the state."""
-
-    @property
-    def camera(self) -> str:
-        """`none`, `missing`, `off` or `on`."""
-
-    @property
-    def tools_left_out(self) -> Sequence[Mapping[str, str]]:
-        """The tools that the service refuses, so that the kiosk serves without them: name, place and why."""
-
-    @property
-    def held_s(self) -> float:
-        """Seconds of sound that wait to be sent."""
-
-    @property
-    def volume(self) -> int:
-        """Percent."""
-
-    @property
-    def log_level(self) -> str:
-        """One of `LOG_LEVELS`."""
-
-    def post(self, event: Event) -> None:
-        """Tell the core."""
-
-    def tell(self, what: str | bytes) -> bool:
-        """Say a text to the model, or show it a JPEG; False: too many wait already, or it is asleep."""
-
-    async def looked(self) -> str:
-        """Wait for what becomes of a look that was asked for; return why nothing is shown, or nothing. Ends in 10 s."""
-
-    def set_volume(self, percent: int) -> int:
-        """Set the volume as far as the owner lets it; return what it has come to."""
-
-    def set_log_level(self, name: str) -> None:
-        """Log from there up, until the next start."""
-
-    async def reload(self) -> Sequence[str]:
-        """Take the settings over from their file; return those, as SECTION.NAME, that hold only after a restart.
-
-        Raises:
-            ConfigError: the file has faults, a line each; the old settings hold.
-        """
-
-    def take_key(self, key: SecretStr) -> None:
-        """Have the service opened with this key from the next dial on, in place of the stored one.
-
-        Raises:
-            ConfigError: it cannot be one, or the service is not opened by a stored key.
-        """
-
-    def families(self) -> list[MetricFamily]:
-        """Return all there is to say in numbers."""
-
-    def render(self, families: Iterable[MetricFamily]) -> str:
-        """Return Prometheus' text of them; called in a thread."""
-
-    def recent(self, number: int) -> tuple[list[dict[str, str]], int]:
-        """Return the journal's lines after line `number`, and the newest one's number."""
-
-
 class RequestRefused(Exception):
     """It cannot be done now; the message says why, and what to do."""
 
@@ -122,7 +57,7 @@ class RemoteControl:
 
     def __init__(
         self,
-        desk: KioskView,
+        kiosk: KioskView,
         tally: MetricCounts,
         meters: LevelMeters,
         clock: Clock,
@@ -130,7 +65,7 @@ class RemoteControl:
         fit: Callable[[bytes], Awaitable[bytes]],
     ) -> None:
         """`fit` makes a picture from outside one for the service, or raises ValueError that says why not."""
-        self._desk = desk
+        self._kiosk = kiosk
         self._tally = tally
         self._meters = meters
         self._clock = clock
@@ -157,7 +92,11 @@ class RemoteControl:
                 case {"do": "status"}:
                     told = self.status()
                 case {"do": "metrics"}:
-                    told = {"text": await asyncio.to_thread(self._desk.render, self._desk.families())}
+                    told = {
+                        "text": await asyncio.to_thread(
+                            self._kiosk.metrics.render, self._kiosk.metrics.families()
+                        )
+                    }
                 case {"do": "watch"}:
                     await self._watch(answer, privileged=privileged)
                     return
@@ -170,14 +109,14 @@ class RemoteControl:
 
     def status(self) -> dict[str, object]:
         """Return what there is to know: words for people, numbers for programs. No speech, no picture, no secret."""
-        tally, desk = self._tally, self._desk
+        tally, kiosk = self._tally, self._kiosk
         state, now = tally.state, self._clock.now()
         awake = state.turn.awake
         up_s = None if tally.up_since is None else round(now - tally.up_since, 1)
         return {
             "state": str(tally.show.shown),
             "code": tally.show.code and str(tally.show.code),
-            "words": desk.words,
+            "words": kiosk.display.words,
             "troubles": [described(each) for each in tally.show.troubles],
             "conversation": state.turn.conversation if awake else None,
             "turn": tally.turn if awake else None,
@@ -185,19 +124,19 @@ class RemoteControl:
                 "phase": state.link.phase.name.lower(),
                 "epoch": state.link.epoch,
                 "age_s": up_s,
-                "held_s": round(desk.held_s, 2),
+                "held_s": round(kiosk.uplink.held_s, 2),
                 "tries": state.link.tries,
             },
             "microphone": _microphone(state),
             "speaker": "missing" if Device.SPEAKER in state.missing else "working",
-            "camera": desk.camera,
-            "tools_left_out": desk.tools_left_out,
-            "volume": desk.volume,
+            "camera": kiosk.pictures.status,
+            "tools_left_out": kiosk.tools_left_out(),
+            "volume": kiosk.volume.percent,
             "muted": state.muted,
             "uptime_s": round(now - tally.started_at, 1),
             "version": __version__,
-            "log_level": desk.log_level,
-            "counts": {family.name: family.flat for family in desk.families()},
+            "log_level": kiosk.journal.log_level,
+            "counts": {family.name: family.flat for family in kiosk.metrics.families()},
         }
 
     async def _act(
@@ -214,7 +153,7 @@ class RemoteControl:
             case {"do": "mute" | "unmute" as do}:
                 await self._step(MuteRequested(muted=do == "mute"))
             case {"do": "volume", "percent": int(percent)} if type(percent) is int:
-                told = {"volume": self._desk.set_volume(percent)}
+                told = {"volume": self._kiosk.volume.set_volume(percent)}
             case {"do": "ask", "text": str(text)}:
                 await self._ask(text.strip())
             case {"do": "show"}:
@@ -222,7 +161,7 @@ class RemoteControl:
             case {"do": "look"}:
                 await self._look()
             case {"do": "log", "level": str(level)} if level in LOG_LEVELS:
-                self._desk.set_log_level(level)
+                self._kiosk.journal.set_log_level(level)
             case {"do": "reload"}:
                 told = await self._reload()
             case {"do": "key", "key": str(key)}:
@@ -232,7 +171,7 @@ class RemoteControl:
                     "not a request that this kioskd knows; is the command of another version?"
                 )
         log.info("asked at the control socket: do=%s", request["do"])
-        return {"state": str(self._tally.show.shown), "words": self._desk.words, **told}
+        return {"state": str(self._tally.show.shown), "words": self._kiosk.display.words, **told}
 
     async def _ask(self, text: str) -> None:
         text = sanitize.text(text)
@@ -243,10 +182,10 @@ class RemoteControl:
         self._tell(text)
 
     async def _look(self) -> None:
-        if self._desk.camera == "none":
+        if self._kiosk.pictures.status == "none":
             raise RequestRefused("there is no camera; set camera.source in the configuration")
         _must_be_awake(await self._step(SnapshotRequested()))
-        if why := await self._desk.looked():
+        if why := await self._kiosk.pictures.snapshot_result():
             raise RequestRefused(f"not shown: {why}")
 
     async def _show(self, attachment: bytes) -> int:
@@ -265,7 +204,7 @@ class RemoteControl:
         """Return what came of it. The faults of a file are no refusal: it was read, as asked."""
         try:
             async with asyncio.timeout(RELOAD_S):
-                return {"later": list(await self._desk.reload()), "faults": []}
+                return {"later": list(await self._kiosk.owner.reload()), "faults": []}
         except ConfigError as error:
             return {"later": [], "faults": str(error).splitlines()}
         except TimeoutError:
@@ -277,14 +216,14 @@ class RemoteControl:
         if not privileged:
             raise RequestRefused("a key is taken from root and the daemon's own user only; sudo kioskd key")
         try:
-            self._desk.take_key(key)
+            self._kiosk.owner.take_key(key)
         except ConfigError as error:
             raise RequestRefused(str(error)) from None
         # What was refused is tried at once; a conversation moves to a connection with the new key in a quiet moment.
         await self._step(SettingsChanged())
 
     def _tell(self, what: str | bytes) -> None:
-        if not self._desk.tell(what):
+        if not self._kiosk.tell(what):
             _must_be_awake(self._tally.state)
             raise RequestRefused(
                 "too many questions and pictures wait for the service; try again when it has answered"
@@ -296,7 +235,7 @@ class RemoteControl:
         late = self._clock.call_later(STEP_S, lambda: _give_up(after))
         self._waiting[id(event)] = event, after
         try:
-            self._desk.post(event)
+            self._kiosk.post(event)
             return await after
         finally:
             late.cancel()
@@ -311,7 +250,7 @@ class RemoteControl:
         seen = 0
         try:
             while True:
-                lines, seen = self._desk.recent(seen)
+                lines, seen = self._kiosk.journal.recent(seen)
                 await answer({"ok": True, **self.status(), "levels": self._meters.levels, "events": lines})
                 await self._clock.sleep(TICK_S)
         finally:

@@ -34,14 +34,14 @@ class IncomingReply:
         clock: Clock,
         *,
         counts: Counter[str],
-        said: Transcript,
+        transcript: Transcript,
         read_aloud: ReadAloud | None,
     ) -> None:
-        """`counts` is told of turns without sound; `said` of what came in writing, which `read_aloud` turns into sound."""
+        """`counts` is told of turns without sound; `transcript` of what came in writing, which `read_aloud` turns into sound."""
         self._downlink = downlink
         self._post = post
         self._clock = clock
-        self._said = said
+        self._transcript = transcript
         self._endings = TurnEndings(counts)
         self._reader = Reader(read_aloud, clock, downlink.add, downlink.end)
         self._reply = 0
@@ -120,7 +120,7 @@ class IncomingReply:
         self.end()
         self._endings.heard_out()
         if text := self._endings.take_written():
-            self._said.add(SpokenText(by_visitor=False, text=text))
+            self._transcript.add(SpokenText(by_visitor=False, text=text))
             self._reply += 1
             self._reader.read(self._reply, text)
             self._post(events.ReplyBegan(epoch, self._reply))
@@ -130,5 +130,5 @@ class IncomingReply:
         if self._endings.useless:
             self.session_useless = True
             if self._endings.useless_sessions > 1:
-                self._said.forget()
+                self._transcript.forget()
             self._post(events.SessionUseless(epoch))

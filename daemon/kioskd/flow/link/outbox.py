@@ -49,10 +49,15 @@ class _Item:
 
 
 class Outbox:
-    """One conversation's. Whatever a lost connection did not take is the next one's."""
+    """What one conversation has to send. What a lost connection did not take is sent over the next."""
 
-    def __init__(self, way: PicturePacer, clock: Clock) -> None:
-        self._way = way
+    def __init__(
+        self, pacer: PicturePacer, clock: Clock, on_text: Callable[[str], None] = lambda _text: None
+    ) -> None:
+        """Be closed: there is no conversation yet. `on_text` is called with each text that a connection took."""
+        self._pacer = pacer
+        self._on_text = on_text
+        self._open = False
         self._clock = clock
         self._first: deque[bytes] = deque()
         self._greeting: str | None = None
@@ -73,18 +78,24 @@ class Outbox:
         self._changed.set()
 
     def put(self, what: str | bytes, settled: Callable[[str], None] = _nobody) -> bool:
-        """Say a text, or show a picture (JPEG), when it is its turn; False: too many wait.
+        """Say a text, or show a picture (JPEG), as soon as a connection can take it.
 
-        `settled` is told what became of it: why it was left out, or nothing if it was sent.
+        Return False if there is no conversation, or too many wait. `settled` is told what became of it: why it was left
+        out, or nothing if it was sent.
         """
-        if len(self._items) >= MOST:
+        if not self._open or len(self._items) >= MOST:
             return False
         self._items.append(_Item(what, settled))
         self._changed.set()
         return True
 
-    def clear(self) -> None:
-        """The conversation is over: nobody is told what it was about, nor what became of that."""
+    def open(self) -> None:
+        """Take texts and pictures: a conversation goes on, or begins."""
+        self._open = True
+
+    def close(self) -> None:
+        """Take nothing more, and forget what waits: the conversation is over."""
+        self._open = False
         self._first.clear()
         self._greeting = None
         self._items.clear()
@@ -111,7 +122,7 @@ class Outbox:
                 await self._show_first(connection)
             elif self._greeting is not None:
                 greeting, self._greeting = self._greeting, None
-                await connection.send_text(greeting)
+                await self._say(connection, greeting)
             elif self._items:
                 await self._send(connection, self._items[0])
             else:
@@ -141,7 +152,9 @@ class Outbox:
                 and self._clock.now() < until
             )
 
-        if await self._way.send(connection, partial(connection.show_pictures, [pictures[0]]), wanted=wanted):
+        if await self._pacer.send(
+            connection, partial(connection.show_pictures, [pictures[0]]), wanted=wanted
+        ):
             if pictures:  # else the conversation has ended meanwhile
                 pictures.popleft()
         elif self._clock.now() >= until and pictures:
@@ -152,14 +165,14 @@ class Outbox:
         why = ""
         match item.what:
             case str(text):
-                await connection.send_text(text)
+                await self._say(connection, text)
             case bytes(jpeg):
                 until = self._deadline(item)
 
                 def wanted() -> bool:
                     return self._is_next(item) and not self._shut and self._clock.now() < until
 
-                if not await self._way.send(
+                if not await self._pacer.send(
                     connection, partial(connection.show_pictures, [jpeg]), wanted=wanted
                 ):
                     if self._clock.now() < until:
@@ -170,6 +183,10 @@ class Outbox:
         if self._is_next(item):
             self._items.popleft()
             item.settled(why)
+
+    async def _say(self, connection: Connection, text: str) -> None:
+        await connection.send_text(text)
+        self._on_text(text)
 
     def _is_next(self, item: _Item) -> bool:
         return bool(self._items) and self._items[0] is item

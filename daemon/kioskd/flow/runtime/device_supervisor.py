@@ -1,5 +1,6 @@
 """Devices come and go: say so once, try again for ever, and end the process only where nothing else can help."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -42,10 +43,20 @@ class DeviceSupervisor:
         device: Device | None = None,
         called: str = "",
         needed: bool = True,
+        most_retry_s: float = RETRY_S,
+        idles: bool = False,
     ) -> None:
-        """`device`: its kind, as the core knows it. `called`: its name as the owner wrote it, where there are several.
+        """Be away.
 
-        `needed`: a new process is worth trying for it.
+        Args:
+            name: What the journal calls the device.
+            clock: The time.
+            post: Takes events for the core.
+            device: Its kind, as the core knows it; None where the core does not know it.
+            called: Its name as the owner wrote it, where there are several.
+            needed: Whether a new process is worth trying for it.
+            most_retry_s: The most seconds between two tries.
+            idles: Whether the device is opened only now and then, so that no error is no sign of life.
         """
         self._name = name
         self._clock = clock
@@ -58,6 +69,12 @@ class DeviceSupervisor:
         """Came, as far as anybody was told."""
         self._missing = False
         self._came_at = 0.0
+        self._most_retry_s = most_retry_s
+        self._idles = idles
+        self._delay_s = FIRST_RETRY_S
+        self._hurry = asyncio.Event()
+        """Not set while the next try is waited for."""
+        self._hurry.set()
         self._failing_since: float | None = None
 
     @property
@@ -83,7 +100,8 @@ class DeviceSupervisor:
         if self._there:  # its loss was told to nobody
             return
         self._there = True
-        log.info("%s back" if self._missing else "%s ready", self._name)
+        if self._missing or not self._idles:
+            log.info("%s back" if self._missing else "%s ready", self._name)
         was_missing, self._missing = self._missing, False
         if self._device is not None and (was_missing or self._needed):
             self._post(DeviceCame(self._device, self._called))
@@ -98,9 +116,10 @@ class DeviceSupervisor:
         self._away = True
         self._there = False
         self._failing_since = None
-        delay_s = FIRST_RETRY_S
+        self._delay_s = FIRST_RETRY_S
         while True:
-            held, again = self._clock.call_later(HELD_S, self.works), False
+            held = None if self._idles else self._clock.call_later(HELD_S, self.works)
+            again = False
             try:
                 await once()
             except DeviceStuck:
@@ -108,18 +127,36 @@ class DeviceSupervisor:
             except DeviceLost as error:
                 now = self._clock.now()
                 if not self._away and now - self._came_at >= STEADY_S:
-                    delay_s = 0.0
+                    self._delay_s = 0.0
                 again = error.again
                 self._lose(error)
                 self._escalate(error, now)
             finally:
-                held.cancel()
+                if held is not None:
+                    held.cancel()
             if again:
-                await self._clock.sleep(min(delay_s, AGAIN_S))
-                delay_s = delay_s or FIRST_RETRY_S
+                await self._clock.sleep(min(self._delay_s, AGAIN_S))
+                self._delay_s = self._delay_s or FIRST_RETRY_S
                 continue
-            await self._clock.sleep(delay_s)
-            delay_s = min(2 * delay_s or FIRST_RETRY_S, RETRY_S)
+            await self._pause()
+
+    def hurry(self, *, anew: bool = False) -> None:
+        """Try a lost device at once. `anew`: and count the tries from the beginning."""
+        if anew:
+            waits = not self._hurry.is_set()
+            self._delay_s = FIRST_RETRY_S if waits else 0.0
+        self._hurry.set()
+
+    async def _pause(self) -> None:
+        """Wait before the next try, or until it is hurried."""
+        delay_s = self._delay_s
+        self._delay_s = min(2 * delay_s or FIRST_RETRY_S, self._most_retry_s)
+        self._hurry.clear()
+        timer = self._clock.call_later(delay_s, self._hurry.set)
+        try:
+            await self._hurry.wait()
+        finally:
+            timer.cancel()
 
     def _lose(self, error: DeviceLost) -> None:
         self._away = True
@@ -131,7 +168,12 @@ class DeviceSupervisor:
             log.debug("%s still away: %s", self._name, error)
             return
         self._missing = True
-        log.warning("%s lost, retrying: %s", self._name, error, extra={"message_id": journal_ids.PART_LOST})
+        log.warning(
+            "%s lost, going on without, retrying: %s" if self._idles else "%s lost, retrying: %s",
+            self._name,
+            error,
+            extra={"message_id": journal_ids.PART_LOST},
+        )
         if self._device is not None:
             self._post(DeviceGone(self._device, self._called or error.device))
 

@@ -4,20 +4,17 @@ It listens on the connection itself: what is kept is what left the device and wh
 while the kiosk slept. All of it goes to threads (see `RecordStore`); nobody waits for a disk.
 """
 
+import asyncio
 import datetime
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Final, Protocol
-
-from pydantic import SecretStr
+from collections.abc import Callable
+from typing import Final, NoReturn, Protocol
 
 from kioskd import sanitize
 from kioskd.core.effects import Effect
 from kioskd.core.events import Event
 from kioskd.core.machine import State
-from kioskd.flow.link.connection_proxy import ConnectionProxy
 from kioskd.media import pcm
-from kioskd.ports import Clock, Connection, Live, Message, ReplyAudio, ReplyText, SpokenText, TurnComplete
+from kioskd.ports import Clock, Message, ReplyAudio, ReplyText, SpokenText, TurnComplete
 
 PIECE_S: Final = 1.0
 """How much sound is handed over at a time."""
@@ -28,6 +25,9 @@ MOST_CHARS: Final = 2000
 
 class RecordStore(Protocol):
     """Where one kind of record goes. Its methods return at once, and raise nothing."""
+
+    def announce(self) -> None:
+        """Log where the records are kept, and for how long."""
 
     def write(self, name: str, text: str) -> None:
         """Add `text` to the record of this name."""
@@ -88,9 +88,24 @@ class ConversationRecorder:
         self._visitor = _Track("visitor", pcm.UPLINK_HZ)
         self._kiosk = _Track("kiosk", pcm.DOWNLINK_HZ)
 
-    def listen(self, live: Live) -> Live:
-        """Return `live`, overheard."""
-        return _RecordedLive(live, self)
+    @property
+    def kept(self) -> str:
+        """What of a conversation is kept, in words; empty if nothing is."""
+        kept = {"transcripts": self._words, "recordings": self._sounds}
+        return " and ".join(what for what, store in kept.items() if store is not None)
+
+    async def run(self) -> NoReturn:
+        """Say what is kept, and wait. When cancelled, write what waits; that takes 1.5 s a store at most."""
+        stores = [store for store in (self._words, self._sounds) if store is not None]
+        for store in stores:
+            store.announce()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.finish()
+            for store in stores:
+                await asyncio.to_thread(store.close)
+        raise AssertionError("an event that is never set")
 
     def observe(
         self, now: float, _event: Event, before: State, after: State, _effects: tuple[Effect, ...]
@@ -102,18 +117,17 @@ class ConversationRecorder:
             self._began = now
             self._name = f"{self._wall():%Y%m%dT%H%M%S}-{after.turn.conversation:04d}"
 
-    def received(self, messages: Sequence[Message]) -> None:
+    def received(self, message: Message) -> None:
         """Note what came from the service."""
-        for message in messages:
-            match message:
-                case SpokenText(by_visitor, text):
-                    self._say("visitor" if by_visitor else "kiosk", text)
-                case ReplyText(text):
-                    self._say("kiosk", text)
-                case ReplyAudio(sound):
-                    self._hear(self._kiosk, sound)
-                case TurnComplete():
-                    self._end_line()
+        match message:
+            case SpokenText(by_visitor, text):
+                self._say("visitor" if by_visitor else "kiosk", text)
+            case ReplyText(text):
+                self._say("kiosk", text)
+            case ReplyAudio(sound):
+                self._hear(self._kiosk, sound)
+            case TurnComplete():
+                self._end_line()
 
     def sent(self, frame: bytes) -> None:
         """Note a frame that went to the service."""
@@ -154,44 +168,3 @@ class ConversationRecorder:
         for record_store in (self._words, self._sounds):
             if record_store is not None:
                 record_store.finish()
-
-
-class _RecordedLive:
-    """A service whose connections are overheard; a `ports.Live`."""
-
-    def __init__(self, live: Live, recorder: ConversationRecorder) -> None:
-        self._live = live
-        self._recorder = recorder
-
-    async def warm_up(self) -> None:
-        """See `ports.Live`."""
-        await self._live.warm_up()
-
-    @asynccontextmanager
-    async def connect(
-        self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()
-    ) -> AsyncIterator[Connection]:
-        """See `ports.Live`."""
-        async with self._live.connect(handle, recall) as connection:
-            yield _RecordedConnection(connection, self._recorder)
-
-
-class _RecordedConnection(ConnectionProxy):
-    """A connection that is overheard."""
-
-    def __init__(self, connection: Connection, recorder: ConversationRecorder) -> None:
-        super().__init__(connection)
-        self._recorder = recorder
-
-    async def receive(self) -> Sequence[Message]:
-        messages = await super().receive()
-        self._recorder.received(messages)
-        return messages
-
-    async def send_audio(self, frame: bytes) -> None:
-        await super().send_audio(frame)
-        self._recorder.sent(frame)
-
-    async def send_text(self, text: str) -> None:
-        await super().send_text(text)
-        self._recorder.wrote(text)

@@ -39,13 +39,13 @@ class Confirmation:
         post: Callable[[Event], None],
         clock: Clock,
         *,
-        hands: ButtonEvents | None = None,
+        buttons: ButtonEvents | None = None,
         voice: Callable[[str, str], Awaitable[bytes | None]] = no_voice,
     ) -> None:
-        """`hands`: the buttons. `voice` returns the question aloud (24 kHz PCM), of a tool's name and its own words."""
+        """`buttons`: all of them. `voice` returns the question aloud (24 kHz PCM), of a tool's name and its own words."""
         self._post = post
         self._clock = clock
-        self._hands = hands
+        self._buttons = buttons
         self._voice = voice
         self._turn = asyncio.Lock()
         self.sound: bytes | None = None
@@ -63,8 +63,8 @@ class Confirmation:
         """
         async with self._turn:
             self.sound = await self._voice(name, words)
-            if self._hands is not None:
-                await self._hands.rest(self._clock, UP_S)
+            if self._buttons is not None:
+                await self._buttons.rest(self._clock, UP_S)
             self._allowed, self._shown_s = False, None
             self._over.clear()
             self._set_alarm(ASK_S if self.sound is None else SPOKEN_S)
@@ -117,9 +117,9 @@ class Confirmation:
 
     def _time_is_up(self) -> None:
         """End the question, after the presses that came before: those in the mailbox, and those not read yet."""
-        if self._hands is not None:
-            self._hands.catch_up()
-            if self._hands.undecided:
+        if self._buttons is not None:
+            self._buttons.catch_up()
+            if self._buttons.undecided:
                 self._set_alarm(AGAIN_S)
                 return
         self._post(ConfirmationRequested(wanted=False))

@@ -26,8 +26,9 @@ from kioskd.core.events import (
     TurnEnded,
 )
 from kioskd.core.machine import State
-from kioskd.core.turn import TurnPhase
+from kioskd.core.turn import Turn, TurnPhase
 from kioskd.errors import LinkLost
+from kioskd.flow.tools.deed_log import DeedLog
 from kioskd.flow.tools.tool_calls import (
     CallOutcome,
     CallStage,
@@ -42,6 +43,7 @@ from kioskd.ports import (
     Cancellable,
     Clock,
     Connection,
+    Message,
     ToolCall,
     ToolCallsCancelled,
     ToolsCalled,
@@ -55,8 +57,6 @@ MOST: Final = 64
 """Calls that are at work, or whose answer waits to be sent: what comes on top, quicker than answers can be sent, stays
 unanswered. Likewise, so many are remembered that the model was told of.
 """
-KEPT: Final = 32
-"""Deeds that are remembered, so that no resumed session repeats them."""
 AT_A_TIME: Final = 4
 """Late results that are told in one text."""
 LINGER_S: Final = 5.0
@@ -100,20 +100,14 @@ class ToolRunner:
         self._connection: Connection | None = None
         self._epoch = 0
         self._works: list[RunningCall] = []
-        self._deeds: list[RunningCall] = []
-        """What a session that is resumed from an older state may ask for once more."""
+        self._deeds = DeedLog()
         self._ready = asyncio.Event()
         self._lingering: Cancellable | None = None
         self._reported: CallsChanged | None = None
-        self._awake = False
-        self._conversation = 0
+        self._turn = Turn()
+        """The conversation, as the core has it."""
         self.turn = 0
         """The number of the visitor's turn: what a tool may do in one, it may do in the next again."""
-        self._phase = TurnPhase.ASLEEP
-        self._speaks = False
-        self._leaving = False
-        self.notes: dict[str, str] = {}
-        """What tools keep for this conversation; forgotten with it."""
         self.counts: Counter[str] = Counter()
         """What came of calls, ever, by status; and how many were cancelled."""
 
@@ -134,9 +128,9 @@ class ToolRunner:
             else:
                 self._works.remove(work)
 
-    def take(self, message: ToolsCalled | ToolCallsCancelled) -> None:
-        """Begin, or stop, what the message names; returns at once."""
-        if self._connection is None or not self._awake:
+    def take(self, message: Message) -> None:
+        """Begin, or stop, the calls that a message names; any other message is ignored. Returns at once."""
+        if self._connection is None or not self._turn.awake:
             return
         match message:
             case ToolsCalled(calls):
@@ -146,6 +140,8 @@ class ToolRunner:
                 for work in self._present():
                     if work.call.id in ids and not work.told:
                         self._stop(work)
+            case _:
+                return
         self._report()
 
     def end_conversation(self) -> None:
@@ -156,14 +152,12 @@ class ToolRunner:
         self, _now: float, event: Event, before: State, after: State, _effects: tuple[Effect, ...]
     ) -> None:
         """Be told of one step; see `engine.Observer`."""
-        turn = after.turn
-        if not turn.awake or turn.conversation != self._conversation:
+        known, turn = self._turn, after.turn
+        self._turn = turn
+        if not turn.awake or turn.conversation != known.conversation:
             self._forget()
-        self._awake, self._conversation = turn.awake, turn.conversation
-        self._phase, self._speaks = turn.phase, turn.voice
-        if turn.leaving and not self._leaving:
+        if turn.leaving and not known.leaving:
             self._settle()
-        self._leaving = turn.leaving
         spoken = turn.voice and not before.turn.voice
         if turn.awake and (
             spoken or isinstance(event, TextSubmitted) or turn.conversation != before.turn.conversation
@@ -177,7 +171,7 @@ class ToolRunner:
                 self._settle()
             case HandleIssued(epoch=self._epoch):
                 # None is issued with a call open: what resumes the session from now on knows of all that was told.
-                self._deeds = [work for work in self._deeds if work in self._works and not work.told]
+                self._deeds.keep_only(lambda work: work in self._works and not work.told)
                 if all(work.terms.scheduling == "silent" for work in self._works if work.told):
                     self._settle()
         self._tell_late()
@@ -205,9 +199,8 @@ class ToolRunner:
         elif (late := like(call, self._late())) is not None:
             late.call, late.epoch, late.turn = call, self._epoch, self.turn
             self._ready.set()
-        elif (deed := like(call, [deed for deed in self._deeds if deed.epoch != self._epoch])) is not None:
+        elif (deed := self._deeds.repeated(call, self._epoch)) is not None:
             log.info("tool call of a resumed session not carried out again: epoch=%d", self._epoch)
-            deed.epoch = self._epoch  # on this connection it may well be meant; on one after it, it is not
             self._finish(work, deed.done_before())
         elif sum(work.stage is CallStage.WORKING for work in self._works) >= AT_ONCE:
             self.counts["busy"] += 1
@@ -221,17 +214,16 @@ class ToolRunner:
         work.task = self._group.create_task(self._carry_out(work), name="tool call")
 
     async def _carry_out(self, work: RunningCall) -> None:
-        def begun() -> None:
-            if not work.terms.repeatable:
-                self._deeds = [*self._deeds, work][-KEPT:]
-
         outcome = await self._toolbox.call(
-            work.call, turn=work.turn, conversation=self._conversation, begun=begun
+            work.call,
+            turn=work.turn,
+            conversation=self._turn.conversation,
+            begun=lambda: self._deeds.add(work),
         )
         work.task, work.outcome, work.stage = None, outcome, CallStage.DONE
         self.counts[str(outcome.result.get("status"))] += 1
         if not work.was_done:
-            self._deeds = [deed for deed in self._deeds if deed is not work]
+            self._deeds.discard(work)
         self._ready.set()
 
     def _finish(self, work: RunningCall, outcome: CallOutcome) -> None:
@@ -250,7 +242,6 @@ class ToolRunner:
         for work in tuple(self._works):
             self._stop(work)
         self._deeds.clear()
-        self.notes.clear()
         self._reported = None
 
     async def _answer(self) -> None:
@@ -297,15 +288,15 @@ class ToolRunner:
         self._report()
 
     def _opportune(self, work: RunningCall) -> bool:
-        if self._speaks:
+        if self._turn.voice:
             return False
-        if work.terms.scheduling == "interrupt" or self._phase is TurnPhase.LISTENING:
+        if work.terms.scheduling == "interrupt" or self._turn.phase is TurnPhase.LISTENING:
             return True
         # What else was said is answered first; but it may be this that the visitor waits for.
-        return self._phase is TurnPhase.THINKING and work.turn == self.turn
+        return self._turn.phase is TurnPhase.THINKING and work.turn == self.turn
 
     def _linger(self) -> None:
-        if self._leaving:  # whatever it says now is its last word, and nothing is held up for it
+        if self._turn.leaving:  # whatever it says now is its last word, and nothing is held up for it
             self._settle()
             return
         if self._lingering is not None:
@@ -335,7 +326,7 @@ class ToolRunner:
         return sum(work.epoch == self._epoch or work.stage is not CallStage.DONE for work in self._works)
 
     def _report(self) -> None:
-        if not self._awake:
+        if not self._turn.awake:
             return
         blocking = sum(work.terms.blocking and not work.told for work in self._present())
         report = CallsChanged(self._epoch, self._pending(), blocking)

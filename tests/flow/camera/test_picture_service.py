@@ -16,9 +16,13 @@ from tests.support.pictures import encoded, grey, jpeg, noise
 
 from kioskd.adapters.fakes.devices import ManualClock, MemoryCamera
 from kioskd.core.effects import HangUp, SetCamera, TakeSnapshot
+from kioskd.core.events import Event
 from kioskd.errors import DeviceLost, LinkLost
-from kioskd.flow.camera.stream import FIRST_RETRY_S, LINGER_S, MOST_RETRY_S, REUSE_S, SHARE, CameraStream
+from kioskd.flow.camera.camera_device import MOST_RETRY_S, REUSE_S
+from kioskd.flow.camera.picture_service import PictureService
+from kioskd.flow.camera.picture_stream import LINGER_S, SHARE
 from kioskd.flow.link.picture_pacer import BACKLOG_BYTES, PicturePacer
+from kioskd.flow.runtime.device_supervisor import FIRST_RETRY_S
 from kioskd.media import picture
 from kioskd.ports import Light, Message, ToolAnswer
 
@@ -119,14 +123,16 @@ class Eyes:
         self.shown: list[bytes] = []
         """What was put before the model on request."""
         self.room = 8
-        self.flow = CameraStream(
+        self.posted: list[Event] = []
+        self.flow = PictureService(
             self.camera,
             self.clock,
-            way=PicturePacer(self.clock, uplink_idle=lambda: not self.audio_waits),
+            self.posted.append,
+            pacer=PicturePacer(self.clock, uplink_idle=lambda: not self.audio_waits),
             every_s=every_s,
             min_change=min_change,
             refresh_s=refresh_s,
-            lamp=self.lamp,
+            lamps=[self.lamp],
             show=self._show,
         )
 
@@ -139,12 +145,12 @@ class Eyes:
 
     async def open(self) -> None:
         """Open the eyes, over a connection."""
-        self.flow.connect(self.wire)
-        self.flow.set_eyes(SetCamera(open=True))
+        self.flow.connect(self.wire, 1)
+        self.flow.set_camera(SetCamera(open=True))
         await self.clock.advance(0)
 
     async def shut(self) -> None:
-        self.flow.set_eyes(SetCamera(open=False))
+        self.flow.set_camera(SetCamera(open=False))
         await self.clock.advance(0)
 
     async def counted(self, what: str, count: int) -> None:
@@ -156,7 +162,7 @@ class Eyes:
     async def decided(self, shots: int) -> None:
         """Wait for work in threads, until so many pictures were taken and something became of each."""
         async with asyncio.timeout(60):
-            while (counts := self.flow.counts)["shot"] < shots or counts.total() < 2 * counts["shot"]:
+            while (counts := self.flow.counts)["shot"] < shots or sum(counts.values()) < 2 * counts["shot"]:
                 await self.clock.sleep(0)
 
 
@@ -183,16 +189,16 @@ async def test_a_picture_is_sent_at_once_and_then_each_so_many_seconds() -> None
 async def test_the_camera_rests_while_the_eyes_are_shut_or_there_is_nobody_to_send_to() -> None:
     async with eyes() as kiosk:
         await kiosk.clock.advance(60)
-        kiosk.flow.set_eyes(SetCamera(open=True))
+        kiosk.flow.set_camera(SetCamera(open=True))
         await kiosk.clock.advance(60)
         assert kiosk.camera.starts == 0
-        kiosk.flow.connect(kiosk.wire)
+        kiosk.flow.connect(kiosk.wire, 1)
         await kiosk.clock.advance(0)
         assert kiosk.camera.running
         kiosk.flow.disconnect()
         await kiosk.clock.advance(60)
         assert not kiosk.camera.running
-        kiosk.flow.connect(kiosk.wire)
+        kiosk.flow.connect(kiosk.wire, 1)
         await kiosk.clock.advance(0)
         await kiosk.shut()
         await kiosk.clock.advance(60)
@@ -240,7 +246,7 @@ async def test_a_rollover_neither_restarts_the_camera_nor_blinks_its_lamp_nor_is
         await kiosk.clock.advance(LINGER_S - 0.1)
         assert kiosk.camera.shots == 1, "nobody may see another"
         other = Wire()
-        kiosk.flow.connect(other)
+        kiosk.flow.connect(other, 1)
         await kiosk.clock.advance(EVERY_S)
         assert other.pictures
         assert kiosk.camera.starts == 1
@@ -257,7 +263,7 @@ async def test_an_offline_kiosk_s_camera_rests_until_there_is_a_connection() -> 
         assert not kiosk.lamp.lit
         await kiosk.clock.advance(600)
         assert (kiosk.camera.starts, kiosk.camera.shots) == (1, 1)
-        kiosk.flow.connect(kiosk.wire)
+        kiosk.flow.connect(kiosk.wire, 1)
         await kiosk.clock.advance(0)
         assert kiosk.camera.running
 
@@ -313,7 +319,7 @@ async def test_a_new_connection_is_shown_what_the_old_one_has_seen() -> None:
         await kiosk.wire.has(1)
         kiosk.flow.disconnect()
         other = Wire()
-        kiosk.flow.connect(other)
+        kiosk.flow.connect(other, 1)
         await kiosk.clock.advance(EVERY_S)
         await other.has(1)
 
@@ -377,7 +383,7 @@ async def test_how_slow_a_line_was_is_no_matter_to_the_next_connection() -> None
         await kiosk.clock.advance(20.0)  # that one picture keeps the eyes shut for minutes
         kiosk.flow.disconnect()
         other = Wire()
-        kiosk.flow.connect(other)
+        kiosk.flow.connect(other, 1)
         await kiosk.clock.advance(0.1)
         assert len(other.pictures) == 1
 
@@ -416,7 +422,7 @@ async def test_a_new_connection_in_a_conversation_brings_no_picture_before_its_t
         await kiosk.clock.advance(0.5)
         kiosk.flow.disconnect()
         other = Wire()
-        kiosk.flow.connect(other)
+        kiosk.flow.connect(other, 1)
         await kiosk.clock.advance(EVERY_S - 0.6)
         assert other.pictures == []
         await kiosk.clock.advance(0.1)
@@ -442,7 +448,7 @@ async def test_what_one_visitor_was_seen_doing_is_not_sent_over_the_next_one_s_c
         kiosk.flow.disconnect()
         other = Wire()
         kiosk.camera.sees = b"the second visitor"
-        kiosk.flow.connect(other)
+        kiosk.flow.connect(other, 1)
         kiosk.audio_waits = False
         await kiosk.clock.advance(2 * EVERY_S)
         assert set(other.pictures) == {b"the second visitor"}
@@ -455,7 +461,7 @@ async def test_a_connection_that_is_lost_under_a_picture_holds_nobody_up() -> No
         await kiosk.clock.advance(1.0)
         kiosk.flow.disconnect()
         other = Wire()
-        kiosk.flow.connect(other)
+        kiosk.flow.connect(other, 1)
         await kiosk.clock.advance(1.0 * SHARE)
         assert other.pictures
 
@@ -468,7 +474,7 @@ async def test_a_broken_connection_gets_no_more_pictures() -> None:
         assert kiosk.flow.counts == {"shot": 1}
         assert not kiosk.camera.running
         other = Wire()
-        kiosk.flow.connect(other)
+        kiosk.flow.connect(other, 1)
         await kiosk.clock.advance(0)
         assert len(other.pictures) == 1
 
@@ -512,7 +518,7 @@ async def test_a_camera_that_is_back_sees_the_next_visitor_at_once() -> None:
         kiosk.camera.unplug()
         await kiosk.open()
         await kiosk.clock.advance(130)
-        assert kiosk.flow.missing
+        assert kiosk.flow.status == "missing"
         kiosk.flow.forget(HangUp())
         kiosk.flow.disconnect()
         await kiosk.shut()
@@ -521,7 +527,7 @@ async def test_a_camera_that_is_back_sees_the_next_visitor_at_once() -> None:
         kiosk.wire = Wire()
         await kiosk.open()
         assert len(kiosk.wire.pictures) == 1
-        assert not kiosk.flow.missing
+        assert kiosk.flow.status != "missing"
 
 
 async def test_a_camera_that_stays_away_is_tried_once_a_conversation_that_ends_at_once() -> None:
@@ -557,13 +563,6 @@ async def test_a_picture_of_the_last_seconds_is_shown_again_and_an_older_one_is_
         assert await soon(kiosk.flow.fresh(5.0)) == b"second"
 
 
-async def test_what_was_seen_is_not_kept_longer_than_it_may_be_shown() -> None:
-    async with eyes() as kiosk:
-        await soon(kiosk.flow.fresh(5.0))
-        await kiosk.clock.advance(REUSE_S)
-        assert kiosk.flow._newest is None
-
-
 async def test_a_picture_on_request_in_a_conversation_is_not_sent_twice() -> None:
     async with eyes(every_s=20) as kiosk:
         await kiosk.open()
@@ -596,7 +595,16 @@ async def test_who_asks_a_camera_that_is_away_is_told_so_at_once_and_each_time_i
 async def test_who_asks_a_camera_that_does_not_answer_waits_no_longer_than_he_said() -> None:
     clock = ManualClock()
     camera = SlowCamera()
-    flow = CameraStream(camera, clock, way=PicturePacer(clock, uplink_idle=lambda: True))
+    flow = PictureService(
+        camera,
+        clock,
+        lambda _event: None,
+        pacer=PicturePacer(clock, uplink_idle=lambda: True),
+        show=lambda _jpeg, _settled: False,
+        every_s=EVERY_S,
+        min_change=0.0,
+        refresh_s=60.0,
+    )
     async with running(flow.run()):
         asking = asyncio.create_task(flow.fresh(3.0))
         await soon(camera.asked.wait())
@@ -618,10 +626,10 @@ async def gated() -> AsyncIterator[tuple[Eyes, GatedCamera]]:
 async def test_a_look_of_one_conversation_is_not_taken_in_the_next() -> None:
     async with gated() as (kiosk, camera):
         camera.may_start.clear()
-        kiosk.flow.looks.ask(TakeSnapshot())
+        kiosk.flow.take_snapshot(TakeSnapshot())
         await soon(camera.starting.wait())
         kiosk.flow.forget(HangUp())
-        assert "ended" in await soon(kiosk.flow.looks.fate())
+        assert "ended" in await soon(kiosk.flow.snapshot_result())
         camera.may_start.set()
         await kiosk.clock.advance(60)
         assert (camera.starts, camera.shots, camera.running) == (1, 0, False)
@@ -632,7 +640,7 @@ async def test_a_look_of_one_conversation_is_not_taken_in_the_next() -> None:
 async def test_a_look_that_is_over_before_anybody_could_begin_with_it_starts_no_camera() -> None:
     async with gated() as (kiosk, camera):
         await kiosk.clock.advance(0)
-        kiosk.flow.looks.ask(TakeSnapshot())
+        kiosk.flow.take_snapshot(TakeSnapshot())
         kiosk.flow.forget(HangUp())
         await kiosk.clock.advance(60)
         assert camera.starts == 0
@@ -641,13 +649,13 @@ async def test_a_look_that_is_over_before_anybody_could_begin_with_it_starts_no_
 async def test_what_is_being_shot_as_the_conversation_ends_is_seen_by_nobody() -> None:
     async with gated() as (kiosk, camera):
         camera.may_shoot.clear()
-        kiosk.flow.looks.ask(TakeSnapshot())
+        kiosk.flow.take_snapshot(TakeSnapshot())
         await soon(camera.shooting.wait())
         kiosk.flow.forget(HangUp())
-        kiosk.flow.looks.ask(TakeSnapshot())  # the next visitor's
+        kiosk.flow.take_snapshot(TakeSnapshot())  # the next visitor's
         first, camera.sees = camera.sees, b"the next visitor"
         camera.may_shoot.set()
-        assert await soon(kiosk.flow.looks.fate()) == ""
+        assert await soon(kiosk.flow.snapshot_result()) == ""
         assert first not in kiosk.shown
         assert kiosk.shown == [b"the next visitor"]
 
@@ -674,24 +682,24 @@ async def test_a_tool_that_looks_as_the_conversation_ends_gets_nothing() -> None
 async def test_a_look_is_shown_and_the_same_picture_only_once() -> None:
     async with eyes() as kiosk:
         for _ in range(30):
-            kiosk.flow.looks.ask(TakeSnapshot())
-            assert await soon(kiosk.flow.looks.fate()) == ""
+            kiosk.flow.take_snapshot(TakeSnapshot())
+            assert await soon(kiosk.flow.snapshot_result()) == ""
         assert (len(kiosk.shown), kiosk.camera.shots) == (1, 1)
         await kiosk.clock.advance(REUSE_S + 1)
-        kiosk.flow.looks.ask(TakeSnapshot())
-        assert await soon(kiosk.flow.looks.fate()) == ""
+        kiosk.flow.take_snapshot(TakeSnapshot())
+        assert await soon(kiosk.flow.snapshot_result()) == ""
         assert (len(kiosk.shown), kiosk.camera.shots) == (2, 2)
 
 
 async def test_a_look_that_is_not_shown_says_why(caplog: pytest.LogCaptureFixture) -> None:
     async with eyes() as kiosk:
         kiosk.room = 0
-        kiosk.flow.looks.ask(TakeSnapshot())
-        assert "too many" in await soon(kiosk.flow.looks.fate())
+        kiosk.flow.take_snapshot(TakeSnapshot())
+        assert "too many" in await soon(kiosk.flow.snapshot_result())
         await kiosk.clock.advance(REUSE_S + 1)
         kiosk.camera.unplug()
-        kiosk.flow.looks.ask(TakeSnapshot())
-        assert "unplugged" in await soon(kiosk.flow.looks.fate())
+        kiosk.flow.take_snapshot(TakeSnapshot())
+        assert "unplugged" in await soon(kiosk.flow.snapshot_result())
     assert [message for message in caplog.messages if "too many" in message]
 
 
@@ -703,11 +711,11 @@ async def test_the_lamp_stays_lit_while_the_camera_does_not_stop() -> None:
         await kiosk.clock.advance(60)
         assert camera.running
         assert kiosk.lamp.lit
-        assert kiosk.flow.running
+        assert kiosk.flow.status == "on"
         camera.may_stop.set()
         await kiosk.clock.advance(0)
         assert not kiosk.lamp.lit
-        assert not kiosk.flow.running
+        assert kiosk.flow.status != "on"
 
 
 class SlowCamera(MemoryCamera):

@@ -1,0 +1,30 @@
+"""Mute: a muted kiosk closes its microphone, so nothing can be heard by mistake."""
+
+import asyncio
+
+
+class MuteSwitch:
+    """Whether the microphone is muted. For the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._muted = asyncio.Event()
+        self._unmuted = asyncio.Event()
+        self._unmuted.set()
+
+    @property
+    def on(self) -> bool:
+        """Whether the microphone is muted."""
+        return self._muted.is_set()
+
+    def set(self, *, muted: bool) -> None:
+        """Mute, or end the mute."""
+        (self._unmuted if muted else self._muted).clear()
+        (self._muted if muted else self._unmuted).set()
+
+    async def wait_until_muted(self) -> None:
+        """Return when the microphone is muted, at once where it is. May be cancelled."""
+        await self._muted.wait()
+
+    async def wait_until_unmuted(self) -> None:
+        """Return when the microphone is not muted, at once where it is not. May be cancelled."""
+        await self._unmuted.wait()
