@@ -57,7 +57,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "flow": (),
     "flow.runtime": ("core", "fairness", "journal_ids", "ports"),
     "flow.audio": ("core", "flow.runtime", "media", "ports"),
-    "flow.link": ("core", "flow.audio", "flow.runtime", "ports"),
+    "flow.link": ("core", "flow.audio", "flow.runtime", "media.pcm", "ports"),
     "flow.camera": ("core", "flow.link.picture_pacer", "flow.runtime", "media", "ports"),
     "flow.controls": (
         *("core", "flow.audio", "flow.reporting", "flow.runtime", "flow.storage", "media", "ports"),
