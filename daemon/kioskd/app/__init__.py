@@ -1,6 +1,5 @@
 """The composition root: settings -> policy, adapters, flow. It knows everybody and decides nothing."""
 
-from kioskd.app.build_tools import described
 from kioskd.app.devices import (
     ButtonSpec,
     LampSpec,
@@ -25,7 +24,6 @@ __all__ = [
     "Parts",
     "ToolSet",
     "core_policy",
-    "described",
     "echo_canceller",
     "hand",
     "live",

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from kioskd import live_models, ports
-from kioskd.app.build_tools import assemble, secret_files
 from kioskd.core.events import Event
 from kioskd.errors import DeviceLost
 from kioskd.flow.controls.buttons import ButtonEvents
@@ -14,9 +13,11 @@ from kioskd.flow.tools.confirmation import Confirmation, no_voice
 from kioskd.flow.tools.tool_calls import CallOutcome, CallTerms
 from kioskd.flow.tools.tool_runner import ToolRunner
 from kioskd.settings.model import Settings
-from kioskd.tools.builtin import KioskControls
+from kioskd.settings.sandbox import secret_files
+from kioskd.tools.build import assemble
 from kioskd.tools.call_counts import CallsToday
-from kioskd.tools.contract import Guard
+from kioskd.tools.guard import Guard
+from kioskd.tools.tool_kind import BuildContext, KioskControls
 from kioskd.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
@@ -83,15 +84,8 @@ class ToolSet:
         Raises:
             ConfigError: a secret or an entry point is not there.
         """
-        made = assemble(
-            self._tools,
-            self._environ,
-            host=host,
-            clock=self.clock,
-            camera=camera,
-            rehearsed=self._rehearsed,
-            hidden=self._hidden,
-        )
+        context = BuildContext(self._environ, host, self.clock, self._hidden, camera=camera)
+        made = assemble(self._tools, context, rehearsed=self._rehearsed)
         self._box = Toolbox(made, clock=self.clock, confirm=confirmation.ask, day=day)
         return Shop(self, self._box)
 
@@ -112,7 +106,9 @@ class Shop:
         guard, declaration = self._box.guard(name), self._box.declaration(name)
         if guard is None or declaration is None:
             return CallTerms(blocking=functions in {"blocking", "blocking_only"})
-        return CallTerms(holds_up(declaration, functions), guard.scheduling, declaration.repeatable)
+        return CallTerms(
+            holds_up(declaration, functions), guard.scheduling or "when_idle", declaration.repeatable
+        )
 
     async def call(
         self, call: ports.ToolCall, *, turn: int, conversation: int, begun: Callable[[], None]

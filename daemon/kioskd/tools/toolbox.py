@@ -13,10 +13,8 @@ from kioskd.tools.call_counts import CallCounts, CallsToday, DayCounts
 from kioskd.tools.contract import (
     TOO_MANY,
     Declaration,
-    Guard,
     Guarded,
     ToolResult,
-    encode,
     failed,
     hide,
     refused,
@@ -25,6 +23,8 @@ from kioskd.tools.contract import (
     too_many,
     within,
 )
+from kioskd.tools.guard import Guard
+from kioskd.tools.json_text import encode
 from kioskd.tools.template import fill
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class Toolbox:
         began = self._clock.now()
         fault = self._fault(declaration, tool.guard, arguments, turn, conversation)
         outcome = fault or await self._guarded(declaration, tool, arguments, begun, (conversation, turn))
-        result = self._bounded(outcome, tool)
+        result = self.bounded(outcome, tool)
         took = self._clock.now() - began
         log.info("tool called: name=%s status=%s took=%.1fs", name, result.status, took)
         return result
@@ -188,7 +188,7 @@ class Toolbox:
         async with self._asking[name]:
             if self._denied.get(name) == turn:
                 return False
-            allowed = await self._confirm(name, fill(guard.confirm_text, arguments, _spoken))
+            allowed = await self._confirm(name, fill(guard.confirm_text or "", arguments, _spoken))
             if not allowed:
                 self._denied[name] = turn
             return allowed
@@ -219,7 +219,7 @@ class Toolbox:
             return _broken(declaration, err)
 
     @staticmethod
-    def _bounded(result: ToolResult, tool: Guarded) -> ToolResult:
+    def bounded(result: ToolResult, tool: Guarded) -> ToolResult:
         """Return `result` without secrets, if it is one that can be told."""
         try:
             if too_many(result.data):
