@@ -26,8 +26,8 @@ HeldBytes = Annotated[int, Range(1, 4_194_304, "it is held in memory"), AfterVal
 class Guard(Section):
     """What keeps a tool from doing harm, whatever its kind: the settings that each kind has."""
 
+    # Whether one entry of `tools` may stand for several tools. A comment: what is quoted here is what can be set.
     has_several_tools: ClassVar[bool] = False
-    """Whether one entry of `tools` may stand for several tools."""
 
     deadline_s: Annotated[float, Range(0.1, 120, "the visitor waits for it")] = 10.0
     """Seconds after which a call is stopped, with all it has begun. Longer than 10 and the visitor has given up."""
