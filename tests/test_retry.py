@@ -42,7 +42,7 @@ async def test_a_loss_is_said_once_and_waited_for_ever_longer() -> None:
     assert world.paused == [1.0, 2.0, 4.0]
 
 
-async def test_what_has_worked_begins_anew() -> None:
+async def test_after_it_has_worked_the_delays_begin_again() -> None:
     world = World(
         TryEnded("no route"), TryEnded("no route"), TryEnded("reset", worked=True), TryEnded("no route")
     )

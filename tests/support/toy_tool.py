@@ -1,9 +1,9 @@
 """A kind of tool that kioskd does not have, written as an author would add one: settings, the tool, and the kind's object."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Final, Literal
 
-from kioskd.tools.contract import ToolResult, ToolSource, declared, stay
+from kioskd.tools.contract import FixedTool, ToolResult, ToolSource, declared
 from kioskd.tools.credentials import secret
 from kioskd.tools.guard import NamedSettings
 from kioskd.tools.kinds.value_types import Credential, WebAddress
@@ -27,50 +27,35 @@ class BellSettings(NamedSettings):
     """credential:NAME of the key to the tower."""
 
 
-class BellTool:
-    """Rings. A `ToolSource`."""
+class BellTool(FixedTool):
+    """Rings."""
 
     def __init__(self, settings: BellSettings, key: str) -> None:
-        self.declarations = (declared(settings),)
+        super().__init__(declared(settings))
         self._settings, self._key = settings, key
 
-    async def settled(self) -> None:
-        """Return at once."""
-
-    async def run(self) -> NoReturn:
-        """Do nothing between calls."""
-        await stay()
-
     async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
-        """Ring, and tell the key, which nobody must ever hear."""
+        """Ring, and tell the key, which must not come out."""
         del name
         return ToolResult("ok", "rung", {"ding": self._settings.times, "key": self._key, **arguments})
 
 
-class BellKind(ToolKind[BellSettings]):
-    """Tools that ring a bell."""
+def _build(tool: BellSettings, context: BuildContext) -> ToolSource:
+    key = "" if tool.opens_with is None else secret(tool.opens_with, context.environ).get_secret_value()
+    return BellTool(tool, key)
 
-    name = "bell"
-    settings = BellSettings
 
-    def credentials(self, tool: BellSettings) -> Mapping[ValuePath, str]:
-        """Return the reference to the key."""
-        return {} if tool.opens_with is None else {("key",): tool.opens_with}
+def _faults(tool: BellSettings) -> Iterator[tuple[ValuePath, str]]:
+    if not tool.tower.is_dir():
+        yield ("tower",), "stands nowhere here; build it"
 
-    def faults(self, tool: BellSettings) -> Iterator[tuple[ValuePath, str]]:
-        """Yield that there is no tower."""
-        if not tool.tower.is_dir():
-            yield ("tower",), "stands nowhere here; build it"
 
-    def web_address(self, tool: BellSettings) -> str:
-        """Return the sexton's address."""
-        return tool.sexton
-
-    def goes_to(self, tool: BellSettings) -> str:
-        """Return who hears it."""
-        return f"all who hear the bell in {tool.tower.name}"
-
-    def build(self, tool: BellSettings, context: BuildContext) -> ToolSource:
-        """Return the tool; raises KeyUnusableError for its key."""
-        key = "" if tool.opens_with is None else secret(tool.opens_with, context.environ).get_secret_value()
-        return BellTool(tool, key)
+BELL: Final = ToolKind(
+    name="bell",
+    settings=BellSettings,
+    build=_build,
+    credentials=lambda tool: {("opens_with",): tool.opens_with} if tool.opens_with else {},
+    faults=_faults,
+    web_address=lambda tool: tool.sexton,
+    goes_to=lambda tool: f"all who hear the bell in {tool.tower.name}",
+)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support import toy_tool
 from tests.support.kiosk import QUIET, Kiosk, running, soon
-from tests.support.toy_tool import BellKind, BellSettings
+from tests.support.toy_tool import BELL, BellSettings
 
 import kioskd
 from kioskd import app
@@ -49,11 +49,9 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bell(monkeypatch: pytest.MonkeyPatch) -> BellKind:
+def bell(monkeypatch: pytest.MonkeyPatch) -> None:
     """The line in the registry, and nothing more."""
-    kind = BellKind()
-    monkeypatch.setitem(KINDS, kind.name, kind)
-    return kind
+    monkeypatch.setitem(KINDS, BELL.name, BELL)
 
 
 def test_each_kind_stands_under_its_name_and_has_settings_of_its_own() -> None:
@@ -73,10 +71,11 @@ def test_without_its_line_a_kind_is_unknown(file: Path) -> None:
         load(file)
 
 
-def test_a_kind_with_a_line_is_read(file: Path, bell: BellKind) -> None:
+@pytest.mark.usefixtures("bell")
+def test_a_kind_with_a_line_is_read(file: Path) -> None:
     ring = load(file).tools[1]
     assert isinstance(ring, BellSettings)
-    assert (ring.times, kind_of(ring)) == (3, bell)
+    assert (ring.times, kind_of(ring)) == (3, BELL)
 
 
 @pytest.mark.usefixtures("bell")

@@ -17,6 +17,7 @@ from kioskd.settings.limits import RecordSettings
 from kioskd.settings.load import default_path, load
 from kioskd.settings.model import Settings
 from kioskd.tools.registry import kind_of
+from kioskd.tools.tool_kind import insecure
 
 WIDTH: Final = 100
 
@@ -113,7 +114,7 @@ def _tools(settings: Settings) -> Iterator[Leaving]:
     for tool in settings.tools:
         kind = kind_of(tool)
         if (to := kind.goes_to(tool)) is not None:
-            clear = " (not encrypted on its way: insecure)" if kind.insecure(tool) else ""
+            clear = " (not encrypted on its way: insecure)" if insecure(tool) else ""
             yield Leaving(f"calls of the tool {kind.label(tool)}", f"{to}{clear}", asked)
 
 

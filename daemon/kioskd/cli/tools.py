@@ -91,11 +91,11 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
     async with _at_work(Toolbox(asked, clock=clock, confirm=_nobody), clock, tools):
         for tool, one in zip(tools, made, strict=True):
             if one is not None:
-                rows += [_row(tool, declared) for declared in one.kind.declarations]
+                rows += [_row(tool, declared) for declared in one.source.declarations]
             elif isinstance(tool, NamedSettings):
                 rows.append(_row(tool, tool))
             kind = kind_of(tool)
-            if kind.connects and not (one and one.kind.declarations):
+            if kind.connects and not (one and one.source.declarations):
                 why = "not reached or nothing of it to be used: see above, and its own journal"
                 missed.append(
                     f"{kind.label(tool)}   {kind.name}, {why if one else f'not asked: {_handed_over([tool])}'}"
@@ -213,7 +213,7 @@ async def _nobody(_name: str, _words: str) -> bool:
 
 
 class _Alone:
-    """No kiosk: the tools that act on one have nothing to act on. A `Host`."""
+    """No kiosk: the tools that act on one have nothing to act on. A `KioskControls`."""
 
     def __init__(self) -> None:
         self.notes: MutableMapping[str, str] = {}

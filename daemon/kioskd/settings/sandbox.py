@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from kioskd.settings.controls import LampSettings
 from kioskd.settings.model import Settings
 from kioskd.tools.program_settings import ProgramSettings
-from kioskd.tools.registry import kind_of
 from kioskd.tools.startup import credential_files
+from kioskd.tools.tool_kind import program_of
 from kioskd.yamlconf.document import ValuePath
 
 __all__ = ["PROPERTIES", "ServiceSandbox", "hidden_faults", "hidden_notes", "named", "paths", "secret_files"]
@@ -168,7 +168,7 @@ def _arguments(settings: Settings) -> Iterator[tuple[ValuePath, Path]]:
         (("controls", "lamp", "command"), lamp.command or ()) for lamp in settings.controls.all_lamps
     ]
     for index, tool in enumerate(settings.tools):
-        if (program := kind_of(tool).program(tool)) is not None:
+        if (program := program_of(tool)) is not None:
             commands.append((("tools", index, "argv"), program.words))
     for loc, words in commands:
         yield from ((loc, Path(word)) for word in words[1:] if word.startswith("/"))

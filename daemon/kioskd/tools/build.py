@@ -13,7 +13,7 @@ from kioskd.tools.program import SOCKET, missing
 from kioskd.tools.program_settings import OWN
 from kioskd.tools.registry import kind_of
 from kioskd.tools.startup import credential_files
-from kioskd.tools.tool_kind import BuildContext
+from kioskd.tools.tool_kind import BuildContext, program_of
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def described(tools: Sequence[Guard]) -> list[tuple[Declaration, str]]:
 
 def sandboxed(tools: Sequence[Guard]) -> list[str]:
     """Return the labels of the tools that run a program in a sandbox."""
-    programs = ((kind_of(tool).label(tool), kind_of(tool).program(tool)) for tool in tools)
+    programs = ((kind_of(tool).label(tool), program_of(tool)) for tool in tools)
     return [label for label, program in programs if program is not None and program.sandbox]
 
 

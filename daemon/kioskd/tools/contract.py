@@ -230,11 +230,25 @@ class ToolSource(Protocol):
         """Keep what it needs between calls (a connection) until cancelled. Trouble of the world stays inside."""
 
 
+class FixedTool:
+    """A tool that offers only what its settings say, and needs nothing between calls: a `ToolSource` but for `call`."""
+
+    def __init__(self, *declarations: Declaration) -> None:
+        self.declarations = declarations
+
+    async def settled(self) -> None:
+        """Return at once."""
+
+    async def run(self) -> NoReturn:
+        """Do nothing until cancelled."""
+        await stay()
+
+
 @dataclass(frozen=True, slots=True)
 class Guarded:
     """A tool and what guards it."""
 
-    kind: ToolSource
+    source: ToolSource
     guard: Guard
     secrets: Sequence[SecretStr] = ()
     """What must never be in a result."""

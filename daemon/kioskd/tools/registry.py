@@ -3,18 +3,16 @@
 from typing import Any, Final
 
 from kioskd.tools.guard import Guard
-from kioskd.tools.kinds.builtin.kind import BuiltinKind
-from kioskd.tools.kinds.command.kind import CommandKind
-from kioskd.tools.kinds.http.kind import HttpKind
-from kioskd.tools.kinds.mcp.kind import McpKind
-from kioskd.tools.kinds.mqtt.kind import MqttKind
-from kioskd.tools.kinds.python.kind import PythonKind
+from kioskd.tools.kinds.builtin.kind import BUILTIN
+from kioskd.tools.kinds.command.kind import COMMAND
+from kioskd.tools.kinds.http.kind import HTTP
+from kioskd.tools.kinds.mcp.kind import MCP
+from kioskd.tools.kinds.mqtt.kind import MQTT
+from kioskd.tools.kinds.python.kind import PYTHON
 from kioskd.tools.tool_kind import ToolKind
 
-KINDS: Final[dict[str, ToolKind[Any]]] = {
-    kind.name: kind
-    for kind in (BuiltinKind(), HttpKind(), CommandKind(), MqttKind(), McpKind(), PythonKind())
-}
+_ALL: Final[tuple[ToolKind[Any], ...]] = (BUILTIN, HTTP, COMMAND, MQTT, MCP, PYTHON)
+KINDS: Final = {kind.name: kind for kind in _ALL}
 """Each kind by the name that `kind` has in the YAML."""
 
 

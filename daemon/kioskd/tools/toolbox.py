@@ -49,7 +49,7 @@ class Toolbox:
         day: CallsToday | None = None,
     ) -> None:
         # What the owner has named comes before what servers name, wherever it stands.
-        self._tools = sorted(tools, key=lambda tool: not tool.kind.declarations)
+        self._tools = sorted(tools, key=lambda tool: not tool.source.declarations)
         self._clock = clock
         self._confirm = confirm
         self._ledger = CallCounts(day or DayCounts())
@@ -110,20 +110,20 @@ class Toolbox:
     async def settled(self) -> None:
         """Return when every tool has found out once what it offers; `run` must be running."""
         for tool in self._tools:
-            await tool.kind.settled()
+            await tool.source.settled()
 
     async def run(self) -> NoReturn:
         """Keep the tools' connections until cancelled; the caller's crew owns it."""
         async with asyncio.TaskGroup() as group:
             for number, tool in enumerate(self._tools):
-                group.create_task(tool.kind.run(), name=f"tool {number}")
+                group.create_task(tool.source.run(), name=f"tool {number}")
         await stay()
 
     def _offers(self) -> dict[str, tuple[Declaration, Guarded]]:
         """Return who offers what. The first to claim a name has it: settings refuse a clash, a server's names come later."""
         offers: dict[str, tuple[Declaration, Guarded]] = {}
         for tool in self._tools:
-            for declaration in tool.kind.declarations:
+            for declaration in tool.source.declarations:
                 if declaration.name not in offers:
                     offers[declaration.name] = (declaration, tool)
                 elif declaration.name not in self._clashes:
@@ -198,7 +198,7 @@ class Toolbox:
     ) -> ToolResult:
         deadline_s = tool.guard.deadline_s
         try:
-            return await within(self._clock, deadline_s, tool.kind.call(declaration.name, arguments))
+            return await within(self._clock, deadline_s, tool.source.call(declaration.name, arguments))
         except TimeoutError:
             unsure = "" if declaration.repeatable else "; nobody knows whether it was done"
             return ToolResult(

@@ -1,7 +1,6 @@
-"""What others need to know of the kiosk's own tools."""
+"""The kiosk's own tools, as the rest of kioskd knows them."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kioskd.tools.kinds.builtin.settings import BuiltinSettings
 from kioskd.tools.tool_kind import BuildContext, ToolKind
@@ -10,24 +9,18 @@ if TYPE_CHECKING:
     from kioskd.tools.contract import ToolSource
 
 
-class BuiltinKind(ToolKind[BuiltinSettings]):
-    """The kiosk's own tools, once in the list."""
+def _build(tool: BuiltinSettings, context: BuildContext) -> "ToolSource":
+    from kioskd.tools.kinds.builtin.tool import BuiltinTools  # noqa: PLC0415 - where it is used
 
-    name = "builtin"
-    settings = BuiltinSettings
-    names_in = "kind"
-    twice = ("kind", "stands here a second time: the kiosk's own tools are set once; merge them")
+    return BuiltinTools(tool, context.host, camera=context.camera)
 
-    def names(self, tool: BuiltinSettings) -> Sequence[str]:
-        """Return those that are switched on."""
-        return tool.names
 
-    def looks(self, tool: BuiltinSettings) -> bool:
-        """Return whether the model may take a picture."""
-        return tool.look
-
-    def build(self, tool: BuiltinSettings, context: BuildContext) -> "ToolSource":
-        """Return the tools; without a camera none that looks."""
-        from kioskd.tools.kinds.builtin.tool import BuiltinTools  # noqa: PLC0415 - where it is used
-
-        return BuiltinTools(tool, context.host, camera=context.camera)
+BUILTIN: Final = ToolKind(
+    name="builtin",
+    settings=BuiltinSettings,
+    build=_build,
+    names=lambda tool: tool.names,
+    names_in="kind",
+    twice=("kind", "stands here a second time: the kiosk's own tools are set once; merge them"),
+    looks=lambda tool: tool.look,
+)

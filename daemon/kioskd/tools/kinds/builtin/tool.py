@@ -4,9 +4,9 @@ import datetime
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final, NoReturn
+from typing import Final
 
-from kioskd.tools.contract import Declaration, ToolResult, refused, stay
+from kioskd.tools.contract import Declaration, FixedTool, ToolResult, refused
 from kioskd.tools.kinds.builtin.settings import BuiltinSettings
 from kioskd.tools.tool_kind import KioskControls
 
@@ -79,8 +79,8 @@ def _local_time() -> datetime.datetime:
     return datetime.datetime.now().astimezone()
 
 
-class BuiltinTools:
-    """Those built-ins that the owner has not switched off. A `Kind`."""
+class BuiltinTools(FixedTool):
+    """Those built-ins that the owner has not switched off."""
 
     def __init__(
         self,
@@ -92,15 +92,8 @@ class BuiltinTools:
     ) -> None:
         """Offer what is switched on; without a `camera` nothing that looks. `now` has a time zone."""
         names = [name for name in settings.names if camera or name != "look"]
-        self.declarations = tuple(replace(DECLARATIONS[name], blocking=settings.blocking) for name in names)
+        super().__init__(*(replace(DECLARATIONS[name], blocking=settings.blocking) for name in names))
         self._host, self._place, self._now = host, settings.place, now
-
-    async def settled(self) -> None:
-        """Return at once."""
-
-    async def run(self) -> NoReturn:
-        """Do nothing: they need nothing between calls."""
-        await stay()
 
     async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Act on the kiosk."""

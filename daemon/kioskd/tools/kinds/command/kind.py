@@ -1,6 +1,6 @@
-"""What others need to know of tools that run a program."""
+"""Tools that run a program, as the rest of kioskd knows them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kioskd.tools.kinds.command.settings import CommandSettings
 from kioskd.tools.tool_kind import BuildContext, ToolKind
@@ -9,15 +9,11 @@ if TYPE_CHECKING:
     from kioskd.tools.contract import ToolSource
 
 
-class CommandKind(ToolKind[CommandSettings]):
-    """A tool that runs a program, never a shell."""
+def _build(tool: CommandSettings, context: BuildContext) -> "ToolSource":
+    from kioskd.tools.kinds.command.tool import CommandTool  # noqa: PLC0415 - where it is used
+    from kioskd.tools.program import Program  # noqa: PLC0415 - as above
 
-    name = "command"
-    settings = CommandSettings
+    return CommandTool(tool, Program.of(tool, tool.name, context), context.clock)
 
-    def build(self, tool: CommandSettings, context: BuildContext) -> "ToolSource":
-        """Return the tool."""
-        from kioskd.tools.kinds.command.tool import CommandTool  # noqa: PLC0415 - where it is used
-        from kioskd.tools.program import Program  # noqa: PLC0415 - as above
 
-        return CommandTool(tool, Program.of(tool, tool.name, context), context.clock)
+COMMAND: Final = ToolKind(name="command", settings=CommandSettings, build=_build)

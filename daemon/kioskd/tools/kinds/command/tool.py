@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, NoReturn
+from typing import Final
 
 from kioskd import ports
 from kioskd.tools.argv import SEARCH
-from kioskd.tools.contract import ToolResult, declared, failed, read_answer, refused, stay
+from kioskd.tools.contract import FixedTool, ToolResult, declared, failed, read_answer, refused
 from kioskd.tools.json_text import encode
 from kioskd.tools.kinds.command.settings import CommandSettings
 from kioskd.tools.process import run_to_end
@@ -18,8 +18,8 @@ TRY_LATER: Final = 75
 """The exit code by which a program says that it may do better later (EX_TEMPFAIL of sysexits.h)."""
 
 
-class CommandTool:
-    """Runs one program per call. A `Kind`.
+class CommandTool(FixedTool):
+    """Runs one program per call.
 
     A word of `argv` takes {parameter}; a value stays within that word, whatever is in it, and leads to no other folder
     where the word is a path of the owner's. What no word takes goes to stdin as a JSON object. The program's environment is
@@ -28,19 +28,12 @@ class CommandTool:
 
     def __init__(self, settings: CommandSettings, program: Program, clock: ports.Clock) -> None:
         """`program`: the one of the settings, as it is started."""
-        self.declarations = (declared(settings),)
+        super().__init__(declared(settings))
         self._settings, self._clock = settings, clock
         self._program = replace(
             program, environment={"PATH": SEARCH, "LANG": "C.UTF-8", **program.environment}
         )
         self._used = {name for word in program.argv for name in fields(word)}
-
-    async def settled(self) -> None:
-        """Return at once: what it offers is in the settings."""
-
-    async def run(self) -> NoReturn:
-        """Do nothing: a program lives as long as its call."""
-        await stay()
 
     async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Run the program to its end."""

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from pydantic import SecretStr
 
 from kioskd import proxies
-from kioskd.tools.contract import ToolResult, declared, failed, read_answer, refused, stay
+from kioskd.tools.contract import FixedTool, ToolResult, declared, failed, read_answer, refused, stay
 from kioskd.tools.kinds.http.settings import HttpSettings
 from kioskd.tools.template import UnfitError, as_text, fields, fill, remaining
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REPEATABLE: Final = frozenset({"GET"})
-"""HTTP methods that do nothing: a call may be made twice."""
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw_unicode_escape", "unicode_escape"})
 """Codecs of Python's that are none of a server's; some take for ever over a long text."""
@@ -37,8 +35,8 @@ class _Stopped(Exception):
         self.result = result
 
 
-class HttpTool:
-    """Asks one address. A `Kind`.
+class HttpTool(FixedTool):
+    """Asks one address.
 
     `url` takes {parameter} in its path and query only. What it does not take goes along as `send` says. Redirects are
     followed for GET, to `allowed_hosts` (HOST or HOST:PORT; the address's own is always one); `headers` go to the first
@@ -47,7 +45,7 @@ class HttpTool:
 
     def __init__(self, settings: HttpSettings, headers: Mapping[str, SecretStr]) -> None:
         """`headers`: those of the settings, with their secrets in place."""
-        self.declarations = (declared(settings, repeatable=settings.method in REPEATABLE),)
+        super().__init__(declared(settings, repeatable=settings.method == "GET"))
         self._settings, self._headers = settings, headers
         self._path, self._mark, self._query = settings.url.partition("?")
         self._used = fields(settings.url)
@@ -60,9 +58,6 @@ class HttpTool:
         self._clients: dict[str | None, httpx2.AsyncClient] = {}
         """By the proxy that each goes through; None for none."""
         self._making = asyncio.Lock()
-
-    async def settled(self) -> None:
-        """Return at once: what it offers is in the settings."""
 
     async def run(self) -> NoReturn:
         """Keep connections to the server until cancelled."""

@@ -1,40 +1,28 @@
-"""What others need to know of tools that publish to a broker."""
+"""Tools that publish to a broker, as the rest of kioskd knows them."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from kioskd.tools.credentials import secret
 from kioskd.tools.kinds.mqtt.settings import MqttSettings
-from kioskd.tools.tool_kind import BuildContext, ToolKind, file_faults
-from kioskd.yamlconf.document import ValuePath
+from kioskd.tools.tool_kind import BuildContext, ToolKind
 
 if TYPE_CHECKING:
     from kioskd.tools.contract import ToolSource
 
 
-class MqttKind(ToolKind[MqttSettings]):
-    """A tool that publishes to a broker, and may wait for a reply."""
+def _build(tool: MqttSettings, context: BuildContext) -> "ToolSource":
+    from kioskd.tools.kinds.mqtt.tool import MqttTool  # noqa: PLC0415 - where it is used
 
-    name = "mqtt"
-    settings = MqttSettings
-    package = "aiomqtt"
+    password = None if tool.password_from is None else secret(tool.password_from, context.environ)
+    return MqttTool(tool, context.clock, password)
 
-    def credentials(self, tool: MqttSettings) -> Mapping[ValuePath, str]:
-        """Return the reference to the password, if there is one."""
-        return {} if tool.password_from is None else {("password_from",): tool.password_from}
 
-    def faults(self, tool: MqttSettings) -> Iterator[tuple[ValuePath, str]]:
-        """Yield why its certificates cannot be read."""
-        return file_faults("ca_file", tool.ca_file)
-
-    def goes_to(self, tool: MqttSettings) -> str:
-        """Return the broker's name."""
-        return f"broker {urlsplit(tool.broker).hostname}"
-
-    def build(self, tool: MqttSettings, context: BuildContext) -> "ToolSource":
-        """Return the tool; raises KeyUnusableError for its password."""
-        from kioskd.tools.kinds.mqtt.tool import MqttTool  # noqa: PLC0415 - where it is used
-
-        password = None if tool.password_from is None else secret(tool.password_from, context.environ)
-        return MqttTool(tool, context.clock, password)
+MQTT: Final = ToolKind(
+    name="mqtt",
+    settings=MqttSettings,
+    build=_build,
+    package="aiomqtt",
+    credentials=lambda tool: {("password_from",): tool.password_from} if tool.password_from else {},
+    goes_to=lambda tool: f"broker {urlsplit(tool.broker).hostname}",
+)

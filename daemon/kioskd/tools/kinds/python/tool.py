@@ -5,9 +5,9 @@ import contextlib
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-from kioskd.tools.contract import Declaration, ToolResult, found, stay
+from kioskd.tools.contract import Declaration, FixedTool, ToolResult, found
 
 MOST_THREADS: Final = 4
 """Calls of a plain function that are under way or hang: a thread cannot be stopped."""
@@ -15,15 +15,15 @@ MOST_THREADS: Final = 4
 PythonFunction = Callable[[Mapping[str, object]], Any]
 
 
-class PythonTool:
-    """Calls a function. A `Kind`.
+class PythonTool(FixedTool):
+    """Calls a function.
 
     An async function is cancelled with its call, and so is what a plain one returns to be awaited. A plain one is waited
     for no longer, and its thread runs on: after `MOST_THREADS` of those the tool is busy until one returns.
     """
 
     def __init__(self, declaration: Declaration, function: PythonFunction) -> None:
-        self.declarations = (declaration,)
+        super().__init__(declaration)
         self._function = function
         self._is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004 - whether that method is async, not whether it is there
@@ -34,13 +34,6 @@ class PythonTool:
     def threads(self) -> int:
         """Calls of a plain function that are under way or hang."""
         return self._threads
-
-    async def settled(self) -> None:
-        """Return at once: what it offers is in the settings."""
-
-    async def run(self) -> NoReturn:
-        """Do nothing: functions need nothing of ours between calls."""
-        await stay()
 
     async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Call the function; what it raises is raised."""
