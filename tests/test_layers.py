@@ -73,7 +73,10 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "adapters.portaudio": ("media", "ports"),
     "adapters.remote": ("fairness", "ports", "sanitize"),
     "adapters.storage": ("journal_ids", "media", "ports", "regular_file"),
-    "settings": ("live_models", "proxies", "regular_file", "secret_files", "tools", "yamlconf"),
+    "settings": (
+        *("live_models", "proxies", "regular_file", "secret_files", "yamlconf"),
+        *("tools.guard", "tools.program_settings", "tools.registry", "tools.startup", "tools.tool_kind"),
+    ),
     "yamlconf": ("live_models", "regular_file"),
     "proxies": (),
     "retry": (),

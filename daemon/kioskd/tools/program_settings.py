@@ -63,13 +63,16 @@ class ProgramSettings(Section):
         return {name: environ[name] for name in getattr(self, "environment", ()) if name in environ}
 
     def reach(self) -> str:
-        """Return in words what the program may do with what it is told."""
+        """Return in words where a call goes, and what the program may do with what it is told."""
+        here = "a program on this device"
         if not self.sandbox:
-            return "which runs as the daemon itself (sandbox: false): it may send it on, and may read the key, memory and state"
+            able = "it may send it on, and may read the key, memory and state"
+            return f"{here}, which runs as the daemon itself (sandbox: false): {able}"
         changed = [*self.writes, *([] if self.folder == Path("/") else [self.folder])]
         files = [f"reads {path}" for path in self.reads] + [f"changes {path}" for path in changed]
         network = "which may send it on" if self.network else "which can use no network"
-        return "; ".join([f"{network}, and reaches neither key nor memory nor state of the daemon", *files])
+        kept = "reaches neither key nor memory nor state of the daemon"
+        return "; ".join([f"{here}, {network}, and {kept}", *files])
 
     def faults(self) -> Iterator[tuple[ValuePath, str]]:
         """Yield what keeps the program from being started on this machine."""

@@ -82,7 +82,7 @@ def _usual_faults(tool: Guard) -> Iterator[tuple[ValuePath, str]]:
 
 def _to_its_program(tool: Guard) -> str | None:
     program = program_of(tool)
-    return None if program is None else f"a program on this device, {program.reach()}"
+    return None if program is None else program.reach()
 
 
 def _usual_risk(tool: Guard) -> str | None:

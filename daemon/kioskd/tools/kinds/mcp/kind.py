@@ -24,12 +24,6 @@ def _build(tool: McpSettings, context: BuildContext) -> "ToolSource":
     return McpServer(tool, server, context.clock, secrets_in(tool.headers.values(), context.environ))
 
 
-def _goes_to(tool: McpSettings) -> str:
-    if tool.url is None:
-        return f"a program on this device, {tool.reach()}"
-    return urlsplit(tool.url).hostname or "a server"
-
-
 MCP: Final = ToolKind(
     name="mcp",
     settings=McpSettings,
@@ -42,5 +36,5 @@ MCP: Final = ToolKind(
     start_s=lambda tool: tool.start_timeout_s,
     credentials=lambda tool: in_headers(tool.headers),
     web_address=lambda tool: tool.url,
-    goes_to=_goes_to,
+    goes_to=lambda tool: urlsplit(tool.url).hostname or "a server" if tool.url else tool.reach(),
 )

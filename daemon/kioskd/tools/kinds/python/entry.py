@@ -12,7 +12,7 @@ GROUP: Final = "kioskd.tools"
 def function(entry: str) -> Callable[[Mapping[str, object]], Any]:
     """Return what the entry point `entry` names: a function of the arguments, plain or async.
 
-    It returns JSON, None for nothing, or a `Result`. A plain one runs in a thread of its own.
+    It returns JSON, None for nothing, or a `ToolResult`. A plain one runs in a thread of its own.
 
     Raises:
         ConfigError: no installed package has it, or it cannot be loaded.
