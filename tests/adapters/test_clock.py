@@ -10,7 +10,7 @@ import pytest
 from kioskd.adapters.clock import SystemClock, local_time, wall
 from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.ports import Clock
-from kioskd.tools.builtin import _local_time
+from kioskd.tools.kinds.builtin.tool import _local_time
 
 
 async def test_the_machines_clock_sleeps_as_long_as_it_says() -> None:

@@ -189,7 +189,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         each.mkdir()
     (stores[1] / "shop").write_text("only systemd can read it", encoding="utf-8")
     (stores[0] / "other").write_text("another", encoding="utf-8")
-    monkeypatch.setattr("kioskd.settings.tools_startup.STORES", tuple(map(str, stores)))
+    monkeypatch.setattr("kioskd.tools.credentials.STORES", tuple(map(str, stores)))
     monkeypatch.setattr("kioskd.cli.tools.STORES", tuple(map(str, stores)))
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
 

@@ -45,8 +45,8 @@ from kioskd.settings.credentials import ServiceKeys
 from kioskd.settings.limits import LimitsSettings
 from kioskd.settings.model import Settings
 from kioskd.settings.sound import SpeakerSettings
-from kioskd.settings.tools_kinds import BuiltinSettings
 from kioskd.simulator import ServiceScript, Simulator
+from kioskd.tools.kinds.builtin.settings import BuiltinSettings
 
 SETTINGS = Settings(
     speaker=SpeakerSettings(cues=(), volume_floor=30, volume_ceiling=90),

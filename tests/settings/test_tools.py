@@ -10,18 +10,17 @@ import pytest
 from kioskd.secret_files import KeyUnusableError
 from kioskd.settings.load import SettingsError, read_as
 from kioskd.settings.tools import ToolsSetting
-from kioskd.settings.tools_kinds import (
-    BuiltinSettings,
-    CommandSettings,
-    HttpSettings,
-    McpSettings,
-    MqttSettings,
-    PythonSettings,
-)
-from kioskd.settings.tools_startup import headers, program, secret, secrets_in, tool_faults, unseen
-from kioskd.tools.builtin import DECLARATIONS
-from kioskd.tools.contract import Guard
-from kioskd.tools.python import MOST_THREADS
+from kioskd.tools.credentials import headers, secret, secrets_in
+from kioskd.tools.kinds.builtin.settings import BuiltinSettings
+from kioskd.tools.kinds.builtin.tool import DECLARATIONS
+from kioskd.tools.kinds.command.settings import CommandSettings
+from kioskd.tools.kinds.http.settings import HttpSettings
+from kioskd.tools.kinds.mcp.settings import McpSettings
+from kioskd.tools.kinds.mqtt.settings import MqttSettings
+from kioskd.tools.kinds.python.settings import PythonSettings
+from kioskd.tools.kinds.python.tool import MOST_THREADS
+from kioskd.tools.program_settings import program
+from kioskd.tools.startup import tool_faults, unseen
 from kioskd.yamlconf.field_docs import descriptions
 from kioskd.yamlconf.section import Section
 
@@ -132,13 +131,6 @@ def test_every_kind_is_read(file: Path) -> None:
 
 def test_the_built_ins_are_those_that_there_are() -> None:
     assert BuiltinSettings(kind="builtin").names == tuple(DECLARATIONS)
-
-
-def test_the_defaults_of_the_guards_are_the_guards_own() -> None:
-    settings, guard = BuiltinSettings(kind="builtin"), Guard()
-    same = ("deadline_s", "per_turn", "per_conversation", "per_day", "at_once", "same_calls", "confirm")
-    for name in (*same, "blocking", "dry_run", "result_bytes"):
-        assert getattr(settings, name) == getattr(guard, name)
 
 
 HTTP = "  - {kind: http, name: ask, description: asks, url: "
@@ -465,9 +457,7 @@ def test_the_bound_that_a_plain_function_has_is_said_where_it_is_set() -> None:
 
 def test_a_credential_that_is_missing_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Whoever runs the tests may not look into the machine's own stores.
-    monkeypatch.setattr(
-        "kioskd.settings.tools_startup.STORES", (str(file.parent / "a"), str(file.parent / "b"))
-    )
+    monkeypatch.setattr("kioskd.tools.credentials.STORES", (str(file.parent / "a"), str(file.parent / "b")))
     text = GOOD.replace("./near", str(file.parent / "nothing"))
     found = dict(startup(file, text))
     assert "credential:shop is missing" in found["tools", 1, "headers", "Authorization"]
@@ -482,7 +472,7 @@ def test_a_credential_that_only_root_may_look_for_is_no_fault(
     tools = tools_of(file, shop)
     stores = (tmp_path / "credstore", tmp_path / "credstore.encrypted")
     stores[1].mkdir(mode=0)
-    monkeypatch.setattr("kioskd.settings.tools_startup.STORES", tuple(map(str, stores)))
+    monkeypatch.setattr("kioskd.tools.credentials.STORES", tuple(map(str, stores)))
     root = os.geteuid() == 0
     if root:
         os.seteuid(65534)
@@ -532,7 +522,10 @@ def test_what_systemd_hands_over_is_used(file: Path, tmp_path: Path) -> None:
     assert isinstance(http, HttpSettings)
     sent = {name: value.get_secret_value() for name, value in headers(http.headers, environ).items()}
     assert sent == {"Authorization": f"Bearer {TOKEN}", "X-Near": "near-by"}
-    assert [one.get_secret_value() for one in secrets_in(http.headers, environ)] == [TOKEN, "near-by"]
+    assert [one.get_secret_value() for one in secrets_in(http.headers.values(), environ)] == [
+        TOKEN,
+        "near-by",
+    ]
     assert ("tools", 1, "headers", "Authorization") not in dict(startup(file, GOOD, environ))
     missing = dict(startup(file, GOOD, environ))["tools", 3, "password_from"]
     assert missing == (

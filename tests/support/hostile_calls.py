@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from kioskd.adapters.clock import SystemClock
 from kioskd.tools.arguments import Arguments
-from kioskd.tools.contract import Declaration, Guard, Guarded, ToolResult, read_answer
-from kioskd.tools.mcp_schema import usable
-from kioskd.tools.python import PythonTool
+from kioskd.tools.contract import Declaration, Guarded, ToolResult, read_answer
+from kioskd.tools.guard import Guard
+from kioskd.tools.kinds.mcp.schema import usable
+from kioskd.tools.kinds.python.tool import PythonTool
 from kioskd.tools.toolbox import Toolbox
 
 WORDS: Final = (

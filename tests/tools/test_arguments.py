@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kioskd.tools.arguments import LARGEST, Arguments
-from kioskd.tools.mcp_schema import usable
+from kioskd.tools.kinds.mcp.schema import usable
 
 SCHEMA = {
     "type": "object",

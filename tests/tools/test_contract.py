@@ -12,7 +12,6 @@ from kioskd.tools.contract import (
     CUT,
     NOTHING,
     Declaration,
-    Guard,
     Guarded,
     ToolResult,
     failed,
@@ -21,7 +20,8 @@ from kioskd.tools.contract import (
     read_answer,
     too_deep,
 )
-from kioskd.tools.python import PythonTool
+from kioskd.tools.guard import Guard
+from kioskd.tools.kinds.python.tool import PythonTool
 from kioskd.tools.toolbox import Toolbox
 
 
@@ -119,7 +119,7 @@ def test_no_answer_holds_the_loop_up(raw: bytes) -> None:
     tries_ms = []
     for _ in range(3):
         began = time.thread_time()
-        result = Toolbox._bounded(read_answer(raw, "json"), Guarded(ANY, Guard(), [SecretStr("s3cret")]))
+        result = Toolbox.bounded(read_answer(raw, "json"), Guarded(ANY, Guard(), [SecretStr("s3cret")]))
         result.as_json(8192)
         tries_ms.append((time.thread_time() - began) * 1000)
     assert min(tries_ms) < 50
@@ -127,5 +127,5 @@ def test_no_answer_holds_the_loop_up(raw: bytes) -> None:
 
 def test_an_answer_of_too_many_values_is_an_error() -> None:
     assert read_answer(FLOODS["lists"], "json") == failed("its answer has more than 5000 values")
-    flood = Toolbox._bounded(found([[1]] * 5_000), Guarded(ANY, Guard()))
+    flood = Toolbox.bounded(found([[1]] * 5_000), Guarded(ANY, Guard()))
     assert flood == failed("its answer has more than 5000 values")

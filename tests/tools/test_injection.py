@@ -5,16 +5,17 @@ import json
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from tests.support.http_peers import Answer, Peer, http_server
+from tests.support.tools import command_tool, http_tool
 
 from kioskd.adapters.clock import SystemClock
-from kioskd.tools.command import CommandTool
-from kioskd.tools.contract import Declaration, Guard, Guarded, ToolResult, ToolSource
-from kioskd.tools.http import HttpTool
+from kioskd.tools.contract import Guarded, ToolResult, ToolSource
+from kioskd.tools.guard import Guard
+from kioskd.tools.kinds.command.tool import CommandTool
+from kioskd.tools.kinds.http.tool import HttpTool
 from kioskd.tools.template import fill_json, is_json
 from kioskd.tools.toolbox import Toolbox
 
@@ -41,14 +42,8 @@ async def through_the_toolbox(kind: ToolSource, **arguments: object) -> ToolResu
 
 
 def command(*words: str) -> CommandTool:
-    return CommandTool(
-        Declaration("tool", "", TEXT),
-        clock=SystemClock(),
-        argv=[sys.executable, "-c", ECHO, *words],
-        answer="json",
-        environment={},
-        folder=Path("/"),
-    )
+    argv = [sys.executable, "-c", ECHO, *words]
+    return command_tool(argv, name="tool", parameters=TEXT, answer="json")
 
 
 @asynccontextmanager
@@ -58,12 +53,11 @@ async def server() -> AsyncIterator[Peer]:
 
 
 def http(peer: Peer, path: str, method: str = "GET") -> HttpTool:
-    return HttpTool(
-        Declaration("tool", "", TEXT),
-        method="POST" if method == "POST" else "GET",
-        url=f"http://127.0.0.1:{peer.port}{path}",
-        send="json" if method == "POST" else "query",
-        answer="json",
+    return http_tool(
+        f"http://127.0.0.1:{peer.port}{path}",
+        name="tool",
+        parameters=TEXT,
+        method=method,
         headers={"X-Fixed": SecretStr("yes")},
     )
 

@@ -11,16 +11,17 @@ from typing import Any
 
 import pytest
 from tests.support import hostile_tool
+from tests.support.tools import command_tool
 
 from kioskd.adapters.clock import SystemClock
-from kioskd.app.build_tools import assemble, own_folders, secret_files
 from kioskd.cli.tools import _Alone
 from kioskd.settings.load import load
-from kioskd.settings.tools_kinds import CommandSettings
+from kioskd.settings.sandbox import secret_files
 from kioskd.tools import landlock, sandbox
-from kioskd.tools.command import CommandTool
-from kioskd.tools.contract import Declaration
+from kioskd.tools.build import assemble, own_folders
+from kioskd.tools.kinds.command.settings import CommandSettings
 from kioskd.tools.sandbox import ProgramSandbox, without
+from kioskd.tools.tool_kind import BuildContext
 from kioskd.tools.toolbox import Toolbox
 
 pytestmark = pytest.mark.skipif(sandbox.missing() is not None, reason=f"no sandbox here: {sandbox.missing()}")
@@ -48,15 +49,7 @@ class House:
         }
         names = ("etc/key", "etc/plain", "state", "granted/menu", "other")
         asked |= {"write": str(self.root / "granted/new"), "paths": [str(self.root / name) for name in names]}
-        tool = CommandTool(
-            Declaration("hostile", "", {}),
-            clock=SystemClock(),
-            argv=["/usr/bin/python3", str(SCRIPT)],
-            answer="json",
-            environment={},
-            folder=Path("/"),
-            sandbox=box,
-        )
+        tool = command_tool(["/usr/bin/python3", str(SCRIPT)], answer="json", sandbox=box)
         async with asyncio.timeout(60):
             result = await tool.call("hostile", asked)
         assert isinstance(result.data, dict), result
@@ -157,7 +150,7 @@ async def test_an_ordinary_program_runs_in_it(argv: list[str]) -> None:
         "clock": SystemClock(),
         "answer": "text",
     }
-    tool = CommandTool(Declaration("run", "", {}), argv=argv, sandbox=ProgramSandbox(), **options)
+    tool = command_tool(argv, sandbox=ProgramSandbox(), **options)
     assert (await tool.call("run", {})).data == "done"
 
 
@@ -169,7 +162,9 @@ async def test_without_any_sandbox_a_tool_is_refused_unless_its_owner_insists(
     careful = CommandSettings(name="careful", **options)
     careless = CommandSettings(name="careless", sandbox=False, **options)
     box = Toolbox(
-        assemble([careful, careless], {}, host=_Alone(), clock=SystemClock()), clock=SystemClock(), confirm=no
+        assemble([careful, careless], BuildContext({}, _Alone(), SystemClock())),
+        clock=SystemClock(),
+        confirm=no,
     )
     refused = await box.call("careful", {}, turn=1, conversation=1)
     assert refused.message.startswith(

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.tools import command_tool
 from tests.support.until import gone, until
 
-from kioskd.adapters.clock import SystemClock
 from kioskd.tools import program, sandbox, seccomp
-from kioskd.tools.command import CommandTool
-from kioskd.tools.contract import Declaration, ToolResult
+from kioskd.tools.contract import ToolResult
+from kioskd.tools.kinds.command.tool import CommandTool
 from kioskd.tools.sandbox import ProgramSandbox
 
 pytestmark = pytest.mark.skipif(not seccomp.known(), reason="no filter of system calls for this processor")
@@ -57,15 +57,7 @@ async def _unit(path: Path) -> AsyncIterator[list[subprocess.Popen[bytes]]]:
 
 
 def tool(argv: list[str], **options: Any) -> CommandTool:
-    chosen: dict[str, Any] = {
-        "answer": "text",
-        "environment": {},
-        "folder": Path("/"),
-        "clock": SystemClock(),
-    }
-    return CommandTool(
-        Declaration("run", "", {}), argv=argv, **(chosen | {"sandbox": ProgramSandbox()} | options)
-    )
+    return command_tool(argv, **({"sandbox": ProgramSandbox()} | options))
 
 
 async def run(command: CommandTool, **arguments: object) -> ToolResult:

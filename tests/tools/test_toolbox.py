@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.errors import DeviceLost
 from kioskd.tools.call_counts import CallsToday, DayCounts
-from kioskd.tools.contract import Declaration, Guard, Guarded, ToolResult, found, stay
+from kioskd.tools.contract import Declaration, Guarded, ToolResult, found, stay
+from kioskd.tools.guard import Guard
 from kioskd.tools.toolbox import LONGEST_SPOKEN, Toolbox
 
 SCHEMA = {"type": "object", "properties": {"item": {}}, "additionalProperties": False}

@@ -1,6 +1,5 @@
 """The composition root: settings -> policy, adapters, flow. It knows everybody and decides nothing."""
 
-from kioskd.app.build_tools import described
 from kioskd.app.devices import echo_canceller, hand, pictures, prompts, real_parts
 from kioskd.app.kiosk import NewSettings, serve
 from kioskd.app.parts import ButtonSpec, Devices, LampSpec, LiveService, Parts, Stores
@@ -20,7 +19,6 @@ __all__ = [
     "Stores",
     "ToolSet",
     "core_policy",
-    "described",
     "echo_canceller",
     "hand",
     "live",

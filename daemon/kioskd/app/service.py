@@ -11,7 +11,7 @@ from kioskd.app.policy import SLOW_MS, own_turns
 from kioskd.flow.link.turn_endings import ReadAloud
 from kioskd.settings.load import wanted
 from kioskd.settings.model import Settings
-from kioskd.settings.tools_kinds import HttpSettings, McpSettings
+from kioskd.tools.registry import kind_of
 
 if TYPE_CHECKING:
     from kioskd.adapters.gemini import ToolTrial
@@ -39,8 +39,8 @@ def find_proxies(settings: Settings) -> None:
         if url is not None:
             proxies.route(url, settings.service.proxy)
     for tool in settings.tools:
-        if isinstance(tool, HttpSettings | McpSettings) and tool.url is not None:
-            proxies.route(tool.url)
+        if (address := kind_of(tool).web_address(tool)) is not None:
+            proxies.route(address)
 
 
 def live(

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from kioskd import live_models, ports
-from kioskd.app.build_tools import assemble, secret_files
 from kioskd.core.events import Event
 from kioskd.flow.camera.no_camera import NoPictureService
 from kioskd.flow.controls.buttons import ButtonEvents
@@ -16,9 +15,11 @@ from kioskd.flow.tools.conversation_notes import ConversationNotes
 from kioskd.flow.tools.tool_calls import CallOutcome, CallTerms
 from kioskd.flow.tools.tool_runner import ToolRunner
 from kioskd.settings.model import Settings
-from kioskd.tools.builtin import KioskControls
+from kioskd.settings.sandbox import secret_files
+from kioskd.tools.build import assemble
 from kioskd.tools.call_counts import CallsToday
-from kioskd.tools.contract import Guard
+from kioskd.tools.guard import Guard
+from kioskd.tools.tool_kind import BuildContext, KioskControls
 from kioskd.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
@@ -96,15 +97,8 @@ class ToolSet:
         Raises:
             ConfigError: a secret or an entry point is not there.
         """
-        made = assemble(
-            self._tools,
-            self._environ,
-            host=host,
-            clock=self.clock,
-            camera=camera,
-            rehearsed=self._rehearsed,
-            hidden=self._hidden,
-        )
+        context = BuildContext(self._environ, host, self.clock, self._hidden, camera=camera)
+        made = assemble(self._tools, context, rehearsed=self._rehearsed)
         self._box = Toolbox(made, clock=self.clock, confirm=confirmation.ask, day=day)
         return self._box
 
@@ -180,7 +174,7 @@ class ToolHost:
         blocking = self._tools.functions.blocks(declaration)
         if guard is None or declaration is None:
             return CallTerms(blocking=blocking)
-        return CallTerms(blocking, guard.scheduling, declaration.repeatable)
+        return CallTerms(blocking, guard.scheduling or "when_idle", declaration.repeatable)
 
     async def call(
         self, call: ports.ToolCall, *, turn: int, conversation: int, begun: Callable[[], None]

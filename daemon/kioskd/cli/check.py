@@ -18,7 +18,7 @@ from kioskd.settings.credentials import CREDENTIAL, VARIABLES, other_way, servic
 from kioskd.settings.load import Fault, SettingsError, default_path, load_to_run, notes
 from kioskd.settings.model import Settings
 from kioskd.settings.sandbox import PROPERTIES, ServiceSandbox
-from kioskd.settings.tools_kinds import BuiltinSettings
+from kioskd.tools.registry import kind_of
 
 MACHINE: Final = Machine()
 """Where the service runs."""
@@ -47,14 +47,14 @@ def run(arguments: argparse.Namespace) -> int:
         lines = [str(fault) for fault in faults]
     else:
         from kioskd.app import unfit  # noqa: PLC0415 - slow, and of no use to a file with faults
-        from kioskd.app.build_tools import sandbox_notes  # noqa: PLC0415 - the same
+        from kioskd.tools.build import sandbox_notes  # noqa: PLC0415 - the same
 
         faults = unfit(path, settings)
         key, missing = _key(settings, os.environ)
         remarks = [one for one in notes(settings, os.environ, sandbox) if not one.startswith("service key")]
         remarks += [missing] if missing else []
         remarks += [
-            *sandbox_notes(settings),
+            *sandbox_notes(settings.tools),
             *_of_cards(settings),
             *(_left_out() if settings.tools else ()),
         ]
@@ -128,9 +128,7 @@ def _stored() -> tuple[str, str] | None:
 def _summary(settings: Settings, key: str) -> list[str]:
     conversation, controls = settings.conversation, settings.controls
     buttons = ", ".join(f"{button.source} {button.does}" for button in controls.all_buttons)
-    tools = ", ".join(
-        tool.kind if isinstance(tool, BuiltinSettings) else tool.name for tool in settings.tools
-    )
+    tools = ", ".join(kind_of(tool).label(tool) for tool in settings.tools)
     sleeps = f"sleeps after {conversation.idle_s:g} s of silence, {conversation.longest_s:g} s at most"
     return [
         f"  wake        {', '.join(conversation.wake)}; {sleeps}",

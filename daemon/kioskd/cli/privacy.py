@@ -7,7 +7,6 @@ import os
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,14 +16,8 @@ from kioskd.core.policy import UplinkMode
 from kioskd.settings.limits import RecordSettings
 from kioskd.settings.load import default_path, load
 from kioskd.settings.model import Settings
-from kioskd.settings.tools_kinds import (
-    CommandSettings,
-    HttpSettings,
-    McpSettings,
-    MqttSettings,
-    ProgramSettings,
-    PythonSettings,
-)
+from kioskd.tools.registry import kind_of
+from kioskd.tools.tool_kind import insecure
 
 WIDTH: Final = 100
 
@@ -119,35 +112,10 @@ def leaves(settings: Settings) -> Iterator[Leaving]:
 def _tools(settings: Settings) -> Iterator[Leaving]:
     asked = "when the model calls it, with what it has made of the visitor's words"
     for tool in settings.tools:
-        match tool:
-            case HttpSettings(name=name, url=url):
-                to = urlsplit(url).hostname or "a web server"
-            case MqttSettings(name=name, broker=broker):
-                to = f"broker {urlsplit(broker).hostname}"
-            case McpSettings(name=name, url=str(url)):
-                to = urlsplit(url).hostname or "a server"
-            case McpSettings(name=name) | CommandSettings(name=name):
-                to = f"a program on this device, {_reach(tool)}"
-            case PythonSettings(name=name):
-                to = (
-                    "code of an installed package, which runs within the daemon itself: "
-                    "it may send it on, and may read the key, memory and state"
-                )
-            case _:  # the kiosk's own, which send nothing
-                continue
-        clear = " (not encrypted on its way: insecure)" if getattr(tool, "insecure", False) else ""
-        yield Leaving(f"calls of the tool {name}", f"{to}{clear}", asked)
-
-
-def _reach(tool: ProgramSettings) -> str:
-    """Return what a tool's program may do with what it is told."""
-    if not tool.sandbox:
-        return "which runs as the daemon itself (sandbox: false): it may send it on, and may read the key, memory and state"
-    folder = getattr(tool, "working_directory", Path("/"))
-    changed = [*tool.writes, *([] if folder == Path("/") else [folder])]
-    files = [f"reads {path}" for path in tool.reads] + [f"changes {path}" for path in changed]
-    network = "which may send it on" if tool.network else "which can use no network"
-    return "; ".join([f"{network}, and reaches neither key nor memory nor state of the daemon", *files])
+        kind = kind_of(tool)
+        if (to := kind.goes_to(tool)) is not None:
+            clear = " (not encrypted on its way: insecure)" if insecure(tool) else ""
+            yield Leaving(f"calls of the tool {kind.label(tool)}", f"{to}{clear}", asked)
 
 
 def keeps(settings: Settings) -> Iterator[Kept]:

@@ -11,24 +11,20 @@ from typing import Any, Final
 
 from kioskd import logs, ports, sanitize
 from kioskd.adapters.clock import SystemClock
-from kioskd.app.build_tools import assemble, secret_files
 from kioskd.cli import Exit, add_config
 from kioskd.cli.output import say, say_json
 from kioskd.errors import ConfigError, KioskError
 from kioskd.secret_files import STORES, KeyMissingError, is_there
 from kioskd.settings.load import SettingsError, default_path, read
 from kioskd.settings.model import Settings
-from kioskd.settings.tool_value_types import CREDENTIAL
-from kioskd.settings.tools import ToolSettings
-from kioskd.settings.tools_kinds import (
-    BuiltinSettings,
-    HttpSettings,
-    McpSettings,
-    MqttSettings,
-    NamedSettings,
-)
-from kioskd.settings.tools_startup import tool_faults
-from kioskd.tools.contract import Declaration, Guard, Guarded, encode, within
+from kioskd.settings.sandbox import secret_files
+from kioskd.tools.build import assemble
+from kioskd.tools.contract import Declaration, Guarded, within
+from kioskd.tools.guard import Guard, NamedSettings
+from kioskd.tools.json_text import encode
+from kioskd.tools.registry import kind_of
+from kioskd.tools.startup import credential_names, tool_faults
+from kioskd.tools.tool_kind import BuildContext
 from kioskd.tools.toolbox import Toolbox
 
 SETTLE_S: Final = 20.0
@@ -91,16 +87,19 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
         except KeyMissingError:
             made.append(None)  # a secret that only systemd hands over; it takes none to be listed
     # Only servers are asked what they offer: all else is in the settings.
-    asked = [one for tool, one in zip(tools, made, strict=True) if one and isinstance(tool, McpSettings)]
+    asked = [one for tool, one in zip(tools, made, strict=True) if one and kind_of(tool).connects]
     async with _at_work(Toolbox(asked, clock=clock, confirm=_nobody), clock, tools):
         for tool, one in zip(tools, made, strict=True):
             if one is not None:
-                rows += [_row(tool, declared) for declared in one.kind.declarations]
+                rows += [_row(tool, declared) for declared in one.source.declarations]
             elif isinstance(tool, NamedSettings):
                 rows.append(_row(tool, tool))
-            if isinstance(tool, McpSettings) and not (one and one.kind.declarations):
+            kind = kind_of(tool)
+            if kind.connects and not (one and one.source.declarations):
                 why = "not reached or nothing of it to be used: see above, and its own journal"
-                missed.append(f"{tool.name}   mcp, {why if one else f'not asked: {_handed_over([tool])}'}")
+                missed.append(
+                    f"{kind.label(tool)}   {kind.name}, {why if one else f'not asked: {_handed_over([tool])}'}"
+                )
     if as_json:
         say_json(rows)
     else:
@@ -113,10 +112,10 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
     return Exit.NOT_MET if missed else Exit.OK
 
 
-def _row(tool: ToolSettings, declared: Declaration | NamedSettings) -> dict[str, object]:
+def _row(tool: Guard, declared: Declaration | NamedSettings) -> dict[str, object]:
     return {
         "name": declared.name,
-        "kind": tool.kind,
+        "kind": kind_of(tool).name,
         "description": declared.description,
         "parameters": declared.parameters,
         "deadline_s": tool.deadline_s,
@@ -126,15 +125,15 @@ def _row(tool: ToolSettings, declared: Declaration | NamedSettings) -> dict[str,
     }
 
 
-def _assembled(tools: Sequence[ToolSettings], settings: Settings, clock: ports.Clock) -> list[Guarded]:
+def _assembled(tools: Sequence[Guard], settings: Settings, clock: ports.Clock) -> list[Guarded]:
     camera = settings.camera.source != "off"
     hidden = secret_files(settings)
-    return assemble(tools, os.environ, host=_Alone(), clock=clock, camera=camera, hidden=hidden)
+    return assemble(tools, BuildContext(os.environ, _Alone(), clock, hidden, camera=camera))
 
 
-def _handed_over(tools: Sequence[ToolSettings]) -> str:
+def _handed_over(tools: Sequence[Guard]) -> str:
     """Return how to have systemd hand over the secrets of `tools`, which lie where only it reads them."""
-    names = sorted({name for tool in tools for name in _secrets(tool) if "/" not in name})
+    names = sorted({name for name in credential_names(tools) if "/" not in name})
     return (
         f"only systemd hands over {', '.join(f'credential:{name}' for name in names)}; write before this command: "
         f"sudo systemd-run --quiet --pipe --wait --collect --uid=kioskd {' '.join(map(_load, names))}"
@@ -146,17 +145,6 @@ def _load(name: str) -> str:
     places = [place for store in STORES if is_there(place := Path(store, name)) is not False]
     encrypted = [place for place in places if place.parent.suffix == ".encrypted"]
     return f"-p LoadCredentialEncrypted={name}" if encrypted else f"-p LoadCredential={name}"
-
-
-def _secrets(tool: ToolSettings) -> list[str]:
-    match tool:
-        case HttpSettings(headers=headers) | McpSettings(headers=headers):
-            values = list(headers.values())
-        case MqttSettings(password_from=str(password)):
-            values = [password]
-        case _:
-            values = []
-    return [name for value in values for name in CREDENTIAL.findall(value)]
 
 
 def _remarks(row: Mapping[str, object]) -> str:
@@ -171,9 +159,8 @@ def _remarks(row: Mapping[str, object]) -> str:
 async def _call(settings: Settings, arguments: argparse.Namespace) -> int:
     name, tools = arguments.name, settings.tools
     # Only who can have it: nobody waits for a server that has nothing to do with it.
-    owners = [tool for tool in tools if name in _names(tool)] or [
-        tool for tool in tools if isinstance(tool, McpSettings)
-    ]
+    owners = [tool for tool in tools if name in kind_of(tool).names(tool)]
+    owners = owners or [tool for tool in tools if kind_of(tool).connects]
     clock = SystemClock()
     confirm = _somebody if arguments.yes else _nobody
     try:
@@ -203,23 +190,11 @@ async def _call(settings: Settings, arguments: argparse.Namespace) -> int:
     return Exit.OK if result.status == "ok" else Exit.NOT_MET
 
 
-def _names(tool: ToolSettings) -> tuple[str, ...]:
-    match tool:
-        case BuiltinSettings(names=names):
-            return names
-        case NamedSettings(name=name):
-            return (name,)
-    return ()
-
-
 @asynccontextmanager
-async def _at_work(
-    toolbox: Toolbox, clock: ports.Clock, tools: Sequence[ToolSettings]
-) -> AsyncIterator[None]:
+async def _at_work(toolbox: Toolbox, clock: ports.Clock, tools: Sequence[Guard]) -> AsyncIterator[None]:
     """Run the connections of `tools` for as long as the block lasts, which begins when each was tried."""
-    servers = [tool for tool in tools if isinstance(tool, McpSettings)]
     async with asyncio.TaskGroup() as group:
-        longest_s = max((tool.start_timeout_s for tool in servers), default=0.0)
+        longest_s = max((kind_of(tool).start_s(tool) for tool in tools), default=0.0)
         worker = group.create_task(toolbox.run())
         try:
             with suppress(TimeoutError):  # what hangs has nothing to offer, and what is asked of it fails
@@ -238,7 +213,7 @@ async def _nobody(_name: str, _words: str) -> bool:
 
 
 class _Alone:
-    """No kiosk: the tools that act on one have nothing to act on. A `Host`."""
+    """No kiosk: the tools that act on one have nothing to act on. A `KioskControls`."""
 
     def __init__(self) -> None:
         self.notes: MutableMapping[str, str] = {}

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from kioskd.settings.tools_argv import SEARCH
+from kioskd.tools.argv import SEARCH
 
 UNIT: Final = "kioskd.service"
 

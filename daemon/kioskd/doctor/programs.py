@@ -7,19 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from kioskd.app.build_tools import own_folders, secret_files
 from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, note, ok, skipped
-from kioskd.settings.tools_kinds import (
-    CommandSettings,
-    HttpSettings,
-    McpSettings,
-    MqttSettings,
-    PythonSettings,
-)
+from kioskd.settings.sandbox import secret_files
 from kioskd.tools import program
+from kioskd.tools.build import own_folders, sandboxed
 from kioskd.tools.contract import within
 from kioskd.tools.process import run_to_end
+from kioskd.tools.registry import kind_of
 from kioskd.tools.sandbox import ProgramSandbox
 
 _PROBE_S: Final = 20.0
@@ -45,15 +40,11 @@ print(json.dumps(got))
 async def programs(patient: CheckContext) -> Sequence[Finding]:
     """Prove that no program of a tool reads the key, the memory or the state of the daemon."""
     told = list(_told(patient))
-    sandboxed = [
-        tool.name
-        for tool in patient.settings.tools
-        if isinstance(tool, CommandSettings | McpSettings) and tool.argv is not None and tool.sandbox
-    ]
-    if not sandboxed:
+    names = sandboxed(patient.settings.tools)
+    if not names:
         return told or [skipped("no tool runs a program")]
     if (why := program.missing()) is not None:
-        missing = f"{', '.join(sandboxed)}: refused, no sandbox: {why}"
+        missing = f"{', '.join(names)}: refused, no sandbox: {why}"
         return [
             *told,
             fault(
@@ -67,15 +58,9 @@ async def programs(patient: CheckContext) -> Sequence[Finding]:
 
 def _told(patient: CheckContext) -> Iterator[Finding]:
     for tool in patient.settings.tools:
-        match tool:
-            case CommandSettings(sandbox=False) | McpSettings(sandbox=False):
-                yield note(f"{tool.name} runs as the daemon itself (sandbox: false): it may read the key")
-            case PythonSettings():
-                yield note(
-                    f"{tool.name} runs within the daemon itself, as Python tools do: it may read the key"
-                )
-            case HttpSettings(insecure=True) | MqttSettings(insecure=True) | McpSettings(insecure=True):
-                yield note(f"{tool.name} sends its credential without encryption (insecure: true)")
+        kind = kind_of(tool)
+        if (risk := kind.risk(tool)) is not None:
+            yield note(f"{kind.label(tool)} {risk}")
 
 
 async def _probed(patient: CheckContext) -> Finding:

@@ -13,6 +13,7 @@ from kioskd.doctor.sound import together
 from kioskd.errors import LinkLost, Remedy
 from kioskd.media import pcm
 from kioskd.settings.model import Settings
+from kioskd.tools.build import described
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -37,15 +38,15 @@ async def session(patient: CheckContext) -> Sequence[Finding]:
     key, _ = await asyncio.to_thread(credential.found, patient)
     from kioskd.adapters.gemini import ToolTrial  # noqa: PLC0415 - loaded by who dials
 
-    described = app.described(patient.settings.tools)
-    places = {declaration.name: place for declaration, place in described}
+    tools = described(patient.settings.tools)
+    places = {declaration.name: place for declaration, place in tools}
     trial = ToolTrial(lambda name: places.get(name, "conversation.search"))
     try:
         setup_s, delivered = await try_service(
             patient.settings,
             key,
             patient.clock,
-            tools=[declaration for declaration, _ in described],
+            tools=[declaration for declaration, _ in tools],
             trial=trial,
         )
     except LinkLost as lost:

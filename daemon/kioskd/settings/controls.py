@@ -5,7 +5,6 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from kioskd.settings.tool_value_types import at
 from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import (
     ButtonSource,
@@ -14,6 +13,7 @@ from kioskd.yamlconf.value_types import (
     LampSource,
     Name,
     Range,
+    at,
     program,
     said,
     shown,

@@ -5,7 +5,7 @@ from typing import Final
 
 from kioskd.live_models import profile
 from kioskd.settings.model import Settings
-from kioskd.settings.tools_kinds import BuiltinSettings
+from kioskd.tools.registry import kind_of
 from kioskd.yamlconf.document import ValuePath
 
 WAKING: Final = frozenset({"toggle", "hold", "wake", "look"})
@@ -50,7 +50,7 @@ def camera_unasked(settings: Settings) -> bool:
     if settings.camera.source == "off" or settings.camera.when != "request":
         return False
     asked = any("look" in (button.does, button.double) for button in settings.controls.all_buttons)
-    return not asked and not any(isinstance(tool, BuiltinSettings) and tool.look for tool in settings.tools)
+    return not asked and not any(kind_of(tool).looks(tool) for tool in settings.tools)
 
 
 def _looking(settings: Settings) -> Iterator[tuple[ValuePath, str]]:

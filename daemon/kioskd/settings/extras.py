@@ -9,20 +9,18 @@ from pathlib import Path
 
 from kioskd.settings.load import SettingsError, load
 from kioskd.settings.model import Settings
+from kioskd.tools import startup as tools
 
 
 def extras(settings: Settings) -> list[str]:
     """Return the names of the extras, as pyproject.toml has them."""
-    kinds = {tool.kind for tool in settings.tools}
     wanted = {
         "echo": settings.microphone.echo == "cancel",
         "input": any(button.source.startswith("evdev:") for button in settings.controls.all_buttons),
-        "mcp": "mcp" in kinds,
-        "mqtt": "mqtt" in kinds,
         "wakeword": "wakeword" in settings.conversation.wake,
         "watch": True,
     }
-    return [name for name, needed in wanted.items() if needed]
+    return sorted({name for name, needed in wanted.items() if needed} | tools.extras(settings.tools))
 
 
 def main(path: Path) -> str:

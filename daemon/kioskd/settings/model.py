@@ -9,10 +9,9 @@ from kioskd.settings.conversation import AssistantSettings, ConversationSettings
 from kioskd.settings.limits import LimitsSettings, PrivacySettings
 from kioskd.settings.service import ServiceSettings
 from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
-from kioskd.settings.tool_value_types import at_each
 from kioskd.settings.tools import ToolsSetting
 from kioskd.yamlconf.section import Section
-from kioskd.yamlconf.value_types import Range, said, wires
+from kioskd.yamlconf.value_types import Range, at_each, said, wires
 
 
 class MetricsSettings(Section):

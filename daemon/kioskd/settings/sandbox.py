@@ -10,10 +10,12 @@ from pydantic import BaseModel
 
 from kioskd.settings.controls import LampSettings
 from kioskd.settings.model import Settings
-from kioskd.settings.tools_kinds import CommandSettings, McpSettings
+from kioskd.tools.program_settings import ProgramSettings
+from kioskd.tools.startup import credential_files
+from kioskd.tools.tool_kind import program_of
 from kioskd.yamlconf.document import ValuePath
 
-__all__ = ["PROPERTIES", "ServiceSandbox", "hidden_faults", "hidden_notes", "named", "paths"]
+__all__ = ["PROPERTIES", "ServiceSandbox", "hidden_faults", "hidden_notes", "named", "paths", "secret_files"]
 
 _HOMES: Final = ("/home", "/root", "/run/user")
 _TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108 - nothing is written there
@@ -95,6 +97,14 @@ def paths(settings: Settings) -> Iterator[tuple[ValuePath, Path]]:
         yield ("camera", "source"), Path(folder)
 
 
+def secret_files(settings: Settings) -> list[Path]:
+    """Return the files of these settings that no program of a tool may read: keys, and what was said and seen."""
+    service, privacy = settings.service, settings.privacy
+    files = [service.key_file, service.credentials_file]
+    files += [record.folder for record in (privacy.transcripts, privacy.recordings) if record is not None]
+    return [*(path for path in files if path is not None), *credential_files(settings.tools)]
+
+
 def named(loc: ValuePath) -> str:
     """Return a place in the settings as people write it."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
@@ -144,11 +154,7 @@ def _paths(value: object, loc: ValuePath) -> Iterator[tuple[ValuePath, Path]]:
         for field in type(value).model_fields:
             yield from _paths(getattr(value, field), (*loc, field))
         for name in ("argv", "command"):
-            words = (
-                getattr(value, name, None)
-                if isinstance(value, CommandSettings | McpSettings | LampSettings)
-                else None
-            )
+            words = getattr(value, name, None) if isinstance(value, ProgramSettings | LampSettings) else None
             if words and "/" in words[0]:
                 yield (*loc, name), Path(words[0])
     elif isinstance(value, tuple):
@@ -162,8 +168,8 @@ def _arguments(settings: Settings) -> Iterator[tuple[ValuePath, Path]]:
         (("controls", "lamp", "command"), lamp.command or ()) for lamp in settings.controls.all_lamps
     ]
     for index, tool in enumerate(settings.tools):
-        if isinstance(tool, CommandSettings | McpSettings):
-            commands.append((("tools", index, "argv"), tool.argv or ()))
+        if (program := program_of(tool)) is not None:
+            commands.append((("tools", index, "argv"), program.words))
     for loc, words in commands:
         yield from ((loc, Path(word)) for word in words[1:] if word.startswith("/"))
 

@@ -1,8 +1,7 @@
 """The setting `tools`: a list of what the model may have done; `kind` says what else there is to set of each."""
 
 import difflib
-from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import (
     AfterValidator,
@@ -14,30 +13,11 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
-from kioskd.settings.tool_value_types import at
-from kioskd.settings.tools_kinds import (
-    MOST_TOOLS,
-    BuiltinSettings,
-    CommandSettings,
-    GuardSettings,
-    HttpSettings,
-    McpSettings,
-    MqttSettings,
-    NamedSettings,
-    PythonSettings,
-)
-from kioskd.yamlconf.value_types import said, shown
+from kioskd.tools.guard import MOST_TOOLS, Guard
+from kioskd.tools.registry import KINDS, kind_of
+from kioskd.yamlconf.value_types import at, said, shown
 
-__all__ = ["KINDS", "ToolSettings", "ToolsSetting"]
-
-KINDS: Final[Mapping[str, type[GuardSettings]]] = {
-    "builtin": BuiltinSettings,
-    "http": HttpSettings,
-    "command": CommandSettings,
-    "mqtt": MqttSettings,
-    "mcp": McpSettings,
-    "python": PythonSettings,
-}
+__all__ = ["ToolSettings", "ToolsSetting"]
 
 
 class _ByKind:
@@ -48,20 +28,20 @@ class _ByKind:
 
     @staticmethod
     def _read(value: Any, _union: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-        if isinstance(value, GuardSettings):
+        if isinstance(value, Guard):
             return value
         if not isinstance(value, dict):
             raise said(
                 f"{shown(value)} is no tool: a group of settings is needed; write kind: and what it takes"
             )
         kind = value.get("kind")
-        model = KINDS.get(kind) if isinstance(kind, str) else None
-        if model is None:
+        known = KINDS.get(kind) if isinstance(kind, str) else None
+        if known is None:
             raise at(["kind"] if "kind" in value else [], _unknown_kind(kind))
         try:
-            return model.model_validate(value, context=info.context)
+            return known.settings.model_validate(value, context=info.context)
         except ValidationError as err:
-            errors = [_plain(error, model, str(kind)) for error in err.errors(include_url=False)]
+            errors = [_plain(error, known.settings, known.name) for error in err.errors(include_url=False)]
             raise ValidationError.from_exception_data("tools", errors) from None
 
 
@@ -78,7 +58,7 @@ def _plain(error: ErrorDetails, model: type[BaseModel], kind: str) -> InitErrorD
     name = str(error["loc"][-1])
     found: PydanticCustomError | str
     if error["type"] == "extra_forbidden":
-        others = [other for other, each in KINDS.items() if name in each.model_fields]
+        others = [other for other, each in KINDS.items() if name in each.settings.model_fields]
         near = difflib.get_close_matches(name.lower(), model.model_fields, n=1)
         if near:
             hint = f"did you mean {near[0]}?"
@@ -99,49 +79,36 @@ def _plain(error: ErrorDetails, model: type[BaseModel], kind: str) -> InitErrorD
     )
 
 
-def _no_clash(tools: tuple[GuardSettings, ...]) -> tuple[GuardSettings, ...]:
+def _no_clash(tools: tuple[Guard, ...]) -> tuple[Guard, ...]:
     """Refuse two tools of one name, two servers of one name, and a second group of built-ins."""
     if len(tools) > MOST_TOOLS:
         raise said(f"are more than {MOST_TOOLS}: the model reads all of them each time; take some out")
     owners: dict[str, str] = {}
-    servers: set[str] = set()
+    labels: set[tuple[str, str]] = set()
     for index, tool in enumerate(tools):
-        field = "name"
-        match tool:
-            case BuiltinSettings(names=taken):
-                field = "kind"
-                if "builtin" in owners.values():
-                    raise at(
-                        [index, "kind"],
-                        "stands here a second time: the kiosk's own tools are set once; merge them",
-                    )
-            case McpSettings(name=server, names=taken):
-                field = "allow"
-                if server in servers:
-                    raise at(
-                        [index, "name"],
-                        f"{server} is taken by another server; name one of them otherwise, or merge them",
-                    )
-                servers.add(server)
-            case NamedSettings(name=name):
-                taken = (name,)
-            case _:
-                continue
-        for name in taken:
+        kind = kind_of(tool)
+        label = kind.label(tool)
+        if kind.twice is not None and (kind.name, label) in labels:
+            setting, fault = kind.twice
+            raise at([index, setting], fault.format(label=label))
+        labels.add((kind.name, label))
+        for name in kind.names(tool):
             if name in owners:
                 raise at(
-                    [index, field],
+                    [index, kind.names_in],
                     f"{name} is taken by another tool ({owners[name]}); name one of them otherwise"
-                    + (", by a prefix say" if field == "allow" else ""),
+                    + (", by a prefix say" if kind.connects else ""),
                 )
-            owners[name] = getattr(tool, "kind", "")
+            owners[name] = kind.name
     return tools
 
 
-ToolSettings = Annotated[
-    BuiltinSettings | HttpSettings | CommandSettings | MqttSettings | McpSettings | PythonSettings, _ByKind()
-]
-"""One entry of `tools`."""
+if TYPE_CHECKING:
+    ToolSettings = Guard
+else:
+    # A type checker cannot see the kinds that the registry has; pydantic, which describes each of them, can.
+    ToolSettings = Annotated[Union[tuple(kind.settings for kind in KINDS.values())], _ByKind()]  # noqa: UP007
+    """One entry of `tools`."""
 
 ToolsSetting = Annotated[tuple[ToolSettings, ...], AfterValidator(_no_clash)]
 """The setting `tools`."""

@@ -1,1 +1,1 @@
-"""What the kiosk can do for its visitor: one file a kind of tool, a contract all meet, and the toolbox that guards them."""
+"""What the model is allowed to do: the kinds of tools, the contract that all of them meet, and the toolbox that guards them."""

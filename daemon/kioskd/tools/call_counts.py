@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from kioskd.tools.contract import Guard
+from kioskd.tools.guard import Guard
 
 
 class CallsToday(Protocol):

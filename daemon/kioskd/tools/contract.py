@@ -13,12 +13,13 @@ from urllib.parse import quote, quote_plus
 from pydantic import SecretStr
 
 from kioskd import ports
+from kioskd.tools.guard import Guard, NamedSettings
+from kioskd.tools.json_text import encode, size
+from kioskd.tools.kinds.value_types import AnswerForm
 
 T = TypeVar("T")
 
 ToolStatus = Literal["ok", "no_results", "error", "timeout", "refused", "busy"]
-AnswerForm = Literal["json", "text", "none"]
-"""What a tool's own answer is: JSON, words, or nothing that matters (it does something, and that is all)."""
 
 CUT: Final = " [cut here: the rest is too long]"
 HIDDEN: Final = "(hidden)"
@@ -67,20 +68,6 @@ class ToolResult:
         text = self.data if isinstance(self.data, str) else encode(self.data)
         room = limit_bytes - size(head | {"data": CUT, "cut": True})
         return head | {"data": _beginning(text, room) + CUT, "cut": True}
-
-
-def encode(data: object, *, in_order: bool = False) -> str:
-    """Return `data` as compact JSON; `in_order` of names, so that equal data give equal text.
-
-    Raises:
-        ValueError, TypeError, RecursionError: it is no JSON.
-    """
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False, sort_keys=in_order)
-
-
-def size(data: object) -> int:
-    """Return the bytes of `data` as JSON in UTF-8; raises as `encode`."""
-    return len(encode(data).encode())
 
 
 def _beginning(text: str, room: int) -> str:
@@ -218,24 +205,9 @@ class Declaration:
     """Whether calling it twice does no more than calling it once: it only looks something up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """What keeps a tool from doing harm, and the conversation from suffering. 0 is no limit."""
-
-    deadline_s: float = 10.0
-    per_turn: int = 5
-    per_conversation: int = 50
-    per_day: int = 0
-    at_once: int = 2
-    same_calls: int = 3
-    """How many calls with the same arguments one turn may make: more is a model that goes in circles."""
-    confirm: Literal["button", "never"] = "never"
-    confirm_text: str = ""
-    """What is said to ask for the press, with {parameter} in it; without it, the tool's name."""
-    blocking: bool = False
-    scheduling: ports.Scheduling = "when_idle"
-    dry_run: bool = False
-    result_bytes: int = 8192
+def declared(tool: NamedSettings, *, repeatable: bool = False) -> Declaration:
+    """Return what the settings say of a tool."""
+    return Declaration(tool.name, tool.description, tool.parameters, tool.blocking, repeatable)
 
 
 class ToolSource(Protocol):
@@ -258,11 +230,25 @@ class ToolSource(Protocol):
         """Keep what it needs between calls (a connection) until cancelled. Trouble of the world stays inside."""
 
 
+class FixedTool:
+    """A tool that offers only what its settings say, and needs nothing between calls: a `ToolSource` but for `call`."""
+
+    def __init__(self, *declarations: Declaration) -> None:
+        self.declarations = declarations
+
+    async def settled(self) -> None:
+        """Return at once."""
+
+    async def run(self) -> NoReturn:
+        """Do nothing until cancelled."""
+        await stay()
+
+
 @dataclass(frozen=True, slots=True)
 class Guarded:
     """A tool and what guards it."""
 
-    kind: ToolSource
+    source: ToolSource
     guard: Guard
     secrets: Sequence[SecretStr] = ()
     """What must never be in a result."""

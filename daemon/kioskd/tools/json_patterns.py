@@ -16,11 +16,11 @@ LARGEST_PATTERN_BYTES: Final = 1 << 18
 """Of a pattern made ready: some short ones, as (a{1000}){1000}, would fill the memory."""
 _LARGEST_CACHE_BYTES: Final = 1 << 20
 
-_NAMED: Final = frozenset(
+NAMED: Final = frozenset(
     {"properties", "patternProperties", "dependentSchemas", "dependentRequired", "$defs", "definitions"}
 )
 """Words whose group has names for keys."""
-_DATA: Final = frozenset({"const", "default", "enum", "examples"})
+DATA: Final = frozenset({"const", "default", "enum", "examples"})
 """Words whose value is no schema."""
 _PIECE: Final = re.compile(
     r"\\[NPp]\{[^}]*\} | \\. | (?P<set> \[ \^? \]? (?: \\. | [^]\\] )* \]? ) | \{\d+(?:,\d*)?\} | (?P<brace> \{ ) | .",
@@ -80,8 +80,8 @@ def parts(schema: object, path: SchemaPath = ()) -> Iterator[tuple[SchemaPath, M
         return
     yield path, schema
     for word, inner in schema.items():
-        if word in _NAMED and isinstance(inner, Mapping):
+        if word in NAMED and isinstance(inner, Mapping):
             for name, each in inner.items():
                 yield from parts(each, (*path, word, name))
-        elif word not in _DATA:
+        elif word not in DATA:
             yield from parts(inner, (*path, word))

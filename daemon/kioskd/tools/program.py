@@ -7,17 +7,48 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, Final, Protocol, Self
 
-from kioskd.tools import sandbox
+from kioskd.tools import program_settings, sandbox
+from kioskd.tools.program_settings import ProgramSettings
 from kioskd.tools.sandbox import ProgramSandbox
+from kioskd.tools.tool_kind import BuildContext
 
 log = logging.getLogger(__name__)
 
 SOCKET: Final = Path("/run/kioskd-tool.sock")
 """Of kioskd-tool.socket."""
 _HAND_OVER_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program as its owner has set it, ready to be started."""
+
+    argv: Sequence[str]
+    folder: Path
+    environment: Mapping[str, str]
+    """The variables that it has beside those that each program is given."""
+    sandbox: ProgramSandbox | None = None
+    """What it may reach; None: all that the daemon may."""
+
+    @classmethod
+    def of(cls, tool: ProgramSettings, label: str, context: BuildContext) -> Self:
+        """Return the program of `tool`, which the journal calls `label`. One that is gone fails when it is started."""
+        box = None
+        if tool.sandbox:
+            box = ProgramSandbox(tool.reads, tool.writes, tool.network, tuple(context.hidden))
+            if (why := missing()) is not None:
+                log.warning(
+                    "tool refused until its program can have a sandbox: name=%s cause=%s; "
+                    "start the daemon by its unit, or set sandbox: false, and the program may read the key",
+                    *(label, why),
+                )
+        first, *words = tool.words
+        argv = [program_settings.program(tool.words) or first, *words]
+        return cls(argv, tool.folder, tool.passed(context.environ), box)
 
 
 class RunningProgram(Protocol):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from kioskd.tools.contract import encode
+from kioskd.tools.json_text import encode
 
 FIELD: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FIELD_OR_STRING: Final = re.compile(rf'{FIELD.pattern}|"(?:[^"\\]|\\.)*"')

@@ -13,10 +13,8 @@ from kioskd.tools.call_counts import CallCounts, CallsToday, DayCounts
 from kioskd.tools.contract import (
     TOO_MANY,
     Declaration,
-    Guard,
     Guarded,
     ToolResult,
-    encode,
     failed,
     hide,
     refused,
@@ -25,6 +23,8 @@ from kioskd.tools.contract import (
     too_many,
     within,
 )
+from kioskd.tools.guard import Guard
+from kioskd.tools.json_text import encode
 from kioskd.tools.template import fill
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Toolbox:
         day: CallsToday | None = None,
     ) -> None:
         # What the owner has named comes before what servers name, wherever it stands.
-        self._tools = sorted(tools, key=lambda tool: not tool.kind.declarations)
+        self._tools = sorted(tools, key=lambda tool: not tool.source.declarations)
         self._clock = clock
         self._confirm = confirm
         self._ledger = CallCounts(day or DayCounts())
@@ -102,7 +102,7 @@ class Toolbox:
         began = self._clock.now()
         fault = self._fault(declaration, tool.guard, arguments, turn, conversation)
         outcome = fault or await self._guarded(declaration, tool, arguments, begun, (conversation, turn))
-        result = self._bounded(outcome, tool)
+        result = self.bounded(outcome, tool)
         took = self._clock.now() - began
         log.info("tool called: name=%s status=%s took=%.1fs", name, result.status, took)
         return result
@@ -110,20 +110,20 @@ class Toolbox:
     async def settled(self) -> None:
         """Return when every tool has found out once what it offers; `run` must be running."""
         for tool in self._tools:
-            await tool.kind.settled()
+            await tool.source.settled()
 
     async def run(self) -> NoReturn:
         """Keep the tools' connections until cancelled; the caller's crew owns it."""
         async with asyncio.TaskGroup() as group:
             for number, tool in enumerate(self._tools):
-                group.create_task(tool.kind.run(), name=f"tool {number}")
+                group.create_task(tool.source.run(), name=f"tool {number}")
         await stay()
 
     def _offers(self) -> dict[str, tuple[Declaration, Guarded]]:
         """Return who offers what. The first to claim a name has it: settings refuse a clash, a server's names come later."""
         offers: dict[str, tuple[Declaration, Guarded]] = {}
         for tool in self._tools:
-            for declaration in tool.kind.declarations:
+            for declaration in tool.source.declarations:
                 if declaration.name not in offers:
                     offers[declaration.name] = (declaration, tool)
                 elif declaration.name not in self._clashes:
@@ -188,7 +188,7 @@ class Toolbox:
         async with self._asking[name]:
             if self._denied.get(name) == turn:
                 return False
-            allowed = await self._confirm(name, fill(guard.confirm_text, arguments, _spoken))
+            allowed = await self._confirm(name, fill(guard.confirm_text or "", arguments, _spoken))
             if not allowed:
                 self._denied[name] = turn
             return allowed
@@ -198,7 +198,7 @@ class Toolbox:
     ) -> ToolResult:
         deadline_s = tool.guard.deadline_s
         try:
-            return await within(self._clock, deadline_s, tool.kind.call(declaration.name, arguments))
+            return await within(self._clock, deadline_s, tool.source.call(declaration.name, arguments))
         except TimeoutError:
             unsure = "" if declaration.repeatable else "; nobody knows whether it was done"
             return ToolResult(
@@ -219,7 +219,7 @@ class Toolbox:
             return _broken(declaration, err)
 
     @staticmethod
-    def _bounded(result: ToolResult, tool: Guarded) -> ToolResult:
+    def bounded(result: ToolResult, tool: Guarded) -> ToolResult:
         """Return `result` without secrets, if it is one that can be told."""
         try:
             if too_many(result.data):

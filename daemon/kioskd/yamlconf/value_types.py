@@ -4,6 +4,7 @@ They raise the whole fault text themselves (error type `said`); `load` adds wher
 """
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -16,10 +17,11 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     StringConstraints,
+    ValidationError,
     ValidationInfo,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 LONGEST_ECHO: Final = 40
 """No fault repeats a longer text: it may be a secret in the wrong place, and it would hide the message."""
@@ -70,6 +72,18 @@ def shown(value: object) -> str:
 def said(text: str) -> PydanticCustomError:
     """Return the error that carries a whole fault text."""
     return PydanticCustomError("said", "{text}", {"text": text})
+
+
+def at(path: Sequence[str | int], what: str) -> ValidationError:
+    """Return the error that points at the place `path` within a value."""
+    return at_each([(path, what)])
+
+
+def at_each(faults: Iterable[tuple[Sequence[str | int], str]]) -> ValidationError:
+    """Return the error that points at several places within a value."""
+    return ValidationError.from_exception_data(
+        "settings", [InitErrorDetails(type=said(what), loc=tuple(path), input=None) for path, what in faults]
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from kioskd.simulator.auth import Backend
 from kioskd.simulator.functions import check_functions
 from kioskd.simulator.schema import WireTool
 from kioskd.simulator.wire import RefusalError
-from kioskd.tools.mcp_schema import usable
+from kioskd.tools.kinds.mcp.schema import usable
 
 
 def of(**properties: Any) -> dict[str, Any]:

@@ -1,0 +1,139 @@
+"""The tools that every kiosk has: they act on the kiosk itself."""
+
+import datetime
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from kioskd.tools.contract import Declaration, FixedTool, ToolResult, refused
+from kioskd.tools.kinds.builtin.settings import BuiltinSettings
+from kioskd.tools.tool_kind import KioskControls
+
+MOST_NOTES: Final = 50
+LONGEST_TITLE: Final = 60
+LONGEST_NOTE: Final = 500
+
+_NOTHING: Final[Mapping[str, object]] = {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+DECLARATIONS: Final[Mapping[str, Declaration]] = {
+    declaration.name: declaration
+    for declaration in (
+        Declaration(
+            "end_conversation",
+            "End this conversation, when the visitor says goodbye or wants to stop. Say goodbye first.",
+            _NOTHING,
+        ),
+        Declaration(
+            "set_volume",
+            "Set how loudly you speak, when the visitor asks for it.",
+            {
+                "type": "object",
+                "properties": {
+                    "percent": {
+                        "type": "integer",
+                        "minimum": 0,
+                        "maximum": 100,
+                        "description": "0 silent, 100 loudest",
+                    }
+                },
+                "required": ["percent"],
+                "additionalProperties": False,
+            },
+            repeatable=True,
+        ),
+        Declaration(
+            "look",
+            "Take a picture with the kiosk's camera and see it, when the visitor wants to show you something.",
+            _NOTHING,
+            repeatable=True,
+        ),
+        Declaration(
+            "time_and_place",
+            "Tell the local date and time, and where this kiosk is.",
+            _NOTHING,
+            repeatable=True,
+        ),
+        Declaration(
+            "remember_note",
+            "Note something the visitor told you, for this conversation only. Without text it reads all notes back.",
+            {
+                "type": "object",
+                "properties": {
+                    "title": {"type": "string", "maxLength": LONGEST_TITLE},
+                    "text": {"type": "string", "maxLength": LONGEST_NOTE},
+                },
+                "dependentRequired": {"text": ["title"]},
+                "additionalProperties": False,
+            },
+            repeatable=True,
+        ),
+    )
+}
+"""Every built-in by its name."""
+
+
+def _local_time() -> datetime.datetime:
+    time.tzset()  # the time zone may have been set since
+    return datetime.datetime.now().astimezone()
+
+
+class BuiltinTools(FixedTool):
+    """Those built-ins that the owner has not switched off."""
+
+    def __init__(
+        self,
+        settings: BuiltinSettings,
+        host: KioskControls,
+        *,
+        camera: bool = True,
+        now: Callable[[], datetime.datetime] = _local_time,
+    ) -> None:
+        """Offer what is switched on; without a `camera` nothing that looks. `now` has a time zone."""
+        names = [name for name in settings.names if camera or name != "look"]
+        super().__init__(*(replace(DECLARATIONS[name], blocking=settings.blocking) for name in names))
+        self._host, self._place, self._now = host, settings.place, now
+
+    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
+        """Act on the kiosk."""
+        match name, dict(arguments):
+            case "end_conversation", _:
+                self._host.end_conversation()
+                return ToolResult("ok", "the conversation ends when you have finished speaking")
+            case "set_volume", {"percent": int() | float() as percent}:
+                return ToolResult("ok", "done", {"percent": self._host.set_volume(int(percent))})
+            case "look", _:
+                seen = await self._host.look()
+                told = "you see the picture now" if seen else "you have it already: one picture a turn"
+                return ToolResult("ok", told, picture=seen)
+            case "time_and_place", _:
+                return ToolResult("ok", "done", self._time_and_place())
+            case "remember_note", noted:
+                return self._remember(noted)
+        raise LookupError(name)
+
+    def _time_and_place(self) -> dict[str, object]:
+        now = self._now()
+        told = {
+            "time": now.isoformat(timespec="minutes"),
+            "weekday": f"{now:%A}",
+            "time_zone": now.tzname() or "",
+        }
+        return {**told, "place": self._place} if self._place else {**told}
+
+    def _remember(self, noted: Mapping[str, object]) -> ToolResult:
+        notes = self._host.notes
+        title, text = noted.get("title"), noted.get("text")
+        if not isinstance(text, str):
+            asked = dict(notes) if title is None else {each: notes[each] for each in notes if each == title}
+            return (
+                ToolResult("ok", "done", asked)
+                if asked
+                else ToolResult("no_results", "there is no such note")
+            )
+        assert isinstance(title, str)  # the schema's dependentRequired
+        if title not in notes and len(notes) >= MOST_NOTES:
+            return refused(f"there are {MOST_NOTES} notes already; use the title of one to replace it")
+        notes[title] = text
+        return ToolResult("ok", "noted until this conversation ends", {"notes": len(notes)})

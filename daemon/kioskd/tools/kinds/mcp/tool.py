@@ -1,0 +1,276 @@
+"""Tools of a Model Context Protocol server: those of them that the owner allows, for as long as the server is there."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from pydantic import SecretStr
+
+from kioskd import ports
+from kioskd.proxies import ProxyError
+from kioskd.retry import RetryDelays, TryEnded, retry
+from kioskd.tools.contract import TOO_MANY, Declaration, ToolResult, failed, found, too_many, within
+from kioskd.tools.kinds.mcp.http import HttpRefusal, McpAddress, connected, trust_fault
+from kioskd.tools.kinds.mcp.offers import OfferedTools
+from kioskd.tools.kinds.mcp.program import spoken_to
+from kioskd.tools.kinds.mcp.settings import McpSettings
+from kioskd.tools.program import Program
+
+if TYPE_CHECKING:
+    import mcp
+    import mcp_types
+    from mcp.client import Transport
+
+log = logging.getLogger(__name__)
+
+MOST_START_S: Final = 600.0
+"""The most that a server may take to start after some tries in vain: each doubles `start_timeout_s`."""
+LIST_S: Final = 10.0
+ASK_AGAIN_S: Final = 60.0
+"""Seconds between two listings, which also show whether the server is still there."""
+FIRST_S: Final = 1.0
+MOST_S: Final = 60.0
+"""Seconds before the first and between later tries to reach a server."""
+CUT_OFF: Final = "SSE stream "
+"""How the library's word begins for an answer over HTTP that ended before its end."""
+
+
+class _Connection:
+    """One try to speak to the server: from its start until it is of no more use."""
+
+    def __init__(self) -> None:
+        self.client: mcp.Client | None = None
+        """Of a server that was listed."""
+        self.refusal = HttpRefusal()
+        self.broken = asyncio.Event()
+        self.why = ""
+        """Why it is broken; empty where nobody has said."""
+
+    def lose(self, why: str) -> None:
+        """Note that it is of no more use."""
+        self.why = self.why or why
+        self.broken.set()
+
+
+class McpServer:
+    """What one server offers. A `ToolSource`.
+
+    Of its tools those that are allowed are offered, as prefix + name. They are listed when the connection is made, and
+    every minute in which none is called: one that does one thing at a time would not answer. A call that the connection
+    does not survive is never made again.
+    """
+
+    def __init__(
+        self,
+        settings: McpSettings,
+        server: Program | McpAddress,
+        clock: ports.Clock,
+        secrets: Sequence[SecretStr] = (),
+    ) -> None:
+        """Speak to `server`; `secrets` are kept out of what it declares.
+
+        It may take `start_timeout_s` to start; one that took longer is given twice as long by the next try.
+        """
+        self._settings, self._server, self._clock = settings, server, clock
+        self._offers = OfferedTools(settings, clock, secrets)
+        self._connection = _Connection()
+        self._patience_s = settings.start_timeout_s
+        self._tried, self._wanted, self._up = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._at_work = 0
+        """Calls."""
+
+    @property
+    def declarations(self) -> Sequence[Declaration]:
+        """What it offers now: the same objects until something has changed."""
+        return self._offers.declarations
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server was listed and has not been lost since."""
+        return self._connection.client is not None
+
+    async def settled(self) -> None:
+        """Return when the server was listed, or could not be reached."""
+        await self._tried.wait()
+
+    async def run(self) -> NoReturn:
+        """Keep the server connected (and running, if it is a program) until cancelled."""
+        # Silent: its lines show what servers say.
+        for name in ("mcp", "client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+        def lost(error: str) -> None:
+            log.warning("mcp server lost, retrying: name=%s error=%s", self._settings.name, error)
+
+        await retry(self._use, delays=RetryDelays(FIRST_S, MOST_S), lost=lost, pause=self._pause)
+
+    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
+        """Have the server carry out one call."""
+        self._at_work += 1
+        try:
+            for last in (False, True):
+                connection = self._connection
+                if connection.client is None:
+                    break
+                result = await self._asked(connection, connection.client, name, arguments, last=last)
+                if result is not None:
+                    return result
+                # The server has refused it unseen: it may be asked again, once, within the tool's own deadline.
+                await self._up.wait()
+            self._wanted.set()
+            return failed("its server is not connected", retryable=True)
+        finally:
+            self._at_work -= 1
+
+    async def _asked(
+        self,
+        connection: _Connection,
+        client: "mcp.Client",
+        name: str,
+        arguments: Mapping[str, object],
+        *,
+        last: bool,
+    ) -> ToolResult | None:
+        """Return what the server answers; None where it does not know our session, unless this try is the last."""
+        import anyio  # noqa: PLC0415 - comes with the extra, needed only where there is such a tool
+        import httpx2  # noqa: PLC0415 - as above
+        import mcp  # noqa: PLC0415 - as above
+
+        try:
+            return _read(await client.call_tool(self._offers.theirs[name], dict(arguments)))
+        except mcp.MCPError as err:
+            if connection.refusal.session_gone and not last:
+                return None
+            return self._refused(connection, err.code, err.message)
+        except (OSError, httpx2.HTTPError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return self._went_away(connection)
+        except (RuntimeError, ValueError):
+            return failed("its server has answered what it had not promised")
+
+    def _refused(self, connection: _Connection, code: int, message: str) -> ToolResult:
+        from mcp_types import CONNECTION_CLOSED  # noqa: PLC0415 - as above
+
+        # A number that servers use for errors of their own, too: most libraries begin to count there.
+        if code == CONNECTION_CLOSED and (connection.broken.is_set() or message.startswith(CUT_OFF)):
+            return self._went_away(connection)
+        if connection.refusal.words:
+            return failed(f"its server does not answer: {connection.refusal.words}")
+        return failed(f"its server refuses ({code})", data=message)
+
+    def _went_away(self, connection: _Connection) -> ToolResult:
+        self._lose(connection, "it went away")
+        return failed("its server went away; nobody knows whether it was done")
+
+    def _lose(self, connection: _Connection, why: str) -> None:
+        connection.lose(why)
+        if connection is self._connection:
+            self._up.clear()
+
+    async def _use(self) -> TryEnded:
+        """Connect, list, and return when the server does not answer any more, or was not reached."""
+        import anyio  # noqa: PLC0415 - as above
+        import httpx2  # noqa: PLC0415 - as above
+        import mcp  # noqa: PLC0415 - as above
+
+        connection = self._connection = _Connection()
+        trouble, began = "", self._clock.now()
+        try:
+            await self._serve(connection)
+        except* (
+            # The library says with RuntimeError and ValueError that a server breaks the protocol.
+            *(OSError, RuntimeError, ValueError, mcp.MCPError, httpx2.HTTPError),
+            *(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream),
+        ) as group:
+            trouble = self._trouble(connection, group)
+        except* ProxyError as group:
+            trouble = str(group.exceptions[0])
+        finally:
+            worked, connection.client = connection.client is not None, None
+            self._up.clear()
+        self._tried.set()
+        # A server that is there and knows nothing of us was started again.
+        again = worked and connection.refusal.session_gone and self._clock.now() - began > FIRST_S
+        return TryEnded(connection.why or connection.refusal.words or trouble, worked=worked, at_once=again)
+
+    async def _serve(self, connection: _Connection) -> None:
+        import mcp  # noqa: PLC0415 - as above
+
+        async with contextlib.AsyncExitStack() as stack:
+            transport = await stack.enter_async_context(self._transport(connection))
+            client = mcp.Client(transport, cache=None)
+            await within(self._clock, self._patience_s, stack.enter_async_context(client))
+            await within(self._clock, max(LIST_S, self._patience_s), self._offers.update(client))
+            connection.client = client
+            self._up.set()
+            self._tried.set()
+            name, offered = self._settings.name, len(self._offers.declarations)
+            log.info("mcp server connected: name=%s tools=%d", name, offered)
+            try:
+                await self._watch(connection.broken, client)
+            finally:
+                connection.broken.set()  # before the client is closed, which ends the calls that still wait
+
+    async def _watch(self, broken: asyncio.Event, client: "mcp.Client") -> None:
+        while not broken.is_set():
+            try:
+                await within(self._clock, ASK_AGAIN_S, broken.wait())
+            except TimeoutError:
+                if not self._at_work:
+                    await within(self._clock, LIST_S, self._offers.update(client))
+
+    @contextlib.asynccontextmanager
+    async def _transport(self, connection: _Connection) -> "AsyncIterator[Transport]":
+        lose = functools.partial(self._lose, connection)
+        if isinstance(self._server, Program):
+            yield spoken_to(self._server, self._clock, lose)
+        else:
+            async with connected(self._server, connection.refusal, lose) as transport:
+                yield transport
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before the next try; a call cuts that short to a second, as a person waits for it."""
+        await self._clock.sleep(min(seconds, FIRST_S))
+        self._wanted.clear()
+        with contextlib.suppress(TimeoutError):
+            await within(self._clock, max(seconds - FIRST_S, 0.001), self._wanted.wait())
+
+    def _trouble(self, connection: _Connection, group: BaseExceptionGroup[BaseException]) -> str:
+        first = _first(group)
+        if isinstance(first, TimeoutError) and not connection.broken.is_set():
+            waited_s, self._patience_s = self._patience_s, min(self._patience_s * 2, MOST_START_S)
+            return (
+                f"it did not answer within {waited_s:g} s of its start; the next try waits for {self._patience_s:g} s, "
+                "and start_timeout_s sets the first"
+            )
+        return trust_fault(first) or _named(first)
+
+
+def _read(result: "mcp_types.CallToolResult") -> ToolResult:
+    texts = [getattr(block, "text", f"({block.type} left out)") for block in result.content]
+    data = "\n".join(texts) if result.structured_content is None else result.structured_content
+    if too_many(data):
+        return failed(TOO_MANY)
+    return failed("its server says that it failed", data=data) if result.is_error else found(data)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what went wrong first."""
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
+
+
+def _named(error: BaseException) -> str:
+    """Return what `error` means, by its type: its text may hold what a server said."""
+    import httpx2  # noqa: PLC0415 - loaded by now
+
+    match error:
+        case httpx2.ConnectError() | httpx2.ConnectTimeout():
+            return f"it cannot be reached ({type(error).__name__}): see that it runs, and correct url"
+        case FileNotFoundError() | PermissionError():
+            return f"it cannot be started or trusted ({type(error).__name__}): correct argv or ca_file"
+    return type(error).__name__

@@ -1,0 +1,1 @@
+"""Tools that publish to an MQTT broker."""

@@ -1,0 +1,93 @@
+"""A tool that an installed package brings."""
+
+import asyncio
+import contextlib
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from kioskd.tools.contract import Declaration, FixedTool, ToolResult, found
+
+MOST_THREADS: Final = 4
+"""Calls of a plain function that are under way or hang: a thread cannot be stopped."""
+
+PythonFunction = Callable[[Mapping[str, object]], Any]
+
+
+class PythonTool(FixedTool):
+    """Calls a function.
+
+    An async function is cancelled with its call, and so is what a plain one returns to be awaited. A plain one is waited
+    for no longer, and its thread runs on: after `MOST_THREADS` of those the tool is busy until one returns.
+    """
+
+    def __init__(self, declaration: Declaration, function: PythonFunction) -> None:
+        super().__init__(declaration)
+        self._function = function
+        self._is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+            getattr(function, "__call__", None)  # noqa: B004 - whether that method is async, not whether it is there
+        )
+        self._threads = 0
+
+    @property
+    def threads(self) -> int:
+        """Calls of a plain function that are under way or hang."""
+        return self._threads
+
+    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
+        """Call the function; what it raises is raised."""
+        del name
+        if self._is_async:
+            answer = await self._awaited(self._function(arguments))
+        elif self._threads >= MOST_THREADS:
+            return ToolResult("busy", "its earlier calls have not come back yet", retryable=True)
+        else:
+            answer = await self._in_a_thread(arguments)
+            if inspect.isawaitable(answer):  # an async function behind a plain decorator
+                answer = await self._awaited(answer)
+        return answer if isinstance(answer, ToolResult) else found(answer)
+
+    @staticmethod
+    async def _awaited(answer: Awaitable[Any]) -> Any:
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            raise  # the toolbox knows whose it is
+        except BaseException as err:  # noqa: BLE001 - SystemExit, say, a script's way to give up; the daemon does not
+            raise _carried(err) from None
+
+    async def _in_a_thread(self, arguments: Mapping[str, object]) -> Any:
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[Any] = loop.create_future()
+
+        def settle(answer: Any, error: Exception | None) -> None:
+            self._threads -= 1
+            if outcome.cancelled():
+                if inspect.iscoroutine(answer):
+                    answer.close()
+            elif error is None:
+                outcome.set_result(answer)
+            else:
+                outcome.set_exception(error)
+
+        def work() -> None:
+            answer, error = None, None
+            try:
+                answer = self._function(arguments)
+            except BaseException as err:  # noqa: BLE001 - carried to the caller, who knows what to do with it
+                error = _carried(err)
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(settle, answer, error)
+
+        self._threads += 1
+        # A daemon thread: one that hangs must not hold up the end of the process.
+        threading.Thread(target=work, name="tool", daemon=True).start()
+        return await outcome
+
+
+def _carried(err: BaseException) -> Exception:
+    """Return what may be raised in the loop in the place of `err`: what would end the process or a future is renamed."""
+    if isinstance(err, Exception) and not isinstance(err, StopIteration):
+        return err
+    return RuntimeError(type(err).__name__)

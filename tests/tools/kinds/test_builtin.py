@@ -1,0 +1,117 @@
+"""The kiosk's own tools."""
+
+import datetime
+from typing import Any
+
+import pytest
+
+from kioskd.adapters.fakes.devices import ManualClock
+from kioskd.errors import DeviceLost
+from kioskd.tools.contract import Guarded, ToolResult
+from kioskd.tools.guard import Guard
+from kioskd.tools.kinds.builtin.settings import BUILTINS, BuiltinSettings
+from kioskd.tools.kinds.builtin.tool import LONGEST_NOTE, MOST_NOTES, BuiltinTools
+from kioskd.tools.toolbox import Toolbox
+
+NOON = datetime.datetime(2026, 3, 2, 12, 5, 7, tzinfo=datetime.timezone(datetime.timedelta(hours=1), "CET"))
+
+
+class Kiosk:
+    """A kiosk that remembers what was done to it; a `Host`."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, str] = {}
+        self.ended = 0
+        self.camera_is_there = True
+        self.has_looked = False
+
+    def end_conversation(self) -> None:
+        self.ended += 1
+
+    def set_volume(self, percent: int) -> int:
+        return min(percent, 80)
+
+    async def look(self) -> bytes | None:
+        if self.has_looked:
+            return None
+        if not self.camera_is_there:
+            raise DeviceLost("camera: not there; plug it in")
+        return b"\xff\xd8jpeg"
+
+
+@pytest.fixture
+def kiosk() -> Kiosk:
+    return Kiosk()
+
+
+async def call(kiosk: Kiosk, name: str, **arguments: object) -> ToolResult:
+    tools = BuiltinTools(BuiltinSettings(kind="builtin", place="Hall 3"), kiosk, now=lambda: NOON)
+
+    async def no(_name: str, _words: str) -> bool:
+        return False
+
+    box = Toolbox([Guarded(tools, Guard())], clock=ManualClock(), confirm=no)
+    return await box.call(name, arguments, turn=1, conversation=1)
+
+
+async def test_the_conversation_can_be_ended(kiosk: Kiosk) -> None:
+    assert (await call(kiosk, "end_conversation")).status == "ok"
+    assert kiosk.ended == 1
+
+
+async def test_the_volume_is_what_the_kiosk_makes_of_it(kiosk: Kiosk) -> None:
+    assert (await call(kiosk, "set_volume", percent=100)).data == {"percent": 80}
+
+
+@pytest.mark.parametrize("percent", [-1, 101, "loud", 7.5, None])
+async def test_a_volume_that_is_none_is_refused(kiosk: Kiosk, percent: object) -> None:
+    assert (await call(kiosk, "set_volume", percent=percent)).status == "refused"
+
+
+async def test_a_look_brings_a_picture_and_no_text_of_it(kiosk: Kiosk) -> None:
+    result = await call(kiosk, "look")
+    assert (result.status, result.picture, result.data) == ("ok", b"\xff\xd8jpeg", None)
+
+
+async def test_a_second_look_in_a_turn_brings_no_second_picture(kiosk: Kiosk) -> None:
+    kiosk.has_looked = True
+    result = await call(kiosk, "look")
+    assert (result.status, result.picture) == ("ok", None)
+    assert "already" in result.message
+
+
+async def test_a_camera_that_is_gone_is_an_answer_worth_another_try(kiosk: Kiosk) -> None:
+    kiosk.camera_is_there = False
+    result = await call(kiosk, "look")
+    assert (result.status, result.retryable, result.picture) == ("error", True, None)
+
+
+async def test_time_and_place_are_told(kiosk: Kiosk) -> None:
+    assert (await call(kiosk, "time_and_place")).data == {
+        "time": "2026-03-02T12:05+01:00",
+        "weekday": "Monday",
+        "time_zone": "CET",
+        "place": "Hall 3",
+    }
+
+
+async def test_a_note_is_kept_and_read_back(kiosk: Kiosk) -> None:
+    assert (await call(kiosk, "remember_note")).status == "no_results"
+    assert (await call(kiosk, "remember_note", title="name", text="Ada")).status == "ok"
+    assert (await call(kiosk, "remember_note")).data == {"name": "Ada"}
+    assert (await call(kiosk, "remember_note", title="name")).data == {"name": "Ada"}
+    assert (await call(kiosk, "remember_note", title="age")).status == "no_results"
+
+
+async def test_notes_have_a_bound_and_can_be_replaced(kiosk: Kiosk) -> None:
+    kiosk.notes = {str(number): "x" for number in range(MOST_NOTES)}
+    assert (await call(kiosk, "remember_note", title="one more", text="x")).status == "refused"
+    assert (await call(kiosk, "remember_note", title="7", text="y")).status == "ok"
+    assert (await call(kiosk, "remember_note", title="7", text="y" * (LONGEST_NOTE + 1))).status == "refused"
+    assert (await call(kiosk, "remember_note", text="untitled")).status == "refused"
+
+
+async def test_what_is_switched_off_cannot_be_called(kiosk: Kiosk) -> None:
+    others: dict[str, Any] = dict.fromkeys(set(BUILTINS) - {"time_and_place"}, False)
+    tools = BuiltinTools(BuiltinSettings(kind="builtin", **others), kiosk)
+    assert [declared.name for declared in tools.declarations] == ["time_and_place"]
