@@ -22,7 +22,7 @@ Trigger = Literal[
     "reply_end",
     "turn_end",
 ]
-FaultAct = Literal[
+FaultKind = Literal[
     "refuse",
     "silent",
     "expire",
@@ -53,9 +53,9 @@ _ALWAYS: Final = frozenset({"do", "on", "nth"})
 _AT_ONCE: Final = frozenset({"silent"})
 """Deeds that have no later."""
 
-ENDING_DEEDS: Final = frozenset({"close", "abort", "freeze"})
+ENDING_FAULTS: Final = frozenset({"close", "abort", "freeze"})
 """Deeds after which nothing more is said."""
-OPENING_DEEDS: Final = frozenset({"refuse", "silent", "expire", "wrong_first"})
+OPENING_FAULTS: Final = frozenset({"refuse", "silent", "expire", "wrong_first"})
 """Deeds that only make sense while a connection opens."""
 _AT_OPENING: Final[dict[str, frozenset[str]]] = {
     "refuse": frozenset({"token", "connect"}),
@@ -124,10 +124,10 @@ class Reply(ScenarioSection):
         return self
 
 
-class Deed(ScenarioSection):
+class FaultAction(ScenarioSection):
     """Something that a well-behaved service would not do."""
 
-    do: FaultAct
+    do: FaultKind
     """
     - refuse: answer the request with an HTTP `status`
     - silent: never answer (the request, or the setup)
@@ -192,7 +192,7 @@ class Deed(ScenarioSection):
         return self
 
 
-class ScriptedFault(Deed):
+class ScriptedFault(FaultAction):
     """A deed and its occasion. It happens once."""
 
     on: Trigger
