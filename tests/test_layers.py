@@ -37,6 +37,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
         "sanitize",
         "secret_files",
         "settings",
+        "simulator",
         "tools",
         "yamlconf",
     ),

@@ -21,7 +21,8 @@ Tone = Callable[[float], Reply]
 
 @asynccontextmanager
 async def running_simulator(
-    *faults: ScriptedFault, reply: Reply = Reply(silent=True)
+    *faults: ScriptedFault,
+    reply: Reply = Reply(silent=True),  # noqa: B008  frozen
 ) -> AsyncIterator[Simulator]:
     async with Simulator(ServiceScript(replies=(reply,), think_s=0, faults=faults)) as simulator:
         yield simulator
