@@ -26,7 +26,7 @@ DEFAULT_SCRIPT: Final = ServiceScript(
 
 _HIGHEST_PORT: Final = 65_535
 _OVERRIDING: Final = ("GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE")
-"""Variables that the SDKs prefer to those below; in Google's words, another key and another API."""
+"""Variables that go before those below in the SDKs: another key, and Vertex in place of the Developer API."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,6 +102,8 @@ def _environment(simulator: Simulator) -> Iterator[str]:
         "SSL_CERT_FILE": str(simulator.ca_file),
         # Node reads no SSL_CERT_FILE by itself.
         "NODE_EXTRA_CA_CERTS": str(simulator.ca_file),
+        # The SDKs' own default from 3.0 on is v1, under which no Live service has been seen.
+        "GOOGLE_GENAI_API_VERSION": "v1beta",
         "GEMINI_API_KEY": simulator.key.get_secret_value(),
     }
     for name, value in variables.items():
