@@ -96,7 +96,7 @@ def missing() -> str | None:
 
 
 class Service:
-    """The stand-in, in a thread of its own: a test may wait for the machine and for it in turn."""
+    """The simulator, in a thread of its own: a test may wait for the machine and for it in turn."""
 
     def __init__(self, script: ServiceScript) -> None:
         self._seen: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""`kioskd run` as systemd starts it: a process, PyAudio over a virtual sound card, the real SDK over TLS to the stand-in."""
+"""`kioskd run` as systemd starts it: a process, PyAudio over a virtual sound card, the real SDK over TLS to the simulator."""
 
 import asyncio
 import re

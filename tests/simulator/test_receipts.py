@@ -1,4 +1,4 @@
-"""What the stand-in's WebSocket has acknowledged it has heard, however the connection ends; and nothing else."""
+"""What the simulator's WebSocket has acknowledged it has heard, however the connection ends; and nothing else."""
 
 import asyncio
 import base64

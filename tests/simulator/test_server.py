@@ -1,4 +1,4 @@
-"""The stand-in's own life: entering, leaving, what it tells and what it keeps to itself."""
+"""The simulator's own life: entering, leaving, what it tells and what it keeps to itself."""
 
 import asyncio
 import logging

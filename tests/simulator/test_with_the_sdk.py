@@ -1,4 +1,4 @@
-"""The real SDK, unmodified, holds conversations with the stand-in."""
+"""The real SDK, unmodified, holds conversations with the simulator."""
 
 import asyncio
 import ssl

@@ -1,4 +1,4 @@
-"""The adapter and the real SDK against the service's stand-in: what the model has before it, and what it calls."""
+"""The adapter and the real SDK against the simulator: what the model has before it, and what it calls."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
