@@ -167,15 +167,15 @@ def test_no_vendor_library_is_imported_before_somebody_is_configured_to_need_it(
 async def test_what_is_known_of_a_refused_tool_outlives_a_reload() -> None:
     offered = [Declaration(name, "Does it.", {"type": "object"}) for name in ("tell_time", "open_door")]
     script = ServiceScript(replies=(Reply(silent=True),), refused_functions=("open_door",))
-    async with asyncio.timeout(60), Simulator(script) as standin:
-        service = {"endpoint": standin.endpoint, "ca_file": str(standin.ca_file)}
+    async with asyncio.timeout(60), Simulator(script) as simulator:
+        service = {"endpoint": simulator.endpoint, "ca_file": str(simulator.ca_file)}
         settings, tools = (
             Settings.model_validate({"service": service}),
             app.ToolSet(Settings(), {}, ManualClock()),
         )
         dials = []
         for _ in range(3):  # as at the start, and at each reload
-            async with app.live(settings, standin.key, lambda: offered, tools.trial).connect(None):
-                dials.append(len(standin.connections))
+            async with app.live(settings, simulator.key, lambda: offered, tools.trial).connect(None):
+                dials.append(len(simulator.connections))
     assert dials[1:] == [dials[0] + 1, dials[0] + 2]
     assert [one["name"] for one in tools.left_out] == ["open_door"]

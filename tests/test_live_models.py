@@ -21,7 +21,7 @@ from kioskd.live_models import (
 from kioskd.settings.controls import CameraSettings
 from kioskd.settings.service import ServiceSettings
 from kioskd.simulator import rules
-from kioskd.simulator.auth import Authenticator
+from kioskd.simulator.auth import ApiEndpoint
 from kioskd.simulator.schema import Setup
 from kioskd.simulator.wire import RefusalError
 
@@ -41,12 +41,12 @@ def refused(**asked: Any) -> dict[str, str]:
 
 
 def rehearsal_refuses(model: str, provider: Provider, setup: dict[str, Any]) -> bool:
-    door = (
-        Authenticator("vertex", "v1beta1") if provider == "vertex" else Authenticator("developer", "v1alpha")
+    endpoint = (
+        ApiEndpoint("vertex", "v1beta1") if provider == "vertex" else ApiEndpoint("developer", "v1alpha")
     )
     said = {"model": PATHS[provider].format(model), **setup}
     try:
-        rules.check_setup(Setup.model_validate(said), door)
+        rules.check_setup(Setup.model_validate(said), endpoint)
     except RefusalError:
         return True
     return False

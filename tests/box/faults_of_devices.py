@@ -27,7 +27,7 @@ def a_unit_of_root(bench: Bench) -> Iterator[None]:
 
 @plants("bare", "key", "key-not-loaded", "encrypted only")
 def a_plain_key_that_the_unit_does_not_take(bench: Bench) -> Iterator[None]:
-    key = bench.it.service.stand_in.key.get_secret_value()
+    key = bench.it.service.simulator.key.get_secret_value()
     with bench.without(CREDENTIAL), bench.file(PLAIN, key, "600"):
         yield
 
@@ -191,8 +191,8 @@ def a_card_that_is_said_to_cancel_echo_and_does_not(bench: Bench) -> Iterator[No
 @plants("echoing", "tls", "certificate-out-of-time", "timedatectl")
 def a_clock_that_is_slow(bench: Bench) -> Iterator[None]:
     with Service(ServiceScript(certificate="not_yet_valid")) as early:
-        bench.settings["service"] |= {"endpoint": early.stand_in.endpoint, "ca_file": "early.pem"}
-        with bench.file("/etc/kioskd/early.pem", early.stand_in.ca_file.read_text()):
+        bench.settings["service"] |= {"endpoint": early.simulator.endpoint, "ca_file": "early.pem"}
+        with bench.file("/etc/kioskd/early.pem", early.simulator.ca_file.read_text()):
             yield
 
 

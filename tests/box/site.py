@@ -29,7 +29,7 @@ from tests.support.sound_server import SoundServer
 from kioskd.errors import Code
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
-from kioskd.simulator import Deed, Reply, ServiceScript, Simulator
+from kioskd.simulator import FaultAction, Reply, ServiceScript, Simulator
 
 SOURCE: Final = "/opt/source"
 WHEELS: Final = "/opt/wheels"
@@ -96,24 +96,24 @@ def missing() -> str | None:
 
 
 class Service:
-    """The stand-in, in a thread of its own: a test may wait for the machine and for it in turn."""
+    """The simulator, in a thread of its own: a test may wait for the machine and for it in turn."""
 
     def __init__(self, script: ServiceScript) -> None:
         self._seen: Counter[str] = Counter()
         self._more = threading.Condition()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="service")
-        self.stand_in = Simulator(script, observe=self._observe)
+        self.simulator = Simulator(script, observe=self._observe)
 
     def __enter__(self) -> Self:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.stand_in.__aenter__(), self._loop).result(PATIENCE_S)
+        asyncio.run_coroutine_threadsafe(self.simulator.__aenter__(), self._loop).result(PATIENCE_S)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        leaving = self.stand_in.__aexit__(None, None, None)
+        leaving = self.simulator.__aexit__(None, None, None)
         asyncio.run_coroutine_threadsafe(leaving, self._loop).result(PATIENCE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE_S)
@@ -136,7 +136,7 @@ class Service:
 
     def hang_up(self) -> None:
         """Have the service miss the kiosk too, as it would by itself a little later, and end its connection."""
-        self._loop.call_soon_threadsafe(self.stand_in.commit, Deed(do="abort"))
+        self._loop.call_soon_threadsafe(self.simulator.inject, FaultAction(do="abort"))
 
     def _observe(self, kind: str, _data: dict[str, object]) -> None:
         with self._more:
@@ -203,7 +203,7 @@ class Site:
     @property
     def key(self) -> str:
         """The service's key."""
-        return self.service.stand_in.key.get_secret_value()
+        return self.service.simulator.key.get_secret_value()
 
     def types(
         self,
@@ -225,7 +225,7 @@ class Site:
     ) -> str:
         """Return a YAML for the service that is here, or at `endpoint`; `service` is more of that section."""
         return YAML.format(
-            endpoint=endpoint or self.service.stand_in.endpoint, ca_file=ca_file, service=f", {service}" * bool(service),
+            endpoint=endpoint or self.service.simulator.endpoint, ca_file=ca_file, service=f", {service}" * bool(service),
             greeting=GREETING, volume=volume, lamp=LAMP,
         )  # fmt: skip
 
@@ -332,7 +332,7 @@ def bare(
         if layer is None:
             box.sh(MACHINE)
         box.write("/etc/asound.conf", (folder / "asound.conf").read_text().replace(str(folder), SOUND))
-        box.write("/etc/kioskd/ca.pem", service.stand_in.ca_file.read_text())
+        box.write("/etc/kioskd/ca.pem", service.simulator.ca_file.read_text())
         box.write("/etc/systemd/system/kioskd.service.d/here.conf", HERE)
         yield Site(box, network, sound, person, service)
 

@@ -32,7 +32,7 @@ class Day:
 
     def settings(self, limits: str = "", *, endpoint: str | None = None, ca_file: str = "ca.pem") -> str:
         """Return the YAML of a kiosk that sleeps until it is woken, with such limits."""
-        service = endpoint or self.it.service.stand_in.endpoint
+        service = endpoint or self.it.service.simulator.endpoint
         return (
             f'service: {{endpoint: "{service}", ca_file: {ca_file}}}\n'
             f"assistant: {{greeting: {GREETING}}}\n"
@@ -188,9 +188,9 @@ def test_a_disk_that_is_full(day: Day) -> None:
 
 
 def test_a_clock_that_is_wrong(day: Day) -> None:
-    with Service(ServiceScript(certificate="not_yet_valid", key=day.it.service.stand_in.key)) as early:
-        day.it.box.write("/etc/kioskd/early.pem", early.stand_in.ca_file.read_text())
-        day.takes(day.settings(endpoint=early.stand_in.endpoint, ca_file="early.pem"))
+    with Service(ServiceScript(certificate="not_yet_valid", key=day.it.service.simulator.key)) as early:
+        day.it.box.write("/etc/kioskd/early.pem", early.simulator.ca_file.read_text())
+        day.takes(day.settings(endpoint=early.simulator.endpoint, ca_file="early.pem"))
         try:
             day.tells(KioskStatus.ASLEEP, doctor=["certificate-out-of-time"])
             day.it.box.exec("kioskd", "wake")

@@ -86,7 +86,7 @@ def kiosk() -> Iterator[Site]:
 
 def settings(kiosk: Site) -> str:
     """Return the owner's YAML."""
-    return YAML.format(endpoint=kiosk.service.stand_in.endpoint, every_s=EVERY_S, size=SIZE)
+    return YAML.format(endpoint=kiosk.service.simulator.endpoint, every_s=EVERY_S, size=SIZE)
 
 
 def show(scene: Path) -> None:
@@ -156,12 +156,12 @@ def test_daemon_runs_in_the_sandbox_of_its_unit(kiosk: Site) -> None:
 def test_model_sees_from_the_beginning(kiosk: Site) -> None:
     with kiosk.service.sees("picture", max(0, SEVERAL - kiosk.service.seen("picture"))):
         pass
-    first = filmed(kiosk.service.stand_in.sessions[0])[0]
+    first = filmed(kiosk.service.simulator.sessions[0])[0]
     assert first.at - began(kiosk, 1) < SOON_S
 
 
 def test_pictures_are_what_the_camera_sees_upright_and_in_size(kiosk: Site) -> None:
-    found = filmed(kiosk.service.stand_in.sessions[0])
+    found = filmed(kiosk.service.simulator.sessions[0])
     assert {picture.mime for picture in found} == {"image/jpeg"}
     assert {picture.size for picture in found} == {IN_SIZE}
     assert {corners(picture.data) for picture in found} == {UPRIGHT}
@@ -170,7 +170,7 @@ def test_pictures_are_what_the_camera_sees_upright_and_in_size(kiosk: Site) -> N
 
 
 def test_they_come_in_time_and_one_a_second_at_most(kiosk: Site) -> None:
-    came = [picture.at for picture in filmed(kiosk.service.stand_in.sessions[0])]
+    came = [picture.at for picture in filmed(kiosk.service.simulator.sessions[0])]
     gaps = [later - earlier for earlier, later in itertools.pairwise(came)]
     assert EVERY_S - JITTER_S < statistics.median(gaps) < EVERY_S + JITTER_S
     assert sum(gaps) > len(gaps) * EVERY_S - JITTER_S
@@ -179,7 +179,7 @@ def test_they_come_in_time_and_one_a_second_at_most(kiosk: Site) -> None:
 def test_model_that_looks_sees_it_in_the_same_turn(kiosk: Site) -> None:
     with kiosk.service.sees("reply_sent"):
         kiosk.person.speak()
-    session = kiosk.service.stand_in.sessions[0]
+    session = kiosk.service.simulator.sessions[0]
     [call] = session.calls
     assert (call.name, call.state) == ("look", "answered")
     assert session.complaints == []
@@ -207,7 +207,7 @@ def test_camera_rests_when_the_conversation_is_over(kiosk: Site) -> None:
     kiosk.box.exec("kioskd", "log", "info")
     assert at(off) - over < SOON_S
     assert status(kiosk)["camera"] == "off"
-    pictures = filmed(kiosk.service.stand_in.sessions[0])
+    pictures = filmed(kiosk.service.simulator.sessions[0])
     said = re.search(r" sent=(\d+)", str(off["MESSAGE"]))
     assert said
     assert abs(int(said[1]) - len(pictures)) <= 1, "one may have been on its way"
@@ -217,7 +217,7 @@ def test_camera_rests_when_the_conversation_is_over(kiosk: Site) -> None:
 def test_camera_that_rested_is_back_with_the_next_conversation(kiosk: Site) -> None:
     with kiosk.service.sees("picture", 2):
         kiosk.box.exec("kioskd", "wake")
-    seen = filmed(kiosk.service.stand_in.sessions[1])
+    seen = filmed(kiosk.service.simulator.sessions[1])
     assert seen[0].at - began(kiosk, 2) < SOON_S
     assert {corners(picture.data) for picture in seen} == {UPRIGHT}
 

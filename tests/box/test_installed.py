@@ -155,15 +155,15 @@ def test_a_visitor_is_heard_and_answered(it: Site) -> None:
     speaker.wait_bytes(1)
     it.box.journal.wait(lambda entry: re.match(r"turn \d", str(entry["MESSAGE"])) is not None)
     assert loudest(bytes(speaker.pcm)) > AUDIBLE
-    assert [GREETING] in [session.texts for session in it.service.stand_in.sessions]
+    assert [GREETING] in [session.texts for session in it.service.simulator.sessions]
 
 
 def test_kiosk_that_is_killed_goes_on_with_its_conversation(it: Site) -> None:
-    sessions = len(it.service.stand_in.sessions)
+    sessions = len(it.service.simulator.sessions)
     with it.service.sees("setup_complete"), it.service.sees("handle_issued"):
         it.box.exec("systemctl", "kill", "--signal=KILL", "kioskd")
-    assert it.service.stand_in.connections[-1].resumed
-    assert len(it.service.stand_in.sessions) == sessions
+    assert it.service.simulator.connections[-1].resumed
+    assert len(it.service.simulator.sessions) == sessions
     it.serves()
 
 

@@ -116,7 +116,7 @@ def test_remote_hands_do_what_the_button_does(it: Site) -> None:
     do("volume", "100")
     with it.service.sees("reply_sent"):
         do("ask", "When do you open?")
-    assert "When do you open?" in it.service.stand_in.sessions[-1].texts
+    assert "When do you open?" in it.service.simulator.sessions[-1].texts
     do("hush")
     do("mute")
     assert it.box.show("StatusText").startswith("Muted")
@@ -189,12 +189,12 @@ def test_a_lost_network_is_named_and_the_kiosk_goes_on_when_it_is_back(it: Site)
             it.network.find_the_way()
     finally:
         it.network.find_the_way()
-    assert it.service.stand_in.connections[-1].resumed
+    assert it.service.simulator.connections[-1].resumed
 
 
 @pytest.mark.usefixtures("one_life")
 def test_a_wrong_key_is_named_and_the_kiosk_goes_on_when_it_is_mended(it: Site) -> None:
-    right = it.service.stand_in.key.get_secret_value()
+    right = it.service.simulator.key.get_secret_value()
     it.box.write(KEY_FILE, "no-key-of-this-service", mode="600")
     it.box.exec("chown", "kioskd", KEY_FILE)
     try:
@@ -211,10 +211,10 @@ def test_a_wrong_key_is_named_and_the_kiosk_goes_on_when_it_is_mended(it: Site) 
 
 @pytest.mark.usefixtures("one_life")
 def test_a_clock_that_is_not_set_is_named_and_the_kiosk_goes_on_when_it_is(it: Site) -> None:
-    with Service(ServiceScript(certificate="not_yet_valid", key=it.service.stand_in.key)) as early:
-        it.box.write("/etc/kioskd/early.pem", early.stand_in.ca_file.read_text())
+    with Service(ServiceScript(certificate="not_yet_valid", key=it.service.simulator.key)) as early:
+        it.box.write("/etc/kioskd/early.pem", early.simulator.ca_file.read_text())
         try:
-            it.reload(it.settings(endpoint=early.stand_in.endpoint, ca_file="early.pem"))
+            it.reload(it.settings(endpoint=early.simulator.endpoint, ca_file="early.pem"))
             it.is_wrong(Code.CLOCK, "certificate-out-of-time")
         finally:
             it.reload(it.settings())
@@ -351,7 +351,7 @@ def test_figures_are_at_the_port_of_the_settings(it: Site) -> None:
 
 
 def test_key_is_asked_for_tried_stored_encrypted_and_used_at_once_and_after_a_restart(it: Site) -> None:
-    right, wrong = it.service.stand_in.key.get_secret_value(), "no-key-of-this-service"
+    right, wrong = it.service.simulator.key.get_secret_value(), "no-key-of-this-service"
 
     def typed(key: str) -> subprocess.CompletedProcess[str]:
         return it.box.typed("kioskd", "key", answers={"Service key: ": key})
@@ -392,7 +392,7 @@ def test_nothing_that_is_written_holds_key_handle_or_words(it: Site) -> None:
         handle = json.loads(it.box.read("/run/kioskd/conversation"))["handle"]
     finally:
         it.box.exec("kioskd", "log", "info")
-    key = it.service.stand_in.key.get_secret_value()
+    key = it.service.simulator.key.get_secret_value()
     it.box.exec("journalctl", "--sync")
     # What the kiosk's service said and was told goes by no file; the handle by one, in memory.
     for secret, where in (

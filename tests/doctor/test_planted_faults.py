@@ -300,12 +300,12 @@ def a_model_that_is_not_known(kiosk: Kiosk) -> None:
 
 @plants("session", "quota")
 def a_service_that_has_had_enough(kiosk: Kiosk) -> None:
-    kiosk.service.add(ScriptedFault(on="connect", do="refuse", status=429))
+    kiosk.service.add_fault(ScriptedFault(on="connect", do="refuse", status=429))
 
 
 @plants("session", "session-lost")
 def a_service_that_hangs_up_in_mid_session(kiosk: Kiosk) -> None:
-    kiosk.service.add(ScriptedFault(on="audio", do="abort"))
+    kiosk.service.add_fault(ScriptedFault(on="audio", do="abort"))
 
 
 # Sound

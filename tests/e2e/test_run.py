@@ -1,4 +1,4 @@
-"""`kioskd run` as systemd starts it: a process, PyAudio over a virtual sound card, the real SDK over TLS to the stand-in."""
+"""`kioskd run` as systemd starts it: a process, PyAudio over a virtual sound card, the real SDK over TLS to the simulator."""
 
 import asyncio
 import re
@@ -26,7 +26,7 @@ from kioskd.core.effects import KioskStatus
 from kioskd.flow.reporting.journal import STATUS
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
-from kioskd.simulator import Deed, Reply, ServiceScript, Simulator
+from kioskd.simulator import FaultAction, Reply, ServiceScript, Simulator
 
 QUESTION: Final = Path("/usr/share/sounds/alsa/Front_Center.wav")
 LEAVING_S: Final = 5.0
@@ -121,7 +121,7 @@ async def test_stopping_while_the_kiosk_speaks(tmp_path: Path, sound_server: Sou
 
 async def test_stopping_while_the_service_has_frozen(tmp_path: Path, sound_server: SoundServer) -> None:
     async with talking_kiosk(tmp_path, sound_server, murmur(1.0, pcm.DOWNLINK_HZ)) as (daemon, service):
-        service.commit(Deed(do="freeze"))
+        service.inject(FaultAction(do="freeze"))
         await happens(service, "fault", daemon)
 
         assert_left_in_time(await daemon.leave(), daemon)
@@ -129,7 +129,7 @@ async def test_stopping_while_the_service_has_frozen(tmp_path: Path, sound_serve
 
 async def test_stopping_while_nobody_takes_what_is_written(tmp_path: Path, sound_server: SoundServer) -> None:
     async with talking_kiosk(tmp_path, sound_server, murmur(1.0, pcm.DOWNLINK_HZ)) as (daemon, service):
-        service.commit(Deed(do="stop_reading"))
+        service.inject(FaultAction(do="stop_reading"))
         await happens(service, "fault", daemon)
         noise = np.random.default_rng(3).normal(0, 3000, 30 * pcm.UPLINK_HZ).astype("<i2").tobytes()
         with sound_server.injector() as microphone:
@@ -273,7 +273,7 @@ async def test_a_conversation_goes_on_over_a_broken_connection(
         daemon.told.clear()
         await daemon.shows(STATUS[KioskStatus.LISTENING])
 
-        service.commit(Deed(do="abort"))
+        service.inject(FaultAction(do="abort"))
         await happens(service, "setup_complete", daemon, nth=2)
         with sound_server.record() as recording:
             await asyncio.to_thread(sound_server.inject, asked)

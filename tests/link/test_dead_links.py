@@ -40,7 +40,7 @@ from kioskd.flow.reporting.journal import STATUS
 from kioskd.media import pcm
 from kioskd.settings.conversation import ConversationSettings
 from kioskd.settings.model import Settings
-from kioskd.simulator import Deed, Reply, ServiceScript, Simulator
+from kioskd.simulator import FaultAction, Reply, ServiceScript, Simulator
 from kioskd.simulator.certificate import Certificate, make_certificate
 from kioskd.simulator.records import SessionRecord
 
@@ -218,7 +218,7 @@ async def _fall_into_a_black_hole(network: Namespace) -> None:
             began = time.monotonic()
             noticed = await kiosk.lost(began)
             # By now the service, too, has given up the connection: it refuses a second one beside an open one.
-            service.commit(Deed(do="abort"))
+            service.inject(FaultAction(do="abort"))
             await service.wait_for("closed", 1)
         assert noticed - began < NOTICED_S
         await goes_on(kiosk, service)
@@ -243,12 +243,12 @@ async def _freeze() -> None:
 async def test_a_buffer_that_stays_full_is_noticed_in_time(network: Namespace) -> None:
     network.run("sh", "-c", "echo 4096 16384 65536 > /proc/sys/net/ipv4/tcp_wmem")
     async with Simulator(MUTE) as service, in_conversation(service) as kiosk:
-        service.commit(Deed(do="stop_reading"))
+        service.inject(FaultAction(do="stop_reading"))
         await service.wait_for("fault", 1)
         kiosk.say(1000)  # so that it is full at once
         began = time.monotonic()
         assert await kiosk.lost(began) - began < Deadlines().send_s + 2
-        service.commit(Deed(do="abort"))
+        service.inject(FaultAction(do="abort"))
         await goes_on(kiosk, service)
 
 
@@ -256,7 +256,7 @@ async def test_a_peer_that_has_forgotten_the_connection_is_left_at_once(network:
     """Half open: it restarted while the network was away, and knows nothing of us."""
     async with Simulator(MUTE) as service, in_conversation(service) as kiosk:
         async with network.black_hole(port_of(service)):
-            service.commit(Deed(do="abort"))
+            service.inject(FaultAction(do="abort"))
             await service.wait_for("closed", 1)
         back = time.monotonic()
         assert await kiosk.lost(back) - back < 3.0
@@ -412,7 +412,7 @@ async def test_the_networks_return_is_worth_a_dial_at_once(network: Namespace) -
         async with network.black_hole(port_of(service)):
             network.run("ip", "address", "flush", "dev", "wifi")
             network.lose_the_way()
-            service.commit(Deed(do="abort"))
+            service.inject(FaultAction(do="abort"))
             await kiosk.losses(5)  # from now on a delay is up to 8 s
 
         network.find_the_way()
@@ -602,7 +602,7 @@ def identity(
 ) -> Certificate:
     """Return a certificate for the test's host, or for others, or for later."""
     addresses = ("127.0.0.1",) if HOST in names else ()
-    return make_certificate(folder(parent, name), names=names, addresses=addresses, starts_in=starts_in)
+    return make_certificate(folder(parent, name), hosts=(*names, *addresses), starts_in=starts_in)
 
 
 class Gateway:

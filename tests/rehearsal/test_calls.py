@@ -18,7 +18,7 @@ def note(t: float, by: EventSource, what: str, **data: object) -> LoggedEvent:
 def session(*calls: CallRecord, strays: int = 0) -> SessionRecord:
     made = SessionRecord("session", "gemini-3.8-live", "developer")
     made.calls += calls
-    made.strays += ["a stray"] * strays
+    made.unknown_answers += ["a stray"] * strays
     return made
 
 

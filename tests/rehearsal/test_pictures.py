@@ -1,4 +1,4 @@
-"""What became of pictures, from the stand-in's records."""
+"""What became of pictures, from the simulator's records."""
 
 import dataclasses
 

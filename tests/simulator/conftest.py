@@ -1,4 +1,4 @@
-"""What the tests of the stand-in share: short replies, human speech, a stand-in to talk to."""
+"""What the tests of the simulator share: short replies, human speech, a simulator to talk to."""
 
 import wave
 from collections.abc import Callable

@@ -66,13 +66,13 @@ class RawClient:
 
 @asynccontextmanager
 async def dial(
-    standin: Simulator, path: str = DEVELOPER, headers: Mapping[str, str] | None = None
+    simulator: Simulator, path: str = DEVELOPER, headers: Mapping[str, str] | None = None
 ) -> AsyncIterator[RawClient]:
     """Open a WebSocket with the right key, or with the `headers` given."""
     if headers is None:
-        headers = {"x-goog-api-key": standin.key.get_secret_value()}
-    context = ssl.create_default_context(cafile=standin.ca_file)
-    url = standin.endpoint.replace("https", "wss") + path
+        headers = {"x-goog-api-key": simulator.key.get_secret_value()}
+    context = ssl.create_default_context(cafile=simulator.ca_file)
+    url = simulator.endpoint.replace("https", "wss") + path
     async with connect(url, ssl=context, additional_headers=headers, proxy=None, close_timeout=1) as socket:
         yield RawClient(socket)
 

@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+from tests.support.tls import client_context
 
 from kioskd.simulator.certificate import Certificate, make_certificate
 
@@ -18,7 +19,7 @@ async def shake_hands(certificate: Certificate, name: str, context: ssl.SSLConte
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=certificate.server_context())
     async with server, asyncio.timeout(60):
         port = server.sockets[0].getsockname()[1]
-        trust = context or certificate.client_context()
+        trust = context or client_context(certificate)
         _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust, server_hostname=name)
         writer.close()
         await writer.wait_closed()
@@ -31,7 +32,7 @@ async def test_a_client_that_trusts_the_authority_gets_through(tmp_path: Path, n
 
 async def test_it_passes_the_strict_check_that_python_3_13_makes(tmp_path: Path) -> None:
     certificate = make_certificate(tmp_path)
-    context = certificate.client_context()
+    context = client_context(certificate)
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     await shake_hands(certificate, "localhost", context)
 
@@ -48,7 +49,7 @@ async def test_a_certificate_of_tomorrow_is_not_valid_today(tmp_path: Path) -> N
 
 
 async def test_a_certificate_for_another_name_is_refused(tmp_path: Path) -> None:
-    certificate = make_certificate(tmp_path, names=["service.invalid"], addresses=[])
+    certificate = make_certificate(tmp_path, hosts=["service.invalid"])
     with pytest.raises(ssl.SSLCertVerificationError, match="IP address mismatch"):
         await shake_hands(certificate, "127.0.0.1")
 

@@ -20,10 +20,10 @@ Tone = Callable[[float], Reply]
 
 
 @asynccontextmanager
-async def standing_in(*replies: Reply, **script: Any) -> AsyncIterator[Simulator]:
+async def running_simulator(*replies: Reply, **script: Any) -> AsyncIterator[Simulator]:
     settings = {"think_s": 0.0, **script}
-    async with Simulator(ServiceScript(replies=replies or (Reply(silent=True),), **settings)) as standin:
-        yield standin
+    async with Simulator(ServiceScript(replies=replies or (Reply(silent=True),), **settings)) as simulator:
+        yield simulator
 
 
 async def sound_of(reply: Reply) -> bytes:
@@ -50,7 +50,7 @@ async def refusal(client: RawClient, **message: object) -> tuple[int | None, str
 
 async def test_a_spoken_question_gets_a_spoken_answer(speech: bytes, tone: Tone) -> None:
     reply = tone(0.3)
-    async with standing_in(reply) as standin, dial(standin) as client:
+    async with running_simulator(reply) as simulator, dial(simulator) as client:
         first = await client.setup()
         assert keys(first) == ["setupComplete", "sessionResumptionUpdate"]
         await client.say(speech + SILENCE)
@@ -66,21 +66,21 @@ async def test_a_spoken_question_gets_a_spoken_answer(speech: bytes, tone: Tone)
         ]
         assert turn[0] == {"sessionResumptionUpdate": {"newHandle": "", "resumable": False}}
         assert handle_of(handle) != handle_of(first)
-        assert standin.sessions[0].turns[0].kind == "speech"
+        assert simulator.sessions[0].turns[0].kind == "speech"
 
 
 async def test_every_byte_of_audio_is_kept_in_order(speech: bytes) -> None:
-    async with standing_in() as standin, dial(standin) as client:
+    async with running_simulator() as simulator, dial(simulator) as client:
         await client.setup()
         await client.say(speech)
         await client.say(speech[::-1])
         await client.send(realtimeInput={"text": "That was all."})
         await client.until("turnComplete")
-        assert bytes(standin.sessions[0].audio) == speech + speech[::-1]
+        assert bytes(simulator.sessions[0].audio) == speech + speech[::-1]
 
 
 async def test_a_client_that_writes_in_snake_case_is_heard_alike(speech: bytes, tone: Tone) -> None:
-    async with standing_in(tone(0.1)) as standin, dial(standin) as client:
+    async with running_simulator(tone(0.1)) as simulator, dial(simulator) as client:
         await client.send(
             setup={
                 "model": MODEL,
@@ -93,22 +93,22 @@ async def test_a_client_that_writes_in_snake_case_is_heard_alike(speech: bytes, 
         data = base64.urlsafe_b64encode(sound).decode()
         await client.send(realtime_input={"audio": {"data": data, "mime_type": "audio/pcm;rate=16000"}})
         assert audio_of(await client.until("turnComplete"))
-        assert bytes(standin.sessions[0].audio) == sound
+        assert bytes(simulator.sessions[0].audio) == sound
 
 
 async def test_media_chunks_are_still_understood(speech: bytes, tone: Tone) -> None:
-    async with standing_in(tone(0.1)) as standin, dial(standin) as client:
+    async with running_simulator(tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup()
         sound = base64.b64encode(speech + SILENCE).decode()
         chunks = [picture(), {"data": sound, "mimeType": "audio/pcm"}]
         await client.send(realtimeInput={"mediaChunks": chunks})
         assert audio_of(await client.until("turnComplete"))
-        assert [entry.data for entry in standin.sessions[0].pictures] == [JPEG]
+        assert [entry.data for entry in simulator.sessions[0].pictures] == [JPEG]
 
 
 @pytest.mark.parametrize(("frames", "kind"), [("binary", bytes), ("text", str)])
 async def test_the_service_writes_in_either_kind_of_frame(frames: str, kind: type) -> None:
-    async with standing_in(frames=frames) as standin, dial(standin) as client:
+    async with running_simulator(frames=frames) as simulator, dial(simulator) as client:
         await client.send(setup={"model": MODEL})
         async with asyncio.timeout(60):
             assert type(await client.socket.recv()) is kind
@@ -123,64 +123,69 @@ async def test_the_service_writes_in_either_kind_of_frame(frames: str, kind: typ
     ],
 )
 async def test_a_typed_question_is_answered_aloud(message: dict[str, Any], tone: Tone) -> None:
-    async with standing_in(tone(0.1)) as standin, dial(standin) as client:
+    async with running_simulator(tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup()
         await client.send(**message)
         assert audio_of(await client.until("turnComplete"))
-        assert standin.sessions[0].texts == ["Hello?"]
+        assert simulator.sessions[0].texts == ["Hello?"]
 
 
 async def test_content_that_is_not_complete_waits_for_the_rest(tone: Tone) -> None:
-    async with standing_in(tone(0.1)) as standin, dial(standin) as client:
+    async with running_simulator(tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup()
         await client.send(clientContent={"turns": [{"role": "user", "parts": [{"text": "a"}]}]})
         await client.send(clientContent={"turnComplete": True})
         await client.until("turnComplete")
-        session = standin.sessions[0]
+        session = simulator.sessions[0]
         assert (session.texts, len(session.turns)) == (["a"], 1)
 
 
 async def test_replies_come_in_order_and_the_last_one_repeats(tone: Tone) -> None:
     replies = (tone(0.1), Reply(silent=True), tone(0.2))
-    async with standing_in(*replies) as standin, dial(standin) as client:
+    async with running_simulator(*replies) as simulator, dial(simulator) as client:
         await client.setup()
         lengths = []
         for _ in range(4):
             await client.send(realtimeInput={"text": "And?"})
             lengths.append(len(audio_of(await client.until("turnComplete"))) / 48_000)
         assert lengths == [0.1, 0.0, 0.2, 0.2]
-        assert [turn.reply for turn in standin.sessions[0].turns] == ["spoken", "silent", "spoken", "spoken"]
+        assert [turn.reply for turn in simulator.sessions[0].turns] == [
+            "spoken",
+            "silent",
+            "spoken",
+            "spoken",
+        ]
 
 
 async def test_a_silent_model_only_ends_its_turn() -> None:
-    async with standing_in(usage=False) as standin, dial(standin) as client:
+    async with running_simulator(usage=False) as simulator, dial(simulator) as client:
         await client.setup()
         await client.send(realtimeInput={"text": "Nobody asked you."})
         assert keys(await client.until("turnComplete")) == ["turnComplete"]
 
 
 async def test_a_reply_comes_faster_than_it_plays_and_its_turn_lasts_as_long_as_it_plays(tone: Tone) -> None:
-    async with standing_in(tone(1.0), pace=8) as standin, dial(standin) as client:
+    async with running_simulator(tone(1.0), pace=8) as simulator, dial(simulator) as client:
         await client.setup()
         await client.send(realtimeInput={"text": "Hello?"})
-        began = await standin.wait_for("reply_began")
+        began = await simulator.wait_for("reply_began")
         await client.until("turnComplete")
-        sent, complete = await standin.wait_for("reply_sent"), await standin.wait_for("turn_complete")
+        sent, complete = await simulator.wait_for("reply_sent"), await simulator.wait_for("turn_complete")
         start, all_sent, over = (float(str(data["t"])) for data in (began, sent, complete))
         assert all_sent - start < 0.6
         assert over - start >= 0.95
 
 
 async def test_thinking_takes_its_time(tone: Tone) -> None:
-    async with standing_in(tone(0.1), think_s=0.2) as standin, dial(standin) as client:
+    async with running_simulator(tone(0.1), think_s=0.2) as simulator, dial(simulator) as client:
         await client.setup()
         asked = time.monotonic()
         await client.send(realtimeInput={"text": "Hello?"})
-        assert float(str((await standin.wait_for("reply_began"))["t"])) - asked >= 0.2
+        assert float(str((await simulator.wait_for("reply_began"))["t"])) - asked >= 0.2
 
 
 async def test_some_messages_hold_two_pieces_of_audio(tone: Tone) -> None:
-    async with standing_in(tone(0.4)) as standin, dial(standin) as client:
+    async with running_simulator(tone(0.4)) as simulator, dial(simulator) as client:
         await client.setup()
         await client.send(realtimeInput={"text": "Hello?"})
         turn = await client.until("turnComplete")
@@ -190,7 +195,7 @@ async def test_some_messages_hold_two_pieces_of_audio(tone: Tone) -> None:
 
 
 async def test_speech_into_a_reply_silences_it(speech: bytes, tone: Tone) -> None:
-    async with standing_in(tone(5), tone(0.1)) as standin, dial(standin) as client:
+    async with running_simulator(tone(5), tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup()
         await client.send(realtimeInput={"text": "Tell me everything."})
         await client.until("modelTurn")
@@ -205,13 +210,13 @@ async def test_speech_into_a_reply_silences_it(speech: bytes, tone: Tone) -> Non
         assert audio_of(after) == b""
         answer = await client.until("turnComplete")
         assert len(audio_of(answer)) == 4800
-        assert [turn.reply for turn in standin.sessions[0].turns] == ["interrupted", "spoken"]
+        assert [turn.reply for turn in simulator.sessions[0].turns] == ["interrupted", "spoken"]
 
 
 async def test_now_and_then_void_audio_shares_the_frame_of_the_interruption(
     speech: bytes, tone: Tone
 ) -> None:
-    async with standing_in(tone(5)) as standin, dial(standin) as client:
+    async with running_simulator(tone(5)) as simulator, dial(simulator) as client:
         await client.setup()
         with_audio = []
         for _ in range(2):
@@ -226,7 +231,7 @@ async def test_now_and_then_void_audio_shares_the_frame_of_the_interruption(
 
 
 async def test_without_interruption_the_reply_goes_on_and_the_next_follows(speech: bytes, tone: Tone) -> None:
-    async with standing_in(tone(0.6), tone(0.1)) as standin, dial(standin) as client:
+    async with running_simulator(tone(0.6), tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup(realtimeInputConfig={"activityHandling": "NO_INTERRUPTION"})
         await client.send(realtimeInput={"text": "Tell me everything."})
         await client.until("modelTurn")
@@ -241,28 +246,28 @@ async def test_speech_while_the_model_thinks_leaves_the_reply_for_the_whole_ques
     speech: bytes, tone: Tone
 ) -> None:
     slow = tone(0.1).model_copy(update={"think_s": 3600.0})
-    async with standing_in(slow) as standin, dial(standin) as client:
+    async with running_simulator(slow) as simulator, dial(simulator) as client:
         await client.setup()
         await client.send(realtimeInput={"text": "Tell me"})
         await client.say(speech + SILENCE)
-        await standin.wait_for("speech_ended")
-        assert [turn.reply for turn in standin.sessions[0].turns] == ["none", "none"]
+        await simulator.wait_for("speech_ended")
+        assert [turn.reply for turn in simulator.sessions[0].turns] == ["none", "none"]
 
 
 async def test_the_clients_own_silence_limit_ends_the_turn(speech: bytes) -> None:
     detection = {"silenceDurationMs": 5000}
-    async with standing_in() as standin, dial(standin) as client:
+    async with running_simulator() as simulator, dial(simulator) as client:
         await client.setup(realtimeInputConfig={"automaticActivityDetection": detection})
         await client.say(speech + 4 * SILENCE)
         await client.send(realtimeInput={"video": picture()})
-        await standin.wait_for("picture")
-        assert standin.sessions[0].turns == []
+        await simulator.wait_for("picture")
+        assert simulator.sessions[0].turns == []
         await client.say(2 * SILENCE)
         await client.until("turnComplete")
 
 
 async def test_the_end_of_the_stream_ends_the_turn(speech: bytes, tone: Tone) -> None:
-    async with standing_in(tone(0.1)) as standin, dial(standin) as client:
+    async with running_simulator(tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup()
         await client.say(speech[:32_000])
         await client.send(realtimeInput={"audioStreamEnd": True})
@@ -270,19 +275,19 @@ async def test_the_end_of_the_stream_ends_the_turn(speech: bytes, tone: Tone) ->
 
 
 async def test_a_client_that_frames_its_turns_is_not_listened_to_otherwise(speech: bytes, tone: Tone) -> None:
-    async with standing_in(tone(0.1)) as standin, dial(standin) as client:
+    async with running_simulator(tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup(realtimeInputConfig={"automaticActivityDetection": {"disabled": True}})
         await client.say(speech + SILENCE)
         await client.send(realtimeInput={"activityStart": {}})
         await client.say(speech)
         await client.send(realtimeInput={"activityEnd": {}})
         await client.until("turnComplete")
-        (turn,) = standin.sessions[0].turns
+        (turn,) = simulator.sessions[0].turns
         assert turn.audio_bytes == len(speech)
 
 
 async def test_the_start_of_activity_interrupts(tone: Tone) -> None:
-    async with standing_in(tone(5)) as standin, dial(standin) as client:
+    async with running_simulator(tone(5)) as simulator, dial(simulator) as client:
         await client.setup(realtimeInputConfig={"automaticActivityDetection": {"disabled": True}})
         await client.send(realtimeInput={"activityStart": {}})
         await client.send(realtimeInput={"activityEnd": {}})
@@ -304,7 +309,7 @@ async def test_the_turn_covers_what_the_client_asked_for(
     speech: bytes, coverage: str | None, pictures: int, all_audio: bool
 ) -> None:
     detection = {"automaticActivityDetection": {"disabled": True}}
-    async with standing_in() as standin, dial(standin) as client:
+    async with running_simulator() as simulator, dial(simulator) as client:
         await client.setup(
             realtimeInputConfig={**detection, **({"turnCoverage": coverage} if coverage else {})}
         )
@@ -317,7 +322,7 @@ async def test_the_turn_covers_what_the_client_asked_for(
             realtimeInput={"activityEnd": {}, "video": picture(b"\x89PNG\r\n\x1a\nx", "image/png")}
         )
         await client.until("turnComplete")
-        (turn,) = standin.sessions[0].turns
+        (turn,) = simulator.sessions[0].turns
         # The last picture shares its message with the end of the activity, and is read before it.
         assert turn.pictures == pictures
         assert turn.audio_bytes == (len(speech) + 6400 if all_audio else 6400)
@@ -325,8 +330,8 @@ async def test_the_turn_covers_what_the_client_asked_for(
 
 async def test_transcripts_come_only_if_asked_for(speech: bytes) -> None:
     reply = Reply(text="Over there, my friend.", heard="where is it")
-    async with standing_in(reply) as standin:
-        async with dial(standin) as client:
+    async with running_simulator(reply) as simulator:
+        async with dial(simulator) as client:
             await client.setup(inputAudioTranscription={}, outputAudioTranscription={})
             await client.say(speech + SILENCE)
             contents = [message.get("serverContent", {}) for message in await client.until("turnComplete")]
@@ -338,14 +343,14 @@ async def test_transcripts_come_only_if_asked_for(speech: bytes) -> None:
         ]
         assert (spoken.strip(), heard) == ("Over there, my friend.", ["where is it"])
         assert any({"outputTranscription", "modelTurn"} <= set(content) for content in contents)
-        async with dial(standin) as client:
+        async with dial(simulator) as client:
             await client.setup()
             await client.say(speech + SILENCE)
             assert "Transcription" not in str(await client.until("turnComplete"))
 
 
 async def test_the_whole_context_is_billed_again_each_turn(tone: Tone) -> None:
-    async with standing_in(tone(0.4)) as standin, dial(standin) as client:
+    async with running_simulator(tone(0.4)) as simulator, dial(simulator) as client:
         await client.setup(generationConfig={"mediaResolution": "MEDIA_RESOLUTION_LOW"})
         bills = []
         for _ in range(3):
@@ -360,7 +365,7 @@ async def test_the_whole_context_is_billed_again_each_turn(tone: Tone) -> None:
 
 async def test_vertex_counts_candidates_and_the_clients_messages(tone: Tone) -> None:
     headers_model = "publishers/google/models/gemini-3.8-live"
-    async with standing_in(tone(0.1)) as standin, dial(standin, VERTEX) as client:
+    async with running_simulator(tone(0.1)) as simulator, dial(simulator, VERTEX) as client:
         first = await client.setup(model=headers_model, sessionResumption={"transparent": True})
         assert first[-1]["sessionResumptionUpdate"]["lastConsumedClientMessageIndex"] == "0"
         await client.send(realtimeInput={"video": picture()})
@@ -372,7 +377,7 @@ async def test_vertex_counts_candidates_and_the_clients_messages(tone: Tone) -> 
 
 
 async def test_without_session_resumption_there_are_no_handles(tone: Tone) -> None:
-    async with standing_in(tone(0.1), usage=False) as standin, dial(standin) as client:
+    async with running_simulator(tone(0.1), usage=False) as simulator, dial(simulator) as client:
         await client.send(setup={"model": MODEL})
         for _ in range(2):
             await client.send(realtimeInput={"text": "Hello?"})
@@ -381,7 +386,7 @@ async def test_without_session_resumption_there_are_no_handles(tone: Tone) -> No
 
 async def test_a_model_that_thinks_longer_says_when_it_is_idle(tone: Tone) -> None:
     thinking = {"thinkingConfig": {"thinkingLevel": "LOW"}}
-    async with standing_in(tone(0.1)) as standin, dial(standin) as client:
+    async with running_simulator(tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup(model="models/gemini-3.8-live-extended-thinking", generationConfig=thinking)
         await client.send(realtimeInput={"text": "Hello?"})
         assert (await client.until("turnComplete"))[-1]["serverContent"]["interactionStatus"] == "IDLE"
@@ -392,7 +397,7 @@ CALL = ScriptedCall(name="opening_hours", args={"day": "today"})
 
 async def test_a_function_is_called_before_the_reply(tone: Tone) -> None:
     reply = tone(0.1).model_copy(update={"tool_calls": (CALL,)})
-    async with standing_in(reply) as standin, dial(standin) as client:
+    async with running_simulator(reply) as simulator, dial(simulator) as client:
         await client.setup()
         await client.send(realtimeInput={"text": "Hello?"})
         asked = await client.until("toolCall")
@@ -407,22 +412,22 @@ async def test_a_function_is_called_before_the_reply(tone: Tone) -> None:
         await client.send(tool_response={"function_responses": [answer]})
         turn = await client.until("turnComplete")
         assert keys(turn)[0] == "modelTurn"
-        assert standin.sessions[0].tool_responses == [call["id"]]
-        assert (await standin.wait_for("tool_response", 1))["known"] is False
+        assert simulator.sessions[0].tool_responses == [call["id"]]
+        assert (await simulator.wait_for("tool_response", 1))["known"] is False
 
 
 async def test_a_function_that_never_answers_does_not_hold_up_the_reply(tone: Tone) -> None:
     reply = tone(0.1).model_copy(update={"tool_calls": (CALL.model_copy(update={"wait_s": 0.05}),)})
-    async with standing_in(reply) as standin, dial(standin) as client:
+    async with running_simulator(reply) as simulator, dial(simulator) as client:
         await client.setup()
         await client.send(realtimeInput={"text": "Hello?"})
         assert audio_of(await client.until("turnComplete"))
-        await standin.wait_for("tool_call_unanswered")
+        await simulator.wait_for("tool_call_unanswered")
 
 
 async def test_an_interruption_cancels_the_call(speech: bytes, tone: Tone) -> None:
     reply = tone(0.1).model_copy(update={"tool_calls": (CALL,)})
-    async with standing_in(reply, tone(0.2)) as standin, dial(standin) as client:
+    async with running_simulator(reply, tone(0.2)) as simulator, dial(simulator) as client:
         await client.setup()
         await client.send(realtimeInput={"text": "Hello?"})
         number = (await client.until("toolCall"))[-1]["toolCall"]["functionCalls"][0]["id"]
@@ -433,7 +438,7 @@ async def test_an_interruption_cancels_the_call(speech: bytes, tone: Tone) -> No
 
 
 async def test_a_history_is_taken_without_an_answer(tone: Tone) -> None:
-    async with standing_in(tone(0.1)) as standin, dial(standin) as client:
+    async with running_simulator(tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup(
             model="models/gemini-3.1-flash-live-preview",
             historyConfig={"initialHistoryInClientContent": True},
@@ -442,30 +447,30 @@ async def test_a_history_is_taken_without_an_answer(tone: Tone) -> None:
         await client.send(clientContent={"turns": turns, "turnComplete": True})
         await client.send(realtimeInput={"text": "Who am I?"})
         await client.until("turnComplete")
-        assert [turn.kind for turn in standin.sessions[0].turns] == ["text"]
+        assert [turn.kind for turn in simulator.sessions[0].turns] == ["text"]
         # Then it is over: this model takes content as a seed only.
         assert (await refusal(client, clientContent={"turnComplete": True}))[0] == 1007
 
 
 async def test_instructions_and_tools_can_change(tone: Tone) -> None:
-    async with standing_in(tone(0.1)) as standin, dial(standin) as client:
+    async with running_simulator(tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup()
         await client.send(contextUpdate={"systemInstruction": {"parts": [{"text": "Be brief."}]}})
         await client.send(contextUpdate={"tools": {"tools": []}})
         await client.send(realtimeInput={"text": "Hello?"})
         await client.until("turnComplete")
-        assert standin.sessions[0].updates == 2
+        assert simulator.sessions[0].context_updates == 2
 
 
 async def test_vertex_takes_new_instructions_as_a_turn_of_the_systems() -> None:
-    async with standing_in() as standin, dial(standin, VERTEX) as client:
+    async with running_simulator() as simulator, dial(simulator, VERTEX) as client:
         await client.setup(model="publishers/google/models/gemini-3.8-live")
         turn = {"role": "system", "parts": [{"text": "Be brief."}]}
         await client.send(clientContent={"turns": [turn], "turnComplete": False})
         await client.send(realtimeInput={"text": "Hello?"})
         await client.until("turnComplete")
-        session = standin.sessions[0]
-        assert (session.updates, session.texts) == (1, ["Hello?"])
+        session = simulator.sessions[0]
+        assert (session.context_updates, session.texts) == (1, ["Hello?"])
 
 
 @pytest.mark.parametrize(
@@ -492,37 +497,37 @@ async def test_vertex_takes_new_instructions_as_a_turn_of_the_systems() -> None:
     ],
 )
 async def test_what_the_service_does_not_take_ends_the_connection(message: dict[str, Any]) -> None:
-    async with standing_in() as standin, dial(standin) as client:
+    async with running_simulator() as simulator, dial(simulator) as client:
         await client.setup()
         assert (await refusal(client, **message))[0] == 1007
-        await standin.wait_for("closed")
-        assert standin.connections[0].close_sent == 1007
+        await simulator.wait_for("closed")
+        assert simulator.connections[0].close_sent == 1007
 
 
 async def test_a_framing_client_may_not_end_the_stream() -> None:
-    async with standing_in() as standin, dial(standin) as client:
+    async with running_simulator() as simulator, dial(simulator) as client:
         await client.setup(realtimeInputConfig={"automaticActivityDetection": {"disabled": True}})
         assert (await refusal(client, realtimeInput={"audioStreamEnd": True}))[0] == 1007
 
 
 async def test_the_first_message_must_be_the_setup() -> None:
-    async with standing_in() as standin, dial(standin) as client:
+    async with running_simulator() as simulator, dial(simulator) as client:
         code, reason = await refusal(client, realtimeInput={"text": "Hello?"})
         assert (code, reason) == (1007, "setup must be the first message, and only the first")
 
 
 async def test_a_setup_that_breaks_a_rule_is_refused_on_the_wire() -> None:
-    async with standing_in() as standin:
-        async with dial(standin) as client:
+    async with running_simulator() as simulator:
+        async with dial(simulator) as client:
             code, reason = await refusal(client, setup={"model": "models/gemini-1"})
             assert code == 1008
             assert reason.startswith("models/gemini-1 is not found for API version v1beta")
-        async with dial(standin) as client:
+        async with dial(simulator) as client:
             assert await refusal(client, setup={"model": MODEL, "voice": "Kore"}) == (
                 1007,
                 "Invalid JSON payload received. Unknown name \"voice\" at 'setup': Cannot find field.",
             )
-        assert standin.sessions == []
+        assert simulator.sessions == []
 
 
 async def test_a_client_that_does_not_read_is_waited_for(tone: Tone) -> None:
@@ -533,15 +538,15 @@ async def test_a_client_that_does_not_read_is_waited_for(tone: Tone) -> None:
         told[kind] += 1
 
     script = ServiceScript(replies=(tone(600),), think_s=0, pace=1000)
-    async with Simulator(script, observe=observe) as standin, dial(standin) as client:
+    async with Simulator(script, observe=observe) as simulator, dial(simulator) as client:
         await client.setup()
         client.socket.transport.pause_reading()
         await client.send(realtimeInput={"text": "Everything!"})
-        await standin.wait_for("reply_began")
-        (connection,) = standin._visitors
+        await simulator.wait_for("reply_began")
+        (connection,) = simulator.open_connections
         async with asyncio.timeout(60):
-            while not connection.paused:  # noqa: ASYNC110  a transport tells nobody but its own protocol
+            while not connection.is_backed_up:  # noqa: ASYNC110  a transport tells nobody but its own protocol
                 await asyncio.sleep(0.01)
-        assert connection.transport.get_write_buffer_size() < 1024 * 1024
+        assert connection.unsent_bytes < 1024 * 1024
         assert told["reply_sent"] == 0
         client.socket.transport.abort()

@@ -12,17 +12,20 @@ import pytest
 from tests.simulator.raw_client import FRAME, MODEL, RawClient, audio_of, dial
 from websockets.exceptions import ConnectionClosed
 
-from kioskd.simulator import Deed, Reply, ScriptedFault, ServiceScript, Simulator
-from kioskd.simulator.faults import FaultBook
+from kioskd.simulator import FaultAction, Reply, ScriptedFault, ServiceScript, Simulator
+from kioskd.simulator.faults import FaultSchedule
 
 SILENCE = bytes(32_000)
 Tone = Callable[[float], Reply]
 
 
 @asynccontextmanager
-async def standing_in(*faults: ScriptedFault, reply: Reply = Reply(silent=True)) -> AsyncIterator[Simulator]:  # noqa: B008  frozen
-    async with Simulator(ServiceScript(replies=(reply,), think_s=0, faults=faults)) as standin:
-        yield standin
+async def running_simulator(
+    *faults: ScriptedFault,
+    reply: Reply = Reply(silent=True),  # noqa: B008  frozen
+) -> AsyncIterator[Simulator]:
+    async with Simulator(ServiceScript(replies=(reply,), think_s=0, faults=faults)) as simulator:
+        yield simulator
 
 
 async def ask(client: RawClient) -> None:
@@ -46,14 +49,16 @@ async def audio_taken(client: RawClient) -> int:
 
 
 def test_the_book_counts_occasions() -> None:
-    book = FaultBook([ScriptedFault(on="reply", nth=2, do="abort"), ScriptedFault(on="setup", do="abort")])
+    book = FaultSchedule(
+        [ScriptedFault(on="reply", nth=2, do="abort"), ScriptedFault(on="setup", do="abort")]
+    )
     assert book.due("reply") == []
     assert [fault.nth for fault in book.due("reply")] == [2]
     assert book.due("reply") == []
 
 
 def test_a_fault_that_is_added_counts_from_now() -> None:
-    book = FaultBook([])
+    book = FaultSchedule([])
     book.due("reply")
     book.add(ScriptedFault(on="reply", nth=2, do="abort"))
     assert book.due("reply") == []
@@ -62,18 +67,21 @@ def test_a_fault_that_is_added_counts_from_now() -> None:
 
 async def test_a_setup_is_closed() -> None:
     fault = ScriptedFault(on="setup", do="close", code=1008, reason="session not found")
-    async with standing_in(fault) as standin:
-        async with dial(standin) as client:
+    async with running_simulator(fault) as simulator:
+        async with dial(simulator) as client:
             await client.send(setup={"model": MODEL})
             assert await client.closing() == (1008, "session not found")
-        async with dial(standin) as client:
+        async with dial(simulator) as client:
             await client.setup()
 
 
 async def test_a_setup_is_never_completed() -> None:
-    async with standing_in(ScriptedFault(on="setup", do="silent")) as standin, dial(standin) as client:
+    async with (
+        running_simulator(ScriptedFault(on="setup", do="silent")) as simulator,
+        dial(simulator) as client,
+    ):
         await client.send(setup={"model": MODEL})
-        await standin.wait_for("fault")
+        await simulator.wait_for("fault")
         await ask(client)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):
@@ -82,8 +90,8 @@ async def test_a_setup_is_never_completed() -> None:
 
 async def test_the_silence_after_a_setup_can_have_an_end() -> None:
     async with (
-        standing_in(ScriptedFault(on="setup", do="silent", lasts_s=0.05)) as standin,
-        dial(standin) as client,
+        running_simulator(ScriptedFault(on="setup", do="silent", lasts_s=0.05)) as simulator,
+        dial(simulator) as client,
     ):
         await client.send(setup={"model": MODEL})
         assert await client.closing() == (None, "")
@@ -91,8 +99,8 @@ async def test_the_silence_after_a_setup_can_have_an_end() -> None:
 
 async def test_something_else_comes_instead_of_setup_complete() -> None:
     async with (
-        standing_in(ScriptedFault(on="setup", do="wrong_first", left_s=5)) as standin,
-        dial(standin) as client,
+        running_simulator(ScriptedFault(on="setup", do="wrong_first", left_s=5)) as simulator,
+        dial(simulator) as client,
     ):
         await client.send(setup={"model": MODEL})
         assert await client.receive() == {"goAway": {"timeLeft": "5s"}}
@@ -100,20 +108,20 @@ async def test_something_else_comes_instead_of_setup_complete() -> None:
 
 async def test_the_connection_is_reset_in_mid_reply(tone: Tone) -> None:
     fault = ScriptedFault(on="reply", nth=2, after_s=0.1, do="abort")
-    async with standing_in(fault, reply=tone(0.5)) as standin, dial(standin) as client:
+    async with running_simulator(fault, reply=tone(0.5)) as simulator, dial(simulator) as client:
         await client.setup()
         await ask(client)
         await client.until("turnComplete")
         await ask(client)
         await client.until("modelTurn")
         assert await client.closing() == (None, "")
-        await standin.wait_for("closed")
-        assert (standin.connections[0].close_sent, standin.connections[0].close_received) == (None, None)
+        await simulator.wait_for("closed")
+        assert (simulator.connections[0].close_sent, simulator.connections[0].close_received) == (None, None)
 
 
 async def test_a_going_away_is_announced_and_comes(speech: bytes) -> None:
     fault = ScriptedFault(on="audio", after_s=0.05, do="go_away", left_s=0.2)
-    async with standing_in(fault) as standin, dial(standin) as client:
+    async with running_simulator(fault) as simulator, dial(simulator) as client:
         await client.setup()
         await client.say(SILENCE)
         assert (await client.until("goAway"))[-1] == {"goAway": {"timeLeft": "0.2s"}}
@@ -126,7 +134,7 @@ async def test_the_end_of_a_turn_closes_the_connection(tone: Tone) -> None:
     fault = ScriptedFault(
         on="turn_end", do="close", code=1011, reason="The service is currently unavailable."
     )
-    async with standing_in(fault, reply=tone(0.1)) as standin, dial(standin) as client:
+    async with running_simulator(fault, reply=tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup()
         await ask(client)
         await client.until("turnComplete")
@@ -136,17 +144,15 @@ async def test_the_end_of_a_turn_closes_the_connection(tone: Tone) -> None:
 @pytest.mark.parametrize("on", ["speech", "speech_end", "reply", "reply_end"])
 async def test_every_occasion_sets_off_its_fault(on: Any, speech: bytes, tone: Tone) -> None:
     fault = ScriptedFault(on=on, do="close", code=4000, reason=on)
-    async with standing_in(fault, reply=tone(0.1)) as standin, dial(standin) as client:
+    async with running_simulator(fault, reply=tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup()
         with pytest.raises(ConnectionClosed):  # noqa: PT012  whichever of the two notices first
             await client.say(speech + SILENCE)
             await client.until("turnComplete")
-        await standin.wait_for("closed")
+        await simulator.wait_for("closed")
         assert client.socket.close_code == 4000
         began, ended = "speech_began", "speech_ended"
-        seen = {
-            kind for kind in (began, ended, "reply_began", "reply_sent") if standin._notices._told.get(kind)
-        }
+        seen = {kind for kind in (began, ended, "reply_began", "reply_sent") if simulator.count(kind)}
         order = ["speech", "speech_end", "reply", "reply_end"].index(on)
         # What had been taken in with the words that set it off is heard, the end of the speech maybe; but not answered.
         assert seen - {ended} == {began, "reply_began", "reply_sent"} & {
@@ -156,8 +162,8 @@ async def test_every_occasion_sets_off_its_fault(on: Any, speech: bytes, tone: T
 
 
 async def test_a_frozen_connection_neither_reads_nor_writes(tone: Tone) -> None:
-    async with standing_in(ScriptedFault(on="reply", do="freeze"), reply=tone(1)) as standin:
-        async with dial(standin) as client:
+    async with running_simulator(ScriptedFault(on="reply", do="freeze"), reply=tone(1)) as simulator:
+        async with dial(simulator) as client:
             await client.setup()
             await ask(client)
             begun = await client.until("modelTurn")
@@ -170,15 +176,15 @@ async def test_a_frozen_connection_neither_reads_nor_writes(tone: Tone) -> None:
                 async with asyncio.timeout(0.3):
                     await pong
             assert await audio_taken(client) < 1024 * 1024
-            assert standin.connections[0].closed_at is None
+            assert simulator.connections[0].closed_at is None
             client.socket.transport.abort()
-        async with dial(standin) as client:
+        async with dial(simulator) as client:
             await client.setup()
 
 
 async def test_a_frozen_connection_can_have_an_end(tone: Tone) -> None:
     fault = ScriptedFault(on="reply", do="freeze", lasts_s=0.1)
-    async with standing_in(fault, reply=tone(1)) as standin, dial(standin) as client:
+    async with running_simulator(fault, reply=tone(1)) as simulator, dial(simulator) as client:
         await client.setup()
         await ask(client)
         assert await client.closing() == (None, "")
@@ -189,11 +195,11 @@ async def test_a_frozen_connection_does_not_even_close_when_its_time_is_over(ton
         ScriptedFault(on="reply", do="go_away", left_s=0.1),
         ScriptedFault(on="reply", after_s=0.02, do="freeze"),
     )
-    async with standing_in(*faults, reply=tone(1)) as standin, dial(standin) as client:
+    async with running_simulator(*faults, reply=tone(1)) as simulator, dial(simulator) as client:
         await client.setup()
         await ask(client)
         await client.until("goAway")
-        await standin.wait_for("fault", 2)
+        await simulator.wait_for("fault", 2)
         with pytest.raises(TimeoutError):  # noqa: PT012  what was under way may still come
             async with asyncio.timeout(0.4):
                 while True:
@@ -203,31 +209,31 @@ async def test_a_frozen_connection_does_not_even_close_when_its_time_is_over(ton
 
 async def test_a_service_that_stops_reading_goes_on_writing(tone: Tone) -> None:
     async with (
-        standing_in(ScriptedFault(on="reply", do="stop_reading"), reply=tone(0.3)) as standin,
-        dial(standin) as client,
+        running_simulator(ScriptedFault(on="reply", do="stop_reading"), reply=tone(0.3)) as simulator,
+        dial(simulator) as client,
     ):
         await client.setup()
         await ask(client)
         await client.until("turnComplete")
         assert await audio_taken(client) < 1024 * 1024
-        assert len(standin.sessions[0].audio) == 0
+        assert len(simulator.sessions[0].audio) == 0
         client.socket.transport.abort()
 
 
 async def test_junk_is_sent_as_it_is(tone: Tone) -> None:
     fault = ScriptedFault(on="reply", do="junk", text='{"error": {}}')
-    async with standing_in(fault, reply=tone(0.1)) as standin, dial(standin) as client:
+    async with running_simulator(fault, reply=tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup()
         await ask(client)
         assert {"error": {}} in await client.until("turnComplete")
 
 
 async def test_a_fault_whose_connection_is_gone_does_not_come(tone: Tone) -> None:
-    async with standing_in(ScriptedFault(on="setup", after_s=0.1, do="junk", text="{}")) as standin:
-        async with dial(standin) as client:
+    async with running_simulator(ScriptedFault(on="setup", after_s=0.1, do="junk", text="{}")) as simulator:
+        async with dial(simulator) as client:
             await client.setup()
-        await standin.wait_for("closed")
-        async with dial(standin) as client:
+        await simulator.wait_for("closed")
+        async with dial(simulator) as client:
             await client.setup()
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.2):
@@ -235,22 +241,22 @@ async def test_a_fault_whose_connection_is_gone_does_not_come(tone: Tone) -> Non
 
 
 async def test_a_deed_can_be_done_by_hand() -> None:
-    async with standing_in() as standin:
+    async with running_simulator() as simulator:
         with pytest.raises(ValueError, match="needs an open connection"):
-            standin.commit(Deed(do="abort"))
-        async with dial(standin) as client:
+            simulator.inject(FaultAction(do="abort"))
+        async with dial(simulator) as client:
             await client.setup()
             with pytest.raises(ValueError, match="use add"):
-                standin.commit(Deed(do="refuse"))
-            standin.commit(Deed(do="close", code=1001, reason="bye"))
+                simulator.inject(FaultAction(do="refuse"))
+            simulator.inject(FaultAction(do="close", code=1001, reason="bye"))
             assert await client.closing() == (1001, "bye")
 
 
 async def test_a_fault_can_be_added_later(tone: Tone) -> None:
-    async with standing_in(reply=tone(0.1)) as standin, dial(standin) as client:
+    async with running_simulator(reply=tone(0.1)) as simulator, dial(simulator) as client:
         await client.setup()
         await ask(client)
         await client.until("turnComplete")
-        standin.add(ScriptedFault(on="reply", do="close", code=4001))
+        simulator.add_fault(ScriptedFault(on="reply", do="close", code=4001))
         await ask(client)
         assert (await client.closing())[0] == 4001

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.simulator.raw_client import RawClient, audio_of, dial
 
-from kioskd.simulator import Deed, Reply, ScriptedCall, ScriptedFault, ServiceScript, Simulator
+from kioskd.simulator import FaultAction, Reply, ScriptedCall, ScriptedFault, ServiceScript, Simulator
 from kioskd.simulator.script import Trigger
 
 SILENCE = bytes(32_000)
@@ -25,10 +25,10 @@ Tone = Callable[[float], Reply]
 async def talking(*replies: Reply, **script: Any) -> AsyncIterator[tuple[Simulator, RawClient]]:
     async with (
         asyncio.timeout(60),
-        Simulator(ServiceScript(replies=replies, **{"think_s": 0.0, **script})) as standin,
-        dial(standin) as client,
+        Simulator(ServiceScript(replies=replies, **{"think_s": 0.0, **script})) as simulator,
+        dial(simulator) as client,
     ):
-        yield standin, client
+        yield simulator, client
 
 
 def declared(behavior: str | None = None, *names: str) -> dict[str, Any]:
@@ -64,14 +64,14 @@ def shown(data: bytes = JPEG) -> dict[str, str]:
 
 async def test_functions_are_called_at_once_and_all_waited_for(tone: Tone) -> None:
     calls = (ScriptedCall(name="a"), ScriptedCall(name="b"), ScriptedCall(name="c", wait_s=0.05))
-    async with talking(calling(tone(0.1), *calls)) as (standin, client):
+    async with talking(calling(tone(0.1), *calls)) as (simulator, client):
         await client.setup()
         first, second, _third = await ask(client)
-        await standin.wait_for("tool_call_unanswered")
+        await simulator.wait_for("tool_call_unanswered")
         await answer(client, second)
         await answer(client, first)
         assert audio_of(await client.until("turnComplete"))
-        (session,) = standin.sessions
+        (session,) = simulator.sessions
         assert [(call.name, call.state) for call in session.calls] == [
             ("a", "answered"),
             ("b", "answered"),
@@ -82,34 +82,34 @@ async def test_functions_are_called_at_once_and_all_waited_for(tone: Tone) -> No
 
 
 async def test_an_id_is_answered_once_and_on_its_own_connection(tone: Tone) -> None:
-    async with talking(calling(tone(0.1)), tone(0.1)) as (standin, client):
+    async with talking(calling(tone(0.1)), tone(0.1)) as (simulator, client):
         await client.setup()
         (call,) = await ask(client)
         await answer(client, call)
         await answer(client, call)
         await answer(client, {"id": "call-of-another", "name": "look"})
         await client.until("turnComplete")
-        await standin.wait_for("tool_response", 3)
-        assert standin.sessions[0].complaints == [
+        await simulator.wait_for("tool_response", 3)
+        assert simulator.sessions[0].complaints == [
             "look was answered 2 times",
             "an answer came for a call that was not made",
         ]
-        assert standin.sessions[0].tool_responses == [call["id"]]
+        assert simulator.sessions[0].tool_responses == [call["id"]]
 
 
 async def test_a_call_whose_connection_is_gone_needs_no_answer(tone: Tone) -> None:
-    async with talking(calling(tone(0.1))) as (standin, client):
+    async with talking(calling(tone(0.1))) as (simulator, client):
         await client.setup()
         await ask(client)
         await client.socket.close()
-        await standin.wait_for("closed")
-        (call,) = standin.sessions[0].calls
+        await simulator.wait_for("closed")
+        (call,) = simulator.sessions[0].calls
         assert (call.state, call.complaint()) == ("lost", None)
 
 
 @pytest.mark.parametrize("again", [0, 2])
 async def test_an_answer_that_says_nothing_is_asked_for_again(again: int, tone: Tone) -> None:
-    async with talking(calling(tone(0.1)), sweeps=again) as (standin, client):
+    async with talking(calling(tone(0.1)), sweeps=again) as (simulator, client):
         await client.setup(**declared())
         (call,) = await ask(client)
         for _ in range(again):
@@ -117,17 +117,17 @@ async def test_an_answer_that_says_nothing_is_asked_for_again(again: int, tone: 
             (call,) = await called(client)
         await answer(client, call, {})
         assert audio_of(await client.until("turnComplete"))
-        assert len(standin.sessions[0].calls) == 1 + again
-        assert standin.sessions[0].complaints == []
+        assert len(simulator.sessions[0].calls) == 1 + again
+        assert simulator.sessions[0].complaints == []
 
 
 async def test_an_older_model_does_not_ask_again(tone: Tone) -> None:
-    async with talking(calling(tone(0.1))) as (standin, client):
+    async with talking(calling(tone(0.1))) as (simulator, client):
         await client.setup(model=OLD, **declared())
         (call,) = await ask(client)
         await answer(client, call, {})
         assert audio_of(await client.until("turnComplete"))
-        assert len(standin.sessions[0].calls) == 1
+        assert len(simulator.sessions[0].calls) == 1
 
 
 @pytest.mark.parametrize(
@@ -143,17 +143,17 @@ async def test_an_older_model_does_not_ask_again(tone: Tone) -> None:
 async def test_whether_a_function_holds_the_model_up_is_declared(
     model: str, behavior: str | None, blocking: bool, tone: Tone
 ) -> None:
-    async with talking(calling(tone(0.1), meanwhile=tone(0.2))) as (standin, client):
+    async with talking(calling(tone(0.1), meanwhile=tone(0.2))) as (simulator, client):
         await client.setup(model=model, **declared(behavior))
         (call,) = await ask(client)
         if not blocking:
             assert len(audio_of(await client.until("turnComplete"))) == 9600
         await client.say(bytes(640))
         await client.send(realtimeInput={"video": shown()})
-        await standin.wait_for("picture")
+        await simulator.wait_for("picture")
         await answer(client, call)
         assert len(audio_of(await client.until("turnComplete"))) == 4800
-        (record,) = standin.sessions[0].calls
+        (record,) = simulator.sessions[0].calls
         assert (record.blocking, record.audio_bytes) == (blocking, 640 if blocking else 0)
 
 
@@ -161,7 +161,7 @@ async def test_whether_a_function_holds_the_model_up_is_declared(
 @pytest.mark.parametrize("behavior", ["BLOCKING", "NON_BLOCKING"])
 async def test_new_input_cancels_a_call_that_holds_the_model_up(new: str, behavior: str, tone: Tone) -> None:
     content = {"turns": [{"role": "user", "parts": [{"text": "By the way."}]}], "turnComplete": False}
-    async with talking(calling(tone(0.1)), tone(0.2)) as (standin, client):
+    async with talking(calling(tone(0.1)), tone(0.2)) as (simulator, client):
         await client.setup(**declared(behavior))
         (call,) = await ask(client)
         if new == "text":
@@ -174,19 +174,19 @@ async def test_new_input_cancels_a_call_that_holds_the_model_up(new: str, behavi
             return
         cut = await client.until("turnComplete")
         assert {"toolCallCancellation": {"ids": [call["id"]]}} in cut
-        assert standin.sessions[0].calls[0].state == "cancelled"
-        assert standin.sessions[0].complaints == []
+        assert simulator.sessions[0].calls[0].state == "cancelled"
+        assert simulator.sessions[0].complaints == []
 
 
 async def test_an_answer_long_after_its_cancellation_is_complained_of(tone: Tone) -> None:
-    async with talking(calling(tone(0.1)), tone(0.1)) as (standin, client):
+    async with talking(calling(tone(0.1)), tone(0.1)) as (simulator, client):
         await client.setup()
         (call,) = await ask(client)
         await client.send(realtimeInput={"text": "Never mind."})
         await client.until("toolCallCancellation")
         await answer(client, call)
-        await standin.wait_for("tool_response")
-        (record,) = standin.sessions[0].calls
+        await simulator.wait_for("tool_response")
+        (record,) = simulator.sessions[0].calls
         assert record.complaint() is None, "it may have crossed the cancellation"
         assert record.cancelled_at is not None
         record.cancelled_at -= 5
@@ -194,7 +194,7 @@ async def test_an_answer_long_after_its_cancellation_is_complained_of(tone: Tone
 
 
 async def test_the_model_speaks_while_a_function_is_at_work(tone: Tone) -> None:
-    async with talking(calling(tone(0.1), meanwhile=tone(0.2))) as (standin, client):
+    async with talking(calling(tone(0.1), meanwhile=tone(0.2))) as (simulator, client):
         await client.setup(**declared())
         (call,) = await ask(client)
         turn = await client.until("turnComplete")
@@ -203,11 +203,11 @@ async def test_the_model_speaks_while_a_function_is_at_work(tone: Tone) -> None:
         later = await client.until("turnComplete")
         assert len(audio_of(later)) == 4800
         await client.until("sessionResumptionUpdate")
-        assert [turn.kind for turn in standin.sessions[0].turns] == ["text", "answer"]
+        assert [turn.kind for turn in simulator.sessions[0].turns] == ["text", "answer"]
 
 
 async def test_an_answer_for_the_silence_waits_for_the_end_of_what_is_said(tone: Tone) -> None:
-    async with talking(calling(tone(0.1), meanwhile=tone(1.0)), pace=1) as (_standin, client):
+    async with talking(calling(tone(0.1), meanwhile=tone(1.0)), pace=1) as (_simulator, client):
         await client.setup(**declared())
         (call,) = await ask(client)
         await client.until("modelTurn")
@@ -218,7 +218,7 @@ async def test_an_answer_for_the_silence_waits_for_the_end_of_what_is_said(tone:
 
 
 async def test_an_urgent_answer_interrupts_the_model(tone: Tone) -> None:
-    async with talking(calling(tone(0.1), meanwhile=tone(3.0)), pace=1) as (_standin, client):
+    async with talking(calling(tone(0.1), meanwhile=tone(3.0)), pace=1) as (_simulator, client):
         await client.setup(**declared())
         (call,) = await ask(client)
         await client.until("modelTurn")
@@ -230,7 +230,7 @@ async def test_an_urgent_answer_interrupts_the_model(tone: Tone) -> None:
 
 async def test_no_answer_is_spoken_of_while_the_visitor_speaks(speech: bytes, tone: Tone) -> None:
     by_hand = {"realtimeInputConfig": {"automaticActivityDetection": {"disabled": True}}}
-    async with talking(calling(tone(0.1), meanwhile=tone(0.2)), tone(0.3)) as (standin, client):
+    async with talking(calling(tone(0.1), meanwhile=tone(0.2)), tone(0.3)) as (simulator, client):
         await client.setup(**declared(), **by_hand)
         (call,) = await ask(client)
         await client.until("turnComplete")
@@ -240,22 +240,22 @@ async def test_no_answer_is_spoken_of_while_the_visitor_speaks(speech: bytes, to
         await client.send(realtimeInput={"activityEnd": {}})
         spoken = [len(audio_of(await client.until("turnComplete"))) for _ in range(2)]
         assert sorted(spoken) == [4800, 14400]
-        assert standin.sessions[0].turns[1].kind == "speech"
+        assert simulator.sessions[0].turns[1].kind == "speech"
 
 
 @pytest.mark.parametrize("meanwhile", [True, False])
 async def test_of_a_silent_answer_nothing_is_said(meanwhile: bool, tone: Tone) -> None:
     fields = {"meanwhile": tone(0.2)} if meanwhile else {}
-    async with talking(calling(tone(0.1), **fields), tone(0.3)) as (standin, client):
+    async with talking(calling(tone(0.1), **fields), tone(0.3)) as (simulator, client):
         await client.setup(**declared())
         (call,) = await ask(client)
         if meanwhile:
             await client.until("turnComplete")
         await answer(client, call, scheduling="SILENT")
-        await standin.wait_for("handle_issued", 2)
+        await simulator.wait_for("handle_issued", 2)
         await client.send(realtimeInput={"text": "And now?"})
-        await standin.wait_for("turn_complete", 2)
-        assert [turn.reply for turn in standin.sessions[0].turns] == [
+        await simulator.wait_for("turn_complete", 2)
+        assert [turn.reply for turn in simulator.sessions[0].turns] == [
             "spoken" if meanwhile else "silent",
             "spoken",
         ]
@@ -263,7 +263,7 @@ async def test_of_a_silent_answer_nothing_is_said(meanwhile: bool, tone: Tone) -
 
 async def test_a_call_may_outlive_the_turn_that_is_interrupted(tone: Tone) -> None:
     calls = (ScriptedCall(name="a"), ScriptedCall(name="b", outlives=True))
-    async with talking(calling(tone(0.1), *calls), tone(0.2)) as (standin, client):
+    async with talking(calling(tone(0.1), *calls), tone(0.2)) as (simulator, client):
         await client.setup(**declared(None, "a", "b"))
         first, second = await ask(client)
         await client.send(realtimeInput={"text": "Wait."})
@@ -272,12 +272,12 @@ async def test_a_call_may_outlive_the_turn_that_is_interrupted(tone: Tone) -> No
         assert len(audio_of(await client.until("turnComplete"))) == 9600
         await answer(client, second)
         assert len(audio_of(await client.until("turnComplete"))) == 4800
-        assert standin.sessions[0].complaints == []
+        assert simulator.sessions[0].complaints == []
 
 
 async def test_a_thinking_model_is_not_idle_while_a_call_is_open(tone: Tone) -> None:
     thinking = {"generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}}}
-    async with talking(calling(tone(0.1), meanwhile=tone(0.1))) as (_standin, client):
+    async with talking(calling(tone(0.1), meanwhile=tone(0.1))) as (_simulator, client):
         await client.setup(
             model="models/gemini-3.8-live-extended-thinking", **declared("NON_BLOCKING"), **thinking
         )
@@ -289,26 +289,26 @@ async def test_a_thinking_model_is_not_idle_while_a_call_is_open(tone: Tone) -> 
 
 
 async def test_new_functions_can_be_declared_in_mid_conversation(tone: Tone) -> None:
-    async with talking(calling(tone(0.1))) as (standin, client):
+    async with talking(calling(tone(0.1))) as (simulator, client):
         await client.setup(**declared("BLOCKING"))
         await client.send(contextUpdate={"tools": declared("NON_BLOCKING")})
         (call,) = await ask(client)
         await answer(client, call)
         await client.until("turnComplete")
-        assert not standin.sessions[0].calls[0].blocking
+        assert not simulator.sessions[0].calls[0].blocking
 
 
 @pytest.mark.parametrize("on", ["tool_call", "tool_response", "picture"])
 async def test_each_occasion_sets_off_its_fault(on: Trigger, tone: Tone) -> None:
     fault = ScriptedFault(on=on, do="junk", text='{"error": {}}')
-    async with talking(calling(tone(0.1)), faults=(fault,)) as (standin, client):
+    async with talking(calling(tone(0.1)), faults=(fault,)) as (simulator, client):
         await client.setup()
         (call,) = await ask(client)
-        assert (on == "tool_call") == bool(standin._notices._told.get("fault"))
+        assert (on == "tool_call") == bool(simulator.count("fault"))
         await client.send(realtimeInput={"video": shown()})
         await answer(client, call)
         await client.until("turnComplete")
-        await standin.wait_for("fault")
+        await simulator.wait_for("fault")
 
 
 async def in_answer(client: RawClient, call: dict[str, Any]) -> None:
@@ -335,37 +335,37 @@ async def test_only_a_picture_in_an_answer_is_before_the_model_when_it_goes_on(
     show: Any, way: str, at_once: bool, meanwhile: bool, tone: Tone
 ) -> None:
     fields = {"meanwhile": tone(0.1)} if meanwhile else {}
-    async with talking(calling(tone(0.2), **fields), tone(0.3)) as (standin, client):
+    async with talking(calling(tone(0.2), **fields), tone(0.3)) as (simulator, client):
         await client.setup(**declared())
         (call,) = await ask(client)
         if meanwhile:
             await client.until("turnComplete")
         await show(client, call)
         assert len(audio_of(await client.until("turnComplete"))) == 9600
-        (picture,) = standin.sessions[0].pictures
+        (picture,) = simulator.sessions[0].pictures
         assert (picture.way, picture.size, picture.data) == (way, (640, 480), JPEG)
         answering = 1 if meanwhile else 0
         assert picture.turn == (answering if at_once else None)
         await client.send(realtimeInput={"text": "And now?"})
         await client.until("turnComplete")
         assert picture.turn == (answering if at_once else answering + 1)
-        assert [turn.pictures for turn in standin.sessions[0].turns].count(1) == 1
+        assert [turn.pictures for turn in simulator.sessions[0].turns].count(1) == 1
 
 
 async def test_what_is_written_is_seen_whatever_the_turn_covers() -> None:
     activity = {"realtimeInputConfig": {"turnCoverage": "TURN_INCLUDES_ONLY_ACTIVITY"}}
     turn = {"role": "user", "parts": [{"inlineData": shown()}]}
-    async with talking(Reply(silent=True)) as (standin, client):
+    async with talking(Reply(silent=True)) as (simulator, client):
         await client.setup(**activity)
         await client.send(clientContent={"turns": [turn], "turnComplete": False})
         await client.send(realtimeInput={"video": shown()})
         await client.send(realtimeInput={"text": "What is it?"})
         await client.until("turnComplete")
-        assert [picture.turn for picture in standin.sessions[0].pictures] == [0, None]
+        assert [picture.turn for picture in simulator.sessions[0].pictures] == [0, None]
 
 
 async def test_an_older_model_refuses_a_picture_in_an_answer(tone: Tone) -> None:
-    async with talking(calling(tone(0.1))) as (_standin, client):
+    async with talking(calling(tone(0.1))) as (_simulator, client):
         await client.setup(model=OLD, **declared())
         (call,) = await ask(client)
         await in_answer(client, call)
@@ -389,18 +389,18 @@ async def test_an_older_model_refuses_a_picture_in_an_answer(tone: Tone) -> None
     ],
 )
 async def test_a_pictures_size_is_read_from_it(data: bytes, mime: str, size: Any) -> None:
-    async with talking(Reply(silent=True)) as (standin, client):
+    async with talking(Reply(silent=True)) as (simulator, client):
         await client.setup()
         await client.send(realtimeInput={"video": {**shown(data), "mimeType": mime}})
-        await standin.wait_for("picture")
-        assert standin.sessions[0].pictures[0].size == size
+        await simulator.wait_for("picture")
+        assert simulator.sessions[0].pictures[0].size == size
 
 
 async def test_a_service_that_reads_slowly_lets_it_pile_up_and_loses_nothing(speech: bytes) -> None:
-    async with talking(Reply(silent=True)) as (standin, client):
+    async with talking(Reply(silent=True)) as (simulator, client):
         await client.setup()
-        standin.commit(Deed(do="read_slowly", bytes_per_s=20_000, lasts_s=2.0))
-        await standin.wait_for("fault")
+        simulator.inject(FaultAction(do="read_slowly", bytes_per_s=20_000, lasts_s=2.0))
+        await simulator.wait_for("fault")
         sound = speech * 20  # more than a megabyte on the wire
         await client.say(sound[:64_000])
         sending = asyncio.create_task(client.say(sound[64_000:]))
@@ -410,21 +410,21 @@ async def test_a_service_that_reads_slowly_lets_it_pile_up_and_loses_nothing(spe
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await pong
-            taken.append(len(standin.sessions[0].audio))
+            taken.append(len(simulator.sessions[0].audio))
         assert taken[-1] < 60_000
         await sending
         await client.send(realtimeInput={"text": "That was all."})
         await client.until("turnComplete")
-        assert bytes(standin.sessions[0].audio) == sound
+        assert bytes(simulator.sessions[0].audio) == sound
 
 
 async def test_a_slow_service_can_be_cut_off_and_has_heard_what_it_took() -> None:
-    async with talking(Reply(silent=True)) as (standin, client):
+    async with talking(Reply(silent=True)) as (simulator, client):
         await client.setup()
-        standin.commit(Deed(do="read_slowly", bytes_per_s=20_000))
-        await standin.wait_for("fault")
+        simulator.inject(FaultAction(do="read_slowly", bytes_per_s=20_000))
+        await simulator.wait_for("fault")
         await client.say(bytes(64_000))
-        standin.commit(Deed(do="close", code=1011))
+        simulator.inject(FaultAction(do="close", code=1011))
         assert (await client.closing())[0] == 1011
-        await standin.wait_for("closed")
-        assert len(standin.sessions[0].audio) < 64_000
+        await simulator.wait_for("closed")
+        assert len(simulator.sessions[0].audio) < 64_000

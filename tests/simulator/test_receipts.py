@@ -1,4 +1,4 @@
-"""What the stand-in's WebSocket has acknowledged it has heard, however the connection ends; and nothing else."""
+"""What the simulator's WebSocket has acknowledged it has heard, however the connection ends; and nothing else."""
 
 import asyncio
 import base64
@@ -10,18 +10,18 @@ import pytest
 from tests.simulator.raw_client import DEADLINE_S, FRAME, MODEL, VERTEX, RawClient, dial, handle_of
 from websockets.exceptions import ConnectionClosed
 
-from kioskd.simulator import Deed, Reply, ScriptedFault, ServiceScript, Simulator
+from kioskd.simulator import FaultAction, Reply, ScriptedFault, ServiceScript, Simulator
 
 VERTEX_MODEL = "projects/p/locations/global/publishers/google/models/gemini-3.8-live"
 
 
 @asynccontextmanager
-async def standing_in(*faults: ScriptedFault) -> AsyncIterator[Simulator]:
+async def running_simulator(*faults: ScriptedFault) -> AsyncIterator[Simulator]:
     async with (
         asyncio.timeout(DEADLINE_S),
-        Simulator(ServiceScript(replies=(Reply(silent=True),), think_s=0, faults=faults)) as standin,
+        Simulator(ServiceScript(replies=(Reply(silent=True),), think_s=0, faults=faults)) as simulator,
     ):
-        yield standin
+        yield simulator
 
 
 async def say_and_ask(client: RawClient, sound: bytes) -> list[asyncio.Future[float]]:
@@ -47,15 +47,15 @@ def answered(pongs: list[asyncio.Future[float]]) -> int:
 @pytest.mark.parametrize("do", ["abort", "close", "go_away"])
 @pytest.mark.parametrize("frames", [1, 7, 60])
 async def test_what_was_acknowledged_before_an_ending_was_heard(do: Any, frames: int) -> None:
-    async with standing_in() as standin, dial(standin) as client:
+    async with running_simulator() as simulator, dial(simulator) as client:
         await client.setup()
         pongs = await say_and_ask(client, bytes(FRAME * frames))
         await pongs[-1]
-        standin.commit(Deed(do=do, left_s=0) if do == "go_away" else Deed(do=do))
+        simulator.inject(FaultAction(do=do, left_s=0) if do == "go_away" else FaultAction(do=do))
         pongs += await say_and_ask(client, bytes(FRAME * 400))
         await client.closing()
-        await standin.wait_for("closed")
-        (session,) = standin.sessions
+        await simulator.wait_for("closed")
+        (session,) = simulator.sessions
         assert frames <= answered(pongs) < frames + 400
         assert len(session.audio) == answered(pongs) * FRAME
 
@@ -65,64 +65,64 @@ async def test_what_was_acknowledged_before_an_ending_was_heard(do: Any, frames:
 async def test_a_fault_of_the_ears_comes_after_what_they_had_taken_in(
     on: Any, do: Any, speech: bytes
 ) -> None:
-    async with standing_in(ScriptedFault(on=on, do=do)) as standin, dial(standin) as client:
+    async with running_simulator(ScriptedFault(on=on, do=do)) as simulator, dial(simulator) as client:
         await client.setup()
         pongs = await say_and_ask(client, speech * 3)
         await client.closing()
-        await standin.wait_for("closed")
-        assert len(standin.sessions[0].audio) == answered(pongs) * FRAME > 0
+        await simulator.wait_for("closed")
+        assert len(simulator.sessions[0].audio) == answered(pongs) * FRAME > 0
 
 
 @pytest.mark.parametrize("do", ["freeze", "stop_reading"])
 async def test_a_peer_that_reads_no_more_acknowledges_no_more(do: Any) -> None:
-    async with standing_in() as standin, dial(standin) as client:
+    async with running_simulator() as simulator, dial(simulator) as client:
         await client.setup()
         pongs = await say_and_ask(client, bytes(FRAME * 20))
         await pongs[-1]
-        standin.commit(Deed(do=do))
-        await standin.wait_for("fault")
+        simulator.inject(FaultAction(do=do))
+        await simulator.wait_for("fault")
         pongs += await say_and_ask(client, bytes(FRAME * 20))
         await asyncio.sleep(0.1)  # nothing comes, and nothing tells of it
         assert 20 <= answered(pongs) < 40
-        assert len(standin.sessions[0].audio) == answered(pongs) * FRAME
+        assert len(simulator.sessions[0].audio) == answered(pongs) * FRAME
         client.socket.transport.abort()
 
 
 async def test_what_a_client_says_before_it_hangs_up_is_heard_though_no_answer_can_be_sent(
     speech: bytes,
 ) -> None:
-    async with standing_in() as standin:
+    async with running_simulator() as simulator:
         sound = (speech + bytes(32_000)) * 3
         sound = sound[: len(sound) // FRAME * FRAME]
-        async with dial(standin) as client:
+        async with dial(simulator) as client:
             await client.setup(inputAudioTranscription={}, outputAudioTranscription={})
             await client.say(sound)
-        await standin.wait_for("closed")
-        assert bytes(standin.sessions[0].audio) == sound
+        await simulator.wait_for("closed")
+        assert bytes(simulator.sessions[0].audio) == sound
 
 
 async def test_a_resume_right_after_the_hanging_up_finds_all_heard() -> None:
-    async with standing_in() as standin:
-        async with dial(standin) as client:
+    async with running_simulator() as simulator:
+        async with dial(simulator) as client:
             handle = handle_of(await client.setup())
             await client.say(b"\x01\x00" * (FRAME * 50))
-        async with dial(standin) as client:
+        async with dial(simulator) as client:
             await client.setup(sessionResumption={"handle": handle})
             await client.say(b"\x02\x00" * (FRAME * 5))
-        await standin.wait_for("closed", 2)
-        assert bytes(standin.sessions[0].audio) == b"\x01\x00" * (FRAME * 50) + b"\x02\x00" * (FRAME * 5)
+        await simulator.wait_for("closed", 2)
+        assert bytes(simulator.sessions[0].audio) == b"\x01\x00" * (FRAME * 50) + b"\x02\x00" * (FRAME * 5)
 
 
 @asynccontextmanager
-async def on_vertex(standin: Simulator) -> AsyncIterator[RawClient]:
-    bearer = {"Authorization": f"Bearer {standin.key.get_secret_value()}"}
-    async with dial(standin, VERTEX, bearer) as client:
+async def on_vertex(simulator: Simulator) -> AsyncIterator[RawClient]:
+    bearer = {"Authorization": f"Bearer {simulator.key.get_secret_value()}"}
+    async with dial(simulator, VERTEX, bearer) as client:
         yield client
 
 
 async def test_a_transparent_handle_says_what_it_leads_back_to_and_forgets_the_rest() -> None:
-    async with standing_in() as standin:
-        async with on_vertex(standin) as client:
+    async with running_simulator() as simulator:
+        async with on_vertex(simulator) as client:
             first = await client.setup(model=VERTEX_MODEL, sessionResumption={"transparent": True})
             assert first[-1]["sessionResumptionUpdate"]["lastConsumedClientMessageIndex"] == "0"
             await client.say(b"\x01\x00" * (FRAME // 2) * 3)
@@ -133,34 +133,41 @@ async def test_a_transparent_handle_says_what_it_leads_back_to_and_forgets_the_r
             assert update["lastConsumedClientMessageIndex"] == "4"
             await client.say(b"\x02\x00" * (FRAME // 2) * 2)
         again = {"transparent": True, "handle": update["newHandle"]}
-        async with on_vertex(standin) as client:
+        async with on_vertex(simulator) as client:
             await client.setup(model=VERTEX_MODEL, sessionResumption=again)
             await client.say(b"\x02\x00" * (FRAME // 2) * 3)
-        await standin.wait_for("closed", 2)
+        await simulator.wait_for("closed", 2)
         assert (
-            bytes(standin.sessions[0].audio)
+            bytes(simulator.sessions[0].audio)
             == b"\x01\x00" * (FRAME // 2) * 3 + b"\x02\x00" * (FRAME // 2) * 3
         )
 
 
 async def test_what_was_said_before_is_recorded_as_such_and_not_answered() -> None:
-    async with standing_in() as standin, dial(standin) as client:
+    async with running_simulator() as simulator, dial(simulator) as client:
         await client.setup(historyConfig={"initialHistoryInClientContent": True})
         turns = [{"role": role, "parts": [{"text": role * 2}]} for role in ("user", "model", "user")]
         await client.send(clientContent={"turns": turns, "turnComplete": True})
-        await standin.wait_for("recall")
+        await simulator.wait_for("recall")
         await client.send(realtimeInput={"text": "Go on."})
         await client.until("turnComplete")
-        (session,) = standin.sessions
-        assert session.recall == [("user", "useruser"), ("model", "modelmodel"), ("user", "useruser")]
+        (session,) = simulator.sessions
+        assert session.initial_history == [
+            ("user", "useruser"),
+            ("model", "modelmodel"),
+            ("user", "useruser"),
+        ]
         assert session.texts == ["Go on."]
         assert [turn.kind for turn in session.turns] == ["text"]
 
 
 async def test_the_opening_has_nothing_to_hear(speech: bytes) -> None:
-    async with standing_in(ScriptedFault(on="setup", do="abort")) as standin, dial(standin) as client:
+    async with (
+        running_simulator(ScriptedFault(on="setup", do="abort")) as simulator,
+        dial(simulator) as client,
+    ):
         await client.send(setup={"model": MODEL})
         data = base64.b64encode(speech[:FRAME]).decode()
         await client.send(realtimeInput={"audio": {"data": data, "mimeType": "audio/pcm;rate=16000"}})
         assert await client.closing() == (None, "")
-        assert standin.sessions == []
+        assert simulator.sessions == []

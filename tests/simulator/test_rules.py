@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from kioskd.simulator.auth import Authenticator
+from kioskd.simulator.auth import ApiEndpoint
 from kioskd.simulator.rules import PROFILES, VOICES, check_setup
 from kioskd.simulator.schema import Setup
 from kioskd.simulator.wire import RefusalError
 
-DEVELOPER = Authenticator("developer", "v1beta")
-VERTEX = Authenticator("vertex", "v1beta1")
+DEVELOPER = ApiEndpoint("developer", "v1beta")
+VERTEX = ApiEndpoint("vertex", "v1beta1")
 LIVE = "gemini-3.8-live"
 THINKING = "gemini-3.8-live-extended-thinking"
 OLD = "gemini-3.1-flash-live-preview"
@@ -18,26 +18,26 @@ OLDER = "gemini-2.5-flash-native-audio-preview-12-2025"
 VERTEX_OLDER = "gemini-live-2.5-flash-native-audio"
 
 
-def check(model: str, door: Authenticator = DEVELOPER, **fields: Any) -> str:
-    prefix = "models/" if door is DEVELOPER else "projects/p/locations/global/publishers/google/models/"
-    return check_setup(Setup.model_validate({"model": prefix + model, **fields}), door)[0]
+def check(model: str, endpoint: ApiEndpoint = DEVELOPER, **fields: Any) -> str:
+    prefix = "models/" if endpoint is DEVELOPER else "projects/p/locations/global/publishers/google/models/"
+    return check_setup(Setup.model_validate({"model": prefix + model, **fields}), endpoint)[0]
 
 
-def refusal(model: str, door: Authenticator = DEVELOPER, **fields: Any) -> RefusalError:
+def refusal(model: str, endpoint: ApiEndpoint = DEVELOPER, **fields: Any) -> RefusalError:
     with pytest.raises(RefusalError) as refused:
-        check(model, door, **fields)
+        check(model, endpoint, **fields)
     return refused.value
 
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_model_can_be_had_somewhere(name: str) -> None:
     thinking = {"generationConfig": {"thinkingConfig": {"thinkingLevel": "LOW"}}} if name == THINKING else {}
-    door = VERTEX if "developer" not in PROFILES[name].backends else DEVELOPER
-    assert check(name, door, **thinking) == name
+    endpoint = VERTEX if "developer" not in PROFILES[name].backends else DEVELOPER
+    assert check(name, endpoint, **thinking) == name
 
 
 @pytest.mark.parametrize(
-    ("model", "door"),
+    ("model", "endpoint"),
     [
         ("gemini-9-live", DEVELOPER),
         (VERTEX_OLDER, DEVELOPER),
@@ -45,8 +45,8 @@ def test_every_model_can_be_had_somewhere(name: str) -> None:
         ("gemini-2.0-flash-live-001", DEVELOPER),
     ],
 )
-def test_a_model_that_is_not_there_is_not_found(model: str, door: Authenticator) -> None:
-    refused = refusal(model, door)
+def test_a_model_that_is_not_there_is_not_found(model: str, endpoint: ApiEndpoint) -> None:
+    refused = refusal(model, endpoint)
     assert refused.code == 1008
     assert "is not found for API version" in refused.reason
 

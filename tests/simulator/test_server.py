@@ -1,4 +1,4 @@
-"""The stand-in's own life: entering, leaving, what it tells and what it keeps to itself."""
+"""The simulator's own life: entering, leaving, what it tells and what it keeps to itself."""
 
 import asyncio
 import logging
@@ -17,10 +17,10 @@ QUIET = (Reply(silent=True),)
 
 
 async def test_nothing_is_left_behind() -> None:
-    async with Simulator(ServiceScript(replies=QUIET)) as standin:
-        folder = standin.ca_file.parent
-        assert standin.ca_file.read_text().startswith("-----BEGIN CERTIFICATE-----")
-        port = int(standin.endpoint.rpartition(":")[2])
+    async with Simulator(ServiceScript(replies=QUIET)) as simulator:
+        folder = simulator.ca_file.parent
+        assert simulator.ca_file.read_text().startswith("-----BEGIN CERTIFICATE-----")
+        port = int(simulator.endpoint.rpartition(":")[2])
     assert not folder.exists()
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
@@ -35,28 +35,28 @@ async def test_nothing_is_left_behind_if_it_cannot_start() -> None:
 
 
 async def test_leaving_says_goodbye_to_clients() -> None:
-    async with Simulator(ServiceScript(replies=QUIET)) as standin:
-        context = dial(standin)
+    async with Simulator(ServiceScript(replies=QUIET)) as simulator:
+        context = dial(simulator)
         client = await context.__aenter__()
         await client.setup()
     assert (await client.closing())[0] == 1001
     await context.__aexit__(None, None, None)
-    assert standin.connections[0].closed_at is not None
+    assert simulator.connections[0].closed_at is not None
 
 
 async def test_leaving_does_not_wait_for_those_who_do_not_answer(tone: Tone) -> None:
     faults = (ScriptedFault(on="reply", do="freeze"), ScriptedFault(on="connect", nth=2, do="silent"))
     before = asyncio.all_tasks()
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
-        async with Simulator(ServiceScript(replies=(tone(1),), think_s=0, faults=faults)) as standin:
-            frozen = dial(standin)
+        async with Simulator(ServiceScript(replies=(tone(1),), think_s=0, faults=faults)) as simulator:
+            frozen = dial(simulator)
             client = await frozen.__aenter__()
             await client.setup()
             client.socket.transport.pause_reading()
             await client.send(realtimeInput={"text": "Hello?"})
-            await standin.wait_for("fault", 1)
-            unanswered = tasks.create_task(never_answered(standin))
-            await standin.wait_for("fault", 2)
+            await simulator.wait_for("fault", 1)
+            unanswered = tasks.create_task(never_answered(simulator))
+            await simulator.wait_for("fault", 2)
             left = time.monotonic()
         assert time.monotonic() - left < 4
         await unanswered
@@ -74,13 +74,13 @@ async def test_whoever_was_cancelled_before_leaves_as_quietly(tone: Tone) -> Non
 
     async def visit() -> Simulator:
         nonlocal left
-        async with Simulator(script) as standin:
-            context = dial(standin)
+        async with Simulator(script) as simulator:
+            context = dial(simulator)
             clients.append(await context.__aenter__())
             await clients[0].setup()
             clients[0].socket.transport.pause_reading()
             await clients[0].send(realtimeInput={"text": "Hello?"})
-            await standin.wait_for("fault")
+            await simulator.wait_for("fault")
             frozen.set()
             with pytest.raises(asyncio.CancelledError):
                 await asyncio.get_running_loop().create_future()
@@ -88,20 +88,20 @@ async def test_whoever_was_cancelled_before_leaves_as_quietly(tone: Tone) -> Non
         assert time.monotonic() - left < 4
         clients[0].socket.transport.abort()
         await context.__aexit__(None, None, None)
-        return standin
+        return simulator
 
     async with asyncio.timeout(60):
         visiting = asyncio.create_task(visit())
         await frozen.wait()
         visiting.cancel()
-        standin = await visiting
-    assert standin.connections[0].closed_at is not None
+        simulator = await visiting
+    assert simulator.connections[0].closed_at is not None
     assert asyncio.all_tasks() == before
 
 
-async def never_answered(standin: Simulator) -> None:
+async def never_answered(simulator: Simulator) -> None:
     with pytest.raises((ConnectionError, InvalidMessage)):
-        async with dial(standin):
+        async with dial(simulator):
             pytest.fail("the connection was opened")
 
 
@@ -113,13 +113,13 @@ async def test_it_tells_what_happens_in_order(speech: bytes, tone: Tone) -> None
         told.append(kind)
         times.append(float(str(data["t"])))
 
-    async with Simulator(ServiceScript(replies=(tone(0.1),), think_s=0), observe=observe) as standin:
-        async with dial(standin) as client:
+    async with Simulator(ServiceScript(replies=(tone(0.1),), think_s=0), observe=observe) as simulator:
+        async with dial(simulator) as client:
             await client.setup()
             await client.say(speech + bytes(32_000))
             await client.until("turnComplete")
             await client.until("sessionResumptionUpdate")
-        await standin.wait_for("closed")
+        await simulator.wait_for("closed")
     assert told == [
         "connected",
         "setup",
@@ -139,14 +139,14 @@ async def test_it_tells_what_happens_in_order(speech: bytes, tone: Tone) -> None
 
 async def test_waiting_works_before_and_after_the_fact() -> None:
     async with (
-        Simulator(ServiceScript(replies=QUIET)) as standin,
+        Simulator(ServiceScript(replies=QUIET)) as simulator,
         asyncio.timeout(60),
         asyncio.TaskGroup() as tasks,
     ):
-        second = tasks.create_task(standin.wait_for("connected", 2))
-        async with dial(standin), dial(standin):
+        second = tasks.create_task(simulator.wait_for("connected", 2))
+        async with dial(simulator), dial(simulator):
             assert (await second)["connection"] == 2
-            assert (await standin.wait_for("connected"))["connection"] == 1
+            assert (await simulator.wait_for("connected"))["connection"] == 1
 
 
 async def test_neither_key_nor_handle_nor_words_are_told_or_logged(
@@ -155,14 +155,14 @@ async def test_neither_key_nor_handle_nor_words_are_told_or_logged(
     caplog.set_level(logging.DEBUG)
     told: list[str] = []
     script = ServiceScript(replies=(Reply(text="Pssst.", heard="what I heard"),), think_s=0, faults=())
-    async with Simulator(script, observe=lambda kind, data: told.append(f"{kind} {data}")) as standin:
-        async with dial(standin) as client:
+    async with Simulator(script, observe=lambda kind, data: told.append(f"{kind} {data}")) as simulator:
+        async with dial(simulator) as client:
             handle = handle_of(await client.setup(inputAudioTranscription={}))
             await client.say(speech + bytes(32_000))
             await client.send(realtimeInput={"text": "my own words"})
             await client.until("turnComplete")
         ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("kioskd"))
-        everything = "\n".join(told) + ours + repr(standin.sessions) + repr(standin.connections)
+        everything = "\n".join(told) + ours + repr(simulator.sessions) + repr(simulator.connections)
     assert "turn_complete" in everything
-    for secret in (standin.key.get_secret_value(), handle, "my own words", "what I heard", "Pssst"):
+    for secret in (simulator.key.get_secret_value(), handle, "my own words", "what I heard", "Pssst"):
         assert secret not in everything

@@ -25,25 +25,25 @@ MODEL = "gemini-3.8-live"
 
 
 @asynccontextmanager
-async def standing_in(*faults: ScriptedFault, **script: Any) -> AsyncIterator[Simulator]:
+async def running_simulator(*faults: ScriptedFault, **script: Any) -> AsyncIterator[Simulator]:
     made = ServiceScript(replies=(Reply(silent=True),), tokens=True, faults=faults, **script)
-    async with asyncio.timeout(60), Simulator(made) as standin:
-        yield standin
+    async with asyncio.timeout(60), Simulator(made) as simulator:
+        yield simulator
 
 
-async def fetched(standin: Simulator) -> str:
+async def fetched(simulator: Simulator) -> str:
     """Return a token that the daemon's own client of such servers was given."""
-    assert standin.token_url is not None
-    web = HttpClient(ssl.create_default_context(cafile=standin.ca_file))
-    token: SecretStr = (await TokenCredentials(standin.token_url, MODEL, web).fetch()).secret
+    assert simulator.token_url is not None
+    web = HttpClient(ssl.create_default_context(cafile=simulator.ca_file))
+    token: SecretStr = (await TokenCredentials(simulator.token_url, MODEL, web).fetch()).secret
     return token.get_secret_value()
 
 
-async def asked(standin: Simulator, request: bytes) -> bytes:
+async def asked(simulator: Simulator, request: bytes) -> bytes:
     """Send `request` as it is; return all that is answered."""
-    assert standin.token_url is not None
-    host, port = standin.token_url.removeprefix("https://").removesuffix("/token").split(":")
-    context = ssl.create_default_context(cafile=standin.ca_file)
+    assert simulator.token_url is not None
+    host, port = simulator.token_url.removeprefix("https://").removesuffix("/token").split(":")
+    context = ssl.create_default_context(cafile=simulator.ca_file)
     reader, writer = await asyncio.open_connection(host, int(port), ssl=context)
     writer.write(request)
     answer = await reader.read()
@@ -60,66 +60,66 @@ def showing(token: str) -> dict[str, str]:
     return {"Authorization": f"Token {token}"}
 
 
-async def refused(standin: Simulator, token: str) -> int:
+async def refused(simulator: Simulator, token: str) -> int:
     """Return the HTTP status with which the service turns `token` down."""
     with pytest.raises(InvalidStatus) as caught:
-        async with dial(standin, CONSTRAINED, showing(token)):
+        async with dial(simulator, CONSTRAINED, showing(token)):
             pytest.fail("the connection was opened")
     return caught.value.response.status_code
 
 
-def live_at(standin: Simulator) -> GeminiLive:
+def live_at(simulator: Simulator) -> GeminiLive:
     return GeminiLive(
         GeminiConfig(
             key=None,
             model=MODEL,
             voice="Kore",
             api_version="v1alpha",
-            endpoint=standin.endpoint,
-            ca_file=standin.ca_file,
-            token_url=standin.token_url,
+            endpoint=simulator.endpoint,
+            ca_file=simulator.ca_file,
+            token_url=simulator.token_url,
         )
     )
 
 
 async def test_a_minted_token_opens_one_connection() -> None:
-    async with standing_in() as standin:
-        token = await fetched(standin)
+    async with running_simulator() as simulator:
+        token = await fetched(simulator)
         assert token.startswith(TOKEN_PREFIX)
-        async with dial(standin, CONSTRAINED, showing(token)) as client:
+        async with dial(simulator, CONSTRAINED, showing(token)) as client:
             await client.setup()
-        assert await refused(standin, token) == 401
-        assert await fetched(standin) != token
+        assert await refused(simulator, token) == 401
+        assert await fetched(simulator) != token
 
 
 async def test_a_token_that_was_not_minted_opens_nothing() -> None:
-    async with standing_in() as standin:
-        await fetched(standin)
-        assert await refused(standin, "auth_tokens/made-up") == 401
+    async with running_simulator() as simulator:
+        await fetched(simulator)
+        assert await refused(simulator, "auth_tokens/made-up") == 401
 
 
 async def test_an_expired_token_opens_nothing_and_the_next_one_does() -> None:
-    async with standing_in(ScriptedFault(on="connect", do="expire")) as standin:
-        old = [await fetched(standin), await fetched(standin)]
-        assert [await refused(standin, token) for token in old] == [401, 401]
-        async with dial(standin, CONSTRAINED, showing(await fetched(standin))) as client:
+    async with running_simulator(ScriptedFault(on="connect", do="expire")) as simulator:
+        old = [await fetched(simulator), await fetched(simulator)]
+        assert [await refused(simulator, token) for token in old] == [401, 401]
+        async with dial(simulator, CONSTRAINED, showing(await fetched(simulator))) as client:
             await client.setup()
 
 
 async def test_the_kiosk_s_own_client_gets_a_token_for_each_connection() -> None:
-    async with standing_in() as standin:
-        live = live_at(standin)
+    async with running_simulator() as simulator:
+        live = live_at(simulator)
         for _ in range(2):
             async with live.connect(None):
                 pass
-        await standin.wait_for("token_minted", 2)
-        assert [record.path for record in standin.connections] == [CONSTRAINED, CONSTRAINED]
+        await simulator.wait_for("token_minted", 2)
+        assert [record.path for record in simulator.connections] == [CONSTRAINED, CONSTRAINED]
 
 
 @pytest.mark.parametrize("bad_key", ["http_401", "http_403", "close"])
 async def test_a_refused_token_is_renewed_by_the_kiosk_s_own_client(bad_key: str) -> None:
-    async with standing_in(ScriptedFault(on="connect", do="expire"), bad_key=bad_key) as standin:
-        live = live_at(standin)
+    async with running_simulator(ScriptedFault(on="connect", do="expire"), bad_key=bad_key) as simulator:
+        live = live_at(simulator)
         with pytest.raises(LinkLost) as lost:
             async with live.connect(None):
                 pytest.fail("the connection was opened")
@@ -140,39 +140,39 @@ async def test_a_refused_token_is_renewed_by_the_kiosk_s_own_client(bad_key: str
 )
 async def test_the_token_server_can_refuse(status: int, after_s: int | None, remedy: Remedy) -> None:
     fault = ScriptedFault(on="token", nth=2, do="refuse", status=status, retry_after_s=after_s)
-    async with standing_in(fault) as standin:
-        await fetched(standin)
+    async with running_simulator(fault) as simulator:
+        await fetched(simulator)
         with pytest.raises(LinkLost, match=f"token server answered HTTP {status}") as lost:
-            await fetched(standin)
+            await fetched(simulator)
         assert (lost.value.remedy, lost.value.retry_after_s) == (remedy, after_s)
-        assert (await standin.wait_for("token_refused"))["status"] == status
-        await fetched(standin)
+        assert (await simulator.wait_for("token_refused"))["status"] == status
+        await fetched(simulator)
 
 
 @pytest.mark.parametrize(
     "fault", [ScriptedFault(on="token", do="abort"), ScriptedFault(on="token", do="silent", lasts_s=0.05)]
 )
 async def test_the_token_server_can_reset_the_connection(fault: ScriptedFault) -> None:
-    async with standing_in(fault) as standin:
+    async with running_simulator(fault) as simulator:
         with pytest.raises(LinkLost, match="token server not reached") as lost:
-            await fetched(standin)
+            await fetched(simulator)
         assert lost.value.remedy is Remedy.RESUME
-        await fetched(standin)
+        await fetched(simulator)
 
 
 async def test_leaving_does_not_wait_for_a_token_server_that_keeps_silent() -> None:
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
-        async with standing_in(ScriptedFault(on="token", do="silent")) as standin:
-            waiting = tasks.create_task(fetched_in_vain(standin))
-            await standin.wait_for("fault")
+        async with running_simulator(ScriptedFault(on="token", do="silent")) as simulator:
+            waiting = tasks.create_task(fetched_in_vain(simulator))
+            await simulator.wait_for("fault")
             left = time.monotonic()
         assert time.monotonic() - left < 2
         await waiting
 
 
-async def fetched_in_vain(standin: Simulator) -> None:
+async def fetched_in_vain(simulator: Simulator) -> None:
     with pytest.raises(LinkLost, match="token server not reached"):
-        await fetched(standin)
+        await fetched(simulator)
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,8 @@ async def fetched_in_vain(standin: Simulator) -> None:
     ],
 )
 async def test_what_is_asked_for_must_be_a_token_for_a_model(request_: bytes, status: int) -> None:
-    async with standing_in() as standin:
-        head, _, body = (await asked(standin, request_)).partition(b"\r\n\r\n")
+    async with running_simulator() as simulator:
+        head, _, body = (await asked(simulator, request_)).partition(b"\r\n\r\n")
     assert head.startswith(f"HTTP/1.1 {status} ".encode())
     assert set(json.loads(body)) == ({"token"} if status == 200 else {"error"})
 
@@ -203,24 +203,24 @@ async def test_what_is_asked_for_must_be_a_token_for_a_model(request_: bytes, st
     ],
 )
 async def test_what_is_no_request_is_not_answered(request_: bytes) -> None:
-    async with standing_in() as standin:
+    async with running_simulator() as simulator:
         with contextlib.suppress(ConnectionError):  # a reset is no answer either
-            assert await asked(standin, request_) == b""
-        await fetched(standin)
+            assert await asked(simulator, request_) == b""
+        await fetched(simulator)
 
 
 async def test_without_tokens_in_the_script_there_is_no_token_server() -> None:
-    async with Simulator(ServiceScript(replies=(Reply(silent=True),))) as standin:
-        assert standin.token_url is None
+    async with Simulator(ServiceScript(replies=(Reply(silent=True),))) as simulator:
+        assert simulator.token_url is None
 
 
 async def test_no_token_is_told() -> None:
     told: list[str] = []
     script = ServiceScript(replies=(Reply(silent=True),), tokens=True)
-    async with Simulator(script, observe=lambda kind, data: told.append(f"{kind} {data}")) as standin:
-        token = await fetched(standin)
-        async with dial(standin, CONSTRAINED, showing(token)) as client:
+    async with Simulator(script, observe=lambda kind, data: told.append(f"{kind} {data}")) as simulator:
+        token = await fetched(simulator)
+        async with dial(simulator, CONSTRAINED, showing(token)) as client:
             await client.setup()
-        everything = "\n".join(told) + repr(standin.connections) + repr(standin.sessions)
+        everything = "\n".join(told) + repr(simulator.connections) + repr(simulator.sessions)
     assert "token_minted" in everything
     assert token not in everything

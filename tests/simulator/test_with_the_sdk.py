@@ -1,4 +1,4 @@
-"""The real SDK, unmodified, holds conversations with the stand-in."""
+"""The real SDK, unmodified, holds conversations with the simulator."""
 
 import asyncio
 import ssl
@@ -11,7 +11,7 @@ from google import genai
 from google.genai import errors, live, types
 from google.oauth2.credentials import Credentials
 
-from kioskd.simulator import Deed, Reply, ScriptedCall, ScriptedFault, ServiceScript, Simulator
+from kioskd.simulator import FaultAction, Reply, ScriptedCall, ScriptedFault, ServiceScript, Simulator
 
 SILENCE = bytes(32_000)
 MODEL = "gemini-3.8-live"
@@ -60,21 +60,21 @@ def config(**fields: Any) -> types.LiveConnectConfig:
 
 
 @asynccontextmanager
-async def standing_in(*replies: Reply, **script: Any) -> AsyncIterator[Simulator]:
+async def running_simulator(*replies: Reply, **script: Any) -> AsyncIterator[Simulator]:
     settings = {"think_s": 0.05, **script}
-    async with Simulator(ServiceScript(replies=replies, **settings)) as standin, asyncio.timeout(60):
-        yield standin
+    async with Simulator(ServiceScript(replies=replies, **settings)) as simulator, asyncio.timeout(60):
+        yield simulator
 
 
-def options(standin: Simulator, version: str = "v1beta") -> types.HttpOptions:
-    context = ssl.create_default_context(cafile=standin.ca_file)
+def options(simulator: Simulator, version: str = "v1beta") -> types.HttpOptions:
+    context = ssl.create_default_context(cafile=simulator.ca_file)
     return types.HttpOptions(
-        base_url=standin.endpoint, api_version=version, async_client_args={"ssl": context}
+        base_url=simulator.endpoint, api_version=version, async_client_args={"ssl": context}
     )
 
 
-def developer(standin: Simulator) -> genai.Client:
-    return genai.Client(api_key=standin.key.get_secret_value(), http_options=options(standin))
+def developer(simulator: Simulator) -> genai.Client:
+    return genai.Client(api_key=simulator.key.get_secret_value(), http_options=options(simulator))
 
 
 async def say(session: live.AsyncSession, sound: bytes) -> None:
@@ -106,10 +106,10 @@ async def test_a_conversation_with_a_barge_in(speech: bytes) -> None:
         Reply(text="Sure."),
     )
     async with (
-        standing_in(*replies) as standin,
-        developer(standin).aio.live.connect(model=MODEL, config=config()) as session,
+        running_simulator(*replies) as simulator,
+        developer(simulator).aio.live.connect(model=MODEL, config=config()) as session,
     ):
-        assert session.session_id == standin.sessions[0].id
+        assert session.session_id == simulator.sessions[0].id
         await session.send_realtime_input(text="Greet the visitor in one sentence.")
         greeting = await turn(session)
         assert len(sound_of(greeting)) > 48_000
@@ -121,7 +121,7 @@ async def test_a_conversation_with_a_barge_in(speech: bytes) -> None:
         assert transcript.strip() == "Hello, I am the guide."
 
         await say(session, speech + SILENCE)
-        await standin.wait_for("reply_began", 2)
+        await simulator.wait_for("reply_began", 2)
         await say(session, speech + SILENCE)
         cut = await turn(session)
         contents = [message.server_content for message in cut if message.server_content]
@@ -130,7 +130,7 @@ async def test_a_conversation_with_a_barge_in(speech: bytes) -> None:
 
         answer = await turn(session)
         assert sound_of(answer)
-        (record,) = standin.sessions
+        (record,) = simulator.sessions
         assert bytes(record.audio) == 2 * (speech + SILENCE)
         assert [entry.reply for entry in record.turns] == ["spoken", "interrupted", "spoken"]
 
@@ -138,8 +138,8 @@ async def test_a_conversation_with_a_barge_in(speech: bytes) -> None:
 async def test_pictures_typed_turns_and_pauses(speech: bytes, tone: Tone) -> None:
     jpeg = b"\xff\xd8\xff\xe0" + bytes(range(256))
     async with (
-        standing_in(tone(0.1)) as standin,
-        developer(standin).aio.live.connect(model=MODEL, config=config()) as session,
+        running_simulator(tone(0.1)) as simulator,
+        developer(simulator).aio.live.connect(model=MODEL, config=config()) as session,
     ):
         await session.send_realtime_input(video=types.Blob(data=jpeg, mime_type="image/jpeg"))
         await say(session, speech[:32_000])
@@ -148,7 +148,7 @@ async def test_pictures_typed_turns_and_pauses(speech: bytes, tone: Tone) -> Non
         content = types.Content(role="user", parts=[types.Part(text="And now?")])
         await session.send_client_content(turns=content, turn_complete=True)
         assert sound_of(await turn(session))
-        (record,) = standin.sessions
+        (record,) = simulator.sessions
         assert [picture.data for picture in record.pictures] == [jpeg]
         assert record.texts == ["And now?"]
 
@@ -156,8 +156,8 @@ async def test_pictures_typed_turns_and_pauses(speech: bytes, tone: Tone) -> Non
 async def test_turns_that_the_client_frames(speech: bytes, tone: Tone) -> None:
     by_hand = {"automatic_activity_detection": {"disabled": True}}
     async with (
-        standing_in(tone(0.1)) as standin,
-        developer(standin).aio.live.connect(
+        running_simulator(tone(0.1)) as simulator,
+        developer(simulator).aio.live.connect(
             model=MODEL, config=config(realtime_input_config=by_hand)
         ) as session,
     ):
@@ -165,7 +165,7 @@ async def test_turns_that_the_client_frames(speech: bytes, tone: Tone) -> None:
         await say(session, speech)
         await session.send_realtime_input(activity_end=types.ActivityEnd())
         assert sound_of(await turn(session))
-        assert standin.sessions[0].turns[0].audio_bytes == len(speech)
+        assert simulator.sessions[0].turns[0].audio_bytes == len(speech)
 
 
 async def test_a_function_call(tone: Tone) -> None:
@@ -173,8 +173,8 @@ async def test_a_function_call(tone: Tone) -> None:
         update={"tool_calls": (ScriptedCall(name="opening_hours", args={"day": "Monday"}),)}
     )
     async with (
-        standing_in(reply) as standin,
-        developer(standin).aio.live.connect(model=MODEL, config=config()) as session,
+        running_simulator(reply) as simulator,
+        developer(simulator).aio.live.connect(model=MODEL, config=config()) as session,
     ):
         await session.send_realtime_input(text="When are you open?")
         async for message in session.receive():
@@ -186,30 +186,30 @@ async def test_a_function_call(tone: Tone) -> None:
                         id=call.id, name=call.name, response={"output": "9 to 5"}, scheduling="WHEN_IDLE"
                     )
                 )
-        assert standin.sessions[0].turns[0].reply == "spoken"
+        assert simulator.sessions[0].turns[0].reply == "spoken"
 
 
 async def test_new_instructions_and_tools(tone: Tone) -> None:
     async with (
-        standing_in(tone(0.1)) as standin,
-        developer(standin).aio.live.connect(model=MODEL, config=config()) as session,
+        running_simulator(tone(0.1)) as simulator,
+        developer(simulator).aio.live.connect(model=MODEL, config=config()) as session,
     ):
         await session.send_context_update(system_instruction="Be brief.")
         await session.send_context_update(tools=[])
         await session.send_realtime_input(text="Hello?")
         await turn(session)
-        assert standin.sessions[0].updates == 2
+        assert simulator.sessions[0].context_updates == 2
 
 
 async def test_a_session_is_resumed_after_a_lost_connection(tone: Tone) -> None:
-    async with standing_in(tone(0.1)) as standin:
-        client, handle = developer(standin), ""
+    async with running_simulator(tone(0.1)) as simulator:
+        client, handle = developer(simulator), ""
         async with client.aio.live.connect(model=MODEL, config=config()) as session:
             async for message in session.receive():
                 update = message.session_resumption_update
                 if update and update.resumable and update.new_handle:
                     handle = update.new_handle
-                    standin.commit(Deed(do="close", code=1011, reason="Internal error encountered."))
+                    simulator.inject(FaultAction(do="close", code=1011, reason="Internal error encountered."))
                     break
             with pytest.raises(errors.APIError) as lost:
                 await turn(session)
@@ -219,15 +219,15 @@ async def test_a_session_is_resumed_after_a_lost_connection(tone: Tone) -> None:
         ) as session:
             await session.send_realtime_input(text="Where were we?")
             assert sound_of(await turn(session))
-        assert [entry.resumed for entry in standin.connections] == [False, True]
-        assert len(standin.sessions) == 1
+        assert [entry.resumed for entry in simulator.connections] == [False, True]
+        assert len(simulator.sessions) == 1
 
 
 async def test_a_going_away_is_seen(tone: Tone) -> None:
     fault = ScriptedFault(on="setup", after_s=0.05, do="go_away", left_s=0.3)
     async with (
-        standing_in(tone(0.1), faults=(fault,)) as standin,
-        developer(standin).aio.live.connect(model=MODEL, config=config()) as session,
+        running_simulator(tone(0.1), faults=(fault,)) as simulator,
+        developer(simulator).aio.live.connect(model=MODEL, config=config()) as session,
     ):
         left: list[types.LiveServerGoAway | None] = []
         with pytest.raises(errors.APIError, match="Deadline expired"):  # noqa: PT012  the error ends the loop
@@ -237,22 +237,22 @@ async def test_a_going_away_is_seen(tone: Tone) -> None:
 
 
 async def test_a_refused_setup_is_an_api_error(tone: Tone) -> None:
-    async with standing_in(tone(0.1)) as standin:
+    async with running_simulator(tone(0.1)) as simulator:
         thinking = config(thinking_config={"thinking_budget": 0})
         with pytest.raises(errors.APIError, match="thinking_config is not supported") as refused:
-            async with developer(standin).aio.live.connect(model=MODEL, config=thinking):
+            async with developer(simulator).aio.live.connect(model=MODEL, config=thinking):
                 pytest.fail("the session was set up")
         assert refused.value.code == 1007
 
 
 async def test_vertex_with_transparent_resumption(speech: bytes, tone: Tone) -> None:
-    async with standing_in(tone(0.1)) as standin:
+    async with running_simulator(tone(0.1)) as simulator:
         client = genai.Client(
             enterprise=True,
             project="p",
             location="europe-west4",
-            credentials=Credentials(token=standin.key.get_secret_value()),  # type: ignore[no-untyped-call]  # untyped library
-            http_options=options(standin, "v1beta1"),
+            credentials=Credentials(token=simulator.key.get_secret_value()),  # type: ignore[no-untyped-call]  # untyped library
+            http_options=options(simulator, "v1beta1"),
         )
         resumption = config(session_resumption={"transparent": True})
         async with client.aio.live.connect(model=MODEL, config=resumption) as session:
@@ -261,23 +261,23 @@ async def test_vertex_with_transparent_resumption(speech: bytes, tone: Tone) -> 
         usage = [message.usage_metadata for message in messages if message.usage_metadata]
         assert usage
         assert usage[0].response_token_count
-        assert standin.connections[0].path.startswith("/ws/google.cloud.aiplatform.v1beta1")
-        assert standin.sessions[0].backend == "vertex"
+        assert simulator.connections[0].path.startswith("/ws/google.cloud.aiplatform.v1beta1")
+        assert simulator.sessions[0].backend == "vertex"
 
 
 async def test_an_ephemeral_token(tone: Tone) -> None:
-    async with standing_in(tone(0.1), key="auth_tokens/abc") as standin:
-        client = genai.Client(api_key="auth_tokens/abc", http_options=options(standin, "v1alpha"))
+    async with running_simulator(tone(0.1), key="auth_tokens/abc") as simulator:
+        client = genai.Client(api_key="auth_tokens/abc", http_options=options(simulator, "v1alpha"))
         with pytest.warns(errors.ExperimentalWarning):  # noqa: PT031  it comes from the connecting
             async with client.aio.live.connect(model=MODEL, config=config()) as session:
                 await session.send_realtime_input(text="Hello?")
                 assert sound_of(await turn(session))
-        assert standin.connections[0].path.endswith("BidiGenerateContentConstrained")
+        assert simulator.connections[0].path.endswith("BidiGenerateContentConstrained")
 
 
 async def test_the_version_that_the_sdk_takes_by_itself_is_not_served(tone: Tone) -> None:
-    async with standing_in(tone(0.1)) as standin:
-        client = genai.Client(api_key=standin.key.get_secret_value(), http_options=options(standin, "v1"))
+    async with running_simulator(tone(0.1)) as simulator:
+        client = genai.Client(api_key=simulator.key.get_secret_value(), http_options=options(simulator, "v1"))
         with pytest.raises(Exception, match="HTTP 404"):
             async with client.aio.live.connect(model=MODEL, config=config()):
                 pytest.fail("the session was set up")

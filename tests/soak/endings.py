@@ -1,13 +1,11 @@
 """The ways in which a soaked connection ends."""
 
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from kioskd.simulator import Simulator
-from kioskd.simulator.connection import ClientConnection
-from kioskd.simulator.script import Deed
+from kioskd.simulator.script import FaultAction
 
 MARGIN_S: Final = 10.0
 """So long before the announced end a connection is left at the latest (`Policy.margin_s`)."""
@@ -23,33 +21,23 @@ class Ending:
     do: Callable[[Simulator], None]
 
 
-def _deed(deed: Deed) -> Callable[[Simulator], None]:
-    return lambda service: service.commit(deed)
+def _injected(action: FaultAction) -> Callable[[Simulator], None]:
+    return lambda service: service.inject(action)
 
 
 def _closes(code: int, reason: str) -> Callable[[Simulator], None]:
-    return _deed(Deed(do="close", code=code, reason=reason))
+    return _injected(FaultAction(do="close", code=code, reason=reason))
 
 
 def _finish(service: Simulator) -> None:
-    """End the TCP connection in the proper way, and the WebSocket not at all: that is what 1006 stands for."""
-    line = service._lines[-1]
-    line._connection.take_no_more()
-    line.spawn(_finish_line, line)
-
-
-async def _finish_line(line: ClientConnection) -> None:
-    # As with all endings of the stand-in: what was taken in has been acknowledged, so it is heard first.
-    await line.all_heard()
-    line._connection.deaf = True
-    line._connection.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-    line._connection.let_in()
+    """End the TCP connection in the orderly way, and the WebSocket not at all: 1006 stands for that."""
+    service.open_connections[-1].finish()
 
 
 ENDINGS: Final = (
-    Ending("goAway", True, 3, _deed(Deed(do="go_away", left_s=MARGIN_S + 1.0))),
-    Ending("goAway, forced", True, 2, _deed(Deed(do="go_away", left_s=MARGIN_S))),
-    Ending("abort", True, 2, _deed(Deed(do="abort"))),
+    Ending("goAway", True, 3, _injected(FaultAction(do="go_away", left_s=MARGIN_S + 1.0))),
+    Ending("goAway, forced", True, 2, _injected(FaultAction(do="go_away", left_s=MARGIN_S))),
+    Ending("abort", True, 2, _injected(FaultAction(do="abort"))),
     Ending("1000", True, 2, _closes(1000, "")),
     Ending("1001", True, 2, _closes(1001, "Going away.")),
     Ending("1006", True, 2, _finish),
@@ -57,8 +45,8 @@ ENDINGS: Final = (
     Ending("1008", False, 2, _closes(1008, "Operation is not implemented, or supported, or enabled.")),
     Ending("1008, aborted", True, 1, _closes(1008, "The operation was aborted.")),
     Ending("1011", True, 2, _closes(1011, "Internal error encountered.")),
-    # The stand-in lets go of its end after a while, or the soak would run out of sockets.
-    Ending("freeze", True, 1, _deed(Deed(do="freeze", lasts_s=10.0))),
+    # The simulator lets go of its end after a while, or the soak would run out of sockets.
+    Ending("freeze", True, 1, _injected(FaultAction(do="freeze", lasts_s=10.0))),
 )
 
 OWN: Final = "its own end"

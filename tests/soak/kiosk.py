@@ -23,7 +23,7 @@ from kioskd.media import pcm
 from kioskd.rehearsal.alignment import Gate, GateChange
 from kioskd.settings.model import Settings
 from kioskd.simulator import Simulator
-from kioskd.simulator.script import Deed, Reply, ServiceScript
+from kioskd.simulator.script import FaultAction, Reply, ServiceScript
 
 GREETING: Final = "Greet the visitor in one sentence."
 DEADLINES: Final = Deadlines(unacknowledged_s=1.5, stalled_s=1.5, send_s=1.5)
@@ -61,7 +61,7 @@ class Fared:
 
 
 class SoakedKiosk:
-    """A kiosk, its visitor, and its own stand-in of the service."""
+    """A kiosk, its visitor, and its own simulator of the service."""
 
     def __init__(self, number: int, seed: int, speech: bytes, *, patient: bool = False) -> None:
         """`patient`: its connections live as long as the real service's, and its conversation never ends."""
@@ -155,7 +155,7 @@ class SoakedKiosk:
             with contextlib.suppress(TimeoutError):
                 await self._until(lambda: not self._state.link.tries, "to complete a turn", GOOD_S)
         if not (
-            self._state.link.open and service._lines
+            self._state.link.open and service.open_connections
         ):  # blown already, by what was left of the blow before
             await self._until(lambda: self._state.link.open, "to come back")
             return
@@ -183,7 +183,7 @@ class SoakedKiosk:
                 announces = False
                 self.ledger.ends("goAway")
                 self._ending = "goAway"
-                service.commit(Deed(do="go_away", left_s=60.0))
+                service.inject(FaultAction(do="go_away", left_s=60.0))
             if self._clock.now() - since > 700.0:
                 raise TimeoutError(f"kiosk {self._number}: a connection was not left before its time")
         await self._until(lambda: self._state.link.open, "to come back")
@@ -204,19 +204,15 @@ class SoakedKiosk:
     def _check(self, service: Simulator) -> None:
         self._speaker.heard.clear()
         self.ledger.check(service.sessions)
-        service.connections.clear()
-        service._notices._told.clear()
+        service.forget_finished()
 
     def _forget(self, service: Simulator) -> None:
-        """Have the stand-in, which remembers everything for as long as it lives, forget all but the last conversation.
+        """Have the simulator, which keeps everything in memory, forget all but the last conversation.
 
-        Of that one a frozen connection may still be there.
+        A frozen connection may still be open for that one.
         """
-        sessions = service._sessions
-        for name in self._old & sessions._memories.keys():
-            memory = sessions._memories.pop(name)
-            sessions._by_handle.pop(memory.handle or "", None)
-        self._old = set(sessions._memories)
+        service.forget_sessions(self._old)
+        self._old = {session.id for session in service.sessions}
 
     async def _until(self, holds: Callable[[], object], what: str, at_most_s: float = PATIENCE_S) -> None:
         try:

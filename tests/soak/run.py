@@ -1,6 +1,6 @@
 """`scripts/soak`: kiosks side by side, whose connections end every second or two in every way there is.
 
-Each kiosk is the whole daemon with the real client library, over TLS, against a stand-in of the service of its own. The
+Each kiosk is the whole daemon with the real client library, over TLS, against a simulator of the service of its own. The
 visitor talks all the time. Every frame of the microphone is accounted for.
 """
 

@@ -35,7 +35,7 @@ class Line:
 INSTALL_S: Final = 3600.0
 GUEST: Final = "/opt/guest"
 _GUEST_FOLDER: Final = Path(__file__).parent / "guest"
-_SERVICES: Final = ("devices.service", "stand-in.socket", "room.service", "webcam.service", "pedal.service")
+_SERVICES: Final = ("devices.service", "simulator.socket", "room.service", "webcam.service", "pedal.service")
 _SHARED, _CHECKOUT = "/opt/shared", "/opt/checkout"
 _INSTALLED: Final = (
     "pyproject.toml",
@@ -65,11 +65,11 @@ _FILES: Final = {
         "[Install]\nWantedBy=multi-user.target\n"
     ),
     # The service of this machine, seen at an address that its certificate names.
-    "/etc/systemd/system/stand-in.socket": (
+    "/etc/systemd/system/simulator.socket": (
         "[Socket]\nListenStream=127.0.0.1:8443\n[Install]\nWantedBy=sockets.target\n"
     ),
-    "/etc/systemd/system/stand-in.service": (
-        "[Service]\nEnvironmentFile=/etc/stand-in\nExecStart=/usr/lib/systemd/systemd-socket-proxyd 10.0.2.2:${PORT}\n"
+    "/etc/systemd/system/simulator.service": (
+        "[Service]\nEnvironmentFile=/etc/simulator\nExecStart=/usr/lib/systemd/systemd-socket-proxyd 10.0.2.2:${PORT}\n"
     ),
     "/etc/systemd/system/room.service": (
         "[Unit]\nAfter=devices.service\nBefore=kioskd.service\n"
@@ -166,7 +166,7 @@ def _install_in_container(folder: Path) -> None:
             for path, text in {
                 SETTINGS: YAML,
                 "/etc/kioskd/ca.pem": authorities,
-                "/etc/stand-in": "PORT=1\n",
+                "/etc/simulator": "PORT=1\n",
             }.items():
                 box.write(path, text)
             parent = Path(CREDENTIAL).parent

@@ -33,13 +33,13 @@ def test_a_press_wakes_the_kiosk_and_lights_the_lamp(here: Kiosk) -> None:
 
 def test_the_visitor_is_heard_and_the_reply_sounds_at_the_other_end_of_the_loop(here: Kiosk) -> None:
     assert here.heard() > UNDERSTOOD
-    sent = bytes(here.service.stand_in.sessions[0].audio)
+    sent = bytes(here.service.simulator.sessions[0].audio)
     assert in_order(visitors_words(), sent, pcm.UPLINK_HZ) > UNDERSTOOD
 
 
 def test_the_conversation_goes_on(here: Kiosk) -> None:
     here.answers()
-    assert [turn.reply for turn in here.service.stand_in.sessions[0].turns][-2:] == ["spoken", "spoken"]
+    assert [turn.reply for turn in here.service.simulator.sessions[0].turns][-2:] == ["spoken", "spoken"]
 
 
 def test_a_press_while_it_speaks_silences_the_reply(here: Kiosk) -> None:

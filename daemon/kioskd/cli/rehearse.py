@@ -1,4 +1,4 @@
-"""`kioskd rehearse`: the whole daemon against a stand-in of the service, and a report on how it went."""
+"""`kioskd rehearse`: the whole daemon against a simulator of the service, and a report on how it went."""
 
 import argparse
 import asyncio

@@ -1,12 +1,12 @@
-"""The Live service's stand-in: what Google's service says and refuses, on loopback, by a script."""
+"""The simulator of the Live service: on loopback, by a script, with the real service's rules."""
 
 from kioskd.simulator.records import ConnectionRecord, ReceivedPicture, SessionRecord, VisitorTurn
-from kioskd.simulator.script import Deed, Reply, ScriptedCall, ScriptedFault, ServiceScript
+from kioskd.simulator.script import FaultAction, Reply, ScriptedCall, ScriptedFault, ServiceScript
 from kioskd.simulator.server import Simulator
 
 __all__ = [
     "ConnectionRecord",
-    "Deed",
+    "FaultAction",
     "ReceivedPicture",
     "Reply",
     "ScriptedCall",

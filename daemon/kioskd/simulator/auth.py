@@ -1,4 +1,4 @@
-"""Who gets in: the paths under which the Live service answers, and the key or the tokens that open them."""
+"""Authentication: the request paths that the Live service answers, and the key or the tokens that they take."""
 
 import hmac
 import re
@@ -11,11 +11,11 @@ from pydantic import SecretStr
 from websockets.datastructures import Headers
 
 Backend = Literal["developer", "vertex"]
-Admission = Literal["admitted", "no_key", "wrong_key"]
+AuthResult = Literal["accepted", "no_key", "wrong_key"]
 
 _TOKEN_PREFIX: Final = "auth_tokens/"  # noqa: S105  the public mark of an ephemeral token, not one
 
-# /v1 has no Live service that anybody has seen; a client that dials it must notice.
+# No Live service has been seen under /v1; a client that dials it must notice.
 _DEVELOPER: Final = re.compile(
     r"/{1,2}ws/google\.ai\.generativelanguage\.(?P<version>v1alpha|v1beta)"
     r"\.GenerativeService\.BidiGenerateContent(?P<constrained>Constrained)?"
@@ -26,81 +26,80 @@ _VERTEX: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Authenticator:
-    """Which of the service's entrances a client came through."""
+class ApiEndpoint:
+    """One of the service's methods, in one version of its interface."""
 
     backend: Backend
     version: str
     constrained: bool = False
-    """For ephemeral tokens only."""
+    """Whether it takes ephemeral tokens only."""
 
 
-class TokenBook:
-    """The tokens that open the service, each for one connection.
+class EphemeralTokens:
+    """The tokens that the service accepts, each for one connection.
 
-    A real one is documented to resume its session as often as it is asked; it was seen refused when it tried.
+    Google documents that a token may resume its session as often as needed. The real service was seen to refuse that.
     """
 
     def __init__(self) -> None:
-        self._good: set[str] = set()
+        self._valid: set[str] = set()
 
     def mint(self) -> str:
         """Return a new token."""
         token = _TOKEN_PREFIX + secrets.token_hex(24)
-        self._good.add(token)
+        self._valid.add(token)
         return token
 
-    def take(self, token: str) -> bool:
-        """Say whether `token` opens the service; it does not open it again."""
-        good = token in self._good
-        self._good.discard(token)
-        return good
+    def redeem(self, token: str) -> bool:
+        """Return whether `token` is valid; it is not valid any more afterwards."""
+        valid = token in self._valid
+        self._valid.discard(token)
+        return valid
 
     def expire_all(self) -> None:
-        """Let none that was minted so far open anything."""
-        self._good.clear()
+        """Make every token invalid that was minted so far."""
+        self._valid.clear()
 
 
-def find_door(target: str) -> Authenticator | None:
-    """Return the door behind a request target; None where there is none (HTTP 404)."""
-    path = _path(target)
+def find_endpoint(target: str) -> ApiEndpoint | None:
+    """Return the endpoint that a request target names; None where there is none (HTTP 404)."""
+    path = public_path(target)
     if match := _DEVELOPER.fullmatch(path):
-        return Authenticator("developer", match["version"], match["constrained"] is not None)
+        return ApiEndpoint("developer", match["version"], match["constrained"] is not None)
     if match := _VERTEX.fullmatch(path):
-        return Authenticator("vertex", match["version"])
+        return ApiEndpoint("vertex", match["version"])
     return None
 
 
-def admit(door: Authenticator, target: str, headers: Headers, key: SecretStr, tokens: TokenBook) -> Admission:
-    """Say whether a client may come in.
+def authenticate(
+    endpoint: ApiEndpoint, target: str, headers: Headers, key: SecretStr, tokens: EphemeralTokens
+) -> AuthResult:
+    """Check the credential of a request.
 
-    The Developer API takes the key as `x-goog-api-key` or `?key=`, its constrained method `Authorization: Token` or
-    `?access_token=` with one of `tokens`, or with the key if that is one; Vertex takes `Authorization: Bearer`, or `x-goog-api-key` (express mode).
+    The Developer API takes the key as `x-goog-api-key` or `?key=`. Its constrained method takes `Authorization: Token` or
+    `?access_token=` with one of `tokens`, or with the key if that is a token. Vertex takes `Authorization: Bearer`, or
+    `x-goog-api-key` (express mode).
     """
     secret = key.get_secret_value()
     query = {name: values[0] for name, values in parse_qs(urlsplit(target).query).items()}
     scheme, _, credential = headers.get("Authorization", "").partition(" ")
-    by_key = headers.get("x-goog-api-key") or query.get("key")
-    shown: str | None
-    if door.constrained:
-        shown = credential if scheme.lower() == "token" else query.get("access_token")
-    elif door.backend == "vertex":
-        shown = credential if scheme.lower() == "bearer" else by_key
+    api_key = headers.get("x-goog-api-key") or query.get("key")
+    given: str | None
+    if endpoint.constrained:
+        given = credential if scheme.lower() == "token" else query.get("access_token")
+    elif endpoint.backend == "vertex":
+        given = credential if scheme.lower() == "bearer" else api_key
     else:
-        # An ephemeral token opens the constrained method only.
-        shown = by_key if not secret.startswith(_TOKEN_PREFIX) else None
-    if not shown:
+        # The other methods take no ephemeral token.
+        given = api_key if not secret.startswith(_TOKEN_PREFIX) else None
+    if not given:
         return "no_key"
-    if door.constrained and tokens.take(shown):
-        return "admitted"
-    return "admitted" if hmac.compare_digest(shown.encode(), secret.encode()) else "wrong_key"
+    if endpoint.constrained and tokens.redeem(given):
+        return "accepted"
+    return "accepted" if hmac.compare_digest(given.encode(), secret.encode()) else "wrong_key"
 
 
 def public_path(target: str) -> str:
     """Return a request target without its query, which may hold the key."""
-    return _path(target)
-
-
-def _path(target: str) -> str:
     # urlsplit would take the first segment after a doubled slash for a host.
     return target.partition("?")[0]

@@ -1,4 +1,4 @@
-"""When which fault is due."""
+"""Finds which of the script's faults is due."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,23 +6,23 @@ from collections.abc import Iterable
 from kioskd.simulator.script import ScriptedFault, Trigger
 
 
-class FaultBook:
-    """The faults still to come, and how often each occasion has been there."""
+class FaultSchedule:
+    """The faults still to come, and how often each occasion has occurred."""
 
     def __init__(self, faults: Iterable[ScriptedFault]) -> None:
-        self._seen: Counter[Trigger] = Counter()
-        self._coming: list[tuple[int, ScriptedFault]] = [(fault.nth, fault) for fault in faults]
+        self._occurred: Counter[Trigger] = Counter()
+        self._pending: list[tuple[int, ScriptedFault]] = [(fault.nth, fault) for fault in faults]
 
     def add(self, fault: ScriptedFault) -> None:
-        """Enter one more; its `nth` counts from now."""
-        self._coming.append((self._seen[fault.on] + fault.nth, fault))
+        """Add a fault; its `nth` counts from now."""
+        self._pending.append((self._occurred[fault.on] + fault.nth, fault))
 
     def due(self, trigger: Trigger) -> list[ScriptedFault]:
         """Count one occasion; return the faults that it sets off."""
-        self._seen[trigger] += 1
-        fires = [
-            entry for entry in self._coming if entry[1].on == trigger and entry[0] == self._seen[trigger]
+        self._occurred[trigger] += 1
+        due = [
+            entry for entry in self._pending if entry[1].on == trigger and entry[0] == self._occurred[trigger]
         ]
-        for entry in fires:
-            self._coming.remove(entry)
-        return [fault for _, fault in fires]
+        for entry in due:
+            self._pending.remove(entry)
+        return [fault for _, fault in due]

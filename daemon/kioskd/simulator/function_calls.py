@@ -1,4 +1,4 @@
-"""The functions that the model calls, and what comes of them."""
+"""The functions that the model calls, and the client's answers."""
 
 import asyncio
 import secrets
@@ -15,50 +15,50 @@ from kioskd.simulator.script import ScriptedCall
 from kioskd.simulator.wire import FunctionResponse
 
 AnswerScheduling = Literal["silent", "when_idle", "interrupt"]
-"""When the model takes up what has come of its calls: not by itself, when it is silent, at once."""
+"""When the model speaks of its calls' answers: not by itself, when it is silent, at once."""
 
-_BY_DEFAULT: Final[AnswerScheduling] = "when_idle"
+_DEFAULT: Final[AnswerScheduling] = "when_idle"
 _URGENCY: Final[tuple[AnswerScheduling, ...]] = ("silent", "when_idle", "interrupt")
 
 
 @dataclass(slots=True)
 class PendingCall:
-    """One call that the model waits for, or does not."""
+    """One call that was not answered yet."""
 
-    wanted: ScriptedCall
+    scripted: ScriptedCall
     record: CallRecord
     turn: VisitorTurn
-    again: int
-    """How often it will be made again if nothing comes of it."""
+    repeats: int
+    """How often it will be made again if its answer is empty."""
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     response: FunctionResponse | None = None
     pictures: list[ReceivedPicture] = field(default_factory=list)
-    patience: asyncio.TimerHandle | None = None
+    timeout: asyncio.TimerHandle | None = None
 
 
 class FunctionCalls:
-    """The calls of one connection. An id means something on the connection that it came by, and nowhere else."""
+    """The calls of one connection. A call's id is valid on its own connection only."""
 
     def __init__(
         self,
-        line: ClientConnection,
+        connection: ClientConnection,
         session: SessionRecord,
-        profile: SimulatedModel,
+        model: SimulatedModel,
         tools: Sequence[WireTool],
         *,
-        sweeps: int,
+        script_repeats: int,
     ) -> None:
-        self._line = line
+        self._connection = connection
         self._session = session
-        self._profile = profile
-        self._sweeps = sweeps if profile.sweeps else 0
+        self._model = model
+        self._repeats = script_repeats if model.repeats_empty_calls else 0
         self._behaviors: dict[str, str] = {}
         self._open: dict[str, PendingCall] = {}
         self._made: dict[str, CallRecord] = {}
         self.declare(tools)
 
     def declare(self, tools: Iterable[WireTool]) -> None:
-        """Know these functions, and no others."""
+        """Know these functions from now on, and no others."""
         self._behaviors = {
             function.name or "": function.behavior or ""
             for tool in tools
@@ -66,7 +66,7 @@ class FunctionCalls:
         }
 
     @property
-    def holding_up(self) -> bool:
+    def block_the_model(self) -> bool:
         """Whether the model waits for an answer before anything else."""
         return any(call.record.blocking for call in self._open.values())
 
@@ -75,45 +75,44 @@ class FunctionCalls:
         """Whether an answer is still to come."""
         return bool(self._open)
 
-    async def make(self, wanted: Sequence[ScriptedCall], turn: VisitorTurn) -> list[PendingCall]:
+    async def make(self, scripted: Sequence[ScriptedCall], turn: VisitorTurn) -> list[PendingCall]:
         """Call functions, all in one message."""
-        calls = [self._new(each, turn, self._sweeps) for each in wanted]
+        calls = [self._new(each, turn, self._repeats) for each in scripted]
         await self._send(calls)
         return calls
 
-    async def outcome(
+    async def answers(
         self, calls: Sequence[PendingCall]
     ) -> tuple[AnswerScheduling | None, list[ReceivedPicture]]:
-        """Wait for all of `calls`, and return when the model is to speak of them, and what it was shown with them.
+        """Wait for all of `calls`; return when the model is to speak of the answers, and the pictures among them.
 
-        None instead of a when: there is nothing to speak of, as all were cancelled. A model that gets nothing to go by
-        calls again, some times.
+        The first is None if all calls were cancelled. Some models repeat a call whose answer is empty.
         """
-        found: list[PendingCall] = []
+        answered: list[PendingCall] = []
         for first in calls:
             call = first
             await call.settled.wait()
-            while call.again and call.record.state == "answered" and _says_nothing(call.response):
-                call = self._new(call.wanted, call.turn, call.again - 1)
-                self._line.tell("tool_call_repeated", id=call.record.id, name=call.record.name)
+            while call.repeats and call.record.state == "answered" and _is_empty(call.response):
+                call = self._new(call.scripted, call.turn, call.repeats - 1)
+                self._connection.emit("tool_call_repeated", id=call.record.id, name=call.record.name)
                 await self._send([call])
                 await call.settled.wait()
             if call.record.state != "cancelled":
-                found.append(call)
-        if not found:
+                answered.append(call)
+        if not answered:
             return None, []
-        urgency = max((_when(call) for call in found), key=_URGENCY.index)
-        return urgency, [picture for call in found for picture in call.pictures]
+        urgency = max((_scheduling(call) for call in answered), key=_URGENCY.index)
+        return urgency, [picture for call in answered for picture in call.pictures]
 
-    def take(self, response: FunctionResponse, pictures: Sequence[ReceivedPicture]) -> None:
-        """A function has answered; an answer that nobody waits for is only written down."""
-        call = self._open.get(response.id or "") or self._named(response)
+    def answer(self, response: FunctionResponse, pictures: Sequence[ReceivedPicture]) -> None:
+        """Take a function's answer; one that is not waited for is recorded only."""
+        call = self._open.get(response.id or "") or self._find_by_name(response)
         record = call.record if call else self._made.get(response.id or "")
-        self._line.tell("tool_response", id=response.id, known=call is not None, pictures=len(pictures))
+        self._connection.emit("tool_response", id=response.id, known=call is not None, pictures=len(pictures))
         if response.will_continue:
             return
         if record is None:
-            self._session.strays.append(response.id or "")
+            self._session.unknown_answers.append(response.id or "")
             return
         record.answered_at.append(time.monotonic())
         record.results.append(response.response or {})
@@ -124,63 +123,63 @@ class FunctionCalls:
             self._settle(call, "answered")
 
     def cancel(self, turn: VisitorTurn) -> list[str]:
-        """Give up what `turn` has called for, but for what outlives it; return the ids."""
-        gone = [
+        """Cancel the calls of `turn`, except those that outlive it; return the ids."""
+        cancelled = [
             call
             for call in self._open.values()
-            if call.turn is turn and (call.record.blocking or not call.wanted.outlives)
+            if call.turn is turn and (call.record.blocking or not call.scripted.outlives)
         ]
-        for call in gone:
+        for call in cancelled:
             call.record.cancelled_at = time.monotonic()
             self._settle(call, "cancelled")
-        return [call.record.id for call in gone]
+        return [call.record.id for call in cancelled]
 
-    def overhear(self, byte_count: int) -> None:
-        """Audio came while the model was held up."""
+    def count_audio(self, byte_count: int) -> None:
+        """Count audio that comes while the model waits for an answer."""
         for call in self._open.values():
             if call.record.blocking:
                 call.record.audio_bytes += byte_count
 
-    def leave(self) -> None:
-        """The connection is over: nobody can answer any more, or needs to."""
+    def close(self) -> None:
+        """Give up the calls that are open: the connection is over."""
         for call in tuple(self._open.values()):
             self._settle(call, "lost")
 
-    def _new(self, wanted: ScriptedCall, turn: VisitorTurn, again: int) -> PendingCall:
+    def _new(self, scripted: ScriptedCall, turn: VisitorTurn, repeats: int) -> PendingCall:
         record = CallRecord(
             f"call-{secrets.token_hex(6)}",
-            wanted.name,
-            self._line.number,
+            scripted.name,
+            self._connection.number,
             time.monotonic(),
-            blocking=self._blocks(wanted.name),
+            blocking=self._blocks(scripted.name),
         )
-        call = self._open[record.id] = PendingCall(wanted, record, turn, again)
-        call.patience = asyncio.get_running_loop().call_later(wanted.wait_s, self._give_up, call)
+        call = self._open[record.id] = PendingCall(scripted, record, turn, repeats)
+        call.timeout = asyncio.get_running_loop().call_later(scripted.wait_s, self._give_up, call)
         self._made[record.id] = record
         self._session.calls.append(record)
         return call
 
     async def _send(self, calls: Sequence[PendingCall]) -> None:
-        said = []
+        listed = []
         for call in calls:
-            self._line.tell(
+            self._connection.emit(
                 "tool_call", id=call.record.id, name=call.record.name, blocking=call.record.blocking
             )
-            said.append({"id": call.record.id, "name": call.record.name, "args": call.wanted.args})
-        await self._line.send({"toolCall": {"functionCalls": said}})
+            listed.append({"id": call.record.id, "name": call.record.name, "args": call.scripted.args})
+        await self._connection.send({"toolCall": {"functionCalls": listed}})
 
     def _give_up(self, call: PendingCall) -> None:
-        self._line.tell("tool_call_unanswered", id=call.record.id)
+        self._connection.emit("tool_call_unanswered", id=call.record.id)
         self._settle(call, "given_up")
 
     def _settle(self, call: PendingCall, state: Literal["answered", "cancelled", "given_up", "lost"]) -> None:
         del self._open[call.record.id]
-        if call.patience is not None:
-            call.patience.cancel()
+        if call.timeout is not None:
+            call.timeout.cancel()
         call.record.state = state
         call.settled.set()
 
-    def _named(self, response: FunctionResponse) -> PendingCall | None:
+    def _find_by_name(self, response: FunctionResponse) -> PendingCall | None:
         """Return the call that an answer without an id is for, as Vertex takes it."""
         if response.id is not None:
             return None
@@ -190,17 +189,17 @@ class FunctionCalls:
         behavior = self._behaviors.get(name, "")
         if behavior in {"BLOCKING", "NON_BLOCKING"}:
             return behavior == "BLOCKING"
-        return self._profile.blocking_tools in {"only", "default"}
+        return self._model.blocking_tools in {"only", "default"}
 
 
-def _when(call: PendingCall) -> AnswerScheduling:
+def _scheduling(call: PendingCall) -> AnswerScheduling:
     given = call.response.scheduling if call.response else None
     if call.record.blocking or given is None or given == "SCHEDULING_UNSPECIFIED":
-        return _BY_DEFAULT
+        return _DEFAULT
     return _URGENCY[("SILENT", "WHEN_IDLE", "INTERRUPT").index(given)]
 
 
-def _says_nothing(response: FunctionResponse | None) -> bool:
-    """Whether there is nothing in an answer to go by: no word on how it went, and no data."""
-    found: Mapping[str, Any] = (response.response if response else None) or {}
-    return not any(found.values()) and not (response and response.parts)
+def _is_empty(response: FunctionResponse | None) -> bool:
+    """Return whether an answer holds neither a result nor data."""
+    content: Mapping[str, Any] = (response.response if response else None) or {}
+    return not any(content.values()) and not (response and response.parts)

@@ -1,79 +1,50 @@
-"""The WebSocket request: who is let in, who is turned away, and how."""
+"""Answers WebSocket requests: with an open connection, or with an HTTP error."""
 
 import asyncio
 import http
 import json
 
-from pydantic import SecretStr
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
-from kioskd.simulator.auth import Admission, Authenticator, TokenBook, admit, find_door, public_path
-from kioskd.simulator.connection import CountingWebSocket, pause, reset
-from kioskd.simulator.faults import FaultBook
-from kioskd.simulator.records import Notices
-from kioskd.simulator.script import ServiceScript
-
-
-class ClientSocket(CountingWebSocket):
-    """A client's connection from its TLS handshake on, so that it can be ended at any stage."""
-
-    door: Authenticator | None = None
-    admission: Admission = "no_key"
-    _made = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note that there is something to abort."""
-        super().connection_made(transport)
-        self._made = True
-
-    def abort(self) -> None:
-        """Drop the connection, however far it has come."""
-        if self._made:
-            self.transport.abort()
+from kioskd.simulator.auth import authenticate, find_endpoint, public_path
+from kioskd.simulator.connection import pause
+from kioskd.simulator.state import ServiceState
+from kioskd.simulator.websocket import ServerSocket
 
 
 class Handshake:
     """Answers WebSocket requests."""
 
-    def __init__(
-        self,
-        script: ServiceScript,
-        key: SecretStr,
-        tokens: TokenBook,
-        faults: FaultBook,
-        notices: Notices,
-    ) -> None:
-        self._script = script
-        self._key = key
-        self._tokens = tokens
-        self._faults = faults
-        self._notices = notices
+    def __init__(self, state: ServiceState) -> None:
+        self._state = state
 
     async def answer(self, connection: ServerConnection, request: Request) -> Response | None:
         """Return the HTTP response that ends the request, or None to open the connection."""
-        assert isinstance(connection, ClientSocket)
+        assert isinstance(connection, ServerSocket)
         refusal = await self._play_faults(connection)
         if refusal is not None:
             return refusal
-        door = connection.door = find_door(request.path)
-        if door is None:
+        script = self._state.script
+        endpoint = connection.endpoint = find_endpoint(request.path)
+        if endpoint is None or (
+            endpoint.constrained and script.token_version not in ("any", endpoint.version)
+        ):
             return self._refuse(connection, 404, f"{public_path(request.path)} was not found on this server.")
-        minted_for = self._script.token_version
-        if door.constrained and minted_for not in ("any", door.version):
-            return self._refuse(connection, 404, f"{public_path(request.path)} was not found on this server.")
-        connection.admission = admit(door, request.path, request.headers, self._key, self._tokens)
-        if connection.admission != "admitted" and self._script.bad_key != "close":
-            status = 401 if self._script.bad_key == "http_401" else 403
+        connection.auth_result = authenticate(
+            endpoint, request.path, request.headers, self._state.key, self._state.tokens
+        )
+        if connection.auth_result != "accepted" and script.bad_key != "close":
+            status = 401 if script.bad_key == "http_401" else 403
             return self._refuse(
                 connection, status, "The request does not have valid authentication credentials."
             )
         return None
 
-    async def _play_faults(self, connection: ClientSocket) -> Response | None:
-        for fault in self._faults.due("connect"):
+    async def _play_faults(self, connection: ServerSocket) -> Response | None:
+        for fault in self._state.faults.due("connect"):
             await pause(fault.after_s)
-            self._notices.tell("fault", do=fault.do)
+            self._state.events.emit("fault", do=fault.do)
             if fault.do == "refuse":
                 return self._refuse(connection, fault.status, "By the script.", fault.retry_after_s)
             if fault.do == "silent":
@@ -81,17 +52,17 @@ class Handshake:
                     async with asyncio.timeout(fault.lasts_s):
                         await connection.wait_closed()
                 except TimeoutError:
-                    reset(connection.transport)
+                    connection.reset()
             elif fault.do == "expire":
-                self._tokens.expire_all()
+                self._state.tokens.expire_all()
             else:
-                reset(connection.transport)
+                connection.reset()
         return None
 
     def _refuse(
-        self, connection: ClientSocket, status: int, message: str, retry_after_s: int | None = None
+        self, connection: ServerSocket, status: int, message: str, retry_after_s: int | None = None
     ) -> Response:
-        self._notices.tell("refused", status=status)
+        self._state.events.emit("refused", status=status)
         phrase = http.HTTPStatus(status).name
         response = connection.respond(
             status, json.dumps({"error": {"code": status, "message": message, "status": phrase}})

@@ -1,9 +1,7 @@
-"""What the stand-in remembers: for whoever checks a rehearsal afterwards. Grows with it, and ends with it."""
+"""What the simulator received and did, for the checks of a test or a rehearsal. All of it is kept in memory."""
 
-import asyncio
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -11,7 +9,7 @@ from kioskd.simulator.auth import Backend
 from kioskd.simulator.schema import Setup
 
 _CROSSING_S: Final = 1.0
-"""So long after its cancellation an answer may have been on its way."""
+"""An answer that comes within this time after its cancellation may have been on its way."""
 
 
 @dataclass(slots=True)
@@ -29,39 +27,39 @@ class ConnectionRecord:
     resumed: bool = False
     closed_at: float | None = None
     close_sent: int | None = None
-    """The WebSocket close code that the stand-in sent; None after an abort."""
+    """The WebSocket close code that the simulator sent; None after an abort."""
 
     close_received: int | None = None
-    """The client's; None where it left without a word."""
+    """The client's close code; None where it sent no close."""
 
 
 @dataclass(slots=True)
 class ReceivedPicture:
-    """One picture as it came."""
+    """One picture as it was received."""
 
     at: float
     mime: str
     data: bytes = field(repr=False)
     way: Literal["realtime", "content", "answer"] = "realtime"
-    """As a frame of video, as a part of what was written, or with what a function has answered."""
+    """As a frame of video, as a part of client content, or with a function's response."""
     size: tuple[int, int] | None = None
     """Width and height in pixels; None where the header does not say."""
     turn: int | None = None
-    """The place, in the session's `turns`, of the turn that the model first had it in; None: it has not seen it."""
+    """The index, in the session's `turns`, of the turn in which the model first saw it; None: it has not."""
 
 
 @dataclass(slots=True)
 class VisitorTurn:
-    """What the visitor said or asked, and how the model took it."""
+    """What the visitor said or asked, and how the model answered."""
 
     kind: Literal["speech", "text", "content", "answer"]
-    """`answer`: no visitor's, but what came of functions that the model had not waited for."""
+    """`answer`: the model speaks of functions that it had not waited for; the visitor said nothing."""
     ended_at: float
     audio_bytes: int
     """Audio that belongs to the turn, by the session's turn coverage."""
 
     seen: list[ReceivedPicture] = field(default_factory=list)
-    """Pictures that the model had new before it when it answered: by the turn coverage, written, or from functions."""
+    """Pictures that the model saw first in this turn: by the turn coverage, written, or from functions."""
 
     reply: Literal["none", "spoken", "silent", "interrupted"] = "none"
     reply_s: float = 0.0
@@ -69,13 +67,13 @@ class VisitorTurn:
 
     @property
     def pictures(self) -> int:
-        """How many pictures belong to it."""
+        """How many pictures belong to the turn."""
         return len(self.seen)
 
 
 @dataclass(slots=True)
 class CallRecord:
-    """One function call, and how it was dealt with."""
+    """One function call, and how the client answered it."""
 
     id: str
     name: str
@@ -88,12 +86,12 @@ class CallRecord:
     cancelled_at: float | None = None
     answered_at: list[float] = field(default_factory=list)
     results: list[Mapping[str, Any]] = field(default_factory=list, repr=False)
-    """What came as answers."""
+    """The answers' contents."""
     audio_bytes: int = 0
-    """Audio that came while the call held the model up."""
+    """Audio that came while the model waited for the answer."""
 
     def complaint(self) -> str | None:
-        """Return what was wrong with how the client dealt with it; None: each call is answered once, or was cancelled.
+        """Return what was wrong with the client's answer; None if the call was answered once, or was cancelled.
 
         An answer may cross its cancellation on the way.
         """
@@ -116,17 +114,17 @@ class SessionRecord:
     model: str
     backend: Backend
     setups: list[Setup] = field(default_factory=list, repr=False)
-    """One a connection."""
+    """One for each connection."""
 
     audio: bytearray = field(default_factory=bytearray, repr=False)
-    """Every byte of audio received, in order; without what a transparent resumption has taken back."""
+    """Every byte of audio received, in order; a transparent resumption removes what will be sent again."""
 
     pictures: list[ReceivedPicture] = field(default_factory=list)
     texts: list[str] = field(default_factory=list, repr=False)
     """Typed input, from realtime text and client content."""
 
-    recall: list[tuple[str, str]] = field(default_factory=list, repr=False)
-    """Who said what before the session began, as its client told: (role, text)."""
+    initial_history: list[tuple[str, str]] = field(default_factory=list, repr=False)
+    """What was said before the session, as the client told: (role, text)."""
 
     turns: list[VisitorTurn] = field(default_factory=list)
     tool_responses: list[str] = field(default_factory=list)
@@ -135,61 +133,25 @@ class SessionRecord:
     calls: list[CallRecord] = field(default_factory=list)
     """Every call of a function, in order."""
 
-    strays: list[str] = field(default_factory=list)
+    unknown_answers: list[str] = field(default_factory=list)
     """Ids that were answered on a connection that had not called them."""
 
-    updates: int = 0
+    context_updates: int = 0
     """How many context updates came."""
 
     tokens: Counter[str] = field(default_factory=Counter)
-    """The context by modality: what each turn bills again."""
+    """The context's tokens by modality: each turn bills them again."""
 
     @property
     def complaints(self) -> list[str]:
-        """What was wrong with how calls were answered; empty when all was well."""
+        """What was wrong with the answers to calls; empty if nothing was."""
         found = [complaint for call in self.calls if (complaint := call.complaint()) is not None]
-        return found + ["an answer came for a call that was not made"] * len(self.strays)
+        return found + ["an answer came for a call that was not made"] * len(self.unknown_answers)
 
-    def show(self, pictures: Iterable[ReceivedPicture], turn: VisitorTurn) -> None:
-        """The model has these new before it in `turn`, which is one of `turns`."""
-        place = next(place for place, each in enumerate(self.turns) if each is turn)
+    def show_pictures(self, pictures: Iterable[ReceivedPicture], turn: VisitorTurn) -> None:
+        """Note that the model sees these pictures in `turn`, which is one of `turns`."""
+        index = next(index for index, each in enumerate(self.turns) if each is turn)
         for picture in pictures:
             turn.seen.append(picture)
             if picture.turn is None:
-                picture.turn = place
-
-
-def ignore(_kind: str, _data: dict[str, object]) -> None:
-    """Observe nothing."""
-
-
-class Notices:
-    """Tells what happens, as it happens, and lets others wait for it."""
-
-    def __init__(self, observe: Callable[[str, dict[str, object]], None]) -> None:
-        self._observe = observe
-        self._told: dict[str, list[dict[str, object]]] = {}
-        self._waiting: list[tuple[str, int, asyncio.Future[dict[str, object]]]] = []
-
-    def tell(self, kind: str, **data: object) -> None:
-        """Report that `kind` happened. `data` holds lengths and ids, never contents."""
-        data["t"] = time.monotonic()
-        told = self._told.setdefault(kind, [])
-        told.append(data)
-        self._observe(kind, data)
-        for wanted, nth, future in self._waiting:
-            if wanted == kind and nth == len(told) and not future.done():
-                future.set_result(data)
-
-    async def wait_for(self, kind: str, nth: int) -> dict[str, object]:
-        """Return the data of the nth notice of this kind, which may be past; the caller sets the deadline."""
-        told = self._told.get(kind, [])
-        if len(told) >= nth:
-            return told[nth - 1]
-        future: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
-        entry = (kind, nth, future)
-        self._waiting.append(entry)
-        try:
-            return await future
-        finally:
-            self._waiting.remove(entry)
+                picture.turn = index

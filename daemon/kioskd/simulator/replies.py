@@ -1,5 +1,6 @@
-"""What the model says, how it is cut into messages, and what it costs."""
+"""The model's replies: their order, their messages, and their cost in tokens."""
 
+import asyncio
 import base64
 from collections import Counter
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from typing import Final
 
 from kioskd.media import pcm
 from kioskd.simulator.auth import Backend
+from kioskd.simulator.connection import ClientConnection, pause
+from kioskd.simulator.records import SessionRecord, VisitorTurn
 from kioskd.simulator.script import Reply
 
 CHUNK_BYTES: Final = pcm.byte_count(0.040, pcm.DOWNLINK_HZ)
@@ -14,9 +17,11 @@ AUDIO_TOKENS_PER_S: Final = 25
 _MIME: Final = f"audio/pcm;rate={pcm.DOWNLINK_HZ}"
 # Clients that look at the first part only lose a piece at every fourth message.
 _DOUBLE_EVERY: Final = 4
+# Shorter waits would wake the loop more often than a client can tell apart.
+_SHORTEST_WAIT_S: Final = 0.01
 
 
-class Replies:
+class ReplyQueue:
     """The script's replies, in order; the last repeats."""
 
     def __init__(self, replies: tuple[Reply, ...]) -> None:
@@ -24,19 +29,86 @@ class Replies:
         self._next = 0
 
     @property
-    def coming(self) -> Reply:
+    def next(self) -> Reply:
         """The reply of the next turn."""
         return self._replies[min(self._next, len(self._replies) - 1)]
 
     @property
-    def place(self) -> int:
-        """The place in the script, from 0, of the reply that was taken last."""
+    def index(self) -> int:
+        """The index in the script of the reply that was taken last."""
         return min(max(self._next - 1, 0), len(self._replies) - 1)
 
     def take(self) -> int:
-        """Return the coming reply's place in the script. It has begun, and will not be said again."""
+        """Return the next reply's index in the script. It has begun, and will not be said again."""
         self._next += 1
-        return self.place
+        return self.index
+
+
+class ReplyStream:
+    """Sends one reply's audio, faster than it plays by the script's `pace`."""
+
+    def __init__(self, connection: ClientConnection, sound: bytes, text: str | None, *, pace: float) -> None:
+        """`sound`: 24 kHz PCM. `text`: what is sent along as output transcription."""
+        self._connection = connection
+        self._sound = sound
+        self._text = text
+        self._pace = pace
+        self._sent = 0
+        self._began = 0.0
+
+    @property
+    def sent_s(self) -> float:
+        """Seconds of sound sent."""
+        return pcm.duration_s(self._sent, pcm.DOWNLINK_HZ)
+
+    @property
+    def next_chunk(self) -> bytes:
+        """The sound that would be sent next; empty at the end."""
+        return self._sound[self._sent : self._sent + CHUNK_BYTES]
+
+    async def send(self, turn: VisitorTurn, session: SessionRecord, *, index: int, meanwhile: bool) -> None:
+        """Send all of the reply, as the answer to `turn`, and announce that it is complete."""
+        self._began = asyncio.get_running_loop().time()
+        for sent, content in messages(self._sound, self._text):
+            first, self._sent = self._sent == 0, sent
+            turn.reply_s = self.sent_s
+            if first:
+                self._connection.emit("reply_began", session=session.id, place=index, meanwhile=meanwhile)
+            await self._connection.send({"serverContent": content})
+            if first:
+                await self._connection.trigger("reply")
+            ahead = self._began + self.sent_s / self._pace - asyncio.get_running_loop().time()
+            if ahead > _SHORTEST_WAIT_S:
+                await pause(ahead)
+        self._connection.emit("reply_sent", sent_s=self.sent_s)
+        await self._connection.send({"serverContent": {"generationComplete": True}})
+
+    async def wait_until_played(self) -> None:
+        """Wait until a client that plays the reply as it comes has played all of it."""
+        await pause(max(0.0, self._began + self.sent_s - asyncio.get_running_loop().time()))
+
+
+class UsageReports:
+    """Reports the tokens of each turn: every other time with the end of the turn, else in a message of its own."""
+
+    def __init__(self, session: SessionRecord, *, enabled: bool) -> None:
+        self._session = session
+        self._enabled = enabled
+        self._count = 0
+
+    def end_of_turn(self, turn: VisitorTurn, content: dict[str, object]) -> list[dict[str, object]]:
+        """Return the messages that end `turn` with this server content, and bill the reply."""
+        ending: dict[str, object] = {"serverContent": content}
+        messages = [ending]
+        if self._enabled:
+            cost = usage(self._session.tokens, turn.reply_s, self._session.backend)
+            self._count += 1
+            if self._count % 2:
+                ending["usageMetadata"] = cost
+            else:
+                messages.append({"usageMetadata": cost})
+        self._session.tokens["AUDIO"] += round(turn.reply_s * AUDIO_TOKENS_PER_S)
+        return messages
 
 
 def audio_part(sound: bytes) -> dict[str, object]:
@@ -50,7 +122,7 @@ def messages(sound: bytes, text: str | None) -> Iterator[tuple[int, dict[str, ob
     Some hold two pieces of audio. With a `text`, its words come along as output transcription, spread evenly.
     """
     words = (text or "").split()
-    told = number = offset = 0
+    transcribed = number = offset = 0
     while offset < len(sound):
         pieces = 2 if number % _DOUBLE_EVERY == _DOUBLE_EVERY - 1 else 1
         parts: list[dict[str, object]] = []
@@ -60,9 +132,9 @@ def messages(sound: bytes, text: str | None) -> Iterator[tuple[int, dict[str, ob
                 offset = min(len(sound), offset + CHUNK_BYTES)
         content: dict[str, object] = {"modelTurn": {"role": "model", "parts": parts}}
         reached = len(words) * offset // len(sound)
-        if reached > told:
-            content["outputTranscription"] = {"text": " ".join(words[told:reached]) + " "}
-            told = reached
+        if reached > transcribed:
+            content["outputTranscription"] = {"text": " ".join(words[transcribed:reached]) + " "}
+            transcribed = reached
         number += 1
         yield offset, content
 

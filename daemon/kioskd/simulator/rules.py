@@ -1,12 +1,12 @@
-"""What the service turns down in a setup, model by model."""
+"""The rules for a setup, model by model."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from kioskd.simulator.auth import Authenticator, Backend
-from kioskd.simulator.functions import check_functions
+from kioskd.simulator.auth import ApiEndpoint, Backend
+from kioskd.simulator.function_rules import check_functions
 from kioskd.simulator.schema import Content, Generation, Setup, SpeechConfig, Thinking, WireTool
 from kioskd.simulator.wire import INVALID, POLICY, RefusalError
 
@@ -32,7 +32,7 @@ _LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 @dataclass(frozen=True, slots=True)
 class SimulatedModel:
-    """What one model can do."""
+    """The abilities of one model."""
 
     backends: frozenset[Backend]
     thinking: Literal["forbidden", "optional", "required"]
@@ -43,10 +43,10 @@ class SimulatedModel:
     coverage: Coverage
     answer_parts: bool = True
     """Whether a function may answer with pictures: from Gemini 3 on."""
-    sweeps: bool = False
-    """Whether it calls a function again that gave it nothing to go by."""
-    says_idle: bool = False
-    """Whether the end of a turn is no longer the end of the interaction, which is then said in so many words."""
+    repeats_empty_calls: bool = False
+    """Whether it repeats a call whose answer was empty."""
+    reports_interaction_status: bool = False
+    """Whether the end of a turn says if the interaction goes on."""
 
 
 _DEVELOPER: Final = frozenset[Backend]({"developer"})
@@ -56,7 +56,14 @@ _ONLY_ACTIVITY: Final = "TURN_INCLUDES_ONLY_ACTIVITY"
 
 PROFILES: Final[dict[str, SimulatedModel]] = {
     "gemini-3.8-live": SimulatedModel(
-        _DEVELOPER | _VERTEX, "forbidden", False, "always", "optional", "any_time", _ALL_VIDEO, sweeps=True
+        _DEVELOPER | _VERTEX,
+        "forbidden",
+        False,
+        "always",
+        "optional",
+        "any_time",
+        _ALL_VIDEO,
+        repeats_empty_calls=True,
     ),
     "gemini-3.8-live-extended-thinking": SimulatedModel(
         _DEVELOPER,
@@ -66,8 +73,8 @@ PROFILES: Final[dict[str, SimulatedModel]] = {
         "forbidden",
         "any_time",
         _ALL_VIDEO,
-        sweeps=True,
-        says_idle=True,
+        repeats_empty_calls=True,
+        reports_interaction_status=True,
     ),
     "gemini-3.1-flash-live-preview": SimulatedModel(
         _DEVELOPER, "optional", False, "absent", "only", "seed_only", _ONLY_ACTIVITY
@@ -86,20 +93,20 @@ PROFILES: Final[dict[str, SimulatedModel]] = {
         answer_parts=False,
     ),
 }
-"""The models that the stand-in plays."""
+"""The models that the simulator knows."""
 
 
-def check_setup(setup: Setup, door: Authenticator) -> tuple[str, SimulatedModel]:
-    """Return the model's short name and its profile.
+def check_setup(setup: Setup, endpoint: ApiEndpoint) -> tuple[str, SimulatedModel]:
+    """Return the model's short name and its abilities.
 
     Raises:
         RefusalError: the service would not accept this setup.
     """
-    name, profile = _model(setup.model, door)
+    name, profile = _model(setup.model, endpoint)
     config = setup.generation_config or Generation()
-    _check_generation(config, name, profile, door)
-    _check_rest(setup, name, profile, door)
-    check_tools(setup.tools or (), profile, door.backend)
+    _check_generation(config, name, profile, endpoint)
+    _check_rest(setup, name, profile, endpoint)
+    check_tools(setup.tools or (), profile, endpoint.backend)
     return name, profile
 
 
@@ -107,7 +114,7 @@ def check_tools(tools: Sequence[WireTool], profile: SimulatedModel, backend: Bac
     """Check the functions that tools declare.
 
     Raises:
-        RefusalError: what the service does not take of them, or a behaviour that the model has not.
+        RefusalError: the service or the model does not support one of them.
     """
     for function in (each for tool in tools for each in tool.function_declarations or ()):
         kinds = {"BLOCKING": "forbidden", "NON_BLOCKING": "only"}
@@ -123,7 +130,7 @@ def check_content(content: Content, backend: Backend) -> None:
     """Check one turn of a client's content.
 
     Raises:
-        RefusalError: a role or a part that may not be there.
+        RefusalError: a role or a part is not allowed there.
     """
     roles = {None, "user", "model", *(("system",) if backend == "vertex" else ())}
     _ensure(content.role in roles, "Please use a valid role: user, model.")
@@ -134,24 +141,24 @@ def check_content(content: Content, backend: Backend) -> None:
         )
 
 
-def _model(given: str | None, door: Authenticator) -> tuple[str, SimulatedModel]:
+def _model(given: str | None, endpoint: ApiEndpoint) -> tuple[str, SimulatedModel]:
     _ensure(bool(given), "setup.model is required")
     assert given is not None
-    if door.backend == "vertex":
+    if endpoint.backend == "vertex":
         pattern = r"(projects/[^/]+/locations/[^/]+/)?publishers/google/models/(?P<name>[^/]+)"
     else:
         pattern = r"models/(?P<name>[^/]+)"
     match = re.fullmatch(pattern, given)
     profile = PROFILES.get(match["name"]) if match else None
-    if match is None or profile is None or door.backend not in profile.backends:
+    if match is None or profile is None or endpoint.backend not in profile.backends:
         raise RefusalError(
             POLICY,
-            f"{given} is not found for API version {door.version}, or is not supported for bidiGenerateContent.",
+            f"{given} is not found for API version {endpoint.version}, or is not supported for bidiGenerateContent.",
         )
     return match["name"], profile
 
 
-def _check_generation(config: Generation, name: str, profile: SimulatedModel, door: Authenticator) -> None:
+def _check_generation(config: Generation, name: str, profile: SimulatedModel, endpoint: ApiEndpoint) -> None:
     _ensure(
         set(config.response_modalities or ("AUDIO",)) == {"AUDIO"},
         f"The requested combination of response modalities is not supported by the model {name}: only AUDIO is",
@@ -177,7 +184,9 @@ def _check_generation(config: Generation, name: str, profile: SimulatedModel, do
     code = speech.language_code
     if code:
         known = (
-            code in _VERTEX_LANGUAGES if door.backend == "vertex" else _LANGUAGE.fullmatch(code) is not None
+            code in _VERTEX_LANGUAGES
+            if endpoint.backend == "vertex"
+            else _LANGUAGE.fullmatch(code) is not None
         )
         _ensure(known, f"Unsupported language code '{code}' for model {name}")
 
@@ -193,8 +202,8 @@ def _check_thinking(thinking: Thinking | None, name: str, profile: SimulatedMode
         )
 
 
-def _check_rest(setup: Setup, name: str, profile: SimulatedModel, door: Authenticator) -> None:
-    on_vertex = door.backend == "vertex"
+def _check_rest(setup: Setup, name: str, profile: SimulatedModel, endpoint: ApiEndpoint) -> None:
+    on_vertex = endpoint.backend == "vertex"
     proactivity = setup.proactivity
     if proactivity is not None:
         _ensure(profile.proactivity != "absent", f"proactivity is not supported by the model {name}")

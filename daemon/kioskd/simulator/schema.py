@@ -1,7 +1,7 @@
 """The Live API's setup message: every field the service knows, and no other.
 
-Names may be in camelCase or snake_case at every level, and `null` means unset; a name that is not in the schema or an
-unknown enum value ends the connection with 1007, as the service's JSON reader (proto3 JSON) has it.
+Names may be in camelCase or snake_case at every level, and `null` means unset. A name that is not in the schema, or an
+unknown enum value, ends the connection with 1007: the service's JSON reader (proto3 JSON) refuses both.
 """
 
 from typing import Annotated, Any, Literal
@@ -13,7 +13,7 @@ Int64 = StrictInt | Annotated[str, Field(pattern=r"^-?\d{1,19}$")]
 """proto3 JSON writes 64-bit integers as strings and reads both."""
 Number = StrictFloat | StrictInt
 Anything = dict[str, Any]
-"""An object that is passed on unread: nothing in it changes what the stand-in does."""
+"""An object whose contents change nothing in the simulator."""
 
 
 class WireModel(BaseModel):
@@ -29,7 +29,7 @@ class WireModel(BaseModel):
 
 
 class Blob(WireModel):
-    """Bytes in base64, in the standard or the URL-safe alphabet; kept as they came until somebody wants them."""
+    """Bytes in base64, in the standard or the URL-safe alphabet; decoded when they are needed."""
 
     data: str | None = None
     mime_type: str | None = None
@@ -54,7 +54,7 @@ class Part(WireModel):
 
 
 class Content(WireModel):
-    """Parts, and who said them."""
+    """Parts of one role."""
 
     parts: tuple[Part, ...] | None = None
     role: str | None = None

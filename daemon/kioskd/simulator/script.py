@@ -1,4 +1,4 @@
-"""What the stand-in says and does, as an owner writes it in a scenario."""
+"""The script of the service: what it says and does, as an owner writes it in a scenario."""
 
 import http
 from pathlib import Path
@@ -22,7 +22,7 @@ Trigger = Literal[
     "reply_end",
     "turn_end",
 ]
-FaultAct = Literal[
+FaultKind = Literal[
     "refuse",
     "silent",
     "expire",
@@ -51,12 +51,12 @@ _OWN_FIELDS: Final[dict[str, frozenset[str]]] = {
 }
 _ALWAYS: Final = frozenset({"do", "on", "nth"})
 _AT_ONCE: Final = frozenset({"silent"})
-"""Deeds that have no later."""
+"""Faults that cannot be delayed."""
 
-ENDING_DEEDS: Final = frozenset({"close", "abort", "freeze"})
-"""Deeds after which nothing more is said."""
-OPENING_DEEDS: Final = frozenset({"refuse", "silent", "expire", "wrong_first"})
-"""Deeds that only make sense while a connection opens."""
+ENDING_FAULTS: Final = frozenset({"close", "abort", "freeze"})
+"""Faults after which the service sends nothing more."""
+OPENING_FAULTS: Final = frozenset({"refuse", "silent", "expire", "wrong_first"})
+"""Faults that only make sense while a connection opens."""
 _AT_OPENING: Final[dict[str, frozenset[str]]] = {
     "refuse": frozenset({"token", "connect"}),
     "silent": frozenset({"token", "connect", "setup"}),
@@ -99,13 +99,13 @@ class Reply(ScenarioSection):
     """Played from this file (16-bit PCM of any rate)."""
 
     silent: bool = False
-    """The model keeps its peace: it only ends its turn, as gemini-3.8-live may."""
+    """The model says nothing: it only ends its turn, as gemini-3.8-live may."""
 
     think_s: ScriptSeconds | None = None
     """Seconds from the end of the visitor's turn to the first sound, instead of the script's own `think_s`."""
 
     heard: str = "…"
-    """What the service writes down as the visitor's words, where the kiosk asks for transcripts."""
+    """The transcript of the visitor's words, where the kiosk asks for transcripts."""
 
     tool_calls: tuple[ScriptedCall, ...] = ()
     """Functions called first, all at once. The model says this reply when all of them have answered; but nothing if
@@ -124,10 +124,10 @@ class Reply(ScenarioSection):
         return self
 
 
-class Deed(ScenarioSection):
-    """Something that a well-behaved service would not do."""
+class FaultAction(ScenarioSection):
+    """A fault of the service, without the occasion that sets it off."""
 
-    do: FaultAct
+    do: FaultKind
     """
     - refuse: answer the request with an HTTP `status`
     - silent: never answer (the request, or the setup)
@@ -143,7 +143,7 @@ class Deed(ScenarioSection):
     """
 
     after_s: ScriptSeconds = 0.0
-    """Seconds from the occasion to the deed. Nothing happens if the connection ends before."""
+    """Seconds from the occasion to the fault. Nothing happens if the connection ends before."""
 
     status: int = 503
     """refuse: the HTTP status, 400 to 599."""
@@ -192,8 +192,8 @@ class Deed(ScenarioSection):
         return self
 
 
-class ScriptedFault(Deed):
-    """A deed and its occasion. It happens once."""
+class ScriptedFault(FaultAction):
+    """A fault and the occasion that sets it off. It happens once."""
 
     on: Trigger
     """
@@ -259,7 +259,7 @@ class ServiceScript(ScenarioSection):
     """Whether the service reports the tokens of each turn."""
 
     faults: tuple[ScriptedFault, ...] = ()
-    """What goes wrong."""
+    """The faults that happen."""
 
     key: SecretStr | None = None
     """The key that is accepted; random if not given. `auth_tokens/...` makes it an ephemeral token."""
@@ -272,11 +272,11 @@ class ServiceScript(ScenarioSection):
     """Which version of the interface takes tokens. The other has no place for them (404)."""
 
     bad_key: Literal["http_401", "http_403", "close"] = "http_401"
-    """How a wrong or missing key or token is turned down: at the WebSocket request, or by closing at setup (1008 for
+    """How a wrong or missing key or token is refused: at the WebSocket request, or by closing at setup (1008 for
     a missing one, 1007 for a wrong one)."""
 
     refused_functions: tuple[str, ...] = ()
-    """Names of functions that the service turns down at setup (1007) without saying which one it was. `*` stands for
+    """Names of functions that the service turns down at setup (1007) without naming the one. `*` stands for
     any letters, so that `["*"]` refuses every tool."""
 
     unknown_handle: Literal[1007, 1008] = 1008
@@ -286,11 +286,11 @@ class ServiceScript(ScenarioSection):
     """How long after its connection's end a session can be resumed."""
 
     frames: Literal["binary", "text"] = "binary"
-    """Which WebSocket frames carry the service's JSON; clients have to take both."""
+    """The kind of WebSocket frames that carry the service's JSON; clients have to take both."""
 
     certificate: Literal["valid", "not_yet_valid", "other_name"] = "valid"
-    """What the service shows: a certificate that is good, one that the device's clock is too slow for, or one
-    of another host."""
+    """The service's certificate: a good one, one that is not valid yet by the device's clock, or one of another
+    host."""
 
     @model_validator(mode="after")
     def _tokens_where_faults_need_them(self) -> Self:

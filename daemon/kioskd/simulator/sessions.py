@@ -1,32 +1,34 @@
-"""The service's memory of conversations, and the handles that lead back to them."""
+"""The service's sessions, and the handles that resume them."""
 
 import secrets
 import time
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from kioskd.simulator.auth import Backend
 from kioskd.simulator.connection import ClientConnection
 from kioskd.simulator.records import SessionRecord
+from kioskd.simulator.schema import Resumption
 from kioskd.simulator.wire import INTERNAL, INVALID, RefusalError
 
 
 @dataclass(slots=True)
-class _Memory:
+class _Session:
     record: SessionRecord
     tokens: Counter[str]
-    """The context at the moment the handle was issued: what came after is forgotten with the connection."""
+    """The context when the handle was issued: what came after it is lost with the connection."""
 
     audio_bytes: int = 0
-    """How much audio there was at that moment."""
+    """How much audio there was when the handle was issued."""
 
     handle: str | None = None
-    line: ClientConnection | None = None
+    connection: ClientConnection | None = None
     left_at: float | None = None
 
 
 class Sessions:
-    """All sessions of the stand-in.
+    """All sessions of the simulator.
 
     A session has one handle at a time, which may be used more than once; a new one voids the one before.
     """
@@ -34,66 +36,108 @@ class Sessions:
     def __init__(self, *, last_s: float, unknown_code: int) -> None:
         self._last_s = last_s
         self._unknown_code = unknown_code
-        self._memories: dict[str, _Memory] = {}
-        self._by_handle: dict[str, _Memory] = {}
+        self._sessions: dict[str, _Session] = {}
+        self._by_handle: dict[str, _Session] = {}
 
     @property
     def records(self) -> list[SessionRecord]:
         """Every session so far, oldest first."""
-        return [memory.record for memory in self._memories.values()]
+        return [session.record for session in self._sessions.values()]
 
-    def begin(self, model: str, backend: Backend, line: ClientConnection) -> SessionRecord:
-        """Return a new session on `line`."""
+    def begin(self, model: str, backend: Backend, connection: ClientConnection) -> SessionRecord:
+        """Return a new session on `connection`."""
         record = SessionRecord(secrets.token_hex(8), model, backend)
-        self._memories[record.id] = _Memory(record, Counter(), line=line)
+        self._sessions[record.id] = _Session(record, Counter(), connection=connection)
         return record
 
-    async def left(self, handle: str) -> None:
-        """Wait until what came over the session's last connection, if that is closed, has been heard."""
-        memory = self._by_handle.get(handle)
-        if memory is not None and memory.line is not None and not memory.line.is_open:
-            await memory.line.all_heard()
+    async def drained(self, handle: str) -> None:
+        """Wait until the messages of the session's last connection, if that is closed, have been handled."""
+        session = self._by_handle.get(handle)
+        if session is not None and session.connection is not None and not session.connection.is_open:
+            await session.connection.drain()
 
     def resume(
-        self, handle: str, model: str, line: ClientConnection, *, transparent: bool = False
+        self, handle: str, model: str, connection: ClientConnection, *, transparent: bool = False
     ) -> SessionRecord:
-        """Return the session behind `handle`, on `line` from now on.
+        """Return the session behind `handle`, on `connection` from now on.
 
-        `transparent`: the client sends again what came after the handle was issued, so that is forgotten.
+        `transparent`: the client sends everything again that came after the handle was issued, so that is forgotten.
 
         Raises:
-            RefusalError: unknown, void or expired (1008 or 1007, by the script), still connected elsewhere (1011), or
-                asked for with another model (1007).
+            RefusalError: the handle is unknown, void or expired (1008 or 1007, by the script), the session is still
+                connected elsewhere (1011), or it is asked for with another model (1007).
         """
-        memory = self._by_handle.get(handle)
-        if memory is None or self._expired(memory):
+        session = self._by_handle.get(handle)
+        if session is None or self._expired(session):
             raise RefusalError(self._unknown_code, "BidiGenerateContent session not found")
-        if memory.line is not None and memory.line.is_open:
+        if session.connection is not None and session.connection.is_open:
             raise RefusalError(INTERNAL, "The session is still open on another connection.")
-        if memory.record.model != model:
+        if session.record.model != model:
             raise RefusalError(INVALID, "The model cannot be changed when a session is resumed.")
-        memory.line, memory.left_at = line, None
-        memory.record.tokens = Counter(memory.tokens)
+        session.connection, session.left_at = connection, None
+        session.record.tokens = Counter(session.tokens)
         if transparent:
-            del memory.record.audio[memory.audio_bytes :]
-        return memory.record
+            del session.record.audio[session.audio_bytes :]
+        return session.record
 
     def issue(self, record: SessionRecord) -> str:
         """Return a new handle for the session as it is now."""
-        memory = self._memories[record.id]
-        if memory.handle is not None:
-            del self._by_handle[memory.handle]
-        memory.handle = secrets.token_urlsafe(32)
-        memory.tokens = Counter(record.tokens)
-        memory.audio_bytes = len(record.audio)
-        self._by_handle[memory.handle] = memory
-        return memory.handle
+        session = self._sessions[record.id]
+        if session.handle is not None:
+            del self._by_handle[session.handle]
+        session.handle = secrets.token_urlsafe(32)
+        session.tokens = Counter(record.tokens)
+        session.audio_bytes = len(record.audio)
+        self._by_handle[session.handle] = session
+        return session.handle
 
-    def leave(self, record: SessionRecord, line: ClientConnection) -> None:
-        """`line` is over; the session can be resumed for a while."""
-        memory = self._memories[record.id]
-        if memory.line is line:
-            memory.line, memory.left_at = None, time.monotonic()
+    def leave(self, record: SessionRecord, connection: ClientConnection) -> None:
+        """Note that `connection` is over; the session can be resumed for a while."""
+        session = self._sessions[record.id]
+        if session.connection is connection:
+            session.connection, session.left_at = None, time.monotonic()
 
-    def _expired(self, memory: _Memory) -> bool:
-        return memory.left_at is not None and time.monotonic() - memory.left_at >= self._last_s
+    def forget(self, ids: Collection[str]) -> None:
+        """Forget these sessions and their handles, except those that are on a connection."""
+        for name in ids:
+            session = self._sessions.get(name)
+            if session is not None and session.connection is None:
+                del self._sessions[name]
+                self._by_handle.pop(session.handle or "", None)
+
+    def _expired(self, session: _Session) -> bool:
+        return session.left_at is not None and time.monotonic() - session.left_at >= self._last_s
+
+
+class ResumptionUpdates:
+    """Tells a client with which handle its session can be resumed, if the client asked for handles."""
+
+    def __init__(
+        self,
+        connection: ClientConnection,
+        session: SessionRecord,
+        sessions: Sessions,
+        wanted: Resumption | None,
+    ) -> None:
+        self._connection = connection
+        self._session = session
+        self._sessions = sessions
+        self._wanted = wanted
+        self.messages_handled = 0
+        """How many of the client's messages have been handled, the setup not counted."""
+
+    async def send_handle(self) -> None:
+        """Send a new handle."""
+        if self._wanted is None:
+            return
+        update: dict[str, object] = {"newHandle": self._sessions.issue(self._session), "resumable": True}
+        if self._wanted.transparent:
+            # 64-bit integers are strings in the service's JSON.
+            update["lastConsumedClientMessageIndex"] = str(self.messages_handled)
+        self._connection.emit("handle_issued", session=self._session.id)
+        await self._connection.send({"sessionResumptionUpdate": update})
+
+    async def send_not_resumable(self) -> None:
+        """Tell that the session cannot be resumed at present."""
+        if self._wanted is not None:
+            await self._connection.send({"sessionResumptionUpdate": {"newHandle": "", "resumable": False}})

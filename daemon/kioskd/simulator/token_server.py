@@ -1,4 +1,4 @@
-"""The owner's server that mints ephemeral tokens."""
+"""The owner's server, which mints ephemeral tokens."""
 
 import asyncio
 import http
@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Final
 from weakref import WeakSet
 
-from kioskd.simulator.auth import TokenBook
-from kioskd.simulator.connection import pause, reset
-from kioskd.simulator.faults import FaultBook
-from kioskd.simulator.records import Notices
+from kioskd.simulator.auth import EphemeralTokens
+from kioskd.simulator.connection import pause
+from kioskd.simulator.event_feed import EventFeed
+from kioskd.simulator.faults import FaultSchedule
+from kioskd.simulator.websocket import reset
 
 PATH: Final = "/token"
 
@@ -23,12 +24,12 @@ _CLOSING_S: Final = 1.0
 
 
 class TokenServer:
-    """The server behind `service.token_url`: POST {"model": ...} is answered with {"token": ...}, one a connection."""
+    """The server behind `service.token_url`: POST {"model": ...} is answered with {"token": ...}, one for each connection."""
 
-    def __init__(self, book: TokenBook, faults: FaultBook, notices: Notices) -> None:
-        self._book = book
+    def __init__(self, tokens: EphemeralTokens, faults: FaultSchedule, events: EventFeed) -> None:
+        self._tokens = tokens
         self._faults = faults
-        self._notices = notices
+        self._events = events
         self._serving: set[asyncio.Task[None]] = set()
         self._writers: WeakSet[asyncio.StreamWriter] = WeakSet()
 
@@ -68,17 +69,17 @@ class TokenServer:
                 self._answer(writer, line, body)
                 await writer.drain()
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError):
-            writer.transport.abort()  # no HTTP, or nobody there any more
+            writer.transport.abort()  # no HTTP, or the client has left
         finally:
             writer.close()
             self._serving.discard(task)
 
     async def _play_faults(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Return whether the request has been dealt with."""
+        """Carry out the faults that are due; return whether they have answered the request."""
         done = False
         for fault in self._faults.due("token"):
             await pause(fault.after_s)
-            self._notices.tell("fault", do=fault.do)
+            self._events.emit("fault", do=fault.do)
             done = True
             if fault.do == "refuse":
                 self._refuse(writer, fault.status, fault.retry_after_s)
@@ -87,7 +88,7 @@ class TokenServer:
             try:
                 if fault.do == "silent":
                     async with asyncio.timeout(fault.lasts_s):
-                        await reader.read()  # until the other end has had enough
+                        await reader.read()  # until the client gives up
             finally:
                 reset(writer.transport)
         return done
@@ -101,11 +102,11 @@ class TokenServer:
         elif not _names_model(body):
             self._refuse(writer, 400)
         else:
-            self._notices.tell("token_minted")
-            _write(writer, 200, {"token": self._book.mint()})
+            self._events.emit("token_minted")
+            _write(writer, 200, {"token": self._tokens.mint()})
 
     def _refuse(self, writer: asyncio.StreamWriter, status: int, retry_after_s: int | None = None) -> None:
-        self._notices.tell("token_refused", status=status)
+        self._events.emit("token_refused", status=status)
         _write(writer, status, {"error": http.HTTPStatus(status).phrase}, retry_after_s)
 
 

@@ -1,4 +1,4 @@
-"""The service's voice: every reply as 24 kHz PCM, rendered before it is wanted."""
+"""Text to speech: every reply as 24 kHz PCM, rendered before it is needed."""
 
 import asyncio
 import subprocess
@@ -24,7 +24,7 @@ class SpeechRenderer:
         self._sounds: dict[str | Path | None, bytes] = {None: b""}
 
     async def prepare(self, replies: Iterable[Reply]) -> None:
-        """Render what `replies` will need, off the loop.
+        """Render the sounds of `replies`, in a thread.
 
         Raises:
             ConfigError: a WAV file that cannot be used.
@@ -43,7 +43,7 @@ class SpeechRenderer:
 
 def _speak(text: str, voice: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="kioskd-voice-") as directory:
-        # To a file: what espeak-ng pipes has no length in its header.
+        # To a file: the WAV that espeak-ng writes to a pipe has no length in its header.
         spoken = Path(directory, "spoken.wav")
         command = [_PROGRAM, "-v", voice, "-w", str(spoken), "--stdin"]
         try:
@@ -52,17 +52,17 @@ def _speak(text: str, voice: str) -> bytes:
             )
         except FileNotFoundError:
             raise KioskError(
-                "service stand-in: espeak-ng is not installed, so it cannot speak its replies; "
+                "simulator: espeak-ng is not installed, so it cannot speak its replies; "
                 "run `apt install espeak-ng`, or give the replies as wav files"
             ) from None
         except subprocess.TimeoutExpired:
             raise KioskError(
-                f"service stand-in: espeak-ng did not speak a reply within {_RENDERING_S:.0f} s; shorten the reply"
+                f"simulator: espeak-ng did not speak a reply within {_RENDERING_S:.0f} s; shorten the reply"
             ) from None
         if done.returncode or not spoken.exists():
             complaint = done.stderr.decode(errors="replace").strip().splitlines()
             raise KioskError(
-                f"service stand-in: espeak-ng cannot speak with the voice {voice!r} "
+                f"simulator: espeak-ng cannot speak with the voice {voice!r} "
                 f"({complaint[-1] if complaint else f'exit {done.returncode}'}); "
                 "see `espeak-ng --voices` for those it has"
             )

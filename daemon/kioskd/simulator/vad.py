@@ -1,4 +1,4 @@
-"""Where the visitor's turn begins and ends, found in the received audio.
+"""Voice activity detection: finds where the visitor's turn begins and ends.
 
 Time is counted in samples: audio that comes faster or slower than it was spoken is judged alike.
 """
@@ -15,14 +15,14 @@ from kioskd.simulator.schema import Detection
 
 _FULL_SCALE: Final = 32768.0
 # webrtcvad judges the shape of the spectrum, not the loudness: these keep a quiet room quiet.
-_QUIETEST: Final = {"START_SENSITIVITY_HIGH": 0.003, "START_SENSITIVITY_LOW": 0.01}
+_LOWEST_LEVEL: Final = {"START_SENSITIVITY_HIGH": 0.003, "START_SENSITIVITY_LOW": 0.01}
 _ONSET_MS: Final = {"START_SENSITIVITY_HIGH": 80, "START_SENSITIVITY_LOW": 160}
 # webrtcvad's aggressiveness, 0 to 3: the more sensitive to an end, the less passes for speech.
 _END_MODE: Final = {"END_SENSITIVITY_HIGH": 3, "END_SENSITIVITY_LOW": 1}
 
 
 class VadEvent(enum.Enum):
-    """What the service noticed in the audio."""
+    """What the detector found in the audio."""
 
     BEGAN = enum.auto()
     ENDED = enum.auto()
@@ -38,7 +38,7 @@ class VoiceActivityDetector:
     def __init__(self, detection: Detection, silence_ms: int) -> None:
         start = detection.start_of_speech_sensitivity or ""
         end = detection.end_of_speech_sensitivity or ""
-        self._quietest = _QUIETEST.get(start, _QUIETEST["START_SENSITIVITY_HIGH"]) * _FULL_SCALE
+        self._lowest_level = _LOWEST_LEVEL.get(start, _LOWEST_LEVEL["START_SENSITIVITY_HIGH"]) * _FULL_SCALE
         self._start_vad = webrtcvad.Vad(2)
         self._end_vad = webrtcvad.Vad(_END_MODE.get(end, _END_MODE["END_SENSITIVITY_HIGH"]))
         prefix = detection.prefix_padding_ms
@@ -46,55 +46,55 @@ class VoiceActivityDetector:
         given = detection.silence_duration_ms
         self._onset_frames = max(1, onset_ms // pcm.FRAME_MS)
         self._silence_frames = max(1, (silence_ms if given is None else given) // pcm.FRAME_MS)
-        self._rest = b""
-        self._run = 0
+        self._remainder = b""
+        self._frames_in_a_row = 0
         self.speaking = False
 
     def feed(self, sound: bytes) -> list[VadEvent]:
-        """Judge more audio (16 kHz PCM, any length); return what was noticed, in order."""
-        noticed: list[VadEvent] = []
-        self._rest += sound
-        whole = len(self._rest) - len(self._rest) % pcm.FRAME_BYTES
+        """Take more audio (16 kHz PCM, any length); return what was found in it, in order."""
+        found: list[VadEvent] = []
+        self._remainder += sound
+        whole = len(self._remainder) - len(self._remainder) % pcm.FRAME_BYTES
         for start in range(0, whole, pcm.FRAME_BYTES):
-            heard = self._judge(self._rest[start : start + pcm.FRAME_BYTES])
-            if heard is not None:
-                noticed.append(heard)
-        self._rest = self._rest[whole:]
-        return noticed
+            event = self._classify(self._remainder[start : start + pcm.FRAME_BYTES])
+            if event is not None:
+                found.append(event)
+        self._remainder = self._remainder[whole:]
+        return found
 
     def end_stream(self) -> list[VadEvent]:
-        """The client's microphone pauses: what is being said ends here."""
+        """End the visitor's speech, if any: the client's microphone pauses."""
         was_speaking, self.speaking = self.speaking, False
-        self._rest, self._run = b"", 0
+        self._remainder, self._frames_in_a_row = b"", 0
         return [VadEvent.ENDED] if was_speaking else []
 
-    def _judge(self, frame: bytes) -> VadEvent | None:
+    def _classify(self, frame: bytes) -> VadEvent | None:
         vad = self._end_vad if self.speaking else self._start_vad
         level = float(np.sqrt(np.mean(np.square(np.frombuffer(frame, "<i2").astype(np.float32)))))
-        voiced = level > self._quietest and vad.is_speech(frame, pcm.UPLINK_HZ)
+        voiced = level > self._lowest_level and vad.is_speech(frame, pcm.UPLINK_HZ)
         if self.speaking:
-            self._run = 0 if voiced else self._run + 1
-            if self._run < self._silence_frames:
+            self._frames_in_a_row = 0 if voiced else self._frames_in_a_row + 1
+            if self._frames_in_a_row < self._silence_frames:
                 return None
         else:
             # A gap takes back one frame, not all: syllables have gaps, clicks have no second frame.
-            self._run = self._run + 1 if voiced else max(0, self._run - 1)
-            if self._run < self._onset_frames:
+            self._frames_in_a_row = self._frames_in_a_row + 1 if voiced else max(0, self._frames_in_a_row - 1)
+            if self._frames_in_a_row < self._onset_frames:
                 return None
-        self._run = 0
+        self._frames_in_a_row = 0
         self.speaking = not self.speaking
         return VadEvent.BEGAN if self.speaking else VadEvent.ENDED
 
 
 class UplinkResampler:
-    """Whatever rate the client sends, as 16 kHz."""
+    """Converts audio of any rate to 16 kHz."""
 
     def __init__(self) -> None:
         self._rate = pcm.UPLINK_HZ
         self._resampler: soxr.ResampleStream | None = None
 
-    def take(self, sound: bytes, rate: int) -> bytes:
-        """Return `sound` (PCM at `rate`) at 16 kHz; a change of rate starts afresh."""
+    def resample(self, sound: bytes, rate: int) -> bytes:
+        """Return `sound` (PCM at `rate`) at 16 kHz; a new rate starts a new stream."""
         if rate != self._rate:
             self._rate = rate
             self._resampler = (

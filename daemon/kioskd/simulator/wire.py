@@ -1,4 +1,4 @@
-"""Reading what a client says, and the words with which the service turns it down."""
+"""Parses a client's messages, and words the refusals as the service does."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ _STANDARD: Final = str.maketrans("-_", "+/")
 
 
 class RefusalError(Exception):
-    """What the client sent ends the connection, with this close code and reason."""
+    """The client's message ends the connection, with this close code and reason."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"{code} {reason}")
@@ -27,11 +27,11 @@ class RefusalError(Exception):
 
 
 class Nothing(WireModel):
-    """A mark: being there is all it says."""
+    """An object without fields, whose presence is the message."""
 
 
 class RealtimeInput(WireModel):
-    """What the visitor says and shows, as it happens."""
+    """Audio, video and text of the visitor, as they occur."""
 
     audio: Blob | None = None
     video: Blob | None = None
@@ -43,14 +43,14 @@ class RealtimeInput(WireModel):
 
 
 class ClientContent(WireModel):
-    """Turns of the conversation, written rather than spoken."""
+    """Turns of the conversation in writing."""
 
     turns: tuple[Content, ...] | None = None
     turn_complete: StrictBool | None = None
 
 
 class FunctionPart(WireModel):
-    """What a function shows beside what it says."""
+    """A picture or a file in a function's response."""
 
     inline_data: Blob | None = None
     file_data: Anything | None = None
@@ -99,7 +99,7 @@ class ClientMessage(WireModel):
 
 
 def read(message: str | bytes) -> ClientMessage:
-    """Return what a WebSocket message holds.
+    """Return the parsed WebSocket message.
 
     Raises:
         RefusalError: it is not JSON, or not what the Live API defines.
@@ -162,7 +162,7 @@ def _complaint(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         where = f" at '{_dotted(parents)}'" if parents else ""
         return f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.'
-    # The value itself is left out: it may be what a visitor said.
+    # The value itself is left out: it may be a visitor's words.
     return f"Invalid value at '{_dotted(first['loc'])}': {first['msg']}"
 
 

@@ -10,7 +10,7 @@ from google.genai import types
 
 from kioskd.adapters.gemini.function_schema import form_of, restored
 from kioskd.simulator.auth import Backend
-from kioskd.simulator.functions import check_functions
+from kioskd.simulator.function_rules import check_functions
 from kioskd.simulator.schema import WireTool
 from kioskd.simulator.wire import RefusalError
 from kioskd.tools.kinds.mcp.schema import usable

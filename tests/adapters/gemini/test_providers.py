@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from tests.support import live_server as live_peer
 from tests.support.http_peers import Answer, Answerer, Asked, Peer, connect_proxy, http_server
 from tests.support.live_server import LiveServer, accept_setup, live_server
+from tests.support.tls import client_context
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
@@ -54,11 +55,11 @@ REDIRECTING = {
 def certificate(*, starts_in_days: int = 0) -> Certificate:
     folder = Path(tempfile.mkdtemp(prefix="kioskd-providers-"))
     starts_in = dt.timedelta(days=starts_in_days, hours=-1)
-    return make_certificate(folder, names=NAMES, starts_in=starts_in)
+    return make_certificate(folder, hosts=(*NAMES, "127.0.0.1"), starts_in=starts_in)
 
 
 def web(proxy: str | None = None) -> HttpClient:
-    return HttpClient(certificate().client_context(), proxy)
+    return HttpClient(client_context(certificate()), proxy)
 
 
 Setups = list[dict[str, Any]]
@@ -276,7 +277,7 @@ async def test_a_token_server_with_a_certificate_of_the_future_waits_for_the_clo
     async with asyncio.timeout(60), http_server(mint(), early.server_context()) as peer:
         with pytest.raises(LinkLost, match="not yet valid by this device's clock") as caught:
             await TokenCredentials(
-                f"https://127.0.0.1:{peer.port}", "m", HttpClient(early.client_context())
+                f"https://127.0.0.1:{peer.port}", "m", HttpClient(client_context(early))
             ).fetch()
     assert caught.value.remedy is Remedy.CLOCK
 
@@ -285,7 +286,7 @@ async def test_a_token_server_with_anothers_certificate_gets_no_request() -> Non
     async with token_server(mint()) as (tokens, url):
         with pytest.raises(LinkLost, match="token server not trusted") as caught:
             await TokenCredentials(
-                url, "m", HttpClient(certificate(starts_in_days=2).client_context())
+                url, "m", HttpClient(client_context(certificate(starts_in_days=2)))
             ).fetch()
     assert caught.value.remedy is Remedy.RESUME
     assert tokens.asked == []

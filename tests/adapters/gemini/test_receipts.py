@@ -22,7 +22,7 @@ from kioskd.adapters.gemini.live_socket import Deadlines
 from kioskd.adapters.gemini.receipts import MOST, PROMPT_S, Receipts
 from kioskd.errors import LinkLost, Remedy
 from kioskd.ports import ResumptionUpdate
-from kioskd.simulator import Deed, Reply, ServiceScript, Simulator
+from kioskd.simulator import FaultAction, Reply, ServiceScript, Simulator
 
 # The book.
 
@@ -373,11 +373,11 @@ async def test_a_service_that_counts_is_taken_at_its_word() -> None:
 
 
 ENDINGS = (
-    Deed(do="abort"),
-    Deed(do="close", code=1000, reason=""),
-    Deed(do="close", code=1001, reason=""),
-    Deed(do="close", code=1011, reason="Internal error encountered."),
-    Deed(do="go_away", left_s=0.02),
+    FaultAction(do="abort"),
+    FaultAction(do="close", code=1000, reason=""),
+    FaultAction(do="close", code=1001, reason=""),
+    FaultAction(do="close", code=1011, reason="Internal error encountered."),
+    FaultAction(do="go_away", left_s=0.02),
     None,
 )
 
@@ -387,13 +387,13 @@ async def test_over_many_connections_every_frame_is_heard_once() -> None:
     speech = iter(range(10_000_000))
     waiting: deque[int] = deque()
     handle: SecretStr | None = None
-    async with asyncio.timeout(50), Simulator(ServiceScript(replies=(Reply(silent=True),))) as standin:
+    async with asyncio.timeout(50), Simulator(ServiceScript(replies=(Reply(silent=True),))) as simulator:
         config = GeminiConfig(
-            key=standin.key,
+            key=simulator.key,
             model="gemini-3.8-live",
             voice="Kore",
-            endpoint=standin.endpoint,
-            ca_file=standin.ca_file,
+            endpoint=simulator.endpoint,
+            ca_file=simulator.ca_file,
         )
         live = GeminiLive(config)
         for turn in range(5 * len(ENDINGS)):
@@ -413,13 +413,13 @@ async def test_over_many_connections_every_frame_is_heard_once() -> None:
                         if count == 7 + turn % 5:
                             if ending is None:
                                 break
-                            standin.commit(ending)
+                            simulator.inject(ending)
                         await asyncio.sleep(0.002)
             while delivered < connection.delivered:
                 delivered += 1
                 undelivered.popleft()
             waiting.extendleft(reversed(undelivered))
-            (session,) = standin.sessions
+            (session,) = simulator.sessions
             heard = [number for (number, *_) in struct.iter_unpack("<I636x", session.audio)]
             assert heard == list(range(len(heard)))
             assert not waiting or waiting[0] == len(heard)

@@ -1,4 +1,4 @@
-"""The adapter and the real SDK against the service's stand-in: what the model has before it, and what it calls."""
+"""The adapter and the real SDK against the simulator: what the model has before it, and what it calls."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from kioskd.ports import (
     ToolsCalled,
     TurnComplete,
 )
-from kioskd.simulator import Deed, Reply, ServiceScript, Simulator
+from kioskd.simulator import FaultAction, Reply, ServiceScript, Simulator
 from kioskd.simulator import ScriptedCall as Scripted
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256))
@@ -54,14 +54,14 @@ async def talking(
     """A connection as the daemon has it, and the other side of it; for 20 s at most."""
     profile = PROFILES[model]
     vertex = "gemini" not in profile.providers
-    async with Simulator(ServiceScript(replies=replies, **{"think_s": 0.0, **script})) as standin:
+    async with Simulator(ServiceScript(replies=replies, **{"think_s": 0.0, **script})) as simulator:
         config = GeminiConfig(
-            key=standin.key,
+            key=simulator.key,
             model=model,
             voice="Kore",
             api_version="v1beta1" if vertex else profile.api_version,
-            endpoint=standin.endpoint,
-            ca_file=standin.ca_file,
+            endpoint=simulator.endpoint,
+            ca_file=simulator.ca_file,
             vertex=Vertex("p") if vertex else None,
             options=SessionOptions(
                 thinking=profile.thinking_default,
@@ -73,7 +73,7 @@ async def talking(
             tools=lambda: tools,
         )
         async with asyncio.timeout(60), GeminiLive(config).connect(None) as connection:
-            yield standin, connection
+            yield simulator, connection
 
 
 async def until(connection: Connection, kind: type[Message]) -> list[Message]:
@@ -97,20 +97,20 @@ def answer(
 
 async def test_a_key_that_is_replaced_opens_the_next_connection() -> None:
     keys = [SecretStr("an-old-key-of-nobody")]
-    async with Simulator(ServiceScript(replies=(SPEECH,))) as standin, asyncio.timeout(60):
+    async with Simulator(ServiceScript(replies=(SPEECH,))) as simulator, asyncio.timeout(60):
         config = GeminiConfig(
             key=lambda: keys[-1],
             model="gemini-3.8-live",
             voice="Kore",
-            endpoint=standin.endpoint,
-            ca_file=standin.ca_file,
+            endpoint=simulator.endpoint,
+            ca_file=simulator.ca_file,
         )
         live = GeminiLive(config)
         with pytest.raises(LinkLost) as refused:
             async with live.connect(None):
                 pass
         assert refused.value.remedy is Remedy.SETTINGS
-        keys.append(standin.key)
+        keys.append(simulator.key)
         async with live.connect(None) as connection:
             await connection.send_text("Hello?")
             assert await until(connection, TurnComplete)
@@ -124,12 +124,15 @@ async def test_what_a_tool_has_seen_is_before_the_model_when_it_answers(
     model: str, blocking: bool, meanwhile: bool
 ) -> None:
     reply = Reply(text="Ah.", tool_calls=(Scripted(name="look"),), meanwhile=SPEECH if meanwhile else None)
-    async with talking(reply, SPEECH, model=model, tools=[Named("look", blocking)]) as (standin, connection):
+    async with talking(reply, SPEECH, model=model, tools=[Named("look", blocking)]) as (
+        simulator,
+        connection,
+    ):
         await connection.send_text("What is this?")
         (call,) = await calls(connection)
         await connection.answer([answer(call, picture=JPEG)])
-        await standin.wait_for("picture")
-        (session,) = standin.sessions
+        await simulator.wait_for("picture")
+        (session,) = simulator.sessions
         (picture,) = session.pictures
         while not (picture.turn is not None and session.turns[picture.turn].reply == "spoken"):
             await connection.receive()
@@ -145,28 +148,28 @@ async def test_what_a_tool_has_seen_is_before_the_model_when_it_answers(
 async def test_a_picture_that_is_sent_in_mid_turn_is_seen_in_the_next() -> None:
     reply = Reply(text="Ah.", tool_calls=(Scripted(name="look"),))
     pictures = {"turn_coverage": "activity_and_pictures", "media_resolution": "low"}
-    async with talking(reply, SPEECH, tools=[Named("look")], options=pictures) as (standin, connection):
+    async with talking(reply, SPEECH, tools=[Named("look")], options=pictures) as (simulator, connection):
         await connection.send_text("What is this?")
         (call,) = await calls(connection)
         await connection.send_picture(JPEG)
         await connection.answer([answer(call)])
         await until(connection, TurnComplete)
-        (picture,) = standin.sessions[0].pictures
+        (picture,) = simulator.sessions[0].pictures
         assert picture.turn is None
         await connection.send_text("And now?")
         await until(connection, TurnComplete)
         assert picture.turn == 1
-        assert standin.sessions[0].tokens["IMAGE"] == 64
+        assert simulator.sessions[0].tokens["IMAGE"] == 64
 
 
 @pytest.mark.parametrize("model", PROFILES)
 async def test_pictures_that_are_shown_are_seen_in_the_first_turn(model: str) -> None:
     pictures = {"turn_coverage": "activity_and_pictures"}
-    async with talking(SPEECH, model=model, options=pictures) as (standin, connection):
+    async with talking(SPEECH, model=model, options=pictures) as (simulator, connection):
         await connection.show_pictures([JPEG, JPEG[:9]])
         await connection.send_text("What do you see?")
         await until(connection, TurnComplete)
-        (session,) = standin.sessions
+        (session,) = simulator.sessions
         assert [turn.pictures for turn in session.turns] == [2]
         assert [picture.data for picture in session.pictures] == [JPEG, JPEG[:9]]
 
@@ -176,17 +179,17 @@ async def test_several_calls_are_answered_each_in_its_time_and_a_barge_in_cancel
     first = (Scripted(name="a"), Scripted(name="b"))
     reply = Reply(text="Ah.", tool_calls=first)
     tools = [Named("a", blocking), Named("b", blocking)]
-    async with talking(reply, SPEECH, tools=tools) as (standin, connection):
+    async with talking(reply, SPEECH, tools=tools) as (simulator, connection):
         await connection.send_text("Do it.")
         one, two = await calls(connection)
         await connection.answer([answer(two)])
-        await standin.wait_for("tool_response")
+        await simulator.wait_for("tool_response")
         await connection.send_text("No, wait.")
         cut = await until(connection, ToolCallsCancelled)
         assert Interrupted() in cut
         assert cut[-1] == ToolCallsCancelled((one.id,))
         await until(connection, ReplyAudio)
-        (session,) = standin.sessions
+        (session,) = simulator.sessions
         assert [call.state for call in session.calls] == ["cancelled", "answered"]
         assert [call.blocking for call in session.calls] == [blocking] * 2
         assert session.complaints == []
@@ -196,7 +199,7 @@ async def test_several_calls_are_answered_each_in_its_time_and_a_barge_in_cancel
 async def test_the_model_takes_an_answer_up_when_it_is_told(scheduling: Scheduling) -> None:
     story = Reply(text="A story begins here.")
     reply = Reply(text="Ah.", tool_calls=(Scripted(name="look"),), meanwhile=story)
-    async with talking(reply, tools=[Named("look")], pace=1) as (standin, connection):
+    async with talking(reply, tools=[Named("look")], pace=1) as (simulator, connection):
         await connection.send_text("What is this?")
         (call,) = await calls(connection)
         await until(connection, ReplyAudio)
@@ -205,12 +208,12 @@ async def test_the_model_takes_an_answer_up_when_it_is_told(scheduling: Scheduli
         assert (Interrupted() in told) == (scheduling == "interrupt")
         if scheduling != "silent":
             await until(connection, ReplyAudio)
-        kinds = [turn.kind for turn in standin.sessions[0].turns]
+        kinds = [turn.kind for turn in simulator.sessions[0].turns]
     assert kinds == (["text"] if scheduling == "silent" else ["text", "answer"])
 
 
 async def test_turns_of_our_own_are_the_services() -> None:
-    async with talking(SPEECH, options={"own_turns": True}) as (standin, connection):
+    async with talking(SPEECH, options={"own_turns": True}) as (simulator, connection):
         await connection.send_audio(bytes(640))
         for _ in range(2):
             await connection.begin_audio()
@@ -219,13 +222,15 @@ async def test_turns_of_our_own_are_the_services() -> None:
             await connection.end_audio()
             await until(connection, TurnComplete)
             await connection.send_audio(bytes(640))
-        assert [(turn.kind, turn.audio_bytes) for turn in standin.sessions[0].turns] == [("speech", 1280)] * 2
+        assert [(turn.kind, turn.audio_bytes) for turn in simulator.sessions[0].turns] == [
+            ("speech", 1280)
+        ] * 2
 
 
 async def test_a_narrow_way_is_felt_and_loses_nothing() -> None:
-    async with talking(SPEECH) as (standin, connection):
-        standin.commit(Deed(do="read_slowly", bytes_per_s=20_000, lasts_s=0.5))
-        await standin.wait_for("fault")
+    async with talking(SPEECH) as (simulator, connection):
+        simulator.inject(FaultAction(do="read_slowly", bytes_per_s=20_000, lasts_s=0.5))
+        await simulator.wait_for("fault")
         sent = 0
         while connection.backlog < 100_000:
             await connection.send_picture(JPEG * 200)
@@ -234,7 +239,7 @@ async def test_a_narrow_way_is_felt_and_loses_nothing() -> None:
         await connection.send_text("That was all.")
         await until(connection, TurnComplete)
         assert connection.backlog == 0
-        (session,) = standin.sessions
+        (session,) = simulator.sessions
         assert bytes(session.audio) == b"".join(bytes([number % 256]) * 640 for number in range(sent))
         assert len(session.pictures) == sent
     assert connection.delivered == sent
@@ -242,11 +247,11 @@ async def test_a_narrow_way_is_felt_and_loses_nothing() -> None:
 
 async def test_a_call_whose_connection_is_lost_needs_no_answer() -> None:
     reply = Reply(text="Ah.", tool_calls=(Scripted(name="look"),))
-    async with talking(reply, SPEECH, tools=[Named("look")]) as (standin, connection):
+    async with talking(reply, SPEECH, tools=[Named("look")]) as (simulator, connection):
         await connection.send_text("What is this?")
         await calls(connection)
-        standin.commit(Deed(do="abort"))
-        await standin.wait_for("closed")
-        (session,) = standin.sessions
+        simulator.inject(FaultAction(do="abort"))
+        await simulator.wait_for("closed")
+        (session,) = simulator.sessions
     assert [call.state for call in session.calls] == ["lost"]
     assert session.complaints == []

@@ -62,7 +62,7 @@ class GeminiConfig:
     other_version: str | None = None
     """What is dialed where the first is refused: a token opens only the version that it was minted for."""
     endpoint: str | None = None
-    """Base URL of a gateway or stand-in; None for Google's. Always reached by TLS."""
+    """Base URL of a gateway or simulator; None for Google's. Always reached by TLS."""
     ca_file: Path | None = None
     """The only authorities to trust, in PEM; None for the system's and certifi's."""
     proxy: str | None = None

@@ -1,7 +1,7 @@
-"""What the service turns down of the functions that a setup declares.
+"""The rules for the functions that a setup declares.
 
 The rules are those of public reports about the same form of schema. Where Vertex and the Developer API differ, each has
-its own. A limit that is not published (the depth) stands where reports put it.
+its own rule. A limit that is not published (the depth) stands where reports put it.
 """
 
 import re
@@ -27,7 +27,7 @@ _FORMATS: Final = {
 
 
 def check_functions(tools: Sequence[WireTool], backend: Backend, unwanted: Sequence[str] = ()) -> None:
-    """Check what `tools` declare. `unwanted`: names, or patterns of them, that are turned down without a reason.
+    """Check what `tools` declare. `unwanted`: names, or patterns of them, that are refused without a reason.
 
     Raises:
         RefusalError: the service would not accept this setup.
@@ -42,7 +42,7 @@ def check_functions(tools: Sequence[WireTool], backend: Backend, unwanted: Seque
         raise RefusalError(INVALID, f"At most {MOST_FUNCTIONS} function declarations can be specified.")
     for place, function in functions:
         name = function.name or ""
-        for complaint in _complaints(function, place, backend):
+        for complaint in _declaration_errors(function, place, backend):
             raise RefusalError(INVALID, complaint)
         if name in names:
             raise RefusalError(INVALID, f"Duplicate function declaration found: {name}")
@@ -51,7 +51,7 @@ def check_functions(tools: Sequence[WireTool], backend: Backend, unwanted: Seque
         raise RefusalError(INVALID, "Request contains an invalid argument.")
 
 
-def _complaints(function: FunctionDeclaration, place: str, backend: Backend) -> Iterator[str]:
+def _declaration_errors(function: FunctionDeclaration, place: str, backend: Backend) -> Iterator[str]:
     if _NAME.fullmatch(function.name or "") is None:
         yield (
             f"{place}.name: Invalid function name. Must start with a letter or an underscore. "
@@ -61,11 +61,11 @@ def _complaints(function: FunctionDeclaration, place: str, backend: Backend) -> 
         return
     if (parameters.type or "").upper() != "OBJECT":
         yield f"{place}.parameters: schema should be of type OBJECT"
-    for complaint in _of_schema(parameters, f"{place}.parameters", backend, 1):
+    for complaint in _schema_errors(parameters, f"{place}.parameters", backend, 1):
         yield complaint if complaint.startswith("*") else complaint.format(function=function.name)
 
 
-def _of_schema(schema: ParameterSchema, place: str, backend: Backend, deep: int) -> Iterator[str]:
+def _schema_errors(schema: ParameterSchema, place: str, backend: Backend, deep: int) -> Iterator[str]:
     if deep > DEEPEST:
         yield "A FunctionDeclaration in the request exceeds the maximum allowed nesting depth."
         return
@@ -78,17 +78,17 @@ def _of_schema(schema: ParameterSchema, place: str, backend: Backend, deep: int)
             )
     elif kind not in _TYPES:
         yield f"{place}.type: {kind or 'TYPE_UNSPECIFIED'} is no type that is supported"
-    yield from _of_words(schema, kind, place)
-    yield from _of_shape(schema, kind, place)
+    yield from _keyword_errors(schema, kind, place)
+    yield from _structure_errors(schema, kind, place)
     for name, inner in (schema.properties or {}).items():
-        yield from _of_schema(inner, f"{place}.properties[{name}]", backend, deep + 1)
+        yield from _schema_errors(inner, f"{place}.properties[{name}]", backend, deep + 1)
     if schema.items is not None:
-        yield from _of_schema(schema.items, f"{place}.items", backend, deep + 1)
+        yield from _schema_errors(schema.items, f"{place}.items", backend, deep + 1)
     for number, inner in enumerate(schema.any_of or ()):
-        yield from _of_schema(inner, f"{place}.any_of[{number}]", backend, deep + 1)
+        yield from _schema_errors(inner, f"{place}.any_of[{number}]", backend, deep + 1)
 
 
-def _of_words(schema: ParameterSchema, kind: str, place: str) -> Iterator[str]:
+def _keyword_errors(schema: ParameterSchema, kind: str, place: str) -> Iterator[str]:
     if schema.format is not None and schema.format not in (known := _FORMATS.get(kind, ())):
         only = " and ".join(f"'{each}'" for each in known) or "none"
         yield f"{place}.format: only {only} are supported for {kind} type"
@@ -102,7 +102,7 @@ def _of_words(schema: ParameterSchema, kind: str, place: str) -> Iterator[str]:
             yield f"* Unknown name \"{word}\" at '{place.removeprefix('* ')}': Cannot find field."
 
 
-def _of_shape(schema: ParameterSchema, kind: str, place: str) -> Iterator[str]:
+def _structure_errors(schema: ParameterSchema, kind: str, place: str) -> Iterator[str]:
     if kind == "OBJECT" and not schema.properties:
         yield f"{place}.properties: should be non-empty for OBJECT type"
     if kind == "ARRAY" and schema.items is None:

@@ -1,0 +1,174 @@
+"""`kioskd simulate`: the Live service's simulator alone, for any client of the API."""
+
+import argparse
+import asyncio
+import os
+import shlex
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from kioskd import logs
+from kioskd.cli import Exit
+from kioskd.rehearsal.scenario import load_scenario
+from kioskd.simulator import Reply, ServiceScript, Simulator
+
+DEFAULT_SCRIPT: Final = ServiceScript(
+    replies=(
+        Reply(text="Hello. I am the simulator of the Live service, and I can hear you."),
+        Reply(text="That is well understood. Please go on, or interrupt me whenever you like."),
+        Reply(text="I always say the same from here on. A scenario file can give me other words."),
+    )
+)
+"""The replies without a scenario."""
+
+_HIGHEST_PORT: Final = 65_535
+_OVERRIDING: Final = ("GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE")
+"""Variables that go before those below in the SDKs: another key, and Vertex in place of the Developer API."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument(
+        "--scenario",
+        type=Path,
+        metavar="FILE",
+        help="a scenario of kioskd rehearse, for its part `service`; else three replies",
+    )
+    parser.add_argument(
+        "--port", type=_port, default=0, metavar="N", help="the port on 127.0.0.1; else any that is free"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM, print what clients do, and return 0.
+
+    Raises:
+        KioskError: the scenario, the port or this machine do not allow it.
+    """
+    logs.set_up(logs.level({"KIOSKD_LOG": "warning"} | os.environ))
+    script = load_scenario(arguments.scenario).service if arguments.scenario else DEFAULT_SCRIPT
+    asyncio.run(_serve(script, arguments.port))
+    return Exit.OK
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: use 1 to {_HIGHEST_PORT}, or 0 for any")
+    return int(text)
+
+
+async def _serve(script: ServiceScript, port: int) -> None:
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    narration = _Narration(script.replies)
+    stopping = False
+
+    def observe(kind: str, data: dict[str, object]) -> None:
+        # Printed elsewhere: an output that fails must not look like a fault of the client's connection.
+        if line := narration.line(kind, data):
+            lines.put_nowait(line)
+
+    serving = asyncio.current_task()
+    assert serving is not None
+
+    def stop() -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            serving.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    try:
+        async with Simulator(script, observe=observe, port=port) as simulator:
+            for line in _environment(simulator):
+                print(line, flush=True)
+            while True:
+                print(await lines.get(), flush=True)
+    except asyncio.CancelledError:
+        if not stopping:
+            raise
+    while not lines.empty():
+        print(lines.get_nowait(), flush=True)
+
+
+def _environment(simulator: Simulator) -> Iterator[str]:
+    """Yield shell lines that have Google's SDKs, in Python and in JavaScript, use the simulator."""
+    yield f"unset {' '.join(_OVERRIDING)}"
+    variables = {
+        "GOOGLE_GEMINI_BASE_URL": simulator.endpoint,
+        "SSL_CERT_FILE": str(simulator.ca_file),
+        # Node reads no SSL_CERT_FILE by itself.
+        "NODE_EXTRA_CA_CERTS": str(simulator.ca_file),
+        # The SDKs' own default from 3.0 on is v1, under which no Live service has been seen.
+        "GOOGLE_GENAI_API_VERSION": "v1beta",
+        "GEMINI_API_KEY": simulator.key.get_secret_value(),
+    }
+    for name, value in variables.items():
+        yield f"export {name}={shlex.quote(value)}"
+    if simulator.token_url is not None:
+        yield f"# ephemeral tokens are minted by POST {simulator.token_url}"
+
+
+class _Narration:
+    """Words for what clients do, and for what the simulator answers."""
+
+    def __init__(self, replies: Sequence[Reply]) -> None:
+        self._replies = replies
+        self._start = time.monotonic()
+
+    def line(self, kind: str, data: Mapping[str, Any]) -> str | None:
+        """Return the line for an event; None if it is not worth one."""
+        if kind not in _WORDS:
+            return None
+        by = f"client {data['connection']}" if "connection" in data else "service"
+        more = self._more(kind, data)
+        return f"{data['t'] - self._start:7.1f} s  {by:9}  {_WORDS[kind].format(**data, more=more)}"
+
+    def _more(self, kind: str, data: Mapping[str, Any]) -> str:
+        """Return the words of an event that its data alone do not give."""
+        match kind:
+            case "setup_complete" if data["resumed"]:
+                return ", session resumed"
+            case "reply_began":
+                scripted = self._replies[data["place"]]
+                reply = scripted.meanwhile if data["meanwhile"] and scripted.meanwhile else scripted
+                return reply.text or (reply.wav.name if reply.wav else "")
+            case "closed":
+                codes = [("the client", data["received"]), ("the service", data["sent"])]
+                given = [f"{by} closed with {code}" for by, code in codes if code is not None]
+                return ", ".join(given) or "without a close"
+        return ""
+
+
+_WORDS: Final = {
+    "token_minted": "mints a token",
+    "token_refused": "refuses to mint a token: HTTP {status}",
+    "refused": "refuses a request: HTTP {status}",
+    "connected": "connects to {path}",
+    "setup": "sends its setup for {model}",
+    "setup_complete": "setup accepted{more}",
+    "turned_down": "refused: {reason}",
+    "audio": "sends audio at {rate} Hz",
+    "audio_stream_end": "pauses its audio",
+    "speech_began": "speaks",
+    "speech_ended": "has spoken",
+    "text": "sends a text of {characters} characters",
+    "picture": "sends a picture of {bytes} bytes",
+    "recall": "sends an earlier conversation of {turns} turns",
+    "context_update": "sends new instructions or tools",
+    "reply_began": "is answered: “{more}”",
+    "reply_sent": "has all of the reply: {sent_s:.1f} s",
+    "interrupted": "interrupts the reply after {sent_s:.1f} s",
+    "turn_complete": "turn complete: {reply}",
+    "tool_call": "is asked to call {name}",
+    "tool_response": "answers a call",
+    "tool_call_cancelled": "is told that a call is cancelled",
+    "tool_call_unanswered": "has not answered a call in time",
+    "go_away": "is told to go away within {left_s:g} s",
+    "fault": "fault, as scripted: {do}",
+    "closed": "ends: {more}",
+}
+"""The line for each kind of event that is worth one, with the names of its data."""
