@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from google.genai.types import LiveServerMessage
-from tests.adapters.gemini.test_tools import connected
 from tests.support.live_server import say
+from tests.support.live_wire import connected
 
 from kioskd import ports
 from kioskd.adapters.gemini import Vertex

@@ -215,7 +215,7 @@ async def connected(
         async with live.connect(None) as connection:
             assert isinstance(connection, GeminiConnection)
             if transparent:  # only Vertex lets itself be asked for it
-                connection._socket.keep(transparent=True, known_prompt=False)
+                connection.socket.keep(transparent=True, known_prompt=False)
             yield connection
 
 
@@ -341,11 +341,11 @@ async def test_a_peer_whose_receipts_never_were_quick_is_not_called_stalled() ->
 
 async def test_the_kernel_says_what_the_peers_has_acknowledged() -> None:
     async with connected(silent_after_ten) as connection:
-        before = connection._socket.acknowledged()
+        before = connection.socket.acknowledged()
         for _ in range(12):
             await connection.send_audio(os.urandom(640))
         await asyncio.sleep(0.1)  # nothing tells of it: the peer says nothing
-        after = connection._socket.acknowledged()
+        after = connection.socket.acknowledged()
         assert before is not None
         assert after is not None
         assert after[1] == 0

@@ -45,7 +45,9 @@ class Linked:
         self.clock, self.inbox, self.live = ManualClock(), Inbox(), ScriptedLive()
         self.microphone, self.speaker = MemoryMicrophone(), MemorySpeaker()
         # What the devices say is not this file's business.
-        self.uplink = Uplink(self.microphone, _ignore, self.clock, preroll_ms=0, speech_events=SpeechEvents(_ignore))
+        self.uplink = Uplink(
+            self.microphone, _ignore, self.clock, preroll_ms=0, speech_events=SpeechEvents(_ignore)
+        )
         self.downlink = Downlink(self.speaker, self._played, self.clock, volume=100)
         self.played: list[Event] = []
         self.sound_waits = False

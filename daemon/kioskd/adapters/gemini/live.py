@@ -19,11 +19,12 @@ from pydantic import SecretStr
 from kioskd.adapters.gemini import errors, options
 from kioskd.adapters.gemini.account import Vertex
 from kioskd.adapters.gemini.client import Clients
-from kioskd.adapters.gemini.connection import AUDIO_UP, GeminiConnection, PictureDelivery, SessionTerms
+from kioskd.adapters.gemini.connection import AUDIO_UP, GeminiConnection, SessionTerms
 from kioskd.adapters.gemini.errors import SetupRefused
 from kioskd.adapters.gemini.functions import JPEG, holds_up, says_resolution
 from kioskd.adapters.gemini.live_socket import Deadlines
 from kioskd.adapters.gemini.options import SessionOptions
+from kioskd.adapters.gemini.tool_pictures import PictureDelivery
 from kioskd.adapters.gemini.tool_trial import GOOGLE_SEARCH, ToolSelection, ToolTrial
 from kioskd.errors import LinkLost, Remedy
 from kioskd.ports import Connection, SpokenText, Tool, pcm
@@ -239,10 +240,10 @@ class GeminiLive:
             answers_need_no_id=self._config.vertex is not None,
             transparent=self._config.transparent,
             own_turns=options.own_turns,
-            content=options.client_content,
-            sight="in_answer" if self._pictures_in_answers else beside,
+            client_content=options.client_content,
+            picture_delivery="in_answer" if self._pictures_in_answers else beside,
             resolution=self._answer_resolution,
-            holding_up=frozenset(tool.name for tool in tools if holds_up(tool, options.functions)),
+            blocking_tools=frozenset(tool.name for tool in tools if holds_up(tool, options.functions)),
         )
 
     def _without_language(self, refused: SetupRefused) -> bool:
