@@ -288,3 +288,9 @@ class Kiosk:
 def faults(findings: list[Finding]) -> list[tuple[str, str | None]]:
     """Return what is wrong: who found it, and its name."""
     return [(one.check, one.fault) for one in findings if one.verdict is Verdict.FAULT]
+
+
+def finding_of(findings: list[Finding], check: str) -> Finding:
+    """Return the one finding of a check."""
+    [found] = [one for one in findings if one.check == check]
+    return found

@@ -5,7 +5,7 @@ import os
 import stat
 import tarfile
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,15 +15,8 @@ from kioskd.adapters.sudo_user import as_asker, asker
 from kioskd.doctor import bundle
 from kioskd.doctor.finding import ok
 from kioskd.errors import KioskError
-from kioskd.simulator import Reply, ServiceScript, Simulator
 
 PARTS = ["doctor.json", "versions.json", "settings.json", "devices.json", "journal.txt", "service.txt"]
-
-
-@pytest.fixture
-async def kiosk(tmp_path: Path) -> AsyncIterator[Kiosk]:
-    async with Simulator(ServiceScript(replies=(Reply(silent=True),))) as service:
-        yield Kiosk(tmp_path, service)
 
 
 def devices() -> Mapping[str, object]:

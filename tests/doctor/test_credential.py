@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.doctor.planting import Kiosk, finding_of
 
 from kioskd.doctor import credential
 from kioskd.doctor.context import CheckContext
+from kioskd.doctor.credential import PLAIN
 from kioskd.doctor.finding import Verdict
 from kioskd.doctor.machine import Machine
 from kioskd.settings.credentials import CREDENTIAL
@@ -114,3 +116,9 @@ def test_a_place_that_only_root_sees_is_skipped_and_no_fault(tmp_path: Path) -> 
 def test_where_no_key_is_needed_none_is_missed(tmp_path: Path, service: dict[str, object]) -> None:
     [found] = credential.credential(patient(tmp_path, None, **service))
     assert found.verdict is Verdict.SKIPPED
+
+
+async def test_a_plain_key_that_the_unit_takes_is_no_fault(kiosk: Kiosk) -> None:
+    kiosk.file(PLAIN, kiosk.environ.pop("GEMINI_API_KEY"))
+    kiosk.unit["LoadCredential"] = "gemini-api-key"
+    assert finding_of(await kiosk.examined(), "key").verdict is Verdict.OK

@@ -1,8 +1,7 @@
 """One fault planted in a kiosk that is well: doctor names it, and no other."""
 
 import importlib.util
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from PIL import Image
@@ -11,17 +10,11 @@ from tests.support.pictures import encoded
 
 from kioskd.doctor.credential import PLAIN
 from kioskd.doctor.finding import Verdict
-from kioskd.simulator import Reply, ScriptedFault, ServiceScript, Simulator
+from kioskd.simulator import Reply, ScriptedFault, ServiceScript
 
 Plant = Callable[[Kiosk], None]
 
 SILENT = ServiceScript(replies=(Reply(silent=True),))
-
-
-@pytest.fixture
-async def kiosk(tmp_path: Path) -> AsyncIterator[Kiosk]:
-    async with Simulator(SILENT) as service:
-        yield Kiosk(tmp_path, service)
 
 
 PLANTED: list[tuple[str, str, Plant]] = []
