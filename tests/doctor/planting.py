@@ -75,18 +75,19 @@ class VirtualClock(ManualClock):
 
 
 class SlowClock(ManualClock):
-    """That of a device whose crystal is another than it says: its second is longer than one of `true`."""
+    """The clock of a device whose crystal may be slow: its second is longer than one of `true` then."""
 
-    def __init__(self, true: VirtualClock, pace: float) -> None:
+    def __init__(self, true: VirtualClock) -> None:
         super().__init__()
+        self.pace = 1.0
+        """Its seconds in one true second."""
         self._true = true
-        self._pace = pace
 
     def now(self) -> float:
-        return self._true.now() * self._pace
+        return self._true.now() * self.pace
 
     async def sleep(self, seconds: float) -> None:
-        await self._true.sleep(seconds / self._pace)
+        await self._true.sleep(seconds / self.pace)
 
 
 class RoomMicrophone:
@@ -178,6 +179,7 @@ class Kiosk:
     broken: str | None = None
     """What stands in the YAML in place of the settings."""
 
+    speaker_clock: SlowClock = field(init=False)
     speaker: MemorySpeaker = field(init=False)
     microphone: RoomMicrophone = field(init=False)
     button: MemoryButton = field(default_factory=MemoryButton)
@@ -186,7 +188,8 @@ class Kiosk:
     bystander: Bystander = field(init=False)
 
     def __post_init__(self) -> None:
-        self.speaker = MemorySpeaker(self.clock)
+        self.speaker_clock = SlowClock(self.clock)
+        self.speaker = MemorySpeaker(self.speaker_clock)
         self.microphone = RoomMicrophone(self.clock, self.speaker)
         self.bystander = Bystander(self.button)
         ca_file = self.file("/etc/kioskd/ca.pem", self.service.ca_file.read_text())

@@ -48,7 +48,7 @@ class Metered(Kiosk):
         return replace(super().parts(), wall=self.wall, ledger=ledger)
 
     async def serve(self) -> None:
-        await app.serve(self.settings, self.parts(), observers=[self._observe], reload=self.reload)
+        await app.serve(self.settings, self.parts(), observers=[self.observe], reload=self.reload)
 
     def _read(self) -> app.NewSettings:
         return app.NewSettings(self.new, self.live)

@@ -1,21 +1,37 @@
 """How long a visitor waited, as the journal and the figures have it, of a whole kiosk."""
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import NoReturn
 
 import numpy as np
 import pytest
 from tests.support.kiosk import Kiosk, frames, running, soon, voice
 
-from kioskd.app.kiosk import Kiosk as Daemon
+from kioskd import app
+from kioskd.adapters.remote.prometheus import MetricsServer
 from kioskd.core.effects import KioskStatus
 from kioskd.media import pcm
-from kioskd.ports import GenerationEnded, ReplyAudio, TurnComplete
+from kioskd.ports import GenerationEnded, MetricFamily, ReplyAudio, TurnComplete
 from kioskd.settings.model import Settings
 
 SERVED_S = 0.5
 """From the visitor's last word to the answer's first byte."""
 HOLD = {"button": {"source": "gpio:pi/17", "does": "hold"}}
+
+
+class Door(MetricsServer):
+    """Shows the figures to the test alone."""
+
+    def __init__(self) -> None:
+        """Listen nowhere."""
+
+    async def serve(self, families: Callable[[], Iterable[MetricFamily]]) -> NoReturn:
+        self.families = families
+        await asyncio.Event().wait()
+        raise AssertionError
 
 
 def hush(seconds: float) -> bytes:
@@ -56,8 +72,9 @@ async def waited(caplog: pytest.LogCaptureFixture, settings: Mapping[str, object
     """Return what the journal says of one question; the figures have to say the same."""
     caplog.set_level(logging.INFO)
     it = Kiosk(Settings.model_validate({"speaker": {"cues": False}, **settings}), watchdog_s=None)
-    daemon = Daemon(it.settings, it.parts(), [it._observe])
-    async with running(daemon.run(None)):
+    door = Door()
+    parts = replace(it.parts(), metrics=door)
+    async with running(app.serve(it.settings, parts, observers=[it.observe])):
         await it.start()
         held = "controls" in settings
         await live(it, hush(1.0))
@@ -78,7 +95,7 @@ async def waited(caplog: pytest.LogCaptureFixture, settings: Mapping[str, object
         await it.hear(2.0)
         await it.clock.advance(1.0)
         await it.shows(KioskStatus.LISTENING)
-        figures = {family.name: family for family in daemon._desk.families()}
+        figures = {family.name: family for family in door.families()}
     (fields,) = [
         vars(record)["fields"] for record in caplog.records if record.getMessage().startswith("turn 1")
     ]

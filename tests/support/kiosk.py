@@ -159,7 +159,7 @@ class Kiosk:
 
     async def serve(self) -> None:
         """Be a kiosk until cancelled."""
-        await app.serve(self.settings, self.parts(), observers=[self._observe])
+        await app.serve(self.settings, self.parts(), observers=[self.observe])
 
     async def start(self) -> None:
         """Bring each part to its first sign of life, and wait until the kiosk serves."""
@@ -207,9 +207,10 @@ class Kiosk:
         self.microphone.say(voice(1.0) + silence(0.8))
         await self.shows(KioskStatus.THINKING)
 
-    def _observe(
+    def observe(
         self, _now: float, _event: Event, _before: State, after: State, effects: tuple[Effect, ...]
     ) -> None:
+        """Note a step of the core; an observer for `app.serve`."""
         self.state = after
         self.effects.extend(effects)
         self._changed.set()

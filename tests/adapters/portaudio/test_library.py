@@ -118,8 +118,8 @@ class StaleAudio:
 
     present: ClassVar[list[str]]
     sysfs: ClassVar[Path]
-    _listed: ClassVar[list[str]]
-    _users: ClassVar[int]
+    listed: ClassVar[list[str]]
+    users: ClassVar[int]
 
     @classmethod
     def plug(cls, *names: str, told: bool = True) -> None:
@@ -131,18 +131,18 @@ class StaleAudio:
             plug(cls.sysfs, number, name[:3], "0c" if name == MICROPHONE else "0p")
 
     def __init__(self) -> None:
-        if StaleAudio._users == 0:
-            StaleAudio._listed = list(self.present)
-        StaleAudio._users += 1
+        if StaleAudio.users == 0:
+            StaleAudio.listed = list(self.present)
+        StaleAudio.users += 1
 
     def terminate(self) -> None:
-        StaleAudio._users -= 1
+        StaleAudio.users -= 1
 
     def get_device_count(self) -> int:
-        return len(self._listed)
+        return len(self.listed)
 
     def get_device_info_by_index(self, index: int) -> dict[str, object]:
-        name = self._listed[index]
+        name = self.listed[index]
         ways = {"maxInputChannels": int(name == MICROPHONE), "maxOutputChannels": int(name == SPEAKER)}
         return {"index": index, "name": f"{name} (hw:{index},0)", "defaultSampleRate": 48_000.0, **ways}
 
@@ -159,7 +159,7 @@ class StaleAudio:
         name = MICROPHONE if wish["input"] else SPEAKER
         if name not in self.present:
             raise OSError("No such device")
-        StaleAudio._users += 1  # each stream is a user by itself
+        StaleAudio.users += 1  # each stream is a user by itself
         return Stream(self, name, stream_callback, bytes(960) if wish["input"] else None)
 
 
@@ -170,7 +170,7 @@ def stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[StaleAudio]:
     # No device opens: what PortAudio does not list is not there.
     monkeypatch.setattr(library, "probe", AlsaProbe(tmp_path, tmp_path, lambda *_: None, lambda _: ""))
     monkeypatch.setattr(StaleAudio, "sysfs", tmp_path, raising=False)
-    monkeypatch.setattr(StaleAudio, "_users", 0, raising=False)
+    monkeypatch.setattr(StaleAudio, "users", 0, raising=False)
     StaleAudio.plug(MICROPHONE, SPEAKER)
     return StaleAudio
 

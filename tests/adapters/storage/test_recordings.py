@@ -207,14 +207,14 @@ def test_a_slow_disk_holds_nobody_up_and_the_newest_is_left_out(
     folder: Path, make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     going, reached = threading.Event(), threading.Event()
-    write = recordings._write
+    write = os.pwrite
 
-    def slow(descriptor: int, data: bytes, offset: int) -> None:
+    def slow(descriptor: int, data: bytes, offset: int) -> int:
         reached.set()
         assert going.wait(10)
-        write(descriptor, data, offset)
+        return write(descriptor, data, offset)
 
-    monkeypatch.setattr(recordings, "_write", slow)
+    monkeypatch.setattr(os, "pwrite", slow)
     record = make()
     record.write(ONE, "0\n")
     assert reached.wait(10)
@@ -231,7 +231,12 @@ def test_a_slow_disk_holds_nobody_up_and_the_newest_is_left_out(
 
 def test_closing_does_not_wait_for_a_disk_that_hangs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     going = threading.Event()
-    monkeypatch.setattr(recordings, "_write", lambda *_: going.wait(10))
+
+    def stuck(_descriptor: int, data: bytes, _offset: int) -> int:
+        going.wait(10)
+        return len(data)
+
+    monkeypatch.setattr(os, "pwrite", stuck)
     monkeypatch.setattr(recordings, "CLOSE_S", 0.05)
     record = make()
     record.write(ONE, "hello\n")
