@@ -5,7 +5,7 @@ import pytest
 from pydantic import SecretStr
 
 from kioskd.errors import ConfigError
-from kioskd.secret_files import KeyMissingError, KeyUnusableError, from_file
+from kioskd.secret_files import KeyMissingError, KeyUnusableError
 from kioskd.settings.credentials import ServiceKeys, check_account, service_key
 from kioskd.settings.service import ServiceSettings
 
@@ -131,11 +131,6 @@ def test_what_surrounds_a_key_without_a_meaning_does_no_harm(key_file: Path, tex
     key_file.write_text(text, encoding="utf-8")
     found = secret(ServiceSettings(key_file=key_file), {})
     assert found == text.strip()
-
-
-def test_a_secret_of_a_tool_may_look_like_anything_but_hold_no_blanks(key_file: Path) -> None:
-    key_file.write_text("name='quoted'", encoding="ascii")
-    assert from_file("credential:x", key_file, private=True).get_secret_value() == "name='quoted'"
 
 
 def test_an_empty_variable_is_said_and_not_passed_over() -> None:
