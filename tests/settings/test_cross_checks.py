@@ -12,11 +12,6 @@ KEY = {"GEMINI_API_KEY": "a-key-of-the-service"}
 DOOR = "tools: [{kind: command, name: door, description: d, argv: [/bin/true], confirm: button}]\n"
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "kioskd.yaml"
-
-
 def faults_of(file: Path, text: str) -> list[str]:
     """Return each fault of a start as LINE:COLUMN key: what; a line of its own for each section."""
     file.write_text(text, encoding="utf-8")

@@ -19,11 +19,6 @@ from kioskd.settings.model import Settings
 GOOGLE_KEY = "AIza" + "SyD3adB33fD3adB33fD3adB33fD3adB33f0"
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "kioskd.yaml"
-
-
 BAD = f"""\
 servce: {{model: x}}
 service:

@@ -14,11 +14,6 @@ from kioskd.settings.model import Settings
 GOOGLE_KEY = "AIza" + "SyD3adB33fD3adB33fD3adB33fD3adB33f0"
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "kioskd.yaml"
-
-
 @pytest.mark.parametrize(
     "name", ["key", "api_key", "apikey", "API-KEY", "token", "GEMINI_API_KEY", "password"]
 )

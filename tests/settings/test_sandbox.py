@@ -36,11 +36,6 @@ MOUNTS = """\
 """
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "kioskd.yaml"
-
-
 @pytest.mark.parametrize("place", ["/home/pi", "/root", "/tmp", "/var/tmp/x"])
 def test_every_path_that_the_sandbox_hides_is_named(file: Path, place: str) -> None:
     file.write_text(EVERY.format(place))
