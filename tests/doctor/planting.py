@@ -245,8 +245,8 @@ class Kiosk:
         """Have a process hold a direction of a card."""
         self.file(f"/proc/asound/card{card}/{stream}/sub0/status", f"state: RUNNING\nowner_pid   : {pid}\n")
 
-    def patient(self) -> CheckContext:
-        """Return who is to be examined."""
+    def context(self) -> CheckContext:
+        """Return what the checks are to look at."""
         unit = "\n".join(f"{name}={value}" for name, value in self.unit.items())
         self.program("systemctl", f"cat <<'EOF'\n{unit}\nEOF")
         path = self.file("/etc/kioskd/kioskd.yaml", self.broken or json.dumps(self.settings))
@@ -267,7 +267,7 @@ class Kiosk:
     async def examined(self) -> list[Finding]:
         """Return what doctor finds."""
         async with self.clock.running():
-            return await examine(self.patient())
+            return await examine(self.context())
 
     def _parts(self, settings: Settings) -> app.Parts:
         controls = settings.controls

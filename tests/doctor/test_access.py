@@ -33,7 +33,7 @@ def test_a_rule_for_a_device_holds_when_it_comes_back_with_another_number(
     kiosk.settings["camera"] = {"source": camera}
     kiosk.settings["controls"]["buttons"] = [{"source": "evdev:Pedal/KEY_A", "does": "end"}]
     kiosk.file(f"/dev/{node}").chmod(0o600)
-    (found,) = permissions(kiosk.patient())
+    (found,) = permissions(kiosk.context())
     assert f"{rule}, GROUP=" in str(found.remedy)
     assert not re.search(r"KERNEL==\S*[0-9]", str(found.remedy)), "a number changes with each replug"
 
@@ -41,6 +41,6 @@ def test_a_rule_for_a_device_holds_when_it_comes_back_with_another_number(
 @pytest.mark.parametrize("node", ["dma_heap/linux,cma", "media0"])
 def test_a_camera_by_v4l2_asks_for_nothing_that_only_picamera_opens(kiosk: Kiosk, node: str) -> None:
     kiosk.file(f"/dev/{node}").chmod(0o600)
-    assert [one.fault for one in permissions(kiosk.patient())] == [None]
+    assert [one.fault for one in permissions(kiosk.context())] == [None]
     kiosk.settings["camera"] = {"source": "picamera"}
-    assert [one.fault for one in permissions(kiosk.patient())] == ["device-permission"]
+    assert [one.fault for one in permissions(kiosk.context())] == ["device-permission"]

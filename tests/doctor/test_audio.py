@@ -3,7 +3,7 @@
 import pytest
 from tests.doctor.planting import Kiosk, faults, finding_of
 
-from kioskd.doctor.audio import fitting
+from kioskd.doctor.audio import recommended_mode
 from kioskd.doctor.finding import Verdict
 
 
@@ -19,7 +19,7 @@ from kioskd.doctor.finding import Verdict
     ],
 )
 def test_the_echo_mode_follows_from_what_was_measured(delay_s: float, return_db: float, mode: str) -> None:
-    assert fitting(delay_s, return_db)[0] == mode
+    assert recommended_mode(delay_s, return_db)[0] == mode
 
 
 async def test_a_better_echo_mode_is_recommended_and_half_duplex_is_no_fault(kiosk: Kiosk) -> None:
@@ -44,7 +44,9 @@ async def test_a_card_that_cancels_echo_is_believed(kiosk: Kiosk) -> None:
     assert finding_of(await kiosk.examined(), "echo").verdict is Verdict.OK
 
 
-async def test_what_somebody_hears_and_the_microphone_does_not_is_cancelled(kiosk: Kiosk) -> None:
+async def test_a_sound_that_a_person_hears_and_the_microphone_does_not_means_hardware_echo_cancelling(
+    kiosk: Kiosk,
+) -> None:
     kiosk.microphone.return_db = -200
     echo = finding_of(await kiosk.examined(), "echo")
     assert (echo.verdict, echo.remedy is not None and "hardware" in echo.remedy) == (Verdict.NOTE, True)

@@ -17,7 +17,7 @@ async def test_devices_of_a_daemon_that_runs_are_left_alone(kiosk: Kiosk) -> Non
     assert not kiosk.speaker.heard
 
 
-async def test_what_a_fault_explains_is_not_looked_at(kiosk: Kiosk) -> None:
+async def test_checks_that_depend_on_a_failed_check_are_skipped(kiosk: Kiosk) -> None:
     kiosk.settings["service"]["endpoint"] = "https://127.0.0.1:1"
     findings = await kiosk.examined()
     assert finding_of(findings, "session").said == "comes after: tls"

@@ -8,14 +8,14 @@ from kioskd.doctor.finding import Verdict
 
 
 async def test_settings_without_faults_are_named_by_their_file(kiosk: Kiosk) -> None:
-    [found] = configuration.settings(kiosk.patient())
+    [found] = configuration.settings(kiosk.context())
     assert (found.verdict, found.said.endswith("kioskd.yaml: no faults")) == (Verdict.OK, True)
 
 
 async def test_each_fault_of_the_file_is_one_finding_with_its_remedy(kiosk: Kiosk) -> None:
     kiosk.settings["speaker"]["volume"] = 300
     kiosk.settings["microphone"]["channel"] = 0
-    found = configuration.settings(kiosk.patient())
+    found = configuration.settings(kiosk.context())
     assert {(one.fault, one.remedy) for one in found} == {
         ("settings", "use 0 to 100"),
         ("settings", "use 1 to 64"),
@@ -24,7 +24,7 @@ async def test_each_fault_of_the_file_is_one_finding_with_its_remedy(kiosk: Kios
 
 async def test_a_remark_about_the_settings_is_a_note_and_no_fault(kiosk: Kiosk) -> None:
     kiosk.settings["service"]["model"] = "gemini-9-live"
-    [found] = configuration.settings(kiosk.patient())
+    [found] = configuration.settings(kiosk.context())
     assert (found.verdict, "gemini-9-live" in found.said) == (Verdict.NOTE, True)
 
 
@@ -45,8 +45,8 @@ async def test_a_library_is_needed_by_the_settings_that_use_it(
             raise ImportError(module)
 
     monkeypatch.setattr("importlib.util.find_spec", missing)
-    without = [one.said for one in configuration.libraries(kiosk.patient())]
+    without = [one.said for one in configuration.libraries(kiosk.context())]
     kiosk.settings[section] = kiosk.settings.get(section, {}) | setting
-    wanted = [one.said for one in configuration.libraries(kiosk.patient())]
+    wanted = [one.said for one in configuration.libraries(kiosk.context())]
     assert f"{library}: cannot be imported" not in without
     assert f"{library}: cannot be imported" in wanted

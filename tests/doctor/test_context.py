@@ -27,7 +27,7 @@ def test_what_keeps_the_daemon_from_starting_is_a_fault_too(tmp_path: Path) -> N
 
 async def test_a_check_gets_the_devices_of_its_own_settings_and_no_others(kiosk: Kiosk) -> None:
     asked: list[Settings] = []
-    whole = kiosk.patient()
+    whole = kiosk.context()
 
     def parts(settings: Settings) -> app.Parts:
         asked.append(settings)

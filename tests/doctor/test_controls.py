@@ -3,7 +3,7 @@
 from tests.doctor.planting import Kiosk, faults, finding_of
 
 
-async def test_without_anybody_there_buttons_and_lamps_are_opened_only(kiosk: Kiosk) -> None:
+async def test_without_a_person_buttons_and_lamps_are_only_opened(kiosk: Kiosk) -> None:
     kiosk.asking = False
     findings = await kiosk.examined()
     assert faults(findings) == []
@@ -12,7 +12,7 @@ async def test_without_anybody_there_buttons_and_lamps_are_opened_only(kiosk: Ki
     assert kiosk.lamp.shown.count("listening") == 1
 
 
-async def test_somebody_is_asked_to_press_and_to_look(kiosk: Kiosk) -> None:
+async def test_a_person_is_asked_to_press_and_to_look(kiosk: Kiosk) -> None:
     await kiosk.examined()
     assert [text.split()[0] for text in kiosk.bystander.told] == ["Press", "Look", "Did"]
     assert kiosk.lamp.shown.count("listening") == 3

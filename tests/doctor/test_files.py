@@ -11,9 +11,9 @@ from kioskd.doctor.finding import Verdict
 
 async def test_files_of_settings_that_are_not_the_services_own_are_not_judged(kiosk: Kiosk) -> None:
     kiosk.settings["assistant"] = {"pictures": [str(kiosk.file("/home/pi/map.jpg"))]}
-    patient = kiosk.patient()
-    own = replace(patient, path=kiosk.file("/home/pi/kiosk.yaml"))
-    assert [one.fault for one in files(patient)] == ["file-hidden"]
+    context = kiosk.context()
+    own = replace(context, path=kiosk.file("/home/pi/kiosk.yaml"))
+    assert [one.fault for one in files(context)] == ["file-hidden"]
     assert [one.verdict for one in files(own)] == [Verdict.SKIPPED]
 
 

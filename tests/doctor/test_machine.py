@@ -73,7 +73,7 @@ def test_systemd_is_not_asked_where_it_does_not_run(tmp_path: Path) -> None:
 )
 async def test_the_units_environment_is_unquoted(kiosk: Kiosk, written: str, found: dict[str, str]) -> None:
     kiosk.unit["Environment"] = written
-    assert kiosk.patient().machine.unit_environ() == found
+    assert kiosk.context().machine.unit_environ() == found
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ async def test_a_daemon_is_known_by_how_it_was_started(
     kiosk: Kiosk, words: tuple[str, ...], is_it: bool
 ) -> None:
     kiosk.process(77, *words)
-    assert kiosk.patient().machine.daemon() == (77 if is_it else None)
+    assert kiosk.context().machine.daemon() == (77 if is_it else None)

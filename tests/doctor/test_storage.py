@@ -17,7 +17,7 @@ def running(kiosk: Kiosk, *, written: int, seconds: float) -> None:
 @pytest.mark.parametrize(
     ("written", "verdict"), [(0, Verdict.OK), (600_000, Verdict.OK), (60_000_000, Verdict.FAULT)]
 )
-async def test_a_daemon_that_writes_much_is_told_by_its_whole_life(
+async def test_writing_is_judged_by_the_daemons_whole_life(
     kiosk: Kiosk, written: int, verdict: Verdict
 ) -> None:
     running(kiosk, written=written, seconds=600)

@@ -47,7 +47,7 @@ async def test_a_daemon_of_the_same_version_is_well(kiosk: Kiosk) -> None:
     assert (found.verdict, found.said.endswith("active: Asleep")) == (Verdict.OK, True)
 
 
-async def test_what_a_stopped_daemon_said_last_is_not_repeated(kiosk: Kiosk) -> None:
+async def test_the_last_status_of_a_stopped_daemon_is_not_repeated(kiosk: Kiosk) -> None:
     kiosk.unit["StatusText"] = "Asleep"
     assert "Asleep" not in finding_of(await kiosk.examined(), "service").said
 

@@ -29,7 +29,7 @@ from tests.support.sections import refusal, taken
         ("conversation", {"pace": "slow", "silence_ms": 900}),
     ],
 )
-def test_what_works_is_taken(section: str, values: dict[str, Any]) -> None:
+def test_valid_values_are_accepted(section: str, values: dict[str, Any]) -> None:
     assert taken(section, values) == values
 
 
@@ -71,7 +71,7 @@ def test_what_works_is_taken(section: str, values: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_what_is_written_wrongly_is_refused_with_its_form(
+def test_invalid_values_are_refused_with_the_expected_form(
     section: str, values: dict[str, Any], words: str
 ) -> None:
     message = refusal(section, **values)

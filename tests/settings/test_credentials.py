@@ -80,7 +80,7 @@ def test_a_key_file_that_is_no_file_is_refused_without_waiting_for_it(tmp_path: 
         (b"SECRET" * 1000, "longer than"),
     ],
 )
-def test_what_can_be_no_key_is_refused_and_never_repeated(key_file: Path, content: bytes, words: str) -> None:
+def test_invalid_keys_are_refused_and_never_repeated(key_file: Path, content: bytes, words: str) -> None:
     key_file.write_bytes(content)
     with pytest.raises(ConfigError, match=words) as caught:
         service_key(ServiceSettings(key_file=key_file), {})
@@ -114,7 +114,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("text", "words"), MISTAKES)
-def test_what_stands_beside_the_key_is_named_as_the_mistake(key_file: Path, text: str, words: str) -> None:
+def test_text_beside_the_key_is_named_as_the_mistake(key_file: Path, text: str, words: str) -> None:
     key_file.write_text(text, encoding="utf-8")
     for settings, environ in (
         (ServiceSettings(key_file=key_file), {}),
@@ -127,7 +127,7 @@ def test_what_stands_beside_the_key_is_named_as_the_mistake(key_file: Path, text
 
 
 @pytest.mark.parametrize("text", ["  a-key \r\n", "a-key==", "AQ.Ab-1_2"])
-def test_what_surrounds_a_key_without_a_meaning_does_no_harm(key_file: Path, text: str) -> None:
+def test_blanks_around_a_key_are_ignored(key_file: Path, text: str) -> None:
     key_file.write_text(text, encoding="utf-8")
     found = secret(ServiceSettings(key_file=key_file), {})
     assert found == text.strip()

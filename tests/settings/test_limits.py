@@ -51,7 +51,7 @@ limits:
     )
 
 
-def test_what_is_kept_has_a_place_a_time_and_a_bound(tmp_path: Path) -> None:
+def test_records_have_a_folder_a_time_limit_and_a_size_limit(tmp_path: Path) -> None:
     text = """
 privacy:
   transcripts: {folder: words, keep_days: 7, most_mb: 10}
@@ -91,7 +91,7 @@ def test_a_record_without_a_bound_is_refused(
         ("~/words", "'~/words' begins with ~"),
     ],
 )
-def test_a_folder_for_records_is_of_its_own_and_at_home_nowhere(
+def test_a_folder_for_records_must_be_separate_and_outside_of_homes(
     tmp_path: Path, place: str, begins: str
 ) -> None:
     bounds = "keep_days: 7, most_mb: 10"

@@ -140,7 +140,7 @@ def test_a_file_that_is_no_configuration_by_its_size_is_not_read_whole(file: Pat
 
 
 @pytest.mark.parametrize("text", ["", "{}", "# nothing\n", "null", "---\n", "service:\nspeaker: {}\n"])
-def test_what_is_not_said_is_at_its_default(file: Path, text: str) -> None:
+def test_unset_settings_have_their_defaults(file: Path, text: str) -> None:
     assert settings_of(file, text) == Settings()
 
 
@@ -205,7 +205,7 @@ def test_a_lamp_is_never_brighter_at_night(file: Path, day: int, night: int) -> 
     assert lamp.night.brightness == night
 
 
-def test_what_is_heard_seen_and_pressed_can_be_set(file: Path) -> None:
+def test_microphone_camera_and_button_settings_are_read(file: Path) -> None:
     settings = settings_of(
         file,
         """
@@ -298,7 +298,7 @@ def test_what_is_heard_seen_and_pressed_can_be_set(file: Path) -> None:
         ("conversation: {wakeword: Hey Jarvis}\n", (1, 26, "conversation.wakeword"), "write hey_jarvis"),
     ],
 )
-def test_what_cannot_be_together_or_does_not_exist_is_refused_where_it_stands(
+def test_incompatible_or_unknown_values_are_refused_at_their_place(
     file: Path, text: str, place: tuple[int, int, str], words: str
 ) -> None:
     found = faults_of(file, text)
@@ -307,7 +307,7 @@ def test_what_cannot_be_together_or_does_not_exist_is_refused_where_it_stands(
 
 
 @pytest.mark.parametrize("volume", ["20.0", "'20'", "true", "1e1", "0o", "2_0", "[20]"])
-def test_nothing_is_turned_into_a_whole_number_that_is_none(file: Path, volume: str) -> None:
+def test_only_whole_numbers_are_taken_for_whole_numbers(file: Path, volume: str) -> None:
     (fault,) = faults_of(file, f"speaker: {{volume: {volume}}}")
     assert fault[:3] == (1, 19, "speaker.volume")
     assert "a whole number is needed" in fault[3]
@@ -370,7 +370,7 @@ def test_buttons_of_which_none_wakes_are_a_fault_of_the_start(file: Path) -> Non
         ("uplink: continuous", (2, 11, "conversation.uplink"), "opens the uplink; take this out"),
     ],
 )
-def test_a_talk_button_leaves_nobody_else_to_say_whose_turn_it_is(
+def test_turn_detection_settings_are_refused_with_a_talk_button(
     file: Path, setting: str, place: tuple[int, int, str], words: str
 ) -> None:
     text = "conversation:\n  %s\ncontrols:\n  button: {source: gpio:c/1, does: %s}\n"
@@ -494,7 +494,7 @@ def test_an_unknown_model_is_taken_with_a_note(file: Path) -> None:
     assert notes(Settings(), {"GEMINI_API_KEY": "a-key"}) == []
 
 
-def test_a_key_that_is_nowhere_is_a_note_and_one_that_is_not_needed_is_none(file: Path) -> None:
+def test_a_missing_key_is_a_note_only_where_one_is_needed(file: Path) -> None:
     (note,) = notes(Settings(), {})
     assert "GEMINI_API_KEY" in note
     assert notes(settings_of(file, "service: {provider: vertex, project: p}"), {}) == []

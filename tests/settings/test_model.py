@@ -6,7 +6,7 @@ from tests.support.sections import refusal, taken
 from kioskd.settings.model import Settings
 
 
-def test_what_a_default_says_is_taken_when_it_is_written_out() -> None:
+def test_written_out_defaults_are_accepted() -> None:
     assert Settings.model_validate(Settings().model_dump()) == Settings()
 
 
@@ -45,7 +45,7 @@ def test_what_a_default_says_is_taken_when_it_is_written_out() -> None:
         ("controls", {"button": {"source": "gpio:pinctrl-rp1/0"}, "lamp": {"source": "gpio:gpiochip4/25"}}),
     ],
 )
-def test_what_works_is_taken(section: str, values: dict[str, Any]) -> None:
+def test_valid_values_are_accepted(section: str, values: dict[str, Any]) -> None:
     assert taken(section, values) == values
 
 
@@ -147,7 +147,7 @@ def test_what_works_is_taken(section: str, values: dict[str, Any]) -> None:
         ("limits", {"quiet_hours": ("07:00-07:00",)}, "is no span of time"),
     ],
 )
-def test_what_is_written_wrongly_is_refused_with_its_form(
+def test_invalid_values_are_refused_with_the_expected_form(
     section: str, values: dict[str, Any], words: str
 ) -> None:
     message = refusal(section, **values)

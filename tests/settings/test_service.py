@@ -21,7 +21,7 @@ from tests.support.sections import refusal, taken
         ("service", {"media_resolution": "high"}),
     ],
 )
-def test_what_works_is_taken(section: str, values: dict[str, Any]) -> None:
+def test_valid_values_are_accepted(section: str, values: dict[str, Any]) -> None:
     assert taken(section, values) == values
 
 
@@ -74,7 +74,7 @@ def test_what_works_is_taken(section: str, values: dict[str, Any]) -> None:
         ("service", {"key_file": "a\nb"}, "is no path"),
     ],
 )
-def test_what_is_written_wrongly_is_refused_with_its_form(
+def test_invalid_values_are_refused_with_the_expected_form(
     section: str, values: dict[str, Any], words: str
 ) -> None:
     message = refusal(section, **values)

@@ -22,7 +22,7 @@ from kioskd.settings.model import Settings
         ("speaker", {"device": "Jabra SPEAK 410"}),
     ],
 )
-def test_what_works_is_taken(section: str, values: dict[str, Any]) -> None:
+def test_valid_values_are_accepted(section: str, values: dict[str, Any]) -> None:
     assert taken(section, values) == values
 
 
@@ -49,7 +49,7 @@ def test_what_works_is_taken(section: str, values: dict[str, Any]) -> None:
         ("speaker", {"device": "1"}, "means a card by its number"),
     ],
 )
-def test_what_is_written_wrongly_is_refused_with_its_form(
+def test_invalid_values_are_refused_with_the_expected_form(
     section: str, values: dict[str, Any], words: str
 ) -> None:
     message = refusal(section, **values)

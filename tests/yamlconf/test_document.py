@@ -26,7 +26,7 @@ from tests.support.settings_files import faults_of, settings_of
         ("service\n", 1, 1, "a group of settings is needed"),
     ],
 )
-def test_what_is_no_configuration_at_all_is_one_fault_where_it_must_be_mended(
+def test_invalid_yaml_is_one_fault_at_its_place(
     file: Path, text: str, line: int, column: int, words: str
 ) -> None:
     (fault,) = faults_of(file, text)

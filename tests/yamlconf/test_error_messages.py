@@ -30,9 +30,7 @@ GROUP, LIST = "{a: 1}", "[a, b]"
         ),
     ],
 )
-def test_a_name_nobody_knows_is_compared_with_those_that_may_well_be_meant(
-    file: Path, text: str, key: str, words: str
-) -> None:
+def test_an_unknown_name_gets_the_nearest_known_one(file: Path, text: str, key: str, words: str) -> None:
     (found,) = (fault for fault in faults_of(file, text) if fault[2] == key)
     assert words in found[3]
 

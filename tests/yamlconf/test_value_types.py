@@ -46,6 +46,6 @@ def test_a_key_is_the_last_part_of_an_input_device(source: str, device: str, key
 
 
 @pytest.mark.parametrize("source", ["evdev:Pedal", "evdev:Pedal/space", "gpio:pi/1", "evdev:/KEY_A"])
-def test_what_names_no_key_is_none(source: str) -> None:
+def test_sources_without_a_key_name_are_refused(source: str) -> None:
     with pytest.raises(ValueError, match=source):
         input_key(source)

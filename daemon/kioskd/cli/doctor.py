@@ -60,17 +60,17 @@ def run(arguments: argparse.Namespace) -> int:
     path = default_path(arguments.config, os.environ)
     person = None if arguments.yes or not sys.stdin.isatty() else Terminal()
     if arguments.look is not None:
-        print(json.dumps(bundle.report_of(_looked(arguments.look, path, person))))
+        print(json.dumps(bundle.report_of(_run(arguments.look, path, person))))
         return Exit.OK
     inside = SandboxView(MACHINE)
-    patient = CheckContext.of(
+    context = CheckContext.of(
         path, os.environ, machine=MACHINE, person=person, wear=arguments.wear, inside=inside
     )
-    findings = asyncio.run(examine(patient, _ignore if arguments.json else _show))
+    findings = asyncio.run(examine(context, _ignore if arguments.json else _show))
     if arguments.json:
         say_json(bundle.report_of(findings))
     if arguments.report:
-        names = bundle.write(arguments.report, patient, findings, _devices)
+        names = bundle.write(arguments.report, context, findings, _devices)
         print(f"{arguments.report}: {', '.join(names)}; no key and no speech is in it", file=sys.stderr)
     wrong = sum(finding.verdict is Verdict.FAULT for finding in findings)
     if not arguments.json:
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.NOT_MET if wrong else Exit.OK
 
 
-def _looked(check: str, path: Path, person: Technician | None) -> Sequence[Finding]:
+def _run(check: str, path: Path, person: Technician | None) -> Sequence[Finding]:
     """Make one check for a doctor who waits outside."""
     try:
         settings = read(path).settings

@@ -33,7 +33,7 @@ async def account_lost(answer: Answerer, folder: Path) -> LinkLost:
 
 
 @pytest.mark.usefixtures("redirecting")
-async def test_vertex_is_dialed_with_an_hours_token_of_the_account_whatever_the_environment(
+async def test_vertex_is_dialed_with_the_accounts_token_and_the_environment_is_ignored(
     tmp_path: Path,
 ) -> None:
     setups: Setups = []
@@ -75,7 +75,7 @@ async def test_a_token_shorter_than_any_margin_is_used_all_the_same(tmp_path: Pa
     assert len(oauth.asked) == 1
 
 
-async def test_an_account_that_the_service_refuses_is_read_anew(tmp_path: Path) -> None:
+async def test_an_account_that_the_service_refuses_is_read_again(tmp_path: Path) -> None:
     async with google(bearer(), tmp_path) as (_, vertex), service(upgrade=once_refused()) as server:
         live = live_at(server, vertex=vertex, api_version="v1beta1")
         with pytest.raises(LinkLost) as caught:
@@ -126,7 +126,7 @@ async def test_a_token_service_that_is_not_there_is_tried_again(tmp_path: Path) 
     assert caught.value.remedy is Remedy.RESUME
 
 
-async def test_a_slow_token_service_is_not_waited_for_and_its_answer_serves_the_next_dial(
+async def test_a_dial_does_not_wait_for_a_slow_token_service_and_the_next_uses_its_answer(
     tmp_path: Path,
 ) -> None:
     gate = asyncio.Event()
@@ -173,7 +173,7 @@ async def test_an_account_that_cannot_be_read_is_a_fault_of_the_settings(
     assert caught.value.remedy is Remedy.SETTINGS
 
 
-async def test_without_a_file_the_machines_own_credentials_serve(
+async def test_without_a_credentials_file_the_machines_default_credentials_are_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with google(bearer(), tmp_path) as (oauth, vertex), service() as server:

@@ -63,7 +63,7 @@ async def test_the_version_is_named_where_the_owner_has_set_it() -> None:
     assert len(server.paths) == 1
 
 
-async def test_the_sdk_says_nothing_of_tokens_by_itself(recwarn: pytest.WarningsRecorder) -> None:
+async def test_the_sdk_prints_no_warning_about_tokens(recwarn: pytest.WarningsRecorder) -> None:
     async with token_server(mint()) as (_, url), service() as server:
         await dial(live_at(server, token_url=url, api_version="v1beta"))
         await dial(live_at(server, key=SecretStr("auth_tokens/stored"), api_version="v1beta"))

@@ -26,7 +26,7 @@ from kioskd.adapters.gemini.connection import GeminiConnection
 from kioskd.ports import Connection, ToolAnswer
 
 
-async def test_a_turn_of_our_own_begins_once_and_ends_once() -> None:
+async def test_a_turn_that_the_kiosk_declares_begins_once_and_ends_once() -> None:
     async with connected(options=SessionOptions(own_turns=True)) as (connection, wire):
         await connection.end_audio()
         for _ in range(2):
@@ -42,7 +42,7 @@ async def test_a_turn_of_our_own_begins_once_and_ends_once() -> None:
     assert kinds == ["activityStart", "audio", "activityEnd"] * 2
 
 
-async def test_where_the_service_hears_the_turns_no_beginning_is_said() -> None:
+async def test_where_the_service_detects_turns_no_activity_start_is_sent() -> None:
     async with connected() as (connection, wire):
         await connection.begin_audio()
         await connection.end_audio()
@@ -55,7 +55,7 @@ async def test_a_picture_is_a_frame_of_video() -> None:
         assert await wire.next() == {"realtime_input": {"video": shown(JPEG)}}
 
 
-async def test_pictures_are_shown_as_content_that_asks_for_no_answer() -> None:
+async def test_shown_pictures_are_written_content_that_asks_for_no_answer() -> None:
     async with connected() as (connection, wire):
         await connection.show_pictures([JPEG, JPEG[:9]])
         content = (await wire.next())["client_content"]
@@ -68,7 +68,7 @@ async def test_pictures_are_shown_as_content_that_asks_for_no_answer() -> None:
     ]
 
 
-async def test_a_model_that_takes_content_as_a_seed_only_is_shown_pictures_as_frames() -> None:
+async def test_a_model_that_takes_content_only_at_the_start_gets_pictures_as_video_frames() -> None:
     async with connected(options=SessionOptions(client_content="seed_only")) as (connection, wire):
         await connection.show_pictures([JPEG, JPEG[:9]])
         assert [await wire.next() for _ in range(2)] == [
@@ -108,7 +108,7 @@ async def test_nothing_of_pictures_and_tools_is_in_the_log(caplog: pytest.LogCap
         assert private not in seen
 
 
-async def test_a_search_is_shown_in_the_journal_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_web_search_is_logged_without_its_words(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "kioskd")
 
     async def service(peer: ServerConnection) -> None:
@@ -137,7 +137,7 @@ async def _until_full(connection: Connection) -> None:
         await connection.send_picture(os.urandom(60_000))
 
 
-async def test_what_is_not_taken_is_backlog() -> None:
+async def test_bytes_that_the_peer_does_not_read_are_backlog() -> None:
     handler: Handler = _reads_nothing
     async with live_server(handler, receive_buffer=16_384) as server, asyncio.timeout(60):
         async with live_at(server).connect(None) as connection:
@@ -146,7 +146,7 @@ async def test_what_is_not_taken_is_backlog() -> None:
         assert connection.backlog == 0
 
 
-async def test_what_has_left_and_has_not_arrived_is_known() -> None:
+async def test_bytes_written_and_bytes_arrived_are_counted_apart() -> None:
     handler: Handler = _reads_nothing
     async with (
         asyncio.timeout(60),
@@ -159,7 +159,7 @@ async def test_what_has_left_and_has_not_arrived_is_known() -> None:
         assert connection.arrived - before < 300_000, "it takes no more than its buffer holds"
 
 
-async def test_what_the_other_end_has_taken_has_arrived() -> None:
+async def test_bytes_that_the_peers_kernel_has_acknowledged_have_arrived() -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         await peer.wait_closed()
@@ -175,7 +175,7 @@ async def test_what_the_other_end_has_taken_has_arrived() -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_what_is_written_is_counted_and_in_that_order_whoever_is_cancelled() -> None:
+async def test_messages_are_counted_in_the_order_of_writing_even_when_senders_are_cancelled() -> None:
     got: list[str] = []
     counted: list[str] = []
     go_on = asyncio.Event()

@@ -25,7 +25,7 @@ def test_small_messages_are_compressed_and_large_ones_are_not() -> None:
         assert bytes(theirs.decode(sent).data) == data
 
 
-async def test_what_is_small_is_compressed_over_the_real_client() -> None:
+async def test_the_real_client_compresses_small_messages() -> None:
     agreed: list[Any] = []
 
     async def service(peer: ServerConnection) -> None:

@@ -35,7 +35,7 @@ JUNK: list[str | bytes] = [
 ]
 
 
-async def test_messages_that_nobody_understands_are_skipped(caplog: pytest.LogCaptureFixture) -> None:
+async def test_messages_that_cannot_be_understood_are_skipped(caplog: pytest.LogCaptureFixture) -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         for number, junk in enumerate(JUNK * 3):
@@ -68,7 +68,7 @@ async def test_errors_of_all_numbers_are_one_kind(caplog: pytest.LogCaptureFixtu
     assert lines == ["message of the Live service not understood, skipped: kind=code"]
 
 
-async def test_a_value_newer_than_the_sdk_is_no_warning_of_the_sdk_s() -> None:
+async def test_a_value_newer_than_the_sdk_raises_no_warning() -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         await say(peer, serverContent={"turnComplete": True, "turnCompleteReason": "NEW_REASON"})
@@ -79,7 +79,7 @@ async def test_a_value_newer_than_the_sdk_is_no_warning_of_the_sdk_s() -> None:
         assert connection.odd_messages == 0
 
 
-async def test_nothing_but_junk_is_a_lost_link() -> None:
+async def test_fifty_odd_messages_in_a_row_lose_the_link() -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         for _ in range(60):

@@ -86,14 +86,14 @@ from kioskd.adapters.gemini import SessionOptions
         ),
     ],
 )
-async def test_each_wish_of_the_owner_reaches_the_service(
+async def test_each_setting_reaches_the_service(
     settings: dict[str, Any], look: Callable[[dict[str, Any]], Any], found: Any
 ) -> None:
     setup, _ = await setup_of(settings)
     assert look(setup) == found
 
 
-async def test_what_is_not_wished_is_not_said() -> None:
+async def test_unset_options_are_not_sent() -> None:
     setup, _ = await setup_of({})
     assert not {"temperature", "thinkingConfig"} & set(setup["generationConfig"])
     assert set(setup["realtimeInputConfig"]) == {"turn_coverage"}
@@ -102,7 +102,7 @@ async def test_what_is_not_wished_is_not_said() -> None:
     assert "custom_vocabulary" not in setup["inputAudioTranscription"]
 
 
-async def test_where_turns_are_our_own_the_service_is_told_to_listen_for_none() -> None:
+async def test_where_the_kiosk_declares_turns_the_services_detector_is_disabled() -> None:
     options = SessionOptions(own_turns=True, speech_start="high", silence_ms=500)
     setup = await setup_with(options=options)
     assert setup["realtimeInputConfig"]["automatic_activity_detection"] == {"disabled": True}
@@ -118,12 +118,12 @@ async def test_where_turns_are_our_own_the_service_is_told_to_listen_for_none() 
         (SessionOptions(turn_coverage=None), None),
     ],
 )
-async def test_the_turn_coverage_is_said(options: SessionOptions, said: str | None) -> None:
+async def test_the_turn_coverage_is_sent(options: SessionOptions, said: str | None) -> None:
     assert (await setup_with(options=options)).get("realtimeInputConfig", {}).get("turn_coverage") == said
 
 
 @pytest.mark.parametrize("closely", ["low", "medium", "high", None])
-async def test_how_closely_to_look_is_said(closely: Any) -> None:
+async def test_the_media_resolution_is_sent(closely: Any) -> None:
     setup = await setup_with(options=SessionOptions(media_resolution=closely))
     said = f"MEDIA_RESOLUTION_{closely.upper()}" if closely else None
     assert setup["generationConfig"].get("mediaResolution") == said

@@ -29,7 +29,7 @@ def test_what_looks_like_a_secret_is_cut_out(secret: str) -> None:
         "see https://ai.google.dev/gemini-api/docs/rate-limits",
     ],
 )
-def test_what_helps_is_left_in(words: str) -> None:
+def test_helpful_words_are_kept(words: str) -> None:
     assert plain(words) == words
 
 

@@ -23,7 +23,7 @@ DOOR = ToolAnswer("1", "open_door", {"status": "ok"}, "interrupt")
 LOOK = ToolAnswer("2", "look", {"status": "ok"}, "when_idle", JPEG)
 
 
-async def test_answers_say_when_they_are_wanted_and_hold_their_picture() -> None:
+async def test_answers_carry_their_scheduling_and_their_picture() -> None:
     async with connected() as (connection, wire):
         await connection.answer([DOOR, LOOK])
         responses = (await wire.next())["tool_response"]["functionResponses"]
@@ -93,7 +93,9 @@ async def test_a_resolution_that_the_service_refuses_costs_the_resolution_and_no
         ("non_blocking_only", True, True),
     ],
 )
-async def test_an_answer_that_was_waited_for_says_no_when(functions: Any, blocking: bool, said: bool) -> None:
+async def test_an_answer_to_a_blocking_call_has_no_scheduling(
+    functions: Any, blocking: bool, said: bool
+) -> None:
     tools = [Named("open_door", blocking)]
     async with connected(options=SessionOptions(functions=functions), tools=lambda: tools) as (
         connection,
@@ -120,7 +122,7 @@ async def test_a_model_that_takes_no_picture_in_an_answer_gets_it_as_a_turn() ->
         assert words["text"]
 
 
-async def test_a_picture_that_shall_not_be_spoken_of_asks_for_no_answer() -> None:
+async def test_a_silent_picture_turn_asks_for_no_answer() -> None:
     quiet = ToolAnswer("2", "look", {"status": "ok"}, "silent", JPEG)
     async with connected(options=OLD) as (connection, wire):
         await connection.answer([quiet])

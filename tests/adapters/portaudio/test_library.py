@@ -46,7 +46,7 @@ def test_alsa_writes_nothing_at_all_while_streams_run(capfd: pytest.CaptureFixtu
     with captured("a test") as aloud:
         open_what_is_not_there()
     assert "no-such-device" in " ".join(aloud), "left to itself it complains"
-    with library.alone():
+    with library.exclusive():
         open_what_is_not_there()
     with captured("a test") as said:
         open_what_is_not_there()
@@ -60,7 +60,10 @@ def test_a_configuration_without_a_default_is_a_lost_device_and_no_abort(
 ) -> None:
     (tmp_path / "asound.conf").write_text(text)
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
-    with pytest.raises(DeviceLost, match=r"it defines no pcm\.default; mend .*asound\.conf"), library.alone():
+    with (
+        pytest.raises(DeviceLost, match=r"it defines no pcm\.default; mend .*asound\.conf"),
+        library.exclusive(),
+    ):
         pass
 
 
@@ -69,7 +72,10 @@ def test_a_broken_configuration_is_told_with_its_file_and_line(
 ) -> None:
     (tmp_path / "asound.conf").write_text("\npcm.default { type hw card")
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
-    with pytest.raises(DeviceLost, match=r"/asound\.conf: line 2: Unexpected char; mend"), library.alone():
+    with (
+        pytest.raises(DeviceLost, match=r"/asound\.conf: line 2: Unexpected char; mend"),
+        library.exclusive(),
+    ):
         pass
 
 
@@ -251,7 +257,7 @@ async def test_a_card_that_comes_back_is_taken_up_in_time_and_the_other_was_neve
     assert {record.getMessage().partition(",")[0] for record in caplog.records} == {"microphone lost"}
 
 
-async def test_a_list_that_had_the_device_is_made_anew_as_soon_the_next_time(
+async def test_a_list_that_lost_a_device_is_made_again_at_once_the_next_time(
     stale: type[StaleAudio], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A sound server's devices: the kernel knows nothing of them, and ALSA can open what is there.

@@ -120,7 +120,7 @@ def test_a_folder_that_is_open_to_others_is_left_alone(
     assert "chmod 700" in warning
 
 
-def test_what_is_too_old_goes_and_nothing_else(folder: Path, make: Make) -> None:
+def test_only_recordings_that_are_too_old_are_deleted(folder: Path, make: Make) -> None:
     old_file(folder, f"{ONE}.txt", days=7.1)
     old_file(folder, f"{ONE}-kiosk.wav", days=7.1)
     old_file(folder, f"{TWO}.txt", days=6.9)
@@ -185,7 +185,7 @@ def test_a_disk_that_takes_nothing_costs_one_warning_and_is_tried_with_the_next_
     assert kept(folder) == {f"{TWO}.txt"}
 
 
-def test_it_says_when_it_works_again(folder: Path, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_recovery_is_logged(folder: Path, make: Make, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     folder.mkdir(mode=0o755)
     record = make()
@@ -203,7 +203,7 @@ def test_it_says_when_it_works_again(folder: Path, make: Make, caplog: pytest.Lo
     ]
 
 
-def test_a_slow_disk_holds_nobody_up_and_the_newest_is_left_out(
+def test_a_slow_disk_blocks_no_writer_and_the_newest_pieces_are_dropped(
     folder: Path, make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     going, reached = threading.Event(), threading.Event()

@@ -240,7 +240,7 @@ async def test_a_bug_in_a_write_is_no_trouble_with_the_disk() -> None:
 async def test_what_was_set_by_hand_meanwhile_is_really_on_the_disk_after_the_mend(tmp_path: Path) -> None:
     clock, inbox, state = ManualClock(), Inbox(), tmp_path / "state"
     state.write_text("a file where the directory should be")
-    keeping = DiskWriter(clock, inbox.post, {"state": partial(atomic_file.look, state)})
+    keeping = DiskWriter(clock, inbox.post, {"state": partial(atomic_file.check_folder, state)})
     keeper = PreferenceKeeper(PreferenceFile(state), keeping, volume=70)
     async with running(keeping.run(), keeper.run()):
         assert await inbox.take() == [StorageFailed(os.strerror(errno.ENOTDIR))]

@@ -221,7 +221,7 @@ class GeminiConnection:
         if plan.turn:
             await self._write(plan.turn, _HERE_IT_IS, turn_complete=plan.aloud)
 
-    async def tell(self, recall: Sequence[SpokenText]) -> None:
+    async def send_history(self, recall: Sequence[SpokenText]) -> None:
         """Tell a new session what was said before, as its initial history: it does not answer.
 
         Turns of both sides alternate, from the visitor's to the visitor's: some models take nothing else, and none is

@@ -68,7 +68,7 @@ class ToolPictures:
         responses = [
             functions.response(
                 answer,
-                free=answer.name not in self._blocking_tools,
+                non_blocking=answer.name not in self._blocking_tools,
                 silent=bool(turn),
                 with_picture=self._delivery == "in_answer",
                 resolution=self._resolution,
