@@ -142,4 +142,4 @@ async def test_nobody_at_a_terminal_is_waited_for_no_longer_than_half_a_minute(
 
 
 def test_every_verdict_has_its_mark() -> None:
-    assert set(doctor._MARKS) == set(Verdict)
+    assert set(doctor.MARKS) == set(Verdict)

@@ -113,16 +113,17 @@ class Terminal(Technician):
         return {"y": True, "n": False}.get(sys.stdin.readline().strip().lower()[:1])
 
 
-_MARKS: Final = {
+MARKS: Final = {
     Verdict.OK: "ok     ",
     Verdict.NOTE: "note   ",
     Verdict.FAULT: "FAULT  ",
     Verdict.SKIPPED: "skipped",
 }
+"""The word before a finding on the terminal, by its verdict."""
 
 
 def _show(finding: Finding) -> None:
-    say(f"{_MARKS[finding.verdict]} {finding.check:<12} {finding.said}")
+    say(f"{MARKS[finding.verdict]} {finding.check:<12} {finding.said}")
     if finding.remedy:
         say(f"{'':<20} -> {finding.remedy}")
     sys.stdout.flush()

@@ -310,7 +310,7 @@ async def test_the_first_syllable_after_five_seconds_of_silence_is_whole(server:
 async def test_a_loop_that_stalls_keeps_five_seconds_at_most(
     server: SoundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "_BACKLOG_FRAMES", 5)
+    monkeypatch.setattr(streams, "BACKLOG_FRAMES", 5)
     heard = Traffic()
     microphone = PortAudioMicrophone(MICROPHONE)
     listening = asyncio.create_task(microphone.capture(heard.sink))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_BACKLOG_FRAMES: Final = 5000 // pcm.FRAME_MS
+BACKLOG_FRAMES: Final = 5000 // pcm.FRAME_MS
 
 _CHOOSING_S: Final = 3.0
 """No more formats are tried after that: a card that is busy takes PortAudio a second each time."""
@@ -250,7 +250,7 @@ class _Capture(_Stream):
         self._sink = sink
         self._convert: Resampler | None = None
         self._pending = bytearray()
-        self._frames: collections.deque[bytes] = collections.deque(maxlen=_BACKLOG_FRAMES)
+        self._frames: collections.deque[bytes] = collections.deque(maxlen=BACKLOG_FRAMES)
         self._delivery_scheduled = False
         self._stale_filter = StaleAudioFilter()
         self._device_hz = pcm.UPLINK_HZ
@@ -277,7 +277,7 @@ class _Capture(_Stream):
             return
         self._pending += self._convert.process(data) if self._convert else data
         while len(self._pending) >= pcm.FRAME_BYTES:
-            if len(self._frames) == _BACKLOG_FRAMES:
+            if len(self._frames) == BACKLOG_FRAMES:
                 self._owner.dropped_frames += 1
             self._frames.append(bytes(self._pending[: pcm.FRAME_BYTES]))
             del self._pending[: pcm.FRAME_BYTES]
