@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.support.settings import refusal
 
 from kioskd.settings.limits import LimitsSettings, PrivacySettings, RecordSettings
 from kioskd.settings.load import SettingsError, load
@@ -120,3 +121,8 @@ def test_a_limit_out_of_bounds_is_refused(tmp_path: Path, given: str, begins: st
     [(line, _, key, what)] = faults(tmp_path, f"limits:\n  {given}\n")
     assert (line, key) == (2, f"limits.{given.partition(':')[0]}")
     assert what.startswith(begins), what
+
+
+@pytest.mark.parametrize("span", ["24:00-07:00", "07:00-07:00"])
+def test_quiet_hours_are_a_span_between_two_times_of_day(span: str) -> None:
+    assert "is no span of time" in refusal("limits", quiet_hours=(span,))

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.sections import refusal, taken
+from tests.support.settings import refusal, taken
 from tests.support.settings_files import settings_of
 
 from kioskd.settings.model import Settings
@@ -23,7 +23,7 @@ from kioskd.settings.model import Settings
     ],
 )
 def test_valid_values_are_accepted(section: str, values: dict[str, Any]) -> None:
-    assert taken(section, values) == values
+    assert taken(section, **values).model_dump(exclude_unset=True) == values
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One section of the settings, and what is said of it."""
+"""One section of the settings: taken, or refused."""
 
 from typing import Any
 
@@ -9,14 +9,15 @@ from kioskd.settings.model import Settings
 from kioskd.yamlconf.section import Section
 
 
+def taken(section: str, **values: Any) -> Section:
+    """Return a section with these values, as it was taken."""
+    found: Section = getattr(Settings.model_validate({section: values}), section)
+    return found
+
+
 def refusal(section: str, **values: Any) -> str:
+    """Return what is said of the one value that is refused."""
     with pytest.raises(ValidationError) as caught:
         Settings.model_validate({section: values})
     (error,) = caught.value.errors()
     return error["msg"]
-
-
-def taken(section: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Return what a section holds when these values are given."""
-    held: Section = getattr(Settings.model_validate({section: values}), section)
-    return held.model_dump(exclude_unset=True)
