@@ -130,7 +130,7 @@ def sounds(server: SoundServer) -> Iterator[Sounds]:
     """Yield the sound card with its recorders and its room running."""
     with (
         server.record() as spoken,
-        server._recorded("mic", MICROPHONE_HZ) as heard,
+        server.recorded("mic", MICROPHONE_HZ) as heard,
         server.injector() as injector,
     ):
         assert injector.stdin

@@ -35,7 +35,7 @@ class Installed:
         """
         parts = [rootfs.rootfs().name, rootfs.wheels().name, site.MACHINE, site.YAML, site.HERE]
         return cls(
-            rootfs.made("installed", [*parts, contents(*_INSTALLED)], lambda folder: cls(folder)._make())
+            rootfs.made("installed", [*parts, contents(*_INSTALLED)], lambda folder: cls(folder).make())
         )
 
     @property
@@ -49,7 +49,8 @@ class Installed:
         seen = json.loads(self._typed.read_text())
         return {line: subprocess.CompletedProcess(line, code, text) for line, (code, text) in seen.items()}
 
-    def _make(self) -> None:
+    def make(self) -> None:
+        """Install it, once for all tests."""
         with bare() as it:
             before = [path for path in it.box.sh(FILES).splitlines() if "kioskd" not in path]
             self._before.write_text(json.dumps(before))

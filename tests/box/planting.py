@@ -80,8 +80,7 @@ class Bench:
 
     def service_does(self, fault: ScriptedFault) -> None:
         """Have something go wrong with the next connection."""
-        service = self.it.service
-        service._loop.call_soon_threadsafe(service.simulator.add_fault, fault)
+        self.it.service.add(fault)
 
 
 Plant = Callable[[Bench], Iterator[None]]

@@ -29,7 +29,7 @@ from tests.support.sound_server import SoundServer
 from kioskd.errors import Code
 from kioskd.media import pcm
 from kioskd.media.resample import Resampler
-from kioskd.simulator import FaultAction, Reply, ServiceScript, Simulator
+from kioskd.simulator import FaultAction, Reply, ScriptedFault, ServiceScript, Simulator
 
 SOURCE: Final = "/opt/source"
 WHEELS: Final = "/opt/wheels"
@@ -118,6 +118,10 @@ class Service:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE_S)
         self._loop.close()
+
+    def add(self, fault: ScriptedFault) -> None:
+        """Have something go wrong with the next connection."""
+        self._loop.call_soon_threadsafe(self.simulator.add_fault, fault)
 
     def seen(self, kind: str) -> int:
         """Return how often `kind` was observed so far; see `Simulator` for the kinds."""

@@ -23,14 +23,14 @@ async def kiosk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     async with Simulator(ServiceScript(replies=(Reply(silent=True),))) as service:
         kiosk = Kiosk(tmp_path, service)
         kiosk.process(77, "python", "/opt/kioskd/current/bin/kioskd", "run")
-        monkeypatch.setattr(doctor, "MACHINE", kiosk.patient().machine)
+        monkeypatch.setattr(doctor, "MACHINE", kiosk.context().machine)
         monkeypatch.setenv("GEMINI_API_KEY", kiosk.environ["GEMINI_API_KEY"])
         yield kiosk
 
 
 async def run(kiosk: Kiosk, *options: str) -> int:
     """Type the command; the service goes on in this loop meanwhile."""
-    path = kiosk.patient().path
+    path = kiosk.context().path
     return await asyncio.to_thread(cli.main, ["doctor", "--config", str(path), *options])
 
 
@@ -62,7 +62,7 @@ async def test_what_the_unit_has_in_its_environment_is_there(
     key = os.environ["GEMINI_API_KEY"]
     monkeypatch.delenv("GEMINI_API_KEY")
     kiosk.unit["Environment"] = f'PYTHONFAULTHANDLER=1 "GEMINI_API_KEY={key}"'
-    kiosk.patient()
+    kiosk.context()
     monkeypatch.setenv("PYTHONFAULTHANDLER", "1")
     assert await run(kiosk) == 0
     assert f"ok      key          a key of {len(key)} characters" in capsys.readouterr().out
@@ -71,12 +71,12 @@ async def test_what_the_unit_has_in_its_environment_is_there(
 @pytest.mark.parametrize("environment", ["", "odd 'words", "word"])
 async def test_an_environment_that_cannot_be_read_is_none(kiosk: Kiosk, environment: str) -> None:
     kiosk.unit["Environment"] = environment
-    assert kiosk.patient().machine.unit_environ() == {}
+    assert kiosk.context().machine.unit_environ() == {}
 
 
 async def test_json_has_the_same_for_programs(kiosk: Kiosk, capsys: pytest.CaptureFixture[str]) -> None:
     kiosk.unit["ProtectSystem"] = "no"
-    kiosk.patient()
+    kiosk.context()
     assert await run(kiosk, "--json") == 1
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert said["ok"] is False
@@ -142,4 +142,4 @@ async def test_nobody_at_a_terminal_is_waited_for_no_longer_than_half_a_minute(
 
 
 def test_every_verdict_has_its_mark() -> None:
-    assert set(doctor._MARKS) == set(Verdict)
+    assert set(doctor.MARKS) == set(Verdict)

@@ -138,8 +138,7 @@ class PiBench(RealBench):
 
     @property
     def running(self) -> bool:
-        opened = self._camera._opened
-        return opened is not None and bool(opened._camera.started)
+        return self._camera.running
 
     async def close(self) -> None:
         await self._camera.aclose()

@@ -76,18 +76,19 @@ class VirtualClock(ManualClock):
 
 
 class SlowClock(ManualClock):
-    """That of a device whose crystal is another than it says: its second is longer than one of `true`."""
+    """The clock of a device whose crystal may be slow: its second is longer than one of `true` then."""
 
-    def __init__(self, true: VirtualClock, pace: float) -> None:
+    def __init__(self, true: VirtualClock) -> None:
         super().__init__()
+        self.pace = 1.0
+        """Its seconds in one true second."""
         self._true = true
-        self._pace = pace
 
     def now(self) -> float:
-        return self._true.now() * self._pace
+        return self._true.now() * self.pace
 
     async def sleep(self, seconds: float) -> None:
-        await self._true.sleep(seconds / self._pace)
+        await self._true.sleep(seconds / self.pace)
 
 
 class RoomMicrophone:
@@ -179,6 +180,7 @@ class Kiosk:
     broken: str | None = None
     """What stands in the YAML in place of the settings."""
 
+    speaker_clock: SlowClock = field(init=False)
     speaker: MemorySpeaker = field(init=False)
     microphone: RoomMicrophone = field(init=False)
     button: MemoryButton = field(default_factory=MemoryButton)
@@ -187,7 +189,8 @@ class Kiosk:
     bystander: Bystander = field(init=False)
 
     def __post_init__(self) -> None:
-        self.speaker = MemorySpeaker(self.clock)
+        self.speaker_clock = SlowClock(self.clock)
+        self.speaker = MemorySpeaker(self.speaker_clock)
         self.microphone = RoomMicrophone(self.clock, self.speaker)
         self.bystander = Bystander(self.button)
         ca_file = self.file("/etc/kioskd/ca.pem", self.service.ca_file.read_text())
@@ -243,8 +246,8 @@ class Kiosk:
         """Have a process hold a direction of a card."""
         self.file(f"/proc/asound/card{card}/{stream}/sub0/status", f"state: RUNNING\nowner_pid   : {pid}\n")
 
-    def patient(self) -> CheckContext:
-        """Return who is to be examined."""
+    def context(self) -> CheckContext:
+        """Return what the checks are to look at."""
         unit = "\n".join(f"{name}={value}" for name, value in self.unit.items())
         self.program("systemctl", f"cat <<'EOF'\n{unit}\nEOF")
         path = self.file("/etc/kioskd/kioskd.yaml", self.broken or json.dumps(self.settings))
@@ -265,7 +268,7 @@ class Kiosk:
     async def examined(self) -> list[Finding]:
         """Return what doctor finds."""
         async with self.clock.running():
-            return await examine(self.patient())
+            return await examine(self.context())
 
     def _parts(self, settings: Settings) -> app.Parts:
         controls = settings.controls
@@ -289,3 +292,9 @@ class Kiosk:
 def faults(findings: list[Finding]) -> list[tuple[str, str | None]]:
     """Return what is wrong: who found it, and its name."""
     return [(one.check, one.fault) for one in findings if one.verdict is Verdict.FAULT]
+
+
+def finding_of(findings: list[Finding], check: str) -> Finding:
+    """Return the one finding of a check."""
+    [found] = [one for one in findings if one.check == check]
+    return found

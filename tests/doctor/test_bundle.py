@@ -5,7 +5,7 @@ import os
 import stat
 import tarfile
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,15 +15,8 @@ from kioskd.adapters.sudo_user import as_asker, asker
 from kioskd.doctor import bundle
 from kioskd.doctor.finding import ok
 from kioskd.errors import KioskError
-from kioskd.simulator import Reply, ServiceScript, Simulator
 
 PARTS = ["doctor.json", "versions.json", "settings.json", "devices.json", "journal.txt", "service.txt"]
-
-
-@pytest.fixture
-async def kiosk(tmp_path: Path) -> AsyncIterator[Kiosk]:
-    async with Simulator(ServiceScript(replies=(Reply(silent=True),))) as service:
-        yield Kiosk(tmp_path, service)
 
 
 def devices() -> Mapping[str, object]:
@@ -36,10 +29,12 @@ def read(path: Path) -> dict[str, str]:
         return {name.partition("/")[2]: file.read().decode() for name, file in files.items() if file}
 
 
-async def test_it_holds_what_a_helper_asks_for(kiosk: Kiosk, tmp_path: Path) -> None:
+async def test_the_bundle_holds_report_versions_settings_devices_and_journal(
+    kiosk: Kiosk, tmp_path: Path
+) -> None:
     kiosk.program("journalctl", 'echo "$@"; echo ready')
     path = tmp_path / "report.tar.gz"
-    names = bundle.write(path, kiosk.patient(), [ok("well")], devices)
+    names = bundle.write(path, kiosk.context(), [ok("well")], devices)
     files = read(path)
     assert names == list(files) == PARTS
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -52,7 +47,7 @@ async def test_it_holds_what_a_helper_asks_for(kiosk: Kiosk, tmp_path: Path) -> 
     assert "LoadState=loaded" in files["service.txt"]
 
 
-async def test_no_secret_gets_into_it_wherever_it_stands(kiosk: Kiosk, tmp_path: Path) -> None:
+async def test_no_secret_gets_into_the_bundle(kiosk: Kiosk, tmp_path: Path) -> None:
     key = kiosk.environ["GEMINI_API_KEY"]
     secrets = {
         "google": "AIzaSyD4iE7yQm3xK9aBcDeFgHiJkLmNoPqRsTu",
@@ -75,9 +70,9 @@ async def test_no_secret_gets_into_it_wherever_it_stands(kiosk: Kiosk, tmp_path:
         f"echo by http://me:{secrets['password']}@proxy.example:3128",
     )
     path = tmp_path / "report.tar.gz"
-    patient = kiosk.patient()
-    assert patient.faults == ()
-    bundle.write(path, patient, [ok(f"took {key}")], devices)
+    context = kiosk.context()
+    assert context.faults == ()
+    bundle.write(path, context, [ok(f"took {key}")], devices)
     everything = "\n".join(read(path).values())
     for secret in (key, *secrets.values()):
         assert secret not in everything
@@ -87,29 +82,29 @@ async def test_no_secret_gets_into_it_wherever_it_stands(kiosk: Kiosk, tmp_path:
 async def test_settings_with_faults_are_counted_and_not_copied(kiosk: Kiosk, tmp_path: Path) -> None:
     kiosk.broken = "service: {key: AIzaSyD4iE7yQm3xK9aBcDeFgHiJkLmNoPqRsTu}"
     path = tmp_path / "report.tar.gz"
-    bundle.write(path, kiosk.patient(), [], devices)
+    bundle.write(path, kiosk.context(), [], devices)
     assert json.loads(read(path)["settings.json"]) == {"faults": 1}
 
 
-async def test_programs_that_are_not_there_leave_a_word(kiosk: Kiosk, tmp_path: Path) -> None:
-    patient = kiosk.patient()
+async def test_missing_programs_are_named_in_the_bundle(kiosk: Kiosk, tmp_path: Path) -> None:
+    context = kiosk.context()
     for name in ("journalctl", "systemctl"):
         kiosk.program(name, "exit 127")
     path = tmp_path / "report.tar.gz"
-    bundle.write(path, patient, [], devices)
+    bundle.write(path, context, [], devices)
     assert read(path)["journal.txt"] == "journalctl cannot be run here"
 
 
 async def test_a_place_that_cannot_be_written_to_is_named(kiosk: Kiosk, tmp_path: Path) -> None:
     with pytest.raises(KioskError, match="cannot be written: No such file"):
-        bundle.write(tmp_path / "nowhere" / "report.tar.gz", kiosk.patient(), [], devices)
+        bundle.write(tmp_path / "nowhere" / "report.tar.gz", kiosk.context(), [], devices)
 
 
 async def test_a_bundle_that_is_there_is_replaced_as_a_whole(kiosk: Kiosk, tmp_path: Path) -> None:
     path = tmp_path / "report.tar.gz"
     path.write_text("old")
     path.chmod(0o644)
-    bundle.write(path, kiosk.patient(), [], devices)
+    bundle.write(path, kiosk.context(), [], devices)
     assert list(read(path)) == PARTS
     assert [name for name in os.listdir(tmp_path) if name.endswith(".new")] == []  # noqa: PTH208 - hidden ones, too
 
@@ -127,7 +122,7 @@ async def test_what_is_no_file_is_neither_followed_nor_replaced(
     else:
         path.mkdir()
     with pytest.raises(KioskError, match="cannot be written: what is there is no file; name another"):
-        bundle.write(path, kiosk.patient(), [], devices)
+        bundle.write(path, kiosk.context(), [], devices)
     assert victim.read_text() == "root's own"
     assert not stat.S_ISREG(path.lstat().st_mode)
 
@@ -136,7 +131,7 @@ async def test_a_link_in_the_place_of_the_draft_leads_nowhere(kiosk: Kiosk, tmp_
     victim = tmp_path / "victim"
     victim.write_text("root's own")
     (tmp_path / ".report.tar.gz.new").symlink_to(victim)
-    bundle.write(tmp_path / "report.tar.gz", kiosk.patient(), [], devices)
+    bundle.write(tmp_path / "report.tar.gz", kiosk.context(), [], devices)
     assert victim.read_text() == "root's own"
 
 
@@ -144,18 +139,18 @@ async def test_a_link_in_the_place_of_the_draft_leads_nowhere(kiosk: Kiosk, tmp_
 def test_a_report_belongs_to_the_one_who_asked_by_sudo(
     kiosk: Kiosk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patient = kiosk.patient()
+    context = kiosk.context()
     monkeypatch.setenv("SUDO_UID", "65534")
     with tempfile.TemporaryDirectory(dir="/tmp") as place:
         folder = Path(place)
         folder.chmod(0o1777)
         path = folder / "report.tar.gz"
-        bundle.write(path, patient, [], devices)
+        bundle.write(path, context, [], devices)
         assert (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) == (65534, 0o600)
         assert (os.geteuid(), os.getegid()) == (0, 0)
         folder.chmod(0o755)
         with pytest.raises(KioskError, match="Permission denied; name another place"):
-            bundle.write(folder / "not-theirs.tar.gz", patient, [], devices)
+            bundle.write(folder / "not-theirs.tar.gz", context, [], devices)
 
 
 @pytest.mark.parametrize("uid", ["", "0", "-1", "4294967295", "99999999999999999999", "pi"])

@@ -43,19 +43,19 @@ def measured(room: Acoustics, volume: float = 1.0) -> EchoMeasurement:
 
 
 @pytest.mark.parametrize("coupling_db", [0.0, -6.0, -10.0, -20.0, -35.0])
-def test_how_loud_an_echo_is_is_told_to_two_decibels(coupling_db: float) -> None:
+def test_the_level_is_measured_to_two_decibels(coupling_db: float) -> None:
     assert measured(replace(ROOM, coupling_db=coupling_db)).return_db == pytest.approx(coupling_db, abs=2.0)
 
 
 @pytest.mark.parametrize("delay_s", [0.02, 0.06, 0.2, 0.45, 0.9])
-def test_when_it_comes_is_told_to_three_milliseconds(delay_s: float) -> None:
+def test_the_delay_is_measured_to_three_milliseconds(delay_s: float) -> None:
     assert measured(replace(ROOM, delay_s=delay_s)).delay_s == pytest.approx(delay_s, abs=0.003)
 
 
 @pytest.mark.parametrize("kind", NOISES)
 @pytest.mark.parametrize("drift", [-50e-6, 50e-6])
 @pytest.mark.parametrize("ringing_s", [0.2, 0.7])
-def test_neither_noise_nor_ringing_nor_drifting_clocks_mislead_it(
+def test_noise_ringing_and_drifting_clocks_do_not_change_the_measured_echo(
     kind: str, drift: float, ringing_s: float
 ) -> None:
     echo = measured(replace(ROOM, noise=kind, noise_db=-40.0, drift=drift, ringing_s=ringing_s))
@@ -63,7 +63,7 @@ def test_neither_noise_nor_ringing_nor_drifting_clocks_mislead_it(
     assert echo.return_db == pytest.approx(ROOM.coupling_db, abs=2.5)
 
 
-def test_the_volume_is_no_part_of_the_room() -> None:
+def test_the_measured_echo_does_not_depend_on_the_volume() -> None:
     assert measured(ROOM, gain(40)).return_db == pytest.approx(ROOM.coupling_db, abs=2.0)
 
 
@@ -84,14 +84,14 @@ def test_a_door_that_slams_in_a_silent_room_is_no_echo(seed: int) -> None:
     assert find_echo(to_pcm(slam), LEAD_S) is None
 
 
-def test_silence_is_no_echo_and_worth_no_other_try() -> None:
+def test_silence_is_no_echo_and_needs_no_second_sweep() -> None:
     silence = bytes(pcm.byte_count(4.0, pcm.UPLINK_HZ))
     assert find_echo(silence, LEAD_S) is None
     assert not is_spoilt(silence, LEAD_S)
 
 
 @pytest.mark.parametrize("lost", [0.0, 1.8])
-def test_one_sweep_alone_is_no_echo_and_worth_another_try(lost: float) -> None:
+def test_a_single_sweep_is_no_echo_and_needs_a_second_try(lost: float) -> None:
     sound = bytearray(heard(ROOM, played()))
     begin = pcm.byte_count(LEAD_S + lost, pcm.UPLINK_HZ)
     sound[begin : begin + pcm.byte_count(1.7, pcm.UPLINK_HZ)] = bytes(pcm.byte_count(1.7, pcm.UPLINK_HZ))
@@ -116,7 +116,7 @@ def test_a_pause_of_a_busy_machine_between_both_sweeps_is_told() -> None:
     assert late.delay_s == pytest.approx(ROOM.delay_s + 0.03, abs=0.003)
 
 
-def test_times_that_are_told_a_little_wrong_do_no_harm() -> None:
+def test_slightly_wrong_start_times_do_not_change_the_result() -> None:
     early = find_echo(heard(replace(ROOM, delay_s=0.02), played()), LEAD_S + EARLY_S / 2)
     assert early is not None
     assert early.delay_s == pytest.approx(0.02 - EARLY_S / 2, abs=0.003)

@@ -62,7 +62,7 @@ def put(root: Path, name: str, script: str) -> None:
     (root / "bin" / name).chmod(0o755)
 
 
-def test_all_that_hides_or_forbids_is_taken_over_in_its_order_and_nothing_else() -> None:
+def test_only_sandbox_properties_are_copied_in_their_order() -> None:
     assert sandbox_lines(UNIT) == [
         "User=kioskd",
         "ProcSubset=pid",
@@ -73,7 +73,7 @@ def test_all_that_hides_or_forbids_is_taken_over_in_its_order_and_nothing_else()
     ]
 
 
-def test_of_the_unit_that_comes_with_kioskd_only_its_life_is_left_out() -> None:
+def test_of_the_shipped_unit_only_start_and_stop_properties_are_left_out() -> None:
     text = (CHECKOUT / "systemd/kioskd.service").read_text()
     service = text.partition("[Service]")[2].partition("[Install]")[0].splitlines()
     names = {line.partition("=")[0] for line in service if "=" in line and not line.startswith("#")}
@@ -94,7 +94,7 @@ def test_of_the_unit_that_comes_with_kioskd_only_its_life_is_left_out() -> None:
 
 def test_the_program_runs_with_the_units_properties(machine: Machine) -> None:
     inside = SandboxView(machine)
-    assert inside.why_not() is None
+    assert inside.unavailable_reason() is None
     given = (machine.root / "bin/given").read_text().splitlines()
     assert {"--property=ProcSubset=pid", "--property=User=kioskd", "--pipe", "--wait"} <= set(given)
     assert given[-3:] == ["-m", "kioskd", "--version"]
@@ -102,25 +102,25 @@ def test_the_program_runs_with_the_units_properties(machine: Machine) -> None:
 
 
 def test_a_list_comes_from_inside(machine: Machine) -> None:
-    found = SandboxView(machine).listed("devices", "--here")
+    found = SandboxView(machine).list_inside("devices", "--here")
     assert found is not None
     assert "microphones" in found
 
 
 def test_a_list_that_does_not_come_is_none(machine: Machine) -> None:
     put(machine.root, "systemd-run", "#!/bin/sh\nexit 1\n")
-    assert SandboxView(machine).listed("devices", "--here") is None
+    assert SandboxView(machine).list_inside("devices", "--here") is None
 
 
 async def test_a_check_is_made_inside(machine: Machine, tmp_path: Path) -> None:
     path = tmp_path / "kioskd.yaml"
     path.write_text('{microphone: {device: "hw:CARD=Nowhere"}}')
-    [found] = await SandboxView(machine).examined("microphone", "--config", str(path), "--yes")
+    [found] = await SandboxView(machine).examine_inside("microphone", "--config", str(path), "--yes")
     assert (found.verdict, found.fault) == (Verdict.FAULT, "microphone-missing")
 
 
 async def test_settings_that_the_service_cannot_read_are_its_fault(machine: Machine, tmp_path: Path) -> None:
-    [found] = await SandboxView(machine).examined(
+    [found] = await SandboxView(machine).examine_inside(
         "microphone", "--config", str(tmp_path / "none.yaml"), "--yes"
     )
     assert found.fault == "settings"
@@ -129,19 +129,19 @@ async def test_settings_that_the_service_cannot_read_are_its_fault(machine: Mach
 
 async def test_a_check_that_aborts_is_a_fault_of_its_own(machine: Machine) -> None:
     put(machine.root, "systemd-run", "#!/bin/sh\nkill -ABRT $$\n")
-    [found] = await SandboxView(machine).examined("microphone")
+    [found] = await SandboxView(machine).examine_inside("microphone")
     assert found.fault == "microphone-failed"
     assert "ended with -6" in found.said
 
 
-async def test_a_look_that_is_cancelled_is_stopped(machine: Machine, tmp_path: Path) -> None:
+async def test_a_cancelled_inside_check_stops_its_unit(machine: Machine, tmp_path: Path) -> None:
     put(machine.root, "systemd-run", f"#!/bin/sh\ntouch {tmp_path}/begun\nexec sleep 60\n")
     put(
         machine.root,
         "systemctl",
         f"#!/bin/sh\n[ $1 = stop ] && echo \"$@\" > {tmp_path}/stopped\ncat <<'EOF'\n{UNIT}\nEOF\n",
     )
-    looking = asyncio.create_task(SandboxView(machine).examined("microphone"))
+    looking = asyncio.create_task(SandboxView(machine).examine_inside("microphone"))
     await until((tmp_path / "begun").exists, at_most_s=20)
     looking.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -149,17 +149,24 @@ async def test_a_look_that_is_cancelled_is_stopped(machine: Machine, tmp_path: P
     assert (tmp_path / "stopped").read_text().startswith("stop --no-block kioskd-look-")
 
 
-def test_why_it_cannot_be_is_said(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_reason_against_an_inside_check_is_named(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(machine.root, "systemd-run", "#!/bin/sh\necho Failed to connect >&2; exit 1\n")
-    assert (SandboxView(machine).why_not() or "").startswith("systemd-run ended with 1: Failed to connect")
+    assert (SandboxView(machine).unavailable_reason() or "").startswith(
+        "systemd-run ended with 1: Failed to connect"
+    )
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert SandboxView(machine).why_not() == "only root can look from inside; type sudo before the command"
+    assert (
+        SandboxView(machine).unavailable_reason()
+        == "only root can look from inside; type sudo before the command"
+    )
     put(machine.root, "systemctl", "#!/bin/sh\nexit 1\n")
-    assert SandboxView(machine).why_not() == "kioskd.service is not installed"
+    assert SandboxView(machine).unavailable_reason() == "kioskd.service is not installed"
     (machine.root / "run/systemd/system").rmdir()
-    assert SandboxView(machine).why_not() == "systemd does not run here"
+    assert SandboxView(machine).unavailable_reason() == "systemd does not run here"
 
 
-def test_the_look_is_made_by_this_very_program(machine: Machine) -> None:
+def test_the_inside_check_runs_this_python_and_program(machine: Machine) -> None:
     assert SandboxView(machine).command("devices")[-5:] == [sys.executable, "-P", "-m", "kioskd", "devices"]
     assert json.dumps(SandboxView(machine).command())

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kioskd.doctor.microphone_level import fault_of, hear
+from kioskd.doctor.microphone_level import fault_of, measure
 
 
 def sound(deviation: float, constant: float = 0.0) -> bytes:
@@ -26,11 +26,11 @@ def sound(deviation: float, constant: float = 0.0) -> bytes:
     ],
 )
 def test_what_is_wrong_with_a_microphone_is_heard(data: bytes, pace: float, name: str | None) -> None:
-    found = fault_of(hear(data, pace))
+    found = fault_of(measure(data, pace))
     assert (found and found[0]) == name
 
 
 def test_levels_are_told_in_decibels_of_full_scale() -> None:
-    hearing = hear(sound(328, constant=500), 1.0)
+    hearing = measure(sound(328, constant=500), 1.0)
     assert hearing.level_db == pytest.approx(-40, abs=0.2)
     assert -40 < hearing.peak_db < -20

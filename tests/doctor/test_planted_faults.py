@@ -1,27 +1,21 @@
 """One fault planted in a kiosk that is well: doctor names it, and no other."""
 
 import importlib.util
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from PIL import Image
-from tests.doctor.planting import Kiosk, SlowClock, faults
+from tests.doctor.planting import Kiosk, faults
 from tests.support.pictures import encoded
 
+from kioskd.adapters.fakes.devices import MemoryButton
 from kioskd.doctor.credential import PLAIN
 from kioskd.doctor.finding import Verdict
-from kioskd.simulator import Reply, ScriptedFault, ServiceScript, Simulator
+from kioskd.simulator import Reply, ScriptedFault, ServiceScript
 
 Plant = Callable[[Kiosk], None]
 
 SILENT = ServiceScript(replies=(Reply(silent=True),))
-
-
-@pytest.fixture
-async def kiosk(tmp_path: Path) -> AsyncIterator[Kiosk]:
-    async with Simulator(SILENT) as service:
-        yield Kiosk(tmp_path, service)
 
 
 PLANTED: list[tuple[str, str, Plant]] = []
@@ -339,12 +333,11 @@ def a_microphone_at_the_wrong_rate(kiosk: Kiosk) -> None:
 @plants("speaker", "speaker-missing")
 def no_speaker(kiosk: Kiosk) -> None:
     kiosk.speaker.unplug()
-    kiosk.speaker._begin = kiosk.speaker._check  # type: ignore[method-assign]  # stays unplugged
 
 
 @plants("speaker", "speaker-rate")
 def a_speaker_at_the_wrong_rate(kiosk: Kiosk) -> None:
-    kiosk.speaker._clock = SlowClock(kiosk.clock, 0.85)
+    kiosk.speaker_clock.pace = 0.85
 
 
 @plants("speaker", "speaker-muted")
@@ -386,7 +379,6 @@ def a_speaker_beside_the_microphone(kiosk: Kiosk) -> None:
 @plants("camera", "camera-missing")
 def no_camera(kiosk: Kiosk) -> None:
     kiosk.camera.unplug()
-    kiosk.camera._begin = kiosk.camera._check  # type: ignore[method-assign]  # stays unplugged
 
 
 @plants("camera", "camera-black")
@@ -397,12 +389,11 @@ def a_camera_with_its_cap_on(kiosk: Kiosk) -> None:
 @plants("button", "button-missing")
 def no_button(kiosk: Kiosk) -> None:
     kiosk.button.unplug()
-    kiosk.button._begin = kiosk.button._check  # type: ignore[method-assign]  # stays unplugged
 
 
 @plants("button", "button-stuck")
 def a_button_that_is_wired_the_other_way(kiosk: Kiosk) -> None:
-    kiosk.button._down = True
+    kiosk.button = MemoryButton(down=True)
 
 
 @plants("button", "button-not-pressed")
@@ -413,7 +404,6 @@ def a_button_on_another_line(kiosk: Kiosk) -> None:
 @plants("lamp", "lamp-missing")
 def no_lamp(kiosk: Kiosk) -> None:
     kiosk.lamp.unplug()
-    kiosk.lamp._begin = kiosk.lamp._check  # type: ignore[method-assign]  # stays unplugged
 
 
 @plants("lamp", "lamp-dark")

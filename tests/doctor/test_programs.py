@@ -48,7 +48,7 @@ async def test_a_machine_without_any_sandbox_is_a_fault_with_its_remedy(
     assert "kioskd-tool.socket" in (found.remedy or "")
 
 
-async def test_what_runs_as_the_daemon_itself_is_told() -> None:
+async def test_tools_that_run_as_the_daemon_get_a_note() -> None:
     [found] = await told({**DOOR, "sandbox": False})
     assert found.verdict is Verdict.NOTE
     assert "door runs as the daemon itself (sandbox: false)" in found.said

@@ -27,7 +27,7 @@ async def without_a_disk(state: Path) -> AsyncIterator[Kiosk]:
     await asyncio.to_thread(state.touch)
     it = Kiosk(QUIET, watchdog_s=None)
     it.disk = PreferenceFile(state)
-    it.places = {"state directory": partial(atomic_file.look, state)}
+    it.places = {"state directory": partial(atomic_file.check_folder, state)}
     async with running(it.serve()):
         await it.start()
         await it.until(lambda: it.state.unkept)

@@ -1,24 +1,32 @@
 """How long a visitor waited, as the journal and the figures have it, of a whole kiosk."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Mapping
+from typing import NoReturn
 
 import numpy as np
 import pytest
 from tests.support.kiosk import Kiosk, frames, running, soon, voice
 from tests.support.parts import changed
 
-from kioskd.adapters.absent import NoControl
-from kioskd.app.kiosk import Kiosk as Daemon
+from kioskd import app
+from kioskd.adapters.absent import NoMetrics
 from kioskd.core.effects import KioskStatus
 from kioskd.media import pcm
-from kioskd.ports import GenerationEnded, ReplyAudio, RequestHandler, TurnComplete
+from kioskd.ports import GenerationEnded, MetricFamily, ReplyAudio, TurnComplete
 from kioskd.settings.model import Settings
 
 SERVED_S = 0.5
 """From the visitor's last word to the answer's first byte."""
 HOLD = {"button": {"source": "gpio:pi/17", "does": "hold"}}
+
+
+class Door(NoMetrics):
+    """Shows the figures to the test alone."""
+
+    async def serve(self, families: Callable[[], Iterable[MetricFamily]]) -> NoReturn:
+        self.families = families
+        await super().serve(families)
 
 
 def hush(seconds: float) -> bytes:
@@ -32,24 +40,6 @@ async def live(it: Kiosk, sound: bytes) -> None:
     for frame in frames(sound):
         it.microphone.say(frame)
         await it.clock.advance(pcm.FRAME_MS / 1000)
-
-
-class KeptControl(NoControl):
-    """A control server that a test asks without a socket."""
-
-    async def serve(self, handle: RequestHandler) -> NoReturn:
-        self._handle = handle
-        await super().serve(handle)
-
-    async def counts(self) -> Any:
-        """Return the figures of `kioskd status`."""
-        answers: list[Mapping[str, object]] = []
-
-        async def answer(message: Mapping[str, object]) -> None:
-            answers.append(message)
-
-        await self._handle({"do": "status"}, b"", answer, privileged=True)
-        return answers[0]["counts"]
 
 
 @pytest.mark.parametrize("echo", ["half_duplex", "hardware"])
@@ -77,9 +67,9 @@ async def waited(caplog: pytest.LogCaptureFixture, settings: Mapping[str, object
     """Return what the journal says of one question; the figures have to say the same."""
     caplog.set_level(logging.INFO)
     it = Kiosk(Settings.model_validate({"speaker": {"cues": False}, **settings}), watchdog_s=None)
-    control = KeptControl()
-    daemon = Daemon(it.settings, changed(it.parts(), control=control), [it.observe])
-    async with running(daemon.run(None)):
+    door = Door()
+    parts = changed(it.parts(), metrics=door)
+    async with running(app.serve(it.settings, parts, observers=[it.observe])):
         await it.start()
         held = "controls" in settings
         await live(it, hush(1.0))
@@ -100,12 +90,12 @@ async def waited(caplog: pytest.LogCaptureFixture, settings: Mapping[str, object
         await it.hear(2.0)
         await it.clock.advance(1.0)
         await it.shows(KioskStatus.LISTENING)
-        figures = await control.counts()
+        figures = {family.name: family for family in door.families()}
     (fields,) = [
         vars(record)["fields"] for record in caplog.records if record.getMessage().startswith("turn 1")
     ]
     told = fields["waited_ms"] / 1000
     assert isinstance(told, float)
-    assert figures["kioskd_reply_wait_seconds"]["sum"] == pytest.approx(told, abs=0.001)
-    assert figures["kioskd_turns"] == {"heard": 1}
+    assert figures["kioskd_reply_wait_seconds"].total == pytest.approx(told, abs=0.001)
+    assert figures["kioskd_turns"].values == {"heard": 1}
     return told

@@ -24,7 +24,9 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.parametrize("file", [REFERENCE, *EXAMPLES], ids=lambda file: file.name)
-def test_what_is_shipped_can_be_run(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shipped_configurations_can_be_run(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     packages.install(packages.TOOLS, tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "tram_times", raising=False)

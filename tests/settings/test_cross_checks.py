@@ -12,11 +12,6 @@ KEY = {"GEMINI_API_KEY": "a-key-of-the-service"}
 DOOR = "tools: [{kind: command, name: door, description: d, argv: [/bin/true], confirm: button}]\n"
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "kioskd.yaml"
-
-
 def faults_of(file: Path, text: str) -> list[str]:
     """Return each fault of a start as LINE:COLUMN key: what; a line of its own for each section."""
     file.write_text(text, encoding="utf-8")
@@ -59,7 +54,7 @@ def button(does: str) -> str:
         ),
     ],
 )
-def test_a_line_or_key_is_one_things_only(file: Path, text: str, places: list[str]) -> None:
+def test_a_gpio_line_or_key_may_be_used_once(file: Path, text: str, places: list[str]) -> None:
     found = faults_of(file, text)
     assert [fault.partition(";")[0] for fault in found] == places
 
@@ -111,7 +106,7 @@ def test_a_button_that_cannot_look_does_not_wake_the_kiosk(file: Path) -> None:
     ]
 
 
-def test_interruptions_are_not_allowed_where_the_kiosk_is_deaf_to_them(file: Path) -> None:
+def test_allowed_interruptions_are_refused_with_half_duplex(file: Path) -> None:
     text = "conversation: {wake: [start], interruptions: allowed}\n"
     (fault,) = faults_of(file, text)
     assert fault.startswith("1:46 conversation.interruptions: allowed goes unused")
@@ -119,16 +114,14 @@ def test_interruptions_are_not_allowed_where_the_kiosk_is_deaf_to_them(file: Pat
 
 
 @pytest.mark.parametrize("call", ["voice", "wakeword"])
-def test_a_call_wakes_no_kiosk_that_hears_only_who_holds_the_button_and_says_nothing(
-    file: Path, call: str
-) -> None:
+def test_wake_by_voice_is_refused_with_a_held_button_and_no_greeting(file: Path, call: str) -> None:
     text = f"conversation: {{wake: [{call}]}}\n" + button("does: hold")
     (fault,) = faults_of(file, text)
     assert fault.startswith(f"1:22 conversation.wake: {call} wakes for nothing")
     assert faults_of(file, text + "assistant: {greeting: Say that one has to hold the button.}\n") == []
 
 
-def test_a_tool_says_nothing_of_when_to_a_model_that_waits_for_every_tool() -> None:
+def test_scheduling_is_refused_for_a_model_that_waits_for_every_tool() -> None:
     service = {"model": "gemini-3.1-flash-live-preview"}
     tools = ({"kind": "builtin", "scheduling": "silent"},)
     settings = Settings.model_validate({"service": service, "tools": tools})
@@ -147,7 +140,7 @@ def test_a_tool_says_nothing_of_when_to_a_model_that_waits_for_every_tool() -> N
         ),
     ],
 )
-def test_a_tool_asks_for_no_waiting_that_the_model_does_not_know(
+def test_blocking_is_refused_for_a_model_that_does_not_support_it(
     file: Path, model: str, option: str, words: str
 ) -> None:
     text = f"conversation: {{wake: [start]}}\ntools: [{{kind: builtin, {option}}}]\n"

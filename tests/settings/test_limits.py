@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.support.settings import refusal
 
 from kioskd.settings.limits import LimitsSettings, PrivacySettings, RecordSettings
 from kioskd.settings.load import SettingsError, load
@@ -51,7 +52,7 @@ limits:
     )
 
 
-def test_what_is_kept_has_a_place_a_time_and_a_bound(tmp_path: Path) -> None:
+def test_records_have_a_folder_a_time_limit_and_a_size_limit(tmp_path: Path) -> None:
     text = """
 privacy:
   transcripts: {folder: words, keep_days: 7, most_mb: 10}
@@ -91,7 +92,7 @@ def test_a_record_without_a_bound_is_refused(
         ("~/words", "'~/words' begins with ~"),
     ],
 )
-def test_a_folder_for_records_is_of_its_own_and_at_home_nowhere(
+def test_a_folder_for_records_must_be_separate_and_outside_of_homes(
     tmp_path: Path, place: str, begins: str
 ) -> None:
     bounds = "keep_days: 7, most_mb: 10"
@@ -120,3 +121,8 @@ def test_a_limit_out_of_bounds_is_refused(tmp_path: Path, given: str, begins: st
     [(line, _, key, what)] = faults(tmp_path, f"limits:\n  {given}\n")
     assert (line, key) == (2, f"limits.{given.partition(':')[0]}")
     assert what.startswith(begins), what
+
+
+@pytest.mark.parametrize("span", ["24:00-07:00", "07:00-07:00"])
+def test_quiet_hours_are_a_span_between_two_times_of_day(span: str) -> None:
+    assert "is no span of time" in refusal("limits", quiet_hours=(span,))

@@ -1,7 +1,7 @@
-import textwrap
 from pathlib import Path
 
 import pytest
+from tests.support.settings_files import faults_of, settings_of
 
 from kioskd.settings.controls import ButtonSettings, ControlsSettings
 from kioskd.settings.load import (
@@ -17,23 +17,6 @@ from kioskd.settings.load import (
 from kioskd.settings.model import Settings
 
 GOOGLE_KEY = "AIza" + "SyD3adB33fD3adB33fD3adB33fD3adB33f0"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "kioskd.yaml"
-
-
-def faults_of(file: Path, text: str) -> list[tuple[int, int, str, str]]:
-    file.write_text(textwrap.dedent(text), encoding="utf-8")
-    with pytest.raises(SettingsError) as caught:
-        load(file)
-    return [(fault.line, fault.column, fault.key, fault.what) for fault in caught.value.faults]
-
-
-def settings_of(file: Path, text: str) -> Settings:
-    file.write_text(textwrap.dedent(text), encoding="utf-8")
-    return load(file)
 
 
 BAD = f"""\
@@ -134,40 +117,6 @@ def test_a_fault_prints_as_place_key_and_text_on_one_line(file: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "column", "words"),
-    [
-        ("speaker:\n\tvolume: 3\n", 2, 1, "a tab indents"),
-        ("a: b: c\n", 1, 5, "a colon where none can be"),
-        ("speaker:\n  volume: 3\n cues: false\n", 3, 2, "the indentation fits no line above"),
-        ('service:\n  model: "x\n', 2, 10, "closing quote is missing"),
-        ("conversation:\n  wake: [button\nspeaker: {}\n", 2, 9, "does not end"),
-        ("service: {}\nspeaker\ncamera: {}\n", 2, 1, "without its colon"),
-        ("service:\n  model: @x\n", 2, 10, "put the text in quotes"),
-        ("service: }\n", 1, 10, "put the text in quotes"),
-        ("service: {}\n---\nspeaker: {}\n", 2, 1, "a second document"),
-        ("service: &s {}\ncamera: *s\n", 1, 10, "anchors and aliases"),
-        ("a: " + "[" * 3000, 1, 20, "nested too deeply"),
-        ("service: {}\nspeaker: \x01\n", 2, 10, "a character that text never holds"),
-        ('service: {model: "\\UFFFFFFFF"}\n', 0, 0, "out of range"),
-        ("- service\n", 1, 1, "a group of settings is needed"),
-        ("service\n", 1, 1, "a group of settings is needed"),
-    ],
-)
-def test_what_is_no_configuration_at_all_is_one_fault_where_it_must_be_mended(
-    file: Path, text: str, line: int, column: int, words: str
-) -> None:
-    (fault,) = faults_of(file, text)
-    assert fault[:3] == (line, column, "")
-    assert words in fault[3]
-
-
-def test_a_tag_is_refused_and_never_obeyed(file: Path) -> None:
-    (fault,) = faults_of(file, "service:\n  model: !!python/object/apply:os.getcwd []\n")
-    assert fault[:3] == (2, 10, "service.model")
-    assert "tags are not taken" in fault[3]
-
-
 def test_bytes_that_are_not_utf_8_are_pointed_at(file: Path) -> None:
     file.write_bytes("assistant:\n  greeting: Grüß Gott\n".encode("latin-1"))
     with pytest.raises(SettingsError, match=r"kioskd\.yaml:2:15: is not UTF-8"):
@@ -191,32 +140,8 @@ def test_a_file_that_is_no_configuration_by_its_size_is_not_read_whole(file: Pat
 
 
 @pytest.mark.parametrize("text", ["", "{}", "# nothing\n", "null", "---\n", "service:\nspeaker: {}\n"])
-def test_what_is_not_said_is_at_its_default(file: Path, text: str) -> None:
+def test_unset_settings_have_their_defaults(file: Path, text: str) -> None:
     assert settings_of(file, text) == Settings()
-
-
-@pytest.mark.parametrize(
-    ("text", "key", "words"),
-    [
-        ("mic: {}", "mic", "did you mean microphone?"),
-        ("speaker: {vol: 5}", "speaker.vol", "did you mean volume?"),
-        (
-            "conversation: {volume_celing: 5}",
-            "conversation.volume_celing",
-            "did you mean volume_ceiling, under speaker?",
-        ),
-        (
-            "controls: {button: {source: led, pin: 17}}",
-            "controls.button.pin",
-            "here stand source, does, double",
-        ),
-    ],
-)
-def test_a_name_nobody_knows_is_compared_with_those_that_may_well_be_meant(
-    file: Path, text: str, key: str, words: str
-) -> None:
-    (found,) = (fault for fault in faults_of(file, text) if fault[2] == key)
-    assert words in found[3]
 
 
 def test_what_is_wrong_with_one_of_a_list_is_said_where_that_one_begins(file: Path) -> None:
@@ -261,38 +186,6 @@ def test_a_folder_that_is_not_there_keeps_nobody_from_starting_and_is_worth_a_no
     assert notes(settings, key) == []
 
 
-def test_words_are_those_of_yaml_1_2(file: Path) -> None:
-    settings = settings_of(
-        file,
-        """
-        assistant: {instructions: yes, greeting: on}
-        camera: {source: off}
-        privacy: {transcripts: off}
-        microphone: {device: 22:00}
-        speaker: {device: "7e1", volume: 0x1E, cues: False}
-        conversation: {idle_s: 3e1, longest_s: 60}
-        """,
-    )
-    assert (settings.assistant.instructions, settings.assistant.greeting) == ("yes", "on")
-    assert settings.camera.source == "off"
-    assert settings.microphone.device == "22:00"
-    assert (settings.speaker.device, settings.speaker.volume, settings.speaker.cues) == ("7e1", 30, ())
-    assert (settings.conversation.idle_s, settings.conversation.longest_s) == (30.0, 60.0)
-
-
-@pytest.mark.parametrize(
-    ("text", "cues"),
-    [
-        ("true", ("wake", "end", "mute", "error")),
-        ("false", ()),
-        ("[]", ()),
-        ("[error, wake]", ("error", "wake")),
-    ],
-)
-def test_chimes_are_all_none_or_some(file: Path, text: str, cues: tuple[str, ...]) -> None:
-    assert settings_of(file, f"speaker: {{cues: {text}}}").speaker.cues == cues
-
-
 def test_a_lamp_is_dim_at_night(file: Path) -> None:
     night = 'night: {from: "22:00", to: "07:30", brightness: 0}'
     lamp = settings_of(file, f"controls: {{lamp: {{source: led:ACT, {night}}}}}").controls.lamp
@@ -312,7 +205,7 @@ def test_a_lamp_is_never_brighter_at_night(file: Path, day: int, night: int) -> 
     assert lamp.night.brightness == night
 
 
-def test_what_is_heard_seen_and_pressed_can_be_set(file: Path) -> None:
+def test_microphone_camera_and_button_settings_are_read(file: Path) -> None:
     settings = settings_of(
         file,
         """
@@ -405,7 +298,7 @@ def test_what_is_heard_seen_and_pressed_can_be_set(file: Path) -> None:
         ("conversation: {wakeword: Hey Jarvis}\n", (1, 26, "conversation.wakeword"), "write hey_jarvis"),
     ],
 )
-def test_what_cannot_be_together_or_does_not_exist_is_refused_where_it_stands(
+def test_incompatible_or_unknown_values_are_refused_at_their_place(
     file: Path, text: str, place: tuple[int, int, str], words: str
 ) -> None:
     found = faults_of(file, text)
@@ -414,7 +307,7 @@ def test_what_cannot_be_together_or_does_not_exist_is_refused_where_it_stands(
 
 
 @pytest.mark.parametrize("volume", ["20.0", "'20'", "true", "1e1", "0o", "2_0", "[20]"])
-def test_nothing_is_turned_into_a_whole_number_that_is_none(file: Path, volume: str) -> None:
+def test_only_whole_numbers_are_taken_for_whole_numbers(file: Path, volume: str) -> None:
     (fault,) = faults_of(file, f"speaker: {{volume: {volume}}}")
     assert fault[:3] == (1, 19, "speaker.volume")
     assert "a whole number is needed" in fault[3]
@@ -477,7 +370,7 @@ def test_buttons_of_which_none_wakes_are_a_fault_of_the_start(file: Path) -> Non
         ("uplink: continuous", (2, 11, "conversation.uplink"), "opens the uplink; take this out"),
     ],
 )
-def test_a_talk_button_leaves_nobody_else_to_say_whose_turn_it_is(
+def test_turn_detection_settings_are_refused_with_a_talk_button(
     file: Path, setting: str, place: tuple[int, int, str], words: str
 ) -> None:
     text = "conversation:\n  %s\ncontrols:\n  button: {source: gpio:c/1, does: %s}\n"
@@ -601,7 +494,7 @@ def test_an_unknown_model_is_taken_with_a_note(file: Path) -> None:
     assert notes(Settings(), {"GEMINI_API_KEY": "a-key"}) == []
 
 
-def test_a_key_that_is_nowhere_is_a_note_and_one_that_is_not_needed_is_none(file: Path) -> None:
+def test_a_missing_key_is_a_note_only_where_one_is_needed(file: Path) -> None:
     (note,) = notes(Settings(), {})
     assert "GEMINI_API_KEY" in note
     assert notes(settings_of(file, "service: {provider: vertex, project: p}"), {}) == []
@@ -622,64 +515,3 @@ def test_the_file_is_the_one_given_else_the_environments_else_the_systems() -> N
     assert default_path(Path("a.yaml"), {"KIOSKD_CONFIG": "b.yaml"}) == Path("a.yaml")
     assert default_path(None, {"KIOSKD_CONFIG": "b.yaml"}) == Path("b.yaml")
     assert default_path(None, {}) == Path("/etc/kioskd/kioskd.yaml")
-
-
-GROUP, LIST = "{a: 1}", "[a, b]"
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        (
-            f"camera: {{source: 'folder:/tmp', lamp: {GROUP}}}",
-            "camera.lamp: a group of settings will not do: a text",
-        ),
-        (
-            f"camera: {{source: 'folder:/tmp', lamp: {LIST}}}",
-            "camera.lamp: a list will not do: a text is needed",
-        ),
-        (
-            f"speaker: {{device: {GROUP}}}",
-            "speaker.device: a group of settings will not do: a text is needed",
-        ),
-        (f"speaker: {{volume: {LIST}}}", "speaker.volume: a list will not do: a whole number is needed"),
-        (
-            f"conversation: {{idle_s: {GROUP}}}",
-            "conversation.idle_s: a group of settings will not do: a number",
-        ),
-        (
-            f"service: {{key_file: {LIST}}}",
-            "service.key_file: a list is no path: the name of a file is needed; write it",
-        ),
-    ],
-)
-def test_a_group_or_a_list_in_the_place_of_one_value_is_not_answered_by_quotes(
-    tmp_path: Path, text: str, says: str
-) -> None:
-    message = refusal(tmp_path, text)
-    assert says in message
-    assert "quotes" not in message
-    how = "without names below it" if GROUP in text else "without brackets or -"
-    assert f"write it alone on the line of this setting, {how}" in message
-
-
-@pytest.mark.parametrize("written", ["gpio:pi/17", "[gpio:pi/17]"])
-def test_a_value_in_the_place_of_a_group_is_told_the_names_of_that_group(
-    tmp_path: Path, written: str
-) -> None:
-    message = refusal(tmp_path, f"controls: {{button: {written}}}")
-    assert "write NAME: VALUE lines below it, with the names source, does, double" in message
-
-
-def test_a_group_in_the_place_of_a_list_is_told_the_dash(tmp_path: Path) -> None:
-    message = refusal(tmp_path, "controls: {buttons: {source: 'gpio:pi/17', does: end}}")
-    assert "a list is needed, also where it has one item only; put - before its first line" in message
-
-
-def refusal(folder: Path, text: str) -> str:
-    """Return what is said of a configuration that cannot be taken."""
-    file = folder / "kioskd.yaml"
-    file.write_text(text, encoding="utf-8")
-    with pytest.raises(SettingsError) as raised:
-        load(file)
-    return str(raised.value)

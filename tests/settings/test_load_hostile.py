@@ -6,23 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from tests.support.settings_files import faults_of
 
 from kioskd.settings.load import Fault, SettingsError, load
 from kioskd.settings.model import Settings
 
 GOOGLE_KEY = "AIza" + "SyD3adB33fD3adB33fD3adB33fD3adB33f0"
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "kioskd.yaml"
-
-
-def faults_of(file: Path, text: str) -> list[tuple[int, int, str, str]]:
-    file.write_text(text, encoding="utf-8")
-    with pytest.raises(SettingsError) as caught:
-        load(file)
-    return [(fault.line, fault.column, fault.key, fault.what) for fault in caught.value.faults]
 
 
 @pytest.mark.parametrize(

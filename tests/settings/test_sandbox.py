@@ -36,11 +36,6 @@ MOUNTS = """\
 """
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "kioskd.yaml"
-
-
 @pytest.mark.parametrize("place", ["/home/pi", "/root", "/tmp", "/var/tmp/x"])
 def test_every_path_that_the_sandbox_hides_is_named(file: Path, place: str) -> None:
     file.write_text(EVERY.format(place))
@@ -91,11 +86,11 @@ def test_a_link_into_a_home_is_followed(tmp_path: Path) -> None:
         UNIT | {"BindPaths": "-/home/pi"},
     ],
 )
-def test_what_the_owner_shows_the_service_is_not_hidden(unit: dict[str, str]) -> None:
+def test_paths_bound_into_the_sandbox_are_not_hidden(unit: dict[str, str]) -> None:
     assert ServiceSandbox.of_unit(unit).hides(Path("/home/pi/key")) is None
 
 
-def test_a_process_knows_from_its_mounts_what_is_hidden_from_it(tmp_path: Path) -> None:
+def test_hidden_paths_are_read_from_the_processs_mounts(tmp_path: Path) -> None:
     (tmp_path / "mountinfo").write_text(MOUNTS)
     sandbox = ServiceSandbox.of_process(tmp_path / "mountinfo")
     assert sandbox.hidden == {"/home": "ProtectHome", "/tmp": "PrivateTmp"}

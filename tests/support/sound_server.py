@@ -148,7 +148,7 @@ class SoundServer:
         if self._daemons[device].poll() is not None:
             return False
         try:
-            with self._recorded(device, SPEAKER_HZ) as recording:
+            with self.recorded(device, SPEAKER_HZ) as recording:
                 recording.wait_bytes(1)
         except TimeoutError:
             return False
@@ -180,7 +180,7 @@ class SoundServer:
     def _await(self, device: Device) -> None:
         self._await_socket(device)
         # Half a second recorded: its clock runs, and the first block of 2 s is over.
-        with self._recorded(device, 48_000) as recording:
+        with self.recorded(device, 48_000) as recording:
             recording.wait_bytes(48_000)
 
     @contextlib.contextmanager
@@ -259,12 +259,13 @@ class SoundServer:
     @contextlib.contextmanager
     def record(self) -> Iterator[Recording]:
         """Record what the speaker plays, 24 kHz mono; it runs when this yields."""
-        with self._recorded("spk", SPEAKER_HZ) as recording:
+        with self.recorded("spk", SPEAKER_HZ) as recording:
             recording.wait_bytes(1)
             yield recording
 
     @contextlib.contextmanager
-    def _recorded(self, device: Device, rate_hz: int) -> Iterator[Recording]:
+    def recorded(self, device: Device, rate_hz: int) -> Iterator[Recording]:
+        """Record what goes to a device, mono; it may not run yet when this yields."""
         process = subprocess.Popen(
             ["parec", f"--server={self.address(device)}", f"--device={_SINK[device]}.monitor", "--raw",
              f"--rate={rate_hz}", "--channels=1", "--format=s16le", "--latency-msec=10"],

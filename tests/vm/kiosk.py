@@ -266,7 +266,10 @@ def kiosk(
     """Yield a kiosk that has booted from `disk`, and is asleep or will say why not. `options` are the machine's."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as said, Service(_script(said.name)) as service:
         port = service.simulator.endpoint.rpartition(":")[2]
-        own = {"/etc/kioskd/ca.pem": service.simulator.ca_file.read_text(), "/etc/simulator": f"PORT={port}\n"}
+        own = {
+            "/etc/kioskd/ca.pem": service.simulator.ca_file.read_text(),
+            "/etc/simulator": f"PORT={port}\n",
+        }
         with VirtualMachine(image, disk, files={**own, **(files or {})}, **options) as machine:
             yield Kiosk(machine, service)
 

@@ -196,7 +196,7 @@ def _places(settings: Settings, state: Path | None) -> dict[str, Callable[[], No
     folders = {} if state is None else {"state directory": state}
     records = {"transcripts": settings.privacy.transcripts, "recordings": settings.privacy.recordings}
     folders |= {name: record.folder for name, record in records.items() if record is not None}
-    return {name: partial(atomic_file.look, folder) for name, folder in folders.items()}
+    return {name: partial(atomic_file.check_folder, folder) for name, folder in folders.items()}
 
 
 def _record_store(record: RecordSettings | None, what: str) -> RecordStore | None:

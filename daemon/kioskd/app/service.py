@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from kioskd import live_models, ports, proxies
 from kioskd.app.policy import SLOW_MS, own_turns
 from kioskd.flow.link.turn_endings import ReadAloud
-from kioskd.settings.load import wanted
+from kioskd.settings.load import wanted_features
 from kioskd.settings.model import Settings
 from kioskd.tools.registry import kind_of
 
@@ -80,8 +80,8 @@ def live(
         GeminiConfig(
             key=key,
             model=service.model,
-            api_version=live_models.api_version(wanted(settings)),
-            other_version=live_models.other_version(wanted(settings)),
+            api_version=live_models.api_version(wanted_features(settings)),
+            other_version=live_models.other_version(wanted_features(settings)),
             endpoint=service.endpoint,
             ca_file=service.ca_file,
             proxy=service.proxy,

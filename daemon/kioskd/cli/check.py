@@ -14,7 +14,7 @@ from kioskd.doctor.machine import Machine
 from kioskd.errors import KioskError
 from kioskd.secret_files import STORES, KeyMissingError, is_there
 from kioskd.settings.controls import CameraSettings, LampSettings
-from kioskd.settings.credentials import CREDENTIAL, VARIABLES, other_way, service_key
+from kioskd.settings.credentials import CREDENTIAL, VARIABLES, other_credential, service_key
 from kioskd.settings.load import Fault, SettingsError, default_path, load_to_run, notes
 from kioskd.settings.model import Settings
 from kioskd.settings.sandbox import PROPERTIES, ServiceSandbox
@@ -99,7 +99,7 @@ def _is_the_services(path: Path) -> bool:
 
 def _key(settings: Settings, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return where the service's key is, and a note if there may be none; never what it is."""
-    if (other := other_way(settings.service)) is not None:
+    if (other := other_credential(settings.service)) is not None:
         return f"by service.{other}", ""
     try:
         service_key(settings.service, environ)

@@ -42,9 +42,9 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(_found(plugins=args.all)))
         return 0
     inside, found = SandboxView(MACHINE), None
-    why = inside.why_not()
+    why = inside.unavailable_reason()
     if why is None:
-        found = inside.listed("devices", "--here", *["--all"] * args.all)
+        found = inside.list_inside("devices", "--here", *["--all"] * args.all)
         why = "the look from inside ended without a list; see journalctl -n 30" if found is None else None
     found = _found(plugins=args.all) if found is None else found
     name_holders(found, MACHINE.daemon())

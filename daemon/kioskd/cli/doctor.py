@@ -60,17 +60,17 @@ def run(arguments: argparse.Namespace) -> int:
     path = default_path(arguments.config, os.environ)
     person = None if arguments.yes or not sys.stdin.isatty() else Terminal()
     if arguments.look is not None:
-        print(json.dumps(bundle.report_of(_looked(arguments.look, path, person))))
+        print(json.dumps(bundle.report_of(_run(arguments.look, path, person))))
         return Exit.OK
     inside = SandboxView(MACHINE)
-    patient = CheckContext.of(
+    context = CheckContext.of(
         path, os.environ, machine=MACHINE, person=person, wear=arguments.wear, inside=inside
     )
-    findings = asyncio.run(examine(patient, _ignore if arguments.json else _show))
+    findings = asyncio.run(examine(context, _ignore if arguments.json else _show))
     if arguments.json:
         say_json(bundle.report_of(findings))
     if arguments.report:
-        names = bundle.write(arguments.report, patient, findings, _devices)
+        names = bundle.write(arguments.report, context, findings, _devices)
         print(f"{arguments.report}: {', '.join(names)}; no key and no speech is in it", file=sys.stderr)
     wrong = sum(finding.verdict is Verdict.FAULT for finding in findings)
     if not arguments.json:
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.NOT_MET if wrong else Exit.OK
 
 
-def _looked(check: str, path: Path, person: Technician | None) -> Sequence[Finding]:
+def _run(check: str, path: Path, person: Technician | None) -> Sequence[Finding]:
     """Make one check for a doctor who waits outside."""
     try:
         settings = read(path).settings
@@ -113,16 +113,17 @@ class Terminal(Technician):
         return {"y": True, "n": False}.get(sys.stdin.readline().strip().lower()[:1])
 
 
-_MARKS: Final = {
+MARKS: Final = {
     Verdict.OK: "ok     ",
     Verdict.NOTE: "note   ",
     Verdict.FAULT: "FAULT  ",
     Verdict.SKIPPED: "skipped",
 }
+"""The word before a finding on the terminal, by its verdict."""
 
 
 def _show(finding: Finding) -> None:
-    say(f"{_MARKS[finding.verdict]} {finding.check:<12} {finding.said}")
+    say(f"{MARKS[finding.verdict]} {finding.check:<12} {finding.said}")
     if finding.remedy:
         say(f"{'':<20} -> {finding.remedy}")
     sys.stdout.flush()

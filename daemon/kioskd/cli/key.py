@@ -23,7 +23,7 @@ from kioskd.doctor.machine import Machine
 from kioskd.doctor.session import try_service
 from kioskd.errors import ConfigError, KioskError, LinkLost, Remedy
 from kioskd.secret_files import KeyUnusableError
-from kioskd.settings.credentials import CREDENTIAL, other_way, service_key
+from kioskd.settings.credentials import CREDENTIAL, other_credential, service_key
 from kioskd.settings.load import default_path, load
 from kioskd.settings.model import Settings
 from kioskd.settings.service import ServiceSettings
@@ -78,7 +78,7 @@ def _settings(config: Path | None) -> Settings:
     if config is None and not path.exists():
         return Settings()
     settings = load(path)
-    if (other := other_way(settings.service)) is not None:
+    if (other := other_credential(settings.service)) is not None:
         raise ConfigError(
             f"{path}: with service.{other} no stored key is looked at; take that out, or do without"
         )

@@ -23,23 +23,23 @@ _LEAD_S: Final = 0.5
 _TAIL_S: Final = 1.5
 _PATIENCE_S: Final = 30.0
 _PACE: Final = 0.1
-_MORE: Final = 2
+_RETRIES: Final = 2
 """How often it is played again when the pace was off: a busy machine holds one up, a wrong rate all of them."""
 
 CANCELLED_DB: Final = -35.0
 """An echo as faint as that interrupts nobody: the device has taken it out, or the speaker is far away."""
 
 
-async def microphone(patient: CheckContext) -> Sequence[Finding]:
+async def microphone(context: CheckContext) -> Sequence[Finding]:
     """Prove that it opens, lives, and gives sound that can be understood, at the right pace."""
     from kioskd.doctor.microphone_level import RATE, fault_of  # noqa: PLC0415 - brings numpy
 
-    device = patient.settings.microphone.device
+    device = context.settings.microphone.device
     try:
-        hearing = await _hear(patient)
+        hearing = await _measure_microphone(context)
         found = fault_of(hearing)
         if found and found[0] == RATE:  # of the device it would be lasting; a busy machine's is over
-            hearing = await _hear(patient)
+            hearing = await _measure_microphone(context)
             found = fault_of(hearing)
     except DeviceLost as lost:
         return [of_error("microphone-missing", lost, "see `kioskd devices`")]
@@ -50,25 +50,25 @@ async def microphone(patient: CheckContext) -> Sequence[Finding]:
     return [ok(said, **hearing.figures)]
 
 
-async def _hear(patient: CheckContext) -> "MicrophoneLevel":
-    from kioskd.doctor.microphone_level import hear  # noqa: PLC0415 - brings numpy
+async def _measure_microphone(context: CheckContext) -> "MicrophoneLevel":
+    from kioskd.doctor.microphone_level import measure  # noqa: PLC0415 - brings numpy
 
-    heard = await listen(patient.only("microphone").microphone, patient.clock, LISTEN_S)
-    return hear(heard.sound, heard.pace)
+    heard = await listen(context.only("microphone").microphone, context.clock, LISTEN_S)
+    return measure(heard.sound, heard.pace)
 
 
-async def speaker(patient: CheckContext) -> Sequence[Finding]:
+async def speaker(context: CheckContext) -> Sequence[Finding]:
     """Prove that it opens, and takes sound as fast as it is to be played. A chime is heard."""
-    device, volume = patient.settings.speaker.device, patient.settings.speaker.volume
+    device, volume = context.settings.speaker.device, context.settings.speaker.volume
     piece = scaled(sound(CueSound.WAKE), gain(volume), gain(volume)).ljust(
         pcm.byte_count(1.0, pcm.DOWNLINK_HZ), b"\0"
     )
     try:
-        pace = await _pace(patient, piece)
-        for _ in range(_MORE):
+        pace = await _pace(context, piece)
+        for _ in range(_RETRIES):
             if not _is_off(pace):
                 break
-            pace = await _pace(patient, piece)
+            pace = await _pace(context, piece)
     except DeviceLost as lost:
         return [of_error("speaker-missing", lost, "see `kioskd devices`")]
     if volume == 0:
@@ -87,8 +87,8 @@ async def speaker(patient: CheckContext) -> Sequence[Finding]:
     return [ok(f"{device!r} plays at volume {volume}", pace=round(pace, 3))]
 
 
-async def _pace(patient: CheckContext, piece: bytes) -> float:
-    player = await play(patient.only("speaker").speaker, patient.clock, piece)
+async def _pace(context: CheckContext, piece: bytes) -> float:
+    player = await play(context.only("speaker").speaker, context.clock, piece)
     return pcm.duration_s(len(piece), pcm.DOWNLINK_HZ) / player.took_s if player.took_s else 0.0
 
 
@@ -96,13 +96,13 @@ def _is_off(pace: float) -> bool:
     return not 1 - _PACE <= pace <= 1 + 2 * _PACE
 
 
-async def echo(patient: CheckContext) -> Sequence[Finding]:
+async def echo(context: CheckContext) -> Sequence[Finding]:
     """Prove that the speaker is to be heard, and measure what the microphone hears of it: by sweeps of two seconds."""
-    found, spoilt = await _sweep(patient)
+    found, spoilt = await _sweep(context)
     if spoilt:  # by a busy machine, or a door that slammed
-        found, _ = await _sweep(patient)
+        found, _ = await _sweep(context)
     if found is None:
-        return [await _unheard(patient)]
+        return [await _echo_not_heard(context)]
     figures = {
         "delay_ms": round(found.delay_s * 1000),
         "jitter_ms": round(found.jitter_s * 1000),
@@ -119,11 +119,11 @@ async def echo(patient: CheckContext) -> Sequence[Finding]:
                 **figures,
             )
         ]
-    best, why = fitting(found.delay_s, found.return_db)
-    return [_judged(patient.settings.microphone, best, said, why, figures)]
+    best, why = recommended_mode(found.delay_s, found.return_db)
+    return [_echo_finding(context.settings.microphone, best, said, why, figures)]
 
 
-async def _sweep(patient: CheckContext) -> "tuple[EchoMeasurement | None, bool]":
+async def _sweep(context: CheckContext) -> "tuple[EchoMeasurement | None, bool]":
     """Play it, listen meanwhile, and return the echo of it, and whether there seems to be one that was not measured.
 
     Raises:
@@ -131,8 +131,8 @@ async def _sweep(patient: CheckContext) -> "tuple[EchoMeasurement | None, bool]"
     """
     from kioskd.doctor.echo_sweep import find_echo, is_spoilt, sweep  # noqa: PLC0415 - brings numpy
 
-    loud, clock = gain(patient.settings.speaker.volume), patient.clock
-    devices = patient.only("microphone", "speaker")
+    loud, clock = gain(context.settings.speaker.volume), context.clock
+    devices = context.only("microphone", "speaker")
     heard, done, over = CapturedSound(clock), asyncio.Event(), asyncio.Event()
     player = Player(bytes(pcm.byte_count(_LEAD_S, pcm.DOWNLINK_HZ)) + sweep(gain=loud), clock, over)
 
@@ -156,7 +156,7 @@ async def _sweep(patient: CheckContext) -> "tuple[EchoMeasurement | None, bool]"
     return echo, echo is None and await asyncio.to_thread(is_spoilt, heard.sound, began_s, loud)
 
 
-def fitting(delay_s: float, return_db: float) -> tuple[str, str]:
+def recommended_mode(delay_s: float, return_db: float) -> tuple[str, str]:
     """Return the `microphone.echo` that fits what was measured, and why."""
     from kioskd.media.echo import LONGEST_DELAY_S  # noqa: PLC0415 - brings numpy
 
@@ -173,7 +173,7 @@ _LOUDEST_DB: Final = 3.0
 """Above it the visitor cannot be told from what a canceller leaves."""
 
 
-def _judged(
+def _echo_finding(
     microphone: MicrophoneSettings, best: str, said: str, why: str, figures: dict[str, float]
 ) -> Finding:
     chosen = microphone.echo
@@ -190,10 +190,10 @@ def _judged(
     return note(f"{said}; half_duplex does; {best} would, too: {why}", remedy, **all_figures)
 
 
-async def _unheard(patient: CheckContext) -> Finding:
+async def _echo_not_heard(context: CheckContext) -> Finding:
     said = "the microphone heard nothing of the sweep that the speaker played"
-    sure = await patient.person.asks("Did you hear a rising tone?") if patient.person else None
-    hardware = patient.settings.microphone.echo == "hardware"
+    sure = await context.person.asks("Did you hear a rising tone?") if context.person else None
+    hardware = context.settings.microphone.echo == "hardware"
     if sure is False or (sure is None and not hardware):
         return fault(
             "speaker-not-heard",

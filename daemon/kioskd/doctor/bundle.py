@@ -94,7 +94,7 @@ def report_of(findings: Sequence[Finding]) -> dict[str, object]:
 
 def write(
     path: Path,
-    patient: CheckContext,
+    context: CheckContext,
     findings: Sequence[Finding],
     devices: Callable[[], Mapping[str, object]],
 ) -> list[str]:
@@ -104,33 +104,33 @@ def write(
 
     Args:
         path: a .tar.gz; a file that is there is replaced, and a link is refused.
-        patient: who was examined.
+        context: what was examined.
         findings: what was found.
         devices: lists this machine's devices by their names.
 
     Raises:
         KioskError: it cannot be written.
     """
-    known = [secret for secret in credential.secrets(patient).values() if secret]
+    known = [secret for secret in credential.secrets(context).values() if secret]
     parts = {
         "doctor.json": json.dumps(report_of(findings), indent=2, ensure_ascii=False),
-        "versions.json": json.dumps(_versions(patient.machine), indent=2),
-        "settings.json": json.dumps(redacted(_set(patient)), indent=2, ensure_ascii=False),
+        "versions.json": json.dumps(_versions(context.machine), indent=2),
+        "settings.json": json.dumps(redacted(_settings_set(context)), indent=2, ensure_ascii=False),
         "devices.json": json.dumps(devices(), indent=2, ensure_ascii=False),
-        "journal.txt": _said(
-            patient.machine,
+        "journal.txt": _output_of(
+            context.machine,
             *("journalctl", f"--unit={UNIT}", f"--lines={JOURNAL_LINES}", "--no-pager", "--quiet"),
             *("--output=short-iso", "--no-hostname"),
         ),
-        "service.txt": _said(patient.machine, "systemctl", "status", UNIT, "--no-pager", "--lines=0"),
+        "service.txt": _output_of(context.machine, "systemctl", "status", UNIT, "--no-pager", "--lines=0"),
     }
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         for name, text in parts.items():
-            _add(archive, f"kioskd-report/{name}", scrubbed(text, known))
+            _add_text(archive, f"kioskd-report/{name}", scrubbed(text, known))
     try:
         with as_asker(os.environ):
-            _put(path, packed.getbuffer())
+            _write_file(path, packed.getbuffer())
     except OSError as error:
         raise KioskError(f"report {path}: cannot be written: {error.strerror}; name another place") from None
     return list(parts)
@@ -159,7 +159,7 @@ def scrubbed(text: str, known: Sequence[str]) -> str:
     return _SECRET.sub("…", text)
 
 
-def _put(path: Path, data: memoryview) -> None:
+def _write_file(path: Path, data: memoryview) -> None:
     """Put a file in place as a whole. The draft's name is nobody's to foresee, and no link is followed."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):
@@ -174,10 +174,10 @@ def _put(path: Path, data: memoryview) -> None:
         raise
 
 
-def _set(patient: CheckContext) -> dict[str, object]:
-    if patient.faults:
-        return {"faults": len(patient.faults)}
-    return patient.settings.model_dump(mode="json", by_alias=True, exclude_unset=True)
+def _settings_set(context: CheckContext) -> dict[str, object]:
+    if context.faults:
+        return {"faults": len(context.faults)}
+    return context.settings.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def _versions(machine: Machine) -> dict[str, object]:
@@ -191,7 +191,7 @@ def _versions(machine: Machine) -> dict[str, object]:
         "kernel": platform.release(),
         "architecture": platform.machine(),
         "board": (machine.text("/sys/firmware/devicetree/base/model") or "").strip("\0"),
-        "systemd": _said(machine, "systemctl", "--version").partition("\n")[0],
+        "systemd": _output_of(machine, "systemctl", "--version").partition("\n")[0],
         "packages": {name: _version(name) for name in _PACKAGES},
     }
 
@@ -203,7 +203,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _said(machine: Machine, *command: str) -> str:
+def _output_of(machine: Machine, *command: str) -> str:
     ran = machine.run(*command)
     if ran is None:
         return f"{command[0]} cannot be run here"
@@ -211,7 +211,7 @@ def _said(machine: Machine, *command: str) -> str:
     return said or f"{command[0]} said nothing (exit {ran.code}); only root and the group adm see all of it"
 
 
-def _add(archive: tarfile.TarFile, name: str, text: str) -> None:
+def _add_text(archive: tarfile.TarFile, name: str, text: str) -> None:
     data = text.encode()
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode, entry.mtime = len(data), 0o600, int(time.time())

@@ -45,10 +45,10 @@ class Check:
 def in_thread(look: Callable[[CheckContext], Sequence[Finding]]) -> CheckFunction:
     """Return a check that reads files and runs programs, off the loop."""
 
-    async def looked(patient: CheckContext) -> Sequence[Finding]:
-        return await asyncio.to_thread(look, patient)
+    async def run_in_thread(context: CheckContext) -> Sequence[Finding]:
+        return await asyncio.to_thread(look, context)
 
-    return looked
+    return run_in_thread
 
 
 CHECKS: Final = (
@@ -80,13 +80,13 @@ CHECKS: Final = (
 
 
 async def examine(
-    patient: CheckContext, tell: Callable[[Finding], None] = lambda _: None, checks: Sequence[Check] = CHECKS
+    context: CheckContext, tell: Callable[[Finding], None] = lambda _: None, checks: Sequence[Check] = CHECKS
 ) -> list[Finding]:
     """Do all checks one after the other; `tell` gets each finding as it is made.
 
     A check whose needs have a fault is left out, so that one fault is named once.
     """
-    pid = await asyncio.to_thread(patient.machine.daemon)
+    pid = await asyncio.to_thread(context.machine.daemon)
     blocked: set[str] = set()
     told = False
     findings: list[Finding] = []
@@ -101,12 +101,12 @@ async def examine(
                 if told
                 else "sudo systemctl stop kioskd; sudo kioskd doctor; sudo systemctl start kioskd"
             )
-            if trouble := await asyncio.to_thread(unit.told, patient, check.name):
+            if trouble := await asyncio.to_thread(unit.reported_fault, context, check.name):
                 found = [trouble]
             else:
                 found, told = [skipped(f"kioskd runs (process {pid}) and holds it", remedy)], True
         else:
-            found = await _looked(check, patient)
+            found = await _run(check, context)
         if wanting or any(one.verdict is Verdict.FAULT for one in found):
             blocked.add(check.name)
         for one in found:
@@ -115,17 +115,17 @@ async def examine(
     return findings
 
 
-async def look(name: str, patient: CheckContext) -> Sequence[Finding]:
+async def look(name: str, context: CheckContext) -> Sequence[Finding]:
     """Make one check, from where this process is."""
-    return await _looked(next(check for check in CHECKS if check.name == name), patient)
+    return await _run(next(check for check in CHECKS if check.name == name), context)
 
 
-async def _looked(check: Check, patient: CheckContext) -> Sequence[Finding]:
-    inside = patient.inside
-    if check.opens and inside is not None and await asyncio.to_thread(inside.why_not) is None:
-        quiet = () if patient.person is not None else ("--yes",)
-        return await inside.examined(check.name, "--config", str(patient.path), *quiet)
+async def _run(check: Check, context: CheckContext) -> Sequence[Finding]:
+    inside = context.inside
+    if check.opens and inside is not None and await asyncio.to_thread(inside.unavailable_reason) is None:
+        quiet = () if context.person is not None else ("--yes",)
+        return await inside.examine_inside(check.name, "--config", str(context.path), *quiet)
     try:
-        return await check.look(patient)
+        return await check.look(context)
     except KioskError as error:
         return [of_error(f"{check.name}-failed", error, "see the journal: journalctl -u kioskd")]

@@ -6,9 +6,9 @@ from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, note, ok, skipped
 
 
-def clock(patient: CheckContext) -> Sequence[Finding]:
+def clock(context: CheckContext) -> Sequence[Finding]:
     """Prove that it is synchronised by the network."""
-    ran = patient.machine.run("timedatectl", "show", "--property=NTP,NTPSynchronized,CanNTP,Timezone")
+    ran = context.machine.run("timedatectl", "show", "--property=NTP,NTPSynchronized,CanNTP,Timezone")
     if ran is None or ran.code:
         return [
             skipped(
@@ -26,7 +26,7 @@ def clock(patient: CheckContext) -> Sequence[Finding]:
                 "see that the network lets UDP port 123 out; timedatectl timesync-status",
             )
         ]
-    if patient.machine.at("/run/chrony").is_dir() or patient.machine.at("/run/ntpd.pid").exists():
+    if context.machine.at("/run/chrony").is_dir() or context.machine.at("/run/ntpd.pid").exists():
         return [note("kept by a program that timedatectl does not know", "chronyc tracking; ntpq -p")]
     remedy = "sudo timedatectl set-ntp true"
     if known.get("CanNTP") == "no":

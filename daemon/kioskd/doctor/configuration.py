@@ -18,7 +18,7 @@ def settings(patient: CheckContext) -> Sequence[Finding]:
             fault("settings", where, remedy or "see config/kioskd.yaml, the reference")
             for where, remedy in (_parted(str(one)) for one in patient.faults)
         ]
-    if (trouble := unit.told(patient, "settings")) is not None:
+    if (trouble := unit.reported_fault(patient, "settings")) is not None:
         return [trouble]
     remarks = [
         # A key that cannot be seen from here is the affair of the check for it.

@@ -1,4 +1,4 @@
-"""Who is examined: an owner's settings, and the machine that they are for."""
+"""What the checks look at: an owner's settings, and the machine that they are for."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,7 +64,7 @@ class CheckContext:
         wear: bool = False,
         inside: SandboxView | None = None,
     ) -> Self:
-        """Return the patient whose settings are in `path`, be they sound or not. Blocks."""
+        """Return the context of the settings in `path`, sound or not. Blocks."""
         settings = Settings()
         faults: Sequence[Fault] = ()
         try:

@@ -32,19 +32,19 @@ class OutOfSightError(KeyUnusableError):
     """Whether there is a key is not for this user to see."""
 
 
-def credential(patient: CheckContext) -> Sequence[Finding]:
+def credential(context: CheckContext) -> Sequence[Finding]:
     """Prove that the daemon will find its key, or needs none."""
-    service = patient.settings.service
+    service = context.settings.service
     if service.provider == "vertex":
         return [skipped("no key is needed: vertex is opened by an account, as the session will show")]
     if service.token_url is not None:
         return [skipped("no key is needed: each connection fetches a token, as the session will show")]
     try:
-        key, where = found(patient)
+        key, where = found(context)
     except KeyUnusableError as error:
         return [_of(error)]
     assert key is not None
-    if where == PLAIN and not _loads_plain(patient.machine):
+    if where == PLAIN and not _loads_plain(context.machine):
         return [
             fault(
                 "key-not-loaded",
@@ -67,7 +67,7 @@ def _of(error: KeyUnusableError) -> Finding:
             return fault("key-unusable", said, "sudo kioskd key, or mend what it names")
 
 
-def found(patient: CheckContext) -> "tuple[SecretStr | None, str]":
+def found(context: CheckContext) -> "tuple[SecretStr | None, str]":
     """Return the service's key and where it is; None where the settings need none.
 
     First as the daemon looks for it in this process's surroundings, then where its unit takes it from: that can be
@@ -78,11 +78,11 @@ def found(patient: CheckContext) -> "tuple[SecretStr | None, str]":
         OutOfSightError: only root can see whether there is one.
         KeyUnusableError: there is one that cannot be used, or not be read from here.
     """
-    service, environ = patient.settings.service, patient.environ
+    service, environ = context.settings.service, context.environ
     try:
-        return service_key(service, environ), _place(patient)
+        return service_key(service, environ), _place(context)
     except KeyMissingError:
-        stored = _stored(patient.machine)
+        stored = _stored(context.machine)
         if stored is None:
             raise
     where, text = stored
@@ -92,9 +92,9 @@ def found(patient: CheckContext) -> "tuple[SecretStr | None, str]":
         raise KeyUnusableError(where, error.what) from None
 
 
-def _place(patient: CheckContext) -> str:
-    if patient.settings.service.key_file is not None:
-        return f"service.key_file ({patient.settings.service.key_file})"
+def _place(context: CheckContext) -> str:
+    if context.settings.service.key_file is not None:
+        return f"service.key_file ({context.settings.service.key_file})"
     return "this process's own credentials or environment"
 
 
@@ -124,10 +124,10 @@ def _loads_plain(machine: Machine) -> bool:
     return ran is None or ran.code != 0 or f"LoadCredential={CREDENTIAL}" in ran.out
 
 
-def secrets(patient: CheckContext) -> Mapping[str, str]:
+def secrets(context: CheckContext) -> Mapping[str, str]:
     """Return what is not to be shown to anybody, by a name that may be."""
     try:
-        key, _ = found(patient)
+        key, _ = found(context)
     except KeyUnusableError:
         return {}
     return {"service key": key.get_secret_value()} if key is not None else {}

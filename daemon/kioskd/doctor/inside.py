@@ -39,21 +39,21 @@ class SandboxView:
     """The sandbox of the kiosk's unit on a machine."""
 
     machine: Machine = field(default_factory=Machine)
-    _why: str | None = None
-    _asked: bool = False
+    _reason: str | None = None
+    _reason_known: bool = False
 
     @property
     def is_known(self) -> bool:
         """Whether systemd knows the unit. Blocks."""
         return bool(self._properties())
 
-    def why_not(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """Return why nothing can be looked at from inside, and what to do; None where it can. Blocks for seconds once."""
-        if not self._asked:
-            self._why, self._asked = self._tried(), True
-        return self._why
+        if not self._reason_known:
+            self._reason, self._reason_known = self._find_reason(), True
+        return self._reason
 
-    def _tried(self) -> str | None:
+    def _find_reason(self) -> str | None:
         if not self.machine.has_systemd:
             return "systemd does not run here"
         if not self._properties():
@@ -82,7 +82,7 @@ class SandboxView:
             "--", sys.executable, "-P", "-m", "kioskd", *arguments,
         ]  # fmt: skip
 
-    def listed(self, *arguments: str) -> dict[str, Any] | None:
+    def list_inside(self, *arguments: str) -> dict[str, Any] | None:
         """Run a command that prints one JSON object, and return it; None where it printed none. Blocks for seconds."""
         ran = self.machine.run(*self.command(*arguments), at_most_s=_LISTING_S)
         try:
@@ -91,7 +91,7 @@ class SandboxView:
             return None
         return found
 
-    async def examined(self, check: str, *arguments: str) -> Sequence[Finding]:
+    async def examine_inside(self, check: str, *arguments: str) -> Sequence[Finding]:
         """Have a check made inside, and return what it found. Its questions go to this terminal.
 
         When cancelled, the look is ended with it.

@@ -44,7 +44,7 @@ class MicrophoneLevel:
         }
 
 
-def hear(sound: bytes, pace: float) -> MicrophoneLevel:
+def measure(sound: bytes, pace: float) -> MicrophoneLevel:
     """Measure `sound` (16-bit PCM, not empty)."""
     samples = np.frombuffer(sound, "<i2").astype(np.float64)
     moving = samples - np.mean(samples)

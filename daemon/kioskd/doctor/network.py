@@ -18,20 +18,20 @@ from kioskd.settings.model import Settings
 _NAME_S: Final = 10.0
 _REACH_S: Final = 15.0
 
-_UNTIMELY: Final = (9, 10)
+_OUT_OF_TIME: Final = (9, 10)
 """OpenSSL's verify codes for a certificate that is not valid yet, or no more."""
 
 
-async def name(patient: CheckContext) -> Sequence[Finding]:
+async def name(context: CheckContext) -> Sequence[Finding]:
     """Prove that the name server knows the service, or the proxy before it."""
     try:
-        proxy = _proxy(patient.settings)
+        proxy = _proxy(context.settings)
     except proxies.ProxyError as error:
         return [fault("proxy-unusable", str(error), "set it right, or remove it, where this machine has it")]
-    host, port = _host(proxy or endpoint(patient.settings))
+    host, port = _host(proxy or endpoint(context.settings))
     if _is_address(host):
         return [skipped(f"{host} needs no name server")]
-    loop, began = asyncio.get_running_loop(), patient.clock.now()
+    loop, began = asyncio.get_running_loop(), context.clock.now()
     try:
         async with asyncio.timeout(_NAME_S):
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -39,40 +39,40 @@ async def name(patient: CheckContext) -> Sequence[Finding]:
         return [
             fault(
                 "name-not-resolved",
-                f"{host} cannot be resolved: {_why(error)}",
+                f"{host} cannot be resolved: {_reason(error)}",
                 "see that the network is up (ip route) and names a server (resolvectl status, /etc/resolv.conf)",
             )
         ]
-    took_ms = round((patient.clock.now() - began) * 1000)
+    took_ms = round((context.clock.now() - began) * 1000)
     return [ok(f"{host} has {len(found)} addresses, found in {took_ms} ms", took_ms=took_ms)]
 
 
-async def tls(patient: CheckContext) -> Sequence[Finding]:
+async def tls(context: CheckContext) -> Sequence[Finding]:
     """Prove that the service can be reached, and is who it says by this device's clock and authorities."""
     try:
-        proxy = _proxy(patient.settings)
+        proxy = _proxy(context.settings)
     except proxies.ProxyError:
         return [skipped("the environment's proxy cannot be used; see above")]
     if proxy:
         return [skipped(f"the way is by the proxy {_host(proxy)[0]}: the session will show")]
-    host, port = _host(endpoint(patient.settings))
+    host, port = _host(endpoint(context.settings))
     try:
-        if patient.settings.service.ca_file is not None:
-            regular_file.check(patient.settings.service.ca_file)
-        context = await asyncio.to_thread(ssl.create_default_context, cafile=patient.settings.service.ca_file)
+        if context.settings.service.ca_file is not None:
+            regular_file.check(context.settings.service.ca_file)
+        trusted = await asyncio.to_thread(ssl.create_default_context, cafile=context.settings.service.ca_file)
     except OSError as error:
         raise ConfigError(
-            f"service.ca_file = {patient.settings.service.ca_file}: cannot be used ({error.strerror or error}); "
+            f"service.ca_file = {context.settings.service.ca_file}: cannot be used ({error.strerror or error}); "
             "name a readable PEM file with the authority's certificate"
         ) from None
-    began = patient.clock.now()
+    began = context.clock.now()
     try:
         async with asyncio.timeout(_REACH_S):
-            _, writer = await asyncio.open_connection(host, port, ssl=context)
+            _, writer = await asyncio.open_connection(host, port, ssl=trusted)
             version = writer.get_extra_info("ssl_object").version()
             writer.transport.abort()
     except ssl.SSLCertVerificationError as error:
-        return [_distrusted(host, error)]
+        return [_certificate_fault(host, error)]
     except ssl.SSLError as error:
         return [
             fault(
@@ -85,21 +85,21 @@ async def tls(patient: CheckContext) -> Sequence[Finding]:
         return [
             fault(
                 "not-reached",
-                f"{host}, port {port}: {_why(error)}",
+                f"{host}, port {port}: {_reason(error)}",
                 "see that the network lets TCP port 443 out (firewall, cable, Wi-Fi), and service.endpoint",
             )
         ]
-    took_ms = round((patient.clock.now() - began) * 1000)
+    took_ms = round((context.clock.now() - began) * 1000)
     return [ok(f"{host}: {version}, its certificate holds, in {took_ms} ms", took_ms=took_ms)]
 
 
-def _why(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     """Say in words what became of an attempt."""
     return "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
 
 
-def _distrusted(host: str, error: ssl.SSLCertVerificationError) -> Finding:
-    if error.verify_code in _UNTIMELY:
+def _certificate_fault(host: str, error: ssl.SSLCertVerificationError) -> Finding:
+    if error.verify_code in _OUT_OF_TIME:
         return fault(
             "certificate-out-of-time",
             f"{host}: {error.verify_message} by this device's clock",

@@ -22,9 +22,9 @@ _SUPPLY: Final = (
 )
 
 
-def power(patient: CheckContext) -> Sequence[Finding]:
+def power(context: CheckContext) -> Sequence[Finding]:
     """Prove that the supply has not sagged since the machine started."""
-    flags = _flags(patient.machine)
+    flags = _throttling_flags(context.machine)
     if flags is None:
         return [skipped("this machine does not tell (no Raspberry Pi)")]
     if flags & _UNDER_VOLTAGE:
@@ -41,7 +41,7 @@ def power(patient: CheckContext) -> Sequence[Finding]:
     return [ok("never too little since the machine started", throttled=hex(flags))]
 
 
-def _flags(machine: Machine) -> int | None:
+def _throttling_flags(machine: Machine) -> int | None:
     for path in sorted(machine.at("/sys/devices/platform").glob("soc*/*/get_throttled")):
         if text := machine.text(f"/{path.relative_to(machine.root)}"):
             return int(text, 16)
@@ -56,9 +56,9 @@ def _flags(machine: Machine) -> int | None:
     return None
 
 
-def temperature(patient: CheckContext) -> Sequence[Finding]:
+def temperature(context: CheckContext) -> Sequence[Finding]:
     """Prove that no part is hot."""
-    machine = patient.machine
+    machine = context.machine
     zones = [
         machine.text(f"/{path.relative_to(machine.root)}")
         for path in machine.at("/sys/class/thermal").glob("thermal_zone*/temp")

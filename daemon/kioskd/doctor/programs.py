@@ -37,44 +37,44 @@ print(json.dumps(got))
 """Prints what it could reach; Python's own library only."""
 
 
-async def programs(patient: CheckContext) -> Sequence[Finding]:
+async def programs(context: CheckContext) -> Sequence[Finding]:
     """Prove that no program of a tool reads the key, the memory or the state of the daemon."""
-    told = list(_told(patient))
-    names = sandboxed(patient.settings.tools)
+    notes = list(_unconfined(context))
+    names = sandboxed(context.settings.tools)
     if not names:
-        return told or [skipped("no tool runs a program")]
+        return notes or [skipped("no tool runs a program")]
     if (why := program.missing()) is not None:
         missing = f"{', '.join(names)}: refused, no sandbox: {why}"
         return [
-            *told,
+            *notes,
             fault(
                 "tool-sandbox-missing",
                 missing,
                 "sudo systemctl start kioskd-tool.socket; or run scripts/install.sh",
             ),
         ]
-    return [*told, await _probed(patient)]
+    return [*notes, await _probe_finding(context)]
 
 
-def _told(patient: CheckContext) -> Iterator[Finding]:
-    for tool in patient.settings.tools:
+def _unconfined(context: CheckContext) -> Iterator[Finding]:
+    for tool in context.settings.tools:
         kind = kind_of(tool)
         if (risk := kind.risk(tool)) is not None:
             yield note(f"{kind.label(tool)} {risk}")
 
 
-async def _probed(patient: CheckContext) -> Finding:
-    hidden = [*own_folders(patient.environ), *secret_files(patient.settings)]
-    pid = patient.machine.daemon() or os.getpid()
+async def _probe_finding(context: CheckContext) -> Finding:
+    hidden = [*own_folders(context.environ), *secret_files(context.settings)]
+    pid = context.machine.daemon() or os.getpid()
     paths = [*map(str, hidden), *(f"/proc/{pid}/{name}" for name in ("mem", "environ"))]
     asked = {"paths": paths, "sockets": ["/run/kioskd/control", str(program.SOCKET)]}
     try:
         ended = await within(
-            patient.clock,
+            context.clock,
             _PROBE_S,
             run_to_end(
                 [sys.executable, "-I", "-c", _PROBE],
-                clock=patient.clock,
+                clock=context.clock,
                 stdin=json.dumps(asked).encode(),
                 environment={"LANG": "C.UTF-8"},
                 folder=Path("/"),

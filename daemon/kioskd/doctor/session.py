@@ -24,7 +24,7 @@ SILENCE_S: Final = 2.0
 _PATIENCE_S: Final = 30.0
 """Dialing, setup, the silence and hanging up have deadlines of their own; all together take less."""
 
-_NAMES: Final[Mapping[Remedy, str]] = {
+_FAULTS_OF_REMEDIES: Final[Mapping[Remedy, str]] = {
     Remedy.SETTINGS: "refused",
     Remedy.CREDENTIALS: "refused",
     Remedy.QUOTA: "quota",
@@ -33,26 +33,26 @@ _NAMES: Final[Mapping[Remedy, str]] = {
 }
 
 
-async def session(patient: CheckContext) -> Sequence[Finding]:
+async def session(context: CheckContext) -> Sequence[Finding]:
     """Prove it with the key that the daemon will use."""
-    key, _ = await asyncio.to_thread(credential.found, patient)
+    key, _ = await asyncio.to_thread(credential.found, context)
     from kioskd.adapters.gemini import ToolTrial  # noqa: PLC0415 - loaded by who dials
 
-    tools = described(patient.settings.tools)
+    tools = described(context.settings.tools)
     places = {declaration.name: place for declaration, place in tools}
     trial = ToolTrial(lambda name: places.get(name, "conversation.search"))
     try:
         setup_s, delivered = await try_service(
-            patient.settings,
+            context.settings,
             key,
-            patient.clock,
+            context.clock,
             tools=[declaration for declaration, _ in tools],
             trial=trial,
         )
     except LinkLost as lost:
-        found = of_error(_NAMES.get(lost.remedy, "session-lost"), lost, _AGAIN)
+        found = of_error(_FAULTS_OF_REMEDIES.get(lost.remedy, "session-lost"), lost, _LATER_REMEDY)
         return [dataclasses.replace(found, remedy=_remedy(lost, found.remedy))]
-    model = patient.settings.service.model
+    model = context.settings.service.model
     said = f"{model}: set up in {setup_s:.1f} s, and took {delivered} of {_FRAMES} frames of silence"
     if trial.left_out:
         refused = "; ".join(f"{one.name}, set at {one.place} ({one.why})" for one in trial.left_out)
@@ -69,17 +69,17 @@ async def session(patient: CheckContext) -> Sequence[Finding]:
     return [ok(said, setup_s=round(setup_s, 2))]
 
 
-_AGAIN: Final = (
+_LATER_REMEDY: Final = (
     "try again in a minute; if it stays so, ask whoever looks after the network, or the service's status page"
 )
-_LESS: Final = "see in Google AI Studio how much this key's project may use, and what else uses it; try again in a minute"
+_QUOTA_REMEDY: Final = "see in Google AI Studio how much this key's project may use, and what else uses it; try again in a minute"
 
 
 def _remedy(lost: LinkLost, said: str | None) -> str | None:
     """Return what a person can do: some messages end in what the daemon does by itself."""
     if lost.remedy is Remedy.QUOTA:
-        return _LESS
-    return said if lost.remedy in _NAMES else _AGAIN
+        return _QUOTA_REMEDY
+    return said if lost.remedy in _FAULTS_OF_REMEDIES else _LATER_REMEDY
 
 
 _FRAMES: Final = round(SILENCE_S * 1000 / pcm.FRAME_MS)

@@ -30,18 +30,24 @@ class CardUser:
     pid: int
 
 
-def cards(patient: CheckContext) -> Sequence[Finding]:
+def cards(context: CheckContext) -> Sequence[Finding]:
     """Prove that they are free for the daemon, or held by a sound server that shares them."""
-    machine = patient.machine
+    machine = context.machine
     if not machine.at("/proc/asound").is_dir():
         return [skipped("this kernel knows no sound card")]
     ours = machine.daemon()
-    names = {True: patient.settings.microphone.device, False: patient.settings.speaker.device}
-    held = [one for one in _held(machine) if one.pid != ours and not _names_another(names[one.captures], one)]
+    names = {True: context.settings.microphone.device, False: context.settings.speaker.device}
+    held = [
+        one
+        for one in _card_users(machine)
+        if one.pid != ours and not _names_another(names[one.captures], one)
+    ]
     # What goes by a sound server's own name is shared by it.
-    taken = [one for one in held if one.program not in SERVERS or _is_card(names[one.captures], one, machine)]
-    if taken:
-        return [_taken(one) for one in taken]
+    in_the_way = [
+        one for one in held if one.program not in SERVERS or _is_card(names[one.captures], one, machine)
+    ]
+    if in_the_way:
+        return [_held_fault(one) for one in in_the_way]
     if held:
         programs = ", ".join(sorted({one.program for one in held}))
         return [
@@ -53,7 +59,7 @@ def cards(patient: CheckContext) -> Sequence[Finding]:
     return [ok("held by nobody else")]
 
 
-def _taken(one: CardUser) -> Finding:
+def _held_fault(one: CardUser) -> Finding:
     which = "microphone" if one.captures else "speaker"
     if one.program in SERVERS:
         remedy = (
@@ -67,7 +73,7 @@ def _taken(one: CardUser) -> Finding:
     )
 
 
-def _held(machine: Machine) -> Iterator[CardUser]:
+def _card_users(machine: Machine) -> Iterator[CardUser]:
     for stream in sorted(machine.at("/proc/asound").glob("card[0-9]*/pcm[0-9]*")):
         numbers = _STREAM.fullmatch(f"{stream.parent.name}/{stream.name}")
         if numbers is None:

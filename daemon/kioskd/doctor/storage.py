@@ -22,14 +22,14 @@ LARGEST_BYTES: Final = 64 * 1024
 """A minute's writing of the daemon: one small file, with the blocks that its file system writes for it."""
 
 
-def space(patient: CheckContext) -> Sequence[Finding]:
+def space(context: CheckContext) -> Sequence[Finding]:
     """Prove that each place has room, and that what outlives a restart can be written."""
     found = []
     free_mb: dict[int, tuple[str, float]] = {}
     for place in PLACES:
-        path = patient.machine.at(place)
+        path = context.machine.at(place)
         try:
-            device, disk = path.stat().st_dev, patient.machine.statvfs(path)
+            device, disk = path.stat().st_dev, context.machine.statvfs(path)
         except OSError:
             continue  # not there yet: it is made where its parent is, which is looked at as well
         free_mb.setdefault(device, (place, disk.f_bavail * disk.f_frsize / 1e6))
@@ -41,14 +41,16 @@ def space(patient: CheckContext) -> Sequence[Finding]:
                     "give it a small partition of its own that can be; or a tmpfs, if forgetting is meant",
                 )
             )
-    found += [_judged_room(place, free) for place, free in free_mb.values() if free < FEW_MB]
-    if all(one.verdict is not Verdict.FAULT for one in found) and (trouble := unit.told(patient, "space")):
+    found += [_room_finding(place, free) for place, free in free_mb.values() if free < FEW_MB]
+    if all(one.verdict is not Verdict.FAULT for one in found) and (
+        trouble := unit.reported_fault(context, "space")
+    ):
         found.append(trouble)  # what only a write can find out
     least = round(min((free for _, free in free_mb.values()), default=0.0))
     return found or [ok(f"at least {least} MB are free in each place that is written to", free_mb=least)]
 
 
-def _judged_room(place: str, free_mb: float) -> Finding:
+def _room_finding(place: str, free_mb: float) -> Finding:
     said = f"{place}: {free_mb:.0f} MB are free"
     if free_mb >= LEAST_MB:
         return note(said, "sudo apt clean", free_mb=round(free_mb))
@@ -56,30 +58,30 @@ def _judged_room(place: str, free_mb: float) -> Finding:
     return fault("disk-full", said, remedy, free_mb=round(free_mb))
 
 
-async def wear(patient: CheckContext) -> Sequence[Finding]:
+async def wear(context: CheckContext) -> Sequence[Finding]:
     """Prove that a daemon that runs writes next to nothing: over its life, or over the next minute if there is time."""
-    machine = patient.machine
+    machine = context.machine
     pid = machine.daemon()
     if pid is None:
         return [skipped("kioskd does not run: nothing is written")]
-    written = _written(machine, pid)
+    written = _written_bytes(machine, pid)
     if written is None:
         return [skipped("what kioskd writes can be seen by root only", "run doctor with sudo")]
-    if not patient.wear:
-        minutes = _minutes(machine, pid)
+    if not context.wear:
+        minutes = _running_minutes(machine, pid)
         if minutes is None or minutes < 1:
             return [skipped("kioskd has just started; look again in a minute")]
         # Prompts are made once, at the very first start; which it was need not be known to leave them out.
-        lasting = max(0, written - _made_once(machine))
-        return [_judged_wear(lasting / minutes, "a minute since it started")]
-    await patient.clock.sleep(WEAR_S)
-    later = _written(machine, pid)
+        lasting = max(0, written - _cached_bytes(machine))
+        return [_wear_finding(lasting / minutes, "a minute since it started")]
+    await context.clock.sleep(WEAR_S)
+    later = _written_bytes(machine, pid)
     if later is None:
         return [skipped("kioskd has ended meanwhile; look again when it runs")]
-    return [_judged_wear((later - written) * 60 / WEAR_S, "in a minute")]
+    return [_wear_finding((later - written) * 60 / WEAR_S, "in a minute")]
 
 
-def _judged_wear(bytes_a_minute: float, when: str) -> Finding:
+def _wear_finding(bytes_a_minute: float, when: str) -> Finding:
     figures = {"bytes_a_minute": round(bytes_a_minute)}
     said = f"kioskd has written {bytes_a_minute / 1000:.1f} kB {when}"
     if bytes_a_minute > LARGEST_BYTES:
@@ -90,12 +92,12 @@ def _judged_wear(bytes_a_minute: float, when: str) -> Finding:
     return ok(said, **figures)
 
 
-def _made_once(machine: Machine) -> int:
+def _cached_bytes(machine: Machine) -> int:
     """Bytes that are kept, so as not to be made again."""
     return sum(path.stat().st_size for path in machine.at(CACHE).rglob("*") if path.is_file())
 
 
-def _written(machine: Machine, pid: int) -> int | None:
+def _written_bytes(machine: Machine, pid: int) -> int | None:
     """Bytes that the process has had written to a disk so far (proc(5), /proc/PID/io)."""
     lines = (machine.text(f"/proc/{pid}/io") or "").splitlines()
     counts = {name: int(count) for name, _, count in (line.partition(": ") for line in lines) if count}
@@ -106,7 +108,7 @@ def _written(machine: Machine, pid: int) -> int | None:
     )
 
 
-def _minutes(machine: Machine, pid: int) -> float | None:
+def _running_minutes(machine: Machine, pid: int) -> float | None:
     """How long the process has run (proc(5), /proc/PID/stat, field 22)."""
     stat, uptime = machine.text(f"/proc/{pid}/stat"), machine.text("/proc/uptime")
     if not stat or not uptime:

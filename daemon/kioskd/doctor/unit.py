@@ -23,7 +23,7 @@ SANDBOX: Final[Mapping[str, tuple[str, ...]]] = {
 
 _LISTED: Final = "kioskd devices lists what is here"
 
-SAID: Final[Mapping[Code, tuple[str, str, str]]] = {
+REPORTED_FAULTS: Final[Mapping[Code, tuple[str, str, str]]] = {
     Code.MICROPHONE: ("microphone", "microphone-missing", _LISTED),
     Code.DEAF: ("microphone", "microphone-silent", _LISTED),
     Code.SPEAKER: ("speaker", "speaker-missing", _LISTED),
@@ -36,19 +36,19 @@ _INSTALL: Final = "sudo scripts/install.sh"
 _RESTORE: Final = f"take out the drop-in that changes it (systemctl cat kioskd shows all); else: {_INSTALL}"
 
 
-def installed(patient: CheckContext) -> Sequence[Finding]:
+def installed(context: CheckContext) -> Sequence[Finding]:
     """Prove that systemd knows the unit, starts it with the machine, and watches it."""
-    machine = patient.machine
+    machine = context.machine
     if not machine.has_systemd:
         return [skipped("systemd does not run here")]
     known = machine.properties(
         "LoadState", "UnitFileState", "ActiveState", "SubState", "NRestarts", "Result", "StatusText",
         "NeedDaemonReload",
     )  # fmt: skip
-    if (trouble := _unloaded(known.get("LoadState", "not-found"))) is not None:
+    if (trouble := _load_fault(known.get("LoadState", "not-found"))) is not None:
         return [trouble]
     found = []
-    if (trouble := _ended(known)) is not None:
+    if (trouble := _failure(known)) is not None:
         found.append(trouble)
     if known.get("UnitFileState") not in ("enabled", "enabled-runtime", "static", "linked"):
         found.append(
@@ -71,14 +71,14 @@ def installed(patient: CheckContext) -> Sequence[Finding]:
             )
         )
     state = known.get("ActiveState", "unknown")
-    if state == "active" and (trouble := _of_another_version(machine)) is not None:
+    if state == "active" and (trouble := _version_fault(machine)) is not None:
         found.append(trouble)
     # Of one that is not active it is what it said last.
     words = f": {known['StatusText']}" if state == "active" and known.get("StatusText") else ""
     return found or [ok(f"{UNIT} is installed and enabled, and {state}{words}")]
 
 
-def _ended(known: Mapping[str, str]) -> Finding | None:
+def _failure(known: Mapping[str, str]) -> Finding | None:
     """Return a fault where the daemon has failed, be it that systemd is about to start it once more, as it always is."""
     state, restarts = known.get("ActiveState"), known.get("NRestarts", "0")
     again = state == "activating" and (
@@ -93,7 +93,7 @@ def _ended(known: Mapping[str, str]) -> Finding | None:
     return fault("unit-failed", said, "sudo journalctl -u kioskd -n 30 says more; mend that first")
 
 
-def _unloaded(state: str) -> Finding | None:
+def _load_fault(state: str) -> Finding | None:
     """Return what keeps systemd from knowing the unit, by its LoadState."""
     match state:
         case "loaded":
@@ -122,7 +122,7 @@ def _is_watched(machine: Machine) -> bool:
     return bool(said) and said[-1] not in ("", "0", "infinity")
 
 
-def _of_another_version(machine: Machine) -> Finding | None:
+def _version_fault(machine: Machine) -> Finding | None:
     """Return a fault where the daemon that runs is not of this program's version; None too where it does not say."""
     ran = machine.run("kioskd", "status", "--json")
     try:
@@ -138,9 +138,9 @@ def _of_another_version(machine: Machine) -> Finding | None:
     )
 
 
-def sandbox(patient: CheckContext) -> Sequence[Finding]:
+def sandbox(context: CheckContext) -> Sequence[Finding]:
     """Prove that the unit runs as nobody in particular, and may touch nothing but its devices."""
-    machine = patient.machine
+    machine = context.machine
     if not machine.has_systemd:
         return [skipped("systemd does not run here")]
     known = machine.properties("User", "DynamicUser", *SANDBOX)
@@ -163,8 +163,8 @@ def sandbox(patient: CheckContext) -> Sequence[Finding]:
             )
         )
     found = found or [ok(f"{UNIT} runs as {known.get('User')}, shut off from all but its devices")]
-    inside = patient.inside
-    if inside is not None and inside.is_known and (why := inside.why_not()) is not None:
+    inside = context.inside
+    if inside is not None and inside.is_known and (why := inside.unavailable_reason()) is not None:
         said, _, remedy = why.partition("; ")
         found.append(
             note(f"devices are looked at from outside the service's sandbox: {said}", remedy or None)
@@ -172,11 +172,11 @@ def sandbox(patient: CheckContext) -> Sequence[Finding]:
     return found
 
 
-def told(patient: CheckContext, check: str) -> Finding | None:
+def reported_fault(context: CheckContext, check: str) -> Finding | None:
     """Return what the daemon that runs says is wrong with what `check` looks at: what it holds nobody else can try."""
-    known = patient.machine.properties("ActiveState", "StatusText")
+    known = context.machine.properties("ActiveState", "StatusText")
     words = known.get("StatusText", "") if known.get("ActiveState") in ("active", "reloading") else ""
-    for code, (answered, name, remedy) in SAID.items():
-        if answered == check and f"(code {code})" in words:
+    for code, (check_of_code, name, remedy) in REPORTED_FAULTS.items():
+        if check_of_code == check and f"(code {code})" in words:
             return fault(name, f"kioskd says: {words}", remedy)
     return None

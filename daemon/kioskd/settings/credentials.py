@@ -48,7 +48,7 @@ def service_key(settings: ServiceSettings, environ: Mapping[str, str]) -> Secret
     )
 
 
-def other_way(settings: ServiceSettings) -> str | None:
+def other_credential(settings: ServiceSettings) -> str | None:
     """Return the setting that has the service opened by something else than a stored key; None where none does."""
     if settings.provider == "vertex":
         return "provider: vertex"
@@ -78,7 +78,7 @@ class ServiceKeys:
         found = service_key(settings, self._environ)
         if found is None:
             return None
-        if other_way(settings) is not None:
+        if other_credential(settings) is not None:
             return lambda: found
         return lambda: found if self._handed is None else self._handed
 
@@ -88,7 +88,7 @@ class ServiceKeys:
         Raises:
             KeyUnusableError: it cannot be a key, or `settings` look at no stored one.
         """
-        if (other := other_way(settings)) is not None:
+        if (other := other_credential(settings)) is not None:
             raise KeyUnusableError(
                 "service key",
                 f"with service.{other} no stored key is looked at; take that out, or do without",

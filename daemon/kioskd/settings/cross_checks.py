@@ -20,18 +20,18 @@ def joint_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
     Not the concern of a rehearsal, which brings its own button and camera.
     """
     acts = {act for button in settings.controls.all_buttons for act in (button.does, button.double)}
-    yield from _looking(settings)
-    yield from _waking(settings, acts if settings.camera.source != "off" else acts - {"look"})
+    yield from _look_faults(settings)
+    yield from _wake_faults(settings, acts if settings.camera.source != "off" else acts - {"look"})
     if "hold" in acts:
-        yield from _turns_of_a_talk(settings)
-    yield from _detector(settings, held="hold" in acts)
+        yield from _talk_button_faults(settings)
+    yield from _detector_faults(settings, held="hold" in acts)
     conversation = settings.conversation
     if conversation.interruptions == "allowed" and settings.microphone.echo == "half_duplex":
         yield (
             ("conversation", "interruptions"),
             "allowed goes unused: a half_duplex microphone is deaf to the visitor then; change that, or take this out",
         )
-    yield from _scheduled(settings)
+    yield from _scheduling_faults(settings)
     for index, tool in enumerate(settings.tools):
         if tool.confirm == "button" and not acts & _CONFIRMING:
             yield (
@@ -45,7 +45,7 @@ def joint_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
             )
 
 
-def camera_unasked(settings: Settings) -> bool:
+def camera_is_unused(settings: Settings) -> bool:
     """Whether there is a camera that neither the model nor a visitor can have a picture of."""
     if settings.camera.source == "off" or settings.camera.when != "request":
         return False
@@ -53,7 +53,7 @@ def camera_unasked(settings: Settings) -> bool:
     return not asked and not any(kind_of(tool).looks(tool) for tool in settings.tools)
 
 
-def _looking(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
+def _look_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
     if settings.camera.source != "off":
         return
     for place, button in settings.controls.placed_buttons.items():
@@ -65,7 +65,7 @@ def _looking(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
                 )
 
 
-def _waking(settings: Settings, acts: Set[str | None]) -> Iterator[tuple[ValuePath, str]]:
+def _wake_faults(settings: Settings, acts: Set[str | None]) -> Iterator[tuple[ValuePath, str]]:
     conversation, place = settings.conversation, ("conversation", "wake")
     if "button" in conversation.wake and not settings.controls.all_buttons:
         yield (
@@ -82,7 +82,7 @@ def _waking(settings: Settings, acts: Set[str | None]) -> Iterator[tuple[ValuePa
             )
 
 
-def _scheduled(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
+def _scheduling_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
     model = settings.service.model
     functions = profile(model).functions
     for index, tool in enumerate(settings.tools):
@@ -98,7 +98,7 @@ def _scheduled(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
             )
 
 
-def _turns_of_a_talk(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
+def _talk_button_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
     conversation = settings.conversation
     for name, unset in (("pace", "normal"), ("silence_ms", None)):
         if getattr(conversation, name) != unset:
@@ -118,7 +118,7 @@ def _turns_of_a_talk(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
         )
 
 
-def _detector(settings: Settings, *, held: bool) -> Iterator[tuple[ValuePath, str]]:
+def _detector_faults(settings: Settings, *, held: bool) -> Iterator[tuple[ValuePath, str]]:
     conversation = settings.conversation
     if not held and conversation.turn_taking == "service":
         return

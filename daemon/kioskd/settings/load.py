@@ -13,7 +13,7 @@ from kioskd.errors import ConfigError
 from kioskd.live_models import NEWEST, WantedFeatures, known, probably_shut_down, refusals
 from kioskd.secret_files import KeyMissingError, KeyUnusableError
 from kioskd.settings.credentials import check_account, service_key
-from kioskd.settings.cross_checks import camera_unasked, joint_faults
+from kioskd.settings.cross_checks import camera_is_unused, joint_faults
 from kioskd.settings.model import Settings
 from kioskd.settings.sandbox import ServiceSandbox, hidden_faults, hidden_notes
 from kioskd.tools.startup import tool_faults, unseen
@@ -34,7 +34,7 @@ __all__ = [
     "read_as",
     "startup_faults",
     "unknown_model",
-    "wanted",
+    "wanted_features",
 ]
 
 SettingsModel = TypeVar("SettingsModel", bound=Section)
@@ -91,14 +91,14 @@ def load_to_run(path: Path, environ: Mapping[str, str], sandbox: ServiceSandbox 
 def read(path: Path) -> Loaded:
     """As `load`, but keep the positions for `startup_faults`."""
     loaded = Loaded(*read_as(Settings, path))
-    for name, what in refusals(wanted(loaded.settings)):
+    for name, what in refusals(wanted_features(loaded.settings)):
         loaded.document.fault(tuple(name.split(".")), what)
     if loaded.document.faults:
         raise SettingsError(loaded.document.faults)
     return loaded
 
 
-def wanted(settings: Settings) -> WantedFeatures:
+def wanted_features(settings: Settings) -> WantedFeatures:
     """Return what the settings ask of the service, as far as models and providers differ in it."""
     service, assistant = settings.service, settings.assistant
     return WantedFeatures(
@@ -131,7 +131,7 @@ def notes(settings: Settings, environ: Mapping[str, str], sandbox: ServiceSandbo
     kind, _, folder = settings.camera.source.partition(":")
     if kind == "folder" and not os.path.isdir(folder):  # noqa: PTH112
         found.append(f"camera.source: {folder} is no folder here, and is waited for; correct the path")
-    if camera_unasked(settings):
+    if camera_is_unused(settings):
         found.append(
             "camera.when: with request the model sees only what somebody has `kioskd look` send: nobody else can ask; "
             "add the tool {kind: builtin} or a button that does look, or set when to speech"
@@ -226,19 +226,21 @@ def _files(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Path]]:
 
 
 def _text(path: Path) -> str:
-    def whole(what: str) -> SettingsError:
+    def file_fault(what: str) -> SettingsError:
         return SettingsError([Fault(str(path), 0, 0, "", what)])
 
     try:
         data = regular_file.content(path, LARGEST_BYTES + 1)
     except FileNotFoundError:
-        raise whole(
+        raise file_fault(
             "is not there: the daemon needs a configuration; create it, or name another with --config"
         ) from None
     except OSError as err:
-        raise whole(f"cannot be read: {err.strerror}; correct the path or the file's permissions") from None
+        raise file_fault(
+            f"cannot be read: {err.strerror}; correct the path or the file's permissions"
+        ) from None
     if len(data) > LARGEST_BYTES:
-        raise whole("is larger than 1 MiB: no configuration is; correct the path")
+        raise file_fault("is larger than 1 MiB: no configuration is; correct the path")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as err:

@@ -27,7 +27,7 @@ _HIDES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 _SHOWS: Final = ("BindPaths", "BindReadOnlyPaths")
 """Properties of the unit that show a path in spite of those."""
 PROPERTIES: Final = (*_HIDES, *_SHOWS)
-"""What `Sandbox.of_unit` wants to know."""
+"""What `ServiceSandbox.of_unit` wants to know."""
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _INACCESSIBLE: Final = "/systemd/inaccessible/"

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 class Section(BaseModel):
     """A part of the YAML: nothing unknown, nothing converted, nothing changed afterwards.
 
-    What stands under a setting is for people, and for `described`.
+    What stands under a setting is for people, and for `field_docs`.
     """
 
     model_config = ConfigDict(

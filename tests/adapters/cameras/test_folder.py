@@ -195,8 +195,9 @@ async def test_among_many_bad_files_the_good_one_is_found_in_the_end(
 async def test_a_folder_of_any_number_of_files_is_listed_up_to_a_bound(tmp_path: Path) -> None:
     for number in range(MOST_FILES + 50):
         (tmp_path / f"{number:06}").touch()
-    camera = FolderCamera(tmp_path)
-    assert len(camera._files()) == MOST_FILES
+    async with asyncio.timeout(60), FolderCamera(tmp_path).look() as sight:
+        with pytest.raises(DeviceLost, match=f"no picture among its {MOST_FILES} files"):
+            await sight.shoot()
 
 
 async def test_what_was_refused_and_is_gone_is_forgotten(tmp_path: Path) -> None:
@@ -204,7 +205,7 @@ async def test_what_was_refused_and_is_gone_is_forgotten(tmp_path: Path) -> None
     (tmp_path / "b").write_bytes(b"")
     camera = FolderCamera(tmp_path)
     await shots(camera, 2)
-    assert set(camera._refused) == {"b"}
+    assert camera.passed_over == {"b"}
     (tmp_path / "b").unlink()
     await shots(camera, 1)
-    assert not camera._refused
+    assert not camera.passed_over

@@ -3,96 +3,29 @@
 import asyncio
 import contextlib
 import json
-import os
 import socket
 from collections.abc import AsyncIterator
-from pathlib import Path
-from types import AsyncGeneratorType
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from tests.support.live_server import (
     SETUP_COMPLETE,
-    Handler,
-    LiveServer,
     accept_setup,
     certificate,
     live_server,
     read_json,
     say,
 )
+from tests.support.live_visits import connected, deaf, dial, live_at, no_other_task, talk, thaw
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
-from kioskd.adapters.gemini.connection import GeminiConnection
 from kioskd.adapters.gemini.live_socket import Deadlines
 from kioskd.errors import LinkLost, Remedy
-from kioskd.ports import Connection, SpokenText, TurnComplete, UsageReported
-
-
-def live_at(endpoint: str, ca_file: Path | None = None, deadlines: Deadlines | None = None) -> GeminiLive:
-    config = GeminiConfig(
-        key=SecretStr("a-key"),
-        model="m",
-        voice="Kore",
-        endpoint=endpoint,
-        ca_file=ca_file or certificate().certificate_file,
-    )
-    return GeminiLive(config, deadlines=deadlines)
-
-
-async def dial(live: GeminiLive, handle: str | None = None) -> None:
-    """Dial and hang up."""
-    async with asyncio.timeout(60), live.connect(SecretStr(handle) if handle else None):
-        pass
-
-
-@contextlib.asynccontextmanager
-async def connected(
-    service: Handler, deadlines: Deadlines | None = None, handle: str | None = None, **options: Any
-) -> AsyncIterator[GeminiConnection]:
-    """A connection to `service`, for 20 s at most; nothing of it is left on either side afterwards."""
-    async with asyncio.timeout(60), live_server(service, **options) as server:
-        live = live_at(server.endpoint, server.ca_file, deadlines)
-        async with live.connect(SecretStr(handle) if handle else None) as connection:
-            assert isinstance(connection, GeminiConnection)
-            yield connection
-        await thaw(server)
-        await no_other_task()
-
-
-async def thaw(server: LiveServer) -> None:
-    """Have the frozen peers read on, and wait until all have seen the end of their connection."""
-    for peer in server.open:
-        peer.transport.resume_reading()
-    async with asyncio.timeout(60):
-        await server.emptied.wait()
-
-
-async def no_other_task() -> None:
-    """Wait until this task is the only one."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    if others:
-        _, still_there = await asyncio.wait(others, timeout=5)
-        assert not still_there
-
-
-async def talk(connection: Connection) -> None:
-    """Send more than any buffer takes, in noise that does not compress."""
-    noise = os.urandom(256 * 1024)
-    for _ in range(1000):
-        await connection.send_audio(noise)
-
-
-async def deaf(peer: ServerConnection) -> None:
-    """Accept, then freeze: nothing is read any more, and nothing answered."""
-    await accept_setup(peer)
-    peer.transport.pause_reading()
-    await peer.wait_closed()
-
+from kioskd.ports import SpokenText, UsageReported
 
 # Dialing: HTTP.
 
@@ -175,47 +108,6 @@ async def test_a_connection_cut_before_the_setups_answer_is_lost() -> None:
     async with live_server(service) as server:
         with pytest.raises(LinkLost, match="1006"):
             await dial(live_at(server.endpoint, server.ca_file), "a-handle")
-
-
-async def test_a_service_that_never_answers_the_setup_is_lost_in_time() -> None:
-    async def mute(peer: ServerConnection) -> None:
-        await peer.wait_closed()
-
-    async with live_server(mute) as server, asyncio.timeout(60):
-        with pytest.raises(LinkLost, match=r"no answer to the setup within 0\.3 s"):
-            await dial(live_at(server.endpoint, server.ca_file, Deadlines(setup_s=0.3)))
-        await server.emptied.wait()
-        await no_other_task()
-
-
-@pytest.mark.parametrize(
-    "first",
-    [
-        "{}",
-        '{"goAway": {"timeLeft": "5s"}}',
-        '{"error": {"code": 400}}',
-        '{"code": 503}',
-        '{"setupComplete": null}',
-        '{"setupComplete": 5}',
-        "[]",
-        "junk",
-        "",
-        b"\xff\xfe\xff",
-        "[" * 50_000,
-    ],
-    ids=lambda first: repr(first)[:30],
-)
-async def test_anything_else_than_the_setups_answer_is_a_lost_link(first: str | bytes) -> None:
-    async def service(peer: ServerConnection) -> None:
-        await peer.recv()
-        await peer.send(first)
-        await peer.wait_closed()
-
-    async with live_server(service) as server:
-        with pytest.raises(LinkLost, match="answered the setup with something else") as caught:
-            await dial(live_at(server.endpoint, server.ca_file), "a-handle")
-        assert caught.value.remedy is Remedy.RESUME_LATER
-        await server.emptied.wait()
 
 
 async def test_settings_that_the_sdk_turns_down_are_refused_without_dialing() -> None:
@@ -377,31 +269,6 @@ async def test_a_session_whose_peer_is_gone_is_lost_both_ways() -> None:
                 await send
 
 
-async def test_a_message_beyond_the_limit_ends_the_connection_and_says_why() -> None:
-    async def service(peer: ServerConnection) -> None:
-        await accept_setup(peer)
-        await peer.send(b" " * (8 * 2**20 + 1))
-        await peer.wait_closed()
-
-    async with connected(service) as connection:
-        with pytest.raises(LinkLost, match="ended by this side, 1009"):
-            await connection.receive()
-
-
-async def test_leaving_in_mid_turn_leaves_no_generator_behind() -> None:
-    async def service(peer: ServerConnection) -> None:
-        await accept_setup(peer)
-        await say(peer, usageMetadata={"promptTokenCount": 1})
-        await peer.wait_closed()
-
-    async with connected(service) as connection:
-        await connection.receive()
-        turn = connection._turn
-        assert isinstance(turn, AsyncGeneratorType)
-        assert turn.ag_frame is not None
-    assert turn.ag_frame is None
-
-
 @pytest.mark.parametrize("refused", ["the setup", "what was told"])
 async def test_a_model_that_takes_no_recall_is_not_told_again(refused: str) -> None:
     asked: list[bool] = []
@@ -428,126 +295,6 @@ async def test_a_model_that_takes_no_recall_is_not_told_again(refused: str) -> N
         async with live.connect(None, recall) as connection:
             assert connection.delivered == 0
     assert asked == [True, False]
-
-
-# A session that goes on.
-
-JUNK: list[str | bytes] = [
-    "junk",
-    "[]",
-    "5",
-    '"text"',
-    "[1]",
-    '{"error": {"code": 400}}',
-    '{"code": 503, "message": "m"}',
-    '{"code": 1006}',
-    '{"code": "x"}',
-    '{"code": 1e400}',
-    '{"news": 1}',
-    '{"interactionStatus": "IDLE"}',
-    '{"serverContent": 5}',
-    '{"serverContent": {"modelTurn": {"parts": 5}}}',
-    '{"serverContent": {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/pcm", "data": "@"}}]}}}',
-    '{"serverContent": {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/ogg", "data": "AAAA"}}]}}}',
-    '{"voiceActivity": 5}',
-    '{"goAway": {"timeLeft": 5}}',
-    b"\xff\xfe\xff",
-    "[" * 50_000,
-]
-
-
-async def test_messages_that_nobody_understands_are_skipped(caplog: pytest.LogCaptureFixture) -> None:
-    async def service(peer: ServerConnection) -> None:
-        await accept_setup(peer)
-        for number, junk in enumerate(JUNK * 3):
-            await peer.send(junk)
-            await say(peer, usageMetadata={"promptTokenCount": number})
-        await peer.wait_closed()
-
-    async with connected(service) as connection:
-        found: list[object] = []
-        while len(found) < 3 * len(JUNK):
-            found += await connection.receive()
-        assert found == [UsageReported(number, 0) for number in range(3 * len(JUNK))]
-        assert connection.odd_messages == 3 * (len(JUNK) - 1)  # an empty list is an empty message
-    lines = [record.getMessage() for record in caplog.records if "not understood" in record.getMessage()]
-    assert len(lines) == len(set(lines))  # once a kind
-    assert 5 <= len(lines) <= 12
-
-
-async def test_errors_of_all_numbers_are_one_kind(caplog: pytest.LogCaptureFixture) -> None:
-    async def service(peer: ServerConnection) -> None:
-        await accept_setup(peer)
-        for number in range(400, 430):
-            await peer.send(f'{{"code": {number}, "message": "m"}}')
-        await peer.wait_closed()
-
-    async with connected(service) as connection:
-        for _ in range(30):
-            assert await connection.receive() == ()
-    lines = [record.getMessage() for record in caplog.records if "not understood" in record.getMessage()]
-    assert lines == ["message of the Live service not understood, skipped: kind=code"]
-
-
-async def test_a_value_newer_than_the_sdk_is_no_warning_of_the_sdk_s() -> None:
-    async def service(peer: ServerConnection) -> None:
-        await accept_setup(peer)
-        await say(peer, serverContent={"turnComplete": True, "turnCompleteReason": "NEW_REASON"})
-        await peer.wait_closed()
-
-    async with connected(service) as connection:
-        assert await connection.receive() == (TurnComplete(),)  # a warning would be raised here
-        assert connection.odd_messages == 0
-
-
-async def test_nothing_but_junk_is_a_lost_link() -> None:
-    async def service(peer: ServerConnection) -> None:
-        await accept_setup(peer)
-        for _ in range(60):
-            await peer.send("junk")
-        await peer.wait_closed()
-
-    async with connected(service) as connection:
-        for _ in range(49):
-            assert await connection.receive() == ()
-        with pytest.raises(LinkLost, match="out of date"):
-            await connection.receive()
-        assert connection.odd_messages == 50
-
-
-# A peer that freezes.
-
-
-async def test_a_send_that_nobody_takes_is_lost_in_time() -> None:
-    loop = asyncio.get_running_loop()
-    async with connected(deaf, Deadlines(send_s=0.3), receive_buffer=4096) as connection:
-        with pytest.raises(LinkLost, match=r"took nothing for 0\.3 s"):
-            await talk(connection)
-        with pytest.raises(LinkLost):
-            await connection.receive()
-        left_at = loop.time()
-    assert loop.time() - left_at < 2
-
-
-async def test_a_full_buffer_does_not_hold_up_the_hanging_up() -> None:
-    loop = asyncio.get_running_loop()
-    left_at = 0.0
-    patient = Deadlines(send_s=60)
-    async with connected(deaf, patient, receive_buffer=4096) as connection:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5):
-                await talk(connection)
-        left_at = loop.time()
-    assert loop.time() - left_at < 2
-
-
-async def test_the_kernel_finds_a_dead_link_while_audio_flows() -> None:
-    async with connected(deaf, Deadlines(send_s=60, unacknowledged_s=0.5), receive_buffer=4096) as connection:
-        talking = asyncio.create_task(talk(connection))
-        with pytest.raises(LinkLost, match="1006"):
-            await connection.receive()
-        with pytest.raises(LinkLost, match="1006"):
-            await talking
 
 
 # Cancelling.
@@ -607,76 +354,3 @@ async def test_cancelling_a_visit_closes_its_socket(doing: str) -> None:
         assert asyncio.get_running_loop().time() - left_at < 2
         await thaw(server)
         await no_other_task()
-
-
-async def test_a_cancelled_visit_to_a_frozen_peer_leaves_nothing_of_its_turn_behind() -> None:
-    inside = asyncio.Event()
-    visited: list[GeminiConnection] = []
-
-    async def service(peer: ServerConnection) -> None:
-        await accept_setup(peer)
-        await say(peer, usageMetadata={"promptTokenCount": 1})
-        peer.transport.pause_reading()
-        await peer.wait_closed()
-
-    async def visit(live: GeminiLive) -> None:
-        async with live.connect(None) as connection:
-            assert isinstance(connection, GeminiConnection)
-            visited.append(connection)
-            await connection.receive()
-            await connection.send_audio(bytes(640))
-            inside.set()
-            await asyncio.Event().wait()
-
-    async with live_server(service) as server, asyncio.timeout(60):
-        visiting = asyncio.create_task(visit(live_at(server.endpoint, server.ca_file)))
-        await inside.wait()
-        turn = visited[0]._turn
-        assert isinstance(turn, AsyncGeneratorType)
-        visiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await visiting
-        # The deadlines of the hanging up ran out in a task that was being cancelled.
-        assert turn.ag_frame is None
-        assert visited[0]._socket.connection_lost_waiter.done()
-        assert visited[0].delivered == 0
-        await thaw(server)
-        await no_other_task()
-
-
-async def test_cancelling_a_hang_up_still_closes_the_socket() -> None:
-    leaving = asyncio.Event()
-
-    async def visit(live: GeminiLive) -> None:
-        async with live.connect(None) as connection:
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.3):
-                    await talk(connection)
-            leaving.set()
-
-    async with live_server(deaf, receive_buffer=4096) as server, asyncio.timeout(60):
-        live = live_at(server.endpoint, server.ca_file, Deadlines(hang_up_s=30))
-        visiting = asyncio.create_task(visit(live))
-        await leaving.wait()
-        visiting.cancel()
-        left_at = asyncio.get_running_loop().time()
-        with pytest.raises(asyncio.CancelledError):
-            await visiting
-        assert asyncio.get_running_loop().time() - left_at < 1
-        await thaw(server)
-        await no_other_task()
-
-
-async def test_a_peer_that_freezes_in_the_closing_is_left() -> None:
-    async def service(peer: ServerConnection) -> None:
-        await accept_setup(peer)
-        await read_json(peer)
-        peer.transport.pause_reading()
-        await peer.close(1011, "and never lets go")
-
-    loop = asyncio.get_running_loop()
-    left_at = 0.0
-    async with connected(service) as connection:
-        await connection.end_audio()
-        left_at = loop.time()
-    assert loop.time() - left_at < 2

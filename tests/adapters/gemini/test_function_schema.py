@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from google.genai import types
 
-from kioskd.adapters.gemini.function_schema import form_of, restored
+from kioskd.adapters.gemini.function_schema import declared_schema, restored
 from kioskd.simulator.auth import Backend
 from kioskd.simulator.function_rules import check_functions
 from kioskd.simulator.schema import WireTool
@@ -22,7 +22,7 @@ def of(**properties: Any) -> dict[str, Any]:
 
 def told(it: Any) -> dict[str, Any]:
     """What the service is told of one parameter."""
-    found = form_of(of(it=it))
+    found = declared_schema(of(it=it))
     assert found is not None
     form: dict[str, Any] = found["properties"]["it"]
     return form
@@ -30,7 +30,7 @@ def told(it: Any) -> dict[str, Any]:
 
 def refusal(schema: Mapping[str, Any], backend: Backend) -> str:
     """Why the service would refuse a function with these parameters; nothing where it would not."""
-    form = form_of(schema)
+    form = declared_schema(schema)
     parameters = types.Schema.model_validate(form) if form else None
     function = types.FunctionDeclaration(name="f", description="d", parameters=parameters)
     said = types.Tool(function_declarations=[function]).model_dump(exclude_none=True, mode="json")
@@ -138,7 +138,9 @@ def test_a_schema_of_any_depth_is_taken() -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_the_form_has_no_word_for_becomes_a_hint(given: dict[str, Any], form: dict[str, Any]) -> None:
+def test_keywords_that_the_services_schema_lacks_become_hints_in_the_description(
+    given: dict[str, Any], form: dict[str, Any]
+) -> None:
     assert told(given) == form
 
 
@@ -207,12 +209,12 @@ def test_no_schema_at_all_is_refused() -> None:
         restored(schema, {"it": {"a": ["{}"]}})
 
 
-def test_a_schema_that_is_all_unions_is_told_in_a_moment() -> None:
+def test_a_schema_of_nested_unions_is_translated_quickly() -> None:
     union: Any = {"type": "string"}
     for number in range(60):
         union = {"anyOf": [union, {"type": "integer", "minimum": number}], "description": "x"}
     schema = usable(of(it={"anyOf": [{"oneOf": [{"minLength": n}] * 9} for n in range(40)]})) or {}
     began = time.thread_time()
-    form_of(of(it=union))
-    form_of(schema)
+    declared_schema(of(it=union))
+    declared_schema(schema)
     assert time.thread_time() - began < 1

@@ -86,7 +86,7 @@ def test_a_tool_without_parameters_says_nothing_of_them(parameters: Mapping[str,
         ("non_blocking_only", False, "NON_BLOCKING", False),
     ],
 )
-def test_a_model_that_knows_one_behaviour_overrides_the_tools_wish(
+def test_a_model_with_one_behaviour_ignores_whether_a_tool_asks_to_block(
     functions: BlockingRule, blocking: bool, behavior: str | None, holds: bool
 ) -> None:
     tool = Named(blocking=blocking)
@@ -118,7 +118,9 @@ def test_a_model_that_knows_one_behaviour_overrides_the_tools_wish(
         ({}, {"type": "STRING"}),
     ],
 )  # fmt: skip
-def test_of_a_schema_is_told_what_the_service_has_words_for(given: Any, told: dict[str, Any]) -> None:
+def test_a_schema_is_declared_in_the_keywords_that_the_service_knows(
+    given: Any, told: dict[str, Any]
+) -> None:
     assert schema_of(given) == told
 
 
@@ -153,13 +155,13 @@ TOLD_TEXT, TOLD_WHOLE = {"type": "STRING"}, {"type": "INTEGER"}
         ({"properties": {"a": TEXT}, "required": ["a", "gone"]}, {"properties": {"a": TOLD_TEXT}, "required": ["a"]}),
     ],
 )  # fmt: skip
-def test_the_model_is_told_every_parameter_and_none_that_there_is_not(
+def test_every_parameter_is_declared_and_no_other(
     given: dict[str, Any], typed: dict[str, Any], told: dict[str, Any]
 ) -> None:
     assert schema_of(typed | given) == {"type": "OBJECT"} | told
 
 
-def test_parameters_that_only_a_part_of_the_schema_names_are_told() -> None:
+def test_parameters_in_subschemas_are_declared_too() -> None:
     found = declared({"type": "object", "allOf": [{"properties": {"room": WHOLE}, "required": ["room"]}]})
     assert found.parameters is not None
     told = found.parameters.model_dump(exclude_none=True, mode="json")
@@ -167,7 +169,7 @@ def test_parameters_that_only_a_part_of_the_schema_names_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scheduling", "free", "silent", "told"),
+    ("scheduling", "non_blocking", "silent", "told"),
     [
         ("when_idle", True, False, "WHEN_IDLE"),
         ("interrupt", True, False, "INTERRUPT"),
@@ -179,10 +181,10 @@ def test_parameters_that_only_a_part_of_the_schema_names_are_told() -> None:
         ("interrupt", False, True, None),
     ],
 )
-def test_only_a_model_that_did_not_wait_is_told_when(
-    scheduling: Scheduling | None, free: bool, silent: bool, told: str | None
+def test_scheduling_is_sent_only_to_a_model_that_did_not_wait(
+    scheduling: Scheduling | None, non_blocking: bool, silent: bool, told: str | None
 ) -> None:
     answer = ToolAnswer("1", "open_door", {"status": "ok"}, scheduling)
-    found = response(answer, free=free, silent=silent, with_picture=True)
+    found = response(answer, non_blocking=non_blocking, silent=silent, with_picture=True)
     assert found.scheduling == told
     assert (found.id, found.name, found.response, found.parts) == ("1", "open_door", {"status": "ok"}, None)

@@ -75,7 +75,7 @@ async def test_the_largest_message_holds_the_loop_for_no_longer_than_a_frame_or_
     assert longest.longest_s < MOST_S, longest
 
 
-async def test_a_hundred_thousand_frames_in_one_read_hold_nothing_up() -> None:
+async def test_a_hundred_thousand_frames_in_one_read_do_not_block_the_loop() -> None:
     async def talk(connection: ServerConnection) -> None:
         await accept_setup(connection)
         text = b'{"serverContent":{"inputTranscription":{"text":"a"}}}'

@@ -40,7 +40,7 @@ def audio(data: bytes, mime_type: str | None = "audio/pcm;rate=24000") -> dict[s
     return {"inlineData": {"mimeType": mime_type, "data": base64.b64encode(data).decode()}}
 
 
-def test_every_part_of_a_reply_is_told_in_order() -> None:
+def test_every_part_of_a_reply_becomes_an_event_in_order() -> None:
     parts = [
         audio(b"\x01\x00"),
         {"text": "not spoken"},
@@ -59,7 +59,7 @@ def test_audio_that_shares_a_message_with_an_interruption_is_dropped() -> None:
     assert told(serverContent=content) == (Interrupted(), TurnComplete())
 
 
-def test_all_fields_of_one_message_are_told_in_the_order_in_which_they_matter() -> None:
+def test_all_fields_of_one_message_become_events_in_order_of_importance() -> None:
     found = told(
         usageMetadata={"promptTokenCount": 7, "responseTokenCount": 3, "thoughtsTokenCount": 2},
         goAway={"timeLeft": "9.5s"},
@@ -90,7 +90,7 @@ def test_all_fields_of_one_message_are_told_in_the_order_in_which_they_matter() 
         {"newHandle": "h"},
     ],
 )
-def test_only_a_handle_that_resumes_is_told(update: dict[str, Any]) -> None:
+def test_only_a_resumable_handle_becomes_an_event(update: dict[str, Any]) -> None:
     assert told(sessionResumptionUpdate=update) == ()
 
 
@@ -111,7 +111,7 @@ def test_a_notice_says_how_long_is_left(notice: dict[str, Any], left_s: float) -
     assert told(goAway=notice) == (GoAway(left_s),)
 
 
-def test_what_is_billed_is_counted_whichever_name_it_has() -> None:
+def test_all_billed_token_counts_are_added_up() -> None:
     usage = {
         "promptTokenCount": 7,
         "toolUsePromptTokenCount": 10,
@@ -155,11 +155,11 @@ def test_blanks_in_the_format_do_not_matter(mime_type: str) -> None:
         {"toolCallCancellation": {}},
     ],
 )
-def test_what_the_daemon_has_no_use_for_is_nothing(fields: dict[str, Any]) -> None:
+def test_messages_without_use_to_the_daemon_become_no_event(fields: dict[str, Any]) -> None:
     assert told(**fields) == ()
 
 
-def test_what_both_sides_said_is_told_before_the_rest() -> None:
+def test_transcripts_come_before_the_rest() -> None:
     found = told(
         serverContent={
             "inputTranscription": {"text": "Where is the exit?"},
@@ -177,7 +177,7 @@ def test_what_both_sides_said_is_told_before_the_rest() -> None:
     assert "exit" not in repr(found)
 
 
-def test_calls_that_came_together_are_told_together_after_what_was_said() -> None:
+def test_calls_of_one_message_become_one_event_after_the_transcripts() -> None:
     found = told(
         toolCall={
             "functionCalls": [
@@ -194,7 +194,7 @@ def test_calls_that_came_together_are_told_together_after_what_was_said() -> Non
     assert "left" not in repr(found)
 
 
-def test_a_cancellation_is_told_after_the_interruption() -> None:
+def test_a_cancellation_comes_after_the_interruption() -> None:
     found = told(toolCallCancellation={"ids": ["1", "2"]}, serverContent={"interrupted": True})
     assert found == (Interrupted(), ToolCallsCancelled(("1", "2")))
 
@@ -259,12 +259,12 @@ def test_arguments_of_a_call_are_what_json_can_hold() -> None:
 
 
 @pytest.mark.parametrize("handle", ["\ud83d", "x" * 9000, "\n"])
-def test_a_handle_that_could_not_be_sent_again_is_no_handle(handle: str) -> None:
+def test_a_handle_that_could_not_be_sent_back_is_ignored(handle: str) -> None:
     update = LiveServerSessionResumptionUpdate.model_construct(new_handle=handle, resumable=True)
     assert translate(LiveServerMessage.model_construct(session_resumption_update=update)) == ()
 
 
-def test_a_reply_in_writing_is_told_and_shown_by_no_repr() -> None:
+def test_a_written_reply_becomes_an_event_whose_repr_hides_it() -> None:
     parts = [{"text": "We open "}, {"text": "at ten."}, {"text": "secret thought", "thought": True}]
     found = told(serverContent={"modelTurn": {"parts": parts}, "turnComplete": True})
     assert found == (ReplyText("We open at ten."), TurnComplete())

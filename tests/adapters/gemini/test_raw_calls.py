@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from google.genai.types import LiveServerMessage
-from tests.adapters.gemini.test_tools import connected
 from tests.support.live_server import say
+from tests.support.live_wire import connected
 
 from kioskd import ports
 from kioskd.adapters.gemini import Vertex
@@ -62,7 +62,7 @@ def test_a_call_that_cannot_be_answered_costs_no_other_its_answer(bad: Any) -> N
         ({"id": "1", "name": "look", "args": {"at": "door"}}, None),
     ],
 )
-def test_a_call_is_read_as_far_as_it_can_be_meant(call: Any, read: ToolCall | None) -> None:
+def test_a_malformed_call_is_read_as_far_as_its_meaning_is_clear(call: Any, read: ToolCall | None) -> None:
     found, odd = told({"toolCall": {"functionCalls": [GOOD, call]}})
     assert found == [ToolsCalled((TOLD, read) if read else (TOLD,))]
     assert odd == []
@@ -96,7 +96,7 @@ def test_numbers_cancel_the_calls_that_they_name() -> None:
     ],
     ids=range(6),
 )
-def test_what_needs_no_help_or_is_beyond_it_stays_as_it_is(message: str | bytes) -> None:
+def test_messages_that_need_no_repair_or_cannot_be_repaired_stay_unchanged(message: str | bytes) -> None:
     assert readable(message) is message
 
 

@@ -81,7 +81,7 @@ def test_no_more_receipts_are_wanted_than_can_be_kept() -> None:
     assert receipts.wanted
 
 
-def test_a_receipt_that_never_came_from_a_service_that_fell_silent_is_believed() -> None:
+def test_frames_without_a_receipt_are_undelivered_when_the_service_fell_silent() -> None:
     receipts, kernel = book()
     kernel.says = (1000, 0)
     receipts.heard(0.5)
@@ -163,7 +163,7 @@ def test_promptness_is_known_from_a_receipt_or_from_the_connection_before() -> N
     assert receipts.prompt
 
 
-def test_where_the_service_counts_nothing_else_does() -> None:
+def test_the_services_own_count_overrides_receipts() -> None:
     receipts, kernel = book(transparent=True)
     kernel.says = (0, 0)
     receipts.sent_other()  # message 1
@@ -178,7 +178,7 @@ def test_where_the_service_counts_nothing_else_does() -> None:
         assert receipts.delivered == frames
 
 
-def test_a_service_that_was_asked_to_count_and_does_not_is_taken_at_its_receipts() -> None:
+def test_without_the_services_count_receipts_decide() -> None:
     receipts, _ = book(transparent=True)
     send(receipts, 2, now=0.0)
     receipts.consumed(None)
@@ -186,7 +186,7 @@ def test_a_service_that_was_asked_to_count_and_does_not_is_taken_at_its_receipts
     assert receipts.delivered == 1
 
 
-def test_what_was_not_asked_for_is_not_counted() -> None:
+def test_a_count_that_was_not_asked_for_is_ignored() -> None:
     receipts, _ = book()
     send(receipts, 2, now=0.0)
     receipts.consumed(2)
@@ -215,7 +215,7 @@ async def connected(
         async with live.connect(None) as connection:
             assert isinstance(connection, GeminiConnection)
             if transparent:  # only Vertex lets itself be asked for it
-                connection._socket.keep(transparent=True, known_prompt=False)
+                connection.socket.keep(transparent=True, known_prompt=False)
             yield connection
 
 
@@ -269,7 +269,7 @@ async def test_hanging_up_delivers_all(busy: bool) -> None:
     assert connection.delivered == heard == 300
 
 
-async def test_what_a_closing_service_had_not_taken_in_is_not_delivered() -> None:
+async def test_frames_that_a_closing_service_had_not_read_are_not_delivered() -> None:
     heard: list[int] = []
 
     async def service(peer: ServerConnection) -> None:
@@ -341,18 +341,18 @@ async def test_a_peer_whose_receipts_never_were_quick_is_not_called_stalled() ->
 
 async def test_the_kernel_says_what_the_peers_has_acknowledged() -> None:
     async with connected(silent_after_ten) as connection:
-        before = connection._socket.acknowledged()
+        before = connection.socket.acknowledged()
         for _ in range(12):
             await connection.send_audio(os.urandom(640))
         await asyncio.sleep(0.1)  # nothing tells of it: the peer says nothing
-        after = connection._socket.acknowledged()
+        after = connection.socket.acknowledged()
         assert before is not None
         assert after is not None
         assert after[1] == 0
         assert after[0] - before[0] > 12 * 640
 
 
-async def test_a_service_that_counts_is_taken_at_its_word() -> None:
+async def test_the_services_own_count_is_believed() -> None:
     async def service(peer: ServerConnection) -> None:
         await accept_setup(peer)
         for _ in range(6):

@@ -120,7 +120,7 @@ async def test_a_key_that_is_replaced_opens_the_next_connection() -> None:
 @pytest.mark.parametrize("meanwhile", [False, True])
 @pytest.mark.parametrize("blocking", [False, True])
 @pytest.mark.parametrize("model", PROFILES)
-async def test_what_a_tool_has_seen_is_before_the_model_when_it_answers(
+async def test_the_model_has_a_tools_picture_when_it_answers(
     model: str, blocking: bool, meanwhile: bool
 ) -> None:
     reply = Reply(text="Ah.", tool_calls=(Scripted(name="look"),), meanwhile=SPEECH if meanwhile else None)
@@ -212,7 +212,7 @@ async def test_the_model_takes_an_answer_up_when_it_is_told(scheduling: Scheduli
     assert kinds == (["text"] if scheduling == "silent" else ["text", "answer"])
 
 
-async def test_turns_of_our_own_are_the_services() -> None:
+async def test_turns_that_the_kiosk_declares_are_the_services_turns() -> None:
     async with talking(SPEECH, options={"own_turns": True}) as (simulator, connection):
         await connection.send_audio(bytes(640))
         for _ in range(2):
@@ -227,7 +227,7 @@ async def test_turns_of_our_own_are_the_services() -> None:
         ] * 2
 
 
-async def test_a_narrow_way_is_felt_and_loses_nothing() -> None:
+async def test_a_narrow_connection_shows_backlog_and_loses_nothing() -> None:
     async with talking(SPEECH) as (simulator, connection):
         simulator.inject(FaultAction(do="read_slowly", bytes_per_s=20_000, lasts_s=0.5))
         await simulator.wait_for("fault")

@@ -60,7 +60,7 @@ def dials(trial: ToolTrial, offered: Sequence[Named], service: Taken) -> list[li
             if not trial.refused(attempt, reason):
                 return told
         else:
-            trial.taken(attempt)
+            trial.accepted(attempt)
             if not trial.searching:
                 return told
     raise AssertionError("the search does not end")
@@ -103,13 +103,13 @@ def test_a_reason_that_names_the_wrong_tool_does_not_cost_that_tool() -> None:
     assert [one.name for one in trial.left_out] == ["b"]
 
 
-def test_tools_are_innocent_where_nothing_is_taken() -> None:
+def test_tools_are_not_blamed_when_a_session_without_tools_is_refused_too() -> None:
     trial = ToolTrial()
     assert dials(trial, tools(*"abc"), lambda _declared: "voice not known") == [["a", "b", "c"], []]
     assert (trial.left_out, trial.searching) == ((), False)
 
 
-def test_of_two_tools_that_do_not_go_together_one_stays() -> None:
+def test_of_two_incompatible_tools_one_is_kept() -> None:
     trial = ToolTrial()
     dials(trial, tools(*"abcd"), lambda declared: "no" if {"a", "c"} <= set(declared) else "")
     assert [one.name for one in trial.left_out] == ["c"]
@@ -122,18 +122,18 @@ def test_a_tool_that_is_declared_otherwise_is_tried_again() -> None:
     assert trial.left_out == ()
 
 
-def test_other_tools_meanwhile_begin_the_search_anew() -> None:
+def test_a_changed_set_of_tools_restarts_the_search() -> None:
     trial = ToolTrial()
     trial.refused(trial.attempt(tools("a", "b"), "service"), "no")
     assert dials(trial, tools("c"), without("a")) == [["c"]]
 
 
-def test_what_is_not_searched_goes_on_with_what_was_taken() -> None:
+def test_without_exploring_the_last_accepted_set_is_declared() -> None:
     trial = ToolTrial()
     trial.refused(trial.attempt(tools("a", "b"), "service"), "no")
     assert trial.attempt(tools("a", "b"), "service", explore=False).tools == ()
-    trial.taken(trial.attempt(tools("a", "b"), "service"))
-    trial.taken(trial.attempt(tools("a", "b"), "service"))
+    trial.accepted(trial.attempt(tools("a", "b"), "service"))
+    trial.accepted(trial.attempt(tools("a", "b"), "service"))
     assert [tool.name for tool in trial.attempt(tools("a", "b"), "service", explore=False).tools] == ["a"]
 
 
@@ -143,10 +143,10 @@ def late(trial: ToolTrial, unwanted: str, offered: Sequence[Named], *, connectio
     for _ in range(connections):
         attempt = trial.attempt(offered, "service")
         told.append([tool.name for tool in attempt.tools])
-        trial.taken(attempt)
+        trial.accepted(attempt)
         if unwanted in told[-1]:
             trial.refused(attempt, "invalid argument", late=True)
-        trial.outlived()
+        trial.session_ended()
     return told
 
 
@@ -175,7 +175,7 @@ def test_a_search_ends_however_many_tools_there_are() -> None:
     assert not set(told[-1]) & set(names[::2])
 
 
-def test_what_is_left_out_is_said_once_with_its_place(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_omitted_tool_is_logged_once_with_its_place(caplog: pytest.LogCaptureFixture) -> None:
     trial = ToolTrial(lambda name: f"tools[3] ({name})")
     for _ in range(3):
         dials(trial, tools("a", "b"), that_says_which("b"))
@@ -226,7 +226,9 @@ async def test_a_session_comes_up_without_the_tool_that_the_service_refuses() ->
     assert [one.name for one in trial.left_out] == ["b"]
 
 
-async def test_a_refusal_that_is_not_about_tools_stays_what_it_is(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refusal_that_is_not_about_tools_is_raised_unchanged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.WARNING)
     service = Refusing(lambda _declared: "Requested voice api_name 'Kora' is not available")
     async with live_server(service.serve) as server:

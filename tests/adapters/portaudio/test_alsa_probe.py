@@ -74,7 +74,9 @@ async def test_a_device_can_be_opened_while_it_is_there_and_only_its_own_way(
         ("hw:1,0", []),
     ],
 )
-def test_a_name_of_ours_is_one_of_alsas(wanted: str, names: list[str], sysfs: Path) -> None:
+def test_a_device_name_of_the_settings_is_matched_to_alsas(
+    wanted: str, names: list[str], sysfs: Path
+) -> None:
     asking, answers = probe(sysfs, dict.fromkeys(names, errno.ENODEV))
     assert not asking.can_be_opened(wanted, Direction.IN)
     assert answers.asked == names
@@ -90,14 +92,14 @@ def test_a_name_of_ours_is_one_of_alsas(wanted: str, names: list[str], sysfs: Pa
         (errno.EIO, r"^Input/output error; unplug it"),
     ],
 )
-def test_why_a_card_does_not_open_is_told_apart(said: int, words: str, sysfs: Path) -> None:
+def test_each_reason_why_a_card_does_not_open_has_its_own_words(said: int, words: str, sysfs: Path) -> None:
     asking, _ = probe(sysfs, {"hw:1,0": said})
     (sysfs.parent / "dev/snd").mkdir(parents=True)
     (sysfs.parent / "dev/snd/pcmC1D0c").touch()
     assert re.search(words, asking.why_closed(MIC, Direction.IN) or "")
 
 
-def test_a_card_that_opens_has_no_excuse(sysfs: Path) -> None:
+def test_a_card_that_opens_gives_no_reason(sysfs: Path) -> None:
     assert probe(sysfs)[0].why_closed(MIC, Direction.IN) is None
 
 

@@ -55,7 +55,7 @@ def test_a_name_finds_its_device(wanted: str, direction: Direction, index: int, 
         "Audio (hw:1,0)",
     ],
 )
-def test_a_device_is_not_to_be_had_by_its_number_which_changes(wanted: str, sysfs: Path) -> None:
+def test_a_device_number_is_refused_as_a_name(wanted: str, sysfs: Path) -> None:
     with pytest.raises(
         DeviceLost, match=r"numbered anew .*; set microphone.device to .*'USB PnP Sound Device: Audio'"
     ):
@@ -68,7 +68,7 @@ def test_a_number_is_no_part_of_a_name(wanted: str, sysfs: Path) -> None:
         find(DEVICES, wanted, Direction.IN, sysfs)
 
 
-def test_a_device_that_cannot_do_the_direction_is_not_meant(sysfs: Path) -> None:
+def test_a_device_of_the_wrong_direction_is_not_found(sysfs: Path) -> None:
     with pytest.raises(
         DeviceLost, match="speaker 'USB PnP': no such device; there is 'bcm2835 Headphones: -', "
     ):
@@ -82,7 +82,7 @@ def test_a_name_that_two_devices_share_is_refused_with_names_that_tell_them_apar
         find(DEVICES, "twin", Direction.IN, sysfs)
 
 
-def test_nothing_at_all_is_said_plainly(sysfs: Path) -> None:
+def test_a_machine_without_devices_is_named_as_that(sysfs: Path) -> None:
     with pytest.raises(DeviceLost, match="microphone 'default': no such device; there is none at all"):
         find([], "default", Direction.IN, sysfs)
 

@@ -162,7 +162,7 @@ def sound_device(name: str, channels: int) -> SoundDevice:
         ),
     ],
 )
-def test_what_is_tried_first(
+def test_the_order_in_which_formats_are_tried(
     device: SoundDevice, direction: Direction, channel: int | None, first: SoundFormat
 ) -> None:
     assert next(candidates(device, direction, 16_000, channel)) == first

@@ -12,7 +12,7 @@ BYTES = {"int16": 2, "int24": 3, "int32": 4, "float32": 4}
 
 @pytest.mark.parametrize("samples", SAMPLES)
 @pytest.mark.parametrize("channels", [1, 2, 4])
-def test_it_is_one_step_of_16_bits_at_most_in_every_format_and_alike_in_all_channels(
+def test_the_noise_is_one_16_bit_step_in_every_format_and_equal_in_all_channels(
     samples: SampleType, channels: int
 ) -> None:
     sound = noise_period(SoundFormat(48_000, channels, samples))

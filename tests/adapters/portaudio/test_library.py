@@ -46,7 +46,7 @@ def test_alsa_writes_nothing_at_all_while_streams_run(capfd: pytest.CaptureFixtu
     with captured("a test") as aloud:
         open_what_is_not_there()
     assert "no-such-device" in " ".join(aloud), "left to itself it complains"
-    with library.alone():
+    with library.exclusive():
         open_what_is_not_there()
     with captured("a test") as said:
         open_what_is_not_there()
@@ -60,7 +60,10 @@ def test_a_configuration_without_a_default_is_a_lost_device_and_no_abort(
 ) -> None:
     (tmp_path / "asound.conf").write_text(text)
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
-    with pytest.raises(DeviceLost, match=r"it defines no pcm\.default; mend .*asound\.conf"), library.alone():
+    with (
+        pytest.raises(DeviceLost, match=r"it defines no pcm\.default; mend .*asound\.conf"),
+        library.exclusive(),
+    ):
         pass
 
 
@@ -69,7 +72,10 @@ def test_a_broken_configuration_is_told_with_its_file_and_line(
 ) -> None:
     (tmp_path / "asound.conf").write_text("\npcm.default { type hw card")
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(tmp_path / "asound.conf"))
-    with pytest.raises(DeviceLost, match=r"/asound\.conf: line 2: Unexpected char; mend"), library.alone():
+    with (
+        pytest.raises(DeviceLost, match=r"/asound\.conf: line 2: Unexpected char; mend"),
+        library.exclusive(),
+    ):
         pass
 
 
@@ -118,8 +124,8 @@ class StaleAudio:
 
     present: ClassVar[list[str]]
     sysfs: ClassVar[Path]
-    _listed: ClassVar[list[str]]
-    _users: ClassVar[int]
+    listed: ClassVar[list[str]]
+    users: ClassVar[int]
 
     @classmethod
     def plug(cls, *names: str, told: bool = True) -> None:
@@ -131,18 +137,18 @@ class StaleAudio:
             plug(cls.sysfs, number, name[:3], "0c" if name == MICROPHONE else "0p")
 
     def __init__(self) -> None:
-        if StaleAudio._users == 0:
-            StaleAudio._listed = list(self.present)
-        StaleAudio._users += 1
+        if StaleAudio.users == 0:
+            StaleAudio.listed = list(self.present)
+        StaleAudio.users += 1
 
     def terminate(self) -> None:
-        StaleAudio._users -= 1
+        StaleAudio.users -= 1
 
     def get_device_count(self) -> int:
-        return len(self._listed)
+        return len(self.listed)
 
     def get_device_info_by_index(self, index: int) -> dict[str, object]:
-        name = self._listed[index]
+        name = self.listed[index]
         ways = {"maxInputChannels": int(name == MICROPHONE), "maxOutputChannels": int(name == SPEAKER)}
         return {"index": index, "name": f"{name} (hw:{index},0)", "defaultSampleRate": 48_000.0, **ways}
 
@@ -159,7 +165,7 @@ class StaleAudio:
         name = MICROPHONE if wish["input"] else SPEAKER
         if name not in self.present:
             raise OSError("No such device")
-        StaleAudio._users += 1  # each stream is a user by itself
+        StaleAudio.users += 1  # each stream is a user by itself
         return Stream(self, name, stream_callback, bytes(960) if wish["input"] else None)
 
 
@@ -170,7 +176,7 @@ def stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[StaleAudio]:
     # No device opens: what PortAudio does not list is not there.
     monkeypatch.setattr(library, "probe", AlsaProbe(tmp_path, tmp_path, lambda *_: None, lambda _: ""))
     monkeypatch.setattr(StaleAudio, "sysfs", tmp_path, raising=False)
-    monkeypatch.setattr(StaleAudio, "_users", 0, raising=False)
+    monkeypatch.setattr(StaleAudio, "users", 0, raising=False)
     StaleAudio.plug(MICROPHONE, SPEAKER)
     return StaleAudio
 
@@ -251,7 +257,7 @@ async def test_a_card_that_comes_back_is_taken_up_in_time_and_the_other_was_neve
     assert {record.getMessage().partition(",")[0] for record in caplog.records} == {"microphone lost"}
 
 
-async def test_a_list_that_had_the_device_is_made_anew_as_soon_the_next_time(
+async def test_a_list_that_lost_a_device_is_made_again_at_once_the_next_time(
     stale: type[StaleAudio], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A sound server's devices: the kernel knows nothing of them, and ALSA can open what is there.

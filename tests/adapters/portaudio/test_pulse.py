@@ -14,7 +14,7 @@ from kioskd.adapters.portaudio.pulse import share_no_memory
 READ_ONE_FRAME: Final = """
 import pyaudio
 from kioskd.adapters.portaudio.library import library
-with library.alone() as audio:
+with library.exclusive() as audio:
     stream = audio.open(16_000, 1, pyaudio.paInt16, input=True, frames_per_buffer=320)
     stream.read(1)
     input("reading\\n")

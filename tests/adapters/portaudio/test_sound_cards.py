@@ -36,7 +36,7 @@ def test_a_machine_without_sound_has_no_cards(tmp_path: Path) -> None:
     assert pcms(tmp_path / "none") == []
 
 
-def test_who_holds_a_device_is_named_by_the_process_of_its_thread(tmp_path: Path) -> None:
+def test_the_holder_of_a_device_is_the_process_of_the_thread_that_opened_it(tmp_path: Path) -> None:
     hold(tmp_path, 0, "0c", 901, "arecord")
     (tmp_path / "proc/901/status").write_text("Name: arecord\nTgid:\t900\n")
     (tmp_path / "proc/900").mkdir()
@@ -45,5 +45,5 @@ def test_who_holds_a_device_is_named_by_the_process_of_its_thread(tmp_path: Path
     assert holder(Pcm(0, 0, Direction.OUT), tmp_path) is None
 
 
-def test_where_proc_does_not_tell_nobody_is_named(tmp_path: Path) -> None:
+def test_without_proc_no_holder_is_named(tmp_path: Path) -> None:
     assert holder(Pcm(0, 0, Direction.IN), tmp_path) is None

@@ -33,7 +33,7 @@ def test_pieces_that_come_in_pairs_are_never_old() -> None:
     assert sum(it.give(1, every_s=0.02) + it.give(1, every_s=0.0) for _ in range(500)) == 0
 
 
-def test_a_hiccup_of_a_busy_machine_costs_nothing() -> None:
+def test_a_short_pause_drops_no_sound() -> None:
     it = Device()
     it.give(10)
     it.now += GAP_S - 0.02
@@ -42,7 +42,7 @@ def test_a_hiccup_of_a_busy_machine_costs_nothing() -> None:
 
 
 @pytest.mark.parametrize("stood_s", [0.6, 2.0, 30.0])
-def test_what_was_held_back_is_dropped_and_what_follows_is_kept(stood_s: float) -> None:
+def test_sound_held_back_during_a_pause_is_dropped_and_later_sound_is_kept(stood_s: float) -> None:
     it = Device()
     it.give(10)
     it.now += stood_s

@@ -96,7 +96,7 @@ def test_silence_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.records == []
 
 
-def test_it_may_be_nested(caplog: pytest.LogCaptureFixture) -> None:
+def test_captures_may_be_nested(caplog: pytest.LogCaptureFixture) -> None:
     with captured("outer"):
         with captured("inner") as lines:
             prints("one\n")
@@ -152,7 +152,7 @@ def test_an_abort_inside_a_library_shows_where_it_was(tmp_path: Path) -> None:
     assert 'File "<string>"' in done.stderr
 
 
-def test_the_last_words_of_an_assertion_are_said_by_the_next_process(tmp_path: Path) -> None:
+def test_the_next_process_logs_the_assertion_that_ended_the_last(tmp_path: Path) -> None:
     keep = f"stderr.keep(Path({str(tmp_path)!r}))\n"
     ended(
         keep

@@ -146,7 +146,7 @@ async def test_a_device_that_stays_frozen_ends_in_a_new_process(server: SoundSer
     await stop(using)
 
 
-async def test_what_a_server_held_back_while_it_stood_still_is_dropped_and_said_once(
+async def test_sound_held_back_by_a_stopped_server_is_dropped_and_logged_once(
     server: SoundServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -201,7 +201,7 @@ async def test_a_device_that_came_later_is_found_although_another_is_in_use(
     await stop(playing, listening)
 
 
-async def test_the_others_are_not_given_up_again_and_again_for_a_device_that_no_list_has(
+async def test_other_streams_are_not_closed_repeatedly_for_a_device_that_no_list_has(
     server: SoundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # ALSA opens it, and PortAudio will not list it: as a device that is no microphone.
@@ -310,7 +310,7 @@ async def test_the_first_syllable_after_five_seconds_of_silence_is_whole(server:
 async def test_a_loop_that_stalls_keeps_five_seconds_at_most(
     server: SoundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "_BACKLOG_FRAMES", 5)
+    monkeypatch.setattr(streams, "BACKLOG_FRAMES", 5)
     heard = Traffic()
     microphone = PortAudioMicrophone(MICROPHONE)
     listening = asyncio.create_task(microphone.capture(heard.sink))

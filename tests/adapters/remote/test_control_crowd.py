@@ -82,7 +82,7 @@ async def test_a_bug_that_a_request_finds_ends_that_client_alone(
     assert "what the client has sent" not in caplog.text
 
 
-async def test_three_thousand_requests_at_once_hold_nothing_up(place: Path) -> None:
+async def test_three_thousand_requests_at_once_do_not_block_the_loop(place: Path) -> None:
     async with serving(place, watched), calling(place) as caller:
         with holds() as longest:
             caller.send(b'{"do":"x"}\n' * 3_000)

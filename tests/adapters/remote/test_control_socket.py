@@ -112,7 +112,7 @@ async def test_the_socket_is_for_its_owner_and_the_group_of_its_folder(place: Pa
     ],
     ids=lambda said: repr(said[:30]),
 )
-async def test_what_is_no_request_is_refused_in_words_and_hung_up_on(place: Path, said: bytes) -> None:
+async def test_an_invalid_request_is_answered_with_a_reason_and_closed(place: Path, said: bytes) -> None:
     async with serving(place, echo):
         async with calling(place) as caller:
             refusal = await caller.asks(said)
@@ -125,7 +125,7 @@ async def test_what_is_no_request_is_refused_in_words_and_hung_up_on(place: Path
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(noise=st.binary(max_size=200))
-def test_no_noise_disturbs_who_asks_next(place: Path, noise: bytes) -> None:
+def test_invalid_bytes_do_not_disturb_the_next_client(place: Path, noise: bytes) -> None:
     async def story() -> None:
         async with serving(place, echo):
             async with calling(place) as caller:
@@ -136,13 +136,13 @@ def test_no_noise_disturbs_who_asks_next(place: Path, noise: bytes) -> None:
     asyncio.run(story())
 
 
-async def test_a_client_that_says_nothing_is_left(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_client_is_disconnected(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control_socket, "REQUEST_S", 0.02)
     async with serving(place, echo), calling(place) as caller:
         assert await caller.answer() is None
 
 
-async def test_a_client_that_does_not_send_what_it_announced_is_left(
+async def test_a_client_that_sends_less_than_announced_is_disconnected(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control_socket, "PICTURE_S", 0.02)
@@ -151,7 +151,7 @@ async def test_a_client_that_does_not_send_what_it_announced_is_left(
         assert await caller.answer() is None
 
 
-async def test_a_client_that_does_not_read_is_left_and_others_are_served_meanwhile(
+async def test_a_client_that_does_not_read_is_disconnected_while_others_are_served(
     place: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(connection_limiter, "WRITE_S", 0.05)
@@ -247,7 +247,7 @@ async def test_a_daemon_that_ends_takes_its_socket_along_and_makes_room(place: P
         assert (await caller.asks({"do": "status"}))["ok"]
 
 
-async def test_a_place_that_cannot_be_used_is_said_once_and_used_when_it_can(
+async def test_a_socket_path_that_cannot_be_used_is_logged_once_and_tried_again(
     place: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     await asyncio.to_thread(place.write_text, "the owner's")

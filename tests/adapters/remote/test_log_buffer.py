@@ -21,7 +21,7 @@ def recent() -> Iterator[LogBuffer]:
     logger.setLevel(logging.NOTSET)
 
 
-def test_lines_are_told_once_to_who_knows_the_last_one(recent: LogBuffer) -> None:
+def test_a_reader_gets_each_line_once(recent: LogBuffer) -> None:
     log.info("link up: epoch=%d", 1)
     log.warning("link lost: epoch=%d", 1)
     lines, newest = recent.since(0)
@@ -34,7 +34,7 @@ def test_lines_are_told_once_to_who_knows_the_last_one(recent: LogBuffer) -> Non
     assert [line["text"] for line in recent.since(newest)[0]] == ["link up: epoch=2"]
 
 
-def test_only_so_many_are_kept_and_none_below_info(recent: LogBuffer) -> None:
+def test_the_newest_lines_are_kept_and_none_below_info(recent: LogBuffer) -> None:
     for number in range(3 * LINES):
         log.info("line %d %s", number, "x" * 1000)
         log.debug("nothing")

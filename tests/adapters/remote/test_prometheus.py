@@ -66,7 +66,7 @@ async def test_a_scrape_by_http_gets_the_text() -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/", 404), ("POST", "/metrics", 405)])
-async def test_nothing_else_is_there(method: str, path: str, status: int) -> None:
+async def test_other_paths_are_not_found(method: str, path: str, status: int) -> None:
     async with door() as url, httpx2.AsyncClient(trust_env=False) as client:
         assert (await client.request(method, url + path)).status_code == status
 
@@ -86,7 +86,7 @@ async def test_what_is_no_request_is_hung_up_on_and_the_next_one_answered(
         assert (await client.get(f"{url}/metrics")).status_code == 200
 
 
-async def test_too_many_at_a_time_are_told_so() -> None:
+async def test_a_client_too_many_is_told_that_the_server_is_busy() -> None:
     async with door() as url:
         port = int(url.rpartition(":")[2])
         streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(CLIENTS + 1)]

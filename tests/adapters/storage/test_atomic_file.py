@@ -15,7 +15,7 @@ LOOK: Final = """
 import pathlib, sys
 from kioskd.adapters.storage import atomic_file
 try:
-    atomic_file.look(pathlib.Path(sys.argv[1]))
+    atomic_file.check_folder(pathlib.Path(sys.argv[1]))
 except OSError as error:
     print(error.errno, error.filename)
 """
@@ -66,14 +66,14 @@ def test_a_folder_that_is_to_be_made_is_judged_by_where_it_would_be(tmp_path: Pa
 
 
 def test_a_folder_that_is_to_be_made_where_there_is_room_is_good(tmp_path: Path) -> None:
-    atomic_file.look(tmp_path / "deep" / "er")
+    atomic_file.check_folder(tmp_path / "deep" / "er")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_in_the_folders_place_is_trouble(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     with pytest.raises(NotADirectoryError) as trouble:
-        atomic_file.look(tmp_path / "state" / "deeper")
+        atomic_file.check_folder(tmp_path / "state" / "deeper")
     assert trouble.value.filename == str(tmp_path / "state" / "deeper")
 
 

@@ -17,7 +17,7 @@ def test_what_is_saved_is_loaded_by_the_next_process(tmp_path: Path) -> None:
     assert BudgetFile(tmp_path / "state").load() == ENTRY
 
 
-def test_nothing_was_saved_yet(tmp_path: Path) -> None:
+def test_without_a_file_nothing_is_loaded(tmp_path: Path) -> None:
     assert BudgetFile(tmp_path / "state").load() is None
 
 
@@ -31,19 +31,19 @@ def test_only_its_owner_may_read_it_and_nothing_is_left_beside_it(tmp_path: Path
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 9000, b"7", b"x" * 1_000_000])
-def test_a_damaged_file_makes_no_sense_and_raises_nothing(
+def test_a_damaged_file_loads_as_unreadable_without_an_error(
     tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / NAME).write_bytes(damage)
     assert BudgetFile(tmp_path).load() == {}
 
 
-def test_a_file_that_cannot_be_read_makes_no_sense_either(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_loads_as_unreadable(tmp_path: Path) -> None:
     (tmp_path / NAME).mkdir()
     assert BudgetFile(tmp_path).load() == {}
 
 
-def test_a_disk_that_takes_nothing_is_said_to_who_saves(tmp_path: Path) -> None:
+def test_saving_to_a_full_disk_raises(tmp_path: Path) -> None:
     blocked = tmp_path / "state"
     blocked.write_text("a file where the directory should be")
     with pytest.raises(FileExistsError) as trouble:

@@ -15,13 +15,13 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
 
-def test_what_was_never_set_is_the_settings_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_file_the_settings_values_hold(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert PreferenceFile(tmp_path / "none").load() == Preferences(volume=None, muted=False)
     assert warnings(caplog) == []
 
 
 @pytest.mark.parametrize("kept", [Preferences(0, True), Preferences(100, False), Preferences(None, True)])
-def test_what_was_set_is_there_after_a_restart(tmp_path: Path, kept: Preferences) -> None:
+def test_saved_preferences_survive_a_restart(tmp_path: Path, kept: Preferences) -> None:
     PreferenceFile(tmp_path / "state").save(kept)
     assert PreferenceFile(tmp_path / "state").load() == kept
 
@@ -33,7 +33,7 @@ def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "state").iterdir()] == [NAME]
 
 
-def test_what_has_not_changed_is_not_written_again(tmp_path: Path) -> None:
+def test_unchanged_preferences_are_not_written_again(tmp_path: Path) -> None:
     state = PreferenceFile(tmp_path)
     state.save(Preferences(30))
     (tmp_path / NAME).unlink()
@@ -43,7 +43,7 @@ def test_what_has_not_changed_is_not_written_again(tmp_path: Path) -> None:
     assert PreferenceFile(tmp_path).load() == Preferences(31)
 
 
-def test_what_was_loaded_and_has_not_changed_is_not_written_again(tmp_path: Path) -> None:
+def test_loaded_preferences_that_did_not_change_are_not_written_again(tmp_path: Path) -> None:
     PreferenceFile(tmp_path).save(Preferences(30))
     state = PreferenceFile(tmp_path)
     (tmp_path / NAME).chmod(0o400)

@@ -120,7 +120,7 @@ def test_a_folder_that_is_open_to_others_is_left_alone(
     assert "chmod 700" in warning
 
 
-def test_what_is_too_old_goes_and_nothing_else(folder: Path, make: Make) -> None:
+def test_only_recordings_that_are_too_old_are_deleted(folder: Path, make: Make) -> None:
     old_file(folder, f"{ONE}.txt", days=7.1)
     old_file(folder, f"{ONE}-kiosk.wav", days=7.1)
     old_file(folder, f"{TWO}.txt", days=6.9)
@@ -185,7 +185,7 @@ def test_a_disk_that_takes_nothing_costs_one_warning_and_is_tried_with_the_next_
     assert kept(folder) == {f"{TWO}.txt"}
 
 
-def test_it_says_when_it_works_again(folder: Path, make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_recovery_is_logged(folder: Path, make: Make, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     folder.mkdir(mode=0o755)
     record = make()
@@ -203,18 +203,18 @@ def test_it_says_when_it_works_again(folder: Path, make: Make, caplog: pytest.Lo
     ]
 
 
-def test_a_slow_disk_holds_nobody_up_and_the_newest_is_left_out(
+def test_a_slow_disk_blocks_no_writer_and_the_newest_pieces_are_dropped(
     folder: Path, make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     going, reached = threading.Event(), threading.Event()
-    write = recordings._write
+    write = os.pwrite
 
-    def slow(descriptor: int, data: bytes, offset: int) -> None:
+    def slow(descriptor: int, data: bytes, offset: int) -> int:
         reached.set()
         assert going.wait(10)
-        write(descriptor, data, offset)
+        return write(descriptor, data, offset)
 
-    monkeypatch.setattr(recordings, "_write", slow)
+    monkeypatch.setattr(os, "pwrite", slow)
     record = make()
     record.write(ONE, "0\n")
     assert reached.wait(10)
@@ -231,7 +231,12 @@ def test_a_slow_disk_holds_nobody_up_and_the_newest_is_left_out(
 
 def test_closing_does_not_wait_for_a_disk_that_hangs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     going = threading.Event()
-    monkeypatch.setattr(recordings, "_write", lambda *_: going.wait(10))
+
+    def stuck(_descriptor: int, data: bytes, _offset: int) -> int:
+        going.wait(10)
+        return len(data)
+
+    monkeypatch.setattr(os, "pwrite", stuck)
     monkeypatch.setattr(recordings, "CLOSE_S", 0.05)
     record = make()
     record.write(ONE, "hello\n")

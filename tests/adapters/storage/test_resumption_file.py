@@ -64,7 +64,7 @@ def test_another_process_gets_what_was_kept_last_and_gets_it_once(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_forgotten_is_gone(tmp_path: Path, silent: None) -> None:
+def test_forget_deletes_the_file(tmp_path: Path, silent: None) -> None:
     mine = resumption(tmp_path)
     mine.keep(7, HANDLE)
     mine.forget()
@@ -95,7 +95,7 @@ def test_it_is_replaced_and_never_half_written(tmp_path: Path, silent: None) -> 
 
 
 @pytest.mark.parametrize("age_s", [FRESH_S + 1, -60.0])
-def test_what_is_stale_or_of_another_run_of_the_machine_is_dropped(
+def test_a_handle_that_is_too_old_or_from_before_a_reboot_is_dropped(
     tmp_path: Path, silent: None, age_s: float
 ) -> None:
     """Seconds since boot that lie ahead are of a boot before."""
@@ -106,7 +106,7 @@ def test_what_is_stale_or_of_another_run_of_the_machine_is_dropped(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_almost_stale_is_not(tmp_path: Path, silent: None) -> None:
+def test_a_handle_just_below_the_age_limit_is_recovered(tmp_path: Path, silent: None) -> None:
     resumption(tmp_path).keep(7, HANDLE)
     rewrite(tmp_path, lambda kept: kept.update(at=kept["at"] - (FRESH_S - 10)))
 
@@ -133,7 +133,7 @@ DAMAGED: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED.keys())
-def test_what_is_damaged_is_dropped(tmp_path: Path, silent: None, damage: bytes) -> None:
+def test_a_damaged_file_is_dropped(tmp_path: Path, silent: None, damage: bytes) -> None:
     (tmp_path / NAME).write_bytes(damage)
 
     assert recovered(tmp_path) is None
@@ -156,7 +156,9 @@ WRONG: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
-def test_what_makes_no_sense_is_dropped(tmp_path: Path, silent: None, wrong: dict[str, Any]) -> None:
+def test_a_file_with_impossible_values_is_dropped(
+    tmp_path: Path, silent: None, wrong: dict[str, Any]
+) -> None:
     resumption(tmp_path).keep(7, HANDLE)
     rewrite(tmp_path, lambda kept: kept.update(wrong))
 
@@ -165,7 +167,7 @@ def test_what_makes_no_sense_is_dropped(tmp_path: Path, silent: None, wrong: dic
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_file_of_another_user_is_not_believed(tmp_path: Path, silent: None) -> None:
+def test_a_file_of_another_user_is_dropped(tmp_path: Path, silent: None) -> None:
     resumption(tmp_path).keep(7, HANDLE)
     os.chown(tmp_path / NAME, 65534, 65534)
 
@@ -246,7 +248,7 @@ def test_a_full_disk_is_said_once_and_leaves_nothing_behind(
     assert recovered(full) == (7, SECRET)
 
 
-def test_what_was_kept_before_the_disk_was_full_is_not_given_back_in_place_of_the_newest(full: Path) -> None:
+def test_an_old_handle_is_not_recovered_after_saving_a_newer_one_failed(full: Path) -> None:
     """A new handle voids the ones before it: an old one would only be refused."""
     mine = resumption(full)
     mine.keep(7, SecretStr("a-void-handle"))

@@ -12,7 +12,7 @@ from tests.support import pictures
 from tests.support.kiosk import running, soon
 from tests.support.until import until
 
-from kioskd.adapters.fakes.devices import ManualClock
+from kioskd.adapters.fakes.devices import ManualClock, MemoryMicrophone
 from kioskd.core.events import (
     Closing,
     ConnectionUp,
@@ -398,15 +398,17 @@ async def test_a_watcher_is_told_ten_times_a_second_with_each_line_once(kiosk: K
 
 
 async def test_levels_are_measured_while_somebody_watches_and_no_longer(kiosk: Kiosk) -> None:
-    feed = kiosk.meters._microphone.feed
-    async with watching(kiosk) as first:
-        async with watching(kiosk):
-            pass
-        feed(b"\x00\x40" * 320)  # the other has left; this one still watches
-        await kiosk.clock.advance(TICK_S)
-        assert first.seen[-1]["levels"]["microphone"] == 0.5
-    feed(b"\x00\x40" * 320)
-    assert kiosk.meters.levels["microphone"] == 0.0
+    microphone = MemoryMicrophone()
+    async with running(kiosk.meters.microphone(microphone).capture(lambda _: None)):
+        async with watching(kiosk) as first:
+            async with watching(kiosk):
+                pass
+            microphone.say(b"\x00\x40" * 320)  # the other has left; this one still watches
+            await kiosk.clock.advance(TICK_S)
+            assert first.seen[-1]["levels"]["microphone"] == 0.5
+        microphone.say(b"\x00\x40" * 320)
+        await kiosk.clock.advance(0)
+        assert kiosk.meters.levels["microphone"] == 0.0
 
 
 async def test_so_many_may_watch_and_anybody_may_still_ask(kiosk: Kiosk) -> None:

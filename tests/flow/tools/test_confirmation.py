@@ -36,7 +36,7 @@ class Bench:
         self.state = listening()
         self.mailbox: deque[Event] = deque()
         self.confirmation = Confirmation(self.mailbox.append, self.clock)
-        self._group = group
+        self.group = group
 
     def happen(self, *events: Event) -> None:
         """Take events through the core, with all that they lead to."""
@@ -56,7 +56,7 @@ class Bench:
 
     async def ask(self, name: str) -> asyncio.Task[bool]:
         """Ask; the lamp does, if nothing was asked before."""
-        asking = self._group.create_task(self.confirmation.ask(name))
+        asking = self.group.create_task(self.confirmation.ask(name))
         await self.advance(0)
         return asking
 
@@ -210,7 +210,7 @@ def test_no_press_waits_for_a_second_one_for_so_long_that_it_passes_for_an_answe
 
 async def test_a_question_that_nobody_was_shown_is_not_answered() -> None:
     async with bench() as it:
-        asking = it._group.create_task(it.confirmation.ask("door"))
+        asking = it.group.create_task(it.confirmation.ask("door"))
         await it.clock.advance(LATER_S)
         it.confirmation.allow(Confirm())
         assert it.mailbox == deque([ConfirmationRequested(wanted=True, name="door")])

@@ -73,6 +73,11 @@ class FolderCamera:
         self._last = ""
         self._refused: dict[str, _Refusal] = {}
 
+    @property
+    def passed_over(self) -> frozenset[str]:
+        """The names of files that are passed over until they change, as of the last picture."""
+        return frozenset(self._refused)
+
     async def released(self) -> None:
         """Return when the camera is off; see `ports.Camera`."""
         await self._thread.released()

@@ -93,6 +93,12 @@ class PiCamera:
         self._thread = CameraThread(self._name)
         self._opened: OpenedCamera | None = None
 
+    @property
+    def running(self) -> bool:
+        """Whether the camera is open and started."""
+        opened = self._opened
+        return opened is not None and opened.running
+
     def look(self) -> AbstractAsyncContextManager[RunningCamera]:
         """Start the camera, opening it before the first time; see `ports.Camera`."""
         return self._thread.look(self._running)

@@ -64,6 +64,11 @@ class OpenedCamera:
             self._camera.close()
             raise
 
+    @property
+    def running(self) -> bool:
+        """Whether it is started."""
+        return bool(self._camera.started)
+
     def start(self) -> None:
         """Start, and let exposure and white balance settle."""
         self._camera.start()

@@ -135,11 +135,11 @@ class MemorySpeaker(_Plug):
 class MemoryButton(_Plug):
     """Pressed by a test; a `ports.Button`."""
 
-    def __init__(self) -> None:
-        """Start plugged in, and up."""
+    def __init__(self, *, down: bool = False) -> None:
+        """Start plugged in. `down`: it is held already."""
         super().__init__("button")
         self._edges: collections.deque[Edge] = collections.deque(maxlen=_BACKLOG_EDGES)
-        self._down = False
+        self._down = down
         self._on_edge: Callable[[Edge], None] | None = None
 
     def press(self) -> None:

@@ -80,11 +80,11 @@ class Clients:
         self._web.route(self._endpoint())
         self._credentials = _credentials(config, self._web)
         self._client: genai.Client | None = None
-        self._pass: DialCredential | None = None
+        self._shown: DialCredential | None = None
         self._version, self._other_version = config.api_version, config.other_version
         self._tried_other = self._version_known = False
-        _expect_news()
-        _expect_experiments()
+        _ignore_new_values()
+        _ignore_experiments()
         if isinstance(self._credentials, ServiceKey):
             self._replace(self._credentials.key)
 
@@ -96,7 +96,7 @@ class Clients:
     @property
     def secret(self) -> str:
         """What the last dial has shown."""
-        return self._pass.secret.get_secret_value() if self._pass is not None else ""
+        return self._shown.secret.get_secret_value() if self._shown is not None else ""
 
     async def client(self) -> "genai.Client":
         """Return the client for the next dial.
@@ -105,7 +105,7 @@ class Clients:
             LinkLost: credentials cannot be had now.
         """
         found = await self._credentials.fetch()
-        if self._client is None or found != self._pass:
+        if self._client is None or found != self._shown:
             # The old one goes in that thread too: collected in the loop's, the SDK would start a task of nobody's.
             await asyncio.to_thread(self._replace, found)
         assert self._client is not None
@@ -127,7 +127,7 @@ class Clients:
             log.info("api version refused with this token, trying the other: next=%s", self._version)
         return self._tried_other
 
-    def explained(self, lost: LinkLost) -> LinkLost:
+    def with_version_named(self, lost: LinkLost) -> LinkLost:
         """Return `lost` with a word on the version, where a token was refused: it may be the reason."""
         if not self.secret.startswith(TOKEN_PREFIX) or not _is_refusal(lost):
             return lost
@@ -144,7 +144,7 @@ class Clients:
             retry_after_s=lost.retry_after_s,
         )
 
-    def version_taken(self) -> None:
+    def note_version_accepted(self) -> None:
         """Remember that the service takes tokens for the version that was dialed."""
         self._tried_other, self._version_known = False, True
 
@@ -153,7 +153,7 @@ class Clients:
         self._credentials.drop()
 
     def _replace(self, found: DialCredential) -> None:
-        self._client, self._pass = self._build(found), found
+        self._client, self._shown = self._build(found), found
 
     def _build(self, found: DialCredential) -> "genai.Client":
         from google import genai  # noqa: PLC0415 - takes 350 ms
@@ -236,7 +236,7 @@ def _credentials(config: "GeminiConfig", web: HttpClient) -> Credentials:
     raise ConfigError("service key is missing: nothing to dial with; store the key of your Gemini project")
 
 
-def _expect_experiments() -> None:
+def _ignore_experiments() -> None:
     """Import the SDK, and keep it from warning at each dial that it knows ephemeral tokens as an experiment."""
     from google.genai.errors import ExperimentalWarning  # noqa: PLC0415 - takes 350 ms
 
@@ -244,7 +244,7 @@ def _expect_experiments() -> None:
     warnings.filterwarnings("ignore", "The SDK's ephemeral token support", ExperimentalWarning)
 
 
-def _expect_news() -> None:
+def _ignore_new_values() -> None:
     """Keep the SDK from writing to stderr, in its own words, each value of the service's that is newer than itself."""
     warnings.filterwarnings("ignore", category=UserWarning, module=r"google\.genai\._common")
 

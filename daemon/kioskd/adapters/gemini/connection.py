@@ -14,8 +14,10 @@ from kioskd.adapters.gemini import errors, functions, messages
 from kioskd.adapters.gemini.functions import JPEG
 from kioskd.adapters.gemini.live_socket import LiveSocket
 from kioskd.adapters.gemini.messages import NO_ID
+from kioskd.adapters.gemini.odd_messages import OddMessages
 from kioskd.adapters.gemini.receipts import Receipts
-from kioskd.errors import LinkLost, Remedy
+from kioskd.adapters.gemini.tool_pictures import PictureDelivery, ToolPictures
+from kioskd.errors import LinkLost
 from kioskd.ports import Message, SpokenText, ToolAnswer, pcm
 
 if TYPE_CHECKING:
@@ -26,14 +28,7 @@ log = logging.getLogger(__name__)
 
 AUDIO_UP: Final = f"audio/pcm;rate={pcm.UPLINK_HZ}"
 
-_ODD_IN_A_ROW: Final = 50
-"""So many messages on end that nobody understands are another protocol, or a bug that would spin."""
-_REFUSAL_S: Final = 3.0
-"""A session given up so soon after a picture in an answer was given up for it."""
 _HERE_IT_IS: Final = "Here is the picture that you asked for. Go on with it."
-
-PictureDelivery = Literal["in_answer", "as_turn", "as_frame"]
-"""How a tool's picture gets before the model in the turn that asked for it: see `GeminiConnection.answer`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +41,11 @@ class SessionTerms:
     """The service was asked to count the messages that it has consumed."""
     own_turns: bool = False
     """The visitor's turns begin and end when we say so."""
-    content: Literal["any_time", "seed_only"] = "any_time"
+    client_content: Literal["any_time", "seed_only"] = "any_time"
     """When the model takes what is written rather than said."""
-    sight: PictureDelivery = "in_answer"
+    picture_delivery: PictureDelivery = "in_answer"
     resolution: functions.Resolution | None = None
-    holding_up: frozenset[str] = frozenset()
+    blocking_tools: frozenset[str] = frozenset()
     """The tools that the model waits for."""
 
 
@@ -60,7 +55,7 @@ class GeminiConnection:
     def __init__(
         self,
         session: "AsyncSession",
-        agreed: SessionTerms,
+        terms: SessionTerms,
         *,
         secrets: Sequence[str],
         renewable: bool = False,
@@ -77,30 +72,30 @@ class GeminiConnection:
         self._session = session
         socket = session._ws
         assert isinstance(socket, LiveSocket)
-        socket.keep(transparent=agreed.transparent, known_prompt=known_prompt)
-        self._socket = socket
-        self._agreed = agreed
+        socket.keep(transparent=terms.transparent, known_prompt=known_prompt)
+        self.socket = socket
+        """The WebSocket under the session, for its receipts and its figures. Nothing else may send over it."""
+        self._terms = terms
         self._secrets = secrets
         self._renewable = renewable
-        self._set_up_at = self._socket.loop.time()
+        self._set_up_at = self.socket.loop.time()
         self._types = types
         self._api_error = APIError
         self._sending = asyncio.Lock()
         self._visitor_speaks = False
-        self._answered_with_picture_at: float | None = None
-        self._refuses_pictures = False
+        self._tool_pictures = ToolPictures(
+            terms.picture_delivery, terms.resolution, terms.blocking_tools, socket.loop.time
+        )
         self._turn: AsyncIterator[types.LiveServerMessage] | None = None
-        self._odd_messages = 0
-        self._odd_in_a_row = 0
-        self._odd_kinds: set[str] = set()
+        self._odd = OddMessages()
         numbers = itertools.count(1)
         # The Developer API takes no answer without an id, Vertex does.
-        self._next_id = (lambda: f"{NO_ID}{next(numbers)}") if agreed.answers_need_no_id else None
+        self._next_id = (lambda: f"{NO_ID}{next(numbers)}") if terms.answers_need_no_id else None
 
     @property
     def resumed(self) -> bool:
         """Whether it goes on with the session of the handle it was dialed with."""
-        return self._agreed.resumed
+        return self._terms.resumed
 
     @property
     def delivered(self) -> int:
@@ -110,32 +105,32 @@ class GeminiConnection:
     @property
     def receipts(self) -> Receipts:
         """The book of what the service has taken in."""
-        return self._socket.receipts
+        return self.socket.receipts
 
     @property
     def odd_messages(self) -> int:
         """How many messages were skipped because the SDK or the daemon does not understand them."""
-        return self._odd_messages
+        return self._odd.count
 
     @property
     def refuses_pictures(self) -> bool:
         """Whether the service gave the session up as soon as an answer held a picture."""
-        return self._refuses_pictures
+        return self._tool_pictures.refused
 
     @property
     def backlog(self) -> int:
         """Bytes that wait in this process and in its kernel; see `ports.Connection.backlog`."""
-        return self._socket.backlog
+        return self.socket.backlog
 
     @property
     def written(self) -> int:
         """Bytes on the wire, ever; see `ports.Connection.written`."""
-        return sum(self._socket.acknowledged() or (0,))
+        return sum(self.socket.acknowledged() or (0,))
 
     @property
     def arrived(self) -> int:
         """How many of them the other end's kernel has acknowledged; see `ports.Connection.arrived`."""
-        acknowledged, _ = self._socket.acknowledged() or (0, 0)
+        acknowledged, _ = self.socket.acknowledged() or (0, 0)
         return acknowledged
 
     async def receive(self) -> Sequence[Message]:
@@ -147,19 +142,21 @@ class GeminiConnection:
             try:
                 message = await anext(turn)
                 self._turn = turn
-                found = messages.translate(message, odd=self._note_odd_call, next_id=self._next_id)
+                found = messages.translate(message, odd=self._odd.skip_call, next_id=self._next_id)
                 self._note(message)
             except StopAsyncIteration:
                 continue  # the SDK's stream ends with each turn of the model, the session goes on
             except self._api_error as error:
                 if isinstance(error.details, str):  # the reason of a close; else a message that has a `code`
                     raise self._lost(error) from None
-                return self._skip("code")
+                self._odd.skip_message("code")
+                return ()
             except (ConnectionClosed, OSError) as error:
                 raise self._lost(error) from None
             except (*errors.ODD, ArithmeticError, AssertionError) as error:
-                return self._skip(type(error).__name__)
-            self._odd_in_a_row = 0
+                self._odd.skip_message(type(error).__name__)
+                return ()
+            self._odd.understood()
             return found
 
     async def send_audio(self, frame: bytes) -> None:
@@ -169,14 +166,14 @@ class GeminiConnection:
 
     async def begin_audio(self) -> None:
         """Say that the visitor's turn begins, once; see `ports.Connection.begin_audio`."""
-        if self._agreed.own_turns and not self._visitor_speaks:
+        if self._terms.own_turns and not self._visitor_speaks:
             self._visitor_speaks = True
             start = self._types.ActivityStart()
             await self._send(lambda: self._session.send_realtime_input(activity_start=start))
 
     async def end_audio(self) -> None:
         """Say that the microphone pauses, or that the turn that was begun is over; see `ports.Connection.end_audio`."""
-        if not self._agreed.own_turns:
+        if not self._terms.own_turns:
             await self._send(lambda: self._session.send_realtime_input(audio_stream_end=True))
         elif self._visitor_speaks:
             self._visitor_speaks = False
@@ -205,52 +202,26 @@ class GeminiConnection:
         As written content that asks for no answer. A model that takes content only before a session begins is sent
         frames of video, which its turn coverage must let in.
         """
-        if self._agreed.content == "seed_only":
+        if self._terms.client_content == "seed_only":
             for jpeg in jpegs:
                 await self.send_picture(jpeg)
         elif jpegs:
             await self._write(jpegs, turn_complete=False)
 
     async def answer(self, answers: Sequence[ToolAnswer]) -> None:
-        """Answer calls; see `ports.Connection.answer`.
-
-        What gets a picture into the very turn that asked for it, by `PictureDelivery`:
-
-        - `in_answer`: as a part of the function's response, so that what the response sets off has it by construction.
-          Google documents it for the models from Gemini 3 on (multimodal function responses); 2.5 refuses it.
-        - `as_turn`: the call is answered silently, and the picture follows as a written turn, which is answered aloud.
-          Seen to work with 2.5, as neither of these does: a frame of video, which waits for the next turn; written
-          content that asks for no answer, which the model does not have when the response reaches it (and which, on
-          3.8, as any new input, cancels a call that holds the model up).
-        - `as_frame`: for a model that refuses both, a frame of video, for the next turn at least.
-        """
+        """Answer calls, with their pictures as `PictureDelivery` has it; see `ports.Connection.answer`."""
         if not answers:
             return
-        sight = self._agreed.sight
-        pictures = [answer.picture for answer in answers if answer.picture is not None]
-        if sight == "as_frame":
-            for picture in pictures:
-                await self.send_picture(picture)
-        a_turn_follows = sight == "as_turn" and bool(pictures)
-        responses = [
-            functions.response(
-                answer,
-                free=answer.name not in self._agreed.holding_up,
-                silent=a_turn_follows,
-                with_picture=sight == "in_answer",
-                resolution=self._agreed.resolution,
-            )
-            for answer in answers
-        ]
-        if pictures and sight == "in_answer":
-            self._answered_with_picture_at = self._socket.loop.time()
+        plan = self._tool_pictures.plan(answers)
+        for picture in plan.frames:
+            await self.send_picture(picture)
+        responses = [*plan.responses]
         await self._send(lambda: self._session.send_tool_response(function_responses=responses))
-        log.debug("> tool answers: calls=%d picture_bytes=%d", len(answers), sum(map(len, pictures)))
-        if a_turn_follows:
-            aloud = any(answer.scheduling != "silent" for answer in answers)
-            await self._write(pictures, _HERE_IT_IS, turn_complete=aloud)
+        log.debug("> tool answers: calls=%d picture_bytes=%d", len(answers), sum(map(len, plan.pictures)))
+        if plan.turn:
+            await self._write(plan.turn, _HERE_IT_IS, turn_complete=plan.aloud)
 
-    async def tell(self, recall: Sequence[SpokenText]) -> None:
+    async def send_history(self, recall: Sequence[SpokenText]) -> None:
         """Tell a new session what was said before, as its initial history: it does not answer.
 
         Turns of both sides alternate, from the visitor's to the visitor's: some models take nothing else, and none is
@@ -271,7 +242,7 @@ class GeminiConnection:
     async def close(self) -> None:
         """Hang up: after the last receipts and by a proper close if they are quick, in any case nothing left open."""
         try:
-            await self._socket.last_receipt()
+            await self.socket.last_receipt()
         finally:
             await self._session.close()
             if isinstance(self._turn, AsyncGenerator):
@@ -300,7 +271,7 @@ class GeminiConnection:
                     note()  # it was written before there was anything to wait for
                     raise
                 note()
-                await self._socket.ask_receipt()
+                await self.socket.ask_receipt()
         except (ConnectionClosed, OSError) as error:
             raise self._lost(error) from None
         except ValueError as error:
@@ -315,40 +286,13 @@ class GeminiConnection:
         if found and found.web_search_queries:
             log.info("web search used by the model: queries=%d", len(found.web_search_queries))
 
-    def _note_odd_call(self, what: str) -> None:
-        self._odd_messages += 1  # said once of each kind
-        if what not in self._odd_kinds:
-            self._odd_kinds.add(what)
-            log.warning("tool call left out, it cannot be answered: cause=%s", what)
-
     def _lost(self, error: Exception) -> LinkLost:
         lost = errors.classify(
             error,
             during_setup=False,
-            with_handle=self._agreed.resumed,
-            age_s=self._socket.loop.time() - self._set_up_at,
+            with_handle=self._terms.resumed,
+            age_s=self.socket.loop.time() - self._set_up_at,
             renewable=self._renewable,
             secrets=self._secrets,
         )
-        shown_at = self._answered_with_picture_at
-        if shown_at is None or self._socket.loop.time() - shown_at > _REFUSAL_S:
-            return lost
-        if lost.remedy not in {Remedy.FRESH, Remedy.SETTINGS}:
-            return lost
-        self._refuses_pictures = True
-        return LinkLost(str(lost), remedy=Remedy.FRESH)
-
-    def _skip(self, kind: str) -> tuple[Message, ...]:
-        """Count a message that was not understood; the session goes on."""
-        self._odd_messages += 1
-        self._odd_in_a_row += 1
-        if kind not in self._odd_kinds and len(self._odd_kinds) < 20:
-            self._odd_kinds.add(kind)
-            log.warning("message of the Live service not understood, skipped: kind=%s", kind)  # once a kind
-        if self._odd_in_a_row >= _ODD_IN_A_ROW:
-            raise LinkLost(
-                f"Live service sent {self._odd_in_a_row} messages on end that are not understood (last: {kind}); "
-                "is kioskd out of date?",
-                reached=True,
-            )
-        return ()
+        return self._tool_pictures.explained(lost)

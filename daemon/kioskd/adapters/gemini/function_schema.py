@@ -45,7 +45,7 @@ _OBJECT_AS_TEXT: Final = "a JSON object, written as text"
 _LIST_AS_TEXT: Final = "a JSON list, written as text"
 
 
-def form_of(parameters: Any) -> dict[str, Any] | None:
+def declared_schema(parameters: Any) -> dict[str, Any] | None:
     """Return a tool's `parameters` (JSON Schema of an object) in the service's form; None where there are none to give.
 
     `parameters` has no references.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
-from kioskd.adapters.gemini.function_schema import form_of, restored
+from kioskd.adapters.gemini.function_schema import declared_schema, restored
 from kioskd.adapters.gemini.messages import NO_ID
 from kioskd.ports import Tool, ToolAnswer
 
@@ -61,17 +61,22 @@ class FunctionRules:
 
 
 def response(
-    answer: ToolAnswer, *, free: bool, silent: bool, with_picture: bool, resolution: Resolution | None = None
+    answer: ToolAnswer,
+    *,
+    non_blocking: bool,
+    silent: bool,
+    with_picture: bool,
+    resolution: Resolution | None = None,
 ) -> "types.FunctionResponse":
     """Return what the service is told of a call.
 
-    `free`: the model did not wait, so it is told when to take the answer up. `silent`: not at all by itself.
+    `non_blocking`: the model did not wait, so it is told when to take the answer up. `silent`: not at all by itself.
     `resolution`: how closely a picture is looked at. The setup's own is for pictures that are no answer.
     """
     from google.genai import types  # noqa: PLC0415 - loaded by now
 
     scheduling = None
-    if free and (silent or answer.scheduling is not None):
+    if non_blocking and (silent or answer.scheduling is not None):
         scheduling = types.FunctionResponseScheduling("SILENT" if silent else str(answer.scheduling).upper())
     parts = None
     if with_picture and answer.picture is not None:
@@ -85,7 +90,7 @@ def response(
     )
 
 
-def says_resolution() -> bool:
+def supports_picture_resolution() -> bool:
     """Return whether an answer can ask for a resolution of its picture: the SDK can from 3.4 on."""
     from google.genai import types  # noqa: PLC0415
 
@@ -96,7 +101,7 @@ def _picture(jpeg: bytes, resolution: Resolution | None) -> "types.FunctionRespo
     from google.genai import types  # noqa: PLC0415
 
     part = types.FunctionResponsePart.from_bytes(data=jpeg, mime_type=JPEG)
-    if resolution is not None and says_resolution():
+    if resolution is not None and supports_picture_resolution():
         level = {"level": f"MEDIA_RESOLUTION_{resolution.upper()}"}
         part = types.FunctionResponsePart.model_validate(
             {"inline_data": part.inline_data, "media_resolution": level}
@@ -110,7 +115,7 @@ def _declaration(tool: Tool, functions: BlockingRule) -> "types.FunctionDeclarat
     behavior = None
     if functions != "blocking_only":
         behavior = types.Behavior("BLOCKING" if holds_up(tool, functions) else "NON_BLOCKING")
-    parameters, schema = None, form_of(tool.parameters)
+    parameters, schema = None, declared_schema(tool.parameters)
     if schema is not None:  # an object without properties is refused: it is left unsaid
         # The form of all the service's guides. With JSON Schema itself gemini-3.8-live-extended-thinking was seen to
         # speak of its functions instead of calling them.

@@ -19,11 +19,12 @@ from pydantic import SecretStr
 from kioskd.adapters.gemini import errors, options
 from kioskd.adapters.gemini.account import Vertex
 from kioskd.adapters.gemini.client import Clients
-from kioskd.adapters.gemini.connection import AUDIO_UP, GeminiConnection, PictureDelivery, SessionTerms
+from kioskd.adapters.gemini.connection import AUDIO_UP, GeminiConnection, SessionTerms
 from kioskd.adapters.gemini.errors import SetupRefused
-from kioskd.adapters.gemini.functions import JPEG, holds_up, says_resolution
+from kioskd.adapters.gemini.functions import JPEG, holds_up, supports_picture_resolution
 from kioskd.adapters.gemini.live_socket import Deadlines
 from kioskd.adapters.gemini.options import SessionOptions
+from kioskd.adapters.gemini.tool_pictures import PictureDelivery
 from kioskd.adapters.gemini.tool_trial import GOOGLE_SEARCH, ToolSelection, ToolTrial
 from kioskd.errors import LinkLost, Remedy
 from kioskd.ports import Connection, SpokenText, Tool, pcm
@@ -89,10 +90,10 @@ class GeminiLive:
         self._deadlines = deadlines or Deadlines()
         self._clients: Clients | None = None
         self._known_prompt = False
-        self._recalls = True
+        self._takes_history = True
         self._pictures_in_answers = config.options.pictures_in_answers
         self._answer_resolution = config.options.media_resolution
-        self._says_language = config.language is not None
+        self._sends_language_code = config.language is not None
         self._trial = config.trial
 
     async def warm_up(self) -> None:
@@ -117,37 +118,37 @@ class GeminiLive:
         """
         await self.warm_up()
         assert self._clients is not None
-        clients, told = self._clients, recall if handle is None and self._recalls else ()
+        clients, history = self._clients, recall if handle is None and self._takes_history else ()
         async with AsyncExitStack() as stack:
-            session, attempt = await self._dial(stack, handle, told)
+            session, attempt = await self._dial(stack, handle, history)
             connection = GeminiConnection(
                 session,
-                self._agree(attempt.tools, resumed=handle is not None),
+                self._session_terms(attempt.tools, resumed=handle is not None),
                 secrets=[clients.secret, handle.get_secret_value() if handle else ""],
                 renewable=clients.renewable,
                 known_prompt=self._known_prompt,
             )
             try:
-                if told:
-                    await connection.tell(told)
+                if history:
+                    await connection.send_history(history)
                 yield connection
             except LinkLost as lost:
                 if lost.remedy is Remedy.CREDENTIALS:
                     clients.drop_credentials()
-                if told:
+                if history:
                     raise self._without_recall(lost) from None
                 if isinstance(lost, SetupRefused) and self._trial.refused(attempt, lost.reason, late=True):
                     raise LinkLost(str(lost), remedy=Remedy.FRESH, reached=True) from None
                 raise
             finally:
                 self._known_prompt = connection.receipts.prompt
-                self._trial.outlived()
+                self._trial.session_ended()
                 if connection.refuses_pictures:
-                    self._answer_otherwise()
+                    self._downgrade_tool_pictures()
                 await connection.close()
 
     async def _dial(
-        self, stack: AsyncExitStack, handle: SecretStr | None, told: Sequence[SpokenText]
+        self, stack: AsyncExitStack, handle: SecretStr | None, history: Sequence[SpokenText]
     ) -> "tuple[AsyncSession, ToolSelection]":
         """Return a session that is set up, to be closed by `stack`, and the tools that it was set up with.
 
@@ -162,9 +163,9 @@ class GeminiLive:
             attempt = trial.attempt(self._offered(), self._about, explore=explore)
             async with AsyncExitStack() as dialed:
                 try:
-                    session = await self._dial_once(dialed, handle, told, attempt.tools)
+                    session = await self._dial_once(dialed, handle, history, attempt.tools)
                 except SetupRefused as refused:
-                    if told:
+                    if history:
                         raise self._without_recall(refused) from None
                     if self._without_language(refused):
                         continue
@@ -173,16 +174,18 @@ class GeminiLive:
                         continue
                     if self._clients.try_other_version(refused):
                         continue
-                    raise self._clients.explained(refused) from None
+                    raise self._clients.with_version_named(refused) from None
                 except LinkLost as lost:
                     if lost.remedy is Remedy.CREDENTIALS:
                         self._clients.drop_credentials()
                     if self._clients.try_other_version(lost):
                         continue
-                    raise self._clients.explained(self._without_recall(lost) if told else lost) from None
-                self._clients.version_taken()
+                    raise self._clients.with_version_named(
+                        self._without_recall(lost) if history else lost
+                    ) from None
+                self._clients.note_version_accepted()
                 if explore:
-                    trial.taken(attempt)
+                    trial.accepted(attempt)
                     if trial.searching and trial.answers_at_once and until and loop.time() < until:
                         continue  # the next set is tried; this session is closed
                 stack.push_async_exit(dialed.pop_all())
@@ -192,7 +195,7 @@ class GeminiLive:
         self,
         stack: AsyncExitStack,
         handle: SecretStr | None,
-        told: Sequence[SpokenText],
+        history: Sequence[SpokenText],
         tools: Sequence[Tool],
     ) -> "AsyncSession":
         """Return a session that is set up, to be closed by `stack`.
@@ -205,8 +208,8 @@ class GeminiLive:
 
         client = await self._clients.client()
         _race_addresses(client, self._config.endpoint)
-        language_code = self._config.language if self._says_language else None
-        setup = _setup(self._config, handle, told, tools, language_code)
+        language_code = self._config.language if self._sends_language_code else None
+        setup = _setup(self._config, handle, history, tools, language_code)
         try:
             return await stack.enter_async_context(
                 client.aio.live.connect(model=self._config.model, config=setup)
@@ -231,7 +234,7 @@ class GeminiLive:
         """Which service and model the answers are about."""
         return f"{self._config.endpoint} {self._config.vertex} {self._config.model}"
 
-    def _agree(self, tools: Sequence[Tool], *, resumed: bool) -> SessionTerms:
+    def _session_terms(self, tools: Sequence[Tool], *, resumed: bool) -> SessionTerms:
         options = self._config.options
         beside: PictureDelivery = "as_turn" if options.client_content == "any_time" else "as_frame"
         return SessionTerms(
@@ -239,23 +242,23 @@ class GeminiLive:
             answers_need_no_id=self._config.vertex is not None,
             transparent=self._config.transparent,
             own_turns=options.own_turns,
-            content=options.client_content,
-            sight="in_answer" if self._pictures_in_answers else beside,
+            client_content=options.client_content,
+            picture_delivery="in_answer" if self._pictures_in_answers else beside,
             resolution=self._answer_resolution,
-            holding_up=frozenset(tool.name for tool in tools if holds_up(tool, options.functions)),
+            blocking_tools=frozenset(tool.name for tool in tools if holds_up(tool, options.functions)),
         )
 
     def _without_language(self, refused: SetupRefused) -> bool:
         """Return whether a dial without the language's code may help. The instructions name the language all the same."""
-        if not self._says_language or _LANGUAGE.search(refused.reason) is None:
+        if not self._sends_language_code or _LANGUAGE.search(refused.reason) is None:
             return False
-        self._says_language = False
+        self._sends_language_code = False
         log.warning("language is told by the instructions alone from now on: cause=%s", refused.reason)
         return True
 
-    def _answer_otherwise(self) -> None:
+    def _downgrade_tool_pictures(self) -> None:
         """Answer without what the service may have given the last session up for: a resolution, then the picture."""
-        if self._answer_resolution is not None and says_resolution():
+        if self._answer_resolution is not None and supports_picture_resolution():
             self._answer_resolution = None
             log.warning("pictures in a tool's answer ask for no resolution from now on: refused with one")
         else:
@@ -266,7 +269,7 @@ class GeminiLive:
         """Blame what was told of before, rather than the settings: not every model is known to take it."""
         if lost.remedy is not Remedy.SETTINGS:
             return lost
-        self._recalls = False
+        self._takes_history = False
         log.warning("new sessions are not told what was said before any more: cause=%s", lost)
         return LinkLost(str(lost), remedy=Remedy.FRESH)
 

@@ -84,7 +84,7 @@ class _Search:
     reason: str = ""
     late: bool = False
     """The service has given a session up that it had set up: what it takes is known when a session is over."""
-    held: "ToolSelection | None" = None
+    pending: "ToolSelection | None" = None
     """What the session that is up was set up with, in this case."""
 
 
@@ -133,7 +133,7 @@ class ToolTrial:
             self._offered[key] = tool
             functions += tool is not GOOGLE_SEARCH
             if functions > MOST_FUNCTIONS and key not in self._left_out:
-                self._leave_out(key, f"at most {MOST_FUNCTIONS} functions can be declared")
+                self._omit(key, f"at most {MOST_FUNCTIONS} functions can be declared")
         keys = tuple(key for key in self._offered if key not in self._left_out)
         if self._search is not None and self._search.keys != keys:
             self._search = None  # there are other tools now: what was found out of a set says nothing of them
@@ -142,20 +142,20 @@ class ToolTrial:
             keys = self._next(search) if explore else search.good
         return ToolSelection(tuple(self._offered[key] for key in keys), keys)
 
-    def taken(self, attempt: ToolSelection) -> None:
+    def accepted(self, attempt: ToolSelection) -> None:
         """The service has set a session up with this."""
         search = self._search
         if search is not None and search.late:
-            search.held = attempt
+            search.pending = attempt
         elif search is not None:
             self._prove(search, attempt)
 
-    def outlived(self) -> None:
+    def session_ended(self) -> None:
         """The session is over, and was not given up for its setup."""
         search = self._search
-        if search is not None and search.held is not None:
-            held, search.held = search.held, None
-            self._prove(search, held)
+        if search is not None and search.pending is not None:
+            pending, search.pending = search.pending, None
+            self._prove(search, pending)
 
     def _prove(self, search: _Search, attempt: ToolSelection) -> None:
         declared = set(attempt.keys)
@@ -168,7 +168,7 @@ class ToolTrial:
         elif search.chunks and declared == {*search.good, *search.chunks[0]}:
             search.good = attempt.keys
             search.chunks.pop(0)
-        self._settle(search)
+        self._advance(search)
 
     def refused(self, attempt: ToolSelection, reason: str, *, late: bool = False) -> bool:
         """The service has turned the setup down. Return whether a dial with other tools may help.
@@ -184,7 +184,7 @@ class ToolTrial:
         if search is None:
             log.warning("session refused, looking for a tool that may be the cause: cause=%s", reason)
             search = self._search = _Search(tuple(key for key in self._offered if key not in self._left_out))
-        search.reason, search.late, search.held = reason, search.late or late, None
+        search.reason, search.late, search.pending = reason, search.late or late, None
         if not late or search.phase is TrialPhase.GROWING:
             # A session may be given up for another reason: all tools get another try before any is blamed.
             search.refused.add(frozenset(attempt.keys))
@@ -197,7 +197,7 @@ class ToolTrial:
         elif set(attempt.keys) == set(search.good):  # it was taken before, and is not any more
             search.chunks.insert(0, search.good)
             search.good = ()
-        self._settle(search)
+        self._advance(search)
         return True
 
     def _next(self, search: _Search) -> tuple[str, ...]:
@@ -210,7 +210,7 @@ class ToolTrial:
         wanted = {*search.good, *search.chunks[0]}
         return tuple(key for key in search.keys if key in wanted)
 
-    def _settle(self, search: _Search) -> None:
+    def _advance(self, search: _Search) -> None:
         """Go on to the next set whose fate is not known; end the search where there is none."""
         if search is not self._search or search.phase is not TrialPhase.GROWING:
             return
@@ -226,9 +226,9 @@ class ToolTrial:
         self._search = None
         for key in search.keys:
             if key not in good:
-                self._leave_out(key, search.reason)
+                self._omit(key, search.reason)
 
-    def _leave_out(self, key: str, why: str) -> None:
+    def _omit(self, key: str, why: str) -> None:
         name = self._offered[key].name
         left_out = self._left_out[key] = OmittedTool(name, self._place(name), why)
         log.warning(

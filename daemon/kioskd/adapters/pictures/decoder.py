@@ -37,8 +37,8 @@ class PictureDecoder:
     """
 
     def __init__(self, *, deadline_s: float = DEADLINE_S) -> None:
-        """`deadline_s`: seconds that one picture may take."""
-        self._deadline_s = deadline_s
+        self.deadline_s = deadline_s
+        """Seconds that one picture may take. It may be changed between two pictures."""
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
@@ -56,6 +56,12 @@ class PictureDecoder:
         """End the process."""
         self.close()
 
+    @property
+    def process_id(self) -> int | None:
+        """The id of the child process; None while none runs."""
+        process = self._process
+        return None if process is None or process.poll() is not None else process.pid
+
     def fit(
         self, data: bytes, *, size: int, quality: int, rotate: Rotation = 0, mirror: bool = False
     ) -> bytes:
@@ -68,7 +74,7 @@ class PictureDecoder:
             raise BadPicture(f"more than {MOST_BYTES / 1e6:.0f} MB")
         options = {"size": size, "quality": quality, "rotate": rotate, "mirror": mirror}
         with self._turn:
-            alarm = threading.Timer(self._deadline_s, self._kill)
+            alarm = threading.Timer(self.deadline_s, self._kill)
             alarm.daemon = True
             alarm.start()
             try:

@@ -46,7 +46,7 @@ def main() -> None:
     while header := requests.read(HEADER.size):
         option_bytes, picture_bytes = HEADER.unpack(header)
         options = json.loads(requests.read(option_bytes))
-        _allow_time()
+        allow_time()
         kind, content = _decoded(requests.read(picture_bytes), options)
         answers.write(ANSWER.pack(kind, len(content)) + content)
         answers.flush()
@@ -66,7 +66,7 @@ def _limit(what: int, most: int) -> None:
     resource.setrlimit(what, (most, most))
 
 
-def _allow_time() -> None:
+def allow_time() -> None:
     """Count the seconds of the next picture only. The hard limit stays where it is, so that it can be moved."""
     spent_s = resource.getrusage(resource.RUSAGE_SELF)
     resource.setrlimit(

@@ -1,7 +1,7 @@
 """libasound, asked without PortAudio: whether a device can be opened, what a card is called, whether ALSA is configured.
 
 Two things write to the list that these functions read: plugs, and PortAudio's own initialising. So they are called under
-the lock of `portaudio_library`, or in a process without streams.
+the lock of `library`, or in a process without streams.
 """
 
 import ctypes

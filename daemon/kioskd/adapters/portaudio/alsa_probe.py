@@ -38,77 +38,77 @@ class AlsaProbe:
     card_name: Callable[[int], str] = alsa.card_name
 
     def can_be_opened(self, wanted: str, direction: Direction) -> bool:
-        """Try to open the device that `wanted` may mean (see `portaudio_devices.find`), and close it again.
+        """Try to open the device that `wanted` may mean (see `devices.find`), and close it again.
 
         Blocks as long as its driver or sound server does; mostly for milliseconds.
         """
         if is_numbered(wanted):
             # Not to be found in any list.
             return False
-        names = [pcm.alsa_name for pcm in self._meant(wanted, direction)]
+        names = [pcm.alsa_name for pcm in self._matching_pcms(wanted, direction)]
         if alsa_id(wanted) is None:
             names.insert(0, wanted)
         return any(self.open_error(name, direction) == 0 for name in names)
 
     def why_closed(self, device: SoundDevice, direction: Direction) -> str | None:
         """Return why a listed device cannot be opened now, and what to do; None where it can be, or ALSA is silent."""
-        said = self.open_error(device.alsa_name, direction)
-        if not said:
+        error_number = self.open_error(device.alsa_name, direction)
+        if not error_number:
             return None
         address = device.address
-        return self._because(said, None if address is None else Pcm(*address, direction))
+        return self._reason(error_number, None if address is None else Pcm(*address, direction))
 
     def why_pcm_closed(self, pcm: Pcm) -> str | None:
         """Return why what the kernel has cannot be opened now, and what to do; None where it can be, or ALSA is silent."""
-        said = self.open_error(pcm.alsa_name, pcm.direction)
-        return self._because(said, pcm) if said else None
+        error_number = self.open_error(pcm.alsa_name, pcm.direction)
+        return self._reason(error_number, pcm) if error_number else None
 
     def why_unlisted(self, wanted: str, direction: Direction) -> str | None:
         """Return why no list has `wanted`, and what to do; None where it is just not there."""
         asked = alsa_id(wanted)
         if not sound_cards.cards(self.sysfs):
             return None if asked is None else "this machine has no sound card; plug one in"
-        meant = self._meant(wanted, direction)
+        matching = self._matching_pcms(wanted, direction)
         if wanted == DEFAULT:
             # It may be any of them.
-            meant = [pcm for pcm in sound_cards.pcms(self.sysfs) if pcm.direction is direction]
-        errors = [self.open_error(pcm.alsa_name, direction) for pcm in meant]
-        if meant and all(errors):
-            return self._because(errors[0] or 0, meant[0])
+            matching = [pcm for pcm in sound_cards.pcms(self.sysfs) if pcm.direction is direction]
+        errors = [self.open_error(pcm.alsa_name, direction) for pcm in matching]
+        if matching and all(errors):
+            return self._reason(errors[0] or 0, matching[0])
         other = Direction.OUT if direction is Direction.IN else Direction.IN
-        if not meant and asked is not None and self._meant(wanted, other):
+        if not matching and asked is not None and self._matching_pcms(wanted, other):
             return f"{wanted!r} is no {direction.value}; set {direction.value}.device to another card"
         return None
 
     def remark(self, wanted: str, direction: Direction) -> str | None:
         """Return what is in the way of `wanted` now, as far as it can be told without opening anything; None else."""
-        meant = self._meant(wanted, direction)
-        if not meant:
+        matching = self._matching_pcms(wanted, direction)
+        if not matching:
             return (
                 None
                 if alsa_id(wanted) is None
                 else "no such card is here now; `kioskd devices` lists what is"
             )
-        by = sound_cards.holder(meant[0], self.root)
+        by = sound_cards.holder(matching[0], self.root)
         return None if by is None or by.program == "kioskd" else f"in use by {by}; end that program"
 
-    def _because(self, said: int, pcm: Pcm | None) -> str:
+    def _reason(self, error_number: int, pcm: Pcm | None) -> str:
         """Say what an errno of ALSA's means."""
-        if said == errno.EBUSY:
-            return self._held(pcm)
-        if said in _FORBIDDEN:
+        if error_number == errno.EBUSY:
+            return self._busy_reason(pcm)
+        if error_number in _FORBIDDEN:
             node = "/dev/snd" if pcm is None else pcm.node
             return (
                 f"{_user()} may not open {node}; sudo usermod -aG audio {_user()}, or give the unit "
                 "DeviceAllow=char-alsa rw"
             )
-        if said == errno.ENOENT and pcm is not None and not (self.root / pcm.node[1:]).exists():
+        if error_number == errno.ENOENT and pcm is not None and not (self.root / pcm.node[1:]).exists():
             return f"the kernel has the card, and there is no {pcm.node}; see that udev runs: udevadm trigger"
-        if said in _MISSING:
+        if error_number in _MISSING:
             return "it has just gone, or is not ready yet; plug it in"
-        return f"{os.strerror(said)}; unplug it and plug it in again"
+        return f"{os.strerror(error_number)}; unplug it and plug it in again"
 
-    def _held(self, pcm: Pcm | None) -> str:
+    def _busy_reason(self, pcm: Pcm | None) -> str:
         """Say who has a device open."""
         holder = None if pcm is None else sound_cards.holder(pcm, self.root)
         if holder is None:
@@ -117,7 +117,7 @@ class AlsaProbe:
             return "in use by this process; restart kioskd"
         return f"in use by {holder}; end that program, and see what starts it"
 
-    def _meant(self, wanted: str, direction: Direction) -> list[Pcm]:
+    def _matching_pcms(self, wanted: str, direction: Direction) -> list[Pcm]:
         """Return what `wanted` means on the cards that the kernel has now."""
         if is_numbered(wanted):
             return []

@@ -43,7 +43,7 @@ class DeviceThread:
         self._quit = threading.Event()
         self._error: BaseException | None = None
         self._opened = asyncio.Event()
-        self._over = asyncio.Event()
+        self._ended = asyncio.Event()
         self._closed: asyncio.Future[None] = self._loop.create_future()
 
     @property
@@ -55,9 +55,9 @@ class DeviceThread:
         """End the use with `error`, unless another came first; from any thread."""
         if self._error is None:
             self._error = error
-        self.tell(self._over.set)
+        self.call_in_loop(self._ended.set)
 
-    def tell(self, what: Callable[[], object]) -> None:
+    def call_in_loop(self, what: Callable[[], object]) -> None:
         """Have `what` called in the loop's thread; from any thread."""
         # A loop that is closed has nobody left to be told.
         with contextlib.suppress(RuntimeError):
@@ -71,14 +71,14 @@ class DeviceThread:
             DeviceStuck: it does not close, whatever it was to be closed for. Who cancels because the process ends anyway
                 need not mind.
         """
-        threading.Thread(target=self._own, args=(opened,), name=self.name, daemon=True).start()
+        threading.Thread(target=self._hold_device, args=(opened,), name=self.name, daemon=True).start()
         try:
-            await self._lost()
+            await self._wait_until_lost()
         except BaseException as error:
             await self._close(error)
             raise
 
-    async def _lost(self) -> NoReturn:
+    async def _wait_until_lost(self) -> NoReturn:
         try:
             async with asyncio.timeout(OPEN_S):
                 await self._opened.wait()
@@ -88,7 +88,7 @@ class DeviceThread:
                 listed=True,
                 device=self.device,
             ) from None
-        await self._over.wait()
+        await self._ended.wait()
         assert self._error is not None
         raise self._error
 
@@ -122,16 +122,16 @@ class DeviceThread:
         if cancelled is not None:
             raise cancelled
 
-    def _own(self, opened: Callable[[], AbstractContextManager[object]]) -> None:
+    def _hold_device(self, opened: Callable[[], AbstractContextManager[object]]) -> None:
         try:
             with opened():
-                self.tell(self._opened.set)
+                self.call_in_loop(self._opened.set)
                 self._watch()
         except BaseException as error:  # noqa: BLE001 - no thread may die unseen: run() raises it
             self.lose(error)
         finally:
-            self.tell(self._opened.set)
-            self.tell(lambda: self._closed.set_result(None))
+            self.call_in_loop(self._opened.set)
+            self.call_in_loop(lambda: self._closed.set_result(None))
 
     def _watch(self) -> None:
         """Return when the device is to be closed. Counts ticks, not time: a sleep of the machine is no silence."""

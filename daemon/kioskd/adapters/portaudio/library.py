@@ -6,13 +6,13 @@ What PortAudio is like, and what follows (seen with PortAudio 19.6, PyAudio 0.2.
   streams are given up (DeviceLost, to be opened again at once), and whoever opens next gets a fresh list.
 - Initialising, opening, closing and terminating are not thread-safe: one lock around all of them.
 - It has ALSA write a line to descriptor 2 for each underrun: thousands an hour on a busy machine, were they not kept back.
-- When a device is pulled, PortAudio's own thread prints some lines ("Expression '...' failed"), and `adapters.stderr` keeps
+- When a device is pulled, PortAudio's own thread prints some lines ("Expression '...' failed"), and `stderr` keeps
   them back.
 - Behind ALSA may be a sound server, whose death must not hang the closing: `pulse.share_no_memory`.
 - It ends the process by an assertion where ALSA's configuration has no `default`: `alsa.config_fault` looks before.
 - A card that goes between its opening and its start leaves a mutex locked: the opening hangs. On a machine so slow that
   the start takes over a second, PortAudio aborts (PaUnixMutex_Terminate in pa_unix_util.c). The first ends in DeviceStuck;
-  of the second `adapters.stderr` keeps the words for the next process.
+  of the second `stderr` keeps the words for the next process.
 - It knows cards by their numbers. A number may be another card's by the time that the list is used, so each is compared
   with what the kernel had when the list was made.
 """
@@ -80,7 +80,7 @@ class PortAudioLibrary:
         self._relisted: dict[tuple[str, Direction], float] = {}
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[pyaudio.PyAudio]:
+    def exclusive(self) -> Iterator[pyaudio.PyAudio]:
         """Yield the library for a short use.
 
         Raises:
@@ -120,7 +120,7 @@ class PortAudioLibrary:
                     audio.terminate()
 
     def unlisted(self, devices: Sequence[SoundDevice]) -> list[tuple[Pcm, str, str]]:
-        """Return what the kernel has and the list has not: with a name for the YAML, and why. Within `alone` only."""
+        """Return what the kernel has and the list has not: with a name for the YAML, and why. Within `exclusive` only."""
         known = {(device.address, way) for device in devices for way in Direction if device.channels(way)}
         cards = self._kernel_cards()
         return [
@@ -141,11 +141,11 @@ class PortAudioLibrary:
         try:
             with captured("sound"):
                 # Only inside: another stream's underrun would be printed in between.
-                _let_alsa_speak(True)
+                _print_alsa_errors(True)
                 try:
                     yield
                 finally:
-                    _let_alsa_speak(False)
+                    _print_alsa_errors(False)
         finally:
             self._lock.release()
 
@@ -167,7 +167,7 @@ class PortAudioLibrary:
     def _open(self, audio: pyaudio.PyAudio, user: PendingStream, device: str) -> pyaudio.Stream:
         try:
             found = naming.find(listed(audio), device, user.direction, self.probe.sysfs)
-            self._must_be_listed_card(found, user.thread)
+            self._check_card_number(found, user.thread)
             return user.open(audio, found)
         except DeviceLost as error:
             if self._users and self._out_of_date(device, user.direction, listed=error.listed):
@@ -187,7 +187,7 @@ class PortAudioLibrary:
                 raise DeviceLost(f"{user.thread.name}: {why}", device=device) from error
             raise
 
-    def _must_be_listed_card(self, found: SoundDevice, thread: DeviceThread) -> None:
+    def _check_card_number(self, found: SoundDevice, thread: DeviceThread) -> None:
         """Refuse a number that is not the card's any more that the list has under it."""
         if found.address is None:
             return
@@ -236,7 +236,7 @@ def listed(audio: pyaudio.PyAudio) -> list[SoundDevice]:
     ]
 
 
-def _let_alsa_speak(aloud: bool) -> None:
+def _print_alsa_errors(aloud: bool) -> None:
     """Have ALSA write its complaints to descriptor 2, or nowhere."""
     if (asound := alsa.library()) is not None:
         # What is called instead is C, and not ours: it comes from a thread that must not wait for Python. getpid(2)

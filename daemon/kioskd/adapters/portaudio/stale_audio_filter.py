@@ -12,7 +12,7 @@ GAP_S: Final = 0.5
 _FRESH_S: Final = 0.06
 """Sound that is not older than this is new: what a device has in its own buffer anyway."""
 
-_LOOK_S: Final = 0.2
+_WINDOW_S: Final = 0.2
 _FASTER: Final = 1.5
 """A burst is over when in 0.2 s no more than 0.3 s of sound came, however much was held back: a server may have lost
 some of it, or all."""
@@ -29,7 +29,7 @@ class StaleAudioFilter:
         """Seconds of sound called old since the last standstill."""
         self._last: float | None = None
         self._began: float | None = None
-        self._look = (0.0, 0.0)
+        self._window = (0.0, 0.0)
 
     @property
     def dropping(self) -> bool:
@@ -45,25 +45,25 @@ class StaleAudioFilter:
         last, self._last = self._last, now
         if last is not None and now - last >= GAP_S:
             # A second standstill before the first was made up for: its sound is to come as well.
-            behind = self._behind(now) if self._began is not None else now - last
-            self.gap_s, self.dropped_s, self._began, self._look = behind, 0.0, now, (now, 0.0)
+            behind = self._lag_s(now) if self._began is not None else now - last
+            self.gap_s, self.dropped_s, self._began, self._window = behind, 0.0, now, (now, 0.0)
         if self._began is None:
             return False
-        if self._behind(now) <= _FRESH_S or self._slow(now):
+        if self._lag_s(now) <= _FRESH_S or self._in_real_time(now):
             self._began = None
             return False
         self.dropped_s += seconds
         return True
 
-    def _slow(self, now: float) -> bool:
+    def _in_real_time(self, now: float) -> bool:
         """Whether the sound comes no faster than time passes."""
-        since, dropped_s = self._look
-        if now - since < _LOOK_S:
+        since, dropped_s = self._window
+        if now - since < _WINDOW_S:
             return False
-        self._look = (now, self.dropped_s)
+        self._window = (now, self.dropped_s)
         return self.dropped_s - dropped_s < _FASTER * (now - since)
 
-    def _behind(self, now: float) -> float:
+    def _lag_s(self, now: float) -> float:
         """How old the next piece is, if the device has recorded all the while."""
         assert self._began is not None
         return self.gap_s + (now - self._began) - self.dropped_s

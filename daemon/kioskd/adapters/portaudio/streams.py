@@ -1,9 +1,9 @@
 """Microphone and speaker by PyAudio over PortAudio over ALSA.
 
 A lost device only stops calling back; blocking calls to it hang, and closing it under one crashes. So: callbacks only,
-and one thread for each stream, which opens, watches and closes it (`portaudio_thread`). Devices are found by name
-(`portaudio_devices`) in a list that is made anew when need be (`portaudio_library`), and opened in the first format
-that they take (`portaudio_formats`).
+and one thread for each stream, which opens, watches and closes it (`device_thread`). Devices are found by name
+(`devices`) in a list that is made anew when need be (`library`), and opened in the first format
+that they take (`formats`).
 """
 
 import collections
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_BACKLOG_FRAMES: Final = 5000 // pcm.FRAME_MS
+BACKLOG_FRAMES: Final = 5000 // pcm.FRAME_MS
 
 _CHOOSING_S: Final = 3.0
 """No more formats are tried after that: a card that is busy takes PortAudio a second each time."""
@@ -54,11 +54,11 @@ class PortAudioMicrophone:
     """A capture device by its name; a `ports.Microphone`.
 
     Any rate, format and number of channels that the device offers. What comes in a burst after a standstill is old, and
-    dropped (`portaudio_thaw`).
+    dropped (`stale_audio_filter`).
     """
 
     def __init__(self, device: str = DEFAULT, channel: int | None = None) -> None:
-        """Name the device (see `portaudio_devices.find`); nothing is opened yet.
+        """Name the device (see `devices.find`); nothing is opened yet.
 
         `channel`: the one to listen to, counted from 1; None: the average of all.
         """
@@ -80,12 +80,12 @@ class PortAudioMicrophone:
 class PortAudioSpeaker:
     """A playback device by its name; a `ports.Speaker`. All its channels play the same.
 
-    The stream never pauses, and is fed noise at the last bit between replies (see `portaudio_murmur`): an amplifier or USB
+    The stream never pauses, and is fed noise at the last bit between replies (see `keepalive_noise`): an amplifier or USB
     speaker that falls asleep would eat the first syllable.
     """
 
     def __init__(self, device: str = DEFAULT) -> None:
-        """Name the device (see `portaudio_devices.find`); nothing is opened yet."""
+        """Name the device (see `devices.find`); nothing is opened yet."""
         self.latency_s = 0.0
         """Seconds from a `pull` to the air: the device's own buffer and, where the rate differs, the resampler's."""
         self.underflows = 0
@@ -108,7 +108,7 @@ def list_devices() -> tuple[list[SoundDevice], list[tuple[Pcm, str, str]]]:
     Raises:
         DeviceLost: the sound system cannot be used at all.
     """
-    with library.alone() as audio:
+    with library.exclusive() as audio:
         devices = listed(audio)
         return devices, library.unlisted(devices)
 
@@ -147,7 +147,7 @@ class _Stream:
         began = time.monotonic()
         refused, tried = "it has no channels", 0
         for form in candidates(device, self.direction, self.rate_hz, self._channel):
-            stream, refused, tried = *self._tried(audio, device, form), tried + 1
+            stream, refused, tried = *self._try_twice(audio, device, form), tried + 1
             took_s = time.monotonic() - began
             if stream is not None:
                 log.info(
@@ -157,9 +157,11 @@ class _Stream:
             if took_s > _CHOOSING_S:
                 break
         what = self.direction.value
-        raise self._closed(device, f"it refuses {tried} formats: {refused}; set {what}.device to another")
+        raise self._cannot_open(
+            device, f"it refuses {tried} formats: {refused}; set {what}.device to another"
+        )
 
-    def _tried(
+    def _try_twice(
         self, audio: pyaudio.PyAudio, device: SoundDevice, form: SoundFormat, *, twice: bool = True
     ) -> tuple[pyaudio.Stream | None, str]:
         """Return the stream, or None and why the device refuses this very format.
@@ -171,19 +173,19 @@ class _Stream:
             DeviceLost: the device cannot be opened now, in whatever format.
         """
         try:
-            return self._try(audio, device, form), ""
+            return self._open_format(audio, device, form), ""
         except (OSError, ValueError) as error:
             if why := library.probe.why_closed(device, self.direction):
-                raise self._closed(device, why) from error
+                raise self._cannot_open(device, why) from error
             if twice and _REFUSALS.isdisjoint(error.args):
-                return self._tried(audio, device, form, twice=False)
+                return self._try_twice(audio, device, form, twice=False)
             return None, " ".join(word for word in error.args if isinstance(word, str))
 
-    def _closed(self, device: SoundDevice, why: str) -> DeviceLost:
+    def _cannot_open(self, device: SoundDevice, why: str) -> DeviceLost:
         said = f"{self.thread.name}: {device.full_name!r} cannot be opened: {why}"
         return DeviceLost(said, listed=True, device=self._device)
 
-    def _try(self, audio: pyaudio.PyAudio, device: SoundDevice, form: SoundFormat) -> pyaudio.Stream:
+    def _open_format(self, audio: pyaudio.PyAudio, device: SoundDevice, form: SoundFormat) -> pyaudio.Stream:
         capturing = self.direction is Direction.IN
         which, samples = ("input" if capturing else "output"), _PORTAUDIO[form.samples]
         wish = {
@@ -248,9 +250,9 @@ class _Capture(_Stream):
         self._sink = sink
         self._convert: Resampler | None = None
         self._pending = bytearray()
-        self._frames: collections.deque[bytes] = collections.deque(maxlen=_BACKLOG_FRAMES)
-        self._told = False
-        self._thaw = StaleAudioFilter()
+        self._frames: collections.deque[bytes] = collections.deque(maxlen=BACKLOG_FRAMES)
+        self._delivery_scheduled = False
+        self._stale_filter = StaleAudioFilter()
         self._device_hz = pcm.UPLINK_HZ
 
     def prepare(self, form: SoundFormat) -> None:
@@ -275,26 +277,28 @@ class _Capture(_Stream):
             return
         self._pending += self._convert.process(data) if self._convert else data
         while len(self._pending) >= pcm.FRAME_BYTES:
-            if len(self._frames) == _BACKLOG_FRAMES:
+            if len(self._frames) == BACKLOG_FRAMES:
                 self._owner.dropped_frames += 1
             self._frames.append(bytes(self._pending[: pcm.FRAME_BYTES]))
             del self._pending[: pcm.FRAME_BYTES]
-            if not self._told:
-                self._told = True
-                self.thread.tell(self._deliver)
+            if not self._delivery_scheduled:
+                self._delivery_scheduled = True
+                self.thread.call_in_loop(self._deliver)
 
     def _is_old(self, frames: int) -> bool:
-        dropping = self._thaw.dropping
-        old = self._thaw.is_old(time.monotonic(), frames / self._device_hz)
-        if dropping and not self._thaw.dropping:
-            stood_s, dropped_s = self._thaw.gap_s, self._thaw.dropped_s
+        dropping = self._stale_filter.dropping
+        old = self._stale_filter.is_old(time.monotonic(), frames / self._device_hz)
+        if dropping and not self._stale_filter.dropping:
+            stood_s, dropped_s = self._stale_filter.gap_s, self._stale_filter.dropped_s
             say = "%s stood still, old sound dropped: stood=%.1fs dropped=%.1fs"
-            self.thread.tell(functools.partial(log.warning, say, self.thread.name, stood_s, dropped_s))
+            self.thread.call_in_loop(
+                functools.partial(log.warning, say, self.thread.name, stood_s, dropped_s)
+            )
         return old
 
     def _deliver(self) -> None:
         # Lowered before the frames are taken: one that comes meanwhile calls again.
-        self._told = False
+        self._delivery_scheduled = False
         while self._frames and not self.thread.quitting:
             try:
                 self._sink(self._frames.popleft())
@@ -314,12 +318,12 @@ class _Playback(_Stream):
         self._pull = source.pull
         self._delay_s = 0.0
         self._frame_bytes = pcm.SAMPLE_BYTES
-        self._sleepless: KeepaliveNoise | None = None
+        self._keepalive: KeepaliveNoise | None = None
 
     def prepare(self, form: SoundFormat) -> None:
         self._delay_s = 0.0
         self._pull = self._source.pull
-        self._sleepless = KeepaliveNoise(form)
+        self._keepalive = KeepaliveNoise(form)
         self._frame_bytes = pyaudio.get_sample_size(_PORTAUDIO[form.samples]) * form.channels
         if form != SoundFormat(pcm.DOWNLINK_HZ, 1, "int16"):
             from kioskd.media.resample import ResampledSource, SampleFormat  # noqa: PLC0415 - as above
@@ -334,7 +338,7 @@ class _Playback(_Stream):
         if flags:
             self._owner.underflows += 1
         size = frames * self._frame_bytes
-        if self.thread.quitting or self._sleepless is None:
+        if self.thread.quitting or self._keepalive is None:
             # A lost device still asks while it is being closed: what it got would never be heard.
             return bytes(size)
-        return self._sleepless.fill(self._pull(size))
+        return self._keepalive.fill(self._pull(size))

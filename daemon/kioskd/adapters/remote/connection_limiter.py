@@ -49,7 +49,7 @@ class ClientStream:
         """Return what comes up to `end`, which is included.
 
         Raises:
-            Gone: the client left, or took longer.
+            ClientGone: the client left, or took longer.
             ValueError: there is no end within the bound.
         """
         try:
@@ -64,7 +64,7 @@ class ClientStream:
         """Return exactly so many bytes.
 
         Raises:
-            Gone: the client left, or took longer.
+            ClientGone: the client left, or took longer.
         """
         try:
             async with asyncio.timeout(within_s):
@@ -76,7 +76,7 @@ class ClientStream:
         """Send `data`.
 
         Raises:
-            Gone: the client left, or does not read.
+            ClientGone: the client left, or does not read.
         """
         self._writer.write(data)
         try:
@@ -107,7 +107,7 @@ class PeerUser:
     """The user may do everything here anyway."""
 
 
-def where(error: Exception) -> str:
+def error_place(error: Exception) -> str:
     """Return what kind of error it is and where it was raised. Its text may hold what a client has sent."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
@@ -136,7 +136,7 @@ class ConnectionLimiter:
             name: what the log calls the socket.
             clock: the daemon's time.
             most: clients at a time; owners have as many places again. The next client is told `full`, and left.
-            line_bytes: see `Way.read_until`.
+            line_bytes: see `ClientStream.read_until`.
             full: what is sent to a client that finds no place.
             each: clients at a time of one user who is no owner; None: as many as there are places.
             user_of: tells whose client it is.
@@ -157,13 +157,13 @@ class ConnectionLimiter:
 
         `listen` makes the socket; where it cannot (OSError), that is said once and tried again each minute.
         """
-        told = False
+        warned = False
         while True:
             try:
                 listening = listen()
             except OSError as error:
-                if not told:
-                    told = True
+                if not warned:
+                    warned = True
                     log.warning(
                         "%s socket cannot be made, going on without and trying again: %s",
                         self._name,
@@ -172,9 +172,9 @@ class ConnectionLimiter:
                 await self._clock.sleep(RETRY_S)
                 continue
             with listening:
-                await self._receive(listening, attend)
+                await self._accept(listening, attend)
 
-    async def _receive(
+    async def _accept(
         self, listening: socket.socket, attend: Callable[[ClientStream], Awaitable[None]]
     ) -> NoReturn:
         listening.setblocking(False)
@@ -208,17 +208,17 @@ class ConnectionLimiter:
             except OSError:
                 client.close()  # it has left already
                 return
-            way = ClientStream(*streams)
+            stream = ClientStream(*streams)
             try:
-                await attend(way)
+                await attend(stream)
             except ClientGone as error:
                 log.debug("%s: client gone: %s", self._name, error)
             except Exception as error:  # noqa: BLE001 - a bug that a client has found is said, and ends that client alone
                 log.error(  # noqa: TRY400 - the text of the error may hold what the client sent
-                    "%s: client hung up on, its request met a bug: %s", self._name, where(error)
+                    "%s: client hung up on, its request met a bug: %s", self._name, error_place(error)
                 )
             finally:
-                await way.close()
+                await stream.close()
         finally:
             self._clients[user] -= 1
             self._clients += Counter()  # forgets whoever has no client left

@@ -64,7 +64,7 @@ class ControlSocket:
         self._path = path
         self._clock = clock
         self._claim: int | None = None
-        self._taking_bytes: set[_Peer] = set()
+        self._sending_pictures: set[_Peer] = set()
         self._watching: Counter[int] = Counter()
 
     def claim(self) -> None:
@@ -84,7 +84,7 @@ class ControlSocket:
         Raises:
             KioskError: another daemon has it.
         """
-        reception = ConnectionLimiter(
+        limiter = ConnectionLimiter(
             "control",
             self._clock,
             most=CLIENTS,
@@ -94,7 +94,7 @@ class ControlSocket:
             user_of=_user_of,
         )
         try:
-            await reception.open(self._listen, partial(self._attend, handle))
+            await limiter.open(self._listen, partial(self._attend, handle))
         finally:
             if self._claim is not None:
                 self._path.unlink(missing_ok=True)
@@ -137,11 +137,11 @@ class ControlSocket:
             raise
         return listening
 
-    async def _attend(self, handle: RequestHandler, way: ClientStream) -> None:
+    async def _attend(self, handle: RequestHandler, stream: ClientStream) -> None:
         async def answer(message: Mapping[str, object]) -> None:
-            await way.write(_line(message))
+            await stream.write(_line(message))
 
-        peer, uid = self._peer(way)
+        peer, uid = self._peer(stream)
         if peer is _Peer.STRANGER:
             await answer({"ok": False, "why": "not for this user"})
             return
@@ -149,7 +149,7 @@ class ControlSocket:
         while True:
             await others_first()  # requests that have come already are read without a wait
             try:
-                line = await way.read_until(b"\n", within_s=REQUEST_S)
+                line = await stream.read_until(b"\n", within_s=REQUEST_S)
             except ValueError:
                 await answer({"ok": False, "why": f"the request has more than {LINE_BYTES} bytes"})
                 return
@@ -160,17 +160,17 @@ class ControlSocket:
             if size > PICTURE_BYTES:
                 await answer({"ok": False, "why": f"more than {PICTURE_BYTES // 1_000_000} MB"})
                 return
-            if size and peer in self._taking_bytes:
+            if size and peer in self._sending_pictures:
                 await answer({"ok": False, "why": "another picture is being sent; try again"})
                 return
             if size:
-                await self._take(way, size, peer, partial(carry_out, request), answer)
+                await self._receive_picture(stream, size, peer, partial(carry_out, request), answer)
             elif request.get("do") == "watch" and peer is _Peer.MEMBER:
-                await self._let_watch(uid, partial(carry_out, request, b""), answer)
+                await self._watch_within_share(uid, partial(carry_out, request, b""), answer)
             else:
                 await carry_out(request, b"", answer)
 
-    async def _let_watch(
+    async def _watch_within_share(
         self, uid: int, watch: Callable[[SendLine], Awaitable[None]], answer: SendLine
     ) -> None:
         """Let a member watch, if that leaves others their share."""
@@ -184,25 +184,25 @@ class ControlSocket:
             self._watching[uid] -= 1
             self._watching += Counter()
 
-    async def _take(
+    async def _receive_picture(
         self,
-        way: ClientStream,
+        stream: ClientStream,
         size: int,
         peer: _Peer,
         handle: Callable[[bytes, SendLine], Awaitable[None]],
         answer: SendLine,
     ) -> None:
         """Handle a request with what follows it: one of members at a time, for the sake of memory, and one of owners."""
-        self._taking_bytes.add(peer)
+        self._sending_pictures.add(peer)
         try:
-            await handle(await way.read(size, within_s=PICTURE_S), answer)
+            await handle(await stream.read(size, within_s=PICTURE_S), answer)
         finally:
-            self._taking_bytes.discard(peer)
+            self._sending_pictures.discard(peer)
 
-    def _peer(self, way: ClientStream) -> tuple[_Peer, int]:
+    def _peer(self, stream: ClientStream) -> tuple[_Peer, int]:
         try:
-            pid, uid, gid = _PEER.unpack(way.option(socket.SO_PEERCRED, _PEER.size))
-            packed = way.option(_SO_PEERGROUPS, _GROUPS_BYTES)
+            pid, uid, gid = _PEER.unpack(stream.option(socket.SO_PEERCRED, _PEER.size))
+            packed = stream.option(_SO_PEERGROUPS, _GROUPS_BYTES)
             groups = {gid, *(number for (number,) in struct.iter_unpack("I", packed))}
             ours = self._path.stat().st_gid
         except OSError as error:

@@ -57,31 +57,31 @@ class MetricsServer:
 
     async def serve(self, families: Callable[[], Iterable[MetricFamily]]) -> NoReturn:
         """Answer until cancelled. A port that is taken is said once, and waited for."""
-        reception = ConnectionLimiter(
+        limiter = ConnectionLimiter(
             "metrics", self._clock, most=CLIENTS, line_bytes=HEAD_BYTES, full=_answer(503, "busy\n")
         )
-        await reception.open(self._listen, lambda way: self._attend(way, families))
+        await limiter.open(self._listen, lambda stream: self._attend(stream, families))
 
     def _listen(self) -> socket.socket:
         listening = socket.create_server(("127.0.0.1", self.port))
         self.port = listening.getsockname()[1]
         return listening
 
-    async def _attend(self, way: ClientStream, families: Callable[[], Iterable[MetricFamily]]) -> None:
+    async def _attend(self, stream: ClientStream, families: Callable[[], Iterable[MetricFamily]]) -> None:
         try:
-            head = await way.read_until(b"\r\n\r\n", within_s=REQUEST_S)
+            head = await stream.read_until(b"\r\n\r\n", within_s=REQUEST_S)
         except ValueError:
-            await way.write(_answer(431, "too long\n"))
+            await stream.write(_answer(431, "too long\n"))
             return
         method, _, rest = head.decode("latin-1").partition(" ")
         path = rest.partition(" ")[0].partition("?")[0]
         if method not in ("GET", "HEAD"):
-            await way.write(_answer(405, "GET it\n"))
+            await stream.write(_answer(405, "GET it\n"))
         elif path != "/metrics":
-            await way.write(_answer(404, "see /metrics\n"))
+            await stream.write(_answer(404, "see /metrics\n"))
         else:
             body = await asyncio.to_thread(text, list(families()))
-            await way.write(_answer(200, body, bare=method == "HEAD"))
+            await stream.write(_answer(200, body, bare=method == "HEAD"))
 
 
 _REASONS: Final = {

@@ -75,7 +75,7 @@ def _replace(path: Path, text: str, *, durable: bool) -> None:
         os.close(folder)
 
 
-def look(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
     """Find out, without writing, whether files can be written in `folder`, or it can be made. Blocks.
 
     What a disk that fails does to a write is not seen here.
@@ -86,11 +86,11 @@ def look(folder: Path) -> None:
     place = folder
     while not place.exists():
         place = place.parent
-    if number := _hindrance(place):
+    if number := _obstacle(place):
         raise OSError(number, os.strerror(number), str(folder))
 
 
-def _hindrance(place: Path) -> int:
+def _obstacle(place: Path) -> int:
     """Return the errno that a new file in `place` would meet; 0 for none that can be foreseen."""
     disk = os.statvfs(place)
     if not place.is_dir():

@@ -14,7 +14,7 @@ NAME: Final = "budget.json"
 
 
 class BudgetFile:
-    """The file; a `flow.limits.Ledger`. Each call may wait for the disk: not for the loop's thread; and one call at a time.
+    """The file; a `flow.storage.budget.BudgetStore`. Each call may wait for the disk: not for the loop's thread; and one call at a time.
 
     Readable by its owner alone. The old content stays until the new is on the disk.
     """
@@ -35,5 +35,5 @@ class BudgetFile:
             return {}
 
     def save(self, entry: Mapping[str, object]) -> None:
-        """Keep `entry` in place of what was kept; see `flow.limits.Ledger`."""
+        """Keep `entry` in place of what was kept; see `flow.storage.budget.BudgetStore`."""
         atomic_file.replace(self._path, json.dumps(entry), durable=True)

@@ -57,7 +57,7 @@ _FINISH: Final = _Piece("", b"")
 
 
 class RecordFolder:
-    """One folder; a `RecordStore` of `flow.storage.conversation_recorder`. Its methods return at once; call `close` to end its thread."""
+    """One folder; a `RecordStore` of the conversation recorder. Its methods return at once; call `close` to end its thread."""
 
     def __init__(
         self,
@@ -76,10 +76,10 @@ class RecordFolder:
         self._now = now
         self._queue: queue.Queue[_Piece | None] = queue.Queue(QUEUE_PIECES)
         # By the loop's thread only.
-        self._behind = False
+        self._dropping = False
         # By ours only.
         self._files: dict[str, int] = {}
-        self._given_up: set[str] = set()
+        self._failed_files: set[str] = set()
         self._total = 0
         self._failed = False
         self._thread = threading.Thread(target=self._run, name=f"kioskd-{what}", daemon=True)
@@ -98,15 +98,15 @@ class RecordFolder:
 
     def write(self, name: str, text: str) -> None:
         """Add `text` to the file of this name."""
-        self._put(_Piece(f"{name}.txt", text.encode(errors="replace")))
+        self._enqueue(_Piece(f"{name}.txt", text.encode(errors="replace")))
 
     def sound(self, name: str, rate_hz: int, at_s: float, sound: bytes) -> None:
         """Add PCM to the file of this name, `at_s` seconds after its beginning, or behind what it has already."""
-        self._put(_Piece(f"{name}.wav", sound, rate_hz, at_s))
+        self._enqueue(_Piece(f"{name}.wav", sound, rate_hz, at_s))
 
     def finish(self) -> None:
         """Close the files: the conversation is over."""
-        self._put(_FINISH)
+        self._enqueue(_FINISH)
 
     def close(self) -> None:
         """Write what waits, and end the thread, within `CLOSE_S`. Blocks so long."""
@@ -114,15 +114,15 @@ class RecordFolder:
             self._queue.put(None, timeout=CLOSE_S)
             self._thread.join(CLOSE_S)
 
-    def _put(self, piece: _Piece) -> None:
+    def _enqueue(self, piece: _Piece) -> None:
         try:
             self._queue.put_nowait(piece)
         except queue.Full:
-            if not self._behind:
-                self._behind = True
+            if not self._dropping:
+                self._dropping = True
                 self._warn("disk too slow, leaving out what comes now")
         else:
-            self._behind = self._behind and not self._queue.empty()
+            self._dropping = self._dropping and not self._queue.empty()
 
     # From here on in the thread.
 
@@ -163,7 +163,7 @@ class RecordFolder:
         )
 
     def _add(self, piece: _Piece) -> None:
-        if piece.name in self._given_up:
+        if piece.name in self._failed_files:
             return
         try:
             descriptor = self._opened(piece)
@@ -177,7 +177,7 @@ class RecordFolder:
             if piece.rate_hz:
                 _write(descriptor, _header(start + len(piece.data), piece.rate_hz), 0)
         except OSError:
-            self._given_up.add(piece.name)
+            self._failed_files.add(piece.name)
             raise
         if self._failed:
             self._failed = False
@@ -207,9 +207,9 @@ class RecordFolder:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
         self._files.clear()
-        self._given_up.clear()
+        self._failed_files.clear()
 
-    def _kept(self) -> list[tuple[float, int, Path]]:
+    def _files_by_age(self) -> list[tuple[float, int, Path]]:
         """Return time, size and path of our files, oldest first."""
         if not self._folder.is_dir():
             return []
@@ -221,7 +221,7 @@ class RecordFolder:
     def _tidy(self) -> None:
         """Delete what is too old, and measure the rest."""
         self._total = 0
-        for written_at, size, path in self._kept():
+        for written_at, size, path in self._files_by_age():
             if written_at < self._now() - self._keep_days * DAY_S and path.name not in self._files:
                 path.unlink()
             else:
@@ -231,7 +231,7 @@ class RecordFolder:
     def _make_room(self, wanted: int) -> None:
         if self._total + wanted <= self._most_mb * 1_000_000:
             return
-        for _, size, path in self._kept():
+        for _, size, path in self._files_by_age():
             if path.name not in self._files:
                 path.unlink()
                 self._total -= size

@@ -33,13 +33,13 @@ MOST_CONVERSATIONS: Final = 2**31
 
 
 class ResumptionFile:
-    """The file; a `ports.Keepsake`."""
+    """The file; a `ports.ResumptionStore`."""
 
     def __init__(self, directory: Path, *, session_of: str) -> None:
         """Use `directory`. `session_of` names what a handle belongs to (service and model): with another, it is void."""
         self._path = directory / NAME
         self._owner = sha256(session_of.encode()).hexdigest()
-        self._told = False
+        self._warned = False
 
     def recover(self) -> tuple[int, SecretStr] | None:
         """Return the conversation's number and handle that another process left, and forget them; None where none is.
@@ -71,8 +71,8 @@ class ResumptionFile:
             atomic_file.replace(self._path, json.dumps(kept), durable=False)
         except OSError as error:
             self.forget()  # what is still kept is void: the new handle voided it
-            if not self._told:
-                self._told = True
+            if not self._warned:
+                self._warned = True
                 log.warning(
                     "conversation cannot be kept for a restart, going on without: error=%s", error.strerror
                 )

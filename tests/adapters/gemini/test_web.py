@@ -1,0 +1,106 @@
+"""The proxy that leads to the Live service, to the token server and to Google."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from tests.support.http_peers import connect_proxy
+from tests.support.live_providers import (
+    KEY,
+    account_file,
+    bearer,
+    dial,
+    google,
+    live_at,
+    mint,
+    service,
+    token_server,
+    web,
+)
+
+from kioskd.adapters.gemini import Vertex
+from kioskd.adapters.gemini.credentials import TokenCredentials
+from kioskd.errors import LinkLost, Remedy
+
+
+async def test_service_and_token_server_are_reached_through_the_owners_proxy() -> None:
+    async with token_server(mint()) as (tokens, _), service() as server:
+        ports = {"gateway.test": server.port, "tokens.test": tokens.port}
+        async with connect_proxy(ports) as proxy:
+            live = live_at(
+                server,
+                endpoint="https://gateway.test",
+                token_url="https://tokens.test/kiosk",
+                proxy=f"http://127.0.0.1:{proxy.port}",
+                api_version="v1alpha",
+            )
+            await dial(live)
+    assert [asked.line for asked in proxy.asked] == [
+        "CONNECT tokens.test:443 HTTP/1.1",
+        "CONNECT gateway.test:443 HTTP/1.1",
+    ]
+    assert server.headers[0]["authorization"] == "Token auth_tokens/of-the-server-1"
+    # The proxy sees where, and not what.
+    assert "auth_tokens" not in str(proxy.asked)
+
+
+async def test_vertex_and_googles_token_service_are_reached_through_the_owners_proxy(
+    tmp_path: Path,
+) -> None:
+    file = account_file(tmp_path, "https://oauth.test/token")
+    async with google(bearer(), tmp_path / "..") as (oauth, _), service() as server:
+        ports = {"gateway.test": server.port, "oauth.test": oauth.port}
+        async with connect_proxy(ports) as proxy:
+            live = live_at(
+                server,
+                endpoint="https://gateway.test",
+                vertex=Vertex("p", credentials_file=file),
+                proxy=f"http://127.0.0.1:{proxy.port}",
+                api_version="v1beta1",
+            )
+            await dial(live)
+    assert [asked.line.split()[1] for asked in proxy.asked] == ["oauth.test:443", "gateway.test:443"]
+
+
+async def test_what_is_on_this_machine_is_reached_without_the_owners_proxy() -> None:
+    async with service() as server, connect_proxy({}) as proxy:
+        await dial(live_at(server, key=SecretStr(KEY), proxy=f"http://127.0.0.1:{proxy.port}"))
+    assert proxy.asked == []
+    assert len(server.paths) == 1
+
+
+async def test_a_token_server_on_this_machine_is_behind_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with token_server(mint()) as (tokens, url):
+        for proxy in ("http://127.0.0.1:9", None):
+            await TokenCredentials(url, "m", web(proxy)).fetch()
+    assert len(tokens.asked) == 2
+
+
+async def test_the_environments_proxy_serves_where_the_owner_names_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with token_server(mint()) as (tokens, _), connect_proxy({"tokens.test": tokens.port}) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
+        await TokenCredentials("https://tokens.test/kiosk", "m", web()).fetch()
+        assert len(proxy.asked) == 1
+        monkeypatch.setenv("no_proxy", "tokens.test")
+        assert web().route("https://tokens.test/kiosk") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"), [(403, Remedy.SETTINGS), (407, Remedy.SETTINGS), (502, Remedy.RESUME)]
+)
+async def test_a_proxy_that_refuses_is_told_from_one_without_a_way_out(status: int, remedy: Remedy) -> None:
+    async with asyncio.timeout(60), connect_proxy({}, status=status) as proxy:
+        with pytest.raises(LinkLost, match="token server not reached") as caught:
+            await TokenCredentials("https://tokens.test", "m", web(f"http://127.0.0.1:{proxy.port}")).fetch()
+    assert (caught.value.remedy, caught.value.reached) == (remedy, False)
+
+
+def test_the_clouds_own_address_is_behind_no_proxy() -> None:
+    reached = web("http://127.0.0.1:9")
+    assert reached.route("http://metadata.google.internal/computeMetadata/v1/") is None
+    assert reached.route("https://oauth2.googleapis.com/token") == "http://127.0.0.1:9"

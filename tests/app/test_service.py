@@ -1,0 +1,63 @@
+"""The Live service as the settings describe it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from tests.support.live_providers import (
+    CONSTRAINED,
+    KEY,
+    VERTEX_PATH,
+    bearer,
+    google,
+    mint,
+    setup_of,
+    token_server,
+)
+
+from kioskd import app
+from kioskd.settings.model import Settings
+
+
+@pytest.mark.parametrize(
+    ("service_settings", "path"),
+    [
+        ({}, "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"),
+        (
+            {"model": "gemini-3.8-live-extended-thinking"},
+            "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContent",
+        ),
+        ({"provider": "vertex", "project": "p"}, VERTEX_PATH),
+    ],
+)
+async def test_the_settings_choose_the_path(service_settings: dict[str, Any], path: str) -> None:
+    # A key in place of what the settings would fetch, as in a rehearsal.
+    assert (await setup_of({"service": service_settings}))[1] == path
+
+
+async def test_settings_with_a_token_url_need_no_key() -> None:
+    async with token_server(mint()) as (tokens, url):
+        _, path = await setup_of({"service": {"token_url": url}}, key=None)
+    assert path == CONSTRAINED.replace("v1alpha", "v1beta")
+    assert len(tokens.asked) == 1
+
+
+async def test_settings_with_an_account_need_no_key_and_are_dialed_where_they_say(tmp_path: Path) -> None:
+    async with google(bearer(), tmp_path) as (_, vertex):
+        account = {
+            "provider": "vertex",
+            "project": "my-project",
+            "credentials_file": vertex.credentials_file,
+        }
+        setup, path = await setup_of({"service": account}, key=None)
+    assert path == VERTEX_PATH
+    assert setup["model"].startswith("projects/my-project/locations/global/")
+
+
+def test_an_unknown_model_is_said_in_the_journal(caplog: pytest.LogCaptureFixture) -> None:
+    app.live(Settings.model_validate({"service": {"model": "gemini-9-live"}}), SecretStr(KEY))
+    assert "taken for one like gemini-3.8-live: model=gemini-9-live" in caplog.text
+    caplog.clear()
+    app.live(Settings(), SecretStr(KEY))
+    assert caplog.text == ""

@@ -1,0 +1,64 @@
+"""The service of the machine, and a daemon's own words about it."""
+
+import pytest
+from tests.doctor.planting import Kiosk, faults, finding_of
+
+from kioskd import __version__
+from kioskd.core.effects import KioskStatus, ShowStatus
+from kioskd.doctor.finding import Verdict
+from kioskd.errors import Code
+from kioskd.flow.reporting.journal import status
+
+
+@pytest.mark.parametrize(
+    ("shown", "fault"),
+    [
+        (ShowStatus(KioskStatus.FAULT, Code.MICROPHONE, what="USB"), ("microphone", "microphone-missing")),
+        (ShowStatus(KioskStatus.FAULT, Code.DEAF), ("microphone", "microphone-silent")),
+        (ShowStatus(KioskStatus.FAULT, Code.SPEAKER), ("speaker", "speaker-missing")),
+        (ShowStatus(KioskStatus.ASLEEP, Code.STORAGE, what="Input/output error"), ("space", "not-kept")),
+        (
+            ShowStatus(KioskStatus.ASLEEP, Code.FILE, what="kioskd.yaml:3:5 x"),
+            ("settings", "settings-refused"),
+        ),
+    ],
+)
+async def test_a_daemon_that_runs_is_believed_about_what_it_misses(
+    kiosk: Kiosk, shown: ShowStatus, fault: tuple[str, str]
+) -> None:
+    kiosk.process(77, "/opt/kioskd/current/bin/python", "/opt/kioskd/current/bin/kioskd", "run")
+    kiosk.unit |= {"ActiveState": "active", "StatusText": status(shown)}
+    assert faults(await kiosk.examined()) == [fault]
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [("4", Verdict.OK), ("0", Verdict.FAULT), ("infinity", Verdict.FAULT), ("", Verdict.FAULT)],
+)
+async def test_the_watchdog_is_that_of_the_next_start(kiosk: Kiosk, said: str, verdict: Verdict) -> None:
+    kiosk.unit |= {"WatchdogUSec": "infinity", "WatchdogSec": said}
+    assert finding_of(await kiosk.examined(), "service").verdict is verdict
+
+
+async def test_a_daemon_of_the_same_version_is_well(kiosk: Kiosk) -> None:
+    kiosk.unit |= {"ActiveState": "active", "StatusText": "Asleep"}
+    kiosk.program("kioskd", f"""echo '{{"version": "{__version__}"}}'""")
+    found = finding_of(await kiosk.examined(), "service")
+    assert (found.verdict, found.said.endswith("active: Asleep")) == (Verdict.OK, True)
+
+
+async def test_the_last_status_of_a_stopped_daemon_is_not_repeated(kiosk: Kiosk) -> None:
+    kiosk.unit["StatusText"] = "Asleep"
+    assert "Asleep" not in finding_of(await kiosk.examined(), "service").said
+
+
+async def test_a_daemon_that_was_killed_is_not_believed_about_what_it_missed(kiosk: Kiosk) -> None:
+    kiosk.unit["StatusText"] = status(ShowStatus(KioskStatus.ASLEEP, Code.STORAGE, what="Input/output error"))
+    assert faults(await kiosk.examined()) == []
+
+
+async def test_why_a_daemon_has_failed_is_told_in_its_own_last_words(kiosk: Kiosk) -> None:
+    kiosk.unit |= {"ActiveState": "failed", "Result": "exit-code", "StatusText": "service key: there is none"}
+    assert finding_of(await kiosk.examined(), "service").said.endswith(
+        "its last words: service key: there is none"
+    )

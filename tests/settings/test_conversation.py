@@ -1,0 +1,79 @@
+"""Settings of the assistant and of a conversation."""
+
+from typing import Any
+
+import pytest
+from tests.support.settings import refusal, taken
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        (
+            "assistant",
+            {"temperature": 0, "thinking": "minimal", "vocabulary": ("Huygens", "anchor escapement")},
+        ),
+        ("conversation", {"speech_start": "low", "speech_end": "high", "padding_ms": 0, "silence_ms": 800}),
+        ("conversation", {"interruptions": "ignored", "search": True}),
+        ("conversation", {"compression_tokens": {"trigger": 25_000, "target": 8_000}}),
+        ("conversation", {"compression_tokens": {"trigger": 25_000}}),
+        ("assistant", {"voice": "Sulafat", "language": "de-DE", "greeting": "Greet."}),
+        ("conversation", {"wake": ("start", "button"), "idle_s": 3, "longest_s": 3, "think_s": 2}),
+        ("conversation", {"wake": ("button", "voice", "start", "remote")}),
+        ("conversation", {"wake": ("wakeword",), "wakeword": "hey_jarvis"}),
+        ("conversation", {"turn_taking": "local", "uplink": "voice", "pace": "slow"}),
+        ("conversation", {"turn_taking": "service", "uplink": "continuous"}),
+        ("conversation", {"follow_up_s": 0}),
+        ("conversation", {"follow_up_s": 3600, "longest_s": 3600}),
+        ("conversation", {"turn_taking": "local", "silence_ms": 200}),
+        ("conversation", {"pace": "slow", "silence_ms": 900}),
+    ],
+)
+def test_valid_values_are_accepted(section: str, values: dict[str, Any]) -> None:
+    assert taken(section, **values).model_dump(exclude_unset=True) == values
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "words"),
+    [
+        ("assistant", {"temperature": 2.1}, "2.1 is above 2"),
+        ("assistant", {"thinking": "max"}, "'minimal', 'low', 'medium' or 'high'"),
+        ("assistant", {"vocabulary": ("",)}, "is empty"),
+        ("conversation", {"silence_ms": 10}, "10 is below 50"),
+        ("conversation", {"padding_ms": 9999}, "9999 is above 5000"),
+        ("conversation", {"compression_tokens": {"trigger": 1}}, "1 is below 1000"),
+        (
+            "conversation",
+            {"compression_tokens": {"trigger": 5000, "target": 5000}},
+            "5000 is not below trigger (5000)",
+        ),
+        ("assistant", {"language": "english"}, "takes language and country"),
+        ("conversation", {"wake": ()}, "nothing could ever wake the kiosk"),
+        ("conversation", {"wake": ("button", "button")}, "twice"),
+        ("conversation", {"wake": ("voice", "wakeword")}, "voice, which wakes before a wake word is over"),
+        ("conversation", {"idle_s": 2.9}, "2.9 is below 3"),
+        ("conversation", {"longest_s": 86_401}, "86401 is above 86400"),
+        ("conversation", {"follow_up_s": -1}, "-1 is below 0"),
+        ("conversation", {"wakeword": "Hey Jarvis"}, "write hey_jarvis"),
+        ("conversation", {"turn_taking": "local", "uplink": "continuous"}, "only speech is sent"),
+        ("conversation", {"follow_up_s": 601}, "600 is below follow_up_s (601)"),
+        ("conversation", {"turn_taking": "local", "silence_ms": 199}, "199 is below 200"),
+        ("conversation", {"uplink": "voice", "silence_ms": 199}, "199 is below 200"),
+        (
+            "conversation",
+            {"turn_taking": "local", "pace": "slow", "silence_ms": 900},
+            "take out one of the two",
+        ),
+        (
+            "conversation",
+            {"pace": "slow", "speech_end": "low", "silence_ms": 900},
+            "take out one of the two",
+        ),
+    ],
+)
+def test_invalid_values_are_refused_with_the_expected_form(
+    section: str, values: dict[str, Any], words: str
+) -> None:
+    message = refusal(section, **values)
+    assert words in message
+    assert "pass@" not in message

@@ -1,0 +1,76 @@
+"""Settings of the microphone and the speaker."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.settings import refusal, taken
+from tests.support.settings_files import settings_of
+
+from kioskd.settings.model import Settings
+
+
+@pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        ("microphone", {"device": "hw:CARD=Jabra,DEV=0", "echo": "hardware", "preroll_ms": 0}),
+        ("speaker", {"volume": 0}),
+        ("speaker", {"volume_floor": 0, "volume_ceiling": 0}),
+        ("speaker", {"volume_floor": 100, "cues": ("end",), "prompts": False}),
+        ("microphone", {"channel": 1}),
+        ("microphone", {"channel": 64}),
+        ("speaker", {"device": "Jabra SPEAK 410"}),
+    ],
+)
+def test_valid_values_are_accepted(section: str, values: dict[str, Any]) -> None:
+    assert taken(section, **values).model_dump(exclude_unset=True) == values
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "words"),
+    [
+        ("microphone", {"preroll_ms": 5001}, "use 0 to 5000"),
+        (
+            "speaker",
+            {"prompts": False, "prompts_folder": "words"},
+            "with prompts: false nothing is said aloud",
+        ),
+        ("microphone", {"channel": 0}, "0 is below 1, it is a channel of the device"),
+        ("microphone", {"channel": 65}, "65 is above 64"),
+        ("speaker", {"volume_floor": 101}, "101 is above 100"),
+        ("speaker", {"volume_ceiling": 19}, "19 is below volume_floor (20)"),
+        ("speaker", {"cues": "wake"}, "it takes true, false or a list"),
+        ("speaker", {"cues": ("beep",)}, "'wake', 'end', 'mute' or 'error'"),
+        ("microphone", {"device": "hw:1,0"}, "write a name that kioskd devices prints, or hw:CARD=NAME"),
+        ("microphone", {"device": "hw:1"}, "means a card by its number"),
+        ("speaker", {"device": "plughw:0"}, "means a card by its number"),
+        ("speaker", {"device": "hw:CARD=1"}, "means a card by its number"),
+        ("speaker", {"device": "USB Audio (hw:1,0)"}, "means a card by its number"),
+        ("speaker", {"device": "1"}, "means a card by its number"),
+    ],
+)
+def test_invalid_values_are_refused_with_the_expected_form(
+    section: str, values: dict[str, Any], words: str
+) -> None:
+    message = refusal(section, **values)
+    assert words in message
+    assert "pass@" not in message
+
+
+@pytest.mark.parametrize("part", ["noise_suppression", "gain_control"])
+def test_parts_of_the_canceller_need_the_canceller(part: str) -> None:
+    assert "set echo to cancel" in refusal("microphone", **{"echo": "half_duplex", part: True})
+    Settings.model_validate({"microphone": {"echo": "cancel", part: True}})
+
+
+@pytest.mark.parametrize(
+    ("text", "cues"),
+    [
+        ("true", ("wake", "end", "mute", "error")),
+        ("false", ()),
+        ("[]", ()),
+        ("[error, wake]", ("error", "wake")),
+    ],
+)
+def test_chimes_are_all_none_or_some(file: Path, text: str, cues: tuple[str, ...]) -> None:
+    assert settings_of(file, f"speaker: {{cues: {text}}}").speaker.cues == cues

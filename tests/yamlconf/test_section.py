@@ -1,0 +1,31 @@
+"""What all sections of the settings have in common."""
+
+import pytest
+from pydantic import ValidationError
+
+from kioskd.settings.model import Settings
+from kioskd.yamlconf.section import Section
+
+
+class Speaker(Section):
+    volume: int = 70
+    loudness: float = 1.0
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().speaker.volume = 3  # type: ignore[misc]  # that it cannot be is the point
+
+
+@pytest.mark.parametrize(
+    "written", [{"volume": "3"}, {"volume": 3.0}, {"volume": True}, {"loudness": float("inf")}, {"volum": 3}]
+)
+def test_nothing_is_converted_and_no_other_name_is_taken(written: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Speaker.model_validate(written)
+
+
+def test_a_refusal_does_not_repeat_what_was_written() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Speaker.model_validate({"volume": "sesame"})
+    assert "sesame" not in str(caught.value)
