@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from kioskd.settings.controls import ButtonSettings, ControlsSettings
+from kioskd.settings.buttons_lamps import ButtonSettings, ControlsSettings
 from kioskd.settings.load import (
     LARGEST_BYTES,
     SettingsError,

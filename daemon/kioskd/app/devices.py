@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from kioskd import ports
 from kioskd.app.policy import session_of
@@ -17,14 +17,13 @@ from kioskd.flow.link.turn_endings import ReadAloud
 from kioskd.flow.storage.budget import BudgetStore
 from kioskd.flow.storage.conversation_recorder import RecordStore
 from kioskd.media.lamp_patterns import NightDimming
-from kioskd.settings.controls import ButtonSettings, CameraSettings, LampSettings, NightSettings
+from kioskd.settings.buttons_lamps import ButtonSettings, LampSettings, NightSettings
+from kioskd.settings.camera import CameraSettings
 from kioskd.settings.credentials import ServiceKeys
 from kioskd.settings.limits import RecordSettings
 from kioskd.settings.model import Settings
-from kioskd.yamlconf.value_types import input_key, place
 
 if TYPE_CHECKING:
-    from kioskd.adapters.controls.evdev import InputDevices
     from kioskd.adapters.remote.control_socket import ControlSocket
     from kioskd.adapters.remote.prometheus import MetricsServer
     from kioskd.media.echo import EchoCanceller
@@ -103,7 +102,7 @@ def echo_canceller(settings: Settings) -> "EchoCanceller | None":
         ConfigError: the extra kioskd[echo] is not installed.
     """
     microphone = settings.microphone
-    if microphone.echo != "cancel":
+    if not microphone.cancels:
         return None
     from kioskd.media.echo import EchoCanceller  # noqa: PLC0415 - brings numpy and WebRTC
 
@@ -144,12 +143,9 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
         notifier=notifier(environ),
         keys=keys,
         hands=_hands(controls.all_buttons),
-        lamps=[
-            LampSpec(_lamp(lamp), f"lamp {lamp.source or 'command'}", lamp.brightness, _night(lamp.night))
-            for lamp in controls.all_lamps
-        ],
-        camera=_camera(camera),
-        camera_lamp=_lamp(LampSettings(source=camera.lamp)) if camera.lamp is not None else None,
+        lamps=[_lit(lamp) for lamp in controls.all_lamps],
+        camera=camera.parsed.build(camera.form),
+        camera_lamp=_camera_lamp(camera),
         network=KernelNetwork(),
         resumption=ResumptionFile(runtime, session_of=session_of(settings)) if runtime is not None else None,
         memory=PreferenceFile(state) if state is not None else None,
@@ -177,9 +173,9 @@ def misfits(settings: Settings) -> list[str]:
     controls = settings.controls
     attempts: list[Callable[[], object]] = [
         *(partial(_hands, [button]) for button in controls.all_buttons),
-        *(partial(_lamp, lamp) for lamp in controls.all_lamps),
-        partial(_camera, settings.camera),
-        *([partial(_lamp, LampSettings(source=settings.camera.lamp))] if settings.camera.lamp else []),
+        *(partial(_lit, lamp) for lamp in controls.all_lamps),
+        partial(settings.camera.parsed.build, settings.camera.form),
+        partial(_camera_lamp, settings.camera),
         partial(pictures, settings),
         partial(echo_canceller, settings),
         partial(_wake_word, settings),
@@ -263,30 +259,18 @@ def _record_store(record: RecordSettings | None, what: str) -> RecordStore | Non
 
 
 def _hands(buttons: Sequence[ButtonSettings]) -> list[ButtonSpec]:
-    hands: list[ButtonSpec] = []
-    # One for all: a device with two keys can be grabbed only once.
-    devices = _input_devices() if any(button.source.startswith("evdev:") for button in buttons) else None
-    for button in buttons:
-        if button.source.startswith("evdev:"):
-            from kioskd.adapters.controls.evdev import EvdevButton  # noqa: PLC0415
-
-            hands.append(hand(EvdevButton(*input_key(button.source), devices), button))
-        else:
-            from kioskd.adapters.controls.gpio_button import GpioButton  # noqa: PLC0415
-
-            _, chip, (line,) = place(button.source)
-            pull = button.pull or ("down" if button.active == "high" else "up")
-            line_button = GpioButton(
-                chip, line, pull=pull, active=button.active, debounce_ms=button.debounce_ms
-            )
-            hands.append(hand(line_button, button))
-    return hands
+    shared: dict[str, Any] = {}
+    return [hand(button.parsed.build(button, shared), button) for button in buttons]
 
 
-def _input_devices() -> "InputDevices":
-    from kioskd.adapters.controls.evdev import InputDevices  # noqa: PLC0415
+def _lit(lamp: LampSettings) -> LampSpec:
+    source = lamp.parsed
+    return LampSpec(source.build(lamp), f"lamp {source.text}", lamp.brightness, _night(lamp.night))
 
-    return InputDevices()
+
+def _camera_lamp(camera: CameraSettings) -> ports.Lamp | None:
+    lamp = camera.own_lamp
+    return lamp.parsed.build(lamp) if lamp is not None else None
 
 
 def _night(night: NightSettings | None) -> NightDimming | None:
@@ -298,50 +282,6 @@ def _night(night: NightSettings | None) -> NightDimming | None:
 def _day_s(clock: str) -> float:
     hours, minutes = clock.split(":")
     return int(hours) * 3600.0 + int(minutes) * 60.0
-
-
-def _lamp(lamp: LampSettings) -> ports.Lamp:
-    if lamp.source is None:
-        from kioskd.adapters.controls.command_lamp import CommandLamp  # noqa: PLC0415
-
-        return CommandLamp(lamp.command or ())
-    kind, name, numbers = place(lamp.source)
-    if kind in ("pwm", "led"):
-        from kioskd.adapters.controls.sysfs_light import LedLamp, PwmLamp  # noqa: PLC0415
-
-        return PwmLamp(name, numbers[0]) if kind == "pwm" else LedLamp(name)
-    from kioskd.adapters.controls.gpio_lamp import GpioLamp, RgbLamp  # noqa: PLC0415
-
-    if kind == "rgb":
-        return RgbLamp(name, (numbers[0], numbers[1], numbers[2]), active=lamp.active)
-    return GpioLamp(name, numbers[0], active=lamp.active)
-
-
-class _Look(TypedDict):
-    size: int
-    quality: int
-    rotate: Literal[0, 90, 180, 270]
-    mirror: bool
-
-
-def _camera(camera: CameraSettings) -> ports.Camera | None:
-    kind, _, name = camera.source.partition(":")
-    look = _Look(size=camera.size, quality=camera.quality, rotate=camera.rotate, mirror=camera.mirror)
-    match kind:
-        case "picamera":
-            from kioskd.adapters.cameras.picamera import PiCamera  # noqa: PLC0415
-
-            return PiCamera(**look, camera_number=int(name or 0))
-        case "v4l2":
-            from kioskd.adapters.cameras.v4l2 import V4l2Camera  # noqa: PLC0415
-
-            return V4l2Camera(name, **look)
-        case "folder":
-            from kioskd.adapters.cameras.folder import FolderCamera  # noqa: PLC0415
-
-            return FolderCamera(Path(name), **look)
-        case _:
-            return None
 
 
 def prompts(settings: Settings, cache: Path | None) -> ports.Prompts | None:

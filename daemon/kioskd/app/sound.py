@@ -44,7 +44,6 @@ def sound(
     echo = echo_canceller(settings)
     wanted = {Cue(name) for name in settings.speaker.cues}
     cues = _cue_filter() if wanted else None
-    mode = settings.microphone.echo
     downlink = Downlink(
         meters.speaker(parts.speaker),
         post,
@@ -58,7 +57,7 @@ def sound(
     held = talk(settings) is UplinkMode.HELD
 
     def own_residue() -> bool:
-        return mode == "hardware" and downlink.own_voice
+        return settings.microphone.device_cancels and downlink.own_voice
 
     uplink = Uplink(
         meters.microphone(parts.microphone),
@@ -68,7 +67,7 @@ def sound(
         speech_events=speech_events(settings, post, echo, wake_word, downlink),
         cleaners=[cleaner for cleaner in (echo, cues) if cleaner is not None],
         # What a card leaves of the kiosk's voice is loud enough to be answered; what the canceller leaves is not.
-        own_voice=lambda: downlink.voice_lingers if mode == "half_duplex" else own_residue(),
+        own_voice=lambda: downlink.voice_lingers if settings.microphone.half_duplex else own_residue(),
         own_lead=lambda: held and own_residue(),
         lead_ms=lead_ms(settings),
         after_ms=HELD_AFTER_MS if held else 0,
@@ -111,7 +110,7 @@ def speech_events(
         voice=VoiceDetector(pause_ms=pause_ms(conversation)),
         wakers=wakers,
         # Also where the visitor's voice ends no reply: what is left of an echo is not theirs.
-        interrupter=None if settings.microphone.echo == "half_duplex" else BargeInDetector(echo),
+        interrupter=None if settings.microphone.half_duplex else BargeInDetector(echo),
         own_voice=lambda: downlink.own_voice,
         own_sound=lambda: downlink.lingers,
     )

@@ -127,7 +127,7 @@ def _row(tool: ToolSettings, declared: Declaration | NamedSettings) -> dict[str,
 
 
 def _assembled(tools: Sequence[ToolSettings], settings: Settings, clock: ports.Clock) -> list[Guarded]:
-    camera = settings.camera.source != "off"
+    camera = settings.camera.on
     hidden = secret_files(settings)
     return assemble(tools, os.environ, host=_Alone(), clock=clock, camera=camera, hidden=hidden)
 

@@ -191,7 +191,7 @@ def _judged(
 async def _unheard(patient: CheckContext) -> Finding:
     said = "the microphone heard nothing of the sweep that the speaker played"
     sure = await patient.person.asks("Did you hear a rising tone?") if patient.person else None
-    hardware = patient.settings.microphone.echo == "hardware"
+    hardware = patient.settings.microphone.device_cancels
     if sure is False or (sure is None and not hardware):
         return fault(
             "speaker-not-heard",

@@ -596,7 +596,14 @@ async def test_who_asks_a_camera_that_is_away_is_told_so_at_once_and_each_time_i
 async def test_who_asks_a_camera_that_does_not_answer_waits_no_longer_than_he_said() -> None:
     clock = ManualClock()
     camera = SlowCamera()
-    flow = CameraStream(camera, clock, way=PicturePacer(clock, uplink_idle=lambda: True))
+    flow = CameraStream(
+        camera,
+        clock,
+        way=PicturePacer(clock, uplink_idle=lambda: True),
+        every_s=EVERY_S,
+        min_change=0.0,
+        refresh_s=60.0,
+    )
     async with running(flow.run()):
         asking = asyncio.create_task(flow.fresh(3.0))
         await soon(camera.asked.wait())

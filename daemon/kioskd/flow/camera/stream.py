@@ -56,10 +56,10 @@ class CameraStream:
         clock: Clock,
         *,
         way: PicturePacer,
+        every_s: float,
+        min_change: float,
+        refresh_s: float,
         post: Callable[[Event], None] = lambda _event: None,
-        every_s: float = LEAST_S,
-        min_change: float = 0.02,
-        refresh_s: float = 60.0,
         lamp: Lamp | None = None,
         show: ShowPicture = lambda _jpeg, _settled: False,
     ) -> None:
