@@ -114,13 +114,18 @@ def by_prefix(*kinds: type[AnySource]) -> dict[str, type[AnySource]]:
     return {kind.prefix: kind for kind in kinds}
 
 
+def kind_of(kinds: Mapping[str, type[AnySource]], text: str) -> type[AnySource] | None:
+    """Return the kind whose prefix `text` has; None where none has it."""
+    return kinds.get(text.partition(":")[0])
+
+
 def parsed(kinds: Mapping[str, type[AnySource]], text: str) -> AnySource:
     """Return `text`, taken apart by the kind whose prefix it has.
 
     Raises:
         ValueError: no kind has that prefix, or the text after it has another form.
     """
-    kind = kinds.get(text.partition(":")[0])
+    kind = kind_of(kinds, text)
     if kind is None:
         raise ValueError(text)
     return kind(text)

@@ -7,7 +7,7 @@ from kioskd.adapters.controls.evdev_source import EvdevSource
 from kioskd.adapters.controls.gpio_source import GpioButtonSource, GpioLampSource, RgbLampSource
 from kioskd.adapters.controls.source import ButtonSource, LampOptions, LampSource
 from kioskd.adapters.controls.sysfs_source import LedLampSource, PwmLampSource
-from kioskd.adapters.source import DeviceListing, by_prefix, forms, parsed, source_text
+from kioskd.adapters.source import DeviceListing, by_prefix, forms, kind_of, parsed, source_text
 
 if TYPE_CHECKING:
     from kioskd import ports
@@ -63,7 +63,7 @@ def listings() -> Iterator[DeviceListing]:
 
 
 def _no_button(text: str) -> str:
-    return BUTTONS.get(text.partition(":")[0], GpioButtonSource).refusal
+    return (kind_of(BUTTONS, text) or GpioButtonSource).refusal
 
 
 def _no_lamp(_text: str) -> str:
