@@ -14,19 +14,15 @@ class LampOptions(Protocol):
 
     @property
     def active(self) -> Literal["low", "high"]:
-        """The line's level when the lamp is lit."""
+        """The line's level when the lamp is lit, or the button is pressed."""
 
 
-class ButtonOptions(Protocol):
+class ButtonOptions(LampOptions, Protocol):
     """What the settings say of a button beside its source."""
 
     @property
     def pull(self) -> Literal["up", "down", "none"] | None:
         """The line's resistor; None where the adapter chooses it."""
-
-    @property
-    def active(self) -> Literal["low", "high"]:
-        """The line's level when the button is pressed."""
 
     @property
     def debounce_ms(self) -> int:
