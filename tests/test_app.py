@@ -13,7 +13,8 @@ from kioskd import app
 from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.core.policy import CameraMode, Policy, UplinkMode
 from kioskd.errors import ConfigError
-from kioskd.settings.controls import ButtonSettings, CameraSettings, ControlsSettings
+from kioskd.settings.buttons_lamps import ButtonSettings, ControlsSettings
+from kioskd.settings.camera import CameraSettings
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
 from kioskd.settings.limits import LimitsSettings
 from kioskd.settings.model import Settings

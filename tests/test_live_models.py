@@ -18,7 +18,7 @@ from kioskd.live_models import (
     ThinkingLevel,
     WantedFeatures,
 )
-from kioskd.settings.controls import CameraSettings
+from kioskd.settings.camera import CameraSettings
 from kioskd.settings.service import ServiceSettings
 from kioskd.simulator import rules
 from kioskd.simulator.auth import ApiEndpoint

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import pytest
 from tests.support import picamera_box
-from tests.support.pictures import UPRIGHT, corners, jpeg, opened
+from tests.support.pictures import UPRIGHT, corners, form, jpeg, opened
 from tests.support.v4l2_sim import SimulatedWebcam
 
 from kioskd.adapters.cameras.folder import FolderCamera
@@ -74,7 +74,7 @@ class FolderBench:
         self._folder = folder / "pictures"
         self._folder.mkdir()
         (self._folder / "1.jpg").write_bytes(jpeg(640, 480))
-        self.camera = FolderCamera(self._folder, size=SIZE)
+        self.camera = FolderCamera(self._folder, **form(size=SIZE))
 
     def unplug(self) -> None:
         self._folder.rename(self._folder.with_suffix(".gone"))
@@ -91,7 +91,7 @@ class WebcamBench:
 
     def __init__(self) -> None:
         self._webcam = SimulatedWebcam(lambda _: jpeg(640, 480), sizes=[(640, 480)])
-        self.camera = V4l2Camera("c920", size=SIZE, kernel=self._webcam)
+        self.camera = V4l2Camera("c920", kernel=self._webcam, **form(size=SIZE))
 
     @property
     def running(self) -> bool | None:
@@ -132,7 +132,7 @@ class RealBench:
 
 class PiBench(RealBench):
     def __init__(self, *, staged: bool) -> None:
-        self._camera = PiCamera(size=SIZE)
+        self._camera = PiCamera(**form(size=SIZE))
         super().__init__(self._camera)
         self.staged = staged
 
@@ -174,7 +174,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             here = cameras()
             if not here:
                 pytest.skip("no webcam here: plug one in")
-            bench = RealBench(V4l2Camera(here[0].path, size=SIZE))
+            bench = RealBench(V4l2Camera(here[0].path, **form(size=SIZE)))
         case _:
             if lacking := picamera_box.missing():
                 pytest.skip(lacking)

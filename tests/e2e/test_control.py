@@ -40,7 +40,7 @@ from kioskd.flow.link import picture_pacer
 from kioskd.flow.link.outbox import ASKED_S
 from kioskd.media import pcm
 from kioskd.ports import ReplyAudio, ToolCall, ToolsCalled, UsageReported
-from kioskd.settings.controls import CameraSettings
+from kioskd.settings.camera import CameraSettings
 from kioskd.settings.credentials import ServiceKeys
 from kioskd.settings.limits import LimitsSettings
 from kioskd.settings.model import Settings

@@ -14,7 +14,7 @@ from kioskd.core.effects import KioskStatus, Overlay
 from kioskd.core.policy import Policy
 from kioskd.media import pcm
 from kioskd.ports import GenerationEnded, ReplyAudio, TurnComplete
-from kioskd.settings.controls import ButtonSettings, ControlsSettings
+from kioskd.settings.buttons_lamps import ButtonSettings, ControlsSettings
 from kioskd.settings.conversation import ConversationSettings
 from kioskd.settings.limits import PrivacySettings, RecordSettings
 from kioskd.settings.model import Settings

@@ -42,7 +42,7 @@ from kioskd.ports import (
 )
 from kioskd.rehearsal.run import rehearse
 from kioskd.rehearsal.scenario import Expectation, load_scenario
-from kioskd.settings.controls import ButtonSettings, ControlsSettings
+from kioskd.settings.buttons_lamps import ButtonSettings, ControlsSettings
 from kioskd.settings.load import load
 from kioskd.settings.model import Settings
 from kioskd.settings.service import ServiceSettings

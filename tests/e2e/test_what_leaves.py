@@ -9,7 +9,7 @@ from kioskd.app.sound import HELD_AFTER_MS
 from kioskd.core.effects import KioskStatus
 from kioskd.media import pcm
 from kioskd.ports import GenerationEnded, Preferences, ReplyAudio, TurnComplete
-from kioskd.settings.controls import ButtonSettings, ControlsSettings
+from kioskd.settings.buttons_lamps import ButtonSettings, ControlsSettings
 from kioskd.settings.conversation import ConversationSettings
 from kioskd.settings.model import Settings
 from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from tests.support import packages
 
-from kioskd.settings.controls import ButtonSettings, ControlsSettings
+from kioskd.settings.buttons_lamps import ButtonSettings, ControlsSettings
 from kioskd.settings.load import load, load_to_run
 from kioskd.settings.model import Settings
 from kioskd.yamlconf.section import Section

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from tests.support.settings_files import faults_of, settings_of
 
-from kioskd.settings.controls import ButtonSettings, ControlsSettings
+from kioskd.settings.buttons_lamps import ButtonSettings, ControlsSettings
 from kioskd.settings.load import (
     LARGEST_BYTES,
     SettingsError,

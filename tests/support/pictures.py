@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from kioskd.adapters.cameras.source import PictureForm
+from kioskd.settings.camera import CameraSettings
+
 CORNERS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255)}
 UPRIGHT = ("red", "green", "blue", "white")
 """Top left, top right, bottom left, bottom right."""
@@ -22,6 +25,11 @@ DESPITE_ORIENTATION = {
     8: ("blue", "red", "white", "green"),
 }
 """How each EXIF orientation stores an upright picture."""
+
+
+def form(**changed: Any) -> PictureForm:
+    """Return the form of pictures that `camera` settings with these changes ask for."""
+    return CameraSettings(**changed).form
 
 
 def quarters(width: int = 320, height: int = 240, corners: Sequence[str] = UPRIGHT) -> Image.Image:

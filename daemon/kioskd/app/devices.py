@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from kioskd import ports
 from kioskd.adapters.absent import NoControl, NoMetrics, NoPreferences, NoPrompts, NoResumption
@@ -15,14 +15,13 @@ from kioskd.core import button_gesture
 from kioskd.errors import ConfigError
 from kioskd.flow.storage.conversation_recorder import RecordStore
 from kioskd.media.lamp_patterns import NightDimming
-from kioskd.settings.controls import ButtonSettings, CameraSettings, LampSettings, NightSettings
+from kioskd.settings.buttons_lamps import ButtonSettings, LampSettings, NightSettings
+from kioskd.settings.camera import CameraSettings
 from kioskd.settings.credentials import ServiceKeys
 from kioskd.settings.limits import RecordSettings
 from kioskd.settings.model import Settings
-from kioskd.yamlconf.value_types import input_key, place
 
 if TYPE_CHECKING:
-    from kioskd.adapters.controls.evdev import InputDevices
     from kioskd.media.echo import EchoCanceller
 
 
@@ -41,7 +40,7 @@ def echo_canceller(settings: Settings) -> "EchoCanceller | None":
         ConfigError: the extra kioskd[echo] is not installed.
     """
     microphone = settings.microphone
-    if microphone.echo != "cancel":
+    if not microphone.cancels:
         return None
     from kioskd.media.echo import EchoCanceller  # noqa: PLC0415 - brings numpy and WebRTC
 
@@ -79,13 +78,10 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
             microphone=PortAudioMicrophone(settings.microphone.device, channel=settings.microphone.channel),
             speaker=PortAudioSpeaker(settings.speaker.device),
             notifier=notifier(environ),
-            buttons=_hands(controls.all_buttons),
-            lamps=[
-                LampSpec(_lamp(lamp), f"lamp {lamp.source or 'command'}", lamp.brightness, _night(lamp.night))
-                for lamp in controls.all_lamps
-            ],
-            camera=_camera(camera),
-            camera_lamps=[_lamp(LampSettings(source=camera.lamp))] if camera.lamp is not None else [],
+            buttons=_buttons(controls.all_buttons),
+            lamps=[_lamp(lamp) for lamp in controls.all_lamps],
+            camera=camera.parsed.build(camera.form),
+            camera_lamps=_camera_lamps(camera),
             network=KernelNetwork(),
             control=ControlSocket(control, clock) if control is not None else NoControl(),
             metrics=_metrics(settings.metrics.port, clock),
@@ -122,17 +118,17 @@ def _stores(settings: Settings, state: Path | None, runtime: Path | None) -> Sto
     )
 
 
-def misfits(settings: Settings) -> list[str]:
+def startup_faults_of_devices(settings: Settings) -> list[str]:
     """Return what `run` would refuse these settings for on this machine: a library, a picture, a key's name. Blocks.
 
     Opens no device, and asks for no service key.
     """
     controls = settings.controls
     attempts: list[Callable[[], object]] = [
-        *(partial(_hands, [button]) for button in controls.all_buttons),
+        *(partial(_buttons, [button]) for button in controls.all_buttons),
         *(partial(_lamp, lamp) for lamp in controls.all_lamps),
-        partial(_camera, settings.camera),
-        *([partial(_lamp, LampSettings(source=settings.camera.lamp))] if settings.camera.lamp else []),
+        partial(settings.camera.parsed.build, settings.camera.form),
+        partial(_camera_lamps, settings.camera),
         partial(pictures, settings),
         partial(echo_canceller, settings),
         partial(_wake_word, settings),
@@ -207,31 +203,19 @@ def _record_store(record: RecordSettings | None, what: str) -> RecordStore | Non
     return RecordFolder(record.folder, what=what, keep_days=record.keep_days, most_mb=record.most_mb)
 
 
-def _hands(buttons: Sequence[ButtonSettings]) -> list[ButtonSpec]:
-    hands: list[ButtonSpec] = []
-    # One for all: a device with two keys can be grabbed only once.
-    devices = _input_devices() if any(button.source.startswith("evdev:") for button in buttons) else None
-    for button in buttons:
-        if button.source.startswith("evdev:"):
-            from kioskd.adapters.controls.evdev import EvdevButton  # noqa: PLC0415
-
-            hands.append(hand(EvdevButton(*input_key(button.source), devices), button))
-        else:
-            from kioskd.adapters.controls.gpio_button import GpioButton  # noqa: PLC0415
-
-            _, chip, (line,) = place(button.source)
-            pull = button.pull or ("down" if button.active == "high" else "up")
-            line_button = GpioButton(
-                chip, line, pull=pull, active=button.active, debounce_ms=button.debounce_ms
-            )
-            hands.append(hand(line_button, button))
-    return hands
+def _buttons(buttons: Sequence[ButtonSettings]) -> list[ButtonSpec]:
+    shared: dict[str, Any] = {}
+    return [hand(button.parsed.build(button, shared), button) for button in buttons]
 
 
-def _input_devices() -> "InputDevices":
-    from kioskd.adapters.controls.evdev import InputDevices  # noqa: PLC0415
+def _lamp(lamp: LampSettings) -> LampSpec:
+    source = lamp.parsed
+    return LampSpec(source.build(lamp), f"lamp {source.text}", lamp.brightness, _night(lamp.night))
 
-    return InputDevices()
+
+def _camera_lamps(camera: CameraSettings) -> list[ports.Lamp]:
+    lamp = camera.own_lamp
+    return [lamp.parsed.build(lamp)] if lamp is not None else []
 
 
 def _night(night: NightSettings | None) -> NightDimming | None:
@@ -243,50 +227,6 @@ def _night(night: NightSettings | None) -> NightDimming | None:
 def _day_s(clock: str) -> float:
     hours, minutes = clock.split(":")
     return int(hours) * 3600.0 + int(minutes) * 60.0
-
-
-def _lamp(lamp: LampSettings) -> ports.Lamp:
-    if lamp.source is None:
-        from kioskd.adapters.controls.command_lamp import CommandLamp  # noqa: PLC0415
-
-        return CommandLamp(lamp.command or ())
-    kind, name, numbers = place(lamp.source)
-    if kind in ("pwm", "led"):
-        from kioskd.adapters.controls.sysfs_light import LedLamp, PwmLamp  # noqa: PLC0415
-
-        return PwmLamp(name, numbers[0]) if kind == "pwm" else LedLamp(name)
-    from kioskd.adapters.controls.gpio_lamp import GpioLamp, RgbLamp  # noqa: PLC0415
-
-    if kind == "rgb":
-        return RgbLamp(name, (numbers[0], numbers[1], numbers[2]), active=lamp.active)
-    return GpioLamp(name, numbers[0], active=lamp.active)
-
-
-class _Look(TypedDict):
-    size: int
-    quality: int
-    rotate: Literal[0, 90, 180, 270]
-    mirror: bool
-
-
-def _camera(camera: CameraSettings) -> ports.Camera | None:
-    kind, _, name = camera.source.partition(":")
-    look = _Look(size=camera.size, quality=camera.quality, rotate=camera.rotate, mirror=camera.mirror)
-    match kind:
-        case "picamera":
-            from kioskd.adapters.cameras.picamera import PiCamera  # noqa: PLC0415
-
-            return PiCamera(**look, camera_number=int(name or 0))
-        case "v4l2":
-            from kioskd.adapters.cameras.v4l2 import V4l2Camera  # noqa: PLC0415
-
-            return V4l2Camera(name, **look)
-        case "folder":
-            from kioskd.adapters.cameras.folder import FolderCamera  # noqa: PLC0415
-
-            return FolderCamera(Path(name), **look)
-        case _:
-            return None
 
 
 def prompts(settings: Settings, cache: Path | None) -> ports.Prompts:

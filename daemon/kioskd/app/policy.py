@@ -56,13 +56,13 @@ def _changed(section: str, then: object, now: object) -> list[str]:
 def core_policy(settings: Settings) -> Policy:
     """Return what the settings mean for the core."""
     conversation = settings.conversation
-    half_duplex = settings.microphone.echo == "half_duplex"
+    half_duplex = settings.microphone.half_duplex
     return Policy(
         half_duplex=half_duplex,
         greeting=settings.assistant.greeting is not None,
         always_on="start" in conversation.wake,
         talk=talk(settings),
-        eyes=_EYES[settings.camera.when] if settings.camera.source != "off" else CameraMode.NEVER,
+        eyes=_EYES[settings.camera.when] if settings.camera.on else CameraMode.NEVER,
         wake_buttons=_wake_buttons(settings),
         barge_in=not half_duplex and conversation.interruptions != "ignored",
         idle_s=conversation.idle_s,

@@ -125,4 +125,4 @@ def read_aloud(settings: Settings) -> ReadAloud:
 
 def _sends_pictures(settings: Settings) -> bool:
     """Return whether pictures come by themselves, and each belongs to the visitor's turn in which it came."""
-    return settings.camera.source != "off" and settings.camera.when != "request"
+    return settings.camera.on and settings.camera.when != "request"

@@ -74,7 +74,7 @@ def sound(
     held = talk(settings) is UplinkMode.HELD
 
     def own_residue() -> bool:
-        return microphone.echo == "hardware" and downlink.own_voice
+        return microphone.device_cancels and downlink.own_voice
 
     uplink = Uplink(
         meters.microphone(devices.microphone),
@@ -84,7 +84,7 @@ def sound(
             microphone.preroll_ms,
             lead_ms(settings),
             # What a card leaves of the kiosk's voice is loud enough to be answered; what the canceller leaves is not.
-            own_voice=lambda: downlink.voice_lingers if microphone.echo == "half_duplex" else own_residue(),
+            own_voice=lambda: downlink.voice_lingers if microphone.half_duplex else own_residue(),
             own_lead=lambda: held and own_residue(),
         ),
         speech_events=speech_events(settings, post, echo, wake_words, downlink),
@@ -130,7 +130,7 @@ def speech_events(
         voice=VoiceDetector(pause_ms=pause_ms(conversation)),
         wakers=wakers,
         # Also where the visitor's voice ends no reply: what is left of an echo is not theirs.
-        interrupter=None if settings.microphone.echo == "half_duplex" else BargeInDetector(echo),
+        interrupter=None if settings.microphone.half_duplex else BargeInDetector(echo),
         own_voice=lambda: downlink.own_voice,
         own_sound=lambda: downlink.lingers,
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from kioskd.app.devices import misfits
+from kioskd.app.devices import startup_faults_of_devices
 from kioskd.settings.load import Fault, SettingsError, load_to_run, read
 from kioskd.settings.model import Settings
 
@@ -29,7 +29,7 @@ def tried(path: Path, environ: Mapping[str, str]) -> Settings:
 
 def unfit(path: Path, settings: Settings) -> tuple[Fault, ...]:
     """Return what the settings, which were read from `path`, need and this machine lacks: libraries, devices' names."""
-    found = misfits(settings)
+    found = startup_faults_of_devices(settings)
     if not found:
         return ()
     document = read(path).document

@@ -13,7 +13,8 @@ from kioskd.cli.status import left_out_words
 from kioskd.doctor.machine import Machine
 from kioskd.errors import KioskError
 from kioskd.secret_files import STORES, KeyMissingError, is_there
-from kioskd.settings.controls import CameraSettings, LampSettings
+from kioskd.settings.buttons_lamps import LampSettings
+from kioskd.settings.camera import CameraSettings
 from kioskd.settings.credentials import CREDENTIAL, VARIABLES, other_credential, service_key
 from kioskd.settings.load import Fault, SettingsError, default_path, load_to_run, notes
 from kioskd.settings.model import Settings
@@ -149,7 +150,7 @@ def _camera(camera: CameraSettings) -> str:
         "speech": f"a picture every {camera.every_s:g} s while the visitor speaks",
         "request": "a picture on request",
     }
-    return "off" if camera.source == "off" else f"{camera.source}, {when[camera.when]}"
+    return f"{camera.source}, {when[camera.when]}" if camera.on else camera.source
 
 
 def _lamp(lamp: LampSettings) -> str:

@@ -80,7 +80,7 @@ def leaves(settings: Settings) -> Iterator[Leaving]:
     service = _service(settings)
     yield Leaving("what the microphone hears", service, _sound_when(settings))
     camera = settings.camera
-    if camera.source != "off":
+    if camera.on:
         on_request = "when the visitor, a button, a command or the model asks for one"
         when = {
             "conversation": f"every {camera.every_s:g} s during a conversation, if there is something new to see",
@@ -171,7 +171,7 @@ def _sound_when(settings: Settings) -> str:
         UplinkMode.VOICE: "during a conversation, only while somebody speaks",
         UplinkMode.HELD: "only while the talk button is held",
     }[policy.talk(settings)]
-    if settings.microphone.echo == "half_duplex":
+    if settings.microphone.half_duplex:
         when += ", but not while the kiosk itself speaks"
     if lead_ms := policy.lead_ms(settings):
         when += f"; and the {lead_ms / 1000:g} s before it, so that no first word is lost"

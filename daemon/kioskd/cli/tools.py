@@ -126,7 +126,7 @@ def _row(tool: Guard, declared: Declaration | NamedSettings) -> dict[str, object
 
 
 def _assembled(tools: Sequence[Guard], settings: Settings, clock: ports.Clock) -> list[Guarded]:
-    camera = settings.camera.source != "off"
+    camera = settings.camera.on
     hidden = secret_files(settings)
     return assemble(tools, BuildContext(os.environ, _Alone(), clock, hidden, camera=camera))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kioskd.adapters.source import DeviceAccess
 from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, ok, skipped
 from kioskd.doctor.machine import Machine
@@ -13,18 +14,7 @@ from kioskd.settings.model import Settings
 
 USER: Final = "kioskd"
 
-_VIDEO: Final = ("/dev/video*", "video4linux")
-_NODES: Final = {
-    "audio": (("/dev/snd/pcm*", "sound"), ("/dev/snd/control*", "sound")),
-    "v4l2": (_VIDEO,),
-    "picamera": (_VIDEO, ("/dev/media*", "media"), ("/dev/dma_heap/*", "dma_heap")),
-    "gpio": (("/dev/gpiochip*", "gpio"),),
-    "input": (("/dev/input/event*", "input"),),
-}
-"""The device nodes of each kind of part, and the kernel's subsystem that makes them."""
-
-_GROUPS_OF: Final = {"v4l2": "video", "picamera": "video"}
-"""The group of a kind, where it is not named like it; Debian and Raspberry Pi OS agree on all of them."""
+SOUND: Final = DeviceAccess("audio", (("/dev/snd/pcm*", "sound"), ("/dev/snd/control*", "sound")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +34,7 @@ def groups(patient: CheckContext) -> Sequence[Finding]:
     if user.uid == 0:
         return [skipped("the service runs as root, who may open anything")]
     known = _groups(patient.machine)
-    wanted = [_GROUPS_OF.get(kind, kind) for kind in _wanted(patient.settings)]
+    wanted = [access.group for access in _wanted(patient.settings)]
     missing = [name for name in wanted if name in known and known[name][0] not in user.groups]
     return [
         fault(
@@ -62,22 +52,20 @@ def permissions(patient: CheckContext) -> Sequence[Finding]:
     if user is None:
         return [skipped("the service's user is not here yet: scripts/install.sh makes it")]
     machine = patient.machine
-    rules = {
-        path: f'SUBSYSTEM=="{subsystem}", KERNEL=="{Path(pattern).name}"'
-        for kind in _wanted(patient.settings)
-        for pattern, subsystem in _NODES[kind]
-        for path in _glob(machine, pattern)
-    }
-    nodes = list(rules)
-    leds = [path for path in _leds(patient) if path.exists()]
-    shut = [path for path in nodes if not may(path, user, stat.S_IROTH)]
-    shut += [
-        path for path in (*nodes, *leds) if "input" not in path.parts and not may(path, user, stat.S_IWOTH)
-    ]
+    rules: dict[Path, str] = {}
+    written: list[Path] = []
+    for access in _wanted(patient.settings):
+        for pattern, subsystem in access.nodes:
+            nodes = _glob(machine, pattern)
+            rules |= dict.fromkeys(nodes, f'SUBSYSTEM=="{subsystem}", KERNEL=="{Path(pattern).name}"')
+            written += nodes if access.written else []
+    attributes = [path for path in _attributes(patient) if path.exists()]
+    shut = [path for path in rules if not may(path, user, stat.S_IROTH)]
+    shut += [path for path in (*written, *attributes) if not may(path, user, stat.S_IWOTH)]
     if not shut:
         return (
-            [ok(f"{user.name} may open all {len(nodes) + len(leds)} of them")]
-            if nodes
+            [ok(f"{user.name} may open all {len(rules) + len(attributes)} of them")]
+            if rules
             else [skipped("no devices")]
         )
     return [_shut(path, machine, user, rules.get(path, "")) for path in dict.fromkeys(shut)]
@@ -109,24 +97,14 @@ def owners(path: Path, machine: Machine) -> str:
     return f"user {status.st_uid}, group {group}, mode {stat.S_IMODE(status.st_mode):o}"
 
 
-def _wanted(settings: Settings) -> Iterator[str]:
-    yield "audio"
-    camera = settings.camera.source.partition(":")[0]
-    if camera in ("picamera", "v4l2"):
-        yield camera
-    controls = settings.controls
-    sources = [button.source for button in controls.all_buttons]
-    sources += [lamp.source or "" for lamp in controls.all_lamps]
-    if any(source.startswith(("gpio:", "rgb:")) for source in sources):
-        yield "gpio"
-    if any(source.startswith("evdev:") for source in sources):
-        yield "input"
+def _wanted(settings: Settings) -> list[DeviceAccess]:
+    own = [source.access for source in settings.sources if source.access is not None]
+    return list(dict.fromkeys([SOUND, *own]))
 
 
-def _leds(patient: CheckContext) -> Iterator[Path]:
-    for lamp in patient.settings.controls.all_lamps:
-        if (lamp.source or "").startswith("led:"):
-            yield patient.machine.at(f"/sys/class/leds/{(lamp.source or '').partition(':')[2]}/brightness")
+def _attributes(patient: CheckContext) -> Iterator[Path]:
+    for source in patient.settings.sources:
+        yield from map(patient.machine.at, source.attributes)
 
 
 def account(patient: CheckContext) -> UnixAccount | None:

@@ -193,7 +193,7 @@ def _echo_finding(
 async def _echo_not_heard(context: CheckContext) -> Finding:
     said = "the microphone heard nothing of the sweep that the speaker played"
     sure = await context.person.asks("Did you hear a rising tone?") if context.person else None
-    hardware = context.settings.microphone.echo == "hardware"
+    hardware = context.settings.microphone.device_cancels
     if sure is False or (sure is None and not hardware):
         return fault(
             "speaker-not-heard",

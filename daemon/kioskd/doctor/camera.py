@@ -21,7 +21,7 @@ _PATIENCE_S: Final = 30.0
 async def camera(patient: CheckContext) -> Sequence[Finding]:
     """Prove it by up to six pictures; they are looked at and forgotten."""
     source = patient.settings.camera.source
-    if source == "off":
+    if not patient.settings.camera.on:
         return [skipped("none is set (camera.source)")]
     eye = patient.only("camera").camera
     assert eye is not None

@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Sequence
 from typing import Final
 
+from kioskd.adapters.source import Library
 from kioskd.doctor import unit
 from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, note, ok
@@ -47,25 +48,19 @@ def _extra(name: str) -> str:
     return f"{_AGAIN}: it installs what the settings need; in an environment of your own: pip install 'kioskd[{name}]'"
 
 
+def _remedy(library: Library) -> str:
+    if library.debian:
+        return f"sudo apt install {library.debian}, in an environment that sees the system's packages"
+    return _extra(library.extra) if library.extra else _AGAIN
+
+
 def _needed(settings: Settings) -> Sequence[tuple[str, str]]:
-    sources = [button.source for button in settings.controls.all_buttons]
-    lamps = [lamp.source or "" for lamp in settings.controls.all_lamps]
     wanted = (
         ("pyaudio", _PYAUDIO, True),
         ("google.genai", _AGAIN, True),
         ("soxr", _AGAIN, True),
-        ("livekit.rtc", _extra("echo"), settings.microphone.echo == "cancel"),
-        (
-            "picamera2",
-            "sudo apt install python3-picamera2, in an environment that sees the system's packages",
-            settings.camera.source.startswith("picamera"),
-        ),
-        (
-            "gpiod",
-            _AGAIN,
-            any(source.startswith(("gpio:", "rgb:")) for source in (*sources, *lamps)),
-        ),
-        ("evdev", _extra("input"), any(source.startswith("evdev:") for source in sources)),
+        ("livekit.rtc", _extra("echo"), settings.microphone.cancels),
+        *((library.module, _remedy(library), True) for library in settings.libraries),
         ("pymicro_wakeword", _extra("wakeword"), "wakeword" in settings.conversation.wake),
     )
     return [(module, how) for module, how, needed in wanted if needed]

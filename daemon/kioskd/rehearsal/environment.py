@@ -140,19 +140,16 @@ def _buttons(settings: Settings) -> tuple[dict[int | str, MemoryButton], list[ap
 def _camera(settings: Settings, pictures: Path | None) -> ports.Camera | None:
     """Return eyes for the daemon, where the settings want some."""
     camera = settings.camera
-    kind, _, own = camera.source.partition(":")
-    if kind == "off":
+    if not camera.on:
         return None
-    if pictures is None and kind != "folder":
-        return MemoryCamera(colour_card(camera.size, camera.quality))
-    from kioskd.adapters.cameras.folder import FolderCamera  # noqa: PLC0415 - brings Pillow
-
     if pictures is not None:
+        from kioskd.adapters.cameras.folder import FolderCamera  # noqa: PLC0415 - brings Pillow
+
         # They are what is seen, so they are upright however the camera is mounted.
         return FolderCamera(pictures, size=camera.size, quality=camera.quality)
-    return FolderCamera(
-        Path(own), size=camera.size, quality=camera.quality, rotate=camera.rotate, mirror=camera.mirror
-    )
+    if camera.parsed.rehearsed:
+        return camera.parsed.build(camera.form)
+    return MemoryCamera(colour_card(camera.size, camera.quality))
 
 
 def colour_card(size: int, quality: int) -> bytes:

@@ -21,12 +21,12 @@ def joint_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
     """
     acts = {act for button in settings.controls.all_buttons for act in (button.does, button.double)}
     yield from _look_faults(settings)
-    yield from _wake_faults(settings, acts if settings.camera.source != "off" else acts - {"look"})
+    yield from _wake_faults(settings, acts if settings.camera.on else acts - {"look"})
     if "hold" in acts:
         yield from _talk_button_faults(settings)
     yield from _detector_faults(settings, held="hold" in acts)
     conversation = settings.conversation
-    if conversation.interruptions == "allowed" and settings.microphone.echo == "half_duplex":
+    if conversation.interruptions == "allowed" and settings.microphone.half_duplex:
         yield (
             ("conversation", "interruptions"),
             "allowed goes unused: a half_duplex microphone is deaf to the visitor then; change that, or take this out",
@@ -47,14 +47,14 @@ def joint_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
 
 def camera_is_unused(settings: Settings) -> bool:
     """Whether there is a camera that neither the model nor a visitor can have a picture of."""
-    if settings.camera.source == "off" or settings.camera.when != "request":
+    if not settings.camera.on or settings.camera.when != "request":
         return False
     asked = any("look" in (button.does, button.double) for button in settings.controls.all_buttons)
     return not asked and not any(kind_of(tool).looks(tool) for tool in settings.tools)
 
 
 def _look_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
-    if settings.camera.source != "off":
+    if settings.camera.on:
         return
     for place, button in settings.controls.placed_buttons.items():
         for name in ("does", "double"):

@@ -1,6 +1,6 @@
 """Settings -> the optional parts of the package that they need: `python -m kioskd.settings.extras FILE` prints them.
 
-And in a line of its own `picamera2`, where they name such a camera: it is Debian's before it is the package index's.
+A library that Debian has and the package index has not, picamera2 say, stands in a line of its own.
 For the installer: a file that cannot be read needs none, and `kioskd check` says more of it.
 """
 
@@ -15,12 +15,13 @@ from kioskd.tools import startup as tools
 def extras(settings: Settings) -> list[str]:
     """Return the names of the extras, as pyproject.toml has them."""
     wanted = {
-        "echo": settings.microphone.echo == "cancel",
-        "input": any(button.source.startswith("evdev:") for button in settings.controls.all_buttons),
+        "echo": settings.microphone.cancels,
         "wakeword": "wakeword" in settings.conversation.wake,
         "watch": True,
     }
-    return sorted({name for name, needed in wanted.items() if needed} | tools.extras(settings.tools))
+    of_sources = {library.extra for library in settings.libraries if library.extra}
+    chosen = {name for name, needed in wanted.items() if needed}
+    return sorted(chosen | of_sources | tools.extras(settings.tools))
 
 
 def main(path: Path) -> str:
@@ -29,8 +30,8 @@ def main(path: Path) -> str:
         settings = load(path)
     except SettingsError:
         settings = Settings()
-    camera = ["picamera2"] if settings.camera.source.startswith("picamera") else []
-    return "\n".join([",".join(extras(settings)), *camera])
+    apart = [library.module for library in settings.libraries if library.debian]
+    return "\n".join([",".join(extras(settings)), *apart])
 
 
 if __name__ == "__main__":

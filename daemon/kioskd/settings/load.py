@@ -128,8 +128,8 @@ def notes(settings: Settings, environ: Mapping[str, str], sandbox: ServiceSandbo
             f"speaker.prompts_folder: {prompts} is no folder here, and the prompts that come with kioskd are spoken; "
             "correct the path"
         )
-    kind, _, folder = settings.camera.source.partition(":")
-    if kind == "folder" and not os.path.isdir(folder):  # noqa: PTH112
+    folder = settings.camera.parsed.folder
+    if folder is not None and not os.path.isdir(folder):  # noqa: PTH112
         found.append(f"camera.source: {folder} is no folder here, and is waited for; correct the path")
     if camera_is_unused(settings):
         found.append(

@@ -4,14 +4,16 @@ from typing import Annotated
 
 from pydantic import ValidationInfo, field_validator
 
-from kioskd.settings.controls import CameraSettings, ControlsSettings
+from kioskd.adapters.source import Library, Source
+from kioskd.settings.buttons_lamps import ControlsSettings
+from kioskd.settings.camera import CameraSettings
 from kioskd.settings.conversation import AssistantSettings, ConversationSettings
 from kioskd.settings.limits import LimitsSettings, PrivacySettings
 from kioskd.settings.service import ServiceSettings
 from kioskd.settings.sound import MicrophoneSettings, SpeakerSettings
 from kioskd.settings.tools import ToolsSetting
 from kioskd.yamlconf.section import Section
-from kioskd.yamlconf.value_types import Range, at_each, said, wires
+from kioskd.yamlconf.value_types import Range, at_each, said
 
 
 class MetricsSettings(Section):
@@ -58,16 +60,35 @@ class Settings(Section):
     @classmethod
     def _a_line_each(cls, value: ControlsSettings, info: ValidationInfo) -> ControlsSettings:
         camera = info.data.get("camera")
-        taken = dict.fromkeys(wires(camera.lamp), "camera.lamp") if camera and camera.lamp else {}
+        own_lamp = camera.own_lamp if camera else None
+        taken = dict.fromkeys(own_lamp.parsed.wires, "camera.lamp") if own_lamp else {}
         faults = []
-        sources = {path: button.source for path, button in value.placed_buttons.items()}
-        sources |= {path: lamp.source for path, lamp in value.placed_lamps.items() if lamp.source is not None}
+        sources: dict[tuple[str | int, ...], Source] = {
+            **{path: button.parsed for path, button in value.placed_buttons.items()},
+            **{path: lamp.parsed for path, lamp in value.placed_lamps.items()},
+        }
         for path, source in sources.items():
             owner = ".".join(("controls", *map(str, path)))
-            for wire in wires(source):
+            for wire in source.wires:
                 if wire in taken:
                     faults.append(((*path, "source"), f"{wire} is taken by {taken[wire]}; give each its own"))
                 taken.setdefault(wire, owner)
         if faults:
             raise at_each(faults)
         return value
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Every source, taken apart: the camera's and its lamp's, the buttons' and the lamps'."""
+        controls, own_lamp = self.controls, self.camera.own_lamp
+        lamps = (*([own_lamp] if own_lamp else []), *controls.all_lamps)
+        return (
+            self.camera.parsed,
+            *(button.parsed for button in controls.all_buttons),
+            *(lamp.parsed for lamp in lamps),
+        )
+
+    @property
+    def libraries(self) -> tuple[Library, ...]:
+        """The libraries that the sources need, each once."""
+        return tuple(dict.fromkeys(source.library for source in self.sources if source.library is not None))

@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel
 
-from kioskd.settings.controls import LampSettings
+from kioskd.settings.buttons_lamps import LampSettings
 from kioskd.settings.model import Settings
 from kioskd.tools.program_settings import ProgramSettings
 from kioskd.tools.startup import credential_files
@@ -92,9 +92,8 @@ class ServiceSandbox:
 def paths(settings: Settings) -> Iterator[tuple[ValuePath, Path]]:
     """Yield every path in the settings, and where it stands there: files, folders, and programs with a path."""
     yield from _paths(settings, ())
-    kind, _, folder = settings.camera.source.partition(":")
-    if kind == "folder":
-        yield ("camera", "source"), Path(folder)
+    if (folder := settings.camera.parsed.folder) is not None:
+        yield ("camera", "source"), folder
 
 
 def secret_files(settings: Settings) -> list[Path]:

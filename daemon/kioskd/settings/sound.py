@@ -57,6 +57,21 @@ class MicrophoneSettings(Section):
             raise said("is a part of the echo canceller: set echo to cancel, or take this out")
         return value
 
+    @property
+    def half_duplex(self) -> bool:
+        """Whether the kiosk does not listen while it speaks."""
+        return self.echo == "half_duplex"
+
+    @property
+    def cancels(self) -> bool:
+        """Whether the kiosk cancels the echo itself."""
+        return self.echo == "cancel"
+
+    @property
+    def device_cancels(self) -> bool:
+        """Whether the device cancels the echo."""
+        return self.echo == "hardware"
+
 
 class SpeakerSettings(Section):
     """What the kiosk speaks with."""

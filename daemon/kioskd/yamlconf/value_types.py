@@ -151,95 +151,6 @@ def _proxy(text: str) -> str:
     return text
 
 
-_CHIP = r"[A-Za-z0-9_.:-]+"
-_NUMBER = r"(?:0|[1-9][0-9]{0,4})"
-_PLACES = {
-    "gpio": rf"({_CHIP})/({_NUMBER})",
-    "rgb": rf"({_CHIP})/({_NUMBER}),({_NUMBER}),({_NUMBER})",
-    "pwm": rf"({_CHIP})/({_NUMBER})",
-    "led": r"([A-Za-z0-9_.:+@-]+)",
-}
-
-
-def place(source: str) -> tuple[str, str, tuple[int, ...]]:
-    """Return kind, name and numbers of `gpio:CHIP/LINE`, `rgb:CHIP/R,G,B`, `pwm:CHIP/CHANNEL` or `led:NAME`.
-
-    Raises:
-        ValueError: `source` is anything else.
-    """
-    kind, _, rest = source.partition(":")
-    found = re.fullmatch(_PLACES[kind], rest) if kind in _PLACES else None
-    if found is None:
-        raise ValueError(source)
-    return kind, found[1], tuple(map(int, found.groups()[1:]))
-
-
-def wires(source: str) -> tuple[str, ...]:
-    """Return each line, channel, LED or key that a button's or a lamp's `source` takes, one form for the same one."""
-    if source.startswith("evdev:"):
-        return (source,)
-    kind, name, numbers = place(source)
-    return tuple(f"gpio:{name}/{number}" for number in numbers) if kind == "rgb" else (source,)
-
-
-def input_key(source: str) -> tuple[str, str]:
-    """Return device and key of `evdev:NAME/KEY`.
-
-    Raises:
-        ValueError: `source` is anything else.
-    """
-    found = re.fullmatch(r"evdev:(.+)/([A-Z][A-Z0-9_]*)", source)
-    if found is None:
-        raise ValueError(source)
-    return found[1], found[2]
-
-
-def _gpio(text: str) -> str:
-    try:
-        kind, _, _ = place(text)
-    except ValueError:
-        kind = ""
-    if kind != "gpio":
-        raise said(
-            f"{shown(text)} names no GPIO line: its form is gpio:CHIP/LINE with a line number; "
-            "write gpio:pi/17, say"
-        )
-    return text
-
-
-def _lamp(text: str) -> str:
-    try:
-        kind, _, numbers = place(text)
-    except ValueError:
-        raise said(
-            f"{shown(text)} names no lamp: it takes gpio:CHIP/LINE, rgb:CHIP/R,G,B, pwm:CHIP/CHANNEL or led:NAME; "
-            "write gpio:pi/25, say"
-        ) from None
-    if kind == "rgb" and len(set(numbers)) < len(numbers):
-        raise said(f"{shown(text)} names one line twice: each colour has its own; write rgb:pi/5,6,13, say")
-    return text
-
-
-def _button(text: str) -> str:
-    if text.startswith("evdev:"):
-        try:
-            input_key(text)
-        except ValueError:
-            raise said(
-                f"{shown(text)} names no key: its form is evdev:NAME/KEY; write evdev:Pedal/KEY_SPACE, say"
-            ) from None
-        return text
-    return _gpio(text)
-
-
-def _camera(text: str, info: ValidationInfo) -> str:
-    if text.startswith("folder:"):
-        return f"folder:{_path(text.removeprefix('folder:'), info)}"
-    if re.fullmatch(r"off|picamera(:[0-9])?|v4l2:.+", text):
-        return text
-    raise said(f"{shown(text)} is no camera: none has that name; use off, picamera, v4l2:NAME or folder:PATH")
-
-
 def _sound_device(text: str) -> str:
     # No card's id begins with a digit: the kernel sees to that.
     if re.search(r"^[0-9]+$|hw:(?:CARD=)?[0-9]", text, re.IGNORECASE):
@@ -298,7 +209,12 @@ def _location(text: str) -> str:
     return text
 
 
-def _path(value: object, info: ValidationInfo) -> object:
+def resolved_path(value: object, info: ValidationInfo) -> object:
+    """Return a path from / on; a relative one starts at the YAML's own folder.
+
+    Raises:
+        PydanticCustomError: `value` is no path.
+    """
     if isinstance(value, Path):
         return value
     if not isinstance(value, str) or not value.isprintable() or not value.strip():
@@ -318,11 +234,8 @@ def program(word: str, info: ValidationInfo) -> str:
 OwnerText = Annotated[str, AfterValidator(_sentence)]
 Name = Annotated[OwnerText, StringConstraints(max_length=200)]
 ApiVersion = Annotated[str, AfterValidator(_api_version)]
-ButtonSource = Annotated[str, AfterValidator(_button)]
-CameraSource = Annotated[str, AfterValidator(_camera)]
 HttpProxy = Annotated[str, AfterValidator(_proxy)]
 ClockTime = Annotated[str, AfterValidator(_clock_time)]
-LampSource = Annotated[str, AfterValidator(_lamp)]
 Https = Annotated[str, AfterValidator(_endpoint)]
 Language = Annotated[str, AfterValidator(_language)]
 Location = Annotated[str, StringConstraints(max_length=60), AfterValidator(_location)]
@@ -330,5 +243,5 @@ Project = Annotated[str, StringConstraints(max_length=100), AfterValidator(_proj
 QuietHours = Annotated[str, AfterValidator(_quiet_hours)]
 SoundDeviceName = Annotated[Name, AfterValidator(_sound_device)]
 WakeWordName = Annotated[str, AfterValidator(_wake_word)]
-PathOnDisk = Annotated[Path, BeforeValidator(_path, json_schema_input_type=str)]
+PathOnDisk = Annotated[Path, BeforeValidator(resolved_path, json_schema_input_type=str)]
 """A path; a relative one starts at the YAML's own folder."""

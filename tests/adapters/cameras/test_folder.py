@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.support.pictures import corners, encoded, grey, jpeg, noise, opened, quarters
+from tests.support.pictures import corners, encoded, form, grey, jpeg, noise, opened, quarters
 
 from kioskd.adapters.cameras.folder import MOST_FILES, FolderCamera
 from kioskd.errors import DeviceLost
@@ -41,18 +41,18 @@ def said(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 async def test_pictures_come_in_the_order_of_their_names_round_and_round(tmp_path: Path) -> None:
     fill(tmp_path, [("c.jpg", 30), ("a.jpg", 10), ("b.png", 20)])
-    assert await shots(FolderCamera(tmp_path), 7) == [10, 20, 30, 10, 20, 30, 10]
+    assert await shots(FolderCamera(tmp_path, **form()), 7) == [10, 20, 30, 10, 20, 30, 10]
 
 
 async def test_who_looks_again_sees_what_comes_next(tmp_path: Path) -> None:
     fill(tmp_path, [("a", 10), ("b", 20), ("c", 30)])
-    camera = FolderCamera(tmp_path)
+    camera = FolderCamera(tmp_path, **form())
     assert [await shots(camera, 2), await shots(camera, 2)] == [[10, 20], [30, 10]]
 
 
 async def test_what_comes_and_goes_is_noticed(tmp_path: Path) -> None:
     fill(tmp_path, [("a", 10), ("c", 30)])
-    camera = FolderCamera(tmp_path)
+    camera = FolderCamera(tmp_path, **form())
     assert await shots(camera, 1) == [10]
     fill(tmp_path, [("b", 20)])
     assert await shots(camera, 1) == [20]
@@ -63,7 +63,7 @@ async def test_what_comes_and_goes_is_noticed(tmp_path: Path) -> None:
 
 async def test_a_picture_is_turned_and_scaled(tmp_path: Path) -> None:
     (tmp_path / "a.webp").write_bytes(encoded(quarters(640, 480), "WEBP"))
-    camera = FolderCamera(tmp_path, size=160, quality=90, rotate=90)
+    camera = FolderCamera(tmp_path, **form(size=160, quality=90, rotate=90))
     async with camera.look() as sight:
         shot = await sight.shoot()
     assert opened(shot).size == (120, 160)
@@ -87,7 +87,7 @@ async def test_whatever_is_no_picture_costs_one_line_and_nothing_else(
     (tmp_path / "folder").mkdir()
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
     os.mkfifo(tmp_path / "pipe")
-    camera = FolderCamera(tmp_path)
+    camera = FolderCamera(tmp_path, **form())
     assert await shots(camera, 6) == [10, 200, 10, 200, 10, 200]
     assert await shots(camera, 2) == [10, 200]
     lines = sorted(record.getMessage().partition("file=")[2] for record in said.records)
@@ -104,7 +104,7 @@ async def test_a_file_that_was_written_anew_is_looked_at_anew(
 ) -> None:
     fill(tmp_path, [("a", 10)])
     (tmp_path / "b").write_bytes(grey(20)[:100])
-    camera = FolderCamera(tmp_path)
+    camera = FolderCamera(tmp_path, **form())
     assert await shots(camera, 3) == [10, 10, 10]
     fill(tmp_path, [("b", 20)])
     assert await shots(camera, 2) == [20, 10]
@@ -133,7 +133,7 @@ async def test_a_picture_that_may_not_be_read_costs_one_line_until_it_may(
 ) -> None:
     fill(own, [("a", 10), ("b", 20)])
     (own / "b").chmod(0)
-    camera = FolderCamera(own)
+    camera = FolderCamera(own, **form())
     assert await shots(camera, 3) == [10, 10, 10]
     (line,) = said.messages
     assert "Permission denied" in line
@@ -149,7 +149,7 @@ async def test_a_camera_whose_pictures_may_not_be_read_says_so_and_sees_them_as_
     (own / "b").write_bytes(b"no picture")
     mode = (own / closed).stat().st_mode
     (own / closed).chmod(0o444 if closed == "." else 0)
-    camera = FolderCamera(own)
+    camera = FolderCamera(own, **form())
     async with camera.look() as sight:
         with pytest.raises(
             DeviceLost, match=r"among its 2 files, [12] of which kioskd may not read; let it, or put"
@@ -162,7 +162,7 @@ async def test_a_camera_whose_pictures_may_not_be_read_says_so_and_sees_them_as_
 async def test_an_empty_folder_is_a_camera_that_sees_nothing_until_somebody_puts_a_picture_there(
     tmp_path: Path,
 ) -> None:
-    camera = FolderCamera(tmp_path)
+    camera = FolderCamera(tmp_path, **form())
     async with camera.look() as sight:
         with pytest.raises(DeviceLost, match="no picture among its 0 files; put a JPEG") as lost:
             await sight.shoot()
@@ -173,7 +173,7 @@ async def test_an_empty_folder_is_a_camera_that_sees_nothing_until_somebody_puts
 
 async def test_a_folder_that_is_not_there_is_a_lost_camera(tmp_path: Path) -> None:
     with pytest.raises(DeviceLost, match="No such file or directory; make the folder"):
-        async with FolderCamera(tmp_path / "gone").look():
+        async with FolderCamera(tmp_path / "gone", **form()).look():
             pytest.fail("it was opened")
 
 
@@ -183,7 +183,7 @@ async def test_among_many_bad_files_the_good_one_is_found_in_the_end(
     for number in range(45):
         (tmp_path / f"{number:03}").write_bytes(b"no picture")
     fill(tmp_path, [("zzz", 10)])
-    camera = FolderCamera(tmp_path)
+    camera = FolderCamera(tmp_path, **form())
     async with asyncio.timeout(60), camera.look() as sight:
         for _ in range(2):
             with pytest.raises(DeviceLost, match="no picture among its 46 files"):
@@ -195,7 +195,7 @@ async def test_among_many_bad_files_the_good_one_is_found_in_the_end(
 async def test_a_folder_of_any_number_of_files_is_listed_up_to_a_bound(tmp_path: Path) -> None:
     for number in range(MOST_FILES + 50):
         (tmp_path / f"{number:06}").touch()
-    async with asyncio.timeout(60), FolderCamera(tmp_path).look() as sight:
+    async with asyncio.timeout(60), FolderCamera(tmp_path, **form()).look() as sight:
         with pytest.raises(DeviceLost, match=f"no picture among its {MOST_FILES} files"):
             await sight.shoot()
 
@@ -203,7 +203,7 @@ async def test_a_folder_of_any_number_of_files_is_listed_up_to_a_bound(tmp_path:
 async def test_what_was_refused_and_is_gone_is_forgotten(tmp_path: Path) -> None:
     fill(tmp_path, [("a", 10)])
     (tmp_path / "b").write_bytes(b"")
-    camera = FolderCamera(tmp_path)
+    camera = FolderCamera(tmp_path, **form())
     await shots(camera, 2)
     assert camera.passed_over == {"b"}
     (tmp_path / "b").unlink()

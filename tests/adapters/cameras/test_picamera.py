@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support import picamera_box
-from tests.support.pictures import corners, encoded, jpeg, noise, opened
+from tests.support.pictures import corners, encoded, form, jpeg, noise, opened
 
 from kioskd.adapters.cameras.picamera import PiCamera, cameras
 from kioskd.adapters.cameras.picamera_device import remaining
@@ -46,7 +46,7 @@ def test_a_missing_package_is_a_fault_of_the_configuration_with_its_remedy(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == absent else object())
     with pytest.raises(ConfigError, match=f"{absent} is not there; apt install python3-picamera2"):
-        PiCamera()
+        PiCamera(**form())
 
 
 def test_a_picamera2_that_lacks_what_it_imports_lists_no_camera_and_says_so(
@@ -116,7 +116,7 @@ def scene(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.hardware
 async def test_memory_is_taken_once_however_often_it_is_looked_through(scene: Path) -> None:
-    camera = PiCamera(size=320)
+    camera = PiCamera(**form(size=320))
     before = picamera_box.allocations()
     for _ in range(5):
         async with camera.look() as sight:
@@ -129,7 +129,7 @@ async def test_memory_is_taken_once_however_often_it_is_looked_through(scene: Pa
 @pytest.mark.parametrize("rotate", TURNS)
 @pytest.mark.parametrize("mirror", [False, True])
 async def test_a_camera_that_hangs_askew_sees_upright(scene: Path, rotate: Rotation, mirror: bool) -> None:
-    camera = PiCamera(size=320, rotate=rotate, mirror=mirror)
+    camera = PiCamera(**form(size=320, rotate=rotate, mirror=mirror))
     async with camera.look() as sight:
         shot = await sight.shoot()
     await camera.aclose()
@@ -142,7 +142,7 @@ async def test_quality_is_what_was_asked_for(scene: Path) -> None:
     (scene / "0.jpg").write_bytes(encoded(noise(320, 180).resize((1280, 720)), quality=95))
     sizes = []
     for quality in (30, 90):
-        camera = PiCamera(size=1280, quality=quality)
+        camera = PiCamera(**form(size=1280, quality=quality))
         async with camera.look() as sight:
             sizes.append(len(await sight.shoot()))
         await camera.aclose()
@@ -151,7 +151,7 @@ async def test_quality_is_what_was_asked_for(scene: Path) -> None:
 
 @pytest.mark.hardware
 async def test_a_socket_without_a_camera_is_said_and_costs_nothing(scene: Path) -> None:
-    camera, opened_files = PiCamera(camera_number=3), []
+    camera, opened_files = PiCamera(camera_number=3, **form()), []
     for _ in range(10):
         with pytest.raises(DeviceLost, match="camera picamera:3: no camera 3 among 1; see its cable") as lost:
             async with camera.look():
@@ -163,7 +163,7 @@ async def test_a_socket_without_a_camera_is_said_and_costs_nothing(scene: Path) 
 
 @pytest.mark.hardware
 async def test_a_camera_that_somebody_else_has_is_said_and_comes_when_it_is_free(scene: Path) -> None:
-    first, second = PiCamera(size=320), PiCamera(size=320)
+    first, second = PiCamera(**form(size=320)), PiCamera(**form(size=320))
     async with first.look():
         with pytest.raises(DeviceLost, match=r"camera picamera: .*stop what else uses it"):
             async with second.look():
@@ -176,4 +176,4 @@ async def test_a_camera_that_somebody_else_has_is_said_and_comes_when_it_is_free
 
 @pytest.mark.hardware
 async def test_closing_what_was_never_opened_does_nothing(scene: Path) -> None:
-    await PiCamera().aclose()
+    await PiCamera(**form()).aclose()

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.support.pictures import UPRIGHT, corners, encoded, grey, jpeg, opened, quarters, raw
+from tests.support.pictures import UPRIGHT, corners, encoded, form, grey, jpeg, opened, quarters, raw
 from tests.support.v4l2_sim import SimulatedWebcam
 
 from kioskd.adapters.cameras import v4l2_abi, v4l2_device
@@ -27,7 +27,7 @@ def numbered(number: int) -> bytes:
 async def test_a_camera_is_found_by_part_of_its_name_or_by_its_path() -> None:
     webcam = SimulatedWebcam(lambda _: jpeg())
     for name in ("c920", "HD Pro Webcam C920", "/dev/video2"):
-        async with V4l2Camera(name, kernel=webcam).look() as sight:
+        async with V4l2Camera(name, kernel=webcam, **form()).look() as sight:
             assert corners(await sight.shoot()) == UPRIGHT
 
 
@@ -73,7 +73,7 @@ async def test_a_camera_that_another_program_holds_says_so_however_it_is_named()
     webcam.busy = True
     for name in ("c920", "/dev/video2"):
         with pytest.raises(DeviceLost, match="in use by something else"):
-            async with V4l2Camera(name, kernel=webcam).look():
+            async with V4l2Camera(name, kernel=webcam, **form()).look():
                 pytest.fail("it was opened")
 
 
@@ -83,7 +83,7 @@ def test_this_machine_can_be_asked_for_its_cameras() -> None:
 
 async def test_a_picture_is_of_now_and_not_of_when_the_last_one_was_taken() -> None:
     webcam = SimulatedWebcam(numbered)
-    async with V4l2Camera("c920", kernel=webcam).look() as sight:
+    async with V4l2Camera("c920", kernel=webcam, **form()).look() as sight:
         for _ in range(5):
             asked_at = webcam.exposed
             level = opened(await sight.shoot()).convert("L").getpixel((5, 5))
@@ -93,7 +93,7 @@ async def test_a_picture_is_of_now_and_not_of_when_the_last_one_was_taken() -> N
 
 async def test_the_first_frames_are_left_to_the_exposure() -> None:
     webcam = SimulatedWebcam(numbered)
-    async with V4l2Camera("c920", kernel=webcam).look():
+    async with V4l2Camera("c920", kernel=webcam, **form()).look():
         assert webcam.exposed >= SETTLE_FRAMES
 
 
@@ -101,7 +101,7 @@ async def test_a_small_jpeg_goes_as_the_camera_made_it() -> None:
     made = jpeg()
     webcam = SimulatedWebcam(lambda _: made)
     webcam.padding = bytes(512)
-    async with V4l2Camera("c920", kernel=webcam).look() as sight:
+    async with V4l2Camera("c920", kernel=webcam, **form()).look() as sight:
         shot = await sight.shoot()
     assert opened(shot).tobytes() == opened(made).tobytes()
     assert len(shot) <= len(made)
@@ -115,19 +115,19 @@ async def test_a_camera_that_hangs_askew_sees_upright(
     rotate: Rotation, mirror: bool, seen: tuple[str, ...]
 ) -> None:
     webcam = SimulatedWebcam(lambda _: jpeg())
-    async with V4l2Camera("c920", rotate=rotate, mirror=mirror, kernel=webcam).look() as sight:
+    async with V4l2Camera("c920", kernel=webcam, **form(rotate=rotate, mirror=mirror)).look() as sight:
         assert corners(await sight.shoot()) == seen
 
 
 async def test_a_picture_that_is_too_large_is_scaled() -> None:
     webcam = SimulatedWebcam(lambda _: jpeg(640, 480), sizes=[(640, 480)])
-    async with V4l2Camera("c920", size=200, kernel=webcam).look() as sight:
+    async with V4l2Camera("c920", kernel=webcam, **form(size=200)).look() as sight:
         assert opened(await sight.shoot()).size == (200, 150)
 
 
 async def test_frames_that_came_damaged_are_passed_over() -> None:
     webcam = SimulatedWebcam(lambda _: jpeg())
-    async with V4l2Camera("c920", kernel=webcam).look() as sight:
+    async with V4l2Camera("c920", kernel=webcam, **form()).look() as sight:
         webcam.damaged.update(range(webcam.exposed, webcam.exposed + 30))
         assert corners(await sight.shoot()) == UPRIGHT
         assert webcam.exposed > max(webcam.damaged)
@@ -135,7 +135,7 @@ async def test_frames_that_came_damaged_are_passed_over() -> None:
 
 async def test_a_camera_that_gives_cut_off_pictures_only_is_lost_and_says_so() -> None:
     webcam = SimulatedWebcam(lambda _: encoded(quarters())[:700])
-    async with V4l2Camera("c920", kernel=webcam).look() as sight:
+    async with V4l2Camera("c920", kernel=webcam, **form()).look() as sight:
         with pytest.raises(DeviceLost, match="camera v4l2:c920: gives damaged pictures; try another cable"):
             await sight.shoot()
 
@@ -151,7 +151,7 @@ async def test_a_camera_that_gives_cut_off_pictures_only_is_lost_and_says_so() -
 )
 async def test_a_camera_that_fails_says_what_to_do(fault: int, why: str, listed: bool) -> None:
     webcam = SimulatedWebcam(lambda _: jpeg())
-    async with V4l2Camera("/dev/video2", kernel=webcam).look() as sight:
+    async with V4l2Camera("/dev/video2", kernel=webcam, **form()).look() as sight:
         webcam.fault = fault
         with pytest.raises(DeviceLost, match=why) as lost:
             await sight.shoot()
@@ -165,17 +165,17 @@ async def test_a_camera_that_may_not_be_opened_says_so() -> None:
     webcam = SimulatedWebcam(lambda _: jpeg())
     webcam.fault = errno.EACCES
     with pytest.raises(DeviceLost, match="group video"):
-        async with V4l2Camera("/dev/video2", kernel=webcam).look():
+        async with V4l2Camera("/dev/video2", kernel=webcam, **form()).look():
             pytest.fail("it was opened")
     with pytest.raises(DeviceLost, match="group video"):
-        async with V4l2Camera("c920", kernel=webcam).look():
+        async with V4l2Camera("c920", kernel=webcam, **form()).look():
             pytest.fail("it was opened")
 
 
 async def test_a_camera_that_is_called_otherwise_is_named() -> None:
     webcam = SimulatedWebcam(lambda _: jpeg())
     with pytest.raises(DeviceLost, match=r"no such camera \(here: 'HD Pro Webcam C920'"):
-        async with V4l2Camera("lifecam", kernel=webcam).look():
+        async with V4l2Camera("lifecam", kernel=webcam, **form()).look():
             pytest.fail("it was opened")
 
 
@@ -186,7 +186,7 @@ async def test_a_camera_without_a_format_that_can_be_read_names_those_that_it_ha
         with pytest.raises(
             DeviceLost, match=r"formats are H264, HEVC, and kioskd takes MJPG.*another camera"
         ):
-            async with V4l2Camera(name, kernel=webcam).look():
+            async with V4l2Camera(name, kernel=webcam, **form()).look():
                 pytest.fail("it was opened")
     assert not webcam.open_fds
 
@@ -199,7 +199,7 @@ async def test_a_camera_that_changes_its_format_when_it_is_set_is_not_misread() 
                 argument.pixelformat = int.from_bytes(b"H264", "little")
 
     with pytest.raises(DeviceLost, match="its formats are H264"):
-        async with V4l2Camera("c920", kernel=Stubborn(lambda _: jpeg())).look():
+        async with V4l2Camera("c920", kernel=Stubborn(lambda _: jpeg()), **form()).look():
             pytest.fail("it was opened")
 
 
@@ -208,7 +208,7 @@ async def test_a_camera_that_changes_its_format_when_it_is_set_is_not_misread() 
 async def test_a_camera_without_jpegs_gives_pictures_all_the_same(fourcc: bytes, stride: int) -> None:
     webcam = SimulatedWebcam(lambda _: raw(quarters(160, 120), fourcc.decode(), stride), sizes=[(160, 120)])
     webcam.formats, webcam.stride = [b"H264", fourcc], stride
-    async with V4l2Camera("c920", kernel=webcam).look() as sight:
+    async with V4l2Camera("c920", kernel=webcam, **form()).look() as sight:
         shot = await sight.shoot()
         assert corners(shot) == UPRIGHT
         assert opened(shot).size == (160, 120)
@@ -217,7 +217,7 @@ async def test_a_camera_without_jpegs_gives_pictures_all_the_same(fourcc: bytes,
 async def test_a_raw_camera_that_hangs_askew_sees_upright_and_small() -> None:
     webcam = SimulatedWebcam(lambda _: raw(quarters(160, 120), "YUYV"), sizes=[(160, 120)])
     webcam.formats = [b"YUYV"]
-    async with V4l2Camera("c920", size=80, rotate=90, kernel=webcam).look() as sight:
+    async with V4l2Camera("c920", kernel=webcam, **form(size=80, rotate=90)).look() as sight:
         shot = await sight.shoot()
         assert corners(shot) == ("blue", "red", "white", "green")
         assert opened(shot).size == (60, 80)
@@ -226,7 +226,7 @@ async def test_a_raw_camera_that_hangs_askew_sees_upright_and_small() -> None:
 async def test_raw_frames_that_are_cut_off_are_damaged_pictures() -> None:
     webcam = SimulatedWebcam(lambda _: raw(quarters(160, 120), "YUYV")[:-400], sizes=[(160, 120)])
     webcam.formats = [b"YUYV"]
-    async with V4l2Camera("c920", kernel=webcam).look() as sight:
+    async with V4l2Camera("c920", kernel=webcam, **form()).look() as sight:
         with pytest.raises(DeviceLost, match="gives damaged pictures; try another cable"):
             await sight.shoot()
 
@@ -242,7 +242,7 @@ def test_the_system_s_own_calls_say_when_a_path_is_no_camera() -> None:
 async def test_a_silent_camera_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kioskd.adapters.cameras.v4l2.WAIT_S", 0.05)
     webcam = SimulatedWebcam(lambda _: jpeg())
-    async with V4l2Camera("c920", kernel=webcam).look() as sight:
+    async with V4l2Camera("c920", kernel=webcam, **form()).look() as sight:
         webcam.silent = True
         with pytest.raises(DeviceLost, match="no picture for 0 s; plug it in again"):
             await sight.shoot()

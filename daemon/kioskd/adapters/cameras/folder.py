@@ -8,14 +8,15 @@ import stat
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Unpack
 
 from kioskd import regular_file
+from kioskd.adapters.cameras.source import PictureForm
 from kioskd.adapters.cameras.thread import SHOOT_S, CameraDriver, CameraThread
 from kioskd.adapters.pictures.decoder import PictureDecoder
 from kioskd.errors import DeviceLost
 from kioskd.media import picture
-from kioskd.media.picture import BadPicture, Rotation
+from kioskd.media.picture import BadPicture
 from kioskd.ports import RunningCamera
 
 log = logging.getLogger(__name__)
@@ -59,14 +60,9 @@ class FolderCamera:
     write beside it, and rename: what is half written is no picture.
     """
 
-    def __init__(
-        self, path: Path, *, size: int = 768, quality: int = 75, rotate: Rotation = 0, mirror: bool = False
-    ) -> None:
+    def __init__(self, path: Path, **form: Unpack[PictureForm]) -> None:
         self._path = path
-        self._size = size
-        self._quality = quality
-        self._rotate = rotate
-        self._mirror = mirror
+        self._form = form
         self._name = f"camera folder:{path}"
         self._thread = CameraThread(self._name)
         self._decoder = PictureDecoder(deadline_s=SHOOT_S - 1.0)
@@ -141,13 +137,7 @@ class FolderCamera:
         return files
 
     def _read(self, name: str) -> bytes:
-        return self._decoder.fit(
-            content(self._path / name),
-            size=self._size,
-            quality=self._quality,
-            rotate=self._rotate,
-            mirror=self._mirror,
-        )
+        return self._decoder.fit(content(self._path / name), **self._form)
 
 
 def _version(entry: "os.DirEntry[str]") -> _Version | None:

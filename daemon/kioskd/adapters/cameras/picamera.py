@@ -12,12 +12,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Final
+from typing import Final, Unpack
 
 from kioskd.adapters.cameras.picamera_device import FAILURES, OpenedCamera, hush
+from kioskd.adapters.cameras.source import PictureForm
 from kioskd.adapters.cameras.thread import STOP_S, CameraDriver, CameraThread
 from kioskd.errors import ConfigError, DeviceLost
-from kioskd.media.picture import BadPicture, Rotation
+from kioskd.media.picture import BadPicture
 from kioskd.ports import RunningCamera
 
 log = logging.getLogger(__name__)
@@ -65,15 +66,7 @@ class PiCamera:
     come from the hardware encoder where there is one, else from the processor, one at a time.
     """
 
-    def __init__(
-        self,
-        *,
-        size: int = 768,
-        quality: int = 75,
-        rotate: Rotation = 0,
-        mirror: bool = False,
-        camera_number: int = 0,
-    ) -> None:
+    def __init__(self, *, camera_number: int = 0, **form: Unpack[PictureForm]) -> None:
         """Open nothing yet. `camera_number`: as `rpicam-hello --list-cameras` counts, on a Pi with two sockets.
 
         Raises:
@@ -85,10 +78,7 @@ class PiCamera:
             raise ConfigError(
                 f"{self._name}: the Python package {absent[0]} is not there; {_INSTALL}, or set camera.source: off"
             )
-        self._size = size
-        self._quality = quality
-        self._rotate: Rotation = rotate
-        self._mirror = mirror
+        self._form = form
         self._number = camera_number
         self._thread = CameraThread(self._name)
         self._opened: OpenedCamera | None = None
@@ -130,13 +120,7 @@ class PiCamera:
     def _running(self) -> Iterator[CameraDriver]:
         with self._trouble():
             if self._opened is None:
-                self._opened = OpenedCamera(
-                    self._number,
-                    size=self._size,
-                    quality=self._quality,
-                    rotate=self._rotate,
-                    mirror=self._mirror,
-                )
+                self._opened = OpenedCamera(self._number, **self._form)
             opened = self._opened
             opened.start()
         try:

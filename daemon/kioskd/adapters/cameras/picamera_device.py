@@ -50,7 +50,9 @@ def hush() -> None:
 class OpenedCamera:
     """A camera that is ours, and configured; all in the camera's thread."""
 
-    def __init__(self, number: int, *, size: int, quality: int, rotate: Rotation, mirror: bool) -> None:
+    def __init__(
+        self, number: int, *, size: int, quality: int, rotate: Rotation = 0, mirror: bool = False
+    ) -> None:
         hush()
         from picamera2 import Picamera2  # noqa: PLC0415 - three seconds on a Raspberry Pi
 

@@ -4,8 +4,9 @@ import contextlib
 import errno
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import Final, Unpack
 
+from kioskd.adapters.cameras.source import PictureForm
 from kioskd.adapters.cameras.thread import CameraDriver, CameraThread
 from kioskd.adapters.cameras.v4l2_device import (
     JPEGS,
@@ -19,7 +20,7 @@ from kioskd.adapters.cameras.v4l2_device import (
 )
 from kioskd.errors import DeviceLost
 from kioskd.media import picture, raw_frame
-from kioskd.media.picture import BadPicture, Rotation
+from kioskd.media.picture import BadPicture
 from kioskd.ports import RunningCamera
 
 SETTLE_FRAMES: Final = 10
@@ -49,23 +50,11 @@ class V4l2Camera:
     Each `look` opens the camera, and each end gives it back: its buffers are ordinary memory, not contiguous.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        size: int = 768,
-        quality: int = 75,
-        rotate: Rotation = 0,
-        mirror: bool = False,
-        kernel: V4l2Kernel | None = None,
-    ) -> None:
+    def __init__(self, name: str, *, kernel: V4l2Kernel | None = None, **form: Unpack[PictureForm]) -> None:
         """`name`: a path (/dev/video0), or part of what `cameras` calls it, capitals or not."""
         self._wanted = name
         self._name = f"camera v4l2:{name}"
-        self._size = size
-        self._quality = quality
-        self._rotate: Rotation = rotate
-        self._mirror = mirror
+        self._form = form
         self._kernel = kernel or SystemKernel()
         self._thread = CameraThread(self._name)
 
@@ -84,7 +73,7 @@ class V4l2Camera:
     def _running(self) -> Iterator[CameraDriver]:
         with contextlib.ExitStack() as undo:
             with self._trouble():
-                stream = undo.enter_context(streaming(self._kernel, self._path(), size=self._size))
+                stream = undo.enter_context(streaming(self._kernel, self._path(), size=self._form["size"]))
                 for _ in range(SETTLE_FRAMES):
                     stream.next(WAIT_S)
             yield lambda: self._shoot(stream)
@@ -99,21 +88,12 @@ class V4l2Camera:
 
     def _fitted(self, frame: bytes, stream: VideoStream) -> bytes:
         if stream.layout.fourcc not in JPEGS:
-            return raw_frame.jpeg(
-                frame,
-                stream.layout,
-                size=self._size,
-                quality=self._quality,
-                rotate=self._rotate,
-                mirror=self._mirror,
-            )
-        if not self._rotate and not self._mirror:
-            jpeg = picture.bare(frame, size=self._size)
+            return raw_frame.jpeg(frame, stream.layout, **self._form)
+        if not self._form.get("rotate") and not self._form.get("mirror"):
+            jpeg = picture.bare(frame, size=self._form["size"])
             if jpeg is not None:
                 return jpeg
-        return picture.fit(
-            frame, size=self._size, quality=self._quality, rotate=self._rotate, mirror=self._mirror
-        )
+        return picture.fit(frame, **self._form)
 
     def _path(self) -> str:
         if self._wanted.startswith("/"):

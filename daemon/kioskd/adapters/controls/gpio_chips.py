@@ -10,7 +10,7 @@ import errno
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from kioskd.errors import ConfigError, DeviceLost
 
@@ -82,6 +82,18 @@ def chips() -> list[Chip]:
             # A Raspberry Pi 5 has a second name for one chip: /dev/gpiochip4 leads to gpiochip0.
             found.setdefault(name, Chip(path, name, label, line_count))
     return list(found.values())
+
+
+def described(path: Path) -> dict[str, Any]:
+    """Return a chip as `kioskd devices --json` describes it, or why it cannot be opened. Blocks."""
+    import gpiod  # noqa: PLC0415 - as above
+
+    try:
+        with gpiod.Chip(str(path)) as chip:
+            info = chip.get_info()
+    except OSError as error:
+        return {"name": path.name, "label": None, "lines": None, "fault": error.strerror or str(error)}
+    return {"name": info.name, "label": info.label, "lines": info.num_lines, "fault": None}
 
 
 def pick(name: str, here: Iterable[Chip]) -> Chip | None:

@@ -1,23 +1,20 @@
-"""What a visitor presses, what shows the state, and what the kiosk sees with."""
+"""What a visitor presses, and what shows the state."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from kioskd.yamlconf.section import Section
-from kioskd.yamlconf.value_types import (
-    ButtonSource,
-    CameraSource,
-    ClockTime,
-    LampSource,
-    Name,
-    Range,
-    at,
-    program,
-    said,
-    shown,
+from kioskd.adapters.controls.kinds import (
+    ButtonSourceText,
+    CommandSource,
+    LampSourceText,
+    button_source,
+    lamp_source,
 )
+from kioskd.adapters.controls.source import ButtonSource, LampSource
+from kioskd.yamlconf.section import Section
+from kioskd.yamlconf.value_types import ClockTime, Name, Range, at, program, said, shown
 
 SHORTEST_RESTART_S: Final = 3
 """Longer than anybody presses who means nothing by it."""
@@ -28,7 +25,7 @@ ButtonAction = Literal["toggle", "wake", "end", "mute", "look", "hush"]
 class ButtonSettings(Section):
     """What a visitor presses."""
 
-    source: ButtonSource
+    source: ButtonSourceText
     """gpio:CHIP/LINE, as in gpio:pi/17 (pi is the header of whatever Pi this is; a chip's name or label does, too), or
     evdev:NAME/KEY, as in evdev:Pedal/KEY_SPACE (USB buttons, pedals, presenters)."""
     does: Literal[ButtonAction, "hold"] = "toggle"
@@ -76,9 +73,15 @@ class ButtonSettings(Section):
     @field_validator("pull", "active", "debounce_ms")
     @classmethod
     def _of_a_line(cls, value: object, info: ValidationInfo) -> object:
-        if str(info.data.get("source", "gpio:")).startswith("evdev:"):
-            raise said("goes unused: it is for gpio lines, and this is an input device; take it out")
+        source = button_source(info.data["source"]) if "source" in info.data else None
+        if source is not None and not source.is_line:
+            raise said(f"goes unused: it is for gpio lines, and this is {source.called}; take it out")
         return value
+
+    @property
+    def parsed(self) -> ButtonSource:
+        """`source`, taken apart."""
+        return button_source(self.source)
 
 
 class NightSettings(Section):
@@ -102,7 +105,7 @@ class NightSettings(Section):
 class LampSettings(Section):
     """What shows the state."""
 
-    source: LampSource | None = None
+    source: LampSourceText | None = None
     """gpio:CHIP/LINE; rgb:CHIP/RED,GREEN,BLUE (three lines); pwm:CHIP/CHANNEL; led:NAME (a kernel LED)."""
     command: Annotated[tuple[Name, ...] | None, Field(max_length=64, validate_default=True)] = None
     """In place of a source: a program and its arguments, run with the state as one more argument at each change, and with
@@ -150,6 +153,11 @@ class LampSettings(Section):
             raise said("stands beside a source: a lamp is either; take out one of the two")
         return (program(value[0], info), *value[1:]) if value else value
 
+    @property
+    def parsed(self) -> LampSource:
+        """`source` or `command`, taken apart."""
+        return _parsed(self.source, self.command)
+
 
 def _no_brighter(night: NightSettings, day: int) -> NightSettings:
     if night.brightness <= day:
@@ -163,12 +171,16 @@ def _no_brighter(night: NightSettings, day: int) -> NightSettings:
     return night.model_copy(update={"brightness": day})
 
 
+def _parsed(source: str | None, argv: tuple[str, ...] | None) -> LampSource:
+    return CommandSource(argv or ()) if source is None else lamp_source(source)
+
+
 def _is_line(info: ValidationInfo) -> bool:
-    return "source" not in info.data or str(info.data["source"]).startswith(("gpio:", "rgb:"))
+    return "source" not in info.data or _parsed(info.data["source"], None).is_line
 
 
 def _can_be_dimmed(info: ValidationInfo) -> bool:
-    return "source" not in info.data or str(info.data["source"]).startswith(("pwm:", "led:"))
+    return "source" not in info.data or _parsed(info.data["source"], None).dims
 
 
 class ControlsSettings(Section):
@@ -207,47 +219,3 @@ class ControlsSettings(Section):
 def _placed(name: str, first: Any, plural: str, more: tuple[Any, ...]) -> dict[tuple[str | int, ...], Any]:
     placed: dict[tuple[str | int, ...], Any] = {} if first is None else {(name,): first}
     return placed | {(plural, index): each for index, each in enumerate(more)}
-
-
-class CameraSettings(Section):
-    """What the kiosk sees with."""
-
-    source: CameraSource = "off"
-    """off; picamera (or picamera:1, the second); v4l2:NAME (a USB webcam); folder:PATH (its pictures in turn)."""
-    when: Literal["conversation", "speech", "request"] = "request"
-    """When it runs, and pictures are sent: all through a conversation, while the visitor speaks, or only when the model
-    or a person asks. The default costs least: the service bills every picture."""
-    every_s: Annotated[float, Range(1, 3600, "the service looks at one picture a second at most")] = 2.0
-    """Seconds between pictures."""
-    size: Annotated[int, Range(64, 4096, "it is pixels")] = 768
-    """Pixels of the longer side; the service works on 768."""
-    quality: Annotated[int, Range(20, 95, "it is JPEG quality in percent")] = 75
-    """JPEG quality. 75 shows no blocks and is a third of 95's bytes."""
-    rotate: Literal[0, 90, 180, 270] = 0
-    """Degrees to turn the picture clockwise."""
-    mirror: bool = False
-    """Whether to swap left and right."""
-    min_change: Annotated[float, Range(0, 1, "it is a share of full contrast")] = 0.02
-    """How much a picture must differ from the last one sent to be sent: mean difference, 0 (always) to 1."""
-    refresh_s: Annotated[float, Range(1, 3600, "it is the age of what the model sees")] = 30.0
-    """Seconds after which a picture is sent although nothing has changed."""
-    lamp: LampSource | None = None
-    """The camera's own light, on exactly while it runs: as controls.lamp.source."""
-
-    @field_validator("every_s", "min_change", "refresh_s")
-    @classmethod
-    def _of_what_comes_by_itself(cls, value: float, info: ValidationInfo) -> float:
-        name = info.field_name or ""
-        # What belongs to a camera that is off waits for it to be switched on.
-        if info.data.get("source", "off") == "off" or value == cls.model_fields[name].default:
-            return value
-        if info.data.get("when") == "request":
-            raise said("goes unused: pictures are sent only on request; set when to speech, or take this out")
-        if name != "refresh_s":
-            return value
-        if info.data.get("min_change") == 0:
-            raise said("goes unused: with min_change 0 every picture is sent; take out one of the two")
-        every_s = info.data.get("every_s")
-        if every_s is not None and value < every_s:
-            raise said(f"{shown(value)} is below every_s ({shown(every_s)}), which comes first; use more")
-        return value
