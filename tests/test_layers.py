@@ -415,8 +415,8 @@ def plant(root: Path, module: str, text: str) -> Path:
         ("adapters/controls/gpio", "import pyaudio"),
         ("adapters/controls/gpio", "import importlib\nimportlib.import_module('google.genai')"),
         ("adapters/controls/gpio", "import left_pad"),
-        ("rehearsal/observer", "from kioskd.core import machine"),
-        ("rehearsal/observer", "from kioskd.flow import crew"),
+        ("rehearsal/event_log", "from kioskd.core import machine"),
+        ("rehearsal/event_log", "from kioskd.flow import crew"),
         ("ports", "from kioskd import adapters"),
         ("errors", "from kioskd import ports"),
         ("app", "from kioskd import cli"),
@@ -438,7 +438,7 @@ def test_a_bad_import_is_found(tmp_path: Path, module: str, text: str) -> None:
             "import asyncio\nfrom kioskd.core.machine import step\nfrom kioskd.flow.runtime import workers",
         ),
         ("adapters/gemini/dial", "import websockets\nfrom kioskd import ports"),
-        ("rehearsal/observer", "from kioskd import __version__, app\nfrom kioskd.core import events"),
+        ("rehearsal/event_log", "from kioskd import __version__, app\nfrom kioskd.core import events"),
     ],
 )
 def test_a_good_import_is_let_pass(tmp_path: Path, module: str, text: str) -> None:

@@ -12,10 +12,9 @@ from kioskd import regular_file
 from kioskd.errors import KioskError
 from kioskd.rehearsal.environment import RehearsalEnvironment
 from kioskd.rehearsal.event_log import LoggedEvent
-from kioskd.rehearsal.fake_microphone import FakeMicrophone, Utterance
+from kioskd.rehearsal.fake_microphone import FakeMicrophone, SpeechRecording, Utterance
 from kioskd.rehearsal.remote import NotDone, order
 from kioskd.rehearsal.scenario import SPOKEN_BEFORE_INTERRUPTION_S, Step, Wait
-from kioskd.rehearsal.speech import SpeechRecording
 
 STARTING_AT_MOST_S: Final = 20.0
 """How long the daemon may take to serve: opening real devices takes seconds on a small computer."""
