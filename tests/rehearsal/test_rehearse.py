@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from kioskd.adapters.clock import SystemClock
 from kioskd.errors import ConfigError, DeviceLost, KioskError
 from kioskd.media import pcm
-from kioskd.media.playout import FADE_MS
+from kioskd.media.mix import FADE_MS
 from kioskd.rehearsal import report
 from kioskd.rehearsal.alignment import Gate
 from kioskd.rehearsal.environment import scripted_stage
