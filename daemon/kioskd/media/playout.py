@@ -151,11 +151,11 @@ class Playout:
         """Return exactly `byte_count` bytes: sound, or silence where there is none. Never blocks."""
         self.pulled += byte_count
         parts: list[bytes] = []
-        if self._replies.flush_due:
+        if self._incoming.flushed_to > self._replies.flushed_to:
             parts.append(self._replies.flush(byte_count, heard=not self._prompting))
         if not self._prompting:
             self._replies.take(parts, byte_count - sum(map(len, parts)))
-        if self._ducking.at_work:
+        if self._ducking.on or self._ducking.gain != 1.0:
             parts = [self._ducking.apply(b"".join(parts))]
         if self._prompts.busy:
             self._prompt(parts, byte_count - sum(map(len, parts)))
@@ -195,22 +195,17 @@ class _Ducking:
 
     def __init__(self) -> None:
         self.on = False
-        self._gain = 1.0
-
-    @property
-    def at_work(self) -> bool:
-        """Whether the gain is, or is to become, another than 1."""
-        return self.on or self._gain != 1.0
+        self.gain = 1.0
 
     def apply(self, data: bytes) -> bytes:
         """Return the replies' sound with the gain on its way to where it should be; without sound it is there at once."""
-        before, target = self._gain, _DUCKED if self.on else 1.0
+        before, target = self.gain, _DUCKED if self.on else 1.0
         if not data:
-            self._gain = target
+            self.gain = target
             return data
         step = _DOWN if target < before else _UP
         count = min(round(abs(target - before) / step), len(data) // pcm.SAMPLE_BYTES)
         way = math.copysign(step * count, target - before)
-        after = self._gain = target if abs(before + way - target) < step else before + way
+        after = self.gain = target if abs(before + way - target) < step else before + way
         moving = count * pcm.SAMPLE_BYTES
         return scaled(data[:moving], before, after) + scaled(data[moving:], after, after)

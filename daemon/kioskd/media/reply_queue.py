@@ -103,6 +103,8 @@ class ReplyReader:
         """Bytes of silence in the middle of a reply whose audio came too late."""
         self.starving: int | None = None
         """The reply of which all that came was pulled, while its end has not come."""
+        self.flushed_to = _NO_REPLY
+        """What the source had voided at the last `flush`."""
         self._source = source
         self._on_mark = on_mark
         self._current = _NO_REPLY
@@ -110,12 +112,6 @@ class ReplyReader:
         self._sounded = False
         self._chunk = b""
         self._position = 0
-        self._flush_seen = _NO_REPLY
-
-    @property
-    def flush_due(self) -> bool:
-        """Whether something has become void since the last `flush`."""
-        return self._source.flushed_to > self._flush_seen
 
     def take(self, parts: list[bytes], need: int, newest: int | None = None) -> int:
         """Move up to `need` bytes (of replies up to `newest`) into `parts`, minding the marks; return how many."""
@@ -155,8 +151,8 @@ class ReplyReader:
 
         `heard`: whether replies are being heard. Where a prompt is heard instead, nothing fades.
         """
-        flushed_to, queue = self._source.flushed_to, self._source.queue
-        self._flush_seen = flushed_to
+        queue = self._source.queue
+        self.flushed_to = flushed_to = self._source.flushed_to
         fading: list[bytes] = []
         if not self._over and self._sounded and self._current <= flushed_to and heard:
             self.take(fading, min(FADE_BYTES, byte_count), newest=self._current)
