@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from kioskd import journal_ids, logs
+from kioskd import journal_ids, log_entries, logs
 from kioskd.errors import ConfigError
 
 # Known to nobody else, so no handler of the test runner sees what is logged here.
@@ -20,13 +20,13 @@ class Wall:
     """Keeps what is written to it; can be shut, and can break."""
 
     def __init__(self) -> None:
-        self.entries: list[logs.JournalEntry] = []
+        self.entries: list[log_entries.JournalEntry] = []
         self.open = threading.Event()
         self.open.set()
         self.reached = threading.Event()
         self.broken = False
 
-    def write(self, entry: logs.JournalEntry) -> None:
+    def write(self, entry: log_entries.JournalEntry) -> None:
         self.reached.set()
         assert self.open.wait(10)
         if self.broken:
@@ -53,12 +53,12 @@ def handler(wall: Wall) -> Iterator[logs.QueuedHandler]:
     handler.close()
 
 
-Log = Callable[[Callable[[], None]], logs.JournalEntry]
+Log = Callable[[Callable[[], None]], log_entries.JournalEntry]
 
 
 @pytest.fixture
 def entry_of(wall: Wall, handler: logs.QueuedHandler) -> Log:
-    def entry(call: Callable[[], None]) -> logs.JournalEntry:
+    def entry(call: Callable[[], None]) -> log_entries.JournalEntry:
         call()
         handler.flush()
         return wall.entries[-1]
@@ -93,16 +93,16 @@ def test_unknown_level_is_refused_with_the_known_ones() -> None:
 )
 def test_levels_have_the_priorities_of_syslog(level: int, priority: str, word: str) -> None:
     record = logging.LogRecord("kioskd", level, __file__, 1, "", (), None)
-    entry = logs.JournalEntry(record, "link up")
-    assert logs.journal_fields(entry)["PRIORITY"] == priority
-    assert logs.line(entry, prefixed=True) == f"<{priority}>link up\n"
-    assert logs.line(entry, prefixed=False)[8:] == f" {word:<5} link up\n"
+    entry = log_entries.JournalEntry(record, "link up")
+    assert log_entries.journal_fields(entry)["PRIORITY"] == priority
+    assert log_entries.line(entry, prefixed=True) == f"<{priority}>link up\n"
+    assert log_entries.line(entry, prefixed=False)[8:] == f" {word:<5} link up\n"
 
 
 def test_journal_gets_fields_of_its_own_and_of_the_caller(entry_of: Log) -> None:
     mark = uuid4().hex
     extra = {"fields": {"epoch": 3, "waited-s": 1.5, 7: "seven", "x" * 100: ""}, "message_id": mark}
-    fields = logs.journal_fields(entry_of(lambda: OURS.info("link up: epoch=%d", 3, extra=extra)))
+    fields = log_entries.journal_fields(entry_of(lambda: OURS.info("link up: epoch=%d", 3, extra=extra)))
     line = fields.pop("CODE_LINE")
     assert isinstance(line, int)
     assert "OURS.info(" in Path(__file__).read_text().splitlines()[line - 1]
@@ -128,24 +128,28 @@ def test_journal_writer_sends_all_fields_at_once() -> None:
     def send(**fields: str | int) -> None:
         sent.append(fields)
 
-    entry = logs.JournalEntry(logging.LogRecord("kioskd", logging.INFO, __file__, 1, "", (), None), "asleep")
-    logs.journal_writer(send)(entry)
-    assert sent == [logs.journal_fields(entry)]
+    entry = log_entries.JournalEntry(
+        logging.LogRecord("kioskd", logging.INFO, __file__, 1, "", (), None), "asleep"
+    )
+    log_entries.journal_writer(send)(entry)
+    assert sent == [log_entries.journal_fields(entry)]
 
 
 def test_arguments_never_reach_the_journal_beside_the_message(entry_of: Log) -> None:
     entry = entry_of(lambda: OURS.info("%.3s", "sesame-open"))
-    assert "sesame" not in str(logs.journal_fields(entry))
+    assert "sesame" not in str(log_entries.journal_fields(entry))
 
 
 def test_one_message_stays_one_line_that_no_terminal_obeys(entry_of: Log) -> None:
     entry = entry_of(lambda: OURS.info("link lost: %s", "bye\n<0>all is lost\x1b[2J\u2028\udcff"))
-    assert logs.line(entry, prefixed=True) == "<6>link lost: bye\\n<0>all is lost\\x1b[2J\\u2028\\udcff\n"
+    assert (
+        log_entries.line(entry, prefixed=True) == "<6>link lost: bye\\n<0>all is lost\\x1b[2J\\u2028\\udcff\n"
+    )
 
 
 def test_long_message_is_cut(entry_of: Log) -> None:
     entry = entry_of(lambda: OURS.info("%s", "x" * 100_000))
-    assert (len(entry.message), entry.message[-1]) == (logs.LINE_CHARS, "…")
+    assert (len(entry.message), entry.message[-1]) == (log_entries.LINE_CHARS, "…")
 
 
 def test_stack_trace_follows_line_by_line(entry_of: Log) -> None:
@@ -156,18 +160,18 @@ def test_stack_trace_follows_line_by_line(entry_of: Log) -> None:
             OURS.exception("engine failed")
 
     entry = entry_of(fail)
-    lines = logs.line(entry, prefixed=True).splitlines()
+    lines = log_entries.line(entry, prefixed=True).splitlines()
     assert lines[:2] == ["<3>engine failed", "<3>Traceback (most recent call last):"]
     assert lines[-1] == "<3>KeyError: 'NO\\nSUCH KEY'"
     assert all(line.startswith("<3>") for line in lines)
-    assert str(logs.journal_fields(entry)["MESSAGE"]).startswith("engine failed\nTraceback")
-    assert str(logs.journal_fields(entry)["EXCEPTION_TEXT"]).startswith("Traceback")
+    assert str(log_entries.journal_fields(entry)["MESSAGE"]).startswith("engine failed\nTraceback")
+    assert str(log_entries.journal_fields(entry)["EXCEPTION_TEXT"]).startswith("Traceback")
 
 
 def test_lines_of_other_people_are_named() -> None:
     record = logging.LogRecord("websockets.client", logging.WARNING, __file__, 1, "", (), None)
     assert (
-        logs.line(logs.JournalEntry(record, "odd frame"), prefixed=True)
+        log_entries.line(log_entries.JournalEntry(record, "odd frame"), prefixed=True)
         == "<4>websockets.client: odd frame\n"
     )
 
@@ -273,7 +277,7 @@ def test_what_is_said_on_and_on_is_counted_and_told_once_an_hour(
         "7 more of this kind of line, the last was: link lost: epoch=10",
         "asleep",
     ]
-    fields = logs.journal_fields(wall.entries[3])
+    fields = log_entries.journal_fields(wall.entries[3])
     assert (fields["MESSAGE_ID"], fields["PRIORITY"]) == (journal_ids.MORE_LIKE_IT, "4")
     assert fields["KIOSKD_EPOCH"] == "10"
 
@@ -346,8 +350,10 @@ def test_closing_writes_what_waits_and_ends_the_thread(wall: Wall) -> None:
 
 def test_line_writer_writes_utf8() -> None:
     reader, writer = os.pipe()
-    entry = logs.JournalEntry(logging.LogRecord("kioskd", logging.INFO, __file__, 1, "", (), None), "café ☕")
-    logs.line_writer(writer, prefixed=True)(entry)
+    entry = log_entries.JournalEntry(
+        logging.LogRecord("kioskd", logging.INFO, __file__, 1, "", (), None), "café ☕"
+    )
+    log_entries.line_writer(writer, prefixed=True)(entry)
     os.close(writer)
     with os.fdopen(reader, encoding="utf-8") as stream:
         assert stream.read() == "<6>café ☕\n"

@@ -40,10 +40,6 @@ class ModelProfile:
     """What of the input the model takes into a turn unless told."""
     pictures_in_answers: bool = True
     """Whether a tool's answer may hold a picture, to be seen in the very turn that it answers."""
-    pictures_per_s: float = 1.0
-    """More than this the model does not look at."""
-    picture_px: int = 768
-    """The longer side that it works on; larger is scaled down."""
 
 
 _GEMINI: Final = frozenset[Provider]({"gemini"})

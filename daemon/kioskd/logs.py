@@ -9,7 +9,7 @@ Native journal entries carry, beside the usual fields, what a caller adds by `ex
 Every line also has what `surround` was told: the state, conversation, turn and epoch in which it was said.
 
 The journal is bounded: a kind of line that is said more than a few times an hour is counted from then on, with one line
-an hour (see `repeats`), so that a kiosk that nobody uses, with or without its network, writes `LINES_AN_HOUR` at most. A
+an hour (see `log_throttle`), so that a kiosk that nobody uses, with or without its network, writes `LINES_AN_HOUR` at most. A
 line with `extra={"visitor": True}` says that somebody is there: it is always written, and all kinds begin anew. At the
 level debug nothing is held back. systemd-python's own JournalHandler is not used: it sends every argument of every line along.
 """
@@ -25,11 +25,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
-from kioskd import journal_ids, sanitize
+from kioskd import journal_ids
 from kioskd.errors import ConfigError
+from kioskd.log_entries import JournalEntry, WriteEntry, is_ours, journal_writer, legible, line_writer
 from kioskd.log_throttle import LogThrottle
 
 LINES_AN_HOUR: Final = 30
@@ -37,45 +37,10 @@ LINES_AN_HOUR: Final = 30
 
 QUEUE_LINES: Final = 1000
 
-LINE_CHARS: Final = 4000
-"""A message beyond this is cut: some are the service's words, whose length is not ours to set."""
-
 FLUSH_S: Final = 1.0
 """What leaving may wait for a stalled reader; `kioskd` has five seconds in all."""
 
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
-
-WriteEntry = Callable[["JournalEntry"], None]
-"""Puts one entry where it belongs. May block. Raises OSError where it could not."""
-
-# Syslog's numbers, and the words of a line, by the level that a record has at least.
-_SEVERITIES: Final = (
-    (logging.CRITICAL, 2, "fatal"),
-    (logging.ERROR, 3, "error"),
-    (logging.WARNING, 4, "warn"),
-    (logging.INFO, 6, "info"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
-    """A log record with its text made: no argument of the call is kept or looked at again."""
-
-    record: logging.LogRecord
-    message: str
-    trace: str | None = None
-    fields: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def text(self) -> str:
-        """The message, and the stack trace in lines of its own."""
-        return f"{self.message}\n{self.trace}" if self.trace else self.message
-
-    @property
-    def severity(self) -> tuple[int, str]:
-        """Syslog's number, and the word of a line."""
-        found = ((number, word) for least, number, word in _SEVERITIES if self.record.levelno >= least)
-        return next(found, (7, "debug"))
 
 
 def level(environ: Mapping[str, str]) -> int:
@@ -192,60 +157,6 @@ class QueuedHandler(logging.Handler):
             self._failed += 1
 
 
-def journal_writer(send: Callable[..., object]) -> WriteEntry:
-    """Return what writes native journal entries by `send`, which is `systemd.journal.send` or takes the same."""
-
-    def write(entry: JournalEntry) -> None:
-        send(**journal_fields(entry))
-
-    return write
-
-
-def journal_fields(entry: JournalEntry) -> dict[str, str | int]:
-    """Return the journal's fields of an entry; CODE_LINE alone is a number."""
-    record = entry.record
-    fields: dict[str, str | int] = {_field_name(key): value for key, value in entry.fields.items()}
-    if message_id := getattr(record, "message_id", None):
-        fields["MESSAGE_ID"] = str(message_id)
-    if entry.trace:
-        fields["EXCEPTION_TEXT"] = entry.trace
-    return fields | {
-        "MESSAGE": entry.text,
-        "PRIORITY": str(entry.severity[0]),
-        "SYSLOG_IDENTIFIER": "kioskd",
-        "LOGGER": _legible(record.name),
-        "THREAD_NAME": _legible(record.threadName or ""),
-        "CODE_FILE": _legible(record.pathname),
-        "CODE_LINE": record.lineno,
-        "CODE_FUNC": record.funcName or "",
-    }
-
-
-def line_writer(fd: int, *, prefixed: bool) -> WriteEntry:
-    """Return what writes lines to `fd`, in UTF-8 whatever the locale is."""
-
-    def write(entry: JournalEntry) -> None:
-        rest = memoryview(line(entry, prefixed=prefixed).encode())
-        while rest:
-            rest = rest[os.write(fd, rest) :]
-
-    return write
-
-
-def line(entry: JournalEntry, *, prefixed: bool) -> str:
-    """Return the line of an entry, line break included.
-
-    `prefixed`: for the journal's stream, which takes one line for one entry and knows the time by itself; each
-    begins with <N>, its priority. Other people's lines have their logger's name before the message.
-    """
-    priority, word = entry.severity
-    text = entry.text if _is_ours(entry.record) else f"{_legible(entry.record.name)}: {entry.text}"
-    if prefixed:
-        return "".join(f"<{priority}>{part}\n" for part in text.split("\n"))
-    clock = time.strftime("%H:%M:%S", time.localtime(entry.record.created))
-    return f"{clock} {word:<5} {text}\n"
-
-
 def is_journal(environ: Mapping[str, str], fd: int) -> bool:
     """Return whether `fd` is the journal's own stream: JOURNAL_STREAM names its device and inode."""
     stat = os.fstat(fd)
@@ -270,22 +181,18 @@ def _writer(environ: Mapping[str, str], fd: int) -> WriteEntry:
     return journal_writer(send)
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
-    return record.name == "kioskd" or record.name.startswith("kioskd.")
-
-
 def _ours_or_serious(record: logging.LogRecord) -> bool:
     # Levels alone do not hold: google-auth sets its loggers to DEBUG on a word in the environment.
-    return record.levelno >= logging.WARNING or _is_ours(record)
+    return record.levelno >= logging.WARNING or is_ours(record)
 
 
 def _entry(record: logging.LogRecord) -> JournalEntry:
     extra: Mapping[str, object] = {**_surroundings["fields"], **getattr(record, "fields", {})}
     try:
-        message = _legible(record.getMessage())
-        fields = {str(key): _legible(str(value)) for key, value in extra.items()}
+        message = legible(record.getMessage())
+        fields = {str(key): legible(str(value)) for key, value in extra.items()}
     except Exception as err:  # noqa: BLE001 - whatever an argument's __str__ does, a log line ends nothing
-        message = _legible(f"log line broken: format={record.msg!r} error={type(err).__name__}")
+        message = legible(f"log line broken: format={record.msg!r} error={type(err).__name__}")
         fields = {}
     return JournalEntry(record, message, _trace(record), fields)
 
@@ -294,19 +201,7 @@ def _trace(record: logging.LogRecord) -> str | None:
     if not record.exc_info or record.exc_info[0] is None:
         return None
     lines = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n").split("\n")
-    return "\n".join(_legible(part) for part in lines)
-
-
-def _legible(text: str) -> str:
-    """Cut `text`, and escape what could end a line, drive a terminal, or not be encoded."""
-    if len(text) > LINE_CHARS:
-        text = text[: LINE_CHARS - 1] + "…"
-    return sanitize.printable(text)
-
-
-def _field_name(key: str) -> str:
-    # journald takes capitals, digits and _, 64 characters at most, and drops any other field.
-    return ("KIOSKD_" + re.sub("[^A-Z0-9_]", "_", key.upper()))[:64]
+    return "\n".join(legible(part) for part in lines)
 
 
 def _may_be_held(record: logging.LogRecord) -> bool:

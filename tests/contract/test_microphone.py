@@ -1,7 +1,6 @@
-"""What every microphone owes: one suite over memory, a file, PortAudio on a virtual sound server, and a real device."""
+"""What every microphone owes: one suite over memory, PortAudio on a virtual sound server, and a real device."""
 
 import asyncio
-import wave
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Protocol
@@ -11,9 +10,7 @@ from tests.support import loop_card
 from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
 from tests.support.sound_server import SoundServer
 
-from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.fakes.devices import MemoryMicrophone
-from kioskd.adapters.files import WavMicrophone
 from kioskd.adapters.portaudio.streams import PortAudioMicrophone
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
@@ -53,31 +50,6 @@ class MemoryBench:
 
     def replug(self) -> None:
         self.microphone.replug()
-
-
-class FileBench:
-    exact = True
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "said.wav"
-        self._write(bytes(pcm.FRAME_BYTES))
-        self.microphone = WavMicrophone(self._path, SystemClock())
-
-    async def say(self, speech: bytes) -> None:
-        self._write(speech)
-
-    def unplug(self) -> None:
-        self._path.rename(self._path.with_suffix(".gone"))
-
-    def replug(self) -> None:
-        self._path.with_suffix(".gone").rename(self._path)
-
-    def _write(self, speech: bytes) -> None:
-        with wave.open(str(self._path), "wb") as wav:
-            wav.setnchannels(1)
-            wav.setsampwidth(2)
-            wav.setframerate(pcm.UPLINK_HZ)
-            wav.writeframes(speech)
 
 
 class VirtualBench:
@@ -137,15 +109,11 @@ class LoopBench:
         self._room = None
 
 
-@pytest.fixture(params=["memory", "file", "virtual", pytest.param("real", marks=pytest.mark.hardware)])
-async def bench(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Bench]:
+@pytest.fixture(params=["memory", "virtual", pytest.param("real", marks=pytest.mark.hardware)])
+async def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     match request.param:
         case "memory":
             yield MemoryBench()
-        case "file":
-            yield FileBench(tmp_path)
         case "virtual":
             server: SoundServer = request.getfixturevalue("sound_server")
             yield VirtualBench(server)

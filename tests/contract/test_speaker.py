@@ -1,8 +1,7 @@
-"""What every speaker owes: one suite over memory, a file, PortAudio on a virtual sound server, and a real device."""
+"""What every speaker owes: one suite over memory, PortAudio on a virtual sound server, and a real device."""
 
 import asyncio
 import threading
-import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +15,6 @@ from tests.support.sound_server import SoundServer
 
 from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.fakes.devices import MemorySpeaker
-from kioskd.adapters.files import WavSpeaker
 from kioskd.adapters.portaudio.streams import PortAudioSpeaker
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
@@ -57,27 +55,6 @@ class MemoryBench:
 
     def replug(self) -> None:
         self.speaker.replug()
-
-
-class FileBench:
-    exact = True
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "out" / "heard.wav"
-        self.replug()
-        self.speaker = WavSpeaker(self._path, SystemClock())
-
-    def heard(self) -> bytes:
-        with wave.open(str(self._path)) as wav:
-            assert (wav.getframerate(), wav.getnchannels(), wav.getsampwidth()) == (pcm.DOWNLINK_HZ, 1, 2)
-            frames: bytes = wav.readframes(wav.getnframes())
-            return frames
-
-    def unplug(self) -> None:
-        self._path.parent.rmdir()
-
-    def replug(self) -> None:
-        self._path.parent.mkdir()
 
 
 class VirtualBench:
@@ -124,15 +101,11 @@ class LoopBench(RealBench):
         loop_card.replug("Spk")
 
 
-@pytest.fixture(params=["memory", "file", "virtual", pytest.param("real", marks=pytest.mark.hardware)])
-async def bench(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Bench]:
+@pytest.fixture(params=["memory", "virtual", pytest.param("real", marks=pytest.mark.hardware)])
+async def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     match request.param:
         case "memory":
             yield MemoryBench()
-        case "file":
-            yield FileBench(tmp_path)
         case "virtual":
             server: SoundServer = request.getfixturevalue("sound_server")
             yield VirtualBench(server)

@@ -15,10 +15,9 @@ from tests.support.sound_server import SPEAKER_HZ, Recording, SoundServer
 
 from kioskd.media import pcm
 from kioskd.rehearsal import run
-from kioskd.rehearsal.fake_microphone import NOISE_LSB
+from kioskd.rehearsal.fake_microphone import NOISE_LSB, SpeechRecording, load_speeches
 from kioskd.rehearsal.fake_speaker import AUDIBLE
 from kioskd.rehearsal.scenario import load_scenario
-from kioskd.rehearsal.speech import SpeechRecording, load_speeches
 from kioskd.settings.model import Settings
 from kioskd.simulator.tts import SpeechRenderer
 

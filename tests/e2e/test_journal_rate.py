@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from tests.support.kiosk import Inbox, Kiosk, frame, kiosk, running, soon
 
-from kioskd import logs
+from kioskd import log_entries, logs
 from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.adapters.fakes.live import ScriptedLive
 from kioskd.errors import LinkLost
@@ -34,8 +34,8 @@ class Paper:
         self.clock: ManualClock | None = None
         self.lines: list[str] = []
 
-    def write(self, entry: logs.JournalEntry) -> None:
-        self.lines.append(logs.line(entry, prefixed=True))
+    def write(self, entry: log_entries.JournalEntry) -> None:
+        self.lines.append(log_entries.line(entry, prefixed=True))
 
     def now(self) -> float:
         return self.clock.now() if self.clock is not None else 0.0

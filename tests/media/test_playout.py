@@ -6,20 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kioskd.media import pcm
+from kioskd.media.mix import FADE_MS
 from kioskd.media.playout import (
     DUCK_DB,
     DUCK_MS,
-    FADE_MS,
     UNDUCK_MS,
-    CueOver,
-    Played,
     Playout,
     PlayoutMark,
     PromptFinished,
-    Sounded,
     clamp,
     gain,
 )
+from kioskd.media.reply_queue import Played, Sounded
 
 PERIOD = 480
 """10 ms."""
@@ -295,9 +293,8 @@ def test_a_cue_is_heard_where_nothing_else_is() -> None:
     rig = Rig()
     assert rig.playout.play_cue(count_up(PERIOD + 100)) == 0
     assert rig.pull() + rig.pull() == count_up(PERIOD + 100) + bytes(PERIOD - 100)
-    assert rig.marks == [CueOver(0)]
-    rig.pull()
-    assert rig.marks == [CueOver(0)]
+    assert rig.pull() == bytes(PERIOD)
+    assert rig.marks == []
     assert rig.playout.starved_bytes == 0
 
 
@@ -309,7 +306,7 @@ def test_a_cue_is_heard_over_a_reply_that_goes_on_undisturbed() -> None:
     rig.playout.play_cue(tone(PERIOD // 2, 200))
     assert rig.pull() == tone(PERIOD // 2, 1200) + tone(PERIOD // 2, 1000)
     assert rig.pull() == tone(PERIOD, 1000)
-    assert rig.marks == [Sounded(0), CueOver(0), Played(0)]
+    assert rig.marks == [Sounded(0), Played(0)]
 
 
 def test_a_cue_goes_on_where_a_reply_ends() -> None:
@@ -344,22 +341,22 @@ def test_the_newest_cue_wins_and_the_other_fades() -> None:
     assert faded[0] == 12_000
     assert (np.diff(faded[:fade]) < 0).all()
     assert not faded[fade - 1 :].any()
-    assert rig.marks == [CueOver(0), CueOver(1)]
+    assert rig.pull() == bytes(PERIOD)
 
 
-def test_a_cue_that_another_replaced_before_it_was_heard_is_over_too() -> None:
+def test_a_cue_that_another_replaced_before_it_was_heard_is_not_heard() -> None:
     rig = Rig()
     for _ in range(3):
         rig.playout.play_cue(tone(PERIOD, 500))
     assert rig.pull() == tone(PERIOD, 500)
-    assert rig.marks == [CueOver(0), CueOver(1), CueOver(2)]
+    assert rig.pull() == bytes(PERIOD)
 
 
 def test_an_empty_cue_is_over_at_once() -> None:
     rig = Rig()
     rig.playout.play_cue(b"")
     assert rig.pull() == bytes(PERIOD)
-    assert rig.marks == [CueOver(0)]
+    assert rig.marks == []
 
 
 def test_a_flush_leaves_a_cue_whole() -> None:
@@ -368,7 +365,7 @@ def test_a_flush_leaves_a_cue_whole() -> None:
     rig.playout.play_cue(tone(PERIOD, 500))
     rig.playout.flush(0)
     assert rig.pull() == tone(PERIOD, 500)
-    assert rig.marks == [Played(0), CueOver(0)]
+    assert rig.marks == [Played(0)]
 
 
 # Prompts.
@@ -590,7 +587,6 @@ def test_whatever_happens_each_sound_is_over_exactly_once(script: list[Step]) ->
     for number in sounded:
         assert rig.marks.index(Sounded(number)) < rig.marks.index(Played(number))
     assert [mark.prompt for mark in rig.marks if isinstance(mark, PromptFinished)] == list(range(prompts))
-    assert [mark.cue for mark in rig.marks if isinstance(mark, CueOver)] == list(range(cues))
     assert rig.playout.queued_s == 0.0
     if plain:
         heard = np.frombuffer(bytes(out), dtype=np.int16)
@@ -618,10 +614,10 @@ def test_producer_and_consumer_in_two_threads_lose_nothing() -> None:
     assert rig.marks == [Sounded(0), Played(0)]
 
 
-def test_cues_and_prompts_from_another_thread_are_each_over_once_and_in_order() -> None:
+def test_prompts_from_another_thread_are_each_over_once_and_in_order_beside_cues() -> None:
     count = 2000
     marks: list[PlayoutMark] = []
-    missing: set[PlayoutMark] = {CueOver(count - 1), PromptFinished(count - 1)}
+    missing: set[PlayoutMark] = {PromptFinished(count - 1)}
 
     def on_mark(mark: PlayoutMark) -> None:
         marks.append(mark)
@@ -640,5 +636,4 @@ def test_cues_and_prompts_from_another_thread_are_each_over_once_and_in_order() 
         playout.say(tone(100, 200))
     consumer.join(10.0)
     assert not consumer.is_alive()
-    assert [mark.cue for mark in marks if isinstance(mark, CueOver)] == list(range(count))
     assert [mark.prompt for mark in marks if isinstance(mark, PromptFinished)] == list(range(count))

@@ -4,8 +4,9 @@ from typing import Any, Literal
 
 import pytest
 
-from kioskd.rehearsal.calls import CalledFunctions, at_once, called, reply_gaps_s
+from kioskd.rehearsal.capture import CalledFunctions, called_functions
 from kioskd.rehearsal.event_log import EventSource, LoggedEvent
+from kioskd.rehearsal.measures import reply_gaps_s, tools_at_once
 from kioskd.simulator.records import CallRecord, SessionRecord
 
 State = Literal["open", "answered", "cancelled", "given_up", "lost"]
@@ -31,12 +32,12 @@ def test_calls_are_counted_over_all_sessions() -> None:
         session(call("answered", 1.0), call("cancelled")),
         session(call("lost"), call("answered", 2.0)),
     ]
-    assert called(sessions) == CalledFunctions(made=4, answered=2, cancelled=1, faults=0)
+    assert called_functions(sessions) == CalledFunctions(made=4, answered=2, cancelled=1, faults=0)
 
 
 def test_a_call_without_an_answer_or_with_two_and_an_answer_to_nothing_are_faults() -> None:
     sessions = [session(call("given_up"), call("answered", 1.0, 2.0), strays=1)]
-    assert called(sessions).faults == 3
+    assert called_functions(sessions).faults == 3
 
 
 @pytest.mark.parametrize(
@@ -52,8 +53,8 @@ def test_a_call_without_an_answer_or_with_two_and_an_answer_to_nothing_are_fault
 )
 def test_a_call_is_open_until_it_is_answered_or_means_nothing_any_more(ending: LoggedEvent) -> None:
     first, second = (note(t, "service", "tool_call", id=name) for t, name in ((1.0, "a"), (3.0, "b")))
-    assert at_once([first, second]) == 2
-    assert at_once([first, ending, second]) == 1
+    assert tools_at_once([first, second]) == 2
+    assert tools_at_once([first, ending, second]) == 1
 
 
 def reply(came: float, began: float, heard: float, sent_s: float) -> list[LoggedEvent]:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from kioskd.adapters.fakes.devices import ManualClock, MemorySpeaker
-from kioskd.rehearsal.fake_speaker import PERIOD_BYTES, FakeSpeaker, PlayedSound, RecordedSpeaker
+from kioskd.media import pcm
+from kioskd.rehearsal.fake_speaker import FakeSpeaker, PlayedSound, RecordedSpeaker
 
 LOUD = np.full(240, 5000, "<i2").tobytes()
-SILENCE = bytes(PERIOD_BYTES)
+SILENCE = bytes(pcm.PERIOD_BYTES)
 
 
 class Periods:
@@ -31,9 +32,9 @@ async def test_it_pulls_10_ms_every_10_ms() -> None:
     playing = asyncio.get_running_loop().create_task(ear.play(source))
     await clock.advance(0.995)
     playing.cancel()
-    assert source.asked == [PERIOD_BYTES] * 100
+    assert source.asked == [pcm.PERIOD_BYTES] * 100
     assert len(rings) == 100
-    assert len(ear.heard.sound) == 100 * PERIOD_BYTES
+    assert len(ear.heard.sound) == 100 * pcm.PERIOD_BYTES
     assert [at for at, _ in ear.heard.periods] == pytest.approx([1000 + 0.01 * n for n in range(100)])
 
 

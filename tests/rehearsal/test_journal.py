@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kioskd.rehearsal.journal import kept_journal
+from kioskd.rehearsal.capture import kept_journal
 
 log = logging.getLogger("kioskd.flow.somewhere")
 ours = logging.getLogger("kioskd")

@@ -3,7 +3,7 @@
 import pytest
 
 from kioskd.rehearsal.event_log import EventSource, LoggedEvent
-from kioskd.rehearsal.narration import Narration
+from kioskd.rehearsal.report import Narration
 from kioskd.simulator import Reply
 from kioskd.simulator.script import ScriptedCall
 

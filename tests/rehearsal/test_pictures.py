@@ -4,10 +4,11 @@ import dataclasses
 
 from tests.support.rehearsals import a_record
 
+from kioskd.media import pcm
+from kioskd.rehearsal.capture import CATCH_UP_S, ServicePicture, service_pictures, slow_spans
 from kioskd.rehearsal.event_log import LoggedEvent
-from kioskd.rehearsal.fake_microphone import FRAME_S, CapturedTrack, Utterance
-from kioskd.rehearsal.measure import measure
-from kioskd.rehearsal.pictures import CATCH_UP_S, ServicePicture, shots, slow_spans
+from kioskd.rehearsal.fake_microphone import CapturedTrack, Utterance
+from kioskd.rehearsal.measures import measure
 from kioskd.simulator.records import ReceivedPicture, SessionRecord, VisitorTurn
 from kioskd.simulator.script import ScriptedFault
 
@@ -25,7 +26,7 @@ def test_a_picture_is_of_the_same_turn_if_it_came_after_the_question_and_was_see
         ReceivedPicture(13.0, "image/jpeg", JPEG, "answer", (64, 64), turn=1),
         ReceivedPicture(8.0, "image/jpeg", JPEG, "content", (64, 64), turn=0),
     ]
-    found = shots([session])
+    found = service_pictures([session])
     assert [shot.at for shot in found] == [8, 9, 11, 12, 13]
     assert [shot.by_itself for shot in found] == [False, True, False, True, False]
     assert [shot.seen for shot in found] == [True, True, True, False, True]
@@ -50,7 +51,7 @@ def test_the_way_is_narrow_as_long_as_the_script_says_and_until_all_is_read() ->
 def test_pictures_in_silence_and_on_a_narrow_way_are_those_that_nobody_asked_for() -> None:
     track = CapturedTrack()
     for number in range(500):
-        track.add(bytes(640), 100 + (number + 1) * FRAME_S)
+        track.add(bytes(640), 100 + (number + 1) * pcm.FRAME_S)
     asked = dataclasses.replace(FRAME, by_itself=False, seen=True, same_turn=True, px=512)
     record = a_record(
         track=track,

@@ -8,10 +8,10 @@ import pytest
 from tests.support.sound_server import SoundServer
 
 from kioskd.media import pcm
+from kioskd.rehearsal.fake_microphone import load_speeches
 from kioskd.rehearsal.guided import guided
 from kioskd.rehearsal.run import rehearse
 from kioskd.rehearsal.scenario import load_scenario
-from kioskd.rehearsal.speech import load_speeches
 from kioskd.settings.model import Settings
 
 QUESTION = Path("/usr/share/sounds/alsa/Front_Center.wav")

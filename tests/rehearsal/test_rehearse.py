@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from kioskd.adapters.clock import SystemClock
 from kioskd.errors import ConfigError, DeviceLost, KioskError
 from kioskd.media import pcm
-from kioskd.media.playout import FADE_MS
-from kioskd.rehearsal import recorder
+from kioskd.media.mix import FADE_MS
+from kioskd.rehearsal import report
 from kioskd.rehearsal.alignment import Gate
 from kioskd.rehearsal.environment import scripted_stage
 from kioskd.rehearsal.run import RehearsalEnding, perform, rehearse
@@ -101,7 +101,7 @@ async def test_a_conversation_goes_as_expected_and_every_sample_is_accounted_for
     assert between[cut_start : cut_start + untouched] == cut_short[:untouched]
 
     # The report and the account on the way.
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(recorder.FILES)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(report.FILES)
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["replies_heard"] == 2
     assert any("speaking: “Hello.”" in line for line in lines)
     assert any("interrupts with “Side Right”" in line for line in lines)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from kioskd.media import cues
+from kioskd.media import cues, pcm
 from kioskd.rehearsal import sound_detection
 from kioskd.rehearsal.event_log import LoggedEvent
-from kioskd.rehearsal.fake_speaker import PERIOD_BYTES, PERIOD_S, PlayedSound
+from kioskd.rehearsal.fake_speaker import PlayedSound
 
 START = 100.0
 CHANCE = np.random.default_rng(1)
@@ -20,7 +20,9 @@ def heard(sound: bytes, at: float, *, beside: int = 0) -> PlayedSound:
     whole = np.clip(track, -32768, 32767).astype("<i2").tobytes()
     result = PlayedSound()
     for number in range(300):
-        result.add(whole[number * PERIOD_BYTES : (number + 1) * PERIOD_BYTES], START + number * PERIOD_S)
+        result.add(
+            whole[number * pcm.PERIOD_BYTES : (number + 1) * pcm.PERIOD_BYTES], START + number * pcm.PERIOD_S
+        )
     return result
 
 

@@ -9,12 +9,11 @@ from tests.support.rehearsals import a_record
 from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.media import pcm
 from kioskd.rehearsal.alignment import Gate, GateChange
-from kioskd.rehearsal.arrivals import Arrivals
+from kioskd.rehearsal.capture import Arrivals, RehearsalRecord
 from kioskd.rehearsal.event_log import EventSource, LoggedEvent
-from kioskd.rehearsal.fake_microphone import FRAME_S, FRAME_SAMPLES, CapturedTrack, Utterance
-from kioskd.rehearsal.fake_speaker import PERIOD_S, PlayedSound
-from kioskd.rehearsal.measure import measure
-from kioskd.rehearsal.record import RehearsalRecord, spans
+from kioskd.rehearsal.fake_microphone import FRAME_SAMPLES, CapturedTrack, Utterance
+from kioskd.rehearsal.fake_speaker import PlayedSound
+from kioskd.rehearsal.measures import measure
 
 START = 100.0
 COUNT = 500
@@ -33,7 +32,7 @@ def ten_seconds(*received: range, notes: tuple[LoggedEvent, ...] = (), **changes
     """The record in which the gate was open from the first frame on, and the service received some frames."""
     track = CapturedTrack()
     for number in range(COUNT):
-        track.add(frame(number), START + (number + 1) * FRAME_S)
+        track.add(frame(number), START + (number + 1) * pcm.FRAME_S)
     sound = b"".join(frame(number) for numbers in received for number in numbers)
     given: dict[str, Any] = {
         "track": track,
@@ -52,7 +51,7 @@ def test_an_effect_holds_until_the_next_one_of_its_kind_or_the_end() -> None:
         note(3, "daemon", "SetUplink", uplink="hold"),
         note(8, "daemon", "SetUplink", uplink="send"),
     ]
-    assert list(spans(a_record(notes=notes), "SetUplink", "uplink", "send")) == [(101, 103), (108, 110)]
+    assert list(a_record(notes=notes).spans("SetUplink", "uplink", "send")) == [(101, 103), (108, 110)]
 
 
 def test_what_was_captured_when_no_button_was_held_is_counted() -> None:
@@ -72,7 +71,7 @@ def test_sound_is_the_kiosks_own_if_it_was_captured_while_that_could_be_heard() 
     heard = PlayedSound()
     for number in range(1000):
         loud = 200 <= number < 300
-        heard.add(np.full(240, 5000 if loud else 0, "<i2").tobytes(), START + number * PERIOD_S)
+        heard.add(np.full(240, 5000 if loud else 0, "<i2").tobytes(), START + number * pcm.PERIOD_S)
     assert measure(ten_seconds(range(100), heard=heard)).own_voice_sent_ms == 0
     assert measure(ten_seconds(range(125), heard=heard)).own_voice_sent_ms == 500
 
@@ -80,9 +79,9 @@ def test_sound_is_the_kiosks_own_if_it_was_captured_while_that_could_be_heard() 
 def test_what_was_captured_before_a_late_pull_was_captured_in_silence() -> None:
     heard = PlayedSound()
     for number in range(1000):
-        loud, due = 200 <= number < 300, START + number * PERIOD_S
+        loud, due = 200 <= number < 300, START + number * pcm.PERIOD_S
         # For 60 ms the machine was busy: the first six loud periods were due before they were pulled.
-        late = START + 206 * PERIOD_S if 200 <= number < 206 else due
+        late = START + 206 * pcm.PERIOD_S if 200 <= number < 206 else due
         heard.add(np.full(240, 5000 if loud else 0, "<i2").tobytes(), due, pulled_at=late)
     assert measure(ten_seconds(range(103), heard=heard)).own_voice_sent_ms == 0
     assert measure(ten_seconds(range(104), heard=heard)).own_voice_sent_ms == 20

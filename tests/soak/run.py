@@ -25,7 +25,7 @@ from tests.soak.kiosk import SoakedKiosk
 
 from kioskd.adapters.clock import SystemClock
 from kioskd.media import pcm
-from kioskd.rehearsal.speech import load_speeches
+from kioskd.rehearsal.fake_microphone import load_speeches
 
 SPEECH: Final = Path("/usr/share/sounds/alsa/Front_Center.wav")
 PAUSE_S: Final = 0.9

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from kioskd.adapters.fakes.devices import ManualClock
-from kioskd.rehearsal.arrivals import Arrivals
+from kioskd.rehearsal.capture import Arrivals, RehearsalRecord
 from kioskd.rehearsal.fake_microphone import CapturedTrack
 from kioskd.rehearsal.fake_speaker import PlayedSound
-from kioskd.rehearsal.measure import measure
-from kioskd.rehearsal.record import RehearsalRecord
+from kioskd.rehearsal.measures import measure
 from kioskd.rehearsal.run import rehearse
 from kioskd.rehearsal.scenario import load_scenario
 from kioskd.rehearsal.summary import Summary

@@ -13,7 +13,7 @@ from kioskd import logs
 from kioskd.cli import Exit
 from kioskd.rehearsal.demo import demo
 from kioskd.rehearsal.guided import guided
-from kioskd.rehearsal.recorder import FILES
+from kioskd.rehearsal.report import FILES
 from kioskd.rehearsal.run import given, rehearse
 from kioskd.rehearsal.scenario import load_scenario
 from kioskd.rehearsal.summary import Summary

@@ -13,8 +13,6 @@ from kioskd.media import pcm
 _OPENING_S: Final = 15.0
 """A device has its own deadline for opening (10 s); this is for one that has opened and gives nothing."""
 
-_FRAME_S: Final = pcm.FRAME_MS / 1000
-
 
 async def together(*works: Coroutine[Any, Any, object], until: asyncio.Event | None = None) -> None:
     """Do all of `works` at once until all have ended, or `until` is set; the first that fails ends the others.
@@ -56,7 +54,7 @@ class CapturedSound:
         """Take a frame."""
         self.frames.append(frame)
         self._times_s.append(self._clock.now())
-        if len(self.frames) * _FRAME_S >= self._seconds:
+        if len(self.frames) * pcm.FRAME_S >= self._seconds:
             self.enough.set()
 
     @property
@@ -67,13 +65,13 @@ class CapturedSound:
     @property
     def began_s(self) -> float:
         """When its first sample would have come, had all come as regularly as it was captured."""
-        return statistics.median(at - (number + 1) * _FRAME_S for number, at in enumerate(self._times_s))
+        return statistics.median(at - (number + 1) * pcm.FRAME_S for number, at in enumerate(self._times_s))
 
     @property
     def pace(self) -> float:
         """How fast the sound came, against how fast it should: 1.0."""
         took_s = self._times_s[-1] - self._times_s[0]
-        return (len(self.frames) - 1) * _FRAME_S / took_s if took_s > 0 else 0.0
+        return (len(self.frames) - 1) * pcm.FRAME_S / took_s if took_s > 0 else 0.0
 
 
 class Player:
@@ -125,7 +123,7 @@ async def listen(microphone: ports.Microphone, clock: ports.Clock, seconds: floa
             await together(microphone.capture(heard), until=heard.enough)
     except TimeoutError:
         raise DeviceLost(
-            f"microphone: gave {len(heard.frames) * _FRAME_S:.1f} s of sound in {_OPENING_S + seconds:.0f} s; "
+            f"microphone: gave {len(heard.frames) * pcm.FRAME_S:.1f} s of sound in {_OPENING_S + seconds:.0f} s; "
             "unplug it and plug it in again"
         ) from None
     return heard

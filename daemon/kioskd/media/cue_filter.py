@@ -77,7 +77,7 @@ def frames_to_expect(cue: CueSound, latency_s: float) -> int:
 
     `latency_s`: of the speaker and the microphone together, in seconds.
     """
-    seconds = pcm.PERIOD_MS / 1000 + latency_s + duration_s(cue) + TAIL_S
+    seconds = pcm.PERIOD_S + latency_s + duration_s(cue) + TAIL_S
     return math.ceil(seconds * 1000 / pcm.FRAME_MS)
 
 

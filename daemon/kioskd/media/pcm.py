@@ -17,7 +17,11 @@ FRAME_MS: Final = 20
 PERIOD_MS: Final = 10
 """What a device captures or plays at a time: the granularity of everything that must be quick."""
 
+FRAME_S: Final = FRAME_MS / 1000
 FRAME_BYTES: Final = UPLINK_HZ * FRAME_MS // 1000 * SAMPLE_BYTES
+
+PERIOD_S: Final = PERIOD_MS / 1000
+PERIOD_BYTES: Final = DOWNLINK_HZ * PERIOD_MS // 1000 * SAMPLE_BYTES
 
 
 def duration_s(byte_count: int, rate_hz: int) -> float:

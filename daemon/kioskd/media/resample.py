@@ -7,15 +7,13 @@ used here with a ratio that never varies, gives its share of each piece at once,
 """
 
 import enum
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import soxr
 
 from kioskd.media import pcm
-
-_PERIOD_BYTES: Final = pcm.DOWNLINK_HZ * pcm.PERIOD_MS // 1000 * pcm.SAMPLE_BYTES
 
 
 class SampleFormat(enum.Enum):
@@ -131,7 +129,7 @@ class ResampledSource:
         """Return exactly `byte_count` bytes (frames of `channels` samples); called in the device's thread."""
         wanted = byte_count // (self._format.width * self._channels) * pcm.SAMPLE_BYTES
         while len(self._ready) < wanted:
-            self._ready += self._resampler.process(self._source.pull(_PERIOD_BYTES))
+            self._ready += self._resampler.process(self._source.pull(pcm.PERIOD_BYTES))
         mono = bytes(self._ready[:wanted])
         del self._ready[:wanted]
         if self._channels == 1 and self._format is SampleFormat.INT16:

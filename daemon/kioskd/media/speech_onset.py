@@ -102,7 +102,7 @@ _UNTAPER: Final = (_TAPER[0] / _TAPER[_LAGS]) ** 0.75
 """Undoes most of what the window takes from long periods; all of it would make pitches out of noise."""
 
 
-class _Noise:
+class _BandNoise:
     """Level and spread of the noise in one band, in dB: running means, in which nothing loud counts for much."""
 
     def __init__(self) -> None:
@@ -136,8 +136,8 @@ class SpeechOnsetDetector:
     def __init__(self) -> None:
         """Start with an unknown room."""
         self._samples: npt.NDArray[np.float64] = np.zeros(_SPAN)
-        self._low = _Noise()
-        self._high = _Noise()
+        self._low = _BandNoise()
+        self._high = _BandNoise()
         self._known = 0
         self._levels: collections.deque[float] = collections.deque(maxlen=DECAY_FRAMES)
         self._scores: collections.deque[float] = collections.deque(maxlen=WINDOW)

@@ -95,7 +95,7 @@ class VoiceChange(enum.Enum):
     ENDED = "ended"
 
 
-class _Noise:
+class _RoomNoise:
     """How loud the room is when nobody speaks."""
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class VoiceDetector:
         self._aggressiveness = aggressiveness
         self._pause_frames = max(pause_ms // pcm.FRAME_MS, BEGIN_WINDOW)
         self._pause_voiced = min(int(END_SHARE * self._pause_frames), END_VOICED)
-        self._noise = _Noise()
+        self._noise = _RoomNoise()
         self._like_voice: collections.deque[bool] = collections.deque(maxlen=BEGIN_WINDOW)
         self._above: collections.deque[bool] = collections.deque(maxlen=BEGIN_WINDOW)
         self._voiced: collections.deque[bool] = collections.deque(maxlen=self._pause_frames)

@@ -1,8 +1,13 @@
-"""Draws a rehearsal as one picture: who spoke when, what the kiosk showed, which connections carried it."""
+"""Draws a rehearsal as one picture: who spoke when, what the kiosk showed, which connections carried it.
 
-from collections.abc import Iterator, Sequence
+The first half turns the record into marks and spans, the second half draws them. The colours are Okabe and Ito's, which
+colour-blind people tell apart; each band also says in words what it means.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,27 +17,46 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from kioskd.media import pcm
-from kioskd.rehearsal.chart_data import (
-    BLUE,
-    GREEN,
-    INK,
-    LEGEND,
-    PALE,
-    RED,
-    SKY,
-    ChartMark,
-    ChartSpan,
-    connections,
-    deed,
-    gates,
-    holds,
-    own_sounds,
-    replies,
-    states,
-    trouble,
-)
-from kioskd.rehearsal.record import RehearsalRecord
+from kioskd.rehearsal import sound_detection
+from kioskd.rehearsal.alignment import Gate
+from kioskd.rehearsal.capture import RehearsalRecord
+from kioskd.rehearsal.event_log import LoggedEvent
 from kioskd.rehearsal.summary import Summary
+
+BLUE, ORANGE, GREEN, RED, SKY, YELLOW, PURPLE = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#F0E442", "#CC79A7",
+)  # fmt: skip
+INK, PALE, IDLE, DARK = "#222222", "#BBBBBB", "#DDDDDD", "#777777"
+
+STATE_COLOURS: Final = {
+    "starting": "#EEEEEE",
+    "asleep": IDLE,
+    "waking": YELLOW,
+    "listening": SKY,
+    "thinking": PURPLE,
+    "speaking": ORANGE,
+    "muted": DARK,
+    "closed": DARK,
+    "offline": RED,
+    "fault": RED,
+}
+GATES: Final = {
+    Gate.PREROLL: ("pre-roll", IDLE),
+    Gate.PAUSED: ("pause", IDLE),
+    Gate.HOLD: ("hold", YELLOW),
+    Gate.SEND: ("send", SKY),
+    Gate.SHUT: ("shut", DARK),
+}
+LEGEND: Final = {
+    "asleep, pre-roll, pause": IDLE,
+    "waking, dialing, hold": YELLOW,
+    "listening, send": SKY,
+    "thinking": PURPLE,
+    "speaking": ORANGE,
+    "offline, fault": RED,
+    "muted, closed, uplink shut": DARK,
+    "connected, button held": GREEN,
+}
 
 WIDTH_PX: Final = 1600
 HEIGHT_PX: Final = 900
@@ -49,6 +73,130 @@ ROWS: Final = {"visitor": 3.0, "kiosk": 3.0, "shows": 0.8, "uplink": 0.6, "pictu
 """What is drawn below one another, and how high. `pictures` only where there are some."""
 
 
+class ChartSpan(NamedTuple):
+    """A stretch of a band, in the clock's seconds."""
+
+    began: float
+    ended: float
+    words: str
+    colour: str
+
+
+class ChartMark(NamedTuple):
+    """A moment, in the clock's seconds."""
+
+    t: float
+    words: str
+    colour: str = INK
+
+
+def own_sounds(record: RehearsalRecord) -> Iterator[ChartMark]:
+    """Yield the chimes and prompts that were heard."""
+    for note in sound_detection.chimes(record.notes, record.heard):
+        yield ChartMark(note.t, f"♪ {note.data['cue']}", PURPLE)
+    for began, _, code in sound_detection.prompts(record.notes, record.heard, record.end):
+        yield ChartMark(began, f"prompt {code}", PURPLE)
+
+
+def deed(note: LoggedEvent) -> ChartMark | None:
+    """Return what the visitor did; None for what is no deed."""
+    if note.by != "visitor":
+        return None
+    data = note.data
+    which = "" if data.get("button", 1) == 1 else f" {data['button']}"
+    words, colour = {
+        "presses the button": (f"press{which}", GREEN),
+        "holds the button": (f"hold{which}", GREEN),
+        "lets the button go": (f"let go{which}", GREEN),
+        "commands": (f"kioskd {data.get('command')}", GREEN),
+        "says": (f"“{data.get('words')}”", BLUE),
+        "interrupts with": (f"interrupts: “{data.get('words')}”", RED),
+    }.get(note.what, ("", INK))
+    return ChartMark(note.t, words, colour) if words else None
+
+
+def replies(record: RehearsalRecord) -> Iterator[ChartMark]:
+    """Yield when replies began, and were silenced."""
+    number = 0
+    for note in record.find("kiosk", "reply began", "reply silenced"):
+        if note.what == "reply silenced":
+            yield ChartMark(note.t, "silenced", INK)
+        else:
+            number += 1
+            yield ChartMark(note.t, f"{number}: greeting" if note.data["greeting"] else f"{number}", RED)
+
+
+def states(record: RehearsalRecord) -> Iterator[ChartSpan]:
+    """Yield what the kiosk showed, with the code of what was wrong."""
+    shown = [(record.start, "starting")]
+    shown += [
+        (note.t, f"{note.data['state']} {note.data.get('code', '')}".rstrip())
+        for note in record.find("kiosk", "shows")
+    ]
+    for (began, words), (ended, _) in itertools.pairwise([*shown, (record.end, "")]):
+        yield ChartSpan(began, ended, words, STATE_COLOURS[words.split()[0]])
+
+
+def gates(record: RehearsalRecord) -> Iterator[ChartSpan]:
+    """Yield what became of the microphone's sound, or that the device was closed."""
+    if not record.track.frames:
+        return
+    gate, muted = Gate.PREROLL, False
+    changes = [(record.track.taken_at[0], gate, muted)]
+    for note in record.find("daemon", "SetUplink", "SetMute"):
+        if note.what == "SetUplink":
+            gate = Gate[str(note.data["uplink"]).upper()]
+        else:
+            muted = note.data["muted"] is True
+        changes.append((note.t, gate, muted))
+    for (began, was, closed), (ended, _, _) in itertools.pairwise([*changes, (record.end, gate, muted)]):
+        if ended > began:
+            yield ChartSpan(began, ended, *(("closed", "white") if closed else GATES[was]))
+
+
+def connections(record: RehearsalRecord) -> Iterator[ChartSpan]:
+    """Yield the dialing and the life of each connection, by epoch."""
+    open_: tuple[float, str, str] | None = None
+    steps = record.find("daemon", "Dial", "Up", "Lost", "Refused", "HangUp")
+    for note in [*steps, LoggedEvent(record.end, "daemon", "HangUp")]:
+        if open_ is not None:
+            began, words, colour = open_
+            yield ChartSpan(began, note.t, words, colour)
+            open_ = None
+        if note.what == "Dial":
+            open_ = (note.t, "dial", YELLOW)
+        elif note.what == "Up":
+            resumed = ", resumed" if note.data["resumed"] else ""
+            open_ = (note.t, f"connection {note.data['epoch']}{resumed}", GREEN)
+
+
+def trouble(record: RehearsalRecord) -> Iterator[ChartMark]:
+    """Yield what the service did wrong, and what the daemon noticed of it."""
+    for note in record.notes:
+        match note.by, note.what:
+            case "service", "fault":
+                yield ChartMark(note.t, f"fault: {note.data.get('do', '')}", RED)
+            case "daemon", "Lost":
+                yield ChartMark(note.t, "link lost", RED)
+            case "daemon", "Refused":
+                yield ChartMark(note.t, "refused", RED)
+            case "daemon", "GoingAway":
+                yield ChartMark(note.t, f"going away in {note.data['left_s']:.0f} s", RED)
+
+
+def pictures(record: RehearsalRecord) -> Iterator[ChartMark]:
+    """Yield what is to be said of the pictures that the service got."""
+    for began, _ in record.slow:
+        yield ChartMark(began, "reads slowly", RED)
+    for shot in record.shots:
+        if not shot.by_itself:
+            yield ChartMark(shot.at, "seen in this very turn" if shot.same_turn else "shown")
+    sizes = [f"{shot.byte_count / 1000:.0f}" for shot in record.shots]
+    if sizes:
+        words = f"kB each: {', '.join(dict.fromkeys(sizes))}" if len(sizes) < MOST_SIZES else ""
+        yield ChartMark(record.start, f"black: seen by the model   {words}".rstrip())
+
+
 def draw(
     path: Path,
     record: RehearsalRecord,
@@ -61,17 +209,10 @@ def draw(
     figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI, layout=None)
     FigureCanvasAgg(figure)
     rows = {name: height for name, height in ROWS.items() if name != "pictures" or record.shots}
-    grid = figure.add_gridspec(
-        len(rows),
-        1,
-        height_ratios=tuple(rows.values()),
-        hspace=0.12,
-        left=0.075,
-        right=0.985,
-        top=0.89,
-        bottom=0.085,
-    )
+    spacing = {"hspace": 0.12, "left": 0.075, "right": 0.985, "top": 0.89, "bottom": 0.085}
+    grid = figure.add_gridspec(len(rows), 1, height_ratios=tuple(rows.values()), **spacing)
     axes = {name: figure.add_subplot(grid[row]) for row, name in enumerate(rows)}
+    bands = {name: _Band(axis, record.start, length) for name, axis in axes.items()}
     for name, axis in axes.items():
         last = name == "connections"
         axis.set_xlim(0, length)
@@ -80,28 +221,29 @@ def draw(
         for side in ("top", "right", "left", "bottom"):
             axis.spines[side].set_visible(last and side == "bottom")
         axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=12)
-    voices, speaker, links = axes["visitor"], axes["kiosk"], axes["connections"]
-    links.set_xlabel("seconds", loc="left")
+    axes["connections"].set_xlabel("seconds", loc="left")
 
-    deeds = [mark for note in record.notes if (mark := deed(note, record.start))]
-    _envelope(voices, visitor, length, BLUE)
-    _labels(voices, deeds, length)
-    _envelope(speaker, kiosk, length, RED)
-    said = sorted([*replies(record), *own_sounds(record)], key=lambda mark: mark.t)
-    _labels(speaker, said, length)
-    for hold in holds(record):
-        voices.axvspan(hold.began, hold.ended, ymax=0.03, color=GREEN)
+    deeds = [mark for note in record.notes if (mark := deed(note))]
+    bands["visitor"].envelope(visitor, BLUE)
+    bands["visitor"].labels(deeds)
+    bands["kiosk"].envelope(kiosk, RED)
+    bands["kiosk"].labels([*replies(record), *own_sounds(record)])
+    for began, ended in record.holds():
+        axes["visitor"].axvspan(began - record.start, ended - record.start, ymax=0.03, color=GREEN)
     for mark in deeds:
         for axis in axes.values():
-            axis.axvline(mark.t, color=PALE, linewidth=0.8, zorder=0)
-    _band(axes["shows"], states(record), length)
-    _band(axes["uplink"], gates(record), length)
-    if "pictures" in axes:
-        _pictures(axes["pictures"], record, length)
-    _band(links, connections(record), length, top=0.48)
-    _labels(links, list(trouble(record)), length, from_y=0.5)
+            axis.axvline(mark.t - record.start, color=PALE, linewidth=0.8, zorder=0)
+    bands["shows"].spans(states(record))
+    bands["uplink"].spans(gates(record))
+    if "pictures" in bands:
+        _draw_pictures(axes["pictures"], record)
+        bands["pictures"].labels(pictures(record), from_y=0.55)
+    bands["connections"].spans(connections(record), top=0.48)
+    bands["connections"].labels(trouble(record), from_y=0.5)
     _headline(figure, summary)
-    _legend(figure)
+    # Many a state is too short for its word, so the colours are explained once more.
+    patches = [Patch(color=colour, label=label) for label, colour in LEGEND.items()]
+    figure.legend(handles=patches, loc="lower right", ncols=len(patches), frameon=False, fontsize=10.5)
     figure.savefig(path, dpi=DPI, metadata={"Software": None})
 
 
@@ -127,85 +269,68 @@ def _headline(figure: Figure, summary: Summary) -> None:
         figure.text(0.075, 0.902, "not met: " + "; ".join(unmet)[:170], fontsize=11, color=RED)
 
 
-def _legend(figure: Figure) -> None:
-    """Say once more what the colours mean: many a state is too short for its word."""
-    patches = [Patch(color=colour, label=label) for label, colour in LEGEND.items()]
-    figure.legend(handles=patches, loc="lower right", ncols=len(patches), frameon=False, fontsize=10.5)
-
-
-def _envelope(axis: Axes, samples: npt.NDArray[np.int16], length: float, colour: str) -> None:
-    """Draw the loudest excursions of each stretch, both ways."""
-    per_column = max(1, len(samples) // COLUMNS)
-    whole = samples[: len(samples) // per_column * per_column].reshape(-1, per_column)
-    times = np.arange(len(whole)) * per_column / pcm.DOWNLINK_HZ
-    peak = max(1, int(np.abs(samples.astype(np.int32)).max(initial=0)), 3000)
-    axis.fill_between(times, whole.min(axis=1) / peak, whole.max(axis=1) / peak, color=colour, linewidth=0.4)
-    axis.set_ylim(-1.05, 2.0)
-    axis.axhline(0, 0, 1, color=colour, linewidth=0.5)
-    axis.set_xlim(0, length)
-
-
-def _labels(axis: Axes, marks: Sequence[ChartMark], length: float, from_y: float = 0.7) -> None:
-    """Write each mark's words at its time, on the first line that has room; where none has, a stroke must do."""
-    height = axis.get_window_extent().height
-    lines = max(1, int((1 - from_y) * height / LINE_PX))
-    free_from = [0.0] * lines
-    for mark in marks:
-        wide = len(mark.words) * length * LETTER + length * 0.008
-        left = min(mark.t, length - wide)
-        line = next((line for line, free in enumerate(free_from) if free <= left), None)
-        y = from_y + (0 if line is None else line) * LINE_PX / height
-        where = axis.get_xaxis_transform()
-        axis.plot(
-            [mark.t, mark.t], [0, y + LINE_PX / height], transform=where, color=mark.colour, linewidth=0.9
-        )
-        if line is None:
-            continue
-        free_from[line] = left + wide
-        axis.text(
-            left + length * 0.002,
-            y,
-            mark.words,
-            transform=where,
-            fontsize=11,
-            color=mark.colour,
-            va="bottom",
-            zorder=3,
-        )
-
-
-def _band(axis: Axes, spans: Iterator[ChartSpan], length: float, top: float = 1.0) -> None:
-    axis.set_ylim(0, 1)
-    for span in spans:
-        axis.broken_barh(
-            [(span.began, span.ended - span.began)],
-            (0.06, top - 0.12),
-            facecolors=span.colour,
-            edgecolor="white",
-        )
-        if span.ended - span.began > len(span.words) * length * LETTER:
-            axis.text(
-                (span.began + span.ended) / 2, 0.06 + (top - 0.12) / 2, span.words,
-                ha="center", va="center", fontsize=11, color="white" if span.colour in (RED, "#777777") else INK,
-            )  # fmt: skip
-
-
-def _pictures(axis: Axes, record: RehearsalRecord, length: float) -> None:
-    """Put a stroke where a picture arrived: high and dark if the model had it before it, in the same turn with a word."""
+def _draw_pictures(axis: Axes, record: RehearsalRecord) -> None:
+    """Draw a stroke where a picture arrived: dark if the model had it before it."""
     axis.set_ylim(0, 1)
     for began, ended in record.slow:
         axis.axvspan(began - record.start, ended - record.start, color=PALE, alpha=0.5, zorder=0)
     for shot in record.shots:
         t, colour = shot.at - record.start, INK if shot.seen else SKY
         axis.plot([t, t], [0.06, 0.5], color=colour, linewidth=3, solid_capstyle="butt")
-    marks = [ChartMark(began - record.start, "reads slowly", RED) for began, _ in record.slow]
-    marks += [
-        ChartMark(shot.at - record.start, "seen in this very turn" if shot.same_turn else "shown", INK)
-        for shot in record.shots
-        if not shot.by_itself
-    ]
-    sizes = [f"{shot.byte_count / 1000:.0f}" for shot in record.shots]
-    if sizes:
-        words = f"kB each: {', '.join(dict.fromkeys(sizes))}" if len(sizes) < MOST_SIZES else ""
-        marks.append(ChartMark(0.0, f"black: seen by the model   {words}".rstrip(), INK))
-    _labels(axis, sorted(marks, key=lambda mark: mark.t), length, from_y=0.55)
+
+
+class _Band:
+    """One row of the picture, with the seconds of the rehearsal from left to right."""
+
+    def __init__(self, axis: Axes, start: float, length: float) -> None:
+        self._axis = axis
+        self._start = start
+        self._length = length
+
+    def envelope(self, samples: npt.NDArray[np.int16], colour: str) -> None:
+        """Draw the loudest excursions of each stretch, both ways."""
+        per_column = max(1, len(samples) // COLUMNS)
+        whole = samples[: len(samples) // per_column * per_column].reshape(-1, per_column)
+        times = np.arange(len(whole)) * per_column / pcm.DOWNLINK_HZ
+        peak = max(1, int(np.abs(samples.astype(np.int32)).max(initial=0)), 3000)
+        self._axis.fill_between(
+            times, whole.min(axis=1) / peak, whole.max(axis=1) / peak, color=colour, linewidth=0.4
+        )
+        self._axis.set_ylim(-1.05, 2.0)
+        self._axis.axhline(0, 0, 1, color=colour, linewidth=0.5)
+        self._axis.set_xlim(0, self._length)
+
+    def labels(self, marks: Iterable[ChartMark], from_y: float = 0.7) -> None:
+        """Write each mark's words at its time, on the first line that has room; where none has, a stroke must do."""
+        height = self._axis.get_window_extent().height
+        free_from = [0.0] * max(1, int((1 - from_y) * height / LINE_PX))
+        where = self._axis.get_xaxis_transform()
+        for at, words, colour in sorted(marks, key=lambda mark: mark.t):
+            t = at - self._start
+            wide = len(words) * self._length * LETTER + self._length * 0.008
+            left = min(t, self._length - wide)
+            line = next((line for line, free in enumerate(free_from) if free <= left), None)
+            y = from_y + (line or 0) * LINE_PX / height
+            self._axis.plot([t, t], [0, y + LINE_PX / height], transform=where, color=colour, linewidth=0.9)
+            if line is not None:
+                free_from[line] = left + wide
+                self._axis.text(
+                    left + self._length * 0.002, y, words,
+                    transform=where, fontsize=11, color=colour, va="bottom", zorder=3,
+                )  # fmt: skip
+
+    def spans(self, spans: Iterable[ChartSpan], top: float = 1.0) -> None:
+        """Draw each span as a bar, with its words where they have room."""
+        self._axis.set_ylim(0, 1)
+        for began, ended, words, colour in spans:
+            self._axis.broken_barh(
+                [(began - self._start, ended - began)],
+                (0.06, top - 0.12),
+                facecolors=colour,
+                edgecolor="white",
+            )
+            if ended - began > len(words) * self._length * LETTER:
+                self._axis.text(
+                    (began + ended) / 2 - self._start, 0.06 + (top - 0.12) / 2, words,
+                    ha="center", va="center", fontsize=11, color="white" if colour in (RED, DARK) else INK,
+                )  # fmt: skip

@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import struct
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +16,9 @@ from kioskd.adapters.fakes.devices import MemoryButton, MemoryCamera
 from kioskd.adapters.remote.control_socket import ControlSocket
 from kioskd.adapters.systemd import notifier
 from kioskd.ports import Clock
-from kioskd.rehearsal.event_log import EventLog
+from kioskd.rehearsal.event_log import EventLog, RehearsalObserver
 from kioskd.rehearsal.fake_microphone import FakeMicrophone, RecordedMicrophone
 from kioskd.rehearsal.fake_speaker import FakeSpeaker, RecordedSpeaker
-from kioskd.rehearsal.observer import RehearsalObserver
 from kioskd.settings.model import Settings
 
 CARD_PX: Final = (1200, 1600)
@@ -154,23 +151,15 @@ def _camera(settings: Settings, pictures: Path | None) -> ports.Camera | None:
 
 def colour_card(size: int, quality: int) -> bytes:
     """Return a JPEG that shows a grid in many colours, 4:3."""
-    from kioskd.media import picture  # noqa: PLC0415 - brings Pillow
+    from kioskd.media import raw_frame  # noqa: PLC0415 - brings Pillow
 
     height, width = CARD_PX
     rows, columns = np.mgrid[0:height, 0:width]
     grid = np.where((rows % 64 < 3) | (columns % 64 < 3), 255, 0)
     red, blue = columns * 255 // width, rows * 255 // height
     pixels = np.dstack([np.maximum(red, grid), np.maximum(255 - red, grid), np.maximum(blue, grid)])
-    lines = np.concatenate(
-        [np.zeros((height, 1), np.uint8), pixels.astype(np.uint8).reshape(height, -1)], axis=1
-    )
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes())), (b"IEND", b""))
-    png = b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in parts
-    )
-    return picture.fit(png, size=size, quality=quality)
+    card = raw_frame.Layout("RGB3", width, height, stride=3 * width)
+    return raw_frame.jpeg(pixels.astype(np.uint8).tobytes(), card, size=size, quality=quality)
 
 
 def _cache() -> Path | None:

@@ -1,15 +1,29 @@
-"""The rehearsal's event_log: who did what and when, in order. All that is reported is read from it."""
+"""The log of a rehearsal: who did what and when, in order. The report is made from it.
+
+`RehearsalObserver` fills it from the daemon and from the service's stand-in. It knows the core's events and effects by
+name only: the names that it writes are those of `events.jsonl`.
+"""
 
 import asyncio
+import dataclasses
+import enum
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Final, Literal
 
+from pydantic import SecretStr
+
+from kioskd.core.recorded_names import recorded_name
 from kioskd.ports import Clock
+from kioskd.rehearsal.alignment import Gate, GateChange
 
 EventSource = Literal["visitor", "kiosk", "daemon", "service"]
 """Who: `daemon` for what happened inside it, `kiosk` for what people notice of that."""
+
+UNNOTED_EVENTS: Final = frozenset({"Heartbeat"})
+UNNOTED_EFFECTS: Final = frozenset({"SetTimer", "CancelTimer", "Show"})
+"""Show is noted as what the kiosk shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +75,87 @@ class EventLog:
         self._changed.set()
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Return when `holds()` is true; asked at each note and ring. One caller at a time."""
+        """Return when `holds()` is true. It is asked at each note and ring. One caller at a time."""
         while not holds():
             self._changed.clear()
             await self._changed.wait()
 
-    def find(self, by: EventSource, what: str) -> Iterator[LoggedEvent]:
-        """Return the notes of one kind, in order."""
-        return (note for note in self.notes if note.by == by and note.what == what)
+
+class RehearsalObserver:
+    """An `app.Observer` (`observe`) and the stand-in's observer (`service`) in one."""
+
+    def __init__(self, event_log: EventLog, frames_captured: Callable[[], int]) -> None:
+        """Take notes in `event_log`; `frames_captured` says how many frames the microphone has handed over so far."""
+        self.gates: list[GateChange] = []
+        self.shown = "starting"
+        """The state shown to people."""
+        self._event_log = event_log
+        self._frames_captured = frames_captured
+        self._flushed_to = -1
+        self._greeting_next = False
+        self._greeting = -1
+        self._sounded: set[int] = set()
+
+    def observe(self, t: float, event: Any, before: Any, after: Any, effects: tuple[Any, ...]) -> None:
+        """Note one step of the core: the event, what it led to, and what the visitor notices."""
+        kind = recorded_name(type(event))
+        if kind not in UNNOTED_EVENTS:
+            self._event_log.add("daemon", kind, t, **_plain(event))
+        if after.turn.conversation != before.turn.conversation:
+            self._greeting_next = False
+            self._event_log.add("kiosk", "wakes", t, conversation=after.turn.conversation)
+        elif before.turn.awake and not after.turn.awake:
+            self._event_log.add("kiosk", "falls asleep", t, conversation=after.turn.conversation)
+        for effect in effects:
+            name = recorded_name(type(effect))
+            if name not in UNNOTED_EFFECTS:
+                self._event_log.add("daemon", name, t, **_plain(effect))
+            if name == "SetMute" and effect.muted:
+                # What was kept is forgotten: as if the gate had just come to where it is.
+                self._gate(self.gates[-1].gate if self.gates else Gate.PREROLL)
+            elif name == "SetUplink":
+                self._gate(Gate[effect.uplink.name])
+            elif name == "Flush":
+                self._flushed_to = max(self._flushed_to, effect.reply)
+            elif name == "Greet":
+                self._greeting_next = True
+            elif name == "Show":
+                self.shown = effect.shown.value
+                code = {} if effect.code is None else {"code": str(effect.code)}
+                self._event_log.add("kiosk", "shows", t, state=self.shown, **code)
+        if kind == "ReplySounded":
+            self._reply_sounded(t, event.reply)
+        elif kind == "ReplyPlayed" and event.reply in self._sounded:
+            self._reply(
+                "reply silenced" if event.reply <= self._flushed_to else "reply heard", t, event.reply
+            )
+
+    def service(self, kind: str, data: dict[str, object]) -> None:
+        """Note what the stand-in reports, with our own clock's time."""
+        self._event_log.add("service", kind, **{key: value for key, value in data.items() if key != "t"})
+
+    def _gate(self, gate: Gate) -> None:
+        self.gates.append(GateChange(self._frames_captured(), gate))
+
+    def _reply_sounded(self, t: float, reply: int) -> None:
+        self._sounded.add(reply)
+        if self._greeting_next:
+            self._greeting_next, self._greeting = False, reply
+        self._reply("reply began", t, reply)
+
+    def _reply(self, what: str, t: float, reply: int) -> None:
+        self._event_log.add("kiosk", what, t, reply=reply, greeting=reply == self._greeting)
+
+
+def _plain(value: Any) -> dict[str, object]:
+    """Return an event's or effect's fields as JSON knows them; of a handle only whether there is one."""
+    plain: dict[str, object] = {}
+    for item in dataclasses.fields(value):
+        content = getattr(value, item.name)
+        if item.name == "handle":
+            plain["with_handle"] = content is not None
+        elif not isinstance(content, SecretStr):
+            if isinstance(content, enum.Enum):
+                content = str(content) if isinstance(content, enum.StrEnum) else content.name.lower()
+            plain[item.name] = content
+    return plain

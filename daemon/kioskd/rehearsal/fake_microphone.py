@@ -1,20 +1,22 @@
-"""The visitor's side of the microphone: one continuous track, spoken into by the script.
+"""The visitor's side of the microphone: recordings, and the continuous track that the script speaks them into.
 
 Two devices meet `ports.Microphone` here: one that is all script, and one that wraps a real device and keeps a copy.
 Both keep the whole track, so that what the service received can be compared with it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from kioskd import ports
+from kioskd import ports, regular_file
+from kioskd.errors import ConfigError
 from kioskd.media import pcm
+from kioskd.media.wav import UnfitWav, decoded
 
-FRAME_S: Final = pcm.FRAME_MS / 1000
 FRAME_SAMPLES: Final = pcm.UPLINK_HZ * pcm.FRAME_MS // 1000
 
 NOISE_LSB: Final = 3
@@ -22,6 +24,41 @@ NOISE_LSB: Final = 3
 
 AUDIBLE: Final = 330
 """The sample value from which sound counts as speech: -40 dBFS, well above the noise of recordings."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechRecording:
+    """A recording: its name for people, and its sound at 16 kHz."""
+
+    name: str
+    sound: bytes
+
+    @property
+    def duration_s(self) -> float:
+        """How long it takes to say."""
+        return pcm.duration_s(len(self.sound), pcm.UPLINK_HZ)
+
+
+def load_speeches(paths: Iterable[Path]) -> dict[Path, SpeechRecording]:
+    """Return the recordings, by path. Blocks: reads and resamples.
+
+    Raises:
+        ConfigError: a file is not there, or is no WAV that is read (see `media.wav`).
+    """
+    return {path: _load(path) for path in paths}
+
+
+def _load(path: Path) -> SpeechRecording:
+    try:
+        with regular_file.opened(path) as file:
+            sound = decoded(file, pcm.UPLINK_HZ)
+    except UnfitWav as error:
+        raise ConfigError(f"recording {path}: {error}") from error
+    except OSError as error:
+        raise ConfigError(
+            f"recording {path}: cannot be read: {error.strerror}; give a PCM WAV file"
+        ) from error
+    return SpeechRecording(path.stem.replace("_", " "), sound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +91,7 @@ class CapturedTrack:
     def time_of(self, sample: int) -> float:
         """Return when a sample was captured. Only for one that was."""
         frame, offset = divmod(sample, FRAME_SAMPLES)
-        return self.taken_at[frame] - FRAME_S + offset / pcm.UPLINK_HZ
+        return self.taken_at[frame] - pcm.FRAME_S + offset / pcm.UPLINK_HZ
 
 
 class FakeMicrophone:
@@ -98,7 +135,7 @@ class FakeMicrophone:
             self._closed_at = None
         try:
             while True:
-                due = start + (handed + 1) * FRAME_S
+                due = start + (handed + 1) * pcm.FRAME_S
                 if (wait := due - self._clock.now()) > 0:
                     await self._clock.sleep(wait)
                 self.track.late_s = max(self.track.late_s, self._clock.now() - due)

@@ -15,9 +15,6 @@ import numpy.typing as npt
 from kioskd import ports
 from kioskd.media import pcm
 
-PERIOD_S: Final = pcm.PERIOD_MS / 1000
-PERIOD_BYTES: Final = pcm.byte_count(PERIOD_S, pcm.DOWNLINK_HZ)
-
 AUDIBLE: Final = 33
 """The sample value from which the kiosk is heard: -60 dBFS. Its silence is digital, so nothing else reaches this."""
 
@@ -61,14 +58,15 @@ class PlayedSound:
             yield at, bytes(self.sound[place:end])
 
     def first_audible(self, after: float, before: float) -> float | None:
-        """Return when the first audible sample between two moments sounded."""
-        times = self._audible_times(after, before)
-        return times[0] if times else None
+        """Return when the first audible sample in `[after, before)` sounded."""
+        return next(self._audible_times(after, before), (None,))[0]
 
     def last_audible_between(self, after: float, before: float) -> float | None:
-        """Return when the last audible sample between two moments sounded."""
-        times = self._audible_times(after, before)
-        return times[-1] if times else None
+        """Return when the last audible sample in `[after, before)` sounded."""
+        last = None
+        for times in self._audible_times(after, before):
+            last = times[-1]
+        return last
 
     def samples(self, after: float, seconds: float) -> npt.NDArray[np.int16]:
         """Return what sounded from the first pull at or after a moment on, for so long or to the end."""
@@ -83,36 +81,28 @@ class PlayedSound:
     def audible_s(self, after: float, before: float) -> float:
         """Return for how many seconds between two moments the kiosk was audible, to a pull's length."""
         return sum(
-            ended - began for began, ended in self.audible_spans() if began >= after and ended <= before
+            ended - began for began, ended, _ in self._audible_pulls() if began >= after and ended <= before
         )
-
-    def audible_spans(self) -> Iterator[tuple[float, float]]:
-        """Yield from when to when each audible pull sounded."""
-        for at, sound in self.pieces():
-            if is_audible(sound):
-                yield at, at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ)
 
     def spans_since_pulled(self) -> Iterator[tuple[float, float]]:
         """Yield the audible spans without what was due before it was pulled: a sound cannot be heard before that."""
-        pulls = zip(self.pieces(), self.pulled, strict=True)
-        for (at, sound), pulled_at in pulls:
-            ends = at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ)
-            if pulled_at < ends and is_audible(sound):
-                yield max(at, pulled_at), ends
+        for began, ended, pulled_at in self._audible_pulls():
+            if pulled_at < ended:
+                yield max(began, pulled_at), ended
 
-    def _audible_times(self, after: float, before: float) -> tuple[float, float] | None:
-        """Return when the first and the last audible sample in `[after, before)` sounded."""
-        first = last = None
+    def _audible_pulls(self) -> Iterator[tuple[float, float, float]]:
+        """Yield for each audible pull when its sound begins and ends, and when it was made."""
+        for (at, sound), pulled_at in zip(self.pieces(), self.pulled, strict=True):
+            if is_audible(sound):
+                yield at, at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ), pulled_at
+
+    def _audible_times(self, after: float, before: float) -> Iterator[list[float]]:
+        """Yield for each pull the moments of its audible samples in `[after, before)`, where there are some."""
         for at, sound in self.pieces():
-            if at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ) <= after or at >= before:
-                continue
-            samples = np.frombuffer(sound, "<i2").astype(np.int32)
-            times = at + np.flatnonzero(np.abs(samples) >= AUDIBLE) / pcm.DOWNLINK_HZ
-            times = times[(times >= after) & (times < before)]
-            if times.size:
-                first = float(times[0]) if first is None else first
-                last = float(times[-1])
-        return None if first is None or last is None else (first, last)
+            if at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ) > after and at < before:
+                times = at + np.flatnonzero(_audible(sound)) / pcm.DOWNLINK_HZ
+                if found := times[(times >= after) & (times < before)].tolist():
+                    yield found
 
 
 class FakeSpeaker:
@@ -135,12 +125,12 @@ class FakeSpeaker:
         """Pull from `source` until cancelled; see `ports.Speaker`."""
         start, pulled = self._clock.now(), 0
         while True:
-            due = start + pulled * PERIOD_S
+            due = start + pulled * pcm.PERIOD_S
             if (wait := due - self._clock.now()) > 0:
                 await self._clock.sleep(wait)
             now = self._clock.now()
             self.heard.late_s = max(self.heard.late_s, now - due)
-            self.heard.add(source.pull(PERIOD_BYTES), due, pulled_at=now)
+            self.heard.add(source.pull(pcm.PERIOD_BYTES), due, pulled_at=now)
             pulled += 1
             self._on_period()
 
@@ -184,5 +174,8 @@ class _Tap:
 
 def is_audible(sound: bytes) -> bool:
     """Whether any sample can be heard."""
-    samples = np.frombuffer(sound, "<i2").astype(np.int32)
-    return bool((np.abs(samples) >= AUDIBLE).any())
+    return bool(_audible(sound).any())
+
+
+def _audible(sound: bytes) -> npt.NDArray[np.bool_]:
+    return np.abs(np.frombuffer(sound, "<i2").astype(np.int32)) >= AUDIBLE

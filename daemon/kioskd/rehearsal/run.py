@@ -15,18 +15,20 @@ from kioskd.app.sound import HELD_AFTER_MS
 from kioskd.errors import ConfigError, KioskError
 from kioskd.media import pcm
 from kioskd.ports import Clock
-from kioskd.rehearsal import recorder
-from kioskd.rehearsal.arrivals import Arrivals
-from kioskd.rehearsal.calls import called
+from kioskd.rehearsal import report
+from kioskd.rehearsal.capture import (
+    Arrivals,
+    RehearsalRecord,
+    called_functions,
+    kept_journal,
+    service_pictures,
+    slow_spans,
+)
 from kioskd.rehearsal.environment import RehearsalEnvironment, real_stage, scripted_stage
-from kioskd.rehearsal.journal import kept_journal
-from kioskd.rehearsal.measure import measure
-from kioskd.rehearsal.narration import Narration
-from kioskd.rehearsal.pictures import shots, slow_spans
-from kioskd.rehearsal.record import RehearsalRecord
-from kioskd.rehearsal.scenario import Scenario
+from kioskd.rehearsal.fake_microphone import load_speeches
+from kioskd.rehearsal.measures import measure
+from kioskd.rehearsal.scenario import Expectation, Scenario
 from kioskd.rehearsal.script_player import OffScriptError, ScriptPlayer
-from kioskd.rehearsal.speech import load_speeches
 from kioskd.rehearsal.summary import ExpectationResult, Summary
 from kioskd.settings.model import Settings
 from kioskd.simulator import Simulator
@@ -37,6 +39,11 @@ STOPS_IN_MS: Final = 5000
 EXIT_BUG: Final = 70
 EXIT_CONFIGURATION: Final = 78
 EXIT_UNAVAILABLE: Final = 69
+
+_ALWAYS_EXPECTED: Final = (
+    Expectation(what="exit_code", is_=0),
+    Expectation(what="stop_ms", at_most=STOPS_IN_MS),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ async def rehearse(
             "run sudo scripts/install.sh --extras rehearsal, or scripts/setup in a checkout"
         )
     settings = merged(settings, given(scenario.settings))
-    recorder.prepare(folder)
+    report.prepare(folder)
     speeches = await asyncio.to_thread(load_speeches, scenario.recordings)
     stage: RehearsalEnvironment | None = None
 
@@ -114,7 +121,7 @@ class _Show:
         stage, scenario, ending = self.stage, self.scenario, RehearsalEnding()
         start = stage.clock.now()
         arrivals = Arrivals(stage.clock, lambda: sum(len(session.audio) for session in self.service.sessions))
-        stage.event_log.listen(Narration(start, scenario.service.replies, tell).note)
+        stage.event_log.listen(report.Narration(start, scenario.service.replies, tell).note)
         stage.event_log.watch(arrivals.look)
         journal: list[str] = []
         try:
@@ -125,7 +132,7 @@ class _Show:
             # Nothing waits any more, so blocking does no harm.
             record = self._record(start, ending, arrivals)
             summary = judged(scenario, measure(record), journal)
-            recorder.write(folder, record, summary)
+            report.write(folder, record, summary)
         return RehearsalResult(summary, record)
 
     def _record(self, start: float, ending: "RehearsalEnding", arrivals: Arrivals) -> RehearsalRecord:
@@ -142,8 +149,8 @@ class _Show:
             utterances=self.actor.utterances,
             received=[session.audio for session in sessions],
             arrivals=arrivals,
-            shots=shots(sessions),
-            called=called(sessions),
+            shots=service_pictures(sessions),
+            called=called_functions(sessions),
             slow=tuple(slow_spans(stage.event_log.notes, self.scenario.service.faults, ending.stopped)),
             preroll_frames=settings.microphone.preroll_ms // pcm.FRAME_MS,
             after_frames=HELD_AFTER_MS // pcm.FRAME_MS if holds else 0,
@@ -228,18 +235,12 @@ def judged(scenario: Scenario, summary: Summary, journal: Sequence[str] = ()) ->
 
     `journal`: the daemon's log lines.
     """
-    always = (
-        ExpectationResult(
-            text=f"the visitor's script ran to its end{f': {summary.trouble}' if summary.trouble else ''}",
-            met=summary.trouble is None,
-        ),
-        ExpectationResult(text=f"exit_code is 0: {summary.exit_code}", met=summary.exit_code == 0),
-        ExpectationResult(
-            text=f"stop_ms at most {STOPS_IN_MS}: {summary.stop_ms:g}", met=summary.stop_ms <= STOPS_IN_MS
-        ),
+    ended = ExpectationResult(
+        text=f"the visitor's script ran to its end{f': {summary.trouble}' if summary.trouble else ''}",
+        met=summary.trouble is None,
     )
-    expected = tuple(expectation.check(summary, journal) for expectation in scenario.expect)
-    return summary.model_copy(update={"expectations": (*always, *expected)})
+    checked = [expectation.check(summary, journal) for expectation in (*_ALWAYS_EXPECTED, *scenario.expect)]
+    return summary.model_copy(update={"expectations": (ended, *checked)})
 
 
 def merged(settings: Settings, changes: Mapping[str, Any]) -> Settings:

@@ -7,7 +7,7 @@ import difflib
 import operator
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -32,27 +32,18 @@ from kioskd.yamlconf.value_types import OwnerText, PathOnDisk, Range, said, show
 SPOKEN_BEFORE_INTERRUPTION_S: Final = 0.7
 """How long the kiosk must have been heard before an `interrupt`: long enough to be a reply and not its first click."""
 
-Condition = Literal[
-    "asleep",
-    "waking",
-    "listening",
-    "thinking",
-    "speaking",
-    "muted",
-    "offline",
-    "closed",
-    "fault",
-    "connected",
-    "resumed",
-    "link_lost",
-    "reply_began",
-    "reply_heard",
-    "greeting_heard",
-    "reply_silenced",
-    "prompt_over",
-    "picture_arrived",
-    "asking",
+_State = Literal[
+    "asleep", "waking", "listening", "thinking", "speaking", "muted", "offline", "closed", "fault"
 ]
+STATES: Final = frozenset(get_args(_State))
+"""The states that are shown to people."""
+
+# fmt: off
+Condition = Literal[
+    _State, "connected", "resumed", "link_lost", "reply_began", "reply_heard", "greeting_heard", "reply_silenced",
+    "prompt_over", "picture_arrived", "asking",
+]
+# fmt: on
 """What a visitor can wait for: a state shown to people, or something that happens."""
 
 StepSeconds = Annotated[float, Range(0.01, 600, "a rehearsal takes minutes")]

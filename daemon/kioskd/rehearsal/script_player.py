@@ -12,10 +12,9 @@ from kioskd import regular_file
 from kioskd.errors import KioskError
 from kioskd.rehearsal.environment import RehearsalEnvironment
 from kioskd.rehearsal.event_log import LoggedEvent
-from kioskd.rehearsal.fake_microphone import FakeMicrophone, Utterance
+from kioskd.rehearsal.fake_microphone import FakeMicrophone, SpeechRecording, Utterance
 from kioskd.rehearsal.remote import NotDone, order
-from kioskd.rehearsal.scenario import SPOKEN_BEFORE_INTERRUPTION_S, Step, Wait
-from kioskd.rehearsal.speech import SpeechRecording
+from kioskd.rehearsal.scenario import SPOKEN_BEFORE_INTERRUPTION_S, STATES, Step, Wait
 
 STARTING_AT_MOST_S: Final = 20.0
 """How long the daemon may take to serve: opening real devices takes seconds on a small computer."""
@@ -27,13 +26,6 @@ LARGEST_PICTURE_BYTES: Final = 64_000_000
 
 PEOPLE_TAKE_S: Final = 45.0
 """How much longer everything may take with a person who first has to read what to do."""
-
-STATES: Final = frozenset(
-    {
-        *("asleep", "waking", "listening", "thinking", "speaking"),
-        *("muted", "offline", "closed", "fault"),
-    }
-)
 
 SPOKEN_OF: Final = {
     "press": "presses the button",
@@ -118,13 +110,7 @@ class ScriptPlayer:
             raise OffScriptError(
                 f"there is no button {which}; use one of {', '.join(map(str, self._buttons))}, or add it to controls.buttons"
             )
-        match how:
-            case "press":
-                button.press()
-            case "hold":
-                button.hold()
-            case "release":
-                button.release()
+        {"press": button.press, "hold": button.hold, "release": button.release}[how]()
 
     async def _order(self, step: Step) -> None:
         """Do what somebody does at a distance."""

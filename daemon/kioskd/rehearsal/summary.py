@@ -1,7 +1,5 @@
 """What a rehearsal measured, in numbers, and what was expected of them."""
 
-import statistics
-from collections.abc import Sequence
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
@@ -142,8 +140,3 @@ MEASURES: Final = tuple(
     if field.annotation in (int, int | None, float, float | None)
 )
 """The numbers of a summary, by name: what an expectation can be about."""
-
-
-def median(values: Sequence[float]) -> float | None:
-    """Return the median in tenths; None where there is nothing."""
-    return round(statistics.median(values), 1) if values else None

@@ -13,8 +13,6 @@ from kioskd.errors import DeviceLost
 from kioskd.media import pcm
 from kioskd.ports import DARK, AudioSource, Clock, Edge, Light
 
-_PERIOD_BYTES: Final = pcm.DOWNLINK_HZ * pcm.PERIOD_MS // 1000 * pcm.SAMPLE_BYTES
-_PERIOD_S: Final = pcm.PERIOD_MS / 1000
 _BACKLOG_FRAMES: Final = 60_000 // pcm.FRAME_MS
 _BACKLOG_EDGES: Final = 1000
 
@@ -104,7 +102,7 @@ class MemorySpeaker(_Plug):
     async def advance(self, seconds: float) -> None:
         """Play `seconds` (rounded to periods of 10 ms) as soon as there is a source, and let all others react."""
         await self._playing.wait()
-        for _ in range(round(seconds / _PERIOD_S)):
+        for _ in range(round(seconds / pcm.PERIOD_S)):
             self._period()
         await _rounds()
 
@@ -119,7 +117,7 @@ class MemorySpeaker(_Plug):
                 if self._clock is None:
                     await self._change()
                 else:
-                    due += _PERIOD_S
+                    due += pcm.PERIOD_S
                     await self._clock.sleep(max(0.0, due - self._clock.now()))
                     self._check()
                     self._period()
@@ -129,7 +127,7 @@ class MemorySpeaker(_Plug):
 
     def _period(self) -> None:
         if self._source is not None:
-            self.heard += self._source.pull(_PERIOD_BYTES)
+            self.heard += self._source.pull(pcm.PERIOD_BYTES)
 
 
 class MemoryButton(_Plug):

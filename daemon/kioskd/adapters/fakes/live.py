@@ -4,10 +4,10 @@ The script's waits have no deadline of their own: put them under `asyncio.timeou
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from pydantic import SecretStr
 
@@ -15,9 +15,7 @@ from kioskd.errors import KioskError, LinkLost
 from kioskd.ports import Connection, Message, SpokenText, ToolAnswer
 
 _KEPT: Final = 10_000
-"""What is remembered of each kind: 200 s of frames. Older ones are forgotten."""
-_KEPT_PICTURES: Final = 100
-"""... of pictures."""
+"""How many sent things and frames are remembered: 200 s of frames. Older ones are forgotten."""
 
 
 class _Changing:
@@ -41,36 +39,61 @@ class ScriptedConnection(_Changing):
 
     def __init__(self, *, resumed: bool, recall: Sequence[SpokenText] = ()) -> None:
         super().__init__()
+        self.resumed = resumed
+        """Whether it goes on with the session of the handle it was dialed with."""
         self.recall = tuple(recall)
         """What the new session was told of before."""
         self.audio: deque[bytes] = deque(maxlen=_KEPT)
         """The frames that were sent."""
-        self.texts: deque[str] = deque(maxlen=_KEPT)
-        """The texts that were sent."""
-        self.audio_begins = 0
-        """How often the beginning of the visitor's turn was said."""
-        self.audio_ends = 0
-        """How often the microphone's pause was said."""
-        self.pictures: deque[bytes] = deque(maxlen=_KEPT_PICTURES)
-        """The pictures that were sent."""
-        self.shown: deque[bytes] = deque(maxlen=_KEPT_PICTURES)
-        """The pictures that were put into the model's memory."""
-        self.answers: deque[ToolAnswer] = deque(maxlen=_KEPT_PICTURES)
-        """The answers to calls, with their pictures."""
-        self.sent: deque[str] = deque(maxlen=_KEPT)
-        """The kinds of all that was sent, in order: `audio`, `begin`, `end`, `picture`, `show`, `answer`, `text`."""
+        self.backlog = 0
+        """Bytes that have not left this machine, as the script has it; see `ports.Connection.backlog`."""
+        self.written = 0
+        """Bytes of the pictures that were sent; see `ports.Connection.written`."""
         self.closed = False
         """Whether the daemon has hung up."""
+        self._log: deque[tuple[str, Any]] = deque(maxlen=_KEPT)
+        self._counts: Counter[str] = Counter()
         self._taken_in: int | None = None
-        self._sent = 0
-        self._resumed = resumed
+        self._arrived: int | None = None
         self._inbox: deque[tuple[Message, ...]] = deque(maxlen=_KEPT)
         self._lost: LinkLost | None = None
         self._reading = False
-        self._backlog = 0
-        self._written = 0
-        self._arrived: int | None = None
         self._stalled = False
+
+    @property
+    def sent(self) -> list[str]:
+        """The kinds of all that was sent, in order: `audio`, `begin`, `end`, `picture`, `show`, `answer`, `text`."""
+        return [kind for kind, _ in self._log]
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts that were sent."""
+        return self._all("text")
+
+    @property
+    def pictures(self) -> list[bytes]:
+        """The pictures that were sent."""
+        return self._all("picture")
+
+    @property
+    def shown(self) -> list[bytes]:
+        """The pictures that were put into the model's memory."""
+        return [jpeg for jpegs in self._all("show") for jpeg in jpegs]
+
+    @property
+    def answers(self) -> list[ToolAnswer]:
+        """The answers to calls, with their pictures."""
+        return [answer for answers in self._all("answer") for answer in answers]
+
+    @property
+    def audio_begins(self) -> int:
+        """How often the beginning of the visitor's turn was said."""
+        return self._counts["begin"]
+
+    @property
+    def audio_ends(self) -> int:
+        """How often the microphone's pause was said."""
+        return self._counts["end"]
 
     def stall(self) -> None:
         """Take nothing for a while: whoever sends waits, without a deadline, until `go_on`, a loss or the end."""
@@ -101,14 +124,9 @@ class ScriptedConnection(_Changing):
         await self.until(lambda: self.closed)
 
     @property
-    def resumed(self) -> bool:
-        """Whether it goes on with the session of the handle it was dialed with."""
-        return self._resumed
-
-    @property
     def delivered(self) -> int:
         """How many frames were taken in; see `ports.Connection.delivered`."""
-        return self._sent if self._taken_in is None else self._taken_in
+        return self._counts["audio"] if self._taken_in is None else self._taken_in
 
     @delivered.setter
     def delivered(self, frames: int) -> None:
@@ -116,24 +134,9 @@ class ScriptedConnection(_Changing):
         self._taken_in = frames
 
     @property
-    def backlog(self) -> int:
-        """Bytes that have not left this machine, as the script has it; see `ports.Connection.backlog`."""
-        return self._backlog
-
-    @backlog.setter
-    def backlog(self, byte_count: int) -> None:
-        """Let so many bytes wait, until it is set again."""
-        self._backlog = byte_count
-
-    @property
-    def written(self) -> int:
-        """Bytes of the pictures that were sent; see `ports.Connection.written`."""
-        return self._written
-
-    @property
     def arrived(self) -> int:
         """How many of them have arrived, as the script has it; see `ports.Connection.arrived`."""
-        return self._written if self._arrived is None else self._arrived
+        return self.written if self._arrived is None else self._arrived
 
     @arrived.setter
     def arrived(self, byte_count: int) -> None:
@@ -157,60 +160,49 @@ class ScriptedConnection(_Changing):
         """Take one frame; see `ports.Connection.send_audio`."""
         await self._take("audio")
         self.audio.append(frame)
-        self._sent += 1
-        self._change()
 
     async def begin_audio(self) -> None:
         """Take note of the visitor's beginning; see `ports.Connection.begin_audio`."""
         await self._take("begin")
-        self.audio_begins += 1
-        self._change()
 
     async def end_audio(self) -> None:
         """Take note of the microphone's pause; see `ports.Connection.end_audio`."""
         await self._take("end")
-        self.audio_ends += 1
-        self._change()
 
     async def send_picture(self, jpeg: bytes) -> None:
         """Take one picture; see `ports.Connection.send_picture`."""
-        await self._take("picture")
-        self.pictures.append(jpeg)
-        self._written += len(jpeg)
-        self._change()
+        await self._take("picture", jpeg)
+        self.written += len(jpeg)
 
     async def show_pictures(self, jpegs: Sequence[bytes]) -> None:
         """Take pictures for good; see `ports.Connection.show_pictures`."""
-        if not jpegs:
-            return
-        await self._take("show")
-        self.shown += jpegs
-        self._written += sum(map(len, jpegs))
-        self._change()
+        if jpegs:
+            await self._take("show", tuple(jpegs))
+            self.written += sum(map(len, jpegs))
 
     async def answer(self, answers: Sequence[ToolAnswer]) -> None:
         """Take what came of calls; see `ports.Connection.answer`."""
-        if not answers:
-            return
-        await self._take("answer")
-        self.answers += answers
-        self._change()
+        if answers:
+            await self._take("answer", tuple(answers))
 
     async def send_text(self, text: str) -> None:
         """Take one text; see `ports.Connection.send_text`."""
-        await self._take("text")
-        self.texts.append(text)
-        self._change()
+        await self._take("text", text)
 
     def hang_up(self) -> None:
         """Close it from the daemon's side."""
         self.closed = True
         self._change()
 
-    async def _take(self, kind: str) -> None:
+    async def _take(self, kind: str, what: object = None) -> None:
         await self.until(lambda: not self._stalled or self._lost or self.closed)
         self._check()
-        self.sent.append(kind)
+        self._log.append((kind, what))
+        self._counts[kind] += 1
+        self._change()
+
+    def _all(self, kind: str) -> list[Any]:
+        return [what for each, what in self._log if each == kind]
 
     def _check(self) -> None:
         if self._lost is not None:

@@ -10,7 +10,8 @@ from kioskd.core.events import Device, Event, PromptOver, ReplyPlayed, ReplySoun
 from kioskd.errors import Code
 from kioskd.flow.runtime.device_supervisor import DeviceSupervisor
 from kioskd.media import cues, pcm, playout
-from kioskd.media.playout import Played, Playout, PlayoutMark, Sounded
+from kioskd.media.playout import Playout, PlayoutMark
+from kioskd.media.reply_queue import Played, Sounded
 from kioskd.ports import Clock, Speaker
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from tests.support.rehearsals import a_record
 
 from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.media import pcm
+from kioskd.rehearsal.capture import RehearsalRecord
 from kioskd.rehearsal.event_log import EventLog, EventSource, LoggedEvent
-from kioskd.rehearsal.fake_microphone import FRAME_S, CapturedTrack, Utterance
-from kioskd.rehearsal.fake_speaker import PERIOD_BYTES, PERIOD_S, PlayedSound
-from kioskd.rehearsal.measure import measure
-from kioskd.rehearsal.record import RehearsalRecord
+from kioskd.rehearsal.fake_microphone import CapturedTrack, Utterance
+from kioskd.rehearsal.fake_speaker import PlayedSound
+from kioskd.rehearsal.measures import measure
 
 START = 100.0
 
@@ -23,7 +23,7 @@ def heard(*sounding: tuple[float, float]) -> PlayedSound:
     """The kiosk's ten seconds, loud in the given stretches."""
     result = PlayedSound()
     for number in range(1000):
-        t = number * PERIOD_S
+        t = number * pcm.PERIOD_S
         loud = any(began - 1e-6 <= t < ended - 1e-6 for began, ended in sounding)
         result.add(np.full(240, 5000 if loud else 0, "<i2").tobytes(), START + t)
     return result
@@ -33,7 +33,7 @@ def track() -> CapturedTrack:
     """The visitor's ten seconds; what they hold is of no matter."""
     result = CapturedTrack()
     for number in range(500):
-        result.add(number.to_bytes(4, "big") * (pcm.FRAME_BYTES // 4), START + (number + 1) * FRAME_S)
+        result.add(number.to_bytes(4, "big") * (pcm.FRAME_BYTES // 4), START + (number + 1) * pcm.FRAME_S)
     return result
 
 
@@ -147,7 +147,7 @@ def test_what_did_not_occur_is_null() -> None:
 
 def test_sound_is_where_the_test_put_it() -> None:
     sound = heard((1, 2))
-    assert len(sound.sound) == 1000 * PERIOD_BYTES
+    assert len(sound.sound) == 1000 * pcm.PERIOD_BYTES
     assert sound.first_audible(START, START + 10) == pytest.approx(START + 1)
 
 

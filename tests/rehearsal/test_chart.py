@@ -3,8 +3,8 @@
 from tests.support.rehearsals import a_record
 
 from kioskd.media import pcm
-from kioskd.rehearsal import chart_data
-from kioskd.rehearsal.chart_data import GREEN, ChartSpan
+from kioskd.rehearsal import chart
+from kioskd.rehearsal.alignment import Gate
 from kioskd.rehearsal.event_log import EventSource, LoggedEvent
 from kioskd.rehearsal.fake_microphone import CapturedTrack
 
@@ -24,18 +24,18 @@ def test_the_uplink_is_closed_while_the_kiosk_is_muted() -> None:
             (7, "daemon", "SetMute", {"muted": False}),
         ),
     )
-    drawn = [(round(span.began, 2), span.ended, span.words) for span in chart_data.gates(record)]
+    drawn = [(round(span.began, 2), span.ended, span.words) for span in chart.gates(record)]
     assert drawn == [
-        (0.02, 1, "pre-roll"),
-        (1, 2, "send"),
-        (2, 4, "pause"),
-        (4, 7, "closed"),
-        (7, 10, "pre-roll"),
+        (100.02, 101, "pre-roll"),
+        (101, 102, "send"),
+        (102, 104, "pause"),
+        (104, 107, "closed"),
+        (107, 110, "pre-roll"),
     ]
 
 
 def test_a_microphone_that_never_captured_has_no_uplink() -> None:
-    assert list(chart_data.gates(a_record())) == []
+    assert list(chart.gates(a_record())) == []
 
 
 def test_every_state_and_every_gate_has_its_colour() -> None:
@@ -44,13 +44,13 @@ def test_every_state_and_every_gate_has_its_colour() -> None:
         LoggedEvent(101.0 + number, "kiosk", "shows", {"state": state}) for number, state in enumerate(states)
     ]
     record = a_record(notes=shown)
-    assert [span.words for span in chart_data.states(record)] == ["starting", *states]
-    assert chart_data.GATE_COLOURS.keys() == chart_data.GATE_WORDS.keys()
+    assert [span.words for span in chart.states(record)] == ["starting", *states]
+    assert chart.GATES.keys() == set(Gate)
 
 
 def test_a_state_is_drawn_with_the_code_of_what_is_wrong() -> None:
     record = a_record(notes=notes((1, "kiosk", "shows", {"state": "offline", "code": "W1"})))
-    assert [span.words for span in chart_data.states(record)] == ["starting", "offline W1"]
+    assert [span.words for span in chart.states(record)] == ["starting", "offline W1"]
 
 
 def test_a_button_is_held_until_it_is_let_go_or_the_end() -> None:
@@ -61,7 +61,7 @@ def test_a_button_is_held_until_it_is_let_go_or_the_end() -> None:
             (8, "visitor", "holds the button", {"button": 1}),
         )
     )
-    assert list(chart_data.holds(record)) == [ChartSpan(1, 2, "", GREEN), ChartSpan(8, 10, "", GREEN)]
+    assert list(record.holds()) == [(101, 102), (108, 110)]
 
 
 def test_deeds_are_drawn_with_the_button_they_are_done_to() -> None:
@@ -72,5 +72,5 @@ def test_deeds_are_drawn_with_the_button_they_are_done_to() -> None:
         (4, "visitor", "pauses", {"seconds": 1.0}),
         (5, "service", "says", {}),
     )
-    marks = [chart_data.deed(note, 100.0) for note in done]
+    marks = [chart.deed(note) for note in done]
     assert [mark and mark.words for mark in marks] == ["press", "hold 2", "kioskd mute", None, None]

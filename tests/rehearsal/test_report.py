@@ -13,11 +13,11 @@ from tests.support.rehearsals import a_record, a_summary
 
 from kioskd.errors import ConfigError
 from kioskd.media import pcm
-from kioskd.rehearsal import recorder
+from kioskd.rehearsal import report
 from kioskd.rehearsal.alignment import Gate, GateChange
 from kioskd.rehearsal.event_log import LoggedEvent
-from kioskd.rehearsal.fake_microphone import FRAME_S, CapturedTrack
-from kioskd.rehearsal.fake_speaker import PERIOD_S, PlayedSound
+from kioskd.rehearsal.fake_microphone import CapturedTrack
+from kioskd.rehearsal.fake_speaker import PlayedSound
 from kioskd.rehearsal.run import judged
 from kioskd.rehearsal.scenario import Scenario, Step
 from kioskd.rehearsal.summary import Summary
@@ -26,14 +26,14 @@ CLICK = np.array([9000] + [0] * 239, "<i2").tobytes()
 
 
 def test_a_folder_is_made_where_there_is_none(tmp_path: Path) -> None:
-    recorder.prepare(tmp_path / "a" / "b")
+    report.prepare(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
 
 
 def test_an_earlier_rehearsals_files_are_taken_out(tmp_path: Path) -> None:
-    for name in recorder.FILES:
+    for name in report.FILES:
         (tmp_path / name).write_text("old")
-    recorder.prepare(tmp_path)
+    report.prepare(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -41,14 +41,14 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
     (tmp_path / "holiday.jpg").write_text("precious")
     (tmp_path / "summary.json").write_text("old")
     with pytest.raises(ConfigError, match=r"holiday\.jpg.*name an empty folder"):
-        recorder.prepare(tmp_path)
+        report.prepare(tmp_path)
     assert (tmp_path / "summary.json").read_text() == "old"
 
 
 def test_a_folder_that_cannot_be_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
-        recorder.prepare(tmp_path / "file" / "out")
+        report.prepare(tmp_path / "file" / "out")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be asked by sudo")
@@ -59,12 +59,12 @@ def test_what_root_writes_is_the_users_who_asked_by_sudo_and_nothing_that_they_m
     with tempfile.TemporaryDirectory(dir="/tmp") as place:
         shut = Path(place) / "out"
         with pytest.raises(ConfigError, match="cannot be written: Permission denied"):
-            recorder.prepare(shut)
+            report.prepare(shut)
         Path(place).chmod(0o1777)
-        recorder.prepare(shut)
-        recorder.write(shut, a_record(), a_summary())
+        report.prepare(shut)
+        report.write(shut, a_record(), a_summary())
         assert {path.stat().st_uid for path in (shut, *shut.iterdir())} == {65534}
-        assert {path.name for path in shut.iterdir()} == set(recorder.FILES)
+        assert {path.name for path in shut.iterdir()} == set(report.FILES)
     assert os.geteuid() == 0
 
 
@@ -72,12 +72,12 @@ def test_both_voices_are_where_they_were_in_time(tmp_path: Path) -> None:
     track, heard = CapturedTrack(), PlayedSound()
     for number in range(500):
         frame = np.full(320, 8000 if number == 100 else 0, "<i2").tobytes()  # from 2.0 to 2.02 s
-        track.add(frame, 100 + (number + 1) * FRAME_S)
+        track.add(frame, 100 + (number + 1) * pcm.FRAME_S)
     for number in range(900):  # the speaker opened a second late
-        heard.add(CLICK if number == 300 else bytes(480), 101 + number * PERIOD_S)
+        heard.add(CLICK if number == 300 else bytes(480), 101 + number * pcm.PERIOD_S)
     record = a_record(track=track, heard=heard, end=110.0)
 
-    recorder.write_stereo(tmp_path / "x.wav", *recorder.voices(record))
+    report.write_stereo(tmp_path / "x.wav", *report.voices(record))
 
     with wave.open(str(tmp_path / "x.wav"), "rb") as file:
         assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (2, pcm.DOWNLINK_HZ, 2)
@@ -93,7 +93,7 @@ def test_a_capture_that_paused_leaves_a_gap() -> None:
     track = CapturedTrack()
     track.add(np.full(320, 8000, "<i2").tobytes(), 101.02)
     track.add(np.full(320, 8000, "<i2").tobytes(), 103.02)
-    left, _ = recorder.voices(a_record(track=track))
+    left, _ = report.voices(a_record(track=track))
     loud = np.flatnonzero(np.abs(left) > 4000) / pcm.DOWNLINK_HZ
     assert (loud.min(), loud.max()) == pytest.approx((1.0, 3.02), abs=0.001)
     assert not ((loud > 1.03) & (loud < 2.99)).any()
@@ -113,9 +113,9 @@ def test_the_report_can_be_read_back(tmp_path: Path) -> None:
     )
     summary = judged(Scenario(name="x", visitor=(Step(press=True),)), a_summary(trouble="it rained"))
 
-    recorder.write(tmp_path, record, summary)
+    report.write(tmp_path, record, summary)
 
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(recorder.FILES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(report.FILES)
     lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert lines[2] == {"t": 0.7, "by": "daemon", "what": "Dial", "epoch": 1, "with_handle": False}
     assert Summary.model_validate_json((tmp_path / "summary.json").read_text()) == summary

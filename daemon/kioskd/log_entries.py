@@ -1,0 +1,118 @@
+"""What a log record becomes on its way out: an entry of the journal, with fields, or a line for a person."""
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from kioskd import sanitize
+
+LINE_CHARS: Final = 4000
+"""A message beyond this is cut: some are the service's words, whose length is not ours to set."""
+
+# Syslog's numbers, and the words of a line, by the level that a record has at least.
+_SEVERITIES: Final = (
+    (logging.CRITICAL, 2, "fatal"),
+    (logging.ERROR, 3, "error"),
+    (logging.WARNING, 4, "warn"),
+    (logging.INFO, 6, "info"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """A log record with its text made: no argument of the call is kept or looked at again."""
+
+    record: logging.LogRecord
+    message: str
+    trace: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The message, and the stack trace in lines of its own."""
+        return f"{self.message}\n{self.trace}" if self.trace else self.message
+
+    @property
+    def severity(self) -> tuple[int, str]:
+        """Syslog's number, and the word of a line."""
+        found = ((number, word) for least, number, word in _SEVERITIES if self.record.levelno >= least)
+        return next(found, (7, "debug"))
+
+
+WriteEntry = Callable[[JournalEntry], None]
+"""Puts one entry where it belongs. May block. Raises OSError where it could not."""
+
+
+def journal_writer(send: Callable[..., object]) -> WriteEntry:
+    """Return what writes native journal entries by `send`, which is `systemd.journal.send` or takes the same."""
+
+    def write(entry: JournalEntry) -> None:
+        send(**journal_fields(entry))
+
+    return write
+
+
+def journal_fields(entry: JournalEntry) -> dict[str, str | int]:
+    """Return the journal's fields of an entry; CODE_LINE alone is a number."""
+    record = entry.record
+    fields: dict[str, str | int] = {_field_name(key): value for key, value in entry.fields.items()}
+    if message_id := getattr(record, "message_id", None):
+        fields["MESSAGE_ID"] = str(message_id)
+    if entry.trace:
+        fields["EXCEPTION_TEXT"] = entry.trace
+    return fields | {
+        "MESSAGE": entry.text,
+        "PRIORITY": str(entry.severity[0]),
+        "SYSLOG_IDENTIFIER": "kioskd",
+        "LOGGER": legible(record.name),
+        "THREAD_NAME": legible(record.threadName or ""),
+        "CODE_FILE": legible(record.pathname),
+        "CODE_LINE": record.lineno,
+        "CODE_FUNC": record.funcName or "",
+    }
+
+
+def line_writer(fd: int, *, prefixed: bool) -> WriteEntry:
+    """Return what writes lines to `fd`, in UTF-8 whatever the locale is."""
+
+    def write(entry: JournalEntry) -> None:
+        rest = memoryview(line(entry, prefixed=prefixed).encode())
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+
+    return write
+
+
+def line(entry: JournalEntry, *, prefixed: bool) -> str:
+    """Return the line of an entry, line break included.
+
+    `prefixed`: for the journal's stream, which takes one line for one entry and knows the time by itself; each
+    begins with <N>, its priority. Other people's lines have their logger's name before the message.
+    """
+    priority, word = entry.severity
+    text = entry.text if is_ours(entry.record) else f"{legible(entry.record.name)}: {entry.text}"
+    if prefixed:
+        return "".join(f"<{priority}>{part}\n" for part in text.split("\n"))
+    clock = time.strftime("%H:%M:%S", time.localtime(entry.record.created))
+    return f"{clock} {word:<5} {text}\n"
+
+
+def is_ours(record: logging.LogRecord) -> bool:
+    """Whether a record is from this package, and not from a library."""
+    return record.name == "kioskd" or record.name.startswith("kioskd.")
+
+
+def legible(text: str) -> str:
+    """Cut `text`, and escape what could end a line, drive a terminal, or not be encoded."""
+    if len(text) > LINE_CHARS:
+        text = text[: LINE_CHARS - 1] + "…"
+    return sanitize.printable(text)
+
+
+def _field_name(key: str) -> str:
+    # journald takes capitals, digits and _, 64 characters at most, and drops any other field.
+    return ("KIOSKD_" + re.sub("[^A-Z0-9_]", "_", key.upper()))[:64]

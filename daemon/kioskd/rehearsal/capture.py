@@ -1,0 +1,217 @@
+"""All that is captured of a rehearsal: the log, both sounds, what the service got, the daemon's log lines."""
+
+import bisect
+import contextlib
+import itertools
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kioskd.media import pcm
+from kioskd.ports import Clock
+from kioskd.rehearsal.alignment import GateChange
+from kioskd.rehearsal.event_log import LoggedEvent
+from kioskd.rehearsal.fake_microphone import CapturedTrack, Utterance
+from kioskd.rehearsal.fake_speaker import PlayedSound
+from kioskd.simulator.records import SessionRecord
+from kioskd.simulator.script import ScriptedFault
+
+CATCH_UP_S: Final = 1.0
+"""How long the service goes on reading the backlog after a slow stretch."""
+
+Span = tuple[float, float]
+"""A stretch of time, in the clock's seconds."""
+
+
+class Arrivals:
+    """When the visitor's sound arrived at the stand-in. It is polled (`look`), so it is exact to some 10 ms."""
+
+    def __init__(self, clock: Clock, received: Callable[[], int]) -> None:
+        """`received` says how many bytes there are so far."""
+        self.times: list[float] = []
+        self._totals: list[int] = []
+        self._clock = clock
+        self._received = received
+
+    def look(self) -> None:
+        """Note what has come since the last look."""
+        total = self._received()
+        if total > (self._totals[-1] if self._totals else 0):
+            self.times.append(self._clock.now())
+            self._totals.append(total)
+
+    def time_of(self, frame: int) -> float | None:
+        """Return when a frame was there, counted in the order of arrival; None: it was not seen to come."""
+        at = bisect.bisect_left(self._totals, (frame + 1) * pcm.FRAME_BYTES)
+        return self.times[at] if at < len(self.times) else None
+
+    def longest_gap_s(self, spans: Iterable[Span]) -> float | None:
+        """Return the longest time between two arrivals within one of `spans`; None where there were no two."""
+        gaps = []
+        for began, ended in spans:
+            first, last = bisect.bisect_left(self.times, began), bisect.bisect_right(self.times, ended)
+            gaps += [after - before for before, after in itertools.pairwise(self.times[first:last])]
+        return max(gaps, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePicture:
+    """A picture at the service."""
+
+    at: float
+    """The clock's seconds."""
+    byte_count: int
+    px: int | None
+    """The longer side."""
+    by_itself: bool
+    """It was sent as a frame of video: nobody had asked for it."""
+    seen: bool
+    """The model had it before it when it answered."""
+    same_turn: bool
+    """... in an answer that the visitor waited for already when it came."""
+
+
+def service_pictures(sessions: Iterable[SessionRecord]) -> list[ServicePicture]:
+    """Return all pictures that the service got, in order of time."""
+    found = []
+    for session in sessions:
+        for picture in session.pictures:
+            turn = None if picture.turn is None else session.turns[picture.turn]
+            late = turn is not None and (turn.kind == "answer" or turn.ended_at < picture.at)
+            found.append(
+                ServicePicture(
+                    picture.at,
+                    len(picture.data),
+                    max(picture.size) if picture.size else None,
+                    by_itself=picture.way == "realtime",
+                    seen=turn is not None,
+                    same_turn=late and picture.way == "answer",
+                )
+            )
+    return sorted(found, key=lambda picture: picture.at)
+
+
+def slow_spans(notes: Sequence[LoggedEvent], faults: Sequence[ScriptedFault], end: float) -> Iterator[Span]:
+    """Yield when the service, as scripted, read slowly and then read its backlog."""
+    begun = [
+        note.t
+        for note in notes
+        if note.by == "service" and note.what == "fault" and note.data["do"] == "read_slowly"
+    ]
+    lasting = [fault.lasts_s for fault in faults if fault.do == "read_slowly"]
+    for began, lasts_s in itertools.zip_longest(begun, lasting[: len(begun)]):
+        yield began, end if lasts_s is None else began + lasts_s + CATCH_UP_S
+
+
+@dataclass(frozen=True, slots=True)
+class CalledFunctions:
+    """The calls of functions in a whole rehearsal."""
+
+    made: int = 0
+    answered: int = 0
+    cancelled: int = 0
+    faults: int = 0
+    """Answers that were missing, or too many, or for no call on that connection."""
+
+
+def called_functions(sessions: Sequence[SessionRecord]) -> CalledFunctions:
+    """Return the counts of the service's calls."""
+    calls = [call for session in sessions for call in session.calls]
+    return CalledFunctions(
+        made=len(calls),
+        answered=sum(call.state == "answered" for call in calls),
+        cancelled=sum(call.state == "cancelled" for call in calls),
+        faults=sum(len(session.complaints) for session in sessions),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalRecord:
+    """All that is known of a rehearsal when it is over."""
+
+    name: str
+    start: float
+    end: float
+    notes: Sequence[LoggedEvent]
+    track: CapturedTrack
+    heard: PlayedSound
+    gates: Sequence[GateChange]
+    utterances: Sequence[tuple[str, Utterance]]
+    """What the visitor said: `say` or `interrupt`, and where it is in the track."""
+    received: Sequence[bytes | bytearray]
+    """For each session, the sound that the service received."""
+    arrivals: Arrivals
+    shots: Sequence[ServicePicture]
+    slow: Sequence[Span]
+    """When the service read slowly, as the script had it."""
+    preroll_frames: int
+    after_frames: int
+    """What is still sent when a talk button is let go."""
+    stopped_in_s: float
+    exit_code: int
+    trouble: str | None
+    called: CalledFunctions = CalledFunctions()
+
+    def find(self, by: str, *what: str) -> list[LoggedEvent]:
+        """Return the notes of some kinds, in order."""
+        return [note for note in self.notes if note.by == by and note.what in what]
+
+    def spans(self, effect: str, field: str, value: object) -> Iterator[Span]:
+        """Yield from when to when an effect had set `field` to `value`."""
+        began: float | None = None
+        for note in [*self.find("daemon", effect), LoggedEvent(self.end, "daemon", effect, {field: None})]:
+            if note.data[field] == value:
+                began = note.t if began is None else began
+            elif began is not None:
+                yield began, note.t
+                began = None
+
+    def holds(self) -> Iterator[Span]:
+        """Yield from when to when a button was held."""
+        ends = [note.t for note in self.find("visitor", "lets the button go")]
+        for note in self.find("visitor", "holds the button"):
+            yield note.t, min((t for t in ends if t >= note.t), default=self.end)
+
+    def spoken(self, how: str | None = None) -> list[Span]:
+        """Return the audible span of each utterance that was captured to its end; `how`: only those said so."""
+        captured = sum(map(len, self.track.frames)) // pcm.SAMPLE_BYTES
+        return [
+            (self.track.time_of(utterance.onset), self.track.time_of(utterance.end))
+            for kind, utterance in self.utterances
+            if how in (None, kind) and utterance.end < captured
+        ]
+
+
+class _JournalKeeper(logging.Handler):
+    """Keeps the text of each line, and hands on what would have been written anyway."""
+
+    def __init__(self, lines: list[str], written_from: int) -> None:
+        super().__init__(logging.INFO)
+        self._lines = lines
+        self._written_from = written_from
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(record.getMessage())
+        if record.levelno >= self._written_from:
+            logging.getLogger().handle(record)
+
+
+@contextlib.contextmanager
+def kept_journal(lines: list[str]) -> Iterator[None]:
+    """Append to `lines` what the daemon logs from INFO up while the block runs, at any level of the log.
+
+    One rehearsal a process at a time: the lines do not say which rehearsal they belong to.
+    """
+    logger = logging.getLogger("kioskd")
+    level, propagate = logger.level, logger.propagate
+    keeper = _JournalKeeper(lines, logger.getEffectiveLevel())
+    logger.addHandler(keeper)
+    logger.propagate = False
+    logger.setLevel(min(logging.INFO, logger.getEffectiveLevel()))
+    try:
+        yield
+    finally:
+        logger.removeHandler(keeper)
+        logger.propagate = propagate
+        logger.setLevel(level)

@@ -1,0 +1,215 @@
+"""Reports on a rehearsal: lines while it runs, and the four files that it leaves behind.
+
+Writing the files blocks: call it where nothing waits.
+"""
+
+import os
+import wave
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from kioskd.adapters.sudo_user import as_asker
+from kioskd.errors import ConfigError
+from kioskd.media import pcm
+from kioskd.media.resample import Resampler
+from kioskd.rehearsal.capture import RehearsalRecord
+from kioskd.rehearsal.event_log import LoggedEvent
+from kioskd.rehearsal.summary import Summary
+from kioskd.simulator.script import Reply
+
+FILES: Final = ("events.jsonl", "conversation.wav", "summary.json", "timeline.png")
+
+LONGEST_WORDS: Final = 70
+IMPERATIVES: Final = {
+    "presses": "press",
+    "holds": "hold",
+    "lets": "let",
+    "says": "say",
+    "interrupts": "interrupt",
+}
+
+GAP_S: Final = 0.1
+"""Up to this much a device may be early or late and still be taken to run evenly: scheduling, not a pause."""
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder, or take one that holds nothing but an earlier rehearsal's files, and take those out.
+
+    Under sudo it is the folder of the user who asked, and only what they may write is written.
+
+    Raises:
+        ConfigError: the folder holds something else, or cannot be made or written.
+    """
+    try:
+        with as_asker(os.environ):
+            folder.mkdir(parents=True, exist_ok=True)
+            foreign = sorted(path.name for path in folder.iterdir() if path.name not in FILES)
+            if foreign:
+                raise ConfigError(
+                    f"--out {folder}: holds files that are no rehearsal's ({foreign[0]}), which could be mistaken "
+                    "for one's; name an empty folder or a new one"
+                )
+            for name in FILES:
+                (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"--out {folder}: cannot be written: {error.strerror}; name another folder"
+        ) from error
+
+
+def write(folder: Path, record: RehearsalRecord, summary: Summary) -> None:
+    """Write all four files, as the user who asked by sudo. Needs matplotlib."""
+    from kioskd.rehearsal.chart import draw  # noqa: PLC0415 - an optional library
+
+    with as_asker(os.environ):
+        events = "".join(note.line(record.start) + "\n" for note in record.notes)
+        (folder / "events.jsonl").write_text(events, encoding="utf-8")
+        (folder / "summary.json").write_text(summary.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        visitor, kiosk = voices(record)
+        write_stereo(folder / "conversation.wav", visitor, kiosk)
+        draw(folder / "timeline.png", record, summary, visitor, kiosk)
+
+
+def voices(record: RehearsalRecord) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
+    """Return the visitor's and the kiosk's track at 24 kHz, both from the rehearsal's start to its end."""
+    at_16k = _lay_out(
+        (
+            (t - pcm.FRAME_S, frame)
+            for t, frame in zip(record.track.taken_at, record.track.frames, strict=True)
+        ),
+        record.start,
+        record.end,
+        pcm.UPLINK_HZ,
+    )
+    resampler = Resampler(pcm.UPLINK_HZ, pcm.DOWNLINK_HZ)
+    visitor = np.frombuffer(resampler.process(at_16k.tobytes(), last=True), "<i2")
+    kiosk = _lay_out(record.heard.pieces(), record.start, record.end, pcm.DOWNLINK_HZ)
+    fitted = np.zeros(len(kiosk), np.int16)
+    fitted[: len(visitor)] = visitor[: len(kiosk)]
+    return fitted, kiosk
+
+
+def _lay_out(
+    pieces: Iterable[tuple[float, bytes]], start: float, end: float, rate_hz: int
+) -> npt.NDArray[np.int16]:
+    """Put each piece where it belongs in time; one that follows on the last within reason goes right behind it."""
+    track = np.zeros(max(1, round((end - start) * rate_hz)), np.int16)
+    position = 0
+    for t, sound in pieces:
+        wanted = round((t - start) * rate_hz)
+        if abs(wanted - position) > GAP_S * rate_hz:
+            position = wanted
+        samples = np.frombuffer(sound, "<i2")
+        first = max(0, -position)
+        here = track[position + first : position + len(samples)]
+        here[:] = samples[first : first + len(here)]
+        position += len(samples)
+    return track
+
+
+def write_stereo(path: Path, left: npt.NDArray[np.int16], right: npt.NDArray[np.int16]) -> None:
+    """Write two tracks of equal length as one 24 kHz WAV."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(pcm.SAMPLE_BYTES)
+        file.setframerate(pcm.DOWNLINK_HZ)
+        file.writeframes(np.column_stack((left, right)).astype("<i2").tobytes())
+
+
+class Narration:
+    """Turns notes into lines, and tells those that people care about."""
+
+    def __init__(self, start: float, replies: tuple[Reply, ...], tell: Callable[[str], None]) -> None:
+        """`start`: when the clock's seconds begin to count; `replies`: what the service has to say, for its words."""
+        self._start = start
+        self._replies = replies
+        self._tell = tell
+        self._spoken = replies[0]
+
+    def note(self, note: LoggedEvent) -> None:
+        """Tell of a note, if it is worth a line."""
+        self._follow_script(note)
+        if (note.by, note.what) == ("visitor", "is asked"):
+            self._tell(f"\n  >>> {note.data['words']}\n")
+            return
+        words = self._words(note)
+        if words:
+            self._tell(f"{note.t - self._start:6.1f} s  {note.by:8}  {words}")
+
+    def _follow_script(self, note: LoggedEvent) -> None:
+        """Know which of the scripted replies is under way."""
+        if note.by == "service" and note.what == "reply_began":
+            reply = self._replies[int(str(note.data["place"]))]
+            meanwhile = reply.meanwhile if note.data["meanwhile"] else None
+            self._spoken = meanwhile or reply
+
+    def _words(self, note: LoggedEvent) -> str:
+        match note.by:
+            case "visitor":
+                return _deed(note)
+            case "service":
+                return _by_service(note)
+        data, words = note.data, ""
+        match note.by, note.what:
+            case "kiosk", "shows" if data["state"] != "speaking":
+                words = f"{data['state']} (code {data['code']})" if "code" in data else str(data["state"])
+            case "kiosk", "reply began":
+                words = f"speaking: {self._reply()}"
+            case "kiosk", "reply silenced":
+                words = "falls silent"
+            case "daemon", "Prompt":
+                words = f"tells the visitor what is wrong: {data['code']}"
+            case "daemon", "Up":
+                words = f"connected (epoch {data['epoch']}{', session resumed' if data['resumed'] else ''})"
+            case "daemon", "Lost":
+                words = f"is without a connection: {str(data['remedy']).replace('_', ' ')}"
+            case "daemon", "DeviceGone":
+                words = f"has lost the {data['device']}"
+        return words
+
+    def _reply(self) -> str:
+        reply = self._spoken
+        words = reply.text or (reply.wav.name if reply.wav else "")
+        return f"“{words if len(words) <= LONGEST_WORDS else words[: LONGEST_WORDS - 1] + '…'}”"
+
+
+def _deed(note: LoggedEvent) -> str:
+    """Say what the visitor does, or is to do."""
+    data, words = note.data, note.what
+    match note.what:
+        case "presses the button" | "holds the button" | "lets the button go":
+            words = words if data["button"] == 1 else words.replace("the button", f"button {data['button']}")
+        case "says" | "interrupts with":
+            words = f"{words} “{data['words']}” ({data['seconds']:.1f} s)"
+        case "commands":
+            words = f"commands: kioskd {data['command']}"
+        case _:
+            return ""
+    if data.get("please"):
+        for does, do in IMPERATIVES.items():
+            words = words.replace(does, do)
+        words = f"please: {words}"
+    return words
+
+
+def _by_service(note: LoggedEvent) -> str:
+    """Say what the service's stand-in does."""
+    data, words = note.data, ""
+    match note.what:
+        case "tool_call":
+            words = f"calls {data['name']}"
+        case "tool_call_cancelled":
+            words = "takes a call back"
+        case "token_minted":
+            words = "mints a token"
+        case "picture":
+            words = f"gets a picture ({int(str(data['bytes'])) / 1000:.0f} kB)"
+        case "fault":
+            words = f"fault, as scripted: {data['do']}"
+        case "go_away":
+            words = f"will close the connection in {data['left_s']:g} s"
+    return words
