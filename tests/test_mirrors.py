@@ -19,17 +19,6 @@ WITHOUT: Final[Mapping[str, str]] = {
 }
 """Modules without a mirror, by name or path, each with the reason."""
 
-NOT_YET: Final[frozenset[str]] = frozenset(
-    {
-        *("app/books.py", "app/build_tools.py", "app/camera.py", "app/desk.py", "app/devices.py"),
-        *("app/kiosk.py", "app/policy.py", "app/sound.py", "app/startup_check.py", "app/tool_host.py"),
-        *("settings/controls.py", "settings/tool_value_types.py", "settings/tools_argv.py"),
-        *("settings/tools_guards.py", "settings/tools_kinds.py", "settings/tools_programs.py"),
-        "settings/tools_startup.py",
-    }
-)
-"""NOT YET: modules that are being moved. Remove a row here when its module has its mirror or is gone."""
-
 
 def modules(package: Path) -> Iterator[str]:
     """Yield the modules that must have a mirror, by their paths in the package."""
@@ -50,7 +39,7 @@ def without_mirror(package: Path, tests: Path) -> list[str]:
 
 
 def test_each_module_has_a_test_file_of_its_own() -> None:
-    assert [each for each in without_mirror(PACKAGE, TESTS) if each not in NOT_YET] == []
+    assert without_mirror(PACKAGE, TESTS) == []
 
 
 def test_a_module_without_one_is_found(tmp_path: Path) -> None:

@@ -14,9 +14,6 @@ ALLOWED: Final[Mapping[str, str]] = {
 }
 """Private names that tests may use, each with the reason."""
 
-NOT_YET: Final = ("simulator", "soak", "tools")
-"""NOT YET: folders whose tests still reach into private attributes. Remove a name when its folder is clean."""
-
 
 def private_names(tests: Path) -> Iterator[tuple[str, str]]:
     """Yield each use of a private attribute, but of one's own: the file and the expression."""
@@ -30,11 +27,7 @@ def private_names(tests: Path) -> Iterator[tuple[str, str]]:
 
 
 def test_no_test_reaches_into_private_attributes() -> None:
-    found = [
-        (file, name)
-        for file, name in private_names(TESTS)
-        if name not in ALLOWED and file.partition("/")[0] not in NOT_YET
-    ]
+    found = [(file, name) for file, name in private_names(TESTS) if name not in ALLOWED]
     assert found == []
 
 

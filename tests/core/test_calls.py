@@ -17,7 +17,7 @@ from tests.support.core import (
     draining,
     listening,
     of_type,
-    ringing,
+    reverberating,
     run,
     speaking,
     thinking,
@@ -26,7 +26,6 @@ from tests.support.core import (
     waiting,
 )
 
-from kioskd.core import link as links
 from kioskd.core.effects import Dial, Duck, Flush, SetTimer, SetUplink, UplinkGate
 from kioskd.core.events import (
     CallsChanged,
@@ -47,7 +46,7 @@ from kioskd.core.events import (
     VoiceEnded,
     VoiceSuspected,
 )
-from kioskd.core.link import Link
+from kioskd.core.link_state import Link, LinkPhase
 from kioskd.core.machine import State, levels
 from kioskd.core.policy import Policy
 from kioskd.core.turn import TurnPhase
@@ -80,7 +79,7 @@ def test_a_visitor_who_waits_for_a_tool_is_not_taken_for_gone() -> None:
 
 def test_no_connection_is_renewed_while_its_calls_are_worked_on() -> None:
     state, effects = run(listening(up(handle=HANDLE)), calls(2), GoingAway(EPOCH, left_s=50.0), calls(1))
-    assert (state.link.phase, of_type(Dial, effects)) == (links.LinkPhase.DRAINING, [])
+    assert (state.link.phase, of_type(Dial, effects)) == (LinkPhase.DRAINING, [])
     assert of_type(Dial, run(state, calls(0))[1]) == [Dial(EPOCH + 1, HANDLE)]
 
 
@@ -152,7 +151,7 @@ def test_a_goodbye_that_does_not_come_is_waited_for_only_so_long(builder: Builde
 
 
 def test_a_leave_taken_while_the_room_rings_ends_soon_after() -> None:
-    state, _ = run(ringing(), EndRequested(EPOCH), TimerFired(Timer.TAIL))
+    state, _ = run(reverberating(), EndRequested(EPOCH), TimerFired(Timer.TAIL))
     assert levels(state, HALF_DUPLEX).timers[Timer.GRACE] == HALF_DUPLEX.farewell_s
 
 
@@ -253,14 +252,14 @@ def test_nothing_stays_quieter_than_it_should(event: Event) -> None:
         FULL_DUPLEX,
         HELD,
         Policy(half_duplex=True, barge_in=True),
-        Policy(half_duplex=False, barge_in=True, talk=HELD.talk),
+        Policy(half_duplex=False, barge_in=True, uplink_mode=HELD.uplink_mode),
     ],
 )
 def test_where_no_voice_ends_a_reply_none_is_suspected(policy: Policy) -> None:
     assert run(speaking(), VoiceSuspected(suspected=True), policy=policy) == (speaking(), [])
 
 
-@pytest.mark.parametrize("builder", [asleep, listening, thinking, ringing])
+@pytest.mark.parametrize("builder", [asleep, listening, thinking, reverberating])
 def test_a_suspicion_outside_a_reply_means_nothing(builder: Builder) -> None:
     assert run(builder(), VoiceSuspected(suspected=True), policy=BARGING_IN) == (builder(), [])
 
@@ -272,5 +271,5 @@ def test_barge_in_works_through_an_outage_too() -> None:
 
 def test_a_connection_is_left_in_the_quiet_moment_after_the_last_call() -> None:
     state, effects = run(listening(draining(handle=HANDLE), calls=1), calls(0))
-    assert state.link.phase is links.LinkPhase.DIALING
+    assert state.link.phase is LinkPhase.DIALING
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]

@@ -28,7 +28,7 @@ from tests.support.core import (
     of_type,
     probing,
     refused,
-    ringing,
+    reverberating,
     run,
     speaking,
     thinking,
@@ -62,7 +62,7 @@ from kioskd.core.events import (
     VoiceEnded,
 )
 from kioskd.core.levels import LONG_S
-from kioskd.core.link import Link, LinkTrouble
+from kioskd.core.link_state import Link, LinkTrouble
 from kioskd.core.machine import State, levels
 from kioskd.core.policy import CameraMode, Policy
 from kioskd.errors import Code, Remedy
@@ -90,7 +90,7 @@ def test_what_the_visitor_says_to_nobody_yet_is_held(builder: Builder, link: Lin
     assert levels(builder(link()), HALF_DUPLEX).uplink is UplinkGate.HOLD
 
 
-@pytest.mark.parametrize("builder", [speaking, ringing])
+@pytest.mark.parametrize("builder", [speaking, reverberating])
 @pytest.mark.parametrize("link", REACHED_FOR)
 def test_half_duplex_shuts_the_uplink_while_the_kiosk_can_be_heard(
     builder: Builder, link: LinkBuilder
@@ -136,23 +136,23 @@ def test_a_pause_is_never_shown_to_one_asleep(policy: Policy) -> None:
 @pytest.mark.parametrize("builder", AWAKE)
 @pytest.mark.parametrize("voice", [False, True])
 @pytest.mark.parametrize(
-    ("eyes", "when"),
+    ("camera", "when"),
     [(CameraMode.NEVER, "never"), (CameraMode.CONVERSATION, "always"), (CameraMode.SPEECH, "speech")],
 )
 def test_the_camera_runs_exactly_when_the_owner_says(
-    builder: Builder, voice: bool, eyes: CameraMode, when: str
+    builder: Builder, voice: bool, camera: CameraMode, when: str
 ) -> None:
     wanted = {"never": False, "always": True, "speech": voice}[when]
-    assert levels(builder(voice=voice), Policy(half_duplex=False, eyes=eyes)).eyes is wanted
+    assert levels(builder(voice=voice), Policy(half_duplex=False, camera=camera)).camera is wanted
 
 
-@pytest.mark.parametrize("eyes", CameraMode)
-def test_the_camera_never_runs_asleep(eyes: CameraMode) -> None:
-    assert levels(asleep(), Policy(eyes=eyes)).eyes is False
+@pytest.mark.parametrize("camera", CameraMode)
+def test_the_camera_never_runs_asleep(camera: CameraMode) -> None:
+    assert levels(asleep(), Policy(camera=camera)).camera is False
 
 
 def test_the_camera_is_told_when_it_should_run_and_no_more_often() -> None:
-    policy = Policy(eyes=CameraMode.CONVERSATION)
+    policy = Policy(camera=CameraMode.CONVERSATION)
     _, effects = run(asleep(), Pressed(), VoiceBegan(), VoiceEnded(), Pressed(), policy=policy)
     assert of_type(SetCamera, effects) == [SetCamera(open=True), SetCamera(open=False)]
 
@@ -170,7 +170,7 @@ def test_the_camera_is_told_when_it_should_run_and_no_more_often() -> None:
         (listening(voice=True), KioskStatus.LISTENING),
         (thinking(), KioskStatus.THINKING),
         (speaking(), KioskStatus.SPEAKING),
-        (ringing(), KioskStatus.SPEAKING),
+        (reverberating(), KioskStatus.SPEAKING),
         (listening(dialing()), KioskStatus.WAKING),
         (thinking(dialing()), KioskStatus.WAKING),
         (listening(dialing(tries=1)), KioskStatus.WAKING),
@@ -188,7 +188,14 @@ def test_each_state_has_its_face(state: State, shown: KioskStatus) -> None:
     assert levels(state, HALF_DUPLEX).shown is shown
 
 
-@pytest.mark.parametrize("link", [dialing(met=True), dialing(met=True, tries=1), waiting(met=True, tries=1)])
+@pytest.mark.parametrize(
+    "link",
+    [
+        dialing(reached_service=True),
+        dialing(reached_service=True, tries=1),
+        waiting(reached_service=True, tries=1),
+    ],
+)
 def test_a_renewal_or_one_loss_is_nobodys_business(link: Link) -> None:
     assert levels(listening(link), HALF_DUPLEX).shown is KioskStatus.LISTENING
     assert levels(thinking(link), HALF_DUPLEX).shown is KioskStatus.THINKING
@@ -205,10 +212,10 @@ def test_a_long_wait_shows_offline_even_after_one_loss(remedy: Remedy) -> None:
 
 
 def test_a_service_met_and_then_lost_for_good_shows_offline() -> None:
-    assert levels(listening(waiting(met=True, tries=2)), HALF_DUPLEX).shown is KioskStatus.OFFLINE
+    assert levels(listening(waiting(reached_service=True, tries=2)), HALF_DUPLEX).shown is KioskStatus.OFFLINE
 
 
-@pytest.mark.parametrize("builder", [speaking, ringing])
+@pytest.mark.parametrize("builder", [speaking, reverberating])
 def test_what_is_still_heard_goes_before_what_is_no_longer_reached(builder: Builder) -> None:
     assert levels(builder(waiting(tries=9)), HALF_DUPLEX).shown is KioskStatus.SPEAKING
 
@@ -281,13 +288,13 @@ T = Timer
         (thinking(), {T.THINK, T.LONGEST, T.AGE}),
         (speaking(), {T.LONGEST, T.AGE}),
         (speaking(overtime=True), {T.GRACE, T.AGE}),
-        (ringing(), {T.TAIL, T.LONGEST, T.AGE}),
+        (reverberating(), {T.TAIL, T.LONGEST, T.AGE}),
         (listening(dialing()), {T.IDLE, T.LONGEST}),
         (listening(dialing(tries=1)), {T.IDLE, T.LONGEST, T.LATE}),
         (listening(dialing(tries=1, late=True)), {T.IDLE, T.LONGEST}),
         (listening(up(tries=1)), {T.IDLE, T.LONGEST, T.AGE, T.STEADY}),
-        (listening(up(hops=1)), {T.IDLE, T.LONGEST, T.AGE, T.STEADY}),
-        (listening(dialing(tries=1, hops=1)), {T.IDLE, T.LONGEST, T.LATE}),
+        (listening(up(rollovers_in_a_row=1)), {T.IDLE, T.LONGEST, T.AGE, T.STEADY}),
+        (listening(dialing(tries=1, rollovers_in_a_row=1)), {T.IDLE, T.LONGEST, T.LATE}),
         (thinking(draining()), {T.THINK, T.LONGEST, T.ROLLOVER}),
         (thinking(draining(tries=1)), {T.THINK, T.LONGEST, T.ROLLOVER, T.STEADY}),
         (listening(waiting()), {T.IDLE, T.LONGEST, T.RETRY, T.LATE}),
@@ -315,7 +322,7 @@ def test_each_timer_runs_as_long_as_the_policy_or_the_state_says() -> None:
     )
     states = (
         asleep(), listening(up(tries=1)), thinking(draining(rollover_s=10.0)), speaking(waiting(retry_s=11.0), overtime=True),
-        ringing(),
+        reverberating(),
     )  # fmt: skip
     seconds: dict[Timer, float] = {}
     for state in states:

@@ -43,7 +43,7 @@ from kioskd.core.events import (
     TimerFired,
     TurnEnded,
 )
-from kioskd.core.link import HOPS, Link, LinkPhase, LinkTrouble
+from kioskd.core.link_state import MOST_ROLLOVERS, Link, LinkPhase, LinkTrouble
 from kioskd.core.machine import State
 from kioskd.core.policy import Policy
 from kioskd.errors import Remedy
@@ -210,7 +210,7 @@ def test_new_settings_are_not_tried_while_asleep_unless_the_old_were_refused(tro
 
 def test_a_conversation_that_goes_on_resumes_its_session() -> None:
     state, effects = run(State(), Restored(7, HANDLE))
-    assert state.link == Link(LinkPhase.DIALING, epoch=1, handle=HANDLE, met=True)
+    assert state.link == Link(LinkPhase.DIALING, epoch=1, handle=HANDLE, reached_service=True)
     assert of_type(Dial, effects) == [Dial(1, HANDLE)]
 
 
@@ -250,9 +250,11 @@ def test_a_finished_turn_or_half_a_minute_makes_the_next_loss_the_first(
 
 
 def test_only_a_connection_that_has_lived_forgets_the_hops_before_it() -> None:
-    assert link_after(heard(up(hops=2)), TimerFired(Timer.STEADY)) == up()
-    assert link_after(heard(up(hops=2)), TurnEnded(EPOCH)) == up(hops=2)
-    assert link_after(heard(draining(hops=2)), TimerFired(Timer.STEADY)) == draining(hops=2)
+    assert link_after(heard(up(rollovers_in_a_row=2)), TimerFired(Timer.STEADY)) == up()
+    assert link_after(heard(up(rollovers_in_a_row=2)), TurnEnded(EPOCH)) == up(rollovers_in_a_row=2)
+    assert link_after(heard(draining(rollovers_in_a_row=2)), TimerFired(Timer.STEADY)) == draining(
+        rollovers_in_a_row=2
+    )
 
 
 def test_a_connection_with_much_time_left_is_looked_after_later() -> None:
@@ -295,19 +297,19 @@ def test_a_quiet_moment_that_never_comes_is_not_waited_for_for_ever() -> None:
 
 def test_a_renewal_is_a_hop_and_no_failed_try() -> None:
     after = link_after(heard(draining()), TimerFired(Timer.ROLLOVER))
-    assert (after.tries, after.hops) == (0, 1)
+    assert (after.tries, after.rollovers_in_a_row) == (0, 1)
 
 
-@pytest.mark.parametrize("hops", [HOPS, HOPS + 5])
+@pytest.mark.parametrize("hops", [MOST_ROLLOVERS, MOST_ROLLOVERS + 5])
 def test_a_renewal_that_must_be_is_made_whatever_the_hops_before(hops: int) -> None:
-    after = link_after(heard(draining(hops=hops)), TimerFired(Timer.ROLLOVER))
-    assert (after.phase, after.hops) == (LinkPhase.DIALING, hops + 1)
+    after = link_after(heard(draining(rollovers_in_a_row=hops)), TimerFired(Timer.ROLLOVER))
+    assert (after.phase, after.rollovers_in_a_row) == (LinkPhase.DIALING, hops + 1)
 
 
-@pytest.mark.parametrize("hops", range(HOPS + 2))
+@pytest.mark.parametrize("hops", range(MOST_ROLLOVERS + 2))
 def test_only_a_connection_to_be_renewed_is_left_in_a_quiet_moment_and_only_so_often(hops: int) -> None:
-    leaving = [link(hops=hops).leaving for link in (down, dialing, up, draining, waiting)]
-    assert leaving == [False, False, False, hops < HOPS, False]
+    leaving = [link(rollovers_in_a_row=hops).leaving for link in (down, dialing, up, draining, waiting)]
+    assert leaving == [False, False, False, hops < MOST_ROLLOVERS, False]
 
 
 @pytest.mark.parametrize(
@@ -345,7 +347,7 @@ def test_nothing_moves_a_link_that_nobody_needs(event: Event) -> None:
 
 @pytest.mark.parametrize("builder", REACHED_FOR)
 def test_hanging_up_forgets_all_but_the_epoch_and_a_refusal(builder: LinkBuilder) -> None:
-    before = builder(handle=HANDLE, tries=0, hops=2, renewed=True, trouble=LinkTrouble.REFUSED)
+    before = builder(handle=HANDLE, tries=0, rollovers_in_a_row=2, renewed=True, trouble=LinkTrouble.REFUSED)
     assert links.hang_up(before) == down(trouble=LinkTrouble.REFUSED)
 
 

@@ -10,7 +10,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.support.core import asleep, dialing, listening, lost, refused, speaking
 from tests.support.core_walks import PASSING, POLICIES, Move, Walk, moves
 
-from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.events import (
     ConnectionLost,
@@ -22,6 +21,7 @@ from kioskd.core.events import (
     Timer,
     TimerFired,
 )
+from kioskd.core.link_state import LinkPhase, LinkTrouble
 from kioskd.core.machine import State, levels, step
 from kioskd.core.policy import Policy
 from kioskd.errors import Remedy
@@ -68,11 +68,11 @@ def settle(state: State, policy: Policy, order: random.Random, rounds: int = ROU
         for timer in due:
             if timer in clocks.running:
                 clocks.take(TimerFired(timer))
-            if clocks.state.link.phase is links.LinkPhase.DIALING:
+            if clocks.state.link.phase is LinkPhase.DIALING:
                 clocks.take(_nothing_comes_of_it(clocks.state, order))
         if clocks.state.turn.phase is turns.TurnPhase.SPEAKING:
             clocks.take(ReplyPlayed(clocks.state.turn.reply))
-    if clocks.state.link.phase is links.LinkPhase.DIALING:
+    if clocks.state.link.phase is LinkPhase.DIALING:
         clocks.take(_nothing_comes_of_it(clocks.state, order))
     return clocks.state
 
@@ -97,7 +97,7 @@ class Abandoned(RuleBasedStateMachine):
         for seed in range(3):
             end = settle(self.walk.state, self.walk.policy, random.Random(seed))
             assert end.turn.phase is turns.TurnPhase.ASLEEP, f"{self.walk.state} ends as {end}"
-            assert end.link.phase is links.LinkPhase.DOWN
+            assert end.link.phase is LinkPhase.DOWN
 
     @invariant()
     def a_model_that_stays_silent_leaves_nobody_thinking(self) -> None:
@@ -111,21 +111,21 @@ class Abandoned(RuleBasedStateMachine):
         state, policy = self.walk.state, self.walk.policy
         if not state.turn.awake and state.link == refused(epoch=state.link.epoch).link:
             assert Timer.PROBE in self.walk.shell.timers
-            assert step(state, TimerFired(Timer.PROBE), policy)[0].link.phase is links.LinkPhase.DIALING
+            assert step(state, TimerFired(Timer.PROBE), policy)[0].link.phase is LinkPhase.DIALING
 
     @invariant()
     def a_connection_to_be_left_is_left(self) -> None:
         state, policy = self.walk.state, self.walk.policy
-        if state.link.phase is links.LinkPhase.DRAINING:
+        if state.link.phase is LinkPhase.DRAINING:
             assert Timer.ROLLOVER in self.walk.shell.timers
-            assert step(state, TimerFired(Timer.ROLLOVER), policy)[0].link.phase is links.LinkPhase.DIALING
+            assert step(state, TimerFired(Timer.ROLLOVER), policy)[0].link.phase is LinkPhase.DIALING
 
     @invariant()
     def a_lost_connection_is_tried_again(self) -> None:
         state, policy = self.walk.state, self.walk.policy
-        if state.link.phase is links.LinkPhase.WAITING:
+        if state.link.phase is LinkPhase.WAITING:
             assert Timer.RETRY in self.walk.shell.timers
-            assert step(state, TimerFired(Timer.RETRY), policy)[0].link.phase is links.LinkPhase.DIALING
+            assert step(state, TimerFired(Timer.RETRY), policy)[0].link.phase is LinkPhase.DIALING
 
 
 test_nothing_hangs = pytest.mark.timeout(400)(Abandoned.TestCase)
@@ -166,11 +166,11 @@ def test_settings_refused_for_days_and_then_mended_are_found_good_with_nobody_ne
         (timer,) = clocks.running
         assert clocks.running[timer] == policy.refused_s
         clocks.take(TimerFired(timer))
-        assert clocks.state.link.phase is links.LinkPhase.DIALING
+        assert clocks.state.link.phase is LinkPhase.DIALING
         clocks.take(lost(Remedy.SETTINGS, clocks.state.link.epoch))
     clocks.take(TimerFired(next(iter(clocks.running))))
     clocks.take(ConnectionUp(clocks.state.link.epoch, resumed=False))
-    assert clocks.state.link.trouble is links.LinkTrouble.NONE
+    assert clocks.state.link.trouble is LinkTrouble.NONE
     assert clocks.state.turn.awake == policy.always_on
 
 
@@ -179,7 +179,7 @@ def test_mended_settings_need_not_wait_for_the_next_probe(mended: Event) -> None
     clocks = Clocks(refused(), Policy())
     clocks.take(mended)
     clocks.take(ConnectionUp(clocks.state.link.epoch, resumed=False))
-    assert clocks.state.link.trouble is links.LinkTrouble.NONE
+    assert clocks.state.link.trouble is LinkTrouble.NONE
 
 
 @pytest.mark.parametrize("remedy", [remedy for remedy in PASSING if remedy is not Remedy.CREDENTIALS])
@@ -188,11 +188,11 @@ def test_a_service_away_for_a_day_is_found_again_while_the_visitor_still_speaks(
     waited_s = 0.0
     while waited_s < 86_400.0:
         clocks.take(lost(Remedy.RESUME, clocks.state.link.epoch))
-        if clocks.state.link.phase is links.LinkPhase.DIALING:
+        if clocks.state.link.phase is LinkPhase.DIALING:
             clocks.take(lost(remedy if waited_s else Remedy.RESUME, clocks.state.link.epoch))
         waited_s += clocks.running.get(Timer.RETRY, 0.0) + 0.1
         clocks.take(TimerFired(Timer.RETRY))
-        assert clocks.state.link.phase is links.LinkPhase.DIALING
+        assert clocks.state.link.phase is LinkPhase.DIALING
     clocks.take(ConnectionUp(clocks.state.link.epoch, resumed=False))
     assert clocks.state.turn.awake
     assert clocks.state.link.open

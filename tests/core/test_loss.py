@@ -33,7 +33,8 @@ from kioskd.core.events import (
     TimerFired,
     TurnEnded,
 )
-from kioskd.core.link import RESUMES, SESSIONS_LOST, Link, LinkPhase, LinkTrouble
+from kioskd.core.link import RESUMES, SESSIONS_LOST
+from kioskd.core.link_state import Link, LinkPhase, LinkTrouble
 from kioskd.core.policy import Policy
 from kioskd.errors import Remedy
 

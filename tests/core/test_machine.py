@@ -60,7 +60,7 @@ from kioskd.core.effects import (
     UplinkGate,
 )
 from kioskd.core.events import ConnectionUp, Event, HandleIssued, Pressed, Restored, Timer, TimerFired
-from kioskd.core.link import Link, LinkTrouble
+from kioskd.core.link_state import Link, LinkPhase, LinkTrouble
 from kioskd.core.machine import State, adopt, levels, step
 from kioskd.core.policy import Policy
 from kioskd.errors import Remedy
@@ -91,7 +91,7 @@ def test_what_another_connection_reports_is_dropped_at_the_door(epoch: int) -> N
 def test_a_loss_reported_after_the_next_dial_does_not_end_the_new_connection() -> None:
     state, effects = run(listening(up(handle=HANDLE)), lost(), lost())
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
-    assert (state.link.phase, state.link.tries) == (links.LinkPhase.DIALING, 1)
+    assert (state.link.phase, state.link.tries) == (LinkPhase.DIALING, 1)
 
 
 # The joint rules
@@ -105,7 +105,9 @@ def test_waking_dials_a_fresh_session() -> None:
 
 @pytest.mark.parametrize("builder", REACHED_FOR)
 def test_falling_asleep_hangs_up_and_forgets_the_session(builder: LinkBuilder) -> None:
-    state, effects = run(listening(builder(handle=HANDLE, tries=0, hops=2, renewed=True)), Pressed())
+    state, effects = run(
+        listening(builder(handle=HANDLE, tries=0, rollovers_in_a_row=2, renewed=True)), Pressed()
+    )
     assert state.link == down()
     assert of_type(HangUp, effects) == [HangUp()]
 
@@ -133,7 +135,7 @@ def test_refused_settings_silence_the_reply_that_sounds() -> None:
 
 def test_settings_refused_again_end_the_next_conversation_too() -> None:
     state, _ = run(listening(dialing()), lost(Remedy.SETTINGS), Pressed(), lost(Remedy.SETTINGS, EPOCH + 1))
-    assert (state.turn.phase, state.link.phase) == (turns.TurnPhase.ASLEEP, links.LinkPhase.DOWN)
+    assert (state.turn.phase, state.link.phase) == (turns.TurnPhase.ASLEEP, LinkPhase.DOWN)
     assert levels(state, HALF_DUPLEX).shown is KioskStatus.FAULT
 
 

@@ -20,7 +20,7 @@ from tests.support.core import (
     listening,
     lost,
     of_type,
-    ringing,
+    reverberating,
     run,
     speaking,
     thinking,
@@ -29,7 +29,6 @@ from tests.support.core import (
 )
 from tests.support.core_walks import PASSING
 
-from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import Dial, ForgetHandle, Greet, HangUp, KeepHandle, KioskStatus, SetTimer
 from kioskd.core.events import (
@@ -50,7 +49,7 @@ from kioskd.core.events import (
     VoiceBegan,
     VoiceEnded,
 )
-from kioskd.core.link import HOPS, Link
+from kioskd.core.link_state import MOST_ROLLOVERS, Link, LinkPhase
 from kioskd.core.machine import State, levels
 from kioskd.core.policy import Policy
 from kioskd.errors import Remedy
@@ -64,7 +63,7 @@ LinkBuilder = Callable[..., Link]
 
 def test_an_announced_end_in_a_quiet_moment_renews_the_connection_at_once() -> None:
     state, effects = run(listening(up(handle=HANDLE)), GoingAway(EPOCH, left_s=50.0))
-    assert state.link.phase is links.LinkPhase.DIALING
+    assert state.link.phase is LinkPhase.DIALING
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
 
 
@@ -73,11 +72,11 @@ def test_an_aged_connection_is_renewed_in_a_quiet_moment() -> None:
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
 
 
-@pytest.mark.parametrize("state", [thinking(), speaking(), ringing(), listening(voice=True)])
+@pytest.mark.parametrize("state", [thinking(), speaking(), reverberating(), listening(voice=True)])
 @pytest.mark.parametrize("news", [GoingAway(EPOCH, left_s=50.0), TimerFired(Timer.AGE)])
 def test_a_renewal_waits_while_anything_is_said_or_awaited(state: State, news: Event) -> None:
     after, effects = run(state, news)
-    assert after.link.phase is links.LinkPhase.DRAINING
+    assert after.link.phase is LinkPhase.DRAINING
     assert of_type(Dial, effects) == []
 
 
@@ -88,16 +87,16 @@ def test_a_renewal_waits_while_anything_is_said_or_awaited(state: State, news: E
         (thinking(draining(handle=HANDLE)), TimerFired(Timer.THINK), HALF_DUPLEX),
         (speaking(draining(handle=HANDLE)), ReplyPlayed(REPLY), FULL_DUPLEX),
         (speaking(draining(handle=HANDLE)), Pressed(), FULL_DUPLEX),
-        (ringing(draining(handle=HANDLE)), TimerFired(Timer.TAIL), HALF_DUPLEX),
+        (reverberating(draining(handle=HANDLE)), TimerFired(Timer.TAIL), HALF_DUPLEX),
     ],
 )
 def test_the_first_quiet_moment_is_taken(state: State, event: Event, policy: Policy) -> None:
     after, effects = run(state, event, policy=policy)
-    assert after.link.phase is links.LinkPhase.DIALING
+    assert after.link.phase is LinkPhase.DIALING
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
 
 
-@pytest.mark.parametrize("builder", [thinking, speaking, ringing])
+@pytest.mark.parametrize("builder", [thinking, speaking, reverberating])
 def test_no_quiet_moment_means_a_forced_one(builder: Builder) -> None:
     state, effects = run(builder(draining(handle=HANDLE)), TimerFired(Timer.ROLLOVER))
     assert state.turn == builder().turn
@@ -123,17 +122,21 @@ def test_a_conversation_that_ends_while_draining_is_not_dialed_again() -> None:
 
 def test_a_service_that_announces_each_end_at_once_is_left_in_a_quiet_moment_only_so_often() -> None:
     state, dials = listening(up(handle=HANDLE)), 0
-    for _ in range(HOPS + 3):
+    for _ in range(MOST_ROLLOVERS + 3):
         epoch = state.link.epoch
         state, effects = run(state, GoingAway(epoch, left_s=60.0), ConnectionUp(epoch + 1, resumed=True))
         dials += len(of_type(Dial, effects))
-    assert dials == HOPS == 3
-    assert state == listening(draining(epoch=EPOCH + HOPS, handle=HANDLE, hops=HOPS, rollover_s=50.0))
+    assert dials == MOST_ROLLOVERS == 3
+    assert state == listening(
+        draining(
+            epoch=EPOCH + MOST_ROLLOVERS, handle=HANDLE, rollovers_in_a_row=MOST_ROLLOVERS, rollover_s=50.0
+        )
+    )
 
 
 @pytest.mark.parametrize("proof", [TurnEnded(EPOCH), TimerFired(Timer.STEADY)])
 def test_one_that_announced_its_end_as_it_began_is_not_left_for_being_proved_good(proof: Event) -> None:
-    state = listening(draining(handle=HANDLE, hops=HOPS, rollover_s=290.0))
+    state = listening(draining(handle=HANDLE, rollovers_in_a_row=MOST_ROLLOVERS, rollover_s=290.0))
     assert of_type(Dial, run(state, proof)[1]) == []
 
 
@@ -142,7 +145,7 @@ def test_a_service_that_says_goodbye_as_it_says_hello_is_not_dialed_at_full_spee
     for _ in range(20):
         epoch = state.link.epoch
         state, _ = run(state, GoingAway(epoch, left_s=HALF_DUPLEX.margin_s))
-        if state.link.phase is links.LinkPhase.DRAINING:
+        if state.link.phase is LinkPhase.DRAINING:
             waits.append(levels(state, HALF_DUPLEX).timers[Timer.ROLLOVER])
             state, _ = run(state, TimerFired(Timer.ROLLOVER))
         state, _ = run(state, ConnectionUp(state.link.epoch, resumed=True))
@@ -169,7 +172,7 @@ def test_nobody_leaves_between_a_reply_and_the_handle_that_follows_it() -> None:
 
 
 def test_a_handle_that_does_not_come_is_waited_for_only_so_long() -> None:
-    state = listening(draining(handle=HANDLE, owed=True))
+    state = listening(draining(handle=HANDLE, handle_pending=True))
     assert levels(state, FULL_DUPLEX).timers[Timer.SETTLE] == FULL_DUPLEX.settle_s
     _, effects = run(state, TimerFired(Timer.SETTLE), policy=FULL_DUPLEX)
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
@@ -180,11 +183,11 @@ def test_a_session_that_the_new_settings_void_is_recalled_in_a_new_one() -> None
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, None, recall=True)]
 
 
-@pytest.mark.parametrize("state", [thinking(), speaking(), ringing(), listening(voice=True)])
+@pytest.mark.parametrize("state", [thinking(), speaking(), reverberating(), listening(voice=True)])
 @pytest.mark.parametrize("change", [NetworkChanged(), SettingsChanged()])
 def test_a_change_while_anything_is_said_or_awaited_waits_for_its_end(state: State, change: Event) -> None:
     after, effects = run(state, change)
-    assert after.link.phase is links.LinkPhase.DRAINING
+    assert after.link.phase is LinkPhase.DRAINING
     assert of_type(Dial, effects) == []
 
 

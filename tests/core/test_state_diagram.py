@@ -20,6 +20,6 @@ def test_the_drawing_shows_the_arrows_that_matter(tmp_path: Path) -> None:
     assert "  dialing --> down: conversation ends, probe over, lost" in lines
     arrows = [line.split(":")[0].split() for line in lines if " --> " in line]
     assert {phase for arrow in arrows for phase in (arrow[0], arrow[2])} == {
-        *("[*]", "asleep", "listening", "thinking", "speaking", "ringing"),
+        *("[*]", "asleep", "listening", "thinking", "speaking", "reverberating"),
         *("down", "dialing", "up", "draining", "waiting"),
     }

@@ -76,7 +76,8 @@ from kioskd.core.events import (
     Woken,
 )
 from kioskd.core.levels import LONG_S, QUESTION
-from kioskd.core.link import CODES, Link, LinkTrouble, code_of
+from kioskd.core.link import CODES, code_of
+from kioskd.core.link_state import Link, LinkTrouble
 from kioskd.core.machine import State, levels
 from kioskd.errors import Code, Remedy
 
@@ -90,7 +91,7 @@ def outage(*remedies: Remedy, reached: bool = False, **changes: object) -> tuple
 
     `reached`: the service answered each of them.
     """
-    state: State = listening(dialing(), **{"called": True, **changes})
+    state: State = listening(dialing(), **{"woken_by_person": True, **changes})
     effects: list[Effect] = []
     for remedy in remedies:
         state, more = run(state, lost(remedy, state.link.epoch, reached=reached))
@@ -143,7 +144,7 @@ def test_one_loss_is_nobodys_business() -> None:
 
 
 def test_an_outage_is_told_when_the_visitor_has_waited_for_long() -> None:
-    state, effects = run(listening(called=True), lost())
+    state, effects = run(listening(woken_by_person=True), lost())
     for _ in range(2):
         state, more = run(state, lost(epoch=state.link.epoch), RETRY)
         effects += more
@@ -156,12 +157,12 @@ def test_an_outage_is_told_when_the_visitor_has_waited_for_long() -> None:
 
 
 def test_a_dial_that_hangs_after_a_loss_is_told_too() -> None:
-    _, effects = run(listening(called=True), lost(), *LATE)
+    _, effects = run(listening(woken_by_person=True), lost(), *LATE)
     assert of_type(Prompt, effects) == [Prompt(Code.WAY)]
 
 
 def test_each_outage_of_a_conversation_is_given_as_long() -> None:
-    state, _ = run(listening(called=True), lost(), *LATE)
+    state, _ = run(listening(woken_by_person=True), lost(), *LATE)
     state, _ = run(state, ConnectionUp(state.link.epoch, resumed=True))
     assert not state.link.late
     assert Timer.LATE not in levels(state, HALF_DUPLEX).timers
@@ -174,7 +175,7 @@ def test_a_long_wait_is_told_at_once(remedy: Remedy) -> None:
 
 
 def test_nobody_is_told_where_nobody_has_called_or_spoken() -> None:
-    state, effects = outage(*[Remedy.RESUME] * 3, called=False)
+    state, effects = outage(*[Remedy.RESUME] * 3, woken_by_person=False)
     assert of_type(Prompt, effects) == []
     assert of_type(Prompt, run(state, VoiceBegan(), VoiceEnded())[1]) == [Prompt(Code.WAY)]
 
@@ -190,7 +191,7 @@ def test_an_always_on_kiosk_in_an_empty_room_is_silent_about_it() -> None:
 
 def test_a_reply_that_still_sounds_is_heard_before_the_outage_is_told() -> None:
     state, effects = run(
-        speaking(waiting(code=Code.WAY, late=True), called=True),
+        speaking(waiting(code=Code.WAY, late=True), woken_by_person=True),
         lost(epoch=EPOCH),
         ReplyPlayed(REPLY),
         policy=FULL_DUPLEX,
@@ -229,7 +230,7 @@ def test_who_talks_through_an_outage_is_never_told_of_it() -> None:
 
 @pytest.mark.parametrize("remedy", [Remedy.SETTINGS, Remedy.STOP])
 def test_a_refused_conversation_ends_with_its_code(remedy: Remedy) -> None:
-    _, effects = run(listening(dialing(), called=True), lost(remedy))
+    _, effects = run(listening(dialing(), woken_by_person=True), lost(remedy))
     assert of_type(Prompt, effects) == [Prompt(Code.SETTINGS)]
     assert of_type(Chime, effects) == [Chime(Cue.ERROR)]
     assert effects[-1] == ShowStatus(KioskStatus.FAULT, Code.SETTINGS)
@@ -273,7 +274,7 @@ def test_a_broken_kiosk_does_not_wake_by_itself(event: Event) -> None:
 
 
 def test_a_microphone_lost_in_mid_conversation_is_told_and_the_conversation_goes_on() -> None:
-    state, effects = run(listening(called=True), DeviceGone(Device.MICROPHONE, "Jabra"))
+    state, effects = run(listening(woken_by_person=True), DeviceGone(Device.MICROPHONE, "Jabra"))
     assert state.turn.awake
     assert of_type(Prompt, effects) == [Prompt(Code.MICROPHONE)]
     state, effects = run(state, PromptOver(), DeviceCame(Device.MICROPHONE))
@@ -282,7 +283,7 @@ def test_a_microphone_lost_in_mid_conversation_is_told_and_the_conversation_goes
 
 @pytest.mark.parametrize("trouble", [DeviceGone(Device.MICROPHONE, "Jabra"), MicrophoneSilent(deaf=True)])
 def test_who_talks_into_a_microphone_that_hears_nothing_is_told_at_once(trouble: Event) -> None:
-    assert len(of_type(Prompt, run(listening(called=True, voice=True), trouble)[1])) == 1
+    assert len(of_type(Prompt, run(listening(woken_by_person=True, voice=True), trouble)[1])) == 1
 
 
 # Prompts: one at a time, and never in the way
@@ -294,7 +295,7 @@ def telling(state: State, code: Code = Code.WAY) -> State:
 
 
 def test_a_prompt_gives_way_to_the_next_one() -> None:
-    state, effects = run(telling(listening(waiting(), called=True)), DeviceGone(Device.MICROPHONE))
+    state, effects = run(telling(listening(waiting(), woken_by_person=True)), DeviceGone(Device.MICROPHONE))
     told = [effect for effect in effects if isinstance(effect, StopPrompt | Prompt)]
     assert told == [StopPrompt(), Prompt(Code.MICROPHONE)]
     assert state.prompt is Code.MICROPHONE
@@ -333,7 +334,7 @@ def test_a_prompt_does_not_give_way_to_anything_else(event: Event) -> None:
 
 
 def test_a_prompt_that_was_heard_is_not_hushed_afterwards() -> None:
-    _, effects = run(telling(listening(waiting(tries=9), called=True)), PromptOver(), Pressed())
+    _, effects = run(telling(listening(waiting(tries=9), woken_by_person=True)), PromptOver(), Pressed())
     assert of_type(StopPrompt, effects) == []
 
 
@@ -411,7 +412,7 @@ NO_SPACE = troubles.Trouble(Code.STORAGE, "No space left on device")
     "ending", [Pressed(), SleepRequested(), TimerFired(Timer.LONGEST), TimerFired(Timer.IDLE)]
 )
 def test_a_visitor_is_told_of_the_disk_when_the_conversation_is_over_after_its_chime(ending: Event) -> None:
-    state, effects = run(listening(called=True), FULL, ending)
+    state, effects = run(listening(woken_by_person=True), FULL, ending)
     told = [effect for effect in effects if isinstance(effect, Chime | Prompt)]
     assert told == [Chime(Cue.END), Prompt(Code.STORAGE)]
     assert (state.prompt, state.turn.awake) == (Code.STORAGE, False)
@@ -419,7 +420,7 @@ def test_a_visitor_is_told_of_the_disk_when_the_conversation_is_over_after_its_c
 
 @pytest.mark.parametrize("builder", [asleep, *AWAKE])
 def test_a_visitor_who_is_served_is_not_told_of_the_disk(builder: Builder) -> None:
-    assert of_type(Prompt, run(builder(called=True), FULL)[1]) == []
+    assert of_type(Prompt, run(builder(woken_by_person=True), FULL)[1]) == []
 
 
 @pytest.mark.parametrize(
@@ -431,7 +432,9 @@ def test_who_comes_to_be_served_is_not_told_of_the_disk(call: Event) -> None:
 
 
 def test_each_conversation_is_told_of_the_disk_once() -> None:
-    state, effects = run(listening(called=True), FULL, Pressed(), PromptOver(), FULL, StorageFailed(), FULL)
+    state, effects = run(
+        listening(woken_by_person=True), FULL, Pressed(), PromptOver(), FULL, StorageFailed(), FULL
+    )
     state, more = run(state, Pressed(), ConnectionUp(EPOCH + 1, resumed=False), Pressed())
     assert of_type(Prompt, effects) == [Prompt(Code.STORAGE)]
     assert of_type(Prompt, more) == [Prompt(Code.STORAGE)]
@@ -456,18 +459,18 @@ def test_an_empty_room_is_not_told_of_the_disk() -> None:
     ],
 )
 def test_an_end_that_has_a_reason_of_its_own_tells_that(event: Event, told: list[Prompt]) -> None:
-    _, effects = run(listening(called=True), FULL, event)
+    _, effects = run(listening(woken_by_person=True), FULL, event)
     assert of_type(Prompt, effects) == told
 
 
 def test_in_an_outage_it_is_not_the_disk_that_a_visitor_is_told_of() -> None:
-    state, effects = run(listening(dialing(tries=3, code=Code.WAY), called=True), FULL)
+    state, effects = run(listening(dialing(tries=3, code=Code.WAY), woken_by_person=True), FULL)
     assert levels(state, HALF_DUPLEX).show == ShowStatus(KioskStatus.OFFLINE, Code.WAY, more=(NO_SPACE,))
     assert of_type(Prompt, effects) == []
 
 
 def test_an_always_on_kiosk_sleeps_until_it_has_told() -> None:
-    state, _ = run(listening(called=True), FULL, Pressed(), policy=ALWAYS_ON)
+    state, _ = run(listening(woken_by_person=True), FULL, Pressed(), policy=ALWAYS_ON)
     assert levels(state, ALWAYS_ON).timers == {}
     state, effects = run(state, PromptOver(), policy=ALWAYS_ON)
     assert SetTimer(Timer.AGAIN, ALWAYS_ON.again_s) in effects
@@ -475,7 +478,7 @@ def test_an_always_on_kiosk_sleeps_until_it_has_told() -> None:
 
 @pytest.mark.parametrize("press", [Pressed(), Woken(WakeCause.VOICE), TextSubmitted()])
 def test_the_next_visitor_does_not_wait_for_what_the_last_one_is_told(press: Event) -> None:
-    over, _ = run(listening(called=True), FULL, Pressed())
+    over, _ = run(listening(woken_by_person=True), FULL, Pressed())
     state, effects = run(over, press)
     assert state.turn.awake
     assert of_type(StopPrompt, effects) == [StopPrompt()]
@@ -506,7 +509,7 @@ def test_a_restored_conversation_chimes_for_nobody() -> None:
     "ending", [Pressed(), SleepRequested(), TimerFired(Timer.LONGEST), TimerFired(Timer.IDLE)]
 )
 def test_the_end_of_a_conversation_chimes(ending: Event) -> None:
-    assert of_type(Chime, run(listening(called=True), ending)[1]) == [Chime(Cue.END)]
+    assert of_type(Chime, run(listening(woken_by_person=True), ending)[1]) == [Chime(Cue.END)]
 
 
 @pytest.mark.parametrize(("spoke", "chimes"), [(False, []), (True, [Chime(Cue.END)])])
@@ -515,7 +518,7 @@ def test_an_always_on_kiosk_chimes_only_for_who_was_there(spoke: bool, chimes: l
 
 
 def test_a_conversation_that_muting_ends_says_mute_and_nothing_else() -> None:
-    assert of_type(Chime, run(listening(called=True), MuteRequested())[1]) == [Chime(Cue.MUTE)]
+    assert of_type(Chime, run(listening(woken_by_person=True), MuteRequested())[1]) == [Chime(Cue.MUTE)]
 
 
 # The lamp: codes, names, overlays, and what goes before what

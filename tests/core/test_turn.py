@@ -19,7 +19,7 @@ from tests.support.core import (
     asleep,
     listening,
     of_type,
-    ringing,
+    reverberating,
     run,
     speaking,
     thinking,
@@ -126,7 +126,7 @@ def test_each_wake_counts_as_a_new_conversation() -> None:
 def test_a_wake_forgets_everything_of_the_last_conversation_but_the_numbers() -> None:
     before = asleep(conversation=7, voice=True, spoke=True, greeted=True, overtime=True)
     assert turn_after(before, Pressed()) == Turn(
-        TurnPhase.LISTENING, conversation=8, reply=REPLY, called=True
+        TurnPhase.LISTENING, conversation=8, reply=REPLY, woken_by_person=True
     )
 
 
@@ -138,7 +138,7 @@ def test_a_press_in_a_silent_conversation_ends_it(builder: Builder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "phase"), [(HALF_DUPLEX, TurnPhase.RINGING), (FULL_DUPLEX, TurnPhase.LISTENING)]
+    ("policy", "phase"), [(HALF_DUPLEX, TurnPhase.REVERBERATING), (FULL_DUPLEX, TurnPhase.LISTENING)]
 )
 def test_a_press_during_a_reply_silences_it_and_listens_once_the_room_is_quiet(
     policy: Policy, phase: TurnPhase
@@ -156,7 +156,7 @@ def test_a_press_during_a_reply_in_overtime_ends_the_conversation(policy: Policy
 
 
 def test_a_press_while_the_room_rings_gives_the_visitor_the_word() -> None:
-    state, effects = run(ringing(), Pressed())
+    state, effects = run(reverberating(), Pressed())
     assert state.turn.phase is TurnPhase.LISTENING
     assert of_type(Flush, effects) == []
 
@@ -180,7 +180,7 @@ def test_a_voice_into_a_reply_is_noted_and_the_reply_goes_on() -> None:
     assert effects == []
 
 
-@pytest.mark.parametrize("builder", [asleep, ringing])
+@pytest.mark.parametrize("builder", [asleep, reverberating])
 def test_a_voice_means_nothing_to_one_asleep_or_hearing_itself(builder: Builder) -> None:
     assert turn_after(builder(), VoiceBegan()) == builder().turn
 
@@ -195,7 +195,7 @@ def test_the_end_of_a_voice_during_a_reply_leaves_the_reply_alone() -> None:
     assert (after.phase, after.voice) == (TurnPhase.SPEAKING, False)
 
 
-@pytest.mark.parametrize("builder", [asleep, thinking, ringing])
+@pytest.mark.parametrize("builder", [asleep, thinking, reverberating])
 def test_the_end_of_a_voice_nobody_minded_means_nothing(builder: Builder) -> None:
     assert turn_after(builder(), VoiceEnded()) == builder().turn
 
@@ -244,7 +244,7 @@ def test_a_reply_interrupted_before_a_voice_was_heard_leaves_the_turn_with_the_m
 
 def test_a_reply_interrupted_in_half_duplex_lets_the_room_ring_out() -> None:
     state, effects = run(speaking(reply=4), ReplyInterrupted(EPOCH, 4), policy=HALF_DUPLEX)
-    assert state.turn.phase is TurnPhase.RINGING
+    assert state.turn.phase is TurnPhase.REVERBERATING
     assert of_type(Flush, effects) == [Flush(4)]
 
 
@@ -261,7 +261,7 @@ def test_the_interruption_of_an_older_reply_only_drops_what_is_left_of_it() -> N
     assert effects == [Flush(3)]
 
 
-@pytest.mark.parametrize("builder", [asleep, listening, thinking, ringing])
+@pytest.mark.parametrize("builder", [asleep, listening, thinking, reverberating])
 def test_an_interruption_of_nothing_means_nothing(builder: Builder) -> None:
     assert run(builder(), ReplyInterrupted(EPOCH, REPLY)) == (builder(), [])
 
@@ -284,7 +284,7 @@ def test_a_visitor_still_speaking_after_a_reply_is_still_speaking() -> None:
 
 def test_half_duplex_lets_the_room_ring_out_and_forgets_the_voice_it_took_for_a_visitors() -> None:
     after = turn_after(speaking(voice=True), ReplyPlayed(REPLY), policy=HALF_DUPLEX)
-    assert (after.phase, after.voice) == (TurnPhase.RINGING, False)
+    assert (after.phase, after.voice) == (TurnPhase.REVERBERATING, False)
 
 
 def test_a_reply_that_comes_while_the_visitor_holds_the_button_again_is_not_heard() -> None:
@@ -314,11 +314,11 @@ def test_two_replies_in_a_row_are_over_with_the_second() -> None:
     assert (both.phase, both.reply) == (TurnPhase.SPEAKING, 5)
     assert (
         turn_after(speaking(reply=4), ReplyBegan(EPOCH, 5), ReplyPlayed(4), ReplyPlayed(5)).phase
-        is TurnPhase.RINGING
+        is TurnPhase.REVERBERATING
     )
 
 
-@pytest.mark.parametrize("builder", [asleep, listening, thinking, ringing])
+@pytest.mark.parametrize("builder", [asleep, listening, thinking, reverberating])
 def test_the_end_of_a_flushed_reply_means_nothing(builder: Builder) -> None:
     assert run(builder(), ReplyPlayed(REPLY)) == (builder(), [])
 
@@ -327,7 +327,7 @@ def test_a_model_that_ends_its_turn_in_silence_gives_the_word_back() -> None:
     assert turn_after(thinking(), TurnEnded(EPOCH)).phase is TurnPhase.LISTENING
 
 
-@pytest.mark.parametrize("builder", [asleep, listening, speaking, ringing])
+@pytest.mark.parametrize("builder", [asleep, listening, speaking, reverberating])
 def test_the_end_of_the_models_turn_means_nothing_where_none_is_awaited(builder: Builder) -> None:
     assert turn_after(builder(), TurnEnded(EPOCH)) == builder().turn
 

@@ -13,7 +13,7 @@ from tests.support.core import (
     asleep,
     listening,
     of_type,
-    ringing,
+    reverberating,
     run,
     speaking,
     thinking,
@@ -46,10 +46,10 @@ def test_a_model_that_stays_silent_gives_the_word_back() -> None:
 
 
 def test_a_room_that_has_rung_out_gives_the_visitor_the_word() -> None:
-    assert turn_after(ringing(), TimerFired(Timer.TAIL)).phase is TurnPhase.LISTENING
+    assert turn_after(reverberating(), TimerFired(Timer.TAIL)).phase is TurnPhase.LISTENING
 
 
-@pytest.mark.parametrize("builder", [listening, thinking, ringing])
+@pytest.mark.parametrize("builder", [listening, thinking, reverberating])
 def test_the_longest_conversation_ends(builder: Builder) -> None:
     assert turn_after(builder(), TimerFired(Timer.LONGEST)).phase is TurnPhase.ASLEEP
 
@@ -74,7 +74,7 @@ def test_a_reply_that_will_not_end_is_cut_short_at_last() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "phase"), [(HALF_DUPLEX, TurnPhase.RINGING), (FULL_DUPLEX, TurnPhase.LISTENING)]
+    ("policy", "phase"), [(HALF_DUPLEX, TurnPhase.REVERBERATING), (FULL_DUPLEX, TurnPhase.LISTENING)]
 )
 def test_a_reply_whose_end_never_comes_gives_the_word_back(policy: Policy, phase: TurnPhase) -> None:
     state, effects = run(speaking(reply=4), ReplyStarved(4), policy=policy)
@@ -101,12 +101,12 @@ def test_an_always_on_kiosk_that_has_slept_enough_wakes() -> None:
 @pytest.mark.parametrize(
     ("builder", "timer"),
     [
-        *product([asleep, thinking, speaking, ringing], [Timer.IDLE]),
-        *product([asleep, listening, speaking, ringing], [Timer.THINK]),
+        *product([asleep, thinking, speaking, reverberating], [Timer.IDLE]),
+        *product([asleep, listening, speaking, reverberating], [Timer.THINK]),
         *product([asleep, listening, thinking, speaking], [Timer.TAIL]),
-        *product([asleep, listening, thinking, ringing], [Timer.STALLED]),
+        *product([asleep, listening, thinking, reverberating], [Timer.STALLED]),
         (asleep, Timer.LONGEST),
-        *product([asleep, ringing], [Timer.GRACE]),
+        *product([asleep, reverberating], [Timer.GRACE]),
         *product(AWAKE, [Timer.AGAIN]),
     ],
 )

@@ -17,7 +17,7 @@ from tests.support.core import (
     dialing,
     listening,
     of_type,
-    ringing,
+    reverberating,
     run,
     speaking,
     thinking,
@@ -25,7 +25,6 @@ from tests.support.core import (
     up,
 )
 
-from kioskd.core import link as links
 from kioskd.core.effects import (
     Chime,
     Cue,
@@ -69,6 +68,7 @@ from kioskd.core.events import (
     WakeCause,
     Woken,
 )
+from kioskd.core.link_state import LinkPhase
 from kioskd.core.machine import State, levels
 from kioskd.core.policy import Policy
 from kioskd.core.turn import BY_PERSON, TurnPhase
@@ -108,14 +108,14 @@ def test_every_way_for_a_person_to_wake_the_kiosk_is_tried_here() -> None:
 @pytest.mark.parametrize("call", CALLS)
 def test_a_person_wakes_the_kiosk_and_is_remembered_as_one(call: Event) -> None:
     state, effects = run(asleep(), call)
-    assert (state.turn.phase, state.turn.called) == (TurnPhase.LISTENING, True)
+    assert (state.turn.phase, state.turn.woken_by_person) == (TurnPhase.LISTENING, True)
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, None)]
 
 
 @pytest.mark.parametrize("event", BY_ITSELF)
 def test_a_kiosk_that_wakes_by_itself_has_been_called_by_nobody(event: Event) -> None:
     after = turn_after(asleep(), event, policy=ALWAYS_ON)
-    assert (after.awake, after.called) == (True, False)
+    assert (after.awake, after.woken_by_person) == (True, False)
 
 
 @pytest.mark.parametrize("cause", WakeCause)
@@ -149,7 +149,7 @@ def test_an_end_is_not_asked_of_one_asleep() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "phase"), [(HALF_DUPLEX, TurnPhase.RINGING), (FULL_DUPLEX, TurnPhase.LISTENING)]
+    ("policy", "phase"), [(HALF_DUPLEX, TurnPhase.REVERBERATING), (FULL_DUPLEX, TurnPhase.LISTENING)]
 )
 def test_hush_silences_a_reply_and_the_conversation_goes_on(policy: Policy, phase: TurnPhase) -> None:
     state, effects = run(speaking(reply=4), ReplySilenced(), policy=policy)
@@ -157,7 +157,7 @@ def test_hush_silences_a_reply_and_the_conversation_goes_on(policy: Policy, phas
     assert of_type(Flush, effects) == [Flush(4)]
 
 
-@pytest.mark.parametrize("builder", [asleep, listening, thinking, ringing])
+@pytest.mark.parametrize("builder", [asleep, listening, thinking, reverberating])
 def test_hush_never_wakes_or_ends_anything(builder: Builder) -> None:
     assert run(builder(), ReplySilenced()) == (builder(), [])
 
@@ -199,7 +199,7 @@ def test_holding_in_a_reply_silences_it_and_listens_at_once_where_the_kiosk_does
 
 def test_holding_in_a_reply_silences_it_and_listens_once_the_room_is_quiet() -> None:
     state, effects = run(speaking(reply=4), TalkBegan(), policy=HELD)
-    assert (state.turn.phase, state.turn.voice) == (TurnPhase.RINGING, True)
+    assert (state.turn.phase, state.turn.voice) == (TurnPhase.REVERBERATING, True)
     assert of_type(Flush, effects) == [Flush(4)]
     assert levels(state, HELD).uplink is UplinkGate.SHUT
     state, effects = run(state, TimerFired(Timer.TAIL), policy=HELD)
@@ -208,8 +208,8 @@ def test_holding_in_a_reply_silences_it_and_listens_once_the_room_is_quiet() -> 
 
 
 def test_holding_while_the_room_rings_makes_it_ring_no_longer() -> None:
-    state, effects = run(ringing(), TalkBegan(), policy=HELD)
-    assert (state.turn.phase, state.turn.voice) == (TurnPhase.RINGING, True)
+    state, effects = run(reverberating(), TalkBegan(), policy=HELD)
+    assert (state.turn.phase, state.turn.voice) == (TurnPhase.REVERBERATING, True)
     assert effects == []
     assert run(state, TimerFired(Timer.TAIL), policy=HELD)[0].turn.phase is TurnPhase.LISTENING
 
@@ -218,7 +218,7 @@ def test_a_reply_that_comes_while_the_button_is_held_and_the_room_rings_is_not_h
     held, _ = run(speaking(reply=4), TalkBegan(), policy=HELD)
     state, effects = run(held, ReplyBegan(EPOCH, 5), policy=HELD)
     assert effects == [Flush(5)]
-    assert (state.turn.phase, state.turn.voice) == (TurnPhase.RINGING, True)
+    assert (state.turn.phase, state.turn.voice) == (TurnPhase.REVERBERATING, True)
 
 
 def test_a_button_let_go_while_the_room_rings_has_only_silenced_the_reply() -> None:
@@ -238,7 +238,7 @@ def test_holding_in_the_last_reply_ends_a_conversation_whose_time_is_up(policy: 
     assert turn_after(speaking(overtime=True), TalkBegan(), policy=policy).phase is TurnPhase.ASLEEP
 
 
-@pytest.mark.parametrize("builder", [listening, thinking, speaking, ringing])
+@pytest.mark.parametrize("builder", [listening, thinking, speaking, reverberating])
 def test_voices_mean_nothing_where_the_button_says_who_has_the_word(builder: Builder) -> None:
     assert run(builder(), VoiceBegan(), VoiceEnded(), policy=HELD) == (builder(), [])
 
@@ -255,7 +255,7 @@ def test_a_button_let_go_leaves_the_uplink_paused_all_through_the_reply() -> Non
     assert of_type(SetUplink, effects) == [SetUplink(UplinkGate.SEND), SetUplink(UplinkGate.PAUSED)]
 
 
-@pytest.mark.parametrize("builder", [asleep, listening, thinking, ringing])
+@pytest.mark.parametrize("builder", [asleep, listening, thinking, reverberating])
 def test_letting_go_of_what_was_never_held_means_nothing(builder: Builder) -> None:
     assert run(builder(), TalkEnded(), policy=HELD) == (builder(), [])
 
@@ -288,7 +288,7 @@ def test_a_typed_question_is_the_models_turn(builder: Builder) -> None:
     assert (after.phase, after.spoke) == (TurnPhase.THINKING, True)
 
 
-@pytest.mark.parametrize("builder", [speaking, ringing])
+@pytest.mark.parametrize("builder", [speaking, reverberating])
 def test_a_question_typed_into_a_reply_leaves_the_reply_to_the_service(builder: Builder) -> None:
     after = turn_after(builder(), TextSubmitted())
     assert (after.phase, after.spoke) == (builder().turn.phase, True)
@@ -385,7 +385,7 @@ def test_a_closed_kiosk_does_not_wake_by_itself_and_is_silent_about_it(event: Ev
 
 @pytest.mark.parametrize("builder", AWAKE)
 def test_closing_ends_the_conversation_and_tells_the_visitor_why(builder: Builder) -> None:
-    state, effects = run(builder(called=True), Closing(Code.BUDGET))
+    state, effects = run(builder(woken_by_person=True), Closing(Code.BUDGET))
     assert not state.turn.awake
     assert of_type(HangUp, effects) == [HangUp()]
     assert of_type(Flush, effects) == ([Flush(REPLY)] if builder is speaking else [])
@@ -450,4 +450,4 @@ def test_a_greeting_is_no_answer_and_leaves_the_visitor_the_time_to_begin() -> N
         listening(dialing()), ConnectionUp(EPOCH, resumed=False), ReplyBegan(EPOCH, 5), policy=policy
     )
     assert (state.turn.phase, state.turn.answered) == (TurnPhase.SPEAKING, False)
-    assert state.link.phase is links.LinkPhase.UP
+    assert state.link.phase is LinkPhase.UP

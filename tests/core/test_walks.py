@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from tests.support.core_walks import POLICIES, Likely, Move, Walk, Wild, moves
 
-from kioskd.core import link as links
 from kioskd.core import turn as turns
+from kioskd.core.link_state import MOST_ROLLOVERS, LinkPhase, LinkTrouble
 from kioskd.core.policy import Policy
 
 
@@ -56,18 +56,25 @@ def test_in_a_long_life_the_laws_hold_and_every_state_is_met(policy: Policy) -> 
     for _ in range(10_000):
         wander(walk, chance)
         link = walk.state.link
-        met.update([walk.state.turn.phase, link.phase, link.trouble, ("hops", min(link.hops, links.HOPS))])
+        met.update(
+            [
+                walk.state.turn.phase,
+                link.phase,
+                link.trouble,
+                ("hops", min(link.rollovers_in_a_row, MOST_ROLLOVERS)),
+            ]
+        )
         met.update(["refused handle"] if walk.refused else [])
-        met.update(["probe"] if not walk.state.turn.awake and link.phase is links.LinkPhase.DIALING else [])
+        met.update(["probe"] if not walk.state.turn.awake and link.phase is LinkPhase.DIALING else [])
     everything: set[object] = {
         *turns.TurnPhase,
-        *links.LinkPhase,
-        *links.LinkTrouble,
+        *LinkPhase,
+        *LinkTrouble,
         "refused handle",
         "probe",
     }
-    everything |= {("hops", hops) for hops in range(links.HOPS + 1)}
-    assert set(met) == (everything if policy.half_duplex else everything - {turns.TurnPhase.RINGING})
+    everything |= {("hops", hops) for hops in range(MOST_ROLLOVERS + 1)}
+    assert set(met) == (everything if policy.half_duplex else everything - {turns.TurnPhase.REVERBERATING})
     assert walk.state.turn.conversation > 20
 
 

@@ -216,7 +216,7 @@ class Conversation:
         while silent_s < seconds:
             await self._step()
             busy = stage.model.speaking or stage.model.hearing or stage.room.visitor_speaks
-            busy = busy or stage.state.turn.phase in (TurnPhase.SPEAKING, TurnPhase.RINGING)
+            busy = busy or stage.state.turn.phase in (TurnPhase.SPEAKING, TurnPhase.REVERBERATING)
             silent_s = 0.0 if busy else silent_s + FRAME_S
 
     async def _listen(self) -> None:

@@ -34,7 +34,7 @@ ROOMS: Final = (
     (0.2, 0.6, "babble", -55.0),
     (0.02, 0.4, "babble", -60.0),
 )
-"""Delay, ringing, noise and its level, of each room."""
+"""Delay, reverberating, noise and its level, of each room."""
 CARD_DB: Final = -50.0
 """What a card that cancels echo leaves of it."""
 SNRS_DB: Final = (20.0, 10.0, 5.0)

@@ -113,8 +113,8 @@ async def pictures(course: Course) -> None:
             data = await asyncio.to_thread(file.read_bytes)
             with contextlib.suppress(BadPicture):
                 await asyncio.to_thread(decoder.fit, data, size=768, quality=80)
-            if (child := decoder._process) is not None:
-                course.children_mib = max(course.children_mib, peak_mib(child.pid))
+            if (child := decoder.process_id) is not None:
+                course.children_mib = max(course.children_mib, peak_mib(child))
             course.step()
         maker.stdin.close()
         await maker.wait()

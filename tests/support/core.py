@@ -7,7 +7,6 @@ from typing import Any, Final, TypeVar
 
 from pydantic import SecretStr
 
-from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
     AskConfirmation,
@@ -80,7 +79,7 @@ from kioskd.core.events import (
     Woken,
 )
 from kioskd.core.levels import QUESTION
-from kioskd.core.link import HOPS, Link, LinkTrouble
+from kioskd.core.link_state import MOST_ROLLOVERS, Link, LinkPhase, LinkTrouble
 from kioskd.core.machine import State, levels, step
 from kioskd.core.policy import CameraMode, Policy, UplinkMode
 from kioskd.core.turn import Turn
@@ -90,8 +89,10 @@ FULL_DUPLEX: Final = Policy(half_duplex=False)
 HALF_DUPLEX: Final = Policy(half_duplex=True)
 GREETING: Final = Policy(greeting=True)
 ALWAYS_ON: Final = Policy(always_on=True)
-BARGING_IN: Final = Policy(half_duplex=False, barge_in=True, talk=UplinkMode.VOICE, eyes=CameraMode.SPEECH)
-HELD: Final = Policy(talk=UplinkMode.HELD, eyes=CameraMode.CONVERSATION, follow_up_s=0.0)
+BARGING_IN: Final = Policy(
+    half_duplex=False, barge_in=True, uplink_mode=UplinkMode.VOICE, camera=CameraMode.SPEECH
+)
+HELD: Final = Policy(uplink_mode=UplinkMode.HELD, camera=CameraMode.CONVERSATION, follow_up_s=0.0)
 
 T = TypeVar("T")
 
@@ -104,35 +105,35 @@ CONVERSATION: Final = 2
 
 def down(**changes: Any) -> Link:
     """Return a link that nobody needs."""
-    return _link(links.LinkPhase.DOWN, **changes)
+    return _link(LinkPhase.DOWN, **changes)
 
 
 def dialing(**changes: Any) -> Link:
     """Return a link being made."""
-    return _link(links.LinkPhase.DIALING, **changes)
+    return _link(LinkPhase.DIALING, **changes)
 
 
 def up(**changes: Any) -> Link:
     """Return a link that serves."""
-    return _link(links.LinkPhase.UP, met=True, **changes)
+    return _link(LinkPhase.UP, reached_service=True, **changes)
 
 
 def draining(**changes: Any) -> Link:
     """Return a link that is to be renewed."""
     changes.setdefault("rollover_s", 60.0)
-    return _link(links.LinkPhase.DRAINING, met=True, **changes)
+    return _link(LinkPhase.DRAINING, reached_service=True, **changes)
 
 
 def waiting(**changes: Any) -> Link:
     """Return a lost link, the next dial put off."""
     changes.setdefault("retry_s", 0.7)
     changes.setdefault("tries", 2)
-    return _link(links.LinkPhase.WAITING, **changes)
+    return _link(LinkPhase.WAITING, **changes)
 
 
-def _link(phase: links.LinkPhase, **changes: Any) -> Link:
+def _link(phase: LinkPhase, **changes: Any) -> Link:
     lasts = changes.get("late") or changes.get("tries", 0) > 1
-    if lasts and phase in (links.LinkPhase.DIALING, links.LinkPhase.WAITING):
+    if lasts and phase in (LinkPhase.DIALING, LinkPhase.WAITING):
         changes.setdefault("wrong", frozenset({changes.get("code") or Code.WAY}))
     return dataclasses.replace(Link(phase, EPOCH), **changes)
 
@@ -157,9 +158,9 @@ def speaking(link: Link | None = None, **changes: Any) -> State:
     return _state(turns.TurnPhase.SPEAKING, link or up(), **changes)
 
 
-def ringing(link: Link | None = None, **changes: Any) -> State:
+def reverberating(link: Link | None = None, **changes: Any) -> State:
     """Return a conversation in which a reply has just been heard."""
-    return _state(turns.TurnPhase.RINGING, link or up(), **changes)
+    return _state(turns.TurnPhase.REVERBERATING, link or up(), **changes)
 
 
 def _state(phase: turns.TurnPhase, link: Link, **changes: Any) -> State:
@@ -189,7 +190,7 @@ def heard(link: Link) -> State:
     return listening(link, voice=True, spoke=True)
 
 
-AWAKE: Final = (listening, thinking, speaking, ringing)
+AWAKE: Final = (listening, thinking, speaking, reverberating)
 CONNECTED: Final = (up, draining)
 REACHED_FOR: Final = (dialing, up, draining, waiting)
 
@@ -269,11 +270,11 @@ EVERY_STATE: Final = (
         if (builder, make) != (listening, draining)
     ),
     *(builder(make(tries=2, handle=HANDLE)) for builder, make in product(AWAKE, (dialing, up, waiting))),
-    *(builder(draining(hops=HOPS, handle=HANDLE)) for builder in AWAKE),
+    *(builder(draining(rollovers_in_a_row=MOST_ROLLOVERS, handle=HANDLE)) for builder in AWAKE),
     listening(dialing(renewed=True, trouble=LinkTrouble.REFUSED)),
     listening(draining(), voice=True),
-    listening(draining(owed=True, handle=HANDLE)),
-    speaking(draining(owed=True, handle=HANDLE)),
+    listening(draining(handle_pending=True, handle=HANDLE)),
+    speaking(draining(handle_pending=True, handle=HANDLE)),
     speaking(overtime=True),
     speaking(leaving=True),
     speaking(leaving=True, calls=1),
@@ -289,10 +290,12 @@ EVERY_STATE: Final = (
     dataclasses.replace(asleep(), closed=Code.BUDGET),
     dataclasses.replace(asleep(), deaf=True),
     dataclasses.replace(asleep(), unkept="Read-only file system"),
-    dataclasses.replace(listening(called=True), unkept="Read-only file system"),
+    dataclasses.replace(listening(woken_by_person=True), unkept="Read-only file system"),
     dataclasses.replace(listening(), confirming=True),
     dataclasses.replace(
-        listening(waiting(tries=9, code=Code.WAY), called=True), prompt=Code.WAY, told=frozenset({Code.WAY})
+        listening(waiting(tries=9, code=Code.WAY), woken_by_person=True),
+        prompt=Code.WAY,
+        told=frozenset({Code.WAY}),
     ),
 )
 
@@ -329,7 +332,7 @@ class Shell:
     uplink: UplinkGate = UplinkGate.PREROLL
     show: ShowStatus = dataclasses.field(default_factory=lambda: ShowStatus(KioskStatus.STARTING))
     muted: bool = False
-    eyes: bool = False
+    camera: bool = False
     duck: bool = False
     prompt: str | None = None
     timers: dict[Timer, float] = dataclasses.field(default_factory=dict)
@@ -351,9 +354,9 @@ class Shell:
                 case SetMute(muted):
                     assert muted is not self.muted, f"told twice: {effect}"
                     self.muted = muted
-                case SetCamera(eyes):
-                    assert eyes is not self.eyes, f"told twice: {effect}"
-                    self.eyes = eyes
+                case SetCamera(camera):
+                    assert camera is not self.camera, f"told twice: {effect}"
+                    self.camera = camera
                 case Duck(down):
                     assert down is not self.duck, f"told twice: {effect}"
                     self.duck = down
@@ -405,11 +408,11 @@ class Shell:
             self.uplink is wanted.uplink
             and self.show == wanted.show
             and self.muted is wanted.muted
-            and self.eyes is wanted.eyes
+            and self.camera is wanted.camera
             and self.duck is wanted.duck
             and self.prompt == state.prompt
             and self.timers == dict(wanted.timers)
             and self.resumption == wanted.resumption
             and self.epoch == state.link.epoch
-            and self.connection == (state.link.phase is not links.LinkPhase.DOWN)
+            and self.connection == (state.link.phase is not LinkPhase.DOWN)
         )

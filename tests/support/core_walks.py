@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from tests.support.core import Shell, every_event, of_type
 
-from kioskd.core import link as links
 from kioskd.core import turn as turns
 from kioskd.core.effects import (
     AskConfirmation,
@@ -63,6 +62,7 @@ from kioskd.core.events import (
     WakeCause,
     Woken,
 )
+from kioskd.core.link_state import LinkPhase
 from kioskd.core.machine import State, adopt, levels, step
 from kioskd.core.policy import CameraMode, Policy, UplinkMode
 from kioskd.core.troubles import broken, troubles
@@ -74,8 +74,14 @@ POLICIES: Final = (
         for half_duplex, greeting, always_on in product((True, False), repeat=3)
     ),
     *(
-        Policy(half_duplex=half_duplex, barge_in=not half_duplex, talk=talk, eyes=eyes, follow_up_s=0.0)
-        for half_duplex, talk, eyes in product(
+        Policy(
+            half_duplex=half_duplex,
+            barge_in=not half_duplex,
+            uplink_mode=talk,
+            camera=camera,
+            follow_up_s=0.0,
+        )
+        for half_duplex, talk, camera in product(
             (True, False), UplinkMode, (CameraMode.CONVERSATION, CameraMode.SPEECH)
         )
     ),
@@ -221,13 +227,13 @@ class Walk:
     def hasty(self) -> Event | None:
         """Return what a service does next that announces the end of each connection as it begins; None: nothing."""
         link = self.state.link
-        if link.phase is links.LinkPhase.DIALING:
+        if link.phase is LinkPhase.DIALING:
             return ConnectionUp(link.epoch, resumed=link.handle is not None)
-        return GoingAway(link.epoch, left_s=60.0) if link.phase is links.LinkPhase.UP else None
+        return GoingAway(link.epoch, left_s=60.0) if link.phase is LinkPhase.UP else None
 
     def _likely_of_the_link(self, chance: float) -> Iterator[Event]:
         link = self.state.link
-        if link.phase is links.LinkPhase.DIALING:
+        if link.phase is LinkPhase.DIALING:
             yield from [ConnectionUp(link.epoch, resumed=link.handle is not None)] * 5
         if link.open:
             yield ReplyBegan(link.epoch, self.state.turn.reply + 1)
@@ -236,7 +242,7 @@ class Walk:
             yield HandleIssued(link.epoch, self.new_handle())
             yield GoingAway(link.epoch, left_s=100.0 * chance)
             yield GoingAway(link.epoch, left_s=300.0)
-        if link.open or link.phase is links.LinkPhase.DIALING:
+        if link.open or link.phase is LinkPhase.DIALING:
             for remedy in (Remedy.RESUME, *PASSING, Remedy.SETTINGS):
                 yield ConnectionLost(link.epoch, remedy, chance)
             yield ConnectionLost(link.epoch, Remedy.RESUME, chance, retry_after_s=7.0)
@@ -286,13 +292,13 @@ class Walk:
         match event:
             case Restored(conversation, handle) if not before.turn.awake and self.state.turn.awake:
                 self.greeted.add(conversation)
-                if phase is links.LinkPhase.DOWN:
+                if phase is LinkPhase.DOWN:
                     self.reached, self.handle = True, handle
-            case ConnectionUp() if phase is links.LinkPhase.DIALING:
+            case ConnectionUp() if phase is LinkPhase.DIALING:
                 self.reached = before.turn.awake
             case HandleIssued(handle=handle) if before.link.open:
                 self.handle = handle
-            case ConnectionLost(remedy=Remedy.FRESH) if before.link.open or phase is links.LinkPhase.DIALING:
+            case ConnectionLost(remedy=Remedy.FRESH) if before.link.open or phase is LinkPhase.DIALING:
                 if self.handle is not None:
                     self.refused.add(self.handle)
                 self.handle = None
@@ -312,7 +318,7 @@ class Walk:
             ending = before.turn.overtime or before.turn.farewell
             sounded_out = not of_type(Flush, effects) and ending
             assert sounded_out or of_type(Flush, effects), "asleep, and still talking"
-        if self.policy.talk is UplinkMode.HELD and before.turn.voice and state.turn.voice:
+        if self.policy.uplink_mode is UplinkMode.HELD and before.turn.voice and state.turn.voice:
             begins = (
                 state.turn.phase is turns.TurnPhase.SPEAKING
                 and before.turn.phase is not turns.TurnPhase.SPEAKING
@@ -321,7 +327,7 @@ class Walk:
         if Prompt(Code.STORAGE) in effects:
             over = before.turn.awake and not state.turn.awake
             assert over, "a visitor who is served is told of the disk, or nobody is"
-            assert before.turn.called or before.turn.spoke, "an empty room is told of the disk"
+            assert before.turn.woken_by_person or before.turn.spoke, "an empty room is told of the disk"
         if of_type(AskConfirmation, effects):
             assert state.turn.awake, "asks an empty room"
             assert not state.turn.voice, "asks over the visitor"
@@ -345,25 +351,25 @@ class Walk:
             assert state.turn.awake or before.link.troubled, "dials for nobody"
         if isinstance(event, ConnectionLost) and event.epoch == before.link.epoch and before.turn.awake:
             refusal = event.remedy in REFUSALS or (event.remedy is Remedy.CREDENTIALS and before.link.renewed)
-            reached_for = before.link.open or before.link.phase is links.LinkPhase.DIALING
+            reached_for = before.link.open or before.link.phase is LinkPhase.DIALING
             assert state.turn.awake != (refusal and reached_for), (
                 f"{event.remedy} and awake is wrong: {state}"
             )
-        if state.link.phase is links.LinkPhase.DOWN and before.link.phase is not links.LinkPhase.DOWN:
+        if state.link.phase is LinkPhase.DOWN and before.link.phase is not LinkPhase.DOWN:
             assert of_type(HangUp, effects), "let go of the connection without hanging up"
 
     def _check_state(self) -> None:
         turn, link = self.state.turn, self.state.link
         wanted = levels(self.state, self.policy)
         if turn.awake:
-            assert link.phase is not links.LinkPhase.DOWN, "awake, and nobody reached for"
+            assert link.phase is not LinkPhase.DOWN, "awake, and nobody reached for"
             assert {Timer.LONGEST, Timer.GRACE} & wanted.timers.keys(), (
                 f"nothing ends this conversation: {turn}"
             )
         else:
-            probe = link.phase is links.LinkPhase.DIALING and link.troubled
-            assert probe or link.phase is links.LinkPhase.DOWN, f"asleep with the link {link.phase}"
-            trace = (link.handle, link.tries, link.hops, link.renewed, link.met)
+            probe = link.phase is LinkPhase.DIALING and link.troubled
+            assert probe or link.phase is LinkPhase.DOWN, f"asleep with the link {link.phase}"
+            trace = (link.handle, link.tries, link.rollovers_in_a_row, link.renewed, link.reached_service)
             assert trace == (None, 0, 0, False, False), f"asleep, and remembering: {link}"
             assert wanted.resumption is None, "asleep, and keeping"
             if link.troubled:
@@ -371,9 +377,12 @@ class Walk:
         if turn.awake and link.handle is not None:
             assert wanted.resumption is not None, "killed now, it could not go on"
         assert not (link.leaving and turn.quiet), "missed a quiet moment"
-        assert link.phase is not links.LinkPhase.WAITING or link.retry_s > 0.0, "waits for nothing"
+        assert link.phase is not LinkPhase.WAITING or link.retry_s > 0.0, "waits for nothing"
         assert wanted.uplink is not UplinkGate.SEND or link.open, "sends to nobody"
-        if self.policy.half_duplex and turn.phase in (turns.TurnPhase.SPEAKING, turns.TurnPhase.RINGING):
+        if self.policy.half_duplex and turn.phase in (
+            turns.TurnPhase.SPEAKING,
+            turns.TurnPhase.REVERBERATING,
+        ):
             assert wanted.uplink is UplinkGate.SHUT, "hears itself"
         if self.policy.half_duplex and (self.state.prompt or self.state.ringing):
             assert wanted.uplink is UplinkGate.SHUT, "hears its own prompt"
@@ -381,9 +390,9 @@ class Walk:
         assert wanted.show.troubles == troubles(self.state, self.policy), f"hides a trouble: {wanted.show}"
         if wanted.shown in (KioskStatus.FAULT, KioskStatus.CLOSED, KioskStatus.OFFLINE):
             assert wanted.show.code is not None, f"does not say why: {wanted.show}"
-        assert not (wanted.eyes and not turn.awake), "watches nobody"
+        assert not (wanted.camera and not turn.awake), "watches nobody"
         assert not (wanted.duck and turn.phase is not turns.TurnPhase.SPEAKING), "ducks nothing"
-        if self.policy.talk is UplinkMode.HELD and not turn.voice:
+        if self.policy.uplink_mode is UplinkMode.HELD and not turn.voice:
             assert wanted.uplink not in (UplinkGate.SEND, UplinkGate.HOLD), (
                 "listens to who does not hold the button"
             )

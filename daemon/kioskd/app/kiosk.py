@@ -1,33 +1,28 @@
 """The daemon put together: all workers, and what performs each effect of the core."""
 
 import logging
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from kioskd import journal_ids, logs, ports
+from kioskd.app.build import lamp_workers, live_link, picture_service, storage
 from kioskd.app.control import JournalTail, KioskMetrics, OwnerSettings, fit
 from kioskd.app.parts import Parts
 from kioskd.app.policy import budget, core_policy, session_of
 from kioskd.app.sound import sound
 from kioskd.app.tool_host import ToolHost, ToolSet
 from kioskd.core import effects
-from kioskd.core.events import Device, Event, MuteRequested, NetworkChanged, Restored, SettingsChanged
+from kioskd.core.events import Device, MuteRequested, NetworkChanged, Restored, SettingsChanged
 from kioskd.errors import RestartAsked
-from kioskd.flow.camera.no_camera import NoPictureService
 from kioskd.flow.controls.buttons import ButtonEvents, ButtonWorker
 from kioskd.flow.controls.kiosk_view import KioskView
-from kioskd.flow.controls.lamps import LampWorker
 from kioskd.flow.controls.remote import RemoteControl
 from kioskd.flow.controls.status_display import StatusDisplay
-from kioskd.flow.link.connection_log import ConnectionLog
-from kioskd.flow.link.incoming_reply import IncomingReply
-from kioskd.flow.link.live_link import LiveLink, SessionStart
+from kioskd.flow.link.live_link import SessionStart
 from kioskd.flow.link.outbox import Outbox
 from kioskd.flow.link.picture_pacer import PicturePacer
-from kioskd.flow.link.transcript import Transcript
 from kioskd.flow.reporting.journal import Journal
 from kioskd.flow.reporting.metrics import MetricCounts, Readings
 from kioskd.flow.runtime.device_supervisor import DeviceSupervisor
@@ -38,15 +33,10 @@ from kioskd.flow.runtime.timers import Timers
 from kioskd.flow.runtime.watchdog import Evidence, Watchdog
 from kioskd.flow.runtime.workers import Worker, once, work_together
 from kioskd.flow.storage.budget import BudgetEnforcer
-from kioskd.flow.storage.conversation_recorder import ConversationRecorder
-from kioskd.flow.storage.day_spending import DaySpending
-from kioskd.flow.storage.disk_writer import DiskWriter
-from kioskd.flow.storage.preferences import PreferenceKeeper
 from kioskd.settings.model import Settings
 
 if TYPE_CHECKING:
-    from kioskd.flow.camera.picture_service import PictureService
-    from kioskd.flow.camera.snapshot_requests import ShowPicture
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -82,16 +72,6 @@ async def serve(
     await Kiosk(settings, parts, observers).run(reload)
 
 
-@dataclass(frozen=True, slots=True)
-class _Storage:
-    """What is kept, counted and written down."""
-
-    disk_writer: DiskWriter
-    preferences: PreferenceKeeper
-    day: DaySpending
-    recorder: ConversationRecorder
-
-
 class Kiosk:
     """All workers, and what performs each effect of the core. Made within the running loop."""
 
@@ -104,30 +84,29 @@ class Kiosk:
         self._parts, self._owner = parts, OwnerSettings(settings, parts)
         clock, self._mailbox = parts.devices.clock, Mailbox()
         post, self._timers = self._mailbox.post, Timers(clock, self._mailbox.post)
-        self._storage = _storage(settings, parts, post)
+        self._storage = storage(settings, parts, post)
         recorder = self._storage.recorder
-        self._sound = sound(settings, parts, post, self._storage.preferences, on_sent=recorder.sent)
-        uplink = self._sound.uplink
+        self.sound = sound(settings, parts, post, self._storage.preferences, on_sent=recorder.sent)
+        uplink = self.sound.uplink
         pacer = PicturePacer(clock, uplink_idle=lambda: uplink.idle)
         outbox = Outbox(pacer, clock, recorder.wrote)
-        self._pictures = _pictures(settings, parts, pacer, post, outbox.put)
+        self._pictures = picture_service(settings, parts, pacer, post, outbox.put)
         self._buttons = ButtonEvents(post)
-        self._tools = ToolHost(
-            parts.service.tools or ToolSet(Settings(), {}, clock),
-            post,
-            self._storage.day,
-            tell=outbox.put,
-            volume=self._sound.volume,
-            pictures=self._pictures,
-            buttons=self._buttons,
-            prompts=parts.service.prompts,
-        )
+        self._tools = self._make_tools(outbox)
         self._budget = BudgetEnforcer(
             budget(settings), clock, post, parts.devices.wall, tell=outbox.put,
             notice=settings.limits.notice, day=self._storage.day,
         )  # fmt: skip
-        self._link = self._make_link(settings, outbox)
-        self._display = StatusDisplay(parts.devices.notifier, _lamps(parts, post), recorder.kept)
+        self._link = live_link(
+            settings,
+            parts,
+            self.sound,
+            outbox,
+            self._mailbox,
+            users=[self._pictures, self._tools.runner],
+            on_message=[recorder.received, self._budget.received, self._tools.runner.take],
+        )
+        self._display = StatusDisplay(parts.devices.notifier, lamp_workers(parts, post), recorder.kept)
         self._watchdog = Watchdog(clock, post, parts.devices.notifier, self._evidence())
         self._remote, own = self._make_remote(settings, outbox)
         self._engine = self._make_engine(settings, (*own, *observers))
@@ -154,30 +133,17 @@ class Kiosk:
             self._timers.cancel_all()
             logs.surround({})
 
-    def _make_link(self, settings: Settings, outbox: Outbox) -> LiveLink:
+    def _make_tools(self, outbox: Outbox) -> ToolHost:
         service, clock = self._parts.service, self._parts.devices.clock
-        connection_log, transcript = ConnectionLog(clock), Transcript()
-        replies = IncomingReply(
-            self._sound.downlink,
+        return ToolHost(
+            service.tools or ToolSet(Settings(), {}, clock),
             self._mailbox.post,
-            clock,
-            counts=connection_log.counts,
-            transcript=transcript,
-            read_aloud=service.read_aloud,
-        )
-        return LiveLink(
-            SessionStart(service.live, settings.assistant.greeting or "", service.pictures),
-            self._sound.uplink,
-            self._mailbox.post,
-            clock,
-            replies=replies,
-            outbox=outbox,
-            transcript=transcript,
-            connection_log=connection_log,
-            jitter=random.random,
-            users=[self._pictures, self._tools.runner],
-            on_message=[self._storage.recorder.received, self._budget.received, self._tools.runner.take],
-            room=self._mailbox.room,
+            self._storage.day,
+            tell=outbox.put,
+            volume=self.sound.volume,
+            pictures=self._pictures,
+            buttons=self._buttons,
+            prompts=service.prompts,
         )
 
     def _make_remote(
@@ -192,14 +158,14 @@ class Kiosk:
             outbox.put,
             self._display,
             self._pictures,
-            self._sound.uplink,
-            self._sound.volume,
+            self.sound.uplink,
+            self.sound.volume,
             journal,
             self._owner,
             metrics,
             self._tools.left_out,
         )
-        remote = RemoteControl(view, counts, self._sound.meters, devices.clock, fit=fit(settings))
+        remote = RemoteControl(view, counts, self.sound.meters, devices.clock, fit=fit(settings))
         workers: dict[str, Worker] = {
             "control": partial(journal.follow, partial(devices.control.serve, remote.handle)),
             "metrics": partial(devices.metrics.serve, metrics.families),
@@ -210,7 +176,7 @@ class Kiosk:
         return Engine(
             core_policy(settings),
             self._mailbox,
-            self._performers(),
+            self.performers(),
             self._parts.devices.clock,
             current=self._timers.current,
             observers=[
@@ -226,7 +192,7 @@ class Kiosk:
 
     def _readings(self) -> Readings:
         """Return what the workers have counted."""
-        uplink, playout = self._sound.uplink, self._sound.downlink.playout
+        uplink, playout = self.sound.uplink, self.sound.downlink.playout
         return Readings(
             link=self._link.counts,
             sent=uplink.sent,
@@ -242,8 +208,8 @@ class Kiosk:
 
     def _evidence(self) -> Mapping[str, Evidence]:
         """Return what must show signs of life, and how; see `Watchdog`."""
-        uplink, downlink, link = self._sound.uplink, self._sound.downlink, self._link
-        words = self._sound.wake_words
+        uplink, downlink, link = self.sound.uplink, self.sound.downlink, self._link
+        words = self.sound.wake_words
         return {
             "microphone": lambda: None if uplink.absent else uplink.captured,
             "speaker": lambda: None if downlink.missing else downlink.playout.pulled,
@@ -252,9 +218,9 @@ class Kiosk:
             "wake word": lambda: None if all(word.ready for word in words) else 0,
         }
 
-    def _performers(self) -> Performers:
+    def performers(self) -> Performers:
         """Return what carries out each effect."""
-        uplink, downlink, resumption = self._sound.uplink, self._sound.downlink, self._parts.stores.resumption
+        uplink, downlink, resumption = self.sound.uplink, self.sound.downlink, self._parts.stores.resumption
         return {
             effects.SetTimer: self._timers.set,
             effects.CancelTimer: self._timers.cancel,
@@ -282,9 +248,9 @@ class Kiosk:
         devices, post = self._parts.devices, self._mailbox.post
         workers: dict[str, Worker] = {
             "engine": self._engine.run,
-            "microphone": self._sound.uplink.capture,
-            "speaker": self._sound.downlink.play,
-            "uplink": self._sound.uplink.send,
+            "microphone": self.sound.uplink.capture,
+            "speaker": self.sound.downlink.play,
+            "uplink": self.sound.uplink.send,
             **self._tools.workers,
             "link": self._link.run,
             "watchdog": self._watchdog.run,
@@ -310,7 +276,7 @@ class Kiosk:
             ).run
         for number, lamp in enumerate(self._display.lamps, 1):
             workers[f"lamp {number}"] = lamp.run
-        for word in self._sound.wake_words:
+        for word in self.sound.wake_words:
             workers["wake word"] = word.run
         for each in devices.camera_lamps:
             name = "camera lamp"
@@ -329,7 +295,7 @@ class Kiosk:
         self._pictures.forget(effect)
 
     def _mute(self, effect: effects.SetMute) -> None:
-        self._sound.uplink.set_mute(effect)
+        self.sound.uplink.set_mute(effect)
         self._storage.preferences.muted = effect.muted
 
     def _apply(self, new: NewSettings) -> None:
@@ -339,7 +305,7 @@ class Kiosk:
         self._engine.adopt(core_policy(settings))
         self._budget.adopt(budget(settings), settings.limits.notice)
         self._link.use(SessionStart(new.live, settings.assistant.greeting or "", new.pictures))
-        self._sound.volume.adopt(settings.speaker.volume)
+        self.sound.volume.adopt(settings.speaker.volume)
         self._mailbox.post(SettingsChanged(session_void=session_of(settings) != session_of(old)))
         self._tools.adopt(settings)
         log.info(
@@ -347,68 +313,3 @@ class Kiosk:
             f"; after a restart only: {', '.join(new.later)}" if new.later else "",
             extra={"message_id": journal_ids.RELOADED, "visitor": True},
         )
-
-
-def _storage(settings: Settings, parts: Parts, post: Callable[[Event], None]) -> _Storage:
-    devices, stores, speaker = parts.devices, parts.stores, settings.speaker
-    disk_writer = DiskWriter(devices.clock, post, stores.places)
-    return _Storage(
-        disk_writer,
-        PreferenceKeeper(
-            stores.preferences,
-            disk_writer,
-            volume=speaker.volume,
-            volume_floor=speaker.volume_floor,
-            volume_ceiling=speaker.volume_ceiling,
-        ),
-        DaySpending(
-            devices.clock,
-            devices.wall,
-            disk_writer,
-            store=stores.budget,
-            time=devices.time,
-            limited=budget(settings).daily,
-        ),
-        ConversationRecorder(devices.clock, devices.wall, words=stores.transcripts, sounds=stores.recordings),
-    )
-
-
-def _pictures(
-    settings: Settings,
-    parts: Parts,
-    pacer: PicturePacer,
-    post: Callable[[Event], None],
-    show: "ShowPicture",
-) -> "PictureService | NoPictureService":
-    if parts.devices.camera is None:
-        return NoPictureService()
-    from kioskd.flow.camera.picture_service import PictureService  # noqa: PLC0415 - brings Pillow
-
-    camera = settings.camera
-    return PictureService(
-        parts.devices.camera,
-        parts.devices.clock,
-        post,
-        pacer=pacer,
-        show=show,
-        every_s=camera.every_s,
-        min_change=camera.min_change,
-        refresh_s=camera.refresh_s,
-        lamps=parts.devices.camera_lamps,
-    )
-
-
-def _lamps(parts: Parts, post: Callable[[Event], None]) -> list[LampWorker]:
-    devices = parts.devices
-    return [
-        LampWorker(
-            [spec.lamp],
-            devices.clock,
-            post,
-            local_time=lambda: devices.wall().time(),
-            brightness=spec.brightness,
-            night=spec.night,
-            name=spec.name,
-        )
-        for spec in devices.lamps
-    ]

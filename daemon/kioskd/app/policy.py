@@ -61,8 +61,8 @@ def core_policy(settings: Settings) -> Policy:
         half_duplex=half_duplex,
         greeting=settings.assistant.greeting is not None,
         always_on="start" in conversation.wake,
-        talk=talk(settings),
-        eyes=_EYES[settings.camera.when] if settings.camera.on else CameraMode.NEVER,
+        uplink_mode=uplink_mode(settings),
+        camera=_CAMERA_MODES[settings.camera.when] if settings.camera.on else CameraMode.NEVER,
         wake_buttons=_wake_buttons(settings),
         barge_in=not half_duplex and conversation.interruptions != "ignored",
         idle_s=conversation.idle_s,
@@ -95,14 +95,14 @@ def budget(settings: Settings) -> Budget:
     )
 
 
-_EYES: Final = {
+_CAMERA_MODES: Final = {
     "conversation": CameraMode.CONVERSATION,
     "speech": CameraMode.SPEECH,
     "request": CameraMode.NEVER,
 }
 
 
-def talk(settings: Settings) -> UplinkMode:
+def uplink_mode(settings: Settings) -> UplinkMode:
     """Return what opens the uplink."""
     if any(button.does == "hold" for button in settings.controls.all_buttons):
         return UplinkMode.HELD
@@ -118,12 +118,12 @@ LEAD_MS: Final = 600
 def lead_ms(settings: Settings) -> int:
     """Return how much sound from before the uplink opens is sent, in milliseconds; before a wake it is the pre-roll alone."""
     preroll_ms = settings.microphone.preroll_ms
-    return max(preroll_ms, LEAD_MS) if talk(settings) is UplinkMode.VOICE else preroll_ms
+    return max(preroll_ms, LEAD_MS) if uplink_mode(settings) is UplinkMode.VOICE else preroll_ms
 
 
 def own_turns(settings: Settings) -> bool:
     """Return whether we say when the visitor's turn begins and ends, and not the service."""
-    return talk(settings) is UplinkMode.HELD or settings.conversation.turn_taking == "local"
+    return uplink_mode(settings) is UplinkMode.HELD or settings.conversation.turn_taking == "local"
 
 
 SLOW_MS: Final = 1500

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from kioskd.app.devices import echo_canceller
 from kioskd.app.parts import Parts
-from kioskd.app.policy import lead_ms, pause_ms, talk
+from kioskd.app.policy import lead_ms, pause_ms, uplink_mode
 from kioskd.core.effects import Cue
 from kioskd.core.events import Event, WakeCause
 from kioskd.core.policy import UplinkMode
@@ -71,7 +71,7 @@ def sound(
         on_cue=partial(_expect, cues) if cues is not None else None,
     )
     wake_words = wake_word(settings)
-    held = talk(settings) is UplinkMode.HELD
+    held = uplink_mode(settings) is UplinkMode.HELD
 
     def own_residue() -> bool:
         return microphone.device_cancels and downlink.own_voice

@@ -170,7 +170,7 @@ def _sound_when(settings: Settings) -> str:
         UplinkMode.ALWAYS: "during a conversation, all of it",
         UplinkMode.VOICE: "during a conversation, only while somebody speaks",
         UplinkMode.HELD: "only while the talk button is held",
-    }[policy.talk(settings)]
+    }[policy.uplink_mode(settings)]
     if settings.microphone.half_duplex:
         when += ", but not while the kiosk itself speaks"
     if lead_ms := policy.lead_ms(settings):

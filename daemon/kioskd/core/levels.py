@@ -22,7 +22,7 @@ from kioskd.core.effects import (
     UplinkGate,
 )
 from kioskd.core.events import Device, Timer
-from kioskd.core.link import Link
+from kioskd.core.link_state import Link, LinkPhase, LinkTrouble
 from kioskd.core.policy import CameraMode, Policy, UplinkMode
 from kioskd.core.troubles import broken, troubles, unwakeable
 from kioskd.core.turn import Turn
@@ -82,7 +82,7 @@ class Levels:
     resumption: KeepHandle | None
     """What a new process would need to go on with the conversation."""
     muted: bool
-    eyes: bool
+    camera: bool
     """Whether the camera should run."""
     duck: bool
 
@@ -99,7 +99,7 @@ def levels(state: State, policy: Policy) -> Levels:
         timers=dict(_timers(state, policy)),
         resumption=resumption,
         muted=state.muted,
-        eyes=_eyes(turn, policy),
+        camera=_camera(turn, policy),
         duck=turn.suspected,
     )
 
@@ -116,8 +116,8 @@ def difference(before: Levels, after: Levels, *, anew: Collection[Timer] = ()) -
         yield SetMute(after.muted)
     if after.uplink is not before.uplink:
         yield SetUplink(after.uplink)
-    if after.eyes is not before.eyes:
-        yield SetCamera(after.eyes)
+    if after.camera is not before.camera:
+        yield SetCamera(after.camera)
     if after.duck is not before.duck:
         yield Duck(after.duck)
     if after.resumption != before.resumption:
@@ -132,13 +132,13 @@ def _uplink(state: State, policy: Policy) -> UplinkGate:
         return UplinkGate.SHUT
     if not turn.awake:
         return UplinkGate.PREROLL
-    if policy.talk is not UplinkMode.ALWAYS and not turn.voice:
+    if policy.uplink_mode is not UplinkMode.ALWAYS and not turn.voice:
         return UplinkGate.PAUSED
     return UplinkGate.SEND if state.link.open and not turn.gated else UplinkGate.HOLD
 
 
-def _eyes(turn: Turn, policy: Policy) -> bool:
-    match policy.eyes:
+def _camera(turn: Turn, policy: Policy) -> bool:
+    match policy.camera:
         case CameraMode.NEVER:
             return False
         case CameraMode.CONVERSATION:
@@ -154,7 +154,7 @@ _SHOWN = {
     turns.TurnPhase.LISTENING: KioskStatus.LISTENING,
     turns.TurnPhase.THINKING: KioskStatus.THINKING,
     turns.TurnPhase.SPEAKING: KioskStatus.SPEAKING,
-    turns.TurnPhase.RINGING: KioskStatus.SPEAKING,
+    turns.TurnPhase.REVERBERATING: KioskStatus.SPEAKING,
 }
 
 TROUBLED = frozenset({KioskStatus.OFFLINE, KioskStatus.FAULT, KioskStatus.CLOSED})
@@ -179,7 +179,7 @@ def _shown(state: State, policy: Policy) -> KioskStatus:
     if turn.awake and not link.open and not turn.sounding:
         if offline(link):
             return KioskStatus.OFFLINE
-        if not link.met:
+        if not link.reached_service:
             return KioskStatus.WAKING
     if turn.awake and (state.prompt or state.ringing):
         return KioskStatus.SPEAKING  # of what is mended by now
@@ -190,7 +190,7 @@ def _out_of_order(state: State, policy: Policy) -> KioskStatus | None:
     """Return what is shown of a kiosk that nobody can talk to."""
     asleep = not state.turn.awake
     shown: KioskStatus | None = None
-    if broken(state) or (asleep and state.link.trouble is links.LinkTrouble.REFUSED):
+    if broken(state) or (asleep and state.link.trouble is LinkTrouble.REFUSED):
         shown = KioskStatus.FAULT
     elif not state.started:
         shown = KioskStatus.STARTING
@@ -210,14 +210,14 @@ def offline(link: Link) -> bool:
 
 def lasting(link: Link) -> bool:
     """Return whether the service has been away for so long, or will be, that the visitor is told why."""
-    waiting = link.phase is links.LinkPhase.WAITING and link.retry_s >= LONG_S
+    waiting = link.phase is LinkPhase.WAITING and link.retry_s >= LONG_S
     return not link.open and (link.late or waiting)
 
 
 def _timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
     yield from _turn_timers(state, policy)
     yield from _link_timers(state.link, policy)
-    if state.link.phase is links.LinkPhase.DRAINING and state.link.owed and state.turn.quiet:
+    if state.link.phase is LinkPhase.DRAINING and state.link.handle_pending and state.turn.quiet:
         yield Timer.SETTLE, policy.settle_s
     if state.ringing:
         yield Timer.TAIL, policy.tail_s
@@ -230,7 +230,7 @@ def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
             yield from _timers_asleep(state, policy)
         case turns.TurnPhase.LISTENING:
             # In an outage nobody is idle: the visitor cannot be answered. Nor while the model waits for a tool.
-            if turn.quiet and not (state.link.met and offline(state.link)):
+            if turn.quiet and not (state.link.reached_service and offline(state.link)):
                 yield Timer.IDLE, policy.follow_up_s if turn.answered else policy.idle_s
         case turns.TurnPhase.THINKING:
             if not turn.calls:
@@ -240,7 +240,7 @@ def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
                 yield Timer.STALLED, policy.stall_s
             if turn.overtime:
                 yield Timer.GRACE, policy.grace_s
-        case turns.TurnPhase.RINGING:
+        case turns.TurnPhase.REVERBERATING:
             yield Timer.TAIL, policy.tail_s
     if turn.farewell and turn.phase in (turns.TurnPhase.LISTENING, turns.TurnPhase.THINKING):
         yield Timer.GRACE, policy.farewell_s
@@ -255,30 +255,30 @@ def _timers_asleep(state: State, policy: Policy) -> Iterator[tuple[Timer, float]
     held = state.muted or state.closed or broken(state) or state.prompt
     if policy.always_on and state.started and not held:
         yield Timer.AGAIN, _again_s(state.link, policy)
-    elif state.link.troubled and state.link.phase is links.LinkPhase.DOWN:
+    elif state.link.troubled and state.link.phase is LinkPhase.DOWN:
         yield Timer.PROBE, policy.refused_s
 
 
 def _again_s(link: Link, policy: Policy) -> float:
     match link.trouble:
-        case links.LinkTrouble.REFUSED:
+        case LinkTrouble.REFUSED:
             return policy.refused_s
-        case links.LinkTrouble.UNREACHED:
+        case LinkTrouble.UNREACHED:
             return policy.unreached_s
-        case links.LinkTrouble.NONE:
+        case LinkTrouble.NONE:
             return policy.again_s
 
 
 def _link_timers(link: Link, policy: Policy) -> Iterator[tuple[Timer, float]]:
     match link.phase:
-        case links.LinkPhase.UP:
+        case LinkPhase.UP:
             yield Timer.AGE, policy.age_s if link.leave_s is None else link.leave_s
-        case links.LinkPhase.DRAINING:
+        case LinkPhase.DRAINING:
             yield Timer.ROLLOVER, link.rollover_s
-        case links.LinkPhase.WAITING:
+        case LinkPhase.WAITING:
             yield Timer.RETRY, link.retry_s
     if link.tries and not link.open and not link.late:
         yield Timer.LATE, LONG_S
-    young = link.hops and link.phase is links.LinkPhase.UP
+    young = link.rollovers_in_a_row and link.phase is LinkPhase.UP
     if link.open and (link.tries or young):
         yield Timer.STEADY, policy.steady_s

@@ -4,12 +4,9 @@ The law of this file: `TABLE` has a cell for every phase and every kind of event
 Dialing raises the epoch; the machine sees that and tells the shell, so no cell can forget to.
 """
 
-import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
-
-from pydantic import SecretStr
 
 from kioskd.core.backoff import delay_s
 from kioskd.core.events import (
@@ -27,84 +24,20 @@ from kioskd.core.events import (
     TimerFired,
     TurnEnded,
 )
+from kioskd.core.link_state import Link, LinkPhase, LinkTrouble, dial
 from kioskd.core.policy import Policy
+from kioskd.core.rollover import (
+    await_handle,
+    change_settings,
+    drain,
+    drain_of_age,
+    drain_soon,
+    keep_handle,
+    renew_session,
+    roll_over,
+    wait_no_more,
+)
 from kioskd.errors import Code, Remedy
-
-
-class LinkTrouble(enum.Enum):
-    """What a kiosk that is asleep remembers of its last try."""
-
-    NONE = enum.auto()
-    UNREACHED = enum.auto()
-    """There was no way to the service, or it failed, at the end of the conversation."""
-    REFUSED = enum.auto()
-    """The service turned our settings down."""
-
-
-class LinkPhase(enum.Enum):
-    """Where the connection stands."""
-
-    DOWN = 0
-    DIALING = 1
-    UP = 2
-    DRAINING = 3
-    """Up, but to be renewed at the next quiet moment."""
-    WAITING = 4
-    """Lost; the next dial is put off."""
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """The connection's own state."""
-
-    phase: LinkPhase = LinkPhase.DOWN
-    epoch: int = 0
-    """The number of the newest dial; events of older ones are void."""
-    handle: SecretStr | None = None
-    """What resumes the session; forgotten with the conversation."""
-    owed: bool = False
-    """The service is about to issue another handle: it does after each reply, and the one before is void then."""
-    tries: int = 0
-    """Dials and connections in a row that came to nothing."""
-    failed: int = 0
-    """Of those, how often the service itself failed, or refused our session."""
-    retry_s: float = 0.0
-    """While waiting: the delay of the next dial."""
-    leave_s: float | None = None
-    """While up: the seconds after which to look for a quiet moment; None where the service has announced nothing."""
-    rollover_s: float = 0.0
-    """While draining: how long a quiet moment is waited for."""
-    hops: int = 0
-    """Rollovers in a row from connections that did not get old."""
-    renewed: bool = False
-    """New credentials were fetched, and have not been accepted yet."""
-    met: bool = False
-    """The service was reached in this conversation."""
-    late: bool = False
-    """It was lost, and has been away for long."""
-    trouble: LinkTrouble = LinkTrouble.NONE
-    code: Code | None = None
-    """What the last loss is called, while the service is not reached."""
-    wrong: frozenset[Code] = frozenset()
-    """What tries have shown to be wrong since the last connection: what the service said last, and whether there is no
-    way to it now. It outlives the conversation; see `trouble` for a refusal.
-    """
-
-    @property
-    def leaving(self) -> bool:
-        """Whether the next quiet moment is the one to roll over in; see `drain` for when it is not."""
-        return self.phase is LinkPhase.DRAINING and self.hops < HOPS and not self.owed
-
-    @property
-    def troubled(self) -> bool:
-        """Whether the service is known to be out of reach, to fail, or to refuse us."""
-        return bool(self.wrong) or self.trouble is LinkTrouble.REFUSED
-
-    @property
-    def open(self) -> bool:
-        """Whether something said now reaches the service."""
-        return self.phase in (LinkPhase.UP, LinkPhase.DRAINING)
-
 
 LONG_S: Final = 5.0
 """A visitor who waits so long is told why."""
@@ -112,7 +45,6 @@ SESSIONS_LOST: Final = 3
 """So many refused handles in a row are worth a dial at once."""
 RESUMES: Final = 3
 """So often a failing service is asked for the old session, then for a new one."""
-HOPS: Final = 3
 
 CODES: Final[Mapping[Remedy, Code]] = {
     Remedy.RESUME: Code.WAY,
@@ -141,16 +73,6 @@ def ignore(link: Link, _event: object, _policy: Policy) -> Link:
     return link
 
 
-def dial(link: Link, _event: object = None, _policy: object = None) -> Link:
-    """Break, then make: the service refuses to resume a session whose connection is still open."""
-    return replace(link, phase=LinkPhase.DIALING, epoch=link.epoch + 1, owed=False)
-
-
-def roll_over(link: Link, _event: object = None, _policy: object = None) -> Link:
-    """Move on to a new connection before the service ends this one."""
-    return dial(replace(link, hops=link.hops + 1))
-
-
 def hang_up(link: Link) -> Link:
     """The conversation is over, and with it the session. What is wrong with the service is still known.
 
@@ -166,7 +88,7 @@ def come_up(link: Link, _event: ConnectionUp, _policy: Policy) -> Link:
     return replace(
         link,
         phase=LinkPhase.UP,
-        met=True,
+        reached_service=True,
         late=False,
         renewed=False,
         leave_s=None,
@@ -224,50 +146,6 @@ def _learnt(link: Link, code: Code) -> frozenset[Code]:
     return link.wrong | {code} if code is Code.WAY else frozenset({code})
 
 
-def keep_handle(link: Link, event: HandleIssued, _policy: Policy) -> Link:
-    """The newest handle is the only one that counts."""
-    return replace(link, handle=event.handle, owed=False)
-
-
-def await_handle(link: Link, _event: ReplyBegan, _policy: Policy) -> Link:
-    """A reply is heard to its end at about the moment that a new handle comes: who left just then would be refused."""
-    return replace(link, owed=True)
-
-
-def drain(link: Link, event: GoingAway, policy: Policy) -> Link:
-    """The service has announced the end of this connection.
-
-    With much time left nothing is done yet: some are announced to end in minutes as they begin, and who left them at
-    once would do nothing else. With little time left on one after the other, no quiet moment is looked for either, and
-    each is given a little longer.
-    """
-    left_s = max(0.0, event.left_s - policy.margin_s)
-    if link.phase is LinkPhase.DRAINING:
-        return replace(link, rollover_s=min(left_s, link.rollover_s))
-    if left_s > policy.drain_s:
-        return replace(link, leave_s=min(left_s - policy.drain_s, policy.notice_s))
-    least_s = delay_s(link.hops - HOPS + 2, 1.0) if link.hops >= HOPS else 0.0
-    return replace(link, phase=LinkPhase.DRAINING, rollover_s=max(left_s, least_s))
-
-
-def drain_soon(link: Link, _event: object, policy: Policy) -> Link:
-    """What the connection was made with, or over, is no longer what it should be."""
-    left_s = min(policy.change_s, link.rollover_s) if link.phase is LinkPhase.DRAINING else policy.change_s
-    return replace(link, phase=LinkPhase.DRAINING, rollover_s=left_s)
-
-
-def change_settings(link: Link, event: SettingsChanged, policy: Policy) -> Link:
-    """Make the connection anew with other settings: at once where there is none, else in a quiet moment."""
-    if event.session_void:
-        link = replace(link, handle=None)
-    return drain_soon(link, event, policy) if link.open else dial(link)
-
-
-def renew_session(link: Link, event: SessionUseless, policy: Policy) -> Link:
-    """Go on with a fresh session, from the next quiet moment on."""
-    return drain_soon(replace(link, handle=None), event, policy)
-
-
 def probe_if_failing(link: Link, event: object, policy: Policy) -> Link:
     """What kept the service away may be over. A refusal does not come from the network."""
     return dial(link, event, policy) if link.wrong else link
@@ -278,14 +156,9 @@ def probe_if_troubled(link: Link, event: object, policy: Policy) -> Link:
     return dial(link, event, policy) if link.troubled else link
 
 
-def wait_no_more(link: Link, _event: object, _policy: Policy) -> Link:
-    """The handle that was owed does not come."""
-    return replace(link, owed=False)
-
-
 def resume_restored(link: Link, event: Restored, _policy: Policy) -> Link:
     """The session outlived its process."""
-    return replace(link, handle=event.handle, met=True)
+    return replace(link, handle=event.handle, reached_service=True)
 
 
 def be_late(link: Link, _event: object, _policy: Policy) -> Link:
@@ -293,15 +166,10 @@ def be_late(link: Link, _event: object, _policy: Policy) -> Link:
     return replace(link, late=True, wrong=link.wrong or frozenset({link.code or Code.WAY}))
 
 
-def drain_of_age(link: Link, _event: object, policy: Policy) -> Link:
-    """The service's limit is near, announced or not."""
-    return replace(link, phase=LinkPhase.DRAINING, rollover_s=policy.drain_s)
-
-
 def prove_good(link: Link, event: object, _policy: Policy) -> Link:
     """It lived long enough or completed a turn: the next loss is a new story."""
     lived = link.phase is LinkPhase.UP and isinstance(event, TimerFired)
-    return replace(link, tries=0, failed=0, hops=0 if lived else link.hops)
+    return replace(link, tries=0, failed=0, rollovers_in_a_row=0 if lived else link.rollovers_in_a_row)
 
 
 IGNORE: Final[LinkCell] = ignore

@@ -58,8 +58,9 @@ from kioskd.core.events import (
     Woken,
 )
 from kioskd.core.levels import QUESTION, TROUBLED, Levels, State, difference, lasting, levels
-from kioskd.core.link import Link
+from kioskd.core.link_state import Link, LinkPhase, LinkTrouble, dial
 from kioskd.core.policy import Policy
+from kioskd.core.rollover import roll_over
 from kioskd.core.troubles import OUTAGES, TOLD, broken
 from kioskd.core.turn import Turn
 from kioskd.errors import Code
@@ -95,21 +96,17 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     turn, link, pulses = (state.turn, state.link, ()) if refusal else _machines(state, event, policy)
 
     # The joint rules: asleep is hung up, awake is reached for, refused or muted is asleep, draining ends in a quiet moment.
-    if (
-        state.turn.awake
-        and turn.awake
-        and (link.phase is links.LinkPhase.DOWN or noted.muted or noted.closed)
-    ):
+    if state.turn.awake and turn.awake and (link.phase is LinkPhase.DOWN or noted.muted or noted.closed):
         turn, more = turns.sleep(turn, event, policy)
         pulses += more
     if not turn.awake:
         link = _while_asleep(state, event, link)
-    elif link.phase is links.LinkPhase.DOWN:
-        link = links.dial(link)
+    elif link.phase is LinkPhase.DOWN:
+        link = dial(link)
     elif link.leaving and turn.quiet:
-        link = links.roll_over(link)
+        link = roll_over(link)
 
-    came_up = link.phase is links.LinkPhase.UP and state.link.phase is links.LinkPhase.DIALING
+    came_up = link.phase is LinkPhase.UP and state.link.phase is LinkPhase.DIALING
     greet = came_up and policy.greeting and not turn.greeted
     if greet:
         # Nobody is greeted in mid-sentence, and nobody twice: a later fresh session finds `greeted` set.
@@ -276,7 +273,7 @@ def _worth_telling(before: State, show: ShowStatus) -> Code | None:
 
 def _somebody(before: State, after: State) -> bool:
     """Return whether there is a person in the conversation that goes on, or has just ended."""
-    return any(turn.awake and (turn.called or turn.spoke) for turn in (before.turn, after.turn))
+    return any(turn.awake and (turn.woken_by_person or turn.spoke) for turn in (before.turn, after.turn))
 
 
 def _cue(before: State, after: State, event: Event | None, refusal: Code | Cue | None) -> Cue | None:
@@ -287,7 +284,7 @@ def _cue(before: State, after: State, event: Event | None, refusal: Code | Cue |
     if after.turn.awake and not before.turn.awake:
         return Cue.WAKE if isinstance(event, CHIMING) else None
     if before.turn.awake and not after.turn.awake and _somebody(before, after):
-        return Cue.ERROR if after.link.trouble is links.LinkTrouble.REFUSED else Cue.END
+        return Cue.ERROR if after.link.trouble is LinkTrouble.REFUSED else Cue.END
     return None
 
 
@@ -295,13 +292,13 @@ def _while_asleep(state: State, event: Event, link: Link) -> Link:
     """Return the link of a kiosk that sleeps: hung up, but for a probe, which is over when it has its answer."""
     if state.turn.awake or link.open:
         return links.hang_up(link)
-    if isinstance(event, ConnectionLost) and link.phase is not links.LinkPhase.DOWN:
+    if isinstance(event, ConnectionLost) and link.phase is not LinkPhase.DOWN:
         return replace(links.hang_up(link), epoch=state.link.epoch)
     return link
 
 
 def _reach(before: Link, after: Link) -> Iterator[Effect]:
     if after.epoch != before.epoch:
-        yield Dial(after.epoch, after.handle, recall=after.met and after.handle is None)
-    elif before.phase is not links.LinkPhase.DOWN and after.phase is links.LinkPhase.DOWN:
+        yield Dial(after.epoch, after.handle, recall=after.reached_service and after.handle is None)
+    elif before.phase is not LinkPhase.DOWN and after.phase is LinkPhase.DOWN:
         yield HangUp()

@@ -33,8 +33,8 @@ class Policy:
     """The model speaks first."""
     always_on: bool = False
     """Wake at start, and again after each conversation."""
-    talk: UplinkMode = UplinkMode.ALWAYS
-    eyes: CameraMode = CameraMode.NEVER
+    uplink_mode: UplinkMode = UplinkMode.ALWAYS
+    camera: CameraMode = CameraMode.NEVER
     wake_buttons: frozenset[str] = frozenset()
     """The names of the buttons that wake the kiosk, where nothing else does; empty: something else does, too."""
     barge_in: bool = False

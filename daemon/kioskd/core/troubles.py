@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from kioskd.core import link as links
 from kioskd.core.events import Device
+from kioskd.core.link_state import LinkTrouble
 from kioskd.core.policy import Policy
 from kioskd.errors import SPOKEN, Code
 
@@ -93,7 +94,7 @@ def _found(state: "State") -> Iterator[Trouble]:
     if state.deaf:
         yield Trouble(Code.DEAF)
     link = state.link
-    if link.trouble is links.LinkTrouble.REFUSED:
+    if link.trouble is LinkTrouble.REFUSED:
         yield Trouble(Code.SETTINGS)
     yield from map(Trouble, link.wrong)
     if state.closed is not None:

@@ -46,7 +46,7 @@ class TurnPhase(enum.Enum):
     """The visitor has finished; the model has not begun."""
     SPEAKING = 3
     """A reply has begun and has not been heard to its end."""
-    RINGING = 4
+    REVERBERATING = 4
     """Half duplex only: the reply is over, the room still rings, the uplink stays shut; `voice`: the visitor has
     begun to talk with the button, and is heard from the phase's end on.
     """
@@ -61,7 +61,7 @@ class Turn:
     """Its number; rises at each wake."""
     reply: int = 0
     """The newest reply that began; older ones are history."""
-    called: bool = False
+    woken_by_person: bool = False
     """A person has woken the kiosk, not its own clock."""
     voice: bool = False
     """The visitor is speaking."""
@@ -104,7 +104,7 @@ class Turn:
     @property
     def sounding(self) -> bool:
         """Whether a reply can be heard, or the room still rings of it."""
-        return self.phase in (TurnPhase.SPEAKING, TurnPhase.RINGING)
+        return self.phase in (TurnPhase.SPEAKING, TurnPhase.REVERBERATING)
 
 
 TurnStep = tuple[Turn, tuple[Flush, ...]]
@@ -123,10 +123,12 @@ BY_PERSON: Final = (Pressed, Woken, TalkBegan, TextSubmitted, SnapshotRequested)
 
 def wake(turn: Turn, event: object, _policy: Policy) -> TurnStep:
     """A conversation begins; everything of the one before is forgotten. The kiosk's own clock greets no empty room."""
-    called = isinstance(event, BY_PERSON)
-    greeted = turn.greeted and not called
+    woken_by_person = isinstance(event, BY_PERSON)
+    greeted = turn.greeted and not woken_by_person
     number = turn.conversation + 1
-    return Turn(TurnPhase.LISTENING, number, reply=turn.reply, called=called, greeted=greeted), ()
+    return Turn(
+        TurnPhase.LISTENING, number, reply=turn.reply, woken_by_person=woken_by_person, greeted=greeted
+    ), ()
 
 
 def wake_to_talk(turn: Turn, event: TalkBegan, policy: Policy) -> TurnStep:
@@ -162,7 +164,7 @@ def silence(turn: Turn, event: object, policy: Policy) -> TurnStep:
         return sleep(turn, event, policy)
     cut = replace(turn, suspected=False, answered=False)
     if policy.half_duplex:
-        return replace(cut, phase=TurnPhase.RINGING, voice=False), (Flush(turn.reply),)
+        return replace(cut, phase=TurnPhase.REVERBERATING, voice=False), (Flush(turn.reply),)
     return replace(cut, phase=TurnPhase.LISTENING), (Flush(turn.reply),)
 
 
@@ -185,7 +187,7 @@ def talk_over(turn: Turn, event: object, policy: Policy) -> TurnStep:
     if turn.overtime:
         return sleep(turn, event, policy)
     flush = (Flush(turn.reply),) if turn.phase is TurnPhase.SPEAKING else ()
-    phase = TurnPhase.RINGING if policy.half_duplex else TurnPhase.LISTENING
+    phase = TurnPhase.REVERBERATING if policy.half_duplex else TurnPhase.LISTENING
     return replace(talk(turn, event, policy)[0], phase=phase, answered=False), flush
 
 
@@ -196,14 +198,14 @@ def release(turn: Turn, _event: TalkEnded, _policy: Policy) -> TurnStep:
 
 def hear_voice(turn: Turn, event: VoiceBegan, policy: Policy) -> TurnStep:
     """The visitor speaks; whatever was awaited, it is their word now. Who holds a button to talk does it with that."""
-    return (turn, ()) if policy.talk is UplinkMode.HELD else talk(turn, event, policy)
+    return (turn, ()) if policy.uplink_mode is UplinkMode.HELD else talk(turn, event, policy)
 
 
 def hear_voice_in_reply(turn: Turn, event: VoiceBegan, policy: Policy) -> TurnStep:
     """The visitor speaks into the reply: it ends where we hear that ourselves, and goes on until the service says so
     where we do not. In half duplex nobody can.
     """
-    if policy.half_duplex or policy.talk is UplinkMode.HELD:
+    if policy.half_duplex or policy.uplink_mode is UplinkMode.HELD:
         return turn, ()
     if policy.barge_in:
         return talk_over(turn, event, policy)
@@ -212,7 +214,7 @@ def hear_voice_in_reply(turn: Turn, event: VoiceBegan, policy: Policy) -> TurnSt
 
 def suspect(turn: Turn, event: VoiceSuspected, policy: Policy) -> TurnStep:
     """The reply is quiet while it is found out whether the visitor speaks into it."""
-    heard = policy.barge_in and not policy.half_duplex and policy.talk is not UplinkMode.HELD
+    heard = policy.barge_in and not policy.half_duplex and policy.uplink_mode is not UplinkMode.HELD
     return replace(turn, suspected=event.suspected and heard), ()
 
 
@@ -244,7 +246,7 @@ def take_leave(turn: Turn, _event: EndRequested, _policy: Policy) -> TurnStep:
 
 def think(turn: Turn, _event: VoiceEnded, policy: Policy) -> TurnStep:
     """The visitor has finished; it is the model's turn."""
-    if policy.talk is UplinkMode.HELD:
+    if policy.uplink_mode is UplinkMode.HELD:
         return turn, ()
     return replace(turn, phase=TurnPhase.THINKING, voice=False), ()
 
@@ -258,7 +260,7 @@ def speak(turn: Turn, event: ReplyBegan, policy: Policy) -> TurnStep:
     """A reply begins, or the next one follows on it. In half duplex it drowns the visitor's voice; who holds a button
     to talk keeps the word.
     """
-    if turn.voice and policy.talk is UplinkMode.HELD:
+    if turn.voice and policy.uplink_mode is UplinkMode.HELD:
         return silence_stray(turn, event, policy)
     voice = turn.voice and not policy.half_duplex
     return (
@@ -302,7 +304,7 @@ def finish_reply(turn: Turn, event: object, policy: Policy) -> TurnStep:
     if turn.overtime or turn.farewell:
         return sleep(replace(turn, phase=TurnPhase.LISTENING), event, policy)
     if policy.half_duplex:
-        return replace(turn, phase=TurnPhase.RINGING, voice=False), ()
+        return replace(turn, phase=TurnPhase.REVERBERATING, voice=False), ()
     return replace(turn, phase=TurnPhase.LISTENING, suspected=False), ()
 
 
@@ -316,7 +318,7 @@ IGNORE: Final[TurnCell] = ignore
 
 # fmt: off
 TABLE: Final[Mapping[EventKind, tuple[TurnCell, TurnCell, TurnCell, TurnCell, TurnCell]]] = {
-    #                  ASLEEP             LISTENING       THINKING        SPEAKING             RINGING
+    #                  ASLEEP             LISTENING       THINKING        SPEAKING             REVERBERATING
     Restored:         (go_on,             IGNORE,         IGNORE,         IGNORE,              IGNORE),
     Started:          (wake_if_always_on, IGNORE,         IGNORE,         IGNORE,              IGNORE),
     Pressed:          (wake,              sleep,          sleep,          silence,             listen),

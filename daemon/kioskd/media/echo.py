@@ -34,7 +34,7 @@ LEARNING_S: Final = 3.0
 """How much of its own voice the canceller hears until its estimate of the room is one. Measured: 15 dB after 2 s, 25 after
 3 s, 38 after 4 s."""
 
-RINGING_S: Final = 0.3
+REVERBERATION_S: Final = 0.3
 """How long a room goes on after the echo's first arrival, while it is being learnt."""
 
 GATE_DB: Final = -12.0
@@ -221,7 +221,7 @@ class EchoCanceller:
         for start in range(0, whole, _FAR_BLOCK):
             block = far[start : start + _FAR_BLOCK]
             if np.abs(np.frombuffer(block, "<i2").astype(np.int32)).max() >= AUDIBLE:
-                heard_for = round((self._delay_s + RINGING_S) * 1000 / pcm.FRAME_MS)
+                heard_for = round((self._delay_s + REVERBERATION_S) * 1000 / pcm.FRAME_MS)
                 if any_voiced:
                     self._unlearnt = max(0, self._unlearnt - 1)
                     self._audible_for = heard_for

@@ -2,7 +2,7 @@
 
 from importlib import resources
 
-from kioskd.app.policy import talk
+from kioskd.app.policy import uplink_mode
 from kioskd.core.policy import UplinkMode
 from kioskd.rehearsal.scenario import Scenario, Step, load_scenario
 from kioskd.settings.model import Settings
@@ -25,7 +25,7 @@ def demo(settings: Settings) -> Scenario:
         scenario = load_scenario(file)
     steps = tuple(_with(step, held or pressed) for step in scenario.visitor)
     # Where only speech is sent, nothing is before somebody speaks.
-    silent = talk(settings) is UplinkMode.VOICE
+    silent = uplink_mode(settings) is UplinkMode.VOICE
     expect = tuple(one for one in scenario.expect if not (silent and one.what == "wake_to_uplink_ms"))
     return scenario.model_copy(update={"visitor": steps, "expect": expect})
 

@@ -7,7 +7,7 @@ the conversation are the owner's, but for the time that a person who reads needs
 from collections.abc import Iterator
 from typing import Final
 
-from kioskd.app.policy import talk
+from kioskd.app.policy import uplink_mode
 from kioskd.core.policy import UplinkMode
 from kioskd.rehearsal.scenario import Expectation, Scenario, Step, Wait
 from kioskd.settings.cross_checks import WAKING
@@ -52,7 +52,7 @@ def guided(settings: Settings) -> Scenario:
 
 
 def _steps(settings: Settings, *, greeting: bool) -> Iterator[Step]:
-    held = talk(settings) is UplinkMode.HELD
+    held = uplink_mode(settings) is UplinkMode.HELD
     if not held:
         yield from _waking(settings)
         if greeting:

@@ -10,7 +10,7 @@ from kioskd.adapters.fakes.devices import ManualClock, MemorySpeaker
 from kioskd.core.effects import Chime, Cue, Duck, Flush, Prompt, StopPrompt
 from kioskd.core.events import Device, DeviceCame, PromptOver, ReplyPlayed, ReplySounded
 from kioskd.errors import Code
-from kioskd.flow.audio.downlink import CAPTURE_LATENCY_S, LINGERS_S, RINGING_S, Downlink
+from kioskd.flow.audio.downlink import CAPTURE_LATENCY_S, LINGERS_S, REVERBERATION_S, Downlink
 from kioskd.media import cues, pcm
 
 LATENCY_S = 0.2
@@ -205,11 +205,11 @@ async def test_a_prompt_is_heard_and_over_when_the_last_of_it_is() -> None:
         assert it.downlink.own_voice
         await soon(it.speaker.advance(0.25))
         assert WORDS in bytes(it.speaker.heard)
-        await it.clock.advance(LATENCY_S + RINGING_S * 0.75)
+        await it.clock.advance(LATENCY_S + REVERBERATION_S * 0.75)
         assert PromptOver() not in it.inbox.events, "pulled, but still in the device, then in the room"
         assert it.downlink.own_voice
 
-        await it.clock.advance(RINGING_S * 0.5)
+        await it.clock.advance(REVERBERATION_S * 0.5)
         assert it.inbox.events[-1] == PromptOver()
         assert not it.downlink.own_voice
 
@@ -222,7 +222,7 @@ async def test_a_question_is_heard_like_a_prompt_and_over_when_the_last_of_it_is
         assert it.downlink.own_voice
         await soon(it.speaker.advance(0.25))
         assert WORDS in bytes(it.speaker.heard)
-        await it.clock.advance(LATENCY_S + RINGING_S * 1.25)
+        await it.clock.advance(LATENCY_S + REVERBERATION_S * 1.25)
         assert it.inbox.events[-1] == PromptOver()
         assert not it.downlink.own_voice
 
@@ -262,7 +262,7 @@ async def test_a_hushed_prompt_falls_silent() -> None:
         it.downlink.hush_prompt(StopPrompt())
         heard = await it.hear(0.1)
         assert not any(heard[pcm.byte_count(0.02, pcm.DOWNLINK_HZ) :])
-        await it.clock.advance(RINGING_S)
+        await it.clock.advance(REVERBERATION_S)
         assert it.inbox.events[-1] == PromptOver()
 
 
@@ -280,7 +280,7 @@ async def test_a_prompt_hushed_while_the_speaker_is_away_is_not_heard_when_it_is
 
         assert len(heard) == pcm.byte_count(1.0, pcm.DOWNLINK_HZ)
         assert not any(heard[pcm.byte_count(0.02, pcm.DOWNLINK_HZ) :])
-        await it.clock.advance(RINGING_S)
+        await it.clock.advance(REVERBERATION_S)
         assert not it.downlink.own_voice
 
 
@@ -307,12 +307,12 @@ async def test_a_prompt_that_another_replaced_does_not_end_the_other() -> None:
         it.downlink.hush_prompt(StopPrompt())
         await soon(it.speaker.advance(0.02))  # its end is on its way
         it.downlink.prompt(Prompt(Code.MICROPHONE))
-        await it.clock.advance(LATENCY_S + RINGING_S)
+        await it.clock.advance(LATENCY_S + REVERBERATION_S)
         assert it.inbox.events == []
         assert it.downlink.own_voice
 
         await it.hear(0.3)
-        await it.clock.advance(RINGING_S)
+        await it.clock.advance(REVERBERATION_S)
         assert it.inbox.events == [PromptOver()]
 
 

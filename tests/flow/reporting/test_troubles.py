@@ -28,7 +28,7 @@ from kioskd.core.events import (
     Timer,
     TimerFired,
 )
-from kioskd.core.link import LinkPhase
+from kioskd.core.link_state import LinkPhase
 from kioskd.core.machine import State, levels, step
 from kioskd.core.policy import Policy
 from kioskd.core.troubles import ORDER, OUTAGES, troubles

@@ -24,7 +24,7 @@ from kioskd.flow.reporting.turn_timing import TurnTimes, TurnTiming
 
 FULL_DUPLEX = Policy(half_duplex=False)
 HALF_DUPLEX = Policy(half_duplex=True)
-HELD = Policy(half_duplex=True, talk=UplinkMode.HELD)
+HELD = Policy(half_duplex=True, uplink_mode=UplinkMode.HELD)
 
 Story = tuple[tuple[float, Event], ...]
 

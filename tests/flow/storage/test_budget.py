@@ -17,7 +17,7 @@ from kioskd import journal_ids
 from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.core.budget import Budget
 from kioskd.core.events import Closing, Event, Pressed, SleepRequested, StorageFailed, TextSubmitted
-from kioskd.core.link import Link, LinkPhase
+from kioskd.core.link_state import Link, LinkPhase
 from kioskd.core.machine import State
 from kioskd.core.turn import Turn, TurnPhase
 from kioskd.errors import Code
@@ -198,7 +198,7 @@ async def test_spent_tokens_close_the_kiosk_at_once() -> None:
         assert events(it) == [Closing(Code.BUDGET)]
 
 
-@pytest.mark.parametrize("phase", [TurnPhase.THINKING, TurnPhase.SPEAKING, TurnPhase.RINGING])
+@pytest.mark.parametrize("phase", [TurnPhase.THINKING, TurnPhase.SPEAKING, TurnPhase.REVERBERATING])
 async def test_an_end_waits_for_the_reply_that_is_awaited_or_being_heard(phase: TurnPhase) -> None:
     async with counted(Budget(seconds_per_day=60, warn_s=0)) as it:
         await it.becomes(LISTENING)

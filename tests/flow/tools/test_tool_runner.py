@@ -141,7 +141,9 @@ class Bench:
         self.runner.disconnect()
         self.state = State(
             turn=self.state.turn,
-            link=type(self.state.link)(phase=self.state.link.phase, epoch=self.epoch + 1, met=True),
+            link=type(self.state.link)(
+                phase=self.state.link.phase, epoch=self.epoch + 1, reached_service=True
+            ),
             started=True,
         )
 

@@ -27,6 +27,10 @@ class Shop:
         self._stack = stack
         self.answer: Callable[[Asked], Answer | None] = lambda _asked: Answer(body=b'{"left": 3}')
 
+    async def close(self) -> None:
+        """Be there no more."""
+        await self._stack.aclose()
+
     async def open(self) -> Peer:
         return await self._stack.enter_async_context(http_server(self._say, None))
 
@@ -180,7 +184,7 @@ async def test_a_compressed_answer_is_refused_unseen(shop: Shop) -> None:
 
 async def test_a_server_that_is_not_there_is_an_error_worth_another_try(shop: Shop) -> None:
     peer = await shop.open()
-    await shop._stack.aclose()
+    await shop.close()
     result = await ask(shop.tool(f"http://127.0.0.1:{peer.port}/secret-path"))
     assert (result.status, result.retryable) == ("error", True)
     assert "secret-path" not in result.message

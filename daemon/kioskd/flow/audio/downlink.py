@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-RINGING_S: Final = 0.3
+REVERBERATION_S: Final = 0.3
 """How long the room goes on after a prompt; after a reply the core waits for that."""
 
 LINGERS_S: Final = 0.5
@@ -180,7 +180,7 @@ class Downlink:
             case Played(reply):
                 self._later(lambda: self._over(ReplyPlayed(reply)))
             case playout.PromptFinished(prompt):
-                self._later(lambda: self._prompt_over(prompt), and_s=RINGING_S)
+                self._later(lambda: self._prompt_over(prompt), and_s=REVERBERATION_S)
 
     def _later(self, callback: Callable[[], None], *, and_s: float = 0.0) -> None:
         self._clock.call_later(self._speaker.latency_s + and_s, callback)

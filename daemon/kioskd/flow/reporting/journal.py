@@ -9,7 +9,7 @@ from kioskd import journal_ids
 from kioskd.core.effects import Effect, KioskStatus, SetUplink, ShowStatus, UplinkGate
 from kioskd.core.events import Closing, Event, TimerFired, WakeCause, Woken
 from kioskd.core.levels import State
-from kioskd.core.link import LinkPhase
+from kioskd.core.link_state import LinkPhase
 from kioskd.core.recorded_names import recorded_name
 from kioskd.core.troubles import CLOSED, OUTAGES, Trouble
 from kioskd.errors import Code
@@ -146,12 +146,12 @@ class Journal:
                 "fields": {"conversation": after.turn.conversation, "cause": _cause(event)},
                 "message_id": journal_ids.CONVERSATION_BEGAN,
                 # A voice may be any noise: that it was somebody is known when they have an answer.
-                "visitor": after.turn.called and event != Woken(WakeCause.VOICE),
+                "visitor": after.turn.woken_by_person and event != Woken(WakeCause.VOICE),
             },
         )
 
     def _open(self, now: float, before: State) -> None:
-        if before.link.met:
+        if before.link.reached_service:
             return
         waited = now - self._woken
         log.info("uplink open: waited=%.2fs", waited, extra={"fields": {"waited_ms": _ms(waited)}})

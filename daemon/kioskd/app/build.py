@@ -1,0 +1,142 @@
+"""Settings and parts -> the groups of workers that `Kiosk` puts together."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kioskd import ports
+from kioskd.app.parts import Parts
+from kioskd.app.policy import budget
+from kioskd.app.sound import Sound
+from kioskd.core.events import Event
+from kioskd.flow.camera.no_camera import NoPictureService
+from kioskd.flow.controls.lamps import LampWorker
+from kioskd.flow.link.connection_log import ConnectionLog
+from kioskd.flow.link.incoming_reply import IncomingReply
+from kioskd.flow.link.live_link import ConnectionUser, LiveLink, SessionStart
+from kioskd.flow.link.outbox import Outbox
+from kioskd.flow.link.picture_pacer import PicturePacer
+from kioskd.flow.link.transcript import Transcript
+from kioskd.flow.runtime.mailbox import Mailbox
+from kioskd.flow.storage.conversation_recorder import ConversationRecorder
+from kioskd.flow.storage.day_spending import DaySpending
+from kioskd.flow.storage.disk_writer import DiskWriter
+from kioskd.flow.storage.preferences import PreferenceKeeper
+from kioskd.settings.model import Settings
+
+if TYPE_CHECKING:
+    from kioskd.flow.camera.picture_service import PictureService
+    from kioskd.flow.camera.snapshot_requests import ShowPicture
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """What is kept, counted and written down."""
+
+    disk_writer: DiskWriter
+    preferences: PreferenceKeeper
+    day: DaySpending
+    recorder: ConversationRecorder
+
+
+def storage(settings: Settings, parts: Parts, post: Callable[[Event], None]) -> Storage:
+    devices, stores, speaker = parts.devices, parts.stores, settings.speaker
+    disk_writer = DiskWriter(devices.clock, post, stores.places)
+    return Storage(
+        disk_writer,
+        PreferenceKeeper(
+            stores.preferences,
+            disk_writer,
+            volume=speaker.volume,
+            volume_floor=speaker.volume_floor,
+            volume_ceiling=speaker.volume_ceiling,
+        ),
+        DaySpending(
+            devices.clock,
+            devices.wall,
+            disk_writer,
+            store=stores.budget,
+            time=devices.time,
+            limited=budget(settings).daily,
+        ),
+        ConversationRecorder(devices.clock, devices.wall, words=stores.transcripts, sounds=stores.recordings),
+    )
+
+
+def picture_service(
+    settings: Settings,
+    parts: Parts,
+    pacer: PicturePacer,
+    post: Callable[[Event], None],
+    show: "ShowPicture",
+) -> "PictureService | NoPictureService":
+    if parts.devices.camera is None:
+        return NoPictureService()
+    from kioskd.flow.camera.picture_service import PictureService  # noqa: PLC0415 - brings Pillow
+
+    camera = settings.camera
+    return PictureService(
+        parts.devices.camera,
+        parts.devices.clock,
+        post,
+        pacer=pacer,
+        show=show,
+        every_s=camera.every_s,
+        min_change=camera.min_change,
+        refresh_s=camera.refresh_s,
+        lamps=parts.devices.camera_lamps,
+    )
+
+
+def lamp_workers(parts: Parts, post: Callable[[Event], None]) -> list[LampWorker]:
+    devices = parts.devices
+    return [
+        LampWorker(
+            [spec.lamp],
+            devices.clock,
+            post,
+            local_time=lambda: devices.wall().time(),
+            brightness=spec.brightness,
+            night=spec.night,
+            name=spec.name,
+        )
+        for spec in devices.lamps
+    ]
+
+
+def live_link(
+    settings: Settings,
+    parts: Parts,
+    sound: Sound,
+    outbox: Outbox,
+    mailbox: Mailbox,
+    *,
+    users: Sequence[ConnectionUser],
+    on_message: Sequence[Callable[[ports.Message], None]],
+) -> LiveLink:
+    """Return the link to the service that the parts name; see `LiveLink`."""
+    service, clock = parts.service, parts.devices.clock
+    connection_log, transcript = ConnectionLog(clock), Transcript()
+    replies = IncomingReply(
+        sound.downlink,
+        mailbox.post,
+        clock,
+        counts=connection_log.counts,
+        transcript=transcript,
+        read_aloud=service.read_aloud,
+    )
+    return LiveLink(
+        SessionStart(service.live, settings.assistant.greeting or "", service.pictures),
+        sound.uplink,
+        mailbox.post,
+        clock,
+        replies=replies,
+        outbox=outbox,
+        transcript=transcript,
+        connection_log=connection_log,
+        jitter=random.random,
+        users=users,
+        on_message=on_message,
+        room=mailbox.room,
+    )

@@ -1,0 +1,52 @@
+"""Settings -> the devices of this machine, and which libraries are loaded for them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kioskd import app
+from kioskd.app.devices import startup_faults_of_devices
+from kioskd.errors import ConfigError
+from kioskd.settings.model import Settings
+
+SOURCE = Path(app.__file__).parents[1]
+
+
+def test_without_a_key_there_are_no_parts() -> None:
+    with pytest.raises(ConfigError, match="GEMINI_API_KEY"):
+        app.real_parts(Settings(), {})
+
+
+def test_no_vendor_library_is_imported_before_somebody_is_configured_to_need_it() -> None:
+    vendors = ("pyaudio", "google.genai", "gpiod", "systemd", "picamera2")
+    asked = f"import sys, kioskd.app; print([v for v in {vendors} if v in sys.modules])"
+
+    answer = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=SOURCE, timeout=240
+    )
+
+    assert answer.stdout == "[]\n"
+
+
+def test_without_the_service_managers_folders_nothing_is_kept() -> None:
+    stores = app.real_parts(Settings(), {"GEMINI_API_KEY": "not-used"}).stores
+    assert (stores.budget, stores.transcripts, stores.recordings) == (None, None, None)
+    assert stores.resumption.recover() is None
+
+
+def test_the_state_directory_is_used_and_looked_at(tmp_path: Path) -> None:
+    environ = {"GEMINI_API_KEY": "not-used", "STATE_DIRECTORY": str(tmp_path)}
+    stores = app.real_parts(Settings(), environ).stores
+    assert stores.budget is not None
+    assert list(stores.places) == ["state directory"]
+
+
+def test_what_each_device_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gpiod", None)
+    button = {"source": "gpio:pi/17"}
+    settings = Settings.model_validate({"controls": {"button": button, "lamp": {"source": "gpio:pi/18"}}})
+    faults = startup_faults_of_devices(settings)
+    assert [fault.partition(": ")[0] for fault in faults] == ["gpio:pi/17", "gpio:pi/18"]
+    assert all("gpiod" in fault for fault in faults)

@@ -1,0 +1,28 @@
+"""Settings -> the way of the sound."""
+
+import pytest
+from tests.support.kiosk import QUIET, Kiosk
+
+from kioskd.adapters.absent import NoPreferences
+from kioskd.app.sound import sound, wake_word
+from kioskd.flow.storage.disk_writer import DiskWriter
+from kioskd.flow.storage.preferences import PreferenceKeeper
+from kioskd.settings.model import Settings
+
+
+def test_a_wake_word_is_loaded_only_where_it_wakes() -> None:
+    assert wake_word(Settings()) == []
+    woken = Settings.model_validate({"conversation": {"wake": ("wakeword",), "wakeword": "hey_jarvis"}})
+    [detector] = wake_word(woken)
+    assert not detector.ready
+
+
+@pytest.mark.parametrize("volume", [20, 90])
+async def test_the_sound_begins_at_the_volume_of_the_preferences(volume: int) -> None:
+    it = Kiosk(QUIET, watchdog_s=None)
+    writer = DiskWriter(it.clock, lambda _event: None)
+    keeper = PreferenceKeeper(NoPreferences(), writer, volume=volume)
+    made = sound(it.settings, it.parts(), lambda _event: None, keeper, on_sent=lambda _frame: None)
+    assert (made.volume.percent, made.downlink.playout.volume) == (volume, volume)
+    assert made.volume.set_volume(101) == 100
+    assert keeper.volume == 100

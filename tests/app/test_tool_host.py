@@ -1,0 +1,35 @@
+"""The tools of a kiosk, as the service and the kiosk have them."""
+
+import asyncio
+
+from kioskd import app
+from kioskd.adapters.fakes.devices import ManualClock
+from kioskd.settings.model import Settings
+from kioskd.simulator import Reply, ServiceScript, Simulator
+from kioskd.tools.contract import Declaration
+
+
+async def test_what_is_known_of_a_refused_tool_outlives_a_reload() -> None:
+    offered = [Declaration(name, "Does it.", {"type": "object"}) for name in ("tell_time", "open_door")]
+    script = ServiceScript(replies=(Reply(silent=True),), refused_functions=("open_door",))
+    async with asyncio.timeout(60), Simulator(script) as simulator:
+        service = {"endpoint": simulator.endpoint, "ca_file": str(simulator.ca_file)}
+        settings, tools = (
+            Settings.model_validate({"service": service}),
+            app.ToolSet(Settings(), {}, ManualClock()),
+        )
+        dials = []
+        for _ in range(3):  # as at the start, and at each reload
+            async with app.live(settings, simulator.key, lambda: offered, tools.trial).connect(None):
+                dials.append(len(simulator.connections))
+    assert dials[1:] == [dials[0] + 1, dials[0] + 2]
+    assert [one["name"] for one in tools.left_out] == ["open_door"]
+
+
+def test_a_model_that_settings_replace_decides_whether_it_waits() -> None:
+    tools = app.ToolSet(Settings(), {}, ManualClock())
+    slow = Declaration("open_door", "Opens it.", {"type": "object"}, blocking=True)
+    assert tools.functions.blocks(slow)
+    tools.adopt(Settings.model_validate({"service": {"model": "gemini-3.8-live"}}))
+    assert tools.functions.blocks(slow)
+    assert not tools.functions.blocks(Declaration("note", "Notes.", {"type": "object"}, blocking=False))
