@@ -11,7 +11,7 @@ def test_the_drawing_shows_the_arrows_that_matter(tmp_path: Path) -> None:
     assert "  [*] --> asleep" in lines
     assert "  [*] --> down" in lines
     assert "  listening --> thinking: talk ended, asked, voice ended, up" in lines
-    assert "  ringing --> speaking: reply began" in lines
+    assert "  reverberating --> speaking: reply began" in lines
     assert "  down --> dialing: conversation begins, network changed, settings changed, probe timer" in lines
     assert "  draining --> dialing: quiet moment, lost, rollover timer" in lines
     assert "  waiting --> dialing: network changed, settings changed, retry timer" in lines
