@@ -429,12 +429,12 @@ def plant(root: Path, module: str, text: str) -> Path:
         ("adapters/controls/gpio", "import importlib\nimportlib.import_module('google.genai')"),
         ("adapters/controls/gpio", "import left_pad"),
         ("rehearsal/event_log", "from kioskd.core import machine"),
-        ("rehearsal/event_log", "from kioskd.flow import crew"),
+        ("rehearsal/event_log", "from kioskd.flow.runtime import workers"),
         ("ports", "from kioskd import adapters"),
         ("errors", "from kioskd import ports"),
         ("app", "from kioskd import cli"),
         ("__init__", "from kioskd import errors"),
-        ("novelty", "from kioskd import ports"),
+        ("stray", "from kioskd import ports"),
     ],
 )
 def test_a_bad_import_is_found(tmp_path: Path, module: str, text: str) -> None:

@@ -99,7 +99,7 @@ def test_what_only_a_restart_can_change_stays_as_it_was_in_all_places() -> None:
         conversation=LOCAL, controls=HOLD, assistant=AssistantSettings(voice="Puck", language="de-DE"),
         microphone=MicrophoneSettings(echo="hardware"), speaker=SpeakerSettings(volume=30, volume_floor=10),
     )  # fmt: skip
-    going, later = app.renewed(new, started)
+    going, later = app.take_over(new, started)
     assert later == (
         "assistant.language",
         "conversation.turn_taking",
@@ -117,7 +117,7 @@ def test_what_only_a_restart_can_change_stays_as_it_was_in_all_places() -> None:
 
 def test_tools_that_only_a_restart_can_change_are_named_as_a_whole() -> None:
     new = Settings.model_validate({"tools": ({"kind": "builtin"},)})
-    assert app.renewed(new, Settings()) == (Settings(), ("tools",))
+    assert app.take_over(new, Settings()) == (Settings(), ("tools",))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_tools_that_only_a_restart_can_change_are_named_as_a_whole() -> None:
     ],
 )
 def test_what_can_be_changed_at_once_is_and_nothing_is_named(new: Settings) -> None:
-    assert app.renewed(new, Settings()) == (new, ())
+    assert app.take_over(new, Settings()) == (new, ())
 
 
 def test_all_sections_say_what_of_them_is_looked_at_once() -> None:

@@ -30,6 +30,6 @@ def test_a_model_that_settings_replace_decides_whether_it_waits() -> None:
     tools = app.ToolSet(Settings(), {}, ManualClock())
     slow = Declaration("open_door", "Opens it.", {"type": "object"}, blocking=True)
     assert tools.functions.blocks(slow)
-    tools.adopt(Settings.model_validate({"service": {"model": "gemini-3.8-live"}}))
+    tools.use_settings(Settings.model_validate({"service": {"model": "gemini-3.8-live"}}))
     assert tools.functions.blocks(slow)
     assert not tools.functions.blocks(Declaration("note", "Notes.", {"type": "object"}, blocking=False))

@@ -61,7 +61,7 @@ from kioskd.core.effects import (
 )
 from kioskd.core.events import ConnectionUp, Event, HandleIssued, Pressed, Restored, Timer, TimerFired
 from kioskd.core.link_state import Link, LinkPhase, LinkTrouble
-from kioskd.core.machine import State, adopt, levels, step
+from kioskd.core.machine import State, effects_of_policy, levels, step
 from kioskd.core.policy import Policy
 from kioskd.errors import Remedy
 
@@ -190,16 +190,16 @@ def test_a_visitor_who_gives_up_before_the_settings_are_accepted_leaves_the_faul
 
 def test_another_policy_changes_what_should_hold_and_nothing_else() -> None:
     patient = Policy(idle_s=99.0, half_duplex=False)
-    assert adopt(listening(), HALF_DUPLEX, patient) == (SetTimer(Timer.IDLE, 99.0),)
-    assert adopt(speaking(), HALF_DUPLEX, patient) == (SetUplink(UplinkGate.SEND),)
-    assert adopt(asleep(), HALF_DUPLEX, ALWAYS_ON) == (SetTimer(Timer.AGAIN, ALWAYS_ON.again_s),)
-    assert adopt(asleep(), ALWAYS_ON, HALF_DUPLEX) == (CancelTimer(Timer.AGAIN),)
+    assert effects_of_policy(listening(), HALF_DUPLEX, patient) == (SetTimer(Timer.IDLE, 99.0),)
+    assert effects_of_policy(speaking(), HALF_DUPLEX, patient) == (SetUplink(UplinkGate.SEND),)
+    assert effects_of_policy(asleep(), HALF_DUPLEX, ALWAYS_ON) == (SetTimer(Timer.AGAIN, ALWAYS_ON.again_s),)
+    assert effects_of_policy(asleep(), ALWAYS_ON, HALF_DUPLEX) == (CancelTimer(Timer.AGAIN),)
 
 
 @pytest.mark.parametrize("policy", EVERY_POLICY)
 def test_the_same_policy_again_changes_nothing(policy: Policy) -> None:
     for state in EVERY_STATE:
-        assert adopt(state, policy, policy) == ()
+        assert effects_of_policy(state, policy, policy) == ()
 
 
 # Order

@@ -85,7 +85,7 @@ def test_settings_that_change_in_mid_life_change_what_holds_and_break_no_law() -
     for _ in range(6_000):
         if chance.random() < 0.05:
             before = walk.policy
-            walk.adopt(chance.choice(POLICIES))
+            walk.use_policy(chance.choice(POLICIES))
             changes += walk.policy != before
         wander(walk, chance)
     assert changes > 100

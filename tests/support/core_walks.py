@@ -63,7 +63,7 @@ from kioskd.core.events import (
     Woken,
 )
 from kioskd.core.link_state import LinkPhase
-from kioskd.core.machine import State, adopt, levels, step
+from kioskd.core.machine import State, effects_of_policy, levels, step
 from kioskd.core.policy import CameraMode, Policy, UplinkMode
 from kioskd.core.troubles import broken, troubles
 from kioskd.errors import Code, Remedy
@@ -249,9 +249,9 @@ class Walk:
             if link.handle is not None:
                 yield ConnectionLost(link.epoch, Remedy.FRESH, chance)
 
-    def adopt(self, policy: Policy) -> None:
+    def use_policy(self, policy: Policy) -> None:
         """Let the owner's settings mean another policy from here on."""
-        effects = adopt(self.state, self.policy, policy)
+        effects = effects_of_policy(self.state, self.policy, policy)
         self.policy = self.shell.policy = policy
         self.shell.perform(effects, self.seen)
         assert self.shell.agrees_with(self.state), f"{self.shell} is not {levels(self.state, self.policy)}"

@@ -3,7 +3,7 @@
 from kioskd.app.devices import echo_canceller, hand, pictures, prompts, real_parts
 from kioskd.app.kiosk import NewSettings, serve
 from kioskd.app.parts import ButtonSpec, Devices, LampSpec, LiveService, Parts, Stores
-from kioskd.app.policy import AT_START, core_policy, own_turns, renewed, session_of
+from kioskd.app.policy import AT_START, core_policy, own_turns, session_of, take_over
 from kioskd.app.service import live, read_aloud
 from kioskd.app.startup_check import tried, unfit
 from kioskd.app.tool_host import ToolSet
@@ -27,9 +27,9 @@ __all__ = [
     "prompts",
     "read_aloud",
     "real_parts",
-    "renewed",
     "serve",
     "session_of",
+    "take_over",
     "tried",
     "unfit",
 ]

@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NewSettings:
-    """What a running daemon goes by from now on; see `policy.renewed`."""
+    """What a running daemon goes by from now on; see `policy.take_over`."""
 
     settings: Settings
     live: ports.Live
@@ -302,12 +302,12 @@ class Kiosk:
         """Go by new settings: at once, or over the next connection."""
         settings, old = new.settings, self._owner.settings
         self._owner.settings = settings
-        self._engine.adopt(core_policy(settings))
-        self._budget.adopt(budget(settings), settings.limits.notice)
+        self._engine.use_policy(core_policy(settings))
+        self._budget.use_settings(budget(settings), settings.limits.notice)
         self._link.use(SessionStart(new.live, settings.assistant.greeting or "", new.pictures))
-        self.sound.volume.adopt(settings.speaker.volume)
+        self.sound.volume.use_default(settings.speaker.volume)
         self._mailbox.post(SettingsChanged(session_void=session_of(settings) != session_of(old)))
-        self._tools.adopt(settings)
+        self._tools.use_settings(settings)
         log.info(
             "settings reloaded%s",
             f"; after a restart only: {', '.join(new.later)}" if new.later else "",

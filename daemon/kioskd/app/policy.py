@@ -28,7 +28,7 @@ AT_START: Final[Mapping[str, frozenset[str] | None]] = {
 """What is looked at once, when devices are opened and workers made: by section, the settings of it, or None for all."""
 
 
-def renewed(new: Settings, started: Settings) -> tuple[Settings, Sequence[str]]:
+def take_over(new: Settings, started: Settings) -> tuple[Settings, Sequence[str]]:
     """Return what a daemon goes by from now on, and the settings, as SECTION.NAME, that hold only after a restart.
 
     `started` is what it was started with: whatever is looked at once stays so in all places, the session's set-up too.

@@ -84,7 +84,7 @@ def sound(
             microphone.preroll_ms,
             lead_ms(settings),
             # What a card leaves of the kiosk's voice is loud enough to be answered; what the canceller leaves is not.
-            own_voice=lambda: downlink.voice_lingers if microphone.half_duplex else own_residue(),
+            own_voice=lambda: downlink.voice_reverberates if microphone.half_duplex else own_residue(),
             own_lead=lambda: held and own_residue(),
         ),
         speech_events=speech_events(settings, post, echo, wake_words, downlink),
@@ -132,7 +132,7 @@ def speech_events(
         # Also where the visitor's voice ends no reply: what is left of an echo is not theirs.
         interrupter=None if settings.microphone.half_duplex else BargeInDetector(echo),
         own_voice=lambda: downlink.own_voice,
-        own_sound=lambda: downlink.lingers,
+        own_sound=lambda: downlink.sound_reverberates,
     )
 
 

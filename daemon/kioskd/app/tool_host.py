@@ -69,7 +69,7 @@ class ToolSet:
 
         return FunctionRules(live_models.profile(self._model).functions)
 
-    def adopt(self, settings: Settings) -> None:
+    def use_settings(self, settings: Settings) -> None:
         """Go by the model of new settings."""
         self._model = settings.service.model
 
@@ -164,9 +164,9 @@ class ToolHost:
         """Return the tools that the service refuses: name, place and why."""
         return self._tools.left_out
 
-    def adopt(self, settings: Settings) -> None:
+    def use_settings(self, settings: Settings) -> None:
         """Go by new settings."""
-        self._tools.adopt(settings)
+        self._tools.use_settings(settings)
 
     def terms(self, name: str) -> CallTerms:
         """Return how a tool is dealt with; see `ToolExecutor`. One that is unknown is dealt with as the model does."""

@@ -75,7 +75,7 @@ async def _serve(settings: Settings, parts: app.Parts, path: Path) -> None:
         serving.cancel()
 
     def read() -> app.NewSettings:
-        new, later = app.renewed(app.tried(path, os.environ), settings)
+        new, later = app.take_over(app.tried(path, os.environ), settings)
         keys, tools = parts.service.keys, parts.service.tools
         assert keys is not None
         assert tools is not None

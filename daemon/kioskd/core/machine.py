@@ -65,7 +65,7 @@ from kioskd.core.troubles import OUTAGES, TOLD, broken
 from kioskd.core.turn import Turn
 from kioskd.errors import Code
 
-__all__ = ["Levels", "State", "adopt", "levels", "step"]
+__all__ = ["Levels", "State", "effects_of_policy", "levels", "step"]
 
 HUSHING: Final = (*turns.BY_PERSON, ReplySilenced, SleepRequested, MuteRequested, ReplyBegan)
 """What a prompt that is being told gives way to."""
@@ -125,7 +125,7 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     return _tell_people(state, after, effects, policy, event=event, refusal=refusal)
 
 
-def adopt(state: State, old: Policy, new: Policy) -> tuple[Effect, ...]:
+def effects_of_policy(state: State, old: Policy, new: Policy) -> tuple[Effect, ...]:
     """Return what to do when `new` replaces `old` in mid-life: what should hold may be something else now."""
     return tuple(difference(levels(state, old), levels(state, new)))
 

@@ -232,8 +232,8 @@ async def test_a_card_that_comes_back_is_taken_up_in_time_and_the_other_was_neve
     playing = DeviceSupervisor("speaker", SystemClock(), into(others), device=Device.SPEAKER)
     microphone, speaker = PortAudioMicrophone("Mic"), PortAudioSpeaker("Spk")
     async with running(
-        playing.use(lambda: speaker.play(Silence(playing.works))),
-        listening.use(lambda: microphone.capture(lambda _frame: listening.works())),
+        playing.use(lambda: speaker.play(Silence(playing.note_alive))),
+        listening.use(lambda: microphone.capture(lambda _frame: listening.note_alive())),
     ):
         await until(lambda: told and others)
         for times in (1, 2, 3):

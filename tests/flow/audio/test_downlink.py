@@ -360,14 +360,14 @@ async def test_a_reply_lingers_in_the_room_and_is_nobody_elses_voice_until_it_ha
     it = Downlinked()
     async with running(it.downlink.play()):
         await it.hear(0.01)
-        assert not it.downlink.lingers
+        assert not it.downlink.sound_reverberates
         it.downlink.add(1, WORDS)
         it.downlink.end(1)
         await it.hear(0.3)
         assert not it.downlink.own_voice
-        assert (it.downlink.voice_lingers, it.downlink.lingers) == (True, True)
+        assert (it.downlink.voice_reverberates, it.downlink.sound_reverberates) == (True, True)
         await it.clock.advance(CAPTURE_LATENCY_S + LINGERS_S + 0.01)
-        assert (it.downlink.voice_lingers, it.downlink.lingers) == (False, False)
+        assert (it.downlink.voice_reverberates, it.downlink.sound_reverberates) == (False, False)
 
 
 async def test_a_chime_lingers_too_and_is_no_voice() -> None:
@@ -375,11 +375,11 @@ async def test_a_chime_lingers_too_and_is_no_voice() -> None:
     async with running(it.downlink.play()):
         await it.hear(0.01)
         it.downlink.chime(Chime(Cue.END))
-        assert (it.downlink.voice_lingers, it.downlink.lingers) == (False, True)
+        assert (it.downlink.voice_reverberates, it.downlink.sound_reverberates) == (False, True)
         await it.clock.advance(LATENCY_S + cues.duration_s(cues.CueSound.END) + LINGERS_S)
-        assert it.downlink.lingers, "and the microphone is late, too"
+        assert it.downlink.sound_reverberates, "and the microphone is late, too"
         await it.clock.advance(CAPTURE_LATENCY_S + 0.02)
-        assert not it.downlink.lingers
+        assert not it.downlink.sound_reverberates
 
 
 async def test_a_speaker_that_is_away_has_no_voice() -> None:

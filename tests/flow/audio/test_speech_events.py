@@ -143,7 +143,7 @@ def test_rest_ends_a_voice_at_its_last_word_and_has_everybody_forget() -> None:
     it = Listening(wakers={WakeCause.VOICE: waker}, interrupter=interrupter)
     it.hear(frames(silence(1.0) + voice(1.0) + silence(0.4)))
     it.inbox.events.clear()
-    it.speech_events.rest()
+    it.speech_events.pause()
 
     (ended,) = it.inbox.events
     assert isinstance(ended, VoiceEnded)
@@ -158,7 +158,7 @@ def test_a_voice_that_outlasts_its_conversation_ends_in_none() -> None:
     it.hear(frames(voice(1.0)))
     it.inbox.events.clear()
     it.speech_events.fall_asleep(unheard=False)
-    it.speech_events.rest()
+    it.speech_events.pause()
     assert it.inbox.events == []
 
 
@@ -224,7 +224,7 @@ async def test_a_waker_that_is_still_loaded_hears_nothing_and_holds_up_nobody() 
         await until(lambda: bool(threads))
         assert not waker.ready
         assert it.sleep(NOISE) == []
-        it.speech_events.rest()
+        it.speech_events.pause()
         begin.set()
         await until(lambda: waker.ready)
         assert it.sleep(NOISE) == [Woken(WakeCause.WAKEWORD)]
@@ -237,7 +237,7 @@ async def test_a_waker_that_is_there_forgets_when_the_kiosk_rests() -> None:
     it = Listening(wakers={WakeCause.WAKEWORD: waker})
     async with running(waker.run()):
         await until(lambda: waker.ready)
-        it.speech_events.rest()
+        it.speech_events.pause()
     assert word.resets == 1
 
 
@@ -272,11 +272,11 @@ async def test_a_load_that_takes_long_is_said_once_and_waited_for(caplog: pytest
 def test_a_microphone_that_gives_nothing_is_said_once_and_so_is_its_coming_back() -> None:
     it = Listening()
     for _ in range(2 * BEGIN_FRAMES):
-        it.speech_events.feel(bytes(pcm.FRAME_BYTES))
+        it.speech_events.check_level(bytes(pcm.FRAME_BYTES))
     assert it.inbox.events == [MicrophoneSilent(deaf=True)]
 
     for number in range(2 * END_FRAMES):
-        it.speech_events.feel(
+        it.speech_events.check_level(
             b"".join((number + at).to_bytes(2, "little") for at in range(pcm.FRAME_BYTES // 2))
         )
     assert it.inbox.events == [MicrophoneSilent(deaf=True), MicrophoneSilent(deaf=False)]
@@ -286,5 +286,5 @@ def test_a_quiet_room_is_no_dead_microphone() -> None:
     it = Listening()
     hiss = b"\0\0\1\0" * (pcm.FRAME_BYTES // 4)
     for _ in range(2 * BEGIN_FRAMES):
-        it.speech_events.feel(hiss)
+        it.speech_events.check_level(hiss)
     assert it.inbox.events == []

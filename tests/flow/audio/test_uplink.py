@@ -166,7 +166,7 @@ class Uplinked:
         wire.cut()
         await self.settle()
         self.uplink.disconnect()
-        self.uplink.settle(wire)
+        self.uplink.take_back_undelivered(wire)
 
     async def settle(self) -> None:
         """Let everybody react."""
@@ -466,7 +466,7 @@ async def test_a_confirmation_that_comes_with_the_closing_counts() -> None:
         it.uplink.disconnect()
         first.confirmed = 10
 
-        it.uplink.settle(first)
+        it.uplink.take_back_undelivered(first)
         second = await it.connect()
 
         assert sent(second) == []

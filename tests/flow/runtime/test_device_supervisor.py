@@ -34,7 +34,7 @@ class Attended:
         )
 
     async def use(self) -> None:
-        await self.supervisor.use(lambda: self.device.capture(lambda _frame: self.supervisor.works()))
+        await self.supervisor.use(lambda: self.device.capture(lambda _frame: self.supervisor.note_alive()))
 
     async def give_sign_of_life(self) -> None:
         self.device.say(FRAME)
@@ -139,7 +139,7 @@ class Tried:
     async def _once(self) -> None:
         self.at.append(self.clock.now())
         if self.works_for_s is not None:
-            self.supervisor.works()
+            self.supervisor.note_alive()
             await self.clock.sleep(self.works_for_s)
         await self.clock.sleep(self.takes_s)
         raise self.error
@@ -326,6 +326,6 @@ def test_without_a_device_of_the_core_nothing_is_posted() -> None:
     post: Callable[[object], None] = posted.append
     supervisor = DeviceSupervisor("lamp", ManualClock(), post)
 
-    supervisor.works()
+    supervisor.note_alive()
 
     assert posted == []

@@ -301,7 +301,7 @@ async def test_a_spent_day_opens_when_it_says_by_a_clock_that_was_set(forward_h:
 
 async def test_other_quiet_hours_are_another_time_to_open_at() -> None:
     async with counted(Budget(quiet=((11 * 60, 14 * 60),))) as it:
-        it.limits.adopt(Budget(quiet=((11 * 60, 15 * 60),)), NOTICE)
+        it.limits.use_settings(Budget(quiet=((11 * 60, 15 * 60),)), NOTICE)
         await it.clock.advance(0)
         assert [event.opens for event in events(it) if isinstance(event, Closing)] == ["14:00", "15:00"]
 
@@ -381,10 +381,10 @@ async def test_another_budget_holds_at_once() -> None:
     async with counted(Budget()) as it:
         await it.becomes(LISTENING)
         await it.use(500)
-        it.limits.adopt(Budget(tokens_per_day=400), "Bye.")
+        it.limits.use_settings(Budget(tokens_per_day=400), "Bye.")
         await it.clock.advance(0)
         assert events(it) == [Closing(Code.BUDGET)]
-        it.limits.adopt(Budget(tokens_per_day=4000), "Bye.")
+        it.limits.use_settings(Budget(tokens_per_day=4000), "Bye.")
         await it.clock.advance(0)
         assert events(it) == [Closing(None)]
 

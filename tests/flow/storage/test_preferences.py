@@ -75,7 +75,7 @@ async def test_a_volume_of_the_owners_that_does_not_hold_is_said_and_what_sets_i
 ) -> None:
     caplog.set_level(logging.INFO)
     keeper = keeper_of(Disk(Preferences(volume=60)))
-    keeper.adopt(40)
+    keeper.use_default(40)
     assert keeper.volume == 60
     assert caplog.messages == [
         "volume set by hand holds: volume=60 speaker.volume=70; kioskd volume 70 sets that",
@@ -91,7 +91,7 @@ async def test_a_volume_of_the_owners_that_holds_is_nothing_to_say(
     keeper = PreferenceKeeper(
         Disk(Preferences(volume=kept)), DiskWriter(ManualClock(), Inbox().post), volume=50, volume_ceiling=40
     )
-    keeper.adopt(80 if kept else 30)
+    keeper.use_default(80 if kept else 30)
     assert keeper.volume == (kept or 30)
     assert caplog.messages == []
 

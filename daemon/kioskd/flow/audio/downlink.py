@@ -85,14 +85,14 @@ class Downlink:
         return self._heard_until is not None and not self._supervisor.away
 
     @property
-    def voice_lingers(self) -> bool:
+    def voice_reverberates(self) -> bool:
         """Whether a microphone may hear a reply or prompt: it sounds, or the room still rings with it."""
         return self.own_voice or self._clock.now() < self._voice_until
 
     @property
-    def lingers(self) -> bool:
+    def sound_reverberates(self) -> bool:
         """Whether a microphone may hear anything of ours, be it a chime."""
-        return self.voice_lingers or self._clock.now() < self._chime_until
+        return self.voice_reverberates or self._clock.now() < self._chime_until
 
     @property
     def missing(self) -> bool:
@@ -161,7 +161,7 @@ class Downlink:
         if self._echo is not None:
             self._echo.delay_s = self._speaker.latency_s
             self._echo.relearn()
-        self._supervisor.works()
+        self._supervisor.note_alive()
 
     def _mark_from_device(self, mark: PlayoutMark) -> None:
         self._tell(lambda: self._mark(mark))

@@ -69,7 +69,7 @@ class SendQueue:
         self._sounding = False
 
     async def send_next(self, connection: Connection) -> None:
-        """Send the oldest frame. A cancelled call leaves the frame undelivered, and `settle` puts it back.
+        """Send the oldest frame. A cancelled call leaves the frame undelivered, and `take_back_undelivered` puts it back.
 
         Raises:
             LinkLost: the connection is over.
@@ -93,7 +93,7 @@ class SendQueue:
         self._on_sent(frame)
         self._note_delivered(connection)
 
-    def settle(self, connection: Connection) -> None:
+    def take_back_undelivered(self, connection: Connection) -> None:
         """Take back what a closed connection has not delivered: it is the next one's first."""
         self._note_delivered(connection)
         self.resent += sum(map(bool, self._undelivered))

@@ -123,7 +123,7 @@ class SpeechEvents:
         """Somebody may be talking on since the conversation has ended."""
         self._flatline = DeadMicrophoneDetector()
 
-    def feel(self, frame: bytes) -> None:
+    def check_level(self, frame: bytes) -> None:
         """Take a frame as it came from the device: is there anybody out there?"""
         match self._flatline.feed(frame):
             case SilentFault.BEGAN:
@@ -159,7 +159,7 @@ class SpeechEvents:
             case VoiceChange.ENDED:
                 self._end_voice()
 
-    def rest(self) -> None:
+    def pause(self) -> None:
         """Hear no more for now, and forget what was heard: a voice that had begun ends here."""
         if self._voice.speaking:
             self._end_voice()

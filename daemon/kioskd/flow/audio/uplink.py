@@ -129,7 +129,7 @@ class Uplink:
                 self._preroll.clear()
                 self._after = 0
                 self._queue.pause()
-                self._speech_events.rest()
+                self._speech_events.pause()
             case UplinkGate.PAUSED:
                 self._conversing = True
                 self._hear_preroll(before)
@@ -157,13 +157,13 @@ class Uplink:
         self._wake_sender()
 
     def disconnect(self) -> None:
-        """Send nothing more. What the connection has delivered is known when it is closed (see `settle`)."""
+        """Send nothing more. What the connection has delivered is known when it is closed (see `take_back_undelivered`)."""
         self._connection = None
         self._wake_sender()
 
-    def settle(self, connection: Connection) -> None:
+    def take_back_undelivered(self, connection: Connection) -> None:
         """Take back what a connection that is closed now has not delivered: it is the next one's first."""
-        self._queue.settle(connection)
+        self._queue.take_back_undelivered(connection)
 
     async def capture(self) -> None:
         """Take frames from the microphone until cancelled, but for while it is muted: the device is closed then.
@@ -199,9 +199,9 @@ class Uplink:
             self._wake_sender()
 
     def _accept(self, frame: bytes) -> None:
-        self._supervisor.works()
+        self._supervisor.note_alive()
         self.captured += 1
-        self._speech_events.feel(frame)
+        self._speech_events.check_level(frame)
         for cleaner in self._cleaners:
             frame = cleaner.clean(frame)
         match self._gate:

@@ -169,7 +169,7 @@ class CameraDevice:
             return  # its conversation is over, and nothing of it is shown in another
         shot = Snapshot(self._clock.now(), jpeg)
         self.counts["shot"] += 1
-        self._supervisor.works()
+        self._supervisor.note_alive()
         self._keep(shot)
         for one in asked:
             if not one.done():

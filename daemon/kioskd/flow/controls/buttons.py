@@ -53,7 +53,7 @@ class ButtonEvents:
         for button in self._buttons:
             button.catch_up()
 
-    async def rest(self, clock: Clock, seconds: float) -> None:
+    async def wait_until_released(self, clock: Clock, seconds: float) -> None:
         """Return when no finger has been on any button for so long. A stuck button has none."""
         while True:
             self.catch_up()
@@ -143,7 +143,7 @@ class ButtonWorker:
         self._button.catch_up()
 
     def _edge(self, edge: Edge) -> None:
-        self._supervisor.works()
+        self._supervisor.note_alive()
         now_s = self._clock.now()
         # A stamp of another clock than ours would lie in the future, or before all that was heard so far.
         self._step(edge.down, now_s if edge.at_s is None else min(edge.at_s, now_s))

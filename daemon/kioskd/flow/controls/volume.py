@@ -24,7 +24,7 @@ class Volume:
         self._playout.volume = self._preferences.volume
         return self._playout.volume
 
-    def adopt(self, percent: int) -> None:
+    def use_default(self, percent: int) -> None:
         """Go by the owner's new volume, unless people have set another by hand."""
-        self._preferences.adopt(percent)
+        self._preferences.use_default(percent)
         self._playout.volume = self._preferences.volume

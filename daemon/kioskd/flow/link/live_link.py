@@ -182,7 +182,7 @@ class LiveLink:
             self._report(order.epoch, self._clock.now() - dialed, error)
         finally:
             if connection is not None:
-                self._uplink.settle(connection)
+                self._uplink.take_back_undelivered(connection)
             self._log.over(order.epoch, connection, dialed, cause)
         await asyncio.Event().wait()  # what comes next is an order
 

@@ -90,7 +90,7 @@ class DeviceSupervisor:
         """
         return self._missing
 
-    def works(self) -> None:
+    def note_alive(self) -> None:
         """Note a sign of life. Called for every frame, so it does next to nothing."""
         if not self._away:
             return
@@ -107,7 +107,7 @@ class DeviceSupervisor:
             self._post(DeviceCame(self._device, self._called))
 
     async def use(self, once: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Run `once` (which uses the device and calls `works`) again and again until cancelled.
+        """Run `once` (which uses the device and calls `note_alive`) again and again until cancelled.
 
         Raises:
             DeviceStuck: only a new process can help: the device or its driver does not let go, or it is `needed` and
@@ -118,7 +118,7 @@ class DeviceSupervisor:
         self._failing_since = None
         self._delay_s = FIRST_RETRY_S
         while True:
-            held = None if self._idles else self._clock.call_later(HELD_S, self.works)
+            held = None if self._idles else self._clock.call_later(HELD_S, self.note_alive)
             again = False
             try:
                 await once()

@@ -6,7 +6,7 @@ from typing import Any
 
 from kioskd.core.effects import Effect
 from kioskd.core.events import Event, Heartbeat
-from kioskd.core.machine import State, adopt, levels, step
+from kioskd.core.machine import State, effects_of_policy, levels, step
 from kioskd.core.policy import Policy
 from kioskd.flow.runtime.mailbox import Mailbox
 from kioskd.ports import Clock
@@ -41,10 +41,10 @@ class Engine:
         self._observers = observers
         self.state = State()
 
-    def adopt(self, policy: Policy) -> None:
+    def use_policy(self, policy: Policy) -> None:
         """Go by another policy from now on."""
         old, self._policy = self._policy, policy
-        self._perform(adopt(self.state, old, policy))
+        self._perform(effects_of_policy(self.state, old, policy))
 
     async def run(self) -> None:
         """Take events until cancelled."""

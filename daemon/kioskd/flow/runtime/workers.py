@@ -12,11 +12,11 @@ Worker = Callable[[], Coroutine[Any, Any, object]]
 async def work_together(workers: Mapping[str, Worker]) -> None:
     """Run all workers until cancelled, or until one fails; then cancel the others and wait for them.
 
-    Also owns the loop's stray exceptions while it runs: what a callback raises ends the crew like a worker's bug,
+    Also owns the loop's stray exceptions while it runs: what a callback raises ends all workers like a worker's bug,
     instead of being logged and forgotten.
 
     Raises:
-        KioskError: what ended the crew, when it was trouble that a person can mend.
+        KioskError: what ended the workers, when it was trouble that a person can mend.
         Exception: a bug, in a group if there were several. A worker that returns is one too (RuntimeError).
     """
     loop = asyncio.get_running_loop()

@@ -135,7 +135,7 @@ class BudgetEnforcer:
             unknown=spent.unknown,
         )
 
-    def adopt(self, budget: Budget, notice: str) -> None:
+    def use_settings(self, budget: Budget, notice: str) -> None:
         """Go by another budget from now on; what is spent stays spent."""
         self._budget, self._notice = budget, notice
         self._day.limited = budget.daily

@@ -33,9 +33,9 @@ class PreferenceKeeper:
         self._changed = asyncio.Event()
         self._floor = volume_floor
         self._ceiling = volume_ceiling
-        self.adopt(volume)
+        self.use_default(volume)
 
-    def adopt(self, volume: int) -> None:
+    def use_default(self, volume: int) -> None:
         """Go by the owner's volume, for as long as nobody has set another by hand; say so where somebody has."""
         self._owners_volume = volume
         allowed = clamp(volume, self._floor, self._ceiling)

@@ -64,7 +64,7 @@ class Confirmation:
         async with self._turn:
             self.sound = await self._voice(name, words)
             if self._buttons is not None:
-                await self._buttons.rest(self._clock, UP_S)
+                await self._buttons.wait_until_released(self._clock, UP_S)
             self._allowed, self._shown_s = False, None
             self._over.clear()
             self._set_alarm(ASK_S if self.sound is None else SPOKEN_S)

@@ -82,7 +82,7 @@ class RunningCall:
     """None while it is at work."""
 
     @property
-    def told(self) -> bool:
+    def known_to_model(self) -> bool:
         """Whether the model knows."""
         return self.stage in (CallStage.ANSWERED, CallStage.WRITTEN)
 

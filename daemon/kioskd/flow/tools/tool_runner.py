@@ -138,7 +138,7 @@ class ToolRunner:
                     self._begin(call)
             case ToolCallsCancelled(ids):
                 for work in self._present():
-                    if work.call.id in ids and not work.told:
+                    if work.call.id in ids and not work.known_to_model:
                         self._stop(work)
             case _:
                 return
@@ -171,8 +171,8 @@ class ToolRunner:
                 self._settle()
             case HandleIssued(epoch=self._epoch):
                 # None is issued with a call open: what resumes the session from now on knows of all that was told.
-                self._deeds.keep_only(lambda work: work in self._works and not work.told)
-                if all(work.terms.scheduling == "silent" for work in self._works if work.told):
+                self._deeds.keep_only(lambda work: work in self._works and not work.known_to_model)
+                if all(work.terms.scheduling == "silent" for work in self._works if work.known_to_model):
                     self._settle()
         self._tell_late()
 
@@ -191,7 +191,7 @@ class ToolRunner:
         work = RunningCall(call, self._epoch, self.turn, self._toolbox.terms(call.name))
         if any(known.call.id == call.id for known in self._present()):
             return
-        if (waiting := sum(not known.told for known in self._works)) >= MOST:
+        if (waiting := sum(not known.known_to_model for known in self._works)) >= MOST:
             log.warning("tool call left unanswered, too many wait: waiting=%d", waiting)
         elif call.fault:
             self.counts["refused"] += 1
@@ -261,13 +261,13 @@ class ToolRunner:
         if self._connection is connection:  # else it was left meanwhile, and nobody knows either
             for work in due:
                 work.stage = CallStage.ANSWERED
-            oldest = [work for work in self._works if work.told][:-MOST]
+            oldest = [work for work in self._works if work.known_to_model][:-MOST]
             self._works = [work for work in self._works if work not in oldest]
             self._linger()
 
     def _tell_late(self) -> None:
         """Tell as text what the connection did not live to be told, in a moment that it does not disturb."""
-        if self._connection is None or any(work.told for work in self._works):
+        if self._connection is None or any(work.known_to_model for work in self._works):
             return
         done = [work for work in self._late() if work.stage is CallStage.DONE]
         nothing = [work for work in done if not work.was_done]  # the model has lost nothing by it
@@ -309,7 +309,7 @@ class ToolRunner:
 
     def _settle(self) -> None:
         """What was told is the model's business now."""
-        self._works = [work for work in self._works if not work.told]
+        self._works = [work for work in self._works if not work.known_to_model]
         if self._lingering is not None:
             self._lingering.cancel()
             self._lingering = None
@@ -319,7 +319,7 @@ class ToolRunner:
         return [work for work in self._works if work.epoch == self._epoch]
 
     def _late(self) -> list[RunningCall]:
-        return [work for work in self._works if work.epoch != self._epoch and not work.told]
+        return [work for work in self._works if work.epoch != self._epoch and not work.known_to_model]
 
     def _pending(self) -> int:
         # What waits for an opportune moment to be told must not keep that moment from coming.
@@ -328,7 +328,7 @@ class ToolRunner:
     def _report(self) -> None:
         if not self._turn.awake:
             return
-        blocking = sum(work.terms.blocking and not work.told for work in self._present())
+        blocking = sum(work.terms.blocking and not work.known_to_model for work in self._present())
         report = CallsChanged(self._epoch, self._pending(), blocking)
         if report != self._reported:
             self._reported = report
