@@ -20,10 +20,8 @@ class Certificate:
 
     ca_file: Path
     """The authority that a client must trust."""
-
     chain_file: Path
     """The certificate that the server presents."""
-
     key_file: Path
     """The server's private key; readable by its owner only."""
 

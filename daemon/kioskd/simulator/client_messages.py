@@ -14,7 +14,6 @@ from kioskd.simulator.schema import Blob, Content, Detection, History, Realtime,
 from kioskd.simulator.turn_input import TurnInput
 from kioskd.simulator.vad import UplinkResampler, VadEvent, VoiceActivityDetector
 from kioskd.simulator.wire import (
-    INVALID,
     ClientContent,
     ClientMessage,
     ContextUpdate,
@@ -82,17 +81,16 @@ class ClientMessages:
         elif message.context_update is not None:
             self._on_context_update(message.context_update)
         else:
-            raise RefusalError(INVALID, "setup must be the first message, and only the first")
+            raise RefusalError("setup must be the first message, and only the first")
 
     async def _on_realtime_input(self, given: RealtimeInput) -> None:
         if (given.activity_start or given.activity_end) and self._vad is not None:
             raise RefusalError(
-                INVALID,
                 "Explicit activity control is not supported when automatic activity detection is enabled.",
             )
         if given.audio_stream_end and self._vad is None:
             raise RefusalError(
-                INVALID, "audio_stream_end is not supported when automatic activity detection is disabled."
+                "audio_stream_end is not supported when automatic activity detection is disabled."
             )
         if given.activity_start is not None:
             await self._on_speech_start()
@@ -119,10 +117,10 @@ class ClientMessages:
         kind, parameters = mime_of(blob, where)
         rate = parameters.get("rate", str(pcm.UPLINK_HZ))
         if kind != "audio/pcm" or not rate.isdigit() or int(rate) not in _RATES_HZ:
-            raise RefusalError(INVALID, f"Unsupported mime_type at '{where}': use audio/pcm;rate=16000")
+            raise RefusalError(f"Unsupported mime_type at '{where}': use audio/pcm;rate=16000")
         sound = blob_bytes(blob, where)
         if len(sound) % pcm.SAMPLE_BYTES:
-            raise RefusalError(INVALID, f"Invalid value at '{where}.data': half a sample of 16-bit PCM")
+            raise RefusalError(f"Invalid value at '{where}.data': half a sample of 16-bit PCM")
         if not self._got_audio:
             self._got_audio = True
             self._connection.emit("audio", bytes=len(sound), rate=int(rate))
@@ -151,7 +149,7 @@ class ClientMessages:
             check_content(turn, self._session.backend)
         if self._model.client_content == "seed_only" and not self._takes_history:
             raise RefusalError(
-                INVALID, "client_content is only supported as initial history (history_config) by this model"
+                "client_content is only supported as initial history (history_config) by this model"
             )
         if self._takes_history:
             self._record_history(turns)
@@ -175,12 +173,12 @@ class ClientMessages:
     async def _on_tool_response(self, given: ToolResponse) -> None:
         responses = given.function_responses or ()
         if not responses:
-            raise RefusalError(INVALID, "tool_response.function_responses is required")
+            raise RefusalError("tool_response.function_responses is required")
         for response in responses:
             if response.id is None and self._session.backend == "developer":
-                raise RefusalError(INVALID, "tool_response.function_responses.id is required")
+                raise RefusalError("tool_response.function_responses.id is required")
             if response.parts and not self._model.answer_parts:
-                raise RefusalError(INVALID, "Multimodal function responses are not supported by this model")
+                raise RefusalError("Multimodal function responses are not supported by this model")
             pictures = [
                 self._record(picture_of(part.inline_data, f"{_IN_ANSWERS}.inline_data", "answer"))
                 for part in response.parts or ()

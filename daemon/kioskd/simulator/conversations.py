@@ -18,7 +18,7 @@ from kioskd.simulator.schema import Resumption
 from kioskd.simulator.script import ENDING_FAULTS, OPENING_FAULTS
 from kioskd.simulator.state import ServiceState
 from kioskd.simulator.websocket import ServerSocket
-from kioskd.simulator.wire import INVALID, POLICY, RefusalError, read
+from kioskd.simulator.wire import POLICY, RefusalError, read
 
 log = logging.getLogger(__name__)
 
@@ -81,15 +81,15 @@ class Conversations:
     ) -> None:
         setup = read(await connection.receive()).setup
         if setup is None:
-            raise RefusalError(INVALID, "setup must be the first message, and only the first")
+            raise RefusalError("setup must be the first message, and only the first")
         if websocket.auth_result == "no_key":
             raise RefusalError(
-                POLICY,
                 "Method doesn't allow unregistered callers (callers without established identity). "
                 "Please use API Key or other form of API consumer identity to call this API.",
+                POLICY,
             )
         if websocket.auth_result == "wrong_key":
-            raise RefusalError(INVALID, "API key not valid. Please pass a valid API key.")
+            raise RefusalError("API key not valid. Please pass a valid API key.")
         endpoint, script, sessions = websocket.endpoint, self._state.script, self._state.sessions
         assert endpoint is not None
         name, model = check_setup(setup, endpoint)

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from kioskd.media.picture_parts import TooManyPartsError, segments
 from kioskd.simulator.records import ReceivedPicture
 from kioskd.simulator.schema import Blob
-from kioskd.simulator.wire import INVALID, RefusalError, blob_bytes, mime_of
+from kioskd.simulator.wire import RefusalError, blob_bytes, mime_of
 
 _START: Final = {"image/jpeg": b"\xff\xd8", "image/png": b"\x89PNG\r\n\x1a\n", "image/webp": b"RIFF"}
 _FRAME_HEADERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -21,12 +21,10 @@ def picture_of(blob: Blob, where: str, way: Literal["realtime", "content", "answ
     """
     kind, _ = mime_of(blob, where)
     if kind not in _START:
-        raise RefusalError(
-            INVALID, f"Unsupported mime_type at '{where}': use image/jpeg, image/png or image/webp"
-        )
+        raise RefusalError(f"Unsupported mime_type at '{where}': use image/jpeg, image/png or image/webp")
     data = blob_bytes(blob, where)
     if not data.startswith(_START[kind]):
-        raise RefusalError(INVALID, f"Unable to process input image at '{where}': it is not {kind}")
+        raise RefusalError(f"Unable to process input image at '{where}': it is not {kind}")
     return ReceivedPicture(time.monotonic(), kind, data, way, _size_of(kind, data))
 
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from kioskd.simulator.auth import ApiEndpoint, Backend
 from kioskd.simulator.function_rules import check_functions
 from kioskd.simulator.schema import Content, Generation, Setup, SpeechConfig, Thinking, WireTool
-from kioskd.simulator.wire import INVALID, POLICY, RefusalError
+from kioskd.simulator.wire import POLICY, RefusalError
 
 Coverage = Literal[
     "TURN_INCLUDES_ONLY_ACTIVITY", "TURN_INCLUDES_ALL_INPUT", "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO"
@@ -103,9 +103,8 @@ def check_setup(setup: Setup, endpoint: ApiEndpoint) -> tuple[str, SimulatedMode
         RefusalError: the service would not accept this setup.
     """
     name, profile = _model(setup.model, endpoint)
-    config = setup.generation_config or Generation()
-    _check_generation(config, name, profile, endpoint)
-    _check_rest(setup, name, profile, endpoint)
+    _check_generation(setup.generation_config or Generation(), name, profile, endpoint)
+    _check_session(setup, name, profile, endpoint)
     check_tools(setup.tools or (), profile, endpoint.backend)
     return name, profile
 
@@ -116,13 +115,11 @@ def check_tools(tools: Sequence[WireTool], profile: SimulatedModel, backend: Bac
     Raises:
         RefusalError: the service or the model does not support one of them.
     """
+    unsupported = {"forbidden": "BLOCKING", "only": "NON_BLOCKING"}.get(profile.blocking_tools, "")
     for function in (each for tool in tools for each in tool.function_declarations or ()):
-        kinds = {"BLOCKING": "forbidden", "NON_BLOCKING": "only"}
-        if function.behavior in kinds:
-            _ensure(
-                profile.blocking_tools != kinds[function.behavior],
-                f"{function.behavior} function calls are not supported by this model",
-            )
+        _ensure(
+            function.behavior != unsupported, f"{unsupported} function calls are not supported by this model"
+        )
     check_functions(tools, backend)
 
 
@@ -142,18 +139,15 @@ def check_content(content: Content, backend: Backend) -> None:
 
 
 def _model(given: str | None, endpoint: ApiEndpoint) -> tuple[str, SimulatedModel]:
-    _ensure(bool(given), "setup.model is required")
-    assert given is not None
-    if endpoint.backend == "vertex":
-        pattern = r"(projects/[^/]+/locations/[^/]+/)?publishers/google/models/(?P<name>[^/]+)"
-    else:
-        pattern = r"models/(?P<name>[^/]+)"
-    match = re.fullmatch(pattern, given)
+    if not given:
+        raise RefusalError("setup.model is required")
+    place = r"(projects/[^/]+/locations/[^/]+/)?publishers/google/" if endpoint.backend == "vertex" else ""
+    match = re.fullmatch(place + r"models/(?P<name>[^/]+)", given)
     profile = PROFILES.get(match["name"]) if match else None
     if match is None or profile is None or endpoint.backend not in profile.backends:
         raise RefusalError(
-            POLICY,
             f"{given} is not found for API version {endpoint.version}, or is not supported for bidiGenerateContent.",
+            POLICY,
         )
     return match["name"], profile
 
@@ -167,7 +161,14 @@ def _check_generation(config: Generation, name: str, profile: SimulatedModel, en
         not config.enable_affective_dialog or profile.affective_dialog,
         f"enable_affective_dialog is not supported by the model {name}",
     )
-    _check_thinking(config.thinking_config, name, profile)
+    thinking = config.thinking_config or Thinking()
+    if profile.thinking == "forbidden":
+        _ensure(config.thinking_config is None, f"thinking_config is not supported by the model {name}")
+    elif profile.thinking == "required":
+        _ensure(
+            (thinking.thinking_budget is None) != (thinking.thinking_level is None),
+            f"Exactly one of thinking_level and thinking_budget is required by the model {name}",
+        )
     _ensure(0 <= (config.temperature or 0) <= 2, "temperature must be in the range [0.0, 2.0]")
     _ensure(0 <= (config.top_p or 0) <= 1, "top_p must be in the range [0.0, 1.0]")
     _ensure((config.candidate_count or 1) == 1, "Only one candidate is supported")
@@ -176,39 +177,23 @@ def _check_generation(config: Generation, name: str, profile: SimulatedModel, en
         speech.multi_speaker_voice_config is None, "Multi-speaker voices are not supported in a Live session"
     )
     voice = speech.voice_config.prebuilt_voice_config if speech.voice_config else None
-    if voice is not None and voice.voice_name:
+    if voice and voice.voice_name:
         _ensure(
             voice.voice_name in VOICES,
             f"Requested voice api_name '{voice.voice_name}' is not available for model {name}",
         )
-    code = speech.language_code
-    if code:
-        known = (
-            code in _VERTEX_LANGUAGES
-            if endpoint.backend == "vertex"
-            else _LANGUAGE.fullmatch(code) is not None
-        )
+    if code := speech.language_code:
+        on_vertex = endpoint.backend == "vertex"
+        known = code in _VERTEX_LANGUAGES if on_vertex else _LANGUAGE.fullmatch(code) is not None
         _ensure(known, f"Unsupported language code '{code}' for model {name}")
 
 
-def _check_thinking(thinking: Thinking | None, name: str, profile: SimulatedModel) -> None:
-    if profile.thinking == "forbidden":
-        _ensure(thinking is None, f"thinking_config is not supported by the model {name}")
-    elif profile.thinking == "required":
-        given = thinking or Thinking()
-        _ensure(
-            (given.thinking_budget is None) != (given.thinking_level is None),
-            f"Exactly one of thinking_level and thinking_budget is required by the model {name}",
-        )
-
-
-def _check_rest(setup: Setup, name: str, profile: SimulatedModel, endpoint: ApiEndpoint) -> None:
+def _check_session(setup: Setup, name: str, profile: SimulatedModel, endpoint: ApiEndpoint) -> None:
     on_vertex = endpoint.backend == "vertex"
-    proactivity = setup.proactivity
-    if proactivity is not None:
+    if setup.proactivity is not None:
         _ensure(profile.proactivity != "absent", f"proactivity is not supported by the model {name}")
         _ensure(
-            profile.proactivity != "always" or proactivity.proactive_audio is not False,
+            profile.proactivity != "always" or setup.proactivity.proactive_audio is not False,
             f"proactive_audio cannot be disabled for the model {name}",
         )
     resumption = setup.session_resumption
@@ -216,15 +201,11 @@ def _check_rest(setup: Setup, name: str, profile: SimulatedModel, endpoint: ApiE
         on_vertex or resumption is None or resumption.transparent is None,
         "Transparent session resumption is not supported",
     )
-    for field, value in (
-        ("explicit_vad_signal", setup.explicit_vad_signal),
-        ("avatar_config", setup.avatar_config),
-    ):
-        if not on_vertex and value is not None:
-            raise RefusalError(
-                INVALID,
-                f"Invalid JSON payload received. Unknown name \"{field}\" at 'setup': Cannot find field.",
-            )
+    for field in ("explicit_vad_signal", "avatar_config"):
+        _ensure(
+            on_vertex or getattr(setup, field) is None,
+            f"Invalid JSON payload received. Unknown name \"{field}\" at 'setup': Cannot find field.",
+        )
     compression = setup.context_window_compression
     if compression is not None and compression.sliding_window is not None:
         target, trigger = compression.sliding_window.target_tokens, compression.trigger_tokens
@@ -236,4 +217,4 @@ def _check_rest(setup: Setup, name: str, profile: SimulatedModel, endpoint: ApiE
 
 def _ensure(condition: bool, reason: str) -> None:
     if not condition:
-        raise RefusalError(INVALID, reason)
+        raise RefusalError(reason)

@@ -63,10 +63,8 @@ class Simulator:
 
     endpoint: str
     """`https://127.0.0.1:PORT`, once entered."""
-
     ca_file: Path
     """The certificate that a client must trust, as PEM; removed on the way out."""
-
     token_url: str | None = None
     """Where tokens are minted, once entered; None without `tokens` in the script."""
 

@@ -20,7 +20,7 @@ _STANDARD: Final = str.maketrans("-_", "+/")
 class RefusalError(Exception):
     """The client's message ends the connection, with this close code and reason."""
 
-    def __init__(self, code: int, reason: str) -> None:
+    def __init__(self, reason: str, code: int = INVALID) -> None:
         super().__init__(f"{code} {reason}")
         self.code = code
         self.reason = reason
@@ -107,13 +107,12 @@ def read(message: str | bytes) -> ClientMessage:
     try:
         parsed = ClientMessage.model_validate_json(message)
     except ValidationError as error:
-        raise RefusalError(INVALID, _complaint(error)) from None
+        raise RefusalError(_complaint(error)) from None
     given = [name for name in parsed.model_fields_set if getattr(parsed, name) is not None]
     if not given:
-        raise RefusalError(INVALID, "Request contains an invalid argument.")
+        raise RefusalError("Request contains an invalid argument.")
     if len(given) > 1:
         raise RefusalError(
-            INVALID,
             f"Invalid value, oneof field 'message_type' is already set. Cannot set '{sorted(given)[1]}'",
         )
     return parsed
@@ -129,11 +128,9 @@ def blob_bytes(blob: Blob, where: str) -> bytes:
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except binascii.Error:
-        raise RefusalError(
-            INVALID, f"Invalid value at '{where}.data' (TYPE_BYTES), Base64 decoding failed"
-        ) from None
+        raise RefusalError(f"Invalid value at '{where}.data' (TYPE_BYTES), Base64 decoding failed") from None
     if not data:
-        raise RefusalError(INVALID, f"Invalid value at '{where}.data': it is empty")
+        raise RefusalError(f"Invalid value at '{where}.data': it is empty")
     return data
 
 
@@ -144,7 +141,7 @@ def mime_of(blob: Blob, where: str) -> tuple[str, dict[str, str]]:
         RefusalError: the blob has none.
     """
     if not blob.mime_type:
-        raise RefusalError(INVALID, f"mime_type is required at '{where}'")
+        raise RefusalError(f"mime_type is required at '{where}'")
     kind, *rest = blob.mime_type.lower().replace(" ", "").split(";")
     return kind, {name: value for name, _, value in (entry.partition("=") for entry in rest)}
 
