@@ -8,9 +8,9 @@ from kioskd.simulator.connection import ClientConnection
 from kioskd.simulator.images import picture_of
 from kioskd.simulator.model_turns import ModelTurns
 from kioskd.simulator.records import ReceivedPicture, SessionRecord
-from kioskd.simulator.replies import ReplyQueue
 from kioskd.simulator.rules import SimulatedModel, check_content, check_tools
 from kioskd.simulator.schema import Blob, Content, Detection, History, Realtime, Setup
+from kioskd.simulator.state import ServiceState
 from kioskd.simulator.turn_input import TurnInput
 from kioskd.simulator.vad import UplinkResampler, VadEvent, VoiceActivityDetector
 from kioskd.simulator.wire import (
@@ -39,19 +39,18 @@ class ClientMessages:
         model: SimulatedModel,
         turns: ModelTurns,
         *,
-        replies: ReplyQueue,
-        silence_ms: int,
+        state: ServiceState,
         resumed: bool,
     ) -> None:
         self._connection = connection
         self._session = session
         self._model = model
         self._turns = turns
-        self._replies = replies
+        self._replies = state.replies
         realtime = setup.realtime_input_config or Realtime()
         detection = realtime.automatic_activity_detection or Detection()
         # None: the client says itself when the visitor speaks.
-        self._vad = None if detection.disabled else VoiceActivityDetector(detection, silence_ms)
+        self._vad = None if detection.disabled else VoiceActivityDetector(detection, state.script.silence_ms)
         self._resampler = UplinkResampler()
         self._interruptible = realtime.activity_handling != "NO_INTERRUPTION"
         self._transcribes = setup.input_audio_transcription is not None

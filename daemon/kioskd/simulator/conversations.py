@@ -108,14 +108,7 @@ class Conversations:
         session.setups.append(setup)
         turns = ModelTurns(connection, session, setup, model, self._state)
         messages = ClientMessages(
-            connection,
-            session,
-            setup,
-            model,
-            turns,
-            replies=self._state.replies,
-            silence_ms=script.silence_ms,
-            resumed=record.resumed,
+            connection, session, setup, model, turns, state=self._state, resumed=record.resumed
         )
         try:
             await connection.send({"setupComplete": {"sessionId": session.id}})

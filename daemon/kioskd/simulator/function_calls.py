@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from kioskd.simulator.connection import ClientConnection
 from kioskd.simulator.records import CallRecord, ReceivedPicture, SessionRecord, VisitorTurn
@@ -14,11 +14,10 @@ from kioskd.simulator.schema import WireTool
 from kioskd.simulator.script import ScriptedCall
 from kioskd.simulator.wire import FunctionResponse
 
-AnswerScheduling = Literal["silent", "when_idle", "interrupt"]
+AnswerScheduling = Literal["SILENT", "WHEN_IDLE", "INTERRUPT"]
 """When the model speaks of its calls' answers: not by itself, when it is silent, at once."""
 
-_DEFAULT: Final[AnswerScheduling] = "when_idle"
-_URGENCY: Final[tuple[AnswerScheduling, ...]] = ("silent", "when_idle", "interrupt")
+_URGENCY: Final[tuple[AnswerScheduling, ...]] = get_args(AnswerScheduling)
 
 
 @dataclass(slots=True)
@@ -195,8 +194,8 @@ class FunctionCalls:
 def _scheduling(call: PendingCall) -> AnswerScheduling:
     given = call.response.scheduling if call.response else None
     if call.record.blocking or given is None or given == "SCHEDULING_UNSPECIFIED":
-        return _DEFAULT
-    return _URGENCY[("SILENT", "WHEN_IDLE", "INTERRUPT").index(given)]
+        return "WHEN_IDLE"
+    return given
 
 
 def _is_empty(response: FunctionResponse | None) -> bool:

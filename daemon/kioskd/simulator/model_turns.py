@@ -105,10 +105,10 @@ class ModelTurns:
             return
         self._interruptions += 1
         content: dict[str, object] = {"interrupted": True}
-        rest = current.stream.next_chunk if current.stream else b""
-        if rest and self._interruptions % 2 == 0:
+        unheard = current.stream.next_chunk if current.stream else b""
+        if unheard and self._interruptions % 2 == 0:
             # The real service does so at times: audio that is void as it arrives.
-            content["modelTurn"] = {"role": "model", "parts": [audio_part(rest)]}
+            content["modelTurn"] = {"role": "model", "parts": [audio_part(unheard)]}
         self._connection.emit("interrupted", sent_s=current.stream.sent_s if current.stream else 0.0)
         turn.reply = "interrupted"
         await self._connection.send({"serverContent": content})
@@ -147,7 +147,7 @@ class ModelTurns:
                 scheduling, pictures = await self.calls.answers(calls)
                 current.awaited_calls = ()
                 self._session.show_pictures(pictures, turn)
-                silent = silent or scheduling in {None, "silent"}
+                silent = silent or scheduling in {None, "SILENT"}
         if silent:
             turn.reply = "silent"
         else:
@@ -158,12 +158,12 @@ class ModelTurns:
     async def _follow_up(self, reply: Reply, calls: Sequence[PendingCall]) -> None:
         """Speak of the answers of functions that the model did not wait for."""
         scheduling, pictures = await self.calls.answers(calls)
-        if scheduling in {None, "silent"}:
+        if scheduling in {None, "SILENT"}:
             await self._send_handle_if_resumable()
             return
         await self._visitor_silent.wait()
         speaking = self._current is not None and self._current.stage is _Stage.SPEAKING
-        if scheduling == "interrupt" and speaking:
+        if scheduling == "INTERRUPT" and speaking:
             await self.interrupt()
         turn = VisitorTurn("answer", time.monotonic(), 0)
         self._session.turns.append(turn)

@@ -1,67 +1,43 @@
 """The script of the service: what it says and does, as an owner writes it in a scenario."""
 
 import http
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 ScriptSeconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
-Trigger = Literal[
-    "token",
-    "connect",
-    "setup",
-    "audio",
-    "picture",
-    "speech",
-    "speech_end",
-    "tool_call",
-    "tool_response",
-    "reply",
-    "reply_end",
-    "turn_end",
-]
+_VisitorTrigger = Literal["audio", "picture", "speech", "speech_end"]
+_ModelTrigger = Literal["tool_call", "tool_response", "reply", "reply_end", "turn_end"]
+Trigger = Literal["token", "connect", "setup", _VisitorTrigger, _ModelTrigger]
+_OpeningFault = Literal["refuse", "silent", "expire", "wrong_first"]
 FaultKind = Literal[
-    "refuse",
-    "silent",
-    "expire",
-    "wrong_first",
-    "close",
-    "abort",
-    "go_away",
-    "freeze",
-    "stop_reading",
-    "read_slowly",
-    "junk",
+    _OpeningFault, "close", "abort", "go_away", "freeze", "stop_reading", "read_slowly", "junk"
 ]
-
-_OWN_FIELDS: Final[dict[str, frozenset[str]]] = {
-    "refuse": frozenset({"status", "retry_after_s"}),
-    "silent": frozenset({"lasts_s"}),
-    "expire": frozenset(),
-    "wrong_first": frozenset({"left_s"}),
-    "close": frozenset({"code", "reason"}),
-    "abort": frozenset(),
-    "go_away": frozenset({"left_s"}),
-    "freeze": frozenset({"lasts_s"}),
-    "stop_reading": frozenset({"lasts_s"}),
-    "read_slowly": frozenset({"bytes_per_s", "lasts_s"}),
-    "junk": frozenset({"text"}),
-}
-_ALWAYS: Final = frozenset({"do", "on", "nth"})
-_AT_ONCE: Final = frozenset({"silent"})
-"""Faults that cannot be delayed."""
 
 ENDING_FAULTS: Final = frozenset({"close", "abort", "freeze"})
 """Faults after which the service sends nothing more."""
-OPENING_FAULTS: Final = frozenset({"refuse", "silent", "expire", "wrong_first"})
+OPENING_FAULTS: Final = frozenset(get_args(_OpeningFault))
 """Faults that only make sense while a connection opens."""
-_AT_OPENING: Final[dict[str, frozenset[str]]] = {
-    "refuse": frozenset({"token", "connect"}),
-    "silent": frozenset({"token", "connect", "setup"}),
-    "expire": frozenset({"connect"}),
-    "wrong_first": frozenset({"setup"}),
+_AT_OPENING: Final[dict[str, set[str]]] = {
+    "refuse": {"token", "connect"},
+    "silent": {"token", "connect", "setup"},
+    "expire": {"connect"},
+    "wrong_first": {"setup"},
+}
+_OWN_FIELDS: Final[dict[str, set[str]]] = {
+    "refuse": {"status", "retry_after_s"},
+    "silent": {"lasts_s"},
+    "wrong_first": {"left_s"},
+    "close": {"code", "reason"},
+    "go_away": {"left_s"},
+    "freeze": {"lasts_s"},
+    "stop_reading": {"lasts_s"},
+    "read_slowly": {"bytes_per_s", "lasts_s"},
+    "junk": {"text"},
 }
 _REASON_BYTES: Final = 123  # RFC 6455: a control frame holds 125 bytes, two of them the code
 
@@ -154,10 +130,9 @@ class FaultAction(ScenarioSection):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        delay = frozenset() if self.do in _AT_ONCE else frozenset({"after_s"})
-        strange = self.model_fields_set - _OWN_FIELDS[self.do] - _ALWAYS - delay
-        if strange:
-            raise ValueError(f"{self.do} takes no {', '.join(sorted(strange))}; leave it out")
+        common = {"do", "on", "nth"} | ({"after_s"} if self.do != "silent" else set())
+        if unfit := self.model_fields_set - common - _OWN_FIELDS.get(self.do, set()):
+            raise ValueError(f"{self.do} takes no {', '.join(sorted(unfit))}; leave it out")
         known = {int(status) for status in http.HTTPStatus}
         if self.do == "refuse" and not (400 <= self.status <= 599 and self.status in known):
             raise ValueError(f"status {self.status} is no HTTP error; use 400 to 599, 503 for example")
@@ -265,3 +240,24 @@ class ServiceScript(ScenarioSection):
                     f"a fault with on: {fault.on}, do: {fault.do} needs tokens: there are none; add tokens: true"
                 )
         return self
+
+
+class FaultSchedule:
+    """The faults still to come, and how often each occasion has occurred."""
+
+    def __init__(self, faults: Iterable[ScriptedFault]) -> None:
+        self._occurred: Counter[Trigger] = Counter()
+        self._pending = [(fault.nth, fault) for fault in faults]
+
+    def add(self, fault: ScriptedFault) -> None:
+        """Add a fault; its `nth` counts from now."""
+        self._pending.append((self._occurred[fault.on] + fault.nth, fault))
+
+    def due(self, trigger: Trigger) -> list[ScriptedFault]:
+        """Count one occasion; return the faults that it sets off."""
+        self._occurred[trigger] += 1
+        now = self._occurred[trigger]
+        due = [entry for entry in self._pending if entry[1].on == trigger and entry[0] == now]
+        for entry in due:
+            self._pending.remove(entry)
+        return [fault for _, fault in due]

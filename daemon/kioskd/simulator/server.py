@@ -8,20 +8,18 @@ import socket
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 from weakref import WeakSet
 
-from pydantic import SecretStr
 from websockets.asyncio.server import Server, serve
 
 from kioskd.errors import KioskError
 from kioskd.simulator.certificate import Certificate, make_certificate
 from kioskd.simulator.connection import ClientConnection
 from kioskd.simulator.conversations import Conversations
-from kioskd.simulator.event_feed import EventObserver, ignore
+from kioskd.simulator.event_feed import EventObserver
 from kioskd.simulator.handshake import Handshake
-from kioskd.simulator.records import ConnectionRecord, SessionRecord
+from kioskd.simulator.records import SessionRecord
 from kioskd.simulator.script import OPENING_FAULTS, FaultAction, ScriptedFault, ServiceScript
 from kioskd.simulator.state import ServiceState
 from kioskd.simulator.token_server import TokenServer
@@ -68,23 +66,19 @@ class Simulator:
     token_url: str | None = None
     """Where tokens are minted, once entered; None without `tokens` in the script."""
 
-    def __init__(self, script: ServiceScript, *, observe: EventObserver = ignore, port: int = 0) -> None:
+    def __init__(
+        self, script: ServiceScript, *, observe: EventObserver = lambda _kind, _data: None, port: int = 0
+    ) -> None:
         """`port`: 0 for any that is free."""
         self._port = port
-        self._state = ServiceState.of(script, observe)
+        self._state = ServiceState(script, observe)
         self._conversations = Conversations(self._state)
+        self.key = self._state.key
+        """The key that clients need."""
+        self.connections = self._conversations.records
+        """The record of every WebSocket connection that was opened, oldest first."""
         self._sockets: WeakSet[ServerSocket] = WeakSet()
         self._stack = contextlib.AsyncExitStack()
-
-    @property
-    def key(self) -> SecretStr:
-        """The key that clients need."""
-        return self._state.key
-
-    @property
-    def connections(self) -> list[ConnectionRecord]:
-        """The record of every WebSocket connection that was opened, oldest first."""
-        return self._conversations.records
 
     @property
     def sessions(self) -> list[SessionRecord]:
@@ -169,9 +163,7 @@ class Simulator:
         log.info("simulator up: endpoint=%s replies=%d", self.endpoint, len(script.replies))
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self._stack.aclose()
 
     def _bind(self, sock: socket.socket) -> None:

@@ -12,7 +12,7 @@ from weakref import WeakSet
 from kioskd.simulator.auth import EphemeralTokens
 from kioskd.simulator.connection import pause
 from kioskd.simulator.event_feed import EventFeed
-from kioskd.simulator.faults import FaultSchedule
+from kioskd.simulator.script import FaultSchedule
 from kioskd.simulator.websocket import reset
 
 PATH: Final = "/token"
