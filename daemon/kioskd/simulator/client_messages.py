@@ -1,7 +1,7 @@
 """Handles what a client sends on a connection that is set up."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 from kioskd.media import pcm
 from kioskd.simulator.connection import ClientConnection
@@ -140,7 +140,7 @@ class ClientMessages:
         self._record_text(text)
         if self._interruptible:
             await self._turns.interrupt()
-        self._end_visitor_turn("text")
+        self._turns.answer(self._input.finish("text"))
 
     async def _on_client_content(self, content: ClientContent) -> None:
         turns = content.turns or ()
@@ -165,7 +165,7 @@ class ClientMessages:
                     self._input.add_written(self._record(picture_of(part.inline_data, where, "content")))
         if content.turn_complete:
             await self._turns.interrupt()
-            self._end_visitor_turn("content")
+            self._turns.answer(self._input.finish("content"))
         else:
             await self._turns.new_content()
 
@@ -207,11 +207,8 @@ class ClientMessages:
             text = self._replies.next.heard
             await self._connection.send({"serverContent": {"inputTranscription": {"text": text}}})
         await self._connection.trigger("speech_end")
-        self._end_visitor_turn("speech")
+        self._turns.answer(self._input.finish("speech"))
         self._turns.visitor_speaks(False)
-
-    def _end_visitor_turn(self, kind: Literal["speech", "text", "content"]) -> None:
-        self._turns.answer(self._input.finish(kind))
 
     def _record(self, picture: ReceivedPicture) -> ReceivedPicture:
         self._session.pictures.append(picture)

@@ -2,17 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from kioskd.simulator.auth import ApiEndpoint, Backend
 from kioskd.simulator.function_rules import check_functions
-from kioskd.simulator.schema import Content, Generation, Setup, SpeechConfig, Thinking, WireTool
+from kioskd.simulator.schema import Content, Coverage, Generation, Setup, SpeechConfig, Thinking, WireTool
 from kioskd.simulator.wire import POLICY, RefusalError
-
-Coverage = Literal[
-    "TURN_INCLUDES_ONLY_ACTIVITY", "TURN_INCLUDES_ALL_INPUT", "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO"
-]
 
 VOICES: Final = frozenset({
     "Zephyr", "Puck", "Charon", "Kore", "Fenrir", "Leda", "Orus", "Aoede", "Callirrhoe", "Autonoe",
@@ -35,12 +31,12 @@ class SimulatedModel:
     """The abilities of one model."""
 
     backends: frozenset[Backend]
-    thinking: Literal["forbidden", "optional", "required"]
-    affective_dialog: bool
-    proactivity: Literal["always", "optional", "absent"]
-    blocking_tools: Literal["only", "default", "optional", "forbidden"]
-    client_content: Literal["any_time", "seed_only"]
-    coverage: Coverage
+    thinking: Literal["forbidden", "optional", "required"] = "optional"
+    affective_dialog: bool = False
+    proactivity: Literal["always", "optional", "absent"] = "absent"
+    blocking_tools: Literal["only", "default", "optional", "forbidden"] = "default"
+    client_content: Literal["any_time", "seed_only"] = "any_time"
+    coverage: Coverage = "TURN_INCLUDES_ONLY_ACTIVITY"
     answer_parts: bool = True
     """Whether a function may answer with pictures: from Gemini 3 on."""
     repeats_empty_calls: bool = False
@@ -51,46 +47,32 @@ class SimulatedModel:
 
 _DEVELOPER: Final = frozenset[Backend]({"developer"})
 _VERTEX: Final = frozenset[Backend]({"vertex"})
-_ALL_VIDEO: Final = "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO"
-_ONLY_ACTIVITY: Final = "TURN_INCLUDES_ONLY_ACTIVITY"
-
+_LIVE_2_5: Final = SimulatedModel(
+    _DEVELOPER, affective_dialog=True, proactivity="optional", answer_parts=False
+)
+_LIVE_3_8: Final = SimulatedModel(
+    _DEVELOPER | _VERTEX,
+    thinking="forbidden",
+    proactivity="always",
+    blocking_tools="optional",
+    coverage="TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO",
+    repeats_empty_calls=True,
+)
 PROFILES: Final[dict[str, SimulatedModel]] = {
-    "gemini-3.8-live": SimulatedModel(
-        _DEVELOPER | _VERTEX,
-        "forbidden",
-        False,
-        "always",
-        "optional",
-        "any_time",
-        _ALL_VIDEO,
-        repeats_empty_calls=True,
-    ),
-    "gemini-3.8-live-extended-thinking": SimulatedModel(
-        _DEVELOPER,
-        "required",
-        False,
-        "always",
-        "forbidden",
-        "any_time",
-        _ALL_VIDEO,
-        repeats_empty_calls=True,
+    "gemini-3.8-live": _LIVE_3_8,
+    "gemini-3.8-live-extended-thinking": replace(
+        _LIVE_3_8,
+        backends=_DEVELOPER,
+        thinking="required",
+        blocking_tools="forbidden",
         reports_interaction_status=True,
     ),
     "gemini-3.1-flash-live-preview": SimulatedModel(
-        _DEVELOPER, "optional", False, "absent", "only", "seed_only", _ONLY_ACTIVITY
+        _DEVELOPER, blocking_tools="only", client_content="seed_only"
     ),
-    "gemini-2.5-flash-native-audio-preview-12-2025": SimulatedModel(
-        _DEVELOPER, "optional", True, "optional", "default", "any_time", _ONLY_ACTIVITY, answer_parts=False
-    ),
-    "gemini-live-2.5-flash-native-audio": SimulatedModel(
-        _VERTEX,
-        "optional",
-        True,
-        "optional",
-        "default",
-        "any_time",
-        "TURN_INCLUDES_ALL_INPUT",
-        answer_parts=False,
+    "gemini-2.5-flash-native-audio-preview-12-2025": _LIVE_2_5,
+    "gemini-live-2.5-flash-native-audio": replace(
+        _LIVE_2_5, backends=_VERTEX, coverage="TURN_INCLUDES_ALL_INPUT"
     ),
 }
 """The models that the simulator knows."""
