@@ -16,7 +16,7 @@ def demo(settings: Settings) -> Scenario:
     """
     does = {number: button.does for number, button in enumerate(settings.controls.all_buttons, 1)}
     held = next((number for number, deed in does.items() if deed == "hold"), None)
-    # Without any button the stage has a plain one.
+    # Without any button the environment has a plain one.
     pressed = next(
         (number for number, deed in does.items() if deed in ("toggle", "wake")), None if does else 1
     )

@@ -140,6 +140,7 @@ class RecordedSpeaker:
 
     def __init__(self, speaker: ports.Speaker, clock: ports.Clock, on_period: Callable[[], None]) -> None:
         self.heard = PlayedSound()
+        self._source: ports.AudioSource
         self._speaker = speaker
         self._clock = clock
         self._on_period = on_period
@@ -151,24 +152,14 @@ class RecordedSpeaker:
 
     async def play(self, source: ports.AudioSource) -> NoReturn:
         """Let the device pull from `source` until cancelled; see `ports.Speaker`."""
-        await self._speaker.play(_Tap(source, self))
-
-    def keep(self, sound: bytes) -> None:
-        """Note what the device took. Called from the device's thread."""
-        self.heard.add(sound, self._clock.now() + self.latency_s)
-        self._on_period()
-
-
-class _Tap:
-    """A source that shows what is taken from it."""
-
-    def __init__(self, source: ports.AudioSource, speaker: RecordedSpeaker) -> None:
         self._source = source
-        self._speaker = speaker
+        await self._speaker.play(self)
 
     def pull(self, byte_count: int) -> bytes:
+        """Give the device what it asks for, and keep it. Called from the device's thread."""
         sound = self._source.pull(byte_count)
-        self._speaker.keep(sound)
+        self.heard.add(sound, self._clock.now() + self.latency_s)
+        self._on_period()
         return sound
 
 

@@ -197,7 +197,7 @@ def _deed(note: LoggedEvent) -> str:
 
 
 def _by_service(note: LoggedEvent) -> str:
-    """Say what the service's stand-in does."""
+    """Say what the simulator does."""
     data, words = note.data, ""
     match note.what:
         case "tool_call":

@@ -41,17 +41,19 @@ class OffScriptError(KioskError):
 class ScriptPlayer:
     """The scripted visitor."""
 
-    def __init__(self, stage: RehearsalEnvironment, speeches: Mapping[Path, SpeechRecording]) -> None:
-        """Enter `stage`; `speeches`: what the script says, by its path."""
+    def __init__(self, environment: RehearsalEnvironment, speeches: Mapping[Path, SpeechRecording]) -> None:
+        """Enter `environment`; `speeches`: what the script says, by its path."""
         self.utterances: list[tuple[str, Utterance]] = []
         """What was said: `say` or `interrupt`, and where it is in the track."""
-        self._event_log = stage.event_log
-        self._clock = stage.clock
-        self._observer = stage.observer
-        self._heard = stage.speaker.heard
-        self._microphone = stage.microphone if isinstance(stage.microphone, FakeMicrophone) else None
-        self._buttons = stage.buttons
-        self._control = stage.control
+        self._event_log = environment.event_log
+        self._clock = environment.clock
+        self._observer = environment.observer
+        self._heard = environment.speaker.heard
+        self._microphone = (
+            environment.microphone if isinstance(environment.microphone, FakeMicrophone) else None
+        )
+        self._buttons = environment.buttons
+        self._control = environment.control
         self._speeches = speeches
         self._patience_s = PEOPLE_TAKE_S if self._microphone is None else 0.0
         self._seen = 0
