@@ -4,16 +4,17 @@ By itself where the microphone is the script's own; with real devices it asks th
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from kioskd import regular_file
+from kioskd.adapters.remote.control_wire import ANSWER_BYTES
 from kioskd.errors import KioskError
 from kioskd.rehearsal.environment import RehearsalEnvironment
 from kioskd.rehearsal.event_log import LoggedEvent
 from kioskd.rehearsal.fake_microphone import FakeMicrophone, SpeechRecording, Utterance
-from kioskd.rehearsal.remote import NotDone, order
 from kioskd.rehearsal.scenario import SPOKEN_BEFORE_INTERRUPTION_S, STATES, Step, Wait
 
 STARTING_AT_MOST_S: Final = 20.0
@@ -24,10 +25,13 @@ SPEAKING_AT_MOST_S: Final = 20.0
 
 LARGEST_PICTURE_BYTES: Final = 64_000_000
 
+ANSWERED_WITHIN_S: Final = 10.0
+"""How long a command waits for the kiosk's answer."""
+
 PEOPLE_TAKE_S: Final = 45.0
 """How much longer everything may take with a person who first has to read what to do."""
 
-SPOKEN_OF: Final = {
+BUTTON_NOTES: Final = {
     "press": "presses the button",
     "hold": "holds the button",
     "release": "lets the button go",
@@ -55,7 +59,7 @@ class ScriptPlayer:
         self._buttons = environment.buttons
         self._control = environment.control
         self._speeches = speeches
-        self._patience_s = PEOPLE_TAKE_S if self._microphone is None else 0.0
+        self._longer_s = PEOPLE_TAKE_S if self._microphone is None else 0.0
         self._seen = 0
         """How many notes are of no more interest to a `wait`."""
 
@@ -104,7 +108,7 @@ class ScriptPlayer:
     def _touch(self, how: Literal["press", "hold", "release"], which: int | str) -> None:
         """Press a button, hold it or let it go; or ask the person who is there to."""
         please = self._buttons is None
-        self._event_log.add("visitor", SPOKEN_OF[how], button=which, please=please)
+        self._event_log.add("visitor", BUTTON_NOTES[how], button=which, please=please)
         if self._buttons is None:
             return
         button = self._buttons.get(which)
@@ -115,15 +119,12 @@ class ScriptPlayer:
         {"press": button.press, "hold": button.hold, "release": button.release}[how]()
 
     async def _order(self, step: Step) -> None:
-        """Do what somebody does at a distance."""
-        what: str = step.command or ("ask" if step.ask is not None else "show")
+        """Send a command from a distance."""
+        what = step.command or ("ask" if step.ask is not None else "show")
         request = {"do": what} if step.ask is None else {"do": what, "text": step.ask}
         attachment = b"" if step.show is None else await asyncio.to_thread(_picture, step.show)
         self._event_log.add("visitor", "commands", command=what, bytes=len(attachment))
-        try:
-            await order(self._control, request, attachment)
-        except NotDone as error:
-            raise OffScriptError(f"{what}: {error}") from None
+        await order(self._control, request, attachment)
 
     async def _interrupt(self, speech: SpeechRecording) -> None:
         def deep_in_speech() -> bool:
@@ -162,7 +163,7 @@ class ScriptPlayer:
         self._event_log.add("visitor", "has waited", condition=wait.for_)
 
     async def _until(self, holds: Callable[[], bool], at_most_s: float, what: str) -> None:
-        at_most_s += self._patience_s
+        at_most_s += self._longer_s
         try:
             async with asyncio.timeout(at_most_s):
                 await self._event_log.until(holds)
@@ -198,3 +199,28 @@ def _picture(path: Path) -> bytes:
         return regular_file.content(path, LARGEST_PICTURE_BYTES)
     except OSError as error:
         raise OffScriptError(f"show: {path} cannot be read: {error.strerror}; mend the path") from None
+
+
+async def order(socket: Path, request: Mapping[str, object], attachment: bytes = b"") -> dict[str, Any]:
+    """Send one request to a kiosk's control socket, and return the answer; see `adapters.remote.control_wire`.
+
+    Raises:
+        OffScriptError: the request was refused, or was not answered within 10 s.
+    """
+    size = {"bytes": len(attachment)} if attachment else {}
+    try:
+        async with asyncio.timeout(ANSWERED_WITHIN_S):
+            reader, writer = await asyncio.open_unix_connection(socket, limit=ANSWER_BYTES)
+            try:
+                writer.write(json.dumps({**request, **size}).encode() + b"\n" + attachment)
+                await writer.drain()
+                answer: dict[str, Any] = json.loads(await reader.readline())
+            finally:
+                writer.close()
+    except (OSError, ValueError, TimeoutError) as error:
+        raise OffScriptError(
+            f"{request['do']}: the kiosk does not answer at its control socket: {type(error).__name__}"
+        ) from error
+    if not answer["ok"]:
+        raise OffScriptError(f"{request['do']}: the kiosk refuses: {answer['why']}")
+    return answer
