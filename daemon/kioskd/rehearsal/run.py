@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import os
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,10 +36,6 @@ from kioskd.simulator import Simulator
 
 STOPS_IN_MS: Final = 5000
 """What the service manager waits for the daemon's end."""
-
-EXIT_BUG: Final = 70
-EXIT_CONFIGURATION: Final = 78
-EXIT_UNAVAILABLE: Final = 69
 
 _ALWAYS_EXPECTED: Final = (
     Expectation(what="exit_code", is_=0),
@@ -95,22 +92,21 @@ async def rehearse(
                 environment = real_environment(settings, key, Path(private))
             else:
                 environment = scripted_environment(settings, key, Path(private), scenario.pictures)
-            await (
-                environment.parts.service.prompts.prepare()
-            )  # as at installation: the first visitor finds them ready
-            show = _Show(settings, scenario, environment, service, ScriptPlayer(environment, speeches))
-            return await show.play(folder, tell)
+            # As at installation: the first visitor finds them ready.
+            await environment.parts.service.prompts.prepare()
+            player = ScriptPlayer(environment, speeches)
+            return await _Performance(settings, scenario, environment, service, player).play(folder, tell)
 
 
 @dataclass(frozen=True, slots=True)
-class _Show:
+class _Performance:
     """All that takes part in one rehearsal."""
 
     settings: Settings
     scenario: Scenario
     environment: RehearsalEnvironment
     service: Simulator
-    actor: ScriptPlayer
+    player: ScriptPlayer
 
     async def play(self, folder: Path, tell: Callable[[str], None]) -> RehearsalResult:
         """Let the daemon run and the script be played, and write the report, also if it comes to a bad end."""
@@ -125,7 +121,7 @@ class _Show:
         try:
             serving = app.serve(self.settings, environment.parts, observers=[environment.observer.observe])
             with kept_journal(journal):
-                await perform(scenario, serving, self.actor, environment.clock, ending)
+                await perform(scenario, serving, self.player, environment.clock, ending)
         finally:
             # Nothing waits any more, so blocking does no harm.
             record = self._record(start, ending, arrivals)
@@ -144,7 +140,7 @@ class _Show:
             track=environment.microphone.track,
             heard=environment.speaker.heard,
             gates=environment.observer.gates,
-            utterances=self.actor.utterances,
+            utterances=self.player.utterances,
             received=[session.audio for session in sessions],
             arrivals=arrivals,
             shots=service_pictures(sessions),
@@ -183,7 +179,7 @@ class RehearsalEnding:
 async def perform(
     scenario: Scenario,
     serve: Coroutine[Any, Any, None],
-    actor: ScriptPlayer,
+    player: ScriptPlayer,
     clock: Clock,
     ending: RehearsalEnding,
 ) -> None:
@@ -192,7 +188,7 @@ async def perform(
         async with asyncio.timeout(scenario.longest_s), asyncio.TaskGroup() as group:
             serving = group.create_task(serve, name="kioskd")
             try:
-                await actor.perform(scenario.visitor)
+                await player.perform(scenario.visitor)
             finally:
                 ending.stop_ordered = clock.now()
             serving.cancel()
@@ -224,8 +220,8 @@ def _leaves(errors: BaseExceptionGroup[BaseException]) -> Iterator[BaseException
 
 def _exit_code(error: BaseException) -> int:
     if isinstance(error, ConfigError):
-        return EXIT_CONFIGURATION
-    return EXIT_UNAVAILABLE if isinstance(error, KioskError) else EXIT_BUG
+        return os.EX_CONFIG
+    return os.EX_UNAVAILABLE if isinstance(error, KioskError) else os.EX_SOFTWARE
 
 
 def judged(scenario: Scenario, summary: Summary, journal: Sequence[str] = ()) -> Summary:

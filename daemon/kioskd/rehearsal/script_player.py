@@ -79,51 +79,46 @@ class ScriptPlayer:
                 raise OffScriptError(f"step {number} of visitor: {error}") from None
 
     async def _do(self, step: Step) -> None:
-        if step.wait is not None:
-            await self._wait(step.wait)
-        elif step.pause_s is not None:
-            self._event_log.add("visitor", "pauses", seconds=step.pause_s)
-            await self._clock.sleep(step.pause_s)
-        else:
+        (name,) = step.model_fields_set
+        if name not in ("wait", "pause_s"):
+            # The kiosk may react to it.
             self._seen = len(self._event_log.notes)
-            await self._act(step)
+        match name, getattr(step, name):
+            case "wait", wait:
+                await self._wait(wait)
+            case "pause_s", seconds:
+                self._event_log.add("visitor", "pauses", seconds=seconds)
+                await self._clock.sleep(seconds)
+            case "say", path:
+                await self._say("say", self._speeches[path])
+            case "interrupt", path:
+                await self._interrupt(self._speeches[path])
+            case "please", words:
+                self._event_log.add("visitor", "is asked", words=words)
+            case ("press" | "hold" | "release") as gesture, button:
+                self._touch(gesture, button)
+            case "command", command:
+                await self._order({"do": command})
+            case "ask", text:
+                await self._order({"do": "ask", "text": text})
+            case "show", path:
+                await self._order({"do": "show"}, await asyncio.to_thread(_picture, path))
 
-    async def _act(self, step: Step) -> None:
-        """Do something that the kiosk may react to."""
-        if step.say is not None:
-            await self._say("say", self._speeches[step.say])
-        elif step.please is not None:
-            self._event_log.add("visitor", "is asked", words=step.please)
-        elif step.interrupt is not None:
-            await self._interrupt(self._speeches[step.interrupt])
-        elif step.press is not None:
-            self._touch("press", step.press)
-        elif step.hold is not None:
-            self._touch("hold", step.hold)
-        elif step.release is not None:
-            self._touch("release", step.release)
-        else:
-            await self._order(step)
-
-    def _touch(self, how: Literal["press", "hold", "release"], which: int | str) -> None:
+    def _touch(self, gesture: Literal["press", "hold", "release"], number: int | str) -> None:
         """Press a button, hold it or let it go; or ask the person who is there to."""
         please = self._buttons is None
-        self._event_log.add("visitor", BUTTON_NOTES[how], button=which, please=please)
+        self._event_log.add("visitor", BUTTON_NOTES[gesture], button=number, please=please)
         if self._buttons is None:
             return
-        button = self._buttons.get(which)
+        button = self._buttons.get(number)
         if button is None:
             raise OffScriptError(
-                f"there is no button {which}; use one of {', '.join(map(str, self._buttons))}, or add it to controls.buttons"
+                f"there is no button {number}; use one of {', '.join(map(str, self._buttons))}, or add it to controls.buttons"
             )
-        {"press": button.press, "hold": button.hold, "release": button.release}[how]()
+        {"press": button.press, "hold": button.hold, "release": button.release}[gesture]()
 
-    async def _order(self, step: Step) -> None:
-        """Send a command from a distance."""
-        what = step.command or ("ask" if step.ask is not None else "show")
-        request = {"do": what} if step.ask is None else {"do": what, "text": step.ask}
-        attachment = b"" if step.show is None else await asyncio.to_thread(_picture, step.show)
-        self._event_log.add("visitor", "commands", command=what, bytes=len(attachment))
+    async def _order(self, request: Mapping[str, object], attachment: bytes = b"") -> None:
+        self._event_log.add("visitor", "commands", command=request["do"], bytes=len(attachment))
         await order(self._control, request, attachment)
 
     async def _interrupt(self, speech: SpeechRecording) -> None:
