@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -133,22 +132,13 @@ class ClientConnection:
         """Reset the TCP connection in `seconds`, if it is still there."""
         self.spawn(_later, seconds, self.websocket.reset)
 
-    def finish(self) -> None:
-        """End the TCP connection in the orderly way, without a WebSocket close: clients call that 1006."""
-        self.websocket.pause_reading()
-        self.spawn(self._finish)
-
     async def trigger(self, occasion: Trigger) -> None:
         """Count an occasion, and carry out the faults that it sets off."""
         for fault in self._faults.due(occasion):
             await self.inject(fault)
 
     async def inject(self, action: FaultAction) -> None:
-        """Carry out a fault: at once, or in `after_s` seconds while the connection goes on.
-
-        Raises:
-            ValueError: the fault belongs to the opening of a connection.
-        """
+        """Carry out a fault of an open connection: at once, or in `after_s` seconds while the connection goes on."""
         if action.after_s:
             self.spawn(_later, action.after_s, self._inject, action)
         else:
@@ -175,8 +165,6 @@ class ClientConnection:
                 self.spawn(_later, action.left_s, self._end, closing)
             case "junk":
                 await self.send_text(action.text or "")
-            case "refuse" | "silent" | "expire" | "wrong_first":
-                raise ValueError(f"{action.do} belongs to the opening of a connection; use add_fault instead")
 
     async def _end(self, action: FaultAction) -> None:
         self.websocket.pause_reading()
@@ -195,12 +183,6 @@ class ClientConnection:
             self.websocket.enable_keepalive()
             if action.lasts_s is not None:
                 self.reset_in(action.lasts_s)
-
-    async def _finish(self) -> None:
-        await self.drain()
-        self.websocket.discarding = True
-        self.websocket.tcp_socket.shutdown(socket.SHUT_RDWR)
-        self.websocket.resume_reading()
 
     @property
     def _all_handled(self) -> bool:

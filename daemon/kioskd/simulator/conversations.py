@@ -34,16 +34,12 @@ class Conversations:
         self._state = state
         self._opened = 0
 
-    def forget_closed(self) -> None:
-        """Forget the records of connections that are closed."""
-        self.records[:] = [record for record in self.records if record.closed_at is None]
-
     async def serve(self, websocket: ServerConnection) -> None:
         """Serve one connection until it ends."""
         assert isinstance(websocket, ServerSocket)
         assert websocket.request is not None
         self._opened += 1
-        record = ConnectionRecord(self._opened, time.monotonic(), public_path(websocket.request.path))
+        record = ConnectionRecord(self._opened, public_path(websocket.request.path))
         self.records.append(record)
         try:
             async with asyncio.TaskGroup() as tasks:

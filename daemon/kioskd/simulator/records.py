@@ -17,7 +17,6 @@ class ConnectionRecord:
     """One WebSocket connection. Times are `time.monotonic()`."""
 
     number: int
-    opened_at: float
     path: str
     """Without the query, which may hold the key."""
     session: str | None = None

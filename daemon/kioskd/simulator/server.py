@@ -6,7 +6,6 @@ import datetime as dt
 import logging
 import socket
 import tempfile
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final, Self
 from weakref import WeakSet
@@ -52,7 +51,7 @@ class Simulator:
     `data` holds lengths and ids, and `t`, the `time.monotonic()` of it.
 
     Memory grows with what is said to it: the records keep every byte of audio and every picture, until
-    `forget_finished` and `forget_sessions`.
+    `state.sessions` forgets the session.
 
     Raises:
         ConfigError: on entering: a reply's WAV file cannot be used, or trustme is not installed.
@@ -71,9 +70,10 @@ class Simulator:
     ) -> None:
         """`port`: 0 for any that is free."""
         self._port = port
-        self._state = ServiceState(script, observe)
-        self._conversations = Conversations(self._state)
-        self.key = self._state.key
+        self.state = ServiceState(script, observe)
+        """The state that all connections share."""
+        self._conversations = Conversations(self.state)
+        self.key = self.state.key
         """The key that clients need."""
         self.connections = self._conversations.records
         """The record of every WebSocket connection that was opened, oldest first."""
@@ -83,7 +83,7 @@ class Simulator:
     @property
     def sessions(self) -> list[SessionRecord]:
         """The record of every session, oldest first."""
-        return self._state.sessions.records
+        return self.state.sessions.records
 
     @property
     def open_connections(self) -> tuple[ClientConnection, ...]:
@@ -91,25 +91,16 @@ class Simulator:
         return tuple(self._conversations.open)
 
     def count(self, kind: str) -> int:
-        """Return how often `kind` was observed, since the last `forget_finished`."""
-        return self._state.events.count(kind)
+        """Return how often `kind` was observed, since the last `state.events.forget`."""
+        return self.state.events.count(kind)
 
     async def wait_for(self, kind: str, nth: int = 1) -> dict[str, object]:
         """Return the data of the nth `kind` that was observed, waiting for it if needed; set a deadline yourself."""
-        return await self._state.events.wait_for(kind, nth)
-
-    def forget_finished(self) -> None:
-        """Forget the records of closed connections, and past events; sessions stay."""
-        self._conversations.forget_closed()
-        self._state.events.forget()
-
-    def forget_sessions(self, ids: Collection[str]) -> None:
-        """Forget these sessions and their handles, except those that are still on a connection."""
-        self._state.sessions.forget(ids)
+        return await self.state.events.wait_for(kind, nth)
 
     def add_fault(self, fault: ScriptedFault) -> None:
         """Plan one more fault; its `nth` counts from now."""
-        self._state.faults.add(fault)
+        self.state.faults.add(fault)
 
     def inject(self, action: FaultAction) -> None:
         """Carry out a fault on the newest open connection, now.
@@ -127,17 +118,17 @@ class Simulator:
         connection.spawn(connection.inject, action)
 
     async def __aenter__(self) -> Self:
-        script = self._state.script
+        script = self.state.script
         async with contextlib.AsyncExitStack() as stack:
             # Named as TCP, or asyncio does not switch Nagle's algorithm off: 40 ms a message.
             sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP))
             self._bind(sock)
-            await self._state.speech.prepare(script.replies)
+            await self.state.speech.prepare(script.replies)
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kioskd-service-")))
             certificate = _certificate(directory, script.certificate)
             self.ca_file = certificate.ca_file
             if script.tokens:
-                token_server = TokenServer(self._state.tokens, self._state.faults, self._state.events)
+                token_server = TokenServer(self.state.tokens, self.state.faults, self.state.events)
                 self.token_url = await stack.enter_async_context(
                     token_server.serving(certificate.server_context())
                 )
@@ -147,7 +138,7 @@ class Simulator:
                 sock=sock,
                 ssl=certificate.server_context(),
                 create_connection=self._create_socket,  # type: ignore[arg-type]  # typed as a class, documented as a factory
-                process_request=Handshake(self._state).answer,
+                process_request=Handshake(self.state).answer,
                 # Not known of the real service, and costly where both ends share two cores.
                 compression=None,
                 open_timeout=_OPENING_S,
