@@ -45,7 +45,7 @@ class PlayedSound:
         self.pulled.append(at if pulled_at is None else pulled_at)
         self.sound += sound
         ends = at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ)
-        if is_audible(sound):
+        if _audible(sound).any():
             if self.sounding_since is None:
                 self.sounding_since = at
             self.last_audible = ends
@@ -63,10 +63,7 @@ class PlayedSound:
 
     def last_audible_between(self, after: float, before: float) -> float | None:
         """Return when the last audible sample in `[after, before)` sounded."""
-        last = None
-        for times in self._audible_times(after, before):
-            last = times[-1]
-        return last
+        return max((times[-1] for times in self._audible_times(after, before)), default=None)
 
     def samples(self, after: float, seconds: float) -> npt.NDArray[np.int16]:
         """Return what sounded from the first pull at or after a moment on, for so long or to the end."""
@@ -93,7 +90,7 @@ class PlayedSound:
     def _audible_pulls(self) -> Iterator[tuple[float, float, float]]:
         """Yield for each audible pull when its sound begins and ends, and when it was made."""
         for (at, sound), pulled_at in zip(self.pieces(), self.pulled, strict=True):
-            if is_audible(sound):
+            if _audible(sound).any():
                 yield at, at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ), pulled_at
 
     def _audible_times(self, after: float, before: float) -> Iterator[list[float]]:
@@ -161,11 +158,6 @@ class RecordedSpeaker:
         self.heard.add(sound, self._clock.now() + self.latency_s)
         self._on_period()
         return sound
-
-
-def is_audible(sound: bytes) -> bool:
-    """Whether any sample can be heard."""
-    return bool(_audible(sound).any())
 
 
 def _audible(sound: bytes) -> npt.NDArray[np.bool_]:

@@ -27,10 +27,9 @@ _FORMATS: Final = {
 
 
 def check_functions(tools: Sequence[WireTool], backend: Backend, unwanted: Sequence[str] = ()) -> None:
-    """Check what `tools` declare. `unwanted`: names, or patterns of them, that are refused without a reason.
+    """Raise RefusalError for a declaration that the service does not accept.
 
-    Raises:
-        RefusalError: the service would not accept this setup.
+    `unwanted`: names, or patterns of them, that are refused without a reason.
     """
     names: set[str] = set()
     functions = [

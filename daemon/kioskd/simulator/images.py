@@ -14,11 +14,7 @@ _FRAME_HEADERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def picture_of(blob: Blob, where: str, way: Literal["realtime", "content", "answer"]) -> ReceivedPicture:
-    """Return the picture in a blob.
-
-    Raises:
-        RefusalError: it is no picture, or of a kind that the service does not accept.
-    """
+    """Return the picture in a blob; raise RefusalError unless it is of a kind that the service accepts."""
     kind, _ = mime_of(blob, where)
     if kind not in _START:
         raise RefusalError(f"Unsupported mime_type at '{where}': use image/jpeg, image/png or image/webp")

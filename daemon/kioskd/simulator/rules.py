@@ -79,11 +79,7 @@ PROFILES: Final[dict[str, SimulatedModel]] = {
 
 
 def check_setup(setup: Setup, endpoint: ApiEndpoint) -> tuple[str, SimulatedModel]:
-    """Return the model's short name and its abilities.
-
-    Raises:
-        RefusalError: the service would not accept this setup.
-    """
+    """Return the model's short name and its abilities; raise RefusalError for what the service does not accept."""
     name, profile = _model(setup.model, endpoint)
     _check_generation(setup.generation_config or Generation(), name, profile, endpoint)
     _check_session(setup, name, profile, endpoint)
@@ -92,11 +88,7 @@ def check_setup(setup: Setup, endpoint: ApiEndpoint) -> tuple[str, SimulatedMode
 
 
 def check_tools(tools: Sequence[WireTool], profile: SimulatedModel, backend: Backend) -> None:
-    """Check the functions that tools declare.
-
-    Raises:
-        RefusalError: the service or the model does not support one of them.
-    """
+    """Raise RefusalError for a function that the service or the model does not support."""
     unsupported = {"forbidden": "BLOCKING", "only": "NON_BLOCKING"}.get(profile.blocking_tools, "")
     for function in (each for tool in tools for each in tool.function_declarations or ()):
         _ensure(
@@ -106,11 +98,7 @@ def check_tools(tools: Sequence[WireTool], profile: SimulatedModel, backend: Bac
 
 
 def check_content(content: Content, backend: Backend) -> None:
-    """Check one turn of a client's content.
-
-    Raises:
-        RefusalError: a role or a part is not allowed there.
-    """
+    """Raise RefusalError for a role or a part that is not allowed in a client's content."""
     roles = {None, "user", "model", *(("system",) if backend == "vertex" else ())}
     _ensure(content.role in roles, "Please use a valid role: user, model.")
     for part in content.parts or ():

@@ -52,15 +52,12 @@ class VoiceActivityDetector:
 
     def feed(self, sound: bytes) -> list[VadEvent]:
         """Take more audio (16 kHz PCM, any length); return what was found in it, in order."""
-        found: list[VadEvent] = []
-        self._remainder += sound
-        whole = len(self._remainder) - len(self._remainder) % pcm.FRAME_BYTES
-        for start in range(0, whole, pcm.FRAME_BYTES):
-            event = self._classify(self._remainder[start : start + pcm.FRAME_BYTES])
-            if event is not None:
-                found.append(event)
-        self._remainder = self._remainder[whole:]
-        return found
+        sound = self._remainder + sound
+        whole = len(sound) - len(sound) % pcm.FRAME_BYTES
+        self._remainder = sound[whole:]
+        starts = range(0, whole, pcm.FRAME_BYTES)
+        events = [self._classify(sound[start : start + pcm.FRAME_BYTES]) for start in starts]
+        return [event for event in events if event is not None]
 
     def end_stream(self) -> list[VadEvent]:
         """End the visitor's speech, if any: the client's microphone pauses."""

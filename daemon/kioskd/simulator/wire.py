@@ -99,11 +99,7 @@ class ClientMessage(WireModel):
 
 
 def read(message: str | bytes) -> ClientMessage:
-    """Return the parsed WebSocket message.
-
-    Raises:
-        RefusalError: it is not JSON, or not what the Live API defines.
-    """
+    """Return the parsed WebSocket message; raise RefusalError for what the Live API does not define."""
     try:
         parsed = ClientMessage.model_validate_json(message)
     except ValidationError as error:
@@ -119,11 +115,7 @@ def read(message: str | bytes) -> ClientMessage:
 
 
 def blob_bytes(blob: Blob, where: str) -> bytes:
-    """Return the bytes of a blob, in whichever base64 alphabet they came.
-
-    Raises:
-        RefusalError: it is not base64, or empty.
-    """
+    """Return the bytes of a blob in either base64 alphabet; raise RefusalError for others, and for none."""
     text = (blob.data or "").translate(_STANDARD)
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
@@ -135,11 +127,7 @@ def blob_bytes(blob: Blob, where: str) -> bytes:
 
 
 def mime_of(blob: Blob, where: str) -> tuple[str, dict[str, str]]:
-    """Return a blob's mime type in lower case, and its parameters.
-
-    Raises:
-        RefusalError: the blob has none.
-    """
+    """Return a blob's mime type in lower case, and its parameters; raise RefusalError where it has none."""
     if not blob.mime_type:
         raise RefusalError(f"mime_type is required at '{where}'")
     kind, *rest = blob.mime_type.lower().replace(" ", "").split(";")
