@@ -25,7 +25,7 @@ Span = tuple[float, float]
 
 
 class Arrivals:
-    """When the visitor's sound arrived at the simulator. It is polled (`look`), so it is exact to some 10 ms."""
+    """When the visitor's sound arrived at the simulator. It is polled (`poll`), so it is exact to some 10 ms."""
 
     def __init__(self, clock: Clock, received: Callable[[], int]) -> None:
         """`received` says how many bytes there are so far."""
@@ -34,8 +34,8 @@ class Arrivals:
         self._clock = clock
         self._received = received
 
-    def look(self) -> None:
-        """Note what has come since the last look."""
+    def poll(self) -> None:
+        """Note what has come since the last poll."""
         total = self._received()
         if total > (self._totals[-1] if self._totals else 0):
             self.times.append(self._clock.now())

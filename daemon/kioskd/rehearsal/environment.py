@@ -55,7 +55,7 @@ def scripted_environment(
     tools = app.ToolSet(settings, os.environ, clock, rehearsed=True)
     event_log = EventLog(clock)
     microphone = FakeMicrophone(clock)
-    speaker = FakeSpeaker(clock, event_log.ring)
+    speaker = FakeSpeaker(clock, event_log.notify)
     buttons, specs = _buttons(settings)
     control = folder / "control"
     devices = app.Devices(
@@ -94,7 +94,7 @@ def real_environment(settings: Settings, key: SecretStr | None, folder: Path) ->
     devices, clock = real.devices, real.devices.clock
     event_log = EventLog(clock)
     microphone = RecordedMicrophone(devices.microphone, clock)
-    speaker = RecordedSpeaker(devices.speaker, clock, lambda: _ring(loop, event_log))
+    speaker = RecordedSpeaker(devices.speaker, clock, lambda: _notify(loop, event_log))
     buttons, specs = (None, devices.buttons) if devices.buttons else _buttons(settings)
     control = folder / "control"
     # The simulator in any case, also where the owner's settings name tokens or an account of a real service.
@@ -117,10 +117,10 @@ def real_environment(settings: Settings, key: SecretStr | None, folder: Path) ->
     )
 
 
-def _ring(loop: asyncio.AbstractEventLoop, event_log: EventLog) -> None:
+def _notify(loop: asyncio.AbstractEventLoop, event_log: EventLog) -> None:
     # The device's thread may outlive the loop by a period.
     if not loop.is_closed():
-        loop.call_soon_threadsafe(event_log.ring)
+        loop.call_soon_threadsafe(event_log.notify)
 
 
 def _buttons(settings: Settings) -> tuple[dict[int | str, MemoryButton], list[app.ButtonSpec]]:

@@ -66,16 +66,16 @@ class EventLog:
         self.notes.append(note)
         for listener in self._listeners:
             listener(note)
-        self.ring()
+        self.notify()
 
-    def ring(self) -> None:
-        """Have those who wait look again: something changed that is no note."""
+    def notify(self) -> None:
+        """Wake those who wait: something changed that is no note."""
         for watcher in self._watchers:
             watcher()
         self._changed.set()
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Return when `holds()` is true. It is asked at each note and ring. One caller at a time."""
+        """Return when `holds()` is true. It is asked at each note and `notify`. One caller at a time."""
         while not holds():
             self._changed.clear()
             await self._changed.wait()

@@ -136,10 +136,9 @@ def _latest_s(record: RehearsalRecord, uplink: Alignment, sending: Sequence[Span
     for number, index in enumerate(uplink.arrivals):
         if index is not None:
             firsts.setdefault(index, number)
-    taken_at = record.track.taken_at
-    arrived = ((taken_at[index], record.arrivals.time_of(number)) for index, number in firsts.items())
+    times = ((record.track.taken_at[index], record.arrivals.time_of(at)) for index, at in firsts.items())
     return max(
-        (at - taken for taken, at in arrived if at is not None and _within(taken, sending)), default=None
+        (at - taken for taken, at in times if at is not None and _within(taken, sending)), default=None
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import importlib.util
 import os
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -116,7 +116,7 @@ class _Performance:
             environment.clock, lambda: sum(len(session.audio) for session in self.service.sessions)
         )
         environment.event_log.listen(report.Narration(start, scenario.service.replies, tell).note)
-        environment.event_log.watch(arrivals.look)
+        environment.event_log.watch(arrivals.poll)
         journal: list[str] = []
         try:
             serving = app.serve(self.settings, environment.parts, observers=[environment.observer.observe])
@@ -210,12 +210,10 @@ async def perform(
         ending.stopped = clock.now()
 
 
-def _leaves(errors: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in errors.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]
 
 
 def _exit_code(error: BaseException) -> int:
@@ -238,11 +236,7 @@ def judged(scenario: Scenario, summary: Summary, journal: Sequence[str] = ()) ->
 
 
 def merged(settings: Settings, changes: Mapping[str, Any]) -> Settings:
-    """Return the settings with `changes` made, section by section.
-
-    Raises:
-        ConfigError: the two do not go together.
-    """
+    """Return the settings with `changes` made, section by section; raise ConfigError where they do not fit."""
     try:
         return Settings.model_validate(_merge(given(settings), changes))
     except ValidationError as error:

@@ -273,11 +273,7 @@ class Scenario(Section):
 
 
 def load_scenario(path: Path) -> Scenario:
-    """Return the scenario in `path`; relative paths in it start at its folder.
-
-    Raises:
-        ConfigError: it is not there, or has faults, all of which are named.
-    """
+    """Return the scenario in `path`; raise ConfigError, which names all its faults, or that it is not there."""
     if not path.exists():
         raise ConfigError(
             f"{path}: is not there: a rehearsal needs a scenario; mend --scenario, or leave it out"

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from kioskd import regular_file
 from kioskd.adapters.remote.control_wire import ANSWER_BYTES
 from kioskd.errors import KioskError
+from kioskd.media import pcm
 from kioskd.rehearsal.environment import RehearsalEnvironment
 from kioskd.rehearsal.event_log import LoggedEvent
 from kioskd.rehearsal.fake_microphone import FakeMicrophone, SpeechRecording, Utterance
@@ -130,7 +131,7 @@ class ScriptPlayer:
         await self._say("interrupt", speech)
 
     async def _say(self, how: str, speech: SpeechRecording) -> None:
-        seconds = speech.duration_s
+        seconds = pcm.duration_s(len(speech.sound), pcm.UPLINK_HZ)
         what = "says" if how == "say" else "interrupts with"
         self._event_log.add(
             "visitor", what, words=speech.name, seconds=seconds, please=self._microphone is None
