@@ -5,7 +5,6 @@ from typing import Final
 
 from kioskd.media import pcm
 from kioskd.simulator.connection import ClientConnection
-from kioskd.simulator.images import picture_of
 from kioskd.simulator.model_turns import ModelTurns
 from kioskd.simulator.records import ReceivedPicture, SessionRecord
 from kioskd.simulator.rules import SimulatedModel, check_content, check_tools
@@ -22,6 +21,7 @@ from kioskd.simulator.wire import (
     ToolResponse,
     blob_bytes,
     mime_of,
+    picture_of,
 )
 
 _IN_ANSWERS: Final = "tool_response.function_responses.parts"

@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 import socket
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 from weakref import WeakSet
@@ -13,11 +14,11 @@ from weakref import WeakSet
 from websockets.asyncio.server import Server, serve
 
 from kioskd.errors import KioskError
+from kioskd.simulator import handshake
 from kioskd.simulator.certificate import Certificate, make_certificate
 from kioskd.simulator.connection import ClientConnection
 from kioskd.simulator.conversations import Conversations
 from kioskd.simulator.event_feed import EventObserver
-from kioskd.simulator.handshake import Handshake
 from kioskd.simulator.records import SessionRecord
 from kioskd.simulator.script import OPENING_FAULTS, FaultAction, ScriptedFault, ServiceScript
 from kioskd.simulator.state import ServiceState
@@ -138,7 +139,7 @@ class Simulator:
                 sock=sock,
                 ssl=certificate.server_context(),
                 create_connection=self._create_socket,  # type: ignore[arg-type]  # typed as a class, documented as a factory
-                process_request=Handshake(self.state).answer,
+                process_request=partial(handshake.answer, self.state),
                 # Not known of the real service, and costly where both ends share two cores.
                 compression=None,
                 open_timeout=_OPENING_S,

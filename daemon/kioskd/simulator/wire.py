@@ -3,10 +3,14 @@
 import base64
 import binascii
 import re
+import struct
+import time
 from typing import Any, Final, Literal
 
 from pydantic import StrictBool, ValidationError
 
+from kioskd.media.picture_parts import TooManyPartsError, segments
+from kioskd.simulator.records import ReceivedPicture
 from kioskd.simulator.schema import Anything, Blob, Content, Setup, WireModel, WireTool
 
 INVALID: Final = 1007
@@ -14,6 +18,8 @@ POLICY: Final = 1008
 INTERNAL: Final = 1011
 
 _REASON_BYTES: Final = 123
+_STARTS: Final = {"image/jpeg": b"\xff\xd8", "image/png": b"\x89PNG\r\n\x1a\n", "image/webp": b"RIFF"}
+_FRAME_HEADERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _STANDARD: Final = str.maketrans("-_", "+/")
 
 
@@ -134,6 +140,17 @@ def mime_of(blob: Blob, where: str) -> tuple[str, dict[str, str]]:
     return kind, {name: value for name, _, value in (entry.partition("=") for entry in rest)}
 
 
+def picture_of(blob: Blob, where: str, way: Literal["realtime", "content", "answer"]) -> ReceivedPicture:
+    """Return the picture in a blob; raise RefusalError unless it is of a kind that the service accepts."""
+    kind, _ = mime_of(blob, where)
+    if kind not in _STARTS:
+        raise RefusalError(f"Unsupported mime_type at '{where}': use image/jpeg, image/png or image/webp")
+    data = blob_bytes(blob, where)
+    if not data.startswith(_STARTS[kind]):
+        raise RefusalError(f"Unable to process input image at '{where}': it is not {kind}")
+    return ReceivedPicture(time.monotonic(), kind, data, way, _size_of(kind, data))
+
+
 def short_reason(reason: str) -> str:
     """Cut a close reason to what a control frame holds, as the real service does."""
     return reason.encode()[:_REASON_BYTES].decode(errors="ignore")
@@ -160,3 +177,19 @@ def _dotted(location: tuple[int | str, ...] | list[int | str]) -> str:
         else:
             text += "." * bool(text) + re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", step).lower()
     return text
+
+
+def _size_of(kind: str, data: bytes) -> tuple[int, int] | None:
+    """Return width and height in pixels as the header says; None if it does not say, and for a WebP."""
+    try:
+        if kind == "image/png":
+            width, height = struct.unpack_from(">II", data, 16)
+            return width, height
+        if kind == "image/jpeg":
+            for marker, start, _ in segments(data):
+                if marker in _FRAME_HEADERS:
+                    height, width = struct.unpack_from(">HH", data, start + 5)
+                    return width, height
+    except (struct.error, TooManyPartsError):
+        return None
+    return None
