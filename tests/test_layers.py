@@ -145,7 +145,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "pydantic_core": ("settings", "tools.kinds.command", "yamlconf"),
     "pymicro_wakeword": ("adapters.wakeword",),
     "rich": ("cli.watch",),
-    "soxr": ("media.resample", "simulator"),
+    "soxr": ("media.resample",),
     "systemd": ("logs",),
     "trustme": ("simulator.certificate",),
     "webrtcvad": ("media", "simulator"),

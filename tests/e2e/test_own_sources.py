@@ -24,7 +24,7 @@ from kioskd.doctor.access import groups
 from kioskd.doctor.configuration import libraries
 from kioskd.doctor.context import CheckContext
 from kioskd.doctor.machine import Machine
-from kioskd.rehearsal.environment import scripted_stage
+from kioskd.rehearsal.environment import scripted_environment
 from kioskd.settings.extras import extras
 from kioskd.settings.load import load
 
@@ -154,8 +154,8 @@ def test_installer_and_doctor_know_what_they_need(file: Path, tmp_path: Path) ->
 
 
 def test_a_rehearsal_uses_a_camera_that_says_so(file: Path, tmp_path: Path) -> None:
-    stage = scripted_stage(load(file), SecretStr("not-used"), tmp_path)
-    assert stage.parts.devices.camera is Periscope.made["periscope:7"]
+    environment = scripted_environment(load(file), SecretStr("not-used"), tmp_path)
+    assert environment.parts.devices.camera is Periscope.made["periscope:7"]
 
 
 class Equipped(Kiosk):

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 
-from kioskd.rehearsal.capture import CalledFunctions, called_functions
+from kioskd.rehearsal.capture import called_functions
 from kioskd.rehearsal.event_log import EventSource, LoggedEvent
 from kioskd.rehearsal.measures import reply_gaps_s, tools_at_once
 from kioskd.simulator.records import CallRecord, SessionRecord
@@ -32,12 +32,17 @@ def test_calls_are_counted_over_all_sessions() -> None:
         session(call("answered", 1.0), call("cancelled")),
         session(call("lost"), call("answered", 2.0)),
     ]
-    assert called_functions(sessions) == CalledFunctions(made=4, answered=2, cancelled=1, faults=0)
+    assert called_functions(sessions) == {
+        "tool_calls": 4,
+        "tools_answered": 2,
+        "tools_cancelled": 1,
+        "tool_faults": 0,
+    }
 
 
 def test_a_call_without_an_answer_or_with_two_and_an_answer_to_nothing_are_faults() -> None:
     sessions = [session(call("given_up"), call("answered", 1.0, 2.0), strays=1)]
-    assert called_functions(sessions).faults == 3
+    assert called_functions(sessions)["tool_faults"] == 3
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_a_button_is_held_until_it_is_let_go_or_the_end() -> None:
     assert list(record.holds()) == [(101, 102), (108, 110)]
 
 
-def test_deeds_are_drawn_with_the_button_they_are_done_to() -> None:
+def test_actions_are_drawn_with_the_button_they_are_done_to() -> None:
     done = notes(
         (1, "visitor", "presses the button", {"button": 1}),
         (2, "visitor", "holds the button", {"button": 2}),
@@ -72,5 +72,5 @@ def test_deeds_are_drawn_with_the_button_they_are_done_to() -> None:
         (4, "visitor", "pauses", {"seconds": 1.0}),
         (5, "service", "says", {}),
     )
-    marks = [chart.deed(note) for note in done]
+    marks = [chart.action(note) for note in done]
     assert [mark and mark.words for mark in marks] == ["press", "hold 2", "kioskd mute", None, None]

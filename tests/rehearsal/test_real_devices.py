@@ -8,8 +8,8 @@ import pytest
 from tests.support.sound_server import SoundServer
 
 from kioskd.media import pcm
+from kioskd.rehearsal.default_scenarios import guided
 from kioskd.rehearsal.fake_microphone import load_speeches
-from kioskd.rehearsal.guided import guided
 from kioskd.rehearsal.run import rehearse
 from kioskd.rehearsal.scenario import load_scenario
 from kioskd.settings.model import Settings

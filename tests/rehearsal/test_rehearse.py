@@ -13,7 +13,7 @@ from kioskd.media import pcm
 from kioskd.media.mix import FADE_MS
 from kioskd.rehearsal import report
 from kioskd.rehearsal.alignment import Gate
-from kioskd.rehearsal.environment import scripted_stage
+from kioskd.rehearsal.environment import scripted_environment
 from kioskd.rehearsal.run import RehearsalEnding, perform, rehearse
 from kioskd.rehearsal.scenario import Scenario, load_scenario
 from kioskd.rehearsal.script_player import ScriptPlayer
@@ -170,9 +170,9 @@ async def test_what_ends_the_daemon_is_in_the_summary(
         raise error
 
     scenario = scenario_of(tmp_path, "name: x\nvisitor: [{pause_s: 60}]")
-    stage = scripted_stage(Settings(), SecretStr("none"), tmp_path)
+    environment = scripted_environment(Settings(), SecretStr("none"), tmp_path)
     ending = RehearsalEnding()
-    await perform(scenario, daemon(), ScriptPlayer(stage, {}), SystemClock(), ending)
+    await perform(scenario, daemon(), ScriptPlayer(environment, {}), SystemClock(), ending)
     assert (ending.exit_code, ending.trouble) == (exit_code, str(error))
 
 
@@ -181,8 +181,8 @@ async def test_a_bug_of_the_daemon_is_not_hidden(tmp_path: Path) -> None:
         raise ZeroDivisionError("a bug")
 
     scenario = scenario_of(tmp_path, "name: x\nvisitor: [{pause_s: 60}]")
-    stage = scripted_stage(Settings(), SecretStr("none"), tmp_path)
+    environment = scripted_environment(Settings(), SecretStr("none"), tmp_path)
     ending = RehearsalEnding()
     with pytest.raises(ExceptionGroup):
-        await perform(scenario, daemon(), ScriptPlayer(stage, {}), SystemClock(), ending)
+        await perform(scenario, daemon(), ScriptPlayer(environment, {}), SystemClock(), ending)
     assert ending.exit_code == 70

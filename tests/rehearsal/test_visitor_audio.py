@@ -113,7 +113,7 @@ class Growing:
     async def until(self, t: float, frames: int) -> None:
         await self.clock.advance(START + t - self.clock.now())
         self.frames = frames
-        self.arrivals.look()
+        self.arrivals.poll()
 
 
 async def test_the_way_of_a_frame_ends_when_it_was_seen_at_the_service() -> None:

@@ -545,8 +545,8 @@ async def test_a_client_that_does_not_read_is_waited_for(tone: Tone) -> None:
         await simulator.wait_for("reply_began")
         (connection,) = simulator.open_connections
         async with asyncio.timeout(60):
-            while not connection.is_backed_up:  # noqa: ASYNC110  a transport tells nobody but its own protocol
+            while not connection.websocket.paused:  # noqa: ASYNC110  a transport tells nobody but its own protocol
                 await asyncio.sleep(0.01)
-        assert connection.unsent_bytes < 1024 * 1024
+        assert connection.websocket.transport.get_write_buffer_size() < 1024 * 1024
         assert told["reply_sent"] == 0
         client.socket.transport.abort()

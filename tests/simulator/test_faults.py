@@ -13,7 +13,7 @@ from tests.simulator.raw_client import FRAME, MODEL, RawClient, audio_of, dial
 from websockets.exceptions import ConnectionClosed
 
 from kioskd.simulator import FaultAction, Reply, ScriptedFault, ServiceScript, Simulator
-from kioskd.simulator.faults import FaultSchedule
+from kioskd.simulator.script import FaultSchedule
 
 SILENCE = bytes(32_000)
 Tone = Callable[[float], Reply]

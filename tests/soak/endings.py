@@ -1,10 +1,12 @@
 """The ways in which a soaked connection ends."""
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from kioskd.simulator import Simulator
+from kioskd.simulator.connection import ClientConnection
 from kioskd.simulator.script import FaultAction
 
 MARGIN_S: Final = 10.0
@@ -31,7 +33,16 @@ def _closes(code: int, reason: str) -> Callable[[Simulator], None]:
 
 def _finish(service: Simulator) -> None:
     """End the TCP connection in the orderly way, and the WebSocket not at all: 1006 stands for that."""
-    service.open_connections[-1].finish()
+    connection = service.open_connections[-1]
+    connection.websocket.pause_reading()
+    connection.spawn(_shut_down, connection)
+
+
+async def _shut_down(connection: ClientConnection) -> None:
+    await connection.drain()
+    connection.websocket.discarding = True
+    connection.websocket.tcp_socket.shutdown(socket.SHUT_RDWR)
+    connection.websocket.resume_reading()
 
 
 ENDINGS: Final = (

@@ -204,14 +204,15 @@ class SoakedKiosk:
     def _check(self, service: Simulator) -> None:
         self._speaker.heard.clear()
         self.ledger.check(service.sessions)
-        service.forget_finished()
+        service.connections[:] = [record for record in service.connections if record.closed_at is None]
+        service.state.events.forget()
 
     def _forget(self, service: Simulator) -> None:
         """Have the simulator, which keeps everything in memory, forget all but the last conversation.
 
         A frozen connection may still be open for that one.
         """
-        service.forget_sessions(self._old)
+        service.state.sessions.forget(self._old)
         self._old = {session.id for session in service.sessions}
 
     async def _until(self, holds: Callable[[], object], what: str, at_most_s: float = PATIENCE_S) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kioskd.adapters.fakes.devices import ManualClock
-from kioskd.rehearsal.capture import Arrivals, RehearsalRecord
+from kioskd.rehearsal.capture import Arrivals, RehearsalRecord, called_functions
 from kioskd.rehearsal.fake_microphone import CapturedTrack
 from kioskd.rehearsal.fake_speaker import PlayedSound
 from kioskd.rehearsal.measures import measure
@@ -35,6 +35,7 @@ def a_record(**changes: Any) -> RehearsalRecord:
         "stopped_in_s": 0.1,
         "exit_code": 0,
         "trouble": None,
+        "called": called_functions([]),
     }
     return RehearsalRecord(**{**nothing, **changes})
 

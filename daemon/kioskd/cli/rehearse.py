@@ -11,8 +11,7 @@ from typing import Any
 
 from kioskd import logs
 from kioskd.cli import Exit
-from kioskd.rehearsal.demo import demo
-from kioskd.rehearsal.guided import guided
+from kioskd.rehearsal.default_scenarios import demo, guided
 from kioskd.rehearsal.report import FILES
 from kioskd.rehearsal.run import given, rehearse
 from kioskd.rehearsal.scenario import load_scenario

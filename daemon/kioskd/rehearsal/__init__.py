@@ -1,1 +1,1 @@
-"""A whole conversation on this machine: the Live service's stand-in, a scripted visitor, and the report."""
+"""A whole conversation on this machine: the Live service's simulator, a scripted visitor, and the report."""

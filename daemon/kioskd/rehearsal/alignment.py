@@ -8,6 +8,7 @@ of is known by its likeness.
 import bisect
 import enum
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -117,9 +118,7 @@ def align(
     """
     arrivals = _identify(captured, received)
     indices = [index for index in arrivals if index is not None]
-    seen: dict[int, int] = {}
-    for index in indices:
-        seen[index] = seen.get(index, 0) + 1
+    seen = Counter(indices)
     wanted = conversations(gates, len(captured), preroll_frames, after_frames)
     asked = {index for conversation in wanted for index in conversation}
     lost: list[int] = []
@@ -140,7 +139,7 @@ def align(
         foreign_ms=(len(arrivals) - len(indices)) * pcm.FRAME_MS,
         first_word_lost_ms=tuple(first_word_lost),
         lost_frames=tuple(lost),
-        duplicated_frames=tuple(sorted(index for index, times in seen.items() for _ in range(times - 1))),
+        duplicated_frames=tuple(sorted((seen - Counter(set(seen))).elements())),
         arrivals=tuple(arrivals),
     )
 

@@ -4,9 +4,9 @@ import bisect
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from kioskd.media import pcm
 from kioskd.ports import Clock
@@ -25,7 +25,7 @@ Span = tuple[float, float]
 
 
 class Arrivals:
-    """When the visitor's sound arrived at the stand-in. It is polled (`look`), so it is exact to some 10 ms."""
+    """When the visitor's sound arrived at the simulator. It is polled (`poll`), so it is exact to some 10 ms."""
 
     def __init__(self, clock: Clock, received: Callable[[], int]) -> None:
         """`received` says how many bytes there are so far."""
@@ -34,8 +34,8 @@ class Arrivals:
         self._clock = clock
         self._received = received
 
-    def look(self) -> None:
-        """Note what has come since the last look."""
+    def poll(self) -> None:
+        """Note what has come since the last poll."""
         total = self._received()
         if total > (self._totals[-1] if self._totals else 0):
             self.times.append(self._clock.now())
@@ -104,26 +104,15 @@ def slow_spans(notes: Sequence[LoggedEvent], faults: Sequence[ScriptedFault], en
         yield began, end if lasts_s is None else began + lasts_s + CATCH_UP_S
 
 
-@dataclass(frozen=True, slots=True)
-class CalledFunctions:
-    """The calls of functions in a whole rehearsal."""
-
-    made: int = 0
-    answered: int = 0
-    cancelled: int = 0
-    faults: int = 0
-    """Answers that were missing, or too many, or for no call on that connection."""
-
-
-def called_functions(sessions: Sequence[SessionRecord]) -> CalledFunctions:
-    """Return the counts of the service's calls."""
-    calls = [call for session in sessions for call in session.calls]
-    return CalledFunctions(
-        made=len(calls),
-        answered=sum(call.state == "answered" for call in calls),
-        cancelled=sum(call.state == "cancelled" for call in calls),
-        faults=sum(len(session.complaints) for session in sessions),
-    )
+def called_functions(sessions: Sequence[SessionRecord]) -> dict[str, int]:
+    """Return the counts of the service's calls, by their names in the summary."""
+    states = [call.state for session in sessions for call in session.calls]
+    return {
+        "tool_calls": len(states),
+        "tools_answered": states.count("answered"),
+        "tools_cancelled": states.count("cancelled"),
+        "tool_faults": sum(len(session.complaints) for session in sessions),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +140,8 @@ class RehearsalRecord:
     stopped_in_s: float
     exit_code: int
     trouble: str | None
-    called: CalledFunctions = CalledFunctions()
+    called: Mapping[str, Any]
+    """The counts of the service's calls, by their names in the summary."""
 
     def find(self, by: str, *what: str) -> list[LoggedEvent]:
         """Return the notes of some kinds, in order."""

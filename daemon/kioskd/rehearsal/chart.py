@@ -28,24 +28,12 @@ BLUE, ORANGE, GREEN, RED, SKY, YELLOW, PURPLE = (
 )  # fmt: skip
 INK, PALE, IDLE, DARK = "#222222", "#BBBBBB", "#DDDDDD", "#777777"
 
-STATE_COLOURS: Final = {
-    "starting": "#EEEEEE",
-    "asleep": IDLE,
-    "waking": YELLOW,
-    "listening": SKY,
-    "thinking": PURPLE,
-    "speaking": ORANGE,
-    "muted": DARK,
-    "closed": DARK,
-    "offline": RED,
-    "fault": RED,
-}
 GATES: Final = {
-    Gate.PREROLL: ("pre-roll", IDLE),
-    Gate.PAUSED: ("pause", IDLE),
-    Gate.HOLD: ("hold", YELLOW),
-    Gate.SEND: ("send", SKY),
-    Gate.SHUT: ("shut", DARK),
+    Gate.PREROLL: "pre-roll",
+    Gate.PAUSED: "pause",
+    Gate.HOLD: "hold",
+    Gate.SEND: "send",
+    Gate.SHUT: "uplink shut",
 }
 LEGEND: Final = {
     "asleep, pre-roll, pause": IDLE,
@@ -56,6 +44,9 @@ LEGEND: Final = {
     "offline, fault": RED,
     "muted, closed, uplink shut": DARK,
     "connected, button held": GREEN,
+}
+COLOURS: Final = {"starting": "#EEEEEE"} | {
+    word: colour for words, colour in LEGEND.items() for word in words.split(", ")
 }
 
 WIDTH_PX: Final = 1600
@@ -98,8 +89,8 @@ def own_sounds(record: RehearsalRecord) -> Iterator[ChartMark]:
         yield ChartMark(began, f"prompt {code}", PURPLE)
 
 
-def deed(note: LoggedEvent) -> ChartMark | None:
-    """Return what the visitor did; None for what is no deed."""
+def action(note: LoggedEvent) -> ChartMark | None:
+    """Return what the visitor did; None where a note is no action of the visitor."""
     if note.by != "visitor":
         return None
     data = note.data
@@ -134,7 +125,7 @@ def states(record: RehearsalRecord) -> Iterator[ChartSpan]:
         for note in record.find("kiosk", "shows")
     ]
     for (began, words), (ended, _) in itertools.pairwise([*shown, (record.end, "")]):
-        yield ChartSpan(began, ended, words, STATE_COLOURS[words.split()[0]])
+        yield ChartSpan(began, ended, words, COLOURS[words.split()[0]])
 
 
 def gates(record: RehearsalRecord) -> Iterator[ChartSpan]:
@@ -151,7 +142,8 @@ def gates(record: RehearsalRecord) -> Iterator[ChartSpan]:
         changes.append((note.t, gate, muted))
     for (began, was, closed), (ended, _, _) in itertools.pairwise([*changes, (record.end, gate, muted)]):
         if ended > began:
-            yield ChartSpan(began, ended, *(("closed", "white") if closed else GATES[was]))
+            words, colour = ("closed", "white") if closed else (GATES[was], COLOURS[GATES[was]])
+            yield ChartSpan(began, ended, words.removeprefix("uplink "), colour)
 
 
 def connections(record: RehearsalRecord) -> Iterator[ChartSpan]:
@@ -223,14 +215,14 @@ def draw(
         axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=12)
     axes["connections"].set_xlabel("seconds", loc="left")
 
-    deeds = [mark for note in record.notes if (mark := deed(note))]
+    actions = [mark for note in record.notes if (mark := action(note))]
     bands["visitor"].envelope(visitor, BLUE)
-    bands["visitor"].labels(deeds)
+    bands["visitor"].labels(actions)
     bands["kiosk"].envelope(kiosk, RED)
     bands["kiosk"].labels([*replies(record), *own_sounds(record)])
     for began, ended in record.holds():
         axes["visitor"].axvspan(began - record.start, ended - record.start, ymax=0.03, color=GREEN)
-    for mark in deeds:
+    for mark in actions:
         for axis in axes.values():
             axis.axvline(mark.t - record.start, color=PALE, linewidth=0.8, zorder=0)
     bands["shows"].spans(states(record))
@@ -262,9 +254,9 @@ def _headline(figure: Figure, summary: Summary) -> None:
         (float(summary.connections), "connections {:.0f}"),
         (float(summary.pictures) or None, "pictures {:.0f}"),
     ]
-    told = "  ·  ".join(words.format(value) for value, words in numbers if value is not None)
+    measured = "  ·  ".join(words.format(value) for value, words in numbers if value is not None)
     unmet = [expectation.text for expectation in summary.expectations if not expectation.met]
-    figure.text(0.075, 0.928, told, fontsize=11.5, color=INK)
+    figure.text(0.075, 0.928, measured, fontsize=11.5, color=INK)
     if unmet:
         figure.text(0.075, 0.902, "not met: " + "; ".join(unmet)[:170], fontsize=11, color=RED)
 

@@ -1,4 +1,4 @@
-"""What a rehearsal puts round the daemon: devices that keep what they heard and played, and who watches."""
+"""The environment of a rehearsal's daemon: devices that keep what they heard and played, and an observer."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ CARD_PX: Final = (1200, 1600)
 
 @dataclass(frozen=True, slots=True)
 class RehearsalEnvironment:
-    """One rehearsal's surroundings."""
+    """The devices, the service's client and the observer of one rehearsal."""
 
     parts: app.Parts
     clock: Clock
@@ -40,10 +40,10 @@ class RehearsalEnvironment:
     """The daemon's control socket."""
 
 
-def scripted_stage(
+def scripted_environment(
     settings: Settings, key: SecretStr | None, folder: Path, pictures: Path | None = None
 ) -> RehearsalEnvironment:
-    """Return a stage whose visitor is all script. Blocks: reads and draws pictures.
+    """Return an environment whose visitor is all script. Blocks: reads and draws pictures.
 
     Without a key, tokens are fetched where the settings say. `folder` is for the control socket; `pictures` are seen in
     place of what the settings' camera would see.
@@ -55,7 +55,7 @@ def scripted_stage(
     tools = app.ToolSet(settings, os.environ, clock, rehearsed=True)
     event_log = EventLog(clock)
     microphone = FakeMicrophone(clock)
-    speaker = FakeSpeaker(clock, event_log.ring)
+    speaker = FakeSpeaker(clock, event_log.notify)
     buttons, specs = _buttons(settings)
     control = folder / "control"
     devices = app.Devices(
@@ -74,13 +74,14 @@ def scripted_stage(
         read_aloud=app.read_aloud(settings),
         pictures=app.pictures(settings),
     )
-    parts = app.Parts(devices, service)
     observer = RehearsalObserver(event_log, lambda: len(microphone.track.frames))
-    return RehearsalEnvironment(parts, clock, event_log, observer, microphone, speaker, buttons, control)
+    return RehearsalEnvironment(
+        app.Parts(devices, service), clock, event_log, observer, microphone, speaker, buttons, control
+    )
 
 
-def real_stage(settings: Settings, key: SecretStr | None, folder: Path) -> RehearsalEnvironment:
-    """Return a stage with this machine's devices, as the settings name them. For use within a running loop.
+def real_environment(settings: Settings, key: SecretStr | None, folder: Path) -> RehearsalEnvironment:
+    """Return an environment with this machine's devices, as the settings name them. For use within a running loop.
 
     Without a button in the settings the script presses one itself; without a key, tokens are fetched where they say.
 
@@ -90,35 +91,36 @@ def real_stage(settings: Settings, key: SecretStr | None, folder: Path) -> Rehea
     loop = asyncio.get_running_loop()
     environ = {} if key is None else {"GEMINI_API_KEY": key.get_secret_value()}
     real = app.real_parts(settings, environ)
-    devices = real.devices
-    clock = devices.clock
+    devices, clock = real.devices, real.devices.clock
     event_log = EventLog(clock)
     microphone = RecordedMicrophone(devices.microphone, clock)
-    speaker = RecordedSpeaker(devices.speaker, clock, lambda: _ring(loop, event_log))
+    speaker = RecordedSpeaker(devices.speaker, clock, lambda: _notify(loop, event_log))
     buttons, specs = (None, devices.buttons) if devices.buttons else _buttons(settings)
     control = folder / "control"
-    # The stand-in in any case, also where the owner's settings name tokens or an account of a real service.
+    # The simulator in any case, also where the owner's settings name tokens or an account of a real service.
     tools = app.ToolSet(settings, os.environ, clock, rehearsed=True)
-    service = app.live(settings, key, tools.offered, tools.trial)
-    parts = replace(
-        real,
-        devices=replace(
-            devices,
-            microphone=microphone,
-            speaker=speaker,
-            buttons=specs,
-            control=ControlSocket(control, clock),
-        ),
-        service=replace(real.service, live=service, keys=None, tools=tools),
+    live = app.live(settings, key, tools.offered, tools.trial)
+    devices = replace(
+        devices, microphone=microphone, speaker=speaker, buttons=specs, control=ControlSocket(control, clock)
     )
+    service = replace(real.service, live=live, keys=None, tools=tools)
     observer = RehearsalObserver(event_log, lambda: len(microphone.track.frames))
-    return RehearsalEnvironment(parts, clock, event_log, observer, microphone, speaker, buttons, control)
+    return RehearsalEnvironment(
+        replace(real, devices=devices, service=service),
+        clock,
+        event_log,
+        observer,
+        microphone,
+        speaker,
+        buttons,
+        control,
+    )
 
 
-def _ring(loop: asyncio.AbstractEventLoop, event_log: EventLog) -> None:
+def _notify(loop: asyncio.AbstractEventLoop, event_log: EventLog) -> None:
     # The device's thread may outlive the loop by a period.
     if not loop.is_closed():
-        loop.call_soon_threadsafe(event_log.ring)
+        loop.call_soon_threadsafe(event_log.notify)
 
 
 def _buttons(settings: Settings) -> tuple[dict[int | str, MemoryButton], list[app.ButtonSpec]]:
@@ -135,7 +137,6 @@ def _buttons(settings: Settings) -> tuple[dict[int | str, MemoryButton], list[ap
 
 
 def _camera(settings: Settings, pictures: Path | None) -> ports.Camera | None:
-    """Return eyes for the daemon, where the settings want some."""
     camera = settings.camera
     if not camera.on:
         return None
@@ -163,8 +164,7 @@ def colour_card(size: int, quality: int) -> bytes:
 
 
 def _cache() -> Path | None:
-    """Return where a person's programs keep what they can make anew: prompts take seconds to render."""
-    if named := os.environ.get("XDG_CACHE_HOME"):
-        return Path(named, "kioskd")
+    """Return the user's folder for rendered prompts, which take seconds to make."""
     home = os.environ.get("HOME")
-    return Path(home, ".cache", "kioskd") if home else None
+    caches = os.environ.get("XDG_CACHE_HOME") or (home and f"{home}/.cache")
+    return Path(caches, "kioskd") if caches else None

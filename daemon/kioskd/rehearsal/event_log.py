@@ -1,6 +1,6 @@
 """The log of a rehearsal: who did what and when, in order. The report is made from it.
 
-`RehearsalObserver` fills it from the daemon and from the service's stand-in. It knows the core's events and effects by
+`RehearsalObserver` fills it from the daemon and from the simulator. It knows the core's events and effects by
 name only: the names that it writes are those of `events.jsonl`.
 """
 
@@ -66,23 +66,23 @@ class EventLog:
         self.notes.append(note)
         for listener in self._listeners:
             listener(note)
-        self.ring()
+        self.notify()
 
-    def ring(self) -> None:
-        """Have those who wait look again: something changed that is no note."""
+    def notify(self) -> None:
+        """Wake those who wait: something changed that is no note."""
         for watcher in self._watchers:
             watcher()
         self._changed.set()
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Return when `holds()` is true. It is asked at each note and ring. One caller at a time."""
+        """Return when `holds()` is true. It is asked at each note and `notify`. One caller at a time."""
         while not holds():
             self._changed.clear()
             await self._changed.wait()
 
 
 class RehearsalObserver:
-    """An `app.Observer` (`observe`) and the stand-in's observer (`service`) in one."""
+    """An `app.Observer` (`observe`) and the simulator's observer (`service`) in one."""
 
     def __init__(self, event_log: EventLog, frames_captured: Callable[[], int]) -> None:
         """Take notes in `event_log`; `frames_captured` says how many frames the microphone has handed over so far."""
@@ -131,7 +131,7 @@ class RehearsalObserver:
             )
 
     def service(self, kind: str, data: dict[str, object]) -> None:
-        """Note what the stand-in reports, with our own clock's time."""
+        """Note what the simulator reports, with our own clock's time."""
         self._event_log.add("service", kind, **{key: value for key, value in data.items() if key != "t"})
 
     def _gate(self, gate: Gate) -> None:

@@ -33,18 +33,9 @@ class SpeechRecording:
     name: str
     sound: bytes
 
-    @property
-    def duration_s(self) -> float:
-        """How long it takes to say."""
-        return pcm.duration_s(len(self.sound), pcm.UPLINK_HZ)
-
 
 def load_speeches(paths: Iterable[Path]) -> dict[Path, SpeechRecording]:
-    """Return the recordings, by path. Blocks: reads and resamples.
-
-    Raises:
-        ConfigError: a file is not there, or is no WAV that is read (see `media.wav`).
-    """
+    """Return the recordings, by path. Blocks; raises ConfigError for what is no WAV that `media.wav` reads."""
     return {path: _load(path) for path in paths}
 
 

@@ -45,7 +45,7 @@ class PlayedSound:
         self.pulled.append(at if pulled_at is None else pulled_at)
         self.sound += sound
         ends = at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ)
-        if is_audible(sound):
+        if _audible(sound).any():
             if self.sounding_since is None:
                 self.sounding_since = at
             self.last_audible = ends
@@ -63,10 +63,7 @@ class PlayedSound:
 
     def last_audible_between(self, after: float, before: float) -> float | None:
         """Return when the last audible sample in `[after, before)` sounded."""
-        last = None
-        for times in self._audible_times(after, before):
-            last = times[-1]
-        return last
+        return max((times[-1] for times in self._audible_times(after, before)), default=None)
 
     def samples(self, after: float, seconds: float) -> npt.NDArray[np.int16]:
         """Return what sounded from the first pull at or after a moment on, for so long or to the end."""
@@ -93,7 +90,7 @@ class PlayedSound:
     def _audible_pulls(self) -> Iterator[tuple[float, float, float]]:
         """Yield for each audible pull when its sound begins and ends, and when it was made."""
         for (at, sound), pulled_at in zip(self.pieces(), self.pulled, strict=True):
-            if is_audible(sound):
+            if _audible(sound).any():
                 yield at, at + pcm.duration_s(len(sound), pcm.DOWNLINK_HZ), pulled_at
 
     def _audible_times(self, after: float, before: float) -> Iterator[list[float]]:
@@ -140,6 +137,7 @@ class RecordedSpeaker:
 
     def __init__(self, speaker: ports.Speaker, clock: ports.Clock, on_period: Callable[[], None]) -> None:
         self.heard = PlayedSound()
+        self._source: ports.AudioSource
         self._speaker = speaker
         self._clock = clock
         self._on_period = on_period
@@ -151,30 +149,15 @@ class RecordedSpeaker:
 
     async def play(self, source: ports.AudioSource) -> NoReturn:
         """Let the device pull from `source` until cancelled; see `ports.Speaker`."""
-        await self._speaker.play(_Tap(source, self))
-
-    def keep(self, sound: bytes) -> None:
-        """Note what the device took. Called from the device's thread."""
-        self.heard.add(sound, self._clock.now() + self.latency_s)
-        self._on_period()
-
-
-class _Tap:
-    """A source that shows what is taken from it."""
-
-    def __init__(self, source: ports.AudioSource, speaker: RecordedSpeaker) -> None:
         self._source = source
-        self._speaker = speaker
+        await self._speaker.play(self)
 
     def pull(self, byte_count: int) -> bytes:
+        """Give the device what it asks for, and keep it. Called from the device's thread."""
         sound = self._source.pull(byte_count)
-        self._speaker.keep(sound)
+        self.heard.add(sound, self._clock.now() + self.latency_s)
+        self._on_period()
         return sound
-
-
-def is_audible(sound: bytes) -> bool:
-    """Whether any sample can be heard."""
-    return bool(_audible(sound).any())
 
 
 def _audible(sound: bytes) -> npt.NDArray[np.bool_]:

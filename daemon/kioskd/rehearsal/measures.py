@@ -62,11 +62,8 @@ def measure(record: RehearsalRecord) -> Summary:
         pictures_seen=sum(shot.seen for shot in record.shots),
         pictures_same_turn=sum(shot.same_turn for shot in record.shots),
         picture_px=max((shot.px for shot in record.shots if shot.px), default=None),
-        tool_calls=record.called.made,
         tools_at_once=tools_at_once(record.notes),
-        tools_answered=record.called.answered,
-        tools_cancelled=record.called.cancelled,
-        tool_faults=record.called.faults,
+        **record.called,
         reply_gap_ms=_ms(max(reply_gaps_s(record.notes), default=None)),
         prompts=tuple(code for _, _, code in sound_detection.prompts(record.notes, record.heard, record.end)),
         cues=tuple(str(note.data["cue"]) for note in chimes),
@@ -139,10 +136,9 @@ def _latest_s(record: RehearsalRecord, uplink: Alignment, sending: Sequence[Span
     for number, index in enumerate(uplink.arrivals):
         if index is not None:
             firsts.setdefault(index, number)
-    taken_at = record.track.taken_at
-    arrived = ((taken_at[index], record.arrivals.time_of(number)) for index, number in firsts.items())
+    times = ((record.track.taken_at[index], record.arrivals.time_of(at)) for index, at in firsts.items())
     return max(
-        (at - taken for taken, at in arrived if at is not None and _within(taken, sending)), default=None
+        (at - taken for taken, at in times if at is not None and _within(taken, sending)), default=None
     )
 
 

@@ -132,44 +132,28 @@ class Narration:
 
     def note(self, note: LoggedEvent) -> None:
         """Tell of a note, if it is worth a line."""
-        self._follow_script(note)
+        if (note.by, note.what) == ("service", "reply_began"):
+            reply = self._replies[int(str(note.data["place"]))]
+            self._spoken = (reply.meanwhile if note.data["meanwhile"] else None) or reply
         if (note.by, note.what) == ("visitor", "is asked"):
             self._tell(f"\n  >>> {note.data['words']}\n")
-            return
-        words = self._words(note)
-        if words:
+        elif words := _visitor_words(note) if note.by == "visitor" else self._words(note):
             self._tell(f"{note.t - self._start:6.1f} s  {note.by:8}  {words}")
 
-    def _follow_script(self, note: LoggedEvent) -> None:
-        """Know which of the scripted replies is under way."""
-        if note.by == "service" and note.what == "reply_began":
-            reply = self._replies[int(str(note.data["place"]))]
-            meanwhile = reply.meanwhile if note.data["meanwhile"] else None
-            self._spoken = meanwhile or reply
-
     def _words(self, note: LoggedEvent) -> str:
-        match note.by:
-            case "visitor":
-                return _deed(note)
-            case "service":
-                return _by_service(note)
-        data, words = note.data, ""
+        data = note.data
         match note.by, note.what:
             case "kiosk", "shows" if data["state"] != "speaking":
-                words = f"{data['state']} (code {data['code']})" if "code" in data else str(data["state"])
+                return f"{data['state']} (code {data['code']})" if "code" in data else str(data["state"])
             case "kiosk", "reply began":
-                words = f"speaking: {self._reply()}"
-            case "kiosk", "reply silenced":
-                words = "falls silent"
-            case "daemon", "Prompt":
-                words = f"tells the visitor what is wrong: {data['code']}"
+                return f"speaking: {self._reply()}"
             case "daemon", "Up":
-                words = f"connected (epoch {data['epoch']}{', session resumed' if data['resumed'] else ''})"
+                return f"connected (epoch {data['epoch']}{', session resumed' if data['resumed'] else ''})"
             case "daemon", "Lost":
-                words = f"is without a connection: {str(data['remedy']).replace('_', ' ')}"
-            case "daemon", "DeviceGone":
-                words = f"has lost the {data['device']}"
-        return words
+                return f"is without a connection: {str(data['remedy']).replace('_', ' ')}"
+            case "service", "picture":
+                return f"gets a picture ({int(str(data['bytes'])) / 1000:.0f} kB)"
+        return _WORDS.get((note.by, note.what), "").format(**data)
 
     def _reply(self) -> str:
         reply = self._spoken
@@ -177,8 +161,8 @@ class Narration:
         return f"“{words if len(words) <= LONGEST_WORDS else words[: LONGEST_WORDS - 1] + '…'}”"
 
 
-def _deed(note: LoggedEvent) -> str:
-    """Say what the visitor does, or is to do."""
+def _visitor_words(note: LoggedEvent) -> str:
+    """Return what the visitor does, or is to do."""
     data, words = note.data, note.what
     match note.what:
         case "presses the button" | "holds the button" | "lets the button go":
@@ -196,20 +180,13 @@ def _deed(note: LoggedEvent) -> str:
     return words
 
 
-def _by_service(note: LoggedEvent) -> str:
-    """Say what the service's stand-in does."""
-    data, words = note.data, ""
-    match note.what:
-        case "tool_call":
-            words = f"calls {data['name']}"
-        case "tool_call_cancelled":
-            words = "takes a call back"
-        case "token_minted":
-            words = "mints a token"
-        case "picture":
-            words = f"gets a picture ({int(str(data['bytes'])) / 1000:.0f} kB)"
-        case "fault":
-            words = f"fault, as scripted: {data['do']}"
-        case "go_away":
-            words = f"will close the connection in {data['left_s']:g} s"
-    return words
+_WORDS: Final = {
+    ("kiosk", "reply silenced"): "falls silent",
+    ("daemon", "Prompt"): "tells the visitor what is wrong: {code}",
+    ("daemon", "DeviceGone"): "has lost the {device}",
+    ("service", "tool_call"): "calls {name}",
+    ("service", "tool_call_cancelled"): "takes a call back",
+    ("service", "token_minted"): "mints a token",
+    ("service", "fault"): "fault, as scripted: {do}",
+    ("service", "go_away"): "will close the connection in {left_s:g} s",
+}

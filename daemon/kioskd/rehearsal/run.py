@@ -1,9 +1,10 @@
-"""Runs a rehearsal: the whole daemon between a scripted visitor and the Live service's stand-in."""
+"""Runs a rehearsal: the whole daemon between a scripted visitor and the Live service's simulator."""
 
 import asyncio
 import importlib.util
+import os
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +25,7 @@ from kioskd.rehearsal.capture import (
     service_pictures,
     slow_spans,
 )
-from kioskd.rehearsal.environment import RehearsalEnvironment, real_stage, scripted_stage
+from kioskd.rehearsal.environment import RehearsalEnvironment, real_environment, scripted_environment
 from kioskd.rehearsal.fake_microphone import load_speeches
 from kioskd.rehearsal.measures import measure
 from kioskd.rehearsal.scenario import Expectation, Scenario
@@ -35,10 +36,6 @@ from kioskd.simulator import Simulator
 
 STOPS_IN_MS: Final = 5000
 """What the service manager waits for the daemon's end."""
-
-EXIT_BUG: Final = 70
-EXIT_CONFIGURATION: Final = 78
-EXIT_UNAVAILABLE: Final = 69
 
 _ALWAYS_EXPECTED: Final = (
     Expectation(what="exit_code", is_=0),
@@ -66,12 +63,8 @@ async def rehearse(
 
     Cancelling ends the rehearsal; the report on what there was is written all the same.
 
-    Args:
-        settings: the owner's; the scenario's are merged over them.
-        scenario: who does and says what, and what is expected.
-        folder: where the report goes.
-        real_devices: take microphone, speaker and button from the settings, and have a person play the visitor.
-        tell: is given a line whenever something worth it happens.
+    The scenario's settings are merged over `settings`. With `real_devices` the microphone, speaker and buttons are those
+    of the settings, and a person plays the visitor. `tell` is given a line whenever something worth it happens.
 
     Raises:
         KioskError: settings, scenario, folder or this machine do not allow the rehearsal. What ends the daemon once
@@ -85,49 +78,50 @@ async def rehearse(
     settings = merged(settings, given(scenario.settings))
     report.prepare(folder)
     speeches = await asyncio.to_thread(load_speeches, scenario.recordings)
-    stage: RehearsalEnvironment | None = None
+    environment: RehearsalEnvironment | None = None
 
     def observe(kind: str, data: dict[str, object]) -> None:
-        if stage is not None:
-            stage.observer.service(kind, data)
+        if environment is not None:
+            environment.observer.service(kind, data)
 
     with tempfile.TemporaryDirectory(prefix="kioskd-") as private:
         async with Simulator(scenario.service, observe=observe) as service:
             settings = merged(settings, {"service": _at(service)})
             key = service.key if service.token_url is None else None
             if real_devices:
-                stage = real_stage(settings, key, Path(private))
+                environment = real_environment(settings, key, Path(private))
             else:
-                stage = scripted_stage(settings, key, Path(private), scenario.pictures)
-            await (
-                stage.parts.service.prompts.prepare()
-            )  # as at installation: the first visitor finds them ready
-            show = _Show(settings, scenario, stage, service, ScriptPlayer(stage, speeches))
-            return await show.play(folder, tell)
+                environment = scripted_environment(settings, key, Path(private), scenario.pictures)
+            # As at installation: the first visitor finds them ready.
+            await environment.parts.service.prompts.prepare()
+            player = ScriptPlayer(environment, speeches)
+            return await _Performance(settings, scenario, environment, service, player).play(folder, tell)
 
 
 @dataclass(frozen=True, slots=True)
-class _Show:
+class _Performance:
     """All that takes part in one rehearsal."""
 
     settings: Settings
     scenario: Scenario
-    stage: RehearsalEnvironment
+    environment: RehearsalEnvironment
     service: Simulator
-    actor: ScriptPlayer
+    player: ScriptPlayer
 
     async def play(self, folder: Path, tell: Callable[[str], None]) -> RehearsalResult:
         """Let the daemon run and the script be played, and write the report, also if it comes to a bad end."""
-        stage, scenario, ending = self.stage, self.scenario, RehearsalEnding()
-        start = stage.clock.now()
-        arrivals = Arrivals(stage.clock, lambda: sum(len(session.audio) for session in self.service.sessions))
-        stage.event_log.listen(report.Narration(start, scenario.service.replies, tell).note)
-        stage.event_log.watch(arrivals.look)
+        environment, scenario, ending = self.environment, self.scenario, RehearsalEnding()
+        start = environment.clock.now()
+        arrivals = Arrivals(
+            environment.clock, lambda: sum(len(session.audio) for session in self.service.sessions)
+        )
+        environment.event_log.listen(report.Narration(start, scenario.service.replies, tell).note)
+        environment.event_log.watch(arrivals.poll)
         journal: list[str] = []
         try:
-            serving = app.serve(self.settings, stage.parts, observers=[stage.observer.observe])
+            serving = app.serve(self.settings, environment.parts, observers=[environment.observer.observe])
             with kept_journal(journal):
-                await perform(scenario, serving, self.actor, stage.clock, ending)
+                await perform(scenario, serving, self.player, environment.clock, ending)
         finally:
             # Nothing waits any more, so blocking does no harm.
             record = self._record(start, ending, arrivals)
@@ -136,22 +130,22 @@ class _Show:
         return RehearsalResult(summary, record)
 
     def _record(self, start: float, ending: "RehearsalEnding", arrivals: Arrivals) -> RehearsalRecord:
-        stage, settings, sessions = self.stage, self.settings, self.service.sessions
+        environment, settings, sessions = self.environment, self.settings, self.service.sessions
         holds = any(button.does == "hold" for button in settings.controls.all_buttons)
         return RehearsalRecord(
             name=self.scenario.name,
             start=start,
             end=ending.stopped,
-            notes=stage.event_log.notes,
-            track=stage.microphone.track,
-            heard=stage.speaker.heard,
-            gates=stage.observer.gates,
-            utterances=self.actor.utterances,
+            notes=environment.event_log.notes,
+            track=environment.microphone.track,
+            heard=environment.speaker.heard,
+            gates=environment.observer.gates,
+            utterances=self.player.utterances,
             received=[session.audio for session in sessions],
             arrivals=arrivals,
             shots=service_pictures(sessions),
             called=called_functions(sessions),
-            slow=tuple(slow_spans(stage.event_log.notes, self.scenario.service.faults, ending.stopped)),
+            slow=tuple(slow_spans(environment.event_log.notes, self.scenario.service.faults, ending.stopped)),
             preroll_frames=settings.microphone.preroll_ms // pcm.FRAME_MS,
             after_frames=HELD_AFTER_MS // pcm.FRAME_MS if holds else 0,
             stopped_in_s=ending.stopped - ending.stop_ordered,
@@ -161,7 +155,7 @@ class _Show:
 
 
 def _at(service: Simulator) -> dict[str, object]:
-    """Return what lets the settings' `service` find the stand-in."""
+    """Return what lets the settings' `service` find the simulator."""
     found: dict[str, object] = {
         "endpoint": service.endpoint,
         "ca_file": service.ca_file,
@@ -185,7 +179,7 @@ class RehearsalEnding:
 async def perform(
     scenario: Scenario,
     serve: Coroutine[Any, Any, None],
-    actor: ScriptPlayer,
+    player: ScriptPlayer,
     clock: Clock,
     ending: RehearsalEnding,
 ) -> None:
@@ -194,7 +188,7 @@ async def perform(
         async with asyncio.timeout(scenario.longest_s), asyncio.TaskGroup() as group:
             serving = group.create_task(serve, name="kioskd")
             try:
-                await actor.perform(scenario.visitor)
+                await player.perform(scenario.visitor)
             finally:
                 ending.stop_ordered = clock.now()
             serving.cancel()
@@ -216,18 +210,16 @@ async def perform(
         ending.stopped = clock.now()
 
 
-def _leaves(errors: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in errors.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]
 
 
 def _exit_code(error: BaseException) -> int:
     if isinstance(error, ConfigError):
-        return EXIT_CONFIGURATION
-    return EXIT_UNAVAILABLE if isinstance(error, KioskError) else EXIT_BUG
+        return os.EX_CONFIG
+    return os.EX_UNAVAILABLE if isinstance(error, KioskError) else os.EX_SOFTWARE
 
 
 def judged(scenario: Scenario, summary: Summary, journal: Sequence[str] = ()) -> Summary:
@@ -244,11 +236,7 @@ def judged(scenario: Scenario, summary: Summary, journal: Sequence[str] = ()) ->
 
 
 def merged(settings: Settings, changes: Mapping[str, Any]) -> Settings:
-    """Return the settings with `changes` made, section by section.
-
-    Raises:
-        ConfigError: the two do not go together.
-    """
+    """Return the settings with `changes` made, section by section; raise ConfigError where they do not fit."""
     try:
         return Settings.model_validate(_merge(given(settings), changes))
     except ValidationError as error:

@@ -6,6 +6,7 @@ Loaded like the settings: all faults at once, each with its line and column.
 import difflib
 import operator
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -49,18 +50,7 @@ Condition = Literal[
 StepSeconds = Annotated[float, Range(0.01, 600, "a rehearsal takes minutes")]
 
 
-def _recording(path: Path) -> Path:
-    return _file(
-        path,
-        "a recording is needed; mend the path (those in /usr/share/sounds/alsa come with Debian's alsa-utils)",
-    )
-
-
-def _picture(path: Path) -> Path:
-    return _file(path, "a JPEG, PNG or WebP is needed; mend the path")
-
-
-def _file(path: Path, wanted: str) -> Path:
+def _file(path: Path, *, wanted: str) -> Path:
     try:
         regular_file.check(path)
     except FileNotFoundError:
@@ -92,7 +82,11 @@ MOST_BUTTONS: Final = 17
 """`controls.button`, and those of `controls.buttons`."""
 
 ButtonChoice = Annotated[int | str, PlainValidator(_which)]
-Recording = Annotated[PathOnDisk, AfterValidator(_recording)]
+_RECORDING: Final = (
+    "a recording is needed; mend the path (those in /usr/share/sounds/alsa come with Debian's alsa-utils)"
+)
+Recording = Annotated[PathOnDisk, AfterValidator(partial(_file, wanted=_RECORDING))]
+_PICTURE: Final = "a JPEG, PNG or WebP is needed; mend the path"
 
 
 class Wait(Section):
@@ -130,7 +124,7 @@ class Step(Section):
     """What a person who stands there is asked to do, in words; a scripted visitor does nothing."""
     ask: OwnerText | None = None
     """A question that is typed, as by `kioskd ask`."""
-    show: Annotated[PathOnDisk, AfterValidator(_picture)] | None = None
+    show: Annotated[PathOnDisk, AfterValidator(partial(_file, wanted=_PICTURE))] | None = None
     """A picture that the model is shown, as by `kioskd show`. A relative path starts at the scenario's folder."""
 
     @model_validator(mode="after")
@@ -247,7 +241,7 @@ class Scenario(Section):
     scripted devices. A relative path starts at the scenario's folder. Without it a colourful card, and the settings' own
     folder where their camera is one."""
     service: ServiceScript = ServiceScript()
-    """What the Live service's stand-in says, and what goes wrong with it."""
+    """What the Live service's simulator says, and what goes wrong with it."""
     expect: tuple[Expectation, ...] = ()
     """What the numbers must be for the rehearsal to have succeeded."""
     longest_s: Annotated[float, Range(1, 900, "all of it is kept in memory")] = 110.0
@@ -279,11 +273,7 @@ class Scenario(Section):
 
 
 def load_scenario(path: Path) -> Scenario:
-    """Return the scenario in `path`; relative paths in it start at its folder.
-
-    Raises:
-        ConfigError: it is not there, or has faults, all of which are named.
-    """
+    """Return the scenario in `path`; raise ConfigError, which names all its faults, or that it is not there."""
     if not path.exists():
         raise ConfigError(
             f"{path}: is not there: a rehearsal needs a scenario; mend --scenario, or leave it out"

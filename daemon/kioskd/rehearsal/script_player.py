@@ -4,16 +4,18 @@ By itself where the microphone is the script's own; with real devices it asks th
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from kioskd import regular_file
+from kioskd.adapters.remote.control_wire import ANSWER_BYTES
 from kioskd.errors import KioskError
+from kioskd.media import pcm
 from kioskd.rehearsal.environment import RehearsalEnvironment
 from kioskd.rehearsal.event_log import LoggedEvent
 from kioskd.rehearsal.fake_microphone import FakeMicrophone, SpeechRecording, Utterance
-from kioskd.rehearsal.remote import NotDone, order
 from kioskd.rehearsal.scenario import SPOKEN_BEFORE_INTERRUPTION_S, STATES, Step, Wait
 
 STARTING_AT_MOST_S: Final = 20.0
@@ -24,10 +26,13 @@ SPEAKING_AT_MOST_S: Final = 20.0
 
 LARGEST_PICTURE_BYTES: Final = 64_000_000
 
+ANSWERED_WITHIN_S: Final = 10.0
+"""How long a command waits for the kiosk's answer."""
+
 PEOPLE_TAKE_S: Final = 45.0
 """How much longer everything may take with a person who first has to read what to do."""
 
-SPOKEN_OF: Final = {
+BUTTON_NOTES: Final = {
     "press": "presses the button",
     "hold": "holds the button",
     "release": "lets the button go",
@@ -41,19 +46,21 @@ class OffScriptError(KioskError):
 class ScriptPlayer:
     """The scripted visitor."""
 
-    def __init__(self, stage: RehearsalEnvironment, speeches: Mapping[Path, SpeechRecording]) -> None:
-        """Enter `stage`; `speeches`: what the script says, by its path."""
+    def __init__(self, environment: RehearsalEnvironment, speeches: Mapping[Path, SpeechRecording]) -> None:
+        """Enter `environment`; `speeches`: what the script says, by its path."""
         self.utterances: list[tuple[str, Utterance]] = []
         """What was said: `say` or `interrupt`, and where it is in the track."""
-        self._event_log = stage.event_log
-        self._clock = stage.clock
-        self._observer = stage.observer
-        self._heard = stage.speaker.heard
-        self._microphone = stage.microphone if isinstance(stage.microphone, FakeMicrophone) else None
-        self._buttons = stage.buttons
-        self._control = stage.control
+        self._event_log = environment.event_log
+        self._clock = environment.clock
+        self._observer = environment.observer
+        self._heard = environment.speaker.heard
+        self._microphone = (
+            environment.microphone if isinstance(environment.microphone, FakeMicrophone) else None
+        )
+        self._buttons = environment.buttons
+        self._control = environment.control
         self._speeches = speeches
-        self._patience_s = PEOPLE_TAKE_S if self._microphone is None else 0.0
+        self._longer_s = PEOPLE_TAKE_S if self._microphone is None else 0.0
         self._seen = 0
         """How many notes are of no more interest to a `wait`."""
 
@@ -73,55 +80,47 @@ class ScriptPlayer:
                 raise OffScriptError(f"step {number} of visitor: {error}") from None
 
     async def _do(self, step: Step) -> None:
-        if step.wait is not None:
-            await self._wait(step.wait)
-        elif step.pause_s is not None:
-            self._event_log.add("visitor", "pauses", seconds=step.pause_s)
-            await self._clock.sleep(step.pause_s)
-        else:
+        (name,) = step.model_fields_set
+        if name not in ("wait", "pause_s"):
+            # The kiosk may react to it.
             self._seen = len(self._event_log.notes)
-            await self._act(step)
+        match name, getattr(step, name):
+            case "wait", wait:
+                await self._wait(wait)
+            case "pause_s", seconds:
+                self._event_log.add("visitor", "pauses", seconds=seconds)
+                await self._clock.sleep(seconds)
+            case "say", path:
+                await self._say("say", self._speeches[path])
+            case "interrupt", path:
+                await self._interrupt(self._speeches[path])
+            case "please", words:
+                self._event_log.add("visitor", "is asked", words=words)
+            case ("press" | "hold" | "release") as gesture, button:
+                self._touch(gesture, button)
+            case "command", command:
+                await self._order({"do": command})
+            case "ask", text:
+                await self._order({"do": "ask", "text": text})
+            case "show", path:
+                await self._order({"do": "show"}, await asyncio.to_thread(_picture, path))
 
-    async def _act(self, step: Step) -> None:
-        """Do something that the kiosk may react to."""
-        if step.say is not None:
-            await self._say("say", self._speeches[step.say])
-        elif step.please is not None:
-            self._event_log.add("visitor", "is asked", words=step.please)
-        elif step.interrupt is not None:
-            await self._interrupt(self._speeches[step.interrupt])
-        elif step.press is not None:
-            self._touch("press", step.press)
-        elif step.hold is not None:
-            self._touch("hold", step.hold)
-        elif step.release is not None:
-            self._touch("release", step.release)
-        else:
-            await self._order(step)
-
-    def _touch(self, how: Literal["press", "hold", "release"], which: int | str) -> None:
+    def _touch(self, gesture: Literal["press", "hold", "release"], number: int | str) -> None:
         """Press a button, hold it or let it go; or ask the person who is there to."""
         please = self._buttons is None
-        self._event_log.add("visitor", SPOKEN_OF[how], button=which, please=please)
+        self._event_log.add("visitor", BUTTON_NOTES[gesture], button=number, please=please)
         if self._buttons is None:
             return
-        button = self._buttons.get(which)
+        button = self._buttons.get(number)
         if button is None:
             raise OffScriptError(
-                f"there is no button {which}; use one of {', '.join(map(str, self._buttons))}, or add it to controls.buttons"
+                f"there is no button {number}; use one of {', '.join(map(str, self._buttons))}, or add it to controls.buttons"
             )
-        {"press": button.press, "hold": button.hold, "release": button.release}[how]()
+        {"press": button.press, "hold": button.hold, "release": button.release}[gesture]()
 
-    async def _order(self, step: Step) -> None:
-        """Do what somebody does at a distance."""
-        what: str = step.command or ("ask" if step.ask is not None else "show")
-        request = {"do": what} if step.ask is None else {"do": what, "text": step.ask}
-        attachment = b"" if step.show is None else await asyncio.to_thread(_picture, step.show)
-        self._event_log.add("visitor", "commands", command=what, bytes=len(attachment))
-        try:
-            await order(self._control, request, attachment)
-        except NotDone as error:
-            raise OffScriptError(f"{what}: {error}") from None
+    async def _order(self, request: Mapping[str, object], attachment: bytes = b"") -> None:
+        self._event_log.add("visitor", "commands", command=request["do"], bytes=len(attachment))
+        await order(self._control, request, attachment)
 
     async def _interrupt(self, speech: SpeechRecording) -> None:
         def deep_in_speech() -> bool:
@@ -132,7 +131,7 @@ class ScriptPlayer:
         await self._say("interrupt", speech)
 
     async def _say(self, how: str, speech: SpeechRecording) -> None:
-        seconds = speech.duration_s
+        seconds = pcm.duration_s(len(speech.sound), pcm.UPLINK_HZ)
         what = "says" if how == "say" else "interrupts with"
         self._event_log.add(
             "visitor", what, words=speech.name, seconds=seconds, please=self._microphone is None
@@ -160,7 +159,7 @@ class ScriptPlayer:
         self._event_log.add("visitor", "has waited", condition=wait.for_)
 
     async def _until(self, holds: Callable[[], bool], at_most_s: float, what: str) -> None:
-        at_most_s += self._patience_s
+        at_most_s += self._longer_s
         try:
             async with asyncio.timeout(at_most_s):
                 await self._event_log.until(holds)
@@ -196,3 +195,28 @@ def _picture(path: Path) -> bytes:
         return regular_file.content(path, LARGEST_PICTURE_BYTES)
     except OSError as error:
         raise OffScriptError(f"show: {path} cannot be read: {error.strerror}; mend the path") from None
+
+
+async def order(socket: Path, request: Mapping[str, object], attachment: bytes = b"") -> dict[str, Any]:
+    """Send one request to a kiosk's control socket, and return the answer; see `adapters.remote.control_wire`.
+
+    Raises:
+        OffScriptError: the request was refused, or was not answered within 10 s.
+    """
+    size = {"bytes": len(attachment)} if attachment else {}
+    try:
+        async with asyncio.timeout(ANSWERED_WITHIN_S):
+            reader, writer = await asyncio.open_unix_connection(socket, limit=ANSWER_BYTES)
+            try:
+                writer.write(json.dumps({**request, **size}).encode() + b"\n" + attachment)
+                await writer.drain()
+                answer: dict[str, Any] = json.loads(await reader.readline())
+            finally:
+                writer.close()
+    except (OSError, ValueError, TimeoutError) as error:
+        raise OffScriptError(
+            f"{request['do']}: the kiosk does not answer at its control socket: {type(error).__name__}"
+        ) from error
+    if not answer["ok"]:
+        raise OffScriptError(f"{request['do']}: the kiosk refuses: {answer['why']}")
+    return answer

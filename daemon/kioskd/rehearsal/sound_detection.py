@@ -15,14 +15,14 @@ from kioskd.rehearsal.fake_speaker import PlayedSound
 EARLY_S: Final = 0.1
 """How long before the note of its order a chime may have begun: the note is made when the order is carried out."""
 
-LOOKED_FOR_S: Final = 0.6
+LATE_S: Final = 0.6
 """How long after the order it may still be going on: it lasts a quarter of a second."""
 
-LIKE: Final = 0.5
+SAME_CHIME: Final = 0.5
 """The correlation from which something is a chime, if it is no other one. Beside a voice that begins meanwhile it is 0.6,
 and two chimes that share a note reach as much."""
 
-SPOKEN_S: Final = 0.4
+SHORTEST_PROMPT_S: Final = 0.4
 """What is audible for so long is no chime."""
 
 
@@ -33,7 +33,7 @@ def chimes(notes: Sequence[LoggedEvent], heard: PlayedSound) -> list[LoggedEvent
     return [
         note
         for note, end in zip(orders, ends, strict=False)
-        if _what_sounds(heard, note.t - EARLY_S, min(note.t + LOOKED_FOR_S, end))
+        if _chime_between(heard, note.t - EARLY_S, min(note.t + LATE_S, end))
         is cues.CueSound(note.data["cue"])
     ]
 
@@ -47,11 +47,11 @@ def prompts(
     ]
     for note, following in itertools.zip_longest(steps, steps[1:]):
         until = following.t if following is not None else end
-        if note.what == "Prompt" and heard.audible_s(note.t, until) >= SPOKEN_S:
+        if note.what == "Prompt" and heard.audible_s(note.t, until) >= SHORTEST_PROMPT_S:
             yield note.t, until, str(note.data["code"])
 
 
-def _what_sounds(heard: PlayedSound, after: float, before: float) -> cues.CueSound | None:
+def _chime_between(heard: PlayedSound, after: float, before: float) -> cues.CueSound | None:
     """Return the chime that sounds between two moments, if any."""
     samples = heard.samples(after, before - after).astype(np.float64)
     found = {
@@ -59,7 +59,7 @@ def _what_sounds(heard: PlayedSound, after: float, before: float) -> cues.CueSou
         for cue in cues.CueSound
     }
     best = max(found, key=lambda cue: found[cue])
-    return best if found[best] >= LIKE else None
+    return best if found[best] >= SAME_CHIME else None
 
 
 def _likeness(samples: npt.NDArray[np.float64], sought: npt.NDArray[np.float64]) -> float:

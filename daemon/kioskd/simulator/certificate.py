@@ -20,10 +20,8 @@ class Certificate:
 
     ca_file: Path
     """The authority that a client must trust."""
-
     chain_file: Path
     """The certificate that the server presents."""
-
     key_file: Path
     """The server's private key; readable by its owner only."""
 
@@ -40,13 +38,10 @@ def make_certificate(
     hosts: Sequence[str] = ("localhost", "127.0.0.1"),
     starts_in: dt.timedelta = -_BACKDATED,
 ) -> Certificate:
-    """Make a certificate authority and a server certificate, and write them to `directory`.
+    """Make a certificate authority and a certificate for `hosts`, and write them to `directory`, which exists.
 
-    Args:
-        directory: an existing folder.
-        hosts: the names and addresses that a client may dial.
-        starts_in: when the server certificate becomes valid, counted from now. With a positive value a client sees
-            the certificate as a device does whose clock is behind.
+    The certificate becomes valid in `starts_in`. With a positive value a client sees it as a device does whose clock is
+    behind.
 
     Raises:
         ConfigError: trustme is not installed.

@@ -1,20 +1,18 @@
 """Handles what a client sends on a connection that is set up."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 from kioskd.media import pcm
 from kioskd.simulator.connection import ClientConnection
-from kioskd.simulator.images import picture_of
 from kioskd.simulator.model_turns import ModelTurns
 from kioskd.simulator.records import ReceivedPicture, SessionRecord
-from kioskd.simulator.replies import ReplyQueue
 from kioskd.simulator.rules import SimulatedModel, check_content, check_tools
 from kioskd.simulator.schema import Blob, Content, Detection, History, Realtime, Setup
+from kioskd.simulator.state import ServiceState
 from kioskd.simulator.turn_input import TurnInput
 from kioskd.simulator.vad import UplinkResampler, VadEvent, VoiceActivityDetector
 from kioskd.simulator.wire import (
-    INVALID,
     ClientContent,
     ClientMessage,
     ContextUpdate,
@@ -23,6 +21,7 @@ from kioskd.simulator.wire import (
     ToolResponse,
     blob_bytes,
     mime_of,
+    picture_of,
 )
 
 _IN_ANSWERS: Final = "tool_response.function_responses.parts"
@@ -40,19 +39,18 @@ class ClientMessages:
         model: SimulatedModel,
         turns: ModelTurns,
         *,
-        replies: ReplyQueue,
-        silence_ms: int,
+        state: ServiceState,
         resumed: bool,
     ) -> None:
         self._connection = connection
         self._session = session
         self._model = model
         self._turns = turns
-        self._replies = replies
+        self._replies = state.replies
         realtime = setup.realtime_input_config or Realtime()
         detection = realtime.automatic_activity_detection or Detection()
         # None: the client says itself when the visitor speaks.
-        self._vad = None if detection.disabled else VoiceActivityDetector(detection, silence_ms)
+        self._vad = None if detection.disabled else VoiceActivityDetector(detection, state.script.silence_ms)
         self._resampler = UplinkResampler()
         self._interruptible = realtime.activity_handling != "NO_INTERRUPTION"
         self._transcribes = setup.input_audio_transcription is not None
@@ -82,17 +80,16 @@ class ClientMessages:
         elif message.context_update is not None:
             self._on_context_update(message.context_update)
         else:
-            raise RefusalError(INVALID, "setup must be the first message, and only the first")
+            raise RefusalError("setup must be the first message, and only the first")
 
     async def _on_realtime_input(self, given: RealtimeInput) -> None:
         if (given.activity_start or given.activity_end) and self._vad is not None:
             raise RefusalError(
-                INVALID,
                 "Explicit activity control is not supported when automatic activity detection is enabled.",
             )
         if given.audio_stream_end and self._vad is None:
             raise RefusalError(
-                INVALID, "audio_stream_end is not supported when automatic activity detection is disabled."
+                "audio_stream_end is not supported when automatic activity detection is disabled."
             )
         if given.activity_start is not None:
             await self._on_speech_start()
@@ -119,10 +116,10 @@ class ClientMessages:
         kind, parameters = mime_of(blob, where)
         rate = parameters.get("rate", str(pcm.UPLINK_HZ))
         if kind != "audio/pcm" or not rate.isdigit() or int(rate) not in _RATES_HZ:
-            raise RefusalError(INVALID, f"Unsupported mime_type at '{where}': use audio/pcm;rate=16000")
+            raise RefusalError(f"Unsupported mime_type at '{where}': use audio/pcm;rate=16000")
         sound = blob_bytes(blob, where)
         if len(sound) % pcm.SAMPLE_BYTES:
-            raise RefusalError(INVALID, f"Invalid value at '{where}.data': half a sample of 16-bit PCM")
+            raise RefusalError(f"Invalid value at '{where}.data': half a sample of 16-bit PCM")
         if not self._got_audio:
             self._got_audio = True
             self._connection.emit("audio", bytes=len(sound), rate=int(rate))
@@ -143,7 +140,7 @@ class ClientMessages:
         self._record_text(text)
         if self._interruptible:
             await self._turns.interrupt()
-        self._end_visitor_turn("text")
+        self._turns.answer(self._input.finish("text"))
 
     async def _on_client_content(self, content: ClientContent) -> None:
         turns = content.turns or ()
@@ -151,7 +148,7 @@ class ClientMessages:
             check_content(turn, self._session.backend)
         if self._model.client_content == "seed_only" and not self._takes_history:
             raise RefusalError(
-                INVALID, "client_content is only supported as initial history (history_config) by this model"
+                "client_content is only supported as initial history (history_config) by this model"
             )
         if self._takes_history:
             self._record_history(turns)
@@ -168,19 +165,19 @@ class ClientMessages:
                     self._input.add_written(self._record(picture_of(part.inline_data, where, "content")))
         if content.turn_complete:
             await self._turns.interrupt()
-            self._end_visitor_turn("content")
+            self._turns.answer(self._input.finish("content"))
         else:
             await self._turns.new_content()
 
     async def _on_tool_response(self, given: ToolResponse) -> None:
         responses = given.function_responses or ()
         if not responses:
-            raise RefusalError(INVALID, "tool_response.function_responses is required")
+            raise RefusalError("tool_response.function_responses is required")
         for response in responses:
             if response.id is None and self._session.backend == "developer":
-                raise RefusalError(INVALID, "tool_response.function_responses.id is required")
+                raise RefusalError("tool_response.function_responses.id is required")
             if response.parts and not self._model.answer_parts:
-                raise RefusalError(INVALID, "Multimodal function responses are not supported by this model")
+                raise RefusalError("Multimodal function responses are not supported by this model")
             pictures = [
                 self._record(picture_of(part.inline_data, f"{_IN_ANSWERS}.inline_data", "answer"))
                 for part in response.parts or ()
@@ -210,11 +207,8 @@ class ClientMessages:
             text = self._replies.next.heard
             await self._connection.send({"serverContent": {"inputTranscription": {"text": text}}})
         await self._connection.trigger("speech_end")
-        self._end_visitor_turn("speech")
+        self._turns.answer(self._input.finish("speech"))
         self._turns.visitor_speaks(False)
-
-    def _end_visitor_turn(self, kind: Literal["speech", "text", "content"]) -> None:
-        self._turns.answer(self._input.finish(kind))
 
     def _record(self, picture: ReceivedPicture) -> ReceivedPicture:
         self._session.pictures.append(picture)

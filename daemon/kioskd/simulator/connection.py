@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -10,8 +9,7 @@ from websockets.exceptions import ConnectionClosed
 
 from kioskd.adapters.clock import SystemClock
 from kioskd.simulator.event_feed import EventFeed
-from kioskd.simulator.faults import FaultSchedule
-from kioskd.simulator.script import FaultAction, Trigger
+from kioskd.simulator.script import FaultAction, FaultSchedule, Trigger
 from kioskd.simulator.websocket import ServerSocket
 from kioskd.simulator.wire import INTERNAL, short_reason
 
@@ -40,7 +38,7 @@ class ClientConnection:
         binary: bool,
     ) -> None:
         self.number = number
-        self._websocket = websocket
+        self.websocket = websocket
         self._tasks = tasks
         self._events = events
         self._faults = faults
@@ -55,17 +53,7 @@ class ClientConnection:
     @property
     def is_open(self) -> bool:
         """Whether the client still holds its end."""
-        return self._websocket.client_is_there
-
-    @property
-    def unsent_bytes(self) -> int:
-        """Bytes that the client has not read, and that the kernel has no room for."""
-        return self._websocket.transport.get_write_buffer_size()
-
-    @property
-    def is_backed_up(self) -> bool:
-        """Whether sending waits for the client to read."""
-        return bool(self._websocket.paused)
+        return self.websocket.client_is_there
 
     def emit(self, kind: str, **data: object) -> None:
         """Report that something happened on this connection."""
@@ -82,7 +70,7 @@ class ClientConnection:
         """Cancel what was spawned."""
         for task in tuple(self._running):
             task.cancel()
-        self._handled, self._waiting = self._websocket.received, True
+        self._handled, self._waiting = self.websocket.received, True
         self._drained.set()
 
     async def receive(self) -> str | bytes:
@@ -95,7 +83,7 @@ class ClientConnection:
         self._waiting = True
         if self._all_handled:
             self._drained.set()
-        message = await self._websocket.recv()
+        message = await self.websocket.recv()
         self._waiting = False
         self._handled += 1
         return message
@@ -108,7 +96,7 @@ class ClientConnection:
                     self._drained.clear()
                     await self._drained.wait()
         except TimeoutError:
-            self.emit("held_up", messages=self._websocket.received - self._handled)
+            self.emit("held_up", messages=self.websocket.received - self._handled)
 
     async def send(self, message: dict[str, object]) -> None:
         """Send one of the service's messages; waits while the client does not read.
@@ -122,9 +110,9 @@ class ClientConnection:
     async def send_text(self, text: str) -> None:
         """Send `text` as it is; otherwise like `send`."""
         if self._frozen:
-            await self._websocket.wait_closed()
+            await self.websocket.wait_closed()
         try:
-            await self._websocket.send(text.encode() if self._binary else text)
+            await self.websocket.send(text.encode() if self._binary else text)
         except ConnectionClosed:
             if asyncio.current_task() is not self._reader:
                 raise
@@ -137,17 +125,12 @@ class ClientConnection:
     async def close(self, code: int, reason: str) -> None:
         """Close as the service does, with a code and a reason; a frozen connection stays as it is."""
         if self._frozen:
-            await self._websocket.wait_closed()
-        await self._websocket.close(code, short_reason(reason))
+            await self.websocket.wait_closed()
+        await self.websocket.close(code, short_reason(reason))
 
     def reset_in(self, seconds: float) -> None:
         """Reset the TCP connection in `seconds`, if it is still there."""
-        self.spawn(self._reset_later, seconds)
-
-    def finish(self) -> None:
-        """End the TCP connection in the orderly way, without a WebSocket close: clients call that 1006."""
-        self._websocket.pause_reading()
-        self.spawn(self._finish)
+        self.spawn(_later, seconds, self.websocket.reset)
 
     async def trigger(self, occasion: Trigger) -> None:
         """Count an occasion, and carry out the faults that it sets off."""
@@ -155,83 +138,62 @@ class ClientConnection:
             await self.inject(fault)
 
     async def inject(self, action: FaultAction) -> None:
-        """Carry out a fault: at once, or in `after_s` seconds while the connection goes on.
-
-        Raises:
-            ValueError: the fault belongs to the opening of a connection.
-        """
+        """Carry out a fault of an open connection: at once, or in `after_s` seconds while the connection goes on."""
         if action.after_s:
-            self.spawn(self._inject_later, action)
+            self.spawn(_later, action.after_s, self._inject, action)
         else:
             await self._inject(action)
-
-    async def _inject_later(self, action: FaultAction) -> None:
-        await pause(action.after_s)
-        await self._inject(action)
 
     async def _inject(self, action: FaultAction) -> None:
         self.emit("fault", do=action.do)
         match action.do:
             case "close" | "abort" | "freeze" | "stop_reading":
                 # Nothing more is read; what was received is handled first.
-                self._websocket.pause_reading()
+                self.websocket.pause_reading()
                 ending = self.spawn(self._end, action)
                 if asyncio.current_task() is not self._reader:
                     # The caller's next step must find it ended. Not awaited itself: the caller may be cancelled.
                     await asyncio.wait([ending])
             case "read_slowly":
-                self._websocket.read_slowly(action.bytes_per_s)
+                self.websocket.read_slowly(action.bytes_per_s)
                 if action.lasts_s is not None:
-                    self.spawn(self._read_freely_in, action.lasts_s)
+                    self.spawn(_later, action.lasts_s, self.websocket.read_freely)
             case "go_away":
                 await self.send_go_away(action.left_s)
-                self.spawn(self._close_at_deadline, action.left_s)
+                reason = "Deadline expired before operation could complete."
+                closing = FaultAction(do="close", code=INTERNAL, reason=reason)
+                self.spawn(_later, action.left_s, self._end, closing)
             case "junk":
                 await self.send_text(action.text or "")
-            case "refuse" | "silent" | "expire" | "wrong_first":
-                raise ValueError(f"{action.do} belongs to the opening of a connection; use add_fault instead")
-
-    async def _read_freely_in(self, seconds: float) -> None:
-        await pause(seconds)
-        self._websocket.read_freely()
 
     async def _end(self, action: FaultAction) -> None:
-        self._websocket.pause_reading()
+        self.websocket.pause_reading()
         await self.drain()
-        self._websocket.discarding = True
+        self.websocket.discarding = True
         if action.do == "close":
             # After the close is written: a client that has read it heeds no pong behind it.
-            asyncio.get_running_loop().call_soon(self._websocket.resume_reading)
+            asyncio.get_running_loop().call_soon(self.websocket.resume_reading)
             await self.close(action.code, action.reason)
         elif action.do == "abort":
-            self._websocket.reset()
-            await self._websocket.wait_closed()
+            self.websocket.reset()
+            await self.websocket.wait_closed()
         else:
             # The client must notice it: bytes that are not read pile up on its side.
             self._frozen = action.do == "freeze"
-            self._websocket.enable_keepalive()
+            self.websocket.enable_keepalive()
             if action.lasts_s is not None:
                 self.reset_in(action.lasts_s)
 
-    async def _finish(self) -> None:
-        await self.drain()
-        self._websocket.discarding = True
-        self._websocket.tcp_socket.shutdown(socket.SHUT_RDWR)
-        self._websocket.resume_reading()
-
     @property
     def _all_handled(self) -> bool:
-        return self._waiting and self._handled == self._websocket.received
+        return self._waiting and self._handled == self.websocket.received
 
-    async def _close_at_deadline(self, seconds: float) -> None:
-        await pause(seconds)
-        await self._end(
-            FaultAction(do="close", code=INTERNAL, reason="Deadline expired before operation could complete.")
-        )
 
-    async def _reset_later(self, seconds: float) -> None:
-        await pause(seconds)
-        self._websocket.reset()
+async def _later(seconds: float, act: Callable[..., Coroutine[Any, Any, None] | None], *args: Any) -> None:
+    await pause(seconds)
+    going = act(*args)
+    if going is not None:
+        await going
 
 
 async def _until_closed(work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:

@@ -18,7 +18,7 @@ from kioskd.simulator.schema import Resumption
 from kioskd.simulator.script import ENDING_FAULTS, OPENING_FAULTS
 from kioskd.simulator.state import ServiceState
 from kioskd.simulator.websocket import ServerSocket
-from kioskd.simulator.wire import INVALID, POLICY, RefusalError, read
+from kioskd.simulator.wire import POLICY, RefusalError, read
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +34,12 @@ class Conversations:
         self._state = state
         self._opened = 0
 
-    def forget_closed(self) -> None:
-        """Forget the records of connections that are closed."""
-        self.records[:] = [record for record in self.records if record.closed_at is None]
-
     async def serve(self, websocket: ServerConnection) -> None:
         """Serve one connection until it ends."""
         assert isinstance(websocket, ServerSocket)
         assert websocket.request is not None
         self._opened += 1
-        record = ConnectionRecord(self._opened, time.monotonic(), public_path(websocket.request.path))
+        record = ConnectionRecord(self._opened, public_path(websocket.request.path))
         self.records.append(record)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -81,15 +77,15 @@ class Conversations:
     ) -> None:
         setup = read(await connection.receive()).setup
         if setup is None:
-            raise RefusalError(INVALID, "setup must be the first message, and only the first")
+            raise RefusalError("setup must be the first message, and only the first")
         if websocket.auth_result == "no_key":
             raise RefusalError(
-                POLICY,
                 "Method doesn't allow unregistered callers (callers without established identity). "
                 "Please use API Key or other form of API consumer identity to call this API.",
+                POLICY,
             )
         if websocket.auth_result == "wrong_key":
-            raise RefusalError(INVALID, "API key not valid. Please pass a valid API key.")
+            raise RefusalError("API key not valid. Please pass a valid API key.")
         endpoint, script, sessions = websocket.endpoint, self._state.script, self._state.sessions
         assert endpoint is not None
         name, model = check_setup(setup, endpoint)
@@ -108,14 +104,7 @@ class Conversations:
         session.setups.append(setup)
         turns = ModelTurns(connection, session, setup, model, self._state)
         messages = ClientMessages(
-            connection,
-            session,
-            setup,
-            model,
-            turns,
-            replies=self._state.replies,
-            silence_ms=script.silence_ms,
-            resumed=record.resumed,
+            connection, session, setup, model, turns, state=self._state, resumed=record.resumed
         )
         try:
             await connection.send({"setupComplete": {"sessionId": session.id}})

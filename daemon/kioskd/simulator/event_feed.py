@@ -8,10 +8,6 @@ EventObserver = Callable[[str, dict[str, object]], None]
 """Is given each event's kind and data."""
 
 
-def ignore(_kind: str, _data: dict[str, object]) -> None:
-    """Observe nothing."""
-
-
 class EventFeed:
     """Passes events on to an observer, and lets others wait for them."""
 

@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from kioskd.simulator.connection import ClientConnection
 from kioskd.simulator.records import CallRecord, ReceivedPicture, SessionRecord, VisitorTurn
@@ -14,11 +14,10 @@ from kioskd.simulator.schema import WireTool
 from kioskd.simulator.script import ScriptedCall
 from kioskd.simulator.wire import FunctionResponse
 
-AnswerScheduling = Literal["silent", "when_idle", "interrupt"]
+AnswerScheduling = Literal["SILENT", "WHEN_IDLE", "INTERRUPT"]
 """When the model speaks of its calls' answers: not by itself, when it is silent, at once."""
 
-_DEFAULT: Final[AnswerScheduling] = "when_idle"
-_URGENCY: Final[tuple[AnswerScheduling, ...]] = ("silent", "when_idle", "interrupt")
+_URGENCY: Final[tuple[AnswerScheduling, ...]] = get_args(AnswerScheduling)
 
 
 @dataclass(slots=True)
@@ -30,7 +29,7 @@ class PendingCall:
     turn: VisitorTurn
     repeats: int
     """How often it will be made again if its answer is empty."""
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
+    resolved: asyncio.Event = field(default_factory=asyncio.Event)
     response: FunctionResponse | None = None
     pictures: list[ReceivedPicture] = field(default_factory=list)
     timeout: asyncio.TimerHandle | None = None
@@ -91,12 +90,12 @@ class FunctionCalls:
         answered: list[PendingCall] = []
         for first in calls:
             call = first
-            await call.settled.wait()
+            await call.resolved.wait()
             while call.repeats and call.record.state == "answered" and _is_empty(call.response):
                 call = self._new(call.scripted, call.turn, call.repeats - 1)
                 self._connection.emit("tool_call_repeated", id=call.record.id, name=call.record.name)
                 await self._send([call])
-                await call.settled.wait()
+                await call.resolved.wait()
             if call.record.state != "cancelled":
                 answered.append(call)
         if not answered:
@@ -120,7 +119,7 @@ class FunctionCalls:
             self._session.tool_responses.append(record.id)
             call.response = response
             call.pictures += pictures
-            self._settle(call, "answered")
+            self._resolve(call, "answered")
 
     def cancel(self, turn: VisitorTurn) -> list[str]:
         """Cancel the calls of `turn`, except those that outlive it; return the ids."""
@@ -131,7 +130,7 @@ class FunctionCalls:
         ]
         for call in cancelled:
             call.record.cancelled_at = time.monotonic()
-            self._settle(call, "cancelled")
+            self._resolve(call, "cancelled")
         return [call.record.id for call in cancelled]
 
     def count_audio(self, byte_count: int) -> None:
@@ -143,7 +142,7 @@ class FunctionCalls:
     def close(self) -> None:
         """Give up the calls that are open: the connection is over."""
         for call in tuple(self._open.values()):
-            self._settle(call, "lost")
+            self._resolve(call, "lost")
 
     def _new(self, scripted: ScriptedCall, turn: VisitorTurn, repeats: int) -> PendingCall:
         record = CallRecord(
@@ -170,14 +169,16 @@ class FunctionCalls:
 
     def _give_up(self, call: PendingCall) -> None:
         self._connection.emit("tool_call_unanswered", id=call.record.id)
-        self._settle(call, "given_up")
+        self._resolve(call, "given_up")
 
-    def _settle(self, call: PendingCall, state: Literal["answered", "cancelled", "given_up", "lost"]) -> None:
+    def _resolve(
+        self, call: PendingCall, state: Literal["answered", "cancelled", "given_up", "lost"]
+    ) -> None:
         del self._open[call.record.id]
         if call.timeout is not None:
             call.timeout.cancel()
         call.record.state = state
-        call.settled.set()
+        call.resolved.set()
 
     def _find_by_name(self, response: FunctionResponse) -> PendingCall | None:
         """Return the call that an answer without an id is for, as Vertex takes it."""
@@ -195,8 +196,8 @@ class FunctionCalls:
 def _scheduling(call: PendingCall) -> AnswerScheduling:
     given = call.response.scheduling if call.response else None
     if call.record.blocking or given is None or given == "SCHEDULING_UNSPECIFIED":
-        return _DEFAULT
-    return _URGENCY[("SILENT", "WHEN_IDLE", "INTERRUPT").index(given)]
+        return "WHEN_IDLE"
+    return given
 
 
 def _is_empty(response: FunctionResponse | None) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 
 from kioskd.simulator.auth import Backend
 from kioskd.simulator.schema import FunctionDeclaration, ParameterSchema, WireTool
-from kioskd.simulator.wire import INVALID, RefusalError
+from kioskd.simulator.wire import RefusalError
 
 MOST_FUNCTIONS: Final = 512
 DEEPEST: Final = 12
@@ -27,10 +27,9 @@ _FORMATS: Final = {
 
 
 def check_functions(tools: Sequence[WireTool], backend: Backend, unwanted: Sequence[str] = ()) -> None:
-    """Check what `tools` declare. `unwanted`: names, or patterns of them, that are refused without a reason.
+    """Raise RefusalError for a declaration that the service does not accept.
 
-    Raises:
-        RefusalError: the service would not accept this setup.
+    `unwanted`: names, or patterns of them, that are refused without a reason.
     """
     names: set[str] = set()
     functions = [
@@ -39,16 +38,16 @@ def check_functions(tools: Sequence[WireTool], backend: Backend, unwanted: Seque
         for place, function in enumerate(tool.function_declarations or ())
     ]
     if len(functions) > MOST_FUNCTIONS:
-        raise RefusalError(INVALID, f"At most {MOST_FUNCTIONS} function declarations can be specified.")
+        raise RefusalError(f"At most {MOST_FUNCTIONS} function declarations can be specified.")
     for place, function in functions:
         name = function.name or ""
         for complaint in _declaration_errors(function, place, backend):
-            raise RefusalError(INVALID, complaint)
+            raise RefusalError(complaint)
         if name in names:
-            raise RefusalError(INVALID, f"Duplicate function declaration found: {name}")
+            raise RefusalError(f"Duplicate function declaration found: {name}")
         names.add(name)
     if any(fnmatchcase(name, pattern) for name in names for pattern in unwanted):
-        raise RefusalError(INVALID, "Request contains an invalid argument.")
+        raise RefusalError("Request contains an invalid argument.")
 
 
 def _declaration_errors(function: FunctionDeclaration, place: str, backend: Backend) -> Iterator[str]:

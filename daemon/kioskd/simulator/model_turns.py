@@ -1,11 +1,11 @@
 """The model's turns on one connection: thinking, calling functions, speaking, being interrupted."""
 
 import asyncio
-import enum
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from kioskd.simulator.connection import ClientConnection, pause
 from kioskd.simulator.function_calls import FunctionCalls, PendingCall
@@ -18,12 +18,6 @@ from kioskd.simulator.sessions import ResumptionUpdates
 from kioskd.simulator.state import ServiceState
 
 
-class _Stage(enum.Enum):
-    THINKING = enum.auto()
-    CALLING = enum.auto()
-    SPEAKING = enum.auto()
-
-
 @dataclass(slots=True)
 class _CurrentTurn:
     """The turn that the model is at."""
@@ -31,7 +25,7 @@ class _CurrentTurn:
     turn: VisitorTurn
     reply: Reply | None
     """The reply that it gives; None while that is not decided."""
-    stage: _Stage = _Stage.THINKING
+    stage: Literal["thinking", "calling", "speaking"] = "thinking"
     stream: ReplyStream | None = None
     awaited_calls: Sequence[PendingCall] = ()
 
@@ -99,16 +93,16 @@ class ModelTurns:
         self._task, turn = None, current.turn
         # Functions' answers are spoken of later; a visitor's turn that waited is over.
         self._queue = deque(queued for queued in self._queue if queued[0].kind == "answer")
-        if current.stage is _Stage.THINKING:
+        if current.stage == "thinking":
             if turn.kind == "answer":
                 self._queue.appendleft((turn, current.reply))
             return
         self._interruptions += 1
         content: dict[str, object] = {"interrupted": True}
-        rest = current.stream.next_chunk if current.stream else b""
-        if rest and self._interruptions % 2 == 0:
+        unheard = current.stream.next_chunk if current.stream else b""
+        if unheard and self._interruptions % 2 == 0:
             # The real service does so at times: audio that is void as it arrives.
-            content["modelTurn"] = {"role": "model", "parts": [audio_part(rest)]}
+            content["modelTurn"] = {"role": "model", "parts": [audio_part(unheard)]}
         self._connection.emit("interrupted", sent_s=current.stream.sent_s if current.stream else 0.0)
         turn.reply = "interrupted"
         await self._connection.send({"serverContent": content})
@@ -134,7 +128,7 @@ class ModelTurns:
         current.reply = reply
         silent = reply.silent
         if reply.tool_calls and given is None:
-            current.stage = _Stage.CALLING
+            current.stage = "calling"
             await self.resumption.send_not_resumable()
             calls = await self.calls.make(reply.tool_calls, turn)
             await self._connection.trigger("tool_call")
@@ -147,7 +141,7 @@ class ModelTurns:
                 scheduling, pictures = await self.calls.answers(calls)
                 current.awaited_calls = ()
                 self._session.show_pictures(pictures, turn)
-                silent = silent or scheduling in {None, "silent"}
+                silent = silent or scheduling in {None, "SILENT"}
         if silent:
             turn.reply = "silent"
         else:
@@ -158,12 +152,12 @@ class ModelTurns:
     async def _follow_up(self, reply: Reply, calls: Sequence[PendingCall]) -> None:
         """Speak of the answers of functions that the model did not wait for."""
         scheduling, pictures = await self.calls.answers(calls)
-        if scheduling in {None, "silent"}:
+        if scheduling in {None, "SILENT"}:
             await self._send_handle_if_resumable()
             return
         await self._visitor_silent.wait()
-        speaking = self._current is not None and self._current.stage is _Stage.SPEAKING
-        if scheduling == "interrupt" and speaking:
+        speaking = self._current is not None and self._current.stage == "speaking"
+        if scheduling == "INTERRUPT" and speaking:
             await self.interrupt()
         turn = VisitorTurn("answer", time.monotonic(), 0)
         self._session.turns.append(turn)
@@ -171,8 +165,8 @@ class ModelTurns:
         self.answer(turn, reply)
 
     async def _speak(self, reply: Reply, current: _CurrentTurn, index: int) -> None:
-        turn, already_calling = current.turn, current.stage is _Stage.CALLING
-        current.stage = _Stage.SPEAKING
+        turn, already_calling = current.turn, current.stage == "calling"
+        current.stage = "speaking"
         stream = current.stream = ReplyStream(
             self._connection,
             self._state.speech.sound_of(reply),

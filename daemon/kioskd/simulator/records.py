@@ -17,18 +17,14 @@ class ConnectionRecord:
     """One WebSocket connection. Times are `time.monotonic()`."""
 
     number: int
-    opened_at: float
     path: str
     """Without the query, which may hold the key."""
-
     session: str | None = None
     """The session's id, once there is one."""
-
     resumed: bool = False
     closed_at: float | None = None
     close_sent: int | None = None
     """The WebSocket close code that the simulator sent; None after an abort."""
-
     close_received: int | None = None
     """The client's close code; None where it sent no close."""
 
@@ -57,10 +53,8 @@ class VisitorTurn:
     ended_at: float
     audio_bytes: int
     """Audio that belongs to the turn, by the session's turn coverage."""
-
     seen: list[ReceivedPicture] = field(default_factory=list)
     """Pictures that the model saw first in this turn: by the turn coverage, written, or from functions."""
-
     reply: Literal["none", "spoken", "silent", "interrupted"] = "none"
     reply_s: float = 0.0
     """Seconds of sound sent."""
@@ -115,30 +109,22 @@ class SessionRecord:
     backend: Backend
     setups: list[Setup] = field(default_factory=list, repr=False)
     """One for each connection."""
-
     audio: bytearray = field(default_factory=bytearray, repr=False)
     """Every byte of audio received, in order; a transparent resumption removes what will be sent again."""
-
     pictures: list[ReceivedPicture] = field(default_factory=list)
     texts: list[str] = field(default_factory=list, repr=False)
     """Typed input, from realtime text and client content."""
-
     initial_history: list[tuple[str, str]] = field(default_factory=list, repr=False)
     """What was said before the session, as the client told: (role, text)."""
-
     turns: list[VisitorTurn] = field(default_factory=list)
     tool_responses: list[str] = field(default_factory=list)
     """The ids of the answered calls."""
-
     calls: list[CallRecord] = field(default_factory=list)
     """Every call of a function, in order."""
-
     unknown_answers: list[str] = field(default_factory=list)
     """Ids that were answered on a connection that had not called them."""
-
     context_updates: int = 0
     """How many context updates came."""
-
     tokens: Counter[str] = field(default_factory=Counter)
     """The context's tokens by modality: each turn bills them again."""
 

@@ -125,11 +125,9 @@ def messages(sound: bytes, text: str | None) -> Iterator[tuple[int, dict[str, ob
     transcribed = number = offset = 0
     while offset < len(sound):
         pieces = 2 if number % _DOUBLE_EVERY == _DOUBLE_EVERY - 1 else 1
-        parts: list[dict[str, object]] = []
-        for _ in range(pieces):
-            if offset < len(sound):
-                parts.append(audio_part(sound[offset : offset + CHUNK_BYTES]))
-                offset = min(len(sound), offset + CHUNK_BYTES)
+        starts = range(offset, min(len(sound), offset + pieces * CHUNK_BYTES), CHUNK_BYTES)
+        parts = [audio_part(sound[start : start + CHUNK_BYTES]) for start in starts]
+        offset = min(len(sound), offset + pieces * CHUNK_BYTES)
         content: dict[str, object] = {"modelTurn": {"role": "model", "parts": parts}}
         reached = len(words) * offset // len(sound)
         if reached > transcribed:

@@ -14,6 +14,18 @@ Int64 = StrictInt | Annotated[str, Field(pattern=r"^-?\d{1,19}$")]
 Number = StrictFloat | StrictInt
 Anything = dict[str, Any]
 """An object whose contents change nothing in the simulator."""
+Coverage = Literal[
+    "TURN_INCLUDES_ONLY_ACTIVITY", "TURN_INCLUDES_ALL_INPUT", "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO"
+]
+"""Which input belongs to a turn of the visitor."""
+_Start = Literal["START_SENSITIVITY_UNSPECIFIED", "START_SENSITIVITY_HIGH", "START_SENSITIVITY_LOW"]
+_End = Literal["END_SENSITIVITY_UNSPECIFIED", "END_SENSITIVITY_HIGH", "END_SENSITIVITY_LOW"]
+_Level = Literal["THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"]
+_Modality = Literal["MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "AUDIO", "VIDEO"]
+_Handling = Literal["ACTIVITY_HANDLING_UNSPECIFIED", "START_OF_ACTIVITY_INTERRUPTS", "NO_INTERRUPTION"]
+_Resolution = Literal[
+    "MEDIA_RESOLUTION_UNSPECIFIED", "MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_MEDIUM", "MEDIA_RESOLUTION_HIGH"
+]
 
 
 class WireModel(BaseModel):
@@ -92,17 +104,13 @@ class Thinking(WireModel):
 
     include_thoughts: StrictBool | None = None
     thinking_budget: StrictInt | None = None
-    thinking_level: (
-        Literal["THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"] | None
-    ) = None
+    thinking_level: _Level | None = None
 
 
 class Generation(WireModel):
     """How the model generates."""
 
-    response_modalities: (
-        tuple[Literal["MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "AUDIO", "VIDEO"], ...] | None
-    ) = None
+    response_modalities: tuple[_Modality, ...] | None = None
     temperature: Number | None = None
     top_p: Number | None = None
     top_k: Number | None = None
@@ -111,15 +119,7 @@ class Generation(WireModel):
     candidate_count: StrictInt | None = None
     presence_penalty: Number | None = None
     frequency_penalty: Number | None = None
-    media_resolution: (
-        Literal[
-            "MEDIA_RESOLUTION_UNSPECIFIED",
-            "MEDIA_RESOLUTION_LOW",
-            "MEDIA_RESOLUTION_MEDIUM",
-            "MEDIA_RESOLUTION_HIGH",
-        ]
-        | None
-    ) = None
+    media_resolution: _Resolution | None = None
     speech_config: SpeechConfig | None = None
     thinking_config: Thinking | None = None
     enable_affective_dialog: StrictBool | None = None
@@ -205,12 +205,8 @@ class Detection(WireModel):
     """How the service finds speech in the audio."""
 
     disabled: StrictBool | None = None
-    start_of_speech_sensitivity: (
-        Literal["START_SENSITIVITY_UNSPECIFIED", "START_SENSITIVITY_HIGH", "START_SENSITIVITY_LOW"] | None
-    ) = None
-    end_of_speech_sensitivity: (
-        Literal["END_SENSITIVITY_UNSPECIFIED", "END_SENSITIVITY_HIGH", "END_SENSITIVITY_LOW"] | None
-    ) = None
+    start_of_speech_sensitivity: _Start | None = None
+    end_of_speech_sensitivity: _End | None = None
     prefix_padding_ms: Annotated[StrictInt, Field(ge=0)] | None = None
     silence_duration_ms: Annotated[StrictInt, Field(ge=0)] | None = None
 
@@ -219,18 +215,8 @@ class Realtime(WireModel):
     """How turns are taken."""
 
     automatic_activity_detection: Detection | None = None
-    activity_handling: (
-        Literal["ACTIVITY_HANDLING_UNSPECIFIED", "START_OF_ACTIVITY_INTERRUPTS", "NO_INTERRUPTION"] | None
-    ) = None
-    turn_coverage: (
-        Literal[
-            "TURN_COVERAGE_UNSPECIFIED",
-            "TURN_INCLUDES_ONLY_ACTIVITY",
-            "TURN_INCLUDES_ALL_INPUT",
-            "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO",
-        ]
-        | None
-    ) = None
+    activity_handling: _Handling | None = None
+    turn_coverage: Literal["TURN_COVERAGE_UNSPECIFIED", Coverage] | None = None
     interim_transcript_timestamp_enabled: StrictBool | None = None
 
 

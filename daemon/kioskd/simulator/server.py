@@ -6,22 +6,20 @@ import datetime as dt
 import logging
 import socket
 import tempfile
-from collections.abc import Collection
+from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 from weakref import WeakSet
 
-from pydantic import SecretStr
 from websockets.asyncio.server import Server, serve
 
 from kioskd.errors import KioskError
+from kioskd.simulator import handshake
 from kioskd.simulator.certificate import Certificate, make_certificate
 from kioskd.simulator.connection import ClientConnection
 from kioskd.simulator.conversations import Conversations
-from kioskd.simulator.event_feed import EventObserver, ignore
-from kioskd.simulator.handshake import Handshake
-from kioskd.simulator.records import ConnectionRecord, SessionRecord
+from kioskd.simulator.event_feed import EventObserver
+from kioskd.simulator.records import SessionRecord
 from kioskd.simulator.script import OPENING_FAULTS, FaultAction, ScriptedFault, ServiceScript
 from kioskd.simulator.state import ServiceState
 from kioskd.simulator.token_server import TokenServer
@@ -54,7 +52,7 @@ class Simulator:
     `data` holds lengths and ids, and `t`, the `time.monotonic()` of it.
 
     Memory grows with what is said to it: the records keep every byte of audio and every picture, until
-    `forget_finished` and `forget_sessions`.
+    `state.sessions` forgets the session.
 
     Raises:
         ConfigError: on entering: a reply's WAV file cannot be used, or trustme is not installed.
@@ -63,35 +61,30 @@ class Simulator:
 
     endpoint: str
     """`https://127.0.0.1:PORT`, once entered."""
-
     ca_file: Path
     """The certificate that a client must trust, as PEM; removed on the way out."""
-
     token_url: str | None = None
     """Where tokens are minted, once entered; None without `tokens` in the script."""
 
-    def __init__(self, script: ServiceScript, *, observe: EventObserver = ignore, port: int = 0) -> None:
+    def __init__(
+        self, script: ServiceScript, *, observe: EventObserver = lambda _kind, _data: None, port: int = 0
+    ) -> None:
         """`port`: 0 for any that is free."""
         self._port = port
-        self._state = ServiceState.of(script, observe)
-        self._conversations = Conversations(self._state)
+        self.state = ServiceState(script, observe)
+        """The state that all connections share."""
+        self._conversations = Conversations(self.state)
+        self.key = self.state.key
+        """The key that clients need."""
+        self.connections = self._conversations.records
+        """The record of every WebSocket connection that was opened, oldest first."""
         self._sockets: WeakSet[ServerSocket] = WeakSet()
         self._stack = contextlib.AsyncExitStack()
 
     @property
-    def key(self) -> SecretStr:
-        """The key that clients need."""
-        return self._state.key
-
-    @property
-    def connections(self) -> list[ConnectionRecord]:
-        """The record of every WebSocket connection that was opened, oldest first."""
-        return self._conversations.records
-
-    @property
     def sessions(self) -> list[SessionRecord]:
         """The record of every session, oldest first."""
-        return self._state.sessions.records
+        return self.state.sessions.records
 
     @property
     def open_connections(self) -> tuple[ClientConnection, ...]:
@@ -99,25 +92,16 @@ class Simulator:
         return tuple(self._conversations.open)
 
     def count(self, kind: str) -> int:
-        """Return how often `kind` was observed, since the last `forget_finished`."""
-        return self._state.events.count(kind)
+        """Return how often `kind` was observed, since the last `state.events.forget`."""
+        return self.state.events.count(kind)
 
     async def wait_for(self, kind: str, nth: int = 1) -> dict[str, object]:
         """Return the data of the nth `kind` that was observed, waiting for it if needed; set a deadline yourself."""
-        return await self._state.events.wait_for(kind, nth)
-
-    def forget_finished(self) -> None:
-        """Forget the records of closed connections, and past events; sessions stay."""
-        self._conversations.forget_closed()
-        self._state.events.forget()
-
-    def forget_sessions(self, ids: Collection[str]) -> None:
-        """Forget these sessions and their handles, except those that are still on a connection."""
-        self._state.sessions.forget(ids)
+        return await self.state.events.wait_for(kind, nth)
 
     def add_fault(self, fault: ScriptedFault) -> None:
         """Plan one more fault; its `nth` counts from now."""
-        self._state.faults.add(fault)
+        self.state.faults.add(fault)
 
     def inject(self, action: FaultAction) -> None:
         """Carry out a fault on the newest open connection, now.
@@ -135,17 +119,17 @@ class Simulator:
         connection.spawn(connection.inject, action)
 
     async def __aenter__(self) -> Self:
-        script = self._state.script
+        script = self.state.script
         async with contextlib.AsyncExitStack() as stack:
             # Named as TCP, or asyncio does not switch Nagle's algorithm off: 40 ms a message.
             sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP))
             self._bind(sock)
-            await self._state.speech.prepare(script.replies)
+            await self.state.speech.prepare(script.replies)
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kioskd-service-")))
             certificate = _certificate(directory, script.certificate)
             self.ca_file = certificate.ca_file
             if script.tokens:
-                token_server = TokenServer(self._state.tokens, self._state.faults, self._state.events)
+                token_server = TokenServer(self.state.tokens, self.state.faults, self.state.events)
                 self.token_url = await stack.enter_async_context(
                     token_server.serving(certificate.server_context())
                 )
@@ -155,7 +139,7 @@ class Simulator:
                 sock=sock,
                 ssl=certificate.server_context(),
                 create_connection=self._create_socket,  # type: ignore[arg-type]  # typed as a class, documented as a factory
-                process_request=Handshake(self._state).answer,
+                process_request=partial(handshake.answer, self.state),
                 # Not known of the real service, and costly where both ends share two cores.
                 compression=None,
                 open_timeout=_OPENING_S,
@@ -171,9 +155,7 @@ class Simulator:
         log.info("simulator up: endpoint=%s replies=%d", self.endpoint, len(script.replies))
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self._stack.aclose()
 
     def _bind(self, sock: socket.socket) -> None:

@@ -10,7 +10,7 @@ from kioskd.simulator.auth import Backend
 from kioskd.simulator.connection import ClientConnection
 from kioskd.simulator.records import SessionRecord
 from kioskd.simulator.schema import Resumption
-from kioskd.simulator.wire import INTERNAL, INVALID, RefusalError
+from kioskd.simulator.wire import INTERNAL, RefusalError
 
 
 @dataclass(slots=True)
@@ -18,10 +18,8 @@ class _Session:
     record: SessionRecord
     tokens: Counter[str]
     """The context when the handle was issued: what came after it is lost with the connection."""
-
     audio_bytes: int = 0
     """How much audio there was when the handle was issued."""
-
     handle: str | None = None
     connection: ClientConnection | None = None
     left_at: float | None = None
@@ -69,11 +67,11 @@ class Sessions:
         """
         session = self._by_handle.get(handle)
         if session is None or self._expired(session):
-            raise RefusalError(self._unknown_code, "BidiGenerateContent session not found")
+            raise RefusalError("BidiGenerateContent session not found", self._unknown_code)
         if session.connection is not None and session.connection.is_open:
-            raise RefusalError(INTERNAL, "The session is still open on another connection.")
+            raise RefusalError("The session is still open on another connection.", INTERNAL)
         if session.record.model != model:
-            raise RefusalError(INVALID, "The model cannot be changed when a session is resumed.")
+            raise RefusalError("The model cannot be changed when a session is resumed.")
         session.connection, session.left_at = connection, None
         session.record.tokens = Counter(session.tokens)
         if transparent:

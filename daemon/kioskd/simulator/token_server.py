@@ -1,6 +1,7 @@
 """The owner's server, which mints ephemeral tokens."""
 
 import asyncio
+import email
 import http
 import json
 import ssl
@@ -12,7 +13,7 @@ from weakref import WeakSet
 from kioskd.simulator.auth import EphemeralTokens
 from kioskd.simulator.connection import pause
 from kioskd.simulator.event_feed import EventFeed
-from kioskd.simulator.faults import FaultSchedule
+from kioskd.simulator.script import FaultSchedule
 from kioskd.simulator.websocket import reset
 
 PATH: Final = "/token"
@@ -76,11 +77,10 @@ class TokenServer:
 
     async def _play_faults(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Carry out the faults that are due; return whether they have answered the request."""
-        done = False
-        for fault in self._faults.due("token"):
+        due = self._faults.due("token")
+        for fault in due:
             await pause(fault.after_s)
             self._events.emit("fault", do=fault.do)
-            done = True
             if fault.do == "refuse":
                 self._refuse(writer, fault.status, fault.retry_after_s)
                 await writer.drain()
@@ -91,7 +91,7 @@ class TokenServer:
                         await reader.read()  # until the client gives up
             finally:
                 reset(writer.transport)
-        return done
+        return bool(due)
 
     def _answer(self, writer: asyncio.StreamWriter, line: str, body: bytes) -> None:
         method, _, target = line.partition(" ")
@@ -117,14 +117,11 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str, bytes]:
         ValueError: the length of the body is no number, or too large.
         EOFError, asyncio.LimitOverrunError: there is no whole request.
     """
-    line, *headers = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    named = {
-        name.strip().lower(): value.strip() for name, _, value in (each.partition(":") for each in headers)
-    }
-    length = int(named.get("content-length", "0"))
+    line, _, headers = (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")
+    length = int(email.message_from_bytes(headers).get("content-length", "0"))
     if not 0 <= length <= _LARGEST_BYTES:
         raise ValueError(length)
-    return line, await reader.readexactly(length)
+    return line.decode("latin-1"), await reader.readexactly(length)
 
 
 def _names_model(body: bytes) -> bool:

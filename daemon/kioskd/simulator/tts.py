@@ -1,8 +1,8 @@
 """Text to speech: every reply as 24 kHz PCM, rendered before it is needed."""
 
 import asyncio
+import io
 import subprocess
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -42,31 +42,31 @@ class SpeechRenderer:
 
 
 def _speak(text: str, voice: str) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="kioskd-voice-") as directory:
-        # To a file: the WAV that espeak-ng writes to a pipe has no length in its header.
-        spoken = Path(directory, "spoken.wav")
-        command = [_PROGRAM, "-v", voice, "-w", str(spoken), "--stdin"]
-        try:
-            done = subprocess.run(  # noqa: S603  a fixed program; the voice is one argument, the text its input
-                command, input=text.encode(), capture_output=True, timeout=_RENDERING_S, check=False
-            )
-        except FileNotFoundError:
-            raise KioskError(
-                "simulator: espeak-ng is not installed, so it cannot speak its replies; "
-                "run `apt install espeak-ng`, or give the replies as wav files"
-            ) from None
-        except subprocess.TimeoutExpired:
-            raise KioskError(
-                f"simulator: espeak-ng did not speak a reply within {_RENDERING_S:.0f} s; shorten the reply"
-            ) from None
-        if done.returncode or not spoken.exists():
-            complaint = done.stderr.decode(errors="replace").strip().splitlines()
-            raise KioskError(
-                f"simulator: espeak-ng cannot speak with the voice {voice!r} "
-                f"({complaint[-1] if complaint else f'exit {done.returncode}'}); "
-                "see `espeak-ng --voices` for those it has"
-            )
-        return _load(spoken)
+    try:
+        done = subprocess.run(  # noqa: S603  a fixed program; the voice is one argument, the text its input
+            [_PROGRAM, "-v", voice, "--stdin", "--stdout"],
+            input=text.encode(),
+            capture_output=True,
+            timeout=_RENDERING_S,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise KioskError(
+            "simulator: espeak-ng is not installed, so it cannot speak its replies; "
+            "run `apt install espeak-ng`, or give the replies as wav files"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise KioskError(
+            f"simulator: espeak-ng did not speak a reply within {_RENDERING_S:.0f} s; shorten the reply"
+        ) from None
+    if done.returncode or not done.stdout:
+        complaint = done.stderr.decode(errors="replace").strip().splitlines()
+        raise KioskError(
+            f"simulator: espeak-ng cannot speak with the voice {voice!r} "
+            f"({complaint[-1] if complaint else f'exit {done.returncode}'}); "
+            "see `espeak-ng --voices` for those it has"
+        )
+    return decoded(io.BytesIO(done.stdout), pcm.DOWNLINK_HZ)
 
 
 def _load(path: Path) -> bytes:

@@ -7,10 +7,10 @@ import enum
 from typing import Final
 
 import numpy as np
-import soxr
 import webrtcvad
 
 from kioskd.media import pcm
+from kioskd.media.resample import Resampler
 from kioskd.simulator.schema import Detection
 
 _FULL_SCALE: Final = 32768.0
@@ -52,15 +52,12 @@ class VoiceActivityDetector:
 
     def feed(self, sound: bytes) -> list[VadEvent]:
         """Take more audio (16 kHz PCM, any length); return what was found in it, in order."""
-        found: list[VadEvent] = []
-        self._remainder += sound
-        whole = len(self._remainder) - len(self._remainder) % pcm.FRAME_BYTES
-        for start in range(0, whole, pcm.FRAME_BYTES):
-            event = self._classify(self._remainder[start : start + pcm.FRAME_BYTES])
-            if event is not None:
-                found.append(event)
-        self._remainder = self._remainder[whole:]
-        return found
+        sound = self._remainder + sound
+        whole = len(sound) - len(sound) % pcm.FRAME_BYTES
+        self._remainder = sound[whole:]
+        starts = range(0, whole, pcm.FRAME_BYTES)
+        events = [self._classify(sound[start : start + pcm.FRAME_BYTES]) for start in starts]
+        return [event for event in events if event is not None]
 
     def end_stream(self) -> list[VadEvent]:
         """End the visitor's speech, if any: the client's microphone pauses."""
@@ -91,16 +88,10 @@ class UplinkResampler:
 
     def __init__(self) -> None:
         self._rate = pcm.UPLINK_HZ
-        self._resampler: soxr.ResampleStream | None = None
+        self._resampler = Resampler(pcm.UPLINK_HZ, pcm.UPLINK_HZ)
 
     def resample(self, sound: bytes, rate: int) -> bytes:
         """Return `sound` (PCM at `rate`) at 16 kHz; a new rate starts a new stream."""
         if rate != self._rate:
-            self._rate = rate
-            self._resampler = (
-                soxr.ResampleStream(rate, pcm.UPLINK_HZ, 1, dtype="int16") if rate != pcm.UPLINK_HZ else None
-            )
-        if self._resampler is None:
-            return sound
-        resampled: bytes = self._resampler.resample_chunk(np.frombuffer(sound, "<i2")).tobytes()
-        return resampled
+            self._rate, self._resampler = rate, Resampler(rate, pcm.UPLINK_HZ)
+        return self._resampler.process(sound)

@@ -28,7 +28,6 @@ class ServerSocket(ServerConnection):
     """Messages received so far."""
     discarding = False
     """While set, data is dropped: it is neither counted nor acknowledged."""
-    _connected = False
     _held_back: bytes | None = None
     """Data that came while reading was paused; None while it is not paused."""
     _slice_bytes: int | None = None
@@ -84,7 +83,7 @@ class ServerSocket(ServerConnection):
 
     def abort(self) -> None:
         """Drop the connection, however far it has come."""
-        if self._connected:
+        if hasattr(self, "transport"):
             self.transport.abort()
 
     def enable_keepalive(self) -> None:
@@ -97,11 +96,6 @@ class ServerSocket(ServerConnection):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note that there is a connection to drop."""
-        super().connection_made(transport)
-        self._connected = True
 
     def data_received(self, data: bytes) -> None:
         """Read, unless reading is paused: the library itself may have resumed it."""

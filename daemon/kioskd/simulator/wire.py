@@ -3,10 +3,14 @@
 import base64
 import binascii
 import re
+import struct
+import time
 from typing import Any, Final, Literal
 
 from pydantic import StrictBool, ValidationError
 
+from kioskd.media.picture_parts import TooManyPartsError, segments
+from kioskd.simulator.records import ReceivedPicture
 from kioskd.simulator.schema import Anything, Blob, Content, Setup, WireModel, WireTool
 
 INVALID: Final = 1007
@@ -14,13 +18,15 @@ POLICY: Final = 1008
 INTERNAL: Final = 1011
 
 _REASON_BYTES: Final = 123
+_STARTS: Final = {"image/jpeg": b"\xff\xd8", "image/png": b"\x89PNG\r\n\x1a\n", "image/webp": b"RIFF"}
+_FRAME_HEADERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _STANDARD: Final = str.maketrans("-_", "+/")
 
 
 class RefusalError(Exception):
     """The client's message ends the connection, with this close code and reason."""
 
-    def __init__(self, code: int, reason: str) -> None:
+    def __init__(self, reason: str, code: int = INVALID) -> None:
         super().__init__(f"{code} {reason}")
         self.code = code
         self.reason = reason
@@ -99,54 +105,50 @@ class ClientMessage(WireModel):
 
 
 def read(message: str | bytes) -> ClientMessage:
-    """Return the parsed WebSocket message.
-
-    Raises:
-        RefusalError: it is not JSON, or not what the Live API defines.
-    """
+    """Return the parsed WebSocket message; raise RefusalError for what the Live API does not define."""
     try:
         parsed = ClientMessage.model_validate_json(message)
     except ValidationError as error:
-        raise RefusalError(INVALID, _complaint(error)) from None
+        raise RefusalError(_complaint(error)) from None
     given = [name for name in parsed.model_fields_set if getattr(parsed, name) is not None]
     if not given:
-        raise RefusalError(INVALID, "Request contains an invalid argument.")
+        raise RefusalError("Request contains an invalid argument.")
     if len(given) > 1:
         raise RefusalError(
-            INVALID,
             f"Invalid value, oneof field 'message_type' is already set. Cannot set '{sorted(given)[1]}'",
         )
     return parsed
 
 
 def blob_bytes(blob: Blob, where: str) -> bytes:
-    """Return the bytes of a blob, in whichever base64 alphabet they came.
-
-    Raises:
-        RefusalError: it is not base64, or empty.
-    """
+    """Return the bytes of a blob in either base64 alphabet; raise RefusalError for others, and for none."""
     text = (blob.data or "").translate(_STANDARD)
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except binascii.Error:
-        raise RefusalError(
-            INVALID, f"Invalid value at '{where}.data' (TYPE_BYTES), Base64 decoding failed"
-        ) from None
+        raise RefusalError(f"Invalid value at '{where}.data' (TYPE_BYTES), Base64 decoding failed") from None
     if not data:
-        raise RefusalError(INVALID, f"Invalid value at '{where}.data': it is empty")
+        raise RefusalError(f"Invalid value at '{where}.data': it is empty")
     return data
 
 
 def mime_of(blob: Blob, where: str) -> tuple[str, dict[str, str]]:
-    """Return a blob's mime type in lower case, and its parameters.
-
-    Raises:
-        RefusalError: the blob has none.
-    """
+    """Return a blob's mime type in lower case, and its parameters; raise RefusalError where it has none."""
     if not blob.mime_type:
-        raise RefusalError(INVALID, f"mime_type is required at '{where}'")
+        raise RefusalError(f"mime_type is required at '{where}'")
     kind, *rest = blob.mime_type.lower().replace(" ", "").split(";")
     return kind, {name: value for name, _, value in (entry.partition("=") for entry in rest)}
+
+
+def picture_of(blob: Blob, where: str, way: Literal["realtime", "content", "answer"]) -> ReceivedPicture:
+    """Return the picture in a blob; raise RefusalError unless it is of a kind that the service accepts."""
+    kind, _ = mime_of(blob, where)
+    if kind not in _STARTS:
+        raise RefusalError(f"Unsupported mime_type at '{where}': use image/jpeg, image/png or image/webp")
+    data = blob_bytes(blob, where)
+    if not data.startswith(_STARTS[kind]):
+        raise RefusalError(f"Unable to process input image at '{where}': it is not {kind}")
+    return ReceivedPicture(time.monotonic(), kind, data, way, _size_of(kind, data))
 
 
 def short_reason(reason: str) -> str:
@@ -175,3 +177,19 @@ def _dotted(location: tuple[int | str, ...] | list[int | str]) -> str:
         else:
             text += "." * bool(text) + re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", step).lower()
     return text
+
+
+def _size_of(kind: str, data: bytes) -> tuple[int, int] | None:
+    """Return width and height in pixels as the header says; None if it does not say, and for a WebP."""
+    try:
+        if kind == "image/png":
+            width, height = struct.unpack_from(">II", data, 16)
+            return width, height
+        if kind == "image/jpeg":
+            for marker, start, _ in segments(data):
+                if marker in _FRAME_HEADERS:
+                    height, width = struct.unpack_from(">HH", data, start + 5)
+                    return width, height
+    except (struct.error, TooManyPartsError):
+        return None
+    return None

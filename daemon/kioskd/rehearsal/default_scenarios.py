@@ -1,15 +1,16 @@
-"""What is rehearsed with a person when no scenario is named: each step says in words what to do next.
+"""The scenarios of a rehearsal that names none: a scripted conversation, or one with a person.
 
 The person's own words are not known, so only what they were asked for is expected. The settings of the microphone and of
 the conversation are the owner's, but for the time that a person who reads needs.
 """
 
 from collections.abc import Iterator
+from importlib import resources
 from typing import Final
 
 from kioskd.app.policy import uplink_mode
 from kioskd.core.policy import UplinkMode
-from kioskd.rehearsal.scenario import Expectation, Scenario, Step, Wait
+from kioskd.rehearsal.scenario import Expectation, Scenario, Step, Wait, load_scenario
 from kioskd.settings.cross_checks import WAKING
 from kioskd.settings.model import Settings
 from kioskd.simulator import Reply, ServiceScript
@@ -20,13 +21,43 @@ TURNS: Final = 2
 AT_MOST_S: Final = 30.0
 """How long a person may take for what they are asked to do, beside the time that reading takes."""
 
-PATIENCE_S: Final = 60.0
+IDLE_S: Final = 60.0
 """How long the kiosk waits for a person who reads; the owner's own time may be too short for that."""
 
 REPLIES: Final = (
     "I have heard you. This is my first answer.",
     "I have heard you again. Everything works. Goodbye.",
 )
+
+
+def demo(settings: Settings) -> Scenario:
+    """Return the scenario for a kiosk with these settings. Blocks.
+
+    Its visitor holds the button that is held to talk, or presses the first one that wakes. Where no button does either,
+    it is as if `kioskd wake` were typed.
+    """
+    does = {number: button.does for number, button in enumerate(settings.controls.all_buttons, 1)}
+    held = next((number for number, deed in does.items() if deed == "hold"), None)
+    # Without any button the environment has a plain one.
+    pressed = next(
+        (number for number, deed in does.items() if deed in ("toggle", "wake")), None if does else 1
+    )
+    name = "demo.yaml" if held is None else "demo-hold.yaml"
+    with resources.as_file(resources.files("kioskd.rehearsal") / name) as file:
+        scenario = load_scenario(file)
+    steps = tuple(_with_button(step, held or pressed) for step in scenario.visitor)
+    # Where only speech is sent, nothing is before somebody speaks.
+    silent = uplink_mode(settings) is UplinkMode.VOICE
+    expect = tuple(one for one in scenario.expect if not (silent and one.what == "wake_to_uplink_ms"))
+    return scenario.model_copy(update={"visitor": steps, "expect": expect})
+
+
+def _with_button(step: Step, button: int | None) -> Step:
+    """Return `step`, done with that button."""
+    touched = next((name for name in ("press", "hold", "release") if getattr(step, name) is not None), None)
+    if touched is None:
+        return step
+    return Step(command="wake") if button is None else step.model_copy(update={touched: button})
 
 
 def guided(settings: Settings) -> Scenario:
@@ -37,7 +68,7 @@ def guided(settings: Settings) -> Scenario:
         name="A conversation with you: do what the lines with >>> say",
         settings=Settings.model_validate(
             {
-                "conversation": {"idle_s": PATIENCE_S, "follow_up_s": PATIENCE_S},
+                "conversation": {"idle_s": IDLE_S, "follow_up_s": IDLE_S},
                 "limits": {"quiet_hours": ()},
             }
         ),

@@ -1,4 +1,4 @@
-"""Somebody at a distance, over the daemon's own control socket."""
+"""Commands of a script, over the daemon's own control socket."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,7 +9,7 @@ from tests.support.until import until
 
 from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.remote.control_socket import ControlSocket
-from kioskd.rehearsal.remote import NotDone, order
+from kioskd.rehearsal.script_player import OffScriptError, order
 
 Answer = Callable[[Mapping[str, object]], Awaitable[None]]
 
@@ -29,12 +29,12 @@ async def test_a_request_reaches_the_daemon_with_what_belongs_to_it(tmp_path: Pa
     await until(socket.exists)
     async with asyncio.timeout(60):
         assert (await order(socket, {"do": "show"}, b"a picture"))["ok"]
-        with pytest.raises(NotDone, match="the kiosk refuses: it is muted"):
+        with pytest.raises(OffScriptError, match="the kiosk refuses: it is muted"):
             await order(socket, {"do": "wake"})
     serving.cancel()
     assert asked == [("show", b"a picture"), ("wake", b"")]
 
 
 async def test_nobody_there_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(NotDone, match="does not answer at its control socket: FileNotFoundError"):
+    with pytest.raises(OffScriptError, match="does not answer at its control socket: FileNotFoundError"):
         await order(tmp_path / "control", {"do": "wake"})

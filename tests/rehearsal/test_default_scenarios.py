@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kioskd.rehearsal.demo import demo
+from kioskd.rehearsal.default_scenarios import demo
 from kioskd.rehearsal.run import rehearse
 from kioskd.settings.model import Settings
 
