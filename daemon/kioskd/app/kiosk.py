@@ -152,7 +152,7 @@ class Kiosk:
             await work_together(workers)
         finally:
             self._timers.cancel_all()
-            logs.surround({})
+            logs.set_common_fields({})
 
     def _make_link(self, settings: Settings, outbox: Outbox) -> LiveLink:
         service, clock = self._parts.service, self._parts.devices.clock
@@ -216,7 +216,7 @@ class Kiosk:
             observers=[
                 self._watchdog.observe,
                 self._link.observe,
-                Journal(logs.surround).observe,
+                Journal(logs.set_common_fields).observe,
                 self._budget.observe,
                 self._storage.recorder.observe,
                 *self._tools.observers,

@@ -16,7 +16,7 @@ from kioskd import logs
 from kioskd.cli import Exit, add_config, devices
 from kioskd.cli.output import say, say_json
 from kioskd.doctor import bundle
-from kioskd.doctor.checks import examine, look
+from kioskd.doctor.checks import examine, examine_one
 from kioskd.doctor.context import CheckContext, Technician
 from kioskd.doctor.finding import Finding, Verdict, fault
 from kioskd.doctor.inside import SandboxView
@@ -86,17 +86,17 @@ def _run(check: str, path: Path, person: Technician | None) -> Sequence[Finding]
         return [
             fault("settings", f"to the service: {error.faults[0]}", "have the file be readable by kioskd")
         ]
-    return asyncio.run(look(check, CheckContext(settings, os.environ, MACHINE, path, person=person)))
+    return asyncio.run(examine_one(check, CheckContext(settings, os.environ, MACHINE, path, person=person)))
 
 
 class Terminal(Technician):
     """Whoever sits at this terminal. Questions go to stderr: stdout is for what was found."""
 
-    def tell(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """Show a line."""
         print(f"       {text}", file=sys.stderr, flush=True)
 
-    async def asks(self, question: str) -> bool | None:
+    async def ask(self, question: str) -> bool | None:
         """Wait for y or n, half a minute at most; None for anything else."""
         print(f"       {question} [y/n] ", end="", file=sys.stderr, flush=True)
         loop, line = asyncio.get_running_loop(), asyncio.Event()

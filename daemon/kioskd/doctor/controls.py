@@ -1,4 +1,4 @@
-"""That buttons and lamps can be opened, and, where somebody is there to press and look, that they do what they should."""
+"""Checks that buttons and lamps can be opened, and, with a person there to press and look, that they work."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,36 +11,36 @@ from kioskd.doctor.sound import together
 from kioskd.errors import DeviceLost
 
 MOST_EDGES: Final = 1000
-"""Edges of a button that wait; a device that sends more of them is no button, and the rest is not looked at."""
+"""Edges of a button that wait. A device that sends more is no button, and the later ones are dropped."""
 
 PRESS_S: Final = 20.0
-_REST_S: Final = 0.5
-"""For a line to say how it is, and to fail."""
+_FIRST_EDGE_S: Final = 0.5
+"""The time for a line to report its level, or to fail."""
 _BLINKS: Final = 3
+"""One without a person: it shows that the lamp can be driven."""
 _BLINK_S: Final = 0.4
-"""Where nobody looks, one will do: it shows that the lamp can be driven."""
 
 
-async def buttons(patient: CheckContext) -> Sequence[Finding]:
+async def buttons(context: CheckContext) -> Sequence[Finding]:
     """Prove that each is at rest, and can be pressed."""
-    if not patient.settings.controls.all_buttons:
+    if not context.settings.controls.all_buttons:
         return [skipped("none is set (controls.button)")]
-    return [await _button(patient, each) for each in patient.only("controls").buttons]
+    return [await _button(context, each) for each in context.only("controls").buttons]
 
 
-async def lamps(patient: CheckContext) -> Sequence[Finding]:
+async def lamps(context: CheckContext) -> Sequence[Finding]:
     """Prove that each can be lit, and is seen to blink."""
-    settings = patient.settings.controls.all_lamps
+    settings = context.settings.controls.all_lamps
     if not settings:
         return [skipped("none is set (controls.lamp)")]
     names = [f"lamp {one.source or ' '.join(one.command or ())}" for one in settings]
     return [
-        await _lamp(patient, name, lit.lamp)
-        for name, lit in zip(names, patient.only("controls").lamps, strict=True)
+        await _lamp(context, name, lit.lamp)
+        for name, lit in zip(names, context.only("controls").lamps, strict=True)
     ]
 
 
-async def _button(patient: CheckContext, hand: app.ButtonSpec) -> Finding:
+async def _button(context: CheckContext, spec: app.ButtonSpec) -> Finding:
     edges: asyncio.Queue[bool] = asyncio.Queue(MOST_EDGES)
     found: list[Finding] = []
     over = asyncio.Event()
@@ -50,29 +50,25 @@ async def _button(patient: CheckContext, hand: app.ButtonSpec) -> Finding:
             edges.put_nowait(edge.down)
 
     async def follow() -> None:
-        if await _next(edges, _REST_S):
-            found.append(
-                fault(
-                    "button-stuck",
-                    f"{hand.name}: reads as pressed while nobody presses it",
-                    "let go of it; else see its wiring, `pull` and `active` under controls.button",
-                )
-            )
-        elif patient.person is None:
-            found.append(ok(f"{hand.name}: opens, and is at rest; nobody was asked to press it"))
+        if await _next(edges, _FIRST_EDGE_S):
+            said = f"{spec.name}: reads as pressed while nobody presses it"
+            remedy = "let go of it; else see its wiring, `pull` and `active` under controls.button"
+            found.append(fault("button-stuck", said, remedy))
+        elif context.person is None:
+            found.append(ok(f"{spec.name}: opens, and is at rest; nobody was asked to press it"))
         else:
-            patient.person.tell(f"Press and let go of the {hand.name} within {PRESS_S:.0f} s.")
-            found.append(_pressed(hand.name, await _next(edges, PRESS_S, wanted=True)))
+            context.person.show(f"Press and let go of the {spec.name} within {PRESS_S:.0f} s.")
+            found.append(_press_finding(spec.name, await _next(edges, PRESS_S, wanted=True)))
         over.set()
 
     try:
-        await together(hand.button.watch(note), follow(), until=over)
+        await together(spec.button.watch(note), follow(), until=over)
     except DeviceLost as lost:
         return of_error("button-missing", lost, "see `kioskd devices`")
     return found[0]
 
 
-def _pressed(name: str, pressed: bool) -> Finding:
+def _press_finding(name: str, pressed: bool) -> Finding:
     if pressed:
         return ok(f"{name}: opens, and was pressed")
     return fault(
@@ -83,7 +79,7 @@ def _pressed(name: str, pressed: bool) -> Finding:
 
 
 async def _next(edges: "asyncio.Queue[bool]", seconds: float, *, wanted: bool | None = None) -> bool:
-    """Return the next edge, or the next that is as `wanted`; False where none comes in time."""
+    """Return the next edge, or the next one that is `wanted`; False where none comes in time."""
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -94,23 +90,23 @@ async def _next(edges: "asyncio.Queue[bool]", seconds: float, *, wanted: bool | 
         return False
 
 
-async def _lamp(patient: CheckContext, name: str, lamp: ports.Lamp) -> Finding:
+async def _lamp(context: CheckContext, name: str, lamp: ports.Lamp) -> Finding:
     over = asyncio.Event()
 
     async def blink() -> None:
-        for _ in range(_BLINKS if patient.person is not None else 1):
+        for _ in range(_BLINKS if context.person is not None else 1):
             for level in (1.0, 0.0):
                 lamp.shine(ports.Light("listening", level, level, level) if level else ports.DARK)
-                await patient.clock.sleep(_BLINK_S)
+                await context.clock.sleep(_BLINK_S)
         over.set()
 
-    if patient.person is not None:
-        patient.person.tell(f"Look at the {name}: it blinks {_BLINKS} times now.")
+    if context.person is not None:
+        context.person.show(f"Look at the {name}: it blinks {_BLINKS} times now.")
     try:
         await together(lamp.run(), blink(), until=over)
     except DeviceLost as lost:
         return of_error("lamp-missing", lost, "see `kioskd devices`")
-    seen = await patient.person.asks(f"Did the {name} blink?") if patient.person is not None else None
+    seen = await context.person.ask(f"Did the {name} blink?") if context.person is not None else None
     if seen is False:
         return fault(
             "lamp-dark",
