@@ -43,7 +43,7 @@ class JournalEntry:
         return next(found, (7, "debug"))
 
 
-WriteEntry = Callable[[JournalEntry], None]
+WriteEntry = Callable[[JournalEntry], object]
 """Writes one entry. May block. Raises OSError where it cannot write."""
 
 
