@@ -14,7 +14,6 @@ import platform
 import re
 import stat
 import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
@@ -25,7 +24,7 @@ from kioskd.adapters.sudo_user import as_asker
 from kioskd.doctor import credential
 from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, Verdict
-from kioskd.doctor.machine import UNIT, Machine, assignments
+from kioskd.doctor.machine import UNIT, Machine, assignments, put_file
 from kioskd.errors import KioskError
 
 JOURNAL_LINES: Final = 500
@@ -98,7 +97,8 @@ def write(
             _add_text(archive, f"kioskd-report/{name}", scrubbed(text, known))
     try:
         with as_asker(os.environ):
-            _write_file(path, packed.getbuffer())
+            _check_replaceable(path)
+            put_file(path, packed.getbuffer())
     except OSError as error:
         raise KioskError(f"report {path}: cannot be written: {error.strerror}; name another place") from None
     return list(parts)
@@ -127,19 +127,10 @@ def scrubbed(text: str, known: Sequence[str]) -> str:
     return _SECRET.sub("…", text)
 
 
-def _write_file(path: Path, data: memoryview) -> None:
-    """Put a file in place as a whole. The draft's name cannot be foreseen, and no link is followed."""
+def _check_replaceable(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):
             raise OSError(errno.EEXIST, "what is there is no file")
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(draft).replace(path)
-    except OSError:
-        Path(draft).unlink(missing_ok=True)
-        raise
 
 
 def _settings_set(context: CheckContext) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import os
 import shlex
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -119,3 +120,21 @@ class Machine:
 def assignments(text: str) -> dict[str, str]:
     """Return the lines NAME=VALUE of a text."""
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def put_file(path: Path, data: bytes | memoryview, mode: int = 0o600) -> None:
+    """Put a file in place as a whole, and wait until the disk has it. The name of its draft cannot be foreseen. Blocks.
+
+    Raises:
+        OSError: it cannot be written; the old file stays.
+    """
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(handle)
+        Path(draft).replace(path)
+    finally:
+        Path(draft).unlink(missing_ok=True)
