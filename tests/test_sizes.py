@@ -15,7 +15,6 @@ RECORDS: Final[Mapping[str, str]] = {
     "core/link.py:Link": "the state of the connection, one field for each fact that a transition reads",
     "core/policy.py:Policy": "the owner's settings as the core reads them, one field for each",
     "core/turn.py:Turn": "the state of the conversation, one field for each fact that a transition reads",
-    "live_models.py:ModelProfile": "a row of the table of models, one field for each difference",
     "simulator/records.py:SessionRecord": "a row of the simulator's records, one field for each fact",
     "adapters/gemini/live.py:GeminiConfig": "the service's settings, one field for each",
     "adapters/gemini/options.py:SessionOptions": "the model's settings, one field for each",

@@ -28,16 +28,10 @@ class ModelProfile:
     """The level without one of the owner's, for a service that needs one; None: send no level."""
     api_version: str = "v1beta"
     """The version of the Developer API that serves it."""
-    affective_dialog: bool = False
-    """Whether it can adapt to the speaker's mood; other models refuse the option."""
-    proactive_audio: Literal["always", "optional", "absent"] = "always"
-    """Whether it may choose not to answer. `always`: the service refuses to turn this off."""
     functions: Literal["blocking_only", "blocking", "non_blocking", "non_blocking_only"] = "non_blocking"
     """Whether the model waits for the result of a function by default; `_only`: there is no other choice."""
     client_content: Literal["any_time", "seed_only"] = "any_time"
     """When turns in text are taken: at any time, or only before the first realtime input."""
-    turn_coverage: Literal["only_activity", "all_input", "activity_and_video"] = "activity_and_video"
-    """The part of the input that is in a turn by default."""
     pictures_in_answers: bool = True
     """Whether a tool's answer may hold a picture, for the same turn."""
 
@@ -59,30 +53,13 @@ PROFILES: Final[dict[str, ModelProfile]] = {
         functions="non_blocking_only",
     ),
     "gemini-3.1-flash-live-preview": ModelProfile(
-        _GEMINI,
-        thinking_levels=LEVELS,
-        proactive_audio="absent",
-        functions="blocking_only",
-        client_content="seed_only",
-        turn_coverage="only_activity",
+        _GEMINI, thinking_levels=LEVELS, functions="blocking_only", client_content="seed_only"
     ),
     "gemini-2.5-flash-native-audio-preview-12-2025": ModelProfile(
-        _GEMINI,
-        thinking_budget=True,
-        affective_dialog=True,
-        proactive_audio="optional",
-        functions="blocking",
-        pictures_in_answers=False,
-        turn_coverage="only_activity",
+        _GEMINI, thinking_budget=True, functions="blocking", pictures_in_answers=False
     ),
     "gemini-live-2.5-flash-native-audio": ModelProfile(
-        _VERTEX,
-        thinking_budget=True,
-        affective_dialog=True,
-        proactive_audio="optional",
-        functions="blocking",
-        pictures_in_answers=False,
-        turn_coverage="all_input",
+        _VERTEX, thinking_budget=True, functions="blocking", pictures_in_answers=False
     ),
 }
 

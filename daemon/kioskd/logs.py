@@ -69,7 +69,8 @@ def set_up(level: int) -> None:
         root.removeHandler(old)
         old.close()
     handler = QueuedHandler(_writer(os.environ, _standard_error()))
-    handler.addFilter(_ours_or_serious)
+    # Levels alone do not hold: google-auth sets its loggers to DEBUG on a word in the environment.
+    handler.addFilter(lambda record: record.levelno >= logging.WARNING or is_ours(record))
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger("kioskd").setLevel(level)
@@ -177,11 +178,6 @@ def _writer(environ: Mapping[str, str], fd: int) -> WriteEntry:
     except ImportError:
         return line_writer(fd, prefixed=True)
     return journal_writer(send)
-
-
-def _ours_or_serious(record: logging.LogRecord) -> bool:
-    # Levels alone do not hold: google-auth sets its loggers to DEBUG on a word in the environment.
-    return record.levelno >= logging.WARNING or is_ours(record)
 
 
 def _entry(record: logging.LogRecord) -> JournalEntry:

@@ -8,13 +8,9 @@ import contextlib
 import ipaddress
 import os
 from collections.abc import Mapping
-from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from kioskd.errors import ConfigError
-
-_SCHEMES: Final = {"https": "https", "wss": "https", "http": "http", "ws": "http"}
-"""The scheme of an address, and the one that the environment's variable is named by."""
 
 
 class ProxyError(ConfigError):
@@ -51,7 +47,7 @@ def route(url: str, chosen: str | None = None, environ: Mapping[str, str] = os.e
     host = parts.hostname or ""
     if _passed_by(host, parts.port, _value(environ, "no_proxy")[1]):
         return None
-    for name in (f"{_SCHEMES.get(parts.scheme, 'https')}_proxy", "all_proxy"):
+    for name in ("http_proxy" if parts.scheme in ("http", "ws") else "https_proxy", "all_proxy"):
         if name == "http_proxy" and "REQUEST_METHOD" in environ:
             continue  # a header of a request could have set it (CVE-2016-5385)
         found, value = _value(environ, name)

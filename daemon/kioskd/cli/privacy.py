@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def leaves(settings: Settings) -> Iterator[Leaving]:
     """Yield what leaves the device."""
-    service = _service(settings)
+    service, _ = _service(settings)
     yield Leaving("what the microphone hears", service, _sound_when(settings))
     camera = settings.camera
     if camera.on:
@@ -124,23 +124,20 @@ def keeps(settings: Settings) -> Iterator[Kept]:
 
 def service_keeps(settings: Settings) -> str:
     """Return the sentence that names the terms of the service."""
-    service = settings.service
-    if service.endpoint is not None:
-        terms = f"is up to whoever runs {urlsplit(service.endpoint).hostname}"
-    elif service.provider == "vertex":
-        terms = "is in your contract with Google Cloud, for the location that you have chosen"
-    else:
-        terms = "is in its terms: https://ai.google.dev/gemini-api/terms"
+    _, terms = _service(settings)
     return f"What the service keeps, and for how long, {terms}. It remembers a session for hours, to let it be resumed."
 
 
-def _service(settings: Settings) -> str:
+def _service(settings: Settings) -> tuple[str, str]:
+    """Return the service in words, and where its terms are."""
     service = settings.service
     if service.endpoint is not None:
-        return f"your gateway {urlsplit(service.endpoint).hostname}, and whoever is behind it"
+        gateway = urlsplit(service.endpoint).hostname
+        return f"your gateway {gateway}, and whoever is behind it", f"is up to whoever runs {gateway}"
     if service.provider == "vertex":
-        return f"Google Cloud (Vertex AI), location {service.location or 'global'}"
-    return "Google (Gemini API)"
+        terms = "is in your contract with Google Cloud, for the location that you have chosen"
+        return f"Google Cloud (Vertex AI), location {service.location or 'global'}", terms
+    return "Google (Gemini API)", "is in its terms: https://ai.google.dev/gemini-api/terms"
 
 
 def _sound_when(settings: Settings) -> str:

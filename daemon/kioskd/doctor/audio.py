@@ -7,7 +7,7 @@ from kioskd.doctor.context import CheckContext
 from kioskd.doctor.echo_sweep import EchoMeasurement, find_echo, is_spoilt, sweep
 from kioskd.doctor.finding import Finding, fault, note, of_error, ok
 from kioskd.doctor.microphone_level import RATE, MicrophoneLevel, fault_of, measure
-from kioskd.doctor.sound import CapturedSound, Player, listen, play, together
+from kioskd.doctor.sound import CapturedSound, Player, beside, listen, play
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
 from kioskd.media.cues import CueSound, sound
@@ -108,19 +108,16 @@ async def _sweep(context: CheckContext) -> tuple[EchoMeasurement | None, bool]:
     """
     loud, clock = gain(context.settings.speaker.volume), context.clock
     devices = context.only("microphone", "speaker")
-    heard, done, over = CapturedSound(clock), asyncio.Event(), asyncio.Event()
+    heard, over = CapturedSound(clock), asyncio.Event()
     player = Player(bytes(pcm.byte_count(_LEAD_S, pcm.DOWNLINK_HZ)) + sweep(gain=loud), clock, over)
 
     async def follow() -> None:
         await over.wait()
         await clock.sleep(_TAIL_S)
-        done.set()
 
     try:
         async with asyncio.timeout(_DEADLINE_S):
-            await together(
-                devices.microphone.capture(heard), devices.speaker.play(player), follow(), until=done
-            )
+            await beside(follow(), devices.microphone.capture(heard), devices.speaker.play(player))
     except TimeoutError:
         raise DeviceLost("speaker: did not take the sweep; unplug it and plug it in again") from None
     if not heard.frames:

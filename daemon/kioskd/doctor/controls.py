@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from kioskd import app, ports
-from kioskd.doctor.context import CheckContext
+from kioskd.doctor.context import CheckContext, Technician
 from kioskd.doctor.finding import Finding, fault, of_error, ok, skipped
-from kioskd.doctor.sound import together
+from kioskd.doctor.sound import beside
 from kioskd.errors import DeviceLost
 
 MOST_EDGES: Final = 1000
@@ -34,48 +34,34 @@ async def lamps(context: CheckContext) -> Sequence[Finding]:
     if not settings:
         return [skipped("none is set (controls.lamp)")]
     names = [f"lamp {one.source or ' '.join(one.command or ())}" for one in settings]
-    return [
-        await _lamp(context, name, lit.lamp)
-        for name, lit in zip(names, context.only("controls").lamps, strict=True)
-    ]
+    specs = context.only("controls").lamps
+    return [await _lamp(context, name, spec.lamp) for name, spec in zip(names, specs, strict=True)]
 
 
 async def _button(context: CheckContext, spec: app.ButtonSpec) -> Finding:
     edges: asyncio.Queue[bool] = asyncio.Queue(MOST_EDGES)
-    found: list[Finding] = []
-    over = asyncio.Event()
 
     def note(edge: ports.Edge) -> None:
         if not edges.full():
             edges.put_nowait(edge.down)
 
-    async def follow() -> None:
-        if await _next(edges, _FIRST_EDGE_S):
-            said = f"{spec.name}: reads as pressed while nobody presses it"
-            remedy = "let go of it; else see its wiring, `pull` and `active` under controls.button"
-            found.append(fault("button-stuck", said, remedy))
-        elif context.person is None:
-            found.append(ok(f"{spec.name}: opens, and is at rest; nobody was asked to press it"))
-        else:
-            context.person.show(f"Press and let go of the {spec.name} within {PRESS_S:.0f} s.")
-            found.append(_press_finding(spec.name, await _next(edges, PRESS_S, wanted=True)))
-        over.set()
-
     try:
-        await together(spec.button.watch(note), follow(), until=over)
+        return await beside(_press(context.person, spec.name, edges), spec.button.watch(note))
     except DeviceLost as lost:
         return of_error("button-missing", lost, "see `kioskd devices`")
-    return found[0]
 
 
-def _press_finding(name: str, pressed: bool) -> Finding:
-    if pressed:
+async def _press(person: Technician | None, name: str, edges: "asyncio.Queue[bool]") -> Finding:
+    if await _next(edges, _FIRST_EDGE_S):
+        remedy = "let go of it; else see its wiring, `pull` and `active` under controls.button"
+        return fault("button-stuck", f"{name}: reads as pressed while nobody presses it", remedy)
+    if person is None:
+        return ok(f"{name}: opens, and is at rest; nobody was asked to press it")
+    person.show(f"Press and let go of the {name} within {PRESS_S:.0f} s.")
+    if await _next(edges, PRESS_S, wanted=True):
         return ok(f"{name}: opens, and was pressed")
-    return fault(
-        "button-not-pressed",
-        f"{name}: no press came",
-        "see its wiring (line and ground), its line's number, `pull` and `active` under controls.button",
-    )
+    remedy = "see its wiring (line and ground), its line's number, `pull` and `active` under controls.button"
+    return fault("button-not-pressed", f"{name}: no press came", remedy)
 
 
 async def _next(edges: "asyncio.Queue[bool]", seconds: float, *, wanted: bool | None = None) -> bool:
@@ -91,28 +77,22 @@ async def _next(edges: "asyncio.Queue[bool]", seconds: float, *, wanted: bool | 
 
 
 async def _lamp(context: CheckContext, name: str, lamp: ports.Lamp) -> Finding:
-    over = asyncio.Event()
+    person = context.person
 
     async def blink() -> None:
-        for _ in range(_BLINKS if context.person is not None else 1):
-            for level in (1.0, 0.0):
-                lamp.shine(ports.Light("listening", level, level, level) if level else ports.DARK)
+        for _ in range(1 if person is None else _BLINKS):
+            for light in (ports.Light("listening", 1.0, 1.0, 1.0), ports.DARK):
+                lamp.shine(light)
                 await context.clock.sleep(_BLINK_S)
-        over.set()
 
-    if context.person is not None:
-        context.person.show(f"Look at the {name}: it blinks {_BLINKS} times now.")
+    if person is not None:
+        person.show(f"Look at the {name}: it blinks {_BLINKS} times now.")
     try:
-        await together(lamp.run(), blink(), until=over)
+        await beside(blink(), lamp.run())
     except DeviceLost as lost:
         return of_error("lamp-missing", lost, "see `kioskd devices`")
-    seen = await context.person.ask(f"Did the {name} blink?") if context.person is not None else None
+    seen = None if person is None else await person.ask(f"Did the {name} blink?")
     if seen is False:
-        return fault(
-            "lamp-dark",
-            f"{name}: can be driven, and was not seen to blink",
-            "see its wiring and resistor, its line's number, and `active` under controls.lamp",
-        )
-    return ok(
-        f"{name}: can be driven" + (", and was seen to blink" if seen else "; nobody was asked to look")
-    )
+        remedy = "see its wiring and resistor, its line's number, and `active` under controls.lamp"
+        return fault("lamp-dark", f"{name}: can be driven, and was not seen to blink", remedy)
+    return ok(f"{name}: can be driven{', and was seen to blink' if seen else '; nobody was asked to look'}")

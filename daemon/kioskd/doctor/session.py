@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from kioskd import app, ports
 from kioskd.doctor import credential
 from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, note, of_error, ok, split_remedy
-from kioskd.doctor.sound import together
+from kioskd.doctor.sound import beside
 from kioskd.errors import LinkLost, Remedy
 from kioskd.media import pcm
 from kioskd.settings.model import Settings
@@ -91,25 +91,20 @@ async def try_service(
     try:
         async with asyncio.timeout(_DEADLINE_S), live.connect(None) as connection:
             setup_s = clock.now() - began
-            await _be_silent(connection, clock)
+            await beside(_send_silence(connection, clock), _receive(connection))
     except TimeoutError:
         raise LinkLost(f"no end after {_DEADLINE_S:.0f} s: the service hangs; try again") from None
     return setup_s, connection.delivered
 
 
-async def _be_silent(connection: ports.Connection, clock: ports.Clock) -> None:
-    done = asyncio.Event()
+async def _send_silence(connection: ports.Connection, clock: ports.Clock) -> None:
+    await connection.begin_audio()
+    for _ in range(_FRAMES):
+        await connection.send_audio(bytes(pcm.FRAME_BYTES))
+        await clock.sleep(pcm.FRAME_MS / 1000)
+    await connection.end_audio()
 
-    async def send() -> None:
-        await connection.begin_audio()
-        for _ in range(_FRAMES):
-            await connection.send_audio(bytes(pcm.FRAME_BYTES))
-            await clock.sleep(pcm.FRAME_MS / 1000)
-        await connection.end_audio()
-        done.set()
 
-    async def read() -> None:
-        while True:
-            await connection.receive()
-
-    await together(send(), read(), until=done)
+async def _receive(connection: ports.Connection) -> NoReturn:
+    while True:
+        await connection.receive()

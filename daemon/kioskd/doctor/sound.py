@@ -4,31 +4,29 @@ import asyncio
 import math
 import statistics
 from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from kioskd import ports
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
 
+T = TypeVar("T")
+
 _OPENING_S: Final = 15.0
 """A device has its own deadline for opening (10 s); this is for one that has opened and gives nothing."""
 
 
-async def together(*works: Coroutine[Any, Any, object], until: asyncio.Event | None = None) -> None:
-    """Run `works` until all have ended, or `until` is set; the first that fails ends the others, and its error is raised."""
+async def beside(main: Coroutine[Any, Any, T], *others: Coroutine[Any, Any, object]) -> T:
+    """Run `others` until `main` has ended, and return its result; the first error ends them all, and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
-            if until is not None:
-                group.create_task(_end(tasks, until))
+            tasks = [group.create_task(each) for each in others]
+            result = await main
+            for task in tasks:
+                task.cancel()
     except BaseExceptionGroup as several:
         raise _first(several) from None
-
-
-async def _end(tasks: "list[asyncio.Task[object]]", until: asyncio.Event) -> None:
-    await until.wait()
-    for task in tasks:
-        task.cancel()
+    return result
 
 
 def _first(error: BaseException) -> BaseException:
@@ -116,7 +114,7 @@ async def listen(microphone: ports.Microphone, clock: ports.Clock, seconds: floa
     heard, most_s = CapturedSound(clock, seconds), _OPENING_S + seconds
     try:
         async with asyncio.timeout(most_s):
-            await together(microphone.capture(heard), until=heard.enough)
+            await beside(heard.enough.wait(), microphone.capture(heard))
     except TimeoutError:
         gave = f"gave {len(heard.frames) * pcm.FRAME_S:.1f} s of sound in {most_s:.0f} s"
         raise DeviceLost(f"microphone: {gave}; unplug it and plug it in again") from None
@@ -135,7 +133,7 @@ async def play(speaker: ports.Speaker, clock: ports.Clock, piece: bytes) -> Play
     most_s = _OPENING_S + 2 * seconds
     try:
         async with asyncio.timeout(most_s):
-            await together(speaker.play(player), until=over)
+            await beside(over.wait(), speaker.play(player))
     except TimeoutError:
         missed = f"did not take {seconds:.1f} s of sound in {most_s:.0f} s"
         raise DeviceLost(f"speaker: {missed}; unplug it and plug it in again") from None
