@@ -52,7 +52,7 @@ def test_a_visitor_makes_all_kinds_new_and_what_was_counted_is_said() -> None:
     repeats: LogThrottle[str] = LogThrottle(Clock().now)
     said(repeats, 10)
     said(repeats, 2, "asleep")
-    assert list(repeats.renew()) == [(10 - FEW, "link lost 9")]
+    assert list(repeats.reset()) == [(10 - FEW, "link lost 9")]
     assert said(repeats, 10) == FEW
 
 

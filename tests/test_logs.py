@@ -328,11 +328,11 @@ def test_at_the_level_debug_nothing_is_held_back(
 
 
 def test_every_line_carries_what_surrounds_it_and_its_own_fields_go_first(entry_of: Log) -> None:
-    logs.surround({"state": "speaking", "epoch": 3})
+    logs.set_common_fields({"state": "speaking", "epoch": 3})
     try:
         surrounded = entry_of(lambda: OURS.info("odd", extra={"fields": {"epoch": 4}}))
     finally:
-        logs.surround({})
+        logs.set_common_fields({})
     assert surrounded.fields == {"state": "speaking", "epoch": "4"}
     assert entry_of(lambda: OURS.info("even")).fields == {}
 

@@ -1,10 +1,10 @@
-"""Everything that goes wrong on purpose, split by who can mend it.
+"""Every expected error, in classes by the person or program that can mend it.
 
 KioskError
 ├── ConfigError     the owner must edit a file                             exit 78
 ├── DeviceLost      a device went away or never came; it is waited for     never ends the daemon
 │   └── DeviceStuck a device that only a new process can be freed of       exit 69
-├── RestartAsked    somebody held the button for it                        exit 69
+├── RestartAsked    a person held the button for it                        exit 69
 └── LinkLost        the connection ended or could not be made; its remedy  never ends the daemon, but for Remedy.STOP
                     says what may help
 
@@ -26,19 +26,19 @@ class Remedy(enum.Enum):
     FRESH = "fresh session"
     """The service does not know the session any more, or will not resume it: never try this handle again."""
     CREDENTIALS = "new credentials"
-    """Dial with credentials that are fetched anew, as soon as after RESUME; if they are refused, too, it is the settings."""
+    """Dial with new credentials, as soon as after RESUME; if they are refused, too, the remedy is SETTINGS."""
     QUOTA = "long wait"
     """The service has had enough of us for now: wait long, and do not hammer."""
     CLOCK = "wait for the clock"
     """The service's certificate is not valid yet, or no more: a clock without a battery, before it is set."""
     SETTINGS = "mend the settings"
-    """Key, model or settings turned down: dialing again as we are cannot help, but somebody may mend it meanwhile."""
+    """Key, model or settings are refused: dialing again helps only after a person has mended them."""
     STOP = "stop"
     """The program itself does not fit together: end the process."""
 
 
 class Code(enum.StrEnum):
-    """What a stranger can tell the staff: the same in the spoken prompt, the lamp's flashes and the journal.
+    """A code that a visitor can tell the staff: the same in the spoken prompt, the lamp's flashes and the journal.
 
     The letter is the kind (W: way to the service, K: key and settings, D: device, B: business hours, S: storage).
     """
@@ -72,7 +72,7 @@ class Code(enum.StrEnum):
     HOURS = "B2"
     """Quiet hours."""
     STORAGE = "S1"
-    """What is to outlive a restart cannot be written. The kiosk serves: no other code gives way to this one."""
+    """State that outlives a restart cannot be written. The kiosk serves: every other code has precedence."""
 
 
 SPOKEN: Final = tuple(code for code in Code if code not in (Code.FILE, Code.BUTTON, Code.CAMERA, Code.LAMP))
@@ -90,8 +90,8 @@ class ConfigError(KioskError):
 class DeviceLost(KioskError):
     """A device went away, or is not there yet; it may come back.
 
-    `listed`: it is there by name, and cannot be used. `device`: its name as the owner wrote it. `again`: nothing is known
-    to be wrong with it, and another try at once may well have it.
+    `listed`: its name is listed, and it cannot be used. `device`: its name as the owner wrote it. `again`: no fault of it is
+    known, and another try at once may succeed.
     """
 
     def __init__(self, message: str, *, listed: bool = False, device: str = "", again: bool = False) -> None:
@@ -102,7 +102,7 @@ class DeviceLost(KioskError):
 
 
 class DeviceStuck(DeviceLost):
-    """A device or its driver does not let go: only a new process is free of it."""
+    """A device or its driver hangs: only a new process is free of it."""
 
 
 class RestartAsked(KioskError):
@@ -112,8 +112,8 @@ class RestartAsked(KioskError):
 class LinkLost(KioskError):
     """The connection ended, or could not be made.
 
-    `remedy`: what may help. `reached`: the service, or whoever opens it for us, answered: the way there is good.
-    `retry_after_s`: how long the service asked us to wait, in seconds; None where it did not.
+    `remedy`: what may help. `reached`: the service, or the one that issues its credentials, answered: the network works.
+    `retry_after_s`: the seconds for which the service asked us to wait; None where it did not.
     """
 
     def __init__(

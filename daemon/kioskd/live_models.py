@@ -1,7 +1,7 @@
-"""What each known Live model accepts, and what the service would turn down: data, and the questions asked of it.
+"""The features of each known Live model, and the settings that the service would refuse.
 
-Sources: the Live API's model pages and capability guide of 2026-09 and 2026-10. A model that is not in the table is
-taken for one like the newest.
+Sources: the Live API's model pages and capability guide of 2026-09 and 2026-10. A model that is not in the table counts as
+one like the newest.
 """
 
 from collections.abc import Iterator
@@ -16,30 +16,24 @@ LEVELS: Final[tuple[ThinkingLevel, ...]] = ("minimal", "low", "medium", "high")
 
 @dataclass(frozen=True, slots=True)
 class ModelProfile:
-    """What one model takes. The defaults of the fields are those of gemini-3.8-live."""
+    """The features of one model. The defaults are those of gemini-3.8-live."""
 
     providers: frozenset[Provider]
-    """Who serves it."""
+    """The providers that serve it."""
     thinking_levels: tuple[ThinkingLevel, ...] = ()
-    """What may be said of thinking; empty: the service refuses a level."""
+    """Empty: the service refuses a level."""
     thinking_budget: bool = False
     """Whether thinking may be bounded by tokens."""
     thinking_default: ThinkingLevel | None = None
-    """The level to name where the owner names none, for a service that insists on one; None: say nothing."""
+    """The level without one of the owner's, for a service that needs one; None: send no level."""
     api_version: str = "v1beta"
     """The version of the Developer API that serves it."""
-    affective_dialog: bool = False
-    """Whether it may be asked to adapt to the speaker's mood; the others refuse the very word."""
-    proactive_audio: Literal["always", "optional", "absent"] = "always"
-    """Whether it may choose not to answer. `always`: asking it not to is refused."""
     functions: Literal["blocking_only", "blocking", "non_blocking", "non_blocking_only"] = "non_blocking"
-    """Whether the model waits for what a function returns: by default, or by no other choice."""
+    """Whether the model waits for the result of a function by default; `_only`: there is no other choice."""
     client_content: Literal["any_time", "seed_only"] = "any_time"
     """When turns in text are taken: at any time, or only before the first realtime input."""
-    turn_coverage: Literal["only_activity", "all_input", "activity_and_video"] = "activity_and_video"
-    """What of the input the model takes into a turn unless told."""
     pictures_in_answers: bool = True
-    """Whether a tool's answer may hold a picture, to be seen in the very turn that it answers."""
+    """Whether a tool's answer may hold a picture, for the same turn."""
 
 
 _GEMINI: Final = frozenset[Provider]({"gemini"})
@@ -59,30 +53,13 @@ PROFILES: Final[dict[str, ModelProfile]] = {
         functions="non_blocking_only",
     ),
     "gemini-3.1-flash-live-preview": ModelProfile(
-        _GEMINI,
-        thinking_levels=LEVELS,
-        proactive_audio="absent",
-        functions="blocking_only",
-        client_content="seed_only",
-        turn_coverage="only_activity",
+        _GEMINI, thinking_levels=LEVELS, functions="blocking_only", client_content="seed_only"
     ),
     "gemini-2.5-flash-native-audio-preview-12-2025": ModelProfile(
-        _GEMINI,
-        thinking_budget=True,
-        affective_dialog=True,
-        proactive_audio="optional",
-        functions="blocking",
-        pictures_in_answers=False,
-        turn_coverage="only_activity",
+        _GEMINI, thinking_budget=True, functions="blocking", pictures_in_answers=False
     ),
     "gemini-live-2.5-flash-native-audio": ModelProfile(
-        _VERTEX,
-        thinking_budget=True,
-        affective_dialog=True,
-        proactive_audio="optional",
-        functions="blocking",
-        pictures_in_answers=False,
-        turn_coverage="all_input",
+        _VERTEX, thinking_budget=True, functions="blocking", pictures_in_answers=False
     ),
 }
 
@@ -91,10 +68,10 @@ SHUT_DOWN: Final = {
     "gemini-2.0-flash-live-001": "2025-12-09",
     "gemini-3.1-flash-live-preview": "2026-11-17",
 }
-"""Models that are gone, and since when."""
+"""Models that were shut down, with the date."""
 
 PROBABLY_SHUT_DOWN: Final = {"gemini-2.5-flash-native-audio-preview-12-2025": "2026-11-17"}
-"""Models that are probably gone, and since when. Two Live previews ended that day, and this is the only other one."""
+"""Models that were probably shut down. Two Live previews ended that day, and this is the only other one."""
 
 EPHEMERAL_API_VERSIONS: Final = ("v1beta", "v1alpha")
 """The versions that take ephemeral tokens, the one of Google's guide first; the SDK still names v1alpha. A token opens
@@ -106,7 +83,7 @@ _OF_THE_OTHER: Final[dict[Provider, tuple[str, ...]]] = {
     "gemini": ("v1beta1",),
     "vertex": ("v1beta", "v1alpha"),
 }
-"""Versions that this provider does not have, and the other one does."""
+"""Versions of the other provider only."""
 
 # fmt: off
 VERTEX_LANGUAGES: Final = frozenset({
@@ -119,7 +96,7 @@ VERTEX_LANGUAGES: Final = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class WantedFeatures:
-    """What an owner asks of the service, as far as the answer differs by model and provider."""
+    """The owner's settings that depend on model and provider."""
 
     model: str
     provider: Provider = "gemini"
@@ -151,16 +128,15 @@ def api_version(wanted: WantedFeatures) -> str:
 
 def other_version(wanted: WantedFeatures) -> str | None:
     """Return the version to dial with a token where `api_version` is refused; None where no other may do."""
-    first = api_version(wanted)
-    if (
-        wanted.api_version is not None or wanted.provider == "vertex" or first != EPHEMERAL_API_VERSIONS[0]
-    ):  # a model that v1alpha alone serves has no other
+    first, other = EPHEMERAL_API_VERSIONS
+    if wanted.api_version is not None or wanted.provider == "vertex":
         return None
-    return EPHEMERAL_API_VERSIONS[1]
+    # A model that v1alpha alone serves has no other.
+    return other if api_version(wanted) == first else None
 
 
 def probably_shut_down(model: str) -> str | None:
-    """Return what to say of a model that is probably gone; None for any other."""
+    """Return the note for a model that was probably shut down; None for any other."""
     since = PROBABLY_SHUT_DOWN.get(_short(model))
     if since is None:
         return None
@@ -168,7 +144,7 @@ def probably_shut_down(model: str) -> str | None:
 
 
 def refusals(wanted: WantedFeatures) -> Iterator[tuple[str, str]]:
-    """Yield what the service would turn down: the setting's name, and what, why and what to do."""
+    """Yield the settings that the service would refuse: the name, and what, why and what to do."""
     model = _short(wanted.model)
     if model in SHUT_DOWN:
         yield "service.model", f"{model} cannot be used: it was shut down on {SHUT_DOWN[model]}; use {NEWEST}"
@@ -176,11 +152,9 @@ def refusals(wanted: WantedFeatures) -> Iterator[tuple[str, str]]:
     found = profile(model)
     if wanted.provider not in found.providers:
         (owner,) = found.providers
-        # With the wrong provider the other answers would be about a service that is not meant.
-        yield (
-            "service.model",
-            f"{model} cannot be used: {wanted.provider} does not serve it; use {NEWEST}, or provider: {owner}",
-        )
+        # With the wrong provider further answers would be about the wrong service.
+        why = f"{wanted.provider} does not serve it"
+        yield "service.model", f"{model} cannot be used: {why}; use {NEWEST}, or provider: {owner}"
         return
     if wanted.thinking is not None and wanted.thinking not in found.thinking_levels:
         why = "takes a budget, and no level" if found.thinking_budget else "takes no word on its thinking"
@@ -189,24 +163,21 @@ def refusals(wanted: WantedFeatures) -> Iterator[tuple[str, str]]:
     if wanted.provider == "vertex" and wanted.language and wanted.language not in VERTEX_LANGUAGES:
         near = [tag for tag in sorted(VERTEX_LANGUAGES) if tag[:2] == wanted.language[:2]]
         offers = " or ".join(near or sorted(VERTEX_LANGUAGES))
-        yield (
-            "assistant.language",
-            f"{wanted.language} cannot be used: vertex does not speak it; use {offers}",
-        )
+        why = f"{wanted.language} cannot be used: vertex does not speak it"
+        yield "assistant.language", f"{why}; use {offers}"
 
 
 def _version_refusals(wanted: WantedFeatures, model: str, found: ModelProfile) -> Iterator[tuple[str, str]]:
-    version = wanted.api_version
+    version, why = wanted.api_version, ""
     if version is None:
         return
-    needed, why = "", ""
     if version in _OF_THE_OTHER[wanted.provider]:
         why = f"{wanted.provider} has no such version"
     elif wanted.provider == "gemini" and found.api_version == "v1alpha":
-        needed, why = "v1alpha", f"{model} is served by v1alpha alone"
+        why = f"{model} is served by v1alpha alone" if version != "v1alpha" else ""
     elif wanted.provider == "gemini" and wanted.by_token and version not in EPHEMERAL_API_VERSIONS:
         why = f"ephemeral tokens are taken by {' and '.join(EPHEMERAL_API_VERSIONS)} alone"
-    if why and version != needed:
+    if why:
         yield "service.api_version", f"{version} cannot be used: {why}; leave it out"
 
 

@@ -1,4 +1,4 @@
-"""What a log record becomes on its way out: an entry of the journal, with fields, or a line for a person."""
+"""Log records as they are written: an entry of the journal, with fields, or a line for a person."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ from typing import Final
 from kioskd import sanitize
 
 LINE_CHARS: Final = 4000
-"""A message beyond this is cut: some are the service's words, whose length is not ours to set."""
+"""A longer message is cut: some contain words of the service, of any length."""
 
 # Syslog's numbers, and the words of a line, by the level that a record has at least.
 _SEVERITIES: Final = (
@@ -24,7 +24,7 @@ _SEVERITIES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """A log record with its text made: no argument of the call is kept or looked at again."""
+    """A log record with its text formatted: the arguments of the call are not used again."""
 
     record: logging.LogRecord
     message: str
@@ -43,17 +43,13 @@ class JournalEntry:
         return next(found, (7, "debug"))
 
 
-WriteEntry = Callable[[JournalEntry], None]
-"""Puts one entry where it belongs. May block. Raises OSError where it could not."""
+WriteEntry = Callable[[JournalEntry], object]
+"""Writes one entry. May block. Raises OSError where it cannot write."""
 
 
 def journal_writer(send: Callable[..., object]) -> WriteEntry:
-    """Return what writes native journal entries by `send`, which is `systemd.journal.send` or takes the same."""
-
-    def write(entry: JournalEntry) -> None:
-        send(**journal_fields(entry))
-
-    return write
+    """Return a writer of native journal entries by `send`, which is `systemd.journal.send` or takes the same."""
+    return lambda entry: send(**journal_fields(entry))
 
 
 def journal_fields(entry: JournalEntry) -> dict[str, str | int]:
@@ -77,12 +73,12 @@ def journal_fields(entry: JournalEntry) -> dict[str, str | int]:
 
 
 def line_writer(fd: int, *, prefixed: bool) -> WriteEntry:
-    """Return what writes lines to `fd`, in UTF-8 whatever the locale is."""
+    """Return a writer of lines to `fd`, in UTF-8 in any locale."""
 
     def write(entry: JournalEntry) -> None:
-        rest = memoryview(line(entry, prefixed=prefixed).encode())
-        while rest:
-            rest = rest[os.write(fd, rest) :]
+        unwritten = memoryview(line(entry, prefixed=prefixed).encode())
+        while unwritten:
+            unwritten = unwritten[os.write(fd, unwritten) :]
 
     return write
 
@@ -90,8 +86,8 @@ def line_writer(fd: int, *, prefixed: bool) -> WriteEntry:
 def line(entry: JournalEntry, *, prefixed: bool) -> str:
     """Return the line of an entry, line break included.
 
-    `prefixed`: for the journal's stream, which takes one line for one entry and knows the time by itself; each
-    begins with <N>, its priority. Other people's lines have their logger's name before the message.
+    `prefixed`: for the journal's stream, which takes each line as an entry and adds the time; a line begins with <N>, its
+    priority. Lines of libraries have their logger's name before the message.
     """
     priority, word = entry.severity
     text = entry.text if is_ours(entry.record) else f"{legible(entry.record.name)}: {entry.text}"

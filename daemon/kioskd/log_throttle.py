@@ -1,4 +1,4 @@
-"""What is said again and again is said a few times an hour, then counted: a bound on the journal of a lonely kiosk."""
+"""Repeated log lines are written a few times an hour, then counted: this bounds the journal of an unused kiosk."""
 
 import time
 from collections.abc import Callable, Hashable, Iterator
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 FEW: Final = 3
-"""How often a kind of line is said within an hour before it is only counted. Once it is, it is counted on, with one line
-an hour, until an hour passes without it."""
+"""Lines of a kind within an hour before they are only counted. From then on one line an hour gives the count, until an
+hour passes without a line of the kind."""
 
 HOUR_S: Final = 3600.0
 
 MOST_KINDS: Final = 500
-"""What comes on top shares one kind: other people's lines may have their figures in them already."""
+"""Further lines share one kind: the lines of libraries may have figures in their formats."""
 
 LineT = TypeVar("LineT")
 
@@ -26,7 +26,7 @@ class _Kind(Generic[LineT]):
 
 
 class LogThrottle(Generic[LineT]):
-    """Decides which lines are said. For one thread at a time."""
+    """Decides which lines are written. For one thread at a time."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         """`now` counts seconds from anywhere."""
@@ -34,7 +34,7 @@ class LogThrottle(Generic[LineT]):
         self._kinds: dict[Hashable, _Kind[LineT]] = {}
 
     def passes(self, key: Hashable, line: LineT) -> bool:
-        """Return whether `line`, one of the kind `key`, is to be said; else it is counted."""
+        """Return whether to write `line`, one of the kind `key`; else it is counted."""
         now = self._now()
         if key not in self._kinds and len(self._kinds) >= MOST_KINDS:
             key = None
@@ -47,7 +47,7 @@ class LogThrottle(Generic[LineT]):
         return False
 
     def due(self) -> Iterator[tuple[int, LineT]]:
-        """Yield, for each kind whose hour is over, how many were only counted, and the last of them."""
+        """Yield, for each kind whose hour is over, the count of lines held back, and the last of them."""
         now = self._now()
         for key, kind in list(self._kinds.items()):
             if now - kind.since < HOUR_S:
@@ -58,8 +58,8 @@ class LogThrottle(Generic[LineT]):
             yield kind.held, kind.last
             kind.since, kind.said, kind.held, kind.last = now, FEW, 0, None
 
-    def renew(self) -> Iterator[tuple[int, LineT]]:
-        """Begin anew with all kinds, and yield as `due` does what was counted until now: somebody is there."""
+    def reset(self) -> Iterator[tuple[int, LineT]]:
+        """Forget all kinds, and yield as `due` does the lines held back until now."""
         kinds, self._kinds = self._kinds, {}
         for kind in kinds.values():
             if kind.last is not None:

@@ -1,17 +1,17 @@
-"""Log lines: fields for the journal, short lines for everybody else.
+"""Log lines: fields for the journal, short lines for terminals.
 
-One handler for the whole process. A line is handed to a thread, so a journal that is busy with its SD card, or a
-terminal that was stopped with Ctrl-S, never holds up the event loop. At most `QUEUE_LINES` wait; what comes on top
-is dropped, and counted in a line of its own once there is room again.
+One handler for the whole process. A thread writes the lines, so a journal that is busy with its SD card, or a terminal that
+was stopped with Ctrl-S, never holds up the event loop. At most `QUEUE_LINES` wait. Further lines are dropped, and counted in
+a line of their own once there is room again.
 
-Native journal entries carry, beside the usual fields, what a caller adds by `extra`:
-`fields={"epoch": 3}` becomes KIOSKD_EPOCH=3, `message_id="..."` (32 hex digits, see `journal_ids`) becomes MESSAGE_ID.
-Every line also has what `surround` was told: the state, conversation, turn and epoch in which it was said.
+Native journal entries carry, beside the usual fields, those of `extra`: `fields={"epoch": 3}` becomes KIOSKD_EPOCH=3,
+`message_id="..."` (32 hex digits, see `journal_ids`) becomes MESSAGE_ID. Every line also has the fields of
+`set_common_fields`: the state, conversation, turn and epoch of its time.
 
-The journal is bounded: a kind of line that is said more than a few times an hour is counted from then on, with one line
-an hour (see `log_throttle`), so that a kiosk that nobody uses, with or without its network, writes `LINES_AN_HOUR` at most. A
-line with `extra={"visitor": True}` says that somebody is there: it is always written, and all kinds begin anew. At the
-level debug nothing is held back. systemd-python's own JournalHandler is not used: it sends every argument of every line along.
+The journal is bounded (see `log_throttle`): a kiosk in no use, with or without its network, writes `LINES_AN_HOUR` at most. A
+line with `extra={"visitor": True}` means that a visitor is there: it is always written, and the counts of all kinds begin
+again. At the level debug nothing is held back. systemd-python's own JournalHandler is not used: it sends every argument of
+every line along.
 """
 
 import contextlib
@@ -33,12 +33,12 @@ from kioskd.log_entries import JournalEntry, WriteEntry, is_ours, journal_writer
 from kioskd.log_throttle import LogThrottle
 
 LINES_AN_HOUR: Final = 30
-"""What a kiosk writes at most, at the level info, while nobody talks to it. Measured in tests/e2e/test_journal_rate.py."""
+"""The most that an unused kiosk writes at the level info. Measured in tests/e2e/test_journal_rate.py."""
 
 QUEUE_LINES: Final = 1000
 
 FLUSH_S: Final = 1.0
-"""What leaving may wait for a stalled reader; `kioskd` has five seconds in all."""
+"""The most that the exit waits for a stalled reader; `kioskd` has five seconds in all."""
 
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 
@@ -59,33 +59,34 @@ def level(environ: Mapping[str, str]) -> int:
 
 
 def set_up(level: int) -> None:
-    """Send every log line of this process where it belongs; ours from `level` up, other people's from WARNING up.
+    """Log this package's lines from `level` up, and those of libraries from WARNING up.
 
-    To be called before any audio code runs: it keeps a file descriptor of its own to what is now standard error,
-    so a later redirection of descriptor 2 loses nothing. A second call replaces the first one's handler.
+    Call it before any audio code runs: it keeps a descriptor of its own of the present standard error, so a later
+    redirection of descriptor 2 loses nothing. A second call replaces the first one's handler.
     """
     root = logging.getLogger()
     for old in [handler for handler in root.handlers if isinstance(handler, QueuedHandler)]:
         root.removeHandler(old)
         old.close()
     handler = QueuedHandler(_writer(os.environ, _standard_error()))
-    handler.addFilter(_ours_or_serious)
+    # Levels alone do not hold: google-auth sets its loggers to DEBUG on a word in the environment.
+    handler.addFilter(lambda record: record.levelno >= logging.WARNING or is_ours(record))
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger("kioskd").setLevel(level)
 
 
-def surround(fields: Mapping[str, object]) -> None:
-    """Have every line from now on carry `fields`, in place of what was said before; a line's own go first."""
-    _surroundings["fields"] = dict(fields)
+def set_common_fields(fields: Mapping[str, object]) -> None:
+    """Add `fields` to every later line, in place of those of the last call; a line's own have precedence."""
+    _common["fields"] = dict(fields)
 
 
-_surroundings: Final[dict[str, Mapping[str, object]]] = {"fields": {}}
+_common: Final[dict[str, Mapping[str, object]]] = {"fields": {}}
 """Replaced as a whole: other threads log too."""
 
 
 class QueuedHandler(logging.Handler):
-    """Hands records to a thread that writes them; never blocks, never raises. Holds back what repeats itself.
+    """Hands records to a thread that writes them; never blocks, never raises. Holds back repeated lines.
 
     `flush` and `close` wait for what is queued, at most `FLUSH_S` each. `logging.shutdown` calls both at exit.
     """
@@ -94,24 +95,22 @@ class QueuedHandler(logging.Handler):
         """`now` counts seconds from anywhere."""
         super().__init__()
         self._write = write
-        self._repeats: LogThrottle[JournalEntry] = LogThrottle(now)
+        self._throttle: LogThrottle[JournalEntry] = LogThrottle(now)
         self._queue: queue.Queue[JournalEntry | threading.Event | None] = queue.Queue(QUEUE_LINES)
         # Each is written by one side only: the first under this handler's lock, the others by the thread.
         self._dropped = 0
         self._failed = 0
-        self._told = 0
+        self._reported = 0
         self._thread = threading.Thread(target=self._run, name="kioskd-log", daemon=True)
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue `record`; or count it as one of many, or as one too many."""
+        """Queue `record`; or count it as a repeated line, or as one that the queue has no room for."""
         entry = _entry(record)
-        for held in self._repeats.due():
+        visitor = getattr(record, "visitor", False)
+        for held in self._throttle.reset() if visitor else self._throttle.due():
             self._queue_up(_more(*held))
-        if getattr(record, "visitor", False):
-            for held in self._repeats.renew():
-                self._queue_up(_more(*held))
-        elif _may_be_held(record) and not self._repeats.passes(_kind(record), entry):
+        if not visitor and _may_be_held(record) and not self._throttle.passes(_kind(record), entry):
             return
         self._queue_up(entry)
 
@@ -148,12 +147,12 @@ class QueuedHandler(logging.Handler):
     def _put(self, entry: JournalEntry) -> None:
         lost = self._dropped + self._failed
         try:
-            if lost > self._told:
-                self._write(_lost(lost - self._told))
-                self._told = lost
+            if lost > self._reported:
+                self._write(_lost(lost - self._reported))
+                self._reported = lost
             self._write(entry)
         except OSError:
-            # There is nowhere to say so; the count is said when writing works again.
+            # The count is written when writing works again.
             self._failed += 1
 
 
@@ -165,8 +164,8 @@ def is_journal(environ: Mapping[str, str], fd: int) -> bool:
 
 @functools.cache
 def _standard_error() -> int:
-    # Once in the life of the process: later, descriptor 2 may be somewhere else. Python has no stderr where the
-    # process was started without; 2 is then free for any file.
+    # Once in the life of the process: descriptor 2 may be redirected later. A process that was started without stderr has
+    # none in Python; 2 is then free for any file.
     return os.dup(2) if sys.__stderr__ else os.open(os.devnull, os.O_WRONLY)
 
 
@@ -174,24 +173,19 @@ def _writer(environ: Mapping[str, str], fd: int) -> WriteEntry:
     if not is_journal(environ, fd):
         return line_writer(fd, prefixed=False)
     try:
-        # Here and not above: a desk without systemd has no such package and needs none.
+        # Late: a machine without systemd has no such package.
         from systemd.journal import send  # noqa: PLC0415
     except ImportError:
         return line_writer(fd, prefixed=True)
     return journal_writer(send)
 
 
-def _ours_or_serious(record: logging.LogRecord) -> bool:
-    # Levels alone do not hold: google-auth sets its loggers to DEBUG on a word in the environment.
-    return record.levelno >= logging.WARNING or is_ours(record)
-
-
 def _entry(record: logging.LogRecord) -> JournalEntry:
-    extra: Mapping[str, object] = {**_surroundings["fields"], **getattr(record, "fields", {})}
+    extra: Mapping[str, object] = {**_common["fields"], **getattr(record, "fields", {})}
     try:
         message = legible(record.getMessage())
         fields = {str(key): legible(str(value)) for key, value in extra.items()}
-    except Exception as err:  # noqa: BLE001 - whatever an argument's __str__ does, a log line ends nothing
+    except Exception as err:  # noqa: BLE001 - an argument's __str__ may do anything, and a log line must end nothing
         message = legible(f"log line broken: format={record.msg!r} error={type(err).__name__}")
         fields = {}
     return JournalEntry(record, message, _trace(record), fields)
@@ -214,7 +208,7 @@ _NAMED: Final = re.compile(r"%s|[^%]*\b(code|name|device)=%s")
 
 
 def _kind(record: logging.LogRecord) -> tuple[object, ...]:
-    """Return what makes a line one of its kind: where it is said, and of what (a device, a code, a tool)."""
+    """Return the key of a line's kind: its logger, its format, and the device, code or tool that it names."""
     first = record.args[0] if isinstance(record.args, tuple) and record.args else None
     return record.name, record.msg, first if isinstance(first, str) and _NAMED.match(str(record.msg)) else ""
 

@@ -1,20 +1,16 @@
-"""Which proxy a request takes: the owner's, the environment's, or none. One answer for each library that dials.
+"""Which proxy a request takes: the owner's, the environment's, or none.
 
-The libraries read the environment each in its own way, and raise errors of their own for a SOCKS proxy. So they are told
-the proxy, and never look for one.
+Each library reads the environment in its own way, and has its own errors for a SOCKS proxy. So each is told the proxy, and
+never looks for one.
 """
 
 import contextlib
 import ipaddress
 import os
 from collections.abc import Mapping
-from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from kioskd.errors import ConfigError
-
-_SCHEMES: Final = {"https": "https", "wss": "https", "http": "http", "ws": "http"}
-"""The scheme of an address, and the one that the environment's variable is named by."""
 
 
 class ProxyError(ConfigError):
@@ -22,15 +18,11 @@ class ProxyError(ConfigError):
 
 
 def is_loopback(url: str) -> bool:
-    """Whether `url` is on this machine: what goes there takes no proxy, and nobody else can listen."""
+    """Whether `url` is on this machine: a request to it takes no proxy, and no other machine can listen."""
     try:
-        return is_local((urlsplit(url).hostname or "").rstrip("."))
+        host = (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:
         return False
-
-
-def is_local(host: str) -> bool:
-    """Whether `host` is a name or an address of this machine."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -55,7 +47,7 @@ def route(url: str, chosen: str | None = None, environ: Mapping[str, str] = os.e
     host = parts.hostname or ""
     if _passed_by(host, parts.port, _value(environ, "no_proxy")[1]):
         return None
-    for name in (f"{_SCHEMES.get(parts.scheme, 'https')}_proxy", "all_proxy"):
+    for name in ("http_proxy" if parts.scheme in ("http", "ws") else "https_proxy", "all_proxy"):
         if name == "http_proxy" and "REQUEST_METHOD" in environ:
             continue  # a header of a request could have set it (CVE-2016-5385)
         found, value = _value(environ, name)
@@ -65,7 +57,7 @@ def route(url: str, chosen: str | None = None, environ: Mapping[str, str] = os.e
 
 
 def _value(environ: Mapping[str, str], name: str) -> tuple[str, str]:
-    """Return the variable that is set, and its value; the lower case wins, as with curl."""
+    """Return the variable that is set, and its value; lower case has precedence, as with curl."""
     for spelled in (name, name.upper()):
         if spelled in environ:
             return spelled, environ[spelled].strip()
@@ -91,10 +83,8 @@ def _usable(name: str, value: str) -> str:
 
 def _passed_by(host: str, port: int | None, no_proxy: str) -> bool:
     """Return whether `no_proxy` names the host: by name, by domain, by HOST:PORT, by network, or by *."""
-    for entry in no_proxy.replace(" ", ",").split(","):
-        if entry == "*" or (entry and _names(entry.lower(), host.lower(), port)):
-            return True
-    return False
+    entries = filter(None, no_proxy.replace(" ", ",").split(","))
+    return any(entry == "*" or _names(entry.lower(), host.lower(), port) for entry in entries)
 
 
 def _names(entry: str, host: str, port: int | None) -> bool:

@@ -1,7 +1,4 @@
-"""Files that somebody has named, read without waiting: a pipe never ends, a device may not, and a socket gives nothing.
-
-The one way to read a path from YAML or from a command line.
-"""
+"""Reading a file that YAML or a command line names, without waiting: a pipe or a device may never end."""
 
 import errno
 import os
@@ -23,7 +20,7 @@ class NotRegularError(OSError):
 
 
 def content(path: Path, most_bytes: int) -> bytes:
-    """Return what a file holds, so many bytes of it at most. Blocks for as long as its disk does.
+    """Return at most the first `most_bytes` of a file. Blocks for as long as its disk does.
 
     Raises:
         NotRegularError: it is no regular file.
@@ -33,7 +30,7 @@ def content(path: Path, most_bytes: int) -> bytes:
 
 
 def read(path: Path, most_bytes: int) -> tuple[bytes, os.stat_result]:
-    """As `content`, with what is known of the very file that was read."""
+    """As `content`, with the status of the file that was read."""
     with opened(path) as file:
         return file.read(most_bytes), os.fstat(file.fileno())
 
@@ -45,7 +42,7 @@ def opened(path: Path) -> BinaryIO:
         NotRegularError: it is no regular file.
         OSError: it cannot be read.
     """
-    # To open a device may already do something. So it is looked at first, and once more when it is open.
+    # Opening a device may already have an effect. So the path is checked first, and the open file once more.
     _check(path, path.stat())
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb")
     try:
@@ -57,11 +54,7 @@ def opened(path: Path) -> BinaryIO:
 
 
 def check(path: Path) -> None:
-    """Find out whether a file can be read.
-
-    Raises:
-        OSError: as of `content`.
-    """
+    """Raise the OSError of `content` where a file cannot be read."""
     read(path, 0)
 
 

@@ -41,22 +41,21 @@ async def retry(
     lost: Callable[[str], None],
     pause: Callable[[float], Awaitable[None]],
 ) -> NoReturn:
-    """Use something again and again until cancelled; what `once` raises ends it.
+    """Use something again and again until cancelled; an error of `once` ends it.
 
     Args:
         once: tries it, and returns when it is lost or was not reached.
         delays: between tries.
-        lost: is told the error of the first try in vain, and of the first after it has worked.
-        pause: waits for so many seconds, as `Clock.sleep` does; it may come back sooner.
+        lost: gets the error of the first failed try, and of the first after it has worked.
+        pause: waits for so many seconds, as `Clock.sleep` does; it may return sooner.
     """
-    told = False
+    reported = False
     while True:
         ended = await once()
         if ended.worked:
             delays.reset()
-            told = False
-        if not told:
+        if ended.worked or not reported:
             lost(ended.error)
-            told = True
+            reported = True
         if not ended.at_once:
             await pause(delays.next())

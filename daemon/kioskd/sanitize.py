@@ -1,12 +1,13 @@
-"""Text and JSON of peers and files, made harmless: before it is kept or sent on, and before a person reads it.
+"""Text and JSON of peers and files, made harmless.
 
-The one home of both rules. `text` and `json_value` are for the door, where a value comes in. `printable` is for the end,
-where a person's terminal, editor or journal shows it.
+`text` and `json_value` are for values that come in. The other functions are for text that a person's terminal, editor or
+journal shows.
 """
 
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Final
 
 DEEPEST: Final = 64
@@ -34,31 +35,30 @@ def printable(value: str) -> str:
 
     These are control characters, direction marks, characters without width, line breaks and half characters.
     """
-    if value.isprintable() and not _BLANKS.search(value):
-        return value
-    return "".join(
-        char if char.isprintable() and not _BLANKS.match(char) else char.encode("unicode_escape").decode()
-        for char in value
-    )
+    return _without_unprintable(value, lambda char: char.encode("unicode_escape").decode())
 
 
 def replaced(value: str) -> str:
     """Return `value` with U+FFFD for each character that `printable` would escape: for a terminal, where width counts."""
-    if value.isprintable() and not _BLANKS.search(value):
-        return value
-    return "".join(char if char.isprintable() and not _BLANKS.match(char) else "\ufffd" for char in value)
+    return _without_unprintable(value, lambda _: "\ufffd")
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
     """Return `value` as JSON that a terminal can show: what `printable` would escape is escaped as JSON does it."""
     lines = json.dumps(value, indent=indent, ensure_ascii=False).split("\n")
-    return "\n".join("".join(map(_json_escaped, line)) for line in lines)
+    return "\n".join(_without_unprintable(line, _json_escaped) for line in lines)
 
 
 def _json_escaped(char: str) -> str:
-    if char.isprintable() and not _BLANKS.match(char):
-        return char
     return json.dumps(char)[1:-1] if ord(char) > 127 else f"\\u{ord(char):04x}"
+
+
+def _without_unprintable(value: str, replace: Callable[[str], str]) -> str:
+    if value.isprintable() and not _BLANKS.search(value):
+        return value
+    return "".join(
+        char if char.isprintable() and not _BLANKS.match(char) else replace(char) for char in value
+    )
 
 
 def json_value(value: object, most_chars: int) -> object:

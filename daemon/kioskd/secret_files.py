@@ -1,4 +1,4 @@
-"""Files that hold one secret: reading them, and what is wrong with one that cannot be used. Never what it holds."""
+"""Reading files that hold one secret, with errors that say what is wrong and never show the secret."""
 
 import os
 import stat
@@ -11,13 +11,13 @@ from kioskd import regular_file
 from kioskd.errors import ConfigError
 
 STORES: Final = ("/etc/credstore", "/etc/credstore.encrypted", "/run/credstore", "/run/credstore.encrypted")
-"""Where systemd takes credentials from for its units (systemd.exec, ImportCredential=)."""
+"""The folders from which systemd takes credentials for its units (systemd.exec, ImportCredential=)."""
 
 LONGEST: Final = 4096
 
 
 class KeyUnusableError(ConfigError):
-    """There is a key, and it cannot be used. `where` names its place, `what` says what, why and what to do."""
+    """There is a key, and it cannot be used. `where` names its place, `what` says why and what to do."""
 
     def __init__(self, where: str, what: str) -> None:
         super().__init__(f"{where}: {what}")
@@ -26,7 +26,7 @@ class KeyUnusableError(ConfigError):
 
 
 class KeyMissingError(KeyUnusableError):
-    """No place holds a key."""
+    """There is no key in any place."""
 
 
 def is_there(path: Path) -> bool | None:
@@ -50,7 +50,7 @@ def from_file(where: str, path: Path, *, private: bool) -> SecretStr:
 
 
 def text(where: str, path: Path, *, private: bool) -> str:
-    """Return the text of a file that should hold a secret; with `private`, only if nobody else can read it."""
+    """Return the text of a file that should hold a secret; with `private`, only if it is closed to others."""
     data, mode = read(where, path, LONGEST)
     if private:
         check_private(where, mode)
@@ -62,16 +62,14 @@ def read(where: str, path: Path, longest: int) -> tuple[bytes, int]:
     try:
         data, status = regular_file.read(path, longest + 1)
     except regular_file.NotRegularError as err:
-        raise KeyUnusableError(
-            where, f"is {err.strerror}: a key is read from a file; correct the path"
-        ) from None
+        what = f"is {err.strerror}: a key is read from a file; correct the path"
     except FileNotFoundError:
-        raise KeyUnusableError(where, "the file is not there; create it, or correct the path") from None
+        what = "the file is not there; create it, or correct the path"
     except OSError as err:
-        raise KeyUnusableError(
-            where, f"the file cannot be read: {err.strerror}; it must belong to the daemon's own user"
-        ) from None
-    return data, status.st_mode
+        what = f"the file cannot be read: {err.strerror}; it must belong to the daemon's own user"
+    else:
+        return data, status.st_mode
+    raise KeyUnusableError(where, what)
 
 
 def check_private(where: str, mode: int) -> None:
@@ -81,16 +79,14 @@ def check_private(where: str, mode: int) -> None:
 
 
 def checked(where: str, text: str) -> SecretStr:
-    """Return the secret that a text is, or raise KeyUnusableError where it cannot be one."""
+    """Return `text` as a secret, or raise KeyUnusableError where it cannot be one."""
     key = text.strip()
     if not key:
-        raise KeyUnusableError(where, "is empty: it must be the service's key")
-    if len(key) > LONGEST:
-        raise KeyUnusableError(
-            where, f"is longer than {LONGEST} characters: no key is; put the key alone there"
-        )
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise KeyUnusableError(
-            where, "holds blanks, line breaks or odd characters: a key has none; put the key alone there"
-        )
-    return SecretStr(key)
+        what = "is empty: it must be the service's key"
+    elif len(key) > LONGEST:
+        what = f"is longer than {LONGEST} characters: no key is; put the key alone there"
+    elif not key.isascii() or not key.isprintable() or " " in key:
+        what = "holds blanks, line breaks or odd characters: a key has none; put the key alone there"
+    else:
+        return SecretStr(key)
+    raise KeyUnusableError(where, what)

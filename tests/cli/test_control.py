@@ -97,7 +97,7 @@ def test_a_daemon_that_makes_no_sense_is_named(
 def test_a_daemon_that_hangs_is_not_waited_for_for_ever(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(client, "DEADLINE_S", 0.05)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(place))
         listening.listen()

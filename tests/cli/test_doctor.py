@@ -127,7 +127,7 @@ async def test_somebody_at_a_terminal_is_asked(
         monkeypatch.setattr("sys.stdin", stdin)
         keyboard.write(typed)
         keyboard.flush()
-        assert await doctor.Terminal().asks("Did it blink?") is answer
+        assert await doctor.Terminal().ask("Did it blink?") is answer
     assert "Did it blink? [y/n]" in capsys.readouterr().err
 
 
@@ -138,7 +138,7 @@ async def test_nobody_at_a_terminal_is_waited_for_no_longer_than_half_a_minute(
     leader, follower = os.openpty()
     with os.fdopen(leader, "w"), os.fdopen(follower) as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
-        assert await doctor.Terminal().asks("Did it blink?") is None
+        assert await doctor.Terminal().ask("Did it blink?") is None
 
 
 def test_every_verdict_has_its_mark() -> None:

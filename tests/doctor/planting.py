@@ -150,12 +150,12 @@ class Bystander(Technician):
         self.told: list[str] = []
         self._button = button
 
-    def tell(self, text: str) -> None:
+    def show(self, text: str) -> None:
         self.told.append(text)
         if text.startswith("Press") and self.presses:
             self._button.press()
 
-    async def asks(self, question: str) -> bool | None:
+    async def ask(self, question: str) -> bool | None:
         self.told.append(question)
         return self.hears if "hear" in question else self.sees
 

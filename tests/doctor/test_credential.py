@@ -59,7 +59,7 @@ def encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> byte
 
 
 def test_a_key_of_the_environment_is_found_and_not_shown(tmp_path: Path) -> None:
-    [found] = credential.credential(context(tmp_path, {"GEMINI_API_KEY": KEY}))
+    found = credential.credential(context(tmp_path, {"GEMINI_API_KEY": KEY}))
     assert found.verdict is Verdict.OK
     assert KEY not in repr(found)
 
@@ -69,7 +69,7 @@ def test_a_key_that_is_stored_encrypted_is_found_and_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, credential.ENCRYPTED, encrypted(tmp_path, monkeypatch, KEY))
-    [found] = credential.credential(context(tmp_path))
+    found = credential.credential(context(tmp_path))
     assert (found.verdict, credential.ENCRYPTED in found.said) == (Verdict.OK, True)
     assert KEY not in repr(found)
     key, _ = credential.found(context(tmp_path))
@@ -84,20 +84,20 @@ def test_a_key_that_another_machine_encrypted_is_told(
     put(tmp_path, credential.ENCRYPTED, encrypted(tmp_path, monkeypatch, KEY))
     (tmp_path / "secret").unlink()
     encrypted(tmp_path, monkeypatch, "another machine's first")
-    [found] = credential.credential(context(tmp_path))
+    found = credential.credential(context(tmp_path))
     assert found.fault == "key-unusable"
     assert "kioskd key" in (found.remedy or "") + found.said
 
 
 def test_a_key_that_is_stored_plain_is_found(tmp_path: Path) -> None:
     put(tmp_path, credential.PLAIN, KEY.encode())
-    [found] = credential.credential(context(tmp_path))
+    found = credential.credential(context(tmp_path))
     assert (found.verdict, credential.PLAIN in found.said) == (Verdict.OK, True)
 
 
 def test_a_stored_key_that_holds_odd_characters_is_told_without_it(tmp_path: Path) -> None:
     put(tmp_path, credential.PLAIN, b"two words")
-    [found] = credential.credential(context(tmp_path))
+    found = credential.credential(context(tmp_path))
     assert found.fault == "key-unusable"
     assert "two words" not in repr(found)
 
@@ -105,7 +105,7 @@ def test_a_stored_key_that_holds_odd_characters_is_told_without_it(tmp_path: Pat
 def test_a_place_that_only_root_sees_is_skipped_and_no_fault(tmp_path: Path) -> None:
     put(tmp_path, credential.PLAIN, KEY.encode())
     with nobody_in_particular(tmp_path):
-        [found] = credential.credential(context(tmp_path))
+        found = credential.credential(context(tmp_path))
     assert (found.verdict, found.fault) == (Verdict.SKIPPED, None)
     assert found.remedy == "run doctor with sudo"
 
@@ -114,7 +114,7 @@ def test_a_place_that_only_root_sees_is_skipped_and_no_fault(tmp_path: Path) -> 
     "service", [{"provider": "vertex", "project": "museum"}, {"token_url": "https://tokens.example"}]
 )
 def test_a_missing_key_is_no_fault_where_none_is_needed(tmp_path: Path, service: dict[str, object]) -> None:
-    [found] = credential.credential(context(tmp_path, None, **service))
+    found = credential.credential(context(tmp_path, None, **service))
     assert found.verdict is Verdict.SKIPPED
 
 

@@ -15,7 +15,7 @@ async def test_an_address_needs_no_name_server(kiosk: Kiosk) -> None:
 
 async def test_a_name_is_resolved_and_timed(kiosk: Kiosk) -> None:
     kiosk.settings["service"]["endpoint"] = kiosk.service.endpoint.replace("127.0.0.1", "localhost")
-    [found] = await network.name(kiosk.context())
+    found = await network.name(kiosk.context())
     assert found.verdict is Verdict.OK
     assert found.said.startswith("localhost has ")
     assert "took_ms" in found.figures
@@ -26,7 +26,7 @@ async def test_a_service_behind_a_proxy_is_left_to_the_session(kiosk: Kiosk) -> 
         "endpoint": "https://kiosk.invalid",
         "proxy": "http://127.0.0.1:3128",
     }
-    [name], [tls] = await network.name(kiosk.context()), await network.tls(kiosk.context())
+    name, tls = await network.name(kiosk.context()), await network.tls(kiosk.context())
     assert name.said == "127.0.0.1 needs no name server"
     assert (tls.verdict, "by the proxy 127.0.0.1" in tls.said) == (Verdict.SKIPPED, True)
 
@@ -37,7 +37,7 @@ async def test_a_proxy_of_the_environment_that_cannot_be_used_is_one_fault(
     monkeypatch.setenv("https_proxy", "no proxy at all")
     monkeypatch.delenv("no_proxy", raising=False)
     kiosk.settings["service"]["endpoint"] = "https://kiosk.invalid"
-    [name], [tls] = await network.name(kiosk.context()), await network.tls(kiosk.context())
+    name, tls = await network.name(kiosk.context()), await network.tls(kiosk.context())
     assert name.fault == "proxy-unusable"
     assert tls.verdict is Verdict.SKIPPED
 

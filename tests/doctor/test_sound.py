@@ -6,7 +6,7 @@ import pytest
 from tests.support.kiosk import soon
 
 from kioskd.adapters.fakes.devices import ManualClock, MemoryMicrophone
-from kioskd.doctor.sound import CapturedSound, Player, listen, together
+from kioskd.doctor.sound import CapturedSound, Player, beside, listen
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
 
@@ -74,11 +74,11 @@ async def test_the_first_failure_ends_the_others_and_is_raised_as_it_is() -> Non
         raise DeviceLost("gone")
 
     with pytest.raises(DeviceLost, match="gone"):
-        await together(wait(), fail())
+        await beside(wait(), fail())
     assert ended.is_set()
 
 
 async def test_all_end_when_it_is_over() -> None:
     over = asyncio.Event()
     over.set()
-    await soon(together(asyncio.Event().wait(), until=over))
+    await soon(beside(over.wait(), asyncio.Event().wait()))

@@ -257,3 +257,18 @@ def test_the_installers_command_says_what_is_lacking(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "espeak-ng: is not installed; run `apt install espeak-ng`" in done.stderr
+
+
+async def test_a_question_is_read_aloud_in_the_language_of_the_prompts() -> None:
+    reader = Reader()
+    sound = await PromptLibrary("de-AT", None, None, reader).question("open_door", "")
+    ((text, language),) = reader.asked
+    assert (text, language) == (texts.question("open_door", "", "de"), "de-AT")
+    assert sound == tone(len(text))
+
+
+async def test_a_question_that_cannot_be_said_is_the_lamps_alone(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    assert await PromptLibrary("en", None, None, Reader(good_for=0)).question("open_door", "") is None
+    (line,) = caplog.messages
+    assert line.startswith("question not said, the lamp alone asks: tool=open_door: reader: was not done")

@@ -8,9 +8,13 @@ from kioskd.prompts.renderings import Renderings, name
 FILE = name("hello", "en", "1.51")
 
 
+def load(kept: Renderings, file: str) -> bytes | None:
+    return kept.load_all({1: file}).get(1)
+
+
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     Renderings(tmp_path / "deep" / "prompts").save(FILE, b"sound")
-    assert Renderings(tmp_path / "deep" / "prompts").load(FILE) == b"sound"
+    assert load(Renderings(tmp_path / "deep" / "prompts"), FILE) == b"sound"
 
 
 def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
@@ -46,17 +50,17 @@ def test_a_broken_file_is_none(tmp_path: Path, kind: int) -> None:
     kept = Renderings(tmp_path)
     kept.save(FILE, b"sound")
     (tmp_path / FILE).write_bytes(damage((tmp_path / FILE).read_bytes())[kind])
-    assert kept.load(FILE) is None
-    assert kept.load_any("hello", "en") is None
+    assert load(kept, FILE) is None
+    assert kept.load_any_version({1: "hello"}, "en") == {}
 
 
 def test_another_versions_rendering_is_found_by_text_and_language(tmp_path: Path) -> None:
     kept = Renderings(tmp_path)
     kept.save(FILE, b"sound")
-    assert kept.load(name("hello", "en", "1.52")) is None
-    assert kept.load_any("hello", "en") == b"sound"
-    assert kept.load_any("hello", "de") is None
-    assert Renderings(tmp_path / "none").load_any("hello", "en") is None
+    assert load(kept, name("hello", "en", "1.52")) is None
+    assert kept.load_any_version({1: "hello"}, "en") == {1: b"sound"}
+    assert kept.load_any_version({1: "hello"}, "de") == {}
+    assert Renderings(tmp_path / "none").load_any_version({1: "hello"}, "en") == {}
 
 
 def test_what_is_out_of_date_is_removed_with_drafts_and_nothing_else(tmp_path: Path) -> None:

@@ -117,3 +117,21 @@ def test_prompts_that_are_no_file_are_left_out_and_not_waited_for(
     os.mkfifo(tmp_path / "en.yaml")
     assert texts.read("en", tmp_path) == texts.read("en", None)
     assert "no regular file but a named pipe" in caplog.text
+
+
+@pytest.mark.parametrize("language", sorted({tag.partition("-")[0] for tag in SHIPPED}))
+def test_every_shipped_language_names_the_tool_and_the_button(language: str) -> None:
+    asked = texts.question("open_front-door", "", language)
+    assert "open front door" in asked
+    assert language == "en" or asked != texts.question("open_front-door", "", "en")
+
+
+def test_the_owners_words_are_followed_by_what_to_do() -> None:
+    assert (
+        texts.question("open_door", "Open the yard?", "en-GB")
+        == "Open the yard? To allow it, press the button."
+    )
+
+
+def test_a_language_that_is_not_shipped_is_asked_in_english() -> None:
+    assert texts.question("open_door", "", "fi") == "May I use open door? To allow it, press the button."

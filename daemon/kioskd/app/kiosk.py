@@ -131,7 +131,7 @@ class Kiosk:
             await work_together(workers)
         finally:
             self._timers.cancel_all()
-            logs.surround({})
+            logs.set_common_fields({})
 
     def _make_tools(self, outbox: Outbox) -> ToolHost:
         service, clock = self._parts.service, self._parts.devices.clock
@@ -182,7 +182,7 @@ class Kiosk:
             observers=[
                 self._watchdog.observe,
                 self._link.observe,
-                Journal(logs.surround).observe,
+                Journal(logs.set_common_fields).observe,
                 self._budget.observe,
                 self._storage.recorder.observe,
                 *self._tools.observers,

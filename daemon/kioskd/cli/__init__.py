@@ -1,8 +1,8 @@
-"""The command `kioskd`: argv in, exit code out. One module a command, imported only when it is the one asked for.
+"""The command `kioskd`: argv in, exit code out. Each command has a module, which is imported only for that command.
 
-A command's module has `add_arguments(parser)` and `run(arguments) -> int`. It raises KioskError for what a person can
-mend, and prints nothing of it itself. A module of several commands finds the one that is meant in the default `command` of
-its parser, and in its arguments.
+A command's module has `add_arguments(parser)` and `run(arguments) -> int`. It raises KioskError for a fault that a person
+can mend, and does not print it. A module of several commands gets the name of the command as `command`, a default of its
+parser.
 """
 
 import argparse
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Exit(IntEnum):
-    """What the shell and systemd are told (the higher numbers are sysexits.h's)."""
+    """Exit codes for the shell and systemd (the higher numbers are those of sysexits.h)."""
 
     OK = 0
     NOT_MET = 1
@@ -72,14 +72,10 @@ _SHARED: Final = dict.fromkeys(
 """Commands that have a module together; every other has one of its own name."""
 
 
-def add_config(parser: argparse.ArgumentParser) -> None:
-    """Give a command the option --config."""
-    parser.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="the configuration; else $KIOSKD_CONFIG, else /etc/kioskd/kioskd.yaml",
-    )
+def add_config(parser: argparse.ArgumentParser, default: str = "/etc/kioskd/kioskd.yaml") -> None:
+    """Give a command the option --config; `default` is what the help says of it."""
+    text = f"the configuration; else $KIOSKD_CONFIG, else {default}"
+    parser.add_argument("--config", type=Path, metavar="FILE", help=text)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -100,9 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _ended(arguments: Sequence[str]) -> int:
-    """As `_printed`, and the exit code for whatever ended it."""
+    """As `_printed`, and turn an error into an exit code."""
     try:
-        code = _printed(arguments)
+        return _printed(arguments)
     except ConfigError as err:
         output.tell(str(err))
         return Exit.CONFIGURATION
@@ -112,34 +108,30 @@ def _ended(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        output.silence_output()
+        output.drop_unwritten(sys.stdout)
         return Exit.PIPE_CLOSED
     except Exception:
-        # The edge of the process: systemd tells a bug from all else by the exit code, so it needs one of its own.
+        # systemd tells a bug from all else by the exit code, so it needs one of its own.
         log.exception("bug, ending: please report the lines below", extra={"message_id": journal_ids.BUG})
         return Exit.BUG
-    return code
 
 
 def _printed(arguments: Sequence[str]) -> int:
-    """As `_run`, and all that it printed has found its reader."""
+    """As `_run`, and write all that it printed."""
     try:
         try:
             code = _run(arguments)
         except SystemExit:  # of argparse, which has printed the help
-            output.flush_output()
+            sys.stdout.flush()
             raise
-        # Output that waits in the buffer would fail at exit, where nobody can catch it.
-        output.flush_output()
+        # Buffered output would fail at exit, where the error cannot be caught.
+        sys.stdout.flush()
     except OSError as err:
-        # The daemon prints nothing: there it is something that was not foreseen.
-        if (
-            isinstance(err, BrokenPipeError)
-            or arguments[:1] == ["run"]
-            or (why := output.reason(err)) is None
-        ):
+        # The daemon prints nothing: there the error has another cause.
+        daemon = arguments[:1] == ["run"]
+        if daemon or isinstance(err, BrokenPipeError) or (why := output.reason(err)) is None:
             raise
-        output.silence_output()
+        output.drop_unwritten(sys.stdout)
         raise KioskError(why) from err
     return code
 
@@ -157,7 +149,7 @@ def _run(arguments: Sequence[str]) -> int:
     for name, line in COMMANDS.items():
         command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
         if name == chosen:
-            # What an import makes lives for ever: looking for garbage among it is a tenth of its time.
+            # Imported objects live for ever: to look for garbage among them takes a tenth of the import's time.
             gc.disable()
             module = importlib.import_module(f"{__name__}.{_SHARED.get(name, name)}")
             gc.enable()

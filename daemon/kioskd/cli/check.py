@@ -5,7 +5,6 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from kioskd.cli import Exit, add_config, client
@@ -22,9 +21,9 @@ from kioskd.settings.sandbox import PROPERTIES, ServiceSandbox
 from kioskd.tools.registry import kind_of
 
 MACHINE: Final = Machine()
-"""Where the service runs."""
+"""The machine of the service."""
 SERVICE: Final = "/etc/kioskd/kioskd.yaml"
-"""What the service reads."""
+"""The file that the service reads."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,15 +36,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Print what is wrong, or a short summary of what is set."""
     path = default_path(arguments.config, os.environ)
     faults: tuple[Fault, ...] = ()
-    lines: list[str] = []
     remarks: list[str] = []
-    # Whoever asks sees more than the service does.
-    sandbox = ServiceSandbox.of_unit(MACHINE.properties(*PROPERTIES)) if _is_the_services(path) else None
+    summary: list[str] = []
+    # This user may see more than the service does.
+    of_service = os.path.realpath(path) == os.path.realpath(MACHINE.at(SERVICE))
+    sandbox = ServiceSandbox.of_unit(MACHINE.properties(*PROPERTIES)) if of_service else None
     try:
         settings = load_to_run(path, os.environ, sandbox)
     except SettingsError as err:
         faults = err.faults
-        lines = [str(fault) for fault in faults]
     else:
         from kioskd.app import unfit  # noqa: PLC0415 - slow, and of no use to a file with faults
         from kioskd.tools.build import sandbox_notes  # noqa: PLC0415 - the same
@@ -54,26 +53,20 @@ def run(arguments: argparse.Namespace) -> int:
         key, missing = _key(settings, os.environ)
         remarks = [one for one in notes(settings, os.environ, sandbox) if not one.startswith("service key")]
         remarks += [missing] if missing else []
-        remarks += [
-            *sandbox_notes(settings.tools),
-            *_of_cards(settings),
-            *(_left_out() if settings.tools else ()),
-        ]
-        lines = [f"{path}: ok", *_summary(settings, key)] if not faults else [str(fault) for fault in faults]
-        lines += [f"  note: {note}" for note in remarks]
+        remarks += [*sandbox_notes(settings.tools), *_sound_card_notes(settings)]
+        remarks += _left_out() if settings.tools else []
+        summary = [f"{path}: ok", *_summary(settings, key)]
     if arguments.json:
-        report = {
-            "ok": not faults,
-            "faults": [dataclasses.asdict(fault) for fault in faults],
-            "notes": remarks,
-        }
-        lines = [json.dumps(report, indent=2, ensure_ascii=False)]
-    print("\n".join(lines))
+        listed = [dataclasses.asdict(fault) for fault in faults]
+        report = {"ok": not faults, "faults": listed, "notes": remarks}
+        print(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        print("\n".join([*(map(str, faults) if faults else summary), *(f"  note: {one}" for one in remarks)]))
     return Exit.CONFIGURATION if faults else Exit.OK
 
 
-def _of_cards(settings: Settings) -> list[str]:
-    """Return what is in the way of the sound cards now. Opens none: the daemon may be about to."""
+def _sound_card_notes(settings: Settings) -> list[str]:
+    """Return the present obstacles to the use of the sound cards. Opens none: the daemon may be about to."""
     from kioskd.adapters.portaudio.alsa_probe import AlsaProbe  # noqa: PLC0415 - as above
     from kioskd.adapters.portaudio.devices import Direction  # noqa: PLC0415 - as above
 
@@ -88,18 +81,13 @@ def _left_out() -> list[str]:
         status = client.ask(argparse.Namespace(socket=None), {"do": "status"})
     except KioskError:
         return []
-    return [
-        f"tool left out by the running kiosk: {client.legible(left_out_words(one))}; simplify its parameters, or take it out"
-        for one in status.get("tools_left_out", ())
-    ]
-
-
-def _is_the_services(path: Path) -> bool:
-    return os.path.realpath(path) == os.path.realpath(MACHINE.at(SERVICE))
+    words = [client.legible(left_out_words(one)) for one in status.get("tools_left_out", ())]
+    remedy = "simplify its parameters, or take it out"
+    return [f"tool left out by the running kiosk: {one}; {remedy}" for one in words]
 
 
 def _key(settings: Settings, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return where the service's key is, and a note if there may be none; never what it is."""
+    """Return the place of the service's key, and a note if there may be none; never the key."""
     if (other := other_credential(settings.service)) is not None:
         return f"by service.{other}", ""
     try:
@@ -121,9 +109,8 @@ def _stored() -> tuple[str, str] | None:
     if MACHINE.properties("ActiveState").get("ActiveState") == "active":
         # A service without its key does not run.
         return "stored; only root and the service can read it", ""
-    return "hidden from this user", (
-        f"service key: only root can see whether {STORES[1]} has one: sudo kioskd check; sudo kioskd key stores one"
-    )
+    remedy = "sudo kioskd check; sudo kioskd key stores one"
+    return "hidden from this user", f"service key: only root can see whether {STORES[1]} has one: {remedy}"
 
 
 def _summary(settings: Settings, key: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Talking to the running daemon over its control socket; see adapters/control_wire for what is said."""
+"""Talking to the running daemon over its control socket; see adapters/remote/control_wire for the protocol."""
 
 import argparse
 import contextlib
@@ -19,10 +19,12 @@ from kioskd.cli.output import say, say_json
 from kioskd.errors import KioskError
 
 USER: Final = "kioskd"
-"""Whom the service runs as."""
+"""The user of the service."""
 
-PATIENCE_S: Final = 15.0
-"""How long an answer is waited for; a large picture on a small machine takes a second."""
+DEADLINE_S: Final = 15.0
+"""For an answer; a large picture on a small machine takes a second."""
+
+Request = Mapping[str, object]
 
 
 class NotRunning(KioskError):
@@ -30,48 +32,30 @@ class NotRunning(KioskError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what a command has that is all talk with the daemon."""
+    """Declare the options of a command that only talks to the daemon."""
     add_socket(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of words")
 
 
 def add_socket(parser: argparse.ArgumentParser) -> None:
-    """Declare what `ask` and `talk` look at."""
-    parser.add_argument(
-        "--socket",
-        type=Path,
-        metavar="PATH",
-        help=f"the daemon's control socket; else ${VARIABLE}, else /run/kioskd/control, else your own daemon's",
-    )
+    """Declare the option that `ask` and `talk` read."""
+    text = f"the daemon's control socket; else ${VARIABLE}, else /run/kioskd/control, else your own daemon's"
+    parser.add_argument("--socket", type=Path, metavar="PATH", help=text)
 
 
 def ask(
-    arguments: argparse.Namespace,
-    request: Mapping[str, object],
-    attachment: bytes = b"",
-    patience_s: float = PATIENCE_S,
+    arguments: argparse.Namespace, request: Request, attachment: bytes = b"", deadline_s: float = DEADLINE_S
 ) -> dict[str, Any]:
-    """Send one request, and return the answer, which is waited for as long as `patience_s`.
-
-    Raises:
-        NotRunning: nobody answers.
-    """
-    with contextlib.closing(talk(arguments, request, attachment, patience_s)) as answers:
+    """Send one request, and return the answer. Raises NotRunning where none comes within `deadline_s`."""
+    with contextlib.closing(talk(arguments, request, attachment, deadline_s)) as answers:
         return next(answers)
 
 
 def talk(
-    arguments: argparse.Namespace,
-    request: Mapping[str, object],
-    attachment: bytes = b"",
-    patience_s: float = PATIENCE_S,
+    arguments: argparse.Namespace, request: Request, attachment: bytes = b"", deadline_s: float = DEADLINE_S
 ) -> Generator[dict[str, Any], None, None]:
-    """Send one request, and yield one answer after the other, for as long as the daemon gives them.
-
-    Raises:
-        NotRunning: nobody answers.
-    """
-    with _connected(arguments, patience_s) as daemon, daemon.makefile("rb") as incoming:
+    """Send one request, and yield the answers. Raises NotRunning where one does not come within `deadline_s`."""
+    with _connected(arguments, deadline_s) as daemon, daemon.makefile("rb") as incoming:
         if "key" in request and not _is_ours(daemon):
             raise NotRunning("a process of another user answers at its socket, and gets no key")
         size = {"bytes": len(attachment)} if attachment else {}
@@ -85,7 +69,7 @@ def talk(
                 yield json.loads(line)
         except TimeoutError:
             raise NotRunning(
-                f"the daemon does not answer within {patience_s:.0f} s; see its journal (journalctl -u kioskd)"
+                f"the daemon does not answer within {deadline_s:.0f} s; see its journal (journalctl -u kioskd)"
             ) from None
         except (OSError, ValueError) as error:
             raise NotRunning(f"the daemon broke off in mid-answer ({error}); see its journal") from error
@@ -106,14 +90,14 @@ def report(arguments: argparse.Namespace, answer: Mapping[str, Any], words: str)
 
 
 def legible(text: str) -> str:
-    """Return `text` without what could drive a terminal: some of it are a service's words."""
+    """Return `text` without characters that could drive a terminal: some words are the service's."""
     return sanitize.replaced(text)
 
 
 def _is_ours(daemon: socket.socket) -> bool:
-    """Return whether root, this user or the service's own user has the other end."""
-    told = daemon.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _, uid, _ = struct.unpack("3i", told)
+    """Return whether root, this user or the service's user has the other end."""
+    peer = daemon.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", peer)
     if uid in (0, os.geteuid()):
         return True
     try:
@@ -122,12 +106,12 @@ def _is_ours(daemon: socket.socket) -> bool:
         return False
 
 
-def _connected(arguments: argparse.Namespace, patience_s: float) -> socket.socket:
+def _connected(arguments: argparse.Namespace, deadline_s: float) -> socket.socket:
     named: Path | None = arguments.socket
     places = [named] if named is not None else client_sockets(os.environ)
     for place in places:
         daemon = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        daemon.settimeout(patience_s)
+        daemon.settimeout(deadline_s)
         try:
             daemon.connect(str(place))
         except PermissionError:

@@ -1,6 +1,7 @@
 """`kioskd wake`, `sleep`, `mute`, `unmute`, `hush`, `volume`, `ask`, `show`, `look`, `log`: one request each."""
 
 import argparse
+import contextlib
 import threading
 from pathlib import Path
 from typing import Any, Final
@@ -12,19 +13,15 @@ from kioskd.errors import KioskError
 
 QUIET_S: Final = 0.1
 QUIETS: Final = 15
-"""How often, and how many times, a daemon is asked whether the room has rung out: that takes 0.3 s."""
+"""The pause and the number of questions to a daemon whether the room has become quiet: that takes 0.3 s."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command that this parser is for."""
     match parser.get_default("command"):
         case "volume":
-            parser.add_argument(
-                "percent",
-                type=_percent,
-                metavar="N",
-                help="0 to 100; kept within the owner's floor and ceiling",
-            )
+            text = "0 to 100; kept within the owner's floor and ceiling"
+            parser.add_argument("percent", type=_percent, metavar="N", help=text)
         case "ask":
             parser.add_argument("text", nargs="+", metavar="TEXT", help="the question")
         case "show":
@@ -35,11 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask the daemon; return 1 if it refuses.
-
-    Raises:
-        KioskError: no daemon runs.
-    """
+    """Ask the daemon; return 1 if it refuses. Raises NotRunning."""
     request: dict[str, object] = {"do": arguments.command}
     attachment = b""
     match arguments.command:
@@ -56,12 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
             request["level"] = arguments.level
     answer = client.ask(arguments, request, attachment)
     if arguments.command == "hush" and answer["ok"]:
-        answer |= _rung_out(arguments, answer)
+        answer |= _state_after_hush(arguments, answer)
     return client.report(arguments, answer, _words(arguments, answer))
 
 
-def _rung_out(arguments: argparse.Namespace, answer: dict[str, Any]) -> dict[str, Any]:
-    """Return the state that silencing a reply has made: for a moment the kiosk is still shown as speaking."""
+def _state_after_hush(arguments: argparse.Namespace, answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the state after a reply was silenced: for a moment the kiosk is still shown as speaking."""
     state = answer
     for _ in range(QUIETS):
         if state.get("state") != "speaking":
@@ -86,13 +79,10 @@ def _words(arguments: argparse.Namespace, answer: dict[str, Any]) -> str:
 
 
 def _percent(text: str) -> int:
-    try:
-        percent = int(text)
-    except ValueError:
-        percent = -1
-    if not 0 <= percent <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is no percentage; use 0 to 100")
-    return percent
+    with contextlib.suppress(ValueError):
+        if 0 <= (percent := int(text)) <= 100:
+            return percent
+    raise argparse.ArgumentTypeError(f"{text!r} is no percentage; use 0 to 100")
 
 
 def _content(path: Path) -> bytes:

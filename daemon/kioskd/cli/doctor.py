@@ -2,13 +2,12 @@
 
 import argparse
 import asyncio
-import contextlib
-import io
+import functools
 import json
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,7 @@ from kioskd import logs
 from kioskd.cli import Exit, add_config, devices
 from kioskd.cli.output import say, say_json
 from kioskd.doctor import bundle
-from kioskd.doctor.checks import examine, look
+from kioskd.doctor.checks import examine, examine_one
 from kioskd.doctor.context import CheckContext, Technician
 from kioskd.doctor.finding import Finding, Verdict, fault
 from kioskd.doctor.inside import SandboxView
@@ -26,7 +25,7 @@ from kioskd.settings.load import SettingsError, default_path, read
 ANSWER_S: Final = 30.0
 
 MACHINE: Final = Machine()
-"""What is examined."""
+"""The machine under examination."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,11 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         KioskError: the report cannot be written.
     """
-    # As the daemon has it: a proxy, a key, a path of ALSA's may come from a drop-in. Libraries look there for themselves.
-    # Who looks from inside has it from there.
+    # The daemon's environment: libraries read a proxy, a key or a path of ALSA from it. Inside the sandbox it is there already.
     for name, value in MACHINE.unit_environ().items() if arguments.look is None else ():
         os.environ.setdefault(name, value)
-    # What goes wrong is said in findings; the journal's words for it would come in between.
+    # The findings name the faults; log lines would come in between.
     logs.set_up(logs.level(os.environ) if os.environ.get("KIOSKD_LOG") else logging.ERROR)
     path = default_path(arguments.config, os.environ)
     person = None if arguments.yes or not sys.stdin.isatty() else Terminal()
@@ -66,11 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
     context = CheckContext.of(
         path, os.environ, machine=MACHINE, person=person, wear=arguments.wear, inside=inside
     )
-    findings = asyncio.run(examine(context, _ignore if arguments.json else _show))
+    findings = asyncio.run(examine(context, (lambda _: None) if arguments.json else _show))
     if arguments.json:
         say_json(bundle.report_of(findings))
     if arguments.report:
-        names = bundle.write(arguments.report, context, findings, _devices)
+        found = functools.partial(devices.seen_by_service, plugins=True)
+        names = bundle.write(arguments.report, context, findings, found)
         print(f"{arguments.report}: {', '.join(names)}; no key and no speech is in it", file=sys.stderr)
     wrong = sum(finding.verdict is Verdict.FAULT for finding in findings)
     if not arguments.json:
@@ -79,24 +78,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run(check: str, path: Path, person: Technician | None) -> Sequence[Finding]:
-    """Make one check for a doctor who waits outside."""
+    """Run one check for a doctor that waits outside the sandbox."""
     try:
         settings = read(path).settings
     except SettingsError as error:
-        return [
-            fault("settings", f"to the service: {error.faults[0]}", "have the file be readable by kioskd")
-        ]
-    return asyncio.run(look(check, CheckContext(settings, os.environ, MACHINE, path, person=person)))
+        said = f"to the service: {error.faults[0]}"
+        return [fault("settings", said, "have the file be readable by kioskd")]
+    return asyncio.run(examine_one(check, CheckContext(settings, os.environ, MACHINE, path, person=person)))
 
 
 class Terminal(Technician):
-    """Whoever sits at this terminal. Questions go to stderr: stdout is for what was found."""
+    """The person at this terminal. Questions go to stderr: stdout is for the findings."""
 
-    def tell(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """Show a line."""
         print(f"       {text}", file=sys.stderr, flush=True)
 
-    async def asks(self, question: str) -> bool | None:
+    async def ask(self, question: str) -> bool | None:
         """Wait for y or n, half a minute at most; None for anything else."""
         print(f"       {question} [y/n] ", end="", file=sys.stderr, flush=True)
         loop, line = asyncio.get_running_loop(), asyncio.Event()
@@ -127,15 +125,3 @@ def _show(finding: Finding) -> None:
     if finding.remedy:
         say(f"{'':<20} -> {finding.remedy}")
     sys.stdout.flush()
-
-
-def _ignore(_finding: Finding) -> None:
-    """Print nothing."""
-
-
-def _devices() -> Mapping[str, object]:
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        devices.run(argparse.Namespace(json=True, all=True, here=False))
-    found: Mapping[str, object] = json.loads(said.getvalue())
-    return found

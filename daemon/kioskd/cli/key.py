@@ -1,8 +1,8 @@
-"""`kioskd key`: asks for the service key without echo, tries it, stores it as a systemd credential, and hands it to the
-daemon that runs.
+"""`kioskd key`: asks for the service key without echo, tries it, stores it as a systemd credential, and gives it to the
+running daemon.
 
-It goes from the terminal into memory, to the service, through a pipe into `systemd-creds`, and over the control socket:
-never into arguments, environment, output or logs.
+The key goes to the service, through a pipe into `systemd-creds`, and over the control socket: never into arguments,
+environment, output or logs.
 """
 
 import argparse
@@ -11,7 +11,6 @@ import getpass
 import logging
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +18,7 @@ from kioskd import logs
 from kioskd.adapters.clock import SystemClock
 from kioskd.cli import Exit, add_config, client
 from kioskd.doctor.credential import ENCRYPTED, PLAIN, PLAIN_DROP_IN, PLAIN_LOADED
-from kioskd.doctor.machine import Machine
+from kioskd.doctor.machine import Machine, put_file
 from kioskd.doctor.session import try_service
 from kioskd.errors import ConfigError, KioskError, LinkLost, Remedy
 from kioskd.secret_files import KeyUnusableError
@@ -29,10 +28,10 @@ from kioskd.settings.model import Settings
 from kioskd.settings.service import ServiceSettings
 
 MOST_CHARS: Final = 1 << 16
-"""What is read at most; no key is that long."""
+"""The most that is read; no key is that long."""
 
 MACHINE: Final = Machine()
-"""Where the key is stored."""
+"""The machine that stores the key."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     logs.set_up(logs.level(os.environ) if os.environ.get("KIOSKD_LOG") else logging.ERROR)
     settings = _settings(arguments.config)
-    _check_stores(MACHINE)
+    if not os.access(MACHINE.at("/etc"), os.W_OK):
+        raise KioskError("the key is stored in /etc, which only root may write; sudo kioskd key")
     try:
         key = service_key(ServiceSettings(), {"GEMINI_API_KEY": _asked()})
     except KeyUnusableError as error:
@@ -86,8 +86,8 @@ def _settings(config: Path | None) -> Settings:
 
 
 def _asked() -> str:
-    # Whoever pipes it in has a place for it already; getpass would complain about the missing terminal.
-    # All of it is read then: a second line shows that it is no key.
+    # A key may come through a pipe, where getpass would complain about the missing terminal. All of it is read: a second
+    # line shows that it is no key.
     return getpass.getpass("Service key: ") if sys.stdin.isatty() else sys.stdin.read(MOST_CHARS)
 
 
@@ -101,7 +101,7 @@ def _untaken(lost: LinkLost) -> int:
 
 
 def _handed_over(arguments: argparse.Namespace, key: str) -> str:
-    """Have the daemon that runs use the key now: systemd gives it the stored one at its next start only."""
+    """Make the running daemon use the key now: systemd gives it the stored one at its next start only."""
     try:
         answer = client.ask(arguments, {"do": "key", "key": key})
     except client.NotRunning:
@@ -113,13 +113,8 @@ def _handed_over(arguments: argparse.Namespace, key: str) -> str:
     return f"not in use yet: {why}; now: sudo systemctl restart kioskd"
 
 
-def _check_stores(machine: Machine) -> None:
-    if not os.access(machine.at("/etc"), os.W_OK):
-        raise KioskError("the key is stored in /etc, which only root may write; sudo kioskd key")
-
-
 def _store(machine: Machine, key: bytes) -> Path:
-    """Return where the key is kept now: encrypted, or plain where this machine cannot encrypt."""
+    """Return the file that holds the key now: encrypted, or plain where this machine cannot encrypt."""
     encrypted, plain, drop_in = machine.at(ENCRYPTED), machine.at(PLAIN), machine.at(PLAIN_DROP_IN)
     ran = machine.run(*("systemd-creds", "encrypt", f"--name={CREDENTIAL}", "-", "-"), given=key)
     if ran is not None and ran.code == 0 and ran.out:
@@ -139,35 +134,21 @@ def _store(machine: Machine, key: bytes) -> Path:
 
 
 def _reread(machine: Machine) -> None:
-    """Let systemd know of the drop-in, for the next start."""
-    if not machine.has_systemd:
-        return
-    ran = machine.run("systemctl", "daemon-reload")
-    if ran is None or ran.code:
+    """Make systemd read the drop-in, for the next start."""
+    if machine.has_systemd and machine.output("systemctl", "daemon-reload") is None:
         print("systemd has not read how the key is stored; sudo systemctl daemon-reload", file=sys.stderr)
 
 
-def _forget(*paths: Path) -> None:
-    for path in paths:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise KioskError(f"{path}: an older key cannot be removed: {error.strerror}; remove it") from None
+def _forget(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise KioskError(f"{path}: an older key cannot be removed: {error.strerror}; remove it") from None
 
 
 def _write(path: Path, data: bytes, *, folder_mode: int = 0o700, mode: int = 0o600) -> None:
-    """Put a file in place as a whole."""
     try:
         path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                os.fchmod(handle, mode)
-                file.write(data)
-                file.flush()
-                os.fsync(handle)
-            Path(draft).replace(path)
-        finally:
-            Path(draft).unlink(missing_ok=True)
+        put_file(path, data, mode)
     except OSError as error:
         raise KioskError(f"{path}: cannot be written: {error.strerror}; mend that, and try again") from None

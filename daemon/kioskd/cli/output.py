@@ -1,4 +1,4 @@
-"""Standard streams of a command: what is printed arrives, or the exit code says that it did not.
+"""Standard streams of a command: printed output arrives, or the exit code says that it did not.
 
 Python itself notices a lost line only when the process ends. Then it prints a traceback and exits with 120.
 """
@@ -12,38 +12,19 @@ from typing import IO, Any, Final, NoReturn
 
 from kioskd import sanitize
 
-__all__ = [
-    "Parser",
-    "flush_output",
-    "give_up_unwritten",
-    "open_missing",
-    "reason",
-    "say",
-    "say_json",
-    "silence_output",
-    "tell",
-]
-
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""What an operating system says of a disk, a quota or a limit that takes no more."""
+"""The errors of a disk, a quota or a limit that takes no more."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose texts are printed like all other output.
-
-    Since Python 3.12 argparse drops an error of the output without a word, and ends with 0.
-    """
+    """A parser that prints like other output: since Python 3.12 argparse ignores an error of the output, and ends with 0."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.register("action", "version", _Version)
 
     def print_help(self, file: Any = None) -> None:
-        """Print the help.
-
-        Raises:
-            OSError: standard output does not take it.
-        """
+        """Print the help. Raises OSError where standard output does not take it."""
         print(self.format_help(), end="", file=file)
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
@@ -86,48 +67,35 @@ def open_missing() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - until the process ends
 
 
-def flush_output() -> None:
-    """Write out what standard output still holds back.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    sys.stdout.flush()
-
-
 def reason(error: OSError) -> str | None:
     """Return why standard output took nothing and what to do; None where `error` has another cause."""
     if error.errno in _FULL:
         return f"cannot write: {error.strerror}; make room, and try again"
     try:
-        flush_output()
+        sys.stdout.flush()
     except OSError as again:
         if again.errno == error.errno:
             return f"cannot write: {error.strerror}; name another place for the output"
     return None
 
 
-def silence_output() -> None:
-    """Drop what standard output still holds back: Python would try once more to write it when the process ends."""
-    _to_nowhere(sys.stdout)
-
-
 def give_up_unwritten() -> None:
-    """Drop what neither stream takes, so that the exit code stays the one that the command chose."""
+    """Drop the output that a stream does not take, so that the exit code stays that of the command."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            _to_nowhere(stream)
+            drop_unwritten(stream)
 
 
 def tell(line: str) -> None:
-    """Print `line` to standard error; where that takes nothing, the exit code alone has to tell."""
+    """Print `line` to standard error, if that takes it."""
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr)
 
 
-def _to_nowhere(stream: IO[str]) -> None:
+def drop_unwritten(stream: IO[str]) -> None:
+    """Drop the buffered output of `stream`: Python would try again to write it when the process ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

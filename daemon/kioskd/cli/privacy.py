@@ -1,19 +1,16 @@
 """`kioskd privacy`: what leaves this device, to whom and when; and what is kept, where and how long."""
 
 import argparse
-import dataclasses
 import json
 import os
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from kioskd.app import policy
 from kioskd.cli import add_config
 from kioskd.core.policy import UplinkMode
-from kioskd.settings.limits import RecordSettings
 from kioskd.settings.load import default_path, load
 from kioskd.settings.model import Settings
 from kioskd.tools.registry import kind_of
@@ -22,18 +19,16 @@ from kioskd.tools.tool_kind import insecure
 WIDTH: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """Something that leaves the device."""
+class Leaving(NamedTuple):
+    """Data that leave the device."""
 
     what: str
     to: str
     when: str
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Something that is kept on the device."""
+class Kept(NamedTuple):
+    """Data that the device keeps."""
 
     what: str
     where: str
@@ -61,31 +56,29 @@ def run(arguments: argparse.Namespace) -> int:
         SettingsError: the file has faults.
     """
     settings = load(default_path(arguments.config, os.environ))
-    leaving, kept = tuple(leaves(settings)), tuple(keeps(settings))
     if arguments.json:
         report = {
-            "leaves": [dataclasses.asdict(one) for one in leaving],
-            "kept": [dataclasses.asdict(one) for one in kept],
+            "leaves": [one._asdict() for one in leaves(settings)],
+            "kept": [one._asdict() for one in keeps(settings)],
             "never": NEVER,
             "service_keeps": service_keeps(settings),
         }
         print(json.dumps(report, indent=2, ensure_ascii=False))
-        return 0
-    print("\n".join(_words(settings, leaving, kept)))
+    else:
+        print("\n".join(_words(settings)))
     return 0
 
 
 def leaves(settings: Settings) -> Iterator[Leaving]:
     """Yield what leaves the device."""
-    service = _service(settings)
+    service, _ = _service(settings)
     yield Leaving("what the microphone hears", service, _sound_when(settings))
     camera = settings.camera
     if camera.on:
-        on_request = "when the visitor, a button, a command or the model asks for one"
         when = {
             "conversation": f"every {camera.every_s:g} s during a conversation, if there is something new to see",
             "speech": f"every {camera.every_s:g} s while the visitor speaks, if there is something new to see",
-            "request": on_request,
+            "request": "when the visitor, a button, a command or the model asks for one",
         }[camera.when]
         yield Leaving(f"pictures of at most {camera.size} pixels a side", service, when)
     given = ["the assistant's instructions"]
@@ -93,23 +86,14 @@ def leaves(settings: Settings) -> Iterator[Leaving]:
     given += [f"{len(settings.assistant.pictures)} pictures of yours"] if settings.assistant.pictures else []
     yield Leaving(", ".join(given), service, "when a conversation begins")
     yield Leaving("questions typed by `kioskd ask`, pictures of `kioskd show`", service, "when you do so")
-    yield Leaving(
-        "what was said before, in words (at most 4000 letters)",
-        service,
-        "when a session is lost in mid-conversation, so that a new one can go on",
-    )
+    lost = "when a session is lost in mid-conversation, so that a new one can go on"
+    yield Leaving("what was said before, in words (at most 4000 letters)", service, lost)
     if settings.conversation.search:
         yield Leaving("searches in the model's words", "Google Search", "when the model looks something up")
     if settings.service.token_url is not None:
-        yield Leaving(
-            "a request for a token, with nothing of the conversation",
-            urlsplit(settings.service.token_url).hostname or "the token server",
-            "before a connection is made",
-        )
-    yield from _tools(settings)
-
-
-def _tools(settings: Settings) -> Iterator[Leaving]:
+        server = urlsplit(settings.service.token_url).hostname or "the token server"
+        what = "a request for a token, with nothing of the conversation"
+        yield Leaving(what, server, "before a connection is made")
     asked = "when the model calls it, with what it has made of the visitor's words"
     for tool in settings.tools:
         kind = kind_of(tool)
@@ -121,11 +105,8 @@ def _tools(settings: Settings) -> Iterator[Leaving]:
 def keeps(settings: Settings) -> Iterator[Kept]:
     """Yield what is kept on the device."""
     yield Kept("the last words of both sides", "memory", "until the conversation ends")
-    yield Kept(
-        "a conversation's number and the handle that resumes it",
-        "/run/kioskd, in memory, readable by the daemon alone",
-        "until the conversation ends",
-    )
+    number = "a conversation's number and the handle that resumes it"
+    yield Kept(number, "/run/kioskd, in memory, readable by the daemon alone", "until the conversation ends")
     yield Kept("volume and mute", "/var/lib/kioskd", "until they are changed")
     calls = any(tool.per_day for tool in settings.tools)
     if calls or policy.budget(settings).daily:
@@ -137,32 +118,26 @@ def keeps(settings: Settings) -> Iterator[Kept]:
         ("recordings: what was sent and what came back, as sound", settings.privacy.recordings),
     ):
         if record is not None:
-            yield Kept(what, f"{record.folder}, readable by the daemon alone", _how_long(record))
+            how_long = f"{record.keep_days} days, {record.most_mb} MB at most; the oldest go first"
+            yield Kept(what, f"{record.folder}, readable by the daemon alone", how_long)
 
 
 def service_keeps(settings: Settings) -> str:
-    """Return who says what becomes of it at the other end."""
-    service = settings.service
-    if service.endpoint is not None:
-        terms = f"is up to whoever runs {urlsplit(service.endpoint).hostname}"
-    elif service.provider == "vertex":
-        terms = "is in your contract with Google Cloud, for the location that you have chosen"
-    else:
-        terms = "is in its terms: https://ai.google.dev/gemini-api/terms"
+    """Return the sentence that names the terms of the service."""
+    _, terms = _service(settings)
     return f"What the service keeps, and for how long, {terms}. It remembers a session for hours, to let it be resumed."
 
 
-def _how_long(record: RecordSettings) -> str:
-    return f"{record.keep_days} days, {record.most_mb} MB at most; the oldest go first"
-
-
-def _service(settings: Settings) -> str:
+def _service(settings: Settings) -> tuple[str, str]:
+    """Return the service in words, and where its terms are."""
     service = settings.service
     if service.endpoint is not None:
-        return f"your gateway {urlsplit(service.endpoint).hostname}, and whoever is behind it"
+        gateway = urlsplit(service.endpoint).hostname
+        return f"your gateway {gateway}, and whoever is behind it", f"is up to whoever runs {gateway}"
     if service.provider == "vertex":
-        return f"Google Cloud (Vertex AI), location {service.location or 'global'}"
-    return "Google (Gemini API)"
+        terms = "is in your contract with Google Cloud, for the location that you have chosen"
+        return f"Google Cloud (Vertex AI), location {service.location or 'global'}", terms
+    return "Google (Gemini API)", "is in its terms: https://ai.google.dev/gemini-api/terms"
 
 
 def _sound_when(settings: Settings) -> str:
@@ -175,10 +150,6 @@ def _sound_when(settings: Settings) -> str:
         when += ", but not while the kiosk itself speaks"
     if lead_ms := policy.lead_ms(settings):
         when += f"; and the {lead_ms / 1000:g} s before it, so that no first word is lost"
-    return f"{when}. {_woken_by(settings)}"
-
-
-def _woken_by(settings: Settings) -> str:
     ways = {
         "button": "a button",
         "voice": "any voice (told from noise on this device)",
@@ -187,16 +158,17 @@ def _woken_by(settings: Settings) -> str:
         "remote": "`kioskd wake`",
     }
     woken = " or ".join(ways[way] for way in settings.conversation.wake)
-    return f"A conversation is begun by {woken}, and lasts {settings.conversation.longest_s:g} s at most"
+    lasts = f"and lasts {settings.conversation.longest_s:g} s at most"
+    return f"{when}. A conversation is begun by {woken}, {lasts}"
 
 
-def _words(settings: Settings, leaving: Sequence[Leaving], kept: Sequence[Kept]) -> Iterator[str]:
+def _words(settings: Settings) -> Iterator[str]:
     yield "What leaves this device:"
-    for one in leaving:
+    for one in leaves(settings):
         yield from _item(f"{one.what}, to {one.to}: {one.when}.")
     yield ""
     yield "What is kept on it:"
-    for each in kept:
+    for each in keeps(settings):
         yield from _item(f"{each.what}: in {each.where}; {each.how_long}.")
     if settings.privacy.transcripts is None and settings.privacy.recordings is None:
         yield from _item("Of what is said or seen, nothing: transcripts and recordings are off.")

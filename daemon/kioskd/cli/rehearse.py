@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import datetime
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kioskd import logs
-from kioskd.cli import Exit
+from kioskd.cli import Exit, add_config
 from kioskd.rehearsal.default_scenarios import demo, guided
 from kioskd.rehearsal.report import FILES
 from kioskd.rehearsal.run import given, rehearse
@@ -37,17 +38,12 @@ MEASURED = (
     ("connections", "connections", ""),
     ("order to stop to exit", "stop_ms", "ms"),
 )
-"""What the table shows: words, the summary's name for it, unit."""
+"""The rows of the table: words, the name in the summary, unit."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="the configuration; else $KIOSKD_CONFIG, else every setting at its default",
-    )
+    add_config(parser, "every setting at its default")
     parser.add_argument(
         "--scenario", type=Path, metavar="FILE", help="who says what; else a short conversation"
     )
@@ -80,25 +76,18 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.json:
         print(f"{scenario.name}\n")
         if changed := sorted(_changed(given(settings), given(scenario.settings))):
-            _print_at_once(f"for this scenario alone, in place of your own: {', '.join(changed)}\n")
-    rehearsed = asyncio.run(
-        rehearse(
-            settings,
-            scenario,
-            folder,
-            real_devices=real,
-            tell=_teller(real=real, json=arguments.json),
-        )
-    )
+            print(f"for this scenario alone, in place of your own: {', '.join(changed)}\n", flush=True)
+    tell = _teller(real=real, json=arguments.json)
+    rehearsed = asyncio.run(rehearse(settings, scenario, folder, real_devices=real, tell=tell))
     summary = rehearsed.summary
     print(summary.model_dump_json(indent=2) if arguments.json else "\n".join(_report(summary, folder)))
     return Exit.OK if summary.met else Exit.NOT_MET
 
 
 def _settings(config: Path | None) -> Settings:
-    """Return the owner's settings; without --config and $KIOSKD_CONFIG the defaults, which a rehearsal can do with."""
-    named = config or (Path(os.environ["KIOSKD_CONFIG"]) if os.environ.get("KIOSKD_CONFIG") else None)
-    return Settings() if named is None else load(named)
+    """Return the owner's settings; without --config and $KIOSKD_CONFIG the defaults."""
+    named = config or os.environ.get("KIOSKD_CONFIG")
+    return load(Path(named)) if named else Settings()
 
 
 def _changed(own: Mapping[str, Any], scenario: Mapping[str, Any], section: str = "") -> Iterator[str]:
@@ -112,24 +101,11 @@ def _changed(own: Mapping[str, Any], scenario: Mapping[str, Any], section: str =
             yield f"{section}{name}"
 
 
-def _print_at_once(line: str) -> None:
-    print(line)
-    sys.stdout.flush()
-
-
 def _teller(*, real: bool, json: bool) -> Callable[[str], None]:
-    """Return what is told how it goes. A person has to know what to do, also where programs read the output."""
-    if not json:
-        return _print_at_once
-    return _print_aside if real else _ignore
-
-
-def _print_aside(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _ignore(_line: str) -> None:
-    """Print nothing."""
+    """Return the printer of progress. A person with real devices needs it, also where programs read the output."""
+    if json and not real:
+        return lambda _line: None
+    return functools.partial(print, file=sys.stderr if json else sys.stdout, flush=True)
 
 
 def _report(summary: Summary, folder: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`kioskd reload`: have the running daemon take its settings over, and say what came of it."""
+"""`kioskd reload`: make the running daemon reload its settings, and print the result."""
 
 import argparse
 import json
@@ -7,7 +7,7 @@ from typing import Final
 
 from kioskd.cli import Exit, client
 
-PATIENCE_S: Final = 45.0
+DEADLINE_S: Final = 45.0
 """A little longer than the daemon takes at most, and shorter than systemd waits for a reload."""
 
 
@@ -20,12 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask the daemon, and print its verdict: 0 taken over, 78 faults in the file, 69 no verdict.
-
-    Raises:
-        KioskError: no daemon runs, or it does not answer.
-    """
-    answer = client.ask(arguments, {"do": "reload"}, patience_s=PATIENCE_S)
+    """Ask the daemon, and return 0 for reloaded, 78 for faults in the file, 69 for no result. Raises NotRunning."""
+    answer = client.ask(arguments, {"do": "reload"}, deadline_s=DEADLINE_S)
     if not answer["ok"]:
         client.report(arguments, answer, "")
         return Exit.UNAVAILABLE
@@ -33,9 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(answer, indent=2, ensure_ascii=False))
     elif faults:
-        print(
-            "\n".join(faults), "kioskd: settings not reloaded, the old ones hold", sep="\n", file=sys.stderr
-        )
+        print(*faults, "kioskd: settings not reloaded, the old ones hold", sep="\n", file=sys.stderr)
     else:
         later = f"; after a restart only: {', '.join(answer['later'])}" if answer["later"] else ""
         print(f"settings reloaded{later}")

@@ -26,34 +26,29 @@ from kioskd.settings.load import LARGEST_BYTES, default_path, load_to_run
 from kioskd.settings.model import Settings
 
 LEAVE_S: Final = 4.0
-"""From SIGTERM to the exit at the latest. systemd would kill us after 5 s; a device that will not close is not waited
-for: the kernel closes it with the process."""
+"""The most time from SIGTERM to the exit: systemd kills after 5 s. The kernel closes a device that does not close itself."""
 
 log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `run` takes."""
+    """Declare the command's options."""
     add_config(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until SIGTERM or SIGINT; return the exit code.
-
-    Raises:
-        KioskError: what ended the daemon.
-    """
+    """Run until SIGTERM or SIGINT; return the exit code. Raises the KioskError that ended the daemon."""
     logs.set_up(logs.level(os.environ))
     stderr.keep(runtime_directory(os.environ))
     crash.keep(runtime_directory(os.environ))
-    # Start-up makes many objects that live for ever; looking for garbage among them is a tenth of its time.
+    # Objects of the start-up live for ever; to look for garbage among them takes a tenth of its time.
     gc.disable()
     path = default_path(args.config, os.environ)
     try:
         settings = load_to_run(path, os.environ)
         asyncio.run(_serve(settings, app.real_parts(settings, os.environ), path))
     except Exception as error:
-        # systemd shows these words to every user, and the journal only to its readers.
+        # systemd shows these words to every user, but the journal only to its readers.
         words = str(error) if isinstance(error, KioskError) else "Ended by a bug; the journal has it"
         notifier(os.environ).status(words)
         raise
@@ -92,8 +87,8 @@ async def _serve(settings: Settings, parts: app.Parts, path: Path) -> None:
     loop.add_signal_handler(signal.SIGHUP, reload.ask)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave, number.name)
-    with contextlib.suppress(asyncio.CancelledError):  # ours: nobody else cancels this task
-        await app.serve(settings, parts, observers=[_settle], reload=reload)
+    with contextlib.suppress(asyncio.CancelledError):  # only `leave` cancels this task
+        await app.serve(settings, parts, observers=[_freeze_objects], reload=reload)
 
 
 def _leave_at_once() -> None:
@@ -101,8 +96,10 @@ def _leave_at_once() -> None:
     os._exit(0)
 
 
-def _settle(_now: float, event: Event, _before: State, _after: State, _effects: tuple[Effect, ...]) -> None:
-    """Start-up is over: what is there now stays, and need not be looked at again."""
+def _freeze_objects(
+    _now: float, event: Event, _before: State, _after: State, _effects: tuple[Effect, ...]
+) -> None:
+    """After the start-up, exclude the present objects from garbage collection: they stay."""
     if isinstance(event, Started):
         gc.freeze()
         gc.enable()

@@ -26,7 +26,7 @@ DEFAULT_SCRIPT: Final = ServiceScript(
 
 _HIGHEST_PORT: Final = 65_535
 _OVERRIDING: Final = ("GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE")
-"""Variables that go before those below in the SDKs: another key, and Vertex in place of the Developer API."""
+"""Variables that have precedence in the SDKs: another key, and Vertex in place of the Developer API."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,37 +61,23 @@ def _port(text: str) -> int:
 
 
 async def _serve(script: ServiceScript, port: int) -> None:
-    lines: asyncio.Queue[str] = asyncio.Queue()
-    narration = _Narration(script.replies)
-    stopping = False
+    lines: asyncio.Queue[str | None] = asyncio.Queue()
+    start = time.monotonic()
 
     def observe(kind: str, data: dict[str, object]) -> None:
         # Printed elsewhere: an output that fails must not look like a fault of the client's connection.
-        if line := narration.line(kind, data):
-            lines.put_nowait(line)
-
-    serving = asyncio.current_task()
-    assert serving is not None
-
-    def stop() -> None:
-        nonlocal stopping
-        if not stopping:
-            stopping = True
-            serving.cancel()
+        if kind in _WORDS:
+            lines.put_nowait(_line(kind, data, script.replies, start))
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-    try:
-        async with Simulator(script, observe=observe, port=port) as simulator:
-            for line in _environment(simulator):
-                print(line, flush=True)
-            while True:
-                print(await lines.get(), flush=True)
-    except asyncio.CancelledError:
-        if not stopping:
-            raise
+        asyncio.get_running_loop().add_signal_handler(number, lines.put_nowait, None)
+    async with Simulator(script, observe=observe, port=port) as simulator:
+        print("\n".join(_environment(simulator)), flush=True)
+        while (line := await lines.get()) is not None:
+            print(line, flush=True)
     while not lines.empty():
-        print(lines.get_nowait(), flush=True)
+        if line := lines.get_nowait():
+            print(line, flush=True)
 
 
 def _environment(simulator: Simulator) -> Iterator[str]:
@@ -112,35 +98,27 @@ def _environment(simulator: Simulator) -> Iterator[str]:
         yield f"# ephemeral tokens are minted by POST {simulator.token_url}"
 
 
-class _Narration:
-    """Words for what clients do, and for what the simulator answers."""
+def _line(kind: str, data: Mapping[str, Any], replies: Sequence[Reply], start: float) -> str:
+    """Return the line for an event; `start` is the monotonic time of the first one."""
+    by = f"client {data['connection']}" if "connection" in data else "service"
+    words = _WORDS[kind].format(**data, more=_more(kind, data, replies))
+    return f"{data['t'] - start:7.1f} s  {by:9}  {words}"
 
-    def __init__(self, replies: Sequence[Reply]) -> None:
-        self._replies = replies
-        self._start = time.monotonic()
 
-    def line(self, kind: str, data: Mapping[str, Any]) -> str | None:
-        """Return the line for an event; None if it is not worth one."""
-        if kind not in _WORDS:
-            return None
-        by = f"client {data['connection']}" if "connection" in data else "service"
-        more = self._more(kind, data)
-        return f"{data['t'] - self._start:7.1f} s  {by:9}  {_WORDS[kind].format(**data, more=more)}"
-
-    def _more(self, kind: str, data: Mapping[str, Any]) -> str:
-        """Return the words of an event that its data alone do not give."""
-        match kind:
-            case "setup_complete" if data["resumed"]:
-                return ", session resumed"
-            case "reply_began":
-                scripted = self._replies[data["place"]]
-                reply = scripted.meanwhile if data["meanwhile"] and scripted.meanwhile else scripted
-                return reply.text or (reply.wav.name if reply.wav else "")
-            case "closed":
-                codes = [("the client", data["received"]), ("the service", data["sent"])]
-                given = [f"{by} closed with {code}" for by, code in codes if code is not None]
-                return ", ".join(given) or "without a close"
-        return ""
+def _more(kind: str, data: Mapping[str, Any], replies: Sequence[Reply]) -> str:
+    """Return the words of an event that its data alone do not give."""
+    match kind:
+        case "setup_complete" if data["resumed"]:
+            return ", session resumed"
+        case "reply_began":
+            scripted = replies[data["place"]]
+            reply = scripted.meanwhile if data["meanwhile"] and scripted.meanwhile else scripted
+            return reply.text or (reply.wav.name if reply.wav else "")
+        case "closed":
+            codes = [("the client", data["received"]), ("the service", data["sent"])]
+            given = [f"{by} closed with {code}" for by, code in codes if code is not None]
+            return ", ".join(given) or "without a close"
+    return ""
 
 
 _WORDS: Final = {
@@ -171,4 +149,4 @@ _WORDS: Final = {
     "fault": "fault, as scripted: {do}",
     "closed": "ends: {more}",
 }
-"""The line for each kind of event that is worth one, with the names of its data."""
+"""The line for each kind of event that is printed, with the names of its data."""

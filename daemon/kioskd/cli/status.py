@@ -1,4 +1,4 @@
-"""`kioskd status`: how the running daemon is, in words, as JSON, or for Prometheus."""
+"""`kioskd status`: the status of the running daemon in words, as JSON, or for Prometheus."""
 
 import argparse
 from collections.abc import Iterator, Mapping
@@ -19,11 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask the daemon how it is.
-
-    Raises:
-        KioskError: no daemon runs.
-    """
+    """Print the daemon's status. Raises NotRunning."""
     if arguments.prometheus:
         answer = client.ask(arguments, {"do": "metrics"})
         if answer["ok"]:
@@ -35,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def lines(status: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a person wants to know, most important first."""
+    """Yield the lines for a person, most important first."""
     counts = status["counts"]
     yield client.legible(status["words"])
     yield _row("conversation", _conversation(status))
@@ -58,19 +54,22 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
     ):
         if counts[family]:
             yield _row(name, listed(counts[family]))
-    yield _row(
-        "running", f"{span(status['uptime_s'])}, version {status['version']}, log {status['log_level']}"
-    )
+    yield _row("running", running_words(status))
+
+
+def running_words(status: Mapping[str, Any]) -> str:
+    """Return how long the daemon has run, its version, and its log level."""
+    return f"{span(status['uptime_s'])}, version {status['version']}, log {status['log_level']}"
 
 
 def left_out_words(one: Mapping[str, str]) -> str:
-    """Return which tool the service refuses, and why."""
+    """Return the name of a tool that the service refuses, and why."""
     place = f", set at {one['place']}" if one["place"] else ""
     return f"{one['name']}{place}: the service refuses it ({one['why']})"
 
 
 def span(seconds: float) -> str:
-    """Return a length of time as people say it."""
+    """Return a length of time in words."""
     if seconds < _MINUTE:
         return f"{seconds:.0f} s"
     if seconds < _HOUR:
@@ -81,7 +80,7 @@ def span(seconds: float) -> str:
 
 
 def link_words(link: Mapping[str, Any]) -> str:
-    """Return how the way to the service is."""
+    """Return the state of the connection to the service."""
     words = f"{link['phase']}, epoch {link['epoch']}"
     if link["age_s"] is not None:
         words += f", for {span(link['age_s'])}"
@@ -102,14 +101,11 @@ def _conversation(status: Mapping[str, Any]) -> str:
 
 
 def _history(counts: Mapping[str, Any]) -> str:
-    begun, turns, waits = (
-        counts["kioskd_conversations"],
-        counts["kioskd_turns"],
-        counts["kioskd_reply_wait_seconds"],
-    )
+    begun, waits = counts["kioskd_conversations"], counts["kioskd_reply_wait_seconds"]
     if not begun:
         return "no conversation"
-    words = f"conversations {sum(begun.values()):g} ({listed(begun)}), turns {sum(turns.values()):g}"
+    turns = sum(counts["kioskd_turns"].values())
+    words = f"conversations {sum(begun.values()):g} ({listed(begun)}), turns {turns:g}"
     return f"{words}, waited {waits['sum'] / waits['count']:.2f} s on average" if waits["count"] else words
 
 

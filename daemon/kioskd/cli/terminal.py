@@ -1,4 +1,4 @@
-"""The process's own language settings: paths and files are UTF-8, and output fits the terminal, whatever the locale is.
+"""Locale settings of the process: paths and files are UTF-8, and output fits the terminal, in any locale.
 
 raspi-config offers locales that are not UTF-8, and systemd hands the system's locale to each service.
 """
@@ -10,13 +10,13 @@ import sys
 from typing import Final
 
 ESCAPED: Final = "kioskd.escaped"
-"""How a character is written that the terminal cannot show: as JSON would, so that `--json` stays JSON."""
+"""The error handler for characters that the terminal cannot show: JSON's escapes, so that `--json` stays JSON."""
 
 
 def use_utf8() -> None:
-    """Start this process again in Python's UTF-8 mode if it is in another: only that mode reaches the names of files.
+    """Start this process again in Python's UTF-8 mode if it needs that: only that mode covers the names of files.
 
-    Returns where nothing needs to be done. The process keeps its number, its descriptors and its environment.
+    The process keeps its number, its descriptors and its environment.
     """
     if sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8" or not sys.executable:
         return
@@ -24,7 +24,7 @@ def use_utf8() -> None:
 
 
 def fit_output() -> None:
-    """Have standard output and error write in the terminal's encoding, and escape what that cannot say."""
+    """Make standard output and error use the terminal's encoding, and escape characters that it lacks."""
     codecs.register_error(ESCAPED, _escape)
     for stream in (sys.stdout, sys.stderr):
         if (reconfigure := getattr(stream, "reconfigure", None)) is None:
@@ -35,7 +35,7 @@ def fit_output() -> None:
 
 
 def words(arguments: list[str]) -> list[str]:
-    """Return `arguments` with text that is in the terminal's encoding read as that; the name of a file stays as it is."""
+    """Return `arguments` decoded from the terminal's encoding; the name of an existing file stays as it is."""
     return [one if one.isprintable() or os.path.lexists(one) else _read(one) for one in arguments]
 
 

@@ -1,4 +1,4 @@
-"""`kioskd tools`: what the model may have done, and one call of it by hand, on the same path as the model's."""
+"""`kioskd tools`: the tools of the model, and a call of one by hand, on the same path as the model's."""
 
 import argparse
 import asyncio
@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from kioskd.tools.tool_kind import BuildContext
 from kioskd.tools.toolbox import Toolbox
 
 SETTLE_S: Final = 20.0
-"""Seconds for servers to be reached and listed, beside what they may take to start."""
+"""Seconds for servers to be reached and listed, beside the time of their start."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     """List the tools (1 if a server is not reached), or call one (0 only when its status is ok).
 
     Raises:
-        SettingsError: the configuration has faults, or a tool needs what is not here.
+        SettingsError: the configuration has faults, or a tool lacks something here.
     """
     logs.set_up(logs.level({"KIOSKD_LOG": "warning"} | os.environ))
     loaded = read(default_path(arguments.config, os.environ))
@@ -88,7 +89,7 @@ async def _list(settings: Settings, *, as_json: bool) -> int:
             made.append(None)  # a secret that only systemd hands over; it takes none to be listed
     # Only servers are asked what they offer: all else is in the settings.
     asked = [one for tool, one in zip(tools, made, strict=True) if one and kind_of(tool).connects]
-    async with _at_work(Toolbox(asked, clock=clock, confirm=_nobody), clock, tools):
+    async with _running(Toolbox(asked, clock=clock, confirm=partial(_confirm, False)), clock, tools):
         for tool, one in zip(tools, made, strict=True):
             if one is not None:
                 rows += [_row(tool, declared) for declared in one.source.declarations]
@@ -132,7 +133,7 @@ def _assembled(tools: Sequence[Guard], settings: Settings, clock: ports.Clock) -
 
 
 def _handed_over(tools: Sequence[Guard]) -> str:
-    """Return how to have systemd hand over the secrets of `tools`, which lie where only it reads them."""
+    """Return the command by which systemd hands over the secrets of `tools`, which only systemd can read."""
     names = sorted({name for name in credential_names(tools) if "/" not in name})
     return (
         f"only systemd hands over {', '.join(f'credential:{name}' for name in names)}; write before this command: "
@@ -141,48 +142,44 @@ def _handed_over(tools: Sequence[Guard]) -> str:
 
 
 def _load(name: str) -> str:
-    """Return the property that hands over one secret: encrypted, unless it is seen to lie in the open."""
+    """Return the property that hands over one secret: encrypted, unless it is seen to be plain."""
     places = [place for store in STORES if is_there(place := Path(store, name)) is not False]
     encrypted = [place for place in places if place.parent.suffix == ".encrypted"]
     return f"-p LoadCredentialEncrypted={name}" if encrypted else f"-p LoadCredential={name}"
 
 
 def _remarks(row: Mapping[str, object]) -> str:
-    remarks = {
-        "asks for a press": row["confirm"] == "button",
-        "blocking": row["blocking"],
-        "dry run": row["dry_run"],
-    }
+    asks = row["confirm"] == "button"
+    remarks = {"asks for a press": asks, "blocking": row["blocking"], "dry run": row["dry_run"]}
     return "".join(f", {remark}" for remark, holds in remarks.items() if holds)
 
 
 async def _call(settings: Settings, arguments: argparse.Namespace) -> int:
     name, tools = arguments.name, settings.tools
-    # Only who can have it: nobody waits for a server that has nothing to do with it.
+    # Only tools that may have this name: other servers need not start.
     owners = [tool for tool in tools if name in kind_of(tool).names(tool)]
     owners = owners or [tool for tool in tools if kind_of(tool).connects]
     clock = SystemClock()
-    confirm = _somebody if arguments.yes else _nobody
     try:
         made = _assembled(owners, settings, clock)
     except KeyMissingError as error:
         if os.environ.get("CREDENTIALS_DIRECTORY"):
             raise
         raise ConfigError(f"tools: {name} cannot be called: {_handed_over(owners)}") from error
-    toolbox = Toolbox(made, clock=clock, confirm=confirm)
-    async with _at_work(toolbox, clock, owners):
+    toolbox = Toolbox(made, clock=clock, confirm=partial(_confirm, arguments.yes))
+    async with _running(toolbox, clock, owners):
         began = clock.now()
         result = await toolbox.call(name, arguments.arguments, turn=1, conversation=1)
         took_s = clock.now() - began
         known = toolbox.guard(name)
-        guard = known or Guard()
-    told = result.as_json(guard.result_bytes)
+    guard = known or Guard()
+    shown = result.as_json(guard.result_bytes)
     if arguments.json:
-        say_json({"name": name, "took_s": round(took_s, 3)} | told)
+        say_json({"name": name, "took_s": round(took_s, 3)} | shown)
     else:
         say(f"{name}: {result.status} after {took_s:.2f} s\n  {result.message}")
-        if "data" in told:
-            say(f"  {sanitize.json_text(told['data'])}")
+        if "data" in shown:
+            say(f"  {sanitize.json_text(shown['data'])}")
         if result.status == "refused" and guard.confirm == "button" and not arguments.yes:
             print("  it needs a press of the button: --yes stands for one")
         if known is None:
@@ -191,29 +188,25 @@ async def _call(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 @asynccontextmanager
-async def _at_work(toolbox: Toolbox, clock: ports.Clock, tools: Sequence[Guard]) -> AsyncIterator[None]:
-    """Run the connections of `tools` for as long as the block lasts, which begins when each was tried."""
+async def _running(toolbox: Toolbox, clock: ports.Clock, tools: Sequence[Guard]) -> AsyncIterator[None]:
+    """Run the connections of `tools` during the block, which begins when each was tried."""
     async with asyncio.TaskGroup() as group:
         longest_s = max((kind_of(tool).start_s(tool) for tool in tools), default=0.0)
         worker = group.create_task(toolbox.run())
         try:
-            with suppress(TimeoutError):  # what hangs has nothing to offer, and what is asked of it fails
+            with suppress(TimeoutError):  # a server that hangs offers nothing, and calls of it fail
                 await within(clock, SETTLE_S + longest_s, toolbox.settled())
             yield
         finally:
             worker.cancel()
 
 
-async def _somebody(_name: str, _words: str) -> bool:
-    return True
-
-
-async def _nobody(_name: str, _words: str) -> bool:
-    return False
+async def _confirm(pressed: bool, _name: str, _words: str) -> bool:
+    return pressed
 
 
 class _Alone:
-    """No kiosk: the tools that act on one have nothing to act on. A `KioskControls`."""
+    """A `KioskControls` without a kiosk."""
 
     def __init__(self) -> None:
         self.notes: MutableMapping[str, str] = {}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from kioskd.cli import Exit, client
 from kioskd.cli.output import say_json
-from kioskd.cli.status import link_words, listed, span
+from kioskd.cli.status import link_words, listed, running_words
 from kioskd.errors import KioskError
 
 if TYPE_CHECKING:
@@ -50,22 +50,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show until interrupted.
-
-    Raises:
-        KioskError: no daemon runs, or it has stopped.
-    """
+    """Show the daemon until interrupted. Raises KioskError where none runs, or it has stopped."""
     with closing(client.talk(arguments, {"do": "watch"})) as answers:
         first = next(answers)
         if not first["ok"]:
             return client.report(arguments, first, "")
-        seen = itertools.chain([first], answers)
+        statuses = itertools.chain([first], answers)
         try:
             if arguments.json or not drawable(sys.stdout, os.environ):
-                for status in seen:
+                for status in statuses:
                     say_json(status, indent=None)
             else:
-                _show(seen)
+                _show(statuses)
         except KeyboardInterrupt:
             return Exit.OK
     return Exit.OK
@@ -92,10 +88,7 @@ def _show(answers: Iterator[Mapping[str, Any]]) -> None:
 
 @contextmanager
 def leaving_by_key() -> Iterator[str]:
-    """Have the key q end the block as Ctrl-C does; yield in words how to leave.
-
-    Where standard input is no terminal there is only Ctrl-C.
-    """
+    """Let the key q end the block as Ctrl-C does, if standard input is a terminal; yield in words how to leave."""
     if not sys.stdin.isatty():
         yield "Ctrl-C leaves"
         return
@@ -118,14 +111,11 @@ def leaving_by_key() -> Iterator[str]:
 
 
 def _await_key(keys: int, ended: int) -> None:
-    """Wait for q, or until nobody has the other end of `ended`."""
-    while True:
-        ready, _, _ = select.select([keys, ended], [], [])
-        if ended in ready:
-            return
+    """Wait for q, or until the other end of `ended` is closed."""
+    while ended not in select.select([keys, ended], [], [])[0]:
         typed = os.read(keys, 64)
         if not typed or b"q" in typed.lower():
-            # Also where the main thread waits for a daemon that says nothing.
+            # A signal, because the main thread may be waiting for a silent daemon.
             os.kill(os.getpid(), signal.SIGINT)
             return
 
@@ -133,24 +123,21 @@ def _await_key(keys: int, ended: int) -> None:
 def screen(
     status: Mapping[str, Any], events: Sequence[Mapping[str, str]], height: int, hint: str = "q leaves"
 ) -> "RenderableType":
-    """Return what is shown on a terminal of so many lines; `hint` says how to leave."""
+    """Return the picture for a terminal of `height` lines; `hint` says how to leave."""
     from rich.console import Group  # noqa: PLC0415 - as above
     from rich.rule import Rule  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    counts = status["counts"]
-    state = status["state"]
+    counts, state = status["counts"], status["state"]
     code = f"  code {status['code']}" if status["code"] else ""
     style = f"bold {COLOURS.get(state, 'white')}"
     head = Table.grid(padding=(0, 1), expand=True)
     head.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     head.add_column(no_wrap=True, style="dim")
     head.add_row(Text(client.legible(status["words"]), style), hint)
-    if status["conversation"] is None:
-        talk = "none"
-    else:
-        talk = f"number {status['conversation']}, turns {status['turn']}"
+    none = status["conversation"] is None
+    talk = "none" if none else f"number {status['conversation']}, turns {status['turn']}"
     rows: dict[str, RenderableType] = {
         "state": Text(f"{state}{code}", style),
         "conversation": f"{talk}; since start: {sum(counts['kioskd_conversations'].values()):g}",
@@ -159,7 +146,7 @@ def screen(
         "link": link_words(status["link"]),
         "camera": " ".join(filter(None, (status["camera"], listed(counts["kioskd_pictures"])))),
         "tokens": listed(counts["kioskd_tokens"]) or "none",
-        "running": f"{span(status['uptime_s'])}, version {status['version']}, log {status['log_level']}",
+        "running": running_words(status),
     }
     table = Table.grid(padding=(0, 1))
     table.add_column(width=13, style="dim")
@@ -172,15 +159,15 @@ def screen(
 
 
 def meter(level: float, words: str, width: int = 24) -> "RenderableType":
-    """Return a level as a bar over decibels below full scale, and what else there is to say of the device."""
+    """Return a level as a bar over decibels below full scale, and `words` about the device."""
     from rich.text import Text  # noqa: PLC0415 - as above
 
     decibels = 20 * math.log10(level) if level > 0 else -math.inf
     filled = round(width * min(1.0, max(0.0, 1 - decibels / FLOOR_DB)))
     colour = "red" if decibels >= CLIPPED_DB else "yellow" if decibels >= LOUD_DB else "green"
     reading = f"{decibels:4.0f} dB" if decibels > FLOOR_DB else "  quiet"
-    told = f" {reading}  {client.legible(words)}"
-    return Text.assemble(("█" * filled, colour), ("·" * (width - filled), "dim"), told)
+    bar = (("█" * filled, colour), ("·" * (width - filled), "dim"))
+    return Text.assemble(*bar, f" {reading}  {client.legible(words)}")
 
 
 def _event(event: Mapping[str, str]) -> "RenderableType":

@@ -1,7 +1,7 @@
-"""That the daemon's user may open the devices that the settings name."""
+"""Checks that the daemon's user may open the devices that the settings name."""
 
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,8 @@ from kioskd.doctor.machine import Machine
 from kioskd.settings.model import Settings
 
 USER: Final = "kioskd"
+
+NO_USER: Final = skipped("the service's user is not here yet: scripts/install.sh makes it")
 
 SOUND: Final = DeviceAccess("audio", (("/dev/snd/pcm*", "sound"), ("/dev/snd/control*", "sound")))
 
@@ -26,53 +28,50 @@ class UnixAccount:
     groups: frozenset[int]
 
 
-def groups(patient: CheckContext) -> Sequence[Finding]:
+def groups(context: CheckContext) -> Sequence[Finding]:
     """Prove that the user is in each group that its devices belong to."""
-    user = account(patient)
+    user = account(context)
     if user is None:
-        return [skipped("the service's user is not here yet: scripts/install.sh makes it")]
+        return [NO_USER]
     if user.uid == 0:
         return [skipped("the service runs as root, who may open anything")]
-    known = _groups(patient.machine)
-    wanted = [access.group for access in _wanted(patient.settings)]
+    known = _groups(context.machine)
+    wanted = [access.group for access in _wanted(context.settings)]
     missing = [name for name in wanted if name in known and known[name][0] not in user.groups]
+    remedy = "sudo usermod -aG {} {}; sudo systemctl restart kioskd"
     return [
-        fault(
-            "group-missing",
-            f"{user.name} is not in the group {name}",
-            f"sudo usermod -aG {name} {user.name}; sudo systemctl restart kioskd",
-        )
+        fault("group-missing", f"{user.name} is not in the group {name}", remedy.format(name, user.name))
         for name in missing
     ] or [ok(f"{user.name} is in {', '.join(name for name in wanted if name in known)}")]
 
 
-def permissions(patient: CheckContext) -> Sequence[Finding]:
+def permissions(context: CheckContext) -> Sequence[Finding]:
     """Prove that it may read and write each device of the kinds in use."""
-    user = account(patient)
+    user = account(context)
     if user is None:
-        return [skipped("the service's user is not here yet: scripts/install.sh makes it")]
-    machine = patient.machine
+        return [NO_USER]
+    machine = context.machine
     rules: dict[Path, str] = {}
     written: list[Path] = []
-    for access in _wanted(patient.settings):
+    for access in _wanted(context.settings):
         for pattern, subsystem in access.nodes:
-            nodes = _glob(machine, pattern)
-            rules |= dict.fromkeys(nodes, f'SUBSYSTEM=="{subsystem}", KERNEL=="{Path(pattern).name}"')
+            folder, _, names = pattern.rpartition("/")
+            nodes = sorted(machine.at(folder).glob(names))
+            rules |= dict.fromkeys(nodes, f'SUBSYSTEM=="{subsystem}", KERNEL=="{names}"')
             written += nodes if access.written else []
-    attributes = [path for path in _attributes(patient) if path.exists()]
+    places = [machine.at(place) for source in context.settings.sources for place in source.attributes]
+    attributes = [path for path in places if path.exists()]
     shut = [path for path in rules if not may(path, user, stat.S_IROTH)]
     shut += [path for path in (*written, *attributes) if not may(path, user, stat.S_IWOTH)]
+    if not rules and not shut:
+        return [skipped("no devices")]
     if not shut:
-        return (
-            [ok(f"{user.name} may open all {len(rules) + len(attributes)} of them")]
-            if rules
-            else [skipped("no devices")]
-        )
+        return [ok(f"{user.name} may open all {len(rules) + len(attributes)} of them")]
     return [_shut(path, machine, user, rules.get(path, "")) for path in dict.fromkeys(shut)]
 
 
 def _shut(path: Path, machine: Machine, user: UnixAccount, match: str) -> Finding:
-    """Return what is wrong with `path`; `match` is how a udev rule knows it, whatever number it has after a replug."""
+    """Return the fault of `path`; `match` is what a udev rule knows it by, also after a replug with another number."""
     name = f"/{path.relative_to(machine.root)}"
     gid = path.stat().st_gid
     if name.startswith("/sys"):
@@ -81,16 +80,15 @@ def _shut(path: Path, machine: Machine, user: UnixAccount, match: str) -> Findin
         group = next((group for group, (number, _) in _groups(machine).items() if number == gid), str(gid))
         remedy = f"sudo usermod -aG {group} {user.name}; sudo systemctl restart kioskd"
     else:
-        # Nobody should be of root's group, and a group that is ours already lacks the right itself.
+        # No user should join root's group; and a group that the user is in already lacks the right itself.
         rule = f'{match}, GROUP="{user.name}", MODE="0660"'
         remedy = f"write into /etc/udev/rules.d/90-kioskd.rules: {rule}; then: sudo udevadm trigger"
-    return fault(
-        "device-permission", f"{name} cannot be opened by {user.name} ({owners(path, machine)})", remedy
-    )
+    said = f"{name} cannot be opened by {user.name} ({owners(path, machine)})"
+    return fault("device-permission", said, remedy)
 
 
 def owners(path: Path, machine: Machine) -> str:
-    """Return in words who may do what with it."""
+    """Return the owner, group and mode of `path` in words."""
     status = path.stat()
     names = {gid: group for group, (gid, _) in _groups(machine).items()}
     group = names.get(status.st_gid, status.st_gid)
@@ -102,14 +100,9 @@ def _wanted(settings: Settings) -> list[DeviceAccess]:
     return list(dict.fromkeys([SOUND, *own]))
 
 
-def _attributes(patient: CheckContext) -> Iterator[Path]:
-    for source in patient.settings.sources:
-        yield from map(patient.machine.at, source.attributes)
-
-
-def account(patient: CheckContext) -> UnixAccount | None:
+def account(context: CheckContext) -> UnixAccount | None:
     """Return the user that the service runs as; None where it is not here yet."""
-    machine = patient.machine
+    machine = context.machine
     name = machine.properties("User").get("User") or USER
     for line in (machine.text("/etc/passwd") or "").splitlines():
         user, _, uid, gid, *_ = [*line.split(":"), "", "", "", ""]
@@ -126,11 +119,6 @@ def _groups(machine: Machine) -> dict[str, tuple[int, frozenset[str]]]:
         if gid.isdigit():
             found[name] = (int(gid), frozenset(filter(None, members.split(","))))
     return found
-
-
-def _glob(machine: Machine, pattern: str) -> list[Path]:
-    folder, _, names = pattern.rpartition("/")
-    return sorted(machine.at(folder).glob(names))
 
 
 def may(path: Path, user: UnixAccount, bit: int) -> bool:

@@ -1,108 +1,90 @@
-"""That the microphone hears, the speaker plays, and what the one hears of the other."""
+"""Checks that the microphone hears and the speaker plays, and measures the echo of the speaker in the microphone."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from kioskd.doctor.context import CheckContext
+from kioskd.doctor.echo_sweep import EchoMeasurement, find_echo, is_spoilt, sweep
 from kioskd.doctor.finding import Finding, fault, note, of_error, ok
-from kioskd.doctor.sound import CapturedSound, Player, listen, play, together
+from kioskd.doctor.microphone_level import RATE, MicrophoneLevel, fault_of, measure
+from kioskd.doctor.sound import CapturedSound, Player, beside, listen, play
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
 from kioskd.media.cues import CueSound, sound
+from kioskd.media.echo import LONGEST_DELAY_S
 from kioskd.media.mix import scaled
 from kioskd.media.playout import gain
-from kioskd.settings.sound import MicrophoneSettings
-
-if TYPE_CHECKING:
-    from kioskd.doctor.echo_sweep import EchoMeasurement
-    from kioskd.doctor.microphone_level import MicrophoneLevel
 
 LISTEN_S: Final = 3.0
 _LEAD_S: Final = 0.5
 _TAIL_S: Final = 1.5
-_PATIENCE_S: Final = 30.0
+_DEADLINE_S: Final = 30.0
 _PACE: Final = 0.1
-_RETRIES: Final = 2
-"""How often it is played again when the pace was off: a busy machine holds one up, a wrong rate all of them."""
+_TRIES: Final = 3
+"""How often it is played while the pace is off: a busy machine delays one try, a wrong rate all of them."""
 
 CANCELLED_DB: Final = -35.0
-"""An echo as faint as that interrupts nobody: the device has taken it out, or the speaker is far away."""
+"""An echo as faint as that interrupts no reply: the device has cancelled it, or the speaker is far away."""
+_LOUDEST_DB: Final = 3.0
+"""Above it the visitor cannot be told from what a canceller leaves."""
 
 
-async def microphone(context: CheckContext) -> Sequence[Finding]:
-    """Prove that it opens, lives, and gives sound that can be understood, at the right pace."""
-    from kioskd.doctor.microphone_level import RATE, fault_of  # noqa: PLC0415 - brings numpy
-
+async def microphone(context: CheckContext) -> Finding:
+    """Prove that it opens, stays open, and gives intelligible sound at the right rate."""
     device = context.settings.microphone.device
     try:
-        hearing = await _measure_microphone(context)
-        found = fault_of(hearing)
-        if found and found[0] == RATE:  # of the device it would be lasting; a busy machine's is over
-            hearing = await _measure_microphone(context)
-            found = fault_of(hearing)
+        level = await _measure_microphone(context)
+        found = fault_of(level)
+        if found and found[0] == RATE:  # the device's own lasts; a busy machine's is over
+            level = await _measure_microphone(context)
+            found = fault_of(level)
     except DeviceLost as lost:
-        return [of_error("microphone-missing", lost, "see `kioskd devices`")]
+        return of_error("microphone-missing", lost, "see `kioskd devices`")
     if found:
         name, said, remedy = found
-        return [fault(name, f"{device!r} {said}", remedy, **hearing.figures)]
-    said = f"{device!r} hears the room: {hearing.level_db:.0f} dB, peaks of {hearing.peak_db:.0f}"
-    return [ok(said, **hearing.figures)]
+        return fault(name, f"{device!r} {said}", remedy, **level.figures)
+    said = f"{device!r} hears the room: {level.level_db:.0f} dB, peaks of {level.peak_db:.0f}"
+    return ok(said, **level.figures)
 
 
-async def _measure_microphone(context: CheckContext) -> "MicrophoneLevel":
-    from kioskd.doctor.microphone_level import measure  # noqa: PLC0415 - brings numpy
-
+async def _measure_microphone(context: CheckContext) -> MicrophoneLevel:
     heard = await listen(context.only("microphone").microphone, context.clock, LISTEN_S)
     return measure(heard.sound, heard.pace)
 
 
-async def speaker(context: CheckContext) -> Sequence[Finding]:
-    """Prove that it opens, and takes sound as fast as it is to be played. A chime is heard."""
+async def speaker(context: CheckContext) -> Finding:
+    """Prove that it opens, and takes sound as fast as it should be played. A chime is heard."""
     device, volume = context.settings.speaker.device, context.settings.speaker.volume
-    piece = scaled(sound(CueSound.WAKE), gain(volume), gain(volume)).ljust(
-        pcm.byte_count(1.0, pcm.DOWNLINK_HZ), b"\0"
-    )
+    chime = scaled(sound(CueSound.WAKE), gain(volume), gain(volume))
+    piece = chime.ljust(pcm.byte_count(1.0, pcm.DOWNLINK_HZ), b"\0")
+    pace, right = 0.0, False
     try:
-        pace = await _pace(context, piece)
-        for _ in range(_RETRIES):
-            if not _is_off(pace):
+        for _ in range(_TRIES):
+            player = await play(context.only("speaker").speaker, context.clock, piece)
+            pace = pcm.duration_s(len(piece), pcm.DOWNLINK_HZ) / player.took_s if player.took_s else 0.0
+            right = 1 - _PACE <= pace <= 1 + 2 * _PACE
+            if right:
                 break
-            pace = await _pace(context, piece)
     except DeviceLost as lost:
-        return [of_error("speaker-missing", lost, "see `kioskd devices`")]
+        return of_error("speaker-missing", lost, "see `kioskd devices`")
     if volume == 0:
-        return [
-            fault("speaker-muted", f"{device!r} plays, at volume 0", "set speaker.volume; kioskd volume 70")
-        ]
-    if _is_off(pace):
-        return [
-            fault(
-                "speaker-rate",
-                f"{device!r} takes sound at {pace:.2f} times the rate that it promises",
-                "name the card itself by speaker.device (kioskd devices)",
-                pace=round(pace, 3),
-            )
-        ]
-    return [ok(f"{device!r} plays at volume {volume}", pace=round(pace, 3))]
+        return fault(
+            "speaker-muted", f"{device!r} plays, at volume 0", "set speaker.volume; kioskd volume 70"
+        )
+    if not right:
+        said = f"{device!r} takes sound at {pace:.2f} times the rate that it promises"
+        remedy = "name the card itself by speaker.device (kioskd devices)"
+        return fault("speaker-rate", said, remedy, pace=round(pace, 3))
+    return ok(f"{device!r} plays at volume {volume}", pace=round(pace, 3))
 
 
-async def _pace(context: CheckContext, piece: bytes) -> float:
-    player = await play(context.only("speaker").speaker, context.clock, piece)
-    return pcm.duration_s(len(piece), pcm.DOWNLINK_HZ) / player.took_s if player.took_s else 0.0
-
-
-def _is_off(pace: float) -> bool:
-    return not 1 - _PACE <= pace <= 1 + 2 * _PACE
-
-
-async def echo(context: CheckContext) -> Sequence[Finding]:
-    """Prove that the speaker is to be heard, and measure what the microphone hears of it: by sweeps of two seconds."""
+async def echo(context: CheckContext) -> Finding:
+    """Prove that the speaker can be heard, and measure its echo in the microphone, by sweeps of two seconds."""
     found, spoilt = await _sweep(context)
     if spoilt:  # by a busy machine, or a door that slammed
         found, _ = await _sweep(context)
     if found is None:
-        return [await _echo_not_heard(context)]
+        return await _echo_not_heard(context)
     figures = {
         "delay_ms": round(found.delay_s * 1000),
         "jitter_ms": round(found.jitter_s * 1000),
@@ -111,42 +93,31 @@ async def echo(context: CheckContext) -> Sequence[Finding]:
     }
     said = f"heard after {figures['delay_ms']} ms, at {found.return_db:+.0f} dB"
     if found.clipped:
-        return [
-            fault(
-                "echo-clipped",
-                f"{said}: the kiosk's own voice overdrives the microphone",
-                "lower speaker.volume or the microphone's gain (alsamixer), or move the two apart",
-                **figures,
-            )
-        ]
+        remedy = "lower speaker.volume or the microphone's gain (alsamixer), or move the two apart"
+        words = f"{said}: the kiosk's own voice overdrives the microphone"
+        return fault("echo-clipped", words, remedy, **figures)
     best, why = recommended_mode(found.delay_s, found.return_db)
-    return [_echo_finding(context.settings.microphone, best, said, why, figures)]
+    return _echo_finding(context.settings.microphone.echo, best, said, why, figures)
 
 
-async def _sweep(context: CheckContext) -> "tuple[EchoMeasurement | None, bool]":
-    """Play it, listen meanwhile, and return the echo of it, and whether there seems to be one that was not measured.
+async def _sweep(context: CheckContext) -> tuple[EchoMeasurement | None, bool]:
+    """Play and record the sweep; return its echo, and whether there seems to be one that could not be measured.
 
     Raises:
         DeviceLost: one of the two devices does not go on while the other is in use.
     """
-    from kioskd.doctor.echo_sweep import find_echo, is_spoilt, sweep  # noqa: PLC0415 - brings numpy
-
     loud, clock = gain(context.settings.speaker.volume), context.clock
     devices = context.only("microphone", "speaker")
-    heard, done, over = CapturedSound(clock), asyncio.Event(), asyncio.Event()
+    heard, over = CapturedSound(clock), asyncio.Event()
     player = Player(bytes(pcm.byte_count(_LEAD_S, pcm.DOWNLINK_HZ)) + sweep(gain=loud), clock, over)
 
     async def follow() -> None:
-        # From the moment at which the last of it is fetched, whatever came before.
         await over.wait()
         await clock.sleep(_TAIL_S)
-        done.set()
 
     try:
-        async with asyncio.timeout(_PATIENCE_S):
-            await together(
-                devices.microphone.capture(heard), devices.speaker.play(player), follow(), until=done
-            )
+        async with asyncio.timeout(_DEADLINE_S):
+            await beside(follow(), devices.microphone.capture(heard), devices.speaker.play(player))
     except TimeoutError:
         raise DeviceLost("speaker: did not take the sweep; unplug it and plug it in again") from None
     if not heard.frames:
@@ -157,9 +128,7 @@ async def _sweep(context: CheckContext) -> "tuple[EchoMeasurement | None, bool]"
 
 
 def recommended_mode(delay_s: float, return_db: float) -> tuple[str, str]:
-    """Return the `microphone.echo` that fits what was measured, and why."""
-    from kioskd.media.echo import LONGEST_DELAY_S  # noqa: PLC0415 - brings numpy
-
+    """Return the `microphone.echo` that fits the measured echo, and why."""
     if return_db <= CANCELLED_DB:
         return "hardware", "next to nothing of the kiosk's voice comes back: visitors may interrupt it"
     if delay_s > LONGEST_DELAY_S:
@@ -169,14 +138,7 @@ def recommended_mode(delay_s: float, return_db: float) -> tuple[str, str]:
     return "cancel", "the canceller can take that out: visitors may interrupt it"
 
 
-_LOUDEST_DB: Final = 3.0
-"""Above it the visitor cannot be told from what a canceller leaves."""
-
-
-def _echo_finding(
-    microphone: MicrophoneSettings, best: str, said: str, why: str, figures: dict[str, float]
-) -> Finding:
-    chosen = microphone.echo
+def _echo_finding(chosen: str, best: str, said: str, why: str, figures: dict[str, float]) -> Finding:
     all_figures: dict[str, float | str] = {**figures, "recommended": best}
     remedy = f"set microphone.echo: {best}"
     if chosen == "hardware" and best != "hardware":
@@ -186,13 +148,13 @@ def _echo_finding(
         return fault("echo-not-cancellable", f"{said}: {why}", remedy, **all_figures)
     if chosen == best or (chosen == "cancel" and best == "hardware"):
         return ok(f"{said}; microphone.echo: {chosen} fits", **all_figures)
-    # half_duplex is right wherever the kiosk stands; the better one is the owner's choice.
+    # half_duplex is right in any room; a better mode is the owner's choice.
     return note(f"{said}; half_duplex does; {best} would, too: {why}", remedy, **all_figures)
 
 
 async def _echo_not_heard(context: CheckContext) -> Finding:
     said = "the microphone heard nothing of the sweep that the speaker played"
-    sure = await context.person.asks("Did you hear a rising tone?") if context.person else None
+    sure = await context.person.ask("Did you hear a rising tone?") if context.person else None
     hardware = context.settings.microphone.device_cancels
     if sure is False or (sure is None and not hardware):
         return fault(

@@ -1,7 +1,7 @@
-"""What to send along with a question: versions, findings, settings, devices, journal. No secrets, no speech.
+"""The bundle for a support ticket: versions, findings, settings, devices, journal. No secrets, no speech.
 
-Of the settings only what is known to be harmless is copied; all other texts become their lengths. From everything else,
-the key and whatever looks like one is cut out.
+Only harmless texts of the settings are copied; all others become their lengths. The key, and texts that look like one, are
+cut out of everything else.
 """
 
 import contextlib
@@ -14,7 +14,6 @@ import platform
 import re
 import stat
 import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
@@ -25,46 +24,28 @@ from kioskd.adapters.sudo_user import as_asker
 from kioskd.doctor import credential
 from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, Verdict
-from kioskd.doctor.machine import UNIT, Machine
+from kioskd.doctor.machine import UNIT, Machine, assignments, put_file
 from kioskd.errors import KioskError
 
 JOURNAL_LINES: Final = 500
 
 _PACKAGES: Final = (
-    *(
-        "google-genai",
-        "websockets",
-        "pydantic",
-        "numpy",
-        "soxr",
-        "pyaudio",
-        "systemd-python",
-        "webrtcvad-wheels",
-    ),
-    *("gpiod", "evdev", "livekit", "picamera2", "mcp"),
+    *("google-genai", "websockets", "pydantic", "numpy", "soxr", "pyaudio", "systemd-python"),
+    *("webrtcvad-wheels", "gpiod", "evdev", "livekit", "picamera2", "mcp"),
 )
 
 HARMLESS: Final = frozenset(
     {
-        *(
-            "provider",
-            "model",
-            "api_version",
-            "location",
-            "media_resolution",
-            "voice",
-            "language",
-            "thinking",
-        ),
-        *("wake", "wakeword", "turn_taking", "pace", "uplink", "speech_start", "speech_end", "interruptions"),
-        *("device", "echo", "cues", "source", "when", "does", "double", "pull", "active", "from", "to"),
-        *("transcripts", "recordings", "quiet_hours"),
+        *("provider", "model", "api_version", "location", "media_resolution", "voice", "language"),
+        *("thinking", "wake", "wakeword", "turn_taking", "pace", "uplink", "speech_start", "speech_end"),
+        *("interruptions", "device", "echo", "cues", "source", "when", "does", "double", "pull", "active"),
+        *("from", "to", "transcripts", "recordings", "quiet_hours"),
     }
 )
-"""Settings whose texts are choices, names of devices, or times: they say nothing of anybody."""
+"""Settings whose texts are choices, names of devices, or times."""
 
 _OF_TOOLS: Final = frozenset({"kind"})
-"""What a tool calls and sends is the owner's affair."""
+"""The same for tools: what they call and send is private to the owner."""
 
 _SECRET: Final = re.compile(
     r"AIza[\w-]{10,}|\bAQ\.[\w-]{10,}|\bya29\.\S+|auth_tokens/\S+|(?<=://)[^/\s@]+@"
@@ -76,19 +57,10 @@ _SECRET: Final = re.compile(
 
 def report_of(findings: Sequence[Finding]) -> dict[str, object]:
     """Return the findings as JSON has them."""
+    names = ("check", "verdict", "fault", "said", "remedy", "figures")
     return {
         "ok": all(one.verdict is not Verdict.FAULT for one in findings),
-        "findings": [
-            {
-                "check": one.check,
-                "verdict": one.verdict.value,
-                "fault": one.fault,
-                "said": one.said,
-                "remedy": one.remedy,
-                "figures": dict(one.figures),
-            }
-            for one in findings
-        ],
+        "findings": [{name: getattr(one, name) for name in names} for one in findings],
     }
 
 
@@ -98,20 +70,15 @@ def write(
     findings: Sequence[Finding],
     devices: Callable[[], Mapping[str, object]],
 ) -> list[str]:
-    """Write the bundle to `path`, and return the names in it. Blocks for seconds.
+    """Write the bundle to `path`, a .tar.gz, and return the names in it. Blocks for seconds.
 
-    It belongs to the user who has called sudo, and only they can read it.
-
-    Args:
-        path: a .tar.gz; a file that is there is replaced, and a link is refused.
-        context: what was examined.
-        findings: what was found.
-        devices: lists this machine's devices by their names.
+    It belongs to the user who called sudo, and only they can read it. It replaces a file, and refuses a link.
+    `devices` lists this machine's devices by their names.
 
     Raises:
         KioskError: it cannot be written.
     """
-    known = [secret for secret in credential.secrets(context).values() if secret]
+    known = credential.secrets(context)
     parts = {
         "doctor.json": json.dumps(report_of(findings), indent=2, ensure_ascii=False),
         "versions.json": json.dumps(_versions(context.machine), indent=2),
@@ -130,14 +97,15 @@ def write(
             _add_text(archive, f"kioskd-report/{name}", scrubbed(text, known))
     try:
         with as_asker(os.environ):
-            _write_file(path, packed.getbuffer())
+            _check_replaceable(path)
+            put_file(path, packed.getbuffer())
     except OSError as error:
         raise KioskError(f"report {path}: cannot be written: {error.strerror}; name another place") from None
     return list(parts)
 
 
 def redacted(value: object, name: str = "", harmless: Set[str] = HARMLESS) -> object:
-    """Return settings without texts that are not known to be harmless: of those only the length is left."""
+    """Return settings with each text that is not known to be harmless replaced by its length."""
     match value:
         case dict():
             return {
@@ -159,19 +127,10 @@ def scrubbed(text: str, known: Sequence[str]) -> str:
     return _SECRET.sub("…", text)
 
 
-def _write_file(path: Path, data: memoryview) -> None:
-    """Put a file in place as a whole. The draft's name is nobody's to foresee, and no link is followed."""
+def _check_replaceable(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(path.lstat().st_mode):
             raise OSError(errno.EEXIST, "what is there is no file")
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(draft).replace(path)
-    except OSError:
-        Path(draft).unlink(missing_ok=True)
-        raise
 
 
 def _settings_set(context: CheckContext) -> dict[str, object]:
@@ -181,9 +140,7 @@ def _settings_set(context: CheckContext) -> dict[str, object]:
 
 
 def _versions(machine: Machine) -> dict[str, object]:
-    release = dict(
-        line.split("=", 1) for line in (machine.text("/etc/os-release") or "").splitlines() if "=" in line
-    )
+    release = assignments(machine.text("/etc/os-release") or "")
     return {
         "kioskd": __version__,
         "python": platform.python_version(),

@@ -1,7 +1,6 @@
-"""That the camera delivers a picture, and that it is not black."""
+"""Checks that the camera delivers a picture, and that it is not black."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Final
 
 from kioskd.doctor.context import CheckContext
@@ -15,49 +14,41 @@ _BETWEEN_S: Final = 0.4
 _BLACK: Final = 12
 """Of 255: brighter than the noise of a sensor with its lens covered."""
 _ALIKE: Final = 3
-_PATIENCE_S: Final = 30.0
+_DEADLINE_S: Final = 30.0
 
 
-async def camera(patient: CheckContext) -> Sequence[Finding]:
-    """Prove it by up to six pictures; they are looked at and forgotten."""
-    source = patient.settings.camera.source
-    if not patient.settings.camera.on:
-        return [skipped("none is set (camera.source)")]
-    eye = patient.only("camera").camera
-    assert eye is not None
+async def camera(context: CheckContext) -> Finding:
+    """Prove it by up to six pictures, which are analysed and discarded."""
+    source = context.settings.camera.source
+    if not context.settings.camera.on:
+        return skipped("none is set (camera.source)")
+    device = context.only("camera").camera
+    assert device is not None
     sketch = b""
     size = shots = 0
     try:
-        async with asyncio.timeout(_PATIENCE_S), eye.look() as sight:
+        async with asyncio.timeout(_DEADLINE_S), device.look() as running:
             while shots < _SHOTS and not _shows_something(sketch):
                 if shots:
-                    await patient.clock.sleep(_BETWEEN_S)
-                jpeg = await sight.shoot()
+                    await context.clock.sleep(_BETWEEN_S)
+                jpeg = await running.shoot()
                 sketch, size, shots = await asyncio.to_thread(_sketch, jpeg), len(jpeg), shots + 1
     except DeviceLost as lost:
-        return [of_error("camera-missing", lost, "see its ribbon cable, and `rpicam-hello --list-cameras`")]
+        return of_error("camera-missing", lost, "see its ribbon cable, and `rpicam-hello --list-cameras`")
     except TimeoutError:
-        return [
-            fault(
-                "camera-stuck",
-                f"{source}: no picture within {_PATIENCE_S:.0f} s",
-                "sudo systemctl restart kioskd",
-            )
-        ]
+        said = f"{source}: no picture within {_DEADLINE_S:.0f} s"
+        return fault("camera-stuck", said, "sudo systemctl restart kioskd")
     finally:
-        await eye.aclose()
+        await device.aclose()
     brightness = round(sum(sketch) / len(sketch))
     if not _shows_something(sketch):
-        what = "black" if brightness <= _BLACK else "all of one colour"
-        return [
-            fault(
-                "camera-black",
-                f"{source}: the picture is {what}",
-                "take the cap or film off its lens, open its shutter, give it light",
-                brightness=brightness,
-            )
-        ]
-    return [ok(f"{source}: a picture of {size} bytes, brightness {brightness} of 255", brightness=brightness)]
+        return fault(
+            "camera-black",
+            f"{source}: the picture is {'black' if brightness <= _BLACK else 'all of one colour'}",
+            "take the cap or film off its lens, open its shutter, give it light",
+            brightness=brightness,
+        )
+    return ok(f"{source}: a picture of {size} bytes, brightness {brightness} of 255", brightness=brightness)
 
 
 def _sketch(jpeg: bytes) -> bytes:

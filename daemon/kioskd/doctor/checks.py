@@ -1,4 +1,4 @@
-"""All checks, in the order in which a fault of one explains what others would find."""
+"""All checks, in the order in which a fault of one explains the faults that later ones would find."""
 
 import asyncio
 import dataclasses
@@ -27,87 +27,76 @@ from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, Verdict, of_error, skipped
 from kioskd.errors import KioskError
 
-CheckFunction = Callable[[CheckContext], Awaitable[Sequence[Finding]]]
+Findings = Finding | Sequence[Finding]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that is proved, or found to be false."""
+    """One part of the kiosk that is proved to work, or found not to."""
 
     name: str
-    look: CheckFunction
+    run: Callable[[CheckContext], Findings | Awaitable[Findings]]
+    """A plain function reads files and runs programs: it blocks, and gets a thread."""
     needs: tuple[str, ...] = ()
     """Checks without which this one could only find their faults again."""
-    opens: bool = False
-    """Whether it opens a device, which a daemon that runs holds."""
-
-
-def in_thread(look: Callable[[CheckContext], Sequence[Finding]]) -> CheckFunction:
-    """Return a check that reads files and runs programs, off the loop."""
-
-    async def run_in_thread(context: CheckContext) -> Sequence[Finding]:
-        return await asyncio.to_thread(look, context)
-
-    return run_in_thread
+    opens_device: bool = False
+    """Whether it opens a device, which a running daemon holds."""
 
 
 CHECKS: Final = (
-    Check("settings", in_thread(configuration.settings)),
-    Check("libraries", in_thread(configuration.libraries), ("settings",)),
-    Check("service", in_thread(unit.installed)),
-    Check("sandbox", in_thread(unit.sandbox), ("service",)),
-    Check("power", in_thread(power.power)),
-    Check("temperature", in_thread(power.temperature)),
-    Check("space", in_thread(storage.space)),
+    Check("settings", configuration.settings),
+    Check("libraries", configuration.libraries, ("settings",)),
+    Check("service", unit.installed),
+    Check("sandbox", unit.sandbox, ("service",)),
+    Check("power", power.power),
+    Check("temperature", power.temperature),
+    Check("space", storage.space),
     Check("wear", storage.wear),
-    Check("clock", in_thread(clock.clock)),
-    Check("files", in_thread(files.files), ("settings",)),
-    Check("key", in_thread(credential.credential), ("settings",)),
+    Check("clock", clock.clock),
+    Check("files", files.files, ("settings",)),
+    Check("key", credential.credential, ("settings",)),
     Check("name", network.name, ("settings",)),
     Check("tls", network.tls, ("name",)),
     Check("session", session.session, ("libraries", "key", "tls")),
     Check("tools", programs.programs, ("settings",)),
-    Check("groups", in_thread(access.groups), ("settings",)),
-    Check("permissions", in_thread(access.permissions), ("groups",)),
-    Check("cards", in_thread(sound_card_users.cards), ("settings",)),
-    Check("microphone", audio.microphone, ("libraries", "cards"), opens=True),
-    Check("speaker", audio.speaker, ("libraries", "cards"), opens=True),
-    Check("echo", audio.echo, ("microphone", "speaker"), opens=True),
-    Check("camera", camera.camera, ("libraries",), opens=True),
-    Check("button", controls.buttons, ("libraries",), opens=True),
-    Check("lamp", controls.lamps, ("libraries",), opens=True),
+    Check("groups", access.groups, ("settings",)),
+    Check("permissions", access.permissions, ("groups",)),
+    Check("cards", sound_card_users.cards, ("settings",)),
+    Check("microphone", audio.microphone, ("libraries", "cards"), opens_device=True),
+    Check("speaker", audio.speaker, ("libraries", "cards"), opens_device=True),
+    Check("echo", audio.echo, ("microphone", "speaker"), opens_device=True),
+    Check("camera", camera.camera, ("libraries",), opens_device=True),
+    Check("button", controls.buttons, ("libraries",), opens_device=True),
+    Check("lamp", controls.lamps, ("libraries",), opens_device=True),
 )
+
+_STOP_REMEDY: Final = "sudo systemctl stop kioskd; sudo kioskd doctor; sudo systemctl start kioskd"
 
 
 async def examine(
     context: CheckContext, tell: Callable[[Finding], None] = lambda _: None, checks: Sequence[Check] = CHECKS
 ) -> list[Finding]:
-    """Do all checks one after the other; `tell` gets each finding as it is made.
+    """Run all checks one after the other; `tell` gets each finding as it is made.
 
     A check whose needs have a fault is left out, so that one fault is named once.
     """
     pid = await asyncio.to_thread(context.machine.daemon)
     blocked: set[str] = set()
-    told = False
+    remedy: str | None = _STOP_REMEDY
     findings: list[Finding] = []
     for check in checks:
-        wanting = [need for need in check.needs if need in blocked]
+        failed_needs = [need for need in check.needs if need in blocked]
         found: Sequence[Finding]
-        if wanting:
-            found = [skipped(f"comes after: {', '.join(wanting)}")]
-        elif check.opens and pid is not None:
-            remedy = (
-                None
-                if told
-                else "sudo systemctl stop kioskd; sudo kioskd doctor; sudo systemctl start kioskd"
-            )
+        if failed_needs:
+            found = [skipped(f"comes after: {', '.join(failed_needs)}")]
+        elif check.opens_device and pid is not None:
             if trouble := await asyncio.to_thread(unit.reported_fault, context, check.name):
                 found = [trouble]
             else:
-                found, told = [skipped(f"kioskd runs (process {pid}) and holds it", remedy)], True
+                found, remedy = [skipped(f"kioskd runs (process {pid}) and holds it", remedy)], None
         else:
             found = await _run(check, context)
-        if wanting or any(one.verdict is Verdict.FAULT for one in found):
+        if failed_needs or any(one.verdict is Verdict.FAULT for one in found):
             blocked.add(check.name)
         for one in found:
             findings.append(dataclasses.replace(one, check=check.name))
@@ -115,17 +104,24 @@ async def examine(
     return findings
 
 
-async def look(name: str, context: CheckContext) -> Sequence[Finding]:
-    """Make one check, from where this process is."""
+async def examine_one(name: str, context: CheckContext) -> Sequence[Finding]:
+    """Run one check in this process."""
     return await _run(next(check for check in CHECKS if check.name == name), context)
 
 
 async def _run(check: Check, context: CheckContext) -> Sequence[Finding]:
     inside = context.inside
-    if check.opens and inside is not None and await asyncio.to_thread(inside.unavailable_reason) is None:
+    if (
+        check.opens_device
+        and inside is not None
+        and await asyncio.to_thread(inside.unavailable_reason) is None
+    ):
         quiet = () if context.person is not None else ("--yes",)
         return await inside.examine_inside(check.name, "--config", str(context.path), *quiet)
     try:
-        return await check.look(context)
+        found = await asyncio.to_thread(check.run, context)
+        if isinstance(found, Awaitable):
+            found = await found
     except KioskError as error:
-        return [of_error(f"{check.name}-failed", error, "see the journal: journalctl -u kioskd")]
+        found = of_error(f"{check.name}-failed", error, "see the journal: journalctl -u kioskd")
+    return [found] if isinstance(found, Finding) else found

@@ -1,4 +1,4 @@
-"""That the settings can be read, and the libraries that they need are installed."""
+"""Checks that the settings can be read, and that the libraries that they need are installed."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -7,40 +7,34 @@ from typing import Final
 from kioskd.adapters.source import Library
 from kioskd.doctor import unit
 from kioskd.doctor.context import CheckContext
-from kioskd.doctor.finding import Finding, fault, note, ok
+from kioskd.doctor.finding import Finding, fault, note, ok, split_remedy
 from kioskd.settings.load import notes
 from kioskd.settings.model import Settings
 
 
-def settings(patient: CheckContext) -> Sequence[Finding]:
+def settings(context: CheckContext) -> Sequence[Finding]:
     """Prove that the daemon would start with this file."""
-    if patient.faults:
+    if context.faults:
         return [
             fault("settings", where, remedy or "see config/kioskd.yaml, the reference")
-            for where, remedy in (_parted(str(one)) for one in patient.faults)
+            for where, remedy in (split_remedy(str(one)) for one in context.faults)
         ]
-    if (trouble := unit.reported_fault(patient, "settings")) is not None:
+    if (trouble := unit.reported_fault(context, "settings")) is not None:
         return [trouble]
-    remarks = [
-        # A key that cannot be seen from here is the affair of the check for it.
-        _note(remark)
-        for remark in notes(patient.settings, patient.environ)
-        if not remark.startswith("service key")
-    ]
-    return remarks or [ok(f"{patient.path}: no faults")]
+    # The check of the key tells of a key that cannot be seen from here.
+    remarks = [one for one in notes(context.settings, context.environ) if not one.startswith("service key")]
+    return [note(*split_remedy(one)) for one in remarks] or [ok(f"{context.path}: no faults")]
 
 
-def libraries(patient: CheckContext) -> Sequence[Finding]:
-    """Prove that what the settings need of Python's libraries can be found."""
-    missing = [(module, how) for module, how in _needed(patient.settings) if not _is_here(module)]
+def libraries(context: CheckContext) -> Sequence[Finding]:
+    """Prove that the Python libraries that the settings need can be found."""
+    missing = [(module, how) for module, how in _needed(context.settings) if not _is_here(module)]
     return [fault("library-missing", f"{module}: cannot be imported", how) for module, how in missing] or [
         ok("all that the settings need are here")
     ]
 
 
 _PYAUDIO: Final = "sudo apt install python3-pyaudio, in an environment that sees the system's packages; or run scripts/install.sh"
-
-
 _AGAIN: Final = "sudo scripts/install.sh, again"
 
 
@@ -71,13 +65,3 @@ def _is_here(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ImportError:  # of the package that it is part of
         return False
-
-
-def _parted(line: str) -> tuple[str, str]:
-    said, _, remedy = line.rpartition("; ")
-    return (said, remedy) if said else (line, "")
-
-
-def _note(remark: str) -> Finding:
-    said, remedy = _parted(remark)
-    return note(said, remedy or None)

@@ -1,4 +1,4 @@
-"""What the checks look at: an owner's settings, and the machine that they are for."""
+"""What the checks examine: an owner's settings, and the machine that they are for."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from kioskd.settings.model import Settings
 
 
 class Technician(Protocol):
-    """Somebody who stands before the kiosk."""
+    """A person at the kiosk who presses and looks."""
 
-    def tell(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """Show a line."""
 
-    async def asks(self, question: str) -> bool | None:
+    async def ask(self, question: str) -> bool | None:
         """Return the answer to a question, yes or no; None where none comes in time."""
 
 
@@ -29,13 +29,13 @@ def this_machines_parts(settings: Settings) -> app.Parts:
     Raises:
         ConfigError: an optional library is missing that one of them needs.
     """
-    # The service is another matter, and so its key is not wanted here.
+    # No device needs the service's key.
     return app.real_parts(settings, {"GEMINI_API_KEY": "not-used"})
 
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """What all checks look at."""
+    """What all checks examine."""
 
     settings: Settings
     """The defaults where `faults` has any."""
@@ -45,13 +45,13 @@ class CheckContext:
     faults: Sequence[Fault] = ()
     """What is wrong with the file."""
     person: Technician | None = None
-    """None where nobody is to be asked."""
+    """None: no question is asked."""
     clock: ports.Clock = field(default_factory=SystemClock)
     parts: Callable[[Settings], app.Parts] = this_machines_parts
     wear: bool = False
-    """Whether to take a minute to see what is written to the card."""
+    """Whether to measure for a minute what is written to the card."""
     inside: SandboxView | None = None
-    """Where devices are looked at from; None: from where this process is."""
+    """The sandbox in which devices are opened; None: this process opens them."""
 
     @classmethod
     def of(
@@ -64,7 +64,7 @@ class CheckContext:
         wear: bool = False,
         inside: SandboxView | None = None,
     ) -> Self:
-        """Return the context of the settings in `path`, sound or not. Blocks."""
+        """Return the context of the settings in `path`, with or without faults. Blocks."""
         settings = Settings()
         faults: Sequence[Fault] = ()
         try:
@@ -75,6 +75,6 @@ class CheckContext:
         return cls(settings, environ, machine or Machine(), path, faults, person, wear=wear, inside=inside)
 
     def only(self, *sections: str) -> app.Devices:
-        """Return the devices of the named sections of the settings, so that one that fails keeps nobody from the others."""
+        """Return the devices of the named sections of the settings: another section's fault does not matter then."""
         only = Settings.model_validate({name: getattr(self.settings, name) for name in sections})
         return self.parts(only).devices

@@ -1,89 +1,71 @@
-"""That buttons and lamps can be opened, and, where somebody is there to press and look, that they do what they should."""
+"""Checks that buttons and lamps can be opened, and, with a person there to press and look, that they work."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Final
 
 from kioskd import app, ports
-from kioskd.doctor.context import CheckContext
+from kioskd.doctor.context import CheckContext, Technician
 from kioskd.doctor.finding import Finding, fault, of_error, ok, skipped
-from kioskd.doctor.sound import together
+from kioskd.doctor.sound import beside
 from kioskd.errors import DeviceLost
 
 MOST_EDGES: Final = 1000
-"""Edges of a button that wait; a device that sends more of them is no button, and the rest is not looked at."""
+"""Edges of a button that wait. A device that sends more is no button, and the later ones are dropped."""
 
 PRESS_S: Final = 20.0
-_REST_S: Final = 0.5
-"""For a line to say how it is, and to fail."""
+_FIRST_EDGE_S: Final = 0.5
+"""The time for a line to report its level, or to fail."""
 _BLINKS: Final = 3
+"""One without a person: it shows that the lamp can be driven."""
 _BLINK_S: Final = 0.4
-"""Where nobody looks, one will do: it shows that the lamp can be driven."""
 
 
-async def buttons(patient: CheckContext) -> Sequence[Finding]:
+async def buttons(context: CheckContext) -> Sequence[Finding]:
     """Prove that each is at rest, and can be pressed."""
-    if not patient.settings.controls.all_buttons:
+    if not context.settings.controls.all_buttons:
         return [skipped("none is set (controls.button)")]
-    return [await _button(patient, each) for each in patient.only("controls").buttons]
+    return [await _button(context, each) for each in context.only("controls").buttons]
 
 
-async def lamps(patient: CheckContext) -> Sequence[Finding]:
+async def lamps(context: CheckContext) -> Sequence[Finding]:
     """Prove that each can be lit, and is seen to blink."""
-    settings = patient.settings.controls.all_lamps
+    settings = context.settings.controls.all_lamps
     if not settings:
         return [skipped("none is set (controls.lamp)")]
     names = [f"lamp {one.source or ' '.join(one.command or ())}" for one in settings]
-    return [
-        await _lamp(patient, name, lit.lamp)
-        for name, lit in zip(names, patient.only("controls").lamps, strict=True)
-    ]
+    specs = context.only("controls").lamps
+    return [await _lamp(context, name, spec.lamp) for name, spec in zip(names, specs, strict=True)]
 
 
-async def _button(patient: CheckContext, hand: app.ButtonSpec) -> Finding:
+async def _button(context: CheckContext, spec: app.ButtonSpec) -> Finding:
     edges: asyncio.Queue[bool] = asyncio.Queue(MOST_EDGES)
-    found: list[Finding] = []
-    over = asyncio.Event()
 
     def note(edge: ports.Edge) -> None:
         if not edges.full():
             edges.put_nowait(edge.down)
 
-    async def follow() -> None:
-        if await _next(edges, _REST_S):
-            found.append(
-                fault(
-                    "button-stuck",
-                    f"{hand.name}: reads as pressed while nobody presses it",
-                    "let go of it; else see its wiring, `pull` and `active` under controls.button",
-                )
-            )
-        elif patient.person is None:
-            found.append(ok(f"{hand.name}: opens, and is at rest; nobody was asked to press it"))
-        else:
-            patient.person.tell(f"Press and let go of the {hand.name} within {PRESS_S:.0f} s.")
-            found.append(_pressed(hand.name, await _next(edges, PRESS_S, wanted=True)))
-        over.set()
-
     try:
-        await together(hand.button.watch(note), follow(), until=over)
+        return await beside(_press(context.person, spec.name, edges), spec.button.watch(note))
     except DeviceLost as lost:
         return of_error("button-missing", lost, "see `kioskd devices`")
-    return found[0]
 
 
-def _pressed(name: str, pressed: bool) -> Finding:
-    if pressed:
+async def _press(person: Technician | None, name: str, edges: "asyncio.Queue[bool]") -> Finding:
+    if await _next(edges, _FIRST_EDGE_S):
+        remedy = "let go of it; else see its wiring, `pull` and `active` under controls.button"
+        return fault("button-stuck", f"{name}: reads as pressed while nobody presses it", remedy)
+    if person is None:
+        return ok(f"{name}: opens, and is at rest; nobody was asked to press it")
+    person.show(f"Press and let go of the {name} within {PRESS_S:.0f} s.")
+    if await _next(edges, PRESS_S, wanted=True):
         return ok(f"{name}: opens, and was pressed")
-    return fault(
-        "button-not-pressed",
-        f"{name}: no press came",
-        "see its wiring (line and ground), its line's number, `pull` and `active` under controls.button",
-    )
+    remedy = "see its wiring (line and ground), its line's number, `pull` and `active` under controls.button"
+    return fault("button-not-pressed", f"{name}: no press came", remedy)
 
 
 async def _next(edges: "asyncio.Queue[bool]", seconds: float, *, wanted: bool | None = None) -> bool:
-    """Return the next edge, or the next that is as `wanted`; False where none comes in time."""
+    """Return the next edge, or the next one that is `wanted`; False where none comes in time."""
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -94,29 +76,23 @@ async def _next(edges: "asyncio.Queue[bool]", seconds: float, *, wanted: bool | 
         return False
 
 
-async def _lamp(patient: CheckContext, name: str, lamp: ports.Lamp) -> Finding:
-    over = asyncio.Event()
+async def _lamp(context: CheckContext, name: str, lamp: ports.Lamp) -> Finding:
+    person = context.person
 
     async def blink() -> None:
-        for _ in range(_BLINKS if patient.person is not None else 1):
-            for level in (1.0, 0.0):
-                lamp.shine(ports.Light("listening", level, level, level) if level else ports.DARK)
-                await patient.clock.sleep(_BLINK_S)
-        over.set()
+        for _ in range(1 if person is None else _BLINKS):
+            for light in (ports.Light("listening", 1.0, 1.0, 1.0), ports.DARK):
+                lamp.shine(light)
+                await context.clock.sleep(_BLINK_S)
 
-    if patient.person is not None:
-        patient.person.tell(f"Look at the {name}: it blinks {_BLINKS} times now.")
+    if person is not None:
+        person.show(f"Look at the {name}: it blinks {_BLINKS} times now.")
     try:
-        await together(lamp.run(), blink(), until=over)
+        await beside(blink(), lamp.run())
     except DeviceLost as lost:
         return of_error("lamp-missing", lost, "see `kioskd devices`")
-    seen = await patient.person.asks(f"Did the {name} blink?") if patient.person is not None else None
+    seen = None if person is None else await person.ask(f"Did the {name} blink?")
     if seen is False:
-        return fault(
-            "lamp-dark",
-            f"{name}: can be driven, and was not seen to blink",
-            "see its wiring and resistor, its line's number, and `active` under controls.lamp",
-        )
-    return ok(
-        f"{name}: can be driven" + (", and was seen to blink" if seen else "; nobody was asked to look")
-    )
+        remedy = "see its wiring and resistor, its line's number, and `active` under controls.lamp"
+        return fault("lamp-dark", f"{name}: can be driven, and was not seen to blink", remedy)
+    return ok(f"{name}: can be driven{', and was seen to blink' if seen else '; nobody was asked to look'}")

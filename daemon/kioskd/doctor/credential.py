@@ -1,12 +1,11 @@
-"""That there is something to open the service with, where the daemon will look for it."""
+"""Checks that the daemon will find its key for the service."""
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from kioskd import regular_file
 from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, ok, skipped
-from kioskd.doctor.machine import UNIT, Machine
+from kioskd.doctor.machine import Machine
 from kioskd.secret_files import KeyMissingError, KeyUnusableError
 from kioskd.settings.credentials import CREDENTIAL, service_key
 
@@ -17,7 +16,7 @@ _LARGEST_BYTES: Final = 100_000
 
 ENCRYPTED: Final = f"/etc/credstore.encrypted/{CREDENTIAL}"
 PLAIN: Final = f"/etc/credstore/{CREDENTIAL}"
-"""Where systemd takes the unit's credential from, and `kioskd key` puts it."""
+"""The places from which systemd takes the unit's credential, and where `kioskd key` stores it."""
 
 PLAIN_DROP_IN: Final = "/etc/systemd/system/kioskd.service.d/60-plain-key.conf"
 PLAIN_LOADED: Final = f"""\
@@ -25,66 +24,57 @@ PLAIN_LOADED: Final = f"""\
 [Service]
 LoadCredential={CREDENTIAL}
 """
-"""What has systemd take the plain one: without it the unit would not even start (seen with systemd 257)."""
+"""The drop-in that makes systemd take the plain key: without it the unit would not start (seen with systemd 257)."""
 
 
 class OutOfSightError(KeyUnusableError):
-    """Whether there is a key is not for this user to see."""
+    """This user cannot see whether there is a key."""
 
 
-def credential(context: CheckContext) -> Sequence[Finding]:
+def credential(context: CheckContext) -> Finding:
     """Prove that the daemon will find its key, or needs none."""
     service = context.settings.service
-    if service.provider == "vertex":
-        return [skipped("no key is needed: vertex is opened by an account, as the session will show")]
-    if service.token_url is not None:
-        return [skipped("no key is needed: each connection fetches a token, as the session will show")]
+    if service.provider == "vertex" or service.token_url is not None:
+        vertex = service.provider == "vertex"
+        how = "vertex is opened by an account" if vertex else "each connection fetches a token"
+        return skipped(f"no key is needed: {how}, as the session will show")
     try:
         key, where = found(context)
+    except OutOfSightError as error:
+        return skipped(str(error), "run doctor with sudo")
+    except KeyMissingError:
+        said = f"no key: looked into {ENCRYPTED}, {PLAIN}, the environment and service.key_file"
+        return fault("key-missing", said, "sudo kioskd key")
     except KeyUnusableError as error:
-        return [_of(error)]
+        return fault("key-unusable", str(error), "sudo kioskd key, or mend what it names")
     assert key is not None
     if where == PLAIN and not _loads_plain(context.machine):
-        return [
-            fault(
-                "key-not-loaded",
-                f"{PLAIN} is there, and the unit takes its key encrypted only: it does not start with this one",
-                "sudo kioskd key; sudo systemctl daemon-reload; sudo systemctl restart kioskd",
-            )
-        ]
-    return [ok(f"a key of {len(key.get_secret_value())} characters, from {where}")]
-
-
-def _of(error: KeyUnusableError) -> Finding:
-    match error:
-        case OutOfSightError():
-            return skipped(f"{error.where}: {error.what}", "run doctor with sudo")
-        case KeyMissingError():
-            said = f"no key: looked into {ENCRYPTED}, {PLAIN}, the environment and service.key_file"
-            return fault("key-missing", said, "sudo kioskd key")
-        case _:
-            said = f"{error.where}: {error.what}"
-            return fault("key-unusable", said, "sudo kioskd key, or mend what it names")
+        said = f"{PLAIN} is there, and the unit takes its key encrypted only: it does not start with this one"
+        remedy = "sudo kioskd key; sudo systemctl daemon-reload; sudo systemctl restart kioskd"
+        return fault("key-not-loaded", said, remedy)
+    return ok(f"a key of {len(key.get_secret_value())} characters, from {where}")
 
 
 def found(context: CheckContext) -> "tuple[SecretStr | None, str]":
-    """Return the service's key and where it is; None where the settings need none.
+    """Return the service's key and its place; None where the settings need none.
 
-    First as the daemon looks for it in this process's surroundings, then where its unit takes it from: that can be
-    seen by root only.
+    The first place is this process's own environment, the second the unit's credentials, which only root can see.
 
     Raises:
         KeyMissingError: there is none.
         OutOfSightError: only root can see whether there is one.
-        KeyUnusableError: there is one that cannot be used, or not be read from here.
+        KeyUnusableError: there is one that cannot be used, or that this user cannot read.
     """
     service, environ = context.settings.service, context.environ
     try:
-        return service_key(service, environ), _place(context)
+        key = service_key(service, environ)
     except KeyMissingError:
         stored = _stored(context.machine)
         if stored is None:
             raise
+    else:
+        own = "this process's own credentials or environment"
+        return key, own if service.key_file is None else f"service.key_file ({service.key_file})"
     where, text = stored
     try:
         return service_key(service, {"GEMINI_API_KEY": text}), where
@@ -92,25 +82,19 @@ def found(context: CheckContext) -> "tuple[SecretStr | None, str]":
         raise KeyUnusableError(where, error.what) from None
 
 
-def _place(context: CheckContext) -> str:
-    if context.settings.service.key_file is not None:
-        return f"service.key_file ({context.settings.service.key_file})"
-    return "this process's own credentials or environment"
-
-
 def _stored(machine: Machine) -> tuple[str, str] | None:
-    """Return where the unit's credential is kept, and what it holds."""
+    """Return the place of the unit's credential, and its text."""
     encrypted, plain = machine.at(ENCRYPTED), machine.at(PLAIN)
     try:
         if encrypted.exists():
-            ran = machine.run("systemd-creds", "decrypt", f"--name={CREDENTIAL}", str(encrypted), "-")
-            if ran is None or ran.code:
+            key = machine.output("systemd-creds", "decrypt", f"--name={CREDENTIAL}", str(encrypted), "-")
+            if key is None:
                 raise KeyUnusableError(
                     ENCRYPTED,
                     "cannot be decrypted by us here: only root on the very machine that encrypted it can; "
                     "run doctor with sudo, or store the key anew: sudo kioskd key",
                 )
-            return ENCRYPTED, ran.out
+            return ENCRYPTED, key
         if plain.exists():
             return PLAIN, regular_file.content(plain, _LARGEST_BYTES).decode("ascii", errors="replace")
     except PermissionError:
@@ -120,14 +104,14 @@ def _stored(machine: Machine) -> tuple[str, str] | None:
 
 def _loads_plain(machine: Machine) -> bool:
     # `systemctl show` calls credentials unprintable.
-    ran = machine.run("systemctl", "cat", UNIT) if machine.has_systemd else None
-    return ran is None or ran.code != 0 or f"LoadCredential={CREDENTIAL}" in ran.out
+    text = machine.unit_text()
+    return text is None or f"LoadCredential={CREDENTIAL}" in text
 
 
-def secrets(context: CheckContext) -> Mapping[str, str]:
-    """Return what is not to be shown to anybody, by a name that may be."""
+def secrets(context: CheckContext) -> list[str]:
+    """Return the texts that must not be shown."""
     try:
         key, _ = found(context)
     except KeyUnusableError:
-        return {}
-    return {"service key": key.get_secret_value()} if key is not None else {}
+        return []
+    return [] if key is None else [key.get_secret_value()]

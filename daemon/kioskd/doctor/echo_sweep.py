@@ -77,8 +77,7 @@ def find_echo(heard: bytes, played_at_s: float, gain: float = 1.0) -> EchoMeasur
 
     None where there is none that stands out of both. `heard` has to go on for a second after the sweep's end.
     """
-    sound = np.frombuffer(heard, "<i2").astype(np.float64) / 32768
-    one, other = (_find_once(sound, played_at_s + later_s, PEAK * gain) for later_s in (0.0, _APART_S))
+    one, other = _find_both(heard, played_at_s, gain)
     if one is None or other is None:
         return None
     jitter_s = abs(one.delay_s - other.delay_s)
@@ -95,13 +94,16 @@ def find_echo(heard: bytes, played_at_s: float, gain: float = 1.0) -> EchoMeasur
 
 
 def is_spoilt(heard: bytes, played_at_s: float, gain: float = 1.0) -> bool:
-    """Whether one of both sweeps was heard, at least: where `find_echo` finds nothing all the same, something came in
-    between, and another try is worth its time. Takes what `find_echo` does.
+    """Whether one of both sweeps was heard. If `find_echo` found nothing, a noise disturbed it: try again.
+
+    The arguments are those of `find_echo`.
     """
+    return any(one is not None for one in _find_both(heard, played_at_s, gain))
+
+
+def _find_both(heard: bytes, played_at_s: float, gain: float) -> list[EchoMeasurement | None]:
     sound = np.frombuffer(heard, "<i2").astype(np.float64) / 32768
-    return any(
-        _find_once(sound, played_at_s + later_s, PEAK * gain) is not None for later_s in (0.0, _APART_S)
-    )
+    return [_find_once(sound, played_at_s + later_s, PEAK * gain) for later_s in (0.0, _APART_S)]
 
 
 def _find_once(sound: FloatSamples, played_at_s: float, peak: float) -> EchoMeasurement | None:
@@ -109,7 +111,7 @@ def _find_once(sound: FloatSamples, played_at_s: float, peak: float) -> EchoMeas
     begin = round((played_at_s - EARLY_S) * rate)
     piece = np.concatenate([np.zeros(max(0, -begin)), sound[max(0, begin) :]])
     piece = piece[: round((EARLY_S + _ONCE_S + LONGEST_S) * rate)]
-    answer, band = _answer(piece, peak)
+    answer = _answer(piece, peak)
     sizes = np.abs(answer[: round((EARLY_S + LONGEST_S) * rate)])
     highest = int(np.argmax(sizes))
     before = max(0, highest - round(_BEFORE_PEAK_S * rate))
@@ -122,7 +124,8 @@ def _find_once(sound: FloatSamples, played_at_s: float, peak: float) -> EchoMeas
         return None
     first = before + int(np.argmax(sizes[before : highest + 1] > 0.5 * sizes[highest]))
     # As long a window of noise has as much of it.
-    found, beside = band.power(answer[before:after]), band.power(answer[after : 2 * after - before])
+    size = len(answer)
+    found, beside = _power(answer[before:after], size), _power(answer[after : 2 * after - before], size)
     power = max(found - beside, _LEAST_SHARE * found, _NOTHING**2)
     return EchoMeasurement(
         delay_s=first / rate - EARLY_S,
@@ -136,27 +139,21 @@ def _find_once(sound: FloatSamples, played_at_s: float, peak: float) -> EchoMeas
 _NOTHING: Final = 1e-6
 
 
-class _Band:
-    """The mean power of a response over the sweep's pitches."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        pitches = np.fft.rfftfreq(size, 1 / pcm.UPLINK_HZ)
-        self._inside = (pitches > 1.2 * LOW_HZ) & (pitches < HIGH_HZ / 1.2)
-
-    def power(self, response: FloatSamples) -> float:
-        return float(np.mean(np.square(np.abs(np.fft.rfft(response, self._size)))[self._inside]))
+def _power(response: FloatSamples, size: int) -> float:
+    """Return the mean power of a response over the sweep's pitches."""
+    pitches = np.fft.rfftfreq(size, 1 / pcm.UPLINK_HZ)
+    inside = (pitches > 1.2 * LOW_HZ) & (pitches < HIGH_HZ / 1.2)
+    return float(np.mean(np.square(np.abs(np.fft.rfft(response, size)))[inside]))
 
 
-def _answer(piece: FloatSamples, peak: float) -> tuple[FloatSamples, _Band]:
+def _answer(piece: FloatSamples, peak: float) -> FloatSamples:
     tone = _sweep(pcm.UPLINK_HZ) * peak
     size = 1 << (len(piece) + len(tone) - 1).bit_length()
     given = np.fft.rfft(tone, size)
     power = np.square(np.abs(given))
-    # Where the sweep has nothing, nothing can be said.
+    # Outside the sweep's pitches the division would divide by nothing.
     floor = 1e-3 * float(np.max(power))
-    answer = np.fft.irfft(np.fft.rfft(piece, size) * np.conj(given) / (power + floor), size)
-    return answer, _Band(size)
+    return np.fft.irfft(np.fft.rfft(piece, size) * np.conj(given) / (power + floor), size)
 
 
 def _sweep(rate_hz: int) -> FloatSamples:

@@ -1,11 +1,11 @@
-"""That the daemon may read the files that the settings name: whoever runs doctor may see more than it does."""
+"""Checks that the daemon may read the files that the settings name: the user of doctor may see more than it does."""
 
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from kioskd.doctor.access import UnixAccount, account, may, owners
+from kioskd.doctor.access import NO_USER, UnixAccount, account, may, owners
 from kioskd.doctor.context import CheckContext
 from kioskd.doctor.finding import Finding, fault, ok, skipped
 from kioskd.doctor.machine import Machine
@@ -14,44 +14,43 @@ from kioskd.secret_files import is_there
 from kioskd.settings.sandbox import PROPERTIES, ServiceSandbox, named, paths
 
 SETTINGS: Final = "/etc/kioskd/kioskd.yaml"
-"""What the unit reads."""
+"""The file that the unit reads."""
 
 _PRIVATE: Final = ("service.key_file", "service.credentials_file")
 _PROGRAMS: Final = (".argv", ".command")
 """The ends of names of programs: those are run, and need not be read."""
+_UNSEEN: Final = skipped("not all of them can be seen from here", "run doctor with sudo")
 
 
-def files(patient: CheckContext) -> Sequence[Finding]:
+def files(context: CheckContext) -> Sequence[Finding]:
     """Prove that neither their owner and mode nor the unit's sandbox keeps them from it."""
-    machine, user = patient.machine, account(patient)
-    if patient.path != machine.at(SETTINGS):
+    machine, user = context.machine, account(context)
+    if context.path != machine.at(SETTINGS):
         return [skipped(f"these settings are not the service's own, {SETTINGS}")]
     if user is None:
-        return [skipped("the service's user is not here yet: scripts/install.sh makes it")]
+        return [NO_USER]
     unit = machine.properties(*PROPERTIES, "ReadWritePaths")
-    seen = {(name, path): is_there(path) for name, path in _named(patient)}
+    seen = {(name, path): is_there(path) for name, path in _named(context)}
     if None in seen.values():
-        return [skipped("not all of them can be seen from here", "run doctor with sudo")]
+        return [_UNSEEN]
     there = [place for place, is_here in seen.items() if is_here]
     try:
-        found = [_judged(name, path, user, machine, unit) for name, path in there]
-        found += [_kept(name, path, user, machine, unit) for name, path in _records(patient)]
+        found = [_read_fault(name, path, user, machine, unit) for name, path in there]
+        found += [_write_fault(name, path, user, machine, unit) for name, path in _records(context)]
     except PermissionError:
-        return [skipped("not all of them can be seen from here", "run doctor with sudo")]
+        return [_UNSEEN]
     return [one for one in found if one is not None] or [
         ok(f"{user.name} may read what the settings need: {len(there)} in all")
     ]
 
 
-def _judged(
+def _read_fault(
     name: str, path: Path, user: UnixAccount, machine: Machine, unit: Mapping[str, str]
 ) -> Finding | None:
     real = machine.shown(path)
     if why := ServiceSandbox.of_unit(unit).hides(real):
         return fault("file-hidden", f"{name} = {real}: {why}", "move it to /etc/kioskd, and name it there")
-    if name.endswith(_PROGRAMS):
-        return None
-    shut = _shut(path, user, machine)
+    shut = None if name.endswith(_PROGRAMS) else _shut(path, user, machine)
     if shut is None:
         return None
     shown = machine.shown(shut)
@@ -65,7 +64,7 @@ def _judged(
 
 
 def _shut(path: Path, user: UnixAccount, machine: Machine) -> Path | None:
-    """Return the first folder on the way to `path` that `user` may not pass, or itself; None where the way is free."""
+    """Return the first folder above `path` that `user` may not enter, or `path` itself; None where it can be read."""
     real, root = path.resolve(), machine.root.resolve()
     for folder in reversed(real.parents):
         if folder.is_relative_to(root) and folder != root and not may(folder, user, stat.S_IXOTH):
@@ -73,7 +72,7 @@ def _shut(path: Path, user: UnixAccount, machine: Machine) -> Path | None:
     return None if may(real, user, stat.S_IROTH) else real
 
 
-def _kept(
+def _write_fault(
     name: str, path: Path, user: UnixAccount, machine: Machine, unit: Mapping[str, str]
 ) -> Finding | None:
     real = machine.shown(path)
@@ -96,17 +95,17 @@ def _kept(
     return None
 
 
-def _named(patient: CheckContext) -> Iterator[tuple[str, Path]]:
-    """Yield what is to be read, by the names that the settings have for it."""
-    yield "the settings", patient.path
-    written = {path for _, path in _records(patient)}
-    for loc, path in paths(patient.settings):
+def _named(context: CheckContext) -> Iterator[tuple[str, Path]]:
+    """Yield the files that the daemon reads, by their names in the settings."""
+    yield "the settings", context.path
+    written = {path for _, path in _records(context)}
+    for loc, path in paths(context.settings):
         if path not in written:
             yield named(loc), path
 
 
-def _records(patient: CheckContext) -> Iterator[tuple[str, Path]]:
-    privacy = patient.settings.privacy
+def _records(context: CheckContext) -> Iterator[tuple[str, Path]]:
+    privacy = context.settings.privacy
     for name, record in (("transcripts", privacy.transcripts), ("recordings", privacy.recordings)):
         if record is not None:
             yield f"privacy.{name}.folder", record.folder

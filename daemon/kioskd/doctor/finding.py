@@ -8,30 +8,30 @@ from kioskd.errors import KioskError
 
 
 class Verdict(enum.StrEnum):
-    """How a thing is."""
+    """The result of a check."""
 
     OK = "ok"
     NOTE = "note"
-    """It works, and somebody should know something of it."""
+    """It works, and the owner should know something about it."""
     FAULT = "fault"
     SKIPPED = "skipped"
-    """It was not looked at, or there is nothing to look at."""
+    """It was not examined, or there is nothing to examine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a check has found."""
+    """One result of a check."""
 
     verdict: Verdict
     said: str
     """One line: where, what, why."""
     fault: str | None = None
-    """Which fault it is, for programs: stays the same whatever the words."""
+    """The fault's name for programs: it stays the same when the words change."""
     remedy: str | None = None
     figures: Mapping[str, float | str] = field(default_factory=dict)
     """What was measured, units in the names."""
     check: str = ""
-    """Who found it; written by the examination."""
+    """The check's name; `checks.examine` writes it."""
 
 
 def ok(said: str, **figures: float | str) -> Finding:
@@ -40,7 +40,7 @@ def ok(said: str, **figures: float | str) -> Finding:
 
 
 def note(said: str, remedy: str | None = None, **figures: float | str) -> Finding:
-    """Say that a thing works, and what somebody should know of it."""
+    """Say that a thing works, and what the owner should know about it."""
     return Finding(Verdict.NOTE, said, remedy=remedy, figures=figures)
 
 
@@ -50,11 +50,17 @@ def fault(name: str, said: str, remedy: str, **figures: float | str) -> Finding:
 
 
 def skipped(why: str, remedy: str | None = None) -> Finding:
-    """Say why a thing was not looked at."""
+    """Say why a thing was not examined."""
     return Finding(Verdict.SKIPPED, why, remedy=remedy)
 
 
+def split_remedy(message: str) -> tuple[str, str | None]:
+    """Return a message without its last part, and that part, which is the remedy; None where it has one part only."""
+    said, _, remedy = message.rpartition("; ")
+    return (said, remedy) if said else (message, None)
+
+
 def of_error(name: str, error: KioskError, remedy: str) -> Finding:
-    """Return the fault that `error` tells of. Its message ends in what to do; `remedy` is for one that does not."""
-    said, _, what_to_do = str(error).rpartition("; ")
-    return fault(name, said or str(error), what_to_do if said else remedy)
+    """Return the fault that `error` tells of. Its message ends in the remedy; `remedy` is for one that does not."""
+    said, own_remedy = split_remedy(str(error))
+    return fault(name, said, own_remedy or remedy)

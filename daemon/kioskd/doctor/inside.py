@@ -1,8 +1,8 @@
-"""A look from where the service stands: in the sandbox of its unit, as its user.
+"""Checks in the place of the service: in the sandbox of its unit, as its user.
 
-What root sees from a terminal is not what the daemon sees. So what lists or opens devices runs once more as a transient
-unit, with all properties of the kiosk's unit that hide or forbid something. They are read from the unit's files as they
-are installed, drop-ins included.
+Root at a terminal does not see what the daemon sees. So commands that list or open devices run once more as a transient
+unit, with all properties of the kiosk's unit that hide or forbid something. They are read from the installed unit's files,
+drop-ins included.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from kioskd.doctor.finding import Finding, Verdict, fault
 from kioskd.doctor.machine import UNIT, Machine
 
 LONGEST_S: Final = 300
-"""What a look may take. A person may be asked to press each button, and to look at each lamp."""
+"""The most time for a check. A person may be asked to press each button, and to look at each lamp."""
 
 _LISTING_S: Final = 60.0
 
@@ -48,7 +48,7 @@ class SandboxView:
         return bool(self._properties())
 
     def unavailable_reason(self) -> str | None:
-        """Return why nothing can be looked at from inside, and what to do; None where it can. Blocks for seconds once."""
+        """Return why nothing can run inside, and what to do; None where it can. Blocks for seconds once."""
         if not self._reason_known:
             self._reason, self._reason_known = self._find_reason(), True
         return self._reason
@@ -64,20 +64,19 @@ class SandboxView:
         if ran is None:
             return "systemd-run cannot be run here"
         if ran.code:
-            said = (ran.err or ran.out).splitlines()
-            home = (
-                "" if Path(sys.executable).is_relative_to("/usr") else f"; the unit may hide {sys.executable}"
-            )
-            return f"systemd-run ended with {ran.code}{': ' if said else ''}{said[-1] if said else ''}{home}"
+            said = [f": {line}" for line in (ran.err or ran.out).splitlines()[-1:]]
+            hidden = f"; the unit may hide {sys.executable}"
+            home = "" if Path(sys.executable).is_relative_to("/usr") else hidden
+            return f"systemd-run ended with {ran.code}{''.join(said)}{home}"
         return None
 
     def command(self, *arguments: str) -> list[str]:
-        """Return what runs this very program with these arguments, inside."""
+        """Return the command that runs this program with these arguments, inside."""
         return [
             "systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--service-type=exec",
             f"--unit=kioskd-look-{os.getpid()}-{next(_NUMBERS)}", f"--property=RuntimeMaxSec={LONGEST_S}",
             *(f"--property={line}" for line in self._properties()),
-            # Or it would end with the look, under a daemon that runs.
+            # Else the end of this unit would remove the running daemon's folder.
             "--property=RuntimeDirectoryPreserve=yes",
             "--", sys.executable, "-P", "-m", "kioskd", *arguments,
         ]  # fmt: skip
@@ -92,10 +91,7 @@ class SandboxView:
         return found
 
     async def examine_inside(self, check: str, *arguments: str) -> Sequence[Finding]:
-        """Have a check made inside, and return what it found. Its questions go to this terminal.
-
-        When cancelled, the look is ended with it.
-        """
+        """Run a check inside, and return what it found. Its questions go to this terminal. Cancelling ends it."""
         command = self.command("doctor", "--look", check, *arguments)
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         try:
@@ -106,22 +102,18 @@ class SandboxView:
                 [unit] = [word.removeprefix("--unit=") for word in command if word.startswith("--unit=")]
                 self.machine.run("systemctl", "stop", "--no-block", f"{unit}.service")
         try:
-            return [_finding(one) for one in json.loads(out)["findings"]]
-        except (ValueError, KeyError, TypeError):
             return [
-                fault(
-                    f"{check}-failed",
-                    f"the look from inside the service's sandbox ended with {process.returncode}, without a word",
-                    "see the journal: journalctl -n 30",
-                )
+                Finding(Verdict(one["verdict"]), one["said"], one["fault"], one["remedy"], one["figures"])
+                for one in json.loads(out)["findings"]
             ]
+        except (ValueError, KeyError, TypeError):
+            ended = f"ended with {process.returncode}, without a word"
+            said = f"the look from inside the service's sandbox {ended}"
+            return [fault(f"{check}-failed", said, "see the journal: journalctl -n 30")]
 
     def _properties(self) -> list[str]:
         """Return the lines of the unit that make its sandbox, in their order: later ones add to earlier ones."""
-        ran = self.machine.run("systemctl", "cat", UNIT) if self.machine.has_systemd else None
-        if ran is None or ran.code:
-            return []
-        return sandbox_lines(ran.out)
+        return sandbox_lines(self.machine.unit_text() or "")
 
 
 def sandbox_lines(unit: str) -> list[str]:
@@ -135,7 +127,3 @@ def sandbox_lines(unit: str) -> list[str]:
         if section == "[Service]" and is_set and _SANDBOX.fullmatch(name):
             found.append(f"{name}={value.strip()}")
     return found
-
-
-def _finding(said: dict[str, Any]) -> Finding:
-    return Finding(Verdict(said["verdict"]), said["said"], said["fault"], said["remedy"], said["figures"])

@@ -1,9 +1,10 @@
-"""This machine as files and programs tell of it. All paths start at a root, so that a machine can be made of files."""
+"""This machine, as its files and programs describe it. All paths start at a root, so that tests make a machine of files."""
 
 import os
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -13,12 +14,15 @@ from kioskd.tools.argv import SEARCH
 
 UNIT: Final = "kioskd.service"
 
-_PATIENCE_S: Final = 10.0
+_DEADLINE_S: Final = 10.0
+
+_NO_SUCH_PROGRAM: Final = 127
+"""The exit code of env(1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a program ended, and what it said."""
+    """How a program ended, and what it printed."""
 
     code: int
     out: str = field(repr=False)
@@ -27,11 +31,11 @@ class CommandResult:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The machine under examination. Everything here blocks: it belongs into a thread."""
+    """The machine under examination. Every method blocks: call it in a thread."""
 
     root: Path = Path("/")
     programs: str | None = None
-    """Where programs are looked for, as PATH has it; None: as this process does."""
+    """The PATH for programs; None: that of this process."""
     statvfs: Callable[[Path], os.statvfs_result] = os.statvfs
 
     def at(self, path: str) -> Path:
@@ -42,17 +46,18 @@ class Machine:
         """Return `path` (where `at` has it) as the machine itself names it, links followed."""
         return Path("/", path.resolve().relative_to(self.root.resolve()))
 
-    def text(self, path: str) -> str | None:
-        """Return what a small file holds; None where there is none, or none for us."""
+    def text(self, path: str | Path) -> str | None:
+        """Return the text of a small file, by its path from / or by a `Path` below `root`; None where it cannot be read."""
         try:
-            return self.at(path).read_text(encoding="utf-8", errors="replace").strip()
+            file = path if isinstance(path, Path) else self.at(path)
+            return file.read_text(encoding="utf-8", errors="replace").strip()
         except OSError:
             return None
 
-    def run(self, *command: str, given: bytes = b"", at_most_s: float = _PATIENCE_S) -> CommandResult | None:
-        """Run a program and return how it ended; None where there is no such program, or it does not come to an end.
+    def run(self, *command: str, given: bytes = b"", at_most_s: float = _DEADLINE_S) -> CommandResult | None:
+        """Run a program and return how it ended; None where there is no such program, or it does not end in time.
 
-        `given` is its input: never a place for secrets is the command itself, which all users can see.
+        `given` is its input. Secrets go there: all users can see the command itself.
         """
         environ = {**os.environ, "LC_ALL": "C"}
         if self.programs is not None:
@@ -72,11 +77,13 @@ class Machine:
             return None
         if done.returncode == _NO_SUCH_PROGRAM:
             return None
-        return CommandResult(
-            done.returncode,
-            done.stdout.decode(errors="replace"),
-            done.stderr.decode(errors="replace").strip(),
-        )
+        out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace").strip()
+        return CommandResult(done.returncode, out, err)
+
+    def output(self, *command: str) -> str | None:
+        """Run a program and return its standard output; None where it did not end with 0."""
+        ran = self.run(*command)
+        return ran.out if ran is not None and ran.code == 0 else None
 
     @property
     def has_systemd(self) -> bool:
@@ -84,35 +91,50 @@ class Machine:
         return self.at("/run/systemd/system").is_dir()
 
     def properties(self, *names: str) -> Mapping[str, str]:
-        """Return what systemd says of the kiosk's unit; nothing where it says nothing."""
-        ran = (
-            self.run("systemctl", "show", UNIT, f"--property={','.join(names)}") if self.has_systemd else None
-        )
-        if ran is None or ran.code:
+        """Return these properties of the kiosk's unit; nothing where systemd does not tell them."""
+        if not self.has_systemd:
             return {}
-        return dict(line.split("=", 1) for line in ran.out.splitlines() if "=" in line)
+        return assignments(self.output("systemctl", "show", UNIT, f"--property={','.join(names)}") or "")
+
+    def unit_text(self) -> str | None:
+        """Return the text of the kiosk's unit and its drop-ins; None where systemd does not know it."""
+        return self.output("systemctl", "cat", UNIT) if self.has_systemd else None
 
     def unit_environ(self) -> Mapping[str, str]:
-        """Return what the kiosk's unit puts into its environment by Environment=, a proxy or a key say."""
+        """Return what the kiosk's unit sets by Environment=, such as a proxy or a key."""
         try:
             words = shlex.split(self.properties("Environment").get("Environment", ""))
         except ValueError:  # quoted as no shell does
             return {}
         return dict(word.split("=", 1) for word in words if "=" in word)
 
-    def processes(self) -> Iterator[int]:
-        """Yield the ids of all processes."""
-        for path in self.at("/proc").glob("[0-9]*"):
-            yield int(path.name)
-
     def daemon(self) -> int | None:
-        """Return the process of a daemon that runs, however it was started; None where there is none."""
-        for pid in self.processes():
-            words = (self.text(f"/proc/{pid}/cmdline") or "").split("\0")
+        """Return the process id of a running daemon, however it was started; None where there is none."""
+        for process in self.at("/proc").glob("[0-9]*"):
+            words = (self.text(process / "cmdline") or "").split("\0")
             if any(Path(one).name == "kioskd" and other == "run" for one, other in pairwise(words)):
-                return pid
+                return int(process.name)
         return None
 
 
-_NO_SUCH_PROGRAM: Final = 127
-"""env(1)'s."""
+def assignments(text: str) -> dict[str, str]:
+    """Return the lines NAME=VALUE of a text."""
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def put_file(path: Path, data: bytes | memoryview, mode: int = 0o600) -> None:
+    """Put a file in place as a whole, and wait until the disk has it. The name of its draft cannot be foreseen. Blocks.
+
+    Raises:
+        OSError: it cannot be written; the old file stays.
+    """
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(handle)
+        Path(draft).replace(path)
+    finally:
+        Path(draft).unlink(missing_ok=True)

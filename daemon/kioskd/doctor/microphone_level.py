@@ -1,4 +1,4 @@
-"""What a microphone's sound tells of the microphone. Pure."""
+"""What a microphone's sound shows about the microphone. Pure."""
 
 import math
 from collections.abc import Mapping
@@ -37,11 +37,8 @@ class MicrophoneLevel:
     @property
     def figures(self) -> Mapping[str, float]:
         """What was measured, for programs."""
-        return {
-            "level_db": round(self.level_db, 1),
-            "peak_db": round(self.peak_db, 1),
-            "pace": round(self.pace, 3),
-        }
+        rounded = {"level_db": round(self.level_db, 1), "peak_db": round(self.peak_db, 1)}
+        return {**rounded, "pace": round(self.pace, 3)}
 
 
 def measure(sound: bytes, pace: float) -> MicrophoneLevel:

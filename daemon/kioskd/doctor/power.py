@@ -1,6 +1,5 @@
-"""That the machine has enough power, and is not too hot: both make a Pi slow, and then unreliable."""
+"""Checks that the machine has enough power, and is not too hot: both make a Pi slow, and then unreliable."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from kioskd.doctor.context import CheckContext
@@ -22,66 +21,50 @@ _SUPPLY: Final = (
 )
 
 
-def power(context: CheckContext) -> Sequence[Finding]:
+def power(context: CheckContext) -> Finding:
     """Prove that the supply has not sagged since the machine started."""
     flags = _throttling_flags(context.machine)
     if flags is None:
-        return [skipped("this machine does not tell (no Raspberry Pi)")]
+        return skipped("this machine does not tell (no Raspberry Pi)")
+    figure = hex(flags)
     if flags & _UNDER_VOLTAGE:
-        return [fault("under-voltage", "under-voltage right now", _SUPPLY, throttled=hex(flags))]
+        return fault("under-voltage", "under-voltage right now", _SUPPLY, throttled=figure)
     if flags & _WAS_UNDER_VOLTAGE:
-        return [
-            fault(
-                "was-under-voltage", "under-voltage since the machine started", _SUPPLY, throttled=hex(flags)
-            )
-        ]
+        said = "under-voltage since the machine started"
+        return fault("was-under-voltage", said, _SUPPLY, throttled=figure)
     if flags & (_SLOWED | _WAS_SLOWED):
         when = "right now" if flags & _SLOWED else "since the machine started"
-        return [note(f"slowed down {when}, by heat", "give it a heat sink or air", throttled=hex(flags))]
-    return [ok("never too little since the machine started", throttled=hex(flags))]
+        return note(f"slowed down {when}, by heat", "give it a heat sink or air", throttled=figure)
+    return ok("never too little since the machine started", throttled=figure)
 
 
 def _throttling_flags(machine: Machine) -> int | None:
     for path in sorted(machine.at("/sys/devices/platform").glob("soc*/*/get_throttled")):
-        if text := machine.text(f"/{path.relative_to(machine.root)}"):
+        if text := machine.text(path):
             return int(text, 16)
-    ran = machine.run("vcgencmd", "get_throttled")
-    if ran is not None and ran.code == 0 and ran.out.startswith("throttled="):
-        return int(ran.out.partition("=")[2], 16)
+    printed = machine.output("vcgencmd", "get_throttled")
+    if printed is not None and printed.startswith("throttled="):
+        return int(printed.partition("=")[2], 16)
     # Newer kernels have an alarm of their own.
     for path in machine.at("/sys/class/hwmon").glob("hwmon*"):
-        at = f"/{path.relative_to(machine.root)}"
-        if machine.text(f"{at}/name") == "rpi_volt":
-            return _UNDER_VOLTAGE if machine.text(f"{at}/in0_lcrit_alarm") == "1" else 0
+        if machine.text(path / "name") == "rpi_volt":
+            return _UNDER_VOLTAGE if machine.text(path / "in0_lcrit_alarm") == "1" else 0
     return None
 
 
-def temperature(context: CheckContext) -> Sequence[Finding]:
+def temperature(context: CheckContext) -> Finding:
     """Prove that no part is hot."""
     machine = context.machine
-    zones = [
-        machine.text(f"/{path.relative_to(machine.root)}")
-        for path in machine.at("/sys/class/thermal").glob("thermal_zone*/temp")
-    ]
+    zones = map(machine.text, machine.at("/sys/class/thermal").glob("thermal_zone*/temp"))
     found = [int(text) / 1000 for text in zones if text and text.lstrip("-").isdigit()]
     if not found:
-        return [skipped("this machine does not tell")]
+        return skipped("this machine does not tell")
     hottest = max(found)
+    said = f"{hottest:.0f} °C"
     if hottest >= HOT_C:
-        return [
-            fault(
-                "too-hot",
-                f"{hottest:.0f} °C: it slows down, and sound will stutter",
-                "give it a heat sink, air, or shade",
-                celsius=hottest,
-            )
-        ]
+        words = f"{said}: it slows down, and sound will stutter"
+        return fault("too-hot", words, "give it a heat sink, air, or shade", celsius=hottest)
     if hottest >= WARM_C:
-        return [
-            note(
-                f"{hottest:.0f} °C: warm for a case that will be warmer in summer",
-                "give it air",
-                celsius=hottest,
-            )
-        ]
-    return [ok(f"{hottest:.0f} °C", celsius=hottest)]
+        words = f"{said}: warm for a case that will be warmer in summer"
+        return note(words, "give it air", celsius=hottest)
+    return ok(said, celsius=hottest)

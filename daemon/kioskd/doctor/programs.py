@@ -1,9 +1,9 @@
-"""That the programs of tools reach nothing of the daemon's: a probe tries it, in the sandbox that they get."""
+"""Checks that the programs of tools reach nothing of the daemon's: a probe tries it, in their sandbox."""
 
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,33 +34,22 @@ got = [path for path in wanted["paths"] if tried(lambda: read(path))]
 got += [path for path in wanted["sockets"] if tried(lambda: ask(path))]
 print(json.dumps(got))
 """
-"""Prints what it could reach; Python's own library only."""
+"""It prints the paths and sockets that it reached. It uses Python's own library only."""
 
 
 async def programs(context: CheckContext) -> Sequence[Finding]:
     """Prove that no program of a tool reads the key, the memory or the state of the daemon."""
-    notes = list(_unconfined(context))
-    names = sandboxed(context.settings.tools)
+    tools = context.settings.tools
+    risks = [(tool, kind_of(tool).risk(tool)) for tool in tools]
+    notes = [note(f"{kind_of(tool).label(tool)} {risk}") for tool, risk in risks if risk is not None]
+    names = sandboxed(tools)
     if not names:
         return notes or [skipped("no tool runs a program")]
     if (why := program.missing()) is not None:
-        missing = f"{', '.join(names)}: refused, no sandbox: {why}"
-        return [
-            *notes,
-            fault(
-                "tool-sandbox-missing",
-                missing,
-                "sudo systemctl start kioskd-tool.socket; or run scripts/install.sh",
-            ),
-        ]
+        said = f"{', '.join(names)}: refused, no sandbox: {why}"
+        remedy = "sudo systemctl start kioskd-tool.socket; or run scripts/install.sh"
+        return [*notes, fault("tool-sandbox-missing", said, remedy)]
     return [*notes, await _probe_finding(context)]
-
-
-def _unconfined(context: CheckContext) -> Iterator[Finding]:
-    for tool in context.settings.tools:
-        kind = kind_of(tool)
-        if (risk := kind.risk(tool)) is not None:
-            yield note(f"{kind.label(tool)} {risk}")
 
 
 async def _probe_finding(context: CheckContext) -> Finding:
@@ -84,15 +73,9 @@ async def _probe_finding(context: CheckContext) -> Finding:
         )
         got = json.loads(ended.output)
     except (OSError, TimeoutError, ValueError) as error:
-        return fault(
-            "tool-sandbox-broken",
-            f"the probe did not run: {type(error).__name__}: {error}",
-            "see journalctl -u 'kioskd-tool@*'",
-        )
+        said = f"the probe did not run: {type(error).__name__}: {error}"
+        return fault("tool-sandbox-broken", said, "see journalctl -u 'kioskd-tool@*'")
     if got:
-        return fault(
-            "tool-sandbox-leaks",
-            f"a tool's program reaches {', '.join(got)}",
-            "run scripts/install.sh again, and see what was changed by systemctl edit kioskd-tool@",
-        )
+        remedy = "run scripts/install.sh again, and see what was changed by systemctl edit kioskd-tool@"
+        return fault("tool-sandbox-leaks", f"a tool's program reaches {', '.join(got)}", remedy)
     return ok(f"a probe reached none of {len(paths)} files and memories of the daemon's")

@@ -1,15 +1,14 @@
-"""That the service takes the key, the model and the settings: by a real session of two seconds of silence."""
+"""Checks that the service takes the key, the model and the settings, by a real session of two seconds of silence."""
 
 import asyncio
-import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from kioskd import app, ports
 from kioskd.doctor import credential
 from kioskd.doctor.context import CheckContext
-from kioskd.doctor.finding import Finding, note, of_error, ok
-from kioskd.doctor.sound import together
+from kioskd.doctor.finding import Finding, fault, note, of_error, ok, split_remedy
+from kioskd.doctor.sound import beside
 from kioskd.errors import LinkLost, Remedy
 from kioskd.media import pcm
 from kioskd.settings.model import Settings
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
     from kioskd.adapters.gemini import ToolTrial
 
 SILENCE_S: Final = 2.0
-_PATIENCE_S: Final = 30.0
+_FRAMES: Final = round(SILENCE_S * 1000 / pcm.FRAME_MS)
+_DEADLINE_S: Final = 30.0
 """Dialing, setup, the silence and hanging up have deadlines of their own; all together take less."""
 
 _FAULTS_OF_REMEDIES: Final[Mapping[Remedy, str]] = {
@@ -33,56 +33,40 @@ _FAULTS_OF_REMEDIES: Final[Mapping[Remedy, str]] = {
 }
 
 
-async def session(context: CheckContext) -> Sequence[Finding]:
-    """Prove it with the key that the daemon will use."""
-    key, _ = await asyncio.to_thread(credential.found, context)
-    from kioskd.adapters.gemini import ToolTrial  # noqa: PLC0415 - loaded by who dials
-
-    tools = described(context.settings.tools)
-    places = {declaration.name: place for declaration, place in tools}
-    trial = ToolTrial(lambda name: places.get(name, "conversation.search"))
-    try:
-        setup_s, delivered = await try_service(
-            context.settings,
-            key,
-            context.clock,
-            tools=[declaration for declaration, _ in tools],
-            trial=trial,
-        )
-    except LinkLost as lost:
-        found = of_error(_FAULTS_OF_REMEDIES.get(lost.remedy, "session-lost"), lost, _LATER_REMEDY)
-        return [dataclasses.replace(found, remedy=_remedy(lost, found.remedy))]
-    model = context.settings.service.model
-    said = f"{model}: set up in {setup_s:.1f} s, and took {delivered} of {_FRAMES} frames of silence"
-    if trial.left_out:
-        refused = "; ".join(f"{one.name}, set at {one.place} ({one.why})" for one in trial.left_out)
-        left_out = f"{said}, without tools that the service refuses: {refused}"
-        return [
-            note(
-                left_out,
-                "simplify the parameters of these tools, or take them out",
-                setup_s=round(setup_s, 2),
-            )
-        ]
-    if not delivered:
-        return [note(said, "try again: a service that is slow to take sound answers late", setup_s=setup_s)]
-    return [ok(said, setup_s=round(setup_s, 2))]
-
-
 _LATER_REMEDY: Final = (
     "try again in a minute; if it stays so, ask whoever looks after the network, or the service's status page"
 )
 _QUOTA_REMEDY: Final = "see in Google AI Studio how much this key's project may use, and what else uses it; try again in a minute"
 
 
-def _remedy(lost: LinkLost, said: str | None) -> str | None:
-    """Return what a person can do: some messages end in what the daemon does by itself."""
-    if lost.remedy is Remedy.QUOTA:
-        return _QUOTA_REMEDY
-    return said if lost.remedy in _FAULTS_OF_REMEDIES else _LATER_REMEDY
+async def session(context: CheckContext) -> Finding:
+    """Prove it with the key that the daemon will use."""
+    key, _ = await asyncio.to_thread(credential.found, context)
+    from kioskd.adapters.gemini import ToolTrial  # noqa: PLC0415 - slow to load
 
-
-_FRAMES: Final = round(SILENCE_S * 1000 / pcm.FRAME_MS)
+    declared = described(context.settings.tools)
+    places = {declaration.name: place for declaration, place in declared}
+    trial = ToolTrial(lambda name: places.get(name, "conversation.search"))
+    tools = [declaration for declaration, _ in declared]
+    try:
+        setup_s, delivered = await try_service(context.settings, key, context.clock, tools=tools, trial=trial)
+    except LinkLost as lost:
+        name = _FAULTS_OF_REMEDIES.get(lost.remedy)
+        if lost.remedy is Remedy.QUOTA or name is None:
+            # The daemon tries again by itself, and the message ends in that; a person can do something else.
+            remedy = _LATER_REMEDY if name is None else _QUOTA_REMEDY
+            return fault(name or "session-lost", split_remedy(str(lost))[0], remedy)
+        return of_error(name, lost, _LATER_REMEDY)
+    setup_s = round(setup_s, 2)
+    said = f"{context.settings.service.model}: set up in {setup_s:.1f} s, and took {delivered} of {_FRAMES} frames of silence"
+    if trial.left_out:
+        refused = "; ".join(f"{one.name}, set at {one.place} ({one.why})" for one in trial.left_out)
+        said = f"{said}, without tools that the service refuses: {refused}"
+        remedy = "simplify the parameters of these tools, or take them out"
+        return note(said, remedy, setup_s=setup_s)
+    if not delivered:
+        return note(said, "try again: a service that is slow to take sound answers late", setup_s=setup_s)
+    return ok(said, setup_s=setup_s)
 
 
 async def try_service(
@@ -95,8 +79,7 @@ async def try_service(
 ) -> tuple[float, int]:
     """Hold a session of two seconds of silence. Return the seconds until it was set up, and the frames taken.
 
-    `tools` are declared, and `trial` finds out which of them the service refuses. What servers offer is not asked: they
-    would be started for it.
+    `tools` are declared, and `trial` finds out which of them the service refuses. Tool servers are not started for it.
 
     Raises:
         LinkLost: the service was not reached, or turned something down; the message says what.
@@ -106,27 +89,22 @@ async def try_service(
     await live.warm_up()
     began = clock.now()
     try:
-        async with asyncio.timeout(_PATIENCE_S), live.connect(None) as connection:
+        async with asyncio.timeout(_DEADLINE_S), live.connect(None) as connection:
             setup_s = clock.now() - began
-            await _be_silent(connection, clock)
+            await beside(_send_silence(connection, clock), _receive(connection))
     except TimeoutError:
-        raise LinkLost(f"no end after {_PATIENCE_S:.0f} s: the service hangs; try again") from None
+        raise LinkLost(f"no end after {_DEADLINE_S:.0f} s: the service hangs; try again") from None
     return setup_s, connection.delivered
 
 
-async def _be_silent(connection: ports.Connection, clock: ports.Clock) -> None:
-    done = asyncio.Event()
+async def _send_silence(connection: ports.Connection, clock: ports.Clock) -> None:
+    await connection.begin_audio()
+    for _ in range(_FRAMES):
+        await connection.send_audio(bytes(pcm.FRAME_BYTES))
+        await clock.sleep(pcm.FRAME_MS / 1000)
+    await connection.end_audio()
 
-    async def send() -> None:
-        await connection.begin_audio()
-        for _ in range(_FRAMES):
-            await connection.send_audio(bytes(pcm.FRAME_BYTES))
-            await clock.sleep(pcm.FRAME_MS / 1000)
-        await connection.end_audio()
-        done.set()
 
-    async def read() -> None:
-        while True:
-            await connection.receive()
-
-    await together(send(), read(), until=done)
+async def _receive(connection: ports.Connection) -> NoReturn:
+    while True:
+        await connection.receive()

@@ -1,38 +1,32 @@
-"""Listening and playing for a while, with notes of what came when."""
+"""Listening and playing for a while, with the times at which the sound came."""
 
 import asyncio
 import math
 import statistics
 from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from kioskd import ports
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm
 
+T = TypeVar("T")
+
 _OPENING_S: Final = 15.0
 """A device has its own deadline for opening (10 s); this is for one that has opened and gives nothing."""
 
 
-async def together(*works: Coroutine[Any, Any, object], until: asyncio.Event | None = None) -> None:
-    """Do all of `works` at once until all have ended, or `until` is set; the first that fails ends the others.
-
-    Raises:
-        Exception: what that one raised, as it is.
-    """
+async def beside(main: Coroutine[Any, Any, T], *others: Coroutine[Any, Any, object]) -> T:
+    """Run `others` until `main` has ended, and return its result; the first error ends them all, and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
-            if until is not None:
-                group.create_task(_end(tasks, until))
+            tasks = [group.create_task(each) for each in others]
+            result = await main
+            for task in tasks:
+                task.cancel()
     except BaseExceptionGroup as several:
         raise _first(several) from None
-
-
-async def _end(tasks: "list[asyncio.Task[object]]", until: asyncio.Event) -> None:
-    await until.wait()
-    for task in tasks:
-        task.cancel()
+    return result
 
 
 def _first(error: BaseException) -> BaseException:
@@ -40,10 +34,10 @@ def _first(error: BaseException) -> BaseException:
 
 
 class CapturedSound:
-    """What a microphone gave, and when each frame of it came; a sink of `ports.Microphone.capture`."""
+    """What a microphone gave, and the time of each frame; a sink of `ports.Microphone.capture`."""
 
     def __init__(self, clock: ports.Clock, seconds: float = math.inf) -> None:
-        """Start with nothing. `enough` is set when so much has come. For use within a loop."""
+        """Start with nothing. `enough` is set after so many seconds of sound. For use within a loop."""
         self.frames: list[bytes] = []
         self.enough = asyncio.Event()
         self._clock = clock
@@ -64,21 +58,21 @@ class CapturedSound:
 
     @property
     def began_s(self) -> float:
-        """When its first sample would have come, had all come as regularly as it was captured."""
+        """The time of the first sample, if all had come as regularly as they were captured."""
         return statistics.median(at - (number + 1) * pcm.FRAME_S for number, at in enumerate(self._times_s))
 
     @property
     def pace(self) -> float:
-        """How fast the sound came, against how fast it should: 1.0."""
+        """The rate at which the sound came, divided by the right one."""
         took_s = self._times_s[-1] - self._times_s[0]
         return (len(self.frames) - 1) * pcm.FRAME_S / took_s if took_s > 0 else 0.0
 
 
 class Player:
-    """Plays one piece, and silence after it; a `ports.AudioSource`. Notes when each part of it was fetched."""
+    """Plays one piece, and silence after it; a `ports.AudioSource`. Records the time at which each part was fetched."""
 
     def __init__(self, piece: bytes, clock: ports.Clock, over: asyncio.Event) -> None:
-        """`piece`: 24 kHz. `over` is set in the loop's thread when all of it was fetched. For use within a loop."""
+        """`piece`: 24 kHz. `over` is set in the loop's thread after the last of it was fetched. For use within a loop."""
         self._piece = piece
         self._clock = clock
         self._over = over
@@ -102,7 +96,7 @@ class Player:
 
     @property
     def began_s(self) -> float:
-        """When its first sample was fetched, had it been fetched as regularly as it is played."""
+        """The time of the first sample's fetch, if all had been fetched as regularly as they are played."""
         return statistics.median(self._offsets)
 
     @property
@@ -112,25 +106,23 @@ class Player:
 
 
 async def listen(microphone: ports.Microphone, clock: ports.Clock, seconds: float) -> CapturedSound:
-    """Return what the microphone hears for so long.
+    """Return what the microphone hears in so many seconds.
 
     Raises:
         DeviceLost: it is not there, went away, or gave less.
     """
-    heard = CapturedSound(clock, seconds)
+    heard, most_s = CapturedSound(clock, seconds), _OPENING_S + seconds
     try:
-        async with asyncio.timeout(_OPENING_S + seconds):
-            await together(microphone.capture(heard), until=heard.enough)
+        async with asyncio.timeout(most_s):
+            await beside(heard.enough.wait(), microphone.capture(heard))
     except TimeoutError:
-        raise DeviceLost(
-            f"microphone: gave {len(heard.frames) * pcm.FRAME_S:.1f} s of sound in {_OPENING_S + seconds:.0f} s; "
-            "unplug it and plug it in again"
-        ) from None
+        gave = f"gave {len(heard.frames) * pcm.FRAME_S:.1f} s of sound in {most_s:.0f} s"
+        raise DeviceLost(f"microphone: {gave}; unplug it and plug it in again") from None
     return heard
 
 
 async def play(speaker: ports.Speaker, clock: ports.Clock, piece: bytes) -> Player:
-    """Play `piece` (24 kHz) to its end, and return who fetched it.
+    """Play `piece` (24 kHz) to its end, and return the player that holds its times.
 
     Raises:
         DeviceLost: the speaker is not there, went away, or did not take it all.
@@ -138,12 +130,11 @@ async def play(speaker: ports.Speaker, clock: ports.Clock, piece: bytes) -> Play
     over = asyncio.Event()
     player = Player(piece, clock, over)
     seconds = pcm.duration_s(len(piece), pcm.DOWNLINK_HZ)
+    most_s = _OPENING_S + 2 * seconds
     try:
-        async with asyncio.timeout(_OPENING_S + 2 * seconds):
-            await together(speaker.play(player), until=over)
+        async with asyncio.timeout(most_s):
+            await beside(over.wait(), speaker.play(player))
     except TimeoutError:
-        raise DeviceLost(
-            f"speaker: did not take {seconds:.1f} s of sound in {_OPENING_S + 2 * seconds:.0f} s; "
-            "unplug it and plug it in again"
-        ) from None
+        missed = f"did not take {seconds:.1f} s of sound in {most_s:.0f} s"
+        raise DeviceLost(f"speaker: {missed}; unplug it and plug it in again") from None
     return player

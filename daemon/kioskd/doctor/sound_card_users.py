@@ -1,4 +1,4 @@
-"""That no other program holds the sound cards."""
+"""Checks that no other program holds the sound cards."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,6 @@ from kioskd.doctor.machine import Machine
 SERVERS: Final = frozenset({"pipewire", "pipewire-pulse", "wireplumber", "pulseaudio", "jackd", "jackdbus"})
 
 _STREAM: Final = re.compile(r"card(?P<card>\d+)/pcm(?P<pcm>\d+)(?P<way>[cp])")
-_ID_OF_NAME: Final = re.compile(r"hw:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +31,27 @@ class CardUser:
 
 def cards(context: CheckContext) -> Sequence[Finding]:
     """Prove that they are free for the daemon, or held by a sound server that shares them."""
-    machine = context.machine
+    machine, settings = context.machine, context.settings
     if not machine.at("/proc/asound").is_dir():
         return [skipped("this kernel knows no sound card")]
     ours = machine.daemon()
-    names = {True: context.settings.microphone.device, False: context.settings.speaker.device}
-    held = [
-        one
-        for one in _card_users(machine)
-        if one.pid != ours and not _names_another(names[one.captures], one)
+    wanted = {True: settings.microphone.device, False: settings.speaker.device}
+    others = [one for one in _card_users(machine) if one.pid != ours]
+    held = [one for one in others if not _names_another(wanted[one.captures], one)]
+    # A sound server shares the devices that have its own names.
+    faults = [
+        _held_fault(one)
+        for one in held
+        if one.program not in SERVERS or _is_card(wanted[one.captures], one, machine)
     ]
-    # What goes by a sound server's own name is shared by it.
-    in_the_way = [
-        one for one in held if one.program not in SERVERS or _is_card(names[one.captures], one, machine)
-    ]
-    if in_the_way:
-        return [_held_fault(one) for one in in_the_way]
-    if held:
-        programs = ", ".join(sorted({one.program for one in held}))
-        return [
-            note(
-                f"shared by {programs}: a service's user reaches it only if it runs for the whole system",
-                "if a device is missing below, name the card itself by microphone.device and speaker.device",
-            )
-        ]
-    return [ok("held by nobody else")]
+    if faults:
+        return faults
+    if not held:
+        return [ok("held by nobody else")]
+    programs = ", ".join(sorted({one.program for one in held}))
+    said = f"shared by {programs}: a service's user reaches it only if it runs for the whole system"
+    remedy = "if a device is missing below, name the card itself by microphone.device and speaker.device"
+    return [note(said, remedy)]
 
 
 def _held_fault(one: CardUser) -> Finding:
@@ -68,9 +63,8 @@ def _held_fault(one: CardUser) -> Finding:
         )
     else:
         remedy = f"end it (sudo kill {one.pid}), and see what starts it"
-    return fault(
-        "card-held", f"{one.program} (process {one.pid}) holds the {which} of card {one.card}", remedy
-    )
+    said = f"{one.program} (process {one.pid}) holds the {which} of card {one.card}"
+    return fault("card-held", said, remedy)
 
 
 def _card_users(machine: Machine) -> Iterator[CardUser]:
@@ -83,7 +77,7 @@ def _card_users(machine: Machine) -> Iterator[CardUser]:
         if by is not None:
             card = stream.parent
             yield CardUser(
-                card=machine.text(f"/{card.relative_to(machine.root)}/id") or card.name,
+                card=machine.text(card / "id") or card.name,
                 number=numbers["card"],
                 pcm=numbers["pcm"],
                 captures=direction is Direction.IN,
@@ -102,13 +96,11 @@ def _names_another(wanted: str, held: CardUser) -> bool:
 
 
 def _is_card(wanted: str, held: CardUser, machine: Machine) -> bool:
-    """Whether the settings' name means the very card, rather than a sound server's idea of it."""
-    if _ID_OF_NAME.search(wanted):
+    """Whether the settings' name means the card itself, and not a sound server's device for it."""
+    if "hw:" in wanted:
         return wanted.partition("CARD=")[2].partition(",")[0] == held.card or f"hw:{held.number}" in wanted
     listed = machine.text("/proc/asound/cards") or ""
     words = re.search(rf"^ *{held.number} \[[^\]]*\]: (.*)$", listed, re.MULTILINE)
-    return (
-        wanted != "default"
-        and words is not None
-        and wanted.partition(":")[0].casefold() in words[1].casefold()
-    )
+    if wanted == "default" or words is None:
+        return False
+    return wanted.partition(":")[0].casefold() in words[1].casefold()

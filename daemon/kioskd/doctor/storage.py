@@ -1,4 +1,4 @@
-"""That there is room for what is kept, and that next to nothing is written: cards wear out."""
+"""Checks that the disk has room, and that next to nothing is written to it: cards wear out."""
 
 import os
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from kioskd.doctor.machine import Machine
 STATE: Final = "/var/lib/kioskd"
 CACHE: Final = "/var/cache/kioskd"
 PLACES: Final = ("/", STATE, CACHE, "/var/log")
-"""Where something is written: releases, what outlives a restart, prompts, the journal."""
+"""The folders that are written to: releases, state, prompts, the journal."""
 
 LEAST_MB: Final = 200
 FEW_MB: Final = 500
 
 WEAR_S: Final = 60.0
 LARGEST_BYTES: Final = 64 * 1024
-"""A minute's writing of the daemon: one small file, with the blocks that its file system writes for it."""
+"""In a minute: one small file, with the blocks that its file system writes for it."""
 
 
 def space(context: CheckContext) -> Sequence[Finding]:
@@ -31,21 +31,17 @@ def space(context: CheckContext) -> Sequence[Finding]:
         try:
             device, disk = path.stat().st_dev, context.machine.statvfs(path)
         except OSError:
-            continue  # not there yet: it is made where its parent is, which is looked at as well
+            continue  # not there yet: it is made where its parent is, which is examined as well
         free_mb.setdefault(device, (place, disk.f_bavail * disk.f_frsize / 1e6))
         if place == STATE and disk.f_flag & os.ST_RDONLY:
-            found.append(
-                fault(
-                    "disk-read-only",
-                    f"{place}: cannot be written to: volume, mute and budgets are forgotten at each restart",
-                    "give it a small partition of its own that can be; or a tmpfs, if forgetting is meant",
-                )
-            )
+            said = f"{place}: cannot be written to: volume, mute and budgets are forgotten at each restart"
+            remedy = "give it a small partition of its own that can be; or a tmpfs, if forgetting is meant"
+            found.append(fault("disk-read-only", said, remedy))
     found += [_room_finding(place, free) for place, free in free_mb.values() if free < FEW_MB]
-    if all(one.verdict is not Verdict.FAULT for one in found) and (
-        trouble := unit.reported_fault(context, "space")
-    ):
-        found.append(trouble)  # what only a write can find out
+    if all(one.verdict is not Verdict.FAULT for one in found):
+        # Some faults are found by writing only.
+        trouble = unit.reported_fault(context, "space")
+        found += [trouble] if trouble else []
     least = round(min((free for _, free in free_mb.values()), default=0.0))
     return found or [ok(f"at least {least} MB are free in each place that is written to", free_mb=least)]
 
@@ -58,54 +54,45 @@ def _room_finding(place: str, free_mb: float) -> Finding:
     return fault("disk-full", said, remedy, free_mb=round(free_mb))
 
 
-async def wear(context: CheckContext) -> Sequence[Finding]:
-    """Prove that a daemon that runs writes next to nothing: over its life, or over the next minute if there is time."""
+async def wear(context: CheckContext) -> Finding:
+    """Prove that a running daemon writes next to nothing: over its life, or over the next minute with `context.wear`."""
     machine = context.machine
     pid = machine.daemon()
     if pid is None:
-        return [skipped("kioskd does not run: nothing is written")]
+        return skipped("kioskd does not run: nothing is written")
     written = _written_bytes(machine, pid)
     if written is None:
-        return [skipped("what kioskd writes can be seen by root only", "run doctor with sudo")]
+        return skipped("what kioskd writes can be seen by root only", "run doctor with sudo")
     if not context.wear:
         minutes = _running_minutes(machine, pid)
         if minutes is None or minutes < 1:
-            return [skipped("kioskd has just started; look again in a minute")]
-        # Prompts are made once, at the very first start; which it was need not be known to leave them out.
-        lasting = max(0, written - _cached_bytes(machine))
-        return [_wear_finding(lasting / minutes, "a minute since it started")]
+            return skipped("kioskd has just started; look again in a minute")
+        # Prompts are rendered once, at the very first start. They never count, whichever start this was.
+        cached = sum(path.stat().st_size for path in machine.at(CACHE).rglob("*") if path.is_file())
+        return _wear_finding(max(0, written - cached) / minutes, "a minute since it started")
     await context.clock.sleep(WEAR_S)
     later = _written_bytes(machine, pid)
     if later is None:
-        return [skipped("kioskd has ended meanwhile; look again when it runs")]
-    return [_wear_finding((later - written) * 60 / WEAR_S, "in a minute")]
+        return skipped("kioskd has ended meanwhile; look again when it runs")
+    return _wear_finding((later - written) * 60 / WEAR_S, "in a minute")
 
 
 def _wear_finding(bytes_a_minute: float, when: str) -> Finding:
-    figures = {"bytes_a_minute": round(bytes_a_minute)}
+    figure = round(bytes_a_minute)
     said = f"kioskd has written {bytes_a_minute / 1000:.1f} kB {when}"
-    if bytes_a_minute > LARGEST_BYTES:
-        remedy = (
-            "take privacy.recordings or a debug level (KIOSKD_LOG) back, if one is on; else please report it"
-        )
-        return fault("writes-much", said, remedy, **figures)
-    return ok(said, **figures)
-
-
-def _cached_bytes(machine: Machine) -> int:
-    """Bytes that are kept, so as not to be made again."""
-    return sum(path.stat().st_size for path in machine.at(CACHE).rglob("*") if path.is_file())
+    if bytes_a_minute <= LARGEST_BYTES:
+        return ok(said, bytes_a_minute=figure)
+    remedy = "take privacy.recordings or a debug level (KIOSKD_LOG) back, if one is on; else please report it"
+    return fault("writes-much", said, remedy, bytes_a_minute=figure)
 
 
 def _written_bytes(machine: Machine, pid: int) -> int | None:
-    """Bytes that the process has had written to a disk so far (proc(5), /proc/PID/io)."""
+    """Return the bytes that the process has had written to a disk so far (proc(5), /proc/PID/io)."""
     lines = (machine.text(f"/proc/{pid}/io") or "").splitlines()
     counts = {name: int(count) for name, _, count in (line.partition(": ") for line in lines) if count}
-    return (
-        max(0, counts["write_bytes"] - counts.get("cancelled_write_bytes", 0))
-        if "write_bytes" in counts
-        else None
-    )
+    if "write_bytes" not in counts:
+        return None
+    return max(0, counts["write_bytes"] - counts.get("cancelled_write_bytes", 0))
 
 
 def _running_minutes(machine: Machine, pid: int) -> float | None:

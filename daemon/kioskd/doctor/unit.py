@@ -1,4 +1,4 @@
-"""That the service is installed, enabled, well, and shut off from all that is not its own."""
+"""Checks that the service is installed, enabled, not failed, and sandboxed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ SANDBOX: Final[Mapping[str, tuple[str, ...]]] = {
     "CapabilityBoundingSet": ("",),
     "LimitCORE": ("0",),
 }
-"""What the unit that comes with kioskd has: each keeps what is heard, seen and secret where it belongs."""
+"""Properties of the shipped unit: each protects sound, pictures and secrets."""
 
 _LISTED: Final = "kioskd devices lists what is here"
 
@@ -30,7 +30,7 @@ REPORTED_FAULTS: Final[Mapping[Code, tuple[str, str, str]]] = {
     Code.FILE: ("settings", "settings-refused", "sudo kioskd reload, which says what is wrong with them now"),
     Code.STORAGE: ("space", "not-kept", "make room or have it writable: journalctl -u kioskd names the file"),
 }
-"""What a daemon that runs says is wrong: which check it answers, with which fault and remedy."""
+"""The faults that a running daemon reports, each with its check, name and remedy."""
 
 _INSTALL: Final = "sudo scripts/install.sh"
 _RESTORE: Final = f"take out the drop-in that changes it (systemctl cat kioskd shows all); else: {_INSTALL}"
@@ -47,39 +47,27 @@ def installed(context: CheckContext) -> Sequence[Finding]:
     )  # fmt: skip
     if (trouble := _load_fault(known.get("LoadState", "not-found"))) is not None:
         return [trouble]
-    found = []
-    if (trouble := _failure(known)) is not None:
-        found.append(trouble)
+    active = known.get("ActiveState") == "active"
+    found = [_failure(known), _version_fault(machine) if active else None]
     if known.get("UnitFileState") not in ("enabled", "enabled-runtime", "static", "linked"):
-        found.append(
-            fault(
-                "unit-not-enabled", f"{UNIT} does not start with the machine", "sudo systemctl enable kioskd"
-            )
-        )
+        said = f"{UNIT} does not start with the machine"
+        found.append(fault("unit-not-enabled", said, "sudo systemctl enable kioskd"))
     if not _is_watched(machine):
-        found.append(
-            fault(
-                "unit-unwatched", f"{UNIT} has no watchdog: a kiosk that hangs would hang for ever", _RESTORE
-            )
-        )
+        said = f"{UNIT} has no watchdog: a kiosk that hangs would hang for ever"
+        found.append(fault("unit-unwatched", said, _RESTORE))
     if known.get("NeedDaemonReload") == "yes":
+        said = f"{UNIT} was changed on disk, and what was changed does not hold yet"
         found.append(
-            fault(
-                "unit-changed",
-                f"{UNIT} was changed on disk, and what was changed does not hold yet",
-                "sudo systemctl daemon-reload; sudo systemctl restart kioskd",
-            )
+            fault("unit-changed", said, "sudo systemctl daemon-reload; sudo systemctl restart kioskd")
         )
+    # The status text of a unit that is not active is an old one.
+    words = f": {known['StatusText']}" if active and known.get("StatusText") else ""
     state = known.get("ActiveState", "unknown")
-    if state == "active" and (trouble := _version_fault(machine)) is not None:
-        found.append(trouble)
-    # Of one that is not active it is what it said last.
-    words = f": {known['StatusText']}" if state == "active" and known.get("StatusText") else ""
-    return found or [ok(f"{UNIT} is installed and enabled, and {state}{words}")]
+    return [one for one in found if one] or [ok(f"{UNIT} is installed and enabled, and {state}{words}")]
 
 
 def _failure(known: Mapping[str, str]) -> Finding | None:
-    """Return a fault where the daemon has failed, be it that systemd is about to start it once more, as it always is."""
+    """Return a fault where the daemon has failed, also while systemd is about to start it again."""
     state, restarts = known.get("ActiveState"), known.get("NRestarts", "0")
     again = state == "activating" and (
         known.get("SubState", "").startswith("auto-restart") or restarts not in ("", "0")
@@ -94,52 +82,43 @@ def _failure(known: Mapping[str, str]) -> Finding | None:
 
 
 def _load_fault(state: str) -> Finding | None:
-    """Return what keeps systemd from knowing the unit, by its LoadState."""
+    """Return the fault that a LoadState shows."""
     match state:
         case "loaded":
             return None
         case "masked":
-            return fault(
-                "unit-masked",
-                f"{UNIT} is masked: nothing may start it, not even the machine",
-                "sudo systemctl unmask kioskd; sudo systemctl enable --now kioskd",
-            )
+            said = f"{UNIT} is masked: nothing may start it, not even the machine"
+            remedy = "sudo systemctl unmask kioskd; sudo systemctl enable --now kioskd"
+            return fault("unit-masked", said, remedy)
         case "not-found":
             return fault("unit-missing", f"{UNIT} is not installed", _INSTALL)
         case _:
-            return fault(
-                "unit-unusable",
-                f"systemd cannot use {UNIT}, or a drop-in of it: {state}",
-                "systemctl status kioskd says why, systemctl cat kioskd where; sudo systemctl edit kioskd mends it",
-            )
+            said = f"systemd cannot use {UNIT}, or a drop-in of it: {state}"
+            remedy = "systemctl status kioskd says why, systemctl cat kioskd where; sudo systemctl edit kioskd mends it"
+            return fault("unit-unusable", said, remedy)
 
 
 def _is_watched(machine: Machine) -> bool:
-    """Whether it is when it is started next: what `show` says is of the last start, or nothing before the first."""
-    ran = machine.run("systemctl", "cat", UNIT)
-    lines = ran.out.splitlines() if ran is not None and ran.code == 0 else []
+    """Whether the next start has a watchdog: `systemctl show` tells of the last start, or nothing before the first."""
+    lines = (machine.unit_text() or "").splitlines()
     said = [line.partition("=")[2].strip() for line in lines if line.startswith("WatchdogSec=")]
     return bool(said) and said[-1] not in ("", "0", "infinity")
 
 
 def _version_fault(machine: Machine) -> Finding | None:
-    """Return a fault where the daemon that runs is not of this program's version; None too where it does not say."""
-    ran = machine.run("kioskd", "status", "--json")
+    """Return a fault where the running daemon tells another version than this program's."""
     try:
-        theirs = json.loads(ran.out).get("version") if ran is not None and ran.code == 0 else None
+        theirs = json.loads(machine.output("kioskd", "status", "--json") or "{}").get("version")
     except ValueError:
         return None
     if theirs in (None, __version__):
         return None
-    return fault(
-        "other-version",
-        f"kioskd {theirs} runs, and {__version__} is installed: it was not restarted when that came",
-        "sudo systemctl restart kioskd",
-    )
+    said = f"kioskd {theirs} runs, and {__version__} is installed: it was not restarted when that came"
+    return fault("other-version", said, "sudo systemctl restart kioskd")
 
 
 def sandbox(context: CheckContext) -> Sequence[Finding]:
-    """Prove that the unit runs as nobody in particular, and may touch nothing but its devices."""
+    """Prove that the unit runs as a user of its own, and may use nothing but its devices."""
     machine = context.machine
     if not machine.has_systemd:
         return [skipped("systemd does not run here")]
@@ -155,25 +134,19 @@ def sandbox(context: CheckContext) -> Sequence[Finding]:
         if name in known and known[name] not in allowed
     ]
     if open_:
-        found.append(
-            fault(
-                "not-sandboxed",
-                f"{UNIT} is less shut off than the one that comes with kioskd: {', '.join(open_)}",
-                _RESTORE,
-            )
-        )
+        said = f"{UNIT} is less shut off than the one that comes with kioskd: {', '.join(open_)}"
+        found.append(fault("not-sandboxed", said, _RESTORE))
     found = found or [ok(f"{UNIT} runs as {known.get('User')}, shut off from all but its devices")]
     inside = context.inside
     if inside is not None and inside.is_known and (why := inside.unavailable_reason()) is not None:
         said, _, remedy = why.partition("; ")
-        found.append(
-            note(f"devices are looked at from outside the service's sandbox: {said}", remedy or None)
-        )
+        said = f"devices are looked at from outside the service's sandbox: {said}"
+        found.append(note(said, remedy or None))
     return found
 
 
 def reported_fault(context: CheckContext, check: str) -> Finding | None:
-    """Return what the daemon that runs says is wrong with what `check` looks at: what it holds nobody else can try."""
+    """Return the fault that the running daemon reports for `check`: no other program can try a device that it holds."""
     known = context.machine.properties("ActiveState", "StatusText")
     words = known.get("StatusText", "") if known.get("ActiveState") in ("active", "reloading") else ""
     for code, (check_of_code, name, remedy) in REPORTED_FAULTS.items():

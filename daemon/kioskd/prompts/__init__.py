@@ -1,4 +1,4 @@
-"""What the kiosk says by itself, to a stranger, when the service that speaks for it cannot be had.
+"""The sentences that the kiosk speaks by itself when it cannot reach the service.
 
 texts (a YAML a language) ─► espeak-ng ─► cache ─┐
 the owner's WAVs ────────────────────────────────┴─► a sound for each `errors.Code`

@@ -1,22 +1,24 @@
 """Rendered prompts on disk: written once, so that a start needs no renderer.
 
-A file is named by what it was made from, so nothing in it is ever out of date; and it begins with its content's digest, so
-one that a power cut left short, or full of zeros, is none.
+A file's name holds text, language and version, so its content is never out of date. It begins with the digest of its content,
+so a file that a power cut left short, or full of zeros, does not count.
 """
 
 import contextlib
 import hashlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 _SUFFIX: Final = ".prompt"
 _DIGEST_BYTES: Final = hashlib.sha256().digest_size
 
+KeyT = TypeVar("KeyT")
+
 
 def name(text: str, language: str, version: str) -> str:
-    """Return the name of a rendering: of `text` in `language` first, then of the renderer's version."""
+    """Return the file name of a rendering: text and language first, then the renderer's version."""
     return f"{_stem(text, language)}-{_short(version)}{_SUFFIX}"
 
 
@@ -31,28 +33,34 @@ def _short(text: str) -> str:
 class Renderings:
     """A folder of renderings, readable by its owner alone. Each call reads or writes files."""
 
-    def __init__(self, directory: Path) -> None:
-        """Use `directory`; it is made when it is needed."""
+    def __init__(self, directory: Path | None) -> None:
+        """Use `directory`, which is made when it is needed; None: keep nothing."""
         self._directory = directory
 
-    def load(self, file: str) -> bytes | None:
-        """Return a rendering by its `name`; None where there is none, or a broken one."""
-        return _whole(self._directory / file)
+    def load_all(self, files: Mapping[KeyT, str]) -> dict[KeyT, bytes]:
+        """Return the renderings of these names that are there and whole."""
+        if self._directory is None:
+            return {}
+        loaded = {key: _content(self._directory / file) for key, file in files.items()}
+        return {key: sound for key, sound in loaded.items() if sound is not None}
 
-    def load_any(self, text: str, language: str) -> bytes | None:
-        """Return a rendering of `text` by whatever version."""
-        with contextlib.suppress(OSError):
-            for path in sorted(self._directory.glob(f"{_stem(text, language)}-*{_SUFFIX}")):
-                if (sound := _whole(path)) is not None:
-                    return sound
-        return None
+    def load_any_version(self, sentences: Mapping[KeyT, str], language: str) -> dict[KeyT, bytes]:
+        """Return the renderings of these texts by any version that are there and whole."""
+        found: dict[KeyT, bytes] = {}
+        for key, text in sentences.items():
+            for path in self._paths(f"{_stem(text, language)}-"):
+                if key not in found and (sound := _content(path)) is not None:
+                    found[key] = sound
+        return found
 
     def save(self, file: str, sound: bytes) -> None:
-        """Keep a rendering: all of it or nothing.
+        """Write a rendering: all of it or nothing.
 
         Raises:
-            OSError: it cannot be kept.
+            OSError: it cannot be written.
         """
+        if self._directory is None:
+            return
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The draft has one name, so that a kill leaves one at most; two writers at once make one that is not whole.
         draft = self._directory / f".{file}"
@@ -64,12 +72,17 @@ class Renderings:
     def keep_only(self, files: Collection[str]) -> None:
         """Remove all other renderings, and drafts."""
         with contextlib.suppress(OSError):
-            for path in self._directory.glob(f"*{_SUFFIX}"):
+            for path in self._paths():
                 if path.name not in files:
                     path.unlink(missing_ok=True)
 
+    def _paths(self, beginning: str = "") -> list[Path]:
+        with contextlib.suppress(OSError):
+            return sorted(self._directory.glob(f"{beginning}*{_SUFFIX}")) if self._directory else []
+        return []
 
-def _whole(path: Path) -> bytes | None:
+
+def _content(path: Path) -> bytes | None:
     try:
         content = path.read_bytes()
     except OSError:

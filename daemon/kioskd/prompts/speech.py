@@ -1,18 +1,59 @@
-"""Any text, read aloud by the machine itself: for a reply that came in writing."""
+"""Speech as PCM for the speaker: a WAV file converted, or a text read aloud by this machine."""
 
 import asyncio
+import io
 import logging
+from pathlib import Path
+from typing import Final, Protocol
 
+from kioskd import regular_file
 from kioskd.adapters.espeak import Espeak, RenderingFailed
-from kioskd.prompts import wav
-from kioskd.prompts.library import Renderer
+from kioskd.media import pcm
+from kioskd.media.wav import UnfitWav, decoded
 from kioskd.prompts.texts import DEFAULT
 
 log = logging.getLogger(__name__)
 
+LONGEST_S: Final = 30.0
+"""A prompt is a sentence or two; a longer one would only take memory."""
+
+UNREADABLE: Final = (RenderingFailed, UnfitWav)
+"""The errors of `read_aloud`."""
+
+
+class Renderer(Protocol):
+    """Reads a sentence aloud; see `adapters.espeak`."""
+
+    async def version(self) -> str:
+        """Return the part of a rendering's identity that is neither text nor language."""
+
+    async def render(self, text: str, language: str) -> bytes:
+        """Return `text` read aloud, as a WAV."""
+
+
+def read_wav(source: Path | bytes) -> bytes:
+    """Return a WAV (see `media.wav`; any rate, channels averaged) as 24 kHz 16-bit mono PCM.
+
+    Raises:
+        UnfitWav: it is none, is empty, or longer than `LONGEST_S`.
+        FileNotFoundError: it is not there.
+    """
+    try:
+        with io.BytesIO(source) if isinstance(source, bytes) else regular_file.opened(source) as file:
+            return decoded(file, pcm.DOWNLINK_HZ, most_s=LONGEST_S)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnfitWav(f"cannot be read ({error.strerror or error}); save it as 16-bit PCM WAV") from error
+
+
+async def read_aloud(renderer: Renderer, text: str, language: str) -> bytes:
+    """Return `text` as 24 kHz 16-bit mono PCM. Safe to cancel. Raises `UNREADABLE`."""
+    return await asyncio.to_thread(read_wav, await renderer.render(text, language))
+
 
 class TextToSpeech:
-    """The kiosk's own voice, in one language. Costs nothing until it is needed."""
+    """The kiosk's own voice in one language, for a reply that came in writing. Costs nothing until it is needed."""
 
     def __init__(self, language: str, renderer: Renderer | None = None) -> None:
         """`language`: a tag such as `de-AT`; English where espeak-ng does not know it. `renderer`: in place of espeak-ng."""
@@ -20,10 +61,10 @@ class TextToSpeech:
         self._renderer = renderer or Espeak()
 
     async def read(self, text: str) -> bytes | None:
-        """Return `text` as 24 kHz PCM; None where it cannot be said (one line in the journal says why). Safe to cancel."""
+        """Return `text` as 24 kHz PCM; None where it cannot be read (one line in the journal says why). Safe to cancel."""
         for language in self._languages:
             try:
-                return await asyncio.to_thread(wav.read, await self._renderer.render(text, language))
-            except (RenderingFailed, wav.UnfitWav) as error:
+                return await read_aloud(self._renderer, text, language)
+            except UNREADABLE as error:
                 log.warning("text cannot be read aloud: language=%s %s", language, error)
         return None

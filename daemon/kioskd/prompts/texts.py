@@ -1,4 +1,4 @@
-"""The sentences: one YAML a language, `CODE: sentence`; the owner's own go before those that are shipped."""
+"""The sentences: one YAML for each language, `CODE: sentence`; the owner's have precedence. And the questions for a press."""
 
 import logging
 import re
@@ -18,37 +18,55 @@ DEFAULT: Final = "en"
 LARGEST_BYTES: Final = 1_000_000
 
 LONGEST: Final = 500
-"""Characters: half a minute, which nobody stands through."""
+"""Characters: half a minute, longer than a visitor listens."""
+
+_ALLOW: Final = {
+    "en": "May I use {name}?",
+    "de": "Darf ich {name} ausführen?",
+    "fr": "Puis-je exécuter {name} ?",
+    "es": "¿Puedo ejecutar {name}?",
+    "it": "Posso eseguire {name}?",
+    "nl": "Mag ik {name} uitvoeren?",
+    "pt": "Posso executar {name}?",
+    "pl": "Czy mogę wykonać {name}?",
+}
+_PRESS: Final = {
+    "en": "To allow it, press the button.",
+    "de": "Zum Erlauben bitte den Knopf drücken.",
+    "fr": "Pour l'autoriser, appuyez sur le bouton.",
+    "es": "Para permitirlo, pulse el botón.",
+    "it": "Per permetterlo, premere il pulsante.",
+    "nl": "Druk op de knop om het toe te staan.",
+    "pt": "Para permitir, prima o botão.",
+    "pl": "Aby zezwolić, naciśnij przycisk.",
+}
 
 _TAG: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What is said for each code, and the language that it is in."""
+    """The sentence for each code, and their language."""
 
     language: str
     sentences: Mapping[Code, str]
 
 
 def shipped() -> Path:
-    """Return the folder of the texts that are shipped: part of the package once it is built, of the checkout before."""
+    """Return the folder of the shipped texts: a part of a built package, else of the checkout."""
     packaged = Path(__file__).with_name("shipped")
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "config" / "prompts"
 
 
 def tags(language: str) -> tuple[str, ...]:
-    """Return the names under which `language` may be found, the most special first; none for what is no language."""
+    """Return the names under which `language` may be found, the most special first; none where it is no language."""
     if not _TAG.fullmatch(language):
         return ()
     return tuple(dict.fromkeys((language, language.split("-", maxsplit=1)[0].lower())))
 
 
 def read(language: str, owner: Path | None) -> Texts:
-    """Return the texts for `language`, or in English where there are none; reads files.
-
-    What cannot be used costs one line in the journal each.
-    """
+    """Return the texts for `language`, else in English; reads files. Each unusable text costs one line in the journal."""
     sentences = _sentences(language, owner)
     if not sentences:
         log.warning(
@@ -97,3 +115,10 @@ def _read(path: Path) -> dict[Code, str]:
     for fault in document.faults:
         log.warning("prompt left out: %s", fault)
     return found
+
+
+def question(name: str, words: str, language: str) -> str:
+    """Return the question before a call of the tool `name`; `words` are the owner's own, if there are any."""
+    tag = next((tag for tag in tags(language) if tag in _PRESS), DEFAULT)
+    asked = words or _ALLOW[tag].format(name=" ".join(name.replace("_", " ").replace("-", " ").split()))
+    return f"{asked} {_PRESS[tag]}"

@@ -9,7 +9,8 @@ import pytest
 from tests.room.sounds import likeness
 
 from kioskd.media import pcm
-from kioskd.prompts.wav import LONGEST_S, UnfitWav, read
+from kioskd.media.wav import UnfitWav
+from kioskd.prompts.speech import LONGEST_S, read_wav
 
 SUFFIX = bytes.fromhex("000000001000800000aa00389b71")
 
@@ -30,27 +31,27 @@ def wav(rate_hz: int = 24_000, channels: int = 1, width: int = 2, seconds: float
 
 
 def test_what_the_speaker_plays_passes_untouched() -> None:
-    assert read(wav()) == wav()[44:]
+    assert read_wav(wav()) == wav()[44:]
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100, 48_000, 96_000])
 @pytest.mark.parametrize(("channels", "width"), [(1, 2), (2, 2), (2, 3), (6, 4)])
 def test_any_rate_channels_and_depth_become_the_speakers(rate_hz: int, channels: int, width: int) -> None:
-    sound = read(wav(rate_hz, channels, width))
+    sound = read_wav(wav(rate_hz, channels, width))
     assert pcm.duration_s(len(sound), pcm.DOWNLINK_HZ) == pytest.approx(0.5, abs=0.02)
-    one, other = (np.frombuffer(data, "<i2") / 32768 for data in (read(wav()), sound))
+    one, other = (np.frombuffer(data, "<i2") / 32768 for data in (read_wav(wav()), sound))
     assert likeness(one, other) > 0.97
 
 
 def test_a_header_that_promises_more_than_follows_is_not_minded() -> None:
     piped = bytearray(wav())
     piped[40:44] = (0x7FFFF000).to_bytes(4, "little")
-    assert read(bytes(piped)) == wav()[44:]
+    assert read_wav(bytes(piped)) == wav()[44:]
 
 
 def test_a_file_is_read_too(tmp_path: Path) -> None:
     (tmp_path / "W1.wav").write_bytes(wav())
-    assert read(tmp_path / "W1.wav") == wav()[44:]
+    assert read_wav(tmp_path / "W1.wav") == wav()[44:]
 
 
 @pytest.mark.parametrize(
@@ -67,18 +68,18 @@ def test_a_file_is_read_too(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_used_is_told(content: bytes, why: str) -> None:
     with pytest.raises(UnfitWav, match=why):
-        read(content)
+        read_wav(content)
 
 
 def test_24_bits_of_sox_are_read() -> None:
     plain = wav(width=3)
     extensible = struct.pack("<HHIIHHHHIH", 0xFFFE, 1, 24_000, 72_000, 3, 24, 22, 24, 4, 1) + SUFFIX
     piped = b"RIFF" + plain[4:12] + b"fmt " + struct.pack("<I", 40) + extensible + plain[36:]
-    assert read(piped) == read(plain)
+    assert read_wav(piped) == read_wav(plain)
 
 
 def test_eight_bits_are_read() -> None:
-    one, other = (np.frombuffer(read(data), "<i2") / 32768 for data in (wav(), unsigned(wav(width=1))))
+    one, other = (np.frombuffer(read_wav(data), "<i2") / 32768 for data in (wav(), unsigned(wav(width=1))))
     assert likeness(one, other) > 0.97
 
 
@@ -89,20 +90,20 @@ def unsigned(data: bytes) -> bytes:
 def test_a_pipe_in_the_files_place_is_told_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "W1.wav")
     with pytest.raises(UnfitWav, match="no regular file"):
-        read(tmp_path / "W1.wav")
+        read_wav(tmp_path / "W1.wav")
 
 
 def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
     with pytest.raises(UnfitWav, match="cannot be read"):
-        read(tmp_path)
+        read_wav(tmp_path)
 
 
 def test_a_file_that_is_not_there_is_no_fault_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        read(tmp_path / "none.wav")
+        read_wav(tmp_path / "none.wav")
 
 
 def test_a_wav_that_is_no_file_is_unfit_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "prompt.wav")
     with pytest.raises(UnfitWav, match="no regular file but a named pipe"):
-        read(tmp_path / "prompt.wav")
+        read_wav(tmp_path / "prompt.wav")
