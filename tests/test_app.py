@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.fakes_devices import ManualClock
 
 from kioskd import app
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.core.policy import CameraMode, Policy, UplinkMode
 from kioskd.errors import ConfigError
 from kioskd.settings.buttons_lamps import ButtonSettings, ControlsSettings

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.support.fakes_devices import MemoryLamp
 from tests.support.gpio_sim import NO_SIM, MemoryLines, sim_chip, sim_is_possible
 from tests.support.sysfs_lights import PwmChip, make_led
 
@@ -14,7 +15,6 @@ from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.controls.command_lamp import CommandLamp
 from kioskd.adapters.controls.gpio_lamp import GpioLamp, RgbLamp
 from kioskd.adapters.controls.sysfs_light import LedLamp, PwmLamp
-from kioskd.adapters.fakes.devices import MemoryLamp
 from kioskd.core.effects import KioskStatus
 from kioskd.ports import Lamp, Light
 

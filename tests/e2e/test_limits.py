@@ -7,12 +7,12 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
 
+from tests.support.fakes_live import ScriptedConnection
 from tests.support.kiosk import PATIENCE_S, Kiosk, running, soon
 from tests.support.parts import changed
 from tests.support.until import until
 
 from kioskd import app
-from kioskd.adapters.fakes.live import ScriptedConnection
 from kioskd.adapters.storage.budget_file import NAME, BudgetFile
 from kioskd.core.effects import Cue, KioskStatus, Prompt
 from kioskd.errors import Code

@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 from tests.support import broker as brokers
 from tests.support import pictures
+from tests.support.fakes_live import ScriptedConnection
 from tests.support.http_peers import Answer, http_server
 from tests.support.kiosk import Kiosk, running, soon, voice
 from tests.support.parts import changed
@@ -21,7 +22,6 @@ from tests.support.until import until
 
 from kioskd import app
 from kioskd.adapters.fakes.devices import MemoryCamera
-from kioskd.adapters.fakes.live import ScriptedConnection
 from kioskd.adapters.storage.budget_file import NAME, BudgetFile
 from kioskd.core.effects import KioskStatus, Overlay, ShowStatus
 from kioskd.core.policy import Policy
