@@ -17,34 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from kioskd.adapters.cameras.v4l2_abi import (
-    CAN_CAPTURE,
-    CAN_STREAM,
-    CAPTURE,
-    DAMAGED,
-    DISCRETE,
-    DQBUF,
-    ENUM_FMT,
-    ENUM_FRAMESIZES,
-    FULL_RANGE,
-    HAS_DEVICE_CAPS,
-    JPEG_COLORS,
-    MAPPED,
-    QBUF,
-    QUERYBUF,
-    QUERYCAP,
-    REQBUFS,
-    S_FMT,
-    STREAMOFF,
-    STREAMON,
-    Argument,
-    BufferRequest,
-    Capability,
-    FormatDescription,
-    FrameSize,
-    VideoBuffer,
-    VideoFormat,
-)
+from kioskd.adapters.cameras import v4l2_abi as abi
 from kioskd.media.raw_frame import LAYOUTS, Layout
 
 SYSFS: Final = Path("/sys/class/video4linux")
@@ -80,7 +53,7 @@ class V4l2Kernel(Protocol):
 
     def open(self, path: str) -> int: ...
 
-    def ioctl(self, fd: int, request: int, argument: Argument) -> None: ...
+    def ioctl(self, fd: int, request: int, argument: abi.Argument) -> None: ...
 
     def map(self, fd: int, length: int, offset: int) -> MappedMemory: ...
 
@@ -108,7 +81,7 @@ class SystemKernel:
         """Open without ever waiting."""
         return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
-    def ioctl(self, fd: int, request: int, argument: Argument) -> None:
+    def ioctl(self, fd: int, request: int, argument: abi.Argument) -> None:
         """Have the kernel fill in `argument`."""
         fcntl.ioctl(fd, request, argument)
 
@@ -155,19 +128,21 @@ def devices(kernel: V4l2Kernel, *, busy: bool = False) -> Iterator[VideoDevice]:
         name, fault = "", None
         try:
             with _opened(kernel, path) as fd:
-                capability = Capability()
-                kernel.ioctl(fd, QUERYCAP, capability)
+                capability = abi.Capability()
+                kernel.ioctl(fd, abi.QUERYCAP, capability)
                 name = capability.card.decode("utf-8", "replace")
                 can = (
                     capability.device_caps
-                    if capability.capabilities & HAS_DEVICE_CAPS
+                    if capability.capabilities & abi.HAS_DEVICE_CAPS
                     else capability.capabilities
                 )
-                if not (can & CAN_CAPTURE and can & CAN_STREAM):
+                if not (can & abi.CAN_CAPTURE and can & abi.CAN_STREAM):
                     continue
                 _format(kernel, fd)
                 if busy:  # giving back no buffers changes nothing, and is refused while they are another's
-                    kernel.ioctl(fd, REQBUFS, BufferRequest(count=0, type=CAPTURE, memory=MAPPED))
+                    kernel.ioctl(
+                        fd, abi.REQBUFS, abi.BufferRequest(count=0, type=abi.CAPTURE, memory=abi.MAPPED)
+                    )
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTTY):
                 continue  # gone meanwhile, or no camera at all
@@ -208,16 +183,16 @@ class VideoStream:
         raise TimeoutError(f"no picture for {within_s:.0f} s")
 
     def _take(self, *, keep: bool) -> bytes:
-        buffer = VideoBuffer(type=CAPTURE, memory=MAPPED)
+        buffer = abi.VideoBuffer(type=abi.CAPTURE, memory=abi.MAPPED)
         try:
-            self._kernel.ioctl(self._fd, DQBUF, buffer)
+            self._kernel.ioctl(self._fd, abi.DQBUF, buffer)
         except BlockingIOError:
             return b""
         try:
-            whole = keep and not buffer.flags & DAMAGED
+            whole = keep and not buffer.flags & abi.DAMAGED
             return self._memory[buffer.index][: buffer.bytesused] if whole else b""
         finally:
-            self._kernel.ioctl(self._fd, QBUF, buffer)
+            self._kernel.ioctl(self._fd, abi.QBUF, buffer)
 
 
 @contextlib.contextmanager
@@ -231,27 +206,29 @@ def streaming(kernel: V4l2Kernel, path: str, *, size: int) -> Iterator[VideoStre
         fourcc = _format(kernel, fd)
         pixel_format = _number_of(fourcc)
         width, height = fitting(_sizes(kernel, fd, pixel_format), size)
-        made = VideoFormat(type=CAPTURE, width=width, height=height, pixelformat=pixel_format)
-        kernel.ioctl(fd, S_FMT, made)
+        made = abi.VideoFormat(type=abi.CAPTURE, width=width, height=height, pixelformat=pixel_format)
+        kernel.ioctl(fd, abi.S_FMT, made)
         if made.pixelformat != pixel_format:
             raise NoFormat([_fourcc(made.pixelformat)])
-        full = made.quantization == FULL_RANGE or (not made.quantization and made.colorspace == JPEG_COLORS)
+        full = made.quantization == abi.FULL_RANGE or (
+            not made.quantization and made.colorspace == abi.JPEG_COLORS
+        )
         layout = Layout(fourcc, made.width, made.height, made.bytesperline, full_range=full)
-        request = BufferRequest(count=BUFFERS, type=CAPTURE, memory=MAPPED)
-        kernel.ioctl(fd, REQBUFS, request)
+        request = abi.BufferRequest(count=BUFFERS, type=abi.CAPTURE, memory=abi.MAPPED)
+        kernel.ioctl(fd, abi.REQBUFS, request)
         memory: list[MappedMemory] = []
         for index in range(request.count):
-            buffer = VideoBuffer(index=index, type=CAPTURE, memory=MAPPED)
-            kernel.ioctl(fd, QUERYBUF, buffer)
+            buffer = abi.VideoBuffer(index=index, type=abi.CAPTURE, memory=abi.MAPPED)
+            kernel.ioctl(fd, abi.QUERYBUF, buffer)
             memory.append(kernel.map(fd, buffer.length, buffer.offset))
             undo.callback(memory[-1].close)
-            kernel.ioctl(fd, QBUF, buffer)
-        kernel.ioctl(fd, STREAMON, ctypes.c_int(CAPTURE))
+            kernel.ioctl(fd, abi.QBUF, buffer)
+        kernel.ioctl(fd, abi.STREAMON, ctypes.c_int(abi.CAPTURE))
         try:
             yield VideoStream(kernel, fd, memory, layout)
         finally:
             with contextlib.suppress(OSError):  # one that is gone has stopped
-                kernel.ioctl(fd, STREAMOFF, ctypes.c_int(CAPTURE))
+                kernel.ioctl(fd, abi.STREAMOFF, ctypes.c_int(abi.CAPTURE))
 
 
 def fitting(sizes: Sequence[tuple[int, int]], size: int) -> tuple[int, int]:
@@ -280,11 +257,11 @@ def _opened(kernel: V4l2Kernel, path: str) -> Iterator[int]:
 def _format(kernel: V4l2Kernel, fd: int) -> str:
     """Return the best format of a camera. `NoFormat` where it has none that is in `FORMATS`."""
     has: list[str] = []
-    description = FormatDescription(type=CAPTURE)
+    description = abi.FormatDescription(type=abi.CAPTURE)
     with contextlib.suppress(OSError):  # EINVAL after the last
         for index in range(64):
             description.index = index
-            kernel.ioctl(fd, ENUM_FMT, description)
+            kernel.ioctl(fd, abi.ENUM_FMT, description)
             has.append(_fourcc(description.pixelformat))
     for fourcc in FORMATS:
         if fourcc in has:
@@ -305,9 +282,9 @@ def _sizes(kernel: V4l2Kernel, fd: int, pixel_format: int) -> list[tuple[int, in
     sizes: list[tuple[int, int]] = []
     with contextlib.suppress(OSError):  # EINVAL after the last
         for index in range(64):
-            found = FrameSize(index=index, pixel_format=pixel_format)
-            kernel.ioctl(fd, ENUM_FRAMESIZES, found)
-            if found.type != DISCRETE:
+            found = abi.FrameSize(index=index, pixel_format=pixel_format)
+            kernel.ioctl(fd, abi.ENUM_FRAMESIZES, found)
+            if found.type != abi.DISCRETE:
                 break  # any size will do
             sizes.append((int(found.steps[0]), int(found.steps[1])))
     return sizes

@@ -6,8 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, NoReturn, Self
+from typing import Final, NoReturn
 
 from kioskd.errors import DeviceLost
 from kioskd.ports import DARK, Light
@@ -24,19 +23,10 @@ LEAVING_S: Final = 1.0
 KILLED_S: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What the command is told."""
-
-    word: str
-    code: str = ""
-    overlay: str = ""
-    asking: str = ""
-
-    @classmethod
-    def of(cls, light: Light) -> Self:
-        """Return what `light` tells."""
-        return cls(light.state, light.code, light.overlay, light.asking)
+def _told(light: Light) -> tuple[str, dict[str, str]]:
+    """Return what the command is told: its argument, and the variables that it gets."""
+    known = {"KIOSKD_CODE": light.code, "KIOSKD_OVERLAY": light.overlay, "KIOSKD_ASKING": light.asking}
+    return light.state, {name: value for name, value in known.items() if value}
 
 
 class CommandLamp:
@@ -51,13 +41,13 @@ class CommandLamp:
         """`argv`: the program, found in PATH, and its arguments; no shell."""
         self._argv = tuple(argv)
         self._deadline_s = deadline_s
-        self._wanted = _Told.of(DARK)
+        self._wanted = _told(DARK)
         self._changed = asyncio.Event()
         self._failing = False
 
     def shine(self, light: Light) -> None:
         """Tell the command what `light` tells, if that is new; brightness and rhythm are its own business."""
-        if (wanted := _Told.of(light)) != self._wanted:
+        if (wanted := _told(light)) != self._wanted:
             self._wanted = wanted
             self._changed.set()
 
@@ -73,29 +63,23 @@ class CommandLamp:
                 self._changed.clear()
                 if self._wanted != told:
                     told = self._wanted
-                    await self._tell(told, self._deadline_s)
+                    await self._tell(*told, self._deadline_s)
                 else:
                     await self._changed.wait()
         finally:
             if told is not None:
                 with contextlib.suppress(DeviceLost):
-                    await self._tell(_Told(OFF), min(LEAVING_S, self._deadline_s))
+                    await self._tell(OFF, {}, min(LEAVING_S, self._deadline_s))
 
-    async def _tell(self, told: _Told, deadline_s: float) -> None:
-        known = {
-            "KIOSKD_CODE": told.code,
-            "KIOSKD_OVERLAY": told.overlay,
-            "KIOSKD_ASKING": told.asking,
-        }
+    async def _tell(self, word: str, variables: dict[str, str], deadline_s: float) -> None:
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._argv,
-                told.word,
+                word,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
-                | {name: value for name, value in known.items() if value},
+                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"} | variables,
                 start_new_session=True,
             )
         except OSError as err:
