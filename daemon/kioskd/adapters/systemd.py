@@ -1,8 +1,7 @@
 """Tells the service manager how we are: ready, alive, stopping, and in a few words what we do.
 
 By sd_notify(3)'s protocol, datagrams to NOTIFY_SOCKET. systemd-python's own `notify` waits for a manager that does not
-read, and keeps Python from running anything else meanwhile: a hung manager would silence the kiosk. Under no manager (no
-NOTIFY_SOCKET) a notifier that does nothing stands in.
+read, and keeps Python from running anything else meanwhile: a hung manager would silence the kiosk.
 """
 
 import collections
@@ -14,37 +13,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from kioskd.errors import ConfigError
-from kioskd.ports import Notifier
 
 log = logging.getLogger(__name__)
 
 WAITING: Final = 16
 STATUS_CHARS: Final = 1000
 """The longest status line; longer ones end in an ellipsis. Five troubles have room in it."""
-
-
-class NullNotifier:
-    """The notifier where nobody listens."""
-
-    @property
-    def watchdog_s(self) -> float | None:
-        """Always None: nobody waits for a sign of life."""
-        return None
-
-    def ready(self) -> None:
-        """Do nothing."""
-
-    def status(self, text: str) -> None:
-        """Do nothing."""
-
-    def alive(self) -> None:
-        """Do nothing."""
-
-    def reloading(self) -> None:
-        """Do nothing."""
-
-    def stopping(self) -> None:
-        """Do nothing."""
 
 
 class SystemdNotifier:
@@ -57,15 +31,11 @@ class SystemdNotifier:
 
     def __init__(self, send: Callable[[str], object], watchdog_s: float | None) -> None:
         self._send = send
-        self._watchdog_s = watchdog_s
+        self.watchdog_s = watchdog_s
+        """The manager's deadline between two signs of life, in seconds; None where it sets none."""
         self._reached = True
         self._stopping = False
         self._waiting: collections.deque[str] = collections.deque(maxlen=WAITING)
-
-    @property
-    def watchdog_s(self) -> float | None:
-        """The manager's deadline between two signs of life, in seconds; None where it sets none."""
-        return self._watchdog_s
 
     def ready(self) -> None:
         """Say that the daemon can serve. The watchdog's clock starts with it."""
@@ -117,15 +87,15 @@ class SystemdNotifier:
             log.info("service manager back")
 
 
-def notifier(environ: Mapping[str, str]) -> Notifier:
-    """Return what speaks to the service manager that started us, or does nothing where none did.
+def notifier(environ: Mapping[str, str]) -> SystemdNotifier:
+    """Return the notifier of the service manager that started us; where none did, its messages go nowhere.
 
     Raises:
         ConfigError: NOTIFY_SOCKET is no Unix socket; WATCHDOG_USEC is no number.
     """
     address = environ.get("NOTIFY_SOCKET")
     if not address:
-        return NullNotifier()
+        return SystemdNotifier(lambda _message: None, None)
     if address[0] not in "/@":
         raise ConfigError(
             f"NOTIFY_SOCKET = {address!r}: must be a path or an abstract name; the service manager sets it, so remove "

@@ -10,9 +10,6 @@ from typing import Any, Final
 from kioskd.adapters.storage import atomic_file
 from kioskd.ports import Preferences
 
-LARGEST_BYTES: Final = 100_000
-"""Ours has about forty: what is larger is not ours, or damaged."""
-
 log = logging.getLogger(__name__)
 
 NAME: Final = "preferences.json"
