@@ -10,7 +10,6 @@ import importlib.util
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final, Unpack
 
@@ -19,7 +18,6 @@ from kioskd.adapters.cameras.source import PictureForm
 from kioskd.adapters.cameras.thread import STOP_S, CameraDriver, CameraThread
 from kioskd.errors import ConfigError, DeviceLost
 from kioskd.media.picture import BadPicture
-from kioskd.ports import RunningCamera
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +32,7 @@ _INSTALL: Final = (
 
 def cameras() -> list[str]:
     """Return how the settings name each camera on a ribbon cable; none where picamera2 cannot be used. Blocks for seconds."""
-    if any(importlib.util.find_spec(name) is None for name in ("libcamera", "picamera2")):
+    if _absent():
         return []
     hush()
     try:
@@ -55,11 +53,18 @@ def fault(sysfs: Path = Path("/sys")) -> str | None:
     names = (path.read_text(errors="replace") for path in sysfs.glob("class/video4linux/*/name"))
     if not any(name.startswith(RECEIVERS) for name in names):
         return None
-    absent = [name for name in ("libcamera", "picamera2") if importlib.util.find_spec(name) is None]
-    return f"the Python package {absent[0]} is not there; {_INSTALL}" if absent else None
+    return _absent()
 
 
-class PiCamera:
+def _absent() -> str | None:
+    """Return which package is missing and how to install it; None where picamera2 is installed."""
+    for name in ("libcamera", "picamera2"):
+        if importlib.util.find_spec(name) is None:
+            return f"the Python package {name} is not there; {_INSTALL}"
+    return None
+
+
+class PiCamera(CameraThread):
     """A camera on the ribbon cable; a `ports.Camera`.
 
     Pictures are turned by the camera itself where it can (180 degrees, mirror), and by Pillow where it cannot. JPEGs
@@ -72,34 +77,23 @@ class PiCamera:
         Raises:
             ConfigError: picamera2 is not installed where this Python can see it.
         """
-        self._name = "camera picamera" if camera_number == 0 else f"camera picamera:{camera_number}"
-        absent = [name for name in ("libcamera", "picamera2") if importlib.util.find_spec(name) is None]
-        if absent:
-            raise ConfigError(
-                f"{self._name}: the Python package {absent[0]} is not there; {_INSTALL}, or set camera.source: off"
-            )
+        name = "camera picamera" if camera_number == 0 else f"camera picamera:{camera_number}"
+        super().__init__(name, self._running)
+        if fault := _absent():
+            raise ConfigError(f"{name}: {fault}, or set camera.source: off")
         self._form = form
         self._number = camera_number
-        self._thread = CameraThread(self._name)
-        self._opened: OpenedCamera | None = None
+        self._device: OpenedCamera | None = None
 
     @property
     def running(self) -> bool:
         """Whether the camera is open and started."""
-        opened = self._opened
+        opened = self._device
         return opened is not None and opened.running
-
-    def look(self) -> AbstractAsyncContextManager[RunningCamera]:
-        """Start the camera, opening it before the first time; see `ports.Camera`."""
-        return self._thread.look(self._running)
-
-    async def released(self) -> None:
-        """Return when the camera is off; see `ports.Camera`."""
-        await self._thread.released()
 
     async def aclose(self) -> None:
         """Give the camera back, within 2 s. It may be looked through again: then it is opened anew."""
-        opened, self._opened = self._opened, None
+        opened, self._device = self._device, None
         if opened is None:
             return
         # A thread of its own, and not the loop's: that one is waited for at the end, and drivers may hang.
@@ -119,9 +113,9 @@ class PiCamera:
     @contextlib.contextmanager
     def _running(self) -> Iterator[CameraDriver]:
         with self._trouble():
-            if self._opened is None:
-                self._opened = OpenedCamera(self._number, **self._form)
-            opened = self._opened
+            if self._device is None:
+                self._device = OpenedCamera(self._number, **self._form)
+            opened = self._device
             opened.start()
         try:
             yield lambda: self._shoot(opened)
@@ -147,7 +141,7 @@ class PiCamera:
             ) from error
         except FAILURES as error:
             why = " ".join(str(error.__cause__ or error).split()) or "no picture in time"
-            opened, self._opened = self._opened, None
+            opened, self._device = self._device, None
             if opened is not None:
                 opened.close()  # what is lost is opened anew
             raise DeviceLost(

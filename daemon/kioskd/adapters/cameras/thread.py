@@ -33,16 +33,17 @@ CameraDriver = Callable[[], bytes]
 
 
 class CameraThread:
-    """Runs one camera, in one thread at a time."""
+    """A `ports.Camera` that runs in one thread at a time; what there is of each kind is how it is opened."""
 
-    def __init__(self, name: str) -> None:
-        """`name`: of the camera, for messages."""
+    def __init__(self, name: str, opened: Callable[[], AbstractContextManager[CameraDriver]]) -> None:
+        """`name`: for messages; `opened` starts the camera and stops it, both in the thread."""
         self._name = name
+        self._opened = opened
         self._use: _Use | None = None
 
     @contextlib.asynccontextmanager
-    async def look(self, opened: Callable[[], AbstractContextManager[CameraDriver]]) -> AsyncIterator["_Use"]:
-        """Enter `opened()` in a thread, yield a `ports.Sight` made of its shutter, and leave it in the same thread.
+    async def look(self) -> AsyncIterator["_Use"]:
+        """Enter `opened()` in a thread, yield what takes pictures, and leave it in the same thread; see `ports.Camera`.
 
         Raises:
             DeviceLost: it did not start within 10 s, or has not let go since it was left.
@@ -54,7 +55,7 @@ class CameraThread:
                 device=self._name,
             )
         use = self._use = _Use(self._name)
-        threading.Thread(target=use.own, args=(opened,), name=self._name, daemon=True).start()
+        threading.Thread(target=use.own, args=(self._opened,), name=self._name, daemon=True).start()
         try:
             await use.started()
             yield use
@@ -65,6 +66,9 @@ class CameraThread:
         """Return when the camera has been stopped; at once if it does not run."""
         if self._use is not None:
             await self._use.stopped()
+
+    async def aclose(self) -> None:
+        """Do nothing: nothing is kept open between looks."""
 
 
 class _Use:

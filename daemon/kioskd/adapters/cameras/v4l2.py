@@ -3,7 +3,6 @@
 import contextlib
 import errno
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
 from typing import Final, Unpack
 
 from kioskd.adapters.cameras.source import PictureForm
@@ -21,7 +20,6 @@ from kioskd.adapters.cameras.v4l2_device import (
 from kioskd.errors import DeviceLost
 from kioskd.media import picture, raw_frame
 from kioskd.media.picture import BadPicture
-from kioskd.ports import RunningCamera
 
 SETTLE_FRAMES: Final = 10
 """Frames until a webcam has found its exposure."""
@@ -42,7 +40,7 @@ def why(camera: VideoDevice) -> str:
     return "" if camera.fault is None else _reason(camera.fault)[0]
 
 
-class V4l2Camera:
+class V4l2Camera(CameraThread):
     """A webcam; a `ports.Camera`.
 
     A JPEG that is small enough goes as the camera made it, but for its metadata. Other JPEGs are decoded and encoded
@@ -52,22 +50,10 @@ class V4l2Camera:
 
     def __init__(self, name: str, *, kernel: V4l2Kernel | None = None, **form: Unpack[PictureForm]) -> None:
         """`name`: a path (/dev/video0), or part of what `cameras` calls it, capitals or not."""
+        super().__init__(f"camera v4l2:{name}", self._running)
         self._wanted = name
-        self._name = f"camera v4l2:{name}"
         self._form = form
         self._kernel = kernel or SystemKernel()
-        self._thread = CameraThread(self._name)
-
-    async def released(self) -> None:
-        """Return when the camera is off; see `ports.Camera`."""
-        await self._thread.released()
-
-    async def aclose(self) -> None:
-        """Nothing is kept open between looks; see `ports.Camera`."""
-
-    def look(self) -> AbstractAsyncContextManager[RunningCamera]:
-        """Find the camera and start it; see `ports.Camera`."""
-        return self._thread.look(self._running)
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[CameraDriver]:
