@@ -297,29 +297,23 @@ def _setup(
         # The models with native audio change the language by themselves, whatever `language_code` says.
         pin = f"Speak only the language with the BCP-47 tag {config.language}, whatever language you hear."
         instructions = f"{instructions}\n\n{pin}".strip()
-    return types.LiveConnectConfig(
-        response_modalities=[types.Modality.AUDIO],
-        speech_config=types.SpeechConfig(
-            voice_config=types.VoiceConfig(
-                prebuilt_voice_config=types.PrebuiltVoiceConfig(voice_name=config.voice)
-            ),
-            language_code=language_code,
-        ),
-        system_instruction=instructions or None,
-        temperature=config.options.temperature,
-        media_resolution=options.media_resolution(config.options),
-        thinking_config=options.thinking(config.options),
-        tools=options.tools(config.options, tools),
-        # Both sides' words, kept in memory only: what a new session is told when this one is lost.
-        input_audio_transcription=options.visitor_transcription(config.options),
-        output_audio_transcription=types.AudioTranscriptionConfig(),
-        history_config=types.HistoryConfig(initial_history_in_client_content=True) if recall else None,
-        context_window_compression=options.compression(config.options),
-        session_resumption=types.SessionResumptionConfig(
-            handle=handle.get_secret_value() if handle is not None else None,
-            transparent=config.transparent or None,
-        ),
-        realtime_input_config=options.realtime_input(config.options),
+    return types.LiveConnectConfig.model_validate(
+        {
+            "response_modalities": ["AUDIO"],
+            "speech_config": {
+                "voice_config": {"prebuilt_voice_config": {"voice_name": config.voice}},
+                "language_code": language_code,
+            },
+            "system_instruction": instructions or None,
+            # Both sides' words, kept in memory only: what a new session is told when this one is lost.
+            "output_audio_transcription": {},
+            "history_config": {"initial_history_in_client_content": True} if recall else None,
+            "session_resumption": {
+                "handle": handle.get_secret_value() if handle is not None else None,
+                "transparent": config.transparent or None,
+            },
+            **options.session_fields(config.options, tools),
+        }
     )
 
 
