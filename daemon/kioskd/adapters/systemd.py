@@ -24,9 +24,8 @@ STATUS_CHARS: Final = 1000
 class SystemdNotifier:
     """Speaks sd_notify(3), by way of `send`: what hands "READY=1" to the manager, or raises OSError.
 
-    What a manager does not take at once (BlockingIOError) is tried again with the next message; at most `WAITING` wait,
-    and the oldest go first, as the newest are what is true. A manager that cannot be reached is logged once when lost
-    and once when back; no call raises for it, since a manager that is gone will not restart us either.
+    What a manager does not take at once (BlockingIOError) is tried again with the next message; of more than `WAITING`
+    the oldest are dropped. A manager that cannot be reached is logged once when lost and once when back. No call raises.
     """
 
     def __init__(self, send: Callable[[str], object], watchdog_s: float | None) -> None:

@@ -53,9 +53,9 @@ class FolderCamera(CameraThread):
     """Sees the pictures of a folder in the order of their names, round and round, going on after the last one.
 
     JPEG, PNG and WebP, whatever they are called; folders and names that begin with a dot are passed over. The folder is
-    listed for each picture, so what comes and goes is noticed. A file that is no picture, or too large, is passed over
-    and said once, and again when it has changed; so is one that may not be read. A program that writes pictures there while the kiosk looks should
-    write beside it, and rename: what is half written is no picture.
+    listed for each picture, so what comes and goes is noticed. A file that is no picture, is too large or may not be read
+    is passed over and logged once, and again when it has changed. A program that writes pictures there while the kiosk
+    looks should write beside it, and rename: what is half written is no picture.
     """
 
     def __init__(self, path: Path, **form: Unpack[PictureForm]) -> None:
@@ -78,7 +78,6 @@ class FolderCamera(CameraThread):
             yield self._next
 
     def _next(self) -> bytes:
-        """Return the next picture. Takes no file for one that was none when it last changed."""
         files = self._files()
         self._refused = {
             name: refusal for name, refusal in self._refused.items() if files.get(name) == refusal.version
@@ -88,7 +87,7 @@ class FolderCamera(CameraThread):
         fresh = [name for name in names[first:] + names[:first] if name not in self._refused]
         for name in fresh[:_MOST_TRIES]:
             try:
-                seen = self._read(name)
+                seen = self._decoder.fit(content(self._path / name), **self._form)
             except FileNotFoundError:
                 continue  # gone since it was listed
             except (BadPicture, OSError) as error:
@@ -121,9 +120,6 @@ class FolderCamera(CameraThread):
                 device=self._name,
             ) from error
         return files
-
-    def _read(self, name: str) -> bytes:
-        return self._decoder.fit(content(self._path / name), **self._form)
 
 
 def _version(entry: "os.DirEntry[str]") -> _Version | None:

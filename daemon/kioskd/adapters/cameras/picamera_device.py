@@ -77,7 +77,7 @@ class OpenedCamera:
         self._camera.drop_frames(SETTLE_FRAMES, wait=WAIT_S)
 
     def stop(self) -> None:
-        """Stop. What it waits for never comes, if the camera is gone: so nobody waits for it any more."""
+        """Stop, and cancel what is waited for first: it never comes if the camera is gone."""
         self._camera.cancel_all_and_flush()
         self._camera.stop()
 
@@ -91,11 +91,7 @@ class OpenedCamera:
             self._camera.close()
 
     def shoot(self) -> bytes:
-        """Return the next frame as a JPEG, upright.
-
-        Raises:
-            BadPicture: it is none.
-        """
+        """Return the next frame as a JPEG, upright. BadPicture: it is none."""
         raw = self._encoder.next() if self._encoder is not None else self._encoded()
         if not self._rotate and not self._mirror:
             jpeg = picture.bare(raw, size=self._size)
@@ -175,11 +171,7 @@ class _HardwareEncoder:
             self._came.notify_all()
 
     def next(self) -> bytes:
-        """Return the first picture from now.
-
-        Raises:
-            TimeoutError: none came.
-        """
+        """Return the first picture from now. TimeoutError: none came."""
         with self._came:
             self._newest = b""
             if not self._came.wait_for(lambda: self._newest, WAIT_S):

@@ -121,8 +121,8 @@ class NoFormat(OSError):
 def devices(kernel: V4l2Kernel, *, busy: bool = False) -> Iterator[VideoDevice]:
     """Yield the cameras of this machine, and those that cannot be used with the reason.
 
-    `busy`: find out, too, whether another program has the camera. A Raspberry Pi's own parts are left out: they are
-    libcamera's, which `adapters.picamera` asks.
+    `busy`: find out, too, whether another program has the camera. A Raspberry Pi's own parts are left out: `picamera` lists
+    those.
     """
     for path in kernel.nodes():
         name, fault = "", None
@@ -131,11 +131,9 @@ def devices(kernel: V4l2Kernel, *, busy: bool = False) -> Iterator[VideoDevice]:
                 capability = abi.Capability()
                 kernel.ioctl(fd, abi.QUERYCAP, capability)
                 name = capability.card.decode("utf-8", "replace")
-                can = (
-                    capability.device_caps
-                    if capability.capabilities & abi.HAS_DEVICE_CAPS
-                    else capability.capabilities
-                )
+                can = capability.capabilities
+                if can & abi.HAS_DEVICE_CAPS:
+                    can = capability.device_caps
                 if not (can & abi.CAN_CAPTURE and can & abi.CAN_STREAM):
                     continue
                 _format(kernel, fd)
@@ -204,7 +202,7 @@ def streaming(kernel: V4l2Kernel, path: str, *, size: int) -> Iterator[VideoStre
     """
     with contextlib.ExitStack() as undo, _opened(kernel, path) as fd:
         fourcc = _format(kernel, fd)
-        pixel_format = _number_of(fourcc)
+        pixel_format = int.from_bytes(fourcc.encode(), "little")
         width, height = fitting(_sizes(kernel, fd, pixel_format), size)
         made = abi.VideoFormat(type=abi.CAPTURE, width=width, height=height, pixelformat=pixel_format)
         kernel.ioctl(fd, abi.S_FMT, made)
@@ -272,10 +270,6 @@ def _format(kernel: V4l2Kernel, fd: int) -> str:
 def _fourcc(number: int) -> str:
     name = (number & 0x7FFF_FFFF).to_bytes(4, "little").decode("ascii", "replace")
     return "".join(letter if letter.isprintable() else "?" for letter in name).strip()
-
-
-def _number_of(fourcc: str) -> int:
-    return int.from_bytes(fourcc.encode(), "little")
 
 
 def _sizes(kernel: V4l2Kernel, fd: int, pixel_format: int) -> list[tuple[int, int]]:

@@ -14,12 +14,10 @@ from kioskd.ports import DARK, Light
 log = logging.getLogger(__name__)
 
 OFF: Final = "off"
-"""What the command is told when the daemon leaves: no state, but the end of all."""
-
+"""What the command is told when the daemon leaves."""
 DEADLINE_S: Final = 5.0
 LEAVING_S: Final = 1.0
 """The same when the daemon leaves, which has 5 s for everything."""
-
 KILLED_S: Final = 1.0
 
 
@@ -32,9 +30,9 @@ def _told(light: Light) -> tuple[str, dict[str, str]]:
 class CommandLamp:
     """Runs `argv` with one more argument, the state, at each change of what is shown, and with `off` at the end.
 
-    One at a time: what has changed meanwhile is told when it is done, the newest only. It sees PATH and LANG, nothing
-    else of our environment, KIOSKD_CODE while something is wrong, and KIOSKD_OVERLAY while something lies over the state
-    (asking, armed_mute, armed_restart, recording), and KIOSKD_ASKING, the tool that waits for a press; it is killed with its children after 5 s.
+    One runs at a time: of what has changed meanwhile it is told the newest. Of our environment it sees PATH and LANG.
+    KIOSKD_CODE is set while something is wrong, KIOSKD_OVERLAY while something lies over the state (asking, armed_mute,
+    armed_restart, recording). KIOSKD_ASKING is the tool that waits for a press. It is killed with its children after 5 s.
     """
 
     def __init__(self, argv: Sequence[str], *, deadline_s: float = DEADLINE_S) -> None:
@@ -52,11 +50,7 @@ class CommandLamp:
             self._changed.set()
 
     async def run(self) -> NoReturn:
-        """Tell the command each state until cancelled, then `off`; see `ports.Lamp`.
-
-        Raises:
-            DeviceLost: there is no such program, or it cannot be started. One that fails is said once.
-        """
+        """Tell the command each state until cancelled, then `off`; see `ports.Lamp`. A failing command is logged once."""
         told = None
         try:
             while True:
@@ -95,7 +89,6 @@ class CommandLamp:
             await _end(process)
 
     def _note(self, fault: str) -> None:
-        """Say it when the command begins to fail, and when it works again."""
         if fault and not self._failing:
             log.warning("lamp command fails: command=%s: %s; mend the command", self._argv[0], fault)
         elif self._failing and not fault:

@@ -158,12 +158,12 @@ def refused(name: str, err: Exception) -> DeviceLost:
 
 
 def gone(name: str, err: Exception) -> DeviceLost:
-    """Return what to raise where a line that was ours has left us."""
+    """Return what to raise where a line that was ours went away."""
     return DeviceLost(f"{name}: went away ({err})", device=name)
 
 
 def require_gpiod(name: str) -> None:
-    """Make sure of the library, for whom the YAML calls `name`.
+    """Make sure of the library, for the button or lamp `name`.
 
     Raises:
         ConfigError: the Python package gpiod is missing, or is older than 2.

@@ -39,11 +39,7 @@ class GpioLamp(LampBase):
         self._open_lines = open_lines
 
     async def run(self) -> NoReturn:
-        """Drive the lines until cancelled, then put the light out; see `ports.Lamp`.
-
-        Raises:
-            DeviceLost: a line is not there, is taken, or went away.
-        """
+        """Drive the lines until cancelled, then put the light out; see `ports.Lamp`."""
         lines = self._open()
         try:
             await self._follow(partial(self._write, lines))

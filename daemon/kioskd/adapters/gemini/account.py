@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from kioskd.adapters.gemini.credentials import FETCH_S, DialCredential
 from kioskd.adapters.gemini.reasons import plain
-from kioskd.adapters.gemini.web import HttpClient, causes, not_reached
+from kioskd.adapters.gemini.web import GoogleRequest, HttpClient, causes, not_reached
 from kioskd.errors import LinkLost, Remedy
 
 if TYPE_CHECKING:
@@ -58,11 +58,7 @@ class GoogleAccount:
         self._account = None
 
     async def fetch(self) -> DialCredential:
-        """Return an OAuth token with minutes left of it, renewed first if need be.
-
-        Raises:
-            LinkLost: the account cannot be read, or Google gave no token for it.
-        """
+        """Return an OAuth token with minutes left of it, renewed first if need be; see `Credentials.fetch`."""
         if self._account is not None and (ready := _ready(self._account)) is not None:
             return ready
         if self._renewing is None:
@@ -84,7 +80,7 @@ class GoogleAccount:
         """Fetch a token, in a thread."""
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - takes 100 ms
 
-        request = self._web.google_request()
+        request = GoogleRequest(self._web)
         try:
             account = self._account or self._load(request)
             account.refresh(request)  # type: ignore[no-untyped-call]  # google-auth has no types here

@@ -98,11 +98,7 @@ class TokenCredentials:
         """Do nothing: the next token is a new one anyway."""
 
     async def fetch(self) -> DialCredential:
-        """Have a token minted: POST {"model": ...}, answered by {"token": ...} or {"name": ...}.
-
-        Raises:
-            LinkLost: the server was not reached, refused, or answered something else.
-        """
+        """Have a token minted: POST {"model": ...}, answered by {"token": ...} or {"name": ...}; see `Credentials.fetch`."""
         import httpx2  # noqa: PLC0415 - only where there is such a server
 
         try:

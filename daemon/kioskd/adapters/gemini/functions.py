@@ -43,7 +43,6 @@ class FunctionRules:
     """How one model calls functions, for what carries the calls out."""
 
     def __init__(self, rule: BlockingRule) -> None:
-        """Go by the model's own rule."""
         self._rule = rule
 
     def blocks(self, tool: Tool | None) -> bool:

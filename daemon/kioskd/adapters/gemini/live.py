@@ -150,17 +150,16 @@ class GeminiLive:
     async def _dial(
         self, stack: AsyncExitStack, handle: SecretStr | None, history: Sequence[SpokenText]
     ) -> "tuple[AsyncSession, ToolSelection]":
-        """Return a session that is set up, to be closed by `stack`, and the tools that it was set up with.
-
-        Raises:
-            LinkLost: there is none.
-        """
+        """Return a session that is set up, to be closed by `stack`, and the tools that it has. LinkLost: there is none."""
         assert self._clients is not None
-        loop, trial = asyncio.get_running_loop(), self._trial
+        loop, trial, config = asyncio.get_running_loop(), self._trial, self._config
+        about = f"{config.endpoint} {config.vertex} {config.model}"
         until = loop.time() + SEARCH_S if trial.searching else None
         while True:
             explore = handle is None and (until is None or loop.time() < until)
-            attempt = trial.attempt(self._offered(), self._about, explore=explore)
+            # The service's own search may be refused like a tool.
+            offered: list[Tool] = [*([GOOGLE_SEARCH] if config.options.search else ()), *config.tools()]
+            attempt = trial.attempt(offered, about, explore=explore)
             async with AsyncExitStack() as dialed:
                 try:
                     session = await self._dial_once(dialed, handle, history, attempt.tools)
@@ -198,11 +197,7 @@ class GeminiLive:
         history: Sequence[SpokenText],
         tools: Sequence[Tool],
     ) -> "AsyncSession":
-        """Return a session that is set up, to be closed by `stack`.
-
-        Raises:
-            LinkLost: there is none.
-        """
+        """Return a session that is set up, to be closed by `stack`. LinkLost: there is none."""
         assert self._clients is not None
         from google.genai.errors import APIError  # noqa: PLC0415 - loaded by now
 
@@ -223,16 +218,6 @@ class GeminiLive:
                 renewable=self._clients.renewable,
                 secrets=[self._clients.secret, handle.get_secret_value() if handle else ""],
             ) from None
-
-    def _offered(self) -> list[Tool]:
-        """Return all that the model may use, the service's own search included."""
-        search: list[Tool] = [GOOGLE_SEARCH] if self._config.options.search else []
-        return [*search, *self._config.tools()]
-
-    @property
-    def _about(self) -> str:
-        """Which service and model the answers are about."""
-        return f"{self._config.endpoint} {self._config.vertex} {self._config.model}"
 
     def _session_terms(self, tools: Sequence[Tool], *, resumed: bool) -> SessionTerms:
         options = self._config.options

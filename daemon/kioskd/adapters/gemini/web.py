@@ -47,10 +47,6 @@ class HttpClient:
             verify=self.tls, proxy=self.route(url), trust_env=False, timeout=timeout_s, headers=_PLAIN
         )
 
-    def google_request(self) -> "GoogleRequest":
-        """Return what Google's library is to dial with."""
-        return GoogleRequest(self)
-
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
@@ -76,11 +72,7 @@ class GoogleRequest:
         timeout: float | None = None,
         **_other: Any,
     ) -> HttpResponse:
-        """Make one request. Blocks, so it belongs into a thread.
-
-        Raises:
-            google.auth.exceptions.TransportError: it was not answered.
-        """
+        """Make one request. Blocks: not for the loop's thread. google.auth's TransportError: it was not answered."""
         import httpx2  # noqa: PLC0415
         from google.auth.exceptions import TransportError  # noqa: PLC0415
 

@@ -14,10 +14,7 @@ NAME: Final = "budget.json"
 
 
 class BudgetFile:
-    """The file; a `flow.storage.budget.BudgetStore`. Each call may wait for the disk: not for the loop's thread; and one call at a time.
-
-    Readable by its owner alone. The old content stays until the new is on the disk.
-    """
+    """The file; a `BudgetStore` of the flow. Each call may wait for the disk: not for the loop's thread, one at a time."""
 
     def __init__(self, directory: Path) -> None:
         """Use `directory`; it is made when it is needed."""
@@ -35,5 +32,5 @@ class BudgetFile:
             return {}
 
     def save(self, entry: Mapping[str, object]) -> None:
-        """Keep `entry` in place of what was kept; see `flow.storage.budget.BudgetStore`."""
+        """Keep `entry` in place of what was kept; the old content stays until the new is on the disk."""
         atomic_file.replace(self._path, json.dumps(entry), durable=True)

@@ -16,7 +16,7 @@ NAME: Final = "preferences.json"
 
 
 class PreferenceFile:
-    """The file; a `ports.Memory`. Each call may wait for the disk: not for the loop's thread; and one call at a time.
+    """The file; a `ports.PreferenceStore`. Each call may wait for the disk: not for the loop's thread; and one call at a time.
 
     Written only when something has changed, to spare an SD card; the old content stays until the new is on the disk.
     """
@@ -44,7 +44,7 @@ class PreferenceFile:
         return self._kept or Preferences()
 
     def save(self, preferences: Preferences) -> None:
-        """Keep `preferences`; see `ports.Memory`."""
+        """Keep `preferences`; see `ports.PreferenceStore`."""
         if preferences == self._kept:
             return
         self._kept = None  # what a write that fails leaves is not sure
@@ -59,11 +59,7 @@ def state_directory(environ: Mapping[str, str]) -> Path | None:
 
 
 def _parsed(found: Any) -> Preferences:
-    """Read what `save` writes.
-
-    Raises:
-        ValueError: it is something else.
-    """
+    """Read what `save` writes. ValueError: it is something else."""
     match found:
         case {"volume": None, "muted": bool(muted)}:
             return Preferences(None, muted)
