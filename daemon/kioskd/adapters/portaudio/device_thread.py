@@ -59,8 +59,7 @@ class DeviceThread:
 
     def call_in_loop(self, what: Callable[[], object]) -> None:
         """Have `what` called in the loop's thread; from any thread."""
-        # A loop that is closed has nobody left to be told.
-        with contextlib.suppress(RuntimeError):
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(what)
 
     async def run(self, opened: Callable[[], AbstractContextManager[object]]) -> NoReturn:
@@ -68,8 +67,7 @@ class DeviceThread:
 
         Raises:
             DeviceLost: the device cannot be opened, or has been silent for a second.
-            DeviceStuck: it does not close, whatever it was to be closed for. Who cancels because the process ends anyway
-                need not mind.
+            DeviceStuck: it does not close. A caller that cancels because the process ends may ignore this.
         """
         threading.Thread(target=self._hold_device, args=(opened,), name=self.name, daemon=True).start()
         try:

@@ -48,7 +48,7 @@ class SoundDevice:
 
     @property
     def address(self) -> tuple[int, int] | None:
-        """Return the numbers of its card and of its device on it; None where it is no card."""
+        """The numbers of its card and of its device on it; None where it is no card."""
         numbered = _NUMBERED.match(self.full_name)
         return None if numbered is None else (int(numbered["card"]), int(numbered["pcm"]))
 

@@ -47,29 +47,20 @@ _FUTILE_S: Final = 60.0
 
 
 class PendingStream(Protocol):
-    """A stream to be."""
+    """A stream that is to be opened."""
 
-    @property
-    def direction(self) -> Direction:
-        """Which way the sound goes."""
-
-    @property
-    def thread(self) -> DeviceThread:
-        """Who owns it."""
+    direction: Direction
+    thread: DeviceThread
+    """The thread that owns it."""
 
     def open(self, audio: pyaudio.PyAudio, device: SoundDevice) -> pyaudio.Stream:
-        """Open and start `device`.
-
-        Raises:
-            DeviceLost: it cannot be opened now.
-        """
+        """Open and start `device`. DeviceLost: it cannot be opened now."""
 
 
 class PortAudioLibrary:
-    """PortAudio, for whoever needs it."""
+    """PortAudio. Nothing is initialised before the first use."""
 
     def __init__(self) -> None:
-        """Initialise nothing yet."""
         self.probe = AlsaProbe()
         """Asks the kernel and ALSA of this machine."""
         self._lock = threading.Lock()
@@ -81,11 +72,7 @@ class PortAudioLibrary:
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[pyaudio.PyAudio]:
-        """Yield the library for a short use.
-
-        Raises:
-            DeviceLost: the sound system cannot be used at all.
-        """
+        """Yield the library for a short use. DeviceLost: the sound system cannot be used at all."""
         with self._locked():
             audio = self._initialise()
             try:
@@ -95,11 +82,7 @@ class PortAudioLibrary:
 
     @contextlib.contextmanager
     def stream(self, user: PendingStream, device: str) -> Iterator[pyaudio.Stream]:
-        """Yield `device` opened by `user`; close it on the way out.
-
-        Raises:
-            DeviceLost: it is not there, or cannot be opened now.
-        """
+        """Yield `device` opened by `user`, and close it. DeviceLost: it is not there, or cannot be opened now."""
         with self._locked():
             audio = self._initialise()
             try:
@@ -188,7 +171,7 @@ class PortAudioLibrary:
             raise
 
     def _check_card_number(self, found: SoundDevice, thread: DeviceThread) -> None:
-        """Refuse a number that is not the card's any more that the list has under it."""
+        """Raise DeviceLost where the number belongs to another card than when the list was made."""
         if found.address is None:
             return
         number = found.address[0]

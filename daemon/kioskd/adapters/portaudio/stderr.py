@@ -66,7 +66,7 @@ class _Sink:
         return lines
 
     def clear(self) -> None:
-        """Have nothing in it."""
+        """Forget what is in it."""
         self._memory[:] = bytes(SIZE)
 
     def _lines(self) -> list[str]:

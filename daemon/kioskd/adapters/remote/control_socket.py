@@ -173,7 +173,6 @@ class ControlSocket:
     async def _watch_within_share(
         self, uid: int, watch: Callable[[SendLine], Awaitable[None]], answer: SendLine
     ) -> None:
-        """Let a member watch, if that leaves others their share."""
         if self._watching[uid] >= WATCHERS_EACH:
             await answer({"ok": False, "why": f"{WATCHERS_EACH} clients of this user watch already"})
             return

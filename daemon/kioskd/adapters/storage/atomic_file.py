@@ -76,12 +76,9 @@ def _replace(path: Path, text: str, *, durable: bool) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Find out, without writing, whether files can be written in `folder`, or it can be made. Blocks.
+    """Raise OSError, which names `folder`, where files cannot be written in it or it cannot be made. Blocks; writes nothing.
 
     What a disk that fails does to a write is not seen here.
-
-    Raises:
-        OSError: they cannot; names `folder`.
     """
     place = folder
     while not place.exists():
