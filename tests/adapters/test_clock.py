@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from tests.support.fakes_devices import ManualClock
 
-from kioskd.adapters.clock import SystemClock, local_time, wall
+from kioskd.adapters.clock import SystemClock, wall
 from kioskd.ports import Clock
 from kioskd.tools.kinds.builtin.tool import _local_time
 
@@ -20,7 +20,7 @@ async def test_the_machines_clock_sleeps_as_long_as_it_says() -> None:
     assert 0.03 <= clock.now() - before < 1.0
 
 
-@pytest.mark.parametrize("now", [wall, local_time, _local_time])
+@pytest.mark.parametrize("now", [wall, _local_time])
 def test_another_time_zone_holds_at_once(
     monkeypatch: pytest.MonkeyPatch, now: Callable[[], datetime.datetime | datetime.time]
 ) -> None:

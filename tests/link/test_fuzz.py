@@ -92,7 +92,7 @@ async def test_a_session_survives_messages_gone_wrong(seed: int, caplog: pytest.
                     if isinstance(message, ResumptionUpdate)
                     and message.handle.get_secret_value().startswith("after batch")
                 ]
-        odd = connection.odd_messages
+        odd = connection.odd.count
         left.set()
     assert handles == [f"after batch {number}" for number in range(batches)]
     assert messages == batches * (BATCH + 1), "each message is one answer: none is swallowed, none told twice"

@@ -33,11 +33,6 @@ class SystemClock:
         return asyncio.get_running_loop().call_later(seconds, callback)
 
 
-def local_time() -> datetime.time:
-    """Return the time of day where the kiosk stands."""
-    return wall().time()
-
-
 def wall() -> datetime.datetime:
     """Return date and time where the kiosk stands, as the machine's time zone is now."""
     time.tzset()  # what timedatectl sets would else hold after a restart only

@@ -109,11 +109,7 @@ CAMERAS: Final[dict[str, type[CameraSource]]] = by_prefix(NoCamera, PiCameraSour
 
 
 def camera_source(text: str) -> CameraSource:
-    """Return a `camera.source`, taken apart.
-
-    Raises:
-        ValueError: `text` is none.
-    """
+    """Return a `camera.source`, taken apart. ValueError: `text` is none."""
     return parsed(CAMERAS, text)
 
 

@@ -122,20 +122,12 @@ LAMPS: Final[dict[str, type[LampSource]]] = by_prefix(
 
 
 def button_source(text: str) -> ButtonSource:
-    """Return the source of a button, taken apart.
-
-    Raises:
-        ValueError: `text` is none.
-    """
+    """Return the source of a button, taken apart. ValueError: `text` is none."""
     return parsed(BUTTONS, text)
 
 
 def lamp_source(text: str) -> LampSource:
-    """Return the source of a lamp, taken apart.
-
-    Raises:
-        ValueError: `text` is none.
-    """
+    """Return the source of a lamp, taken apart. ValueError: `text` is none."""
     return parsed(LAMPS, text)
 
 

@@ -60,8 +60,4 @@ class LampSource(Source, ABC):
 
     @abstractmethod
     def build(self, options: LampOptions) -> "ports.Lamp":
-        """Return the lamp, not opened yet.
-
-        Raises:
-            ConfigError: a library that it needs is missing.
-        """
+        """Return the lamp, not opened yet. ConfigError: a library that it needs is missing."""

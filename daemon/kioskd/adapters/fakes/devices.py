@@ -41,11 +41,7 @@ class MemoryDevice:
             raise DeviceLost(f"{self._name}: unplugged; plug it in")
 
     async def _change(self) -> None:
-        """Return at the next change.
-
-        Raises:
-            DeviceLost: the change was an unplugging.
-        """
+        """Return at the next change. DeviceLost: the change was an unplugging."""
         self._check()
         await self._changed.wait()
         self._changed.clear()

@@ -47,11 +47,7 @@ class Credentials(Protocol):
         """Whether another fetch may give another pass, so that a pass refused is not the end."""
 
     async def fetch(self) -> DialCredential:
-        """Return what opens the service now. Safe to cancel.
-
-        Raises:
-            LinkLost: there is none; its remedy says what may help.
-        """
+        """Return what opens the service now. Safe to cancel. LinkLost: there is none; its remedy says what may help."""
 
     def drop(self) -> None:
         """Forget the last pass: the service has refused it."""

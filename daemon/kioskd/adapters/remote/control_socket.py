@@ -79,11 +79,7 @@ class ControlSocket:
             self._lock()
 
     async def serve(self, handle: RequestHandler) -> NoReturn:
-        """Have each request handled, until cancelled; the socket is gone then.
-
-        Raises:
-            KioskError: another daemon has it.
-        """
+        """Have each request handled, until cancelled; the socket is gone then. KioskError: another daemon has it."""
         limiter = ConnectionLimiter(
             "control",
             self._clock,
