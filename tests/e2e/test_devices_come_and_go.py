@@ -21,7 +21,7 @@ from kioskd.adapters.absent import NoPreferences
 from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.fakes.devices import MemoryButton
 from kioskd.adapters.portaudio.streams import PortAudioMicrophone, PortAudioSpeaker
-from kioskd.adapters.storage.preference_file import PreferenceFile
+from kioskd.adapters.storage.state_files import PreferenceFile
 from kioskd.cli.run import LEAVE_S
 from kioskd.core.button_gesture import GestureRules
 from kioskd.core.effects import Effect

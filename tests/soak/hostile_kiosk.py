@@ -17,8 +17,8 @@ from kioskd import app
 from kioskd.adapters.clock import MachineTime, SystemClock
 from kioskd.adapters.fakes.devices import MemoryButton
 from kioskd.adapters.remote.control_socket import ControlSocket
-from kioskd.adapters.storage.budget_file import BudgetFile
 from kioskd.adapters.storage.recordings import RecordFolder
+from kioskd.adapters.storage.state_files import BudgetFile
 from kioskd.core.machine import State
 from kioskd.settings.model import Settings
 

@@ -114,8 +114,7 @@ def kind_of(kinds: Mapping[str, type[AnySource]], text: str) -> type[AnySource] 
 def parsed(kinds: Mapping[str, type[AnySource]], text: str) -> AnySource:
     """Return `text`, taken apart by the kind whose prefix it has.
 
-    Raises:
-        ValueError: no kind has that prefix, or the text after it has another form.
+    ValueError: no kind has that prefix, or the text after it has another form.
     """
     kind = kind_of(kinds, text)
     if kind is None:

@@ -89,8 +89,7 @@ class SystemdNotifier:
 def notifier(environ: Mapping[str, str]) -> SystemdNotifier:
     """Return the notifier of the service manager that started us; where none did, its messages go nowhere.
 
-    Raises:
-        ConfigError: NOTIFY_SOCKET is no Unix socket; WATCHDOG_USEC is no number.
+    ConfigError: NOTIFY_SOCKET is no Unix socket; WATCHDOG_USEC is no number.
     """
     address = environ.get("NOTIFY_SOCKET")
     if not address:
@@ -119,9 +118,7 @@ def watchdog_s(environ: Mapping[str, str], pid: int) -> float | None:
 
     The rules are sd_watchdog_enabled(3)'s: WATCHDOG_USEC counts for the process in WATCHDOG_PID, or for any
     where that is unset.
-
-    Raises:
-        ConfigError: one of the two is not a whole number above zero.
+    ConfigError: one of the two is not a whole number above zero.
     """
     if "WATCHDOG_USEC" not in environ:
         return None

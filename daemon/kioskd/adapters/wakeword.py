@@ -17,8 +17,7 @@ _SETTING: Final = "conversation.wakeword"
 def words() -> tuple[str, ...]:
     """Return the words that the library brings, as the settings spell them. Reads files: not for the event loop.
 
-    Raises:
-        ConfigError: the library is not installed, or does not run here.
+    ConfigError: the library is not installed, or does not run here.
     """
     try:
         # Its shared library is loaded with it: where a word wakes the kiosk, and nowhere else.
@@ -35,9 +34,7 @@ class WakeWordDetector:
         """Load the word's model, in 30 ms on a desktop. Reads files: not for the event loop.
 
         `word`: one of `words`; spaces and capitals do not count ("Okay Nabu" is okay_nabu).
-
-        Raises:
-            ConfigError: there is no such word, or the library is not installed or does not run here.
+        ConfigError: there is no such word, or the library is not installed or does not run here.
         """
         known = words()
         spelt = "_".join(word.replace("-", " ").replace("_", " ").lower().split())

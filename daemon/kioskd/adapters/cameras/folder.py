@@ -43,8 +43,7 @@ class _Refusal(NamedTuple):
 def content(path: Path) -> bytes:
     """Return what a picture's file holds, or a little more of it than a picture may have. Blocks.
 
-    Raises:
-        OSError: it cannot be read, or is no regular file.
+    OSError: it cannot be read, or is no regular file.
     """
     return regular_file.content(path, picture.MOST_BYTES + 1)
 

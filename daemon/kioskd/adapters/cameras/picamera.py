@@ -74,8 +74,7 @@ class PiCamera(CameraThread):
     def __init__(self, *, camera_number: int = 0, **form: Unpack[PictureForm]) -> None:
         """Open nothing yet. `camera_number`: as `rpicam-hello --list-cameras` counts, on a Pi with two sockets.
 
-        Raises:
-            ConfigError: picamera2 is not installed where this Python can see it.
+        ConfigError: picamera2 is not installed where this Python can see it.
         """
         name = "camera picamera" if camera_number == 0 else f"camera picamera:{camera_number}"
         super().__init__(name, self._running)

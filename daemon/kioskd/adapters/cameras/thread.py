@@ -45,8 +45,7 @@ class CameraThread:
     async def look(self) -> AsyncIterator["_Use"]:
         """Enter `opened()` in a thread, yield what takes pictures, and leave it in the same thread; see `ports.Camera`.
 
-        Raises:
-            DeviceLost: it did not start within 10 s, or has not let go since it was left.
+        DeviceLost: it did not start within 10 s, or has not let go since it was left.
         """
         if self._use is not None and not self._use.over:
             raise DeviceLost(

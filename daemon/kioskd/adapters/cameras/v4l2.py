@@ -10,7 +10,6 @@ from kioskd.adapters.cameras.thread import CameraDriver, CameraThread
 from kioskd.adapters.cameras.v4l2_device import (
     JPEGS,
     NoFormat,
-    SystemKernel,
     V4l2Kernel,
     VideoDevice,
     VideoStream,
@@ -32,7 +31,7 @@ _DAMAGED_AT_MOST: Final = 2
 
 def cameras(kernel: V4l2Kernel | None = None) -> list[VideoDevice]:
     """Return the webcams of this machine, those that cannot be used last and with the reason; see `why`."""
-    return sorted(devices(kernel or SystemKernel(), busy=True), key=lambda camera: camera.fault is not None)
+    return sorted(devices(kernel or V4l2Kernel(), busy=True), key=lambda camera: camera.fault is not None)
 
 
 def why(camera: VideoDevice) -> str:
@@ -53,7 +52,7 @@ class V4l2Camera(CameraThread):
         super().__init__(f"camera v4l2:{name}", self._running)
         self._wanted = name
         self._form = form
-        self._kernel = kernel or SystemKernel()
+        self._kernel = kernel or V4l2Kernel()
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[CameraDriver]:

@@ -42,37 +42,16 @@ class MappedMemory(Protocol):
     def close(self) -> None: ...
 
 
-class V4l2Kernel(Protocol):
+class V4l2Kernel:
     """The system calls of which a camera is made; each may raise OSError."""
 
     def nodes(self) -> Sequence[str]:
-        """Return the paths of the video devices."""
-
-    def name(self, path: str) -> str:
-        """Return what the kernel calls the device at `path`; needs no permission."""
-
-    def open(self, path: str) -> int: ...
-
-    def ioctl(self, fd: int, request: int, argument: abi.Argument) -> None: ...
-
-    def map(self, fd: int, length: int, offset: int) -> MappedMemory: ...
-
-    def wait(self, fd: int, seconds: float) -> bool:
-        """Return whether a frame, or a loss, is there within so many seconds."""
-
-    def close(self, fd: int) -> None: ...
-
-
-class SystemKernel:
-    """This machine's."""
-
-    def nodes(self) -> Sequence[str]:
-        """Return the video devices by their numbers."""
+        """Return the paths of the video devices, by their numbers."""
         numbers = [path.name.removeprefix("video") for path in Path("/dev").glob("video*")]
         return [f"/dev/video{number}" for number in sorted(int(n) for n in numbers if n.isdecimal())]
 
     def name(self, path: str) -> str:
-        """Return what sysfs says, or the path where it says nothing."""
+        """Return what sysfs calls the device, or the path where it says nothing. Needs no permission."""
         with contextlib.suppress(OSError):
             return (SYSFS / Path(path).name / "name").read_text(errors="replace").strip()
         return path
@@ -85,12 +64,12 @@ class SystemKernel:
         """Have the kernel fill in `argument`."""
         fcntl.ioctl(fd, request, argument)
 
-    def map(self, fd: int, length: int, offset: int) -> mmap.mmap:
+    def map(self, fd: int, length: int, offset: int) -> MappedMemory:
         """Map one buffer."""
         return mmap.mmap(fd, length, mmap.MAP_SHARED, mmap.PROT_READ, offset=offset)
 
     def wait(self, fd: int, seconds: float) -> bool:
-        """Wait by poll(2)."""
+        """Return whether a frame, or a loss, is there within so many seconds."""
         poll = select.poll()
         poll.register(fd, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
@@ -169,9 +148,7 @@ class VideoStream:
     def next(self, within_s: float) -> bytes:
         """Return the next frame, padding and all.
 
-        Raises:
-            TimeoutError: none came in time.
-            OSError: the camera is gone.
+        TimeoutError: none came in time. OSError: the camera is gone.
         """
         due = time.monotonic() + within_s
         while (left_s := due - time.monotonic()) > 0 and self._kernel.wait(self._fd, left_s):
@@ -197,8 +174,7 @@ class VideoStream:
 def streaming(kernel: V4l2Kernel, path: str, *, size: int) -> Iterator[VideoStream]:
     """Have the camera at `path` stream pictures whose longer side is about `size` pixels, at most if it can.
 
-    Raises:
-        OSError: it is gone, taken, or gives no format that is in `FORMATS` (`NoFormat`).
+    OSError: it is gone, taken, or gives no format that is in `FORMATS` (`NoFormat`).
     """
     with contextlib.ExitStack() as undo, _opened(kernel, path) as fd:
         fourcc = _format(kernel, fd)

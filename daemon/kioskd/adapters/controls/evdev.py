@@ -168,9 +168,7 @@ class EvdevButton:
 
     `device` is its name, as the kernel has it; a part of that which fits no other device with such a key; or a path.
     Buttons on one device must share `devices`.
-
-    Raises:
-        ConfigError: there is no key of that name, or the Python package evdev is missing.
+    ConfigError: there is no key of that name, or the Python package evdev is missing.
     """
 
     def __init__(self, device: str, key: str, devices: InputDevices | None = None) -> None:

@@ -31,9 +31,7 @@ class GpioButton:
     `active`: the level of the wire while it is pressed, low for a switch to ground. `pull`: the line's own resistor;
     with `none` there is one on the board. Changes shorter than `debounce_ms` are ignored, by the kernel; where it
     refuses, by ourselves: the first edge counts at once, and those that follow within that time do not.
-
-    Raises:
-        ConfigError: the Python package gpiod is missing, or is older than 2.
+    ConfigError: the Python package gpiod is missing, or is older than 2.
     """
 
     def __init__(

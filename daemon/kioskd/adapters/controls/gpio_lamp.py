@@ -17,9 +17,7 @@ class GpioLamp(LampBase):
 
     One line is on when there is any light to show; each of three is on when there is any of its colour. `active`: the
     level of a wire while it is lit.
-
-    Raises:
-        ConfigError: the Python package gpiod is missing, or is older than 2.
+    ConfigError: the Python package gpiod is missing, or is older than 2.
     """
 
     def __init__(

@@ -221,10 +221,7 @@ class GeminiConnection:
         """Tell a new session what was said before, as its initial history: it does not answer.
 
         Turns of both sides alternate, from the visitor's to the visitor's: some models take nothing else, and none is
-        known to mind.
-
-        Raises:
-            LinkLost: the connection is over.
+        known to mind. LinkLost: the connection is over.
         """
         turns = [
             self._types.Content(role=role, parts=[self._types.Part(text=sanitize.text(text))])

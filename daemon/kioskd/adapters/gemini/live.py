@@ -99,10 +99,7 @@ class GeminiLive:
     async def warm_up(self) -> None:
         """Import the SDK, read the certificates and build the models, in a thread: 0.5 s on a desk, more on a Pi.
 
-        `connect` does it if nobody has.
-
-        Raises:
-            ConfigError: there is nothing to dial with, or the CA file cannot be read.
+        `connect` does it if need be. ConfigError: there is nothing to dial with, or the CA file cannot be read.
         """
         if self._clients is None:
             self._clients = await asyncio.to_thread(self._prepare)

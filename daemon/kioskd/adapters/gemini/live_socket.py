@@ -180,8 +180,7 @@ class LiveSocket(ClientConnection):
     async def ask_receipt(self) -> None:
         """Have the peer say when it has taken in what was sent so far; does nothing while too many are on their way.
 
-        Raises:
-            ConnectionClosed, TimeoutError: as `send`.
+        ConnectionClosed, TimeoutError: as `send`.
         """
         if not self.receipts.wanted:
             return

@@ -63,8 +63,7 @@ def translate(
     A message is no union: content, notices and usage may share one. `odd` is told of each call that cannot be answered;
     the others are told all the same. `next_id` gives one to a call without, where the service takes answers without.
 
-    Raises:
-        ValueError: it holds audio in another format than the daemon's.
+    ValueError: it holds audio in another format than the daemon's.
     """
     found: list[ports.Message] = []
     if message.server_content is not None:

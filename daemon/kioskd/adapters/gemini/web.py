@@ -34,8 +34,7 @@ class HttpClient:
     def route(self, url: str) -> str | None:
         """Return the proxy for `url`; None to go straight there, as to this machine and to the cloud's own.
 
-        Raises:
-            ProxyError: the environment names one that cannot be used.
+        ProxyError: the environment names one that cannot be used.
         """
         return proxies.route(url, self.proxy) if urlsplit(url).scheme == "https" else None
 

@@ -60,8 +60,7 @@ class PictureDecoder:
     ) -> bytes:
         """Return a picture as `picture.fit` does. Blocks until the deadline at most.
 
-        Raises:
-            BadPicture: as of `picture.fit`, or it takes more memory or time than a picture may.
+        BadPicture: as of `picture.fit`, or it takes more memory or time than a picture may.
         """
         if len(data) > MOST_BYTES:
             raise BadPicture(f"more than {MOST_BYTES / 1e6:.0f} MB")
@@ -124,8 +123,7 @@ class PictureDecoder:
 async def fit(data: bytes, *, size: int, quality: int) -> bytes:
     """Return one picture as `PictureDecoder.fit` does, without holding the loop up. Cancelling ends the process.
 
-    Raises:
-        BadPicture: as there.
+    BadPicture: as there.
     """
     decoder = PictureDecoder()
     try:

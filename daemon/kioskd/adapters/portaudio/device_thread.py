@@ -93,8 +93,7 @@ class DeviceThread:
     async def _close(self, cause: BaseException) -> None:
         """Close the device because of `cause`, and return when it is closed; a cancellation meanwhile is raised only then.
 
-        Raises:
-            DeviceStuck: it does not close. A bug is not hidden by that: it ends the process by itself.
+        DeviceStuck: it does not close. A bug is not hidden by that: it ends the process by itself.
         """
         self._quit.set()
         cancelled: asyncio.CancelledError | None = None

@@ -100,9 +100,7 @@ def find(
 
     `default`, a full name, an ALSA id (`hw:CARD=Device,DEV=0`, `hw:Device`) or a part of one device's name alone; capital
     or small letters alike. A card's number is no part of its name.
-
-    Raises:
-        DeviceLost: none or more than one is meant, or it is asked for by its number; says which there are.
+    DeviceLost: none or more than one is meant, or it is asked for by its number; says which there are.
     """
     able = capable(devices, direction)
     if is_numbered(wanted):

@@ -44,9 +44,7 @@ class ClientStream:
     async def read_until(self, end: bytes, *, within_s: float) -> bytes:
         """Return what comes up to `end`, which is included.
 
-        Raises:
-            ClientGone: the client left, or took longer.
-            ValueError: there is no end within the bound.
+        ClientGone: the client left, or took longer. ValueError: there is no end within the bound.
         """
         try:
             async with asyncio.timeout(within_s):

@@ -70,10 +70,7 @@ class ControlSocket:
     def claim(self) -> None:
         """Make this the one daemon of this socket, for as long as the process lives or until `serve` is over.
 
-        Where that cannot be found out, a later `serve` says why.
-
-        Raises:
-            KioskError: another daemon has it.
+        KioskError: another daemon has it. Where that cannot be found out, a later `serve` says why.
         """
         with contextlib.suppress(OSError):
             self._lock()

@@ -45,9 +45,7 @@ def replace(path: Path, text: str, *, durable: bool) -> None:
 
     `durable`: make its folder if need be, and wait until it would outlive a power cut, its name included. What need not be
     is in a folder that the service manager makes, and takes away.
-
-    Raises:
-        OSError: it cannot be written; names `path`. The old content stays, unless the disk fails at the very last.
+    OSError, which names `path`: it cannot be written. The old content stays, unless the disk fails at the very last.
     """
     try:
         _replace(path, text, durable=durable)

@@ -1,4 +1,4 @@
-"""What a visitor has set and a restart should not undo: one small file in the state directory."""
+"""What a restart should not undo: what a visitor has set, and what the day has cost. Small files in the state directory."""
 
 import json
 import logging
@@ -12,18 +12,19 @@ from kioskd.ports import Preferences
 
 log = logging.getLogger(__name__)
 
-NAME: Final = "preferences.json"
+PREFERENCES: Final = "preferences.json"
+BUDGET: Final = "budget.json"
 
 
 class PreferenceFile:
-    """The file; a `ports.PreferenceStore`. Each call may wait for the disk: not for the loop's thread; and one call at a time.
+    """What a visitor has set; a `ports.PreferenceStore`. Each call may wait for the disk: not for the loop's thread, one at a time.
 
     Written only when something has changed, to spare an SD card; the old content stays until the new is on the disk.
     """
 
     def __init__(self, directory: Path) -> None:
         """Use `directory`; it is made when it is needed."""
-        self._path = directory / NAME
+        self._path = directory / PREFERENCES
         self._kept: Preferences | None = None
 
     def load(self) -> Preferences:
@@ -50,6 +51,29 @@ class PreferenceFile:
         self._kept = None  # what a write that fails leaves is not sure
         atomic_file.replace(self._path, json.dumps(asdict(preferences)), durable=True)
         self._kept = preferences
+
+
+class BudgetFile:
+    """What the day has cost; a `BudgetStore` of the flow. Each call may wait for the disk: not for the loop's thread, one at a time."""
+
+    def __init__(self, directory: Path) -> None:
+        """Use `directory`; it is made when it is needed."""
+        self._path = directory / BUDGET
+
+    def load(self) -> Mapping[str, object] | None:
+        """Return what was saved; None where nothing was; nothing at all ({}) where it cannot be read, said here."""
+        try:
+            return atomic_file.read_json(self._path)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "damaged"
+            log.warning("count of the day cannot be read: file=%s error=%s", self._path, reason)
+            return {}
+
+    def save(self, entry: Mapping[str, object]) -> None:
+        """Keep `entry` in place of what was kept; the old content stays until the new is on the disk."""
+        atomic_file.replace(self._path, json.dumps(entry), durable=True)
 
 
 def state_directory(environ: Mapping[str, str]) -> Path | None:
