@@ -35,9 +35,9 @@ class Espeak:
 
     async def version(self) -> str:
         """Return what a rendering depends on beside text and language. RenderingFailed: it is not there, or fails."""
-        told = await self._run("--version")
+        output = await self._run("--version")
         # "eSpeak NG text-to-speech: 1.51  Data at: ...": where its data are changes no sound.
-        return f"{told.decode(errors='replace').split('Data at')[0].strip()} {WORDS_PER_MINUTE}"
+        return f"{output.decode(errors='replace').split('Data at')[0].strip()} {WORDS_PER_MINUTE}"
 
     async def render(self, text: str, language: str) -> bytes:
         """Return `text` read aloud, as a WAV of 16-bit mono whose header does not know its length.

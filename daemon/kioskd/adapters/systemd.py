@@ -1,4 +1,4 @@
-"""Tells the service manager how we are: ready, alive, stopping, and in a few words what we do.
+"""Tells the service manager the state of the daemon: ready, alive, stopping, and in a few words what we do.
 
 By sd_notify(3)'s protocol, datagrams to NOTIFY_SOCKET. systemd-python's own `notify` waits for a manager that does not
 read, and keeps Python from running anything else meanwhile: a hung manager would silence the kiosk.
@@ -38,7 +38,7 @@ class SystemdNotifier:
 
     def ready(self) -> None:
         """Say that the daemon can serve. The watchdog's clock starts with it."""
-        self._tell("READY=1")
+        self._notify("READY=1")
 
     def status(self, text: str) -> None:
         """Say in words what the daemon is doing: one line, cut to `STATUS_CHARS`; nothing more once it is stopping."""
@@ -48,15 +48,15 @@ class SystemdNotifier:
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         if len(line) > STATUS_CHARS:
             line = line[: STATUS_CHARS - 1] + "…"
-        self._tell(f"STATUS={line}")
+        self._notify(f"STATUS={line}")
 
     def alive(self) -> None:
         """Give one sign of life."""
-        self._tell("WATCHDOG=1")
+        self._notify("WATCHDOG=1")
 
     def reloading(self) -> None:
         """Say that new settings are being read; `ready` says that it is done (Type=notify-reload, sd_notify(3))."""
-        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
         """Say that the daemon is on its way out: it is no fault if it ends now.
@@ -65,9 +65,9 @@ class SystemdNotifier:
         """
         self.status("Was told to stop")
         self._stopping = True
-        self._tell("STOPPING=1")
+        self._notify("STOPPING=1")
 
-    def _tell(self, message: str) -> None:
+    def _notify(self, message: str) -> None:
         self._waiting.append(message)
         try:
             while self._waiting:

@@ -1,7 +1,7 @@
 """A Raspberry Pi's own camera, by picamera2.
 
 Opened once, in one small configuration, and only started and stopped after that: each opening and each change of mode
-takes its buffers from the kernel's contiguous memory (CMA) anew, until there is none left.
+takes its buffers from the kernel's contiguous memory (CMA) again, until there is none left.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Unpack
 
-from kioskd.adapters.cameras.picamera_device import FAILURES, OpenedCamera, hush
+from kioskd.adapters.cameras.picamera_device import FAILURES, OpenedCamera, quiet_libcamera
 from kioskd.adapters.cameras.source import PictureForm
 from kioskd.adapters.cameras.thread import STOP_S, CameraDriver, CameraThread
 from kioskd.errors import ConfigError, DeviceLost
@@ -34,7 +34,7 @@ def cameras() -> list[str]:
     """Return how the settings name each camera on a ribbon cable; none where picamera2 cannot be used. Blocks for seconds."""
     if _absent():
         return []
-    hush()
+    quiet_libcamera()
     try:
         from picamera2 import Picamera2  # noqa: PLC0415 - three seconds on a Raspberry Pi
     except (
@@ -91,7 +91,7 @@ class PiCamera(CameraThread):
         return opened is not None and opened.running
 
     async def aclose(self) -> None:
-        """Give the camera back, within 2 s. It may be looked through again: then it is opened anew."""
+        """Give the camera back, within 2 s. It may be looked through again: then it is opened again."""
         opened, self._device = self._device, None
         if opened is None:
             return
@@ -111,7 +111,7 @@ class PiCamera(CameraThread):
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[CameraDriver]:
-        with self._trouble():
+        with self._as_device_lost():
             if self._device is None:
                 self._device = OpenedCamera(self._number, **self._form)
             opened = self._device
@@ -123,14 +123,14 @@ class PiCamera(CameraThread):
                 opened.stop()
 
     def _shoot(self, opened: OpenedCamera) -> bytes:
-        with self._trouble():
+        with self._as_device_lost():
             try:
                 return opened.shoot()
             except BadPicture as error:
                 raise RuntimeError(f"gives no picture: {error}") from error
 
     @contextlib.contextmanager
-    def _trouble(self) -> Iterator[None]:
+    def _as_device_lost(self) -> Iterator[None]:
         try:
             yield
         except ImportError as error:
@@ -142,7 +142,7 @@ class PiCamera(CameraThread):
             why = " ".join(str(error.__cause__ or error).split()) or "no picture in time"
             opened, self._device = self._device, None
             if opened is not None:
-                opened.close()  # what is lost is opened anew
+                opened.close()  # what is lost is opened again
             raise DeviceLost(
                 f"{self._name}: {why}; see its cable and `rpicam-hello --list-cameras`, and stop what else uses it",
                 listed=opened is not None,

@@ -41,7 +41,7 @@ FAILURES: Final = (RuntimeError, OSError, TimeoutError, LookupError, CancelledEr
 """What picamera2 raises at a camera that is missing, taken or gone."""
 
 
-def hush() -> None:
+def quiet_libcamera() -> None:
     """Keep libcamera and picamera2 from writing to stderr at each start; to be called before they are imported."""
     os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:ERROR")
     logging.getLogger("picamera2").setLevel(logging.WARNING)
@@ -53,7 +53,7 @@ class OpenedCamera:
     def __init__(
         self, number: int, *, size: int, quality: int, rotate: Rotation = 0, mirror: bool = False
     ) -> None:
-        hush()
+        quiet_libcamera()
         from picamera2 import Picamera2  # noqa: PLC0415 - three seconds on a Raspberry Pi
 
         self._size = size

@@ -71,7 +71,7 @@ class CameraThread:
 
 
 class _Use:
-    """One use of a camera, from its start to its stop; a `ports.Sight`. Made in the loop's thread."""
+    """One use of a camera, from its start to its stop; a `ports.RunningCamera`. Made in the loop's thread."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -95,7 +95,7 @@ class _Use:
             raise self._lost(f"not started after {START_S:.0f} s") from None
 
     async def shoot(self) -> bytes:
-        """Return a fresh picture; see `ports.Sight`."""
+        """Return a fresh picture; see `ports.RunningCamera`."""
         shot: asyncio.Future[bytes] = self._loop.create_future()
         self._asked.put(shot)
         try:
@@ -123,36 +123,35 @@ class _Use:
         failure: BaseException | None = None
         try:
             with opened() as shutter:
-                self._tell(self._started, None, None)
+                self._resolve(self._started, None, None)
                 while (shot := self._asked.get()) is not None:
                     if not shot.done():
                         self._take(shot, shutter)
-        except BaseException as error:  # noqa: BLE001 - no thread may die unseen: the loop's side raises it
+        except BaseException as error:  # noqa: BLE001 - the loop's side raises it
             failure = error
-        self._tell(self._started, None, failure)  # no news if it had started
-        self._tell(self._stopped, None, failure if not isinstance(failure, KioskError) else None)
+        self._resolve(self._started, None, failure)  # nothing happens if it had started
+        self._resolve(self._stopped, None, failure if not isinstance(failure, KioskError) else None)
 
     def _take(self, shot: asyncio.Future[bytes], shutter: CameraDriver) -> None:
         try:
             picture = shutter()
         except BaseException as error:  # noqa: BLE001 - as above
-            self._tell(shot, b"", error)
+            self._resolve(shot, b"", error)
         else:
-            self._tell(shot, picture, None)
+            self._resolve(shot, picture, None)
 
-    def _tell(self, future: asyncio.Future[T], result: T, error: BaseException | None) -> None:
-        def settle() -> None:
+    def _resolve(self, future: asyncio.Future[T], result: T, error: BaseException | None) -> None:
+        def resolve() -> None:
             if future.done():
                 return
             if error is None:
                 future.set_result(result)
             else:
                 future.set_exception(error)
-                future.exception()  # seen: whoever waited may have given up
+                future.exception()  # read once: asyncio logs an error that is never read
 
-        # A loop that is closed has nobody left to be told.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(settle)
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(resolve)
 
     def _lost(self, what: str) -> DeviceLost:
         return DeviceLost(

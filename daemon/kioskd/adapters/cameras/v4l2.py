@@ -57,14 +57,14 @@ class V4l2Camera(CameraThread):
     @contextlib.contextmanager
     def _running(self) -> Iterator[CameraDriver]:
         with contextlib.ExitStack() as undo:
-            with self._trouble():
+            with self._as_device_lost():
                 stream = undo.enter_context(streaming(self._kernel, self._path(), size=self._form["size"]))
                 for _ in range(SETTLE_FRAMES):
                     stream.next(WAIT_S)
             yield lambda: self._shoot(stream)
 
     def _shoot(self, stream: VideoStream) -> bytes:
-        with self._trouble():
+        with self._as_device_lost():
             stream.drain()
             for _ in range(_DAMAGED_AT_MOST):
                 with contextlib.suppress(BadPicture):
@@ -93,7 +93,7 @@ class V4l2Camera(CameraThread):
         raise OSError(errno.ENODEV, f"no such camera (here: {names})")
 
     @contextlib.contextmanager
-    def _trouble(self) -> Iterator[None]:
+    def _as_device_lost(self) -> Iterator[None]:
         try:
             yield
         except TimeoutError as error:

@@ -1,4 +1,4 @@
-"""A lamp of the owner's own making: a command that is told each state."""
+"""A lamp of the owner's own making: a command that is run for each state."""
 
 import asyncio
 import contextlib
@@ -14,15 +14,15 @@ from kioskd.ports import DARK, Light
 log = logging.getLogger(__name__)
 
 OFF: Final = "off"
-"""What the command is told when the daemon leaves."""
+"""The argument when the daemon ends."""
 DEADLINE_S: Final = 5.0
 LEAVING_S: Final = 1.0
 """The same when the daemon leaves, which has 5 s for everything."""
 KILLED_S: Final = 1.0
 
 
-def _told(light: Light) -> tuple[str, dict[str, str]]:
-    """Return what the command is told: its argument, and the variables that it gets."""
+def _message(light: Light) -> tuple[str, dict[str, str]]:
+    """Return what the command gets: its argument and its variables."""
     known = {"KIOSKD_CODE": light.code, "KIOSKD_OVERLAY": light.overlay, "KIOSKD_ASKING": light.asking}
     return light.state, {name: value for name, value in known.items() if value}
 
@@ -39,33 +39,33 @@ class CommandLamp:
         """`argv`: the program, found in PATH, and its arguments; no shell."""
         self._argv = tuple(argv)
         self._deadline_s = deadline_s
-        self._wanted = _told(DARK)
+        self._wanted = _message(DARK)
         self._changed = asyncio.Event()
         self._failing = False
 
     def shine(self, light: Light) -> None:
         """Tell the command what `light` tells, if that is new; brightness and rhythm are its own business."""
-        if (wanted := _told(light)) != self._wanted:
+        if (wanted := _message(light)) != self._wanted:
             self._wanted = wanted
             self._changed.set()
 
     async def run(self) -> NoReturn:
         """Tell the command each state until cancelled, then `off`; see `ports.Lamp`. A failing command is logged once."""
-        told = None
+        sent = None
         try:
             while True:
                 self._changed.clear()
-                if self._wanted != told:
-                    told = self._wanted
-                    await self._tell(*told, self._deadline_s)
+                if self._wanted != sent:
+                    sent = self._wanted
+                    await self._run(*sent, self._deadline_s)
                 else:
                     await self._changed.wait()
         finally:
-            if told is not None:
+            if sent is not None:
                 with contextlib.suppress(DeviceLost):
-                    await self._tell(OFF, {}, min(LEAVING_S, self._deadline_s))
+                    await self._run(OFF, {}, min(LEAVING_S, self._deadline_s))
 
-    async def _tell(self, word: str, variables: dict[str, str], deadline_s: float) -> None:
+    async def _run(self, word: str, variables: dict[str, str], deadline_s: float) -> None:
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._argv,

@@ -98,10 +98,10 @@ class MemoryButton(MemoryDevice):
 
 
 class MemoryCamera(MemoryDevice):
-    """Sees what a test shows it; a `ports.Camera` and its own `ports.Sight`."""
+    """Sees what a test shows it; a `ports.Camera` and its own `ports.RunningCamera`."""
 
     def __init__(self, sees: bytes) -> None:
-        """Start plugged in and switched off. `sees`: a JPEG as `ports.Sight` gives them."""
+        """Start plugged in and switched off. `sees`: a JPEG as `ports.RunningCamera` gives them."""
         super().__init__("camera")
         self.sees = sees
         """What the next picture will be."""
@@ -128,7 +128,7 @@ class MemoryCamera(MemoryDevice):
         """Nothing is kept open between looks; see `ports.Camera`."""
 
     async def shoot(self) -> bytes:
-        """Return what is seen; see `ports.Sight`."""
+        """Return what is seen; see `ports.RunningCamera`."""
         self._check()
         self.shots += 1
         return self.sees

@@ -54,7 +54,7 @@ class GoogleAccount:
         self._renewing: asyncio.Future[DialCredential | LinkLost] | None = None
 
     def drop(self) -> None:
-        """Read the account anew at the next fetch: its file may have been replaced."""
+        """Read the account again at the next fetch: its file may have been replaced."""
         self._account = None
 
     async def fetch(self) -> DialCredential:

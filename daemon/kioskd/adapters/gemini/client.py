@@ -1,4 +1,4 @@
-"""The SDK's client, told everything that it would else look up in the environment: service, address and secrets."""
+"""The SDK's client, given everything that it would else look up in the environment: service, address and secrets."""
 
 import asyncio
 import functools
@@ -87,12 +87,12 @@ class Clients:
 
     @property
     def renewable(self) -> bool:
-        """Whether credentials that the service refuses can be had anew."""
+        """Whether credentials that the service refuses can be fetched again."""
         return self._credentials.renewable
 
     @property
     def secret(self) -> str:
-        """What the last dial has shown."""
+        """The key or token of the last dial."""
         return self._shown.secret.get_secret_value() if self._shown is not None else ""
 
     async def client(self) -> "genai.Client":

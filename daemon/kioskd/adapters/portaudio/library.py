@@ -1,4 +1,4 @@
-"""PortAudio's one state in this process: its list of devices, who uses it, and when to make it anew.
+"""PortAudio's one state in this process: its list of devices, who uses it, and when to make it again.
 
 What PortAudio is like, and what follows (seen with PortAudio 19.6, PyAudio 0.2.13 and 0.2.14):
 - The list of devices is made when the first user initialises, and stays until the last one terminates. Each stream
@@ -104,7 +104,12 @@ class PortAudioLibrary:
 
     def unlisted(self, devices: Sequence[SoundDevice]) -> list[tuple[Pcm, str, str]]:
         """Return what the kernel has and the list has not: with a name for the YAML, and why. Within `exclusive` only."""
-        known = {(device.address, way) for device in devices for way in Direction if device.channels(way)}
+        known = {
+            (device.address, direction)
+            for device in devices
+            for direction in Direction
+            if device.channels(direction)
+        }
         cards = self._kernel_cards()
         return [
             (

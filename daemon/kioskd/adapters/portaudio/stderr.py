@@ -78,7 +78,7 @@ _sink: _Sink | None = None
 
 
 def keep(folder: Path | None) -> None:
-    """Have all that happens at a crash told: for the daemon, once, at its start.
+    """Have a crash reported: for the daemon, once, at its start.
 
     The fault handler gets a descriptor of its own. What libraries print goes to a file in `folder`, the runtime
     directory, or to memory where there is none. What the process before this one left there is logged as a warning.

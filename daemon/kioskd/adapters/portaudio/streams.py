@@ -2,7 +2,7 @@
 
 A lost device only stops calling back; blocking calls to it hang, and closing it under one crashes. So: callbacks only,
 and one thread for each stream, which opens, watches and closes it (`device_thread`). Devices are found by name
-(`devices`) in a list that is made anew when need be (`library`), and opened in the first format
+(`devices`) in a list that is made again when need be (`library`), and opened in the first format
 that they take (`formats`).
 """
 
