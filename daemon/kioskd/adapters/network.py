@@ -68,11 +68,10 @@ class KernelNetwork:
 
 def _drain(kernel: socket.socket) -> None:
     """Read what waits and forget it: that something changed is all we take from it."""
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            try:
-                kernel.recv(65536)
-            except BlockingIOError:
-                raise
-            except OSError:  # ENOBUFS: more than the socket holds came at once, which is news enough
-                continue
+    while True:
+        try:
+            kernel.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:  # ENOBUFS: more than the socket holds came at once, which is news enough
+            continue

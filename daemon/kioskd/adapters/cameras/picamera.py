@@ -37,9 +37,7 @@ def cameras() -> list[str]:
     quiet_libcamera()
     try:
         from picamera2 import Picamera2  # noqa: PLC0415 - three seconds on a Raspberry Pi
-    except (
-        ImportError
-    ) as error:  # the package index's own, on a system without all of Raspberry Pi's packages
+    except ImportError as error:  # a system without all of Raspberry Pi's packages
         log.warning("cameras on ribbon cables not listed, picamera2 cannot be imported: error=%s", error)
         return []
 

@@ -146,10 +146,7 @@ class VideoStream:
             self._take(keep=False)
 
     def next(self, within_s: float) -> bytes:
-        """Return the next frame, padding and all.
-
-        TimeoutError: none came in time. OSError: the camera is gone.
-        """
+        """Return the next frame, padding and all. TimeoutError: none came in time. OSError: the camera is gone."""
         due = time.monotonic() + within_s
         while (left_s := due - time.monotonic()) > 0 and self._kernel.wait(self._fd, left_s):
             frame = self._take(keep=True)

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -47,15 +48,6 @@ class HttpClient:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
-    """An HTTP response, as google-auth reads it."""
-
-    status: int
-    headers: Mapping[str, str]
-    data: bytes
-
-
 class GoogleRequest:
     """Meets google.auth.transport.Request, whose own clients know neither our authorities nor our proxy."""
 
@@ -70,7 +62,7 @@ class GoogleRequest:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         **_other: Any,
-    ) -> HttpResponse:
+    ) -> SimpleNamespace:
         """Make one request. Blocks: not for the loop's thread. google.auth's TransportError: it was not answered."""
         import httpx2  # noqa: PLC0415
         from google.auth.exceptions import TransportError  # noqa: PLC0415
@@ -91,7 +83,8 @@ class GoogleRequest:
                         raise TransportError(f"answer of more than {LARGEST_BYTES} bytes")  # type: ignore[no-untyped-call]  # google-auth has no types here
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ImportError) as error:
             raise TransportError(str(error) or type(error).__name__) from error  # type: ignore[no-untyped-call]
-        return HttpResponse(response.status_code, dict(response.headers), data)
+        # What google-auth reads of an answer.
+        return SimpleNamespace(status=response.status_code, headers=dict(response.headers), data=data)
 
 
 def not_reached(who: str, settings: str, error: BaseException) -> LinkLost:

@@ -44,7 +44,7 @@ class SoundDevice:
     @property
     def is_card(self) -> bool:
         """Whether it is the card itself, which takes only what it can do: nothing of ALSA's converts in between."""
-        return _NUMBERED.match(self.full_name) is not None
+        return self.address is not None
 
     @property
     def address(self) -> tuple[int, int] | None:

@@ -29,19 +29,17 @@ class PreferenceFile:
 
     def load(self) -> Preferences:
         """Return what was saved; what the settings say where nothing was, or it cannot be used (one warning then)."""
+        self._kept = None
         try:
             self._kept = _parsed(atomic_file.read_json(self._path))
-        except FileNotFoundError:
-            self._kept = None
         except (OSError, ValueError) as error:
-            self._kept = None
-            reason = error.strerror if isinstance(error, OSError) else "damaged"
-            log.warning(
-                "volume and mute not restored, going by the settings: file=%s error=%s; "
-                "the next change writes it anew, or remove it",
-                self._path,
-                reason,
-            )
+            if not isinstance(error, FileNotFoundError):
+                log.warning(
+                    "volume and mute not restored, going by the settings: file=%s error=%s; "
+                    "the next change writes it anew, or remove it",
+                    self._path,
+                    _reason(error),
+                )
         return self._kept or Preferences()
 
     def save(self, preferences: Preferences) -> None:
@@ -67,8 +65,7 @@ class BudgetFile:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "damaged"
-            log.warning("count of the day cannot be read: file=%s error=%s", self._path, reason)
+            log.warning("count of the day cannot be read: file=%s error=%s", self._path, _reason(error))
             return {}
 
     def save(self, entry: Mapping[str, object]) -> None:
@@ -80,6 +77,10 @@ def state_directory(environ: Mapping[str, str]) -> Path | None:
     """Return the directory that the service manager made for our state (StateDirectory=), or None where it made none."""
     first = environ.get("STATE_DIRECTORY", "").split(":")[0]
     return Path(first) if first else None
+
+
+def _reason(error: OSError | ValueError) -> str | None:
+    return error.strerror if isinstance(error, OSError) else "damaged"
 
 
 def _parsed(found: Any) -> Preferences:
