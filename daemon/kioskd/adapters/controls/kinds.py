@@ -4,13 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from kioskd.adapters.controls.gpio_source import (
-    CHIP,
-    NUMBER,
-    GpioButtonSource,
-    GpioLampSource,
-    RgbLampSource,
-)
+from kioskd.adapters.controls.gpio_source import CHIP, NUMBER, GpioButtonSource, GpioLampSource, RgbLampSource
 from kioskd.adapters.controls.source import ButtonOptions, ButtonSource, LampOptions, LampSource
 from kioskd.adapters.source import (
     DeviceAccess,

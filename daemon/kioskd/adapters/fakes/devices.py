@@ -13,7 +13,7 @@ _BACKLOG_EDGES: Final = 1000
 
 
 class MemoryDevice:
-    """Whether a device is there, and whether anything about it changed."""
+    """A device that can be unplugged."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -22,13 +22,13 @@ class MemoryDevice:
         self._changed = asyncio.Event()
 
     def unplug(self) -> None:
-        """Take the device away: who uses it gets DeviceLost, and so does who comes later."""
+        """Take the device away: its user gets DeviceLost, and so does each later one."""
         self._plugged = False
         self._pulled = True
         self._changed.set()
 
     def replug(self) -> None:
-        """Bring the device back, for who comes later."""
+        """Bring the device back, for its next user."""
         self._plugged = True
 
     def _begin(self) -> None:
@@ -49,7 +49,7 @@ class MemoryDevice:
 
 
 class MemoryButton(MemoryDevice):
-    """Pressed by a test; a `ports.Button`."""
+    """A button that a script presses; a `ports.Button`."""
 
     def __init__(self, *, down: bool = False) -> None:
         """Start plugged in. `down`: it is held already."""
@@ -59,7 +59,7 @@ class MemoryButton(MemoryDevice):
         self._on_edge: Callable[[Edge], None] | None = None
 
     def press(self) -> None:
-        """Press and let go. Edges that nobody watches for are kept for the next who does."""
+        """Press and let go. Edges are kept for the next `watch`."""
         self.hold()
         self.release()
 
@@ -98,7 +98,7 @@ class MemoryButton(MemoryDevice):
 
 
 class MemoryCamera(MemoryDevice):
-    """Sees what a test shows it; a `ports.Camera` and its own `ports.RunningCamera`."""
+    """A camera that gives one picture; a `ports.Camera` and its own `ports.RunningCamera`."""
 
     def __init__(self, sees: bytes) -> None:
         """Start plugged in and switched off. `sees`: a JPEG as `ports.RunningCamera` gives them."""
@@ -106,7 +106,7 @@ class MemoryCamera(MemoryDevice):
         self.sees = sees
         """What the next picture will be."""
         self.running = False
-        """Whether somebody looks."""
+        """Whether it is in use."""
         self.starts = 0
         self.shots = 0
 

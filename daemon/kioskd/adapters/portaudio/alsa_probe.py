@@ -14,14 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from kioskd.adapters.portaudio import alsa, sound_cards
-from kioskd.adapters.portaudio.devices import (
-    DEFAULT,
-    SYSFS,
-    Direction,
-    SoundDevice,
-    alsa_id,
-    is_numbered,
-)
+from kioskd.adapters.portaudio.devices import DEFAULT, SYSFS, Direction, SoundDevice, alsa_id, is_numbered
 from kioskd.adapters.portaudio.sound_cards import Pcm
 
 _MISSING: Final = (errno.ENODEV, errno.ENOENT, errno.ENXIO)
