@@ -23,7 +23,7 @@ BUFFERS: Final = 3
 """One being exposed, one waiting, one being encoded; at 768 x 576 half a megabyte each."""
 
 FRAME_US: Final = (33_333, 100_000)
-"""30 frames a second in light, 10 in the dark: longer exposures blur whoever moves."""
+"""30 frames a second in light, 10 in the dark: longer exposures blur a visitor who moves."""
 
 SETTLE_FRAMES: Final = 8
 """Frames until exposure and white balance have settled."""
@@ -133,7 +133,7 @@ class OpenedCamera:
             sensor={"output_size": (width // 2, height // 2)} if sensor else {},
             transform=Transform(hflip=flipped and (rotate == 180) != mirror, vflip=flipped and rotate == 180),
             buffer_count=BUFFERS,
-            queue=False,  # a frame that waits for whoever asks is as old as the last one
+            queue=False,  # a frame that waits in a queue is as old as the last one
             controls={name: value for name, value in controls.items() if name in camera.camera_controls},
         )
         camera.configure(configuration)

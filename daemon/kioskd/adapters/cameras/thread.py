@@ -78,7 +78,7 @@ class _Use:
         self._loop = asyncio.get_running_loop()
         self._started: asyncio.Future[None] = self._loop.create_future()
         self._stopped: asyncio.Future[None] = self._loop.create_future()
-        # Holds the one picture that is asked for, and those that nobody waits for any more: shooting is awaited.
+        # Holds the one picture that is asked for, and those whose caller was cancelled.
         self._asked: queue.SimpleQueue[asyncio.Future[bytes] | None] = queue.SimpleQueue()
 
     @property

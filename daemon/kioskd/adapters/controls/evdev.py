@@ -50,7 +50,7 @@ class OpenInput(Protocol):
         """Return what codes it has, by type of event."""
 
     def grab(self) -> None:
-        """Keep its events from everybody else. OSError (EBUSY) where somebody has done so."""
+        """Keep its events from other programs. OSError (EBUSY) where another program has done so."""
 
     def close(self) -> None:
         """Let go of it."""

@@ -38,7 +38,7 @@ class Vertex:
 
 
 class GoogleAccount:
-    """A service account, or whoever the machine's application default credentials speak for.
+    """A service account, or the account of the machine's application default credentials.
 
     Google's tokens last an hour; each dial looks whether there is enough left of it. Google's library waits for the
     network in the thread that asks, so it is asked in another one.

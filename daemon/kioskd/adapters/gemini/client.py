@@ -99,7 +99,7 @@ class Clients:
         """Return the client for the next dial. LinkLost: credentials cannot be had now."""
         found = await self._credentials.fetch()
         if self._client is None or found != self._shown:
-            # The old one goes in that thread too: collected in the loop's, the SDK would start a task of nobody's.
+            # The old one goes in that thread too: collected in the loop's, the SDK would start a task that no task group owns.
             await asyncio.to_thread(self._replace, found)
         assert self._client is not None
         return self._client

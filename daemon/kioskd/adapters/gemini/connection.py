@@ -239,7 +239,7 @@ class GeminiConnection:
         finally:
             await self._session.close()
             if isinstance(self._turn, AsyncGenerator):
-                await self._turn.aclose()  # else it is closed by a task of nobody's when it is collected
+                await self._turn.aclose()  # else asyncio closes it in a task of its own when it is collected
 
     async def _write(self, jpegs: Sequence[bytes], text: str = "", *, turn_complete: bool) -> None:
         """Add to the conversation what is neither said nor filmed."""

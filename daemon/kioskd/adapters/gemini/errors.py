@@ -1,4 +1,4 @@
-"""What each ending of a Live connection means to whoever dials: one table, read from the top, the first row that fits.
+"""What each ending of a Live connection means to the next dial: one table, read from the top, the first row that fits.
 
 `read` tells from an exception what happened, `ENDINGS` what follows from it, `classify` puts it in words.
 """
@@ -228,7 +228,7 @@ _KINDS: Final[tuple[tuple[type[Exception], EndingKind], ...]] = (
     (Stalled, EndingKind.STALLED),
     (OSError, EndingKind.NETWORK),
     (WebSocketException, EndingKind.NETWORK),
-    # Only while dialing: later they are a message that nobody understands, or a bug.
+    # Only while dialing: later they are a message that is not understood, or a bug.
     (ValueError, EndingKind.ARGUMENTS),
     (ImportError, EndingKind.PROGRAM),
     (RecursionError, EndingKind.PROGRAM),

@@ -32,7 +32,7 @@ _ROOM: Final = 16 * 2**10
 """Bytes that a kernel always has room for: while it holds fewer, nothing waits in front of it."""
 
 Acknowledged = Callable[[], tuple[int, int] | None]
-"""Returns how many bytes the peer's kernel has acknowledged, and how many more wait here; None if nobody can say."""
+"""Returns how many bytes the peer's kernel has acknowledged, and how many more wait here; None if the kernel does not say."""
 
 
 class Receipts:

@@ -38,7 +38,7 @@ class DeviceThread:
         self.name = name
         self.device = device
         self.calls = 0
-        """Callbacks so far: the sign of life. Counted by whoever serves the device."""
+        """Callbacks so far: the sign of life. The device's callback counts them."""
         self._loop = asyncio.get_running_loop()
         self._quit = threading.Event()
         self._error: BaseException | None = None

@@ -1,7 +1,7 @@
 """What a speaker is fed in place of silence: noise at the last bit, 90 dB below full scale.
 
 Amplifiers and USB speakers that go to sleep on digital silence wake up for the first sound, and eat its first syllable.
-Nobody hears this; they take it for sound.
+People do not hear this noise; the amplifier takes it for sound.
 """
 
 import array

@@ -3,7 +3,7 @@
 What PortAudio is like, and what follows (seen with PortAudio 19.6, PyAudio 0.2.13 and 0.2.14):
 - The list of devices is made when the first user initialises, and stays until the last one terminates. Each stream
   initialises and terminates for itself. When a device is not to be had although the list seems out of date, the other
-  streams are given up (DeviceLost, to be opened again at once), and whoever opens next gets a fresh list.
+  streams are given up (DeviceLost, to be opened again at once), and the next opening gets a fresh list.
 - Initialising, opening, closing and terminating are not thread-safe: one lock around all of them.
 - It has ALSA write a line to descriptor 2 for each underrun: thousands an hour on a busy machine, were they not kept back.
 - When a device is pulled, PortAudio's own thread prints some lines ("Expression '...' failed"), and `stderr` keeps

@@ -1,6 +1,6 @@
 """Keeps what C libraries (ALSA, PortAudio, JACK) print off the journal: one debug line instead of a page.
 
-They print through the C library's variable `stderr`, from threads that nobody can time. The GNU C library lets a program
+They print through the C library's variable `stderr`, from threads of their own. The GNU C library lets a program
 set that variable, so it is set to a file of ours. Descriptor 2 itself is never diverted: it stays free for Python,
 for the fault handler, and for what a crash has to say.
 

@@ -26,7 +26,7 @@ CLOSE_S: Final = 1.0
 
 
 class ClientGone(Exception):
-    """The client has left, or did not keep a deadline: there is nobody to tell."""
+    """The client has left, or did not keep a deadline."""
 
 
 class ClientStream:
@@ -116,7 +116,7 @@ class ConnectionLimiter:
         each: int | None = None,
         user_of: Callable[[socket.socket], PeerUser] = lambda _client: PeerUser(),
     ) -> None:
-        """Listen to nobody yet. `name`: what the log calls the socket.
+        """Do not listen yet. `name`: what the log calls the socket.
 
         `most` clients are let in at a time; owners have as many places again. The next client is sent `full`, and left.
         One user who is no owner has `each` places; None: all. `line_bytes` bounds `ClientStream.read_until`.
@@ -201,4 +201,4 @@ class ConnectionLimiter:
                 await stream.close()
         finally:
             self._clients[user] -= 1
-            self._clients += Counter()  # forgets whoever has no client left
+            self._clients += Counter()  # forgets users without a client
