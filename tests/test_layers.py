@@ -73,7 +73,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
         *("adapters.pictures", "adapters.source", "media", "ports", "regular_file", "yamlconf.value_types"),
     ),
     "adapters.controls": ("adapters.source", "ports", "yamlconf.value_types"),
-    "adapters.fakes": ("media", "ports"),
+    "adapters.fakes": ("ports",),
     "adapters.gemini": ("fairness", "journal_ids", "ports", "proxies", "regular_file", "sanitize"),
     "adapters.pictures": ("media",),
     "adapters.portaudio": ("media", "ports"),

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 import pytest
+from tests.support.fakes_devices import ManualClock
 
 from kioskd.adapters.clock import SystemClock, wall
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.ports import Clock
 from kioskd.tools.kinds.builtin.tool import _local_time
 

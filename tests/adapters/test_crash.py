@@ -102,7 +102,7 @@ def test_no_link_is_followed(folder: Path) -> None:
 
 
 def test_the_line_has_our_own_calls_and_no_path_of_the_machine() -> None:
-    assert crash.told(DUMP) == (
+    assert crash.summary(DUMP) == (
         "crashed (Aborted) in read (ssl.py:1166) < _step (kioskd/flow/runtime/engine.py:58); other threads (1) in wait "
         "(threading.py:320)"
     )
@@ -112,7 +112,7 @@ def test_the_line_has_our_own_calls_and_no_path_of_the_machine() -> None:
     "dump", ["", "x", "Fatal Python error: A\n", "Thread 0x1\n  <no Python frame>\n", "\0" * 99]
 )
 def test_what_is_no_such_print_does_no_harm(dump: str) -> None:
-    assert crash.told(dump).startswith("crashed")
+    assert crash.summary(dump).startswith("crashed")
 
 
 def test_without_a_runtime_directory_nothing_changes() -> None:

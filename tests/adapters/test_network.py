@@ -10,7 +10,7 @@ import pytest
 from tests.support.kiosk import running
 from tests.support.namespace import Namespace, missing, namespace
 
-from kioskd.adapters.network import KernelNetwork, ways_out
+from kioskd.adapters.network import KernelNetwork, source_addresses
 
 SETTLE_S: Final = 0.1
 """Shorter than the real one: the property is the same."""
@@ -81,7 +81,7 @@ async def test_an_address_with_a_way_out_is_a_change_and_one_only(network: Names
     async with watching() as watched:
         join(network)
         await watched.noticed()
-        assert WIFI in ways_out()
+        assert WIFI in source_addresses()
         await watched.nothing()
 
 
@@ -90,7 +90,7 @@ async def test_a_loss_is_none_and_the_same_address_after_it_is_one(network: Name
     async with watching() as watched:
         leave(network)
         await watched.nothing()
-        assert WIFI not in ways_out()
+        assert WIFI not in source_addresses()
 
         join(network)
         await watched.noticed()
@@ -112,7 +112,7 @@ async def test_a_better_way_beside_the_old_one_is_a_change_and_so_is_its_loss(ne
         await watched.noticed()
         leave(network, "cable")
         await watched.noticed()
-        assert WIFI in ways_out()
+        assert WIFI in source_addresses()
 
 
 async def test_what_is_no_way_out_is_nobodys_business(network: Namespace) -> None:

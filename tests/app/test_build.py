@@ -1,9 +1,10 @@
 """The groups of workers that the daemon is put together from."""
 
+from tests.support.fakes_devices import MemoryLamp
 from tests.support.kiosk import QUIET, Kiosk
 from tests.support.parts import changed
 
-from kioskd.adapters.fakes.devices import MemoryCamera, MemoryLamp
+from kioskd.adapters.fakes.devices import MemoryCamera
 from kioskd.app import LampSpec
 from kioskd.app.build import lamp_workers, picture_service, storage
 from kioskd.flow.camera.no_camera import NoPictureService

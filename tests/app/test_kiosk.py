@@ -2,9 +2,9 @@
 
 from typing import get_args
 
+from tests.support.fakes_live import ScriptedLive
 from tests.support.kiosk import QUIET, Kiosk, running
 
-from kioskd.adapters.fakes.live import ScriptedLive
 from kioskd.app.kiosk import Kiosk as Daemon
 from kioskd.app.kiosk import NewSettings
 from kioskd.core.effects import Effect

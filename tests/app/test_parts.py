@@ -1,11 +1,11 @@
 """What a kiosk is made of: it runs with no more than it needs."""
 
+from tests.support.fakes_devices import ManualClock, MemoryMicrophone, MemoryNotifier, MemorySpeaker
+from tests.support.fakes_live import ScriptedLive
 from tests.support.kiosk import QUIET, kiosk
 from tests.support.parts import parts
 
 from kioskd.adapters.absent import NoControl, NoMetrics, NoNetwork, NoPreferences, NoPrompts, NoResumption
-from kioskd.adapters.fakes.devices import ManualClock, MemoryMicrophone, MemoryNotifier, MemorySpeaker
-from kioskd.adapters.fakes.live import ScriptedLive
 from kioskd.core.effects import KioskStatus
 from kioskd.ports import Preferences
 

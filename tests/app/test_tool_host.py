@@ -2,8 +2,9 @@
 
 import asyncio
 
+from tests.support.fakes_devices import ManualClock
+
 from kioskd import app
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.settings.model import Settings
 from kioskd.simulator import Reply, ServiceScript, Simulator
 from kioskd.tools.contract import Declaration

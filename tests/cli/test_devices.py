@@ -83,7 +83,7 @@ def test_leds_and_pwm_chips_are_listed_by_the_names_that_a_lamp_takes(
 def with_webcam(monkeypatch: pytest.MonkeyPatch, sysfs: Path) -> SimulatedWebcam:
     """Have a webcam in this machine, and nothing else that may be listed."""
     webcam = SimulatedWebcam(lambda _: jpeg())
-    monkeypatch.setattr(v4l2, "SystemKernel", lambda: webcam)
+    monkeypatch.setattr(v4l2, "V4l2Kernel", lambda: webcam)
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(sysfs / "missing.conf"))
     monkeypatch.setattr(devices, "_SYS", sysfs)
     return webcam

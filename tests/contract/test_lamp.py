@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.support.fakes_devices import MemoryLamp
 from tests.support.gpio_sim import NO_SIM, MemoryLines, sim_chip, sim_is_possible
 from tests.support.sysfs_lights import PwmChip, make_led
 
 from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.controls.command_lamp import CommandLamp
-from kioskd.adapters.controls.gpio_lamp import GpioLamp, RgbLamp
+from kioskd.adapters.controls.gpio_lamp import GpioLamp
 from kioskd.adapters.controls.sysfs_light import LedLamp, PwmLamp
-from kioskd.adapters.fakes.devices import MemoryLamp
 from kioskd.core.effects import KioskStatus
 from kioskd.ports import Lamp, Light
 
@@ -65,9 +65,9 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
         case "gpio" | "rgb" as kind, _:
             lines = MemoryLines()
             line_lamp: Lamp = (
-                GpioLamp("memory", 5, open_lines=lines.open)
+                GpioLamp("memory", [5], open_lines=lines.open)
                 if kind == "gpio"
-                else RgbLamp("memory", (5, 6, 7), open_lines=lines.open)
+                else GpioLamp("memory", (5, 6, 7), open_lines=lines.open)
             )
             yield Rig(line_lamp, lambda: bool(lines.lit) and all(lines.lit.values()))
             lines.close()
@@ -88,13 +88,13 @@ async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[R
                 pytest.skip(NO_SIM)
             with sim_chip() as sim:
                 if "rgb" in name:
-                    yield Rig(RgbLamp(sim.label, (5, 6, 7)), lambda: all(map(sim.lit, (5, 6, 7))))
+                    yield Rig(GpioLamp(sim.label, (5, 6, 7)), lambda: all(map(sim.lit, (5, 6, 7))))
                 elif "low" in name:
                     # A wire that nobody drives is high here, as it is with an LED to 3.3 V.
                     sim.pull(5, up=True)
-                    yield Rig(GpioLamp(sim.label, 5, active="low"), lambda: not sim.lit(5))
+                    yield Rig(GpioLamp(sim.label, [5], active="low"), lambda: not sim.lit(5))
                 else:
-                    yield Rig(GpioLamp(sim.label, 5), lambda: sim.lit(5))
+                    yield Rig(GpioLamp(sim.label, [5]), lambda: sim.lit(5))
 
 
 @asynccontextmanager

@@ -9,10 +9,10 @@ from typing import Final, Protocol
 
 import pytest
 from pydantic import SecretStr
+from tests.support.fakes_live import ScriptedConnection, ScriptedLive
 from tests.support.live_server import LiveServer, accept_setup, live_server, read_json
 from websockets.asyncio.server import ServerConnection
 
-from kioskd.adapters.fakes.live import ScriptedConnection, ScriptedLive
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
 from kioskd.errors import LinkLost, Remedy
 from kioskd.ports import (

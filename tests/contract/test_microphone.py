@@ -7,10 +7,10 @@ from typing import Protocol
 
 import pytest
 from tests.support import loop_card
+from tests.support.fakes_devices import MemoryMicrophone
 from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
 from tests.support.sound_server import SoundServer
 
-from kioskd.adapters.fakes.devices import MemoryMicrophone
 from kioskd.adapters.portaudio.streams import PortAudioMicrophone
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm

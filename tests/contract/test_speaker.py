@@ -9,12 +9,12 @@ from typing import Protocol
 import numpy as np
 import pytest
 from tests.support import loop_card
+from tests.support.fakes_devices import MemorySpeaker
 from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
 from tests.support.patience import patient
 from tests.support.sound_server import SoundServer
 
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.fakes.devices import MemorySpeaker
 from kioskd.adapters.portaudio.streams import PortAudioSpeaker
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm

@@ -12,19 +12,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from tests.support.fakes_devices import ManualClock, MemoryLamp, MemoryNotifier, MemorySpeaker
+from tests.support.fakes_live import ScriptedLive
 from tests.support.parts import parts as kiosk_parts
 from tests.support.pictures import encoded, quarters
 
 from kioskd import app
-from kioskd.adapters.fakes.devices import (
-    ManualClock,
-    MemoryButton,
-    MemoryCamera,
-    MemoryLamp,
-    MemoryNotifier,
-    MemorySpeaker,
-)
-from kioskd.adapters.fakes.live import ScriptedLive
+from kioskd.adapters.fakes.devices import MemoryButton, MemoryCamera
 from kioskd.doctor.checks import examine
 from kioskd.doctor.context import CheckContext, Technician
 from kioskd.doctor.finding import Finding, Verdict

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+from tests.support.fakes_devices import ManualClock, MemoryMicrophone
 from tests.support.kiosk import soon
 
-from kioskd.adapters.fakes.devices import ManualClock, MemoryMicrophone
 from kioskd.doctor.sound import CapturedSound, Player, beside, listen
 from kioskd.errors import DeviceLost
 from kioskd.media import pcm

@@ -5,10 +5,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.support.fakes_live import ScriptedConnection
 from tests.support.kiosk import Kiosk, frames, kiosk, soon
 from tests.support.likeness import murmur
 
-from kioskd.adapters.fakes.live import ScriptedConnection
 from kioskd.core.effects import KioskStatus
 from kioskd.media import cues, pcm
 from kioskd.media.resample import Resampler

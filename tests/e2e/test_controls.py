@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
+from tests.support.fakes_live import ScriptedConnection
 from tests.support.kiosk import Kiosk, frame, kiosk, running, silence, soon, voice
 from tests.support.parts import changed
 
 from kioskd import app
 from kioskd.adapters.fakes.devices import MemoryButton
-from kioskd.adapters.fakes.live import ScriptedConnection
 from kioskd.adapters.storage.recordings import RecordFolder
 from kioskd.core.effects import KioskStatus, Overlay
 from kioskd.core.policy import Policy

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from tests.support.fakes_devices import MemoryNotifier
+from tests.support.fakes_live import ScriptedConnection, ScriptedLive
 from tests.support.kiosk import running
 from tests.support.likeness import THROUGH_THE_AIR, carried, murmur
 from tests.support.parts import parts as kiosk_parts
@@ -17,10 +19,9 @@ from tests.support.sound_server import Device as Plug
 from kioskd import app, ports
 from kioskd.adapters.absent import NoPreferences
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.fakes.devices import MemoryButton, MemoryNotifier
-from kioskd.adapters.fakes.live import ScriptedConnection, ScriptedLive
+from kioskd.adapters.fakes.devices import MemoryButton
 from kioskd.adapters.portaudio.streams import PortAudioMicrophone, PortAudioSpeaker
-from kioskd.adapters.storage.preference_file import PreferenceFile
+from kioskd.adapters.storage.state_files import PreferenceFile
 from kioskd.cli.run import LEAVE_S
 from kioskd.core.button_gesture import GestureRules
 from kioskd.core.effects import Effect

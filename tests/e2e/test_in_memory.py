@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 from pydantic import SecretStr
+from tests.support.fakes_live import ScriptedConnection, ScriptedLive
 from tests.support.kiosk import QUIET, Kiosk, frame, kiosk, running, silence, soon, voice
 
-from kioskd.adapters.fakes.live import ScriptedConnection, ScriptedLive
 from kioskd.core.effects import KioskStatus
 from kioskd.core.policy import Policy
 from kioskd.errors import LinkLost, Remedy

@@ -8,11 +8,11 @@ from itertools import pairwise
 from typing import Final
 
 import pytest
+from tests.support.fakes_devices import ManualClock
+from tests.support.fakes_live import ScriptedLive
 from tests.support.kiosk import Inbox, Kiosk, frame, kiosk, running, soon
 
 from kioskd import log_entries, logs
-from kioskd.adapters.fakes.devices import ManualClock
-from kioskd.adapters.fakes.live import ScriptedLive
 from kioskd.errors import LinkLost
 from kioskd.flow.storage.disk_writer import LOOK_S, DiskWriter
 from kioskd.ports import GenerationEnded, ReplyAudio, TurnComplete

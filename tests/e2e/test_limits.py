@@ -7,13 +7,13 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Final
 
+from tests.support.fakes_live import ScriptedConnection
 from tests.support.kiosk import PATIENCE_S, Kiosk, running, soon
 from tests.support.parts import changed
 from tests.support.until import until
 
 from kioskd import app
-from kioskd.adapters.fakes.live import ScriptedConnection
-from kioskd.adapters.storage.budget_file import NAME, BudgetFile
+from kioskd.adapters.storage.state_files import BUDGET, BudgetFile
 from kioskd.core.effects import Cue, KioskStatus, Prompt
 from kioskd.errors import Code
 from kioskd.flow.reporting.journal import STATUS, WRONG
@@ -153,7 +153,7 @@ async def test_what_was_spent_outlives_the_process(tmp_path: Path) -> None:
     async with metered(limits, tmp_path) as it:
         await it.wake()
         await it.clock.advance(300)
-    assert json.loads((tmp_path / NAME).read_text())["seconds"] >= 300
+    assert json.loads((tmp_path / BUDGET).read_text())["seconds"] >= 300
 
     async with metered(limits, tmp_path) as it:
         await it.wake()
@@ -167,13 +167,13 @@ async def test_what_was_spent_outlives_the_process(tmp_path: Path) -> None:
 
 
 async def test_a_damaged_count_closes_the_day_and_the_next_one_is_open(tmp_path: Path) -> None:
-    (tmp_path / NAME).write_text('{"day": "2026-11-')
+    (tmp_path / BUDGET).write_text('{"day": "2026-11-')
     async with metered(LimitsSettings(minutes_per_day=10), tmp_path) as it:
         await it.shows(KioskStatus.CLOSED)
         it.at = NOON + timedelta(hours=12)
         await it.clock.advance(10)
         await it.shows(KioskStatus.ASLEEP)
-        await until(lambda: "2026-11-21" in (tmp_path / NAME).read_text(), at_most_s=PATIENCE_S)
+        await until(lambda: "2026-11-21" in (tmp_path / BUDGET).read_text(), at_most_s=PATIENCE_S)
 
 
 async def test_a_raised_limit_opens_the_kiosk_at_once() -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 import pytest
 from pydantic import SecretStr
+from tests.support.fakes_devices import MemoryLamp
 from tests.support.kiosk import Kiosk, running, soon
 from tests.support.parts import changed
 from tests.support.pictures import jpeg
@@ -17,7 +18,7 @@ from kioskd.adapters.cameras.kinds import CAMERAS
 from kioskd.adapters.cameras.source import CameraSource, PictureForm
 from kioskd.adapters.controls.kinds import BUTTONS, LAMPS
 from kioskd.adapters.controls.source import ButtonOptions, ButtonSource, LampOptions, LampSource
-from kioskd.adapters.fakes.devices import MemoryButton, MemoryCamera, MemoryLamp
+from kioskd.adapters.fakes.devices import MemoryButton, MemoryCamera
 from kioskd.adapters.source import AnySource, DeviceAccess, DeviceListing, Library
 from kioskd.cli import Exit, main
 from kioskd.doctor.access import groups

@@ -4,9 +4,9 @@ import logging
 from typing import Final
 
 import pytest
+from tests.support.fakes_live import ScriptedConnection
 from tests.support.kiosk import QUIET, Kiosk, kiosk, voice
 
-from kioskd.adapters.fakes.live import ScriptedConnection
 from kioskd.ports import GenerationEnded, Interrupted, Message, ReplyAudio, TurnComplete
 from kioskd.settings.model import Settings
 from kioskd.settings.sound import MicrophoneSettings

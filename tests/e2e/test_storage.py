@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.support.kiosk import QUIET, Kiosk, running
 
 from kioskd.adapters.storage import atomic_file
-from kioskd.adapters.storage.preference_file import PreferenceFile
+from kioskd.adapters.storage.state_files import PreferenceFile
 from kioskd.core.effects import KioskStatus, Prompt
 from kioskd.errors import Code
 from kioskd.flow.storage.disk_writer import LOOK_S

@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 from tests.support import broker as brokers
 from tests.support import pictures
+from tests.support.fakes_live import ScriptedConnection
 from tests.support.http_peers import Answer, http_server
 from tests.support.kiosk import Kiosk, running, soon, voice
 from tests.support.parts import changed
@@ -21,8 +22,7 @@ from tests.support.until import until
 
 from kioskd import app
 from kioskd.adapters.fakes.devices import MemoryCamera
-from kioskd.adapters.fakes.live import ScriptedConnection
-from kioskd.adapters.storage.budget_file import NAME, BudgetFile
+from kioskd.adapters.storage.state_files import BUDGET, BudgetFile
 from kioskd.core.effects import KioskStatus, Overlay, ShowStatus
 from kioskd.core.policy import Policy
 from kioskd.errors import ConfigError
@@ -227,7 +227,7 @@ async def test_calls_that_a_day_allows_are_not_allowed_again_by_a_restart(tmp_pa
             assert (await it.result(connection, "echo", text=text))["status"] == "ok"
     async with tooled(settings, state=tmp_path / "state") as it:
         assert (await it.result(await it.wake(), "echo", text="three"))["status"] == "refused"
-    assert json.loads((tmp_path / "state" / NAME).read_text())["calls"] == {"echo": 2}
+    assert json.loads((tmp_path / "state" / BUDGET).read_text())["calls"] == {"echo": 2}
 
 
 async def test_a_tool_that_takes_too_long_is_ended_and_the_model_told(settings: Settings) -> None:

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 from pydantic import SecretStr
+from tests.support.fakes_live import ScriptedConnection
 from tests.support.kiosk import QUIET, Kiosk, running, soon, voice
 from tests.support.parts import changed
 
-from kioskd.adapters.fakes.live import ScriptedConnection
 from kioskd.ports import (
     GenerationEnded,
     GoAway,

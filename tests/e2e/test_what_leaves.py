@@ -2,9 +2,9 @@
 
 import asyncio
 
+from tests.support.fakes_live import ScriptedConnection
 from tests.support.kiosk import Kiosk, frame, frames, kiosk, running, soon, voice
 
-from kioskd.adapters.fakes.live import ScriptedConnection
 from kioskd.app.sound import HELD_AFTER_MS
 from kioskd.core.effects import KioskStatus
 from kioskd.media import pcm

@@ -21,6 +21,7 @@ from typing import Final, Literal, cast
 import pytest
 from pydantic import SecretStr
 from tests.support.daemon_process import PATIENCE_S, DaemonProcess, always_on, daemon_process, surroundings
+from tests.support.fakes_devices import MemoryMicrophone, MemoryNotifier, MemorySpeaker
 from tests.support.kiosk import running
 from tests.support.namespace import ON_ITS_WAY_S, Namespace, missing, namespace
 from tests.support.parts import parts as kiosk_parts
@@ -28,7 +29,7 @@ from tests.support.sound_server import SoundServer
 
 from kioskd import app
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.fakes.devices import MemoryButton, MemoryMicrophone, MemoryNotifier, MemorySpeaker
+from kioskd.adapters.fakes.devices import MemoryButton
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
 from kioskd.adapters.gemini.live_socket import Deadlines
 from kioskd.adapters.network import SETTLE_S, KernelNetwork

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 
 import pytest
 from pydantic import SecretStr
+from tests.support.fakes_devices import MemoryMicrophone, MemoryNotifier, MemorySpeaker
 from tests.support.gemini import live
 from tests.support.kiosk import running, silence, voice
 from tests.support.live_server import LiveServer, accept_setup, live_server
@@ -23,7 +24,7 @@ from websockets.exceptions import ConnectionClosed
 
 from kioskd import app
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.fakes.devices import MemoryButton, MemoryMicrophone, MemoryNotifier, MemorySpeaker
+from kioskd.adapters.fakes.devices import MemoryButton
 from kioskd.adapters.gemini import GeminiLive
 from kioskd.adapters.gemini.connection import GeminiConnection
 from kioskd.core.events import ConnectionUp, ReplyPlayed, Started
@@ -91,7 +92,7 @@ async def test_a_session_survives_messages_gone_wrong(seed: int, caplog: pytest.
                     if isinstance(message, ResumptionUpdate)
                     and message.handle.get_secret_value().startswith("after batch")
                 ]
-        odd = connection.odd_messages
+        odd = connection.odd.count
         left.set()
     assert handles == [f"after batch {number}" for number in range(batches)]
     assert messages == batches * (BATCH + 1), "each message is one answer: none is swallowed, none told twice"

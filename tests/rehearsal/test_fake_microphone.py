@@ -6,8 +6,8 @@ from typing import NoReturn
 
 import numpy as np
 import pytest
+from tests.support.fakes_devices import ManualClock, MemoryMicrophone
 
-from kioskd.adapters.fakes.devices import ManualClock, MemoryMicrophone
 from kioskd.media import pcm
 from kioskd.rehearsal.fake_microphone import FRAME_SAMPLES, FakeMicrophone, RecordedMicrophone
 

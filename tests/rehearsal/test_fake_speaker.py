@@ -4,8 +4,8 @@ import asyncio
 
 import numpy as np
 import pytest
+from tests.support.fakes_devices import ManualClock, MemorySpeaker
 
-from kioskd.adapters.fakes.devices import ManualClock, MemorySpeaker
 from kioskd.media import pcm
 from kioskd.rehearsal.fake_speaker import FakeSpeaker, PlayedSound, RecordedSpeaker
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from tests.support.fakes_devices import ManualClock
 from tests.support.rehearsals import a_record
 
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.media import pcm
 from kioskd.rehearsal.capture import RehearsalRecord
 from kioskd.rehearsal.event_log import EventLog, EventSource, LoggedEvent

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.fakes_devices import ManualClock
 from tests.support.rehearsals import a_record
 
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.media import pcm
 from kioskd.rehearsal.alignment import Gate, GateChange
 from kioskd.rehearsal.capture import Arrivals, RehearsalRecord

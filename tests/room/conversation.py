@@ -21,10 +21,11 @@ from tests.room.sounds import (
     people,
     to_pcm,
 )
+from tests.support.fakes_devices import ManualClock, MemoryNotifier
 from tests.support.parts import parts as kiosk_parts
 
 from kioskd import app
-from kioskd.adapters.fakes.devices import ManualClock, MemoryButton, MemoryNotifier
+from kioskd.adapters.fakes.devices import MemoryButton
 from kioskd.core import button_gesture
 from kioskd.core.effects import Duck, Effect, Flush
 from kioskd.core.events import Event

@@ -4,8 +4,8 @@ from collections import deque
 from typing import Final
 
 from tests.room.devices import FRAME_S
+from tests.support.fakes_live import ScriptedConnection, ScriptedLive
 
-from kioskd.adapters.fakes.live import ScriptedConnection, ScriptedLive
 from kioskd.media import pcm
 from kioskd.ports import GenerationEnded, Interrupted, Message, ReplyAudio, TurnComplete
 from kioskd.simulator.schema import Detection

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.support.settings import refusal, taken
 
-from kioskd.adapters.controls.sysfs_source import LedLampSource
+from kioskd.adapters.controls.kinds import LedLampSource
 from kioskd.settings.buttons_lamps import LampSettings
 from kioskd.settings.model import Settings
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.support.fakes_devices import MemoryMicrophone, MemoryNotifier, MemorySpeaker
 from tests.support.gemini import live
 from tests.support.kiosk import running, silence
 from tests.support.live_server import LiveServer
@@ -14,10 +15,10 @@ from tests.support.parts import parts as kiosk_parts
 
 from kioskd import app
 from kioskd.adapters.clock import MachineTime, SystemClock
-from kioskd.adapters.fakes.devices import MemoryButton, MemoryMicrophone, MemoryNotifier, MemorySpeaker
+from kioskd.adapters.fakes.devices import MemoryButton
 from kioskd.adapters.remote.control_socket import ControlSocket
-from kioskd.adapters.storage.budget_file import BudgetFile
 from kioskd.adapters.storage.recordings import RecordFolder
+from kioskd.adapters.storage.state_files import BudgetFile
 from kioskd.core.machine import State
 from kioskd.settings.model import Settings
 

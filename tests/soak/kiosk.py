@@ -12,11 +12,12 @@ from typing import Any, Final
 from tests.soak.endings import ENDINGS, OWN, Ending
 from tests.soak.ledger import Ledger
 from tests.soak.parts import CountingLive, TalkingMicrophone
+from tests.support.fakes_devices import MemoryNotifier, MemorySpeaker
 from tests.support.parts import parts as kiosk_parts
 
 from kioskd import app
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.fakes.devices import MemoryButton, MemoryNotifier, MemorySpeaker
+from kioskd.adapters.fakes.devices import MemoryButton
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
 from kioskd.adapters.gemini.live_socket import Deadlines
 from kioskd.media import pcm

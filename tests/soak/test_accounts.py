@@ -4,9 +4,9 @@ import pytest
 from tests.soak.ledger import Ledger
 from tests.soak.parts import TalkingMicrophone
 from tests.soak.run import Outcome, Row, Sample, faults, growths, table
+from tests.support.fakes_devices import ManualClock
 from tests.support.kiosk import frame
 
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.media import pcm
 from kioskd.rehearsal.alignment import Gate, GateChange
 from kioskd.simulator.records import SessionRecord

@@ -6,19 +6,19 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import numpy as np
-from tests.support.parts import parts as kiosk_parts
-
-from kioskd import app, ports
-from kioskd.adapters.absent import NoPreferences
-from kioskd.adapters.fakes.devices import (
+from tests.support.fakes_devices import (
     ManualClock,
-    MemoryButton,
     MemoryLamp,
     MemoryMicrophone,
     MemoryNotifier,
     MemorySpeaker,
 )
-from kioskd.adapters.fakes.live import ScriptedConnection, ScriptedLive
+from tests.support.fakes_live import ScriptedConnection, ScriptedLive
+from tests.support.parts import parts as kiosk_parts
+
+from kioskd import app, ports
+from kioskd.adapters.absent import NoPreferences
+from kioskd.adapters.fakes.devices import MemoryButton
 from kioskd.core.effects import Effect, KioskStatus
 from kioskd.core.events import Event
 from kioskd.core.machine import State

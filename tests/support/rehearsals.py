@@ -4,7 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from kioskd.adapters.fakes.devices import ManualClock
+from tests.support.fakes_devices import ManualClock
+
 from kioskd.rehearsal.capture import Arrivals, RehearsalRecord, called_functions
 from kioskd.rehearsal.fake_microphone import CapturedTrack
 from kioskd.rehearsal.fake_speaker import PlayedSound

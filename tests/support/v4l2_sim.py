@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from kioskd.adapters.cameras import v4l2_abi as v4l2
+from kioskd.adapters.cameras.v4l2_device import V4l2Kernel
 
 LENGTH = 200_000
 
 
-class SimulatedWebcam:
+class SimulatedWebcam(V4l2Kernel):
     """One camera at /dev/video2, its metadata node at /dev/video3, and an encoder at /dev/video0; a `v4l2.Kernel`."""
 
     def __init__(

@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 import pytest
 from pydantic import SecretStr
+from tests.support.fakes_devices import ManualClock
 
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.errors import DeviceLost
 from kioskd.tools.call_counts import CallsToday, DayCounts
 from kioskd.tools.contract import Declaration, Guarded, ToolResult, found, stay

@@ -1,4 +1,4 @@
-"""Where a process hung or crashed: kept by the fault handler, and told by the next process in one line.
+"""Where a process hung or crashed: kept by the fault handler, and logged by the next process in one line.
 
 The fault handler prints every frame of every thread, 70 lines and more, and cannot do otherwise: nothing of Python runs
 any more. So it prints into a file of the runtime directory, which outlives a restart. Names and line numbers are in it, and
@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Final
 
 log = logging.getLogger(__name__)
-
-__all__ = ["LAST", "NAME", "keep", "told"]
 
 NAME: Final = "crash"
 """In the runtime directory: what this process prints when it crashes."""
@@ -57,10 +55,10 @@ def keep(folder: Path | None) -> None:
         log.warning("where a crash happens is not kept: %s; look at the runtime directory", error)
         return
     if dump:
-        log.warning("the process before this one %s; all of it: %s", told(dump), folder / LAST)
+        log.warning("the process before this one %s; all of it: %s", summary(dump), folder / LAST)
 
 
-def told(dump: str) -> str:
+def summary(dump: str) -> str:
     """Return in one line what the fault handler has printed: the main thread's calls, and where the others were."""
     head = _HEAD.search(dump)
     threads = [
@@ -74,10 +72,10 @@ def told(dump: str) -> str:
     if not threads:
         return words
     main, *others = threads
-    words += f" in {' < '.join(map(_words, _telling(main)))}"
+    words += f" in {' < '.join(map(_words, _main_frames(main)))}"
     if not others:
         return words
-    places = list(dict.fromkeys(_words(_telling(one)[0]) for one in others))
+    places = list(dict.fromkeys(_words(_main_frames(one)[0]) for one in others))
     more = f" and {len(places) - _OTHERS} more" if len(places) > _OTHERS else ""
     return f"{words}; other threads ({len(others)}) in {', '.join(places[:_OTHERS])}{more}"
 
@@ -86,8 +84,8 @@ def _frame(path: str, line: str, function: str) -> StackFrame:
     return f"{_PLACE.sub('', path)}:{line}", function
 
 
-def _telling(frames: Sequence[StackFrame]) -> list[StackFrame]:
-    """Return the frames that say most: the innermost, and those of ours that have called it."""
+def _main_frames(frames: Sequence[StackFrame]) -> list[StackFrame]:
+    """Return the innermost frame, and those of ours that have called it."""
     return [frames[0], *(one for one in frames[1:] if one[0].startswith(_OURS))][:_FRAMES]
 
 

@@ -34,22 +34,16 @@ class Espeak:
         self._deadline_s = deadline_s
 
     async def version(self) -> str:
-        """Return what a rendering depends on beside text and language: of another version, render again.
-
-        Raises:
-            RenderingFailed: it is not there, or does not work.
-        """
-        told = await self._run("--version")
+        """Return what a rendering depends on beside text and language. RenderingFailed: it is not there, or fails."""
+        output = await self._run("--version")
         # "eSpeak NG text-to-speech: 1.51  Data at: ...": where its data are changes no sound.
-        return f"{told.decode(errors='replace').split('Data at')[0].strip()} {WORDS_PER_MINUTE}"
+        return f"{output.decode(errors='replace').split('Data at')[0].strip()} {WORDS_PER_MINUTE}"
 
     async def render(self, text: str, language: str) -> bytes:
         """Return `text` read aloud, as a WAV of 16-bit mono whose header does not know its length.
 
         `language`: a tag such as `en-US`; a region it does not know falls back to the language. Safe to cancel.
-
-        Raises:
-            RenderingFailed: it is not there, does not know the language, or was not done by the deadline.
+        RenderingFailed: it is not there, does not know the language, or was not done by the deadline.
         """
         wav = await self._run(
             *("-v", language.lower(), "-s", str(WORDS_PER_MINUTE), "--stdin", "--stdout"), text=text

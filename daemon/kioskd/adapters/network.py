@@ -1,4 +1,4 @@
-"""Notices that this machine has another way out: the kernel says that something changed, a look at the routes says what."""
+"""Notices that this machine has another route to the world: the kernel says that something changed, the routes say what."""
 
 import asyncio
 import contextlib
@@ -16,15 +16,15 @@ _FAR: Final = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 """Addresses that stand for "out there" in documentation (RFC 5737, RFC 3849): looked up in the routes, never sent to."""
 
 
-def ways_out() -> frozenset[str]:
+def source_addresses() -> frozenset[str]:
     """Return the addresses from which this machine would reach the world; none where it has no way out."""
-    ways = set()
+    addresses = set()
     for family, far in _FAR:
         # Connecting a datagram socket sends nothing: the kernel picks the route and the source address.
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((far, 9))
-            ways.add(probe.getsockname()[0])
-    return frozenset(ways)
+            addresses.add(probe.getsockname()[0])
+    return frozenset(addresses)
 
 
 class KernelNetwork:
@@ -45,17 +45,17 @@ class KernelNetwork:
             kernel.bind((0, _GROUPS))
             loop.add_reader(kernel, news.set)
             try:
-                before = ways_out()
+                before = source_addresses()
                 while True:
-                    await self._silence(kernel, news)
-                    now = ways_out()
+                    await self._wait_until_quiet(kernel, news)
+                    now = source_addresses()
                     if now and now != before:
                         on_change()
                     before = now
             finally:
                 loop.remove_reader(kernel)
 
-    async def _silence(self, kernel: socket.socket, news: asyncio.Event) -> None:
+    async def _wait_until_quiet(self, kernel: socket.socket, news: asyncio.Event) -> None:
         """Return when the kernel has said something, and then nothing for a while."""
         await news.wait()
         while news.is_set():
@@ -68,11 +68,10 @@ class KernelNetwork:
 
 def _drain(kernel: socket.socket) -> None:
     """Read what waits and forget it: that something changed is all we take from it."""
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            try:
-                kernel.recv(65536)
-            except BlockingIOError:
-                raise
-            except OSError:  # ENOBUFS: more than the socket holds came at once, which is news enough
-                continue
+    while True:
+        try:
+            kernel.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:  # ENOBUFS: more than the socket holds came at once, which is news enough
+            continue

@@ -71,11 +71,7 @@ class Source:
     listing: ClassVar[DeviceListing | None] = None
 
     def __init__(self, text: str) -> None:
-        """Take `text` apart.
-
-        Raises:
-            ValueError: `text` is of another form.
-        """
+        """Take `text` apart. ValueError: `text` is of another form."""
         found = re.fullmatch(self.pattern, text)
         if found is None:
             raise ValueError(text)
@@ -98,11 +94,7 @@ class Source:
         return (self.text,)
 
     def resolved(self, info: ValidationInfo) -> str:
-        """Return the text as the settings keep it.
-
-        Raises:
-            PydanticCustomError: the text has the right form, and cannot work.
-        """
+        """Return the text as the settings keep it. PydanticCustomError: the text has the right form, and cannot work."""
         return self.text
 
 
@@ -122,8 +114,7 @@ def kind_of(kinds: Mapping[str, type[AnySource]], text: str) -> type[AnySource] 
 def parsed(kinds: Mapping[str, type[AnySource]], text: str) -> AnySource:
     """Return `text`, taken apart by the kind whose prefix it has.
 
-    Raises:
-        ValueError: no kind has that prefix, or the text after it has another form.
+    ValueError: no kind has that prefix, or the text after it has another form.
     """
     kind = kind_of(kinds, text)
     if kind is None:

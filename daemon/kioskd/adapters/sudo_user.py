@@ -5,8 +5,6 @@ import os
 import pwd
 from collections.abc import Iterator, Mapping
 
-__all__ = ["as_asker", "asker"]
-
 
 def asker(environ: Mapping[str, str]) -> pwd.struct_passwd | None:
     """Return the user who has called sudo; None where this process is not root's, or root's own."""

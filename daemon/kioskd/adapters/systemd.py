@@ -1,8 +1,7 @@
-"""Tells the service manager how we are: ready, alive, stopping, and in a few words what we do.
+"""Tells the service manager the state of the daemon: ready, alive, stopping, and in a few words what we do.
 
 By sd_notify(3)'s protocol, datagrams to NOTIFY_SOCKET. systemd-python's own `notify` waits for a manager that does not
-read, and keeps Python from running anything else meanwhile: a hung manager would silence the kiosk. Under no manager (no
-NOTIFY_SOCKET) a notifier that does nothing stands in.
+read, and keeps Python from running anything else meanwhile: a hung manager would silence the kiosk.
 """
 
 import collections
@@ -14,7 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from kioskd.errors import ConfigError
-from kioskd.ports import Notifier
 
 log = logging.getLogger(__name__)
 
@@ -23,53 +21,24 @@ STATUS_CHARS: Final = 1000
 """The longest status line; longer ones end in an ellipsis. Five troubles have room in it."""
 
 
-class NullNotifier:
-    """The notifier where nobody listens."""
-
-    @property
-    def watchdog_s(self) -> float | None:
-        """Always None: nobody waits for a sign of life."""
-        return None
-
-    def ready(self) -> None:
-        """Do nothing."""
-
-    def status(self, text: str) -> None:
-        """Do nothing."""
-
-    def alive(self) -> None:
-        """Do nothing."""
-
-    def reloading(self) -> None:
-        """Do nothing."""
-
-    def stopping(self) -> None:
-        """Do nothing."""
-
-
 class SystemdNotifier:
     """Speaks sd_notify(3), by way of `send`: what hands "READY=1" to the manager, or raises OSError.
 
-    What a manager does not take at once (BlockingIOError) is tried again with the next message; at most `WAITING` wait,
-    and the oldest go first, as the newest are what is true. A manager that cannot be reached is logged once when lost
-    and once when back; no call raises for it, since a manager that is gone will not restart us either.
+    What a manager does not take at once (BlockingIOError) is tried again with the next message; of more than `WAITING`
+    the oldest are dropped. A manager that cannot be reached is logged once when lost and once when back. No call raises.
     """
 
     def __init__(self, send: Callable[[str], object], watchdog_s: float | None) -> None:
         self._send = send
-        self._watchdog_s = watchdog_s
+        self.watchdog_s = watchdog_s
+        """The manager's deadline between two signs of life, in seconds; None where it sets none."""
         self._reached = True
         self._stopping = False
         self._waiting: collections.deque[str] = collections.deque(maxlen=WAITING)
 
-    @property
-    def watchdog_s(self) -> float | None:
-        """The manager's deadline between two signs of life, in seconds; None where it sets none."""
-        return self._watchdog_s
-
     def ready(self) -> None:
         """Say that the daemon can serve. The watchdog's clock starts with it."""
-        self._tell("READY=1")
+        self._notify("READY=1")
 
     def status(self, text: str) -> None:
         """Say in words what the daemon is doing: one line, cut to `STATUS_CHARS`; nothing more once it is stopping."""
@@ -79,15 +48,15 @@ class SystemdNotifier:
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         if len(line) > STATUS_CHARS:
             line = line[: STATUS_CHARS - 1] + "…"
-        self._tell(f"STATUS={line}")
+        self._notify(f"STATUS={line}")
 
     def alive(self) -> None:
         """Give one sign of life."""
-        self._tell("WATCHDOG=1")
+        self._notify("WATCHDOG=1")
 
     def reloading(self) -> None:
         """Say that new settings are being read; `ready` says that it is done (Type=notify-reload, sd_notify(3))."""
-        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
         """Say that the daemon is on its way out: it is no fault if it ends now.
@@ -96,9 +65,9 @@ class SystemdNotifier:
         """
         self.status("Was told to stop")
         self._stopping = True
-        self._tell("STOPPING=1")
+        self._notify("STOPPING=1")
 
-    def _tell(self, message: str) -> None:
+    def _notify(self, message: str) -> None:
         self._waiting.append(message)
         try:
             while self._waiting:
@@ -117,15 +86,14 @@ class SystemdNotifier:
             log.info("service manager back")
 
 
-def notifier(environ: Mapping[str, str]) -> Notifier:
-    """Return what speaks to the service manager that started us, or does nothing where none did.
+def notifier(environ: Mapping[str, str]) -> SystemdNotifier:
+    """Return the notifier of the service manager that started us; where none did, its messages go nowhere.
 
-    Raises:
-        ConfigError: NOTIFY_SOCKET is no Unix socket; WATCHDOG_USEC is no number.
+    ConfigError: NOTIFY_SOCKET is no Unix socket; WATCHDOG_USEC is no number.
     """
     address = environ.get("NOTIFY_SOCKET")
     if not address:
-        return NullNotifier()
+        return SystemdNotifier(lambda _message: None, None)
     if address[0] not in "/@":
         raise ConfigError(
             f"NOTIFY_SOCKET = {address!r}: must be a path or an abstract name; the service manager sets it, so remove "
@@ -150,9 +118,7 @@ def watchdog_s(environ: Mapping[str, str], pid: int) -> float | None:
 
     The rules are sd_watchdog_enabled(3)'s: WATCHDOG_USEC counts for the process in WATCHDOG_PID, or for any
     where that is unset.
-
-    Raises:
-        ConfigError: one of the two is not a whole number above zero.
+    ConfigError: one of the two is not a whole number above zero.
     """
     if "WATCHDOG_USEC" not in environ:
         return None

@@ -8,7 +8,7 @@ from typing import Final
 from kioskd.errors import ConfigError
 
 _AGAIN_AFTER: Final = 50
-"""Steps of 10 ms below the model's threshold until the word can have been said anew: it stays above for some tenths of a
+"""Steps of 10 ms below the model's threshold until the word can have been said again: it stays above for some tenths of a
 second, and gives a figure with each third step only."""
 
 _SETTING: Final = "conversation.wakeword"
@@ -17,8 +17,7 @@ _SETTING: Final = "conversation.wakeword"
 def words() -> tuple[str, ...]:
     """Return the words that the library brings, as the settings spell them. Reads files: not for the event loop.
 
-    Raises:
-        ConfigError: the library is not installed, or does not run here.
+    ConfigError: the library is not installed, or does not run here.
     """
     try:
         # Its shared library is loaded with it: where a word wakes the kiosk, and nowhere else.
@@ -35,9 +34,7 @@ class WakeWordDetector:
         """Load the word's model, in 30 ms on a desktop. Reads files: not for the event loop.
 
         `word`: one of `words`; spaces and capitals do not count ("Okay Nabu" is okay_nabu).
-
-        Raises:
-            ConfigError: there is no such word, or the library is not installed or does not run here.
+        ConfigError: there is no such word, or the library is not installed or does not run here.
         """
         known = words()
         spelt = "_".join(word.replace("-", " ").replace("_", " ").lower().split())
@@ -57,7 +54,7 @@ class WakeWordDetector:
     def reset(self) -> None:
         """Know that what comes next does not follow what came last.
 
-        The model remembers the last second all the same, maybe a word that was told of already, and only new sound makes it
+        The model remembers the last second all the same, maybe a word that was reported already, and only new sound makes it
         forget. So it is deaf for half a second.
         """
         self._features.reset()
@@ -69,16 +66,16 @@ class WakeWordDetector:
     def feed(self, frame_16k: bytes) -> bool:
         """Take the next sound (16 kHz, of any length); return True once each time that the word was said.
 
-        Told 80 to 300 ms after the word's end (half the time within 160). Costs 60 us a frame on a desktop. For one thread.
+        Reported 80 to 300 ms after the word's end (half the time within 160). Costs 60 us a frame on a desktop. For one thread.
         """
-        told = False
+        detected = False
         for features in self._features.process_streaming(frame_16k):
             if self._model.process_streaming(features):
-                told = told or self._silent_for >= _AGAIN_AFTER
+                detected = detected or self._silent_for >= _AGAIN_AFTER
                 self._silent_for = 0
             else:
                 self._silent_for += 1
-        return told
+        return detected
 
 
 def _absent(error: Exception) -> ConfigError:

@@ -63,8 +63,8 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
     from kioskd.adapters.portaudio.streams import PortAudioMicrophone, PortAudioSpeaker  # noqa: PLC0415
     from kioskd.adapters.remote.control_socket import ControlSocket  # noqa: PLC0415
     from kioskd.adapters.remote.control_wire import daemon_socket  # noqa: PLC0415
-    from kioskd.adapters.storage.preference_file import state_directory  # noqa: PLC0415
     from kioskd.adapters.storage.resumption_file import runtime_directory  # noqa: PLC0415
+    from kioskd.adapters.storage.state_files import state_directory  # noqa: PLC0415
     from kioskd.adapters.systemd import notifier  # noqa: PLC0415
     from kioskd.prompts import cache_directory  # noqa: PLC0415
 
@@ -102,9 +102,8 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
 
 def _stores(settings: Settings, state: Path | None, runtime: Path | None) -> Stores:
     """Return where things are kept: in the service manager's folders, as far as it gives any."""
-    from kioskd.adapters.storage.budget_file import BudgetFile  # noqa: PLC0415
-    from kioskd.adapters.storage.preference_file import PreferenceFile  # noqa: PLC0415
     from kioskd.adapters.storage.resumption_file import ResumptionFile  # noqa: PLC0415
+    from kioskd.adapters.storage.state_files import BudgetFile, PreferenceFile  # noqa: PLC0415
 
     return Stores(
         preferences=PreferenceFile(state) if state is not None else NoPreferences(),

@@ -47,6 +47,11 @@ class Driver:
             raise self.fault
 
 
+def driven() -> tuple[Driver, CameraThread]:
+    driver = Driver()
+    return driver, CameraThread("camera x", driver.opened)
+
+
 @contextlib.contextmanager
 def impatient() -> Iterator[None]:
     """Deadlines that are soon over, for calls that hang; all others keep theirs, however busy the machine is."""
@@ -69,33 +74,33 @@ async def happened(event: threading.Event) -> None:
 
 async def test_all_calls_are_made_in_one_thread_that_is_not_the_loop_s() -> None:
     driver = Driver()
-    async with CameraThread("camera x").look(driver.opened) as sight:
+    async with CameraThread("camera x", driver.opened).look() as sight:
         assert [await sight.shoot() for _ in range(3)] == [b"picture"] * 3
     assert driver.threads == {"camera x"}
     assert (driver.starts, driver.stops) == (1, 1)
 
 
 async def test_a_start_that_hangs_is_a_lost_camera_and_is_undone_when_it_comes_back() -> None:
-    driver, thread = Driver(), CameraThread("camera x")
+    driver, thread = driven()
     driver.free.clear()
     with impatient():
         with pytest.raises(DeviceLost, match="camera x: not started after 0 s; see its cable"):
-            async with thread.look(driver.opened):
+            async with thread.look():
                 pytest.fail("it started")
         with pytest.raises(DeviceLost, match="has not let go since it was used last"):
-            async with thread.look(driver.opened):
+            async with thread.look():
                 pytest.fail("it started")
     driver.free.set()
     await let_go("camera x")
     assert driver.stops == 1
-    async with thread.look(driver.opened) as sight:
+    async with thread.look() as sight:
         assert await sight.shoot() == b"picture"
 
 
 async def test_a_picture_that_hangs_is_a_lost_camera(caplog: pytest.LogCaptureFixture) -> None:
-    driver, thread = Driver(), CameraThread("camera x")
+    driver, thread = driven()
     with contextlib.ExitStack() as deadlines:
-        async with thread.look(driver.opened) as sight:
+        async with thread.look() as sight:
             deadlines.enter_context(impatient())
             driver.free.clear()
             with pytest.raises(DeviceLost, match="camera x: no picture for 0 s") as lost:
@@ -107,11 +112,11 @@ async def test_a_picture_that_hangs_is_a_lost_camera(caplog: pytest.LogCaptureFi
 
 
 async def test_a_stop_that_hangs_is_told_when_it_is_over() -> None:
-    driver, thread = Driver(), CameraThread("camera x")
+    driver, thread = driven()
     async with asyncio.timeout(60):
         await thread.released()
         with impatient():
-            async with thread.look(driver.opened):
+            async with thread.look():
                 driver.free.clear()
         told = asyncio.create_task(thread.released())
         await asyncio.sleep(0)
@@ -123,13 +128,13 @@ async def test_a_stop_that_hangs_is_told_when_it_is_over() -> None:
 
 @pytest.mark.parametrize("fault", [DeviceLost("gone"), ZeroDivisionError("a bug")])
 async def test_what_a_call_raises_reaches_whoever_waits_for_it(fault: Exception) -> None:
-    driver, thread = Driver(), CameraThread("camera x")
+    driver, thread = driven()
     driver.fault = fault
     with pytest.raises(type(fault)):
-        async with thread.look(driver.opened):
+        async with thread.look():
             pytest.fail("it started")
     driver.fault = None
-    async with thread.look(driver.opened) as sight:
+    async with thread.look() as sight:
         driver.fault = fault
         with pytest.raises(type(fault)):
             await sight.shoot()
@@ -144,16 +149,16 @@ async def test_a_bug_in_stopping_is_not_passed_over() -> None:
         raise ZeroDivisionError("a bug")
 
     with pytest.raises(ZeroDivisionError):
-        async with CameraThread("camera x").look(opened) as sight:
+        async with CameraThread("camera x", opened).look() as sight:
             await sight.shoot()
 
 
 async def test_who_is_cancelled_while_it_starts_leaves_it_stopped() -> None:
-    driver, thread = Driver(), CameraThread("camera x")
+    driver, thread = driven()
     driver.free.clear()
 
     async def look() -> None:
-        async with thread.look(driver.opened):
+        async with thread.look():
             pytest.fail("it started")
 
     async with asyncio.TaskGroup() as tasks:
@@ -166,9 +171,9 @@ async def test_who_is_cancelled_while_it_starts_leaves_it_stopped() -> None:
 
 
 async def test_threads_do_not_gather() -> None:
-    driver, thread = Driver(), CameraThread("camera x")
+    _, thread = driven()
     for _ in range(200):
-        async with thread.look(driver.opened) as sight:
+        async with thread.look() as sight:
             await sight.shoot()
     left = [one for one in threading.enumerate() if one.name == "camera x"]
     assert len(left) <= 1, "the last one may be on its way out"

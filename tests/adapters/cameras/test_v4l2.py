@@ -234,7 +234,7 @@ async def test_raw_frames_that_are_cut_off_are_damaged_pictures() -> None:
 def test_the_system_s_own_calls_say_when_a_path_is_no_camera() -> None:
     with (
         pytest.raises(OSError, match="its formats are none"),
-        v4l2_device.streaming(v4l2_device.SystemKernel(), "/dev/null", size=768),
+        v4l2_device.streaming(v4l2_device.V4l2Kernel(), "/dev/null", size=768),
     ):
         pytest.fail("it was opened")
 

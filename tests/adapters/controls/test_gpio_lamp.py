@@ -10,7 +10,7 @@ from tests.support.gpio_sim import MemoryLines
 from tests.support.kiosk import running, soon
 
 from kioskd.adapters.controls.gpio_chips import ActiveLevel, RequestLines
-from kioskd.adapters.controls.gpio_lamp import GpioLamp, RgbLamp
+from kioskd.adapters.controls.gpio_lamp import GpioLamp
 from kioskd.errors import DeviceLost
 from kioskd.media import lamp_patterns
 from kioskd.ports import Lamp, Light
@@ -27,7 +27,7 @@ def lines() -> Iterator[MemoryLines]:
 async def test_the_line_is_asked_for_dark_and_as_the_lamp_is_wired(
     lines: MemoryLines, active: ActiveLevel, active_low: bool
 ) -> None:
-    async with running(GpioLamp("pi", 25, active=active, open_lines=lines.open).run()):
+    async with running(GpioLamp("pi", [25], active=active, open_lines=lines.open).run()):
         await soon(lines.levels.get())
         assert lines.settings == LineSettings(
             direction=Direction.OUTPUT, active_low=active_low, output_value=Value.INACTIVE
@@ -37,7 +37,7 @@ async def test_the_line_is_asked_for_dark_and_as_the_lamp_is_wired(
 
 
 async def test_a_dim_light_is_on_where_there_is_no_dimming(lines: MemoryLines) -> None:
-    lamp = GpioLamp("pi", 25, open_lines=lines.open)
+    lamp = GpioLamp("pi", [25], open_lines=lines.open)
     async with running(lamp.run()):
         assert await soon(lines.levels.get()) == {25: False}
         lamp.shine(Light("waking", 0.0, 0.001, 0.0))
@@ -46,7 +46,7 @@ async def test_a_dim_light_is_on_where_there_is_no_dimming(lines: MemoryLines) -
 
 @pytest.mark.parametrize("state", sorted(lamp_patterns.STATES))
 async def test_three_lines_show_the_colour_of_each_state(lines: MemoryLines, state: str) -> None:
-    lamp = RgbLamp("pi", (17, 27, 22), open_lines=lines.open)
+    lamp = GpioLamp("pi", (17, 27, 22), open_lines=lines.open)
     lamp.shine(Light(state, *lamp_patterns.STATES[state].colour))
     async with running(lamp.run()):
         levels = [await soon(lines.levels.get()) for _ in range(3)]
@@ -57,7 +57,7 @@ async def test_three_lines_show_the_colour_of_each_state(lines: MemoryLines, sta
 
 
 async def test_the_same_light_again_is_not_written_again(lines: MemoryLines) -> None:
-    lamp = GpioLamp("pi", 25, open_lines=lines.open)
+    lamp = GpioLamp("pi", [25], open_lines=lines.open)
     async with running(lamp.run()):
         await soon(lines.levels.get())
         for level in (0.0, 1.0):
@@ -70,8 +70,8 @@ async def test_the_same_light_again_is_not_written_again(lines: MemoryLines) -> 
 @pytest.mark.parametrize(
     ("lamp", "name"),
     [
-        (lambda opened: GpioLamp("pi", 25, open_lines=opened), "gpio:pi/25"),
-        (lambda opened: RgbLamp("pi", (1, 2, 3), open_lines=opened), "rgb:pi/1,2,3"),
+        (lambda opened: GpioLamp("pi", [25], open_lines=opened), "gpio:pi/25"),
+        (lambda opened: GpioLamp("pi", (1, 2, 3), open_lines=opened), "rgb:pi/1,2,3"),
     ],
 )
 async def test_a_lamp_that_is_unplugged_or_taken_is_a_lost_device(
@@ -89,4 +89,4 @@ async def test_a_lamp_that_is_unplugged_or_taken_is_a_lost_device(
 
 async def test_a_chip_that_is_not_there_is_a_lost_device() -> None:
     with pytest.raises(DeviceLost, match="no such chip"):
-        await GpioLamp("pinctrl-none", 25).run()
+        await GpioLamp("pinctrl-none", [25]).run()

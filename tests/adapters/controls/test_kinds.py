@@ -7,7 +7,7 @@ import pytest
 from kioskd.adapters.controls.command_lamp import CommandLamp
 from kioskd.adapters.controls.evdev import EvdevButton
 from kioskd.adapters.controls.gpio_button import GpioButton
-from kioskd.adapters.controls.gpio_lamp import GpioLamp, RgbLamp
+from kioskd.adapters.controls.gpio_lamp import GpioLamp
 from kioskd.adapters.controls.gpio_source import GpioSource
 from kioskd.adapters.controls.kinds import (
     BUTTONS,
@@ -72,7 +72,7 @@ def test_the_same_line_has_the_same_name_in_all_kinds() -> None:
     ("settings", "made"),
     [
         (LampSettings(source="gpio:pi/5"), GpioLamp),
-        (LampSettings(source="rgb:pi/5,6,13", active="low"), RgbLamp),
+        (LampSettings(source="rgb:pi/5,6,13", active="low"), GpioLamp),
         (LampSettings(source="pwm:pwmchip0/1"), PwmLamp),
         (LampSettings(source="led:ACT"), LedLamp),
         (LampSettings(command=("show",)), CommandLamp),

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 from tests.support.buttons import levels_into
-
-from kioskd.adapters.fakes.devices import (
+from tests.support.fakes_devices import (
     ManualClock,
-    MemoryButton,
     MemoryLamp,
     MemoryMicrophone,
     MemoryNotifier,
     MemorySpeaker,
 )
+
+from kioskd.adapters.fakes.devices import MemoryButton
 from kioskd.errors import DeviceLost
 from kioskd.ports import Light
 

@@ -253,7 +253,7 @@ async def test_a_session_closed_by_the_service_means(code: int, reason: str, rem
             assert caught.value.remedy is remedy
         with pytest.raises(LinkLost, match=f"{code} {reason}".strip()):
             await connection.send_audio(bytes(640))
-        assert connection.odd_messages == 0
+        assert connection.odd.count == 0
 
 
 async def test_a_session_whose_peer_is_gone_is_lost_both_ways() -> None:

@@ -48,7 +48,7 @@ async def test_messages_that_cannot_be_understood_are_skipped(caplog: pytest.Log
         while len(found) < 3 * len(JUNK):
             found += await connection.receive()
         assert found == [UsageReported(number, 0) for number in range(3 * len(JUNK))]
-        assert connection.odd_messages == 3 * (len(JUNK) - 1)  # an empty list is an empty message
+        assert connection.odd.count == 3 * (len(JUNK) - 1)  # an empty list is an empty message
     lines = [record.getMessage() for record in caplog.records if "not understood" in record.getMessage()]
     assert len(lines) == len(set(lines))  # once a kind
     assert 5 <= len(lines) <= 12
@@ -76,7 +76,7 @@ async def test_a_value_newer_than_the_sdk_raises_no_warning() -> None:
 
     async with connected(service) as connection:
         assert await connection.receive() == (TurnComplete(),)  # a warning would be raised here
-        assert connection.odd_messages == 0
+        assert connection.odd.count == 0
 
 
 async def test_fifty_odd_messages_in_a_row_lose_the_link() -> None:
@@ -91,4 +91,4 @@ async def test_fifty_odd_messages_in_a_row_lose_the_link() -> None:
             assert await connection.receive() == ()
         with pytest.raises(LinkLost, match="out of date"):
             await connection.receive()
-        assert connection.odd_messages == 50
+        assert connection.odd.count == 50

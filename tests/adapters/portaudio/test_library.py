@@ -18,9 +18,9 @@ from tests.support.sound_cards import plug, pull
 pytest.importorskip("pyaudio", reason="no PyAudio here")
 
 import pyaudio  # after the skip
+from tests.support.fakes_devices import ManualClock
 
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.adapters.portaudio import alsa
 from kioskd.adapters.portaudio.alsa_probe import AlsaProbe
 from kioskd.adapters.portaudio.devices import Direction

@@ -17,11 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.control import calling, open_place, serving
+from tests.support.fakes_devices import ManualClock
 from tests.support.kiosk import running, soon
 from tests.support.until import until
 
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.adapters.remote import connection_limiter, control_socket
 from kioskd.adapters.remote.control_socket import CLIENTS, ControlSocket
 from kioskd.adapters.remote.control_wire import LINE_BYTES, PICTURE_BYTES, client_sockets, daemon_socket

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kioskd.adapters.storage.budget_file import NAME, BudgetFile
+from kioskd.adapters.storage.state_files import BUDGET, BudgetFile
 
 ENTRY = {"day": "2026-11-20", "seconds": 90.5, "tokens": 700}
 
@@ -34,12 +34,12 @@ def test_only_its_owner_may_read_it_and_nothing_is_left_beside_it(tmp_path: Path
 def test_a_damaged_file_loads_as_unreadable_without_an_error(
     tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / NAME).write_bytes(damage)
+    (tmp_path / BUDGET).write_bytes(damage)
     assert BudgetFile(tmp_path).load() == {}
 
 
 def test_a_file_that_cannot_be_opened_loads_as_unreadable(tmp_path: Path) -> None:
-    (tmp_path / NAME).mkdir()
+    (tmp_path / BUDGET).mkdir()
     assert BudgetFile(tmp_path).load() == {}
 
 
@@ -48,11 +48,11 @@ def test_saving_to_a_full_disk_raises(tmp_path: Path) -> None:
     blocked.write_text("a file where the directory should be")
     with pytest.raises(FileExistsError) as trouble:
         BudgetFile(blocked).save(ENTRY)
-    assert trouble.value.filename == str(blocked / NAME)
+    assert trouble.value.filename == str(blocked / BUDGET)
 
 
 def test_a_link_in_the_way_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / f".{NAME}").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / f".{BUDGET}").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
         BudgetFile(tmp_path).save(ENTRY)
     assert not (tmp_path / "elsewhere").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kioskd.adapters.storage.preference_file import NAME, PreferenceFile, state_directory
+from kioskd.adapters.storage.state_files import PREFERENCES, PreferenceFile, state_directory
 from kioskd.ports import Preferences
 
 
@@ -29,16 +29,16 @@ def test_saved_preferences_survive_a_restart(tmp_path: Path, kept: Preferences) 
 def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
     PreferenceFile(tmp_path / "state").save(Preferences(30))
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
-    assert stat.S_IMODE((tmp_path / "state" / NAME).stat().st_mode) == 0o600
-    assert [path.name for path in (tmp_path / "state").iterdir()] == [NAME]
+    assert stat.S_IMODE((tmp_path / "state" / PREFERENCES).stat().st_mode) == 0o600
+    assert [path.name for path in (tmp_path / "state").iterdir()] == [PREFERENCES]
 
 
 def test_unchanged_preferences_are_not_written_again(tmp_path: Path) -> None:
     state = PreferenceFile(tmp_path)
     state.save(Preferences(30))
-    (tmp_path / NAME).unlink()
+    (tmp_path / PREFERENCES).unlink()
     state.save(Preferences(30))
-    assert not (tmp_path / NAME).exists()
+    assert not (tmp_path / PREFERENCES).exists()
     state.save(Preferences(31))
     assert PreferenceFile(tmp_path).load() == Preferences(31)
 
@@ -46,10 +46,10 @@ def test_unchanged_preferences_are_not_written_again(tmp_path: Path) -> None:
 def test_loaded_preferences_that_did_not_change_are_not_written_again(tmp_path: Path) -> None:
     PreferenceFile(tmp_path).save(Preferences(30))
     state = PreferenceFile(tmp_path)
-    (tmp_path / NAME).chmod(0o400)
-    before = (tmp_path / NAME).stat().st_ino
+    (tmp_path / PREFERENCES).chmod(0o400)
+    before = (tmp_path / PREFERENCES).stat().st_ino
     state.save(state.load())
-    assert (tmp_path / NAME).stat().st_ino == before
+    assert (tmp_path / PREFERENCES).stat().st_ino == before
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_loaded_preferences_that_did_not_change_are_not_written_again(tmp_path: 
 def test_a_broken_file_costs_one_warning_and_the_next_change_mends_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
-    (tmp_path / NAME).write_bytes(content)
+    (tmp_path / PREFERENCES).write_bytes(content)
     state = PreferenceFile(tmp_path)
     assert state.load() == Preferences()
     assert len(warnings(caplog)) == 1
-    assert str(tmp_path / NAME) in warnings(caplog)[0]
+    assert str(tmp_path / PREFERENCES) in warnings(caplog)[0]
     state.save(Preferences())
     assert PreferenceFile(tmp_path).load() == Preferences()
 
@@ -77,7 +77,7 @@ def test_a_directory_that_cannot_be_written_is_said_to_who_saves_and_tried_again
     for _ in range(2):
         with pytest.raises(FileExistsError) as trouble:
             state.save(Preferences(30))
-        assert trouble.value.filename == str(tmp_path / "state" / NAME)
+        assert trouble.value.filename == str(tmp_path / "state" / PREFERENCES)
     (tmp_path / "state").unlink()
     state.save(Preferences(30))
     assert PreferenceFile(tmp_path / "state").load() == Preferences(30)
@@ -96,15 +96,15 @@ def test_on_a_disk_that_takes_nothing_more_the_old_stays_and_is_written_anew_aft
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert PreferenceFile(tmp_path).load() == Preferences(30)
-    before = (tmp_path / NAME).stat().st_ino
+    before = (tmp_path / PREFERENCES).stat().st_ino
     state.save(Preferences(30))
-    assert (tmp_path / NAME).stat().st_ino != before, "what a write that failed has left is not sure"
+    assert (tmp_path / PREFERENCES).stat().st_ino != before, "what a write that failed has left is not sure"
 
 
 def test_a_link_in_the_drafts_place_is_not_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("untouched")
-    (tmp_path / f".{NAME}").symlink_to(victim)
+    (tmp_path / f".{PREFERENCES}").symlink_to(victim)
     with pytest.raises(OSError, match=os.strerror(errno.ELOOP)):
         PreferenceFile(tmp_path).save(Preferences(30))
     assert victim.read_text() == "untouched"

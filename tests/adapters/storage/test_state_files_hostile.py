@@ -10,10 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.flow.storage.test_budget import NOON, Counted, MemoryLedger
 
-from kioskd.adapters.storage import budget_file, preference_file, resumption_file
-from kioskd.adapters.storage.budget_file import BudgetFile
-from kioskd.adapters.storage.preference_file import PreferenceFile
+from kioskd.adapters.storage import resumption_file, state_files
 from kioskd.adapters.storage.resumption_file import ResumptionFile
+from kioskd.adapters.storage.state_files import BudgetFile, PreferenceFile
 from kioskd.core.budget import Budget
 from kioskd.ports import Preferences
 
@@ -51,7 +50,7 @@ def read_all(folder: Path) -> None:
     assert 0 <= float(account.seconds) < 1e13
 
 
-NAMES = (preference_file.NAME, resumption_file.NAME, budget_file.NAME)
+NAMES = (state_files.PREFERENCES, resumption_file.NAME, state_files.BUDGET)
 
 
 @pytest.mark.parametrize("content", CONTENTS, ids=lambda content: repr(content[:24]))
@@ -65,7 +64,7 @@ def test_a_pipe_or_a_device_in_place_of_a_file_is_not_waited_for(tmp_path: Path)
     for name in NAMES:
         os.mkfifo(tmp_path / name)
     read_all(tmp_path)
-    for name in (preference_file.NAME, budget_file.NAME):
+    for name in (state_files.PREFERENCES, state_files.BUDGET):
         (tmp_path / name).unlink()
         (tmp_path / name).symlink_to("/dev/zero")
     read_all(tmp_path)

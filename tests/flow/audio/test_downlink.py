@@ -4,9 +4,9 @@ import asyncio
 import threading
 from collections.abc import Collection, Mapping
 
+from tests.support.fakes_devices import ManualClock, MemorySpeaker
 from tests.support.kiosk import Inbox, running, soon, voice
 
-from kioskd.adapters.fakes.devices import ManualClock, MemorySpeaker
 from kioskd.core.effects import Chime, Cue, Duck, Flush, Prompt, StopPrompt
 from kioskd.core.events import Device, DeviceCame, PromptOver, ReplyPlayed, ReplySounded
 from kioskd.errors import Code

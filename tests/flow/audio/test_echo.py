@@ -2,10 +2,10 @@
 
 import asyncio
 
+from tests.support.fakes_devices import ManualClock, MemoryMicrophone, MemorySpeaker
+from tests.support.fakes_live import ScriptedConnection
 from tests.support.kiosk import Inbox, running
 
-from kioskd.adapters.fakes.devices import ManualClock, MemoryMicrophone, MemorySpeaker
-from kioskd.adapters.fakes.live import ScriptedConnection
 from kioskd.core.effects import Chime, Cue, SetUplink, UplinkGate
 from kioskd.flow.audio.downlink import Downlink
 from kioskd.flow.audio.preroll import PreRoll

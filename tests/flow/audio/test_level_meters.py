@@ -1,10 +1,10 @@
 """Metered devices: the same as the devices, with somebody who looks on."""
 
 import pytest
+from tests.support.fakes_devices import MemoryMicrophone, MemorySpeaker
 from tests.support.kiosk import frame, frames, running, soon, voice
 from tests.support.until import until
 
-from kioskd.adapters.fakes.devices import MemoryMicrophone, MemorySpeaker
 from kioskd.errors import DeviceLost
 from kioskd.flow.audio.level_meters import LevelMeters
 from kioskd.media import pcm

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from typing import NoReturn
 
 import pytest
+from tests.support.fakes_devices import ManualClock, MemoryMicrophone
 from tests.support.kiosk import Inbox, On, frame, frames, running, silence, soon, voice
 
-from kioskd.adapters.fakes.devices import ManualClock, MemoryMicrophone
 from kioskd.core.effects import SetMute, SetUplink, UplinkGate
 from kioskd.core.events import Device, DeviceCame, DeviceGone, VoiceBegan, VoiceEnded, WakeCause, Woken
 from kioskd.errors import DeviceStuck, LinkLost

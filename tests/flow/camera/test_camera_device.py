@@ -1,9 +1,10 @@
 """The camera runs while pictures are wanted, and keeps none of them for long."""
 
+from tests.support.fakes_devices import ManualClock
 from tests.support.kiosk import running, soon
 from tests.support.pictures import jpeg
 
-from kioskd.adapters.fakes.devices import ManualClock, MemoryCamera
+from kioskd.adapters.fakes.devices import MemoryCamera
 from kioskd.flow.camera.camera_device import REUSE_S, CameraDevice, Snapshot
 
 

@@ -10,11 +10,12 @@ from typing import NoReturn
 
 import psutil
 import pytest
+from tests.support.fakes_devices import ManualClock
 from tests.support.gated_camera import GatedCamera
 from tests.support.kiosk import running, soon
 from tests.support.pictures import encoded, grey, jpeg, noise
 
-from kioskd.adapters.fakes.devices import ManualClock, MemoryCamera
+from kioskd.adapters.fakes.devices import MemoryCamera
 from kioskd.core.effects import HangUp, SetCamera, TakeSnapshot
 from kioskd.core.events import Event
 from kioskd.errors import DeviceLost, LinkLost

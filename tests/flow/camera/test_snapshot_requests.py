@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from tests.support.fakes_devices import ManualClock
 from tests.support.kiosk import PATIENCE_S, running, soon
 
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.core.effects import TakeSnapshot
 from kioskd.errors import DeviceLost
 from kioskd.flow.camera.camera_device import Snapshot

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from tests.support.fakes_devices import ManualClock
 from tests.support.kiosk import Inbox, running
 
-from kioskd.adapters.fakes.devices import ManualClock, MemoryButton
+from kioskd.adapters.fakes.devices import MemoryButton
 from kioskd.core.button_gesture import ButtonRole, GestureRules
 from kioskd.core.events import (
     Armed,

@@ -5,9 +5,9 @@ import logging
 from itertools import accumulate
 
 import pytest
+from tests.support.fakes_devices import ManualClock, MemoryLamp
 from tests.support.kiosk import Inbox, running
 
-from kioskd.adapters.fakes.devices import ManualClock, MemoryLamp
 from kioskd.core.effects import KioskStatus, Overlay, ShowStatus
 from kioskd.errors import Code
 from kioskd.flow.controls.lamps import RECHECK_S, LampWorker

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 from tests.support import pictures
+from tests.support.fakes_devices import ManualClock, MemoryMicrophone
 from tests.support.kiosk import running, soon
 from tests.support.until import until
 
-from kioskd.adapters.fakes.devices import ManualClock, MemoryMicrophone
 from kioskd.core.events import (
     Closing,
     ConnectionUp,

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
+from tests.support.fakes_devices import ManualClock, MemoryMicrophone, MemorySpeaker
+from tests.support.fakes_live import ScriptedConnection, ScriptedLive
 from tests.support.kiosk import Inbox, frame, running, soon, voice
 
 from kioskd import ports
-from kioskd.adapters.fakes.devices import ManualClock, MemoryMicrophone, MemorySpeaker
-from kioskd.adapters.fakes.live import ScriptedConnection, ScriptedLive
 from kioskd.core import events
 from kioskd.core.effects import Dial, Flush, Greet, HangUp, SetUplink, UplinkGate
 from kioskd.core.events import Event

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from tests.support.fakes_devices import ManualClock
+from tests.support.fakes_live import ScriptedConnection
 from tests.support.kiosk import running
 
-from kioskd.adapters.fakes.devices import ManualClock
-from kioskd.adapters.fakes.live import ScriptedConnection
 from kioskd.flow.link.outbox import ASKED_S, FIRST_S, SHOWING_S, Outbox
 from kioskd.flow.link.picture_pacer import PicturePacer
 

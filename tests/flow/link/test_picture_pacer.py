@@ -4,9 +4,9 @@ import asyncio
 from functools import partial
 
 import pytest
+from tests.support.fakes_devices import ManualClock
+from tests.support.fakes_live import ScriptedConnection
 
-from kioskd.adapters.fakes.devices import ManualClock
-from kioskd.adapters.fakes.live import ScriptedConnection
 from kioskd.errors import LinkLost
 from kioskd.flow.link.picture_pacer import BACKLOG_BYTES, PATIENCE_S, PicturePacer
 

@@ -7,9 +7,9 @@ from itertools import permutations
 from typing import Final
 
 import pytest
+from tests.support.fakes_devices import ManualClock, MemoryLamp
 
 from kioskd import journal_ids
-from kioskd.adapters.fakes.devices import ManualClock, MemoryLamp
 from kioskd.core.effects import KioskStatus, Prompt, ShowStatus
 from kioskd.core.events import (
     Closing,

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Callable
 
 import pytest
+from tests.support.fakes_devices import ManualClock, MemoryMicrophone
 from tests.support.kiosk import Inbox, running, soon
 
-from kioskd.adapters.fakes.devices import ManualClock, MemoryMicrophone
 from kioskd.core.events import Device, DeviceCame, DeviceGone
 from kioskd.errors import DeviceLost, DeviceStuck
 from kioskd.flow.runtime.device_supervisor import (

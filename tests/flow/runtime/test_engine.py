@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from tests.support.fakes_devices import ManualClock
 from tests.support.kiosk import running
 
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.core.effects import Chime, Dial, Effect, KioskStatus, SetTimer, SetUplink, ShowStatus, UplinkGate
 from kioskd.core.events import Event, Heartbeat, Pressed, Started, Timer, TimerFired
 from kioskd.core.machine import State, step

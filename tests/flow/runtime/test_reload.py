@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import pytest
+from tests.support.fakes_devices import ManualClock, MemoryNotifier
 from tests.support.kiosk import running
 from tests.support.until import until
 
-from kioskd.adapters.fakes.devices import ManualClock, MemoryNotifier
 from kioskd.core.events import SettingsRefused
 from kioskd.errors import ConfigError
 from kioskd.flow.runtime.reload import LOOK_S, Reload

@@ -1,8 +1,8 @@
 """A timer fires once, in time, and never after it was cancelled."""
 
+from tests.support.fakes_devices import ManualClock
 from tests.support.kiosk import Inbox
 
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.core.effects import CancelTimer, SetTimer
 from kioskd.core.events import Pressed, Timer, TimerFired
 from kioskd.flow.runtime.timers import Timers

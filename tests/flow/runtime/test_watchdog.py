@@ -3,9 +3,9 @@
 import logging
 
 import pytest
+from tests.support.fakes_devices import ManualClock, MemoryNotifier
 from tests.support.kiosk import Inbox, running
 
-from kioskd.adapters.fakes.devices import ManualClock, MemoryNotifier
 from kioskd.core.events import Event, Heartbeat, Started
 from kioskd.core.machine import State
 from kioskd.flow.runtime.watchdog import WITHOUT_WATCHDOG_S, Watchdog

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Final
 
 import pytest
+from tests.support.fakes_devices import ManualClock
 from tests.support.kiosk import Inbox, running, soon
 
 from kioskd import journal_ids
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.core.budget import Budget
 from kioskd.core.events import Closing, Event, Pressed, SleepRequested, StorageFailed, TextSubmitted
 from kioskd.core.link_state import Link, LinkPhase

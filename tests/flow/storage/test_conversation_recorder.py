@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.support.fakes_devices import ManualClock
 from tests.support.kiosk import frame, running
 
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.adapters.storage.recordings import RecordFolder
 from kioskd.core.events import Pressed
 from kioskd.core.machine import State

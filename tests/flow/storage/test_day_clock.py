@@ -4,8 +4,8 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.support.fakes_devices import ManualClock
 
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.flow.storage.day_clock import BOOT_GRACE_S, DayClock
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

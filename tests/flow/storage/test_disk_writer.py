@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.support.fakes_devices import ManualClock
 from tests.support.kiosk import Inbox, running, soon
 
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.adapters.storage import atomic_file
-from kioskd.adapters.storage.preference_file import PreferenceFile
+from kioskd.adapters.storage.state_files import PreferenceFile
 from kioskd.core.events import Event, StorageFailed
 from kioskd.flow.storage.disk_writer import LOOK_S, DiskWriter
 from kioskd.flow.storage.preferences import PreferenceKeeper

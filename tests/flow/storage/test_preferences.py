@@ -6,9 +6,9 @@ import logging
 import threading
 
 import pytest
+from tests.support.fakes_devices import ManualClock
 from tests.support.kiosk import Inbox, running, soon
 
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.core.events import StorageFailed
 from kioskd.flow.storage.disk_writer import DiskWriter
 from kioskd.flow.storage.preferences import PreferenceKeeper

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.core import listening
+from tests.support.fakes_devices import ManualClock
 from tests.support.kiosk import PATIENCE_S
 
-from kioskd.adapters.fakes.devices import ManualClock, MemoryButton
+from kioskd.adapters.fakes.devices import MemoryButton
 from kioskd.core import button_gesture
 from kioskd.core.effects import AskConfirmation, Confirm, Overlay, ShowStatus, StopPrompt
 from kioskd.core.events import ConfirmationRequested, Event, Pressed, PromptOver

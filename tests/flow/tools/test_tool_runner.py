@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from tests.support.fakes_devices import ManualClock
+from tests.support.fakes_live import ScriptedConnection
 from tests.support.kiosk import running
 
-from kioskd.adapters.fakes.devices import ManualClock
-from kioskd.adapters.fakes.live import ScriptedConnection
 from kioskd.core.effects import Effect
 from kioskd.core.events import (
     CallsChanged,

@@ -4,8 +4,8 @@ import datetime
 from typing import Any
 
 import pytest
+from tests.support.fakes_devices import ManualClock
 
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.errors import DeviceLost
 from kioskd.tools.contract import Guarded, ToolResult
 from kioskd.tools.guard import Guard

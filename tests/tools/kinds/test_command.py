@@ -10,10 +10,10 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.support.fakes_devices import ManualClock
 from tests.support.tools import command_tool
 from tests.support.until import gone, number_in, until
 
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.tools.contract import Guarded, ToolResult
 from kioskd.tools.guard import Guard
 from kioskd.tools.kinds.command.tool import CommandTool

@@ -17,11 +17,11 @@ import psutil
 import pytest
 from pydantic import SecretStr
 from tests.support import mcp_server
+from tests.support.fakes_devices import ManualClock
 from tests.support.http_peers import Answer, Asked, http_server
 from tests.support.until import number_in, until
 
 from kioskd.adapters.clock import SystemClock
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.cli.tools import _Alone
 from kioskd.ports import Clock
 from kioskd.simulator.certificate import make_certificate

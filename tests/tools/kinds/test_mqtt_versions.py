@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from tests.support.fakes_devices import ManualClock
 from tests.support.tools import mqtt_tool
 
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.tools.kinds.mqtt.tool import MqttTool
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from tests.support import packages
+from tests.support.fakes_devices import ManualClock
 from tests.support.until import until
 
-from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.errors import ConfigError
 from kioskd.tools.contract import Declaration, Guarded, ToolResult
 from kioskd.tools.guard import Guard

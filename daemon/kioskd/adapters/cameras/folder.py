@@ -6,7 +6,6 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final, NamedTuple, Unpack
 
@@ -17,7 +16,6 @@ from kioskd.adapters.pictures.decoder import PictureDecoder
 from kioskd.errors import DeviceLost
 from kioskd.media import picture
 from kioskd.media.picture import BadPicture
-from kioskd.ports import RunningCamera
 
 log = logging.getLogger(__name__)
 
@@ -45,26 +43,24 @@ class _Refusal(NamedTuple):
 def content(path: Path) -> bytes:
     """Return what a picture's file holds, or a little more of it than a picture may have. Blocks.
 
-    Raises:
-        OSError: it cannot be read, or is no regular file.
+    OSError: it cannot be read, or is no regular file.
     """
     return regular_file.content(path, picture.MOST_BYTES + 1)
 
 
-class FolderCamera:
-    """Sees the pictures of a folder in the order of their names, round and round; a `ports.Camera`.
+class FolderCamera(CameraThread):
+    """Sees the pictures of a folder in the order of their names, round and round, going on after the last one.
 
     JPEG, PNG and WebP, whatever they are called; folders and names that begin with a dot are passed over. The folder is
-    listed for each picture, so what comes and goes is noticed. A file that is no picture, or too large, is passed over
-    and said once, and again when it has changed; so is one that may not be read. A program that writes pictures there while the kiosk looks should
-    write beside it, and rename: what is half written is no picture.
+    listed for each picture, so what comes and goes is noticed. A file that is no picture, is too large or may not be read
+    is passed over and logged once, and again when it has changed. A program that writes pictures there while the kiosk
+    looks should write beside it, and rename: what is half written is no picture.
     """
 
     def __init__(self, path: Path, **form: Unpack[PictureForm]) -> None:
+        super().__init__(f"camera folder:{path}", self._listed)
         self._path = path
         self._form = form
-        self._name = f"camera folder:{path}"
-        self._thread = CameraThread(self._name)
         self._decoder = PictureDecoder(deadline_s=SHOOT_S - 1.0)
         self._last = ""
         self._refused: dict[str, _Refusal] = {}
@@ -74,25 +70,13 @@ class FolderCamera:
         """The names of files that are passed over until they change, as of the last picture."""
         return frozenset(self._refused)
 
-    async def released(self) -> None:
-        """Return when the camera is off; see `ports.Camera`."""
-        await self._thread.released()
-
-    async def aclose(self) -> None:
-        """Nothing is kept open between looks; see `ports.Camera`."""
-
-    def look(self) -> AbstractAsyncContextManager[RunningCamera]:
-        """Look at the folder, going on after the picture that was seen last; see `ports.Camera`."""
-        return self._thread.look(self._opened)
-
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[CameraDriver]:
+    def _listed(self) -> Iterator[CameraDriver]:
         self._files()
         with self._decoder:
             yield self._next
 
     def _next(self) -> bytes:
-        """Return the next picture. Takes no file for one that was none when it last changed."""
         files = self._files()
         self._refused = {
             name: refusal for name, refusal in self._refused.items() if files.get(name) == refusal.version
@@ -102,7 +86,7 @@ class FolderCamera:
         fresh = [name for name in names[first:] + names[:first] if name not in self._refused]
         for name in fresh[:_MOST_TRIES]:
             try:
-                seen = self._read(name)
+                seen = self._decoder.fit(content(self._path / name), **self._form)
             except FileNotFoundError:
                 continue  # gone since it was listed
             except (BadPicture, OSError) as error:
@@ -135,9 +119,6 @@ class FolderCamera:
                 device=self._name,
             ) from error
         return files
-
-    def _read(self, name: str) -> bytes:
-        return self._decoder.fit(content(self._path / name), **self._form)
 
 
 def _version(entry: "os.DirEntry[str]") -> _Version | None:

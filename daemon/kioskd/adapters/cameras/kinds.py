@@ -1,13 +1,16 @@
-"""The kinds of `camera.source`. A new kind is a module beside its adapter, and a name in `CAMERAS`."""
+"""The kinds of `camera.source`. A new kind is a class here, and a name in `CAMERAS`."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from kioskd.adapters.cameras.folder_source import FolderSource
-from kioskd.adapters.cameras.picamera_source import PiCameraSource
+from pydantic import ValidationInfo
+
 from kioskd.adapters.cameras.source import CameraSource, PictureForm
-from kioskd.adapters.cameras.v4l2_source import V4l2Source
-from kioskd.adapters.source import by_prefix, forms, parsed, source_text
+from kioskd.adapters.source import DeviceAccess, Library, by_prefix, forms, parsed, source_text
+from kioskd.yamlconf.value_types import resolved_path
+
+if TYPE_CHECKING:
+    from kioskd import ports
 
 
 class NoCamera(CameraSource):
@@ -20,15 +23,93 @@ class NoCamera(CameraSource):
         """Return None: there is no camera."""
 
 
+class PiCameraSource(CameraSource):
+    """`picamera`, or `picamera:1` for the second one."""
+
+    prefix = form = "picamera"
+    pattern = r"picamera(?::([0-9]))?"
+    library = Library("picamera2", debian="python3-picamera2")
+    access = DeviceAccess(
+        "video",
+        (
+            ("/dev/video*", "video4linux"),
+            ("/dev/media*", "media"),
+            ("/dev/dma_heap/*", "dma_heap"),
+        ),
+    )
+
+    def build(self, form: PictureForm) -> "ports.Camera":
+        """Return the camera; see `CameraSource.build`."""
+        from kioskd.adapters.cameras.picamera import PiCamera  # noqa: PLC0415
+
+        return PiCamera(camera_number=int(self.parts[0] or 0), **form)
+
+    @classmethod
+    def found(cls, sysfs: Path) -> tuple[list[str], dict[str, str]]:
+        """Return the cameras; see `CameraSource.found`. It takes a second where there may be one."""
+        from kioskd.adapters.cameras import picamera  # noqa: PLC0415
+
+        fault = picamera.fault(sysfs)
+        return picamera.cameras(), {} if fault is None else {cls.prefix: fault}
+
+
+class V4l2Source(CameraSource):
+    """`v4l2:NAME`; the name is a part of the webcam's own, or a path."""
+
+    prefix, form = "v4l2", "v4l2:NAME"
+    pattern = r"v4l2:(.+)"
+    access = DeviceAccess("video", (("/dev/video*", "video4linux"),))
+
+    def build(self, form: PictureForm) -> "ports.Camera":
+        """Return the camera; see `CameraSource.build`."""
+        from kioskd.adapters.cameras.v4l2 import V4l2Camera  # noqa: PLC0415
+
+        return V4l2Camera(self.parts[0], **form)
+
+    @classmethod
+    def found(cls, sysfs: Path) -> tuple[list[str], dict[str, str]]:
+        """Return the webcams; see `CameraSource.found`. Of two with one name, one that can be used counts."""
+        from kioskd.adapters.cameras import v4l2  # noqa: PLC0415
+
+        usable: list[str] = []
+        faults: dict[str, str] = {}
+        for camera in v4l2.cameras():
+            name, fault = f"{cls.prefix}:{camera.name}", v4l2.why(camera)
+            if not fault:
+                usable.append(name)
+            elif name not in usable:
+                faults[name] = fault
+        return usable, faults
+
+
+class FolderSource(CameraSource):
+    """`folder:PATH`; a relative path starts at the YAML's own folder."""
+
+    prefix, form = "folder", "folder:PATH"
+    pattern = r"folder:((?s:.*))"
+    rehearsed = True
+
+    def resolved(self, info: ValidationInfo) -> str:
+        """Return the text with the path from / on; see `Source.resolved`."""
+        return f"{self.prefix}:{resolved_path(self.parts[0], info)}"
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the pictures."""
+        return Path(self.parts[0])
+
+    def build(self, form: PictureForm) -> "ports.Camera":
+        """Return the camera; see `CameraSource.build`."""
+        from kioskd.adapters.cameras.folder import FolderCamera  # noqa: PLC0415 - brings Pillow
+
+        return FolderCamera(self.folder, **form)
+
+
 CAMERAS: Final[dict[str, type[CameraSource]]] = by_prefix(NoCamera, PiCameraSource, V4l2Source, FolderSource)
 
 
 def camera_source(text: str) -> CameraSource:
-    """Return a `camera.source`, taken apart.
-
-    Raises:
-        ValueError: `text` is none.
-    """
+    """Return a `camera.source`, taken apart. ValueError: `text` is none."""
     return parsed(CAMERAS, text)
 
 
@@ -43,9 +124,7 @@ def cameras_found(sysfs: Path) -> tuple[list[str], dict[str, str]]:
     return usable, faults
 
 
-def _refusal(_text: str) -> str:
-    return f"is no camera: none has that name; use {forms(CAMERAS)}"
-
-
-CameraSourceText = Annotated[str, source_text(camera_source, _refusal)]
+CameraSourceText = Annotated[
+    str, source_text(camera_source, lambda _text: f"is no camera: none has that name; use {forms(CAMERAS)}")
+]
 """The value of `camera.source`."""

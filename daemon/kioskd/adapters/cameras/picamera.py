@@ -1,7 +1,7 @@
 """A Raspberry Pi's own camera, by picamera2.
 
 Opened once, in one small configuration, and only started and stopped after that: each opening and each change of mode
-takes its buffers from the kernel's contiguous memory (CMA) anew, until there is none left.
+takes its buffers from the kernel's contiguous memory (CMA) again, until there is none left.
 """
 
 import asyncio
@@ -10,16 +10,14 @@ import importlib.util
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final, Unpack
 
-from kioskd.adapters.cameras.picamera_device import FAILURES, OpenedCamera, hush
+from kioskd.adapters.cameras.picamera_device import FAILURES, OpenedCamera, quiet_libcamera
 from kioskd.adapters.cameras.source import PictureForm
 from kioskd.adapters.cameras.thread import STOP_S, CameraDriver, CameraThread
 from kioskd.errors import ConfigError, DeviceLost
 from kioskd.media.picture import BadPicture
-from kioskd.ports import RunningCamera
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +32,12 @@ _INSTALL: Final = (
 
 def cameras() -> list[str]:
     """Return how the settings name each camera on a ribbon cable; none where picamera2 cannot be used. Blocks for seconds."""
-    if any(importlib.util.find_spec(name) is None for name in ("libcamera", "picamera2")):
+    if _absent():
         return []
-    hush()
+    quiet_libcamera()
     try:
         from picamera2 import Picamera2  # noqa: PLC0415 - three seconds on a Raspberry Pi
-    except (
-        ImportError
-    ) as error:  # the package index's own, on a system without all of Raspberry Pi's packages
+    except ImportError as error:  # a system without all of Raspberry Pi's packages
         log.warning("cameras on ribbon cables not listed, picamera2 cannot be imported: error=%s", error)
         return []
 
@@ -55,11 +51,18 @@ def fault(sysfs: Path = Path("/sys")) -> str | None:
     names = (path.read_text(errors="replace") for path in sysfs.glob("class/video4linux/*/name"))
     if not any(name.startswith(RECEIVERS) for name in names):
         return None
-    absent = [name for name in ("libcamera", "picamera2") if importlib.util.find_spec(name) is None]
-    return f"the Python package {absent[0]} is not there; {_INSTALL}" if absent else None
+    return _absent()
 
 
-class PiCamera:
+def _absent() -> str | None:
+    """Return which package is missing and how to install it; None where picamera2 is installed."""
+    for name in ("libcamera", "picamera2"):
+        if importlib.util.find_spec(name) is None:
+            return f"the Python package {name} is not there; {_INSTALL}"
+    return None
+
+
+class PiCamera(CameraThread):
     """A camera on the ribbon cable; a `ports.Camera`.
 
     Pictures are turned by the camera itself where it can (180 degrees, mirror), and by Pillow where it cannot. JPEGs
@@ -69,37 +72,25 @@ class PiCamera:
     def __init__(self, *, camera_number: int = 0, **form: Unpack[PictureForm]) -> None:
         """Open nothing yet. `camera_number`: as `rpicam-hello --list-cameras` counts, on a Pi with two sockets.
 
-        Raises:
-            ConfigError: picamera2 is not installed where this Python can see it.
+        ConfigError: picamera2 is not installed where this Python can see it.
         """
-        self._name = "camera picamera" if camera_number == 0 else f"camera picamera:{camera_number}"
-        absent = [name for name in ("libcamera", "picamera2") if importlib.util.find_spec(name) is None]
-        if absent:
-            raise ConfigError(
-                f"{self._name}: the Python package {absent[0]} is not there; {_INSTALL}, or set camera.source: off"
-            )
+        name = "camera picamera" if camera_number == 0 else f"camera picamera:{camera_number}"
+        super().__init__(name, self._running)
+        if fault := _absent():
+            raise ConfigError(f"{name}: {fault}, or set camera.source: off")
         self._form = form
         self._number = camera_number
-        self._thread = CameraThread(self._name)
-        self._opened: OpenedCamera | None = None
+        self._device: OpenedCamera | None = None
 
     @property
     def running(self) -> bool:
         """Whether the camera is open and started."""
-        opened = self._opened
+        opened = self._device
         return opened is not None and opened.running
 
-    def look(self) -> AbstractAsyncContextManager[RunningCamera]:
-        """Start the camera, opening it before the first time; see `ports.Camera`."""
-        return self._thread.look(self._running)
-
-    async def released(self) -> None:
-        """Return when the camera is off; see `ports.Camera`."""
-        await self._thread.released()
-
     async def aclose(self) -> None:
-        """Give the camera back, within 2 s. It may be looked through again: then it is opened anew."""
-        opened, self._opened = self._opened, None
+        """Give the camera back, within 2 s. It may be looked through again: then it is opened again."""
+        opened, self._device = self._device, None
         if opened is None:
             return
         # A thread of its own, and not the loop's: that one is waited for at the end, and drivers may hang.
@@ -118,10 +109,10 @@ class PiCamera:
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[CameraDriver]:
-        with self._trouble():
-            if self._opened is None:
-                self._opened = OpenedCamera(self._number, **self._form)
-            opened = self._opened
+        with self._as_device_lost():
+            if self._device is None:
+                self._device = OpenedCamera(self._number, **self._form)
+            opened = self._device
             opened.start()
         try:
             yield lambda: self._shoot(opened)
@@ -130,14 +121,14 @@ class PiCamera:
                 opened.stop()
 
     def _shoot(self, opened: OpenedCamera) -> bytes:
-        with self._trouble():
+        with self._as_device_lost():
             try:
                 return opened.shoot()
             except BadPicture as error:
                 raise RuntimeError(f"gives no picture: {error}") from error
 
     @contextlib.contextmanager
-    def _trouble(self) -> Iterator[None]:
+    def _as_device_lost(self) -> Iterator[None]:
         try:
             yield
         except ImportError as error:
@@ -147,9 +138,9 @@ class PiCamera:
             ) from error
         except FAILURES as error:
             why = " ".join(str(error.__cause__ or error).split()) or "no picture in time"
-            opened, self._opened = self._opened, None
+            opened, self._device = self._device, None
             if opened is not None:
-                opened.close()  # what is lost is opened anew
+                opened.close()  # what is lost is opened again
             raise DeviceLost(
                 f"{self._name}: {why}; see its cable and `rpicam-hello --list-cameras`, and stop what else uses it",
                 listed=opened is not None,

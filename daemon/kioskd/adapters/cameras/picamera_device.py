@@ -23,7 +23,7 @@ BUFFERS: Final = 3
 """One being exposed, one waiting, one being encoded; at 768 x 576 half a megabyte each."""
 
 FRAME_US: Final = (33_333, 100_000)
-"""30 frames a second in light, 10 in the dark: longer exposures blur whoever moves."""
+"""30 frames a second in light, 10 in the dark: longer exposures blur a visitor who moves."""
 
 SETTLE_FRAMES: Final = 8
 """Frames until exposure and white balance have settled."""
@@ -41,7 +41,7 @@ FAILURES: Final = (RuntimeError, OSError, TimeoutError, LookupError, CancelledEr
 """What picamera2 raises at a camera that is missing, taken or gone."""
 
 
-def hush() -> None:
+def quiet_libcamera() -> None:
     """Keep libcamera and picamera2 from writing to stderr at each start; to be called before they are imported."""
     os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:ERROR")
     logging.getLogger("picamera2").setLevel(logging.WARNING)
@@ -53,7 +53,7 @@ class OpenedCamera:
     def __init__(
         self, number: int, *, size: int, quality: int, rotate: Rotation = 0, mirror: bool = False
     ) -> None:
-        hush()
+        quiet_libcamera()
         from picamera2 import Picamera2  # noqa: PLC0415 - three seconds on a Raspberry Pi
 
         self._size = size
@@ -77,7 +77,7 @@ class OpenedCamera:
         self._camera.drop_frames(SETTLE_FRAMES, wait=WAIT_S)
 
     def stop(self) -> None:
-        """Stop. What it waits for never comes, if the camera is gone: so nobody waits for it any more."""
+        """Stop, and cancel what is waited for first: it never comes if the camera is gone."""
         self._camera.cancel_all_and_flush()
         self._camera.stop()
 
@@ -91,11 +91,7 @@ class OpenedCamera:
             self._camera.close()
 
     def shoot(self) -> bytes:
-        """Return the next frame as a JPEG, upright.
-
-        Raises:
-            BadPicture: it is none.
-        """
+        """Return the next frame as a JPEG, upright. BadPicture: it is none."""
         raw = self._encoder.next() if self._encoder is not None else self._encoded()
         if not self._rotate and not self._mirror:
             jpeg = picture.bare(raw, size=self._size)
@@ -137,7 +133,7 @@ class OpenedCamera:
             sensor={"output_size": (width // 2, height // 2)} if sensor else {},
             transform=Transform(hflip=flipped and (rotate == 180) != mirror, vflip=flipped and rotate == 180),
             buffer_count=BUFFERS,
-            queue=False,  # a frame that waits for whoever asks is as old as the last one
+            queue=False,  # a frame that waits in a queue is as old as the last one
             controls={name: value for name, value in controls.items() if name in camera.camera_controls},
         )
         camera.configure(configuration)
@@ -175,11 +171,7 @@ class _HardwareEncoder:
             self._came.notify_all()
 
     def next(self) -> bytes:
-        """Return the first picture from now.
-
-        Raises:
-            TimeoutError: none came.
-        """
+        """Return the first picture from now. TimeoutError: none came."""
         with self._came:
             self._newest = b""
             if not self._came.wait_for(lambda: self._newest, WAIT_S):

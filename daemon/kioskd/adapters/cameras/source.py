@@ -33,8 +33,7 @@ class CameraSource(Source, ABC):
     def build(self, form: PictureForm) -> "ports.Camera | None":
         """Return the camera, not opened yet; None where there is none.
 
-        Raises:
-            ConfigError: a library that it needs is missing.
+        ConfigError: a library that it needs is missing.
         """
 
     @classmethod

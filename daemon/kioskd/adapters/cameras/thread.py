@@ -33,19 +33,19 @@ CameraDriver = Callable[[], bytes]
 
 
 class CameraThread:
-    """Runs one camera, in one thread at a time."""
+    """A `ports.Camera` that runs in one thread at a time; what there is of each kind is how it is opened."""
 
-    def __init__(self, name: str) -> None:
-        """`name`: of the camera, for messages."""
+    def __init__(self, name: str, opened: Callable[[], AbstractContextManager[CameraDriver]]) -> None:
+        """`name`: for messages; `opened` starts the camera and stops it, both in the thread."""
         self._name = name
+        self._opened = opened
         self._use: _Use | None = None
 
     @contextlib.asynccontextmanager
-    async def look(self, opened: Callable[[], AbstractContextManager[CameraDriver]]) -> AsyncIterator["_Use"]:
-        """Enter `opened()` in a thread, yield a `ports.Sight` made of its shutter, and leave it in the same thread.
+    async def look(self) -> AsyncIterator["_Use"]:
+        """Enter `opened()` in a thread, yield what takes pictures, and leave it in the same thread; see `ports.Camera`.
 
-        Raises:
-            DeviceLost: it did not start within 10 s, or has not let go since it was left.
+        DeviceLost: it did not start within 10 s, or has not let go since it was left.
         """
         if self._use is not None and not self._use.over:
             raise DeviceLost(
@@ -54,7 +54,7 @@ class CameraThread:
                 device=self._name,
             )
         use = self._use = _Use(self._name)
-        threading.Thread(target=use.own, args=(opened,), name=self._name, daemon=True).start()
+        threading.Thread(target=use.own, args=(self._opened,), name=self._name, daemon=True).start()
         try:
             await use.started()
             yield use
@@ -66,16 +66,19 @@ class CameraThread:
         if self._use is not None:
             await self._use.stopped()
 
+    async def aclose(self) -> None:
+        """Do nothing: nothing is kept open between looks."""
+
 
 class _Use:
-    """One use of a camera, from its start to its stop; a `ports.Sight`. Made in the loop's thread."""
+    """One use of a camera, from its start to its stop; a `ports.RunningCamera`. Made in the loop's thread."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._loop = asyncio.get_running_loop()
         self._started: asyncio.Future[None] = self._loop.create_future()
         self._stopped: asyncio.Future[None] = self._loop.create_future()
-        # Holds the one picture that is asked for, and those that nobody waits for any more: shooting is awaited.
+        # Holds the one picture that is asked for, and those whose caller was cancelled.
         self._asked: queue.SimpleQueue[asyncio.Future[bytes] | None] = queue.SimpleQueue()
 
     @property
@@ -92,7 +95,7 @@ class _Use:
             raise self._lost(f"not started after {START_S:.0f} s") from None
 
     async def shoot(self) -> bytes:
-        """Return a fresh picture; see `ports.Sight`."""
+        """Return a fresh picture; see `ports.RunningCamera`."""
         shot: asyncio.Future[bytes] = self._loop.create_future()
         self._asked.put(shot)
         try:
@@ -120,36 +123,35 @@ class _Use:
         failure: BaseException | None = None
         try:
             with opened() as shutter:
-                self._tell(self._started, None, None)
+                self._resolve(self._started, None, None)
                 while (shot := self._asked.get()) is not None:
                     if not shot.done():
                         self._take(shot, shutter)
-        except BaseException as error:  # noqa: BLE001 - no thread may die unseen: the loop's side raises it
+        except BaseException as error:  # noqa: BLE001 - the loop's side raises it
             failure = error
-        self._tell(self._started, None, failure)  # no news if it had started
-        self._tell(self._stopped, None, failure if not isinstance(failure, KioskError) else None)
+        self._resolve(self._started, None, failure)  # nothing happens if it had started
+        self._resolve(self._stopped, None, failure if not isinstance(failure, KioskError) else None)
 
     def _take(self, shot: asyncio.Future[bytes], shutter: CameraDriver) -> None:
         try:
             picture = shutter()
         except BaseException as error:  # noqa: BLE001 - as above
-            self._tell(shot, b"", error)
+            self._resolve(shot, b"", error)
         else:
-            self._tell(shot, picture, None)
+            self._resolve(shot, picture, None)
 
-    def _tell(self, future: asyncio.Future[T], result: T, error: BaseException | None) -> None:
-        def settle() -> None:
+    def _resolve(self, future: asyncio.Future[T], result: T, error: BaseException | None) -> None:
+        def resolve() -> None:
             if future.done():
                 return
             if error is None:
                 future.set_result(result)
             else:
                 future.set_exception(error)
-                future.exception()  # seen: whoever waited may have given up
+                future.exception()  # read once: asyncio logs an error that is never read
 
-        # A loop that is closed has nobody left to be told.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(settle)
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(resolve)
 
     def _lost(self, what: str) -> DeviceLost:
         return DeviceLost(

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager
 from typing import Final, Unpack
 
 from kioskd.adapters.cameras.source import PictureForm
@@ -11,7 +10,6 @@ from kioskd.adapters.cameras.thread import CameraDriver, CameraThread
 from kioskd.adapters.cameras.v4l2_device import (
     JPEGS,
     NoFormat,
-    SystemKernel,
     V4l2Kernel,
     VideoDevice,
     VideoStream,
@@ -21,7 +19,6 @@ from kioskd.adapters.cameras.v4l2_device import (
 from kioskd.errors import DeviceLost
 from kioskd.media import picture, raw_frame
 from kioskd.media.picture import BadPicture
-from kioskd.ports import RunningCamera
 
 SETTLE_FRAMES: Final = 10
 """Frames until a webcam has found its exposure."""
@@ -34,7 +31,7 @@ _DAMAGED_AT_MOST: Final = 2
 
 def cameras(kernel: V4l2Kernel | None = None) -> list[VideoDevice]:
     """Return the webcams of this machine, those that cannot be used last and with the reason; see `why`."""
-    return sorted(devices(kernel or SystemKernel(), busy=True), key=lambda camera: camera.fault is not None)
+    return sorted(devices(kernel or V4l2Kernel(), busy=True), key=lambda camera: camera.fault is not None)
 
 
 def why(camera: VideoDevice) -> str:
@@ -42,7 +39,7 @@ def why(camera: VideoDevice) -> str:
     return "" if camera.fault is None else _reason(camera.fault)[0]
 
 
-class V4l2Camera:
+class V4l2Camera(CameraThread):
     """A webcam; a `ports.Camera`.
 
     A JPEG that is small enough goes as the camera made it, but for its metadata. Other JPEGs are decoded and encoded
@@ -52,34 +49,22 @@ class V4l2Camera:
 
     def __init__(self, name: str, *, kernel: V4l2Kernel | None = None, **form: Unpack[PictureForm]) -> None:
         """`name`: a path (/dev/video0), or part of what `cameras` calls it, capitals or not."""
+        super().__init__(f"camera v4l2:{name}", self._running)
         self._wanted = name
-        self._name = f"camera v4l2:{name}"
         self._form = form
-        self._kernel = kernel or SystemKernel()
-        self._thread = CameraThread(self._name)
-
-    async def released(self) -> None:
-        """Return when the camera is off; see `ports.Camera`."""
-        await self._thread.released()
-
-    async def aclose(self) -> None:
-        """Nothing is kept open between looks; see `ports.Camera`."""
-
-    def look(self) -> AbstractAsyncContextManager[RunningCamera]:
-        """Find the camera and start it; see `ports.Camera`."""
-        return self._thread.look(self._running)
+        self._kernel = kernel or V4l2Kernel()
 
     @contextlib.contextmanager
     def _running(self) -> Iterator[CameraDriver]:
         with contextlib.ExitStack() as undo:
-            with self._trouble():
+            with self._as_device_lost():
                 stream = undo.enter_context(streaming(self._kernel, self._path(), size=self._form["size"]))
                 for _ in range(SETTLE_FRAMES):
                     stream.next(WAIT_S)
             yield lambda: self._shoot(stream)
 
     def _shoot(self, stream: VideoStream) -> bytes:
-        with self._trouble():
+        with self._as_device_lost():
             stream.drain()
             for _ in range(_DAMAGED_AT_MOST):
                 with contextlib.suppress(BadPicture):
@@ -108,7 +93,7 @@ class V4l2Camera:
         raise OSError(errno.ENODEV, f"no such camera (here: {names})")
 
     @contextlib.contextmanager
-    def _trouble(self) -> Iterator[None]:
+    def _as_device_lost(self) -> Iterator[None]:
         try:
             yield
         except TimeoutError as error:

@@ -1,23 +1,23 @@
 """Structures and numbers of the kernel's Video4Linux: linux/videodev2.h's, for 64-bit machines. A test compares them."""
 
 import ctypes
+from collections.abc import Iterator
 from typing import Final
 
-CAPTURE: Final = 1
-"""V4L2_BUF_TYPE_VIDEO_CAPTURE."""
-MAPPED: Final = 1
-"""V4L2_MEMORY_MMAP."""
+CAPTURE: Final = 1  # V4L2_BUF_TYPE_VIDEO_CAPTURE
+MAPPED: Final = 1  # V4L2_MEMORY_MMAP
 CAN_CAPTURE: Final = 0x0000_0001
 CAN_STREAM: Final = 0x0400_0000
 HAS_DEVICE_CAPS: Final = 0x8000_0000
-DISCRETE: Final = 1
-"""V4L2_FRMSIZE_TYPE_DISCRETE."""
-DAMAGED: Final = 0x0000_0040
-"""V4L2_BUF_FLAG_ERROR."""
+DISCRETE: Final = 1  # V4L2_FRMSIZE_TYPE_DISCRETE
+DAMAGED: Final = 0x0000_0040  # V4L2_BUF_FLAG_ERROR
 JPEG_COLORS: Final = 7
 """V4L2_COLORSPACE_JPEG: of full range where nothing else is said."""
-FULL_RANGE: Final = 1
-"""V4L2_QUANTIZATION_FULL_RANGE."""
+FULL_RANGE: Final = 1  # V4L2_QUANTIZATION_FULL_RANGE
+
+
+def _u32(names: str) -> Iterator[tuple[str, type[ctypes.c_uint32]]]:
+    return ((name, ctypes.c_uint32) for name in names.split())
 
 
 class Capability(ctypes.Structure):
@@ -25,7 +25,7 @@ class Capability(ctypes.Structure):
 
     _fields_ = (
         *(("driver", ctypes.c_char * 16), ("card", ctypes.c_char * 32), ("bus_info", ctypes.c_char * 32)),
-        *(("version", ctypes.c_uint32), ("capabilities", ctypes.c_uint32), ("device_caps", ctypes.c_uint32)),
+        *_u32("version capabilities device_caps"),
         ("reserved", ctypes.c_uint32 * 3),
     )
 
@@ -34,9 +34,10 @@ class FormatDescription(ctypes.Structure):
     """struct v4l2_fmtdesc."""
 
     _fields_ = (
-        *(("index", ctypes.c_uint32), ("type", ctypes.c_uint32), ("flags", ctypes.c_uint32)),
-        *(("description", ctypes.c_char * 32), ("pixelformat", ctypes.c_uint32)),
-        *(("mbus_code", ctypes.c_uint32), ("reserved", ctypes.c_uint32 * 3)),
+        *_u32("index type flags"),
+        ("description", ctypes.c_char * 32),
+        *_u32("pixelformat mbus_code"),
+        ("reserved", ctypes.c_uint32 * 3),
     )
 
 
@@ -44,7 +45,7 @@ class FrameSize(ctypes.Structure):
     """struct v4l2_frmsizeenum; of the sizes by steps, the largest is in `steps[1]` and `steps[4]`."""
 
     _fields_ = (
-        *(("index", ctypes.c_uint32), ("pixel_format", ctypes.c_uint32), ("type", ctypes.c_uint32)),
+        *_u32("index pixel_format type"),
         *(("steps", ctypes.c_uint32 * 6), ("reserved", ctypes.c_uint32 * 2)),
     )
 
@@ -53,11 +54,8 @@ class VideoFormat(ctypes.Structure):
     """struct v4l2_format with struct v4l2_pix_format in it."""
 
     _fields_ = (
-        *(("type", ctypes.c_uint32), ("padding", ctypes.c_uint32)),
-        *(("width", ctypes.c_uint32), ("height", ctypes.c_uint32), ("pixelformat", ctypes.c_uint32)),
-        *(("field", ctypes.c_uint32), ("bytesperline", ctypes.c_uint32), ("sizeimage", ctypes.c_uint32)),
-        *(("colorspace", ctypes.c_uint32), ("priv", ctypes.c_uint32), ("flags", ctypes.c_uint32)),
-        *(("ycbcr_enc", ctypes.c_uint32), ("quantization", ctypes.c_uint32)),
+        *_u32("type padding width height pixelformat field bytesperline sizeimage"),
+        *_u32("colorspace priv flags ycbcr_enc quantization"),
         ("rest", ctypes.c_uint8 * 156),
     )
 
@@ -66,8 +64,8 @@ class BufferRequest(ctypes.Structure):
     """struct v4l2_requestbuffers."""
 
     _fields_ = (
-        *(("count", ctypes.c_uint32), ("type", ctypes.c_uint32), ("memory", ctypes.c_uint32)),
-        *(("capabilities", ctypes.c_uint32), ("flags", ctypes.c_uint8), ("reserved", ctypes.c_uint8 * 3)),
+        *_u32("count type memory capabilities"),
+        *(("flags", ctypes.c_uint8), ("reserved", ctypes.c_uint8 * 3)),
     )
 
 
@@ -75,11 +73,12 @@ class VideoBuffer(ctypes.Structure):
     """struct v4l2_buffer."""
 
     _fields_ = (
-        *(("index", ctypes.c_uint32), ("type", ctypes.c_uint32), ("bytesused", ctypes.c_uint32)),
-        *(("flags", ctypes.c_uint32), ("field", ctypes.c_uint32)),
+        *_u32("index type bytesused flags field"),
         *(("timestamp", ctypes.c_int64 * 2), ("timecode", ctypes.c_uint32 * 4)),
-        *(("sequence", ctypes.c_uint32), ("memory", ctypes.c_uint32), ("offset", ctypes.c_uint64)),
-        *(("length", ctypes.c_uint32), ("reserved2", ctypes.c_uint32), ("request_fd", ctypes.c_int32)),
+        *_u32("sequence memory"),
+        ("offset", ctypes.c_uint64),
+        *_u32("length reserved2"),
+        ("request_fd", ctypes.c_int32),
     )
 
 

@@ -17,34 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from kioskd.adapters.cameras.v4l2_abi import (
-    CAN_CAPTURE,
-    CAN_STREAM,
-    CAPTURE,
-    DAMAGED,
-    DISCRETE,
-    DQBUF,
-    ENUM_FMT,
-    ENUM_FRAMESIZES,
-    FULL_RANGE,
-    HAS_DEVICE_CAPS,
-    JPEG_COLORS,
-    MAPPED,
-    QBUF,
-    QUERYBUF,
-    QUERYCAP,
-    REQBUFS,
-    S_FMT,
-    STREAMOFF,
-    STREAMON,
-    Argument,
-    BufferRequest,
-    Capability,
-    FormatDescription,
-    FrameSize,
-    VideoBuffer,
-    VideoFormat,
-)
+from kioskd.adapters.cameras import v4l2_abi as abi
 from kioskd.media.raw_frame import LAYOUTS, Layout
 
 SYSFS: Final = Path("/sys/class/video4linux")
@@ -69,37 +42,16 @@ class MappedMemory(Protocol):
     def close(self) -> None: ...
 
 
-class V4l2Kernel(Protocol):
+class V4l2Kernel:
     """The system calls of which a camera is made; each may raise OSError."""
 
     def nodes(self) -> Sequence[str]:
-        """Return the paths of the video devices."""
-
-    def name(self, path: str) -> str:
-        """Return what the kernel calls the device at `path`; needs no permission."""
-
-    def open(self, path: str) -> int: ...
-
-    def ioctl(self, fd: int, request: int, argument: Argument) -> None: ...
-
-    def map(self, fd: int, length: int, offset: int) -> MappedMemory: ...
-
-    def wait(self, fd: int, seconds: float) -> bool:
-        """Return whether a frame, or a loss, is there within so many seconds."""
-
-    def close(self, fd: int) -> None: ...
-
-
-class SystemKernel:
-    """This machine's."""
-
-    def nodes(self) -> Sequence[str]:
-        """Return the video devices by their numbers."""
+        """Return the paths of the video devices, by their numbers."""
         numbers = [path.name.removeprefix("video") for path in Path("/dev").glob("video*")]
         return [f"/dev/video{number}" for number in sorted(int(n) for n in numbers if n.isdecimal())]
 
     def name(self, path: str) -> str:
-        """Return what sysfs says, or the path where it says nothing."""
+        """Return what sysfs calls the device, or the path where it says nothing. Needs no permission."""
         with contextlib.suppress(OSError):
             return (SYSFS / Path(path).name / "name").read_text(errors="replace").strip()
         return path
@@ -108,16 +60,16 @@ class SystemKernel:
         """Open without ever waiting."""
         return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
-    def ioctl(self, fd: int, request: int, argument: Argument) -> None:
+    def ioctl(self, fd: int, request: int, argument: abi.Argument) -> None:
         """Have the kernel fill in `argument`."""
         fcntl.ioctl(fd, request, argument)
 
-    def map(self, fd: int, length: int, offset: int) -> mmap.mmap:
+    def map(self, fd: int, length: int, offset: int) -> MappedMemory:
         """Map one buffer."""
         return mmap.mmap(fd, length, mmap.MAP_SHARED, mmap.PROT_READ, offset=offset)
 
     def wait(self, fd: int, seconds: float) -> bool:
-        """Wait by poll(2)."""
+        """Return whether a frame, or a loss, is there within so many seconds."""
         poll = select.poll()
         poll.register(fd, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
@@ -148,26 +100,26 @@ class NoFormat(OSError):
 def devices(kernel: V4l2Kernel, *, busy: bool = False) -> Iterator[VideoDevice]:
     """Yield the cameras of this machine, and those that cannot be used with the reason.
 
-    `busy`: find out, too, whether another program has the camera. A Raspberry Pi's own parts are left out: they are
-    libcamera's, which `adapters.picamera` asks.
+    `busy`: find out, too, whether another program has the camera. A Raspberry Pi's own parts are left out: `picamera` lists
+    those.
     """
     for path in kernel.nodes():
         name, fault = "", None
         try:
             with _opened(kernel, path) as fd:
-                capability = Capability()
-                kernel.ioctl(fd, QUERYCAP, capability)
+                capability = abi.Capability()
+                kernel.ioctl(fd, abi.QUERYCAP, capability)
                 name = capability.card.decode("utf-8", "replace")
-                can = (
-                    capability.device_caps
-                    if capability.capabilities & HAS_DEVICE_CAPS
-                    else capability.capabilities
-                )
-                if not (can & CAN_CAPTURE and can & CAN_STREAM):
+                can = capability.capabilities
+                if can & abi.HAS_DEVICE_CAPS:
+                    can = capability.device_caps
+                if not (can & abi.CAN_CAPTURE and can & abi.CAN_STREAM):
                     continue
                 _format(kernel, fd)
                 if busy:  # giving back no buffers changes nothing, and is refused while they are another's
-                    kernel.ioctl(fd, REQBUFS, BufferRequest(count=0, type=CAPTURE, memory=MAPPED))
+                    kernel.ioctl(
+                        fd, abi.REQBUFS, abi.BufferRequest(count=0, type=abi.CAPTURE, memory=abi.MAPPED)
+                    )
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTTY):
                 continue  # gone meanwhile, or no camera at all
@@ -194,12 +146,7 @@ class VideoStream:
             self._take(keep=False)
 
     def next(self, within_s: float) -> bytes:
-        """Return the next frame, padding and all.
-
-        Raises:
-            TimeoutError: none came in time.
-            OSError: the camera is gone.
-        """
+        """Return the next frame, padding and all. TimeoutError: none came in time. OSError: the camera is gone."""
         due = time.monotonic() + within_s
         while (left_s := due - time.monotonic()) > 0 and self._kernel.wait(self._fd, left_s):
             frame = self._take(keep=True)
@@ -208,50 +155,51 @@ class VideoStream:
         raise TimeoutError(f"no picture for {within_s:.0f} s")
 
     def _take(self, *, keep: bool) -> bytes:
-        buffer = VideoBuffer(type=CAPTURE, memory=MAPPED)
+        buffer = abi.VideoBuffer(type=abi.CAPTURE, memory=abi.MAPPED)
         try:
-            self._kernel.ioctl(self._fd, DQBUF, buffer)
+            self._kernel.ioctl(self._fd, abi.DQBUF, buffer)
         except BlockingIOError:
             return b""
         try:
-            whole = keep and not buffer.flags & DAMAGED
+            whole = keep and not buffer.flags & abi.DAMAGED
             return self._memory[buffer.index][: buffer.bytesused] if whole else b""
         finally:
-            self._kernel.ioctl(self._fd, QBUF, buffer)
+            self._kernel.ioctl(self._fd, abi.QBUF, buffer)
 
 
 @contextlib.contextmanager
 def streaming(kernel: V4l2Kernel, path: str, *, size: int) -> Iterator[VideoStream]:
     """Have the camera at `path` stream pictures whose longer side is about `size` pixels, at most if it can.
 
-    Raises:
-        OSError: it is gone, taken, or gives no format that is in `FORMATS` (`NoFormat`).
+    OSError: it is gone, taken, or gives no format that is in `FORMATS` (`NoFormat`).
     """
     with contextlib.ExitStack() as undo, _opened(kernel, path) as fd:
         fourcc = _format(kernel, fd)
-        pixel_format = _number_of(fourcc)
+        pixel_format = int.from_bytes(fourcc.encode(), "little")
         width, height = fitting(_sizes(kernel, fd, pixel_format), size)
-        made = VideoFormat(type=CAPTURE, width=width, height=height, pixelformat=pixel_format)
-        kernel.ioctl(fd, S_FMT, made)
+        made = abi.VideoFormat(type=abi.CAPTURE, width=width, height=height, pixelformat=pixel_format)
+        kernel.ioctl(fd, abi.S_FMT, made)
         if made.pixelformat != pixel_format:
             raise NoFormat([_fourcc(made.pixelformat)])
-        full = made.quantization == FULL_RANGE or (not made.quantization and made.colorspace == JPEG_COLORS)
+        full = made.quantization == abi.FULL_RANGE or (
+            not made.quantization and made.colorspace == abi.JPEG_COLORS
+        )
         layout = Layout(fourcc, made.width, made.height, made.bytesperline, full_range=full)
-        request = BufferRequest(count=BUFFERS, type=CAPTURE, memory=MAPPED)
-        kernel.ioctl(fd, REQBUFS, request)
+        request = abi.BufferRequest(count=BUFFERS, type=abi.CAPTURE, memory=abi.MAPPED)
+        kernel.ioctl(fd, abi.REQBUFS, request)
         memory: list[MappedMemory] = []
         for index in range(request.count):
-            buffer = VideoBuffer(index=index, type=CAPTURE, memory=MAPPED)
-            kernel.ioctl(fd, QUERYBUF, buffer)
+            buffer = abi.VideoBuffer(index=index, type=abi.CAPTURE, memory=abi.MAPPED)
+            kernel.ioctl(fd, abi.QUERYBUF, buffer)
             memory.append(kernel.map(fd, buffer.length, buffer.offset))
             undo.callback(memory[-1].close)
-            kernel.ioctl(fd, QBUF, buffer)
-        kernel.ioctl(fd, STREAMON, ctypes.c_int(CAPTURE))
+            kernel.ioctl(fd, abi.QBUF, buffer)
+        kernel.ioctl(fd, abi.STREAMON, ctypes.c_int(abi.CAPTURE))
         try:
             yield VideoStream(kernel, fd, memory, layout)
         finally:
             with contextlib.suppress(OSError):  # one that is gone has stopped
-                kernel.ioctl(fd, STREAMOFF, ctypes.c_int(CAPTURE))
+                kernel.ioctl(fd, abi.STREAMOFF, ctypes.c_int(abi.CAPTURE))
 
 
 def fitting(sizes: Sequence[tuple[int, int]], size: int) -> tuple[int, int]:
@@ -280,11 +228,11 @@ def _opened(kernel: V4l2Kernel, path: str) -> Iterator[int]:
 def _format(kernel: V4l2Kernel, fd: int) -> str:
     """Return the best format of a camera. `NoFormat` where it has none that is in `FORMATS`."""
     has: list[str] = []
-    description = FormatDescription(type=CAPTURE)
+    description = abi.FormatDescription(type=abi.CAPTURE)
     with contextlib.suppress(OSError):  # EINVAL after the last
         for index in range(64):
             description.index = index
-            kernel.ioctl(fd, ENUM_FMT, description)
+            kernel.ioctl(fd, abi.ENUM_FMT, description)
             has.append(_fourcc(description.pixelformat))
     for fourcc in FORMATS:
         if fourcc in has:
@@ -297,17 +245,13 @@ def _fourcc(number: int) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in name).strip()
 
 
-def _number_of(fourcc: str) -> int:
-    return int.from_bytes(fourcc.encode(), "little")
-
-
 def _sizes(kernel: V4l2Kernel, fd: int, pixel_format: int) -> list[tuple[int, int]]:
     sizes: list[tuple[int, int]] = []
     with contextlib.suppress(OSError):  # EINVAL after the last
         for index in range(64):
-            found = FrameSize(index=index, pixel_format=pixel_format)
-            kernel.ioctl(fd, ENUM_FRAMESIZES, found)
-            if found.type != DISCRETE:
+            found = abi.FrameSize(index=index, pixel_format=pixel_format)
+            kernel.ioctl(fd, abi.ENUM_FRAMESIZES, found)
+            if found.type != abi.DISCRETE:
                 break  # any size will do
             sizes.append((int(found.steps[0]), int(found.steps[1])))
     return sizes

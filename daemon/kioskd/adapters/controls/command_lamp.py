@@ -1,4 +1,4 @@
-"""A lamp of the owner's own making: a command that is told each state."""
+"""A lamp of the owner's own making: a command that is run for each state."""
 
 import asyncio
 import contextlib
@@ -6,8 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, NoReturn, Self
+from typing import Final, NoReturn
 
 from kioskd.errors import DeviceLost
 from kioskd.ports import DARK, Light
@@ -15,87 +14,66 @@ from kioskd.ports import DARK, Light
 log = logging.getLogger(__name__)
 
 OFF: Final = "off"
-"""What the command is told when the daemon leaves: no state, but the end of all."""
-
+"""The argument when the daemon ends."""
 DEADLINE_S: Final = 5.0
 LEAVING_S: Final = 1.0
 """The same when the daemon leaves, which has 5 s for everything."""
-
 KILLED_S: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What the command is told."""
-
-    word: str
-    code: str = ""
-    overlay: str = ""
-    asking: str = ""
-
-    @classmethod
-    def of(cls, light: Light) -> Self:
-        """Return what `light` tells."""
-        return cls(light.state, light.code, light.overlay, light.asking)
+def _message(light: Light) -> tuple[str, dict[str, str]]:
+    """Return what the command gets: its argument and its variables."""
+    known = {"KIOSKD_CODE": light.code, "KIOSKD_OVERLAY": light.overlay, "KIOSKD_ASKING": light.asking}
+    return light.state, {name: value for name, value in known.items() if value}
 
 
 class CommandLamp:
     """Runs `argv` with one more argument, the state, at each change of what is shown, and with `off` at the end.
 
-    One at a time: what has changed meanwhile is told when it is done, the newest only. It sees PATH and LANG, nothing
-    else of our environment, KIOSKD_CODE while something is wrong, and KIOSKD_OVERLAY while something lies over the state
-    (asking, armed_mute, armed_restart, recording), and KIOSKD_ASKING, the tool that waits for a press; it is killed with its children after 5 s.
+    One runs at a time: of what has changed meanwhile it is told the newest. Of our environment it sees PATH and LANG.
+    KIOSKD_CODE is set while something is wrong, KIOSKD_OVERLAY while something lies over the state (asking, armed_mute,
+    armed_restart, recording). KIOSKD_ASKING is the tool that waits for a press. It is killed with its children after 5 s.
     """
 
     def __init__(self, argv: Sequence[str], *, deadline_s: float = DEADLINE_S) -> None:
         """`argv`: the program, found in PATH, and its arguments; no shell."""
         self._argv = tuple(argv)
         self._deadline_s = deadline_s
-        self._wanted = _Told.of(DARK)
+        self._wanted = _message(DARK)
         self._changed = asyncio.Event()
         self._failing = False
 
     def shine(self, light: Light) -> None:
         """Tell the command what `light` tells, if that is new; brightness and rhythm are its own business."""
-        if (wanted := _Told.of(light)) != self._wanted:
+        if (wanted := _message(light)) != self._wanted:
             self._wanted = wanted
             self._changed.set()
 
     async def run(self) -> NoReturn:
-        """Tell the command each state until cancelled, then `off`; see `ports.Lamp`.
-
-        Raises:
-            DeviceLost: there is no such program, or it cannot be started. One that fails is said once.
-        """
-        told = None
+        """Tell the command each state until cancelled, then `off`; see `ports.Lamp`. A failing command is logged once."""
+        sent = None
         try:
             while True:
                 self._changed.clear()
-                if self._wanted != told:
-                    told = self._wanted
-                    await self._tell(told, self._deadline_s)
+                if self._wanted != sent:
+                    sent = self._wanted
+                    await self._run(*sent, self._deadline_s)
                 else:
                     await self._changed.wait()
         finally:
-            if told is not None:
+            if sent is not None:
                 with contextlib.suppress(DeviceLost):
-                    await self._tell(_Told(OFF), min(LEAVING_S, self._deadline_s))
+                    await self._run(OFF, {}, min(LEAVING_S, self._deadline_s))
 
-    async def _tell(self, told: _Told, deadline_s: float) -> None:
-        known = {
-            "KIOSKD_CODE": told.code,
-            "KIOSKD_OVERLAY": told.overlay,
-            "KIOSKD_ASKING": told.asking,
-        }
+    async def _run(self, word: str, variables: dict[str, str], deadline_s: float) -> None:
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._argv,
-                told.word,
+                word,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
-                | {name: value for name, value in known.items() if value},
+                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"} | variables,
                 start_new_session=True,
             )
         except OSError as err:
@@ -111,7 +89,6 @@ class CommandLamp:
             await _end(process)
 
     def _note(self, fault: str) -> None:
-        """Say it when the command begins to fail, and when it works again."""
         if fault and not self._failing:
             log.warning("lamp command fails: command=%s: %s; mend the command", self._argv[0], fault)
         elif self._failing and not fault:

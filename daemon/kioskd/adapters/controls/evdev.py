@@ -50,7 +50,7 @@ class OpenInput(Protocol):
         """Return what codes it has, by type of event."""
 
     def grab(self) -> None:
-        """Keep its events from everybody else. OSError (EBUSY) where somebody has done so."""
+        """Keep its events from other programs. OSError (EBUSY) where another program has done so."""
 
     def close(self) -> None:
         """Let go of it."""
@@ -89,11 +89,7 @@ class InputDevices:
         self._opening = asyncio.Lock()
 
     async def watch(self, button: "EvdevButton", on_edge: Callable[[Edge], None]) -> NoReturn:
-        """Report how the button is, then its edges until cancelled.
-
-        Raises:
-            DeviceLost: no such device or key, it is taken, or it went away.
-        """
+        """As `EvdevButton.watch`. DeviceLost: no such device or key, it is taken, or it went away."""
         async with self._opening:
             path, grabbed = await self._grab(button)
             listener = grabbed.join(button.code, on_edge)
@@ -101,8 +97,8 @@ class InputDevices:
             await grabbed.lost.wait()
             raise DeviceLost(f"{button}: went away ({grabbed.error}); plug it in", device=str(button))
         finally:
-            grabbed.leave(listener)
-            if grabbed.unused:
+            grabbed.listeners.remove(listener)
+            if not grabbed.listeners:
                 grabbed.close()
                 if self._grabbed.get(path) is grabbed:
                     del self._grabbed[path]
@@ -117,7 +113,7 @@ class InputDevices:
         paths = self._paths(button)
         for path in paths:
             grabbed = self._grabbed.get(path)
-            if grabbed and not grabbed.lost.is_set() and grabbed.has(button.code):
+            if grabbed and not grabbed.lost.is_set() and button.code in _keys_of(grabbed.device):
                 return path, grabbed
         loop = asyncio.get_running_loop()
         opening = loop.run_in_executor(None, self._open, button, paths)
@@ -172,9 +168,7 @@ class EvdevButton:
 
     `device` is its name, as the kernel has it; a part of that which fits no other device with such a key; or a path.
     Buttons on one device must share `devices`.
-
-    Raises:
-        ConfigError: there is no key of that name, or the Python package evdev is missing.
+    ConfigError: there is no key of that name, or the Python package evdev is missing.
     """
 
     def __init__(self, device: str, key: str, devices: InputDevices | None = None) -> None:
@@ -187,11 +181,7 @@ class EvdevButton:
         return f"evdev:{self.device}/{self._key}"
 
     async def watch(self, on_edge: Callable[[Edge], None]) -> NoReturn:
-        """Report how the button is, then each press and release until cancelled; see `ports.Button`.
-
-        Raises:
-            DeviceLost: no such device or key, it is taken, or it went away.
-        """
+        """Report how the button is, then each press and release until cancelled; see `ports.Button`."""
         await self._devices.watch(self, on_edge)
 
     def catch_up(self) -> None:
@@ -212,43 +202,33 @@ class _Listener:
 
 
 class _Grabbed:
-    """A device that is ours: its events go to whoever listens for their keys."""
+    """A device that only we read: its events go to those who listen for their keys."""
 
     def __init__(self, device: OpenInput) -> None:
         from evdev import ecodes  # noqa: PLC0415 - as above
 
         self._codes = ecodes
-        self._device = device
-        self._listeners: list[_Listener] = []
+        self.device = device
+        self.listeners: list[_Listener] = []
         self._dropped = False
         self.lost = asyncio.Event()
         self.error: OSError | None = None
         asyncio.get_running_loop().add_reader(device.fd, self.read)
 
-    @property
-    def unused(self) -> bool:
-        return not self._listeners
-
-    def has(self, code: int) -> bool:
-        return code in _keys_of(self._device)
-
     def join(self, code: int, on_edge: Callable[[Edge], None]) -> _Listener:
         listener = _Listener(code, on_edge, down=code in self._down())
-        self._listeners.append(listener)
+        self.listeners.append(listener)
         on_edge(Edge(listener.down))
         return listener
 
-    def leave(self, listener: _Listener) -> None:
-        self._listeners.remove(listener)
-
     def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._device.fd)
-        self._device.close()
+        asyncio.get_running_loop().remove_reader(self.device.fd)
+        self.device.close()
 
     def read(self) -> None:
         """Take the events that wait. A device that is gone sets `lost`."""
         try:
-            events = list(self._device.read())
+            events = list(self.device.read())
         except BlockingIOError:
             return
         except OSError as err:
@@ -266,25 +246,24 @@ class _Grabbed:
             elif event.code == codes.SYN_REPORT and self._dropped:
                 self._dropped = False
                 down = self._down()
-                for listener in list(self._listeners):
+                for listener in list(self.listeners):
                     listener.tell(Edge(listener.code in down, event.timestamp()))
         elif event.type == codes.EV_KEY and not self._dropped:
             # 2 is the repetition of a key that is held.
-            for listener in [
-                each for each in self._listeners if each.code == event.code and event.value != 2
-            ]:
-                listener.tell(Edge(bool(event.value), event.timestamp()))
+            for listener in list(self.listeners):
+                if listener.code == event.code and event.value != 2:
+                    listener.tell(Edge(bool(event.value), event.timestamp()))
 
     def _down(self) -> Sequence[int]:
         try:
-            return self._device.active_keys()
+            return self.device.active_keys()
         except OSError as err:
             self._lose(err)
             return ()
 
     def _lose(self, err: OSError) -> None:
         # A device that is gone is readable for ever.
-        asyncio.get_running_loop().remove_reader(self._device.fd)
+        asyncio.get_running_loop().remove_reader(self.device.fd)
         self.error = err
         self.lost.set()
 

@@ -29,11 +29,9 @@ class GpioButton:
     """A switch on line `line` of `chip` (a name, a label or `pi`).
 
     `active`: the level of the wire while it is pressed, low for a switch to ground. `pull`: the line's own resistor;
-    with `none` there is one on the board. Changes shorter than `debounce_ms` are passed over, by the kernel; where it
+    with `none` there is one on the board. Changes shorter than `debounce_ms` are ignored, by the kernel; where it
     refuses, by ourselves: the first edge counts at once, and those that follow within that time do not.
-
-    Raises:
-        ConfigError: the Python package gpiod is missing, or is older than 2.
+    ConfigError: the Python package gpiod is missing, or is older than 2.
     """
 
     def __init__(
@@ -57,11 +55,7 @@ class GpioButton:
         self._watch: _Watch | None = None
 
     async def watch(self, on_edge: Callable[[Edge], None]) -> NoReturn:
-        """Report how the button is, then each press and release until cancelled; see `ports.Button`.
-
-        Raises:
-            DeviceLost: the line is not there, is taken, or went away.
-        """
+        """Report how the button is, then each press and release until cancelled; see `ports.Button`."""
         lines, debounced = self._open()
         self._watch = _Watch(self._name, lines, self._line, on_edge, 0.0 if debounced else self._debounce_s)
         try:
@@ -118,19 +112,15 @@ class _Watch:
         self._debounce_s = debounce_s
         self._readable = asyncio.Event()
         self._pressed = False
-        self._deaf_until_s = -math.inf
+        self._bouncing_until_s = -math.inf
         """Until then, by the edges' own clock, a change is taken for bouncing."""
-        self._passed: Edge | None = None
+        self._last_bounce: Edge | None = None
         """The last edge that was taken for bouncing."""
-        self._look: asyncio.TimerHandle | None = None
+        self._settle_timer: asyncio.TimerHandle | None = None
         self._lost: DeviceLost | None = None
 
     async def run(self) -> NoReturn:
-        """Report how the line is, then each edge.
-
-        Raises:
-            DeviceLost: the line went away.
-        """
+        """Report how the line is, then each edge. DeviceLost: the line went away."""
         loop = asyncio.get_running_loop()
         # The loop may find the line readable once more before we have read it.
         os.set_blocking(self._lines.fd, False)
@@ -146,8 +136,8 @@ class _Watch:
                     raise self._lost
         finally:
             loop.remove_reader(self._lines.fd)
-            if self._look is not None:
-                self._look.cancel()
+            if self._settle_timer is not None:
+                self._settle_timer.cancel()
 
     def catch_up(self) -> None:
         """Report what waits. A line that went away is for `run` to tell."""
@@ -160,42 +150,42 @@ class _Watch:
             for edge in self._edges():
                 self._take(edge)
             if self._debounce_s:
-                self._settle()
+                self._check_level()
         except OSError as err:
             self._lost = gpio_chips.gone(self._name, err)
 
     def _take(self, edge: Edge) -> None:
-        if self._passed is not None and self._at(edge) >= self._deaf_until_s:
-            passed, self._passed = self._passed, None
-            if passed.down is not self._pressed:
-                self._report(passed)
-        if self._at(edge) < self._deaf_until_s:
-            self._passed = edge
+        if self._last_bounce is not None and self._at(edge) >= self._bouncing_until_s:
+            bounce, self._last_bounce = self._last_bounce, None
+            if bounce.down is not self._pressed:
+                self._report(bounce)
+        if self._at(edge) < self._bouncing_until_s:
+            self._last_bounce = edge
         # An edge from before we first looked repeats what we saw.
         elif edge.down is not self._pressed:
             self._report(edge)
 
-    def _settle(self) -> None:
-        """Read the level when the bouncing is over: the edges since then were passed over, or lost."""
-        wait_s = self._deaf_until_s - time.monotonic()
+    def _check_level(self) -> None:
+        """Read the level when the bouncing is over: the edges since then were ignored, or lost."""
+        wait_s = self._bouncing_until_s - time.monotonic()
         if wait_s > 0:
-            if self._look is None:
-                self._look = asyncio.get_running_loop().call_later(wait_s, self._look_again)
+            if self._settle_timer is None:
+                self._settle_timer = asyncio.get_running_loop().call_later(wait_s, self._on_settled)
             return
-        passed, self._passed = self._passed, None
+        bounce, self._last_bounce = self._last_bounce, None
         if (pressed := bool(self._lines.get_value(self._line))) is not self._pressed:
-            self._report(passed if passed is not None and passed.down is pressed else Edge(pressed))
-            self._settle()
+            self._report(bounce if bounce is not None and bounce.down is pressed else Edge(pressed))
+            self._check_level()
 
-    def _look_again(self) -> None:
-        self._look = None
+    def _on_settled(self) -> None:
+        self._settle_timer = None
         self._readable.set()
 
     def _report(self, edge: Edge) -> None:
         self._pressed = edge.down
         self._on_edge(edge)
         if self._debounce_s:
-            self._deaf_until_s = self._at(edge) + self._debounce_s
+            self._bouncing_until_s = self._at(edge) + self._debounce_s
 
     @staticmethod
     def _at(edge: Edge) -> float:

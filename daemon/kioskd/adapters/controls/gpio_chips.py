@@ -108,8 +108,7 @@ def pick(name: str, here: Iterable[Chip]) -> Chip | None:
 def chip_path(name: str, here: Callable[[], Sequence[Chip]] = chips) -> str:
     """Return the path of the chip called `name`: a name or path in /dev, a label, or `pi`.
 
-    Raises:
-        DeviceLost: no such chip; the message names those that `here` returns.
+    DeviceLost: no such chip; the message names those that `here` returns.
     """
     from gpiod import is_gpiochip_device  # noqa: PLC0415 - as above
 
@@ -130,10 +129,7 @@ def chip_path(name: str, here: Callable[[], Sequence[Chip]] = chips) -> str:
 
 def open_lines(chip: str, lines: Sequence[int], settings: "LineSettings") -> RequestedLines:
     """Ask the kernel for `lines` of `chip` (a name, a label or `pi`), and return them configured.
-
-    Raises:
-        DeviceLost: no such chip.
-        OSError, ValueError, NotImplementedError: the kernel refuses; see `lost`.
+    DeviceLost: no such chip. `REFUSALS`: the kernel refuses; see `refused`.
     """
     import gpiod  # noqa: PLC0415 - as above
 
@@ -158,15 +154,14 @@ def refused(name: str, err: Exception) -> DeviceLost:
 
 
 def gone(name: str, err: Exception) -> DeviceLost:
-    """Return what to raise where a line that was ours has left us."""
+    """Return what to raise where a line that was ours went away."""
     return DeviceLost(f"{name}: went away ({err})", device=name)
 
 
 def require_gpiod(name: str) -> None:
-    """Make sure of the library, for whom the YAML calls `name`.
+    """Make sure of the library, for the button or lamp `name`.
 
-    Raises:
-        ConfigError: the Python package gpiod is missing, or is older than 2.
+    ConfigError: the Python package gpiod is missing, or is older than 2.
     """
     try:
         # LineSettings came with gpiod 2; Debian 12's python3-libgpiod is 1.6, under the same name.

@@ -1,7 +1,7 @@
 """Lamps on GPIO lines that are on or off: an LED, a relay, a triple of colours."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import NoReturn
 
@@ -12,34 +12,32 @@ from kioskd.errors import DeviceLost
 from kioskd.ports import DARK, Light
 
 
-class _LineLamp(LampBase):
-    """Drives lines, each on when there is any of its part of the light."""
+class GpioLamp(LampBase):
+    """An LED or a relay on one line of `chip` (a name, a label or `pi`), or LEDs in red, green and blue on three.
+
+    One line is on when there is any light to show; each of three is on when there is any of its colour. `active`: the
+    level of a wire while it is lit.
+    ConfigError: the Python package gpiod is missing, or is older than 2.
+    """
 
     def __init__(
         self,
-        name: str,
         chip: str,
         lines: Sequence[int],
-        parts: Callable[[Light], Sequence[float]],
         *,
-        active: ActiveLevel,
-        open_lines: RequestLines,
+        active: ActiveLevel = "high",
+        open_lines: RequestLines = gpio_chips.open_lines,
     ) -> None:
         super().__init__()
-        gpio_chips.require_gpiod(name)
-        self._name = name
+        self._name = f"{'gpio' if len(lines) == 1 else 'rgb'}:{chip}/{','.join(map(str, lines))}"
+        gpio_chips.require_gpiod(self._name)
         self._chip = chip
         self._lines = lines
-        self._parts = parts
         self._active = active
         self._open_lines = open_lines
 
     async def run(self) -> NoReturn:
-        """Drive the lines until cancelled, then put the light out; see `ports.Lamp`.
-
-        Raises:
-            DeviceLost: a line is not there, is taken, or went away.
-        """
+        """Drive the lines until cancelled, then put the light out; see `ports.Lamp`."""
         lines = self._open()
         try:
             await self._follow(partial(self._write, lines))
@@ -64,60 +62,9 @@ class _LineLamp(LampBase):
     def _write(self, lines: RequestedLines, light: Light) -> None:
         from gpiod.line import Value  # noqa: PLC0415 - as above
 
+        levels = [light.level] if len(self._lines) == 1 else [light.red, light.green, light.blue]
         try:
-            for line, part in zip(self._lines, self._parts(light), strict=True):
-                lines.set_value(line, Value.ACTIVE if part > 0 else Value.INACTIVE)
+            for line, level in zip(self._lines, levels, strict=True):
+                lines.set_value(line, Value.ACTIVE if level > 0 else Value.INACTIVE)
         except OSError as err:
             raise gpio_chips.gone(self._name, err) from err
-
-
-class GpioLamp(_LineLamp):
-    """An LED or a relay on line `line` of `chip` (a name, a label or `pi`): on when there is any light to show.
-
-    `active`: the level of the wire while it is lit.
-
-    Raises:
-        ConfigError: the Python package gpiod is missing, or is older than 2.
-    """
-
-    def __init__(
-        self,
-        chip: str,
-        line: int,
-        *,
-        active: ActiveLevel = "high",
-        open_lines: RequestLines = gpio_chips.open_lines,
-    ) -> None:
-        super().__init__(
-            f"gpio:{chip}/{line}",
-            chip,
-            [line],
-            lambda light: [light.level],
-            active=active,
-            open_lines=open_lines,
-        )
-
-
-class RgbLamp(_LineLamp):
-    """Three LEDs, red, green and blue in that order, on `lines` of `chip`: each on when there is any of its colour.
-
-    Raises:
-        ConfigError: as `GpioLamp`.
-    """
-
-    def __init__(
-        self,
-        chip: str,
-        lines: tuple[int, int, int],
-        *,
-        active: ActiveLevel = "high",
-        open_lines: RequestLines = gpio_chips.open_lines,
-    ) -> None:
-        super().__init__(
-            f"rgb:{chip}/{','.join(map(str, lines))}",
-            chip,
-            lines,
-            lambda light: [light.red, light.green, light.blue],
-            active=active,
-            open_lines=open_lines,
-        )

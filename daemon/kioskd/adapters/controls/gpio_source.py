@@ -88,10 +88,10 @@ class GpioLampSource(GpioSource, LampSource):
         """Return the lamp; see `LampSource.build`."""
         from kioskd.adapters.controls.gpio_lamp import GpioLamp  # noqa: PLC0415
 
-        return GpioLamp(self.chip, self.lines[0], active=options.active)
+        return GpioLamp(self.chip, self.lines, active=options.active)
 
 
-class RgbLampSource(GpioSource, LampSource):
+class RgbLampSource(GpioLampSource):
     """`rgb:CHIP/RED,GREEN,BLUE`."""
 
     prefix, form = "rgb", "rgb:CHIP/R,G,B"
@@ -104,10 +104,3 @@ class RgbLampSource(GpioSource, LampSource):
                 f"{shown(self.text)} names one line twice: each colour has its own; write rgb:pi/5,6,13, say"
             )
         return self.text
-
-    def build(self, options: LampOptions) -> "ports.Lamp":
-        """Return the lamp; see `LampSource.build`."""
-        from kioskd.adapters.controls.gpio_lamp import RgbLamp  # noqa: PLC0415
-
-        red, green, blue = self.lines
-        return RgbLamp(self.chip, (red, green, blue), active=options.active)

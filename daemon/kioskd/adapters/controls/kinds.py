@@ -1,21 +1,93 @@
-"""The kinds of button and lamp sources. A new kind is a module beside its adapter, and a name in a table here."""
+"""The kinds of button and lamp sources. A new kind is a class beside these, and a name in a table here."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from kioskd.adapters.controls.evdev_source import EvdevSource
-from kioskd.adapters.controls.gpio_source import GpioButtonSource, GpioLampSource, RgbLampSource
-from kioskd.adapters.controls.source import ButtonSource, LampOptions, LampSource
-from kioskd.adapters.controls.sysfs_source import LedLampSource, PwmLampSource
-from kioskd.adapters.source import DeviceListing, by_prefix, forms, kind_of, parsed, source_text
+from kioskd.adapters.controls.gpio_source import CHIP, NUMBER, GpioButtonSource, GpioLampSource, RgbLampSource
+from kioskd.adapters.controls.source import ButtonOptions, ButtonSource, LampOptions, LampSource
+from kioskd.adapters.source import (
+    DeviceAccess,
+    DeviceListing,
+    Library,
+    by_prefix,
+    forms,
+    kind_of,
+    parsed,
+    source_text,
+)
 
 if TYPE_CHECKING:
     from kioskd import ports
 
-BUTTONS: Final[dict[str, type[ButtonSource]]] = by_prefix(GpioButtonSource, EvdevSource)
-LAMPS: Final[dict[str, type[LampSource]]] = by_prefix(
-    GpioLampSource, RgbLampSource, PwmLampSource, LedLampSource
-)
+
+def _inputs(_dev: Path, _sysfs: Path) -> list[str]:
+    from kioskd.adapters.controls.evdev_inputs import inputs  # noqa: PLC0415
+
+    return sorted({device.name for device in inputs()})
+
+
+class EvdevSource(ButtonSource):
+    """`evdev:NAME/KEY`; the name may hold slashes, and may be a path."""
+
+    prefix, form = "evdev", "evdev:NAME/KEY"
+    pattern = r"evdev:(.+)/([A-Z][A-Z0-9_]*)"
+    refusal = "names no key: its form is evdev:NAME/KEY; write evdev:Pedal/KEY_SPACE, say"
+    called = "an input device"
+    library = Library("evdev", extra="input")
+    access = DeviceAccess("input", (("/dev/input/event*", "input"),), written=False)
+    listing = DeviceListing("input devices", 'controls.button.source: "evdev:NAME/KEY"', _inputs)
+
+    def build(self, options: ButtonOptions, shared: dict[str, Any]) -> "ports.Button":
+        """Return the button; see `ButtonSource.build`. A device with two keys can be grabbed only once."""
+        from kioskd.adapters.controls.evdev import EvdevButton, InputDevices  # noqa: PLC0415
+
+        device, key = self.parts
+        return EvdevButton(device, key, shared.setdefault(self.prefix, InputDevices()))
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+class PwmLampSource(LampSource):
+    """`pwm:CHIP/CHANNEL`."""
+
+    prefix, form = "pwm", "pwm:CHIP/CHANNEL"
+    pattern = rf"pwm:({CHIP})/({NUMBER})"
+    dims = True
+    listing = DeviceListing(
+        "pwm chips", 'controls.lamp.source: "pwm:CHIP/CHANNEL"', lambda _, sysfs: _names(sysfs / "class/pwm")
+    )
+
+    def build(self, options: LampOptions) -> "ports.Lamp":
+        """Return the lamp; see `LampSource.build`."""
+        from kioskd.adapters.controls.sysfs_light import PwmLamp  # noqa: PLC0415
+
+        chip, channel = self.parts
+        return PwmLamp(chip, int(channel))
+
+
+class LedLampSource(LampSource):
+    """`led:NAME`, a kernel LED."""
+
+    prefix, form = "led", "led:NAME"
+    pattern = r"led:([A-Za-z0-9_.:+@-]+)"
+    dims = True
+    listing = DeviceListing(
+        "leds", 'controls.lamp.source: "led:NAME"', lambda _, sysfs: _names(sysfs / "class/leds")
+    )
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The file of its brightness."""
+        return (f"/sys/class/leds/{self.parts[0]}/brightness",)
+
+    def build(self, options: LampOptions) -> "ports.Lamp":
+        """Return the lamp; see `LampSource.build`."""
+        from kioskd.adapters.controls.sysfs_light import LedLamp  # noqa: PLC0415
+
+        return LedLamp(self.parts[0])
 
 
 class CommandSource(LampSource):
@@ -37,21 +109,19 @@ class CommandSource(LampSource):
         return CommandLamp(self.parts)
 
 
-def button_source(text: str) -> ButtonSource:
-    """Return the source of a button, taken apart.
+BUTTONS: Final[dict[str, type[ButtonSource]]] = by_prefix(GpioButtonSource, EvdevSource)
+LAMPS: Final[dict[str, type[LampSource]]] = by_prefix(
+    GpioLampSource, RgbLampSource, PwmLampSource, LedLampSource
+)
 
-    Raises:
-        ValueError: `text` is none.
-    """
+
+def button_source(text: str) -> ButtonSource:
+    """Return the source of a button, taken apart. ValueError: `text` is none."""
     return parsed(BUTTONS, text)
 
 
 def lamp_source(text: str) -> LampSource:
-    """Return the source of a lamp, taken apart.
-
-    Raises:
-        ValueError: `text` is none.
-    """
+    """Return the source of a lamp, taken apart. ValueError: `text` is none."""
     return parsed(LAMPS, text)
 
 

@@ -8,10 +8,9 @@ from kioskd.ports import DARK, Light
 
 
 class LampBase:
-    """The half of a `ports.Lamp` that is told what to look like."""
+    """The half of a `ports.Lamp` that keeps the newest light."""
 
     def __init__(self) -> None:
-        """Dark, until told otherwise."""
         self._light = DARK
         self._changed = asyncio.Event()
 

@@ -44,9 +44,7 @@ class ButtonSource(Source, ABC):
         """Return the button, not opened yet.
 
         `shared` is one for all buttons of a kiosk. A kind keeps in it, under its prefix, what its buttons share.
-
-        Raises:
-            ConfigError: a library that it needs is missing, or knows no such button.
+        ConfigError: a library that it needs is missing, or knows no such button.
         """
 
 
@@ -60,8 +58,4 @@ class LampSource(Source, ABC):
 
     @abstractmethod
     def build(self, options: LampOptions) -> "ports.Lamp":
-        """Return the lamp, not opened yet.
-
-        Raises:
-            ConfigError: a library that it needs is missing.
-        """
+        """Return the lamp, not opened yet. ConfigError: a library that it needs is missing."""

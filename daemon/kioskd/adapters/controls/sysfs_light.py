@@ -38,11 +38,7 @@ class LedLamp(LampBase):
         self._full = 1
 
     async def run(self) -> NoReturn:
-        """Drive the LED until cancelled, then put it out and give it back to its trigger; see `ports.Lamp`.
-
-        Raises:
-            DeviceLost: there is no such LED, we may not, or it went away.
-        """
+        """Drive the LED until cancelled, then put it out and give it back to its trigger; see `ports.Lamp`."""
         try:
             if not self._led.is_dir():
                 raise _missing(self._name, "LED", self._led.parent)
@@ -64,11 +60,9 @@ class LedLamp(LampBase):
     def _trigger(self) -> str:
         """Return what the kernel shows on it: the word in brackets of its list, if it has one."""
         triggers = self._led / "trigger"
-        found = (
-            re.search(r"\[(.+?)\]", triggers.read_text(encoding="utf-8", errors="replace"))
-            if triggers.is_file()
-            else None
-        )
+        if not triggers.is_file():
+            return "none"
+        found = re.search(r"\[(.+?)\]", triggers.read_text(encoding="utf-8", errors="replace"))
         return found[1] if found else "none"
 
     def _set(self, light: Light) -> None:
@@ -103,11 +97,7 @@ class PwmLamp(LampBase):
         self._exported = False
 
     async def run(self) -> NoReturn:
-        """Drive the channel until cancelled, then put the light out and give the channel back; see `ports.Lamp`.
-
-        Raises:
-            DeviceLost: there is no such chip or channel, we may not, or it went away.
-        """
+        """Drive the channel until cancelled, then put the light out and give the channel back; see `ports.Lamp`."""
         try:
             chip = self._find()
             pwm = chip / f"pwm{self._channel}"
@@ -155,11 +145,7 @@ def _missing(name: str, what: str, root: Path) -> DeviceLost:
 
 
 def _number(path: Path) -> int:
-    """Return the number in a file of the kernel's.
-
-    Raises:
-        OSError: it cannot be read, or holds no number.
-    """
+    """Return the number in a file of the kernel's. OSError: it cannot be read, or holds no number."""
     try:
         return int(path.read_text(encoding="ascii"))
     except ValueError:

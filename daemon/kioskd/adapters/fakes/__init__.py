@@ -1,1 +1,1 @@
-"""Devices, time and the Live service made of memory, for tests and for the in-memory kiosk."""
+"""Devices made of memory, for rehearsals and tests."""

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from kioskd.adapters.gemini.credentials import FETCH_S, DialCredential
 from kioskd.adapters.gemini.reasons import plain
-from kioskd.adapters.gemini.web import HttpClient, causes, not_reached
+from kioskd.adapters.gemini.web import GoogleRequest, HttpClient, causes, not_reached
 from kioskd.errors import LinkLost, Remedy
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Vertex:
 
 
 class GoogleAccount:
-    """A service account, or whoever the machine's application default credentials speak for.
+    """A service account, or the account of the machine's application default credentials.
 
     Google's tokens last an hour; each dial looks whether there is enough left of it. Google's library waits for the
     network in the thread that asks, so it is asked in another one.
@@ -54,15 +54,11 @@ class GoogleAccount:
         self._renewing: asyncio.Future[DialCredential | LinkLost] | None = None
 
     def drop(self) -> None:
-        """Read the account anew at the next fetch: its file may have been replaced."""
+        """Read the account again at the next fetch: its file may have been replaced."""
         self._account = None
 
     async def fetch(self) -> DialCredential:
-        """Return an OAuth token with minutes left of it, renewed first if need be.
-
-        Raises:
-            LinkLost: the account cannot be read, or Google gave no token for it.
-        """
+        """Return an OAuth token with minutes left of it, renewed first if need be; see `Credentials.fetch`."""
         if self._account is not None and (ready := _ready(self._account)) is not None:
             return ready
         if self._renewing is None:
@@ -84,7 +80,7 @@ class GoogleAccount:
         """Fetch a token, in a thread."""
         from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - takes 100 ms
 
-        request = self._web.google_request()
+        request = GoogleRequest(self._web)
         try:
             account = self._account or self._load(request)
             account.refresh(request)  # type: ignore[no-untyped-call]  # google-auth has no types here

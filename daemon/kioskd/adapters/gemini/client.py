@@ -1,4 +1,4 @@
-"""The SDK's client, told everything that it would else look up in the environment: service, address and secrets."""
+"""The SDK's client, given everything that it would else look up in the environment: service, address and secrets."""
 
 import asyncio
 import functools
@@ -66,10 +66,8 @@ def vertex_endpoint(location: str) -> str:
 class Clients:
     """Makes the client for each dial; the same one as long as the same pass opens the service.
 
-    Making this blocks for 0.5 s (the SDK's import, certificates), so it belongs into a thread.
-
-    Raises:
-        ConfigError: there is nothing to dial with, the CA file cannot be read, or the environment's proxy cannot be used.
+    Making this blocks for 0.5 s (the SDK's import, certificates), so it belongs into a thread. ConfigError: there is
+    nothing to dial with, the CA file cannot be read, or the environment's proxy cannot be used.
     """
 
     def __init__(self, config: "GeminiConfig", deadlines: Deadlines) -> None:
@@ -83,30 +81,25 @@ class Clients:
         self._shown: DialCredential | None = None
         self._version, self._other_version = config.api_version, config.other_version
         self._tried_other = self._version_known = False
-        _ignore_new_values()
-        _ignore_experiments()
+        _quiet_sdk_warnings()
         if isinstance(self._credentials, ServiceKey):
             self._replace(self._credentials.key)
 
     @property
     def renewable(self) -> bool:
-        """Whether credentials that the service refuses can be had anew."""
+        """Whether credentials that the service refuses can be fetched again."""
         return self._credentials.renewable
 
     @property
     def secret(self) -> str:
-        """What the last dial has shown."""
+        """The key or token of the last dial."""
         return self._shown.secret.get_secret_value() if self._shown is not None else ""
 
     async def client(self) -> "genai.Client":
-        """Return the client for the next dial.
-
-        Raises:
-            LinkLost: credentials cannot be had now.
-        """
+        """Return the client for the next dial. LinkLost: credentials cannot be had now."""
         found = await self._credentials.fetch()
         if self._client is None or found != self._shown:
-            # The old one goes in that thread too: collected in the loop's, the SDK would start a task of nobody's.
+            # The old one goes in that thread too: collected in the loop's, the SDK would start a task that no task group owns.
             await asyncio.to_thread(self._replace, found)
         assert self._client is not None
         return self._client
@@ -236,16 +229,12 @@ def _credentials(config: "GeminiConfig", web: HttpClient) -> Credentials:
     raise ConfigError("service key is missing: nothing to dial with; store the key of your Gemini project")
 
 
-def _ignore_experiments() -> None:
-    """Import the SDK, and keep it from warning at each dial that it knows ephemeral tokens as an experiment."""
+def _quiet_sdk_warnings() -> None:
+    """Import the SDK, and keep it from writing to stderr, at each dial and for each value that is newer than itself."""
     from google.genai.errors import ExperimentalWarning  # noqa: PLC0415 - takes 350 ms
 
     # The second warning is that it knows tokens of v1alpha only: Google's guide has them for v1beta.
     warnings.filterwarnings("ignore", "The SDK's ephemeral token support", ExperimentalWarning)
-
-
-def _ignore_new_values() -> None:
-    """Keep the SDK from writing to stderr, in its own words, each value of the service's that is newer than itself."""
     warnings.filterwarnings("ignore", category=UserWarning, module=r"google\.genai\._common")
 
 

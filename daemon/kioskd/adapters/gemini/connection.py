@@ -87,7 +87,8 @@ class GeminiConnection:
             terms.picture_delivery, terms.resolution, terms.blocking_tools, socket.loop.time
         )
         self._turn: AsyncIterator[types.LiveServerMessage] | None = None
-        self._odd = OddMessages()
+        self.odd = OddMessages()
+        """Counts the messages that were skipped because the SDK or the daemon does not understand them."""
         numbers = itertools.count(1)
         # The Developer API takes no answer without an id, Vertex does.
         self._next_id = (lambda: f"{NO_ID}{next(numbers)}") if terms.answers_need_no_id else None
@@ -106,11 +107,6 @@ class GeminiConnection:
     def receipts(self) -> Receipts:
         """The book of what the service has taken in."""
         return self.socket.receipts
-
-    @property
-    def odd_messages(self) -> int:
-        """How many messages were skipped because the SDK or the daemon does not understand them."""
-        return self._odd.count
 
     @property
     def refuses_pictures(self) -> bool:
@@ -142,21 +138,21 @@ class GeminiConnection:
             try:
                 message = await anext(turn)
                 self._turn = turn
-                found = messages.translate(message, odd=self._odd.skip_call, next_id=self._next_id)
+                found = messages.translate(message, odd=self.odd.skip_call, next_id=self._next_id)
                 self._note(message)
             except StopAsyncIteration:
                 continue  # the SDK's stream ends with each turn of the model, the session goes on
             except self._api_error as error:
                 if isinstance(error.details, str):  # the reason of a close; else a message that has a `code`
                     raise self._lost(error) from None
-                self._odd.skip_message("code")
+                self.odd.skip_message("code")
                 return ()
             except (ConnectionClosed, OSError) as error:
                 raise self._lost(error) from None
             except (*errors.ODD, ArithmeticError, AssertionError) as error:
-                self._odd.skip_message(type(error).__name__)
+                self.odd.skip_message(type(error).__name__)
                 return ()
-            self._odd.understood()
+            self.odd.understood()
             return found
 
     async def send_audio(self, frame: bytes) -> None:
@@ -225,10 +221,7 @@ class GeminiConnection:
         """Tell a new session what was said before, as its initial history: it does not answer.
 
         Turns of both sides alternate, from the visitor's to the visitor's: some models take nothing else, and none is
-        known to mind.
-
-        Raises:
-            LinkLost: the connection is over.
+        known to mind. LinkLost: the connection is over.
         """
         turns = [
             self._types.Content(role=role, parts=[self._types.Part(text=sanitize.text(text))])
@@ -246,7 +239,7 @@ class GeminiConnection:
         finally:
             await self._session.close()
             if isinstance(self._turn, AsyncGenerator):
-                await self._turn.aclose()  # else it is closed by a task of nobody's when it is collected
+                await self._turn.aclose()  # else asyncio closes it in a task of its own when it is collected
 
     async def _write(self, jpegs: Sequence[bytes], text: str = "", *, turn_complete: bool) -> None:
         """Add to the conversation what is neither said nor filmed."""

@@ -47,11 +47,7 @@ class Credentials(Protocol):
         """Whether another fetch may give another pass, so that a pass refused is not the end."""
 
     async def fetch(self) -> DialCredential:
-        """Return what opens the service now. Safe to cancel.
-
-        Raises:
-            LinkLost: there is none; its remedy says what may help.
-        """
+        """Return what opens the service now. Safe to cancel. LinkLost: there is none; its remedy says what may help."""
 
     def drop(self) -> None:
         """Forget the last pass: the service has refused it."""
@@ -98,11 +94,7 @@ class TokenCredentials:
         """Do nothing: the next token is a new one anyway."""
 
     async def fetch(self) -> DialCredential:
-        """Have a token minted: POST {"model": ...}, answered by {"token": ...} or {"name": ...}.
-
-        Raises:
-            LinkLost: the server was not reached, refused, or answered something else.
-        """
+        """Have a token minted: POST {"model": ...}, answered by {"token": ...} or {"name": ...}; see `Credentials.fetch`."""
         import httpx2  # noqa: PLC0415 - only where there is such a server
 
         try:

@@ -1,4 +1,4 @@
-"""What each ending of a Live connection means to whoever dials: one table, read from the top, the first row that fits.
+"""What each ending of a Live connection means to the next dial: one table, read from the top, the first row that fits.
 
 `read` tells from an exception what happened, `ENDINGS` what follows from it, `classify` puts it in words.
 """
@@ -91,7 +91,6 @@ class ConnectionEnding:
     """The connection was to resume a session."""
     renewable: bool
     """New credentials can be had without a person."""
-    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +228,7 @@ _KINDS: Final[tuple[tuple[type[Exception], EndingKind], ...]] = (
     (Stalled, EndingKind.STALLED),
     (OSError, EndingKind.NETWORK),
     (WebSocketException, EndingKind.NETWORK),
-    # Only while dialing: later they are a message that nobody understands, or a bug.
+    # Only while dialing: later they are a message that is not understood, or a bug.
     (ValueError, EndingKind.ARGUMENTS),
     (ImportError, EndingKind.PROGRAM),
     (RecursionError, EndingKind.PROGRAM),
@@ -258,15 +257,11 @@ def classify(
     text. An error that is no failure of the world (a bug) is raised as it is.
     """
     what, number, reason = read(error, secrets, during_setup=during_setup)
-    stage = (
-        ConnectionStage.SETUP
-        if during_setup
-        else ConnectionStage.YOUNG
-        if age_s < YOUNG_S
-        else ConnectionStage.SESSION
-    )
+    stage = ConnectionStage.YOUNG if age_s < YOUNG_S else ConnectionStage.SESSION
+    if during_setup:
+        stage = ConnectionStage.SETUP
     asked = retry_after_s(error.response) if isinstance(error, InvalidStatus) else None
-    ending = ConnectionEnding(what, number, reason, stage, with_handle, renewable, asked)
+    ending = ConnectionEnding(what, number, reason, stage, with_handle, renewable)
     row = row_of(ending)
     coded = what in (EndingKind.CLOSE, EndingKind.HTTP, EndingKind.PROXY) and number is not None
     named = "HTTP " if what in (EndingKind.HTTP, EndingKind.PROXY) else ""

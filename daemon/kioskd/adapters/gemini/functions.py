@@ -43,7 +43,6 @@ class FunctionRules:
     """How one model calls functions, for what carries the calls out."""
 
     def __init__(self, rule: BlockingRule) -> None:
-        """Go by the model's own rule."""
         self._rule = rule
 
     def blocks(self, tool: Tool | None) -> bool:
@@ -80,7 +79,13 @@ def response(
         scheduling = types.FunctionResponseScheduling("SILENT" if silent else str(answer.scheduling).upper())
     parts = None
     if with_picture and answer.picture is not None:
-        parts = [_picture(answer.picture, resolution)]
+        part = types.FunctionResponsePart.from_bytes(data=answer.picture, mime_type=JPEG)
+        if resolution is not None and supports_picture_resolution():
+            level = {"level": f"MEDIA_RESOLUTION_{resolution.upper()}"}
+            part = types.FunctionResponsePart.model_validate(
+                {"inline_data": part.inline_data, "media_resolution": level}
+            )
+        parts = [part]
     return types.FunctionResponse(
         id=None if answer.id.startswith(NO_ID) else answer.id,
         name=answer.name,
@@ -95,18 +100,6 @@ def supports_picture_resolution() -> bool:
     from google.genai import types  # noqa: PLC0415
 
     return "media_resolution" in types.FunctionResponsePart.model_fields
-
-
-def _picture(jpeg: bytes, resolution: Resolution | None) -> "types.FunctionResponsePart":
-    from google.genai import types  # noqa: PLC0415
-
-    part = types.FunctionResponsePart.from_bytes(data=jpeg, mime_type=JPEG)
-    if resolution is not None and supports_picture_resolution():
-        level = {"level": f"MEDIA_RESOLUTION_{resolution.upper()}"}
-        part = types.FunctionResponsePart.model_validate(
-            {"inline_data": part.inline_data, "media_resolution": level}
-        )
-    return part
 
 
 def _declaration(tool: Tool, functions: BlockingRule) -> "types.FunctionDeclaration":

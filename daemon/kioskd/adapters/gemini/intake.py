@@ -24,10 +24,9 @@ class TooManyFields(ValueError):
 
 
 def check_fields(message: str | bytes) -> None:
-    """Turn down a message of too many fields. Sound is one field, however long.
+    """Raise TooManyFields for a message of more than `MOST_FIELDS`. Sound is one field, however long.
 
-    Raises:
-        TooManyFields: it has more than `MOST_FIELDS`. Those within a text count too; no text of a talk has so many.
+    Those within a text count too; no text of a talk has so many.
     """
     data = message.encode(errors="replace") if isinstance(message, str) else message
     if data.count(b"{") + data.count(b"[") + data.count(b",") > MOST_FIELDS:

@@ -99,10 +99,7 @@ class GeminiLive:
     async def warm_up(self) -> None:
         """Import the SDK, read the certificates and build the models, in a thread: 0.5 s on a desk, more on a Pi.
 
-        `connect` does it if nobody has.
-
-        Raises:
-            ConfigError: there is nothing to dial with, or the CA file cannot be read.
+        `connect` does it if need be. ConfigError: there is nothing to dial with, or the CA file cannot be read.
         """
         if self._clients is None:
             self._clients = await asyncio.to_thread(self._prepare)
@@ -150,17 +147,16 @@ class GeminiLive:
     async def _dial(
         self, stack: AsyncExitStack, handle: SecretStr | None, history: Sequence[SpokenText]
     ) -> "tuple[AsyncSession, ToolSelection]":
-        """Return a session that is set up, to be closed by `stack`, and the tools that it was set up with.
-
-        Raises:
-            LinkLost: there is none.
-        """
+        """Return a session that is set up, to be closed by `stack`, and the tools that it has. LinkLost: there is none."""
         assert self._clients is not None
-        loop, trial = asyncio.get_running_loop(), self._trial
+        loop, trial, config = asyncio.get_running_loop(), self._trial, self._config
+        about = f"{config.endpoint} {config.vertex} {config.model}"
         until = loop.time() + SEARCH_S if trial.searching else None
         while True:
             explore = handle is None and (until is None or loop.time() < until)
-            attempt = trial.attempt(self._offered(), self._about, explore=explore)
+            # The service's own search may be refused like a tool.
+            offered: list[Tool] = [*([GOOGLE_SEARCH] if config.options.search else ()), *config.tools()]
+            attempt = trial.attempt(offered, about, explore=explore)
             async with AsyncExitStack() as dialed:
                 try:
                     session = await self._dial_once(dialed, handle, history, attempt.tools)
@@ -198,11 +194,7 @@ class GeminiLive:
         history: Sequence[SpokenText],
         tools: Sequence[Tool],
     ) -> "AsyncSession":
-        """Return a session that is set up, to be closed by `stack`.
-
-        Raises:
-            LinkLost: there is none.
-        """
+        """Return a session that is set up, to be closed by `stack`. LinkLost: there is none."""
         assert self._clients is not None
         from google.genai.errors import APIError  # noqa: PLC0415 - loaded by now
 
@@ -223,16 +215,6 @@ class GeminiLive:
                 renewable=self._clients.renewable,
                 secrets=[self._clients.secret, handle.get_secret_value() if handle else ""],
             ) from None
-
-    def _offered(self) -> list[Tool]:
-        """Return all that the model may use, the service's own search included."""
-        search: list[Tool] = [GOOGLE_SEARCH] if self._config.options.search else []
-        return [*search, *self._config.tools()]
-
-    @property
-    def _about(self) -> str:
-        """Which service and model the answers are about."""
-        return f"{self._config.endpoint} {self._config.vertex} {self._config.model}"
 
     def _session_terms(self, tools: Sequence[Tool], *, resumed: bool) -> SessionTerms:
         options = self._config.options
@@ -297,29 +279,23 @@ def _setup(
         # The models with native audio change the language by themselves, whatever `language_code` says.
         pin = f"Speak only the language with the BCP-47 tag {config.language}, whatever language you hear."
         instructions = f"{instructions}\n\n{pin}".strip()
-    return types.LiveConnectConfig(
-        response_modalities=[types.Modality.AUDIO],
-        speech_config=types.SpeechConfig(
-            voice_config=types.VoiceConfig(
-                prebuilt_voice_config=types.PrebuiltVoiceConfig(voice_name=config.voice)
-            ),
-            language_code=language_code,
-        ),
-        system_instruction=instructions or None,
-        temperature=config.options.temperature,
-        media_resolution=options.media_resolution(config.options),
-        thinking_config=options.thinking(config.options),
-        tools=options.tools(config.options, tools),
-        # Both sides' words, kept in memory only: what a new session is told when this one is lost.
-        input_audio_transcription=options.visitor_transcription(config.options),
-        output_audio_transcription=types.AudioTranscriptionConfig(),
-        history_config=types.HistoryConfig(initial_history_in_client_content=True) if recall else None,
-        context_window_compression=options.compression(config.options),
-        session_resumption=types.SessionResumptionConfig(
-            handle=handle.get_secret_value() if handle is not None else None,
-            transparent=config.transparent or None,
-        ),
-        realtime_input_config=options.realtime_input(config.options),
+    return types.LiveConnectConfig.model_validate(
+        {
+            "response_modalities": ["AUDIO"],
+            "speech_config": {
+                "voice_config": {"prebuilt_voice_config": {"voice_name": config.voice}},
+                "language_code": language_code,
+            },
+            "system_instruction": instructions or None,
+            # Both sides' words, kept in memory only: what a new session is told when this one is lost.
+            "output_audio_transcription": {},
+            "history_config": {"initial_history_in_client_content": True} if recall else None,
+            "session_resumption": {
+                "handle": handle.get_secret_value() if handle is not None else None,
+                "transparent": config.transparent or None,
+            },
+            **options.session_fields(config.options, tools),
+        }
     )
 
 

@@ -74,7 +74,7 @@ class LiveSocket(ClientConnection):
         self._given_up: Callable[[], Exception] | None = None
         self._watch: asyncio.TimerHandle | None = None
         self.receipts = Receipts(self.acknowledged)
-        """The book of what was taken in; whoever sends keeps it (see `ask_receipt`)."""
+        """The count of what was taken in; the sender updates it (see `ask_receipt`)."""
 
     @property
     def backlog(self) -> int:
@@ -124,7 +124,7 @@ class LiveSocket(ClientConnection):
         super().eof_received()
 
     def process_event(self, event: Any) -> None:
-        """Pass over what is said while we leave: messages that nobody reads would hold up the receipts behind them."""
+        """Pass over what is said while we leave: messages that are not read would hold up the receipts behind them."""
         if not (self._leaving and isinstance(event, Frame) and event.opcode in DATA_OPCODES):
             super().process_event(event)
 
@@ -180,8 +180,7 @@ class LiveSocket(ClientConnection):
     async def ask_receipt(self) -> None:
         """Have the peer say when it has taken in what was sent so far; does nothing while too many are on their way.
 
-        Raises:
-            ConnectionClosed, TimeoutError: as `send`.
+        ConnectionClosed, TimeoutError: as `send`.
         """
         if not self.receipts.wanted:
             return
@@ -282,7 +281,7 @@ class LiveSocket(ClientConnection):
             raise self._given_up() from None
 
     def acknowledged(self) -> tuple[int, int] | None:
-        """Return what the peer's kernel has acknowledged, and what more was sent, in bytes; None if nobody can say."""
+        """Return what the peer's kernel has acknowledged, and what more was sent, in bytes; None if the kernel does not say."""
         sock = self.transport.get_extra_info("socket")
         if sock is None or sock.fileno() < 0:
             return None

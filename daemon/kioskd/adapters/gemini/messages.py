@@ -10,24 +10,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 from pydantic import SecretStr
 
-from kioskd import sanitize
+from kioskd import ports, sanitize
 from kioskd.adapters.gemini.raw_calls import UNREADABLE
-from kioskd.ports import (
-    GenerationEnded,
-    GoAway,
-    Interrupted,
-    Message,
-    ReplyAudio,
-    ReplyText,
-    ResumptionUpdate,
-    SpokenText,
-    ToolCall,
-    ToolCallsCancelled,
-    ToolsCalled,
-    TurnComplete,
-    UsageReported,
-    pcm,
-)
+from kioskd.ports import pcm
 
 if TYPE_CHECKING:
     from google.genai.types import LiveServerContent, LiveServerMessage, LiveServerToolCall, Part
@@ -71,40 +56,39 @@ def translate(
     *,
     odd: Callable[[str], None] = _refuse,
     next_id: Callable[[], str] | None = None,
-) -> tuple[Message, ...]:
+) -> tuple[ports.Message, ...]:
     """Return what `message` holds: what was understood, then an interruption, since it voids what was said before;
     then the rest in order.
 
     A message is no union: content, notices and usage may share one. `odd` is told of each call that cannot be answered;
     the others are told all the same. `next_id` gives one to a call without, where the service takes answers without.
 
-    Raises:
-        ValueError: it holds audio in another format than the daemon's.
+    ValueError: it holds audio in another format than the daemon's.
     """
-    found: list[Message] = []
+    found: list[ports.Message] = []
     if message.server_content is not None:
         found += _content(message.server_content)
     if message.tool_call is not None:
         found += _calls(message.tool_call, odd, next_id)
     cancelled = message.tool_call_cancellation
     if cancelled is not None and cancelled.ids:
-        found.append(ToolCallsCancelled(tuple(map(sanitize.text, cancelled.ids))))
+        found.append(ports.ToolCallsCancelled(tuple(map(sanitize.text, cancelled.ids))))
     update = message.session_resumption_update
     if update is not None and update.resumable and _HANDLE.fullmatch(update.new_handle or ""):
         # Otherwise the session cannot be resumed right now, and the handle before stays the best there is.
-        found.append(ResumptionUpdate(SecretStr(update.new_handle or "")))
+        found.append(ports.ResumptionUpdate(SecretStr(update.new_handle or "")))
     if message.go_away is not None:
-        found.append(GoAway(_seconds(message.go_away.time_left)))
+        found.append(ports.GoAway(_seconds(message.go_away.time_left)))
     usage = message.usage_metadata
     if usage is not None:
         # Billed, and counted apart: thoughts as output, what tools have answered as input.
         response_tokens = _tokens(usage.response_token_count) + _tokens(usage.thoughts_token_count)
         prompt_tokens = _tokens(usage.prompt_token_count) + _tokens(usage.tool_use_prompt_token_count)
-        found.append(UsageReported(prompt_tokens, response_tokens))
+        found.append(ports.UsageReported(prompt_tokens, response_tokens))
     return tuple(found)
 
 
-def turns_of(said: Sequence[SpokenText]) -> list[tuple[str, str]]:
+def turns_of(said: Sequence[ports.SpokenText]) -> list[tuple[str, str]]:
     """Return what was said as (role, text), the visitor's first and last, each side's pieces on end as one turn.
 
     Where the visitor was not the first or the last to speak, a turn that says nothing stands there.
@@ -126,34 +110,34 @@ def turns_of(said: Sequence[SpokenText]) -> list[tuple[str, str]]:
     return turns
 
 
-def _content(content: "LiveServerContent") -> list[Message]:
-    found: list[Message] = []
+def _content(content: "LiveServerContent") -> list[ports.Message]:
+    found: list[ports.Message] = []
     heard, spoken = content.input_transcription, content.output_transcription
     if heard is not None and heard.text:
-        found.append(SpokenText(by_visitor=True, text=_text(heard.text)))
+        found.append(ports.SpokenText(by_visitor=True, text=_text(heard.text)))
     if spoken is not None and spoken.text:
-        found.append(SpokenText(by_visitor=False, text=_text(spoken.text)))
+        found.append(ports.SpokenText(by_visitor=False, text=_text(spoken.text)))
     if content.interrupted:
-        found.append(Interrupted())  # what audio shares the message with it was not heard either
+        found.append(ports.Interrupted())  # what audio shares the message with it was not heard either
     elif content.model_turn is not None:
         found += _parts(content.model_turn.parts or ())
     if content.generation_complete:
-        found.append(GenerationEnded())
+        found.append(ports.GenerationEnded())
     if content.turn_complete:
-        found.append(TurnComplete(_rejection(content.turn_complete_reason)))
+        found.append(ports.TurnComplete(_rejection(content.turn_complete_reason)))
     return found
 
 
-def _parts(parts: Sequence["Part"]) -> list[Message]:
+def _parts(parts: Sequence["Part"]) -> list[ports.Message]:
     """Return the sound of a message; its text where it has no sound. Thoughts are neither."""
-    found: list[Message] = []
+    found: list[ports.Message] = []
     for part in parts:
         blob = part.inline_data
         if blob is not None and blob.data:
             _check_format(blob.mime_type)
-            found.append(ReplyAudio(blob.data))
+            found.append(ports.ReplyAudio(blob.data))
     text = "".join(part.text for part in parts if part.text and not part.thought)
-    return found or ([ReplyText(_text(text))] if text.strip() else [])
+    return found or ([ports.ReplyText(_text(text))] if text.strip() else [])
 
 
 def _text(text: str) -> str:
@@ -176,8 +160,8 @@ def _rejection(reason: object) -> str:
 
 def _calls(
     called: "LiveServerToolCall", odd: Callable[[str], None], next_id: Callable[[], str] | None
-) -> list[Message]:
-    calls: dict[str, ToolCall] = {}
+) -> list[ports.Message]:
+    calls: dict[str, ports.ToolCall] = {}
     for call in called.function_calls or ():
         call_id = call.id or (next_id() if next_id is not None else "")
         if not call_id or not call.name:
@@ -188,18 +172,18 @@ def _calls(
             found = _call(sanitize.text(call_id), sanitize.text(call.name), call.args or {})
             if calls.setdefault(found.id, found) != found:
                 odd("function call with the id of another")
-    return [ToolsCalled(tuple(calls.values()))] if calls else []
+    return [ports.ToolsCalled(tuple(calls.values()))] if calls else []
 
 
-def _call(call_id: str, name: str, given: dict[str, object]) -> ToolCall:
+def _call(call_id: str, name: str, given: dict[str, object]) -> ports.ToolCall:
     """Return a call; one whose arguments cannot be used says why, for the model."""
     if UNREADABLE in given:
-        return ToolCall(call_id, name, {}, "its arguments are no object; call it again with an object")
+        return ports.ToolCall(call_id, name, {}, "its arguments are no object; call it again with an object")
     try:
         arguments = cast("dict[str, object]", sanitize.json_value(given, MOST_ARGUMENT_CHARS))
     except ValueError as error:
-        return ToolCall(call_id, name, {}, f"its arguments are {error}; call it again with fewer")
-    return ToolCall(call_id, name, arguments, "")
+        return ports.ToolCall(call_id, name, {}, f"its arguments are {error}; call it again with fewer")
+    return ports.ToolCall(call_id, name, arguments, "")
 
 
 def _check_format(mime_type: str | None) -> None:

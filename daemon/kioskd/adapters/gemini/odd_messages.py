@@ -26,11 +26,7 @@ class OddMessages:
         self._in_a_row = 0
 
     def skip_message(self, kind: str) -> None:
-        """Count a message that was not understood. The session goes on.
-
-        Raises:
-            LinkLost: it was one of too many in a row.
-        """
+        """Count a message that was not understood. The session goes on. LinkLost: it was one of too many in a row."""
         self.count += 1
         self._in_a_row += 1
         if len(self._kinds) < _MOST_KINDS and self._is_new(kind):

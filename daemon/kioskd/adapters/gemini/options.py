@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from kioskd.adapters.gemini.functions import BlockingRule, Resolution, declarations
 from kioskd.adapters.gemini.tool_trial import GOOGLE_SEARCH
 from kioskd.ports import Tool
-
-if TYPE_CHECKING:
-    from google.genai import types
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,90 +50,56 @@ class SessionOptions:
 
 UNSAID: Final = SessionOptions()
 
+_HANDLING: Final = {None: None, "allowed": "START_OF_ACTIVITY_INTERRUPTS", "ignored": "NO_INTERRUPTION"}
+_COVERAGE: Final = {
+    None: None,
+    "activity": "TURN_INCLUDES_ONLY_ACTIVITY",
+    "all_input": "TURN_INCLUDES_ALL_INPUT",
+    "activity_and_pictures": "TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO",
+}
 
-def thinking(options: SessionOptions) -> "types.ThinkingConfig | None":
-    """Return what to say of thinking; some models refuse the very word."""
+
+def session_fields(options: SessionOptions, declared: Sequence[Tool]) -> dict[str, object]:
+    """Return what the setup says of `options` and of the `declared` tools, by the names of the SDK's LiveConnectConfig.
+
+    What is None is left to the service: some models refuse the very word. The context's compression is always said:
+    without it a session ends after 15 minutes of audio.
+    """
     from google.genai import types  # noqa: PLC0415 - loaded by now
-
-    if options.thinking is None:
-        return None
-    return types.ThinkingConfig(thinking_level=types.ThinkingLevel(options.thinking.upper()))
-
-
-def visitor_transcription(options: SessionOptions) -> "types.AudioTranscriptionConfig":
-    """Return how to write down what the visitor says."""
-    from google.genai import types  # noqa: PLC0415
-
-    return types.AudioTranscriptionConfig(custom_vocabulary=list(options.vocabulary) or None)
-
-
-def media_resolution(options: SessionOptions) -> "types.MediaResolution | None":
-    """Return how closely the model is to look."""
-    from google.genai import types  # noqa: PLC0415
-
-    if options.media_resolution is None:
-        return None
-    return types.MediaResolution(f"MEDIA_RESOLUTION_{options.media_resolution.upper()}")
-
-
-def tools(options: SessionOptions, declared: Sequence[Tool]) -> "list[types.Tool] | None":
-    """Return what the model may use: the service's search where `declared` has it, and our own."""
-    from google.genai import types  # noqa: PLC0415
 
     own = [tool for tool in declared if tool is not GOOGLE_SEARCH]
     search = types.Tool(google_search=types.GoogleSearch()) if len(own) < len(declared) else None
-    return [tool for tool in (search, declarations(own, options.functions)) if tool is not None] or None
-
-
-def compression(options: SessionOptions) -> "types.ContextWindowCompressionConfig":
-    """Return when the context is shortened. Always said: without it a session ends after 15 minutes of audio."""
-    from google.genai import types  # noqa: PLC0415
-
-    return types.ContextWindowCompressionConfig(
-        trigger_tokens=options.compression_trigger,
-        sliding_window=types.SlidingWindow(target_tokens=options.compression_target),
-    )
-
-
-def realtime_input(options: SessionOptions) -> "types.RealtimeInputConfig":
-    """Return how the service is to tell speech from the rest, and what of all belongs to a turn."""
-    from google.genai import types  # noqa: PLC0415
-
-    handling = {
-        None: None,
-        "allowed": types.ActivityHandling.START_OF_ACTIVITY_INTERRUPTS,
-        "ignored": types.ActivityHandling.NO_INTERRUPTION,
+    tools = [tool for tool in (search, declarations(own, options.functions)) if tool is not None]
+    return {
+        "temperature": options.temperature,
+        "media_resolution": _named("MEDIA_RESOLUTION_", options.media_resolution),
+        "thinking_config": {"thinking_level": options.thinking.upper()} if options.thinking else None,
+        "tools": tools or None,
+        "input_audio_transcription": {"custom_vocabulary": list(options.vocabulary) or None},
+        "context_window_compression": {
+            "trigger_tokens": options.compression_trigger,
+            "sliding_window": {"target_tokens": options.compression_target},
+        },
+        "realtime_input_config": {
+            "automatic_activity_detection": _detection(options),
+            "activity_handling": _HANDLING[options.interruptions],
+            "turn_coverage": _COVERAGE[options.turn_coverage],
+        },
     }
-    coverage = {
-        None: None,
-        "activity": types.TurnCoverage.TURN_INCLUDES_ONLY_ACTIVITY,
-        "all_input": types.TurnCoverage.TURN_INCLUDES_ALL_INPUT,
-        "activity_and_pictures": types.TurnCoverage.TURN_INCLUDES_AUDIO_ACTIVITY_AND_ALL_VIDEO,
-    }
-    detection = _detection(options)
-    return types.RealtimeInputConfig(
-        automatic_activity_detection=detection if detection.model_dump(exclude_none=True) else None,
-        activity_handling=handling[options.interruptions],
-        turn_coverage=coverage[options.turn_coverage],
-    )
 
 
-def _detection(options: SessionOptions) -> "types.AutomaticActivityDetection":
-    from google.genai import types  # noqa: PLC0415
-
+def _detection(options: SessionOptions) -> dict[str, object] | None:
     if options.own_turns:
-        return types.AutomaticActivityDetection(disabled=True)
-    return types.AutomaticActivityDetection(
-        start_of_speech_sensitivity=(
-            types.StartSensitivity(f"START_SENSITIVITY_{options.speech_start.upper()}")
-            if options.speech_start
-            else None
-        ),
-        end_of_speech_sensitivity=(
-            types.EndSensitivity(f"END_SENSITIVITY_{options.speech_end.upper()}")
-            if options.speech_end
-            else None
-        ),
-        prefix_padding_ms=options.padding_ms,
-        silence_duration_ms=options.silence_ms,
-    )
+        return {"disabled": True}
+    found: dict[str, object] = {
+        "start_of_speech_sensitivity": _named("START_SENSITIVITY_", options.speech_start),
+        "end_of_speech_sensitivity": _named("END_SENSITIVITY_", options.speech_end),
+        "prefix_padding_ms": options.padding_ms,
+        "silence_duration_ms": options.silence_ms,
+    }
+    return found if any(value is not None for value in found.values()) else None
+
+
+def _named(prefix: str, choice: str | None) -> str | None:
+    """Return what the service calls a choice of ours."""
+    return None if choice is None else prefix + choice.upper()

@@ -32,7 +32,7 @@ _ROOM: Final = 16 * 2**10
 """Bytes that a kernel always has room for: while it holds fewer, nothing waits in front of it."""
 
 Acknowledged = Callable[[], tuple[int, int] | None]
-"""Returns how many bytes the peer's kernel has acknowledged, and how many more wait here; None if nobody can say."""
+"""Returns how many bytes the peer's kernel has acknowledged, and how many more wait here; None if the kernel does not say."""
 
 
 class Receipts:
@@ -90,8 +90,8 @@ class Receipts:
         """A frame has been sent."""
         self._frames += 1
         self._messages += 1
-        if self.slow and (told := self._acknowledged()) is not None:
-            acked, held = told
+        if self.slow and (counts := self._acknowledged()) is not None:
+            acked, held = counts
             if held < _ROOM:
                 self._marks.append((self._frames, acked + held))
 
@@ -135,10 +135,10 @@ class Receipts:
         self._delivered = max(self._delivered, min(frames, self._frames))
 
     def _in_their_kernel(self) -> int:
-        told = self._acknowledged()
-        if told is None or told[1] == 0:
+        counts = self._acknowledged()
+        if counts is None or counts[1] == 0:
             return self._frames
         found = 0
-        while self._marks and self._marks[0][1] <= told[0]:
+        while self._marks and self._marks[0][1] <= counts[0]:
             found = self._marks.popleft()[0]
         return found

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -34,8 +35,7 @@ class HttpClient:
     def route(self, url: str) -> str | None:
         """Return the proxy for `url`; None to go straight there, as to this machine and to the cloud's own.
 
-        Raises:
-            ProxyError: the environment names one that cannot be used.
+        ProxyError: the environment names one that cannot be used.
         """
         return proxies.route(url, self.proxy) if urlsplit(url).scheme == "https" else None
 
@@ -46,19 +46,6 @@ class HttpClient:
         return httpx2.AsyncClient(
             verify=self.tls, proxy=self.route(url), trust_env=False, timeout=timeout_s, headers=_PLAIN
         )
-
-    def google_request(self) -> "GoogleRequest":
-        """Return what Google's library is to dial with."""
-        return GoogleRequest(self)
-
-
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
-    """An HTTP response, as google-auth reads it."""
-
-    status: int
-    headers: Mapping[str, str]
-    data: bytes
 
 
 class GoogleRequest:
@@ -75,12 +62,8 @@ class GoogleRequest:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         **_other: Any,
-    ) -> HttpResponse:
-        """Make one request. Blocks, so it belongs into a thread.
-
-        Raises:
-            google.auth.exceptions.TransportError: it was not answered.
-        """
+    ) -> SimpleNamespace:
+        """Make one request. Blocks: not for the loop's thread. google.auth's TransportError: it was not answered."""
         import httpx2  # noqa: PLC0415
         from google.auth.exceptions import TransportError  # noqa: PLC0415
 
@@ -100,7 +83,8 @@ class GoogleRequest:
                         raise TransportError(f"answer of more than {LARGEST_BYTES} bytes")  # type: ignore[no-untyped-call]  # google-auth has no types here
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ImportError) as error:
             raise TransportError(str(error) or type(error).__name__) from error  # type: ignore[no-untyped-call]
-        return HttpResponse(response.status_code, dict(response.headers), data)
+        # What google-auth reads of an answer.
+        return SimpleNamespace(status=response.status_code, headers=dict(response.headers), data=data)
 
 
 def not_reached(who: str, settings: str, error: BaseException) -> LinkLost:

@@ -1,7 +1,7 @@
 """Pictures from outside, decoded in a child process: a file made to break a decoder breaks that, and nothing else.
 
-Pillow has no bound of its own on memory or time. The child has both (`picture_worker`), and a deadline by the clock on
-the wall beside. A picture of a camera's own needs none of this; see `adapters.v4l2`.
+Pillow has no bound of its own on memory or time. The child has both (`decoder_process`), and a deadline beside. A picture
+of a camera's own needs none of this.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import threading
-from types import TracebackType
 from typing import Final
 
 from kioskd.adapters.pictures.decoder_process import ANSWER, HEADER, read_exactly
@@ -24,10 +23,6 @@ LARGEST_JPEG_BYTES: Final = 50_000_000
 """4096 x 4096 pixels that do not compress."""
 
 _TOO_MUCH: Final = "takes more memory or time to decode than a picture may"
-
-
-class _NotStartedError(Exception):
-    """The child process cannot be started."""
 
 
 class PictureDecoder:
@@ -50,9 +45,7 @@ class PictureDecoder:
             self._process = _start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """End the process."""
         self.close()
 
@@ -67,8 +60,7 @@ class PictureDecoder:
     ) -> bytes:
         """Return a picture as `picture.fit` does. Blocks until the deadline at most.
 
-        Raises:
-            BadPicture: as of `picture.fit`, or it takes more memory or time than a picture may.
+        BadPicture: as of `picture.fit`, or it takes more memory or time than a picture may.
         """
         if len(data) > MOST_BYTES:
             raise BadPicture(f"more than {MOST_BYTES / 1e6:.0f} MB")
@@ -79,8 +71,8 @@ class PictureDecoder:
             alarm.start()
             try:
                 kind, content = self._ask(data, json.dumps(options).encode())
-            except _NotStartedError as error:
-                raise BadPicture(f"cannot be decoded, no program can be started ({error})") from None
+            except BadPicture:
+                raise
             except (OSError, EOFError, ValueError):
                 self._kill()
                 raise BadPicture(_TOO_MUCH) from None
@@ -102,7 +94,7 @@ class PictureDecoder:
             try:
                 process = self._process = _start()
             except OSError as error:
-                raise _NotStartedError(error.strerror) from error
+                raise BadPicture(f"cannot be decoded, no program can be started ({error.strerror})") from None
             if self._closed:
                 self._kill()
         assert process.stdin is not None
@@ -131,8 +123,7 @@ class PictureDecoder:
 async def fit(data: bytes, *, size: int, quality: int) -> bytes:
     """Return one picture as `PictureDecoder.fit` does, without holding the loop up. Cancelling ends the process.
 
-    Raises:
-        BadPicture: as there.
+    BadPicture: as there.
     """
     decoder = PictureDecoder()
     try:

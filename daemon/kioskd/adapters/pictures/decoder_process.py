@@ -1,4 +1,4 @@
-"""The program that decodes pictures from outside: `python -m kioskd.adapters.pictures.decoder_process`, for `picture_decoder`.
+"""The program that decodes pictures from outside: `python -m kioskd.adapters.pictures.decoder_process`.
 
 It gives away what it does not need before it reads the first byte of a picture: memory, time, files, programs.
 It knows no key. One request after the other comes on standard input, and one answer for each goes to standard output:
@@ -89,7 +89,7 @@ def _close_files() -> None:
 
 def _decoded(data: bytes, options: dict[str, int]) -> tuple[bytes, bytes]:
     try:
-        return b"J", picture.fit(data, **options)  # type: ignore[arg-type]  # from `picture_decoder`, which has checked them
+        return b"J", picture.fit(data, **options)  # type: ignore[arg-type]  # from `decoder`, which has checked them
     except picture.BadPicture as error:
         return b"E", str(error).encode()
 

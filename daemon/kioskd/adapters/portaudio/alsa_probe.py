@@ -14,14 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from kioskd.adapters.portaudio import alsa, sound_cards
-from kioskd.adapters.portaudio.devices import (
-    DEFAULT,
-    SYSFS,
-    Direction,
-    SoundDevice,
-    alsa_id,
-    is_numbered,
-)
+from kioskd.adapters.portaudio.devices import DEFAULT, SYSFS, Direction, SoundDevice, alsa_id, is_numbered
 from kioskd.adapters.portaudio.sound_cards import Pcm
 
 _MISSING: Final = (errno.ENODEV, errno.ENOENT, errno.ENXIO)
@@ -38,10 +31,7 @@ class AlsaProbe:
     card_name: Callable[[int], str] = alsa.card_name
 
     def can_be_opened(self, wanted: str, direction: Direction) -> bool:
-        """Try to open the device that `wanted` may mean (see `devices.find`), and close it again.
-
-        Blocks as long as its driver or sound server does; mostly for milliseconds.
-        """
+        """Try to open the device that `wanted` may mean (see `devices.find`), and close it again. Blocks: see `alsa`."""
         if is_numbered(wanted):
             # Not to be found in any list.
             return False
@@ -93,7 +83,6 @@ class AlsaProbe:
         return None if by is None or by.program == "kioskd" else f"in use by {by}; end that program"
 
     def _reason(self, error_number: int, pcm: Pcm | None) -> str:
-        """Say what an errno of ALSA's means."""
         if error_number == errno.EBUSY:
             return self._busy_reason(pcm)
         if error_number in _FORBIDDEN:
@@ -109,7 +98,6 @@ class AlsaProbe:
         return f"{os.strerror(error_number)}; unplug it and plug it in again"
 
     def _busy_reason(self, pcm: Pcm | None) -> str:
-        """Say who has a device open."""
         holder = None if pcm is None else sound_cards.holder(pcm, self.root)
         if holder is None:
             return f"in use by another program; `sudo fuser -v {'/dev/snd/*' if pcm is None else pcm.node}` names it"

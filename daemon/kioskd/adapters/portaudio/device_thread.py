@@ -38,7 +38,7 @@ class DeviceThread:
         self.name = name
         self.device = device
         self.calls = 0
-        """Callbacks so far: the sign of life. Counted by whoever serves the device."""
+        """Callbacks so far: the sign of life. The device's callback counts them."""
         self._loop = asyncio.get_running_loop()
         self._quit = threading.Event()
         self._error: BaseException | None = None
@@ -59,8 +59,7 @@ class DeviceThread:
 
     def call_in_loop(self, what: Callable[[], object]) -> None:
         """Have `what` called in the loop's thread; from any thread."""
-        # A loop that is closed has nobody left to be told.
-        with contextlib.suppress(RuntimeError):
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(what)
 
     async def run(self, opened: Callable[[], AbstractContextManager[object]]) -> NoReturn:
@@ -68,8 +67,7 @@ class DeviceThread:
 
         Raises:
             DeviceLost: the device cannot be opened, or has been silent for a second.
-            DeviceStuck: it does not close, whatever it was to be closed for. Who cancels because the process ends anyway
-                need not mind.
+            DeviceStuck: it does not close. A caller that cancels because the process ends may ignore this.
         """
         threading.Thread(target=self._hold_device, args=(opened,), name=self.name, daemon=True).start()
         try:
@@ -95,8 +93,7 @@ class DeviceThread:
     async def _close(self, cause: BaseException) -> None:
         """Close the device because of `cause`, and return when it is closed; a cancellation meanwhile is raised only then.
 
-        Raises:
-            DeviceStuck: it does not close. A bug is not hidden by that: it ends the process by itself.
+        DeviceStuck: it does not close. A bug is not hidden by that: it ends the process by itself.
         """
         self._quit.set()
         cancelled: asyncio.CancelledError | None = None

@@ -44,11 +44,11 @@ class SoundDevice:
     @property
     def is_card(self) -> bool:
         """Whether it is the card itself, which takes only what it can do: nothing of ALSA's converts in between."""
-        return _NUMBERED.match(self.full_name) is not None
+        return self.address is not None
 
     @property
     def address(self) -> tuple[int, int] | None:
-        """Return the numbers of its card and of its device on it; None where it is no card."""
+        """The numbers of its card and of its device on it; None where it is no card."""
         numbered = _NUMBERED.match(self.full_name)
         return None if numbered is None else (int(numbered["card"]), int(numbered["pcm"]))
 
@@ -100,9 +100,7 @@ def find(
 
     `default`, a full name, an ALSA id (`hw:CARD=Device,DEV=0`, `hw:Device`) or a part of one device's name alone; capital
     or small letters alike. A card's number is no part of its name.
-
-    Raises:
-        DeviceLost: none or more than one is meant, or it is asked for by its number; says which there are.
+    DeviceLost: none or more than one is meant, or it is asked for by its number; says which there are.
     """
     able = capable(devices, direction)
     if is_numbered(wanted):

@@ -38,10 +38,7 @@ def candidates(
 ) -> Iterator[SoundFormat]:
     """Yield what may be tried with `device`, best first: the daemon's own `own_hz` before all other rates.
 
-    `channel`: the one that is wanted, counted from 1; then there are always as many.
-
-    Raises:
-        DeviceLost: the device has no such channel.
+    `channel`: the one that is wanted, counted from 1; then there are always as many. DeviceLost: there is no such channel.
     """
     counts = _channel_counts(device, direction, channel)
     for samples in SAMPLES:

@@ -1,7 +1,7 @@
 """What a speaker is fed in place of silence: noise at the last bit, 90 dB below full scale.
 
 Amplifiers and USB speakers that go to sleep on digital silence wake up for the first sound, and eat its first syllable.
-Nobody hears this; they take it for sound.
+People do not hear this noise; the amplifier takes it for sound.
 """
 
 import array
@@ -24,15 +24,10 @@ def noise_period(form: SoundFormat) -> bytes:
 
 def _written(step: int, samples: SampleType) -> bytes:
     """Return one sample of so many 16-bit steps."""
-    match samples:
-        case "int16":
-            return step.to_bytes(2, sys.byteorder, signed=True)
-        case "int24":
-            return (step << 8).to_bytes(3, sys.byteorder, signed=True)
-        case "int32":
-            return (step << 16).to_bytes(4, sys.byteorder, signed=True)
-        case "float32":
-            return array.array("f", [step / 32768]).tobytes()
+    if samples == "float32":
+        return array.array("f", [step / 32768]).tobytes()
+    size = {"int16": 2, "int24": 3, "int32": 4}[samples]
+    return (step << 8 * (size - 2)).to_bytes(size, sys.byteorder, signed=True)
 
 
 class KeepaliveNoise:

@@ -1,9 +1,9 @@
-"""PortAudio's one state in this process: its list of devices, who uses it, and when to make it anew.
+"""PortAudio's one state in this process: its list of devices, who uses it, and when to make it again.
 
 What PortAudio is like, and what follows (seen with PortAudio 19.6, PyAudio 0.2.13 and 0.2.14):
 - The list of devices is made when the first user initialises, and stays until the last one terminates. Each stream
   initialises and terminates for itself. When a device is not to be had although the list seems out of date, the other
-  streams are given up (DeviceLost, to be opened again at once), and whoever opens next gets a fresh list.
+  streams are given up (DeviceLost, to be opened again at once), and the next opening gets a fresh list.
 - Initialising, opening, closing and terminating are not thread-safe: one lock around all of them.
 - It has ALSA write a line to descriptor 2 for each underrun: thousands an hour on a busy machine, were they not kept back.
 - When a device is pulled, PortAudio's own thread prints some lines ("Expression '...' failed"), and `stderr` keeps
@@ -47,29 +47,20 @@ _FUTILE_S: Final = 60.0
 
 
 class PendingStream(Protocol):
-    """A stream to be."""
+    """A stream that is to be opened."""
 
-    @property
-    def direction(self) -> Direction:
-        """Which way the sound goes."""
-
-    @property
-    def thread(self) -> DeviceThread:
-        """Who owns it."""
+    direction: Direction
+    thread: DeviceThread
+    """The thread that owns it."""
 
     def open(self, audio: pyaudio.PyAudio, device: SoundDevice) -> pyaudio.Stream:
-        """Open and start `device`.
-
-        Raises:
-            DeviceLost: it cannot be opened now.
-        """
+        """Open and start `device`. DeviceLost: it cannot be opened now."""
 
 
 class PortAudioLibrary:
-    """PortAudio, for whoever needs it."""
+    """PortAudio. Nothing is initialised before the first use."""
 
     def __init__(self) -> None:
-        """Initialise nothing yet."""
         self.probe = AlsaProbe()
         """Asks the kernel and ALSA of this machine."""
         self._lock = threading.Lock()
@@ -81,11 +72,7 @@ class PortAudioLibrary:
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[pyaudio.PyAudio]:
-        """Yield the library for a short use.
-
-        Raises:
-            DeviceLost: the sound system cannot be used at all.
-        """
+        """Yield the library for a short use. DeviceLost: the sound system cannot be used at all."""
         with self._locked():
             audio = self._initialise()
             try:
@@ -95,11 +82,7 @@ class PortAudioLibrary:
 
     @contextlib.contextmanager
     def stream(self, user: PendingStream, device: str) -> Iterator[pyaudio.Stream]:
-        """Yield `device` opened by `user`; close it on the way out.
-
-        Raises:
-            DeviceLost: it is not there, or cannot be opened now.
-        """
+        """Yield `device` opened by `user`, and close it. DeviceLost: it is not there, or cannot be opened now."""
         with self._locked():
             audio = self._initialise()
             try:
@@ -121,7 +104,12 @@ class PortAudioLibrary:
 
     def unlisted(self, devices: Sequence[SoundDevice]) -> list[tuple[Pcm, str, str]]:
         """Return what the kernel has and the list has not: with a name for the YAML, and why. Within `exclusive` only."""
-        known = {(device.address, way) for device in devices for way in Direction if device.channels(way)}
+        known = {
+            (device.address, direction)
+            for device in devices
+            for direction in Direction
+            if device.channels(direction)
+        }
         cards = self._kernel_cards()
         return [
             (
@@ -188,7 +176,7 @@ class PortAudioLibrary:
             raise
 
     def _check_card_number(self, found: SoundDevice, thread: DeviceThread) -> None:
-        """Refuse a number that is not the card's any more that the list has under it."""
+        """Raise DeviceLost where the number belongs to another card than when the list was made."""
         if found.address is None:
             return
         number = found.address[0]

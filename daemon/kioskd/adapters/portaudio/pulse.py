@@ -41,12 +41,8 @@ def _settings(environ: MutableMapping[str, str]) -> list[Path]:
         home = Path(environ.get("HOME", "/"))
         places = [home / ".pulse" / _FILE, home / ".config/pulse" / _FILE, _SYSTEM]
     # One that it cannot read would end its reading, before it comes to ours.
-    first = next(filter(_readable, places), None)
+    first = next((path for path in places if os.access(path, os.R_OK)), None)
     if first is None:
         return []
     beside = sorted(first.with_name(f"{first.name}.d").glob("*.conf"))
-    return [first, *filter(_readable, beside)]
-
-
-def _readable(path: Path) -> bool:
-    return os.access(path, os.R_OK)
+    return [first, *(path for path in beside if os.access(path, os.R_OK))]

@@ -14,9 +14,10 @@ from kioskd.adapters.portaudio.devices import SYSFS, Direction
 ROOT: Final = Path("/")
 
 _CARD: Final = re.compile(r"card(\d+)")
-_PCM: Final = re.compile(r"pcmC(?P<card>\d+)D(?P<pcm>\d+)(?P<way>[cp])")
+_PCM: Final = re.compile(r"pcmC(?P<card>\d+)D(?P<pcm>\d+)(?P<letter>[cp])")
 _OWNER: Final = re.compile(r"^owner_pid\s*:\s*(\d+)", re.MULTILINE)
-_WAYS: Final = {"c": Direction.IN, "p": Direction.OUT}
+_LETTERS: Final = {Direction.IN: "c", Direction.OUT: "p"}
+_DIRECTIONS: Final = {letter: direction for direction, letter in _LETTERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Pcm:
     @property
     def node(self) -> str:
         """Return the device file."""
-        return f"/dev/snd/pcmC{self.card}D{self.pcm}{'c' if self.direction is Direction.IN else 'p'}"
+        return f"/dev/snd/pcmC{self.card}D{self.pcm}{_LETTERS[self.direction]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +83,12 @@ def pcms(sysfs: Path = SYSFS) -> list[Pcm]:
 def of_node(node: str) -> Pcm | None:
     """Return what a device file belongs to; None for another file."""
     match = _PCM.fullmatch(node.removeprefix("/dev/snd/"))
-    return None if match is None else Pcm(int(match["card"]), int(match["pcm"]), _WAYS[match["way"]])
+    return None if match is None else Pcm(int(match["card"]), int(match["pcm"]), _DIRECTIONS[match["letter"]])
 
 
 def holder(pcm: Pcm, root: Path = ROOT) -> Holder | None:
     """Return who has it open; None where no program has, or where /proc does not tell."""
-    way = "c" if pcm.direction is Direction.IN else "p"
-    folder = root / f"proc/asound/card{pcm.card}/pcm{pcm.pcm}{way}"
+    folder = root / f"proc/asound/card{pcm.card}/pcm{pcm.pcm}{_LETTERS[pcm.direction]}"
     for status in sorted(folder.glob("sub*/status")):
         if (found := _OWNER.search(_text(status))) is not None:
             pid = _process(int(found[1]), root)

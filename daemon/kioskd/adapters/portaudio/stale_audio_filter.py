@@ -22,7 +22,6 @@ class StaleAudioFilter:
     """Says of each piece of sound whether it is old: one that came behind a gap, faster than time passes."""
 
     def __init__(self) -> None:
-        """Start with a device that has given nothing yet."""
         self.gap_s = 0.0
         """How long the last standstill was, in seconds."""
         self.dropped_s = 0.0

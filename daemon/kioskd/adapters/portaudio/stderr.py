@@ -1,6 +1,6 @@
 """Keeps what C libraries (ALSA, PortAudio, JACK) print off the journal: one debug line instead of a page.
 
-They print through the C library's variable `stderr`, from threads that nobody can time. The GNU C library lets a program
+They print through the C library's variable `stderr`, from threads of their own. The GNU C library lets a program
 set that variable, so it is set to a file of ours. Descriptor 2 itself is never diverted: it stays free for Python,
 for the fault handler, and for what a crash has to say.
 
@@ -66,7 +66,7 @@ class _Sink:
         return lines
 
     def clear(self) -> None:
-        """Have nothing in it."""
+        """Forget what is in it."""
         self._memory[:] = bytes(SIZE)
 
     def _lines(self) -> list[str]:
@@ -78,7 +78,7 @@ _sink: _Sink | None = None
 
 
 def keep(folder: Path | None) -> None:
-    """Have all that happens at a crash told: for the daemon, once, at its start.
+    """Have a crash reported: for the daemon, once, at its start.
 
     The fault handler gets a descriptor of its own. What libraries print goes to a file in `folder`, the runtime
     directory, or to memory where there is none. What the process before this one left there is logged as a warning.

@@ -2,7 +2,7 @@
 
 A lost device only stops calling back; blocking calls to it hang, and closing it under one crashes. So: callbacks only,
 and one thread for each stream, which opens, watches and closes it (`device_thread`). Devices are found by name
-(`devices`) in a list that is made anew when need be (`library`), and opened in the first format
+(`devices`) in a list that is made again when need be (`library`), and opened in the first format
 that they take (`formats`).
 """
 
@@ -70,10 +70,7 @@ class PortAudioMicrophone:
         self._channel = channel
 
     async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
-        """Open the device and hand each frame to `sink` until cancelled; see `ports.Microphone`.
-
-        An error that `sink` raises ends the capture, and is raised here.
-        """
+        """Hand each frame to `sink` until cancelled, or until it raises an error; see `ports.Microphone`."""
         await _Capture(self, self._device, self._channel, sink).run()
 
 
@@ -93,20 +90,14 @@ class PortAudioSpeaker:
         self._device = device
 
     async def play(self, source: AudioSource) -> NoReturn:
-        """Open the device and play from `source` until cancelled; see `ports.Speaker`.
-
-        An error that `source` raises ends the playing, and is raised here.
-        """
+        """Play from `source` until cancelled, or until it raises an error; see `ports.Speaker`."""
         await _Playback(self, self._device, source).run()
 
 
 def list_devices() -> tuple[list[SoundDevice], list[tuple[Pcm, str, str]]]:
     """Return what PortAudio sees now, and what else the kernel has: with its name, and why it cannot be used.
 
-    Blocks for up to some seconds.
-
-    Raises:
-        DeviceLost: the sound system cannot be used at all.
+    Blocks for up to some seconds. DeviceLost: the sound system cannot be used at all.
     """
     with library.exclusive() as audio:
         devices = listed(audio)
@@ -139,11 +130,7 @@ class _Stream:
         raise NotImplementedError
 
     def open(self, audio: pyaudio.PyAudio, device: SoundDevice) -> pyaudio.Stream:
-        """Open and start `device` in the best format that it takes.
-
-        Raises:
-            DeviceLost: it takes none, or cannot be opened now.
-        """
+        """Open and start `device` in the best format that it takes. DeviceLost: it takes none, or none now."""
         began = time.monotonic()
         refused, tried = "it has no channels", 0
         for form in candidates(device, self.direction, self.rate_hz, self._channel):
@@ -167,10 +154,8 @@ class _Stream:
         """Return the stream, or None and why the device refuses this very format.
 
         PortAudio's codes for a card that is busy, gone or not ready are also codes for a format. So ALSA is asked whether the
-        device can be opened. It may have become ready in between, so what was no sure refusal is tried `twice`.
-
-        Raises:
-            DeviceLost: the device cannot be opened now, in whatever format.
+        device can be opened (DeviceLost: not in any format). It may have become ready in between, so what was no sure
+        refusal is tried `twice`.
         """
         try:
             return self._open_format(audio, device, form), ""

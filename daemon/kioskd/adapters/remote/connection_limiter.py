@@ -26,7 +26,7 @@ CLOSE_S: Final = 1.0
 
 
 class ClientGone(Exception):
-    """The client has left, or did not keep a deadline: there is nobody to tell."""
+    """The client has left, or did not keep a deadline."""
 
 
 class ClientStream:
@@ -37,20 +37,14 @@ class ClientStream:
         self._writer = writer
 
     def option(self, name: int, size: int) -> bytes:
-        """Return an option of the client's socket (SOL_SOCKET).
-
-        Raises:
-            OSError: the kernel does not tell.
-        """
+        """Return an option of the client's socket (SOL_SOCKET). OSError: the kernel does not tell."""
         found: bytes = self._writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, name, size)
         return found
 
     async def read_until(self, end: bytes, *, within_s: float) -> bytes:
         """Return what comes up to `end`, which is included.
 
-        Raises:
-            ClientGone: the client left, or took longer.
-            ValueError: there is no end within the bound.
+        ClientGone: the client left, or took longer. ValueError: there is no end within the bound.
         """
         try:
             async with asyncio.timeout(within_s):
@@ -61,11 +55,7 @@ class ClientStream:
             raise ValueError("too long") from error
 
     async def read(self, size: int, *, within_s: float) -> bytes:
-        """Return exactly so many bytes.
-
-        Raises:
-            ClientGone: the client left, or took longer.
-        """
+        """Return exactly so many bytes. ClientGone: the client left, or took longer."""
         try:
             async with asyncio.timeout(within_s):
                 return await self._reader.readexactly(size)
@@ -73,11 +63,7 @@ class ClientStream:
             raise ClientGone(type(error).__name__) from error
 
     async def write(self, data: bytes) -> None:
-        """Send `data`.
-
-        Raises:
-            ClientGone: the client left, or does not read.
-        """
+        """Send `data`. ClientGone: the client left, or does not read."""
         self._writer.write(data)
         try:
             async with asyncio.timeout(WRITE_S):
@@ -130,16 +116,10 @@ class ConnectionLimiter:
         each: int | None = None,
         user_of: Callable[[socket.socket], PeerUser] = lambda _client: PeerUser(),
     ) -> None:
-        """Listen to nobody yet.
+        """Do not listen yet. `name`: what the log calls the socket.
 
-        Args:
-            name: what the log calls the socket.
-            clock: the daemon's time.
-            most: clients at a time; owners have as many places again. The next client is told `full`, and left.
-            line_bytes: see `ClientStream.read_until`.
-            full: what is sent to a client that finds no place.
-            each: clients at a time of one user who is no owner; None: as many as there are places.
-            user_of: tells whose client it is.
+        `most` clients are let in at a time; owners have as many places again. The next client is sent `full`, and left.
+        One user who is no owner has `each` places; None: all. `line_bytes` bounds `ClientStream.read_until`.
         """
         self._name = name
         self._clock = clock
@@ -221,4 +201,4 @@ class ConnectionLimiter:
                 await stream.close()
         finally:
             self._clients[user] -= 1
-            self._clients += Counter()  # forgets whoever has no client left
+            self._clients += Counter()  # forgets users without a client

@@ -50,7 +50,7 @@ class _Peer(enum.Enum):
     """Who is at the other end."""
 
     OWNER = enum.auto()
-    """Root, or the daemon's own user: whoever can read its memory and settings anyway."""
+    """Root, or the daemon's own user: both can read its memory and settings anyway."""
     MEMBER = enum.auto()
     """Of the group."""
     STRANGER = enum.auto()
@@ -70,20 +70,13 @@ class ControlSocket:
     def claim(self) -> None:
         """Make this the one daemon of this socket, for as long as the process lives or until `serve` is over.
 
-        Where that cannot be found out, a later `serve` says why.
-
-        Raises:
-            KioskError: another daemon has it.
+        KioskError: another daemon has it. Where that cannot be found out, a later `serve` says why.
         """
         with contextlib.suppress(OSError):
             self._lock()
 
     async def serve(self, handle: RequestHandler) -> NoReturn:
-        """Have each request handled, until cancelled; the socket is gone then.
-
-        Raises:
-            KioskError: another daemon has it.
-        """
+        """Have each request handled, until cancelled; the socket is gone then. KioskError: another daemon has it."""
         limiter = ConnectionLimiter(
             "control",
             self._clock,
@@ -118,7 +111,7 @@ class ControlSocket:
 
     def _listen(self) -> socket.socket:
         self._lock()
-        # The lock is ours, so whoever left this socket behind is dead. Anything else of that name is not ours to remove.
+        # The lock is ours, so the process that left this socket behind is dead. Anything else of that name is not ours to remove.
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISSOCK(self._path.lstat().st_mode):
                 raise FileExistsError(17, f"{self._path} is there and no socket; remove it")
@@ -126,7 +119,7 @@ class ControlSocket:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listening.bind(str(self._path))
-            # Nobody can connect before it listens, so it is never open wider than this.
+            # A client cannot connect before it listens, so it is never open wider than this.
             self._path.chmod(_MODE)
             group = self._path.parent.stat().st_gid
             if self._path.stat().st_gid != group:
@@ -173,7 +166,6 @@ class ControlSocket:
     async def _watch_within_share(
         self, uid: int, watch: Callable[[SendLine], Awaitable[None]], answer: SendLine
     ) -> None:
-        """Let a member watch, if that leaves others their share."""
         if self._watching[uid] >= WATCHERS_EACH:
             await answer({"ok": False, "why": f"{WATCHERS_EACH} clients of this user watch already"})
             return

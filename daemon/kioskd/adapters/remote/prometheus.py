@@ -1,9 +1,10 @@
-"""Numbers for Prometheus: its text, and a door on loopback where it is fetched by HTTP."""
+"""Numbers for Prometheus: its text, and a port on loopback where it is fetched by HTTP."""
 
 import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from kioskd.adapters.remote.connection_limiter import ClientStream, ConnectionLimiter
@@ -84,19 +85,10 @@ class MetricsServer:
             await stream.write(_answer(200, body, bare=method == "HEAD"))
 
 
-_REASONS: Final = {
-    200: "OK",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    431: "Request Header Fields Too Large",
-    503: "Service Unavailable",
-}
-
-
 def _answer(status: int, body: str, *, bare: bool = False) -> bytes:
     data = body.encode()
     head = (
-        f"HTTP/1.1 {status} {_REASONS[status]}\r\n"
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
         "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
         f"Content-Length: {len(data)}\r\n"
         "Connection: close\r\n\r\n"

@@ -45,9 +45,7 @@ def replace(path: Path, text: str, *, durable: bool) -> None:
 
     `durable`: make its folder if need be, and wait until it would outlive a power cut, its name included. What need not be
     is in a folder that the service manager makes, and takes away.
-
-    Raises:
-        OSError: it cannot be written; names `path`. The old content stays, unless the disk fails at the very last.
+    OSError, which names `path`: it cannot be written. The old content stays, unless the disk fails at the very last.
     """
     try:
         _replace(path, text, durable=durable)
@@ -76,12 +74,9 @@ def _replace(path: Path, text: str, *, durable: bool) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Find out, without writing, whether files can be written in `folder`, or it can be made. Blocks.
+    """Raise OSError, which names `folder`, where files cannot be written in it or it cannot be made. Blocks; writes nothing.
 
     What a disk that fails does to a write is not seen here.
-
-    Raises:
-        OSError: they cannot; names `folder`.
     """
     place = folder
     while not place.exists():

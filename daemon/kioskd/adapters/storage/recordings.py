@@ -136,14 +136,12 @@ class RecordFolder:
                 item = self._queue.get(timeout=TIDY_S)
             except queue.Empty:
                 continue
-            match item:
-                case None:
-                    self._close_files()
-                    return
-                case _ if item is _FINISH:
-                    self._close_files()
-                case _Piece():
-                    self._try(partial(self._add, item))
+            if item is not None and item is not _FINISH:
+                self._try(partial(self._add, item))
+                continue
+            self._close_files()
+            if item is None:
+                return
 
     def _try(self, work: Callable[[], None]) -> None:
         try:

@@ -18,9 +18,6 @@ from pydantic import SecretStr
 
 from kioskd.adapters.storage import atomic_file
 
-LARGEST_BYTES: Final = 100_000
-"""Ours has a few hundred: what is larger is not ours, or damaged."""
-
 log = logging.getLogger(__name__)
 
 FRESH_S: Final = 120.0
