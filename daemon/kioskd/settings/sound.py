@@ -1,12 +1,11 @@
 """What the kiosk hears and speaks with."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from kioskd.yamlconf.section import Section
-from kioskd.yamlconf.value_types import PathOnDisk, Range, SoundDeviceName, said, shown
+from kioskd.yamlconf.value_types import PathOnDisk, Range, SoundDeviceName, UnusedAt, said, shown
 
 CUES = ("wake", "end", "mute", "error")
 
@@ -90,15 +89,11 @@ class SpeakerSettings(Section):
     """Short chimes: true is all of [wake, end, mute, error], false is none. None of them is ever heard by the service."""
     prompts: bool = True
     """Whether the kiosk says aloud what is wrong when it cannot reach the service, is closed, or hears nothing."""
-    prompts_folder: PathOnDisk | None = None
+    prompts_folder: Annotated[
+        PathOnDisk | None,
+        UnusedAt("prompts", False, "with prompts: false nothing is said aloud; take out one of the two"),
+    ] = None
     """Folder of the owner's own words for that: LANGUAGE.yaml, or LANGUAGE/CODE.wav, as in de/W1.wav."""
-
-    @field_validator("prompts_folder")
-    @classmethod
-    def _of_prompts(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        if value is not None and info.data.get("prompts") is False:
-            raise said("goes unused: with prompts: false nothing is said aloud; take out one of the two")
-        return value
 
     @field_validator("volume_ceiling")
     @classmethod

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from kioskd.tools.argv import runnable
 from kioskd.tools.guard import MOST_TOOLS, Guard
-from kioskd.tools.kinds.value_types import Headers, ProgramArguments, ToolName, Variable, WebAddress, insists
+from kioskd.tools.kinds.value_types import Headers, Insecure, ProgramArguments, ToolName, Variable, WebAddress
 from kioskd.tools.program_settings import GRANTS, ProgramSettings
 from kioskd.tools.template import FIELD
 from kioskd.yamlconf.value_types import Name, PathOnDisk, Range, at, said
@@ -41,16 +41,8 @@ class McpSettings(Guard, ProgramSettings):
     """Seconds in which the server may start and answer; after a try in vain the next one waits twice as long."""
     ca_file: PathOnDisk | None = None
     """Certificates (PEM) to trust in place of the public ones, with an https:// `url`."""
-    insecure: Annotated[bool, Field(validate_default=True)] = False
+    insecure: Insecure = False
     """true: send the credential in `headers` without encryption beyond this machine, where others can read it."""
-
-    @field_validator("insecure")
-    @classmethod
-    def _insists(cls, value: bool, info: ValidationInfo) -> bool:
-        if "url" not in info.data or "headers" not in info.data:
-            return value  # they have faults of their own
-        secrets = info.data["headers"].values()
-        return insists(value, url=info.data["url"] or "", secrets=secrets, tls="https")
 
     @field_validator("ca_file")
     @classmethod
