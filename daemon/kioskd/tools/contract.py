@@ -5,7 +5,7 @@ A result is data for the model and nothing else: nobody reads settings or instru
 
 import asyncio
 import json
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NoReturn, Protocol, TypeVar
 from urllib.parse import quote, quote_plus
@@ -29,6 +29,7 @@ MOST_VALUES: Final = 5_000
 """Of an answer: to go through more would hold the loop up, and the model is told a small part of it anyway."""
 MOST_MARKS: Final = 20_000
 """Commas and brackets of a message that is parsed as a whole: a megabyte of empty lists took a fifth of a second."""
+NO_JSON: Final = "its answer is no JSON"
 TOO_MANY: Final = f"its answer has more than {MOST_VALUES} values"
 NOTHING: Final = "nothing was found; the same call again will find nothing again"
 
@@ -82,21 +83,22 @@ def found(data: object, message: str = "done") -> ToolResult:
     return ToolResult("no_results", NOTHING) if _empty(data) else ToolResult("ok", message, data)
 
 
+def inside(data: object) -> Iterable[object]:
+    """Return what is in a group or list of JSON; nothing for any other value."""
+    if isinstance(data, Mapping):
+        return data.values()
+    return data if isinstance(data, list | tuple) else ()
+
+
 def _empty(data: object) -> bool:
     """Whether nothing but empty texts and empty groups is in it; a number or truth value is something."""
     waiting = [data]
     while waiting:
-        match waiting.pop():
-            case None | "":
-                pass
-            case str(text) if not text.strip():
-                pass
-            case Mapping() as group:
-                waiting.extend(group.values())
-            case list() | tuple() as items:
-                waiting.extend(items)
-            case _:
-                return False
+        value = waiting.pop()
+        if isinstance(value, Mapping | list | tuple):
+            waiting.extend(inside(value))
+        elif not (value is None or (isinstance(value, str) and not value.strip())):
+            return False
     return True
 
 
@@ -117,14 +119,10 @@ def _json_answer(text: str) -> ToolResult:
         return failed(TOO_MANY)
     try:
         data = json.loads(text)
-        if too_many(data):
-            return failed(TOO_MANY)
-        if too_deep(data):
-            return failed("its answer is nested too deeply")
-        encode(data)  # NaN and half characters are no JSON
     except (ValueError, RecursionError):
-        return failed("its answer is no JSON")
-    return found(data)
+        return failed(NO_JSON)
+    fault = unfit(data)
+    return found(data) if fault is None else failed(fault)
 
 
 def failed(message: str, *, retryable: bool = False, data: object = None) -> ToolResult:
@@ -145,15 +143,9 @@ def marks(raw: bytes) -> int:
 def too_many(data: object) -> bool:
     """Whether `data` has more values than are gone through."""
     waiting, left = [data], MOST_VALUES
-    while waiting and left:
+    while waiting and len(waiting) <= left:
         left -= 1
-        match waiting.pop():
-            case Mapping() as group:
-                waiting.extend(group.values())
-            case list() | tuple() as items:
-                waiting.extend(items)
-        if len(waiting) > left:
-            return True
+        waiting.extend(inside(waiting.pop()))
     return bool(waiting)
 
 
@@ -161,15 +153,23 @@ def too_deep(data: object) -> bool:
     """Whether `data` is nested deeper than any answer is."""
     level = [data]
     for _ in range(DEEPEST_DATA):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, Mapping | list | tuple)
-            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
-        ]
+        level = [inner for outer in level for inner in inside(outer)]
         if not level:
             return False
     return True
+
+
+def unfit(data: object) -> str | None:
+    """Return why `data` cannot be told to the model; None where it can."""
+    if too_many(data):
+        return TOO_MANY
+    if too_deep(data):
+        return "its answer is nested too deeply"
+    try:
+        encode(data).encode()  # NaN and half characters are no JSON
+    except (TypeError, ValueError, RecursionError):
+        return NO_JSON
+    return None
 
 
 def hide(data: object, secrets: Sequence[SecretStr]) -> object:

@@ -4,25 +4,14 @@ import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from kioskd import ports
 from kioskd.errors import KioskError
 from kioskd.tools.arguments import Arguments
 from kioskd.tools.call_counts import CallCounts, CallsToday, DayCounts
-from kioskd.tools.contract import (
-    TOO_MANY,
-    Declaration,
-    Guarded,
-    ToolResult,
-    failed,
-    hide,
-    refused,
-    stay,
-    too_deep,
-    too_many,
-    within,
-)
+from kioskd.tools.contract import Declaration, Guarded, ToolResult, failed, hide, refused, stay, unfit, within
 from kioskd.tools.guard import Guard
 from kioskd.tools.json_text import encode
 from kioskd.tools.template import fill
@@ -221,17 +210,10 @@ class Toolbox:
     @staticmethod
     def bounded(result: ToolResult, tool: Guarded) -> ToolResult:
         """Return `result` without secrets, if it is one that can be told."""
-        try:
-            if too_many(result.data):
-                return failed(TOO_MANY)
-            if too_deep(result.data):
-                return failed("its answer is nested too deeply")
-            clean = hide(result.data, tool.secrets)
-            encode(clean).encode()
-        except (TypeError, ValueError, RecursionError):
-            return failed("its answer is no JSON")
-        message = str(hide(result.message, tool.secrets))
-        return ToolResult(result.status, message, clean, retryable=result.retryable, picture=result.picture)
+        if (fault := unfit(result.data)) is not None:
+            return failed(fault)
+        data, message = hide(result.data, tool.secrets), str(hide(result.message, tool.secrets))
+        return replace(result, data=data, message=message)
 
 
 def _spoken(_name: str, value: str) -> str:

@@ -67,9 +67,8 @@ class HttpTool(FixedTool):
             for client in self._clients.values():
                 await client.aclose()
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
+    async def call(self, _name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Send the request, and read the answer."""
-        del name
         import httpx2  # noqa: PLC0415 - slow, and only where there is such a tool
 
         try:

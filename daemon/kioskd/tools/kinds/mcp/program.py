@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import subprocess
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kioskd import ports
@@ -46,14 +47,8 @@ async def spoken_to(
 
     loop = asyncio.get_running_loop()
     with contextlib.ExitStack() as pipes:
-        process = start(
-            program.sandbox,
-            program.argv,
-            program.folder,
-            environment=get_default_environment() | dict(program.environment),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        environment = get_default_environment() | dict(program.environment)
+        process = start(replace(program, environment=environment), subprocess.PIPE, subprocess.PIPE)
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
             pipes.enter_context(pipe)

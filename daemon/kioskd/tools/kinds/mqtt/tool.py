@@ -36,9 +36,8 @@ class MqttTool:
         """Keep a connection to the broker, whatever becomes of it, until cancelled."""
         await self.broker.run()
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
+    async def call(self, _name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Publish one message, and wait for its reply if it is to have one."""
-        del name
         import aiomqtt  # noqa: PLC0415 - as above
 
         try:

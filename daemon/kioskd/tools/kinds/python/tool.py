@@ -35,9 +35,8 @@ class PythonTool(FixedTool):
         """Calls of a plain function that are under way or hang."""
         return self._threads
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
+    async def call(self, _name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Call the function; what it raises is raised."""
-        del name
         if self._is_async:
             answer = await self._awaited(self._function(arguments))
         elif self._threads >= MOST_THREADS:
