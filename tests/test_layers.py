@@ -117,7 +117,7 @@ HOMES: Final[Mapping[str, tuple[str, ...]]] = {
     "google": ("adapters.gemini",),
     "gpiod": ("adapters.controls",),
     "httpx2": ("adapters.gemini", "tools.kinds.http", "tools.kinds.mcp"),
-    "jsonschema_rs": ("tools.json_patterns", "tools.owner_schema"),
+    "jsonschema_rs": ("tools.json_schema",),
     "libcamera": ("adapters.cameras.picamera",),
     "livekit": ("media.echo",),
     "matplotlib": ("rehearsal.chart",),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from kioskd.tools.contract import inside
-from kioskd.tools.json_patterns import parts, validator
+from kioskd.tools.json_schema import parts, validator
 
 LARGEST: Final = 16_384
 """Characters and values of all arguments together; what is spoken to a kiosk is far less."""

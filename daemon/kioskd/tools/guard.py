@@ -4,8 +4,8 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
+from kioskd.tools.json_schema import JsonSchema
 from kioskd.tools.kinds.value_types import ToolName
-from kioskd.tools.owner_schema import JsonSchema
 from kioskd.tools.template import FIELD
 from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import OwnerText, Range, UnusedAt, said, shown

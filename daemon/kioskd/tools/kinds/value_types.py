@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo
 
 from kioskd.proxies import is_loopback
 from kioskd.tools.credentials import CREDENTIAL
-from kioskd.tools.owner_schema import NAME
+from kioskd.tools.json_schema import NAME
 from kioskd.tools.template import FIELD
 from kioskd.yamlconf.value_types import PathOnDisk, at, form, said, shown, split_address
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from kioskd.tools.contract import too_many
-from kioskd.tools.json_patterns import DATA, NAMED, validator
+from kioskd.tools.json_schema import DATA, NAMED, validator
 from kioskd.tools.json_text import size
 
 LARGEST: Final = 16_384
