@@ -83,7 +83,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
         *("adapters.cameras.kinds", "adapters.cameras.source", "adapters.controls.kinds"),
         *("adapters.controls.source", "adapters.source"),
         *("live_models", "proxies", "regular_file", "secret_files", "yamlconf"),
-        *("tools.guard", "tools.program_settings", "tools.registry", "tools.startup", "tools.tool_kind"),
+        *("tools.guard", "tools.program_settings", "tools.registry", "tools.tool_kind"),
     ),
     "yamlconf": ("live_models", "regular_file"),
     "proxies": (),

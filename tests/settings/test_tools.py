@@ -20,7 +20,7 @@ from kioskd.tools.kinds.mqtt.settings import MqttSettings
 from kioskd.tools.kinds.python.settings import PythonSettings
 from kioskd.tools.kinds.python.tool import MOST_THREADS
 from kioskd.tools.program_settings import program
-from kioskd.tools.startup import tool_faults, unseen
+from kioskd.tools.registry import tool_faults, unseen
 from kioskd.yamlconf.field_docs import descriptions
 from kioskd.yamlconf.section import Section
 

@@ -11,9 +11,10 @@ from pydantic import SecretStr
 from kioskd.adapters.fakes.devices import ManualClock
 from kioskd.errors import DeviceLost
 from kioskd.tools.call_counts import CallsToday, DayCounts
-from kioskd.tools.contract import Declaration, Guarded, ToolResult, found, stay
+from kioskd.tools.contract import Declaration, Guarded, ToolResult, found
 from kioskd.tools.guard import Guard
 from kioskd.tools.toolbox import LONGEST_SPOKEN, Toolbox
+from kioskd.tools.waiting import stay
 
 SCHEMA = {"type": "object", "properties": {"item": {}}, "additionalProperties": False}
 

@@ -19,13 +19,13 @@ from kioskd.settings.load import SettingsError, default_path, read
 from kioskd.settings.model import Settings
 from kioskd.settings.sandbox import secret_files
 from kioskd.tools.build import assemble
-from kioskd.tools.contract import Declaration, Guarded, within
+from kioskd.tools.contract import Declaration, Guarded
 from kioskd.tools.guard import Guard, NamedSettings
 from kioskd.tools.json_text import encode
-from kioskd.tools.registry import kind_of
-from kioskd.tools.startup import credential_names, tool_faults
+from kioskd.tools.registry import credential_names, kind_of, tool_faults
 from kioskd.tools.tool_kind import BuildContext
 from kioskd.tools.toolbox import Toolbox
+from kioskd.tools.waiting import within
 
 SETTLE_S: Final = 20.0
 """Seconds for servers to be reached and listed, beside what they may take to start."""

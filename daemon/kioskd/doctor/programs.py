@@ -12,10 +12,10 @@ from kioskd.doctor.finding import Finding, fault, note, ok, skipped
 from kioskd.settings.sandbox import secret_files
 from kioskd.tools import program
 from kioskd.tools.build import own_folders, sandboxed
-from kioskd.tools.contract import within
 from kioskd.tools.process import run_to_end
 from kioskd.tools.registry import kind_of
 from kioskd.tools.sandbox import ProgramSandbox
+from kioskd.tools.waiting import within
 
 _PROBE_S: Final = 20.0
 _PROBE: Final = """

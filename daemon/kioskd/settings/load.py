@@ -16,7 +16,7 @@ from kioskd.settings.credentials import check_account, service_key
 from kioskd.settings.cross_checks import camera_is_unused, joint_faults
 from kioskd.settings.model import Settings
 from kioskd.settings.sandbox import ServiceSandbox, hidden_faults, hidden_notes
-from kioskd.tools.startup import tool_faults, unseen
+from kioskd.tools.registry import tool_faults, unseen
 from kioskd.yamlconf.document import Document, Fault
 from kioskd.yamlconf.error_messages import shape_of, without_empty, words
 from kioskd.yamlconf.section import Section

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from kioskd.settings.buttons_lamps import LampSettings
 from kioskd.settings.model import Settings
 from kioskd.tools.program_settings import ProgramSettings
-from kioskd.tools.startup import credential_files
+from kioskd.tools.registry import credential_files
 from kioskd.tools.tool_kind import program_of
 from kioskd.yamlconf.document import ValuePath
 

@@ -11,8 +11,7 @@ from kioskd.tools.contract import Declaration, Guarded, declared
 from kioskd.tools.guard import Guard, NamedSettings
 from kioskd.tools.program import SOCKET, missing
 from kioskd.tools.program_settings import OWN
-from kioskd.tools.registry import kind_of
-from kioskd.tools.startup import credential_files
+from kioskd.tools.registry import credential_files, kind_of
 from kioskd.tools.tool_kind import BuildContext, program_of
 
 log = logging.getLogger(__name__)

@@ -3,21 +3,17 @@
 A result is data for the model and nothing else: nobody reads settings or instructions out of it.
 """
 
-import asyncio
 import json
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, NoReturn, Protocol, TypeVar
+from typing import Final, Literal, Protocol
 from urllib.parse import quote, quote_plus
 
 from pydantic import SecretStr
 
-from kioskd import ports
 from kioskd.tools.guard import Guard, NamedSettings
 from kioskd.tools.json_text import encode, size
 from kioskd.tools.kinds.value_types import AnswerForm
-
-T = TypeVar("T")
 
 ToolStatus = Literal["ok", "no_results", "error", "timeout", "refused", "busy"]
 
@@ -226,8 +222,11 @@ class ToolSource(Protocol):
     async def settled(self) -> None:
         """Return when it has found out once what it offers, or that it cannot; `run` must be running."""
 
-    async def run(self) -> NoReturn:
-        """Keep what it needs between calls (a connection) until cancelled. Trouble of the world stays inside."""
+    async def run(self) -> None:
+        """Keep what it needs between calls (a connection) until cancelled; return at once if that is nothing.
+
+        Trouble of the world stays inside.
+        """
 
 
 class FixedTool:
@@ -239,9 +238,8 @@ class FixedTool:
     async def settled(self) -> None:
         """Return at once."""
 
-    async def run(self) -> NoReturn:
-        """Do nothing until cancelled."""
-        await stay()
+    async def run(self) -> None:
+        """Return at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,24 +252,3 @@ class Guarded:
     """What must never be in a result."""
     place: str = ""
     """Where the owner has set it."""
-
-
-async def stay() -> NoReturn:
-    """Wait until cancelled."""
-    while True:
-        await asyncio.Event().wait()
-
-
-async def within(clock: ports.Clock, seconds: float, work: Awaitable[T]) -> T:
-    """Return what `work` returns; cancel it after `seconds` of `clock`.
-
-    Raises:
-        TimeoutError: it took longer.
-    """
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(None) as scope:
-        alarm = clock.call_later(seconds, lambda: scope.reschedule(loop.time()))
-        try:
-            return await work
-        finally:
-            alarm.cancel()

@@ -87,13 +87,6 @@ def parts(schema: object, path: ValuePath = ()) -> Iterator[tuple[ValuePath, Map
             yield from parts(inner, (*path, word))
 
 
-def _thawed(value: Any) -> Any:
-    """Return `value` with lists for tuples, as JSON Schema knows them."""
-    if isinstance(value, dict):
-        return {name: _thawed(inner) for name, inner in value.items()}
-    return [_thawed(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
 def _schema(value: Any) -> Any:
     """Return a JSON Schema that can be used, or say what is wrong with it and where."""
     from jsonschema_rs import ValidationError as SchemaFault  # noqa: PLC0415 - only a kiosk with tools needs it
@@ -103,8 +96,7 @@ def _schema(value: Any) -> Any:
         raise said(
             f"{shown(value)} is no JSON Schema: a group is needed; write type: object and properties: below it"
         )
-    schema = _thawed(value)
-    _bound(schema)
+    schema = _copied(value)
     try:
         meta.validate(schema)
     except SchemaFault as error:
@@ -119,14 +111,15 @@ def _schema(value: Any) -> Any:
     return {"properties": {}, "additionalProperties": False} | schema
 
 
-def _bound(schema: object) -> None:
-    """Refuse a schema that is too large or too deep to look at closer."""
+def _copied(schema: object) -> Any:
+    """Return a copy with lists for tuples. Refuse a schema that is too large or too deep to look at closer."""
     try:
-        size = len(json.dumps(schema, default=str))
+        text = json.dumps(schema, default=str)
     except (RecursionError, ValueError):
         raise said("is nested too deeply: the model reads it each time; make it simpler") from None
-    if size > LARGEST_SCHEMA:
+    if len(text) > LARGEST_SCHEMA:
         raise said(f"is larger than {LARGEST_SCHEMA} characters: the model reads it each time; shorten it")
+    return json.loads(text)
 
 
 def _unfit_names(schema: dict[str, Any]) -> Iterator[tuple[ValuePath, str]]:

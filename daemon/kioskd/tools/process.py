@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from kioskd import ports
-from kioskd.tools.contract import within
 from kioskd.tools.program import Program, RunningProgram, start
+from kioskd.tools.waiting import within
 
 GRACE_S: Final = 0.5
 """Seconds from SIGTERM to SIGKILL."""

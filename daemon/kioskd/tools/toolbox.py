@@ -11,10 +11,11 @@ from kioskd import ports
 from kioskd.errors import KioskError
 from kioskd.tools.arguments import Arguments
 from kioskd.tools.call_counts import CallCounts, CallsToday, DayCounts
-from kioskd.tools.contract import Declaration, Guarded, ToolResult, failed, hide, refused, stay, unfit, within
+from kioskd.tools.contract import Declaration, Guarded, ToolResult, failed, hide, refused, unfit
 from kioskd.tools.guard import Guard
 from kioskd.tools.json_text import encode
 from kioskd.tools.template import fill
+from kioskd.tools.waiting import stay, within
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,10 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from pydantic import SecretStr
 
 from kioskd import proxies
-from kioskd.tools.contract import FixedTool, ToolResult, declared, failed, read_answer, refused, stay
+from kioskd.tools.contract import FixedTool, ToolResult, declared, failed, read_answer, refused
 from kioskd.tools.kinds.http.settings import HttpSettings
 from kioskd.tools.template import UnfitError, as_text, fields, fill, remaining
+from kioskd.tools.waiting import stay
 
 if TYPE_CHECKING:
     import httpx2

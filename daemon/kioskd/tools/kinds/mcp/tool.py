@@ -12,12 +12,13 @@ from pydantic import SecretStr
 from kioskd import ports
 from kioskd.proxies import ProxyError
 from kioskd.retry import RetryDelays, TryEnded, retry
-from kioskd.tools.contract import TOO_MANY, Declaration, ToolResult, failed, found, too_many, within
+from kioskd.tools.contract import TOO_MANY, Declaration, ToolResult, failed, found, too_many
 from kioskd.tools.kinds.mcp.http import HttpRefusal, McpAddress, connected, trust_fault
 from kioskd.tools.kinds.mcp.offers import OfferedTools
 from kioskd.tools.kinds.mcp.program import spoken_to
 from kioskd.tools.kinds.mcp.settings import McpSettings
 from kioskd.tools.program import Program
+from kioskd.tools.waiting import within
 
 if TYPE_CHECKING:
     import mcp
