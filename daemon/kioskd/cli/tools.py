@@ -174,8 +174,8 @@ async def _call(settings: Settings, arguments: argparse.Namespace) -> int:
         began = clock.now()
         result = await toolbox.call(name, arguments.arguments, turn=1, conversation=1)
         took_s = clock.now() - began
-        known = toolbox.guard(name)
-        guard = known or Guard()
+        known = toolbox.offer(name)
+        guard = Guard() if known is None else known.tool.guard
     told = result.as_json(guard.result_bytes)
     if arguments.json:
         say_json({"name": name, "took_s": round(took_s, 3)} | told)

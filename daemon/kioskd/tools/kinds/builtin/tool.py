@@ -15,62 +15,46 @@ LONGEST_TITLE: Final = 60
 LONGEST_NOTE: Final = 500
 
 _NOTHING: Final[Mapping[str, object]] = {"type": "object", "properties": {}, "additionalProperties": False}
+_PERCENT: Final = {"type": "integer", "minimum": 0, "maximum": 100, "description": "0 silent, 100 loudest"}
+_TITLE: Final = {"type": "string", "maxLength": LONGEST_TITLE}
+_NOTE: Final = {"type": "string", "maxLength": LONGEST_NOTE}
 
-
-DECLARATIONS: Final[Mapping[str, Declaration]] = {
-    declaration.name: declaration
-    for declaration in (
-        Declaration(
-            "end_conversation",
-            "End this conversation, when the visitor says goodbye or wants to stop. Say goodbye first.",
-            _NOTHING,
-        ),
-        Declaration(
-            "set_volume",
-            "Set how loudly you speak, when the visitor asks for it.",
-            {
-                "type": "object",
-                "properties": {
-                    "percent": {
-                        "type": "integer",
-                        "minimum": 0,
-                        "maximum": 100,
-                        "description": "0 silent, 100 loudest",
-                    }
-                },
-                "required": ["percent"],
-                "additionalProperties": False,
-            },
-            repeatable=True,
-        ),
-        Declaration(
-            "look",
-            "Take a picture with the kiosk's camera and see it, when the visitor wants to show you something.",
-            _NOTHING,
-            repeatable=True,
-        ),
-        Declaration(
-            "time_and_place",
-            "Tell the local date and time, and where this kiosk is.",
-            _NOTHING,
-            repeatable=True,
-        ),
-        Declaration(
-            "remember_note",
-            "Note something the visitor told you, for this conversation only. Without text it reads all notes back.",
-            {
-                "type": "object",
-                "properties": {
-                    "title": {"type": "string", "maxLength": LONGEST_TITLE},
-                    "text": {"type": "string", "maxLength": LONGEST_NOTE},
-                },
-                "dependentRequired": {"text": ["title"]},
-                "additionalProperties": False,
-            },
-            repeatable=True,
-        ),
-    )
-}
+_ALL: Final = (
+    Declaration(
+        "end_conversation",
+        "End this conversation, when the visitor says goodbye or wants to stop. Say goodbye first.",
+        _NOTHING,
+    ),
+    Declaration(
+        "set_volume",
+        "Set how loudly you speak, when the visitor asks for it.",
+        {**_NOTHING, "properties": {"percent": _PERCENT}, "required": ["percent"]},
+        repeatable=True,
+    ),
+    Declaration(
+        "look",
+        "Take a picture with the kiosk's camera and see it, when the visitor wants to show you something.",
+        _NOTHING,
+        repeatable=True,
+    ),
+    Declaration(
+        "time_and_place",
+        "Tell the local date and time, and where this kiosk is.",
+        _NOTHING,
+        repeatable=True,
+    ),
+    Declaration(
+        "remember_note",
+        "Note something the visitor told you, for this conversation only. Without text it reads all notes back.",
+        {
+            **_NOTHING,
+            "properties": {"title": _TITLE, "text": _NOTE},
+            "dependentRequired": {"text": ["title"]},
+        },
+        repeatable=True,
+    ),
+)
+DECLARATIONS: Final[Mapping[str, Declaration]] = {declaration.name: declaration for declaration in _ALL}
 """Every built-in by its name."""
 
 
