@@ -22,21 +22,6 @@ from kioskd.yamlconf.error_messages import shape_of, without_empty, words
 from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import shown
 
-__all__ = [
-    "Fault",
-    "Loaded",
-    "SettingsError",
-    "default_path",
-    "load",
-    "load_to_run",
-    "notes",
-    "read",
-    "read_as",
-    "startup_faults",
-    "unknown_model",
-    "wanted_features",
-]
-
 SettingsModel = TypeVar("SettingsModel", bound=Section)
 
 LARGEST_BYTES: Final = 1 << 20

@@ -15,8 +15,6 @@ from kioskd.tools.registry import credential_files
 from kioskd.tools.tool_kind import program_of
 from kioskd.yamlconf.document import ValuePath
 
-__all__ = ["PROPERTIES", "ServiceSandbox", "hidden_faults", "hidden_notes", "named", "paths", "secret_files"]
-
 _HOMES: Final = ("/home", "/root", "/run/user")
 _TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108 - nothing is written there
 _HIDES: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {

@@ -1,13 +1,14 @@
 """What the kiosk hears and speaks with."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import PathOnDisk, Range, SoundDeviceName, UnusedAt, said, shown
 
-CUES = ("wake", "end", "mute", "error")
+CueName = Literal["wake", "end", "mute", "error"]
+CUES: Final[tuple[CueName, ...]] = get_args(CueName)
 
 
 def _all_or_none(value: Any) -> Any:
@@ -20,11 +21,8 @@ def _all_or_none(value: Any) -> Any:
     return value
 
 
-CueVolume = Annotated[
-    tuple[Literal["wake", "end", "mute", "error"], ...],
-    BeforeValidator(
-        _all_or_none, json_schema_input_type=bool | list[Literal["wake", "end", "mute", "error"]]
-    ),
+Cues = Annotated[
+    tuple[CueName, ...], BeforeValidator(_all_or_none, json_schema_input_type=bool | list[CueName])
 ]
 
 
@@ -85,7 +83,7 @@ class SpeakerSettings(Section):
         default=100, validate_default=True
     )
     """The most that visitors and tools may turn it up to."""
-    cues: CueVolume = ("wake", "end", "mute", "error")
+    cues: Cues = CUES
     """Short chimes: true is all of [wake, end, mute, error], false is none. None of them is ever heard by the service."""
     prompts: bool = True
     """Whether the kiosk says aloud what is wrong when it cannot reach the service, is closed, or hears nothing."""
