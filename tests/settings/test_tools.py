@@ -33,11 +33,6 @@ class Kiosk(Section):
     tools: ToolsSetting = ()
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "kioskd.yaml"
-
-
 def tools_of(file: Path, text: str) -> ToolsSetting:
     file.write_text(textwrap.dedent(text), encoding="utf-8")
     return read_as(Kiosk, file)[0].tools
@@ -137,6 +132,9 @@ HTTP = "  - {kind: http, name: ask, description: asks, url: "
 COMMAND = "  - {kind: command, name: run, description: runs, argv: "
 MQTT = "  - {kind: mqtt, name: say, description: says, broker: "
 P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string}, l: {type: array}}, required: [p, l]}"
+
+
+ONE = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
 
 
 @pytest.mark.parametrize(
@@ -409,8 +407,7 @@ def test_a_parameter_that_may_be_no_single_value_cannot(file: Path, types: str) 
     ],
 )
 def test_a_parameter_in_a_script_is_refused(file: Path, argv: str, column: int) -> None:
-    schema = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
-    [fault] = faults_of(file, f"tools:\n{COMMAND}{argv}, {schema}}}\n")
+    [fault] = faults_of(file, f"tools:\n{COMMAND}{argv}, {ONE}}}\n")
     assert fault.startswith(f"2:{column} tools.argv: has a parameter in a script")
 
 
@@ -439,8 +436,7 @@ def test_a_parameter_in_a_script_is_refused(file: Path, argv: str, column: int) 
     ],
 )
 def test_a_parameter_that_a_script_is_given_is_taken(file: Path, argv: str) -> None:
-    schema = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
-    assert len(tools_of(file, f"tools:\n{COMMAND}{argv}, {schema}}}\n")) == 1
+    assert len(tools_of(file, f"tools:\n{COMMAND}{argv}, {ONE}}}\n")) == 1
 
 
 def test_a_host_can_be_called_credential(file: Path) -> None:
@@ -731,10 +727,9 @@ def test_an_address_without_a_credential_may_be_in_the_clear(file: Path) -> None
 def test_a_parameter_reaches_a_program_of_the_system_only_if_it_is_known_or_stated(
     file: Path, argv: str
 ) -> None:
-    schema = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
-    [fault] = faults_of(file, f"tools:\n{COMMAND}{argv}, {schema}}}\n")
+    [fault] = faults_of(file, f"tools:\n{COMMAND}{argv}, {ONE}}}\n")
     assert "tools.arguments_are_data: is not true: " in fault
-    assert len(tools_of(file, f"tools:\n{COMMAND}{argv}, {schema}, arguments_are_data: true}}\n")) == 1
+    assert len(tools_of(file, f"tools:\n{COMMAND}{argv}, {ONE}, arguments_are_data: true}}\n")) == 1
 
 
 def test_a_statement_that_nothing_needs_is_refused(file: Path) -> None:
@@ -744,8 +739,7 @@ def test_a_statement_that_nothing_needs_is_refused(file: Path) -> None:
 
 def test_a_link_to_a_program_of_the_system_is_no_program_of_the_owners(file: Path) -> None:
     (file.parent / "door").symlink_to("/usr/bin/env")
-    schema = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
-    [fault] = faults_of(file, f"tools:\n{COMMAND}[./door, '{{p}}'], {schema}}}\n")
+    [fault] = faults_of(file, f"tools:\n{COMMAND}[./door, '{{p}}'], {ONE}}}\n")
     assert "arguments_are_data: is not true" in fault
 
 

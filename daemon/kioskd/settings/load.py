@@ -50,11 +50,7 @@ def default_path(given: Path | None, environ: Mapping[str, str]) -> Path:
 
 
 def load(path: Path) -> Settings:
-    """Return the settings in `path`; relative paths in it start at its folder.
-
-    Raises:
-        SettingsError: the file has faults, all of which it names.
-    """
+    """Return the settings in `path`; relative paths in it start at its folder. Raises as `read_as`."""
     return read(path).settings
 
 
@@ -97,10 +93,7 @@ def wanted_features(settings: Settings) -> WantedFeatures:
 
 
 def notes(settings: Settings, environ: Mapping[str, str], sandbox: ServiceSandbox | None = None) -> list[str]:
-    """Return what an owner should know of settings that can be run: each what, why and what to do.
-
-    `sandbox` as for `load_to_run`.
-    """
+    """Return what to know of settings that can be run: what, why, what to do. `sandbox` as for `load_to_run`."""
     found = []
     if not known(settings.service.model):
         found.append(unknown_model(settings.service.model))
@@ -171,9 +164,7 @@ def startup_faults(
 ) -> tuple[Fault, ...]:
     """Return what keeps well-formed settings from running here: a button, a file or a key that is not there.
 
-    `sandbox` as for `load_to_run`.
-
-    Not the concern of a rehearsal, which brings its own. A key that cannot be found at all is no fault of the file.
+    `sandbox` as for `load_to_run`. Not the concern of a rehearsal, which brings its own. A key that cannot be found at all is no fault of the file.
     """
     settings, document = loaded.settings, loaded.document
     # First: that a file is hidden explains why it is not found.

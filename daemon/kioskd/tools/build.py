@@ -21,7 +21,6 @@ def assemble(tools: Sequence[Guard], context: BuildContext, *, rehearsed: bool =
     """Return the tools that the owner has set, in order.
 
     No program of theirs may read what the context hides, the daemon's own folders, or the files of their secrets.
-
     `rehearsed`: one whose secret or entry point is not here is left out.
 
     Raises:

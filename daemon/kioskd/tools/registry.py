@@ -63,7 +63,8 @@ def unseen(tools: Sequence[Guard], environ: Mapping[str, str]) -> list[str]:
 
 def credential_names(tools: Sequence[Guard]) -> list[str]:
     """Return the credentials that `tools` refer to: names, and paths of files, which have a slash."""
-    return [name for tool in tools for name in credentials.names_in(kind_of(tool).credentials(tool).values())]
+    values = (value for tool in tools for value in kind_of(tool).credentials(tool).values())
+    return [name for value in values for name in credentials.CREDENTIAL.findall(value)]
 
 
 def credential_files(tools: Sequence[Guard]) -> list[Path]:

@@ -28,14 +28,6 @@ _NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw_unicode_escape", "unic
 """Codecs of Python's that are none of a server's; some take for ever over a long text."""
 
 
-class _Stopped(Exception):
-    """The call ends here, with this result."""
-
-    def __init__(self, result: ToolResult) -> None:
-        super().__init__(result.status)
-        self.result = result
-
-
 class HttpTool(FixedTool):
     """Asks one address.
 
@@ -76,8 +68,6 @@ class HttpTool(FixedTool):
             return await self._ask(self._request(await self._client_for(self._path), arguments))
         except UnfitError as err:
             return refused(str(err))
-        except _Stopped as stopped:
-            return stopped.result
         except httpx2.InvalidURL:
             return refused("the arguments make an address that is too long or is none")
         except httpx2.HTTPError as err:
@@ -88,11 +78,7 @@ class HttpTool(FixedTool):
             )
 
     async def _client_for(self, url: str) -> "httpx2.AsyncClient":
-        """Return the client for `url`. This machine is asked without any proxy: it would be shown the headers.
-
-        Raises:
-            ProxyError: the environment names a proxy that cannot be used.
-        """
+        """Return the client for `url`; raises ProxyError. This machine is asked without any: it would see the headers."""
         proxy = proxies.route(url)
         async with self._making:
             if proxy not in self._clients:
@@ -147,7 +133,10 @@ class HttpTool(FixedTool):
             try:
                 if response.status_code not in REDIRECTS or "location" not in response.headers:
                     return await self._read(response)
-                request = self.redirected(client, response)
+                there = self.redirected(client, response)
+                if isinstance(there, ToolResult):
+                    return there
+                request = there
             finally:
                 await response.aclose()
         log.warning(
@@ -160,18 +149,20 @@ class HttpTool(FixedTool):
             f"the server points elsewhere once more than allowed (redirects: {self._settings.redirects})"
         )
 
-    def redirected(self, client: "httpx2.AsyncClient", response: "httpx2.Response") -> "httpx2.Request":
-        """Return the request that `response` points to; raises `_Stopped` where it may not be followed."""
+    def redirected(
+        self, client: "httpx2.AsyncClient", response: "httpx2.Response"
+    ) -> "httpx2.Request | ToolResult":
+        """Return the request that `response` points to; a failure where it may not be followed."""
         here, there = response.url, response.url.join(response.headers["location"])
         if self._settings.method != "GET" and response.status_code != 303:
-            raise _Stopped(failed("the server points elsewhere, and what was sent is not sent a second time"))
+            return failed("the server points elsewhere, and what was sent is not sent a second time")
         if (
             there.scheme not in {"http", "https"}
             or (here.scheme, there.scheme) == ("https", "http")
             or there.userinfo
             or (there.host.lower(), there.port or _port(there.scheme)) not in self._allowed
         ):
-            raise _Stopped(failed("the server points to another host, which the owner has not allowed"))
+            return failed("the server points to another host, which the owner has not allowed")
         same = (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port)
         headers = {"Accept-Encoding": "identity"}
         if same:

@@ -35,7 +35,6 @@ async def spoken_to(
     """Start `program`, yield what it says and what is said to it, and end it with all that it has started.
 
     Its environment is what it has beside HOME, LOGNAME, PATH, SHELL, TERM and USER, which the protocol's library passes on.
-
     `lose` is told why nothing more is heard or said: the program went away, or said more than `LARGEST_LINE` in a line.
 
     Raises:
