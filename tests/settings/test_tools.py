@@ -135,6 +135,9 @@ P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string
 
 
 ONE = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
+MCP = "  - {kind: mcp, name: m, allow: [a], "
+BUILTIN = "  - {kind: builtin}\n"
+LOOK = "  - {kind: python, name: look, description: d, entry: e}\n"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +154,7 @@ ONE = "parameters: {type: object, properties: {p: {type: string}}, required: [p]
         ("  - {kind: builtin, deadline_s: 0}", "2:33 tools.deadline_s", "0 is below 0.1"),
         ("  - {kind: builtin, confirm: bell}", "2:30 tools.confirm", "use never, button"),
         ("  - {kind: builtin, blocking: true, scheduling: silent}", "2:49 tools.scheduling", "goes unused"),
-        ("  - {kind: builtin}\n  - {kind: builtin}", "3:12 tools.kind", "a second time"),
+        (BUILTIN + "  - {kind: builtin}", "3:12 tools.kind", "a second time"),
         ("  - {kind: http}", "2:5 tools.name", "is missing"),
         (HTTP + "ftp://x}", "2:53 tools.url", "is no address"),
         (HTTP + "'http://h:x/'}", "2:53 tools.url", "port cannot be read"),
@@ -192,17 +195,9 @@ ONE = "parameters: {type: object, properties: {p: {type: string}}, required: [p]
         ),
         (MQTT + "mqtt://h, topic: t, username: u, ca_file: x}", "2:98 tools.ca_file", "no TLS"),
         ("  - {kind: mcp, name: m, allow: [a]}", "2:5 tools.url", "write one of the two"),
-        (
-            "  - {kind: mcp, name: m, allow: [a], argv: [x], url: 'http://h/'}",
-            "2:54 tools.url",
-            "beside argv",
-        ),
+        (MCP + "argv: [x], url: 'http://h/'}", "2:54 tools.url", "beside argv"),
         ("  - {kind: mcp, name: m, allow: [], argv: [x]}", "2:33 tools.allow", "is an empty list"),
-        (
-            "  - {kind: mcp, name: m, allow: [a], argv: [x], headers: {A: b}}",
-            "2:49 tools.headers",
-            "goes unused",
-        ),
+        (MCP + "argv: [x], headers: {A: b}}", "2:49 tools.headers", "goes unused"),
         (
             HTTP + "http://h/, allowed_hosts: [b.example]}",
             "2:79 tools.allowed_hosts",
@@ -227,7 +222,7 @@ ONE = "parameters: {type: object, properties: {p: {type: string}}, required: [p]
             "take out one of the two",
         ),
         (
-            "  - {kind: mcp, name: m, allow: [a], url: 'http://h/', working_directory: .}",
+            MCP + "url: 'http://h/', working_directory: .}",
             "2:75 tools.working_directory",
             "goes unused: it is for a server with argv",
         ),
@@ -238,17 +233,17 @@ ONE = "parameters: {type: object, properties: {p: {type: string}}, required: [p]
             "a_b is taken by another tool (mcp)",
         ),
         (
-            "  - {kind: mcp, name: m, allow: [a], argv: [x]}\n  - {kind: mcp, name: m, allow: [b], argv: [x]}",
+            MCP + "argv: [x]}\n  - {kind: mcp, name: m, allow: [b], argv: [x]}",
             "3:23 tools.name",
             "m is taken by another server",
         ),
         (
-            "  - {kind: mcp, name: m, allow: [a], argv: [x]}\n  - {kind: python, name: a, description: d, entry: e}",
+            MCP + "argv: [x]}\n  - {kind: python, name: a, description: d, entry: e}",
             "3:26 tools.name",
             "a is taken by another tool (mcp)",
         ),
         (
-            "  - {kind: builtin}\n  - {kind: mcp, name: m, allow: [find, look], argv: [x]}",
+            BUILTIN + "  - {kind: mcp, name: m, allow: [find, look], argv: [x]}",
             "3:33 tools.allow",
             "look is taken by another tool (builtin); name one of them otherwise, by a prefix say",
         ),
@@ -259,16 +254,8 @@ ONE = "parameters: {type: object, properties: {p: {type: string}}, required: [p]
             "2:66 tools.argv",
             "credential:door, which would go out",
         ),
-        (
-            "  - {kind: mcp, name: m, allow: [a], argv: [x, credential:y]}",
-            "2:48 tools.argv",
-            "would go out as it stands",
-        ),
-        (
-            "  - {kind: mcp, name: m, allow: [a], url: 'http://h/?t=credential:y'}",
-            "2:43 tools.url",
-            "would go out as it stands",
-        ),
+        (MCP + "argv: [x, credential:y]}", "2:48 tools.argv", "would go out as it stands"),
+        (MCP + "url: 'http://h/?t=credential:y'}", "2:43 tools.url", "would go out as it stands"),
         (MQTT + "mqtt://h, topic: t, payload: 'credential:x'}", "2:85 tools.payload", "would go out"),
         (MQTT + "mqtt://h, topic: 'credential:x'}", "2:73 tools.topic", "would go out"),
         (MQTT + "mqtt://h, topic: t, username: 'credential:x'}", "2:86 tools.username", "would go out"),
@@ -278,11 +265,7 @@ ONE = "parameters: {type: object, properties: {p: {type: string}}, required: [p]
             "leaves out o, which the topic does not name either",
         ),
         ("  - {kind: python, name: 7up, description: d, entry: e}", "2:26 tools.name", "no name of a tool"),
-        (
-            "  - {kind: python, name: look, description: d, entry: e}\n  - {kind: builtin}",
-            "3:12 tools.kind",
-            "look is taken by another tool (python)",
-        ),
+        (LOOK + "  - {kind: builtin}", "3:12 tools.kind", "look is taken by another tool (python)"),
         (
             "\n".join(["  - {kind: python, name: a, description: d, entry: e}"] * 2),
             "3:26 tools.name",
