@@ -33,7 +33,7 @@ class Shelf:
         self.gate.set()
         self.begun = asyncio.Event()
 
-    async def settled(self) -> None:
+    async def ready(self) -> None:
         """Be ready."""
 
     async def run(self) -> NoReturn:
@@ -349,6 +349,6 @@ async def test_a_toolbox_runs_until_it_is_cancelled() -> None:
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         bench = Bench(Shelf())
         run = group.create_task(bench.toolbox.run())
-        await bench.toolbox.settled()
+        await bench.toolbox.ready()
         assert not run.done()
         run.cancel()

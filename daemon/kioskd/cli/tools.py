@@ -198,7 +198,7 @@ async def _at_work(toolbox: Toolbox, clock: ports.Clock, tools: Sequence[Guard])
         worker = group.create_task(toolbox.run())
         try:
             with suppress(TimeoutError):  # what hangs has nothing to offer, and what is asked of it fails
-                await within(clock, SETTLE_S + longest_s, toolbox.settled())
+                await within(clock, SETTLE_S + longest_s, toolbox.ready())
             yield
         finally:
             worker.cancel()

@@ -219,7 +219,7 @@ class ToolSource(Protocol):
         Cancelling it ends whatever it has begun, and returns soon.
         """
 
-    async def settled(self) -> None:
+    async def ready(self) -> None:
         """Return when it has found out once what it offers, or that it cannot; `run` must be running."""
 
     async def run(self) -> None:
@@ -235,7 +235,7 @@ class FixedTool:
     def __init__(self, *declarations: Declaration) -> None:
         self.declarations = declarations
 
-    async def settled(self) -> None:
+    async def ready(self) -> None:
         """Return at once."""
 
     async def run(self) -> None:

@@ -124,14 +124,14 @@ class _Remote:
     def poll(self) -> bool:
         if not self._ended:
             try:
-                told = self._peer.recv(4096)
+                message = self._peer.recv(4096)
             except BlockingIOError:
                 return False
             except OSError:
-                told = b""
+                message = b""
             self._ended = True
-            if told:
-                answer = json.loads(told)
+            if message:
+                answer = json.loads(message)
                 self.returncode, self.error = answer["code"], answer["error"]
             else:
                 self.error = "its unit kioskd-tool@ has ended it"

@@ -91,10 +91,10 @@ class Toolbox:
         log.info("tool called: name=%s status=%s took=%.1fs", name, result.status, took)
         return result
 
-    async def settled(self) -> None:
+    async def ready(self) -> None:
         """Return when every tool has found out once what it offers; `run` must be running."""
         for tool in self._tools:
-            await tool.source.settled()
+            await tool.source.ready()
 
     async def run(self) -> NoReturn:
         """Keep the tools' connections until cancelled; the caller's crew owns it."""

@@ -37,7 +37,7 @@ async def running(mqtt: MqttTool) -> AsyncIterator[MqttTool]:
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         worker = group.create_task(mqtt.run())
         try:
-            await mqtt.settled()
+            await mqtt.ready()
             yield mqtt
         finally:
             worker.cancel()

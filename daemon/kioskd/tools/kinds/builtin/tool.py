@@ -89,8 +89,8 @@ class BuiltinTools(FixedTool):
                 return ToolResult("ok", "done", {"percent": self._host.set_volume(int(percent))})
             case "look", _:
                 seen = await self._host.look()
-                told = "you see the picture now" if seen else "you have it already: one picture a turn"
-                return ToolResult("ok", told, picture=seen)
+                message = "you see the picture now" if seen else "you have it already: one picture a turn"
+                return ToolResult("ok", message, picture=seen)
             case "time_and_place", _:
                 return ToolResult("ok", "done", self._time_and_place())
             case "remember_note", noted:

@@ -108,19 +108,19 @@ class HttpTool(FixedTool):
         if any(unquote(segment) in {".", ".."} for segment in re.split(r"[/\\]", urlsplit(path).path)):
             raise UnfitError("the arguments make a path that leads elsewhere")
         query = fill(self._query, arguments, lambda _name, value: quote(value, safe=""))
-        rest = remaining(arguments, self._used)
+        others = remaining(arguments, self._used)
         # No compression: a small answer could then become an endless one.
         headers = {"Accept-Encoding": "identity"} | {
             header: value.get_secret_value() for header, value in self._headers.items()
         }
-        if self._settings.sends == "query" and rest:
-            query = "&".join(filter(None, (query, urlencode(_pairs(rest)))))
+        if self._settings.sends == "query" and others:
+            query = "&".join(filter(None, (query, urlencode(_pairs(others)))))
         url = f"{path}?{query}" if query else f"{path}{self._mark}"
         match self._settings.sends:
             case "json":
-                return client.build_request(self._settings.method, url, headers=headers, json=rest)
+                return client.build_request(self._settings.method, url, headers=headers, json=others)
             case "form":
-                form = urlencode(_pairs(rest)).encode()
+                form = urlencode(_pairs(others)).encode()
                 headers |= {"Content-Type": "application/x-www-form-urlencoded"}
                 return client.build_request(self._settings.method, url, headers=headers, content=form)
             case "query":

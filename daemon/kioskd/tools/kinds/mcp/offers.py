@@ -29,7 +29,7 @@ class OfferedTools:
         """`secrets` are kept out of the declarations."""
         self.declarations: tuple[Declaration, ...] = ()
         """The same objects until something has changed."""
-        self.theirs: dict[str, str] = {}
+        self.server_names: dict[str, str] = {}
         """The names that the server has for its tools, by ours."""
         self._settings, self._clock, self._secrets = settings, clock, secrets
         self._schemas: dict[str, tuple[object, dict[str, object] | None]] = {}
@@ -58,7 +58,7 @@ class OfferedTools:
                 self._miss(name, f"another is called {declaration.name}, too; take out one of the two")
             else:
                 declared[declaration.name] = declaration
-                self.theirs[declaration.name] = name
+                self.server_names[declaration.name] = name
                 self._missed.pop(name, None)
         if tuple(declared.values()) != self.declarations:  # else the same objects stay
             self.declarations = tuple(declared.values())

@@ -29,7 +29,7 @@ LEAVE_S: Final = 1.0
 
 
 @contextlib.asynccontextmanager
-async def spoken_to(
+async def program_transport(
     program: Program, clock: ports.Clock, lose: Callable[[str], None]
 ) -> "AsyncIterator[tuple[Said, ToSay]]":
     """Start `program`, yield what it says and what is said to it, and end it with all that it has started.
@@ -66,8 +66,8 @@ async def spoken_to(
             try:
                 async with asyncio.TaskGroup() as group:
                     tasks = [
-                        group.create_task(_hear(stdout, said, lose)),
-                        group.create_task(_say(to_say, stdin, lose)),
+                        group.create_task(_receive(stdout, said, lose)),
+                        group.create_task(_send(to_say, stdin, lose)),
                     ]
                     yield heard, spoken
                     for task in tasks:
@@ -78,7 +78,7 @@ async def spoken_to(
             writing.abort()  # whoever holds the pipe has left the group, and takes nothing
 
 
-async def _hear(
+async def _receive(
     stdout: asyncio.StreamReader,
     said: "MemoryObjectSendStream[SessionMessage | Exception]",
     lose: Callable[[str], None],
@@ -108,7 +108,7 @@ async def _hear(
             return  # nobody listens any more
 
 
-async def _say(
+async def _send(
     to_say: "MemoryObjectReceiveStream[SessionMessage]",
     stdin: asyncio.StreamWriter,
     lose: Callable[[str], None],

@@ -28,7 +28,7 @@ class MqttTool:
         self.broker = BrokerConnection(settings, clock, password)
         self._settings, self._used = settings, fields(settings.topic)
 
-    async def settled(self) -> None:
+    async def ready(self) -> None:
         """Return when the broker was tried once."""
         await self.broker.tried.wait()
 

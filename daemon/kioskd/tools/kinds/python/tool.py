@@ -56,7 +56,7 @@ class PythonTool(FixedTool):
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[Any] = loop.create_future()
 
-        def settle(answer: Any, error: Exception | None) -> None:
+        def deliver(answer: Any, error: Exception | None) -> None:
             self.threads -= 1
             if outcome.cancelled():
                 if inspect.iscoroutine(answer):
@@ -73,7 +73,7 @@ class PythonTool(FixedTool):
             except BaseException as err:  # noqa: BLE001 - carried to the caller, who knows what to do with it
                 error = _carried(err)
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(settle, answer, error)
+                loop.call_soon_threadsafe(deliver, answer, error)
 
         self.threads += 1
         # A daemon thread: one that hangs must not hold up the end of the process.
