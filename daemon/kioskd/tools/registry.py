@@ -25,11 +25,7 @@ KINDS: Final = {kind.name: kind for kind in _ALL}
 
 
 def kind_of(tool: Guard) -> ToolKind[Any]:
-    """Return the kind of one entry of `tools`.
-
-    Raises:
-        LookupError: no kind has such settings.
-    """
+    """Return the kind of one entry of `tools`; raises LookupError where no kind has such settings."""
     for kind in KINDS.values():
         if isinstance(tool, kind.settings):
             return kind

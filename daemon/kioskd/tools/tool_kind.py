@@ -28,11 +28,7 @@ class KioskControls(Protocol):
         """Speak as loudly as asked, as far as the owner lets it; return the percentage that it has come to."""
 
     async def look(self) -> bytes | None:
-        """Return a fresh JPEG; None: the model was given one in this turn already.
-
-        Raises:
-            DeviceLost: the camera does not deliver.
-        """
+        """Return a fresh JPEG; None: the model has one of this turn. Raises DeviceLost if the camera delivers none."""
 
 
 @dataclass(frozen=True, slots=True)

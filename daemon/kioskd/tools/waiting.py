@@ -16,11 +16,7 @@ async def stay() -> NoReturn:
 
 
 async def within(clock: ports.Clock, seconds: float, work: Awaitable[T]) -> T:
-    """Return what `work` returns; cancel it after `seconds` of `clock`.
-
-    Raises:
-        TimeoutError: it took longer.
-    """
+    """Return what `work` returns; after `seconds` of `clock` cancel it, and raise TimeoutError."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as scope:
         alarm = clock.call_later(seconds, lambda: scope.reschedule(loop.time()))

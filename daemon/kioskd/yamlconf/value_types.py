@@ -193,11 +193,7 @@ def _sound_device(text: str) -> str:
 
 
 def resolved_path(value: object, info: ValidationInfo) -> object:
-    """Return a path from / on; a relative one starts at the YAML's own folder.
-
-    Raises:
-        PydanticCustomError: `value` is no path.
-    """
+    """Return a path from / on; a relative one starts at the YAML's own folder. Raises PydanticCustomError for others."""
     if isinstance(value, Path):
         return value
     if not isinstance(value, str) or not value.isprintable() or not value.strip():

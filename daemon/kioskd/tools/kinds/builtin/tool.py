@@ -13,6 +13,7 @@ from kioskd.tools.tool_kind import KioskControls
 MOST_NOTES: Final = 50
 LONGEST_TITLE: Final = 60
 LONGEST_NOTE: Final = 500
+NO_NOTE: Final = ToolResult("no_results", "there is no such note")
 
 _NOTHING: Final[Mapping[str, object]] = {"type": "object", "properties": {}, "additionalProperties": False}
 _PERCENT: Final = {"type": "integer", "minimum": 0, "maximum": 100, "description": "0 silent, 100 loudest"}
@@ -98,24 +99,16 @@ class BuiltinTools(FixedTool):
         raise LookupError(name)
 
     def _time_and_place(self) -> dict[str, object]:
-        now = self._now()
-        told = {
-            "time": now.isoformat(timespec="minutes"),
-            "weekday": f"{now:%A}",
-            "time_zone": now.tzname() or "",
-        }
-        return {**told, "place": self._place} if self._place else {**told}
+        now, place = self._now(), {"place": self._place} if self._place else {}
+        clock_time = now.isoformat(timespec="minutes")
+        return {"time": clock_time, "weekday": f"{now:%A}", "time_zone": now.tzname() or "", **place}
 
     def _remember(self, noted: Mapping[str, object]) -> ToolResult:
         notes = self._host.notes
         title, text = noted.get("title"), noted.get("text")
         if not isinstance(text, str):
             asked = dict(notes) if title is None else {each: notes[each] for each in notes if each == title}
-            return (
-                ToolResult("ok", "done", asked)
-                if asked
-                else ToolResult("no_results", "there is no such note")
-            )
+            return ToolResult("ok", "done", asked) if asked else NO_NOTE
         assert isinstance(title, str)  # the schema's dependentRequired
         if title not in notes and len(notes) >= MOST_NOTES:
             return refused(f"there are {MOST_NOTES} notes already; use the title of one to replace it")

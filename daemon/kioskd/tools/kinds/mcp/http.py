@@ -161,8 +161,7 @@ def _of_session(status: int, body: bytes) -> bool:
 async def _bound(lose: Callable[[str], None], response: "httpx2.Response") -> None:
     """Have reading of `response` end with an error at `LARGEST_ANSWER`, or where it would take long to parse.
 
-    Raises:
-        httpx2.ReadError: it is compressed, and so has no bound that could be seen.
+    A compressed one has no bound that could be seen: raises httpx2.ReadError.
     """
     import httpx2  # noqa: PLC0415 - as above
 

@@ -66,12 +66,10 @@ class OfferedTools:
     def _usable(self, tool: "mcp_types.Tool") -> dict[str, object] | None:
         known = self._schemas.get(tool.name)
         if known is None or known[0] != tool.input_schema:
-            known = self._schemas[tool.name] = (tool.input_schema, self._without_secrets(tool))
+            clean = hide(usable(tool.input_schema), self._secrets)
+            known = (tool.input_schema, clean if isinstance(clean, dict) else None)
+            self._schemas[tool.name] = known
         return known[1]
-
-    def _without_secrets(self, tool: "mcp_types.Tool") -> dict[str, object] | None:
-        clean = hide(usable(tool.input_schema), self._secrets)
-        return clean if isinstance(clean, dict) else None
 
     def _miss(self, name: str, why: str) -> None:
         if self._missed.get(name) != why:
