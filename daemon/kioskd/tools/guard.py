@@ -1,6 +1,6 @@
 """What guards each tool, and what the model is told of it: the settings that all kinds have."""
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
@@ -23,9 +23,6 @@ HeldBytes = Annotated[
 
 class Guard(Section):
     """What keeps a tool from doing harm, whatever its kind: the settings that each kind has."""
-
-    # Whether one entry of `tools` may stand for several tools. A comment: what is quoted here is what can be set.
-    has_several_tools: ClassVar[bool] = False
 
     deadline_s: Annotated[float, Range(0.1, 120, "the visitor waits for it")] = 10.0
     """Seconds after which a call is stopped, with all it has begun. Longer than 10 and the visitor has given up."""
@@ -61,7 +58,7 @@ class Guard(Section):
     @field_validator("confirm_text")
     @classmethod
     def _of_one_tool(cls, value: str | None) -> str | None:
-        if value is not None and cls.has_several_tools:
+        if value is not None and not issubclass(cls, NamedSettings):
             raise said("would be said of several tools, of which each has a name of its own; take it out")
         return value
 

@@ -1,6 +1,6 @@
 """What an owner can set of the tools that every kiosk has."""
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Final, Literal
 
 from kioskd.tools.guard import Guard
 from kioskd.yamlconf.value_types import Name, UnusedAt
@@ -10,8 +10,6 @@ BUILTINS: Final = ("end_conversation", "set_volume", "look", "time_and_place", "
 
 class BuiltinSettings(Guard):
     """The kiosk's own tools; each can be switched off."""
-
-    has_several_tools: ClassVar[bool] = True
 
     kind: Literal["builtin"]
     """The kiosk's own tools, once in the list."""

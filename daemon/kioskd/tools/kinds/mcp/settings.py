@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 
@@ -18,8 +18,6 @@ _OF_ARGV: Final = UnusedAt("argv", None, "it is for a server with argv; take it 
 
 class McpSettings(Guard, ProgramSettings):
     """The tools of a Model Context Protocol server. The guards hold for each of them."""
-
-    has_several_tools: ClassVar[bool] = True
 
     kind: Literal["mcp"]
     """Offers what a Model Context Protocol server has."""
