@@ -8,8 +8,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from tests.support.settings_files import faults_of
 
-from kioskd.settings.load import Fault, SettingsError, load
+from kioskd.settings.load import SettingsError, load
 from kioskd.settings.model import Settings
+from kioskd.yamlconf.document import Fault
 
 GOOGLE_KEY = "AIza" + "SyD3adB33fD3adB33fD3adB33fD3adB33f0"
 

@@ -20,7 +20,7 @@ from kioskd.tools.kinds.mqtt.settings import MqttSettings
 from kioskd.tools.kinds.python.settings import PythonSettings
 from kioskd.tools.kinds.python.tool import MOST_THREADS
 from kioskd.tools.program_settings import program
-from kioskd.tools.startup import tool_faults, unseen
+from kioskd.tools.registry import tool_faults, unseen
 from kioskd.yamlconf.field_docs import descriptions
 from kioskd.yamlconf.section import Section
 
@@ -31,11 +31,6 @@ class Kiosk(Section):
     """As much of the settings as there is to look at here."""
 
     tools: ToolsSetting = ()
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "kioskd.yaml"
 
 
 def tools_of(file: Path, text: str) -> ToolsSetting:
@@ -139,6 +134,12 @@ MQTT = "  - {kind: mqtt, name: say, description: says, broker: "
 P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string}, l: {type: array}}, required: [p, l]}"
 
 
+ONE = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
+MCP = "  - {kind: mcp, name: m, allow: [a], "
+BUILTIN = "  - {kind: builtin}\n"
+LOOK = "  - {kind: python, name: look, description: d, entry: e}\n"
+
+
 @pytest.mark.parametrize(
     ("entry", "place", "words"),
     [
@@ -153,7 +154,7 @@ P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string
         ("  - {kind: builtin, deadline_s: 0}", "2:33 tools.deadline_s", "0 is below 0.1"),
         ("  - {kind: builtin, confirm: bell}", "2:30 tools.confirm", "use never, button"),
         ("  - {kind: builtin, blocking: true, scheduling: silent}", "2:49 tools.scheduling", "goes unused"),
-        ("  - {kind: builtin}\n  - {kind: builtin}", "3:12 tools.kind", "a second time"),
+        (BUILTIN + "  - {kind: builtin}", "3:12 tools.kind", "a second time"),
         ("  - {kind: http}", "2:5 tools.name", "is missing"),
         (HTTP + "ftp://x}", "2:53 tools.url", "is no address"),
         (HTTP + "'http://h:x/'}", "2:53 tools.url", "port cannot be read"),
@@ -194,17 +195,9 @@ P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string
         ),
         (MQTT + "mqtt://h, topic: t, username: u, ca_file: x}", "2:98 tools.ca_file", "no TLS"),
         ("  - {kind: mcp, name: m, allow: [a]}", "2:5 tools.url", "write one of the two"),
-        (
-            "  - {kind: mcp, name: m, allow: [a], argv: [x], url: 'http://h/'}",
-            "2:54 tools.url",
-            "beside argv",
-        ),
+        (MCP + "argv: [x], url: 'http://h/'}", "2:54 tools.url", "beside argv"),
         ("  - {kind: mcp, name: m, allow: [], argv: [x]}", "2:33 tools.allow", "is an empty list"),
-        (
-            "  - {kind: mcp, name: m, allow: [a], argv: [x], headers: {A: b}}",
-            "2:49 tools.headers",
-            "goes unused",
-        ),
+        (MCP + "argv: [x], headers: {A: b}}", "2:49 tools.headers", "goes unused"),
         (
             HTTP + "http://h/, allowed_hosts: [b.example]}",
             "2:79 tools.allowed_hosts",
@@ -229,7 +222,7 @@ P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string
             "take out one of the two",
         ),
         (
-            "  - {kind: mcp, name: m, allow: [a], url: 'http://h/', working_directory: .}",
+            MCP + "url: 'http://h/', working_directory: .}",
             "2:75 tools.working_directory",
             "goes unused: it is for a server with argv",
         ),
@@ -240,17 +233,17 @@ P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string
             "a_b is taken by another tool (mcp)",
         ),
         (
-            "  - {kind: mcp, name: m, allow: [a], argv: [x]}\n  - {kind: mcp, name: m, allow: [b], argv: [x]}",
+            MCP + "argv: [x]}\n  - {kind: mcp, name: m, allow: [b], argv: [x]}",
             "3:23 tools.name",
             "m is taken by another server",
         ),
         (
-            "  - {kind: mcp, name: m, allow: [a], argv: [x]}\n  - {kind: python, name: a, description: d, entry: e}",
+            MCP + "argv: [x]}\n  - {kind: python, name: a, description: d, entry: e}",
             "3:26 tools.name",
             "a is taken by another tool (mcp)",
         ),
         (
-            "  - {kind: builtin}\n  - {kind: mcp, name: m, allow: [find, look], argv: [x]}",
+            BUILTIN + "  - {kind: mcp, name: m, allow: [find, look], argv: [x]}",
             "3:33 tools.allow",
             "look is taken by another tool (builtin); name one of them otherwise, by a prefix say",
         ),
@@ -261,16 +254,8 @@ P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string
             "2:66 tools.argv",
             "credential:door, which would go out",
         ),
-        (
-            "  - {kind: mcp, name: m, allow: [a], argv: [x, credential:y]}",
-            "2:48 tools.argv",
-            "would go out as it stands",
-        ),
-        (
-            "  - {kind: mcp, name: m, allow: [a], url: 'http://h/?t=credential:y'}",
-            "2:43 tools.url",
-            "would go out as it stands",
-        ),
+        (MCP + "argv: [x, credential:y]}", "2:48 tools.argv", "would go out as it stands"),
+        (MCP + "url: 'http://h/?t=credential:y'}", "2:43 tools.url", "would go out as it stands"),
         (MQTT + "mqtt://h, topic: t, payload: 'credential:x'}", "2:85 tools.payload", "would go out"),
         (MQTT + "mqtt://h, topic: 'credential:x'}", "2:73 tools.topic", "would go out"),
         (MQTT + "mqtt://h, topic: t, username: 'credential:x'}", "2:86 tools.username", "would go out"),
@@ -280,11 +265,7 @@ P = "parameters: {type: object, properties: {p: {type: string}, o: {type: string
             "leaves out o, which the topic does not name either",
         ),
         ("  - {kind: python, name: 7up, description: d, entry: e}", "2:26 tools.name", "no name of a tool"),
-        (
-            "  - {kind: python, name: look, description: d, entry: e}\n  - {kind: builtin}",
-            "3:12 tools.kind",
-            "look is taken by another tool (python)",
-        ),
+        (LOOK + "  - {kind: builtin}", "3:12 tools.kind", "look is taken by another tool (python)"),
         (
             "\n".join(["  - {kind: python, name: a, description: d, entry: e}"] * 2),
             "3:26 tools.name",
@@ -409,8 +390,7 @@ def test_a_parameter_that_may_be_no_single_value_cannot(file: Path, types: str) 
     ],
 )
 def test_a_parameter_in_a_script_is_refused(file: Path, argv: str, column: int) -> None:
-    schema = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
-    [fault] = faults_of(file, f"tools:\n{COMMAND}{argv}, {schema}}}\n")
+    [fault] = faults_of(file, f"tools:\n{COMMAND}{argv}, {ONE}}}\n")
     assert fault.startswith(f"2:{column} tools.argv: has a parameter in a script")
 
 
@@ -439,8 +419,7 @@ def test_a_parameter_in_a_script_is_refused(file: Path, argv: str, column: int) 
     ],
 )
 def test_a_parameter_that_a_script_is_given_is_taken(file: Path, argv: str) -> None:
-    schema = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
-    assert len(tools_of(file, f"tools:\n{COMMAND}{argv}, {schema}}}\n")) == 1
+    assert len(tools_of(file, f"tools:\n{COMMAND}{argv}, {ONE}}}\n")) == 1
 
 
 def test_a_host_can_be_called_credential(file: Path) -> None:
@@ -731,10 +710,9 @@ def test_an_address_without_a_credential_may_be_in_the_clear(file: Path) -> None
 def test_a_parameter_reaches_a_program_of_the_system_only_if_it_is_known_or_stated(
     file: Path, argv: str
 ) -> None:
-    schema = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
-    [fault] = faults_of(file, f"tools:\n{COMMAND}{argv}, {schema}}}\n")
+    [fault] = faults_of(file, f"tools:\n{COMMAND}{argv}, {ONE}}}\n")
     assert "tools.arguments_are_data: is not true: " in fault
-    assert len(tools_of(file, f"tools:\n{COMMAND}{argv}, {schema}, arguments_are_data: true}}\n")) == 1
+    assert len(tools_of(file, f"tools:\n{COMMAND}{argv}, {ONE}, arguments_are_data: true}}\n")) == 1
 
 
 def test_a_statement_that_nothing_needs_is_refused(file: Path) -> None:
@@ -744,8 +722,7 @@ def test_a_statement_that_nothing_needs_is_refused(file: Path) -> None:
 
 def test_a_link_to_a_program_of_the_system_is_no_program_of_the_owners(file: Path) -> None:
     (file.parent / "door").symlink_to("/usr/bin/env")
-    schema = "parameters: {type: object, properties: {p: {type: string}}, required: [p]}"
-    [fault] = faults_of(file, f"tools:\n{COMMAND}[./door, '{{p}}'], {schema}}}\n")
+    [fault] = faults_of(file, f"tools:\n{COMMAND}[./door, '{{p}}'], {ONE}}}\n")
     assert "arguments_are_data: is not true" in fault
 
 

@@ -11,9 +11,10 @@ from tests.support.fakes_devices import ManualClock
 
 from kioskd.errors import DeviceLost
 from kioskd.tools.call_counts import CallsToday, DayCounts
-from kioskd.tools.contract import Declaration, Guarded, ToolResult, found, stay
+from kioskd.tools.contract import Declaration, Guarded, ToolResult, found
 from kioskd.tools.guard import Guard
 from kioskd.tools.toolbox import LONGEST_SPOKEN, Toolbox
+from kioskd.tools.waiting import stay
 
 SCHEMA = {"type": "object", "properties": {"item": {}}, "additionalProperties": False}
 
@@ -32,7 +33,7 @@ class Shelf:
         self.gate.set()
         self.begun = asyncio.Event()
 
-    async def settled(self) -> None:
+    async def ready(self) -> None:
         """Be ready."""
 
     async def run(self) -> NoReturn:
@@ -348,6 +349,6 @@ async def test_a_toolbox_runs_until_it_is_cancelled() -> None:
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         bench = Bench(Shelf())
         run = group.create_task(bench.toolbox.run())
-        await bench.toolbox.settled()
+        await bench.toolbox.ready()
         assert not run.done()
         run.cancel()

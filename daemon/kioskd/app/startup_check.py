@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from kioskd.app.devices import startup_faults_of_devices
-from kioskd.settings.load import Fault, SettingsError, load_to_run, read
+from kioskd.settings.load import SettingsError, load_to_run, read
 from kioskd.settings.model import Settings
+from kioskd.yamlconf.document import Fault
 
 _NAMED: Final = re.compile(
     r"(?P<section>[a-z]+)\.(?P<name>[a-z_]+)(?: = (?P<value>[^:]*))?: (?P<what>.*)", re.DOTALL

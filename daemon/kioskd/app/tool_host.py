@@ -83,7 +83,8 @@ class ToolSet:
     def _place(self, name: str) -> str:
         if name == SEARCH_NAME:
             return "conversation.search"
-        return "" if self._box is None else self._box.place(name)
+        offer = None if self._box is None else self._box.offer(name)
+        return "" if offer is None else offer.tool.place
 
     def offered(self) -> Sequence[ports.Tool]:
         """Return what the model may call now; see `app.live`."""
@@ -170,20 +171,20 @@ class ToolHost:
 
     def terms(self, name: str) -> CallTerms:
         """Return how a tool is dealt with; see `ToolExecutor`. One that is unknown is dealt with as the model does."""
-        guard, declaration = self._box.guard(name), self._box.declaration(name)
-        blocking = self._tools.functions.blocks(declaration)
-        if guard is None or declaration is None:
-            return CallTerms(blocking=blocking)
-        return CallTerms(blocking, guard.scheduling or "when_idle", declaration.repeatable)
+        offer = self._box.offer(name)
+        if offer is None:
+            return CallTerms(blocking=self._tools.functions.blocks(None))
+        blocking = self._tools.functions.blocks(offer.declaration)
+        return CallTerms(blocking, offer.tool.guard.scheduling or "when_idle", offer.declaration.repeatable)
 
     async def call(
         self, call: ports.ToolCall, *, turn: int, conversation: int, begun: Callable[[], None]
     ) -> CallOutcome:
         """Carry out one call; see `ToolExecutor`."""
-        declaration = self._box.declaration(call.name)
+        offer = self._box.offer(call.name)
+        declaration, guard = (None, Guard()) if offer is None else (offer.declaration, offer.tool.guard)
         arguments = self._tools.functions.arguments(declaration, call.arguments)
         result = await self._box.call(call.name, arguments, turn=turn, conversation=conversation, begun=begun)
-        guard = self._box.guard(call.name) or Guard()
         return CallOutcome(result.as_json(guard.result_bytes), result.picture)
 
     async def look(self) -> bytes | None:

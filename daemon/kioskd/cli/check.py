@@ -15,10 +15,11 @@ from kioskd.secret_files import STORES, KeyMissingError, is_there
 from kioskd.settings.buttons_lamps import LampSettings
 from kioskd.settings.camera import CameraSettings
 from kioskd.settings.credentials import CREDENTIAL, VARIABLES, other_credential, service_key
-from kioskd.settings.load import Fault, SettingsError, default_path, load_to_run, notes
+from kioskd.settings.load import SettingsError, default_path, load_to_run, notes
 from kioskd.settings.model import Settings
 from kioskd.settings.sandbox import PROPERTIES, ServiceSandbox
 from kioskd.tools.registry import kind_of
+from kioskd.yamlconf.document import Fault
 
 MACHINE: Final = Machine()
 """The machine of the service."""

@@ -20,13 +20,13 @@ from kioskd.settings.load import SettingsError, default_path, read
 from kioskd.settings.model import Settings
 from kioskd.settings.sandbox import secret_files
 from kioskd.tools.build import assemble
-from kioskd.tools.contract import Declaration, Guarded, within
+from kioskd.tools.contract import Declaration, Guarded
 from kioskd.tools.guard import Guard, NamedSettings
 from kioskd.tools.json_text import encode
-from kioskd.tools.registry import kind_of
-from kioskd.tools.startup import credential_names, tool_faults
+from kioskd.tools.registry import credential_names, kind_of, tool_faults
 from kioskd.tools.tool_kind import BuildContext
 from kioskd.tools.toolbox import Toolbox
+from kioskd.tools.waiting import within
 
 SETTLE_S: Final = 20.0
 """Seconds for servers to be reached and listed, beside the time of their start."""
@@ -171,8 +171,8 @@ async def _call(settings: Settings, arguments: argparse.Namespace) -> int:
         began = clock.now()
         result = await toolbox.call(name, arguments.arguments, turn=1, conversation=1)
         took_s = clock.now() - began
-        known = toolbox.guard(name)
-    guard = known or Guard()
+        known = toolbox.offer(name)
+        guard = Guard() if known is None else known.tool.guard
     shown = result.as_json(guard.result_bytes)
     if arguments.json:
         say_json({"name": name, "took_s": round(took_s, 3)} | shown)
@@ -195,7 +195,7 @@ async def _running(toolbox: Toolbox, clock: ports.Clock, tools: Sequence[Guard])
         worker = group.create_task(toolbox.run())
         try:
             with suppress(TimeoutError):  # a server that hangs offers nothing, and calls of it fail
-                await within(clock, SETTLE_S + longest_s, toolbox.settled())
+                await within(clock, SETTLE_S + longest_s, toolbox.ready())
             yield
         finally:
             worker.cancel()

@@ -9,8 +9,9 @@ from kioskd import app, ports
 from kioskd.adapters.clock import SystemClock
 from kioskd.doctor.inside import SandboxView
 from kioskd.doctor.machine import Machine
-from kioskd.settings.load import Fault, SettingsError, read, startup_faults
+from kioskd.settings.load import SettingsError, read, startup_faults
 from kioskd.settings.model import Settings
+from kioskd.yamlconf.document import Fault
 
 
 class Technician(Protocol):

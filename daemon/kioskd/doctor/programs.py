@@ -12,10 +12,10 @@ from kioskd.doctor.finding import Finding, fault, note, ok, skipped
 from kioskd.settings.sandbox import secret_files
 from kioskd.tools import program
 from kioskd.tools.build import own_folders, sandboxed
-from kioskd.tools.contract import within
 from kioskd.tools.process import run_to_end
 from kioskd.tools.registry import kind_of
 from kioskd.tools.sandbox import ProgramSandbox
+from kioskd.tools.waiting import within
 
 _PROBE_S: Final = 20.0
 _PROBE: Final = """
@@ -57,18 +57,17 @@ async def _probe_finding(context: CheckContext) -> Finding:
     pid = context.machine.daemon() or os.getpid()
     paths = [*map(str, hidden), *(f"/proc/{pid}/{name}" for name in ("mem", "environ"))]
     asked = {"paths": paths, "sockets": ["/run/kioskd/control", str(program.SOCKET)]}
+    argv, box = [sys.executable, "-I", "-c", _PROBE], ProgramSandbox(hidden=tuple(hidden))
+    probe = program.Program(argv, Path("/"), {"LANG": "C.UTF-8"}, box)
     try:
         ended = await within(
             context.clock,
             _PROBE_S,
             run_to_end(
-                [sys.executable, "-I", "-c", _PROBE],
+                probe,
                 clock=context.clock,
                 stdin=json.dumps(asked).encode(),
-                environment={"LANG": "C.UTF-8"},
-                folder=Path("/"),
                 output_bytes=65_536,
-                sandbox=ProgramSandbox(hidden=tuple(hidden)),
             ),
         )
         got = json.loads(ended.output)

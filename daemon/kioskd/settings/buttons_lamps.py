@@ -13,6 +13,7 @@ from kioskd.adapters.controls.kinds import (
     lamp_source,
 )
 from kioskd.adapters.controls.source import ButtonSource, LampSource
+from kioskd.yamlconf.document import ValuePath
 from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import ClockTime, Name, Range, at, program, said, shown
 
@@ -117,17 +118,15 @@ class LampSettings(Section):
     night: NightSettings | None = None
     """When it is to be dimmer; of gpio and rgb, which are on or off: dark."""
 
-    @field_validator("active")
+    @field_validator("active", "brightness")
     @classmethod
-    def _of_a_line(cls, value: str, info: ValidationInfo) -> str:
-        if value != cls.model_fields["active"].default and not _is_line(info):
+    def _of_its_source(cls, value: str | int, info: ValidationInfo) -> str | int:
+        name = info.field_name or ""
+        if value == cls.model_fields[name].default:
+            return value
+        if name == "active" and not _is_line(info):
             raise said("goes unused: it is for gpio and rgb lines, and this lamp is none; take it out")
-        return value
-
-    @field_validator("brightness")
-    @classmethod
-    def _of_what_can_be_dimmed(cls, value: int, info: ValidationInfo) -> int:
-        if value != cls.model_fields["brightness"].default and not _can_be_dimmed(info):
+        if name == "brightness" and not _can_be_dimmed(info):
             raise said("goes unused: this lamp cannot be dimmed, only those of pwm and led can; take it out")
         return value
 
@@ -197,25 +196,25 @@ class ControlsSettings(Section):
 
     @property
     def all_buttons(self) -> tuple[ButtonSettings, ...]:
-        """Every button, the first one first."""
-        return (*((self.button,) if self.button else ()), *self.buttons)
+        """Each button, the first one first."""
+        return tuple(self.placed_buttons.values())
 
     @property
     def all_lamps(self) -> tuple[LampSettings, ...]:
         """Every lamp, the first one first."""
-        return (*((self.lamp,) if self.lamp else ()), *self.lamps)
+        return tuple(self.placed_lamps.values())
 
     @property
-    def placed_buttons(self) -> Mapping[tuple[str | int, ...], ButtonSettings]:
+    def placed_buttons(self) -> Mapping[ValuePath, ButtonSettings]:
         """Every button by where it stands in this section."""
         return _placed("button", self.button, "buttons", self.buttons)
 
     @property
-    def placed_lamps(self) -> Mapping[tuple[str | int, ...], LampSettings]:
+    def placed_lamps(self) -> Mapping[ValuePath, LampSettings]:
         """Every lamp by where it stands in this section."""
         return _placed("lamp", self.lamp, "lamps", self.lamps)
 
 
-def _placed(name: str, first: Any, plural: str, more: tuple[Any, ...]) -> dict[tuple[str | int, ...], Any]:
-    placed: dict[tuple[str | int, ...], Any] = {} if first is None else {(name,): first}
+def _placed(name: str, first: Any, plural: str, more: tuple[Any, ...]) -> dict[ValuePath, Any]:
+    placed: dict[ValuePath, Any] = {} if first is None else {(name,): first}
     return placed | {(plural, index): each for index, each in enumerate(more)}

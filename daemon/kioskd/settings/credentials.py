@@ -70,11 +70,7 @@ class ServiceKeys:
         self._handed: SecretStr | None = None
 
     def opener(self, settings: ServiceSettings) -> Callable[[], SecretStr] | None:
-        """Return what tells the key to use whenever it is asked; None where no key is needed.
-
-        Raises:
-            KeyUnusableError: as `service_key`.
-        """
+        """Return what tells the key to use whenever it is asked; None where none is needed. Raises as `service_key`."""
         found = service_key(settings, self._environ)
         if found is None:
             return None

@@ -32,17 +32,17 @@ def joint_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
             "allowed goes unused: a half_duplex microphone is deaf to the visitor then; change that, or take this out",
         )
     yield from _scheduling_faults(settings)
+    if not acts & _CONFIRMING:
+        unasked = (
+            "can never be given: no button here is pressed for yes; add one that does toggle, hold or wake"
+        )
+    elif not settings.controls.all_lamps:
+        unasked = "asks nobody: it is a lamp that asks for the press, and none is set; add controls.lamp"
+    else:
+        return
     for index, tool in enumerate(settings.tools):
-        if tool.confirm == "button" and not acts & _CONFIRMING:
-            yield (
-                ("tools", index, "confirm"),
-                "can never be given: no button here is pressed for yes; add one that does toggle, hold or wake",
-            )
-        elif tool.confirm == "button" and not settings.controls.all_lamps:
-            yield (
-                ("tools", index, "confirm"),
-                "asks nobody: it is a lamp that asks for the press, and none is set; add controls.lamp",
-            )
+        if tool.confirm == "button":
+            yield ("tools", index, "confirm"), unasked
 
 
 def camera_is_unused(settings: Settings) -> bool:
@@ -54,15 +54,11 @@ def camera_is_unused(settings: Settings) -> bool:
 
 
 def _look_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
-    if settings.camera.on:
-        return
-    for place, button in settings.controls.placed_buttons.items():
+    what = "look does nothing: the camera is off; set camera.source, or have the button do something else"
+    for place, button in () if settings.camera.on else settings.controls.placed_buttons.items():
         for name in ("does", "double"):
             if getattr(button, name) == "look":
-                yield (
-                    ("controls", *place, name),
-                    "look does nothing: the camera is off; set camera.source, or have the button do something else",
-                )
+                yield ("controls", *place, name), what
 
 
 def _wake_faults(settings: Settings, acts: Set[str | None]) -> Iterator[tuple[ValuePath, str]]:
@@ -84,47 +80,42 @@ def _wake_faults(settings: Settings, acts: Set[str | None]) -> Iterator[tuple[Va
 
 def _scheduling_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
     model = settings.service.model
-    functions = profile(model).functions
+    functions, remedy = profile(model).functions, "take it out, or choose another model"
     for index, tool in enumerate(settings.tools):
         if functions == "blocking_only" and tool.scheduling is not None:
-            yield (
-                ("tools", index, "scheduling"),
-                f"goes unused: {model} waits for every tool; take it out, or choose another model",
-            )
+            yield ("tools", index, "scheduling"), f"goes unused: {model} waits for every tool; {remedy}"
         if functions == "non_blocking_only" and tool.blocking:
-            yield (
-                ("tools", index, "blocking"),
-                f"cannot be: {model} waits for no tool; take it out, or choose another model",
-            )
+            yield ("tools", index, "blocking"), f"cannot be: {model} waits for no tool; {remedy}"
 
 
 def _talk_button_faults(settings: Settings) -> Iterator[tuple[ValuePath, str]]:
-    conversation = settings.conversation
-    for name, unset in (("pace", "normal"), ("silence_ms", None)):
-        if getattr(conversation, name) != unset:
-            yield (
-                ("conversation", name),
-                "goes unused: a button that is held to talk ends the turn; take it out",
-            )
-    if conversation.turn_taking == "local":
-        yield (
-            ("conversation", "turn_taking"),
+    unused = "goes unused: a button that is held to talk ends the turn; take it out"
+    for name, value, what in (
+        ("pace", "slow", unused),
+        (
+            "turn_taking",
+            "local",
             "local goes unused: a button that is held to talk says whose turn it is; take this out",
-        )
-    if conversation.uplink == "continuous":
-        yield (
-            ("conversation", "uplink"),
+        ),
+        (
+            "uplink",
+            "continuous",
             "cannot be continuous: a button that is held to talk opens the uplink; take this out",
-        )
+        ),
+    ):
+        if getattr(settings.conversation, name) == value:
+            yield ("conversation", name), what
+    if settings.conversation.silence_ms is not None:
+        yield ("conversation", "silence_ms"), unused
 
 
 def _detector_faults(settings: Settings, *, held: bool) -> Iterator[tuple[ValuePath, str]]:
     conversation = settings.conversation
     if not held and conversation.turn_taking == "service":
         return
+    what = (
+        "goes unused: it is for the service's own detector, which does not take the turns here; take it out"
+    )
     for name in ("speech_start", "speech_end", "padding_ms"):
         if getattr(conversation, name) is not None:
-            yield (
-                ("conversation", name),
-                "goes unused: it is for the service's own detector, which does not take the turns here; take it out",
-            )
+            yield ("conversation", name), what

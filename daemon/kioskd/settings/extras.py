@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kioskd.settings.load import SettingsError, load
 from kioskd.settings.model import Settings
-from kioskd.tools import startup as tools
+from kioskd.tools import registry
 
 
 def extras(settings: Settings) -> list[str]:
@@ -21,7 +21,7 @@ def extras(settings: Settings) -> list[str]:
     }
     of_sources = {library.extra for library in settings.libraries if library.extra}
     chosen = {name for name, needed in wanted.items() if needed}
-    return sorted(chosen | of_sources | tools.extras(settings.tools))
+    return sorted(chosen | of_sources | registry.extras(settings.tools))
 
 
 def main(path: Path) -> str:

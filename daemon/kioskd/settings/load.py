@@ -16,26 +16,11 @@ from kioskd.settings.credentials import check_account, service_key
 from kioskd.settings.cross_checks import camera_is_unused, joint_faults
 from kioskd.settings.model import Settings
 from kioskd.settings.sandbox import ServiceSandbox, hidden_faults, hidden_notes
-from kioskd.tools.startup import tool_faults, unseen
+from kioskd.tools.registry import tool_faults, unseen
 from kioskd.yamlconf.document import Document, Fault
 from kioskd.yamlconf.error_messages import shape_of, without_empty, words
 from kioskd.yamlconf.section import Section
 from kioskd.yamlconf.value_types import shown
-
-__all__ = [
-    "Fault",
-    "Loaded",
-    "SettingsError",
-    "default_path",
-    "load",
-    "load_to_run",
-    "notes",
-    "read",
-    "read_as",
-    "startup_faults",
-    "unknown_model",
-    "wanted_features",
-]
 
 SettingsModel = TypeVar("SettingsModel", bound=Section)
 
@@ -65,11 +50,7 @@ def default_path(given: Path | None, environ: Mapping[str, str]) -> Path:
 
 
 def load(path: Path) -> Settings:
-    """Return the settings in `path`; relative paths in it start at its folder.
-
-    Raises:
-        SettingsError: the file has faults, all of which it names.
-    """
+    """Return the settings in `path`; relative paths in it start at its folder. Raises as `read_as`."""
     return read(path).settings
 
 
@@ -112,10 +93,7 @@ def wanted_features(settings: Settings) -> WantedFeatures:
 
 
 def notes(settings: Settings, environ: Mapping[str, str], sandbox: ServiceSandbox | None = None) -> list[str]:
-    """Return what an owner should know of settings that can be run: each what, why and what to do.
-
-    `sandbox` as for `load_to_run`.
-    """
+    """Return what to know of settings that can be run: what, why, what to do. `sandbox` as for `load_to_run`."""
     found = []
     if not known(settings.service.model):
         found.append(unknown_model(settings.service.model))
@@ -186,9 +164,7 @@ def startup_faults(
 ) -> tuple[Fault, ...]:
     """Return what keeps well-formed settings from running here: a button, a file or a key that is not there.
 
-    `sandbox` as for `load_to_run`.
-
-    Not the concern of a rehearsal, which brings its own. A key that cannot be found at all is no fault of the file.
+    `sandbox` as for `load_to_run`. Not the concern of a rehearsal, which brings its own. A key that cannot be found at all is no fault of the file.
     """
     settings, document = loaded.settings, loaded.document
     # First: that a file is hidden explains why it is not found.

@@ -11,11 +11,9 @@ from pydantic import BaseModel
 from kioskd.settings.buttons_lamps import LampSettings
 from kioskd.settings.model import Settings
 from kioskd.tools.program_settings import ProgramSettings
-from kioskd.tools.startup import credential_files
+from kioskd.tools.registry import credential_files
 from kioskd.tools.tool_kind import program_of
 from kioskd.yamlconf.document import ValuePath
-
-__all__ = ["PROPERTIES", "ServiceSandbox", "hidden_faults", "hidden_notes", "named", "paths", "secret_files"]
 
 _HOMES: Final = ("/home", "/root", "/run/user")
 _TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108 - nothing is written there

@@ -1,7 +1,7 @@
 """Which Live service, and how to reach it."""
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -16,18 +16,16 @@ from kioskd.yamlconf.value_types import (
     PathOnDisk,
     Project,
     Range,
+    UnusedAt,
     said,
 )
 
-SettingValue = TypeVar("SettingValue")
-
-
-def _of(value: SettingValue, provider: Provider, info: ValidationInfo) -> SettingValue:
-    """Refuse what only the other provider would use."""
-    given = info.data.get("provider", provider)
-    if value is not None and given != provider:
-        raise said(f"goes unused: it is for provider {provider}, and this is {given}; take it out")
-    return value
+_OF_VERTEX: Final = UnusedAt(
+    "provider", "gemini", "it is for provider vertex, and this is gemini; take it out"
+)
+_OF_GEMINI: Final = UnusedAt(
+    "provider", "vertex", "it is for provider gemini, and this is vertex; take it out"
+)
 
 
 class ServiceSettings(Section):
@@ -40,16 +38,16 @@ class ServiceSettings(Section):
     api_version: ApiVersion | None = None
     """Version of the service's interface. Without it: the one that is known to serve provider and model. With token_url
     both versions that take tokens are tried."""
-    project: Annotated[Project | None, Field(validate_default=True)] = None
+    project: Annotated[Project | None, Field(validate_default=True), _OF_VERTEX] = None
     """Google Cloud project (vertex, which cannot do without)."""
-    location: Location | None = None
+    location: Annotated[Location | None, _OF_VERTEX] = None
     """Google Cloud location (vertex). Without it: global, which is wherever there is room."""
-    credentials_file: PathOnDisk | None = None
+    credentials_file: Annotated[PathOnDisk | None, _OF_VERTEX] = None
     """Service account's credentials in JSON (vertex), readable by the daemon's own user only. Without it: Google's
     application default credentials."""
-    token_url: Https | None = None
+    token_url: Annotated[Https | None, _OF_GEMINI] = None
     """https address of the owner's server that mints ephemeral tokens, so that the device holds no key (gemini)."""
-    key_file: PathOnDisk | None = None
+    key_file: Annotated[PathOnDisk | None, _OF_GEMINI] = None
     """File that holds the key (gemini), readable by its owner only. Without it: the systemd credential gemini-api-key,
     then the environment's GEMINI_API_KEY, then GOOGLE_API_KEY."""
     endpoint: Https | None = None
@@ -70,16 +68,11 @@ class ServiceSettings(Section):
     def _vertex_has_a_project(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None and info.data.get("provider") == "vertex":
             raise said("is missing: vertex serves within a Google Cloud project; add project: NAME")
-        return _of(value, "vertex", info)
+        return value
 
-    @field_validator("location", "credentials_file")
+    @field_validator("key_file")
     @classmethod
-    def _of_vertex(cls, value: str | Path | None, info: ValidationInfo) -> str | Path | None:
-        return _of(value, "vertex", info)
-
-    @field_validator("token_url", "key_file")
-    @classmethod
-    def _of_gemini(cls, value: str | Path | None, info: ValidationInfo) -> str | Path | None:
-        if value is not None and info.field_name == "key_file" and info.data.get("token_url") is not None:
+    def _without_tokens(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("token_url") is not None:
             raise said("goes unused: with token_url the device holds no key; take out one of the two")
-        return _of(value, "gemini", info)
+        return value

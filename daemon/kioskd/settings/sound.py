@@ -1,14 +1,14 @@
 """What the kiosk hears and speaks with."""
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from kioskd.yamlconf.section import Section
-from kioskd.yamlconf.value_types import PathOnDisk, Range, SoundDeviceName, said, shown
+from kioskd.yamlconf.value_types import PathOnDisk, Range, SoundDeviceName, UnusedAt, said, shown
 
-CUES = ("wake", "end", "mute", "error")
+CueName = Literal["wake", "end", "mute", "error"]
+CUES: Final[tuple[CueName, ...]] = get_args(CueName)
 
 
 def _all_or_none(value: Any) -> Any:
@@ -21,11 +21,8 @@ def _all_or_none(value: Any) -> Any:
     return value
 
 
-CueVolume = Annotated[
-    tuple[Literal["wake", "end", "mute", "error"], ...],
-    BeforeValidator(
-        _all_or_none, json_schema_input_type=bool | list[Literal["wake", "end", "mute", "error"]]
-    ),
+Cues = Annotated[
+    tuple[CueName, ...], BeforeValidator(_all_or_none, json_schema_input_type=bool | list[CueName])
 ]
 
 
@@ -86,19 +83,15 @@ class SpeakerSettings(Section):
         default=100, validate_default=True
     )
     """The most that visitors and tools may turn it up to."""
-    cues: CueVolume = ("wake", "end", "mute", "error")
+    cues: Cues = CUES
     """Short chimes: true is all of [wake, end, mute, error], false is none. None of them is ever heard by the service."""
     prompts: bool = True
     """Whether the kiosk says aloud what is wrong when it cannot reach the service, is closed, or hears nothing."""
-    prompts_folder: PathOnDisk | None = None
+    prompts_folder: Annotated[
+        PathOnDisk | None,
+        UnusedAt("prompts", False, "with prompts: false nothing is said aloud; take out one of the two"),
+    ] = None
     """Folder of the owner's own words for that: LANGUAGE.yaml, or LANGUAGE/CODE.wav, as in de/W1.wav."""
-
-    @field_validator("prompts_folder")
-    @classmethod
-    def _of_prompts(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        if value is not None and info.data.get("prompts") is False:
-            raise said("goes unused: with prompts: false nothing is said aloud; take out one of the two")
-        return value
 
     @field_validator("volume_ceiling")
     @classmethod

@@ -17,8 +17,6 @@ from kioskd.tools.guard import MOST_TOOLS, Guard
 from kioskd.tools.registry import KINDS, kind_of
 from kioskd.yamlconf.value_types import at, said, shown
 
-__all__ = ["ToolSettings", "ToolsSetting"]
-
 
 class _ByKind:
     """Marks a union of tools that `kind` decides. Faults keep their place: pydantic's own would name the kind in it."""

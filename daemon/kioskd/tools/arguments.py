@@ -8,7 +8,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from kioskd.tools.json_patterns import parts, validator
+from kioskd.tools.contract import inside
+from kioskd.tools.json_schema import parts, validator
 
 LARGEST: Final = 16_384
 """Characters and values of all arguments together; what is spoken to a kiosk is far less."""
@@ -78,13 +79,11 @@ def _count(schema: object) -> int:
     waiting, found = [schema], 0
     while waiting:
         found += 1
-        match waiting.pop():
-            case Mapping() as group:
-                if isinstance(step := group.get("multipleOf"), float) and not step.is_integer():
-                    found += _FRACTION_PARTS
-                waiting.extend(group.values())
-            case list() | tuple() as items:
-                waiting.extend(items)
+        part = waiting.pop()
+        step = part.get("multipleOf") if isinstance(part, Mapping) else None
+        if isinstance(step, float) and not step.is_integer():
+            found += _FRACTION_PARTS
+        waiting.extend(inside(part))
     return found
 
 

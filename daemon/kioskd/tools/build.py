@@ -11,8 +11,7 @@ from kioskd.tools.contract import Declaration, Guarded, declared
 from kioskd.tools.guard import Guard, NamedSettings
 from kioskd.tools.program import SOCKET, missing
 from kioskd.tools.program_settings import OWN
-from kioskd.tools.registry import kind_of
-from kioskd.tools.startup import credential_files
+from kioskd.tools.registry import credential_files, kind_of
 from kioskd.tools.tool_kind import BuildContext, program_of
 
 log = logging.getLogger(__name__)
@@ -22,7 +21,6 @@ def assemble(tools: Sequence[Guard], context: BuildContext, *, rehearsed: bool =
     """Return the tools that the owner has set, in order.
 
     No program of theirs may read what the context hides, the daemon's own folders, or the files of their secrets.
-
     `rehearsed`: one whose secret or entry point is not here is left out.
 
     Raises:

@@ -21,7 +21,6 @@ class DayCounts:
     """A day that ends with the process, for trials; a `CallsToday`."""
 
     def __init__(self) -> None:
-        """Begin with no calls."""
         self._calls: Counter[str] = Counter()
 
     def calls_today(self, tool: str) -> int:
@@ -53,21 +52,20 @@ class CallCounts:
     def __init__(self, day: CallsToday) -> None:
         """Only tools with a limit by the day are counted in `day`."""
         self._day = day
-        self._turn, self._same, self._conversation = _Span(), _Span(), _Span()
+        self._turn, self._conversation = _Span(), _Span()
 
-    def enter(self, name: str, guard: Guard, sameness: str, *, turn: int, conversation: int) -> str | None:
+    def enter(self, name: str, guard: Guard, sameness: str, when: tuple[int, int]) -> str | None:
         """Count a call; or return, in words for the model, why it is one too many, and count nothing.
 
-        `sameness` is equal for calls with equal arguments.
+        `sameness` is no name of a tool, and equal for calls with equal arguments. `when`: the conversation and the turn.
         """
-        in_turn, in_conversation = self._turn.now((conversation, turn)), self._conversation.now(conversation)
-        same = self._same.now((conversation, turn))
-        if guard.same_calls and same[sameness] >= guard.same_calls:
+        in_turn, in_conversation = self._turn.now(when), self._conversation.now(when[0])
+        if guard.same_calls and in_turn[sameness] >= guard.same_calls:
             return (
-                f"the same call was made {same[sameness]} times and will change nothing; "
+                f"the same call was made {in_turn[sameness]} times and will change nothing; "
                 "use what it answered, or tell the visitor"
             )
-        for calls, most, when in (
+        for calls, most, span in (
             (in_turn[name], guard.per_turn, "for this turn"),
             (in_conversation[name], guard.per_conversation, "for this conversation"),
             (self._day.calls_today(name) if guard.per_day else 0, guard.per_day, "for today"),
@@ -75,10 +73,10 @@ class CallCounts:
             if calls is None:
                 return "nobody knows how often it was called today, so it is not called any more; tell the visitor"
             if most and calls >= most:
-                return f"it was called {calls} times, which is enough {when}; tell the visitor"
+                return f"it was called {calls} times, which is enough {span}; tell the visitor"
         in_turn[name] += 1
+        in_turn[sameness] += 1
         in_conversation[name] += 1
-        same[sameness] += 1
         if guard.per_day:
             self._day.count_call(name)
         return None

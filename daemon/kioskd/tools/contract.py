@@ -3,21 +3,17 @@
 A result is data for the model and nothing else: nobody reads settings or instructions out of it.
 """
 
-import asyncio
 import json
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, NoReturn, Protocol, TypeVar
+from typing import Final, Literal, Protocol
 from urllib.parse import quote, quote_plus
 
 from pydantic import SecretStr
 
-from kioskd import ports
 from kioskd.tools.guard import Guard, NamedSettings
 from kioskd.tools.json_text import encode, size
 from kioskd.tools.kinds.value_types import AnswerForm
-
-T = TypeVar("T")
 
 ToolStatus = Literal["ok", "no_results", "error", "timeout", "refused", "busy"]
 
@@ -29,6 +25,7 @@ MOST_VALUES: Final = 5_000
 """Of an answer: to go through more would hold the loop up, and the model is told a small part of it anyway."""
 MOST_MARKS: Final = 20_000
 """Commas and brackets of a message that is parsed as a whole: a megabyte of empty lists took a fifth of a second."""
+NO_JSON: Final = "its answer is no JSON"
 TOO_MANY: Final = f"its answer has more than {MOST_VALUES} values"
 NOTHING: Final = "nothing was found; the same call again will find nothing again"
 
@@ -82,21 +79,22 @@ def found(data: object, message: str = "done") -> ToolResult:
     return ToolResult("no_results", NOTHING) if _empty(data) else ToolResult("ok", message, data)
 
 
+def inside(data: object) -> Iterable[object]:
+    """Return what is in a group or list of JSON; nothing for any other value."""
+    if isinstance(data, Mapping):
+        return data.values()
+    return data if isinstance(data, list | tuple) else ()
+
+
 def _empty(data: object) -> bool:
     """Whether nothing but empty texts and empty groups is in it; a number or truth value is something."""
     waiting = [data]
     while waiting:
-        match waiting.pop():
-            case None | "":
-                pass
-            case str(text) if not text.strip():
-                pass
-            case Mapping() as group:
-                waiting.extend(group.values())
-            case list() | tuple() as items:
-                waiting.extend(items)
-            case _:
-                return False
+        value = waiting.pop()
+        if isinstance(value, Mapping | list | tuple):
+            waiting.extend(inside(value))
+        elif not (value is None or (isinstance(value, str) and not value.strip())):
+            return False
     return True
 
 
@@ -117,14 +115,10 @@ def _json_answer(text: str) -> ToolResult:
         return failed(TOO_MANY)
     try:
         data = json.loads(text)
-        if too_many(data):
-            return failed(TOO_MANY)
-        if too_deep(data):
-            return failed("its answer is nested too deeply")
-        encode(data)  # NaN and half characters are no JSON
     except (ValueError, RecursionError):
-        return failed("its answer is no JSON")
-    return found(data)
+        return failed(NO_JSON)
+    fault = unfit(data)
+    return found(data) if fault is None else failed(fault)
 
 
 def failed(message: str, *, retryable: bool = False, data: object = None) -> ToolResult:
@@ -145,15 +139,9 @@ def marks(raw: bytes) -> int:
 def too_many(data: object) -> bool:
     """Whether `data` has more values than are gone through."""
     waiting, left = [data], MOST_VALUES
-    while waiting and left:
+    while waiting and len(waiting) <= left:
         left -= 1
-        match waiting.pop():
-            case Mapping() as group:
-                waiting.extend(group.values())
-            case list() | tuple() as items:
-                waiting.extend(items)
-        if len(waiting) > left:
-            return True
+        waiting.extend(inside(waiting.pop()))
     return bool(waiting)
 
 
@@ -161,15 +149,23 @@ def too_deep(data: object) -> bool:
     """Whether `data` is nested deeper than any answer is."""
     level = [data]
     for _ in range(DEEPEST_DATA):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, Mapping | list | tuple)
-            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
-        ]
+        level = [inner for outer in level for inner in inside(outer)]
         if not level:
             return False
     return True
+
+
+def unfit(data: object) -> str | None:
+    """Return why `data` cannot be told to the model; None where it can."""
+    if too_many(data):
+        return TOO_MANY
+    if too_deep(data):
+        return "its answer is nested too deeply"
+    try:
+        encode(data).encode()  # NaN and half characters are no JSON
+    except (TypeError, ValueError, RecursionError):
+        return NO_JSON
+    return None
 
 
 def hide(data: object, secrets: Sequence[SecretStr]) -> object:
@@ -223,11 +219,14 @@ class ToolSource(Protocol):
         Cancelling it ends whatever it has begun, and returns soon.
         """
 
-    async def settled(self) -> None:
+    async def ready(self) -> None:
         """Return when it has found out once what it offers, or that it cannot; `run` must be running."""
 
-    async def run(self) -> NoReturn:
-        """Keep what it needs between calls (a connection) until cancelled. Trouble of the world stays inside."""
+    async def run(self) -> None:
+        """Keep what it needs between calls (a connection) until cancelled; return at once if that is nothing.
+
+        Trouble of the world stays inside.
+        """
 
 
 class FixedTool:
@@ -236,12 +235,11 @@ class FixedTool:
     def __init__(self, *declarations: Declaration) -> None:
         self.declarations = declarations
 
-    async def settled(self) -> None:
+    async def ready(self) -> None:
         """Return at once."""
 
-    async def run(self) -> NoReturn:
-        """Do nothing until cancelled."""
-        await stay()
+    async def run(self) -> None:
+        """Return at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,24 +252,3 @@ class Guarded:
     """What must never be in a result."""
     place: str = ""
     """Where the owner has set it."""
-
-
-async def stay() -> NoReturn:
-    """Wait until cancelled."""
-    while True:
-        await asyncio.Event().wait()
-
-
-async def within(clock: ports.Clock, seconds: float, work: Awaitable[T]) -> T:
-    """Return what `work` returns; cancel it after `seconds` of `clock`.
-
-    Raises:
-        TimeoutError: it took longer.
-    """
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(None) as scope:
-        alarm = clock.call_later(seconds, lambda: scope.reschedule(loop.time()))
-        try:
-            return await work
-        finally:
-            alarm.cancel()

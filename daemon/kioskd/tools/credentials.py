@@ -39,11 +39,7 @@ def secret(reference: str, environ: Mapping[str, str]) -> SecretStr:
 
 
 def headers(values: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, SecretStr]:
-    """Return headers with their secrets in place.
-
-    Raises:
-        KeyUnusableError: as `secret`.
-    """
+    """Return headers with their secrets in place; raises as `secret`."""
     return {
         name: SecretStr(CREDENTIAL.sub(lambda one: secret(one[0], environ).get_secret_value(), value))
         for name, value in values.items()
@@ -53,11 +49,6 @@ def headers(values: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, 
 def secrets_in(values: Iterable[str], environ: Mapping[str, str]) -> list[SecretStr]:
     """Return the secrets alone, to keep them out of what tools answer; raises as `secret`."""
     return [secret(one[0], environ) for value in values for one in CREDENTIAL.finditer(value)]
-
-
-def names_in(values: Iterable[str]) -> list[str]:
-    """Return the names and paths of the credentials that `values` refer to."""
-    return [name for value in values for name in CREDENTIAL.findall(value)]
 
 
 def stored(name: str) -> bool | None:

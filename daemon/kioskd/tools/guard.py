@@ -1,33 +1,28 @@
 """What guards each tool, and what the model is told of it: the settings that all kinds have."""
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
+from kioskd.tools.json_schema import JsonSchema
 from kioskd.tools.kinds.value_types import ToolName
-from kioskd.tools.owner_schema import JsonSchema
 from kioskd.tools.template import FIELD
 from kioskd.yamlconf.section import Section
-from kioskd.yamlconf.value_types import OwnerText, Range, said, shown
+from kioskd.yamlconf.value_types import OwnerText, Range, UnusedAt, said, shown
 
 MOST_TOOLS: Final = 64
 """How many the model is told of at most: it reads all of them each time."""
 
 
-def _of_an_answer(value: int, info: ValidationInfo) -> int:
-    if info.data.get("answer") == "none":
-        raise said("goes unused: with answer none nothing of it is read; take it out")
-    return value
-
-
-HeldBytes = Annotated[int, Range(1, 4_194_304, "it is held in memory"), AfterValidator(_of_an_answer)]
+HeldBytes = Annotated[
+    int,
+    Range(1, 4_194_304, "it is held in memory"),
+    UnusedAt("answer", "none", "with answer none nothing of it is read; take it out"),
+]
 
 
 class Guard(Section):
     """What keeps a tool from doing harm, whatever its kind: the settings that each kind has."""
-
-    # Whether one entry of `tools` may stand for several tools. A comment: what is quoted here is what can be set.
-    has_several_tools: ClassVar[bool] = False
 
     deadline_s: Annotated[float, Range(0.1, 120, "the visitor waits for it")] = 10.0
     """Seconds after which a call is stopped, with all it has begun. Longer than 10 and the visitor has given up."""
@@ -43,11 +38,17 @@ class Guard(Section):
     """Calls with the same arguments in one turn; 0 is no limit. More is a model that goes in circles."""
     confirm: Literal["never", "button"] = "never"
     """button: lamp and voice name the tool, and only a press within 10 s lets it act."""
-    confirm_text: Annotated[OwnerText, StringConstraints(max_length=200)] | None = None
+    confirm_text: Annotated[
+        Annotated[OwnerText, StringConstraints(max_length=200)] | None,
+        UnusedAt("confirm", "never", "nothing is asked without confirm: button; add that, or take this out"),
+    ] = None
     """What is asked, in the visitors' language: Open the {door}? A parameter in braces is said. Without it, the name."""
     blocking: bool = False
     """Whether the model waits for the answer before it speaks on. Without it the conversation goes on meanwhile."""
-    scheduling: Literal["silent", "when_idle", "interrupt"] | None = None
+    scheduling: Annotated[
+        Literal["silent", "when_idle", "interrupt"] | None,
+        UnusedAt("blocking", True, "the model waits for a blocking tool; take out one of the two"),
+    ] = None
     """When the model takes up the answer: when_idle (also without this), interrupt at once, or silent."""
     dry_run: bool = False
     """Check and count everything, but carry out nothing."""
@@ -56,18 +57,9 @@ class Guard(Section):
 
     @field_validator("confirm_text")
     @classmethod
-    def _of_what_asks(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("confirm") == "never":
-            raise said("goes unused: nothing is asked without confirm: button; add that, or take this out")
-        if value is not None and cls.has_several_tools:
+    def _of_one_tool(cls, value: str | None) -> str | None:
+        if value is not None and not issubclass(cls, NamedSettings):
             raise said("would be said of several tools, of which each has a name of its own; take it out")
-        return value
-
-    @field_validator("scheduling")
-    @classmethod
-    def _of_what_does_not_block(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("blocking"):
-            raise said("goes unused: the model waits for a blocking tool; take out one of the two")
         return value
 
 

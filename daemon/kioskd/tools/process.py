@@ -5,15 +5,13 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from kioskd import ports
-from kioskd.tools.contract import within
-from kioskd.tools.program import RunningProgram, start
-from kioskd.tools.sandbox import ProgramSandbox
+from kioskd.tools.program import Program, RunningProgram, start
+from kioskd.tools.waiting import within
 
 GRACE_S: Final = 0.5
 """Seconds from SIGTERM to SIGKILL."""
@@ -55,16 +53,9 @@ class _Output(asyncio.Protocol):
 
 
 async def run_to_end(
-    argv: Sequence[str],
-    *,
-    clock: ports.Clock,
-    stdin: bytes,
-    environment: Mapping[str, str],
-    folder: Path,
-    output_bytes: int | None,
-    sandbox: ProgramSandbox | None = None,
+    program: Program, *, clock: ports.Clock, stdin: bytes, output_bytes: int | None
 ) -> ProcessEnded:
-    """Run `argv` (no shell) until it ends; then end whatever it has left behind in its process group.
+    """Run `program` (no shell) until it ends; then end whatever it has left behind in its process group.
 
     One that says more than `output_bytes` is ended; with None all that it says goes nowhere, however much it is.
     stdin is a file in memory, so a child that never reads it holds nobody up; stderr goes nowhere. Cancelling sends
@@ -74,7 +65,7 @@ async def run_to_end(
     Raises:
         OSError: the program cannot be started.
     """
-    process = _start(argv, stdin, environment, folder, sandbox, heard=output_bytes is not None)
+    process = _start(program, stdin, subprocess.DEVNULL if output_bytes is None else subprocess.PIPE)
     enough, transport = asyncio.Event(), None
     output = _Output(output_bytes or 0, enough)
     try:
@@ -132,27 +123,12 @@ async def ended_with_us(
                 process.close()
 
 
-def _start(
-    argv: Sequence[str],
-    stdin: bytes,
-    environment: Mapping[str, str],
-    folder: Path,
-    sandbox: ProgramSandbox | None,
-    *,
-    heard: bool,
-) -> RunningProgram:
+def _start(program: Program, stdin: bytes, stdout: int) -> RunningProgram:
     memory = os.memfd_create("kioskd-stdin")
     try:
         os.write(memory, stdin)
         os.lseek(memory, 0, os.SEEK_SET)
-        return start(
-            sandbox,
-            argv,
-            folder,
-            environment=environment,
-            stdin=memory,
-            stdout=subprocess.PIPE if heard else subprocess.DEVNULL,
-        )
+        return start(program, memory, stdout)
     finally:
         os.close(memory)
 

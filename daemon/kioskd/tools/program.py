@@ -30,7 +30,7 @@ class Program:
     argv: Sequence[str]
     folder: Path
     environment: Mapping[str, str]
-    """The variables that it has beside those that each program is given."""
+    """Its variables; as `of` returns it, those beside what each program of its kind is given."""
     sandbox: ProgramSandbox | None = None
     """What it may reach; None: all that the daemon may."""
 
@@ -124,14 +124,14 @@ class _Remote:
     def poll(self) -> bool:
         if not self._ended:
             try:
-                told = self._peer.recv(4096)
+                message = self._peer.recv(4096)
             except BlockingIOError:
                 return False
             except OSError:
-                told = b""
+                message = b""
             self._ended = True
-            if told:
-                answer = json.loads(told)
+            if message:
+                answer = json.loads(message)
                 self.returncode, self.error = answer["code"], answer["error"]
             else:
                 self.error = "its unit kioskd-tool@ has ended it"
@@ -156,24 +156,17 @@ def missing() -> str | None:
     return None
 
 
-def start(
-    box: ProgramSandbox | None,
-    argv: Sequence[str],
-    folder: Path,
-    *,
-    environment: Mapping[str, str],
-    stdin: int,
-    stdout: int,
-) -> RunningProgram:
-    """Start `argv` (no shell) in `folder`. Takes a few milliseconds.
+def start(program: Program, stdin: int, stdout: int) -> RunningProgram:
+    """Start `program` (no shell). Takes a few milliseconds.
 
-    `stdin` and `stdout` are descriptors, or subprocess.PIPE or DEVNULL. Without a `box` it may do all that the daemon may.
+    `stdin` and `stdout` are descriptors, or subprocess.PIPE or DEVNULL.
 
     Raises:
         OSError: it cannot be started, or there is no sandbox here.
     """
+    argv, folder, environment, box = program.argv, program.folder, dict(program.environment), program.sandbox
     if box is not None and os.access(SOCKET, os.W_OK):
-        request = {"argv": list(argv), "folder": str(folder), "environment": dict(environment)}
+        request = {"argv": list(argv), "folder": str(folder), "environment": environment}
         request |= {"reads": list(map(str, box.reads)), "writes": list(map(str, box.writes))}
         return _remote(json.dumps(request | {"network": box.network}).encode(), stdin, stdout)
 
@@ -183,7 +176,7 @@ def start(
             stdin=stdin,
             stdout=stdout,
             stderr=subprocess.DEVNULL,
-            env=dict(environment),
+            env=environment,
             cwd=folder,
             start_new_session=True,
         )

@@ -1,7 +1,14 @@
-"""The kinds of tools, a line each. Only this module names them all."""
+"""The kinds of tools, a line each, and what the tools of an owner need of this machine.
 
+Only this module names all kinds.
+"""
+
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
+from kioskd.tools import credentials
 from kioskd.tools.guard import Guard
 from kioskd.tools.kinds.builtin.kind import BUILTIN
 from kioskd.tools.kinds.command.kind import COMMAND
@@ -10,6 +17,7 @@ from kioskd.tools.kinds.mcp.kind import MCP
 from kioskd.tools.kinds.mqtt.kind import MQTT
 from kioskd.tools.kinds.python.kind import PYTHON
 from kioskd.tools.tool_kind import ToolKind
+from kioskd.yamlconf.document import ValuePath
 
 _ALL: Final[tuple[ToolKind[Any], ...]] = (BUILTIN, HTTP, COMMAND, MQTT, MCP, PYTHON)
 KINDS: Final = {kind.name: kind for kind in _ALL}
@@ -17,12 +25,54 @@ KINDS: Final = {kind.name: kind for kind in _ALL}
 
 
 def kind_of(tool: Guard) -> ToolKind[Any]:
-    """Return the kind of one entry of `tools`.
-
-    Raises:
-        LookupError: no kind has such settings.
-    """
+    """Return the kind of one entry of `tools`; raises LookupError where no kind has such settings."""
     for kind in KINDS.values():
         if isinstance(tool, kind.settings):
             return kind
     raise LookupError(type(tool).__name__)
+
+
+def tool_faults(tools: Sequence[Guard], environ: Mapping[str, str]) -> list[tuple[ValuePath, str]]:
+    """Return what keeps well-formed tools from working here: where in the settings, and what is wrong.
+
+    A secret, a program, a file, an extra or an installed package that is not there. Not the concern of a rehearsal.
+    """
+    return [
+        (("tools", index, *loc), what)
+        for index, tool in enumerate(tools)
+        for loc, what in _faults(tool, environ)
+    ]
+
+
+def extras(tools: Sequence[Guard]) -> set[str]:
+    """Return the optional parts of the package that `tools` need, by their names in pyproject.toml."""
+    return {kind.name for kind in map(kind_of, tools) if kind.package is not None}
+
+
+def unseen(tools: Sequence[Guard], environ: Mapping[str, str]) -> list[str]:
+    """Return the secrets of which only root can say whether systemd has them, each as the settings name it."""
+    if environ.get("CREDENTIALS_DIRECTORY"):
+        return []
+    named = sorted({name for name in credential_names(tools) if "/" not in name})
+    return [f"credential:{name}" for name in named if credentials.stored(name) is None]
+
+
+def credential_names(tools: Sequence[Guard]) -> list[str]:
+    """Return the credentials that `tools` refer to: names, and paths of files, which have a slash."""
+    values = (value for tool in tools for value in kind_of(tool).credentials(tool).values())
+    return [name for value in values for name in credentials.CREDENTIAL.findall(value)]
+
+
+def credential_files(tools: Sequence[Guard]) -> list[Path]:
+    """Return the files of secrets that `tools` refer to."""
+    return [Path(name) for name in credential_names(tools) if "/" in name]
+
+
+def _faults(tool: Guard, environ: Mapping[str, str]) -> Iterator[tuple[ValuePath, str]]:
+    kind = kind_of(tool)
+    if kind.package is not None and importlib.util.find_spec(kind.package) is None:
+        what = f"{kind.name} needs the package {kind.package} (kioskd[{kind.name}]), which is not here"
+        yield ("kind",), f"{what}; run scripts/install.sh again, which installs what the settings need"
+    for loc, value in kind.credentials(tool).items():
+        yield from credentials.faults(loc, value, environ)
+    yield from kind.faults(tool)

@@ -108,11 +108,7 @@ def _around(path: Path, secret: Sequence[Path], deepest: int) -> Iterator[Path]:
 
 
 def restrict(box: ProgramSandbox, argv: Sequence[str], folder: Path, *, unix: bool) -> None:
-    """Restrict this thread, and all that it starts, for ever.
-
-    Raises:
-        OSError: the kernel refuses.
-    """
+    """Restrict this thread, and all that it starts, for ever; raises OSError where the kernel refuses."""
     _drop_capabilities()
     if landlock.version():
         landlock.restrict(box.readable(argv, folder), box.writable(folder), network=box.network)

@@ -29,15 +29,15 @@ def main() -> int:
     """Serve the connection that systemd has handed over. Arguments: folders that are the program's own, its home first."""
     with socket.socket(fileno=_LISTENED) as daemon:
         request, descriptors = _received(daemon)
-        told, tell = os.pipe()
+        reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
-            os.close(told)
-            _become(request, descriptors, tell)
-        os.close(tell)
+            os.close(reader)
+            _become(request, descriptors, writer)
+        os.close(writer)
         for descriptor in descriptors:
             os.close(descriptor)
-        with os.fdopen(told, "rb") as pipe:
+        with os.fdopen(reader, "rb") as pipe:
             trouble = pipe.read().decode()
         code = _watched(daemon, child)
         answer = {"code": None, "error": trouble} if trouble else {"code": code, "error": ""}
@@ -56,8 +56,8 @@ def _received(daemon: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return json.loads(text), descriptors
 
 
-def _become(request: dict[str, Any], descriptors: list[int], tell: int) -> None:
-    """Become the program. Never returns: what keeps it from that is written to `tell`."""
+def _become(request: dict[str, Any], descriptors: list[int], writer: int) -> None:
+    """Become the program. Never returns: what keeps it from that is written to `writer`."""
     try:
         os.setsid()
         os.dup2(descriptors[0], 0)
@@ -72,12 +72,12 @@ def _become(request: dict[str, Any], descriptors: list[int], tell: int) -> None:
         if "HOME" in environment:  # the daemon's, which it may not look at
             environment |= {"HOME": str(own[0]) if own else "/"}
         sandbox.restrict(box, argv, folder, unix=True)
-        os.set_inheritable(tell, False)
-        os.closerange(3, tell)
-        os.closerange(tell + 1, 1 << 10)
+        os.set_inheritable(writer, False)
+        os.closerange(3, writer)
+        os.closerange(writer + 1, 1 << 10)
         os.execve(argv[0], argv, environment)  # noqa: S606 - the owner's own program, as a list
     except OSError as err:
-        os.write(tell, (err.strerror or type(err).__name__).encode())
+        os.write(writer, (err.strerror or type(err).__name__).encode())
     finally:
         os._exit(127)
 

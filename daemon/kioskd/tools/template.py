@@ -21,11 +21,7 @@ def fields(template: str) -> set[str]:
 
 
 def fill(template: str, arguments: Mapping[str, object], write: Callable[[str, str], str]) -> str:
-    """Return `template` with each parameter as `write(name, value)` gives it. A missing one is the empty text.
-
-    Raises:
-        UnfitError: as `write` does.
-    """
+    """Return `template` with each parameter as `write(name, value)` gives it, or raises. A missing one is empty text."""
     return FIELD.sub(lambda match: write(match[1], as_text(arguments.get(match[1]))), template)
 
 

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from kioskd import ports, regular_file
+from kioskd.tools.contract import ToolSource
 from kioskd.tools.guard import Guard
 from kioskd.tools.program_settings import ProgramSettings
 from kioskd.yamlconf.document import ValuePath
-
-if TYPE_CHECKING:
-    from kioskd.tools.contract import ToolSource
 
 S = TypeVar("S", bound=Guard)
 
@@ -30,11 +28,7 @@ class KioskControls(Protocol):
         """Speak as loudly as asked, as far as the owner lets it; return the percentage that it has come to."""
 
     async def look(self) -> bytes | None:
-        """Return a fresh JPEG; None: the model was given one in this turn already.
-
-        Raises:
-            DeviceLost: the camera does not deliver.
-        """
+        """Return a fresh JPEG; None: the model has one of this turn. Raises DeviceLost if the camera delivers none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +55,8 @@ def insecure(tool: object) -> bool:
     return bool(getattr(tool, "insecure", False))
 
 
-def in_headers(headers: Mapping[str, str]) -> Mapping[ValuePath, str]:
-    """Return the values of the setting `headers`, each by its place within the entry."""
-    return {("headers", name): value for name, value in headers.items()}
+def _headers(tool: object) -> Mapping[ValuePath, str]:
+    return {("headers", name): value for name, value in getattr(tool, "headers", {}).items()}
 
 
 def _own_name(tool: Guard) -> Sequence[str]:
@@ -97,13 +90,14 @@ class ToolKind(Generic[S]):
     """One kind of tool; `S` is its settings model.
 
     This module, the settings and the kind objects import no library that only a tool in use needs: `build` does. Some
-    settings mean the same for each kind that has them: `name`, `ca_file`, `insecure`, and those of `ProgramSettings`.
+    settings mean the same for each kind that has them: `name`, `url`, `headers`, `ca_file`, `insecure`, and those of
+    `ProgramSettings`.
     """
 
     name: str
     """As `kind` has it in the YAML."""
     settings: type[S]
-    build: "Callable[[S, BuildContext], ToolSource]"
+    build: Callable[[S, BuildContext], ToolSource]
     """Makes the tool. It raises ConfigError where a secret or an entry point is not there."""
     package: str | None = None
     """A package that the kind needs beyond those of kioskd; the extra that brings it is named as the kind."""
@@ -117,11 +111,11 @@ class ToolKind(Generic[S]):
     """Whether it knows only after it has connected to something what it offers."""
     start_s: Callable[[S], float] = lambda _tool: 0.0
     """The seconds that it may take to start, beside those that any connection takes."""
-    credentials: Callable[[S], Mapping[ValuePath, str]] = lambda _tool: {}
+    credentials: Callable[[S], Mapping[ValuePath, str]] = _headers
     """The values that may refer to secrets, each by its place within the entry."""
     faults: Callable[[S], Iterator[tuple[ValuePath, str]]] = _usual_faults
     """What keeps the tool from working on this machine, beside its package and its secrets: where, and what."""
-    web_address: Callable[[S], str | None] = lambda _tool: None
+    web_address: Callable[[S], str | None] = lambda tool: getattr(tool, "url", None)
     """The address that the daemon asks through the proxy of the environment, if there is one."""
     goes_to: Callable[[S], str | None] = _to_its_program
     """Where a call goes, in words for `kioskd privacy`; None where it stays within the kiosk."""

@@ -4,33 +4,30 @@ import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, NoReturn
+from dataclasses import replace
+from typing import Final, NamedTuple, NoReturn
 
 from kioskd import ports
 from kioskd.errors import KioskError
 from kioskd.tools.arguments import Arguments
 from kioskd.tools.call_counts import CallCounts, CallsToday, DayCounts
-from kioskd.tools.contract import (
-    TOO_MANY,
-    Declaration,
-    Guarded,
-    ToolResult,
-    failed,
-    hide,
-    refused,
-    stay,
-    too_deep,
-    too_many,
-    within,
-)
+from kioskd.tools.contract import Declaration, Guarded, ToolResult, failed, hide, refused, unfit
 from kioskd.tools.guard import Guard
 from kioskd.tools.json_text import encode
 from kioskd.tools.template import fill
+from kioskd.tools.waiting import stay, within
 
 log = logging.getLogger(__name__)
 
 LONGEST_SPOKEN: Final = 60
 """Characters of an argument that are said in a question for a press."""
+
+
+class Offer(NamedTuple):
+    """What the model may call by one name."""
+
+    declaration: Declaration
+    tool: Guarded
 
 
 class Toolbox:
@@ -52,7 +49,7 @@ class Toolbox:
         self._tools = sorted(tools, key=lambda tool: not tool.source.declarations)
         self._clock = clock
         self._confirm = confirm
-        self._ledger = CallCounts(day or DayCounts())
+        self._counts = CallCounts(day or DayCounts())
         self._running: Counter[str] = Counter()
         self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._denied: dict[str, tuple[int, int]] = {}
@@ -64,22 +61,11 @@ class Toolbox:
 
     def declarations(self) -> tuple[Declaration, ...]:
         """Return what the model may call now. Servers that were not reached yet have nothing in it."""
-        return tuple(declaration for declaration, _ in self._offers().values())
+        return tuple(offer.declaration for offer in self._offers().values())
 
-    def declaration(self, name: str) -> Declaration | None:
-        """Return what the model is told of the tool called `name`; None where there is no such tool."""
-        offer = self._offers().get(name)
-        return None if offer is None else offer[0]
-
-    def guard(self, name: str) -> Guard | None:
-        """Return what guards the tool called `name`; None where there is no such tool."""
-        offer = self._offers().get(name)
-        return None if offer is None else offer[1].guard
-
-    def place(self, name: str) -> str:
-        """Return where the owner has set the tool called `name`; nothing where there is no such tool."""
-        offer = self._offers().get(name)
-        return "" if offer is None else offer[1].place
+    def offer(self, name: str) -> Offer | None:
+        """Return the tool called `name`; None where there is none."""
+        return self._offers().get(name)
 
     async def call(
         self,
@@ -94,23 +80,21 @@ class Toolbox:
 
         `begun` is called when it was allowed, before the tool is. Trouble of any kind is a result. Cancelling ends what the call has begun, and then there is no result.
         """
-        offer = self._offers().get(name)
+        offer = self.offer(name)
         if offer is None:
             log.warning("tool refused: name is not known, length=%d", len(name))
             return refused("there is no such tool")
-        declaration, tool = offer
-        began = self._clock.now()
-        fault = self._fault(declaration, tool.guard, arguments, turn, conversation)
-        outcome = fault or await self._guarded(declaration, tool, arguments, begun, (conversation, turn))
-        result = self.bounded(outcome, tool)
+        began, when = self._clock.now(), (conversation, turn)
+        fault = self._fault(offer, arguments, when)
+        result = self.bounded(fault or await self._guarded(offer, arguments, begun, when), offer.tool)
         took = self._clock.now() - began
         log.info("tool called: name=%s status=%s took=%.1fs", name, result.status, took)
         return result
 
-    async def settled(self) -> None:
+    async def ready(self) -> None:
         """Return when every tool has found out once what it offers; `run` must be running."""
         for tool in self._tools:
-            await tool.source.settled()
+            await tool.source.ready()
 
     async def run(self) -> NoReturn:
         """Keep the tools' connections until cancelled; the caller's crew owns it."""
@@ -119,13 +103,13 @@ class Toolbox:
                 group.create_task(tool.source.run(), name=f"tool {number}")
         await stay()
 
-    def _offers(self) -> dict[str, tuple[Declaration, Guarded]]:
+    def _offers(self) -> dict[str, Offer]:
         """Return who offers what. The first to claim a name has it: settings refuse a clash, a server's names come later."""
-        offers: dict[str, tuple[Declaration, Guarded]] = {}
+        offers: dict[str, Offer] = {}
         for tool in self._tools:
             for declaration in tool.source.declarations:
                 if declaration.name not in offers:
-                    offers[declaration.name] = (declaration, tool)
+                    offers[declaration.name] = Offer(declaration, tool)
                 elif declaration.name not in self._clashes:
                     self._clashes.add(declaration.name)
                     log.warning(
@@ -142,63 +126,52 @@ class Toolbox:
         return known[1]
 
     def _fault(
-        self,
-        declaration: Declaration,
-        guard: Guard,
-        arguments: Mapping[str, object],
-        turn: int,
-        conversation: int,
+        self, offer: Offer, arguments: Mapping[str, object], when: tuple[int, int]
     ) -> ToolResult | None:
         """Return why a call is not let in; None: it is, and counted."""
-        name = declaration.name
-        if fault := self._check(declaration).fault(arguments):
+        name, guard = offer.declaration.name, offer.tool.guard
+        if fault := self._check(offer.declaration).fault(arguments):
             return refused(f"the arguments do not fit; {fault}")
         if self._running[name] >= guard.at_once:
             return ToolResult("busy", "it is still at work on an earlier call; wait for that", retryable=True)
         sameness = f"{name}({encode(dict(arguments), in_order=True)}"
-        if fault := self._ledger.enter(name, guard, sameness, turn=turn, conversation=conversation):
+        if fault := self._counts.enter(name, guard, sameness, when):
             log.warning("tool held back, it was called too often: name=%s", name)
             return refused(fault)
         return None
 
     async def _guarded(
-        self,
-        declaration: Declaration,
-        tool: Guarded,
-        arguments: Mapping[str, object],
-        begun: Callable[[], None],
-        turn: tuple[int, int],
+        self, offer: Offer, arguments: Mapping[str, object], begun: Callable[[], None], when: tuple[int, int]
     ) -> ToolResult:
-        name, guard = declaration.name, tool.guard
+        name, guard = offer.declaration.name, offer.tool.guard
         self._running[name] += 1
         try:
-            if guard.confirm == "button" and not await self._allowed(name, guard, arguments, turn):
+            if guard.confirm == "button" and not await self._allowed(name, guard, arguments, when):
                 return refused("nobody pressed the button to allow it; do not call it again unless asked to")
             if guard.dry_run:
                 return ToolResult("ok", "dry run: it was checked and allowed, and not carried out")
             begun()
-            return await self._carried_out(declaration, tool, arguments)
+            return await self._carried_out(offer, arguments)
         finally:
             self._running[name] -= 1
 
     async def _allowed(
-        self, name: str, guard: Guard, arguments: Mapping[str, object], turn: tuple[int, int]
+        self, name: str, guard: Guard, arguments: Mapping[str, object], when: tuple[int, int]
     ) -> bool:
         """Ask for a press, once in a turn of the visitor's where nobody presses: the model must not wear people down."""
         async with self._asking[name]:
-            if self._denied.get(name) == turn:
+            if self._denied.get(name) == when:
                 return False
             allowed = await self._confirm(name, fill(guard.confirm_text or "", arguments, _spoken))
             if not allowed:
-                self._denied[name] = turn
+                self._denied[name] = when
             return allowed
 
-    async def _carried_out(
-        self, declaration: Declaration, tool: Guarded, arguments: Mapping[str, object]
-    ) -> ToolResult:
-        deadline_s = tool.guard.deadline_s
+    async def _carried_out(self, offer: Offer, arguments: Mapping[str, object]) -> ToolResult:
+        declaration, deadline_s = offer.declaration, offer.tool.guard.deadline_s
         try:
-            return await within(self._clock, deadline_s, tool.source.call(declaration.name, arguments))
+            call = offer.tool.source.call(declaration.name, arguments)
+            return await within(self._clock, deadline_s, call)
         except TimeoutError:
             unsure = "" if declaration.repeatable else "; nobody knows whether it was done"
             return ToolResult(
@@ -221,17 +194,10 @@ class Toolbox:
     @staticmethod
     def bounded(result: ToolResult, tool: Guarded) -> ToolResult:
         """Return `result` without secrets, if it is one that can be told."""
-        try:
-            if too_many(result.data):
-                return failed(TOO_MANY)
-            if too_deep(result.data):
-                return failed("its answer is nested too deeply")
-            clean = hide(result.data, tool.secrets)
-            encode(clean).encode()
-        except (TypeError, ValueError, RecursionError):
-            return failed("its answer is no JSON")
-        message = str(hide(result.message, tool.secrets))
-        return ToolResult(result.status, message, clean, retryable=result.retryable, picture=result.picture)
+        if (fault := unfit(result.data)) is not None:
+            return failed(fault)
+        data, message = hide(result.data, tool.secrets), str(hide(result.message, tool.secrets))
+        return replace(result, data=data, message=message)
 
 
 def _spoken(_name: str, value: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +26,7 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, cor
 LONGEST_ECHO: Final = 40
 """No fault repeats a longer text: it may be a secret in the wrong place, and it would hide the message."""
 
+_CLOCK: Final = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 
 # fmt: off
 VoiceName = Literal[
@@ -112,24 +113,57 @@ class Range:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class UnusedAt:
+    """Marks a setting that goes unused where the setting `name`, which stands above it, has the value `value`."""
+
+    name: str
+    value: object
+    why: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, given: Any, info: ValidationInfo) -> Any:
+        if given and self.name in info.data and info.data[self.name] == self.value:
+            raise said(f"goes unused: {self.why}")
+        return given
+
+
+def form(pattern: str, fault: str) -> AfterValidator:
+    """Return the check of a text that `pattern` has to match as a whole. `fault` follows the text in the message."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise said(f"{shown(text)} {fault}")
+        return text
+
+    return AfterValidator(check)
+
+
 def _sentence(text: str) -> str:
     if not text.strip():
         raise said("is empty: a text is needed; write one, or take the line out")
     return text
 
 
-def _endpoint(text: str) -> str:
+def split_address(text: str, fault: str) -> SplitResult:
+    """Return the parts of an address, or refuse by `fault` one whose host or port cannot be read."""
     try:
         url = urlsplit(text)
-        host, port = url.hostname, url.port
+        _ = url.hostname, url.port
     except ValueError:
-        raise said(
-            "is no address: host or port cannot be read; write https://HOST or https://HOST:PORT"
-        ) from None
+        raise said(fault) from None
+    return url
+
+
+def _endpoint(text: str) -> str:
+    form = "write https://HOST or https://HOST:PORT"
+    url = split_address(text, f"is no address: host or port cannot be read; {form}")
     if url.scheme != "https":
         raise said("must begin with https://: the service's library speaks TLS only; write https://HOST:PORT")
-    if not host or port == 0 or not text.isprintable() or " " in text:
-        raise said("names no host: an address is needed; write https://HOST or https://HOST:PORT")
+    if not url.hostname or url.port == 0 or not text.isprintable() or " " in text:
+        raise said(f"names no host: an address is needed; {form}")
     if url.username is not None or url.query or url.fragment:
         raise said(
             "holds more than host, port and path: a name, password or query would be seen; take it out"
@@ -138,14 +172,11 @@ def _endpoint(text: str) -> str:
 
 
 def _proxy(text: str) -> str:
-    try:
-        url = urlsplit(text)
-        host, port = url.hostname, url.port
-    except ValueError:
-        host, port, url = None, None, urlsplit("")
-    if url.scheme != "http" or not host or not port or not text.isprintable() or " " in text:
-        # Not repeated: what stands there may hold a password.
-        raise said("is no HTTP proxy: its form is http://HOST:PORT; write http://proxy.example:3128, say")
+    # Not repeated: what stands there may hold a password.
+    fault = "is no HTTP proxy: its form is http://HOST:PORT; write http://proxy.example:3128, say"
+    url = split_address(text, fault)
+    if url.scheme != "http" or not url.hostname or not url.port or not text.isprintable() or " " in text:
+        raise said(fault)
     if url.username is not None or url.path.strip("/") or url.query or url.fragment:
         raise said("holds more than host and port: a name or password would be seen by others; take it out")
     return text
@@ -161,60 +192,8 @@ def _sound_device(text: str) -> str:
     return text
 
 
-def _clock_time(text: str) -> str:
-    if not re.fullmatch(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", text):
-        raise said(f'{shown(text)} is no time of day: its form is HH:MM, in quotes; write "22:00", say')
-    return text
-
-
-def _quiet_hours(text: str) -> str:
-    clock = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
-    found = re.fullmatch(f"({clock})-({clock})", text)
-    if found is None or found[1] == found[2]:
-        raise said(f"{shown(text)} is no span of time: its form is HH:MM-HH:MM; write 22:00-07:00, say")
-    return text
-
-
-def _language(text: str) -> str:
-    if not re.fullmatch(r"[a-z]{2,3}-[A-Z]{2}", text):
-        raise said(
-            f"{shown(text)} is no language: it takes language and country; write en-US, de-DE or no-NO, say"
-        )
-    return text
-
-
-def _wake_word(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9_]{1,40}", text):
-        raise said(
-            f"{shown(text)} is no wake word: its form is small letters, digits and _; write hey_jarvis, say"
-        )
-    return text
-
-
-def _api_version(text: str) -> str:
-    if not re.fullmatch(r"v[0-9]+((alpha|beta)[0-9]*)?", text):
-        raise said(f"{shown(text)} is no version of the service; write v1beta, say")
-    return text
-
-
-def _project(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9.-]+(:[a-z0-9-]+)?", text):
-        raise said(f"{shown(text)} is no project of Google Cloud's; write my-project, say")
-    return text
-
-
-def _location(text: str) -> str:
-    if not re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", text):  # it becomes part of the service's host name
-        raise said(f"{shown(text)} is no location of Google Cloud's; write global, eu or europe-west4, say")
-    return text
-
-
 def resolved_path(value: object, info: ValidationInfo) -> object:
-    """Return a path from / on; a relative one starts at the YAML's own folder.
-
-    Raises:
-        PydanticCustomError: `value` is no path.
-    """
+    """Return a path from / on; a relative one starts at the YAML's own folder. Raises PydanticCustomError for others."""
     if isinstance(value, Path):
         return value
     if not isinstance(value, str) or not value.isprintable() or not value.strip():
@@ -233,15 +212,44 @@ def program(word: str, info: ValidationInfo) -> str:
 
 OwnerText = Annotated[str, AfterValidator(_sentence)]
 Name = Annotated[OwnerText, StringConstraints(max_length=200)]
-ApiVersion = Annotated[str, AfterValidator(_api_version)]
+ApiVersion = Annotated[
+    str, form(r"v[0-9]+((alpha|beta)[0-9]*)?", "is no version of the service; write v1beta, say")
+]
 HttpProxy = Annotated[str, AfterValidator(_proxy)]
-ClockTime = Annotated[str, AfterValidator(_clock_time)]
+ClockTime = Annotated[
+    str, form(_CLOCK, 'is no time of day: its form is HH:MM, in quotes; write "22:00", say')
+]
 Https = Annotated[str, AfterValidator(_endpoint)]
-Language = Annotated[str, AfterValidator(_language)]
-Location = Annotated[str, StringConstraints(max_length=60), AfterValidator(_location)]
-Project = Annotated[str, StringConstraints(max_length=100), AfterValidator(_project)]
-QuietHours = Annotated[str, AfterValidator(_quiet_hours)]
+Language = Annotated[
+    str,
+    form(
+        "[a-z]{2,3}-[A-Z]{2}",
+        "is no language: it takes language and country; write en-US, de-DE or no-NO, say",
+    ),
+]
+Location = Annotated[
+    str,
+    StringConstraints(max_length=60),
+    # It becomes part of the service's host name.
+    form("[a-z]+(-[a-z0-9]+)*", "is no location of Google Cloud's; write global, eu or europe-west4, say"),
+]
+Project = Annotated[
+    str,
+    StringConstraints(max_length=100),
+    form("[a-z0-9.-]+(:[a-z0-9-]+)?", "is no project of Google Cloud's; write my-project, say"),
+]
+QuietHours = Annotated[
+    str,
+    form(
+        rf"({_CLOCK})-(?!\1){_CLOCK}", "is no span of time: its form is HH:MM-HH:MM; write 22:00-07:00, say"
+    ),
+]
 SoundDeviceName = Annotated[Name, AfterValidator(_sound_device)]
-WakeWordName = Annotated[str, AfterValidator(_wake_word)]
+WakeWordName = Annotated[
+    str,
+    form(
+        "[a-z0-9_]{1,40}", "is no wake word: its form is small letters, digits and _; write hey_jarvis, say"
+    ),
+]
 PathOnDisk = Annotated[Path, BeforeValidator(resolved_path, json_schema_input_type=str)]
 """A path; a relative one starts at the YAML's own folder."""

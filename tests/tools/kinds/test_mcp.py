@@ -85,7 +85,7 @@ async def running(server: McpServer) -> AsyncIterator[McpServer]:
     async with asyncio.timeout(40), asyncio.TaskGroup() as group:
         worker = group.create_task(server.run())
         try:
-            await server.settled()
+            await server.ready()
             yield server
         finally:
             worker.cancel()
@@ -356,7 +356,7 @@ async def test_a_program_may_take_half_a_minute_to_start(tmp_path: Path) -> None
         await until((tmp_path / "start-1").exists)
         await clock.advance(45)
         (tmp_path / "ready").touch()
-        await slow.settled()
+        await slow.ready()
         worker.cancel()
     assert [declared.name for declared in slow.declarations] == ["wait"]
     assert not (tmp_path / "start-2").exists()
@@ -399,7 +399,7 @@ async def test_a_secret_is_hidden_in_all_that_a_server_says_wherever_that_is_cut
         box = Toolbox(guarded, clock=SystemClock(), confirm=no)
         async with asyncio.timeout(40), asyncio.TaskGroup() as group:
             worker = group.create_task(box.run())
-            await box.settled()
+            await box.ready()
             [declared] = box.declarations()
             result = await box.call("wait", {}, turn=1, conversation=1)
             worker.cancel()

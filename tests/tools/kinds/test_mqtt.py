@@ -37,7 +37,7 @@ async def running(mqtt: MqttTool) -> AsyncIterator[MqttTool]:
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         worker = group.create_task(mqtt.run())
         try:
-            await mqtt.settled()
+            await mqtt.ready()
             yield mqtt
         finally:
             worker.cancel()
@@ -174,7 +174,7 @@ async def test_a_cancelled_call_waits_for_no_reply(broker: brokers.Broker) -> No
             call = group.create_task(mqtt.call("light", {"room": "1"}))
             await next_of(light)
             call.cancel()
-        assert mqtt.broker.waiting == 0
+        assert mqtt.broker.expected == {}
 
 
 async def test_a_user_needs_the_right_password(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

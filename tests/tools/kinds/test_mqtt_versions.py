@@ -59,7 +59,7 @@ async def test_a_broker_that_closes_without_a_word_is_tried_by_3_1_1_next() -> N
     async with asyncio.timeout(60), broker(b"") as old, asyncio.TaskGroup() as group:
         mqtt = tool(old)
         worker = group.create_task(mqtt.run())
-        await mqtt.settled()
+        await mqtt.ready()
         while not old.published:
             await mqtt.call("light", {"on": True})
             await asyncio.sleep(0.1)
@@ -71,7 +71,7 @@ async def test_a_reply_that_the_broker_cannot_carry_is_named(caplog: pytest.LogC
     async with asyncio.timeout(60), broker() as old, asyncio.TaskGroup() as group:
         mqtt = tool(old, reply=True, clock=ManualClock())
         worker = group.create_task(mqtt.run())
-        await mqtt.settled()
+        await mqtt.ready()
         assert (await mqtt.call("light", {})).status == "error"
         worker.cancel()
     assert "it speaks no MQTT 5, which a reply needs" in caplog.text

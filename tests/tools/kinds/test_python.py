@@ -17,7 +17,7 @@ from tests.support.until import until
 from kioskd.errors import ConfigError
 from kioskd.tools.contract import Declaration, Guarded, ToolResult
 from kioskd.tools.guard import Guard
-from kioskd.tools.kinds.python.entry import function
+from kioskd.tools.kinds.python.kind import function
 from kioskd.tools.kinds.python.tool import MOST_THREADS, PythonTool
 from kioskd.tools.toolbox import Toolbox
 

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -11,10 +11,12 @@ from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo
 
 from kioskd.proxies import is_loopback
 from kioskd.tools.credentials import CREDENTIAL
-from kioskd.tools.owner_schema import NAME
+from kioskd.tools.json_schema import NAME
 from kioskd.tools.template import FIELD
-from kioskd.yamlconf.value_types import at, said, shown
+from kioskd.yamlconf.value_types import PathOnDisk, at, form, said, shown, split_address
 
+_PLAIN: Final = frozenset({"http", "mqtt"})
+"""Schemes without TLS."""
 _SCALARS: Final = frozenset({"string", "number", "integer", "boolean"})
 _SECRET_HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"}
@@ -48,16 +50,11 @@ def _only_credential(text: str) -> str:
 
 def address(text: str, schemes: tuple[str, ...]) -> SplitResult:
     """Return the parts of an address with one of `schemes`, or refuse it."""
-    form = f"{schemes[0]}://HOST or {schemes[0]}://HOST:PORT"
-    try:
-        url = urlsplit(text)
-        host, port = url.hostname, url.port
-    except ValueError:
-        raise said(f"is no address: host or port cannot be read; write {form}") from None
-    if url.scheme not in schemes or not host or port == 0:
-        raise said(
-            f"is no address: it begins with {' or '.join(f'{each}://' for each in schemes)}; write {form}"
-        )
+    remedy = f"write {schemes[0]}://HOST or {schemes[0]}://HOST:PORT"
+    url = split_address(text, f"is no address: host or port cannot be read; {remedy}")
+    if url.scheme not in schemes or not url.hostname or url.port == 0:
+        begins = " or ".join(f"{each}://" for each in schemes)
+        raise said(f"is no address: it begins with {begins}; {remedy}")
     if not text.isascii() or not text.isprintable() or re.search(r'[\s\\<>"^`|]', text):
         raise said("holds blanks or odd characters: no address does; write %20 for a blank, say")
     if "@" in url.netloc or url.fragment:
@@ -83,18 +80,7 @@ def no_credential(text: str) -> str:
     return text
 
 
-def _tool_name(text: str) -> str:
-    if not re.fullmatch(NAME, text):
-        raise said(
-            f"{shown(text)} is no name of a tool: letters, digits and _, at most 64, no digit first; "
-            "write find_item, say"
-        )
-    return text
-
-
 def _variable(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
-        raise said(f"{shown(text)} is no name of a variable of the environment; write TZ, say")
     if text in _SECRET_VARIABLES:
         raise said(f"{text} is the service's key: no program needs it; take it out")
     if _DAEMONS_VARIABLES.fullmatch(text):
@@ -103,26 +89,31 @@ def _variable(text: str) -> str:
 
 
 def _header_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", text):
-        raise said(f"{shown(text)} is no name of a header; write X-Shop, say")
     if text.lower() in {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}:
         raise said(f"{text} is set by the request itself; take it out")
     return text
 
 
-def in_the_clear(url: str, secrets: Iterable[str]) -> bool:
-    """Whether a credential in `secrets` would go to `url` for others on the way to read."""
-    plain = urlsplit(url).scheme in {"http", "mqtt"} and not is_loopback(url)
-    return plain and any(map(CREDENTIAL.search, secrets))
+def _with_tls(value: Path, info: ValidationInfo) -> Path:
+    scheme = str(info.data.get("url") or info.data.get("broker")).partition(":")[0]
+    if scheme in _PLAIN:
+        raise said(f"goes unused: {scheme}:// has no TLS; use {scheme}s://, or take it out")
+    return value
 
 
-def insists(value: bool, *, url: str, secrets: Iterable[str], tls: str) -> bool:
+def _insists(value: bool, info: ValidationInfo) -> bool:
     """Refuse a credential that others could read on its way, unless the owner has written `insecure: true`."""
-    clear = in_the_clear(url, secrets)
+    given = info.data
+    if not {"url", "broker"} & given.keys() or not {"headers", "password_from"} & given.keys():
+        return value  # they have faults of their own
+    address = given.get("url") or given.get("broker") or ""
+    secrets = (*given.get("headers", {}).values(), given.get("password_from") or "")
+    url = urlsplit(address)
+    clear = url.scheme in _PLAIN and not is_loopback(address) and any(map(CREDENTIAL.search, secrets))
     if clear and not value:
         raise said(
-            f"is not true: the credential would go to {urlsplit(url).hostname} without encryption, for others to read; "
-            f"use {tls}://, or write insecure: true"
+            f"is not true: the credential would go to {url.hostname} without encryption, for others to read; "
+            f"use {url.scheme}s://, or write insecure: true"
         )
     if value and not clear:
         raise said("goes unused: no credential leaves this machine without encryption; take it out")
@@ -161,11 +152,26 @@ def fits(template: str, info: ValidationInfo) -> str:
 
 
 Credential = Annotated[str, AfterValidator(_only_credential), AfterValidator(_reference)]
-HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderName = Annotated[
+    str,
+    form(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "is no name of a header; write X-Shop, say"),
+    AfterValidator(_header_name),
+]
 HeaderValue = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_reference)]
 WebAddress = Annotated[str, AfterValidator(_web)]
-ToolName = Annotated[str, AfterValidator(_tool_name)]
-Variable = Annotated[str, AfterValidator(_variable)]
+ToolName = Annotated[
+    str,
+    form(
+        NAME, "is no name of a tool: letters, digits and _, at most 64, no digit first; write find_item, say"
+    ),
+]
+Variable = Annotated[
+    str,
+    form("[A-Za-z_][A-Za-z0-9_]*", "is no name of a variable of the environment; write TZ, say"),
+    AfterValidator(_variable),
+]
+CaFile = Annotated[PathOnDisk, AfterValidator(_with_tls)]
+Insecure = Annotated[bool, Field(validate_default=True), AfterValidator(_insists)]
 Headers = Annotated[dict[HeaderName, HeaderValue], Field(max_length=20), AfterValidator(_headers)]
 AnswerForm = Literal["json", "text", "none"]
 """How a tool answers: JSON, words, or nothing that matters (it does something, and that is all)."""

@@ -1,15 +1,13 @@
 """The kiosk's own tools, as the rest of kioskd knows them."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from kioskd.tools.contract import ToolSource
 from kioskd.tools.kinds.builtin.settings import BuiltinSettings
 from kioskd.tools.tool_kind import BuildContext, ToolKind
 
-if TYPE_CHECKING:
-    from kioskd.tools.contract import ToolSource
 
-
-def _build(tool: BuiltinSettings, context: BuildContext) -> "ToolSource":
+def _build(tool: BuiltinSettings, context: BuildContext) -> ToolSource:
     from kioskd.tools.kinds.builtin.tool import BuiltinTools  # noqa: PLC0415 - where it is used
 
     return BuiltinTools(tool, context.host, camera=context.camera)

@@ -1,19 +1,15 @@
 """What an owner can set of the tools that every kiosk has."""
 
-from typing import ClassVar, Final, Literal
-
-from pydantic import ValidationInfo, field_validator
+from typing import Annotated, Final, Literal
 
 from kioskd.tools.guard import Guard
-from kioskd.yamlconf.value_types import Name, said
+from kioskd.yamlconf.value_types import Name, UnusedAt
 
 BUILTINS: Final = ("end_conversation", "set_volume", "look", "time_and_place", "remember_note")
 
 
 class BuiltinSettings(Guard):
     """The kiosk's own tools; each can be switched off."""
-
-    has_several_tools: ClassVar[bool] = True
 
     kind: Literal["builtin"]
     """The kiosk's own tools, once in the list."""
@@ -25,17 +21,15 @@ class BuiltinSettings(Guard):
     """Whether the model may take a picture, when the visitor wants to show something; only where there is a camera."""
     time_and_place: bool = True
     """Whether the model may ask for the date, the time and `place`."""
-    place: Name | None = None
+    place: Annotated[
+        Name | None,
+        UnusedAt(
+            "time_and_place", False, "it is told by time_and_place, which is off; take out one of the two"
+        ),
+    ] = None
     """Where this kiosk is, in words; told with the time."""
     remember_note: bool = True
     """Whether the model may keep notes until the conversation ends."""
-
-    @field_validator("place")
-    @classmethod
-    def _with_the_time(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("time_and_place") is False:
-            raise said("goes unused: it is told by time_and_place, which is off; take out one of the two")
-        return value
 
     @property
     def names(self) -> tuple[str, ...]:

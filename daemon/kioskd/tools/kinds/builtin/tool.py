@@ -13,64 +13,49 @@ from kioskd.tools.tool_kind import KioskControls
 MOST_NOTES: Final = 50
 LONGEST_TITLE: Final = 60
 LONGEST_NOTE: Final = 500
+NO_NOTE: Final = ToolResult("no_results", "there is no such note")
 
 _NOTHING: Final[Mapping[str, object]] = {"type": "object", "properties": {}, "additionalProperties": False}
+_PERCENT: Final = {"type": "integer", "minimum": 0, "maximum": 100, "description": "0 silent, 100 loudest"}
+_TITLE: Final = {"type": "string", "maxLength": LONGEST_TITLE}
+_NOTE: Final = {"type": "string", "maxLength": LONGEST_NOTE}
 
-
-DECLARATIONS: Final[Mapping[str, Declaration]] = {
-    declaration.name: declaration
-    for declaration in (
-        Declaration(
-            "end_conversation",
-            "End this conversation, when the visitor says goodbye or wants to stop. Say goodbye first.",
-            _NOTHING,
-        ),
-        Declaration(
-            "set_volume",
-            "Set how loudly you speak, when the visitor asks for it.",
-            {
-                "type": "object",
-                "properties": {
-                    "percent": {
-                        "type": "integer",
-                        "minimum": 0,
-                        "maximum": 100,
-                        "description": "0 silent, 100 loudest",
-                    }
-                },
-                "required": ["percent"],
-                "additionalProperties": False,
-            },
-            repeatable=True,
-        ),
-        Declaration(
-            "look",
-            "Take a picture with the kiosk's camera and see it, when the visitor wants to show you something.",
-            _NOTHING,
-            repeatable=True,
-        ),
-        Declaration(
-            "time_and_place",
-            "Tell the local date and time, and where this kiosk is.",
-            _NOTHING,
-            repeatable=True,
-        ),
-        Declaration(
-            "remember_note",
-            "Note something the visitor told you, for this conversation only. Without text it reads all notes back.",
-            {
-                "type": "object",
-                "properties": {
-                    "title": {"type": "string", "maxLength": LONGEST_TITLE},
-                    "text": {"type": "string", "maxLength": LONGEST_NOTE},
-                },
-                "dependentRequired": {"text": ["title"]},
-                "additionalProperties": False,
-            },
-            repeatable=True,
-        ),
-    )
-}
+_ALL: Final = (
+    Declaration(
+        "end_conversation",
+        "End this conversation, when the visitor says goodbye or wants to stop. Say goodbye first.",
+        _NOTHING,
+    ),
+    Declaration(
+        "set_volume",
+        "Set how loudly you speak, when the visitor asks for it.",
+        {**_NOTHING, "properties": {"percent": _PERCENT}, "required": ["percent"]},
+        repeatable=True,
+    ),
+    Declaration(
+        "look",
+        "Take a picture with the kiosk's camera and see it, when the visitor wants to show you something.",
+        _NOTHING,
+        repeatable=True,
+    ),
+    Declaration(
+        "time_and_place",
+        "Tell the local date and time, and where this kiosk is.",
+        _NOTHING,
+        repeatable=True,
+    ),
+    Declaration(
+        "remember_note",
+        "Note something the visitor told you, for this conversation only. Without text it reads all notes back.",
+        {
+            **_NOTHING,
+            "properties": {"title": _TITLE, "text": _NOTE},
+            "dependentRequired": {"text": ["title"]},
+        },
+        repeatable=True,
+    ),
+)
+DECLARATIONS: Final[Mapping[str, Declaration]] = {declaration.name: declaration for declaration in _ALL}
 """Every built-in by its name."""
 
 
@@ -105,8 +90,8 @@ class BuiltinTools(FixedTool):
                 return ToolResult("ok", "done", {"percent": self._host.set_volume(int(percent))})
             case "look", _:
                 seen = await self._host.look()
-                told = "you see the picture now" if seen else "you have it already: one picture a turn"
-                return ToolResult("ok", told, picture=seen)
+                message = "you see the picture now" if seen else "you have it already: one picture a turn"
+                return ToolResult("ok", message, picture=seen)
             case "time_and_place", _:
                 return ToolResult("ok", "done", self._time_and_place())
             case "remember_note", noted:
@@ -114,24 +99,16 @@ class BuiltinTools(FixedTool):
         raise LookupError(name)
 
     def _time_and_place(self) -> dict[str, object]:
-        now = self._now()
-        told = {
-            "time": now.isoformat(timespec="minutes"),
-            "weekday": f"{now:%A}",
-            "time_zone": now.tzname() or "",
-        }
-        return {**told, "place": self._place} if self._place else {**told}
+        now, place = self._now(), {"place": self._place} if self._place else {}
+        clock_time = now.isoformat(timespec="minutes")
+        return {"time": clock_time, "weekday": f"{now:%A}", "time_zone": now.tzname() or "", **place}
 
     def _remember(self, noted: Mapping[str, object]) -> ToolResult:
         notes = self._host.notes
         title, text = noted.get("title"), noted.get("text")
         if not isinstance(text, str):
             asked = dict(notes) if title is None else {each: notes[each] for each in notes if each == title}
-            return (
-                ToolResult("ok", "done", asked)
-                if asked
-                else ToolResult("no_results", "there is no such note")
-            )
+            return ToolResult("ok", "done", asked) if asked else NO_NOTE
         assert isinstance(title, str)  # the schema's dependentRequired
         if title not in notes and len(notes) >= MOST_NOTES:
             return refused(f"there are {MOST_NOTES} notes already; use the title of one to replace it")

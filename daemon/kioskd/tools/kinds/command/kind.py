@@ -1,15 +1,13 @@
 """Tools that run a program, as the rest of kioskd knows them."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from kioskd.tools.contract import ToolSource
 from kioskd.tools.kinds.command.settings import CommandSettings
 from kioskd.tools.tool_kind import BuildContext, ToolKind
 
-if TYPE_CHECKING:
-    from kioskd.tools.contract import ToolSource
 
-
-def _build(tool: CommandSettings, context: BuildContext) -> "ToolSource":
+def _build(tool: CommandSettings, context: BuildContext) -> ToolSource:
     from kioskd.tools.kinds.command.tool import CommandTool  # noqa: PLC0415 - where it is used
     from kioskd.tools.program import Program  # noqa: PLC0415 - as above
 

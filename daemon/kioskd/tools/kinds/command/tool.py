@@ -35,22 +35,18 @@ class CommandTool(FixedTool):
         )
         self._used = {name for word in program.argv for name in fields(word)}
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
+    async def call(self, _name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Run the program to its end."""
-        del name
         try:
-            argv = self._words(arguments)
+            program = replace(self._program, argv=self._words(arguments))
         except UnfitError as err:
             return refused(str(err))
         try:
             ended = await run_to_end(
-                argv,
+                program,
                 clock=self._clock,
                 stdin=encode(remaining(arguments, self._used)).encode(),
-                environment=self._program.environment,
-                folder=self._program.folder,
                 output_bytes=None if self._settings.answer == "none" else self._settings.output_bytes,
-                sandbox=self._program.sandbox,
             )
         except OSError as err:
             return failed(f"its program cannot be started: {err.strerror}")

@@ -1,17 +1,15 @@
 """Tools that ask a web server, as the rest of kioskd knows them."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 
+from kioskd.tools.contract import ToolSource
 from kioskd.tools.credentials import headers
 from kioskd.tools.kinds.http.settings import HttpSettings
-from kioskd.tools.tool_kind import BuildContext, ToolKind, in_headers
-
-if TYPE_CHECKING:
-    from kioskd.tools.contract import ToolSource
+from kioskd.tools.tool_kind import BuildContext, ToolKind
 
 
-def _build(tool: HttpSettings, context: BuildContext) -> "ToolSource":
+def _build(tool: HttpSettings, context: BuildContext) -> ToolSource:
     from kioskd.tools.kinds.http.tool import HttpTool  # noqa: PLC0415 - brings http.cookiejar
 
     return HttpTool(tool, headers(tool.headers, context.environ))
@@ -21,7 +19,5 @@ HTTP: Final = ToolKind(
     name="http",
     settings=HttpSettings,
     build=_build,
-    credentials=lambda tool: in_headers(tool.headers),
-    web_address=lambda tool: tool.url,
     goes_to=lambda tool: urlsplit(tool.url).hostname or "a web server",
 )

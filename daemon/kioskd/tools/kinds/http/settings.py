@@ -2,15 +2,14 @@
 
 import ipaddress
 import re
-from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from kioskd.tools.guard import HeldBytes, NamedSettings
-from kioskd.tools.kinds.value_types import AnswerForm, Headers, WebAddress, fits, insists
-from kioskd.yamlconf.value_types import PathOnDisk, Range, said, shown
+from kioskd.tools.kinds.value_types import AnswerForm, CaFile, Headers, Insecure, WebAddress, fits
+from kioskd.yamlconf.value_types import Range, UnusedAt, said, shown
 
 
 def _host(text: str) -> str:
@@ -47,22 +46,18 @@ class HttpSettings(NamedSettings):
     """Headers to send; credential:NAME in a value stands for a secret (see the README)."""
     redirects: Annotated[int, Range(0, 5, "more is a server that goes in circles")] = 0
     """Redirects to follow, with GET; other methods follow a 303 only, which says where to GET the answer."""
-    allowed_hosts: Annotated[tuple[HostName, ...], Field(max_length=20)] = ()
+    allowed_hosts: Annotated[
+        tuple[HostName, ...],
+        Field(max_length=20),
+        UnusedAt("redirects", 0, "no redirect is followed; set redirects to 1 or more, or take it out"),
+    ] = ()
     """HOST or HOST:PORT to which the server may redirect, beside its own; with `redirects`."""
     answer_bytes: HeldBytes = 262_144
     """Bytes that the server may answer; a longer answer is an error."""
-    ca_file: PathOnDisk | None = None
+    ca_file: CaFile | None = None
     """Certificates (PEM) to trust in place of the public ones."""
-    insecure: Annotated[bool, Field(validate_default=True)] = False
+    insecure: Insecure = False
     """true: send the credential in `headers` without encryption beyond this machine, where others can read it."""
-
-    @field_validator("insecure")
-    @classmethod
-    def _insists(cls, value: bool, info: ValidationInfo) -> bool:
-        url, headers = info.data.get("url"), info.data.get("headers")
-        if url is None or headers is None:
-            return value
-        return insists(value, url=url, secrets=headers.values(), tls="https")
 
     @field_validator("send")
     @classmethod
@@ -71,20 +66,6 @@ class HttpSettings(NamedSettings):
             raise said(
                 f"{value} does not go with {info.data['method']}, which has no body; use query, or POST"
             )
-        return value
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _when_redirected(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if value and info.data.get("redirects") == 0:
-            raise said("goes unused: no redirect is followed; set redirects to 1 or more, or take it out")
-        return value
-
-    @field_validator("ca_file")
-    @classmethod
-    def _with_tls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        if value is not None and str(info.data.get("url", "https")).startswith("http:"):
-            raise said("goes unused: http:// has no TLS; use https://, or take it out")
         return value
 
     @property

@@ -13,9 +13,10 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 from pydantic import SecretStr
 
 from kioskd import proxies
-from kioskd.tools.contract import FixedTool, ToolResult, declared, failed, read_answer, refused, stay
+from kioskd.tools.contract import FixedTool, ToolResult, declared, failed, read_answer, refused
 from kioskd.tools.kinds.http.settings import HttpSettings
 from kioskd.tools.template import UnfitError, as_text, fields, fill, remaining
+from kioskd.tools.waiting import stay
 
 if TYPE_CHECKING:
     import httpx2
@@ -25,14 +26,6 @@ log = logging.getLogger(__name__)
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _NO_CHARSETS: Final = frozenset({"idna", "punycode", "raw_unicode_escape", "unicode_escape"})
 """Codecs of Python's that are none of a server's; some take for ever over a long text."""
-
-
-class _Stopped(Exception):
-    """The call ends here, with this result."""
-
-    def __init__(self, result: ToolResult) -> None:
-        super().__init__(result.status)
-        self.result = result
 
 
 class HttpTool(FixedTool):
@@ -67,17 +60,14 @@ class HttpTool(FixedTool):
             for client in self._clients.values():
                 await client.aclose()
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
+    async def call(self, _name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Send the request, and read the answer."""
-        del name
         import httpx2  # noqa: PLC0415 - slow, and only where there is such a tool
 
         try:
             return await self._ask(self._request(await self._client_for(self._path), arguments))
         except UnfitError as err:
             return refused(str(err))
-        except _Stopped as stopped:
-            return stopped.result
         except httpx2.InvalidURL:
             return refused("the arguments make an address that is too long or is none")
         except httpx2.HTTPError as err:
@@ -88,11 +78,7 @@ class HttpTool(FixedTool):
             )
 
     async def _client_for(self, url: str) -> "httpx2.AsyncClient":
-        """Return the client for `url`. This machine is asked without any proxy: it would be shown the headers.
-
-        Raises:
-            ProxyError: the environment names a proxy that cannot be used.
-        """
+        """Return the client for `url`; raises ProxyError. This machine is asked without any: it would see the headers."""
         proxy = proxies.route(url)
         async with self._making:
             if proxy not in self._clients:
@@ -122,19 +108,19 @@ class HttpTool(FixedTool):
         if any(unquote(segment) in {".", ".."} for segment in re.split(r"[/\\]", urlsplit(path).path)):
             raise UnfitError("the arguments make a path that leads elsewhere")
         query = fill(self._query, arguments, lambda _name, value: quote(value, safe=""))
-        rest = remaining(arguments, self._used)
+        others = remaining(arguments, self._used)
         # No compression: a small answer could then become an endless one.
         headers = {"Accept-Encoding": "identity"} | {
             header: value.get_secret_value() for header, value in self._headers.items()
         }
-        if self._settings.sends == "query" and rest:
-            query = "&".join(filter(None, (query, urlencode(_pairs(rest)))))
+        if self._settings.sends == "query" and others:
+            query = "&".join(filter(None, (query, urlencode(_pairs(others)))))
         url = f"{path}?{query}" if query else f"{path}{self._mark}"
         match self._settings.sends:
             case "json":
-                return client.build_request(self._settings.method, url, headers=headers, json=rest)
+                return client.build_request(self._settings.method, url, headers=headers, json=others)
             case "form":
-                form = urlencode(_pairs(rest)).encode()
+                form = urlencode(_pairs(others)).encode()
                 headers |= {"Content-Type": "application/x-www-form-urlencoded"}
                 return client.build_request(self._settings.method, url, headers=headers, content=form)
             case "query":
@@ -147,7 +133,10 @@ class HttpTool(FixedTool):
             try:
                 if response.status_code not in REDIRECTS or "location" not in response.headers:
                     return await self._read(response)
-                request = self.redirected(client, response)
+                there = self.redirected(client, response)
+                if isinstance(there, ToolResult):
+                    return there
+                request = there
             finally:
                 await response.aclose()
         log.warning(
@@ -160,18 +149,20 @@ class HttpTool(FixedTool):
             f"the server points elsewhere once more than allowed (redirects: {self._settings.redirects})"
         )
 
-    def redirected(self, client: "httpx2.AsyncClient", response: "httpx2.Response") -> "httpx2.Request":
-        """Return the request that `response` points to; raises `_Stopped` where it may not be followed."""
+    def redirected(
+        self, client: "httpx2.AsyncClient", response: "httpx2.Response"
+    ) -> "httpx2.Request | ToolResult":
+        """Return the request that `response` points to; a failure where it may not be followed."""
         here, there = response.url, response.url.join(response.headers["location"])
         if self._settings.method != "GET" and response.status_code != 303:
-            raise _Stopped(failed("the server points elsewhere, and what was sent is not sent a second time"))
+            return failed("the server points elsewhere, and what was sent is not sent a second time")
         if (
             there.scheme not in {"http", "https"}
             or (here.scheme, there.scheme) == ("https", "http")
             or there.userinfo
             or (there.host.lower(), there.port or _port(there.scheme)) not in self._allowed
         ):
-            raise _Stopped(failed("the server points to another host, which the owner has not allowed"))
+            return failed("the server points to another host, which the owner has not allowed")
         same = (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port)
         headers = {"Accept-Encoding": "identity"}
         if same:

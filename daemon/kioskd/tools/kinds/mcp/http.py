@@ -90,7 +90,7 @@ def trust_fault(error: BaseException) -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def connected(
+async def http_transport(
     server: McpAddress, refusal: HttpRefusal, lose: Callable[[str], None]
 ) -> "AsyncIterator[Transport]":
     """Yield the way to `server`. Each answer is bounded, and what it refuses is noted in `refusal`.
@@ -103,16 +103,16 @@ async def connected(
     """
     from mcp.client.streamable_http import streamable_http_client  # noqa: PLC0415 - an extra
 
-    async def look(response: "httpx2.Response") -> None:
+    async def check(response: "httpx2.Response") -> None:
         await _bound(lose, response)
         await _note(refusal, lose, response)
 
-    client = await asyncio.to_thread(_client, server, look)
+    client = await asyncio.to_thread(_client, server, check)
     async with client:
         yield streamable_http_client(server.url, http_client=client)
 
 
-def _client(server: McpAddress, look: Callable[["httpx2.Response"], object]) -> "httpx2.AsyncClient":
+def _client(server: McpAddress, check: Callable[["httpx2.Response"], object]) -> "httpx2.AsyncClient":
     import httpx2  # noqa: PLC0415 - slow, and only where there is such a server
 
     # No compression: a small answer could then become an endless one.
@@ -122,7 +122,7 @@ def _client(server: McpAddress, look: Callable[["httpx2.Response"], object]) -> 
     return httpx2.AsyncClient(
         headers=headers,
         timeout=httpx2.Timeout(_NETWORK_S, read=ANSWER_S),
-        event_hooks={"response": [look]},
+        event_hooks={"response": [check]},
         verify=ssl.create_default_context(cafile=server.ca_file),
         # This machine is asked without any proxy: it would be shown the headers.
         proxy=proxies.route(server.url),
@@ -161,8 +161,7 @@ def _of_session(status: int, body: bytes) -> bool:
 async def _bound(lose: Callable[[str], None], response: "httpx2.Response") -> None:
     """Have reading of `response` end with an error at `LARGEST_ANSWER`, or where it would take long to parse.
 
-    Raises:
-        httpx2.ReadError: it is compressed, and so has no bound that could be seen.
+    A compressed one has no bound that could be seen: raises httpx2.ReadError.
     """
     import httpx2  # noqa: PLC0415 - as above
 

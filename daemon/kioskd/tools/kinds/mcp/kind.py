@@ -1,17 +1,15 @@
 """Model Context Protocol servers, as the rest of kioskd knows them."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 
+from kioskd.tools.contract import ToolSource
 from kioskd.tools.credentials import headers, secrets_in
 from kioskd.tools.kinds.mcp.settings import McpSettings
-from kioskd.tools.tool_kind import BuildContext, ToolKind, in_headers
-
-if TYPE_CHECKING:
-    from kioskd.tools.contract import ToolSource
+from kioskd.tools.tool_kind import BuildContext, ToolKind
 
 
-def _build(tool: McpSettings, context: BuildContext) -> "ToolSource":
+def _build(tool: McpSettings, context: BuildContext) -> ToolSource:
     from kioskd.tools.kinds.mcp.http import McpAddress  # noqa: PLC0415 - where it is used
     from kioskd.tools.kinds.mcp.tool import McpServer  # noqa: PLC0415 - as above
     from kioskd.tools.program import Program  # noqa: PLC0415 - as above
@@ -34,7 +32,5 @@ MCP: Final = ToolKind(
     twice=("name", "{label} is taken by another server; name one of them otherwise, or merge them"),
     connects=True,
     start_s=lambda tool: tool.start_timeout_s,
-    credentials=lambda tool: in_headers(tool.headers),
-    web_address=lambda tool: tool.url,
     goes_to=lambda tool: urlsplit(tool.url).hostname or "a server" if tool.url else tool.reach(),
 )

@@ -29,7 +29,7 @@ class OfferedTools:
         """`secrets` are kept out of the declarations."""
         self.declarations: tuple[Declaration, ...] = ()
         """The same objects until something has changed."""
-        self.theirs: dict[str, str] = {}
+        self.server_names: dict[str, str] = {}
         """The names that the server has for its tools, by ours."""
         self._settings, self._clock, self._secrets = settings, clock, secrets
         self._schemas: dict[str, tuple[object, dict[str, object] | None]] = {}
@@ -58,7 +58,7 @@ class OfferedTools:
                 self._miss(name, f"another is called {declaration.name}, too; take out one of the two")
             else:
                 declared[declaration.name] = declaration
-                self.theirs[declaration.name] = name
+                self.server_names[declaration.name] = name
                 self._missed.pop(name, None)
         if tuple(declared.values()) != self.declarations:  # else the same objects stay
             self.declarations = tuple(declared.values())
@@ -66,12 +66,10 @@ class OfferedTools:
     def _usable(self, tool: "mcp_types.Tool") -> dict[str, object] | None:
         known = self._schemas.get(tool.name)
         if known is None or known[0] != tool.input_schema:
-            known = self._schemas[tool.name] = (tool.input_schema, self._without_secrets(tool))
+            clean = hide(usable(tool.input_schema), self._secrets)
+            known = (tool.input_schema, clean if isinstance(clean, dict) else None)
+            self._schemas[tool.name] = known
         return known[1]
-
-    def _without_secrets(self, tool: "mcp_types.Tool") -> dict[str, object] | None:
-        clean = hide(usable(tool.input_schema), self._secrets)
-        return clean if isinstance(clean, dict) else None
 
     def _miss(self, name: str, why: str) -> None:
         if self._missed.get(name) != why:

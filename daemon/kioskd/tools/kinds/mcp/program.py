@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import subprocess
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kioskd import ports
@@ -28,13 +29,12 @@ LEAVE_S: Final = 1.0
 
 
 @contextlib.asynccontextmanager
-async def spoken_to(
+async def program_transport(
     program: Program, clock: ports.Clock, lose: Callable[[str], None]
 ) -> "AsyncIterator[tuple[Said, ToSay]]":
     """Start `program`, yield what it says and what is said to it, and end it with all that it has started.
 
     Its environment is what it has beside HOME, LOGNAME, PATH, SHELL, TERM and USER, which the protocol's library passes on.
-
     `lose` is told why nothing more is heard or said: the program went away, or said more than `LARGEST_LINE` in a line.
 
     Raises:
@@ -46,14 +46,8 @@ async def spoken_to(
 
     loop = asyncio.get_running_loop()
     with contextlib.ExitStack() as pipes:
-        process = start(
-            program.sandbox,
-            program.argv,
-            program.folder,
-            environment=get_default_environment() | dict(program.environment),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        environment = get_default_environment() | dict(program.environment)
+        process = start(replace(program, environment=environment), subprocess.PIPE, subprocess.PIPE)
         for pipe in (process.stdin, process.stdout):
             assert pipe is not None
             pipes.enter_context(pipe)
@@ -72,8 +66,8 @@ async def spoken_to(
             try:
                 async with asyncio.TaskGroup() as group:
                     tasks = [
-                        group.create_task(_hear(stdout, said, lose)),
-                        group.create_task(_say(to_say, stdin, lose)),
+                        group.create_task(_receive(stdout, said, lose)),
+                        group.create_task(_send(to_say, stdin, lose)),
                     ]
                     yield heard, spoken
                     for task in tasks:
@@ -84,7 +78,7 @@ async def spoken_to(
             writing.abort()  # whoever holds the pipe has left the group, and takes nothing
 
 
-async def _hear(
+async def _receive(
     stdout: asyncio.StreamReader,
     said: "MemoryObjectSendStream[SessionMessage | Exception]",
     lose: Callable[[str], None],
@@ -114,7 +108,7 @@ async def _hear(
             return  # nobody listens any more
 
 
-async def _say(
+async def _send(
     to_say: "MemoryObjectReceiveStream[SessionMessage]",
     stdin: asyncio.StreamWriter,
     lose: Callable[[str], None],

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from kioskd.tools.contract import too_many
-from kioskd.tools.json_patterns import DATA, NAMED, validator
+from kioskd.tools.json_schema import DATA, NAMED, validator
 from kioskd.tools.json_text import size
 
 LARGEST: Final = 16_384
@@ -130,11 +130,11 @@ def _of_today(schema: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(schema)
     if isinstance(found.get("items"), list):
         # A tuple: what follows its items is `additionalItems` in the older drafts.
-        first, rest = found.pop("items"), found.pop("additionalItems", True)
+        first, following = found.pop("items"), found.pop("additionalItems", True)
         if first:
             found["prefixItems"] = first
-        if rest is not True:
-            found["items"] = rest
+        if following is not True:
+            found["items"] = following
     found.pop("additionalItems", None)  # beside one schema for all items it means nothing
     if isinstance(found.get("required"), bool):
         del found["required"]

@@ -2,28 +2,30 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from kioskd.tools.argv import runnable
 from kioskd.tools.guard import MOST_TOOLS, Guard
-from kioskd.tools.kinds.value_types import Headers, ProgramArguments, ToolName, Variable, WebAddress, insists
+from kioskd.tools.kinds.value_types import Headers, Insecure, ProgramArguments, ToolName, Variable, WebAddress
 from kioskd.tools.program_settings import GRANTS, ProgramSettings
 from kioskd.tools.template import FIELD
-from kioskd.yamlconf.value_types import Name, PathOnDisk, Range, at, said
+from kioskd.yamlconf.value_types import Name, PathOnDisk, Range, UnusedAt, at, said
+
+_OF_ARGV: Final = UnusedAt("argv", None, "it is for a server with argv; take it out")
 
 
 class McpSettings(Guard, ProgramSettings):
     """The tools of a Model Context Protocol server. The guards hold for each of them."""
 
-    has_several_tools: ClassVar[bool] = True
-
     kind: Literal["mcp"]
     """Offers what a Model Context Protocol server has."""
     name: ToolName
     """What the journal calls this server."""
-    argv: Annotated[ProgramArguments | None, Field(validate_default=True)] = None
+    argv: Annotated[
+        Annotated[ProgramArguments, AfterValidator(runnable)] | None, Field(validate_default=True)
+    ] = None
     """A server to start: program and arguments, spoken to over its stdin and stdout."""
     url: Annotated[WebAddress | None, Field(validate_default=True)] = None
     """A server to reach over streamable HTTP."""
@@ -31,26 +33,20 @@ class McpSettings(Guard, ProgramSettings):
     """The server's tools that the model may call, by the server's names. Others are not even shown to it."""
     prefix: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,30}$")] | None = None
     """What to put before their names, so that no two tools have one name."""
-    headers: Headers = Field(default_factory=dict)
+    headers: Annotated[Headers, UnusedAt("url", None, "it is for a server with url; take it out")] = Field(
+        default_factory=dict
+    )
     """Headers to send, with `url`; credential:NAME in a value stands for a secret."""
-    environment: Annotated[tuple[Variable, ...], Field(max_length=40)] = ()
+    environment: Annotated[tuple[Variable, ...], Field(max_length=40), _OF_ARGV] = ()
     """Variables of the daemon's environment to pass on, with `argv`."""
-    working_directory: PathOnDisk = Path("/")
+    working_directory: Annotated[PathOnDisk, _OF_ARGV] = Path("/")
     """Folder that the server runs in, with `argv`. It may read and change what is there."""
     start_timeout_s: Annotated[float, Range(1, 600, "a program that takes longer does not start")] = 60.0
     """Seconds in which the server may start and answer; after a try in vain the next one waits twice as long."""
     ca_file: PathOnDisk | None = None
     """Certificates (PEM) to trust in place of the public ones, with an https:// `url`."""
-    insecure: Annotated[bool, Field(validate_default=True)] = False
+    insecure: Insecure = False
     """true: send the credential in `headers` without encryption beyond this machine, where others can read it."""
-
-    @field_validator("insecure")
-    @classmethod
-    def _insists(cls, value: bool, info: ValidationInfo) -> bool:
-        if "url" not in info.data or "headers" not in info.data:
-            return value  # they have faults of their own
-        secrets = info.data["headers"].values()
-        return insists(value, url=info.data["url"] or "", secrets=secrets, tls="https")
 
     @field_validator("ca_file")
     @classmethod
@@ -69,11 +65,6 @@ class McpSettings(Guard, ProgramSettings):
                 raise at([number], "stands here twice: it counts once; take the second out")
         return value
 
-    @field_validator("argv")
-    @classmethod
-    def _argv_can_run(cls, value: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
-        return None if value is None else runnable(value, info)
-
     @field_validator("url")
     @classmethod
     def _one_of_two(cls, value: str | None, info: ValidationInfo) -> str | None:
@@ -85,14 +76,6 @@ class McpSettings(Guard, ProgramSettings):
             raise said(f"goes with no {granted[0]}: that is for a server with argv; take it out")
         if value is not None and FIELD.search(value):
             raise said("has a parameter: a server has one address; write it")
-        return value
-
-    @field_validator("headers", "environment", "working_directory")
-    @classmethod
-    def _of_its_way(cls, value: Any, info: ValidationInfo) -> Any:
-        owner = "url" if info.field_name == "headers" else "argv"
-        if value and owner in info.data and info.data[owner] is None:
-            raise said(f"goes unused: it is for a server with {owner}; take it out")
         return value
 
     @property

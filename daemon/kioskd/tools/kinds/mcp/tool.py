@@ -12,12 +12,13 @@ from pydantic import SecretStr
 from kioskd import ports
 from kioskd.proxies import ProxyError
 from kioskd.retry import RetryDelays, TryEnded, retry
-from kioskd.tools.contract import TOO_MANY, Declaration, ToolResult, failed, found, too_many, within
-from kioskd.tools.kinds.mcp.http import HttpRefusal, McpAddress, connected, trust_fault
+from kioskd.tools.contract import TOO_MANY, Declaration, ToolResult, failed, found, too_many
+from kioskd.tools.kinds.mcp.http import HttpRefusal, McpAddress, http_transport, trust_fault
 from kioskd.tools.kinds.mcp.offers import OfferedTools
-from kioskd.tools.kinds.mcp.program import spoken_to
+from kioskd.tools.kinds.mcp.program import program_transport
 from kioskd.tools.kinds.mcp.settings import McpSettings
 from kioskd.tools.program import Program
+from kioskd.tools.waiting import within
 
 if TYPE_CHECKING:
     import mcp
@@ -92,7 +93,7 @@ class McpServer:
         """Whether the server was listed and has not been lost since."""
         return self._connection.client is not None
 
-    async def settled(self) -> None:
+    async def ready(self) -> None:
         """Return when the server was listed, or could not be reached."""
         await self._tried.wait()
 
@@ -140,7 +141,7 @@ class McpServer:
         import mcp  # noqa: PLC0415 - as above
 
         try:
-            return _read(await client.call_tool(self._offers.theirs[name], dict(arguments)))
+            return _read(await client.call_tool(self._offers.server_names[name], dict(arguments)))
         except mcp.MCPError as err:
             if connection.refusal.session_gone and not last:
                 return None
@@ -225,9 +226,9 @@ class McpServer:
     async def _transport(self, connection: _Connection) -> "AsyncIterator[Transport]":
         lose = functools.partial(self._lose, connection)
         if isinstance(self._server, Program):
-            yield spoken_to(self._server, self._clock, lose)
+            yield program_transport(self._server, self._clock, lose)
         else:
-            async with connected(self._server, connection.refusal, lose) as transport:
+            async with http_transport(self._server, connection.refusal, lose) as transport:
                 yield transport
 
     async def _pause(self, seconds: float) -> None:

@@ -44,7 +44,8 @@ class BrokerConnection:
         self._client: aiomqtt.Client | None = None
         self._old = False
         """Whether the next try speaks MQTT 3.1.1."""
-        self._expected: dict[bytes, asyncio.Future[bytes]] = {}
+        self.expected: dict[bytes, asyncio.Future[bytes]] = {}
+        """The replies that are waited for."""
         self.tried = asyncio.Event()
         """Set when the broker was tried once."""
 
@@ -52,11 +53,6 @@ class BrokerConnection:
     def connected(self) -> bool:
         """Whether the broker is there."""
         return self._client is not None
-
-    @property
-    def waiting(self) -> int:
-        """The messages whose replies are waited for."""
-        return len(self._expected)
 
     async def run(self) -> NoReturn:
         """Keep the connection, whatever becomes of it, until cancelled."""
@@ -80,7 +76,7 @@ class BrokerConnection:
             raise ConnectionError
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         if self._settings.reply:
-            self._expected[correlation] = reply
+            self.expected[correlation] = reply
         try:
             # No timeout of its own: the library logs what it would warn of.
             await client.publish(
@@ -93,7 +89,7 @@ class BrokerConnection:
             )
             return await reply if self._settings.reply else None
         finally:
-            self._expected.pop(correlation, None)
+            self.expected.pop(correlation, None)
 
     async def _use(self) -> TryEnded:
         """Connect, and listen until the broker is lost; try by its other version at once where it wants that."""
@@ -171,13 +167,13 @@ class BrokerConnection:
     async def _listen(self, client: "aiomqtt.Client") -> None:
         async for message in client.messages:
             correlation = getattr(message.properties, "CorrelationData", None)
-            expected = self._expected.get(correlation) if isinstance(correlation, bytes) else None
+            expected = self.expected.get(correlation) if isinstance(correlation, bytes) else None
             if expected is not None and not expected.done():
                 expected.set_result(message.payload)
 
     def _lose(self) -> None:
         self._client = None
-        for expected in self._expected.values():
+        for expected in self.expected.values():
             if not expected.done():
                 expected.set_exception(ConnectionError())
                 # A call that was cancelled meanwhile does not ask for it.

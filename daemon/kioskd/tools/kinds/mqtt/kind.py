@@ -1,17 +1,15 @@
 """Tools that publish to a broker, as the rest of kioskd knows them."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 
+from kioskd.tools.contract import ToolSource
 from kioskd.tools.credentials import secret
 from kioskd.tools.kinds.mqtt.settings import MqttSettings
 from kioskd.tools.tool_kind import BuildContext, ToolKind
 
-if TYPE_CHECKING:
-    from kioskd.tools.contract import ToolSource
 
-
-def _build(tool: MqttSettings, context: BuildContext) -> "ToolSource":
+def _build(tool: MqttSettings, context: BuildContext) -> ToolSource:
     from kioskd.tools.kinds.mqtt.tool import MqttTool  # noqa: PLC0415 - where it is used
 
     password = None if tool.password_from is None else secret(tool.password_from, context.environ)

@@ -1,15 +1,22 @@
 """What an owner can set of a tool that publishes to an MQTT broker."""
 
 import re
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import AfterValidator, StringConstraints, ValidationInfo, field_validator
 
 from kioskd.tools.guard import NamedSettings
-from kioskd.tools.kinds.value_types import AnswerForm, Credential, address, fits, insists, no_credential
+from kioskd.tools.kinds.value_types import (
+    AnswerForm,
+    CaFile,
+    Credential,
+    Insecure,
+    address,
+    fits,
+    no_credential,
+)
 from kioskd.tools.template import FIELD
-from kioskd.yamlconf.value_types import Name, OwnerText, PathOnDisk, said, shown
+from kioskd.yamlconf.value_types import Name, OwnerText, UnusedAt, said, shown
 
 
 def _broker(text: str) -> str:
@@ -65,24 +72,20 @@ class MqttSettings(NamedSettings):
     """Whether the broker keeps it for those who come later."""
     reply: bool = False
     """Whether to wait for the reply (MQTT 5 response topic and correlation data) and give it to the model."""
-    answer: AnswerForm = "json"
+    answer: Annotated[
+        AnswerForm, UnusedAt("reply", False, "no reply is waited for; set reply to true, or take it out")
+    ] = "json"
     """What the reply is: json, text, or none; with `reply`."""
     username: Annotated[Name, AfterValidator(no_credential)] | None = None
     """User of the broker."""
-    password_from: Credential | None = None
+    password_from: Annotated[
+        Credential | None, UnusedAt("username", None, "a password is a user's; add username, or take it out")
+    ] = None
     """credential:NAME of the user's password."""
-    ca_file: PathOnDisk | None = None
+    ca_file: CaFile | None = None
     """Certificates (PEM) to trust in place of the public ones, with mqtts."""
-    insecure: Annotated[bool, Field(validate_default=True)] = False
+    insecure: Insecure = False
     """true: send the password without encryption beyond this machine, where others can read it."""
-
-    @field_validator("insecure")
-    @classmethod
-    def _insists(cls, value: bool, info: ValidationInfo) -> bool:
-        broker = info.data.get("broker")
-        if broker is None or "password_from" not in info.data:
-            return value  # they have faults of their own
-        return insists(value, url=broker, secrets=[info.data["password_from"] or ""], tls="mqtts")
 
     @field_validator("topic")
     @classmethod
@@ -100,25 +103,4 @@ class MqttSettings(NamedSettings):
             raise said(
                 "does not go with retain: who comes later would reply to nobody; take out one of the two"
             )
-        return value
-
-    @field_validator("answer")
-    @classmethod
-    def _of_a_reply(cls, value: AnswerForm, info: ValidationInfo) -> AnswerForm:
-        if info.data.get("reply") is False:
-            raise said("goes unused: no reply is waited for; set reply to true, or take it out")
-        return value
-
-    @field_validator("password_from")
-    @classmethod
-    def _of_a_user(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("username") is None:
-            raise said("goes unused: a password is a user's; add username, or take it out")
-        return value
-
-    @field_validator("ca_file")
-    @classmethod
-    def _with_tls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        if value is not None and str(info.data.get("broker", "mqtts")).startswith("mqtt:"):
-            raise said("goes unused: mqtt:// has no TLS; use mqtts://, or take it out")
         return value

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from typing import NoReturn
 
 from pydantic import SecretStr
 
@@ -26,19 +25,16 @@ class MqttTool:
     def __init__(self, settings: MqttSettings, clock: ports.Clock, password: SecretStr | None = None) -> None:
         self.declarations = (declared(settings),)
         self.broker = BrokerConnection(settings, clock, password)
+        self.run = self.broker.run
+        """Keep a connection to the broker, whatever becomes of it, until cancelled."""
         self._settings, self._used = settings, fields(settings.topic)
 
-    async def settled(self) -> None:
+    async def ready(self) -> None:
         """Return when the broker was tried once."""
         await self.broker.tried.wait()
 
-    async def run(self) -> NoReturn:
-        """Keep a connection to the broker, whatever becomes of it, until cancelled."""
-        await self.broker.run()
-
-    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
+    async def call(self, _name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Publish one message, and wait for its reply if it is to have one."""
-        del name
         import aiomqtt  # noqa: PLC0415 - as above
 
         try:

@@ -28,19 +28,14 @@ class PythonTool(FixedTool):
         self._is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004 - whether that method is async, not whether it is there
         )
-        self._threads = 0
-
-    @property
-    def threads(self) -> int:
+        self.threads = 0
         """Calls of a plain function that are under way or hang."""
-        return self._threads
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> ToolResult:
+    async def call(self, _name: str, arguments: Mapping[str, object]) -> ToolResult:
         """Call the function; what it raises is raised."""
-        del name
         if self._is_async:
             answer = await self._awaited(self._function(arguments))
-        elif self._threads >= MOST_THREADS:
+        elif self.threads >= MOST_THREADS:
             return ToolResult("busy", "its earlier calls have not come back yet", retryable=True)
         else:
             answer = await self._in_a_thread(arguments)
@@ -61,8 +56,8 @@ class PythonTool(FixedTool):
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[Any] = loop.create_future()
 
-        def settle(answer: Any, error: Exception | None) -> None:
-            self._threads -= 1
+        def deliver(answer: Any, error: Exception | None) -> None:
+            self.threads -= 1
             if outcome.cancelled():
                 if inspect.iscoroutine(answer):
                     answer.close()
@@ -78,9 +73,9 @@ class PythonTool(FixedTool):
             except BaseException as err:  # noqa: BLE001 - carried to the caller, who knows what to do with it
                 error = _carried(err)
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(settle, answer, error)
+                loop.call_soon_threadsafe(deliver, answer, error)
 
-        self._threads += 1
+        self.threads += 1
         # A daemon thread: one that hangs must not hold up the end of the process.
         threading.Thread(target=work, name="tool", daemon=True).start()
         return await outcome
