@@ -56,7 +56,7 @@ ARROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "simulator": ("adapters.clock", "media"),
     "prompts": ("adapters.espeak", "media", "regular_file", "yamlconf.document"),
     "flow": (),
-    "flow.runtime": ("core", "fairness", "journal_ids", "ports"),
+    "flow.runtime": ("core", "fairness", "journal_ids", "ports", "retry"),
     "flow.audio": ("core", "flow.runtime", "media", "ports"),
     "flow.link": ("core", "flow.audio", "flow.runtime", "media.pcm", "ports"),
     "flow.camera": ("core", "flow.link.picture_pacer", "flow.runtime", "media", "ports"),

@@ -41,6 +41,7 @@ class Storage:
 
 
 def storage(settings: Settings, parts: Parts, post: Callable[[Event], None]) -> Storage:
+    """Return what keeps, counts and writes down. Reads files: blocks."""
     devices, stores, speaker = parts.devices, parts.stores, settings.speaker
     disk_writer = DiskWriter(devices.clock, post, stores.places)
     return Storage(
@@ -71,6 +72,7 @@ def picture_service(
     post: Callable[[Event], None],
     show: "ShowPicture",
 ) -> "PictureService | NoPictureService":
+    """Return what takes pictures, or nothing where there is no camera. `show` shows one on request."""
     if parts.devices.camera is None:
         return NoPictureService()
     from kioskd.flow.camera.picture_service import PictureService  # noqa: PLC0415 - brings Pillow
@@ -90,6 +92,7 @@ def picture_service(
 
 
 def lamp_workers(parts: Parts, post: Callable[[Event], None]) -> list[LampWorker]:
+    """Return a worker for each lamp."""
     devices = parts.devices
     return [
         LampWorker(

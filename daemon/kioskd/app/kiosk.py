@@ -109,7 +109,7 @@ class Kiosk:
         self._display = StatusDisplay(parts.devices.notifier, lamp_workers(parts, post), recorder.kept)
         self._watchdog = Watchdog(clock, post, parts.devices.notifier, self._evidence())
         self._remote, own = self._make_remote(settings, outbox)
-        self._engine = self._make_engine(settings, (*own, *observers))
+        self._engine = self._make_engine(settings, own, observers)
 
     async def run(self, reload: Reload[NewSettings] | None) -> None:
         """Start all workers, and run until one ends."""
@@ -172,7 +172,10 @@ class Kiosk:
         }
         return workers, (counts.observe, remote.observe)
 
-    def _make_engine(self, settings: Settings, observers: Sequence[Observer]) -> Engine:
+    def _make_engine(
+        self, settings: Settings, own: Sequence[Observer], observers: Sequence[Observer]
+    ) -> Engine:
+        """Return the engine; `own` are told of each step before the tools, and `observers` last."""
         return Engine(
             core_policy(settings),
             self._mailbox,
@@ -185,6 +188,7 @@ class Kiosk:
                 Journal(logs.set_common_fields).observe,
                 self._budget.observe,
                 self._storage.recorder.observe,
+                *own,
                 *self._tools.observers,
                 *observers,
             ],

@@ -8,7 +8,9 @@ from typing import Any, Final
 from kioskd import journal_ids
 from kioskd.core.events import Device, DeviceCame, DeviceGone, Event
 from kioskd.errors import DeviceLost, DeviceStuck
+from kioskd.flow.runtime.workers import first_of
 from kioskd.ports import Clock
+from kioskd.retry import RetryDelays, TryEnded, retry
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +71,9 @@ class DeviceSupervisor:
         """Came, as far as anybody was told."""
         self._missing = False
         self._came_at = 0.0
-        self._most_retry_s = most_retry_s
         self._idles = idles
-        self._delay_s = FIRST_RETRY_S
+        self._delays = RetryDelays(FIRST_RETRY_S, most_retry_s)
         self._hurry = asyncio.Event()
-        """Not set while the next try is waited for."""
-        self._hurry.set()
         self._failing_since: float | None = None
 
     @property
@@ -116,47 +115,39 @@ class DeviceSupervisor:
         self._away = True
         self._there = False
         self._failing_since = None
-        self._delay_s = FIRST_RETRY_S
-        while True:
-            held = None if self._idles else self._clock.call_later(HELD_S, self.note_alive)
-            again = False
-            try:
-                await once()
-            except DeviceStuck:
-                raise
-            except DeviceLost as error:
-                now = self._clock.now()
-                if not self._away and now - self._came_at >= STEADY_S:
-                    self._delay_s = 0.0
-                again = error.again
-                self._lose(error)
-                self._escalate(error, now)
-            finally:
-                if held is not None:
-                    held.cancel()
-            if again:
-                await self._clock.sleep(min(self._delay_s, AGAIN_S))
-                self._delay_s = self._delay_s or FIRST_RETRY_S
-                continue
-            await self._pause()
+        self._delays.reset()
+        await retry(lambda: self._try(once), delays=self._delays, lost=lambda _error: None, pause=self._pause)
 
     def hurry(self, *, anew: bool = False) -> None:
-        """Try a lost device at once. `anew`: and count the tries from the beginning."""
+        """Try a lost device at once, or with its next loss. `anew`: and count the tries from the beginning."""
         if anew:
-            waits = not self._hurry.is_set()
-            self._delay_s = FIRST_RETRY_S if waits else 0.0
+            self._delays.reset()
         self._hurry.set()
 
-    async def _pause(self) -> None:
-        """Wait before the next try, or until it is hurried."""
-        delay_s = self._delay_s
-        self._delay_s = min(2 * delay_s or FIRST_RETRY_S, self._most_retry_s)
-        self._hurry.clear()
-        timer = self._clock.call_later(delay_s, self._hurry.set)
+    async def _try(self, once: Callable[[], Coroutine[Any, Any, object]]) -> TryEnded:
+        """Use the device until it is lost, and tell of the loss."""
+        held = None if self._idles else self._clock.call_later(HELD_S, self.note_alive)
         try:
-            await self._hurry.wait()
+            await once()
+        except DeviceStuck:
+            raise
+        except DeviceLost as error:
+            now = self._clock.now()
+            steady = not self._away and now - self._came_at >= STEADY_S
+            self._lose(error)
+            self._escalate(error, now)
+            if error.again and not steady:
+                await self._clock.sleep(AGAIN_S)
+            return TryEnded(str(error), worked=steady, at_once=steady or error.again)
         finally:
-            timer.cancel()
+            if held is not None:
+                held.cancel()
+        return TryEnded("")
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before the next try, or until it is hurried."""
+        await first_of(self._clock.sleep(seconds), self._hurry.wait())
+        self._hurry.clear()
 
     def _lose(self, error: DeviceLost) -> None:
         self._away = True
