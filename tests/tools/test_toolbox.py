@@ -12,7 +12,7 @@ from tests.support.fakes_devices import ManualClock
 from kioskd.errors import DeviceLost
 from kioskd.tools.call_counts import CallsToday, DayCounts
 from kioskd.tools.contract import Declaration, Guarded, ToolResult, found
-from kioskd.tools.guard import Guard
+from kioskd.tools.guard import Guard, NamedSettings
 from kioskd.tools.toolbox import LONGEST_SPOKEN, Toolbox
 from kioskd.tools.waiting import stay
 
@@ -234,7 +234,14 @@ async def test_without_a_press_nothing_happens() -> None:
 
 
 async def test_the_owners_words_are_asked_with_the_arguments_in_them() -> None:
-    bench = Bench(Shelf(), Guard(confirm="button", confirm_text="Sell the {item}?"))
+    guard = NamedSettings(
+        name="shelf",
+        description="Sells.",
+        parameters={"type": "object", "properties": {"item": {"type": "string"}}},
+        confirm="button",
+        confirm_text="Sell the {item}?",
+    )
+    bench = Bench(Shelf(), guard)
     bench.answer.set_result(True)
     await bench.call("red \u202eshoes\n" + "x" * 500)
     assert bench.words == ["Sell the red shoes " + "x" * (LONGEST_SPOKEN - len("red shoes ")) + "?"]
