@@ -79,7 +79,7 @@ async def running(*works: Coroutine[Any, Any, object]) -> AsyncIterator[None]:
 
 
 class On:
-    """Hears what it waits for in one frame, and nothing else; a `Waker`."""
+    """Hears what it waits for in one frame, and nothing else; a `WakeDetector`."""
 
     def __init__(self, called: bytes) -> None:
         self.called = called
@@ -88,16 +88,16 @@ class On:
         self.pauses = 0
 
     def feed(self, heard: bytes) -> bool:
-        """See `flow.speech_events.Waker`."""
+        """See `WakeDetector`."""
         self.heard.append(heard)
         return heard == self.called
 
     def reset(self) -> None:
-        """See `flow.speech_events.Waker`."""
+        """See `WakeDetector`."""
         self.resets += 1
 
     def await_pause(self) -> None:
-        """See `flow.speech_events.Waker`."""
+        """See `WakeDetector`."""
         self.pauses += 1
 
 

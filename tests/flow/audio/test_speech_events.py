@@ -27,7 +27,7 @@ NOISE = [frame(number + 1) for number in range(10)]
 
 
 class Told:
-    """Says of each frame what a test wrote down for it; an `Interrupter`."""
+    """Says of each frame what a test wrote down for it; an `BargeInListener`."""
 
     def __init__(self, said: Mapping[bytes, BargeInVerdict]) -> None:
         self.said = said

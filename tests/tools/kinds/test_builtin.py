@@ -17,7 +17,7 @@ NOON = datetime.datetime(2026, 3, 2, 12, 5, 7, tzinfo=datetime.timezone(datetime
 
 
 class Kiosk:
-    """A kiosk that remembers what was done to it; a `Host`."""
+    """A kiosk that remembers what was done to it; a `KioskControls`."""
 
     def __init__(self) -> None:
         self.notes: dict[str, str] = {}

@@ -139,13 +139,13 @@ class Readings:
     sent: int
     resent: int
     dropped: int
-    """Frames of the uplink; see `MicToLive`."""
+    """Frames of the uplink; see `Uplink`."""
     gap_bytes: int
     overflow_bytes: int
     """Of the downlink: `Playout.starved_bytes` and `dropped_bytes`."""
     volume: int
     pictures: Mapping[str, int] = field(default_factory=dict)
-    """`CameraToLive.counts`."""
+    """`PictureService.counts`."""
     tool_calls: Mapping[str, int] = field(default_factory=dict)
     """By status."""
     budget: Mapping[str, float] = field(default_factory=dict)

@@ -81,7 +81,7 @@ class ToolExecutor(Protocol):
 
 
 class ToolRunner:
-    """Takes the calls of one connection after the other; a `live_link.CallTaker`. `run` must be running."""
+    """Takes the calls of one connection after the other; a `live_link.ConnectionUser`. `run` must be running."""
 
     def __init__(
         self,
