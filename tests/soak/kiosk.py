@@ -20,6 +20,8 @@ from kioskd.adapters.clock import SystemClock
 from kioskd.adapters.fakes.devices import MemoryButton
 from kioskd.adapters.gemini import GeminiConfig, GeminiLive
 from kioskd.adapters.gemini.live_socket import Deadlines
+from kioskd.core.effects import Greet, SetUplink
+from kioskd.core.events import ConnectionUp, Pressed
 from kioskd.media import pcm
 from kioskd.rehearsal.alignment import Gate, GateChange
 from kioskd.settings.model import Settings
@@ -229,11 +231,10 @@ class SoakedKiosk:
 
     def _observe(self, now: float, event: Any, before: Any, after: Any, effects: tuple[Any, ...]) -> None:
         for effect in effects:
-            match type(effect).__name__:
-                case "SetUplink":
-                    change = GateChange(self._microphone.captured, Gate[effect.uplink.name])
-                    self.ledger.gates.append(change)
-                case "Greet":
+            match effect:
+                case SetUplink(uplink):
+                    self.ledger.gates.append(GateChange(self._microphone.captured, Gate[uplink.name]))
+                case Greet():
                     self._greets += 1
         if before.link.open and not after.link.open and after.turn.awake:
             self._ended_at = now
@@ -244,11 +245,11 @@ class SoakedKiosk:
                 self.fared.gaps_ms[self._ending].append((now - self._ended_at) * 1000)
             self._ending, self._ended_at = OWN, None
             self.ledger.came_up()
-        match type(event).__name__:
-            case "Pressed":
+        match event:
+            case Pressed():
                 self._taken.set()
-            case "Up":
-                self._resumed = event.resumed
+            case ConnectionUp(resumed=resumed):
+                self._resumed = resumed
         self._state = after
         self._changed.set()
 
