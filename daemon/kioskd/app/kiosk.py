@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from kioskd import journal_ids, logs, ports
 from kioskd.app.build import lamp_workers, live_link, picture_service, storage
@@ -34,9 +34,6 @@ from kioskd.flow.runtime.watchdog import Evidence, Watchdog
 from kioskd.flow.runtime.workers import Worker, once, work_together
 from kioskd.flow.storage.budget import BudgetEnforcer
 from kioskd.settings.model import Settings
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,11 @@ import pytest
 from tests.support.fakes_devices import ManualClock
 from tests.support.kiosk import Inbox, running, soon
 
+from kioskd.adapters.absent import NoPreferences
 from kioskd.core.events import StorageFailed
 from kioskd.flow.storage.disk_writer import DiskWriter
 from kioskd.flow.storage.preferences import PreferenceKeeper
-from kioskd.ports import Preferences
+from kioskd.ports import Preferences, PreferenceStore
 
 
 class Disk:
@@ -48,7 +49,7 @@ class Disk:
         self._ended.clear()
 
 
-def keeper_of(disk: Disk | None) -> PreferenceKeeper:
+def keeper_of(disk: PreferenceStore) -> PreferenceKeeper:
     return PreferenceKeeper(disk, DiskWriter(ManualClock(), Inbox().post), volume=70)
 
 
@@ -97,7 +98,7 @@ async def test_a_volume_of_the_owners_that_holds_is_nothing_to_say(
 
 
 async def test_without_a_memory_it_holds_as_long_as_the_process() -> None:
-    keeper = keeper_of(None)
+    keeper = keeper_of(NoPreferences())
     async with running(keeper.run()):
         keeper.volume = 30
         keeper.muted = True

@@ -1,7 +1,6 @@
 """Pictures for the model: a stream while the core wants one, and single pictures on request."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
 from kioskd.core.effects import HangUp
 from kioskd.core.events import Event
@@ -12,9 +11,6 @@ from kioskd.flow.camera.snapshot_requests import ShowPicture, SnapshotRequests
 from kioskd.flow.link.picture_pacer import PicturePacer
 from kioskd.flow.runtime.workers import first_of
 from kioskd.ports import Camera, Clock, Connection, Lamp
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class PictureService:
@@ -65,7 +61,7 @@ class PictureService:
         return "on" if self._device.running else "off"
 
     @property
-    def counts(self) -> "Mapping[str, int]":
+    def counts(self) -> Mapping[str, int]:
         """What became of pictures, ever: shot, sent; not sent because alike, congested, late or damaged."""
         return self._device.counts
 

@@ -39,7 +39,7 @@ class ConnectionLog:
     def up(self, epoch: int, connection: Connection, took_s: float, held_s: float) -> None:
         """Note that a connection is up, `took_s` seconds after its dial; `held_s` seconds of sound wait for it."""
         self.counts["up: resumed" if connection.resumed else "up: new session"] += 1
-        self.account("resumed" if connection.resumed else "new session", held_s)
+        self._account("resumed" if connection.resumed else "new session", held_s)
         log.info("link up: epoch=%d resumed=%s took=%.2fs", epoch, connection.resumed, took_s)
 
     def over(self, epoch: int, connection: Connection | None, dialed: float, cause: str) -> None:
@@ -49,7 +49,7 @@ class ConnectionLog:
             now = self._clock.now()
             self._ended = _Ended(epoch, now, now - dialed, cause, connection.delivered)
 
-    def account(self, action: str, held_s: float) -> None:
+    def _account(self, action: str, held_s: float) -> None:
         """Write the line about the connection before: what its end cost the visitor is known only now."""
         ended, self._ended = self._ended, None
         if ended is None:
@@ -69,7 +69,7 @@ class ConnectionLog:
 
     def asleep(self, held_s: float) -> None:
         """Write what is known when the conversation is over."""
-        self.account("asleep", held_s)
+        self._account("asleep", held_s)
         log.info("link since start: %s", ", ".join(f"{what}={n}" for what, n in sorted(self.counts.items())))
 
     def usage(self, message: UsageReported, epoch: int) -> None:

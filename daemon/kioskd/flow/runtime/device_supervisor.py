@@ -58,7 +58,7 @@ class DeviceSupervisor:
             called: Its name as the owner wrote it, where there are several.
             needed: Whether a new process is worth trying for it.
             most_retry_s: The most seconds between two tries.
-            idles: Whether the device is opened only now and then, so that no error is no sign of life.
+            idles: Whether the device is opened only now and then. Its use without an error is then no sign of life.
         """
         self._name = name
         self._clock = clock

@@ -1,4 +1,4 @@
-"""What people set by hand -> memory: only what is different, and the newest of it."""
+"""What people set by hand -> the preference store: the newest of it, and only where it is different."""
 
 import asyncio
 import logging
@@ -14,21 +14,21 @@ WHAT: Final = "volume and mute"
 
 
 class PreferenceKeeper:
-    """Volume and mute, over restarts. Without a `PreferenceStore` they end with the process."""
+    """Volume and mute, over restarts."""
 
     def __init__(
         self,
-        memory: PreferenceStore | None,
-        keeping: DiskWriter,
+        store: PreferenceStore,
+        disk_writer: DiskWriter,
         *,
         volume: int,
         volume_floor: int = 0,
         volume_ceiling: int = 100,
     ) -> None:
-        """`volume`: the owner's. The bounds hold for what people set, be it kept from before. Reads the memory: blocks."""
-        self._memory = memory
-        self._keeping = keeping
-        self._saved = memory.load() if memory is not None else Preferences()
+        """Read the store: this blocks. `volume` is the owner's. The bounds hold for what people set, also before a restart."""
+        self._store = store
+        self._disk_writer = disk_writer
+        self._saved = store.load()
         self._wanted = self._saved
         self._changed = asyncio.Event()
         self._floor = volume_floor
@@ -81,12 +81,11 @@ class PreferenceKeeper:
         self._changed.set()
 
     async def _save(self) -> None:
-        if self._memory is not None and self._wanted != self._saved:
-            await self._keeping.save(WHAT, self._write)
+        if self._wanted != self._saved:
+            await self._disk_writer.save(WHAT, self._write)
 
     def _write(self) -> None:
         """Write what is wanted now. In a thread."""
-        assert self._memory is not None
         wanted = self._wanted
-        self._memory.save(wanted)
+        self._store.save(wanted)
         self._saved = wanted
