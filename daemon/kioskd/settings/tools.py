@@ -1,16 +1,17 @@
 """The setting `tools`: a list of what the model may have done; `kind` says what else there is to set of each."""
 
 import difflib
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ValidationError,
     ValidationInfo,
-    ValidatorFunctionWrapHandler,
 )
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError, core_schema
 
 from kioskd.tools.guard import MOST_TOOLS, Guard
@@ -21,11 +22,19 @@ from kioskd.yamlconf.value_types import at, said, shown
 class _ByKind:
     """Marks a union of tools that `kind` decides. Faults keep their place: pydantic's own would name the kind in it."""
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_wrap_validator_function(self._read, handler(source))
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        kinds: list[CoreSchema | tuple[CoreSchema, str]] = [
+            each.settings.__pydantic_core_schema__ for each in KINDS.values()
+        ]
+        return handler(core_schema.union_schema(kinds))
 
     @staticmethod
-    def _read(value: Any, _union: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    def _read(value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, Guard):
             return value
         if not isinstance(value, dict):
@@ -101,12 +110,8 @@ def _no_clash(tools: tuple[Guard, ...]) -> tuple[Guard, ...]:
     return tools
 
 
-if TYPE_CHECKING:
-    ToolSettings = Guard
-else:
-    # A type checker cannot see the kinds that the registry has; pydantic, which describes each of them, can.
-    ToolSettings = Annotated[Union[tuple(kind.settings for kind in KINDS.values())], _ByKind()]  # noqa: UP007
-    """One entry of `tools`."""
+ToolSettings = Annotated[Guard, _ByKind()]
+"""One entry of `tools`."""
 
 ToolsSetting = Annotated[tuple[ToolSettings, ...], AfterValidator(_no_clash)]
 """The setting `tools`."""

@@ -3,33 +3,45 @@
 Only this module names all kinds.
 """
 
+import importlib
 import importlib.util
+from collections import UserDict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from kioskd.tools import credentials
 from kioskd.tools.guard import Guard
-from kioskd.tools.kinds.builtin.kind import BUILTIN
-from kioskd.tools.kinds.command.kind import COMMAND
-from kioskd.tools.kinds.http.kind import HTTP
-from kioskd.tools.kinds.mcp.kind import MCP
-from kioskd.tools.kinds.mqtt.kind import MQTT
-from kioskd.tools.kinds.python.kind import PYTHON
 from kioskd.tools.tool_kind import ToolKind
 from kioskd.yamlconf.document import ValuePath
 
-_ALL: Final[tuple[ToolKind[Any], ...]] = (BUILTIN, HTTP, COMMAND, MQTT, MCP, PYTHON)
-KINDS: Final = {kind.name: kind for kind in _ALL}
+
+class _Kinds(UserDict[str, Any]):
+    """Kinds by their names. A kind is imported when it is first looked up: a kiosk without tools needs none."""
+
+    def __getitem__(self, name: str) -> ToolKind[Any]:
+        """Return the kind; it is the object NAME of `kinds/NAME/kind.py`."""
+        kind: ToolKind[Any] | None = self.data[name]
+        if kind is None:
+            module = importlib.import_module(f"kioskd.tools.kinds.{name}.kind")
+            kind = self.data[name] = getattr(module, name.upper())
+        return kind
+
+
+KINDS: Final = _Kinds(
+    builtin=None,
+    http=None,
+    command=None,
+    mqtt=None,
+    mcp=None,
+    python=None,
+)
 """Each kind by the name that `kind` has in the YAML."""
 
 
 def kind_of(tool: Guard) -> ToolKind[Any]:
     """Return the kind of one entry of `tools`; raises LookupError where no kind has such settings."""
-    for kind in KINDS.values():
-        if isinstance(tool, kind.settings):
-            return kind
-    raise LookupError(type(tool).__name__)
+    return KINDS[getattr(tool, "kind", type(tool).__name__)]
 
 
 def tool_faults(tools: Sequence[Guard], environ: Mapping[str, str]) -> list[tuple[ValuePath, str]]:
