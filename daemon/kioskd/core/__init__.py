@@ -1,1 +1,3 @@
-"""Decides: pure functions of frozen values. No await, clock, chance, log, file or thread."""
+"""The core decides what the kiosk does: pure functions of frozen values, without await, clock, chance, log,
+file or thread.
+"""
