@@ -119,7 +119,7 @@ def test_no_number_and_too_much_are_silence_and_full_scale() -> None:
     [
         (b"", "ends too early"),
         (b"ID3\x04 is an MP3", "it is no WAV file"),
-        (riff(kind=b"RIFX"), "big end first"),
+        (riff(kind=b"RIFX"), "big-endian"),
         (riff(form(1, 16)), "ends too early"),
         (riff(chunk(b"data", b"\0\0")), "nothing of its format"),
         (riff(form(7, 8), chunk(b"data", b"\0")), "is compressed \\(µ-law\\)"),
@@ -129,7 +129,7 @@ def test_no_number_and_too_much_are_silence_and_full_scale() -> None:
         (riff(form(1, 16, channels=65), chunk(b"data", b"\0")), "has 65 channels"),
         (riff(form(1, 16, width=1), chunk(b"data", b"\0")), "has 16 bits a sample in 1 bytes"),
         (riff(form(3, 16), chunk(b"data", b"\0\0")), "has 16 bits a sample in 2 bytes"),
-        (riff(chunk(b"fmt ", b"\1\0"), chunk(b"data", b"\0")), "format that is cut off"),
+        (riff(chunk(b"fmt ", b"\1\0"), chunk(b"data", b"\0")), "format header that is cut off"),
         (riff(form(1, 16), chunk(b"data", b"")), "is empty"),
         (riff(form(1, 16), chunk(b"data", b""), chunk(b"LIST", b"\1" * 64)), "is empty"),
         (riff(*[chunk(b"LIST", b"")] * 2000), "has 1000 parts and no sound"),

@@ -16,9 +16,7 @@ from kioskd.errors import Code
 DAY_S: Final = 86_400.0
 
 SHORT: Final = 0.25
-"""Share of a time limit that counts as near its end, at most. A limit of one minute warns 15 seconds before
-its end.
-"""
+"""Largest share of a time limit that counts as near its end: 15 seconds of a limit of one minute."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,22 +20,16 @@ LongPress = Literal["mute", "restart"]
 
 BOUNCES: Final = 20
 BOUNCES_WITHIN_S: Final = 2.0
-"""More edges than `BOUNCES` within this time are not human: that would be five presses a second without a
-pause.
-"""
+"""More edges than `BOUNCES` within this time are not human: that is five presses a second without a pause."""
 
 FLUTTERS: Final = 60
 FLUTTERS_WITHIN_S: Final = 60.0
-"""More edges than `FLUTTERS` within this time are not human: that would be a press every two seconds for a
-minute.
-"""
+"""More edges than `FLUTTERS` in this time are not human: that is a press every two seconds, for a minute."""
 
 REST_S: Final = 2.0
 """A bouncing button is trusted again after this many seconds without an edge, if `CALM` allows it."""
 CALM: Final = FLUTTERS // 2
-"""A bouncing button with more edges than this within `FLUTTERS_WITHIN_S` is not trusted yet: it may bounce
-again and again.
-"""
+"""A bouncing button with more edges than this within `FLUTTERS_WITHIN_S` is not trusted yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +92,7 @@ class Stuck:
 
 @dataclass(frozen=True, slots=True)
 class Bouncing:
-    """The button changes faster, or for longer, than any finger could; reported once. It is ignored until it
-    rests.
-    """
+    """The button changes faster or longer than a finger can; reported once. It is ignored until it rests."""
 
     edges: int
     within_s: float

@@ -19,9 +19,7 @@ class UplinkGate(enum.Enum):
     PREROLL = enum.auto()
     """Asleep: keep the last `preroll_ms`, drop older frames."""
     PAUSED = enum.auto()
-    """Awake, but the visitor does not speak: tell the service that the audio pauses, keep the last
-    `preroll_ms`.
-    """
+    """Awake, but the visitor is silent: tell the service of the pause, keep the last `preroll_ms`."""
     HOLD = enum.auto()
     """Awake, but not connected: keep all frames in order, up to the queue's bound."""
     SEND = enum.auto()

@@ -140,9 +140,7 @@ def lose(link: Link, event: ConnectionLost, policy: Policy) -> Link:
 
 
 def be_refused(link: Link) -> Link:
-    """End the conversation, since dialing again with the same settings cannot help; the next wake tries
-    again.
-    """
+    """End the conversation: dialing again with the same settings cannot help. The next wake tries again."""
     return replace(hang_up(link), trouble=LinkTrouble.REFUSED, wrong=frozenset())
 
 
@@ -170,9 +168,7 @@ def resume_restored(link: Link, event: Restored, _policy: Policy) -> Link:
 
 
 def be_late(link: Link, _event: object, _policy: Policy) -> Link:
-    """Note that the visitor has waited for long. If no loss gave a cause, assume that the service is out of
-    reach.
-    """
+    """Note that the visitor has waited for long. Without a known cause, assume a service out of reach."""
     return replace(link, late=True, wrong=link.wrong or frozenset({link.code or Code.WAY}))
 
 

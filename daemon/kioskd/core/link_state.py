@@ -44,9 +44,7 @@ class Link:
     handle: SecretStr | None = None
     """Handle that resumes the session; forgotten with the conversation."""
     handle_pending: bool = False
-    """The service is about to issue another handle, as it does after each reply; the present handle is void
-    then.
-    """
+    """The service is about to issue another handle, as after each reply; it makes the present handle void."""
     tries: int = 0
     """Dials and connections in a row that failed."""
     failed: int = 0
@@ -54,8 +52,7 @@ class Link:
     retry_s: float = 0.0
     """While waiting: seconds before the next dial."""
     leave_s: float | None = None
-    """While up: seconds before the search for a quiet moment begins; None: the service has announced no end.
-    """
+    """While up: seconds before the search for a quiet moment begins; None: no end is announced."""
     rollover_s: float = 0.0
     """While draining: the most seconds to wait for a quiet moment."""
     rollovers_in_a_row: int = 0
@@ -71,10 +68,7 @@ class Link:
     """Code of the last loss, while there is no connection."""
     wrong: frozenset[Code] = frozenset()
     """Codes of the failures since the last connection: the last answer of the service, and `WAY` if it is out
-    of reach now.
-
-    It outlives the conversation. For a refusal see `trouble`.
-    """
+    of reach now. It outlives the conversation. For a refusal see `trouble`."""
 
     @property
     def leaving(self) -> bool:
@@ -97,7 +91,5 @@ class Link:
 
 
 def dial(link: Link, _event: object = None, _policy: object = None) -> Link:
-    """Close the old connection before opening a new one: the service refuses to resume a session that is
-    still open.
-    """
+    """Dial, after closing the old connection: the service does not resume a session that is still open."""
     return replace(link, phase=LinkPhase.DIALING, epoch=link.epoch + 1, handle_pending=False)

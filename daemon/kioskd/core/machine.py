@@ -72,10 +72,8 @@ HUSHING: Final = (*turns.BY_PERSON, ReplySilenced, SleepRequested, MuteRequested
 """Events that stop a spoken prompt."""
 
 ALLOWING: Final = (Pressed(), TalkBegan(), Woken(WakeCause.BUTTON))
-"""Events that answer a tool which waits for the button.
-
-While the tool waits, a press does nothing else, even if it comes too soon to count as an answer.
-"""
+"""Events that answer a tool which waits for the button. While the tool waits, a press does nothing else, even
+if it comes too soon to count as an answer."""
 
 CHIMING: Final = (Pressed, Woken, TalkBegan, SnapshotRequested)
 """Events that wake the kiosk with a chime: the visitor is near, and may not see the lamp."""

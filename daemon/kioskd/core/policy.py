@@ -36,12 +36,9 @@ class Policy:
     uplink_mode: UplinkMode = UplinkMode.ALWAYS
     camera: CameraMode = CameraMode.NEVER
     wake_buttons: frozenset[str] = frozenset()
-    """Names of the buttons that wake the kiosk, if nothing else does; empty: something else can wake it, too.
-    """
+    """Names of the buttons that wake the kiosk, if nothing else does; empty: something else can."""
     barge_in: bool = False
-    """Whether the visitor's voice ends a reply by local detection: the microphone hears the visitor without
-    the kiosk's echo.
-    """
+    """Whether the local detection lets a voice end a reply: the microphone does not hear the kiosk itself."""
     idle_s: float = 20.0
     follow_up_s: float = 20.0
     """Time for the visitor to respond to a reply; before the first reply `idle_s` counts."""
@@ -49,23 +46,16 @@ class Policy:
     think_s: float = 12.0
     """Longest wait for a silent model; gemini-3.8-live may choose not to answer at all."""
     stall_s: float = 4.0
-    """Longest wait for the rest of a reply whose audio has stopped.
-
-    Gaps of 3 s were seen inside replies, and in half duplex no visitor is heard meanwhile. Later audio is a
-    reply of its own.
-    """
+    """Longest wait for the rest of a reply whose audio has stopped. Gaps of 3 s were seen inside replies, and
+    in half duplex no visitor is heard meanwhile. Later audio is a reply of its own."""
     tail_s: float = 0.3
-    """Time for the room's echo to fade after the loudspeaker stops: the usual reverberation of a shop or
-    hall.
-    """
+    """Time for the room's echo to fade after a reply: the usual reverberation of a shop or hall."""
     grace_s: float = 20.0
     """Time by which a reply may outlast `longest_s`."""
     farewell_s: float = 5.0
     """Longest wait for the farewell of a model that wants to end the conversation."""
     gate_s: float = 10.0
-    """Longest time for which a blocking tool holds back the visitor's speech, since new input would void the
-    call.
-    """
+    """Longest time for which a blocking tool holds back speech, because new input would void the call."""
     again_s: float = 2.0
     unreached_s: float = 30.0
     """Time before an always-on kiosk dials again after the service was out of reach: the longest backoff."""
@@ -83,12 +73,9 @@ class Policy:
     drain_s: float = 60.0
     """Longest wait of an aged connection for a quiet moment."""
     notice_s: float = 240.0
-    """Longest use of a connection after the service announced its end. With `drain_s` and `age_s` that is
-    well below 15 minutes.
-    """
+    """Longest use of a connection after its end was announced; with `age_s` and `drain_s` below 15
+    minutes."""
     settle_s: float = 1.0
-    """Time for which a quiet moment waits for the handle after a reply; not every service issues one each
-    time.
-    """
+    """Time to wait in a quiet moment for the handle after a reply; not every service always issues one."""
     margin_s: float = 10.0
     """Time before the announced end at which a connection is replaced, quiet or not."""

@@ -23,9 +23,7 @@ def keep_handle(link: Link, event: HandleIssued, _policy: Policy) -> Link:
 
 
 def await_handle(link: Link, _event: ReplyBegan, _policy: Policy) -> Link:
-    """Expect a new handle: it comes about when the reply has been heard. A resumption with the old one would
-    be refused then.
-    """
+    """Expect a new handle: it comes about when the reply has been heard, and makes the old one void."""
     return replace(link, handle_pending=True)
 
 

@@ -34,9 +34,7 @@ ORDER: Final = (
     Code.LAMP,
     Code.CAMERA,
 )
-"""All codes, the most severe first. A missing button moves behind the first four if nothing else wakes the
-kiosk.
-"""
+"""All codes, the most severe first. A button that alone can wake the kiosk moves behind the first four."""
 
 OUTAGES: Final = frozenset(links.CODES.values())
 """Codes of causes that keep the service away."""
@@ -67,9 +65,7 @@ class Trouble:
 
 
 def troubles(state: "State", policy: Policy) -> tuple[Trouble, ...]:
-    """Return all troubles, the most severe first. A closed or missing microphone stays silent if it was
-    silent before.
-    """
+    """Return all troubles, the most severe first. A closed or missing microphone stays as deaf as it was."""
     found = {trouble.code: trouble for trouble in _found(state)}
     codes = [code for code in ORDER if code in found]
     if unwakeable(state, policy):

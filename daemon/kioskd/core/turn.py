@@ -48,10 +48,8 @@ class TurnPhase(enum.Enum):
     SPEAKING = 3
     """A reply has begun, and has not been heard to its end."""
     REVERBERATING = 4
-    """Half duplex only: the reply is over, the room's echo fades, and the uplink stays shut.
-
-    With `voice` the visitor already holds the talk button, and is heard after this phase.
-    """
+    """Half duplex only: the reply is over, the room's echo fades, and the uplink stays shut. With `voice` the
+    visitor already holds the talk button, and is heard after this phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +80,8 @@ class Turn:
     gated: bool = False
     """New input is held back, because it would void a blocking call."""
     greeted: bool = False
-    """The greeting was requested, or is no longer wanted.
-
-    While asleep: the greeting was requested, and no visitor has said anything since.
-    """
+    """The greeting was requested, or is no longer wanted. While asleep: the greeting was requested, and no
+    visitor has said anything since."""
     overtime: bool = False
     """The conversation has reached `longest_s`, and ends with the reply that is playing."""
     leaving: bool = False
@@ -103,9 +99,7 @@ class Turn:
 
     @property
     def farewell(self) -> bool:
-        """Whether the conversation ends with the present or next reply: the model has taken leave, and no
-        call is in progress.
-        """
+        """Whether the present or next reply is the last: the model took leave, and no call is left."""
         return self.leaving and not self.calls
 
     @property
@@ -129,9 +123,7 @@ BY_PERSON: Final = (Pressed, Woken, TalkBegan, TextSubmitted, SnapshotRequested)
 
 
 def wake(turn: Turn, event: object, _policy: Policy) -> TurnStep:
-    """Begin a conversation, and forget the one before. A wake by the kiosk's own timer does not repeat an
-    unanswered greeting.
-    """
+    """Begin a conversation, and forget the one before. A timer's wake repeats no unanswered greeting."""
     woken_by_person = isinstance(event, BY_PERSON)
     greeted = turn.greeted and not woken_by_person
     number = turn.conversation + 1
@@ -235,9 +227,7 @@ def think_of_typed(turn: Turn, _event: TextSubmitted, _policy: Policy) -> TurnSt
 
 
 def note_typed(turn: Turn, _event: TextSubmitted, _policy: Policy) -> TurnStep:
-    """Note that the visitor has typed into the reply; as with a voice, the service decides whether the reply
-    goes on.
-    """
+    """Note that the visitor has typed into the reply; the service decides whether the reply goes on."""
     return replace(turn, spoke=True, leaving=False), ()
 
 
