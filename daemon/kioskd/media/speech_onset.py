@@ -54,7 +54,7 @@ HISSING_SPREADS: Final = 3.2
 """Distance from the noise above 4 kHz, in spreads, at which a frame stands out without a pitch (an "s")."""
 
 TONE: Final = 0.9
-"""Share of power in one place of the spectrum above which a frame is a beep or a ring, without overtones."""
+"""Share of power in one place of the spectrum above which a frame is a beep or ring: it lacks overtones."""
 
 TONE_COSTS: Final = 1.0
 """Deduction from the sum for a frame with a tone, because the start of a beep scores like a voice."""
