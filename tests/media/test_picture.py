@@ -85,7 +85,7 @@ def test_the_exif_orientation_is_applied_and_then_removed(orientation: int) -> N
     assert opened(fitted).size == (100, 75)
     assert not opened(fitted).getexif()
     assert SECRET not in fitted
-    assert SECRET in labelled(orientation), "there was something to strip"
+    assert SECRET in labelled(orientation), "the original must hold the secret"
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_only_the_picture_and_its_colours_reach_the_decoder() -> None:
     image = quarters().convert("CMYK")
     exif = Image.Exif()
     exif[0x0112] = 6
-    data = encoded(image, exif=exif.tobytes(), icc_profile=bytes(90_000), comment=b"by nobody")
+    data = encoded(image, exif=exif.tobytes(), icc_profile=bytes(90_000), comment=b"a comment")
     left, upright = lean(data)
     assert upright == 6
     markers = {marker for marker, _, _ in segments(left)}

@@ -98,17 +98,14 @@ class ShowStatus:
 
 @dataclass(frozen=True, slots=True)
 class SetMute:
-    """Close the microphone, so that it captures nothing, or open it; store the choice for restarts.
-
-    By: uplink.
-    """
+    """Close the microphone completely, or open it; store the choice for restarts. By: uplink, preferences."""
 
     muted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SetCamera:
-    """Run the camera and send its pictures, or stop it. By: camera stream."""
+    """Run the camera and send its pictures, or stop it. By: picture_service."""
 
     open: bool
 
@@ -122,10 +119,7 @@ class Duck:
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Report `TimerFired(timer)` after `after_s` seconds. A running timer of this name starts again.
-
-    By: timers.
-    """
+    """Report `TimerFired(timer)` after `after_s` seconds; restarts a running timer. By: timers."""
 
     timer: Timer
     after_s: float
@@ -163,10 +157,7 @@ class Greet:
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """Silence this reply and all earlier ones within a few ms; drop their audio that arrives later.
-
-    By: downlink.
-    """
+    """Silence this reply and earlier ones within a few ms; drop their later audio. By: downlink."""
 
     reply: int
 
@@ -192,7 +183,7 @@ class StopPrompt:
 
 @dataclass(frozen=True, slots=True)
 class TakeSnapshot:
-    """Send the model a picture from the camera now. By: camera stream."""
+    """Send the model a picture from the camera now. By: picture_service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +201,7 @@ class AskConfirmation:
 
 @dataclass(frozen=True, slots=True)
 class KeepHandle:
-    """Store what a new process needs to go on with this conversation. By: resumption."""
+    """Store what a new process needs to go on with this conversation. By: the resumption store."""
 
     conversation: int
     handle: SecretStr
@@ -218,7 +209,7 @@ class KeepHandle:
 
 @dataclass(frozen=True, slots=True)
 class ForgetHandle:
-    """Delete the stored handle. By: resumption."""
+    """Delete the stored handle. By: the resumption store."""
 
 
 Effect = (

@@ -1,4 +1,4 @@
-"""Events: facts that are reported to the core. Each names the worker that reports it ("From: ...").
+"""Events: facts that are reported to the core. Each names the module of `flow` that reports it ("From: ...").
 
 The tables of `turn` and `link` define the consequences.
 """
@@ -58,15 +58,12 @@ class WakeCause(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The daemon is ready to serve. From: health."""
+    """The daemon is ready to serve. From: watchdog."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """The button was pressed: to wake, to silence or to end, depending on the phase.
-
-    From: flow.controls.buttons.
-    """
+    """The button was pressed: to wake, to silence or to end, depending on the phase. From: buttons."""
 
     down_s: float | None = field(default=None, compare=False)
     """Time of the press in seconds of the shell's clock; None: unknown."""
@@ -74,7 +71,7 @@ class Pressed:
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """A person calls the kiosk, by button, voice or command. From: flow.controls.buttons, uplink, control."""
+    """A person calls the kiosk, by button, voice or command. From: buttons, speech_events, remote."""
 
     cause: WakeCause
     down_s: float | None = field(default=None, compare=False)
@@ -83,27 +80,24 @@ class Woken:
 
 @dataclass(frozen=True, slots=True)
 class SleepRequested:
-    """A person wants the conversation to end now. From: flow.controls.buttons, control."""
+    """A person, or the budget, ends the conversation now. From: buttons, remote, budget."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplySilenced:
-    """A person wants the reply to stop, and the kiosk to listen. From: flow.controls.buttons, control."""
+    """A person wants the reply to stop, and the kiosk to listen. From: buttons, remote."""
 
 
 @dataclass(frozen=True, slots=True)
 class MuteRequested:
-    """A person wants to close the microphone or open it; None: to toggle it.
-
-    From: flow.controls.buttons, control.
-    """
+    """A person wants to close the microphone or open it; None: to toggle it. From: buttons, remote, app."""
 
     muted: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TalkBegan:
-    """The visitor holds the talk button. From: flow.controls.buttons."""
+    """The visitor holds the talk button. From: buttons."""
 
     down_s: float | None = field(default=None, compare=False)
     """Time of the press; see `Pressed`."""
@@ -111,37 +105,34 @@ class TalkBegan:
 
 @dataclass(frozen=True, slots=True)
 class TalkEnded:
-    """The visitor has released the talk button. From: flow.controls.buttons."""
+    """The visitor has released the talk button. From: buttons."""
 
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """Releasing the held button would do this now: `mute`, `restart`, or nothing if empty.
-
-    From: flow.controls.buttons.
-    """
+    """Releasing the held button would do this now: `mute`, `restart`, or nothing if empty. From: buttons."""
 
     what: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRequested:
-    """A person wants the model to see a picture from the camera now. From: flow.controls.buttons, control."""
+    """A person wants the model to see a picture from the camera now. From: buttons, remote."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextSubmitted:
-    """A person has typed a question, which live_link keeps. From: control."""
+    """Text for the model waits in live_link: a question, or the budget's notice. From: remote, budget."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceBegan:
-    """The local voice detection heard the visitor begin to speak. From: uplink."""
+    """The local voice detection heard the visitor begin to speak. From: speech_events."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceEnded:
-    """The local voice detection heard the visitor stop. From: uplink."""
+    """The local voice detection heard the visitor stop. From: speech_events."""
 
     late_s: float = 0.0
     """Seconds since the last word: only a pause proves the end."""
@@ -149,14 +140,14 @@ class VoiceEnded:
 
 @dataclass(frozen=True, slots=True)
 class VoiceSuspected:
-    """A voice may be speaking into the reply, or the suspicion is over. From: uplink, if echo is handled."""
+    """A voice may be speaking into the reply, or the suspicion is over. From: speech_events."""
 
     suspected: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyBegan:
-    """The first audio of a reply arrived. From: live_link."""
+    """The first audio of a reply arrived. From: incoming_reply."""
 
     epoch: int
     reply: int
@@ -164,7 +155,7 @@ class ReplyBegan:
 
 @dataclass(frozen=True, slots=True)
 class ReplyInterrupted:
-    """The service heard the visitor speak into the reply. From: live_link."""
+    """The service heard the visitor speak into the reply. From: incoming_reply."""
 
     epoch: int
     reply: int
@@ -186,27 +177,21 @@ class ReplyPlayed:
 
 @dataclass(frozen=True, slots=True)
 class ReplyStarved:
-    """All audio of this reply that arrived was heard, but the reply has not ended; None: no reply.
-
-    From: downlink.
-    """
+    """All audio of this reply was heard before its end came; None: no reply starves. From: downlink."""
 
     reply: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The service has ended the model's turn, even a silent one. From: live_link."""
+    """The service has ended the model's turn, even a silent one. From: incoming_reply."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class CallsChanged:
-    """Number of the model's calls in progress; `blocking`: how many of them block the model.
-
-    From: tool_runner.
-    """
+    """Number of the model's calls in progress; `blocking`: of those, the blocking ones. From: tool_runner."""
 
     epoch: int
     pending: int
@@ -238,7 +223,7 @@ class PromptOver:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The owner's rules close the kiosk; None: they open it. From: limits.
+    """The owner's rules close the kiosk; None: they open it. From: budget.
 
     `opens`: local time (HH:MM) at which the kiosk opens again, empty if unknown.
     """
@@ -272,17 +257,14 @@ class ConnectionLost:
 
 @dataclass(frozen=True, slots=True)
 class SessionUseless:
-    """The session gave several turns in a row without audio; a fresh session may answer again.
-
-    From: live_link.
-    """
+    """Several turns in a row gave no audio; a fresh session may answer again. From: incoming_reply."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkChanged:
-    """This machine has got another address or another route. From: network."""
+    """This machine has got another address or another route. From: app."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +306,7 @@ class HandleIssued:
 
 @dataclass(frozen=True, slots=True)
 class DeviceGone:
-    """A device is missing; `name` is its name in the settings. From: the worker that uses it."""
+    """A device is missing; `name` is its name in the settings. From: device_supervisor, buttons."""
 
     device: Device
     name: str = ""
@@ -332,10 +314,7 @@ class DeviceGone:
 
 @dataclass(frozen=True, slots=True)
 class DeviceCame:
-    """A device is there and works; an empty `name` means all devices of its kind.
-
-    From: the worker that uses it.
-    """
+    """A device works; an empty `name` means all of its kind. From: device_supervisor, buttons."""
 
     device: Device
     name: str = ""
@@ -343,17 +322,14 @@ class DeviceCame:
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneSilent:
-    """The microphone began or stopped to give nothing but silence. From: uplink."""
+    """The microphone began or stopped to give nothing but silence. From: speech_events."""
 
     deaf: bool
 
 
 @dataclass(frozen=True, slots=True)
 class StorageFailed:
-    """State that must survive a restart cannot be written; an empty `why`: it can be written again.
-
-    From: keeping.
-    """
+    """Preferences or budgets cannot be written to disk; an empty `why`: they can again. From: disk_writer."""
 
     why: str = ""
     where: str = field(default="", compare=False)
@@ -361,10 +337,7 @@ class StorageFailed:
 
 @dataclass(frozen=True, slots=True)
 class SettingsRefused:
-    """A reload rejected the settings file at time `since`; an empty `why`: the file is good again.
-
-    From: reload.
-    """
+    """A reload rejected the settings file at time `since`; an empty `why`: it is good again. From: reload."""
 
     why: str = ""
     since: str = field(default="", compare=False)
@@ -379,7 +352,7 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Proof that the core reads its mailbox; the core ignores it. From: health."""
+    """Proof that the core reads its mailbox; the core ignores it. From: watchdog."""
 
     beat: int
 
