@@ -213,7 +213,7 @@ class ConfirmationRequested:
     name: str = ""
     """Name of the tool."""
     aloud: bool = False
-    """Whether the kiosk also speaks the question."""
+    """Whether the kiosk also asks for the press aloud."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ CODES: Final[Mapping[Remedy, Code]] = {
     Remedy.SETTINGS: Code.SETTINGS,
     Remedy.STOP: Code.SETTINGS,
 }
-"""Code of a loss by its remedy, before anything is known about the network."""
+"""Code of a loss by its remedy, if the service did not answer."""
 
 
 def code_of(remedy: Remedy, *, reached: bool) -> Code:

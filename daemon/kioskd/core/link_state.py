@@ -65,7 +65,7 @@ class Link:
     """The connection was lost, and has been away for long."""
     trouble: LinkTrouble = LinkTrouble.NONE
     code: Code | None = None
-    """Code of the last loss, while there is no connection."""
+    """Code of the last loss; None once a connection is up."""
     wrong: frozenset[Code] = frozenset()
     """Codes of the failures since the last connection: the last answer of the service, and `WAY` if it is out
     of reach now. It outlives the conversation. For a refusal see `trouble`."""

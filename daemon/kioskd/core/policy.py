@@ -76,6 +76,6 @@ class Policy:
     """Longest use of a connection after its end was announced; with `age_s` and `drain_s` below 15
     minutes."""
     settle_s: float = 1.0
-    """Time to wait in a quiet moment for the handle after a reply; not every service always issues one."""
+    """Longest wait in a quiet moment for the handle after a reply; some services do not always issue one."""
     margin_s: float = 10.0
     """Time before the announced end at which a connection is replaced, quiet or not."""

@@ -74,7 +74,7 @@ OVERLAYS: Final[Mapping[str, Pattern]] = {
 """Patterns that hide the state: a question to the visitor, the armed action, or a running recording."""
 
 TELLING: Final = frozenset({"asleep", "offline", "closed", "fault"})
-"""In these states the lamp blinks the fault code instead of its pattern: no conversation is going on."""
+"""In these states the lamp blinks the code of a trouble, if there is one: the kiosk serves no visitor."""
 
 LONG_FLASHES: Final[Mapping[str, int]] = {"W": 1, "K": 2, "D": 3, "B": 4, "S": 5}
 """Number of long flashes for a code's letter; the code's digit is the number of short flashes."""

@@ -29,7 +29,7 @@ Rotation = Literal[0, 90, 180, 270]
 
 MOST_BYTES: Final = 20_000_000
 MOST_PIXELS: Final = 50_000_000
-"""Most pixels of a JPEG that can be decoded at a fraction of its size: the size of telephone photos. A
+"""Most pixels of a JPEG that can be decoded at a fraction of its size, as photos of telephones have. A
 progressive JPEG (in several runs), a JPEG in CMYK and a WebP may have a quarter as many. A PNG may have half
 as many. That is 200 MB in memory at worst. A larger file is a bomb, or the scan of a wall."""
 
