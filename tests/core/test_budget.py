@@ -1,4 +1,4 @@
-"""What may still be spent: days that begin and clocks that jump, limits near and reached, quiet hours."""
+"""Budgets: days that begin, clocks that jump, limits that are near or reached, and quiet hours."""
 
 import math
 from dataclasses import replace
@@ -42,14 +42,14 @@ def test_a_day_goes_on_with_what_it_has_spent() -> None:
     assert roll(Spent(7, 3600.0, 500), Moment(7, DAY_S - 1), 1.0) == Spent(7, 3600.0, 500)
 
 
-def test_a_clock_set_back_gives_nobody_a_second_budget() -> None:
+def test_a_clock_set_back_gives_no_second_budget() -> None:
     spent = roll(Spent(7, 3600.0, 500), Moment(6, 0.0), 10.0)
     assert (spent.day, spent.seconds, spent.tokens) == (7, 3600.0, 500)
-    # ... and the network's time comes: it is still the day that was spent.
+    # When the network sets the clock, the day is still the one that was spent.
     assert roll(spent, NOON, 10.0) == Spent(7, 3600.0, 500)
 
 
-def test_a_day_in_a_far_future_is_over_when_a_day_was_lived_through() -> None:
+def test_a_day_in_the_far_future_is_over_after_24_hours() -> None:
     spent = Spent(90_000, 3600.0, 500)
     for _ in range(23):
         spent = roll(spent, NOON, 3600.0)
@@ -57,20 +57,20 @@ def test_a_day_in_a_far_future_is_over_when_a_day_was_lived_through() -> None:
     assert roll(spent, NOON, 3600.0) == Spent(7)
 
 
-def test_lost_figures_are_lost_until_the_next_day() -> None:
+def test_lost_figures_close_the_kiosk_until_the_next_day() -> None:
     lost = Spent(7, unknown=True)
     assert judge(HOUR, roll(lost, NOON, 1.0), ConversationCost(), NOON).closed is Code.BUDGET
     assert judge(HOUR, roll(lost, Moment(8, 0.0), 1.0), ConversationCost(), Moment(8, 0.0)).closed is None
 
 
-def test_lost_figures_close_no_kiosk_without_a_limit_by_the_day() -> None:
+def test_lost_figures_do_not_close_a_kiosk_without_daily_limits() -> None:
     assert judge(NIGHT, Spent(7, unknown=True), ConversationCost(), NOON).closed is None
 
 
 # Limits
 
 
-def test_without_limits_nothing_ever_ends() -> None:
+def test_without_limits_the_verdict_never_changes() -> None:
     assert verdict(Budget(), seconds=1e9, tokens=10**9, talk=ConversationCost(1e9, 10**9)) == BudgetVerdict(
         None, over=False, near=False, next_s=math.inf
     )
@@ -86,7 +86,7 @@ def test_without_limits_nothing_ever_ends() -> None:
         (3600.0, Code.BUDGET, True, math.inf),
     ],
 )
-def test_minutes_of_the_day_run_out_with_a_notice(
+def test_a_notice_comes_before_the_days_minutes_are_spent(
     seconds: float, closed: Code | None, near: bool, next_s: float
 ) -> None:
     assert verdict(HOUR, seconds=seconds) == BudgetVerdict(closed, over=False, near=near, next_s=next_s)
@@ -96,7 +96,9 @@ def test_minutes_of_the_day_run_out_with_a_notice(
     ("tokens", "closed", "near"),
     [(949, None, False), (950, None, True), (999, None, True), (1000, Code.BUDGET, True)],
 )
-def test_tokens_of_the_day_run_out_with_a_notice(tokens: int, closed: Code | None, near: bool) -> None:
+def test_a_notice_comes_before_the_days_tokens_are_spent(
+    tokens: int, closed: Code | None, near: bool
+) -> None:
     found = verdict(Budget(tokens_per_day=1000), tokens=tokens)
     assert (found.closed, found.near) == (closed, near)
 
@@ -104,19 +106,19 @@ def test_tokens_of_the_day_run_out_with_a_notice(tokens: int, closed: Code | Non
 @pytest.mark.parametrize(
     ("tokens", "over", "near"), [(949, False, False), (950, False, True), (1000, True, True)]
 )
-def test_tokens_of_a_conversation_end_it_and_close_nothing(tokens: int, over: bool, near: bool) -> None:
+def test_a_conversations_tokens_end_it_without_closing_the_kiosk(tokens: int, over: bool, near: bool) -> None:
     found = verdict(Budget(tokens_per_conversation=1000), talk=ConversationCost(5.0, tokens))
     assert (found.closed, found.over, found.near) == (None, over, near)
 
 
-def test_a_conversation_that_has_lasted_long_is_told_of_its_end_and_ended_by_the_core() -> None:
+def test_the_budget_announces_the_end_of_a_long_conversation_and_the_core_ends_it() -> None:
     budget = Budget(seconds_per_conversation=600)
     assert not verdict(budget, talk=ConversationCost(539.0)).near
     assert verdict(budget, talk=ConversationCost(540.0)).near
     assert not verdict(budget, talk=ConversationCost(600.0)).over
 
 
-def test_a_short_conversation_is_not_told_at_its_beginning() -> None:
+def test_the_notice_of_a_short_limit_comes_in_its_last_quarter() -> None:
     budget = Budget(seconds_per_conversation=60)
     assert not verdict(budget, talk=ConversationCost(44.0)).near
     assert verdict(budget, talk=ConversationCost(45.0)).near
@@ -142,7 +144,7 @@ def test_notices_can_be_switched_off() -> None:
         ("12:00:00", None),
     ],
 )
-def test_quiet_hours_go_over_midnight(clock: str, closed: Code | None) -> None:
+def test_quiet_hours_can_cross_midnight(clock: str, closed: Code | None) -> None:
     assert verdict(NIGHT, now=at(clock)).closed is closed
 
 
@@ -150,23 +152,23 @@ def test_quiet_hours_go_over_midnight(clock: str, closed: Code | None) -> None:
     ("clock", "closed"),
     [("12:59:59", None), ("13:00:00", Code.HOURS), ("13:59:59", Code.HOURS), ("14:00:00", None)],
 )
-def test_quiet_hours_may_lie_within_the_day(clock: str, closed: Code | None) -> None:
+def test_quiet_hours_can_lie_within_a_day(clock: str, closed: Code | None) -> None:
     assert verdict(Budget(quiet=((13 * 60, 14 * 60),)), now=at(clock)).closed is closed
 
 
-def test_spans_that_follow_each_other_are_one() -> None:
+def test_adjacent_quiet_hours_leave_no_gap() -> None:
     budget = Budget(quiet=((22 * 60, 0), (0, 7 * 60)))
     assert verdict(budget, now=at("00:00:00")).closed is Code.HOURS
 
 
-def test_the_visitor_is_told_before_quiet_hours_begin() -> None:
+def test_a_notice_comes_before_quiet_hours_begin() -> None:
     assert not verdict(NIGHT, now=at("21:58:59")).near
     assert verdict(NIGHT, now=at("21:59:00")).near
 
 
-def test_an_hour_that_the_clock_skips_is_quiet_no_longer_and_no_shorter_than_the_clock_shows() -> None:
+def test_quiet_hours_follow_the_clock_that_skips_an_hour() -> None:
     budget = Budget(quiet=((2 * 60 + 30, 3 * 60 + 30),))
-    # 01:59:59, then 03:00:00
+    # The clock goes from 01:59:59 to 03:00:00.
     assert [verdict(budget, now=at(clock)).closed for clock in ("01:59:59", "03:00:00", "03:30:00")] == [
         None,
         Code.HOURS,
@@ -174,7 +176,7 @@ def test_an_hour_that_the_clock_skips_is_quiet_no_longer_and_no_shorter_than_the
     ]
 
 
-def test_quiet_hours_are_told_before_a_spent_budget() -> None:
+def test_quiet_hours_come_before_a_spent_budget_as_the_reason() -> None:
     spent = replace(HOUR, quiet=NIGHT.quiet)
     assert verdict(spent, seconds=3600.0, now=at("23:00:00")).closed is Code.HOURS
 
@@ -192,7 +194,7 @@ budgets = st.builds(
 
 
 @given(budgets, st.floats(0, 7200), st.floats(0, 600), st.floats(0, DAY_S - 1), st.floats(0, 1))
-def test_nothing_changes_before_it_is_said_to(
+def test_the_verdict_does_not_change_before_the_stated_time(
     budget: Budget, seconds: float, talked: float, second: float, share: float
 ) -> None:
     first = judge(budget, Spent(7, seconds), ConversationCost(talked), Moment(7, second))

@@ -1,4 +1,4 @@
-"""What a finger means."""
+"""Gestures of one button, from its edges and the time between them."""
 
 from itertools import pairwise
 
@@ -35,7 +35,9 @@ ACTS: list[ButtonRole] = ["toggle", "wake", "end", "mute", "look", "hush"]
 
 
 class Finger:
-    """A button that was up when it was found, and somebody at it; deadlines are met as the shell meets them."""
+    """A button that was up at first, and a person who presses it. Deadlines are kept as the shell
+    keeps them.
+    """
 
     def __init__(self, rules: GestureRules | None = None, *, down: bool = False) -> None:
         self.rules = rules or GestureRules()
@@ -55,7 +57,7 @@ class Finger:
         return self.press() + self.release()
 
     def wait(self, seconds: float) -> list[GestureEvent]:
-        """Let time pass."""
+        """Let time pass, and return the gestures."""
         until_s, outcomes = self.now_s + seconds, []
         while self.due_s is not None and self.due_s <= until_s:
             self.now_s = self.due_s
@@ -87,7 +89,7 @@ def test_a_press_acts_at_once_and_its_release_does_nothing(does: ButtonRole) -> 
 
 
 @pytest.mark.parametrize("does", ACTS)
-def test_a_second_press_soon_after_does_what_the_double_press_is_for_and_nothing_else(
+def test_a_second_press_soon_after_the_first_is_only_a_double_press(
     does: ButtonRole,
 ) -> None:
     finger = Finger(GestureRules(does, double="look"))
@@ -98,32 +100,32 @@ def test_a_second_press_soon_after_does_what_the_double_press_is_for_and_nothing
 
 
 @pytest.mark.parametrize("does", ACTS)
-def test_a_press_that_no_second_one_follows_in_time_acts_then(does: ButtonRole) -> None:
+def test_a_press_without_a_second_one_acts_after_the_wait(does: ButtonRole) -> None:
     finger = Finger(GestureRules(does, double="look"))
     assert finger.click() + finger.wait(0.39) == []
     assert finger.wait(0.01) == [ButtonAct(does)]
     assert finger.wait(600.0) == []
 
 
-def test_a_press_that_is_held_need_not_be_let_go_to_act() -> None:
+def test_a_held_press_acts_before_its_release() -> None:
     finger = Finger(GestureRules("toggle", double="look"))
     assert finger.press() == []
     assert finger.wait(2.0) == [ButtonAct("toggle"), HoldArmed("mute")]
     assert finger.release() == [HoldArmed(None), Commit("mute")]
 
 
-def test_a_long_hold_that_is_over_before_the_press_acts_is_all_that_was_meant() -> None:
+def test_a_long_hold_replaces_a_press_that_has_not_acted_yet() -> None:
     finger = Finger(GestureRules("toggle", double="look", mute_s=0.2))
     assert finger.press() + finger.wait(0.3) == [HoldArmed("mute")]
     assert finger.release() + finger.wait(1.0) == [HoldArmed(None), Commit("mute")]
 
 
-def test_a_third_press_is_a_first_one_again() -> None:
+def test_a_third_press_counts_as_a_first_one() -> None:
     finger = Finger(GestureRules("toggle", double="look"))
     assert [finger.click() for _ in range(4)] == [[], [ButtonAct("look")]] * 2
 
 
-def test_a_late_second_press_is_a_first_one_again() -> None:
+def test_a_late_second_press_counts_as_a_first_one() -> None:
     finger = Finger(GestureRules("toggle", double="look"))
     finger.click()
     assert finger.wait(0.41) == [ButtonAct("toggle")]
@@ -131,19 +133,19 @@ def test_a_late_second_press_is_a_first_one_again() -> None:
     assert finger.wait(0.4) == [ButtonAct("toggle")]
 
 
-def test_a_press_that_waits_for_a_second_one_is_lost_with_its_button() -> None:
+def test_a_waiting_press_is_dropped_when_its_button_is_lost() -> None:
     finger = Finger(GestureRules("toggle", double="look"))
     finger.click()
     assert finger.lose() + finger.wait(1.0) == []
 
 
-def test_who_talks_by_holding_waits_for_no_second_press() -> None:
+def test_hold_to_talk_does_not_wait_for_a_second_press() -> None:
     finger = Finger(GestureRules("hold", double="look"))
     assert finger.click() == [HoldBegan(), HoldEnded()]
     assert finger.click() == [ButtonAct("look")]
 
 
-def test_two_presses_are_two_presses_where_a_double_press_is_for_nothing() -> None:
+def test_without_a_double_press_two_presses_act_twice() -> None:
     finger = Finger(GestureRules("toggle"))
     assert finger.click() + finger.click() == [ButtonAct("toggle"), ButtonAct("toggle")]
 
@@ -159,14 +161,14 @@ def test_a_double_press_can_be_held_to_talk() -> None:
 # Talking
 
 
-def test_holding_is_talking_and_arms_nothing() -> None:
+def test_hold_to_talk_arms_no_action() -> None:
     finger = Finger(GestureRules("hold"))
     assert finger.press() == [HoldBegan()]
     assert finger.wait(30.0) == []
     assert finger.release() == [HoldEnded()]
 
 
-def test_a_talk_button_that_is_stuck_ends_the_talk() -> None:
+def test_a_stuck_talk_button_ends_the_talking() -> None:
     finger = Finger(GestureRules("hold"))
     finger.press()
     assert finger.wait(60.0) == [HoldEnded(), Stuck()]
@@ -175,7 +177,7 @@ def test_a_talk_button_that_is_stuck_ends_the_talk() -> None:
     assert finger.press() == [HoldBegan()]
 
 
-def test_a_talk_button_that_is_lost_ends_the_talk() -> None:
+def test_a_lost_talk_button_ends_the_talking() -> None:
     finger = Finger(GestureRules("hold"))
     finger.press()
     assert finger.lose() == [HoldEnded()]
@@ -185,7 +187,7 @@ def test_a_talk_button_that_is_lost_ends_the_talk() -> None:
 # Long holds
 
 
-def test_what_a_long_hold_arms_is_done_on_release_only() -> None:
+def test_an_armed_action_is_committed_only_by_the_release() -> None:
     finger = Finger(GestureRules("toggle"))
     finger.press()
     assert finger.wait(1.9) == []
@@ -194,7 +196,7 @@ def test_what_a_long_hold_arms_is_done_on_release_only() -> None:
     assert finger.release() == [HoldArmed(None), Commit("mute")]
 
 
-def test_holding_on_arms_the_next_thing_instead() -> None:
+def test_holding_on_arms_the_next_action() -> None:
     finger = Finger(GestureRules("toggle"))
     finger.press()
     assert finger.wait(10.0) == [HoldArmed("mute"), HoldArmed("restart")]
@@ -210,7 +212,7 @@ def test_holding_on_arms_the_next_thing_instead() -> None:
         (GestureRules(mute_s=5.0, restart_s=3.0), [HoldArmed("restart"), HoldArmed("mute")]),
     ],
 )
-def test_each_long_hold_can_be_off_and_has_its_own_time(
+def test_each_long_hold_has_its_own_time_and_can_be_off(
     rules: GestureRules, armed: list[GestureEvent]
 ) -> None:
     finger = Finger(rules)
@@ -218,38 +220,38 @@ def test_each_long_hold_can_be_off_and_has_its_own_time(
     assert finger.wait(30.0) == armed
 
 
-def test_a_press_that_mutes_does_not_take_it_back_when_it_is_held() -> None:
+def test_holding_a_mute_button_does_not_unmute() -> None:
     finger = Finger(GestureRules("mute"))
     assert finger.press() == [ButtonAct("mute")]
     assert finger.wait(5.0) == []
     assert finger.wait(5.0) == [HoldArmed("restart")]
 
 
-def test_a_button_that_is_lost_while_held_commits_nothing() -> None:
+def test_a_button_lost_while_held_commits_nothing() -> None:
     finger = Finger()
     finger.press()
     finger.wait(11.0)
     assert finger.lose() == [HoldArmed(None)]
 
 
-def test_a_release_that_is_heard_late_still_commits_what_was_armed_by_then() -> None:
+def test_a_late_release_commits_the_action_armed_by_then() -> None:
     finger = Finger()
     finger.press()
     finger.now_s += 3.0
     assert finger.release() == [HoldArmed("mute"), HoldArmed(None), Commit("mute")]
 
 
-# Buttons that are not pressed by anybody
+# Buttons that no person presses
 
 
-def test_a_button_that_is_down_when_it_is_found_means_nothing_until_it_was_let_go() -> None:
+def test_a_button_found_down_does_nothing_until_its_release() -> None:
     finger = Finger(down=True)
     assert finger.wait(30.0) == []
     assert finger.release() == []
     assert finger.press() == [ButtonAct("toggle")]
 
 
-def test_a_button_that_stays_down_from_the_start_is_reported_as_stuck_once() -> None:
+def test_a_button_down_from_the_start_is_reported_stuck_once() -> None:
     finger = Finger(down=True)
     assert finger.wait(3600.0) == [Stuck()]
     assert finger.release() == [ButtonReleased()]
@@ -262,7 +264,7 @@ def test_a_stuck_button_commits_nothing() -> None:
     assert finger.release() == [ButtonReleased()]
 
 
-def test_a_button_that_comes_back_held_down_is_not_pressed() -> None:
+def test_a_button_that_returns_held_down_is_not_pressed() -> None:
     finger = Finger()
     finger.press()
     finger.lose()
@@ -279,7 +281,7 @@ def test_a_quick_finger_does_not_bounce() -> None:
     assert outcomes == [ButtonAct("toggle")] * (FLUTTERS // 2)
 
 
-def test_who_presses_every_other_second_all_day_does_not_bounce() -> None:
+def test_a_press_every_other_second_all_day_does_not_bounce() -> None:
     finger = Finger()
     outcomes: list[GestureEvent] = []
     for _ in range(1000):
@@ -288,7 +290,7 @@ def test_who_presses_every_other_second_all_day_does_not_bounce() -> None:
 
 
 @pytest.mark.parametrize("pause_s", [0.12, 0.25, 0.5, 0.9])
-def test_a_contact_that_flutters_for_hours_is_said_once_and_passed_over(pause_s: float) -> None:
+def test_a_fluttering_contact_is_reported_once_and_ignored(pause_s: float) -> None:
     finger = Finger()
     outcomes: list[GestureEvent] = []
     for _ in range(5000):
@@ -296,7 +298,7 @@ def test_a_contact_that_flutters_for_hours_is_said_once_and_passed_over(pause_s:
     assert outcomes == [ButtonAct("toggle")] * (FLUTTERS // 2) + [FLUTTERING]
 
 
-def test_a_contact_that_chatters_again_and_again_is_said_once_and_comes_back_by_itself() -> None:
+def test_a_chattering_contact_is_reported_once_and_recovers() -> None:
     finger = Finger()
     outcomes: list[GestureEvent] = []
     for _ in range(720):
@@ -309,7 +311,7 @@ def test_a_contact_that_chatters_again_and_again_is_said_once_and_comes_back_by_
     assert finger.press() == [ButtonAct("toggle")]
 
 
-def test_a_button_passed_over_for_fluttering_comes_back_though_people_go_on_trying_it() -> None:
+def test_a_button_ignored_for_fluttering_recovers_while_people_press_it() -> None:
     finger = Finger()
     for _ in range(FLUTTERS):
         finger.press()
@@ -322,7 +324,7 @@ def test_a_button_passed_over_for_fluttering_comes_back_though_people_go_on_tryi
     assert outcomes == [ButtonReleased()] + [ButtonAct("toggle")] * 6
 
 
-def test_a_bouncing_button_is_passed_over_until_it_rests() -> None:
+def test_a_bouncing_button_is_ignored_until_it_rests() -> None:
     finger = Finger()
     outcomes: list[GestureEvent] = []
     for _ in range(1000):
@@ -333,7 +335,7 @@ def test_a_bouncing_button_is_passed_over_until_it_rests() -> None:
     assert finger.press() == [ButtonAct("toggle")]
 
 
-def test_a_short_bounce_is_forgiven_as_soon_as_the_button_rests() -> None:
+def test_a_button_that_bounced_shortly_is_trusted_as_soon_as_it_rests() -> None:
     finger = Finger()
     outcomes: list[GestureEvent] = []
     for _ in range(BOUNCES // 2 + 2):
@@ -344,7 +346,7 @@ def test_a_short_bounce_is_forgiven_as_soon_as_the_button_rests() -> None:
     assert finger.press() == [ButtonAct("toggle")]
 
 
-def test_a_press_that_waits_for_a_second_one_is_none_if_the_button_bounces() -> None:
+def test_a_waiting_press_is_dropped_when_the_button_bounces() -> None:
     finger = Finger(GestureRules("toggle", double="look", double_s=1.0))
     outcomes: list[GestureEvent] = []
     for _ in range(BOUNCES // 2 + 2):
@@ -353,7 +355,7 @@ def test_a_press_that_waits_for_a_second_one_is_none_if_the_button_bounces() -> 
     assert finger.wait(3.0) == [ButtonReleased()]
 
 
-def test_a_bounce_that_rests_down_wakes_nothing_until_it_was_let_go() -> None:
+def test_a_button_that_rests_down_after_bouncing_does_nothing_until_its_release() -> None:
     finger = Finger()
     for _ in range(15):
         finger.release()
@@ -363,7 +365,7 @@ def test_a_bounce_that_rests_down_wakes_nothing_until_it_was_let_go() -> None:
     assert finger.release() == [ButtonReleased()]
 
 
-def test_a_bounce_ends_a_talk() -> None:
+def test_bouncing_ends_the_talking() -> None:
     finger = Finger(GestureRules("hold"))
     outcomes: list[GestureEvent] = []
     for _ in range(30):
@@ -371,13 +373,13 @@ def test_a_bounce_ends_a_talk() -> None:
     assert outcomes == [HoldBegan(), HoldEnded()] * 10 + [BOUNCING]
 
 
-def test_a_repeated_edge_is_passed_over() -> None:
+def test_a_repeated_edge_is_ignored() -> None:
     finger = Finger()
     assert finger.press() + finger.press() == [ButtonAct("toggle")]
     assert finger.release() + finger.release() == []
 
 
-def test_a_clock_that_runs_backwards_stands_still() -> None:
+def test_a_clock_that_runs_backwards_counts_as_standing_still() -> None:
     finger = Finger()
     finger.press()
     finger.now_s -= 100.0
@@ -385,11 +387,11 @@ def test_a_clock_that_runs_backwards_stands_still() -> None:
     assert finger.state.now_s == 1000.0
 
 
-# Edges that are told late
+# Edges that are reported late
 
 
 def replay(rules: GestureRules, *edges: tuple[bool, float], late_s: float = 30.0) -> list[GestureEvent]:
-    """Return what follows when a loop that starved tells all edges at once, then lets time pass."""
+    """Return the gestures of a starved loop that reports all edges at once, and then lets time pass."""
     state, _, _ = step(Gesture(), False, 0.0, rules)
     outcomes: list[GestureEvent] = []
     for edge, at_s in (*edges, (None, late_s)):
@@ -398,11 +400,11 @@ def replay(rules: GestureRules, *edges: tuple[bool, float], late_s: float = 30.0
     return outcomes
 
 
-def test_a_press_of_0_4_s_is_a_press_however_late_it_is_told() -> None:
+def test_a_short_press_stays_a_press_if_it_is_reported_late() -> None:
     assert replay(GestureRules(), (True, 1.0), (False, 1.4)) == [ButtonAct("toggle")]
 
 
-def test_a_hold_is_as_long_as_the_finger_was_down_however_late_it_is_told() -> None:
+def test_a_hold_keeps_its_length_if_it_is_reported_late() -> None:
     assert replay(GestureRules(), (True, 1.0), (False, 3.5))[-1] == Commit("mute")
     assert replay(GestureRules(), (True, 1.0), (False, 11.5))[-1] == Commit("restart")
 
@@ -416,14 +418,14 @@ def test_two_presses_are_a_double_press_by_their_own_times() -> None:
     ]
 
 
-def test_edges_that_come_in_one_burst_bounce_only_if_they_happened_so() -> None:
+def test_edges_reported_in_one_burst_bounce_by_their_own_times() -> None:
     slow = [(number % 2 == 0, 1.0 + number) for number in range(40)]
     assert BOUNCING not in replay(GestureRules(), *slow, late_s=60.0)
     fast = [(number % 2 == 0, 1.0 + number / 100) for number in range(40)]
     assert BOUNCING in replay(GestureRules(), *fast)
 
 
-def test_an_act_says_when_the_finger_went_down_and_not_when_the_press_was_acted_upon() -> None:
+def test_an_act_carries_the_time_of_the_press() -> None:
     acts = replay(GestureRules(double="look"), (True, 1.0), (False, 1.1))
     assert [act.down_s for act in acts if isinstance(act, ButtonAct)] == [1.0]
     talks = replay(GestureRules("hold"), (True, 2.0), (False, 2.5))
@@ -439,7 +441,7 @@ def test_a_button_that_is_stuck_or_bounces_has_no_finger_on_it() -> None:
     assert not finger.state.held
 
 
-# Any finger at all
+# Random edges
 
 DOES = st.sampled_from([*ACTS, "hold"])
 RULES = st.builds(
@@ -459,7 +461,7 @@ DEEDS = st.lists(
 
 
 def lived(rules: GestureRules, deeds: list[tuple[str, float]]) -> list[tuple[str, list[GestureEvent]]]:
-    """Return what followed from each deed, and from the time after it, by the deed's name."""
+    """Return the gestures of each deed and of the time after it, with the deed's name."""
     finger, story = Finger(rules), []
     for deed, seconds in deeds:
         if deed != "nothing":
@@ -471,7 +473,9 @@ def lived(rules: GestureRules, deeds: list[tuple[str, float]]) -> list[tuple[str
 
 
 @given(RULES, DEEDS)
-def test_every_talk_that_began_ends_exactly_once(rules: GestureRules, deeds: list[tuple[str, float]]) -> None:
+def test_all_talking_that_begins_ends_exactly_once(
+    rules: GestureRules, deeds: list[tuple[str, float]]
+) -> None:
     talks = [
         outcome
         for _, outcomes in lived(rules, deeds)
@@ -482,7 +486,7 @@ def test_every_talk_that_began_ends_exactly_once(rules: GestureRules, deeds: lis
 
 
 @given(RULES, DEEDS)
-def test_only_a_release_commits_and_only_what_was_armed(
+def test_only_a_release_commits_and_only_the_armed_action(
     rules: GestureRules, deeds: list[tuple[str, float]]
 ) -> None:
     armed = None
@@ -500,9 +504,7 @@ def test_only_a_release_commits_and_only_what_was_armed(
 
 
 @given(RULES, DEEDS)
-def test_only_a_press_acts_and_once_at_once_or_when_none_can_follow(
-    rules: GestureRules, deeds: list[tuple[str, float]]
-) -> None:
+def test_only_a_press_acts_and_it_acts_once(rules: GestureRules, deeds: list[tuple[str, float]]) -> None:
     waiting = 0
     for deed, outcomes in lived(rules, deeds):
         acts = [outcome for outcome in outcomes if isinstance(outcome, ButtonAct | HoldBegan)]
@@ -517,7 +519,9 @@ def test_only_a_press_acts_and_once_at_once_or_when_none_can_follow(
 
 
 @given(RULES, DEEDS)
-def test_trouble_is_said_once_and_so_is_its_end(rules: GestureRules, deeds: list[tuple[str, float]]) -> None:
+def test_a_stuck_or_bouncing_button_and_its_recovery_are_reported_once(
+    rules: GestureRules, deeds: list[tuple[str, float]]
+) -> None:
     trouble = False
     for deed, outcomes in lived(rules, deeds):
         for outcome in outcomes:
@@ -532,9 +536,7 @@ def test_trouble_is_said_once_and_so_is_its_end(rules: GestureRules, deeds: list
 
 
 @given(RULES, DEEDS)
-def test_nobody_is_called_more_often_than_there_is_something_to_do(
-    rules: GestureRules, deeds: list[tuple[str, float]]
-) -> None:
+def test_deadlines_are_few(rules: GestureRules, deeds: list[tuple[str, float]]) -> None:
     finger = Finger(rules)
     for deed, seconds in deeds:
         if deed != "nothing":
@@ -552,9 +554,7 @@ def test_nobody_is_called_more_often_than_there_is_something_to_do(
     ),
     RULES,
 )
-def test_any_edges_at_any_times_are_taken(
-    calls: list[tuple[bool | None, float]], rules: GestureRules
-) -> None:
+def test_edges_at_any_times_are_accepted(calls: list[tuple[bool | None, float]], rules: GestureRules) -> None:
     state, latest = Gesture(), 0.0
     for edge, now_s in calls:
         state, _, due_s = step(state, edge, now_s, rules)
@@ -565,7 +565,7 @@ def test_any_edges_at_any_times_are_taken(
 
 
 @given(st.lists(st.floats(0.0, 0.09), min_size=50, max_size=200))
-def test_a_button_that_never_rests_acts_no_more_than_its_bounces_allow(pauses: list[float]) -> None:
+def test_a_button_that_never_rests_acts_at_most_ten_times(pauses: list[float]) -> None:
     finger = Finger()
     acts = 0
     for number, pause in enumerate(pauses):

@@ -1,4 +1,4 @@
-"""What holds in each state: the gate, what is shown, the timers."""
+"""The levels of each state: the gate, the shown status, the timers."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -74,19 +74,19 @@ LinkBuilder = Callable[..., Link]
 
 
 @pytest.mark.parametrize("policy", EVERY_POLICY)
-def test_one_asleep_keeps_only_the_preroll(policy: Policy) -> None:
+def test_a_kiosk_asleep_keeps_only_the_preroll(policy: Policy) -> None:
     assert levels(asleep(), policy).uplink is UplinkGate.PREROLL
 
 
 @pytest.mark.parametrize("builder", [listening, thinking])
 @pytest.mark.parametrize("link", CONNECTED)
-def test_what_the_visitor_says_is_sent(builder: Builder, link: LinkBuilder) -> None:
+def test_speech_is_sent(builder: Builder, link: LinkBuilder) -> None:
     assert levels(builder(link()), HALF_DUPLEX).uplink is UplinkGate.SEND
 
 
 @pytest.mark.parametrize("builder", [listening, thinking])
 @pytest.mark.parametrize("link", [dialing, waiting])
-def test_what_the_visitor_says_to_nobody_yet_is_held(builder: Builder, link: LinkBuilder) -> None:
+def test_speech_without_a_connection_is_held(builder: Builder, link: LinkBuilder) -> None:
     assert levels(builder(link()), HALF_DUPLEX).uplink is UplinkGate.HOLD
 
 
@@ -98,7 +98,7 @@ def test_half_duplex_shuts_the_uplink_while_the_kiosk_can_be_heard(
     assert levels(builder(link()), HALF_DUPLEX).uplink is UplinkGate.SHUT
 
 
-def test_half_duplex_keeps_the_uplink_shut_until_a_silenced_room_is_quiet() -> None:
+def test_half_duplex_keeps_the_uplink_shut_after_a_silenced_reply_until_the_room_is_quiet() -> None:
     for silencing in (Pressed(), ReplyInterrupted(EPOCH, REPLY)):
         state, effects = run(speaking(), silencing)
         assert of_type(SetUplink, effects) == []
@@ -119,14 +119,16 @@ def test_half_duplex_opens_the_uplink_only_after_the_tail() -> None:
 
 @pytest.mark.parametrize("policy", [BARGING_IN, HELD])
 @pytest.mark.parametrize("link", REACHED_FOR)
-def test_where_only_speech_is_sent_the_uplink_pauses_between(policy: Policy, link: LinkBuilder) -> None:
+def test_the_uplink_pauses_between_utterances_if_only_speech_is_sent(
+    policy: Policy, link: LinkBuilder
+) -> None:
     assert levels(listening(link()), policy).uplink is UplinkGate.PAUSED
     uplink = levels(listening(link(), voice=True), policy).uplink
     assert uplink is (UplinkGate.SEND if link in CONNECTED else UplinkGate.HOLD)
 
 
 @pytest.mark.parametrize("policy", EVERY_POLICY)
-def test_a_pause_is_never_shown_to_one_asleep(policy: Policy) -> None:
+def test_a_muted_kiosk_asleep_does_not_pause_the_uplink(policy: Policy) -> None:
     assert levels(replace(asleep(), muted=True), policy).uplink is UplinkGate.PREROLL
 
 
@@ -139,7 +141,7 @@ def test_a_pause_is_never_shown_to_one_asleep(policy: Policy) -> None:
     ("camera", "when"),
     [(CameraMode.NEVER, "never"), (CameraMode.CONVERSATION, "always"), (CameraMode.SPEECH, "speech")],
 )
-def test_the_camera_runs_exactly_when_the_owner_says(
+def test_the_camera_runs_in_the_owners_camera_mode(
     builder: Builder, voice: bool, camera: CameraMode, when: str
 ) -> None:
     wanted = {"never": False, "always": True, "speech": voice}[when]
@@ -151,13 +153,13 @@ def test_the_camera_never_runs_asleep(camera: CameraMode) -> None:
     assert levels(asleep(), Policy(camera=camera)).camera is False
 
 
-def test_the_camera_is_told_when_it_should_run_and_no_more_often() -> None:
+def test_the_camera_is_ordered_once_to_start_and_once_to_stop() -> None:
     policy = Policy(camera=CameraMode.CONVERSATION)
     _, effects = run(asleep(), Pressed(), VoiceBegan(), VoiceEnded(), Pressed(), policy=policy)
     assert of_type(SetCamera, effects) == [SetCamera(open=True), SetCamera(open=False)]
 
 
-# Levels: what is shown
+# Levels: the shown status
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_the_camera_is_told_when_it_should_run_and_no_more_often() -> None:
         (thinking(waiting(tries=2)), KioskStatus.OFFLINE),
     ],
 )
-def test_each_state_has_its_face(state: State, shown: KioskStatus) -> None:
+def test_each_state_has_its_shown_status(state: State, shown: KioskStatus) -> None:
     assert levels(state, HALF_DUPLEX).shown is shown
 
 
@@ -196,12 +198,12 @@ def test_each_state_has_its_face(state: State, shown: KioskStatus) -> None:
         waiting(reached_service=True, tries=1),
     ],
 )
-def test_a_renewal_or_one_loss_is_nobodys_business(link: Link) -> None:
+def test_a_rollover_or_a_single_loss_is_not_shown(link: Link) -> None:
     assert levels(listening(link), HALF_DUPLEX).shown is KioskStatus.LISTENING
     assert levels(thinking(link), HALF_DUPLEX).shown is KioskStatus.THINKING
 
 
-def test_a_conversation_that_goes_on_after_a_kill_shows_no_waking() -> None:
+def test_a_restored_conversation_is_not_shown_as_waking() -> None:
     state, _ = run(State(), Restored(7, HANDLE), Started())
     assert levels(state, HALF_DUPLEX).shown is KioskStatus.LISTENING
 
@@ -211,20 +213,18 @@ def test_a_long_wait_shows_offline_even_after_one_loss(remedy: Remedy) -> None:
     assert levels(run(listening(), lost(remedy))[0], HALF_DUPLEX).shown is KioskStatus.OFFLINE
 
 
-def test_a_service_met_and_then_lost_for_good_shows_offline() -> None:
+def test_a_service_reached_and_lost_again_shows_offline() -> None:
     assert levels(listening(waiting(reached_service=True, tries=2)), HALF_DUPLEX).shown is KioskStatus.OFFLINE
 
 
 @pytest.mark.parametrize("builder", [speaking, reverberating])
-def test_what_is_still_heard_goes_before_what_is_no_longer_reached(builder: Builder) -> None:
+def test_a_reply_that_still_sounds_is_shown_before_an_outage(builder: Builder) -> None:
     assert levels(builder(waiting(tries=9)), HALF_DUPLEX).shown is KioskStatus.SPEAKING
 
 
 @pytest.mark.parametrize("state", EVERY_STATE)
 @pytest.mark.parametrize("device", [Device.MICROPHONE, Device.SPEAKER])
-def test_a_missing_microphone_or_speaker_is_a_fault_whatever_else_goes_on(
-    state: State, device: Device
-) -> None:
+def test_a_missing_microphone_or_speaker_is_a_fault_in_every_state(state: State, device: Device) -> None:
     state = replace(state, muted=False, missing={device: ("the one",)})
     assert levels(state, HALF_DUPLEX).shown is KioskStatus.FAULT
 
@@ -246,11 +246,11 @@ def test_a_device_gone_twice_comes_back_once() -> None:
     assert run(asleep(), gone, gone, DeviceCame(Device.MICROPHONE))[0] == asleep()
 
 
-def test_a_refusal_shows_before_the_start_does() -> None:
+def test_a_refusal_is_shown_before_the_start() -> None:
     assert levels(State(link=down(trouble=LinkTrouble.REFUSED)), HALF_DUPLEX).shown is KioskStatus.FAULT
 
 
-def test_a_start_shows() -> None:
+def test_the_start_is_shown() -> None:
     assert run(State(), Started()) == (State(started=True), [ShowStatus(KioskStatus.ASLEEP)])
 
 
@@ -259,16 +259,14 @@ def test_a_start_shows() -> None:
 
 @pytest.mark.parametrize("builder", AWAKE)
 @pytest.mark.parametrize("link", REACHED_FOR)
-def test_what_would_resume_the_session_is_kept_whatever_the_link_does(
-    builder: Builder, link: LinkBuilder
-) -> None:
+def test_the_handle_is_stored_in_every_phase_of_the_link(builder: Builder, link: LinkBuilder) -> None:
     state = builder(link(handle=HANDLE), conversation=7)
     assert levels(state, HALF_DUPLEX).resumption == KeepHandle(7, HANDLE)
     assert levels(builder(link()), HALF_DUPLEX).resumption is None
 
 
 @pytest.mark.parametrize("state", [State(), asleep(), refused(), probing()])
-def test_nothing_is_kept_by_one_asleep(state: State) -> None:
+def test_a_kiosk_asleep_stores_no_handle(state: State) -> None:
     assert levels(state, HALF_DUPLEX).resumption is None
 
 
@@ -306,7 +304,7 @@ def test_each_state_has_its_timers(state: State, timers: set[Timer]) -> None:
     assert set(levels(state, HALF_DUPLEX).timers) == timers
 
 
-def test_each_timer_runs_as_long_as_the_policy_or_the_state_says() -> None:
+def test_each_timer_has_the_seconds_of_the_policy_or_the_state() -> None:
     policy = Policy(
         always_on=True,
         idle_s=1,
@@ -321,8 +319,8 @@ def test_each_timer_runs_as_long_as_the_policy_or_the_state_says() -> None:
         unreached_s=12,
     )
     states = (
-        asleep(), listening(up(tries=1)), thinking(draining(rollover_s=10.0)), speaking(waiting(retry_s=11.0), overtime=True),
-        reverberating(),
+        asleep(), listening(up(tries=1)), thinking(draining(rollover_s=10.0)),
+        speaking(waiting(retry_s=11.0), overtime=True), reverberating(),
     )  # fmt: skip
     seconds: dict[Timer, float] = {}
     for state in states:
@@ -343,24 +341,24 @@ def test_an_always_on_kiosk_wakes_again_and_later_after_trouble(trouble: LinkTro
         assert levels(replace(asleep(), link=link), policy).timers == {T.AGAIN: after_s}
 
 
-def test_an_always_on_kiosk_that_reached_nobody_does_not_wake_at_once() -> None:
+def test_an_always_on_kiosk_that_did_not_reach_the_service_does_not_wake_at_once() -> None:
     events = (Started(), lost(epoch=1), lost(epoch=2), TimerFired(T.IDLE))
     state, _ = run(State(), *events, policy=ALWAYS_ON)
     assert levels(state, ALWAYS_ON).timers == {T.AGAIN: ALWAYS_ON.unreached_s}
 
 
 @pytest.mark.parametrize("trouble", [LinkTrouble.NONE, LinkTrouble.UNREACHED])
-def test_a_kiosk_that_was_not_refused_costs_nothing_asleep(trouble: LinkTrouble) -> None:
+def test_a_kiosk_asleep_without_a_refusal_has_no_timers(trouble: LinkTrouble) -> None:
     assert levels(replace(asleep(), link=down(trouble=trouble)), HALF_DUPLEX).timers == {}
 
 
-def test_a_refused_kiosk_asleep_tries_now_and_then_one_try_at_a_time() -> None:
+def test_a_refused_kiosk_asleep_probes_one_dial_at_a_time() -> None:
     policy = Policy(refused_s=77.0)
     assert levels(refused(), policy).timers == {T.PROBE: 77.0}
     assert levels(probing(), policy).timers == {}
 
 
-def test_a_refused_kiosk_tries_before_it_is_started_too() -> None:
+def test_a_refused_kiosk_probes_even_before_its_start() -> None:
     unstarted = replace(refused(), started=False)
     assert levels(unstarted, ALWAYS_ON).timers == {T.PROBE: ALWAYS_ON.refused_s}
 
@@ -369,7 +367,7 @@ def test_an_always_on_kiosk_does_not_wake_before_it_is_started() -> None:
     assert levels(State(), ALWAYS_ON).timers == {}
 
 
-def test_an_always_on_kiosk_refused_and_refused_again_keeps_trying() -> None:
+def test_an_always_on_kiosk_keeps_trying_after_repeated_refusals() -> None:
     state, _ = run(State(), Started(), policy=ALWAYS_ON)
     for epoch in (1, 2, 3):
         state, _ = run(state, lost(Remedy.SETTINGS, epoch), policy=ALWAYS_ON)
@@ -382,6 +380,6 @@ def test_an_always_on_kiosk_refused_and_refused_again_keeps_trying() -> None:
     "escape",
     [(Pressed(),), (ReplyInterrupted(EPOCH, REPLY),), (VoiceBegan(), ReplyInterrupted(EPOCH, REPLY))],
 )
-def test_time_that_is_up_stays_up_when_the_last_reply_is_broken_off(escape: tuple[Event, ...]) -> None:
+def test_an_interrupted_last_reply_does_not_undo_the_overtime(escape: tuple[Event, ...]) -> None:
     state, _ = run(speaking(), TimerFired(T.LONGEST), *escape, policy=FULL_DUPLEX)
     assert not state.turn.awake or {T.LONGEST, T.GRACE} & set(levels(state, FULL_DUPLEX).timers)

@@ -1,4 +1,4 @@
-"""Nothing hangs: wherever a walk ends, a world that only lets clocks run out brings the kiosk back to sleep."""
+"""The kiosk never hangs: after any walk, timers alone bring it back to sleep."""
 
 import random
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ from kioskd.core.policy import Policy
 from kioskd.errors import Remedy
 
 ROUNDS = 6
-"""The longest way home: the tail of a reply, a wait, the silence, and a step to spare for each."""
+"""Rounds of the longest way to sleep: a reply's tail, a wait, the silence, and a spare round for each."""
 
 
 @dataclass
 class Clocks:
-    """The clocks that run, told as the shell is told: by difference."""
+    """The running timers, updated by differences as in the shell."""
 
     state: State
     policy: Policy
@@ -55,9 +55,10 @@ class Clocks:
 
 
 def settle(state: State, policy: Policy, order: random.Random, rounds: int = ROUNDS) -> State:
-    """Return where `state` ends when nobody comes, speaks or answers: all that runs out in a round does, in any order.
+    """Return the state that follows `state` without visitor or service, if all running timers fire in any
+    order.
 
-    What is reported in the end whatever happens is reported: that a reply was heard, that a dial came to nothing.
+    Some reports come in any case: a reply was heard to its end, a dial failed.
     """
     clocks = Clocks(state, policy)
     for _ in range(rounds):
@@ -82,7 +83,7 @@ def _nothing_comes_of_it(state: State, order: random.Random) -> ConnectionLost:
 
 
 class Abandoned(RuleBasedStateMachine):
-    """Whatever hypothesis thinks of; after each step the world is left to the clocks."""
+    """Random walks of hypothesis; after each step only timers run."""
 
     @initialize(policy=st.sampled_from([policy for policy in POLICIES if not policy.always_on]))
     def begin(self, policy: Policy) -> None:
@@ -100,7 +101,7 @@ class Abandoned(RuleBasedStateMachine):
             assert end.link.phase is LinkPhase.DOWN
 
     @invariant()
-    def a_model_that_stays_silent_leaves_nobody_thinking(self) -> None:
+    def a_silent_model_does_not_stay_in_thinking(self) -> None:
         state, policy = self.walk.state, self.walk.policy
         if state.turn.phase is turns.TurnPhase.THINKING and not state.turn.calls:
             assert Timer.THINK in self.walk.shell.timers
@@ -114,14 +115,14 @@ class Abandoned(RuleBasedStateMachine):
             assert step(state, TimerFired(Timer.PROBE), policy)[0].link.phase is LinkPhase.DIALING
 
     @invariant()
-    def a_connection_to_be_left_is_left(self) -> None:
+    def a_draining_connection_is_replaced(self) -> None:
         state, policy = self.walk.state, self.walk.policy
         if state.link.phase is LinkPhase.DRAINING:
             assert Timer.ROLLOVER in self.walk.shell.timers
             assert step(state, TimerFired(Timer.ROLLOVER), policy)[0].link.phase is LinkPhase.DIALING
 
     @invariant()
-    def a_lost_connection_is_tried_again(self) -> None:
+    def a_lost_connection_is_dialed_again(self) -> None:
         state, policy = self.walk.state, self.walk.policy
         if state.link.phase is LinkPhase.WAITING:
             assert Timer.RETRY in self.walk.shell.timers
@@ -159,7 +160,7 @@ def test_a_voice_whose_end_is_never_reported_does_not_keep_the_kiosk_awake() -> 
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_settings_refused_for_days_and_then_mended_are_found_good_with_nobody_near(policy: Policy) -> None:
+def test_settings_mended_after_days_are_found_good_without_a_visitor(policy: Policy) -> None:
     clocks = Clocks(listening(dialing()), policy)
     clocks.take(lost(Remedy.SETTINGS))
     for _ in range(1_000):
@@ -183,7 +184,7 @@ def test_mended_settings_need_not_wait_for_the_next_probe(mended: Event) -> None
 
 
 @pytest.mark.parametrize("remedy", [remedy for remedy in PASSING if remedy is not Remedy.CREDENTIALS])
-def test_a_service_away_for_a_day_is_found_again_while_the_visitor_still_speaks(remedy: Remedy) -> None:
+def test_a_service_away_for_a_day_is_reached_again_while_the_visitor_speaks(remedy: Remedy) -> None:
     clocks = Clocks(listening(dialing(), voice=True), Policy(longest_s=100_000.0))
     waited_s = 0.0
     while waited_s < 86_400.0:

@@ -1,4 +1,4 @@
-"""Two hours of one conversation, by a clock moved by hand, with a service that lets no connection live long."""
+"""Two hours of one conversation by a manual clock, with a service that ends every connection soon."""
 
 import heapq
 from collections import Counter
@@ -35,28 +35,28 @@ from kioskd.errors import Remedy
 MINUTE_S = 60.0
 HOUR_S = 60 * MINUTE_S
 ROUND_S = 17.0
-"""How often the visitor says something: within the patience of the idle timer."""
+"""Seconds between two questions of the visitor: shorter than the idle timer."""
 DIAL_S = 0.4
 DEAF_TO_AGE_S = 100 * HOUR_S
 
 
 @dataclass(frozen=True)
 class Service:
-    """What connections come to."""
+    """Behaviour of the service."""
 
     limit_s: float
-    """How long one lives."""
+    """Length of a connection."""
     notice_s: float | None = None
-    """How long before that the service says so; None: never."""
+    """Time between the announcement and the end of a connection; None: no announcement."""
     ends: Remedy = Remedy.RESUME
-    """How the end looks to whoever is still there."""
+    """Remedy of the loss at the end."""
     resumes: bool = True
-    """Whether it knows the session again after such an end."""
+    """Whether the session can be resumed after the end."""
 
 
 @dataclass
 class World:
-    """The shell, a service and a clock that stands still between two events."""
+    """The shell, a service, and a clock that stands still between two events."""
 
     policy: Policy
     service: Service
@@ -64,11 +64,11 @@ class World:
     state: State = field(default_factory=State)
     effects: list[Effect] = field(default_factory=list)
     ages: list[float] = field(default_factory=list)
-    """How old each connection was when it was replaced."""
+    """Age of each connection at its end."""
     cut: int = 0
-    """Connections that the service had to end."""
+    """Connections that the service has ended."""
     shown_ms: Counter[KioskStatus] = field(default_factory=Counter)
-    """For how long each state was shown, in milliseconds."""
+    """Milliseconds for which each status was shown."""
 
     def __post_init__(self) -> None:
         self.shell = Shell(self.policy)
@@ -78,16 +78,16 @@ class World:
         self.timers: dict[Timer, int] = {}
         self.up_at: float | None = None
         self.session = 0
-        """The number of the session that the service knows."""
+        """Number of the session that the service knows."""
 
     def later(self, after_s: float, event: Event) -> int:
-        """Let `event` happen in `after_s` seconds; return its number."""
+        """Schedule `event` in `after_s` seconds; return its number."""
         number = next(self.numbers)
         heapq.heappush(self.due, (self.now + after_s, number, event))
         return number
 
     def live(self, seconds: float) -> None:
-        """Let all happen that is due in the next `seconds`."""
+        """Let everything happen that is due in the next `seconds`."""
         until = self.now + seconds
         while self.due and self.due[0][0] <= until:
             at, number, event = heapq.heappop(self.due)
@@ -100,12 +100,11 @@ class World:
         self.pass_time(until)
 
     def pass_time(self, until: float) -> None:
-        """Move the clock."""
         self.shown_ms[self.shell.shown] += round((until - self.now) * 1000)
         self.now = until
 
     def take(self, event: Event) -> None:
-        """Let `event` happen now, and do what the core asks for."""
+        """Let `event` happen now, and perform the core's effects."""
         before = self.state.link
         self.state, effects = step(self.state, event, self.policy)
         self.shell.perform(effects, seen=self.state.turn.reply)
@@ -130,20 +129,20 @@ class World:
                     self.answer()
 
     def note_age(self) -> None:
-        """Note that the connection, if there is one, is over."""
+        """Note the end of the connection, if there is one."""
         if self.up_at is not None:
             self.ages.append(self.now - self.up_at)
         self.up_at = None
 
     def be_dialed(self, epoch: int, handle: SecretStr | None) -> None:
-        """Take a visitor's session up again, or begin one, or not know it."""
+        """Resume the session of `handle`, begin a new one, or refuse an unknown handle."""
         if handle is not None and not handle.get_secret_value().startswith(f"session-{self.session:04}"):
             self.later(DIAL_S, ConnectionLost(epoch, Remedy.FRESH, jitter=0.5))
         else:
             self.later(DIAL_S, ConnectionUp(epoch, resumed=handle is not None))
 
     def come_up(self, epoch: int) -> None:
-        """Begin a connection's life, and plan its end."""
+        """Begin a connection, and schedule its end."""
         self.up_at = self.now
         self.later(0.1, HandleIssued(epoch, SecretStr(f"session-{self.session:04}-handle-{epoch:06}")))
         self.later(self.service.limit_s, ConnectionLost(epoch, self.service.ends, jitter=0.5))
@@ -152,14 +151,14 @@ class World:
             self.later(self.service.limit_s - notice_s, GoingAway(epoch, notice_s))
 
     def answer(self) -> None:
-        """Have the model say something of three seconds."""
+        """Let the model give a reply of three seconds."""
         epoch, reply = self.state.link.epoch, next(self.replies)
         self.later(0.8, ReplyBegan(epoch, reply))
         self.later(3.0, TurnEnded(epoch))
         self.later(3.8, ReplyPlayed(reply))
 
     def talk(self, seconds: float) -> list[Effect]:
-        """Have the visitor ask something every `ROUND_S`; return what was done meanwhile."""
+        """Let the visitor ask every `ROUND_S`; return the effects meanwhile."""
         before, until = len(self.effects), self.now + seconds
         while self.now < until:
             self.take(VoiceBegan())
@@ -172,7 +171,7 @@ class World:
 
 
 def wake(service: Service, age_s: float = Policy().age_s) -> World:
-    """Return a world in which a visitor has just been greeted."""
+    """Return a world whose visitor has just been greeted."""
     world = World(Policy(greeting=True, longest_s=3 * HOUR_S, age_s=age_s), service)
     world.take(Started())
     world.take(Pressed())
@@ -182,7 +181,7 @@ def wake(service: Service, age_s: float = Policy().age_s) -> World:
 
 
 def handles_of(effects: list[Effect]) -> list[str | None]:
-    """Return what each dial would resume."""
+    """Return the handle of each dial."""
     return [dial.handle.get_secret_value() if dial.handle else None for dial in of_type(Dial, effects)]
 
 
@@ -190,9 +189,7 @@ LIMITS = [(10, 50.0), (10, None), (15, 50.0), (15, None), (58, 300.0), (58, None
 
 
 @pytest.mark.parametrize(("limit_min", "notice_s"), LIMITS)
-def test_a_connection_is_renewed_before_any_known_limit_ends_it(
-    limit_min: int, notice_s: float | None
-) -> None:
+def test_a_connection_is_replaced_before_any_known_limit(limit_min: int, notice_s: float | None) -> None:
     world = wake(Service(limit_min * MINUTE_S, notice_s))
     world.talk(2 * HOUR_S)
     assert world.cut == 0
@@ -203,7 +200,9 @@ def test_a_connection_is_renewed_before_any_known_limit_ends_it(
 @pytest.mark.parametrize(
     ("limit_min", "notice_s", "renewals"), [(10, 50.0, 13), (10, 60.0, 13), (15, 50.0, 8), (58, 300.0, 2)]
 )
-def test_an_announced_end_is_never_waited_for(limit_min: int, notice_s: float, renewals: int) -> None:
+def test_a_connection_is_replaced_before_its_announced_end(
+    limit_min: int, notice_s: float, renewals: int
+) -> None:
     world = wake(Service(limit_min * MINUTE_S, notice_s), DEAF_TO_AGE_S)
     world.talk(2 * HOUR_S)
     assert world.cut == 0
@@ -216,7 +215,7 @@ CUTS = [(10, 12), (15, 8), (58, 2)]
 
 @pytest.mark.parametrize("ends", [Remedy.RESUME, Remedy.RESUME_LATER, Remedy.CREDENTIALS])
 @pytest.mark.parametrize(("limit_min", "cuts"), CUTS)
-def test_an_end_that_nobody_announced_costs_one_dial(limit_min: int, cuts: int, ends: Remedy) -> None:
+def test_an_unannounced_end_costs_one_dial(limit_min: int, cuts: int, ends: Remedy) -> None:
     world = wake(Service(limit_min * MINUTE_S, ends=ends), DEAF_TO_AGE_S)
     dials = of_type(Dial, world.talk(2 * HOUR_S))
     assert world.cut == len(dials) == cuts
@@ -227,9 +226,7 @@ def test_an_end_that_nobody_announced_costs_one_dial(limit_min: int, cuts: int, 
 
 @pytest.mark.parametrize("ends", [Remedy.RESUME, Remedy.RESUME_LATER])
 @pytest.mark.parametrize(("limit_min", "cuts"), CUTS)
-def test_an_end_after_which_the_session_is_not_known_any_more_costs_two_dials(
-    limit_min: int, cuts: int, ends: Remedy
-) -> None:
+def test_an_end_that_loses_the_session_costs_two_dials(limit_min: int, cuts: int, ends: Remedy) -> None:
     world = wake(Service(limit_min * MINUTE_S, ends=ends, resumes=False), DEAF_TO_AGE_S)
     effects = world.talk(2 * HOUR_S)
     dials = of_type(Dial, effects)
@@ -241,7 +238,7 @@ def test_an_end_after_which_the_session_is_not_known_any_more_costs_two_dials(
     assert world.state.link.open
 
 
-def test_a_session_that_is_given_up_is_begun_anew_and_told_what_was_said() -> None:
+def test_a_new_session_gets_the_transcript_of_the_lost_one() -> None:
     world = wake(Service(10 * MINUTE_S, ends=Remedy.FRESH, resumes=False), DEAF_TO_AGE_S)
     dials = of_type(Dial, world.talk(2 * HOUR_S))
     assert [(dial.handle, dial.recall) for dial in dials] == [(None, True)] * 12
@@ -262,7 +259,7 @@ SERVICES = [
 
 @pytest.mark.parametrize("age_s", [Policy().age_s, DEAF_TO_AGE_S])
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_visitor_notices_nothing_of_it(service: Service, age_s: float) -> None:
+def test_the_visitor_does_not_notice_the_rollovers(service: Service, age_s: float) -> None:
     world = wake(service, age_s)
     effects = world.talk(2 * HOUR_S)
     assert of_type(Greet, world.effects) == [Greet()]
@@ -275,13 +272,13 @@ def test_the_visitor_notices_nothing_of_it(service: Service, age_s: float) -> No
         KioskStatus.THINKING,
         KioskStatus.SPEAKING,
     }
-    # A session that is not known any more takes two dials to be replaced; while the second lasts, it is said.
+    # An unknown session takes two dials to be replaced; during the second the kiosk shows it.
     flash_ms = 0 if service.resumes else 1000 * DIAL_S * world.cut
     assert world.shown_ms[KioskStatus.OFFLINE] <= flash_ms + 1
 
 
 @pytest.mark.parametrize("service", [service for service in SERVICES if service.notice_s])
-def test_each_renewal_resumes_with_the_newest_handle(service: Service) -> None:
+def test_each_rollover_resumes_with_the_newest_handle(service: Service) -> None:
     effects = wake(service).talk(2 * HOUR_S)
     dials = of_type(Dial, effects)
     assert dials
@@ -289,11 +286,11 @@ def test_each_renewal_resumes_with_the_newest_handle(service: Service) -> None:
 
 
 EARLY = [Service(limit_s, notice_s=limit_s - 1.0) for limit_s in (301.0, HOUR_S)]
-"""The end of each connection is announced one second after its beginning."""
+"""Services that announce the end of each connection one second after its beginning."""
 
 
 @pytest.mark.parametrize("service", EARLY)
-def test_an_end_announced_at_the_beginning_is_left_no_more_often_than_it_must_be(service: Service) -> None:
+def test_ends_announced_at_the_beginning_cause_few_rollovers(service: Service) -> None:
     world = wake(service)
     world.talk(2 * HOUR_S)
     assert world.cut == 0
@@ -301,7 +298,7 @@ def test_an_end_announced_at_the_beginning_is_left_no_more_often_than_it_must_be
 
 
 @pytest.mark.parametrize("service", EARLY)
-def test_an_end_announced_at_the_beginning_is_left_in_time(service: Service) -> None:
+def test_a_connection_with_an_early_announcement_is_replaced_in_time(service: Service) -> None:
     world = wake(service)
     world.talk(2 * HOUR_S)
     assert world.cut == 0
@@ -309,7 +306,7 @@ def test_an_end_announced_at_the_beginning_is_left_in_time(service: Service) -> 
     assert world.state.link.tries == 0
 
 
-def test_a_network_that_changes_every_minute_costs_one_dial_a_change() -> None:
+def test_a_network_change_every_minute_costs_one_dial_a_change() -> None:
     world = wake(Service(10 * MINUTE_S, 50.0))
     changes = 0
     for _ in range(60):
@@ -322,7 +319,7 @@ def test_a_network_that_changes_every_minute_costs_one_dial_a_change() -> None:
     assert world.shown_ms[KioskStatus.OFFLINE] == 0
 
 
-def test_the_second_hour_costs_what_the_first_did() -> None:
+def test_the_second_hour_costs_the_same_as_the_first() -> None:
     world = wake(Service(10 * MINUTE_S, 50.0))
     hours, sizes = [], []
     for _ in range(2):

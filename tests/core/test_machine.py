@@ -1,4 +1,4 @@
-"""What the two machines do to each other, what holds in each state, and in which order it is said."""
+"""The joined machines: their effect on each other, the levels, and the order of effects."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -70,15 +70,15 @@ LinkBuilder = Callable[..., Link]
 
 
 def fields_of(kind: type) -> set[str]:
-    """Return what an event of that kind tells."""
+    """Return the names of the event's fields."""
     return {field.name for field in fields(kind)}
 
 
-# The epoch door
+# Events of other epochs
 
 
 @pytest.mark.parametrize("epoch", [EPOCH - 1, EPOCH + 1])
-def test_what_another_connection_reports_is_dropped_at_the_door(epoch: int) -> None:
+def test_events_of_another_epoch_are_dropped(epoch: int) -> None:
     reports = [event for event in every_event(epoch) if hasattr(event, "epoch")]
     states = [state for state in EVERY_STATE if state.link.epoch == EPOCH]
     assert {type(report) for report in reports} == {
@@ -88,13 +88,13 @@ def test_what_another_connection_reports_is_dropped_at_the_door(epoch: int) -> N
         assert step(state, event, policy) == (state, ())
 
 
-def test_a_loss_reported_after_the_next_dial_does_not_end_the_new_connection() -> None:
+def test_a_late_report_of_a_loss_does_not_end_the_new_connection() -> None:
     state, effects = run(listening(up(handle=HANDLE)), lost(), lost())
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, HANDLE)]
     assert (state.link.phase, state.link.tries) == (LinkPhase.DIALING, 1)
 
 
-# The joint rules
+# Rules that join both machines
 
 
 def test_waking_dials_a_fresh_session() -> None:
@@ -112,7 +112,7 @@ def test_falling_asleep_hangs_up_and_forgets_the_session(builder: LinkBuilder) -
     assert of_type(HangUp, effects) == [HangUp()]
 
 
-def test_a_new_visitor_does_not_inherit_the_last_ones_session() -> None:
+def test_a_new_visitor_gets_a_fresh_session() -> None:
     _, effects = run(listening(up(handle=HANDLE)), TimerFired(Timer.IDLE), Pressed())
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, None)]
 
@@ -129,7 +129,7 @@ def test_refused_settings_end_the_conversation_and_show_a_fault(
     assert levels(state, HALF_DUPLEX).shown is KioskStatus.FAULT
 
 
-def test_refused_settings_silence_the_reply_that_sounds() -> None:
+def test_refused_settings_silence_the_present_reply() -> None:
     assert of_type(Flush, run(speaking(reply=4), lost(Remedy.SETTINGS))[1]) == [Flush(4)]
 
 
@@ -139,13 +139,13 @@ def test_settings_refused_again_end_the_next_conversation_too() -> None:
     assert levels(state, HALF_DUPLEX).shown is KioskStatus.FAULT
 
 
-def test_a_wake_after_a_refusal_is_the_next_try_and_no_fault_until_it_fails() -> None:
+def test_a_wake_after_a_refusal_dials_and_hides_the_fault() -> None:
     state, effects = run(refused(), Pressed())
     assert of_type(Dial, effects) == [Dial(EPOCH + 1, None)]
     assert levels(state, HALF_DUPLEX).shown is KioskStatus.WAKING
 
 
-def test_a_fault_is_over_once_the_service_was_reached() -> None:
+def test_a_connection_ends_the_fault() -> None:
     state, _ = run(refused(), Pressed(), ConnectionUp(EPOCH + 1, resumed=False), Pressed())
     assert levels(state, HALF_DUPLEX).shown is KioskStatus.ASLEEP
 
@@ -154,41 +154,41 @@ def test_a_fault_is_over_once_the_service_was_reached() -> None:
 
 
 @pytest.mark.parametrize("remedy", Remedy)
-def test_a_probe_that_comes_to_nothing_is_over_and_the_next_one_is_planned(remedy: Remedy) -> None:
+def test_a_failed_probe_hangs_up_and_sets_the_timer_for_the_next(remedy: Remedy) -> None:
     state, effects = run(probing(), lost(remedy))
     fails = remedy not in (Remedy.SETTINGS, Remedy.STOP, Remedy.CREDENTIALS)
     assert state == (refused(wrong=frozenset({links.CODES[remedy]})) if fails else refused())
     assert effects[:2] == [HangUp(), SetTimer(Timer.PROBE, HALF_DUPLEX.refused_s)]
 
 
-def test_a_probe_that_is_answered_hangs_up_and_the_fault_is_over() -> None:
+def test_an_accepted_probe_hangs_up_and_ends_the_fault() -> None:
     state, effects = run(probing(), ConnectionUp(EPOCH, resumed=False), policy=GREETING)
     assert state == asleep()
     assert effects == [HangUp(), ShowStatus(KioskStatus.ASLEEP)]
 
 
-def test_a_press_in_mid_probe_goes_on_with_the_dial() -> None:
+def test_a_press_during_a_probe_uses_its_dial() -> None:
     state, effects = run(probing(), Pressed(), ConnectionUp(EPOCH, resumed=False), policy=GREETING)
     assert of_type(Dial, effects) + of_type(HangUp, effects) == []
     assert of_type(Greet, effects) == [Greet()]
     assert (state.turn.phase, state.link) == (turns.TurnPhase.THINKING, up())
 
 
-def test_a_probe_is_dialed_for_nobody_to_see_or_hear() -> None:
+def test_a_probe_is_neither_shown_nor_heard() -> None:
     _, effects = run(refused(), TimerFired(Timer.PROBE))
     assert effects == [Dial(EPOCH + 1, None), CancelTimer(Timer.PROBE)]
 
 
-def test_a_visitor_who_gives_up_before_the_settings_are_accepted_leaves_the_fault_as_it_was() -> None:
+def test_a_conversation_ended_before_a_connection_leaves_the_fault() -> None:
     state, _ = run(refused(), Pressed(), Pressed())
     assert state.link == down(epoch=EPOCH + 1, trouble=LinkTrouble.REFUSED)
     assert levels(state, HALF_DUPLEX).shown is KioskStatus.FAULT
 
 
-# Another policy in mid-life
+# Another policy at run time
 
 
-def test_another_policy_changes_what_should_hold_and_nothing_else() -> None:
+def test_another_policy_changes_only_the_levels() -> None:
     patient = Policy(idle_s=99.0, half_duplex=False)
     assert effects_of_policy(listening(), HALF_DUPLEX, patient) == (SetTimer(Timer.IDLE, 99.0),)
     assert effects_of_policy(speaking(), HALF_DUPLEX, patient) == (SetUplink(UplinkGate.SEND),)
@@ -205,7 +205,7 @@ def test_the_same_policy_again_changes_nothing(policy: Policy) -> None:
 # Order
 
 
-def test_what_was_said_is_silenced_before_the_next_thing_is_done() -> None:
+def test_a_press_silences_the_reply_before_it_does_anything_else() -> None:
     state, effects = run(speaking(reply=4), Pressed(), policy=FULL_DUPLEX)
     assert state.turn.phase is turns.TurnPhase.LISTENING
     assert effects == [Flush(4), SetTimer(Timer.IDLE, FULL_DUPLEX.idle_s), ShowStatus(KioskStatus.LISTENING)]
@@ -222,7 +222,7 @@ def test_a_press_in_half_duplex_silences_first_and_opens_the_gate_when_the_room_
     ]
 
 
-def test_waking_dials_before_it_opens_the_gate_and_shows_last() -> None:
+def test_a_wake_dials_first_and_shows_its_status_last() -> None:
     assert run(asleep(), Pressed())[1] == [
         Dial(EPOCH + 1, None),
         Chime(Cue.WAKE),
@@ -233,7 +233,7 @@ def test_waking_dials_before_it_opens_the_gate_and_shows_last() -> None:
     ]
 
 
-def test_the_greeting_goes_out_before_the_visitors_own_words() -> None:
+def test_the_greeting_is_requested_before_speech_is_sent() -> None:
     assert run(listening(dialing()), ConnectionUp(EPOCH, resumed=False), policy=GREETING)[1] == [
         Greet(),
         CancelTimer(Timer.IDLE),
@@ -263,7 +263,7 @@ ORDER: tuple[tuple[type, ...], ...] = (
 )
 
 
-def test_effects_come_in_one_order_everywhere() -> None:
+def test_effects_come_in_the_same_order_in_every_state() -> None:
     for state, event, policy in product(EVERY_STATE, every_event(), EVERY_POLICY):
         _, effects = step(state, event, policy)
         ranks = [
@@ -275,7 +275,7 @@ def test_effects_come_in_one_order_everywhere() -> None:
 # Secrets
 
 
-def test_no_text_of_a_state_or_an_effect_holds_the_handle() -> None:
+def test_no_repr_of_a_state_or_effect_holds_the_handle() -> None:
     state, effects = run(listening(), HandleIssued(EPOCH, HANDLE), lost())
     assert state.link.handle == HANDLE
     assert of_type(KeepHandle, effects)

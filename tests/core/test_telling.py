@@ -1,4 +1,4 @@
-"""What a person hears and sees of the kiosk itself: prompts, chimes, the lamp's codes and what lies on top of them."""
+"""Prompts, chimes, codes and overlays: everything that a person hears and sees of the kiosk itself."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -87,9 +87,9 @@ LATE = (TimerFired(Timer.LATE),)
 
 
 def outage(*remedies: Remedy, reached: bool = False, **changes: object) -> tuple[State, list[Effect]]:
-    """Return a conversation whose dials end so, one after the other, for long, and what was done on the way.
+    """Return a conversation after a long outage of dials that end with `remedies`, and its effects.
 
-    `reached`: the service answered each of them.
+    `reached`: the service answered each dial.
     """
     state: State = listening(dialing(), **{"woken_by_person": True, **changes})
     effects: list[Effect] = []
@@ -116,7 +116,7 @@ def test_a_service_that_answers_each_dial_with_a_failure_is_not_called_out_of_re
 
 
 @pytest.mark.parametrize("remedy", Remedy)
-def test_what_was_reached_is_called_by_no_other_code_than_what_was_not_but_for_the_way(
+def test_an_answer_of_the_service_changes_only_the_code_of_the_network(
     remedy: Remedy,
 ) -> None:
     answered = code_of(remedy, reached=True)
@@ -129,7 +129,7 @@ def test_an_outage_that_changes_its_reason_is_still_one_outage() -> None:
     assert len(of_type(Prompt, effects)) == 1
 
 
-def test_the_next_conversation_is_told_again() -> None:
+def test_the_next_conversation_is_told_of_the_outage_again() -> None:
     state, _ = outage(*[Remedy.RESUME] * 3)
     state, _ = run(state, PromptOver(), SleepRequested(), Pressed())
     effects: list[Effect] = []
@@ -139,11 +139,11 @@ def test_the_next_conversation_is_told_again() -> None:
     assert of_type(Prompt, effects) == [Prompt(Code.WAY)]
 
 
-def test_one_loss_is_nobodys_business() -> None:
+def test_a_visitor_is_not_told_of_a_single_loss() -> None:
     assert of_type(Prompt, outage(Remedy.RESUME)[1]) == []
 
 
-def test_an_outage_is_told_when_the_visitor_has_waited_for_long() -> None:
+def test_a_visitor_is_told_of_an_outage_after_a_long_wait() -> None:
     state, effects = run(listening(woken_by_person=True), lost())
     for _ in range(2):
         state, more = run(state, lost(epoch=state.link.epoch), RETRY)
@@ -152,16 +152,16 @@ def test_an_outage_is_told_when_the_visitor_has_waited_for_long() -> None:
     assert of_type(Prompt, effects) == []
     assert [clock for clock in of_type(SetTimer, effects) if clock.timer is Timer.LATE] == [
         SetTimer(Timer.LATE, LONG_S)
-    ], "and it runs on"
+    ], "the timer must start only once"
     assert of_type(Prompt, run(state, *LATE)[1]) == [Prompt(Code.WAY)]
 
 
-def test_a_dial_that_hangs_after_a_loss_is_told_too() -> None:
+def test_a_visitor_is_told_of_a_dial_that_hangs_after_a_loss() -> None:
     _, effects = run(listening(woken_by_person=True), lost(), *LATE)
     assert of_type(Prompt, effects) == [Prompt(Code.WAY)]
 
 
-def test_each_outage_of_a_conversation_is_given_as_long() -> None:
+def test_the_wait_begins_again_with_each_outage() -> None:
     state, _ = run(listening(woken_by_person=True), lost(), *LATE)
     state, _ = run(state, ConnectionUp(state.link.epoch, resumed=True))
     assert not state.link.late
@@ -170,17 +170,17 @@ def test_each_outage_of_a_conversation_is_given_as_long() -> None:
 
 
 @pytest.mark.parametrize("remedy", [Remedy.QUOTA, Remedy.CLOCK])
-def test_a_long_wait_is_told_at_once(remedy: Remedy) -> None:
+def test_a_visitor_is_told_of_a_long_delay_at_once(remedy: Remedy) -> None:
     assert of_type(Prompt, outage(remedy)[1]) == [Prompt(CODES[remedy])]
 
 
-def test_nobody_is_told_where_nobody_has_called_or_spoken() -> None:
+def test_an_outage_is_not_told_before_a_person_has_called_or_spoken() -> None:
     state, effects = outage(*[Remedy.RESUME] * 3, woken_by_person=False)
     assert of_type(Prompt, effects) == []
     assert of_type(Prompt, run(state, VoiceBegan(), VoiceEnded())[1]) == [Prompt(Code.WAY)]
 
 
-def test_an_always_on_kiosk_in_an_empty_room_is_silent_about_it() -> None:
+def test_an_always_on_kiosk_in_an_empty_room_is_silent_about_an_outage() -> None:
     state, effects = run(State(), Started(), policy=ALWAYS_ON)
     for _ in range(5):
         state, more = run(state, lost(epoch=state.link.epoch), RETRY, policy=ALWAYS_ON)
@@ -189,7 +189,7 @@ def test_an_always_on_kiosk_in_an_empty_room_is_silent_about_it() -> None:
     assert of_type(Prompt, effects + more) + of_type(Chime, effects + more) == []
 
 
-def test_a_reply_that_still_sounds_is_heard_before_the_outage_is_told() -> None:
+def test_a_reply_is_heard_to_its_end_before_the_outage_is_told() -> None:
     state, effects = run(
         speaking(waiting(code=Code.WAY, late=True), woken_by_person=True),
         lost(epoch=EPOCH),
@@ -200,7 +200,7 @@ def test_a_reply_that_still_sounds_is_heard_before_the_outage_is_told() -> None:
     assert len(of_type(Prompt, effects)) == 1
 
 
-def test_who_is_talking_is_told_of_an_outage_when_they_have_finished() -> None:
+def test_a_speaking_visitor_is_told_of_an_outage_after_the_last_word() -> None:
     state, effects = outage(*[Remedy.RESUME] * 3, voice=True)
     assert levels(state, HALF_DUPLEX).shown is KioskStatus.OFFLINE
     assert of_type(Prompt, effects) == []
@@ -208,7 +208,7 @@ def test_who_is_talking_is_told_of_an_outage_when_they_have_finished() -> None:
     assert of_type(Prompt, effects) == [Prompt(Code.WAY)]
 
 
-def test_who_talks_by_holding_a_button_is_told_of_an_outage_when_they_let_it_go() -> None:
+def test_a_visitor_who_holds_the_talk_button_is_told_of_an_outage_at_its_release() -> None:
     state, effects = run(asleep(), TalkBegan(), policy=HELD)
     for _ in range(4):
         state, more = run(state, lost(epoch=state.link.epoch), RETRY, *LATE, policy=HELD)
@@ -219,13 +219,13 @@ def test_who_talks_by_holding_a_button_is_told_of_an_outage_when_they_let_it_go(
     assert of_type(Prompt, effects) == [Prompt(Code.WAY)]
 
 
-def test_who_talks_through_an_outage_is_never_told_of_it() -> None:
+def test_a_visitor_who_speaks_until_the_outage_is_over_is_not_told() -> None:
     state, _ = outage(*[Remedy.RESUME] * 3, voice=True)
     _, effects = run(state, ConnectionUp(state.link.epoch, resumed=True), VoiceEnded())
     assert of_type(Prompt, effects) == []
 
 
-# Prompts: the end of a conversation, and calls that come to nothing
+# Prompts: the end of a conversation, and calls in vain
 
 
 @pytest.mark.parametrize("remedy", [Remedy.SETTINGS, Remedy.STOP])
@@ -236,7 +236,7 @@ def test_a_refused_conversation_ends_with_its_code(remedy: Remedy) -> None:
     assert effects[-1] == ShowStatus(KioskStatus.FAULT, Code.SETTINGS)
 
 
-def test_each_try_that_is_refused_is_told() -> None:
+def test_a_visitor_is_told_of_each_refused_try() -> None:
     state, effects = run(refused(), PromptOver(), Pressed(), lost(Remedy.SETTINGS, EPOCH + 1))
     state, more = run(state, PromptOver(), Pressed(), lost(Remedy.SETTINGS, EPOCH + 2))
     assert of_type(Prompt, effects + more) == [Prompt(Code.SETTINGS)] * 2
@@ -253,7 +253,9 @@ def test_each_try_that_is_refused_is_told() -> None:
         (Closing(Code.HOURS), Code.HOURS),
     ],
 )
-def test_who_calls_a_kiosk_that_cannot_serve_is_told_why(call: Event, trouble: Event, code: Code) -> None:
+def test_a_visitor_who_calls_a_kiosk_that_cannot_serve_is_told_the_reason(
+    call: Event, trouble: Event, code: Code
+) -> None:
     broken, _ = run(asleep(), trouble)
     state, effects = run(broken, call)
     assert not state.turn.awake
@@ -261,7 +263,7 @@ def test_who_calls_a_kiosk_that_cannot_serve_is_told_why(call: Event, trouble: E
     assert of_type(Dial, effects) + of_type(Chime, effects) == []
 
 
-def test_a_kiosk_without_its_speaker_tells_nobody_anything() -> None:
+def test_a_kiosk_without_a_speaker_gives_no_prompt() -> None:
     broken, _ = run(asleep(), DeviceGone(Device.SPEAKER, "Jabra"))
     assert run(broken, Pressed()) == (broken, [])
 
@@ -273,7 +275,7 @@ def test_a_broken_kiosk_does_not_wake_by_itself(event: Event) -> None:
     assert levels(broken, ALWAYS_ON).timers == {}
 
 
-def test_a_microphone_lost_in_mid_conversation_is_told_and_the_conversation_goes_on() -> None:
+def test_a_visitor_is_told_of_a_lost_microphone_and_the_conversation_goes_on() -> None:
     state, effects = run(listening(woken_by_person=True), DeviceGone(Device.MICROPHONE, "Jabra"))
     assert state.turn.awake
     assert of_type(Prompt, effects) == [Prompt(Code.MICROPHONE)]
@@ -282,19 +284,19 @@ def test_a_microphone_lost_in_mid_conversation_is_told_and_the_conversation_goes
 
 
 @pytest.mark.parametrize("trouble", [DeviceGone(Device.MICROPHONE, "Jabra"), MicrophoneSilent(deaf=True)])
-def test_who_talks_into_a_microphone_that_hears_nothing_is_told_at_once(trouble: Event) -> None:
+def test_a_visitor_who_speaks_into_a_dead_microphone_is_told_at_once(trouble: Event) -> None:
     assert len(of_type(Prompt, run(listening(woken_by_person=True, voice=True), trouble)[1])) == 1
 
 
-# Prompts: one at a time, and never in the way
+# Prompts: one at a time
 
 
 def telling(state: State, code: Code = Code.WAY) -> State:
-    """Return `state` while the visitor is told of `code`."""
+    """Return `state` while the kiosk speaks the prompt of `code`."""
     return replace(state, prompt=code, told=frozenset({code}))
 
 
-def test_a_prompt_gives_way_to_the_next_one() -> None:
+def test_the_next_prompt_stops_the_present_one() -> None:
     state, effects = run(telling(listening(waiting(), woken_by_person=True)), DeviceGone(Device.MICROPHONE))
     told = [effect for effect in effects if isinstance(effect, StopPrompt | Prompt)]
     assert told == [StopPrompt(), Prompt(Code.MICROPHONE)]
@@ -313,7 +315,7 @@ HUSHES: tuple[Event, ...] = (
 )
 
 
-def test_a_prompt_that_is_not_true_any_more_is_shown_as_what_it_is() -> None:
+def test_a_prompt_whose_trouble_is_over_is_shown_as_speaking() -> None:
     state, effects = run(telling(listening(dialing(tries=9))), ConnectionUp(EPOCH, resumed=True))
     assert of_type(StopPrompt, effects) == []
     assert levels(state, HALF_DUPLEX).shown is KioskStatus.SPEAKING
@@ -322,24 +324,24 @@ def test_a_prompt_that_is_not_true_any_more_is_shown_as_what_it_is() -> None:
 
 @pytest.mark.parametrize("event", HUSHES)
 @pytest.mark.parametrize("builder", [asleep, listening])
-def test_a_prompt_gives_way_to_whoever_has_something_to_say(event: Event, builder: Builder) -> None:
+def test_a_person_who_acts_stops_the_prompt(event: Event, builder: Builder) -> None:
     state, effects = run(telling(builder()), event)
     assert of_type(StopPrompt, effects) == [StopPrompt()]
     assert state.prompt is None
 
 
 @pytest.mark.parametrize("event", [VoiceBegan(), Started(), ConnectionUp(EPOCH, resumed=True), Armed("mute")])
-def test_a_prompt_does_not_give_way_to_anything_else(event: Event) -> None:
+def test_other_events_do_not_stop_the_prompt(event: Event) -> None:
     assert run(telling(listening(waiting(tries=9))), event)[0].prompt is Code.WAY
 
 
-def test_a_prompt_that_was_heard_is_not_hushed_afterwards() -> None:
+def test_a_finished_prompt_is_not_stopped() -> None:
     _, effects = run(telling(listening(waiting(tries=9), woken_by_person=True)), PromptOver(), Pressed())
     assert of_type(StopPrompt, effects) == []
 
 
 @pytest.mark.parametrize("builder", [asleep, listening])
-def test_a_prompt_that_nobody_can_hear_any_more_is_over(builder: Builder) -> None:
+def test_the_loss_of_the_speaker_stops_the_prompt(builder: Builder) -> None:
     state, effects = run(telling(builder()), DeviceGone(Device.SPEAKER, "Dock"))
     assert of_type(StopPrompt, effects) == [StopPrompt()]
     assert state.prompt is None
@@ -347,13 +349,13 @@ def test_a_prompt_that_nobody_can_hear_any_more_is_over(builder: Builder) -> Non
 
 
 @pytest.mark.parametrize("builder", [asleep, *AWAKE])
-def test_half_duplex_hears_nothing_while_it_tells(builder: Builder) -> None:
+def test_in_half_duplex_a_prompt_shuts_the_uplink(builder: Builder) -> None:
     assert levels(telling(builder()), HALF_DUPLEX).uplink is UplinkGate.SHUT
     uplink = levels(builder(), FULL_DUPLEX).uplink
     assert levels(telling(builder()), FULL_DUPLEX).uplink is uplink
 
 
-def test_half_duplex_hears_again_when_it_has_told() -> None:
+def test_in_half_duplex_the_end_of_a_prompt_opens_the_uplink() -> None:
     _, effects = run(telling(listening()), PromptOver())
     assert effects == [SetUplink(UplinkGate.SEND), ShowStatus(KioskStatus.LISTENING)]
 
@@ -364,7 +366,7 @@ RINGS = TimerFired(Timer.TAIL)
 @pytest.mark.parametrize(
     "event", [Pressed(), Woken(WakeCause.REMOTE), TalkBegan(), TextSubmitted(), SnapshotRequested()]
 )
-def test_half_duplex_hears_who_calls_into_a_prompt_when_the_room_is_quiet(event: Event) -> None:
+def test_in_half_duplex_a_call_into_a_prompt_is_heard_when_the_room_is_quiet(event: Event) -> None:
     state, effects = run(telling(asleep()), event)
     assert of_type(SetUplink, effects) == []
     assert SetTimer(Timer.TAIL, HALF_DUPLEX.tail_s) in effects
@@ -374,7 +376,7 @@ def test_half_duplex_hears_who_calls_into_a_prompt_when_the_room_is_quiet(event:
     assert of_type(SetUplink, effects) == [SetUplink(UplinkGate.SEND)]
 
 
-def test_half_duplex_hears_again_after_a_hushed_prompt_when_the_room_is_quiet() -> None:
+def test_in_half_duplex_a_stopped_prompt_opens_the_uplink_when_the_room_is_quiet() -> None:
     state, effects = run(telling(listening()), ReplySilenced())
     assert of_type(SetUplink, effects) == []
     assert levels(state, HALF_DUPLEX).shown is KioskStatus.SPEAKING
@@ -382,27 +384,27 @@ def test_half_duplex_hears_again_after_a_hushed_prompt_when_the_room_is_quiet() 
     assert effects[-2:] == [SetUplink(UplinkGate.SEND), ShowStatus(KioskStatus.LISTENING)]
 
 
-def test_who_comes_soon_after_a_hushed_prompt_waits_for_the_same_quiet() -> None:
+def test_a_call_soon_after_a_stopped_prompt_waits_until_the_room_is_quiet() -> None:
     state, effects = run(telling(asleep()), ReplySilenced(), TalkBegan(), policy=HELD)
     assert of_type(SetUplink, effects) == []
     _, effects = run(state, RINGS, policy=HELD)
     assert of_type(SetUplink, effects) == [SetUplink(UplinkGate.HOLD)]
 
 
-def test_a_reply_in_place_of_a_prompt_has_a_quiet_of_its_own() -> None:
+def test_a_reply_after_a_stopped_prompt_has_its_own_tail() -> None:
     state, _ = run(telling(listening()), ReplySilenced(), ReplyBegan(EPOCH, REPLY + 1))
     assert Timer.TAIL not in levels(state, HALF_DUPLEX).timers
     _, effects = run(state, Pressed())
     assert SetTimer(Timer.TAIL, HALF_DUPLEX.tail_s) in effects
 
 
-def test_full_duplex_hears_who_calls_into_a_prompt_at_once() -> None:
+def test_in_full_duplex_a_call_into_a_prompt_is_heard_at_once() -> None:
     state, effects = run(telling(asleep()), Pressed(), policy=FULL_DUPLEX)
     assert of_type(SetUplink, effects) == [SetUplink(UplinkGate.HOLD)]
     assert Timer.TAIL not in levels(state, FULL_DUPLEX).timers
 
 
-# Prompts: what cannot be kept, which is no visitor's trouble
+# Prompts: a disk that cannot be written, which no visitor can mend
 
 FULL = StorageFailed("No space left on device")
 NO_SPACE = troubles.Trouble(Code.STORAGE, "No space left on device")
@@ -411,7 +413,7 @@ NO_SPACE = troubles.Trouble(Code.STORAGE, "No space left on device")
 @pytest.mark.parametrize(
     "ending", [Pressed(), SleepRequested(), TimerFired(Timer.LONGEST), TimerFired(Timer.IDLE)]
 )
-def test_a_visitor_is_told_of_the_disk_when_the_conversation_is_over_after_its_chime(ending: Event) -> None:
+def test_a_visitor_is_told_of_a_full_disk_after_the_chime_of_the_end(ending: Event) -> None:
     state, effects = run(listening(woken_by_person=True), FULL, ending)
     told = [effect for effect in effects if isinstance(effect, Chime | Prompt)]
     assert told == [Chime(Cue.END), Prompt(Code.STORAGE)]
@@ -419,19 +421,19 @@ def test_a_visitor_is_told_of_the_disk_when_the_conversation_is_over_after_its_c
 
 
 @pytest.mark.parametrize("builder", [asleep, *AWAKE])
-def test_a_visitor_who_is_served_is_not_told_of_the_disk(builder: Builder) -> None:
+def test_a_visitor_is_not_told_of_a_full_disk_during_the_conversation(builder: Builder) -> None:
     assert of_type(Prompt, run(builder(woken_by_person=True), FULL)[1]) == []
 
 
 @pytest.mark.parametrize(
     "call", [Pressed(), *(Woken(cause) for cause in WakeCause), TalkBegan(), TextSubmitted()]
 )
-def test_who_comes_to_be_served_is_not_told_of_the_disk(call: Event) -> None:
+def test_a_visitor_who_wakes_the_kiosk_is_not_told_of_a_full_disk(call: Event) -> None:
     state, effects = run(asleep(), FULL, call, ConnectionUp(EPOCH + 1, resumed=False))
     assert (state.turn.awake, of_type(Prompt, effects)) == (True, [])
 
 
-def test_each_conversation_is_told_of_the_disk_once() -> None:
+def test_a_visitor_is_told_of_a_full_disk_once_in_a_conversation() -> None:
     state, effects = run(
         listening(woken_by_person=True), FULL, Pressed(), PromptOver(), FULL, StorageFailed(), FULL
     )
@@ -440,7 +442,7 @@ def test_each_conversation_is_told_of_the_disk_once() -> None:
     assert of_type(Prompt, more) == [Prompt(Code.STORAGE)]
 
 
-def test_an_empty_room_is_not_told_of_the_disk() -> None:
+def test_a_kiosk_in_an_empty_room_is_silent_about_a_full_disk() -> None:
     state, effects = run(State(), Started(), FULL, policy=ALWAYS_ON)
     for _ in range(3):
         state, more = run(state, TimerFired(Timer.LONGEST), TimerFired(Timer.AGAIN), policy=ALWAYS_ON)
@@ -458,18 +460,18 @@ def test_an_empty_room_is_not_told_of_the_disk() -> None:
         (MuteRequested(), []),
     ],
 )
-def test_an_end_that_has_a_reason_of_its_own_tells_that(event: Event, told: list[Prompt]) -> None:
+def test_the_reason_of_the_end_is_told_in_place_of_a_full_disk(event: Event, told: list[Prompt]) -> None:
     _, effects = run(listening(woken_by_person=True), FULL, event)
     assert of_type(Prompt, effects) == told
 
 
-def test_in_an_outage_it_is_not_the_disk_that_a_visitor_is_told_of() -> None:
+def test_a_visitor_is_not_told_of_a_full_disk_during_an_outage() -> None:
     state, effects = run(listening(dialing(tries=3, code=Code.WAY), woken_by_person=True), FULL)
     assert levels(state, HALF_DUPLEX).show == ShowStatus(KioskStatus.OFFLINE, Code.WAY, more=(NO_SPACE,))
     assert of_type(Prompt, effects) == []
 
 
-def test_an_always_on_kiosk_sleeps_until_it_has_told() -> None:
+def test_an_always_on_kiosk_sleeps_until_the_prompt_is_over() -> None:
     state, _ = run(listening(woken_by_person=True), FULL, Pressed(), policy=ALWAYS_ON)
     assert levels(state, ALWAYS_ON).timers == {}
     state, effects = run(state, PromptOver(), policy=ALWAYS_ON)
@@ -477,7 +479,7 @@ def test_an_always_on_kiosk_sleeps_until_it_has_told() -> None:
 
 
 @pytest.mark.parametrize("press", [Pressed(), Woken(WakeCause.VOICE), TextSubmitted()])
-def test_the_next_visitor_does_not_wait_for_what_the_last_one_is_told(press: Event) -> None:
+def test_the_next_visitor_does_not_wait_for_the_prompt_to_the_last_one(press: Event) -> None:
     over, _ = run(listening(woken_by_person=True), FULL, Pressed())
     state, effects = run(over, press)
     assert state.turn.awake
@@ -490,18 +492,18 @@ def test_the_next_visitor_does_not_wait_for_what_the_last_one_is_told(press: Eve
 @pytest.mark.parametrize(
     "call", [Pressed(), *(Woken(cause) for cause in WakeCause), TalkBegan(), SnapshotRequested()]
 )
-def test_who_calls_is_answered_by_a_chime(call: Event) -> None:
+def test_a_call_is_answered_by_a_chime(call: Event) -> None:
     assert of_type(Chime, run(asleep(), call)[1]) == [Chime(Cue.WAKE)]
 
 
 @pytest.mark.parametrize("event", [Started(), TimerFired(Timer.AGAIN), TextSubmitted()])
-def test_no_chime_answers_a_kiosk_or_a_program(event: Event) -> None:
+def test_a_wake_by_the_kiosk_or_a_program_has_no_chime(event: Event) -> None:
     state, effects = run(asleep(), event, policy=ALWAYS_ON)
     assert state.turn.awake
     assert of_type(Chime, effects) == []
 
 
-def test_a_restored_conversation_chimes_for_nobody() -> None:
+def test_a_restored_conversation_has_no_chime() -> None:
     assert of_type(Chime, run(State(), Restored(7, HANDLE), Started())[1]) == []
 
 
@@ -513,15 +515,17 @@ def test_the_end_of_a_conversation_chimes(ending: Event) -> None:
 
 
 @pytest.mark.parametrize(("spoke", "chimes"), [(False, []), (True, [Chime(Cue.END)])])
-def test_an_always_on_kiosk_chimes_only_for_who_was_there(spoke: bool, chimes: list[Chime]) -> None:
+def test_an_always_on_kiosk_chimes_at_the_end_only_after_a_visitor_has_spoken(
+    spoke: bool, chimes: list[Chime]
+) -> None:
     assert of_type(Chime, run(listening(spoke=spoke), TimerFired(Timer.IDLE), policy=ALWAYS_ON)[1]) == chimes
 
 
-def test_a_conversation_that_muting_ends_says_mute_and_nothing_else() -> None:
+def test_a_conversation_ended_by_muting_has_only_the_chime_of_muting() -> None:
     assert of_type(Chime, run(listening(woken_by_person=True), MuteRequested())[1]) == [Chime(Cue.MUTE)]
 
 
-# The lamp: codes, names, overlays, and what goes before what
+# The lamp: codes, names, overlays, and their order
 
 
 @pytest.mark.parametrize(
@@ -544,9 +548,7 @@ def test_a_conversation_that_muting_ends_says_mute_and_nothing_else() -> None:
         ((Closing(Code.BUDGET),), ShowStatus(KioskStatus.CLOSED, Code.BUDGET)),
     ],
 )
-def test_what_is_wrong_is_shown_with_its_code_and_its_name(
-    events: tuple[Event, ...], show: ShowStatus
-) -> None:
+def test_each_trouble_is_shown_with_its_code_and_name(events: tuple[Event, ...], show: ShowStatus) -> None:
     assert levels(run(asleep(), *events)[0], HALF_DUPLEX).show == show
 
 
@@ -556,17 +558,17 @@ def test_an_outage_is_shown_with_its_code(remedy: Remedy) -> None:
     assert levels(state, HALF_DUPLEX).show == ShowStatus(KioskStatus.OFFLINE, CODES[remedy])
 
 
-def test_every_way_to_lose_the_service_has_a_code() -> None:
+def test_every_remedy_has_a_code() -> None:
     assert set(CODES) == set(Remedy)
 
 
-def test_the_code_goes_when_the_service_is_reached() -> None:
+def test_a_connection_clears_the_code() -> None:
     state, _ = run(listening(waiting(code=Code.WAY)), RETRY, ConnectionUp(EPOCH + 1, resumed=True))
     assert (state.link.code, levels(state, HALF_DUPLEX).show) == (None, ShowStatus(KioskStatus.LISTENING))
 
 
-def test_of_several_faults_the_one_that_must_be_mended_first_is_shown() -> None:
-    """Each line undoes the fault that went before all the others."""
+def test_the_most_severe_of_several_faults_is_shown() -> None:
+    """Each line mends the fault that came before all others."""
     state = replace(
         State(
             link=down(trouble=LinkTrouble.REFUSED), closed=Code.HOURS, deaf=True, unkept="full", refused="3:5"
@@ -607,16 +609,14 @@ def test_of_several_faults_the_one_that_must_be_mended_first_is_shown() -> None:
     ("what", "overlay"), [("mute", Overlay.ARMED_MUTE), ("restart", Overlay.ARMED_RESTART)]
 )
 @pytest.mark.parametrize("builder", [asleep, *AWAKE])
-def test_what_a_long_hold_arms_lies_on_top_of_any_state(
-    builder: Builder, what: str, overlay: Overlay
-) -> None:
+def test_an_armed_action_is_shown_over_any_state(builder: Builder, what: str, overlay: Overlay) -> None:
     shown = levels(builder(), HALF_DUPLEX).show
     state, effects = run(builder(), Armed(what))
     assert effects == [replace(shown, overlay=overlay)]
     assert run(state, Armed()) == (builder(), [shown])
 
 
-def test_muting_disarms() -> None:
+def test_muting_clears_the_armed_action() -> None:
     state, _ = run(asleep(), Armed("mute"), MuteRequested())
     assert levels(state, HALF_DUPLEX).show == ShowStatus(KioskStatus.MUTED)
 
@@ -630,7 +630,7 @@ def test_muting_disarms() -> None:
     [(Pressed(),), (Woken(WakeCause.BUTTON),), (TalkBegan(), TalkEnded())],
     ids=["toggle", "wake", "hold"],
 )
-def test_a_press_allows_what_a_tool_asks_for_and_does_nothing_else(
+def test_a_press_allows_the_call_of_a_waiting_tool_and_does_nothing_else(
     builder: Builder, press: tuple[Event, ...]
 ) -> None:
     policy = HELD if TalkBegan() in press else HALF_DUPLEX
@@ -646,21 +646,19 @@ def test_a_press_allows_what_a_tool_asks_for_and_does_nothing_else(
     [Woken(WakeCause.VOICE), Woken(WakeCause.REMOTE), SnapshotRequested(), ReplySilenced(), SleepRequested()],
 )
 @pytest.mark.parametrize("builder", [asleep, *AWAKE])
-def test_whatever_is_no_press_to_say_yes_allows_nothing_and_does_what_it_does(
-    builder: Builder, event: Event
-) -> None:
+def test_other_events_do_not_allow_the_call_and_keep_their_effect(builder: Builder, event: Event) -> None:
     state, effects = run(builder(), ConfirmationRequested(wanted=True), event)
     assert of_type(Confirm, effects) == []
     assert (state.turn, state.confirming) == (run(builder(), event)[0].turn, True)
 
 
-def test_a_press_means_nothing_else_for_as_long_as_the_tool_waits() -> None:
+def test_a_press_has_no_other_effect_while_the_tool_waits() -> None:
     state, effects = run(thinking(), ConfirmationRequested(wanted=True), Pressed(), Pressed())
     assert effects[1:] == [Confirm(), Confirm()]
     assert (state.turn, state.confirming) == (thinking().turn, True)
 
 
-def test_a_tool_that_asks_no_more_leaves_the_press_its_meaning() -> None:
+def test_a_press_has_its_usual_effect_after_the_tool_stops_waiting() -> None:
     state, effects = run(
         listening(), ConfirmationRequested(wanted=True), ConfirmationRequested(wanted=False), Pressed()
     )
@@ -668,7 +666,7 @@ def test_a_tool_that_asks_no_more_leaves_the_press_its_meaning() -> None:
     assert not state.turn.awake
 
 
-def test_asking_is_shown_before_what_a_hold_arms() -> None:
+def test_a_waiting_tool_hides_the_armed_action() -> None:
     state, _ = run(listening(), Armed("mute"), ConfirmationRequested(wanted=True))
     assert levels(state, HALF_DUPLEX).show.overlay is Overlay.ASKING
 
@@ -676,20 +674,20 @@ def test_asking_is_shown_before_what_a_hold_arms() -> None:
 ASKED = ConfirmationRequested(wanted=True, name="open_door", aloud=True)
 
 
-def test_a_question_is_said_to_a_visitor_who_listens() -> None:
+def test_the_question_is_spoken_to_a_silent_visitor() -> None:
     state, effects = run(thinking(), ASKED)
     assert of_type(AskConfirmation, effects) == [AskConfirmation()]
     assert state.prompt == QUESTION
 
 
-def test_a_question_is_not_said_over_a_visitor_who_speaks_nor_to_an_empty_room() -> None:
+def test_the_question_is_not_spoken_over_a_voice_or_while_asleep() -> None:
     for begin in (listening(voice=True), asleep()):
         state, effects = run(begin, ASKED)
         assert of_type(AskConfirmation, effects) == []
         assert state.prompt is None
 
 
-def test_a_reply_that_begins_does_not_end_the_question_and_a_press_does() -> None:
+def test_a_reply_does_not_stop_the_question_but_its_answer_does() -> None:
     state, effects = run(thinking(), ASKED, ReplyBegan(EPOCH, REPLY))
     assert of_type(StopPrompt, effects) == []
     state, effects = run(thinking(), ASKED, ConfirmationRequested(wanted=False))
@@ -697,7 +695,7 @@ def test_a_reply_that_begins_does_not_end_the_question_and_a_press_does() -> Non
     assert state.prompt is None
 
 
-def test_the_microphone_is_shut_while_the_question_is_said_where_it_would_hear_it() -> None:
+def test_in_half_duplex_the_question_shuts_the_uplink() -> None:
     state, _ = run(listening(), ASKED, policy=HALF_DUPLEX)
     assert levels(state, HALF_DUPLEX).uplink is UplinkGate.SHUT
     state, _ = run(state, PromptOver(), policy=HALF_DUPLEX)

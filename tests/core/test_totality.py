@@ -1,4 +1,4 @@
-"""Nothing that can happen is forgotten, nothing that can be done is dead."""
+"""Every event has a row, and every effect occurs."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ HANDLED_BY_THE_MACHINE = set(get_args(KioskEvent))
 MEANS_NOTHING = {Heartbeat}
 
 
-def test_every_event_has_a_home() -> None:
+def test_every_event_is_handled_in_exactly_one_place() -> None:
     rows = {kind for kind in (*turns.TABLE, *links.TABLE) if isinstance(kind, type)}
     assert rows | HANDLED_BY_THE_MACHINE | MEANS_NOTHING | {TimerFired} == set(get_args(Event))
     assert not rows & (HANDLED_BY_THE_MACHINE | MEANS_NOTHING)
@@ -43,7 +43,7 @@ def test_every_timer_has_a_row() -> None:
     assert {kind for kind in (*turns.TABLE, *links.TABLE) if isinstance(kind, Timer)} == set(Timer)
 
 
-def test_every_timer_runs_in_some_state_and_then_means_something() -> None:
+def test_every_timer_runs_in_some_state_and_changes_it() -> None:
     meant = set()
     for state, policy in product(EVERY_STATE, EVERY_POLICY):
         for timer in levels(state, policy).timers:
@@ -52,7 +52,7 @@ def test_every_timer_runs_in_some_state_and_then_means_something() -> None:
     assert meant == set(Timer)
 
 
-def test_every_effect_every_gate_and_every_shown_state_comes_about() -> None:
+def test_every_effect_gate_and_shown_status_occurs() -> None:
     effects: list[Effect] = []
     for state, event, policy in product(EVERY_STATE, every_event(), EVERY_POLICY):
         effects.extend(step(state, event, policy)[1])
@@ -64,19 +64,20 @@ def test_every_effect_every_gate_and_every_shown_state_comes_about() -> None:
 
 
 @pytest.mark.parametrize("event", [Heartbeat(1), ReplySounded(REPLY)])
-def test_some_events_mean_nothing_anywhere(event: Event) -> None:
+def test_some_events_do_nothing_in_any_state(event: Event) -> None:
     for state, policy in product(EVERY_STATE, EVERY_POLICY):
         assert step(state, event, policy) == (state, ())
 
 
-def test_the_same_question_gets_the_same_answer() -> None:
+def test_a_step_has_the_same_result_each_time() -> None:
     for state, event, policy in product(EVERY_STATE, every_event(), EVERY_POLICY):
         assert step(state, event, policy) == step(state, event, policy)
 
 
 def test_the_order_of_effects_does_not_depend_on_the_process() -> None:
     program = (
-        "from kioskd.core.events import *; from kioskd.core.machine import *; from tests.support.core import *\n"
+        "from kioskd.core.events import *; from kioskd.core.machine import *\n"
+        "from tests.support.core import *\n"
         "print(step(listening(up(tries=2)), Pressed(), HALF_DUPLEX)[1])"
     )
     path = os.pathsep.join(sys.path)

@@ -1,4 +1,4 @@
-"""The conversation, over a link that serves; cell by cell, a row of the table at a time."""
+"""The turn's table, cell by cell, over a connection that works."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -71,49 +71,49 @@ def test_every_pair_has_a_cell(kind: EventKind, phase: TurnPhase) -> None:
     assert callable(turns.TABLE[kind][phase.value])
 
 
-def test_the_table_has_no_other_rows_and_no_longer_ones() -> None:
+def test_the_table_has_exactly_these_rows_and_columns() -> None:
     assert set(turns.TABLE) == set(KINDS)
     assert {len(row) for row in turns.TABLE.values()} == {len(TurnPhase)}
 
 
-def test_phases_number_the_columns_from_nought() -> None:
+def test_phases_number_the_columns_from_zero() -> None:
     assert [phase.value for phase in TurnPhase] == list(range(len(TurnPhase)))
 
 
 # Restored, Started
 
 
-def test_a_daemon_killed_in_mid_conversation_goes_on_with_it() -> None:
+def test_a_killed_conversation_is_restored() -> None:
     assert turn_after(State(), Restored(7, HANDLE)) == Turn(TurnPhase.LISTENING, conversation=7, greeted=True)
 
 
-def test_a_conversation_that_goes_on_is_the_same_one_and_the_next_is_another() -> None:
+def test_a_restored_conversation_keeps_its_number() -> None:
     assert turn_after(State(), Restored(7, HANDLE), Started(), Pressed(), Pressed()).conversation == 8
 
 
 @pytest.mark.parametrize("policy", [HALF_DUPLEX, ALWAYS_ON, GREETING])
-def test_a_start_does_not_disturb_the_conversation_that_goes_on(policy: Policy) -> None:
+def test_the_start_does_not_disturb_a_restored_conversation(policy: Policy) -> None:
     restored = turn_after(State(), Restored(7, HANDLE), policy=policy)
     assert turn_after(State(), Restored(7, HANDLE), Started(), policy=policy) == restored
 
 
 @pytest.mark.parametrize("builder", AWAKE)
-def test_nothing_is_restored_over_a_conversation(builder: Builder) -> None:
+def test_a_restoring_event_does_not_disturb_a_conversation(builder: Builder) -> None:
     assert run(builder(), Restored(7, HANDLE)) == (builder(), [])
 
 
-def test_a_start_wakes_an_always_on_kiosk() -> None:
+def test_the_start_wakes_an_always_on_kiosk() -> None:
     assert turn_after(asleep(), Started(), policy=ALWAYS_ON).phase is TurnPhase.LISTENING
 
 
-def test_a_start_leaves_any_other_kiosk_asleep() -> None:
+def test_the_start_leaves_any_other_kiosk_asleep() -> None:
     assert turn_after(asleep(), Started()).phase is TurnPhase.ASLEEP
 
 
 # Pressed
 
 
-def test_a_press_wakes() -> None:
+def test_a_press_wakes_the_kiosk() -> None:
     assert turn_after(asleep(), Pressed()).phase is TurnPhase.LISTENING
 
 
@@ -123,7 +123,7 @@ def test_each_wake_counts_as_a_new_conversation() -> None:
     assert (first.conversation, again.conversation) == (8, 9)
 
 
-def test_a_wake_forgets_everything_of_the_last_conversation_but_the_numbers() -> None:
+def test_a_wake_keeps_only_the_numbers_of_the_last_conversation() -> None:
     before = asleep(conversation=7, voice=True, spoke=True, greeted=True, overtime=True)
     assert turn_after(before, Pressed()) == Turn(
         TurnPhase.LISTENING, conversation=8, reply=REPLY, woken_by_person=True
@@ -155,7 +155,7 @@ def test_a_press_during_a_reply_in_overtime_ends_the_conversation(policy: Policy
     assert of_type(Flush, effects) == [Flush(4)]
 
 
-def test_a_press_while_the_room_rings_gives_the_visitor_the_word() -> None:
+def test_a_press_during_reverberation_begins_the_visitors_turn() -> None:
     state, effects = run(reverberating(), Pressed())
     assert state.turn.phase is TurnPhase.LISTENING
     assert of_type(Flush, effects) == []
@@ -165,7 +165,7 @@ def test_a_press_while_the_room_rings_gives_the_visitor_the_word() -> None:
 
 
 @pytest.mark.parametrize("builder", [listening, thinking])
-def test_a_voice_takes_the_word(builder: Builder) -> None:
+def test_a_voice_begins_the_visitors_turn(builder: Builder) -> None:
     after = turn_after(builder(), VoiceBegan())
     assert (after.phase, after.voice, after.spoke) == (TurnPhase.LISTENING, True, True)
 
@@ -181,11 +181,11 @@ def test_a_voice_into_a_reply_is_noted_and_the_reply_goes_on() -> None:
 
 
 @pytest.mark.parametrize("builder", [asleep, reverberating])
-def test_a_voice_means_nothing_to_one_asleep_or_hearing_itself(builder: Builder) -> None:
+def test_a_voice_does_nothing_while_asleep_or_during_reverberation(builder: Builder) -> None:
     assert turn_after(builder(), VoiceBegan()) == builder().turn
 
 
-def test_the_end_of_a_voice_makes_it_the_models_turn() -> None:
+def test_the_end_of_a_voice_begins_the_models_turn() -> None:
     after = turn_after(listening(voice=True, spoke=True), VoiceEnded())
     assert (after.phase, after.voice, after.spoke) == (TurnPhase.THINKING, False, True)
 
@@ -196,7 +196,7 @@ def test_the_end_of_a_voice_during_a_reply_leaves_the_reply_alone() -> None:
 
 
 @pytest.mark.parametrize("builder", [asleep, thinking, reverberating])
-def test_the_end_of_a_voice_nobody_minded_means_nothing(builder: Builder) -> None:
+def test_the_end_of_a_voice_that_did_not_count_does_nothing(builder: Builder) -> None:
     assert turn_after(builder(), VoiceEnded()) == builder().turn
 
 
@@ -211,23 +211,23 @@ def test_a_reply_makes_the_kiosk_speak(builder: Builder) -> None:
 
 
 @pytest.mark.parametrize("voice", [False, True])
-def test_in_full_duplex_a_reply_leaves_the_visitors_voice_what_it_is(voice: bool) -> None:
+def test_in_full_duplex_a_reply_does_not_end_the_visitors_voice(voice: bool) -> None:
     assert turn_after(listening(voice=voice), ReplyBegan(EPOCH, 5), policy=FULL_DUPLEX).voice is voice
 
 
-def test_a_reply_that_crossed_the_hanging_up_is_silenced() -> None:
+def test_a_reply_that_comes_after_the_hang_up_is_silenced() -> None:
     state, effects = run(asleep(), ReplyBegan(EPOCH, 5))
     assert (state.turn.phase, state.turn.reply) == (TurnPhase.ASLEEP, 5)
     assert effects == [Flush(5)]
 
 
-def test_an_interrupted_reply_gives_way_to_the_visitor() -> None:
+def test_an_interrupted_reply_begins_the_visitors_turn() -> None:
     state, effects = run(speaking(reply=4, voice=True), ReplyInterrupted(EPOCH, 4), policy=FULL_DUPLEX)
     assert (state.turn.phase, state.turn.voice) == (TurnPhase.LISTENING, True)
     assert of_type(Flush, effects) == [Flush(4)]
 
 
-def test_a_reply_interrupted_by_a_word_already_over_leaves_the_turn_with_the_model() -> None:
+def test_a_reply_interrupted_by_a_finished_voice_leaves_the_turn_to_the_model() -> None:
     state, effects = run(
         speaking(reply=4), VoiceBegan(), VoiceEnded(), ReplyInterrupted(EPOCH, 4), policy=FULL_DUPLEX
     )
@@ -235,14 +235,14 @@ def test_a_reply_interrupted_by_a_word_already_over_leaves_the_turn_with_the_mod
     assert of_type(Flush, effects) == [Flush(4)]
 
 
-def test_a_reply_interrupted_before_a_voice_was_heard_leaves_the_turn_with_the_model() -> None:
-    # The service hears more than our own detector: what it heard may still go on.
+def test_a_reply_interrupted_before_a_voice_was_heard_leaves_the_turn_to_the_model() -> None:
+    # The service hears more than the local detector, so the voice may still go on.
     state, _ = run(speaking(reply=4), ReplyInterrupted(EPOCH, 4), policy=FULL_DUPLEX)
     assert state.turn == thinking(reply=4).turn
     assert turn_after(state, VoiceBegan(), policy=FULL_DUPLEX).phase is TurnPhase.LISTENING
 
 
-def test_a_reply_interrupted_in_half_duplex_lets_the_room_ring_out() -> None:
+def test_a_reply_interrupted_in_half_duplex_is_followed_by_reverberation() -> None:
     state, effects = run(speaking(reply=4), ReplyInterrupted(EPOCH, 4), policy=HALF_DUPLEX)
     assert state.turn.phase is TurnPhase.REVERBERATING
     assert of_type(Flush, effects) == [Flush(4)]
@@ -255,19 +255,19 @@ def test_a_reply_interrupted_in_overtime_ends_the_conversation(policy: Policy) -
     assert of_type(Flush, effects) == [Flush(4)]
 
 
-def test_the_interruption_of_an_older_reply_only_drops_what_is_left_of_it() -> None:
+def test_the_interruption_of_an_older_reply_only_flushes_it() -> None:
     state, effects = run(speaking(reply=4), ReplyInterrupted(EPOCH, 3))
     assert state.turn == speaking(reply=4).turn
     assert effects == [Flush(3)]
 
 
 @pytest.mark.parametrize("builder", [asleep, listening, thinking, reverberating])
-def test_an_interruption_of_nothing_means_nothing(builder: Builder) -> None:
+def test_an_interruption_without_a_reply_does_nothing(builder: Builder) -> None:
     assert run(builder(), ReplyInterrupted(EPOCH, REPLY)) == (builder(), [])
 
 
 @pytest.mark.parametrize("builder", [asleep, *AWAKE])
-def test_the_first_sound_of_a_reply_means_nothing_here(builder: Builder) -> None:
+def test_the_first_sound_of_a_reply_does_not_change_the_turn(builder: Builder) -> None:
     assert run(builder(), ReplySounded(REPLY)) == (builder(), [])
 
 
@@ -277,17 +277,17 @@ def test_a_reply_is_over_when_it_was_heard() -> None:
     assert turn_after(speaking(reply=4), ReplyPlayed(4), policy=FULL_DUPLEX).phase is TurnPhase.LISTENING
 
 
-def test_a_visitor_still_speaking_after_a_reply_is_still_speaking() -> None:
+def test_a_voice_that_outlasts_a_reply_goes_on() -> None:
     after = turn_after(speaking(voice=True), ReplyPlayed(REPLY), policy=FULL_DUPLEX)
     assert (after.phase, after.voice) == (TurnPhase.LISTENING, True)
 
 
-def test_half_duplex_lets_the_room_ring_out_and_forgets_the_voice_it_took_for_a_visitors() -> None:
+def test_in_half_duplex_a_heard_reply_is_followed_by_reverberation_and_clears_the_voice() -> None:
     after = turn_after(speaking(voice=True), ReplyPlayed(REPLY), policy=HALF_DUPLEX)
     assert (after.phase, after.voice) == (TurnPhase.REVERBERATING, False)
 
 
-def test_a_reply_that_comes_while_the_visitor_holds_the_button_again_is_not_heard() -> None:
+def test_a_reply_that_begins_while_the_talk_button_is_held_is_silenced() -> None:
     for policy in (HELD, replace(HELD, half_duplex=False)):
         again, _ = run(thinking(), TalkBegan(), policy=policy)
         state, effects = run(again, ReplyBegan(EPOCH, 5), policy=policy)
@@ -298,8 +298,8 @@ def test_a_reply_that_comes_while_the_visitor_holds_the_button_again_is_not_hear
         assert (answer.phase, answer.reply) == (TurnPhase.SPEAKING, 6)
 
 
-def test_half_duplex_does_not_wait_for_the_end_of_a_voice_that_a_reply_drowned() -> None:
-    # The uplink was shut in mid-word: no VoiceEnded will come.
+def test_in_half_duplex_a_reply_ends_the_visitors_voice() -> None:
+    # The uplink was shut during the voice, so no VoiceEnded will come.
     events = (VoiceBegan(), ReplyBegan(EPOCH, 5), Pressed(), TimerFired(Timer.TAIL))
     after = turn_after(listening(), *events, policy=HALF_DUPLEX)
     assert (after.phase, after.voice) == (TurnPhase.LISTENING, False)
@@ -319,27 +319,27 @@ def test_two_replies_in_a_row_are_over_with_the_second() -> None:
 
 
 @pytest.mark.parametrize("builder", [asleep, listening, thinking, reverberating])
-def test_the_end_of_a_flushed_reply_means_nothing(builder: Builder) -> None:
+def test_the_end_of_a_flushed_reply_does_nothing(builder: Builder) -> None:
     assert run(builder(), ReplyPlayed(REPLY)) == (builder(), [])
 
 
-def test_a_model_that_ends_its_turn_in_silence_gives_the_word_back() -> None:
+def test_a_silent_turn_of_the_model_gives_the_turn_to_the_visitor() -> None:
     assert turn_after(thinking(), TurnEnded(EPOCH)).phase is TurnPhase.LISTENING
 
 
 @pytest.mark.parametrize("builder", [asleep, listening, speaking, reverberating])
-def test_the_end_of_the_models_turn_means_nothing_where_none_is_awaited(builder: Builder) -> None:
+def test_the_end_of_the_models_turn_counts_only_while_thinking(builder: Builder) -> None:
     assert turn_after(builder(), TurnEnded(EPOCH)) == builder().turn
 
 
-# What others ask of a turn
+# Properties of a turn
 
 
-def test_only_one_asleep_is_not_awake() -> None:
+def test_every_phase_but_asleep_is_awake() -> None:
     assert not asleep().turn.awake
     assert all(builder().turn.awake for builder in AWAKE)
 
 
-def test_only_a_silent_visitor_with_the_word_makes_a_quiet_moment() -> None:
+def test_only_silent_listening_is_a_quiet_moment() -> None:
     quiet = [builder(voice=voice).turn.quiet for builder, voice in product((asleep, *AWAKE), (False, True))]
     assert quiet == [False, False, True, *[False] * 7]

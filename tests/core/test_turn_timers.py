@@ -1,4 +1,4 @@
-"""The conversation's own clocks: what each means, and where it means nothing any more."""
+"""The turn's timers: what each does, and the phases in which it does nothing."""
 
 from collections.abc import Callable
 from itertools import product
@@ -37,20 +37,20 @@ from kioskd.core.turn import TurnPhase
 Builder = Callable[..., State]
 
 
-def test_a_visitor_who_left_ends_the_conversation() -> None:
+def test_the_idle_timer_ends_the_conversation() -> None:
     assert turn_after(listening(), TimerFired(Timer.IDLE)).phase is TurnPhase.ASLEEP
 
 
-def test_a_model_that_stays_silent_gives_the_word_back() -> None:
+def test_the_think_timer_gives_the_turn_to_the_visitor() -> None:
     assert turn_after(thinking(), TimerFired(Timer.THINK)).phase is TurnPhase.LISTENING
 
 
-def test_a_room_that_has_rung_out_gives_the_visitor_the_word() -> None:
+def test_the_tail_timer_gives_the_turn_to_the_visitor() -> None:
     assert turn_after(reverberating(), TimerFired(Timer.TAIL)).phase is TurnPhase.LISTENING
 
 
 @pytest.mark.parametrize("builder", [listening, thinking, reverberating])
-def test_the_longest_conversation_ends(builder: Builder) -> None:
+def test_the_longest_timer_ends_the_conversation(builder: Builder) -> None:
     assert turn_after(builder(), TimerFired(Timer.LONGEST)).phase is TurnPhase.ASLEEP
 
 
@@ -67,7 +67,7 @@ def test_overtime_ends_with_the_reply(policy: Policy) -> None:
     assert of_type(Flush, effects) == []
 
 
-def test_a_reply_that_will_not_end_is_cut_short_at_last() -> None:
+def test_the_grace_timer_cuts_an_endless_reply_short() -> None:
     state, effects = run(speaking(reply=4, overtime=True), TimerFired(Timer.GRACE))
     assert state.turn.phase is TurnPhase.ASLEEP
     assert of_type(Flush, effects) == [Flush(4)]
@@ -76,25 +76,25 @@ def test_a_reply_that_will_not_end_is_cut_short_at_last() -> None:
 @pytest.mark.parametrize(
     ("policy", "phase"), [(HALF_DUPLEX, TurnPhase.REVERBERATING), (FULL_DUPLEX, TurnPhase.LISTENING)]
 )
-def test_a_reply_whose_end_never_comes_gives_the_word_back(policy: Policy, phase: TurnPhase) -> None:
+def test_a_stalled_reply_gives_the_turn_to_the_visitor(policy: Policy, phase: TurnPhase) -> None:
     state, effects = run(speaking(reply=4), ReplyStarved(4), policy=policy)
     assert SetTimer(Timer.STALLED, policy.stall_s) in effects
     assert turn_after(state, TimerFired(Timer.STALLED), policy=policy).phase is phase
 
 
 @pytest.mark.parametrize("event", [ReplyStarved(None), CallsChanged(EPOCH, pending=1), ReplyBegan(EPOCH, 5)])
-def test_a_reply_that_goes_on_or_waits_for_a_tool_is_not_given_up(event: Event) -> None:
+def test_a_reply_that_goes_on_or_waits_for_a_tool_is_not_stalled(event: Event) -> None:
     state, effects = run(speaking(reply=4), ReplyStarved(4), event)
     assert CancelTimer(Timer.STALLED) in effects
     assert state.turn.phase is TurnPhase.SPEAKING
 
 
-def test_a_farewell_whose_end_never_comes_ends_the_conversation() -> None:
+def test_a_stalled_farewell_ends_the_conversation() -> None:
     state, _ = run(speaking(reply=4, leaving=True), ReplyStarved(4), TimerFired(Timer.STALLED))
     assert state.turn.phase is TurnPhase.ASLEEP
 
 
-def test_an_always_on_kiosk_that_has_slept_enough_wakes() -> None:
+def test_the_again_timer_wakes_an_always_on_kiosk() -> None:
     assert turn_after(asleep(), TimerFired(Timer.AGAIN), policy=ALWAYS_ON).phase is TurnPhase.LISTENING
 
 
@@ -110,5 +110,5 @@ def test_an_always_on_kiosk_that_has_slept_enough_wakes() -> None:
         *product(AWAKE, [Timer.AGAIN]),
     ],
 )
-def test_a_timer_that_came_too_late_means_nothing(builder: Builder, timer: Timer) -> None:
+def test_a_late_timer_does_nothing(builder: Builder, timer: Timer) -> None:
     assert run(builder(), TimerFired(timer)) == (builder(), [])

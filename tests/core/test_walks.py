@@ -1,4 +1,4 @@
-"""Long walks: whatever happens, in whatever order, the laws of the core hold."""
+"""Long random walks: the laws of the core hold after any events in any order."""
 
 import random
 from collections import Counter
@@ -15,7 +15,7 @@ from kioskd.core.policy import Policy
 
 
 class Anything(RuleBasedStateMachine):
-    """Whatever hypothesis thinks of; a failure is shrunk to the shortest story."""
+    """Random walk of hypothesis, which shrinks a failure to the shortest walk."""
 
     @initialize(policy=st.sampled_from(POLICIES))
     def begin(self, policy: Policy) -> None:
@@ -38,7 +38,9 @@ Anything.TestCase.settings = settings(
 
 
 def wander(walk: Walk, chance: random.Random) -> None:
-    """Take one step, most often a likely one; now and then one of a service that answers only to go away."""
+    """Take one step: most often a likely one, sometimes one of a service that ends its
+    connections at once.
+    """
     if chance.random() < 0.35 and (hasty := walk.hasty()):
         walk.take(hasty)
         return
@@ -49,7 +51,7 @@ def wander(walk: Walk, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_in_a_long_life_the_laws_hold_and_every_state_is_met(policy: Policy) -> None:
+def test_the_laws_hold_in_a_long_walk_that_meets_every_state(policy: Policy) -> None:
     chance = random.Random(20261120)
     walk = Walk(policy)
     met: Counter[object] = Counter()
@@ -78,7 +80,7 @@ def test_in_a_long_life_the_laws_hold_and_every_state_is_met(policy: Policy) -> 
     assert walk.state.turn.conversation > 20
 
 
-def test_settings_that_change_in_mid_life_change_what_holds_and_break_no_law() -> None:
+def test_the_laws_hold_while_the_settings_change() -> None:
     chance = random.Random(20261121)
     walk = Walk(POLICIES[0])
     changes = 0

@@ -1,4 +1,4 @@
-"""Interruptions by voice, in rooms of the bench: canceller and detector, without the daemon."""
+"""Interruptions by voice in the bench's rooms: canceller and detector without the daemon."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ def test_a_visitor_who_speaks_into_the_reply_is_noticed(delay_s: float, seed: in
 
 
 @pytest.mark.parametrize("coupling_db", [-20.0, -10.0, 0.0])
-def test_the_own_voice_interrupts_nothing(coupling_db: float) -> None:
+def test_the_kiosks_own_voice_does_not_interrupt_the_reply(coupling_db: float) -> None:
     kiosk = Kiosk("cancel", Acoustics(coupling_db, 0.06, -50e-6, 0.4, "pink", -75, seed=33))
     for _ in range(round(40 / FRAME_S)):
         kiosk.step()
@@ -35,7 +35,7 @@ def test_the_own_voice_interrupts_nothing(coupling_db: float) -> None:
 
 
 @pytest.mark.parametrize("card_db", [CARD_DB, -40.0, -35.0])
-def test_what_a_card_leaves_of_the_own_voice_interrupts_nothing(card_db: float) -> None:
+def test_the_residue_of_a_card_does_not_interrupt_the_reply(card_db: float) -> None:
     kiosk = Kiosk("hardware", Acoustics(card_db, 0.06, 0.0, 0.4, "pink", -75, seed=34))
     for _ in range(round(60 / FRAME_S)):
         kiosk.step()
@@ -49,7 +49,7 @@ def test_a_visitor_is_noticed_behind_a_card_that_cancels_echo(card_db: float) ->
     assert np.median([took for took in found.sure_s if took is not None]) <= 0.3
 
 
-def test_most_knocks_interrupt_nothing() -> None:
+def test_most_knocks_do_not_interrupt_the_reply() -> None:
     chance = np.random.default_rng(36)
     kiosk = Kiosk("cancel", Acoustics(-10, 0.06, 0.0, 0.4, "pink", -75, seed=36))
     kiosk.pause(LEARNT_S)
@@ -60,12 +60,12 @@ def test_most_knocks_interrupt_nothing() -> None:
     assert kiosk.told.count(BargeInVerdict.SURE) <= knocks // 3
 
 
-def test_speech_before_the_reply_interrupts_nothing() -> None:
+def test_speech_before_the_reply_does_not_interrupt_it() -> None:
     detector = BargeInDetector()
     assert told(detector, speech(), own_voice=False) == []
 
 
-def test_a_reply_that_ends_while_somebody_is_suspected_clears_it() -> None:
+def test_the_end_of_the_reply_clears_a_suspicion() -> None:
     detector = BargeInDetector()
     voice = speech()
     told(detector, quiet(PROTECTED), own_voice=True)
@@ -76,13 +76,13 @@ def test_a_reply_that_ends_while_somebody_is_suspected_clears_it() -> None:
     assert detector.feed(voice[0], own_voice=False) is None
 
 
-def test_suspicion_comes_first_and_certainty_once() -> None:
+def test_the_detector_suspects_first_and_is_sure_once() -> None:
     detector = BargeInDetector()
     told(detector, quiet(PROTECTED), own_voice=True)
     assert told(detector, speech(), own_voice=True) == [BargeInVerdict.SUSPECTED, BargeInVerdict.SURE]
 
 
-def test_after_a_reset_nobody_is_suspected() -> None:
+def test_a_reset_clears_a_suspicion() -> None:
     canceller = Signs()
     detector = BargeInDetector(canceller)
     canceller.visitor = True
@@ -95,7 +95,7 @@ def test_after_a_reset_nobody_is_suspected() -> None:
     ]
 
 
-def test_after_a_pause_it_is_another_interruption() -> None:
+def test_speech_after_a_pause_is_another_interruption() -> None:
     detector = BargeInDetector()
     told(detector, quiet(PROTECTED), own_voice=True)
     told(detector, speech(), own_voice=True)
@@ -105,13 +105,13 @@ def test_after_a_pause_it_is_another_interruption() -> None:
 
 @dataclass
 class Signs:
-    """A canceller that only says what it is told to."""
+    """A canceller whose signs the test sets."""
 
     visitor: bool = False
 
 
 @pytest.mark.parametrize("signs", range(1, SURE))
-def test_fewer_signs_than_it_takes_are_cleared(signs: int) -> None:
+def test_too_few_signs_are_cleared(signs: int) -> None:
     canceller = Signs()
     detector = BargeInDetector(canceller)
     seen = []
@@ -123,14 +123,14 @@ def test_fewer_signs_than_it_takes_are_cleared(signs: int) -> None:
 
 
 @pytest.mark.parametrize("start", [0, 7, 40])
-def test_a_card_is_given_half_a_second_at_the_start_of_each_reply(start: int) -> None:
+def test_the_first_half_second_of_each_reply_is_not_interrupted(start: int) -> None:
     detector = BargeInDetector()
     told(detector, quiet(start), own_voice=False)
     assert told(detector, speech()[: PROTECTED - 1], own_voice=True) == []
 
 
 def speech() -> list[bytes]:
-    """A sentence's first second, from its onset, without a room."""
+    """Return the first second of a sentence, from its onset, without a room."""
     one = people()[0]
     begun = levelled(one.samples, -23)[round(one.onset_s * pcm.UPLINK_HZ) :][: pcm.UPLINK_HZ]
     return frames(to_pcm(begun))

@@ -24,7 +24,7 @@ ROOMS = [
 
 
 def heard(cue: CueSound, acoustics: Acoustics, seconds: float = 1.5) -> Samples:
-    """What of a cue that is played at once gets to the microphone, 16 kHz."""
+    """Return the sound at the microphone, 16 kHz, of a cue that is played at once."""
     block = pcm.DOWNLINK_HZ * pcm.FRAME_MS // 1000
     played = np.zeros(round(seconds * 1000 / pcm.FRAME_MS) * block)
     sound = sounds.from_pcm(cues.sound(cue))
@@ -45,7 +45,7 @@ def cleaned(notch: CueNotch | CueFilter, samples: Samples) -> Samples:
 
 
 def spoken() -> Samples:
-    """Return all that people say, in one: a likeness of single words is one of their first sounds."""
+    """Return all the recordings as one: the likeness of a single word depends on its first sounds."""
     return np.concatenate([person.samples for person in sounds.people()])
 
 
@@ -56,7 +56,7 @@ def loss_db(before: Samples, after: Samples) -> float:
 @pytest.mark.parametrize("acoustics", ROOMS, ids=str)
 @pytest.mark.parametrize("cue", CueSound)
 def test_a_cue_loses_35_db_in_a_room(cue: CueSound, acoustics: Acoustics) -> None:
-    # As loud as a cue gets at the nearest, so that rounding to 16 bit does not count.
+    # The echo has the level of a cue close by, so that rounding to 16 bits does not matter.
     echo = heard(cue, acoustics) * 10 ** (-acoustics.coupling_db / 20)
     assert loss_db(echo, cleaned(CueNotch(cues.frequencies(cue)), echo)) > 35.0
 
@@ -69,7 +69,7 @@ def test_speech_keeps_nearly_all_of_its_energy_and_its_likeness(cue: CueSound) -
     assert sounds.likeness(speech, after) > 0.88
 
 
-def test_the_wake_cue_costs_speech_next_to_nothing() -> None:
+def test_the_wake_cues_filter_takes_almost_nothing_from_speech() -> None:
     speech = spoken()
     after = cleaned(CueNotch(cues.frequencies(CueSound.WAKE)), speech)
     assert loss_db(speech, after) < 0.3
@@ -94,7 +94,7 @@ def test_overtones_that_a_loudspeaker_adds_are_taken_out_too() -> None:
     assert loss_db(distorted, cleaned(CueNotch([880.0]), distorted)) > 60.0
 
 
-def test_what_has_none_of_the_pitches_is_left_as_it_is() -> None:
+def test_sound_without_the_pitches_passes_unchanged() -> None:
     times = np.arange(BLOCK * 20) / pcm.UPLINK_HZ
     other = np.sin(2 * np.pi * 250 * times) * 0.3
     assert abs(loss_db(other, cleaned(CueNotch([880.0, 1320.0]), other))) < 0.1
@@ -106,17 +106,17 @@ def test_a_frame_at_full_scale_does_not_wrap() -> None:
     assert np.all(after[:40] > -20_000)
 
 
-def test_a_frame_of_another_length_is_refused() -> None:
+def test_a_frame_of_another_length_is_rejected() -> None:
     with pytest.raises(ValueError, match="size"):
         CueNotch([880.0]).clean(bytes(100))
 
 
-def test_a_filter_that_expects_nothing_passes_the_very_frame() -> None:
+def test_a_filter_that_expects_no_cue_returns_the_same_frame() -> None:
     frame = frames(sounds.people()[0].samples)[0]
     assert CueFilter().clean(frame) is frame
 
 
-def test_a_filter_is_armed_for_as_many_frames_as_it_was_told() -> None:
+def test_a_filter_cleans_the_expected_number_of_frames() -> None:
     cue_filter = CueFilter()
     frame = frames(sounds.people()[0].samples)[20]
     cue_filter.expect(CueSound.WAKE, 2)
@@ -128,7 +128,7 @@ def test_a_filter_is_armed_for_as_many_frames_as_it_was_told() -> None:
     assert cue_filter.clean(frame) is frame
 
 
-def test_no_frame_for_a_cue_that_needs_none_is_cleaned() -> None:
+def test_a_cue_of_zero_frames_does_not_arm_the_filter() -> None:
     cue_filter = CueFilter()
     cue_filter.expect(CueSound.WAKE, 0)
     assert not cue_filter.armed
@@ -137,7 +137,7 @@ def test_no_frame_for_a_cue_that_needs_none_is_cleaned() -> None:
 @pytest.mark.parametrize(
     ("one", "other"), list(itertools.combinations((CueSound.WAKE, CueSound.MUTE, CueSound.ERROR), 2))
 )
-def test_two_cues_that_ring_at_once_are_both_taken_out(one: CueSound, other: CueSound) -> None:
+def test_the_filter_takes_out_two_cues_at_once(one: CueSound, other: CueSound) -> None:
     both = heard(one, ROOMS[0]) + heard(other, ROOMS[0])
     cue_filter = CueFilter()
     for cue in (one, other):
@@ -146,7 +146,7 @@ def test_two_cues_that_ring_at_once_are_both_taken_out(one: CueSound, other: Cue
 
 
 @pytest.mark.parametrize("acoustics", ROOMS, ids=str)
-def test_as_many_frames_as_told_hold_the_whole_cue(acoustics: Acoustics) -> None:
+def test_the_expected_frames_hold_the_whole_cue(acoustics: Acoustics) -> None:
     echo = heard(CueSound.WAKE, acoustics)
     cue_filter = CueFilter()
     cue_filter.expect(CueSound.WAKE, frames_to_expect(CueSound.WAKE, latency_s=acoustics.delay_s))

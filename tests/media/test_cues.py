@@ -18,7 +18,7 @@ def test_a_cue_is_short(cue: CueSound) -> None:
 
 
 @pytest.mark.parametrize("cue", CueSound)
-def test_a_cue_is_neither_loud_nor_lost(cue: CueSound) -> None:
+def test_a_cue_has_the_intended_peak(cue: CueSound) -> None:
     assert np.abs(samples(cue)).max() == pytest.approx(cues.PEAK, rel=1e-3)
 
 
@@ -27,14 +27,14 @@ def test_a_cue_begins_and_ends_without_a_click(cue: CueSound) -> None:
     wave = samples(cue)
     assert wave[0] == 0.0
     assert abs(wave[-1]) < 1e-3
-    # 5 ms on: still below a tenth of the peak.
+    # After 5 ms the sound is still below a tenth of the peak.
     edge = pcm.DOWNLINK_HZ // 200
     assert np.abs(wave[:edge]).max() < 0.1 * cues.PEAK
     assert np.abs(wave[-edge:]).max() < 0.1 * cues.PEAK
 
 
 @pytest.mark.parametrize("cue", CueSound)
-def test_all_of_a_cue_is_near_its_pitches(cue: CueSound) -> None:
+def test_a_cues_power_is_near_its_pitches(cue: CueSound) -> None:
     wave = samples(cue)
     power = np.abs(np.fft.rfft(wave)) ** 2
     hz = np.fft.rfftfreq(len(wave), 1 / pcm.DOWNLINK_HZ)
@@ -46,7 +46,7 @@ def test_all_of_a_cue_is_near_its_pitches(cue: CueSound) -> None:
 
 def test_cues_are_told_apart_by_their_pitches_in_order() -> None:
     def heard(cue: CueSound) -> tuple[int, int]:
-        """The strongest pitch of the beginning and of the end."""
+        """Return the strongest pitch of the beginning and of the end."""
         wave = samples(cue)
         third = len(wave) // 3
         spectra = (np.abs(np.fft.rfft(part, pcm.DOWNLINK_HZ)) for part in (wave[:third], wave[-third:]))
@@ -62,5 +62,5 @@ def test_cues_are_told_apart_by_their_pitches_in_order() -> None:
         assert max(abs(one[0] - other[0]), abs(one[1] - other[1])) > 30
 
 
-def test_a_cue_is_made_once() -> None:
+def test_a_cue_is_computed_once() -> None:
     assert cues.sound(CueSound.WAKE) is cues.sound(CueSound.WAKE)

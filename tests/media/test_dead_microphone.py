@@ -7,7 +7,7 @@ SAMPLES = pcm.FRAME_BYTES // pcm.SAMPLE_BYTES
 ZEROS = bytes(pcm.FRAME_BYTES)
 STUCK = b"\x2a\x00" * SAMPLES
 QUIET = b"\x00\x00\x01\x00" * (SAMPLES // 2)
-"""The quietest room there is: the last bit moves."""
+"""The quietest possible room: the last bit moves."""
 
 
 def fed(flatline: DeadMicrophoneDetector, *frames: bytes) -> list[SilentFault | None]:
@@ -15,24 +15,24 @@ def fed(flatline: DeadMicrophoneDetector, *frames: bytes) -> list[SilentFault | 
 
 
 @pytest.mark.parametrize("frame", [ZEROS, STUCK], ids=["zeros", "one level"])
-def test_three_seconds_of_nothing_are_noticed_once(frame: bytes) -> None:
+def test_three_seconds_without_signal_are_reported_once(frame: bytes) -> None:
     told = fed(DeadMicrophoneDetector(), *[frame] * 1000)
     assert told.index(SilentFault.BEGAN) == BEGIN_FRAMES - 1 == 149
     assert told.count(SilentFault.BEGAN) == 1
     assert SilentFault.ENDED not in told
 
 
-def test_a_quiet_room_is_no_dead_microphone() -> None:
+def test_a_quiet_room_is_not_reported() -> None:
     assert set(fed(DeadMicrophoneDetector(), *[QUIET] * 1000)) == {None}
 
 
-def test_pauses_shorter_than_three_seconds_are_nothing() -> None:
+def test_pauses_shorter_than_three_seconds_are_not_reported() -> None:
     flatline = DeadMicrophoneDetector()
     for _ in range(10):
         assert set(fed(flatline, *[ZEROS] * (BEGIN_FRAMES - 1), QUIET)) == {None}
 
 
-def test_a_microphone_that_is_switched_on_again_is_noticed_within_a_tenth_of_a_second() -> None:
+def test_a_microphone_that_is_switched_on_is_reported_within_a_tenth_of_a_second() -> None:
     flatline = DeadMicrophoneDetector()
     fed(flatline, *[ZEROS] * BEGIN_FRAMES)
     assert flatline.flat
@@ -40,7 +40,7 @@ def test_a_microphone_that_is_switched_on_again_is_noticed_within_a_tenth_of_a_s
     assert not flatline.flat
 
 
-def test_the_click_of_a_switch_is_no_life() -> None:
+def test_the_click_of_a_switch_does_not_end_the_fault() -> None:
     flatline = DeadMicrophoneDetector()
     fed(flatline, *[ZEROS] * BEGIN_FRAMES)
     for _ in range(10):
@@ -48,7 +48,7 @@ def test_the_click_of_a_switch_is_no_life() -> None:
     assert flatline.flat
 
 
-def test_it_tells_of_each_time() -> None:
+def test_each_fault_and_its_end_are_reported() -> None:
     flatline = DeadMicrophoneDetector()
     told = [
         news
@@ -59,6 +59,6 @@ def test_it_tells_of_each_time() -> None:
     assert told == 3 * [SilentFault.BEGAN, SilentFault.ENDED]
 
 
-def test_a_level_that_changes_is_variation() -> None:
+def test_a_changing_level_is_a_signal() -> None:
     frames = [level.to_bytes(2, "little") * SAMPLES for level in range(1000)]
     assert set(fed(DeadMicrophoneDetector(), *frames)) == {None}

@@ -1,4 +1,4 @@
-"""The echo canceller, in rooms made of a few lines: a linear echo, and nothing else that a real room has."""
+"""The echo canceller in rooms of a few lines: a linear echo, and nothing else of a real room."""
 
 import shutil
 import sys
@@ -34,7 +34,7 @@ FAR_FRAME: Final = pcm.DOWNLINK_HZ * pcm.FRAME_MS // 1000 * pcm.SAMPLE_BYTES
 GOAL_DB: Final = 20.0
 LEARNT_S: Final = 2.0
 BUDGET_US: Final = 1000
-"""A Pi 4 is ten times slower at most, and has 10 ms for 10 ms."""
+"""CPU time for 10 ms of sound. A Pi 4 is at most ten times slower, and has 10 ms for it."""
 
 
 def canceller(
@@ -66,13 +66,13 @@ VOICES: Final[Mapping[str, Callable[[], Samples]]] = {"recordings": debian_voice
 
 
 def far_voice(seconds: float = 12.0, voice: str = "recordings") -> Samples:
-    """The kiosk's voice at 24 kHz, going on without a pause."""
+    """Return the kiosk's voice at 24 kHz, without a pause."""
     said = levelled(VOICES[voice](), -20)
     return np.resize(said, round(seconds * pcm.DOWNLINK_HZ))
 
 
 def echo_of(far: Samples, *, delay_s: float, coupling_db: float = -10.0, ringing_s: float = 0.2) -> Samples:
-    """The echo at 16 kHz: a first arrival and a decaying tail."""
+    """Return the echo at 16 kHz: a first arrival and a decaying tail."""
     resampler = Resampler(pcm.DOWNLINK_HZ, pcm.UPLINK_HZ)
     heard = from_pcm(resampler.process(to_pcm(far), last=True))
     chance = np.random.default_rng(5)
@@ -94,7 +94,10 @@ def through(
     pull_frames: Sequence[int] = (1,),
     voiced: bool = True,
 ) -> Samples:
-    """What comes out when the speaker pulls `far` while the microphone captures; `pull_frames` at a time, in turn."""
+    """Return the cleaned sound while the speaker pulls `far` and the microphone captures.
+
+    `pull_frames`: frames of each pull, in turn.
+    """
     captured, played = to_pcm(microphone), to_pcm(far)
     out: list[bytes] = []
     pulled, turn = 0, 0
@@ -109,7 +112,7 @@ def through(
 
 
 def erle_db(microphone: Samples, cleaned: Samples, *, after_s: float = LEARNT_S) -> float:
-    """Echo return loss enhancement: the median over half seconds, of those that hold an echo."""
+    """Return the echo return loss enhancement: the median of all half seconds with an echo."""
     half = pcm.UPLINK_HZ // 2
     losses = []
     for start in range(round(after_s * pcm.UPLINK_HZ), len(cleaned) - half, half):
@@ -122,7 +125,7 @@ def erle_db(microphone: Samples, cleaned: Samples, *, after_s: float = LEARNT_S)
 
 @pytest.mark.parametrize("coupling_db", [0.0, -10.0])
 @pytest.mark.parametrize("voice", sorted(VOICES))
-def test_a_linear_echo_is_taken_out(voice: str, coupling_db: float) -> None:
+def test_the_canceller_removes_a_linear_echo(voice: str, coupling_db: float) -> None:
     far = far_voice(voice=voice)
     microphone = echo_of(far, delay_s=0.06, coupling_db=coupling_db)
     assert erle_db(microphone, through(canceller(), microphone, far)) >= GOAL_DB
@@ -130,21 +133,21 @@ def test_a_linear_echo_is_taken_out(voice: str, coupling_db: float) -> None:
 
 @pytest.mark.parametrize("believed_s", [0.02, 0.2])
 @pytest.mark.parametrize("delay_s", [0.02, 0.06, 0.2])
-def test_a_wrong_delay_is_found_out(delay_s: float, believed_s: float) -> None:
+def test_the_canceller_corrects_a_wrong_delay(delay_s: float, believed_s: float) -> None:
     far = far_voice()
     microphone = echo_of(far, delay_s=delay_s)
     assert erle_db(microphone, through(canceller(delay_s=believed_s), microphone, far)) >= GOAL_DB
 
 
 @pytest.mark.parametrize("pull_frames", [(3,), (1, 4, 2, 5)])
-def test_a_speaker_that_pulls_in_bursts_is_borne(pull_frames: Sequence[int]) -> None:
+def test_the_canceller_tolerates_a_speaker_that_pulls_in_bursts(pull_frames: Sequence[int]) -> None:
     far = far_voice()
     microphone = echo_of(far, delay_s=0.1)
     assert erle_db(microphone, through(canceller(), microphone, far, pull_frames=pull_frames)) >= GOAL_DB
 
 
 @pytest.mark.parametrize("drift", [50e-6, -50e-6])
-def test_two_clocks_that_drift_apart_are_borne(drift: float) -> None:
+def test_the_canceller_follows_two_clocks_that_drift_apart(drift: float) -> None:
     far = far_voice(60)
     microphone = echo_of(far, delay_s=0.06)
     times = np.arange(len(microphone)) * (1 + drift)
@@ -164,14 +167,14 @@ def test_a_playback_clock_that_is_fast_never_overtakes_the_echo() -> None:
     out: list[bytes] = []
     pulled = 0
     for number in range(len(captured) // pcm.FRAME_BYTES):
-        while pulled <= 2 * number * (1 + drift):  # periods of 10 ms, by the clock of the speaker
+        while pulled <= 2 * number * (1 + drift):  # periods of 10 ms by the speaker's clock
             subject.played(played[pulled * FAR_FRAME // 2 : (pulled + 1) * FAR_FRAME // 2])
             pulled += 1
         out.append(subject.clean(captured[number * pcm.FRAME_BYTES : (number + 1) * pcm.FRAME_BYTES]))
     assert erle_db(microphone, from_pcm(b"".join(out)), after_s=seconds - 40) >= GOAL_DB
 
 
-def test_pieces_of_any_length_are_the_same_voice() -> None:
+def test_the_canceller_takes_pieces_of_any_length() -> None:
     far = far_voice()
     microphone = to_pcm(echo_of(far, delay_s=0.1))
     played = to_pcm(far)
@@ -209,7 +212,7 @@ def test_a_voice_into_the_reply_survives(coupling_db: float, at_least: float) ->
 
 
 def frames_with_a_visitor(subject: EchoCanceller, microphone: Samples, far: Samples) -> list[int]:
-    """The numbers of the frames in which somebody else was noticed."""
+    """Return the numbers of the frames in which another person was noticed."""
     captured, played = to_pcm(microphone), to_pcm(far)
     found = []
     for number in range(len(captured) // pcm.FRAME_BYTES):
@@ -221,7 +224,7 @@ def frames_with_a_visitor(subject: EchoCanceller, microphone: Samples, far: Samp
 
 
 @pytest.mark.parametrize("coupling_db", [0.0, -10.0, -20.0])
-def test_the_own_voice_is_no_visitor(coupling_db: float) -> None:
+def test_the_kiosks_own_voice_is_not_taken_for_a_visitor(coupling_db: float) -> None:
     far = far_voice(20)
     microphone = echo_of(far, delay_s=0.06, coupling_db=coupling_db)
     assert frames_with_a_visitor(canceller(noise_suppression=True), microphone, far) == []
@@ -266,13 +269,13 @@ def test_silence_stays_silence() -> None:
         assert subject.clean(bytes(pcm.FRAME_BYTES)) == bytes(pcm.FRAME_BYTES)
 
 
-def test_a_room_without_a_reply_teaches_nothing() -> None:
+def test_a_room_stays_unknown_without_a_reply() -> None:
     subject = canceller()
     through(subject, np.zeros(pcm.UPLINK_HZ * 5), np.zeros(pcm.DOWNLINK_HZ * 5))
     assert subject.learning
 
 
-def test_a_room_is_known_after_a_few_seconds_of_voice() -> None:
+def test_a_room_is_known_after_some_seconds_of_voice() -> None:
     subject = canceller()
     far = far_voice(LEARNING_S * 2)
     microphone = echo_of(far, delay_s=0.06)
@@ -283,7 +286,7 @@ def test_a_room_is_known_after_a_few_seconds_of_voice() -> None:
     assert not subject.learning
 
 
-def test_nothing_of_its_own_voice_passes_before_the_room_is_known() -> None:
+def test_the_own_voice_does_not_pass_before_the_room_is_known() -> None:
     subject, far = canceller(), far_voice(LEARNING_S)
     microphone = echo_of(far, delay_s=0.06, coupling_db=0)
     assert level_db(through(subject, microphone, far)) < -85
@@ -298,7 +301,7 @@ def test_a_visitor_is_heard_before_the_room_is_known_when_the_kiosk_is_silent() 
 
 
 @pytest.mark.parametrize("lag_s", [0.0, 0.1, 0.3])
-def test_a_chime_in_a_room_that_is_not_known_yet_swallows_no_word(lag_s: float) -> None:
+def test_a_chime_in_an_unknown_room_swallows_no_word(lag_s: float) -> None:
     subject = canceller()
     said = levelled(visitors()[0].samples, -26)
     said = said[round(visitors()[0].onset_s * pcm.UPLINK_HZ) :][: pcm.UPLINK_HZ]
@@ -327,7 +330,7 @@ def test_a_room_with_reopened_devices_is_unknown() -> None:
     assert subject.learning
 
 
-def test_what_was_played_while_the_microphone_paused_is_skipped() -> None:
+def test_the_canceller_skips_sound_played_while_the_microphone_paused() -> None:
     subject = canceller()
     far = far_voice(40)
     microphone = echo_of(far, delay_s=0.06)
@@ -342,13 +345,13 @@ def test_what_was_played_while_the_microphone_paused_is_skipped() -> None:
 
 
 @pytest.mark.parametrize("size", [0, pcm.FRAME_BYTES // 2, pcm.FRAME_BYTES - 1, pcm.FRAME_BYTES * 2])
-def test_another_size_of_frame_is_refused(size: int) -> None:
+def test_a_frame_of_another_size_is_rejected(size: int) -> None:
     with pytest.raises(ValueError, match=f"640 bytes long, not {size}"):
         canceller().clean(bytes(size))
 
 
 @pytest.mark.parametrize(("given", "kept"), [(-1.0, 0.0), (0.12, 0.12), (3.0, 0.5)])
-def test_the_delay_is_kept_within_what_the_library_takes(given: float, kept: float) -> None:
+def test_the_delay_is_limited_to_the_range_of_the_library(given: float, kept: float) -> None:
     subject = canceller()
     subject.delay_s = given
     assert subject.delay_s == kept
@@ -379,7 +382,7 @@ def test_the_device_thread_and_the_loop_do_not_disturb_each_other() -> None:
     assert longest < pcm.PERIOD_MS / 1000
 
 
-def test_it_is_cheap_enough_for_a_small_computer() -> None:
+def test_the_canceller_is_cheap_enough_for_a_small_computer() -> None:
     far = far_voice(10)
     microphone = echo_of(far, delay_s=0.06)
     subject = canceller(noise_suppression=True, gain_control=True)
@@ -390,7 +393,7 @@ def test_it_is_cheap_enough_for_a_small_computer() -> None:
     assert per_block_us < BUDGET_US
 
 
-def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "livekit.rtc", None)  # to Python: it is not there
+def test_a_missing_library_is_reported_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "livekit.rtc", None)  # makes the import fail
     with pytest.raises(ConfigError, match=r"run scripts/install.sh again"):
         canceller()

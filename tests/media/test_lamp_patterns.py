@@ -1,4 +1,4 @@
-"""What a lamp looks like, for people who cannot tell red from green, and for lamps that have neither."""
+"""Lamp patterns, for people who cannot tell red from green, and for lamps without colours."""
 
 import math
 from itertools import combinations
@@ -28,7 +28,7 @@ ALL = {**STATES, **OVERLAYS, **CODES}
 
 
 def flashes(shown: Pattern) -> list[float]:
-    """Return how long each flash of one round lasts; a steady pattern has none."""
+    """Return the length of each flash of one round; a steady pattern has none."""
     return [seconds for seconds, level in shown.steps if level and seconds < math.inf]
 
 
@@ -37,14 +37,14 @@ def period(shown: Pattern) -> float:
 
 
 def share(shown: Pattern) -> float:
-    """Return how much of the time it is lit."""
+    """Return the share of time in which the pattern is lit."""
     if period(shown) == math.inf:
         return shown.steps[0][1]
     return sum(flashes(shown)) / period(shown)
 
 
 def lengths(shown: Pattern) -> str:
-    """Return which flashes are long and which are short, beginning wherever one happens to look."""
+    """Return the order of long and short flashes, whatever the first one that a person sees."""
     written = "".join("L" if seconds >= 0.5 else "S" for seconds in flashes(shown))
     return min((written[turn:] + written[:turn] for turn in range(len(written))), default="")
 
@@ -60,13 +60,13 @@ def read(shown: Pattern) -> str:
 # Patterns
 
 
-def test_everything_that_can_be_shown_has_a_pattern() -> None:
+def test_every_state_and_overlay_has_a_pattern() -> None:
     assert set(STATES) == set(KioskStatus)
     assert set(OVERLAYS) == set(Overlay) - {Overlay.NONE}
 
 
 @pytest.mark.parametrize(("one", "other"), list(combinations(ALL, 2)))
-def test_any_two_can_be_told_apart_by_rhythm_alone(one: str, other: str) -> None:
+def test_any_two_patterns_differ_by_rhythm_alone(one: str, other: str) -> None:
     a, b = ALL[one], ALL[other]
     pace = (
         max(period(a), period(b)) / min(period(a), period(b)) if math.inf not in (period(a), period(b)) else 9
@@ -75,14 +75,14 @@ def test_any_two_can_be_told_apart_by_rhythm_alone(one: str, other: str) -> None
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_no_rhythm_needs_more_than_a_line_that_is_on_or_off(name: str) -> None:
+def test_every_pattern_works_on_a_line_that_is_on_or_off(name: str) -> None:
     assert {level for _, level in ALL[name].steps} <= {0.0, 1.0}
     assert max(ALL[name].colour) == 1.0
     assert set(ALL[name].colour) <= {0.0, 1.0}
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_nothing_flashes_more_than_three_times_a_second(name: str) -> None:
+def test_no_pattern_flashes_more_than_three_times_a_second(name: str) -> None:
     moments, t_s, was = [], 0.0, 0.0
     while t_s < 20.0:
         level, until_s = at(ALL[name], t_s)
@@ -93,12 +93,12 @@ def test_nothing_flashes_more_than_three_times_a_second(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_rhythm_begins_lit_and_ends_dark_unless_it_is_steady(name: str) -> None:
+def test_a_pattern_begins_lit_and_ends_dark_unless_it_is_steady(name: str) -> None:
     levels = [level for _, level in ALL[name].steps]
     assert levels == [1.0, 0.0] * (len(levels) // 2) or period(ALL[name]) == math.inf
 
 
-def test_asleep_is_dark_and_listening_is_lit_and_neither_ever_changes() -> None:
+def test_asleep_is_always_dark_and_listening_always_lit() -> None:
     assert at(pattern("asleep"), 5.0) == (0.0, math.inf)
     assert at(pattern("listening"), 5.0) == (1.0, math.inf)
 
@@ -111,23 +111,23 @@ def test_a_code_can_be_read_back_from_its_flashes(state: str, code: Code) -> Non
     assert told.colour == STATES[state].colour
 
 
-def test_asleep_is_dark_unless_there_is_a_code_to_tell() -> None:
+def test_asleep_is_dark_unless_it_shows_a_code() -> None:
     assert read(pattern("asleep", "S1")) == "S1"
     assert pattern("asleep") == STATES["asleep"]
 
 
 @pytest.mark.parametrize("code", Code)
-def test_after_a_code_it_is_dark_for_so_long_that_nobody_reads_on(code: Code) -> None:
+def test_the_pause_after_a_code_is_longer_than_any_pause_within_it(code: Code) -> None:
     pauses = [seconds for seconds, level in pattern("fault", code).steps if not level]
     assert pauses[-1] >= 2 * max(pauses[:-1])
 
 
 @pytest.mark.parametrize("state", sorted(set(STATES) - TELLING))
-def test_states_in_which_the_kiosk_works_tell_no_code(state: str) -> None:
+def test_states_of_a_working_kiosk_show_no_code(state: str) -> None:
     assert pattern(state, "W1") == STATES[state]
 
 
-def test_what_lies_over_a_state_goes_before_it_and_its_code() -> None:
+def test_an_overlay_hides_the_state_and_its_code() -> None:
     assert pattern("fault", "D1", "asking") == OVERLAYS["asking"]
 
 
@@ -179,7 +179,7 @@ def test_a_night_may_lie_within_a_day() -> None:
     assert brightness_at(15 * 3600, 50.0, siesta) == (50.0, 22 * 3600.0)
 
 
-def test_without_a_night_the_day_never_ends() -> None:
+def test_without_a_night_the_brightness_never_changes() -> None:
     assert brightness_at(0.0, 50.0, None) == (50.0, math.inf)
     assert brightness_at(0.0, 50.0, NightDimming(3600.0, 3600.0, 10.0)) == (50.0, math.inf)
 
@@ -188,7 +188,7 @@ MOMENTS = st.integers(0, int(DAY_S) - 1)
 
 
 @given(MOMENTS, MOMENTS, MOMENTS)
-def test_it_is_night_for_as_long_as_the_night_lasts(day_s: int, from_s: int, to_s: int) -> None:
+def test_the_night_brightness_applies_for_the_whole_night(day_s: int, from_s: int, to_s: int) -> None:
     percent, holds_s = brightness_at(day_s, 80.0, NightDimming(from_s, to_s, 10.0))
     after_dusk, before_dawn = day_s >= from_s, day_s < to_s
     dark = after_dusk and before_dawn if from_s <= to_s else after_dusk or before_dawn
@@ -196,12 +196,12 @@ def test_it_is_night_for_as_long_as_the_night_lasts(day_s: int, from_s: int, to_
     assert 0.0 < holds_s <= DAY_S or from_s == to_s
 
 
-def test_half_as_bright_takes_a_fifth_of_the_light() -> None:
+def test_half_the_brightness_takes_a_fifth_of_the_light() -> None:
     assert dimmed(0) == 0.0
     assert dimmed(50) == pytest.approx(0.184, abs=0.001)
     assert dimmed(100) == pytest.approx(1.0)
 
 
 @given(st.floats(0.0, 99.0), st.floats(0.01, 1.0))
-def test_brighter_is_more_light(brightness: float, more: float) -> None:
+def test_more_brightness_is_more_light(brightness: float, more: float) -> None:
     assert 0.0 <= dimmed(brightness) < dimmed(brightness + more) <= 1.0

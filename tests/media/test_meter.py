@@ -1,4 +1,4 @@
-"""Levels: right where somebody watches, and nothing where nobody does."""
+"""A meter measures while a person watches it, and only then."""
 
 import struct
 
@@ -25,7 +25,7 @@ def test_a_meter_shows_the_loudest_of_its_last_pieces() -> None:
     assert meter.level == 0.0
 
 
-def test_nobody_watching_means_nothing_measured() -> None:
+def test_a_meter_that_is_not_watched_measures_nothing() -> None:
     meter = Meter(2)
     meter.feed(struct.pack("<h", 16384))
     assert meter.level == 0.0

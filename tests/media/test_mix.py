@@ -8,7 +8,7 @@ def samples(*values: int) -> bytes:
     return np.array(values, "<i2").tobytes()
 
 
-def test_a_gain_goes_evenly_from_the_first_sample_to_the_last() -> None:
+def test_a_gain_changes_evenly_from_the_first_sample_to_the_last() -> None:
     assert scaled(samples(1000, 1000, 1000), 1.0, 0.0) == samples(1000, 500, 0)
     assert scaled(samples(1000, -1000), 0.25, 0.25) == samples(250, -250)
     assert scaled(b"", 1.0, 0.0) == b""
@@ -34,7 +34,7 @@ def test_half_a_sample_at_the_end_of_a_clip_is_left_out() -> None:
     assert over == [0]
 
 
-def test_a_clip_that_nobody_started_gives_nothing() -> None:
+def test_a_clip_that_was_not_started_gives_nothing() -> None:
     over: list[int] = []
     clip = Clip(over.append)
     assert clip.stopped

@@ -1,4 +1,4 @@
-"""Whatever comes in is refused in one line, or leaves as a small upright JPEG that tells nothing more."""
+"""Each picture is rejected in one line, or becomes a small upright JPEG that carries nothing else."""
 
 import random
 import struct
@@ -79,13 +79,13 @@ def test_the_longer_side_is_never_longer_than_asked_and_the_shape_stays(
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_what_exif_says_is_done_and_then_gone(orientation: int) -> None:
+def test_the_exif_orientation_is_applied_and_then_removed(orientation: int) -> None:
     fitted = fit(labelled(orientation))
     assert corners(fitted) == UPRIGHT
     assert opened(fitted).size == (100, 75)
     assert not opened(fitted).getexif()
     assert SECRET not in fitted
-    assert SECRET in labelled(orientation), "there was something to strip"
+    assert SECRET in labelled(orientation), "the original must hold the secret"
 
 
 @pytest.mark.parametrize(
@@ -105,25 +105,25 @@ def test_a_picture_is_turned_clockwise_and_then_mirrored(
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
-def test_every_kind_of_colour_is_taken(mode: str) -> None:
+def test_every_colour_mode_is_accepted(mode: str) -> None:
     image = quarters().convert("L").convert(mode) if mode == "I;16" else quarters().convert(mode)
     opened(fit(encoded(image, "JPEG" if mode == "CMYK" else "PNG")))
 
 
-def test_sixteen_bits_of_grey_keep_their_brightness() -> None:
+def test_sixteen_bit_grey_keeps_its_brightness() -> None:
     image = Image.fromarray(np.full((10, 10), 0x8000, dtype=np.uint16))
     assert opened(fit(encoded(image, "PNG"))).getpixel((5, 5)) == pytest.approx(128, abs=2)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P"])
-def test_what_is_transparent_becomes_white(mode: str) -> None:
+def test_transparency_becomes_white(mode: str) -> None:
     clear = Image.new("RGBA", (16, 16), (255, 0, 0, 0))
     options = {} if mode == "RGBA" else {"transparency": 0}
     data = encoded(clear if mode == "RGBA" else Image.new("P", (16, 16), 0), "PNG", **options)
     assert opened(fit(data)).getpixel((8, 8)) == (255, 255, 255)
 
 
-def test_of_an_animation_the_first_picture_stays() -> None:
+def test_the_first_picture_of_an_animation_stays() -> None:
     moving = encoded(Image.new("RGB", (16, 16), "white"), "WEBP", save_all=True,
                      append_images=[Image.new("RGB", (16, 16), "black")])  # fmt: skip
     assert opened(fit(moving)).getpixel((8, 8)) == (255, 255, 255)
@@ -144,14 +144,14 @@ def test_of_an_animation_the_first_picture_stays() -> None:
         (bytes(20_000_001), "more than 20 MB"),
     ],
 )
-def test_what_is_no_good_picture_is_refused_in_one_line(data: bytes, why: str) -> None:
+def test_a_bad_picture_is_rejected_in_one_line(data: bytes, why: str) -> None:
     with pytest.raises(BadPicture, match=why) as refused:
         fit(data)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 200
 
 
-def test_a_jpeg_may_have_twice_the_pixels_of_what_is_decoded_whole() -> None:
+def test_a_jpeg_may_have_twice_the_pixels_of_a_png() -> None:
     image = Image.new("L", (100, 60))
     assert picture.fit(encoded(image), size=50, quality=75, most_pixels=6000)
     with pytest.raises(BadPicture, match="100 x 60 pixels"):
@@ -166,13 +166,13 @@ def test_a_jpeg_may_have_twice_the_pixels_of_what_is_decoded_whole() -> None:
         encoded(Image.new("RGB", (100, 60)), "WEBP"),
     ],
 )
-def test_what_takes_most_memory_may_have_a_quarter_of_the_pixels(data: bytes) -> None:
+def test_a_format_that_takes_most_memory_may_have_a_quarter_of_the_pixels(data: bytes) -> None:
     assert picture.fit(data, size=50, quality=75, most_pixels=24_000)
     with pytest.raises(BadPicture, match="100 x 60 pixels"):
         picture.fit(data, size=50, quality=75, most_pixels=23_999)
 
 
-def test_a_jpeg_whose_colours_come_one_after_the_other_takes_as_much_memory_as_a_progressive_one() -> None:
+def test_a_jpeg_with_one_scan_per_colour_has_the_limit_of_a_progressive_one() -> None:
     data = encoded(Image.new("RGB", (100, 60)))
     scan = data.index(b"\xff\xda")
     apart = data[: scan + 2] + b"\x00\x08\x01\x01\x00\x00\x3f\x00" + data[scan + 14 :]
@@ -180,13 +180,13 @@ def test_a_jpeg_whose_colours_come_one_after_the_other_takes_as_much_memory_as_a
         picture.fit(apart, size=50, quality=75, most_pixels=23_999)
 
 
-def test_a_large_picture_of_sixteen_bits_of_grey_is_scaled_with_its_brightness() -> None:
+def test_scaling_keeps_the_brightness_of_sixteen_bit_grey() -> None:
     image = Image.fromarray(np.full((900, 900), 0x8000, dtype=np.uint16))
     assert opened(fit(encoded(image, "PNG"))).getpixel((5, 5)) == pytest.approx(128, abs=2)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-def test_whatever_is_broken_in_a_picture_it_is_refused_or_mended() -> None:
+def test_a_broken_picture_is_rejected_or_mended() -> None:
     chance = random.Random(20)
     whole = [
         *(labelled(6), encoded(noise(40, 30), progressive=True), encoded(noise(40, 30), "PNG")),
@@ -211,14 +211,14 @@ def test_whatever_is_broken_in_a_picture_it_is_refused_or_mended() -> None:
     assert 300 < refused < 1400
 
 
-# What a camera gives
+# Pictures of a camera
 
 
 def segment(marker: int, data: bytes) -> bytes:
     return bytes((0xFF, marker)) + (len(data) + 2).to_bytes(2, "big") + data
 
 
-def test_a_camera_s_jpeg_goes_pixel_by_pixel_as_it_came_without_metadata_and_padding() -> None:
+def test_a_cameras_jpeg_keeps_its_pixels_and_loses_metadata_and_padding() -> None:
     exif = Image.Exif()
     exif[0x010E] = SECRET.decode()
     came = encoded(quarters(), exif=exif, comment=SECRET) + bytes(1000)
@@ -240,11 +240,11 @@ def test_a_camera_s_jpeg_goes_pixel_by_pixel_as_it_came_without_metadata_and_pad
         ("empty", b""),
     ],
 )
-def test_a_jpeg_that_cannot_go_as_it_is_is_not_passed(what: str, data: bytes) -> None:
+def test_an_unfit_jpeg_does_not_pass_unchanged(what: str, data: bytes) -> None:
     assert picture.bare(data, size=320) is None, what
 
 
-def test_a_frame_without_huffman_tables_is_mended_by_making_it_anew() -> None:
+def test_encoding_again_mends_a_frame_without_huffman_tables() -> None:
     whole = encoded(quarters(), optimize=False)
     cut = bytearray(whole)
     while (at := cut.find(b"\xff\xc4")) >= 0:
@@ -268,13 +268,13 @@ def scene() -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     return np.asarray(noise(12, 9).resize((768, 576), Image.Resampling.BICUBIC)).astype(np.float64)
 
 
-def test_the_same_scene_twice_differs_by_the_sensor_s_noise_only() -> None:
+def test_two_pictures_of_one_scene_differ_only_by_the_sensors_noise() -> None:
     chance = np.random.default_rng(1)
     views = [seen(scene() + chance.normal(0, 8, (576, 768, 3))) for _ in range(2)]
     assert 0 < picture.difference(*views) < 0.004
 
 
-def test_somebody_who_steps_into_the_picture_is_noticed() -> None:
+def test_a_person_who_steps_into_the_picture_is_noticed() -> None:
     visited = scene()
     visited[150:576, 300:450] = (60, 40, 30)
     assert picture.difference(seen(scene()), seen(visited)) > 0.03
@@ -291,12 +291,12 @@ def test_difference_goes_from_the_same_to_black_and_white() -> None:
     )
 
 
-def test_a_sketch_of_what_is_no_picture_is_refused() -> None:
+def test_a_sketch_of_no_picture_is_rejected() -> None:
     for data in (b"", b"hello", jpeg()[:1000]):
         with pytest.raises(BadPicture):
             picture.sketch(data)
 
 
-def test_a_sketch_has_one_size_whatever_the_picture_s() -> None:
+def test_a_sketch_has_one_size_for_pictures_of_any_size() -> None:
     for size in ((1, 1), (7, 300), (2000, 1500)):
         assert len(picture.sketch(encoded(Image.new("RGB", size)))) == picture.SKETCH_SIDE**2

@@ -1,4 +1,4 @@
-"""What is counted in a picture's file, and what of it goes on to be decoded."""
+"""The parts of a picture's file are counted, and unused ones do not reach the decoder."""
 
 import io
 import struct
@@ -26,7 +26,7 @@ def tiff(entries: list[tuple[int, int, int, int]], order: str = "<") -> bytes:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("value", range(1, 9))
-def test_the_orientation_is_read_in_either_order_of_bytes(order: str, value: int) -> None:
+def test_the_orientation_is_read_in_both_byte_orders(order: str, value: int) -> None:
     assert orientation(tiff([(0x010F, 2, 1, 0), (0x0112, 3, 1, value)], order)) == value
 
 
@@ -45,15 +45,15 @@ def test_the_orientation_is_read_in_either_order_of_bytes(order: str, value: int
         b"Exif\0\0II*\0\xff\xff\xff\xff",
     ],
 )
-def test_an_orientation_that_cannot_be_read_is_upright(exif: bytes) -> None:
+def test_an_unreadable_orientation_is_upright(exif: bytes) -> None:
     assert orientation(exif) == 1
 
 
-def test_nothing_but_the_picture_and_its_colours_goes_on() -> None:
+def test_only_the_picture_and_its_colours_reach_the_decoder() -> None:
     image = quarters().convert("CMYK")
     exif = Image.Exif()
     exif[0x0112] = 6
-    data = encoded(image, exif=exif.tobytes(), icc_profile=bytes(90_000), comment=b"by nobody")
+    data = encoded(image, exif=exif.tobytes(), icc_profile=bytes(90_000), comment=b"a comment")
     left, upright = lean(data)
     assert upright == 6
     markers = {marker for marker, _, _ in segments(left)}
@@ -62,25 +62,25 @@ def test_nothing_but_the_picture_and_its_colours_goes_on() -> None:
     assert Image.open(io.BytesIO(left)).tobytes() == Image.open(io.BytesIO(data)).tobytes()
 
 
-def test_metadata_of_any_size_is_left_out_before_a_library_keeps_it() -> None:
+def test_metadata_of_any_size_does_not_reach_the_library() -> None:
     for data in (overlapping_exif(), exif_that_leads_to_itself(), padding(100_000)):
         assert len(lean(data)[0]) < 20_000
         assert fit(data, size=100, quality=75)
 
 
-def test_more_parts_than_any_camera_writes_are_refused() -> None:
+def test_too_many_parts_are_rejected() -> None:
     with pytest.raises(TooManyPartsError, match=f"more than {MOST_PARTS} segments"):
         lean(empty_segments(MOST_PARTS + 1))
     with pytest.raises(BadPicture, match="more than"):
         fit(empty_segments(MOST_PARTS + 1), size=100, quality=75)
 
 
-def test_a_film_behind_a_picture_does_not_count_as_its_scans() -> None:
+def test_scans_behind_a_picture_are_not_counted() -> None:
     data = jpeg() + b"\xff\xda\0\0" * (MOST_SCANS + 1)
     assert fit(data, size=100, quality=75)
 
 
-def test_scans_without_end_are_refused() -> None:
+def test_too_many_scans_are_rejected() -> None:
     good = encoded(quarters(), progressive=True)
     start = good.index(b"\xff\xda")
     end = good.index(b"\xff", start + 20)

@@ -24,7 +24,7 @@ PERIOD = 480
 
 
 class Rig:
-    """A playout, and the marks it set."""
+    """A playout, and the marks that it has set."""
 
     def __init__(self, volume: int = 100, bound_s: float = 300.0) -> None:
         self.marks: list[PlayoutMark] = []
@@ -44,7 +44,7 @@ def count_up(byte_count: int) -> bytes:
     return np.arange(1, byte_count // 2 + 1, dtype=np.int16).tobytes()
 
 
-def test_silence_comes_where_nothing_is_queued() -> None:
+def test_an_empty_playout_gives_silence() -> None:
     rig = Rig()
     assert rig.pull() == bytes(PERIOD)
     assert rig.pull(6) == bytes(6)
@@ -52,7 +52,7 @@ def test_silence_comes_where_nothing_is_queued() -> None:
     assert rig.playout.starved_bytes == 0
 
 
-def test_silence_costs_no_new_bytes() -> None:
+def test_silence_is_always_the_same_object() -> None:
     rig = Rig()
     assert rig.pull() is rig.pull()
 
@@ -65,7 +65,7 @@ def test_pieces_of_any_length_come_out_as_one_stream() -> None:
     assert b"".join(rig.pull() for _ in range(3)) == speech
 
 
-def test_full_volume_leaves_a_whole_period_untouched() -> None:
+def test_full_volume_leaves_a_whole_period_unchanged() -> None:
     rig = Rig()
     speech = count_up(PERIOD)
     rig.playout.add(0, speech)
@@ -101,7 +101,7 @@ def test_a_reply_sounds_with_its_first_sample_and_is_played_with_its_last() -> N
     assert rig.marks == [Sounded(7), Played(7)]
 
 
-def test_an_end_right_behind_the_last_sample_is_met_in_the_same_pull() -> None:
+def test_an_end_right_behind_the_last_sample_is_reported_by_the_same_pull() -> None:
     rig = Rig()
     rig.playout.add(0, tone(PERIOD))
     rig.playout.end(0)
@@ -109,7 +109,7 @@ def test_an_end_right_behind_the_last_sample_is_met_in_the_same_pull() -> None:
     assert rig.marks == [Sounded(0), Played(0)]
 
 
-def test_a_reply_is_not_over_before_its_end_came() -> None:
+def test_a_reply_is_not_over_before_its_end_comes() -> None:
     rig = Rig()
     rig.playout.add(0, tone(PERIOD))
     rig.pull()
@@ -157,7 +157,7 @@ def test_late_audio_in_the_middle_of_a_reply_is_counted_as_starving() -> None:
     assert rig.playout.starved_bytes == 2 * PERIOD - 100
 
 
-def test_a_flush_fades_what_sounds_and_drops_the_rest() -> None:
+def test_a_flush_fades_the_present_sound_and_drops_the_rest() -> None:
     rig = Rig()
     rig.playout.add(0, tone(10 * PERIOD))
     rig.playout.end(0)
@@ -173,7 +173,7 @@ def test_a_flush_fades_what_sounds_and_drops_the_rest() -> None:
     assert rig.playout.queued_s == 0.0
 
 
-def test_a_flush_goes_down_from_the_volume_that_is_set() -> None:
+def test_a_flush_fades_from_the_present_volume() -> None:
     rig = Rig(volume=50)
     rig.playout.add(0, tone(10 * PERIOD))
     before = np.frombuffer(rig.pull(), dtype=np.int16)
@@ -182,7 +182,7 @@ def test_a_flush_goes_down_from_the_volume_that_is_set() -> None:
     assert faded[0] == before[-1] == round(12_000 * gain(50))
 
 
-def test_a_flush_of_what_has_not_sounded_is_silent_and_still_ends_it() -> None:
+def test_a_flush_of_unheard_replies_is_silent_and_ends_them() -> None:
     rig = Rig()
     rig.playout.add(0, tone(PERIOD))
     rig.playout.add(1, tone(PERIOD))
@@ -192,7 +192,7 @@ def test_a_flush_of_what_has_not_sounded_is_silent_and_still_ends_it() -> None:
     assert rig.marks == [Played(0), Played(1)]
 
 
-def test_a_flush_leaves_what_comes_after_it_whole() -> None:
+def test_a_flush_leaves_later_replies_whole() -> None:
     rig = Rig()
     rig.playout.add(0, tone(PERIOD))
     rig.playout.flush(0)
@@ -201,7 +201,7 @@ def test_a_flush_leaves_what_comes_after_it_whole() -> None:
     assert rig.marks == [Played(0), Sounded(1)]
 
 
-def test_what_comes_late_for_a_flushed_reply_is_dropped() -> None:
+def test_late_audio_of_a_flushed_reply_is_dropped() -> None:
     rig = Rig()
     rig.playout.add(0, tone(PERIOD))
     rig.pull()
@@ -223,7 +223,7 @@ def test_a_flush_ends_a_reply_that_waits_for_more() -> None:
     assert rig.marks == [Sounded(0), Played(0)]
 
 
-def test_a_flush_of_what_is_over_does_nothing() -> None:
+def test_a_flush_of_a_finished_reply_does_nothing() -> None:
     rig = Rig()
     rig.playout.add(0, tone(PERIOD))
     rig.playout.end(0)
@@ -234,7 +234,7 @@ def test_a_flush_of_what_is_over_does_nothing() -> None:
     assert rig.marks == [Sounded(0), Played(0)]
 
 
-def test_what_comes_past_the_bound_is_dropped_and_counted() -> None:
+def test_audio_beyond_the_bound_is_dropped_and_counted() -> None:
     rig = Rig(bound_s=0.01)
     rig.playout.add(0, count_up(PERIOD + 100))
     rig.playout.add(0, tone(PERIOD))
@@ -245,7 +245,7 @@ def test_what_comes_past_the_bound_is_dropped_and_counted() -> None:
     assert rig.marks == [Sounded(0), Played(0)]
 
 
-def test_a_reply_that_found_no_room_at_all_is_ended_by_a_flush() -> None:
+def test_a_flush_ends_a_reply_that_found_no_room() -> None:
     rig = Rig(bound_s=0.01)
     rig.playout.add(0, tone(PERIOD))
     rig.playout.add(1, tone(PERIOD))
@@ -282,14 +282,14 @@ def test_pulled_counts_every_byte_silence_included() -> None:
     assert rig.playout.pulled == PERIOD + 960
 
 
-def test_a_volume_outside_what_the_owner_allows_becomes_the_nearest_that_is() -> None:
+def test_a_volume_outside_the_owners_range_is_limited_to_it() -> None:
     assert [clamp(volume, 20, 80) for volume in (0, 20, 50, 80, 100)] == [20, 20, 50, 80, 80]
 
 
 # Cues.
 
 
-def test_a_cue_is_heard_where_nothing_else_is() -> None:
+def test_a_cue_is_heard_alone() -> None:
     rig = Rig()
     assert rig.playout.play_cue(count_up(PERIOD + 100)) == 0
     assert rig.pull() + rig.pull() == count_up(PERIOD + 100) + bytes(PERIOD - 100)
@@ -298,7 +298,7 @@ def test_a_cue_is_heard_where_nothing_else_is() -> None:
     assert rig.playout.starved_bytes == 0
 
 
-def test_a_cue_is_heard_over_a_reply_that_goes_on_undisturbed() -> None:
+def test_a_cue_is_heard_over_a_reply_without_disturbing_it() -> None:
     rig = Rig()
     rig.playout.add(0, tone(3 * PERIOD, 1000))
     rig.playout.end(0)
@@ -309,7 +309,7 @@ def test_a_cue_is_heard_over_a_reply_that_goes_on_undisturbed() -> None:
     assert rig.marks == [Sounded(0), Played(0)]
 
 
-def test_a_cue_goes_on_where_a_reply_ends() -> None:
+def test_a_cue_goes_on_after_the_end_of_a_reply() -> None:
     rig = Rig()
     rig.playout.add(0, tone(100, 1000))
     rig.playout.end(0)
@@ -344,7 +344,7 @@ def test_the_newest_cue_wins_and_the_other_fades() -> None:
     assert rig.pull() == bytes(PERIOD)
 
 
-def test_a_cue_that_another_replaced_before_it_was_heard_is_not_heard() -> None:
+def test_a_cue_that_is_replaced_before_the_next_pull_is_not_heard() -> None:
     rig = Rig()
     for _ in range(3):
         rig.playout.play_cue(tone(PERIOD, 500))
@@ -371,7 +371,7 @@ def test_a_flush_leaves_a_cue_whole() -> None:
 # Prompts.
 
 
-def test_a_prompt_is_heard_and_its_end_told() -> None:
+def test_a_prompt_is_heard_and_its_end_is_reported() -> None:
     rig = Rig()
     assert rig.playout.say(count_up(PERIOD + 100)) == 0
     assert rig.pull() == count_up(PERIOD + 100)[:PERIOD]
@@ -435,7 +435,7 @@ def test_a_prompt_that_is_hushed_while_it_waits_is_over_without_a_sound() -> Non
     assert rig.pull() == tone(PERIOD, 1000)
 
 
-def test_a_hush_where_nothing_is_said_does_nothing() -> None:
+def test_a_hush_without_a_prompt_does_nothing() -> None:
     rig = Rig()
     rig.playout.hush()
     assert rig.pull() == bytes(PERIOD)
@@ -451,7 +451,7 @@ def test_a_prompt_replaces_the_one_before_it() -> None:
     assert rig.marks == [PromptFinished(0), PromptFinished(1)]
 
 
-def test_a_flush_during_a_prompt_lets_nothing_of_the_reply_be_heard() -> None:
+def test_a_reply_flushed_during_a_prompt_is_not_heard() -> None:
     rig = Rig()
     rig.playout.add(0, tone(PERIOD))
     rig.pull()
@@ -513,7 +513,7 @@ def test_ducking_turned_back_half_way_makes_no_step() -> None:
     assert way[1][-1] == 1.0
 
 
-def test_a_reply_that_begins_while_ducked_begins_so() -> None:
+def test_a_reply_that_begins_while_ducked_begins_ducked() -> None:
     rig = Rig()
     rig.playout.duck(True)
     rig.pull()
@@ -543,7 +543,7 @@ steps = st.lists(
 
 
 @given(steps)
-def test_whatever_happens_each_sound_is_over_exactly_once(script: list[Step]) -> None:
+def test_each_sound_is_over_exactly_once_in_any_order_of_calls(script: list[Step]) -> None:
     rig = Rig()
     reply, queued, touched = 0, bytearray(), set()
     prompts = cues = 0
@@ -614,7 +614,7 @@ def test_producer_and_consumer_in_two_threads_lose_nothing() -> None:
     assert rig.marks == [Sounded(0), Played(0)]
 
 
-def test_prompts_from_another_thread_are_each_over_once_and_in_order_beside_cues() -> None:
+def test_prompts_from_another_thread_are_over_once_and_in_order() -> None:
     count = 2000
     marks: list[PlayoutMark] = []
     missing: set[PlayoutMark] = {PromptFinished(count - 1)}

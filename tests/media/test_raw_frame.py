@@ -1,4 +1,4 @@
-"""Frames without compression: each layout gives the picture that was seen."""
+"""Uncompressed frames: each layout gives the right picture."""
 
 import pytest
 from PIL import Image
@@ -15,12 +15,12 @@ def layout(fourcc: str, stride: int = 0, *, full_range: bool = False) -> Layout:
 
 @pytest.mark.parametrize("stride", [0, 640])
 @pytest.mark.parametrize("fourcc", [fourcc for fourcc in LAYOUTS if fourcc != "GREY"])
-def test_every_layout_has_its_colours_in_their_places(fourcc: str, stride: int) -> None:
+def test_every_layout_keeps_colours_and_places(fourcc: str, stride: int) -> None:
     frame = raw(quarters(160, 120), fourcc, stride)
     assert corners(jpeg(frame, layout(fourcc, stride), size=768, quality=90)) == UPRIGHT
 
 
-def test_grey_is_grey() -> None:
+def test_a_grey_frame_keeps_its_level() -> None:
     frame = raw(Image.new("L", (160, 120), 77).convert("RGB"), "GREY")
     level = opened(jpeg(frame, layout("GREY"), size=768, quality=90)).convert("L").getpixel((80, 60))
     assert level == pytest.approx(77, abs=1)
@@ -34,7 +34,7 @@ def test_white_is_white_where_brightness_ends_at_235(full_range: bool, seen: int
 
 
 @pytest.mark.parametrize("fourcc", LAYOUTS)
-def test_a_frame_that_ends_early_is_no_picture(fourcc: str) -> None:
+def test_a_frame_that_ends_early_is_rejected(fourcc: str) -> None:
     with pytest.raises(BadPicture, match="too short"):
         jpeg(raw(quarters(160, 120), fourcc)[:-1], layout(fourcc), size=768, quality=90)
 

@@ -40,7 +40,7 @@ def in_pieces(resampler: Resampler, data: bytes, size: int) -> bytes:
     return out + resampler.process(b"", last=True)
 
 
-def test_the_right_format_passes_untouched() -> None:
+def test_the_wanted_format_passes_unchanged() -> None:
     speech = as_int16(sine(16_000, 440, 0.1))
     assert Resampler(16_000, 16_000).process(speech) == speech
 
@@ -71,7 +71,7 @@ def test_one_channel_of_many_is_kept_alone(channel: int, from_hz: int) -> None:
     assert level_db(out) == pytest.approx(20 * np.log10(levels[channel - 1]), abs=0.05)
 
 
-def test_too_loud_is_cut_not_wrapped() -> None:
+def test_samples_beyond_full_scale_are_clipped() -> None:
     loud = np.array([1.5, -1.5], dtype="<f4").tobytes()
     out = Resampler(16_000, 16_000, sample_format=SampleFormat.FLOAT32).process(loud)
     assert np.frombuffer(out, "<i2").tolist() == [32767, -32768]
@@ -85,13 +85,13 @@ def test_a_tone_keeps_its_level_and_its_length(from_hz: int) -> None:
 
 
 @pytest.mark.parametrize("from_hz", [44_100, 48_000])
-def test_what_16_khz_cannot_hold_is_gone(from_hz: int) -> None:
+def test_a_tone_above_8_khz_is_removed(from_hz: int) -> None:
     out = in_pieces(Resampler(from_hz, 16_000), as_int16(sine(from_hz, 11_000, 0.5)), 2 * from_hz // 100)
     assert level_db(out) < -80
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 960, 5000])
-def test_the_cut_of_the_pieces_changes_nothing(size: int) -> None:
+def test_the_size_of_the_pieces_changes_nothing(size: int) -> None:
     data = written(np.stack([sine(48_000, 700, 0.1)] * 2, axis=1).reshape(-1), SampleFormat.INT24)
     whole = in_pieces(
         Resampler(48_000, 16_000, channels=2, sample_format=SampleFormat.INT24), data, len(data)
@@ -103,7 +103,7 @@ def test_the_cut_of_the_pieces_changes_nothing(size: int) -> None:
 @pytest.mark.parametrize(
     ("from_hz", "to_hz"), [(48_000, 16_000), (44_100, 16_000), (24_000, 48_000), (24_000, 44_100)]
 )
-def test_each_period_gives_its_share_after_the_delay_it_states(from_hz: int, to_hz: int) -> None:
+def test_each_period_gives_its_share_after_the_stated_delay(from_hz: int, to_hz: int) -> None:
     resampler = Resampler(from_hz, to_hz)
     period = bytes(2 * from_hz // 100)
     lag = 0.0
@@ -115,7 +115,7 @@ def test_each_period_gives_its_share_after_the_delay_it_states(from_hz: int, to_
 
 
 class Counting:
-    """A source of samples 1, 2, 3, ... times ten."""
+    """Source of a 440 Hz tone that counts its samples."""
 
     def __init__(self) -> None:
         self.given = 0
@@ -131,7 +131,7 @@ class Counting:
 @pytest.mark.parametrize(
     ("to_hz", "channels"), [(48_000, 1), (48_000, 2), (44_100, 2), (24_000, 2), (16_000, 6)]
 )
-def test_a_device_of_another_shape_gets_exactly_what_it_asks_for(to_hz: int, channels: int) -> None:
+def test_a_device_of_another_rate_gets_the_tone_in_every_channel(to_hz: int, channels: int) -> None:
     source = Counting()
     wrapped = ResampledSource(source, to_hz, channels)
     size = to_hz // 100 * 2 * channels
@@ -140,7 +140,7 @@ def test_a_device_of_another_shape_gets_exactly_what_it_asks_for(to_hz: int, cha
     assert source.sizes == {480}
     frames = np.frombuffer(out, "<i2").reshape(-1, channels)
     assert all((frames[:, 0] == frames[:, other]).all() for other in range(channels))
-    # The best fitting tone is the one that was played (the resampler may shift it by parts of a sample), and whole.
+    # The best fitting tone has the full level, though the resampler may shift it by parts of a sample.
     angle = 2 * np.pi * 440 * np.arange(len(frames)) / to_hz
     tone = np.stack([np.sin(angle), np.cos(angle)], axis=1)[500:]
     heard = frames[500:, 0].astype(float)

@@ -27,7 +27,7 @@ from kioskd.media.speech_onset import QUIET, SpeechOnsetDetector
 FRAME_S = pcm.FRAME_MS / 1000
 STEADY = ("pink", "fan", "white")
 BUDGET_S = 0.0005
-"""Ten times what a frame costs on a desktop, and a fortieth of what there is."""
+"""CPU time for a frame: ten times the cost on a desktop, and a fortieth of the frame's length."""
 
 
 def needs_people() -> None:
@@ -41,7 +41,7 @@ def needs_labels() -> None:
 
 
 def debian() -> tuple[Utterance, ...]:
-    """Two words each. Where the first begins: before it first reaches 2 % of the peak there is only a breath."""
+    """Return recordings of two words each; the onset is where the sound first reaches 2 % of the peak."""
     found = []
     for path in sorted(DEBIAN.glob("[FRS]*.wav")):
         samples = recording(path, pcm.UPLINK_HZ)
@@ -53,7 +53,7 @@ def debian() -> tuple[Utterance, ...]:
 
 
 def from_each_word() -> Iterator[Utterance]:
-    """The labelled recordings from each of their words on: forty ways to begin a sentence."""
+    """Yield the labelled recordings from each of their words on: forty ways to begin a sentence."""
     for path in sorted(Path(SPEECH).glob("*.wav")):
         samples = recording(path, pcm.UPLINK_HZ)
         words = json.loads(path.with_suffix(".words.json").read_text())["w"]
@@ -72,7 +72,7 @@ def hiss(seconds: float, dbfs: float = -60.0) -> Samples:
 
 
 def onsets(ear: SpeechOnsetDetector, *parts: Samples) -> list[float]:
-    """When the detector told of one: seconds from the beginning, at the end of the frame."""
+    """Return the seconds from the beginning to the end of each frame that reported an onset."""
     data = to_pcm(np.concatenate(parts))
     frames = range(0, len(data) - pcm.FRAME_BYTES + 1, pcm.FRAME_BYTES)
     return [
@@ -81,7 +81,7 @@ def onsets(ear: SpeechOnsetDetector, *parts: Samples) -> list[float]:
 
 
 def latencies(utterances: Sequence[Utterance], kind: str, snr_db: float, seed: int) -> list[float]:
-    """Seconds from each onset until it was told; infinite if never."""
+    """Return the seconds from each onset to its report; infinite if none came."""
     chance = np.random.default_rng(seed)
     found = []
     for one in utterances:
@@ -102,7 +102,7 @@ def share_within(seconds: float, found: Sequence[float]) -> float:
     return sum(took <= seconds for took in found) / len(found)
 
 
-def test_a_reader_is_found_within_200_ms() -> None:
+def test_a_readers_voice_is_found_within_200_ms() -> None:
     needs_labels()
     trials = [WakeTrial(kind, 10, 24, 0, seed) for kind in NOISES for seed in (21, 22)]
     found = [overhear(trial) for trial in trials]
@@ -127,11 +127,11 @@ def test_a_sentence_may_begin_with_any_word(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", STEADY)
-def test_a_quarter_of_an_hour_of_noise_wakes_nobody(kind: str) -> None:
+def test_a_quarter_of_an_hour_of_noise_does_not_wake_the_kiosk(kind: str) -> None:
     assert overhear(WakeTrial(kind, 10, 0, 900, seed=25)).false == 0
 
 
-# Speech it is, only nobody's in particular: not never, but seldom.
+# A crowd is speech, though not to the kiosk, so it may wake the kiosk seldom.
 def test_a_crowd_seldom_wakes_the_kiosk() -> None:
     needs_people()
     assert overhear(WakeTrial("babble", 10, 0, 1800, seed=25)).false <= 3
@@ -158,13 +158,13 @@ def test_a_voice_out_of_digital_silence_is_found() -> None:
     assert len(onsets(SpeechOnsetDetector(), silence(2), debian()[0].samples, silence(1))) == 1
 
 
-def test_an_onset_is_told_once_however_long_the_speech() -> None:
+def test_an_onset_is_reported_once_in_a_long_sentence() -> None:
     needs_labels()
     sentence = max(labelled(), key=lambda one: len(one.samples)).samples
     assert len(onsets(SpeechOnsetDetector(), hiss(2), sentence + hiss(len(sentence) / pcm.UPLINK_HZ))) == 1
 
 
-def test_speech_after_a_pause_is_an_onset_of_its_own() -> None:
+def test_speech_after_a_pause_is_another_onset() -> None:
     words = debian()[0].samples
     pause = QUIET * FRAME_S + 0.5
     assert len(onsets(SpeechOnsetDetector(), hiss(2), words, hiss(pause), words, hiss(pause))) == 2
@@ -179,7 +179,7 @@ def test_after_a_reset_the_same_speech_is_an_onset_again() -> None:
     assert len(onsets(ear, words)) == 1
 
 
-def test_who_talks_on_is_no_onset_until_they_have_paused() -> None:
+def test_a_speaker_who_talks_on_is_an_onset_only_after_a_pause() -> None:
     words = levelled(debian()[0].samples, -26)
     talk = np.concatenate([words] * 8)
     ear = SpeechOnsetDetector()
@@ -191,7 +191,7 @@ def test_who_talks_on_is_no_onset_until_they_have_paused() -> None:
 
 
 @pytest.mark.parametrize("kind", STEADY)
-def test_a_pause_is_found_in_a_room_that_has_become_loud_meanwhile(kind: str) -> None:
+def test_a_pause_is_found_in_a_room_that_has_become_loud(kind: str) -> None:
     ear = SpeechOnsetDetector()
     assert onsets(ear, hiss(60)) == []
     ear.reset()
@@ -202,7 +202,7 @@ def test_a_pause_is_found_in_a_room_that_has_become_loud_meanwhile(kind: str) ->
     assert len(onsets(ear, words + room[-len(words) :])) == 1
 
 
-def test_a_reset_keeps_what_is_known_of_the_noise() -> None:
+def test_a_reset_keeps_the_known_noise() -> None:
     ear = SpeechOnsetDetector()
     fan = 10 ** (-36 / 20) * noise("fan", 5, np.random.default_rng(6))
     assert onsets(ear, fan) == []
@@ -220,18 +220,18 @@ def test_a_fan_that_was_switched_on_is_soon_part_of_the_room() -> None:
 
 
 @pytest.mark.parametrize("hz", [150, 440, 1000, 3000])
-def test_a_beep_wakes_nobody(hz: int) -> None:
+def test_a_beep_does_not_wake_the_kiosk(hz: int) -> None:
     times = np.arange(pcm.UPLINK_HZ // 2) / pcm.UPLINK_HZ
     beep = 0.2 * np.sin(2 * np.pi * hz * times)
     assert onsets(SpeechOnsetDetector(), hiss(2), beep, hiss(1), beep, hiss(1)) == []
 
 
-def test_a_silent_device_wakes_nobody() -> None:
+def test_a_silent_device_does_not_wake_the_kiosk() -> None:
     dither = np.random.default_rng(8).integers(-2, 3, 10 * pcm.UPLINK_HZ) / 32768
     assert onsets(SpeechOnsetDetector(), silence(5), dither, silence(5), dither) == []
 
 
-def test_a_frame_costs_a_small_part_of_the_time_it_lasts() -> None:
+def test_a_frame_takes_a_small_part_of_its_own_length() -> None:
     ear = SpeechOnsetDetector()
     data = to_pcm(hiss(4))
     frames = [data[at : at + pcm.FRAME_BYTES] for at in range(0, len(data), pcm.FRAME_BYTES)]

@@ -40,7 +40,7 @@ def silence(seconds: float) -> Samples:
 
 
 def changes(detector: VoiceDetector, samples: Samples) -> list[tuple[int, VoiceChange]]:
-    """Each change with the number of the frame that brought it."""
+    """Return each change with the number of its frame."""
     data = samples.clip(-32768, 32767).astype("<i2").tobytes()
     found = []
     for number in range(len(data) // pcm.FRAME_BYTES):
@@ -57,7 +57,7 @@ def test_two_spoken_words_are_one_voice(name: str, level: float) -> None:
     found = changes(VoiceDetector(), np.concatenate([silence(0.5), words, silence(1.5)]))
     assert [change for _, change in found] == [VoiceChange.BEGAN, VoiceChange.ENDED]
     began, ended = (number for number, _ in found)
-    # Speech begins 25 frames in, after up to a third of a second of room; it ends before the recording does.
+    # After 25 frames of silence the recordings have up to a third of a second before the first word.
     assert 25 + BEGIN_VOICED - 1 <= began <= 25 + 20
     assert ended <= 25 + len(words) // 320 + PAUSE_MS // pcm.FRAME_MS
 
@@ -103,17 +103,17 @@ def test_one_short_word_in_a_long_pause_keeps_a_slow_speaker_speaking() -> None:
 
 
 @pytest.mark.parametrize("pause_ms", [400, 600, 1500, 3000])
-def test_an_end_is_told_when_the_pause_has_lasted(pause_ms: int) -> None:
+def test_an_end_is_reported_after_the_pause(pause_ms: int) -> None:
     words = read(DEBIAN / "Front_Center.wav")
     detector = VoiceDetector(pause_ms=pause_ms)
     changes(detector, np.concatenate([silence(0.5), words[:-6000]]))
     assert detector.speaking
     ended = [number for number, change in changes(detector, silence(4)) if change is VoiceChange.ENDED]
-    # The library holds on to a voice for some frames; a frame or two of one still count as silence.
+    # The library holds on to a voice for some frames, and a frame or two still count as silence.
     assert ended[0] * pcm.FRAME_MS == pytest.approx(pause_ms, abs=140)
 
 
-def test_a_click_in_the_pause_keeps_nobody_speaking() -> None:
+def test_a_click_in_the_pause_does_not_prolong_the_voice() -> None:
     words = read(DEBIAN / "Front_Center.wav")
     pause = silence(2.5)
     pause[8000:8002] = 20_000, -20_000
@@ -155,11 +155,11 @@ def hum() -> Samples:
         pytest.param(knocks(), id="knocks on the table"),
     ],
 )
-def test_what_is_no_speech_begins_no_voice(samples: Samples) -> None:
+def test_sounds_other_than_speech_begin_no_voice(samples: Samples) -> None:
     assert changes(VoiceDetector(), samples) == []
 
 
-def test_a_voice_that_another_has_noticed_ends_like_any_other() -> None:
+def test_a_voice_begun_by_the_caller_ends_like_any_other() -> None:
     detector = VoiceDetector()
     detector.begin()
     assert detector.speaking
@@ -170,7 +170,7 @@ def test_a_voice_that_another_has_noticed_ends_like_any_other() -> None:
 
 
 def last_words(ending: str, noise_dbfs: float, quiet_s: float) -> list[float]:
-    """By how many frames the end of each recording's last word is told too late, negative where too early."""
+    """Return the error of each recording's last word in frames: positive if it is found too late."""
     errors = []
     for one, said in zip(sounds.people(), people(-20), strict=True):
         if not one.name.endswith(ending):
@@ -187,7 +187,7 @@ def last_words(ending: str, noise_dbfs: float, quiet_s: float) -> list[float]:
 
 @pytest.mark.parametrize("noise_dbfs", [-70, -40])
 @pytest.mark.parametrize("quiet_s", [0.3, 0.9])
-def test_the_last_word_is_known_before_and_after_the_end_is_told(noise_dbfs: float, quiet_s: float) -> None:
+def test_the_last_word_is_known_before_and_after_the_reported_end(noise_dbfs: float, quiet_s: float) -> None:
     errors = last_words("Center", noise_dbfs, quiet_s)
     assert len(errors) == 2
     assert max(abs(error) for error in errors) <= 3
@@ -199,13 +199,13 @@ def test_the_last_word_is_known_before_and_after_the_end_is_told(noise_dbfs: flo
 def test_a_last_word_that_ends_in_a_t_is_known_to_a_quarter_of_a_second(
     ending: str, noise_dbfs: float, quiet_s: float
 ) -> None:
-    # The t itself, after the silence that is part of it, is not a voice.
+    # The sound of the t comes after a short silence, and is not a voice.
     errors = last_words(ending, noise_dbfs, quiet_s)
     assert len(errors) == 3
     assert all(-13 <= error <= 3 for error in errors)
 
 
-def test_a_door_that_slams_into_a_voice_makes_no_long_wait_of_what_is_said_after_it() -> None:
+def test_a_slammed_door_does_not_make_later_words_count_as_silence() -> None:
     word = read(DEBIAN / "Front_Center.wav")[: pcm.UPLINK_HZ] * 0.05
     detector = VoiceDetector()
     changes(detector, np.concatenate([silence(0.5), word, np.full(640, 30000.0), word, word, word]))
@@ -231,7 +231,7 @@ def steady(kind: str, dbfs: float, seconds: float) -> Samples:
 
 
 def people(dbfs: float) -> list[Samples]:
-    """What people say, from its first word to its last."""
+    """Return each recording from its first word to its last."""
     if not sounds.people():
         pytest.skip(f"no recordings here: {DEBIAN} (Debian's alsa-utils)")
     found = []
@@ -254,7 +254,7 @@ def test_loud_steady_noise_is_silence_after_some_seconds(kind: str, dbfs: float)
 
 
 @pytest.mark.parametrize(("kind", "dbfs"), LOUD)
-def test_noise_that_sets_in_is_silence_after_some_seconds(kind: str, dbfs: float) -> None:
+def test_noise_that_begins_is_silence_after_some_seconds(kind: str, dbfs: float) -> None:
     detector = VoiceDetector()
     changes(detector, silence(10))
     changes(detector, steady(kind, dbfs, 6))
@@ -263,7 +263,7 @@ def test_noise_that_sets_in_is_silence_after_some_seconds(kind: str, dbfs: float
 
 
 @pytest.mark.parametrize(("kind", "dbfs"), LOUD)
-def test_what_is_known_of_the_noise_outlasts_a_reset(kind: str, dbfs: float) -> None:
+def test_the_known_noise_outlasts_a_reset(kind: str, dbfs: float) -> None:
     detector = VoiceDetector()
     changes(detector, steady(kind, dbfs, 6))
     detector.reset()
@@ -272,7 +272,7 @@ def test_what_is_known_of_the_noise_outlasts_a_reset(kind: str, dbfs: float) -> 
 
 @pytest.mark.parametrize("snr_db", [20, 10, 5])
 @pytest.mark.parametrize("kind", ["fan", "pink", "white"])
-def test_who_speaks_in_loud_noise_begins_and_ends(kind: str, snr_db: float) -> None:
+def test_a_voice_in_loud_noise_begins_and_ends(kind: str, snr_db: float) -> None:
     for said in people(-20):
         detector = VoiceDetector()
         sound = steady(kind, -20 - snr_db, 8 + len(said) / pcm.UPLINK_HZ)
@@ -284,13 +284,13 @@ def test_who_speaks_in_loud_noise_begins_and_ends(kind: str, snr_db: float) -> N
         changed_at = [number for number, _ in found]
         lasted = [end - begin for begin, end in zip(changed_at[::2], changed_at[1::2], strict=True)]
         assert min(lasted) >= PAUSE_MS // pcm.FRAME_MS, "an end must not follow at once"
-        # The last word may be too soft for the noise, and the voice have ended before it.
+        # The last word may be softer than the noise, so that the voice ends before it.
         assert -400 <= (ended + 1) * pcm.FRAME_MS - 1000 * ends_at / pcm.UPLINK_HZ - PAUSE_MS <= 200
         assert not detector.speaking
 
 
 @pytest.mark.parametrize("kind", ["fan", "pink", "white"])
-def test_who_speaks_in_loud_noise_with_the_first_frame_is_heard(kind: str) -> None:
+def test_a_voice_in_loud_noise_from_the_first_frame_on_is_heard(kind: str) -> None:
     for said in people(-20):
         detector = VoiceDetector()
         sound = steady(kind, -30, 2 + len(said) / pcm.UPLINK_HZ)
@@ -305,7 +305,7 @@ def test_who_speaks_in_loud_noise_with_the_first_frame_is_heard(kind: str) -> No
 
 
 def without_pauses(samples: Samples) -> Samples:
-    """The frames of `samples` that are within 20 dB of the loudest."""
+    """Return the frames of `samples` that are within 20 dB of the loudest."""
     frames = samples[: len(samples) // 320 * 320].reshape(-1, 320)
     levels = np.sqrt(np.mean(np.square(frames), axis=1))
     return np.asarray(frames[levels > levels.max() / 10].ravel())

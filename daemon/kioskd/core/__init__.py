@@ -1,1 +1,1 @@
-"""Decides: pure functions of frozen values. No await, clock, chance, log, file or thread."""
+"""The core decides: pure functions of frozen values, without await, clock, chance, log, file or thread."""

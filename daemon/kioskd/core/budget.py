@@ -1,9 +1,9 @@
-"""What may still be spent: by day, by conversation, by the clock. Figures in, a verdict out.
+"""Judges what may still be spent by day, by conversation and by the clock: figures in, a verdict out.
 
-A day is a local date, and begins with nothing spent. A clock may jump, so a day is over in two ways only: the date is
-later than the one that the figures belong to, or it is earlier (somebody has set the clock back, or the machine has
-none before its network comes), and a day's length has been lived through since. So nobody gets a second budget from a
-clock that is wrong, and a kiosk that once believed in a far future is not closed until then.
+A day is a local date and begins with nothing spent. A clock may jump, so a day ends in two ways only. Either
+the date is later than the day of the figures. Or the date is earlier, and has been for 24 hours: the clock
+was set back, or the network has not set it yet. So a wrong clock gives no second budget. And a kiosk whose
+clock was once far ahead is not closed until that date.
 """
 
 import math
@@ -16,61 +16,60 @@ from kioskd.errors import Code
 DAY_S: Final = 86_400.0
 
 SHORT: Final = 0.25
-"""The most of a limit in time that is left when it counts as near: a conversation of a minute has no last minute."""
+"""Largest share of a time limit that counts as near its end: 15 seconds of a limit of one minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the owner allows. 0 is no limit."""
+    """The owner's limits; 0 means no limit."""
 
     seconds_per_day: float = 0.0
-    """Of connected conversation."""
+    """Seconds of connected conversation."""
     tokens_per_day: int = 0
     seconds_per_conversation: float = 0.0
-    """When it ends by the core's own clock; known here for the notice before it."""
+    """The core's own timer ends the conversation; this copy serves the notice before the end."""
     tokens_per_conversation: int = 0
     quiet: tuple[tuple[int, int], ...] = ()
-    """Spans in which the kiosk is closed, from and to, in minutes of the local day; `to` before `from` is the next
-    day's."""
+    """Quiet hours as (from, to) in minutes of the local day; a `to` before `from` belongs to the next day."""
     warn_s: float = 60.0
-    """How long before an end by time it is near; 0: never."""
+    """Seconds before an end by time at which the end counts as near; 0: never."""
     warn_percent: float = 95.0
-    """How much of the tokens may be spent before the end is near; 100: it never is."""
+    """Percentage of the tokens at which the end counts as near; 100: never."""
 
     @property
     def daily(self) -> bool:
-        """Whether anything is counted by the day."""
+        """Whether any limit counts by the day."""
         return bool(self.seconds_per_day or self.tokens_per_day)
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A local time. In the hour that a clock skips or has twice, it is what clocks on the wall show."""
+    """A local time, as a wall clock shows it, also in the hour that daylight saving time skips or repeats."""
 
     day: int
-    """The date's number; the next day's is one more."""
+    """Ordinal number of the date; the next day has the next number."""
     second: float
-    """Of the day."""
+    """Second of the day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a day has cost."""
+    """Usage of one day."""
 
     day: int
     seconds: float = 0.0
     tokens: int = 0
     behind_s: float = 0.0
-    """How long the date has been earlier than `day`."""
+    """Seconds for which the date has been earlier than `day`."""
     unknown: bool = False
-    """The figures are lost: the day counts as spent, since the bill cannot be undone."""
+    """The figures are lost. The day counts as spent, because the service bills it all the same."""
     calls: Mapping[str, int] = field(default_factory=dict, hash=False)
-    """Of those tools that may be called only so often a day, by name."""
+    """Calls of each tool that has a daily limit, by the tool's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationCost:
-    """What the conversation at hand has taken so far; None is going on where all is 0."""
+    """Usage of the present conversation so far; all zeros mean that no conversation is going on."""
 
     seconds: float = 0.0
     tokens: int = 0
@@ -78,20 +77,23 @@ class ConversationCost:
 
 @dataclass(frozen=True, slots=True)
 class BudgetVerdict:
-    """What follows."""
+    """Result of `judge`."""
 
     closed: Code | None
-    """Why nobody may talk to the kiosk now."""
+    """The reason why the kiosk is closed now; None: it is open."""
     over: bool
-    """The conversation at hand has had all that it may have."""
+    """The present conversation has used up its tokens."""
     near: bool
-    """It will end soon, one way or another."""
+    """A limit will soon end the conversation."""
     next_s: float
-    """For how many seconds nothing of this changes but by tokens; `math.inf`: for ever."""
+    """Seconds until time alone may change this verdict; `math.inf`: never."""
 
 
 def roll(spent: Spent, now: Moment, passed_s: float) -> Spent:
-    """Return what belongs to the day of `now`, `passed_s` after the last time that this was asked."""
+    """Return the usage of the day of `now`: `spent` itself, or zero on a new day.
+
+    `passed_s`: seconds since the previous call.
+    """
     if now.day > spent.day:
         return Spent(now.day)
     if now.day == spent.day:
@@ -101,12 +103,12 @@ def roll(spent: Spent, now: Moment, passed_s: float) -> Spent:
 
 
 def judge(budget: Budget, spent: Spent, talk: ConversationCost, now: Moment) -> BudgetVerdict:
-    """Return what follows from `spent` (which belongs to the day) and `talk` for a conversation that is going on."""
+    """Return the verdict on a conversation of cost `talk`; `spent` must belong to the present day."""
     spans = [_ahead(now.second, span) for span in budget.quiet]
     hours_s = (
         0.0 if any(inside for inside, _, _ in spans) else min((to for _, to, _ in spans), default=math.inf)
     )
-    # What is left by time, and when it counts as little.
+    # Pairs: the seconds that are left, and the seconds below which the end is near.
     left = [
         (hours_s, budget.warn_s),
         *_in_time(budget.seconds_per_day, spent.seconds, budget.warn_s),
@@ -137,9 +139,10 @@ def judge(budget: Budget, spent: Spent, talk: ConversationCost, now: Moment) -> 
 
 
 def opens_at(budget: Budget, spent: Spent, now: Moment, counted: Moment) -> float | None:
-    """Return the second of the day at which a closed kiosk opens again; None where quiet hours have no end.
+    """Return the second of the day at which a closed kiosk opens again; None: quiet hours never end.
 
-    `counted` is the time that the day's figures go by, where a clock that jumped is not believed.
+    `counted` is the time by which the day's figures are counted. It differs from `now` after the clock has
+    jumped.
     """
     ahead_s = 0.0
     if budget.daily and (spent.unknown or _used_up(budget, spent)):
@@ -165,5 +168,5 @@ def _in_time(limit_s: float, used_s: float, warn_s: float) -> list[tuple[float, 
 def _ahead(second: float, span: tuple[int, int]) -> tuple[bool, float, float]:
     """Return whether `second` of the day lies in `span`, and the seconds until it begins and ends."""
     begins_s, ends_s = ((minute * 60.0 - second) % DAY_S or DAY_S for minute in span)
-    # Where it begins at this very second, it has begun.
+    # A span that begins at this very second has begun.
     return ends_s < begins_s, begins_s, ends_s

@@ -1,10 +1,10 @@
-"""What a finger means: a button's edges and the time between them -> what is to be done.
+"""Turns a button's edges, and the time between them, into gestures.
 
-A press acts at once, but for that of a button with a use for two: it waits until no second one can follow, as both
-together do what the double press is for instead. Talking waits for nothing. A long hold *arms* something, and letting
-go commits it, so that who sees on the lamp what is armed can hold on until something else is. A press that means
-nothing (the button was down when it was first looked at, is stuck, or bounces) does nothing until the button was let go
-and has come to rest.
+A press acts at once. Only a button with a double press waits, until no second press can follow: a double
+press replaces both single ones. Talking never waits. A long hold *arms* an action, and releasing the button
+commits it. The lamp shows the armed action, so the visitor can hold on until another one is armed. Three
+kinds of press do nothing: the button was down at the first look, is stuck, or bounces. In all three cases the
+button must be released and come to rest first.
 """
 
 import enum
@@ -13,49 +13,49 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 ButtonRole = Literal["toggle", "hold", "wake", "end", "mute", "look", "hush"]
-"""What a press is for; `hold` talks for as long as the button is held."""
+"""Action of a press; `hold` talks for as long as the button is held."""
 
 LongPress = Literal["mute", "restart"]
-"""What a long hold can be for."""
+"""Action of a long hold."""
 
 BOUNCES: Final = 20
 BOUNCES_WITHIN_S: Final = 2.0
-"""More edges than that are nobody who wants something: it would be five presses a second, and no end of them."""
+"""More edges than `BOUNCES` within this time are not human: that is five presses a second without a pause."""
 
 FLUTTERS: Final = 60
 FLUTTERS_WITHIN_S: Final = 60.0
-"""Nor are more than that: a press every two seconds, for a minute."""
+"""More edges than `FLUTTERS` in this time are not human: that is a press every two seconds, for a minute."""
 
 REST_S: Final = 2.0
-"""A button that has bounced and then been quiet for so long is trusted again, ..."""
+"""A bouncing button is trusted again after this many seconds without an edge, if `CALM` allows it."""
 CALM: Final = FLUTTERS // 2
-"""... if it had no more edges than that `FLUTTERS_WITHIN_S`: one that bounces again and again never is."""
+"""A bouncing button with more edges than this within `FLUTTERS_WITHIN_S` is not trusted yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class GestureRules:
-    """What one button is for; times in seconds."""
+    """Settings of one button; times in seconds."""
 
     does: ButtonRole = "toggle"
     double: ButtonRole | None = None
-    """What two presses in a row do in place of that; None: what each does alone."""
+    """Action of two presses in a row, in place of the single ones; None: each press acts alone."""
     double_s: float = 0.4
-    """How soon after the first press the second one must come."""
+    """The second press must come within this time of the first one."""
     mute_s: float = 2.0
-    """Held so long, letting go mutes or ends that; 0: never."""
+    """After a hold of this length, releasing the button mutes or unmutes; 0: never."""
     restart_s: float = 10.0
-    """Held so long, letting go restarts the service; 0: never."""
+    """After a hold of this length, releasing the button restarts the service; 0: never."""
     stuck_s: float = 60.0
-    """Held so long, it is not held by anybody."""
+    """A button that is down for this long is stuck: no person holds it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ButtonAct:
-    """A press, or two of them, to be answered at once; `does` is never `hold`."""
+    """A single or double press to act on at once; `does` is never `hold`."""
 
     does: ButtonRole
     down_s: float | None = field(default=None, compare=False)
-    """When the finger went down, by the clock of `step`; of a double press, the second time."""
+    """Time of the press by the clock of `step`; the second press of a double press."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,36 +63,36 @@ class HoldBegan:
     """The visitor holds the button to talk."""
 
     down_s: float | None = field(default=None, compare=False)
-    """As of `ButtonAct`."""
+    """Time of the press by the clock of `step`."""
 
 
 @dataclass(frozen=True, slots=True)
 class HoldEnded:
-    """The talking is over: the button was let go, is stuck, bounces or is lost."""
+    """The visitor's talking ends: the button was released, is stuck, bounces, or is lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class HoldArmed:
-    """Letting go now would do this; None: nothing any more."""
+    """Releasing the button now would do this; None: nothing."""
 
     what: LongPress | None
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """The button was let go while this was armed."""
+    """The button was released while this action was armed."""
 
     what: LongPress
 
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """The button has been down for longer than anybody holds one; said once."""
+    """The button has been down for longer than any person holds one; reported once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bouncing:
-    """The button changes faster, or longer, than any finger, and is passed over until it rests; said once."""
+    """The button changes faster or longer than a finger can; reported once. It is ignored until it rests."""
 
     edges: int
     within_s: float
@@ -100,7 +100,7 @@ class Bouncing:
 
 @dataclass(frozen=True, slots=True)
 class ButtonReleased:
-    """A button that was stuck or bouncing can be used again."""
+    """A button that was stuck or bouncing is usable again."""
 
 
 GestureEvent = ButtonAct | HoldBegan | HoldEnded | HoldArmed | Commit | Stuck | Bouncing | ButtonReleased
@@ -108,56 +108,57 @@ GestureEvents = tuple[GestureEvent, ...]
 
 
 class ButtonPhase(enum.Enum):
-    """What the button is doing."""
+    """The phases of one button."""
 
     UNKNOWN = enum.auto()
-    """Nothing was heard of it yet: the first edge tells how it is, and is no press."""
+    """No edge has come yet. The first edge tells whether the button is up or down, and is no press."""
     UP = enum.auto()
     DOWN = enum.auto()
-    """Pressed, and the press was acted upon or will be."""
+    """Pressed; the press has been or will be acted upon."""
     TALKING = enum.auto()
     DEAD = enum.auto()
-    """Down, and that means nothing."""
+    """Down, but ignored until the release."""
     STUCK = enum.auto()
-    """Down for so long that it was reported."""
+    """Down for so long that `Stuck` was reported."""
     BOUNCING = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Gesture:
-    """What is known of one button."""
+    """State of one button."""
 
     phase: ButtonPhase = ButtonPhase.UNKNOWN
     since_s: float = 0.0
-    """When the phase began; of BOUNCING, when the last edge came."""
+    """Time at which the phase began; for BOUNCING: time of the last edge."""
     down: bool = False
     armed: LongPress | None = None
     mutes: bool = False
-    """The press has muted, or ended that: holding on must not take it back."""
+    """This press has already muted or unmuted, so holding on must not undo it."""
     first_s: float | None = None
-    """When the press was that a second one may follow."""
+    """Time of a press that a second one may follow."""
     held_back: ButtonRole | None = None
-    """What that press is for, if it has not been acted upon yet."""
+    """Action of that first press, while it waits for a second press."""
     edges: tuple[float, ...] = ()
-    """When the last edges came, at most one more than `FLUTTERS` of them."""
+    """Times of the last edges, at most `FLUTTERS` + 1 of them."""
     now_s: float = 0.0
-    """The latest moment that this button has heard of."""
+    """The latest time passed to `step`."""
 
     @property
     def held(self) -> bool:
-        """Whether a finger is on it, as far as can be known: a stuck or bouncing button has none."""
+        """Whether a finger is on the button, as far as can be known: a stuck or bouncing button has none."""
         return self.down and self.phase not in (ButtonPhase.STUCK, ButtonPhase.BOUNCING)
 
 
 def step(
     state: Gesture, edge: bool | None, now_s: float, rules: GestureRules
 ) -> tuple[Gesture, GestureEvents, float | None]:
-    """Return the next state, what follows, and when to call again with `edge=None` if no edge comes before.
+    """Return the next state, the gestures, and the time of the next call with `edge=None` if no edge comes
+    first.
 
-    `edge`: True for a press, False for a release, None when time has passed; one that repeats the one before is
-    passed over. `now_s`: when the edge happened, by any clock, however late it is told; for None, how late it is.
-    Where that runs backwards, it is taken to stand still. A call that comes late makes up for what should have
-    happened meanwhile, so each edge that came before is to be told before a call with None.
+    `edge`: True for a press, False for a release, None when time has passed. An edge that repeats the one
+    before is ignored. `now_s`: the time of the edge by any clock, even if it is reported late; for None, the
+    present time. A clock that runs backwards counts as standing still. A late call makes up for everything
+    that was due, so report all earlier edges before a call with None.
     """
     state, acts = _act(replace(state, now_s=max(now_s, state.now_s)), rules)
     state, outcomes = _pass(state, rules)
@@ -173,19 +174,19 @@ def step(
 
 
 def abandon(state: Gesture) -> tuple[Gesture, GestureEvents]:
-    """Return the state and what follows when the button is lost: a talk ends, and nothing is committed."""
+    """Return the state and the gestures when the button is lost: talking ends, and nothing is committed."""
     return Gesture(now_s=state.now_s), _let_go(state)
 
 
 def _act(state: Gesture, rules: GestureRules) -> tuple[Gesture, GestureEvents]:
-    """Act on a press that waited for a second one, if none can come any more."""
+    """Act on a press that waited for a second one, if no second one can come any more."""
     if state.held_back is None or state.first_s is None or state.now_s < state.first_s + rules.double_s:
         return state, ()
     return replace(state, first_s=None, held_back=None), (ButtonAct(state.held_back, state.first_s),)
 
 
 def _pass(state: Gesture, rules: GestureRules) -> tuple[Gesture, GestureEvents]:
-    """Let time have passed."""
+    """Apply the time that has passed."""
     now_s, since_s = state.now_s, state.since_s
     match state.phase:
         case ButtonPhase.DOWN | ButtonPhase.TALKING | ButtonPhase.DEAD if now_s >= since_s + rules.stuck_s:
@@ -201,7 +202,7 @@ def _pass(state: Gesture, rules: GestureRules) -> tuple[Gesture, GestureEvents]:
 
 
 def _change(state: Gesture, rules: GestureRules) -> tuple[Gesture, GestureEvents]:
-    """Let the button have gone down or up; `state` has it already."""
+    """Apply an edge; `state.down` is already the new position."""
     if state.phase is ButtonPhase.BOUNCING:
         return _become(state, ButtonPhase.BOUNCING), ()
     for bound in ((BOUNCES, BOUNCES_WITHIN_S), (FLUTTERS, FLUTTERS_WITHIN_S)):
@@ -219,12 +220,12 @@ def _change(state: Gesture, rules: GestureRules) -> tuple[Gesture, GestureEvents
 
 
 def _fewer_s(state: Gesture, edges: int, within_s: float) -> float:
-    """Return from when on the button has had no more than so many edges in the time before."""
+    """Return the time from which the button has had at most `edges` edges in the last `within_s` seconds."""
     return state.edges[-edges - 1] + within_s if len(state.edges) > edges else -math.inf
 
 
 def _rested_s(state: Gesture) -> float:
-    """Return when a button that bounces is trusted again, if no edge comes before."""
+    """Return the time at which a bouncing button is trusted again, if no edge comes before."""
     return max(state.since_s + REST_S, _fewer_s(state, CALM, FLUTTERS_WITHIN_S))
 
 
@@ -247,7 +248,7 @@ def _press(state: Gesture, rules: GestureRules) -> tuple[Gesture, GestureEvents]
 
 
 def _let_go(state: Gesture) -> GestureEvents:
-    """Return what ends with a press, however it ends."""
+    """Return the gestures that end with any press."""
     talk = (HoldEnded(),) if state.phase is ButtonPhase.TALKING else ()
     return (*talk, *((HoldArmed(None),) if state.armed else ()))
 
@@ -271,7 +272,10 @@ def _longs(state: Gesture, rules: GestureRules) -> list[tuple[float, LongPress]]
 
 
 def _deadline(state: Gesture, rules: GestureRules) -> float | None:
-    """Return when time alone changes something. The very sums that `_pass` compares with, or it might never be due."""
+    """Return the next time at which time alone changes something.
+
+    The sums must equal those in `_pass`: a rounding difference could make a deadline that never comes due.
+    """
     match state.phase:
         case ButtonPhase.DOWN:
             afters = [rules.stuck_s, *(after_s for after_s, _ in _longs(state, rules))]

@@ -1,10 +1,10 @@
-"""The parts of a kiosk that may go away."""
+"""Names the devices that a kiosk can lose."""
 
 import enum
 
 
 class Device(enum.Enum):
-    """The parts that may go away. Without the first two the kiosk is not one."""
+    """Kind of device. Without a microphone and a speaker no conversation is possible."""
 
     MICROPHONE = "microphone"
     SPEAKER = "speaker"

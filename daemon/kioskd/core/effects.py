@@ -1,4 +1,7 @@
-"""What to do. Each says who performs it; performing only hands over, slow work reports back as an event."""
+"""Effects: orders of the core. Each names the worker that performs it ("By: ...").
+
+Performing an effect only hands it over. Slow work reports its result as an event.
+"""
 
 import enum
 from dataclasses import dataclass
@@ -11,22 +14,22 @@ from kioskd.errors import Code
 
 
 class UplinkGate(enum.Enum):
-    """What becomes of a microphone frame."""
+    """Treatment of a microphone frame by the uplink."""
 
     PREROLL = enum.auto()
-    """Asleep: keep the last `preroll_ms`, forget the rest."""
+    """Asleep: keep the last `preroll_ms`, drop older frames."""
     PAUSED = enum.auto()
-    """Awake, but it is not the visitor who sounds: say so, keep the last `preroll_ms`, forget the rest."""
+    """Awake, but the visitor is silent: tell the service of the pause, keep the last `preroll_ms`."""
     HOLD = enum.auto()
-    """Awake, but nobody to send to: keep everything (within the bound), in order."""
+    """Awake, but not connected: keep all frames in order, up to the queue's bound."""
     SEND = enum.auto()
-    """Send what is kept, then each frame as it comes."""
+    """Send the kept frames, then each frame as it comes."""
     SHUT = enum.auto()
-    """Forget everything: the kiosk would hear itself."""
+    """Drop every frame: the kiosk would hear itself."""
 
 
 class KioskStatus(enum.StrEnum):
-    """The states shown to people."""
+    """State of the kiosk as people see it."""
 
     STARTING = "starting"
     ASLEEP = "asleep"
@@ -41,7 +44,7 @@ class KioskStatus(enum.StrEnum):
 
 
 class Cue(enum.StrEnum):
-    """The kiosk's own short sounds."""
+    """Short sound of the kiosk's own."""
 
     WAKE = "wake"
     END = "end"
@@ -51,31 +54,31 @@ class Cue(enum.StrEnum):
 
 
 class Overlay(enum.StrEnum):
-    """What the lamp says on top of a state."""
+    """Lamp signal on top of a state."""
 
     NONE = ""
     ASKING = "asking"
     """A tool waits for a press of the button."""
     ARMED_MUTE = "armed_mute"
-    """Letting the button go mutes, or ends that."""
+    """Releasing the button mutes or unmutes."""
     ARMED_RESTART = "armed_restart"
-    """Letting the button go restarts the service."""
+    """Releasing the button restarts the service."""
     RECORDING = "recording"
-    """The kiosk listens, and the owner has it keep what is said."""
+    """The kiosk listens, and the owner has switched on recording."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetUplink:
-    """Open or shut the microphone's gate. By: uplink."""
+    """Set the microphone's gate. By: uplink."""
 
     uplink: UplinkGate
 
 
 @dataclass(frozen=True, slots=True)
 class ShowStatus:
-    """Show a state. By: the lamp and the service manager's status line.
+    """Show the kiosk's state. By: the lamp and the service manager's status line.
 
-    `code`: what is wrong, if anything is; `what`: see `Trouble`. Of several troubles these are of the most severe one.
+    `code` and `what` describe the most severe trouble, if there is one; see `Trouble`.
     """
 
     shown: KioskStatus
@@ -83,40 +86,40 @@ class ShowStatus:
     overlay: Overlay = Overlay.NONE
     what: str = ""
     asking: str = ""
-    """The tool that waits for a press, with the overlay of that."""
+    """Name of the tool that waits for a press, with `Overlay.ASKING`."""
     more: tuple[Trouble, ...] = ()
     """The other troubles, the most severe first."""
 
     @property
     def troubles(self) -> tuple[Trouble, ...]:
-        """All that is wrong, the most severe first."""
+        """All troubles, the most severe first."""
         return () if self.code is None else (Trouble(self.code, self.what), *self.more)
 
 
 @dataclass(frozen=True, slots=True)
 class SetMute:
-    """Close the microphone, so that nothing can be heard, or open it; remember it over restarts. By: uplink."""
+    """Close the microphone completely, or open it; store the choice for restarts. By: uplink, preferences."""
 
     muted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SetCamera:
-    """Run the camera and send what it sees, or stop it. By: camera stream."""
+    """Run the camera and send its pictures, or stop it. By: picture_service."""
 
     open: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Duck:
-    """Take the reply's loudness down, or back up. By: downlink."""
+    """Lower the loudness of the reply, or restore it. By: downlink."""
 
     down: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Report `TimerFired(timer)` in `after_s` seconds; replaces a running one. By: timers."""
+    """Report `TimerFired(timer)` after `after_s` seconds; restarts a running timer. By: timers."""
 
     timer: Timer
     after_s: float
@@ -124,16 +127,17 @@ class SetTimer:
 
 @dataclass(frozen=True, slots=True)
 class CancelTimer:
-    """Report nothing. By: timers."""
+    """Stop the timer without a report. By: timers."""
 
     timer: Timer
 
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Close what connection there is, then make a new one; report with its epoch. By: live_link.
+    """Close any connection, then open a new one; report with its epoch. By: live_link.
 
-    With a `handle` the session goes on. `recall`: without one, the new session is told what was said in the old.
+    A `handle` resumes the session. `recall`: a session without a handle is sent the transcript of the session
+    before.
     """
 
     epoch: int
@@ -143,61 +147,61 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Close the connection and report nothing more of it. By: live_link."""
+    """Close the connection, report nothing more about it, and forget the transcript. By: live_link."""
 
 
 @dataclass(frozen=True, slots=True)
 class Greet:
-    """Have the model greet the visitor. By: live_link."""
+    """Ask the model to greet the visitor. By: live_link."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """Silence this reply and all before it, within a few ms, and drop what still arrives of them. By: downlink."""
+    """Silence this reply and earlier ones within a few ms; drop their later audio. By: downlink."""
 
     reply: int
 
 
 @dataclass(frozen=True, slots=True)
 class Chime:
-    """Sound a cue. By: downlink."""
+    """Play a cue. By: downlink."""
 
     cue: Cue
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Tell the visitor in words what is wrong, with its code; report `PromptOver`. By: downlink."""
+    """Tell the visitor aloud what is wrong, with its code; then report `PromptOver`. By: downlink."""
 
     code: Code
 
 
 @dataclass(frozen=True, slots=True)
 class StopPrompt:
-    """Stop telling. By: downlink."""
+    """Stop the spoken prompt. By: downlink."""
 
 
 @dataclass(frozen=True, slots=True)
 class TakeSnapshot:
-    """Show the model what the camera sees now. By: camera stream."""
+    """Send the model a picture from the camera now. By: picture_service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """The visitor allows what a tool has asked for. By: confirmation."""
+    """Tell the waiting tool that the visitor has allowed its call. By: confirmation."""
 
     down_s: float | None = None
-    """When the finger went down; see `events.Pressed`."""
+    """Time of the press; see `events.Pressed`."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskConfirmation:
-    """Say what a press would allow. By: downlink."""
+    """Say aloud what a press of the button would allow. By: downlink."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeepHandle:
-    """Keep what a new process would need to go on with this conversation. By: resumption."""
+    """Store what a new process needs to go on with this conversation. By: the resumption store."""
 
     conversation: int
     handle: SecretStr
@@ -205,7 +209,7 @@ class KeepHandle:
 
 @dataclass(frozen=True, slots=True)
 class ForgetHandle:
-    """Keep nothing of the conversation. By: resumption, and live_link's memory of what was said."""
+    """Delete the stored handle. By: the resumption store."""
 
 
 Effect = (

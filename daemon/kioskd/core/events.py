@@ -1,51 +1,54 @@
-"""What happened. Each says who reports it; what follows from it is the tables' business."""
+"""Events: facts that are reported to the core. Each names the module of `flow` that reports it ("From: ...").
+
+The tables of `turn` and `link` define the consequences.
+"""
 
 import enum
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from kioskd.core.devices import Device as Device  # noqa: PLC0414 - events name it, and it is had from here
+from kioskd.core.devices import Device as Device  # noqa: PLC0414 - other modules import it from here
 from kioskd.errors import Code, Remedy
 
 
 class Timer(enum.Enum):
-    """The clocks that the core asks for. At most one of each runs."""
+    """Timers that the core sets. At most one of each kind runs."""
 
     IDLE = enum.auto()
-    """Nobody has said anything for `idle_s`."""
+    """Nothing was said for `idle_s` or `follow_up_s`."""
     THINK = enum.auto()
-    """The model was given something to answer and has stayed silent."""
+    """The model has something to answer, and has stayed silent."""
     STALLED = enum.auto()
-    """A reply has begun, its sound has stopped coming, and its end was not told."""
+    """A reply began, its audio has stopped arriving, and the service has not ended it."""
     TAIL = enum.auto()
-    """What the kiosk has said is over; the room is still ringing."""
+    """The kiosk has stopped speaking, and the room's echo has faded."""
     LONGEST = enum.auto()
     """The conversation has lasted `longest_s`."""
     GRACE = enum.auto()
-    """... and the reply that was let finish has not; or the farewell does not come."""
+    """After `longest_s` the last reply has not ended in time, or the model's farewell has not come."""
     GATE = enum.auto()
-    """A tool that holds the model up has kept the microphone shut long enough."""
+    """A tool that blocks the model has kept the microphone shut for long enough."""
     AGAIN = enum.auto()
-    """An always-on kiosk has slept long enough."""
+    """An always-on kiosk has slept for long enough."""
     PROBE = enum.auto()
-    """Settings that were refused may have been mended."""
+    """It is time to try again whether refused settings have been mended."""
     RETRY = enum.auto()
     """The delay before the next dial is over."""
     STEADY = enum.auto()
-    """The connection has lived long enough to be called a good one."""
+    """The connection has lasted long enough to count as good."""
     AGE = enum.auto()
-    """The connection is older than connections are known to get."""
+    """The connection is nearly as old as the service lets one become."""
     SETTLE = enum.auto()
-    """A quiet moment has lasted, and the handle that the service owes us has not come."""
+    """A quiet moment has lasted for `settle_s`, and the expected handle has not come."""
     ROLLOVER = enum.auto()
-    """No quiet moment came; the connection is about to be closed by the service."""
+    """No quiet moment came, and the service is about to close the connection."""
     LATE = enum.auto()
-    """The service has been away for so long that the visitor is told why."""
+    """The service has been away for so long that the visitor must be told."""
 
 
 class WakeCause(enum.Enum):
-    """What wakes a kiosk, beside a plain press."""
+    """Ways to wake a kiosk, besides a plain press."""
 
     BUTTON = "button"
     VOICE = "voice"
@@ -55,96 +58,96 @@ class WakeCause(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The daemon can serve. From: health."""
+    """The daemon is ready to serve. From: watchdog."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """The button was pressed: wake, silence or end, whichever fits. From: flow.controls.buttons."""
+    """The button was pressed: to wake, to silence or to end, depending on the phase. From: buttons."""
 
     down_s: float | None = field(default=None, compare=False)
-    """When the finger went down, in seconds of the shell's clock; None: not known."""
+    """Time of the press in seconds of the shell's clock; None: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """Somebody calls the kiosk. From: flow.controls.buttons, uplink, control."""
+    """A person calls the kiosk, by button, voice or command. From: buttons, speech_events, remote."""
 
     cause: WakeCause
     down_s: float | None = field(default=None, compare=False)
-    """Of a button: as of `Pressed`."""
+    """Time of the press, if a button woke the kiosk; see `Pressed`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SleepRequested:
-    """The conversation shall end now. From: flow.controls.buttons, control."""
+    """A person, or the budget, ends the conversation now. From: buttons, remote, budget."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplySilenced:
-    """The kiosk shall be silent, and listen. From: flow.controls.buttons, control."""
+    """A person wants the reply to stop, and the kiosk to listen. From: buttons, remote."""
 
 
 @dataclass(frozen=True, slots=True)
 class MuteRequested:
-    """The microphone shall be closed, or opened again; None: the other way round. From: flow.controls.buttons, control."""
+    """A person wants to close the microphone or open it; None: to toggle it. From: buttons, remote, app."""
 
     muted: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TalkBegan:
-    """The visitor holds the talk button. From: flow.controls.buttons."""
+    """The visitor holds the talk button. From: buttons."""
 
     down_s: float | None = field(default=None, compare=False)
-    """As of `Pressed`."""
+    """Time of the press; see `Pressed`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TalkEnded:
-    """The visitor has let it go. From: flow.controls.buttons."""
+    """The visitor has released the talk button. From: buttons."""
 
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """A button is held for so long that letting it go does this: `mute`, `restart`, or nothing. From: flow.controls.buttons."""
+    """Releasing the held button would do this now: `mute`, `restart`, or nothing if empty. From: buttons."""
 
     what: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRequested:
-    """The model shall see what the camera sees now. From: flow.controls.buttons, control."""
+    """A person wants the model to see a picture from the camera now. From: buttons, remote."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextSubmitted:
-    """A question was typed; live_link holds it. From: control."""
+    """Text for the model waits in live_link: a question, or the budget's notice. From: remote, budget."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceBegan:
-    """The visitor began to speak, as the microphone's own voice detection has it. From: uplink."""
+    """The local voice detection heard the visitor begin to speak. From: speech_events."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceEnded:
-    """The visitor has stopped speaking. From: uplink."""
+    """The local voice detection heard the visitor stop. From: speech_events."""
 
     late_s: float = 0.0
-    """Seconds since their last word: it takes a pause to be sure."""
+    """Seconds since the last word: only a pause proves the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceSuspected:
-    """Somebody may be speaking into the reply, or no longer. From: uplink, where echo is handled."""
+    """A voice may be speaking into the reply, or the suspicion is over. From: speech_events."""
 
     suspected: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyBegan:
-    """The first sound of a reply arrived. From: live_link."""
+    """The first audio of a reply arrived. From: incoming_reply."""
 
     epoch: int
     reply: int
@@ -152,7 +155,7 @@ class ReplyBegan:
 
 @dataclass(frozen=True, slots=True)
 class ReplyInterrupted:
-    """The service heard the visitor speak into the reply. From: live_link."""
+    """The service heard the visitor speak into the reply. From: incoming_reply."""
 
     epoch: int
     reply: int
@@ -160,35 +163,35 @@ class ReplyInterrupted:
 
 @dataclass(frozen=True, slots=True)
 class ReplySounded:
-    """The first sound of a reply went to the speaker. From: downlink."""
+    """The first audio of a reply went to the speaker. From: downlink."""
 
     reply: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyPlayed:
-    """The last sound of a reply has been heard, or was flushed. From: downlink."""
+    """The last audio of a reply was heard, or was flushed. From: downlink."""
 
     reply: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyStarved:
-    """All that came of this reply was heard, and its end was not told; None: of no reply. From: downlink."""
+    """All audio of this reply was heard before its end came; None: no reply starves. From: downlink."""
 
     reply: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The service has ended the model's turn, be it a silent one. From: live_link."""
+    """The service has ended the model's turn, even a silent one. From: incoming_reply."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class CallsChanged:
-    """So many of the model's calls are being worked on; `blocking`: of those that hold it up. From: tool_runner."""
+    """Number of the model's calls in progress; `blocking`: of those, the blocking ones. From: tool_runner."""
 
     epoch: int
     pending: int
@@ -197,30 +200,33 @@ class CallsChanged:
 
 @dataclass(frozen=True, slots=True)
 class EndRequested:
-    """The model takes leave: the conversation ends when that was heard. From: tool_runner."""
+    """The model takes leave: the conversation ends when the farewell was heard. From: tool_runner."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationRequested:
-    """A tool waits for a press of the button, or no longer. From: confirmation."""
+    """A tool starts or stops waiting for a press of the button. From: confirmation."""
 
     wanted: bool
     name: str = ""
-    """The tool's."""
+    """Name of the tool."""
     aloud: bool = False
-    """Whether the question is said, too."""
+    """Whether the kiosk also asks for the press aloud."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptOver:
-    """What the kiosk had to say for itself was heard, or could not be said. From: downlink."""
+    """The kiosk's own spoken prompt was heard, or could not be played. From: downlink."""
 
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The kiosk is closed, why, and until when (local time as HH:MM, if it is known); None: it is open again. From: limits."""
+    """The owner's rules close the kiosk; None: they open it. From: budget.
+
+    `opens`: local time (HH:MM) at which the kiosk opens again, empty if unknown.
+    """
 
     code: Code | None
     opens: str = field(default="", compare=False)
@@ -228,7 +234,7 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionUp:
-    """The connection is set up. From: live_link."""
+    """The service accepted the connection. From: live_link."""
 
     epoch: int
     resumed: bool
@@ -238,7 +244,8 @@ class ConnectionUp:
 class ConnectionLost:
     """The connection ended, or could not be made. From: live_link.
 
-    `jitter` is a random number in [0, 1): chance is handed in. `reached`: the service answered, whatever it said.
+    `jitter` is a random number in [0, 1), because the core itself knows no chance. `reached`: the service
+    answered, even if it refused.
     """
 
     epoch: int
@@ -250,21 +257,21 @@ class ConnectionLost:
 
 @dataclass(frozen=True, slots=True)
 class SessionUseless:
-    """Turn after turn of the session ended without sound: a fresh one may answer again. From: live_link."""
+    """Several turns in a row gave no audio; a fresh session may answer again. From: incoming_reply."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkChanged:
-    """This machine has another address or way out than before. From: network."""
+    """This machine has got another address or another route. From: app."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsChanged:
-    """The next connection will be made with other settings. From: app, on a reload.
+    """The next connection will use other settings. From: app, on a reload.
 
-    `session_void`: the handle is of no use with them (another model or service).
+    `session_void`: the handle cannot be used with them (another model or service).
     """
 
     session_void: bool = False
@@ -272,9 +279,9 @@ class SettingsChanged:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The daemon was killed in mid-conversation and is back. From: app, before anything else.
+    """The daemon was killed during a conversation and is back. From: app, before any other event.
 
-    `handle` resumes the session; `conversation` is its number.
+    `handle` resumes the session; `conversation` is the number of the conversation.
     """
 
     conversation: int
@@ -291,7 +298,7 @@ class GoingAway:
 
 @dataclass(frozen=True, slots=True)
 class HandleIssued:
-    """The session can be resumed by `handle`; the ones before are void. From: live_link."""
+    """The service issued a new handle for this session; earlier ones are void. From: live_link."""
 
     epoch: int
     handle: SecretStr
@@ -299,7 +306,7 @@ class HandleIssued:
 
 @dataclass(frozen=True, slots=True)
 class DeviceGone:
-    """A device went away, or is not there; `name` is the owner's. From: the worker that uses it."""
+    """A device is missing; `name` is its name in the settings. From: device_supervisor, buttons."""
 
     device: Device
     name: str = ""
@@ -307,7 +314,7 @@ class DeviceGone:
 
 @dataclass(frozen=True, slots=True)
 class DeviceCame:
-    """A device is there and works; without a name all of its kind are. From: the worker that uses it."""
+    """A device works; an empty `name` means all of its kind. From: device_supervisor, buttons."""
 
     device: Device
     name: str = ""
@@ -315,14 +322,14 @@ class DeviceCame:
 
 @dataclass(frozen=True, slots=True)
 class MicrophoneSilent:
-    """The microphone gives nothing but silence, or no longer. From: uplink."""
+    """The microphone began or stopped to give nothing but silence. From: speech_events."""
 
     deaf: bool
 
 
 @dataclass(frozen=True, slots=True)
 class StorageFailed:
-    """What is to outlive a restart cannot be written, why, and where; without a reason: it can again. From: keeping."""
+    """Preferences or budgets cannot be written to disk; an empty `why`: they can again. From: disk_writer."""
 
     why: str = ""
     where: str = field(default="", compare=False)
@@ -330,7 +337,7 @@ class StorageFailed:
 
 @dataclass(frozen=True, slots=True)
 class SettingsRefused:
-    """A reload has refused the settings file, why, and since when; without a reason: it is good again. From: reload."""
+    """A reload rejected the settings file at time `since`; an empty `why`: it is good again. From: reload."""
 
     why: str = ""
     since: str = field(default="", compare=False)
@@ -338,14 +345,14 @@ class SettingsRefused:
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
-    """A clock ran out. From: timers."""
+    """A timer ran out. From: timers."""
 
     timer: Timer
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Proof that the mailbox is being read. From: health. Means nothing to the core."""
+    """Proof that the core reads its mailbox; the core ignores it. From: watchdog."""
 
     beat: int
 
@@ -386,4 +393,4 @@ KioskEvent = (
 Event = TurnEvent | LinkEvent | KioskEvent | TimerFired | Heartbeat
 
 EventKind = type | Timer
-"""What a row of the tables is for: a class of events, or one timer."""
+"""Key of a table's row: a class of events, or one timer."""

@@ -1,4 +1,7 @@
-"""What should hold in a state: `levels(state, policy)`. The machine emits the difference between before and after."""
+"""Computes what should hold in a state: `levels(state, policy)`.
+
+The machine emits the difference between the levels before and after an event.
+"""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -34,53 +37,53 @@ QUESTION: Final = "question"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that the core knows."""
+    """Everything that the core knows."""
 
     turn: Turn = field(default_factory=Turn)
     link: Link = field(default_factory=Link)
     started: bool = False
     missing: Mapping[Device, tuple[str, ...]] = field(default_factory=dict, hash=False)
-    """The devices that are away, by their kind: their names."""
+    """Names of the missing devices, by kind."""
     deaf: bool = False
-    """The microphone is there and gives nothing but silence."""
+    """The microphone is present and gives nothing but silence."""
     muted: bool = False
-    """The owner wants the microphone closed."""
+    """A person has closed the microphone."""
     closed: Code | None = None
-    """Why no conversation may begin."""
+    """Reason why no conversation may begin."""
     opens: str = ""
-    """When one may begin again; see `Closing`."""
+    """Local time at which the kiosk opens again; see `Closing`."""
     unkept: str = ""
-    """Why what is to outlive a restart cannot be written; the kiosk serves all the same."""
+    """Reason why state cannot be written to disk; the kiosk serves all the same."""
     refused: str = ""
-    """Why a reload has refused the settings file, and since when; the kiosk goes by those of before."""
+    """Reason and time of a rejected reload; the kiosk goes on with the settings from before."""
     armed: str = ""
-    """What letting the button go would do."""
+    """Action that releasing the button would commit."""
     confirming: bool = False
     """A tool waits for a press of the button."""
     asking: str = ""
-    """That tool's name."""
+    """Name of the tool that waits for a press."""
     prompt: str | None = None
-    """What the kiosk is telling the visitor: a code, or `QUESTION`."""
+    """The spoken prompt that is playing: a code, or `QUESTION`."""
     ringing: bool = False
-    """Half duplex only: the room still rings with what it was telling, and has been made to stop."""
+    """Half duplex only: a prompt was stopped, and the room's echo of it has not faded yet."""
     starved: int | None = None
-    """The reply whose sound has stopped coming before its end was told."""
+    """Number of the reply whose audio has stopped arriving before its end."""
     told: frozenset[Code] = frozenset()
-    """What it has told in this conversation."""
+    """Codes that the kiosk has spoken in this conversation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """What should hold in a state."""
+    """Conditions that should hold in a state."""
 
     uplink: UplinkGate
     shown: KioskStatus
     show: ShowStatus
-    """`shown`, and what goes with it."""
+    """`shown` with its details."""
     timers: Mapping[Timer, float]
-    """The clocks that should run, and their seconds."""
+    """Timers that should run, with their seconds."""
     resumption: KeepHandle | None
-    """What a new process would need to go on with the conversation."""
+    """Data that a new process needs to go on with the conversation."""
     muted: bool
     camera: bool
     """Whether the camera should run."""
@@ -88,7 +91,7 @@ class Levels:
 
 
 def levels(state: State, policy: Policy) -> Levels:
-    """Return what should hold in `state`."""
+    """Return the conditions that should hold in `state`."""
     turn, handle = state.turn, state.link.handle
     resumption = KeepHandle(turn.conversation, handle) if turn.awake and handle is not None else None
     show = replace(_show(state, policy), asking=state.asking)
@@ -105,7 +108,7 @@ def levels(state: State, policy: Policy) -> Levels:
 
 
 def difference(before: Levels, after: Levels, *, anew: Collection[Timer] = ()) -> Iterator[Effect]:
-    """Yield what makes `after` hold where `before` did; of the clocks that run on, those of `anew` from their beginning."""
+    """Yield the effects that turn `before` into `after`; timers in `anew` start again from zero."""
     for timer in before.timers:
         if timer not in after.timers:
             yield CancelTimer(timer)
@@ -158,7 +161,7 @@ _SHOWN = {
 }
 
 TROUBLED = frozenset({KioskStatus.OFFLINE, KioskStatus.FAULT, KioskStatus.CLOSED})
-"""The states in which a visitor is not served, and is told why."""
+"""The states in which the kiosk does not serve a visitor, and tells them why."""
 
 _ARMED = {"mute": Overlay.ARMED_MUTE, "restart": Overlay.ARMED_RESTART}
 
@@ -175,19 +178,19 @@ def _shown(state: State, policy: Policy) -> KioskStatus:
     if (out := _out_of_order(state, policy)) is not None:
         return out
     turn, link = state.turn, state.link
-    # What is still heard goes before what is no longer reached: a rollover is nobody's business.
+    # A reply that can still be heard hides a lost connection: a visitor need not notice a rollover.
     if turn.awake and not link.open and not turn.sounding:
         if offline(link):
             return KioskStatus.OFFLINE
         if not link.reached_service:
             return KioskStatus.WAKING
     if turn.awake and (state.prompt or state.ringing):
-        return KioskStatus.SPEAKING  # of what is mended by now
+        return KioskStatus.SPEAKING  # the prompt still plays, although its trouble is over
     return _SHOWN[turn.phase]
 
 
 def _out_of_order(state: State, policy: Policy) -> KioskStatus | None:
-    """Return what is shown of a kiosk that nobody can talk to."""
+    """Return the state to show if no conversation is possible; None: one is possible."""
     asleep = not state.turn.awake
     shown: KioskStatus | None = None
     if broken(state) or (asleep and state.link.trouble is LinkTrouble.REFUSED):
@@ -204,12 +207,12 @@ def _out_of_order(state: State, policy: Policy) -> KioskStatus | None:
 
 
 def offline(link: Link) -> bool:
-    """Return whether the visitor should know that the service is not there, as it will not be at once."""
+    """Return whether the visitor should know that the service is away: it will not be back at once."""
     return not link.open and ((bool(link.wrong) and link.tries > 1) or lasting(link))
 
 
 def lasting(link: Link) -> bool:
-    """Return whether the service has been away for so long, or will be, that the visitor is told why."""
+    """Return whether the outage is long, or will be by the next dial: then the visitor is told the reason."""
     waiting = link.phase is LinkPhase.WAITING and link.retry_s >= LONG_S
     return not link.open and (link.late or waiting)
 
@@ -229,7 +232,8 @@ def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
         case turns.TurnPhase.ASLEEP:
             yield from _timers_asleep(state, policy)
         case turns.TurnPhase.LISTENING:
-            # In an outage nobody is idle: the visitor cannot be answered. Nor while the model waits for a tool.
+            # In an outage the kiosk cannot answer, so a silent visitor is not idle. While the model waits for
+            # a tool, the visitor waits, too.
             if turn.quiet and not (state.link.reached_service and offline(state.link)):
                 yield Timer.IDLE, policy.follow_up_s if turn.answered else policy.idle_s
         case turns.TurnPhase.THINKING:
@@ -251,7 +255,7 @@ def _turn_timers(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
 
 
 def _timers_asleep(state: State, policy: Policy) -> Iterator[tuple[Timer, float]]:
-    # Nobody talks into what a visitor who leaves is told.
+    # A kiosk that tells a leaving visitor something does not wake before it has finished.
     held = state.muted or state.closed or broken(state) or state.prompt
     if policy.always_on and state.started and not held:
         yield Timer.AGAIN, _again_s(state.link, policy)

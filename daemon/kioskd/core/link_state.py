@@ -1,4 +1,4 @@
-"""The connection, as the core knows it."""
+"""The state of the connection, as the core knows it."""
 
 import enum
 from dataclasses import dataclass, replace
@@ -9,71 +9,70 @@ from pydantic import SecretStr
 from kioskd.errors import Code
 
 MOST_ROLLOVERS: Final = 3
-"""After so many rollovers in a row, no quiet moment is looked for."""
+"""After this many rollovers in a row, the link no longer waits for quiet moments."""
 
 
 class LinkTrouble(enum.Enum):
-    """What a kiosk that is asleep remembers of its last try."""
+    """The result of the last try, remembered by a kiosk that is asleep."""
 
     NONE = enum.auto()
     UNREACHED = enum.auto()
-    """There was no way to the service, or it failed, at the end of the conversation."""
+    """When the conversation ended, the service was out of reach or failed."""
     REFUSED = enum.auto()
-    """The service turned our settings down."""
+    """The service refused our settings."""
 
 
 class LinkPhase(enum.Enum):
-    """Where the connection stands."""
+    """Phase of the connection."""
 
     DOWN = 0
     DIALING = 1
     UP = 2
     DRAINING = 3
-    """Up, but to be renewed at the next quiet moment."""
+    """Up, but to be replaced at the next quiet moment."""
     WAITING = 4
-    """Lost; the next dial is put off."""
+    """Lost; the next dial comes after a delay."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The connection's own state."""
+    """State of the connection."""
 
     phase: LinkPhase = LinkPhase.DOWN
     epoch: int = 0
-    """The number of the newest dial; events of older ones are void."""
+    """Number of the newest dial; events of older dials are void."""
     handle: SecretStr | None = None
-    """What resumes the session; forgotten with the conversation."""
+    """Handle that resumes the session; forgotten with the conversation."""
     handle_pending: bool = False
-    """The service is about to issue another handle: it does after each reply, and the one before is void then."""
+    """The service is about to issue another handle, as after each reply; it makes the present handle void."""
     tries: int = 0
-    """Dials and connections in a row that came to nothing."""
+    """Dials and connections in a row that failed."""
     failed: int = 0
-    """Of those, how often the service itself failed, or refused our session."""
+    """Failures in `tries` in which the service itself failed, or refused our session."""
     retry_s: float = 0.0
-    """While waiting: the delay of the next dial."""
+    """While waiting: seconds before the next dial."""
     leave_s: float | None = None
-    """While up: the seconds after which to look for a quiet moment; None where the service has announced nothing."""
+    """While up: seconds before the search for a quiet moment begins; None: no end is announced."""
     rollover_s: float = 0.0
-    """While draining: how long a quiet moment is waited for."""
+    """While draining: the most seconds to wait for a quiet moment."""
     rollovers_in_a_row: int = 0
-    """Rollovers in a row from connections that did not get old."""
+    """Rollovers in a row from connections that ended young."""
     renewed: bool = False
-    """New credentials were fetched, and have not been accepted yet."""
+    """New credentials were fetched, and no connection has proven them yet."""
     reached_service: bool = False
-    """The service was reached in this conversation."""
+    """The service accepted a connection in this conversation."""
     late: bool = False
-    """It was lost, and has been away for long."""
+    """The connection was lost, and has been away for long."""
     trouble: LinkTrouble = LinkTrouble.NONE
     code: Code | None = None
-    """What the last loss is called, while the service is not reached."""
+    """Code of the last loss; None once a connection is up."""
     wrong: frozenset[Code] = frozenset()
-    """What tries have shown to be wrong since the last connection: what the service said last, and whether there is no
-    way to it now. It outlives the conversation; see `trouble` for a refusal.
-    """
+    """Codes of the failures since the last connection: the last answer of the service, and `WAY` if it is out
+    of reach now. It outlives the conversation. For a refusal see `trouble`."""
 
     @property
     def leaving(self) -> bool:
-        """Whether the next quiet moment is the one to roll over in; see `drain` for when it is not."""
+        """Whether to roll over at the next quiet moment; see `drain` for the exception."""
         return (
             self.phase is LinkPhase.DRAINING
             and self.rollovers_in_a_row < MOST_ROLLOVERS
@@ -82,15 +81,15 @@ class Link:
 
     @property
     def troubled(self) -> bool:
-        """Whether the service is known to be out of reach, to fail, or to refuse us."""
+        """Whether the service is known to be out of reach, to fail, or to refuse our settings."""
         return bool(self.wrong) or self.trouble is LinkTrouble.REFUSED
 
     @property
     def open(self) -> bool:
-        """Whether something said now reaches the service."""
+        """Whether data sent now reaches the service."""
         return self.phase in (LinkPhase.UP, LinkPhase.DRAINING)
 
 
 def dial(link: Link, _event: object = None, _policy: object = None) -> Link:
-    """Break, then make: the service refuses to resume a session whose connection is still open."""
+    """Dial, after closing the old connection: the service does not resume a session that is still open."""
     return replace(link, phase=LinkPhase.DIALING, epoch=link.epoch + 1, handle_pending=False)

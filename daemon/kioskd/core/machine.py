@@ -1,10 +1,11 @@
-"""Joins the two machines: what happened in, what to do out.
+"""Joins the two state machines: an event in, effects out.
 
     step(state, event, policy) -> state, effects
 
-Two kinds of effect. *Levels* are what should hold now: `levels(state, policy)` says it, and `step` emits the difference
-between before and after, so nothing can be forgotten or done twice. *Pulses* happen once, because a transition said so
-(`Flush`), because the connection changed (`Dial`, `HangUp`, `Greet`), or because a person is to be told (`Chime`, `Prompt`).
+There are two kinds of effect. *Levels* are conditions that should hold now: `levels(state, policy)` computes
+them, and `step` emits the difference, so no effect is forgotten or doubled. *Pulses* happen once. A cell of a
+table causes `Flush`; a change of the connection causes `Dial`, `HangUp` and `Greet`. News for a person causes
+`Chime` and `Prompt`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -68,24 +69,23 @@ from kioskd.errors import Code
 __all__ = ["Levels", "State", "effects_of_policy", "levels", "step"]
 
 HUSHING: Final = (*turns.BY_PERSON, ReplySilenced, SleepRequested, MuteRequested, ReplyBegan)
-"""What a prompt that is being told gives way to."""
+"""Events that stop a spoken prompt."""
 
 ALLOWING: Final = (Pressed(), TalkBegan(), Woken(WakeCause.BUTTON))
-"""What answers a tool that waits for the button: pressing it, whatever the press would do otherwise. It does nothing else
-for as long as the tool waits, even where it comes too soon for an answer.
-"""
+"""Events that answer a tool which waits for the button. While the tool waits, a press does nothing else, even
+if it comes too soon to count as an answer."""
 
 CHIMING: Final = (Pressed, Woken, TalkBegan, SnapshotRequested)
-"""Ways to wake that are answered with a chime: the visitor is there, and may not see the lamp."""
+"""Events that wake the kiosk with a chime: the visitor is near, and may not see the lamp."""
 
 STAYING: Final = (Woken, SnapshotRequested)
-"""What shows that somebody is there, where it changes nothing else: a kiosk that listens does so for its whole time again."""
+"""Events that prove a person's presence to a kiosk that listens already: its idle time starts again."""
 
 
 def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effect, ...]]:
-    """Return the state after `event` and what to do, in order.
+    """Return the state after `event`, and the effects in order.
 
-    An event of an older connection (another epoch) is dropped here, at the door.
+    An event of an older connection (another epoch) is dropped here.
     """
     if getattr(event, "epoch", state.link.epoch) != state.link.epoch:
         return state, ()
@@ -95,7 +95,8 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     refusal = _refusal(noted, event)
     turn, link, pulses = (state.turn, state.link, ()) if refusal else _machines(state, event, policy)
 
-    # The joint rules: asleep is hung up, awake is reached for, refused or muted is asleep, draining ends in a quiet moment.
+    # Rules that join both machines: hang up when asleep, dial when awake, roll over in a quiet moment when
+    # draining. And sleep when refused, muted or closed.
     if state.turn.awake and turn.awake and (link.phase is LinkPhase.DOWN or noted.muted or noted.closed):
         turn, more = turns.sleep(turn, event, policy)
         pulses += more
@@ -109,7 +110,7 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
     came_up = link.phase is LinkPhase.UP and state.link.phase is LinkPhase.DIALING
     greet = came_up and policy.greeting and not turn.greeted
     if greet:
-        # Nobody is greeted in mid-sentence, and nobody twice: a later fresh session finds `greeted` set.
+        # Greet once, and not while the visitor speaks: a later fresh session finds `greeted` set.
         greet = turn.phase is turns.TurnPhase.LISTENING and not turn.spoke
         turn = replace(turn, greeted=True, phase=turns.TurnPhase.THINKING if greet else turn.phase)
     if came_up and turn.asked:
@@ -120,18 +121,18 @@ def step(state: State, event: Event, policy: Policy) -> tuple[State, tuple[Effec
         effects.append(Greet())
     if isinstance(event, SnapshotRequested) and turn.awake:
         effects.append(TakeSnapshot())
-    # After a reply the turn itself waits for the room.
+    # After a reply the turn itself waits for the room's echo to fade.
     after = replace(noted, turn=turn, link=link, ringing=noted.ringing and not turn.sounding)
     return _tell_people(state, after, effects, policy, event=event, refusal=refusal)
 
 
 def effects_of_policy(state: State, old: Policy, new: Policy) -> tuple[Effect, ...]:
-    """Return what to do when `new` replaces `old` in mid-life: what should hold may be something else now."""
+    """Return the effects of replacing the policy `old` by `new`: other levels may hold under it."""
     return tuple(difference(levels(state, old), levels(state, new)))
 
 
 def _machines(state: State, event: Event, policy: Policy) -> tuple[Turn, Link, tuple[Flush, ...]]:
-    """Let both tables have the event."""
+    """Apply the event to both tables."""
     kind = event.timer if isinstance(event, TimerFired) else type(event)
     turn, link = state.turn, state.link
     pulses: tuple[Flush, ...] = ()
@@ -143,7 +144,7 @@ def _machines(state: State, event: Event, policy: Policy) -> tuple[Turn, Link, t
 
 
 def _note(state: State, event: Event) -> State:
-    """Return the state with what is known of the kiosk itself."""
+    """Return the state with the event's facts about the kiosk itself."""
     changed: dict[str, Any] = {}
     match event:
         case Started():
@@ -176,7 +177,7 @@ def _note(state: State, event: Event) -> State:
 def _missing(
     before: Mapping[Device, tuple[str, ...]], event: DeviceGone | DeviceCame
 ) -> Mapping[Device, tuple[str, ...]]:
-    """Return the names of the devices that are away after `event`."""
+    """Return the names of the devices that are missing after `event`."""
     device, names = event.device, before.get(event.device, ())
     if isinstance(event, DeviceGone):
         return {**before, device: tuple(dict.fromkeys((*names, event.name)))}
@@ -186,7 +187,7 @@ def _missing(
 
 
 def _refusal(state: State, event: Event) -> Code | Cue | None:
-    """Return what a visitor is told who cannot wake this kiosk now; None where the event may pass."""
+    """Return the reason why a visitor cannot wake this kiosk now; None: the event may pass."""
     by_itself = isinstance(event, Started | Restored) or event == TimerFired(Timer.AGAIN)
     if state.turn.awake or not (by_itself or isinstance(event, turns.BY_PERSON)):
         return None
@@ -204,7 +205,7 @@ def _tell_people(
     event: Event | None = None,
     refusal: Code | Cue | None = None,
 ) -> tuple[State, tuple[Effect, ...]]:
-    """Add what is heard and seen: prompts, chimes, and the levels' difference."""
+    """Add what people hear and see: prompts, chimes, and the difference of the levels."""
     tell = _prompt(before, after, event, refusal, policy)
     told = list(effects)
     asks = (
@@ -229,13 +230,13 @@ def _tell_people(
 
 
 def _hushes(before: State, event: Event | None, refusal: Code | Cue | None) -> bool:
-    """Return whether a prompt ends with `event`: somebody has something to say, or nothing of it can be heard any more."""
+    """Return whether `event` stops the spoken prompt: a person says something, or the speaker is gone."""
     match event:
         case DeviceGone(Device.SPEAKER):
             return True
         case ConfirmationRequested(wanted=False):
             return before.prompt == QUESTION
-        case ReplyBegan():  # it waits until the question was heard
+        case ReplyBegan():  # a reply does not stop the question; it waits until the question was heard
             return before.prompt != QUESTION
         case _:
             return isinstance(event, HUSHING) and not refusal
@@ -244,19 +245,20 @@ def _hushes(before: State, event: Event | None, refusal: Code | Cue | None) -> b
 def _prompt(
     before: State, after: State, event: Event | None, refusal: Code | Cue | None, policy: Policy
 ) -> Code | None:
-    """Return what the visitor has to be told in words now, once in a conversation."""
+    """Return the code that the visitor must be told now, at most once in a conversation."""
     if isinstance(refusal, Code):
-        # Who talks near a closed kiosk need not be talking to it.
+        # A person who talks near a closed kiosk may not be talking to it, so tell the reason once.
         again = event == Woken(WakeCause.VOICE) and refusal in before.told
         code: Code | None = refusal if isinstance(event, turns.BY_PERSON) and not again else None
     else:
         show = levels(after, policy).show
-        # Why the service is away may be another thing at each try; that it is away is told once.
+        # The cause of an outage may change at each try, but the visitor is told of the outage only once.
         code = _worth_telling(before, show)
         told = after.told & OUTAGES if show.shown is KioskStatus.OFFLINE else after.told & {code}
-        # Who is talking is told when they have finished; at once where nothing of theirs can be heard.
+        # Do not interrupt a visitor who is speaking, unless the kiosk cannot hear them anyway.
         waits = after.turn.voice and not broken(after)
-        # A moment without the service is not worth the words: they would last longer, and half duplex hears nothing.
+        # A short outage is not worth a prompt: the prompt would last longer, and half duplex hears nothing
+        # meanwhile.
         waits |= show.shown is KioskStatus.OFFLINE and not lasting(after.link)
         if told or waits or not _somebody(before, after):
             code = None
@@ -264,7 +266,11 @@ def _prompt(
 
 
 def _worth_telling(before: State, show: ShowStatus) -> Code | None:
-    """Return what keeps a visitor from being served; who has been served is asked to pass on what the disk says."""
+    """Return the code that keeps the kiosk from serving a visitor.
+
+    After a served conversation, return a full or read-only disk's code: the visitor can pass it on to the
+    staff.
+    """
     if show.shown in TROUBLED:
         return show.code
     served = before.turn.awake and show.shown is KioskStatus.ASLEEP
@@ -272,7 +278,7 @@ def _worth_telling(before: State, show: ShowStatus) -> Code | None:
 
 
 def _somebody(before: State, after: State) -> bool:
-    """Return whether there is a person in the conversation that goes on, or has just ended."""
+    """Return whether a person took part in the conversation that goes on, or has just ended."""
     return any(turn.awake and (turn.woken_by_person or turn.spoke) for turn in (before.turn, after.turn))
 
 
@@ -289,7 +295,7 @@ def _cue(before: State, after: State, event: Event | None, refusal: Code | Cue |
 
 
 def _while_asleep(state: State, event: Event, link: Link) -> Link:
-    """Return the link of a kiosk that sleeps: hung up, but for a probe, which is over when it has its answer."""
+    """Return the link of a kiosk that sleeps: hung up, except for a probe that has no answer yet."""
     if state.turn.awake or link.open:
         return links.hang_up(link)
     if isinstance(event, ConnectionLost) and link.phase is not LinkPhase.DOWN:

@@ -1,80 +1,81 @@
-"""What the owner's settings mean for the core."""
+"""The owner's settings in the terms of the core."""
 
 import enum
 from dataclasses import dataclass
 
 
 class UplinkMode(enum.Enum):
-    """What opens the uplink while the kiosk listens."""
+    """Condition that opens the uplink while the kiosk listens."""
 
     ALWAYS = enum.auto()
     VOICE = enum.auto()
-    """Only the visitor's voice."""
+    """Only the visitor's voice opens it."""
     HELD = enum.auto()
-    """Only the talk button, which is also who has the word: voices mean nothing."""
+    """Only the talk button opens it, and only the button marks the visitor's turn; voices are ignored."""
 
 
 class CameraMode(enum.Enum):
-    """When the camera runs and its pictures are sent."""
+    """Times at which the camera runs and its pictures are sent."""
 
     NEVER = enum.auto()
-    """There is none, or only on request."""
+    """There is no camera, or it sends pictures only on request."""
     CONVERSATION = enum.auto()
     SPEECH = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of one daemon's life; all times in seconds."""
+    """Rules for the core; all times in seconds."""
 
     half_duplex: bool = True
-    """Shut the uplink while a reply can be heard: the microphone would hear it too."""
+    """Shut the uplink while a reply can be heard, because the microphone would hear it too."""
     greeting: bool = False
-    """The model speaks first."""
+    """Whether the model speaks first."""
     always_on: bool = False
-    """Wake at start, and again after each conversation."""
+    """Whether the kiosk wakes at its start, and again after each conversation."""
     uplink_mode: UplinkMode = UplinkMode.ALWAYS
     camera: CameraMode = CameraMode.NEVER
     wake_buttons: frozenset[str] = frozenset()
-    """The names of the buttons that wake the kiosk, where nothing else does; empty: something else does, too."""
+    """Names of the buttons that wake the kiosk, if nothing else does; empty: something else can."""
     barge_in: bool = False
-    """The visitor's voice ends a reply by our own hearing: the microphone hears them and not the kiosk."""
+    """Whether the local detection lets a voice end a reply: the microphone does not hear the kiosk itself."""
     idle_s: float = 20.0
     follow_up_s: float = 20.0
-    """How long the visitor may come back to a reply; `idle_s` is for who has had none yet."""
+    """Time for the visitor to respond to a reply; before the first reply `idle_s` counts."""
     longest_s: float = 600.0
     think_s: float = 12.0
-    """How long a silent model is waited for; gemini-3.8-live may choose not to answer at all."""
+    """Longest wait for a silent model; gemini-3.8-live may choose not to answer at all."""
     stall_s: float = 4.0
-    """How long the rest of a reply is waited for in silence. Gaps of 3 s were seen in replies that went on; and in half
-    duplex nobody is heard meanwhile. What comes later is a reply of its own."""
+    """Longest wait for the rest of a reply whose audio has stopped. Gaps of 3 s were seen inside replies, and
+    in half duplex no visitor is heard meanwhile. Later audio is a reply of its own."""
     tail_s: float = 0.3
-    """How long a room goes on ringing after the loudspeaker: the usual reverberation of a shop or hall."""
+    """Time for the room's echo to fade after a reply: the usual reverberation of a shop or hall."""
     grace_s: float = 20.0
-    """How long a reply may go on after `longest_s`."""
+    """Time by which a reply may outlast `longest_s`."""
     farewell_s: float = 5.0
-    """How long a model that wants to end the conversation is waited for to say so."""
+    """Longest wait for the farewell of a model that wants to end the conversation."""
     gate_s: float = 10.0
-    """How long a tool that holds the model up may keep what the visitor says waiting: it would void the call."""
+    """Longest time for which a blocking tool holds back speech, because new input would void the call."""
     again_s: float = 2.0
     unreached_s: float = 30.0
-    """How long an always-on kiosk waits when the service could not be reached: as long as the longest backoff."""
+    """Time before an always-on kiosk dials again after the service was out of reach: the longest backoff."""
     refused_s: float = 300.0
-    """How often it is tried whether settings that the service refused have been mended."""
+    """Time between tries of whether refused settings have been mended."""
     quota_s: float = 30.0
     clock_s: float = 10.0
-    """How often a clock that is not set yet is looked at, by dialing."""
+    """Time between dials that test whether the clock is set by now."""
     change_s: float = 5.0
-    """How long a quiet moment is waited for when the network or the settings have changed: the way may be dead."""
+    """Longest wait for a quiet moment after a change of network or settings: the old route may be dead."""
     steady_s: float = 30.0
-    """A connection that lived so long was a good one: the next loss starts the backoff anew."""
+    """Age at which a connection counts as good; its loss starts the backoff from the beginning."""
     age_s: float = 540.0
-    """A connection this old is renewed unasked: the service ends them at about ten minutes."""
+    """Age at which a connection is replaced unasked: the service ends connections after about ten minutes."""
     drain_s: float = 60.0
-    """How long an aged connection waits for a quiet moment."""
+    """Longest wait of an aged connection for a quiet moment."""
     notice_s: float = 240.0
-    """How long a connection that was announced to end is kept at most: with the two above, well below 15 minutes."""
+    """Longest use of a connection after its end was announced; with `age_s` and `drain_s` below 15
+    minutes."""
     settle_s: float = 1.0
-    """How long a quiet moment waits for the handle that follows a reply; not every service issues one each time."""
+    """Longest wait in a quiet moment for the handle after a reply; some services do not always issue one."""
     margin_s: float = 10.0
-    """How long before the announced end a connection is left, quiet or not."""
+    """Time before the announced end at which a connection is replaced, quiet or not."""

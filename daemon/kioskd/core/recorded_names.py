@@ -1,6 +1,6 @@
-"""The names under which events and effects are recorded: in the journal's `cause` field and in a rehearsal's events.jsonl.
+"""Gives events and effects the names that the journal's `cause` field and a rehearsal's events.jsonl record.
 
-A recorded name is a promise to whoever reads old records, so it stays when a class gets a better name.
+People compare old records with new ones, so a recorded name stays when its class gets a better name.
 """
 
 from collections.abc import Mapping
@@ -32,5 +32,5 @@ _RECORDED: Final[Mapping[type, str]] = {
 
 
 def recorded_name(kind: type) -> str:
-    """Return the name under which events or effects of this class are recorded."""
+    """Return the recorded name of a class of events or effects."""
     return _RECORDED.get(kind, kind.__name__)

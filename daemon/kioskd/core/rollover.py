@@ -1,6 +1,7 @@
-"""Rollover: moving to a new connection before the service, a setting or the network ends the present one.
+"""Rollover: moves to a new connection before the service, a setting or the network ends the present one.
 
-The new connection resumes the session by its newest handle. A quiet moment is waited for, so that the visitor hears nothing of it.
+The new connection resumes the session by its newest handle. It is made in a quiet moment, so that the visitor
+hears nothing of it.
 """
 
 from dataclasses import replace
@@ -12,26 +13,26 @@ from kioskd.core.policy import Policy
 
 
 def roll_over(link: Link, _event: object = None, _policy: object = None) -> Link:
-    """Move on to a new connection before the service ends this one."""
+    """Dial a new connection before the service ends this one."""
     return dial(replace(link, rollovers_in_a_row=link.rollovers_in_a_row + 1))
 
 
 def keep_handle(link: Link, event: HandleIssued, _policy: Policy) -> Link:
-    """The newest handle is the only one that counts."""
+    """Keep the handle; only the newest one counts."""
     return replace(link, handle=event.handle, handle_pending=False)
 
 
 def await_handle(link: Link, _event: ReplyBegan, _policy: Policy) -> Link:
-    """A reply is heard to its end at about the moment that a new handle comes: who left just then would be refused."""
+    """Expect a new handle: it comes about when the reply has been heard, and makes the old one void."""
     return replace(link, handle_pending=True)
 
 
 def drain(link: Link, event: GoingAway, policy: Policy) -> Link:
-    """The service has announced the end of this connection.
+    """Prepare for the end of this connection, which the service has announced.
 
-    With much time left nothing is done yet: some are announced to end in minutes as they begin, and who left them at
-    once would do nothing else. With little time left on one after the other, no quiet moment is looked for either, and
-    each is given a little longer.
+    With much time left, wait: the service announces the end of some connections minutes ahead, as soon as
+    they begin. Replacing them at once would never stop. After several rollovers in a row with little time
+    left, do not wait for a quiet moment, and give each connection a little longer.
     """
     left_s = max(0.0, event.left_s - policy.margin_s)
     if link.phase is LinkPhase.DRAINING:
@@ -47,28 +48,28 @@ def drain(link: Link, event: GoingAway, policy: Policy) -> Link:
 
 
 def drain_soon(link: Link, _event: object, policy: Policy) -> Link:
-    """What the connection was made with, or over, is no longer what it should be."""
+    """Replace the connection soon: its settings or its network have changed."""
     left_s = min(policy.change_s, link.rollover_s) if link.phase is LinkPhase.DRAINING else policy.change_s
     return replace(link, phase=LinkPhase.DRAINING, rollover_s=left_s)
 
 
 def change_settings(link: Link, event: SettingsChanged, policy: Policy) -> Link:
-    """Make the connection anew with other settings: at once where there is none, else in a quiet moment."""
+    """Connect with other settings: at once without a connection, otherwise in a quiet moment."""
     if event.session_void:
         link = replace(link, handle=None)
     return drain_soon(link, event, policy) if link.open else dial(link)
 
 
 def renew_session(link: Link, event: SessionUseless, policy: Policy) -> Link:
-    """Go on with a fresh session, from the next quiet moment on."""
+    """Move to a fresh session in the next quiet moment."""
     return drain_soon(replace(link, handle=None), event, policy)
 
 
 def wait_no_more(link: Link, _event: object, _policy: Policy) -> Link:
-    """The handle that was owed does not come."""
+    """Stop waiting for the expected handle."""
     return replace(link, handle_pending=False)
 
 
 def drain_of_age(link: Link, _event: object, policy: Policy) -> Link:
-    """The service's limit is near, announced or not."""
+    """Replace the connection at its usual limit, announced or not."""
     return replace(link, phase=LinkPhase.DRAINING, rollover_s=policy.drain_s)

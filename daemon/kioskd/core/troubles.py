@@ -1,7 +1,7 @@
-"""What is wrong: `troubles(state, policy)`, derived from the state alone, so that no trouble can be forgotten.
+"""Derives the troubles from the state alone: `troubles(state, policy)`, so no trouble can be forgotten.
 
-Lamp, status, journal and metrics all go by it. A trouble begins with the step after which it is in the list, and ends
-with the step after which it is not. There is one trouble for each code at most.
+Lamp, status, journal and metrics all use this list. A trouble begins with the step that puts it into the
+list. It ends with the step that takes it out. Each code appears at most once.
 """
 
 from collections.abc import Iterator
@@ -34,16 +34,16 @@ ORDER: Final = (
     Code.LAMP,
     Code.CAMERA,
 )
-"""All codes, the most severe first. A missing button goes before them all but the first four where nothing else wakes."""
+"""All codes, the most severe first. A button that alone can wake the kiosk moves behind the first four."""
 
 OUTAGES: Final = frozenset(links.CODES.values())
-"""What keeps the service away."""
+"""Codes of causes that keep the service away."""
 
 CLOSED: Final = frozenset({Code.BUDGET, Code.HOURS})
-"""The owner's rules have closed the kiosk: nothing is out of order."""
+"""Codes of the owner's rules, which close a kiosk that is in order."""
 
 TOLD: Final = frozenset(SPOKEN) - {Code.SPEAKER}
-"""What a visitor is told in words. Without a speaker nothing can be heard."""
+"""Codes that the kiosk speaks to a visitor. Without a speaker nothing can be heard."""
 
 DEVICES: Final = {
     Device.MICROPHONE: Code.MICROPHONE,
@@ -52,7 +52,7 @@ DEVICES: Final = {
     Device.LAMP: Code.LAMP,
     Device.CAMERA: Code.CAMERA,
 }
-"""The code of each device that is missing."""
+"""Code of each kind of device that is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,11 @@ class Trouble:
 
     code: Code
     what: str = ""
-    """The names of the devices, the reason, or the time at which the kiosk opens again; empty where nothing is known."""
+    """Names of the devices, the reason, or the time at which the kiosk opens again; empty if unknown."""
 
 
 def troubles(state: "State", policy: Policy) -> tuple[Trouble, ...]:
-    """Return all that is wrong, the most severe first. A microphone that is closed or missing is as deaf as it last was."""
+    """Return all troubles, the most severe first. A closed or missing microphone stays as deaf as it was."""
     found = {trouble.code: trouble for trouble in _found(state)}
     codes = [code for code in ORDER if code in found]
     if unwakeable(state, policy):
@@ -75,12 +75,15 @@ def troubles(state: "State", policy: Policy) -> tuple[Trouble, ...]:
 
 
 def unwakeable(state: "State", policy: Policy) -> bool:
-    """Return whether no visitor can wake the kiosk, since all buttons that could are missing."""
+    """Return whether no visitor can wake the kiosk, because all buttons that could are missing."""
     return bool(policy.wake_buttons) and policy.wake_buttons <= set(state.missing.get(Device.BUTTON, ()))
 
 
 def broken(state: "State") -> Code | None:
-    """Return what keeps any conversation from making sense; a microphone that is meant to be closed does not."""
+    """Return the code of a missing or silent device without which no conversation makes sense.
+
+    A microphone that was muted on purpose is no such trouble.
+    """
     if Device.MICROPHONE in state.missing and not state.muted:
         return Code.MICROPHONE
     if Device.SPEAKER in state.missing:

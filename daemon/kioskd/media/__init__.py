@@ -1,1 +1,1 @@
-"""Computes on bytes: pure, no devices, no time, no loop."""
+"""Computes on bytes: pure functions and streams without devices, time or event loop."""

@@ -1,11 +1,13 @@
-"""Hears that the visitor speaks into the reply: suspected at once, so that the reply can be ducked; sure a little later.
+"""Detects that the visitor speaks into the reply: at first suspected, so that the reply can be ducked, and a
+little later sure.
 
     cancel:    the canceller's evidence ─┐
     hardware:  the card's own signal ────┴─► newest frames ─► suspected ─► sure, or cleared
 
-A card that cancels echo says nothing of how well it does. So what is left of the own voice is measured (its loudest, which
-fades by `RESIDUE_FADES_DB`), and only what is clearly louder is a visitor; the first half second of each reply, in which
-such cards find their bearings, teaches and interrupts nothing.
+A card that cancels echo does not tell how well it does. So this module measures the residue of the kiosk's
+own voice: its loudest power, which fades by `RESIDUE_FADES_DB`. Only a clearly louder voice is a visitor. A
+card adapts in the first half second of each reply. That time only teaches the residue, and interrupts
+nothing.
 """
 
 import collections
@@ -19,60 +21,59 @@ from kioskd.media import pcm
 from kioskd.media.echo import STRUCK, VISITOR_MODE
 
 WINDOW: Final = 4
-"""Frames (80 ms) that are looked at."""
+"""Frames (80 ms) in which signs of a visitor are counted."""
 
 SURE: Final = 3
-"""Frames among them that make it sure. With 2 it comes 20 ms sooner, and half of all loud knocks do it; with 3, a
-quarter."""
+"""Signs within `WINDOW` that make the detector sure. With 2 it is sure 20 ms sooner, and half of all loud
+knocks interrupt. With 3, a quarter of them do."""
 
 CLEARED: Final = 10
-"""Frames (200 ms) without a sign after which it was nothing."""
+"""Frames (200 ms) without a sign that clear a suspicion."""
 
 AGAIN: Final = 30
-"""Frames (600 ms) without a sign after which the next is another interruption."""
+"""Frames (600 ms) without a sign after which the next sign is a new interruption."""
 
 PROTECTED: Final = 25
-"""Frames (500 ms) at the beginning of a reply that a card may need to find its bearings."""
+"""Frames (500 ms) at the beginning of a reply in which a card may still adapt."""
 
 ABOVE_RESIDUE: Final = 4.0
-"""By how much more power than what a card leaves of the own voice a visitor has: 6 dB."""
+"""Ratio of a visitor's power to the residue of the kiosk's own voice, at least: 6 dB."""
 
 RESIDUE_FADES_DB: Final = 0.04
-"""... which is forgotten by so much a frame (2 dB a second), and rises by no more than `RESIDUE_RISES_DB`: three frames of
-a visitor are no residue."""
+"""Fall of the known residue per frame: 2 dB a second."""
 
 RESIDUE_RISES_DB: Final = 1.0
 
 _SILENT: Final = 100.0
-"""The power of the softest residue: -70 dBFS."""
+"""Power of the softest residue: -70 dBFS."""
 _FADES: Final = 10 ** (-RESIDUE_FADES_DB / 10)
 _RISES: Final = 10 ** (RESIDUE_RISES_DB / 10)
 
 
 class BargeInVerdict(enum.Enum):
-    """What changed."""
+    """Change of the detector's state."""
 
     SUSPECTED = "suspected"
-    """Maybe somebody speaks: talk more softly."""
+    """The visitor may be speaking: lower the reply."""
     CLEARED = "cleared"
-    """It was nothing."""
+    """The suspicion was wrong."""
     SURE = "sure"
-    """Somebody speaks: be silent."""
+    """The visitor is speaking: stop the reply."""
 
 
 class Canceller(Protocol):
-    """What is asked of an echo canceller; `echo.EchoCanceller` has it."""
+    """The part of `echo.EchoCanceller` that the detector uses."""
 
     @property
     def visitor(self) -> bool:
-        """Whether the newest frame held somebody else's voice together with the own one."""
+        """Whether the newest frame held another person's voice besides the kiosk's own."""
 
 
 class BargeInDetector:
-    """One microphone, whichever way its echo is taken out."""
+    """Detector for one microphone, whichever device or library cancels its echo."""
 
     def __init__(self, canceller: Canceller | None = None) -> None:
-        """Start with nobody there. Without a `canceller` the device itself takes out the echo."""
+        """Start without a suspicion. Without a `canceller` the device itself cancels the echo."""
         self._canceller = canceller
         self._card = _Card()
         self._signs: collections.deque[bool] = collections.deque(maxlen=WINDOW)
@@ -80,22 +81,24 @@ class BargeInDetector:
         self._silent_for = 0
 
     def reset(self) -> None:
-        """Forget what was heard: nobody is suspected. What is known of a card stays."""
+        """Forget the signs and the suspicion; keep what is known of a card."""
         self._card.pause()
         self._signs.clear()
         self._state = BargeInVerdict.CLEARED
         self._silent_for = 0
 
     def feed(self, frame: bytes, own_voice: bool = True) -> BargeInVerdict | None:
-        """Take the next frame, after `EchoCanceller.clean` where there is one; return what changed with it.
+        """Take the next frame, cleaned by `EchoCanceller.clean` if there is a canceller; return the change,
+        if any.
 
-        SUSPECTED comes first, then SURE or CLEARED. Once sure, it
-        says nothing more until the reply is over, or nobody has spoken for `AGAIN` frames.
+        SUSPECTED comes first, then SURE or CLEARED. After SURE nothing is returned until the reply is over,
+        or until `AGAIN` frames held no sign.
 
         Args:
             frame: `pcm.FRAME_BYTES`, 16 kHz.
-            own_voice: whether a reply sounds: without one, nothing can be interrupted. Where frames without one are not
-                given at all, a `reset` belongs between two replies.
+            own_voice: whether a reply sounds: without one, nothing can be interrupted. If the frames between
+                two
+                replies are not fed, call `reset` there.
         """
         if self._canceller is not None:
             sign = self._canceller.visitor
@@ -127,7 +130,7 @@ class BargeInDetector:
 
 
 class _Card:
-    """A visitor in the signal of a device that takes out the echo itself."""
+    """Detector of a visitor in the signal of a device that cancels the echo itself."""
 
     def __init__(self) -> None:
         self._vad = webrtcvad.Vad(VISITOR_MODE)
@@ -136,7 +139,7 @@ class _Card:
         self._spoken_for = 0
 
     def pause(self) -> None:
-        """Know that no reply sounds."""
+        """Note that no reply sounds."""
         self._spoken_for = 0
 
     def feed(self, frame: bytes, own_voice: bool, *, learns: bool) -> bool:

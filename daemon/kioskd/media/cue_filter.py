@@ -1,16 +1,17 @@
-"""Takes the kiosk's own cues out of what its microphone hears, and leaves the visitor in.
+"""Takes the kiosk's own cues out of the microphone's signal, and leaves the visitor's voice in.
 
-A cue is a few pitches that are known (see `cues`), and a room, a loudspeaker's delay and two clocks that drift apart make
-nothing else of them: only each one's amplitude and phase are unknown, and change slowly. So of each frame the best fit (least
-squares) of sines and cosines of these pitches, with amplitudes that follow a parabola, is taken away, and of their second
-and third overtone, which a loudspeaker adds, sines and cosines as they are. For a cue that is 12 to 20 numbers of a frame's 320,
-and one projection with a matrix that never changes: it knows nothing of what was played when, and learns nothing.
+A cue consists of a few known pitches (see `cues`). A room, a loudspeaker's delay and two drifting clocks
+change only the amplitude and phase of each pitch. These change slowly. So each frame is fitted (least
+squares) with sines and cosines of these pitches, whose amplitudes follow a parabola. The second and third
+overtones, which a loudspeaker adds, get constant amplitudes. The best fit is subtracted. For a cue that is 12
+to 20 of a frame's 320 dimensions, and one projection with a constant matrix. The filter does not need to know
+what was played when, and it learns nothing.
 
-Measured in rooms that ring for 0.2 to 0.8 s, with 50 ppm of drift and a loudspeaker that clips mildly: a cue loses 40 dB, speech
-0.1 dB by the wake cue's pitches and 0.5 dB by the lower ones. Amplitudes that are straight lines would take 10 dB less of the
-cue, cubic ones 0.2 dB more of the speech.
+Measured in rooms that ring for 0.2 to 0.8 s, with 50 ppm of drift and a mildly clipping loudspeaker: a cue
+loses 40 dB. Speech loses 0.1 dB by the wake cue's pitches and 0.5 dB by the lower ones. Linear amplitudes
+would take 10 dB less of the cue, cubic ones 0.2 dB more of the speech.
 
-Imports numpy, which costs 70 ms: import it where there are cues, and before the event loop runs.
+Importing numpy costs 70 ms: import this module only if there are cues, and before the event loop runs.
 """
 
 import math
@@ -23,26 +24,26 @@ from kioskd.media import pcm
 from kioskd.media.cues import CueSound, duration_s, frequencies
 
 TAIL_S: Final = 0.5
-"""How long a cue may be heard after its end: an ordinary room has fallen by 40 dB and more."""
+"""Seconds for which a cue may be heard after its end: then an ordinary room has fallen by 40 dB or more."""
 
 _FRAME_SAMPLES: Final = pcm.UPLINK_HZ * pcm.FRAME_MS // 1000
 _POWERS: Final = (3, 1, 1)
-"""How many powers of time each pitch's amplitude is made of, and its second and third overtone's."""
+"""Coefficients of the amplitude's polynomial: for the pitch, and for its second and third overtone."""
 
 _HIGHEST_HZ: Final = pcm.UPLINK_HZ * 0.49
 _ALIKE: Final = 1e-4
-"""A direction that is told from the others by less than that share is one of rounding errors."""
+"""Directions with a smaller share of the largest singular value than this are rounding errors."""
 
 
 class CueNotch:
-    """Takes some pitches, and nothing else, out of 16 kHz frames of `pcm.FRAME_MS`, each by itself: no delay, no memory."""
+    """Filter that takes pitches out of 16 kHz frames of `pcm.FRAME_MS`, each alone: no delay, no memory."""
 
     def __init__(self, pitches: Iterable[float]) -> None:
         """Prepare for `pitches`, in Hz; costs about 1 ms."""
         powers: dict[int, tuple[float, int]] = {}
         for hz in pitches:
             for overtone, count in enumerate(_POWERS, 1):
-                # An overtone of one may be the pitch of another: the richer wins.
+                # The overtone of one pitch may be another pitch: the one with more coefficients wins.
                 known = powers.get(round(hz * overtone), (0.0, 0))
                 if hz * overtone < _HIGHEST_HZ and count > known[1]:
                     powers[round(hz * overtone)] = (hz * overtone, count)
@@ -73,18 +74,19 @@ class CueNotch:
 
 
 def frames_to_expect(cue: CueSound, latency_s: float) -> int:
-    """Return for how many frames from now on a cue may be heard that is handed to the speaker now.
+    """Return the number of frames from now on that may hold a cue which goes to the speaker now.
 
-    `latency_s`: of the speaker and the microphone together, in seconds.
+    `latency_s`: seconds of latency of the speaker and the microphone together.
     """
     seconds = pcm.PERIOD_S + latency_s + duration_s(cue) + TAIL_S
     return math.ceil(seconds * 1000 / pcm.FRAME_MS)
 
 
 class CueFilter:
-    """Takes cues out of the microphone's frames while they may be heard; does nothing else, at no cost.
+    """Filter that takes cues out of the microphone's frames while they may be heard; it costs nothing at
+    other times.
 
-    Time is told by frames: of a microphone that pauses nothing is lost. One thread.
+    It counts time in frames, so a microphone that pauses loses nothing. For one thread.
     """
 
     def __init__(self) -> None:
@@ -98,16 +100,16 @@ class CueFilter:
         return bool(self._left)
 
     def expect(self, cue: CueSound, frames: int) -> None:
-        """Clean the next `frames` frames of `cue`, too if another one is still expected (see `frames_to_expect`)."""
+        """Clean the next `frames` frames of `cue` (see `frames_to_expect`), besides other expected cues."""
         pitches = frequencies(cue)
         if frames > self._left.get(pitches, 0):
             self._left[pitches] = frames
 
     def clean(self, frame: bytes) -> bytes:
-        """Return the frame without the cues that may be in it; the very same frame where none may be."""
+        """Return the frame without the expected cues; the same object if no cue is expected."""
         if not self._left:
             return frame
-        # Together: what one notch takes from the pitches of another, that one would not know.
+        # One filter for all pitches: two in a row would disturb each other's fit.
         pitches = frozenset[float]().union(*self._left)
         if pitches not in self._notches:
             self._notches[pitches] = CueNotch(pitches)

@@ -1,10 +1,11 @@
-"""Short chimes that tell a visitor what the kiosk is doing: sums of a few sines, and their pitches are known.
+"""Short chimes that tell a visitor what the kiosk is doing: sums of a few sines of known pitch.
 
-That is so for the microphone's sake: `media.notch` takes exactly these pitches out of what it hears, so nobody has to wait
-with a first word for a chime to end. Each tone swells and dies away along a cosine: what changes slowly stays a narrow line.
+The pitches are known for the microphone's sake: `media.cue_filter` takes exactly these pitches out of its
+signal. So no visitor has to wait for the end of a chime before the first word. Each tone rises and falls
+along a cosine, because a slow change keeps its spectral line narrow.
 
-Each has a shape that no other has, for ears that hear no high notes, and for somebody who cannot name a note: high and up,
-high and down, low and up, low and down, and two notes at once that do not agree.
+Each cue has its own shape: high and up, high and down, low and up, low and down, and two discordant notes at
+once. So people can tell them apart who hear no high notes, or cannot name a note.
 """
 
 import array
@@ -18,23 +19,24 @@ from typing import Final
 from kioskd.media import pcm
 
 PEAK: Final = 0.2
-"""The loudest sample of each, of full scale (-14 dBFS): heard beside a voice, startling nobody, and far from what a small
-loudspeaker distorts, which no filter would take out of the microphone."""
+"""Loudest sample of each cue, as a share of full scale (-14 dBFS). A cue at this level is heard beside a
+voice and startles no one. It is far from the distortion of a small loudspeaker, which no filter would take
+out of the microphone's signal."""
 
 ATTACK_S: Final = 0.03
 RELEASE_S: Final = 0.06
-"""A tone that begins or stops at once clicks, and its click is no line that could be taken out."""
+"""A tone that begins or stops at once clicks, and no filter for a pitch removes a click."""
 
 
 class CueSound(enum.Enum):
-    """What is said without a word."""
+    """Chime by its message."""
 
     WAKE = "wake"
     """I am listening."""
     END = "end"
     """Good-bye."""
     MUTE = "mute"
-    """I do not hear anything any more."""
+    """I hear nothing any more."""
     UNMUTE = "unmute"
     """I hear again."""
     ERROR = "error"
@@ -49,7 +51,7 @@ class _Tone:
 
 
 _LOW, _HIGH, _HIGHER = 587.0, 880.0, 1320.0
-"""A fifth apart: agreeable in any order. Below 500 Hz small loudspeakers give little, and voices have most."""
+"""A fifth apart, and agreeable in any order. Below 500 Hz loudspeakers are weak, and voices strong."""
 
 _TONES: Final[Mapping[CueSound, tuple[_Tone, ...]]] = {
     CueSound.WAKE: (_Tone(_HIGH, 0.0, 0.12), _Tone(_HIGHER, 0.08, 0.14)),
@@ -61,12 +63,12 @@ _TONES: Final[Mapping[CueSound, tuple[_Tone, ...]]] = {
 
 
 def frequencies(cue: CueSound) -> frozenset[float]:
-    """Return the pitches of a cue, in Hz: there is nothing in it that is not one of these."""
+    """Return the pitches of a cue in Hz; the cue consists of nothing else."""
     return frozenset(tone.hz for tone in _TONES[cue])
 
 
 def duration_s(cue: CueSound) -> float:
-    """Return how long a cue lasts, in seconds: from 0.1 to 0.25."""
+    """Return the length of a cue in seconds: from 0.1 to 0.25."""
     return max(tone.begins_s + tone.lasts_s for tone in _TONES[cue])
 
 
@@ -74,7 +76,7 @@ def duration_s(cue: CueSound) -> float:
 def sound(cue: CueSound) -> bytes:
     """Return a cue as 24 kHz PCM; it begins and ends with silence.
 
-    Made at the first call (5 ms on a desktop) and kept: ask for each before the event loop runs.
+    The first call computes it (5 ms on a desktop) and caches it: ask for each cue before the event loop runs.
     """
     samples = [0.0] * round(duration_s(cue) * pcm.DOWNLINK_HZ)
     for tone in _TONES[cue]:
@@ -87,7 +89,7 @@ def sound(cue: CueSound) -> bytes:
 
 
 def _envelope(at: int, count: int) -> float:
-    """Rise and fall along a cosine: 0 at both ends, no corner anywhere."""
+    """Return the gain along a cosine: 0 at both ends, without a corner."""
     attack, release = ATTACK_S * pcm.DOWNLINK_HZ, RELEASE_S * pcm.DOWNLINK_HZ
     nearest = min(at / attack, (count - 1 - at) / release, 1.0)
     return 0.5 - 0.5 * math.cos(math.pi * nearest)

@@ -1,24 +1,27 @@
-"""Takes the kiosk's own voice out of what its microphone hears: WebRTC's AudioProcessing, as `livekit` ships it.
+"""Takes the kiosk's own voice out of the microphone's signal, with WebRTC's AudioProcessing from `livekit`.
 
     device thread:  played(24 kHz) ─► waiting ─┐
     loop thread:    clean(16 kHz frame) ──────►┴─► canceller ─► gate ─► gain ─► cleaned frame
 
-The canceller wants blocks of 10 ms and takes both rates as they are. It finds the echo's delay by itself, up to half a
-second, follows two clocks that drift apart, and bears bursts of either side. Measured over 15 minutes with 50 ppm of
-drift: an echo 10 dB below the voice that caused it loses 38 dB, and 2 dB more where the clocks agree.
+The canceller takes blocks of 10 ms at both rates. It finds the echo's delay by itself, up to half a second.
+It follows two clocks that drift apart, and tolerates bursts on either side. Measured over 15 minutes with 50
+ppm of drift: an echo 10 dB below the voice that caused it loses 38 dB. With clocks that agree it loses 2 dB
+more.
 
-The gate: what a canceller leaves is quiet, but it is still a voice, and a service that hears one lets itself be
-interrupted. Measured with echo and visitor about equally loud: where a visitor speaks, what comes out is within 8 dB of
-what went in, be it only for a frame or two at first; what is left of an echo is 11 dB down at its very worst. So while the
-own voice can be heard, what has lost more than `GATE_DB` is taken down to the room's noise.
+The gate: the canceller leaves a quiet residue, which is still a voice. A service that hears a voice
+interrupts its reply. Measured with echo and visitor about equally loud: a speaking visitor comes out within 8
+dB of the input. At first that may hold only for a frame or two. The residue of an echo is 11 dB down at
+worst. So while the own voice can be heard, the gate mutes a signal that has lost more than `GATE_DB`. To mute
+is to lower to the room's noise.
 
-What nobody should expect of it:
+Its limits:
 
-- It needs some 3 s of its own voice to learn a room, and what passes meanwhile would interrupt it in a third of the rooms
-  tried. So it is half duplex until then: all that is captured with the own voice is taken down to the room's noise.
-- A cleaned frame is never the frame it came from, even where nothing was played: what is below 100 Hz is taken away,
-  and all comes 4 ms later (10 ms with noise suppression). Digital silence stays digital silence.
-- An echo that comes before its sound was given to `played` cannot be found.
+- It needs some 3 s of its own voice to learn a room. The residue of that time would interrupt the reply in a
+  third of the rooms tried. So the kiosk is half duplex until then: everything captured with the own voice is
+  lowered to the room's noise.
+- A cleaned frame always differs from its input, even if nothing was played. Sound below 100 Hz is removed,
+  and the signal comes 4 ms later (10 ms with noise suppression). Digital silence stays digital silence.
+- It cannot find an echo that comes before its sound was given to `played`.
 """
 
 import collections
@@ -31,45 +34,45 @@ from kioskd.errors import ConfigError
 from kioskd.media import pcm
 
 LEARNING_S: Final = 3.0
-"""How much of its own voice the canceller hears until its estimate of the room is one. Measured: 15 dB after 2 s, 25 after
-3 s, 38 after 4 s."""
+"""Seconds of its own voice after which the canceller's estimate of the room is usable. Measured: 15 dB after
+2 s, 25 after 3 s, 38 after 4 s."""
 
 REVERBERATION_S: Final = 0.3
-"""How long a room goes on after the echo's first arrival, while it is being learnt."""
+"""Seconds for which a room is taken to ring after the echo's first arrival, while the canceller learns."""
 
 GATE_DB: Final = -12.0
-"""What comes out against what went in, over `GATE_FRAMES`, from which it is more than an echo."""
+"""Ratio of output to input over `GATE_FRAMES` above which the frame holds more than an echo."""
 
 VISITOR_DB: Final = -15.0
-"""... of one frame, from which a voice in it is somebody else's."""
+"""Ratio of output to input of one frame above which a voice in it is another person's."""
 
 VISITOR_MODE: Final = 3
-"""webrtcvad's strictest: of what is left of an echo it takes three frames an hour for a voice, and the second strictest
-hundreds."""
+"""webrtcvad's strictest mode. It takes three frames an hour of an echo's residue for a voice; the second
+strictest mode takes hundreds."""
 
 STRUCK: Final = 0.5
-"""A frame of less than this part of the power of one of the two before it is dying away, as a knock does."""
+"""A frame is fading, like a knock, below this share of the power of the louder of two before it."""
 
 GATE_FRAMES: Final = 3
 
 CLOCK_FRAMES: Final = 500
-"""Over so many frames (10 s) the two clocks are compared: bursts of either side are shorter."""
+"""Frames (10 s) over which the two clocks are compared: longer than the bursts of either side."""
 
 MEND_FRAMES: Final = 20
-"""One sample in so many frames is left out or doubled: 104 ppm, which the library follows as it does a moving visitor."""
+"""Frames per left-out or doubled sample: 104 ppm, which the library follows like a moving visitor."""
 
 HOLD_FRAMES: Final = 6
-"""How long the gate stays open: syllables have gaps."""
+"""Frames for which the gate stays open: syllables have gaps."""
 
 BACKLOG_S: Final = 0.5
-"""How much of what was played may wait for the microphone; more comes only where the microphone has paused, and what it
-will hear then is an echo of the newest."""
+"""Seconds of played sound that may wait for the microphone. More sound waits only if the microphone has
+paused, and then it will hear an echo of the newest sound."""
 
 LONGEST_DELAY_S: Final = 0.5
-"""The library takes longer delays for this one."""
+"""The longest delay that the library distinguishes; longer ones count as this."""
 
 AUDIBLE: Final = 100
-"""The sample value from which a block that was played teaches the canceller anything: -50 dBFS."""
+"""Sample value from which a played block teaches the canceller: -50 dBFS."""
 
 _BLOCK_MS: Final = 10
 _FAR_BLOCK: Final = pcm.DOWNLINK_HZ * _BLOCK_MS // 1000 * pcm.SAMPLE_BYTES
@@ -81,7 +84,7 @@ _OPEN_AT: Final = 10 ** (GATE_DB / 10)
 _VISITOR_AT: Final = 10 ** (VISITOR_DB / 10)
 _FLOOR_RISES: Final = 1.01
 _ABOVE_FLOOR: Final = 4.0
-"""The canceller takes nothing away from mere noise: only what is louder than that opens the gate."""
+"""Ratio of power to the noise above which the gate may open: the canceller leaves mere noise alone."""
 
 
 class _Module(Protocol):
@@ -89,17 +92,17 @@ class _Module(Protocol):
 
 
 class EchoCanceller:
-    """One room: one loudspeaker, one microphone.
+    """Canceller for one room: one loudspeaker, one microphone.
 
-    No lock: `played` only appends to a bounded deque, so the device's thread never waits; all the work (about 0.2 ms a
-    frame on a desktop, 2 ms on a Pi 4 at the worst) is done by `clean`, in the loop's thread.
+    It has no lock: `played` only appends to a bounded deque, so the device's thread never waits. `clean` does
+    all the work in the loop's thread: about 0.2 ms a frame on a desktop, 2 ms on a Pi 4 at worst.
     """
 
     def __init__(self, *, noise_suppression: bool, gain_control: bool, delay_s: float) -> None:
         """Load the library (40 ms, 20 MB) and start with an unknown room.
 
         Args:
-            noise_suppression: take steady noise out as well: fans, hum.
+            noise_suppression: take out steady noise as well: fans, hum.
             gain_control: bring near and far voices to one level.
             delay_s: see the property.
 
@@ -107,21 +110,22 @@ class EchoCanceller:
             ConfigError: the library is not installed.
         """
         try:
-            # 20 MB and some threads of its own: loaded where echo is cancelled, and nowhere else.
+            # The library has 20 MB and threads of its own: load it only if echo is cancelled.
             from livekit.rtc import AudioFrame, AudioProcessingModule  # noqa: PLC0415
         except ImportError as error:
             raise ConfigError(
                 f"microphone.echo = cancel: the library livekit cannot be loaded ({error}); "
-                "run scripts/install.sh again, which installs what the settings need, or set microphone.echo = half_duplex"
+                "run scripts/install.sh again, which installs what the settings need, "
+                "or set microphone.echo = half_duplex"
             ) from error
         self._frame = AudioFrame
         self._canceller = AudioProcessingModule(
             echo_cancellation=True,
             noise_suppression=noise_suppression,
-            # Rumble carries no speech, and the canceller takes it away with or without being told.
+            # Rumble carries no speech, and the canceller removes it in any case.
             high_pass_filter=True,
         )
-        # After the gate: before it, it would raise what is left of the echo by 15 dB.
+        # After the gate: before it, gain control would raise the echo's residue by 15 dB.
         self._leveller = AudioProcessingModule(auto_gain_control=True) if gain_control else None
         self._gate = _Gate()
         # Pieces as the device pulls them; `append` and `popleft` are atomic.
@@ -130,20 +134,20 @@ class EchoCanceller:
         self._unlearnt = _LEARNING_BLOCKS
         # Frames for which the own voice is still in the room.
         self._audible_for = 0
-        # ... and for which a chime is.
+        # Frames for which a chime is still in the room.
         self._chime_for = 0
         self._visitor = False
         self._clocks = _Clocks()
         self.skipped_bytes = 0
-        """Bytes of what was played that the canceller never saw, because the microphone paused."""
+        """Bytes of played sound that the canceller skipped, because the microphone paused."""
         self.delay_s = delay_s
 
     @property
     def delay_s(self) -> float:
-        """Seconds from `played` to the microphone frame that holds it, as far as they are known: the speaker's latency.
+        """Known seconds from `played` to the microphone frame that holds the sound: the speaker's latency.
 
-        The microphone does not say its own. A first guess that saves the canceller a second of searching; one that is wrong
-        by 200 ms does no lasting harm.
+        The microphone does not report its latency. This first guess saves the canceller a second of
+        searching. An error of 200 ms does no lasting harm.
         """
         return self._delay_s
 
@@ -154,37 +158,39 @@ class EchoCanceller:
 
     @property
     def learning(self) -> bool:
-        """Whether too little was played yet for the room to be known: half duplex until then."""
+        """Whether the room is still unknown, because too little was played: half duplex until then."""
         return self._unlearnt > 0
 
     @property
     def visitor(self) -> bool:
-        """Whether the newest frame held somebody else's voice together with the own one.
+        """Whether the newest frame held another person's voice besides the kiosk's own.
 
-        The soonest sign of an interruption that there is, and no proof: see `bargein`.
+        It is the earliest sign of an interruption, but no proof: see `barge_in`.
         """
         return self._visitor
 
     def relearn(self) -> None:
-        """Take the room for unknown: a device was opened anew, and the echo may come from elsewhere or at another time."""
+        """Treat the room as unknown: a device was opened again, which may change the echo and its delay."""
         self._unlearnt = _LEARNING_BLOCKS
         self._clocks = _Clocks()
 
     def played(self, pcm_24k: bytes, *, voiced: bool = True) -> None:
-        """Take what the loudspeaker has just been given, silence included, of any length. For the device's thread.
+        """Take the sound just given to the loudspeaker, of any length, silence included. For the device's
+        thread.
 
-        Not `voiced` is a chime by itself: a pitch or two teach nobody a room, and shall not shut the gate before a visitor's
-        first word. Returns at once. What was played is looked at with the next frame of the microphone.
+        `voiced` is False for a chime alone: one or two pitches do not teach the room. They must not shut the
+        gate before a visitor's first word. The method returns at once; the next microphone frame uses the
+        sound.
         """
         self._waiting.append((pcm_24k, voiced))
 
     def clean(self, frame_16k: bytes) -> bytes:
-        """Return the microphone's frame (20 ms) without the echo of what was played. For one thread.
+        """Return the microphone's frame (20 ms) without the echo of the played sound. For one thread.
 
-        No more than the room's noise, while the own voice can be heard in a room that is not known yet.
+        While the own voice can be heard in an unknown room, the result is no louder than the room's noise.
 
         Raises:
-            ValueError: it is not one frame long.
+            ValueError: the frame has another length.
         """
         if len(frame_16k) != pcm.FRAME_BYTES:
             raise ValueError(f"a microphone frame is {pcm.FRAME_BYTES} bytes long, not {len(frame_16k)}")
@@ -196,12 +202,13 @@ class EchoCanceller:
         gated = self._gate.feed(frame_16k, cleaned, own_voice=own_voice, shut=self.learning)
         self._visitor = own_voice and self._gate.visitor and not self.learning
         if chime and not own_voice and self.learning:
-            # In a room that it does not know it takes down all that comes with a sound, by 20 dB and more, be it a word.
+            # In an unknown room the canceller lowers all sound during playback by 20 dB and more, even a
+            # word.
             gated = frame_16k
         return gated if self._leveller is None else self._through(self._leveller, gated)
 
     def _hear_own_voice(self) -> None:
-        """Give the canceller all whole blocks that were played since the last time: the echo comes after its cause."""
+        """Give the canceller all whole blocks played since the last call: an echo comes after its cause."""
         far = self._far
         before = len(far)
         any_voiced = False
@@ -233,7 +240,7 @@ class EchoCanceller:
         del far[:whole]
 
     def _follow_clocks(self, far: bytearray) -> None:
-        """Leave out a sample of what was played, or double one, if it is time to."""
+        """Leave out or double one sample of the played sound if the clocks require it."""
         if len(far) < _FAR_BLOCK:
             return
         match self._clocks.due():
@@ -253,25 +260,25 @@ class EchoCanceller:
 
 
 class _Clocks:
-    """Keeps the two devices' clocks together, a sample at a time.
+    """Keeps the clocks of two devices together, a sample at a time.
 
-    The library takes what was played for as old as the number of blocks that came since. With a playback clock that is
-    50 ppm fast that is a block too many every 200 s, until the echo seems to come before its cause: seen after 400 s with
-    devices of 20 ms together, and it took the library as long again to find out. So what one side is ahead of the other,
-    apart from bursts, is taken away again, slowly.
+    The library derives the age of a played block from the number of later blocks. With a playback clock 50
+    ppm fast, one block too many arrives every 200 s, until the echo seems to come before its cause. That was
+    seen after 400 s with devices of 20 ms latency together, and the library took as long again to recover. So
+    this class slowly removes the lead of one side, apart from bursts.
     """
 
     def __init__(self) -> None:
         self._ahead = 0
-        """Bytes that were played, less what the microphone's frames stand for."""
+        """Bytes played, minus the bytes that correspond to the microphone's frames."""
         self._window: list[int] = []
         self._first: float | None = None
         self._owed = 0
-        """Samples to be left out; less than none: to be doubled."""
+        """Samples still to be left out; if negative, to be doubled."""
         self._mended_before = 0
 
     def count(self, played_bytes: int) -> None:
-        """Count what was played with one frame of the microphone."""
+        """Count the bytes played during one microphone frame."""
         self._mended_before += 1
         self._ahead += played_bytes - pcm.FRAME_MS // _BLOCK_MS * _FAR_BLOCK
         self._window.append(self._ahead)
@@ -282,13 +289,14 @@ class _Clocks:
         if self._first is None:
             self._first = middle
         slipped = round((middle - self._first) / pcm.SAMPLE_BYTES)
-        # Less than half a block is how the bursts of both sides fall together, and no clock.
+        # A smaller difference than half a block comes from how bursts of both sides fall together, not from
+        # the clocks.
         if abs(slipped) >= _FAR_BLOCK // pcm.SAMPLE_BYTES // 2:
             self._first = middle
             self._owed += slipped
 
     def due(self) -> int:
-        """Return 1 where a sample is to be left out now, -1 where one is to be doubled, else 0."""
+        """Return 1 to leave out a sample now, -1 to double one, otherwise 0."""
         if self._owed == 0 or self._mended_before < MEND_FRAMES:
             return 0
         self._mended_before = 0
@@ -298,25 +306,25 @@ class _Clocks:
 
 
 class _Gate:
-    """Tells a visitor from what is left of an echo, by how much of a frame the canceller has taken away."""
+    """Tells a visitor from the residue of an echo by the share that the canceller has taken away."""
 
     def __init__(self) -> None:
         self._before: collections.deque[float] = collections.deque(maxlen=GATE_FRAMES)
         self._after: collections.deque[float] = collections.deque(maxlen=GATE_FRAMES)
         self._open_for = 0
         self.visitor = False
-        """Whether so much of the newest frame was left, and sounds so, that somebody else speaks in it."""
+        """Whether the newest frame holds another person's voice: it sounds so, and enough of it was left."""
         self._vad = webrtcvad.Vad(VISITOR_MODE)
-        # The room's noise: the quietest frame, rising by 2 dB a second until there is a quieter one.
+        # Power of the room's noise: the quietest frame, rising by 2 dB a second until a quieter one comes.
         self._floor: float | None = None
 
     @property
     def open(self) -> bool:
-        """Whether there is more than an echo."""
+        """Whether the signal holds more than an echo."""
         return self._open_for > 0
 
     def feed(self, captured: bytes, cleaned: bytes, *, own_voice: bool, shut: bool) -> bytes:
-        """Return the cleaned frame, or as much of it as the room's noise."""
+        """Return the cleaned frame, or the frame lowered to the room's noise."""
         samples = np.frombuffer(cleaned, "<i2").astype(np.float32)
         power = float(np.mean(np.square(samples)))
         self._floor = power if self._floor is None else min(power, max(self._floor, 1.0) * _FLOOR_RISES)

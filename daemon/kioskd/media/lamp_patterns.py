@@ -1,7 +1,7 @@
-"""What a lamp looks like: every state by a rhythm of light and dark, so that none needs a colour to be told.
+"""Lamp patterns: each state has a rhythm of light and dark of its own, so that no state needs a colour.
 
-Each rhythm can be told from the others within a few seconds, by its flashes, by their length, by its pace, or by how
-much of the time it is lit. Nothing flashes more than three times in any second, the bound that keeps lights harmless
+A few seconds are enough to tell the rhythms apart. They differ in their number of flashes, their length,
+pace, or share of light. No lamp flashes more than three times in any second: that bound keeps lights harmless
 to people with photosensitive epilepsy (WCAG 2.3.1).
 """
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 PatternStep = tuple[float, float]
-"""Seconds, and the level meanwhile: 0 dark, 1 lit."""
+"""Duration in seconds, and the level for that time: 0 dark, 1 lit."""
 
 Colour = tuple[float, float, float]
-"""Red, green, blue; the strongest is 1. Each is 0 or 1, so that lines without dimming show the same colour."""
+"""Red, green, blue, each 0 or 1, so that lines without dimming show the same colour."""
 
 RED: Final = (1.0, 0.0, 0.0)
 GREEN: Final = (0.0, 1.0, 0.0)
@@ -34,7 +34,7 @@ class Pattern:
 
 
 def _beat(*seconds: float) -> tuple[PatternStep, ...]:
-    """Return steps that are lit and dark by turns, lit first."""
+    """Return steps that are lit and dark in turn, lit first."""
     return tuple((each, float(number % 2 == 0)) for number, each in enumerate(seconds))
 
 
@@ -59,24 +59,25 @@ STATES: Final[Mapping[str, Pattern]] = {
     "closed": Pattern(_beat(0.1, 4.9), YELLOW),
     "fault": Pattern(_beat(0.15, 0.2, 0.15, 0.2, 0.15, 1.65), RED),
 }
-"""Each state shown to people."""
+"""Pattern of each state shown to people."""
 
 OVERLAYS: Final[Mapping[str, Pattern]] = {
     # Two long flashes and a pause.
     "asking": Pattern(_beat(0.5, 0.2, 0.5, 0.8), WHITE),
-    # A flicker that is mostly lit, and one that is mostly dark: seen in half a second, for a finger that decides.
+    # A flicker that is mostly lit, and one that is mostly dark: a person with a finger on the button sees it
+    # in half a second.
     "armed_mute": Pattern(_beat(0.35, 0.1), RED),
     "armed_restart": Pattern(_beat(0.1, 0.35), WHITE),
-    # Lit as while it listens, with a wink in four seconds: what is said is kept.
+    # Lit as in `listening`, with a wink every four seconds: speech is being recorded.
     "recording": Pattern(_beat(4.0, 0.2), GREEN),
 }
-"""What goes before any state: a question to the visitor, what letting the button go will do, that what is said is kept."""
+"""Patterns that hide the state: a question to the visitor, the armed action, or a running recording."""
 
 TELLING: Final = frozenset({"asleep", "offline", "closed", "fault"})
-"""The states that tell a code in place of their own rhythm, where there is one to tell: nobody is in their midst."""
+"""In these states the lamp blinks the code of a trouble, if there is one: the kiosk serves no visitor."""
 
 LONG_FLASHES: Final[Mapping[str, int]] = {"W": 1, "K": 2, "D": 3, "B": 4, "S": 5}
-"""A code's letter; its digit is as many short ones."""
+"""Number of long flashes for a code's letter; the code's digit is the number of short flashes."""
 
 _LONG_S: Final = 0.7
 _SHORT_S: Final = 0.2
@@ -86,7 +87,7 @@ _AFTER_S: Final = 2.5
 
 
 def pattern(state: str, code: str | None = None, overlay: str = "") -> Pattern:
-    """Return how `state` looks; `code` is a letter and a digit (W1), `overlay` one of `OVERLAYS` or nothing."""
+    """Return the pattern for `state`; `code` is a letter and a digit (W1), `overlay` a key of `OVERLAYS`."""
     if overlay:
         return OVERLAYS[overlay]
     shown = STATES[state]
@@ -101,7 +102,7 @@ def _flashes(code: str) -> tuple[PatternStep, ...]:
 
 
 def at(pattern: Pattern, t_s: float) -> tuple[float, float]:
-    """Return the level `t_s` seconds after the pattern's start, and until when it holds (`math.inf`: for ever)."""
+    """Return the level `t_s` seconds after the pattern's start, and when it ends (`math.inf`: never)."""
     period_s = sum(seconds for seconds, _ in pattern.steps)
     if period_s == math.inf:
         return pattern.steps[0][1], math.inf
@@ -110,7 +111,7 @@ def at(pattern: Pattern, t_s: float) -> tuple[float, float]:
         end_s += seconds
         if t_s < end_s:
             return level, end_s
-    # The sum of the steps fell short of the period by a rounding.
+    # Rounding made the sum of the steps fall short of the period.
     seconds, level = pattern.steps[0]
     return level, start_s + period_s + seconds
 
@@ -120,7 +121,7 @@ DAY_S: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class NightDimming:
-    """When lamps are dimmer: from one time of the day to another, over midnight where it must be; local seconds."""
+    """Span of the local day in which lamps are dimmer, also across midnight; times in seconds."""
 
     from_s: float
     to_s: float
@@ -129,9 +130,10 @@ class NightDimming:
 
 
 def brightness_at(day_s: float, brightness: float, night: NightDimming | None) -> tuple[float, float]:
-    """Return the percent that hold `day_s` seconds after midnight, and for how many seconds (`math.inf`: for ever).
+    """Return the percent that apply `day_s` seconds after midnight, and for how many seconds (`math.inf`: for
+    ever).
 
-    A night that ends when it begins is none.
+    A night that ends at its beginning has no effect.
     """
     if night is None or night.from_s == night.to_s:
         return brightness, math.inf
@@ -140,5 +142,5 @@ def brightness_at(day_s: float, brightness: float, night: NightDimming | None) -
 
 
 def dimmed(brightness: float) -> float:
-    """Return the light, 0 to 1, that looks as bright as `brightness` percent: CIE 1931 lightness."""
+    """Return the light, 0 to 1, that looks as bright as `brightness` percent (CIE 1931 lightness)."""
     return brightness / 903.3 if brightness <= 8 else ((brightness + 16) / 116) ** 3

@@ -1,4 +1,4 @@
-"""How loud it is now: for whoever watches, and for nobody else."""
+"""Measures the present loudness while a person watches it."""
 
 from typing import Final
 
@@ -7,7 +7,9 @@ FULL_SCALE: Final = 32768
 
 def peak(sound: bytes) -> float:
     """Return the largest sample of 16-bit PCM, 0.0 (silence) to 1.0 (full scale)."""
-    samples = memoryview(sound).cast("h")  # the machine's own order, which is PCM's wherever the daemon runs
+    samples = memoryview(sound).cast(
+        "h"
+    )  # the machine's own byte order, which is PCM's wherever the daemon runs
     if not samples:
         return 0.0
     highest, lowest = max(samples), min(samples)
@@ -15,24 +17,25 @@ def peak(sound: bytes) -> float:
 
 
 class Meter:
-    """The loudest of the last few pieces of sound, while somebody watches; next to no work otherwise.
+    """Meter of the loudest of the last few pieces of sound; does almost no work unless it is watched.
 
-    Fed by one thread, read by any: each slot is written at once, and what is read is at most one piece old.
+    One thread feeds it and any thread reads it: each slot is written at once, and the level is at most one
+    piece old.
     """
 
     def __init__(self, pieces: int) -> None:
-        """`pieces`: how many the level is of."""
+        """`pieces`: number of pieces that the level covers."""
         self._slots = [0.0] * pieces
         self._next = 0
         self._on = False
 
     @property
     def level(self) -> float:
-        """0.0 (silence, or nobody watches) to 1.0 (full scale)."""
+        """0.0 (silence, or not watched) to 1.0 (full scale)."""
         return max(self._slots)
 
     def watch(self, *, on: bool) -> None:
-        """Begin to measure, or stop."""
+        """Begin or stop measuring."""
         self._on = on
         self.clear()
 
@@ -43,5 +46,5 @@ class Meter:
             self._next = (self._next + 1) % len(self._slots)
 
     def clear(self) -> None:
-        """Forget what was heard: nothing more comes."""
+        """Forget all pieces, because no more will come."""
         self._slots[:] = [0.0] * len(self._slots)

@@ -1,6 +1,7 @@
-"""Gains and sums on 16-bit samples, and what is heard beside the replies: one short sound at a time.
+"""Gains and sums on 16-bit samples, and clips that are heard beside the replies.
 
-By hand: a block is 240 samples, and numpy would cost every start 70 ms and 12 MB for it.
+It is plain Python: a block has 240 samples, and importing numpy for it would cost every start 70 ms and 12
+MB.
 """
 
 import array
@@ -12,7 +13,7 @@ from typing import Final
 from kioskd.media import pcm
 
 FADE_MS: Final = 3
-"""How long a sound that is cut off takes to fall silent: too short to be heard, long enough not to click."""
+"""Time in which a sound that is cut off fades out: too short to be heard, long enough not to click."""
 
 FADE_BYTES: Final = pcm.DOWNLINK_HZ * FADE_MS // 1000 * pcm.SAMPLE_BYTES
 
@@ -21,7 +22,7 @@ _HIGHEST: Final = 32767
 
 
 def scaled(data: bytes, first: float, last: float) -> bytes:
-    """Return `data` with a gain (at most 1) that goes evenly from `first`, on the first sample, to `last`, on the last."""
+    """Return `data` with a gain (at most 1) that changes evenly from `first` to `last`, sample by sample."""
     samples = array.array("h", data)
     if first == last:
         return array.array("h", [round(sample * first) for sample in samples]).tobytes()
@@ -32,7 +33,7 @@ def scaled(data: bytes, first: float, last: float) -> bytes:
 
 
 def mixed(one: bytes, other: bytes) -> bytes:
-    """Return the sum, as long as the longer of the two; what is louder than full scale is clipped."""
+    """Return the sum, as long as the longer of the two; sums beyond full scale are clipped."""
     if len(one) < len(other):
         one, other = other, one
     sums = map(operator.add, array.array("h", one), array.array("h", other))
@@ -42,21 +43,22 @@ def mixed(one: bytes, other: bytes) -> bytes:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class _Wish:
-    """What the producer wants heard: sound number `number`, or silence after it."""
+    """The producer's wish: to hear clip number `number`, or silence after it."""
 
     number: int
     data: bytes
 
 
 class Clip:
-    """A short sound, whole from the beginning: the newest replaces the one before it, which fades within 3 ms.
+    """Player of short sounds, each from its beginning: a new one replaces the one before, which fades within
+    3 ms.
 
-    One producer (`start`, `stop`), one consumer (`take`), no lock: the wish is one reference, written by the producer;
-    all else is the consumer's.
+    It serves one producer (`start`, `stop`) and one consumer (`take`) without a lock. The producer writes
+    only the wish, which is one reference; the consumer writes everything else.
     """
 
     def __init__(self, on_over: Callable[[int], None]) -> None:
-        """Start silent. `on_over` is told the number of each sound once, in order, in the consumer's thread."""
+        """Start silent. `on_over` gets each ended sound's number once, in order, in the consumer's thread."""
         self._on_over = on_over
         self._wish = self._seen = self._done = _Wish(-1, b"")
         self._data = b""
@@ -70,25 +72,25 @@ class Clip:
 
     @property
     def stopped(self) -> bool:
-        """Whether nothing is wanted to be heard, or nothing was ever."""
+        """Whether silence is wanted, after `stop` or before the first `start`."""
         return not self._wish.data
 
     # The producer's side.
 
     def start(self, data: bytes) -> int:
-        """Have `data` heard from the next `take` on, instead of what is heard now; return its number, from 0 on."""
+        """Play `data` from the next `take` on, instead of the present sound; return its number (from 0)."""
         number = self._wish.number + 1
         self._wish = _Wish(number, data[: len(data) & ~1])
         return number
 
     def stop(self) -> None:
-        """Have nothing heard any more."""
+        """Stop the present sound."""
         self._wish = _Wish(self._wish.number, b"")
 
     # The consumer's side.
 
     def take(self, byte_count: int) -> bytes:
-        """Return the next `byte_count` bytes, or what is left. Never blocks."""
+        """Return the next `byte_count` bytes, or fewer at the end. Never blocks."""
         wish = self._wish
         if wish is not self._seen:
             fading = self._data[self._position : self._position + FADE_BYTES]

@@ -1,7 +1,7 @@
-"""The one sample format of the daemon, and sums on it.
+"""The daemon's sample format, and sums on it.
 
-Everywhere between the devices and the service, sound is `bytes` of signed 16-bit little-endian mono PCM:
-16 kHz towards the service, 24 kHz from it (both are the Live API's own formats, so nothing is converted on the way).
+Between the devices and the service, sound is `bytes` of signed 16-bit little-endian mono PCM: 16 kHz towards
+the service, 24 kHz from it. Both are the Live API's own formats, so nothing is converted on the way.
 """
 
 from typing import Final
@@ -12,10 +12,10 @@ UPLINK_HZ: Final = 16_000
 DOWNLINK_HZ: Final = 24_000
 
 FRAME_MS: Final = 20
-"""What travels up at a time. The service asks for 20 to 40 ms; webrtcvad takes 10, 20 or 30."""
+"""Length of an uplink frame. The service asks for 20 to 40 ms; webrtcvad takes 10, 20 or 30."""
 
 PERIOD_MS: Final = 10
-"""What a device captures or plays at a time: the granularity of everything that must be quick."""
+"""Time that a device captures or plays at once: the granularity of everything that must be quick."""
 
 FRAME_S: Final = FRAME_MS / 1000
 FRAME_BYTES: Final = UPLINK_HZ * FRAME_MS // 1000 * SAMPLE_BYTES
@@ -25,10 +25,10 @@ PERIOD_BYTES: Final = DOWNLINK_HZ * PERIOD_MS // 1000 * SAMPLE_BYTES
 
 
 def duration_s(byte_count: int, rate_hz: int) -> float:
-    """Seconds that `byte_count` bytes last at `rate_hz`."""
+    """Return the seconds that `byte_count` bytes last at `rate_hz`."""
     return byte_count / (rate_hz * SAMPLE_BYTES)
 
 
 def byte_count(seconds: float, rate_hz: int) -> int:
-    """Bytes that `seconds` take at `rate_hz`: a whole number of samples, rounded to the nearest."""
+    """Return the bytes of `seconds` at `rate_hz`: a whole number of samples, rounded to the nearest."""
     return round(seconds * rate_hz) * SAMPLE_BYTES

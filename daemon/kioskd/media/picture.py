@@ -1,7 +1,8 @@
-"""Pictures as the service takes them: small upright JPEGs that tell nothing but what is to be seen.
+"""Makes pictures fit for the service: small upright JPEGs that carry nothing but the visible picture.
 
-The only importer of Pillow. Everything here is work for a processor (1 to 50 ms on a Raspberry Pi): not for the loop's
-thread. Pillow works without the interpreter's lock, so a thread is enough.
+Only `raw_frame` and the decoder's process import Pillow, too. All functions need processor time (1 to 50 ms
+on a Raspberry Pi): do not call them in the loop's thread. Pillow releases the interpreter's lock, so a thread
+is enough.
 """
 
 import io
@@ -28,9 +29,9 @@ Rotation = Literal[0, 90, 180, 270]
 
 MOST_BYTES: Final = 20_000_000
 MOST_PIXELS: Final = 50_000_000
-"""What telephones take, as a JPEG that can be decoded at a fraction of its size. One that comes in several runs (a
-progressive one) or in CMYK, and a WebP, may have a quarter as many, a PNG half: 200 MB in memory at worst. More is a bomb,
-or the scan of a wall."""
+"""Most pixels of a JPEG that can be decoded at a fraction of its size, as photos of telephones have. A
+progressive JPEG (in several runs), a JPEG in CMYK and a WebP may have a quarter as many. A PNG may have half
+as many. That is 200 MB in memory at worst. A larger file is a bomb, or the scan of a wall."""
 
 SKETCH_SIDE: Final = 32
 
@@ -40,7 +41,7 @@ _HOSTILE: Final = (
     *(OSError, SyntaxError, ValueError, struct.error, EOFError),
     *(LookupError, ArithmeticError, TypeError, AttributeError, MemoryError, RuntimeError),
 )
-"""What Pillow's readers raise at files made to break them: in truth anything."""
+"""Errors of Pillow's readers for files made to break them: in truth nearly any error."""
 
 _UPRIGHT: Final[dict[int, tuple[Rotation, bool]]] = {
     2: (0, True),
@@ -51,7 +52,7 @@ _UPRIGHT: Final[dict[int, tuple[Rotation, bool]]] = {
     7: (270, True),
     8: (270, False),
 }
-"""EXIF orientation: the turn, and whether to mirror after it (EXIF 2.32, tag Orientation). 1 is upright."""
+"""EXIF orientation -> the turn, and whether to mirror after it (EXIF 2.32, tag Orientation). 1 is upright."""
 
 _TURNS: Final = {
     90: Image.Transpose.ROTATE_270,  # Pillow counts the other way round
@@ -63,19 +64,19 @@ _EOI: Final = b"\xff\xd9"
 _JFIF: Final = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _HUFFMAN: Final = 0xC4
 _CMYK: Final = 4
-"""The colours of a JPEG for a printing press."""
+"""Number of colour components of a JPEG for a printing press."""
 _PROGRESSIVE: Final = 0xC2
 _FRAMES: Final = frozenset({0xC0, 0xC1, _PROGRESSIVE})
-"""Baseline, extended and progressive: what everybody reads."""
+"""Baseline, extended and progressive JPEG, which every decoder reads."""
 
-# What is wrong with a picture is said by BadPicture, in one line. Pillow would also write to stderr: about bombs, which
-# are refused here sooner, and about broken metadata, which nobody reads.
+# BadPicture describes the fault in one line. Pillow would also warn on stderr: about bombs, which this module
+# rejects sooner, and about broken metadata, which no code reads.
 Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 class BadPicture(ValueError):
-    """Not a picture, or not one to be opened. The message is one line and names no file."""
+    """The data are no picture that can be opened. The message is one line and names no file."""
 
 
 def fit(
@@ -88,24 +89,25 @@ def fit(
     most_pixels: int = MOST_PIXELS,
     most_bytes: int = MOST_BYTES,
 ) -> bytes:
-    """Return a JPEG, PNG or WebP as a JPEG whose longer side is at most `size` pixels.
+    """Return a JPEG, PNG or WebP as a JPEG whose longer side is at most `size` pixels; never enlarge it.
 
-    Upright as its EXIF says, then turned clockwise by `rotate`, then mirrored left to right. No metadata is left, what is
-    transparent becomes white, and of an animation the first picture stays. Never enlarged. `quality`: 1 to 95.
+    The picture is set upright by its EXIF, then turned clockwise by `rotate`, then mirrored left to right if
+    `mirror`. No metadata is left, transparency becomes white, and only the first picture of an animation
+    stays. `quality`: 1 to 95.
 
     Raises:
-        BadPicture: it is none of these, is damaged, or has more bytes or pixels than the bounds.
+        BadPicture: the data are none of these formats, are damaged, or exceed `most_bytes` or `most_pixels`.
     """
     image, known = _opened(data, most_pixels, most_bytes)
     try:
         turn, mirrored = _UPRIGHT.get(_orientation(image) if known is None else known, (0, False))
-        if image.mode in ("1", "P", "PA"):  # scaling needs colours, not their numbers
+        if image.mode in ("1", "P", "PA"):  # scaling needs colours, not palette numbers
             image = image.convert("RGBA")
         elif image.mode.startswith("I"):
-            # Sixteen bits of grey cannot be scaled, and convert() alone would take the lower eight.
-            image.info.pop("transparency", None)  # a number of those sixteen
+            # Pillow cannot scale sixteen-bit grey, and convert() alone would take the lower eight bits.
+            image.info.pop("transparency", None)  # a sixteen-bit number
             image = image.point(lambda value: value * (1 / 257)).convert("L")
-        image.thumbnail((size, size))  # a large JPEG is decoded at an eighth to a half of its size already
+        image.thumbnail((size, size))  # a large JPEG is already decoded at an eighth to a half of its size
         image = _upright(_coloured(image), turn, mirror=mirrored)
         return _encoded(_upright(image, rotate, mirror=mirror), quality)
     except _HOSTILE as error:
@@ -115,16 +117,17 @@ def fit(
 def finished(
     image: Image.Image, *, size: int, quality: int, rotate: Rotation = 0, mirror: bool = False
 ) -> bytes:
-    """Return an image that was made here as a JPEG; see `fit`."""
+    """Return an image that was made here as a JPEG; see `fit` for the arguments."""
     image.thumbnail((size, size))
     return _encoded(_upright(_coloured(image), rotate, mirror=mirror), quality)
 
 
 def bare(jpeg: bytes, *, size: int) -> bytes | None:
-    """Return a camera's JPEG without its metadata and padding, its pixels untouched; None if it cannot go as it is.
+    """Return a camera's JPEG without metadata and padding, its pixels untouched; None: it cannot be sent as
+    it is.
 
-    It cannot if it is larger than `size`, is cut off, lacks the tables that a stream of pictures may leave out, or is
-    no JPEG that everybody reads. `fit` mends what can be mended.
+    There are four causes: it is larger than `size`, it is cut off, it lacks its Huffman tables, or not every
+    decoder reads it. A stream of motion JPEG may leave out the tables. `fit` mends some of these faults.
     """
     end = jpeg.rfind(_EOI)
     if not jpeg.startswith(SOI) or end < 0:
@@ -143,12 +146,12 @@ def bare(jpeg: bytes, *, size: int) -> bytes | None:
 
 
 def sketch(jpeg: bytes) -> bytes:
-    """Return what is left of a JPEG when one squints: a square of `SKETCH_SIDE` grey pixels a side, a byte each.
+    """Return a coarse copy of a JPEG: a square of `SKETCH_SIDE` grey pixels a side, one byte each.
 
-    Each is the mean of a few hundred pixels, so the noise of a sensor is gone.
+    Each grey pixel is the mean of a few hundred pixels, which removes the sensor's noise.
 
     Raises:
-        BadPicture: it cannot be decoded.
+        BadPicture: the JPEG cannot be decoded.
     """
     image, _ = _opened(jpeg, MOST_PIXELS, MOST_BYTES)
     try:
@@ -159,12 +162,12 @@ def sketch(jpeg: bytes) -> bytes:
 
 
 def difference(one: bytes, other: bytes) -> float:
-    """Return how unlike two sketches are: the mean difference of their pixels, 0 (the same) to 1 (black and white)."""
+    """Return the mean difference of two sketches' pixels, from 0 (the same) to 1 (black and white)."""
     return sum(abs(a - b) for a, b in zip(one, other, strict=True)) / (255 * len(one))
 
 
 def _opened(data: bytes, most_pixels: int, most_bytes: int) -> tuple[Image.Image, int | None]:
-    """Return the picture, not decoded yet, and its EXIF orientation where it is known already."""
+    """Return the picture, not decoded yet, and its EXIF orientation, or None if it is not known yet."""
     if not data:
         raise BadPicture("empty file")
     if len(data) > most_bytes:
@@ -191,7 +194,7 @@ def _opened(data: bytes, most_pixels: int, most_bytes: int) -> tuple[Image.Image
 
 
 def _in_one_run(jpeg: bytes) -> bool:
-    """Return whether a JPEG is decoded as it is read: its first scan is its only one, and it is not in CMYK."""
+    """Return whether a JPEG is decoded while it is read: it has only one scan, and is not in CMYK."""
     components = 0
     for marker, start, _ in segments(jpeg):
         if marker in _FRAMES - {_PROGRESSIVE}:
@@ -203,14 +206,14 @@ def _in_one_run(jpeg: bytes) -> bool:
 
 def _damaged(error: BaseException) -> BadPicture:
     if isinstance(error, MemoryError):
-        return BadPicture("takes more memory to decode than a picture may")
+        return BadPicture("needs too much memory to decode")
     why = " ".join(str(error).split())[:100] or type(error).__name__
     return BadPicture(f"cut off or damaged picture ({why})")
 
 
 def _orientation(image: Image.Image) -> int:
     if image.format == "PNG":
-        image.load()  # its metadata may come after its pixels
+        image.load()  # a PNG's metadata may follow its pixels
     exif = image.info.get("exif")
     return orientation(exif) if isinstance(exif, bytes) else 1
 
@@ -230,7 +233,7 @@ def _upright(image: Image.Image, turn: Rotation, *, mirror: bool) -> Image.Image
 
 
 def _encoded(image: Image.Image, quality: int) -> bytes:
-    image.info.clear()  # comments and the like would be written again
+    image.info.clear()  # Pillow would write comments and the like again
     out = io.BytesIO()
     image.save(out, "JPEG", quality=quality)
     return out.getvalue()

@@ -1,6 +1,7 @@
-"""The parts of a picture's file, looked at before a library reads them: how many there are, and which of them matter.
+"""Counts and filters the parts of a picture's file before a library reads them.
 
-Pillow keeps each part of metadata, however many and however large. Only one number of all that is of use here.
+Pillow keeps every part of the metadata, however many and large. The kiosk needs only one number of it: the
+orientation.
 """
 
 import re
@@ -10,15 +11,15 @@ from typing import Final
 
 SOI: Final = b"\xff\xd8"
 ADOBE: Final = 0xEE
-"""Says how the colours are meant; the other application segments say where, when and by whom."""
+"""Segment that explains the colours. The other application segments tell place, time and author."""
 APPLICATION: Final = range(0xE0, 0xF0)
 COMMENT: Final = 0xFE
 SCAN: Final = 0xDA
 
 MOST_PARTS: Final = 20_000
-"""Segments of a JPEG, or chunks of a PNG. A PNG of 20 MB in chunks of 8 kB has 2,500."""
+"""Most segments of a JPEG, or chunks of a PNG. A PNG of 20 MB in chunks of 8 kB has 2,500."""
 MOST_SCANS: Final = 100
-"""Of a progressive JPEG. Common encoders send 10; libjpeg-turbo's own advice is to refuse more than 500."""
+"""Most scans of a progressive JPEG. Common encoders write 10; libjpeg-turbo suggests a limit of 500."""
 
 _EXIF: Final = 0xE1
 _EXIF_NAME: Final = b"Exif\0\0"
@@ -27,13 +28,13 @@ _SHORT: Final = 3
 _MOST_TAGS: Final = 1000
 _PADDING: Final = re.compile(rb"\xff*")
 _MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
-"""What ends the data of a scan: stuffed bytes, restarts and padding do not."""
+"""Marker that ends the data of a scan, unlike stuffed bytes, restarts and padding."""
 _EOI: Final = 0xD9
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 
 class TooManyPartsError(ValueError):
-    """A file in more parts than any camera or program writes; the message says of what."""
+    """The file has more parts than any camera or program writes; the message names the kind of part."""
 
 
 def segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
@@ -48,7 +49,7 @@ def segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
             return
         padded = _PADDING.match(jpeg, start)
         assert padded is not None
-        start = padded.end() - 1  # the last of them belongs to the marker
+        start = padded.end() - 1  # the last byte of the padding belongs to the marker
         if start + 4 > len(jpeg):
             return
         marker = jpeg[start + 1]
@@ -61,9 +62,9 @@ def segments(jpeg: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def lean(data: bytes) -> tuple[bytes, int | None]:
-    """Return a picture's file without what nobody looks at, and the EXIF orientation where it is known already.
+    """Return a picture's file without unused metadata, and its EXIF orientation; None: it is not known yet.
 
-    Only of a JPEG is anything left out. A file that cannot be followed is returned as it is.
+    Only a JPEG loses parts. A file with a broken structure is returned as it is.
 
     Raises:
         TooManyPartsError: it has more parts than it needs.
@@ -86,7 +87,7 @@ def lean(data: bytes) -> tuple[bytes, int | None]:
 
 
 def orientation(exif: bytes) -> int:
-    """Return the EXIF tag Orientation (1 to 8); 1, which is upright, where there is none that can be read."""
+    """Return the EXIF tag Orientation (1 to 8); 1 (upright) if the tag is missing or unreadable."""
     tiff = exif.removeprefix(_EXIF_NAME)
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None:
@@ -99,12 +100,12 @@ def orientation(exif: bytes) -> int:
             if tag == _ORIENTATION:
                 return int(value) if (kind, values) == (_SHORT, 1) and 1 <= value <= 8 else 1
     except struct.error:
-        pass  # it ends before: the picture may be whole though its metadata are not
+        pass  # the metadata are cut off, but the picture may be whole
     return 1
 
 
 def _count_scans(jpeg: bytes, start: int) -> None:
-    """Follow a JPEG from its first scan to its end; what comes after that is not the picture's."""
+    """Follow a JPEG from its first scan to its end, and ignore bytes after the end."""
     scans = 0
     for _ in range(MOST_PARTS):
         scans += jpeg[start + 1] == SCAN

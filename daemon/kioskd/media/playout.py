@@ -1,10 +1,11 @@
-"""What the speaker plays: replies, which come early, late and in lumps, as one gapless stream; prompts and cues.
+"""Mixes the speaker's sound: replies, which arrive early, late and in lumps, as one gapless stream; prompts
+and cues.
 
     replies ─► duck ─► or a prompt, in turns ─► + cue ─► volume ─► device
 
-The law of this file: one producer (the loop's thread: `add`, `end`, `flush`, `say`, `hush`, `play_cue`, `duck`) and one
-consumer (the device's thread: `pull`), no lock. Every field has one writer, and the other side reads it as it stands; see
-`reply_queue` for the queue that they share.
+The law of this file: there is one producer (the loop's thread: `add`, `end`, `flush`, `say`, `hush`,
+`play_cue`, `duck`). There is one consumer (the device's thread: `pull`), and no lock. Every field has one
+writer, and the other side reads it as it is. They share the queue of `reply_queue`.
 """
 
 import dataclasses
@@ -17,24 +18,24 @@ from kioskd.media.mix import Clip, mixed, scaled
 from kioskd.media.reply_queue import Played, ReplyReader, ReplyWriter, Sounded
 
 QUIETEST_DB: Final = -40.0
-"""The gain at volume 1. Ears hear ratios: equal steps of volume are equal steps of decibels."""
+"""The gain at volume 1. Ears hear ratios, so equal steps of volume are equal steps of decibels."""
 
 DUCK_DB: Final = -12.0
-"""How far a reply steps back while somebody may be speaking: a quarter of the amplitude, still to be followed."""
+"""Gain of a reply while a visitor may be speaking: a quarter of the amplitude, still intelligible."""
 
 DUCK_MS: Final = 10
 UNDUCK_MS: Final = 100
-"""Down before the visitor's first syllable is over; back slowly, since there is no hurry and a jump is heard."""
+"""Down before the visitor's first syllable is over; back slowly, because people would hear a jump."""
 
 _DUCKED: Final = 10 ** (DUCK_DB / 20)
 _DOWN: Final = (1.0 - _DUCKED) / (pcm.DOWNLINK_HZ * DUCK_MS // 1000)
 _UP: Final = (1.0 - _DUCKED) / (pcm.DOWNLINK_HZ * UNDUCK_MS // 1000)
-"""Of gain, a sample."""
+"""Change of gain per sample."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PromptFinished:
-    """The last sample of prompt number `prompt` was pulled, or it was hushed, or a newer one has taken its place."""
+    """Prompt number `prompt` is over: it was pulled to its end, hushed, or replaced by a newer prompt."""
 
     prompt: int
 
@@ -43,12 +44,12 @@ PlayoutMark = Sounded | Played | PromptFinished
 
 
 def clamp(volume: int, floor: int, ceiling: int) -> int:
-    """Return the volume nearest to `volume` that the owner allows."""
+    """Return `volume`, limited to the range between `floor` and `ceiling`."""
     return min(max(volume, floor), ceiling)
 
 
 def gain(volume: int) -> float:
-    """Return the factor for `volume` (0 to 100): 10 ** (dB / 20), dB rising evenly from -40 at 1 to 0 at 100; 0 at 0."""
+    """Return 0 for volume 0, else `10 ** (dB / 20)`, with dB rising evenly from -40 at 1 to 0 at 100."""
     if volume <= 0:
         return 0.0
     decibels = QUIETEST_DB * (100 - min(volume, 100)) / 99
@@ -56,11 +57,12 @@ def gain(volume: int) -> float:
 
 
 class Playout:
-    """All that is on its way to the speaker; a `ports.Source`.
+    """All sound on its way to the speaker; a `ports.Source`.
 
-    Replies are numbered from 0, and come in rising order: audio of an older reply than the newest is late, and dropped.
-    A prompt and a reply are never heard at once: the prompt waits for a reply that sounds until it is over, or its audio
-    comes too late; a reply waits for a prompt that sounds. A cue is heard over whatever there is.
+    Replies are numbered from 0 and come in rising order: audio of an older reply than the newest is late, and
+    dropped. A prompt and a reply are never heard at once. The prompt waits until the present reply is over,
+    or its audio comes too late. A reply waits until the present prompt is over. A cue is heard over
+    everything.
     """
 
     def __init__(
@@ -69,14 +71,15 @@ class Playout:
         """Start empty.
 
         Args:
-            on_mark: told, in the pulling thread, of each reply once that it sounded and once that it is over, and of each
-                prompt once that it is over.
+            on_mark: called in the pulling thread, once when a reply sounds, once when it is over, and once
+                when a
+                prompt is over.
             volume: 0 to 100.
-            bound_s: seconds of audio kept at most; what comes on top is dropped (`dropped_bytes`).
+            bound_s: most seconds of audio that wait; later audio is dropped (`dropped_bytes`).
         """
         self.volume = volume
-        """0 silent, 100 untouched; acts on the next pull, without a step. Written by the producer."""
-        # Each of these has a side for the producer and one for the consumer.
+        """0 silent, 100 unchanged; acts on the next pull, without a step. Written by the producer."""
+        # Each of these has one side for the producer and one for the consumer.
         self._incoming = ReplyWriter(bound_s)
         self._replies = ReplyReader(self._incoming, on_mark)
         self._ducking = _Ducking()
@@ -85,9 +88,9 @@ class Playout:
 
         # Written by the consumer.
         self.pulled = 0
-        """Bytes pulled ever, silence included: evidence that the device is alive."""
+        """Bytes ever pulled, silence included: evidence that the device is alive."""
         self.voiced = False
-        """Whether what was pulled last holds some of a reply or prompt."""
+        """Whether the last pulled block holds a part of a reply or prompt."""
         self._last_gain = gain(volume)
         self._prompting = False
         self._silence = b""
@@ -99,17 +102,17 @@ class Playout:
 
     @property
     def dropped_bytes(self) -> int:
-        """Bytes that came past the bound."""
+        """Bytes dropped because they exceeded the bound."""
         return self._incoming.dropped_bytes
 
     @property
     def starved_bytes(self) -> int:
-        """Bytes of silence in the middle of a reply whose audio came too late."""
+        """Bytes of silence inside replies whose audio came too late."""
         return self._replies.starved_bytes
 
     @property
     def starving(self) -> int | None:
-        """The reply of which all that came was pulled, while its end has not come."""
+        """Number of the reply whose audio was all pulled before its end came; None: no reply starves."""
         return self._replies.starving
 
     # The producer's side.
@@ -119,36 +122,37 @@ class Playout:
         self._incoming.add(reply, pcm_bytes, self._replies.bytes_out)
 
     def end(self, reply: int) -> None:
-        """Say that nothing more of `reply` comes."""
+        """Note that nothing more of `reply` comes."""
         self._incoming.end(reply)
 
     def flush(self, reply: int) -> None:
-        """Void what was not yet heard of `reply` and all before it, and what of them still comes."""
+        """Drop the unheard rest of `reply` and all before it, also what still arrives of them."""
         self._incoming.flush(reply)
 
     def say(self, prompt: bytes) -> int:
-        """Have a prompt heard (whole, 24 kHz PCM), instead of the one before it; return its number, from 0 on."""
+        """Play a whole prompt (24 kHz PCM), in place of the one before; return its number, from 0 on."""
         return self._prompts.start(prompt)
 
     def hush(self) -> None:
-        """Void what was not yet heard of the prompt."""
+        """Drop the unheard rest of the prompt."""
         self._prompts.stop()
 
     def play_cue(self, cue: bytes) -> int:
-        """Mix a cue (whole, 24 kHz PCM) over what is heard, instead of the one before it; return its number, from 0 on.
+        """Mix a whole cue (24 kHz PCM) over the other sound, in place of the cue before; return its number,
+        from 0 on.
 
-        Heard with the next period that the device pulls.
+        The cue is heard with the next period that the device pulls.
         """
         return self._cues.start(cue)
 
     def duck(self, on: bool) -> None:
-        """Have replies 12 dB softer, from 10 ms after the next pull on; or, within 100 ms, as they were."""
+        """Lower replies by 12 dB within 10 ms of the next pull, or restore them within 100 ms."""
         self._ducking.on = on
 
     # The consumer's side.
 
     def pull(self, byte_count: int) -> bytes:
-        """Return exactly `byte_count` bytes: sound, or silence where there is none. Never blocks."""
+        """Return exactly `byte_count` bytes: sound, filled up with silence. Never blocks."""
         self.pulled += byte_count
         parts: list[bytes] = []
         if self._incoming.flushed_to > self._replies.flushed_to:
@@ -171,7 +175,7 @@ class Playout:
         return self._loud(parts[0] if len(parts) == 1 else b"".join(parts))
 
     def _prompt(self, parts: list[bytes], need: int) -> None:
-        # A prompt begins where no reply sounds; its end is to be reported even before it began.
+        # A prompt begins when no reply sounds; a stopped prompt is reported as over even if it never began.
         if self._prompting or not any(parts) or self._prompts.stopped:
             parts.append(self._prompts.take(need))
             self._prompting = self._prompts.busy
@@ -186,19 +190,19 @@ class Playout:
         before, self._last_gain = self._last_gain, wanted
         if wanted == before == 1.0:
             return data
-        # From the old gain to the new within one block: a step would click.
+        # Move from the old gain to the new one within one block: a step would click.
         return scaled(data, before, wanted)
 
 
 class _Ducking:
-    """The gain of replies while somebody may be speaking. `on` is the producer's, all else the consumer's."""
+    """Gain of replies while a visitor may be speaking. The producer writes `on`, the consumer the rest."""
 
     def __init__(self) -> None:
         self.on = False
         self.gain = 1.0
 
     def apply(self, data: bytes) -> bytes:
-        """Return the replies' sound with the gain on its way to where it should be; without sound it is there at once."""
+        """Return the replies' sound with a gain that moves to its target; without sound the gain jumps."""
         before, target = self.gain, _DUCKED if self.on else 1.0
         if not data:
             self.gain = target

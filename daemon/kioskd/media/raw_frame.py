@@ -1,6 +1,7 @@
-"""Frames as cameras give them without compression: planes of brightness and colour -> a picture.
+"""Turns uncompressed camera frames, planes of brightness and colour, into pictures.
 
-The names are Video4Linux's (fourcc). Like `media.picture`, this is work for a processor, not for the loop's thread.
+The names are Video4Linux's (fourcc). Like `media.picture`, this is work for a processor, so keep it out of
+the loop's thread.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from kioskd.media.picture import BadPicture, Rotation, finished
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the bytes of one frame are to be read."""
+    """Layout of one frame's bytes."""
 
     fourcc: str
     """One of `LAYOUTS`."""
@@ -24,13 +25,14 @@ class Layout:
     stride: int
     """Bytes from one row to the next, in the first plane."""
     full_range: bool = False
-    """Whether brightness goes from 0 to 255, and not from 16 to 235 (ITU-R BT.601)."""
+    """Whether brightness goes from 0 to 255 instead of from 16 to 235 (ITU-R BT.601)."""
 
 
 def jpeg(
     data: bytes, layout: Layout, *, size: int, quality: int, rotate: Rotation = 0, mirror: bool = False
 ) -> bytes:
-    """Return a frame as a JPEG whose longer side is at most `size` pixels; the rest is as of `picture.fit`.
+    """Return a frame as a JPEG whose longer side is at most `size` pixels; see `picture.fit` for the other
+    arguments.
 
     Raises:
         BadPicture: the frame is shorter than its layout says.
@@ -43,7 +45,7 @@ def jpeg(
 
 
 class _Planes:
-    """The parts of one frame, one after the other."""
+    """Planes of one frame, taken one after the other."""
 
     def __init__(self, data: bytes, layout: Layout) -> None:
         self._data = data
@@ -54,16 +56,20 @@ class _Planes:
         self.quarter = (layout.width // 2, layout.height // 2)
 
     def take(self, mode: str, size: tuple[int, int], stride: int, raw: str | None = None) -> Image.Image:
-        """Return the next plane. ValueError where the data are too short."""
+        """Return the next plane.
+
+        Raises:
+            ValueError: the data are too short.
+        """
         plane = self._data[self._start : self._start + stride * size[1]]
-        # The padding of the last row may be missing.
+        # A camera may leave out the padding of the last row.
         if len(plane) >= stride * (size[1] - 1) + size[0] * len(mode):
             plane = plane.ljust(stride * size[1], b"\0")
         self._start += stride * size[1]
         return Image.frombytes(mode, size, plane, "raw", raw or mode, stride, 1)
 
     def coloured(self, luma: Image.Image, blue: Image.Image, red: Image.Image) -> Image.Image:
-        """Return what brightness and the two differences of colour show; the latter may be coarser."""
+        """Return the picture of brightness and the two colour differences, which may be coarser."""
         if not self.layout.full_range:
             luma, blue, red = luma.point(_LUMA), blue.point(_CHROMA), red.point(_CHROMA)
         fine = [plane.resize(self.size) for plane in (blue, red)]
@@ -75,12 +81,12 @@ _CHROMA: Final = [min(255, max(0, round((level - 128) * 255 / 224 + 128))) for l
 
 
 def _packed(planes: _Planes, *, luma_first: bool) -> Image.Image:
-    """Two pixels in four bytes, which share their colour."""
+    """Two pixels in four bytes share their colour."""
     stride = planes.layout.stride
     whole = planes.take("RGBA", planes.half, stride)
     one, two, three, four = whole.split()
     left, blue, right, red = (one, two, three, four) if luma_first else (two, one, four, three)
-    # Two pictures of half the width become one again: a pair of bytes is a pixel of mode LA.
+    # The two pictures of half the width become one again: a pair of bytes is a pixel of mode LA.
     pairs = Image.merge("LA", [left, right]).tobytes()
     luma = Image.frombytes("L", planes.size, pairs)
     return planes.coloured(luma, blue, red)
@@ -110,4 +116,4 @@ _LAYOUTS: Final[dict[str, Callable[[_Planes], Image.Image]]] = {
 }
 
 LAYOUTS: Final[Sequence[str]] = tuple(_LAYOUTS)
-"""What can be read, the best first."""
+"""The readable formats, the best first."""

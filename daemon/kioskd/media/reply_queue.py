@@ -1,8 +1,9 @@
-"""The audio of replies on its way to the speaker: pieces come early, late and in lumps, and leave as one stream.
+"""Queue of the replies' audio on its way to the speaker: pieces arrive early, late and in lumps, and leave as
+one stream.
 
-There is no lock. `ReplyWriter` belongs to the loop's thread and `ReplyReader` to the device's thread. They share a deque,
-whose `append` and `popleft` are atomic; only the reader takes out. Every field has one writer, and the other side reads it
-as it stands.
+There is no lock. `ReplyWriter` belongs to the loop's thread and `ReplyReader` to the device's thread. They
+share a deque, whose `append` and `popleft` are atomic; only the reader takes pieces out. Every field has one
+writer, and the other side reads it as it is.
 """
 
 import collections
@@ -16,7 +17,7 @@ from kioskd.media.mix import FADE_BYTES, scaled
 _NO_REPLY: Final = -1
 
 MOST_PIECES: Final = 20_000
-"""Pieces of replies that wait at most, however small they are: five minutes in pieces of 20 ms are fewer."""
+"""Most pieces that wait, however small they are: five minutes in pieces of 20 ms are fewer."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Sounded:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Played:
-    """The last sample of `reply` was pulled, or what was left of it is void."""
+    """The last sample of `reply` was pulled, or its rest is void."""
 
     reply: int
 
@@ -36,29 +37,28 @@ class Played:
 class ReplyWriter:
     """The producer's side: queues the pieces of replies.
 
-    Replies are numbered from 0, and come in rising order. Audio of an older reply than the newest is late, and dropped.
+    Replies are numbered from 0 and come in rising order. Audio of an older reply than the newest is late, and
+    dropped.
     """
 
     def __init__(self, bound_s: float) -> None:
-        """Start empty. `bound_s`: seconds of audio kept at most."""
+        """Start empty. `bound_s`: most seconds of audio that wait."""
         self.queue: collections.deque[tuple[int, bytes | None]] = collections.deque()
-        """A reply's number with a piece of its audio, or with None at its end.
-
-        It grows by audio, which is bounded, and by one end mark a reply.
-        """
+        """Pairs of a reply's number and a piece of its audio, or None at the reply's end. The bound limits
+        the audio, and each reply adds one end mark at most."""
         self.flushed_to = _NO_REPLY
-        """This reply and all before it are void."""
+        """Number of the newest void reply; all replies before it are void, too."""
         self.bytes_in = 0
-        """Bytes queued ever."""
+        """Bytes ever queued."""
         self.dropped_bytes = 0
-        """Bytes that came past the bound."""
+        """Bytes dropped because they exceeded the bound."""
         self._bound_bytes = pcm.byte_count(bound_s, pcm.DOWNLINK_HZ)
         self._newest = _NO_REPLY
         self._over_to = _NO_REPLY
         self._odd = b""
 
     def add(self, reply: int, pcm_bytes: bytes, bytes_out: int) -> None:
-        """Queue a piece of `reply`; see `Playout.add`. `bytes_out`: bytes that the reader has taken ever."""
+        """Queue a piece of `reply`; see `Playout.add`. `bytes_out`: bytes that the reader has ever taken."""
         if not self._admits(reply):
             return
         data = self._odd + pcm_bytes
@@ -67,7 +67,7 @@ class ReplyWriter:
         room = self._bound_bytes - (self.bytes_in - bytes_out) if len(self.queue) < MOST_PIECES else 0
         kept = data if len(data) <= room else data[: max(room, 0) & ~1]
         self.dropped_bytes += len(data) - len(kept)
-        # A reply that finds no room at all is announced nevertheless: its end must be reported.
+        # Announce a reply even if no audio of it fits: its end must be reported.
         if kept or reply != self._newest:
             self.bytes_in += len(kept)
             self.queue.append((reply, kept))
@@ -80,7 +80,7 @@ class ReplyWriter:
             self.queue.append((reply, None))
 
     def flush(self, reply: int) -> None:
-        """Void `reply` and all before it, and what of them still comes."""
+        """Make `reply` and all before it void, also what still arrives of them."""
         self.flushed_to = max(self.flushed_to, reply)
         self._over_to = max(self._over_to, reply)
 
@@ -93,18 +93,18 @@ class ReplyWriter:
 
 
 class ReplyReader:
-    """The consumer's side: takes the replies' samples in order, and reports where each reply begins and ends."""
+    """The consumer's side: takes the replies' samples in order, and reports each reply's start and end."""
 
     def __init__(self, source: ReplyWriter, on_mark: Callable[[Sounded | Played], None]) -> None:
-        """Read what `source` queues. `on_mark` is told of each reply once that it sounded and once that it is over."""
+        """Read from `source`. `on_mark` is called once when a reply sounds and once when it is over."""
         self.bytes_out = 0
-        """Bytes taken or voided ever."""
+        """Bytes ever taken or voided."""
         self.starved_bytes = 0
-        """Bytes of silence in the middle of a reply whose audio came too late."""
+        """Bytes of silence inside replies whose audio came too late."""
         self.starving: int | None = None
-        """The reply of which all that came was pulled, while its end has not come."""
+        """Number of the reply whose audio was all pulled before its end came; None: no reply starves."""
         self.flushed_to = _NO_REPLY
-        """What the source had voided at the last `flush`."""
+        """Value of the source's `flushed_to` at the last `flush`."""
         self._source = source
         self._on_mark = on_mark
         self._current = _NO_REPLY
@@ -114,7 +114,10 @@ class ReplyReader:
         self._position = 0
 
     def take(self, parts: list[bytes], need: int, newest: int | None = None) -> int:
-        """Move up to `need` bytes (of replies up to `newest`) into `parts`, minding the marks; return how many."""
+        """Move up to `need` bytes into `parts`, and report the marks on the way; return the number of bytes.
+
+        `newest`: take nothing of later replies than this.
+        """
         queue = self._source.queue
         left = need
         while True:
@@ -130,7 +133,8 @@ class ReplyReader:
                     self._on_mark(Sounded(self._current))
             elif self._position >= len(self._chunk) and queue:
                 reply, data = queue[0]
-                # An end mark is met as soon as the sample before it is gone; audio waits until it is wanted.
+                # An end mark is taken as soon as the sample before it is gone; audio waits until it is
+                # needed.
                 if (data is not None and not left) or (newest is not None and reply > newest):
                     break
                 queue.popleft()
@@ -147,9 +151,9 @@ class ReplyReader:
         return need - left
 
     def flush(self, byte_count: int, *, heard: bool) -> bytes:
-        """Drop what has become void; return the last of what was sounding, faded to nothing.
+        """Drop the void pieces; return the last part of the present sound, faded to silence.
 
-        `heard`: whether replies are being heard. Where a prompt is heard instead, nothing fades.
+        `heard`: whether replies are heard. While a prompt is heard, nothing fades.
         """
         queue = self._source.queue
         self.flushed_to = flushed_to = self._source.flushed_to

@@ -1,9 +1,10 @@
-"""Any rate, channels and sample format to the daemon's own, and back to a device's, as a stream.
+"""Converts streams of any rate, channels and sample format to the daemon's own, and back to a device's.
 
-soxr has two streaming engines. The one for fixed ratios works in blocks: 10 ms in gave nothing, nothing, nothing and
-then 31 ms (48 to 16 kHz, HQ), which is jitter where a barge-in counts every millisecond. The one for variable ratios,
-used here with a ratio that never varies, gives its share of each piece at once, after a constant 8 to 14 ms. Measured:
-10 to 20 us for 10 ms of sound, images and aliases below -110 dB, flat to 94 % of the lower Nyquist frequency.
+soxr has two streaming engines. The one for fixed ratios works in blocks: 10 ms in gave nothing, nothing,
+nothing and then 31 ms (48 to 16 kHz, HQ). That is jitter, while a barge-in counts every millisecond. The one
+for variable ratios is used here with a constant ratio. It gives its share of each piece at once, after a
+constant delay of 8 to 14 ms. Measured: 10 to 20 us for 10 ms of sound; images and aliases below -110 dB. The
+response is flat to 94 % of the lower Nyquist frequency.
 """
 
 import enum
@@ -17,7 +18,7 @@ from kioskd.media import pcm
 
 
 class SampleFormat(enum.Enum):
-    """How one sample is written; little-endian."""
+    """Format of one sample; little-endian."""
 
     INT16 = "int16"
     INT24 = "int24"
@@ -31,9 +32,9 @@ class SampleFormat(enum.Enum):
 
 
 class Resampler:
-    """Turns a stream of any rate, channels and format into 16-bit mono at another rate.
+    """Converter from a stream of any rate, channels and format to 16-bit mono at another rate.
 
-    Channels are averaged, or all but one dropped. What is 16-bit mono at the wanted rate already passes untouched,
+    It averages the channels, or keeps only one. A stream of 16-bit mono at the wanted rate passes unchanged,
     byte for byte.
     """
 
@@ -46,7 +47,7 @@ class Resampler:
         channel: int | None = None,
         sample_format: SampleFormat = SampleFormat.INT16,
     ) -> None:
-        """Prepare a conversion; costs about 1 ms. `channel`: the one to keep, counted from 1; None: the average."""
+        """Prepare a conversion (about 1 ms). `channel`: the one to keep, from 1; None: the average."""
         self._channels = channels
         self._channel = channel
         self._format = sample_format
@@ -57,13 +58,13 @@ class Resampler:
             else None
         )
         self.delay_s = self._measure_delay(from_hz, to_hz)
-        """Seconds by which a sound comes out later than it went in."""
+        """Seconds of delay from the input to the output."""
 
     def process(self, data: bytes, *, last: bool = False) -> bytes:
-        """Return what `data` has become, later by `delay_s`.
+        """Return the converted sound, later by `delay_s`.
 
-        A piece may end anywhere, even inside a sample: the rest is kept for the next call. With `last` the stream's
-        end comes out as well, and nothing may follow.
+        A piece may end anywhere, even inside a sample: the rest is kept for the next call. With `last` the
+        output includes the stream's end, and no call may follow.
         """
         frame_bytes = self._format.width * self._channels
         data = self._odd + data if self._odd else data
@@ -76,7 +77,7 @@ class Resampler:
         if self._channels > 1:
             frames = samples.reshape(-1, self._channels)
             one = self._channel
-            # soxr walks through memory by itself: it is given a line of its own.
+            # soxr needs contiguous memory.
             samples = (
                 np.ascontiguousarray(frames[:, one - 1])
                 if one is not None
@@ -89,7 +90,7 @@ class Resampler:
     def _measure_delay(self, from_hz: int, to_hz: int) -> float:
         if self._stream is None:
             return 0.0
-        # What has not come out once the filter is full is what it holds back.
+        # Once the filter is full, the missing output is the filter's delay.
         seconds = 0.1
         given = self._stream.resample_chunk(np.zeros(round(from_hz * seconds), dtype=np.float32))
         self._stream.clear()
@@ -97,16 +98,16 @@ class Resampler:
 
 
 class SampleSource(Protocol):
-    """Where 16-bit mono at 24 kHz is fetched: the shape of `ports.Source`, which this layer does not know."""
+    """Source of 16-bit mono at 24 kHz: the shape of `ports.Source`, which this layer does not know."""
 
     def pull(self, byte_count: int) -> bytes:
         """Return exactly `byte_count` bytes."""
 
 
 class ResampledSource:
-    """A source as a device of another rate, format or with more channels wants it: each channel alike.
+    """A source in a device's rate, format and number of equal channels.
 
-    The source is asked for whole periods of 10 ms, and ahead by `delay_s`.
+    It asks its source for whole periods of 10 ms, and `delay_s` ahead.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class ResampledSource:
         self._resampler = Resampler(pcm.DOWNLINK_HZ, to_hz)
         self._ready = bytearray()
         self.delay_s = self._resampler.delay_s
-        """Seconds by which a sound comes out later than the source gave it."""
+        """Seconds of delay from the source to the output."""
 
     def pull(self, byte_count: int) -> bytes:
         """Return exactly `byte_count` bytes (frames of `channels` samples); called in the device's thread."""
@@ -139,12 +140,12 @@ class ResampledSource:
 
 
 def _as_float(data: bytes, sample_format: SampleFormat) -> npt.NDArray[np.float32]:
-    """Samples from -1 to 1."""
+    """Return the samples as numbers from -1 to 1."""
     match sample_format:
         case SampleFormat.FLOAT32:
             return np.frombuffer(data, dtype="<f4").astype(np.float32)
         case SampleFormat.INT24:
-            # Three bytes become the upper three of four: the sign and the scale come out right.
+            # The three bytes become the upper three of four, which keeps sign and scale.
             wide = np.zeros((len(data) // 3, 4), dtype=np.uint8)
             wide[:, 1:] = np.frombuffer(data, dtype=np.uint8).reshape(-1, 3)
             return _scaled(wide.view("<i4").reshape(-1), 31)
@@ -155,7 +156,7 @@ def _as_float(data: bytes, sample_format: SampleFormat) -> npt.NDArray[np.float3
 
 
 def _written(samples: npt.NDArray[np.int16], sample_format: SampleFormat) -> npt.NDArray[np.generic]:
-    """The samples in another format: one row each."""
+    """Return the samples in another format, one row each."""
     match sample_format:
         case SampleFormat.FLOAT32:
             return _scaled(samples, 15).astype("<f4")

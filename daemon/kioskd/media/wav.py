@@ -1,8 +1,8 @@
-"""WAV files as recorders, editors and pipes write them, read piece by piece.
+"""Reads WAV files of recorders, editors and pipes piece by piece.
 
-Python's `wave` refuses WAVE_FORMAT_EXTENSIBLE before 3.12, which sox writes for 24 bits, and floating point still. The
-library soundfile reads all of it, and brings the decoders of a dozen other formats with it. This reads uncompressed
-RIFF and RF64, and nothing else.
+Before 3.12 Python's `wave` rejects WAVE_FORMAT_EXTENSIBLE, which sox writes for 24 bits, and it still rejects
+floating point. The library soundfile reads all of it, but brings the decoders of a dozen other formats. This
+module reads uncompressed RIFF and RF64, and nothing else.
 """
 
 import struct
@@ -18,18 +18,19 @@ from kioskd.media.resample import Resampler, SampleFormat
 MOST_CHANNELS: Final = 64
 RATES_HZ: Final = range(1_000, 768_001)
 LONGEST_S: Final = 3600.0
-"""More than a recording that is kept in memory may last."""
+"""Longest recording that is kept in memory."""
 
 _MOST_CHUNKS: Final = 1_000
 _HEADER_BYTES: Final = 40
-"""Of a format: what is behind them is left alone."""
+"""Bytes of a format header that are read; later ones are ignored."""
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _SUFFIX: Final = bytes.fromhex("000000001000800000aa00389b71")
-"""Of the 16 bytes that name a format in WAVE_FORMAT_EXTENSIBLE: the other two are the format itself."""
+"""Last 14 of the 16 bytes of a format's name in WAVE_FORMAT_EXTENSIBLE; the first two are the format."""
 _UNKNOWN_SIZES: Final = (0, 0xFFFFFFFF)
 _NAMES: Final = {
-    2: "ADPCM", 6: "A-law", 7: "µ-law", 0x11: "IMA ADPCM", 0x31: "GSM", 0x50: "MPEG", 0x55: "MP3", 0x161: "WMA", 0xFF: "AAC",
+    2: "ADPCM", 6: "A-law", 7: "µ-law", 0x11: "IMA ADPCM", 0x31: "GSM",
+    0x50: "MPEG", 0x55: "MP3", 0x161: "WMA", 0xFF: "AAC",
 }  # fmt: skip
 _FORMATS: Final = {
     (_PCM, 1): SampleFormat.INT16,
@@ -39,32 +40,33 @@ _FORMATS: Final = {
     (_FLOAT, 4): SampleFormat.FLOAT32,
     (_FLOAT, 8): SampleFormat.FLOAT32,
 }
-"""The format and the bytes of a sample, and as what they are read."""
+"""Format and bytes of a sample -> the sample format that `read` returns."""
 
 
 class UnfitWav(KioskError):
-    """A WAV that cannot be used; the message says why and what to do."""
+    """The WAV cannot be used; the message says why and what to do."""
 
 
 @dataclass(slots=True)
 class WavReader:
-    """A WAV whose sound comes next in `file`."""
+    """Reader of a WAV whose sound comes next in `file`."""
 
     file: BinaryIO
     rate_hz: int
     channels: int
     sample_format: SampleFormat
-    """What `read` returns."""
+    """Format of the samples that `read` returns."""
     _is_float: bool
     _width: int
     _left: int | None
     """Bytes of sound to come; None: up to the end of the file."""
 
     def read(self, frames: int) -> bytes:
-        """Return up to so many frames, as `sample_format`; b"" at the end. What is left of half a frame is dropped.
+        """Return up to `frames` frames as `sample_format`; b"" at the end. An incomplete last frame is
+        dropped.
 
         Raises:
-            OSError: the file cannot be read on.
+            OSError: the file cannot be read.
         """
         frame_bytes = self._width * self.channels
         size = frames * frame_bytes if self._left is None else min(frames * frame_bytes, self._left)
@@ -77,24 +79,25 @@ class WavReader:
             return wider
         if not self._is_float:
             return data
-        # Also what is no number, and what would be no number in 32 bits.
+        # The clip also handles NaN, and numbers that overflow 32 bits.
         limited = np.clip(np.nan_to_num(np.frombuffer(data, f"<f{self._width}")), -1.0, 1.0)
         single: bytes = limited.astype("<f4").tobytes()
         return single
 
 
 def opened(file: BinaryIO) -> WavReader:
-    """Return a reader of the WAV in `file`, which can be sought.
+    """Return a reader of the WAV in `file`, which must be seekable.
 
-    A header that promises more than follows, or nothing, is not minded: that is how programs write into a pipe.
+    A header with a size that is too large or missing is accepted: programs that write into a pipe leave it
+    so.
 
     Raises:
-        UnfitWav: it is no WAV, or one of a kind that is not read.
+        UnfitWav: it is no WAV, or an unsupported kind of WAV.
         OSError: the file cannot be read.
     """
     kind, riff_size, form = struct.unpack("<4sI4s", _exactly(file, 12))
     if kind == b"RIFX":
-        raise UnfitWav("is written with the big end first (RIFX); save it as an ordinary WAV")
+        raise UnfitWav("is big-endian (RIFX); save it as an ordinary WAV")
     if kind not in (b"RIFF", b"RF64", b"BW64") or form != b"WAVE":
         raise UnfitWav("cannot be read (it is no WAV file); save it as 16-bit PCM WAV")
     header = None
@@ -102,7 +105,7 @@ def opened(file: BinaryIO) -> WavReader:
         name, size = struct.unpack("<4sI", _exactly(file, 8))
         if name == b"data":
             if header is None:
-                raise UnfitWav("says nothing of its format before its sound; save it again")
+                raise UnfitWav("has no format before its sound; save it again")
             left = None if _is_open_ended(size, riff_size, file.tell()) else size
             return _reader(file, header, left)
         if name == b"fmt ":
@@ -110,7 +113,7 @@ def opened(file: BinaryIO) -> WavReader:
             size -= len(header)
             file.seek(size + (size + len(header)) % 2, 1)
         else:
-            # The byte that makes an odd size even is not counted in it.
+            # The size does not count the byte that makes an odd size even.
             file.seek(size + size % 2, 1)
     raise UnfitWav(f"has {_MOST_CHUNKS} parts and no sound among them; save it again")
 
@@ -119,7 +122,7 @@ def decoded(file: BinaryIO, to_hz: int, *, most_s: float = LONGEST_S) -> bytes:
     """Return all sound of the WAV in `file` as 16-bit mono at `to_hz`, channels averaged.
 
     Raises:
-        UnfitWav: it cannot be used, is empty, or longer than `most_s` seconds.
+        UnfitWav: it cannot be used, is empty, or is longer than `most_s` seconds.
         OSError: the file cannot be read.
     """
     reader = opened(file)
@@ -136,7 +139,7 @@ def decoded(file: BinaryIO, to_hz: int, *, most_s: float = LONGEST_S) -> bytes:
 
 def _reader(file: BinaryIO, header: bytes, left: int | None) -> WavReader:
     if len(header) < 16:
-        raise UnfitWav("has a format that is cut off; save it again")
+        raise UnfitWav("has a format header that is cut off; save it again")
     tag, channels, rate_hz, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", header)
     if tag == _EXTENSIBLE:
         if len(header) < _HEADER_BYTES or header[26:40] != _SUFFIX:
@@ -146,7 +149,7 @@ def _reader(file: BinaryIO, header: bytes, left: int | None) -> WavReader:
         raise UnfitWav(f"is compressed ({_NAMES.get(tag, f'format {tag}')}); save it as PCM WAV")
     if not 0 < channels <= MOST_CHANNELS or rate_hz not in RATES_HZ:
         raise UnfitWav(f"has {channels} channels at {rate_hz} Hz; save it as mono at {pcm.DOWNLINK_HZ} Hz")
-    # 20 bits come in three bytes, say.
+    # Samples of 20 bits come in three bytes, for example.
     width = frame_bytes // channels
     kind = _FORMATS.get((tag, width))
     if kind is None or frame_bytes % channels or bits > 8 * width:
@@ -155,8 +158,8 @@ def _reader(file: BinaryIO, header: bytes, left: int | None) -> WavReader:
 
 
 def _is_open_ended(size: int, riff_size: int, at: int) -> bool:
-    """Whether the sound goes on to the end of the file: whoever wrote its size could not know it."""
-    # An empty sound with something behind it is a true size, and the file's own size says so.
+    """Return whether the sound goes on to the end of the file, because the writer did not know its size."""
+    # Other data behind an empty sound prove that its size is right, if the file's own size says so.
     return size in _UNKNOWN_SIZES and (size != 0 or riff_size + 8 <= at or riff_size in _UNKNOWN_SIZES)
 
 

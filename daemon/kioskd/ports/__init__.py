@@ -1,7 +1,8 @@
-"""What the daemon needs of the world: one small Protocol a thing, and the values that pass.
+"""The daemon's interfaces to the outside: one small Protocol for each thing, and the values that they pass.
 
-An adapter touches one outside thing and meets one of these; `tests/contract/` runs one suite over all who claim to.
-Callbacks named `sink`, `on_…` are plain functions called in the event loop's thread; they return at once.
+Each adapter touches one outside thing and implements one Protocol; `tests/contract/` runs one suite over all
+adapters. Callbacks named `sink` or `on_…` are plain functions. They are called in the event loop's thread and
+return at once.
 """
 
 from kioskd.media import pcm

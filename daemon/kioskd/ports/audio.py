@@ -1,46 +1,46 @@
-"""Microphone and speaker."""
+"""Interfaces of microphones and speakers."""
 
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
 
 class Microphone(Protocol):
-    """A capture device, whatever its own rate and channels."""
+    """A capture device with any rate and channels of its own."""
 
     async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
-        """Open the device and hand each frame to `sink` until cancelled.
+        """Open the device and pass each frame to `sink` until cancelled.
 
-        A frame is `pcm.FRAME_BYTES` long (20 ms, 16 kHz). Frames come in order, without gaps while the device
-        gives none. Cancelling closes the device before it returns; another `capture` may follow.
+        A frame is `pcm.FRAME_BYTES` long (20 ms, 16 kHz). Frames come in order, without gaps unless the
+        device itself has gaps. Cancelling closes the device before it returns; another `capture` may follow.
 
         Raises:
-            DeviceLost: the device is not there, went away, or has delivered nothing for a second.
+            DeviceLost: the device is missing, went away, or has delivered nothing for a second.
         """
 
 
 class AudioSource(Protocol):
-    """Where a speaker fetches what it plays."""
+    """Source from which a speaker pulls its sound."""
 
     def pull(self, byte_count: int) -> bytes:
-        """Return exactly `byte_count` bytes (24 kHz): speech, or silence where there is none.
+        """Return exactly `byte_count` bytes (24 kHz): speech, filled up with silence.
 
-        Called from the device's own thread, every 10 ms; never blocks.
+        The device's own thread calls this every 10 ms; it never blocks.
         """
 
 
 class Speaker(Protocol):
-    """A playback device, whatever its own rate and channels."""
+    """A playback device with any rate and channels of its own."""
 
     @property
     def latency_s(self) -> float:
-        """Seconds from a `pull` to the air, as the device says while it plays; 0.0 before."""
+        """Seconds from a `pull` to the air, as the device reports while it plays; 0.0 before."""
 
     async def play(self, source: AudioSource) -> NoReturn:
         """Open the device and play from `source` until cancelled.
 
-        The device is fed without a pause (silence included), so it never starves. Cancelling closes the device
+        The device gets sound or silence without a pause, so it never starves. Cancelling closes the device
         before it returns; another `play` may follow.
 
         Raises:
-            DeviceLost: the device is not there, went away, or has taken nothing for a second.
+            DeviceLost: the device is missing, went away, or has taken nothing for a second.
         """

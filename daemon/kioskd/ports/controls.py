@@ -1,4 +1,4 @@
-"""Buttons and lamps."""
+"""Interfaces of buttons and lamps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,52 +7,54 @@ from typing import NoReturn, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A button went down or up."""
+    """A change of a button, down or up."""
 
     down: bool
     at_s: float | None = None
-    """When the kernel saw it, in seconds of CLOCK_MONOTONIC (``Clock.now`). None: the kernel did not say."""
+    """Time at which the kernel saw the edge, in seconds of CLOCK_MONOTONIC (`Clock.now`); None: unknown."""
 
 
 class Button(Protocol):
-    """Something a visitor presses. Debounced by the adapter; what a press means is not its business."""
+    """A button that a visitor presses. The adapter debounces it; the core interprets a press."""
 
     async def watch(self, on_edge: Callable[[Edge], None]) -> NoReturn:
-        """Call `on_edge` first with how the button is, then at each press and release, until cancelled.
+        """Call `on_edge` with the button's position, then at each press and release, until cancelled.
 
         Raises:
-            DeviceLost: the line or device is not there, or went away.
+            DeviceLost: the line or device is missing, or went away.
         """
 
     def catch_up(self) -> None:
-        """Report each edge that has happened and waits to be read, before this returns.
+        """Report every edge that waits to be read, before this returns.
 
-        A loop that starves may run a timer before it reads the edges that came first. The owner of
-        that timer calls this before it judges. It does nothing while `watch` does not run, and a
-        device that is gone raises from `watch` alone.
+        A starving loop may run a timer before it reads earlier edges, so the owner of the timer calls this
+        before it decides. Without a running `watch` it does nothing. A device that went away raises from
+        `watch` alone.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """How a lamp looks at one moment."""
+    """Look of a lamp at one moment."""
 
     state: str
-    """What it tells, for lamps that have their own idea of a picture: a state shown to people."""
+    """State shown to people, for lamps that make a picture of their own."""
     red: float
     green: float
     blue: float
-    """Each from 0 (dark) to 1 (as bright as the lamp can); brightness and rhythm are in it already."""
+    """Red, green and blue from 0 (dark) to 1 (the lamp's brightest); brightness and pattern are applied."""
     code: str = ""
-    """What is wrong, for the same lamps: a code, or nothing. The rhythm tells it already, where it is to be told."""
+    """Code of the trouble or "", for lamps with a picture of their own; the pattern shows it to the
+    others."""
     overlay: str = ""
-    """What lies over the state, for the same lamps, or nothing; the rhythm is its own already."""
+    """Name of the overlay or "", for lamps with a picture of their own; the pattern shows it to the
+    others."""
     asking: str = ""
-    """The tool that waits for a press of the button, with the overlay of that."""
+    """Name of the tool that waits for a press of the button, or ""."""
 
     @property
     def level(self) -> float:
-        """The brightness of a lamp without colours, 0 to 1."""
+        """Brightness of a lamp without colours, 0 to 1."""
         return max(self.red, self.green, self.blue)
 
 
@@ -60,14 +62,14 @@ DARK = Light("starting", 0.0, 0.0, 0.0)
 
 
 class Lamp(Protocol):
-    """Whatever shows the state: a line, several, a kernel LED, a command."""
+    """A device that shows the state: one GPIO line, several, a kernel LED, or a command."""
 
     def shine(self, light: Light) -> None:
-        """Look like `light` from now on; returns at once. Remembered while the lamp is not driven."""
+        """Show `light` from now on; return at once. A lamp that is not running remembers it."""
 
     async def run(self) -> NoReturn:
-        """Drive the lamp until cancelled, then put it out.
+        """Drive the lamp until cancelled, then switch it off.
 
         Raises:
-            DeviceLost: the line is not there, or went away.
+            DeviceLost: the line is missing, or went away.
         """

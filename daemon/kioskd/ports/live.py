@@ -1,4 +1,4 @@
-"""The Live service: one connection to it, what it says, and the tools that the model may call."""
+"""Interface of the Live service: a connection, its messages, and the tools that the model may use."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -10,14 +10,14 @@ from pydantic import SecretStr
 
 @dataclass(frozen=True, slots=True)
 class ReplyAudio:
-    """A piece of the reply: 24 kHz PCM, of any length, earlier than it is wanted."""
+    """A piece of the reply: 24 kHz PCM of any length, usually ahead of its time."""
 
     pcm: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationEnded:
-    """The model has said all of this reply (generationComplete)."""
+    """The model has generated this whole reply (generationComplete)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,12 @@ class TurnComplete:
     """The model's turn is over (turnComplete), after a reply, an interruption, or nothing at all."""
 
     rejected: str = ""
-    """Why the service rejected the turn, in its own word (turnCompleteReason); empty for a turn that it did not."""
+    """The service's reason for rejecting the turn (turnCompleteReason); empty: it did not reject it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The visitor spoke into the reply: what of it was not heard is void."""
+    """The visitor spoke into the reply: its unheard rest is void."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +42,31 @@ class GoAway:
 
 @dataclass(frozen=True, slots=True)
 class ResumptionUpdate:
-    """A new resumption handle; the ones before it are void."""
+    """A new resumption handle; earlier ones are void."""
 
     handle: SecretStr
 
 
 MOST_TOKENS: Final = 10_000_000
-"""More in one exchange is an error of the service."""
+"""The most tokens of one exchange; a greater number is an error of the service."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsageReported:
-    """What the service will bill for the exchange it ends: tokens of the whole context in, and of the reply out."""
+    """Usage billed for the exchange just ended: tokens of the whole context in, tokens of the reply out."""
 
     prompt_tokens: int
     response_tokens: int
 
     @property
     def plausible(self) -> bool:
-        """Whether one exchange can have cost this: no context has as many tokens as the bound."""
+        """Whether one exchange can have cost this: both numbers are within `MOST_TOKENS`."""
         return 0 <= self.prompt_tokens <= MOST_TOKENS and 0 <= self.response_tokens <= MOST_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
 class SpokenText:
-    """A piece of what was said, as the service has understood it (transcription). Shown by no repr and no log."""
+    """A piece of speech, as the service has transcribed it. No repr and no log shows it."""
 
     by_visitor: bool
     text: str = field(repr=False)
@@ -74,69 +74,69 @@ class SpokenText:
 
 @dataclass(frozen=True, slots=True)
 class ReplyText:
-    """A piece of the reply that came as text and not as sound. Shown by no repr and no log."""
+    """A piece of the reply that came as text instead of sound. No repr and no log shows it."""
 
     text: str = field(repr=False)
 
 
 Scheduling = Literal["silent", "when_idle", "interrupt"]
-"""When the model takes up the answer of a tool that did not hold it up: never aloud, when it is silent, at once."""
+"""Use of a non-blocking tool's answer by the model: never aloud, once the model is silent, or at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The model wants something done. `id` belongs to this connection."""
+    """The model wants to run a tool. `id` is valid in this connection."""
 
     id: str
     name: str
     arguments: Mapping[str, object] = field(repr=False)
     """JSON as the model wrote it, unchecked."""
     fault: str = ""
-    """Why it cannot be carried out, whatever it asks for, in words for the model. It is answered with this."""
+    """Reason, in words for the model, why the call cannot be run; it becomes the answer. Empty: it can."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolsCalled:
-    """Calls that came in one message, in order."""
+    """Calls of one message, in order."""
 
     calls: Sequence[ToolCall]
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallsCancelled:
-    """Nobody waits for these any more (toolCallCancellation): they are to be stopped, and not answered."""
+    """The model no longer waits for these calls (toolCallCancellation): stop them, and do not answer."""
 
     ids: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswer:
-    """What came of a call. Each call is answered once, over the connection that it came by."""
+    """Answer to a call. Each call gets one answer, over the connection by which it came."""
 
     id: str
     name: str
     result: Mapping[str, object] = field(repr=False)
     """JSON: `status`, `retryable`, `message`, and the data."""
     scheduling: Scheduling | None = None
-    """None for a tool that held the model up (blocking)."""
+    """None for a blocking tool."""
     picture: bytes | None = field(default=None, repr=False)
-    """A JPEG that the model shall see in the very turn that this answers."""
+    """A JPEG that the model sees in the same turn as this answer."""
 
 
 class Tool(Protocol):
-    """Something that the model may have done."""
+    """A function that the model is allowed to call."""
 
     @property
     def name(self) -> str:
-        """What the model calls it: letters, digits and _, at most 64."""
+        """Name for the model: letters, digits and _, at most 64."""
 
     @property
     def description(self) -> str:
-        """What the model is told of it."""
+        """Description for the model."""
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        """JSON Schema of an object: what arguments it takes."""
+        """JSON Schema of the arguments; its type is object."""
 
     @property
     def blocking(self) -> bool:
@@ -163,25 +163,25 @@ class Connection(Protocol):
 
     @property
     def resumed(self) -> bool:
-        """Whether it goes on with the session of the handle it was dialed with."""
+        """Whether it resumed the session of its handle."""
 
     @property
     def delivered(self) -> int:
-        """How many of the frames given to `send_audio` the service has taken in, by the best evidence there is.
+        """Number of frames of `send_audio` that the service has taken in, by the best evidence there is.
 
-        Counted from the connection's first frame; never falls. Rises while the connection is used, and is final when
-        its context has been left. Frames after it may be sent again over the next connection: what is counted is not
-        lost, and what is not counted is not heard twice.
+        It counts from the connection's first frame and never falls. It rises while the connection is used,
+        and is final after its context was left. Later frames may be sent again over the next connection. So a
+        counted frame is never lost, and an uncounted one is never heard twice.
         """
 
     async def receive(self) -> Sequence[Message]:
-        """Return what the next message of the service holds, in order; maybe nothing.
+        """Return the parts of the service's next message in order; the list may be empty.
 
-        Safe to cancel: nothing is lost. One caller at a time. Must be called on and on: unread messages stall
-        the connection.
+        Safe to cancel: nothing is lost. Only one caller at a time. Keep calling: unread messages stall the
+        connection.
 
         Raises:
-            LinkLost: the connection is over, or the service has been silent for longer than it may.
+            LinkLost: the connection is over, or the service has been silent for too long.
         """
 
     async def send_audio(self, frame: bytes) -> None:
@@ -192,16 +192,17 @@ class Connection(Protocol):
         """
 
     async def begin_audio(self) -> None:
-        """Say that the visitor begins to speak (activityStart), where turns are taken by ourselves; else do nothing.
+        """Tell the service that the visitor begins to speak (activityStart), if the kiosk itself decides on
+        turns.
 
         Raises:
             LinkLost: as `send_audio`.
         """
 
     async def end_audio(self) -> None:
-        """Say that the microphone pauses, so that nobody waits for the end of a sentence.
+        """Tell the service that the microphone pauses, so that it does not wait for the end of a sentence.
 
-        That is audioStreamEnd where the service hears itself whose turn it is, and activityEnd where we say it.
+        The message is audioStreamEnd if the service decides on turns, and activityEnd if the kiosk does.
 
         Raises:
             LinkLost: as `send_audio`.
@@ -213,21 +214,23 @@ class Connection(Protocol):
 
     @property
     def written(self) -> int:
-        """Bytes that were sent over the connection, ever."""
+        """Bytes ever sent over the connection."""
 
     @property
     def arrived(self) -> int:
-        """How many of `written` the other end has acknowledged. The rest waits here, in a modem, or is on its way."""
+        """Bytes of `written` that the peer has acknowledged. The rest waits here, in a modem, or
+        on its way.
+        """
 
     async def send_picture(self, jpeg: bytes) -> None:
-        """Send one picture: the service sees it with the visitor's turn (see its turn coverage).
+        """Send one picture, which the service adds to the visitor's turn (see its turn coverage).
 
         Raises:
             LinkLost: as `send_audio`.
         """
 
     async def show_pictures(self, jpegs: Sequence[bytes]) -> None:
-        """Put pictures into the model's memory, to be seen in every later turn, without having it answer.
+        """Add pictures to the model's context for all later turns, without a request to answer.
 
         Raises:
             LinkLost: as `send_audio`.
@@ -236,15 +239,15 @@ class Connection(Protocol):
     async def answer(self, answers: Sequence[ToolAnswer]) -> None:
         """Answer calls that came by this connection.
 
-        An answer's picture is put before the model so that the turn in question sees it, whatever the model's own
-        rule for pictures sent in mid-turn.
+        The turn that the answer belongs to sees its picture, whatever the model's rule for pictures in
+        mid-turn.
 
         Raises:
             LinkLost: as `send_audio`.
         """
 
     async def send_text(self, text: str) -> None:
-        """Say `text` to the model as the visitor's turn; it answers aloud.
+        """Send `text` as the visitor's turn; the model answers aloud.
 
         Raises:
             LinkLost: as `send_audio`.
@@ -255,22 +258,24 @@ class Live(Protocol):
     """The Live service."""
 
     async def warm_up(self) -> None:
-        """Do once, off the loop, what would delay the first `connect`: imports, certificates, models.
+        """Do once, outside the loop's thread, everything that would delay the first `connect`: imports,
+        certificates, models.
 
         Raises:
-            ConfigError: what the settings name cannot be used (a missing CA file, say).
+            ConfigError: a file named in the settings cannot be used (a missing CA file, for example).
         """
 
     def connect(
         self, handle: SecretStr | None, recall: Sequence[SpokenText] = ()
     ) -> AbstractAsyncContextManager[Connection]:
-        """Dial, set up, and yield a `Connection`; close it on the way out, within 2 s whatever the peer does.
+        """Dial, set up, and yield a `Connection`; close it on leaving, within 2 s whatever the peer does.
 
-        With a `handle` the session behind it goes on. Without one a new session begins, and is told first what was
-        said before (`recall`, oldest first), without answering it. Entering ends within 20 s (10 s to open, 10 s to
-        set up), or later where a refused setup is dialed again in another way. Cancelling leaves nothing open.
+        A `handle` resumes its session. Without one a new session begins, and first gets the transcript of the
+        old one (`recall`, oldest first), without answering it. Entering ends within 20 s (10 s to open, 10 s
+        to set up). It takes longer if a refused setup is dialed again in another way. Cancelling leaves
+        nothing open.
 
         Raises:
             LinkLost: the connection could not be made; its `remedy` says what may help.
-            ConfigError: what the settings name cannot be used.
+            ConfigError: a file named in the settings cannot be used.
         """

@@ -1,11 +1,11 @@
-"""What the control socket and the metrics port pass on."""
+"""Interfaces of the control socket and the metrics port."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NoReturn, Protocol
 
 SendLine = Callable[[Mapping[str, object]], Awaitable[None]]
-"""Sends one line of JSON to the client that asked."""
+"""Sends one line of JSON to the client of the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +16,15 @@ class MetricFamily:
     kind: Literal["counter", "gauge", "histogram"]
     help: str
     values: Mapping[str, float]
-    """By the value of `label`; of a histogram: so many at most so large, by the bound, smallest first."""
+    """Values by the value of `label`. A histogram holds cumulative counts by upper bound, smallest first."""
     label: str = ""
-    """The name of its only label; without one, the only value's key is empty."""
+    """Name of the only label; without one, the only value's key is empty."""
     total: float = 0.0
-    """Of a histogram: the sum of all that was observed."""
+    """Sum of all observations of a histogram."""
 
     @property
     def flat(self) -> object:
-        """Return its values as `kioskd status` has them."""
+        """Return the values in the form of `kioskd status`."""
         if self.kind == "histogram":
             return {"count": self.values["+Inf"], "sum": round(self.total, 3)}
         if not self.label:
@@ -33,29 +33,29 @@ class MetricFamily:
 
 
 class RequestHandler(Protocol):
-    """Who carries out requests."""
+    """Callable that carries out requests."""
 
     async def __call__(
         self, request: Mapping[str, object], attachment: bytes, answer: SendLine, /, *, privileged: bool
     ) -> None:
-        """Carry out a request, with the bytes that came with it, and answer at least once.
+        """Carry out a request with its attached bytes, and answer at least once.
 
-        `privileged`: who asks is root or the daemon's own user; else a member of the group.
+        `privileged`: the client is root or the daemon's own user; otherwise a member of the group.
         """
 
 
 class ControlServer(Protocol):
-    """Where clients send requests."""
+    """Socket to which clients send requests."""
 
     def claim(self) -> None:
         """Make sure that no other daemon answers here.
 
         Raises:
-            KioskError: another daemon does.
+            KioskError: another daemon answers here.
         """
 
     async def serve(self, handle: RequestHandler) -> NoReturn:
-        """Have each request handled, until cancelled.
+        """Pass each request to `handle`, until cancelled.
 
         Raises:
             KioskError: another daemon answers here.
@@ -63,7 +63,7 @@ class ControlServer(Protocol):
 
 
 class MetricsEndpoint(Protocol):
-    """Where Prometheus fetches metrics."""
+    """Endpoint from which Prometheus fetches metrics."""
 
     async def serve(self, families: Callable[[], Iterable[MetricFamily]]) -> NoReturn:
         """Answer until cancelled."""

@@ -1,4 +1,4 @@
-"""What outlives the process, and what the kiosk says by itself."""
+"""Interfaces of the state that outlives the process, and of the kiosk's own spoken prompts."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,52 +9,53 @@ from kioskd.errors import Code
 
 
 class ResumptionStore(Protocol):
-    """What outlives a process that is killed in mid-conversation."""
+    """Store that lets a conversation outlive a killed process."""
 
     def recover(self) -> tuple[int, SecretStr] | None:
-        """Return the number and handle of the conversation that another process left, and forget them."""
+        """Return the number and handle of the conversation that another process left, and delete them."""
 
     def keep(self, conversation: int, handle: SecretStr) -> None:
-        """Replace what is kept."""
+        """Store this conversation in place of the last one."""
 
     def forget(self) -> None:
-        """Keep nothing."""
+        """Delete the stored conversation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What people have set by hand, and what is to hold after a restart, too."""
+    """Choices that people have made by hand, and that hold after a restart."""
 
     volume: int | None = None
-    """Percent; None as long as nobody has touched it."""
+    """Percent; None: no person has changed it."""
     muted: bool = False
 
 
 class PreferenceStore(Protocol):
-    """Where preferences outlive the process and the machine's run."""
+    """Store in which preferences outlive the process and a restart of the machine."""
 
     def load(self) -> Preferences:
-        """Return what was saved last; the defaults where there is nothing, or nothing readable."""
+        """Return the preferences saved last; the defaults if there are none, or none readable."""
 
     def save(self, preferences: Preferences) -> None:
-        """Replace what is kept. Blocks.
+        """Store `preferences` in place of the last ones. Blocks.
 
         Raises:
-            OSError: it cannot be written; what was kept before stays.
+            OSError: the file cannot be written; the old preferences stay.
         """
 
 
 class Prompts(Protocol):
-    """What the kiosk has to say for itself when the service cannot: by code."""
+    """The kiosk's own spoken prompts, by code, for times when the service cannot speak."""
 
     async def prepare(self) -> None:
-        """Make ready what is to be said; takes seconds the first time. Trouble with it is said, and not raised."""
+        """Make all prompts ready, which takes seconds the first time. Failures are logged, and not raised."""
 
     def get(self, code: Code) -> bytes | None:
-        """Return a prompt's sound, 24 kHz PCM; None where there is none (yet)."""
+        """Return a prompt as 24 kHz PCM; None: there is none (yet)."""
 
     async def question(self, name: str, words: str) -> bytes | None:
-        """Return a question for a press aloud, 24 kHz PCM; None where it cannot be said, which is logged.
+        """Return a spoken question that asks for a press, as 24 kHz PCM; None: it cannot be spoken, which is
+        logged.
 
-        `name`: of the tool that asks; `words`: the owner's own for it, or nothing. Cancelling ends it.
+        `name`: the asking tool's name; `words`: the owner's words for it, or "". Safe to cancel.
         """

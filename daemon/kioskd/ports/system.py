@@ -1,14 +1,14 @@
-"""Time, the service manager, and the network of this machine."""
+"""Interfaces of time, the service manager, and this machine's network."""
 
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
 
 class Cancellable(Protocol):
-    """Something that is going to happen."""
+    """A pending call."""
 
     def cancel(self) -> None:
-        """Keep it from happening; does nothing when it has happened."""
+        """Cancel the call; does nothing if it has happened."""
 
 
 class Clock(Protocol):
@@ -25,7 +25,7 @@ class Clock(Protocol):
 
 
 class TimeEvidence(Protocol):
-    """What the machine knows of its own clock. Calls may read a file of the kernel's: they take no time."""
+    """Knowledge of the machine about its own clock. Calls may read a kernel file, which takes no time."""
 
     def synchronised(self) -> bool:
         """Return whether a time server keeps the wall clock right, as far as the machine can tell."""
@@ -35,30 +35,30 @@ class TimeEvidence(Protocol):
 
 
 class Notifier(Protocol):
-    """The service manager. Every call returns at once, and does nothing where there is no manager."""
+    """The service manager. Every call returns at once, and does nothing without a manager."""
 
     @property
     def watchdog_s(self) -> float | None:
-        """The manager's deadline between two signs of life, in seconds; None where it sets none."""
+        """The manager's deadline between two signs of life in seconds; None: it sets none."""
 
     def ready(self) -> None:
-        """Say that the daemon can serve."""
+        """Report that the daemon is ready to serve."""
 
     def status(self, text: str) -> None:
-        """Say in words what the daemon is doing."""
+        """Report in words what the daemon is doing."""
 
     def alive(self) -> None:
         """Give one sign of life."""
 
     def reloading(self) -> None:
-        """Say that new settings are being read; `ready` says that they hold, or that the old ones do."""
+        """Report that new settings are being read; `ready` follows when they, or the old ones, apply."""
 
     def stopping(self) -> None:
-        """Say that the daemon is on its way out."""
+        """Report that the daemon is stopping."""
 
 
 class Network(Protocol):
-    """This machine's way to the world."""
+    """This machine's network."""
 
     async def watch(self, on_change: Callable[[], None]) -> NoReturn:
-        """Call `on_change` when there is a way out that is new or back, until cancelled."""
+        """Call `on_change` whenever a route is new or back, until cancelled."""
