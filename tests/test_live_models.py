@@ -55,12 +55,12 @@ def rehearsal_refuses(model: str, provider: Provider, setup: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     ("asked", "name", "words"),
     [
-        ({"model": NEWEST, "thinking": "low"}, "assistant.thinking", "takes no word on its thinking"),
-        ({"model": EARLIER, "thinking": "low"}, "assistant.thinking", "takes a budget, and no level"),
+        ({"model": NEWEST, "thinking": "low"}, "assistant.thinking", "has no thinking setting"),
+        ({"model": EARLIER, "thinking": "low"}, "assistant.thinking", "accepts a thinking budget, but no level"),
         ({"model": ON_VERTEX}, "service.model", "gemini does not serve it; use gemini-3.8-live, or provider"),
         ({"model": EXTENDED, "provider": "vertex"}, "service.model", "vertex does not serve it"),
         ({"model": f"models/{ON_VERTEX}"}, "service.model", "gemini does not serve it"),
-        ({"model": EXTENDED, "api_version": "v1beta"}, "service.api_version", "served by v1alpha alone"),
+        ({"model": EXTENDED, "api_version": "v1beta"}, "service.api_version", "only v1alpha serves"),
         ({"model": NEWEST, "api_version": "v1", "by_token": True}, "service.api_version", "ephemeral tokens"),
         ({"model": NEWEST, "api_version": "v1beta1"}, "service.api_version", "gemini has no such version"),
         (
@@ -71,7 +71,7 @@ def rehearsal_refuses(model: str, provider: Provider, setup: dict[str, Any]) -> 
         (
             {"model": NEWEST, "provider": "vertex", "language": "en-GB"},
             "assistant.language",
-            "vertex does not speak it; use en-IN or en-US",
+            "vertex does not offer this language; use en-IN or en-US",
         ),
         (
             {"model": NEWEST, "provider": "vertex", "language": "sv-SE"},

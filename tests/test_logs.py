@@ -75,7 +75,7 @@ def test_level_is_info_unless_asked_otherwise() -> None:
 
 
 def test_unknown_level_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"^KIOSKD_LOG = 'loud': must be one of debug, info, warning "):
+    with pytest.raises(ConfigError, match=r"^KIOSKD_LOG is 'loud', but must be one of debug, info, warning"):
         logs.level({"KIOSKD_LOG": "loud"})
 
 
@@ -192,7 +192,7 @@ class Spiteful:
 def test_line_that_cannot_be_made_is_reported_and_raises_nothing(
     entry_of: Log, call: Callable[[], None]
 ) -> None:
-    assert entry_of(call).message.startswith("log line broken: format=")
+    assert entry_of(call).message.startswith("cannot format a log line: format=")
 
 
 def test_stalled_reader_holds_nobody_up_and_what_was_dropped_is_counted(

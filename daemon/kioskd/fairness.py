@@ -1,4 +1,4 @@
-"""Sharing the event loop: for a task whose waits may all be over at once, because a peer has sent so much."""
+"""Sharing the event loop. For a task that a fast peer could keep busy without one real wait."""
 
 import types
 from collections.abc import Generator
