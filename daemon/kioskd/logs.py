@@ -128,7 +128,7 @@ class QueuedHandler(logging.Handler):
         written.wait(deadline - time.monotonic())
 
     def close(self) -> None:
-        """Write the queued lines, end the thread, within `FLUSH_S`. A stalled thread ends with the process."""
+        """Write the queued lines and end the thread, within `FLUSH_S`. A stalled thread is left behind."""
         self.flush()
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)

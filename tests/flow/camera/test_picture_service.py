@@ -500,8 +500,8 @@ async def test_a_lost_camera_is_said_once_and_comes_back_by_itself(caplog: pytes
         await kiosk.clock.advance(3 * FIRST_RETRY_S)
         assert kiosk.camera.running, "a loss after a success is tried again soon"
     assert [message.partition(":")[0] for message in caplog.messages] == [
-        "camera lost, going on without, retrying", "camera back",
-        "camera lost, going on without, retrying", "camera back",
+        "camera lost, continuing without it, retrying", "camera back",
+        "camera lost, continuing without it, retrying", "camera back",
     ]  # fmt: skip
 
 

@@ -174,7 +174,7 @@ async def test_a_longer_hold_restarts_on_release(caplog: pytest.LogCaptureFixtur
         assert it.restarts == 0
         assert await it.after(it.button.release) == [Armed("")]
         assert it.restarts == 1
-    assert caplog.messages == ["restart asked for by button: name=button doorbell"]
+    assert caplog.messages == ["a button was held to restart the daemon: name=button doorbell"]
 
 
 async def test_a_stuck_button_is_said_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
@@ -186,9 +186,9 @@ async def test_a_stuck_button_is_said_once_and_so_is_its_end(caplog: pytest.LogC
         assert await it.after(it.button.release) == []
         stuck, rests = caplog.messages
         assert stuck.startswith(
-            "button stuck, passed over until it is let go: name=button doorbell held_s=60; free it"
+            "button stuck, ignored until it is released: name=button doorbell held_s=60; free it"
         )
-        assert rests == "button rests, and is listened to again: name=button doorbell"
+        assert rests == "button rests and is used again: name=button doorbell"
         assert it.devices == [GONE, CAME]
         assert await it.after(it.button.hold) == [TalkBegan()]
 
@@ -204,7 +204,7 @@ async def test_a_bouncing_button_is_said_once_and_wakes_nobody(caplog: pytest.Lo
         assert it.devices == [GONE, CAME]
     (said,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert said.getMessage().startswith(
-        "button bouncing, passed over until it rests: name=button doorbell edges=20"
+        "button bounces, ignored until it rests: name=button doorbell edges=20"
     )
     remedy = said.getMessage().partition("; ")[2]
     assert remedy == "mend its cable, raise debounce_ms (gpio only), or take another button"

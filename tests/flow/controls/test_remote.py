@@ -262,7 +262,7 @@ async def test_a_look_without_a_picture_is_refused_with_its_reason(kiosk: Kiosk)
 @pytest.mark.parametrize(
     ("event", "why"),
     [
-        (MuteRequested(muted=True), "it is muted; kioskd unmute ends that"),
+        (MuteRequested(muted=True), "the kiosk is muted; run kioskd unmute first"),
         (Closing(Code.HOURS), "quiet hours (code B2)"),
         (DeviceGone(Device.SPEAKER), "code D3"),
     ],
@@ -339,7 +339,7 @@ async def test_a_key_is_not_taken_from_members_of_the_group(kiosk: Kiosk) -> Non
     refused = await kiosk.asks("key", key="a-new-key")
     assert refused == {
         "ok": False,
-        "why": "a key is taken from root and the daemon's own user only; sudo kioskd key",
+        "why": "only root and the daemon's own user can change the key; run sudo kioskd key",
     }
     assert (kiosk.keys, kiosk.posted) == ([], [])
 

@@ -350,7 +350,9 @@ def troubles(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
 def test_trouble_is_one_line_with_its_number_until_it_is_mended(caplog: pytest.LogCaptureFixture) -> None:
     told = Told()
     told.tell(*OUTAGE, (12.0, TimerFired(Timer.RETRY)), (12.1, lost(4)), (15.0, TimerFired(Timer.RETRY)))
-    assert troubles(caplog) == [("W1", "out of order: code=W1 no way to the service; look at the network")]
+    assert troubles(caplog) == [
+        ("W1", "out of order: code=W1 the service cannot be reached; check the network")
+    ]
 
     told.tell((15.5, ConnectionUp(5, resumed=False)))
     assert troubles(caplog)[1:] == [("mended", "in order again: code=W1 after=5s")]
@@ -431,12 +433,12 @@ def test_the_status_says_what_is_wrong_and_what_is_kept() -> None:
     assert status(ShowStatus(KioskStatus.ASLEEP)) == STATUS[KioskStatus.ASLEEP]
     full = ShowStatus(KioskStatus.ASLEEP, Code.STORAGE, what="No space left on device")
     assert status(full) == (
-        "Asleep, ready for the next visitor; but what is to outlive a restart cannot be written; "
-        "look at the disk: No space left on device (code S1)"
+        "Asleep, ready for the next visitor; but volume, mute and the day's budget cannot be stored and would be "
+        "lost at the next restart; check the disk: No space left on device (code S1)"
     )
     assert (
         status(ShowStatus(KioskStatus.ASLEEP), kept="transcripts")
-        == f"{STATUS[KioskStatus.ASLEEP]}; kept: transcripts"
+        == f"{STATUS[KioskStatus.ASLEEP]}; stored: transcripts"
     )
 
 

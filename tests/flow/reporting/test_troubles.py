@@ -228,7 +228,7 @@ def told_of(*events: Event, policy: Policy = POLICY) -> tuple[State, str]:
 def test_a_kiosk_whose_only_button_is_missing_is_out_of_order() -> None:
     gone = DeviceGone(Device.BUTTON, "gpio:pi/17")
     _, said = told_of(gone)
-    assert said.startswith("Out of order: a button does not work; look at its plug")
+    assert said.startswith("Out of order: a button does not work; check its plug")
     assert "gpio:pi/17" in said
 
 

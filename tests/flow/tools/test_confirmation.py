@@ -396,7 +396,9 @@ async def test_lamp_and_status_name_the_tool_that_asks() -> None:
         await it.advance(0.1)
         shown = [effect for effect in it.effects if isinstance(effect, ShowStatus)][-1]
         assert (shown.overlay, shown.asking) == (Overlay.ASKING, "open_door")
-        assert status(shown).endswith("; a press of the button allows the tool open_door")
+        assert status(shown).endswith(
+            "; the model asks to use the tool open_door: press the button to allow it"
+        )
         await it.advance(ASK_S)
         shown = [effect for effect in it.effects if isinstance(effect, ShowStatus)][-1]
         assert (shown.overlay, shown.asking) == (Overlay.NONE, "")
