@@ -262,7 +262,7 @@ async def test_a_load_that_takes_long_is_said_once_and_waited_for(caplog: pytest
         go_on.set()
         await until(lambda: waker.ready)
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        "word still loading: waited=0.01s; see whether the disk fails"
+        "word still loading: waited=0.01s; check whether the disk fails"
     ]
 
 

@@ -113,7 +113,7 @@ async def test_who_asks_is_not_kept_waiting_for_a_service_that_is_not_reached() 
         assert not asking.done()
         await bench.clock.advance(0.2)
         async with asyncio.timeout(PATIENCE_S):
-            assert (await asking).startswith("not yet: the service takes nothing now")
+            assert (await asking).startswith("not yet: the service accepts nothing now")
 
 
 async def test_why_nothing_is_shown_is_told_and_said(caplog: pytest.LogCaptureFixture) -> None:
@@ -124,5 +124,5 @@ async def test_why_nothing_is_shown_is_told_and_said(caplog: pytest.LogCaptureFi
         bench.shot = None
         assert await bench.look() == "camera: unplugged; plug it in"
     assert [message.partition(": ")[0] for message in caplog.messages] == [
-        "picture asked for, and not shown"
+        "a requested picture was not shown"
     ] * 2

@@ -416,7 +416,7 @@ async def test_so_many_may_watch_and_anybody_may_still_ask(kiosk: Kiosk) -> None
     watch = [kiosk.control.handle({"do": "watch"}, b"", one.answer, privileged=False) for one in watchers]
     async with running(*watch):
         await kiosk.clock.advance(0)
-        assert "others watch" in (await kiosk.asks("watch"))["why"]
+        assert "watch already" in (await kiosk.asks("watch"))["why"]
         assert (await kiosk.asks("status"))["ok"]
     async with watching(kiosk) as watcher:
         assert watcher.seen[0]["ok"]

@@ -247,7 +247,7 @@ async def test_a_device_that_is_there_and_does_not_work_for_five_minutes_is_trie
 ) -> None:
     it = Tried(error=LISTED, takes_s=takes_s)
     async with running(it.clock.advance(GIVE_UP_S + 30.0)):
-        with pytest.raises(DeviceStuck, match=r"has not worked for 300 s, .*cannot be opened") as stuck:
+        with pytest.raises(DeviceStuck, match=r"has not worked for 300 s; .*cannot be opened") as stuck:
             await soon(it.use())
     assert stuck.value.device == "usb"
     assert GIVE_UP_S <= it.clock.now() <= GIVE_UP_S + 2 * takes_s + RETRY_S

@@ -38,7 +38,7 @@ class TurnLines:
     def tell(
         self, now: float, number: int, times: TurnTimes, fields: Mapping[str, object], *, somebody: bool
     ) -> None:
-        """Log the end of a turn. `somebody`: a person is there. Lines about an empty room may be held back."""
+        """Log the end of a turn. `somebody`: a person is there; else the line may be held back."""
         self.look(now)
         if somebody:
             self._began = now if self._began is None else self._began

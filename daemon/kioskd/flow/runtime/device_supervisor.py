@@ -1,5 +1,4 @@
-"""Supervision of devices that come and go: report a loss once, retry without end, restart only as a last
-resort."""
+"""Supervision of devices that come and go. A loss is reported once, and retried without end."""
 
 import asyncio
 import logging

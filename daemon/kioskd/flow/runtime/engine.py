@@ -1,5 +1,4 @@
-"""The loop that takes events, has the core decide, and hands out the effects. Only this module calls the
-core."""
+"""The loop that takes events, has the core decide, and hands out the effects."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence

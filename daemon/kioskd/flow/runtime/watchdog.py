@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 Evidence = Callable[[], int | None]
 """Returns a count that rises while a part works; None if the part is not expected to work.
 
-A part is not expected to work if it has nothing to do, or is known to be missing (`DeviceSupervisor.missing`).
+A part is not expected to work if it has nothing to do, or if `DeviceSupervisor.missing` is true for it.
 People see that it is missing, and a restart would not help.
 """
 
