@@ -94,7 +94,8 @@ _OF_THE_OTHER: Final[dict[Provider, tuple[str, ...]]] = {
 # fmt: off
 VERTEX_LANGUAGES: Final = frozenset({
     "ar-EG", "bn-BD", "de-DE", "en-IN", "en-US", "es-US", "fr-FR", "hi-IN", "id-ID", "it-IT", "ja-JP",
-    "ko-KR", "mr-IN", "nl-NL", "pl-PL", "pt-BR", "ro-RO", "ru-RU", "ta-IN", "te-IN", "th-TH", "tr-TR", "uk-UA", "vi-VN",
+    "ko-KR", "mr-IN", "nl-NL", "pl-PL", "pt-BR", "ro-RO", "ru-RU", "ta-IN", "te-IN", "th-TH", "tr-TR",
+    "uk-UA", "vi-VN",
 })
 """The languages that Vertex documents. The Developer API publishes no list."""
 # fmt: on

@@ -1,5 +1,4 @@
-"""Reading a file that a setting or an argument names, without waiting. Reading a pipe or a device may never
-end."""
+"""Reading a file that a setting or an argument names. It does not wait, as reading a pipe would."""
 
 import errno
 import os

@@ -39,7 +39,7 @@ async def test_lines_are_kept_while_the_server_runs_and_no_longer() -> None:
 
 async def test_settings_and_a_key_from_no_file_stay_as_they_are() -> None:
     owner = OwnerSettings(Settings(), Kiosk(QUIET, watchdog_s=None).parts())
-    with pytest.raises(ConfigError, match="come from no file"):
+    with pytest.raises(ConfigError, match="has no settings file"):
         await owner.reload()
-    with pytest.raises(ConfigError, match="not a stored one"):
+    with pytest.raises(ConfigError, match="does not use a stored key"):
         owner.take_key(SecretStr("AIzaNew"))

@@ -57,7 +57,7 @@ async def test_settings_with_an_account_need_no_key_and_are_dialed_where_they_sa
 
 def test_an_unknown_model_is_said_in_the_journal(caplog: pytest.LogCaptureFixture) -> None:
     app.live(Settings.model_validate({"service": {"model": "gemini-9-live"}}), SecretStr(KEY))
-    assert "taken for one like gemini-3.8-live: model=gemini-9-live" in caplog.text
+    assert "treated like gemini-3.8-live: model=gemini-9-live" in caplog.text
     caplog.clear()
     app.live(Settings(), SecretStr(KEY))
     assert caplog.text == ""

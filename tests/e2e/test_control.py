@@ -227,7 +227,7 @@ async def test_a_look_that_the_line_has_no_room_for_fails_and_holds_up_no_questi
         async with asyncio.timeout(PATIENCE_S):
             done = await looking
         assert (done.code, done.out) == (Exit.NOT_MET, "")
-        assert "not shown: the way to the service is too slow for pictures; try again" in done.err
+        assert "not shown: the line to the service is too slow for pictures; try again" in done.err
         assert (list(connection.shown), list(connection.texts)) == ([], ["What is this?"])
 
 

@@ -770,7 +770,7 @@ async def test_pictures_that_find_no_room_are_left_out_and_hold_no_word_up(
         it.outbox.put("hello")
         await it.clock.advance(SHOWING_S + 1)
         assert list(connection.sent) == ["text"]
-        assert "pictures left out, the way to the service is too slow: count=2" in caplog.text
+        assert "pictures dropped, the line to the service is too slow: count=2" in caplog.text
 
 
 async def test_each_new_session_is_shown_the_pictures_and_no_other_connection() -> None:

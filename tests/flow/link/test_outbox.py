@@ -70,7 +70,7 @@ async def test_first_pictures_that_find_no_room_are_left_out_in_the_end(
         await it.clock.advance(1.0)
     assert it.sent == []
     assert caplog.messages == [
-        "pictures left out, the way to the service is too slow: count=2 waited=30s",
+        "pictures dropped, the line to the service is too slow: count=2 waited=30s",
     ]
 
 
@@ -87,7 +87,7 @@ async def test_words_wait_a_few_seconds_for_pictures_however_many_were_asked_for
         assert (it.sent, it.fates) == ([], [])
         await it.clock.advance(0.2)
     assert it.sent == ["text"]
-    assert it.fates == ["the way to the service is too slow for pictures; try again"] * 3
+    assert it.fates == ["the line to the service is too slow for pictures; try again"] * 3
     assert len(caplog.messages) == 3
 
 

@@ -61,7 +61,7 @@ async def test_a_clock_set_forward_and_back_gives_no_new_day(caplog: pytest.LogC
     assert days.today() == DAY
     assert await machine.live(days, 24) == DAY + 1, "a day that was lived through counts"
     said = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert "clock was set forward and is not synchronised" in said[0].getMessage()
+    assert "clock was set forward, but is not synchronised" in said[0].getMessage()
 
 
 async def test_a_clock_that_is_synchronised_is_believed() -> None:

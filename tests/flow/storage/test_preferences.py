@@ -79,8 +79,8 @@ async def test_a_volume_of_the_owners_that_does_not_hold_is_said_and_what_sets_i
     keeper.use_default(40)
     assert keeper.volume == 60
     assert caplog.messages == [
-        "volume set by hand holds: volume=60 speaker.volume=70; kioskd volume 70 sets that",
-        "volume set by hand holds: volume=60 speaker.volume=40; kioskd volume 40 sets that",
+        "the volume set by hand stays: volume=60 speaker.volume=70; to use the setting, run kioskd volume 70",
+        "the volume set by hand stays: volume=60 speaker.volume=40; to use the setting, run kioskd volume 40",
     ]
 
 

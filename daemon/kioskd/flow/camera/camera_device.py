@@ -94,7 +94,7 @@ class CameraDevice:
         return self._newest is not None
 
     def schedule(self, due: float | None, *, lingers_until: float = 0.0) -> None:
-        """Take the stream's next picture at `due`, if not None. A running camera stays on until `lingers_until`."""
+        """Take the stream's next picture at `due`, if any. A running camera stays on to `lingers_until`."""
         self._schedule = _Schedule(due, lingers_until)
         self._changed.set()
 

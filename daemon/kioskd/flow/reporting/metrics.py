@@ -198,7 +198,7 @@ def families(tally: MetricCounts, readings: Readings, now: float, version: str) 
         MetricFamily(
             "kioskd_uplink_audio_seconds",
             "counter",
-            "Seconds of microphone audio: sent; resent after a loss (also in sent); dropped from a full queue.",
+            "Seconds of microphone sound: sent; resent after a loss (also in sent); dropped by a full queue.",
             {
                 "sent": readings.sent * frame_s,
                 "resent": readings.resent * frame_s,
@@ -209,7 +209,7 @@ def families(tally: MetricCounts, readings: Readings, now: float, version: str) 
         MetricFamily(
             "kioskd_downlink_audio_seconds",
             "counter",
-            "Seconds of replies: gap (silence because audio came too late); dropped from a full queue.",
+            "Seconds of replies: gap (silence because sound came too late); dropped by a full queue.",
             {
                 "gap": pcm.duration_s(readings.gap_bytes, pcm.DOWNLINK_HZ),
                 "dropped": pcm.duration_s(readings.overflow_bytes, pcm.DOWNLINK_HZ),
