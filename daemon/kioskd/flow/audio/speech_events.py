@@ -132,10 +132,10 @@ class SpeechEvents:
         """Check a frame from the device for a dead microphone, which gives only silence."""
         match self._flatline.feed(frame):
             case SilentFault.BEGAN:
-                log.warning("microphone gives nothing but silence: switch it on, or replace it")
+                log.warning("microphone gives nothing but silence; switch it on, or replace it")
                 self._post(MicrophoneSilent(deaf=True))
             case SilentFault.ENDED:
-                log.info("microphone hears again")
+                log.info("microphone gives sound again")
                 self._post(MicrophoneSilent(deaf=False))
 
     def listen_asleep(self, frame: bytes) -> bool:

@@ -285,7 +285,7 @@ class ToolRunner:
                 self._tell(work.picture)
         if not self._tell(late_text(ready)):
             return  # retried at the next step of the core
-        log.info("late results told as text: calls=%d epoch=%d", len(ready), self._epoch)
+        log.info("late tool results sent as text: calls=%d epoch=%d", len(ready), self._epoch)
         for work in ready:
             work.stage = CallStage.WRITTEN
         self._linger()
