@@ -85,11 +85,11 @@ def checked(where: str, text: str) -> SecretStr:
     """Return `text` as a secret. Raise KeyUnusableError if it cannot be one."""
     key = text.strip()
     if not key:
-        what = "is empty; it must hold the key and nothing else"
+        what = "is empty: no key was given; give one"
     elif len(key) > LONGEST:
-        what = f"is longer than {LONGEST} characters, which no key is; it must hold the key and nothing else"
+        what = f"is longer than {LONGEST} characters, which no key is; put the key alone there"
     elif not key.isascii() or not key.isprintable() or " " in key:
-        what = "holds blanks, line breaks or unusual characters; it must hold the key and nothing else"
+        what = "holds blanks, line breaks or odd characters, which a key has not; put the key alone there"
     else:
         return SecretStr(key)
     raise KeyUnusableError(where, what)

@@ -122,7 +122,7 @@ def test_text_beside_the_key_is_named_as_the_mistake(key_file: Path, text: str, 
     ):
         with pytest.raises(KeyUnusableError, match=words) as caught:
             service_key(settings, environ)
-        assert caught.value.what.endswith("; it must hold the key and nothing else")
+        assert caught.value.what.endswith("; put the key alone there")
         assert "SECRET" not in str(caught.value)
 
 
