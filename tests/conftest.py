@@ -1,4 +1,4 @@
-"""Fixtures and hooks that several test folders need."""
+"""What more than one folder of tests needs."""
 
 import functools
 import logging
@@ -13,7 +13,7 @@ from tests.support import sound_server as virtual
 
 ROOT: Final = Path(__file__).parents[1]
 
-# On Debian, a plain user's PATH lacks these folders of the tests' tools (nft, tc, mosquitto).
+# A plain user's PATH leaves these out on Debian; the tests' tools (nft, tc, mosquitto) are there all the same.
 os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
 
 MEASURED: Final = ("tests/bench/", "tests/link/test_soak.py")
@@ -21,7 +21,7 @@ MEASURED: Final = ("tests/bench/", "tests/link/test_soak.py")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Mark tests that need real time, and tests that need the machine for themselves because they measure."""
+    """Mark what needs true time, and what needs the machine for itself: whatever measures, losses included."""
     for item in items:
         path = item.path.relative_to(ROOT).as_posix()
         if path.startswith(MEASURED):
@@ -37,7 +37,7 @@ def _text(path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def _logs_as_they_were() -> Iterator[None]:
-    """Restore the loggers after each test, because a command that a test runs changes them."""
+    """Undo what a test that runs a command in this process does to the logs: the next one wants to read them."""
     loggers = [logging.getLogger(name) for name in (None, "kioskd")]
     before = [(each.level, each.propagate, each.handlers[:], each.filters[:]) for each in loggers]
     yield
@@ -48,7 +48,7 @@ def _logs_as_they_were() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=patience.FACTOR != 1)
 def _patience() -> Iterator[None]:
-    """Give every deadline more time on a slow machine."""
+    """Give everything more time, where this machine needs it."""
     with pytest.MonkeyPatch.context() as patch:
         patience.stretch(patch)
         yield
