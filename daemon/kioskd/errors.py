@@ -55,8 +55,7 @@ class Code(enum.StrEnum):
     SETTINGS = "K1"
     """The service rejects key, model or settings."""
     FILE = "K2"
-    """A reload rejected the settings file. The kiosk runs with the previous settings, but could not start
-    again."""
+    """A reload rejected the settings file. The kiosk keeps its old settings, but could not start again."""
     MICROPHONE = "D1"
     """The microphone is missing."""
     DEAF = "D2"
@@ -74,13 +73,11 @@ class Code(enum.StrEnum):
     HOURS = "B2"
     """The current time is within the owner's quiet hours."""
     STORAGE = "S1"
-    """Volume, mute and the day's budget cannot be stored. Visitors are served. Every other code has
-    precedence."""
+    """Volume, mute and the day's budget cannot be stored. Visitors are served; all other codes come first."""
 
 
 SPOKEN: Final = tuple(code for code in Code if code not in (Code.FILE, Code.BUTTON, Code.CAMERA, Code.LAMP))
-"""The codes that have a spoken prompt. The others do not stop a conversation, and a visitor cannot mend
-them."""
+"""The codes with a spoken prompt. The others do not stop a conversation, and no visitor can mend them."""
 
 
 class KioskError(Exception):

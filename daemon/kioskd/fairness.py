@@ -1,4 +1,4 @@
-"""Sharing the event loop. For a task that a fast peer could keep busy without one real wait."""
+"""Sharing the event loop: a task that never really waits, because its peer is fast, lets the others run."""
 
 import types
 from collections.abc import Generator

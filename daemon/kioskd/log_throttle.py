@@ -14,8 +14,7 @@ After that, one line an hour gives the count. The throttle forgets a kind after 
 HOUR_S: Final = 3600.0
 
 MOST_KINDS: Final = 500
-"""The most kinds that are counted apart. Further lines share one kind: libraries may format a number into
-each."""
+"""The most kinds that are counted apart. Further lines share one, as libraries may format numbers in."""
 
 LineT = TypeVar("LineT")
 

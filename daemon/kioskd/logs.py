@@ -33,8 +33,7 @@ from kioskd.log_entries import JournalEntry, WriteEntry, is_ours, journal_writer
 from kioskd.log_throttle import LogThrottle
 
 LINES_AN_HOUR: Final = 30
-"""The most lines an hour that an unused kiosk writes at level info. Measured in
-tests/e2e/test_journal_rate.py."""
+"""The most lines an hour of an unused kiosk at level info. Measured in tests/e2e/test_journal_rate.py."""
 
 QUEUE_LINES: Final = 1000
 

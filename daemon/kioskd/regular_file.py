@@ -1,4 +1,4 @@
-"""Reading a file that a setting or an argument names. It does not wait, as reading a pipe would."""
+"""Reading a file that a setting or an argument names. Pipes and devices are rejected, as they may block."""
 
 import errno
 import os

@@ -25,7 +25,7 @@ AT_START: Final[Mapping[str, frozenset[str] | None]] = {
     "metrics": None,
     "privacy": None,
 }
-"""The settings that need a restart, because they are read only at the start: names by section; None for
+"""The settings that are read only at the start, so that they need a restart: names by section; None for
 all."""
 
 
@@ -114,8 +114,7 @@ def uplink_mode(settings: Settings) -> UplinkMode:
 
 
 LEAD_MS: Final = 600
-"""Milliseconds from the beginning of a voice to its detection: some 200, and twice as many for a soft
-word."""
+"""Milliseconds from the beginning of a voice to its detection: some 200, and 400 for a soft word."""
 
 
 def lead_ms(settings: Settings) -> int:

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from kioskd.media.echo import EchoCanceller
 
 HELD_AFTER_MS: Final = 240
-"""Milliseconds of sound that are sent after a talk button is released: people release it on their last
-word."""
+"""Milliseconds of sound that are sent after a talk button's release: people release it on their last word."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,7 @@ from kioskd.ports import Connection
 log = logging.getLogger(__name__)
 
 HOLD_MS: Final = 30_000
-"""The most sound that waits for a connection, in milliseconds. An answer to older sound would come too
-late."""
+"""The most milliseconds of sound that wait for a connection. An answer to older sound would come too late."""
 
 PAUSE: Final = b""
 """A mark in the queue: the visitor's sound pauses here, and the service is told."""

@@ -160,8 +160,7 @@ class ButtonWorker:
 
     def _tick(self) -> None:
         self._due = None
-        # The loop may be late. An edge in the kernel's queue came before the time that is judged
-        # here.
+        # The loop may be late. Edges that the kernel holds are older than the time to judge here.
         self._button.catch_up()
         self._step(None, self._clock.now())
 

@@ -224,8 +224,7 @@ class RemoteControl:
             self._kiosk.owner.take_key(key)
         except ConfigError as error:
             raise RequestRefused(str(error)) from None
-        # A rejected service is dialed at once. A conversation moves to a connection with the new key when it
-        # is quiet.
+        # A rejected service is dialed at once. A conversation takes the new key in a quiet moment.
         await self._step(SettingsChanged())
 
     def _tell(self, what: str | bytes) -> None:

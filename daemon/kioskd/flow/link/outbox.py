@@ -30,8 +30,7 @@ SHOWING_S: Final = 30.0
 """The seconds after which the first pictures that could not be sent are dropped."""
 
 ASKED_S: Final = 5.0
-"""The seconds that requested pictures wait until the sound leaves room for them, for all that wait
-together."""
+"""The most seconds that requested pictures wait for room. All that wait together share this time."""
 
 _LEFT_OUT: Final = "pictures dropped, the line to the service is too slow: count=%d waited=%.0fs"
 _SLOW: Final = "the line to the service is too slow for pictures; try again"

@@ -7,8 +7,7 @@ from typing import Final
 from kioskd.ports import Clock, Connection
 
 BACKLOG_BYTES: Final = 2048
-"""The most unsent bytes on a free line. A frame of sound is half of it; more than two frames are
-congestion."""
+"""The most unsent bytes on a free line: two frames of sound. More are congestion."""
 
 PATIENCE_S: Final = 0.05
 """The seconds between two checks of the line: two frames of sound."""

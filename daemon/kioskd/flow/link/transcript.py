@@ -7,8 +7,7 @@ from typing import Final
 from kioskd.ports import SpokenText
 
 MOST_CHARS: Final = 4000
-"""The most characters: about five minutes of talk. Older words hardly help, and each turn pays for them
-again."""
+"""The most characters: about five minutes of talk. Older words hardly help, but cost tokens in each turn."""
 
 
 class Transcript:

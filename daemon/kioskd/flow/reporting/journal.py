@@ -146,8 +146,7 @@ class Journal:
             extra={
                 "fields": {"conversation": after.turn.conversation, "cause": _cause(event)},
                 "message_id": journal_ids.CONVERSATION_BEGAN,
-                # Noise, too, can count as a voice. That a person is there is known only when they get an
-                # answer.
+                # Noise, too, can count as a voice. An answer shows that a person is there.
                 "visitor": after.turn.woken_by_person and event != Woken(WakeCause.VOICE),
             },
         )

@@ -142,8 +142,7 @@ class Readings:
     """Frames of the uplink, counted by `Uplink`; the same holds for `sent` and `resent`."""
     gap_bytes: int
     overflow_bytes: int
-    """Bytes of the downlink. `gap_bytes` is `Playout.starved_bytes`, `overflow_bytes` is
-    `Playout.dropped_bytes`."""
+    """Bytes of the downlink: `Playout.starved_bytes` and `Playout.dropped_bytes`."""
     volume: int
     pictures: Mapping[str, int] = field(default_factory=dict)
     """`PictureService.counts`."""

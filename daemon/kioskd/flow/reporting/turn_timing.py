@@ -55,8 +55,7 @@ class _Words:
 
     began: float
     held: bool
-    """Whether the visitor holds a button to talk. Then the button gives the end of the words, not the
-    voice."""
+    """Whether the visitor holds a talk button. Its release then ends the utterance, not the voice."""
     ended: float | None = None
 
 
@@ -93,8 +92,7 @@ class TurnTiming:
             case TalkEnded() if words is not None and words.held:
                 words.ended = now
             case VoiceEnded(late_s) if words is not None and not words.held:
-                # The event may come after the reply began: before, the pause was too short to be sure of the
-                # end.
+                # The event may come after the reply began, because the pause was too short to be sure before.
                 words.ended = now - late_s
             case ReplyBegan() if after.turn.phase is TurnPhase.SPEAKING and not speaking:
                 self._asked, self._reply_began, self._sounded = words, now, None

@@ -17,8 +17,7 @@ Observer = Callable[[float, Event, State, State, tuple[Effect, ...]], None]
 """Gets each step: the clock's time, the event, the state before and after, the effects."""
 
 Performers = Mapping[type, Callable[[Any], None]]
-"""The function that carries out each kind of effect. It hands the effect over and returns; it awaits
-nothing."""
+"""The function for each kind of effect. It hands the effect over and returns; it awaits nothing."""
 
 
 class Engine:

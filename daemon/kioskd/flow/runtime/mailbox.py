@@ -16,8 +16,7 @@ from kioskd.fairness import others_first
 log = logging.getLogger(__name__)
 
 BOUND: Final = 1000
-"""The most events that wait. They are taken at once, so a full inbox means a flood, or an engine that
-hangs."""
+"""The most events that wait. They are taken at once, so a full inbox means a flood or a hanging engine."""
 
 CALM: Final = 50
 """`room` returns when at most this number of events wait."""

@@ -114,8 +114,8 @@ class Reload(Generic[T]):
                 await clock.sleep(LOOK_S)
                 bad = self._bad
                 held = await asyncio.to_thread(self._content)
-                # A file with the same content may be rejected for a library that is missing by now. That is
-                # still a fault.
+                # An unchanged file may be rejected, too: for a library that is missing by now. It stays
+                # rejected.
                 if self._bad is bad and bad not in (None, self._good) and held == self._good:
                     self._bad = None
                     post(SettingsRefused())

@@ -24,8 +24,7 @@ People see that it is missing, and a restart would not help.
 
 READY_CHECK_S = 0.005
 WITHOUT_WATCHDOG_S = 10.0
-"""The seconds between two checks without a service manager's watchdog. The journal then still names the
-fault."""
+"""The seconds between two checks if the service manager has no watchdog. The journal still names faults."""
 
 
 class Watchdog:

@@ -18,8 +18,7 @@ log = logging.getLogger(__name__)
 WHAT: Final = "the day's count"
 
 KEEP_S: Final = 60.0
-"""The least seconds between two writes. A daemon that is killed loses at most this; one that ends writes
-all."""
+"""The least seconds between two writes. A killed daemon loses at most this; one that ends writes all."""
 
 MOST: Final = 10**12
 """The greatest believable figure of seconds, tokens or calls in a day. A larger one is damage."""
@@ -122,8 +121,7 @@ class DaySpending:
     def _set(self, spent: Spent) -> None:
         if spent == self.spent:
             return
-        # A clock that is only behind is stored once an hour. Seconds and tokens without a limit are not
-        # stored.
+        # A clock that is only behind is stored once an hour; figures without a limit are not stored.
         counts = replace(spent, behind_s=spent.behind_s // 3600) != replace(
             self.spent, behind_s=self.spent.behind_s // 3600
         )

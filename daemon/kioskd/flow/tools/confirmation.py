@@ -21,8 +21,7 @@ SPOKEN_S: Final = 30.0
 UNSEEN_S: Final = 0.7
 """A press that begins within this many seconds of the lamp's request is ignored: it was not seen yet."""
 UP_S: Final = 1.0
-"""The seconds that all buttons must be released before a request, so that a press answers only one
-request."""
+"""The seconds of rest that all buttons need before a request, so that a press answers only one request."""
 AGAIN_S: Final = 0.1
 """The seconds that a request stays open for a press that may become a double press."""
 

@@ -165,15 +165,13 @@ class ToolRunner:
         ):
             self.turn += 1
         match event:
-            # Our voice detection may miss a soft voice, or the pauses between voices. So the service's turns
-            # count, too.
+            # Our detection may miss a soft voice, or a pause between voices. The service's turns count, too.
             case TurnEnded(epoch=self._epoch) | ReplyInterrupted(epoch=self._epoch) if not self._pending():
                 self.turn += 1
             case ReplyBegan(epoch=self._epoch):
                 self._settle()
             case HandleIssued(epoch=self._epoch):
-                # The service issues none during a call. A session that is resumed from now on knows all
-                # answered calls.
+                # No handle is issued during a call. A session resumed with this one knows all answered calls.
                 self._deeds.keep_only(lambda work: work in self._works and not work.known_to_model)
                 if all(work.terms.scheduling == "silent" for work in self._works if work.known_to_model):
                     self._settle()
@@ -256,8 +254,7 @@ class ToolRunner:
         try:
             await connection.answer([work.answer() for work in due])
         except LinkLost as error:
-            # The reader reports the loss. It is unknown which answers have arrived, so all go over the next
-            # one.
+            # The reader reports the loss. Some answers may be lost, so all go over the next one.
             log.debug("tool answers not sent: calls=%d cause=%s", len(due), error)
             if self._connection is connection:
                 self._connection = None
