@@ -38,7 +38,6 @@ class JournalEntry:
 
     @property
     def severity(self) -> tuple[int, str]:
-        """Syslog's number, and the word that a line shows."""
         found = ((number, word) for least, number, word in _SEVERITIES if self.record.levelno >= least)
         return next(found, (7, "debug"))
 

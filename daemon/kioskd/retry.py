@@ -18,7 +18,6 @@ class RetryDelays:
         return delay_s
 
     def reset(self) -> None:
-        """Begin with `first_s` again."""
         self._next_s = self._first_s
 
 

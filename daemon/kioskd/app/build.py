@@ -92,7 +92,6 @@ def picture_service(
 
 
 def lamp_workers(parts: Parts, post: Callable[[Event], None]) -> list[LampWorker]:
-    """Return a worker for each lamp."""
     devices = parts.devices
     return [
         LampWorker(

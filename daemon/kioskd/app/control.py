@@ -22,7 +22,6 @@ class JournalTail:
     """The daemon's log, for clients that watch it; a `JournalControl`."""
 
     def __init__(self) -> None:
-        """Keep no lines yet."""
         from kioskd.adapters.remote.log_buffer import LogBuffer  # noqa: PLC0415 - as all adapters here
 
         self.buffer: LogBuffer = LogBuffer()
@@ -58,7 +57,6 @@ class OwnerSettings:
     """The settings file and the service's key; an `OwnerControl`."""
 
     def __init__(self, settings: Settings, parts: Parts) -> None:
-        """Begin with `settings`."""
         self.settings = settings
         self._keys = parts.service.keys
         self.read_again: Callable[[], Awaitable[Reloaded]] | None = None
@@ -102,7 +100,6 @@ class KioskMetrics:
         self._readings = readings
 
     def families(self) -> list[MetricFamily]:
-        """Return all metrics."""
         return families(self._counts, self._readings(), self._now(), __version__)
 
     def render(self, families: Iterable[MetricFamily]) -> str:

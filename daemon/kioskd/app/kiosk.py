@@ -109,7 +109,6 @@ class Kiosk:
         self._engine = self._make_engine(settings, own, observers)
 
     async def run(self, reload: Reload[NewSettings] | None) -> None:
-        """Start all workers, and run until one ends."""
         devices = self._parts.devices
         devices.control.claim()
         workers = self._workers()
@@ -192,7 +191,6 @@ class Kiosk:
         )
 
     def _readings(self) -> Readings:
-        """Return the workers' own counts."""
         uplink, playout = self.sound.uplink, self.sound.downlink.playout
         return Readings(
             link=self._link.counts,
@@ -245,7 +243,6 @@ class Kiosk:
         }
 
     def _workers(self) -> dict[str, Worker]:
-        """Return the tasks that run from start to end."""
         devices, post = self._parts.devices, self._mailbox.post
         workers: dict[str, Worker] = {
             "engine": self._engine.run,

@@ -56,7 +56,6 @@ def _changed(section: str, then: object, now: object) -> list[str]:
 
 
 def core_policy(settings: Settings) -> Policy:
-    """Return the core's policy."""
     conversation = settings.conversation
     half_duplex = settings.microphone.half_duplex
     return Policy(
@@ -84,7 +83,6 @@ def _wake_buttons(settings: Settings) -> frozenset[str]:
 
 
 def budget(settings: Settings) -> Budget:
-    """Return the owner's limits."""
     limits = settings.limits
     return Budget(
         seconds_per_day=limits.minutes_per_day * 60.0,

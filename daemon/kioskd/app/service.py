@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 
 
 def endpoint(settings: Settings) -> str:
-    """Return the service's own address."""
     from kioskd.adapters.gemini.client import ENDPOINT, vertex_endpoint  # noqa: PLC0415 - as below
 
     service = settings.service

@@ -70,7 +70,6 @@ class ToolSet:
         return FunctionRules(live_models.profile(self._model).functions)
 
     def use_settings(self, settings: Settings) -> None:
-        """Use the model of new settings."""
         self._model = settings.service.model
 
     @property
@@ -153,7 +152,6 @@ class ToolHost:
 
     @property
     def observers(self) -> Sequence[Observer]:
-        """The observers of each step of the core."""
         return self.confirmation.observe, self.runner.observe, self.notes.observe
 
     @property
@@ -166,7 +164,6 @@ class ToolHost:
         return self._tools.left_out
 
     def use_settings(self, settings: Settings) -> None:
-        """Use new settings."""
         self._tools.use_settings(settings)
 
     def terms(self, name: str) -> CallTerms:

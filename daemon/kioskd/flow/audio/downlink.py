@@ -75,7 +75,6 @@ class Downlink:
         self.playout.add(reply, sound)
 
     def end(self, reply: int) -> None:
-        """Mark the end of a reply."""
         self.playout.end(reply)
 
     def flush(self, effect: Flush) -> None:
@@ -136,7 +135,6 @@ class Downlink:
             self._prompt = self.playout.say(sound)
 
     def hush_prompt(self, _effect: StopPrompt) -> None:
-        """Stop the prompt."""
         self.playout.hush()
 
     async def play(self) -> None:

@@ -19,7 +19,6 @@ class LevelMeters:
         self._speaker = Meter(SHOWN_MS // pcm.PERIOD_MS)
 
     def watch(self, *, on: bool) -> None:
-        """Begin to measure, or stop."""
         self._microphone.watch(on=on)
         self._speaker.watch(on=on)
 
@@ -29,7 +28,6 @@ class LevelMeters:
         return {"microphone": round(self._microphone.level, 4), "speaker": round(self._speaker.level, 4)}
 
     def microphone(self, microphone: Microphone) -> Microphone:
-        """Return `microphone` with a meter."""
         return _MeteredMicrophone(microphone, self._microphone)
 
     def speaker(self, speaker: Speaker) -> Speaker:

@@ -13,11 +13,9 @@ class MuteSwitch:
 
     @property
     def on(self) -> bool:
-        """Whether the microphone is muted."""
         return self._muted.is_set()
 
     def set(self, *, muted: bool) -> None:
-        """Mute, or end the mute."""
         (self._unmuted if muted else self._muted).clear()
         (self._muted if muted else self._unmuted).set()
 

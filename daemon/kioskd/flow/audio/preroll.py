@@ -36,7 +36,6 @@ class PreRoll:
         self._own_lead = own_lead
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the kept frames, the oldest first."""
         return iter(self._frames)
 
     def keep_asleep(self, frame: bytes) -> None:
@@ -58,7 +57,6 @@ class PreRoll:
         return frames
 
     def clear(self) -> None:
-        """Forget the kept frames."""
         self._frames.clear()
 
     def _keep(self, frame: bytes, most: int) -> None:

@@ -53,7 +53,6 @@ class LoadingDetector:
 
     @property
     def ready(self) -> bool:
-        """Whether it is loaded."""
         return self._waker is not None
 
     async def run(self) -> None:

@@ -102,7 +102,6 @@ class Uplink:
 
     @property
     def idle(self) -> bool:
-        """Whether no sound waits to be sent."""
         return not self._queue
 
     @property
@@ -116,7 +115,6 @@ class Uplink:
         return self._mute.on or self._supervisor.missing
 
     def set_uplink(self, effect: SetUplink) -> None:
-        """Open or close the gate."""
         before, self._gate = self._gate, effect.uplink
         match self._gate:
             case UplinkGate.PREROLL:  # the conversation is over, and its sound is dropped
@@ -151,7 +149,6 @@ class Uplink:
             self._preroll.clear()
 
     def connect(self, connection: Connection) -> None:
-        """Use a new connection to send."""
         self._connection = connection
         self._queue.begin()
         self._wake_sender()

@@ -90,7 +90,6 @@ class CameraDevice:
 
     @property
     def keeps_picture(self) -> bool:
-        """Whether a picture is kept for the next request."""
         return self._newest is not None
 
     def schedule(self, due: float | None, *, lingers_until: float = 0.0) -> None:
@@ -134,7 +133,6 @@ class CameraDevice:
             self._go_dark()
 
     async def _serve(self) -> None:
-        """Run the camera each time it is wanted."""
         try:
             while True:
                 while not self._wanted:

@@ -39,6 +39,5 @@ class NoPictureService:
         return ""
 
     async def run(self) -> NoReturn:
-        """Wait until cancelled."""
         while True:
             await asyncio.Event().wait()

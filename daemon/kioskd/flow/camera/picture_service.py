@@ -66,7 +66,6 @@ class PictureService:
         return self._device.counts
 
     def connect(self, connection: Connection, _epoch: int) -> None:
-        """Use a new connection to send."""
         self._stream.connect(connection)
 
     def disconnect(self) -> None:

@@ -61,7 +61,6 @@ class PictureStream:
         self._filled = asyncio.Event()
 
     def set_camera(self, effect: SetCamera) -> None:
-        """Begin or stop sending pictures."""
         self._open = effect.open
         if not self._open:
             self._empty_slot("late")
@@ -74,7 +73,6 @@ class PictureStream:
         self._schedule()
 
     def connect(self, connection: Connection) -> None:
-        """Use a new connection to send."""
         self._connection = connection
         self._schedule()
 

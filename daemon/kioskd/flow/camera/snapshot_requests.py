@@ -66,7 +66,6 @@ class SnapshotRequests:
             _settle(self._result, _OVER)
 
     async def run(self) -> NoReturn:
-        """Work until cancelled."""
         while True:
             await self._asked.wait()
             self._asked.clear()

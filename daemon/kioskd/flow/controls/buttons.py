@@ -36,11 +36,9 @@ class ButtonEvents:
         """Set when a person held a button to restart the daemon."""
 
     def join(self, button: "ButtonWorker") -> None:
-        """Add a button."""
         self._buttons.append(button)
 
     def moved(self) -> None:
-        """Note that a finger pressed or released a button."""
         self._moved.set()
 
     @property
@@ -140,7 +138,6 @@ class ButtonWorker:
 
     @property
     def held(self) -> bool:
-        """Whether a finger is on the button."""
         return self._gesture.held
 
     @property

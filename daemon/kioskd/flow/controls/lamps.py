@@ -75,7 +75,6 @@ class LampWorker:
         self._due.set()
 
     async def run(self) -> None:
-        """Drive the lamps until cancelled."""
         async with asyncio.TaskGroup() as group:
             for lamp, supervisor in zip(self._lamps, self._supervisors, strict=True):
                 group.create_task(supervisor.use(lamp.run))

@@ -15,7 +15,6 @@ class Volume:
 
     @property
     def percent(self) -> int:
-        """The speaker's volume, in percent."""
         return self._playout.volume
 
     def set_volume(self, percent: int) -> int:

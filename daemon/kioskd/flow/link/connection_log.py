@@ -30,7 +30,6 @@ class ConnectionLog:
     """Writes one line about each connection that ended. For the event loop's thread."""
 
     def __init__(self, clock: Clock) -> None:
-        """Start without a connection."""
         self._clock = clock
         self._ended: _Ended | None = None
         self.counts: Counter[str] = Counter()

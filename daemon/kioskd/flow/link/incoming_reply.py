@@ -55,7 +55,6 @@ class IncomingReply:
         """Whether the present session gives no sound. It is left, so its resumption handles are ignored."""
 
     def connect(self, *, resumed: bool) -> None:
-        """Note a new connection."""
         self._void_until = 0.0
         self._interrupted = self.session_useless = False
         self._endings.connect(resumed=resumed)

@@ -135,7 +135,6 @@ class Outbox:
         return bool(waiting) and self._clock.now() >= self._since + FIRST_S
 
     def _start(self) -> None:
-        """Begin to count the waiting time from now."""
         self._since = self._clock.now()
         for item in self._items:
             item.until = None

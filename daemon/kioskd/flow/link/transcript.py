@@ -28,11 +28,9 @@ class Transcript:
             self._chars -= len(self._said.popleft().text)
 
     def tell(self) -> Sequence[SpokenText]:
-        """Return the remembered words, the oldest first."""
         return tuple(self._said)
 
     def forget(self) -> None:
-        """Forget all words."""
         self._said.clear()
         self._chars = 0
 

@@ -47,7 +47,6 @@ class TurnEndings:
             self._in_a_row = 0
 
     def sounded(self) -> None:
-        """Note that the turn has sound."""
         self._sounded, self._written = True, ""
 
     def heard_out(self) -> None:
@@ -123,7 +122,6 @@ class Reader:
         self._given.set()
 
     def drop(self) -> None:
-        """Drop the reply that waits."""
         if self._next is not None:
             self._end(self._next[0])
             self._next = None

@@ -158,7 +158,6 @@ class Journal:
         log.info("uplink open: waited=%.2fs", waited, extra={"fields": {"waited_ms": _ms(waited)}})
 
     def _compare(self, now: float, troubles: Sequence[Trouble]) -> None:
-        """Log which troubles have ended, and which have begun."""
         codes = {trouble.code for trouble in troubles}
         for code in [code for code in self._wrong if code not in codes]:
             after_s = now - self._wrong.pop(code)

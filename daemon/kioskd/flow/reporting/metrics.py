@@ -48,13 +48,11 @@ class Histogram:
     total: float = 0.0
 
     def add(self, value: float) -> None:
-        """Count a value."""
         self.total += value
         self.counts[next((bound for bound in self.bounds if value <= bound), float("inf"))] += 1
 
     @property
     def cumulated(self) -> dict[str, float]:
-        """The number of values up to each bound."""
         counted, so_far = 0, {}
         for bound in (*self.bounds, float("inf")):
             counted += self.counts[bound]
@@ -109,7 +107,6 @@ class MetricCounts:
                 self._change(now, effect)
 
     def shown_s(self, now: float) -> dict[str, float]:
-        """Return the seconds spent in each state."""
         return {
             str(shown): seconds + (now - self._shown_at if shown is self.show.shown else 0.0)
             for shown, seconds in self._shown_s.items()
@@ -153,7 +150,6 @@ class Readings:
 
 
 def families(tally: MetricCounts, readings: Readings, now: float, version: str) -> list[MetricFamily]:
-    """Return all metrics."""
     state, wrong = tally.show.shown, {trouble.code for trouble in tally.show.troubles}
     frame_s = pcm.FRAME_MS / 1000
     return [

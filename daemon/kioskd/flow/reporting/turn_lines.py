@@ -50,7 +50,6 @@ class TurnLines:
         log.info("turn %d: %s", number, words(times), extra=extra)
 
     def look(self, now: float) -> None:
-        """Sum up the minute, if it is over."""
         if self._began is not None and now - self._began >= MINUTE_S:
             self.sum_up()
 

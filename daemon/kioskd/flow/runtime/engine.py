@@ -42,12 +42,10 @@ class Engine:
         self.state = State()
 
     def use_policy(self, policy: Policy) -> None:
-        """Use another policy from now on."""
         old, self._policy = self._policy, policy
         self._perform(effects_of_policy(self.state, old, policy))
 
     async def run(self) -> None:
-        """Take events until cancelled."""
         while True:
             event = await self._mailbox.take()
             if self._current(event):

@@ -130,5 +130,4 @@ def _short(faults: str) -> str:
 
 
 def _open(verdicts: list["asyncio.Future[T]"]) -> Iterator["asyncio.Future[T]"]:
-    """Yield those futures whose callers still wait."""
     return (verdict for verdict in verdicts if not verdict.done())

@@ -21,7 +21,6 @@ class Timers:
         self._fired: set[Timer] = set()
 
     def set(self, effect: SetTimer) -> None:
-        """Start or restart a timer."""
         self.cancel(CancelTimer(effect.timer))
         self._running[effect.timer] = self._clock.call_later(effect.after_s, lambda: self._fire(effect.timer))
 
@@ -32,7 +31,6 @@ class Timers:
             running.cancel()
 
     def cancel_all(self) -> None:
-        """Stop all timers, because the daemon ends."""
         for timer in list(self._running):
             self.cancel(CancelTimer(timer))
 

@@ -120,7 +120,6 @@ class BudgetEnforcer:
 
     @property
     def status(self) -> BudgetStatus:
-        """The present figures and limits."""
         spent = self._day.spent
         running_s = 0.0 if self._connected is None else self._clock.now() - self._connected
         budget = self._budget
@@ -232,7 +231,6 @@ class BudgetEnforcer:
         self._post(Closing(code, opens))
 
     def _count(self, now: float) -> None:
-        """Add the seconds of a connected conversation until now."""
         if self._connected is not None:
             seconds, self._connected = now - self._connected, now
             self._day.add(seconds=seconds)

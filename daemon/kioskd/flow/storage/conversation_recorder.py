@@ -118,7 +118,6 @@ class ConversationRecorder:
             self._name = f"{self._wall():%Y%m%dT%H%M%S}-{after.turn.conversation:04d}"
 
     def received(self, message: Message) -> None:
-        """Record a message from the service."""
         match message:
             case SpokenText(by_visitor, text):
                 self._say("visitor" if by_visitor else "kiosk", text)
@@ -130,7 +129,6 @@ class ConversationRecorder:
                 self._end_line()
 
     def sent(self, frame: bytes) -> None:
-        """Record a frame that was sent to the service."""
         self._hear(self._visitor, frame)
 
     def wrote(self, text: str) -> None:

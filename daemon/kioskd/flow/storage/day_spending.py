@@ -85,7 +85,6 @@ class DaySpending:
         self._set(replace(self.spent, calls={**calls, tool: calls.get(tool, 0) + 1}))
 
     def add(self, *, seconds: float = 0.0, tokens: int = 0) -> None:
-        """Add to the day's figures."""
         spent = self.spent
         self._set(replace(spent, seconds=spent.seconds + seconds, tokens=spent.tokens + tokens))
 

@@ -50,7 +50,6 @@ class PreferenceKeeper:
 
     @property
     def muted(self) -> bool:
-        """Whether the microphone is to be closed."""
         return self._wanted.muted
 
     @muted.setter

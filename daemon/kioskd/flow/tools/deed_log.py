@@ -14,7 +14,6 @@ class DeedLog:
     """Calls that a session may repeat when it is resumed from an older state. For the event loop's thread."""
 
     def __init__(self) -> None:
-        """Start empty."""
         self._deeds: list[RunningCall] = []
 
     def add(self, call: RunningCall) -> None:
@@ -23,7 +22,6 @@ class DeedLog:
             self._deeds = [*self._deeds, call][-MOST:]
 
     def discard(self, call: RunningCall) -> None:
-        """Forget a call that had no effect."""
         self._deeds = [deed for deed in self._deeds if deed is not call]
 
     def repeated(self, call: ToolCall, epoch: int) -> RunningCall | None:
@@ -37,9 +35,7 @@ class DeedLog:
         return deed
 
     def keep_only(self, wanted: Callable[[RunningCall], bool]) -> None:
-        """Forget all calls that are not `wanted`."""
         self._deeds = [deed for deed in self._deeds if wanted(deed)]
 
     def clear(self) -> None:
-        """Forget all calls, because the conversation is over."""
         self._deeds.clear()

@@ -83,7 +83,6 @@ class RunningCall:
 
     @property
     def known_to_model(self) -> bool:
-        """Whether the model has the result."""
         return self.stage in (CallStage.ANSWERED, CallStage.WRITTEN)
 
     @property
@@ -99,7 +98,6 @@ class RunningCall:
 
     @property
     def picture(self) -> bytes | None:
-        """The picture in the result, if any."""
         return self.outcome.picture if self.outcome is not None else None
 
     def answer(self) -> ToolAnswer:
