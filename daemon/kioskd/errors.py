@@ -26,7 +26,7 @@ class Remedy(enum.Enum):
     FRESH = "fresh session"
     """The service does not know the session any more, or does not resume it. Never use this handle again."""
     CREDENTIALS = "new credentials"
-    """Dial with new credentials, as soon as after RESUME. If the service rejects these too, use SETTINGS."""
+    """Dial with new credentials, with the delays of RESUME. If these are rejected, too, use SETTINGS."""
     QUOTA = "long wait"
     """The quota is used up. Wait long before the next dial."""
     CLOCK = "wait for the clock"

@@ -1,4 +1,4 @@
-"""Making of the groups of workers that `Kiosk` puts together, from settings and parts."""
+"""Builds the groups of workers for `Kiosk` from settings and parts."""
 
 import random
 from collections.abc import Callable, Sequence

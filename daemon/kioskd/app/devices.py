@@ -1,4 +1,4 @@
-"""Making of all parts that touch the world, from the settings: devices, service and stores."""
+"""Builds all parts that touch the world from the settings: devices, service and stores."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

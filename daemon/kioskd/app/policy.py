@@ -1,4 +1,4 @@
-"""Translation of the owner's settings: for the core, for a session, and for a running daemon."""
+"""Translates the owner's settings: for the core, for a session, and for a running daemon."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

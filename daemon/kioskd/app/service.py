@@ -1,4 +1,4 @@
-"""Making of the service from the settings, and of the voice that reads its written replies."""
+"""Builds the service from the settings, and the voice that reads its written replies aloud."""
 
 import logging
 from collections.abc import Callable, Sequence

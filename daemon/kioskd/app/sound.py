@@ -1,4 +1,4 @@
-"""Making of the sound's path from the settings: uplink, downlink, wake words, meters."""
+"""Builds the sound's path from the settings: uplink, downlink, wake words, meters."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ def sound(
     *,
     on_sent: Callable[[bytes], None],
 ) -> Sound:
-    """Return the objects on the sound's path. `on_sent` is called with each frame that the service was sent.
+    """Return the objects on the sound's path. `on_sent` is called with each frame sent to the service.
 
     Raises:
         ConfigError: an extra that the settings need is not installed.

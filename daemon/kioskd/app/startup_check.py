@@ -1,4 +1,4 @@
-"""A check whether a start would succeed, without starting: for `kioskd check`, and before a reload."""
+"""Checks without starting whether a start would succeed: for `kioskd check`, and before a reload."""
 
 import re
 from collections.abc import Mapping

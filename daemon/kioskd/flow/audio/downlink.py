@@ -30,7 +30,7 @@ The sound in an ordinary room has fallen by 40 dB by then.
 """
 
 CAPTURE_LATENCY_S: Final = 0.1
-"""The most seconds that a microphone needs from the air to the daemon. It does not report its latency."""
+"""The most seconds from the air through the microphone to the daemon. It reports no latency itself."""
 
 
 class Downlink:

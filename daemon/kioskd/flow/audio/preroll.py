@@ -26,7 +26,7 @@ class PreRoll:
         Args:
             preroll_ms: The most milliseconds of sound from before a wake that are sent.
             lead_ms: The same for sound from before the uplink opens in a conversation. None: `preroll_ms`.
-            own_voice: Whether the microphone hears the kiosk itself while the kiosk sleeps. It is not kept.
+            own_voice: Whether a sleeping kiosk hears itself. Sound with its own voice is not kept.
             own_lead: The same during a conversation, where a talk button opens the uplink.
         """
         self._frames: deque[bytes] = deque()

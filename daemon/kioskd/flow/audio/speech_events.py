@@ -138,7 +138,7 @@ class SpeechEvents:
                 self._post(MicrophoneSilent(deaf=False))
 
     def listen_asleep(self, frame: bytes) -> bool:
-        """Listen for calls while asleep. Return whether there was a wake word, which is no question."""
+        """Listen for calls while asleep. Return True for a wake word, which is not sent."""
         if self._own_sound():
             self._covered = True
             return False

@@ -34,7 +34,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class _Schedule:
-    """The stream's wishes."""
+    """The times that the stream has asked for."""
 
     due: float | None = None
     """The clock's time when the stream's next picture is due; None if it wants none."""
@@ -198,7 +198,7 @@ class CameraDevice:
         return self._schedule.due is not None or bool(self._asked)
 
     async def _change(self, within_s: float | None = None) -> None:
-        """Return when the wishes have changed, or after `within_s` seconds."""
+        """Return when the schedule or the requests have changed, or after `within_s` seconds."""
         self._changed.clear()
         timer = None if within_s is None else self._clock.call_later(within_s, self._changed.set)
         try:

@@ -21,10 +21,7 @@ from kioskd.ports import (
 )
 
 VOID_S: Final = 2.0
-"""The seconds of sound that are dropped after an interruption, if the service does not end the turn.
-
-The service should end it at once.
-"""
+"""The most seconds after an interruption in which sound is dropped. The end of the turn ends this sooner."""
 
 
 class IncomingReply:

@@ -134,7 +134,7 @@ class LiveLink:
     def observe(
         self, _now: float, event: Event, before: State, after: State, _effects: tuple[Effect, ...]
     ) -> None:
-        """Note one step; see `engine.Observer`. While the core waits, a text or picture would disturb."""
+        """Note one step; see `engine.Observer`. Close the outbox while the core holds new input back."""
         if after.turn.gated is not before.turn.gated:
             self._outbox.gate(shut=after.turn.gated)
         if event == events.TimerFired(events.Timer.STALLED) and before.turn.phase is TurnPhase.SPEAKING:

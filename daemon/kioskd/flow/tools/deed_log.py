@@ -27,7 +27,7 @@ class DeedLog:
     def repeated(self, call: ToolCall, epoch: int) -> RunningCall | None:
         """Return the call of an earlier connection that `call` repeats, if any. It then counts in this epoch.
 
-        A second call on the same connection is a new wish. On a later connection it is a repetition.
+        A second call on the same connection is meant. On a later connection it is a repetition.
         """
         deed = like(call, [deed for deed in self._deeds if deed.epoch != epoch])
         if deed is not None:
