@@ -300,7 +300,7 @@ async def test_a_visitor_who_talks_on_after_the_conversation_does_not_wake_the_k
         assert waker.pauses == pauses
 
 
-async def test_nothing_leaves_while_asleep() -> None:
+async def test_no_frame_leaves_while_asleep() -> None:
     async with uplinked() as it:
         connection = await it.connect()
         await it.say(*numbered(range(100)))
@@ -602,7 +602,7 @@ async def test_a_voice_is_reported_as_it_begins_and_ends() -> None:
         assert it.inbox.events == [VoiceBegan(), VoiceEnded(late_s=0.6)]
 
 
-async def test_a_visitor_who_spoke_while_pressing_has_begun_at_the_wake() -> None:
+async def test_a_voice_during_the_press_begins_a_turn_at_the_wake() -> None:
     async with uplinked() as it:
         await it.say(voice(0.6))
         assert VoiceBegan() not in it.inbox.events, "asleep, no voice is reported"

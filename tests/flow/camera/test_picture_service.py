@@ -668,7 +668,7 @@ async def test_a_picture_of_the_last_seconds_is_not_shown_to_the_next_visitor() 
         assert await soon(kiosk.flow.fresh(5.0)) == b"the second visitor"
 
 
-async def test_a_tool_that_looks_as_the_conversation_ends_gets_nothing() -> None:
+async def test_a_tool_that_looks_as_the_conversation_ends_gets_no_picture() -> None:
     async with gated() as (kiosk, camera):
         camera.may_start.clear()
         asking = asyncio.create_task(kiosk.flow.fresh(5.0))

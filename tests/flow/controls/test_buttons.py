@@ -92,7 +92,7 @@ async def test_a_press_is_the_event_that_the_button_is_for(does: ButtonRole, eve
         assert await it.after(it.button.press) == [event]
 
 
-async def test_a_double_press_is_one_event_and_a_single_one_comes_when_it_cannot_be_that() -> None:
+async def test_a_double_press_is_one_event_and_a_single_press_comes_after_a_delay() -> None:
     async with hand(GestureRules("toggle", double="look")) as it:
         assert await it.after(it.button.press) == []
         assert await it.wait(0.3) == []

@@ -242,7 +242,7 @@ async def test_three_calls_work_at_once_and_each_is_answered_when_it_ends() -> N
         (HOLDS_UP, None),
     ],
 )
-async def test_an_answer_says_when_to_take_it_up_unless_the_model_waits_for_it(
+async def test_an_answer_has_a_scheduling_unless_the_model_waits_for_it(
     terms: CallTerms, scheduling: str | None
 ) -> None:
     async with bench(stock=terms) as it:
