@@ -1,4 +1,4 @@
-"""What each model takes, and that the rehearsal's service is of the same mind."""
+"""The table of Live models, and its agreement with the simulated service of the rehearsal."""
 
 from pathlib import Path
 from typing import Any
@@ -55,12 +55,16 @@ def rehearsal_refuses(model: str, provider: Provider, setup: dict[str, Any]) -> 
 @pytest.mark.parametrize(
     ("asked", "name", "words"),
     [
-        ({"model": NEWEST, "thinking": "low"}, "assistant.thinking", "takes no word on its thinking"),
-        ({"model": EARLIER, "thinking": "low"}, "assistant.thinking", "takes a budget, and no level"),
+        ({"model": NEWEST, "thinking": "low"}, "assistant.thinking", "has no thinking setting"),
+        (
+            {"model": EARLIER, "thinking": "low"},
+            "assistant.thinking",
+            "accepts a thinking budget, but no level",
+        ),
         ({"model": ON_VERTEX}, "service.model", "gemini does not serve it; use gemini-3.8-live, or provider"),
         ({"model": EXTENDED, "provider": "vertex"}, "service.model", "vertex does not serve it"),
         ({"model": f"models/{ON_VERTEX}"}, "service.model", "gemini does not serve it"),
-        ({"model": EXTENDED, "api_version": "v1beta"}, "service.api_version", "served by v1alpha alone"),
+        ({"model": EXTENDED, "api_version": "v1beta"}, "service.api_version", "only v1alpha serves"),
         ({"model": NEWEST, "api_version": "v1", "by_token": True}, "service.api_version", "ephemeral tokens"),
         ({"model": NEWEST, "api_version": "v1beta1"}, "service.api_version", "gemini has no such version"),
         (
@@ -71,7 +75,7 @@ def rehearsal_refuses(model: str, provider: Provider, setup: dict[str, Any]) -> 
         (
             {"model": NEWEST, "provider": "vertex", "language": "en-GB"},
             "assistant.language",
-            "vertex does not speak it; use en-IN or en-US",
+            "vertex does not offer this language; use en-IN or en-US",
         ),
         (
             {"model": NEWEST, "provider": "vertex", "language": "sv-SE"},
@@ -81,7 +85,7 @@ def rehearsal_refuses(model: str, provider: Provider, setup: dict[str, Any]) -> 
         *(({"model": model}, "service.model", day) for model, day in SHUT_DOWN.items()),
     ],
 )
-def test_what_a_model_does_not_take_is_refused_with_the_reason(
+def test_a_setting_that_the_model_lacks_is_rejected_with_the_reason(
     asked: dict[str, Any], name: str, words: str
 ) -> None:
     (what,) = refused(**asked).items()
@@ -102,11 +106,11 @@ def test_what_a_model_does_not_take_is_refused_with_the_reason(
         {"model": "models/gemini-3.8-live"},
     ],
 )
-def test_what_a_model_takes_is_not_refused(asked: dict[str, Any]) -> None:
+def test_a_setting_that_the_model_has_is_accepted(asked: dict[str, Any]) -> None:
     assert refused(**asked) == {}
 
 
-def test_several_refusals_are_said_together() -> None:
+def test_several_rejected_settings_are_reported_together() -> None:
     asked = {"provider": "vertex", "thinking": "low", "api_version": "v1beta", "language": "cs-CZ"}
     assert set(refused(model=NEWEST, **asked)) == {
         "assistant.thinking",
@@ -115,14 +119,14 @@ def test_several_refusals_are_said_together() -> None:
     }
 
 
-def test_an_unknown_model_is_taken_for_one_like_the_newest() -> None:
+def test_an_unknown_model_is_treated_like_the_newest() -> None:
     assert not live_models.known("gemini-9-live")
     assert live_models.profile("gemini-9-live") is PROFILES[NEWEST]
     assert set(refused(model="gemini-9-live", thinking="low")) == {"assistant.thinking"}
     assert all(live_models.known(model) for model in (*PROFILES, *SHUT_DOWN, f"models/{NEWEST}"))
 
 
-def test_check_notes_an_unknown_model_and_refuses_one_that_is_gone(
+def test_check_warns_of_an_unknown_model_and_rejects_one_that_was_shut_down(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "kioskd.yaml"
@@ -151,7 +155,9 @@ def test_check_notes_an_unknown_model_and_refuses_one_that_is_gone(
         ({"model": "gemini-9-live"}, "v1beta"),
     ],
 )
-def test_the_version_is_the_owners_or_the_one_that_serves(asked: dict[str, Any], version: str) -> None:
+def test_the_api_version_is_the_owners_or_the_one_that_serves_the_model(
+    asked: dict[str, Any], version: str
+) -> None:
     assert live_models.api_version(WantedFeatures(**asked)) == version
 
 
@@ -159,31 +165,33 @@ def test_the_default_model_is_the_newest() -> None:
     assert ServiceSettings().model == NEWEST
 
 
-def test_a_default_level_is_one_that_the_model_takes() -> None:
+def test_the_default_thinking_level_is_one_of_the_models_levels() -> None:
     defaults = {found.thinking_default for found in PROFILES.values()} - {None}
     assert defaults == {"low"}
     for found in PROFILES.values():
         assert found.thinking_default is None or found.thinking_default in found.thinking_levels
 
 
-def test_the_camera_settings_stay_within_what_every_model_looks_at() -> None:
+def test_the_camera_settings_stay_within_the_limits_of_every_model() -> None:
     assert CameraSettings().size <= 768
     with pytest.raises(ValidationError, match="one picture a second at most"):
         CameraSettings(every_s=0.9)
 
 
-def test_the_rehearsal_plays_the_same_models() -> None:
+def test_the_rehearsal_knows_the_same_models() -> None:
     assert set(rules.PROFILES) == set(PROFILES)
 
 
 @pytest.mark.parametrize("provider", ["gemini", "vertex"])
 @pytest.mark.parametrize("model", [*PROFILES, *SHUT_DOWN])
-def test_the_rehearsal_serves_a_model_where_the_table_says(model: str, provider: Provider) -> None:
+def test_the_rehearsal_serves_each_model_on_the_providers_of_the_table(
+    model: str, provider: Provider
+) -> None:
     default = live_models.profile(model).thinking_default
     thinking = (
         {"generation_config": {"thinking_config": {"thinking_level": default.upper()}}} if default else {}
     )
-    # What is shut down is still played: how such models take their turns stays tested with it.
+    # The simulator still serves models that were shut down, so that their way of taking turns stays tested.
     gone = model in SHUT_DOWN and provider in live_models.profile(model).providers and model in PROFILES
     wanted = bool(refused(model=model, provider=provider)) and not gone
     assert rehearsal_refuses(model, provider, thinking) == wanted
@@ -196,12 +204,14 @@ UNUSED_FEATURES = {
     "gemini-2.5-flash-native-audio-preview-12-2025": (True, "optional", "TURN_INCLUDES_ONLY_ACTIVITY"),
     "gemini-live-2.5-flash-native-audio": (True, "optional", "TURN_INCLUDES_ALL_INPUT"),
 }
-"""By the same pages: affective dialog, whether the model may choose not to answer, the default coverage of a turn. The
-daemon asks for none of them."""
+"""The features that the daemon does not ask for, by the same pages.
+
+Affective dialog; whether the model may choose not to answer; the default coverage of a turn.
+"""
 
 
 @pytest.mark.parametrize("model", PROFILES)
-def test_the_rehearsal_refuses_what_the_table_says(model: str) -> None:
+def test_the_rehearsal_rejects_the_settings_that_the_table_rejects(model: str) -> None:
     found, (provider, *_) = PROFILES[model], sorted(PROFILES[model].providers)
     default = found.thinking_default
     thinking = {"thinking_config": {"thinking_level": default.upper()}} if default else {}
@@ -240,7 +250,7 @@ def test_a_token_has_another_version_to_try_where_none_is_set(
     assert live_models.other_version(WantedFeatures(**asked)) == other
 
 
-def test_check_refuses_a_model_that_is_gone_and_warns_of_one_that_probably_is(
+def test_check_rejects_a_dead_model_and_warns_of_one_that_is_probably_dead(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "kioskd.yaml"
@@ -254,7 +264,7 @@ def test_check_refuses_a_model_that_is_gone_and_warns_of_one_that_probably_is(
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("model", PROFILES)
-def test_the_rehearsal_takes_every_level_that_the_table_takes(model: str, level: ThinkingLevel) -> None:
+def test_the_rehearsal_accepts_every_level_of_the_table(model: str, level: ThinkingLevel) -> None:
     (provider, *_) = sorted(PROFILES[model].providers)
     if "assistant.thinking" not in refused(model=model, provider=provider, thinking=level):
         setup = {"generation_config": {"thinking_config": {"thinking_level": level.upper()}}}
@@ -262,7 +272,7 @@ def test_the_rehearsal_takes_every_level_that_the_table_takes(model: str, level:
 
 
 @pytest.mark.parametrize("language", [*sorted(VERTEX_LANGUAGES), "en-GB", "sv-SE"])
-def test_the_rehearsal_speaks_the_same_languages(language: str) -> None:
+def test_the_rehearsal_accepts_the_same_languages(language: str) -> None:
     setup = {"generation_config": {"speech_config": {"language_code": language}}}
     wanted = bool(refused(model=NEWEST, provider="vertex", language=language))
     assert rehearsal_refuses(NEWEST, "vertex", setup) == wanted

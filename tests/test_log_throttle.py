@@ -1,4 +1,4 @@
-"""What repeats itself is said a few times, then counted, one line an hour."""
+"""The throttle of repeated log lines: a few are written, then only one line an hour with their count."""
 
 from kioskd.log_throttle import FEW, HOUR_S, MOST_KINDS, LogThrottle
 
@@ -15,7 +15,7 @@ def said(repeats: LogThrottle[str], count: int, key: str = "link lost") -> int:
     return sum(repeats.passes(key, f"{key} {number}") for number in range(count))
 
 
-def test_a_few_lines_of_a_kind_are_said_and_the_others_counted() -> None:
+def test_a_few_lines_of_a_kind_are_written_and_the_others_counted() -> None:
     clock = Clock()
     repeats: LogThrottle[str] = LogThrottle(clock.now)
     assert said(repeats, 10) == FEW
@@ -25,7 +25,7 @@ def test_a_few_lines_of_a_kind_are_said_and_the_others_counted() -> None:
     assert list(repeats.due()) == [(10 - FEW, "link lost 9")]
 
 
-def test_what_goes_on_is_one_line_an_hour() -> None:
+def test_a_line_that_repeats_for_hours_is_written_once_an_hour() -> None:
     clock = Clock()
     repeats: LogThrottle[str] = LogThrottle(clock.now)
     said(repeats, 10)
@@ -37,7 +37,7 @@ def test_what_goes_on_is_one_line_an_hour() -> None:
     assert lines == 72
 
 
-def test_after_a_quiet_hour_a_kind_is_new_again() -> None:
+def test_after_an_hour_without_a_line_its_kind_is_new_again() -> None:
     clock = Clock()
     repeats: LogThrottle[str] = LogThrottle(clock.now)
     said(repeats, 10)
@@ -48,7 +48,7 @@ def test_after_a_quiet_hour_a_kind_is_new_again() -> None:
     assert said(repeats, 10) == FEW
 
 
-def test_a_visitor_makes_all_kinds_new_and_what_was_counted_is_said() -> None:
+def test_a_visitor_makes_all_kinds_new_and_the_counts_are_written() -> None:
     repeats: LogThrottle[str] = LogThrottle(Clock().now)
     said(repeats, 10)
     said(repeats, 2, "asleep")
@@ -56,12 +56,12 @@ def test_a_visitor_makes_all_kinds_new_and_what_was_counted_is_said() -> None:
     assert said(repeats, 10) == FEW
 
 
-def test_kinds_do_not_share() -> None:
+def test_each_kind_is_counted_apart() -> None:
     repeats: LogThrottle[str] = LogThrottle(Clock().now)
     assert said(repeats, 10, "one") == said(repeats, 10, "another") == FEW
 
 
-def test_there_is_a_bound_on_kinds() -> None:
+def test_the_number_of_kinds_is_bounded() -> None:
     clock = Clock()
     repeats: LogThrottle[str] = LogThrottle(clock.now)
     for number in range(MOST_KINDS):

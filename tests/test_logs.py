@@ -12,12 +12,12 @@ import pytest
 from kioskd import journal_ids, log_entries, logs
 from kioskd.errors import ConfigError
 
-# Known to nobody else, so no handler of the test runner sees what is logged here.
+# A logger of its own, so that no handler of the test runner sees these lines.
 OURS = logging.Logger("kioskd.test_logs", logging.DEBUG)  # noqa: LOG001 - see above
 
 
 class Wall:
-    """Keeps what is written to it; can be shut, and can break."""
+    """Keeps the entries that are written to it. It can block, and it can fail."""
 
     def __init__(self) -> None:
         self.entries: list[log_entries.JournalEntry] = []
@@ -74,8 +74,8 @@ def test_level_is_info_unless_asked_otherwise() -> None:
     assert asked == [logging.INFO, logging.INFO, logging.DEBUG, logging.WARNING]
 
 
-def test_unknown_level_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"^KIOSKD_LOG = 'loud': must be one of debug, info, warning "):
+def test_an_unknown_log_level_is_rejected_and_the_known_ones_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"^KIOSKD_LOG is 'loud', but must be one of debug, info, warning"):
         logs.level({"KIOSKD_LOG": "loud"})
 
 
@@ -140,7 +140,7 @@ def test_arguments_never_reach_the_journal_beside_the_message(entry_of: Log) -> 
     assert "sesame" not in str(log_entries.journal_fields(entry))
 
 
-def test_one_message_stays_one_line_that_no_terminal_obeys(entry_of: Log) -> None:
+def test_a_message_stays_one_line_without_control_characters(entry_of: Log) -> None:
     entry = entry_of(lambda: OURS.info("link lost: %s", "bye\n<0>all is lost\x1b[2J\u2028\udcff"))
     assert (
         log_entries.line(entry, prefixed=True) == "<6>link lost: bye\\n<0>all is lost\\x1b[2J\\u2028\\udcff\n"
@@ -168,7 +168,7 @@ def test_stack_trace_follows_line_by_line(entry_of: Log) -> None:
     assert str(log_entries.journal_fields(entry)["EXCEPTION_TEXT"]).startswith("Traceback")
 
 
-def test_lines_of_other_people_are_named() -> None:
+def test_a_librarys_line_names_its_logger() -> None:
     record = logging.LogRecord("websockets.client", logging.WARNING, __file__, 1, "", (), None)
     assert (
         log_entries.line(log_entries.JournalEntry(record, "odd frame"), prefixed=True)
@@ -189,20 +189,20 @@ class Spiteful:
         lambda: OURS.info("fine", extra={"fields": {"x": Spiteful()}}),
     ],
 )
-def test_line_that_cannot_be_made_is_reported_and_raises_nothing(
+def test_a_line_that_cannot_be_formatted_is_reported_and_raises_nothing(
     entry_of: Log, call: Callable[[], None]
 ) -> None:
-    assert entry_of(call).message.startswith("log line broken: format=")
+    assert entry_of(call).message.startswith("cannot format a log line: format=")
 
 
-def test_stalled_reader_holds_nobody_up_and_what_was_dropped_is_counted(
+def test_a_stalled_reader_delays_no_caller_and_dropped_lines_are_counted(
     wall: Wall, handler: logs.QueuedHandler
 ) -> None:
     wall.open.clear()
     OURS.info("first")
     assert wall.reached.wait(10)
     for number in range(logs.QUEUE_LINES + 7):
-        OURS.info("line %d", number, extra={"visitor": True})  # none is held back
+        OURS.info("line %d", number, extra={"visitor": True})  # so that no line is held back
     wall.open.set()
     handler.flush()
     OURS.info("last")
@@ -233,11 +233,11 @@ def test_lines_that_could_not_be_written_are_counted(wall: Wall, handler: logs.Q
     assert wall.messages == ["log lines lost: count=2", "three"]
 
 
-# What repeats itself
+# Repeated lines
 
 
 class Hours:
-    """A clock for the repeats, moved by hand."""
+    """A clock for the throttle, set by hand."""
 
     def __init__(self) -> None:
         self.at_s = 0.0
@@ -265,7 +265,7 @@ def outage(tries: int) -> None:
         OURS.warning("link lost: epoch=%d", epoch, extra={"fields": {"epoch": epoch}})
 
 
-def test_what_is_said_on_and_on_is_counted_and_told_once_an_hour(
+def test_a_repeated_line_is_counted_and_the_count_is_written_once_an_hour(
     wall: Wall, hours: Hours, patient: logs.QueuedHandler
 ) -> None:
     outage(10)
@@ -307,7 +307,7 @@ def test_lines_of_different_devices_are_of_different_kinds(wall: Wall, patient: 
     assert len(wall.messages) == 4
 
 
-def test_bugs_and_details_are_never_held_back(wall: Wall, patient: logs.QueuedHandler) -> None:
+def test_tracebacks_and_debug_lines_are_never_held_back(wall: Wall, patient: logs.QueuedHandler) -> None:
     for _ in range(5):
         OURS.debug("= asleep")
         try:
@@ -318,7 +318,7 @@ def test_bugs_and_details_are_never_held_back(wall: Wall, patient: logs.QueuedHa
     assert wall.messages == ["= asleep", "bug"] * 5
 
 
-def test_at_the_level_debug_nothing_is_held_back(
+def test_at_the_level_debug_no_line_is_held_back(
     wall: Wall, patient: logs.QueuedHandler, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "kioskd")
@@ -327,7 +327,7 @@ def test_at_the_level_debug_nothing_is_held_back(
     assert len(wall.messages) == 10
 
 
-def test_every_line_carries_what_surrounds_it_and_its_own_fields_go_first(entry_of: Log) -> None:
+def test_every_line_has_the_common_fields_and_its_own_fields_have_precedence(entry_of: Log) -> None:
     logs.set_common_fields({"state": "speaking", "epoch": 3})
     try:
         surrounded = entry_of(lambda: OURS.info("odd", extra={"fields": {"epoch": 4}}))
@@ -337,7 +337,7 @@ def test_every_line_carries_what_surrounds_it_and_its_own_fields_go_first(entry_
     assert entry_of(lambda: OURS.info("even")).fields == {}
 
 
-def test_closing_writes_what_waits_and_ends_the_thread(wall: Wall) -> None:
+def test_closing_writes_the_queued_lines_and_ends_the_thread(wall: Wall) -> None:
     before = set(threading.enumerate())
     handler = logs.QueuedHandler(wall.write)
     [thread] = set(threading.enumerate()) - before
@@ -359,7 +359,7 @@ def test_line_writer_writes_utf8() -> None:
         assert stream.read() == "<6>café ☕\n"
 
 
-def test_journal_is_known_by_its_stream(tmp_path: Path) -> None:
+def test_the_journal_is_recognised_by_its_stream(tmp_path: Path) -> None:
     with (tmp_path / "stream").open("w") as stream:
         stat = os.fstat(stream.fileno())
         assert logs.is_journal({"JOURNAL_STREAM": f"{stat.st_dev}:{stat.st_ino}"}, stream.fileno())
@@ -368,7 +368,7 @@ def test_journal_is_known_by_its_stream(tmp_path: Path) -> None:
 
 
 def said_by(program: str, stderr: Path, **environ: str) -> list[str]:
-    """Run `program` in a Python of its own, standard error into a file, and return the lines of that file."""
+    """Run `program` in a Python process, its standard error in a file, and return the lines of that file."""
     root = Path(logs.__file__).parents[1]
     clean = {key: value for key, value in os.environ.items() if key != "JOURNAL_STREAM"}
     with stderr.open("w") as file:
@@ -399,7 +399,7 @@ def test_lines_survive_a_redirected_standard_error_and_the_end_of_the_process(tm
     assert all(line[2] == line[5] == ":" for line in lines)
 
 
-def test_other_people_speak_from_warnings_up_whatever_they_set_themselves(tmp_path: Path) -> None:
+def test_libraries_log_from_warning_up_whatever_level_they_set(tmp_path: Path) -> None:
     program = SET_UP + (
         f"for name in {FOREIGN!r}:\n"
         "    log = logging.getLogger(name)\n"
@@ -424,7 +424,7 @@ def test_journal_stream_without_the_library_gets_priorities(tmp_path: Path) -> N
     assert said_by(program, tmp_path / "err") == ["<4>microphone lost"]
 
 
-def test_journal_stream_with_the_library_is_left_to_native_entries(tmp_path: Path) -> None:
+def test_with_the_library_the_journals_stream_gets_no_lines(tmp_path: Path) -> None:
     pytest.importorskip("systemd.journal", reason="systemd-python is not installed")
     program = (
         "import logging, os; from systemd import journal; sent = []\n"

@@ -1,4 +1,4 @@
-"""A machine that is slower than any Pi gets more time, from one factor."""
+"""The factor that gives a slow machine more time for every deadline."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Which proxy a request takes, in every form that an environment has it in."""
+"""The choice of a request's proxy, for every form that the environment can have."""
 
 import pytest
 
@@ -63,7 +63,7 @@ def test_the_environments_proxy_is_read_as_curl_reads_it(
     ],
 )
 @pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])
-def test_a_proxy_that_cannot_be_used_is_one_line_with_its_variable(name: str, value: str) -> None:
+def test_an_unusable_proxy_gives_a_one_line_error_with_its_variable(name: str, value: str) -> None:
     with pytest.raises(ProxyError) as caught:
         route(FAR, environ={name: value})
     told = str(caught.value)
@@ -89,5 +89,5 @@ def test_a_proxy_that_cannot_be_used_is_one_line_with_its_variable(name: str, va
         ("mqtt://127.0.0.1", True),
     ],
 )
-def test_this_machine_is_known_by_each_of_its_names(url: str, here: bool) -> None:
+def test_each_name_of_this_machine_is_recognised(url: str, here: bool) -> None:
     assert is_loopback(url) is here

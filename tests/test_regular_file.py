@@ -1,4 +1,4 @@
-"""A file is read as far as it may be, and nothing else is waited for."""
+"""Reading regular files: at most a number of bytes, and without waiting for a pipe or a device."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.support.strange_places import strange_places
 from kioskd.regular_file import NotRegularError, check, content, read
 
 
-def test_a_file_is_read_up_to_a_bound(tmp_path: Path) -> None:
+def test_a_file_is_read_up_to_a_number_of_bytes(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"12345")
     assert content(file, 5) == b"12345"
@@ -16,18 +16,18 @@ def test_a_file_is_read_up_to_a_bound(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a device", "a folder"])
-def test_what_is_no_regular_file_is_refused_at_once_and_called_what_it_is(kind: str, tmp_path: Path) -> None:
+def test_a_path_to_anything_but_a_file_is_rejected_at_once_and_named(kind: str, tmp_path: Path) -> None:
     with pytest.raises(NotRegularError, match=f"no regular file but {kind}"):
         content(strange_places(tmp_path)[kind], 1)
 
 
-def test_a_link_is_what_it_leads_to(tmp_path: Path) -> None:
+def test_a_symbolic_link_is_treated_like_its_target(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(strange_places(tmp_path)["a named pipe"])
     with pytest.raises(NotRegularError, match="but a named pipe"):
         check(tmp_path / "link")
 
 
-def test_what_is_known_of_a_file_is_of_the_one_that_was_read(tmp_path: Path) -> None:
+def test_the_status_is_that_of_the_file_that_was_read(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"12345")
     file.chmod(0o640)
@@ -35,6 +35,6 @@ def test_what_is_known_of_a_file_is_of_the_one_that_was_read(tmp_path: Path) -> 
     assert (data, status.st_mode & 0o777, status.st_size) == (b"123", 0o640, 5)
 
 
-def test_a_file_that_is_not_there_is_no_strange_one(tmp_path: Path) -> None:
+def test_a_missing_file_does_not_count_as_irregular(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         check(tmp_path / "none")

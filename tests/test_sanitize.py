@@ -1,4 +1,4 @@
-"""Text and JSON from outside: whole when it comes in, escaped when a person reads it."""
+"""Text and JSON from outside: valid when it comes in, and escaped when a person reads it."""
 
 import json
 from typing import Any
@@ -18,19 +18,20 @@ from kioskd import sanitize
         ("\ud83d\ude00", "\U0001f600"),
     ],
 )
-def test_half_characters_are_replaced_and_nothing_else_is(given: str, whole: str) -> None:
+def test_only_lone_surrogates_are_replaced(given: str, whole: str) -> None:
     assert sanitize.text(given) == whole
     assert whole.encode()
 
 
 MISLEADING = (
-    "\x00\x1b\x7f\x85\x9b\n\r\u202a\u202e\u2066\u2069\u200e\u200f\u061c\u200b\u200d\u2060\ufeff\u00ad\u2028\u034f\u3164"
+    "\x00\x1b\x7f\x85\x9b\n\r\u202a\u202e\u2066\u2069"
+    "\u200e\u200f\u061c\u200b\u200d\u2060\ufeff\u00ad\u2028\u034f\u3164"
     "\ud83d\U000e0041"
 )
 
 
 @pytest.mark.parametrize("char", list(MISLEADING))
-def test_what_could_mislead_a_reader_is_escaped(char: str) -> None:
+def test_a_misleading_character_is_escaped(char: str) -> None:
     shown = sanitize.printable(f"a{char}b")
     assert shown.isascii()
     assert shown[1] == "\\"

@@ -1,4 +1,4 @@
-"""Files that hold one secret: what is taken of them, and what is refused without repeating it."""
+"""Files that hold one secret. Errors about them do not show it."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ def key_file(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_secret_of_a_tool_may_look_like_anything_but_hold_no_blanks(key_file: Path) -> None:
+def test_a_tools_secret_can_have_any_form_but_no_blanks(key_file: Path) -> None:
     key_file.write_text("name='quoted'", encoding="ascii")
     assert from_file("credential:x", key_file, private=True).get_secret_value() == "name='quoted'"
     key_file.write_text("two words", encoding="ascii")
@@ -24,7 +24,7 @@ def test_a_secret_of_a_tool_may_look_like_anything_but_hold_no_blanks(key_file: 
     assert "words" not in str(caught.value)
 
 
-def test_a_file_that_others_may_read_is_refused_only_where_it_must_be_private(key_file: Path) -> None:
+def test_a_file_that_others_can_read_is_rejected_only_if_it_must_be_private(key_file: Path) -> None:
     key_file.write_text("a-key", encoding="ascii")
     key_file.chmod(0o640)
     assert from_file("x", key_file, private=False).get_secret_value() == "a-key"
@@ -32,21 +32,21 @@ def test_a_file_that_others_may_read_is_refused_only_where_it_must_be_private(ke
         from_file("x", key_file, private=True)
 
 
-def test_no_more_is_read_of_a_file_than_tells_that_it_is_too_long(key_file: Path) -> None:
+def test_of_a_file_that_is_too_long_only_one_byte_too_many_is_read(key_file: Path) -> None:
     key_file.write_bytes(b"k" * (2 * LONGEST))
     assert read("x", key_file, LONGEST)[0] == b"k" * (LONGEST + 1)
     with pytest.raises(KeyUnusableError, match=f"longer than {LONGEST} characters"):
         checked("x", "k" * (LONGEST + 1))
 
 
-def test_a_file_that_is_not_there_and_a_folder_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_give_different_errors(tmp_path: Path) -> None:
     with pytest.raises(KeyUnusableError, match="the file is not there"):
         read("x", tmp_path / "nowhere", LONGEST)
     with pytest.raises(KeyUnusableError, match="no regular file"):
         read("x", tmp_path, LONGEST)
 
 
-def test_whether_there_is_a_file_is_unknown_where_nobody_may_look(tmp_path: Path) -> None:
+def test_without_access_to_a_folder_it_is_unknown_whether_a_file_exists(tmp_path: Path) -> None:
     (tmp_path / "shut").mkdir(0o700)
     key = tmp_path / "shut/key"
     assert is_there(key) is False

@@ -1,15 +1,15 @@
 """Every expected error, in classes by the person or program that can mend it.
 
 KioskError
-├── ConfigError     the owner must edit a file                             exit 78
-├── DeviceLost      a device went away or never came; it is waited for     never ends the daemon
-│   └── DeviceStuck a device that only a new process can be freed of       exit 69
-├── RestartAsked    a person held the button for it                        exit 69
-└── LinkLost        the connection ended or could not be made; its remedy  never ends the daemon, but for Remedy.STOP
-                    says what may help
+├── ConfigError     The owner must edit a file. Exit code 78.
+├── DeviceLost      A device went away or is not there yet. The daemon goes on and waits for it.
+│   └── DeviceStuck A device hangs, and only a new process can free it. Exit code 69.
+├── RestartAsked    A person held the button that restarts the daemon. Exit code 69.
+└── LinkLost        The connection ended or could not be made. Only `Remedy.STOP` ends the daemon.
 
-Messages say where, what, why and what to do, in one line, and hold no key, handle, speech or picture.
-Anything that is not a KioskError is a bug: it ends the process with exit 70, and systemd starts it again.
+A message says in one line where the fault is, what it is, its cause and what to do.
+It holds no key, no resumption handle, no speech and no picture.
+Every other exception is a bug: the process ends with exit code 70, and systemd starts it again.
 """
 
 import enum
@@ -17,50 +17,51 @@ from typing import Final
 
 
 class Remedy(enum.Enum):
-    """What to do about a lost connection; its value is what the journal calls it."""
+    """The way to recover from a lost connection. The journal writes the value."""
 
     RESUME = "resume"
-    """Dial again with the handle: at once the first time, then with growing delays."""
+    """Dial again with the resumption handle: at once the first time, then with growing delays."""
     RESUME_LATER = "resume later"
-    """The service itself has failed: with the handle after a delay, and after some tries without it."""
+    """The service itself failed. Dial with the handle after a delay, and after some tries without it."""
     FRESH = "fresh session"
-    """The service does not know the session any more, or will not resume it: never try this handle again."""
+    """The service does not know the session any more, or does not resume it. Never use this handle again."""
     CREDENTIALS = "new credentials"
-    """Dial with new credentials, as soon as after RESUME; if they are refused, too, the remedy is SETTINGS."""
+    """Dial with new credentials, with the delays of RESUME. If these are rejected, too, use SETTINGS."""
     QUOTA = "long wait"
-    """The service has had enough of us for now: wait long, and do not hammer."""
+    """The quota is used up. Wait long before the next dial."""
     CLOCK = "wait for the clock"
-    """The service's certificate is not valid yet, or no more: a clock without a battery, before it is set."""
+    """The service's certificate is not valid at this machine's time: the clock was probably not set yet."""
     SETTINGS = "mend the settings"
-    """Key, model or settings are refused: dialing again helps only after a person has mended them."""
+    """The service rejects key, model or settings. Dialing again helps only after a person has mended them."""
     STOP = "stop"
-    """The program itself does not fit together: end the process."""
+    """The parts of this program do not fit together. End the process."""
 
 
 class Code(enum.StrEnum):
-    """A code that a visitor can tell the staff: the same in the spoken prompt, the lamp's flashes and the journal.
+    """A code that a visitor can report to the staff. Prompts, lamp and journal use the same code.
 
-    The letter is the kind (W: way to the service, K: key and settings, D: device, B: business hours, S: storage).
+    The letter is the kind (W: way to the service, K: key and settings, D: device, B: business hours, S:
+    storage).
     """
 
     WAY = "W1"
-    """The service is not reached: no network, or nothing answers."""
+    """The service cannot be reached: no network, or nothing answers."""
     SERVICE = "W2"
-    """The service is reached and fails."""
+    """The service can be reached, and fails."""
     QUOTA = "W3"
-    """The service has had enough of this owner for now."""
+    """The owner's quota at the service is used up for now."""
     CLOCK = "W4"
-    """The clock is not set yet, so no certificate holds."""
+    """The clock is not set yet, so every certificate looks invalid."""
     SETTINGS = "K1"
-    """The service turns key, model or settings down."""
+    """The service rejects key, model or settings."""
     FILE = "K2"
-    """The settings file was refused by a reload. The kiosk serves with those of before, and would not start."""
+    """A reload rejected the settings file. The kiosk keeps its old settings, but could not start again."""
     MICROPHONE = "D1"
     """The microphone is missing."""
     DEAF = "D2"
-    """The microphone is there and gives nothing but silence: switched off, or broken."""
+    """The microphone is there, but gives only silence: it is switched off, or broken."""
     SPEAKER = "D3"
-    """The speaker is missing; only the lamp can tell."""
+    """The speaker is missing. Only the lamp can show this."""
     BUTTON = "D4"
     """A button is missing, stuck, or bounces."""
     CAMERA = "D5"
@@ -70,28 +71,28 @@ class Code(enum.StrEnum):
     BUDGET = "B1"
     """The day's budget is spent."""
     HOURS = "B2"
-    """Quiet hours."""
+    """The current time is within the owner's quiet hours."""
     STORAGE = "S1"
-    """State that outlives a restart cannot be written. The kiosk serves: every other code has precedence."""
+    """Volume, mute and the day's budget cannot be stored. Visitors are served; all other codes come first."""
 
 
 SPOKEN: Final = tuple(code for code in Code if code not in (Code.FILE, Code.BUTTON, Code.CAMERA, Code.LAMP))
-"""The codes that have a prompt. A visitor is served with the others, and cannot mend a button, a lamp or a file."""
+"""The codes with a spoken prompt. The others do not stop a conversation, and no visitor can mend them."""
 
 
 class KioskError(Exception):
-    """Anything this daemon raises on purpose."""
+    """An error that this daemon raises on purpose."""
 
 
 class ConfigError(KioskError):
-    """The owner must edit a file. One line a fault."""
+    """The owner must edit a file. The message has one line for each fault."""
 
 
 class DeviceLost(KioskError):
-    """A device went away, or is not there yet; it may come back.
+    """A device went away, or is not there yet. It may come back.
 
-    `listed`: its name is listed, and it cannot be used. `device`: its name as the owner wrote it. `again`: no fault of it is
-    known, and another try at once may succeed.
+    `listed`: the system lists the device, but it cannot be used. `device`: its name as the owner wrote it.
+    `again`: the device has no known fault, and another try at once may succeed.
     """
 
     def __init__(self, message: str, *, listed: bool = False, device: str = "", again: bool = False) -> None:
@@ -102,18 +103,18 @@ class DeviceLost(KioskError):
 
 
 class DeviceStuck(DeviceLost):
-    """A device or its driver hangs: only a new process is free of it."""
+    """A device or its driver hangs. Only a new process can free it."""
 
 
 class RestartAsked(KioskError):
-    """A person wants a new process; systemd starts it."""
+    """A person asked for a new process. This one ends, and systemd starts another."""
 
 
 class LinkLost(KioskError):
     """The connection ended, or could not be made.
 
-    `remedy`: what may help. `reached`: the service, or the one that issues its credentials, answered: the network works.
-    `retry_after_s`: the seconds for which the service asked us to wait; None where it did not.
+    `remedy`: the way to recover. `reached`: the service or the issuer of its credentials answered, so the
+    network works. `retry_after_s`: the seconds that the service asked us to wait; None if it did not ask.
     """
 
     def __init__(

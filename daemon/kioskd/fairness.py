@@ -1,4 +1,4 @@
-"""Sharing the event loop: for a task whose waits may all be over at once, because a peer has sent so much."""
+"""Sharing the event loop: a task that never really waits, because its peer is fast, lets the others run."""
 
 import types
 from collections.abc import Generator

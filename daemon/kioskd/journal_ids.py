@@ -1,7 +1,8 @@
-"""MESSAGE_IDs: the events that an operator acts on, by numbers that never change.
+"""MESSAGE_IDs of the events that an operator acts on. These numbers never change.
 
-`journalctl MESSAGE_ID=...` finds them; `journalctl -x` explains each from systemd/kioskd.catalog, which holds the same
-numbers. A log line carries one by `extra={"message_id": journal_ids.NAME}`.
+`journalctl MESSAGE_ID=...` finds the lines of an event. `journalctl -x` explains them from
+systemd/kioskd.catalog, which holds the same numbers. A log line gets its number by
+`extra={"message_id": journal_ids.NAME}`.
 """
 
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ BY_CODE: Final[Mapping[Code, str]] = {
     Code.HOURS: "c2eae305ddbe4d04b12b5594f1bac6fc",
     Code.STORAGE: "ef72230f2af349a9a920d7ec1ca8824a",
 }
-"""The fault that begins, by the code that visitors are told."""
+"""The ids of the lines that say that a fault began, by its code."""
 MENDED: Final = "919725a2ba364d9b81d08ad1b7810ec7"
 OPEN_AGAIN: Final = "618bc58803f049939638359cf171ed13"
 

@@ -1,7 +1,7 @@
-"""The features of each known Live model, and the settings that the service would refuse.
+"""The features of each known Live model, and the settings that the service would reject.
 
-Sources: the Live API's model pages and capability guide of 2026-09 and 2026-10. A model that is not in the table counts as
-one like the newest.
+Sources: the Live API's model pages and capability guide of 2026-09 and 2026-10. A model that is not in the
+table is treated like the newest one.
 """
 
 from collections.abc import Iterator
@@ -19,21 +19,21 @@ class ModelProfile:
     """The features of one model. The defaults are those of gemini-3.8-live."""
 
     providers: frozenset[Provider]
-    """The providers that serve it."""
+    """The providers that serve this model."""
     thinking_levels: tuple[ThinkingLevel, ...] = ()
-    """Empty: the service refuses a level."""
+    """The thinking levels that the model accepts. Empty: the service rejects any level."""
     thinking_budget: bool = False
-    """Whether thinking may be bounded by tokens."""
+    """Whether the owner can limit thinking by a number of tokens."""
     thinking_default: ThinkingLevel | None = None
-    """The level without one of the owner's, for a service that needs one; None: send no level."""
+    """The level to send if the owner chose none, for a model that needs one. None: send no level."""
     api_version: str = "v1beta"
-    """The version of the Developer API that serves it."""
+    """The version of the Developer API that serves this model."""
     functions: Literal["blocking_only", "blocking", "non_blocking", "non_blocking_only"] = "non_blocking"
-    """Whether the model waits for the result of a function by default; `_only`: there is no other choice."""
+    """Whether the model waits for the result of a function by default. `_only`: there is no other choice."""
     client_content: Literal["any_time", "seed_only"] = "any_time"
-    """When turns in text are taken: at any time, or only before the first realtime input."""
+    """When the model accepts turns in text: at any time, or only before the first realtime input."""
     pictures_in_answers: bool = True
-    """Whether a tool's answer may hold a picture, for the same turn."""
+    """Whether a tool's answer can hold a picture for the same turn."""
 
 
 _GEMINI: Final = frozenset[Provider]({"gemini"})
@@ -47,7 +47,7 @@ PROFILES: Final[dict[str, ModelProfile]] = {
         _GEMINI,
         thinking_levels=LEVELS,
         thinking_budget=True,
-        # Exactly one of level and budget must be named. A visitor waits for what is thought.
+        # This model needs exactly one of level and budget. "low": the visitor waits while the model thinks.
         thinking_default="low",
         api_version="v1alpha",
         functions="non_blocking_only",
@@ -71,11 +71,17 @@ SHUT_DOWN: Final = {
 """Models that were shut down, with the date."""
 
 PROBABLY_SHUT_DOWN: Final = {"gemini-2.5-flash-native-audio-preview-12-2025": "2026-11-17"}
-"""Models that were probably shut down. Two Live previews ended that day, and this is the only other one."""
+"""Models that were probably shut down, with the date.
+
+Two Live previews ended on that day, and this is the only other preview.
+"""
 
 EPHEMERAL_API_VERSIONS: Final = ("v1beta", "v1alpha")
-"""The versions that take ephemeral tokens, the one of Google's guide first; the SDK still names v1alpha. A token opens
-the version that it was minted for, so the other one is tried where the first is refused."""
+"""The API versions that accept ephemeral tokens.
+
+v1beta is first because Google's guide uses it; the SDK still names v1alpha. A token opens only the version
+that it was minted for. If the service rejects the first version, the second one is tried.
+"""
 
 VERTEX_API_VERSION: Final = "v1beta1"
 
@@ -83,42 +89,43 @@ _OF_THE_OTHER: Final[dict[Provider, tuple[str, ...]]] = {
     "gemini": ("v1beta1",),
     "vertex": ("v1beta", "v1alpha"),
 }
-"""Versions of the other provider only."""
+"""The API versions that only the other provider has, by provider."""
 
 # fmt: off
 VERTEX_LANGUAGES: Final = frozenset({
-    "ar-EG", "bn-BD", "de-DE", "en-IN", "en-US", "es-US", "fr-FR", "hi-IN", "id-ID", "it-IT", "ja-JP", "ko-KR", "mr-IN",
-    "nl-NL", "pl-PL", "pt-BR", "ro-RO", "ru-RU", "ta-IN", "te-IN", "th-TH", "tr-TR", "uk-UA", "vi-VN",
+    "ar-EG", "bn-BD", "de-DE", "en-IN", "en-US", "es-US", "fr-FR", "hi-IN", "id-ID", "it-IT", "ja-JP",
+    "ko-KR", "mr-IN", "nl-NL", "pl-PL", "pt-BR", "ro-RO", "ru-RU", "ta-IN", "te-IN", "th-TH", "tr-TR",
+    "uk-UA", "vi-VN",
 })
-"""What Vertex documents; the Developer API publishes no list."""
+"""The languages that Vertex documents. The Developer API publishes no list."""
 # fmt: on
 
 
 @dataclass(frozen=True, slots=True)
 class WantedFeatures:
-    """The owner's settings that depend on model and provider."""
+    """The owner's settings that depend on the model and the provider."""
 
     model: str
     provider: Provider = "gemini"
     api_version: str | None = None
     by_token: bool = False
-    """Whether it is dialed with ephemeral tokens."""
+    """Whether the service is dialed with ephemeral tokens."""
     language: str | None = None
     thinking: ThinkingLevel | None = None
 
 
 def known(model: str) -> bool:
-    """Whether there is a profile of `model`, or the date of its end."""
+    """Return whether there is a profile of `model`, or a date of its end."""
     return _short(model) in PROFILES or _short(model) in SHUT_DOWN
 
 
 def profile(model: str) -> ModelProfile:
-    """Return what `model` takes; for an unknown one, what the newest does."""
+    """Return the features of `model`. An unknown model gets those of the newest one."""
     return PROFILES.get(_short(model), PROFILES[NEWEST])
 
 
 def api_version(wanted: WantedFeatures) -> str:
-    """Return the version of the service's interface to dial: the owner's, or the one that serves what is wanted."""
+    """Return the API version to dial: the owner's, or else the one that serves the model."""
     if wanted.api_version is not None:
         return wanted.api_version
     if wanted.provider == "vertex":
@@ -127,16 +134,16 @@ def api_version(wanted: WantedFeatures) -> str:
 
 
 def other_version(wanted: WantedFeatures) -> str | None:
-    """Return the version to dial with a token where `api_version` is refused; None where no other may do."""
+    """Return the version to dial with a token after `api_version` was rejected; None if there is none."""
     first, other = EPHEMERAL_API_VERSIONS
     if wanted.api_version is not None or wanted.provider == "vertex":
         return None
-    # A model that v1alpha alone serves has no other.
+    # A model that only v1alpha serves has no other version.
     return other if api_version(wanted) == first else None
 
 
 def probably_shut_down(model: str) -> str | None:
-    """Return the note for a model that was probably shut down; None for any other."""
+    """Return a note if `model` was probably shut down, else None."""
     since = PROBABLY_SHUT_DOWN.get(_short(model))
     if since is None:
         return None
@@ -144,7 +151,7 @@ def probably_shut_down(model: str) -> str | None:
 
 
 def refusals(wanted: WantedFeatures) -> Iterator[tuple[str, str]]:
-    """Yield the settings that the service would refuse: the name, and what, why and what to do."""
+    """Yield each setting that the service would reject: its name, and a text with cause and remedy."""
     model = _short(wanted.model)
     if model in SHUT_DOWN:
         yield "service.model", f"{model} cannot be used: it was shut down on {SHUT_DOWN[model]}; use {NEWEST}"
@@ -152,18 +159,20 @@ def refusals(wanted: WantedFeatures) -> Iterator[tuple[str, str]]:
     found = profile(model)
     if wanted.provider not in found.providers:
         (owner,) = found.providers
-        # With the wrong provider further answers would be about the wrong service.
+        # With the wrong provider, further messages would be about the wrong service.
         why = f"{wanted.provider} does not serve it"
         yield "service.model", f"{model} cannot be used: {why}; use {NEWEST}, or provider: {owner}"
         return
     if wanted.thinking is not None and wanted.thinking not in found.thinking_levels:
-        why = "takes a budget, and no level" if found.thinking_budget else "takes no word on its thinking"
+        why = (
+            "accepts a thinking budget, but no level" if found.thinking_budget else "has no thinking setting"
+        )
         yield "assistant.thinking", f"{wanted.thinking} cannot be used: {model} {why}; leave it out"
     yield from _version_refusals(wanted, model, found)
     if wanted.provider == "vertex" and wanted.language and wanted.language not in VERTEX_LANGUAGES:
         near = [tag for tag in sorted(VERTEX_LANGUAGES) if tag[:2] == wanted.language[:2]]
         offers = " or ".join(near or sorted(VERTEX_LANGUAGES))
-        why = f"{wanted.language} cannot be used: vertex does not speak it"
+        why = f"{wanted.language} cannot be used: vertex does not offer this language"
         yield "assistant.language", f"{why}; use {offers}"
 
 
@@ -174,13 +183,13 @@ def _version_refusals(wanted: WantedFeatures, model: str, found: ModelProfile) -
     if version in _OF_THE_OTHER[wanted.provider]:
         why = f"{wanted.provider} has no such version"
     elif wanted.provider == "gemini" and found.api_version == "v1alpha":
-        why = f"{model} is served by v1alpha alone" if version != "v1alpha" else ""
+        why = f"only v1alpha serves {model}" if version != "v1alpha" else ""
     elif wanted.provider == "gemini" and wanted.by_token and version not in EPHEMERAL_API_VERSIONS:
-        why = f"ephemeral tokens are taken by {' and '.join(EPHEMERAL_API_VERSIONS)} alone"
+        why = f"only {' and '.join(EPHEMERAL_API_VERSIONS)} accept ephemeral tokens"
     if why:
         yield "service.api_version", f"{version} cannot be used: {why}; leave it out"
 
 
 def _short(model: str) -> str:
-    """The name without the path that the service puts before it."""
+    """Return the name without the path that the service puts before it."""
     return model.rpartition("/")[2]

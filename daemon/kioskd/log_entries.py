@@ -1,4 +1,4 @@
-"""Log records as they are written: an entry of the journal, with fields, or a line for a person."""
+"""Log records in their written form: journal entries with fields, or lines for a person at a terminal."""
 
 import logging
 import os
@@ -11,9 +11,9 @@ from typing import Final
 from kioskd import sanitize
 
 LINE_CHARS: Final = 4000
-"""A longer message is cut: some contain words of the service, of any length."""
+"""The most characters of a message; the rest is cut. Some messages quote the service at any length."""
 
-# Syslog's numbers, and the words of a line, by the level that a record has at least.
+# The least level of a record, with syslog's number and the word that a line shows.
 _SEVERITIES: Final = (
     (logging.CRITICAL, 2, "fatal"),
     (logging.ERROR, 3, "error"),
@@ -24,7 +24,7 @@ _SEVERITIES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """A log record with its text formatted: the arguments of the call are not used again."""
+    """A log record whose text is formatted. The arguments of the log call are not used again."""
 
     record: logging.LogRecord
     message: str
@@ -33,27 +33,26 @@ class JournalEntry:
 
     @property
     def text(self) -> str:
-        """The message, and the stack trace in lines of its own."""
+        """The message, then the stack trace on lines of its own."""
         return f"{self.message}\n{self.trace}" if self.trace else self.message
 
     @property
     def severity(self) -> tuple[int, str]:
-        """Syslog's number, and the word of a line."""
         found = ((number, word) for least, number, word in _SEVERITIES if self.record.levelno >= least)
         return next(found, (7, "debug"))
 
 
 WriteEntry = Callable[[JournalEntry], object]
-"""Writes one entry. May block. Raises OSError where it cannot write."""
+"""Writes one entry. It may block. It raises OSError if it cannot write."""
 
 
 def journal_writer(send: Callable[..., object]) -> WriteEntry:
-    """Return a writer of native journal entries by `send`, which is `systemd.journal.send` or takes the same."""
+    """Return a writer of native journal entries. `send` takes the arguments of `systemd.journal.send`."""
     return lambda entry: send(**journal_fields(entry))
 
 
 def journal_fields(entry: JournalEntry) -> dict[str, str | int]:
-    """Return the journal's fields of an entry; CODE_LINE alone is a number."""
+    """Return the journal's fields of an entry. Only CODE_LINE is a number."""
     record = entry.record
     fields: dict[str, str | int] = {_field_name(key): value for key, value in entry.fields.items()}
     if message_id := getattr(record, "message_id", None):
@@ -73,7 +72,7 @@ def journal_fields(entry: JournalEntry) -> dict[str, str | int]:
 
 
 def line_writer(fd: int, *, prefixed: bool) -> WriteEntry:
-    """Return a writer of lines to `fd`, in UTF-8 in any locale."""
+    """Return a writer of lines to `fd`, in UTF-8 whatever the locale is."""
 
     def write(entry: JournalEntry) -> None:
         unwritten = memoryview(line(entry, prefixed=prefixed).encode())
@@ -84,10 +83,10 @@ def line_writer(fd: int, *, prefixed: bool) -> WriteEntry:
 
 
 def line(entry: JournalEntry, *, prefixed: bool) -> str:
-    """Return the line of an entry, line break included.
+    """Return the line of an entry, with its line break.
 
-    `prefixed`: for the journal's stream, which takes each line as an entry and adds the time; a line begins with <N>, its
-    priority. Lines of libraries have their logger's name before the message.
+    `prefixed`: for the journal's stream. The journal adds the time, and makes an entry of each line, so each
+    line begins with <N>, its priority. A library's line has its logger's name before the message.
     """
     priority, word = entry.severity
     text = entry.text if is_ours(entry.record) else f"{legible(entry.record.name)}: {entry.text}"
@@ -98,17 +97,17 @@ def line(entry: JournalEntry, *, prefixed: bool) -> str:
 
 
 def is_ours(record: logging.LogRecord) -> bool:
-    """Whether a record is from this package, and not from a library."""
+    """Return whether a record is from this package, not from a library."""
     return record.name == "kioskd" or record.name.startswith("kioskd.")
 
 
 def legible(text: str) -> str:
-    """Cut `text`, and escape what could end a line, drive a terminal, or not be encoded."""
+    """Cut `text`, and escape characters that end a line, drive a terminal, or cannot be encoded."""
     if len(text) > LINE_CHARS:
         text = text[: LINE_CHARS - 1] + "…"
     return sanitize.printable(text)
 
 
 def _field_name(key: str) -> str:
-    # journald takes capitals, digits and _, 64 characters at most, and drops any other field.
+    # journald accepts capitals, digits and _, at most 64 characters, and drops any other field.
     return ("KIOSKD_" + re.sub("[^A-Z0-9_]", "_", key.upper()))[:64]

@@ -1,4 +1,4 @@
-"""Repeated log lines are written a few times an hour, then counted: this bounds the journal of an unused kiosk."""
+"""A limit for repeated log lines: a few an hour are written, and the rest are only counted."""
 
 import time
 from collections.abc import Callable, Hashable, Iterator
@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 FEW: Final = 3
-"""Lines of a kind within an hour before they are only counted. From then on one line an hour gives the count, until an
-hour passes without a line of the kind."""
+"""The number of lines of one kind that are written before further ones are only counted.
+
+After that, one line an hour gives the count. The throttle forgets a kind after an hour without a line of it.
+"""
 
 HOUR_S: Final = 3600.0
 
 MOST_KINDS: Final = 500
-"""Further lines share one kind: the lines of libraries may have figures in their formats."""
+"""The most kinds that are counted apart. Further lines share one, as libraries may format numbers in."""
 
 LineT = TypeVar("LineT")
 
@@ -26,15 +28,15 @@ class _Kind(Generic[LineT]):
 
 
 class LogThrottle(Generic[LineT]):
-    """Decides which lines are written. For one thread at a time."""
+    """Decides which log lines are written. Not thread-safe."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """`now` counts seconds from anywhere."""
+        """`now` returns seconds from any starting point."""
         self._now = now
         self._kinds: dict[Hashable, _Kind[LineT]] = {}
 
     def passes(self, key: Hashable, line: LineT) -> bool:
-        """Return whether to write `line`, one of the kind `key`; else it is counted."""
+        """Return whether to write `line`, whose kind is `key`. If not, the line is counted."""
         now = self._now()
         if key not in self._kinds and len(self._kinds) >= MOST_KINDS:
             key = None
@@ -47,7 +49,7 @@ class LogThrottle(Generic[LineT]):
         return False
 
     def due(self) -> Iterator[tuple[int, LineT]]:
-        """Yield, for each kind whose hour is over, the count of lines held back, and the last of them."""
+        """Yield count and last of the held lines of each kind whose hour is over."""
         now = self._now()
         for key, kind in list(self._kinds.items()):
             if now - kind.since < HOUR_S:
@@ -59,7 +61,7 @@ class LogThrottle(Generic[LineT]):
             kind.since, kind.said, kind.held, kind.last = now, FEW, 0, None
 
     def reset(self) -> Iterator[tuple[int, LineT]]:
-        """Forget all kinds, and yield as `due` does the lines held back until now."""
+        """Forget all kinds. Yield count and last of the held lines of each kind that has some."""
         kinds, self._kinds = self._kinds, {}
         for kind in kinds.values():
             if kind.last is not None:

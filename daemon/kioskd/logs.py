@@ -1,17 +1,17 @@
 """Log lines: fields for the journal, short lines for terminals.
 
-One handler for the whole process. A thread writes the lines, so a journal that is busy with its SD card, or a terminal that
-was stopped with Ctrl-S, never holds up the event loop. At most `QUEUE_LINES` wait. Further lines are dropped, and counted in
-a line of their own once there is room again.
+The whole process has one handler, and a thread writes its lines. So a slow SD card or a
+terminal that was stopped with Ctrl-S never holds up the event loop. At most `QUEUE_LINES` lines wait. Further
+lines are dropped. A line of its own gives their count once there is room again.
 
-Native journal entries carry, beside the usual fields, those of `extra`: `fields={"epoch": 3}` becomes KIOSKD_EPOCH=3,
-`message_id="..."` (32 hex digits, see `journal_ids`) becomes MESSAGE_ID. Every line also has the fields of
-`set_common_fields`: the state, conversation, turn and epoch of its time.
+A native journal entry has the usual fields, and those of `extra`: `fields={"epoch": 3}` becomes
+KIOSKD_EPOCH=3. `message_id="..."` (32 hex digits, see `journal_ids`) becomes MESSAGE_ID. Every line also has
+the fields of `set_common_fields`: the current state, conversation, turn and epoch.
 
-The journal is bounded (see `log_throttle`): a kiosk in no use, with or without its network, writes `LINES_AN_HOUR` at most. A
-line with `extra={"visitor": True}` means that a visitor is there: it is always written, and the counts of all kinds begin
-again. At the level debug nothing is held back. systemd-python's own JournalHandler is not used: it sends every argument of
-every line along.
+The journal is bounded (see `log_throttle`): an unused kiosk, with or without network, writes at most
+`LINES_AN_HOUR`. A line with `extra={"visitor": True}` means that a visitor is there. It is always written,
+and the counts of all kinds begin again. At the level debug no line is held back. systemd-python's own
+JournalHandler is not used, because it sends all arguments of a line to the journal.
 """
 
 import contextlib
@@ -33,27 +33,27 @@ from kioskd.log_entries import JournalEntry, WriteEntry, is_ours, journal_writer
 from kioskd.log_throttle import LogThrottle
 
 LINES_AN_HOUR: Final = 30
-"""The most that an unused kiosk writes at the level info. Measured in tests/e2e/test_journal_rate.py."""
+"""The most lines an hour of an unused kiosk at level info. Measured in tests/e2e/test_journal_rate.py."""
 
 QUEUE_LINES: Final = 1000
 
 FLUSH_S: Final = 1.0
-"""The most that the exit waits for a stalled reader; `kioskd` has five seconds in all."""
+"""The longest that the exit waits for a stalled reader of the log. `kioskd` has five seconds in all."""
 
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 
 
 def level(environ: Mapping[str, str]) -> int:
-    """Return the level that KIOSKD_LOG asks for; `logging.INFO` where it is unset or empty.
+    """Return the level that KIOSKD_LOG asks for; `logging.INFO` if it is unset or empty.
 
     Raises:
-        ConfigError: KIOSKD_LOG is none of debug, info, warning.
+        ConfigError: KIOSKD_LOG is not debug, info or warning.
     """
     name = environ.get("KIOSKD_LOG") or "info"
     if name not in LEVELS:
         raise ConfigError(
-            f"KIOSKD_LOG = {name!r}: must be one of {', '.join(LEVELS)} (how much is logged); "
-            "mend it in the unit's Environment= or in your shell, or unset it for info"
+            f"KIOSKD_LOG is {name!r}, but must be one of {', '.join(LEVELS)}; "
+            "correct it in the unit's Environment= or in your shell, or unset it for info"
         )
     return LEVELS[name]
 
@@ -61,15 +61,15 @@ def level(environ: Mapping[str, str]) -> int:
 def set_up(level: int) -> None:
     """Log this package's lines from `level` up, and those of libraries from WARNING up.
 
-    Call it before any audio code runs: it keeps a descriptor of its own of the present standard error, so a later
-    redirection of descriptor 2 loses nothing. A second call replaces the first one's handler.
+    Call it before any audio code runs. It keeps its own copy of the standard error's descriptor, so a later
+    redirection of descriptor 2 loses no line. A second call replaces the handler of the first.
     """
     root = logging.getLogger()
     for old in [handler for handler in root.handlers if isinstance(handler, QueuedHandler)]:
         root.removeHandler(old)
         old.close()
     handler = QueuedHandler(_writer(os.environ, _standard_error()))
-    # Levels alone do not hold: google-auth sets its loggers to DEBUG on a word in the environment.
+    # Levels are not enough: google-auth sets its loggers to DEBUG if an environment variable says so.
     handler.addFilter(lambda record: record.levelno >= logging.WARNING or is_ours(record))
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
@@ -77,27 +77,29 @@ def set_up(level: int) -> None:
 
 
 def set_common_fields(fields: Mapping[str, object]) -> None:
-    """Add `fields` to every later line, in place of those of the last call; a line's own have precedence."""
+    """Add `fields` to every later line. They replace those of the last call, and yield to a line's own."""
     _common["fields"] = dict(fields)
 
 
 _common: Final[dict[str, Mapping[str, object]]] = {"fields": {}}
-"""Replaced as a whole: other threads log too."""
+"""The common fields, under one key. The mapping is replaced as a whole, because other threads log, too."""
 
 
 class QueuedHandler(logging.Handler):
-    """Hands records to a thread that writes them; never blocks, never raises. Holds back repeated lines.
+    """Hands records to a thread that writes them. Holds back repeated lines; never blocks, never raises.
 
-    `flush` and `close` wait for what is queued, at most `FLUSH_S` each. `logging.shutdown` calls both at exit.
+    `flush` and `close` wait for the queued lines, at most `FLUSH_S` each. `logging.shutdown` calls both at
+    exit.
     """
 
     def __init__(self, write: WriteEntry, now: Callable[[], float] = time.monotonic) -> None:
-        """`now` counts seconds from anywhere."""
+        """`now` returns seconds from any starting point."""
         super().__init__()
         self._write = write
         self._throttle: LogThrottle[JournalEntry] = LogThrottle(now)
         self._queue: queue.Queue[JournalEntry | threading.Event | None] = queue.Queue(QUEUE_LINES)
-        # Each is written by one side only: the first under this handler's lock, the others by the thread.
+        # Each number has one writer: the first is written under this handler's lock, the others by the
+        # thread.
         self._dropped = 0
         self._failed = 0
         self._reported = 0
@@ -105,7 +107,7 @@ class QueuedHandler(logging.Handler):
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue `record`; or count it as a repeated line, or as one that the queue has no room for."""
+        """Queue `record`. Count it instead if it repeats others, or if the queue is full."""
         entry = _entry(record)
         visitor = getattr(record, "visitor", False)
         for held in self._throttle.reset() if visitor else self._throttle.due():
@@ -115,7 +117,7 @@ class QueuedHandler(logging.Handler):
         self._queue_up(entry)
 
     def flush(self) -> None:
-        """Wait until what is queued now has been written, at most `FLUSH_S`."""
+        """Wait until the lines that are queued now are written, at most `FLUSH_S`."""
         written = threading.Event()
         deadline = time.monotonic() + FLUSH_S
         try:
@@ -125,7 +127,7 @@ class QueuedHandler(logging.Handler):
         written.wait(deadline - time.monotonic())
 
     def close(self) -> None:
-        """Write what is queued and end the thread, within `FLUSH_S`; a stalled thread ends with the process."""
+        """Write the queued lines and end the thread, within `FLUSH_S`. A stalled thread is left behind."""
         self.flush()
         with contextlib.suppress(queue.Full):
             self._queue.put_nowait(None)
@@ -152,20 +154,20 @@ class QueuedHandler(logging.Handler):
                 self._reported = lost
             self._write(entry)
         except OSError:
-            # The count is written when writing works again.
+            # `_put` writes the count when writing works again.
             self._failed += 1
 
 
 def is_journal(environ: Mapping[str, str], fd: int) -> bool:
-    """Return whether `fd` is the journal's own stream: JOURNAL_STREAM names its device and inode."""
+    """Return whether `fd` is the journal's own stream: JOURNAL_STREAM holds its device and inode."""
     stat = os.fstat(fd)
     return environ.get("JOURNAL_STREAM") == f"{stat.st_dev}:{stat.st_ino}"
 
 
 @functools.cache
 def _standard_error() -> int:
-    # Once in the life of the process: descriptor 2 may be redirected later. A process that was started without stderr has
-    # none in Python; 2 is then free for any file.
+    # This runs once in the life of the process, because descriptor 2 may be redirected later. In a process
+    # that was started without standard error, Python has none. Any file may then get descriptor 2.
     return os.dup(2) if sys.__stderr__ else os.open(os.devnull, os.O_WRONLY)
 
 
@@ -173,7 +175,7 @@ def _writer(environ: Mapping[str, str], fd: int) -> WriteEntry:
     if not is_journal(environ, fd):
         return line_writer(fd, prefixed=False)
     try:
-        # Late: a machine without systemd has no such package.
+        # Imported here, because a machine without systemd has no such package.
         from systemd.journal import send  # noqa: PLC0415
     except ImportError:
         return line_writer(fd, prefixed=True)
@@ -185,8 +187,8 @@ def _entry(record: logging.LogRecord) -> JournalEntry:
     try:
         message = legible(record.getMessage())
         fields = {str(key): legible(str(value)) for key, value in extra.items()}
-    except Exception as err:  # noqa: BLE001 - an argument's __str__ may do anything, and a log line must end nothing
-        message = legible(f"log line broken: format={record.msg!r} error={type(err).__name__}")
+    except Exception as err:  # noqa: BLE001 - an argument's __str__ may raise anything, and logging must not
+        message = legible(f"cannot format a log line: format={record.msg!r} error={type(err).__name__}")
         fields = {}
     return JournalEntry(record, message, _trace(record), fields)
 
@@ -208,7 +210,7 @@ _NAMED: Final = re.compile(r"%s|[^%]*\b(code|name|device)=%s")
 
 
 def _kind(record: logging.LogRecord) -> tuple[object, ...]:
-    """Return the key of a line's kind: its logger, its format, and the device, code or tool that it names."""
+    """Return the key of a line's kind: its logger, its format, and the device, code or tool in it."""
     first = record.args[0] if isinstance(record.args, tuple) and record.args else None
     return record.name, record.msg, first if isinstance(first, str) and _NAMED.match(str(record.msg)) else ""
 

@@ -1,7 +1,7 @@
-"""Which proxy a request takes: the owner's, the environment's, or none.
+"""The choice of a request's proxy: the owner's, the environment's, or none.
 
-Each library reads the environment in its own way, and has its own errors for a SOCKS proxy. So each is told the proxy, and
-never looks for one.
+Each library reads the environment in its own way, and has its own errors for a SOCKS proxy. So each library
+is given the proxy of this module, and never reads the environment itself.
 """
 
 import contextlib
@@ -14,11 +14,11 @@ from kioskd.errors import ConfigError
 
 
 class ProxyError(ConfigError):
-    """The environment names a proxy that cannot be used; the text names the variable, and nothing of a password."""
+    """The environment names an unusable proxy. The text names the variable, and shows no password."""
 
 
 def is_loopback(url: str) -> bool:
-    """Whether `url` is on this machine: a request to it takes no proxy, and no other machine can listen."""
+    """Return whether `url` is on this machine: no proxy is used, and no other machine can listen."""
     try:
         host = (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:
@@ -32,12 +32,13 @@ def is_loopback(url: str) -> bool:
 
 
 def route(url: str, chosen: str | None = None, environ: Mapping[str, str] = os.environ) -> str | None:
-    """Return the address of the HTTP proxy for `url`; None to go straight there.
+    """Return the address of the HTTP proxy for `url`; None to connect directly.
 
-    `chosen` is the owner's own. Without it: https_proxy or http_proxy, else all_proxy, unless no_proxy names the host.
+    `chosen` is the proxy from the owner's settings. Without it, https_proxy or http_proxy is used, else
+    all_proxy, unless no_proxy names the host.
 
     Raises:
-        ProxyError: the one that the environment names is no HTTP proxy.
+        ProxyError: the environment names a proxy that is not an HTTP proxy.
     """
     parts = urlsplit(url)
     if is_loopback(url):
@@ -49,7 +50,7 @@ def route(url: str, chosen: str | None = None, environ: Mapping[str, str] = os.e
         return None
     for name in ("http_proxy" if parts.scheme in ("http", "ws") else "https_proxy", "all_proxy"):
         if name == "http_proxy" and "REQUEST_METHOD" in environ:
-            continue  # a header of a request could have set it (CVE-2016-5385)
+            continue  # in a CGI program, a request's header could have set it (CVE-2016-5385)
         found, value = _value(environ, name)
         if value:
             return _usable(found, value)
@@ -57,7 +58,7 @@ def route(url: str, chosen: str | None = None, environ: Mapping[str, str] = os.e
 
 
 def _value(environ: Mapping[str, str], name: str) -> tuple[str, str]:
-    """Return the variable that is set, and its value; lower case has precedence, as with curl."""
+    """Return the variable's name as it is set, and its value. Lower case has precedence, as with curl."""
     for spelled in (name, name.upper()):
         if spelled in environ:
             return spelled, environ[spelled].strip()
@@ -71,13 +72,13 @@ def _usable(name: str, value: str) -> str:
         host, _port = url.hostname, url.port
     except ValueError:
         url, host = SplitResult("http", "", "", "", ""), None
-    mend = f"write {name}=http://HOST:PORT, or remove it; service.proxy goes before it for the service"
+    mend = f"write {name}=http://HOST:PORT, or unset it; for the service alone, set service.proxy instead"
     if url.scheme.startswith("socks"):
-        raise ProxyError(f"environment: {name} names a SOCKS proxy, which kioskd does not speak; {mend}")
+        raise ProxyError(f"environment: {name} names a SOCKS proxy, which kioskd cannot use; {mend}")
     if url.scheme != "http":
-        raise ProxyError(f"environment: {name} names no HTTP proxy; {mend}")
+        raise ProxyError(f"environment: {name} does not name an HTTP proxy; {mend}")
     if not host or not written.isprintable() or any(char.isspace() for char in written):
-        raise ProxyError(f"environment: {name} is no address of a proxy; {mend}")
+        raise ProxyError(f"environment: {name} does not hold a proxy's address; {mend}")
     return written
 
 
@@ -88,7 +89,7 @@ def _passed_by(host: str, port: int | None, no_proxy: str) -> bool:
 
 
 def _names(entry: str, host: str, port: int | None) -> bool:
-    with contextlib.suppress(ValueError):  # one of the two is a name, and no address
+    with contextlib.suppress(ValueError):  # host or entry is a name, not an address
         return ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip("[]"), strict=False)
     name, _, number = entry.rpartition(":")
     if name and number.isdigit() and not name.endswith(":"):

@@ -1,4 +1,4 @@
-"""Reading a file that YAML or a command line names, without waiting: a pipe or a device may never end."""
+"""Reading a file that a setting or an argument names. Pipes and devices are rejected, as they may block."""
 
 import errno
 import os
@@ -16,33 +16,33 @@ _KINDS: Final = (
 
 
 class NotRegularError(OSError):
-    """A folder, a pipe, a socket or a device in the place of a file; `strerror` says which."""
+    """The path names a folder, a pipe, a socket or a device, not a file. `strerror` says which."""
 
 
 def content(path: Path, most_bytes: int) -> bytes:
-    """Return at most the first `most_bytes` of a file. Blocks for as long as its disk does.
+    """Return at most the first `most_bytes` of a file. It blocks while the disk is busy.
 
     Raises:
-        NotRegularError: it is no regular file.
-        OSError: it cannot be read.
+        NotRegularError: the path does not name a regular file.
+        OSError: the file cannot be read.
     """
     return read(path, most_bytes)[0]
 
 
 def read(path: Path, most_bytes: int) -> tuple[bytes, os.stat_result]:
-    """As `content`, with the status of the file that was read."""
+    """Do as `content`, and also return the status of the file that was read."""
     with opened(path) as file:
         return file.read(most_bytes), os.fstat(file.fileno())
 
 
 def opened(path: Path) -> BinaryIO:
-    """Return the file opened for reading; the caller closes it.
+    """Return the file opened for reading. The caller closes it.
 
     Raises:
-        NotRegularError: it is no regular file.
-        OSError: it cannot be read.
+        NotRegularError: the path does not name a regular file.
+        OSError: the file cannot be read.
     """
-    # Opening a device may already have an effect. So the path is checked first, and the open file once more.
+    # Opening a device can have an effect. So the path is checked before opening, and the open file once more.
     _check(path, path.stat())
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb")
     try:
@@ -54,7 +54,7 @@ def opened(path: Path) -> BinaryIO:
 
 
 def check(path: Path) -> None:
-    """Raise the OSError of `content` where a file cannot be read."""
+    """Raise the same OSError as `content` if the file cannot be read."""
     read(path, 0)
 
 

@@ -1,4 +1,4 @@
-"""Trying again, for ever: how long to wait between tries, and to say once that something is lost."""
+"""Retrying without end: the delays between tries, and one report when the thing in use is lost."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -6,30 +6,29 @@ from typing import NoReturn
 
 
 class RetryDelays:
-    """The seconds between tries: `first_s`, then twice as long each time, `most_s` at most."""
+    """The seconds between tries: `first_s`, then each time twice as long, at most `most_s`."""
 
     def __init__(self, first_s: float, most_s: float) -> None:
         self._first_s, self._most_s = first_s, most_s
         self._next_s = first_s
 
     def next(self) -> float:
-        """Return the seconds to wait now; the next time it is twice as long."""
+        """Return the seconds to wait now. The next call returns twice as many."""
         delay_s, self._next_s = self._next_s, min(self._next_s * 2, self._most_s)
         return delay_s
 
     def reset(self) -> None:
-        """Begin with `first_s` again."""
         self._next_s = self._first_s
 
 
 @dataclass(frozen=True, slots=True)
 class TryEnded:
-    """How one try to use something ended, which is always a loss."""
+    """The end of one try to use something. A try always ends with a loss."""
 
     error: str
-    """What went wrong, in words for the journal."""
+    """The cause of the loss, in words for the journal."""
     worked: bool = False
-    """Whether it was in use meanwhile: then the delays begin again, and the loss is said."""
+    """Whether the thing worked before the loss. Then the delays begin again, and the loss is reported."""
     at_once: bool = False
     """Whether the next try needs no delay."""
 
@@ -41,13 +40,13 @@ async def retry(
     lost: Callable[[str], None],
     pause: Callable[[float], Awaitable[None]],
 ) -> NoReturn:
-    """Use something again and again until cancelled; an error of `once` ends it.
+    """Use something again and again until cancelled, or until `once` raises.
 
     Args:
-        once: tries it, and returns when it is lost or was not reached.
-        delays: between tries.
-        lost: gets the error of the first failed try, and of the first after it has worked.
-        pause: waits for so many seconds, as `Clock.sleep` does; it may return sooner.
+        once: Tries to use it. Returns when it is lost or could not be reached.
+        delays: The delays between tries.
+        lost: Gets the error of the first failed try, and of each loss after it had worked.
+        pause: Waits for that many seconds, as `Clock.sleep` does. It may return sooner.
     """
     reported = False
     while True:

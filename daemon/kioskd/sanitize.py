@@ -1,7 +1,7 @@
-"""Text and JSON of peers and files, made harmless.
+"""Making text and JSON of peers and files harmless.
 
-`text` and `json_value` are for values that come in. The other functions are for text that a person's terminal, editor or
-journal shows.
+`text` and `json_value` are for incoming values. The other functions are for text that a person's terminal,
+editor or journal shows.
 """
 
 import json
@@ -11,16 +11,16 @@ from collections.abc import Callable
 from typing import Final
 
 DEEPEST: Final = 64
-"""Levels of nesting that a JSON value may have."""
+"""The most levels of nesting in a JSON value."""
 
 LARGEST_INTEGER: Final = 2**63 - 1
 
 _BLANKS: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\U000e0100-\U000e01ef]")
-"""Characters that Python calls printable and that show nothing."""
+"""Characters that Python calls printable, but that show nothing."""
 
 
 def text(value: str) -> str:
-    """Return `value` with each half of a character (a lone surrogate) replaced by U+FFFD, so that UTF-8 can hold it."""
+    """Return `value` with U+FFFD for each lone surrogate, so that UTF-8 can encode it."""
     if value.isascii():
         return value
     try:
@@ -31,20 +31,21 @@ def text(value: str) -> str:
 
 
 def printable(value: str) -> str:
-    """Return `value` with an escape such as `\\x1b` or `\\u202e` for each character that could mislead its reader.
+    """Return `value` with an escape, such as `\\x1b` or `\\u202e`, for each misleading character.
 
-    These are control characters, direction marks, characters without width, line breaks and half characters.
+    Escaped are control characters, direction marks, characters without width, line breaks and lone
+    surrogates.
     """
     return _without_unprintable(value, lambda char: char.encode("unicode_escape").decode())
 
 
 def replaced(value: str) -> str:
-    """Return `value` with U+FFFD for each character that `printable` would escape: for a terminal, where width counts."""
+    """Return `value` for a terminal: U+FFFD stands for each character that `printable` escapes."""
     return _without_unprintable(value, lambda _: "\ufffd")
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:
-    """Return `value` as JSON that a terminal can show: what `printable` would escape is escaped as JSON does it."""
+    """Return `value` as JSON for a terminal. Characters that `printable` escapes become JSON escapes."""
     lines = json.dumps(value, indent=indent, ensure_ascii=False).split("\n")
     return "\n".join(_without_unprintable(line, _json_escaped) for line in lines)
 
@@ -62,19 +63,21 @@ def _without_unprintable(value: str, replace: Callable[[str], str]) -> str:
 
 
 def json_value(value: object, most_chars: int) -> object:
-    """Return a JSON value that every JSON reader takes.
+    """Return a JSON value that every JSON reader accepts.
 
-    Text is made whole. A number that JSON or 64 bits cannot hold becomes text, so that a check of its type fails.
+    Lone surrogates become U+FFFD. A number that JSON or 64 bits cannot hold becomes text, so that a check of
+    its type fails.
 
     Raises:
-        ValueError: the value is nested deeper than `DEEPEST`, or all its text has more than `most_chars` characters.
+        ValueError: the value is nested deeper than `DEEPEST`, or all its text has more than `most_chars`
+        characters.
     """
     left = most_chars
 
     def clean(value: object, depth: int) -> object:
         nonlocal left
         if depth > DEEPEST:
-            raise ValueError("nested too deep")
+            raise ValueError("nested too deeply")
         if isinstance(value, str):
             left -= len(value)
             if left < 0:

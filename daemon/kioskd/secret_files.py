@@ -1,4 +1,4 @@
-"""Reading files that hold one secret, with errors that say what is wrong and never show the secret."""
+"""Reading files that hold one secret. Errors name the fault, and never show the secret."""
 
 import os
 import stat
@@ -11,13 +11,13 @@ from kioskd import regular_file
 from kioskd.errors import ConfigError
 
 STORES: Final = ("/etc/credstore", "/etc/credstore.encrypted", "/run/credstore", "/run/credstore.encrypted")
-"""The folders from which systemd takes credentials for its units (systemd.exec, ImportCredential=)."""
+"""The folders from which systemd loads its units' credentials (systemd.exec, ImportCredential=)."""
 
 LONGEST: Final = 4096
 
 
 class KeyUnusableError(ConfigError):
-    """There is a key, and it cannot be used. `where` names its place, `what` says why and what to do."""
+    """A key cannot be used. `where` names its place, `what` gives the cause and the remedy."""
 
     def __init__(self, where: str, what: str) -> None:
         super().__init__(f"{where}: {what}")
@@ -30,7 +30,7 @@ class KeyMissingError(KeyUnusableError):
 
 
 def is_there(path: Path) -> bool | None:
-    """Return whether there is a file at `path`; None where this user may not look into its folder."""
+    """Return whether there is a file at `path`; None if this user is not allowed to look into its folder."""
     try:
         os.stat(path)  # noqa: PTH116 - Path.exists() raises PermissionError or returns False, by version
     except PermissionError:
@@ -44,13 +44,14 @@ def from_file(where: str, path: Path, *, private: bool) -> SecretStr:
     """Return the secret that a file holds, for a tool.
 
     Raises:
-        KeyUnusableError: it cannot be read, holds none, or with `private` is open to others.
+        KeyUnusableError: the file cannot be read or holds no secret. With `private`: other users can access
+        it.
     """
     return checked(where, text(where, path, private=private))
 
 
 def text(where: str, path: Path, *, private: bool) -> str:
-    """Return the text of a file that should hold a secret; with `private`, only if it is closed to others."""
+    """Return the text of a secret file. With `private`, reject a file that others can access."""
     data, mode = read(where, path, LONGEST)
     if private:
         check_private(where, mode)
@@ -66,27 +67,29 @@ def read(where: str, path: Path, longest: int) -> tuple[bytes, int]:
     except FileNotFoundError:
         what = "the file is not there; create it, or correct the path"
     except OSError as err:
-        what = f"the file cannot be read: {err.strerror}; it must belong to the daemon's own user"
+        what = f"the file cannot be read: {err.strerror}; make the daemon's own user its owner"
     else:
         return data, status.st_mode
     raise KeyUnusableError(where, what)
 
 
 def check_private(where: str, mode: int) -> None:
-    """Raise KeyUnusableError if a file of this mode is open to others."""
+    """Raise KeyUnusableError if a file of this mode is open to other users."""
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise KeyUnusableError(where, f"is open to others (mode {stat.S_IMODE(mode):o}); run chmod 600 on it")
+        raise KeyUnusableError(
+            where, f"other users can access it (mode {stat.S_IMODE(mode):o}); run chmod 600 on it"
+        )
 
 
 def checked(where: str, text: str) -> SecretStr:
-    """Return `text` as a secret, or raise KeyUnusableError where it cannot be one."""
+    """Return `text` as a secret. Raise KeyUnusableError if it cannot be one."""
     key = text.strip()
     if not key:
-        what = "is empty: it must be the service's key"
+        what = "is empty: no key was given; give one"
     elif len(key) > LONGEST:
-        what = f"is longer than {LONGEST} characters: no key is; put the key alone there"
+        what = f"is longer than {LONGEST} characters, which no key is; put the key alone there"
     elif not key.isascii() or not key.isprintable() or " " in key:
-        what = "holds blanks, line breaks or odd characters: a key has none; put the key alone there"
+        what = "holds blanks, line breaks or odd characters, which a key has not; put the key alone there"
     else:
         return SecretStr(key)
     raise KeyUnusableError(where, what)

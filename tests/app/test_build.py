@@ -1,4 +1,4 @@
-"""The groups of workers that the daemon is put together from."""
+"""The groups of workers that make up the daemon."""
 
 from tests.support.fakes_devices import MemoryLamp
 from tests.support.kiosk import QUIET, Kiosk
@@ -12,7 +12,7 @@ from kioskd.flow.link.picture_pacer import PicturePacer
 
 
 def made(it: Kiosk, **others: object) -> str:
-    """Return the status of the picture service of a kiosk with other parts."""
+    """Return the status of the picture service of a kiosk with these parts."""
     pacer = PicturePacer(it.clock, uplink_idle=lambda: True)
     parts = changed(it.parts(), **others)
     return picture_service(
@@ -20,7 +20,7 @@ def made(it: Kiosk, **others: object) -> str:
     ).status
 
 
-async def test_a_camera_is_off_until_it_is_wanted_and_none_is_none() -> None:
+async def test_a_camera_begins_off_and_a_missing_camera_has_the_status_none() -> None:
     it = Kiosk(QUIET, watchdog_s=None)
     assert made(it, camera=None) == NoPictureService.status == "none"
     assert made(it, camera=MemoryCamera(b"")) == "off"
@@ -32,7 +32,7 @@ async def test_each_lamp_has_a_worker_of_its_own() -> None:
     assert len(lamp_workers(parts, lambda _event: None)) == 2
 
 
-async def test_a_day_without_limits_is_not_worth_a_write() -> None:
+async def test_a_day_without_limits_is_not_stored() -> None:
     it = Kiosk(QUIET, watchdog_s=None)
     group = storage(it.settings, it.parts(), lambda _event: None)
     assert not group.day.limited

@@ -1,4 +1,4 @@
-"""What remote control needs of the daemon: its log, its settings file, its metrics."""
+"""Access of remote control to the daemon's log, its settings file and its metrics."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ def test_the_log_level_can_be_read_and_set() -> None:
     assert tail.log_level == "warning"
 
 
-async def test_lines_are_kept_while_the_server_runs_and_no_longer() -> None:
+async def test_lines_are_kept_only_while_the_server_runs() -> None:
     tail, log = JournalTail(), logging.getLogger("kioskd.test")
     tail.set_log_level("info")
 
@@ -37,9 +37,9 @@ async def test_lines_are_kept_while_the_server_runs_and_no_longer() -> None:
     assert ([line["text"] for line in lines], newest) == (["served"], 1)
 
 
-async def test_settings_and_a_key_from_no_file_stay_as_they_are() -> None:
+async def test_settings_and_a_key_without_a_file_cannot_be_changed() -> None:
     owner = OwnerSettings(Settings(), Kiosk(QUIET, watchdog_s=None).parts())
-    with pytest.raises(ConfigError, match="come from no file"):
+    with pytest.raises(ConfigError, match="has no settings file"):
         await owner.reload()
-    with pytest.raises(ConfigError, match="not a stored one"):
+    with pytest.raises(ConfigError, match="does not use a stored key"):
         owner.take_key(SecretStr("AIzaNew"))

@@ -1,4 +1,4 @@
-"""Settings -> the devices of this machine, and which libraries are loaded for them."""
+"""Making of the devices from the settings, and the libraries that are loaded for it."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ def test_without_a_key_there_are_no_parts() -> None:
         app.real_parts(Settings(), {})
 
 
-def test_no_vendor_library_is_imported_before_somebody_is_configured_to_need_it() -> None:
+def test_no_vendor_library_is_imported_unless_a_setting_needs_it() -> None:
     vendors = ("pyaudio", "google.genai", "gpiod", "systemd", "picamera2")
     asked = f"import sys, kioskd.app; print([v for v in {vendors} if v in sys.modules])"
 
@@ -30,20 +30,20 @@ def test_no_vendor_library_is_imported_before_somebody_is_configured_to_need_it(
     assert answer.stdout == "[]\n"
 
 
-def test_without_the_service_managers_folders_nothing_is_kept() -> None:
+def test_without_the_service_managers_folders_no_data_is_stored() -> None:
     stores = app.real_parts(Settings(), {"GEMINI_API_KEY": "not-used"}).stores
     assert (stores.budget, stores.transcripts, stores.recordings) == (None, None, None)
     assert stores.resumption.recover() is None
 
 
-def test_the_state_directory_is_used_and_looked_at(tmp_path: Path) -> None:
+def test_the_state_directory_is_used_and_checked(tmp_path: Path) -> None:
     environ = {"GEMINI_API_KEY": "not-used", "STATE_DIRECTORY": str(tmp_path)}
     stores = app.real_parts(Settings(), environ).stores
     assert stores.budget is not None
     assert list(stores.places) == ["state directory"]
 
 
-def test_what_each_device_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_missing_library_of_each_device_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gpiod", None)
     button = {"source": "gpio:pi/17"}
     settings = Settings.model_validate({"controls": {"button": button, "lamp": {"source": "gpio:pi/18"}}})

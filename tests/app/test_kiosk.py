@@ -1,4 +1,4 @@
-"""The daemon put together: what every effect of the core is carried out by, and what a reload changes."""
+"""The whole daemon: the function for every effect of the core, and the changes by a reload."""
 
 from typing import get_args
 
@@ -12,13 +12,13 @@ from kioskd.flow.runtime.reload import Reload
 from kioskd.settings.sound import SpeakerSettings
 
 
-async def test_each_effect_of_the_core_is_carried_out() -> None:
+async def test_each_effect_of_the_core_has_a_function() -> None:
     it = Kiosk(QUIET, watchdog_s=None)
     daemon = Daemon(it.settings, it.parts(), [])
     assert set(daemon.performers()) == set(get_args(Effect))
 
 
-async def test_a_reload_sets_the_volume_and_is_told_to_the_service_manager() -> None:
+async def test_a_reload_sets_the_volume_and_is_reported_to_the_service_manager() -> None:
     it = Kiosk(QUIET, watchdog_s=None)
     louder = QUIET.model_copy(update={"speaker": SpeakerSettings(cues=(), volume=30)})
     reload = Reload(lambda: NewSettings(louder, ScriptedLive()))

@@ -1,4 +1,4 @@
-"""What a kiosk is made of: it runs with no more than it needs."""
+"""The parts of a kiosk. It runs with very few."""
 
 from tests.support.fakes_devices import ManualClock, MemoryMicrophone, MemoryNotifier, MemorySpeaker
 from tests.support.fakes_live import ScriptedLive
@@ -10,7 +10,7 @@ from kioskd.core.effects import KioskStatus
 from kioskd.ports import Preferences
 
 
-def test_what_is_not_named_is_there_and_does_nothing() -> None:
+def test_a_part_that_is_not_given_exists_and_does_nothing() -> None:
     made = parts(ManualClock(), MemoryMicrophone(), MemorySpeaker(), ScriptedLive(), MemoryNotifier())
     devices, service, stores = made.devices, made.service, made.stores
     assert isinstance(devices.network, NoNetwork)

@@ -1,4 +1,4 @@
-"""The owner's settings -> what they mean for the core, and what of them a running daemon takes over."""
+"""Translation of the owner's settings for the core, and the settings that a running daemon can change."""
 
 from dataclasses import replace
 from typing import Any
@@ -93,7 +93,7 @@ LOCAL = ConversationSettings(turn_taking="local", silence_ms=900, idle_s=30.0)
 HOLD = ControlsSettings(button=ButtonSettings(source="gpio:c/1", does="hold"))
 
 
-def test_what_only_a_restart_can_change_stays_as_it_was_in_all_places() -> None:
+def test_a_setting_that_needs_a_restart_keeps_its_old_value_everywhere() -> None:
     started = Settings()
     new = Settings(
         conversation=LOCAL, controls=HOLD, assistant=AssistantSettings(voice="Puck", language="de-DE"),
@@ -115,7 +115,7 @@ def test_what_only_a_restart_can_change_stays_as_it_was_in_all_places() -> None:
     assert not app.own_turns(going)
 
 
-def test_tools_that_only_a_restart_can_change_are_named_as_a_whole() -> None:
+def test_changed_tools_need_a_restart_and_are_named_as_a_whole() -> None:
     new = Settings.model_validate({"tools": ({"kind": "builtin"},)})
     assert app.take_over(new, Settings()) == (Settings(), ("tools",))
 
@@ -129,11 +129,11 @@ def test_tools_that_only_a_restart_can_change_are_named_as_a_whole() -> None:
         Settings(limits=LimitsSettings(minutes_per_day=8)),
     ],
 )
-def test_what_can_be_changed_at_once_is_and_nothing_is_named(new: Settings) -> None:
+def test_a_setting_that_needs_no_restart_changes_at_once(new: Settings) -> None:
     assert app.take_over(new, Settings()) == (new, ())
 
 
-def test_all_sections_say_what_of_them_is_looked_at_once() -> None:
+def test_every_section_lists_its_settings_that_need_a_restart() -> None:
     assert set(Settings.model_fields) - set(app.AT_START) == {"service", "limits"}
     for section, names in app.AT_START.items():
         assert names is None or names < set(type(getattr(Settings(), section)).model_fields)

@@ -32,7 +32,7 @@ from kioskd.settings.model import Settings
     ],
 )
 async def test_the_settings_choose_the_path(service_settings: dict[str, Any], path: str) -> None:
-    # A key in place of what the settings would fetch, as in a rehearsal.
+    # A key in place of the credentials that the settings name, as in a rehearsal.
     assert (await setup_of({"service": service_settings}))[1] == path
 
 
@@ -43,7 +43,7 @@ async def test_settings_with_a_token_url_need_no_key() -> None:
     assert len(tokens.asked) == 1
 
 
-async def test_settings_with_an_account_need_no_key_and_are_dialed_where_they_say(tmp_path: Path) -> None:
+async def test_settings_with_an_account_need_no_key_and_dial_the_accounts_location(tmp_path: Path) -> None:
     async with google(bearer(), tmp_path) as (_, vertex):
         account = {
             "provider": "vertex",
@@ -55,9 +55,9 @@ async def test_settings_with_an_account_need_no_key_and_are_dialed_where_they_sa
     assert setup["model"].startswith("projects/my-project/locations/global/")
 
 
-def test_an_unknown_model_is_said_in_the_journal(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_model_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     app.live(Settings.model_validate({"service": {"model": "gemini-9-live"}}), SecretStr(KEY))
-    assert "taken for one like gemini-3.8-live: model=gemini-9-live" in caplog.text
+    assert "treated like gemini-3.8-live: model=gemini-9-live" in caplog.text
     caplog.clear()
     app.live(Settings(), SecretStr(KEY))
     assert caplog.text == ""

@@ -1,4 +1,4 @@
-"""Settings -> the way of the sound."""
+"""Making of the sound's path from the settings."""
 
 import pytest
 from tests.support.kiosk import QUIET, Kiosk
@@ -10,7 +10,7 @@ from kioskd.flow.storage.preferences import PreferenceKeeper
 from kioskd.settings.model import Settings
 
 
-def test_a_wake_word_is_loaded_only_where_it_wakes() -> None:
+def test_a_wake_word_is_loaded_only_if_it_wakes_the_kiosk() -> None:
     assert wake_word(Settings()) == []
     woken = Settings.model_validate({"conversation": {"wake": ("wakeword",), "wakeword": "hey_jarvis"}})
     [detector] = wake_word(woken)
@@ -18,7 +18,7 @@ def test_a_wake_word_is_loaded_only_where_it_wakes() -> None:
 
 
 @pytest.mark.parametrize("volume", [20, 90])
-async def test_the_sound_begins_at_the_volume_of_the_preferences(volume: int) -> None:
+async def test_the_speaker_starts_with_the_stored_volume(volume: int) -> None:
     it = Kiosk(QUIET, watchdog_s=None)
     writer = DiskWriter(it.clock, lambda _event: None)
     keeper = PreferenceKeeper(NoPreferences(), writer, volume=volume)

@@ -1,4 +1,4 @@
-"""What a start on this machine would refuse, found out without one."""
+"""A check whether a start would succeed, without starting."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_settings_with_which_a_start_would_succeed_are_returned(tmp_path: Path) -> None:
+def test_usable_settings_are_returned(tmp_path: Path) -> None:
     path = written(tmp_path, "conversation:\n  wake: [remote]\nspeaker:\n  volume: 30\n")
     assert app.tried(path, {"GEMINI_API_KEY": "not-used"}).speaker.volume == 30
 
 
-def test_what_this_machine_lacks_stands_where_it_is_named(tmp_path: Path) -> None:
+def test_the_fault_of_a_missing_library_has_the_place_of_its_setting(tmp_path: Path) -> None:
     missing = tmp_path / "map.jpg"
     path = written(tmp_path, f"assistant:\n  pictures:\n    - {missing}\n")
     [fault] = app.unfit(path, load(path))

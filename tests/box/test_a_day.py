@@ -151,7 +151,7 @@ def test_a_network_that_is_lost(day: Day) -> None:
         day.it.box.exec("kioskd", "wake")
         day.tells(KioskStatus.OFFLINE, Code.WAY, news=["out of order W1"], doctor=["not-reached"])
         day.it.box.exec("kioskd", "sleep")
-        last = "Asleep; at the last try: no way to the service; look at the network (code W1)"
+        last = "Asleep; at the last try: the service cannot be reached; check the network (code W1)"
         day.tells(KioskStatus.ASLEEP, Code.WAY, doctor=["not-reached"], words=last)
     finally:
         day.it.network.find_the_way()

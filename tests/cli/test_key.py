@@ -35,7 +35,7 @@ with socket.socket(socket.AF_UNIX) as listening:
     print("listens", flush=True)
     print(listening.accept()[0].recv(4096))
 """
-NOT_KNOWN: Final = "not a request that this kioskd knows; is the command of another version?"
+NOT_KNOWN: Final = "kioskd does not know this request; do the command and the daemon have the same version?"
 NOW: Final = "now: sudo systemctl restart kioskd"
 TYPED: Final = "AIzaNotAKeyOfAnybody0123456789"
 

@@ -128,7 +128,7 @@ async def test_a_conversation_is_begun_and_ended_from_afar(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with controlled(place, capsys) as it:
-        assert await it.command("wake") == Done(0, "Waking: calling the service\n", "")
+        assert await it.command("wake") == Done(0, "Waking: connecting to the service\n", "")
         await soon(it.live.accept())
         await it.shows(KioskStatus.LISTENING)
         assert "conversation  number 1, turns so far 0" in (await it.command("status")).out
@@ -154,7 +154,7 @@ async def test_a_muted_kiosk_refuses_to_wake_and_says_why(
         assert (await it.command("mute")).code == Exit.OK
         assert it.shown is KioskStatus.MUTED
         assert await it.command("wake") == Done(
-            1, "", "kioskd: not done: it is muted; kioskd unmute ends that\n"
+            1, "", "kioskd: not done: the kiosk is muted; run kioskd unmute first\n"
         )
         refused = await it.command("ask", "hello", "--json")
         assert (refused.code, json.loads(refused.out)["ok"]) == (1, False)
@@ -227,7 +227,7 @@ async def test_a_look_that_the_line_has_no_room_for_fails_and_holds_up_no_questi
         async with asyncio.timeout(PATIENCE_S):
             done = await looking
         assert (done.code, done.out) == (Exit.NOT_MET, "")
-        assert "not shown: the way to the service is too slow for pictures; try again" in done.err
+        assert "not shown: the line to the service is too slow for pictures; try again" in done.err
         assert (list(connection.shown), list(connection.texts)) == ([], ["What is this?"])
 
 

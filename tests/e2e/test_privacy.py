@@ -167,7 +167,7 @@ async def test_what_the_owner_wants_kept_is_kept_there_and_nowhere_else(
         for name in ("transcripts", "recordings")
     }
     async with visit(tmp_path, sound_server, privacy=privacy) as (it, daemon):
-        assert any("kept: transcripts and recordings" in said for said in daemon.told)
+        assert any("stored: transcripts and recordings" in said for said in daemon.told)
         assert "recordings are kept: folder=" in daemon.journal
         await daemon.leave()
 

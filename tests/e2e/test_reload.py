@@ -168,7 +168,7 @@ async def test_what_needs_a_restart_is_named(tmp_path: Path, sound_server: Sound
         it.edit(microphone={"preroll_ms": 900}, speaker={"volume": 40, "device": "kioskspk"})
         it.reload()
         line = await it.says("settings reloaded")
-        assert line.endswith("settings reloaded; after a restart only: microphone.preroll_ms, speaker.device")
+        assert line.endswith("settings reloaded; these need a restart: microphone.preroll_ms, speaker.device")
 
 
 async def test_what_needs_a_restart_keeps_no_visitor_from_being_answered_before_it(
@@ -178,7 +178,7 @@ async def test_what_needs_a_restart_keeps_no_visitor_from_being_answered_before_
         it.edit(conversation={"turn_taking": "local"}, assistant={"voice": "Puck"})
         it.reload()
         assert (await it.says("settings reloaded")).endswith(
-            "; after a restart only: conversation.turn_taking"
+            "; these need a restart: conversation.turn_taking"
         )
         session = await it.connected(2)
         assert "Puck" in str(voice_of(session, 2))

@@ -17,7 +17,8 @@ from kioskd.media import lamp_patterns
 from kioskd.ports import Preferences
 
 IN_WORDS = (
-    "but what is to outlive a restart cannot be written; look at the disk: {}: Not a directory (code S1)"
+    "but volume, mute and the day's budget cannot be stored and would be lost at the next restart; "
+    "check the disk: {}: Not a directory (code S1)"
 )
 
 

@@ -1,7 +1,7 @@
-"""Links that die in every way: noticed in time, and the conversation goes on with nothing of the visitor's speech lost.
+"""Dead links of every kind: they are noticed in time, and no speech of the visitor is lost.
 
-The composed daemon over the real SDK, in a network of the test's own; only its devices are made of memory. Each frame
-of the visitor's speech carries its number, so that the service's record shows what was lost, or heard twice.
+The whole daemon runs over the real SDK, in a network namespace of the test. Only its devices are fakes. Each
+frame of the visitor's speech carries its number, so that the service's record shows lost and repeated frames.
 """
 
 import asyncio
@@ -46,10 +46,10 @@ from kioskd.simulator.certificate import Certificate, make_certificate
 from kioskd.simulator.records import SessionRecord
 
 NOTICED_S: Final = 22.0
-"""20 s are promised; the rest is for a busy machine."""
+"""The most seconds until a dead link is noticed. 20 s are promised; the rest is for a busy machine."""
 LEAVING_S: Final = 5.0
 BRISK: Final = Deadlines(open_s=2.0, setup_s=2.0)
-"""So that a dial which comes to nothing does not take a test's time; nothing else is changed."""
+"""The dial's timeout, shortened so that a failing dial does not delay the tests."""
 HOST: Final = "live.test"
 MUTE: Final = ServiceScript(replies=(Reply(silent=True),))
 ALWAYS: Final = Settings(
@@ -59,7 +59,7 @@ ALWAYS: Final = Settings(
 
 @pytest.fixture
 def network() -> Iterator[Namespace]:
-    """Be in a network that can be spoilt."""
+    """Yield a network that can be disturbed."""
     if lacking := missing():
         pytest.skip(lacking)
     with namespace() as made:
@@ -67,12 +67,12 @@ def network() -> Iterator[Namespace]:
 
 
 class Kiosk:
-    """A daemon and its visitor, who speaks without a pause."""
+    """A daemon, and a visitor who speaks without a pause."""
 
     def __init__(self, live: GeminiLive, settings: Settings = ALWAYS) -> None:
         self.button = MemoryButton()
         self.said = 0
-        """Frames that the visitor has said so far; the next one's number."""
+        """The frames that the visitor has said so far; also the next frame's number."""
         self._live = live
         self._settings = settings
         self._microphone = MemoryMicrophone()
@@ -80,7 +80,7 @@ class Kiosk:
         self._changed = asyncio.Event()
 
     async def serve(self) -> None:
-        """Be a kiosk until cancelled."""
+        """Run the kiosk until cancelled."""
         clock = SystemClock()
         parts = kiosk_parts(
             clock,
@@ -103,23 +103,23 @@ class Kiosk:
             await asyncio.sleep(pcm.FRAME_MS / 1000)
 
     def say(self, count: int) -> None:
-        """Have the visitor say so many frames, at once."""
+        """Have the visitor say `count` frames at once."""
         for number in range(self.said, self.said + count):
             self._microphone.say(number.to_bytes(2, "little").ljust(pcm.FRAME_BYTES, b"\0"))
         self.said += count
 
     async def started(self) -> None:
-        """Wait until the kiosk serves."""
+        """Wait until the kiosk is ready."""
         await self._until(lambda event: isinstance(event, Started), 1)
 
     async def up(self, nth: int = 1) -> float:
-        """Wait until the service was reached so often; return when that was."""
+        """Wait for the `nth` connection. Return the clock's time when it opened."""
         return await self._until(lambda event: isinstance(event, ConnectionUp), nth)
 
     async def lost(
         self, after: float = 0.0, within_s: float = NOTICED_S, remedy: Remedy | None = None
     ) -> float:
-        """Wait for the first loss since `after`, or the first for this remedy; return when it was noticed."""
+        """Wait for the first loss since `after`, or the first with this remedy. Return its time."""
         return await self._until(
             lambda event: isinstance(event, ConnectionLost) and remedy in (None, event.remedy),
             1,
@@ -128,7 +128,7 @@ class Kiosk:
         )
 
     async def losses(self, count: int) -> None:
-        """Wait until so many dials and connections have come to nothing."""
+        """Wait until `count` dials or connections have failed."""
         await self._until(lambda event: isinstance(event, ConnectionLost), count)
 
     async def _until(
@@ -160,7 +160,7 @@ async def in_conversation(
     deadlines: Deadlines | None = None,
     proxy: str | None = None,
 ) -> AsyncIterator[Kiosk]:
-    """Run a kiosk whose visitor has begun to speak to the service."""
+    """Yield a kiosk whose visitor has begun to speak to the service."""
     live = live_at(endpoint or service.endpoint, ca_file or service.ca_file, service.key, deadlines, proxy)
     kiosk = Kiosk(live)
     async with running(kiosk.serve(), kiosk.speak()):
@@ -179,22 +179,22 @@ def live_at(
 
 
 def numbers(session: SessionRecord) -> list[int]:
-    """Return the numbers of the frames that a session was told, in the order of their coming."""
+    """Return the numbers of the frames that a session received, in order."""
     heard = bytes(session.audio)
     return [int.from_bytes(heard[at : at + 2], "little") for at in range(0, len(heard), pcm.FRAME_BYTES)]
 
 
 async def hears(service: Simulator, number: int, within_s: float = 2 * PATIENCE_S) -> None:
-    """Wait until the service has heard up to the frame of this number."""
+    """Wait until the service has received the frame of this number."""
     async with asyncio.timeout(within_s):
         while True:
             if service.sessions and (heard := numbers(service.sessions[-1])) and heard[-1] >= number:
                 return
-            await asyncio.sleep(0.02)  # the records tell nobody that they have grown
+            await asyncio.sleep(0.02)  # the record does not signal that it has grown
 
 
 async def goes_on(kiosk: Kiosk, service: Simulator) -> None:
-    """Wait until the service is reached again and has caught up; check that it is as if nothing had happened."""
+    """Wait until the service is connected again and has caught up. Check that no frame is lost or doubled."""
     await kiosk.up(2)
     await hears(service, kiosk.said)
     [session] = service.sessions
@@ -207,7 +207,7 @@ async def goes_on(kiosk: Kiosk, service: Simulator) -> None:
 
 
 async def test_a_black_hole_and_a_frozen_peer_are_noticed_in_time(network: Namespace) -> None:
-    """By the daemon's own deadlines, whole; side by side, as each takes its time."""
+    """All faults run side by side with the daemon's real deadlines, because each takes long."""
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_fall_into_a_black_hole(network))
         tasks.create_task(_freeze())
@@ -218,7 +218,8 @@ async def _fall_into_a_black_hole(network: Namespace) -> None:
         async with network.black_hole(port_of(service)):
             began = time.monotonic()
             noticed = await kiosk.lost(began)
-            # By now the service, too, has given up the connection: it refuses a second one beside an open one.
+            # The service, too, has given up the connection by now: it rejects a second one beside an open
+            # one.
             service.inject(FaultAction(do="abort"))
             await service.wait_for("closed", 1)
         assert noticed - began < NOTICED_S
@@ -226,7 +227,7 @@ async def _fall_into_a_black_hole(network: Namespace) -> None:
 
 
 async def _freeze() -> None:
-    """The peer is a process that was stopped: its kernel goes on to acknowledge what nobody reads."""
+    """Stop the peer's process. Its kernel still acknowledges bytes that no process reads."""
     async with (
         Simulator(MUTE) as service,
         relay(service) as peer,
@@ -236,7 +237,7 @@ async def _freeze() -> None:
         await peer.freeze()
         noticed = await kiosk.lost(began)
         assert noticed - began < NOTICED_S
-        # What its kernel holds dies with it: the kiosk must not have taken it for heard.
+        # The bytes in its kernel are lost with it. The kiosk must not count them as received.
         await peer.replace()
         await goes_on(kiosk, service)
 
@@ -246,15 +247,15 @@ async def test_a_buffer_that_stays_full_is_noticed_in_time(network: Namespace) -
     async with Simulator(MUTE) as service, in_conversation(service) as kiosk:
         service.inject(FaultAction(do="stop_reading"))
         await service.wait_for("fault", 1)
-        kiosk.say(1000)  # so that it is full at once
+        kiosk.say(1000)  # so that the buffer is full at once
         began = time.monotonic()
         assert await kiosk.lost(began) - began < Deadlines().send_s + 2
         service.inject(FaultAction(do="abort"))
         await goes_on(kiosk, service)
 
 
-async def test_a_peer_that_has_forgotten_the_connection_is_left_at_once(network: Namespace) -> None:
-    """Half open: it restarted while the network was away, and knows nothing of us."""
+async def test_a_connection_that_the_peer_has_forgotten_is_closed_at_once(network: Namespace) -> None:
+    """The peer restarted while the network was away, and does not know the connection (half open)."""
     async with Simulator(MUTE) as service, in_conversation(service) as kiosk:
         async with network.black_hole(port_of(service)):
             service.inject(FaultAction(do="abort"))
@@ -264,10 +265,10 @@ async def test_a_peer_that_has_forgotten_the_connection_is_left_at_once(network:
         await goes_on(kiosk, service)
 
 
-async def test_a_short_outage_is_ridden_out_without_a_new_connection(network: Namespace) -> None:
+async def test_a_short_outage_needs_no_new_connection(network: Namespace) -> None:
     async with Simulator(MUTE) as service, in_conversation(service) as kiosk:
         async with network.black_hole(port_of(service)):
-            await asyncio.sleep(3.0)  # the outage itself
+            await asyncio.sleep(3.0)  # the outage
         await hears(service, kiosk.said)
         [session] = service.sessions
         heard = numbers(session)
@@ -275,8 +276,8 @@ async def test_a_short_outage_is_ridden_out_without_a_new_connection(network: Na
         assert len(service.connections) == 1
 
 
-async def test_a_slow_uplink_is_late_and_not_dead(network: Namespace) -> None:
-    """Half of what speech takes passes, and there is a backlog as after an outage."""
+async def test_a_slow_uplink_delays_speech_but_keeps_the_connection(network: Namespace) -> None:
+    """The line passes half of the speech's rate, and a backlog exists as after an outage."""
     async with Simulator(MUTE) as service, in_conversation(service) as kiosk:
         network.slow_down("200kbit", "400ms")
         last = kiosk.said + 250
@@ -292,8 +293,8 @@ async def test_a_slow_uplink_is_late_and_not_dead(network: Namespace) -> None:
     assert len(service.connections) == 1
 
 
-async def test_a_captive_portal_is_waited_out(network: Namespace, tmp_path: Path) -> None:
-    """It answers for everybody, with a certificate of its own."""
+async def test_the_kiosk_waits_for_the_end_of_a_captive_portal(network: Namespace, tmp_path: Path) -> None:
+    """The portal answers for every host, with a certificate of its own."""
     ours, portal = identity(tmp_path, "ours"), identity(tmp_path, "portal", names=("portal.invalid",))
     async with (
         Simulator(MUTE) as service,
@@ -311,8 +312,8 @@ async def test_a_captive_portal_is_waited_out(network: Namespace, tmp_path: Path
         await goes_on(kiosk, service)
 
 
-async def test_a_clock_that_is_not_set_yet_is_waited_for(network: Namespace, tmp_path: Path) -> None:
-    """As the device sees it, the service's certificate starts tomorrow."""
+async def test_the_kiosk_waits_for_its_clock_to_be_set(network: Namespace, tmp_path: Path) -> None:
+    """By the device's clock, the service's certificate is not valid before tomorrow."""
     ours = identity(tmp_path, "ours")
     tomorrow = identity(tmp_path, "tomorrow", starts_in=dt.timedelta(days=1))
     async with (
@@ -329,10 +330,12 @@ async def test_a_clock_that_is_not_set_yet_is_waited_for(network: Namespace, tmp
         await goes_on(kiosk, service)
 
 
-async def test_a_resolver_that_falls_silent_is_waited_for(
+async def test_the_kiosk_waits_for_a_silent_name_server(
     network: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RES_OPTIONS", "timeout:1 attempts:1")  # for the thread that nobody can cancel
+    monkeypatch.setenv(
+        "RES_OPTIONS", "timeout:1 attempts:1"
+    )  # for the resolver's thread, which cannot be cancelled
     ours = identity(tmp_path, "ours")
     async with Simulator(MUTE) as service, Gateway(service, ours) as gateway, resolver(network) as names:
         endpoint = f"https://{HOST}:{gateway.port}"
@@ -343,16 +346,16 @@ async def test_a_resolver_that_falls_silent_is_waited_for(
             began = time.monotonic()
             await gateway.cut()
             noticed = await kiosk.lost(began)
-            await kiosk.lost(noticed + 0.001)  # a dial that came to nothing
+            await kiosk.lost(noticed + 0.001)  # a failed dial
             names.silent = False
             await goes_on(kiosk, service)
 
 
 @pytest.mark.parametrize("manner", ["refuse", "silent"])
-async def test_a_proxy_that_is_no_help_is_waited_out(
+async def test_the_kiosk_waits_for_a_failing_proxy(
     network: Namespace, tmp_path: Path, manner: Literal["refuse", "silent"]
 ) -> None:
-    """It knows the name, which nobody else does here."""
+    """Only the proxy can resolve the service's name here."""
     ours = identity(tmp_path, "ours")
     async with Simulator(MUTE) as service, Gateway(service, ours) as gateway, Proxy(gateway) as proxy:
         endpoint = f"https://{HOST}:{gateway.port}"
@@ -369,7 +372,7 @@ async def test_a_proxy_that_is_no_help_is_waited_out(
             await goes_on(kiosk, service)
 
 
-async def test_nothing_is_dialed_or_said_while_the_network_is_away_and_nobody_is_there(
+async def test_an_idle_kiosk_without_network_neither_dials_nor_logs(
     network: Namespace, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "kioskd")
@@ -383,7 +386,7 @@ async def test_nothing_is_dialed_or_said_while_the_network_is_away_and_nobody_is
             for _ in range(2):
                 network.run("ip", "address", "flush", "dev", "wifi")
                 network.lose_the_way()
-                await asyncio.sleep(1.5)  # longer than the network's own rest: nothing is to happen
+                await asyncio.sleep(1.5)  # longer than the network monitor waits for quiet
                 network.find_the_way()
                 join(network)
                 await asyncio.sleep(1.5)
@@ -397,15 +400,15 @@ async def test_nothing_is_dialed_or_said_while_the_network_is_away_and_nobody_is
 
 
 def join(network: Namespace) -> None:
-    """Have the wireless card come up with an address and a way out."""
+    """Give the wireless card an address and a route."""
     for card in ("far", "wifi"):
         network.run("ip", "link", "set", card, "up")
     network.run("ip", "address", "add", "10.9.8.65/24", "dev", "wifi")
     network.run("ip", "route", "replace", "default", "via", "10.9.8.1", "dev", "wifi")
 
 
-async def test_the_networks_return_is_worth_a_dial_at_once(network: Namespace) -> None:
-    """Nobody waits for the end of a delay that has grown long meanwhile."""
+async def test_the_kiosk_dials_as_soon_as_the_network_returns(network: Namespace) -> None:
+    """The dial does not wait for the end of a long delay."""
     network.run("ip", "link", "add", "wifi", "type", "veth", "peer", "name", "far")
     join(network)
     hasty = Deadlines(open_s=0.2, unacknowledged_s=1.0)
@@ -414,7 +417,7 @@ async def test_the_networks_return_is_worth_a_dial_at_once(network: Namespace) -
             network.run("ip", "address", "flush", "dev", "wifi")
             network.lose_the_way()
             service.inject(FaultAction(do="abort"))
-            await kiosk.losses(5)  # from now on a delay is up to 8 s
+            await kiosk.losses(5)  # from now on the delay is up to 8 s
 
         network.find_the_way()
         join(network)
@@ -423,7 +426,7 @@ async def test_the_networks_return_is_worth_a_dial_at_once(network: Namespace) -
         await goes_on(kiosk, service)
 
 
-async def test_another_network_is_moved_to_before_the_old_way_dies(network: Namespace) -> None:
+async def test_the_kiosk_moves_to_another_network_before_the_old_one_ends(network: Namespace) -> None:
     network.run("ip", "link", "add", "wifi", "type", "veth", "peer", "name", "far")
     async with Simulator(MUTE) as service, in_conversation(service) as kiosk:
         join(network)
@@ -433,7 +436,7 @@ async def test_another_network_is_moved_to_before_the_old_way_dies(network: Name
             await kiosk.lost(within_s=0.0)
 
 
-async def test_leaving_takes_no_longer_over_a_dead_network(
+async def test_the_daemon_ends_as_quickly_without_a_network(
     network: Namespace, tmp_path: Path, sound_server: SoundServer
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
@@ -456,7 +459,7 @@ async def _leave_a_black_hole(network: Namespace, folder: Path, sound: SoundServ
         async with daemon_process(folder, settings, surroundings(sound, service)) as daemon:
             await daemon.shows(STATUS[KioskStatus.LISTENING])
             async with network.black_hole(port_of(service)):
-                await asyncio.sleep(2.0)  # what was sent meanwhile waits for an answer
+                await asyncio.sleep(2.0)  # until unanswered bytes wait
                 assert_left_in_time(await daemon.leave(), daemon)
 
 
@@ -486,7 +489,7 @@ async def _leave_a_frozen_peer(folder: Path, sound: SoundServer) -> None:
         async with daemon_process(folder, settings, surroundings(sound, service)) as daemon:
             await daemon.shows(STATUS[KioskStatus.LISTENING])
             await peer.freeze()
-            await asyncio.sleep(1.0)  # what was sent meanwhile is acknowledged, and read by nobody
+            await asyncio.sleep(1.0)  # until acknowledged bytes wait that no process reads
             assert_left_in_time(await daemon.leave(), daemon)
 
 
@@ -514,7 +517,7 @@ def port_of(service: Simulator) -> int:
     return int(service.endpoint.rpartition(":")[2])
 
 
-# ---- What stands between the kiosk and the service. ----
+# ---- Machines between the kiosk and the service. ----
 
 _RELAY: Final = """
 import asyncio, signal, sys
@@ -560,7 +563,7 @@ class Relay:
         return f"https://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        """Listen, at the same port as ever."""
+        """Listen, always at the same port."""
         self.process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", _RELAY, str(self.port), str(self._target)), stdout=asyncio.subprocess.PIPE
         )
@@ -568,18 +571,18 @@ class Relay:
         self.port = int(await self.process.stdout.readline())
 
     async def freeze(self) -> None:
-        """Stand still, after what was on its way has been answered: from then on only the kernel acknowledges."""
+        """Stop, after pending bytes were answered. From then on only the kernel acknowledges."""
         self.process.send_signal(signal.SIGUSR1)
         await asyncio.sleep(ON_ITS_WAY_S)
         self.process.send_signal(signal.SIGSTOP)
 
     async def stop(self) -> None:
-        """Die at once."""
+        """End at once."""
         self.process.kill()
         await self.process.wait()
 
     async def replace(self) -> None:
-        """Die, and be there anew."""
+        """End, and start again."""
         await self.stop()
         await self.start()
 
@@ -601,16 +604,16 @@ def identity(
     names: tuple[str, ...] = (HOST,),
     starts_in: dt.timedelta = -dt.timedelta(hours=1),
 ) -> Certificate:
-    """Return a certificate for the test's host, or for others, or for later."""
+    """Return a certificate for the test's host, for another host, or for a later time."""
     addresses = ("127.0.0.1",) if HOST in names else ()
     return make_certificate(folder(parent, name), hosts=(*names, *addresses), starts_in=starts_in)
 
 
 class Gateway:
-    """Passes what it gets to the service, and shows the certificate that a test wants it to."""
+    """Passes bytes to the service, and presents the certificate that a test chooses."""
 
     def __init__(self, service: Simulator, *identities: Certificate) -> None:
-        """Show the first of `identities`; a kiosk with `ca_file` trusts the authorities of them all."""
+        """Present the first of `identities`. A kiosk with `ca_file` trusts the issuers of all."""
         self._service = service
         self._identities = {id(one): one.server_context() for one in identities}
         self._shown = self._identities[id(identities[0])]
@@ -627,12 +630,12 @@ class Gateway:
         return f"https://127.0.0.1:{self.port}"
 
     def show(self, identity: Certificate) -> None:
-        """Show this certificate from now on."""
+        """Present this certificate from now on."""
         self._shown = self._identities[id(identity)]
         self._shows = 0
 
     async def cut(self) -> None:
-        """Break all connections, after what was on its way to the service has been answered."""
+        """Break all connections, after pending bytes to the service were answered."""
         for caller in self._callers:
             caller.pause_reading()
         await asyncio.sleep(ON_ITS_WAY_S)
@@ -640,7 +643,7 @@ class Gateway:
             end(transport)
 
     async def shown(self, times: int) -> None:
-        """Wait until the certificate was looked at so often."""
+        """Wait until the certificate was presented `times` times."""
         async with asyncio.timeout(PATIENCE_S):
             while self._shows < times:
                 self._showed.clear()
@@ -661,7 +664,7 @@ class Gateway:
     def _choose(
         self, socket: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _asked: ssl.SSLContext
     ) -> None:
-        """Choose the certificate, as OpenSSL asks for it at the beginning of a handshake."""
+        """Choose the certificate, when OpenSSL asks for it at the beginning of a handshake."""
         socket.context = self._shown
         self._shows += 1
         self._showed.set()
@@ -683,13 +686,13 @@ class Gateway:
 
 
 def end(transport: asyncio.WriteTransport) -> None:
-    """Break a connection that is not ending by itself."""
+    """Break a connection, unless it is ending already."""
     if not transport.is_closing():
         transport.abort()
 
 
 async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass on what comes until it ends."""
+    """Pass on all bytes until the end."""
     with contextlib.suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)
@@ -698,7 +701,7 @@ async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 class Resolver(asyncio.DatagramProtocol):
-    """A name server that knows one address for all names, or says nothing."""
+    """A name server that returns one address for all names, or does not answer."""
 
     def __init__(self) -> None:
         self.silent = False
@@ -708,7 +711,7 @@ class Resolver(asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Answer one question (RFC 1035): 127.0.0.1 to those for an IPv4 address, nothing found to all others."""
+        """Answer one question (RFC 1035): 127.0.0.1 for an IPv4 address, and nothing else."""
         self.asked.set()
         if self.silent:
             return
@@ -721,7 +724,7 @@ class Resolver(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def resolver(network: Namespace) -> AsyncIterator[Resolver]:
-    """Be this machine's name server, at the address where it looks for one."""
+    """Yield this machine's name server, at the address where it looks for one."""
     address = name_server()
     if not address.startswith("127."):
         network.run("ip", "address", "add", f"{address}/32", "dev", "lo")
@@ -734,7 +737,7 @@ async def resolver(network: Namespace) -> AsyncIterator[Resolver]:
 
 
 def name_server() -> str:
-    """Return the address where this machine looks for names."""
+    """Return the address of this machine's name server."""
     lines = [line.split() for line in Path("/etc/resolv.conf").read_text().splitlines()]
     addresses = [line[1] for line in lines if line[:1] == ["nameserver"] and "." in line[1]]
     if not addresses:
@@ -743,7 +746,7 @@ def name_server() -> str:
 
 
 class Proxy:
-    """An HTTP proxy on the way to a gateway."""
+    """An HTTP proxy in front of a gateway."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway

@@ -1,4 +1,4 @@
-"""A service that talks nonsense: nothing crashes, nothing hangs, the session goes on."""
+"""A service that sends nonsense: the kiosk does not crash or hang, and the session goes on."""
 
 import asyncio
 import base64
@@ -37,7 +37,7 @@ from kioskd.settings.model import Settings
 MESSAGES: Final = 100_000
 CONNECTIONS: Final = 5
 BATCH: Final = 25
-"""Fewer than the adapter takes on end before it calls the service another protocol."""
+"""The length of a series of bad messages: fewer than make the adapter report another protocol."""
 KIOSK_MESSAGES: Final = 10_000
 
 HEARD_BYTES: Final = 4_000
@@ -46,7 +46,7 @@ _SOUND: Final = {
     "data": base64.b64encode(voice(0.3, pcm.DOWNLINK_HZ)).decode(),
 }
 VALID_REPLY: Final = (
-    # Whatever went before: it is over.
+    # The end of an open turn, whatever came before.
     json.dumps({"serverContent": {"turnComplete": True}}),
     json.dumps({"serverContent": {"modelTurn": {"parts": [{"inlineData": _SOUND}]}}}),
     json.dumps({"serverContent": {"generationComplete": True}}),
@@ -57,7 +57,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:google.genai")
 
 
 def handle(name: str) -> str:
-    """Return a message that anybody understands: a new handle."""
+    """Return a message that is always understood: a new handle."""
     return json.dumps({"sessionResumptionUpdate": {"newHandle": name, "resumable": True}})
 
 
@@ -95,15 +95,15 @@ async def test_a_session_survives_messages_gone_wrong(seed: int, caplog: pytest.
         odd = connection.odd.count
         left.set()
     assert handles == [f"after batch {number}" for number in range(batches)]
-    assert messages == batches * (BATCH + 1), "each message is one answer: none is swallowed, none told twice"
+    assert messages == batches * (BATCH + 1), "each message is counted once"
     assert batches * BATCH * 0.1 < odd < batches * BATCH * 0.9
-    assert len(kinds) == 11, f"hardly anything got through: {kinds}"
+    assert len(kinds) == 11, f"too few kinds of messages got through: {kinds}"
     reports = [record.getMessage() for record in caplog.records if "not understood" in record.getMessage()]
-    assert 3 <= len(reports) == len(set(reports)) <= 20, "each kind once"
+    assert 3 <= len(reports) == len(set(reports)) <= 20, "each kind is reported once"
     assert CANARY not in caplog.text
 
 
-async def test_what_is_never_understood_ends_the_connection(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_stream_of_unknown_messages_ends_the_connection(caplog: pytest.LogCaptureFixture) -> None:
     async def talk(connection: ServerConnection) -> None:
         await accept_setup(connection)
         with contextlib.suppress(ConnectionClosed):
@@ -116,7 +116,7 @@ async def test_what_is_never_understood_ends_the_connection(caplog: pytest.LogCa
     assert sum("not understood" in record.getMessage() for record in caplog.records) == 1
 
 
-async def test_a_message_beyond_all_bounds_ends_the_connection_and_nothing_else() -> None:
+async def test_an_oversized_message_ends_only_its_connection() -> None:
     async def talk(connection: ServerConnection) -> None:
         await accept_setup(connection)
         with contextlib.suppress(ConnectionClosed):
@@ -135,7 +135,7 @@ async def _listen(service: GeminiLive) -> NoReturn:
 
 
 class FuzzedKiosk:
-    """A whole kiosk on devices of memory, and what its core was told."""
+    """A whole kiosk on fake devices, and the events of its core."""
 
     def __init__(self) -> None:
         self.events: Counter[type] = Counter()
@@ -148,7 +148,7 @@ class FuzzedKiosk:
 
     @asynccontextmanager
     async def awake(self, server: LiveServer) -> AsyncIterator[None]:
-        """Have it serve, and a conversation begin."""
+        """Run the kiosk, and begin a conversation."""
         settings = Settings.model_validate(
             {
                 "conversation": {"wake": ("button",), "idle_s": 600.0, "longest_s": 600.0},
@@ -171,7 +171,7 @@ class FuzzedKiosk:
             yield
 
     async def until(self, holds: Any, within_s: float = 20.0) -> None:
-        """Wait until `holds()`; it is asked at each step of the core."""
+        """Wait until `holds()` is true. It is checked at each step of the core."""
         async with asyncio.timeout(within_s):
             while not holds():
                 self._changed.clear()
@@ -179,7 +179,7 @@ class FuzzedKiosk:
 
     @property
     def heard_bytes(self) -> int:
-        """How much sound was to be heard that was not silence."""
+        """The bytes of sound that were played and were not silence."""
         return len(self._speaker.heard) - self._speaker.heard.count(0)
 
     def kept(self, name: str) -> bool:
@@ -194,14 +194,14 @@ class FuzzedKiosk:
 
 
 @pytest.mark.timeout(600)
-async def test_a_kiosk_survives_what_the_adapter_lets_through(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_kiosk_survives_all_messages_that_pass_the_adapter(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "kioskd")
     kiosk = FuzzedKiosk()
     batches = enumerate(_batches(mutations(99, KIOSK_MESSAGES)))
     heard_through = 0
 
     async def talk(connection: ServerConnection) -> None:
-        """Send batch upon batch; the kiosk may leave whenever it was told that this connection ends."""
+        """Send batches until the connection ends. The kiosk may end it after a goAway."""
         nonlocal heard_through
         with contextlib.suppress(ConnectionClosed):
             await accept_setup(connection)
@@ -220,7 +220,7 @@ async def test_a_kiosk_survives_what_the_adapter_lets_through(caplog: pytest.Log
     async with live_server(talk) as server, kiosk.awake(server):
         await kiosk.until(lambda: kiosk.heard_bytes > HEARD_BYTES and kiosk.events[ReplyPlayed], 100.0)
     assert heard_through > 0.2 * KIOSK_MESSAGES / BATCH
-    assert kiosk.events[ConnectionUp] > 5, "a goAway that was meant ends in another connection"
+    assert kiosk.events[ConnectionUp] > 5, "a goAway leads to another connection"
     assert CANARY not in caplog.text
 
 
@@ -230,7 +230,7 @@ def _batches(messages: Iterator[str | bytes]) -> Iterator[list[str | bytes]]:
 
 
 async def _first(waiting: Any, connection: ServerConnection) -> bool:
-    """Wait for `waiting` or the connection's end, and say whether it was the former."""
+    """Wait for `waiting` or for the connection's end. Return whether it was `waiting`."""
     wanted = asyncio.create_task(waiting)
     closed = asyncio.create_task(connection.wait_closed())
     try:

@@ -1,4 +1,4 @@
-"""A short round of every attack of `scripts/soak --hostile`: nothing ends, nothing holds the loop, memory stays bounded."""
+"""A short round of every attack of `scripts/soak --hostile`. The daemon survives, in bounded memory."""
 
 import pytest
 from tests.soak.hostile import ATTACKS, attacks, row
@@ -8,7 +8,7 @@ SCALE = 0.002
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", ATTACKS)
-def test_nothing_ends_and_nothing_is_held_up(name: str) -> None:
+def test_no_attack_ends_the_daemon_or_blocks_its_loop(name: str) -> None:
     (wounds,) = attacks([name], 20261130, scale=SCALE)
     assert wounds.cases >= 20
     assert not wounds.fatal, row(wounds)

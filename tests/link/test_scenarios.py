@@ -1,4 +1,4 @@
-"""Every rehearsal that comes along goes as it says: the whole daemon, the real client library, TLS on loopback."""
+"""Every rehearsal in config/rehearsals meets its expectations, with the whole daemon over TLS."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -14,17 +14,17 @@ from kioskd.rehearsal.summary import Summary
 
 SCENARIOS: Final = sorted((Path(__file__).parents[2] / "config" / "rehearsals").glob("*.yaml"))
 AT_ONCE: Final = 7
-"""They mostly wait."""
+"""Rehearsals that run at the same time. They mostly wait."""
 LONGEST_S: Final = 150
 
 PACED: Final = ("uplink_gap_ms", "reply_gap_ms")
-"""What is expected of these numbers is expected of a machine that does nothing else."""
+"""Figures that are only valid on a machine that does nothing else."""
 
 Rehearsals = dict[Path, Future[Summary]]
 
 
 def marks(path: Path) -> list[pytest.MarkDecorator]:
-    """Return what is to be known of a rehearsal's test."""
+    """Return the pytest marks of a rehearsal's test."""
     paced = any(number in path.read_text() for number in PACED)
     return [pytest.mark.measured] if paced else []
 
@@ -33,7 +33,7 @@ def marks(path: Path) -> list[pytest.MarkDecorator]:
 def rehearsals(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Rehearsals]:
-    """Begin all rehearsals that are asked for, the longest first."""
+    """Start all rehearsals that are asked for, the longest first."""
     names = {item.name for item in request.session.items if item.path == request.path}
     wanted = [path for path in SCENARIOS if any(f"[{path.stem}]" in name for name in names)]
     wanted.sort(key=lambda path: -load_scenario(path).longest_s)

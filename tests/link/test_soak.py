@@ -1,4 +1,4 @@
-"""A thousand connections ended in every way there is, and not a frame of what the visitor said lost or told twice."""
+"""A thousand connections that end in every known way. No frame of the visitor's speech is lost or doubled."""
 
 import pytest
 from tests.soak.endings import ENDINGS
@@ -13,7 +13,7 @@ def outcome() -> Outcome:
 
 
 @pytest.mark.timeout(300)
-def test_a_thousand_rollovers_lose_nothing_and_leave_nothing_behind(outcome: Outcome) -> None:
+def test_a_thousand_rollovers_lose_no_frame_and_leak_nothing(outcome: Outcome) -> None:
     assert outcome.rollovers >= 1000
     assert list(faults(outcome)) == [], "\n".join(table(outcome))
 
@@ -22,7 +22,7 @@ def test_a_thousand_rollovers_lose_nothing_and_leave_nothing_behind(outcome: Out
 def test_every_ending_was_met_while_the_visitor_spoke(outcome: Outcome) -> None:
     assert {ending.name for ending in ENDINGS} <= outcome.rows.keys()
     assert all(len(outcome.rows[ending.name].gaps_ms) >= 10 for ending in ENDINGS)
-    # Frames on their way when a connection broke: else nothing was put to the test.
+    # Frames were on their way when connections broke. Otherwise the test would prove nothing.
     assert sum(row.resent for row in outcome.rows.values()) > 100
-    assert outcome.sent * 0.02 > 600, "ten minutes of speech at least"
+    assert outcome.sent * 0.02 > 600, "at least ten minutes of speech"
     assert outcome.conversations >= PLAN.kiosks

@@ -125,7 +125,7 @@ async def test_a_wait_in_vain_fails_the_rehearsal_and_says_at_which_step(tmp_pat
         ("press: 3", "step 1 of visitor: there is no button 3; use one of 1, or add it to controls.buttons"),
         (
             "command: look",
-            "step 1 of visitor: look: the kiosk refuses: there is no camera; set camera.source",
+            "step 1 of visitor: look: the kiosk refuses: the kiosk has no camera; set camera.source",
         ),
     ],
 )

@@ -430,17 +430,17 @@ def test_a_key_in_the_environment_that_cannot_be_one_is_a_fault_of_the_start(fil
         (
             "assistant:\n  thinking: low\n",
             (2, 13, "assistant.thinking"),
-            "gemini-3.8-live takes no word on its thinking; leave it out",
+            "gemini-3.8-live has no thinking setting; leave it out",
         ),
         (
             "service: {provider: vertex, project: p}\nassistant: {language: de-AT}\n",
             (2, 23, "assistant.language"),
-            "vertex does not speak it; use de-DE",
+            "vertex does not offer this language; use de-DE",
         ),
         (
             "service: {api_version: v1, token_url: https://tokens.example}\n",
             (1, 24, "service.api_version"),
-            "ephemeral tokens are taken by v1beta and v1alpha alone; leave it out",
+            "only v1beta and v1alpha accept ephemeral tokens; leave it out",
         ),
         (
             "service:\n  provider: vertex\n  project:\n",

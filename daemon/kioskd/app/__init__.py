@@ -1,4 +1,4 @@
-"""The composition root: settings -> policy, adapters, flow. It knows everybody and decides nothing."""
+"""The composition root: it makes policy, adapters and flow from the settings, and decides nothing itself."""
 
 from kioskd.app.devices import echo_canceller, hand, pictures, prompts, real_parts
 from kioskd.app.kiosk import NewSettings, serve

@@ -1,4 +1,4 @@
-"""Settings and parts -> the groups of workers that `Kiosk` puts together."""
+"""Builds the groups of workers for `Kiosk` from settings and parts."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What is kept, counted and written down."""
+    """The objects that store preferences, figures and records."""
 
     disk_writer: DiskWriter
     preferences: PreferenceKeeper
@@ -41,7 +41,7 @@ class Storage:
 
 
 def storage(settings: Settings, parts: Parts, post: Callable[[Event], None]) -> Storage:
-    """Return what keeps, counts and writes down. Reads files: blocks."""
+    """Return the objects that store preferences, figures and records. Reads files: blocks."""
     devices, stores, speaker = parts.devices, parts.stores, settings.speaker
     disk_writer = DiskWriter(devices.clock, post, stores.places)
     return Storage(
@@ -72,7 +72,7 @@ def picture_service(
     post: Callable[[Event], None],
     show: "ShowPicture",
 ) -> "PictureService | NoPictureService":
-    """Return what takes pictures, or nothing where there is no camera. `show` shows one on request."""
+    """Return the picture service; one that does nothing if there is no camera. `show` sends a snapshot."""
     if parts.devices.camera is None:
         return NoPictureService()
     from kioskd.flow.camera.picture_service import PictureService  # noqa: PLC0415 - brings Pillow
@@ -92,7 +92,6 @@ def picture_service(
 
 
 def lamp_workers(parts: Parts, post: Callable[[Event], None]) -> list[LampWorker]:
-    """Return a worker for each lamp."""
     devices = parts.devices
     return [
         LampWorker(
@@ -118,7 +117,7 @@ def live_link(
     users: Sequence[ConnectionUser],
     on_message: Sequence[Callable[[ports.Message], None]],
 ) -> LiveLink:
-    """Return the link to the service that the parts name; see `LiveLink`."""
+    """Return the link to the service in `parts`; see `LiveLink`."""
     service, clock = parts.service, parts.devices.clock
     connection_log, transcript = ConnectionLog(clock), Transcript()
     replies = IncomingReply(

@@ -1,4 +1,4 @@
-"""What remote control needs of the daemon that no room of `flow` has: its log, its settings file, its metrics."""
+"""Access of remote control to the daemon's log, its settings file and its metrics."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -22,7 +22,6 @@ class JournalTail:
     """The daemon's log, for clients that watch it; a `JournalControl`."""
 
     def __init__(self) -> None:
-        """Keep nothing yet."""
         from kioskd.adapters.remote.log_buffer import LogBuffer  # noqa: PLC0415 - as all adapters here
 
         self.buffer: LogBuffer = LogBuffer()
@@ -38,47 +37,48 @@ class JournalTail:
 
     @property
     def log_level(self) -> str:
-        """One of `LOG_LEVELS`."""
+        """The log level: one of `LOG_LEVELS`."""
         return logging.getLevelName(_OURS.getEffectiveLevel()).lower()
 
     def set_log_level(self, name: str) -> None:
-        """Log from there up, until the next start."""
+        """Log from this level up, until the daemon starts again."""
         _OURS.setLevel(logs.LEVELS[name])
 
 
 class Reloaded(Protocol):
-    """What came of a reload."""
+    """The result of a reload."""
 
     @property
     def later(self) -> Sequence[str]:
-        """The settings, as SECTION.NAME, that hold only after a restart."""
+        """The settings, as SECTION.NAME, that need a restart."""
 
 
 class OwnerSettings:
     """The settings file and the service's key; an `OwnerControl`."""
 
     def __init__(self, settings: Settings, parts: Parts) -> None:
-        """Go by `settings`."""
         self.settings = settings
         self._keys = parts.service.keys
         self.read_again: Callable[[], Awaitable[Reloaded]] | None = None
-        """Takes the settings over from their file; None where they come from no file."""
+        """Reads the settings again from their file; None if they are from no file."""
 
     async def reload(self) -> Sequence[str]:
         """See `OwnerControl`."""
         if self.read_again is None:
-            raise ConfigError("settings: those of this kiosk come from no file, and stay as they are")
+            raise ConfigError("settings: this kiosk has no settings file, so they cannot be reloaded")
         return (await self.read_again()).later
 
     def take_key(self, key: "SecretStr") -> None:
         """See `OwnerControl`."""
         if self._keys is None:
-            raise ConfigError("service key: this kiosk's is not a stored one, and stays as it is")
+            raise ConfigError(
+                "service key: this kiosk does not use a stored key, so it cannot be changed here"
+            )
         self._keys.take(self.settings.service, key)
 
 
 def fit(settings: Settings) -> Callable[[bytes], Awaitable[bytes]]:
-    """Return what makes a picture from outside one for the service; it raises ValueError that says why not."""
+    """Return a function that converts a picture for the service. It raises ValueError with the cause."""
 
     async def fitted(data: bytes) -> bytes:
         from kioskd.adapters.pictures import decoder  # noqa: PLC0415 - brings Pillow
@@ -89,22 +89,21 @@ def fit(settings: Settings) -> Callable[[bytes], Awaitable[bytes]]:
 
 
 class KioskMetrics:
-    """The kiosk in numbers; a `MetricsView`."""
+    """The kiosk's metrics; a `MetricsView`."""
 
     def __init__(
         self, counts: MetricCounts, now: Callable[[], float], readings: Callable[[], Readings]
     ) -> None:
-        """`readings` returns what the workers have counted."""
+        """`readings` returns the workers' own counts."""
         self._counts = counts
         self._now = now
         self._readings = readings
 
     def families(self) -> list[MetricFamily]:
-        """Return all metrics."""
         return families(self._counts, self._readings(), self._now(), __version__)
 
     def render(self, families: Iterable[MetricFamily]) -> str:
-        """Return Prometheus' text of them. Not for the loop's thread: the first call imports the library."""
+        """Return the metrics in Prometheus' text format. Call it in a thread: it imports a library."""
         from kioskd.adapters.remote.prometheus import text  # noqa: PLC0415 - brings the library
 
         return text(families)

@@ -1,4 +1,4 @@
-"""Settings -> everything that touches the world: `kioskd run`'s own, and what others put in its place."""
+"""Builds all parts that touch the world from the settings: devices, service and stores."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def hand(button: ports.Button, settings: ButtonSettings) -> ButtonSpec:
-    """Return `button`, for what the settings say."""
+    """Return `button` with the gestures of its settings."""
     rules = button_gesture.GestureRules(
         does=settings.does, double=settings.double, mute_s=settings.mute_s, restart_s=settings.restart_s
     )
@@ -34,7 +34,7 @@ def hand(button: ports.Button, settings: ButtonSettings) -> ButtonSpec:
 
 
 def echo_canceller(settings: Settings) -> "EchoCanceller | None":
-    """Return what takes the kiosk's own voice out of its microphone, where the settings ask for it.
+    """Return the echo canceller for the microphone; None if the settings ask for none.
 
     Raises:
         ConfigError: the extra kioskd[echo] is not installed.
@@ -47,17 +47,17 @@ def echo_canceller(settings: Settings) -> "EchoCanceller | None":
     return EchoCanceller(
         noise_suppression=microphone.noise_suppression is not False,
         gain_control=microphone.gain_control is True,
-        delay_s=0.0,  # as the speaker says once it plays
+        delay_s=0.0,  # the speaker sets it when it plays
     )
 
 
 def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
-    """Return what `kioskd run` uses: this machine's devices and the real service.
+    """Return the parts for `kioskd run`: this machine's devices and the real service.
 
     Raises:
         ConfigError: there is no key, or a library that a setting needs is missing.
     """
-    # Vendor libraries are imported by whoever is configured to need them, and by nobody else.
+    # Vendor libraries are imported only here, and only if the settings need them.
     from kioskd.adapters.clock import MachineTime, SystemClock, wall  # noqa: PLC0415
     from kioskd.adapters.network import KernelNetwork  # noqa: PLC0415
     from kioskd.adapters.portaudio.streams import PortAudioMicrophone, PortAudioSpeaker  # noqa: PLC0415
@@ -101,7 +101,7 @@ def real_parts(settings: Settings, environ: Mapping[str, str]) -> Parts:
 
 
 def _stores(settings: Settings, state: Path | None, runtime: Path | None) -> Stores:
-    """Return where things are kept: in the service manager's folders, as far as it gives any."""
+    """Return the stores. They use the service manager's folders, as far as it has made them."""
     from kioskd.adapters.storage.resumption_file import ResumptionFile  # noqa: PLC0415
     from kioskd.adapters.storage.state_files import BudgetFile, PreferenceFile  # noqa: PLC0415
 
@@ -118,9 +118,9 @@ def _stores(settings: Settings, state: Path | None, runtime: Path | None) -> Sto
 
 
 def startup_faults_of_devices(settings: Settings) -> list[str]:
-    """Return what `run` would refuse these settings for on this machine: a library, a picture, a key's name. Blocks.
+    """Return the faults that would stop a start on this machine: a missing library, a bad picture. Blocks.
 
-    Opens no device, and asks for no service key.
+    It opens no device, and needs no service key.
     """
     controls = settings.controls
     attempts: list[Callable[[], object]] = [
@@ -150,10 +150,10 @@ def _wake_word(settings: Settings) -> None:
 
 
 def pictures(settings: Settings) -> tuple[bytes, ...]:
-    """Return `assistant.pictures`, as the service takes them. Blocks.
+    """Return `assistant.pictures` in the service's form. Blocks.
 
     Raises:
-        ConfigError: one cannot be read, or is no picture.
+        ConfigError: a picture cannot be read, or is damaged.
     """
     if not settings.assistant.pictures:
         return ()
@@ -168,11 +168,12 @@ def pictures(settings: Settings) -> tuple[bytes, ...]:
                 fitted.append(decoder.fit(content(path), size=camera.size, quality=camera.quality))
             except OSError as error:
                 raise ConfigError(
-                    f"assistant.pictures: {path} cannot be read: {error.strerror}; correct the path or its permissions"
+                    f"assistant.pictures: {path} cannot be read: {error.strerror}; "
+                    "correct the path or its permissions"
                 ) from None
             except BadPicture as error:
                 raise ConfigError(
-                    f"assistant.pictures: {path}: {error}; replace it, or take it out"
+                    f"assistant.pictures: {path}: {error}; replace the file, or remove it from the list"
                 ) from None
     return tuple(fitted)
 
@@ -229,7 +230,7 @@ def _day_s(clock: str) -> float:
 
 
 def prompts(settings: Settings, cache: Path | None) -> ports.Prompts:
-    """Return what the kiosk says for itself, kept in `cache` once it is rendered; nothing where the owner wants none."""
+    """Return the kiosk's own prompts, rendered ones stored in `cache`; none if the owner wants none."""
     if not settings.speaker.prompts:
         return NoPrompts()
     from kioskd.prompts import PromptLibrary  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The daemon put together: all workers, and what performs each effect of the core."""
+"""The whole daemon: all workers, and the function for each effect of the core."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -40,12 +40,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NewSettings:
-    """What a running daemon goes by from now on; see `policy.take_over`."""
+    """Settings that replace a running daemon's; see `policy.take_over`."""
 
     settings: Settings
     live: ports.Live
     later: Sequence[str] = ()
-    """The settings, as SECTION.NAME, that hold only after a restart."""
+    """The settings, as SECTION.NAME, that need a restart."""
     pictures: Sequence[bytes] = field(default=(), repr=False)
 
 
@@ -56,27 +56,27 @@ async def serve(
     observers: Sequence[Observer] = (),
     reload: Reload[NewSettings] | None = None,
 ) -> None:
-    """Be the kiosk until cancelled, or until something ends it.
+    """Run the kiosk until cancelled, or until an error ends it.
 
-    `reload` brings new settings, and the service that they name, while the kiosk runs.
+    `reload` brings new settings and their service while the kiosk runs.
 
     Raises:
         DeviceStuck: only a new process can use a device.
         RestartAsked: a person has asked for a new process.
-        ConfigError: what the settings name cannot be used.
-        LinkLost: the program does not fit together (Remedy.STOP).
+        ConfigError: a thing that the settings name cannot be used.
+        LinkLost: the parts of the program do not fit together (Remedy.STOP).
     """
     await Kiosk(settings, parts, observers).run(reload)
 
 
 class Kiosk:
-    """All workers, and what performs each effect of the core. Made within the running loop."""
+    """All workers, and the function for each effect of the core. Must be made in the running event loop."""
 
     def __init__(self, settings: Settings, parts: Parts, observers: Sequence[Observer]) -> None:
-        """Put everything together, in the order in which one part needs another. Reads files: blocks.
+        """Make all workers, each after those that it needs. Reads files: blocks.
 
         Raises:
-            ConfigError: what the settings name cannot be used.
+            ConfigError: a thing that the settings name cannot be used.
         """
         self._parts, self._owner = parts, OwnerSettings(settings, parts)
         clock, self._mailbox = parts.devices.clock, Mailbox()
@@ -109,7 +109,6 @@ class Kiosk:
         self._engine = self._make_engine(settings, own, observers)
 
     async def run(self, reload: Reload[NewSettings] | None) -> None:
-        """Start all workers, and run until one ends."""
         devices = self._parts.devices
         devices.control.claim()
         workers = self._workers()
@@ -146,7 +145,7 @@ class Kiosk:
     def _make_remote(
         self, settings: Settings, outbox: Outbox
     ) -> tuple[Mapping[str, Worker], Sequence[Observer]]:
-        """Return the workers that answer from outside, and what they are told of each step."""
+        """Return the workers of control socket and metrics, and the observers that belong to them."""
         devices, journal = self._parts.devices, JournalTail()
         counts = MetricCounts(devices.clock.now())
         metrics = KioskMetrics(counts, devices.clock.now, self._readings)
@@ -172,7 +171,7 @@ class Kiosk:
     def _make_engine(
         self, settings: Settings, own: Sequence[Observer], observers: Sequence[Observer]
     ) -> Engine:
-        """Return the engine; `own` are told of each step before the tools, and `observers` last."""
+        """Return the engine. Each step goes to `own` before the tools, and to `observers` last."""
         return Engine(
             core_policy(settings),
             self._mailbox,
@@ -192,7 +191,6 @@ class Kiosk:
         )
 
     def _readings(self) -> Readings:
-        """Return what the workers have counted."""
         uplink, playout = self.sound.uplink, self.sound.downlink.playout
         return Readings(
             link=self._link.counts,
@@ -208,7 +206,7 @@ class Kiosk:
         )
 
     def _evidence(self) -> Mapping[str, Evidence]:
-        """Return what must show signs of life, and how; see `Watchdog`."""
+        """Return the evidence of each part that must work; see `Watchdog`."""
         uplink, downlink, link = self.sound.uplink, self.sound.downlink, self._link
         words = self.sound.wake_words
         return {
@@ -220,7 +218,7 @@ class Kiosk:
         }
 
     def performers(self) -> Performers:
-        """Return what carries out each effect."""
+        """Return the function that carries out each kind of effect."""
         uplink, downlink, resumption = self.sound.uplink, self.sound.downlink, self._parts.stores.resumption
         return {
             effects.SetTimer: self._timers.set,
@@ -245,7 +243,6 @@ class Kiosk:
         }
 
     def _workers(self) -> dict[str, Worker]:
-        """Return the tasks that run from the start to the end."""
         devices, post = self._parts.devices, self._mailbox.post
         workers: dict[str, Worker] = {
             "engine": self._engine.run,
@@ -289,7 +286,9 @@ class Kiosk:
 
     async def _restart_when_asked(self) -> NoReturn:
         await self._buttons.restart_wanted.wait()
-        raise RestartAsked("somebody held the button for a new start; the service manager starts it")
+        raise RestartAsked(
+            "a person held the button to restart the daemon; the service manager starts it again"
+        )
 
     def _hang_up(self, effect: effects.HangUp) -> None:
         self._link.hang_up(effect)
@@ -300,7 +299,7 @@ class Kiosk:
         self._storage.preferences.muted = effect.muted
 
     def _apply(self, new: NewSettings) -> None:
-        """Go by new settings: at once, or over the next connection."""
+        """Use new settings: at once, or from the next connection on."""
         settings, old = new.settings, self._owner.settings
         self._owner.settings = settings
         self._engine.use_policy(core_policy(settings))
@@ -311,6 +310,6 @@ class Kiosk:
         self._tools.use_settings(settings)
         log.info(
             "settings reloaded%s",
-            f"; after a restart only: {', '.join(new.later)}" if new.later else "",
+            f"; these need a restart: {', '.join(new.later)}" if new.later else "",
             extra={"message_id": journal_ids.RELOADED, "visitor": True},
         )

@@ -1,4 +1,4 @@
-"""What a kiosk is made of: its devices, the service it talks to, and the places where it keeps things."""
+"""The parts of a kiosk: its devices, the service that it talks to, and its stores."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from kioskd.settings.credentials import ServiceKeys
 
 @dataclass(frozen=True, slots=True)
 class ButtonSpec:
-    """A button, and what it is for."""
+    """A button, and the gestures that it knows."""
 
     button: ports.Button
     rules: button_gesture.GestureRules = field(
@@ -28,7 +28,7 @@ class ButtonSpec:
 
 @dataclass(frozen=True, slots=True)
 class LampSpec:
-    """A lamp, and how bright it is, in percent."""
+    """A lamp, and its brightness in percent."""
 
     lamp: ports.Lamp
     name: str = "lamp"
@@ -38,7 +38,7 @@ class LampSpec:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """What this machine has."""
+    """The devices of this machine."""
 
     clock: ports.Clock
     microphone: ports.Microphone
@@ -48,34 +48,34 @@ class Devices:
     lamps: Sequence[LampSpec] = ()
     camera: ports.Camera | None = None
     camera_lamps: Sequence[ports.Lamp] = ()
-    """Lit exactly while the camera runs."""
+    """Lamps that are lit exactly while the camera runs."""
     network: ports.Network = field(default_factory=NoNetwork)
     control: ports.ControlServer = field(default_factory=NoControl)
     metrics: ports.MetricsEndpoint = field(default_factory=NoMetrics)
-    wall: Callable[[], datetime] = field(default=lambda: datetime(2026, 1, 1, 12))  # noqa: DTZ001 - local, as walls are
-    """Local date and time."""
+    wall: Callable[[], datetime] = field(default=lambda: datetime(2026, 1, 1, 12))  # noqa: DTZ001 - local
+    """Returns the local date and time."""
     time: ports.TimeEvidence | None = None
-    """How far `wall` is to be believed; None: as far as it goes."""
+    """Evidence of how far `wall` can be believed; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveService:
-    """The service, and what stands in for it where it gives no sound."""
+    """The service, the tools for its model, and the kiosk's own prompts and voice."""
 
     live: ports.Live
     keys: ServiceKeys | None = None
-    """What `live` is opened with; None where it takes no other key than it was made with."""
+    """The keys that `live` uses; None if its key cannot be changed."""
     tools: ToolSet | None = None
-    """What the model may call; None where the settings name no tools."""
+    """The tools that the model can call; None if the settings name none."""
     prompts: ports.Prompts = field(default_factory=NoPrompts)
     read_aloud: ReadAloud | None = None
     pictures: Sequence[bytes] = field(default=(), repr=False)
-    """What the model is shown at the beginning of each session: JPEG."""
+    """JPEGs that the model is shown at the beginning of each session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Where something is kept. By default nothing outlives the process."""
+    """The stores of data. By default no data outlives the process."""
 
     preferences: ports.PreferenceStore = field(default_factory=NoPreferences)
     resumption: ports.ResumptionStore = field(default_factory=NoResumption)
@@ -83,12 +83,12 @@ class Stores:
     transcripts: RecordStore | None = None
     recordings: RecordStore | None = None
     places: Mapping[str, Callable[[], None]] = field(default_factory=dict)
-    """A look at each place where something is to outlive a restart, by name; see `DiskWriter`."""
+    """A check of each place where data is stored, by its name; see `DiskWriter`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """All that a kiosk is made of."""
+    """All parts of a kiosk."""
 
     devices: Devices
     service: LiveService

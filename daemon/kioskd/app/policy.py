@@ -1,4 +1,4 @@
-"""What the owner's settings mean: for the core, for a session, and for a daemon that runs already."""
+"""Translates the owner's settings: for the core, for a session, and for a running daemon."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -25,13 +25,15 @@ AT_START: Final[Mapping[str, frozenset[str] | None]] = {
     "metrics": None,
     "privacy": None,
 }
-"""What is looked at once, when devices are opened and workers made: by section, the settings of it, or None for all."""
+"""The settings that are read only at the start, so that they need a restart: names by section; None for
+all."""
 
 
 def take_over(new: Settings, started: Settings) -> tuple[Settings, Sequence[str]]:
-    """Return what a daemon goes by from now on, and the settings, as SECTION.NAME, that hold only after a restart.
+    """Return the settings that a daemon can use now, and the names, as SECTION.NAME, that need a restart.
 
-    `started` is what it was started with: whatever is looked at once stays so in all places, the session's set-up too.
+    `started`: the settings at the daemon's start. A setting that is read only then keeps its value
+    everywhere, also in the setup of a session.
     """
     kept: dict[str, object] = {}
     later: list[str] = []
@@ -47,14 +49,13 @@ def take_over(new: Settings, started: Settings) -> tuple[Settings, Sequence[str]
 
 
 def _changed(section: str, then: object, now: object) -> list[str]:
-    if not isinstance(now, Section):  # the tools, which are a list
+    if not isinstance(now, Section):  # the tools are a list
         return [section]
     names = type(now).model_fields
     return [f"{section}.{name}" for name in names if getattr(then, name) != getattr(now, name)]
 
 
 def core_policy(settings: Settings) -> Policy:
-    """Return what the settings mean for the core."""
     conversation = settings.conversation
     half_duplex = settings.microphone.half_duplex
     return Policy(
@@ -74,7 +75,7 @@ def core_policy(settings: Settings) -> Policy:
 
 
 def _wake_buttons(settings: Settings) -> frozenset[str]:
-    """Return the sources of the buttons that wake the kiosk; none where something else wakes it, too."""
+    """Return the sources of the buttons that wake the kiosk. Empty if it can be woken in another way, too."""
     if set(settings.conversation.wake) - {"button"}:
         return frozenset()
     buttons = settings.controls.all_buttons
@@ -82,7 +83,6 @@ def _wake_buttons(settings: Settings) -> frozenset[str]:
 
 
 def budget(settings: Settings) -> Budget:
-    """Return what the settings allow to be spent."""
     limits = settings.limits
     return Budget(
         seconds_per_day=limits.minutes_per_day * 60.0,
@@ -103,7 +103,7 @@ _CAMERA_MODES: Final = {
 
 
 def uplink_mode(settings: Settings) -> UplinkMode:
-    """Return what opens the uplink."""
+    """Return the condition that opens the uplink."""
     if any(button.does == "hold" for button in settings.controls.all_buttons):
         return UplinkMode.HELD
     conversation = settings.conversation
@@ -112,17 +112,17 @@ def uplink_mode(settings: Settings) -> UplinkMode:
 
 
 LEAD_MS: Final = 600
-"""From the beginning of a voice until it is noticed: some 200 ms, and twice as long for a soft word."""
+"""Milliseconds from the beginning of a voice to its detection: some 200, and 400 for a soft word."""
 
 
 def lead_ms(settings: Settings) -> int:
-    """Return how much sound from before the uplink opens is sent, in milliseconds; before a wake it is the pre-roll alone."""
+    """Return the milliseconds of sound from before the uplink opens that are sent during a conversation."""
     preroll_ms = settings.microphone.preroll_ms
     return max(preroll_ms, LEAD_MS) if uplink_mode(settings) is UplinkMode.VOICE else preroll_ms
 
 
 def own_turns(settings: Settings) -> bool:
-    """Return whether we say when the visitor's turn begins and ends, and not the service."""
+    """Return whether the kiosk, not the service, decides when the visitor's turn begins and ends."""
     return uplink_mode(settings) is UplinkMode.HELD or settings.conversation.turn_taking == "local"
 
 
@@ -131,11 +131,11 @@ NORMAL_MS: Final = 600
 
 
 def pause_ms(conversation: ConversationSettings) -> int:
-    """Return the silence, in milliseconds, that ends what a visitor says, where we listen for it ourselves."""
+    """Return the milliseconds of silence that end the visitor's words in the kiosk's own voice detection."""
     return conversation.silence_ms or (SLOW_MS if conversation.pace == "slow" else NORMAL_MS)
 
 
 def session_of(settings: Settings) -> str:
-    """Return what a session belongs to: with another model or service, its handle is void."""
+    """Return a text that changes with model or service. A resumption handle belongs to one such text."""
     service = settings.service
     return f"{service.provider} {service.endpoint} {service.project} {service.location} {service.model}"

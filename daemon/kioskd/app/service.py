@@ -1,4 +1,4 @@
-"""Settings -> the service that they name, and who speaks where it only writes."""
+"""Builds the service from the settings, and the voice that reads its written replies aloud."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 
 
 def endpoint(settings: Settings) -> str:
-    """Return the service's own address."""
     from kioskd.adapters.gemini.client import ENDPOINT, vertex_endpoint  # noqa: PLC0415 - as below
 
     service = settings.service
@@ -30,10 +29,10 @@ def endpoint(settings: Settings) -> str:
 
 
 def find_proxies(settings: Settings) -> None:
-    """Find the proxy for each address that the daemon itself asks.
+    """Find the proxy for each address that the daemon itself calls.
 
     Raises:
-        ConfigError: the environment names one that cannot be used.
+        ConfigError: the environment names a proxy that cannot be used.
     """
     for url in (endpoint(settings), settings.service.token_url):
         if url is not None:
@@ -49,20 +48,26 @@ def live(
     tools: Callable[[], Sequence[ports.Tool]] = lambda: (),
     trial: "ToolTrial | None" = None,
 ) -> ports.Live:
-    """Return the service that the settings name; `tools` says at each dial what the model may call.
+    """Return the service in the settings. `tools` returns the model's tools at each dial.
 
-    `trial` is what an earlier one has found out of tools that the service refuses.
+    `trial`: the findings of an earlier service about tools that the service rejects.
 
-    A `key`, or who tells it at each dial, is used in place of what the settings would fetch (tokens, an account's); with
-    vertex it is one of its express mode. None where the settings need none.
+    `key`: a key, or a function that returns it at each dial. It replaces tokens or an account's credentials.
+    With vertex it is an express mode key. None: the settings need no key.
     """
-    # The SDK is imported by whoever dials, and by nobody else.
-    from kioskd.adapters.gemini import GeminiConfig, GeminiLive, SessionOptions, ToolTrial, Vertex  # noqa: PLC0415
+    # The SDK is imported only here.
+    from kioskd.adapters.gemini import (  # noqa: PLC0415
+        GeminiConfig,
+        GeminiLive,
+        SessionOptions,
+        ToolTrial,
+        Vertex,
+    )
 
     service, assistant, conversation = settings.service, settings.assistant, settings.conversation
     if not live_models.known(service.model):
         log.warning(
-            "model not known to this version, taken for one like %s: model=%s",
+            "model not known to this version, treated like %s: model=%s",
             live_models.NEWEST,
             service.model,
         )
@@ -71,7 +76,7 @@ def live(
     compression = conversation.compression_tokens
     slow = conversation.pace == "slow"
     profile = live_models.profile(service.model)
-    # Who takes written content as a seed only is shown pictures as video, whenever somebody asks: each must count then.
+    # A "seed_only" model gets requested pictures as video, so each picture must count in its turn.
     all_pictures = _sends_pictures(settings) or profile.client_content == "seed_only"
     vertex = None
     if service.provider == "vertex" and service.project is not None:
@@ -117,12 +122,12 @@ def live(
 
 
 def read_aloud(settings: Settings) -> ReadAloud:
-    """Return what reads aloud a reply that came in writing."""
+    """Return a function that turns a written reply into sound."""
     from kioskd.prompts import TextToSpeech  # noqa: PLC0415
 
     return TextToSpeech(settings.assistant.language).read
 
 
 def _sends_pictures(settings: Settings) -> bool:
-    """Return whether pictures come by themselves, and each belongs to the visitor's turn in which it came."""
+    """Return whether pictures are sent unasked, and belong to the visitor's turn in which they are sent."""
     return settings.camera.on and settings.camera.when != "request"

@@ -1,4 +1,4 @@
-"""Settings -> the way of the sound: what the kiosk listens for, hears and says."""
+"""Builds the sound's path from the settings: uplink, downlink, wake words, meters."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from kioskd.media.echo import EchoCanceller
 
 HELD_AFTER_MS: Final = 240
-"""Sound that is still sent when a talk button is let go: people let go on their last word."""
+"""Milliseconds of sound that are sent after a talk button's release: people release it on their last word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """The way of the sound."""
+    """The objects on the sound's path."""
 
     uplink: Uplink
     downlink: Downlink
     meters: LevelMeters
     volume: Volume
     wake_words: Sequence[LoadingDetector]
-    """What listens for wake words, once its `run` has loaded it; at most one."""
+    """The wake word detector, at most one. It works after its `run` has loaded it."""
 
 
 def sound(
@@ -51,7 +51,7 @@ def sound(
     *,
     on_sent: Callable[[bytes], None],
 ) -> Sound:
-    """Return the way of the sound. `on_sent` is called with each frame that the service was sent.
+    """Return the objects on the sound's path. `on_sent` is called with each frame sent to the service.
 
     Raises:
         ConfigError: an extra that the settings need is not installed.
@@ -83,7 +83,7 @@ def sound(
         preroll=PreRoll(
             microphone.preroll_ms,
             lead_ms(settings),
-            # What a card leaves of the kiosk's voice is loud enough to be answered; what the canceller leaves is not.
+            # A sound card's canceller leaves enough of the kiosk's voice to be answered; ours does not.
             own_voice=lambda: downlink.voice_reverberates if microphone.half_duplex else own_residue(),
             own_lead=lambda: held and own_residue(),
         ),
@@ -96,7 +96,7 @@ def sound(
 
 
 def wake_word(settings: Settings) -> list[LoadingDetector]:
-    """Return what listens for the wake word, once its `run` has loaded it; nothing where no word wakes the kiosk."""
+    """Return the wake word detector, in a list; empty if no word wakes the kiosk."""
     conversation = settings.conversation
     if "wakeword" not in conversation.wake:
         return []
@@ -116,7 +116,7 @@ def speech_events(
     wake_words: Sequence[LoadingDetector],
     downlink: Downlink,
 ) -> SpeechEvents:
-    """Return what listens for the core."""
+    """Return the listener that posts speech events for the core."""
     conversation = settings.conversation
     wakers: dict[WakeCause, WakeDetector] = {}
     if "voice" in conversation.wake:
@@ -129,7 +129,7 @@ def speech_events(
         post,
         voice=VoiceDetector(pause_ms=pause_ms(conversation)),
         wakers=wakers,
-        # Also where the visitor's voice ends no reply: what is left of an echo is not theirs.
+        # Also used if voices end no reply: the rest of an echo must not count as the visitor's voice.
         interrupter=None if settings.microphone.half_duplex else BargeInDetector(echo),
         own_voice=lambda: downlink.own_voice,
         own_sound=lambda: downlink.sound_reverberates,

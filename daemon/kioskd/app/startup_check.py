@@ -1,4 +1,4 @@
-"""What a start on this machine would refuse, found out without one: by `kioskd check`, and before settings are taken over."""
+"""Checks without starting whether a start would succeed: for `kioskd check`, and before a reload."""
 
 import re
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from kioskd.yamlconf.document import Fault
 _NAMED: Final = re.compile(
     r"(?P<section>[a-z]+)\.(?P<name>[a-z_]+)(?: = (?P<value>[^:]*))?: (?P<what>.*)", re.DOTALL
 )
-"""How a fault begins that names its setting."""
+"""The form of a fault's text that begins with its setting."""
 
 
 def tried(path: Path, environ: Mapping[str, str]) -> Settings:
-    """Return the settings in `path`, with which a start here would succeed. Blocks: it loads what they need.
+    """Return the settings in `path` if a start here would succeed. Blocks: it loads their libraries.
 
     Raises:
-        SettingsError: the file has faults, or needs what is not here; all are named.
+        SettingsError: the file has faults, or needs things that this machine lacks. It names all.
     """
     settings = load_to_run(path, environ)
     if faults := unfit(path, settings):
@@ -29,7 +29,7 @@ def tried(path: Path, environ: Mapping[str, str]) -> Settings:
 
 
 def unfit(path: Path, settings: Settings) -> tuple[Fault, ...]:
-    """Return what the settings, which were read from `path`, need and this machine lacks: libraries, devices' names."""
+    """Return faults for all that the settings need and this machine lacks. `path` is their file."""
     found = startup_faults_of_devices(settings)
     if not found:
         return ()

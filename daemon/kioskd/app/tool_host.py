@@ -1,4 +1,4 @@
-"""The tools of a kiosk: what the service is told of them, who carries calls out, and the kiosk that they act on."""
+"""The tools of a kiosk: their declarations for the service, their calls, and their access to the kiosk."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from kioskd.flow.camera.picture_service import PictureService
 
 SEARCH_NAME: Final = "google_search"
-"""What the service's own search is called where it is left out."""
+"""The name of the service's own search in the list of rejected tools."""
 
 LOOK_S: Final = 9.0
-"""How long the camera may take to be looked through: a little less than a tool's usual deadline, to say why."""
+"""The most seconds that a tool waits for a picture: a little less than its usual deadline, to report why."""
 
 
 class ToolSet:
-    """What the model may have done. The service is told of it before there is a kiosk to do it on."""
+    """The tools that the model is allowed to call. They can be declared before the kiosk exists."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class ToolSet:
         *,
         rehearsed: bool = False,
     ) -> None:
-        """`rehearsed`: a tool whose secret is not here is left out."""
+        """`rehearsed`: leave out a tool whose secret is missing."""
         self.clock = clock
         self._model = settings.service.model
         self._tools, self._environ, self._rehearsed = settings.tools, environ, rehearsed
@@ -55,7 +55,7 @@ class ToolSet:
 
     @property
     def trial(self) -> "ToolTrial":
-        """What is known of tools that the service refuses; it outlives the connections."""
+        """The findings about tools that the service rejects. They outlive connections."""
         if self._trial is None:
             from kioskd.adapters.gemini import ToolTrial  # noqa: PLC0415 - loaded by who dials
 
@@ -64,18 +64,17 @@ class ToolSet:
 
     @property
     def functions(self) -> "FunctionRules":
-        """How the model that the settings name calls functions."""
+        """The rules for function calls of the model in the settings."""
         from kioskd.adapters.gemini.functions import FunctionRules  # noqa: PLC0415 - loaded by who dials
 
         return FunctionRules(live_models.profile(self._model).functions)
 
     def use_settings(self, settings: Settings) -> None:
-        """Go by the model of new settings."""
         self._model = settings.service.model
 
     @property
     def left_out(self) -> list[dict[str, str]]:
-        """The tools that the service refuses: name, place and why."""
+        """The tools that the service rejects, each with name, place and cause."""
         if self._trial is None:
             return []
         return [{"name": one.name, "place": one.place, "why": one.why} for one in self._trial.left_out]
@@ -87,16 +86,16 @@ class ToolSet:
         return "" if offer is None else offer.tool.place
 
     def offered(self) -> Sequence[ports.Tool]:
-        """Return what the model may call now; see `app.live`."""
+        """Return the tools that the model can call now; see `app.live`."""
         return () if self._box is None else self._box.declarations()
 
     def build(
         self, host: KioskControls, confirmation: Confirmation, day: CallsToday, *, camera: bool
     ) -> Toolbox:
-        """Make the tools, to act on `host`; their calls are counted in `day`.
+        """Make the tools. They act on `host`, and `day` counts their calls.
 
         Raises:
-            ConfigError: a secret or an entry point is not there.
+            ConfigError: a secret or an entry point is missing.
         """
         context = BuildContext(self._environ, host, self.clock, self._hidden, camera=camera)
         made = assemble(self._tools, context, rehearsed=self._rehearsed)
@@ -105,9 +104,9 @@ class ToolSet:
 
 
 class ToolHost:
-    """The tools of a kiosk that runs: who carries calls out, and the kiosk as far as tools may touch it.
+    """The tools of a running kiosk.
 
-    A `ToolExecutor` for `ToolRunner`, and a `KioskControls` for the kiosk's own tools.
+    It is a `ToolExecutor` for `ToolRunner`, and the `KioskControls` of the kiosk's own tools.
     """
 
     def __init__(
@@ -125,52 +124,50 @@ class ToolHost:
         """Make the tools.
 
         Args:
-            tools: What the owner has set.
+            tools: The tools of the settings.
             post: Takes events for the core.
             day: Counts calls.
-            tell: Says a text to the model, or shows it a picture; returns False if it cannot.
-            volume: Is set by a tool.
-            pictures: Are looked at by a tool.
-            buttons: Confirm a call.
-            prompts: Ask for a confirmation aloud.
+            tell: Sends a text or a picture to the model; returns False if it cannot.
+            volume: The volume, for the tool that sets it.
+            pictures: The camera, for the tool that looks.
+            buttons: The buttons that confirm a call.
+            prompts: The voice that asks for confirmation.
 
         Raises:
-            ConfigError: a secret or an entry point is not there.
+            ConfigError: a secret or an entry point is missing.
         """
         self._tools = tools
         self._pictures = pictures
         self._looked = 0
-        """The last turn of the visitor's in which the model was given a picture."""
+        """The visitor's last turn in which a tool gave the model a picture."""
         self.notes = ConversationNotes()
-        """What was noted in this conversation."""
+        """Notes of the tools in this conversation."""
         self.confirmation = Confirmation(post, tools.clock, buttons=buttons, voice=prompts.question)
         self._box = tools.build(self, self.confirmation, day, camera=pictures.status != "none")
         self.runner = ToolRunner(self, post, tools.clock, tell=tell)
         self.end_conversation = self.runner.end_conversation
-        """Fall asleep when the reply that is being spoken has been heard."""
+        """Ends the conversation when the present reply has been heard."""
         self.set_volume = volume.set_volume
-        """Play as loudly as asked, as far as the owner allows it."""
+        """Sets the volume within speaker.volume_floor and volume_ceiling, and returns it."""
 
     @property
     def observers(self) -> Sequence[Observer]:
-        """What is told of each step of the core."""
         return self.confirmation.observe, self.runner.observe, self.notes.observe
 
     @property
     def workers(self) -> Mapping[str, Worker]:
-        """The tasks that run from the start to the end; they start before the link."""
+        """The tasks that run from start to end. They start before the link."""
         return {"tool calls": self.runner.run, "tools": self._box.run}
 
     def left_out(self) -> Sequence[Mapping[str, str]]:
-        """Return the tools that the service refuses: name, place and why."""
+        """Return the tools that the service rejects, each with name, place and cause."""
         return self._tools.left_out
 
     def use_settings(self, settings: Settings) -> None:
-        """Go by new settings."""
         self._tools.use_settings(settings)
 
     def terms(self, name: str) -> CallTerms:
-        """Return how a tool is dealt with; see `ToolExecutor`. One that is unknown is dealt with as the model does."""
+        """Return the rules for a tool; see `ToolExecutor`. An unknown tool gets the model's default."""
         offer = self._box.offer(name)
         if offer is None:
             return CallTerms(blocking=self._tools.functions.blocks(None))
@@ -180,7 +177,7 @@ class ToolHost:
     async def call(
         self, call: ports.ToolCall, *, turn: int, conversation: int, begun: Callable[[], None]
     ) -> CallOutcome:
-        """Carry out one call; see `ToolExecutor`."""
+        """Run one call; see `ToolExecutor`."""
         offer = self._box.offer(call.name)
         declaration, guard = (None, Guard()) if offer is None else (offer.declaration, offer.tool.guard)
         arguments = self._tools.functions.arguments(declaration, call.arguments)
@@ -188,12 +185,12 @@ class ToolHost:
         return CallOutcome(result.as_json(guard.result_bytes), result.picture)
 
     async def look(self) -> bytes | None:
-        """Return a fresh JPEG, once in a turn of the visitor's; see `KioskControls`."""
+        """Return a new JPEG; None if this turn of the visitor had one. See `KioskControls`."""
         turn = self.runner.turn
         if self._looked == turn:
             return None
         jpeg = await self._pictures.fresh(LOOK_S)
         if self._looked >= turn:
-            return None  # another call of this turn was quicker, or of a later one
+            return None  # another call was faster
         self._looked = turn
         return jpeg

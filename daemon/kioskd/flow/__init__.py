@@ -1,1 +1,1 @@
-"""Moves: asyncio and ports, no vendor library. The file names are the arrows."""
+"""The moving parts of the daemon: they use asyncio and the ports, and no vendor library."""

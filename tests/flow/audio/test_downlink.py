@@ -1,4 +1,4 @@
-"""Replies are heard whole, reported when they are, and silenced when they should be."""
+"""The downlink: replies are heard whole, reported when they are heard, and silenced when asked."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ LATENCY_S = 0.2
 
 
 class Downlinked:
-    """The downlink before a speaker in memory."""
+    """The downlink with a fake speaker."""
 
     def __init__(self, *, chimes: Collection[Cue] = (), prompts: Mapping[Code, bytes] | None = None) -> None:
         self.clock, self.inbox = ManualClock(), Inbox()
@@ -34,14 +34,14 @@ class Downlinked:
         )
 
     async def hear(self, seconds: float) -> bytes:
-        """Let the speaker play so long, let it be heard, and return it."""
+        """Let the speaker play for `seconds`. Return the sound."""
         before = len(self.speaker.heard)
         await soon(self.speaker.advance(seconds))
         await self.clock.advance(LATENCY_S)
         return bytes(self.speaker.heard[before:])
 
 
-async def test_the_first_sound_of_the_device_says_that_it_is_there() -> None:
+async def test_the_speaker_counts_as_present_after_its_first_sound() -> None:
     it = Downlinked()
     async with running(it.downlink.play()):
         await soon(it.speaker.advance(0.05))
@@ -52,7 +52,7 @@ async def test_a_reply_is_played_byte_for_byte() -> None:
     it = Downlinked()
     sound = voice(0.5, pcm.DOWNLINK_HZ)
     async with running(it.downlink.play()):
-        for start in range(0, len(sound), 1001):  # pieces that cut samples in two
+        for start in range(0, len(sound), 1001):  # pieces that cut samples in half
             it.downlink.add(1, sound[start : start + 1001])
         it.downlink.end(1)
         await soon(it.speaker.advance(0.6))
@@ -61,7 +61,7 @@ async def test_a_reply_is_played_byte_for_byte() -> None:
     assert not any(it.speaker.heard[len(sound) :])
 
 
-async def test_a_reply_sounds_when_it_is_pulled_and_is_over_when_the_last_of_it_is_heard() -> None:
+async def test_a_reply_sounds_when_it_is_pulled_and_ends_when_its_last_sound_is_heard() -> None:
     it = Downlinked()
     async with running(it.downlink.play()):
         await soon(it.speaker.advance(0.01))
@@ -104,7 +104,7 @@ async def test_a_flushed_reply_falls_silent_and_is_over() -> None:
         assert not any(it.speaker.heard[heard + fade :])
 
 
-async def test_what_comes_late_of_a_flushed_reply_is_not_heard() -> None:
+async def test_late_sound_of_a_flushed_reply_is_not_heard() -> None:
     it = Downlinked()
     async with running(it.downlink.play()):
         it.downlink.add(1, voice(0.1, pcm.DOWNLINK_HZ))
@@ -162,7 +162,7 @@ def test_a_device_that_outlives_the_loop_by_a_period_does_no_harm() -> None:
 # Chimes
 
 
-async def test_a_chime_sounds_and_whoever_listens_is_told_before() -> None:
+async def test_a_chime_sounds_and_is_announced_before() -> None:
     it = Downlinked(chimes=[Cue.WAKE])
     async with running(it.downlink.play()):
         await it.hear(0.01)
@@ -173,7 +173,7 @@ async def test_a_chime_sounds_and_whoever_listens_is_told_before() -> None:
         assert sound in await it.hear(0.5)
 
 
-async def test_a_chime_that_is_not_wanted_is_neither_heard_nor_told() -> None:
+async def test_an_unwanted_chime_is_neither_heard_nor_announced() -> None:
     it = Downlinked(chimes=[Cue.WAKE])
     async with running(it.downlink.play()):
         it.downlink.chime(Chime(Cue.END))
@@ -197,7 +197,7 @@ async def test_a_chime_does_not_disturb_a_reply_or_its_end() -> None:
 WORDS = voice(0.2, pcm.DOWNLINK_HZ)
 
 
-async def test_a_prompt_is_heard_and_over_when_the_last_of_it_is() -> None:
+async def test_a_prompt_ends_when_its_last_sound_is_heard() -> None:
     it = Downlinked(prompts={Code.WAY: WORDS})
     async with running(it.downlink.play()):
         await it.hear(0.01)
@@ -214,7 +214,7 @@ async def test_a_prompt_is_heard_and_over_when_the_last_of_it_is() -> None:
         assert not it.downlink.own_voice
 
 
-async def test_a_question_is_heard_like_a_prompt_and_over_when_the_last_of_it_is() -> None:
+async def test_a_question_ends_like_a_prompt_when_its_last_sound_is_heard() -> None:
     it = Downlinked()
     async with running(it.downlink.play()):
         await it.hear(0.01)
@@ -316,7 +316,7 @@ async def test_a_prompt_that_another_replaced_does_not_end_the_other() -> None:
         assert it.inbox.events == [PromptOver()]
 
 
-# Loudness, and what is the kiosk's own voice
+# Volume, and the kiosk's own voice
 
 
 def loudest(sound: bytes) -> int:
@@ -326,7 +326,7 @@ def loudest(sound: bytes) -> int:
     )
 
 
-async def test_a_reply_steps_back_while_somebody_may_be_speaking() -> None:
+async def test_a_reply_gets_quieter_while_a_visitor_may_be_speaking() -> None:
     it = Downlinked()
     async with running(it.downlink.play()):
         it.downlink.add(1, voice(2.0, pcm.DOWNLINK_HZ))
@@ -356,7 +356,7 @@ async def test_the_kiosk_has_a_voice_from_the_first_sound_of_a_reply_until_it_wa
         assert not it.downlink.own_voice
 
 
-async def test_a_reply_lingers_in_the_room_and_is_nobody_elses_voice_until_it_has_died_away() -> None:
+async def test_a_reply_counts_as_the_kiosks_voice_until_it_has_died_away_in_the_room() -> None:
     it = Downlinked()
     async with running(it.downlink.play()):
         await it.hear(0.01)
@@ -370,14 +370,14 @@ async def test_a_reply_lingers_in_the_room_and_is_nobody_elses_voice_until_it_ha
         assert (it.downlink.voice_reverberates, it.downlink.sound_reverberates) == (False, False)
 
 
-async def test_a_chime_lingers_too_and_is_no_voice() -> None:
+async def test_a_chime_reverberates_but_does_not_count_as_a_voice() -> None:
     it = Downlinked(chimes=[Cue.END])
     async with running(it.downlink.play()):
         await it.hear(0.01)
         it.downlink.chime(Chime(Cue.END))
         assert (it.downlink.voice_reverberates, it.downlink.sound_reverberates) == (False, True)
         await it.clock.advance(LATENCY_S + cues.duration_s(cues.CueSound.END) + LINGERS_S)
-        assert it.downlink.sound_reverberates, "and the microphone is late, too"
+        assert it.downlink.sound_reverberates, "the microphone is late, too"
         await it.clock.advance(CAPTURE_LATENCY_S + 0.02)
         assert not it.downlink.sound_reverberates
 

@@ -1,4 +1,4 @@
-"""Where the echo canceller stands in the way of the audio."""
+"""The place of the echo canceller in the path of the sound."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ from kioskd.media.echo import EchoCanceller
 
 
 class Marking(EchoCanceller):
-    """A canceller that shows what it was given."""
+    """An echo canceller that marks the frames that it was given."""
 
     def __init__(self) -> None:
         super().__init__(noise_suppression=False, gain_control=False, delay_s=0.0)
@@ -34,7 +34,7 @@ class Marking(EchoCanceller):
             self.voiced += pcm_24k
 
 
-async def test_what_goes_up_is_what_the_canceller_leaves() -> None:
+async def test_the_uplink_gets_the_cancellers_output() -> None:
     clock, microphone, echo = ManualClock(), MemoryMicrophone(), Marking()
     post = Inbox().post
     uplink = Uplink(
@@ -52,7 +52,7 @@ async def test_what_goes_up_is_what_the_canceller_leaves() -> None:
     assert echo.heard == [said]
 
 
-async def test_the_canceller_is_told_what_is_really_played_and_how_late() -> None:
+async def test_the_canceller_gets_the_sound_that_is_played_and_its_delay() -> None:
     clock = ManualClock()
     speaker, echo = MemorySpeaker(clock, latency_s=0.05), Marking()
     downlink = Downlink(speaker, Inbox().post, clock, volume=50, echo=echo)
@@ -65,7 +65,7 @@ async def test_the_canceller_is_told_what_is_really_played_and_how_late() -> Non
         assert echo.delay_s == 0.05
 
 
-async def test_a_chime_by_itself_is_played_but_no_voice() -> None:
+async def test_a_chime_alone_is_played_but_does_not_count_as_a_voice() -> None:
     clock = ManualClock()
     speaker, echo = MemorySpeaker(clock), Marking()
     downlink = Downlink(speaker, Inbox().post, clock, volume=100, echo=echo, chimes=[Cue.WAKE])
@@ -82,4 +82,4 @@ async def test_a_chime_by_itself_is_played_but_no_voice() -> None:
         downlink.add(1, bytes(range(200)) * 10)
         downlink.chime(Chime(Cue.WAKE))
         await clock.advance(0.03)
-        assert bytes(echo.voiced) == bytes(speaker.heard[told:]), "together they are one echo"
+        assert bytes(echo.voiced) == bytes(speaker.heard[told:]), "reply and chime make one echo"

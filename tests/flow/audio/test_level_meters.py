@@ -1,4 +1,4 @@
-"""Metered devices: the same as the devices, with somebody who looks on."""
+"""Metered devices: they work like the devices alone, and show a level while a client watches."""
 
 import pytest
 from tests.support.fakes_devices import MemoryMicrophone, MemorySpeaker
@@ -40,7 +40,7 @@ async def test_a_metered_speaker_plays_what_the_source_gives_and_shows_its_level
     assert meters.levels["speaker"] == 0.0
 
 
-async def test_a_lost_device_is_lost_through_its_meter() -> None:
+async def test_the_loss_of_a_device_passes_through_its_meter() -> None:
     meters, microphone = LevelMeters(), MemoryMicrophone()
     microphone.unplug()
     with pytest.raises(DeviceLost):

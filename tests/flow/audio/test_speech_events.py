@@ -1,4 +1,4 @@
-"""What the kiosk hears becomes what the core is told: who calls, who speaks, who interrupts, and a dead microphone."""
+"""Speech events: calls, speech, interruptions and a dead microphone are reported to the core."""
 
 import threading
 from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ NOISE = [frame(number + 1) for number in range(10)]
 
 
 class Told:
-    """Says of each frame what a test wrote down for it; an `BargeInListener`."""
+    """Returns the verdict that a test has set for each frame; a `BargeInListener`."""
 
     def __init__(self, said: Mapping[bytes, BargeInVerdict]) -> None:
         self.said = said
@@ -43,7 +43,7 @@ class Told:
 
 
 class Listening:
-    """Ears, and what they said."""
+    """Speech events with their detectors, and the events that they posted."""
 
     def __init__(
         self, *, wakers: Mapping[WakeCause, WakeDetector] | None = None, interrupter: Told | None = None
@@ -60,45 +60,45 @@ class Listening:
         )
 
     def hear(self, heard: Iterable[bytes]) -> list[Event]:
-        """Listen to a conversation, and return what was said of it."""
+        """Listen to a conversation, and return the new events."""
         self.inbox.events.clear()
         for each in heard:
             self.speech_events.listen(each)
         return list(self.inbox.events)
 
     def sleep(self, heard: Iterable[bytes]) -> list[Event]:
-        """Listen asleep, and return what was said of it."""
+        """Listen asleep, and return the new events."""
         self.inbox.events.clear()
         for each in heard:
             self.speech_events.listen_asleep(each)
         return list(self.inbox.events)
 
 
-# Wakers
+# Wake detectors
 
 
-def test_a_call_wakes_and_says_what_it_was() -> None:
+def test_a_call_wakes_the_kiosk_and_names_its_cause() -> None:
     it = Listening(wakers={WakeCause.VOICE: On(NOISE[2]), WakeCause.WAKEWORD: On(NOISE[5])})
     assert it.sleep(NOISE) == [Woken(WakeCause.VOICE), Woken(WakeCause.WAKEWORD)]
 
 
-def test_nobody_calls_a_kiosk_that_is_awake() -> None:
+def test_a_kiosk_that_is_awake_hears_no_calls() -> None:
     waker = On(NOISE[2])
     it = Listening(wakers={WakeCause.VOICE: waker})
     assert it.hear(NOISE) == []
     assert waker.heard == []
 
 
-def test_a_kiosk_that_nothing_wakes_by_sound_hears_nothing_asleep() -> None:
+def test_a_kiosk_without_wake_detectors_hears_nothing_asleep() -> None:
     assert Listening().sleep(frames(voice(2.0))) == []
 
 
-def test_a_word_is_told_from_what_the_visitor_wants_to_say() -> None:
+def test_a_wake_word_is_distinguished_from_the_visitors_question() -> None:
     it = Listening(wakers={WakeCause.VOICE: On(NOISE[2]), WakeCause.WAKEWORD: On(NOISE[5])})
     assert [it.speech_events.listen_asleep(each) for each in NOISE].index(True) == 5
 
 
-def test_nothing_wakes_the_kiosk_while_it_can_be_heard_itself_and_everything_as_soon_as_it_is_over() -> None:
+def test_no_sound_wakes_the_kiosk_until_its_own_sound_has_died_away() -> None:
     waker = On(NOISE[2])
     it = Listening(wakers={WakeCause.VOICE: waker})
     it.sleep(NOISE[:2])
@@ -108,10 +108,10 @@ def test_nothing_wakes_the_kiosk_while_it_can_be_heard_itself_and_everything_as_
 
     it.rings = False
     assert it.sleep(NOISE) == [Woken(WakeCause.VOICE)]
-    assert (waker.resets, waker.pauses) == (1, 0), "what it heard before has nothing to do with it"
+    assert (waker.resets, waker.pauses) == (1, 0), "earlier sound does not count any more"
 
 
-def test_who_talks_on_does_not_call_be_it_that_a_chime_came_between() -> None:
+def test_speech_that_continues_after_a_conversation_does_not_wake_the_kiosk() -> None:
     waker = On(NOISE[2])
     it = Listening(wakers={WakeCause.VOICE: waker})
     it.hear(frames(voice(1.0)))
@@ -126,7 +126,7 @@ def test_who_talks_on_does_not_call_be_it_that_a_chime_came_between() -> None:
     it.sleep(NOISE)
     it.rings = False
     it.sleep(NOISE)
-    assert waker.pauses == 1, "that conversation is long over"
+    assert waker.pauses == 1, "that conversation ended long ago"
 
 
 # A conversation
@@ -138,7 +138,7 @@ def test_a_voice_begins_and_ends() -> None:
     assert it.hear(frames(silence(1.0))) == [VoiceEnded(late_s=PAUSE_MS / 1000)]
 
 
-def test_rest_ends_a_voice_at_its_last_word_and_has_everybody_forget() -> None:
+def test_a_pause_ends_the_voice_at_its_last_word_and_resets_all_detectors() -> None:
     waker, interrupter = On(b""), Told({})
     it = Listening(wakers={WakeCause.VOICE: waker}, interrupter=interrupter)
     it.hear(frames(silence(1.0) + voice(1.0) + silence(0.4)))
@@ -149,11 +149,11 @@ def test_rest_ends_a_voice_at_its_last_word_and_has_everybody_forget() -> None:
     assert isinstance(ended, VoiceEnded)
     assert ended.late_s == pytest.approx(0.4, abs=0.03)
     assert (waker.resets, interrupter.resets) == (1, 1)
-    assert it.hear(frames(silence(1.0))) == [], "what had begun is over, and nobody's business"
+    assert it.hear(frames(silence(1.0))) == [], "the voice is over, so its end is not reported again"
     assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
 
 
-def test_a_voice_that_outlasts_its_conversation_ends_in_none() -> None:
+def test_a_voice_that_outlasts_its_conversation_has_no_end_event() -> None:
     it = Listening()
     it.hear(frames(voice(1.0)))
     it.inbox.events.clear()
@@ -165,7 +165,7 @@ def test_a_voice_that_outlasts_its_conversation_ends_in_none() -> None:
 # Interruptions
 
 
-def test_while_the_kiosk_sounds_the_interrupter_listens_and_nobody_else() -> None:
+def test_while_the_kiosk_sounds_only_the_interrupter_listens() -> None:
     interrupter = Told({})
     it = Listening(interrupter=interrupter)
     it.sounds = True
@@ -175,7 +175,7 @@ def test_while_the_kiosk_sounds_the_interrupter_listens_and_nobody_else() -> Non
     it.sounds = False
     interrupter.heard.clear()
     assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
-    assert interrupter.heard == [(each, False) for each in frames(voice(1.0))], "it goes on knowing the room"
+    assert interrupter.heard == [(each, False) for each in frames(voice(1.0))], "it keeps learning the room"
 
 
 def test_a_voice_that_had_begun_before_the_reply_is_heard_to_its_end() -> None:
@@ -197,20 +197,20 @@ def test_an_interruption_is_a_voice_and_its_end_is_heard_after_the_reply_has_sto
     assert it.hear(NOISE) == [VoiceSuspected(suspected=True), VoiceBegan()]
 
     it.sounds = False
-    assert it.hear(frames(voice(1.0))) == [], "it goes on"
+    assert it.hear(frames(voice(1.0))) == [], "the voice goes on"
     assert it.hear(frames(silence(1.0))) == [VoiceEnded(late_s=PAUSE_MS / 1000)]
 
 
-def test_without_an_interrupter_a_voice_is_a_voice_whoever_sounds() -> None:
+def test_without_an_interrupter_every_voice_counts_as_the_visitors() -> None:
     it = Listening()
     it.sounds = True
     assert it.hear(frames(voice(1.0))) == [VoiceBegan()]
 
 
-# A waker that takes its time
+# A wake detector that loads slowly
 
 
-async def test_a_waker_that_is_still_loaded_hears_nothing_and_holds_up_nobody() -> None:
+async def test_a_detector_that_is_loading_hears_nothing_and_blocks_nothing() -> None:
     begin, threads = threading.Event(), list[threading.Thread]()
 
     def load() -> WakeDetector:
@@ -231,7 +231,7 @@ async def test_a_waker_that_is_still_loaded_hears_nothing_and_holds_up_nobody() 
     assert threads != [threading.main_thread()]
 
 
-async def test_a_waker_that_is_there_forgets_when_the_kiosk_rests() -> None:
+async def test_a_loaded_detector_is_reset_when_the_kiosk_pauses() -> None:
     word = On(NOISE[1])
     waker = LoadingDetector("word", lambda: word)
     it = Listening(wakers={WakeCause.WAKEWORD: waker})
@@ -241,7 +241,7 @@ async def test_a_waker_that_is_there_forgets_when_the_kiosk_rests() -> None:
     assert word.resets == 1
 
 
-async def test_a_waker_that_cannot_be_had_ends_the_kiosk_with_its_reason() -> None:
+async def test_a_detector_that_cannot_be_loaded_ends_the_kiosk_with_its_reason() -> None:
     def load() -> WakeDetector:
         raise ConfigError("no such wake word")
 
@@ -249,7 +249,7 @@ async def test_a_waker_that_cannot_be_had_ends_the_kiosk_with_its_reason() -> No
         await soon(LoadingDetector("word", load).run())
 
 
-async def test_a_load_that_takes_long_is_said_once_and_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_slow_load_is_logged_once_and_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     go_on = threading.Event()
 
     def load() -> WakeDetector:
@@ -262,14 +262,14 @@ async def test_a_load_that_takes_long_is_said_once_and_waited_for(caplog: pytest
         go_on.set()
         await until(lambda: waker.ready)
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        "word still loading: waited=0.01s; see whether the disk fails"
+        "word still loading: waited=0.01s; check whether the disk fails"
     ]
 
 
 # A dead microphone
 
 
-def test_a_microphone_that_gives_nothing_is_said_once_and_so_is_its_coming_back() -> None:
+def test_a_silent_microphone_is_reported_once_and_so_is_its_recovery() -> None:
     it = Listening()
     for _ in range(2 * BEGIN_FRAMES):
         it.speech_events.check_level(bytes(pcm.FRAME_BYTES))
@@ -282,7 +282,7 @@ def test_a_microphone_that_gives_nothing_is_said_once_and_so_is_its_coming_back(
     assert it.inbox.events == [MicrophoneSilent(deaf=True), MicrophoneSilent(deaf=False)]
 
 
-def test_a_quiet_room_is_no_dead_microphone() -> None:
+def test_a_quiet_room_does_not_count_as_a_dead_microphone() -> None:
     it = Listening()
     hiss = b"\0\0\1\0" * (pcm.FRAME_BYTES // 4)
     for _ in range(2 * BEGIN_FRAMES):

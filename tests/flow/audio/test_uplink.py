@@ -1,4 +1,4 @@
-"""What is said reaches the service: every byte once, in order, and nothing that was not meant for it."""
+"""The uplink: the visitor's sound reaches the service complete, in order, and only when it should."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -26,16 +26,16 @@ HOLD_FRAMES = HOLD_MS // pcm.FRAME_MS
 
 
 class Wire:
-    """A connection that remembers what it was given, and confirms all of it or what the test says; a `ports.Connection`."""
+    """A `ports.Connection` that remembers its frames. It confirms all, or as many as a test sets."""
 
     def __init__(self, *, stuck: bool = False) -> None:
-        """`stuck`: it takes a frame and does not get rid of it until it is cut."""
+        """`stuck`: it takes a frame, and `send_audio` then hangs until the connection is cut."""
         self.order: list[bytes | str] = []
-        """The frames, and `end` where the sound pauses."""
+        """The frames, and `end` at each pause."""
         self.told: list[str] = []
-        """`begin`, `sound` (however much of it) and `end`, in order."""
+        """`begin`, `sound` (once for any number of frames) and `end`, in order."""
         self.confirmed: int | None = None
-        """What `delivered` says; None: everything that was sent and did not get stuck."""
+        """The value of `delivered`. None: all sent frames, except one that is stuck."""
         self._stuck = stuck
         self._sent = 0
         self._cut = asyncio.Event()
@@ -95,7 +95,7 @@ class Wire:
         raise AssertionError("the uplink sends sound only")
 
     def cut(self) -> None:
-        """Break it."""
+        """Break the connection."""
         self._cut.set()
 
     def _check(self) -> None:
@@ -104,7 +104,7 @@ class Wire:
 
 
 class SeenMicrophone(MemoryMicrophone):
-    """One that shows from outside whether it is open, as a device does."""
+    """A microphone that shows whether it is open."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class SeenMicrophone(MemoryMicrophone):
 
 
 class Uplinked:
-    """The uplink between a microphone in memory and scripted connections."""
+    """The uplink between a fake microphone and scripted connections."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class Uplinked:
     ) -> None:
         self.clock, self.inbox, self.microphone = ManualClock(), Inbox(), SeenMicrophone()
         self.sounds = False
-        """Whether the kiosk hears its own voice, asleep or awake."""
+        """Whether the microphone hears the kiosk's own voice, asleep or awake."""
         self.uplink = Uplink(
             self.microphone,
             self.inbox.post,
@@ -144,33 +144,33 @@ class Uplinked:
         )
 
     async def say(self, *spoken: bytes) -> None:
-        """Have frames captured, and let what follows happen."""
+        """Have frames captured, and let all tasks react."""
         self.microphone.say(b"".join(spoken))
         await self.settle()
 
     async def gate(self, *gates: UplinkGate) -> None:
-        """Set the gate, one after another."""
+        """Set the gate to each of `gates` in turn."""
         for gate in gates:
             self.uplink.set_uplink(SetUplink(gate))
             await self.settle()
 
     async def connect(self, wire: Wire | None = None) -> Wire:
-        """Have a connection."""
+        """Open a connection."""
         wire = wire or Wire()
         self.uplink.connect(wire)
         await self.settle()
         return wire
 
     async def lose(self, wire: Wire) -> None:
-        """Lose the connection, as its owner does: cut, left, closed."""
+        """Lose the connection as the link does: cut, leave, close."""
         wire.cut()
         await self.settle()
         self.uplink.disconnect()
         self.uplink.take_back_undelivered(wire)
 
     async def settle(self) -> None:
-        """Let everybody react."""
-        # The sender takes a turn of the loop for each frame, the clock gives forty: enough for what is held.
+        """Let all tasks react."""
+        # The sender needs one turn of the loop for each frame. The clock gives forty, enough for the queue.
         for _ in range(HOLD_FRAMES // 10):
             await self.clock.advance(0)
 
@@ -208,7 +208,7 @@ async def test_the_preroll_goes_first_and_is_exactly_as_long_as_set() -> None:
         assert sent(connection) == numbered(range(100 - PREROLL_FRAMES, 101))
 
 
-async def test_without_a_preroll_nothing_from_before_the_wake_is_sent() -> None:
+async def test_without_a_preroll_no_sound_from_before_the_wake_is_sent() -> None:
     async with uplinked(preroll_ms=0) as it:
         await it.say(*numbered(range(10)))
         await it.gate(UplinkGate.HOLD)
@@ -220,7 +220,7 @@ async def test_without_a_preroll_nothing_from_before_the_wake_is_sent() -> None:
 
 
 @pytest.mark.parametrize("gate", [UplinkGate.PREROLL, UplinkGate.PAUSED])
-async def test_the_own_voice_is_no_preroll_nor_what_was_heard_before_it(gate: UplinkGate) -> None:
+async def test_the_kiosks_own_voice_and_the_sound_before_it_are_not_in_the_preroll(gate: UplinkGate) -> None:
     async with uplinked() as it:
         await it.gate(gate)
         await it.say(*numbered(range(5)))
@@ -234,7 +234,7 @@ async def test_the_own_voice_is_no_preroll_nor_what_was_heard_before_it(gate: Up
         assert sent(connection) == numbered(range(15, 20))
 
 
-async def test_a_word_that_calls_is_no_preroll_and_what_follows_it_is() -> None:
+async def test_a_wake_word_is_not_in_the_preroll_but_the_sound_after_it_is() -> None:
     after = AFTER_WORD_MS // pcm.FRAME_MS
     async with uplinked(wakers={WakeCause.WAKEWORD: On(frame(50))}) as it:
         await it.say(*numbered(range(52)))
@@ -245,7 +245,7 @@ async def test_a_word_that_calls_is_no_preroll_and_what_follows_it_is() -> None:
         assert sent(connection) == numbered(range(51 - after, 52))
 
 
-async def test_a_voice_that_calls_is_what_the_visitor_says() -> None:
+async def test_a_voice_that_wakes_the_kiosk_is_sent() -> None:
     async with uplinked(wakers={WakeCause.VOICE: On(frame(50))}) as it:
         await it.say(*numbered(range(51)))
         connection = await it.connect()
@@ -255,7 +255,7 @@ async def test_a_voice_that_calls_is_what_the_visitor_says() -> None:
 
 
 @pytest.mark.parametrize("preroll_ms", [0, 200])
-async def test_what_was_said_before_a_voice_was_noticed_is_sent_however_short_the_preroll(
+async def test_the_beginning_of_a_voice_is_sent_even_with_a_short_preroll(
     preroll_ms: int,
 ) -> None:
     preroll = preroll_ms // pcm.FRAME_MS
@@ -266,7 +266,7 @@ async def test_what_was_said_before_a_voice_was_noticed_is_sent_however_short_th
         await it.say(*numbered(range(50, 55)))
         await it.gate(UplinkGate.SEND)
         first = numbered(range(50 - preroll, 55))
-        assert sent(connection) == first, "before the wake: no more than the pre-roll"
+        assert sent(connection) == first, "before a wake only the pre-roll is sent"
 
         await it.gate(UplinkGate.PAUSED)
         await it.say(*numbered(range(100, 200)))
@@ -284,7 +284,7 @@ async def test_what_was_said_before_a_voice_was_noticed_is_sent_however_short_th
     ],
     ids=["talking on", "silent", "nobody listened", "told asleep"],
 )
-async def test_who_talks_on_when_the_conversation_ends_does_not_call(
+async def test_a_visitor_who_talks_on_after_the_conversation_does_not_wake_the_kiosk(
     way: Sequence[UplinkGate], said: bytes, pauses: int
 ) -> None:
     waker = On(b"")
@@ -300,7 +300,7 @@ async def test_who_talks_on_when_the_conversation_ends_does_not_call(
         assert waker.pauses == pauses
 
 
-async def test_nothing_leaves_while_asleep() -> None:
+async def test_no_frame_leaves_while_asleep() -> None:
     async with uplinked() as it:
         connection = await it.connect()
         await it.say(*numbered(range(100)))
@@ -309,7 +309,7 @@ async def test_nothing_leaves_while_asleep() -> None:
         assert "end" not in connection.order
 
 
-async def test_what_is_said_while_dialing_is_sent_first_in_order_and_once() -> None:
+async def test_speech_during_the_dial_is_sent_first_in_order_and_once() -> None:
     async with uplinked() as it:
         await it.gate(UplinkGate.HOLD)
         await it.say(*numbered(range(200)))
@@ -323,7 +323,7 @@ async def test_what_is_said_while_dialing_is_sent_first_in_order_and_once() -> N
         assert it.uplink.dropped == 0
 
 
-async def test_what_is_captured_is_counted_whatever_becomes_of_it() -> None:
+async def test_every_captured_frame_is_counted() -> None:
     async with uplinked() as it:
         for gate in UplinkGate:
             await it.gate(gate)
@@ -332,23 +332,23 @@ async def test_what_is_captured_is_counted_whatever_becomes_of_it() -> None:
         assert it.uplink.captured == 2 * len(UplinkGate)
 
 
-async def test_what_was_captured_before_the_gate_shut_survives_a_loss() -> None:
+async def test_frames_from_before_the_gate_closed_survive_a_loss() -> None:
     async with uplinked() as it:
         connection = await it.connect(Wire(stuck=True))
         await it.gate(UplinkGate.SEND)
         await it.say(*numbered(range(3)))
-        assert sent(connection) == [frame(0)], "the first stands in the way"
+        assert sent(connection) == [frame(0)], "the first frame is stuck"
 
         await it.gate(UplinkGate.SHUT)
         await it.say(*numbered(range(3, 6)))
         await it.lose(connection)
         second = await it.connect()
 
-        # The frame in flight comes again, then those behind it; what came through the shut gate never does.
+        # The frame in flight is sent again, then those behind it. Frames from the closed gate are never sent.
         assert second.order == [*numbered(range(3)), "end"]
 
 
-async def test_a_shut_gate_says_once_that_the_sound_ends_and_drops_what_comes() -> None:
+async def test_a_closed_gate_ends_the_sound_once_and_drops_later_frames() -> None:
     async with uplinked() as it:
         connection = await it.connect()
         await it.gate(UplinkGate.SEND)
@@ -361,13 +361,13 @@ async def test_a_shut_gate_says_once_that_the_sound_ends_and_drops_what_comes() 
         assert connection.order.count("end") == 1
 
 
-async def test_the_end_of_the_sound_is_said_after_the_last_frame_of_it() -> None:
+async def test_the_end_of_the_sound_is_sent_after_its_last_frame() -> None:
     async with uplinked() as it:
         connection = Wire()
         await it.gate(UplinkGate.HOLD)
         await it.say(*numbered(range(50)))
         await it.connect(connection)
-        # Both in one turn of the loop: the sender has not had the floor in between.
+        # Both in one turn of the loop, so that the sender does not run in between.
         it.uplink.set_uplink(SetUplink(UplinkGate.SEND))
         it.uplink.set_uplink(SetUplink(UplinkGate.SHUT))
         await it.settle()
@@ -386,7 +386,7 @@ async def test_sound_that_a_new_connection_gets_through_a_shut_gate_has_an_end_t
         assert connection.order == [*numbered(range(5)), "end"]
 
 
-async def test_a_new_connection_that_got_no_sound_is_told_of_no_end() -> None:
+async def test_a_new_connection_without_sound_gets_no_end() -> None:
     async with uplinked() as it:
         await it.gate(UplinkGate.HOLD, UplinkGate.SHUT)
         connection = await it.connect()
@@ -405,7 +405,7 @@ async def test_a_gate_that_opens_again_sends_from_there_on() -> None:
         assert sent(connection) == numbered(range(5, 8))
 
 
-async def test_sleep_forgets_what_was_not_sent() -> None:
+async def test_falling_asleep_drops_unsent_frames() -> None:
     async with uplinked() as it:
         await it.gate(UplinkGate.HOLD)
         await it.say(*numbered(range(10)))
@@ -434,9 +434,7 @@ async def test_the_frame_in_flight_at_a_loss_is_the_first_of_the_next_connection
         assert sent(second) == numbered(range(6))
 
 
-async def test_what_a_connection_has_not_delivered_goes_first_over_the_next_and_what_it_has_never_again() -> (
-    None
-):
+async def test_the_next_connection_gets_first_the_undelivered_frames_and_no_delivered_one() -> None:
     async with uplinked() as it:
         first = await it.connect()
         first.confirmed = 0
@@ -473,7 +471,7 @@ async def test_a_confirmation_that_comes_with_the_closing_counts() -> None:
         assert it.uplink.resent == 0
 
 
-async def test_confirmations_are_counted_anew_on_each_connection() -> None:
+async def test_confirmations_are_counted_from_zero_on_each_connection() -> None:
     async with uplinked() as it:
         await it.gate(UplinkGate.SEND)
         first = await it.connect()
@@ -493,7 +491,7 @@ async def test_confirmations_are_counted_anew_on_each_connection() -> None:
         assert sent(third) == numbered(range(12, 15))
 
 
-async def test_what_was_not_delivered_of_an_old_conversation_never_reaches_a_new_one() -> None:
+async def test_undelivered_frames_of_an_old_conversation_never_reach_a_new_one() -> None:
     async with uplinked() as it:
         first = await it.connect()
         first.confirmed = 0
@@ -509,7 +507,7 @@ async def test_what_was_not_delivered_of_an_old_conversation_never_reaches_a_new
         assert sent(second) == []
 
 
-async def test_a_connection_that_fails_is_sent_no_more() -> None:
+async def test_a_failed_connection_gets_no_more_frames() -> None:
     async with uplinked() as it:
         connection = await it.connect()
         await it.gate(UplinkGate.SEND)
@@ -547,10 +545,10 @@ async def test_a_full_queue_drops_the_oldest_and_counts_it(caplog: pytest.LogCap
 
         assert sent(connection) == numbered(range(60, HOLD_FRAMES + 60))
         assert it.uplink.dropped == 60
-    assert len(caplog.messages) == 2, "once a second of loss"
+    assert len(caplog.messages) == 2, "one line for each second of loss"
 
 
-async def test_nothing_is_sent_after_a_connection_is_taken_away() -> None:
+async def test_no_frame_is_sent_after_a_connection_is_taken_away() -> None:
     async with uplinked() as it:
         connection = await it.connect()
         await it.gate(UplinkGate.SEND)
@@ -562,7 +560,7 @@ async def test_nothing_is_sent_after_a_connection_is_taken_away() -> None:
 
 
 class HandMicrophone:
-    """A microphone whose frames a test hands over itself, in one turn of the loop with what else it does."""
+    """A microphone whose frames a test delivers itself, in the same turn of the loop as other calls."""
 
     def __init__(self) -> None:
         self.sink: Callable[[bytes], None] = lambda _frame: None
@@ -573,7 +571,7 @@ class HandMicrophone:
         raise AssertionError("never set")
 
 
-async def test_falling_asleep_in_the_moment_a_frame_comes_sends_nothing_more() -> None:
+async def test_falling_asleep_as_a_frame_comes_sends_no_more() -> None:
     clock, microphone, connection = ManualClock(), HandMicrophone(), Wire()
     post = Inbox().post
     uplink = Uplink(microphone, post, clock, preroll=PreRoll(PREROLL_MS), speech_events=SpeechEvents(post))
@@ -585,7 +583,7 @@ async def test_falling_asleep_in_the_moment_a_frame_comes_sends_nothing_more() -
 
         microphone.sink(frame(1))
         uplink.set_uplink(SetUplink(UplinkGate.PREROLL))
-        microphone.sink(frame(2))  # captured asleep: nobody's business
+        microphone.sink(frame(2))  # captured asleep, so it is not sent
         await clock.advance(0)
 
         assert sent(connection) == []
@@ -604,17 +602,17 @@ async def test_a_voice_is_reported_as_it_begins_and_ends() -> None:
         assert it.inbox.events == [VoiceBegan(), VoiceEnded(late_s=0.6)]
 
 
-async def test_a_visitor_who_spoke_while_pressing_has_begun_at_the_wake() -> None:
+async def test_a_voice_during_the_press_begins_a_turn_at_the_wake() -> None:
     async with uplinked() as it:
         await it.say(voice(0.6))
-        assert VoiceBegan() not in it.inbox.events, "asleep, nobody listens"
+        assert VoiceBegan() not in it.inbox.events, "asleep, no voice is reported"
 
         await it.gate(UplinkGate.HOLD)
 
         assert it.inbox.events[-1] == VoiceBegan()
 
 
-async def test_a_voice_in_an_open_room_asleep_or_shut_is_no_event() -> None:
+async def test_a_voice_while_asleep_or_with_a_closed_gate_causes_no_event() -> None:
     async with uplinked() as it:
         await it.say(*frames(voice(2.0)))
         await it.gate(UplinkGate.SHUT)
@@ -625,7 +623,7 @@ async def test_a_voice_in_an_open_room_asleep_or_shut_is_no_event() -> None:
 
 
 @pytest.mark.parametrize("cut_off", [UplinkGate.SHUT, UplinkGate.PREROLL])
-async def test_a_voice_cut_off_by_the_shut_gate_or_by_sleep_begins_anew_when_it_opens(
+async def test_a_voice_cut_off_by_the_gate_or_by_sleep_begins_again_when_the_gate_opens(
     cut_off: UplinkGate,
 ) -> None:
     async with uplinked() as it:
@@ -634,14 +632,14 @@ async def test_a_voice_cut_off_by_the_shut_gate_or_by_sleep_begins_anew_when_it_
         await it.gate(cut_off, UplinkGate.HOLD)
         it.inbox.events.clear()
 
-        # Less than a pause, and enough to tell a sung vowel from the hum of the room.
+        # Shorter than a pause, but long enough to tell a sung vowel from a hum.
         await it.say(silence(0.3))
         await it.say(voice(1.0))
 
         assert it.inbox.events == [VoiceBegan()]
 
 
-async def test_the_first_frame_says_that_the_microphone_is_there() -> None:
+async def test_the_microphone_counts_as_present_after_its_first_frame() -> None:
     async with uplinked() as it:
         await it.say(frame(0), frame(1))
         assert it.inbox.events == [DeviceCame(Device.MICROPHONE)]
@@ -658,10 +656,10 @@ async def test_sending_means_that_frames_should_be_moving() -> None:
         assert not it.uplink.sending
 
 
-# Only speech, or only what a button lets through: the gate pauses
+# Only speech, or only while a button is held: the gate pauses
 
 
-async def test_while_the_gate_pauses_nothing_is_sent_and_the_last_moments_are_kept() -> None:
+async def test_while_the_gate_pauses_no_frame_is_sent_and_the_last_ones_are_kept() -> None:
     async with uplinked() as it:
         connection = await it.connect()
         await it.gate(UplinkGate.PAUSED)
@@ -673,7 +671,7 @@ async def test_while_the_gate_pauses_nothing_is_sent_and_the_last_moments_are_ke
         assert sent(connection) == numbered(range(100 - PREROLL_FRAMES, 100))
 
 
-async def test_a_pause_is_said_in_its_place_and_the_sound_that_follows_is_another_turn() -> None:
+async def test_a_pause_is_sent_in_its_place_and_the_next_sound_is_another_turn() -> None:
     async with uplinked(preroll_ms=0) as it:
         await it.gate(UplinkGate.HOLD)
         await it.say(*numbered(range(3)))
@@ -686,7 +684,7 @@ async def test_a_pause_is_said_in_its_place_and_the_sound_that_follows_is_anothe
         assert connection.told == ["begin", "sound", "end"] * 2
 
 
-async def test_what_waits_when_the_gate_pauses_is_still_sent() -> None:
+async def test_frames_that_wait_when_the_gate_pauses_are_still_sent() -> None:
     async with uplinked(preroll_ms=0) as it:
         await it.gate(UplinkGate.HOLD)
         await it.say(*numbered(range(3)))
@@ -696,7 +694,7 @@ async def test_what_waits_when_the_gate_pauses_is_still_sent() -> None:
         assert connection.order == [*numbered(range(3)), "end"]
 
 
-async def test_a_second_pause_without_a_sound_between_is_not_said() -> None:
+async def test_a_second_pause_without_sound_between_is_not_sent() -> None:
     async with uplinked(preroll_ms=0) as it:
         connection = await it.connect()
         await it.gate(UplinkGate.SEND)
@@ -708,7 +706,7 @@ async def test_a_second_pause_without_a_sound_between_is_not_said() -> None:
         assert connection.told == ["begin", "sound", "end"]
 
 
-async def test_a_turn_cut_by_a_loss_begins_anew_over_the_next_connection_and_ends_once() -> None:
+async def test_a_turn_cut_by_a_loss_begins_again_over_the_next_connection_and_ends_once() -> None:
     async with uplinked(preroll_ms=0) as it:
         first = await it.connect()
         await it.gate(UplinkGate.SEND)
@@ -724,7 +722,7 @@ async def test_a_turn_cut_by_a_loss_begins_anew_over_the_next_connection_and_end
         assert second.told == ["begin", "sound", "end"]
 
 
-async def test_the_end_of_a_turn_that_the_connection_before_has_had_whole_is_not_said_to_the_next() -> None:
+async def test_the_end_of_a_delivered_turn_is_not_sent_over_the_next_connection() -> None:
     async with uplinked(preroll_ms=0) as it:
         first = await it.connect()
         await it.gate(UplinkGate.SEND)
@@ -740,7 +738,7 @@ async def test_the_end_of_a_turn_that_the_connection_before_has_had_whole_is_not
         assert second.told == ["begin", "sound"]
 
 
-async def test_a_pause_that_did_not_arrive_is_said_again_after_the_sound_that_did_not() -> None:
+async def test_a_lost_pause_is_sent_again_after_the_lost_sound() -> None:
     async with uplinked(preroll_ms=0) as it:
         first = await it.connect()
         first.confirmed = 0
@@ -785,7 +783,7 @@ async def test_a_button_let_go_on_the_last_word_does_not_cut_it() -> None:
         assert connection.order == [*numbered(range(6)), "end"]
 
         await it.gate(UplinkGate.SEND)
-        assert sent(connection)[6:] == numbered(range(6, 10)), "and what came after is the next margin"
+        assert sent(connection)[6:] == numbered(range(6, 10)), "later frames belong to the next margin"
 
 
 async def test_a_button_held_again_before_the_last_word_is_out_goes_on_in_the_same_turn() -> None:
@@ -835,7 +833,7 @@ async def test_a_conversation_that_begins_with_a_pause_has_no_last_word() -> Non
         assert connection.told == []
 
 
-async def test_a_reply_that_shuts_the_gate_behind_a_button_ends_the_turn_at_once() -> None:
+async def test_a_reply_that_closes_the_gate_after_a_talk_ends_the_turn_at_once() -> None:
     async with uplinked(after_ms=100) as it:
         connection = await it.connect()
         await it.gate(UplinkGate.SEND)
@@ -846,7 +844,7 @@ async def test_a_reply_that_shuts_the_gate_behind_a_button_ends_the_turn_at_once
         assert connection.order == [frame(0), "end"]
 
 
-async def test_who_spoke_to_wake_the_kiosk_has_begun_although_only_speech_is_sent() -> None:
+async def test_the_voice_that_wakes_the_kiosk_begins_a_turn_when_only_speech_is_sent() -> None:
     async with uplinked() as it:
         await it.say(voice(0.6))
         await it.gate(UplinkGate.PAUSED)
@@ -885,7 +883,7 @@ async def test_mute_closes_the_device_and_unmute_opens_it_again() -> None:
 
 
 class Hanging(MemoryMicrophone):
-    """One that does not close."""
+    """A microphone that does not close."""
 
     async def capture(self, sink: Callable[[bytes], None]) -> NoReturn:
         try:
@@ -894,7 +892,9 @@ class Hanging(MemoryMicrophone):
             raise DeviceStuck("microphone: does not close") from error
 
 
-async def test_a_muted_microphone_is_said_to_be_closed_when_it_is(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_muted_microphone_is_logged_as_closed_only_when_it_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level("INFO")
     async with uplinked() as it:
         await it.say(frame(0))
@@ -920,7 +920,7 @@ async def test_a_muted_microphone_is_said_to_be_closed_when_it_is(caplog: pytest
     assert "microphone closed: cause=muted" not in caplog.messages
 
 
-async def test_nothing_of_before_the_mute_is_kept_and_nothing_of_it_is_captured() -> None:
+async def test_muting_drops_earlier_sound_and_captures_none() -> None:
     async with uplinked() as it:
         await it.say(*numbered(range(10)))
         it.uplink.set_mute(SetMute(muted=True))
@@ -936,7 +936,7 @@ async def test_nothing_of_before_the_mute_is_kept_and_nothing_of_it_is_captured(
         assert sent(connection) == [frame(10)]
 
 
-async def test_a_muted_microphone_is_expected_to_give_nothing() -> None:
+async def test_a_muted_microphone_is_not_expected_to_give_frames() -> None:
     async with uplinked() as it:
         await it.connect()
         await it.gate(UplinkGate.SEND)
@@ -955,7 +955,7 @@ async def test_a_microphone_muted_before_it_was_opened_is_never_opened() -> None
         assert it.microphone.opened == 0
 
 
-async def test_a_microphone_that_is_pulled_out_while_muted_is_missed_when_it_is_wanted() -> None:
+async def test_a_microphone_unplugged_while_muted_is_reported_when_it_is_needed() -> None:
     async with uplinked() as it:
         await it.say(frame(0))
         it.uplink.set_mute(SetMute(muted=True))

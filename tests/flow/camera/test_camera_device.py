@@ -8,7 +8,7 @@ from kioskd.adapters.fakes.devices import MemoryCamera
 from kioskd.flow.camera.camera_device import REUSE_S, CameraDevice, Snapshot
 
 
-async def test_a_picture_is_not_kept_longer_than_it_may_be_shown() -> None:
+async def test_a_picture_is_kept_only_as_long_as_it_may_answer_a_request() -> None:
     clock, camera = ManualClock(), MemoryCamera(jpeg())
     device = CameraDevice(camera, clock, lambda _event: None)
     async with running(device.run()):

@@ -5,7 +5,7 @@ from tests.support.pictures import grey, jpeg
 from kioskd.flow.camera.change_filter import ChangeFilter
 
 
-async def test_what_is_like_the_last_one_sent_is_nothing_new_until_that_one_is_old() -> None:
+async def test_a_picture_like_the_last_one_sent_is_not_new_until_that_one_is_old() -> None:
     change_filter = ChangeFilter(0.1, 30.0)
     first, near, far = [await change_filter.sketch(grey(level)) for level in (100, 110, 160)]
     assert first is not None
@@ -20,7 +20,7 @@ async def test_what_is_like_the_last_one_sent_is_nothing_new_until_that_one_is_o
     assert not change_filter.is_alike(first, 1.0)
 
 
-async def test_every_picture_is_new_where_no_change_is_asked_for() -> None:
+async def test_every_picture_is_new_if_no_change_is_required() -> None:
     change_filter = ChangeFilter(0.0, 30.0)
     sketch = await change_filter.sketch(grey(100))
     assert sketch == b""

@@ -1,4 +1,4 @@
-"""What is seen reaches the service when it is new and nothing else waits; the camera runs no longer than that."""
+"""The picture service: new pictures reach the service when no sound waits; the camera runs only then."""
 
 import asyncio
 import gc
@@ -31,7 +31,7 @@ EVERY_S = 2.0
 
 
 class Wire:
-    """A connection that keeps what it is given, and has as much on its way out as the test says."""
+    """A connection that keeps its pictures, with a backlog that a test sets."""
 
     resumed = False
     delivered = 0
@@ -40,10 +40,10 @@ class Wire:
         self.pictures: list[bytes] = []
         self.backlog = 0
         self.weight = 0
-        """What a picture adds to the backlog."""
+        """The bytes that a picture adds to the backlog."""
         self.written = 0
         self.held_back: int | None = None
-        """Where a modem holds back what was written; None: nothing is."""
+        """The bytes that a modem holds back; None: none."""
         self.broken = False
         self._sent = asyncio.Event()
 
@@ -60,7 +60,7 @@ class Wire:
         self._sent.set()
 
     async def has(self, count: int) -> None:
-        """Wait until so many pictures were sent."""
+        """Wait until `count` pictures were sent."""
         async with asyncio.timeout(60):
             while len(self.pictures) < count:
                 self._sent.clear()
@@ -89,13 +89,13 @@ class Wire:
 
 
 class WatchedLamp:
-    """Remembers what it was told and whether the camera ran then; a `ports.Lamp`."""
+    """Remembers its light, and whether the camera ran at that time; a `ports.Lamp`."""
 
     def __init__(self, camera: MemoryCamera) -> None:
         self._camera = camera
         self.lit = False
         self.changes: list[tuple[bool, bool]] = []
-        """Lit, and whether the camera was running at that moment."""
+        """For each change: whether the lamp was lit, and whether the camera was running."""
 
     def shine(self, light: Light) -> None:
         self.lit = light.level > 0
@@ -106,7 +106,7 @@ class WatchedLamp:
 
 
 class Eyes:
-    """The eyes of a kiosk in memory. What they see is new each time, unless the test holds it still."""
+    """A picture service with fakes. The camera's view changes each time, unless a test fixes it."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class Eyes:
         self.wire = Wire()
         self.audio_waits = False
         self.shown: list[bytes] = []
-        """What was put before the model on request."""
+        """The pictures that were shown to the model on request."""
         self.room = 8
         self.posted: list[Event] = []
         self.flow = PictureService(
@@ -145,7 +145,7 @@ class Eyes:
         return True
 
     async def open(self) -> None:
-        """Open the eyes, over a connection."""
+        """Open the gate, with a connection."""
         self.flow.connect(self.wire, 1)
         self.flow.set_camera(SetCamera(open=True))
         await self.clock.advance(0)
@@ -155,13 +155,13 @@ class Eyes:
         await self.clock.advance(0)
 
     async def counted(self, what: str, count: int) -> None:
-        """Wait for work in threads, until a count has got there."""
+        """Wait until a count has this value. Threads must finish first."""
         async with asyncio.timeout(60):
             while self.flow.counts[what] < count:
                 await self.clock.sleep(0)
 
     async def decided(self, shots: int) -> None:
-        """Wait for work in threads, until so many pictures were taken and something became of each."""
+        """Wait until `shots` pictures were taken, and the fate of each is known."""
         async with asyncio.timeout(60):
             while (counts := self.flow.counts)["shot"] < shots or sum(counts.values()) < 2 * counts["shot"]:
                 await self.clock.sleep(0)
@@ -176,10 +176,10 @@ async def eyes(
         yield made
 
 
-# When
+# The times of pictures
 
 
-async def test_a_picture_is_sent_at_once_and_then_each_so_many_seconds() -> None:
+async def test_a_picture_is_sent_at_once_and_then_at_the_set_interval() -> None:
     async with eyes() as kiosk:
         await kiosk.open()
         assert len(kiosk.wire.pictures) == 1
@@ -187,7 +187,7 @@ async def test_a_picture_is_sent_at_once_and_then_each_so_many_seconds() -> None
         assert kiosk.wire.pictures == [kiosk.camera.sees] * 4
 
 
-async def test_the_camera_rests_while_the_eyes_are_shut_or_there_is_nobody_to_send_to() -> None:
+async def test_the_camera_is_off_while_its_gate_is_closed_or_there_is_no_connection() -> None:
     async with eyes() as kiosk:
         await kiosk.clock.advance(60)
         kiosk.flow.set_camera(SetCamera(open=True))
@@ -207,7 +207,7 @@ async def test_the_camera_rests_while_the_eyes_are_shut_or_there_is_nobody_to_se
         assert len(kiosk.wire.pictures) == 2
 
 
-async def test_eyes_that_open_and_shut_quickly_send_no_more_than_open_ones() -> None:
+async def test_a_gate_that_opens_and_closes_quickly_sends_no_extra_pictures() -> None:
     async with eyes() as kiosk:
         for _ in range(7):
             await kiosk.open()
@@ -216,7 +216,7 @@ async def test_eyes_that_open_and_shut_quickly_send_no_more_than_open_ones() -> 
         assert len(kiosk.wire.pictures) == 2
 
 
-async def test_more_than_one_a_second_is_never_sent() -> None:
+async def test_at_most_one_picture_a_second_is_sent() -> None:
     async with eyes(every_s=0.01) as kiosk:
         await kiosk.open()
         await kiosk.clock.advance(9.5)
@@ -240,12 +240,12 @@ async def test_the_lamp_of_the_camera_is_lit_exactly_while_it_runs() -> None:
         assert kiosk.lamp.changes == [(True, False), (False, False)] * 2, "lit before, dark after"
 
 
-async def test_a_rollover_neither_restarts_the_camera_nor_blinks_its_lamp_nor_is_seen() -> None:
+async def test_a_rollover_neither_restarts_the_camera_nor_blinks_its_lamp() -> None:
     async with eyes() as kiosk:
         await kiosk.open()
         kiosk.flow.disconnect()
         await kiosk.clock.advance(LINGER_S - 0.1)
-        assert kiosk.camera.shots == 1, "nobody may see another"
+        assert kiosk.camera.shots == 1, "no further picture is taken"
         other = Wire()
         kiosk.flow.connect(other, 1)
         await kiosk.clock.advance(EVERY_S)
@@ -259,7 +259,7 @@ async def test_an_offline_kiosk_s_camera_rests_until_there_is_a_connection() -> 
         await kiosk.open()
         kiosk.flow.disconnect()
         await kiosk.clock.advance(LINGER_S)
-        kiosk.flow.disconnect()  # said again, it is no new loss
+        kiosk.flow.disconnect()  # a second call is not another loss
         assert not kiosk.camera.running
         assert not kiosk.lamp.lit
         await kiosk.clock.advance(600)
@@ -269,9 +269,7 @@ async def test_an_offline_kiosk_s_camera_rests_until_there_is_a_connection() -> 
         assert kiosk.camera.running
 
 
-async def test_a_camera_without_a_connection_rests_as_soon_as_the_eyes_shut_or_the_conversation_ends() -> (
-    None
-):
+async def test_without_a_connection_the_camera_stops_when_its_gate_closes_or_the_conversation_ends() -> None:
     async with eyes() as kiosk:
         await kiosk.open()
         kiosk.flow.disconnect()
@@ -286,7 +284,7 @@ async def test_a_camera_without_a_connection_rests_as_soon_as_the_eyes_shut_or_t
         assert not kiosk.lamp.lit
 
 
-# What is worth it
+# Pictures that are worth sending
 
 
 async def test_a_picture_like_the_last_one_sent_is_skipped_until_it_is_time_to_refresh() -> None:
@@ -302,7 +300,7 @@ async def test_a_picture_like_the_last_one_sent_is_skipped_until_it_is_time_to_r
         assert kiosk.flow.counts == {"shot": 6, "sent": 2, "alike": 4}
 
 
-async def test_a_change_is_measured_from_what_was_sent_and_not_from_what_was_seen() -> None:
+async def test_a_change_is_measured_against_the_last_picture_that_was_sent() -> None:
     async with eyes(min_change=0.1, refresh_s=1000) as kiosk:
         for step, level in enumerate(range(100, 160, 10)):
             kiosk.camera.sees = grey(level)
@@ -314,7 +312,7 @@ async def test_a_change_is_measured_from_what_was_sent_and_not_from_what_was_see
         assert kiosk.wire.pictures == [grey(100), grey(130)]
 
 
-async def test_a_new_connection_is_shown_what_the_old_one_has_seen() -> None:
+async def test_a_new_connection_gets_a_picture_that_the_old_one_already_had() -> None:
     async with eyes(min_change=0.02) as kiosk:
         await kiosk.open()
         await kiosk.wire.has(1)
@@ -353,7 +351,7 @@ async def test_a_picture_waits_for_the_sound_and_a_newer_one_takes_its_place() -
         assert kiosk.flow.counts == {"shot": 2, "sent": 1, "congested": 1}
 
 
-async def test_a_picture_waits_until_what_was_sent_has_left() -> None:
+async def test_a_picture_waits_until_earlier_bytes_have_left() -> None:
     async with eyes() as kiosk:
         kiosk.wire.backlog = BACKLOG_BYTES + 1
         await kiosk.open()
@@ -370,18 +368,18 @@ async def test_on_a_slow_line_pictures_become_rare() -> None:
         await kiosk.open()
         assert len(kiosk.wire.pictures) == 1
         await kiosk.clock.advance(1.5)
-        kiosk.wire.held_back = None  # 1.5 s for one picture, that only the other end knows of
+        kiosk.wire.held_back = None  # 1.5 s for one picture, which only the service can measure
         await kiosk.clock.advance(1.5 * SHARE - 2)
         assert len(kiosk.wire.pictures) == 1
         await kiosk.clock.advance(2)
         assert len(kiosk.wire.pictures) == 2
 
 
-async def test_how_slow_a_line_was_is_no_matter_to_the_next_connection() -> None:
+async def test_a_slow_line_does_not_delay_pictures_on_the_next_connection() -> None:
     async with eyes() as kiosk:
         kiosk.wire.held_back = 0
         await kiosk.open()
-        await kiosk.clock.advance(20.0)  # that one picture keeps the eyes shut for minutes
+        await kiosk.clock.advance(20.0)  # one picture blocks the others for minutes
         kiosk.flow.disconnect()
         other = Wire()
         kiosk.flow.connect(other, 1)
@@ -401,16 +399,14 @@ async def test_the_next_visitor_is_seen_at_once() -> None:
         assert len(kiosk.wire.pictures) == 1
 
 
-async def test_the_next_visitor_is_seen_at_once_even_if_the_last_picture_is_on_its_way_as_the_last_one_leaves() -> (
-    None
-):
+async def test_the_next_visitor_is_seen_at_once_even_if_an_old_picture_is_still_on_its_way() -> None:
     async with eyes(every_s=60.0) as kiosk:
         kiosk.wire.held_back = 0
         await kiosk.open()
         await kiosk.clock.advance(20.0)
         kiosk.flow.forget(HangUp())
         await kiosk.shut()
-        await kiosk.clock.advance(0.2)  # the connection takes its time to close
+        await kiosk.clock.advance(0.2)  # the connection closes slowly
         kiosk.flow.disconnect()
         kiosk.wire = Wire()
         await kiosk.open()
@@ -430,7 +426,7 @@ async def test_a_new_connection_in_a_conversation_brings_no_picture_before_its_t
         assert len(other.pictures) == 1
 
 
-async def test_a_picture_that_waited_while_the_eyes_were_shut_is_dropped() -> None:
+async def test_a_picture_that_waited_while_the_gate_was_closed_is_dropped() -> None:
     async with eyes() as kiosk:
         kiosk.audio_waits = True
         await kiosk.open()
@@ -441,7 +437,7 @@ async def test_a_picture_that_waited_while_the_eyes_were_shut_is_dropped() -> No
         assert kiosk.flow.counts == {"shot": 1, "late": 1}
 
 
-async def test_what_one_visitor_was_seen_doing_is_not_sent_over_the_next_one_s_connection() -> None:
+async def test_a_picture_of_one_visitor_is_not_sent_over_the_next_ones_connection() -> None:
     async with eyes() as kiosk:
         kiosk.audio_waits = True
         kiosk.camera.sees = b"the first visitor"
@@ -455,7 +451,7 @@ async def test_what_one_visitor_was_seen_doing_is_not_sent_over_the_next_one_s_c
         assert set(other.pictures) == {b"the second visitor"}
 
 
-async def test_a_connection_that_is_lost_under_a_picture_holds_nobody_up() -> None:
+async def test_a_connection_lost_during_a_picture_delays_nothing() -> None:
     async with eyes() as kiosk:
         kiosk.wire.held_back = 0
         await kiosk.open()
@@ -483,7 +479,9 @@ async def test_a_broken_connection_gets_no_more_pictures() -> None:
 # A lost camera
 
 
-async def test_a_lost_camera_is_said_once_and_comes_back_by_itself(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_lost_camera_is_reported_once_and_recovers_by_itself(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO, "kioskd")
     async with eyes() as kiosk:
         await kiosk.open()
@@ -498,10 +496,10 @@ async def test_a_lost_camera_is_said_once_and_comes_back_by_itself(caplog: pytes
         await kiosk.clock.advance(EVERY_S)
         kiosk.camera.replug()
         await kiosk.clock.advance(3 * FIRST_RETRY_S)
-        assert kiosk.camera.running, "a loss after a success is tried again soon"
+        assert kiosk.camera.running, "after a success, the first retry comes soon"
     assert [message.partition(":")[0] for message in caplog.messages] == [
-        "camera lost, going on without, retrying", "camera back",
-        "camera lost, going on without, retrying", "camera back",
+        "camera lost, continuing without it, retrying", "camera back",
+        "camera lost, continuing without it, retrying", "camera back",
     ]  # fmt: skip
 
 
@@ -545,7 +543,7 @@ async def test_a_camera_that_stays_away_is_tried_once_a_conversation_that_ends_a
 # On request
 
 
-async def test_a_picture_on_request_is_taken_with_the_eyes_shut_and_the_camera_rests_again() -> None:
+async def test_a_requested_picture_is_taken_with_a_closed_gate_and_the_camera_stops_again() -> None:
     async with eyes() as kiosk:
         assert await soon(kiosk.flow.fresh(5.0)) == kiosk.camera.sees
         await kiosk.clock.advance(0)
@@ -575,7 +573,7 @@ async def test_a_picture_on_request_in_a_conversation_is_not_sent_twice() -> Non
         assert kiosk.camera.starts == 1
 
 
-async def test_several_who_ask_at_once_share_a_picture() -> None:
+async def test_simultaneous_requests_share_a_picture() -> None:
     async with eyes() as kiosk:
         async with asyncio.timeout(60):
             shown = await asyncio.gather(kiosk.flow.fresh(5.0), kiosk.flow.fresh(5.0))
@@ -583,7 +581,7 @@ async def test_several_who_ask_at_once_share_a_picture() -> None:
         assert kiosk.camera.shots == 1
 
 
-async def test_who_asks_a_camera_that_is_away_is_told_so_at_once_and_each_time_it_is_tried() -> None:
+async def test_a_request_to_a_missing_camera_fails_at_once() -> None:
     async with eyes() as kiosk:
         kiosk.camera.unplug()
         for _ in range(3):
@@ -593,7 +591,7 @@ async def test_who_asks_a_camera_that_is_away_is_told_so_at_once_and_each_time_i
         assert await soon(kiosk.flow.fresh(5.0)) == kiosk.camera.sees
 
 
-async def test_who_asks_a_camera_that_does_not_answer_waits_no_longer_than_he_said() -> None:
+async def test_a_request_to_a_silent_camera_fails_within_its_time() -> None:
     clock = ManualClock()
     camera = SlowCamera()
     flow = PictureService(
@@ -624,7 +622,7 @@ async def gated() -> AsyncIterator[tuple[Eyes, GatedCamera]]:
         yield made, made.camera
 
 
-async def test_a_look_of_one_conversation_is_not_taken_in_the_next() -> None:
+async def test_a_request_of_one_conversation_is_not_answered_in_the_next() -> None:
     async with gated() as (kiosk, camera):
         camera.may_start.clear()
         kiosk.flow.take_snapshot(TakeSnapshot())
@@ -638,7 +636,7 @@ async def test_a_look_of_one_conversation_is_not_taken_in_the_next() -> None:
         assert not kiosk.lamp.lit
 
 
-async def test_a_look_that_is_over_before_anybody_could_begin_with_it_starts_no_camera() -> None:
+async def test_a_request_that_ends_before_it_begins_does_not_start_the_camera() -> None:
     async with gated() as (kiosk, camera):
         await kiosk.clock.advance(0)
         kiosk.flow.take_snapshot(TakeSnapshot())
@@ -647,13 +645,13 @@ async def test_a_look_that_is_over_before_anybody_could_begin_with_it_starts_no_
         assert camera.starts == 0
 
 
-async def test_what_is_being_shot_as_the_conversation_ends_is_seen_by_nobody() -> None:
+async def test_a_picture_taken_as_the_conversation_ends_is_not_shown() -> None:
     async with gated() as (kiosk, camera):
         camera.may_shoot.clear()
         kiosk.flow.take_snapshot(TakeSnapshot())
         await soon(camera.shooting.wait())
         kiosk.flow.forget(HangUp())
-        kiosk.flow.take_snapshot(TakeSnapshot())  # the next visitor's
+        kiosk.flow.take_snapshot(TakeSnapshot())  # a request of the next visitor
         first, camera.sees = camera.sees, b"the next visitor"
         camera.may_shoot.set()
         assert await soon(kiosk.flow.snapshot_result()) == ""
@@ -670,7 +668,7 @@ async def test_a_picture_of_the_last_seconds_is_not_shown_to_the_next_visitor() 
         assert await soon(kiosk.flow.fresh(5.0)) == b"the second visitor"
 
 
-async def test_a_tool_that_looks_as_the_conversation_ends_gets_nothing() -> None:
+async def test_a_tool_that_looks_as_the_conversation_ends_gets_no_picture() -> None:
     async with gated() as (kiosk, camera):
         camera.may_start.clear()
         asking = asyncio.create_task(kiosk.flow.fresh(5.0))
@@ -680,7 +678,7 @@ async def test_a_tool_that_looks_as_the_conversation_ends_gets_nothing() -> None
             await asking
 
 
-async def test_a_look_is_shown_and_the_same_picture_only_once() -> None:
+async def test_a_requested_picture_is_shown_only_once() -> None:
     async with eyes() as kiosk:
         for _ in range(30):
             kiosk.flow.take_snapshot(TakeSnapshot())
@@ -692,7 +690,7 @@ async def test_a_look_is_shown_and_the_same_picture_only_once() -> None:
         assert (len(kiosk.shown), kiosk.camera.shots) == (2, 2)
 
 
-async def test_a_look_that_is_not_shown_says_why(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failed_request_gives_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     async with eyes() as kiosk:
         kiosk.room = 0
         kiosk.flow.take_snapshot(TakeSnapshot())
@@ -704,7 +702,7 @@ async def test_a_look_that_is_not_shown_says_why(caplog: pytest.LogCaptureFixtur
     assert [message for message in caplog.messages if "too many" in message]
 
 
-async def test_the_lamp_stays_lit_while_the_camera_does_not_stop() -> None:
+async def test_the_lamp_stays_lit_until_the_camera_has_stopped() -> None:
     async with gated() as (kiosk, camera):
         camera.may_stop.clear()
         await kiosk.open()
@@ -720,7 +718,7 @@ async def test_the_lamp_stays_lit_while_the_camera_does_not_stop() -> None:
 
 
 class SlowCamera(MemoryCamera):
-    """Never gives the picture that it is asked for."""
+    """A camera that never returns its picture."""
 
     def __init__(self) -> None:
         super().__init__(b"")
@@ -732,18 +730,18 @@ class SlowCamera(MemoryCamera):
         raise AssertionError("nobody wakes it")
 
 
-# What it costs
+# Costs
 
 
 class Nowhere(list[bytes]):
-    """Keeps nothing of what is appended."""
+    """Drops everything that is appended."""
 
     def append(self, _item: bytes) -> None:
         pass
 
 
 async def see(kiosk: Eyes, views: Sequence[bytes], count: int) -> None:
-    """Have so many pictures seen, each another one than that before, and wait for what becomes of each."""
+    """Show `count` pictures, each different from the one before, and wait for the fate of each."""
     shots = kiosk.flow.counts["shot"]
     for number in range(count):
         kiosk.camera.sees = views[number % len(views)]
@@ -765,7 +763,7 @@ async def test_memory_is_flat_over_ten_thousand_pictures() -> None:
         grown = process.memory_info().rss - before
     assert kiosk.flow.counts["shot"] > 10_000
     assert min(kiosk.flow.counts["sent"], kiosk.flow.counts["alike"]) > 4000
-    assert grown < 9000 * len(views[0]) / 10, "a tenth of what was seen"
+    assert grown < 9000 * len(views[0]) / 10, "less than a tenth of all pictures"
 
 
 async def test_a_picture_costs_the_loop_less_than_two_milliseconds() -> None:
@@ -777,7 +775,7 @@ async def test_a_picture_costs_the_loop_less_than_two_milliseconds() -> None:
         await see(kiosk, [view], 20)
         before = time.thread_time()
         await see(kiosk, [view], 200)
-        for _ in range(200):  # what else is done in the loop, once a thread has decoded
+        for _ in range(200):  # the loop's other work while a thread decodes
             picture.difference(sketch, sketch)
         spent_s = time.thread_time() - before
     assert spent_s / 200 < 0.002

@@ -1,4 +1,4 @@
-"""What a person asks to be shown is shown once, in their own conversation, and what becomes of it is known."""
+"""Snapshot requests: a picture is shown once, in its request's conversation, and its fate is reported."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from kioskd.flow.camera.snapshot_requests import RESULT_S, SnapshotRequests
 
 
 class Bench:
-    """Looks at a camera that gives what the test lays out."""
+    """Snapshot requests with a fake camera."""
 
     def __init__(self) -> None:
         self.shot: Snapshot | None = Snapshot(0.0, b"seen")
@@ -26,7 +26,7 @@ class Bench:
         self.clock = ManualClock()
         self.sent = True
         self.settle: Callable[[str], None] | None = None
-        """Tells what became of what was shown last, where it was not sent at once."""
+        """Reports the fate of the newest picture, if it was not sent at once."""
         self.looks = SnapshotRequests(self._fresh, self._show, self.clock)
 
     async def _fresh(self, _within_s: float) -> Snapshot:
@@ -49,7 +49,7 @@ class Bench:
         return await soon(self.looks.result())
 
 
-async def test_a_picture_is_shown_and_the_same_not_again_in_its_conversation() -> None:
+async def test_the_same_picture_is_shown_only_once_in_a_conversation() -> None:
     bench = Bench()
     async with running(bench.looks.run()):
         assert [await bench.look() for _ in range(3)] == ["", "", ""]
@@ -59,7 +59,7 @@ async def test_a_picture_is_shown_and_the_same_not_again_in_its_conversation() -
     assert bench.shown == [b"seen", b"seen later"]
 
 
-async def test_who_asks_while_it_is_being_taken_has_asked_for_the_same() -> None:
+async def test_a_request_during_another_one_is_the_same_request() -> None:
     bench = Bench()
     bench.free.clear()
     async with running(bench.looks.run()):
@@ -72,7 +72,7 @@ async def test_who_asks_while_it_is_being_taken_has_asked_for_the_same() -> None
     assert bench.shown == [b"seen"]
 
 
-async def test_a_look_whose_conversation_is_over_is_shown_to_nobody() -> None:
+async def test_a_picture_whose_conversation_is_over_is_not_shown() -> None:
     bench = Bench()
     bench.free.clear()
     async with running(bench.looks.run()):
@@ -86,7 +86,7 @@ async def test_a_look_whose_conversation_is_over_is_shown_to_nobody() -> None:
     assert bench.shown == [b"the next visitor"]
 
 
-async def test_its_fate_is_that_of_the_picture_and_known_no_sooner() -> None:
+async def test_a_request_ends_when_the_fate_of_its_picture_is_known() -> None:
     bench = Bench()
     bench.sent = False
     async with running(bench.looks.run()):
@@ -94,7 +94,7 @@ async def test_its_fate_is_that_of_the_picture_and_known_no_sooner() -> None:
             asking = asyncio.create_task(bench.look())
             await bench.clock.advance(1.0)
             assert len(bench.shown) == times, (
-                "what was left out is shown when it is asked for again, what was sent is not"
+                "a picture that was not sent is shown on another request; one that was sent is not"
             )
             if bench.settle is not None:
                 assert not asking.done()
@@ -103,7 +103,7 @@ async def test_its_fate_is_that_of_the_picture_and_known_no_sooner() -> None:
             assert await asking == why
 
 
-async def test_who_asks_is_not_kept_waiting_for_a_service_that_is_not_reached() -> None:
+async def test_a_request_does_not_wait_long_for_an_unreachable_service() -> None:
     bench = Bench()
     bench.sent = False
     async with running(bench.looks.run()):
@@ -113,10 +113,12 @@ async def test_who_asks_is_not_kept_waiting_for_a_service_that_is_not_reached() 
         assert not asking.done()
         await bench.clock.advance(0.2)
         async with asyncio.timeout(PATIENCE_S):
-            assert (await asking).startswith("not yet: the service takes nothing now")
+            assert (await asking).startswith("not yet: the service accepts nothing now")
 
 
-async def test_why_nothing_is_shown_is_told_and_said(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_reason_of_a_failed_request_is_returned_and_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     bench = Bench()
     async with running(bench.looks.run()):
         bench.room = False
@@ -124,5 +126,5 @@ async def test_why_nothing_is_shown_is_told_and_said(caplog: pytest.LogCaptureFi
         bench.shot = None
         assert await bench.look() == "camera: unplugged; plug it in"
     assert [message.partition(": ")[0] for message in caplog.messages] == [
-        "picture asked for, and not shown"
+        "a requested picture was not shown"
     ] * 2

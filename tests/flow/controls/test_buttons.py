@@ -1,4 +1,4 @@
-"""A press is an event, whatever becomes of the button in between."""
+"""Buttons: each press becomes one event, even if the button is lost in between."""
 
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -34,7 +34,7 @@ GONE, CAME = DeviceGone(Device.BUTTON, "doorbell"), DeviceCame(Device.BUTTON, "d
 
 
 class Hand:
-    """A button that is watched, the hand on it, and what came of that."""
+    """A watched button, a hand that presses it, and the events that follow."""
 
     def __init__(self, rules: GestureRules) -> None:
         self.clock = ManualClock()
@@ -45,7 +45,7 @@ class Hand:
             self.button, rules, self._post, self.clock, name="button doorbell", restart=self._restart
         )
         self.devices: list[Event] = []
-        """What was said of the button itself."""
+        """The events about the button itself."""
 
     def _post(self, event: Event) -> None:
         told = self.devices if isinstance(event, DeviceGone | DeviceCame) else self.inbox.events
@@ -55,13 +55,13 @@ class Hand:
         self.restarts += 1
 
     async def wait(self, seconds: float) -> list[Event]:
-        """Let time pass, and return what was posted since the last time."""
+        """Let time pass, and return the new events."""
         await self.clock.advance(seconds)
         events, self.inbox.events = self.inbox.events, []
         return events
 
     async def after(self, deed: Callable[[], None]) -> list[Event]:
-        """Return what was posted for this at once."""
+        """Do `deed`, and return the events that it causes at once."""
         deed()
         return await self.wait(0)
 
@@ -92,7 +92,7 @@ async def test_a_press_is_the_event_that_the_button_is_for(does: ButtonRole, eve
         assert await it.after(it.button.press) == [event]
 
 
-async def test_a_double_press_is_one_event_and_a_single_one_comes_when_it_cannot_be_that() -> None:
+async def test_a_double_press_is_one_event_and_a_single_press_comes_after_a_delay() -> None:
     async with hand(GestureRules("toggle", double="look")) as it:
         assert await it.after(it.button.press) == []
         assert await it.wait(0.3) == []
@@ -103,20 +103,20 @@ async def test_a_double_press_is_one_event_and_a_single_one_comes_when_it_cannot
 
 
 async def starve(it: Hand, *edges: Edge, seconds: float = 30.0) -> list[Event]:
-    """Let the loop starve: its timers run first, then it reads what the kernel has had for long."""
+    """Let the loop be late: its timers run first, then it reads the old edges from the kernel."""
     for edge in edges:
         it.button.happen(edge)
     return await it.wait(seconds)
 
 
-async def test_a_loop_that_starves_makes_no_mute_of_a_short_press() -> None:
+async def test_a_late_loop_does_not_turn_a_short_press_into_a_mute() -> None:
     async with hand() as it:
         down_s = it.clock.now()
         assert await it.after(it.button.hold) == [Pressed()]
         assert await starve(it, Edge(False, down_s + 0.4)) == []
 
 
-async def test_a_loop_that_starves_makes_no_restart_of_a_hold_for_mute() -> None:
+async def test_a_late_loop_does_not_turn_a_hold_for_mute_into_a_restart() -> None:
     async with hand() as it:
         down_s = it.clock.now()
         await it.after(it.button.hold)
@@ -125,7 +125,7 @@ async def test_a_loop_that_starves_makes_no_restart_of_a_hold_for_mute() -> None
         assert it.restarts == 0
 
 
-async def test_a_loop_that_starves_makes_no_two_presses_of_a_double_press() -> None:
+async def test_a_late_loop_does_not_turn_a_double_press_into_two() -> None:
     async with hand(GestureRules("toggle", double="look")) as it:
         down_s = it.clock.now()
         assert await it.after(it.button.hold) == []
@@ -133,7 +133,7 @@ async def test_a_loop_that_starves_makes_no_two_presses_of_a_double_press() -> N
         assert await starve(it, *burst) == [SnapshotRequested()]
 
 
-async def test_a_press_says_when_the_finger_went_down_however_late_it_is_read() -> None:
+async def test_a_press_has_the_time_of_the_finger_however_late_it_is_read() -> None:
     async with hand() as it:
         down_s = it.clock.now() + 0.1
         await it.wait(1.0)
@@ -143,7 +143,7 @@ async def test_a_press_says_when_the_finger_went_down_however_late_it_is_read() 
         assert pressed.down_s == down_s
 
 
-async def test_a_stamp_that_lies_in_the_future_is_taken_for_now() -> None:
+async def test_a_time_stamp_in_the_future_counts_as_now() -> None:
     async with hand() as it:
         it.button.happen(Edge(True, it.clock.now() + 1e9))
         (pressed,) = await it.after(it.button.release)
@@ -158,7 +158,7 @@ async def test_holding_to_talk_begins_and_ends_a_talk() -> None:
         assert await it.after(it.button.release) == [TalkEnded()]
 
 
-async def test_what_a_long_hold_arms_is_told_while_it_is_held_and_done_on_release() -> None:
+async def test_the_action_of_a_long_hold_is_shown_during_the_hold_and_done_on_release() -> None:
     async with hand() as it:
         assert await it.after(it.button.hold) == [Pressed()]
         assert await it.wait(2.0) == [Armed("mute")]
@@ -174,10 +174,12 @@ async def test_a_longer_hold_restarts_on_release(caplog: pytest.LogCaptureFixtur
         assert it.restarts == 0
         assert await it.after(it.button.release) == [Armed("")]
         assert it.restarts == 1
-    assert caplog.messages == ["restart asked for by button: name=button doorbell"]
+    assert caplog.messages == ["a button was held to restart the daemon: name=button doorbell"]
 
 
-async def test_a_stuck_button_is_said_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_stuck_button_is_reported_once_and_so_is_its_release(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with hand(GestureRules("hold")) as it:
         caplog.set_level(logging.INFO)
         caplog.clear()
@@ -186,14 +188,16 @@ async def test_a_stuck_button_is_said_once_and_so_is_its_end(caplog: pytest.LogC
         assert await it.after(it.button.release) == []
         stuck, rests = caplog.messages
         assert stuck.startswith(
-            "button stuck, passed over until it is let go: name=button doorbell held_s=60; free it"
+            "button stuck, ignored until it is released: name=button doorbell held_s=60; free it"
         )
-        assert rests == "button rests, and is listened to again: name=button doorbell"
+        assert rests == "button rests and is used again: name=button doorbell"
         assert it.devices == [GONE, CAME]
         assert await it.after(it.button.hold) == [TalkBegan()]
 
 
-async def test_a_bouncing_button_is_said_once_and_wakes_nobody(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bouncing_button_is_reported_once_and_does_not_wake_the_kiosk(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with hand() as it:
         events: list[Event] = []
         for _ in range(1000):
@@ -204,13 +208,13 @@ async def test_a_bouncing_button_is_said_once_and_wakes_nobody(caplog: pytest.Lo
         assert it.devices == [GONE, CAME]
     (said,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert said.getMessage().startswith(
-        "button bouncing, passed over until it rests: name=button doorbell edges=20"
+        "button bounces, ignored until it rests: name=button doorbell edges=20"
     )
     remedy = said.getMessage().partition("; ")[2]
     assert remedy == "mend its cable, raise debounce_ms (gpio only), or take another button"
 
 
-async def test_a_fluttering_contact_is_said_once_with_what_it_did(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_fluttering_contact_is_reported_once_with_its_edges(caplog: pytest.LogCaptureFixture) -> None:
     async with hand() as it:
         events: list[Event] = []
         for _ in range(500):
@@ -220,7 +224,7 @@ async def test_a_fluttering_contact_is_said_once_with_what_it_did(caplog: pytest
     assert "name=button doorbell edges=60 within_s=60;" in said.getMessage()
 
 
-async def test_a_button_that_is_down_at_start_wakes_nobody() -> None:
+async def test_a_button_that_is_down_at_start_does_not_wake_the_kiosk() -> None:
     clock, inbox, button = ManualClock(), Inbox(), MemoryButton()
     button.hold()
     async with running(button.watch(lambda _pressed: None)):
@@ -250,7 +254,7 @@ async def test_a_button_that_is_lost_while_armed_does_nothing() -> None:
         assert it.restarts == 0
 
 
-async def test_a_button_that_comes_back_works_again_and_is_said_once(
+async def test_a_button_that_comes_back_works_again_and_is_reported_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -265,7 +269,7 @@ async def test_a_button_that_comes_back_works_again_and_is_said_once(
     assert sum("doorbell back" in message for message in caplog.messages) == 1
 
 
-async def test_a_button_that_comes_back_held_down_wakes_nobody() -> None:
+async def test_a_button_that_comes_back_held_down_does_not_wake_the_kiosk() -> None:
     async with hand() as it:
         it.button.hold()
         await it.wait(1.0)
@@ -283,7 +287,7 @@ async def test_a_talk_ends_when_the_kiosk_stops() -> None:
     assert it.inbox.events == [TalkEnded()]
 
 
-async def test_who_talks_with_two_buttons_has_finished_when_the_last_is_let_go() -> None:
+async def test_with_two_talk_buttons_the_turn_ends_when_both_are_released() -> None:
     clock, inbox = ManualClock(), Inbox()
     hands = ButtonEvents(inbox.post)
     left, right = MemoryButton(), MemoryButton()
@@ -298,7 +302,7 @@ async def test_who_talks_with_two_buttons_has_finished_when_the_last_is_let_go()
         for hold in (left, right):
             hold.hold()
             await clock.advance(0.5)
-        assert inbox.events == [TalkBegan(), TalkBegan()], "each may wake, or answer"
+        assert inbox.events == [TalkBegan(), TalkBegan()], "each can wake the kiosk, or answer a question"
         left.release()
         await clock.advance(0.5)
         assert TalkEnded() not in inbox.events

@@ -1,4 +1,4 @@
-"""The lamps show the states, each by its rhythm, and their loss is nobody's end."""
+"""Lamps: they show each state by its pattern, and a lost lamp does not end the daemon."""
 
 import datetime
 import logging
@@ -18,7 +18,7 @@ from kioskd.ports import Light
 
 
 class WatchedLamp(MemoryLamp):
-    """Keeps when it looked like what."""
+    """A lamp that remembers its light over time."""
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class WatchedLamp(MemoryLamp):
 
 
 class WallClock:
-    """A time of the day that can be set."""
+    """A time of day that a test sets."""
 
     def __init__(self, clock: ManualClock, at: str) -> None:
         self._clock = clock
@@ -39,7 +39,7 @@ class WallClock:
         self.set(at)
 
     def set(self, at: str) -> None:
-        """Have it be `at` now."""
+        """Set the time of day."""
         self._then = datetime.datetime.fromisoformat(f"2026-11-20T{at}")
         self._when = self._clock.now()
 
@@ -75,7 +75,7 @@ async def test_the_rhythm_is_played_step_by_step_without_drifting() -> None:
     assert lamp.seen == [(float(second), float(second % 2 == 0)) for second in range(101)]
 
 
-async def test_a_code_is_told_by_its_flashes() -> None:
+async def test_a_code_is_shown_by_its_flashes() -> None:
     clock = ManualClock()
     lamp = WatchedLamp(clock)
     shows = keeper(lamp, clock=clock)
@@ -87,11 +87,11 @@ async def test_a_code_is_told_by_its_flashes() -> None:
         await clock.advance(sum(seconds for seconds, _ in steps) - 0.01)
     starts = accumulate((seconds for seconds, _ in steps), initial=0.0)
     told = [(round(t_s, 6), level) for t_s, (_, level) in zip(starts, steps, strict=False)]
-    # The first is shown by who asks for it, and once more by who plays.
+    # The first light comes from `show`, the second from the task that plays the pattern.
     assert lamp.seen == [told[0], *told]
 
 
-async def test_asleep_is_dark_unless_there_is_a_code_to_tell() -> None:
+async def test_a_sleeping_kiosk_is_dark_unless_it_shows_a_code() -> None:
     clock = ManualClock()
     lamp = WatchedLamp(clock)
     shows = keeper(lamp, clock=clock)
@@ -107,7 +107,7 @@ async def test_asleep_is_dark_unless_there_is_a_code_to_tell() -> None:
         assert lamp.light == Light("asleep", 0.0, 0.0, 0.0)
 
 
-async def test_what_lies_over_a_state_is_shown_and_goes_again() -> None:
+async def test_an_overlay_is_shown_over_a_state_and_ends() -> None:
     lamp = MemoryLamp()
     shows = keeper(lamp, clock=ManualClock())
     shows.show(ShowStatus(KioskStatus.LISTENING))
@@ -129,7 +129,7 @@ async def test_a_new_state_begins_at_once_and_at_its_beginning() -> None:
     assert lamp.seen == [(1.5, 1.0), (1.5, 1.0), (1.7, 0.0)]
 
 
-async def test_showing_the_same_again_does_not_begin_its_rhythm_anew() -> None:
+async def test_showing_the_same_state_again_does_not_restart_its_pattern() -> None:
     clock = ManualClock()
     lamp = WatchedLamp(clock)
     shows = keeper(lamp, clock=clock)
@@ -143,7 +143,7 @@ async def test_showing_the_same_again_does_not_begin_its_rhythm_anew() -> None:
 
 
 @pytest.mark.parametrize("shown", [KioskStatus.ASLEEP, KioskStatus.LISTENING])
-async def test_a_steady_light_wakes_nobody(shown: KioskStatus) -> None:
+async def test_a_steady_light_starts_no_timer(shown: KioskStatus) -> None:
     clock = ManualClock()
     lamp = WatchedLamp(clock)
     shows = keeper(lamp, clock=clock)
@@ -168,7 +168,7 @@ async def test_all_lamps_look_the_same() -> None:
 # Brightness
 
 
-async def test_brightness_is_as_eyes_have_it() -> None:
+async def test_brightness_is_scaled_for_human_eyes() -> None:
     lamp, clock = MemoryLamp(), ManualClock()
     shows = LampWorker([lamp], clock, Inbox().post, local_time=no_time, brightness=50.0)
     shows.show(ShowStatus(KioskStatus.LISTENING))
@@ -228,7 +228,7 @@ async def test_a_lamp_unplugged_after_an_hour_comes_back_by_itself(caplog: pytes
     assert [message.split(":")[0] for message in caplog.messages] == ["lamp 1 lost, retrying"] * 2
 
 
-async def test_a_lamp_that_never_comes_is_waited_for_and_ends_nothing() -> None:
+async def test_a_missing_lamp_is_waited_for_and_does_not_end_the_daemon() -> None:
     clock, lamp = ManualClock(), MemoryLamp()
     lamp.unplug()
     shows = keeper(lamp, clock=clock)

@@ -1,4 +1,4 @@
-"""What is asked at the control socket: what the core is told, what is answered, and why something is refused."""
+"""Commands at the control socket: the events for the core, the answers, and the reasons for a rejection."""
 
 import asyncio
 import logging
@@ -49,7 +49,7 @@ async def _fitted(data: bytes) -> bytes:
 
 
 class Kiosk:
-    """What remote control sees of a kiosk, with a real core behind it."""
+    """A kiosk as remote control sees it, with a real core."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -162,7 +162,7 @@ async def kiosk() -> Kiosk:
     return made
 
 
-async def test_the_status_is_told_in_words_and_in_numbers(kiosk: Kiosk) -> None:
+async def test_the_status_has_words_and_numbers(kiosk: Kiosk) -> None:
     told = await kiosk.asks("status")
     assert told["ok"]
     assert told["words"] == "Asleep, ready for the next visitor"
@@ -176,7 +176,7 @@ async def test_the_status_is_told_in_words_and_in_numbers(kiosk: Kiosk) -> None:
     assert (told["conversation"], told["link"]["age_s"], told["uptime_s"]) == (1, 7.0, 7.0)
 
 
-async def test_the_status_says_what_is_wrong_with_its_code(kiosk: Kiosk) -> None:
+async def test_the_status_names_each_fault_with_its_code(kiosk: Kiosk) -> None:
     kiosk.post(DeviceGone(Device.MICROPHONE, "usb mic"))
     await until(lambda: bool(kiosk.state.missing))
     told = await kiosk.asks("status")
@@ -198,7 +198,7 @@ async def test_metrics_are_prometheus_text(kiosk: Kiosk) -> None:
         ("unmute", MuteRequested(muted=False)),
     ],
 )
-async def test_a_command_tells_the_core_and_answers_with_what_came_of_it(
+async def test_a_command_reaches_the_core_and_is_answered_with_the_result(
     kiosk: Kiosk, do: str, event: Event
 ) -> None:
     told = await kiosk.asks(do)
@@ -208,14 +208,14 @@ async def test_a_command_tells_the_core_and_answers_with_what_came_of_it(
     assert told["words"] == kiosk.words
 
 
-async def test_a_question_wakes_the_kiosk_and_is_told_to_the_model(kiosk: Kiosk) -> None:
+async def test_a_question_wakes_the_kiosk_and_is_sent_to_the_model(kiosk: Kiosk) -> None:
     assert (await kiosk.asks("ask", text="  Where is the exit? "))["ok"]
     assert kiosk.posted == [TextSubmitted()]
     assert kiosk.told == ["Where is the exit?"]
     assert kiosk.state.turn.awake
 
 
-async def test_half_a_character_in_a_question_is_replaced(kiosk: Kiosk) -> None:
+async def test_a_lone_surrogate_in_a_question_is_replaced(kiosk: Kiosk) -> None:
     assert (await kiosk.asks("ask", text="Where \ud83d is it?"))["ok"]
     assert kiosk.told == ["Where \ufffd is it?"]
 
@@ -237,21 +237,23 @@ async def test_a_picture_wakes_the_kiosk_and_is_shown_to_the_model_in_its_size(k
 
 
 @pytest.mark.parametrize("what", [b"", b"no picture", pictures.jpeg()[:200]])
-async def test_what_is_no_picture_is_refused_and_wakes_nobody(kiosk: Kiosk, what: bytes) -> None:
+async def test_a_file_that_is_not_a_picture_is_rejected_and_does_not_wake_the_kiosk(
+    kiosk: Kiosk, what: bytes
+) -> None:
     refusal = await kiosk.asks("show", what)
     assert not refusal["ok"]
     assert "\n" not in refusal["why"]
     assert not kiosk.posted
 
 
-async def test_a_look_is_asked_for_where_there_is_a_camera(kiosk: Kiosk) -> None:
+async def test_a_snapshot_is_requested_if_there_is_a_camera(kiosk: Kiosk) -> None:
     assert "no camera" in (await kiosk.asks("look"))["why"]
     kiosk.status = "off"
     assert (await kiosk.asks("look"))["ok"]
     assert kiosk.posted == [SnapshotRequested()]
 
 
-async def test_a_look_without_a_picture_is_refused_with_its_reason(kiosk: Kiosk) -> None:
+async def test_a_failed_snapshot_is_answered_with_its_reason(kiosk: Kiosk) -> None:
     kiosk.status, kiosk.unseen = "off", "camera: unplugged; plug it in"
     refusal = await kiosk.asks("look")
     assert not refusal["ok"]
@@ -262,12 +264,12 @@ async def test_a_look_without_a_picture_is_refused_with_its_reason(kiosk: Kiosk)
 @pytest.mark.parametrize(
     ("event", "why"),
     [
-        (MuteRequested(muted=True), "it is muted; kioskd unmute ends that"),
+        (MuteRequested(muted=True), "the kiosk is muted; run kioskd unmute first"),
         (Closing(Code.HOURS), "quiet hours (code B2)"),
         (DeviceGone(Device.SPEAKER), "code D3"),
     ],
 )
-async def test_a_kiosk_that_cannot_wake_says_why_and_keeps_nothing_for_its_next_visitor(
+async def test_a_kiosk_that_cannot_wake_says_why_and_drops_the_request(
     kiosk: Kiosk, do: str, event: Event, why: str
 ) -> None:
     kiosk.status = "off"
@@ -278,12 +280,12 @@ async def test_a_kiosk_that_cannot_wake_says_why_and_keeps_nothing_for_its_next_
     assert not kiosk.told
 
 
-async def test_questions_that_nobody_answers_do_not_pile_up(kiosk: Kiosk) -> None:
+async def test_the_number_of_unanswered_questions_is_bounded(kiosk: Kiosk) -> None:
     kiosk.room = 0
     assert "try again" in (await kiosk.asks("ask", text="hello"))["why"]
 
 
-async def test_the_volume_is_what_the_owner_allows(kiosk: Kiosk) -> None:
+async def test_the_volume_stays_within_the_owners_bounds(kiosk: Kiosk) -> None:
     assert (await kiosk.asks("volume", percent=55))["volume"] == 55
     assert (await kiosk.asks("volume", percent=0))["volume"] == 20
 
@@ -312,7 +314,7 @@ async def test_the_log_level_is_set(kiosk: Kiosk) -> None:
         {"do": "key", "key": ["a-key"]},
     ],
 )
-async def test_what_makes_no_sense_is_refused(kiosk: Kiosk, request_: dict[str, object]) -> None:
+async def test_an_unknown_request_is_rejected(kiosk: Kiosk, request_: dict[str, object]) -> None:
     answers: list[Mapping[str, object]] = []
 
     async def answer(message: Mapping[str, object]) -> None:
@@ -323,7 +325,7 @@ async def test_what_makes_no_sense_is_refused(kiosk: Kiosk, request_: dict[str, 
     assert not kiosk.posted
 
 
-async def test_a_key_is_taken_and_what_was_refused_is_tried_with_it(
+async def test_a_new_key_is_stored_and_a_rejected_service_is_tried_with_it(
     kiosk: Kiosk, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -335,16 +337,16 @@ async def test_a_key_is_taken_and_what_was_refused_is_tried_with_it(
     assert "a-new-key" not in f"{caplog.text} {told} {kiosk.keys} {await kiosk.asks('status')}"
 
 
-async def test_a_key_is_not_taken_from_members_of_the_group(kiosk: Kiosk) -> None:
+async def test_a_member_of_the_group_cannot_change_the_key(kiosk: Kiosk) -> None:
     refused = await kiosk.asks("key", key="a-new-key")
     assert refused == {
         "ok": False,
-        "why": "a key is taken from root and the daemon's own user only; sudo kioskd key",
+        "why": "only root and the daemon's own user can change the key; run sudo kioskd key",
     }
     assert (kiosk.keys, kiosk.posted) == ([], [])
 
 
-async def test_a_key_that_the_settings_have_no_use_for_is_refused_in_words(kiosk: Kiosk) -> None:
+async def test_a_key_that_the_settings_do_not_use_is_rejected_with_a_reason(kiosk: Kiosk) -> None:
     kiosk.other_way = "service.key_file"
     refused = await kiosk.asks("key", privileged=True, key="a-new-key")
     assert (refused["ok"], "with service.key_file" in refused["why"]) == (False, True)
@@ -352,7 +354,7 @@ async def test_a_key_that_the_settings_have_no_use_for_is_refused_in_words(kiosk
     assert not kiosk.posted
 
 
-async def test_a_daemon_whose_core_hangs_is_said_to(kiosk: Kiosk) -> None:
+async def test_a_request_reports_that_the_core_hangs(kiosk: Kiosk) -> None:
     kiosk.hangs = True
     answers: list[Mapping[str, object]] = []
 
@@ -368,7 +370,7 @@ async def test_a_daemon_whose_core_hangs_is_said_to(kiosk: Kiosk) -> None:
 
 
 class Watcher:
-    """Somebody who watches."""
+    """A client that watches."""
 
     def __init__(self) -> None:
         self.seen: list[Any] = []
@@ -385,7 +387,7 @@ async def watching(kiosk: Kiosk) -> AsyncIterator[Watcher]:
         yield watcher
 
 
-async def test_a_watcher_is_told_ten_times_a_second_with_each_line_once(kiosk: Kiosk) -> None:
+async def test_a_watcher_gets_the_status_ten_times_a_second_and_each_line_once(kiosk: Kiosk) -> None:
     kiosk.lines.append({"at": "10:00:00", "level": "info", "text": "ready"})
     async with watching(kiosk) as watcher:
         kiosk.lines.append({"at": "10:00:01", "level": "info", "text": "link up"})
@@ -397,13 +399,13 @@ async def test_a_watcher_is_told_ten_times_a_second_with_each_line_once(kiosk: K
         assert watcher.seen[0]["state"] == "asleep"
 
 
-async def test_levels_are_measured_while_somebody_watches_and_no_longer(kiosk: Kiosk) -> None:
+async def test_levels_are_measured_only_while_a_client_watches(kiosk: Kiosk) -> None:
     microphone = MemoryMicrophone()
     async with running(kiosk.meters.microphone(microphone).capture(lambda _: None)):
         async with watching(kiosk) as first:
             async with watching(kiosk):
                 pass
-            microphone.say(b"\x00\x40" * 320)  # the other has left; this one still watches
+            microphone.say(b"\x00\x40" * 320)  # one watcher has left, and this one remains
             await kiosk.clock.advance(TICK_S)
             assert first.seen[-1]["levels"]["microphone"] == 0.5
         microphone.say(b"\x00\x40" * 320)
@@ -411,12 +413,12 @@ async def test_levels_are_measured_while_somebody_watches_and_no_longer(kiosk: K
         assert kiosk.meters.levels["microphone"] == 0.0
 
 
-async def test_so_many_may_watch_and_anybody_may_still_ask(kiosk: Kiosk) -> None:
+async def test_the_number_of_watchers_is_bounded_and_other_requests_still_work(kiosk: Kiosk) -> None:
     watchers = [Watcher() for _ in range(WATCHERS)]
     watch = [kiosk.control.handle({"do": "watch"}, b"", one.answer, privileged=False) for one in watchers]
     async with running(*watch):
         await kiosk.clock.advance(0)
-        assert "others watch" in (await kiosk.asks("watch"))["why"]
+        assert "watch already" in (await kiosk.asks("watch"))["why"]
         assert (await kiosk.asks("status"))["ok"]
     async with watching(kiosk) as watcher:
         assert watcher.seen[0]["ok"]
@@ -425,12 +427,12 @@ async def test_so_many_may_watch_and_anybody_may_still_ask(kiosk: Kiosk) -> None
 # New settings
 
 
-async def test_a_reload_says_what_only_a_restart_changes(kiosk: Kiosk) -> None:
+async def test_a_reload_names_the_settings_that_need_a_restart(kiosk: Kiosk) -> None:
     told = await kiosk.asks("reload")
     assert (told["ok"], told["later"], told["faults"]) == (True, ["speaker.device"], [])
 
 
-async def test_a_reload_that_is_refused_names_every_fault(kiosk: Kiosk) -> None:
+async def test_a_rejected_reload_names_every_fault(kiosk: Kiosk) -> None:
     kiosk.file_faults = [
         "kioskd.yaml:3:5 speaker.volum: unknown key",
         "kioskd.yaml:4:9 speaker.cues: is no cue",

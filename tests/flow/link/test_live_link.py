@@ -1,4 +1,4 @@
-"""One connection at a time: made, read, reported and left, whatever comes over it."""
+"""The link: it makes, reads, reports and leaves one connection at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -37,7 +37,7 @@ TOOLS_AT_WORK, TOOLS_DONE = events.CallsChanged(1, 1, 1), events.CallsChanged(1,
 
 
 class Linked:
-    """The link between a scripted service and a microphone and a speaker in memory."""
+    """The link between a scripted service and fake microphone and speaker."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Linked:
         self.sent: list[bytes] = []
         self.wrote: list[str] = []
         self.microphone, self.speaker = MemoryMicrophone(), MemorySpeaker()
-        # What the devices say is not this file's business.
+        # These tests ignore the events of the devices.
         self.uplink = Uplink(
             self.microphone,
             _ignore,
@@ -104,18 +104,18 @@ class Linked:
             self.played.append(event)
 
     async def up(self, epoch: int = 1) -> ScriptedConnection:
-        """Dial, be let in, and return the connection."""
+        """Dial, wait for the connection, and return it."""
         self.link.dial(Dial(epoch, None))
         connection = await soon(self.live.accept())
         assert await self.inbox.take() == [events.ConnectionUp(epoch, resumed=False)]
         return connection
 
     async def settle(self) -> None:
-        """Let everybody react."""
+        """Let all tasks react."""
         await self.clock.advance(0)
 
     async def heard(self, seconds: float) -> bytes:
-        """Let the speaker play, and return what it did."""
+        """Let the speaker play, and return its sound."""
         before = len(self.speaker.heard)
         await soon(self.speaker.advance(seconds))
         await self.settle()
@@ -155,7 +155,7 @@ async def test_a_dial_ordered_before_the_warm_up_is_made_after_it() -> None:
         assert await it.inbox.take() == [events.ConnectionUp(1, resumed=False)]
 
 
-async def test_settings_that_the_service_cannot_be_used_with_end_the_worker() -> None:
+async def test_unusable_settings_of_the_service_end_the_worker() -> None:
     class Misconfigured(ScriptedLive):
         async def warm_up(self) -> None:
             raise ConfigError("service.ca_file: not there")
@@ -166,7 +166,7 @@ async def test_settings_that_the_service_cannot_be_used_with_end_the_worker() ->
         await soon(link.run())
 
 
-async def test_a_dial_passes_the_handle_on_and_says_whether_the_session_goes_on() -> None:
+async def test_a_dial_uses_the_handle_and_reports_whether_the_session_was_resumed() -> None:
     async with linked() as it:
         it.link.dial(Dial(7, HANDLE))
         dial = await soon(it.live.dialed())
@@ -176,7 +176,7 @@ async def test_a_dial_passes_the_handle_on_and_says_whether_the_session_goes_on(
         assert await it.inbox.take() == [events.ConnectionUp(7, resumed=True)]
 
 
-async def test_up_comes_before_all_that_the_connection_says() -> None:
+async def test_a_connection_is_reported_before_all_its_messages() -> None:
     async with linked() as it:
         it.link.dial(Dial(1, None))
         connection = (await soon(it.live.dialed())).accept()
@@ -201,7 +201,7 @@ async def test_the_old_connection_is_closed_before_the_new_one_is_dialed() -> No
         assert it.live.open == []
 
 
-async def test_of_two_orders_the_newest_counts() -> None:
+async def test_the_newest_of_two_orders_counts() -> None:
     async with linked() as it:
         it.link.dial(Dial(1, None))
         it.link.hang_up(HangUp())
@@ -227,7 +227,7 @@ async def test_hanging_up_closes_and_reports_nothing() -> None:
         assert not it.uplink.sending
 
 
-async def test_hanging_up_while_dialing_calls_the_dial_off() -> None:
+async def test_hanging_up_cancels_a_dial() -> None:
     async with linked() as it:
         it.link.dial(Dial(1, None))
         await it.settle()
@@ -241,8 +241,8 @@ async def test_hanging_up_while_dialing_calls_the_dial_off() -> None:
 
 
 @pytest.mark.parametrize("turns", range(12))
-async def test_an_order_that_meets_the_end_of_the_connection_is_carried_out(turns: int) -> None:
-    """Whichever turn of the loop it falls into."""
+async def test_an_order_at_the_end_of_a_connection_is_carried_out(turns: int) -> None:
+    """Whichever turn of the event loop the order comes in."""
     async with linked() as it:
         first = await it.up(1)
 
@@ -256,7 +256,7 @@ async def test_an_order_that_meets_the_end_of_the_connection_is_carried_out(turn
 
 
 @pytest.mark.parametrize("turns", range(12))
-async def test_leaving_as_the_connection_ends_leaves(turns: int) -> None:
+async def test_cancelling_as_the_connection_ends_ends_the_link(turns: int) -> None:
     it = Linked()
     link = asyncio.create_task(it.link.run())
     first = await it.up(1)
@@ -297,7 +297,7 @@ async def test_a_service_that_answers_with_a_failure_is_reported_as_reached() ->
         assert await it.inbox.take() == [events.ConnectionLost(1, Remedy.RESUME, JITTER, reached=True)]
 
 
-async def test_a_program_that_does_not_fit_together_ends_the_worker() -> None:
+async def test_a_mismatch_between_the_programs_parts_ends_the_worker() -> None:
     it = Linked()
 
     async def refuse() -> None:
@@ -309,7 +309,7 @@ async def test_a_program_that_does_not_fit_together_ends_the_worker() -> None:
             await soon(it.link.run())
 
 
-async def test_a_connection_that_ends_is_reported_after_what_it_still_said() -> None:
+async def test_the_end_of_a_connection_is_reported_after_its_last_messages() -> None:
     async with linked() as it:
         connection = await it.up()
         connection.say(ports.GoAway(3.0))
@@ -329,7 +329,7 @@ async def test_after_a_loss_the_next_order_is_carried_out() -> None:
         await it.up(2)
 
 
-async def test_the_microphone_is_sent_over_the_connection_that_is_up_and_no_other() -> None:
+async def test_the_microphones_sound_goes_only_over_the_open_connection() -> None:
     async with linked() as it:
         it.uplink.set_uplink(SetUplink(UplinkGate.SEND))
         first = await it.up(1)
@@ -370,7 +370,7 @@ async def test_a_turn_that_ends_without_the_end_of_the_generation_ends_the_reply
         assert it.played == [events.ReplyPlayed(1)]
 
 
-async def test_a_connection_that_dies_in_mid_reply_ends_the_reply_after_what_has_come() -> None:
+async def test_a_connection_that_is_lost_during_a_reply_ends_it_after_its_last_sound() -> None:
     async with linked() as it:
         connection = await it.up()
         connection.say(ports.ReplyAudio(SOUND))
@@ -420,7 +420,7 @@ async def test_late_sound_of_an_interrupted_reply_is_dropped_until_the_turn_ends
         it.downlink.flush(Flush(1))
         await it.settle()
         assert not any(await it.heard(0.3))
-        assert it.inbox.events == [], "late sound is no new reply"
+        assert it.inbox.events == [], "late sound is not a new reply"
 
         connection.say(ports.TurnComplete())
         connection.say(ports.ReplyAudio(SOUND))
@@ -429,7 +429,7 @@ async def test_late_sound_of_an_interrupted_reply_is_dropped_until_the_turn_ends
         assert (await it.heard(0.3)).startswith(SOUND)
 
 
-async def test_the_end_of_an_interrupted_turn_is_no_answer_but_that_of_the_next_is() -> None:
+async def test_the_end_of_an_interrupted_turn_does_not_count_as_an_answer() -> None:
     async with linked() as it:
         connection = await it.up()
         connection.say(ports.ReplyAudio(SOUND))
@@ -445,7 +445,7 @@ async def test_the_end_of_an_interrupted_turn_is_no_answer_but_that_of_the_next_
         assert it.inbox.events == []
 
 
-async def test_sound_is_dropped_for_two_seconds_at_most_after_an_interruption() -> None:
+async def test_sound_is_dropped_for_at_most_two_seconds_after_an_interruption() -> None:
     async with linked() as it:
         connection = await it.up()
         connection.say(ports.ReplyAudio(SOUND))
@@ -462,7 +462,7 @@ async def test_sound_is_dropped_for_two_seconds_at_most_after_an_interruption() 
         assert await it.inbox.take() == [events.ReplyBegan(1, 2)]
 
 
-async def test_an_interruption_of_a_reply_that_has_all_come_drops_nothing_of_the_next() -> None:
+async def test_interrupting_a_complete_reply_drops_no_sound_of_the_next() -> None:
     async with linked() as it:
         connection = await it.up()
         connection.say(ports.ReplyAudio(SOUND), ports.GenerationEnded())
@@ -476,7 +476,7 @@ async def test_an_interruption_of_a_reply_that_has_all_come_drops_nothing_of_the
         ]
 
 
-async def test_a_new_connection_does_not_inherit_what_was_void() -> None:
+async def test_a_new_connection_drops_no_sound_for_an_old_interruption() -> None:
     async with linked() as it:
         first = await it.up(1)
         first.say(ports.ReplyAudio(SOUND))
@@ -488,7 +488,7 @@ async def test_a_new_connection_does_not_inherit_what_was_void() -> None:
         assert await it.inbox.take() == [events.ReplyBegan(2, 2)]
 
 
-async def test_an_interrupted_message_that_holds_sound_too_plays_none_of_it() -> None:
+async def test_sound_in_a_message_of_an_interruption_is_not_played() -> None:
     async with linked() as it:
         connection = await it.up()
         connection.say(ports.ReplyAudio(SOUND))
@@ -508,7 +508,7 @@ async def test_the_greeting_is_asked_for_once() -> None:
         assert list(connection.texts) == [GREETING]
 
 
-async def test_a_greeting_meant_for_one_connection_is_not_said_over_the_next() -> None:
+async def test_a_greeting_for_one_connection_is_not_sent_over_the_next() -> None:
     async with linked() as it:
         (await it.up(1)).drop()
         await it.inbox.take()
@@ -540,7 +540,7 @@ async def test_a_greeting_that_cannot_be_sent_is_a_loss() -> None:
         assert await it.inbox.take() == [events.ConnectionLost(1, Remedy.RESUME, JITTER)]
 
 
-async def test_a_new_session_in_the_same_conversation_is_told_what_was_said() -> None:
+async def test_a_new_session_in_the_same_conversation_gets_the_transcript() -> None:
     async with linked() as it:
         first = await it.up(1)
         first.say(ports.SpokenText(by_visitor=True, text="Where is "))
@@ -560,7 +560,7 @@ async def test_a_new_session_in_the_same_conversation_is_told_what_was_said() ->
         ]
 
 
-async def test_a_session_that_goes_on_is_told_nothing() -> None:
+async def test_a_resumed_session_gets_no_transcript() -> None:
     async with linked() as it:
         first = await it.up(1)
         first.say(ports.SpokenText(by_visitor=True, text="Hello."))
@@ -572,7 +572,7 @@ async def test_a_session_that_goes_on_is_told_nothing() -> None:
         assert list((await soon(it.live.dialed())).recall) == []
 
 
-async def test_what_was_said_is_forgotten_with_the_conversation() -> None:
+async def test_the_transcript_is_forgotten_with_the_conversation() -> None:
     async with linked() as it:
         first = await it.up(1)
         first.say(ports.SpokenText(by_visitor=True, text="Hello."))
@@ -585,7 +585,7 @@ async def test_what_was_said_is_forgotten_with_the_conversation() -> None:
         assert list((await soon(it.live.dialed())).recall) == []
 
 
-async def test_other_settings_hold_from_the_next_dial_on() -> None:
+async def test_new_settings_are_used_from_the_next_dial_on() -> None:
     async with linked() as it:
         first = await it.up(1)
         other = ScriptedLive()
@@ -602,7 +602,7 @@ async def test_other_settings_hold_from_the_next_dial_on() -> None:
         assert list(second.texts) == ["Say goodbye."]
 
 
-async def test_what_a_lost_connection_has_not_delivered_is_sent_over_the_next() -> None:
+async def test_undelivered_frames_of_a_lost_connection_are_sent_over_the_next() -> None:
     async with linked() as it:
         it.uplink.set_uplink(SetUplink(UplinkGate.SEND))
         first = await it.up(1)
@@ -619,7 +619,7 @@ async def test_what_a_lost_connection_has_not_delivered_is_sent_over_the_next() 
         assert list(second.audio) == [frame(2)]
 
 
-async def test_the_end_of_a_connection_is_one_line_when_it_is_known_what_it_cost(
+async def test_the_end_of_a_connection_is_logged_when_its_gap_is_known(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
@@ -633,7 +633,7 @@ async def test_the_end_of_a_connection_is_one_line_when_it_is_known_what_it_cost
     assert line.startswith("connection ended: epoch=1 age=0.0s cause=resume action=new session gap=2500ms")
 
 
-async def test_what_is_billed_is_added_up() -> None:
+async def test_billed_tokens_are_added_up() -> None:
     async with linked() as it:
         connection = await it.up()
         connection.say(ports.UsageReported(100, 20))
@@ -661,7 +661,7 @@ async def test_neither_handles_nor_greetings_are_logged(caplog: pytest.LogCaptur
         assert secret not in caplog.text
 
 
-# What is written and shown
+# Texts and pictures
 
 
 async def test_texts_and_pictures_go_out_in_the_order_they_came() -> None:
@@ -675,7 +675,7 @@ async def test_texts_and_pictures_go_out_in_the_order_they_came() -> None:
         assert (list(connection.texts), list(connection.shown)) == (["one", "three"], [b"two"])
 
 
-async def test_what_is_told_before_there_is_a_connection_waits_for_it() -> None:
+async def test_a_text_before_there_is_a_connection_waits_for_it() -> None:
     async with linked() as it:
         it.link.dial(Dial(1, None))
         assert it.outbox.put("What time is it?")
@@ -685,7 +685,7 @@ async def test_what_is_told_before_there_is_a_connection_waits_for_it() -> None:
         assert list(connection.texts) == ["What time is it?"]
 
 
-async def test_only_so_much_waits_and_more_is_refused() -> None:
+async def test_the_number_of_waiting_items_is_bounded() -> None:
     async with linked() as it:
         it.link.dial(Dial(1, None))
         assert [it.outbox.put(str(number)) for number in range(MOST + 1)] == [*[True] * MOST, False]
@@ -693,10 +693,10 @@ async def test_only_so_much_waits_and_more_is_refused() -> None:
         await it.settle()
 
         assert list(connection.texts) == [str(number) for number in range(MOST)]
-        assert it.outbox.put("again"), "there is room once it was sent"
+        assert it.outbox.put("again"), "there is room after an item was sent"
 
 
-async def test_what_a_lost_connection_did_not_take_is_told_over_the_next() -> None:
+async def test_a_text_that_a_lost_connection_did_not_take_is_sent_over_the_next() -> None:
     async with linked() as it:
         first = await it.up(1)
         first.stall()
@@ -712,7 +712,7 @@ async def test_what_a_lost_connection_did_not_take_is_told_over_the_next() -> No
         assert (list(second.texts), list(second.shown)) == (["one"], [b"two"])
 
 
-async def test_what_waits_is_forgotten_with_the_conversation() -> None:
+async def test_waiting_items_are_dropped_with_the_conversation() -> None:
     async with linked() as it:
         first = await it.up(1)
         first.stall()
@@ -726,7 +726,7 @@ async def test_what_waits_is_forgotten_with_the_conversation() -> None:
         assert list(second.texts) == []
 
 
-async def test_asleep_nothing_is_taken_that_the_next_visitor_would_be_told() -> None:
+async def test_a_sleeping_kiosk_accepts_no_item_for_its_next_visitor() -> None:
     async with linked() as it:
         assert not it.outbox.put("before anybody came")
         await it.up(1)
@@ -748,7 +748,7 @@ async def test_pictures_go_one_at_a_time_and_each_only_when_no_sound_waits() -> 
         connection.arrived = 0
         it.sound_waits = False
         await it.clock.advance(1.0)
-        assert list(connection.shown) == [b"map"], "the next waits until this one has arrived"
+        assert list(connection.shown) == [b"map"], "the next picture waits until this one has arrived"
         connection.arrived = connection.written
         await it.clock.advance(0.1)
         assert list(connection.shown) == [b"map", b"plan"]
@@ -761,7 +761,7 @@ async def test_pictures_go_one_at_a_time_and_each_only_when_no_sound_waits() -> 
         assert list(connection.shown) == [b"map", b"plan", b"shown by hand"]
 
 
-async def test_pictures_that_find_no_room_are_left_out_and_hold_no_word_up(
+async def test_pictures_without_room_are_dropped_and_delay_no_text(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with linked(pictures=[b"map", b"plan"]) as it:
@@ -770,10 +770,10 @@ async def test_pictures_that_find_no_room_are_left_out_and_hold_no_word_up(
         it.outbox.put("hello")
         await it.clock.advance(SHOWING_S + 1)
         assert list(connection.sent) == ["text"]
-        assert "pictures left out, the way to the service is too slow: count=2" in caplog.text
+        assert "pictures dropped, the line to the service is too slow: count=2" in caplog.text
 
 
-async def test_each_new_session_is_shown_the_pictures_and_no_other_connection() -> None:
+async def test_only_a_new_session_is_shown_the_first_pictures() -> None:
     async with linked(pictures=[b"map", b"plan"]) as it:
         first = await it.up(1)
         await it.settle()
@@ -788,9 +788,7 @@ async def test_each_new_session_is_shown_the_pictures_and_no_other_connection() 
         assert list(resumed.shown) == []
 
 
-async def test_what_a_lost_connection_was_not_shown_is_shown_over_the_next_and_forgotten_with_the_conversation() -> (
-    None
-):
+async def test_first_pictures_that_were_not_sent_go_over_the_next_connection_of_the_conversation() -> None:
     async with linked(pictures=[b"map", b"plan", b"menu"]) as it:
         first = await it.up(1)
         first.arrived = 0
@@ -809,7 +807,7 @@ async def test_what_a_lost_connection_was_not_shown_is_shown_over_the_next_and_f
         assert list(restored.shown) == []
 
 
-async def test_nothing_is_told_while_the_core_keeps_new_input_waiting() -> None:
+async def test_no_item_is_sent_while_the_core_holds_new_input_back() -> None:
     free = State()
     gated = replace(free, turn=replace(free.turn, gated=True))
     async with linked() as it:
@@ -824,7 +822,7 @@ async def test_nothing_is_told_while_the_core_keeps_new_input_waiting() -> None:
         assert list(connection.sent) == ["text", "show"]
 
 
-async def test_a_session_sees_its_pictures_before_it_is_told_anything() -> None:
+async def test_a_session_gets_its_first_pictures_before_any_text() -> None:
     async with linked(pictures=[b"map"]) as it:
         it.link.dial(Dial(1, None))
         it.outbox.put("What is on the map?")
@@ -837,7 +835,7 @@ async def test_a_session_sees_its_pictures_before_it_is_told_anything() -> None:
         assert connection.texts[0] == GREETING
 
 
-async def test_other_pictures_are_shown_from_the_next_session_on() -> None:
+async def test_new_first_pictures_are_used_from_the_next_session_on() -> None:
     async with linked(pictures=[b"map"]) as it:
         await it.up(1)
         it.link.use(SessionStart(it.live, GREETING, [b"other"]))
@@ -847,11 +845,11 @@ async def test_other_pictures_are_shown_from_the_next_session_on() -> None:
         assert list(second.shown) == [b"other"]
 
 
-# Calls, companions, and the bill
+# Calls, other users of the connection, and billing
 
 
 class Taker:
-    """Takes note of what it is given, and when; a `ConnectionUser`."""
+    """A `ConnectionUser` that remembers its connections with their times."""
 
     def __init__(self) -> None:
         self.told: list[object] = []
@@ -866,7 +864,7 @@ class Taker:
         self.told.append(message)
 
 
-async def test_the_models_calls_are_handed_over_with_the_connection_they_came_by() -> None:
+async def test_the_models_calls_are_handed_over_with_their_connection() -> None:
     called = ports.ToolsCalled([ports.ToolCall("1", "look", {})])
     cancelled = ports.ToolCallsCancelled(["1"])
     taker = Taker()
@@ -880,7 +878,7 @@ async def test_the_models_calls_are_handed_over_with_the_connection_they_came_by
     assert taker.told == ["up 7", called, cancelled, "down"]
 
 
-async def test_whoever_else_sends_has_the_connection_before_the_core_knows_of_it() -> None:
+async def test_other_senders_get_the_connection_before_the_core_knows_of_it() -> None:
     it = Linked()
     seen: list[list[Event]] = []
 
@@ -902,7 +900,7 @@ async def test_whoever_else_sends_has_the_connection_before_the_core_knows_of_it
     assert it.inbox.events == [up, lost]
 
 
-async def test_calls_that_nobody_takes_do_no_harm() -> None:
+async def test_calls_without_a_receiver_do_no_harm() -> None:
     async with linked() as it:
         connection = await it.up()
         connection.say(ports.ToolsCalled([ports.ToolCall("1", "look", {})]), ports.TurnComplete())
@@ -910,7 +908,7 @@ async def test_calls_that_nobody_takes_do_no_harm() -> None:
         assert await it.inbox.take() == [events.TurnEnded(1)]
 
 
-async def test_what_the_service_bills_is_told_as_it_comes() -> None:
+async def test_usage_reports_are_passed_on_as_they_come() -> None:
     bills: list[ports.Message] = []
     async with linked(on_message=[bills.append]) as it:
         connection = await it.up()
@@ -921,7 +919,7 @@ async def test_what_the_service_bills_is_told_as_it_comes() -> None:
     assert bills == [ports.UsageReported(100, 20), ports.UsageReported(150, 30)]
 
 
-async def test_what_a_connection_took_and_what_came_back_is_told_as_it_passes() -> None:
+async def test_sent_texts_and_received_messages_are_passed_to_observers() -> None:
     came: list[ports.Message] = []
     said = ports.SpokenText(by_visitor=False, text="Hi.")
     async with linked(on_message=[came.append]) as it:
@@ -932,11 +930,11 @@ async def test_what_a_connection_took_and_what_came_back_is_told_as_it_passes() 
         connection.say(ports.ReplyAudio(SOUND), said, ports.TurnComplete())
         await it.settle()
 
-    assert came == [ports.ReplyAudio(SOUND), said, ports.TurnComplete()], "replies are told, too"
+    assert came == [ports.ReplyAudio(SOUND), said, ports.TurnComplete()], "observers get replies, too"
     assert (it.sent, it.wrote) == ([frame(1)], ["Hello?"])
 
 
-async def test_what_no_connection_took_is_not_told_as_sent() -> None:
+async def test_a_text_that_no_connection_took_is_not_passed_on_as_sent() -> None:
     async with linked() as it:
         connection = await it.up()
         connection.stall()

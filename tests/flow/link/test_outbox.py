@@ -1,4 +1,4 @@
-"""Words and pictures go in their order, pictures after the sound, and words never long after pictures."""
+"""The outbox: texts and pictures go in order, pictures after the sound, and texts soon after pictures."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,23 +24,23 @@ class Bench:
 
     @property
     def sent(self) -> list[str]:
-        """The kinds of what was sent, in order."""
+        """The kinds of the sent items, in order."""
         return list(self.connection.sent)
 
     @asynccontextmanager
     async def up(self, connection: ScriptedConnection | None = None) -> AsyncIterator[None]:
-        """Send what is there."""
+        """Run the sender on a connection."""
         self.connection = connection or self.connection
         async with running(self.outbox.send(self.connection)):
             await self.clock.advance(0)
             yield
 
     def show(self, jpeg: bytes) -> None:
-        """Ask for a picture to be shown."""
+        """Request that a picture is shown."""
         assert self.outbox.put(jpeg, self.fates.append)
 
 
-async def test_words_wait_a_few_seconds_for_a_sessions_first_pictures_which_go_on_after_them() -> None:
+async def test_texts_wait_a_few_seconds_for_a_sessions_first_pictures() -> None:
     it = Bench()
     it.room = False
     it.outbox.begin([b"map", b"plan"])
@@ -52,13 +52,13 @@ async def test_words_wait_a_few_seconds_for_a_sessions_first_pictures_which_go_o
         assert it.sent == ["text"]
         it.outbox.put("What is on the map?")
         await it.clock.advance(0.1)
-        assert it.sent == ["text", "text"], "they have had their time"
+        assert it.sent == ["text", "text"], "the pictures have had their time"
         it.room = True
         await it.clock.advance(0.1)
         assert it.sent == ["text", "text", "show", "show"]
 
 
-async def test_first_pictures_that_find_no_room_are_left_out_in_the_end(
+async def test_first_pictures_without_room_are_dropped_in_the_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     it = Bench()
@@ -70,11 +70,11 @@ async def test_first_pictures_that_find_no_room_are_left_out_in_the_end(
         await it.clock.advance(1.0)
     assert it.sent == []
     assert caplog.messages == [
-        "pictures left out, the way to the service is too slow: count=2 waited=30s",
+        "pictures dropped, the line to the service is too slow: count=2 waited=30s",
     ]
 
 
-async def test_words_wait_a_few_seconds_for_pictures_however_many_were_asked_for(
+async def test_texts_wait_a_few_seconds_for_any_number_of_requested_pictures(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     it = Bench()
@@ -87,7 +87,7 @@ async def test_words_wait_a_few_seconds_for_pictures_however_many_were_asked_for
         assert (it.sent, it.fates) == ([], [])
         await it.clock.advance(0.2)
     assert it.sent == ["text"]
-    assert it.fates == ["the way to the service is too slow for pictures; try again"] * 3
+    assert it.fates == ["the line to the service is too slow for pictures; try again"] * 3
     assert len(caplog.messages) == 3
 
 
@@ -103,7 +103,7 @@ async def test_the_fate_of_a_picture_is_known_when_it_was_sent_and_not_before() 
         assert (it.sent, it.fates) == (["show"], [""])
 
 
-async def test_a_picture_is_given_its_time_anew_by_each_connection() -> None:
+async def test_a_picture_has_its_full_time_on_each_connection() -> None:
     it = Bench()
     it.room = False
     it.show(b"one")
@@ -112,13 +112,13 @@ async def test_a_picture_is_given_its_time_anew_by_each_connection() -> None:
     await it.clock.advance(60)
     async with it.up(ScriptedConnection(resumed=True)):
         await it.clock.advance(1.0)
-        assert it.fates == [], "nothing could be sent meanwhile"
+        assert it.fates == [], "no item could be sent meanwhile"
         it.room = True
         await it.clock.advance(0.1)
         assert (it.sent, it.fates) == (["show"], [""])
 
 
-async def test_nothing_leaves_while_the_gate_is_shut_and_that_costs_no_picture_its_time() -> None:
+async def test_a_closed_gate_holds_all_items_and_uses_up_no_pictures_time() -> None:
     it = Bench()
     it.room = False
     it.outbox.begin([b"map"])
@@ -151,7 +151,7 @@ async def test_a_picture_that_waits_for_room_is_held_back_by_the_gate() -> None:
         assert (it.sent, it.fates) == (["show"], [""])
 
 
-async def test_what_is_cleared_is_sent_to_nobody_though_its_turn_had_come() -> None:
+async def test_a_dropped_item_is_not_sent_even_if_its_turn_had_come() -> None:
     it = Bench()
     it.room = False
     it.outbox.begin([b"map"])

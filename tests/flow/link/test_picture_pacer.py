@@ -1,4 +1,4 @@
-"""Pictures go one at a time, whoever sends them, and none before the sound."""
+"""The pacer: pictures of all senders go one at a time, and only while no sound waits."""
 
 import asyncio
 from functools import partial
@@ -15,9 +15,7 @@ def always() -> bool:
     return True
 
 
-async def test_of_two_who_wait_for_the_same_moment_one_goes_and_the_other_waits_until_that_has_arrived() -> (
-    None
-):
+async def test_of_two_waiting_pictures_the_second_waits_until_the_first_has_arrived() -> None:
     clock, connection = ManualClock(), ScriptedConnection(resumed=False)
     quiet = False
     way = PicturePacer(clock, uplink_idle=lambda: quiet)
@@ -39,7 +37,7 @@ async def _show(connection: ScriptedConnection, jpeg: bytes) -> None:
     await connection.show_pictures([jpeg])
 
 
-async def test_a_picture_that_nobody_wants_any_more_is_not_sent() -> None:
+async def test_a_picture_that_is_not_wanted_any_more_is_not_sent() -> None:
     clock, connection = ManualClock(), ScriptedConnection(resumed=False)
     connection.backlog = BACKLOG_BYTES + 1
     wanted = True
@@ -56,7 +54,7 @@ async def test_a_picture_that_nobody_wants_any_more_is_not_sent() -> None:
     assert list(connection.sent) == []
 
 
-async def test_what_was_on_its_way_over_a_lost_connection_keeps_no_other_busy() -> None:
+async def test_a_picture_on_a_lost_connection_does_not_block_the_next_one() -> None:
     clock, first, second = ManualClock(), ScriptedConnection(resumed=False), ScriptedConnection(resumed=False)
     way = PicturePacer(clock, uplink_idle=always)
     first.drop()

@@ -1,4 +1,4 @@
-"""What a new session is told: the last words of both sides, no more, and nothing of another conversation."""
+"""The transcript for a new session: the last words of both sides, from this conversation only."""
 
 import itertools
 
@@ -13,7 +13,7 @@ def transcript(*pieces: tuple[bool, str]) -> Transcript:
     return remembered
 
 
-def test_pieces_of_one_speaker_on_end_are_one() -> None:
+def test_consecutive_pieces_of_one_speaker_become_one() -> None:
     pieces = transcript(
         (True, "Where is "), (True, "the exit?"), (False, "To the "), (False, "left."), (True, "Thanks.")
     )
@@ -25,7 +25,7 @@ def test_pieces_of_one_speaker_on_end_are_one() -> None:
     )
 
 
-def test_what_is_oldest_is_forgotten_first() -> None:
+def test_the_oldest_words_are_forgotten_first() -> None:
     remembered = transcript()
     for number in range(100):
         remembered.add(SpokenText(number % 2 == 0, f"{number:03d} {'word ' * 20}"))
@@ -55,7 +55,7 @@ def test_one_huge_piece_is_cut_to_its_end() -> None:
     assert said.text.endswith("the end")
 
 
-def test_the_bound_holds_and_the_newest_is_there_after_any_sequence() -> None:
+def test_after_any_sequence_the_bound_holds_and_the_newest_words_are_there() -> None:
     for length in (1, 7, 1333, MOST_CHARS - 1, MOST_CHARS, 3 * MOST_CHARS):
         remembered = transcript()
         for number in range(50):
@@ -66,7 +66,7 @@ def test_the_bound_holds_and_the_newest_is_there_after_any_sequence() -> None:
             assert all(one.by_visitor is not other.by_visitor for one, other in itertools.pairwise(told))
 
 
-def test_what_was_told_stays_as_it_was() -> None:
+def test_a_returned_transcript_does_not_change() -> None:
     remembered = transcript((True, "one"))
     told = remembered.tell()
     remembered.add(SpokenText(False, "two"))
@@ -74,15 +74,15 @@ def test_what_was_told_stays_as_it_was() -> None:
     assert told == (SpokenText(True, "one"),)
 
 
-def test_nothing_is_left_of_a_conversation_that_is_over() -> None:
+def test_no_word_is_left_of_a_conversation_that_is_over() -> None:
     remembered = transcript((True, "my secret"), (False, "is safe"))
     remembered.forget()
     assert remembered.tell() == ()
 
     remembered.add(SpokenText(False, "x" * MOST_CHARS))
-    assert len(remembered.tell()) == 1, "what was forgotten does not count any more"
+    assert len(remembered.tell()) == 1, "forgotten words do not count any more"
 
 
-def test_no_repr_shows_what_was_said() -> None:
+def test_no_repr_shows_the_words() -> None:
     remembered = transcript((True, "my secret"))
     assert "secret" not in f"{remembered!r} {remembered.tell()!r}"

@@ -1,4 +1,4 @@
-"""One line for each turn and each end, with the times an owner would ask for, and nothing of what was said."""
+"""The journal: a line for each turn and each end, with the times that matter, and without the words."""
 
 import logging
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ POLICY = Policy(half_duplex=False)
 
 
 class Told:
-    """A journal that is told a story, event by event."""
+    """A journal that gets a series of events."""
 
     def __init__(self) -> None:
         self.state = State()
@@ -89,7 +89,10 @@ def test_a_turn_is_one_line_with_its_times(caplog: pytest.LogCaptureFixture) -> 
     assert info(caplog) == [
         "conversation began: number=1 cause=pressed",
         "uplink open: waited=0.40s",
-        "turn 1: the visitor spoke 2.5 s, waited 1.0 s for the answer, the answer lasted 3.0 s and was heard to its end",
+        (
+            "turn 1: the visitor spoke 2.5 s, waited 1.0 s for the answer, "
+            "the answer lasted 3.0 s and was heard to its end"
+        ),
     ]
     assert fields(caplog) == [
         {"conversation": 1, "cause": "pressed"},
@@ -123,7 +126,7 @@ def test_the_end_of_a_conversation_is_one_line_with_its_cause(caplog: pytest.Log
         (SleepRequested(), "the conversation ended"),
     ],
 )
-def test_a_reply_that_was_cut_short_says_by_whom(
+def test_the_line_of_a_reply_that_was_cut_short_gives_the_cause(
     caplog: pytest.LogCaptureFixture, event: Event, ended: str
 ) -> None:
     Told().tell(*AWAKE, *TURN[:-1], (15.0, event))
@@ -133,7 +136,7 @@ def test_a_reply_that_was_cut_short_says_by_whom(
     ) in info(caplog)
 
 
-def test_an_interrupted_reply_says_so_and_the_next_turn_knows_when_the_voice_began(
+def test_after_an_interruption_the_next_turn_knows_when_the_voice_began(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     told = Told()
@@ -148,7 +151,7 @@ def test_an_interrupted_reply_says_so_and_the_next_turn_knows_when_the_voice_beg
     )
 
 
-def test_a_reply_that_nobody_asked_for_has_waited_for_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unasked_reply_has_no_waiting_time(caplog: pytest.LogCaptureFixture) -> None:
     Told().tell(*AWAKE, (11.0, ReplyBegan(1, 1)), (11.2, ReplySounded(1)), (13.2, ReplyPlayed(1)))
 
     assert info(caplog)[-1] == "turn 1: the answer lasted 2.0 s and was heard to its end"
@@ -164,7 +167,7 @@ def test_times_of_one_turn_do_not_leak_into_the_next(caplog: pytest.LogCaptureFi
     assert info(caplog)[-1] == "turn 2: the answer lasted 1.0 s and was heard to its end"
 
 
-def test_conversations_are_counted_and_their_turns_anew(caplog: pytest.LogCaptureFixture) -> None:
+def test_conversations_are_numbered_and_their_turns_start_from_one(caplog: pytest.LogCaptureFixture) -> None:
     told = Told()
     told.tell(*AWAKE, *TURN, (20.0, Pressed()))
     told.tell((30.0, Pressed()), (31.0, ConnectionUp(2, resumed=False)), (40.0, Pressed()))
@@ -176,13 +179,13 @@ def test_conversations_are_counted_and_their_turns_anew(caplog: pytest.LogCaptur
     ]
 
 
-def test_a_cause_of_several_words_can_be_read(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cause_of_several_words_is_readable(caplog: pytest.LogCaptureFixture) -> None:
     Told().tell(*AWAKE, (20.0, SleepRequested()))
 
     assert fields(caplog)[-1]["cause"] == "sleep_asked"
 
 
-def test_a_redial_in_mid_conversation_is_not_told_as_a_wait(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_redial_during_a_conversation_is_not_logged_as_a_wait(caplog: pytest.LogCaptureFixture) -> None:
     told = Told()
     told.tell(*AWAKE, (11.0, TimerFired(Timer.AGE)), (11.0, ConnectionUp(2, resumed=True)))
 
@@ -190,19 +193,19 @@ def test_a_redial_in_mid_conversation_is_not_told_as_a_wait(caplog: pytest.LogCa
     assert sum("uplink open" in message for message in info(caplog)) == 1
 
 
-def test_nothing_secret_is_in_the_journal(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_journal_holds_no_secret(caplog: pytest.LogCaptureFixture) -> None:
     Told().tell(*AWAKE, (10.5, HandleIssued(1, SecretStr("a-handle"))), *TURN)
 
     assert "a-handle" not in caplog.text
 
 
-def test_a_part_that_comes_is_no_line_of_this_journal(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_device_that_comes_gets_no_line_from_this_journal(caplog: pytest.LogCaptureFixture) -> None:
     Told().tell((0.0, DeviceCame(Device.MICROPHONE)))
 
     assert info(caplog) == []
 
 
-def test_a_visitor_who_got_no_answer_has_a_line_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unanswered_visitor_has_a_line_too(caplog: pytest.LogCaptureFixture) -> None:
     Told().tell(*AWAKE, *TURN[:2], (25.5, TimerFired(Timer.THINK)))
 
     assert info(caplog)[-1] == "turn 1: the visitor spoke 2.5 s and got no answer"
@@ -213,7 +216,7 @@ def test_a_visitor_who_got_no_answer_has_a_line_too(caplog: pytest.LogCaptureFix
 
 
 def turns(count: int, *, at: float, every: float = 5.0) -> list[tuple[float, Event]]:
-    """Return so many turns; the visitor waits 1 s for the first answer, and 0.1 s longer for each one after it."""
+    """Return `count` turns. The visitor waits 1 s for the first answer, and 0.1 s more for each next one."""
     story: list[tuple[float, Event]] = []
     for number in range(count):
         began, waits = at + number * every, 1.0 + number / 10
@@ -256,7 +259,7 @@ def test_the_next_minute_has_three_lines_of_its_own(caplog: pytest.LogCaptureFix
     ]
 
 
-def test_turns_that_have_no_line_yet_have_one_when_the_conversation_ends(
+def test_turns_without_a_line_are_summed_up_when_the_conversation_ends(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     Told().tell(*AWAKE, *turns(5, at=20.0), (50.0, Pressed()))
@@ -267,7 +270,7 @@ def test_turns_that_have_no_line_yet_have_one_when_the_conversation_ends(
     ]
 
 
-def test_no_turn_of_a_person_is_held_back_with_what_repeats_itself(
+def test_the_throttle_holds_back_no_turn_of_a_person(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     typed: list[tuple[float, Event]] = [
@@ -281,10 +284,10 @@ def test_no_turn_of_a_person_is_held_back_with_what_repeats_itself(
     assert vars(caplog.records[-1])["visitor"] is True
 
 
-# What holds for everybody's lines
+# Fields that all lines have
 
 
-def test_all_lines_are_told_their_state_conversation_turn_and_epoch() -> None:
+def test_all_lines_have_state_conversation_turn_and_epoch() -> None:
     told = Told()
     told.tell(*AWAKE, *TURN, (37.5, TimerFired(Timer.IDLE)))
 
@@ -300,7 +303,7 @@ def test_all_lines_are_told_their_state_conversation_turn_and_epoch() -> None:
     ]
 
 
-def test_only_lines_of_somebody_who_is_there_say_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_only_lines_about_a_present_person_are_marked_as_a_visitors(caplog: pytest.LogCaptureFixture) -> None:
     told = Told()
     told.tell(*AWAKE, (11.0, ReplyBegan(1, 1)), (11.2, ReplySounded(1)), (13.2, ReplyPlayed(1)), *TURN)
     told.tell((20.0, Pressed()), (30.0, Woken(WakeCause.VOICE)), (40.0, Pressed()))
@@ -311,7 +314,7 @@ def test_only_lines_of_somebody_who_is_there_say_so(caplog: pytest.LogCaptureFix
         if record.levelno >= logging.INFO and ("began" in record.msg or "turn" in record.msg)
     }
     assert there == {
-        "conversation began": False,  # the last of two: a voice that may be any noise
+        "conversation began": False,  # the last of two; a noise can count as a voice
         "turn 1": False,
         "turn 2": True,
         "conversation ended": False,
@@ -347,16 +350,18 @@ def troubles(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     ]
 
 
-def test_trouble_is_one_line_with_its_number_until_it_is_mended(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_trouble_is_one_line_with_its_id_until_it_is_mended(caplog: pytest.LogCaptureFixture) -> None:
     told = Told()
     told.tell(*OUTAGE, (12.0, TimerFired(Timer.RETRY)), (12.1, lost(4)), (15.0, TimerFired(Timer.RETRY)))
-    assert troubles(caplog) == [("W1", "out of order: code=W1 no way to the service; look at the network")]
+    assert troubles(caplog) == [
+        ("W1", "out of order: code=W1 the service cannot be reached; check the network")
+    ]
 
     told.tell((15.5, ConnectionUp(5, resumed=False)))
     assert troubles(caplog)[1:] == [("mended", "in order again: code=W1 after=5s")]
 
 
-def test_an_outage_is_told_once_however_many_conversations_it_outlives(
+def test_an_outage_over_several_conversations_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     told = Told()
@@ -375,7 +380,7 @@ def test_another_trouble_is_another_line(caplog: pytest.LogCaptureFixture) -> No
     assert [code for code, _ in troubles(caplog)] == ["W1", "mended", "W2", "D1", "mended"]
 
 
-def test_a_fault_of_the_settings_has_its_number(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fault_of_the_settings_has_its_id(caplog: pytest.LogCaptureFixture) -> None:
     Told().tell((0.0, Started()), (10.0, Pressed()), (10.1, lost(1, Remedy.SETTINGS)))
 
     assert [code for code, _ in troubles(caplog)] == ["K1"]
@@ -401,7 +406,7 @@ def test_a_kiosk_that_stays_closed_for_another_reason_is_not_called_open(
     assert "open again" not in caplog.text
 
 
-def test_what_cannot_be_kept_is_one_line_with_its_place_until_it_can(
+def test_failing_storage_is_one_line_with_its_place_until_it_works(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     full = StorageFailed("No space left on device", "/state")
@@ -416,33 +421,33 @@ def test_what_cannot_be_kept_is_one_line_with_its_place_until_it_can(
 # The status line
 
 
-def test_every_state_has_its_words() -> None:
+def test_every_state_has_a_text() -> None:
     assert STATUS.keys() == set(KioskStatus)
     assert len(set(STATUS.values())) == len(KioskStatus)
 
 
-def test_every_code_has_its_words() -> None:
+def test_every_code_has_a_text() -> None:
     assert WRONG.keys() == set(Code)
 
 
-def test_the_status_says_what_is_wrong_and_what_is_kept() -> None:
+def test_the_status_names_faults_and_kept_records() -> None:
     gone = ShowStatus(KioskStatus.FAULT, Code.MICROPHONE, what="USB PnP")
     assert status(gone) == f"Out of order: {WRONG[Code.MICROPHONE]}: USB PnP (code D1)"
     assert status(ShowStatus(KioskStatus.ASLEEP)) == STATUS[KioskStatus.ASLEEP]
     full = ShowStatus(KioskStatus.ASLEEP, Code.STORAGE, what="No space left on device")
     assert status(full) == (
-        "Asleep, ready for the next visitor; but what is to outlive a restart cannot be written; "
-        "look at the disk: No space left on device (code S1)"
+        "Asleep, ready for the next visitor; but volume, mute and the day's budget cannot be stored "
+        "and would be lost at the next restart; check the disk: No space left on device (code S1)"
     )
     assert (
         status(ShowStatus(KioskStatus.ASLEEP), kept="transcripts")
-        == f"{STATUS[KioskStatus.ASLEEP]}; kept: transcripts"
+        == f"{STATUS[KioskStatus.ASLEEP]}; stored: transcripts"
     )
 
 
-def test_the_status_of_a_muted_kiosk_sends_nobody_to_a_button_that_does_not_unmute_it() -> None:
+def test_the_status_of_a_muted_kiosk_names_only_buttons_that_unmute_it() -> None:
     muted = status(ShowStatus(KioskStatus.MUTED))
     assert "kioskd unmute" in muted
     assert "press" not in muted, (
-        "a press unmutes only where the button does mute; else it is held, or there is none"
+        "a press unmutes only with a button that does mute; others are held, or missing"
     )

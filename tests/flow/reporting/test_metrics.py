@@ -1,4 +1,4 @@
-"""Numbers: what the daemon has gone through, counted from the steps of the core."""
+"""Metrics: figures of the daemon, counted from the steps of the core."""
 
 from dataclasses import replace
 
@@ -59,7 +59,7 @@ READINGS = Readings(
 
 
 class Told:
-    """A tally that is told a story, event by event."""
+    """Metric counts that get a series of events."""
 
     def __init__(self, policy: Policy = POLICY) -> None:
         self.state = State()
@@ -88,7 +88,7 @@ TURN = (
 )
 
 
-def test_a_turn_is_counted_with_what_the_visitor_waited() -> None:
+def test_a_turn_is_counted_with_the_visitors_wait() -> None:
     told = Told()
     tally = told.tell(*AWAKE, *TURN)
     assert tally.turn == 1
@@ -99,13 +99,13 @@ def test_a_turn_is_counted_with_what_the_visitor_waited() -> None:
     assert waits.total == 1.0
 
 
-def test_a_greeting_and_an_early_reply_are_nobodys_wait() -> None:
+def test_a_greeting_and_an_early_reply_do_not_count_as_waits() -> None:
     told = Told()
     greeting = ((10.5, ReplyBegan(1, 1)), (10.6, ReplySounded(1)), (12.0, ReplyPlayed(1)))
     early = (
         (13.0, VoiceBegan()),
         (14.0, ReplyBegan(1, 2)),
-        (14.2, VoiceEnded()),  # our ear is slower than the service
+        (14.2, VoiceEnded()),  # our voice detection is slower than the service's
         (14.3, ReplySounded(2)),
     )
     tally = told.tell(*AWAKE, *greeting, *early)
@@ -138,17 +138,17 @@ def test_a_reply_is_counted_by_how_it_ended(policy: Policy, event: Event, ending
         (SnapshotRequested(), "look"),
     ],
 )
-def test_a_conversation_is_counted_by_what_began_it(event: Event, cause: str) -> None:
+def test_a_conversation_is_counted_by_its_cause(event: Event, cause: str) -> None:
     assert Told().tell((0.0, Started()), (1.0, event)).conversations == {cause: 1}
 
 
-def test_a_kiosk_that_wakes_itself_began_by_itself() -> None:
+def test_a_conversation_that_the_kiosk_begins_has_the_cause_start() -> None:
     told = Told(replace(POLICY, always_on=True))
     tally = told.tell((0.0, Started()), (9.0, SleepRequested()), (11.0, TimerFired(Timer.AGAIN)))
     assert tally.conversations == {"start": 2}
 
 
-def test_turns_are_numbered_anew_in_each_conversation() -> None:
+def test_turns_are_numbered_from_one_in_each_conversation() -> None:
     assert Told().tell(*AWAKE, *TURN, (18.0, SleepRequested()), (20.0, Pressed())).turn == 0
 
 
@@ -177,13 +177,11 @@ def test_the_age_of_a_connection_ends_with_it() -> None:
     told = Told()
     assert told.tell(*AWAKE).up_since == 10.4
     assert told.tell((20.0, ConnectionLost(1, Remedy.RESUME, 0.5))).up_since is None
-    assert (
-        told.tell((20.0, ConnectionUp(1, resumed=True))).up_since is None
-    )  # of a connection that is history
+    assert told.tell((20.0, ConnectionUp(1, resumed=True))).up_since is None  # of a connection that has ended
     assert told.tell((21.0, ConnectionUp(2, resumed=True))).up_since == 21.0
 
 
-def test_what_the_workers_count_is_told_in_seconds_and_by_name() -> None:
+def test_the_workers_counts_become_metrics_in_seconds_and_by_name() -> None:
     told = Told()
     told.tell((0.0, Started()), (1.0, MuteRequested(muted=True)))
     assert told.family("uplink_audio_seconds").values == {"sent": 10.0, "resent": 0.1, "dropped": 1.0}

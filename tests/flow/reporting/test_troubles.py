@@ -1,4 +1,4 @@
-"""Every pair of troubles, walked through lamp, status, journal and metrics: all four tell what is wrong, and when it ends."""
+"""Every pair of troubles: lamp, status, journal and metrics agree about each fault and its end."""
 
 import datetime
 import logging
@@ -46,7 +46,7 @@ REMEDIES: Final = {
     Code.CLOCK: Remedy.CLOCK,
     Code.SETTINGS: Remedy.SETTINGS,
 }
-"""How a try at the service ends."""
+"""The ways in which a dial can end."""
 
 EVENTS: Final[dict[Code, tuple[Event, Event]]] = {
     Code.MICROPHONE: (DeviceGone(Device.MICROPHONE, "Jabra"), DeviceCame(Device.MICROPHONE)),
@@ -66,11 +66,11 @@ EVENTS: Final[dict[Code, tuple[Event, Event]]] = {
         SettingsRefused(),
     ),
 }
-"""How a trouble of the kiosk itself begins and ends."""
+"""The beginning and the end of a trouble of the kiosk itself."""
 
 
 class Kiosk:
-    """The core, and all four that tell of it."""
+    """The core, with lamp, status, journal and metrics."""
 
     def __init__(self, journal: pytest.LogCaptureFixture) -> None:
         self.clock = ManualClock()
@@ -86,7 +86,7 @@ class Kiosk:
         self.take(Started())
 
     def take(self, event: Event) -> None:
-        """Let `event` happen, and see that all four tell what is wrong, and that the journal tells the difference."""
+        """Take a step, and check that all four agree, and that the journal logs the change."""
         before, self.state = self.state, step(self.state, event, POLICY)[0]
         effects = step(before, event, POLICY)[1]
         self.caplog.clear()
@@ -99,7 +99,7 @@ class Kiosk:
         self._agree(event, set(wrong(before)))
 
     def try_service(self, outcome: Callable[[int], Event]) -> bool:
-        """Have the service tried, by a visitor or by the kiosk itself; return whether anything tries it now."""
+        """Have a visitor or the kiosk dial the service. Return whether there is a dial now."""
         for way in (TimerFired(Timer.PROBE), TimerFired(Timer.RETRY), Pressed()):
             if self.state.link.phase in (LinkPhase.DOWN, LinkPhase.WAITING):
                 self.take(way)
@@ -109,21 +109,21 @@ class Kiosk:
         return True
 
     def fail(self, code: Code) -> bool:
-        """Have tries end with `code`, as often as it takes to be sure of it."""
+        """Have dials end with `code` until it counts as a trouble."""
         tried = self.try_service(lambda epoch: ConnectionLost(epoch, REMEDIES[code], jitter=0.9))
-        if tried and code not in wrong(self.state):  # one loss in mid-conversation is none
+        if tried and code not in wrong(self.state):  # one loss during a conversation is not a trouble
             self.try_service(lambda epoch: ConnectionLost(epoch, REMEDIES[code], jitter=0.9))
         return tried
 
     def begin(self, code: Code) -> bool:
-        """Have a trouble begin, if it can now."""
+        """Begin a trouble, if it can begin now."""
         if code in REMEDIES:
             return self.fail(code)
         self.take(EVENTS[code][0])
         return True
 
     def end(self, code: Code) -> bool:
-        """Have a trouble end, if it can now."""
+        """End a trouble, if it can end now."""
         if code in REMEDIES:
             return self.try_service(lambda epoch: ConnectionUp(epoch, resumed=False))
         self.take(EVENTS[code][1])
@@ -147,7 +147,7 @@ class Kiosk:
             **dict.fromkeys(set(codes) - before, "begins"),
             **{code: "ends" for code in before - set(codes) if not replaced(code, codes)},
         }, said
-        assert len(list(told(self.caplog))) == len(dict(told(self.caplog))), "said twice"
+        assert len(list(told(self.caplog))) == len(dict(told(self.caplog))), "logged twice"
         assert "ready" not in self.status or not OUTAGES & set(codes), said
 
 
@@ -168,7 +168,7 @@ def gauge(tally: MetricCounts) -> set[Code]:
 
 
 def told(caplog: pytest.LogCaptureFixture) -> Iterator[tuple[Code, str]]:
-    """Yield what the journal says of troubles, as journalctl finds it: by number and code."""
+    """Yield the journal's lines about troubles, by id and code."""
     numbers = dict.fromkeys(journal_ids.BY_CODE.values(), "begins")
     numbers |= {journal_ids.MENDED: "ends", journal_ids.OPEN_AGAIN: "ends"}
     for record in caplog.records:
@@ -186,7 +186,7 @@ CONTEXTS: Final[dict[str, tuple[Event, ...]]] = {
 
 @pytest.mark.parametrize("ends_first", [0, 1], ids=["first in, first out", "last in, first out"])
 @pytest.mark.parametrize("context", CONTEXTS)
-def test_two_troubles_are_told_alike_by_lamp_status_journal_and_metrics(
+def test_lamp_status_journal_and_metrics_agree_about_two_troubles(
     context: str, ends_first: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -199,9 +199,12 @@ def test_two_troubles_are_told_alike_by_lamp_status_journal_and_metrics(
         present = [code for code, began in zip(pair, begun, strict=True) if began]
         if Code.HOURS in present and Code.BUDGET in present:  # one replaces the other
             present.remove(pair[0])
-        if set(present) <= OUTAGES and present[1:] not in ([Code.WAY], []):  # who answers is reached
+        if set(present) <= OUTAGES and present[1:] not in (
+            [Code.WAY],
+            [],
+        ):  # a service that answers is reachable
             present = present[1:] if present[0] is not Code.SETTINGS else present
-        assert set(present) <= set(wrong(it.state)), f"{context}: {pair} of which {present} is not told"
+        assert set(present) <= set(wrong(it.state)), f"{context}: {pair}: of {present}, not all are shown"
         order = pair if not ends_first else pair[::-1]
         for code in order:
             ended = it.end(code)
@@ -214,7 +217,7 @@ def test_the_order_of_severity_has_every_code_once() -> None:
     assert sorted(ORDER) == sorted(Code)
 
 
-# What was not true
+# Faults and the status line
 
 
 def told_of(*events: Event, policy: Policy = POLICY) -> tuple[State, str]:
@@ -228,11 +231,11 @@ def told_of(*events: Event, policy: Policy = POLICY) -> tuple[State, str]:
 def test_a_kiosk_whose_only_button_is_missing_is_out_of_order() -> None:
     gone = DeviceGone(Device.BUTTON, "gpio:pi/17")
     _, said = told_of(gone)
-    assert said.startswith("Out of order: a button does not work; look at its plug")
+    assert said.startswith("Out of order: a button does not work; check its plug")
     assert "gpio:pi/17" in said
 
 
-def test_a_kiosk_that_something_else_wakes_goes_on_without_its_button_and_says_so() -> None:
+def test_a_kiosk_with_another_wake_source_goes_on_without_its_button_and_reports_it() -> None:
     gone = DeviceGone(Device.BUTTON, "gpio:pi/17")
     _, said = told_of(gone, policy=Policy())
     assert said.startswith("Asleep, ready for the next visitor; but a button does not work")
@@ -247,7 +250,7 @@ def test_a_kiosk_with_a_second_button_goes_on_without_the_first() -> None:
     assert told_of(first, second, back, policy=both)[1].startswith("Asleep, ready")
 
 
-def test_a_service_that_was_not_reached_at_the_last_try_is_told_while_asleep() -> None:
+def test_an_unreachable_service_is_reported_while_asleep() -> None:
     state, said = told_of(
         Pressed(),
         ConnectionLost(1, Remedy.RESUME, jitter=0.9),
@@ -268,7 +271,7 @@ def test_a_closed_kiosk_says_why_and_until_when() -> None:
     assert told_of(Closing(Code.HOURS, "07:00"))[1] == "Closed: quiet hours; it opens at 07:00 (code B2)"
 
 
-def test_a_kiosk_whose_file_was_refused_serves_and_says_where_the_fault_is_and_since_when() -> None:
+def test_a_kiosk_whose_file_was_rejected_serves_and_shows_the_fault_with_its_date() -> None:
     refused = SettingsRefused("kioskd.yaml:3:5 speaker.volum: is not a setting", "2026-11-30 17:52")
     state, said = told_of(refused)
     assert levels(state, POLICY).shown is KioskStatus.ASLEEP
@@ -282,7 +285,7 @@ def test_a_kiosk_whose_file_was_refused_serves_and_says_where_the_fault_is_and_s
     assert told_of(refused, SettingsRefused())[1] == "Asleep, ready for the next visitor"
 
 
-def test_a_kiosk_that_is_out_of_order_lists_all_that_is_wrong_the_worst_first() -> None:
+def test_a_kiosk_that_is_out_of_order_lists_all_faults_the_worst_first() -> None:
     gone = DeviceGone(Device.SPEAKER, "Dock"), DeviceGone(Device.CAMERA, "v4l2:C920")
     _, said = told_of(*gone, StorageFailed("Read-only file system", "/state"))
     assert said == (

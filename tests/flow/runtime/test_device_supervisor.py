@@ -1,4 +1,4 @@
-"""A device that goes is missed once, and taken up again when it comes, however long that takes."""
+"""The supervisor: a lost device is reported once, and used again whenever it comes back."""
 
 import logging
 from collections.abc import Callable
@@ -25,7 +25,7 @@ FRAME = bytes(640)
 
 
 class Attended:
-    """A microphone in memory and its supervisor."""
+    """A fake microphone and its supervisor."""
 
     def __init__(self) -> None:
         self.clock, self.inbox, self.device = ManualClock(), Inbox(), MemoryMicrophone()
@@ -45,13 +45,15 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-async def test_a_device_counts_as_there_at_its_first_sign_of_life(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_device_counts_as_present_after_its_first_sign_of_life(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO)
     it = Attended()
     async with running(it.use()):
         await it.clock.advance(5.0)
         assert it.supervisor.away
-        assert not it.supervisor.missing, "nobody has said yet that it is not there"
+        assert not it.supervisor.missing, "it was not reported as missing yet"
         assert it.inbox.events == []
 
         await it.give_sign_of_life()
@@ -62,7 +64,7 @@ async def test_a_device_counts_as_there_at_its_first_sign_of_life(caplog: pytest
     assert messages(caplog) == ["microphone ready"]
 
 
-async def test_a_loss_is_said_once_and_the_return_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_loss_and_a_return_are_each_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     it = Attended()
     async with running(it.use()):
@@ -73,7 +75,7 @@ async def test_a_loss_is_said_once_and_the_return_once(caplog: pytest.LogCapture
         assert it.supervisor.missing
         it.device.replug()
         await it.clock.advance(RETRY_S)
-        assert it.supervisor.missing, "it is not back before it shows it"
+        assert it.supervisor.missing, "it is missing until its first sign of life"
         await it.give_sign_of_life()
         await it.give_sign_of_life()
         assert not it.supervisor.missing
@@ -86,7 +88,7 @@ async def test_a_loss_is_said_once_and_the_return_once(caplog: pytest.LogCapture
     ]
 
 
-async def test_each_loss_is_said(caplog: pytest.LogCaptureFixture) -> None:
+async def test_each_loss_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     it = Attended()
     async with running(it.use()):
@@ -101,7 +103,7 @@ async def test_each_loss_is_said(caplog: pytest.LogCaptureFixture) -> None:
     assert len(messages(caplog)) == 3
 
 
-async def test_a_device_that_never_came_is_waited_for_for_ever_and_said_once(
+async def test_a_missing_device_is_reported_once_and_retried_without_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -121,7 +123,7 @@ async def test_a_device_that_never_came_is_waited_for_for_ever_and_said_once(
 
 
 class Tried:
-    """A device that always fails, each time in the way it is told, and when it was tried."""
+    """A device that always fails in the way that a test sets, with the times of its tries."""
 
     def __init__(self, *, error: DeviceLost | None = None, needed: bool = True, takes_s: float = 0.0) -> None:
         self.clock, self.inbox = ManualClock(now=0.0), Inbox()
@@ -145,7 +147,7 @@ class Tried:
         raise self.error
 
 
-async def test_the_tries_become_fewer_but_never_too_few() -> None:
+async def test_the_delays_between_tries_grow_up_to_a_bound() -> None:
     it = Tried()
     async with running(it.use()):
         await it.clock.advance(10.0)
@@ -157,12 +159,12 @@ async def test_a_device_that_worked_is_tried_again_at_once() -> None:
     it.works_for_s = 60.0
     async with running(it.use()):
         await it.clock.advance(59.0)
-        it.works_for_s = None  # from the next time on
+        it.works_for_s = None  # from the next try on
         await it.clock.advance(5.5)
     assert it.at == [0.0, 60.0, 60.0 + FIRST_RETRY_S, 60.0 + FIRST_RETRY_S + RETRY_S]
 
 
-async def test_a_device_that_is_lost_as_soon_as_it_comes_is_not_tried_all_the_time() -> None:
+async def test_a_device_that_is_lost_as_soon_as_it_comes_is_tried_with_delays() -> None:
     it = Tried()
     it.works_for_s = STEADY_S / 10
     async with running(it.use()):
@@ -173,7 +175,7 @@ async def test_a_device_that_is_lost_as_soon_as_it_comes_is_not_tried_all_the_ti
 GIVEN_UP = DeviceLost("microphone: given up for a moment", device="usb", again=True)
 
 
-async def test_another_try_that_is_asked_for_comes_soon_and_changes_nothing_for_the_next() -> None:
+async def test_a_requested_try_comes_soon_and_leaves_later_delays_unchanged() -> None:
     it = Tried()
     async with running(it.use()):
         await it.clock.advance(4.5)
@@ -185,7 +187,7 @@ async def test_another_try_that_is_asked_for_comes_soon_and_changes_nothing_for_
 
 
 @pytest.mark.parametrize("worked_s", [STEADY_S / 10, STEADY_S, 60.0])
-async def test_a_device_that_is_given_up_for_a_moment_was_never_lost(
+async def test_a_device_that_reopens_at_once_is_not_reported_as_lost(
     worked_s: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -205,7 +207,7 @@ async def test_a_device_that_is_given_up_for_a_moment_was_never_lost(
     ]
 
 
-async def test_a_device_that_is_asked_to_try_again_and_again_does_not_do_so_all_the_time() -> None:
+async def test_repeated_requests_to_try_again_still_have_a_delay() -> None:
     it = Tried(error=GIVEN_UP)
     it.works_for_s = 60.0
     async with running(it.use()):
@@ -215,7 +217,7 @@ async def test_a_device_that_is_asked_to_try_again_and_again_does_not_do_so_all_
         assert it.at == pytest.approx([0.0, 60.0, 60.0 + AGAIN_S, 60.0 + 2 * AGAIN_S, 60.0 + 3 * AGAIN_S])
 
 
-async def test_a_device_that_was_given_up_and_does_not_open_again_is_lost() -> None:
+async def test_a_device_that_does_not_reopen_is_lost() -> None:
     it = Tried(error=GIVEN_UP)
     it.works_for_s = 60.0
     async with running(it.use()):
@@ -230,7 +232,7 @@ async def test_a_device_that_was_given_up_and_does_not_open_again_is_lost() -> N
     assert it.inbox.events == [CAME, DeviceGone(Device.MICROPHONE, "usb"), CAME]
 
 
-async def test_the_loss_has_the_devices_own_name() -> None:
+async def test_the_report_of_a_loss_names_the_device() -> None:
     it = Tried()
     async with running(it.use()):
         await it.clock.advance(10.0)
@@ -240,27 +242,27 @@ async def test_the_loss_has_the_devices_own_name() -> None:
 LISTED = DeviceLost("microphone: cannot be opened", listed=True, device="usb")
 
 
-# Fails at once, is silent for a second, or its opening and closing hang as long as they may: see portaudio_thread.py.
+# It fails at once, is silent for a second, or hangs for the longest time: see portaudio_thread.py.
 @pytest.mark.parametrize("takes_s", [0.0, 1.0, 13.0])
-async def test_a_device_that_is_there_and_does_not_work_for_five_minutes_is_tried_in_a_new_process(
+async def test_a_listed_device_that_fails_for_five_minutes_is_tried_in_a_new_process(
     takes_s: float,
 ) -> None:
     it = Tried(error=LISTED, takes_s=takes_s)
     async with running(it.clock.advance(GIVE_UP_S + 30.0)):
-        with pytest.raises(DeviceStuck, match=r"has not worked for 300 s, .*cannot be opened") as stuck:
+        with pytest.raises(DeviceStuck, match=r"has not worked for 300 s; .*cannot be opened") as stuck:
             await soon(it.use())
     assert stuck.value.device == "usb"
     assert GIVE_UP_S <= it.clock.now() <= GIVE_UP_S + 2 * takes_s + RETRY_S
 
 
-async def test_a_device_nobody_needs_is_worth_no_new_process() -> None:
+async def test_a_device_that_is_not_needed_never_ends_the_process() -> None:
     it = Tried(error=LISTED, needed=False)
     async with running(it.use()):
         await it.clock.advance(DAY_S)
     assert it.at[-1] > DAY_S - 2 * RETRY_S
 
 
-async def test_five_minutes_begin_anew_when_the_device_is_gone_in_between() -> None:
+async def test_the_five_minutes_begin_again_if_the_device_is_unplugged() -> None:
     it = Tried(error=LISTED)
     async with running(it.use()):
         await it.clock.advance(GIVE_UP_S - RETRY_S)
@@ -271,7 +273,7 @@ async def test_five_minutes_begin_anew_when_the_device_is_gone_in_between() -> N
         assert it.clock.now() - it.at[-1] <= RETRY_S
 
 
-async def test_five_minutes_begin_anew_when_it_has_worked_in_between() -> None:
+async def test_the_five_minutes_begin_again_if_the_device_works() -> None:
     it = Tried(error=LISTED)
     async with running(it.use()):
         for _ in range(3):
@@ -289,7 +291,7 @@ async def test_a_device_that_is_stuck_ends_the_process_at_once(needed: bool) -> 
         await soon(it.use())
 
 
-async def test_a_device_that_hangs_in_each_try_does_not_count_as_there() -> None:
+async def test_a_device_that_hangs_in_each_try_does_not_count_as_present() -> None:
     it = Tried(takes_s=13.0)
     assert it.takes_s < HELD_S
     async with running(it.use()):
@@ -298,7 +300,7 @@ async def test_a_device_that_hangs_in_each_try_does_not_count_as_there() -> None
 
 
 async def test_a_quiet_device_that_is_lost_after_an_hour_is_tried_again() -> None:
-    """A button that nobody has pressed yet gives no sign of life, and is there all the same."""
+    """A button that was not pressed yet gives no sign of life, but counts as present."""
     clock, inbox = ManualClock(), Inbox()
     supervisor = DeviceSupervisor("button", clock, inbox.post)
     uses: list[float] = []
@@ -313,7 +315,7 @@ async def test_a_quiet_device_that_is_lost_after_an_hour_is_tried_again() -> Non
         assert len(uses) == 2
 
 
-async def test_what_is_no_loss_passes() -> None:
+async def test_an_error_that_is_not_a_loss_is_raised() -> None:
     async def divide() -> None:
         raise ZeroDivisionError
 
@@ -321,7 +323,7 @@ async def test_what_is_no_loss_passes() -> None:
         await soon(DeviceSupervisor("x", ManualClock(), Inbox().post).use(divide))
 
 
-def test_without_a_device_of_the_core_nothing_is_posted() -> None:
+def test_a_device_that_the_core_does_not_know_posts_no_event() -> None:
     posted: list[object] = []
     post: Callable[[object], None] = posted.append
     supervisor = DeviceSupervisor("lamp", ManualClock(), post)

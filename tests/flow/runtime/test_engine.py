@@ -1,4 +1,4 @@
-"""The engine hands each event to the core once, and each effect to its performer, in order."""
+"""The engine: each event reaches the core once, and each effect its function, in order."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ POLICY = Policy()
 
 
 class Shell:
-    """An engine whose performers remember."""
+    """An engine whose performers remember their effects."""
 
     def __init__(self, *, current: Callable[[Event], bool] = lambda _event: True) -> None:
         self.clock = ManualClock()
@@ -37,7 +37,7 @@ class Shell:
         self.observed.append((now, event, before, after, effects))
 
 
-async def test_effects_are_performed_in_the_order_the_core_gives() -> None:
+async def test_effects_are_carried_out_in_the_cores_order() -> None:
     shell = Shell()
     started, first = step(State(), Started(), POLICY)
     awake, then = step(started, Pressed(), POLICY)
@@ -53,7 +53,7 @@ async def test_effects_are_performed_in_the_order_the_core_gives() -> None:
     assert shell.engine.state == awake
 
 
-async def test_observers_are_told_of_each_step_with_its_time() -> None:
+async def test_observers_get_each_step_with_its_time() -> None:
     shell = Shell()
     started, effects = step(State(), Started(), POLICY)
 
@@ -65,7 +65,7 @@ async def test_observers_are_told_of_each_step_with_its_time() -> None:
     assert shell.observed == [(1007.0, Started(), State(), started, effects)]
 
 
-async def test_an_event_that_is_no_longer_wanted_stays_outside() -> None:
+async def test_an_event_that_is_no_longer_wanted_does_not_reach_the_core() -> None:
     shell = Shell(current=lambda event: event != TimerFired(Timer.IDLE))
 
     async with running(shell.engine.run()):

@@ -1,4 +1,4 @@
-"""The inbox keeps the order and has a bound."""
+"""The mailbox: it keeps the order, and it is bounded."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ async def test_an_empty_box_waits_for_the_next_event() -> None:
         assert await taking == Pressed()
 
 
-async def test_a_taker_that_is_cancelled_takes_nothing_with_it() -> None:
+async def test_a_cancelled_take_loses_no_event() -> None:
     mailbox = Mailbox()
     taking = asyncio.create_task(mailbox.take())
     await asyncio.sleep(0)
@@ -42,7 +42,7 @@ async def test_a_taker_that_is_cancelled_takes_nothing_with_it() -> None:
     assert await soon(mailbox.take()) == Pressed()
 
 
-async def test_a_flood_drops_its_own_oldest_events_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_flood_drops_only_its_own_oldest_events(caplog: pytest.LogCaptureFixture) -> None:
     mailbox = Mailbox()
     mailbox.post(Pressed())
     for beat in range(3 * BOUND):
@@ -58,7 +58,7 @@ async def test_a_flood_drops_its_own_oldest_events_and_ends_nothing(caplog: pyte
     ]
 
 
-async def test_who_reads_for_a_peer_waits_until_the_core_has_caught_up() -> None:
+async def test_the_reader_of_a_peer_waits_until_the_core_has_caught_up() -> None:
     mailbox = Mailbox()
     await soon(mailbox.room())
     for beat in range(BOUND):
@@ -71,7 +71,7 @@ async def test_who_reads_for_a_peer_waits_until_the_core_has_caught_up() -> None
         await waiting
 
 
-async def test_a_full_box_is_emptied_without_holding_up_everything_else() -> None:
+async def test_emptying_a_full_mailbox_does_not_block_other_tasks() -> None:
     mailbox = Mailbox()
     for beat in range(100):
         mailbox.post(Heartbeat(beat))

@@ -1,4 +1,4 @@
-"""New settings are read when asked for, off the loop; bad ones change nothing."""
+"""Reloading: settings are read in a thread when asked for, and bad ones change nothing."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ PATIENCE_S = 5.0
 
 
 class Applied:
-    """What was handed over so far."""
+    """The settings that were handed over so far."""
 
     def __init__(self) -> None:
         self.all: list[str] = []
@@ -40,7 +40,7 @@ class Applied:
 
 
 class File:
-    """Settings that can be edited, and whose reading can be held up."""
+    """Settings that a test can edit, and whose reading a test can delay."""
 
     def __init__(self, content: str | ConfigError) -> None:
         self.content = content
@@ -66,7 +66,7 @@ async def begins(file: File) -> None:
     file.begun.clear()
 
 
-async def test_nothing_is_read_unasked_and_what_is_asked_for_is_applied() -> None:
+async def test_settings_are_read_and_applied_only_when_asked_for() -> None:
     file, applied = File("new"), Applied()
     reload = Reload(file.read)
     async with running(reload.run(applied.apply, MemoryNotifier())):
@@ -80,7 +80,7 @@ async def test_nothing_is_read_unasked_and_what_is_asked_for_is_applied() -> Non
         await applied.until("new", "newer")
 
 
-async def test_asking_before_it_runs_counts() -> None:
+async def test_a_request_before_the_worker_runs_counts() -> None:
     file, applied = File("new"), Applied()
     reload = Reload(file.read)
     reload.ask()
@@ -97,7 +97,7 @@ async def test_the_file_is_read_in_a_thread_of_its_own() -> None:
     assert threading.main_thread() not in file.read_by
 
 
-async def test_who_edits_while_it_is_read_and_asks_again_gets_the_last_edit() -> None:
+async def test_an_edit_during_a_reading_is_read_if_asked_again() -> None:
     file, applied = File("new"), Applied()
     reload = Reload(file.read)
     async with running(reload.run(applied.apply, MemoryNotifier())):
@@ -109,10 +109,10 @@ async def test_who_edits_while_it_is_read_and_asks_again_gets_the_last_edit() ->
             reload.ask()
         file.may_end.set()
         await applied.until("new", "newest")
-    assert file.reads == 2, "five askings at once are one"
+    assert file.reads == 2, "five requests at once are one reading"
 
 
-async def test_bad_settings_are_one_warning_and_the_next_good_ones_are_taken(
+async def test_bad_settings_are_one_warning_and_the_next_good_ones_are_applied(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -131,7 +131,7 @@ async def test_bad_settings_are_one_warning_and_the_next_good_ones_are_taken(
     assert "the old ones stay" in record.getMessage()
 
 
-async def test_who_waits_for_the_verdict_gets_what_was_taken_over() -> None:
+async def test_a_caller_who_waits_gets_the_new_settings() -> None:
     file, applied = File("new"), Applied()
     reload = Reload(file.read)
     async with running(reload.run(applied.apply, MemoryNotifier())), asyncio.timeout(PATIENCE_S):
@@ -139,7 +139,7 @@ async def test_who_waits_for_the_verdict_gets_what_was_taken_over() -> None:
     assert applied.all == ["new"]
 
 
-async def test_who_waits_for_the_verdict_is_told_every_fault_and_the_journal_a_line_for_each(
+async def test_a_caller_who_waits_gets_every_fault_and_the_journal_has_a_line_for_each(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     faults = "kioskd.yaml:3:5 speaker.volum: unknown key\nkioskd.yaml:4:9 speaker.cues: is no cue"
@@ -150,7 +150,7 @@ async def test_who_waits_for_the_verdict_is_told_every_fault_and_the_journal_a_l
     assert [line.split(": ", 1)[1] for line in caplog.messages] == faults.splitlines()
 
 
-async def test_a_verdict_is_on_the_settings_as_they_are_when_it_is_asked_for() -> None:
+async def test_the_result_is_about_the_settings_at_the_time_of_the_request() -> None:
     file = File("old")
     reload = Reload(file.read)
     async with running(reload.run(Applied().apply, MemoryNotifier())), asyncio.timeout(PATIENCE_S):
@@ -164,7 +164,7 @@ async def test_a_verdict_is_on_the_settings_as_they_are_when_it_is_asked_for() -
         assert await verdict == "new"
 
 
-async def test_who_waits_no_more_for_the_verdict_disturbs_nobody() -> None:
+async def test_a_caller_that_is_cancelled_does_not_disturb_the_reload() -> None:
     file, applied = File("new"), Applied()
     reload = Reload(file.read)
     async with running(reload.run(applied.apply, MemoryNotifier())):
@@ -176,7 +176,7 @@ async def test_who_waits_no_more_for_the_verdict_disturbs_nobody() -> None:
         await applied.until("new")
 
 
-async def test_what_is_no_fault_of_the_owners_is_a_bug_and_is_raised() -> None:
+async def test_an_error_that_is_not_the_owners_is_a_bug_and_is_raised() -> None:
     def broken() -> str:
         raise ZeroDivisionError
 
@@ -188,7 +188,7 @@ async def test_what_is_no_fault_of_the_owners_is_a_bug_and_is_raised() -> None:
 
 
 class Disk:
-    """The file's bytes, and what was said of it."""
+    """The file's bytes, and the events about it."""
 
     def __init__(self) -> None:
         self.file = File("good")
@@ -206,7 +206,8 @@ class Disk:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         def wall() -> datetime:
-            return datetime(2026, 11, 30, 17, 52) + timedelta(seconds=self.clock.now())  # noqa: DTZ001 - local
+            start = datetime(2026, 11, 30, 17, 52)  # noqa: DTZ001 - local
+            return start + timedelta(seconds=self.clock.now())
 
         run = self.reload.run(self.applied.apply, MemoryNotifier(), post=self.said.append, wall=wall)
         async with running(run, self.reload.watch(self.clock, self.said.append)):
@@ -220,18 +221,18 @@ class Disk:
                 await self.reload.now()
 
     async def look(self) -> None:
-        """Let time pass until the file was looked at once more."""
+        """Let time pass until the file was checked once more."""
         looks = self.looks
         async with asyncio.timeout(PATIENCE_S):
             while self.looks == looks:
                 await self.clock.advance(LOOK_S)
-                await asyncio.sleep(0.001)  # a thread looks
+                await asyncio.sleep(0.001)  # a thread reads
 
 
 FAULT: Final = SettingsRefused("kioskd.yaml:3:5 speaker.volum: unknown key")
 
 
-async def test_a_refused_file_is_told_with_its_place_until_a_reload_takes_it_over() -> None:
+async def test_a_rejected_file_is_reported_with_its_place_until_a_reload_accepts_it() -> None:
     it = Disk()
     async with it.running():
         await it.write(b"bad", ConfigError(FAULT.why))
@@ -239,12 +240,12 @@ async def test_a_refused_file_is_told_with_its_place_until_a_reload_takes_it_ove
         await it.look()
         await it.write(b"worse", ConfigError(f"{FAULT.why}\nkioskd.yaml:4:9 speaker.cues: is no cue"))
         assert it.said[1:] == [SettingsRefused(f"{FAULT.why}; and 1 more")]
-        assert it.said[1].since == "2026-11-30 17:52", "the kiosk could not be started since then"
+        assert it.said[1].since == "2026-11-30 17:52", "since then the kiosk could not start"
         await it.write(b"mended", "mended")
         assert it.said[2:] == [SettingsRefused()]
 
 
-async def test_a_refused_file_that_is_put_back_as_it_was_needs_no_reload() -> None:
+async def test_a_rejected_file_that_gets_its_old_content_back_needs_no_reload() -> None:
     it = Disk()
     async with it.running():
         await it.write(b"bad", ConfigError(FAULT.why))
@@ -257,7 +258,7 @@ async def test_a_refused_file_that_is_put_back_as_it_was_needs_no_reload() -> No
         assert it.said[2:] == [FAULT]
 
 
-async def test_the_file_as_it_was_is_that_of_the_last_good_reload() -> None:
+async def test_the_old_content_of_a_file_is_that_of_the_last_good_reload() -> None:
     it = Disk()
     async with it.running():
         await it.write(b"better", "better")
@@ -271,7 +272,7 @@ async def test_the_file_as_it_was_is_that_of_the_last_good_reload() -> None:
         await until(lambda: it.said == [SettingsRefused(), FAULT, SettingsRefused()])
 
 
-async def test_a_file_that_was_not_changed_and_is_refused_all_the_same_stays_refused() -> None:
+async def test_an_unchanged_file_that_is_rejected_stays_rejected() -> None:
     it = Disk()
     async with it.running():
         await it.write(b"good", ConfigError("kioskd.yaml:1:1 microphone.echo: the library is gone"))
@@ -281,7 +282,7 @@ async def test_a_file_that_was_not_changed_and_is_refused_all_the_same_stays_ref
 
 
 @pytest.mark.parametrize("moment", ["waiting", "reading"])
-async def test_cancelling_ends_it_at_any_moment(moment: str) -> None:
+async def test_cancelling_ends_the_worker_at_any_moment(moment: str) -> None:
     file, applied = File("new"), Applied()
     reload = Reload(file.read)
     stop: Callable[[], None] = file.may_end.set
@@ -300,7 +301,7 @@ async def test_cancelling_ends_it_at_any_moment(moment: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["new", ConfigError("kioskd.yaml:3:5 speaker.volum: unknown key")])
-async def test_the_service_manager_is_told_when_it_begins_and_ends_whatever_came_of_it(
+async def test_the_service_manager_is_told_when_a_reload_begins_and_ends(
     content: str | ConfigError,
 ) -> None:
     file, notifier = File(content), MemoryNotifier()

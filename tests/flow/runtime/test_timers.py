@@ -35,7 +35,7 @@ async def test_a_cancelled_timer_does_not_fire() -> None:
     assert inbox.events == []
 
 
-async def test_cancelling_what_does_not_run_does_nothing() -> None:
+async def test_cancelling_a_timer_that_is_not_running_does_nothing() -> None:
     clock, inbox = ManualClock(), Inbox()
     timers = Timers(clock, inbox.post)
     timers.set(SetTimer(Timer.TAIL, 1.0))
@@ -46,7 +46,7 @@ async def test_cancelling_what_does_not_run_does_nothing() -> None:
     assert inbox.events == [TimerFired(Timer.TAIL)]
 
 
-async def test_a_timer_set_again_starts_anew() -> None:
+async def test_setting_a_running_timer_restarts_it() -> None:
     clock, inbox = ManualClock(), Inbox()
     timers = Timers(clock, inbox.post)
     timers.set(SetTimer(Timer.IDLE, 20.0))
@@ -60,7 +60,7 @@ async def test_a_timer_set_again_starts_anew() -> None:
     assert inbox.events == [IDLE]
 
 
-async def test_a_timer_cancelled_after_it_fired_is_dropped_at_the_door() -> None:
+async def test_a_timer_cancelled_after_it_fired_does_not_reach_the_core() -> None:
     clock, inbox = ManualClock(), Inbox()
     timers = Timers(clock, inbox.post)
     timers.set(SetTimer(Timer.IDLE, 20.0))
@@ -71,7 +71,7 @@ async def test_a_timer_cancelled_after_it_fired_is_dropped_at_the_door() -> None
     assert not timers.current(IDLE)
 
 
-async def test_a_timer_set_anew_after_it_fired_counts_the_second_time_only() -> None:
+async def test_a_timer_set_again_after_it_fired_counts_only_the_second_time() -> None:
     clock, inbox = ManualClock(), Inbox()
     timers = Timers(clock, inbox.post)
     timers.set(SetTimer(Timer.IDLE, 20.0))
@@ -85,11 +85,11 @@ async def test_a_timer_set_anew_after_it_fired_counts_the_second_time_only() -> 
     assert not timers.current(IDLE), "one firing counted twice"
 
 
-async def test_other_events_always_pass_the_door() -> None:
+async def test_other_events_always_reach_the_core() -> None:
     assert Timers(ManualClock(), Inbox().post).current(Pressed())
 
 
-async def test_all_can_be_stopped_at_once() -> None:
+async def test_all_timers_can_be_stopped_at_once() -> None:
     clock, inbox = ManualClock(), Inbox()
     timers = Timers(clock, inbox.post)
     for timer in Timer:

@@ -1,4 +1,4 @@
-"""The service manager hears of life only where there is proof of it."""
+"""The watchdog: the service manager hears "alive" only while every part works."""
 
 import logging
 
@@ -15,7 +15,7 @@ LOOK_S = WATCHDOG_S / 3
 
 
 class Patient:
-    """A daemon of two parts and an engine, all of which a test keeps alive or lets die."""
+    """A daemon of two parts and an engine. A test decides which of them work."""
 
     def __init__(self, *, watchdog_s: float | None = WATCHDOG_S) -> None:
         self.clock, self.notifier, self.inbox = ManualClock(), MemoryNotifier(watchdog_s), Inbox()
@@ -46,7 +46,7 @@ class Patient:
         assert "ready" in self.notifier.told
 
     async def look(self, *working: str) -> int:
-        """Have health look once more while these parts work; return how often it fed the watchdog."""
+        """Have the watchdog check once while these parts work. Return how often it was fed."""
         before = self.fed
         for part in working:
             self.counts[part] = (self.counts[part] or 0) + 1
@@ -68,20 +68,20 @@ async def test_ready_waits_for_the_first_sign_of_life_of_each_part() -> None:
         assert it.inbox.events.count(Started()) == 1
 
 
-async def test_ready_does_not_wait_for_a_part_that_is_known_to_be_away() -> None:
+async def test_ready_does_not_wait_for_a_part_that_is_known_to_be_missing() -> None:
     it = Patient()
     async with running(it.health.run()):
         await it.clock.advance(2.0)
         assert "ready" not in it.notifier.told
 
-        it.counts["microphone"] = None  # tried, and not there
+        it.counts["microphone"] = None  # tried, but missing
         await it.clock.advance(0.05)
 
         assert it.notifier.told[0] == "ready"
-        assert [await it.look() for _ in range(5)] == [1, 1, 1, 1, 1], "a restart would not bring it"
+        assert [await it.look() for _ in range(5)] == [1, 1, 1, 1, 1], "a restart would not help"
 
 
-async def test_a_part_that_is_back_and_gives_nothing_starves_the_watchdog(
+async def test_a_part_that_comes_back_but_does_not_work_starves_the_watchdog(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     it = Patient()
@@ -108,10 +108,10 @@ async def test_ready_waits_for_the_engine_too() -> None:
     async with running(it.health.run()):
         await it.clock.advance(25.0)
         assert "ready" not in it.notifier.told
-        assert it.inbox.events == [Heartbeat(1)], "an engine that hangs is not sent more"
+        assert it.inbox.events == [Heartbeat(1)], "an engine that hangs gets no second heartbeat"
 
 
-async def test_the_watchdog_is_fed_three_times_in_its_deadline_while_all_parts_work() -> None:
+async def test_the_watchdog_is_fed_three_times_in_its_period_while_all_parts_work() -> None:
     it = Patient()
     async with running(it.health.run()):
         await it.start()
@@ -147,12 +147,12 @@ async def test_the_watchdog_starves_when_the_engine_hangs() -> None:
         assert await it.look("microphone") == 1
         it.engine_runs = False
 
-        # The beat that was under way counts once more; after it there is none.
+        # The heartbeat that was under way still counts. No other follows.
         await it.look("microphone")
         assert [await it.look("microphone") for _ in range(5)] == [0, 0, 0, 0, 0]
 
 
-async def test_a_part_that_has_nothing_to_do_is_well() -> None:
+async def test_a_part_without_work_counts_as_working() -> None:
     it = Patient()
     async with running(it.health.run()):
         await it.start()
@@ -163,7 +163,7 @@ async def test_a_part_that_has_nothing_to_do_is_well() -> None:
         assert [await it.look("microphone") for _ in range(3)] == [1, 1, 1]
 
 
-async def test_without_a_watchdog_the_parts_are_looked_after_all_the_same(
+async def test_without_a_watchdog_the_parts_are_checked_too(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     it = Patient(watchdog_s=None)

@@ -1,4 +1,4 @@
-"""Who works together ends together, and what ended them is told as it is."""
+"""Workers: all end together, and the error that ended them is raised."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -16,7 +16,7 @@ async def for_ever() -> None:
 
 
 class Worker:
-    """Works until cancelled, and knows that it was."""
+    """Works until cancelled, and remembers that it was."""
 
     def __init__(self) -> None:
         self.works = asyncio.Event()
@@ -27,7 +27,7 @@ class Worker:
         try:
             await for_ever()
         finally:
-            await asyncio.sleep(0)  # cleaning up takes a turn of the loop: it must be waited for
+            await asyncio.sleep(0)  # the cleanup takes a turn of the loop, so it must be waited for
             self.cleaned_up = True
 
 
@@ -38,7 +38,7 @@ def failing(error: BaseException) -> Callable[[], Coroutine[Any, Any, None]]:
     return fail
 
 
-async def test_one_that_fails_ends_all_and_their_cleaning_up_is_waited_for() -> None:
+async def test_a_failing_worker_ends_all_after_their_cleanup() -> None:
     worker = Worker()
 
     async def fail_when_the_other_works() -> None:
@@ -52,14 +52,14 @@ async def test_one_that_fails_ends_all_and_their_cleaning_up_is_waited_for() -> 
 
 
 @pytest.mark.parametrize("error", [DeviceLost("microphone: away"), ConfigError("kioskd.yaml: wrong")])
-async def test_trouble_that_a_person_can_mend_comes_out_as_it_is(error: KioskError) -> None:
+async def test_an_error_that_a_person_can_mend_is_raised_as_it_is(error: KioskError) -> None:
     with pytest.raises(KioskError) as raised:
         await soon(work_together({"a": for_ever, "b": failing(error)}))
 
     assert raised.value is error
 
 
-async def test_trouble_in_a_group_of_a_worker_comes_out_as_it_is() -> None:
+async def test_an_error_in_a_workers_own_group_is_raised_as_it_is() -> None:
     error = DeviceLost("speaker: away")
 
     with pytest.raises(DeviceLost) as raised:
@@ -68,17 +68,17 @@ async def test_trouble_in_a_group_of_a_worker_comes_out_as_it_is() -> None:
     assert raised.value is error
 
 
-async def test_a_bug_comes_out_as_it_is() -> None:
+async def test_a_bug_is_raised_as_it_is() -> None:
     with pytest.raises(ZeroDivisionError):
         await soon(work_together({"a": for_ever, "b": failing(ZeroDivisionError())}))
 
 
-async def test_trouble_does_not_hide_a_bug_beside_it() -> None:
+async def test_a_mendable_error_does_not_hide_a_bug() -> None:
     with pytest.raises(ZeroDivisionError):
         await soon(work_together({"a": failing(DeviceLost("away")), "b": failing(ZeroDivisionError())}))
 
 
-async def test_of_several_bugs_none_is_hidden() -> None:
+async def test_several_bugs_are_all_raised() -> None:
     with pytest.raises(BaseExceptionGroup) as raised:
         await soon(work_together({"a": failing(ZeroDivisionError()), "b": failing(KeyError())}))
 
@@ -94,7 +94,7 @@ async def test_a_worker_that_returns_is_a_bug_and_named() -> None:
         await soon(work_together({"a": for_ever, "link": return_early}))
 
 
-async def test_what_a_callback_raises_ends_the_crew() -> None:
+async def test_an_exception_in_a_callback_ends_all_workers() -> None:
     async def schedule() -> None:
         asyncio.get_running_loop().call_soon(divide_by_zero)
         await for_ever()
@@ -106,7 +106,7 @@ async def test_what_a_callback_raises_ends_the_crew() -> None:
         await soon(work_together({"a": schedule}))
 
 
-async def test_the_loop_has_its_own_handler_back_afterwards() -> None:
+async def test_the_loops_exception_handler_is_restored() -> None:
     loop = asyncio.get_running_loop()
 
     def handle(_loop: asyncio.AbstractEventLoop, _context: dict[str, Any]) -> None:
@@ -120,7 +120,7 @@ async def test_the_loop_has_its_own_handler_back_afterwards() -> None:
     loop.set_exception_handler(None)
 
 
-async def test_a_cancelled_crew_cleans_up_and_is_cancelled() -> None:
+async def test_cancelled_workers_clean_up_and_end() -> None:
     worker = Worker()
     crew = asyncio.create_task(work_together({"a": worker.run}))
     await soon(worker.works.wait())
@@ -144,7 +144,7 @@ async def test_the_first_to_return_ends_the_others() -> None:
     assert worker.cleaned_up
 
 
-async def test_the_first_to_fail_ends_the_others_and_its_error_comes_out_as_it_is() -> None:
+async def test_the_first_to_fail_ends_the_others_and_its_error_is_raised_as_it_is() -> None:
     worker, error = Worker(), LinkLost("gone")
 
     async def fail() -> None:
@@ -158,7 +158,7 @@ async def test_the_first_to_fail_ends_the_others_and_its_error_comes_out_as_it_i
     assert worker.cleaned_up
 
 
-async def test_cancelling_the_race_cancels_all_who_run() -> None:
+async def test_cancelling_first_of_cancels_all_coroutines() -> None:
     workers = Worker(), Worker()
     race = asyncio.create_task(first_of(*(worker.run() for worker in workers)))
     for worker in workers:
@@ -171,7 +171,7 @@ async def test_cancelling_the_race_cancels_all_who_run() -> None:
     assert all(worker.cleaned_up for worker in workers)
 
 
-async def test_being_cancelled_counts_more_than_trouble_in_the_same_moment() -> None:
+async def test_a_cancellation_has_precedence_over_a_simultaneous_error() -> None:
     worker = Worker()
 
     async def fail_when_cancelled() -> None:

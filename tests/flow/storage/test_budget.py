@@ -1,4 +1,4 @@
-"""Counting what a conversation costs, telling the visitor, ending it, closing the kiosk; over restarts."""
+"""The budget: it counts costs, warns visitors, ends conversations, and closes the kiosk."""
 
 import asyncio
 import errno
@@ -37,7 +37,7 @@ SPEAKING: Final = State(turn=Turn(TurnPhase.SPEAKING, conversation=1), link=Link
 
 
 class MemoryLedger:
-    """A `Ledger` in memory."""
+    """A `BudgetStore` in memory."""
 
     def __init__(self, entry: Mapping[str, object] | None = None) -> None:
         self.entry = entry
@@ -52,7 +52,7 @@ class MemoryLedger:
 
 
 class Counted:
-    """Limits, and the world round them."""
+    """The enforcer of a budget, with its surroundings."""
 
     def __init__(
         self, budget: Budget, ledger: MemoryLedger | None, at: datetime, time: TimeEvidence | None = None
@@ -147,7 +147,7 @@ async def test_tokens_of_both_directions_count_for_the_day_and_for_the_conversat
 
 
 @pytest.mark.parametrize("figure", [-1, -(10**9), 2**63, 10**400])
-async def test_a_figure_that_makes_no_sense_neither_opens_nor_closes_the_day(figure: int) -> None:
+async def test_an_impossible_figure_neither_opens_nor_closes_the_day(figure: int) -> None:
     async with counted(Budget(tokens_per_day=1000)) as it:
         await it.becomes(LISTENING)
         await it.use(900)
@@ -227,10 +227,10 @@ async def test_a_conversation_over_midnight_is_billed_to_both_days() -> None:
         assert it.limits.status.seconds == pytest.approx(240, abs=11)
 
 
-# Hours
+# Quiet hours
 
 
-async def test_quiet_hours_close_and_open_by_the_clock_on_the_wall() -> None:
+async def test_quiet_hours_close_and_open_by_the_wall_clock() -> None:
     async with counted(Budget(quiet=((13 * 60, 14 * 60),))) as it:
         await it.clock.advance(3599)
         assert events(it) == []
@@ -265,7 +265,7 @@ async def test_a_clock_that_jumps_is_noticed_soon() -> None:
         (Budget(tokens_per_day=1, quiet=((11 * 60, 14 * 60),)), "00:00"),
     ],
 )
-async def test_a_closed_kiosk_says_until_when(budget: Budget, opens: str) -> None:
+async def test_a_closed_kiosk_names_its_opening_time(budget: Budget, opens: str) -> None:
     async with counted(budget) as it:
         await it.use(2)
         closing = events(it)[-1]
@@ -275,7 +275,7 @@ async def test_a_closed_kiosk_says_until_when(budget: Budget, opens: str) -> Non
 
 
 class OutOfStep:
-    """A machine whose clock no time server keeps; a `ports.TimeEvidence`."""
+    """A machine whose clock is not synchronised; a `ports.TimeEvidence`."""
 
     def synchronised(self) -> bool:
         return False
@@ -285,7 +285,9 @@ class OutOfStep:
 
 
 @pytest.mark.parametrize(("forward_h", "opens"), [(5, "05:00"), (29, "05:00"), (48, "00:00"), (-5, "00:00")])
-async def test_a_spent_day_opens_when_it_says_by_a_clock_that_was_set(forward_h: int, opens: str) -> None:
+async def test_a_spent_day_opens_at_the_announced_time_after_the_clock_was_set(
+    forward_h: int, opens: str
+) -> None:
     async with counted(Budget(tokens_per_day=1), time=OutOfStep()) as it:
         await it.use(2)
         it.at += timedelta(hours=forward_h)
@@ -299,7 +301,7 @@ async def test_a_spent_day_opens_when_it_says_by_a_clock_that_was_set(forward_h:
         assert events(it) == [Closing(None)]
 
 
-async def test_other_quiet_hours_are_another_time_to_open_at() -> None:
+async def test_new_quiet_hours_change_the_opening_time() -> None:
     async with counted(Budget(quiet=((11 * 60, 14 * 60),))) as it:
         it.limits.use_settings(Budget(quiet=((11 * 60, 15 * 60),)), NOTICE)
         await it.clock.advance(0)
@@ -336,7 +338,7 @@ async def test_a_notice_waits_for_a_quiet_moment(busy: State) -> None:
         assert it.told == [NOTICE]
 
 
-async def test_a_notice_that_finds_no_room_is_given_later() -> None:
+async def test_a_notice_that_cannot_be_sent_is_sent_later() -> None:
     async with counted(Budget(tokens_per_conversation=1000, warn_percent=90)) as it:
         it.room = False
         await it.becomes(LISTENING)
@@ -347,7 +349,7 @@ async def test_a_notice_that_finds_no_room_is_given_later() -> None:
         assert (it.told, events(it)) == ([NOTICE], [TextSubmitted()])
 
 
-async def test_a_conversation_that_has_lasted_nearly_as_long_as_it_may_is_told() -> None:
+async def test_a_conversation_near_its_longest_time_gets_a_notice() -> None:
     async with counted(Budget(seconds_per_conversation=600)) as it:
         await it.becomes(DIALING)
         await it.clock.advance(100)
@@ -357,10 +359,10 @@ async def test_a_conversation_that_has_lasted_nearly_as_long_as_it_may_is_told()
         await it.clock.advance(1)
         assert it.told == [NOTICE]
         await it.clock.advance(100)
-        assert events(it) == [TextSubmitted()]  # the end itself is the core's
+        assert events(it) == [TextSubmitted()]  # the core ends the conversation
 
 
-async def test_tokens_of_a_conversation_end_it_and_the_next_one_may_begin() -> None:
+async def test_used_tokens_end_a_conversation_and_the_next_one_can_begin() -> None:
     async with counted(Budget(tokens_per_conversation=1000)) as it:
         await it.becomes(LISTENING)
         await it.use(1000)
@@ -371,13 +373,13 @@ async def test_tokens_of_a_conversation_end_it_and_the_next_one_may_begin() -> N
         assert events(it) == []
 
 
-async def test_a_sleeping_kiosk_tells_nobody() -> None:
+async def test_a_sleeping_kiosk_gives_no_notice() -> None:
     async with counted(Budget(quiet=((13 * 60, 14 * 60),))) as it:
         await it.clock.advance(3590)
         assert it.told == []
 
 
-async def test_another_budget_holds_at_once() -> None:
+async def test_a_new_budget_is_used_at_once() -> None:
     async with counted(Budget()) as it:
         await it.becomes(LISTENING)
         await it.use(500)
@@ -392,7 +394,7 @@ async def test_another_budget_holds_at_once() -> None:
 # Over restarts
 
 
-async def test_what_is_spent_outlives_a_restart() -> None:
+async def test_the_days_figures_outlive_a_restart() -> None:
     ledger = MemoryLedger()
     async with counted(Budget(seconds_per_day=600), ledger) as it:
         await it.becomes(LISTENING)
@@ -414,7 +416,7 @@ async def test_what_is_spent_outlives_a_restart() -> None:
         assert Closing(Code.BUDGET) in events(it)
 
 
-async def test_it_is_written_once_a_minute_at_most() -> None:
+async def test_the_figures_are_stored_at_most_once_a_minute() -> None:
     ledger = MemoryLedger()
     async with counted(Budget(tokens_per_day=10**9), ledger) as it:
         await it.becomes(LISTENING)
@@ -426,7 +428,7 @@ async def test_it_is_written_once_a_minute_at_most() -> None:
             assert ledger.saves in (minute, minute + 1)
 
 
-async def test_asleep_nothing_is_written() -> None:
+async def test_a_sleeping_kiosk_writes_nothing() -> None:
     ledger = MemoryLedger()
     async with counted(Budget(seconds_per_day=600), ledger) as it:
         await it.becomes(LISTENING)
@@ -440,7 +442,7 @@ async def test_asleep_nothing_is_written() -> None:
         assert ledger.saves == 2
 
 
-async def test_without_a_limit_by_the_day_nothing_is_written() -> None:
+async def test_without_a_daily_limit_no_figures_are_stored() -> None:
     ledger = MemoryLedger()
     async with counted(Budget(tokens_per_conversation=10**6), ledger) as it:
         await it.becomes(LISTENING)
@@ -471,7 +473,7 @@ async def test_without_a_limit_by_the_day_nothing_is_written() -> None:
         },
     ],
 )
-async def test_figures_that_are_lost_close_the_day_and_say_so(
+async def test_lost_figures_close_the_day_and_are_logged(
     entry: Mapping[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with counted(Budget(seconds_per_day=600), MemoryLedger(entry)) as it:
@@ -484,14 +486,14 @@ async def test_figures_that_are_lost_close_the_day_and_say_so(
     assert "restart" in lost.getMessage()
 
 
-async def test_yesterdays_figures_are_no_matter_today() -> None:
+async def test_yesterdays_figures_do_not_count_today() -> None:
     entry = {"day": "2026-11-19", "seconds": 600.0, "tokens": 5, "behind_s": 0, "unknown": True}
     async with counted(Budget(seconds_per_day=600), MemoryLedger(entry)) as it:
         assert events(it) == []
         assert it.limits.status.seconds == 0
 
 
-async def test_calls_of_tools_outlive_a_restart_in_the_same_entry_with_no_other_limit_set() -> None:
+async def test_tool_calls_outlive_a_restart_without_other_limits() -> None:
     ledger = MemoryLedger()
     async with counted(Budget(), ledger) as it:
         assert it.day.calls_today("door") == 0
@@ -506,7 +508,7 @@ async def test_calls_of_tools_outlive_a_restart_in_the_same_entry_with_no_other_
         assert (ledger.saves, events(it)) == (1, [])
 
 
-async def test_calls_are_written_with_what_is_spent_and_no_more_often() -> None:
+async def test_tool_calls_are_stored_together_with_the_other_figures() -> None:
     ledger = MemoryLedger()
     async with counted(Budget(tokens_per_day=10**9), ledger) as it:
         await it.becomes(LISTENING)
@@ -524,7 +526,7 @@ async def test_calls_are_written_with_what_is_spent_and_no_more_often() -> None:
         }
 
 
-async def test_calls_not_written_yet_are_written_when_the_daemon_leaves() -> None:
+async def test_unstored_tool_calls_are_stored_when_the_daemon_ends() -> None:
     ledger = MemoryLedger()
     async with counted(Budget(), ledger) as it:
         it.day.count_call("door")
@@ -533,7 +535,7 @@ async def test_calls_not_written_yet_are_written_when_the_daemon_leaves() -> Non
     assert (ledger.entry or {})["calls"] == {"door": 2}
 
 
-async def test_a_new_day_begins_with_no_calls_at_its_first_second() -> None:
+async def test_a_new_day_begins_without_tool_calls() -> None:
     async with counted(Budget(), at=NOON.replace(hour=23, minute=59, second=55)) as it:
         it.day.count_call("door")
         await it.clock.advance(4)
@@ -542,27 +544,27 @@ async def test_a_new_day_begins_with_no_calls_at_its_first_second() -> None:
         assert it.day.calls_today("door") == 0
 
 
-async def test_a_clock_that_is_set_back_gives_no_second_lot_of_calls() -> None:
+async def test_setting_the_clock_back_allows_no_further_tool_calls() -> None:
     async with counted(Budget()) as it:
         it.day.count_call("door")
         it.at -= timedelta(days=3)
         assert it.day.calls_today("door") == 1
 
 
-async def test_of_a_day_whose_figures_are_lost_no_calls_are_known() -> None:
+async def test_lost_figures_make_the_number_of_tool_calls_unknown() -> None:
     async with counted(Budget(), MemoryLedger({})) as it:
         assert it.day.calls_today("door") is None
         await it.clock.advance(12 * 3600)
         assert it.day.calls_today("door") == 0
 
 
-async def test_an_entry_of_a_kiosk_that_did_not_count_calls_is_none_that_is_lost() -> None:
+async def test_an_entry_without_tool_calls_does_not_count_as_lost() -> None:
     entry = {"day": "2026-11-20", "seconds": 90.0, "tokens": 5, "behind_s": 0, "unknown": False}
     async with counted(Budget(), MemoryLedger(entry)) as it:
         assert (it.day.calls_today("door"), it.limits.status.seconds) == (0, 90.0)
 
 
-async def test_a_notice_reaches_the_mailbox_of_a_kiosk_that_waits_for_it() -> None:
+async def test_a_notice_reaches_the_mailbox() -> None:
     async with counted(Budget(seconds_per_day=60, warn_s=60)) as it:
         await it.becomes(LISTENING)
         await it.clock.advance(45)
@@ -570,7 +572,7 @@ async def test_a_notice_reaches_the_mailbox_of_a_kiosk_that_waits_for_it() -> No
 
 
 class SlowLedger(MemoryLedger):
-    """A ledger on a disk that takes its time."""
+    """A store on a slow disk."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -583,7 +585,7 @@ class SlowLedger(MemoryLedger):
         super().save(entry)
 
 
-async def test_the_last_figures_are_the_last_to_be_written_however_slow_the_disk() -> None:
+async def test_the_newest_figures_are_stored_last_however_slow_the_disk() -> None:
     ledger = SlowLedger()
     async with counted(Budget(tokens_per_day=10**6), ledger) as it:
         await it.becomes(LISTENING)
@@ -596,7 +598,7 @@ async def test_the_last_figures_are_the_last_to_be_written_however_slow_the_disk
 
 
 class BrokenLedger(MemoryLedger):
-    """A ledger on a disk that takes nothing, until it does."""
+    """A store on a disk that fails until a test mends it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -610,7 +612,7 @@ class BrokenLedger(MemoryLedger):
         super().save(entry)
 
 
-async def test_figures_that_could_not_be_written_are_when_they_can_though_nothing_is_spent_any_more() -> None:
+async def test_figures_that_could_not_be_stored_are_stored_when_the_disk_works_again() -> None:
     ledger = BrokenLedger()
     async with counted(Budget(tokens_per_day=10**6), ledger) as it, running(it.disk_writer.run()):
         await it.becomes(LISTENING)
@@ -623,7 +625,7 @@ async def test_figures_that_could_not_be_written_are_when_they_can_though_nothin
         assert (ledger.entry or {})["tokens"] == 100
 
 
-async def test_a_disk_that_takes_nothing_is_tried_once_a_minute_at_most() -> None:
+async def test_a_failing_disk_is_tried_at_most_once_a_minute() -> None:
     ledger = BrokenLedger()
     async with counted(Budget(tokens_per_day=10**9), ledger) as it, running(it.disk_writer.run()):
         await it.becomes(LISTENING)

@@ -1,4 +1,4 @@
-"""What is written down of a conversation, and that nothing is in between."""
+"""The recorder: the words and sound of conversations are recorded, and nothing in between."""
 
 import asyncio
 from datetime import datetime, timedelta, timezone
@@ -50,7 +50,7 @@ class MemoryRecordStore:
 
 
 class Desk:
-    """A recorder, and what it writes on."""
+    """A recorder with its stores."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -93,16 +93,16 @@ async def test_pieces_of_one_speaker_are_one_line_with_its_time() -> None:
     ]
 
 
-def test_the_last_words_are_written_when_the_conversation_ends() -> None:
+def test_the_last_words_are_recorded_when_the_conversation_ends() -> None:
     it = Desk()
     it.wake()
     it.hear(SpokenText(by_visitor=False, text="Goodbye"))
     it.sleep()
     assert it.words == ["12:00:00 kiosk: Goodbye"]
-    assert it.record_store.finished == 2  # words and sounds
+    assert it.record_store.finished == 2  # the stores of words and of sounds
 
 
-def test_asleep_nothing_is_written() -> None:
+def test_a_sleeping_kiosk_writes_nothing() -> None:
     it = Desk()
     everything: list[Message] = [
         SpokenText(by_visitor=True, text="secret"),
@@ -147,7 +147,7 @@ async def test_sound_is_handed_over_by_the_second_with_its_place() -> None:
     ]
 
 
-async def test_a_recorder_says_what_it_keeps_and_closes_its_stores_when_it_is_cancelled() -> None:
+async def test_a_recorder_announces_its_stores_and_closes_them_when_cancelled() -> None:
     it = Desk()
     assert it.recorder.kept == "transcripts and recordings"
     it.wake()
@@ -163,7 +163,7 @@ async def test_a_recorder_says_what_it_keeps_and_closes_its_stores_when_it_is_ca
 @pytest.mark.parametrize(
     "piece", ["a\ud83d", "\x1b[31m", "\u202eabc\u202c", "a\x00\x9b", "\u200bb\ufeff", "\U000e0041"]
 )
-async def test_nothing_in_a_record_misleads_its_reader_or_breaks_its_file(piece: str, tmp_path: Path) -> None:
+async def test_a_record_holds_no_misleading_characters(piece: str, tmp_path: Path) -> None:
     record_store = RecordFolder(tmp_path / "kept", what="transcripts", keep_days=1, most_mb=1)
     it = Desk()
     it.recorder = ConversationRecorder(it.clock, lambda: NOON, words=record_store)
@@ -177,7 +177,7 @@ async def test_nothing_in_a_record_misleads_its_reader_or_breaks_its_file(piece:
     assert all(line.isprintable() for line in text.splitlines())
 
 
-async def test_a_character_that_came_in_halves_is_whole_in_the_record() -> None:
+async def test_a_character_that_arrived_in_halves_is_whole_in_the_record() -> None:
     it = Desk()
     it.wake()
     it.hear(
@@ -188,7 +188,7 @@ async def test_a_character_that_came_in_halves_is_whole_in_the_record() -> None:
     assert it.words == ["12:00:00 kiosk: \U0001f600"]
 
 
-async def test_what_came_in_writing_is_written_down_like_what_was_said() -> None:
+async def test_a_written_reply_is_recorded_like_a_spoken_one() -> None:
     it = Desk()
     it.wake()
     it.hear(ReplyText("We open at ten."), TurnComplete())

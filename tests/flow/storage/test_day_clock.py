@@ -1,4 +1,4 @@
-"""The date that budgets go by: a clock that somebody sets gives no new day, a clock that is synchronised does."""
+"""The date for budgets: setting the clock gives no new day, but a synchronised clock does."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ class Machine:
         return DayClock(self.clock, self.wall, self)
 
     async def live(self, days: DayClock, hours: float) -> int:
-        """Let time pass, looked at every ten minutes as the daemon does more often; return today."""
+        """Let time pass with a look every ten minutes; the daemon looks more often. Return today."""
         for _ in range(round(hours * 6)):
             await self.clock.advance(600)
             days.today()
@@ -59,9 +59,9 @@ async def test_a_clock_set_forward_and_back_gives_no_new_day(caplog: pytest.LogC
         assert days.today() == DAY
     machine.at = NOON + timedelta(days=3)
     assert days.today() == DAY
-    assert await machine.live(days, 24) == DAY + 1, "a day that was lived through counts"
+    assert await machine.live(days, 24) == DAY + 1, "a day that has really passed counts"
     said = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert "clock was set forward and is not synchronised" in said[0].getMessage()
+    assert "clock was set forward, but is not synchronised" in said[0].getMessage()
 
 
 async def test_a_clock_that_is_synchronised_is_believed() -> None:
@@ -84,9 +84,7 @@ async def test_a_restart_with_the_clock_set_forward_in_between_gives_no_new_day(
         kept = days.kept()
 
 
-async def test_a_machine_that_was_off_for_a_night_has_a_new_day_when_it_is_synchronised_or_after_an_hour() -> (
-    None
-):
+async def test_after_a_night_off_a_new_day_begins_with_a_synchronised_clock_or_after_an_hour() -> None:
     kept = Machine().days().kept()
     morning = Machine(NOON + timedelta(hours=20), boot="second", up_s=20)
     days = morning.days()
@@ -108,13 +106,13 @@ async def test_a_machine_that_was_off_for_a_night_has_a_new_day_when_it_is_synch
         for wall in (10**400, float("nan"), -(2**70))
     ],
 )
-async def test_what_a_file_holds_of_the_clock_breaks_nothing(junk: dict[str, object]) -> None:
+async def test_a_broken_clock_entry_does_no_harm(junk: dict[str, object]) -> None:
     days = Machine().days()
     days.restore(junk)
     assert days.today() == DAY
 
 
-async def test_where_nothing_is_known_of_the_clock_one_jump_a_day_counts() -> None:
+async def test_without_evidence_about_the_clock_one_jump_a_day_counts() -> None:
     machine = Machine()
     days = DayClock(machine.clock, machine.wall, None)
     machine.at = NOON + timedelta(days=1)

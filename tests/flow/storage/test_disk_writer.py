@@ -1,4 +1,4 @@
-"""What is to outlive a restart is written by one, and what the disk does not take is said, tried again, and kept at last."""
+"""The disk writer: writes come one at a time, faults are reported, failed writes are retried."""
 
 import asyncio
 import errno
@@ -28,7 +28,7 @@ NO_SPACE: Final = StorageFailed("No space left on device")
 
 
 class Disk:
-    """A place with one file; both in any trouble that a test wants."""
+    """A place with one file. A test can make both fail."""
 
     def __init__(self) -> None:
         self.place: OSError | None = None
@@ -51,7 +51,7 @@ class Disk:
 
 
 class RestClock(ManualClock):
-    """Knows whether the one who uses it sleeps."""
+    """A clock that knows whether its user sleeps."""
 
     asleep = False
 
@@ -62,7 +62,7 @@ class RestClock(ManualClock):
 
 
 class Kept:
-    """A `DiskWriter`, and the world round it."""
+    """A `DiskWriter` with its surroundings."""
 
     def __init__(self) -> None:
         self.clock, self.inbox, self.disk = RestClock(), Inbox(), Disk()
@@ -73,7 +73,7 @@ class Kept:
         return await soon(self.keeping.save("file", self.disk.write))
 
     async def round(self) -> None:
-        """Let a minute pass, and wait until the places were looked at."""
+        """Let a minute pass, and wait until the places were checked."""
         looks = self.disk.looks
         await self.clock.advance(LOOK_S)
         await self.looked(looks + 1)
@@ -82,7 +82,7 @@ class Kept:
         async with asyncio.timeout(60):
             while (
                 self.disk.looks < times or not self.clock.asleep
-            ):  # the round is over, and what it found is said
+            ):  # the check is over, and its result is reported
                 await self.clock.advance(0)
 
 
@@ -95,7 +95,7 @@ async def kept(*, place: OSError | None = None) -> AsyncIterator[Kept]:
         yield it
 
 
-async def test_what_works_is_written_and_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_write_that_works_reports_no_fault(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with kept() as it:
         assert await it.save("one")
@@ -103,27 +103,27 @@ async def test_what_works_is_written_and_nothing_is_said(caplog: pytest.LogCaptu
         assert (it.disk.written, it.inbox.events, caplog.messages) == (["one"], [], [])
 
 
-async def test_a_full_disk_is_known_before_anything_is_to_be_written() -> None:
+async def test_a_full_disk_is_detected_before_a_write() -> None:
     async with kept(place=FULL) as it:
         assert it.inbox.events == [NO_SPACE]
         assert it.disk.tries == 0
 
 
-async def test_a_mended_disk_is_known_within_a_minute_though_nothing_has_changed() -> None:
+async def test_a_mended_disk_is_detected_within_a_minute_without_a_write() -> None:
     async with kept(place=FULL) as it:
         it.disk.place = None
         await it.round()
         assert it.inbox.events == [NO_SPACE, StorageFailed()]
 
 
-async def test_a_write_that_fails_is_evidence_at_once() -> None:
+async def test_a_failed_write_is_reported_at_once() -> None:
     async with kept() as it:
         it.disk.place = FULL
         assert not await it.save("one")
         assert it.inbox.events == [NO_SPACE]
 
 
-async def test_what_was_wanted_last_is_written_when_the_disk_is_mended() -> None:
+async def test_the_newest_data_is_written_when_the_disk_is_mended() -> None:
     async with kept(place=FULL) as it:
         for wanted in ("one", "two", "three"):
             assert not await it.save(wanted)
@@ -135,7 +135,7 @@ async def test_what_was_wanted_last_is_written_when_the_disk_is_mended() -> None
         assert it.inbox.events == [NO_SPACE, StorageFailed()]
 
 
-async def test_a_write_that_works_again_ends_it_at_once() -> None:
+async def test_a_write_that_works_again_ends_the_fault_at_once() -> None:
     async with kept(place=FULL) as it:
         await it.save("one")
         it.disk.place = None
@@ -143,13 +143,13 @@ async def test_a_write_that_works_again_ends_it_at_once() -> None:
         assert it.inbox.events == [NO_SPACE, StorageFailed()]
 
 
-async def test_what_is_kept_elsewhere_does_not_end_it() -> None:
+async def test_a_write_to_another_place_does_not_end_the_fault() -> None:
     async with kept(place=FULL) as it:
         assert await it.keeping.save("other disk", lambda: None)
         assert it.inbox.events == [NO_SPACE]
 
 
-async def test_a_disk_that_looks_good_and_takes_nothing_is_tried_once_a_minute() -> None:
+async def test_a_disk_that_passes_its_check_but_fails_writes_is_tried_once_a_minute() -> None:
     async with kept() as it:
         it.disk.file = DYING
         assert not await it.save("one")
@@ -162,7 +162,7 @@ async def test_a_disk_that_looks_good_and_takes_nothing_is_tried_once_a_minute()
         assert (it.disk.written, it.inbox.events[1:]) == (["one"], [StorageFailed()])
 
 
-async def test_what_was_tried_just_now_is_not_tried_again() -> None:
+async def test_a_write_that_failed_just_now_is_not_retried() -> None:
     async with kept() as it:
         it.disk.file = DYING
         await it.clock.advance(LOOK_S / 2)
@@ -175,7 +175,7 @@ async def test_what_was_tried_just_now_is_not_tried_again() -> None:
         assert it.disk.tries == 2
 
 
-async def test_another_reason_is_told() -> None:
+async def test_a_changed_reason_is_reported() -> None:
     async with kept(place=FULL) as it:
         it.disk.place = OSError(errno.EROFS, os.strerror(errno.EROFS), "/state")
         await it.round()
@@ -184,7 +184,7 @@ async def test_another_reason_is_told() -> None:
         assert it.inbox.events == [NO_SPACE, StorageFailed("Read-only file system"), StorageFailed()]
 
 
-async def test_it_is_told_once_when_it_begins_and_where_and_once_when_it_is_over() -> None:
+async def test_the_beginning_and_the_end_of_a_fault_are_each_reported_once() -> None:
     async with kept(place=FULL) as it:
         for wanted in ("one", "two"):
             await it.save(wanted)
@@ -196,7 +196,7 @@ async def test_it_is_told_once_when_it_begins_and_where_and_once_when_it_is_over
     assert (began, began.where, over) == (NO_SPACE, "/state", StorageFailed())
 
 
-async def test_only_one_writes_at_a_time_and_one_that_was_begun_is_waited_for_when_cancelled() -> None:
+async def test_writes_come_one_after_the_other_and_cancelling_waits_for_the_present_one() -> None:
     it = Kept()
     going, begun = threading.Event(), threading.Event()
     order: list[str] = []
@@ -229,7 +229,7 @@ async def test_only_one_writes_at_a_time_and_one_that_was_begun_is_waited_for_wh
     assert order == ["slow", "next", "slow"]
 
 
-async def test_a_bug_in_a_write_is_no_trouble_with_the_disk() -> None:
+async def test_a_bug_in_a_write_is_not_reported_as_a_disk_fault() -> None:
     def broken() -> None:
         raise ZeroDivisionError
 
@@ -237,7 +237,7 @@ async def test_a_bug_in_a_write_is_no_trouble_with_the_disk() -> None:
         await Kept().keeping.save("file", broken)
 
 
-async def test_what_was_set_by_hand_meanwhile_is_really_on_the_disk_after_the_mend(tmp_path: Path) -> None:
+async def test_preferences_set_during_a_disk_fault_are_on_the_disk_after_it(tmp_path: Path) -> None:
     clock, inbox, state = ManualClock(), Inbox(), tmp_path / "state"
     state.write_text("a file where the directory should be")
     keeping = DiskWriter(clock, inbox.post, {"state": partial(atomic_file.check_folder, state)})
@@ -249,9 +249,7 @@ async def test_what_was_set_by_hand_meanwhile_is_really_on_the_disk_after_the_me
         await clock.advance(0)
         state.unlink()
         said: list[Event] = []
-        while (
-            StorageFailed() not in said
-        ):  # what was being written just then may have found neither file nor directory
+        while StorageFailed() not in said:  # a write at that moment may have found neither file nor directory
             await clock.advance(LOOK_S)
             said += await inbox.take()
     assert PreferenceFile(state).load() == Preferences(30, muted=True)

@@ -1,4 +1,4 @@
-"""What people set by hand outlives the process: saved when it changes, one save at a time, newest wins."""
+"""Preferences: changes by hand outlive the process. One save runs at a time, and the newest wins."""
 
 import asyncio
 import errno
@@ -17,7 +17,7 @@ from kioskd.ports import Preferences, PreferenceStore
 
 
 class Disk:
-    """Keeps preferences, as slowly as a test wants; a `ports.Memory`."""
+    """Stores preferences as slowly as a test sets; a `ports.PreferenceStore`."""
 
     def __init__(self, kept: Preferences | None = None) -> None:
         self.saved: list[Preferences] = []
@@ -53,25 +53,25 @@ def keeper_of(disk: PreferenceStore) -> PreferenceKeeper:
     return PreferenceKeeper(disk, DiskWriter(ManualClock(), Inbox().post), volume=70)
 
 
-async def test_nobody_has_touched_anything_the_volume_is_the_owners() -> None:
+async def test_without_a_volume_set_by_hand_the_owners_is_used() -> None:
     keeper = keeper_of(Disk())
     assert (keeper.volume, keeper.muted) == (70, False)
 
 
 @pytest.mark.parametrize(("kept", "heard"), [(100, 60), (0, 30), (50, 50)])
-async def test_what_was_kept_stays_within_what_the_owner_allows_now(kept: int, heard: int) -> None:
+async def test_a_stored_volume_stays_within_the_owners_bounds(kept: int, heard: int) -> None:
     keeping = DiskWriter(ManualClock(), Inbox().post)
     disk = Disk(Preferences(volume=kept))
     keeper = PreferenceKeeper(disk, keeping, volume=70, volume_floor=30, volume_ceiling=60)
     assert keeper.volume == heard
 
 
-async def test_what_was_set_by_hand_goes_before_the_owners_settings() -> None:
+async def test_preferences_set_by_hand_have_precedence_over_the_settings() -> None:
     keeper = keeper_of(Disk(Preferences(volume=0, muted=True)))
     assert (keeper.volume, keeper.muted) == (0, True)
 
 
-async def test_a_volume_of_the_owners_that_does_not_hold_is_said_and_what_sets_it(
+async def test_an_unused_volume_setting_is_logged_with_the_remedy(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -79,13 +79,13 @@ async def test_a_volume_of_the_owners_that_does_not_hold_is_said_and_what_sets_i
     keeper.use_default(40)
     assert keeper.volume == 60
     assert caplog.messages == [
-        "volume set by hand holds: volume=60 speaker.volume=70; kioskd volume 70 sets that",
-        "volume set by hand holds: volume=60 speaker.volume=40; kioskd volume 40 sets that",
+        "the volume set by hand stays: volume=60 speaker.volume=70; to use the setting, run kioskd volume 70",
+        "the volume set by hand stays: volume=60 speaker.volume=40; to use the setting, run kioskd volume 40",
     ]
 
 
 @pytest.mark.parametrize("kept", [None, 40])
-async def test_a_volume_of_the_owners_that_holds_is_nothing_to_say(
+async def test_a_volume_setting_in_use_is_not_logged(
     caplog: pytest.LogCaptureFixture, kept: int | None
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -97,7 +97,7 @@ async def test_a_volume_of_the_owners_that_holds_is_nothing_to_say(
     assert caplog.messages == []
 
 
-async def test_without_a_memory_it_holds_as_long_as_the_process() -> None:
+async def test_without_a_store_preferences_last_as_long_as_the_process() -> None:
     keeper = keeper_of(NoPreferences())
     async with running(keeper.run()):
         keeper.volume = 30
@@ -133,7 +133,7 @@ async def test_while_one_save_takes_long_only_the_newest_of_many_waits() -> None
     assert disk.saved == [Preferences(volume=10), Preferences(volume=40)]
 
 
-async def test_what_is_as_it_was_is_not_saved_again() -> None:
+async def test_unchanged_preferences_are_not_saved_again() -> None:
     disk = Disk(Preferences(volume=40))
     keeper = keeper_of(disk)
     async with running(keeper.run()):
@@ -146,7 +146,7 @@ async def test_what_is_as_it_was_is_not_saved_again() -> None:
     assert disk.saved == [Preferences(volume=50)]
 
 
-async def test_what_was_set_at_the_very_last_is_saved_too() -> None:
+async def test_preferences_set_just_before_the_end_are_saved_too() -> None:
     disk = Disk()
     keeper = keeper_of(disk)
     async with running(keeper.run()):
@@ -158,7 +158,7 @@ async def test_what_was_set_at_the_very_last_is_saved_too() -> None:
     assert disk.saved == [Preferences(volume=10), Preferences(volume=20)]
 
 
-async def test_a_disk_that_takes_nothing_keeps_nobody_from_setting_anything() -> None:
+async def test_a_failing_disk_does_not_prevent_changes() -> None:
     class Broken(Disk):
         def save(self, preferences: Preferences) -> None:
             super().save(preferences)
@@ -171,4 +171,4 @@ async def test_a_disk_that_takes_nothing_keeps_nobody_from_setting_anything() ->
         assert await inbox.take() == [StorageFailed("Input/output error")]
         keeper.volume = 20
         assert keeper.volume == 20
-    assert disk.saved == [Preferences(volume=10)], "what has failed is not tried again at once"
+    assert disk.saved == [Preferences(volume=10)], "a failed write is not retried at once"

@@ -1,4 +1,4 @@
-"""A person's press: it allows what the lamp asks for, once somebody can have seen that, and nothing else."""
+"""Confirmation: a press allows the tool that the lamp asks for, once the request could be seen."""
 
 import asyncio
 import logging
@@ -26,11 +26,11 @@ from kioskd.ports import Edge
 
 POLICY = Policy()
 LATER_S = UNSEEN_S + 0.1
-"""When somebody can have seen the lamp."""
+"""The time when a person can have seen the lamp."""
 
 
 class Bench:
-    """A confirmation on the real core, in a conversation."""
+    """A confirmation with the real core, in a conversation."""
 
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self.clock = ManualClock()
@@ -40,7 +40,7 @@ class Bench:
         self.group = group
 
     def happen(self, *events: Event) -> None:
-        """Take events through the core, with all that they lead to."""
+        """Take events through the core, with all that follow."""
         self.mailbox.extend(events)
         while self.mailbox:
             event, before = self.mailbox.popleft(), self.state
@@ -51,18 +51,18 @@ class Bench:
             self.confirmation.observe(self.clock.now(), event, before, self.state, effects)
 
     async def advance(self, seconds: float) -> None:
-        """Move the clock, and let everybody react."""
+        """Move the clock, and let all tasks react."""
         await self.clock.advance(seconds)
         self.happen()
 
     async def ask(self, name: str) -> asyncio.Task[bool]:
-        """Ask; the lamp does, if nothing was asked before."""
+        """Ask; the lamp shows it if no other question is open."""
         asking = self.group.create_task(self.confirmation.ask(name))
         await self.advance(0)
         return asking
 
     async def press(self) -> None:
-        """Press, and let everybody react."""
+        """Press the button, and let all tasks react."""
         self.happen(Pressed())
         await self.advance(0)
 
@@ -78,7 +78,7 @@ async def bench() -> AsyncIterator[Bench]:
         yield Bench(group)
 
 
-async def test_a_press_allows_what_the_lamp_asks_for() -> None:
+async def test_a_press_allows_the_tool_that_the_lamp_asks_for() -> None:
     async with bench() as it:
         asking = await it.ask("door")
         assert it.asks
@@ -86,7 +86,7 @@ async def test_a_press_allows_what_the_lamp_asks_for() -> None:
         await it.press()
         assert await asking
         assert not it.asks
-        assert it.state.turn.awake, "the press had no other meaning"
+        assert it.state.turn.awake, "the press had no other effect"
 
 
 async def test_each_question_needs_a_press_of_its_own() -> None:
@@ -134,7 +134,7 @@ async def test_a_question_that_waited_for_another_has_its_own_time() -> None:
             assert await asking
 
 
-async def test_a_question_that_is_given_up_is_asked_no_longer() -> None:
+async def test_a_cancelled_question_is_asked_no_longer() -> None:
     async with bench() as it:
         asking = await it.ask("door")
         asking.cancel()
@@ -146,7 +146,7 @@ async def test_a_press_for_one_question_does_not_allow_the_next() -> None:
     async with bench() as it:
         first, second = await it.ask("door"), await it.ask("safe")
         await it.advance(LATER_S)
-        # The press is in the mailbox already when the first question is given up.
+        # The press is already in the mailbox when the first question is cancelled.
         first.cancel()
         await it.clock.advance(0)
         it.mailbox.appendleft(Pressed())
@@ -163,7 +163,7 @@ MOMENTS_S = st.integers(0, 120).map(lambda tenths: tenths / 10)
 
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(presses=st.lists(MOMENTS_S, max_size=6).map(sorted))
-def test_a_press_allows_once_it_can_be_an_answer_and_as_long_as_it_is_asked_for(
+def test_a_press_allows_a_tool_only_while_its_question_is_open(
     presses: Sequence[float],
 ) -> None:
     async def play() -> None:
@@ -173,7 +173,7 @@ def test_a_press_allows_once_it_can_be_an_answer_and_as_long_as_it_is_asked_for(
                 await it.advance(began_s + moment_s - it.clock.now())
                 if it.asks:
                     await it.press()
-                    assert it.state.turn.awake, "the press had another meaning"
+                    assert it.state.turn.awake, "the press had another effect"
             await it.advance(ASK_S)
             meant = any(UNSEEN_S <= round(moment_s, 1) < ASK_S for moment_s in presses)
             assert await asking is meant
@@ -205,11 +205,11 @@ async def test_a_press_from_before_the_question_never_allows_it(
         assert not await asking
 
 
-def test_no_press_waits_for_a_second_one_for_so_long_that_it_passes_for_an_answer() -> None:
+def test_a_press_that_waits_for_a_double_press_is_too_early_to_be_an_answer() -> None:
     assert button_gesture.GestureRules().double_s < UNSEEN_S
 
 
-async def test_a_question_that_nobody_was_shown_is_not_answered() -> None:
+async def test_a_question_that_was_not_shown_cannot_be_answered() -> None:
     async with bench() as it:
         asking = it.group.create_task(it.confirmation.ask("door"))
         await it.clock.advance(LATER_S)
@@ -223,7 +223,7 @@ async def test_a_question_that_nobody_was_shown_is_not_answered() -> None:
 
 
 class Booth(Bench):
-    """The same with a button, which a finger presses, and with a voice."""
+    """The same with a button, a finger that presses it, and a voice."""
 
     def __init__(
         self, group: asyncio.TaskGroup, rules: button_gesture.GestureRules, voice: bytes | None = None
@@ -263,7 +263,7 @@ class Booth(Bench):
             self.confirmation.observe(self.clock.now(), event, before, self.state, effects)
 
     async def advance(self, seconds: float) -> None:
-        """Move the clock in small steps, and let everybody react after each."""
+        """Move the clock in small steps, and let all tasks react after each."""
         until_s = self.clock.now() + seconds
         while True:
             await self.clock.advance(min(0.05, max(0.0, until_s - self.clock.now())))
@@ -274,7 +274,7 @@ class Booth(Bench):
                 return
 
     async def click(self, held_s: float = 0.2) -> None:
-        """Press, hold, and let go."""
+        """Press, hold, and release."""
         self.button.hold()
         await self.advance(held_s)
         self.button.release()
@@ -293,13 +293,13 @@ async def booth(
         worker.cancel()
 
 
-async def test_a_press_that_is_held_from_one_question_to_the_next_allows_the_first_alone() -> None:
+async def test_a_press_held_into_the_next_question_allows_only_the_first() -> None:
     async with booth() as it:
         first, second = await it.ask("front door"), await it.ask("safe")
         await it.advance(LATER_S)
         it.button.hold()
         await it.advance(1.5)
-        assert (first.done(), it.asks) == (True, False), "nothing is asked of a finger that is down"
+        assert (first.done(), it.asks) == (True, False), "no question while a finger is down"
         it.button.release()
         await it.advance(UP_S - 0.1)
         assert not it.asks
@@ -311,14 +311,14 @@ async def test_a_press_that_is_held_from_one_question_to_the_next_allows_the_fir
         assert await second
 
 
-async def test_a_finger_that_went_down_before_the_question_allows_nothing_however_late_it_acts() -> None:
+async def test_a_press_that_began_before_the_question_never_allows_it() -> None:
     async with booth(button_gesture.GestureRules("toggle", double="look")) as it:
         it.button.hold()
         asking = await it.ask("safe")
         await it.advance(ASK_S / 2)
         it.button.release()
         await it.advance(ASK_S / 2)
-        assert not asking.done(), "its own seconds begin when the finger has left"
+        assert not asking.done(), "its time begins when the finger has left"
         await it.advance(ASK_S + UP_S)
         assert not await asking
 
@@ -335,7 +335,7 @@ async def test_a_double_press_on_one_question_leaves_the_next_one_open() -> None
         assert not await second
 
 
-async def test_a_press_is_judged_by_when_it_was_made_however_late_it_is_read() -> None:
+async def test_a_press_is_judged_by_the_time_of_the_finger_however_late_it_is_read() -> None:
     async with booth() as it:
         asking, began_s = await it.ask("door"), it.clock.now()
         it.button.happen(Edge(True, began_s + UNSEEN_S / 2))
@@ -346,15 +346,15 @@ async def test_a_press_is_judged_by_when_it_was_made_however_late_it_is_read() -
         assert not await asking
 
 
-async def test_a_press_from_before_the_end_counts_though_the_end_was_noticed_first() -> None:
+async def test_a_press_from_before_the_end_of_a_question_counts_even_if_read_after_it() -> None:
     async with booth() as it:
         asking, began_s = await it.ask("door"), it.clock.now()
         it.button.happen(Edge(True, began_s + ASK_S - 1.0))
         it.button.happen(Edge(False, began_s + ASK_S - 0.8))
-        await it.clock.advance(3 * ASK_S)  # the loop starves: its timers run before it reads
+        await it.clock.advance(3 * ASK_S)  # the loop is late: its timers run before it reads
         it.happen()
         assert await asking
-        assert it.state.turn.awake, "the press had no other meaning"
+        assert it.state.turn.awake, "the press had no other effect"
 
 
 async def test_a_press_that_may_become_a_double_one_counts_at_the_last_moment() -> None:
@@ -364,10 +364,10 @@ async def test_a_press_that_may_become_a_double_one_counts_at_the_last_moment() 
         await it.click(0.1)
         await it.advance(1.0)
         assert await asking
-        assert it.state.turn.awake, "the press had no other meaning"
+        assert it.state.turn.awake, "the press had no other effect"
 
 
-async def test_a_button_that_is_stuck_keeps_no_question_from_being_asked() -> None:
+async def test_a_stuck_button_does_not_prevent_a_question() -> None:
     async with booth(button_gesture.GestureRules(stuck_s=5.0)) as it:
         it.button.hold()
         asking = await it.ask("door")
@@ -387,7 +387,7 @@ async def test_a_question_that_is_given_up_while_a_finger_is_down_is_never_asked
         assert not it.asks
 
 
-# What is said
+# Status line, journal and voice
 
 
 async def test_lamp_and_status_name_the_tool_that_asks() -> None:
@@ -396,13 +396,15 @@ async def test_lamp_and_status_name_the_tool_that_asks() -> None:
         await it.advance(0.1)
         shown = [effect for effect in it.effects if isinstance(effect, ShowStatus)][-1]
         assert (shown.overlay, shown.asking) == (Overlay.ASKING, "open_door")
-        assert status(shown).endswith("; a press of the button allows the tool open_door")
+        assert status(shown).endswith(
+            "; the model asks to use the tool open_door: press the button to allow it"
+        )
         await it.advance(ASK_S)
         shown = [effect for effect in it.effects if isinstance(effect, ShowStatus)][-1]
         assert (shown.overlay, shown.asking) == (Overlay.NONE, "")
 
 
-async def test_the_journal_names_the_tool_that_asks_and_what_came_of_it(
+async def test_the_journal_names_the_tool_that_asks_and_the_result(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -422,7 +424,7 @@ async def test_the_journal_names_the_tool_that_asks_and_what_came_of_it(
     ]
 
 
-async def test_the_voice_asks_and_the_seconds_count_from_when_it_was_heard() -> None:
+async def test_the_voice_asks_and_the_time_counts_from_its_end() -> None:
     async with booth(voice=b"question") as it:
         asking = await it.ask("door")
         await it.advance(0.1)

@@ -1,4 +1,4 @@
-"""Calls and answers: each call is answered once over its own connection, and nothing is lost with one, or done twice."""
+"""The tool runner: a call is answered once over its own connection; no result is lost, no action repeated."""
 
 import asyncio
 import json
@@ -46,20 +46,20 @@ HOLDS_UP = CallTerms(blocking=True)
 
 
 class Workshop:
-    """Tools that answer when the test lets them; a `tool_runner.Toolbox`."""
+    """Tools that answer when a test lets them; a `tool_runner.ToolExecutor`."""
 
     def __init__(self) -> None:
         self.known: dict[str, CallTerms] = {}
         self.called: list[tuple[str, int, int]] = []
-        """Name, turn and conversation of each call that was begun."""
+        """Name, turn and conversation of each call that began."""
         self.guarded: set[str] = set()
-        """The tools that wait for leave that never comes."""
+        """The tools that wait for a permission that never comes."""
         self.stopped: list[str] = []
         self._gates: dict[str, asyncio.Event] = {}
         self._outcomes: dict[str, CallOutcome] = {}
 
     def finish(self, name: str, picture: bytes | None = None, **result: object) -> None:
-        """Let all calls of one tool end, with this result."""
+        """Let all calls of one tool end with this result."""
         self._outcomes[name] = CallOutcome({"status": "ok", "message": "done"} | result, picture)
         self._gate(name).set()
 
@@ -85,16 +85,16 @@ class Workshop:
 
 
 class Bench:
-    """A runner between tools, connections, and the real core."""
+    """A runner with tools, connections, and the real core."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.tools = Workshop()
         self.told: list[str | bytes] = []
         self.full = False
-        """Whether nothing more can be told just now."""
+        """Whether no text can be sent now."""
         self.events: list[Event] = []
-        """What the runner has posted."""
+        """The events that the runner has posted."""
         self.state = State()
         self.effects: list[Effect] = []
         self._mailbox: deque[Event] = deque()
@@ -111,7 +111,7 @@ class Bench:
         return not self.full
 
     def happen(self, *events: Event) -> None:
-        """Take events through the core, with all that they lead to."""
+        """Take events through the core, with all that follow."""
         self._mailbox.extend(events)
         while self._mailbox:
             event, before = self._mailbox.popleft(), self.state
@@ -124,18 +124,18 @@ class Bench:
         return self.state.link.epoch
 
     def wake(self) -> None:
-        """Begin a conversation, with a connection."""
+        """Begin a conversation with a connection."""
         self.happen(Pressed())
         self.connect()
 
     def connect(self, *, resumed: bool = False) -> None:
-        """Have a new connection for the dial that the core has asked for."""
+        """Open a new connection for the core's dial."""
         self.connection = ScriptedConnection(resumed=resumed)
         self.runner.connect(self.connection, self.epoch)
         self.happen(ConnectionUp(self.epoch, resumed))
 
     def leave(self, *, hang_up: bool = True) -> None:
-        """Lose the connection, as in a rollover, and have the core ask for the next."""
+        """Lose the connection, as in a rollover, and have the core ask for the next one."""
         if hang_up:
             self.connection.hang_up()
         self.runner.disconnect()
@@ -148,13 +148,13 @@ class Bench:
         )
 
     async def renew(self) -> None:
-        """Lose the connection, and have another."""
+        """Lose the connection, and open another."""
         self.leave()
         self.connect(resumed=True)
         await self.settle()
 
     def call(self, *names: str, **arguments: object) -> None:
-        """Have the model call tools, in one message; the id is the tool's name and the epoch."""
+        """Have the model call tools in one message. An id is the tool's name and the epoch."""
         calls = [ToolCall(f"{name}-{self.epoch}", name, arguments) for name in names]
         self.runner.take(ToolsCalled(calls))
         self.happen()
@@ -164,17 +164,17 @@ class Bench:
         self.happen()
 
     async def settle(self) -> None:
-        """Let everybody react; time stands still."""
+        """Let all tasks react, while the clock stands still."""
         await self.clock.advance(0)
         self.happen()
 
     async def answers(self) -> list[ToolAnswer]:
-        """Return what was answered over the present connection so far."""
+        """Return the answers over the present connection so far."""
         await self.settle()
         return list(self.connection.answers)
 
     def ask(self) -> None:
-        """Have the visitor say something."""
+        """Have the visitor speak."""
         self.happen(VoiceBegan(), VoiceEnded())
 
     def speak(self, reply: int) -> None:
@@ -182,12 +182,12 @@ class Bench:
         self.happen(ReplyBegan(self.epoch, reply), ReplySounded(reply))
 
     def fall_silent(self, reply: int) -> None:
-        """Have the reply heard to its end, and its turn over."""
+        """Have the reply heard to its end, and end its turn."""
         self.happen(ReplyPlayed(reply), TurnEnded(self.epoch))
 
     @property
     def pending(self) -> tuple[int, int]:
-        """What the core knows: calls, and whether one of them holds the model up."""
+        """The number of calls that the core knows, and whether the model waits for one."""
         return self.state.turn.calls, int(self.state.turn.gated)
 
 
@@ -207,7 +207,7 @@ def statuses(answers: list[ToolAnswer]) -> dict[str, object]:
     return {answer.id: answer.result["status"] for answer in answers}
 
 
-# Over the connection that it came by
+# Answers over the call's own connection
 
 
 async def test_a_call_is_answered_once_with_its_id_and_result() -> None:
@@ -242,7 +242,7 @@ async def test_three_calls_work_at_once_and_each_is_answered_when_it_ends() -> N
         (HOLDS_UP, None),
     ],
 )
-async def test_an_answer_says_when_to_take_it_up_unless_the_model_waits_for_it(
+async def test_an_answer_has_a_scheduling_unless_the_model_waits_for_it(
     terms: CallTerms, scheduling: str | None
 ) -> None:
     async with bench(stock=terms) as it:
@@ -286,7 +286,7 @@ async def test_a_cancellation_that_crosses_the_result_keeps_it_from_being_sent()
         assert statuses(await it.answers()) == {"stock-1": "ok"}
 
 
-async def test_a_cancellation_of_what_nobody_knows_is_nothing() -> None:
+async def test_the_cancellation_of_an_unknown_call_is_ignored() -> None:
     async with bench() as it:
         it.call("stock")
         it.cancel("door")
@@ -303,7 +303,7 @@ async def test_an_id_that_comes_twice_is_one_call() -> None:
         assert len(it.tools.called) == 1
 
 
-async def test_a_call_that_cannot_be_carried_out_is_answered_with_its_fault() -> None:
+async def test_an_unreadable_call_is_answered_with_its_fault() -> None:
     async with bench() as it:
         it.runner.take(ToolsCalled([ToolCall("1", "open_door", {}, fault="its arguments are no object")]))
         (answer,) = await it.answers()
@@ -312,7 +312,7 @@ async def test_a_call_that_cannot_be_carried_out_is_answered_with_its_fault() ->
         assert it.tools.called == []
 
 
-async def test_more_calls_than_anybody_needs_are_answered_busy() -> None:
+async def test_calls_beyond_the_bound_are_answered_busy() -> None:
     async with bench() as it:
         it.call(*(f"tool{number}" for number in range(AT_ONCE + 1)))
         assert statuses(await it.answers()) == {f"tool{AT_ONCE}-1": "busy"}
@@ -331,19 +331,19 @@ async def test_a_flood_of_calls_is_bounded(caplog: pytest.LogCaptureFixture) -> 
         await it.settle()
         it.connection.go_on()
         assert len(await it.answers()) == MOST - AT_ONCE
-        assert "left unanswered" in caplog.text
+        assert "gets no answer" in caplog.text
 
 
-async def test_a_model_that_calls_on_and_on_and_says_nothing_is_answered_each_time() -> None:
+async def test_a_model_that_calls_without_end_is_answered_each_time() -> None:
     async with bench() as it:
         it.tools.finish("stock")
         for number in range(3 * MOST):
             it.runner.take(ToolsCalled([ToolCall(f"call {number}", "stock", {})]))
             assert (await it.answers())[-1].id == f"call {number}"
-        assert it.pending == (MOST, 0), "what it was told is remembered only so far"
+        assert it.pending == (MOST, 0), "only so many answered calls are remembered"
 
 
-async def test_a_call_that_comes_when_the_conversation_is_over_is_nobodys() -> None:
+async def test_a_call_after_the_conversation_is_ignored() -> None:
     async with bench() as it:
         it.happen(SleepRequested())
         it.call("stock")
@@ -351,23 +351,23 @@ async def test_a_call_that_comes_when_the_conversation_is_over_is_nobodys() -> N
         assert it.tools.called == []
 
 
-# What the core knows
+# The core's knowledge of calls
 
 
-async def test_the_core_knows_how_many_calls_there_are_and_whether_one_holds_the_model_up() -> None:
+async def test_the_core_knows_the_number_of_calls_and_whether_the_model_waits_for_one() -> None:
     async with bench(door=HOLDS_UP) as it:
         it.call("stock", "door")
         assert it.pending == (2, 1)
         it.tools.finish("door")
         await it.settle()
-        assert it.pending == (2, 0), "the model is about to speak of it"
+        assert it.pending == (2, 0), "the model will soon speak of it"
         it.tools.finish("stock")
         await it.settle()
         it.speak(1)
         assert it.pending == (0, 0)
 
 
-async def test_an_answer_counts_until_the_model_speaks_of_it_but_not_for_ever() -> None:
+async def test_an_answer_counts_until_the_model_speaks_of_it_or_for_a_few_seconds() -> None:
     async with bench() as it:
         it.call("stock")
         it.tools.finish("stock")
@@ -390,7 +390,7 @@ async def test_a_silent_answer_counts_until_a_handle_knows_of_it() -> None:
         assert it.pending == (0, 0)
 
 
-async def test_a_new_connection_has_no_call_that_holds_it_up() -> None:
+async def test_on_a_new_connection_the_model_waits_for_no_call() -> None:
     async with bench(door=HOLDS_UP) as it:
         it.call("door")
         assert it.pending == (1, 1)
@@ -399,16 +399,16 @@ async def test_a_new_connection_has_no_call_that_holds_it_up() -> None:
         assert it.events[-1] == CallsChanged(2, 1, 0)
 
 
-async def test_without_calls_a_new_connection_is_told_so() -> None:
+async def test_without_calls_the_core_is_told_so_at_a_new_connection() -> None:
     async with bench() as it:
         await it.renew()
         assert it.events[-1] == CallsChanged(2, 0, 0)
 
 
-# Whose turn it is
+# Turns
 
 
-async def test_a_turn_begins_with_what_the_visitor_says_or_types() -> None:
+async def test_a_turn_begins_when_the_visitor_speaks_or_types() -> None:
     async with bench() as it:
         it.call("a")
         it.ask()
@@ -422,7 +422,7 @@ async def test_a_turn_begins_with_what_the_visitor_says_or_types() -> None:
         assert {conversation for *_, conversation in it.tools.called} == {1}
 
 
-async def test_what_the_model_says_begins_no_turn() -> None:
+async def test_the_models_words_begin_no_turn() -> None:
     async with bench() as it:
         it.ask()
         it.call("a")
@@ -446,7 +446,7 @@ async def test_another_conversation_has_another_number() -> None:
         assert [conversation for *_, conversation in it.tools.called] == [1, 2]
 
 
-async def test_the_end_of_the_conversation_ends_everything_and_forgets_it() -> None:
+async def test_the_end_of_the_conversation_cancels_and_forgets_all_calls() -> None:
     async with bench() as it:
         it.call("stock")
         await it.settle()
@@ -461,7 +461,7 @@ async def test_the_end_of_the_conversation_ends_everything_and_forgets_it() -> N
         assert it.told == []
 
 
-async def test_the_model_takes_leave_over_the_connection_that_is_up() -> None:
+async def test_the_model_ends_the_conversation_over_the_open_connection() -> None:
     async with bench() as it:
         await it.renew()
         it.runner.end_conversation()
@@ -470,7 +470,7 @@ async def test_the_model_takes_leave_over_the_connection_that_is_up() -> None:
         assert it.state.turn.farewell
 
 
-async def test_a_model_that_takes_leave_is_waited_for_as_long_as_something_is_at_work_and_no_longer() -> None:
+async def test_the_goodbye_waits_only_for_running_calls() -> None:
     async with bench() as it:
         it.call("order", "stock")
         it.tools.finish("stock")
@@ -478,13 +478,13 @@ async def test_a_model_that_takes_leave_is_waited_for_as_long_as_something_is_at
         assert it.pending == (2, 0)
         it.runner.end_conversation()
         it.happen()
-        assert it.pending == (1, 0), "what it was told is no reason to stay"
+        assert it.pending == (1, 0), "a call that was answered is not waited for"
         it.tools.finish("order")
         assert statuses(await it.answers()) == {"stock-1": "ok", "order-1": "ok"}
         assert it.pending == (0, 0)
 
 
-async def test_leaving_ends_what_is_at_work() -> None:
+async def test_the_end_of_the_daemon_cancels_running_calls() -> None:
     async with bench() as it:
         it.call("stock")
         await it.settle()
@@ -498,18 +498,18 @@ def data_in(text: str | bytes) -> dict[str, Any]:
     """Return the results in a text, by tool."""
     assert isinstance(text, str)
     first, *lines = text.splitlines()
-    assert "data, and no instruction" in first
+    assert "data, not instructions" in first
     return {name: json.loads(result) for name, _, result in (line.partition(": ") for line in lines)}
 
 
 @pytest.mark.parametrize("terms", [CallTerms(), LOOKS_UP, HOLDS_UP], ids=["acts", "looks up", "holds up"])
-async def test_what_comes_too_late_for_its_connection_is_told_once_as_text(terms: CallTerms) -> None:
+async def test_a_result_that_is_late_for_its_connection_is_sent_once_as_text(terms: CallTerms) -> None:
     async with bench(tool=terms) as it:
         it.call("tool", item="shoes")
         await it.settle()
         await it.renew()
         it.tools.finish("tool", pairs=3)
-        assert await it.answers() == [], "the id means nothing on this connection"
+        assert await it.answers() == [], "the id has no meaning on this connection"
         (text,) = it.told
         assert data_in(text) == {"tool": {"status": "ok", "message": "done", "pairs": 3}}
         await it.renew()
@@ -517,7 +517,7 @@ async def test_what_comes_too_late_for_its_connection_is_told_once_as_text(terms
         assert it.told == [text]
 
 
-async def test_what_held_the_model_up_goes_on_over_a_rollover_and_is_told_late_like_the_rest() -> None:
+async def test_a_blocking_call_goes_on_over_a_rollover_and_its_result_is_sent_as_text() -> None:
     async with bench(tool=CallTerms(blocking=True, repeatable=True)) as it:
         it.call("tool")
         await it.settle()
@@ -529,7 +529,7 @@ async def test_what_held_the_model_up_goes_on_over_a_rollover_and_is_told_late_l
         assert len(it.told) == 1
 
 
-async def test_what_came_between_two_connections_is_told_to_the_next() -> None:
+async def test_a_result_between_two_connections_is_sent_over_the_next() -> None:
     async with bench() as it:
         it.call("tool")
         await it.settle()
@@ -542,7 +542,7 @@ async def test_what_came_between_two_connections_is_told_to_the_next() -> None:
         assert len(it.told) == 1
 
 
-async def test_an_answer_that_the_connection_did_not_take_is_told_to_the_next() -> None:
+async def test_an_answer_that_a_connection_did_not_take_is_sent_over_the_next() -> None:
     async with bench() as it:
         it.call("tool")
         it.connection.drop(LinkLost("gone"))
@@ -552,7 +552,7 @@ async def test_an_answer_that_the_connection_did_not_take_is_told_to_the_next() 
         assert list(data_in(it.told[0])) == ["tool"]
 
 
-async def test_an_answer_that_the_connection_was_left_with_is_told_to_the_next() -> None:
+async def test_an_answer_on_a_connection_that_was_left_is_sent_over_the_next() -> None:
     async with bench() as it:
         it.connection.stall()
         it.call("tool")
@@ -561,13 +561,13 @@ async def test_an_answer_that_the_connection_was_left_with_is_told_to_the_next()
         it.leave(hang_up=False)
         it.connection.go_on()
         await it.settle()
-        assert len(it.connection.answers) == 1, "whether it was read is not known"
+        assert len(it.connection.answers) == 1, "it is unknown whether it was read"
         it.connect(resumed=True)
         await it.settle()
         assert list(data_in(it.told[0])) == ["tool"]
 
 
-async def test_nothing_is_told_over_a_connection_that_takes_nothing_any_more() -> None:
+async def test_no_result_is_sent_over_a_failed_connection() -> None:
     async with bench() as it:
         it.call("first")
         await it.settle()
@@ -583,7 +583,7 @@ async def test_nothing_is_told_over_a_connection_that_takes_nothing_any_more() -
         assert [list(data_in(text)) for text in it.told] == [["first", "second"]]
 
 
-async def test_a_late_result_waits_until_the_one_before_it_was_spoken_of() -> None:
+async def test_a_late_result_waits_until_the_model_has_spoken_of_the_previous_one() -> None:
     async with bench() as it:
         it.call("first", "second")
         await it.settle()
@@ -599,7 +599,7 @@ async def test_a_late_result_waits_until_the_one_before_it_was_spoken_of() -> No
         assert [list(data_in(text)) for text in it.told] == [["first"], ["second"]]
 
 
-async def test_an_answer_that_the_model_had_no_time_to_speak_of_is_told_again_as_text() -> None:
+async def test_an_answer_that_the_model_did_not_speak_of_is_sent_again_as_text() -> None:
     async with bench() as it:
         it.call("tool")
         it.tools.finish("tool")
@@ -608,7 +608,7 @@ async def test_an_answer_that_the_model_had_no_time_to_speak_of_is_told_again_as
         assert list(data_in(it.told[0])) == ["tool"]
 
 
-async def test_an_answer_that_the_model_has_spoken_of_is_not_told_again() -> None:
+async def test_an_answer_that_the_model_has_spoken_of_is_not_sent_again() -> None:
     async with bench() as it:
         it.call("tool")
         it.tools.finish("tool")
@@ -619,7 +619,7 @@ async def test_an_answer_that_the_model_has_spoken_of_is_not_told_again() -> Non
         assert it.told == []
 
 
-async def test_late_results_are_told_together_and_what_was_refused_is_not() -> None:
+async def test_late_results_are_sent_together_without_rejected_calls() -> None:
     async with bench() as it:
         it.call("a", "b", "c")
         await it.settle()
@@ -643,14 +643,14 @@ async def test_a_late_result_waits_until_neither_side_speaks() -> None:
         await it.settle()
         it.happen(VoiceEnded())
         assert it.state.turn.phase is TurnPhase.THINKING
-        assert it.told == [], "the visitor's question goes first"
+        assert it.told == [], "the visitor's question is answered first"
         it.speak(1)
         assert it.told == []
         it.fall_silent(1)
         assert len(it.told) == 1
 
 
-async def test_a_late_result_that_the_visitor_waits_for_is_told_at_once() -> None:
+async def test_a_late_result_that_the_visitor_waits_for_is_sent_at_once() -> None:
     async with bench(door=HOLDS_UP) as it:
         it.ask()
         it.call("door")
@@ -673,17 +673,17 @@ async def test_a_late_result_that_is_urgent_does_not_wait_for_the_reply() -> Non
         assert len(it.told) == 1
 
 
-async def test_a_late_result_that_is_silent_says_so() -> None:
+async def test_a_silent_late_result_tells_the_model_to_be_silent() -> None:
     async with bench(tool=CallTerms(scheduling="silent")) as it:
         it.call("tool")
         await it.settle()
         await it.renew()
         it.tools.finish("tool")
         await it.settle()
-        assert "say nothing of it" in str(it.told[0])
+        assert "do not mention them" in str(it.told[0])
 
 
-async def test_a_late_picture_is_shown_before_it_is_spoken_of() -> None:
+async def test_a_late_picture_is_sent_before_its_text() -> None:
     async with bench() as it:
         it.call("look")
         await it.settle()
@@ -695,7 +695,7 @@ async def test_a_late_picture_is_shown_before_it_is_spoken_of() -> None:
         assert list(data_in(text)) == ["look"]
 
 
-async def test_a_late_result_that_cannot_be_told_now_is_told_later() -> None:
+async def test_a_late_result_that_cannot_be_sent_now_is_sent_later() -> None:
     async with bench() as it:
         it.call("tool")
         await it.settle()
@@ -708,7 +708,7 @@ async def test_a_late_result_that_cannot_be_told_now_is_told_later() -> None:
         assert len(it.told) == 1
 
 
-async def test_a_late_result_does_not_keep_the_visitor_from_the_word() -> None:
+async def test_a_late_result_does_not_keep_the_visitor_from_speaking() -> None:
     async with bench() as it:
         it.call("tool")
         await it.settle()
@@ -717,13 +717,13 @@ async def test_a_late_result_does_not_keep_the_visitor_from_the_word() -> None:
         it.tools.finish("tool")
         await it.settle()
         assert it.state.turn.phase is TurnPhase.THINKING
-        assert it.pending == (0, 0), "a silent model would be waited for without end"
+        assert it.pending == (0, 0), "otherwise a silent model would be waited for without end"
 
 
-# Nothing is done twice
+# No action is repeated
 
 
-async def test_what_a_resumed_session_asks_for_again_is_not_done_again() -> None:
+async def test_a_call_that_a_resumed_session_repeats_is_not_run_again() -> None:
     async with bench() as it:
         it.call("door", which="front")
         it.tools.finish("door", opened=True)
@@ -737,7 +737,7 @@ async def test_what_a_resumed_session_asks_for_again_is_not_done_again() -> None
         assert len(it.tools.called) == 1
 
 
-async def test_not_even_when_that_connection_is_lost_as_well() -> None:
+async def test_a_repeated_call_is_not_run_again_after_a_second_loss() -> None:
     async with bench() as it:
         it.call("door")
         it.tools.finish("door")
@@ -749,7 +749,7 @@ async def test_not_even_when_that_connection_is_lost_as_well() -> None:
         assert len(it.tools.called) == 1
 
 
-async def test_what_was_repeated_once_is_meant_the_second_time() -> None:
+async def test_a_second_repetition_on_one_connection_is_run() -> None:
     async with bench() as it:
         it.call("door")
         it.tools.finish("door")
@@ -761,7 +761,7 @@ async def test_what_was_repeated_once_is_meant_the_second_time() -> None:
         assert len(it.tools.called) == 2
 
 
-async def test_what_is_still_at_work_is_waited_for_instead_of_begun_again() -> None:
+async def test_a_repeated_call_waits_for_the_one_that_is_still_running() -> None:
     async with bench() as it:
         it.call("door")
         await it.settle()
@@ -773,7 +773,7 @@ async def test_what_is_still_at_work_is_waited_for_instead_of_begun_again() -> N
         assert it.told == []
 
 
-async def test_a_visitor_who_wants_it_again_gets_it_again() -> None:
+async def test_a_visitor_can_have_a_call_run_again() -> None:
     async with bench() as it:
         it.call("door")
         it.tools.finish("door")
@@ -784,10 +784,10 @@ async def test_a_visitor_who_wants_it_again_gets_it_again() -> None:
         await it.renew()
         it.call("door")
         await it.settle()
-        assert len(it.tools.called) == 2, "the handle came after it: the session knows that it was done"
+        assert len(it.tools.called) == 2, "the handle came later, so the session knows of the call"
 
 
-async def test_what_was_cancelled_at_work_is_not_begun_again_by_a_resumed_session() -> None:
+async def test_a_resumed_session_does_not_restart_a_call_that_was_cancelled_while_running() -> None:
     async with bench() as it:
         it.call("order")
         await it.settle()
@@ -797,11 +797,11 @@ async def test_what_was_cancelled_at_work_is_not_begun_again_by_a_resumed_sessio
             it.call("order")
             (answer,) = await it.answers()
             assert answer.result["status"] == "error"
-            assert "nobody knows whether it was done" in str(answer.result["message"])
+            assert "it is not known whether it was done" in str(answer.result["message"])
         assert len(it.tools.called) == 1
 
 
-async def test_what_was_cancelled_before_it_was_allowed_may_be_asked_for_again() -> None:
+async def test_a_call_that_was_cancelled_before_it_was_allowed_can_be_repeated() -> None:
     async with bench() as it:
         it.tools.guarded.add("door")
         it.call("door")
@@ -813,7 +813,7 @@ async def test_what_was_cancelled_before_it_was_allowed_may_be_asked_for_again()
         assert len(it.tools.called) == 2
 
 
-async def test_a_session_that_knows_that_it_cancelled_gets_it_again() -> None:
+async def test_a_session_that_knows_of_its_cancellation_can_repeat_the_call() -> None:
     async with bench() as it:
         it.call("order")
         await it.settle()
@@ -825,7 +825,7 @@ async def test_a_session_that_knows_that_it_cancelled_gets_it_again() -> None:
         assert len(it.tools.called) == 2
 
 
-async def test_on_one_connection_the_model_may_do_it_again() -> None:
+async def test_on_one_connection_the_model_can_repeat_a_call() -> None:
     async with bench() as it:
         it.tools.finish("door")
         for number in range(2):
@@ -834,7 +834,7 @@ async def test_on_one_connection_the_model_may_do_it_again() -> None:
         assert len(it.tools.called) == 2
 
 
-async def test_another_door_is_another_deed() -> None:
+async def test_a_call_with_other_arguments_is_another_call() -> None:
     async with bench() as it:
         it.call("door", which="front")
         it.tools.finish("door")
@@ -845,7 +845,7 @@ async def test_another_door_is_another_deed() -> None:
         assert len(it.tools.called) == 2
 
 
-async def test_what_was_refused_may_be_asked_for_again() -> None:
+async def test_a_rejected_call_can_be_repeated() -> None:
     async with bench() as it:
         it.call("door")
         it.tools.finish("door", status="refused")
@@ -856,7 +856,7 @@ async def test_what_was_refused_may_be_asked_for_again() -> None:
         assert len(it.tools.called) == 2
 
 
-async def test_what_only_looks_something_up_is_looked_up_again() -> None:
+async def test_a_repeatable_call_is_run_again() -> None:
     async with bench(stock=LOOKS_UP) as it:
         it.call("stock")
         it.tools.finish("stock")
@@ -867,10 +867,10 @@ async def test_what_only_looks_something_up_is_looked_up_again() -> None:
         assert len(it.tools.called) == 2
 
 
-# What is counted
+# Counts
 
 
-async def test_calls_are_counted_by_what_came_of_them() -> None:
+async def test_calls_are_counted_by_their_status() -> None:
     async with bench() as it:
         it.tools.finish("stock")
         it.tools.finish("door", status="refused")

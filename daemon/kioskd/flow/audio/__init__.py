@@ -1,1 +1,1 @@
-"""Microphone to service (uplink), service to speaker (downlink), and what is noticed in the sound on the way."""
+"""Microphone to service (uplink), service to speaker (downlink), and the events that their sound causes."""

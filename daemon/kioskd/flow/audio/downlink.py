@@ -1,4 +1,4 @@
-"""Replies, prompts and cues -> playout -> speaker, and back: when they are heard."""
+"""The downlink: replies, prompts and cues go to the speaker, and it reports when they are heard."""
 
 import asyncio
 import logging
@@ -21,17 +21,20 @@ log = logging.getLogger(__name__)
 
 
 REVERBERATION_S: Final = 0.3
-"""How long the room goes on after a prompt; after a reply the core waits for that."""
+"""The seconds that the room still sounds after a prompt. After a reply, the core waits for this."""
 
 LINGERS_S: Final = 0.5
-"""How long after its end a sound of ours may be taken for somebody's voice: an ordinary room has fallen by 40 dB by then."""
+"""The seconds after its end in which a sound of ours may be taken for a voice.
+
+The sound in an ordinary room has fallen by 40 dB by then.
+"""
 
 CAPTURE_LATENCY_S: Final = 0.1
-"""What a microphone takes at most from the air to us; it does not say."""
+"""The most seconds from the air through the microphone to the daemon. It reports no latency itself."""
 
 
 class Downlink:
-    """The downlink. Sound goes from the connection's reader into the playout, and the device's thread fetches it there."""
+    """The downlink. The connection's reader puts sound into the playout; the device's thread takes it."""
 
     def __init__(
         self,
@@ -45,9 +48,9 @@ class Downlink:
         prompts: Callable[[Code], bytes | None] = lambda _code: None,
         on_cue: Callable[[cues.CueSound, float], None] | None = None,
     ) -> None:
-        """`chimes`: the cues that are wanted. `prompts` gives a prompt's sound, where there is one.
+        """`chimes`: the cues to play. `prompts` returns a prompt's sound, or None if it has none.
 
-        `on_cue` is told of each cue that is about to sound, and of the latency of speaker and microphone together.
+        `on_cue` gets each cue before it sounds, and the latency of speaker and microphone together.
         """
         self._speaker = speaker
         self._post = post
@@ -58,12 +61,12 @@ class Downlink:
         self._prompts = prompts
         self._on_cue = on_cue
         self._starving: int | None = None
-        """Known to the device's thread alone."""
+        """The reply that the speaker waits for. Only the device's thread uses this."""
         self._prompt = 0
         self._heard_until: Event | None = None
-        """What will end the reply or prompt that began last; None where neither sounds."""
+        """The event that will end the newest reply or prompt; None if no reply and no prompt sounds."""
         self._voice_until = self._chime_until = clock.now()
-        """When the newest that has sounded has died away."""
+        """The clock's time when the newest sound has died away."""
         self._loop = asyncio.get_running_loop()
         self.playout = Playout(self._mark_from_device, volume=volume)
 
@@ -72,11 +75,10 @@ class Downlink:
         self.playout.add(reply, sound)
 
     def end(self, reply: int) -> None:
-        """Mark the end of a reply."""
         self.playout.end(reply)
 
     def flush(self, effect: Flush) -> None:
-        """Silence a reply and all before it."""
+        """Silence a reply and all replies before it."""
         self.playout.flush(effect.reply)
 
     @property
@@ -86,25 +88,25 @@ class Downlink:
 
     @property
     def voice_reverberates(self) -> bool:
-        """Whether a microphone may hear a reply or prompt: it sounds, or the room still rings with it."""
+        """Whether a microphone could hear a reply or prompt: it sounds, or the room still reverberates."""
         return self.own_voice or self._clock.now() < self._voice_until
 
     @property
     def sound_reverberates(self) -> bool:
-        """Whether a microphone may hear anything of ours, be it a chime."""
+        """Whether a microphone could hear any sound of ours, chimes included."""
         return self.voice_reverberates or self._clock.now() < self._chime_until
 
     @property
     def missing(self) -> bool:
-        """Whether the speaker is known to be away."""
+        """Whether the speaker's loss was reported."""
         return self._supervisor.missing
 
     def duck(self, effect: Duck) -> None:
-        """Take the reply down, or back up."""
+        """Lower the reply's volume, or raise it again."""
         self.playout.duck(effect.down)
 
     def chime(self, effect: Chime) -> None:
-        """Sound a cue, if it is wanted and can be heard now: later it would tell of something else."""
+        """Play a cue, if it is wanted and the speaker works. A late cue would mean something else."""
         if (sound := self._chimes.get(effect.cue)) is not None and not self._supervisor.away:
             latency_s = self._speaker.latency_s + CAPTURE_LATENCY_S
             if self._on_cue is not None:
@@ -114,7 +116,7 @@ class Downlink:
             self.playout.play_cue(sound)
 
     def prompt(self, effect: Prompt) -> None:
-        """Say what is wrong, if there are words for it."""
+        """Speak the prompt of a fault, if there is one."""
         sound = None if self._supervisor.away else self._prompts(effect.code)
         if sound is None:
             self._post(PromptOver())
@@ -125,7 +127,7 @@ class Downlink:
             self._prompt = self.playout.say(sound)
 
     def question(self, sound: bytes | None) -> None:
-        """Ask for a press aloud (24 kHz PCM), as a prompt; None: there is nothing to be said any more."""
+        """Ask aloud for a press (24 kHz PCM), as a prompt. None: the question is not needed any more."""
         if sound is None or self._supervisor.away:
             self._post(PromptOver())
         else:
@@ -133,7 +135,6 @@ class Downlink:
             self._prompt = self.playout.say(sound)
 
     def hush_prompt(self, _effect: StopPrompt) -> None:
-        """Say no more of it."""
         self.playout.hush()
 
     async def play(self) -> None:
@@ -145,7 +146,7 @@ class Downlink:
         await self._supervisor.use(lambda: self._speaker.play(self))
 
     def pull(self, byte_count: int) -> bytes:
-        """Give the device what it plays next (called from its thread)."""
+        """Return the sound that the device plays next. Called from its thread."""
         if self.playout.pulled == 0 or self._supervisor.away:
             self._tell(self._works)
         sound = self.playout.pull(byte_count)
@@ -153,7 +154,7 @@ class Downlink:
             self._starving = starving
             self._tell(lambda: self._post(ReplyStarved(starving)))
         if self._echo is not None:
-            # What is really played: after volume, fades and starvation.
+            # The canceller gets the sound as it is played: after volume, fades and gaps.
             self._echo.played(sound, voiced=self.playout.voiced)
         return sound
 
@@ -167,12 +168,12 @@ class Downlink:
         self._tell(lambda: self._mark(mark))
 
     def _tell(self, callback: Callable[[], None]) -> None:
-        # A device may outlive the loop by a period or two while the daemon leaves.
+        # While the daemon ends, a device may call back for a period or two after the loop.
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback)
 
     def _mark(self, mark: PlayoutMark) -> None:
-        # Pulled is not yet heard: the device has its own queue.
+        # The device has its own queue, so pulled sound is not heard yet.
         match mark:
             case Sounded(reply):
                 self._heard_until = ReplyPlayed(reply)
@@ -186,7 +187,7 @@ class Downlink:
         self._clock.call_later(self._speaker.latency_s + and_s, callback)
 
     def _prompt_over(self, prompt: int) -> None:
-        if prompt == self._prompt:  # what has taken its place is not over
+        if prompt == self._prompt:  # a newer prompt is not over
             self._over(PromptOver())
 
     def _over(self, event: Event) -> None:

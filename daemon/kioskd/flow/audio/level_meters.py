@@ -1,4 +1,4 @@
-"""Level meters round the devices: nobody else has to know that somebody watches."""
+"""Level meters of microphone and speaker. They wrap the devices, so that no other module deals with them."""
 
 from collections.abc import Callable
 from typing import Final, NoReturn
@@ -8,18 +8,17 @@ from kioskd.media.meter import Meter
 from kioskd.ports import AudioSource, Microphone, Speaker
 
 SHOWN_MS: Final = 100
-"""What a level is of: a tenth of a second, as often as it is shown."""
+"""The length of sound that a level is measured over. Levels are also shown this often."""
 
 
 class LevelMeters:
-    """How loud the microphone and the speaker are, while somebody watches."""
+    """Measures the levels of microphone and speaker while a client watches."""
 
     def __init__(self) -> None:
         self._microphone = Meter(SHOWN_MS // pcm.FRAME_MS)
         self._speaker = Meter(SHOWN_MS // pcm.PERIOD_MS)
 
     def watch(self, *, on: bool) -> None:
-        """Begin to measure, or stop."""
         self._microphone.watch(on=on)
         self._speaker.watch(on=on)
 
@@ -29,11 +28,10 @@ class LevelMeters:
         return {"microphone": round(self._microphone.level, 4), "speaker": round(self._speaker.level, 4)}
 
     def microphone(self, microphone: Microphone) -> Microphone:
-        """Return `microphone` with a meter."""
         return _MeteredMicrophone(microphone, self._microphone)
 
     def speaker(self, speaker: Speaker) -> Speaker:
-        """Return `speaker` with a meter: of what is really played, after the volume."""
+        """Return `speaker` with a meter. It measures the sound as it is played, after the volume."""
         return _MeteredSpeaker(speaker, self._speaker)
 
 

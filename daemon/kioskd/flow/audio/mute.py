@@ -1,10 +1,10 @@
-"""Mute: a muted kiosk closes its microphone, so nothing can be heard by mistake."""
+"""Mute: a muted kiosk closes its microphone, so that it cannot hear by mistake."""
 
 import asyncio
 
 
 class MuteSwitch:
-    """Whether the microphone is muted. For the event loop's thread."""
+    """The mute switch of the microphone. For the event loop's thread."""
 
     def __init__(self) -> None:
         self._muted = asyncio.Event()
@@ -13,18 +13,16 @@ class MuteSwitch:
 
     @property
     def on(self) -> bool:
-        """Whether the microphone is muted."""
         return self._muted.is_set()
 
     def set(self, *, muted: bool) -> None:
-        """Mute, or end the mute."""
         (self._unmuted if muted else self._muted).clear()
         (self._muted if muted else self._unmuted).set()
 
     async def wait_until_muted(self) -> None:
-        """Return when the microphone is muted, at once where it is. May be cancelled."""
+        """Return when the microphone is muted; at once if it already is. May be cancelled."""
         await self._muted.wait()
 
     async def wait_until_unmuted(self) -> None:
-        """Return when the microphone is not muted, at once where it is not. May be cancelled."""
+        """Return when the microphone is not muted; at once if it is not now. May be cancelled."""
         await self._unmuted.wait()

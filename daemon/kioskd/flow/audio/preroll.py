@@ -1,4 +1,4 @@
-"""The pre-roll: the last moments of sound before the uplink opens, so that a first word is not cut off."""
+"""The pre-roll: the last sound from before the uplink opens, so that the first word is not cut off."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ AFTER_WORD_MS: Final = 160
 
 
 class PreRoll:
-    """Keeps the newest frames while the uplink is shut. Each frame is 20 ms of 16 kHz PCM."""
+    """Keeps the newest frames while the uplink is closed. Each frame is 20 ms of 16 kHz PCM."""
 
     def __init__(
         self,
@@ -24,10 +24,10 @@ class PreRoll:
         """Keep nothing yet.
 
         Args:
-            preroll_ms: How much sound from before a wake is sent, at most.
-            lead_ms: How much sound from before the uplink opens is sent within a conversation. None: as much.
-            own_voice: Whether the microphone hears the kiosk's own voice while the kiosk sleeps. It is not kept.
-            own_lead: The same within a conversation, where a talk button opens the uplink.
+            preroll_ms: The most milliseconds of sound from before a wake that are sent.
+            lead_ms: The same for sound from before the uplink opens in a conversation. None: `preroll_ms`.
+            own_voice: Whether a sleeping kiosk hears itself. Sound with its own voice is not kept.
+            own_lead: The same during a conversation, where a talk button opens the uplink.
         """
         self._frames: deque[bytes] = deque()
         self._asleep_frames = preroll_ms // pcm.FRAME_MS
@@ -36,7 +36,6 @@ class PreRoll:
         self._own_lead = own_lead
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the kept frames, the oldest first."""
         return iter(self._frames)
 
     def keep_asleep(self, frame: bytes) -> None:
@@ -48,7 +47,7 @@ class PreRoll:
         self._keep(frame, 0 if self._own_lead() else self._lead_frames)
 
     def begin_after_wake_word(self) -> None:
-        """Forget what came before the end of a wake word that was detected just now."""
+        """Forget the sound from before the end of a wake word that was detected just now."""
         self._shorten(AFTER_WORD_MS // pcm.FRAME_MS)
 
     def take(self) -> list[bytes]:
@@ -58,7 +57,6 @@ class PreRoll:
         return frames
 
     def clear(self) -> None:
-        """Forget the kept frames."""
         self._frames.clear()
 
     def _keep(self, frame: bytes, most: int) -> None:

@@ -1,7 +1,7 @@
-"""The visitor's frames on their way to the service: those that wait, and those that were sent and have not arrived.
+"""The queue of the visitor's frames: those that wait, and those that were sent but have not arrived.
 
-A frame that was sent is kept until the service has taken it in (`Connection.delivered`). What a connection leaves
-undelivered goes back to the front of the queue. So no frame is lost or sent twice when a connection is replaced.
+A sent frame is kept until the service has received it (`Connection.delivered`). Frames that a connection did
+not deliver go back to the front of the queue. So a new connection loses no frame, and sends none twice.
 """
 
 import logging
@@ -15,10 +15,10 @@ from kioskd.ports import Connection
 log = logging.getLogger(__name__)
 
 HOLD_MS: Final = 30_000
-"""How much sound waits for a connection, at most. Older sound would be answered too late."""
+"""The most milliseconds of sound that wait for a connection. An answer to older sound would come too late."""
 
 PAUSE: Final = b""
-"""In the queue: the visitor's sound pauses here, and the service is told so."""
+"""A mark in the queue: the visitor's sound pauses here, and the service is told."""
 
 
 class SendQueue:
@@ -30,18 +30,18 @@ class SendQueue:
         self._waiting: deque[bytes] = deque()
         self._undelivered: deque[bytes] = deque()
         self._delivered = 0
-        """How many frames of the present connection are known to have arrived."""
+        """The number of frames of the present connection that are known to have arrived."""
         self._sounding = False
-        """Whether the connection has had sound since it was last told of a pause."""
+        """Whether the connection got sound since its last pause."""
         self.sent = 0
-        """Frames that a connection took, ever; those of `resent` twice."""
+        """All frames that connections took since the start. A frame that was sent twice counts twice."""
         self.resent = 0
-        """Frames that went back to the queue because their connection had not delivered them, ever."""
+        """All frames that went back to the queue because their connection did not deliver them."""
         self.dropped = 0
-        """Frames that were wanted and fell out of a full queue, ever."""
+        """All frames that a full queue dropped."""
 
     def __len__(self) -> int:
-        """Return how many frames and pauses wait to be sent."""
+        """Return the number of frames and pauses that wait to be sent."""
         return len(self._waiting)
 
     def append(self, frame: bytes) -> None:
@@ -54,29 +54,29 @@ class SendQueue:
         self._waiting.extend(frames)
 
     def pause(self) -> None:
-        """Have the service told that no sound follows what is in the queue."""
+        """Tell the service that no sound follows the frames in the queue."""
         if (self._waiting and self._waiting[-1]) or (not self._waiting and self._sounding):
             self._waiting.append(PAUSE)
 
     def clear(self) -> None:
-        """Forget what waits and what has not arrived: the conversation is over."""
+        """Drop all frames, because the conversation is over."""
         self._waiting.clear()
         self._undelivered.clear()
 
     def begin(self) -> None:
-        """Count from the beginning of a new connection."""
+        """Count from zero for a new connection."""
         self._delivered = 0
         self._sounding = False
 
     async def send_next(self, connection: Connection) -> None:
-        """Send the oldest frame. A cancelled call leaves the frame undelivered, and `take_back_undelivered` puts it back.
+        """Send the oldest frame. After a cancellation, `take_back_undelivered` puts it back.
 
         Raises:
             LinkLost: the connection is over.
         """
         frame = self._waiting.popleft()
         if frame is PAUSE:
-            # A pause that follows no sound would end nothing: the connection before has had the sound.
+            # A pause without sound before it would end nothing: an earlier connection got that sound.
             if self._sounding:
                 self._undelivered.append(PAUSE)
                 self._sounding = False
@@ -94,7 +94,7 @@ class SendQueue:
         self._note_delivered(connection)
 
     def take_back_undelivered(self, connection: Connection) -> None:
-        """Take back what a closed connection has not delivered: it is the next one's first."""
+        """Put the frames that a closed connection did not deliver back to the front of the queue."""
         self._note_delivered(connection)
         self.resent += sum(map(bool, self._undelivered))
         self._waiting.extendleft(reversed(self._undelivered))
@@ -106,7 +106,7 @@ class SendQueue:
         while self._delivered < delivered:
             self._delivered += 1
             while undelivered and not undelivered.popleft():
-                pass  # a pause before a frame that arrived has arrived
+                pass  # a pause has arrived if a frame after it has
 
     def _bound(self) -> None:
         while len(self._waiting) > HOLD_MS // pcm.FRAME_MS:

@@ -1,4 +1,4 @@
-"""Frames -> what the visitor does: calls, speaks, pauses, interrupts; and whether the microphone hears at all."""
+"""Events from the visitor's sound: a call, speech, a pause, an interruption, a dead microphone."""
 
 import asyncio
 import logging
@@ -22,27 +22,30 @@ from kioskd.media.voice_activity import VoiceChange, VoiceDetector
 log = logging.getLogger(__name__)
 
 SLOW_S: Final = 10.0
-"""What a desktop loads in 30 ms, a Pi reads from its card; after so long the journal says that it is waited for."""
+"""After this time the journal says that loading takes long. A Pi reads a model slowly from its card.
+
+A desktop loads it in 30 ms.
+"""
 
 
 class WakeDetector(Protocol):
-    """What tells a call from everything else that a sleeping kiosk hears."""
+    """Detects a call (a voice or a wake word) in the sound that a sleeping kiosk hears."""
 
     def feed(self, frame: bytes, /) -> bool:
-        """Take a frame (20 ms, 16 kHz); return True once when somebody calls."""
+        """Take a frame (20 ms, 16 kHz). Return True once for each call."""
 
     def reset(self) -> None:
-        """Forget what was heard."""
+        """Forget the sound so far."""
 
     def await_pause(self) -> None:
-        """Know that somebody may be talking already: whoever just goes on does not call."""
+        """Ignore speech until its next pause: a person may be speaking already, which is not a call."""
 
 
 class LoadingDetector:
-    """A waker that has to be read from the disk first, library and model: it hears nothing until it is there."""
+    """A wake detector whose library and model must be loaded first. It hears nothing until then."""
 
     def __init__(self, name: str, load: Callable[[], WakeDetector], *, slow_s: float = SLOW_S) -> None:
-        """`load` blocks. What it raises ends `run`."""
+        """`load` may block. If it raises, `run` raises the same."""
         self._name = name
         self._load = load
         self._slow_s = slow_s
@@ -50,21 +53,22 @@ class LoadingDetector:
 
     @property
     def ready(self) -> bool:
-        """Whether it hears."""
         return self._waker is not None
 
     async def run(self) -> None:
-        """Load it in a thread, and be there until cancelled.
+        """Load the detector in a thread, then wait until cancelled.
 
-        A load that hangs is said, and waited for: a new process would read the same disk.
+        If loading hangs, a warning is logged and the wait goes on: a new process would read the same disk.
 
         Raises:
-            ConfigError: there is no such thing.
+            ConfigError: the library or the model is missing.
         """
         loading = asyncio.get_running_loop().run_in_executor(None, self._load)
         await asyncio.wait([loading], timeout=self._slow_s)
         if not loading.done():
-            log.warning("%s still loading: waited=%gs; see whether the disk fails", self._name, self._slow_s)
+            log.warning(
+                "%s still loading: waited=%gs; check whether the disk fails", self._name, self._slow_s
+            )
         self._waker = await loading
         log.info("%s ready", self._name)
         await asyncio.Event().wait()
@@ -85,17 +89,17 @@ class LoadingDetector:
 
 
 class BargeInListener(Protocol):
-    """What tells the visitor from the kiosk's own voice, while that sounds."""
+    """Detects the visitor's voice while the kiosk's own voice sounds."""
 
     def feed(self, frame: bytes, own_voice: bool) -> BargeInVerdict | None:
-        """Take a frame that the canceller has cleaned, and whether a reply sounds; return what has changed with it."""
+        """Take a frame without echo, and whether a reply sounds. Return the new verdict, or None."""
 
     def reset(self) -> None:
-        """Forget what was heard."""
+        """Forget the sound so far."""
 
 
 class SpeechEvents:
-    """Listens for the core."""
+    """Listens to the microphone's frames, and posts events for the core."""
 
     def __init__(
         self,
@@ -107,9 +111,9 @@ class SpeechEvents:
         own_voice: Callable[[], bool] = lambda: False,
         own_sound: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`wakers` listen while the kiosk sleeps. While `own_voice()`, `interrupter` listens in place of `voice`.
+        """`wakers` listen while the kiosk sleeps. During `own_voice()`, `interrupter` replaces `voice`.
 
-        While `own_sound()`, which is as long as anything of ours can be heard, nothing wakes the kiosk.
+        While `own_sound()`, the microphone may hear a sound of ours, and nothing wakes the kiosk.
         """
         self._post = post
         self._voice = voice or VoiceDetector()
@@ -118,23 +122,23 @@ class SpeechEvents:
         self._own_voice = own_voice
         self._own_sound = own_sound
         self._covered = False
-        """What the wakers heard last was before a sound of ours."""
+        """Whether a sound of ours came after the sound that the wakers heard last."""
         self._talking = False
-        """Somebody may be talking on since the conversation has ended."""
+        """Whether a person may still be speaking since the end of the conversation."""
         self._flatline = DeadMicrophoneDetector()
 
     def check_level(self, frame: bytes) -> None:
-        """Take a frame as it came from the device: is there anybody out there?"""
+        """Check a frame from the device for a dead microphone, which gives only silence."""
         match self._flatline.feed(frame):
             case SilentFault.BEGAN:
-                log.warning("microphone gives nothing but silence: switch it on, or replace it")
+                log.warning("microphone gives nothing but silence; switch it on, or replace it")
                 self._post(MicrophoneSilent(deaf=True))
             case SilentFault.ENDED:
-                log.info("microphone hears again")
+                log.info("microphone gives sound again")
                 self._post(MicrophoneSilent(deaf=False))
 
     def listen_asleep(self, frame: bytes) -> bool:
-        """Listen for somebody who calls; return whether it was by a word, which is nothing that they want to say."""
+        """Listen for calls while asleep. Return True for a wake word, which is not sent."""
         if self._own_sound():
             self._covered = True
             return False
@@ -147,12 +151,12 @@ class SpeechEvents:
         return WakeCause.WAKEWORD in called
 
     def listen(self, frame: bytes) -> None:
-        """Listen to a conversation."""
+        """Listen to a frame of a conversation."""
         if self._interrupter is not None:
             own_voice = self._own_voice()
             self._tell(self._interrupter.feed(frame, own_voice))
             if own_voice and not self._voice.speaking:
-                return  # what is left of an echo is a voice, too
+                return  # what is left of an echo sounds like a voice, too
         match self._voice.feed(frame):
             case VoiceChange.BEGAN:
                 self._post(VoiceBegan())
@@ -160,7 +164,7 @@ class SpeechEvents:
                 self._end_voice()
 
     def pause(self) -> None:
-        """Hear no more for now, and forget what was heard: a voice that had begun ends here."""
+        """Stop listening for now, and forget the sound so far. A voice that had begun ends here."""
         if self._voice.speaking:
             self._end_voice()
         self._forget()
@@ -176,9 +180,9 @@ class SpeechEvents:
             self._interrupter.reset()
 
     def fall_asleep(self, *, unheard: bool) -> None:
-        """Forget a conversation; whoever talks on after it does not call.
+        """Forget the conversation. A person who goes on speaking after it does not wake the kiosk.
 
-        `unheard`: nobody listened at its end, so somebody may be talking.
+        `unheard`: the gate was closed at the end, so that a person may be speaking unheard.
         """
         self._talking = unheard or self._voice.speaking
         self._forget()
@@ -198,5 +202,5 @@ class SpeechEvents:
             case BargeInVerdict.CLEARED:
                 self._post(VoiceSuspected(suspected=False))
             case BargeInVerdict.SURE:
-                self._voice.begin()  # its end is to be heard, too
+                self._voice.begin()  # so that its end is detected, too
                 self._post(VoiceBegan())

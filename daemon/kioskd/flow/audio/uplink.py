@@ -1,11 +1,11 @@
-"""Microphone -> gate -> Live: the visitor's sound, from the device to the connection.
+"""The uplink: the visitor's sound from the microphone through the gate to the connection.
 
     capture ─► (echo, cues) ─► speech_events ─► pre-roll ─► send queue ─► connection
                                                                 ▲  undelivered  │
                                                                 └───────────────┘
 
-The gate says what becomes of a frame (see `UplinkGate`). `preroll.py` keeps the last moments of sound while the gate is
-shut. `send_queue.py` keeps what waits for a connection, and what a connection has not delivered.
+The gate decides what happens to a frame (see `UplinkGate`). `preroll.py` keeps the last sound while the gate
+is closed. `send_queue.py` keeps frames that wait for a connection, or that a connection did not deliver.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ log = logging.getLogger(__name__)
 
 
 class EchoCleaner(Protocol):
-    """What takes the kiosk's own sounds out of its microphone."""
+    """Removes the kiosk's own sounds from its microphone's sound."""
 
     def clean(self, frame: bytes, /) -> bytes:
-        """Return the frame without them."""
+        """Return the frame without the kiosk's own sounds."""
 
 
 class Uplink:
@@ -50,18 +50,18 @@ class Uplink:
         after_ms: int = 0,
         on_sent: Callable[[bytes], None] = lambda _frame: None,
     ) -> None:
-        """Wait for the gate, shut and asleep.
+        """Start asleep, with the gate closed.
 
         Args:
             microphone: The device.
             post: Takes events for the core.
             clock: The time.
-            preroll: What is kept while the gate is shut.
-            speech_events: What listens for voices and wake words.
-            cleaners: Are given every frame, one after the other, also asleep: they must go on knowing the room.
-            after_ms: Sound that still belongs to the visitor when the gate pauses: people let go of a talk button
-                on their last word.
-            on_sent: Is called with each frame that a connection took.
+            preroll: Keeps sound while the gate is closed.
+            speech_events: Listens for voices and wake words.
+            cleaners: Get every frame in this order, also while asleep: they must keep learning the room.
+            after_ms: The sound after a pause of the gate that is still the visitor's, in milliseconds. People
+                release a talk button on their last word.
+            on_sent: Called with each frame that a connection took.
         """
         self._microphone = microphone
         self._supervisor = DeviceSupervisor("microphone", clock, post, device=Device.MICROPHONE)
@@ -74,52 +74,50 @@ class Uplink:
         self._mute = MuteSwitch()
         self._gate = UplinkGate.PREROLL
         self._conversing = False
-        """The gate has been open, or about to be, since the kiosk last slept."""
+        """Whether a conversation has begun since the kiosk last slept."""
         self._connection: Connection | None = None
         self._sendable = asyncio.Event()
         self.captured = 0
-        """Frames that came from the microphone, ever."""
+        """All frames from the microphone since the start."""
 
     @property
     def sent(self) -> int:
-        """Frames that a connection took, ever; those of `resent` twice."""
+        """All frames that connections took since the start. A frame that was sent twice counts twice."""
         return self._queue.sent
 
     @property
     def resent(self) -> int:
-        """Frames that were sent again because their connection had not delivered them, ever."""
+        """All frames that were sent again because their connection did not deliver them."""
         return self._queue.resent
 
     @property
     def dropped(self) -> int:
-        """Frames that were wanted and fell out of a full queue, ever."""
+        """All frames that a full queue dropped."""
         return self._queue.dropped
 
     @property
     def held_s(self) -> float:
-        """Seconds of sound that wait to be sent."""
+        """The seconds of sound that wait to be sent."""
         return len(self._queue) * pcm.FRAME_MS / 1000
 
     @property
     def idle(self) -> bool:
-        """Whether no sound waits to be sent."""
         return not self._queue
 
     @property
     def sending(self) -> bool:
-        """Whether frames should be moving to the service now."""
+        """Whether frames should move to the service now."""
         return self._gate is UplinkGate.SEND and self._connection is not None and not self.absent
 
     @property
     def absent(self) -> bool:
-        """Whether the microphone cannot work: it is muted, or known to be away."""
+        """Whether the microphone cannot work: it is muted, or its loss was reported."""
         return self._mute.on or self._supervisor.missing
 
     def set_uplink(self, effect: SetUplink) -> None:
-        """Open or shut the gate."""
         before, self._gate = self._gate, effect.uplink
         match self._gate:
-            case UplinkGate.PREROLL:  # the conversation is over: nothing of it is kept, nor put back
+            case UplinkGate.PREROLL:  # the conversation is over, and its sound is dropped
                 self._queue.clear()
                 self._preroll.clear()
                 self._after = 0
@@ -145,28 +143,27 @@ class Uplink:
         self._wake_sender()
 
     def set_mute(self, effect: SetMute) -> None:
-        """Have the device closed, or opened again."""
+        """Close the device, or let it open again."""
         self._mute.set(muted=effect.muted)
         if effect.muted:
             self._preroll.clear()
 
     def connect(self, connection: Connection) -> None:
-        """Have a connection to send to."""
         self._connection = connection
         self._queue.begin()
         self._wake_sender()
 
     def disconnect(self) -> None:
-        """Send nothing more. What the connection has delivered is known when it is closed (see `take_back_undelivered`)."""
+        """Stop sending. After the connection is closed, `take_back_undelivered` must follow."""
         self._connection = None
         self._wake_sender()
 
     def take_back_undelivered(self, connection: Connection) -> None:
-        """Take back what a connection that is closed now has not delivered: it is the next one's first."""
+        """Put the frames that a closed connection did not deliver back to the front of the queue."""
         self._queue.take_back_undelivered(connection)
 
     async def capture(self) -> None:
-        """Take frames from the microphone until cancelled, but for while it is muted: the device is closed then.
+        """Take frames from the microphone until cancelled. The device is closed while it is muted.
 
         Raises:
             DeviceStuck: only a new process can use the microphone.
@@ -183,7 +180,7 @@ class Uplink:
             self._hear_out()
 
     async def send(self) -> None:
-        """Send what may be sent until cancelled: the only sender of audio, one frame at a time, in order."""
+        """Send frames in order until cancelled. This is the only task that sends audio."""
         while True:
             await self._sendable.wait()
             connection = self._connection
@@ -193,7 +190,7 @@ class Uplink:
             try:
                 await self._queue.send_next(connection)
             except LinkLost:
-                # The reader of this connection reports the loss; until then nothing more is sent into it.
+                # The reader of this connection reports the loss. Until then, the sender sends nothing more.
                 if self._connection is connection:
                     self.disconnect()
             self._wake_sender()
@@ -225,13 +222,13 @@ class Uplink:
         self._wake_sender()
 
     def _hear_preroll(self, before: UplinkGate) -> None:
-        # A visitor who spoke while pressing, or to wake the kiosk, has begun already.
+        # A visitor may have begun to speak before the press, or have woken the kiosk by speaking.
         if before is UplinkGate.PREROLL:
             for frame in self._preroll:
                 self._speech_events.listen(frame)
 
     def _hear_out(self) -> None:
-        """Have what the visitor said end here, if it was to go on for a moment: no more frames come."""
+        """End the sound after a pause of the gate now, because the device gives no more frames."""
         if self._after:
             self._after = 0
             self._queue.pause()

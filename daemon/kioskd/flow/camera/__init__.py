@@ -1,1 +1,1 @@
-"""Pictures for the service: the stream while somebody talks, and single snapshots on request."""
+"""Pictures for the service: a stream during conversations, and single snapshots on request."""

@@ -1,4 +1,4 @@
-"""The camera itself: on only while pictures are wanted, one picture at a time, tried again when it is lost."""
+"""The camera: on only while pictures are wanted, one picture at a time, retried when it is lost."""
 
 import asyncio
 import logging
@@ -16,17 +16,17 @@ from kioskd.ports import DARK, Camera, Cancellable, Clock, Lamp, Light, RunningC
 log = logging.getLogger(__name__)
 
 REUSE_S: Final = 5.0
-"""How old a picture may be that is shown on request."""
+"""The greatest age of a picture that answers a request, in seconds."""
 
 MOST_RETRY_S: Final = 60.0
-"""The most between two tries of a camera that is lost."""
+"""The longest delay between two tries of a lost camera, in seconds."""
 
 _LIT: Final = Light("camera", 1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """A picture, and when it was taken, in seconds of the clock."""
+    """A picture, and the clock's time when it was taken."""
 
     at: float
     jpeg: bytes = field(repr=False)
@@ -34,16 +34,16 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class _Schedule:
-    """What the stream wants."""
+    """The times that the stream has asked for."""
 
     due: float | None = None
-    """When its next picture is due; None where it wants none."""
+    """The clock's time when the stream's next picture is due; None if it wants none."""
     lingers_until: float = 0.0
-    """How long a running camera goes on all the same."""
+    """The clock's time until which a running camera stays on without a wish for pictures."""
 
 
 class CameraDevice:
-    """One camera with two users: a stream, which says when its next picture is due, and single requests (`once`)."""
+    """One camera with two users: a stream, which sets the time of its next picture, and requests."""
 
     def __init__(
         self,
@@ -53,13 +53,14 @@ class CameraDevice:
         *,
         lamps: Sequence[Lamp] = (),
     ) -> None:
-        """Be off.
+        """Start with the camera off.
 
         Args:
             camera: The device.
             clock: The time.
             post: Takes events for the core.
-            lamps: Are lit exactly while the camera runs, also while a driver is slow to stop it. Others drive them.
+            lamps: Lit exactly while the camera runs, also while a driver stops it slowly. `run` does not run
+                them.
         """
         self._camera = camera
         self._clock = clock
@@ -68,7 +69,7 @@ class CameraDevice:
         )
         self._lamps = tuple(lamps)
         self.on_shot: Callable[[Snapshot, bool], None] = lambda _shot, _asked: None
-        """Is called with each picture, and whether it was taken on request."""
+        """Called with each picture, and whether a request asked for it."""
         self._schedule = _Schedule()
         self._conversation = 0
         self._changed = asyncio.Event()
@@ -80,25 +81,24 @@ class CameraDevice:
         self.running = False
         """Whether the camera runs."""
         self.counts: Counter[str] = Counter()
-        """What became of pictures, ever: shot, sent; not sent because alike, congested, late or damaged."""
+        """All pictures by their fate: shot, sent; not sent because alike, congested, late or damaged."""
 
     @property
     def missing(self) -> bool:
-        """Whether it was lost, and has given no picture since."""
+        """Whether the camera was lost, and has given no picture since."""
         return self._supervisor.missing
 
     @property
     def keeps_picture(self) -> bool:
-        """Whether a picture is kept for the next request."""
         return self._newest is not None
 
     def schedule(self, due: float | None, *, lingers_until: float = 0.0) -> None:
-        """Take the stream's next picture at `due`; None: it wants none. A running camera goes on until `lingers_until`."""
+        """Take the stream's next picture at `due`, if any. A running camera stays on to `lingers_until`."""
         self._schedule = _Schedule(due, lingers_until)
         self._changed.set()
 
     def forget(self) -> None:
-        """Drop the pictures and requests of a conversation that is over. The next one does not wait out a loss."""
+        """Drop pictures and requests of a conversation that is over. A lost camera is retried at once."""
         self._conversation += 1
         self._newest = None
         self._fail(DeviceLost("camera: the conversation has ended"))
@@ -106,10 +106,10 @@ class CameraDevice:
         self._changed.set()
 
     async def once(self, within_s: float) -> Snapshot:
-        """Return a picture that is at most 5 s old, starting the camera if need be. May be cancelled.
+        """Return a picture that is at most 5 s old. Start the camera if needed. May be cancelled.
 
         Raises:
-            DeviceLost: there is none within so many seconds.
+            DeviceLost: there is no picture within that time.
         """
         if self._newest is not None and self._clock.now() - self._newest.at <= REUSE_S:
             return self._newest
@@ -125,7 +125,7 @@ class CameraDevice:
             late.cancel()
 
     async def run(self) -> None:
-        """Work until cancelled; the camera is off then."""
+        """Run the camera while it is wanted, until cancelled. Then the camera is off."""
         try:
             await first_of(self._supervisor.use(self._serve), self._put_lamps_out())
         finally:
@@ -133,7 +133,6 @@ class CameraDevice:
             self._go_dark()
 
     async def _serve(self) -> None:
-        """Run the camera while it is wanted, again and again."""
         try:
             while True:
                 while not self._wanted:
@@ -166,7 +165,7 @@ class CameraDevice:
         asked, conversation = frozenset(self._asked), self._conversation
         jpeg = await camera.shoot()
         if conversation != self._conversation:
-            return  # its conversation is over, and nothing of it is shown in another
+            return  # its conversation is over, and no other may show it
         shot = Snapshot(self._clock.now(), jpeg)
         self.counts["shot"] += 1
         self._supervisor.note_alive()
@@ -178,7 +177,7 @@ class CameraDevice:
         self.on_shot(shot, bool(asked))
 
     async def _put_lamps_out(self) -> None:
-        """Wait for the camera to be off, which takes a driver a while now and then."""
+        """Put the lamps out each time the camera is off. A driver may need some time for that."""
         while True:
             await self._left.wait()
             self._left.clear()
@@ -199,7 +198,7 @@ class CameraDevice:
         return self._schedule.due is not None or bool(self._asked)
 
     async def _change(self, within_s: float | None = None) -> None:
-        """Return when something has changed, or after so many seconds."""
+        """Return when the schedule or the requests have changed, or after `within_s` seconds."""
         self._changed.clear()
         timer = None if within_s is None else self._clock.call_later(within_s, self._changed.set)
         try:
@@ -209,7 +208,7 @@ class CameraDevice:
                 timer.cancel()
 
     def _keep(self, shot: Snapshot) -> None:
-        """Keep the newest picture for requests, and no longer than it may be shown."""
+        """Keep the newest picture for requests while it is fresh enough."""
         if self._forgetting is not None:
             self._forgetting.cancel()
         self._newest = shot
@@ -225,8 +224,8 @@ class CameraDevice:
 
 
 def no_picture(within_s: float) -> DeviceLost:
-    """Return the error of a camera that gives no picture in time."""
-    return DeviceLost(f"camera: no picture within {within_s:.1f} s; see what the journal says of it")
+    """Return the error of a camera that gave no picture in time."""
+    return DeviceLost(f"camera: no picture within {within_s:.1f} s; see the journal's lines about the camera")
 
 
 def _fail(asked: "asyncio.Future[Snapshot]", error: DeviceLost) -> None:

@@ -1,4 +1,4 @@
-"""What tells a picture that is worth sending: it is unlike the last one that was sent, or that one is old."""
+"""A filter for pictures that are worth sending: they differ from the last one sent, or that one is old."""
 
 import asyncio
 import logging
@@ -10,17 +10,20 @@ log = logging.getLogger(__name__)
 
 
 class ChangeFilter:
-    """Remembers what was sent last, as little of it as can be compared."""
+    """Remembers a small sketch of the picture that was sent last, to compare others with it."""
 
     def __init__(self, min_change: float, refresh_s: float) -> None:
-        """`min_change`: see `picture.difference`; 0: every picture is new. Nor is one like what is so many seconds old."""
+        """`min_change`: the least `picture.difference` of a new picture; 0 makes every picture new.
+
+        `refresh_s`: every picture counts as new when the last one sent is older than this.
+        """
         self._min_change = min_change
         self._refresh_s = refresh_s
         self._at = 0.0
         self._sketch = b""
 
     async def sketch(self, jpeg: bytes) -> bytes | None:
-        """Return what a picture is compared by; None: it is damaged."""
+        """Return the sketch of a picture; None if the picture is damaged."""
         if not self._min_change:
             return b""
         try:
@@ -30,15 +33,15 @@ class ChangeFilter:
             return None
 
     def is_alike(self, sketch: bytes, now: float) -> bool:
-        """Return whether there is nothing new in a picture with that sketch."""
+        """Return whether a picture with that sketch shows nothing new."""
         if not self._sketch or not sketch or now - self._at >= self._refresh_s:
             return False
         return picture.difference(sketch, self._sketch) < self._min_change
 
     def keep(self, sketch: bytes, at: float) -> None:
-        """Note what was sent, and when."""
+        """Note the sketch of a picture that was sent, and the time."""
         self._sketch, self._at = sketch, at
 
     def forget(self) -> None:
-        """Take whatever comes next for new."""
+        """Treat the next picture as new."""
         self._sketch = b""

@@ -10,7 +10,7 @@ from kioskd.ports import Connection
 
 
 class NoPictureService:
-    """Takes no pictures; it stands in the place of `PictureService`, which loads Pillow."""
+    """Takes no pictures. It replaces `PictureService`, which loads Pillow, in a kiosk without a camera."""
 
     status: Final = "none"
     counts: Final[Mapping[str, int]] = {}
@@ -19,7 +19,7 @@ class NoPictureService:
         """Do nothing."""
 
     def take_snapshot(self, effect: TakeSnapshot) -> None:
-        """Do nothing: the control socket refuses a snapshot before it is asked for."""
+        """Do nothing: the control socket rejects a snapshot earlier."""
 
     def connect(self, connection: Connection, epoch: int) -> None:
         """Do nothing."""
@@ -31,14 +31,13 @@ class NoPictureService:
         """Do nothing."""
 
     async def fresh(self, _within_s: float) -> bytes:
-        """Raise DeviceLost, which says what to set."""
-        raise DeviceLost("camera: there is none; set camera.source")
+        """Raise DeviceLost, which names the setting."""
+        raise DeviceLost("camera: the kiosk has none; set camera.source")
 
     async def snapshot_result(self) -> str:
-        """Return nothing: no snapshot was asked for."""
+        """Return "", because there is no request."""
         return ""
 
     async def run(self) -> NoReturn:
-        """Wait until cancelled."""
         while True:
             await asyncio.Event().wait()

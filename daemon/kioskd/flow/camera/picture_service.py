@@ -29,18 +29,18 @@ class PictureService:
         refresh_s: float,
         lamps: Sequence[Lamp] = (),
     ) -> None:
-        """Be off.
+        """Start with the camera off.
 
         Args:
             camera: The device.
             clock: The time.
             post: Takes events for the core.
-            pacer: Sends pictures when nothing else is being sent.
-            show: Puts a picture before the model on request; returns False if too many wait.
+            pacer: Sends pictures while no other data waits.
+            show: Sends a requested picture to the model; returns False if too many wait.
             every_s: The time between two pictures of the stream, in seconds.
             min_change: See `ChangeFilter`.
             refresh_s: See `ChangeFilter`.
-            lamps: The camera's own, lit exactly while it runs.
+            lamps: The camera's own lamps, lit exactly while it runs.
         """
         self._device = CameraDevice(camera, clock, post, lamps=lamps)
         self._stream = PictureStream(
@@ -49,48 +49,47 @@ class PictureService:
         self._device.on_shot = self._stream.take
         self._requests = SnapshotRequests(self._device.once, show, clock)
         self.set_camera = self._stream.set_camera
-        """Performs `SetCamera`."""
+        """Carries out `SetCamera`."""
         self.take_snapshot = self._requests.ask
-        """Performs `TakeSnapshot`."""
+        """Carries out `TakeSnapshot`."""
 
     @property
     def status(self) -> str:
-        """`missing`, `off` or `on`; `none` of a kiosk without a camera."""
+        """`missing`, `off` or `on`. A kiosk without a camera has `none`."""
         if self._device.missing:
             return "missing"
         return "on" if self._device.running else "off"
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """What became of pictures, ever: shot, sent; not sent because alike, congested, late or damaged."""
+        """All pictures by their fate: shot, sent; not sent because alike, congested, late or damaged."""
         return self._device.counts
 
     def connect(self, connection: Connection, _epoch: int) -> None:
-        """Have a connection to send to."""
         self._stream.connect(connection)
 
     def disconnect(self) -> None:
-        """Send nothing more; see `PictureStream.disconnect`."""
+        """Stop sending; see `PictureStream.disconnect`."""
         self._stream.disconnect()
 
     def forget(self, _effect: HangUp) -> None:
-        """Drop what was asked for in a conversation that is over, and show the next none of its pictures."""
+        """Drop pictures and requests of a conversation that is over. No other conversation shows them."""
         self._stream.forget()
         self._requests.forget()
         self._device.forget()
 
     async def fresh(self, within_s: float) -> bytes:
-        """Return a JPEG that is at most 5 s old, starting the camera if need be. May be cancelled.
+        """Return a JPEG that is at most 5 s old. Start the camera if needed. May be cancelled.
 
         Raises:
-            DeviceLost: there is none within so many seconds.
+            DeviceLost: there is no picture within that time.
         """
         return (await self._device.once(within_s)).jpeg
 
     async def snapshot_result(self) -> str:
-        """Wait until the snapshot that was asked for was sent, or could not be; return why, or nothing."""
+        """Wait for the end of the newest snapshot request. Return why it was not sent, or ""."""
         return await self._requests.result()
 
     async def run(self) -> None:
-        """Work until cancelled; the camera is off then."""
+        """Work until cancelled. Then the camera is off."""
         await first_of(self._device.run(), self._stream.run(), self._requests.run())

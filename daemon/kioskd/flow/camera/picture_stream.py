@@ -1,8 +1,9 @@
-"""Camera -> slot of one -> Live: a picture now and then, while the core wants pictures, and never at the sound's expense.
+"""The stream of camera pictures to the service. It never delays the sound.
 
     camera device ─► slot ─► unlike the last one? ─► nothing else to send? ─► connection
 
-A picture that waits for its turn never keeps the camera from taking the next one.
+The slot holds one picture, the newest. A picture that waits does not keep the camera from taking the next
+one.
 """
 
 import asyncio
@@ -19,21 +20,23 @@ from kioskd.ports import Clock, Connection
 log = logging.getLogger(__name__)
 
 LEAST_S: Final = 1.0
-"""The service looks at one picture a second at most."""
+"""The least seconds between two pictures: the service looks at one a second at most."""
 
 SHARE: Final = 10
-"""A picture may keep the line busy for one part in so many of the time. Its next frames of sound wait behind it, so on
-a slow line pictures become rare."""
+"""Pictures use at most one part in `SHARE` of the line's time, so they become rare on a slow line.
+
+The next frames of sound wait behind a picture.
+"""
 
 DRAIN_S: Final = 30.0
-"""How long a picture is watched on its way out; the connection has found out about a dead line by then."""
+"""The most seconds that the stream watches a picture leave. A dead line is detected by then."""
 
 LINGER_S: Final = 5.0
-"""How long a camera that runs goes on without a connection, taking no picture: a rollover is to go unnoticed."""
+"""The seconds that a running camera stays on without a connection, so that a rollover goes unnoticed."""
 
 
 class PictureStream:
-    """Sends the newest picture of the camera while the gate is open and there is a connection."""
+    """Sends the camera's newest picture while the gate is open and there is a connection."""
 
     def __init__(
         self,
@@ -44,7 +47,7 @@ class PictureStream:
         every_s: float,
         change_filter: ChangeFilter,
     ) -> None:
-        """Be shut. A picture is taken every `every_s` seconds, but one a second at most."""
+        """Start with the gate closed. A picture is taken every `every_s` seconds, at most one a second."""
         self._device = device
         self._pacer = pacer
         self._clock = clock
@@ -58,27 +61,25 @@ class PictureStream:
         self._filled = asyncio.Event()
 
     def set_camera(self, effect: SetCamera) -> None:
-        """Begin or stop sending pictures."""
         self._open = effect.open
         if not self._open:
             self._empty_slot("late")
         self._schedule()
 
     def forget(self) -> None:
-        """Forget the conversation that is over: what is still on its way there does not delay the next one's pictures."""
+        """Forget a conversation that is over. Its last picture must not delay those of the next one."""
         self.disconnect()
         self._due = self._lingers_until = self._clock.now()
         self._schedule()
 
     def connect(self, connection: Connection) -> None:
-        """Have a connection to send to."""
         self._connection = connection
         self._schedule()
 
     def disconnect(self) -> None:
-        """Send nothing more, and remember nothing: the next connection's session may have seen no picture yet.
+        """Stop sending, and forget the last picture and the line's speed.
 
-        Nor may its line be as slow.
+        The next connection's session may have seen no picture, and its line may be faster.
         """
         if self._connection is not None:
             self._lingers_until = self._clock.now() + LINGER_S
@@ -89,7 +90,7 @@ class PictureStream:
         self._schedule()
 
     def take(self, shot: Snapshot, asked: bool) -> None:
-        """Note a picture that was taken. One that was asked for is shown by who asked; twice would be billed twice."""
+        """Note a new picture. If it was `asked` for, `SnapshotRequests` sends it: twice would cost twice."""
         self._shot_at = shot.at
         self._due = shot.at + self._every_s
         self._schedule()
@@ -99,7 +100,7 @@ class PictureStream:
             self._filled.set()
 
     async def run(self) -> NoReturn:
-        """Send what is in the slot, when there is nothing else to send, until cancelled."""
+        """Send the picture in the slot when no other data waits. Runs until cancelled."""
         while True:
             await self._filled.wait()
             self._filled.clear()
@@ -115,12 +116,12 @@ class PictureStream:
                 if not await self._deliver(connection, shot, sketch):
                     self._counts["congested" if self._sending else "late"] += 1
             except LinkLost:
-                # The reader of this connection reports the loss; until then nothing more is sent into it.
+                # The reader of this connection reports the loss. Until then, nothing more is sent.
                 if self._connection is connection:
                     self.disconnect()
 
     async def _deliver(self, connection: Connection, shot: Snapshot, sketch: bytes) -> bool:
-        """Send a picture when the line is free; False if that connection is over by then, or there is a newer one."""
+        """Send a picture when the line is free. Return False if its connection ended or a newer one waits."""
         begun = 0.0
 
         async def sending() -> None:

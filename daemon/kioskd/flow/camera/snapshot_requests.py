@@ -1,4 +1,4 @@
-"""What a person asks the kiosk to show to the model: one picture of what the camera sees now."""
+"""Requests to show the model one picture from the camera."""
 
 import asyncio
 import logging
@@ -13,41 +13,41 @@ from kioskd.ports import Clock
 log = logging.getLogger(__name__)
 
 REQUEST_S: Final = 10.0
-"""How long a picture that a person asked for is waited for: a camera's start, and once more."""
+"""The longest wait for a requested picture, in seconds: a camera's start, and a second try."""
 
 RESULT_S: Final = 14.0
-"""When whoever asked is told at the latest what became of it: most have gone a second later."""
+"""The latest time of an answer to a request, in seconds. Most clients give up one second later."""
 
 _OVER: Final = "the conversation has ended"
 _FULL: Final = "too many questions and pictures wait for the service; try again when it has answered"
-_WAITS: Final = "not yet: the service takes nothing now; it is shown as soon as that does"
+_WAITS: Final = "not yet: the service accepts nothing now; the picture is sent as soon as it does"
 
 
 ShowPicture = Callable[[bytes, Callable[[str], None]], bool]
-"""Puts a JPEG before the model when it can be, and tells the second what became of it: why it was left out, or nothing.
+"""Sends a JPEG to the model when possible. The function gets the reason if it is not sent, else "".
 
-False: it cannot now.
+Returns False if it cannot be sent now.
 """
 
 
 class SnapshotRequests:
-    """Takes what is asked for, one look at a time. `run` must be running."""
+    """Answers requests, one picture at a time. `run` must be running."""
 
     def __init__(
         self, fresh: Callable[[float], Awaitable[Snapshot]], show: ShowPicture, clock: Clock
     ) -> None:
-        """`fresh` returns a picture within so many seconds."""
+        """`fresh` returns a picture within the given seconds."""
         self._fresh = fresh
         self._show = show
         self._clock = clock
         self._asked = asyncio.Event()
         self._result: asyncio.Future[str] | None = None
-        """Why what was asked for last was not shown; empty if it was."""
+        """The reason why the newest request failed; empty if the picture was sent."""
         self._shown: Snapshot | None = None
-        """What the model has, or will have when its turn comes."""
+        """The picture that the model has, or will get when its turn comes."""
 
     def ask(self, _effect: TakeSnapshot) -> None:
-        """Show the model what is seen now. Who asks while that is being done has asked for the same."""
+        """Request a picture. A request that comes while another one is open is the same request."""
         if self._result is None or self._result.done():
             self._result = result = asyncio.get_running_loop().create_future()
             late = self._clock.call_later(RESULT_S, lambda: _settle(result, _WAITS))
@@ -55,18 +55,17 @@ class SnapshotRequests:
             self._asked.set()
 
     async def result(self) -> str:
-        """Wait until what was asked for was sent to the model, or could not be; return why, or nothing."""
+        """Wait for the end of the newest request. Return why the picture was not sent, or ""."""
         return "" if self._result is None else await asyncio.shield(self._result)
 
     def forget(self) -> None:
-        """The conversation is over: what was asked for in it is shown to nobody."""
+        """End the request of a conversation that is over. Its picture is not shown."""
         self._shown = None
         self._asked.clear()
         if self._result is not None:
             _settle(self._result, _OVER)
 
     async def run(self) -> NoReturn:
-        """Work until cancelled."""
         while True:
             await self._asked.wait()
             self._asked.clear()
@@ -78,7 +77,7 @@ class SnapshotRequests:
             except DeviceLost as error:
                 self._refuse(result, str(error))
             else:
-                if not result.done():  # else its conversation is over, and another may have begun
+                if not result.done():  # else the conversation has ended, and another one may have begun
                     self._put(shot, result)
 
     def _put(self, shot: Snapshot, result: "asyncio.Future[str]") -> None:
@@ -88,7 +87,7 @@ class SnapshotRequests:
             _settle(result, why)
 
         if shot is self._shown:
-            _settle(result, "")  # the model has it; twice would be billed twice
+            _settle(result, "")  # the model has it; sending it twice would cost twice
         elif self._show(shot.jpeg, settled):
             self._shown = shot
         else:
@@ -96,7 +95,7 @@ class SnapshotRequests:
 
     def _refuse(self, result: "asyncio.Future[str]", why: str) -> None:
         if not result.done():
-            log.warning("picture asked for, and not shown: %s", why)
+            log.warning("a requested picture was not shown: %s", why)
         _settle(result, why)
 
 

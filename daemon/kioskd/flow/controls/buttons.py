@@ -1,4 +1,4 @@
-"""Edges -> gestures -> events."""
+"""Buttons: edges become gestures, and gestures become events for the core."""
 
 import asyncio
 import logging
@@ -21,11 +21,11 @@ ACTS: Final[dict[button_gesture.ButtonRole, Callable[[float | None], Event]]] = 
     "look": lambda _down_s: events.SnapshotRequested(),
     "hush": lambda _down_s: events.ReplySilenced(),
 }
-"""What a press is for, as the core knows it; each is made of when the finger went down."""
+"""The core's event for each use of a button, made from the time at which the finger pressed it."""
 
 
 class ButtonEvents:
-    """All buttons of a kiosk: who talks by holding one has finished when nobody holds any more."""
+    """All buttons of a kiosk. With two talk buttons, the visitor's turn ends when both are released."""
 
     def __init__(self, post: Callable[[Event], None]) -> None:
         self._post = post
@@ -33,28 +33,26 @@ class ButtonEvents:
         self._buttons: list[ButtonWorker] = []
         self._moved = asyncio.Event()
         self.restart_wanted = asyncio.Event()
-        """Set when a button was held for a restart of the daemon."""
+        """Set when a person held a button to restart the daemon."""
 
     def join(self, button: "ButtonWorker") -> None:
-        """Have one more button."""
         self._buttons.append(button)
 
     def moved(self) -> None:
-        """Note that a finger came or went."""
         self._moved.set()
 
     @property
     def undecided(self) -> bool:
-        """Whether a press waits for a second one, and has not been acted upon."""
+        """Whether a press could still become a double press, so that it has no effect yet."""
         return any(button.undecided for button in self._buttons)
 
     def catch_up(self) -> None:
-        """Post what every edge means that has happened by now."""
+        """Post the events of all edges until now."""
         for button in self._buttons:
             button.catch_up()
 
     async def wait_until_released(self, clock: Clock, seconds: float) -> None:
-        """Return when no finger has been on any button for so long. A stuck button has none."""
+        """Return when no finger has been on any button for `seconds`. A stuck button counts as released."""
         while True:
             self.catch_up()
             self._moved.clear()
@@ -69,7 +67,7 @@ class ButtonEvents:
             await clock.sleep(left_s)
 
     def post(self, event: Event) -> None:
-        """Pass on what a button means, but for the end of a talk that another hand goes on with."""
+        """Post a button's event, but not the end of a talk while another button is still held to talk."""
         match event:
             case events.TalkBegan():
                 self._talking += 1
@@ -81,7 +79,7 @@ class ButtonEvents:
 
 
 class ButtonWorker:
-    """Watches one button. Debouncing is the adapter's business, meaning is `core.gesture`'s, consequences the core's."""
+    """Watches one button. The adapter debounces, `core.button_gesture` finds gestures, the core acts."""
 
     def __init__(
         self,
@@ -94,7 +92,17 @@ class ButtonWorker:
         restart: Callable[[], None],
         buttons: ButtonEvents | None = None,
     ) -> None:
-        """`post`: of the kiosk's `ButtonEvents`, where it has more than one button; `buttons` are those. `name`: the button's own, for the journal. `restart` is called when somebody has held it for that."""
+        """Watch nothing yet.
+
+        Args:
+            button: The button.
+            rules: The rules of its gestures.
+            post: Takes events: that of `ButtonEvents` if the kiosk has more than one button.
+            clock: The time.
+            name: The journal's name of the button.
+            restart: Called when a person has held the button to restart the daemon.
+            buttons: All buttons of the kiosk, if it has more than one.
+        """
         self._button = button
         self._rules = rules
         self._post = post
@@ -106,16 +114,16 @@ class ButtonWorker:
             buttons.join(self)
         self._gesture = button_gesture.Gesture()
         self.let_go_s = -math.inf
-        """When a finger left the button last."""
+        """The clock's time when a finger last released the button."""
         self._due: Cancellable | None = None
-        # A button may be on a line that something else holds: a new process would not change that.
+        # Another program may hold the button's line. A new process would not change that.
         self._source = name.removeprefix("button ")
         self._supervisor = DeviceSupervisor(
             name, clock, post, device=events.Device.BUTTON, called=self._source, needed=False
         )
 
     async def run(self) -> None:
-        """Post what each press means until cancelled. A button that is lost is waited for; it ends a talk."""
+        """Post the event of each press until cancelled. Losing the button ends a talk, and is retried."""
         await self._supervisor.use(self._watch)
 
     async def _watch(self) -> None:
@@ -130,27 +138,26 @@ class ButtonWorker:
 
     @property
     def held(self) -> bool:
-        """Whether a finger is on the button."""
         return self._gesture.held
 
     @property
     def undecided(self) -> bool:
-        """Whether a press waits for a second one, and has not been acted upon."""
+        """Whether a press could still become a double press, so that it has no effect yet."""
         return self._gesture.held_back is not None
 
     def catch_up(self) -> None:
-        """Post what the edges mean that wait to be read."""
+        """Post the events of the edges that wait to be read."""
         self._button.catch_up()
 
     def _edge(self, edge: Edge) -> None:
         self._supervisor.note_alive()
         now_s = self._clock.now()
-        # A stamp of another clock than ours would lie in the future, or before all that was heard so far.
+        # A time stamp from another clock could be in the future, or before all edges so far.
         self._step(edge.down, now_s if edge.at_s is None else min(edge.at_s, now_s))
 
     def _tick(self) -> None:
         self._due = None
-        # The loop may have starved: an edge that the kernel has by now came before the time that is to be judged.
+        # The loop may be late. Edges that the kernel holds are older than the time to judge here.
         self._button.catch_up()
         self._step(None, self._clock.now())
 
@@ -190,18 +197,19 @@ class ButtonWorker:
                 case button_gesture.Commit("mute"):
                     self._post(events.MuteRequested())
                 case button_gesture.Commit("restart"):
-                    log.warning("restart asked for by button: name=%s", self._name)
+                    log.warning("a button was held to restart the daemon: name=%s", self._name)
                     self._restart()
                 case button_gesture.Stuck():
                     log.warning(
-                        "button stuck, passed over until it is let go: name=%s held_s=%.0f; free it, or mend its wiring",
+                        "button stuck, ignored until it is released: name=%s held_s=%.0f; "
+                        "free it, or mend its wiring",
                         self._name,
                         self._rules.stuck_s,
                     )
                     self._post(events.DeviceGone(events.Device.BUTTON, self._source))
                 case button_gesture.Bouncing(edges, within_s):
                     log.warning(
-                        "button bouncing, passed over until it rests: name=%s edges=%d within_s=%.0f; "
+                        "button bounces, ignored until it rests: name=%s edges=%d within_s=%.0f; "
                         "mend its cable, raise debounce_ms (gpio only), or take another button",
                         self._name,
                         edges,
@@ -209,5 +217,5 @@ class ButtonWorker:
                     )
                     self._post(events.DeviceGone(events.Device.BUTTON, self._source))
                 case button_gesture.ButtonReleased():
-                    log.info("button rests, and is listened to again: name=%s", self._name)
+                    log.info("button rests and is used again: name=%s", self._name)
                     self._post(events.DeviceCame(events.Device.BUTTON, self._source))

@@ -1,4 +1,4 @@
-"""The kiosk, as far as remote control reads it and acts on it."""
+"""The kiosk as remote control sees it: the values that it reads, and the actions that it can start."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class DisplayView(Protocol):
 
     @property
     def words(self) -> str:
-        """What the service manager was told last."""
+        """The status text that the service manager has now."""
 
 
 class PictureView(Protocol):
@@ -26,15 +26,15 @@ class PictureView(Protocol):
         """`none`, `missing`, `off` or `on`."""
 
     async def snapshot_result(self) -> str:
-        """Wait until the snapshot that was asked for was sent; return why it was not, or nothing. Ends in 14 s."""
+        """Wait until the requested snapshot is sent. Return why it was not, or "". Takes at most 14 s."""
 
 
 class UplinkView(Protocol):
-    """The visitor's sound on its way."""
+    """The visitor's audio on its way to the service."""
 
     @property
     def held_s(self) -> float:
-        """Seconds of sound that wait to be sent."""
+        """The seconds of audio that wait to be sent."""
 
 
 class VolumeControl(Protocol):
@@ -42,10 +42,10 @@ class VolumeControl(Protocol):
 
     @property
     def percent(self) -> int:
-        """The volume that is played."""
+        """The volume of the speaker, in percent."""
 
     def set_volume(self, percent: int) -> int:
-        """Set the volume as far as the owner allows it; return what it has come to."""
+        """Set the volume within speaker.volume_floor and volume_ceiling. Return the volume that is set."""
 
 
 class JournalControl(Protocol):
@@ -53,51 +53,51 @@ class JournalControl(Protocol):
 
     @property
     def log_level(self) -> str:
-        """One of `LOG_LEVELS`."""
+        """The log level: one of `LOG_LEVELS`."""
 
     def set_log_level(self, name: str) -> None:
-        """Log from there up, until the next start."""
+        """Log from this level up, until the daemon starts again."""
 
     def recent(self, number: int) -> tuple[list[dict[str, str]], int]:
-        """Return the journal's lines after line `number`, and the newest one's number."""
+        """Return the journal's lines after line `number`, and the number of the newest line."""
 
 
 class OwnerControl(Protocol):
-    """What only an owner changes."""
+    """Actions that only the owner is allowed to start."""
 
     async def reload(self) -> Sequence[str]:
-        """Take the settings over from their file; return those, as SECTION.NAME, that hold only after a restart.
+        """Load the settings from their file. Return the settings, as SECTION.NAME, that need a restart.
 
         Raises:
-            ConfigError: the file has faults, a line each; the old settings hold.
+            ConfigError: the file has faults, one on each line. The old settings stay.
         """
 
     def take_key(self, key: SecretStr) -> None:
-        """Open the service with this key from the next dial on, in place of the stored one.
+        """Use this key from the next dial on, in place of the stored one.
 
         Raises:
-            ConfigError: it cannot be one, or the service is not opened by a stored key.
+            ConfigError: the text cannot be a key, or the service is not used with a stored key.
         """
 
 
 class MetricsView(Protocol):
-    """The kiosk in numbers."""
+    """The kiosk's metrics."""
 
     def families(self) -> list[MetricFamily]:
         """Return all metrics."""
 
     def render(self, families: Iterable[MetricFamily]) -> str:
-        """Return Prometheus' text of them; called in a thread."""
+        """Return the metrics in Prometheus' text format. Called in a thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class KioskView:
-    """What remote control reads, and what it acts on."""
+    """The values that remote control reads, and the functions that it calls."""
 
     post: Callable[[Event], None]
-    """Tells the core."""
+    """Posts an event to the core."""
     tell: Callable[[str | bytes], bool]
-    """Says a text to the model, or shows it a JPEG. False: too many wait already, or the kiosk sleeps."""
+    """Sends a text or a JPEG to the model. False: too many wait already, or the kiosk sleeps."""
     display: DisplayView
     pictures: PictureView
     uplink: UplinkView
@@ -106,4 +106,4 @@ class KioskView:
     owner: OwnerControl
     metrics: MetricsView
     tools_left_out: Callable[[], Sequence[Mapping[str, str]]]
-    """Returns the tools that the service refuses: name, place and why."""
+    """Returns the tools that the service rejects, each with its name, place and cause."""

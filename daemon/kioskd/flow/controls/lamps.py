@@ -1,4 +1,4 @@
-"""States -> lamps."""
+"""Lamps that show the kiosk's state."""
 
 import asyncio
 import datetime
@@ -14,20 +14,20 @@ from kioskd.media.lamp_patterns import NightDimming
 from kioskd.ports import Clock, Lamp, Light
 
 GRAIN_S: Final = 0.001
-"""A step that ends so soon has ended: timers are as early as that, and nobody sees it."""
+"""A step that ends within this time counts as ended. Timers fire that early, and eyes see no difference."""
 
 RECHECK_S: Final = 600.0
-"""The time of the day is asked for so often where it matters: it may be set, or jump with the season."""
+"""The longest time between two looks at the time of day, for dimming at night: the clock may be set."""
 
 LEAST_S: Final = 0.001
-"""Between two steps: what is left of one by a rounding would be too short for any clock to get past."""
+"""The least time between two steps. A rounding error could leave less, and no clock can wait for that."""
 
 
 class LampWorker:
-    """Has all lamps play the rhythm of what is shown, as bright as the time of the day wants it.
+    """Drives all lamps: they show the state's pattern, dimmed by the time of day.
 
-    A kiosk whose lamp is lost goes on: it is said, and the lamp comes back by itself. Between two steps of a rhythm
-    nothing runs; a steady light wakes nobody.
+    A lamp that is lost is reported and retried, and the kiosk goes on. Between two steps of a pattern no code
+    runs; a steady light needs none.
     """
 
     def __init__(
@@ -41,9 +41,9 @@ class LampWorker:
         night: NightDimming | None = None,
         name: str = "lamp",
     ) -> None:
-        """`name`: what the journal calls them. `brightness` is in percent, as eyes have it.
+        """`name`: the journal's name of the lamps. `brightness`: in percent, as eyes see it.
 
-        `local_time` tells the time of the day, and is asked only where there is a `night`.
+        `local_time` returns the time of day. It is called only if there is a `night`.
         """
         self._lamps = lamps
         self._clock = clock
@@ -63,7 +63,7 @@ class LampWorker:
         self._due = asyncio.Event()
 
     def show(self, effect: ShowStatus) -> None:
-        """Show a state with its code and what lies over it, at once; a rhythm that is played already goes on."""
+        """Show a state with its code and its overlay at once. A pattern that does not change goes on."""
         self._shown = effect
         before, self._pattern = (
             self._pattern,
@@ -75,7 +75,6 @@ class LampWorker:
         self._due.set()
 
     async def run(self) -> None:
-        """Drive the lamps until cancelled."""
         async with asyncio.TaskGroup() as group:
             for lamp, supervisor in zip(self._lamps, self._supervisors, strict=True):
                 group.create_task(supervisor.use(lamp.run))
@@ -93,7 +92,7 @@ class LampWorker:
                     alarm.cancel()
 
     def _shine(self) -> float:
-        """Have the lamps look as they should now; return for how many seconds."""
+        """Set the lamps to their light of this moment. Return the seconds until it changes."""
         elapsed_s = self._clock.now() - self._began
         level, until_s = lamp_patterns.at(self._pattern, elapsed_s + GRAIN_S)
         percent, holds_s = self._brightness, math.inf

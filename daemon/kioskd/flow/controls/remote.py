@@ -1,4 +1,4 @@
-"""Requests from outside -> what the kiosk does and says of itself. Who may ask, and how, is the socket's business."""
+"""Commands of remote control. The socket decides who is allowed to send them."""
 
 import asyncio
 import logging
@@ -34,14 +34,17 @@ from kioskd.ports import Clock, SendLine
 log = logging.getLogger(__name__)
 
 STEP_S: Final = 2.0
-"""How long the core may take to go through one event; it takes a millisecond."""
+"""The most seconds that the core gets for one event. It needs a millisecond."""
 
 RELOAD_S: Final = 40.0
-"""How long reading new settings may take, with a trial of what they need. A Pi loads a library in seconds."""
+"""The most seconds to read new settings and to try them. A Pi needs seconds to load a library."""
 
 TICK_S: Final = 0.1
 WATCHERS: Final = 4
-"""Half of the places at the socket, for members and for owners each: who only asks for the status still gets in."""
+"""The most members of the group that watch, and the most owners: half of their places at the socket.
+
+So there is always a place to ask for the status.
+"""
 
 QUESTION_CHARS: Final = 4000
 
@@ -49,11 +52,11 @@ LOG_LEVELS: Final = ("debug", "info", "warning")
 
 
 class RequestRefused(Exception):
-    """It cannot be done now; the message says why, and what to do."""
+    """The request cannot be done now. The message says why, and what to do."""
 
 
 class RemoteControl:
-    """The one who is asked."""
+    """Answers the requests from the control socket."""
 
     def __init__(
         self,
@@ -64,29 +67,29 @@ class RemoteControl:
         *,
         fit: Callable[[bytes], Awaitable[bytes]],
     ) -> None:
-        """`fit` makes a picture from outside one for the service, or raises ValueError that says why not."""
+        """`fit` converts a picture for the service, or raises ValueError with the cause."""
         self._kiosk = kiosk
         self._tally = tally
         self._meters = meters
         self._clock = clock
         self._fit = fit
         self._watchers: Counter[bool] = Counter()
-        """By whether they are owners, who have places of their own."""
+        """The clients that watch, by whether they are owners. Owners have places of their own."""
         self._decoding = asyncio.Lock()
-        """One picture at a time: two large ones would not fit into a small machine's memory."""
+        """Only one picture is decoded at a time: two large ones do not fit into a small machine's memory."""
         self._waiting: dict[int, tuple[Event, asyncio.Future[State]]] = {}
 
     def observe(
         self, _now: float, event: Event, _before: State, after: State, _effects: tuple[Effect, ...]
     ) -> None:
-        """See what came of an event of ours; see `engine.Observer`. To be told after the `MetricCounts`."""
+        """Note the state after an event of ours; see `engine.Observer`. Call it after the `MetricCounts`."""
         if (waiting := self._waiting.pop(id(event), None)) is not None and not waiting[1].done():
             waiting[1].set_result(after)
 
     async def handle(
         self, request: Mapping[str, object], attachment: bytes, answer: SendLine, *, privileged: bool
     ) -> None:
-        """Do what is asked, and answer. `privileged`: by root or the daemon's own user, not by a member of the group."""
+        """Do a request, and answer it. `privileged`: it comes from root or the daemon's own user."""
         try:
             match request:
                 case {"do": "status"}:
@@ -108,7 +111,7 @@ class RemoteControl:
             await answer({"ok": True, **told})
 
     def status(self) -> dict[str, object]:
-        """Return what there is to know: words for people, numbers for programs. No speech, no picture, no secret."""
+        """Return the status: words for people, numbers for programs. No speech, no picture, no secret."""
         tally, kiosk = self._tally, self._kiosk
         state, now = tally.state, self._clock.now()
         awake = state.turn.awake
@@ -168,29 +171,29 @@ class RemoteControl:
                 await self._take_key(SecretStr(key), privileged=privileged)
             case _:
                 raise RequestRefused(
-                    "not a request that this kioskd knows; is the command of another version?"
+                    "kioskd does not know this request; do the command and the daemon have the same version?"
                 )
-        log.info("asked at the control socket: do=%s", request["do"])
+        log.info("command from the control socket: do=%s", request["do"])
         return {"state": str(self._tally.show.shown), "words": self._kiosk.display.words, **told}
 
     async def _ask(self, text: str) -> None:
         text = sanitize.text(text)
         if not 0 < len(text) <= QUESTION_CHARS:
-            raise RequestRefused(f"a question has 1 to {QUESTION_CHARS} characters")
-        # First the core: what is told to a kiosk that does not wake would be said to its next visitor.
+            raise RequestRefused(f"write a question of 1 to {QUESTION_CHARS} characters")
+        # The core first: a question to a kiosk that does not wake would otherwise reach its next visitor.
         _must_be_awake(await self._step(TextSubmitted()))
         self._tell(text)
 
     async def _look(self) -> None:
         if self._kiosk.pictures.status == "none":
-            raise RequestRefused("there is no camera; set camera.source in the configuration")
+            raise RequestRefused("the kiosk has no camera; set camera.source in the configuration")
         _must_be_awake(await self._step(SnapshotRequested()))
         if why := await self._kiosk.pictures.snapshot_result():
             raise RequestRefused(f"not shown: {why}")
 
     async def _show(self, attachment: bytes) -> int:
         if not attachment:
-            raise RequestRefused("there is no picture in the request")
+            raise RequestRefused("the request holds no picture")
         try:
             async with self._decoding:
                 jpeg = await self._fit(attachment)
@@ -201,7 +204,7 @@ class RemoteControl:
         return len(jpeg)
 
     async def _reload(self) -> dict[str, object]:
-        """Return what came of it. The faults of a file are no refusal: it was read, as asked."""
+        """Return the result of a reload. A file with faults is no error here: the file was read, as asked."""
         try:
             async with asyncio.timeout(RELOAD_S):
                 return {"later": list(await self._kiosk.owner.reload()), "faults": []}
@@ -214,12 +217,14 @@ class RemoteControl:
 
     async def _take_key(self, key: SecretStr, *, privileged: bool) -> None:
         if not privileged:
-            raise RequestRefused("a key is taken from root and the daemon's own user only; sudo kioskd key")
+            raise RequestRefused(
+                "only root and the daemon's own user can change the key; run sudo kioskd key"
+            )
         try:
             self._kiosk.owner.take_key(key)
         except ConfigError as error:
             raise RequestRefused(str(error)) from None
-        # What was refused is tried at once; a conversation moves to a connection with the new key in a quiet moment.
+        # A rejected service is dialed at once. A conversation takes the new key in a quiet moment.
         await self._step(SettingsChanged())
 
     def _tell(self, what: str | bytes) -> None:
@@ -230,7 +235,7 @@ class RemoteControl:
             )
 
     async def _step(self, event: Event) -> State:
-        """Tell the core, and return the state that follows."""
+        """Post an event to the core, and return the state after it."""
         after: asyncio.Future[State] = asyncio.get_running_loop().create_future()
         late = self._clock.call_later(STEP_S, lambda: _give_up(after))
         self._waiting[id(event)] = event, after
@@ -242,9 +247,9 @@ class RemoteControl:
             self._waiting.pop(id(event), None)
 
     async def _watch(self, answer: SendLine, *, privileged: bool) -> None:
-        """Say how it stands ten times a second, until the client leaves."""
+        """Send the status ten times a second, until the client leaves."""
         if self._watchers[privileged] >= WATCHERS:
-            raise RequestRefused(f"{WATCHERS} others watch already")
+            raise RequestRefused(f"{WATCHERS} other clients watch already; stop one of them")
         self._watchers[privileged] += 1
         self._meters.watch(on=True)
         seen = 0
@@ -260,19 +265,19 @@ class RemoteControl:
 
 
 def _must_be_awake(state: State) -> None:
-    """Say why the kiosk did not wake, if it did not.
+    """Raise if the kiosk did not wake.
 
     Raises:
-        Refused: why.
+        RequestRefused: the cause, and what to do.
     """
     if state.turn.awake:
         return
     if state.muted:
-        raise RequestRefused("it is muted; kioskd unmute ends that")
+        raise RequestRefused("the kiosk is muted; run kioskd unmute first")
     if code := broken(state) or state.closed:
         what = state.opens if code is state.closed else ""
-        raise RequestRefused(f"it cannot: {wrong(Trouble(code, what))} (code {code})")
-    raise RequestRefused("it fell asleep at once; see the journal")
+        raise RequestRefused(f"the kiosk cannot wake: {wrong(Trouble(code, what))} (code {code})")
+    raise RequestRefused("the kiosk fell asleep at once; see the journal")
 
 
 def _give_up(after: "asyncio.Future[State]") -> None:

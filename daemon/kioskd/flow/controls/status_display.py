@@ -1,4 +1,4 @@
-"""The kiosk's state -> the service manager's status line and the lamps."""
+"""The display of the kiosk's state: the service manager's status line and the lamps."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,18 +10,18 @@ from kioskd.ports import Notifier
 
 
 class StatusDisplay:
-    """Shows one state at a time."""
+    """Shows the state in the status line and on the lamps."""
 
     def __init__(self, notifier: Notifier, lamps: Sequence[LampWorker], kept: str) -> None:
-        """Show nothing yet. `kept` says what of a conversation is recorded, in words; empty if nothing is."""
+        """Show nothing yet. `kept` names the records of a conversation in words; empty if there are none."""
         self._notifier = notifier
         self.lamps = lamps
         self._kept = kept
         self.words = ""
-        """What the service manager was told last."""
+        """The status line that the service manager has now."""
 
     def show(self, effect: ShowStatus) -> None:
-        """Show a state. Listening looks a little different while what is said is kept."""
+        """Show a state. While listening, a lamp also shows that the conversation is recorded."""
         self.words = status(effect, kept=self._kept)
         self._notifier.status(self.words)
         if self._kept and effect.shown is KioskStatus.LISTENING and effect.overlay is Overlay.NONE:

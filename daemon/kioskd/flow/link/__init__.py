@@ -1,1 +1,1 @@
-"""One connection to the Live service: dialing, reading, what is written and shown, the end of each turn."""
+"""The connection to the Live service: dialing, reading, sending texts and pictures, ends of turns."""

@@ -1,4 +1,4 @@
-"""What the service sends of replies -> the speaker and the core: where each begins, where it ends, and how."""
+"""The service's replies: their sound goes to the speaker, and their beginning and end to the core."""
 
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -21,11 +21,11 @@ from kioskd.ports import (
 )
 
 VOID_S: Final = 2.0
-"""How long sound is dropped after an interruption when the service does not end the turn, as it should at once."""
+"""The most seconds after an interruption in which sound is dropped. The end of the turn ends this sooner."""
 
 
 class IncomingReply:
-    """The replies of one connection after the other. For the loop's thread."""
+    """The replies of all connections in turn. For the event loop's thread."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class IncomingReply:
         transcript: Transcript,
         read_aloud: ReadAloud | None,
     ) -> None:
-        """`counts` is told of turns without sound; `transcript` of what came in writing, which `read_aloud` turns into sound."""
+        """`counts` counts turns without sound. `transcript` gets written replies, `read_aloud` says them."""
         self._downlink = downlink
         self._post = post
         self._clock = clock
@@ -49,20 +49,19 @@ class IncomingReply:
         self._void_until = 0.0
         self._interrupted = False
         self.session_useless = False
-        """The session of the connection that is up is to be left behind: its handles are not wanted."""
+        """Whether the present session gives no sound. It is left, so its resumption handles are ignored."""
 
     def connect(self, *, resumed: bool) -> None:
-        """Begin with another connection."""
         self._void_until = 0.0
         self._interrupted = self.session_useless = False
         self._endings.connect(resumed=resumed)
 
     def run(self) -> Coroutine[Any, Any, object]:
-        """Read aloud what comes in writing, until cancelled."""
+        """Read written replies aloud, until cancelled."""
         return self._reader.run()
 
     def take(self, message: Message, epoch: int) -> bool:
-        """Take a message that is about replies; False for any other."""
+        """Take a message about replies. Return False for any other message."""
         match message:
             case ReplyAudio(sound):
                 self._play(sound, epoch)
@@ -77,10 +76,10 @@ class IncomingReply:
                 self._void_until = 0.0
                 if not self._interrupted:
                     self._post(events.TurnEnded(epoch))
-                # The end of what was interrupted is no answer to what interrupted it.
+                # The end of the interrupted turn is not the answer to the interruption.
                 self._interrupted = False
             case Interrupted():
-                # Only a reply that was still coming can have sound on its way that nobody shall hear.
+                # Only a reply that was still arriving can have unwanted sound on its way.
                 if self._open:
                     self._void_until = self._clock.now() + VOID_S
                 self.end()
@@ -92,13 +91,13 @@ class IncomingReply:
         return True
 
     def end(self) -> None:
-        """End the reply that is coming, if one is: it is over when what came of it was heard."""
+        """End the reply that is arriving, if any. It is over when its sound has been heard."""
         if self._open:
             self._open = False
             self._downlink.end(self._reply)
 
     def give_up(self, epoch: int) -> None:
-        """End a reply of which no end was told. If more of it comes, that is a reply of its own."""
+        """End a reply whose end did not arrive. If more sound of it arrives, that counts as another reply."""
         self.end()
         self._endings.stalled()
         self._leave_useless(epoch)
@@ -109,14 +108,14 @@ class IncomingReply:
         began, self._open = not self._open, True
         if began:
             self._endings.sounded()
-            self._interrupted = False  # the end that is owed is this reply's, even if the other's never came
+            self._interrupted = False  # the next end is this reply's, even if the interrupted one had none
             self._reply += 1
         self._downlink.add(self._reply, sound)
         if began:
             self._post(events.ReplyBegan(epoch, self._reply))
 
     def _end_generation(self, epoch: int) -> None:
-        """End the reply; have one that came in writing heard all the same."""
+        """End the reply. If it came in writing, have it read aloud."""
         self.end()
         self._endings.heard_out()
         if text := self._endings.take_written():
@@ -126,7 +125,7 @@ class IncomingReply:
             self._post(events.ReplyBegan(epoch, self._reply))
 
     def _leave_useless(self, epoch: int) -> None:
-        """Give up a session that gives no sound. What was said is told to the fresh one, unless that was useless, too."""
+        """Leave a session without sound. If it is the second in a row, the next one gets no transcript."""
         if self._endings.useless:
             self.session_useless = True
             if self._endings.useless_sessions > 1:

@@ -1,7 +1,7 @@
-"""One connection per epoch: dial, read, report, hang up.
+"""The link: it dials, reads and hangs up connections. Each connection has an epoch.
 
-What the service sends is sorted here: sound goes straight to the speaker, everything else becomes an event. When to dial
-again is the core's business.
+The link sorts the service's messages: sound goes to the speaker, and all others become events. The core
+decides when to dial again.
 """
 
 import asyncio
@@ -37,28 +37,28 @@ log = logging.getLogger(__name__)
 
 
 class ConnectionUser(Protocol):
-    """Whatever else sends over a connection while it is up."""
+    """A user of the connection that also sends over it."""
 
     def connect(self, connection: Connection, epoch: int) -> None:
-        """Have a connection, the one of this epoch."""
+        """Use this connection, which has this epoch."""
 
     def disconnect(self) -> None:
-        """Have none."""
+        """Stop using the connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionStart:
-    """How a session begins. A reload of the settings replaces it."""
+    """The settings of a new session. A reload of the settings replaces them."""
 
     live: Live
     greeting: str = ""
-    """What the model is told to say first; empty where it waits for the visitor."""
+    """The instruction for the model's first words. Empty: the model waits for the visitor."""
     pictures: Sequence[bytes] = field(default=(), repr=False)
-    """JPEGs that are shown at the beginning of each new session."""
+    """JPEGs that each new session is shown first."""
 
 
 class LiveLink:
-    """The connection. Orders (`dial`, `hang_up`, `greet`) are taken at once and carried out by `run`."""
+    """The link to the service. `dial`, `hang_up` and `greet` take orders, and `run` carries them out."""
 
     def __init__(
         self,
@@ -76,21 +76,21 @@ class LiveLink:
         on_message: Sequence[Callable[[Message], None]] = (),
         room: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Have no connection.
+        """Start without a connection.
 
         Args:
-            start: How sessions begin.
+            start: The settings of new sessions.
             uplink: Sends the visitor's sound.
             post: Takes events for the core.
             clock: The time.
-            replies: Takes what belongs to the model's replies.
+            replies: Takes the messages about the model's replies.
             outbox: Sends texts and pictures.
-            transcript: Remembers what was said, for a session that is not resumed.
-            connection_log: Counts, and writes the journal's lines.
+            transcript: Remembers the words of both sides, for a session that is not resumed.
+            connection_log: Counts connections, and writes journal lines about them.
             jitter: Returns a random number from 0 to 1, for the delay before the next dial.
-            users: Are given each connection while it is up, in this order.
-            on_message: Are given each message of the service, in this order.
-            room: Returns when the core has caught up. Until then nothing more is read.
+            users: Get each connection while it is open, in this order.
+            on_message: Get each message of the service, in this order.
+            room: Returns when the core has caught up. Until then, no more messages are read.
         """
         self._start = start
         self._uplink = uplink
@@ -107,64 +107,64 @@ class LiveLink:
         self._order: Dial | None = None
         self._ordered = asyncio.Event()
         self.warm = False
-        """Whether a dial would begin at once."""
+        """Whether the client library is loaded, so that a dial begins at once."""
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """What happened to connections, and what the service will bill, ever."""
+        """All connections by their fate, and all tokens that the service bills."""
         return self._log.counts
 
     def dial(self, order: Dial) -> None:
-        """Close what there is, then connect; the newest order counts."""
+        """Close the present connection, then dial. The newest order counts."""
         self._order = order
         self._outbox.open()
         self._ordered.set()
 
     def hang_up(self, _effect: HangUp) -> None:
-        """Close what there is, and forget what was said, and what was to be said."""
+        """Close the present connection. Forget the transcript, and all texts and pictures that wait."""
         self._order = None
         self._outbox.close()
         self._ordered.set()
         self._transcript.forget()
 
     def greet(self, _effect: Greet) -> None:
-        """Have the model greet, over the connection that is up."""
+        """Have the model greet, over the present connection."""
         self._outbox.greet(self._start.greeting)
 
     def observe(
         self, _now: float, event: Event, before: State, after: State, _effects: tuple[Effect, ...]
     ) -> None:
-        """Take note of one step; see `engine.Observer`. A text or picture would void what the core waits for."""
+        """Note one step; see `engine.Observer`. Close the outbox while the core holds new input back."""
         if after.turn.gated is not before.turn.gated:
             self._outbox.gate(shut=after.turn.gated)
         if event == events.TimerFired(events.Timer.STALLED) and before.turn.phase is TurnPhase.SPEAKING:
             self._replies.give_up(after.link.epoch)
 
     def use(self, start: SessionStart) -> None:
-        """Begin so from the next order on: the settings have changed."""
+        """Use other settings from the next order on."""
         self._start = start
 
     async def run(self) -> None:
         """Carry out orders until cancelled; then close the connection.
 
         Raises:
-            ConfigError: what the settings say of the service cannot be used.
-            LinkLost: the program does not fit together (Remedy.STOP).
+            ConfigError: the settings of the service cannot be used.
+            LinkLost: the parts of the program do not fit together (Remedy.STOP).
         """
         await self._start.live.warm_up()
         self.warm = True
         while True:
             await self._ordered.wait()
             self._ordered.clear()
-            self._outbox.greet(None)  # it was meant for the connection that is left
+            self._outbox.greet(None)  # it was meant for the previous connection
             if self._order is not None:
-                # The old connection is closed before the new order is looked at: break, then make.
+                # The old connection is closed before the new one is dialed.
                 await first_of(self._hold(self._order), self._ordered.wait())
             else:
                 self._log.asleep(self._uplink.held_s)
 
     async def _hold(self, order: Dial) -> None:
-        """Live through one connection, and report its end. A cancelled call was left: there is nothing to report."""
+        """Use one connection, and report its end. If cancelled, the kiosk chose the end: no report."""
         dialed = self._clock.now()
         recall = self._transcript.tell() if order.recall else ()
         log.debug("> dial: epoch=%d resume=%s recall=%d", order.epoch, order.handle is not None, len(recall))
@@ -184,7 +184,7 @@ class LiveLink:
             if connection is not None:
                 self._uplink.take_back_undelivered(connection)
             self._log.over(order.epoch, connection, dialed, cause)
-        await asyncio.Event().wait()  # what comes next is an order
+        await asyncio.Event().wait()  # until the next order cancels this
 
     def _report(self, epoch: int, age_s: float, error: LinkLost) -> None:
         log.warning(
@@ -213,7 +213,7 @@ class LiveLink:
             for user in self._users:
                 user.disconnect()
             self._uplink.disconnect()
-            self._replies.end()  # a reply cut off by the connection's end is over when its sound is
+            self._replies.end()  # a reply that the connection's end cut off is over after its last sound
 
     async def _read(self, connection: Connection, epoch: int) -> None:
         while True:
@@ -231,7 +231,7 @@ class LiveLink:
                 log.info("link going away: epoch=%d left=%.0fs", epoch, left_s)
                 self._post(events.GoingAway(epoch, left_s))
             case ResumptionUpdate() if self._replies.session_useless:
-                pass  # it leads back to the session that gives no sound
+                pass  # the handle resumes the session that gives no sound
             case ResumptionUpdate(handle):
                 self._post(events.HandleIssued(epoch, handle))
             case UsageReported():

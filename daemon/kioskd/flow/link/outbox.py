@@ -1,10 +1,10 @@
-"""What is written to the model and shown to it: little, in order, and never in the way of the sound.
+"""The outbox: texts and pictures for the model, in order. They never delay the sound.
 
     a session's first pictures ─┐
     greeting ───────────────────┼─► gate ─► connection
-    texts, pictures asked for ──┘
+    texts, requested pictures ──┘
 
-Pictures wait for the sound to leave them room, and words wait for pictures no longer than a few seconds.
+Pictures wait until the sound leaves room for them. Texts wait for pictures only a few seconds.
 """
 
 import asyncio
@@ -21,23 +21,23 @@ from kioskd.ports import Clock, Connection
 log = logging.getLogger(__name__)
 
 MOST: Final = 8
-"""Texts and pictures that wait for a connection; more are refused."""
+"""The most texts and pictures that wait. Further ones are rejected."""
 
 FIRST_S: Final = 3.0
-"""How long a session's first pictures are all that is sent; then they go when there is nothing else to send, ..."""
+"""The seconds in which a session's first pictures come before all else. Then texts and requests do."""
 
 SHOWING_S: Final = 30.0
-"""... and so long after they could have been, they are left out."""
+"""The seconds after which the first pictures that could not be sent are dropped."""
 
 ASKED_S: Final = 5.0
-"""How long pictures that were asked for wait for the sound to leave them room, as many as wait together."""
+"""The most seconds that requested pictures wait for room. All that wait together share this time."""
 
-_LEFT_OUT: Final = "pictures left out, the way to the service is too slow: count=%d waited=%.0fs"
-_SLOW: Final = "the way to the service is too slow for pictures; try again"
+_LEFT_OUT: Final = "pictures dropped, the line to the service is too slow: count=%d waited=%.0fs"
+_SLOW: Final = "the line to the service is too slow for pictures; try again"
 
 
 def _nobody(_why: str) -> None:
-    """There is nobody who wants to know."""
+    """Ignore the fate of an item."""
 
 
 @dataclass(slots=True, eq=False)
@@ -45,16 +45,16 @@ class _Item:
     what: str | bytes = field(repr=False)
     settled: Callable[[str], None]
     until: float | None = None
-    """When a picture is left out; None while nothing was tried."""
+    """The clock's time when a picture is dropped; None while it was not tried."""
 
 
 class Outbox:
-    """What one conversation has to send. What a lost connection did not take is sent over the next."""
+    """The texts and pictures of one conversation. Items that a lost connection did not take are kept."""
 
     def __init__(
         self, pacer: PicturePacer, clock: Clock, on_text: Callable[[str], None] = lambda _text: None
     ) -> None:
-        """Be closed: there is no conversation yet. `on_text` is called with each text that a connection took."""
+        """Start closed, without a conversation. `on_text` is called with each text that a connection took."""
         self._pacer = pacer
         self._on_text = on_text
         self._open = False
@@ -64,24 +64,24 @@ class Outbox:
         self._items: deque[_Item] = deque()
         self._shut = False
         self._since = 0.0
-        """From when on something could be sent."""
+        """The clock's time since when items could be sent."""
         self._changed = asyncio.Event()
 
     def begin(self, pictures: Sequence[bytes]) -> None:
-        """Show these (JPEG) before all else: a new session has seen nothing yet."""
+        """Send these JPEGs before all else, because a new session has seen no picture."""
         self._first = deque(pictures)
         self._changed.set()
 
     def greet(self, greeting: str | None) -> None:
-        """Say this next; None: it is not wanted any more."""
+        """Send this text next; None: do not greet any more."""
         self._greeting = greeting
         self._changed.set()
 
     def put(self, what: str | bytes, settled: Callable[[str], None] = _nobody) -> bool:
-        """Say a text, or show a picture (JPEG), as soon as a connection can take it.
+        """Send a text or a picture (JPEG) as soon as a connection can take it.
 
-        Return False if there is no conversation, or too many wait. `settled` is told what became of it: why it was left
-        out, or nothing if it was sent.
+        Return False if there is no conversation, or too many items wait. Later, `settled` gets the reason if
+        the item is dropped, or "" when it is sent.
         """
         if not self._open or len(self._items) >= MOST:
             return False
@@ -90,25 +90,25 @@ class Outbox:
         return True
 
     def open(self) -> None:
-        """Take texts and pictures: a conversation goes on, or begins."""
+        """Accept texts and pictures, because a conversation begins or goes on."""
         self._open = True
 
     def close(self) -> None:
-        """Take nothing more, and forget what waits: the conversation is over."""
+        """Accept no more, and drop the items that wait, because the conversation is over."""
         self._open = False
         self._first.clear()
         self._greeting = None
         self._items.clear()
 
     def gate(self, *, shut: bool) -> None:
-        """Hold everything back, or no more."""
+        """Hold all items back, or send them again."""
         if self._shut and not shut:
             self._start()
         self._shut = shut
         self._changed.set()
 
     async def send(self, connection: Connection) -> NoReturn:
-        """Send until cancelled.
+        """Send items until cancelled.
 
         Raises:
             LinkLost: the connection is lost.
@@ -130,12 +130,11 @@ class Outbox:
 
     @property
     def _pressed(self) -> bool:
-        """Whether the first pictures have to give way."""
+        """Whether texts and requested pictures now come before the first pictures."""
         waiting = self._items or self._greeting is not None
         return bool(waiting) and self._clock.now() >= self._since + FIRST_S
 
     def _start(self) -> None:
-        """Count no time in which nothing could be sent."""
         self._since = self._clock.now()
         for item in self._items:
             item.until = None
@@ -155,7 +154,7 @@ class Outbox:
         if await self._pacer.send(
             connection, partial(connection.show_pictures, [pictures[0]]), wanted=wanted
         ):
-            if pictures:  # else the conversation has ended meanwhile
+            if pictures:  # else the conversation has ended
                 pictures.popleft()
         elif self._clock.now() >= until and pictures:
             log.warning(_LEFT_OUT, len(pictures), SHOWING_S)
@@ -176,10 +175,10 @@ class Outbox:
                     connection, partial(connection.show_pictures, [jpeg]), wanted=wanted
                 ):
                     if self._clock.now() < until:
-                        return  # it may not be sent now, or not at all
+                        return  # it may be sent later, or the conversation has ended
                     log.warning(_LEFT_OUT, 1, ASKED_S)
                     why = _SLOW
-        # Only now: what a lost connection did not take is the next one's. Or it is forgotten meanwhile.
+        # Only now, because an item that a lost connection did not take waits for the next connection.
         if self._is_next(item):
             self._items.popleft()
             item.settled(why)
@@ -192,7 +191,7 @@ class Outbox:
         return bool(self._items) and self._items[0] is item
 
     def _deadline(self, item: _Item) -> float:
-        """Return when a picture is left out. All that wait with it have begun to wait: what is behind them waits once."""
+        """Return when a picture is dropped. All items that wait now get the same time."""
         until = self._clock.now() + ASKED_S
         for waiting in self._items:
             waiting.until = waiting.until or until

@@ -1,4 +1,4 @@
-"""The way to the service, as far as pictures may use it: one at a time, and never before the sound."""
+"""A pacer for pictures on the line to the service: one at a time, and only while no sound waits."""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -7,14 +7,14 @@ from typing import Final
 from kioskd.ports import Clock, Connection
 
 BACKLOG_BYTES: Final = 2048
-"""A frame of sound on the wire is half of it: more than a frame or two that has not left is congestion."""
+"""The most unsent bytes on a free line: two frames of sound. More are congestion."""
 
 PATIENCE_S: Final = 0.05
-"""How often it is asked whether the way is free: two frames of sound."""
+"""The seconds between two checks of the line: two frames of sound."""
 
 
 class PicturePacer:
-    """One for all who send pictures."""
+    """Lets pictures pass when the line is free. All senders of pictures share it."""
 
     def __init__(self, clock: Clock, *, uplink_idle: Callable[[], bool]) -> None:
         """`uplink_idle`: whether no sound waits to be sent."""
@@ -22,23 +22,26 @@ class PicturePacer:
         self._uplink_idle = uplink_idle
         self._connection: Connection | None = None
         self._end = 0.0
-        """Where the newest picture ends among the bytes that were written over that connection."""
+        """The position of the newest picture's end in the bytes that were written to that connection."""
 
     def busy(self, connection: Connection) -> bool:
-        """Return whether a picture is on its way: also where only the other end can tell, as behind a slow modem."""
+        """Return whether a picture has not arrived. Behind a slow modem, only the service can tell."""
         return connection is self._connection and connection.arrived < self._end
 
     async def send(
         self, connection: Connection, sending: Callable[[], Awaitable[None]], *, wanted: Callable[[], bool]
     ) -> bool:
-        """Send a picture as soon as nothing else is being sent; False if it is not `wanted` any more before that.
+        """Send a picture as soon as the line is free. Return False if it is not `wanted` any more by then.
 
         Raises:
-            LinkLost: as `sending`.
+            LinkLost: raised by `sending`.
         """
         while wanted():
             if self._free(connection):
-                self._connection, self._end = connection, math.inf  # nobody else's turn while it is written
+                self._connection, self._end = (
+                    connection,
+                    math.inf,
+                )  # no other picture while this one is written
                 try:
                     await sending()
                 finally:

@@ -1,7 +1,8 @@
-"""How the model's turns end, where that is not with sound: rejected by the service, in writing, or not at all.
+"""Turns of the model that end without sound: rejected by the service, in writing, or without an end.
 
-A session may stay so: 27 rejected turns in a row were reported of one, while a fresh session answered again. What the
-model wrote is read aloud by the kiosk itself, so that no visitor stands there unanswered. It is in no log.
+A session may keep failing: one report counted 27 rejected turns in a row, while a fresh session answered
+again. The kiosk reads a written reply aloud itself, so that the visitor gets an answer. No log shows the
+text.
 """
 
 import asyncio
@@ -15,80 +16,79 @@ from kioskd.ports import Clock
 log = logging.getLogger(__name__)
 
 IN_A_ROW: Final = 3
-"""So many turns without sound, one after the other, are the session's fault."""
+"""This number of turns without sound in a row is the session's fault."""
 
 MOST_CHARS: Final = 1000
-"""More of one written reply is not read aloud: it takes a minute."""
+"""The most characters of a written reply that are read aloud. They take a minute."""
 
 DEADLINE_S: Final = 12.0
-"""How long a visitor waits for a text to become sound: a second on the slowest Pi, if nothing is wrong."""
+"""The seconds in which a text must become sound. The slowest Pi needs about one."""
 
 ReadAloud = Callable[[str], Awaitable[bytes | None]]
-"""Returns a text as sound (24 kHz PCM), or None where it cannot be said; why is in the journal then."""
+"""Returns a text as sound (24 kHz PCM), or None if that fails. Then the journal has the reason."""
 
 
 class TurnEndings:
-    """Watches the turns of one connection after the other. For the loop's thread."""
+    """Watches the turns of all connections in turn. For the event loop's thread."""
 
     def __init__(self, counts: Counter[str]) -> None:
-        """`counts` is told of each turn that ended without sound, by how it did."""
+        """`counts` counts each turn that ended without sound, by the way it ended."""
         self._counts = counts
         self._written = ""
         self._sounded = False
         self._in_a_row = 0
         self.useless_sessions = 0
-        """Sessions in a row that were given up, ever since a turn had sound."""
+        """The sessions in a row that were left because they gave no sound."""
 
     def connect(self, *, resumed: bool) -> None:
-        """Begin with another connection: a turn that is not over belongs to the one before. A fresh session is blameless."""
+        """Note a new connection. A turn that is open is over. A new session counts from zero."""
         self._written, self._sounded = "", False
         if not resumed:
             self._in_a_row = 0
 
     def sounded(self) -> None:
-        """The turn has sound."""
         self._sounded, self._written = True, ""
 
     def heard_out(self) -> None:
-        """The model has said all; where that had sound, the session is a good one."""
+        """Note that the model has said everything. If that had sound, the session works."""
         if self._sounded:
             self._in_a_row = self.useless_sessions = 0
 
     def wrote(self, text: str) -> None:
-        """The turn has a piece in writing; what of a turn with sound is written is no answer by itself."""
+        """Note a piece of text. Text in a turn with sound is not an answer of its own."""
         if not self._sounded:
             self._written = (self._written + text)[:MOST_CHARS]
 
     def interrupted(self) -> None:
-        """Nobody waits any more for what was written."""
+        """Drop the written text, because the visitor does not wait for it any more."""
         self._written = ""
 
     def take_written(self) -> str:
-        """Return what the reply that is over says in writing; empty for one with sound."""
+        """Return the text of a reply that came in writing. Return "" for a reply with sound."""
         text, self._written = self._written.strip(), ""
         if text:
             self._note("in writing", f"came as text: chars={len(text)}")
         return text
 
     def end(self, rejected: str) -> None:
-        """The turn is over; `rejected` says why, if the service has rejected it."""
+        """Note the end of the turn. `rejected` is the reason if the service rejected the turn, else empty."""
         if rejected:
             self._note("rejected", f"was rejected by the service: reason={rejected}")
         self._sounded = False
 
     def stalled(self) -> None:
-        """The end of a reply did not come. What comes of the turn after that makes it no good one."""
+        """Note that a reply's end did not come. Later sound in this turn does not make the session good."""
         self._sounded = False
-        self._note("stalled", "has no end, the visitor has the word:")
+        self._note("stalled", "has no end, the visitor can speak:")
 
     @property
     def useless(self) -> bool:
-        """Whether the session should be given up for a fresh one; true once for each `IN_A_ROW` turns."""
+        """Whether the session should be left for a fresh one. True once for each `IN_A_ROW` turns."""
         if self._in_a_row < IN_A_ROW:
             return False
         self._in_a_row = 0
         self.useless_sessions += 1
-        log.warning("session gives no sound: turns=%d; going on with a fresh one", IN_A_ROW)
+        log.warning("session gives no sound, continuing with a fresh one: turns=%d", IN_A_ROW)
         return True
 
     def _note(self, how: str, words: str) -> None:
@@ -98,7 +98,7 @@ class TurnEndings:
 
 
 class Reader:
-    """Reads written replies aloud, one at a time, the newest only. `run` must be running."""
+    """Reads written replies aloud, one at a time. Only the newest one waits. `run` must be running."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Reader:
         add: Callable[[int, bytes], None],
         end: Callable[[int], None],
     ) -> None:
-        """`add` and `end` are the speaker's: a piece of a reply, and its end."""
+        """`add` takes a piece of a reply's sound, and `end` its end; both belong to the speaker."""
         self._read_aloud = read_aloud
         self._clock = clock
         self._add = add
@@ -116,19 +116,18 @@ class Reader:
         self._given = asyncio.Event()
 
     def read(self, reply: int, text: str) -> None:
-        """Have `text` heard as reply number `reply`; one that was not begun gives way."""
+        """Read `text` aloud as reply number `reply`. A reply that waits is dropped for it."""
         self.drop()
         self._next = reply, text
         self._given.set()
 
     def drop(self) -> None:
-        """Have nothing read that was not begun."""
         if self._next is not None:
             self._end(self._next[0])
             self._next = None
 
     async def run(self) -> NoReturn:
-        """Read until cancelled. Each reply ends, whatever becomes of its sound."""
+        """Read replies until cancelled. Each reply gets an end, with or without sound."""
         try:
             while True:
                 await self._given.wait()
@@ -140,13 +139,14 @@ class Reader:
             self.drop()
 
     async def _say(self, reply: int, text: str) -> None:
-        # After this the reply is over, and takes no sound any more.
+        # From then on the reply is over, and takes no more sound.
         late = self._clock.call_later(DEADLINE_S, lambda: self._end(reply))
         try:
             sound = None if self._read_aloud is None else await self._read_aloud(text)
             if sound is None:
                 log.error(
-                    "written reply could not be read aloud, the visitor heard nothing: chars=%d; is espeak-ng installed?",
+                    "a written reply could not be read aloud, the visitor heard nothing: chars=%d; "
+                    "is espeak-ng installed?",
                     len(text),
                 )
             else:

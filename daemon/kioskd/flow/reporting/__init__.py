@@ -1,1 +1,1 @@
-"""What operators read: journal lines, turn timing, metrics."""
+"""Reports for operators: journal lines, turn timing, metrics."""

@@ -1,4 +1,4 @@
-"""Steps of the core -> the lines that an owner would ask for: who came, how long they waited, what was wrong."""
+"""Journal lines about visitors: conversations, turns with their waiting times, and faults."""
 
 import logging
 import re
@@ -21,36 +21,37 @@ log = logging.getLogger(__name__)
 STATUS: Final = {
     KioskStatus.STARTING: "Starting: waiting for the microphone and the speaker",
     KioskStatus.ASLEEP: "Asleep, ready for the next visitor",
-    KioskStatus.WAKING: "Waking: calling the service",
+    KioskStatus.WAKING: "Waking: connecting to the service",
     KioskStatus.LISTENING: "In conversation: listening",
     KioskStatus.THINKING: "In conversation: waiting for the answer",
     KioskStatus.SPEAKING: "In conversation: speaking",
-    KioskStatus.MUTED: "Muted: the microphone is closed; kioskd unmute opens it, and so does a button that mutes",
-    KioskStatus.OFFLINE: "In conversation, but without the service: trying again",
+    KioskStatus.MUTED: "Muted: the microphone is closed; kioskd unmute or a mute button opens it",
+    KioskStatus.OFFLINE: "In conversation, but without the service: retrying",
     KioskStatus.CLOSED: "Closed",
     KioskStatus.FAULT: "Out of order",
 }
-"""What `systemctl status` says in each state."""
+"""The text that `systemctl status` shows in each state."""
 
 WRONG: Final = {
-    Code.WAY: "no way to the service; look at the network",
-    Code.SERVICE: "the service fails; it is tried again",
-    Code.QUOTA: "the service's quota is used up; it is tried again",
-    Code.CLOCK: "this machine's clock is not set; look at its time servers",
-    Code.SETTINGS: "the service turns key, model or settings down; sudo kioskd doctor says which",
-    Code.FILE: "the settings file was refused: the kiosk goes on with those of before, and would not start with this file; "
-    "see kioskd check, then kioskd reload",
+    Code.WAY: "the service cannot be reached; check the network",
+    Code.SERVICE: "the service fails; kioskd retries by itself",
+    Code.QUOTA: "the service's quota is used up; kioskd retries by itself",
+    Code.CLOCK: "this machine's clock is not set; check its time servers",
+    Code.SETTINGS: "the service rejects key, model or settings; sudo kioskd doctor says which",
+    Code.FILE: "the settings file was rejected; the kiosk keeps its old settings, but could not start again; "
+    "run kioskd check, then kioskd reload",
     Code.MICROPHONE: "the microphone is missing; plug it in, or see kioskd devices",
     Code.DEAF: "the microphone gives nothing but silence; switch it on",
     Code.SPEAKER: "the speaker is missing; plug it in, or see kioskd devices",
-    Code.BUTTON: "a button does not work; look at its plug and wiring, or see kioskd devices",
-    Code.CAMERA: "the camera gave no picture when one was wanted; plug it in, or see kioskd devices",
-    Code.LAMP: "a lamp does not work; look at its wiring, or see kioskd devices",
+    Code.BUTTON: "a button does not work; check its plug and wiring, or see kioskd devices",
+    Code.CAMERA: "the camera gave no picture when one was needed; plug it in, or see kioskd devices",
+    Code.LAMP: "a lamp does not work; check its wiring, or see kioskd devices",
     Code.BUDGET: "today's budget is spent",
     Code.HOURS: "quiet hours",
-    Code.STORAGE: "what is to outlive a restart cannot be written; look at the disk",
+    Code.STORAGE: "volume, mute and the day's budget cannot be stored and would be lost at the next restart; "
+    "check the disk",
 }
-"""What is wrong, in words."""
+"""The fault of each code and its remedy, in words."""
 
 
 _JOINT: Final = {
@@ -59,11 +60,11 @@ _JOINT: Final = {
     KioskStatus.OFFLINE: ": ",
     KioskStatus.MUTED: "; and ",
 }
-"""What comes between a state and the first trouble; else it is a "but"."""
+"""The text between a state and its first trouble. A state that is not here gets "; but "."""
 
 
 def wrong(trouble: Trouble) -> str:
-    """Return what is wrong, what to do, and what of, in words."""
+    """Return a trouble in words: the fault, its remedy, and the thing that it is about."""
     words = WRONG[trouble.code]
     if trouble.what:
         words += f"; it opens at {trouble.what}" if trouble.code in CLOSED else f": {trouble.what}"
@@ -71,12 +72,12 @@ def wrong(trouble: Trouble) -> str:
 
 
 def described(trouble: Trouble) -> dict[str, str]:
-    """Return a trouble as `kioskd status --json` has it."""
+    """Return a trouble in the form of `kioskd status --json`."""
     return {"code": str(trouble.code), "what": trouble.what, "words": wrong(trouble)}
 
 
 def status(show: ShowStatus, *, kept: str = "") -> str:
-    """Return what `systemctl status` says. `kept`: what of a conversation is kept, if anything is."""
+    """Return the text for `systemctl status`. `kept` names the records of a conversation, if any."""
     words = STATUS[show.shown]
     if show.troubles:
         joint = _JOINT.get(show.shown, "; but ")
@@ -84,15 +85,15 @@ def status(show: ShowStatus, *, kept: str = "") -> str:
             words, joint = "Asleep", "; at the last try: "
         words += joint + ". Also: ".join(f"{wrong(each)} (code {each.code})" for each in show.troubles)
     if show.asking:
-        words = f"{words}; a press of the button allows the tool {show.asking}"
-    return f"{words}; kept: {kept}" if kept else words
+        words = f"{words}; the model asks to use the tool {show.asking}: press the button to allow it"
+    return f"{words}; stored: {kept}" if kept else words
 
 
 class Journal:
-    """Keeps the times of the conversation at hand, and writes one line for each turn, each end, and each trouble."""
+    """Writes a journal line for the start and end of each conversation, for turns, and for each trouble."""
 
     def __init__(self, surround: Callable[[Mapping[str, object]], None] = lambda _fields: None) -> None:
-        """`surround` is told what holds for the lines of everybody: state, conversation, turn, epoch."""
+        """`surround` gets the fields that hold for all later lines: state, conversation, turn, epoch."""
         self._surround = surround
         self._surroundings: dict[str, object] = {}
         self._shown = KioskStatus.STARTING
@@ -101,12 +102,12 @@ class Journal:
         self._timing = TurnTiming()
         self._lines = TurnLines()
         self._wrong: dict[Code, float] = {}
-        """What is wrong, and since when."""
+        """The troubles that are going on, each with the clock's time of its start."""
 
     def observe(
         self, now: float, event: Event, before: State, after: State, effects: tuple[Effect, ...]
     ) -> None:
-        """Be told of one step; see `engine.Observer`."""
+        """Note one step; see `engine.Observer`."""
         shows = [effect for effect in effects if isinstance(effect, ShowStatus)]
         if shows:
             self._shown = shows[-1].shown
@@ -145,7 +146,7 @@ class Journal:
             extra={
                 "fields": {"conversation": after.turn.conversation, "cause": _cause(event)},
                 "message_id": journal_ids.CONVERSATION_BEGAN,
-                # A voice may be any noise: that it was somebody is known when they have an answer.
+                # Noise, too, can count as a voice. An answer shows that a person is there.
                 "visitor": after.turn.woken_by_person and event != Woken(WakeCause.VOICE),
             },
         )
@@ -157,7 +158,6 @@ class Journal:
         log.info("uplink open: waited=%.2fs", waited, extra={"fields": {"waited_ms": _ms(waited)}})
 
     def _compare(self, now: float, troubles: Sequence[Trouble]) -> None:
-        """Say which troubles are over, and which have begun."""
         codes = {trouble.code for trouble in troubles}
         for code in [code for code in self._wrong if code not in codes]:
             after_s = now - self._wrong.pop(code)

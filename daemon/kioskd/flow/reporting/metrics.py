@@ -1,7 +1,7 @@
-"""What the daemon has gone through since its start, in numbers: for `kioskd status` and for Prometheus.
+"""Figures of the daemon since its start, for `kioskd status` and for Prometheus.
 
-Counted from the steps of the core, and read from counters that the workers keep anyway: nothing is added to the way of
-sound or pictures.
+Some are counted from the steps of the core. The others are read from the workers' own counters. So the path
+of sound and pictures has no extra work.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ from kioskd.media import pcm
 from kioskd.ports import MetricFamily
 
 WAITS_S: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
-"""Bounds of the histogram of waits: people notice half a second, and doubt after two."""
+"""Bounds of the histogram of waits. People notice half a second, and get doubts after two seconds."""
 
 _CAUSES: Final[Mapping[type, str]] = {
     Pressed: "button",
@@ -41,20 +41,18 @@ _CAUSES: Final[Mapping[type, str]] = {
 
 @dataclass(slots=True)
 class Histogram:
-    """How many were at most so large."""
+    """Histogram of values: a count for each upper bound."""
 
     bounds: Sequence[float]
     counts: Counter[float] = field(default_factory=Counter)
     total: float = 0.0
 
     def add(self, value: float) -> None:
-        """Count one."""
         self.total += value
         self.counts[next((bound for bound in self.bounds if value <= bound), float("inf"))] += 1
 
     @property
     def cumulated(self) -> dict[str, float]:
-        """How many were at most as large as each bound."""
         counted, so_far = 0, {}
         for bound in (*self.bounds, float("inf")):
             counted += self.counts[bound]
@@ -66,24 +64,24 @@ class MetricCounts:
     """Counts the steps of the core. Its methods belong to the loop's thread."""
 
     def __init__(self, now: float) -> None:
-        """`now`: the clock's time at the start of the daemon."""
+        """`now`: the clock's time when the daemon starts."""
         self.started_at = now
         self.state = State()
-        """As of the newest step."""
+        """The state after the newest step."""
         self.show = ShowStatus(KioskStatus.STARTING)
-        """What people are shown."""
+        """The state that people are shown."""
         self.conversations: Counter[str] = Counter()
-        """By what began them."""
+        """Conversations, by the cause that began them."""
         self.turns: Counter[str] = Counter()
-        """By how the reply ended."""
+        """Turns, by the way their reply ended."""
         self.turn = 0
         """The number of the conversation's newest turn, from 1; 0 before the first."""
         self.waits = Histogram(WAITS_S)
         """Seconds from the end of the visitor's words to the first sound of the reply."""
         self.lost: Counter[str] = Counter()
-        """Losses of devices."""
+        """Losses of devices, by kind."""
         self.up_since: float | None = None
-        """The clock's time when the connection came up; None where there is none."""
+        """The clock's time when the connection opened; None without a connection."""
         self._shown_s: dict[KioskStatus, float] = dict.fromkeys(KioskStatus, 0.0)
         self._shown_at = now
         self._timing = TurnTiming()
@@ -91,7 +89,7 @@ class MetricCounts:
     def observe(
         self, now: float, event: Event, before: State, after: State, effects: tuple[Effect, ...]
     ) -> None:
-        """Be told of one step; see `engine.Observer`."""
+        """Count one step; see `engine.Observer`."""
         self.state = after
         if after.turn.awake and not before.turn.awake:
             self.conversations[_cause(event)] += 1
@@ -109,7 +107,6 @@ class MetricCounts:
                 self._change(now, effect)
 
     def shown_s(self, now: float) -> dict[str, float]:
-        """Return the seconds spent in each state."""
         return {
             str(shown): seconds + (now - self._shown_at if shown is self.show.shown else 0.0)
             for shown, seconds in self._shown_s.items()
@@ -132,60 +129,63 @@ def _cause(event: Event) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What the workers count themselves, as of one moment."""
+    """The workers' own counters at one moment."""
 
     link: Mapping[str, int]
     """`LiveLink.counts`."""
     sent: int
     resent: int
     dropped: int
-    """Frames of the uplink; see `Uplink`."""
+    """Frames of the uplink, counted by `Uplink`; the same holds for `sent` and `resent`."""
     gap_bytes: int
     overflow_bytes: int
-    """Of the downlink: `Playout.starved_bytes` and `dropped_bytes`."""
+    """Bytes of the downlink: `Playout.starved_bytes` and `Playout.dropped_bytes`."""
     volume: int
     pictures: Mapping[str, int] = field(default_factory=dict)
     """`PictureService.counts`."""
     tool_calls: Mapping[str, int] = field(default_factory=dict)
-    """By status."""
+    """Calls of tools, by status."""
     budget: Mapping[str, float] = field(default_factory=dict)
-    """What the day has used of its limits, and the limits."""
+    """The day's use of its limits, and the limits."""
 
 
 def families(tally: MetricCounts, readings: Readings, now: float, version: str) -> list[MetricFamily]:
-    """Return all there is to say in numbers."""
     state, wrong = tally.show.shown, {trouble.code for trouble in tally.show.troubles}
     frame_s = pcm.FRAME_MS / 1000
     return [
         MetricFamily("kioskd_info", "gauge", "The version that runs.", {version: 1}, "version"),
-        _one("kioskd_uptime_seconds", "gauge", "Since the start of the daemon.", now - tally.started_at),
+        _one("kioskd_uptime_seconds", "gauge", "Seconds since the daemon started.", now - tally.started_at),
         MetricFamily(
             "kioskd_state",
             "gauge",
-            "1 for the state that people are shown.",
+            "1 for the state that people are shown, else 0.",
             {str(shown): float(shown is state) for shown in KioskStatus},
             "state",
         ),
-        MetricFamily("kioskd_state_seconds", "counter", "Spent in each state.", tally.shown_s(now), "state"),
+        MetricFamily(
+            "kioskd_state_seconds", "counter", "Seconds spent in each state.", tally.shown_s(now), "state"
+        ),
         MetricFamily(
             "kioskd_fault",
             "gauge",
-            "1 for all that is wrong, by its code.",
+            "1 for each fault that exists now, by its code.",
             {str(each): float(each in wrong) for each in Code},
             "code",
         ),
         MetricFamily(
             "kioskd_conversations",
             "counter",
-            "Begun, by what began them.",
+            "Conversations, by the cause that began them.",
             dict(tally.conversations),
             "cause",
         ),
-        MetricFamily("kioskd_turns", "counter", "Replies, by how they ended.", dict(tally.turns), "ended"),
+        MetricFamily(
+            "kioskd_turns", "counter", "Turns, by how their reply ended.", dict(tally.turns), "ended"
+        ),
         MetricFamily(
             "kioskd_reply_wait_seconds",
             "histogram",
-            "From the end of the visitor's words to the first sound of the reply.",
+            "Seconds from the visitor's last word to the first sound of the reply.",
             tally.waits.cumulated,
             total=tally.waits.total,
         ),
@@ -193,7 +193,7 @@ def families(tally: MetricCounts, readings: Readings, now: float, version: str) 
         MetricFamily(
             "kioskd_uplink_audio_seconds",
             "counter",
-            "Of microphone sound: sent, sent again after a loss (in sent, too), dropped from a full queue.",
+            "Seconds of microphone sound: sent; resent after a loss (also in sent); dropped by a full queue.",
             {
                 "sent": readings.sent * frame_s,
                 "resent": readings.resent * frame_s,
@@ -204,7 +204,7 @@ def families(tally: MetricCounts, readings: Readings, now: float, version: str) 
         MetricFamily(
             "kioskd_downlink_audio_seconds",
             "counter",
-            "Of replies: gap (silence in mid-reply, its sound came too late), dropped from a full queue.",
+            "Seconds of replies: gap (silence because sound came too late); dropped by a full queue.",
             {
                 "gap": pcm.duration_s(readings.gap_bytes, pcm.DOWNLINK_HZ),
                 "dropped": pcm.duration_s(readings.overflow_bytes, pcm.DOWNLINK_HZ),
@@ -212,20 +212,22 @@ def families(tally: MetricCounts, readings: Readings, now: float, version: str) 
             "what",
         ),
         MetricFamily(
-            "kioskd_pictures", "counter", "By what became of them.", dict(readings.pictures), "what"
+            "kioskd_pictures", "counter", "Camera pictures, by their fate.", dict(readings.pictures), "what"
         ),
-        MetricFamily("kioskd_tool_calls", "counter", "By status.", dict(readings.tool_calls), "status"),
         MetricFamily(
-            "kioskd_device_losses", "counter", "Devices that went away.", dict(tally.lost), "device"
+            "kioskd_tool_calls", "counter", "Tool calls, by status.", dict(readings.tool_calls), "status"
+        ),
+        MetricFamily(
+            "kioskd_device_losses", "counter", "Devices that were lost, by kind.", dict(tally.lost), "device"
         ),
         MetricFamily(
             "kioskd_budget",
             "gauge",
-            "What the day has used of its limits, and the limits.",
+            "The day's use of its limits, and the limits.",
             dict(readings.budget),
             "what",
         ),
-        _one("kioskd_volume_percent", "gauge", "As set.", readings.volume),
+        _one("kioskd_volume_percent", "gauge", "The volume in percent.", readings.volume),
         _one("kioskd_muted", "gauge", "1 while the microphone is closed.", float(tally.state.muted)),
     ]
 
@@ -235,7 +237,7 @@ def _one(name: str, kind: Literal["counter", "gauge"], what: str, value: float) 
 
 
 def _link(counts: Mapping[str, int]) -> list[MetricFamily]:
-    """Sort the link's own counts, whose keys are `WHAT: WHICH`."""
+    """Return the link's own counts as metrics. The keys of `counts` have the form `WHAT: WHICH`."""
     sorted_: dict[str, dict[str, float]] = {"up": {}, "ended": {}, "not made": {}, "tokens": {}}
     for key, count in counts.items():
         what, _, which = key.partition(": ")
@@ -245,15 +247,21 @@ def _link(counts: Mapping[str, int]) -> list[MetricFamily]:
         MetricFamily(
             "kioskd_connections",
             "counter",
-            "Made, with the session resumed or new.",
+            "Connections made, with a resumed or a new session.",
             sorted_["up"],
             "session",
         ),
-        MetricFamily("kioskd_connections_ended", "counter", "By the reason.", sorted_["ended"], "ending"),
         MetricFamily(
-            "kioskd_connections_failed", "counter", "Not made, by the reason.", sorted_["not made"], "ending"
+            "kioskd_connections_ended",
+            "counter",
+            "Connections that ended, by reason.",
+            sorted_["ended"],
+            "ending",
         ),
         MetricFamily(
-            "kioskd_tokens", "counter", "As the service reports them.", sorted_["tokens"], "direction"
+            "kioskd_connections_failed", "counter", "Failed dials, by reason.", sorted_["not made"], "ending"
+        ),
+        MetricFamily(
+            "kioskd_tokens", "counter", "Tokens, as the service reports them.", sorted_["tokens"], "direction"
         ),
     ]

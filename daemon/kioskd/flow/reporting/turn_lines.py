@@ -1,4 +1,4 @@
-"""Turns -> the journal's lines: a line for each turn, and one for all that come after three within a minute."""
+"""Journal lines about turns: three lines in a minute at most, and one that sums up the further turns."""
 
 import logging
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from kioskd.flow.reporting.turn_timing import TurnTimes
 log = logging.getLogger(__name__)
 
 FEW: Final = 3
-"""How many turns within a minute have a line of their own."""
+"""The most turns in a minute that have a line of their own."""
 
 MINUTE_S: Final = 60.0
 
@@ -21,23 +21,23 @@ ENDINGS: Final = {
     "stalled": "and stopped without an end",
     "asleep": "until the conversation ended",
 }
-"""How an answer ended, in words."""
+"""The end of an answer, in words."""
 
 
 class TurnLines:
-    """Writes them. A minute begins with a turn."""
+    """Writes journal lines about turns. A minute begins with its first turn."""
 
     def __init__(self) -> None:
         self._began: float | None = None
-        """When the minute began; None before its first turn."""
+        """The clock's time when the minute began; None before its first turn."""
         self._said = 0
         self._more: list[float | None] = []
-        """What was waited in those turns of the minute that have no line of their own, in seconds."""
+        """The visitor's waits, in seconds, in those turns of the minute that have no line of their own."""
 
     def tell(
         self, now: float, number: int, times: TurnTimes, fields: Mapping[str, object], *, somebody: bool
     ) -> None:
-        """Say that a turn is over. `somebody`: there is a person; what a kiosk says to an empty room may be held back."""
+        """Log the end of a turn. `somebody`: a person is there; else the line may be held back."""
         self.look(now)
         if somebody:
             self._began = now if self._began is None else self._began
@@ -49,12 +49,11 @@ class TurnLines:
         log.info("turn %d: %s", number, words(times), extra=extra)
 
     def look(self, now: float) -> None:
-        """Sum up, if the minute is over."""
         if self._began is not None and now - self._began >= MINUTE_S:
             self.sum_up()
 
     def sum_up(self) -> None:
-        """Say what has no line of its own, and begin a new minute with the next turn."""
+        """Log the turns that have no line of their own. The next turn begins a new minute."""
         count, waits = len(self._more), [waited for waited in self._more if waited is not None]
         self._began, self._said, self._more = None, 0, []
         if not count:
@@ -70,7 +69,7 @@ class TurnLines:
 
 
 def words(times: TurnTimes) -> str:
-    """Return where the time of a turn went, and how it ended."""
+    """Return in words where the time of a turn went, and how the turn ended."""
     if times.ended == "unanswered":
         return f"the visitor spoke{_seconds(times.spoke)} and got no answer"
     parts = [] if times.spoke is None else [f"the visitor spoke{_seconds(times.spoke)}"]

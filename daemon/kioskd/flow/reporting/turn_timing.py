@@ -1,4 +1,4 @@
-"""Steps of the core -> where the time of each turn went, and how its reply ended: for the journal and the figures alike."""
+"""Timing of turns from the steps of the core: where the time went, and how the reply ended."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,48 +30,48 @@ _ENDINGS: Final[Mapping[type, str]] = {
     Pressed: "silenced",
     ReplySilenced: "silenced",
 }
-"""How a reply ended; by anything else with its conversation."""
+"""How each event ends a reply. After any other event the conversation has ended, or the reply stalled."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnTimes:
-    """What a turn took, in seconds; None: not known, or there was no such thing."""
+    """Times of one turn, in seconds. None: not known, or it did not happen."""
 
     spoke: float | None
-    """The visitor spoke."""
+    """How long the visitor spoke."""
     first_byte: float | None
-    """From their last word until the reply began to arrive."""
+    """From the visitor's last word until the reply began to arrive."""
     waited: float | None
-    """From their last word until the reply began to sound."""
+    """From the visitor's last word until the first sound of the reply."""
     reply: float | None
-    """The reply sounded."""
+    """How long the reply sounded."""
     ended: str
-    """How it ended: heard, interrupted, silenced, stalled (its end was not told), asleep; or unanswered."""
+    """heard, interrupted, silenced, stalled (the reply stopped without an end), asleep, or unanswered."""
 
 
 @dataclass(slots=True)
 class _Words:
-    """What the visitor says."""
+    """Times of one utterance of the visitor."""
 
     began: float
     held: bool
-    """With a button held: that tells its end, too, and the voice does not."""
+    """Whether the visitor holds a talk button. Its release then ends the utterance, not the voice."""
     ended: float | None = None
 
 
 class TurnTiming:
-    """Keeps the times of the turn that is going on."""
+    """Measures the turn that is going on."""
 
     def __init__(self) -> None:
         self._words: _Words | None = None
-        """The visitor's newest."""
+        """The visitor's newest utterance."""
         self._asked: _Words | None = None
-        """Those that the reply answers."""
+        """The utterance that the reply answers."""
         self._reply_began: float | None = None
         self._sounded: float | None = None
 
     def observe(self, now: float, event: Event, before: State, after: State) -> TurnTimes | None:
-        """Be told of one step; return the times of the turn that ended with it, if one did."""
+        """Note one step. Return the times of the turn that ended with it, or None."""
         if after.turn.awake and not before.turn.awake:
             self._words = None
         self._note(now, event, before, after)
@@ -92,7 +92,7 @@ class TurnTiming:
             case TalkEnded() if words is not None and words.held:
                 words.ended = now
             case VoiceEnded(late_s) if words is not None and not words.held:
-                # It may be told when the reply has begun: by then the pause was not long enough to be sure of.
+                # The event may come after the reply began, because the pause was too short to be sure before.
                 words.ended = now - late_s
             case ReplyBegan() if after.turn.phase is TurnPhase.SPEAKING and not speaking:
                 self._asked, self._reply_began, self._sounded = words, now, None
@@ -103,7 +103,7 @@ class TurnTiming:
         asked = self._asked
         last_word = asked.ended if asked is not None else None
         first_byte = _between(last_word, self._reply_began)
-        if asked is None or first_byte is None:  # nobody asked for it, or it came into what they say
+        if asked is None or first_byte is None:  # the reply had no question, or came while the visitor spoke
             began = last_word = None
         else:
             began = asked.began
@@ -116,7 +116,7 @@ class TurnTiming:
                 type(event), "stalled" if isinstance(event, TimerFired) and after.turn.awake else "asleep"
             ),
         )
-        if not after.turn.voice:  # who interrupts has begun the next turn already
+        if not after.turn.voice:  # a visitor who interrupts has already begun the next turn
             self._words = None
         return times
 

@@ -1,1 +1,1 @@
-"""The tasks, the mailbox, the timers and the supervision that every other room of `flow` uses."""
+"""Tasks, mailbox, timers and supervision, which all other packages of `flow` use."""

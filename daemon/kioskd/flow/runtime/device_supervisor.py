@@ -1,4 +1,4 @@
-"""Devices come and go: say so once, try again for ever, and end the process only where nothing else can help."""
+"""Supervision of devices that come and go. A loss is reported once, and retried without end."""
 
 import asyncio
 import logging
@@ -15,26 +15,28 @@ from kioskd.retry import RetryDelays, TryEnded, retry
 log = logging.getLogger(__name__)
 
 RETRY_S: Final = 2.0
-"""The most between two tries: who plugs a device in again is heard within 3 s, opening included."""
+"""The longest delay between two tries. With the opening, a device that is plugged in again works in 3 s."""
 
 FIRST_RETRY_S: Final = 1.0
 
 AGAIN_S: Final = 0.2
-"""Before another try that is asked for at once (`DeviceLost.again`): long enough for others to let go."""
+"""The delay before a try that `DeviceLost.again` asks for: others can close the device meanwhile."""
 
 STEADY_S: Final = 2.0
-"""A device that has worked so long is tried again at once; one that is lost as soon as it comes is not."""
+"""A device is tried again at once if it worked for at least this time before its loss."""
 
 HELD_S: Final = 15.0
-"""Held so long is a sign of life by itself: a button that nobody pressed has no other. More than an opening and a
-closing that hang may take (13 s), or a device that hangs would count as there."""
+"""A device that is open for this time counts as working. A button that is never pressed has no other sign.
+
+An opening and a closing that hang take 13 s. This time is longer, so that a hanging device does not count.
+"""
 
 GIVE_UP_S: Final = 300.0
-"""A device that is listed and cannot be made to work for so long is held by something in this very process."""
+"""A listed device that cannot be used for this time is probably held by a fault in this very process."""
 
 
 class DeviceSupervisor:
-    """Keeps one device in use. A device that is not there is waited for, however long."""
+    """Keeps one device in use. If it is not there, the supervisor waits for it without end."""
 
     def __init__(
         self,
@@ -48,17 +50,18 @@ class DeviceSupervisor:
         most_retry_s: float = RETRY_S,
         idles: bool = False,
     ) -> None:
-        """Be away.
+        """Begin with a device that is away.
 
         Args:
-            name: What the journal calls the device.
+            name: The journal's name of the device.
             clock: The time.
             post: Takes events for the core.
-            device: Its kind, as the core knows it; None where the core does not know it.
-            called: Its name as the owner wrote it, where there are several.
-            needed: Whether a new process is worth trying for it.
-            most_retry_s: The most seconds between two tries.
-            idles: Whether the device is opened only now and then. Its use without an error is then no sign of life.
+            device: Its kind, as the core knows it; None if the core does not know it.
+            called: Its name as the owner wrote it, for a kind with several devices.
+            needed: Whether the daemon is restarted if nothing else helps.
+            most_retry_s: The longest delay between two tries, in seconds.
+            idles: Whether the device is opened only now and then. Then use without an error is not a sign of
+                life.
         """
         self._name = name
         self._clock = clock
@@ -68,7 +71,7 @@ class DeviceSupervisor:
         self._needed = needed
         self._away = False
         self._there = False
-        """Came, as far as anybody was told."""
+        """Whether the device works, as far as it was reported."""
         self._missing = False
         self._came_at = 0.0
         self._idles = idles
@@ -83,20 +86,20 @@ class DeviceSupervisor:
 
     @property
     def missing(self) -> bool:
-        """Whether the device is known to be away, and was said to be: nobody can expect it to work.
+        """Whether the device's loss was reported, so that it cannot be expected to work.
 
-        Not the same as `away`: a device that is being opened for the first time is away, and not missing.
+        This differs from `away`: a device that is being opened for the first time is away, but not missing.
         """
         return self._missing
 
     def note_alive(self) -> None:
-        """Note a sign of life. Called for every frame, so it does next to nothing."""
+        """Note a sign of life. It is called for every frame, so it must cost almost nothing."""
         if not self._away:
             return
         self._away = False
         self._came_at = self._clock.now()
         self._failing_since = None
-        if self._there:  # its loss was told to nobody
+        if self._there:  # its loss was not reported
             return
         self._there = True
         if self._missing or not self._idles:
@@ -106,10 +109,11 @@ class DeviceSupervisor:
             self._post(DeviceCame(self._device, self._called))
 
     async def use(self, once: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Run `once` (which uses the device and calls `note_alive`) again and again until cancelled.
+        """Run `once`, which uses the device and calls `note_alive`, again and again until cancelled.
 
         Raises:
-            DeviceStuck: only a new process can help: the device or its driver does not let go, or it is `needed` and
+            DeviceStuck: only a new process can help. Either the device or its driver hangs, or it is `needed`
+            and
                 listed, and has given no sign of life for 5 minutes.
         """
         self._away = True
@@ -119,13 +123,13 @@ class DeviceSupervisor:
         await retry(lambda: self._try(once), delays=self._delays, lost=lambda _error: None, pause=self._pause)
 
     def hurry(self, *, anew: bool = False) -> None:
-        """Try a lost device at once, or with its next loss. `anew`: and count the tries from the beginning."""
+        """Retry a lost device at once, or after its next loss. `anew`: also begin with short delays again."""
         if anew:
             self._delays.reset()
         self._hurry.set()
 
     async def _try(self, once: Callable[[], Coroutine[Any, Any, object]]) -> TryEnded:
-        """Use the device until it is lost, and tell of the loss."""
+        """Use the device until it is lost, and report the loss."""
         held = None if self._idles else self._clock.call_later(HELD_S, self.note_alive)
         try:
             await once()
@@ -145,7 +149,7 @@ class DeviceSupervisor:
         return TryEnded("")
 
     async def _pause(self, seconds: float) -> None:
-        """Wait before the next try, or until it is hurried."""
+        """Wait before the next try. `hurry` ends the wait."""
         await first_of(self._clock.sleep(seconds), self._hurry.wait())
         self._hurry.clear()
 
@@ -160,7 +164,7 @@ class DeviceSupervisor:
             return
         self._missing = True
         log.warning(
-            "%s lost, going on without, retrying: %s" if self._idles else "%s lost, retrying: %s",
+            "%s lost, continuing without it, retrying: %s" if self._idles else "%s lost, retrying: %s",
             self._name,
             error,
             extra={"message_id": journal_ids.PART_LOST},
@@ -176,7 +180,8 @@ class DeviceSupervisor:
             self._failing_since = now
         if self._needed and now - self._failing_since >= GIVE_UP_S:
             raise DeviceStuck(
-                f"{self._name} is there and has not worked for {GIVE_UP_S:.0f} s, trying it in a new process: {error}",
+                f"{self._name} is listed, but has not worked for {GIVE_UP_S:.0f} s; "
+                f"trying it in a new process: {error}",
                 listed=True,
                 device=error.device,
             ) from error

@@ -1,4 +1,4 @@
-"""Events in, decisions made, effects handed out: the only caller of the core."""
+"""The loop that takes events, has the core decide, and hands out the effects."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -14,14 +14,14 @@ from kioskd.ports import Clock
 log = logging.getLogger(__name__)
 
 Observer = Callable[[float, Event, State, State, tuple[Effect, ...]], None]
-"""Is told of each step: the clock's time, the event, the state before and after, the effects."""
+"""Gets each step: the clock's time, the event, the state before and after, the effects."""
 
 Performers = Mapping[type, Callable[[Any], None]]
-"""Who carries out which kind of effect. Performing hands over and returns; it awaits nothing."""
+"""The function for each kind of effect. It hands the effect over and returns; it awaits nothing."""
 
 
 class Engine:
-    """Runs the core. All its work between two events is synchronous: nothing happens in between."""
+    """Runs the core. A step is synchronous: nothing else happens in its middle."""
 
     def __init__(
         self,
@@ -42,12 +42,10 @@ class Engine:
         self.state = State()
 
     def use_policy(self, policy: Policy) -> None:
-        """Go by another policy from now on."""
         old, self._policy = self._policy, policy
         self._perform(effects_of_policy(self.state, old, policy))
 
     async def run(self) -> None:
-        """Take events until cancelled."""
         while True:
             event = await self._mailbox.take()
             if self._current(event):

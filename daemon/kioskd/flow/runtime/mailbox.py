@@ -1,7 +1,8 @@
-"""The one ordered inbox of the core.
+"""The core's inbox. It keeps the events in order.
 
-Nothing that is posted ends the daemon, however much it is. Whoever reads for the service waits for `room`. Everybody
-else posts a few events a second. If the box is full all the same, one event of the kind that fills it gives way.
+Posting never ends the daemon. The task that posts what the service sends waits for `room`; all others post
+only a few events a second. If the inbox is full nevertheless, the oldest event of the most frequent kind is
+dropped.
 """
 
 import asyncio
@@ -15,17 +16,17 @@ from kioskd.fairness import others_first
 log = logging.getLogger(__name__)
 
 BOUND: Final = 1000
-"""Events that wait at most. They are read at once, so a full box means that something floods it, or the engine hangs."""
+"""The most events that wait. They are taken at once, so a full inbox means a flood or a hanging engine."""
 
 CALM: Final = 50
-"""`room` returns when no more than so many wait."""
+"""`room` returns when at most this number of events wait."""
 
 ON_END: Final = 20
-"""Events that are taken on end before everything else gets its turn."""
+"""The most events that are taken in a row before all other tasks run once."""
 
 
 class Mailbox:
-    """Where workers post what happened. For the loop's thread only."""
+    """The queue of events from the workers to the core. For the event loop's thread only."""
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
@@ -35,20 +36,20 @@ class Mailbox:
         self._flooded = False
 
     def post(self, event: Event) -> None:
-        """Add an event; returns at once. In a full box the oldest event of the most frequent kind is dropped."""
+        """Add an event; return at once. A full inbox drops the oldest event of the most frequent kind."""
         if len(self._events) >= BOUND:
             self._make_room()
         self._events.append(event)
         self._posted.set()
 
     async def room(self) -> None:
-        """Return when the core has caught up. Whoever posts what a peer may send without end waits for this."""
+        """Return when the core has caught up. A task that posts without limit must wait for this."""
         while len(self._events) > CALM:
             self._calm.clear()
             await self._calm.wait()
 
     async def take(self) -> Event:
-        """Return the oldest event, waiting for one if needed. Safe to cancel."""
+        """Return the oldest event; wait for one if there is none. Safe to cancel."""
         self._taken_on_end += 1
         if self._taken_on_end > ON_END:
             self._taken_on_end = 0

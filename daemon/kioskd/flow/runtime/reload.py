@@ -1,6 +1,7 @@
-"""New settings while the daemon runs: the old ones hold until the new ones are known to be good.
+"""Reloading the settings of a running daemon. The old settings stay until the new ones are known to be good.
 
-A file that was refused is a trouble until a reload takes the file over, or until it is again what the daemon goes by.
+A rejected file is reported as a trouble. This ends when a reload accepts the file, or when the file again
+holds the settings that the daemon uses.
 """
 
 import asyncio
@@ -19,40 +20,43 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FAULTS: Final = 10
-"""How many faults of a file are written to the journal; `kioskd check` names all."""
+"""The most faults of a file that the journal lists. `kioskd check` lists all."""
 
 LONGEST: Final = 200
-"""Characters of a fault in the status line, which has more to say."""
+"""The most characters of a fault in the status line, which shows other facts, too."""
 
 LOOK_S: Final = 10.0
-"""Between two looks at a file that was refused."""
+"""The seconds between two checks of a file that was rejected."""
 
 
 class Reload(Generic[T]):
-    """Waits to be asked, reads, and hands over what was read."""
+    """Reads settings when asked, and hands them over."""
 
     def __init__(self, read: Callable[[], T], content: Callable[[], bytes] = bytes) -> None:
-        """`read` may block, and raises ConfigError; it is called in a thread, and so is `content`: what the file holds."""
+        """`read` returns new settings or raises ConfigError; `content` returns the file's bytes.
+
+        Both may block, and are called in a thread later; `content` is also called here.
+        """
         self._read = read
         self._content = content
         self._good = content()
         self._bad: bytes | None = None
-        """What the file held when it was refused; None where it was not."""
+        """The file's content when it was rejected; None if the file is not rejected."""
         self._since = ""
         self._refused = asyncio.Event()
         self._asked = asyncio.Event()
         self._waiting: list[asyncio.Future[T]] = []
-        """Those who wait for what comes of the next reading."""
+        """The callers of `now` that wait for the next reading."""
 
     def ask(self) -> None:
-        """Have the settings read again; returns at once."""
+        """Have the settings read again. Returns at once."""
         self._asked.set()
 
     async def now(self) -> T:
-        """Have the settings read again, and return what was taken over. May be cancelled; the reading goes on.
+        """Have the settings read again, and return the new ones. After a cancellation the reading goes on.
 
         Raises:
-            ConfigError: they were refused, and the old ones hold.
+            ConfigError: the new settings were rejected, and the old ones stay.
         """
         verdict: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(verdict)
@@ -67,7 +71,10 @@ class Reload(Generic[T]):
         post: Callable[[SettingsRefused], None] = lambda _event: None,
         wall: Callable[[], datetime] = datetime.now,
     ) -> None:
-        """Read and `apply` each time it is asked for, until cancelled; `notifier` is told when it begins and ends."""
+        """Read and `apply` the settings each time a reload is asked for. Runs until cancelled.
+
+        Before and after each reload the service manager is told through `notifier`.
+        """
         while True:
             await self._asked.wait()
             self._asked.clear()
@@ -99,7 +106,7 @@ class Reload(Generic[T]):
             notifier.ready()
 
     async def watch(self, clock: Clock, post: Callable[[SettingsRefused], None]) -> NoReturn:
-        """Find out when a file that was refused has been put back as it was, until cancelled."""
+        """Clear a rejection when the file is back to the content in use. Runs until cancelled."""
         while True:
             await self._refused.wait()
             self._refused.clear()
@@ -107,14 +114,15 @@ class Reload(Generic[T]):
                 await clock.sleep(LOOK_S)
                 bad = self._bad
                 held = await asyncio.to_thread(self._content)
-                # The same file may be refused for what the machine lacks by now: that is not mended by itself.
+                # An unchanged file may be rejected, too: for a library that is missing by now. It stays
+                # rejected.
                 if self._bad is bad and bad not in (None, self._good) and held == self._good:
                     self._bad = None
                     post(SettingsRefused())
 
 
 def _short(faults: str) -> str:
-    """Return the first of the faults, and how many more there are."""
+    """Return the first fault, and how many more there are."""
     first, *more = faults.splitlines() or [""]
     if len(first) > LONGEST:
         first = f"{first[:LONGEST]}…"
@@ -122,5 +130,4 @@ def _short(faults: str) -> str:
 
 
 def _open(verdicts: list["asyncio.Future[T]"]) -> Iterator["asyncio.Future[T]"]:
-    """Yield those that somebody still waits for."""
     return (verdict for verdict in verdicts if not verdict.done())

@@ -1,4 +1,4 @@
-"""Timer effects in, `TimerFired` out."""
+"""Timers of the core: effects set them, and each sends `TimerFired` when its time is over."""
 
 from collections.abc import Callable
 
@@ -8,10 +8,10 @@ from kioskd.ports import Cancellable, Clock
 
 
 class Timers:
-    """At most one running clock for each `Timer`.
+    """The running timers, at most one for each `Timer`.
 
-    A timer that fired but was cancelled before the core saw it would be a surprise: `current` tells the engine's
-    door whether a `TimerFired` is still wanted.
+    The core must not get a timer that fired but was cancelled before the core saw it. The engine asks
+    `current` whether a `TimerFired` still counts.
     """
 
     def __init__(self, clock: Clock, post: Callable[[Event], None]) -> None:
@@ -21,23 +21,21 @@ class Timers:
         self._fired: set[Timer] = set()
 
     def set(self, effect: SetTimer) -> None:
-        """Start or restart one."""
         self.cancel(CancelTimer(effect.timer))
         self._running[effect.timer] = self._clock.call_later(effect.after_s, lambda: self._fire(effect.timer))
 
     def cancel(self, effect: CancelTimer) -> None:
-        """Stop one, be it on its way already."""
+        """Stop a timer, even if it has fired and its event is still in the mailbox."""
         self._fired.discard(effect.timer)
         if (running := self._running.pop(effect.timer, None)) is not None:
             running.cancel()
 
     def cancel_all(self) -> None:
-        """Stop them all: the daemon is leaving."""
         for timer in list(self._running):
             self.cancel(CancelTimer(timer))
 
     def current(self, event: Event) -> bool:
-        """Whether `event` should reach the core: anything but a timer that was cancelled or set anew after it fired."""
+        """Return False for a `TimerFired` whose timer was cancelled or reset after it fired, else True."""
         if not isinstance(event, TimerFired):
             return True
         current = event.timer in self._fired

@@ -1,7 +1,7 @@
-"""Evidence of life -> ready, watchdog.
+"""The watchdog: it tells the service manager "ready" and "alive", by evidence only.
 
-The service manager is told that the daemon lives only when every part has shown it since the last time: a kiosk that
-is "active" and deaf is what this module is here to make impossible.
+The service manager hears "alive" only if every part has worked since the last time. So a kiosk cannot be
+"active" and deaf for long.
 """
 
 import logging
@@ -16,16 +16,19 @@ from kioskd.ports import Clock, Notifier
 log = logging.getLogger(__name__)
 
 Evidence = Callable[[], int | None]
-"""A count that rises while a part works; None while nobody can expect it to: it has nothing to do, or is known to be
-away (`DeviceSupervisor.missing`), which people are shown and which a restart would not mend."""
+"""Returns a count that rises while a part works; None if the part is not expected to work.
+
+A part is not expected to work if it has nothing to do, or if `DeviceSupervisor.missing` is true for it.
+People see that it is missing, and a restart would not help.
+"""
 
 READY_CHECK_S = 0.005
 WITHOUT_WATCHDOG_S = 10.0
-"""How often to look where no service manager asks: the journal still says what is wrong."""
+"""The seconds between two checks if the service manager has no watchdog. The journal still names faults."""
 
 
 class Watchdog:
-    """The daemon's own doctor, day and night."""
+    """Checks that all parts of the daemon work, and reports this to the service manager."""
 
     def __init__(
         self,
@@ -46,14 +49,14 @@ class Watchdog:
     def observe(
         self, _now: float, event: Event, _before: State, _after: State, _effects: tuple[Effect, ...]
     ) -> None:
-        """See the heartbeat come out of the engine at the other end."""
+        """Note that a heartbeat has passed through the engine."""
         if isinstance(event, Heartbeat):
             self._answered = event.beat
 
     async def run(self) -> None:
-        """Say that the daemon is ready when each part has worked once, or is known to be away; then look after it.
+        """Report "ready" once each part works or is known to be missing; then check them until cancelled.
 
-        A kiosk that waits for its microphone serves: it shows what is wrong. Runs until cancelled.
+        A kiosk that waits for its microphone is ready: it shows the fault.
         """
         while not all(read() != 0 for read in self._evidence.values()):
             self._next_beat()
@@ -61,7 +64,7 @@ class Watchdog:
         self._post(Started())
         self._notifier.ready()
         log.info("ready", extra={"message_id": journal_ids.READY})
-        # Three looks in a deadline: one late look is not a death.
+        # Three checks in a watchdog period, so that one late check does not end the process.
         interval_s = (self._notifier.watchdog_s or 3 * WITHOUT_WATCHDOG_S) / 3
         while True:
             self._look()
@@ -69,7 +72,7 @@ class Watchdog:
             await self._clock.sleep(interval_s)
 
     def _next_beat(self) -> None:
-        if self._answered == self._beat:  # an engine that hangs is not sent more
+        if self._answered == self._beat:  # an engine that hangs gets no more heartbeats
             self._beat += 1
             self._post(Heartbeat(self._beat))
 

@@ -1,4 +1,4 @@
-"""Everybody who works in the daemon: one TaskGroup, each worker by name; when one goes, all go."""
+"""The daemon's tasks: one TaskGroup, each worker by name. When one ends, all end."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -12,12 +12,13 @@ Worker = Callable[[], Coroutine[Any, Any, object]]
 async def work_together(workers: Mapping[str, Worker]) -> None:
     """Run all workers until cancelled, or until one fails; then cancel the others and wait for them.
 
-    Also owns the loop's stray exceptions while it runs: what a callback raises ends all workers like a worker's bug,
-    instead of being logged and forgotten.
+    While it runs, it also handles the loop's stray exceptions: an exception in a callback ends all workers,
+    as an exception in a worker does. It is not only logged.
 
     Raises:
-        KioskError: what ended the workers, when it was trouble that a person can mend.
-        Exception: a bug, in a group if there were several. A worker that returns is one too (RuntimeError).
+        KioskError: the error that ended the workers, if a person can mend it.
+        Exception: a bug, in a group if there were several. A worker that returns is a bug, too
+        (RuntimeError).
     """
     loop = asyncio.get_running_loop()
     stray: asyncio.Future[None] = loop.create_future()
@@ -32,8 +33,8 @@ async def work_together(workers: Mapping[str, Worker]) -> None:
         async with asyncio.TaskGroup() as group:
             for name, work in workers.items():
                 group.create_task(_until_the_end(name, work), name=name)
-            # Waited for in the block: a group that fails while it is being left (Python 3.11, 3.12) forgets to take
-            # back the cancel() that it gave itself, and `_chief` would take that for somebody else's.
+            # Awaited inside the block. A group that fails while it is being left (Python 3.11, 3.12) does
+            # not take back its own cancel(). `_chief` would take that for a cancellation from outside.
             await stray
     except BaseExceptionGroup as failures:
         raise _chief(failures) from None
@@ -42,16 +43,16 @@ async def work_together(workers: Mapping[str, Worker]) -> None:
 
 
 async def once(work: Callable[[], Awaitable[None]]) -> None:
-    """Be a worker that has done its work when `work` is done."""
+    """Do `work`, then wait until cancelled. For a worker that finishes early."""
     await work()
     await asyncio.Event().wait()
 
 
 async def first_of(*works: Coroutine[Any, Any, object]) -> None:
-    """Run all; when the first returns, cancel the others and wait for them.
+    """Run all coroutines; when the first returns, cancel the others and wait for them.
 
     Raises:
-        Exception: what the first to fail raised, as it is.
+        Exception: the exception of the first one that failed, not in a group.
     """
     try:
         async with asyncio.TaskGroup() as group:
@@ -59,7 +60,7 @@ async def first_of(*works: Coroutine[Any, Any, object]) -> None:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks)  # in the block, as above
+            await asyncio.wait(tasks)  # inside the block, for the reason in `work_together`
     except BaseExceptionGroup as failures:
         raise _chief(failures) from None
 
@@ -70,7 +71,10 @@ async def _until_the_end(name: str, work: Worker) -> None:
 
 
 def _chief(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return what to raise: a bug before all; then a cancellation, which a TaskGroup forgets over a failure; then trouble."""
+    """Return the exception to raise: first a bug, then a cancellation, then a KioskError.
+
+    A TaskGroup forgets its cancellation if one of its tasks fails, so it is checked here.
+    """
     bugs = failures.split(KioskError)[1]
     if bugs is not None:
         return bugs.exceptions[0] if len(bugs.exceptions) == 1 else bugs

@@ -1,1 +1,1 @@
-"""What outlives a conversation or a restart: budget, preferences, records; and the one task that writes it."""
+"""Budget, preferences and records, which outlive a conversation or a restart, and their storage."""

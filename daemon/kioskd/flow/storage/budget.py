@@ -1,7 +1,7 @@
-"""Time, tokens and the clock on the wall -> a notice to the visitor, the end of a conversation, a closed kiosk.
+"""The budget: it warns the visitor, ends a conversation, or closes the kiosk.
 
-What follows from the figures is `core.budget`'s business. Here they are counted: seconds while a conversation is
-connected, tokens as the service reports them, calls of tools; and kept, so that a restart is no new day.
+`core.budget` decides from the figures. This module counts them: seconds of connected conversation, tokens as
+the service reports them, calls of tools. The figures are stored, so that a restart does not begin a new day.
 """
 
 import asyncio
@@ -30,33 +30,33 @@ from kioskd.ports import Clock, Message, UsageReported
 log = logging.getLogger(__name__)
 
 LOOK_S: Final = 10.0
-"""The most between two looks at the clock on the wall, which may jump at any time."""
+"""The most seconds between two looks at the wall clock, which may jump at any time."""
 
 GRACE_S: Final = 20.0
-"""How long an end that has come waits for the reply that is awaited or being heard: nobody is cut short in mid-word."""
+"""The most seconds that an end waits, so that it does not cut off a reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetStatus:
-    """How the day stands, for whoever shows it. A limit of 0 is none."""
+    """The day's figures and limits, for display. A limit of 0 means no limit."""
 
     seconds: float
-    """Of connected conversation, today."""
+    """Seconds of connected conversation today."""
     tokens: int
-    """In and out, today."""
+    """Tokens today, in both directions."""
     seconds_limit: float
     tokens_limit: int
     talk_tokens: int
-    """Of the conversation at hand, or of the last one."""
+    """Tokens of the present or the last conversation."""
     talk_tokens_limit: int
     closed: Code | None
-    """Why nobody may talk to the kiosk now: BUDGET or HOURS."""
+    """BUDGET or HOURS while the kiosk is closed for that reason, else None."""
     unknown: bool
-    """The day's figures were lost; the day counts as spent where it has a limit."""
+    """Whether the day's figures were lost. Then a day with a limit counts as spent."""
 
     @property
     def limited(self) -> dict[str, float]:
-        """What is bounded by the day's limits, and the limits."""
+        """The figures that the owner limits, and their limits."""
         told: dict[str, float] = {}
         if self.seconds_limit:
             told |= {"minutes used": self.seconds / 60, "minutes a day": self.seconds_limit / 60}
@@ -67,19 +67,19 @@ class BudgetStatus:
 
 @dataclass(slots=True)
 class _Conversation:
-    """The conversation at hand, or the last one."""
+    """The present conversation, or the last one."""
 
     began: float = 0.0
     tokens: int = 0
     noticed: bool = False
-    """The visitor was told that the end is near."""
+    """Whether the visitor was told that the end is near."""
     ended: bool = False
     end_came: float | None = None
-    """Since when its end waits for a reply."""
+    """The clock's time since when the end waits for a reply; None if it does not wait."""
 
 
 class BudgetEnforcer:
-    """Counts, warns and closes. For the loop's thread; told by the engine (`observe`) and the connection (`received`)."""
+    """Counts, warns and closes. For the loop's thread. The engine calls `observe`, the link `received`."""
 
     def __init__(
         self,
@@ -95,13 +95,13 @@ class BudgetEnforcer:
         """Begin with no conversation.
 
         Args:
-            budget: What the owner allows.
+            budget: The owner's limits.
             clock: Monotonic time.
             post: Takes events for the core.
             wall: The local time.
-            tell: Says a text to the model as soon as it can; returns False if it cannot.
-            notice: What the model is asked to say when the end is near.
-            day: What the day has cost.
+            tell: Sends a text to the model as soon as possible; returns False if it cannot.
+            notice: The instruction to the model to tell the visitor that the end is near.
+            day: The figures of the day.
         """
         self._budget = budget
         self._notice = notice
@@ -112,7 +112,7 @@ class BudgetEnforcer:
         self._day = day
         self._state = State()
         self._connected: float | None = None
-        """Since when a connected conversation is counted and not yet added up."""
+        """The clock's time until which a connected conversation is counted; None without one."""
         self._talk = _Conversation()
         self._closed: Code | None = None
         self._opens = ""
@@ -120,7 +120,6 @@ class BudgetEnforcer:
 
     @property
     def status(self) -> BudgetStatus:
-        """How the day stands now."""
         spent = self._day.spent
         running_s = 0.0 if self._connected is None else self._clock.now() - self._connected
         budget = self._budget
@@ -136,13 +135,13 @@ class BudgetEnforcer:
         )
 
     def use_settings(self, budget: Budget, notice: str) -> None:
-        """Go by another budget from now on; what is spent stays spent."""
+        """Use another budget from now on. The day's figures stay."""
         self._budget, self._notice = budget, notice
         self._day.limited = budget.daily
         self._changed.set()
 
     def received(self, message: Message) -> None:
-        """Count what the service will bill for one exchange; nothing of what no exchange can cost."""
+        """Count the tokens that the service bills for an exchange. Impossible numbers are ignored."""
         if not isinstance(message, UsageReported) or not message.plausible:
             return
         tokens = message.prompt_tokens + message.response_tokens
@@ -153,7 +152,7 @@ class BudgetEnforcer:
     def observe(
         self, now: float, _event: Event, before: State, after: State, _effects: tuple[Effect, ...]
     ) -> None:
-        """Be told of one step; see `engine.Observer`."""
+        """Note one step; see `engine.Observer`."""
         self._state = after
         if after.turn.conversation != before.turn.conversation and after.turn.awake:
             self._talk = _Conversation(now)
@@ -164,7 +163,7 @@ class BudgetEnforcer:
             self._changed.set()
 
     async def run(self) -> None:
-        """Look after the limits until cancelled; then keep what is not kept yet."""
+        """Enforce the limits until cancelled; then store the newest figures."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch())
             group.create_task(self._day.keep(lambda: self._count(self._clock.now())))
@@ -179,7 +178,7 @@ class BudgetEnforcer:
                 alarm.cancel()
 
     def _look(self) -> float:
-        """Do what the figures call for; return the seconds until the next look is due."""
+        """Act on the figures. Return the seconds until the next look."""
         now, at = self._clock.now(), moment(self._wall())
         self._count(now)
         counted = self._day.roll()
@@ -194,7 +193,7 @@ class BudgetEnforcer:
         if awake and verdict.over and not self._talk.ended:
             self._talk.ended = True
             log.info(
-                "conversation has had its tokens, ending it: tokens=%d",
+                "conversation has used its tokens, ending it: tokens=%d",
                 self._talk.tokens,
                 extra={"message_id": journal_ids.TALK_SPENT},
             )
@@ -204,7 +203,7 @@ class BudgetEnforcer:
         return min(LOOK_S, max(verdict.next_s, 0.1))
 
     def _waits(self, verdict: BudgetVerdict, now: float) -> bool:
-        """Return whether the end has come, and lets the reply that is awaited or being heard finish."""
+        """Return whether the end has come, but waits for a reply that is awaited or being heard."""
         if not (verdict.closed or verdict.over):
             self._talk.end_came = None
             return False
@@ -221,7 +220,8 @@ class BudgetEnforcer:
         self._talk.noticed = self._tell(self._notice)
         if self._talk.noticed:
             log.info(
-                "visitor is told that the end is near", extra={"fields": {"conversation": turn.conversation}}
+                "telling the visitor that the end is near",
+                extra={"fields": {"conversation": turn.conversation}},
             )
             self._post(TextSubmitted())
 
@@ -231,14 +231,13 @@ class BudgetEnforcer:
         self._post(Closing(code, opens))
 
     def _count(self, now: float) -> None:
-        """Add up the seconds of a connected conversation until now."""
         if self._connected is not None:
             seconds, self._connected = now - self._connected, now
             self._day.add(seconds=seconds)
 
 
 def _clock(second: float | None) -> str:
-    """Return a second of the day as HH:MM, or nothing."""
+    """Return a second of the day as HH:MM, or ""."""
     if second is None:
         return ""
     minutes = round(second / 60) % 1440
@@ -246,6 +245,6 @@ def _clock(second: float | None) -> str:
 
 
 def _stand(state: State) -> tuple[object, ...]:
-    """Return what of a state decides about notices and ends."""
+    """Return the parts of a state that matter for notices and ends."""
     turn = state.turn
     return turn.phase, turn.quiet, state.link.open

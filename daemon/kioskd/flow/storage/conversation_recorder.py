@@ -1,7 +1,7 @@
-"""What passes between visitor and service -> files, where the owner wants it kept. Nobody else makes a `ConversationRecorder`.
+"""Records of conversations, if the owner wants them. Without that setting no `ConversationRecorder` is made.
 
-It listens on the connection itself: what is kept is what left the device and what came back, and nothing that was said
-while the kiosk slept. All of it goes to threads (see `RecordStore`); nobody waits for a disk.
+The recorder gets the connection's own data: what left the device, and what came back. Nothing is recorded
+while the kiosk sleeps. Threads write the records (see `RecordStore`), so that no task waits for a disk.
 """
 
 import asyncio
@@ -17,33 +17,33 @@ from kioskd.media import pcm
 from kioskd.ports import Clock, Message, ReplyAudio, ReplyText, SpokenText, TurnComplete
 
 PIECE_S: Final = 1.0
-"""How much sound is handed over at a time."""
+"""The seconds of sound in one piece for the store."""
 
 MOST_CHARS: Final = 2000
-"""A line of one speaker is written when it has got so long, finished or not."""
+"""The most characters of a speaker's line. A longer line is written in parts."""
 
 
 class RecordStore(Protocol):
-    """Where one kind of record goes. Its methods return at once, and raise nothing."""
+    """The place of one kind of records. Its methods return at once, and raise nothing, except `close`."""
 
     def announce(self) -> None:
-        """Log where the records are kept, and for how long."""
+        """Log the place of the records, and how long they are kept."""
 
     def write(self, name: str, text: str) -> None:
         """Add `text` to the record of this name."""
 
     def sound(self, name: str, rate_hz: int, at_s: float, sound: bytes) -> None:
-        """Add PCM to the record of this name, `at_s` seconds after its beginning at the earliest."""
+        """Add PCM to the record of this name, at the earliest `at_s` seconds after its beginning."""
 
     def finish(self) -> None:
-        """The conversation is over."""
+        """Complete the records of a conversation that is over."""
 
     def close(self) -> None:
-        """Write what waits, within 1.5 s; nothing more comes. Blocks so long."""
+        """Write the rest within 1.5 s. This blocks. Nothing more is written afterwards."""
 
 
 class _Track:
-    """One side's sound, until there is enough of it to hand over."""
+    """One side's sound, collected until there is enough for the store."""
 
     def __init__(self, side: str, rate_hz: int) -> None:
         self._side = side
@@ -65,7 +65,7 @@ class _Track:
 
 
 class ConversationRecorder:
-    """Writes down conversations: their words, their sound, or both. Told by the engine when one begins and ends."""
+    """Records the words and sound of conversations. The engine tells it when they begin and end."""
 
     def __init__(
         self,
@@ -75,13 +75,13 @@ class ConversationRecorder:
         words: RecordStore | None = None,
         sounds: RecordStore | None = None,
     ) -> None:
-        """`wall` gives the local time; it names the records."""
+        """`wall` returns the local time, which is used in the records' names."""
         self._clock = clock
         self._wall = wall
         self._words = words
         self._sounds = sounds
         self._name: str | None = None
-        """Of the conversation that is going on."""
+        """The name of the records of the present conversation; None while asleep."""
         self._began = 0.0
         self._speaker = ""
         self._line: list[str] = []
@@ -90,12 +90,12 @@ class ConversationRecorder:
 
     @property
     def kept(self) -> str:
-        """What of a conversation is kept, in words; empty if nothing is."""
+        """The kinds of records that are kept, in words; empty if none."""
         kept = {"transcripts": self._words, "recordings": self._sounds}
         return " and ".join(what for what, store in kept.items() if store is not None)
 
     async def run(self) -> NoReturn:
-        """Say what is kept, and wait. When cancelled, write what waits; that takes 1.5 s a store at most."""
+        """Log the kinds of records, and wait. When cancelled, write the rest, in at most 1.5 s a store."""
         stores = [store for store in (self._words, self._sounds) if store is not None]
         for store in stores:
             store.announce()
@@ -110,7 +110,7 @@ class ConversationRecorder:
     def observe(
         self, now: float, _event: Event, before: State, after: State, _effects: tuple[Effect, ...]
     ) -> None:
-        """Be told of one step; see `engine.Observer`."""
+        """Note one step; see `engine.Observer`."""
         if before.turn.awake and not after.turn.awake:
             self.finish()
         if after.turn.awake and not before.turn.awake:
@@ -118,7 +118,6 @@ class ConversationRecorder:
             self._name = f"{self._wall():%Y%m%dT%H%M%S}-{after.turn.conversation:04d}"
 
     def received(self, message: Message) -> None:
-        """Note what came from the service."""
         match message:
             case SpokenText(by_visitor, text):
                 self._say("visitor" if by_visitor else "kiosk", text)
@@ -130,11 +129,10 @@ class ConversationRecorder:
                 self._end_line()
 
     def sent(self, frame: bytes) -> None:
-        """Note a frame that went to the service."""
         self._hear(self._visitor, frame)
 
     def wrote(self, text: str) -> None:
-        """Note a text that went to the service: a typed question, or what the kiosk asks of the model."""
+        """Record a text that was sent to the service: a typed question, or an instruction from the kiosk."""
         self._end_line()
         self._say("typed", text)
         self._end_line()
@@ -152,14 +150,14 @@ class ConversationRecorder:
         self._line.append(text[:MOST_CHARS])
 
     def _end_line(self) -> None:
-        # Half characters that are each other's other half have come together by now.
+        # Surrogates that arrived in two pieces are joined by now.
         text = sanitize.printable(sanitize.text(" ".join("".join(self._line).split())))
         self._line.clear()
         if text and self._words is not None and self._name is not None:
             self._words.write(self._name, f"{self._wall():%H:%M:%S} {self._speaker}: {text}\n")
 
     def finish(self) -> None:
-        """Hand over what there is of the conversation: it is over, or the daemon leaves."""
+        """Hand over the rest of the conversation: it is over, or the daemon ends."""
         self._end_line()
         if self._name is not None and self._sounds is not None:
             for track in (self._visitor, self._kiosk):

@@ -1,9 +1,9 @@
-"""The date that budgets are counted by: the wall clock's, without the jumps that nothing explains.
+"""The date for budgets: the wall clock's date without unexplained jumps.
 
-A wall clock that is set forward would give a new day's budget each time. So a jump counts only if the clock is known to be
-synchronised. Otherwise the date goes on from where it was, by the time that has really passed. The first correction after
-a boot counts after an hour, as a machine without a battery for its clock boots with an old time. Where the machine cannot
-be asked at all, one jump a day counts.
+A wall clock that is set forward would give a new day's budget each time. So a jump counts only if the clock
+is known to be synchronised. Otherwise the date goes on by the time that has really passed. The first
+correction after a boot counts after an hour: a machine without a clock battery boots with an old time. If the
+machine reports nothing about its clock, one jump a day counts.
 """
 
 import datetime
@@ -18,36 +18,39 @@ from kioskd.ports import Clock, TimeEvidence
 log = logging.getLogger(__name__)
 
 JUMP_S: Final = 60.0
-"""The wall clock may be so far from the time that has passed between two looks: it is slewed, or the loop was late."""
+"""The most seconds by which the wall clock's progress may differ from the time that has passed.
+
+The clock may be slewed, or the event loop may be late.
+"""
 
 BOOT_GRACE_S: Final = 3600.0
 
 ENTRY: Final = "clock"
-"""The name under which this is kept with the day's figures."""
+"""The name of the clock's entry in the stored figures of the day."""
 
 
 class DayClock:
-    """Tells today's date. For one thread."""
+    """Returns today's date. Not thread-safe."""
 
     def __init__(
         self, clock: Clock, wall: Callable[[], datetime.datetime], evidence: TimeEvidence | None
     ) -> None:
-        """`wall` gives the local time. `evidence`: what the machine knows of its clock; None: nothing."""
+        """`wall` returns the local time. `evidence` reports whether the clock is reliable; None: unknown."""
         self._clock = clock
         self._wall = wall
         self._evidence = evidence
         self._seen, self._looked = wall(), clock.now()
         self._began = clock.now()
         self._ahead_s = 0.0
-        """How far the wall clock is ahead by jumps that do not count."""
+        """The seconds by which jumps that do not count have moved the wall clock forward."""
         self._of_boot_s = 0.0
-        """How much of that is the first correction after a boot."""
+        """The part of that which is the first correction after a boot."""
         self._new_boot = False
         self._believed_at = -math.inf
-        """When a jump was believed for want of evidence."""
+        """The clock's time of the last jump that counted without evidence."""
 
     def restore(self, entry: Mapping[str, object]) -> None:
-        """Go on from what `entry` kept of the clock; what makes no sense is as good as nothing."""
+        """Continue from a stored entry. A broken entry counts as none."""
         match entry.get(ENTRY):
             case {
                 "wall": int() | float() as wall,
@@ -65,7 +68,7 @@ class DayClock:
                     self._note(moved_s, 0.0)
 
     def kept(self) -> dict[str, object]:
-        """Return what `restore` reads, to be kept with the day's figures; nothing where nothing is known of the clock."""
+        """Return the entry for `restore`, to store with the day's figures. Empty without evidence."""
         if self._evidence is None:
             return {}
         boot, boot_s = self._evidence.boot()
@@ -77,7 +80,7 @@ class DayClock:
         return self.now().toordinal()
 
     def now(self) -> datetime.datetime:
-        """Return the local time whose date is today's."""
+        """Return the local time, without the jumps that do not count."""
         wall, now = self._wall(), self._clock.now()
         moved_s = (wall - self._seen).total_seconds()
         passed_s = now - self._looked
@@ -89,13 +92,13 @@ class DayClock:
         return wall - datetime.timedelta(seconds=math.floor(self._ahead_s))
 
     def _note(self, moved_s: float, passed_s: float) -> None:
-        """Compare how far the wall clock has moved with the time that has passed."""
+        """Compare the wall clock's progress with the time that has passed."""
         jump_s = moved_s - passed_s
         if self._ahead_s == 0.0 and abs(jump_s) <= JUMP_S:
             return
         if self._evidence is not None and self._evidence.synchronised():
             if self._ahead_s:
-                log.info("clock is synchronised, its date counts for the day's budget")
+                log.info("the clock is synchronised, the day's budget uses its date again")
             self._ahead_s = self._of_boot_s = 0.0
         elif jump_s > JUMP_S and self._evidence is None and self._looked - self._believed_at >= DAY_S:
             self._believed_at = self._looked
@@ -105,8 +108,8 @@ class DayClock:
                 self._new_boot = False
                 self._of_boot_s = jump_s
             log.warning(
-                "clock was set forward and is not synchronised: hours=%.1f; the day's budget goes on as if it was not; "
-                "see timedatectl",
+                "clock was set forward, but is not synchronised: hours=%.1f; "
+                "the day's budget ignores the jump; see timedatectl",
                 jump_s / 3600,
             )
         elif jump_s < -JUMP_S:

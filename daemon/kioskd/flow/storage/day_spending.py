@@ -1,4 +1,4 @@
-"""What the day has cost: seconds of connected conversation, tokens, calls of tools; kept over restarts."""
+"""The day's figures: seconds of connected conversation, tokens, calls of tools. They outlive restarts."""
 
 import asyncio
 import datetime
@@ -18,28 +18,28 @@ log = logging.getLogger(__name__)
 WHAT: Final = "the day's count"
 
 KEEP_S: Final = 60.0
-"""The least between two writes. A daemon that is killed forgets as much at most. One that is stopped writes the rest."""
+"""The least seconds between two writes. A killed daemon loses at most this; one that ends writes all."""
 
 MOST: Final = 10**12
-"""No day has cost more seconds, tokens or calls than this: a larger figure is damage."""
+"""The greatest believable figure of seconds, tokens or calls in a day. A larger one is damage."""
 
 
 class BudgetStore(Protocol):
-    """Where the day's figures outlive the process. May block: it is called in a thread."""
+    """The storage of the day's figures. It may block, and is called in a thread."""
 
     def load(self) -> Mapping[str, object] | None:
-        """Return what was saved last; None where nothing was; what makes no sense where it cannot be read."""
+        """Return the figures that were saved last; None if there are none; nonsense if they are damaged."""
 
     def save(self, entry: Mapping[str, object]) -> None:
-        """Replace what is kept.
+        """Replace the stored figures.
 
         Raises:
-            OSError: it cannot be written; what was kept before stays.
+            OSError: they cannot be written. The old figures stay.
         """
 
 
 class DaySpending:
-    """Adds up, and begins at nothing each day. For the event loop's thread."""
+    """Adds up the day's figures, from zero each day. For the event loop's thread."""
 
     def __init__(
         self,
@@ -51,15 +51,15 @@ class DaySpending:
         time: TimeEvidence | None = None,
         limited: bool = True,
     ) -> None:
-        """Read what was kept; this blocks.
+        """Read the stored figures. This blocks.
 
         Args:
             clock: Monotonic time.
             wall: The local time.
-            disk_writer: Writes `store`.
-            store: Where the figures are kept; None: nowhere.
-            time: How far `wall` is to be believed.
-            limited: Whether the owner limits the day's seconds or tokens. Else only calls are worth a write.
+            disk_writer: Calls `store`.
+            store: The storage of the figures; None: they are not stored.
+            time: Evidence of how far `wall` can be believed.
+            limited: Whether the owner limits the day's seconds or tokens. If not, only tool calls are stored.
         """
         self.limited = limited
         self._clock = clock
@@ -70,34 +70,33 @@ class DaySpending:
         kept = store.load() if store is not None else None
         self._day.restore(kept or {})
         self.spent = _parsed(kept, self._day.today())
-        """What the day has cost so far."""
+        """The day's figures so far."""
         self._kept = self.spent
         self._unkept = asyncio.Event()
 
     def calls_today(self, tool: str) -> int | None:
-        """Return how often `tool` was called today, as far as it was counted; None if the day's figures are lost."""
+        """Return the number of today's calls of `tool`; None if the day's figures were lost."""
         self.roll()
         return None if self.spent.unknown else self.spent.calls.get(tool, 0)
 
     def count_call(self, tool: str) -> None:
-        """Count a call of `tool`, which the owner limits by the day."""
+        """Count a call of a `tool` that the owner limits by the day."""
         calls = self.spent.calls
         self._set(replace(self.spent, calls={**calls, tool: calls.get(tool, 0) + 1}))
 
     def add(self, *, seconds: float = 0.0, tokens: int = 0) -> None:
-        """Add to what the day has cost."""
         spent = self.spent
         self._set(replace(spent, seconds=spent.seconds + seconds, tokens=spent.tokens + tokens))
 
     def roll(self) -> Moment:
-        """Begin a new day if it is one, and return the time that days go by."""
+        """Begin a new day if the date has changed. Return the time that is used for days."""
         now, counted = self._clock.now(), moment(self._day.now())
         self._set(roll(self.spent, counted, now - self._looked))
         self._looked = now
         return counted
 
     async def keep(self, last_look: Callable[[], None]) -> None:
-        """Write what changes, once a minute at most, until cancelled; then have a `last_look`, and write the rest."""
+        """Store changes at most once a minute until cancelled. Then call `last_look`, and store the rest."""
         if self._store is None:
             return
         try:
@@ -112,7 +111,7 @@ class DaySpending:
                 await self._disk_writer.save(WHAT, self._write)
 
     def _write(self) -> None:
-        """Write how the day stands now. In a thread."""
+        """Store the present figures. Called in a thread."""
         assert self._store is not None
         spent = self.spent
         self._store.save(_entry(spent) | self._day.kept())
@@ -121,7 +120,7 @@ class DaySpending:
     def _set(self, spent: Spent) -> None:
         if spent == self.spent:
             return
-        # Time that is merely behind is worth a write an hour, and a limit that is not set is worth none.
+        # A clock that is only behind is stored once an hour; figures without a limit are not stored.
         counts = replace(spent, behind_s=spent.behind_s // 3600) != replace(
             self.spent, behind_s=self.spent.behind_s // 3600
         )
@@ -132,7 +131,7 @@ class DaySpending:
 
 
 def moment(at: datetime.datetime) -> Moment:
-    """Return a local time as the core has it: the day, and the seconds since its midnight."""
+    """Return a local time in the core's form: the day, and the seconds since its midnight."""
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     return Moment(at.toordinal(), (at.replace(tzinfo=None) - midnight).total_seconds())
 
@@ -149,7 +148,7 @@ def _entry(spent: Spent) -> dict[str, object]:
 
 
 def _parsed(entry: Mapping[str, Any] | None, today: int) -> Spent:
-    """Read what `_entry` makes. What makes no sense is a day whose figures are lost."""
+    """Return the figures from an entry of `_entry`. A broken entry means that the day's figures are lost."""
     if entry is None:
         return Spent(today)
     try:
@@ -168,8 +167,8 @@ def _parsed(entry: Mapping[str, Any] | None, today: int) -> Spent:
     if sane:
         return spent
     log.error(
-        "count of the day is lost, taking the day for spent where it has a limit: it opens at midnight; to open it now, "
-        "remove budget.json from the state directory and restart",
+        "the day's figures are lost, so a day with a limit counts as spent until midnight; "
+        "to open the kiosk now, remove budget.json from the state directory and restart",
         extra={"message_id": journal_ids.COUNT_LOST},
     )
     return Spent(today, unknown=True)

@@ -1,7 +1,7 @@
-"""What is to outlive a restart -> the disk, one write at a time; and what the disk says of it -> the core.
+"""The writer of data that outlives a restart: one write at a time. It reports disk faults to the core.
 
-A disk that is full, or that cannot be written to, takes nothing of the kiosk but its memory over a restart. It is said
-as soon as it is known, and over within a minute of being mended: then all that could not be written is.
+Without a working disk the kiosk only loses this data at a restart. A fault is reported when it is found. It
+is cleared within a minute after it is mended, and then all failed writes are done.
 """
 
 import asyncio
@@ -12,37 +12,39 @@ from kioskd.core.events import Event, StorageFailed
 from kioskd.ports import Clock
 
 LOOK_S: Final = 60.0
-"""Between two looks at the places, and at least between two tries of a write that has failed."""
+"""The seconds between two checks of the places, and the least seconds between two tries of a failed write."""
 
 DiskWork = Callable[[], None]
-"""Runs in a thread; raises OSError where the disk does not let it."""
+"""Runs in a thread. Raises OSError if the disk does not allow it."""
 
 
 class DiskWriter:
-    """The one who writes what is to outlive a restart. For the loop's thread."""
+    """Writes all data that outlives a restart. For the event loop's thread."""
 
     def __init__(
         self, clock: Clock, post: Callable[[Event], None], places: Mapping[str, DiskWork] | None = None
     ) -> None:
-        """`places`: by its name, a look at each place where something is kept: it writes nothing, and raises OSError
-        while nothing could be written there. Without places, only writes tell.
+        """`places`: a check of each place where data is stored, by its name.
+
+        A check writes nothing, and raises OSError if no data could be written there. Without places, only
+        failed writes show a fault.
         """
         self._clock = clock
         self._post = post
         self._places = places or {}
         self._failed: dict[str, OSError] = {}
-        """What does not work, and why: places and writes, by name."""
+        """The error of each place and each write that fails now, by name."""
         self._again: dict[str, tuple[DiskWork, float]] = {}
-        """The writes that have failed, and when they were tried last."""
+        """The writes that have failed, each with the time of its last try."""
         self._one_at_a_time = asyncio.Lock()
         self._said = ""
 
     async def save(self, what: str, write: DiskWork) -> bool:
-        """Call `write` in a thread, and return whether that has worked; if not, it is called again until it has.
+        """Call `write` in a thread, and return whether it worked. If not, it is called again until it works.
 
-        So it must write what is newest when it is called. What has failed is tried once a minute at most, and at once where
-        a place is good again. Writes of all who keep something come one after the other; one that was begun is waited for
-        even when cancelled, so what is written after it is newer.
+        So `write` must store the newest data each time. A failed write is tried at most once a minute, and at
+        once when a place works again. Writes come one after the other. A write that has begun is waited for
+        even when cancelled, so that a later one stores newer data.
         """
         async with self._one_at_a_time:
             if self._is_due(what):
@@ -53,7 +55,7 @@ class DiskWriter:
             return what not in self._failed
 
     async def run(self) -> NoReturn:
-        """Look at the places, and try again what has failed, until cancelled."""
+        """Check the places, and retry failed writes, until cancelled."""
         while True:
             async with self._one_at_a_time:
                 await self._look()
@@ -61,7 +63,7 @@ class DiskWriter:
             await self._clock.sleep(LOOK_S)
 
     async def _look(self) -> None:
-        """See how the places are, and try again what is due: at once where one of them is good again."""
+        """Check the places. Retry the failed writes that are due, or all if a place works again."""
         bad = self._failed.keys() & self._places.keys()
         for name, look in self._places.items():
             await self._try(name, look)
@@ -87,7 +89,7 @@ class DiskWriter:
             self._failed[name] = trouble
 
     def _tell(self) -> None:
-        """Say what has changed. Of several troubles the oldest stands for all."""
+        """Report a change. If there are several faults, only the oldest is reported."""
         name, trouble = next(iter(self._failed.items()), ("", None))
         why = "" if trouble is None else trouble.strerror or type(trouble).__name__
         if why == self._said:
@@ -97,7 +99,7 @@ class DiskWriter:
 
 
 async def _in_thread(work: DiskWork) -> OSError | None:
-    """Return what `work` raises. Cancelling waits for its end: a thread cannot be stopped."""
+    """Return the OSError of `work`. Cancelling waits for its end, because a thread cannot be stopped."""
     working = asyncio.get_running_loop().run_in_executor(None, _trouble, work)
     try:
         await asyncio.wait([working])

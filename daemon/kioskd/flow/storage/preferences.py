@@ -1,4 +1,4 @@
-"""What people set by hand -> the preference store: the newest of it, and only where it is different."""
+"""Preferences that people set by hand: volume and mute. Changes are stored."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ WHAT: Final = "volume and mute"
 
 
 class PreferenceKeeper:
-    """Volume and mute, over restarts."""
+    """Volume and mute. They outlive restarts."""
 
     def __init__(
         self,
@@ -25,7 +25,7 @@ class PreferenceKeeper:
         volume_floor: int = 0,
         volume_ceiling: int = 100,
     ) -> None:
-        """Read the store: this blocks. `volume` is the owner's. The bounds hold for what people set, also before a restart."""
+        """Read the store; this blocks. `volume` is the owner's. The bounds also limit stored volumes."""
         self._store = store
         self._disk_writer = disk_writer
         self._saved = store.load()
@@ -36,12 +36,13 @@ class PreferenceKeeper:
         self.use_default(volume)
 
     def use_default(self, volume: int) -> None:
-        """Go by the owner's volume, for as long as nobody has set another by hand; say so where somebody has."""
+        """Use the owner's volume, unless people have set another by hand. Then log that theirs stays."""
         self._owners_volume = volume
         allowed = clamp(volume, self._floor, self._ceiling)
         if self._wanted.volume is not None and self.volume != allowed:
             log.info(
-                "volume set by hand holds: volume=%d speaker.volume=%d; kioskd volume %d sets that",
+                "the volume set by hand stays: volume=%d speaker.volume=%d; "
+                "to use the setting, run kioskd volume %d",
                 self.volume,
                 volume,
                 allowed,
@@ -49,7 +50,6 @@ class PreferenceKeeper:
 
     @property
     def muted(self) -> bool:
-        """Whether the microphone is to be closed."""
         return self._wanted.muted
 
     @muted.setter
@@ -58,7 +58,7 @@ class PreferenceKeeper:
 
     @property
     def volume(self) -> int:
-        """Percent, within the bounds."""
+        """The volume in percent, within the owner's bounds."""
         kept = self._wanted.volume
         return self._owners_volume if kept is None else clamp(kept, self._floor, self._ceiling)
 
@@ -67,7 +67,7 @@ class PreferenceKeeper:
         self._want(Preferences(clamp(volume, self._floor, self._ceiling), self._wanted.muted))
 
     async def run(self) -> NoReturn:
-        """Save what has changed, newest wins, until cancelled; then what is not saved yet."""
+        """Store changes until cancelled, always the newest; then store the rest."""
         try:
             while True:
                 await self._changed.wait()
@@ -85,7 +85,7 @@ class PreferenceKeeper:
             await self._disk_writer.save(WHAT, self._write)
 
     def _write(self) -> None:
-        """Write what is wanted now. In a thread."""
+        """Store the present preferences. Called in a thread."""
         wanted = self._wanted
         self._store.save(wanted)
         self._saved = wanted

@@ -1,1 +1,1 @@
-"""Tool calls of the model: running them, asking for confirmation, and answering."""
+"""The model's tool calls: running them, asking a person for confirmation, and answering."""

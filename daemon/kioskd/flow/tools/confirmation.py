@@ -1,4 +1,4 @@
-"""A tool's question to the person at the kiosk: lamp and voice name the tool, a press of the button allows it."""
+"""A tool's request for confirmation: lamp and voice name the tool, and a press of the button allows it."""
 
 import asyncio
 import logging
@@ -15,24 +15,24 @@ from kioskd.ports import Cancellable, Clock
 log = logging.getLogger(__name__)
 
 ASK_S: Final = 10.0
-"""Seconds that a person has to press the button, from when the question was asked: by the lamp, or by the voice's end."""
+"""The seconds in which a person can press the button, counted from the lamp's request or the voice's end."""
 SPOKEN_S: Final = 30.0
-"""Seconds that the voice may take for it, with a reply that has to be heard before."""
+"""The most seconds until the voice has asked, including a reply that must be heard first."""
 UNSEEN_S: Final = 0.7
-"""A finger that goes down so soon after the lamp began to ask has not seen it. A press counts by when it began."""
+"""A press that begins within this many seconds of the lamp's request is ignored: it was not seen yet."""
 UP_S: Final = 1.0
-"""Seconds for which every button must have been up before a question: a press is for one question, and no other."""
+"""The seconds of rest that all buttons need before a request, so that a press answers only one request."""
 AGAIN_S: Final = 0.1
-"""The time for which a question is kept open for a press that may become a double press."""
+"""The seconds that a request stays open for a press that may become a double press."""
 
 
 async def no_voice(_name: str, _words: str) -> bytes | None:
-    """Have nothing said; the lamp alone asks."""
+    """Return no sound: only the lamp asks."""
     return None
 
 
 class Confirmation:
-    """Asks one question at a time: a press allows the one that was asked when the finger went down."""
+    """Asks for one tool at a time. A press allows the tool that was asked for when the finger went down."""
 
     def __init__(
         self,
@@ -42,24 +42,24 @@ class Confirmation:
         buttons: ButtonEvents | None = None,
         voice: Callable[[str, str], Awaitable[bytes | None]] = no_voice,
     ) -> None:
-        """`buttons`: all of them. `voice` returns the question aloud (24 kHz PCM), of a tool's name and its own words."""
+        """`buttons`: all buttons. `voice` returns the request as 24 kHz PCM, from a tool's name and words."""
         self._post = post
         self._clock = clock
         self._buttons = buttons
         self._voice = voice
         self._turn = asyncio.Lock()
         self.sound: bytes | None = None
-        """The question that is open, aloud; None: the lamp alone asks."""
+        """The open request as sound; None if only the lamp asks."""
         self._shown_s: float | None = None
-        """When the lamp began to ask the question that is open; None: it has not yet."""
+        """The clock's time when the lamp began the open request; None before."""
         self._alarm: Cancellable | None = None
         self._allowed = False
         self._over = asyncio.Event()
 
     async def ask(self, name: str, words: str = "") -> bool:
-        """Return whether a press has allowed the tool called `name` in time; cancelling ends the asking.
+        """Return whether a press allows the tool called `name` in time. Cancelling ends the request.
 
-        A question waits for those before it and until all buttons have rested, and has its own seconds then.
+        A request waits for earlier ones, and until all buttons are released. Only then its time begins.
         """
         async with self._turn:
             self.sound = await self._voice(name, words)
@@ -82,7 +82,7 @@ class Confirmation:
             return self._allowed
 
     def allow(self, effect: Confirm) -> None:
-        """Take a press. It answers the question only if the finger went down when the question could be seen."""
+        """Take a press. It counts only if the finger went down after the request could be seen."""
         down_s = self._clock.now() if effect.down_s is None else effect.down_s
         if self._shown_s is not None and down_s - self._shown_s >= UNSEEN_S:
             self._allowed = True
@@ -91,15 +91,15 @@ class Confirmation:
     def observe(
         self, _now: float, event: Event, before: State, after: State, _effects: tuple[Effect, ...]
     ) -> None:
-        """Be told of one step; see `engine.Observer`."""
+        """Note one step; see `engine.Observer`."""
         match event:
             case ConfirmationRequested(wanted=True):
                 self._shown_s = self._clock.now()
-                if after.prompt != QUESTION:  # the visitor speaks, and the lamp alone asks
+                if after.prompt != QUESTION:  # the visitor speaks, so only the lamp asks
                     self._set_alarm(ASK_S)
             case ConfirmationRequested(wanted=False) if (
                 self._shown_s is not None
-            ):  # not that of the question before
+            ):  # not the end of an earlier request
                 self._over.set()
             case PromptOver() if (
                 self.sound is not None and before.prompt == QUESTION and after.prompt is None
@@ -116,7 +116,7 @@ class Confirmation:
             self._alarm = None
 
     def _time_is_up(self) -> None:
-        """End the question, after the presses that came before: those in the mailbox, and those not read yet."""
+        """End the request, but after all earlier presses: those in the mailbox, and those not read yet."""
         if self._buttons is not None:
             self._buttons.catch_up()
             if self._buttons.undecided:

@@ -1,11 +1,11 @@
-"""The model's calls -> tools -> answers, each over the connection that it came by, and over no other.
+"""Running the model's tool calls. An answer goes only over the connection that its call came from.
 
-    take ─► tool at work ─► answers ─► the connection
+    take ─► tool is running ─► answers ─► the connection
                  │
-                 └─► that connection is gone ─► told as text over the next one, in a quiet moment
+                 └─► that connection has ended ─► text over the next one, in a quiet moment
 
-Deadlines, rates and guards are the tools' own. Here it is seen to that every call is answered once, that nothing which a
-tool has found or done is lost with a connection, and that nothing is done twice because a session was resumed.
+The tools themselves keep deadlines, rates and guards. The runner answers every call once. A lost connection
+loses no result, and a resumed session repeats no action.
 """
 
 import asyncio
@@ -52,36 +52,37 @@ from kioskd.ports import (
 log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 16
-"""Calls at work; more are answered that the kiosk is busy."""
+"""The most calls that run at once. Further calls are answered with "busy"."""
 MOST: Final = 64
-"""Calls that are at work, or whose answer waits to be sent: what comes on top, quicker than answers can be sent, stays
-unanswered. Likewise, so many are remembered that the model was told of.
+"""The most calls that run, or whose answer waits. Further calls get no answer.
+
+It is also the most calls that are remembered after the model got their result.
 """
 AT_A_TIME: Final = 4
-"""Late results that are told in one text."""
+"""The most late results in one text."""
 LINGER_S: Final = 5.0
-"""How long the model may take to speak of an answer. Until then the connection is not left for another in peace."""
+"""The most seconds that the model may take to speak of an answer. Until then no rollover takes place."""
 
 
 class ToolExecutor(Protocol):
-    """Whoever carries calls out."""
+    """Runs tools."""
 
     def terms(self, name: str) -> CallTerms:
-        """Return how the tool called `name` is dealt with; some terms also where there is no such tool."""
+        """Return the rules for the tool called `name`; some rules also for an unknown tool."""
 
     async def call(
         self, call: ToolCall, *, turn: int, conversation: int, begun: Callable[[], None]
     ) -> CallOutcome:
-        """Carry out one call; trouble is an outcome, too. It ends within the tool's own deadline.
+        """Run one call, and return its outcome. A failure is an outcome, too. Keeps the tool's deadline.
 
-        `begun` is called when it was allowed, before anything is done for it.
+        `begun` is called when the call is allowed, before it has any effect.
 
-        Cancelling ends what the call has begun, soon.
+        Cancelling ends the call soon.
         """
 
 
 class ToolRunner:
-    """Takes the calls of one connection after the other; a `live_link.ConnectionUser`. `run` must be running."""
+    """Runs the calls of all connections in turn; a `live_link.ConnectionUser`. `run` must be running."""
 
     def __init__(
         self,
@@ -91,7 +92,7 @@ class ToolRunner:
         *,
         tell: Callable[[str | bytes], bool],
     ) -> None:
-        """`tell` says a text to the model, or shows it a picture, over the connection that is up; False: not now."""
+        """`tell` sends a text or a picture over the present connection. It returns False if it cannot now."""
         self._toolbox = toolbox
         self._post = post
         self._clock = clock
@@ -105,20 +106,20 @@ class ToolRunner:
         self._lingering: Cancellable | None = None
         self._reported: CallsChanged | None = None
         self._turn = Turn()
-        """The conversation, as the core has it."""
+        """The conversation, as the core knows it."""
         self.turn = 0
-        """The number of the visitor's turn: what a tool may do in one, it may do in the next again."""
+        """The number of the visitor's turn. Limits for one turn start again with the next."""
         self.counts: Counter[str] = Counter()
-        """What came of calls, ever, by status; and how many were cancelled."""
+        """All calls since the start, by status; and how many were cancelled."""
 
     def connect(self, connection: Connection, epoch: int) -> None:
-        """Have a connection: what it calls for is answered over it, and over no other."""
+        """Use a connection. Only its own calls are answered over it."""
         self._connection, self._epoch = connection, epoch
         self._report()
         self._tell_late()
 
     def disconnect(self) -> None:
-        """Have none. What the model has not spoken of yet is told to it over the next."""
+        """Stop using the connection. Results that the model has not spoken of yet go over the next one."""
         self._connection = None
         for work in tuple(self._works):
             if work.stage is CallStage.WORKING:
@@ -129,7 +130,7 @@ class ToolRunner:
                 self._works.remove(work)
 
     def take(self, message: Message) -> None:
-        """Begin, or stop, the calls that a message names; any other message is ignored. Returns at once."""
+        """Start or stop the calls in a message. Ignore other messages. Returns at once."""
         if self._connection is None or not self._turn.awake:
             return
         match message:
@@ -145,13 +146,13 @@ class ToolRunner:
         self._report()
 
     def end_conversation(self) -> None:
-        """Let the conversation end when the model has taken its leave."""
+        """End the conversation when the model has said goodbye."""
         self._post(EndRequested(self._epoch))
 
     def observe(
         self, _now: float, event: Event, before: State, after: State, _effects: tuple[Effect, ...]
     ) -> None:
-        """Be told of one step; see `engine.Observer`."""
+        """Note one step; see `engine.Observer`."""
         known, turn = self._turn, after.turn
         self._turn = turn
         if not turn.awake or turn.conversation != known.conversation:
@@ -164,20 +165,20 @@ class ToolRunner:
         ):
             self.turn += 1
         match event:
-            # A voice may be too soft for our ears, or one of many that never pause: the service tells, too.
+            # Our detection may miss a soft voice, or a pause between voices. The service's turns count, too.
             case TurnEnded(epoch=self._epoch) | ReplyInterrupted(epoch=self._epoch) if not self._pending():
                 self.turn += 1
             case ReplyBegan(epoch=self._epoch):
                 self._settle()
             case HandleIssued(epoch=self._epoch):
-                # None is issued with a call open: what resumes the session from now on knows of all that was told.
+                # No handle is issued during a call. A session resumed with this one knows all answered calls.
                 self._deeds.keep_only(lambda work: work in self._works and not work.known_to_model)
                 if all(work.terms.scheduling == "silent" for work in self._works if work.known_to_model):
                     self._settle()
         self._tell_late()
 
     async def run(self) -> NoReturn:
-        """Work until cancelled; then end what is at work."""
+        """Work until cancelled; then cancel the running calls."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             while True:
@@ -192,7 +193,7 @@ class ToolRunner:
         if any(known.call.id == call.id for known in self._present()):
             return
         if (waiting := sum(not known.known_to_model for known in self._works)) >= MOST:
-            log.warning("tool call left unanswered, too many wait: waiting=%d", waiting)
+            log.warning("tool call gets no answer, too many wait: waiting=%d", waiting)
         elif call.fault:
             self.counts["refused"] += 1
             self._finish(work, unreadable(call.fault))
@@ -200,7 +201,7 @@ class ToolRunner:
             late.call, late.epoch, late.turn = call, self._epoch, self.turn
             self._ready.set()
         elif (deed := self._deeds.repeated(call, self._epoch)) is not None:
-            log.info("tool call of a resumed session not carried out again: epoch=%d", self._epoch)
+            log.info("a resumed session repeats a tool call, not run again: epoch=%d", self._epoch)
             self._finish(work, deed.done_before())
         elif sum(work.stage is CallStage.WORKING for work in self._works) >= AT_ONCE:
             self.counts["busy"] += 1
@@ -232,7 +233,7 @@ class ToolRunner:
         self._ready.set()
 
     def _stop(self, work: RunningCall) -> None:
-        """End it without an answer. What it had begun stays a deed: the session may be resumed from before the call."""
+        """End a call without an answer. It stays in the deed log: the session may resume from before it."""
         self._works.remove(work)
         if work.task is not None:
             work.task.cancel()
@@ -245,7 +246,7 @@ class ToolRunner:
         self._reported = None
 
     async def _answer(self) -> None:
-        """Send what has come of the calls of the connection that is up."""
+        """Send the results of the present connection's calls."""
         connection = self._connection
         due = [work for work in self._present() if work.stage is CallStage.DONE]
         if connection is None or not due:
@@ -253,12 +254,12 @@ class ToolRunner:
         try:
             await connection.answer([work.answer() for work in due])
         except LinkLost as error:
-            # Its reader reports it. Nobody knows what has arrived, so this is told to the next.
+            # The reader reports the loss. Some answers may be lost, so all go over the next one.
             log.debug("tool answers not sent: calls=%d cause=%s", len(due), error)
             if self._connection is connection:
                 self._connection = None
             return
-        if self._connection is connection:  # else it was left meanwhile, and nobody knows either
+        if self._connection is connection:  # else it was left meanwhile, and arrivals are unknown, too
             for work in due:
                 work.stage = CallStage.ANSWERED
             oldest = [work for work in self._works if work.known_to_model][:-MOST]
@@ -266,11 +267,11 @@ class ToolRunner:
             self._linger()
 
     def _tell_late(self) -> None:
-        """Tell as text what the connection did not live to be told, in a moment that it does not disturb."""
+        """Send results of calls of earlier connections as text, in a quiet moment."""
         if self._connection is None or any(work.known_to_model for work in self._works):
             return
         done = [work for work in self._late() if work.stage is CallStage.DONE]
-        nothing = [work for work in done if not work.was_done]  # the model has lost nothing by it
+        nothing = [work for work in done if not work.was_done]  # the model does not miss these
         self._works = [work for work in self._works if work not in nothing]
         ready = [work for work in done if work.was_done and self._opportune(work)]
         if not ready:
@@ -280,8 +281,8 @@ class ToolRunner:
             if work.picture is not None:
                 self._tell(work.picture)
         if not self._tell(late_text(ready)):
-            return  # tried again at the next step of the core
-        log.info("late results told as text: calls=%d epoch=%d", len(ready), self._epoch)
+            return  # retried at the next step of the core
+        log.info("late tool results sent as text: calls=%d epoch=%d", len(ready), self._epoch)
         for work in ready:
             work.stage = CallStage.WRITTEN
         self._linger()
@@ -292,11 +293,11 @@ class ToolRunner:
             return False
         if work.terms.scheduling == "interrupt" or self._turn.phase is TurnPhase.LISTENING:
             return True
-        # What else was said is answered first; but it may be this that the visitor waits for.
+        # A newer question is answered first. But the visitor may wait for this very result.
         return self._turn.phase is TurnPhase.THINKING and work.turn == self.turn
 
     def _linger(self) -> None:
-        if self._turn.leaving:  # whatever it says now is its last word, and nothing is held up for it
+        if self._turn.leaving:  # the model's next words are its goodbye, and need not wait
             self._settle()
             return
         if self._lingering is not None:
@@ -308,7 +309,7 @@ class ToolRunner:
         self._tell_late()
 
     def _settle(self) -> None:
-        """What was told is the model's business now."""
+        """Stop waiting for the model to speak of results."""
         self._works = [work for work in self._works if not work.known_to_model]
         if self._lingering is not None:
             self._lingering.cancel()
@@ -322,7 +323,7 @@ class ToolRunner:
         return [work for work in self._works if work.epoch != self._epoch and not work.known_to_model]
 
     def _pending(self) -> int:
-        # What waits for an opportune moment to be told must not keep that moment from coming.
+        # Results that wait for a quiet moment must not prevent that moment.
         return sum(work.epoch == self._epoch or work.stage is not CallStage.DONE for work in self._works)
 
     def _report(self) -> None:
