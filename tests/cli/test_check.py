@@ -216,7 +216,7 @@ def test_what_only_a_start_needs_is_checked_too(file: Path, capsys: pytest.Captu
     ("text", "says"),
     [
         ("assistant: {pictures: [kioskd.yaml]}\n", "no JPEG, PNG or WebP picture; replace it"),
-        ("assistant: {pictures: [large]}\n", "large: more than 20 MB; replace it"),
+        ("assistant: {pictures: [large]}\n", "large: it is larger than 20 MB; replace it"),
         (
             "controls: {buttons: [{source: 'evdev:Pedal/KEY_SPCE'}]}\n",
             "evdev:Pedal/KEY_SPCE: no key is called KEY_SPCE; did you mean KEY_SPACE?",
