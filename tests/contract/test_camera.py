@@ -21,7 +21,7 @@ from kioskd.ports import Camera, RunningCamera
 
 SIZE = 200
 
-# picamera2 names its threads the old way.
+# picamera2 calls Thread.setDaemon, which is deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning")
 
 

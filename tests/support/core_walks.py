@@ -112,9 +112,9 @@ class Wild:
 
     place: int
     epoch: int
-    """Added to the current epoch."""
+    """Difference to the current epoch."""
     reply: int
-    """Added to the newest reply's number."""
+    """Difference to the newest reply's number."""
 
     def event(self, walk: "Walk") -> Event:
         """Return the event for the present state of `walk`."""

@@ -68,7 +68,7 @@ class Journal:
 
     def stop(self) -> None:
         """Stop reading."""
-        with contextlib.suppress(ProcessLookupError):  # it ended with the machine
+        with contextlib.suppress(ProcessLookupError):  # the process ended with the machine
             os.killpg(self._process.pid, signal.SIGKILL)  # nsenter, and its child
         self._process.wait(PATIENCE_S)
         self._reader.join(PATIENCE_S)

@@ -64,7 +64,7 @@ _VIRTUAL_CAMERA: Final = """\
   model: "Kiosk"
 """
 _EDITION: Final = 1
-"""Increase it when the way of making systems changes, but not their parts."""
+"""Part of the recipe. Increase it to make new systems from the same parts."""
 
 _FROM_DEBIAN: Final = ("evdev", "pyaudio", "systemd-python")
 """Packages without wheels; devices get them from Debian."""

@@ -30,7 +30,7 @@ TESTS_PYTHON: Final = "/opt/tests/bin/python"
 """The Python that runs the tests of the checkout at `SOURCE`."""
 
 _EDITION: Final = 1
-"""Increase it when the way of making the disk changes, but not its parts."""
+"""Part of the recipe. Increase it to make new disks from the same parts."""
 _GIGABYTES: Final = 8
 
 _SYSTEM: Final = (

@@ -17,7 +17,7 @@ from kioskd.media.picture import Rotation
 
 TURNS: tuple[Rotation, ...] = (0, 90, 180, 270)
 
-# picamera2 names its threads the old way.
+# picamera2 calls Thread.setDaemon, which is deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning")
 
 

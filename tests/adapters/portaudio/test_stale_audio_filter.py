@@ -49,7 +49,7 @@ def test_sound_held_back_during_a_pause_is_dropped_and_later_sound_is_kept(stood
     held_back = round(stood_s / PIECE_S)
     old = it.give(held_back, every_s=0.0001)
     assert held_back - 10 <= old <= held_back
-    assert it.give(50, every_s=0.0001) + it.give(50) <= 70  # with the sound of the burst's own time
+    assert it.give(50, every_s=0.0001) + it.give(50) <= 70  # includes the burst's own time
     assert it.give(500) == 0
     assert it.thaw.gap_s == pytest.approx(stood_s, abs=0.02)
     assert it.thaw.dropped_s == pytest.approx(stood_s, abs=0.5)

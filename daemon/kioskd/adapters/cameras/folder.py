@@ -92,7 +92,7 @@ class FolderCamera(CameraThread):
                 continue  # deleted since it was listed
             except (BadPicture, OSError) as error:
                 self._refused[name] = _Refusal(files[name], isinstance(error, PermissionError))
-                log.warning("picture passed over: folder=%s file=%r error=%s", self._path, name, error)
+                log.warning("picture skipped: folder=%s file=%r error=%s", self._path, name, error)
                 continue
             self._last = name
             return seen

@@ -128,7 +128,7 @@ class PiCamera(CameraThread):
             try:
                 return opened.shoot()
             except BadPicture as error:
-                raise RuntimeError(f"gives no picture: {error}") from error
+                raise RuntimeError(f"its picture cannot be used: {error}") from error
 
     @contextlib.contextmanager
     def _as_device_lost(self) -> Iterator[None]:
@@ -141,7 +141,7 @@ class PiCamera(CameraThread):
                 device=self._name,
             ) from error
         except FAILURES as error:
-            why = " ".join(str(error.__cause__ or error).split()) or "no picture in time"
+            why = " ".join(str(error.__cause__ or error).split()) or "it gave no picture in time"
             opened, self._device = self._device, None
             if opened is not None:
                 opened.close()  # the next `look` opens it again

@@ -311,4 +311,4 @@ def _reason(err: OSError) -> str:
         case errno.EACCES | errno.EPERM:
             return "kioskd has no permission; add the user that kioskd runs as to the group input"
         case _:
-            return err.strerror or str(err)
+            return f"{err.strerror or err}; plug it in again"
